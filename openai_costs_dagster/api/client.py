@@ -1,0 +1,138 @@
+"""One organization's line to the Admin API: GET alone, listed paths alone, retried within bounds.
+
+This room must never write to OpenAI, never let a key out, and never guess: what cannot be understood raises.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self, TypeVar
+from urllib.parse import urlsplit
+
+import httpx2
+import msgspec
+import stamina
+
+from openai_costs_dagster.api import answers, errors
+from openai_costs_dagster.api.redaction import redact
+from openai_costs_dagster.days import utc_now
+from openai_costs_dagster.version import __version__
+
+READABLE_PATHS = (re.compile(r"/organization/costs"),)
+"""The only paths that are ever asked for; everything is GET."""
+
+_TIMEOUT = httpx2.Timeout(connect=20.0, read=120.0, write=20.0, pool=20.0)  # answers of 30-90 s are reported
+_ATTEMPTS = 10
+_LONGEST_WAIT = 60.0
+_LONGEST_RETRY_AFTER = 180.0  # seconds; a server that asks for more is left alone until the next tick
+_ALL_RETRIES_END = 900.0
+
+Query = Sequence[tuple[str, str]]
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where an organization is read and how; secrets are read when used, so that rotating needs no restart."""
+
+    base_url: str
+    read_admin_key: Callable[[], str]
+    read_proxy: Callable[[], str | None] = lambda: None
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the API is on this machine, as the simulator is."""
+        return (urlsplit(self.base_url).hostname or "") in {"127.0.0.1", "localhost", "::1"}
+
+
+class AdminApi:
+    """Reads one organization. Not for several threads at once; close it or use it as a context manager."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        transport: httpx2.BaseTransport | None = None,
+        now: Callable[[], dt.datetime] = utc_now,
+    ) -> None:
+        key, proxy = endpoint.read_admin_key(), endpoint.read_proxy()
+        self._secrets = [secret for secret in (key, proxy) if secret]
+        self._now = now
+        self.requests = 0
+        """How many requests were sent so far, retries included."""
+        self._client = httpx2.Client(
+            base_url=endpoint.base_url.rstrip("/"),
+            headers={"Authorization": f"Bearer {key}", "User-Agent": f"openai-costs-dagster/{__version__}"},
+            timeout=_TIMEOUT,
+            proxy=proxy,
+            transport=transport,
+            trust_env=not endpoint.is_loopback,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._client.close()
+
+    def get(self, path: str, query: Query, answer: type[Answer]) -> Answer:
+        """Reads a path and decodes its JSON; retries what may pass, within `_ATTEMPTS` and `_ALL_RETRIES_END`.
+
+        Raises an `ApiError`: see its tree.
+        """
+        if not any(pattern.fullmatch(path) for pattern in READABLE_PATHS):
+            raise errors.RequestRefused(f"{path} is not on the list of paths that may be read")
+        for attempt in stamina.retry_context(
+            on=_pause,
+            attempts=_ATTEMPTS,
+            timeout=_ALL_RETRIES_END,
+            wait_initial=0.5,
+            wait_max=_LONGEST_WAIT,
+            wait_jitter=1.0,
+        ):
+            with attempt:
+                return self._get_once(path, query, answer)
+        raise AssertionError("stamina ends a retry loop by returning or raising")
+
+    def _get_once(self, path: str, query: Query, answer: type[Answer]) -> Answer:
+        self.requests += 1
+        try:
+            response = self._client.get(path, params=list(query))
+        except httpx2.InvalidURL as error:
+            raise errors.RequestRefused(redact(f"the address is not usable: {error}", self._secrets)) from None
+        except httpx2.RequestError as error:
+            raise errors.Unreachable(self._describe(error)) from None
+        if response.status_code != 200:
+            raise self._refusal(response.status_code, response.content, response.headers)
+        try:
+            return msgspec.json.decode(response.content, type=answer)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            kind = response.headers.get("content-type", "no content type")
+            said = redact(f"the answer is no page of JSON ({kind}): {error}", self._secrets)
+            raise errors.BrokenAnswer(said, status=200) from None
+
+    def _describe(self, error: httpx2.RequestError) -> str:
+        words = str(error) or type(error).__name__
+        if isinstance(error, httpx2.TimeoutException):
+            words = f"no answer in time ({type(error).__name__})"
+        return redact(words, self._secrets)
+
+    def _refusal(self, status: int, body: bytes, headers: Mapping[str, str]) -> errors.ApiError:
+        refusal = answers.error_of(status, body, headers.get("retry-after"), self._now())
+        refusal.args = (redact(str(refusal), self._secrets),)
+        return refusal
+
+
+def _pause(error: Exception) -> bool | float:
+    """Whether to ask again, or the seconds that the server asked us to wait first (stamina's backoff hook)."""
+    if not isinstance(error, errors.TransientApiError):
+        return False
+    if error.retry_after is None:
+        return True
+    return error.retry_after if error.retry_after <= _LONGEST_RETRY_AFTER else False

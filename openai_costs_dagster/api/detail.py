@@ -1,0 +1,152 @@
+"""Finds the finest grouping that an organization is served, day by day, and remembers what was refused.
+
+Which groupings are served depends on the organization and the requested time range, and is documented nowhere:
+it is found out. A query over a range is refused when one of its days is, so a refused range is taken apart by
+one-day probes, known dates first. What was learned saves the next run its probes and is tried anew now and then.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from openai_costs_dagster.cost_records import GROUPINGS, Grouping
+from openai_costs_dagster.days import ONE_DAY, DayRange
+
+API_KEYS_BEGIN = dt.date(2025, 12, 6)
+"""Windows that start before this day were seen to be refused `api_key_id` (a captured answer)."""
+
+KEPT_FOR = dt.timedelta(days=7)
+"""How long a refusal is believed before it is tried anew."""
+
+_WITH_API_KEYS = GROUPINGS[1]
+
+Serves = Callable[[dt.date, Grouping], bool]
+"""Asks the API whether a day is served with a grouping; costs one request."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Days, both ends included and None without end, for which a grouping was refused at `seen_at`."""
+
+    grouping: Grouping
+    first: dt.date | None
+    last: dt.date | None
+    seen_at: dt.datetime
+
+    def covers(self, day: dt.date) -> bool:
+        """Whether the day was refused."""
+        return (self.first is None or self.first <= day) and (self.last is None or day <= self.last)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Days that one query asks for together, and the grouping it asks with."""
+
+    days: DayRange
+    grouping: Grouping
+
+
+class Detail:
+    """What one organization is served; `refusals` is the memory to keep when the work is done."""
+
+    def __init__(self, refusals: Iterable[Refusal], *, serves: Serves, now: dt.datetime) -> None:
+        self.refusals = list(refusals)
+        self._serves = serves
+        self._now = now
+
+    def plan(self, days: DayRange) -> list[Piece]:
+        """Cuts a range into as few queries as the memory allows; probes what is not known or no longer believed."""
+        self._try_anew(days)
+        self._probe_known_date(days)
+        return self._pieces(days)
+
+    def refused(self, piece: Piece) -> list[Piece]:
+        """What to ask instead of a piece that the API refused. Costs probes; raises any other `ApiError`.
+
+        Raises ValueError for the coarsest grouping, below which there is nothing.
+        """
+        if piece.grouping == GROUPINGS[-1]:
+            raise ValueError("the coarsest grouping cannot be refused for its detail")
+        first, last = self._refused_part(piece)
+        recent = self._now.date() - ONE_DAY
+        self.refusals.append(Refusal(piece.grouping, first, None if last >= recent else last, self._now))
+        return self._pieces(piece.days)
+
+    def _try_anew(self, days: DayRange) -> None:
+        """Probes the newest of `days` in every refusal that is no longer believed: forgets it, or believes it again."""
+        for refusal in list(self.refusals):
+            shared = days.intersection(refusal.first, refusal.last)
+            if shared is None or self._now - refusal.seen_at < KEPT_FOR:
+                continue
+            self.refusals.remove(refusal)
+            if not self._serves(shared.last, refusal.grouping):
+                self.refusals.append(replace(refusal, seen_at=self._now))
+
+    def _probe_known_date(self, days: DayRange) -> None:
+        """Spares the bisection where the documented date of `api_key_id` lies inside the range."""
+        before = API_KEYS_BEGIN - ONE_DAY
+        if not (days.first <= before < days.last) or _WITH_API_KEYS not in self._order_left(before):
+            return
+        if not self._serves(before, _WITH_API_KEYS):
+            self.refusals.append(Refusal(_WITH_API_KEYS, days.first, before, self._now))
+
+    def _pieces(self, days: DayRange) -> list[Piece]:
+        pieces: list[Piece] = []
+        for day in days:
+            grouping = self._finest(day)
+            if pieces and pieces[-1].grouping == grouping:
+                pieces[-1] = replace(pieces[-1], days=DayRange(pieces[-1].days.first, day))
+            else:
+                pieces.append(Piece(DayRange(day, day), grouping))
+        return pieces
+
+    def _finest(self, day: dt.date) -> Grouping:
+        return self._order_left(day)[0]
+
+    def _order_left(self, day: dt.date) -> list[Grouping]:
+        """The groupings, finest first, of which neither themselves nor a part was refused for the day."""
+        refused = [refusal.grouping for refusal in self.refusals if refusal.covers(day)]
+        return [
+            grouping
+            for grouping in GROUPINGS
+            if grouping == GROUPINGS[-1] or not any(part <= grouping for part in refused)
+        ]
+
+    def _refused_part(self, piece: Piece) -> tuple[dt.date, dt.date]:
+        """The days of a refused range that are to blame, as far as both of its ends tell."""
+        days, grouping = piece.days, piece.grouping
+        if len(days) == 1:
+            return days.first, days.last
+        newest, oldest = self._serves(days.last, grouping), self._serves(days.first, grouping)
+        if newest and oldest:  # the gap lies inside: give up the middle day, the halves are asked for next
+            middle = days.first + len(days) // 2 * ONE_DAY
+            return middle, middle
+        if newest:
+            return days.first, self._last_refused(days, grouping)
+        if oldest:
+            return self._first_refused(days, grouping), days.last
+        return days.first, days.last
+
+    def _last_refused(self, days: DayRange, grouping: Grouping) -> dt.date:
+        """Where the first day is refused and the last is served."""
+        refused, served = days.first, days.last
+        while served - refused > ONE_DAY:
+            middle = refused + (served - refused) // 2
+            if self._serves(middle, grouping):
+                served = middle
+            else:
+                refused = middle
+        return refused
+
+    def _first_refused(self, days: DayRange, grouping: Grouping) -> dt.date:
+        """Where the first day is served and the last is refused."""
+        served, refused = days.first, days.last
+        while refused - served > ONE_DAY:
+            middle = served + (refused - served) // 2
+            if self._serves(middle, grouping):
+                served = middle
+            else:
+                refused = middle
+        return refused

@@ -1,0 +1,93 @@
+"""Everything that can go wrong between us and the Admin API.
+
+ApiError
+├── PermanentApiError         asking again changes nothing: a person has to act
+│   ├── AuthenticationFailed  the key is wrong, deleted or of the wrong kind (401)
+│   ├── PermissionDenied      the key lacks a scope (403, or 401 with a list of scopes)
+│   ├── LookbackExceeded      the window begins before the year that the API keeps (400)
+│   ├── GroupingRefused       these dimensions are not served together for this window (400)
+│   ├── RequestRefused        any other answer that will stay the same (other 4xx, redirects)
+│   └── WrongOrganization     the key belongs to another organization than configured
+└── TransientApiError         the same request may succeed later
+    ├── RateLimited           429
+    ├── ServerFailed          5xx
+    ├── BrokenAnswer          HTML, a cut-off body, JSON of another shape
+    ├── Unreachable           no connection, a reset, a time-out
+    └── IncompleteChain       pages that loop, end early or leave a day out
+
+Every text is redacted before it gets in here: error answers of the API echo parts of the key.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+
+
+class ApiError(Exception):
+    """Base of all that the Admin API can do to us; the text is one sentence, free of secrets."""
+
+    status: int | None = None
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class PermanentApiError(ApiError):
+    """Asking again changes nothing."""
+
+
+class AuthenticationFailed(PermanentApiError):
+    """The key was not accepted."""
+
+
+class PermissionDenied(PermanentApiError):
+    """The key was accepted, and may not read this."""
+
+
+class LookbackExceeded(PermanentApiError):
+    """The window begins before `earliest`, the first day that the API still serves (UTC)."""
+
+    def __init__(self, message: str, *, earliest: dt.date) -> None:
+        super().__init__(message, status=400)
+        self.earliest = earliest
+
+
+class GroupingRefused(PermanentApiError):
+    """The organization is not served this combination of dimensions for this window."""
+
+
+class RequestRefused(PermanentApiError):
+    """Any other refusal."""
+
+
+class WrongOrganization(PermanentApiError):
+    """An answer carries an organization id that differs from the expected one."""
+
+
+class TransientApiError(ApiError):
+    """The same request may succeed later; `retry_after` is the server's own wait in seconds, if it named one."""
+
+    def __init__(self, message: str, *, status: int | None = None, retry_after: float | None = None) -> None:
+        super().__init__(message, status=status)
+        self.retry_after = retry_after
+
+
+class RateLimited(TransientApiError):
+    """429."""
+
+
+class ServerFailed(TransientApiError):
+    """5xx."""
+
+
+class BrokenAnswer(TransientApiError):
+    """A body that is no JSON of the expected shape."""
+
+
+class Unreachable(TransientApiError):
+    """No answer came, or it stopped in the middle."""
+
+
+class IncompleteChain(TransientApiError):
+    """The pages of one query do not add up to the days that were asked for."""

@@ -1,0 +1,20 @@
+"""Keeps secrets out of every text that leaves this room."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+_KEY_SHAPED = re.compile(r"sk-[\w*.…-]+|\bBearer\s+\S+", re.IGNORECASE)
+_CREDENTIALS_IN_URL = re.compile(r"(?<=://)[^/@\s]+@")
+_LONGEST_MESSAGE = 500
+
+
+def redact(text: str, secrets: Iterable[str] = ()) -> str:
+    """`text` without keys, given secrets or credentials in URLs, on one line and of bounded length."""
+    for secret in secrets:
+        if len(secret) >= 4:
+            text = text.replace(secret, "[redacted]")
+    text = _CREDENTIALS_IN_URL.sub("[redacted]@", _KEY_SHAPED.sub("[redacted]", text))
+    text = " ".join(text.split())
+    return text if len(text) <= _LONGEST_MESSAGE else text[: _LONGEST_MESSAGE - 1] + "…"

@@ -1,0 +1,80 @@
+"""What the Admin API sends, as typed records; decoded by msgspec so that no amount ever passes through a float."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+
+import msgspec
+
+from openai_costs_dagster.cost_records import ReadCost
+
+_NO_VALUE = msgspec.Raw(b"null")
+
+
+class WireAmount(msgspec.Struct):
+    """`value` stays undecoded: whether it came as a string or as a number decides how exact it is."""
+
+    value: msgspec.Raw = _NO_VALUE
+    currency: str | None = None
+
+
+class WireCost(msgspec.Struct):
+    """A row of a costs bucket; unknown keys stay in the raw bucket and break nothing."""
+
+    amount: WireAmount | None = None
+    line_item: str | None = None
+    project_id: str | None = None
+    user_id: str | None = None
+    api_key_id: str | None = None
+    quantity: Decimal | None = None
+    quantity_unit: str | None = None
+    organization_id: str | None = None
+    project_name: str | None = None
+
+
+class WireBucket(msgspec.Struct):
+    """A day; `start_time` and `end_time` in Unix seconds."""
+
+    start_time: int
+    end_time: int
+    results: list[WireCost]
+
+
+class WirePage(msgspec.Struct):
+    """A page whose buckets are still bytes, so that each day's own bytes can be kept."""
+
+    data: list[msgspec.Raw]
+    has_more: bool = False
+    next_page: str | None = None
+
+
+def read_cost(cost: WireCost) -> ReadCost:
+    """A row without the wire around it. Raises ValueError for an amount that is no finite decimal."""
+    amount, currency, from_number = None, None, False
+    if cost.amount is not None:
+        currency = cost.amount.currency
+        text = bytes(cost.amount.value).decode()
+        if text != "null":
+            from_number = text[0] != '"'
+            amount = _decimal(text if from_number else text[1:-1])
+    return ReadCost(
+        cost.project_id,
+        cost.user_id,
+        cost.api_key_id,
+        cost.line_item,
+        currency,
+        cost.quantity_unit,
+        amount,
+        cost.quantity,
+        from_number,
+    )
+
+
+def _decimal(digits: str) -> Decimal:
+    try:
+        value = Decimal(digits)
+    except InvalidOperation:
+        value = Decimal("NaN")
+    if not value.is_finite() or "_" in digits:
+        raise ValueError(f"amount.value is {digits[:60]!r}, which is no decimal number")
+    return value

@@ -1,0 +1,368 @@
+"""What a user configures: `openai_costs.yaml`, or `OPENAI_ADMIN_KEY` alone.
+
+The file is found by `OPENAI_COSTS_CONFIG`, else in the working directory. Secrets stand in it by reference only.
+Every mistake becomes one sentence that names the file, the line or path, what was found and what is allowed.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from openai_costs_dagster.secret import SecretReference
+from openai_costs_dagster.yaml_document import Document, YamlError
+
+DEFAULT_FILE = "openai_costs.yaml"
+DEFAULT_BASE_URL = "https://api.openai.com/v1"
+_NAME = re.compile(r"[a-z0-9_-]+")
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+_CRON_RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
+
+
+class ConfigurationError(Exception):
+    """The configuration cannot be used; the text is one sentence a person can act on."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _is_cron(text: str) -> bool:
+    """Whether a text is a cron expression of five numeric fields with lists, ranges and steps."""
+    fields = text.split()
+    if len(fields) != len(_CRON_RANGES):
+        return False
+    for field, (least, most) in zip(fields, _CRON_RANGES, strict=True):
+        for part in field.split(","):
+            match = re.fullmatch(r"(?:\*|(\d+)(?:-(\d+))?)(?:/([1-9]\d*))?", part)
+            if not match or any(not least <= int(number) <= most for number in match.groups()[:2] if number):
+                return False
+    return True
+
+
+def _money(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        raise ValueError("an amount of US dollars is a number")
+    return value
+
+
+Dollars = Annotated[Decimal, BeforeValidator(_money), Field(ge=0)]
+
+
+class Budget(_Part):
+    """An amount not to be exceeded in a period: of the organization, or of one thing in it."""
+
+    amount_usd: Dollars
+    period: Literal["month", "quarter", "year"] = "month"
+    alert_at: tuple[Annotated[Decimal, Field(gt=0)], ...] = (Decimal("0.5"), Decimal("0.8"), Decimal(1))
+    project: str | None = None
+    user: str | None = None
+    model: str | None = None
+    api_key: str | None = None
+    service: str | None = None
+
+    @model_validator(mode="after")
+    def _has_one_scope(self) -> Budget:
+        named = [scope for scope in ("project", "user", "model", "api_key", "service") if getattr(self, scope)]
+        if len(named) > 1:
+            raise ValueError(f"a budget is for one thing; this one names {' and '.join(named)}")
+        return self
+
+
+class Organization(_Part):
+    """One OpenAI organization and how it is read."""
+
+    name: str
+    admin_key: SecretReference
+    display_name: str | None = None
+    organization_id: str | None = None
+    base_url: str = DEFAULT_BASE_URL
+    allow_http: StrictBool = False
+    proxy: SecretReference | str | None = None
+    start_date: dt.date | None = None
+    budgets: tuple[Budget, ...] = ()
+
+    @field_validator("proxy", mode="before")
+    @classmethod
+    def _proxy_hides_its_credentials(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            if urlsplit(value).scheme not in {"http", "https", "socks5"} or not urlsplit(value).hostname:
+                raise ValueError("a proxy needs a scheme and a host, as in http://proxy.example:3128")
+            if "@" in urlsplit(value).netloc:
+                raise ValueError("a proxy with credentials is a secret: write {env: NAME} or {file: PATH}")
+            return value
+        return SecretReference.model_validate(value) if isinstance(value, dict) else value
+
+    @model_validator(mode="after")
+    def _base_url_is_safe(self) -> Organization:
+        parts = urlsplit(self.base_url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError(f"base_url needs a scheme and a host, as in {DEFAULT_BASE_URL}; found {parts.path!r}")
+        if "@" in parts.netloc or parts.query or parts.fragment:
+            raise ValueError("base_url must not carry credentials, a query or a fragment")
+        if parts.scheme == "http" and parts.hostname not in _LOOPBACK and not self.allow_http:
+            raise ValueError(
+                f"base_url is plain http to {parts.hostname}, which would show the admin key to the network: "
+                "use https, or say allow_http: true"
+            )
+        return self
+
+    @property
+    def title(self) -> str:
+        """The name for people."""
+        return self.display_name or self.name
+
+    def read_proxy(self) -> str | None:
+        """The proxy's URL, credentials included. Raises SecretUnavailable."""
+        return self.proxy.read() if isinstance(self.proxy, SecretReference) else self.proxy
+
+
+class DatabaseSettings(_Part):
+    """A PostgreSQL server of the user's own."""
+
+    url: SecretReference
+
+
+class Refresh(_Part):
+    """When costs are read again; crons are UTC."""
+
+    cron: str = "30 1 * * *"
+    trailing_days: Annotated[StrictInt, Field(ge=1, le=180)] = 4
+    settle_hours: Annotated[StrictInt, Field(ge=0, le=24 * 30)] = 48
+    deep_cron: str = "0 4 * * 0"
+    deep_trailing_days: Annotated[StrictInt, Field(ge=1, le=360)] = 35
+    intraday_minutes: Annotated[StrictInt, Field(ge=5, le=24 * 60)] | None = 60
+
+    @field_validator("cron", "deep_cron")
+    @classmethod
+    def _cron_is_valid(cls, value: str) -> str:
+        if not _is_cron(value):
+            raise ValueError(f"{value!r} is no cron expression of five fields, as in '30 1 * * *'")
+        return value
+
+    @field_validator("intraday_minutes")
+    @classmethod
+    def _fits_the_clock(cls, value: int | None) -> int | None:
+        if value is not None and (60 % value if value < 60 else (24 * 60) % value or value % 60):
+            raise ValueError("minutes must divide an hour, or be whole hours that divide a day: 5, 15, 60, 240 ...")
+        return value
+
+    @property
+    def intraday_cron(self) -> str | None:
+        """The cron expression behind `intraday_minutes`."""
+        minutes = self.intraday_minutes
+        if minutes is None:
+            return None
+        if minutes < 60:
+            return f"*/{minutes} * * * *"
+        return "0 * * * *" if minutes == 60 else f"0 */{minutes // 60} * * *" if minutes < 24 * 60 else "0 0 * * *"
+
+
+class Anomalies(_Part):
+    """What counts as worth someone's time."""
+
+    sensitivity: Literal["low", "medium", "high"] = "medium"
+    minimum_impact_usd: Dollars = Decimal(5)
+
+
+class Alert(_Part):
+    """Where alerts go."""
+
+    url: SecretReference
+    events: tuple[Literal["anomaly", "budget", "sync_failure"], ...] = ("anomaly", "budget", "sync_failure")
+
+
+class Retention(_Part):
+    """How long raw pages are kept; null: for ever. Rows and revisions stay until purged."""
+
+    raw_pages_days: Annotated[StrictInt, Field(ge=1)] | None = None
+
+
+class Configuration(_Part):
+    """Everything a user says, with relative paths resolved."""
+
+    organizations: dict[str, Organization]
+    database: DatabaseSettings | None = None
+    data_directory: Path = Path(".openai-costs")
+    refresh: Refresh = Refresh()
+    anomalies: Anomalies = Anomalies()
+    alerts: tuple[Alert, ...] = ()
+    retention: Retention = Retention()
+    source: Path | None = Field(default=None, exclude=True)
+
+    @field_validator("organizations", mode="before")
+    @classmethod
+    def _names_are_usable(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            raise ValueError("organizations is a list of names with their settings below each")
+        named = {}
+        for name, settings in value.items():
+            if not _NAME.fullmatch(name):
+                raise ValueError(f"the name {name!r} may hold only a-z, 0-9, - and _")
+            if isinstance(settings, Mapping) and "name" in settings:
+                raise ValueError(f"{name} has a setting 'name'; write display_name for a name that people read")
+            named[name] = {**settings, "name": name} if isinstance(settings, Mapping) else settings
+        return named
+
+    @model_validator(mode="after")
+    def _organizations_are_distinct(self) -> Configuration:
+        if not self.organizations:
+            raise ValueError("organizations is empty: name at least one")
+        _refuse_twins(self.organizations, lambda one: one.name.replace("-", "_"), "differ only by - and _")
+        _refuse_twins(self.organizations, lambda one: one.organization_id, "have the same organization_id")
+        _refuse_twins(self.organizations, lambda one: (str(one.admin_key), one.base_url), "use the same admin key")
+        return self
+
+    def organization(self, name: str) -> Organization:
+        """One organization by name. Raises ConfigurationError that lists the names there are."""
+        try:
+            return self.organizations[name]
+        except KeyError:
+            known = ", ".join(sorted(self.organizations))
+            raise ConfigurationError(f"there is no organization {name!r}; configured: {known}") from None
+
+
+def _refuse_twins(organizations: Mapping[str, Organization], key: Any, why: str) -> None:
+    seen: dict[Any, str] = {}
+    for name, organization in organizations.items():
+        value = key(organization)
+        if value is None:
+            continue
+        if value in seen:
+            raise ValueError(f"the organizations {seen[value]!r} and {name!r} {why}, and would be counted twice")
+        seen[value] = name
+
+
+def load(path: Path | None = None) -> Configuration:
+    """The user's configuration. Raises ConfigurationError."""
+    named = os.environ.get("OPENAI_COSTS_CONFIG")
+    path = path or (Path(named) if named else Path(DEFAULT_FILE))
+    if path.exists():
+        return read_file(path)
+    if named:
+        raise ConfigurationError(f"OPENAI_COSTS_CONFIG names {path}, which does not exist")
+    if os.environ.get("OPENAI_ADMIN_KEY"):
+        return from_environment()
+    raise ConfigurationError(
+        f"there is neither {DEFAULT_FILE} in {Path.cwd()} nor OPENAI_ADMIN_KEY in the environment: "
+        "export OPENAI_ADMIN_KEY=... (an admin key), or write the file as README.md shows"
+    )
+
+
+def from_environment() -> Configuration:
+    """One organization named `default`, from `OPENAI_ADMIN_KEY` and its companions. Raises ConfigurationError."""
+    organization: dict[str, Any] = {"admin_key": {"env": "OPENAI_ADMIN_KEY"}}
+    if base_url := os.environ.get("OPENAI_BASE_URL"):
+        organization["base_url"] = base_url
+    if organization_id := os.environ.get("OPENAI_ORG_ID"):
+        organization["organization_id"] = organization_id
+    value: dict[str, Any] = {"organizations": {"default": organization}}
+    if os.environ.get("DATABASE_URL"):
+        value["database"] = {"url": {"env": "DATABASE_URL"}}
+    return _validated(value, "the environment", Path.cwd(), None)
+
+
+def read_file(path: Path) -> Configuration:
+    """A configuration file. Raises ConfigurationError."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{path} is no UTF-8 text") from None
+    try:
+        document = Document(text)
+    except YamlError as error:
+        raise ConfigurationError(f"{path}, {error}") from None
+    if not isinstance(document.value, dict):
+        raise ConfigurationError(f"{path} must begin with organizations: and hold settings below it")
+    configuration = _validated(document.value, str(path), path.resolve().parent, document)
+    return configuration.model_copy(update={"source": path.resolve()})
+
+
+def lines_of_organization(path: Path, name: str) -> list[tuple[int, str]]:
+    """The numbered lines of a configuration file that make up one organization."""
+    text = path.read_text(encoding="utf-8")
+    document, lines = Document(text), text.splitlines()
+    first = document.line(("organizations", name))
+    if first is None or name not in (document.value.get("organizations") or {}):
+        return []
+    indent = len(lines[first - 1]) - len(lines[first - 1].lstrip())
+    last = first
+    for number in range(first + 1, len(lines) + 1):
+        line = lines[number - 1]
+        if line.strip() and not line.lstrip().startswith("#") and len(line) - len(line.lstrip()) <= indent:
+            break
+        if line.strip():
+            last = number
+    return [(number, lines[number - 1]) for number in range(first, last + 1)]
+
+
+def _validated(value: dict[str, Any], where: str, folder: Path, document: Document | None) -> Configuration:
+    try:
+        configuration = Configuration.model_validate(value)
+    except ValidationError as error:
+        raise ConfigurationError(_sentence(error, where, document)) from None
+    return _resolved(configuration, folder)
+
+
+def _resolved(configuration: Configuration, folder: Path) -> Configuration:
+    organizations = {
+        name: organization.model_copy(
+            update={
+                "admin_key": organization.admin_key.beside(folder),
+                "proxy": organization.proxy.beside(folder)
+                if isinstance(organization.proxy, SecretReference)
+                else organization.proxy,
+            }
+        )
+        for name, organization in configuration.organizations.items()
+    }
+    database = configuration.database
+    if database:
+        database = DatabaseSettings(url=database.url.beside(folder))
+    return configuration.model_copy(
+        update={
+            "organizations": organizations,
+            "database": database,
+            "data_directory": (folder / configuration.data_directory).resolve(),
+        }
+    )
+
+
+def _sentence(error: ValidationError, where: str, document: Document | None) -> str:
+    """The first mistake in one sentence; the value found is named unless it may be a secret."""
+    first = error.errors(include_url=False, include_context=False)[0]
+    path = tuple(part for part in first["loc"] if isinstance(part, str | int))
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        message = f"{path[-1]!r} is not a setting here"
+    elif first["type"] == "missing":
+        message = f"{path[-1]!r} is missing"
+    elif isinstance(first["input"], str | int | Decimal) and not _may_be_secret(path) and "found" not in message:
+        message = f"{message}; found {str(first['input'])!r}"
+    line = document.line(path) if document else None
+    place = f"{where}, line {line}" if line else where
+    return f"{place}: {'.'.join(map(str, path))}: {message}" if path else f"{place}: {message}"
+
+
+def _may_be_secret(path: tuple[str | int, ...]) -> bool:
+    return bool({"admin_key", "proxy", "url", "base_url"} & set(map(str, path)))

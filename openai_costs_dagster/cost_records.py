@@ -1,0 +1,63 @@
+"""The words that the rooms share about a cost row: its dimensions, groupings and shape. No behaviour lives here."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import NamedTuple
+
+Grouping = frozenset[str]
+"""The dimensions that a query asked for, by the API's own names."""
+
+GROUPINGS: tuple[Grouping, ...] = (
+    frozenset({"project_id", "user_id", "line_item", "api_key_id"}),
+    frozenset({"project_id", "line_item", "api_key_id"}),
+    frozenset({"project_id", "user_id", "line_item"}),
+    frozenset({"project_id", "line_item"}),
+)
+"""From the finest to the one that every organization is served."""
+
+UNGROUPED: Grouping = frozenset()
+
+_DIMENSIONS = ("project_id", "user_id", "line_item", "api_key_id")
+
+
+def grouping_name(grouping: Grouping) -> str:
+    """How a grouping is written in the database and for people, as in ``project,line_item,api_key``."""
+    return ",".join(name.removesuffix("_id") for name in _DIMENSIONS if name in grouping)
+
+
+def grouping_named(name: str) -> Grouping:
+    """The inverse of `grouping_name`."""
+    words = set(name.split(",")) if name else set()
+    return frozenset(dimension for dimension in _DIMENSIONS if dimension.removesuffix("_id") in words)
+
+
+class ReadCost(NamedTuple):
+    """A cost as it was read, not yet normalised; `from_number` where the amount came as a JSON number."""
+
+    project_id: str | None
+    user_id: str | None
+    api_key_id: str | None
+    line_item: str | None
+    currency: str | None
+    quantity_unit: str | None
+    amount: Decimal | None
+    quantity: Decimal | None
+    from_number: bool
+
+
+class CostRow(NamedTuple):
+    """One row of a day's bill; unique within the day by everything but amount and quantity.
+
+    Null equals null and differs from the empty string. Amount is in units of its currency, exact; null where
+    the API gave none. Quantity is in `quantity_unit`; null where unknown.
+    """
+
+    project_id: str | None
+    user_id: str | None
+    api_key_id: str | None
+    line_item: str | None
+    currency: str | None
+    quantity_unit: str | None
+    amount: Decimal | None
+    quantity: Decimal | None

@@ -1,0 +1,6 @@
+"""Dagster's door: `dagster dev -w workspace.yaml` loads this module."""
+
+from openai_costs_dagster import configuration
+from openai_costs_dagster.orchestration.build import build_definitions
+
+defs = build_definitions(configuration.load())

@@ -1,0 +1,60 @@
+"""When costs are read again without anyone asking: one condition per asset, evaluated by one sensor.
+
+Daily over the trailing days, weekly over more of them, within the day for today; days that are missing (a new
+organization's whole history, a window that failed) are asked for at once and then again every hour or day.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Any
+
+import dagster as dg
+
+from openai_costs_dagster.configuration import Refresh
+
+SENSOR = "openai_costs_refresh"
+_CONDITION = dg.AutomationCondition
+_SENSOR_INTERVAL = 30  # seconds
+
+
+def refresh_condition(refresh: Refresh) -> dg.AutomationCondition[Any]:
+    """Which days to read at which ticks; crons are UTC. Never while a run for the same days is under way."""
+    daily = _at(refresh.cron)
+    trailing = _latest(refresh.trailing_days) & daily
+    deep = _latest(refresh.deep_trailing_days) & _at(refresh.deep_cron)
+    often = _at(refresh.intraday_cron) if refresh.intraday_cron else daily
+    today = _latest(1) & often
+    again = (_CONDITION.missing() | (_CONDITION.execution_failed() & _latest(refresh.trailing_days))) & often
+    at_first = _CONDITION.missing() & _CONDITION.initial_evaluation()
+    return (
+        (
+            trailing.with_label("the trailing days, daily")
+            | deep.with_label("more of them, weekly")
+            | today.with_label("today, within the day")
+            | at_first.with_label("all history, at first")
+            | again.with_label("days that are missing or failed")
+        )
+        & ~_CONDITION.in_progress()
+    ).with_label("refresh")
+
+
+def refresh_sensor(assets: Sequence[dg.AssetKey]) -> dg.AutomationConditionSensorDefinition:
+    """The one sensor that evaluates them all, running unless someone switches it off."""
+    return dg.AutomationConditionSensorDefinition(
+        SENSOR,
+        target=dg.AssetSelection.assets(*assets),
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        minimum_interval_seconds=_SENSOR_INTERVAL,
+        description="Reads the trailing days of every organization again, and new ones from their beginning.",
+    )
+
+
+def _latest(days: int) -> dg.AutomationCondition[Any]:
+    """The newest partitions, today being the last of them."""
+    return _CONDITION.in_latest_time_window(dt.timedelta(days=days))
+
+
+def _at(cron: str) -> dg.AutomationCondition[Any]:
+    return _CONDITION.cron_tick_passed(cron, "UTC")

@@ -1,0 +1,41 @@
+"""Puts an organization's family together, and all families into one set of definitions; every door uses this."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from openai_costs_dagster.configuration import Configuration
+from openai_costs_dagster.orchestration import names
+from openai_costs_dagster.orchestration.anomaly_check import anomaly_check
+from openai_costs_dagster.orchestration.automation import refresh_condition, refresh_sensor
+from openai_costs_dagster.orchestration.costs_asset import costs_asset
+from openai_costs_dagster.orchestration.partitions import daily_partitions, first_days
+
+
+def build_definitions(configuration: Configuration, *, automation: bool = True) -> dg.Definitions:
+    """Everything that the configured organizations need in Dagster.
+
+    Loads while Postgres is down and without any secret. `automation=False` leaves refreshing to the caller.
+    """
+    condition = refresh_condition(configuration.refresh) if automation else None
+    policy = dg.BackfillPolicy.single_run()  # one object and one partitions definition per organization: one run
+    assets, checks = [], []
+    for name, first_day in first_days(configuration).items():
+        organization, partitions = configuration.organization(name), daily_partitions(first_day)
+        assets.append(
+            costs_asset(
+                organization,
+                configuration,
+                partitions=partitions,
+                backfill_policy=policy,
+                automation_condition=condition,
+            )
+        )
+        checks.append(anomaly_check(organization, configuration, partitions))
+    keys = [names.costs_key(name) for name in configuration.organizations]
+    return dg.Definitions(
+        assets=assets,
+        asset_checks=checks,
+        sensors=[refresh_sensor(keys)] if automation else [],
+        executor=dg.in_process_executor,
+    )

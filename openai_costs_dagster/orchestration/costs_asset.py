@@ -1,0 +1,158 @@
+"""The asset `openai/<organization>/costs`: one daily-partitioned table of what the organization was billed."""
+
+# `from __future__ import annotations` would break Dagster's reading of the context's type in functions made here.
+import datetime as dt
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import dagster as dg
+
+from openai_costs_dagster.configuration import Configuration, Organization
+from openai_costs_dagster.orchestration import names, server
+from openai_costs_dagster.orchestration.evaluations import evaluation
+from openai_costs_dagster.orchestration.ingestion import DayFailure, DayReport, Outcome, Request, ingest
+from openai_costs_dagster.orchestration.partitions import days_of
+from openai_costs_dagster.orchestration.tables import DAILY_COSTS
+from openai_costs_dagster.secret import SecretUnavailable
+from openai_costs_dagster.warehouse.errors import WarehouseError
+
+_CHECKS = {
+    names.COMPLETE: "Every day asked for arrived whole: one bucket, all of its rows, sums as read.",
+    names.RECONCILES: "The day's rows add up to the organization's total, asked for a second time and ungrouped.",
+}
+_ERROR, _WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
+
+
+def costs_asset(
+    organization: Organization,
+    configuration: Configuration,
+    *,
+    partitions: dg.DailyPartitionsDefinition,
+    backfill_policy: dg.BackfillPolicy,
+    automation_condition: dg.AutomationCondition[dg.AssetKey] | None,
+) -> dg.AssetsDefinition:
+    """Makes an organization's costs asset with its checks `complete` and `reconciles`."""
+    key = names.costs_key(organization.name)
+    specs = [
+        dg.AssetCheckSpec(name, asset=key, description=text, partitions_def=partitions)
+        for name, text in _CHECKS.items()
+    ]
+
+    @dg.asset(
+        key=key,
+        description=f"What {organization.title} was billed by OpenAI each UTC day, as fine as the API bills it.",
+        partitions_def=partitions,
+        backfill_policy=backfill_policy,
+        automation_condition=automation_condition,
+        group_name=names.group(organization.name),
+        pool=names.pool(organization.name),
+        kinds={"openai", "postgres"},
+        tags={names.ORGANIZATION_TAG: organization.name},
+        metadata={"dagster/table_name": "openai_costs.daily_costs", "dagster/column_schema": DAILY_COSTS},
+        check_specs=specs,
+        code_version="1",
+    )
+    def costs(context: dg.AssetExecutionContext) -> Iterator[Any]:
+        outcome = _run(context, organization, configuration)
+        for day, report in outcome.stored.items():
+            yield from _checks_of_stored(key, day, report)
+        for day, failure in outcome.failed.items():
+            yield _check_of_failed(key, day, failure)
+        if outcome.failed:
+            yield from _partly_failed(context, key, outcome)
+        for day, report in outcome.stored.items():
+            context.add_asset_metadata(_metadata(report), asset_key=key, partition_key=day.isoformat())
+        yield dg.MaterializeResult(asset_key=key)
+        for spec in specs:
+            if spec.key in context.selected_asset_check_keys:
+                yield dg.Output(None, output_name=spec.get_python_identifier())
+
+    return costs
+
+
+def _run(context: dg.AssetExecutionContext, organization: Organization, configuration: Configuration) -> Outcome:
+    days = days_of(context)
+    try:
+        database = server.database(configuration)
+    except (WarehouseError, SecretUnavailable) as error:
+        outcome = Outcome()
+        outcome.fail(days, error)
+        return outcome
+    return ingest(
+        Request(
+            organization,
+            database,
+            days,
+            settle_hours=configuration.refresh.settle_hours,
+            asked_by=_asked_by(context.run.tags),
+            run_id=context.run.run_id,
+            log=context.log,
+        )
+    )
+
+
+def _asked_by(tags: Mapping[str, str]) -> str:
+    """Who asked for a run: only what a scheduled refresh finds may alert."""
+    if names.ASKED_BY_TAG in tags:
+        return tags[names.ASKED_BY_TAG]
+    if tags.get("dagster/from_automation_condition") == "true":
+        return "refresh"
+    return "backfill" if "dagster/backfill" in tags else "person"
+
+
+def _partly_failed(
+    context: dg.AssetExecutionContext, key: dg.AssetKey, outcome: Outcome
+) -> Iterator[dg.AssetMaterialization]:
+    """Materializes the good days, then fails the run for the others: the UI shows exactly those as failed."""
+    for day, report in outcome.stored.items():
+        yield dg.AssetMaterialization(asset_key=key, partition=day.isoformat(), metadata=_metadata(report))
+    permanent = all(failure.permanent for failure in outcome.failed.values())
+    if permanent:  # retrying the run would change nothing; allow_retries alone does not keep Dagster from it
+        context.instance.add_run_tags(context.run.run_id, names.NO_RUN_RETRIES)
+    asked = len(outcome.failed) + len(outcome.stored)
+    raise dg.Failure(
+        f"{len(outcome.failed)} of {asked} days were not stored. {outcome.sentence}",
+        metadata={
+            "failed_days": [day.isoformat() for day in sorted(outcome.failed)],
+            "kind": "permanent" if permanent else "transient",
+        },
+        allow_retries=False,
+    )
+
+
+def _metadata(report: DayReport) -> dict[str, Any]:
+    """What the UI plots by day; the exact amount stands beside the plotted one as text."""
+    metadata: dict[str, Any] = {
+        "spend_usd": float(report.amount_usd),
+        "spend_exact": f"{report.amount_usd:f} USD",
+        "dagster/partition_row_count": report.row_count,
+        "requests": report.requests,
+        "provisional": report.provisional,
+        "grouping": report.grouping,
+    }
+    if report.change_usd is not None:
+        metadata["change_usd"] = float(report.change_usd)
+    if report.absent_amounts:
+        metadata["rows_without_amount"] = report.absent_amounts
+    return metadata
+
+
+def _checks_of_stored(key: dg.AssetKey, day: dt.date, report: DayReport) -> Iterator[dg.AssetCheckEvaluation]:
+    said = f"{report.row_count} rows arrived whole."
+    if report.absent_amounts:
+        said += f" {report.absent_amounts} of them came without an amount, stored as null."
+    yield evaluation(key, names.COMPLETE, day, passed=not report.absent_amounts, severity=_WARN, description=said)
+    if report.reconciled is None:
+        passed, severity, said = False, _WARN, "The second, ungrouped answer could not be had."
+    elif report.reconciled:
+        passed, severity, said = True, _WARN, "Both answers bill the same."
+    else:
+        passed, severity = False, _WARN if report.provisional else _ERROR
+        said = f"The rows add up to {report.difference:f} more than the total that the API bills for the day."
+    yield evaluation(key, names.RECONCILES, day, passed=passed, severity=severity, description=said)
+
+
+def _check_of_failed(key: dg.AssetKey, day: dt.date, failure: DayFailure) -> dg.AssetCheckEvaluation:
+    return evaluation(
+        key, names.COMPLETE, day, passed=False, severity=_ERROR, description=f"Not stored: {failure.reason}"
+    )

@@ -1,0 +1,314 @@
+"""One organization's days from the API into the warehouse; knows nothing of Dagster, which calls it.
+
+A run works through windows one after the other and commits each: a window that fails fails its own days and no
+others. What cannot be had is said for each day, as permanent (a person has to act) or transient.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections import deque
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from openai_costs_dagster.api import errors
+from openai_costs_dagster.api.client import AdminApi, Endpoint
+from openai_costs_dagster.api.costs import OrganizationGuard, is_served
+from openai_costs_dagster.api.detail import Detail, Piece, Refusal
+from openai_costs_dagster.configuration import Organization
+from openai_costs_dagster.cost_records import GROUPINGS, grouping_name, grouping_named
+from openai_costs_dagster.days import ONE_DAY, DayRange, utc_midnight, utc_now
+from openai_costs_dagster.orchestration.first_contact import earliest_day
+from openai_costs_dagster.orchestration.window import ACCESS_ERRORS, Window, WindowReader
+from openai_costs_dagster.secret import SecretUnavailable
+from openai_costs_dagster.spend import line_items, money
+from openai_costs_dagster.warehouse import lock, memory, registry
+from openai_costs_dagster.warehouse.database import Connection, Database
+from openai_costs_dagster.warehouse.errors import DatabaseUnavailable, LoadMismatch, WarehouseError
+from openai_costs_dagster.warehouse.loading import KnownDay, Reading, Staging, StoredDay, known_days
+
+_LOG = logging.getLogger(__name__)
+_ZERO = Decimal(0)
+
+
+@dataclass(frozen=True)
+class DayReport:
+    """What was stored of a day; amounts in US dollars."""
+
+    day: dt.date
+    amount_usd: Decimal
+    row_count: int
+    absent_amounts: int
+    grouping: str
+    provisional: bool
+    requests: int
+    """How many requests brought the day's whole window."""
+    change_usd: Decimal | None
+    """Against the version stored before; None the first time."""
+    reconciled: bool | None
+    difference: Decimal | None
+    """Grouped less ungrouped answer; None where there was no second answer."""
+    came_back_empty: bool
+    """A settled day that held spend is empty now, in two readings."""
+
+
+@dataclass(frozen=True)
+class DayFailure:
+    """Why a day was not stored; nothing of it was touched."""
+
+    reason: str
+    permanent: bool
+
+
+@dataclass
+class Outcome:
+    """What became of each day that was asked for."""
+
+    stored: dict[dt.date, DayReport] = field(default_factory=dict)
+    failed: dict[dt.date, DayFailure] = field(default_factory=dict)
+    requests: int = 0
+
+    def fail(self, days: Collection[dt.date] | DayRange, error: Exception) -> None:
+        """Says of days why they could not be stored."""
+        failure = DayFailure(str(error), permanent=is_permanent(error))
+        self.failed.update(dict.fromkeys(days, failure))
+
+    @property
+    def sentence(self) -> str:
+        """The failures in one sentence, each reason once with its days."""
+        reasons: dict[str, list[dt.date]] = {}
+        for day, failure in self.failed.items():
+            reasons.setdefault(failure.reason, []).append(day)
+        return "; ".join(
+            f"{', '.join(map(str, DayRange.covering(days)))}: {reason}" for reason, days in reasons.items()
+        )
+
+
+def is_permanent(error: Exception) -> bool:
+    """Whether a person has to act before asking again helps."""
+    return not isinstance(error, errors.TransientApiError | DatabaseUnavailable | LoadMismatch)
+
+
+@dataclass(frozen=True)
+class Request:
+    """Who reads what and how; `now` is injected by tests."""
+
+    organization: Organization
+    database: Database
+    days: Collection[dt.date]
+    settle_hours: int = 48
+    asked_by: str = "person"
+    run_id: str | None = None
+    now: Callable[[], dt.datetime] = utc_now
+    on_progress: Callable[[int], None] = lambda _: None
+    """Told how many more days are done, stored or failed."""
+    log: logging.Logger = _LOG
+
+
+def endpoint_of(organization: Organization) -> Endpoint:
+    """Where and how an organization is read."""
+    return Endpoint(organization.base_url, organization.admin_key.read, organization.read_proxy)
+
+
+def ingest(request: Request) -> Outcome:
+    """Stores the days asked for, window by window, as the organization's only reader.
+
+    Never raises for what the API, the key or the database do: the outcome says it, day by day.
+    """
+    outcome = Outcome()
+    name = request.organization.name
+    try:
+        request.database.prepare()
+        with (
+            AdminApi(endpoint_of(request.organization), now=request.now) as api,
+            lock.reader(
+                request.database, name, purpose=request.run_id or request.asked_by, on_wait=request.log.warning
+            ) as connection,
+        ):
+            try:
+                _Ingestion(request, api, connection, outcome).run()
+            finally:
+                outcome.requests = api.requests
+            _record(connection, request, outcome)
+    except (errors.ApiError, WarehouseError, SecretUnavailable) as error:
+        outcome.fail([day for day in request.days if day not in outcome.stored], error)
+        _try_to_record(request, outcome)
+    return outcome
+
+
+class _Ingestion:
+    def __init__(self, request: Request, api: AdminApi, connection: Connection, outcome: Outcome) -> None:
+        self._request = request
+        self._name = request.organization.name
+        self._api = api
+        self._connection = connection
+        self._outcome = outcome
+        self._staging = Staging(connection)
+        self._guard = OrganizationGuard(None)
+        self._reader = WindowReader(api, self._guard, self._staging)
+        self._detail = Detail(
+            [
+                Refusal(grouping_named(known.grouping), known.first_day, known.last_day, known.seen_at)
+                for known in memory.refusals(connection, self._name)
+            ],
+            serves=lambda day, grouping: is_served(api, day, grouping),
+            now=request.now(),
+        )
+        self._kept_refusals = list(self._detail.refusals)
+
+    def run(self) -> None:
+        self._enrol()
+        work: deque[DayRange | Piece] = deque(DayRange.covering(self._request.days))
+        while work:
+            item = work.popleft()
+            try:
+                more = self._plan(item) if isinstance(item, DayRange) else self._store_or_split(item)
+            except ACCESS_ERRORS:
+                raise
+            except (errors.ApiError, LoadMismatch) as error:
+                days = item if isinstance(item, DayRange) else item.days
+                self._request.log.warning("%s %s was not stored: %s", self._name, days, error)
+                self._outcome.fail(days, error)
+                self._request.on_progress(len(days))
+            else:
+                work.extendleft(reversed(more))
+
+    def _enrol(self) -> None:
+        organization = self._request.organization
+        registry.enrol(
+            self._connection,
+            self._name,
+            display_name=organization.display_name,
+            start_date=organization.start_date,
+        )
+        if organization.organization_id:
+            registry.identify(self._connection, self._name, organization.organization_id)
+        known = registry.find(self._connection, self._name)
+        self._guard.organization_id = known.openai_organization_id if known else None
+        if known and known.earliest_day is None:
+            now = self._request.now()
+            earliest = earliest_day(self._api, organization.start_date, now.date())
+            if earliest:
+                registry.first_contact(self._connection, self._name, earliest, now)
+
+    def _plan(self, days: DayRange) -> list[Piece]:
+        pieces = self._detail.plan(days)
+        self._keep_detail()
+        return pieces
+
+    def _store_or_split(self, piece: Piece) -> list[Piece]:
+        """Stores a piece, or says what to ask for instead where the API refuses it as it is."""
+        try:
+            self._store(piece)
+        except errors.LookbackExceeded as refusal:
+            return self._cut(piece, refusal)
+        except errors.GroupingRefused:
+            if piece.grouping == GROUPINGS[-1]:
+                raise
+            pieces = self._detail.refused(piece)
+            self._keep_detail()
+            return pieces
+        return []
+
+    def _cut(self, piece: Piece, refusal: errors.LookbackExceeded) -> list[Piece]:
+        beyond = piece.days.intersection(None, refusal.earliest - ONE_DAY)
+        if beyond is None:  # the API contradicts itself: it refuses days that it says it serves
+            raise errors.RequestRefused(str(refusal), status=400)
+        self._outcome.fail(beyond, refusal)
+        self._request.on_progress(len(beyond))
+        rest = piece.days.intersection(refusal.earliest, None)
+        return [Piece(rest, piece.grouping)] if rest else []
+
+    def _store(self, piece: Piece) -> None:
+        started_at, requests_before = self._request.now(), self._api.requests
+        known = known_days(self._connection, self._name, piece.days)
+        window = self._reader.read(piece, known)
+        if self._guard.organization_id:
+            registry.identify(self._connection, self._name, self._guard.organization_id)
+        memory.classify_new(self._connection, window.line_items, line_items.classify, line_items.RULES_VERSION)
+        memory.name_projects(self._connection, self._name, window.project_names, started_at)
+        reading = Reading(
+            organization=self._name,
+            days=piece.days,
+            grouping=piece.grouping,
+            requests=self._api.requests - requests_before,
+            started_at=started_at,
+            asked_by=self._request.asked_by,
+            run_id=self._request.run_id,
+        )
+        days = [self._day(window, day, started_at) for day in piece.days]
+        self._staging.commit(reading, days, now=self._request.now())
+        for day in days:
+            self._outcome.stored[day.day] = _report(day, known.get(day.day), reading)
+        self._request.log.info(
+            "%s %s stored by %s: %d requests", self._name, piece.days, grouping_name(piece.grouping), reading.requests
+        )
+        self._request.on_progress(len(days))
+
+    def _day(self, window: Window, day: dt.date, started_at: dt.datetime) -> StoredDay:
+        bill, difference = window.bills[day], window.largest_difference(day)
+        settled_from = utc_midnight(day + ONE_DAY) + dt.timedelta(hours=self._request.settle_hours)
+        return StoredDay(
+            day=day,
+            provisional=started_at < settled_from,
+            row_count=bill.row_count,
+            received_count=bill.received,
+            absent_amounts=bill.absent_amounts,
+            totals=bill.totals,
+            reconciled=window.reconciled(day),
+            reconcile_difference=difference.amount if difference else None,
+        )
+
+    def _keep_detail(self) -> None:
+        if self._detail.refusals == self._kept_refusals:
+            return
+        self._kept_refusals = list(self._detail.refusals)
+        stored = [
+            memory.StoredRefusal(grouping_name(one.grouping), one.first, one.last, one.seen_at)
+            for one in self._kept_refusals
+        ]
+        memory.keep_refusals(self._connection, self._name, stored)
+
+
+def _report(day: StoredDay, known: KnownDay | None, reading: Reading) -> DayReport:
+    amount = day.totals.get("usd", _ZERO)
+    return DayReport(
+        day=day.day,
+        amount_usd=amount,
+        row_count=day.row_count,
+        absent_amounts=day.absent_amounts,
+        grouping=grouping_name(reading.grouping),
+        provisional=day.provisional,
+        requests=reading.requests,
+        change_usd=money.subtract(amount, known.amount_usd) if known else None,
+        reconciled=day.reconciled,
+        difference=day.reconcile_difference,
+        came_back_empty=bool(known and not known.provisional and known.amount_usd and not day.row_count),
+    )
+
+
+def _record(connection: Connection, request: Request, outcome: Outcome) -> None:
+    now = request.now()
+    if outcome.failed:
+        permanent = any(failure.permanent for failure in outcome.failed.values())
+        registry.record_failure(connection, request.organization.name, outcome.sentence, now, permanent=permanent)
+    else:
+        registry.record_success(connection, request.organization.name, now)
+
+
+def _try_to_record(request: Request, outcome: Outcome) -> None:
+    """Notes a failure that ended the reader's own connection, if the database can be reached at all."""
+    organization = request.organization
+    try:
+        with request.database.connect() as connection:
+            registry.enrol(
+                connection,
+                organization.name,
+                display_name=organization.display_name,
+                start_date=organization.start_date,
+            )
+            _record(connection, request, outcome)
+    except WarehouseError as error:
+        request.log.warning("the failure of %s could not be noted: %s", organization.name, error)

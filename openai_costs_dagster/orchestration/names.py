@@ -1,0 +1,33 @@
+"""How things are called in Dagster; one organization's things all carry its name."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+COMPLETE = "complete"
+RECONCILES = "reconciles"
+ANOMALOUS_SPEND = "anomalous_spend"
+
+ORGANIZATION_TAG = "openai-costs/organization"
+ASKED_BY_TAG = "openai-costs/asked_by"
+NO_RUN_RETRIES = {"dagster/retry_on_asset_or_op_failure": "false"}
+
+
+def costs_key(organization: str) -> dg.AssetKey:
+    """The asset that holds an organization's daily costs."""
+    return dg.AssetKey(["openai", organization, "costs"])
+
+
+def group(organization: str) -> str:
+    """Dagster's group names accept no hyphen."""
+    return organization.replace("-", "_")
+
+
+def op_name(organization: str, what: str) -> str:
+    """The name of an op; nor do those."""
+    return f"openai__{group(organization)}__{what}"
+
+
+def pool(organization: str) -> str:
+    """Spares queue slots; the one-reader lock lies in Postgres."""
+    return f"openai_{organization}"

@@ -1,0 +1,70 @@
+"""Which days an organization's assets have: from its stored start, UTC, today included as the last, provisional one."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections.abc import Mapping
+
+import dagster as dg
+
+from openai_costs_dagster.configuration import Configuration
+from openai_costs_dagster.days import DayRange, utc_now
+from openai_costs_dagster.orchestration.first_contact import fallback_start
+from openai_costs_dagster.orchestration.server import NotStarted, existing_database
+from openai_costs_dagster.secret import SecretUnavailable
+from openai_costs_dagster.warehouse import registry
+from openai_costs_dagster.warehouse.errors import WarehouseError
+
+_LOG = logging.getLogger(__name__)
+
+RANGE_START_TAG = "dagster/asset_partition_range_start"
+RANGE_END_TAG = "dagster/asset_partition_range_end"
+
+
+def daily_partitions(first_day: dt.date) -> dg.DailyPartitionsDefinition:
+    """UTC days from `first_day` to today, which is the last and still growing."""
+    return dg.DailyPartitionsDefinition(start_date=first_day.isoformat(), timezone="UTC", end_offset=1)
+
+
+def range_tags(days: DayRange) -> dict[str, str]:
+    """The tags by which Dagster runs a range of partitions as one run."""
+    return {RANGE_START_TAG: days.first.isoformat(), RANGE_END_TAG: days.last.isoformat()}
+
+
+def days_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> list[dt.date]:
+    """The days that a run was asked for, one or a range."""
+    return [dt.date.fromisoformat(key) for key in context.partition_keys]
+
+
+def first_days(configuration: Configuration) -> Mapping[str, dt.date]:
+    """Where each organization's partitions begin.
+
+    What is stored counts, so that a start never moves. While Postgres is down, and before first contact, it is
+    the configured start, or else a year back from today.
+    """
+    known = _stored_starts(configuration)
+    fallback = fallback_start(utc_now().date())
+    return {
+        name: known.get(name) or organization.start_date or fallback
+        for name, organization in configuration.organizations.items()
+    }
+
+
+def _stored_starts(configuration: Configuration) -> dict[str, dt.date]:
+    try:
+        with existing_database(configuration).connect() as connection:
+            registered = registry.everyone(connection) if registry.is_there(connection) else []
+    except NotStarted:
+        return {}
+    except (WarehouseError, SecretUnavailable) as error:
+        _LOG.warning("partitions begin at their fallback: %s", error)
+        return {}
+    starts = {}
+    for known in registered:
+        organization = configuration.organizations.get(known.organization)
+        if organization:
+            days = [day for day in (organization.start_date, known.earliest_day) if day]
+            if days:
+                starts[known.organization] = max(days)
+    return starts

@@ -1,0 +1,60 @@
+"""References to secrets: where one is found, never what it is."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+
+class SecretUnavailable(Exception):
+    """A secret's environment variable or file is not there or empty; the text says which, and never the secret."""
+
+
+class SecretReference(BaseModel):
+    """``{env: NAME}`` or ``{file: PATH}``; read when used, so that rotating a secret needs no restart."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    env: str | None = None
+    file: Path | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_a_reference(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            raise ValueError("a secret does not belong in this file: write {env: NAME} or {file: PATH}")
+        return value
+
+    @model_validator(mode="after")
+    def _names_one_place(self) -> SecretReference:
+        if (self.env is None) == (self.file is None):
+            raise ValueError("write either {env: NAME} or {file: PATH}")
+        return self
+
+    def __str__(self) -> str:
+        return f"environment variable {self.env}" if self.env else f"file {self.file}"
+
+    def read(self) -> str:
+        """The secret itself, without white space around it. Raises SecretUnavailable."""
+        if self.env:
+            secret = os.environ.get(self.env, "").strip()
+            if not secret:
+                raise SecretUnavailable(f"the environment variable {self.env} is not set")
+            return secret
+        assert self.file is not None  # noqa: S101 - the validator above
+        try:
+            secret = self.file.read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise SecretUnavailable(f"the file {self.file} cannot be read: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise SecretUnavailable(f"the file {self.file} is no text") from None
+        if not secret:
+            raise SecretUnavailable(f"the file {self.file} is empty")
+        return secret
+
+    def beside(self, folder: Path) -> SecretReference:
+        """The same reference with a relative file taken from a folder."""
+        return self.model_copy(update={"file": folder / self.file}) if self.file else self

@@ -1,0 +1,116 @@
+"""Names what a line item is: service, category, subcategory and model, the dimensions that FinOps tools show.
+
+Line items are undocumented display text. What was seen follows
+``[<surface or tier> " | "] <model> [" " <modality>] ", " <kind> [", long context"]``, or is a bare label; a label
+that the grammar does not know keeps its own name. When the rules improve, raise `RULES_VERSION`: stored history is
+classified anew from its own line items, with no request.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+RULES_VERSION = 1
+
+CHAT = "Chat completions"
+UNLABELLED = "Unlabelled"
+
+_LABEL = re.compile(
+    r"^(?:(?P<surface>[^|,]+?) \| )?"
+    r"(?P<model>[A-Za-z0-9][\w.:/@-]*)"
+    r"(?: (?P<modality>text|audio|image|video))?"
+    r", (?P<kind>[^,]+?)"
+    r"(?P<long_context>, long context)?$"
+)
+_MODEL_FAMILY = re.compile(
+    r"^(gpt|o\d|chatgpt|text|tts|whisper|dall-e|sora|codex|computer-use|davinci|babbage|curie|ada|omni)([-.\d]|$)"
+)
+_FINE_TUNED = re.compile(r"^ft[:-]")
+
+_SERVICE_OF_MODEL = (
+    (re.compile(r"^text-(embedding|similarity|search)"), "Embeddings"),
+    (re.compile(r"moderation"), "Moderations"),
+    (re.compile(r"^(gpt-image|chatgpt-image|dall-e)"), "Images"),
+    (re.compile(r"^sora"), "Videos"),
+    (re.compile(r"transcribe|^whisper"), "Audio transcriptions"),
+    (re.compile(r"^tts|-tts\b"), "Audio speeches"),
+    (re.compile(r"realtime|^gpt-live"), "Realtime"),
+)
+_TOOLS = (
+    (re.compile(r"web search", re.IGNORECASE), "Web search"),
+    (re.compile(r"file search", re.IGNORECASE), "File search"),
+    (re.compile(r"code interpreter", re.IGNORECASE), "Code interpreter"),
+    (re.compile(r"vector stor", re.IGNORECASE), "Vector stores"),
+    (re.compile(r"credit|discount|refund|adjustment", re.IGNORECASE), "Credits"),
+)
+_KINDS = {
+    "input": "input",
+    "input tokens": "input",
+    "cached input": "cached input",
+    "cached input tokens": "cached input",
+    "input cached tokens": "cached input",
+    "output": "output",
+    "output tokens": "output",
+    "cache writes": "cache writes",
+}
+
+
+class LineItem(NamedTuple):
+    """What a line item is about.
+
+    `category` is the model, or the tool's name where there is none, or the label itself; `subcategory` is the
+    kind (input, cached input, output ...); `surface` the product or tier it was billed through.
+    """
+
+    service: str
+    category: str
+    subcategory: str | None = None
+    model: str | None = None
+    surface: str | None = None
+    modality: str | None = None
+    long_context: bool = False
+
+
+def classify(label: str | None) -> LineItem:
+    """Reads one line item. Total: every text, the empty one and null have an answer."""
+    if label is None or not label.strip():
+        return LineItem(UNLABELLED, UNLABELLED)
+    parsed = _LABEL.match(label)
+    if parsed and _is_model(parsed["model"]):
+        return _of_model(parsed)
+    surface, _, name = label.rpartition(" | ")
+    if _is_model(name) and " " not in name:
+        return LineItem(_service_of(name), name, model=name, surface=surface or None)
+    for pattern, tool in _TOOLS:
+        if pattern.search(label):
+            return LineItem(tool, tool, surface=surface or None)
+    if parsed and _kind(parsed["kind"]) in _KINDS:  # billed like a model, of a family not met yet
+        return _of_model(parsed)
+    return LineItem(label, label)
+
+
+def _of_model(parsed: re.Match[str]) -> LineItem:
+    model, kind = parsed["model"], _kind(parsed["kind"])
+    return LineItem(
+        service=_service_of(model),
+        category=model,
+        subcategory=_KINDS.get(kind, kind),
+        model=model,
+        surface=parsed["surface"],
+        modality=parsed["modality"],
+        long_context=parsed["long_context"] is not None,
+    )
+
+
+def _kind(text: str) -> str:
+    return text.strip().replace("_", " ")
+
+
+def _is_model(name: str) -> bool:
+    return bool(_MODEL_FAMILY.match(_FINE_TUNED.sub("", name)))
+
+
+def _service_of(model: str) -> str:
+    base = _FINE_TUNED.sub("", model)
+    return next((service for pattern, service in _SERVICE_OF_MODEL if pattern.search(base)), CHAT)

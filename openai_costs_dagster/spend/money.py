@@ -1,0 +1,60 @@
+"""Exact decimal arithmetic.
+
+OpenAI's amounts carry up to 34 significant digits and zero arrives as ``0E-6176``; Python's default context
+rounds at 28 digits. Everything here is exact or raises.
+"""
+
+from __future__ import annotations
+
+import math
+from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
+
+_DIGITS = 16_000  # enough for the sum of any two decimal128 numbers, whose exponents span 12,288 places
+_EXACT = Context(prec=_DIGITS, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
+_LARGEST_EXPONENT = 6_200  # of a decimal128, which OpenAI computes with
+_ZERO = Decimal(0)
+_DIGITS_OF_A_DOUBLE = 12
+
+
+def normalised(value: Decimal) -> Decimal:
+    """The same number without trailing zeros after the point: ``0E-6176`` becomes 0, 2.1900 becomes 2.19.
+
+    Raises ValueError for what is no amount: infinities, NaN, exponents beyond a decimal128's.
+    """
+    if not value.is_finite():
+        raise ValueError(f"{value} is no amount")
+    if not value:
+        return _ZERO
+    if abs(value.adjusted()) > _LARGEST_EXPONENT:
+        raise ValueError(f"{value} is beyond what any bill or database holds")
+    return _EXACT.normalize(value)
+
+
+def add(left: Decimal, right: Decimal) -> Decimal:
+    """The exact sum of two normalised numbers."""
+    return _EXACT.add(left, right)
+
+
+def subtract(left: Decimal, right: Decimal) -> Decimal:
+    """The exact difference of two normalised numbers."""
+    return _EXACT.subtract(left, right)
+
+
+def add_known(left: Decimal | None, right: Decimal | None) -> Decimal | None:
+    """The sum where null is unknown: null + x = x, null + null = null."""
+    if left is None or right is None:
+        return right if left is None else left
+    return _EXACT.add(left, right)
+
+
+def slack_of_number(value: Decimal) -> Decimal:
+    """How far an amount that came as a JSON number may be from the exact one, in its own currency.
+
+    Such an amount went through a double: half a unit in its last place was lost when the exact amount became
+    one, and at most as much again when it was printed. A number with many digits may also have been cut there.
+    """
+    unit = _EXACT.create_decimal(math.ulp(value))
+    _, digits, exponent = value.as_tuple()
+    if isinstance(exponent, int) and len(digits) >= _DIGITS_OF_A_DOUBLE:
+        unit = max(unit, _EXACT.scaleb(Decimal("0.5"), exponent))
+    return unit

@@ -1,0 +1,1 @@
+"""Postgres: tables, migrations, loading, views. Knows neither Dagster nor HTTP, and decides nothing about money."""

@@ -1,0 +1,173 @@
+"""One PostgreSQL database: connecting, and bringing the schema up to this release.
+
+Accepts the URLs that people have in `DATABASE_URL` (``postgres://``, ``postgresql://``, with or without a driver).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import sqlalchemy
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.rows import TupleRow
+
+from openai_costs_dagster.warehouse import errors
+from openai_costs_dagster.warehouse.schema import SCHEMA
+from openai_costs_dagster.warehouse.statements import statement, views
+
+OLDEST_SERVER = 15
+_CONNECT_TIMEOUT = 10  # seconds
+_PASSWORD = re.compile(r"(?<=:)[^:@/]+(?=@)|(password=)\S+")
+
+Connection = psycopg.Connection[TupleRow]
+
+
+class Database:
+    """A PostgreSQL database that holds the schema `openai_costs`; cheap to make, connects when used."""
+
+    def __init__(self, url: str) -> None:
+        self.url = normalised_url(url)
+
+    def __repr__(self) -> str:
+        return f"Database({self.safe_url!r})"
+
+    @property
+    def safe_url(self) -> str:
+        """The address for people: without the password."""
+        return _PASSWORD.sub("...", self.url)
+
+    @contextmanager
+    def connect(self, *, name: str = "openai-costs") -> Iterator[Connection]:
+        """A connection in autocommit, in UTC. `name` is what other sessions see of us.
+
+        Raises DatabaseUnavailable, or DatabaseRefused where the server answered and refuses; the same for errors
+        of the connection while it is used.
+        """
+        try:
+            with psycopg.connect(
+                self.url,
+                autocommit=True,
+                connect_timeout=_CONNECT_TIMEOUT,
+                application_name=name[:63],
+                options=self._options(),
+            ) as connection:
+                yield connection
+        except psycopg.OperationalError as error:
+            raise self._unavailable(error) from None
+        except (
+            psycopg.DataError,
+            psycopg.errors.InsufficientPrivilege,
+            psycopg.errors.ReadOnlySqlTransaction,
+        ) as error:
+            raise errors.DatabaseRefused(f"{self.safe_url}: {_first_line(error)}") from None
+
+    def _options(self) -> str:
+        given = str(conninfo_to_dict(self.url).get("options") or "")
+        return f"{given} -c timezone=UTC -c datestyle=ISO".strip()
+
+    def _unavailable(self, error: psycopg.OperationalError) -> errors.WarehouseError:
+        said = _PASSWORD.sub("...", _first_line(error))
+        refused = isinstance(error, psycopg.errors.InvalidAuthorizationSpecification) or any(
+            words in said for words in ("password authentication failed", "no pg_hba.conf entry", "does not exist")
+        )
+        kind = errors.DatabaseRefused if refused else errors.DatabaseUnavailable
+        hint = "check DATABASE_URL" if refused else "is PostgreSQL running there?"
+        return kind(f"PostgreSQL at {self.safe_url} cannot be used: {said} ({hint})")
+
+    def prepare(self) -> None:
+        """Creates or migrates the schema and its views; a look alone where all is current.
+
+        Safe with several processes at once: one migrates, the others wait. Raises a WarehouseError.
+        """
+        with self.connect() as connection:
+            if connection.info.server_version < OLDEST_SERVER * 10_000:
+                version = connection.info.server_version // 10_000
+                raise errors.DatabaseTooOld(f"PostgreSQL {version} is too old: {OLDEST_SERVER} or newer is needed")
+            revision = _revision(connection)
+            if revision is not None and revision not in _known_revisions():
+                raise errors.SchemaNewer(
+                    f"the schema {SCHEMA} is at revision {revision}, which this release does not know: "
+                    "a newer release has migrated it; upgrade openai-costs-dagster on this machine"
+                )
+            if revision == _head() and _noted(connection, "views") == _views_digest():
+                return
+        self._migrate()
+
+    def _migrate(self) -> None:
+        engine = sqlalchemy.create_engine(
+            "postgresql+psycopg://", creator=lambda: psycopg.connect(self.url), poolclass=sqlalchemy.NullPool
+        )
+        try:
+            with engine.begin() as connection:
+                connection.exec_driver_sql(statement("migration_lock"))
+                connection.exec_driver_sql(f"create schema if not exists {SCHEMA}")
+                config = Config()
+                config.set_main_option("script_location", str(_SCRIPTS))
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+                for view in views():
+                    connection.exec_driver_sql(view.replace("%", "%%"))
+                connection.exec_driver_sql(statement("note"), {"key": "views", "value": _views_digest()})
+        except sqlalchemy.exc.DBAPIError as error:
+            said = _first_line(error.orig or error)
+            raise errors.DatabaseRefused(f"{self.safe_url}: the schema cannot be migrated: {said}") from None
+
+
+def normalised_url(url: str) -> str:
+    """The URL as libpq reads it: SQLAlchemy's drivers and the old ``postgres://`` are understood too.
+
+    Raises DatabaseRefused for anything that is no PostgreSQL URL.
+    """
+    plain = re.sub(r"^postgres(ql)?(\+\w+)?://", "postgresql://", url.strip())
+    if not plain.startswith("postgresql://"):
+        raise errors.DatabaseRefused(
+            "the database URL must look like postgresql://user:password@host:5432/database; "
+            f"it begins with {plain.split('://')[0][:20]!r}"
+        )
+    return plain
+
+
+_SCRIPTS = Path(__file__).with_name("migrations")
+
+
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory(str(_SCRIPTS))
+
+
+def _known_revisions() -> set[str]:
+    return {script.revision for script in _scripts().walk_revisions()}
+
+
+def _head() -> str | None:
+    return _scripts().get_current_head()
+
+
+def _revision(connection: Connection) -> str | None:
+    exists = connection.execute(statement("has_schema")).fetchone()
+    if not exists or not exists[0]:
+        return None
+    row = connection.execute(statement("revision")).fetchone()
+    return str(row[0]) if row else None
+
+
+def _noted(connection: Connection, key: str) -> str | None:
+    row = connection.execute(statement("noted"), {"key": key}).fetchone()
+    return str(row[0]) if row else None
+
+
+def _views_digest() -> str:
+    return hashlib.sha256("\0".join(views()).encode()).hexdigest()
+
+
+def _first_line(error: BaseException) -> str:
+    lines: list[Any] = str(error).strip().splitlines()
+    return str(lines[0]) if lines else type(error).__name__

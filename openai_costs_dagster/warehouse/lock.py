@@ -1,0 +1,27 @@
+"""One reader per organization: a Postgres advisory lock, held by the connection that will also store what was read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from openai_costs_dagster.warehouse.database import Connection, Database
+from openai_costs_dagster.warehouse.statements import statement
+
+
+@contextmanager
+def reader(
+    database: Database, organization: str, *, purpose: str, on_wait: Callable[[str], None]
+) -> Iterator[Connection]:
+    """Yields the connection of the organization's only reader; a second caller waits for the first.
+
+    `on_wait` is told once for whom we wait, before waiting. The lock ends with the connection, however it ends.
+    """
+    with database.connect(name=f"openai-costs {organization} {purpose}") as connection:
+        lock = {"key": f"openai_costs/organization/{organization}"}
+        row = connection.execute(statement("try_lock"), lock).fetchone()
+        if not (row and row[0]):
+            holder = connection.execute(statement("lock_holder"), lock).fetchone()
+            on_wait(f"another reader has {organization}: {holder[0] if holder else 'just ending'}; waiting for it")
+            connection.execute(statement("lock"), lock)
+        yield connection

@@ -1,0 +1,1 @@
+"""Alembic's scripts; `database.prepare` runs them."""

@@ -1,0 +1,1 @@
+"""One file for every step of the schema, oldest first."""

@@ -1,0 +1,1 @@
+copy staged_buckets (usage_date, digest, body) from stdin

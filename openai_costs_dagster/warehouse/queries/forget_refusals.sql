@@ -1,0 +1,1 @@
+delete from openai_costs.refusals where organization = %(organization)s

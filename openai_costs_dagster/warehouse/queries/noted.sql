@@ -1,0 +1,1 @@
+select value from openai_costs.program where key = %(key)s

@@ -1,0 +1,3 @@
+select organization, openai_organization_id, start_date, earliest_day
+from openai_costs.organizations
+order by organization

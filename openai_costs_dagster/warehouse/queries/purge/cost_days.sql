@@ -1,0 +1,1 @@
+delete from openai_costs.cost_days where organization = %(organization)s

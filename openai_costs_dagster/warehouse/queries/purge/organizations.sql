@@ -1,0 +1,1 @@
+delete from openai_costs.organizations where organization = %(organization)s

@@ -1,0 +1,1 @@
+delete from openai_costs.projects where organization = %(organization)s

@@ -1,0 +1,1 @@
+delete from openai_costs.raw_buckets where organization = %(organization)s

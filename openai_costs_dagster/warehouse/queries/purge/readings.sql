@@ -1,0 +1,1 @@
+delete from openai_costs.readings where organization = %(organization)s

@@ -1,0 +1,1 @@
+delete from openai_costs.revisions where organization = %(organization)s

@@ -1,0 +1,1 @@
+select version_num from openai_costs.alembic_version

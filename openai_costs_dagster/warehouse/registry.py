@@ -1,0 +1,100 @@
+"""The organizations that were ever contacted: who they are at OpenAI, since when they are read, how it went last."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+
+import psycopg
+from psycopg.rows import class_row
+
+from openai_costs_dagster.warehouse import errors
+from openai_costs_dagster.warehouse.database import Connection
+from openai_costs_dagster.warehouse.statements import statement
+
+
+@dataclass(frozen=True)
+class Registered:
+    """What is known of a configured name; days are UTC."""
+
+    organization: str
+    openai_organization_id: str | None
+    start_date: dt.date | None
+    earliest_day: dt.date | None
+
+
+def is_there(connection: Connection) -> bool:
+    """Whether the schema was ever made here."""
+    row = connection.execute(statement("has_schema")).fetchone()
+    return bool(row and row[0])
+
+
+def find(connection: Connection, organization: str) -> Registered | None:
+    """What is known of one name, or None."""
+    return next((known for known in everyone(connection) if known.organization == organization), None)
+
+
+def everyone(connection: Connection) -> list[Registered]:
+    """All names that were ever contacted, in order."""
+    with connection.cursor(row_factory=class_row(Registered)) as cursor:
+        return cursor.execute(statement("organizations")).fetchall()
+
+
+def enrol(connection: Connection, organization: str, *, display_name: str | None, start_date: dt.date | None) -> None:
+    """Makes a name known, or brings what is configured about it up to date."""
+    connection.execute(
+        statement("enrol"),
+        {"organization": organization, "display_name": display_name, "start_date": start_date},
+    )
+
+
+def identify(connection: Connection, organization: str, openai_organization_id: str) -> None:
+    """Binds a name to the OpenAI organization that its key reads.
+
+    Raises SharedOrganization where another name has it, OrganizationChanged where the name had another.
+    """
+    known = find(connection, organization)
+    if known and known.openai_organization_id == openai_organization_id:
+        return
+    if known and known.openai_organization_id:
+        raise errors.OrganizationChanged(
+            f"{organization} was {known.openai_organization_id} until now and its key reads {openai_organization_id}: "
+            f"give the new one a name of its own, or remove the old one with openai-costs remove {organization} --purge"
+        )
+    try:
+        connection.execute(
+            statement("identify"),
+            {"organization": organization, "openai_organization_id": openai_organization_id},
+        )
+    except psycopg.errors.UniqueViolation:
+        other = next(
+            other.organization
+            for other in everyone(connection)
+            if other.openai_organization_id == openai_organization_id
+        )
+        raise errors.SharedOrganization(
+            f"{organization} and {other} are one OpenAI organization ({openai_organization_id}), "
+            "which would be counted twice: keep one of the two names"
+        ) from None
+
+
+def first_contact(connection: Connection, organization: str, earliest_day: dt.date, now: dt.datetime) -> None:
+    """Stores the earliest day that the API serves; the first one stored stays for ever."""
+    connection.execute(
+        statement("first_contact"), {"organization": organization, "earliest_day": earliest_day, "now": now}
+    )
+
+
+def record_success(connection: Connection, organization: str, now: dt.datetime) -> None:
+    """Notes that a run stored all that it was asked for."""
+    connection.execute(statement("record_success"), {"organization": organization, "now": now})
+
+
+def record_failure(
+    connection: Connection, organization: str, sentence: str, now: dt.datetime, *, permanent: bool
+) -> None:
+    """Notes why a run failed, in a sentence without secrets."""
+    connection.execute(
+        statement("record_failure"),
+        {"organization": organization, "sentence": sentence, "now": now, "permanent": permanent},
+    )
