@@ -1,0 +1,166 @@
+"""One day as one query sees it: facts filtered, grouped and added up exactly, then worded as a JSON bucket.
+
+It must never round, and never put an amount through a float.
+"""
+
+import json
+import zlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+
+from openai_costs_dagster.simulator.facts import EXACT, Fact, total
+from openai_costs_dagster.simulator.quirks import Quirks
+from openai_costs_dagster.simulator.world import SimulatedOrganization
+
+DIMENSIONS = ("project_id", "user_id", "line_item", "api_key_id", "api_source")
+
+# The live API pads an amount in a string to this many significant digits, and writes zero at this exponent.
+_SIGNIFICANT_DIGITS = 34
+_ZERO = "0E-6176"
+_ONE_ROW_IN = 4
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Which facts a query sees and by what they are told apart. A filter that is None lets all pass."""
+
+    group_by: frozenset[str] = frozenset()
+    project_ids: frozenset[str] | None = None
+    api_key_ids: frozenset[str] | None = None
+    line_items: frozenset[str] | None = None
+
+    def sees(self, fact: Fact) -> bool:
+        """Whether the fact passes every filter."""
+        return (
+            (self.project_ids is None or fact.project_id in self.project_ids)
+            and (self.api_key_ids is None or fact.api_key_id in self.api_key_ids)
+            and (self.line_items is None or fact.line_item in self.line_items)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Facts added up. Dimensions that the query does not show are None."""
+
+    dimensions: dict[str, str | None]
+    project_name: str | None
+    user_email: str | None
+    currency: str
+    amount: Decimal | None
+    quantity: Decimal | None
+    quantity_unit: str | None
+
+
+BucketRenderer = Callable[[SimulatedOrganization, date, View, Quirks, datetime], str]
+
+
+def render_bucket(organization: SimulatedOrganization, day: date, view: View, quirks: Quirks, now: datetime) -> str:
+    """The JSON text of one UTC day at `now`."""
+    start = datetime.combine(day, time(), UTC)
+    end = start + timedelta(days=1)
+    members = {
+        "object": '"bucket"',
+        "start_time": str(int(start.timestamp())),
+        "end_time": str(int(end.timestamp())),
+    }
+    if quirks.undocumented_fields:
+        members["start_time_iso"] = f'"{start:%Y-%m-%dT%H:%M:%S}"'
+        members["end_time_iso"] = f'"{end:%Y-%m-%dT%H:%M:%S}"'
+    rows = added_up(organization.facts_by(day, now), view, quirks)
+    results = ", ".join(_row_text(organization, day, row, view, quirks) for row in rows)
+    members["results"] = f"[{results}]"
+    return _object(members)
+
+
+def added_up(facts: Iterable[Fact], view: View, quirks: Quirks) -> list[Row]:
+    """The rows of a day, in the order in which they first occur. Different currencies are never added."""
+    shown = set(view.group_by)
+    if quirks.line_item_splits_projects and shown == {"line_item"}:
+        shown.add("project_id")
+    hidden = {"api_source"} if quirks.duplicate_rows else set()
+    told_apart_by = [name for name in DIMENSIONS if name in shown | hidden]
+    groups: dict[tuple[str | None, ...], list[Fact]] = {}
+    for fact in facts:
+        if view.sees(fact):
+            key = (fact.currency, *(getattr(fact, name) for name in told_apart_by))
+            groups.setdefault(key, []).append(fact)
+    return [_row(group, shown, with_quantity="line_item" in shown) for group in groups.values()]
+
+
+def _row(facts: list[Fact], shown: set[str], *, with_quantity: bool) -> Row:
+    first = facts[0]
+    quantities = [fact.quantity for fact in facts if fact.quantity is not None]
+    units = {fact.quantity_unit for fact in facts if fact.quantity is not None}
+    countable = with_quantity and len(units) == 1
+    return Row(
+        dimensions={name: getattr(first, name) if name in shown else None for name in DIMENSIONS},
+        project_name=first.project_name if "project_id" in shown else None,
+        user_email=first.user_email if "user_id" in shown else None,
+        currency=first.currency,
+        amount=total([fact.amount for fact in facts if fact.amount is not None]),
+        quantity=total(quantities) if countable else None,
+        quantity_unit=units.pop() if countable else None,
+    )
+
+
+def _row_text(organization: SimulatedOrganization, day: date, row: Row, view: View, quirks: Quirks) -> str:
+    members = {"object": '"organization.costs.result"'}
+    if row.amount is not None:
+        value = _amount_text(row.amount, quirks, as_number=_keeps_number(day, row))
+        members["amount"] = f'{{"value": {value}, "currency": {json.dumps(row.currency)}}}'
+    elif quirks.null_amounts:
+        members["amount"] = "null"
+    members["quantity"] = _quantity_text(row.quantity, quirks)
+    members["quantity_unit"] = json.dumps(row.quantity_unit)
+    for name in DIMENSIONS:
+        documented = name in ("project_id", "line_item", "api_key_id") or name in view.group_by
+        if documented or quirks.undocumented_fields:
+            members[name] = json.dumps(row.dimensions[name])
+    if quirks.undocumented_fields:
+        members["organization_id"] = json.dumps(organization.organization_id)
+        members["organization_name"] = json.dumps(organization.name)
+        members["project_name"] = json.dumps(row.project_name)
+        members["user_email"] = json.dumps(row.user_email)
+    return _object(members)
+
+
+def _keeps_number(day: date, row: Row) -> bool:
+    fingerprint = zlib.crc32(repr((day, row.dimensions, row.amount)).encode())
+    return fingerprint % _ONE_ROW_IN == 0
+
+
+def _amount_text(amount: Decimal, quirks: Quirks, *, as_number: bool) -> str:
+    if not amount and quirks.zero_exponent:
+        return f'"{_ZERO}"' if quirks.string_amounts else _ZERO
+    if not quirks.string_amounts or (quirks.mixed_amounts and as_number):
+        return _shortest(amount)
+    return f'"{_padded(amount)}"'
+
+
+def _shortest(number: Decimal) -> str:
+    return f"{number.normalize(EXACT):f}" if number else "0"
+
+
+def _padded(amount: Decimal) -> str:
+    if not amount:
+        return "0"
+    shortest = amount.normalize(EXACT)
+    missing = _SIGNIFICANT_DIGITS - len(shortest.as_tuple().digits)
+    exponent = shortest.adjusted() - _SIGNIFICANT_DIGITS + 1
+    if missing > 0:
+        shortest = shortest.quantize(Decimal((0, (1,), exponent)), context=EXACT)
+    return f"{shortest:f}"
+
+
+def _quantity_text(quantity: Decimal | None, quirks: Quirks) -> str:
+    if quantity is None:
+        return "null"
+    text = _shortest(quantity)
+    return f"{text}.0" if quirks.float_quantities and "." not in text else text
+
+
+def _object(members: dict[str, str]) -> str:
+    inside = ", ".join(f'"{name}": {text}' for name, text in members.items())
+    return f"{{{inside}}}"

@@ -1,0 +1,120 @@
+"""Each departure of the live API from its spec is there when it is on and gone when it is off."""
+
+from collections.abc import Callable
+from dataclasses import fields, replace
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+import httpx2
+import pytest
+
+from openai_costs_dagster.simulator import Fact, Quirks, SimulatedOrganization, Simulator
+
+from .wire import get, parsed, window
+
+DAY = date(2026, 2, 3)
+NAMES = [field.name for field in fields(Quirks)]
+
+
+def facts_that_show_everything(facts: tuple[Fact, ...]) -> tuple[Fact, ...]:
+    """Zero, an absent amount, one line item of two projects and two sources, and enough rows for both forms."""
+    sample = replace(facts[0], api_source="unlabeled", quantity=Decimal(51584), quantity_unit="tokens")
+    many = [replace(sample, line_item=f"model-{number}, input", amount=Decimal("2.19395")) for number in range(40)]
+    return (
+        *many,
+        replace(sample, line_item="idle", amount=Decimal(0)),
+        replace(sample, line_item="absent", amount=None),
+        replace(sample, line_item="both", amount=Decimal("0.025792")),
+        replace(sample, line_item="both", amount=Decimal("0.1"), api_source="agents_api"),
+        replace(sample, line_item="both", amount=Decimal("0.2"), project_id="proj_simulated_other"),
+    )
+
+
+def row_values(response: httpx2.Response) -> list[Any]:
+    return [row["amount"]["value"] for row in results(response) if row.get("amount")]
+
+
+def results(response: httpx2.Response) -> list[Any]:
+    return list(parsed(response)["data"][0]["results"])
+
+
+def named(response: httpx2.Response, line_item: str) -> list[Any]:
+    return [row for row in results(response) if row["line_item"] == line_item]
+
+
+SHOWN: dict[str, Callable[[httpx2.Response], bool]] = {
+    "string_amounts": lambda response: any(
+        isinstance(value, str) and len(value.replace("0.", "").replace(".", "")) >= 34 for value in row_values(response)
+    ),
+    "mixed_amounts": lambda response: len({isinstance(value, str) for value in row_values(response)}) == 2,
+    "zero_exponent": lambda response: "0E-6176" in response.text,
+    "null_amounts": lambda response: '"amount": null' in response.text,
+    "float_quantities": lambda response: '"quantity": 51584.0,' in response.text,
+    "duplicate_rows": lambda response: (
+        len(named(response, "both")) > len({row["project_id"] for row in named(response, "both")})
+    ),
+    "line_item_splits_projects": lambda response: "proj_simulated_other" in response.text,
+    "undocumented_fields": lambda response: "start_time_iso" in response.text and "organization_id" in response.text,
+    "tail_pages": lambda response: bool(parsed(response)["next_page"]),
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_quirk_is_seen_when_on_and_gone_when_off(
+    organization: SimulatedOrganization, simulator: Simulator, name: str
+) -> None:
+    organization.restate(DAY, facts_that_show_everything)
+    asked = window(DAY, DAY + timedelta(days=1), group_by=["line_item"])
+
+    def seen(quirks: Quirks) -> bool:
+        simulator.quirks = quirks
+        return SHOWN[name](get(simulator, asked))
+
+    needed = {"string_amounts": True} if name == "mixed_amounts" else {}
+    assert seen(Quirks())
+    assert seen(replace(Quirks.none(), **{name: True}, **needed))
+    assert not seen(replace(Quirks(), **{name: False}))
+    assert not seen(Quirks.none())
+
+
+def test_a_string_amount_has_34_significant_digits_as_the_live_one(
+    organization: SimulatedOrganization, simulator: Simulator
+) -> None:
+    simulator.quirks = Quirks(mixed_amounts=False)
+    organization.restate(DAY, facts_that_show_everything)
+    values = row_values(get(simulator, window(DAY, DAY + timedelta(days=1), group_by=["line_item"])))
+    assert "2.193950000000000000000000000000000" in values
+    assert "0.02579200000000000000000000000000000" in values
+
+
+@pytest.mark.parametrize("amount", ["123456.7890123456789012345678901234", "-0.000000000000000000000000001"])
+@pytest.mark.parametrize("mixed", [True, False])
+def test_no_digit_of_an_amount_is_lost_in_either_form(
+    organization: SimulatedOrganization, simulator: Simulator, amount: str, *, mixed: bool
+) -> None:
+    simulator.quirks = Quirks(string_amounts=not mixed, mixed_amounts=mixed)
+    organization.restate(DAY, lambda facts: (replace(facts[0], amount=Decimal(amount)),))
+    (value,) = row_values(get(simulator, window(DAY, DAY + timedelta(days=1))))
+    assert isinstance(value, Decimal) is mixed
+    assert Decimal(value) == Decimal(amount)
+
+
+def test_pages_past_the_last_day_go_on_for_ever_with_new_cursors(simulator: Simulator) -> None:
+    asked = window(DAY, DAY + timedelta(days=2))
+    cursors = [parsed(get(simulator, asked))["next_page"]]
+    for _ in range(3):
+        page = parsed(get(simulator, {**asked, "page": cursors[-1]}))
+        assert (page["data"], page["has_more"]) == ([], True)
+        cursors.append(page["next_page"])
+    assert len(set(cursors)) == 4
+
+
+def test_names_come_with_the_dimension_that_they_name(
+    organization: SimulatedOrganization, simulator: Simulator
+) -> None:
+    asked = window(DAY, DAY + timedelta(days=1), group_by=["user_id"])
+    for row in results(get(simulator, asked)):
+        assert (row["user_email"] is None) == (row["user_id"] is None)
+        assert row["project_name"] is None
+        assert row["organization_id"] == organization.organization_id

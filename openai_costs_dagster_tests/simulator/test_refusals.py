@@ -1,0 +1,156 @@
+"""What the API refuses, and that it names the parameter and the reason as the live one does."""
+
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from openai_costs_dagster.simulator import SimulatedOrganization, Simulator
+
+from .wire import TODAY, Parameters, get, parsed, seconds, window
+
+FIRST, END = date(2026, 2, 1), date(2026, 2, 20)
+
+
+def refused(simulator: Simulator, parameters: Parameters, status: int = 400) -> Any:
+    response = get(simulator, parameters)
+    assert response.status_code == status, response.text
+    return response.json()["error"]
+
+
+def test_api_keys_are_refused_for_windows_that_start_before_they_were_kept(
+    organization: SimulatedOrganization, simulator: Simulator
+) -> None:
+    organization.api_keys_from = since = date(2025, 12, 6)
+    error = refused(simulator, window(since - timedelta(days=1), END, group_by="api_key_id"))
+    assert (error["param"], error["code"]) == ("start_time", "invalid_request_error")
+    assert get(simulator, window(since, END, group_by="api_key_id")).status_code == 200
+
+
+def test_an_organization_may_be_served_no_api_keys_at_all(
+    organization: SimulatedOrganization, simulator: Simulator
+) -> None:
+    organization.api_keys_served = False
+    assert refused(simulator, window(FIRST, END, group_by="line_item,api_key_id"))["param"] == "group_by"
+
+
+@pytest.mark.parametrize(
+    "together",
+    [{"group_by": "user_id,project_id"}, {"group_by": "user_id", "project_ids": ["proj_simulated_support"]}],
+)
+def test_users_and_projects_may_exclude_each_other(
+    organization: SimulatedOrganization, simulator: Simulator, together: Parameters
+) -> None:
+    asked = window(FIRST, END, **together)
+    organization.users_with_projects_from = FIRST
+    assert get(simulator, asked).status_code == 200
+    organization.users_with_projects_from = FIRST + timedelta(days=1)
+    error = refused(simulator, asked)
+    assert (error["param"], error["code"]) == ("group_by", "invalid_request_error")
+    organization.users_with_projects_from = None
+    organization.users_with_projects_served = False
+    assert refused(simulator, asked) == error
+
+
+def test_history_is_a_rolling_year(organization: SimulatedOrganization, simulator: Simulator) -> None:
+    earliest = TODAY - timedelta(days=organization.lookback_days)
+    assert get(simulator, window(earliest, END)).status_code == 200
+    error = refused(simulator, window(earliest - timedelta(days=1), END))
+    assert (error["param"], error["code"]) == ("start_time", "reporting_lookback_exceeded")
+    assert error["message"] == (
+        "Usage and cost data are available for the past year."
+        f" Earliest supported start date: {earliest.isoformat()} (UTC)."
+    )
+
+
+@pytest.mark.parametrize("end", [seconds(FIRST) + 86_399, seconds(FIRST), seconds(FIRST) - 86_400])
+def test_a_window_inside_one_utc_day_is_refused(simulator: Simulator, end: int) -> None:
+    error = refused(simulator, {"start_time": seconds(FIRST), "end_time": end})
+    assert error["message"] == "end_date must come after start_date"
+
+
+@pytest.mark.parametrize(
+    ("param", "parameters"),
+    [
+        ("start_time", {}),
+        ("start_time", {"start_time": "yesterday"}),
+        ("start_time", {"start_time": -1}),
+        ("start_time", {"start_time": 10**17}),
+        ("start_time", {"start_time": [seconds(FIRST), seconds(END)]}),
+        ("limit", window(FIRST, END, limit=0)),
+        ("limit", window(FIRST, END, limit=181)),
+        ("limit", window(FIRST, END, limit="7.0")),
+        ("bucket_width", window(FIRST, END, bucket_width="1h")),
+        ("group_by", window(FIRST, END, group_by="model")),
+        ("group_by", window(FIRST, END, group_by="")),
+        ("user_ids", window(FIRST, END, user_ids="user-simulated-vera")),
+        ("page", window(FIRST, END, page="page_guessed")),
+        ("page", window(FIRST, END, page="söme")),
+    ],
+)
+def test_a_parameter_that_is_wrong_is_refused_by_name(simulator: Simulator, param: str, parameters: Parameters) -> None:
+    assert refused(simulator, parameters)["param"] == param
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"limit": 6},
+        {"end_time": seconds(END) + 1},
+        {"start_time": seconds(FIRST) + 1},
+        {"group_by": "line_item"},
+        {"project_ids": "proj_simulated_support"},
+        {"line_items": "Vector storage"},
+    ],
+)
+def test_a_page_token_opens_only_the_query_that_it_was_given_for(simulator: Simulator, other: Parameters) -> None:
+    asked = window(FIRST, END, limit=5)
+    asked["page"] = parsed(get(simulator, asked))["next_page"]
+    assert get(simulator, asked).status_code == 200
+    assert refused(simulator, {**asked, **other})["param"] == "page"
+
+
+def test_a_page_token_of_another_organization_is_refused(simulator: Simulator) -> None:
+    other = SimulatedOrganization(organization_id="org-SIMULATEDOTHER", admin_key="sk-admin-other")
+    simulator.organizations.append(other)
+    asked = window(FIRST, END)
+    asked["page"] = parsed(get(simulator, asked))["next_page"]
+    assert get(simulator, asked, key=other.admin_key).status_code == 400
+
+
+def test_a_wrong_key_is_echoed_in_part_as_the_live_api_does(simulator: Simulator) -> None:
+    response = get(simulator, window(FIRST, END), key="sk-admin-of-someone-else")
+    error = response.json()["error"]
+    assert (response.status_code, error["code"]) == (401, "invalid_api_key")
+    assert error["message"] == "Incorrect API key provided: sk-admin************else."
+    assert simulator.requests[-1].organization_id is None
+
+
+def test_a_revoked_key_stops_working_and_a_rotated_one_works_at_once(
+    organization: SimulatedOrganization, simulator: Simulator
+) -> None:
+    old = organization.admin_key
+    organization.revoke_key()
+    assert get(simulator, window(FIRST, END), key=old).status_code == 401
+    organization.rotate_key("sk-admin-rotated")
+    assert get(simulator, window(FIRST, END), key="sk-admin-rotated").status_code == 200
+    assert get(simulator, window(FIRST, END), key=old).status_code == 401
+
+
+def test_a_missing_scope_is_named(organization: SimulatedOrganization, simulator: Simulator) -> None:
+    organization.scopes = {"api.management.read"}
+    error = refused(simulator, window(FIRST, END), status=403)
+    assert error["message"].startswith(
+        "You have insufficient permissions for this operation. Missing scopes: api.usage.read. "
+    )
+
+
+def test_every_method_but_get_is_refused_and_the_connection_stays_usable(simulator: Simulator) -> None:
+    for method in ("POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"):
+        response = get(simulator, window(FIRST, END), method=method)
+        assert (response.status_code, response.headers["Allow"]) == (405, "GET")
+
+
+def test_other_paths_do_not_exist(simulator: Simulator) -> None:
+    assert get(simulator, {}, path="/organization/invoices").status_code == 404
+    assert get(simulator, {}, path="/../v2/organization/costs").status_code == 404
