@@ -31,6 +31,8 @@ _LONGEST_WAIT = 60.0
 _LONGEST_RETRY_AFTER = 180.0  # seconds; a server that asks for more is left alone until the next tick
 _ALL_RETRIES_END = 900.0
 
+_OTHER_KINDS = {"sk-proj-": "a project key", "sk-svcacct-": "a service account's key"}
+
 Query = Sequence[tuple[str, str]]
 Answer = TypeVar("Answer")
 
@@ -59,7 +61,9 @@ class AdminApi:
         transport: httpx2.BaseTransport | None = None,
         now: Callable[[], dt.datetime] = utc_now,
     ) -> None:
+        """Raises AuthenticationFailed for a key that cannot be an admin key, and what the endpoint's readers raise."""
         key, proxy = endpoint.read_admin_key(), endpoint.read_proxy()
+        _refuse_other_kinds(key)
         self._secrets = [secret for secret in (key, proxy) if secret]
         self._now = now
         self.requests = 0
@@ -127,6 +131,16 @@ class AdminApi:
         refusal = answers.error_of(status, body, headers.get("retry-after"), self._now())
         refusal.args = (redact(str(refusal), self._secrets),)
         return refusal
+
+
+def _refuse_other_kinds(key: str) -> None:
+    """Project and service account keys cannot read an organization's costs: no request is wasted on them."""
+    for prefix, kind in _OTHER_KINDS.items():
+        if key.startswith(prefix):
+            raise errors.AuthenticationFailed(
+                f"{prefix}... is {kind}, which cannot read an organization's costs: "
+                "create an admin key (organization settings, Admin keys)"
+            )
 
 
 def _pause(error: Exception) -> bool | float:

@@ -70,7 +70,7 @@ class Detail:
         if piece.grouping == GROUPINGS[-1]:
             raise ValueError("the coarsest grouping cannot be refused for its detail")
         first, last = self._refused_part(piece)
-        recent = self._now.date() - ONE_DAY
+        recent = self._now.date() - KEPT_FOR  # what was refused a few days ago is not asked for again today
         self.refusals.append(Refusal(piece.grouping, first, None if last >= recent else last, self._now))
         return self._pieces(piece.days)
 

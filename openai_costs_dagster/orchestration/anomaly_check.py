@@ -14,6 +14,7 @@ from openai_costs_dagster.orchestration import names, server
 from openai_costs_dagster.orchestration.evaluations import evaluation, targets
 from openai_costs_dagster.orchestration.partitions import days_of
 from openai_costs_dagster.spend.same_weekday import WEEKS, Verdict, judge
+from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.reading import DaySpend, daily_spend
 
 _HISTORY = dt.timedelta(weeks=WEEKS)
@@ -36,7 +37,8 @@ def anomaly_check(
     )
     def anomalous_spend(context: dg.AssetCheckExecutionContext) -> Iterator[Any]:
         days = _days_to_judge(context, configuration.refresh.trailing_days)
-        verdicts = verdicts_of(organization, configuration, days)
+        with server.database(configuration).connect() as connection:
+            verdicts = verdicts_of(connection, organization, configuration, days)
         target = targets(context.instance, key, verdicts)
         for day, verdict in verdicts.items():
             yield evaluation(
@@ -55,15 +57,24 @@ def anomaly_check(
 
 
 def verdicts_of(
-    organization: Organization, configuration: Configuration, days: list[dt.date]
+    connection: Connection, organization: Organization, configuration: Configuration, days: list[dt.date]
 ) -> dict[dt.date, Verdict]:
-    """Judges those of `days` that are stored, oldest first. Raises WarehouseError or SecretUnavailable."""
+    """Judges those of `days` that are stored, oldest first."""
     wanted = DayRange(min(days), max(days))
-    with server.database(configuration).connect() as connection:
-        stored = daily_spend(connection, organization.name, DayRange(wanted.first - _HISTORY, wanted.last))
-    history = {day.usage_date: day.amount_usd for day in stored}
+    stored = daily_spend(connection, organization.name, DayRange(wanted.first - _HISTORY, wanted.last))
+    history = _since_first_spend(stored)
     asked = set(days)
-    return {day.usage_date: _verdict(day, history, configuration) for day in stored if day.usage_date in asked}
+    return {
+        day.usage_date: _verdict(day, history, configuration)
+        for day in stored
+        if day.usage_date in asked and (day.usage_date in history or day.vanished)
+    }
+
+
+def _since_first_spend(stored: list[DaySpend]) -> dict[dt.date, Decimal]:
+    """Spend by day without the empty days before an organization began to spend: they are no baseline."""
+    began = next((day.usage_date for day in stored if day.amount_usd), dt.date.max)
+    return {day.usage_date: day.amount_usd for day in stored if day.usage_date >= began}
 
 
 def _verdict(day: DaySpend, history: dict[dt.date, Decimal], configuration: Configuration) -> Verdict:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import dagster as dg
 
 from openai_costs_dagster.configuration import Configuration
@@ -17,6 +19,13 @@ def build_definitions(configuration: Configuration, *, automation: bool = True) 
 
     Loads while Postgres is down and without any secret. `automation=False` leaves refreshing to the caller.
     """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=dg.PreviewWarning)  # partitioned checks
+        warnings.filterwarnings("ignore", category=dg.BetaWarning)  # backfill policies
+        return _build(configuration, automation=automation)
+
+
+def _build(configuration: Configuration, *, automation: bool) -> dg.Definitions:
     condition = refresh_condition(configuration.refresh) if automation else None
     policy = dg.BackfillPolicy.single_run()  # one object and one partitions definition per organization: one run
     assets, checks = [], []

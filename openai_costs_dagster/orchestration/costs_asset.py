@@ -3,12 +3,13 @@
 # `from __future__ import annotations` would break Dagster's reading of the context's type in functions made here.
 import datetime as dt
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 import dagster as dg
 
 from openai_costs_dagster.configuration import Configuration, Organization
-from openai_costs_dagster.orchestration import names, server
+from openai_costs_dagster.orchestration import names, progress, server
 from openai_costs_dagster.orchestration.evaluations import evaluation
 from openai_costs_dagster.orchestration.ingestion import DayFailure, DayReport, Outcome, Request, ingest
 from openai_costs_dagster.orchestration.partitions import days_of
@@ -78,7 +79,7 @@ def _run(context: dg.AssetExecutionContext, organization: Organization, configur
         outcome = Outcome()
         outcome.fail(days, error)
         return outcome
-    return ingest(
+    outcome = ingest(
         Request(
             organization,
             database,
@@ -86,9 +87,18 @@ def _run(context: dg.AssetExecutionContext, organization: Organization, configur
             settle_hours=configuration.refresh.settle_hours,
             asked_by=_asked_by(context.run.tags),
             run_id=context.run.run_id,
+            on_progress=lambda done: progress.days_done(organization.name, done),
             log=context.log,
         )
     )
+    progress.finished(
+        organization.name,
+        len(outcome.stored),
+        outcome.requests,
+        {day: failure.reason for day, failure in outcome.failed.items()},
+        f"{sum((report.amount_usd for report in outcome.stored.values()), Decimal(0)):.2f}",
+    )
+    return outcome
 
 
 def _asked_by(tags: Mapping[str, str]) -> str:

@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from openai_costs_dagster.api import errors
-from openai_costs_dagster.api.client import AdminApi, Endpoint
+from openai_costs_dagster.api.client import AdminApi
 from openai_costs_dagster.api.costs import OrganizationGuard, is_served
 from openai_costs_dagster.api.detail import Detail, Piece, Refusal
 from openai_costs_dagster.configuration import Organization
 from openai_costs_dagster.cost_records import GROUPINGS, grouping_name, grouping_named
 from openai_costs_dagster.days import ONE_DAY, DayRange, utc_midnight, utc_now
-from openai_costs_dagster.orchestration.first_contact import earliest_day
+from openai_costs_dagster.orchestration.first_contact import endpoint_of, enrol
 from openai_costs_dagster.orchestration.window import ACCESS_ERRORS, Window, WindowReader
 from openai_costs_dagster.secret import SecretUnavailable
 from openai_costs_dagster.spend import line_items, money
@@ -107,11 +107,6 @@ class Request:
     log: logging.Logger = _LOG
 
 
-def endpoint_of(organization: Organization) -> Endpoint:
-    """Where and how an organization is read."""
-    return Endpoint(organization.base_url, organization.admin_key.read, organization.read_proxy)
-
-
 def ingest(request: Request) -> Outcome:
     """Stores the days asked for, window by window, as the organization's only reader.
 
@@ -159,7 +154,9 @@ class _Ingestion:
         self._kept_refusals = list(self._detail.refusals)
 
     def run(self) -> None:
-        self._enrol()
+        self._guard.organization_id = enrol(
+            self._connection, self._api, self._request.organization, self._request.now()
+        )
         work: deque[DayRange | Piece] = deque(DayRange.covering(self._request.days))
         while work:
             item = work.popleft()
@@ -174,24 +171,6 @@ class _Ingestion:
                 self._request.on_progress(len(days))
             else:
                 work.extendleft(reversed(more))
-
-    def _enrol(self) -> None:
-        organization = self._request.organization
-        registry.enrol(
-            self._connection,
-            self._name,
-            display_name=organization.display_name,
-            start_date=organization.start_date,
-        )
-        if organization.organization_id:
-            registry.identify(self._connection, self._name, organization.organization_id)
-        known = registry.find(self._connection, self._name)
-        self._guard.organization_id = known.openai_organization_id if known else None
-        if known and known.earliest_day is None:
-            now = self._request.now()
-            earliest = earliest_day(self._api, organization.start_date, now.date())
-            if earliest:
-                registry.first_contact(self._connection, self._name, earliest, now)
 
     def _plan(self, days: DayRange) -> list[Piece]:
         pieces = self._detail.plan(days)

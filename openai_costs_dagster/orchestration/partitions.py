@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-from openai_costs_dagster.configuration import Configuration
+from openai_costs_dagster.configuration import Configuration, Organization
 from openai_costs_dagster.days import DayRange, utc_now
 from openai_costs_dagster.orchestration.first_contact import fallback_start
 from openai_costs_dagster.orchestration.server import NotStarted, existing_database
@@ -37,34 +37,31 @@ def days_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -
     return [dt.date.fromisoformat(key) for key in context.partition_keys]
 
 
-def first_days(configuration: Configuration) -> Mapping[str, dt.date]:
-    """Where each organization's partitions begin.
+def start_of(organization: Organization, known: registry.Registered | None, today: dt.date) -> dt.date:
+    """Where an organization's history begins: as configured, but no earlier than the API served on first contact.
 
-    What is stored counts, so that a start never moves. While Postgres is down, and before first contact, it is
-    the configured start, or else a year back from today.
+    Before first contact it is the configured start, or else a year back from today.
     """
-    known = _stored_starts(configuration)
-    fallback = fallback_start(utc_now().date())
+    days = [day for day in (organization.start_date, known.earliest_day if known else None) if day]
+    return max(days) if days else fallback_start(today)
+
+
+def first_days(configuration: Configuration) -> Mapping[str, dt.date]:
+    """Where each organization's partitions begin; while Postgres is down, as before first contact."""
+    stored = {known.organization: known for known in _registered(configuration)}
+    today = utc_now().date()
     return {
-        name: known.get(name) or organization.start_date or fallback
+        name: start_of(organization, stored.get(name), today)
         for name, organization in configuration.organizations.items()
     }
 
 
-def _stored_starts(configuration: Configuration) -> dict[str, dt.date]:
+def _registered(configuration: Configuration) -> list[registry.Registered]:
     try:
         with existing_database(configuration).connect() as connection:
-            registered = registry.everyone(connection) if registry.is_there(connection) else []
+            return registry.everyone(connection) if registry.is_there(connection) else []
     except NotStarted:
-        return {}
+        return []
     except (WarehouseError, SecretUnavailable) as error:
         _LOG.warning("partitions begin at their fallback: %s", error)
-        return {}
-    starts = {}
-    for known in registered:
-        organization = configuration.organizations.get(known.organization)
-        if organization:
-            days = [day for day in (organization.start_date, known.earliest_day) if day]
-            if days:
-                starts[known.organization] = max(days)
-    return starts
+        return []

@@ -1,0 +1,69 @@
+"""Tests an organization's connection as `openai-costs check` reports it; two requests at most, nothing stored."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+
+from openai_costs_dagster.api import errors
+from openai_costs_dagster.api.client import AdminApi, Endpoint
+from openai_costs_dagster.api.costs import OrganizationGuard, read_costs
+from openai_costs_dagster.cost_records import UNGROUPED
+from openai_costs_dagster.days import ONE_DAY, DayRange
+
+_OFFICIAL_HOST = "api.openai.com"
+_ADMIN_PREFIX = "sk-admin-"
+_DAYS = 7
+
+
+@dataclass(frozen=True)
+class ConnectionTest:
+    """What a test found: `headline` as users of such connectors know it, `advice` says what to do next."""
+
+    ok: bool
+    headline: str
+    advice: str | None = None
+    organization_id: str | None = None
+
+
+def warning_of_key(key: str, base_url: str) -> str | None:
+    """What looks odd about a key that is tried all the same, or None."""
+    if _OFFICIAL_HOST in base_url and not key.startswith(_ADMIN_PREFIX):
+        return f"the key does not begin with {_ADMIN_PREFIX}, as OpenAI's admin keys do"
+    return None
+
+
+def connection_test(endpoint: Endpoint, expected_id: str | None, today: dt.date) -> ConnectionTest:
+    """Reads the last week's costs, ungrouped. Raises nothing of the API: the result says it.
+
+    Raises SecretUnavailable where the key cannot be read at all.
+    """
+    guard = OrganizationGuard(expected_id)
+    try:
+        with AdminApi(endpoint) as api:
+            for _ in read_costs(api, DayRange(today - _DAYS * ONE_DAY, today - ONE_DAY), UNGROUPED, guard):
+                pass
+    except errors.ApiError as error:
+        headline, advice = _explain(error)
+        return ConnectionTest(False, headline, advice)
+    return ConnectionTest(True, "Successfully connected to OpenAI API", organization_id=guard.organization_id)
+
+
+def _explain(error: errors.ApiError) -> tuple[str, str]:
+    if isinstance(error, errors.AuthenticationFailed):
+        if error.status is None:  # refused by us, before any request
+            return "Authentication failed - please check your API key", str(error)
+        return (
+            "Authentication failed - please check your API key",
+            "the key was not accepted: it is mistyped, deleted or of another kind; it must be an admin key",
+        )
+    if isinstance(error, errors.PermissionDenied):
+        return (
+            f"Connection failed with status {error.status}",
+            f"the key may not read costs: give it the scope api.usage.read ({error})",
+        )
+    if isinstance(error, errors.WrongOrganization):
+        return "The key belongs to another organization", str(error)
+    headline = f"Connection failed with status {error.status}" if error.status else "Connection failed"
+    hints = {404: "base_url must end where /organization/costs begins, as in https://api.openai.com/v1"}
+    return headline, f"{error}" + (f"; {hints[error.status]}" if error.status in hints else "")

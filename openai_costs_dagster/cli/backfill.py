@@ -1,0 +1,149 @@
+"""`openai-costs backfill`: reads ranges of days through Dagster's partitions, with or without a daemon."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from openai_costs_dagster.cli.sentences import InputMistake
+from openai_costs_dagster.days import DayRange, utc_now
+
+if TYPE_CHECKING:
+    from openai_costs_dagster.cli.session import Session
+    from openai_costs_dagster.configuration import Organization
+    from openai_costs_dagster.orchestration.runs import Result, Task
+
+
+class Day(click.ParamType[dt.date]):
+    """A date as in 2026-01-31."""
+
+    name = "date"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> dt.date:
+        """Reads a date or says what one looks like."""
+        if isinstance(value, dt.date):
+            return value
+        try:
+            return dt.date.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is no date as in 2026-01-31", param, ctx)
+
+
+@click.command()
+@click.option("--org", "organizations", multiple=True, metavar="N", help="Only this organization; may be repeated.")
+@click.option("--from", "first", type=Day(), metavar="D", help="First UTC day; default: as far back as there is.")
+@click.option("--to", "last", type=Day(), metavar="D", help="Last UTC day, inclusive; default: today.")
+@click.pass_context
+def backfill(
+    context: click.Context, organizations: tuple[str, ...], first: dt.date | None, last: dt.date | None
+) -> None:
+    """Read days again, in processes of its own; exit 1 if any day failed."""
+    from openai_costs_dagster.cli.session import begin, chosen
+    from openai_costs_dagster.configuration import load
+
+    today = utc_now().date()
+    _refuse_impossible(first, last, today)
+    configuration = load()
+    wanted = chosen(configuration, organizations)
+    session = begin(configuration)
+    results = run_backfill(session, wanted, first, last or today)
+    context.exit(0 if all(result.success for result in results) else 1)
+
+
+def run_backfill(
+    session: Session, organizations: Sequence[Organization], first: dt.date | None, last: dt.date
+) -> list[Result]:
+    """Backfills organizations side by side and says how it goes.
+
+    Raises InputMistake where a day lies before an organization's history.
+    """
+    from openai_costs_dagster.orchestration.meeting import meet
+    from openai_costs_dagster.orchestration.runs import Result, Task, backfill_tags
+
+    starts, strangers = meet(organizations, session.database)
+    results = [Result(name, success=False, trouble=trouble) for name, trouble in strangers.items()]
+    for result in results:
+        click.echo(f"{result.organization}: nothing was read: {result.trouble}", err=True)
+    tasks = [
+        Task(organization.name, _days(organization.name, starts[organization.name], first, last), backfill_tags())
+        for organization in organizations
+        if organization.name in starts
+    ]
+    return results + run_tasks(session, tasks, "backfill") if tasks else results
+
+
+def run_tasks(session: Session, tasks: Sequence[Task], title: str) -> list[Result]:
+    """Runs tasks with a progress bar and a line for each result."""
+    from openai_costs_dagster.cli.output import bar
+    from openai_costs_dagster.orchestration.runs import run_all
+
+    results: list[Result] = []
+    _end_dead_runs(session.environment)
+    with bar(title, sum(len(task.days) for task in tasks)) as progress:
+        for result in run_all(
+            tasks,
+            environment=session.environment,
+            log_file=session.log_file,
+            on_days=lambda _, days: progress.advance(days),
+        ):
+            results.append(result)
+            for line in _lines(result):
+                progress.say(line)
+    return results
+
+
+def _end_dead_runs(environment: Mapping[str, str]) -> None:
+    import os
+
+    import dagster as dg
+
+    from openai_costs_dagster.orchestration.runs import report_dead_runs
+
+    os.environ.update(environment)  # Dagster reads its instance from the environment alone
+    with dg.DagsterInstance.get() as instance:
+        report_dead_runs(instance)
+
+
+def _refuse_impossible(first: dt.date | None, last: dt.date | None, today: dt.date) -> None:
+    if first and last and last < first:
+        raise InputMistake(f"--from {first} lies after --to {last}: swap them")
+    for option, day in (("--from", first), ("--to", last)):
+        if day and day > today:
+            raise InputMistake(f"{option} {day} lies in the future: today is {today} in UTC, the last day there is")
+
+
+def _days(organization: str, start: dt.date, first: dt.date | None, last: dt.date) -> DayRange:
+    if first and first < start:
+        raise InputMistake(
+            f"{organization}: {first} is before {start}, where its history begins "
+            "(its start_date, or the earliest day that the API served on first contact): use --from "
+            f"{start} or later"
+        )
+    if last < start:
+        raise InputMistake(f"{organization}: {last} is before {start}, where its history begins: use a later --to")
+    return DayRange(first or start, last)
+
+
+def _lines(result: Result) -> list[str]:
+    if result.success:
+        return [
+            f"{result.organization}: {result.stored} days stored, {_dollars(result.spend)}, {result.requests} requests"
+        ]
+    lines = [f"{result.organization}: {len(result.failed)} days failed, {result.stored} stored"]
+    reasons: dict[str, list[dt.date]] = {}
+    for day, reason in result.failed.items():
+        reasons.setdefault(reason, []).append(dt.date.fromisoformat(day))
+    for reason, days in reasons.items():
+        lines.append(f"  {', '.join(map(str, DayRange.covering(days)))}: {reason}")
+    if result.trouble:
+        lines.append(f"  {result.trouble}")
+    return lines
+
+
+def _dollars(amount: str) -> str:
+    from decimal import Decimal
+
+    return f"${Decimal(amount):,.2f}"

@@ -1,0 +1,164 @@
+"""`openai-costs demo`: the main job on simulated organizations, in a folder of its own."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from openai_costs_dagster.days import ONE_DAY, DayRange, utc_now
+
+if TYPE_CHECKING:
+    from openai_costs_dagster.cli.session import Session
+    from openai_costs_dagster.simulator import SimulatedOrganization
+
+FOLDER = ".openai-costs-demo"
+HISTORY = 90  # days
+_MARK = "simulated-data"
+_NOTE = "up.json"
+_OF_THE_USER = (
+    *("OPENAI_ADMIN_KEY", "OPENAI_BASE_URL", "OPENAI_ORG_ID", "OPENAI_COSTS_CONFIG", "DATABASE_URL", "DAGSTER_HOME"),
+    *(name for proxy in ("http_proxy", "https_proxy", "all_proxy") for name in (proxy, proxy.upper())),
+)
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="End after the findings instead of serving Dagster's UI.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Of the UI; default: 3000, or a free one.")
+@click.pass_context
+def demo(context: click.Context, once: bool, port: int | None) -> None:
+    """Simulated organizations, 90 days of costs, one scheduled refresh over a planted anomaly, and Dagster's UI.
+
+    Reads none of your configuration or environment; lives in .openai-costs-demo, made anew each time.
+    """
+    from openai_costs_dagster.simulator import Simulator, demo_organizations
+
+    for name in _OF_THE_USER:
+        os.environ.pop(name, None)
+    folder = _fresh_folder(Path.cwd() / FOLDER)
+    today = utc_now().date()
+    organizations = demo_organizations(today)
+    _plant(organizations, today)
+    with Simulator(organizations) as simulator, _database_of(folder):
+        _configure(folder, simulator.base_url, organizations, today)
+        session = _main_job(folder, today)
+        if not once:
+            _serve(session, folder, port, context.obj)
+
+
+def _main_job(folder: Path, today: dt.date) -> Session:
+    from openai_costs_dagster.cli.backfill import run_backfill, run_tasks
+    from openai_costs_dagster.cli.session import begin
+    from openai_costs_dagster.configuration import read_file
+    from openai_costs_dagster.orchestration.refreshes import scheduled_tasks
+
+    configuration = read_file(folder / "openai_costs.yaml")
+    os.environ["OPENAI_COSTS_CONFIG"] = str(configuration.source)
+    _title("Simulated organizations, an embedded PostgreSQL and Dagster's history are in " + FOLDER)
+    session = begin(configuration)
+    _title(f"Backfill of {HISTORY} days, up to the day before yesterday")
+    run_backfill(session, list(configuration.organizations.values()), None, today - 2 * ONE_DAY)
+    _title("The scheduled refresh: what Dagster's automation conditions ask for at the daily tick")
+    tasks = scheduled_tasks(configuration, session.environment, utc_now())
+    run_tasks(session, tasks, "refresh")
+    _findings(session)
+    return session
+
+
+def _findings(session: Session) -> None:
+    from openai_costs_dagster.cli.output import show_table
+    from openai_costs_dagster.cli.status import show
+    from openai_costs_dagster.orchestration.anomaly_check import verdicts_of
+    from openai_costs_dagster.orchestration.overview import overviews
+
+    now, configuration = utc_now(), session.configuration
+    trailing = list(DayRange(now.date() - (configuration.refresh.trailing_days - 1) * ONE_DAY, now.date()))
+    rows = []
+    with session.database.connect() as connection:
+        for organization in configuration.organizations.values():
+            for day, verdict in verdicts_of(connection, organization, configuration, trailing).items():
+                if verdict.flagged:
+                    rows.append((organization.title, str(day), f"${verdict.impact:+,.2f}", verdict.explanation))
+    _title("What the check anomalous_spend found in the refreshed days (all data is simulated)")
+    show_table(("organization", "day", "impact", "what happened"), rows, right=(2,))
+    _title("Where every organization stands")
+    show(overviews(configuration, session.database, now))
+
+
+def _serve(session: Session, folder: Path, port: int | None, log_format: str) -> None:
+    from openai_costs_dagster.cli.development_server import DevelopmentServer
+
+    server = DevelopmentServer(folder / _NOTE)
+    try:
+        url = server.start(
+            session.environment, host="127.0.0.1", port=port, log_format=log_format, log_file=session.log_file
+        )
+        _title(f"Dagster's UI: {url}/asset-groups - Ctrl-C ends the demo")
+        server.wait()
+    except KeyboardInterrupt:
+        click.echo("\nending the demo")
+    finally:
+        server.stop()
+
+
+def _fresh_folder(folder: Path) -> Path:
+    """An empty folder; a former demo in it is ended and deleted, anything else is left alone."""
+    from openai_costs_dagster.cli.development_server import stop_noted
+    from openai_costs_dagster.cli.sentences import InputMistake
+    from openai_costs_dagster.warehouse import embedded
+
+    if folder.exists():
+        if not (folder / _MARK).exists():
+            raise InputMistake(f"{folder} exists and was not made by the demo: move it away")
+        stop_noted(folder / _NOTE)
+        embedded.stop(folder)
+        shutil.rmtree(folder)
+    folder.mkdir(mode=0o700)
+    (folder / _MARK).write_text("Everything in here is simulated and made anew by openai-costs demo.\n")
+    return folder
+
+
+def _plant(organizations: list[SimulatedOrganization], today: dt.date) -> None:
+    """Yesterday one project of the shop runs away: what the refresh is to find."""
+    shop = organizations[1]
+    yesterday = today - ONE_DAY
+    largest = max(shop.facts(yesterday), key=lambda fact: fact.amount or 0)
+    shop.plant_anomaly(yesterday, 9, project_id=largest.project_id, model=largest.model)
+
+
+@contextmanager
+def _database_of(folder: Path) -> Iterator[None]:
+    from openai_costs_dagster.warehouse import embedded
+
+    try:
+        yield
+    finally:
+        embedded.stop(folder)
+
+
+def _configure(folder: Path, base_url: str, organizations: list[SimulatedOrganization], today: dt.date) -> None:
+    lines = ["# Written by openai-costs demo; all organizations are simulated.", "data_directory: .", "organizations:"]
+    for organization in organizations:
+        name = f"{organization.name.split()[0].lower()}-simulated"
+        key = folder / f"{name}.key"
+        key.write_text(organization.admin_key)
+        key.chmod(0o600)
+        lines += [
+            f"  {name}:",
+            f"    display_name: {organization.name}",
+            f"    admin_key: {{file: {key.name}}}",
+            f"    organization_id: {organization.organization_id}",
+            f"    base_url: {base_url}",
+            f"    start_date: {today - HISTORY * ONE_DAY}",
+        ]
+    (folder / "openai_costs.yaml").write_text("\n".join(lines) + "\n")
+
+
+def _title(text: str) -> None:
+    click.secho(f"\n{text}", bold=True)

@@ -1,0 +1,127 @@
+"""Runs `dagster dev` and ends it well: SIGINT to its group and a wait, for SIGTERM leaves children behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import httpx2
+import psutil
+
+_PATIENCE = 30.0  # seconds for its children to end
+_UP_WITHIN = 120.0
+_LOOPBACK = "127.0.0.1"
+_PREFERRED_PORT = 3000
+
+
+class DevelopmentServer:
+    """Dagster's webserver, daemon and code server, noted in a file so that another process can end them."""
+
+    def __init__(self, note: Path) -> None:
+        self._note = note
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(
+        self, environment: Mapping[str, str], *, host: str, port: int | None, log_format: str, log_file: Path | None
+    ) -> str:
+        """Starts it and returns the UI's address once it answers. Raises RuntimeError where it ends instead."""
+        port = port or free_port(_PREFERRED_PORT)
+        dagster = str(Path(sys.executable).with_name("dagster"))
+        output = log_file.open("ab") if log_file else None
+        colored = "colored" if log_format == "text" else log_format
+        self._process = subprocess.Popen(  # noqa: S603 - Dagster's own program, beside this interpreter
+            [
+                *(dagster, "dev", "-m", "openai_costs_dagster.definitions"),
+                *("-h", host, "-p", str(port), "--log-format", colored),
+            ],
+            env={**os.environ, **environment, "PYTHONWARNINGS": "ignore"},
+            stdout=output,
+            stderr=subprocess.STDOUT if output else None,
+            start_new_session=True,
+        )
+        self._write_note(host, port)
+        url = f"http://{_LOOPBACK if host in {'0.0.0.0', ''} else host}:{port}"  # noqa: S104 - compared, not bound
+        self._await(url)
+        return url
+
+    def wait(self) -> int:
+        """Waits until it ends by itself; returns its exit code."""
+        assert self._process  # noqa: S101 - started before
+        return self._process.wait()
+
+    def stop(self) -> None:
+        """Ends it and its children."""
+        if self._process:
+            _end(self._process.pid)
+            self._process.wait()
+        self._note.unlink(missing_ok=True)
+
+    def _write_note(self, host: str, port: int) -> None:
+        assert self._process  # noqa: S101 - called by start
+        started = psutil.Process(self._process.pid).create_time()
+        self._note.write_text(json.dumps({"pid": self._process.pid, "started": started, "host": host, "port": port}))
+
+    def _await(self, url: str) -> None:
+        assert self._process  # noqa: S101 - called by start
+        deadline = time.monotonic() + _UP_WITHIN
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                raise RuntimeError(f"Dagster ended with {self._process.returncode} before it answered")
+            try:
+                if httpx2.get(f"{url}/server_info", timeout=2, trust_env=False).status_code == 200:
+                    return
+            except httpx2.HTTPError:
+                time.sleep(0.2)
+        raise RuntimeError(f"Dagster does not answer at {url} within {_UP_WITHIN:.0f} s")
+
+
+def running(note: Path) -> int | None:
+    """The process that a note names, if it is still the one that wrote it."""
+    try:
+        known = json.loads(note.read_text())
+        process = psutil.Process(known["pid"])
+        return process.pid if abs(process.create_time() - known["started"]) < 1 else None
+    except (FileNotFoundError, ValueError, KeyError, psutil.NoSuchProcess):
+        return None
+
+
+def stop_noted(note: Path) -> bool:
+    """Ends what a note names, children included; says whether there was anything."""
+    pid = running(note)
+    if pid is not None:
+        _end(pid)
+    note.unlink(missing_ok=True)
+    return pid is not None
+
+
+def free_port(preferred: int = 0) -> int:
+    """The preferred port of this machine, or any free one."""
+    for port in (preferred, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((_LOOPBACK, port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise RuntimeError("this machine has no free port")
+
+
+def _end(pid: int) -> None:
+    """SIGINT to the group, then patience, then an end to what is left of the processes we started."""
+    try:
+        family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+        os.killpg(pid, signal.SIGINT)
+    except (psutil.NoSuchProcess, ProcessLookupError):
+        return
+    _, alive = psutil.wait_procs(family, timeout=_PATIENCE)
+    for process in alive:
+        process.kill()
+    psutil.wait_procs(alive, timeout=5)

@@ -1,0 +1,24 @@
+"""`openai-costs down`: stops the embedded server and whatever `up` left behind."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command()
+def down() -> None:
+    """Stop the embedded PostgreSQL server and whatever `up` left behind; data stays."""
+    from openai_costs_dagster.cli.development_server import stop_noted
+    from openai_costs_dagster.cli.up import note_of
+    from openai_costs_dagster.configuration import load
+    from openai_costs_dagster.warehouse import embedded
+
+    configuration = load()
+    if stop_noted(note_of(configuration.data_directory)):
+        click.echo("Dagster is down")
+    if configuration.database:
+        click.echo("the database is your own server and goes on")
+    elif embedded.stop(configuration.data_directory):
+        click.echo("PostgreSQL is down")
+    else:
+        click.echo("PostgreSQL was not running")

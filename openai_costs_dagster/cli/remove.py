@@ -1,0 +1,46 @@
+"""`openai-costs remove`: takes an organization out, for good only where asked."""
+
+from __future__ import annotations
+
+import click
+
+from openai_costs_dagster.cli.sentences import InputMistake
+
+
+@click.command()
+@click.argument("organization", metavar="ORG")
+@click.option("--purge", is_flag=True, help="Delete its rows, raw pages, revisions and Dagster's records of it.")
+def remove(organization: str, purge: bool) -> None:
+    """Stop reading an organization; its history stays unless --purge.
+
+    Refuses while the configuration names it, and shows the lines to delete.
+    """
+    from openai_costs_dagster.cli.session import begin
+    from openai_costs_dagster.configuration import load
+    from openai_costs_dagster.orchestration.removal import purge_organization
+    from openai_costs_dagster.warehouse import registry
+
+    configuration = load()
+    if organization in configuration.organizations:
+        raise InputMistake(_still_configured(organization))
+    session = begin(configuration)
+    with session.database.connect() as connection:
+        known = registry.find(connection, organization)
+    if known is None:
+        raise InputMistake(f"there is no organization {organization!r}, neither configured nor stored")
+    if not purge:
+        click.echo(f"{organization} is read no more; its history stays. To delete it: remove {organization} --purge")
+        return
+    for table, rows in purge_organization(session.database, session.environment, organization).items():
+        click.echo(f"{rows} rows deleted from {table}")
+    click.echo(f"{organization} is gone")
+
+
+def _still_configured(organization: str) -> str:
+    from openai_costs_dagster.configuration import lines_of_organization, load
+
+    source = load().source
+    if source is None:
+        return f"{organization} comes from OPENAI_ADMIN_KEY: unset it first"
+    lines = "\n".join(f"  {number}: {line}" for number, line in lines_of_organization(source, organization))
+    return f"{source} still names {organization}; delete these lines first:\n{lines}"

@@ -1,0 +1,32 @@
+"""Which errors are told to a person in one sentence, and with which exit code; all others are ours and show a trace."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from openai_costs_dagster.api.errors import ApiError
+from openai_costs_dagster.configuration import ConfigurationError
+from openai_costs_dagster.secret import SecretUnavailable
+from openai_costs_dagster.warehouse.errors import WarehouseError
+
+MISTAKE, FAILURE = 2, 1
+
+
+class Said(NamedTuple):
+    """A sentence and the exit code that goes with it."""
+
+    text: str
+    exit_code: int
+
+
+class InputMistake(Exception):
+    """What was typed cannot be done; the text says why and what would do."""
+
+
+def sentence_of(error: BaseException) -> Said | None:
+    """The sentence for an error, or None where it is a defect of ours."""
+    if isinstance(error, ConfigurationError | InputMistake | SecretUnavailable):
+        return Said(str(error), MISTAKE)
+    if isinstance(error, ApiError | WarehouseError):
+        return Said(str(error), FAILURE)
+    return None

@@ -1,0 +1,81 @@
+"""`openai-costs status`: how far each organization is read, and what needs a person."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from openai_costs_dagster.days import utc_now
+
+if TYPE_CHECKING:
+    from openai_costs_dagster.orchestration.overview import Overview
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="For machines; amounts are strings.")
+@click.pass_context
+def status(context: click.Context, as_json: bool) -> None:
+    """Show how far each organization is read; exit 1 when something needs a person."""
+    from openai_costs_dagster.cli.session import begin
+    from openai_costs_dagster.orchestration.overview import overviews
+
+    session = begin()
+    found = overviews(session.configuration, session.database, utc_now())
+    if as_json:
+        click.echo(json.dumps({"ok": not _needs(found), "organizations": [_as_json(one) for one in found]}, indent=2))
+    else:
+        show(found)
+    context.exit(1 if _needs(found) else 0)
+
+
+def show(found: list[Overview]) -> None:
+    """Prints the overviews as a table and what needs a person below it."""
+    from openai_costs_dagster.cli.output import show_table
+
+    show_table(
+        ("organization", "last day", "settled to", "missing", "month to date", "forecast", "anomalies", "detail"),
+        [
+            (
+                one.title if one.title == one.organization else f"{one.organization} ({one.title})",
+                str(one.last_day or "never"),
+                str(one.settled_to or "-"),
+                str(one.missing_days),
+                f"${one.month_to_date:,.2f}",
+                "-" if one.forecast is None else f"${one.forecast:,.2f}",
+                str(len(one.open_anomalies)),
+                "; ".join(f"{part.grouping} since {part.first_day}" for part in one.detail[-2:]) or "-",
+            )
+            for one in found
+        ],
+        right=(3, 4, 5, 6),
+    )
+    for one in found:
+        for sentence in one.open_anomalies:
+            click.echo(f"{one.organization}: anomaly {sentence}")
+        for sentence in one.needs:
+            click.echo(f"{one.organization}: {sentence}")
+
+
+def _needs(found: list[Overview]) -> bool:
+    return any(one.needs for one in found)
+
+
+def _as_json(one: Overview) -> dict[str, Any]:
+    return {
+        "organization": one.organization,
+        "title": one.title,
+        "last_day": one.last_day and one.last_day.isoformat(),
+        "settled_to": one.settled_to and one.settled_to.isoformat(),
+        "missing_days": one.missing_days,
+        "missing": [{"first": str(days.first), "last": str(days.last)} for days in one.missing],
+        "detail": [{name: str(value) for name, value in asdict(part).items()} for part in one.detail],
+        "month_to_date_usd": str(one.month_to_date),
+        "forecast_usd": None if one.forecast is None else str(one.forecast),
+        "open_anomalies": one.open_anomalies,
+        "last_success_at": one.last_success_at and one.last_success_at.isoformat(),
+        "last_error": one.last_error,
+        "needs": one.needs,
+    }

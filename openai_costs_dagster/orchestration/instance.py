@@ -1,0 +1,65 @@
+"""Dagster's own home: its storage lies in the same Postgres server as the costs, in a schema of its own."""
+
+from __future__ import annotations
+
+import os
+from importlib import resources
+from pathlib import Path
+
+import sqlalchemy
+
+from openai_costs_dagster.configuration import Configuration
+from openai_costs_dagster.warehouse.database import Database
+
+STORAGE_URL = "OPENAI_COSTS_DAGSTER_URL"
+_SCHEMA = "openai_costs_dagster"
+_EVENT_BATCH_SIZE = "500"  # events written together; a year in one run takes a third of the time
+
+
+def home(configuration: Configuration) -> Path:
+    """`DAGSTER_HOME` where it is set, else a folder of the data directory with a `dagster.yaml` written by us."""
+    given = os.environ.get("DAGSTER_HOME")
+    if given:
+        return Path(given).expanduser().resolve()
+    folder = configuration.data_directory / "dagster"
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = resources.files("openai_costs_dagster.orchestration").joinpath("dagster.yaml").read_text("utf-8")
+    file = folder / "dagster.yaml"
+    if not file.exists() or file.read_text(encoding="utf-8") != settings:
+        file.write_text(settings, encoding="utf-8")
+    return folder
+
+
+def storage_url(database: Database) -> str:
+    """The database as Dagster's storage must be told of it: psycopg2, and the schema that holds its tables.
+
+    SQLAlchemy 2.1 takes a bare ``postgresql://`` for psycopg 3, with which Dagster's statements do not work.
+    Dagster's history may lose its last half second when the machine dies; costs are on disk when they are told.
+    """
+    url = sqlalchemy.make_url(database.url).set(drivername="postgresql+psycopg2")
+    given = url.query.get("options") or ""
+    options = " ".join(given) if isinstance(given, tuple) else given
+    return (
+        url.update_query_dict({"options": f"{options} -csearch_path={_SCHEMA} -csynchronous_commit=off".strip()})
+        .set(database=url.database or "postgres")
+        .render_as_string(hide_password=False)
+    )
+
+
+def prepare(database: Database) -> None:
+    """Makes the costs' tables and the schema for Dagster's. Raises WarehouseError."""
+    database.prepare()
+    with database.connect() as connection:
+        connection.execute(f"create schema if not exists {_SCHEMA}")
+
+
+def environment(configuration: Configuration, database: Database) -> dict[str, str]:
+    """What a Dagster process needs to see this configuration and its history. Holds the database's password."""
+    variables = {
+        "DAGSTER_HOME": str(home(configuration)),
+        "DAGSTER_EVENT_BATCH_SIZE": _EVENT_BATCH_SIZE,
+        STORAGE_URL: storage_url(database),
+    }
+    if configuration.source:
+        variables["OPENAI_COSTS_CONFIG"] = str(configuration.source)
+    return variables

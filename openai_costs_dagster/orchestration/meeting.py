@@ -1,0 +1,54 @@
+"""First contact before any run, so that partitions begin where they will stay."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable
+
+from openai_costs_dagster.api.client import AdminApi
+from openai_costs_dagster.api.errors import ApiError
+from openai_costs_dagster.configuration import Organization
+from openai_costs_dagster.days import utc_now
+from openai_costs_dagster.orchestration.first_contact import endpoint_of, enrol
+from openai_costs_dagster.orchestration.partitions import start_of
+from openai_costs_dagster.secret import SecretUnavailable
+from openai_costs_dagster.warehouse import registry
+from openai_costs_dagster.warehouse.database import Database
+from openai_costs_dagster.warehouse.errors import WarehouseError
+
+
+def meet(
+    organizations: Iterable[Organization], database: Database, *, now: Callable[[], dt.datetime] = utc_now
+) -> tuple[dict[str, dt.date], dict[str, str]]:
+    """Where each organization's history begins, and for those that cannot be read, why, in a sentence.
+
+    Costs a request the first time only. Raises DatabaseUnavailable and its kin for the database itself.
+    """
+    starts: dict[str, dt.date] = {}
+    strangers: dict[str, str] = {}
+    for organization in organizations:
+        try:
+            starts[organization.name] = _start(organization, database, now())
+        except (ApiError, SecretUnavailable) as error:
+            strangers[organization.name] = str(error)
+            _note(organization, database, str(error), now())
+        except WarehouseError as error:
+            strangers[organization.name] = str(error)
+    return starts, strangers
+
+
+def _start(organization: Organization, database: Database, now: dt.datetime) -> dt.date:
+    with database.connect() as connection, AdminApi(endpoint_of(organization)) as api:
+        enrol(connection, api, organization, now)
+        return start_of(organization, registry.find(connection, organization.name), now.date())
+
+
+def _note(organization: Organization, database: Database, sentence: str, now: dt.datetime) -> None:
+    with database.connect() as connection:
+        registry.enrol(
+            connection,
+            organization.name,
+            display_name=organization.display_name,
+            start_date=organization.start_date,
+        )
+        registry.record_failure(connection, organization.name, sentence, now, permanent=True)

@@ -1,0 +1,109 @@
+"""What `status` says of each organization, and what of it needs a person."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from openai_costs_dagster.configuration import Configuration, Organization
+from openai_costs_dagster.days import ONE_DAY, DayRange
+from openai_costs_dagster.orchestration.anomaly_check import verdicts_of
+from openai_costs_dagster.orchestration.partitions import start_of
+from openai_costs_dagster.secret import SecretUnavailable
+from openai_costs_dagster.spend.run_rate import month_end
+from openai_costs_dagster.warehouse import reading, registry
+from openai_costs_dagster.warehouse.database import Connection, Database
+
+_HISTORY = dt.timedelta(days=62)
+
+
+@dataclass(frozen=True)
+class Overview:
+    """One organization at a glance; days are UTC, amounts US dollars."""
+
+    organization: str
+    title: str
+    last_day: dt.date | None = None
+    settled_to: dt.date | None = None
+    missing: list[DayRange] = field(default_factory=list)
+    detail: list[reading.GroupedDays] = field(default_factory=list)
+    month_to_date: Decimal = Decimal(0)
+    forecast: Decimal | None = None
+    open_anomalies: list[str] = field(default_factory=list)
+    last_success_at: dt.datetime | None = None
+    last_error: str | None = None
+    needs: list[str] = field(default_factory=list)
+    """Sentences about what a person has to do."""
+
+    @property
+    def missing_days(self) -> int:
+        """How many finished days of its history are not stored."""
+        return sum(map(len, self.missing))
+
+
+def overviews(configuration: Configuration, database: Database, now: dt.datetime) -> list[Overview]:
+    """Every configured organization, by name. Raises WarehouseError."""
+    with database.connect() as connection:
+        known = {one.organization: one for one in registry.everyone(connection)}
+        synced = {one.organization: one for one in reading.sync_status(connection)}
+        return [
+            _overview(connection, configuration, organization, known.get(name), synced.get(name), now)
+            for name, organization in sorted(configuration.organizations.items())
+        ]
+
+
+def _overview(
+    connection: Connection,
+    configuration: Configuration,
+    organization: Organization,
+    known: registry.Registered | None,
+    synced: reading.SyncStatus | None,
+    now: dt.datetime,
+) -> Overview:
+    today = now.date()
+    if known is None or synced is None:
+        needs = [*_key_trouble(organization), "never read: run openai-costs backfill, or leave openai-costs up running"]
+        return Overview(organization.name, organization.title, needs=needs)
+    days = DayRange(min(start_of(organization, known, today), today), today)
+    finished = days.intersection(None, today - ONE_DAY)
+    missing = DayRange.covering(reading.missing_days(connection, organization.name, finished)) if finished else []
+    recent = reading.daily_spend(connection, organization.name, DayRange(today - _HISTORY, today))
+    trailing = list(DayRange(today - (configuration.refresh.trailing_days - 1) * ONE_DAY, today))
+    verdicts = verdicts_of(connection, organization, configuration, trailing)
+    return Overview(
+        organization.name,
+        organization.title,
+        last_day=synced.last_day,
+        settled_to=synced.settled_to,
+        missing=missing,
+        detail=reading.detail_served(connection, organization.name),
+        month_to_date=synced.month_to_date,
+        forecast=month_end({day.usage_date: day.amount_usd for day in recent}, today),
+        open_anomalies=[f"{day}: {verdict.explanation}" for day, verdict in verdicts.items() if verdict.flagged],
+        last_success_at=synced.last_success_at,
+        last_error=synced.last_error,
+        needs=[*_key_trouble(organization), *_sync_trouble(synced, missing, today)],
+    )
+
+
+def _key_trouble(organization: Organization) -> list[str]:
+    try:
+        organization.admin_key.read()
+    except SecretUnavailable as error:
+        return [f"its admin key cannot be read: {error}"]
+    return []
+
+
+def _sync_trouble(synced: reading.SyncStatus, missing: list[DayRange], today: dt.date) -> list[str]:
+    trouble = []
+    if synced.last_error:
+        kind = "needs a person" if synced.last_error_is_permanent else "is tried again by the next refresh"
+        trouble.append(f"its last reading failed and {kind}: {synced.last_error}")
+    if missing:
+        trouble.append(f"days are missing: {', '.join(map(str, missing))}")
+    elif synced.last_day is None or synced.last_day < today - ONE_DAY:
+        trouble.append(f"nothing newer than {synced.last_day} is stored: is openai-costs up running?")
+    if synced.unreconciled_days:
+        trouble.append(f"{synced.unreconciled_days} settled days do not add up to the total that the API bills")
+    return trouble

@@ -1,0 +1,53 @@
+"""Tells whoever started a run in this process how far it is: Dagster's own events reach them only afterwards."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A step forward: days done (stored or failed), or all that came of a run."""
+
+    organization: str
+    days_done: int = 0
+    finished: Mapping[str, Any] | None = None
+
+
+Listener = Callable[[Progress], None]
+_listeners: list[Listener] = []
+
+
+@contextmanager
+def listening(listener: Listener) -> Iterator[None]:
+    """Calls `listener` for every step forward within this process."""
+    _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)
+
+
+def days_done(organization: str, days: int) -> None:
+    """Says that so many more days are stored or failed."""
+    _tell(Progress(organization, days_done=days))
+
+
+def finished(organization: str, stored: int, requests: int, failed: Mapping[dt.date, str], spend: str) -> None:
+    """Says what came of a run; `failed` gives each day's reason, `spend` is in US dollars."""
+    summary = {
+        "stored": stored,
+        "requests": requests,
+        "spend": spend,
+        "failed": {day.isoformat(): reason for day, reason in failed.items()},
+    }
+    _tell(Progress(organization, finished=summary))
+
+
+def _tell(progress: Progress) -> None:
+    for listener in _listeners:
+        listener(progress)

@@ -1,0 +1,29 @@
+"""Deletes an organization everywhere: the warehouse, and Dagster's records of its assets and runs."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+
+import dagster as dg
+
+from openai_costs_dagster.orchestration import names
+from openai_costs_dagster.warehouse import lock, removal
+from openai_costs_dagster.warehouse.database import Database
+
+_LOG = logging.getLogger(__name__)
+
+
+def purge_organization(database: Database, environment: Mapping[str, str], organization: str) -> dict[str, int]:
+    """Deletes all of an organization; returns what was deleted, by table. Raises WarehouseError."""
+    os.environ.update(environment)  # Dagster reads its instance from the environment alone
+    with lock.reader(database, organization, purpose="purge", on_wait=_LOG.warning) as connection:
+        deleted = removal.purge(connection, organization)
+    key = names.costs_key(organization)
+    with dg.DagsterInstance.get() as instance:
+        instance.wipe_assets([key])
+        runs = [run for run in instance.get_runs() if run.asset_selection == {key}]
+        for run in runs:
+            instance.delete_run(run.run_id)
+    return {**deleted, "Dagster's runs": len(runs)}

@@ -1,0 +1,155 @@
+"""Runs ranges of partitions in processes of our own, several organizations side by side, with or without a daemon."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import dagster as dg
+
+from openai_costs_dagster.days import DayRange
+from openai_costs_dagster.orchestration import names
+from openai_costs_dagster.orchestration.worker import PROCESS_TAG, process_lives
+
+_MOST_WORKERS = 4
+_UNFINISHED = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One organization's range of days, to be materialized as one run."""
+
+    organization: str
+    days: DayRange
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a task; `failed` gives each failed day's reason, `spend` is in US dollars."""
+
+    organization: str
+    success: bool
+    stored: int = 0
+    requests: int = 0
+    spend: str = "0"
+    failed: Mapping[str, str] = field(default_factory=dict)
+    trouble: str | None = None
+    """What went wrong beside the days themselves."""
+
+
+def run_all(
+    tasks: Sequence[Task],
+    *,
+    environment: Mapping[str, str],
+    log_file: Path,
+    on_days: Callable[[str, int], None],
+) -> Iterator[Result]:
+    """Runs every task and yields each result when it is there; `on_days` hears of days done in between."""
+    waiting: queue.SimpleQueue[Task] = queue.SimpleQueue()
+    for task in tasks:
+        waiting.put(task)
+    said: queue.SimpleQueue[Result | tuple[str, int] | None] = queue.SimpleQueue()
+    with ExitStack() as stack:
+        log = stack.enter_context(log_file.open("ab"))
+        workers = min(len(tasks), os.cpu_count() or 1, _MOST_WORKERS)
+        for _ in range(workers):
+            process = stack.enter_context(_worker(environment, log))
+            threading.Thread(target=_feed, args=(process, waiting, said, log_file), daemon=True).start()
+        while workers:
+            message = said.get()
+            if message is None:
+                workers -= 1
+            elif isinstance(message, Result):
+                yield message
+            else:
+                on_days(*message)
+
+
+def report_dead_runs(instance: dg.DagsterInstance) -> int:
+    """Ends the runs whose process was killed: nobody else would, and they would look as if still running."""
+    dead = 0
+    for run in instance.get_runs(filters=dg.RunsFilter(statuses=_UNFINISHED)):
+        tag = run.tags.get(PROCESS_TAG)
+        if tag and not process_lives(tag):
+            instance.report_run_failed(run, "The process that ran this was killed; whole windows stored before stay.")
+            dead += 1
+    return dead
+
+
+def backfill_tags() -> dict[str, str]:
+    """Marks a run as asked for by `openai-costs backfill`: what it finds does not alert."""
+    return {names.ASKED_BY_TAG: "backfill", **names.NO_RUN_RETRIES}
+
+
+def _worker(environment: Mapping[str, str], log: IO[bytes]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "openai_costs_dagster.orchestration.worker"],
+        env={**os.environ, **environment},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        text=True,
+    )
+
+
+def _feed(
+    process: subprocess.Popen[str],
+    waiting: queue.SimpleQueue[Task],
+    said: queue.SimpleQueue[Result | tuple[str, int] | None],
+    log_file: Path,
+) -> None:
+    """Gives a worker one task after the other and passes on what it says."""
+    assert process.stdin  # noqa: S101 - opened as pipes above
+    while True:
+        try:
+            task = waiting.get_nowait()
+        except queue.Empty:
+            break
+        said.put(_follow(process, task, said, log_file))
+    process.stdin.close()
+    process.wait()
+    said.put(None)
+
+
+def _follow(
+    process: subprocess.Popen[str],
+    task: Task,
+    said: queue.SimpleQueue[Result | tuple[str, int] | None],
+    log_file: Path,
+) -> Result:
+    assert process.stdin  # noqa: S101
+    assert process.stdout  # noqa: S101
+    order = {
+        "organization": task.organization,
+        "first": task.days.first.isoformat(),
+        "last": task.days.last.isoformat(),
+        "tags": dict(task.tags),
+    }
+    finished: dict[str, Any] = {}
+    try:
+        process.stdin.write(json.dumps(order) + "\n")
+        process.stdin.flush()
+        for line in process.stdout:
+            message = json.loads(line)
+            if message.get("days_done"):
+                said.put((task.organization, message["days_done"]))
+            elif message.get("finished"):
+                finished = message["finished"]
+            elif "success" in message:
+                trouble = None if message["success"] or finished.get("failed") else f"its run failed: see {log_file}"
+                return Result(task.organization, message["success"], trouble=trouble, **finished)
+    except BrokenPipeError:
+        pass
+    return Result(
+        task.organization, success=False, trouble=f"its process ended in the middle: see {log_file}", **finished
+    )

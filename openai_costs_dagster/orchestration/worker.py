@@ -1,0 +1,69 @@
+"""A process that runs ranges of partitions for the command line, recorded in Dagster's instance.
+
+Reads tasks from standard input and writes what comes of them to standard output, a line of JSON each. Dagster's own
+log goes to standard error of the process, which the caller keeps in a file.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import sys
+from dataclasses import asdict
+from typing import Any, TextIO
+
+import dagster as dg
+import psutil
+
+from openai_costs_dagster import configuration
+from openai_costs_dagster.days import DayRange
+from openai_costs_dagster.orchestration import names, progress
+from openai_costs_dagster.orchestration.build import build_definitions
+from openai_costs_dagster.orchestration.partitions import range_tags
+
+PROCESS_TAG = "openai-costs/process"
+
+
+def main() -> None:
+    """Works until standard input ends."""
+    # Dagster redirects standard output into its compute logs while a step runs; ours must keep reaching the caller.
+    with os.fdopen(os.dup(sys.stdout.fileno()), "w") as output:
+        _work(output)
+
+
+def _work(output: TextIO) -> None:
+    def say(message: dict[str, Any]) -> None:
+        output.write(json.dumps(message) + "\n")
+        output.flush()
+
+    job = build_definitions(configuration.load()).get_repository_def().get_implicit_global_asset_job_def()
+    with dg.DagsterInstance.get() as instance, progress.listening(lambda step: say(asdict(step))):
+        for line in sys.stdin:
+            task = json.loads(line)
+            days = DayRange(dt.date.fromisoformat(task["first"]), dt.date.fromisoformat(task["last"]))
+            result = job.execute_in_process(
+                instance=instance,
+                asset_selection=[names.costs_key(task["organization"])],
+                tags={**range_tags(days), **task["tags"], PROCESS_TAG: _this_process()},
+                raise_on_error=False,
+            )
+            say({"organization": task["organization"], "run_id": result.run_id, "success": result.success})
+
+
+def process_lives(tag: str) -> bool:
+    """Whether the process that a run's tag names is still the one that started it."""
+    pid, _, started = tag.partition("@")
+    try:
+        return str(int(psutil.Process(int(pid)).create_time())) == started
+    except (psutil.NoSuchProcess, ValueError):
+        return False
+
+
+def _this_process() -> str:
+    process = psutil.Process()
+    return f"{process.pid}@{int(process.create_time())}"
+
+
+if __name__ == "__main__":
+    main()
