@@ -26,15 +26,25 @@ READABLE_PATHS = (re.compile(r"/organization/costs"),)
 """The only paths that are ever asked for; everything is GET."""
 
 _TIMEOUT = httpx2.Timeout(connect=20.0, read=120.0, write=20.0, pool=20.0)  # answers of 30-90 s are reported
-_ATTEMPTS = 10
 _LONGEST_WAIT = 60.0
 _LONGEST_RETRY_AFTER = 180.0  # seconds; a server that asks for more is left alone until the next tick
-_ALL_RETRIES_END = 900.0
 
 _OTHER_KINDS = {"sk-proj-": "a project key", "sk-svcacct-": "a service account's key"}
 
 Query = Sequence[tuple[str, str]]
 Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long what may pass is asked for again: at most so many attempts, within so many seconds."""
+
+    attempts: int = 10
+    seconds: float = 900.0
+
+
+UNATTENDED = Patience()
+SOMEONE_WAITS = Patience(attempts=5, seconds=60.0)
 
 
 @dataclass(frozen=True)
@@ -60,12 +70,14 @@ class AdminApi:
         *,
         transport: httpx2.BaseTransport | None = None,
         now: Callable[[], dt.datetime] = utc_now,
+        patience: Patience = UNATTENDED,
     ) -> None:
         """Raises AuthenticationFailed for a key that cannot be an admin key, and what the endpoint's readers raise."""
         key, proxy = endpoint.read_admin_key(), endpoint.read_proxy()
         _refuse_other_kinds(key)
         self._secrets = [secret for secret in (key, proxy) if secret]
         self._now = now
+        self._patience = patience
         self.requests = 0
         """How many requests were sent so far, retries included."""
         self._client = httpx2.Client(
@@ -86,7 +98,7 @@ class AdminApi:
         self._client.close()
 
     def get(self, path: str, query: Query, answer: type[Answer]) -> Answer:
-        """Reads a path and decodes its JSON; retries what may pass, within `_ATTEMPTS` and `_ALL_RETRIES_END`.
+        """Reads a path and decodes its JSON; retries what may pass, within its patience.
 
         Raises an `ApiError`: see its tree.
         """
@@ -94,8 +106,8 @@ class AdminApi:
             raise errors.RequestRefused(f"{path} is not on the list of paths that may be read")
         for attempt in stamina.retry_context(
             on=_pause,
-            attempts=_ATTEMPTS,
-            timeout=_ALL_RETRIES_END,
+            attempts=self._patience.attempts,
+            timeout=self._patience.seconds,
             wait_initial=0.5,
             wait_max=_LONGEST_WAIT,
             wait_jitter=1.0,

@@ -6,7 +6,7 @@ import datetime as dt
 from dataclasses import dataclass
 
 from openai_costs_dagster.api import errors
-from openai_costs_dagster.api.client import AdminApi, Endpoint
+from openai_costs_dagster.api.client import SOMEONE_WAITS, AdminApi, Endpoint
 from openai_costs_dagster.api.costs import OrganizationGuard, read_costs
 from openai_costs_dagster.cost_records import UNGROUPED
 from openai_costs_dagster.days import ONE_DAY, DayRange
@@ -40,7 +40,7 @@ def connection_test(endpoint: Endpoint, expected_id: str | None, today: dt.date)
     """
     guard = OrganizationGuard(expected_id)
     try:
-        with AdminApi(endpoint) as api:
+        with AdminApi(endpoint, patience=SOMEONE_WAITS) as api:
             for _ in read_costs(api, DayRange(today - _DAYS * ONE_DAY, today - ONE_DAY), UNGROUPED, guard):
                 pass
     except errors.ApiError as error:

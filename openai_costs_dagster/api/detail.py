@@ -46,6 +46,8 @@ class Piece:
 
     days: DayRange
     grouping: Grouping
+    apart: bool = False
+    """Whether it was cut off a refused range for no reason that its own days show: not to be joined again."""
 
 
 class Detail:
@@ -69,9 +71,12 @@ class Detail:
         """
         if piece.grouping == GROUPINGS[-1]:
             raise ValueError("the coarsest grouping cannot be refused for its detail")
-        first, last = self._refused_part(piece)
+        blamed = self._refused_part(piece)
+        if blamed is None:
+            return _halves(piece)
         recent = self._now.date() - KEPT_FOR  # what was refused a few days ago is not asked for again today
-        self.refusals.append(Refusal(piece.grouping, first, None if last >= recent else last, self._now))
+        last = None if blamed.last >= recent else blamed.last
+        self.refusals.append(Refusal(piece.grouping, blamed.first, last, self._now))
         return self._pieces(piece.days)
 
     def _try_anew(self, days: DayRange) -> None:
@@ -93,14 +98,7 @@ class Detail:
             self.refusals.append(Refusal(_WITH_API_KEYS, days.first, before, self._now))
 
     def _pieces(self, days: DayRange) -> list[Piece]:
-        pieces: list[Piece] = []
-        for day in days:
-            grouping = self._finest(day)
-            if pieces and pieces[-1].grouping == grouping:
-                pieces[-1] = replace(pieces[-1], days=DayRange(pieces[-1].days.first, day))
-            else:
-                pieces.append(Piece(DayRange(day, day), grouping))
-        return pieces
+        return joined(Piece(DayRange(day, day), self._finest(day)) for day in days)
 
     def _finest(self, day: dt.date) -> Grouping:
         return self._order_left(day)[0]
@@ -114,20 +112,23 @@ class Detail:
             if grouping == GROUPINGS[-1] or not any(part <= grouping for part in refused)
         ]
 
-    def _refused_part(self, piece: Piece) -> tuple[dt.date, dt.date]:
-        """The days of a refused range that are to blame, as far as both of its ends tell."""
+    def _refused_part(self, piece: Piece) -> DayRange | None:
+        """The days of a refused range that are to blame; None where both ends and the middle are served."""
         days, grouping = piece.days, piece.grouping
         if len(days) == 1:
-            return days.first, days.last
+            return days
         newest, oldest = self._serves(days.last, grouping), self._serves(days.first, grouping)
-        if newest and oldest:  # the gap lies inside: give up the middle day, the halves are asked for next
-            middle = days.first + len(days) // 2 * ONE_DAY
-            return middle, middle
+        if newest and oldest:
+            middle = _middle(days)
+            if self._serves(middle, grouping):
+                return None
+            before, after = DayRange(days.first, middle), DayRange(middle, days.last)
+            return DayRange(self._first_refused(before, grouping), self._last_refused(after, grouping))
         if newest:
-            return days.first, self._last_refused(days, grouping)
+            return DayRange(days.first, self._last_refused(days, grouping))
         if oldest:
-            return self._first_refused(days, grouping), days.last
-        return days.first, days.last
+            return DayRange(self._first_refused(days, grouping), days.last)
+        return days
 
     def _last_refused(self, days: DayRange, grouping: Grouping) -> dt.date:
         """Where the first day is refused and the last is served."""
@@ -150,3 +151,30 @@ class Detail:
             else:
                 refused = middle
         return refused
+
+
+def _middle(days: DayRange) -> dt.date:
+    return days.first + (days.last - days.first) // 2
+
+
+def _halves(piece: Piece) -> list[Piece]:
+    middle = _middle(piece.days)
+    before, after = DayRange(piece.days.first, middle), DayRange(middle + ONE_DAY, piece.days.last)
+    return [replace(piece, days=before, apart=True), replace(piece, days=after, apart=True)]
+
+
+def joined(pieces: Iterable[Piece]) -> list[Piece]:
+    """The same days in as few queries as possible: neighbours of one grouping become one, oldest first."""
+    result: list[Piece] = []
+    for piece in sorted(pieces, key=lambda one: one.days):
+        before = result[-1] if result else None
+        if (
+            before
+            and before.grouping == piece.grouping
+            and before.days.last + ONE_DAY == piece.days.first
+            and not (before.apart and piece.apart)
+        ):
+            result[-1] = Piece(DayRange(before.days.first, piece.days.last), piece.grouping)
+        else:
+            result.append(piece)
+    return result

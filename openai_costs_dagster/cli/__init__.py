@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 import click
@@ -58,6 +59,8 @@ def main() -> None:
     """The entry point. Mistakes of the input end with 2 and one sentence, failures with 1 and one sentence."""
     from openai_costs_dagster.cli.sentences import sentence_of
 
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background job ignores SIGINT unless told otherwise
+        signal.signal(number, signal.default_int_handler)
     try:
         sys.exit(cli.main(standalone_mode=False) or 0)
     except click.exceptions.Exit as error:

@@ -34,7 +34,7 @@ class Day(click.ParamType[dt.date]):
 
 @click.command()
 @click.option("--org", "organizations", multiple=True, metavar="N", help="Only this organization; may be repeated.")
-@click.option("--from", "first", type=Day(), metavar="D", help="First UTC day; default: as far back as there is.")
+@click.option("--from", "first", type=Day(), metavar="D", help="First UTC day; default: as far back as the API serves.")
 @click.option("--to", "last", type=Day(), metavar="D", help="Last UTC day, inclusive; default: today.")
 @click.pass_context
 def backfill(
@@ -50,7 +50,7 @@ def backfill(
     wanted = chosen(configuration, organizations)
     session = begin(configuration)
     results = run_backfill(session, wanted, first, last or today)
-    context.exit(0 if all(result.success for result in results) else 1)
+    context.exit(0 if all(result.success or _only_beyond(result, first) for result in results) else 1)
 
 
 def run_backfill(
@@ -95,6 +95,11 @@ def run_tasks(session: Session, tasks: Sequence[Task], title: str) -> list[Resul
     return results
 
 
+def _only_beyond(result: Result, first: dt.date | None) -> bool:
+    """Whether nothing failed but days before what the API serves, for which nobody asked by date."""
+    return first is None and result.trouble is None and set(result.failed) == set(result.beyond)
+
+
 def _end_dead_runs(environment: Mapping[str, str]) -> None:
     import os
 
@@ -122,16 +127,19 @@ def _days(organization: str, start: dt.date, first: dt.date | None, last: dt.dat
             "(its start_date, or the earliest day that the API served on first contact): use --from "
             f"{start} or later"
         )
+    from openai_costs_dagster.orchestration.first_contact import fallback_start
+
     if last < start:
         raise InputMistake(f"{organization}: {last} is before {start}, where its history begins: use a later --to")
-    return DayRange(first or start, last)
+    served = max(start, min(fallback_start(utc_now().date()), last))  # older days cannot be read again
+    return DayRange(first or served, last)
 
 
 def _lines(result: Result) -> list[str]:
+    notes = [f"  {note}" for note in result.notes]
     if result.success:
-        return [
-            f"{result.organization}: {result.stored} days stored, {_dollars(result.spend)}, {result.requests} requests"
-        ]
+        stored = f"{result.stored} days stored, {_dollars(result.spend)}, {result.requests} requests"
+        return [f"{result.organization}: {stored}", *notes]
     lines = [f"{result.organization}: {len(result.failed)} days failed, {result.stored} stored"]
     reasons: dict[str, list[dt.date]] = {}
     for day, reason in result.failed.items():
@@ -140,7 +148,7 @@ def _lines(result: Result) -> list[str]:
         lines.append(f"  {', '.join(map(str, DayRange.covering(days)))}: {reason}")
     if result.trouble:
         lines.append(f"  {result.trouble}")
-    return lines
+    return lines + notes
 
 
 def _dollars(amount: str) -> str:

@@ -98,9 +98,9 @@ def _days_to_judge(context: dg.AssetCheckExecutionContext, trailing_days: int) -
 
 
 def _metadata(verdict: Verdict) -> dict[str, Any]:
-    metadata: dict[str, Any] = {"actual_usd": float(verdict.actual)}
+    metadata: dict[str, Any] = {"actual_usd": round(float(verdict.actual), 2)}
     for name in ("expected", "lower", "upper"):
         value = getattr(verdict, name)
         if value is not None:
-            metadata[f"{name}_usd"] = float(value)
+            metadata[f"{name}_usd"] = round(float(value), 2)
     return metadata

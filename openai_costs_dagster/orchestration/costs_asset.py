@@ -3,7 +3,6 @@
 # `from __future__ import annotations` would break Dagster's reading of the context's type in functions made here.
 import datetime as dt
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
 from typing import Any
 
 import dagster as dg
@@ -91,13 +90,7 @@ def _run(context: dg.AssetExecutionContext, organization: Organization, configur
             log=context.log,
         )
     )
-    progress.finished(
-        organization.name,
-        len(outcome.stored),
-        outcome.requests,
-        {day: failure.reason for day, failure in outcome.failed.items()},
-        f"{sum((report.amount_usd for report in outcome.stored.values()), Decimal(0)):.2f}",
-    )
+    progress.finished(organization.name, outcome.summary())
     return outcome
 
 
@@ -133,7 +126,7 @@ def _partly_failed(
 def _metadata(report: DayReport) -> dict[str, Any]:
     """What the UI plots by day; the exact amount stands beside the plotted one as text."""
     metadata: dict[str, Any] = {
-        "spend_usd": float(report.amount_usd),
+        "spend_usd": round(float(report.amount_usd), 4),
         "spend_exact": f"{report.amount_usd:f} USD",
         "dagster/partition_row_count": report.row_count,
         "requests": report.requests,
@@ -141,7 +134,7 @@ def _metadata(report: DayReport) -> dict[str, Any]:
         "grouping": report.grouping,
     }
     if report.change_usd is not None:
-        metadata["change_usd"] = float(report.change_usd)
+        metadata["change_usd"] = round(float(report.change_usd), 4)
     if report.absent_amounts:
         metadata["rows_without_amount"] = report.absent_amounts
     return metadata

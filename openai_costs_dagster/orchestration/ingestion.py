@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections import deque
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from typing import Any
 
 from openai_costs_dagster.api import errors
 from openai_costs_dagster.api.client import AdminApi
 from openai_costs_dagster.api.costs import OrganizationGuard, is_served
-from openai_costs_dagster.api.detail import Detail, Piece, Refusal
+from openai_costs_dagster.api.detail import Detail, Piece, Refusal, joined
 from openai_costs_dagster.configuration import Organization
 from openai_costs_dagster.cost_records import GROUPINGS, grouping_name, grouping_named
 from openai_costs_dagster.days import ONE_DAY, DayRange, utc_midnight, utc_now
@@ -68,6 +69,8 @@ class Outcome:
 
     stored: dict[dt.date, DayReport] = field(default_factory=dict)
     failed: dict[dt.date, DayFailure] = field(default_factory=dict)
+    beyond: set[dt.date] = field(default_factory=set)
+    """Those of the failed days that lie before what the API serves."""
     requests: int = 0
 
     def fail(self, days: Collection[dt.date] | DayRange, error: Exception) -> None:
@@ -84,6 +87,35 @@ class Outcome:
         return "; ".join(
             f"{', '.join(map(str, DayRange.covering(days)))}: {reason}" for reason, days in reasons.items()
         )
+
+    def notes(self) -> list[str]:
+        """What a person should know of days that were stored, in sentences."""
+        said = {
+            "the rows do not add up to the total that the API bills": [
+                day for day, report in self.stored.items() if report.reconciled is False and not report.provisional
+            ],
+            "the second, ungrouped answer could not be had": [
+                day for day, report in self.stored.items() if report.reconciled is None
+            ],
+            "held spend and came back empty, in two readings": [
+                day for day, report in self.stored.items() if report.came_back_empty
+            ],
+            "rows came without an amount and are stored as null": [
+                day for day, report in self.stored.items() if report.absent_amounts
+            ],
+        }
+        return [f"{', '.join(map(str, DayRange.covering(days)))}: {text}" for text, days in said.items() if days]
+
+    def summary(self) -> dict[str, Any]:
+        """The outcome in values that JSON knows; spend in US dollars."""
+        return {
+            "stored": len(self.stored),
+            "requests": self.requests,
+            "spend": f"{sum((report.amount_usd for report in self.stored.values()), _ZERO):.2f}",
+            "failed": {day.isoformat(): failure.reason for day, failure in self.failed.items()},
+            "beyond": [day.isoformat() for day in sorted(self.beyond)],
+            "notes": self.notes(),
+        }
 
 
 def is_permanent(error: Exception) -> bool:
@@ -157,32 +189,43 @@ class _Ingestion:
         self._guard.organization_id = enrol(
             self._connection, self._api, self._request.organization, self._request.now()
         )
-        work: deque[DayRange | Piece] = deque(DayRange.covering(self._request.days))
-        while work:
-            item = work.popleft()
-            try:
-                more = self._plan(item) if isinstance(item, DayRange) else self._store_or_split(item)
-            except ACCESS_ERRORS:
-                raise
-            except (errors.ApiError, LoadMismatch) as error:
-                days = item if isinstance(item, DayRange) else item.days
-                self._request.log.warning("%s %s was not stored: %s", self._name, days, error)
-                self._outcome.fail(days, error)
-                self._request.on_progress(len(days))
-            else:
-                work.extendleft(reversed(more))
+        work = self._plan_all(DayRange.covering(self._request.days))
+        while work:  # the newest days first: they are asked for most
+            piece = work.pop()
+            with self._failing(piece.days):
+                try:
+                    work = joined(work + self._store_or_split(piece))
+                except errors.LookbackExceeded as refusal:
+                    work = self._cut([*work, piece], refusal)
 
-    def _plan(self, days: DayRange) -> list[Piece]:
-        pieces = self._detail.plan(days)
+    @contextmanager
+    def _failing(self, days: DayRange) -> Iterator[None]:
+        """Fails these days and no others for what the API or their own figures do; lost access ends the run."""
+        try:
+            yield
+        except ACCESS_ERRORS:
+            raise
+        except (errors.ApiError, LoadMismatch) as error:
+            self._request.log.warning("%s %s was not stored: %s", self._name, days, error)
+            self._outcome.fail(days, error)
+            self._request.on_progress(len(days))
+
+    def _plan_all(self, ranges: list[DayRange]) -> list[Piece]:
+        pieces: list[Piece] = []
+        while ranges:
+            days = ranges.pop()
+            with self._failing(days):
+                try:
+                    pieces += self._detail.plan(days)
+                except errors.LookbackExceeded as refusal:
+                    ranges += [piece.days for piece in self._cut([Piece(days, GROUPINGS[0])], refusal)]
         self._keep_detail()
-        return pieces
+        return joined(pieces)
 
     def _store_or_split(self, piece: Piece) -> list[Piece]:
         """Stores a piece, or says what to ask for instead where the API refuses it as it is."""
         try:
             self._store(piece)
-        except errors.LookbackExceeded as refusal:
-            return self._cut(piece, refusal)
         except errors.GroupingRefused:
             if piece.grouping == GROUPINGS[-1]:
                 raise
@@ -191,14 +234,23 @@ class _Ingestion:
             return pieces
         return []
 
-    def _cut(self, piece: Piece, refusal: errors.LookbackExceeded) -> list[Piece]:
-        beyond = piece.days.intersection(None, refusal.earliest - ONE_DAY)
-        if beyond is None:  # the API contradicts itself: it refuses days that it says it serves
+    def _cut(self, work: list[Piece], refusal: errors.LookbackExceeded) -> list[Piece]:
+        """What is left from the day on that the API names; what lies before it is stored no more, nor deleted."""
+        refused = work[-1].days
+        if refused.first >= refusal.earliest:  # the API contradicts itself: it refuses days that it says it serves
             raise errors.RequestRefused(str(refusal), status=400)
-        self._outcome.fail(beyond, refusal)
-        self._request.on_progress(len(beyond))
-        rest = piece.days.intersection(refusal.earliest, None)
-        return [Piece(rest, piece.grouping)] if rest else []
+        left = []
+        for piece in work:
+            beyond = piece.days.intersection(None, refusal.earliest - ONE_DAY)
+            if beyond:
+                self._outcome.fail(beyond, refusal)
+                self._outcome.beyond.update(beyond)
+                self._request.on_progress(len(beyond))
+            served = piece.days.intersection(refusal.earliest, None)
+            if served:
+                left.append(replace(piece, days=served))
+        registry.begin_later(self._connection, self._name, refusal.earliest)
+        return left
 
     def _store(self, piece: Piece) -> None:
         started_at, requests_before = self._request.now(), self._api.requests

@@ -83,7 +83,11 @@ def _overview(
         open_anomalies=[f"{day}: {verdict.explanation}" for day, verdict in verdicts.items() if verdict.flagged],
         last_success_at=synced.last_success_at,
         last_error=synced.last_error,
-        needs=[*_key_trouble(organization), *_sync_trouble(synced, missing, today)],
+        needs=[
+            *_key_trouble(organization),
+            *_sync_trouble(synced, missing, today),
+            *_sum_trouble(connection, organization),
+        ],
     )
 
 
@@ -104,6 +108,12 @@ def _sync_trouble(synced: reading.SyncStatus, missing: list[DayRange], today: dt
         trouble.append(f"days are missing: {', '.join(map(str, missing))}")
     elif synced.last_day is None or synced.last_day < today - ONE_DAY:
         trouble.append(f"nothing newer than {synced.last_day} is stored: is openai-costs up running?")
-    if synced.unreconciled_days:
-        trouble.append(f"{synced.unreconciled_days} settled days do not add up to the total that the API bills")
     return trouble
+
+
+def _sum_trouble(connection: Connection, organization: Organization) -> list[str]:
+    days = reading.unreconciled_days(connection, organization.name)
+    if not days:
+        return []
+    named = ", ".join(map(str, DayRange.covering(days)))
+    return [f"rows do not add up to the total that the API bills on {named}: see the check reconciles"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -37,14 +36,8 @@ def days_done(organization: str, days: int) -> None:
     _tell(Progress(organization, days_done=days))
 
 
-def finished(organization: str, stored: int, requests: int, failed: Mapping[dt.date, str], spend: str) -> None:
-    """Says what came of a run; `failed` gives each day's reason, `spend` is in US dollars."""
-    summary = {
-        "stored": stored,
-        "requests": requests,
-        "spend": spend,
-        "failed": {day.isoformat(): reason for day, reason in failed.items()},
-    }
+def finished(organization: str, summary: Mapping[str, Any]) -> None:
+    """Says what came of a run, in values that JSON knows: the fields of `runs.Result`."""
     _tell(Progress(organization, finished=summary))
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import queue
+import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -43,6 +44,10 @@ class Result:
     requests: int = 0
     spend: str = "0"
     failed: Mapping[str, str] = field(default_factory=dict)
+    beyond: Sequence[str] = ()
+    """Those of the failed days that lie before what the API serves."""
+    notes: Sequence[str] = ()
+    """What a person should know of days that were stored."""
     trouble: str | None = None
     """What went wrong beside the days themselves."""
 
@@ -62,9 +67,9 @@ def run_all(
     with ExitStack() as stack:
         log = stack.enter_context(log_file.open("ab"))
         workers = min(len(tasks), os.cpu_count() or 1, _MOST_WORKERS)
-        for _ in range(workers):
-            process = stack.enter_context(_worker(environment, log))
-            threading.Thread(target=_feed, args=(process, waiting, said, log_file), daemon=True).start()
+        threads = stack.enter_context(ThreadPoolExecutor(workers))
+        processes = [stack.enter_context(_worker(environment, log)) for _ in range(workers)]
+        feeders = [threads.submit(_feed, process, waiting, said, log_file) for process in processes]
         while workers:
             message = said.get()
             if message is None:
@@ -73,6 +78,8 @@ def run_all(
                 yield message
             else:
                 on_days(*message)
+        for feeder in feeders:
+            feeder.result()
 
 
 def report_dead_runs(instance: dg.DagsterInstance) -> int:
@@ -91,8 +98,10 @@ def backfill_tags() -> dict[str, str]:
     return {names.ASKED_BY_TAG: "backfill", **names.NO_RUN_RETRIES}
 
 
-def _worker(environment: Mapping[str, str], log: IO[bytes]) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+@contextmanager
+def _worker(environment: Mapping[str, str], log: IO[bytes]) -> Iterator[subprocess.Popen[str]]:
+    """A worker process that does not outlive us, however we end."""
+    process = subprocess.Popen(
         [sys.executable, "-m", "openai_costs_dagster.orchestration.worker"],
         env={**os.environ, **environment},
         stdin=subprocess.PIPE,
@@ -100,6 +109,12 @@ def _worker(environment: Mapping[str, str], log: IO[bytes]) -> subprocess.Popen[
         stderr=log,
         text=True,
     )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            process.wait()
 
 
 def _feed(
@@ -108,17 +123,16 @@ def _feed(
     said: queue.SimpleQueue[Result | tuple[str, int] | None],
     log_file: Path,
 ) -> None:
-    """Gives a worker one task after the other and passes on what it says."""
+    """Gives a worker one task after the other and passes on what it says, None at last."""
     assert process.stdin  # noqa: S101 - opened as pipes above
-    while True:
-        try:
-            task = waiting.get_nowait()
-        except queue.Empty:
-            break
-        said.put(_follow(process, task, said, log_file))
-    process.stdin.close()
-    process.wait()
-    said.put(None)
+    try:
+        while True:
+            said.put(_follow(process, waiting.get_nowait(), said, log_file))
+    except queue.Empty:
+        process.stdin.close()
+        process.wait()
+    finally:
+        said.put(None)
 
 
 def _follow(

@@ -25,7 +25,6 @@ class SyncStatus:
     last_error: str | None
     last_error_is_permanent: bool | None
     month_to_date: Decimal
-    unreconciled_days: int
     absent_amounts: int
 
 
@@ -67,6 +66,12 @@ def daily_spend(connection: Connection, organization: str, days: DayRange) -> li
         return cursor.execute(
             statement("daily_spend"), {"organization": organization, "first": days.first, "last": days.last}
         ).fetchall()
+
+
+def unreconciled_days(connection: Connection, organization: str) -> list[dt.date]:
+    """Settled days whose rows do not add up to the total that the API bills, oldest first."""
+    rows = connection.execute(statement("unreconciled_days"), {"organization": organization}).fetchall()
+    return [row[0] for row in rows]
 
 
 def missing_days(connection: Connection, organization: str, days: DayRange) -> list[dt.date]:

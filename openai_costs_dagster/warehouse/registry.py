@@ -85,6 +85,11 @@ def first_contact(connection: Connection, organization: str, earliest_day: dt.da
     )
 
 
+def begin_later(connection: Connection, organization: str, earliest_day: dt.date) -> None:
+    """Moves an organization's beginning to the day that the API names now, as long as nothing before it is stored."""
+    connection.execute(statement("begin_later"), {"organization": organization, "earliest_day": earliest_day})
+
+
 def record_success(connection: Connection, organization: str, now: dt.datetime) -> None:
     """Notes that a run stored all that it was asked for."""
     connection.execute(statement("record_success"), {"organization": organization, "now": now})

@@ -7,7 +7,6 @@ select
     status.last_error,
     organization.last_error_is_permanent,
     coalesce(day.month_to_date, 0) as month_to_date,
-    coalesce(day.unreconciled_days, 0) as unreconciled_days,
     coalesce(day.absent_amounts, 0) as absent_amounts
 from openai_costs.sync_status as status
 join openai_costs.organizations as organization using (organization)
@@ -16,7 +15,6 @@ left join lateral (
         sum(amount_usd) filter (
             where usage_date >= date_trunc('month', now() at time zone 'utc')::date
         ) as month_to_date,
-        count(*) filter (where not reconciled and not provisional) as unreconciled_days,
         sum(absent_amounts) as absent_amounts
     from openai_costs.cost_days
     where cost_days.organization = status.organization

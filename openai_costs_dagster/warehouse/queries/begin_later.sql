@@ -1,0 +1,11 @@
+-- A start never moves over a stored day: partitions that hold something must not be forgotten.
+update openai_costs.organizations
+set earliest_day = %(earliest_day)s
+where
+    organization = %(organization)s
+    and earliest_day < %(earliest_day)s
+    and not exists (
+        select
+        from openai_costs.cost_days
+        where cost_days.organization = %(organization)s and cost_days.usage_date < %(earliest_day)s
+    )
