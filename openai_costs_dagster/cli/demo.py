@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,11 +85,15 @@ def _findings(session: Session) -> None:
         for organization in configuration.organizations.values():
             for day, verdict in verdicts_of(connection, organization, configuration, trailing).items():
                 if verdict.flagged:
-                    rows.append((organization.title, str(day), f"${verdict.impact:+,.2f}", verdict.explanation))
+                    rows.append((organization.title, str(day), _signed(verdict.impact), verdict.explanation))
     _title("What the check anomalous_spend found in the refreshed days (all data is simulated)")
     show_table(("organization", "day", "impact", "what happened"), rows, right=(2,))
     _title("Where every organization stands")
     show(overviews(configuration, session.database, now))
+
+
+def _signed(dollars: Decimal) -> str:
+    return f"{'-' if dollars < 0 else '+'}${abs(dollars):,.2f}"
 
 
 def _serve(session: Session, folder: Path, port: int | None, log_format: str) -> None:

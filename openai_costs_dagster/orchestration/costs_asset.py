@@ -3,14 +3,14 @@
 # `from __future__ import annotations` would break Dagster's reading of the context's type in functions made here.
 import datetime as dt
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import dagster as dg
 
 from openai_costs_dagster.configuration import Configuration, Organization
 from openai_costs_dagster.orchestration import names, progress, server
-from openai_costs_dagster.orchestration.evaluations import evaluation
-from openai_costs_dagster.orchestration.ingestion import DayFailure, DayReport, Outcome, Request, ingest
+from openai_costs_dagster.orchestration.evaluations import Target, evaluation, targets
+from openai_costs_dagster.orchestration.ingestion import DayReport, Outcome, Request, ingest
 from openai_costs_dagster.orchestration.partitions import days_of
 from openai_costs_dagster.orchestration.tables import DAILY_COSTS
 from openai_costs_dagster.secret import SecretUnavailable
@@ -54,15 +54,14 @@ def costs_asset(
     )
     def costs(context: dg.AssetExecutionContext) -> Iterator[Any]:
         outcome = _run(context, organization, configuration)
-        for day, report in outcome.stored.items():
-            yield from _checks_of_stored(key, day, report)
-        for day, failure in outcome.failed.items():
-            yield _check_of_failed(key, day, failure)
         if outcome.failed:
-            yield from _partly_failed(context, key, outcome)
+            yield from _materializations(key, outcome)
+            yield from _check_results(context, key, outcome)
+            _fail(context, outcome)
         for day, report in outcome.stored.items():
             context.add_asset_metadata(_metadata(report), asset_key=key, partition_key=day.isoformat())
         yield dg.MaterializeResult(asset_key=key)
+        yield from _check_results(context, key, outcome)
         for spec in specs:
             if spec.key in context.selected_asset_check_keys:
                 yield dg.Output(None, output_name=spec.get_python_identifier())
@@ -103,12 +102,32 @@ def _asked_by(tags: Mapping[str, str]) -> str:
     return "backfill" if "dagster/backfill" in tags else "person"
 
 
-def _partly_failed(
-    context: dg.AssetExecutionContext, key: dg.AssetKey, outcome: Outcome
-) -> Iterator[dg.AssetMaterialization]:
-    """Materializes the good days, then fails the run for the others: the UI shows exactly those as failed."""
+def _materializations(key: dg.AssetKey, outcome: Outcome) -> Iterator[dg.AssetMaterialization]:
+    """The good days of a run that will fail for others: the UI then shows exactly those others as failed."""
     for day, report in outcome.stored.items():
         yield dg.AssetMaterialization(asset_key=key, partition=day.isoformat(), metadata=_metadata(report))
+
+
+def _check_results(
+    context: dg.AssetExecutionContext, key: dg.AssetKey, outcome: Outcome
+) -> Iterator[dg.AssetCheckEvaluation]:
+    """Yielded after the materializations: without those as targets the checks' day bars stay empty."""
+    target = targets(context.instance, key, [*outcome.stored, *outcome.failed])
+    for day, report in outcome.stored.items():
+        yield from _checks_of_stored(key, day, report, target.get(day))
+    for day, failure in outcome.failed.items():
+        yield evaluation(
+            key,
+            names.COMPLETE,
+            day,
+            passed=False,
+            severity=_ERROR,
+            description=f"Not stored: {failure.reason}",
+            target=target.get(day),
+        )
+
+
+def _fail(context: dg.AssetExecutionContext, outcome: Outcome) -> NoReturn:
     permanent = all(failure.permanent for failure in outcome.failed.values())
     if permanent:  # retrying the run would change nothing; allow_retries alone does not keep Dagster from it
         context.instance.add_run_tags(context.run.run_id, names.NO_RUN_RETRIES)
@@ -140,22 +159,19 @@ def _metadata(report: DayReport) -> dict[str, Any]:
     return metadata
 
 
-def _checks_of_stored(key: dg.AssetKey, day: dt.date, report: DayReport) -> Iterator[dg.AssetCheckEvaluation]:
+def _checks_of_stored(
+    key: dg.AssetKey, day: dt.date, report: DayReport, target: Target | None
+) -> Iterator[dg.AssetCheckEvaluation]:
     said = f"{report.row_count} rows arrived whole."
     if report.absent_amounts:
         said += f" {report.absent_amounts} of them came without an amount, stored as null."
-    yield evaluation(key, names.COMPLETE, day, passed=not report.absent_amounts, severity=_WARN, description=said)
+    passed = not report.absent_amounts
+    yield evaluation(key, names.COMPLETE, day, passed=passed, severity=_WARN, description=said, target=target)
     if report.reconciled is None:
         passed, severity, said = False, _WARN, "The second, ungrouped answer could not be had."
     elif report.reconciled:
         passed, severity, said = True, _WARN, "Both answers bill the same."
     else:
         passed, severity = False, _WARN if report.provisional else _ERROR
-        said = f"The rows add up to {report.difference:f} more than the total that the API bills for the day."
-    yield evaluation(key, names.RECONCILES, day, passed=passed, severity=severity, description=said)
-
-
-def _check_of_failed(key: dg.AssetKey, day: dt.date, failure: DayFailure) -> dg.AssetCheckEvaluation:
-    return evaluation(
-        key, names.COMPLETE, day, passed=False, severity=_ERROR, description=f"Not stored: {failure.reason}"
-    )
+        said = f"Rows less the total that the API bills for the day: {report.difference:+f}."
+    yield evaluation(key, names.RECONCILES, day, passed=passed, severity=severity, description=said, target=target)

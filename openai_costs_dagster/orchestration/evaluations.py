@@ -15,6 +15,8 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationTargetMaterializationData as Target,
 )
 
+__all__ = ["Target", "evaluation", "targets"]
+
 _PAGE = 1000
 
 

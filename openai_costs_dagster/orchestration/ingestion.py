@@ -162,6 +162,8 @@ def ingest(request: Request) -> Outcome:
     except (errors.ApiError, WarehouseError, SecretUnavailable) as error:
         outcome.fail([day for day in request.days if day not in outcome.stored], error)
         _try_to_record(request, outcome)
+    outcome.stored = dict(sorted(outcome.stored.items()))
+    outcome.failed = dict(sorted(outcome.failed.items()))
     return outcome
 
 

@@ -75,8 +75,11 @@ def judge(
 def _explain(
     day: dt.date, actual: Decimal, expected: Decimal, lower: Decimal, upper: Decimal, provisional: bool
 ) -> str:
-    usual = f"the same weekday of past weeks cost about ${expected:,.2f} (usual: ${lower:,.2f} to ${upper:,.2f})"
     change = actual - expected
-    share = f", {change / expected:+.0%}" if expected else ""
+    more = "more" if change >= 0 else "less"
+    share = f" ({change / expected:+.0%})" if expected else ""
     so_far = " so far" if provisional else ""
-    return f"{day:%A} cost ${actual:,.2f}{so_far}; {usual}: {change:+,.2f}{share}."
+    return (
+        f"{day:%A} cost ${actual:,.2f}{so_far}, ${abs(change):,.2f} {more}{share} than the same weekday of past weeks "
+        f"(about ${expected:,.2f}; usual: ${lower:,.2f} to ${upper:,.2f})."
+    )
