@@ -52,6 +52,14 @@ def error_of(status: int, body: bytes, retry_after: str | None, now: dt.datetime
     return errors.RequestRefused(said, status=status)
 
 
+def is_error(body: bytes) -> bool:
+    """Whether a body has OpenAI's error shape, whatever its status."""
+    try:
+        return bool(msgspec.json.decode(body, type=_Envelope).error.message)
+    except msgspec.DecodeError:
+        return False
+
+
 def seconds_to_wait(retry_after: str | None, now: dt.datetime) -> float | None:
     """`Retry-After` in seconds, from either of its forms (RFC 9110: seconds or an HTTP date)."""
     if not retry_after:

@@ -126,8 +126,16 @@ class AdminApi:
             raise errors.Unreachable(self._describe(error)) from None
         if response.status_code != 200:
             raise self._refusal(response.status_code, response.content, response.headers)
+        return self._decode(response, answer)
+
+    def _decode(self, response: httpx2.Response, answer: type[Answer]) -> Answer:
         try:
             return msgspec.json.decode(response.content, type=answer)
+        except msgspec.ValidationError as error:
+            if answers.is_error(response.content):
+                raise errors.BrokenAnswer("an error came with status 200", status=200) from None
+            said = redact(f"the answer has another shape than the API documents: {error}", self._secrets)
+            raise errors.UnknownShape(said, status=200) from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             kind = response.headers.get("content-type", "no content type")
             said = redact(f"the answer is no page of JSON ({kind}): {error}", self._secrets)

@@ -100,7 +100,7 @@ def _decode(raw: bytes, due: dt.date, days: DayRange) -> CostsBucket:
     try:
         bucket = _BUCKET.decode(raw)
     except msgspec.ValidationError as error:
-        raise errors.BrokenAnswer(f"{due}: a bucket of another shape than the API documents: {error}") from None
+        raise errors.UnknownShape(f"{due}: a bucket of another shape than the API documents: {error}") from None
     day = day_of_unix_midnight(bucket.start_time)
     if day != due or due > days.last:
         raise errors.IncompleteChain(f"{days}: {due} was due, and a bucket for {day or bucket.start_time} came")

@@ -7,11 +7,12 @@ ApiError
 │   ├── LookbackExceeded      the window begins before the year that the API keeps (400)
 │   ├── GroupingRefused       these dimensions are not served together for this window (400)
 │   ├── RequestRefused        any other answer that will stay the same (other 4xx, redirects)
-│   └── WrongOrganization     the key belongs to another organization than configured
+│   ├── WrongOrganization     the key belongs to another organization than configured
+│   └── UnknownShape          JSON of another shape than the API documents: this program has to learn it
 └── TransientApiError         the same request may succeed later
     ├── RateLimited           429
     ├── ServerFailed          5xx
-    ├── BrokenAnswer          HTML, a cut-off body, JSON of another shape
+    ├── BrokenAnswer          HTML, a cut-off body, an error where an answer should be
     ├── Unreachable           no connection, a reset, a time-out
     └── IncompleteChain       pages that loop, end early or leave a day out
 
@@ -65,6 +66,10 @@ class WrongOrganization(PermanentApiError):
     """An answer carries an organization id that differs from the expected one."""
 
 
+class UnknownShape(PermanentApiError):
+    """JSON of another shape than the API documents; guessing at it could store wrong figures."""
+
+
 class TransientApiError(ApiError):
     """The same request may succeed later; `retry_after` is the server's own wait in seconds, if it named one."""
 
@@ -82,7 +87,7 @@ class ServerFailed(TransientApiError):
 
 
 class BrokenAnswer(TransientApiError):
-    """A body that is no JSON of the expected shape."""
+    """A body that is no JSON, or an error with the status of an answer."""
 
 
 class Unreachable(TransientApiError):

@@ -13,6 +13,10 @@ from openai_costs_dagster.orchestration.automation import refresh_condition, ref
 from openai_costs_dagster.orchestration.costs_asset import costs_asset
 from openai_costs_dagster.orchestration.partitions import daily_partitions, first_days
 
+_NO_RANGE_IS_LONGER = 100_000  # days
+"""A range is one run either way. Dagster would join two organizations' days in one run where both partitions and
+policy are equal, and one organization's failure would then fail the other's run: so no two policies are equal."""
+
 
 def build_definitions(configuration: Configuration, *, automation: bool = True) -> dg.Definitions:
     """Everything that the configured organizations need in Dagster.
@@ -27,9 +31,10 @@ def build_definitions(configuration: Configuration, *, automation: bool = True) 
 
 def _build(configuration: Configuration, *, automation: bool) -> dg.Definitions:
     condition = refresh_condition(configuration.refresh) if automation else None
-    policy = dg.BackfillPolicy.single_run()  # one object and one partitions definition per organization: one run
     assets, checks = [], []
-    for name, first_day in first_days(configuration).items():
+    for place, (name, first_day) in enumerate(first_days(configuration).items()):
+        # One partitions definition and one policy for all assets of an organization: a chain of them is one run.
+        policy = dg.BackfillPolicy.multi_run(_NO_RANGE_IS_LONGER + place)
         organization, partitions = configuration.organization(name), daily_partitions(first_day)
         assets.append(
             costs_asset(

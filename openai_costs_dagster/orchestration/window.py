@@ -74,7 +74,7 @@ class WindowReader:
         try:
             rows, window.bills[bucket.day] = bill_of(map(read_cost, bucket.rows))
         except ValueError as error:
-            raise errors.BrokenAnswer(f"{bucket.day}: {error}") from None
+            raise errors.UnknownShape(f"{bucket.day}: {error}") from None
         window.line_items.update(row.line_item for row in rows if row.line_item is not None)
         for cost in bucket.rows:
             if cost.project_id is not None and cost.project_name:
