@@ -6,14 +6,15 @@ Every mistake becomes one sentence that names the file, the line or path, what w
 
 from __future__ import annotations
 
+import calendar
 import datetime as dt
 import os
 import re
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Literal, get_args
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import (
     BaseModel,
@@ -27,6 +28,7 @@ from pydantic import (
     model_validator,
 )
 
+from openai_costs_dagster.redaction import redact
 from openai_costs_dagster.secret import SecretReference
 from openai_costs_dagster.yaml_document import Document, YamlError
 
@@ -41,21 +43,45 @@ class ConfigurationError(Exception):
     """The configuration cannot be used; the text is one sentence a person can act on."""
 
 
+def _split(url: str) -> SplitResult | None:
+    """The parts of a URL, or None where it is none."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def _is_cron(text: str) -> bool:
-    """Whether a text is a cron expression of five numeric fields with lists, ranges and steps."""
+    """Whether a text is a cron expression of five numeric fields with lists, ranges and steps, and comes ever."""
     fields = text.split()
     if len(fields) != len(_CRON_RANGES):
         return False
-    for field, (least, most) in zip(fields, _CRON_RANGES, strict=True):
-        for part in field.split(","):
-            match = re.fullmatch(r"(?:\*|(\d+)(?:-(\d+))?)(?:/([1-9]\d*))?", part)
-            if not match or any(not least <= int(number) <= most for number in match.groups()[:2] if number):
-                return False
-    return True
+    values = [_cron_values(field, *limits) for field, limits in zip(fields, _CRON_RANGES, strict=True)]
+    if not all(values):
+        return False
+    longest_month = max(calendar.monthrange(2024, month)[1] for month in values[3])
+    return fields[4] != "*" or min(values[2]) <= longest_month
+
+
+def _cron_values(field: str, least: int, most: int) -> set[int]:
+    """The numbers that a field names; none where it is no field."""
+    values: set[int] = set()
+    for part in field.split(","):
+        match = re.fullmatch(r"(?:\*|(\d{1,2})(?:-(\d{1,2}))?)(?:/([1-9]\d?))?", part)
+        if not match:
+            return set()
+        first = int(match[1]) if match[1] else least
+        last = int(match[2]) if match[2] else (most if not match[1] or match[3] else first)
+        if not least <= first <= last <= most:
+            return set()
+        values.update(range(first, last + 1, int(match[3] or 1)))
+    return values
 
 
 def _money(value: Any) -> Any:
@@ -103,21 +129,24 @@ class Organization(_Part):
     @field_validator("proxy", mode="before")
     @classmethod
     def _proxy_hides_its_credentials(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            if urlsplit(value).scheme not in {"http", "https", "socks5"} or not urlsplit(value).hostname:
-                raise ValueError("a proxy needs a scheme and a host, as in http://proxy.example:3128")
-            if "@" in urlsplit(value).netloc:
-                raise ValueError("a proxy with credentials is a secret: write {env: NAME} or {file: PATH}")
-            return value
-        return SecretReference.model_validate(value) if isinstance(value, dict) else value
+        if value is None or isinstance(value, dict | SecretReference):
+            return value if not isinstance(value, dict) else SecretReference.model_validate(value)
+        parts = _split(value) if isinstance(value, str) else None
+        if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("a proxy is a URL with a scheme and a host, as in http://proxy.example:3128, or a secret")
+        if "@" in parts.netloc:
+            raise ValueError("a proxy with credentials is a secret: write {env: NAME} or {file: PATH}")
+        return value
 
     @model_validator(mode="after")
     def _base_url_is_safe(self) -> Organization:
-        parts = urlsplit(self.base_url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError(f"base_url needs a scheme and a host, as in {DEFAULT_BASE_URL}; found {parts.path!r}")
-        if "@" in parts.netloc or parts.query or parts.fragment:
-            raise ValueError("base_url must not carry credentials, a query or a fragment")
+        parts, found = _split(self.base_url), redact(self.base_url)
+        if "@" in self.base_url:
+            raise ValueError("base_url must not carry credentials")
+        if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError(f"base_url needs a scheme and a host, as in {DEFAULT_BASE_URL}; found {found!r}")
+        if parts.query or parts.fragment:
+            raise ValueError(f"base_url must not carry a query or a fragment; found {found!r}")
         if parts.scheme == "http" and parts.hostname not in _LOOPBACK and not self.allow_http:
             raise ValueError(
                 f"base_url is plain http to {parts.hostname}, which would show the admin key to the network: "
@@ -253,8 +282,10 @@ def _refuse_twins(organizations: Mapping[str, Organization], key: Any, why: str)
 
 def load(path: Path | None = None) -> Configuration:
     """The user's configuration. Raises ConfigurationError."""
+    if path is not None:
+        return read_file(path)
     named = os.environ.get("OPENAI_COSTS_CONFIG")
-    path = path or (Path(named) if named else Path(DEFAULT_FILE))
+    path = Path(named or DEFAULT_FILE)
     if path.exists():
         return read_file(path)
     if named:
@@ -309,10 +340,12 @@ def lines_of_organization(path: Path, name: str) -> list[tuple[int, str]]:
     last = first
     for number in range(first + 1, len(lines) + 1):
         line = lines[number - 1]
-        if line.strip() and not line.lstrip().startswith("#") and len(line) - len(line.lstrip()) <= indent:
-            break
-        if line.strip():
+        if not line.strip():
+            continue
+        if len(line) - len(line.lstrip()) > indent:
             last = number
+        elif not line.lstrip().startswith("#"):
+            break
     return [(number, lines[number - 1]) for number in range(first, last + 1)]
 
 
@@ -354,15 +387,33 @@ def _sentence(error: ValidationError, where: str, document: Document | None) -> 
     path = tuple(part for part in first["loc"] if isinstance(part, str | int))
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
-        message = f"{path[-1]!r} is not a setting here"
+        message = f"{str(path[-1])!r} is not a setting here; there are {', '.join(_settings_beside(path))}"
     elif first["type"] == "missing":
         message = f"{path[-1]!r} is missing"
     elif isinstance(first["input"], str | int | Decimal) and not _may_be_secret(path) and "found" not in message:
         message = f"{message}; found {str(first['input'])!r}"
+    message = redact(message)
     line = document.line(path) if document else None
     place = f"{where}, line {line}" if line else where
     return f"{place}: {'.'.join(map(str, path))}: {message}" if path else f"{place}: {message}"
 
 
 def _may_be_secret(path: tuple[str | int, ...]) -> bool:
-    return bool({"admin_key", "proxy", "url", "base_url"} & set(map(str, path)))
+    return bool({"admin_key", "proxy", "url", "base_url", "database", "alerts"} & set(map(str, path)))
+
+
+def _settings_beside(path: tuple[str | int, ...]) -> list[str]:
+    """The settings that are allowed where an unknown one stands."""
+    model: type[BaseModel] = Configuration
+    for part in path[:-1]:
+        field = model.model_fields.get(str(part))
+        if field:
+            model = _model_in(field.annotation) or model
+    return sorted(name for name in model.model_fields if name not in {"name", "source"})
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The model somewhere inside an annotation such as ``dict[str, Organization]``."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((model for part in get_args(annotation) if (model := _model_in(part))), None)

@@ -31,7 +31,10 @@ def unix_midnight(day: dt.date) -> int:
 def day_of_unix_midnight(seconds: int) -> dt.date | None:
     """The day that begins at a Unix second, or None where that second is no UTC midnight."""
     days, rest = divmod(seconds, 86_400)
-    return None if rest else dt.date(1970, 1, 1) + dt.timedelta(days=days)
+    try:
+        return None if rest else dt.date(1970, 1, 1) + dt.timedelta(days=days)
+    except OverflowError:  # beyond every calendar, as milliseconds are
+        return None
 
 
 @dataclass(frozen=True, order=True)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, model_validator
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class SecretUnavailable(Exception):
@@ -32,6 +35,8 @@ class SecretReference(BaseModel):
     def _names_one_place(self) -> SecretReference:
         if (self.env is None) == (self.file is None):
             raise ValueError("write either {env: NAME} or {file: PATH}")
+        if self.env is not None and not _VARIABLE.fullmatch(self.env):
+            raise ValueError("env takes the name of an environment variable, of letters, digits and _")
         return self
 
     def __str__(self) -> str:

@@ -14,6 +14,7 @@ import yaml
 
 Path = tuple[str | int, ...]
 
+_DEEPEST = 20
 _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _NULLS = {"", "~", "null", "Null", "NULL"}
 _INTEGER = re.compile(r"[-+]?[0-9]+")
@@ -37,7 +38,7 @@ class Document:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
             raise YamlError(f"line {line}: {error.problem or 'this is no YAML'}") from None
         except yaml.YAMLError as error:
-            raise YamlError(f"this is no YAML: {error}") from None
+            raise YamlError(f"this is no YAML: {' '.join(str(error).split())}") from None
         self.value: Any = None if root is None else self._read(root, ())
 
     def line(self, path: Path) -> int | None:
@@ -47,13 +48,18 @@ class Document:
         return self._lines.get(path)
 
     def _read(self, node: yaml.Node, path: Path) -> Any:
-        self._lines.setdefault(path, node.start_mark.line + 1)
+        line = self._lines.setdefault(path, node.start_mark.line + 1)
+        if len(path) > _DEEPEST:
+            raise YamlError(f"line {line}: nested without end")
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
             return [self._read(item, (*path, index)) for index, item in enumerate(node.value)]
         assert isinstance(node, yaml.ScalarNode)  # noqa: S101 - the composer knows three kinds
-        return _scalar(node) if node.style is None else node.value
+        try:
+            return _scalar(node) if node.style is None else node.value
+        except (ValueError, ArithmeticError):
+            raise YamlError(f"line {line}: this number is too long") from None
 
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
         mapping: dict[str, Any] = {}

@@ -56,7 +56,7 @@ def is_error(body: bytes) -> bool:
     """Whether a body has OpenAI's error shape, whatever its status."""
     try:
         return bool(msgspec.json.decode(body, type=_Envelope).error.message)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
 
 
@@ -65,11 +65,11 @@ def seconds_to_wait(retry_after: str | None, now: dt.datetime) -> float | None:
     if not retry_after:
         return None
     text = retry_after.strip()
-    if re.fullmatch(r"\d+(\.\d+)?", text):
-        return float(text)
+    if seconds := re.fullmatch(r"(\d{1,9})(\.\d+)?", text):
+        return int(seconds[1]) + (1 if seconds[2] else 0)
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=dt.UTC)
@@ -79,7 +79,11 @@ def seconds_to_wait(retry_after: str | None, now: dt.datetime) -> float | None:
 def _decode(body: bytes) -> _Error:
     try:
         return msgspec.json.decode(body, type=_Envelope).error
-    except msgspec.DecodeError:  # HTML from an edge proxy, or JSON of another shape
+    except (
+        msgspec.DecodeError,
+        UnicodeDecodeError,
+        RecursionError,
+    ):  # HTML from an edge proxy, or JSON of another shape
         return _Error(message=f"an answer without OpenAI's error shape ({len(body)} bytes)")
 
 
@@ -91,12 +95,20 @@ def _unauthorized(status: int, said: str) -> errors.ApiError:
 
 def _bad_request(error: _Error, said: str) -> errors.ApiError:
     if error.code == "reporting_lookback_exceeded":
-        found = _EARLIEST.search(said)
-        if found:
-            return errors.LookbackExceeded(said, earliest=dt.date.fromisoformat(found.group(1)))
+        earliest = _earliest_day(said)
+        if earliest:
+            return errors.LookbackExceeded(said, earliest=earliest)
     elif _refuses_grouping(error, said):
         return errors.GroupingRefused(said, status=400)
     return errors.RequestRefused(said, status=400)
+
+
+def _earliest_day(said: str) -> dt.date | None:
+    found = _EARLIEST.search(said)
+    try:
+        return dt.date.fromisoformat(found.group(1)) if found else None
+    except ValueError:
+        return None
 
 
 def _refuses_grouping(error: _Error, said: str) -> bool:

@@ -18,8 +18,8 @@ import msgspec
 import stamina
 
 from openai_costs_dagster.api import answers, errors
-from openai_costs_dagster.api.redaction import redact
 from openai_costs_dagster.days import utc_now
+from openai_costs_dagster.redaction import redact
 from openai_costs_dagster.version import __version__
 
 READABLE_PATHS = (re.compile(r"/organization/costs"),)
@@ -29,6 +29,7 @@ _TIMEOUT = httpx2.Timeout(connect=20.0, read=120.0, write=20.0, pool=20.0)  # an
 _LONGEST_WAIT = 60.0
 _LONGEST_RETRY_AFTER = 180.0  # seconds; a server that asks for more is left alone until the next tick
 
+_HEADER_VALUE = re.compile(r"[!-~]+")
 _OTHER_KINDS = {"sk-proj-": "a project key", "sk-svcacct-": "a service account's key"}
 
 Query = Sequence[tuple[str, str]]
@@ -72,7 +73,10 @@ class AdminApi:
         now: Callable[[], dt.datetime] = utc_now,
         patience: Patience = UNATTENDED,
     ) -> None:
-        """Raises AuthenticationFailed for a key that cannot be an admin key, and what the endpoint's readers raise."""
+        """Raises AuthenticationFailed for a key that cannot be an admin key, RequestRefused for an unusable proxy.
+
+        What the endpoint's readers raise comes through.
+        """
         key, proxy = endpoint.read_admin_key(), endpoint.read_proxy()
         _refuse_other_kinds(key)
         self._secrets = [secret for secret in (key, proxy) if secret]
@@ -80,14 +84,18 @@ class AdminApi:
         self._patience = patience
         self.requests = 0
         """How many requests were sent so far, retries included."""
-        self._client = httpx2.Client(
-            base_url=endpoint.base_url.rstrip("/"),
-            headers={"Authorization": f"Bearer {key}", "User-Agent": f"openai-costs-dagster/{__version__}"},
-            timeout=_TIMEOUT,
-            proxy=proxy,
-            transport=transport,
-            trust_env=not endpoint.is_loopback,
-        )
+        try:
+            self._client = httpx2.Client(
+                base_url=endpoint.base_url.rstrip("/"),
+                headers={"Authorization": f"Bearer {key}", "User-Agent": f"openai-costs-dagster/{__version__}"},
+                timeout=_TIMEOUT,
+                proxy=proxy,
+                transport=transport,
+                trust_env=not endpoint.is_loopback,
+            )
+        except (ValueError, ImportError, httpx2.InvalidURL) as error:
+            said = redact(f"base_url or proxy is not usable: {error}", self._secrets)
+            raise errors.RequestRefused(said) from None
 
     def __enter__(self) -> Self:
         return self
@@ -105,7 +113,7 @@ class AdminApi:
         if not any(pattern.fullmatch(path) for pattern in READABLE_PATHS):
             raise errors.RequestRefused(f"{path} is not on the list of paths that may be read")
         for attempt in stamina.retry_context(
-            on=_pause,
+            on=_Pauses(self._patience),
             attempts=self._patience.attempts,
             timeout=self._patience.seconds,
             wait_initial=0.5,
@@ -120,7 +128,7 @@ class AdminApi:
         self.requests += 1
         try:
             response = self._client.get(path, params=list(query))
-        except httpx2.InvalidURL as error:
+        except (httpx2.InvalidURL, UnicodeError) as error:
             raise errors.RequestRefused(redact(f"the address is not usable: {error}", self._secrets)) from None
         except httpx2.RequestError as error:
             raise errors.Unreachable(self._describe(error)) from None
@@ -136,7 +144,7 @@ class AdminApi:
                 raise errors.BrokenAnswer("an error came with status 200", status=200) from None
             said = redact(f"the answer has another shape than the API documents: {error}", self._secrets)
             raise errors.UnknownShape(said, status=200) from None
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             kind = response.headers.get("content-type", "no content type")
             said = redact(f"the answer is no page of JSON ({kind}): {error}", self._secrets)
             raise errors.BrokenAnswer(said, status=200) from None
@@ -155,6 +163,11 @@ class AdminApi:
 
 def _refuse_other_kinds(key: str) -> None:
     """Project and service account keys cannot read an organization's costs: no request is wasted on them."""
+    if not _HEADER_VALUE.fullmatch(key):
+        raise errors.AuthenticationFailed(
+            "the key holds characters that no key has (a line break, a blank, or the dots of a shortened display): "
+            "copy it whole"
+        )
     for prefix, kind in _OTHER_KINDS.items():
         if key.startswith(prefix):
             raise errors.AuthenticationFailed(
@@ -163,10 +176,19 @@ def _refuse_other_kinds(key: str) -> None:
             )
 
 
-def _pause(error: Exception) -> bool | float:
+class _Pauses:
     """Whether to ask again, or the seconds that the server asked us to wait first (stamina's backoff hook)."""
-    if not isinstance(error, errors.TransientApiError):
-        return False
-    if error.retry_after is None:
-        return True
-    return error.retry_after if error.retry_after <= _LONGEST_RETRY_AFTER else False
+
+    def __init__(self, patience: Patience) -> None:
+        self._left = patience.seconds
+
+    def __call__(self, error: Exception) -> bool | float:
+        if not isinstance(error, errors.TransientApiError):
+            return False
+        wait = error.retry_after
+        if wait is None:
+            return True
+        if wait > min(_LONGEST_RETRY_AFTER, self._left):
+            return False
+        self._left -= wait
+        return wait

@@ -99,7 +99,7 @@ def is_served(api: AdminApi, day: dt.date, grouping: Grouping) -> bool:
 def _decode(raw: bytes, due: dt.date, days: DayRange) -> CostsBucket:
     try:
         bucket = _BUCKET.decode(raw)
-    except msgspec.ValidationError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise errors.UnknownShape(f"{due}: a bucket of another shape than the API documents: {error}") from None
     day = day_of_unix_midnight(bucket.start_time)
     if day != due or due > days.last:

@@ -75,7 +75,7 @@ class Detail:
         if blamed is None:
             return _halves(piece)
         recent = self._now.date() - KEPT_FOR  # what was refused a few days ago is not asked for again today
-        last = None if blamed.last >= recent else blamed.last
+        last = None if blamed.last == piece.days.last and blamed.last >= recent else blamed.last
         self.refusals.append(Refusal(piece.grouping, blamed.first, last, self._now))
         return self._pieces(piece.days)
 
@@ -85,8 +85,9 @@ class Detail:
             shared = days.intersection(refusal.first, refusal.last)
             if shared is None or self._now - refusal.seen_at < KEPT_FOR:
                 continue
+            served = self._serves(shared.last, refusal.grouping)
             self.refusals.remove(refusal)
-            if not self._serves(shared.last, refusal.grouping):
+            if not served:
                 self.refusals.append(replace(refusal, seen_at=self._now))
 
     def _probe_known_date(self, days: DayRange) -> None:
@@ -94,8 +95,12 @@ class Detail:
         before = API_KEYS_BEGIN - ONE_DAY
         if not (days.first <= before < days.last) or _WITH_API_KEYS not in self._order_left(before):
             return
-        if not self._serves(before, _WITH_API_KEYS):
-            self.refusals.append(Refusal(_WITH_API_KEYS, days.first, before, self._now))
+        if self._serves(before, _WITH_API_KEYS):
+            return
+        older = DayRange(days.first, before)
+        oldest_served = len(older) > 1 and self._serves(days.first, _WITH_API_KEYS)
+        first = self._first_refused(older, _WITH_API_KEYS) if oldest_served else days.first
+        self.refusals.append(Refusal(_WITH_API_KEYS, first, before, self._now))
 
     def _pieces(self, days: DayRange) -> list[Piece]:
         return joined(Piece(DayRange(day, day), self._finest(day)) for day in days)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+import re
+from decimal import Decimal
 
 import msgspec
 
 from openai_costs_dagster.cost_records import ReadCost
 
+_DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]{1,6})?")
 _NO_VALUE = msgspec.Raw(b"null")
 
 
@@ -26,7 +28,7 @@ class WireCost(msgspec.Struct):
     project_id: str | None = None
     user_id: str | None = None
     api_key_id: str | None = None
-    quantity: Decimal | None = None
+    quantity: msgspec.Raw = _NO_VALUE
     quantity_unit: str | None = None
     organization_id: str | None = None
     project_name: str | None = None
@@ -49,14 +51,11 @@ class WirePage(msgspec.Struct):
 
 
 def read_cost(cost: WireCost) -> ReadCost:
-    """A row without the wire around it. Raises ValueError for an amount that is no finite decimal."""
+    """A row without the wire around it. Raises ValueError for an amount that is no decimal number."""
     amount, currency, from_number = None, None, False
     if cost.amount is not None:
         currency = cost.amount.currency
-        text = bytes(cost.amount.value).decode()
-        if text != "null":
-            from_number = text[0] != '"'
-            amount = _decimal(text if from_number else text[1:-1])
+        amount, from_number = _number("amount.value", cost.amount.value)
     return ReadCost(
         cost.project_id,
         cost.user_id,
@@ -65,16 +64,18 @@ def read_cost(cost: WireCost) -> ReadCost:
         currency,
         cost.quantity_unit,
         amount,
-        cost.quantity,
+        _number("quantity", cost.quantity)[0],
         from_number,
     )
 
 
-def _decimal(digits: str) -> Decimal:
-    try:
-        value = Decimal(digits)
-    except InvalidOperation:
-        value = Decimal("NaN")
-    if not value.is_finite() or "_" in digits:
-        raise ValueError(f"amount.value is {digits[:60]!r}, which is no decimal number")
-    return value
+def _number(name: str, raw: msgspec.Raw) -> tuple[Decimal | None, bool]:
+    """A number in either of its forms, exact, and whether it came as a JSON number."""
+    text = bytes(raw).decode()
+    if text == "null":
+        return None, False
+    from_number = text[0] != '"'
+    digits = text if from_number else text[1:-1]
+    if not _DECIMAL.fullmatch(digits):
+        raise ValueError(f"{name} is {digits[:60]!r}, which is no decimal number")
+    return Decimal(digits), from_number

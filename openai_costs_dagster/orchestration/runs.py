@@ -22,6 +22,7 @@ from openai_costs_dagster.orchestration import names
 from openai_costs_dagster.orchestration.worker import PROCESS_TAG, process_lives
 
 _MOST_WORKERS = 4
+_PATIENCE = 30.0  # seconds for a worker to end its run when we are interrupted
 _UNFINISHED = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
 
 
@@ -114,7 +115,11 @@ def _worker(environment: Mapping[str, str], log: IO[bytes]) -> Iterator[subproce
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
-            process.wait()
+            try:
+                process.wait(_PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
 def _feed(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import signal
 import sys
 from dataclasses import asdict
 from typing import Any, TextIO
@@ -27,8 +28,10 @@ PROCESS_TAG = "openai-costs/process"
 
 def main() -> None:
     """Works until standard input ends."""
-    # Dagster redirects standard output into its compute logs while a step runs; ours must keep reaching the caller.
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job's children are born ignoring it
+    # What anyone prints goes to the log, and Dagster's compute logs may redirect it: our messages have their own way.
     with os.fdopen(os.dup(sys.stdout.fileno()), "w") as output:
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
         _work(output)
 
 

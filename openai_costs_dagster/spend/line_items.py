@@ -26,6 +26,7 @@ _LABEL = re.compile(
 _MODEL_FAMILY = re.compile(
     r"^(gpt|o\d|chatgpt|text|tts|whisper|dall-e|sora|codex|computer-use|davinci|babbage|curie|ada|omni)([-.\d]|$)"
 )
+_MODEL_NAME = re.compile(r"[A-Za-z0-9][\w.:/@-]*")
 _FINE_TUNED = re.compile(r"^ft[:-]")
 
 _SERVICE_OF_MODEL = (
@@ -108,7 +109,7 @@ def _kind(text: str) -> str:
 
 
 def _is_model(name: str) -> bool:
-    return bool(_MODEL_FAMILY.match(_FINE_TUNED.sub("", name)))
+    return bool(_MODEL_NAME.fullmatch(name) and _MODEL_FAMILY.match(_FINE_TUNED.sub("", name)))
 
 
 def _service_of(model: str) -> str:

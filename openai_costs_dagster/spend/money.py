@@ -27,7 +27,10 @@ def normalised(value: Decimal) -> Decimal:
         return _ZERO
     if abs(value.adjusted()) > _LARGEST_EXPONENT:
         raise ValueError(f"{value} is beyond what any bill or database holds")
-    return _EXACT.normalize(value)
+    try:
+        return _EXACT.normalize(value)
+    except Inexact:
+        raise ValueError(f"a number of more than {_DIGITS} digits is no amount") from None
 
 
 def add(left: Decimal, right: Decimal) -> Decimal:
@@ -53,8 +56,9 @@ def slack_of_number(value: Decimal) -> Decimal:
     Such an amount went through a double: half a unit in its last place was lost when the exact amount became
     one, and at most as much again when it was printed. A number with many digits may also have been cut there.
     """
-    unit = _EXACT.create_decimal(math.ulp(value))
     _, digits, exponent = value.as_tuple()
-    if isinstance(exponent, int) and len(digits) >= _DIGITS_OF_A_DOUBLE:
-        unit = max(unit, _EXACT.scaleb(Decimal("0.5"), exponent))
-    return unit
+    half_a_digit = _EXACT.scaleb(Decimal("0.5"), int(exponent))
+    unit = Decimal(math.ulp(value))
+    if not unit.is_finite():  # beyond a double's range: it came through none, and its last digit is all there is
+        return half_a_digit
+    return max(unit, half_a_digit) if len(digits) >= _DIGITS_OF_A_DOUBLE else unit

@@ -59,7 +59,7 @@ def judge(
     deviation = statistics.median(abs(value - expected) for value in past) * Decimal(str(_TO_DEVIATION))
     spread = max(deviation, abs(expected) * Decimal(str(_LEAST_RELATIVE_SPREAD)))
     reach = max(spread * Decimal(str(_NORMAL_SPREADS[sensitivity])), minimum_impact)
-    lower, upper = max(expected - reach, _ZERO), expected + reach
+    lower, upper = max(expected - reach, min(expected, _ZERO)), expected + reach
     flagged = actual > upper or (actual < lower and not provisional)
     return Verdict(
         day,

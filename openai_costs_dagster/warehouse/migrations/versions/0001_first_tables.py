@@ -192,6 +192,8 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Take back."""
+    for view in ("sync_status", "cost_revisions", "daily_costs"):
+        op.execute(f"drop view if exists openai_costs.{view}")
     op.drop_table("cost_days", schema="openai_costs")
     op.drop_table("cost_rows", schema="openai_costs")
     op.drop_table("line_items", schema="openai_costs")

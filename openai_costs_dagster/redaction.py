@@ -1,12 +1,18 @@
-"""Keeps secrets out of every text that leaves this room."""
+"""Keeps secrets out of every text that is logged, stored or shown."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 
-_KEY_SHAPED = re.compile(r"sk-[\w*.…-]+|\bBearer\s+\S+", re.IGNORECASE)
-_CREDENTIALS_IN_URL = re.compile(r"(?<=://)[^/@\s]+@")
+_KEY_SHAPED = re.compile(
+    r"(?<![A-Za-z0-9])sk-[\w*.…-]+"  # OpenAI's own, whole or with a part blotted out
+    r"|\bBearer\s+\S+"
+    r"|\S*(?:\*{3}|…|•{3})\S*"  # whatever an answer blots out was secret in whole
+    r"|(?<=API key provided: )\S+",
+    re.IGNORECASE,
+)
+_CREDENTIALS_IN_URL = re.compile(r"(?<=://)[^/\s]+@")
 _LONGEST_MESSAGE = 500
 
 
