@@ -399,7 +399,8 @@ def _sentence(error: ValidationError, where: str, document: Document | None) -> 
 
 
 def _may_be_secret(path: tuple[str | int, ...]) -> bool:
-    return bool({"admin_key", "proxy", "url", "base_url", "database", "alerts"} & set(map(str, path)))
+    in_place_of_settings = path[-1:] == ("database",) or (path[:1] == ("alerts",) and len(path) <= 2)
+    return in_place_of_settings or bool({"admin_key", "proxy", "url", "base_url"} & set(map(str, path)))
 
 
 def _settings_beside(path: tuple[str | int, ...]) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_VARIABLE = re.compile(r"(?!sk-)[A-Za-z_][A-Za-z0-9_.-]*")
 
 
 class SecretUnavailable(Exception):
@@ -36,7 +36,7 @@ class SecretReference(BaseModel):
         if (self.env is None) == (self.file is None):
             raise ValueError("write either {env: NAME} or {file: PATH}")
         if self.env is not None and not _VARIABLE.fullmatch(self.env):
-            raise ValueError("env takes the name of an environment variable, of letters, digits and _")
+            raise ValueError("env takes the name of an environment variable, not a secret itself")
         return self
 
     def __str__(self) -> str:

@@ -7,6 +7,7 @@ a token is bound to its exact query; pages past the last day may go on for ever,
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ from openai_costs_dagster.days import ONE_DAY, DayRange, day_of_unix_midnight, u
 COSTS_PATH = "/organization/costs"
 DAYS_PER_PAGE = 180
 
+_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")  # the one character that PostgreSQL's text cannot hold
 _BUCKET = msgspec.json.Decoder(WireBucket)
 
 
@@ -98,7 +100,7 @@ def is_served(api: AdminApi, day: dt.date, grouping: Grouping) -> bool:
 
 def _decode(raw: bytes, due: dt.date, days: DayRange) -> CostsBucket:
     try:
-        bucket = _BUCKET.decode(raw)
+        bucket = _BUCKET.decode(_NUL.sub(rb"\1\\ufffd", raw) if rb"\u0000" in raw else raw)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise errors.UnknownShape(f"{due}: a bucket of another shape than the API documents: {error}") from None
     day = day_of_unix_midnight(bucket.start_time)

@@ -20,6 +20,9 @@ API_KEYS_BEGIN = dt.date(2025, 12, 6)
 KEPT_FOR = dt.timedelta(days=7)
 """How long a refusal is believed before it is tried anew."""
 
+SHORT = 31
+"""A range of so many days is believed refused when both of its ends are; in a longer one the middle is asked too."""
+
 _WITH_API_KEYS = GROUPINGS[1]
 
 Serves = Callable[[dt.date, Grouping], bool]
@@ -71,13 +74,13 @@ class Detail:
         """
         if piece.grouping == GROUPINGS[-1]:
             raise ValueError("the coarsest grouping cannot be refused for its detail")
-        blamed = self._refused_part(piece)
-        if blamed is None:
-            return _halves(piece)
-        recent = self._now.date() - KEPT_FOR  # what was refused a few days ago is not asked for again today
-        last = None if blamed.last == piece.days.last and blamed.last >= recent else blamed.last
-        self.refusals.append(Refusal(piece.grouping, blamed.first, last, self._now))
-        return self._pieces(piece.days)
+        blamed = self._refused_parts(piece.days, piece.grouping)
+        for days in blamed:
+            # What was refused a few days ago, and is refused until the newest day asked for, is not asked for today.
+            until_further_notice = days.last == piece.days.last and days.last >= self._now.date() - KEPT_FOR
+            last = None if until_further_notice else days.last
+            self.refusals.append(Refusal(piece.grouping, days.first, last, self._now))
+        return self._pieces(piece.days) if blamed else _halves(piece)
 
     def _try_anew(self, days: DayRange) -> None:
         """Probes the newest of `days` in every refusal that is no longer believed: forgets it, or believes it again."""
@@ -98,8 +101,8 @@ class Detail:
         if self._serves(before, _WITH_API_KEYS):
             return
         older = DayRange(days.first, before)
-        oldest_served = len(older) > 1 and self._serves(days.first, _WITH_API_KEYS)
-        first = self._first_refused(older, _WITH_API_KEYS) if oldest_served else days.first
+        oldest_is_served = len(older) > SHORT and self._serves(older.first, _WITH_API_KEYS)
+        first = self._first_refused(older, _WITH_API_KEYS) if oldest_is_served else older.first
         self.refusals.append(Refusal(_WITH_API_KEYS, first, before, self._now))
 
     def _pieces(self, days: DayRange) -> list[Piece]:
@@ -117,45 +120,46 @@ class Detail:
             if grouping == GROUPINGS[-1] or not any(part <= grouping for part in refused)
         ]
 
-    def _refused_part(self, piece: Piece) -> DayRange | None:
-        """The days of a refused range that are to blame; None where both ends and the middle are served."""
-        days, grouping = piece.days, piece.grouping
+    def _refused_parts(self, days: DayRange, grouping: Grouping) -> list[DayRange]:
+        """The days of a refused range that are to blame; none where both ends and the middle are served."""
         if len(days) == 1:
-            return days
+            return [days]
         newest, oldest = self._serves(days.last, grouping), self._serves(days.first, grouping)
-        if newest and oldest:
-            middle = _middle(days)
-            if self._serves(middle, grouping):
-                return None
-            before, after = DayRange(days.first, middle), DayRange(middle, days.last)
-            return DayRange(self._first_refused(before, grouping), self._last_refused(after, grouping))
+        if newest and not oldest:
+            return [DayRange(days.first, self._last_refused(days, grouping))]
+        if oldest and not newest:
+            return [DayRange(self._first_refused(days, grouping), days.last)]
+        if not newest and len(days) <= SHORT:
+            return [days]
+        middle = _middle(days)
+        before, after = DayRange(days.first, middle), DayRange(middle, days.last)
+        if newest == self._serves(middle, grouping):
+            return [] if newest else [days]
         if newest:
-            return DayRange(days.first, self._last_refused(days, grouping))
-        if oldest:
-            return DayRange(self._first_refused(days, grouping), days.last)
-        return days
+            return [DayRange(self._first_refused(before, grouping), self._last_refused(after, grouping))]
+        return [
+            DayRange(days.first, self._last_refused(before, grouping)),
+            DayRange(self._first_refused(after, grouping), days.last),
+        ]
 
     def _last_refused(self, days: DayRange, grouping: Grouping) -> dt.date:
         """Where the first day is refused and the last is served."""
-        refused, served = days.first, days.last
-        while served - refused > ONE_DAY:
-            middle = refused + (served - refused) // 2
-            if self._serves(middle, grouping):
-                served = middle
-            else:
-                refused = middle
-        return refused
+        return self._edge(days, grouping, newest_is_served=True).first
 
     def _first_refused(self, days: DayRange, grouping: Grouping) -> dt.date:
         """Where the first day is served and the last is refused."""
-        served, refused = days.first, days.last
-        while refused - served > ONE_DAY:
-            middle = served + (refused - served) // 2
-            if self._serves(middle, grouping):
-                served = middle
+        return self._edge(days, grouping, newest_is_served=False).last
+
+    def _edge(self, days: DayRange, grouping: Grouping, *, newest_is_served: bool) -> DayRange:
+        """Bisects to two neighbouring days, of which one is served and the other is not."""
+        first, last = days.first, days.last
+        while last - first > ONE_DAY:
+            middle = _middle(DayRange(first, last))
+            if self._serves(middle, grouping) == newest_is_served:
+                last = middle
             else:
-                refused = middle
-        return refused
+                first = middle
+        return DayRange(first, last)
 
 
 def _middle(days: DayRange) -> dt.date:

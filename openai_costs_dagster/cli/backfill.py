@@ -12,9 +12,10 @@ from openai_costs_dagster.cli.sentences import InputMistake
 from openai_costs_dagster.days import DayRange, utc_now
 
 if TYPE_CHECKING:
+    from openai_costs_dagster.cli.output import Bar
     from openai_costs_dagster.cli.session import Session
     from openai_costs_dagster.configuration import Organization
-    from openai_costs_dagster.orchestration.runs import Result, Task
+    from openai_costs_dagster.orchestration.runs import Result, Step, Task
 
 
 class Day(click.ParamType[dt.date]):
@@ -87,12 +88,18 @@ def run_tasks(session: Session, tasks: Sequence[Task], title: str) -> list[Resul
             tasks,
             environment=session.environment,
             log_file=session.log_file,
-            on_days=lambda _, days: progress.advance(days),
+            on_step=lambda step: _show(progress, step),
         ):
             results.append(result)
             for line in _lines(result):
                 progress.say(line)
     return results
+
+
+def _show(progress: Bar, step: Step) -> None:
+    if step.note:
+        progress.say(step.note)
+    progress.advance(step.days)
 
 
 def _only_beyond(result: Result, first: dt.date | None) -> bool:

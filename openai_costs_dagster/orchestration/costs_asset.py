@@ -86,6 +86,7 @@ def _run(context: dg.AssetExecutionContext, organization: Organization, configur
             asked_by=_asked_by(context.run.tags),
             run_id=context.run.run_id,
             on_progress=lambda done: progress.days_done(organization.name, done),
+            on_wait=lambda sentence: progress.note(organization.name, sentence),
             log=context.log,
         )
     )

@@ -29,9 +29,9 @@ def fallback_start(today: dt.date) -> dt.date:
 
 
 def enrol(connection: Connection, api: AdminApi, organization: Organization, now: dt.datetime) -> str | None:
-    """Makes an organization known, finds its earliest day on first contact, returns its id at OpenAI if known.
+    """Makes an organization known, finds its earliest day on first contact, returns the id that answers must carry.
 
-    Raises an `ApiError`, SharedOrganization or OrganizationChanged.
+    That is the configured one, else the one that answers carried before, else None. Raises an `ApiError`.
     """
     registry.enrol(
         connection,
@@ -39,23 +39,24 @@ def enrol(connection: Connection, api: AdminApi, organization: Organization, now
         display_name=organization.display_name,
         start_date=organization.start_date,
     )
-    if organization.organization_id:
-        registry.identify(connection, organization.name, organization.organization_id)
     known = registry.find(connection, organization.name)
-    if known is None or known.earliest_day is None:
-        earliest = _earliest_day(api, organization.start_date, now.date())
-        if earliest:
-            registry.first_contact(connection, organization.name, earliest, now)
-    return known.openai_organization_id if known else None
+    if not is_met(organization, known, now.date()):
+        registry.first_contact(connection, organization.name, _earliest_day(api, now.date()), now)
+    return organization.organization_id or (known.openai_organization_id if known else None)
 
 
-def _earliest_day(api: AdminApi, start_date: dt.date | None, today: dt.date) -> dt.date | None:
-    """The earliest day that the API serves; None where the configured start lies well within the year.
+def is_met(organization: Organization, known: registry.Registered | None, today: dt.date) -> bool:
+    """Whether its beginning is known: stored, or configured and well within the year that the API keeps."""
+    if known and known.earliest_day:
+        return True
+    return bool(organization.start_date and organization.start_date >= today - _SURELY_SERVED)
+
+
+def _earliest_day(api: AdminApi, today: dt.date) -> dt.date:
+    """The earliest day that the API serves.
 
     One request, for a day too old: its refusal names the date. A server without such a limit begins a year back.
     """
-    if start_date and start_date >= today - _SURELY_SERVED:
-        return None
     ancient = today - _SURELY_REFUSED
     try:
         for _ in read_costs(api, DayRange(ancient, ancient), UNGROUPED, OrganizationGuard(None)):

@@ -27,7 +27,7 @@ from openai_costs_dagster.secret import SecretUnavailable
 from openai_costs_dagster.spend import line_items, money
 from openai_costs_dagster.warehouse import lock, memory, registry
 from openai_costs_dagster.warehouse.database import Connection, Database
-from openai_costs_dagster.warehouse.errors import DatabaseUnavailable, LoadMismatch, WarehouseError
+from openai_costs_dagster.warehouse.errors import DatabaseUnavailable, LoadMismatch, ValueRefused, WarehouseError
 from openai_costs_dagster.warehouse.loading import KnownDay, Reading, Staging, StoredDay, known_days
 
 _LOG = logging.getLogger(__name__)
@@ -136,6 +136,8 @@ class Request:
     now: Callable[[], dt.datetime] = utc_now
     on_progress: Callable[[int], None] = lambda _: None
     """Told how many more days are done, stored or failed."""
+    on_wait: Callable[[str], None] = lambda _: None
+    """Told for whom we wait, where another reader has the organization."""
     log: logging.Logger = _LOG
 
 
@@ -146,12 +148,17 @@ def ingest(request: Request) -> Outcome:
     """
     outcome = Outcome()
     name = request.organization.name
+
+    def waiting(sentence: str) -> None:
+        request.log.warning(sentence)
+        request.on_wait(sentence)
+
     try:
         request.database.prepare()
         with (
             AdminApi(endpoint_of(request.organization), now=request.now) as api,
             lock.reader(
-                request.database, name, purpose=request.run_id or request.asked_by, on_wait=request.log.warning
+                request.database, name, purpose=request.run_id or request.asked_by, on_wait=waiting
             ) as connection,
         ):
             try:
@@ -207,7 +214,7 @@ class _Ingestion:
             yield
         except ACCESS_ERRORS:
             raise
-        except (errors.ApiError, LoadMismatch) as error:
+        except (errors.ApiError, LoadMismatch, ValueRefused) as error:
             self._request.log.warning("%s %s was not stored: %s", self._name, days, error)
             self._outcome.fail(days, error)
             self._request.on_progress(len(days))

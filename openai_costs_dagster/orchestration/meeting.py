@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from collections.abc import Callable, Iterable
 
 from openai_costs_dagster.api.client import AdminApi
 from openai_costs_dagster.api.errors import ApiError
 from openai_costs_dagster.configuration import Organization
 from openai_costs_dagster.days import utc_now
-from openai_costs_dagster.orchestration.first_contact import endpoint_of, enrol
+from openai_costs_dagster.orchestration.first_contact import endpoint_of, enrol, is_met
 from openai_costs_dagster.orchestration.partitions import start_of
 from openai_costs_dagster.secret import SecretUnavailable
-from openai_costs_dagster.warehouse import registry
+from openai_costs_dagster.warehouse import lock, registry
 from openai_costs_dagster.warehouse.database import Database
 from openai_costs_dagster.warehouse.errors import WarehouseError
+
+_LOG = logging.getLogger(__name__)
 
 
 def meet(
@@ -38,9 +41,14 @@ def meet(
 
 
 def _start(organization: Organization, database: Database, now: dt.datetime) -> dt.date:
-    with database.connect() as connection, AdminApi(endpoint_of(organization)) as api:
-        enrol(connection, api, organization, now)
-        return start_of(organization, registry.find(connection, organization.name), now.date())
+    with database.connect() as connection:
+        known = registry.find(connection, organization.name)
+    with AdminApi(endpoint_of(organization)) as api:
+        if is_met(organization, known, now.date()):
+            return start_of(organization, known, now.date())
+        with lock.reader(database, organization.name, purpose="first contact", on_wait=_LOG.warning) as connection:
+            enrol(connection, api, organization, now)
+            return start_of(organization, registry.find(connection, organization.name), now.date())
 
 
 def _note(organization: Organization, database: Database, sentence: str, now: dt.datetime) -> None:

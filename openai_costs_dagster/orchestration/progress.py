@@ -10,10 +10,11 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Progress:
-    """A step forward: days done (stored or failed), or all that came of a run."""
+    """A step forward: days done (stored or failed), a sentence, or all that came of a run."""
 
     organization: str
     days_done: int = 0
+    note: str | None = None
     finished: Mapping[str, Any] | None = None
 
 
@@ -34,6 +35,11 @@ def listening(listener: Listener) -> Iterator[None]:
 def days_done(organization: str, days: int) -> None:
     """Says that so many more days are stored or failed."""
     _tell(Progress(organization, days_done=days))
+
+
+def note(organization: str, sentence: str) -> None:
+    """Says what a person who waits for the run should know."""
+    _tell(Progress(organization, note=sentence))
 
 
 def finished(organization: str, summary: Mapping[str, Any]) -> None:

@@ -23,7 +23,13 @@ def purge_organization(database: Database, environment: Mapping[str, str], organ
     key = names.costs_key(organization)
     with dg.DagsterInstance.get() as instance:
         instance.wipe_assets([key])
-        runs = [run for run in instance.get_runs() if run.asset_selection == {key}]
+        runs = [run for run in instance.get_runs() if _assets_of(run) == {key}]
         for run in runs:
             instance.delete_run(run.run_id)
     return {**deleted, "Dagster's runs": len(runs)}
+
+
+def _assets_of(run: dg.DagsterRun) -> set[dg.AssetKey]:
+    """What a run was about, also where it ran checks alone."""
+    checked = {check.asset_key for check in run.asset_check_selection or ()}
+    return checked | set(run.asset_selection or ())

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import dagster as dg
 
@@ -33,6 +33,14 @@ class Task:
     organization: str
     days: DayRange
     tags: Mapping[str, str] = field(default_factory=dict)
+
+
+class Step(NamedTuple):
+    """Days done of a task, or a sentence about it."""
+
+    organization: str
+    days: int
+    note: str | None
 
 
 @dataclass(frozen=True)
@@ -58,13 +66,13 @@ def run_all(
     *,
     environment: Mapping[str, str],
     log_file: Path,
-    on_days: Callable[[str, int], None],
+    on_step: Callable[[Step], None],
 ) -> Iterator[Result]:
-    """Runs every task and yields each result when it is there; `on_days` hears of days done in between."""
+    """Runs every task and yields each result when it is there; `on_step` hears of days done in between."""
     waiting: queue.SimpleQueue[Task] = queue.SimpleQueue()
     for task in tasks:
         waiting.put(task)
-    said: queue.SimpleQueue[Result | tuple[str, int] | None] = queue.SimpleQueue()
+    said: queue.SimpleQueue[Result | Step | None] = queue.SimpleQueue()
     with ExitStack() as stack:
         log = stack.enter_context(log_file.open("ab"))
         workers = min(len(tasks), os.cpu_count() or 1, _MOST_WORKERS)
@@ -78,7 +86,7 @@ def run_all(
             elif isinstance(message, Result):
                 yield message
             else:
-                on_days(*message)
+                on_step(message)
         for feeder in feeders:
             feeder.result()
 
@@ -102,30 +110,33 @@ def backfill_tags() -> dict[str, str]:
 @contextmanager
 def _worker(environment: Mapping[str, str], log: IO[bytes]) -> Iterator[subprocess.Popen[str]]:
     """A worker process that does not outlive us, however we end."""
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "openai_costs_dagster.orchestration.worker"],
         env={**os.environ, **environment},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=log,
         text=True,
-    )
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-            try:
-                process.wait(_PATIENCE)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+    ) as process:
+        try:
+            yield process
+        finally:
+            _end(process)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
 
 
 def _feed(
     process: subprocess.Popen[str],
     waiting: queue.SimpleQueue[Task],
-    said: queue.SimpleQueue[Result | tuple[str, int] | None],
+    said: queue.SimpleQueue[Result | Step | None],
     log_file: Path,
 ) -> None:
     """Gives a worker one task after the other and passes on what it says, None at last."""
@@ -143,7 +154,7 @@ def _feed(
 def _follow(
     process: subprocess.Popen[str],
     task: Task,
-    said: queue.SimpleQueue[Result | tuple[str, int] | None],
+    said: queue.SimpleQueue[Result | Step | None],
     log_file: Path,
 ) -> Result:
     assert process.stdin  # noqa: S101
@@ -160,8 +171,8 @@ def _follow(
         process.stdin.flush()
         for line in process.stdout:
             message = json.loads(line)
-            if message.get("days_done"):
-                said.put((task.organization, message["days_done"]))
+            if message.get("days_done") or message.get("note"):
+                said.put(Step(task.organization, message["days_done"], message["note"]))
             elif message.get("finished"):
                 finished = message["finished"]
             elif "success" in message:

@@ -91,6 +91,7 @@ class WindowReader:
         self._staging.forget(days)
         for bucket in buckets:
             self._stage(window, bucket)
+            window.ungrouped.pop(bucket.day, None)  # two readings are not held against each other
         window.ungrouped.update(self._ungrouped(days))
 
     def _ungrouped(self, days: DayRange) -> dict[dt.date, Bill]:

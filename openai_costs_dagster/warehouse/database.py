@@ -20,13 +20,14 @@ from alembic.script import ScriptDirectory
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import TupleRow
 
+from openai_costs_dagster.redaction import redact
 from openai_costs_dagster.warehouse import errors
 from openai_costs_dagster.warehouse.schema import SCHEMA
 from openai_costs_dagster.warehouse.statements import statement, views
 
 OLDEST_SERVER = 15
 _CONNECT_TIMEOUT = 10  # seconds
-_PASSWORD = re.compile(r"(?<=:)[^:@/]+(?=@)|(password=)\S+")
+_PASSWORD = re.compile(r"(?<=://)([^:@/]*):.*@|((?:password|sslpassword)=)[^&\s]+")
 
 Connection = psycopg.Connection[TupleRow]
 
@@ -43,7 +44,13 @@ class Database:
     @property
     def safe_url(self) -> str:
         """The address for people: without the password."""
-        return _PASSWORD.sub("...", self.url)
+        return _PASSWORD.sub(lambda found: f"{found[1]}:...@" if found[1] is not None else f"{found[2]}...", self.url)
+
+    def _without_secrets(self, said: str) -> str:
+        """A message of libpq, which repeats what it could not make sense of, without any part of the password."""
+        parts = {part for found in _PASSWORD.finditer(self.url) for part in re.split(r"[:@/%&=]", found[0])}
+        user = self.url.removeprefix("postgresql://").split(":")[0]
+        return redact(said, sorted(parts - {user, "password", "sslpassword"}, key=len, reverse=True))
 
     @contextmanager
     def connect(self, *, name: str = "openai-costs") -> Iterator[Connection]:
@@ -68,14 +75,18 @@ class Database:
             psycopg.errors.InsufficientPrivilege,
             psycopg.errors.ReadOnlySqlTransaction,
         ) as error:
-            raise errors.DatabaseRefused(f"{self.safe_url}: {_first_line(error)}") from None
+            raise errors.DatabaseRefused(f"{self.safe_url}: {self._without_secrets(_first_line(error))}") from None
 
     def _options(self) -> str:
-        given = str(conninfo_to_dict(self.url).get("options") or "")
+        try:
+            given = str(conninfo_to_dict(self.url).get("options") or "")
+        except psycopg.ProgrammingError as error:
+            said = self._without_secrets(_first_line(error))
+            raise errors.DatabaseRefused(f"the database URL cannot be read: {said}") from None
         return f"{given} -c timezone=UTC -c datestyle=ISO".strip()
 
     def _unavailable(self, error: psycopg.OperationalError) -> errors.WarehouseError:
-        said = _PASSWORD.sub("...", _first_line(error))
+        said = self._without_secrets(_first_line(error))
         refused = isinstance(error, psycopg.errors.InvalidAuthorizationSpecification) or any(
             words in said for words in ("password authentication failed", "no pg_hba.conf entry", "does not exist")
         )
@@ -131,7 +142,7 @@ def normalised_url(url: str) -> str:
     if not plain.startswith("postgresql://"):
         raise errors.DatabaseRefused(
             "the database URL must look like postgresql://user:password@host:5432/database; "
-            f"it begins with {plain.split('://')[0][:20]!r}"
+            "what stands there now begins otherwise"
         )
     return plain
 

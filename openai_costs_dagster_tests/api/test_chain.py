@@ -1,0 +1,241 @@
+"""One chain is one query over a range of days: it brings every day once and in order, or it raises."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from typing import Any
+
+import httpx2
+import pytest
+
+from openai_costs_dagster.api import errors
+from openai_costs_dagster.api.client import AdminApi, Endpoint
+from openai_costs_dagster.api.costs import CostsBucket, OrganizationGuard, is_served, read_costs
+from openai_costs_dagster.api.wire import read_cost
+from openai_costs_dagster.cost_records import GROUPINGS, UNGROUPED, Grouping
+from openai_costs_dagster.days import ONE_DAY, DayRange
+from openai_costs_dagster.simulator import Fault, FaultKind, Quirks, SimulatedOrganization, Simulator
+
+from .scripted import FIRST, NOW, Script, bucket, days, page, refusal
+
+_SECOND, _THIRD, _FOURTH = (FIRST + number * ONE_DAY for number in (1, 2, 3))
+
+
+def read(
+    script: Script, wanted: DayRange, grouping: Grouping = UNGROUPED, guard: OrganizationGuard | None = None
+) -> list[CostsBucket]:
+    with script.api() as api:
+        return list(read_costs(api, wanted, grouping, guard or OrganizationGuard(None)))
+
+
+def row(organization_id: str | None = None, **more: Any) -> dict[str, Any]:
+    return {"amount": {"value": "1", "currency": "usd"}, "organization_id": organization_id, **more}
+
+
+@pytest.mark.parametrize("grouping", [UNGROUPED, *GROUPINGS])
+def test_the_query_is_whole_utc_days_the_grouping_and_no_more_days_than_needed(grouping: Grouping) -> None:
+    script = Script(page([FIRST, _SECOND]))
+    read(script, days(2), grouping)
+    assert script.queries() == [
+        [
+            ("start_time", "1772323200"),
+            ("end_time", "1772496000"),
+            ("bucket_width", "1d"),
+            ("limit", "2"),
+            *(("group_by", dimension) for dimension in sorted(grouping)),
+        ]
+    ]
+
+
+def test_a_year_is_read_in_pages_of_180_days_each_token_with_the_very_same_query() -> None:
+    year = list(days(365))
+    script = Script(page(year[:180], "page_2"), page(year[180:360], "page_3"), page(year[360:]))
+    assert [one.day for one in read(script, days(365), GROUPINGS[0])] == year
+    first, *others = script.queries()
+    assert ("limit", "180") in first
+    assert others == [[*first, ("page", "page_2")], [*first, ("page", "page_3")]]
+
+
+def test_rows_come_as_sent_with_the_buckets_own_bytes() -> None:
+    script = Script(page([bucket(FIRST, row(line_item="a"), row(line_item="a")), bucket(_SECOND)]))
+    first, second = read(script, days(2))
+    assert [read_cost(one).line_item for one in first.rows] == ["a", "a"]
+    assert first.raw.startswith(b'{"object":"bucket","start_time":1772323200')
+    assert (second.day, list(second.rows)) == (_SECOND, [])
+
+
+def test_the_one_character_that_a_database_cannot_hold_is_replaced_and_the_raw_bytes_keep_it() -> None:
+    (only,) = read(Script(page([bucket(FIRST, row(line_item="a\0b"), row(line_item="\0"))])), days(1))
+    assert [one.line_item for one in only.rows] == ["a\ufffdb", "\ufffd"]
+    assert only.raw.count(rb"\u0000") == 2
+
+
+def test_a_text_that_only_spells_that_character_stays_as_it_is() -> None:
+    (only,) = read(Script(page([bucket(FIRST, row(line_item=r"a\u0000b"))])), days(1))
+    assert only.rows[0].line_item == r"a\u0000b"
+
+
+def test_pages_after_the_last_day_are_not_asked_for() -> None:
+    # The live API names a next page past the last data, for ever.
+    script = Script(page([FIRST, _SECOND], "page_2"), page([], "page_3"))
+    assert len(read(script, days(2))) == 2
+    assert len(script.requests) == 1
+
+
+_BROKEN: dict[str, tuple[list[httpx2.Response], type[errors.ApiError]]] = {
+    "ends early": ([page([FIRST, _SECOND])], errors.IncompleteChain),
+    "ends early on a second page": ([page([FIRST], "2"), page([_SECOND])], errors.IncompleteChain),
+    "holds nothing": ([page([])], errors.IncompleteChain),
+    "an empty page before the end": (
+        [page([FIRST], "2"), page([], "3"), page([_SECOND, _THIRD])],
+        errors.IncompleteChain,
+    ),
+    "more without a cursor": ([page([FIRST], has_more=True)], errors.IncompleteChain),
+    "more without a cursor on the last day": ([page(days(3), has_more=True)], errors.IncompleteChain),
+    "more with an empty cursor": ([page([FIRST], "", has_more=True)], errors.IncompleteChain),
+    "a cursor that leads to itself": (
+        [page([FIRST], "2"), page([_SECOND], "2"), page([_THIRD])],
+        errors.IncompleteChain,
+    ),
+    "cursors in a circle": ([page([FIRST], "2"), page([_SECOND], "3"), page([FIRST], "2")], errors.IncompleteChain),
+    "a page that comes again": ([page([FIRST], "2"), page([FIRST], "3")], errors.IncompleteChain),
+    "a day is missing": ([page([FIRST, _THIRD])], errors.IncompleteChain),
+    "the first day is missing": ([page([_SECOND, _THIRD])], errors.IncompleteChain),
+    "a day is missing between pages": ([page([FIRST], "2"), page([_THIRD])], errors.IncompleteChain),
+    "a day comes twice": ([page([FIRST, FIRST, _SECOND, _THIRD])], errors.IncompleteChain),
+    "days are out of order": ([page([_SECOND, FIRST, _THIRD])], errors.IncompleteChain),
+    "a day before the range": ([page([FIRST - ONE_DAY, FIRST, _SECOND, _THIRD])], errors.IncompleteChain),
+    "a day after the range": ([page([FIRST, _SECOND, _THIRD, _FOURTH])], errors.IncompleteChain),
+    "a bucket that begins at noon": ([page([{**bucket(FIRST), "start_time": 1772366400}])], errors.IncompleteChain),
+    "milliseconds": ([page([{**bucket(FIRST), "start_time": 1772323200000}])], errors.IncompleteChain),
+    "a time that is text": ([page([{**bucket(FIRST), "start_time": "1772323200"}])], errors.UnknownShape),
+    "a bucket without results": ([page([{"start_time": 1772323200, "end_time": 1772409600}])], errors.UnknownShape),
+    "a bucket that is no object": (
+        [httpx2.Response(200, content=b'{"data": [1], "has_more": false}')],
+        errors.UnknownShape,
+    ),
+    "a line item that is no text": ([page([bucket(FIRST, {"line_item": 1})])], errors.UnknownShape),
+    "no UTF-8 within a bucket": (
+        [httpx2.Response(200, content=page([bucket(FIRST, {"line_item": "x"})]).content.replace(b'"x"', b'"\xff"'))],
+        errors.UnknownShape,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", _BROKEN)
+def test_a_chain_that_is_not_whole_raises(name: str) -> None:
+    answers, kind = _BROKEN[name]
+    script = Script(*answers, page([], "never"))
+    with pytest.raises(errors.ApiError) as raised:
+        read(script, days(3))
+    assert type(raised.value) is kind
+    assert str(FIRST) in str(raised.value)
+    assert len(script.requests) <= 3
+
+
+def test_a_refusal_on_a_later_page_ends_the_chain() -> None:
+    script = Script(
+        page([FIRST], "2"),
+        refusal(400, "Earliest supported start date: 2026-03-02 (UTC).", code="reporting_lookback_exceeded"),
+    )
+    with pytest.raises(errors.LookbackExceeded) as raised:
+        read(script, days(3))
+    assert raised.value.earliest == _SECOND
+
+
+def test_a_failure_on_a_later_page_is_asked_again_with_the_same_token() -> None:
+    script = Script(page([FIRST], "2"), refusal(503), page([_SECOND]))
+    assert len(read(script, days(2))) == 2
+    assert script.queries()[1] == script.queries()[2]
+
+
+def test_an_organization_is_learned_from_the_first_row_that_tells_it() -> None:
+    guard = OrganizationGuard(None)
+    read(Script(page([bucket(FIRST, row(None), row("org-A"), row("org-A"))])), days(1), guard=guard)
+    assert guard.organization_id == "org-A"
+
+
+def test_rows_of_another_organization_than_configured_are_refused_naming_both() -> None:
+    script = Script(page([bucket(FIRST, row("org-A")), bucket(_SECOND, row("org-B"))]))
+    with pytest.raises(errors.WrongOrganization, match=r"org-B.*org-A"):
+        read(script, days(2), guard=OrganizationGuard("org-A"))
+
+
+def test_an_organization_that_was_learned_holds_for_every_later_page_and_chain() -> None:
+    guard = OrganizationGuard(None)
+    script = Script(page([bucket(FIRST, row("org-A"))], "2"), page([bucket(_SECOND, row("org-B"))]))
+    with pytest.raises(errors.WrongOrganization):
+        read(script, days(2), guard=guard)
+    with pytest.raises(errors.WrongOrganization):
+        read(Script(page([bucket(FIRST, row("org-B"))])), days(1), guard=guard)
+    assert guard.organization_id == "org-A"
+
+
+def test_rows_that_tell_no_organization_are_accepted() -> None:
+    guard = OrganizationGuard("org-A")
+    assert len(read(Script(page([bucket(FIRST, row(None))])), days(1), guard=guard)) == 1
+    assert guard.organization_id == "org-A"
+
+
+def test_a_day_is_served_where_the_api_does_not_refuse_its_grouping() -> None:
+    script = Script(page([FIRST]), refusal(400, "no", param="group_by"))
+    with script.api() as api:
+        assert is_served(api, FIRST, GROUPINGS[0])
+        assert not is_served(api, FIRST, GROUPINGS[0])
+    assert len(script.requests) == 2
+
+
+def test_any_other_refusal_of_a_probe_is_an_error_to_show() -> None:
+    with Script(refusal(401)).api() as api, pytest.raises(errors.AuthenticationFailed):
+        is_served(api, FIRST, GROUPINGS[0])
+
+
+@pytest.mark.parametrize("quirks", [Quirks(), Quirks.none()], ids=["as the live API", "as the spec"])
+def test_a_simulated_year_comes_whole_and_to_the_last_digit(quirks: Quirks) -> None:
+    organization = SimulatedOrganization(api_keys_from=None)
+    wanted = days(365, NOW.date() - 364 * ONE_DAY)
+    with (
+        Simulator([organization], quirks, clock=lambda: NOW) as simulator,
+        AdminApi(Endpoint(simulator.base_url, lambda: organization.admin_key)) as api,
+    ):
+        guard = OrganizationGuard(None)
+        buckets = list(read_costs(api, wanted, GROUPINGS[1], guard))
+        assert len(simulator.requests) == api.requests == 3
+        assert {request.method for request in simulator.requests} == {"GET"}
+    assert [one.day for one in buckets] == list(wanted)
+    assert guard.organization_id == (organization.organization_id if quirks.undocumented_fields else None)
+    one = buckets[200]
+    found = sum((read_cost(cost).amount or Decimal(0) for cost in one.rows), Decimal(0))
+    assert found == sum((fact.amount or Decimal(0) for fact in organization.facts(one.day)), Decimal(0))
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [
+        (FaultKind.MORE_WITHOUT_CURSOR, errors.IncompleteChain),
+        (FaultKind.MISSING_DAY, errors.IncompleteChain),
+        (FaultKind.WRONG_ORGANIZATION, errors.WrongOrganization),
+    ],
+)
+def test_a_spoiled_page_over_real_http_breaks_the_chain(kind: FaultKind, error: type[errors.ApiError]) -> None:
+    organization = SimulatedOrganization()
+    with (
+        Simulator([organization], clock=lambda: NOW) as simulator,
+        AdminApi(Endpoint(simulator.base_url, lambda: organization.admin_key)) as api,
+    ):
+        simulator.faults.queue(Fault(kind))
+        with pytest.raises(error):
+            list(read_costs(api, days(5), UNGROUPED, OrganizationGuard(organization.organization_id)))
+
+
+def test_a_chain_that_loops_over_real_http_ends() -> None:
+    organization = SimulatedOrganization(api_keys_from=None)
+    with (
+        Simulator([organization], clock=lambda: NOW) as simulator,
+        AdminApi(Endpoint(simulator.base_url, lambda: organization.admin_key)) as api,
+    ):
+        simulator.faults.ratio(1, seed=1, kinds=[FaultKind.REPEATED_CURSOR])
+        with pytest.raises(errors.IncompleteChain):
+            list(read_costs(api, days(200, dt.date(2025, 8, 1)), UNGROUPED, OrganizationGuard(None)))
+        assert len(simulator.requests) <= 2

@@ -1,0 +1,312 @@
+"""The line itself: GET alone, listed paths alone, what may pass asked again within bounds, what stays asked once."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import json
+from email.utils import format_datetime
+
+import httpx2
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from openai_costs_dagster.api import errors
+from openai_costs_dagster.api.client import SOMEONE_WAITS, UNATTENDED, AdminApi, Endpoint, Patience
+from openai_costs_dagster.api.costs import COSTS_PATH
+from openai_costs_dagster.api.wire import WirePage
+from openai_costs_dagster.simulator import Fault, FaultKind, SimulatedOrganization, Simulator
+
+from .conftest import Pauses
+from .scripted import FIRST, KEY, NOW, Script, page, refusal
+
+_PAGE = page([FIRST])
+_ASKED = [("start_time", "1772323200"), ("end_time", "1772409600"), ("bucket_width", "1d"), ("limit", "1")]
+
+
+def _as_json(value: object) -> bytes:
+    return json.dumps({"data": value}).encode()
+
+
+def _read(endpoint: Endpoint) -> int:
+    with AdminApi(endpoint) as api:
+        return len(api.get(COSTS_PATH, _ASKED, WirePage).data)
+
+
+def test_a_request_is_a_get_with_the_key_as_its_bearer() -> None:
+    script = Script(_PAGE)
+    with script.api() as api:
+        api.get(COSTS_PATH, [("group_by", "project_id"), ("group_by", "line_item")], WirePage)
+    (request,) = script.requests
+    assert request.method == "GET"
+    assert str(request.url) == "https://api.example/v1/organization/costs?group_by=project_id&group_by=line_item"
+    assert request.headers["Authorization"] == f"Bearer {KEY}"
+    assert request.headers["User-Agent"].startswith("openai-costs-dagster/")
+    assert request.content == b""
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/organization/admin_api_keys",
+        "/organization/costs/",
+        "/organization/costs/../admin_api_keys",
+        "/organization/costs?x=1",
+        "/organization/users",
+        "organization/costs",
+        "https://elsewhere.example/organization/costs",
+        "",
+    ],
+)
+def test_a_path_that_is_not_listed_is_never_asked_for(path: str) -> None:
+    script = Script(_PAGE)
+    with script.api() as api, pytest.raises(errors.RequestRefused, match="list of paths"):
+        api.get(path, [], WirePage)
+    assert script.requests == []
+
+
+@pytest.mark.parametrize("key", ["sk-proj-abc123", "sk-svcacct-abc123"])
+def test_keys_that_cannot_be_admin_keys_are_refused_before_any_request(key: str) -> None:
+    script = Script(_PAGE)
+    with pytest.raises(errors.AuthenticationFailed) as raised:
+        script.api(key=key)
+    assert script.requests == []
+    assert raised.value.status is None
+    assert "admin key" in str(raised.value)
+    assert "abc123" not in str(raised.value)
+
+
+@pytest.mark.parametrize("key", ["sk-admin-abc", "sk-abc", "anything-a-proxy-takes"])
+def test_other_keys_are_for_the_endpoint_to_judge(key: str) -> None:
+    script = Script(_PAGE)
+    with script.api(key=key) as api:
+        api.get(COSTS_PATH, _ASKED, WirePage)
+    assert script.requests[0].headers["Authorization"] == f"Bearer {key}"
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["sk-admin-abc\u2026wxyz", "sk-admin-\u00e4bc", "sk-admin-first\nsk-admin-second", "sk-admin-first second"],
+    ids=["copied from where it is shortened", "no ASCII", "two lines", "two words"],
+)
+def test_a_key_that_no_header_can_carry_is_refused_before_any_request(key: str) -> None:
+    with Simulator([SimulatedOrganization()]) as simulator:
+        with pytest.raises(errors.AuthenticationFailed) as raised:
+            _read(Endpoint(simulator.base_url, lambda: key))
+        assert simulator.requests == []
+    assert not any(part in str(raised.value) for part in ("abc", "wxyz", "first", "second"))
+
+
+def test_a_rotated_key_is_read_by_the_next_line() -> None:
+    keys = iter(["sk-admin-old", "sk-admin-new"])
+    script = Script(_PAGE)
+    endpoint = Endpoint("https://api.example/v1", lambda: next(keys))
+    for key in ("sk-admin-old", "sk-admin-new"):
+        with AdminApi(endpoint, transport=httpx2.MockTransport(script)) as api:
+            api.get(COSTS_PATH, _ASKED, WirePage)
+        assert script.requests[-1].headers["Authorization"] == f"Bearer {key}"
+
+
+_TRANSIENT: dict[str, tuple[httpx2.Response | Exception, type[errors.TransientApiError]]] = {
+    "429": (refusal(429), errors.RateLimited),
+    "500": (refusal(500), errors.ServerFailed),
+    "502 in HTML": (httpx2.Response(502, html="<html>502 Bad Gateway</html>"), errors.ServerFailed),
+    "503": (refusal(503), errors.ServerFailed),
+    "504 in HTML": (httpx2.Response(504, html="<html>504</html>"), errors.ServerFailed),
+    "408": (refusal(408), errors.ServerFailed),
+    "200 in HTML": (httpx2.Response(200, html="<html>Just a moment...</html>"), errors.BrokenAnswer),
+    "200 without a body": (httpx2.Response(200), errors.BrokenAnswer),
+    "JSON cut off": (httpx2.Response(200, content=_PAGE.content[:-20]), errors.BrokenAnswer),
+    "an error that says 200": (httpx2.Response(200, content=refusal(500).content), errors.BrokenAnswer),
+    "JSON that never ends": (httpx2.Response(200, content=b'{"x":' + b"[" * 100_000), errors.BrokenAnswer),
+    "no UTF-8": (httpx2.Response(200, content=b'{"data": [], "next_page": "\xff"}'), errors.BrokenAnswer),
+    "half a character": (httpx2.Response(200, content=b'{"data": ["\\ud800"]}'), errors.BrokenAnswer),
+    "no connection": (httpx2.ConnectError("refused"), errors.Unreachable),
+    "a reset": (httpx2.ReadError("reset by peer"), errors.Unreachable),
+    "a body cut off": (httpx2.RemoteProtocolError("peer closed connection"), errors.Unreachable),
+    "a read time-out": (httpx2.ReadTimeout("slow"), errors.Unreachable),
+    "a connect time-out": (httpx2.ConnectTimeout(""), errors.Unreachable),
+    "a body that cannot be unzipped": (httpx2.DecodingError("incorrect header check"), errors.Unreachable),
+    "a proxy that fails": (httpx2.ProxyError("407 Proxy Authentication Required"), errors.Unreachable),
+}
+
+
+@pytest.mark.parametrize("name", _TRANSIENT)
+def test_what_may_pass_is_asked_again_until_it_passes(name: str, pauses: Pauses) -> None:
+    failure, _ = _TRANSIENT[name]
+    script = Script(failure, failure, _PAGE)
+    with script.api() as api:
+        assert len(api.get(COSTS_PATH, _ASKED, WirePage).data) == 1
+        assert api.requests == 3
+    assert [request.url for request in script.requests] == [script.requests[0].url] * 3
+    assert len(pauses) == 2
+
+
+@pytest.mark.parametrize("name", _TRANSIENT)
+def test_what_does_not_pass_is_given_up_after_ten_attempts(name: str, pauses: Pauses) -> None:
+    failure, kind = _TRANSIENT[name]
+    script = Script(failure)
+    with script.api() as api:
+        with pytest.raises(errors.TransientApiError) as raised:
+            api.get(COSTS_PATH, _ASKED, WirePage)
+        assert api.requests == 10
+    assert type(raised.value) is kind
+    assert len(script.requests) == 10
+    for number, pause in enumerate(pauses):
+        least = min(60.0, 0.5 * 2**number)
+        assert least <= pause <= min(60.0, least + 1.0)
+
+
+@pytest.mark.parametrize(
+    "body", [b"[]", b'"text"', b"12", b"{}", b'{"data": {}}', b'{"data": [], "next_page": 7}', b'{"error": null}']
+)
+def test_json_of_another_shape_is_not_asked_for_again(body: bytes, pauses: Pauses) -> None:
+    script = Script(httpx2.Response(200, content=body))
+    with script.api() as api, pytest.raises(errors.UnknownShape) as raised:
+        api.get(COSTS_PATH, _ASKED, WirePage)
+    assert raised.value.status == 200
+    assert len(script.requests) == 1
+    assert pauses == []
+
+
+@given(st.binary(max_size=40) | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(_as_json))
+@example(b'{"data": {}, "error": {"message": "\xff"}}')
+@example(b'{"data": ' + b"[" * 100_000)
+def test_any_body_is_a_page_or_an_error_of_the_api(body: bytes) -> None:
+    script = Script(httpx2.Response(200, content=body))
+    with script.api(patience=Patience(attempts=1)) as api, contextlib.suppress(errors.ApiError):
+        assert isinstance(api.get(COSTS_PATH, _ASKED, WirePage), WirePage)
+
+
+def test_where_someone_waits_less_is_tried(pauses: Pauses) -> None:
+    script = Script(refusal(503))
+    with script.api(patience=SOMEONE_WAITS) as api, pytest.raises(errors.ServerFailed):
+        api.get(COSTS_PATH, _ASKED, WirePage)
+    assert len(script.requests) == SOMEONE_WAITS.attempts == 5
+    assert sum(pauses) <= SOMEONE_WAITS.seconds == 60
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("7", 7),
+        (" 30 ", 30),
+        ("180", 180),
+        ("0", 0),
+        (format_datetime(NOW + dt.timedelta(seconds=90), usegmt=True), 90),
+        (format_datetime(NOW + dt.timedelta(seconds=90)), 90),
+        ("Wednesday, 11-Mar-26 14:30:45 GMT", 45),
+        ("Wed Mar 11 14:30:45 2026", 45),
+        (format_datetime(NOW - dt.timedelta(hours=1), usegmt=True), 0),
+    ],
+)
+def test_the_servers_own_wait_is_kept_to_the_second(status: int, value: str, seconds: float, pauses: Pauses) -> None:
+    script = Script(refusal(status, headers=[("Retry-After", value)]), _PAGE)
+    with script.api() as api:
+        api.get(COSTS_PATH, _ASKED, WirePage)
+    assert pauses == [seconds]
+
+
+@pytest.mark.parametrize(
+    "value", ["181", "3600", "99999999", format_datetime(NOW + dt.timedelta(hours=1), usegmt=True)]
+)
+def test_a_server_that_asks_for_too_long_a_wait_is_left_alone(value: str, pauses: Pauses) -> None:
+    script = Script(refusal(429, headers=[("Retry-After", value)]))
+    with script.api() as api, pytest.raises(errors.RateLimited):
+        api.get(COSTS_PATH, _ASKED, WirePage)
+    assert len(script.requests) == 1
+    assert pauses == []
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", "soon", "-5", "1e3", "NaN", "Wed, 99 Mar 2026 14:30:00 GMT", "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"],
+)
+def test_a_wait_that_cannot_be_understood_is_ours(value: str, pauses: Pauses) -> None:
+    script = Script(refusal(429, headers=[("Retry-After", value)]), _PAGE)
+    with script.api() as api:
+        api.get(COSTS_PATH, _ASKED, WirePage)
+    assert len(pauses) == 1
+    assert 0.5 <= pauses[0] <= 1.5
+
+
+@pytest.mark.parametrize("patience", [UNATTENDED, SOMEONE_WAITS], ids=["unattended", "someone waits"])
+@pytest.mark.parametrize("seconds", [50, 100, 170])
+def test_the_servers_waits_do_not_outlast_our_patience(patience: Patience, seconds: int, pauses: Pauses) -> None:
+    script = Script(refusal(429, headers=[("Retry-After", str(seconds))]))
+    with script.api(patience=patience) as api, pytest.raises(errors.RateLimited):
+        api.get(COSTS_PATH, _ASKED, WirePage)
+    assert sum(pauses) <= patience.seconds
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        FaultKind.RATE_LIMITED,
+        FaultKind.SERVER_ERROR,
+        FaultKind.BAD_GATEWAY,
+        FaultKind.HTML,
+        FaultKind.CUT_BODY,
+        FaultKind.CUT_JSON,
+        FaultKind.RESET,
+    ],
+)
+def test_a_breakage_on_a_real_connection_is_asked_again(kind: FaultKind) -> None:
+    organization = SimulatedOrganization()
+    with (
+        Simulator([organization], clock=lambda: NOW) as simulator,
+        AdminApi(Endpoint(simulator.base_url, lambda: organization.admin_key)) as api,
+    ):
+        simulator.faults.queue(Fault(kind), Fault(kind))
+        assert len(api.get(COSTS_PATH, _ASKED, WirePage).data) == 1
+        assert [request.fault and request.fault.kind for request in simulator.requests] == [kind, kind, None]
+        assert {request.method for request in simulator.requests} == {"GET"}
+
+
+def test_a_server_that_is_not_there_is_unreachable_after_ten_attempts() -> None:
+    with Simulator([]) as simulator:
+        gone = simulator.base_url
+    with AdminApi(Endpoint(gone, lambda: KEY)) as api:
+        with pytest.raises(errors.Unreachable):
+            api.get(COSTS_PATH, _ASKED, WirePage)
+        assert api.requests == 10
+
+
+def test_the_loopback_is_reached_past_the_environments_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    organization = SimulatedOrganization()
+    with Simulator([organization], clock=lambda: NOW) as simulator:
+        monkeypatch.setenv("HTTP_PROXY", "http://user:password@127.0.0.1:9")
+        assert _read(Endpoint(simulator.base_url, lambda: organization.admin_key)) == 1
+
+
+def test_requests_go_through_the_configured_proxy() -> None:
+    organization = SimulatedOrganization()
+    with Simulator([organization], clock=lambda: NOW) as proxy:
+        address = proxy.base_url.removesuffix("/v1").replace("//", "//user:password@")
+        assert _read(Endpoint("http://api.example/v1", lambda: organization.admin_key, lambda: address)) == 1
+        assert len(proxy.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "http://user:hunter22@127.0.0.1:9",
+        "http://user:hunter22@127.0.0.1:no",
+        "ftp://user:hunter22@127.0.0.1:9",
+        "user:hunter22@127.0.0.1:9",
+        "socks5://user:hunter22@127.0.0.1:9",
+    ],
+    ids=["not there", "no port", "another scheme", "no scheme", "SOCKS"],
+)
+def test_a_proxy_that_does_not_work_is_an_api_error_without_its_credentials(proxy: str) -> None:
+    with pytest.raises(errors.ApiError) as raised:
+        _read(Endpoint("https://api.example/v1", lambda: KEY, lambda: proxy))
+    assert "hunter22" not in str(raised.value)
+
+
+@pytest.mark.parametrize("base_url", ["https://api..example/v1", f"https://{'a' * 70}.example/v1"])
+def test_an_address_that_no_name_server_can_know_is_refused(base_url: str) -> None:
+    with pytest.raises(errors.ApiError), AdminApi(Endpoint(base_url, lambda: KEY)) as api:
+        api.get(COSTS_PATH, _ASKED, WirePage)

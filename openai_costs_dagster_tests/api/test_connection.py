@@ -1,0 +1,150 @@
+"""`openai-costs check` says what works, what does not and what to do next, in two requests and without a secret."""
+
+from __future__ import annotations
+
+import pytest
+
+from openai_costs_dagster.api import errors
+from openai_costs_dagster.api.client import SOMEONE_WAITS, Endpoint
+from openai_costs_dagster.api.connection_test import ConnectionTest, connection_test, warning_of_key
+from openai_costs_dagster.secret import SecretReference, SecretUnavailable
+from openai_costs_dagster.simulator import Fault, FaultKind, SimulatedOrganization, Simulator
+
+from .conftest import Pauses
+from .scripted import NOW
+
+_KEY = "sk-admin-wrong0123456789abcd"
+
+
+def check(
+    simulator: Simulator, *, key: str | None = None, expected_id: str | None = None, path: str = ""
+) -> ConnectionTest:
+    key = key or simulator.organizations[0].admin_key
+    return connection_test(Endpoint(simulator.base_url + path, lambda: key), expected_id, NOW.date())
+
+
+def running(**settings: bool) -> Simulator:
+    return Simulator([SimulatedOrganization(**settings)], clock=lambda: NOW)  # type: ignore[arg-type]
+
+
+def test_a_connection_that_works_says_so_and_whose_it_is() -> None:
+    with running() as simulator:
+        assert check(simulator) == ConnectionTest(
+            True, "Successfully connected to OpenAI API", organization_id="org-SIMULATEDACME"
+        )
+        assert len(simulator.requests) <= 2
+
+
+def test_a_wrong_key_fails_in_the_known_words_without_echoing_it() -> None:
+    with running() as simulator:
+        found = check(simulator, key=_KEY)
+    assert (found.ok, found.headline) == (False, "Authentication failed - please check your API key")
+    assert found.advice
+    assert not any(part in f"{found}" for part in ("sk-admin", "abcd"))
+
+
+@pytest.mark.parametrize(
+    ("prefix", "kind"), [("sk-proj-", "a project key"), ("sk-svcacct-", "a service account's key")]
+)
+def test_a_key_of_another_kind_fails_with_no_request_and_is_told_what_it_is(prefix: str, kind: str) -> None:
+    with running() as simulator:
+        found = check(simulator, key=f"{prefix}0123456789")
+        assert simulator.requests == []
+    assert (found.ok, found.headline) == (False, "Authentication failed - please check your API key")
+    assert kind in (found.advice or "")
+    assert "admin key" in (found.advice or "")
+    assert "0123456789" not in f"{found}"
+
+
+def test_a_missing_scope_fails_with_its_status_and_names_the_scope() -> None:
+    organization = SimulatedOrganization(scopes=frozenset())
+    with Simulator([organization], clock=lambda: NOW) as simulator:
+        found = check(simulator)
+        assert len(simulator.requests) == 1
+    assert (found.ok, found.headline) == (False, "Connection failed with status 403")
+    assert "api.usage.read" in (found.advice or "")
+
+
+def test_another_path_fails_with_its_status_and_says_how_base_url_ends() -> None:
+    with running() as simulator:
+        found = check(simulator, path="/elsewhere")
+    assert (found.ok, found.headline) == (False, "Connection failed with status 404")
+    assert "https://api.openai.com/v1" in (found.advice or "")
+
+
+def test_a_key_of_another_organization_fails_naming_both() -> None:
+    with running() as simulator:
+        found = check(simulator, expected_id="org-EXPECTED")
+    assert not found.ok
+    assert "org-EXPECTED" in (found.advice or "")
+    assert "org-SIMULATEDACME" in (found.advice or "")
+
+
+def test_a_server_that_is_not_there_fails_without_a_status() -> None:
+    with running() as simulator:
+        base_url = simulator.base_url
+    found = connection_test(Endpoint(base_url, lambda: _KEY), None, NOW.date())
+    assert (found.ok, found.headline) == (False, "Connection failed")
+    assert found.advice
+
+
+def test_what_passes_is_waited_for() -> None:
+    with running() as simulator:
+        simulator.faults.queue(Fault(FaultKind.BAD_GATEWAY), Fault(FaultKind.RESET))
+        assert check(simulator).ok
+
+
+def test_what_does_not_pass_is_given_up_while_someone_still_waits(pauses: Pauses) -> None:
+    with running() as simulator:
+        simulator.faults.ratio(1, seed=1, kinds=[FaultKind.UNAVAILABLE])
+        found = check(simulator)
+        assert len(simulator.requests) == SOMEONE_WAITS.attempts
+    assert (found.ok, found.headline) == (False, "Connection failed with status 503")
+    assert sum(pauses) <= SOMEONE_WAITS.seconds
+
+
+def test_a_key_that_is_not_there_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_SUCH_KEY", raising=False)
+    endpoint = Endpoint("http://127.0.0.1:9/v1", SecretReference(env="NO_SUCH_KEY").read)
+    with pytest.raises(SecretUnavailable, match="NO_SUCH_KEY"):
+        connection_test(endpoint, None, NOW.date())
+
+
+def test_an_unusable_address_is_told_and_not_raised() -> None:
+    found = connection_test(Endpoint("https://api..example/v1", lambda: _KEY), None, NOW.date())
+    assert not found.ok
+
+
+@pytest.mark.parametrize(
+    ("key", "base_url", "warned"),
+    [
+        ("sk-admin-x", "https://api.openai.com/v1", False),
+        ("sk-x", "https://api.openai.com/v1", True),
+        ("sk-x", "https://proxy.example/v1", False),
+        ("tok_x", "https://proxy.example/v1", False),
+    ],
+)
+def test_an_odd_key_is_warned_about_only_at_openais_own_address(key: str, base_url: str, warned: bool) -> None:
+    warning = warning_of_key(key, base_url)
+    assert (warning is not None) == warned
+    assert warning is None or key not in warning
+
+
+def test_a_test_says_what_it_found_of_every_error_of_the_api() -> None:
+    kinds: list[errors.ApiError] = [
+        errors.IncompleteChain("the pages end early"),
+        errors.UnknownShape("no JSON", status=200),
+    ]
+    for error in kinds:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("openai_costs_dagster.api.connection_test.read_costs", _raising(error))
+            found = connection_test(Endpoint("http://127.0.0.1:9/v1", lambda: _KEY), None, NOW.date())
+        assert not found.ok
+        assert str(error) in (found.advice or "")
+
+
+def _raising(error: Exception) -> object:
+    def read(*_: object) -> None:
+        raise error
+
+    return read

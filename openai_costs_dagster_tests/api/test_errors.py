@@ -1,0 +1,190 @@
+"""Every refusal of the API becomes the error that it means, once; texts come out without a key in them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from typing import Any
+
+import httpx2
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from openai_costs_dagster.api import errors
+from openai_costs_dagster.api.answers import error_of
+from openai_costs_dagster.api.costs import COSTS_PATH
+from openai_costs_dagster.api.wire import WirePage
+
+from .conftest import Pauses
+from .scripted import KEY, NOW, Script, refusal
+
+_SCOPES = "You have insufficient permissions for this operation. Missing scopes: {}. Check your role."
+_LOOKBACK = "Usage and cost data are available for the past year. Earliest supported start date: 2025-03-11 (UTC)."
+_USERS = (
+    "Combining user_id with project_id grouping or the project_ids filter is not supported for this organization"
+    " and the requested time range."
+)
+
+_PERMANENT: dict[str, tuple[httpx2.Response, type[errors.PermanentApiError]]] = {
+    "a wrong key": (
+        refusal(401, "Incorrect API key provided: sk-admin*****abcd.", code="invalid_api_key"),
+        errors.AuthenticationFailed,
+    ),
+    "a 401 in HTML": (httpx2.Response(401, html="<html>"), errors.AuthenticationFailed),
+    "a missing scope, 403": (refusal(403, _SCOPES.format("api.usage.read")), errors.PermissionDenied),
+    "a missing scope, 401": (refusal(401, _SCOPES.format("api.usage.read")), errors.PermissionDenied),
+    "a missing management scope": (refusal(403, _SCOPES.format("api.management.read")), errors.PermissionDenied),
+    "any other 403": (refusal(403, "Country, region, or territory not supported"), errors.PermissionDenied),
+    "lookback": (refusal(400, _LOOKBACK, code="reporting_lookback_exceeded"), errors.LookbackExceeded),
+    "lookback without a date": (refusal(400, "Too early.", code="reporting_lookback_exceeded"), errors.RequestRefused),
+    "lookback with no real date": (
+        refusal(400, "Earliest supported start date: 2025-13-45 (UTC).", code="reporting_lookback_exceeded"),
+        errors.RequestRefused,
+    ),
+    "keys before their date": (
+        refusal(400, "Invalid start_time.", param="start_time", code="invalid_request_error"),
+        errors.GroupingRefused,
+    ),
+    "users with projects": (refusal(400, _USERS), errors.GroupingRefused),
+    "users with projects, by parameter": (refusal(400, _USERS, param="group_by"), errors.GroupingRefused),
+    "a grouping, by parameter alone": (refusal(400, "Unsupported.", param="group_by[]"), errors.GroupingRefused),
+    "the same day": (
+        refusal(400, "end_date must come after start_date", param="end_time", code="invalid_request_error"),
+        errors.RequestRefused,
+    ),
+    "the same day, by start_time": (
+        refusal(400, "end_date must come after start_date", param="start_time", code="invalid_request_error"),
+        errors.RequestRefused,
+    ),
+    "a page token of another query": (refusal(400, "Invalid page token.", param="page"), errors.RequestRefused),
+    "a page token, in words of groupings": (
+        refusal(400, "Invalid page token: group_by differs.", param="page"),
+        errors.RequestRefused,
+    ),
+    "a limit": (refusal(400, "Invalid 'limit'.", param="limit"), errors.RequestRefused),
+    "a 400 in HTML": (httpx2.Response(400, html="<html>"), errors.RequestRefused),
+    "another path": (refusal(404, "Invalid URL (GET /v2/organization/costs)"), errors.RequestRefused),
+    "a method": (refusal(405, "Not allowed."), errors.RequestRefused),
+    "a bill": (refusal(402, "Pay."), errors.RequestRefused),
+    "a redirect": (
+        httpx2.Response(301, headers={"Location": "https://elsewhere.example/v1"}),
+        errors.RequestRefused,
+    ),
+    "no content": (httpx2.Response(204), errors.RequestRefused),
+}
+
+
+@pytest.mark.parametrize("name", _PERMANENT)
+def test_what_will_stay_refused_is_asked_once_and_told_as_what_it_is(name: str, pauses: Pauses) -> None:
+    answer, kind = _PERMANENT[name]
+    script = Script(answer)
+    with script.api() as api, pytest.raises(errors.ApiError) as raised:
+        api.get(COSTS_PATH, [], WirePage)
+    assert type(raised.value) is kind
+    assert raised.value.status == answer.status_code
+    assert len(script.requests) == 1
+    assert pauses == []
+
+
+def test_a_redirect_is_not_followed_with_the_key() -> None:
+    script = Script(httpx2.Response(302, headers={"Location": "https://elsewhere.example/v1/organization/costs"}))
+    with script.api() as api, pytest.raises(errors.RequestRefused, match="base_url must name the final address"):
+        api.get(COSTS_PATH, [], WirePage)
+    assert {request.url.host for request in script.requests} == {"api.example"}
+
+
+def test_a_lookback_refusal_names_the_first_day_that_is_served() -> None:
+    error = error_of(400, refusal(400, _LOOKBACK, code="reporting_lookback_exceeded").content, None, NOW)
+    assert isinstance(error, errors.LookbackExceeded)
+    assert error.earliest == dt.date(2025, 3, 11)
+
+
+def test_what_the_api_said_is_told() -> None:
+    for answer, _ in (_PERMANENT["the same day"], _PERMANENT["a missing scope, 403"], _PERMANENT["another path"]):
+        said = json.loads(answer.content)["error"]["message"]
+        assert said in str(error_of(answer.status_code, answer.content, None, NOW))
+
+
+def test_every_error_is_either_permanent_or_transient_and_drawn_in_the_tree() -> None:
+    kinds = [
+        kind
+        for kind in vars(errors).values()
+        if isinstance(kind, type) and issubclass(kind, errors.ApiError) and kind is not errors.ApiError
+    ]
+    assert kinds
+    for kind in kinds:
+        assert issubclass(kind, errors.PermanentApiError) != issubclass(kind, errors.TransientApiError)
+        assert kind.__name__ in (errors.__doc__ or "")
+
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+_bodies = st.one_of(
+    st.binary(max_size=40),
+    _json.map(lambda value: json.dumps(value).encode()),
+    st.fixed_dictionaries({}, optional={"message": _json, "type": _json, "param": _json, "code": _json}).map(
+        lambda error: json.dumps({"error": error}).encode()
+    ),
+)
+
+
+@given(st.integers(201, 599), _bodies, st.none() | st.text(max_size=40))
+@example(400, b'{"error": {"message": "\xff"}}', None)
+@example(400, b'{"error": {"message": ' + b"[" * 100_000, None)
+@example(503, b"", "Mon, 01 Jan 99999999999999999999 00:00:00 GMT")
+def test_any_answer_that_is_not_200_is_one_error_with_its_status(
+    status: int, body: bytes, retry_after: str | None
+) -> None:
+    error = error_of(status, body, retry_after, NOW)
+    assert isinstance(error, errors.ApiError)
+    assert error.status == status
+    assert str(error)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 429, 500])
+@pytest.mark.parametrize(
+    "message",
+    [
+        f"Incorrect API key provided: {KEY}.",
+        f"Incorrect API key provided: {KEY[:8]}{'*' * 15}{KEY[-4:]}.",
+        f"Incorrect API key provided: {KEY[:8]}*\u2026{KEY[-4:]}. You can find it at https://platform.openai.com",
+        {"detail": f"Bearer {KEY}"},
+    ],
+    ids=["whole", "starred", "shortened", "in another shape"],
+)
+def test_an_echoed_key_comes_out_of_no_error(status: int, message: Any) -> None:
+    script = Script(refusal(status, message))
+    with script.api() as api, pytest.raises(errors.ApiError) as raised:
+        api.get(COSTS_PATH, [], WirePage)
+    text = f"{raised.value} {raised.value!r} {raised.value.args}"
+    assert KEY[:12] not in text
+    assert KEY[-4:] not in text
+
+
+def test_an_echoed_key_of_another_providers_shape_comes_out_of_no_error() -> None:
+    key = "tok_Another0123456789wxyz"
+    script = Script(refusal(401, f"Incorrect API key provided: {key[:8]}{'*' * 9}{key[-4:]}.", code="invalid_api_key"))
+    with script.api(key=key) as api, pytest.raises(errors.AuthenticationFailed) as raised:
+        api.get(COSTS_PATH, [], WirePage)
+    assert key[:8] not in str(raised.value)
+    assert key[-4:] not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        httpx2.ConnectError(f"Illegal header value b'Bearer {KEY}'"),
+        httpx2.ProxyError("cannot connect to http://user:password@proxy.example:3128"),
+        httpx2.LocalProtocolError(KEY),
+    ],
+)
+def test_a_connections_failure_is_told_without_secrets(failure: Exception) -> None:
+    script = Script(failure)
+    with script.api() as api, pytest.raises(errors.Unreachable) as raised:
+        api.get(COSTS_PATH, [], WirePage)
+    assert KEY not in str(raised.value)
+    assert "password" not in str(raised.value)

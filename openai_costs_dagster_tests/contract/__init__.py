@@ -1,0 +1,1 @@
+"""What other people rely on from us, and what we rely on from Dagster and PostgreSQL."""

@@ -1,0 +1,156 @@
+"""What we rely on of Dagster beyond what it promises; each of these broke somewhere, or may."""
+
+import datetime as dt
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+import dagster as dg
+import pytest
+import sqlalchemy
+from dagster._core.storage import tags
+
+from openai_costs_dagster.configuration import Configuration, Organization
+from openai_costs_dagster.days import DayRange
+from openai_costs_dagster.orchestration import names
+from openai_costs_dagster.orchestration.evaluations import Target, evaluation, targets
+from openai_costs_dagster.orchestration.event_storage import EventLogStorage
+from openai_costs_dagster.orchestration.instance import storage_url
+from openai_costs_dagster.orchestration.partitions import RANGE_END_TAG, RANGE_START_TAG, range_tags
+from openai_costs_dagster.secret import SecretReference
+from openai_costs_dagster.warehouse.database import Database
+
+from ..conftest import Configure, OpenInstance
+
+KEY = names.costs_key("acme")
+DAY = dt.date(2026, 3, 2)
+
+
+def test_the_private_class_that_ties_a_check_result_to_its_materialization_has_its_three_fields() -> None:
+    assert Target._fields == ("storage_id", "run_id", "timestamp")  # type: ignore[attr-defined]
+    target = Target(storage_id=7, run_id="run", timestamp=1.5)
+    assert (target.storage_id, target.run_id, target.timestamp) == (7, "run", 1.5)
+
+
+def test_dagster_still_calls_its_tags_as_we_do() -> None:
+    assert tags.ASSET_PARTITION_RANGE_START_TAG == RANGE_START_TAG
+    assert tags.ASSET_PARTITION_RANGE_END_TAG == RANGE_END_TAG
+    assert list(names.NO_RUN_RETRIES) == [tags.RETRY_ON_ASSET_OR_OP_FAILURE_TAG]
+    assert tags.AUTOMATION_CONDITION_TAG == "dagster/from_automation_condition"
+    assert tags.BACKFILL_ID_TAG == "dagster/backfill"
+
+
+def test_a_bare_postgresql_url_means_psycopg_3_to_sqlalchemy_with_which_dagsters_statements_do_not_work() -> None:
+    assert sqlalchemy.make_url("postgresql://h/d").get_dialect().driver == "psycopg"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://ann:p%40ss%3Aw%2Frd@db.example:5433/costs?sslmode=require",
+        "postgres://ann@db.example/costs?options=-c%20work_mem%3D5MB",
+        "postgresql+psycopg://db.example",
+        "postgresql://postgres:@/costs?host=/tmp/some%20where/postgres",
+    ],
+)
+def test_dagsters_storage_is_told_of_the_same_database_by_psycopg2(url: str) -> None:
+    told, given = sqlalchemy.make_url(storage_url(Database(url))), sqlalchemy.make_url(Database(url).url)
+    assert told.drivername == "postgresql+psycopg2"
+    assert (told.host, told.port, told.username, told.password) == (
+        given.host,
+        given.port,
+        given.username,
+        given.password,
+    )
+    assert told.database == (given.database or "postgres")
+    assert {**given.query, "options": None} == {**told.query, "options": None}
+    assert "-csearch_path=openai_costs_dagster" in str(told.query["options"])
+    assert str(given.query.get("options") or "") in str(told.query["options"])
+
+
+@pytest.fixture
+def stored(open_instance: OpenInstance, configure: Configure, database: Database) -> Callable[[], dg.DagsterInstance]:
+    organization = Organization(name="acme", admin_key=SecretReference(env="NO_KEY"), start_date=DAY)
+    configuration: Configuration = configure(organization, database=database)
+    return lambda: open_instance(configuration, database)
+
+
+def ask(database: Database, query: str) -> list[tuple[Any, ...]]:
+    with database.connect() as connection:
+        return connection.execute(query).fetchall()
+
+
+def test_our_event_log_keeps_materializations_and_check_results_like_dagsters_own(
+    stored: Callable[[], dg.DagsterInstance], database: Database
+) -> None:
+    instance = stored()
+    assert isinstance(instance.event_log_storage, EventLogStorage)
+    for _ in range(2):
+        instance.report_runless_asset_event(
+            dg.AssetMaterialization(KEY, partition=DAY.isoformat(), metadata={"spend_exact": "1.5 USD"})
+        )
+    (target,) = targets(instance, KEY, [DAY]).values()
+    newest, _ = instance.fetch_materializations(KEY, limit=2).records
+    assert target.storage_id == newest.storage_id  # of two, the newer
+    instance.report_runless_asset_event(
+        evaluation(
+            KEY,
+            names.COMPLETE,
+            DAY,
+            passed=False,
+            severity=dg.AssetCheckSeverity.WARN,
+            description="a row without an amount",
+            target=target,
+        )
+    )
+
+    another = stored()  # as another process would see it
+    assert another is not instance
+    (record,) = another.fetch_materializations(KEY, limit=1).records
+    assert record.asset_materialization
+    assert record.asset_materialization.metadata["spend_exact"].value == "1.5 USD"
+    check = dg.AssetCheckKey(KEY, names.COMPLETE)
+    (kept,) = another.event_log_storage.get_asset_check_execution_history(check, limit=5)
+    assert kept.event
+    assert kept.event.dagster_event
+    found = kept.event.dagster_event.asset_check_evaluation_data
+    assert (found.passed, found.partition, found.severity) == (False, DAY.isoformat(), dg.AssetCheckSeverity.WARN)
+    assert found.target_materialization_data == target
+
+    where = "select distinct table_schema from information_schema.tables where table_name = 'event_logs'"
+    assert ask(database, where) == [("openai_costs_dagster",)]
+
+
+def test_our_event_log_opens_one_connection_for_many_statements_and_none_after_its_end(
+    stored: Callable[[], dg.DagsterInstance], database: Database
+) -> None:
+    sessions = """
+        select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()
+    """
+    instance = stored()
+    before = ask(database, sessions)
+    for day in DayRange(DAY, DAY + dt.timedelta(days=20)):
+        instance.report_runless_asset_event(dg.AssetMaterialization(KEY, partition=day.isoformat()))
+    assert len(instance.fetch_materializations(KEY, limit=50).records) == 21
+    assert ask(database, sessions)[0][0] <= before[0][0] + 1
+    instance.event_log_storage.dispose()
+    while ask(database, sessions)[0][0]:  # the server takes a moment to notice
+        pass
+
+
+@pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
+def test_a_run_over_a_range_is_known_by_its_two_tags() -> None:
+    partitions = dg.DailyPartitionsDefinition(DAY.isoformat(), timezone="UTC", end_offset=1)
+    seen: list[str] = []
+
+    @dg.asset(key=KEY, partitions_def=partitions, backfill_policy=dg.BackfillPolicy.single_run())
+    def costs(context: dg.AssetExecutionContext) -> None:
+        seen.extend(context.partition_keys)
+
+    days = DayRange(DAY, DAY + dt.timedelta(days=2))
+    assert dg.materialize([costs], tags=range_tags(days)).success
+    assert seen == [day.isoformat() for day in days]
+
+
+def test_dagster_puts_its_history_where_the_database_url_says(database: Database) -> None:
+    assert urlsplit(storage_url(database)).path == urlsplit(database.url).path

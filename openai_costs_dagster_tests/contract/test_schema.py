@@ -1,0 +1,98 @@
+"""What people and dashboards query, and the migrations that lead there."""
+
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+import pytest
+import sqlalchemy
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from openai_costs_dagster.orchestration.tables import DAILY_COSTS
+from openai_costs_dagster.warehouse.database import _SCRIPTS, Connection, Database
+from openai_costs_dagster.warehouse.schema import SCHEMA, metadata
+
+VIEWS = {
+    "daily_costs": "organization usage_date project_id project_name line_item service category subcategory model"
+    " api_key_id user_id amount currency quantity quantity_unit unit_price grouping provisional fetched_at",
+    "cost_revisions": "organization usage_date project_id line_item api_key_id user_id currency old_amount new_amount"
+    " compared_by observed_at",
+    "sync_status": "organization last_day settled_to missing_days last_success_at last_error",
+}
+
+
+def on(database: Database, function: Callable[[sqlalchemy.Connection], Any]) -> Any:
+    """Calls a function with a connection of Alembic's kind."""
+    engine = sqlalchemy.create_engine(
+        "postgresql+psycopg://", creator=lambda: psycopg.connect(database.url), poolclass=sqlalchemy.NullPool
+    )
+    with engine.begin() as connection:
+        return function(connection)
+
+
+def differences(connection: sqlalchemy.Connection) -> Any:
+    options = {
+        "include_schemas": True,
+        "include_name": lambda name, kind, _: kind != "schema" or name == SCHEMA,
+        "version_table_schema": SCHEMA,
+        "compare_server_default": True,
+    }
+    return compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
+
+
+def migrate(database: Database, revision: str, move: Callable[[Config, str], None]) -> None:
+    def run(connection: sqlalchemy.Connection) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(_SCRIPTS))
+        config.attributes["connection"] = connection
+        move(config, revision)
+
+    on(database, run)
+
+
+def test_the_schema_after_migration_is_the_one_that_is_described(database: Database) -> None:
+    assert on(database, differences) == []
+
+
+def test_there_is_one_newest_revision() -> None:
+    assert len(ScriptDirectory(str(_SCRIPTS)).get_heads()) == 1
+
+
+def test_a_migration_can_be_taken_back_and_made_again(database: Database) -> None:
+    migrate(database, "base", command.downgrade)
+    with database.connect() as connection:
+        left = connection.execute(
+            "select relname from pg_class where relnamespace = 'openai_costs'::regnamespace and relkind in ('r', 'v')"
+        ).fetchall()
+    assert left == [("alembic_version",)]
+    database.prepare()
+    assert on(database, differences) == []
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_view_has_at_least_the_columns_that_are_promised(connection: Connection, view: str) -> None:
+    found = connection.execute(
+        "select column_name from information_schema.columns where table_schema = 'openai_costs' and table_name = %s",
+        [view],
+    )
+    assert set(VIEWS[view].split()) <= {name for (name,) in found}
+
+
+def test_the_columns_that_dagster_shows_are_those_of_the_view(connection: Connection) -> None:
+    found: dict[str, str] = dict(
+        connection.execute(
+            """
+            select column_name, data_type from information_schema.columns
+            where table_schema = 'openai_costs' and table_name = 'daily_costs'
+            """
+        ).fetchall()
+    )
+    kinds = {"timestamp with time zone": "timestamptz"}
+    assert {column.name: column.type for column in DAILY_COSTS.columns} == {
+        column.name: kinds.get(found[column.name], found[column.name]) for column in DAILY_COSTS.columns
+    }
+    assert [column.name for column in DAILY_COSTS.columns] == VIEWS["daily_costs"].split()

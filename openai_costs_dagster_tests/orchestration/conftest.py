@@ -1,0 +1,49 @@
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from openai_costs_dagster.orchestration import costs_asset
+from openai_costs_dagster.orchestration.ingestion import Outcome, Request, ingest
+from openai_costs_dagster.simulator import Quirks, SimulatedOrganization
+from openai_costs_dagster.warehouse.database import Database
+
+from ..conftest import Clock, MakeOrganization, RunSimulator
+from .bench import Bench, small_world
+
+MakeBench = Callable[..., Bench]
+
+
+@pytest.fixture
+def bench(database: Database, simulator: RunSimulator, organization: MakeOrganization, clock: Clock) -> MakeBench:
+    """Makes a simulated organization, small unless told, and all it takes to read it; `settings` are configured."""
+
+    def make(
+        world: SimulatedOrganization | None = None,
+        *,
+        quirks: Quirks = Quirks(),  # noqa: B008  # frozen
+        **settings: Any,
+    ) -> Bench:
+        world = world or small_world()
+        running = simulator(world, quirks=quirks)
+        return Bench(database, running, world, clock, organization(running, **settings))
+
+    return make
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+@pytest.fixture
+def runs_at_the_clock(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    """Runs that Dagster starts read at the time that `clock` tells."""
+
+    def ingest_at_the_clock(request: Request) -> Outcome:
+        return ingest(replace(request, now=clock))
+
+    monkeypatch.setattr(costs_asset, "ingest", ingest_at_the_clock)

@@ -1,0 +1,1 @@
+"""The pure rules about money: tables in, tables out."""

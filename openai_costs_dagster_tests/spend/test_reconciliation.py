@@ -1,0 +1,100 @@
+"""Two answers for a day bill the same to the last digit, or within what number-form amounts can have lost."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from openai_costs_dagster.cost_records import ReadCost
+from openai_costs_dagster.spend.billing import Bill, bill_of
+from openai_costs_dagster.spend.reconciliation import differences, reconciles
+
+from .strategies import SMALLEST, amounts
+
+
+def row(amount: Decimal, currency: str | None = "usd", *, from_number: bool = False) -> ReadCost:
+    return ReadCost(None, None, None, None, currency, None, amount, None, from_number)
+
+
+def bill(*rows: ReadCost) -> Bill:
+    return bill_of(rows)[1]
+
+
+def as_number(amount: Decimal) -> ReadCost:
+    """The row as a server with doubles sends it."""
+    return row(Decimal(repr(float(amount))), from_number=True)
+
+
+def as_one_row(exact: list[Decimal]) -> Decimal:
+    return bill(*map(row, exact)).totals.get("usd", Decimal(0))
+
+
+@given(st.lists(amounts, max_size=20))
+def test_strings_that_add_up_reconcile_to_the_last_digit(exact: list[Decimal]) -> None:
+    grouped, ungrouped = bill(*map(row, exact)), bill(row(as_one_row(exact)))
+    assert reconciles(grouped, ungrouped)
+    assert all(one.amount == 0 for one in differences(grouped, ungrouped))
+
+
+@given(st.lists(amounts, min_size=1, max_size=20), st.sampled_from([SMALLEST, Decimal("-1E-34"), Decimal("0.01")]))
+def test_strings_that_differ_in_their_last_digit_do_not(exact: list[Decimal], off: Decimal) -> None:
+    grouped = bill(*map(row, exact))
+    (difference,) = differences(grouped, bill(row(as_one_row(exact)), row(off)))
+    assert Fraction(difference.amount) == -Fraction(off)
+    assert difference.allowed == 0
+    assert not difference.is_explained
+
+
+@given(
+    st.lists(st.tuples(amounts.filter(lambda one: not one or abs(one) > Decimal("1E-30")), st.booleans()), max_size=20)
+)
+def test_whatever_was_printed_as_numbers_reconciles_with_the_exact_sum(sent: list[tuple[Decimal, bool]]) -> None:
+    exact = [amount for amount, _ in sent]
+    grouped = bill(*(as_number(amount) if number else row(amount) for amount, number in sent))
+    assert reconciles(grouped, bill(row(as_one_row(exact))))
+    assert reconciles(bill(row(as_one_row(exact))), grouped)
+
+
+@given(st.lists(amounts.filter(lambda one: Decimal("1E-9") < abs(one) < Decimal("1E6")), min_size=1, max_size=20))
+def test_a_cent_is_never_explained_by_number_form(exact: list[Decimal]) -> None:
+    grouped = bill(*map(as_number, exact))
+    assert not reconciles(grouped, bill(row(as_one_row(exact)), row(Decimal("0.01"))))
+
+
+def test_slack_of_both_sides_counts() -> None:
+    number, string = as_number(Decimal("0.1")), row(Decimal("0.1"))
+    slack = bill(number).slack["usd"]
+    assert differences(bill(number), bill(string))[0].allowed == slack
+    assert differences(bill(string), bill(number))[0].allowed == slack
+    assert Fraction(differences(bill(number), bill(number))[0].allowed) == 2 * Fraction(slack)
+
+
+def test_currencies_are_held_against_themselves_alone() -> None:
+    grouped = bill(row(Decimal(5), "usd"), row(Decimal(3), "eur"))
+    ungrouped = bill(row(Decimal(3), "usd"), row(Decimal(5), "eur"))
+    assert not reconciles(grouped, ungrouped)
+    assert {one.currency: one.amount for one in differences(grouped, ungrouped)} == {"usd": 2, "eur": -2}
+
+
+@pytest.mark.parametrize("currency", ["usd", None])
+def test_a_currency_that_one_side_lacks_counts_as_nothing_there(currency: str | None) -> None:
+    (difference,) = differences(bill(row(Decimal(5), currency)), bill())
+    assert (difference.currency, difference.amount, difference.is_explained) == (currency, Decimal(5), False)
+    (difference,) = differences(bill(), bill(row(Decimal(5), currency)))
+    assert (difference.currency, difference.amount, difference.is_explained) == (currency, Decimal(-5), False)
+    assert reconciles(bill(row(Decimal(0), currency)), bill())
+
+
+def test_two_quiet_answers_reconcile() -> None:
+    assert reconciles(bill(), bill())
+    assert differences(bill(), bill()) == []
+
+
+def test_number_slack_in_one_currency_explains_nothing_in_another() -> None:
+    number = row(Decimal("1000000.1"), "eur", from_number=True)
+    tiny = Decimal("1E-12")
+    assert not reconciles(bill(number, row(tiny)), bill(number))

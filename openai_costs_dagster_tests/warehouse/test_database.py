@@ -1,0 +1,122 @@
+"""Connecting: every usual URL works, and what goes wrong is one sentence that holds no password."""
+
+from collections.abc import Callable
+from urllib.parse import quote, urlsplit
+
+import hypothesis.strategies as st
+import psycopg
+import pytest
+from hypothesis import given
+
+from openai_costs_dagster.warehouse import errors
+from openai_costs_dagster.warehouse.database import Database, normalised_url
+
+NOBODY_LISTENS = "127.0.0.1:1"
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg", "postgresql+psycopg2"])
+def test_every_usual_form_of_the_url_connects(database: Database, scheme: str) -> None:
+    usual = Database(f" {urlsplit(database.url)._replace(scheme=scheme).geturl()}\n")
+    with usual.connect() as connection:
+        assert connection.execute("select 1").fetchone() == (1,)
+
+
+@pytest.mark.parametrize("url", ["mysql://db.example/costs", "sqlite:///costs.db", "db.example/costs", ""])
+def test_what_is_no_postgres_url_is_refused_with_the_form_that_it_must_have(url: str) -> None:
+    with pytest.raises(errors.DatabaseRefused, match="must look like postgresql://user:password@host:5432/database"):
+        normalised_url(url)
+
+
+def test_a_setting_that_libpq_does_not_know_is_refused_in_a_sentence() -> None:
+    # As Prisma and others write it into DATABASE_URL.
+    with pytest.raises(errors.DatabaseRefused, match="pgbouncer"):
+        Database(f"postgresql://{NOBODY_LISTENS}/x?pgbouncer=true").prepare()
+
+
+def test_a_session_is_in_utc_says_who_it_is_and_keeps_the_options_that_were_given(database: Database) -> None:
+    separator = "&" if urlsplit(database.url).query else "?"
+    given = Database(f"{database.url}{separator}options=-c%20work_mem%3D5MB%20-c%20timezone%3DAsia/Tokyo")
+    with given.connect(name="n" * 100) as connection:
+        shown = [connection.execute(f"show {name}").fetchone() for name in ("timezone", "work_mem", "application_name")]
+    assert shown == [("UTC",), ("5MB",), ("n" * 63,)]
+
+
+def test_a_server_that_does_not_answer_is_unavailable_and_a_wrong_database_refused(database: Database) -> None:
+    with pytest.raises(errors.DatabaseUnavailable, match="is PostgreSQL running there"):
+        Database(f"postgresql://{NOBODY_LISTENS}/x").prepare()
+    missing = Database(urlsplit(database.url)._replace(path="/no_such_database").geturl())
+    with pytest.raises(errors.DatabaseRefused, match="check DATABASE_URL"), missing.connect():
+        pass
+
+
+def test_a_connection_that_dies_while_it_is_used_is_unavailable(database: Database) -> None:
+    with pytest.raises(errors.DatabaseUnavailable), database.connect() as connection:
+        connection.execute("select pg_terminate_backend(pg_backend_pid())")
+
+
+def test_a_session_that_may_not_write_is_refused_in_a_sentence(empty_database: Database) -> None:
+    with pytest.raises(errors.DatabaseRefused, match="read-only"):
+        _read_only(empty_database).prepare()
+
+
+def _read_only(database: Database) -> Database:
+    separator = "&" if urlsplit(database.url).query else "?"
+    return Database(f"{database.url}{separator}options=-c%20default_transaction_read_only%3Don")
+
+
+def test_an_old_server_is_refused_with_the_version_that_is_needed(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("openai_costs_dagster.warehouse.database.OLDEST_SERVER", 99)
+    with pytest.raises(errors.DatabaseTooOld, match=r"^PostgreSQL \d\d is too old: 99 or newer is needed$"):
+        database.prepare()
+
+
+def told_by(url: str) -> str:
+    """Everything that a database with this URL says of itself, working or not."""
+    said: list[str] = []
+    attempts: list[Callable[[], object]] = [
+        lambda: said.append(repr(Database(url))),
+        lambda: said.append(Database(url).safe_url),
+        lambda: Database(url).prepare(),
+    ]
+    for attempt in attempts:
+        try:
+            attempt()
+        except (errors.WarehouseError, psycopg.Error) as error:
+            said += [str(error), repr(error)]
+    return "\n".join(said)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"postgresql://ann:hunter2xyz@{NOBODY_LISTENS}/x",
+        f"postgresql+psycopg2://ann:hunter2xyz@{NOBODY_LISTENS}/x",
+        f"postgresql://:hunter2xyz@{NOBODY_LISTENS}/x",
+        f"postgresql://ann@{NOBODY_LISTENS}/x?password=hunter2xyz&connect_timeout=2",
+        f"postgresql://{NOBODY_LISTENS}/x?user=ann&password=hunter2xyz",
+        "postgresql://ann:hunter2xyz@127.0.0.1:port/x",
+        # Special characters that people forget to escape: part of the password is read as something else.
+        f"postgresql://ann:100%hunter2xyz@{NOBODY_LISTENS}/x",
+        f"postgresql://ann:a@hunter2xyz@{NOBODY_LISTENS}/x",
+        f"postgresql://ann:hunter2xyz@b@{NOBODY_LISTENS}/x",
+        f"postgresql://ann:hunter2xyz:b@{NOBODY_LISTENS}/x",
+        f"postgresql://ann:hunter2xyz/b@{NOBODY_LISTENS}/x",
+        f"postgresql://ann:hunter2xyz?b@{NOBODY_LISTENS}/x",
+        f"postgresql://ann:hunter2xyz#b@{NOBODY_LISTENS}/x",
+        # No URL at all: libpq's other form, or another secret in the wrong variable.
+        "password=hunter2xyz host=127.0.0.1",
+        "hunter2xyz",
+    ],
+)
+def test_the_password_is_in_no_representation_and_no_error(url: str) -> None:
+    assert "hunter2xyz" not in told_by(url)
+
+
+@given(password=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=6))
+def test_any_password_that_is_escaped_as_urls_are_stays_unseen(password: str) -> None:
+    secret = quote(password, safe="")
+    database = Database(f"postgresql://ann:{secret}@db.invalid/x")
+    assert secret not in repr(database)
+    assert database.safe_url == "postgresql://ann:...@db.invalid/x"

@@ -1,0 +1,70 @@
+"""One reader per organization: a second one waits, says for whom, and never waits for the dead."""
+
+import threading
+
+import pytest
+
+from openai_costs_dagster.warehouse import lock
+from openai_costs_dagster.warehouse.database import Connection, Database
+
+
+class SecondReader(threading.Thread):
+    """Wants to read as well; `entered` once it may."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(daemon=True)
+        self.database = database
+        self.told: list[str] = []
+        self.entered = threading.Event()
+
+    def run(self) -> None:
+        with lock.reader(self.database, "acme", purpose="second", on_wait=self.told.append):
+            self.entered.set()
+
+    def start_and_wait(self, observer: Connection) -> None:
+        """Returns when Postgres makes it wait."""
+        self.start()
+        while not observer.execute("select from pg_locks where locktype = 'advisory' and not granted").fetchall():
+            assert self.is_alive()
+        assert not self.entered.is_set()
+
+
+def nobody_waits(sentence: str) -> None:
+    raise AssertionError(sentence)
+
+
+def test_a_second_reader_waits_and_says_for_whom(database: Database, connection: Connection) -> None:
+    second = SecondReader(database)
+    with lock.reader(database, "acme", purpose="run 1a2b", on_wait=nobody_waits):
+        second.start_and_wait(connection)
+    second.join(30)
+    assert second.entered.is_set()
+    (sentence,) = second.told
+    assert sentence.startswith("another reader has acme: openai-costs acme run 1a2b, since 20")
+    assert sentence.endswith(" UTC; waiting for it")
+
+
+def test_the_lock_ends_with_the_connection_however_it_ends(database: Database, connection: Connection) -> None:
+    second = SecondReader(database)
+    first = lock.reader(database, "acme", purpose="about to die", on_wait=nobody_waits)
+    holder = first.__enter__()
+    second.start_and_wait(connection)
+    connection.execute("select pg_terminate_backend(%s)", [holder.info.backend_pid])
+    second.join(30)
+    assert second.entered.is_set()
+    first.__exit__(None, None, None)
+
+
+def test_other_organizations_do_not_wait(database: Database) -> None:
+    with (
+        lock.reader(database, "acme", purpose="first", on_wait=nobody_waits),
+        lock.reader(database, "acme-2", purpose="second", on_wait=nobody_waits),
+    ):
+        pass
+
+
+def test_the_lock_is_free_after_a_failure_in_our_own_code(database: Database) -> None:
+    with pytest.raises(ZeroDivisionError), lock.reader(database, "acme", purpose="first", on_wait=nobody_waits):
+        raise ZeroDivisionError
+    with lock.reader(database, "acme", purpose="second", on_wait=nobody_waits):
+        pass

@@ -1,0 +1,51 @@
+"""Purging an organization leaves nothing of it, and all of the others."""
+
+from sqlalchemy import Table
+
+from openai_costs_dagster.cost_records import grouping_name
+from openai_costs_dagster.warehouse import memory, registry
+from openai_costs_dagster.warehouse.database import Connection
+from openai_costs_dagster.warehouse.memory import StoredRefusal
+from openai_costs_dagster.warehouse.removal import purge
+from openai_costs_dagster.warehouse.schema import metadata
+
+from ..conftest import NOW
+from .windows import BY_KEY, DAY, everything, row, store
+
+PERSONAL = [table for table in metadata.sorted_tables if "organization" in table.columns]
+
+
+def fill(connection: Connection, name: str) -> None:
+    """Something in every table that knows organizations."""
+    registry.enrol(connection, name, display_name=None, start_date=None)
+    memory.keep_refusals(connection, name, [StoredRefusal(grouping_name(BY_KEY), None, DAY, NOW)])
+    memory.name_projects(connection, name, {"proj_a": "Search"}, NOW)
+    for amount in ("1", "2"):
+        store(connection, {DAY: [row(amount)]}, organization=name)
+
+
+def rows_of(connection: Connection, table: Table, name: str) -> int:
+    found = connection.execute(
+        f"select count(*) from openai_costs.{table.name} where organization = %s",  # noqa: S608  # our own names
+        [name],
+    ).fetchone()
+    assert found
+    return int(found[0])
+
+
+def test_purging_leaves_nothing_of_an_organization_and_all_of_the_others(connection: Connection) -> None:
+    fill(connection, "other")
+    memory.classify_new(connection, ["a"], lambda label: (label, label, None, None, None, None, False), 1)
+    others = everything(connection)
+    fill(connection, "acme")
+    held = {table.name: rows_of(connection, table, "acme") for table in PERSONAL}
+    assert all(held.values()), "every table that knows organizations has to be tried"
+    assert purge(connection, "acme") == held
+    assert everything(connection) == others
+
+
+def test_purging_what_is_not_there_deletes_nothing(connection: Connection) -> None:
+    fill(connection, "other")
+    before = everything(connection)
+    assert set(purge(connection, "acme").values()) == {0}
+    assert everything(connection) == before

@@ -1,0 +1,127 @@
+"""`sync_status` says how far an organization is read: no gap and no provisional day hides behind a newer one."""
+
+import datetime as dt
+from collections.abc import Collection
+from decimal import Decimal
+
+import pytest
+
+from openai_costs_dagster.days import ONE_DAY, DayRange
+from openai_costs_dagster.warehouse import reading, registry
+from openai_costs_dagster.warehouse.database import Connection
+
+from ..conftest import NOW
+from .windows import BY_KEY, COARSEST, row, store
+
+
+@pytest.fixture
+def today(connection: Connection) -> dt.date:
+    """Of the server, whose clock the view goes by."""
+    found = connection.execute("select (now() at time zone 'utc')::date").fetchone()
+    assert found
+    return dt.date(found[0].year, found[0].month, found[0].day)
+
+
+def status(connection: Connection, organization: str = "acme") -> reading.SyncStatus:
+    (found,) = (one for one in reading.sync_status(connection) if one.organization == organization)
+    return found
+
+
+def read(
+    connection: Connection, today: dt.date, days_ago: Collection[int], *, provisional: Collection[int] = ()
+) -> None:
+    """Stores some days, told by how long ago they were; history begins ten days ago."""
+    registry.enrol(connection, "acme", display_name=None, start_date=None)
+    registry.first_contact(connection, "acme", today - 10 * ONE_DAY, NOW)
+    for number in days_ago:
+        day = today - number * ONE_DAY
+        store(connection, {day: [row("1.5")]}, provisional=[day] if number in provisional else [])
+
+
+@pytest.mark.parametrize(
+    ("days_ago", "provisional", "last", "settled_to", "missing"),
+    [
+        pytest.param([], [], None, None, 10, id="nothing read yet"),
+        pytest.param(range(11), [], 0, 1, 0, id="all there: today cannot be settled before it ends"),
+        pytest.param(range(1, 11), [], 1, 1, 0, id="today is not missing"),
+        pytest.param(range(11), [0, 1, 2], 0, 3, 0, id="settled up to the first provisional day"),
+        pytest.param([0, 1, 2, 3, 5, 6, 7, 8, 9, 10], [], 0, 5, 1, id="a gap holds it back"),
+        pytest.param([0, 1, 2, 3, 5, 6, 8, 9, 10], [5], 0, 8, 2, id="the first of several reasons counts"),
+        pytest.param([0, 1, 2], [], 0, None, 8, id="the beginning is missing"),
+        pytest.param(range(11), [10], 0, None, 0, id="the beginning is provisional"),
+        pytest.param([10], [], 10, 10, 9, id="one day, the oldest"),
+    ],
+)
+def test_settled_to_is_the_last_day_before_anything_missing_or_provisional(
+    connection: Connection,
+    today: dt.date,
+    days_ago: Collection[int],
+    provisional: Collection[int],
+    last: int | None,
+    settled_to: int | None,
+    missing: int,
+) -> None:
+    read(connection, today, days_ago, provisional=provisional)
+    found = status(connection)
+    assert found.last_day == (None if last is None else today - last * ONE_DAY)
+    assert found.settled_to == (None if settled_to is None else today - settled_to * ONE_DAY)
+    assert found.missing_days == missing
+
+
+def test_a_history_begins_at_the_later_of_start_date_and_first_contact(connection: Connection, today: dt.date) -> None:
+    registry.first_contact(connection, "acme", today, NOW)
+    read(connection, today, [1, 2, 3])
+    assert status(connection).missing_days == 7
+    registry.enrol(connection, "acme", display_name=None, start_date=today - 4 * ONE_DAY)
+    assert status(connection).missing_days == 1
+    registry.enrol(connection, "acme", display_name=None, start_date=today - 400 * ONE_DAY)
+    assert status(connection).missing_days == 7
+
+
+def test_an_organization_that_was_never_reached_says_why(connection: Connection) -> None:
+    registry.enrol(connection, "acme", display_name=None, start_date=None)
+    registry.record_failure(connection, "acme", "the key is gone", NOW, permanent=True)
+    found = status(connection)
+    assert (found.last_day, found.settled_to, found.missing_days) == (None, None, 0)
+    assert (found.last_error, found.last_error_is_permanent) == ("the key is gone", True)
+
+
+def test_organizations_do_not_lend_each_other_days(connection: Connection, today: dt.date) -> None:
+    read(connection, today, range(11))
+    registry.enrol(connection, "beta", display_name=None, start_date=None)
+    registry.first_contact(connection, "beta", today - 3 * ONE_DAY, NOW)
+    assert (status(connection).missing_days, status(connection, "beta").missing_days) == (0, 3)
+
+
+def test_missing_days_are_named_oldest_first(connection: Connection, today: dt.date) -> None:
+    read(connection, today, [1, 2, 4])
+    wanted = DayRange(today - 5 * ONE_DAY, today)
+    assert reading.missing_days(connection, "acme", wanted) == [today - n * ONE_DAY for n in (5, 3, 0)]
+
+
+def test_the_month_to_date_is_exact_and_of_this_month_in_us_dollars(connection: Connection, today: dt.date) -> None:
+    registry.enrol(connection, "acme", display_name=None, start_date=None)
+    first = today.replace(day=1)
+    store(connection, {first - ONE_DAY: [row("1000")]})
+    store(connection, {first: [row("0.1234567890123456789012345678901234"), row("5", currency="eur")]})
+    assert status(connection).month_to_date == Decimal("0.1234567890123456789012345678901234")
+
+
+def test_detail_is_told_as_runs_of_days(connection: Connection, today: dt.date) -> None:
+    for number, grouping in enumerate([COARSEST, COARSEST, BY_KEY, COARSEST]):
+        store(connection, {today + number * ONE_DAY: []}, grouping=grouping)
+    assert reading.detail_served(connection, "acme") == [
+        reading.GroupedDays("project,line_item", today, today + ONE_DAY),
+        reading.GroupedDays("project,line_item,api_key", today + 2 * ONE_DAY, today + 2 * ONE_DAY),
+        reading.GroupedDays("project,line_item", today + 3 * ONE_DAY, today + 3 * ONE_DAY),
+    ]
+
+
+def test_a_settled_day_that_came_back_empty_tells_what_it_held(connection: Connection, today: dt.date) -> None:
+    yesterday = today - ONE_DAY
+    store(connection, {yesterday: [row("7", "a"), row("5", "b")], today: []})
+    store(connection, {yesterday: []}, now=NOW + ONE_DAY)
+    assert reading.daily_spend(connection, "acme", DayRange(yesterday, today)) == [
+        reading.DaySpend(yesterday, Decimal(0), provisional=False, row_count=0, vanished=Decimal(12)),
+        reading.DaySpend(today, Decimal(0), provisional=False, row_count=0, vanished=None),
+    ]
