@@ -10,7 +10,8 @@ import dagster as dg
 from openai_costs_dagster.configuration import Configuration, Organization
 from openai_costs_dagster.orchestration import names, progress, server
 from openai_costs_dagster.orchestration.evaluations import Target, evaluation, targets
-from openai_costs_dagster.orchestration.ingestion import DayReport, Outcome, Request, ingest
+from openai_costs_dagster.orchestration.ingestion import Request, ingest
+from openai_costs_dagster.orchestration.outcome import DayReport, Outcome
 from openai_costs_dagster.orchestration.partitions import days_of
 from openai_costs_dagster.orchestration.tables import DAILY_COSTS
 from openai_costs_dagster.secret import SecretUnavailable

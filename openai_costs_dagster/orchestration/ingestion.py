@@ -10,9 +10,8 @@ import datetime as dt
 import logging
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any
 
 from openai_costs_dagster.api import errors
 from openai_costs_dagster.api.client import AdminApi
@@ -22,105 +21,17 @@ from openai_costs_dagster.configuration import Organization
 from openai_costs_dagster.cost_records import GROUPINGS, grouping_name, grouping_named
 from openai_costs_dagster.days import ONE_DAY, DayRange, utc_midnight, utc_now
 from openai_costs_dagster.orchestration.first_contact import endpoint_of, enrol
+from openai_costs_dagster.orchestration.outcome import DayReport, Outcome
 from openai_costs_dagster.orchestration.window import ACCESS_ERRORS, Window, WindowReader
 from openai_costs_dagster.secret import SecretUnavailable
 from openai_costs_dagster.spend import line_items, money
 from openai_costs_dagster.warehouse import lock, memory, registry
 from openai_costs_dagster.warehouse.database import Connection, Database
-from openai_costs_dagster.warehouse.errors import DatabaseUnavailable, LoadMismatch, ValueRefused, WarehouseError
+from openai_costs_dagster.warehouse.errors import LoadMismatch, ValueRefused, WarehouseError
 from openai_costs_dagster.warehouse.loading import KnownDay, Reading, Staging, StoredDay, known_days
 
 _LOG = logging.getLogger(__name__)
 _ZERO = Decimal(0)
-
-
-@dataclass(frozen=True)
-class DayReport:
-    """What was stored of a day; amounts in US dollars."""
-
-    day: dt.date
-    amount_usd: Decimal
-    row_count: int
-    absent_amounts: int
-    grouping: str
-    provisional: bool
-    requests: int
-    """How many requests brought the day's whole window."""
-    change_usd: Decimal | None
-    """Against the version stored before; None the first time."""
-    reconciled: bool | None
-    difference: Decimal | None
-    """Grouped less ungrouped answer; None where there was no second answer."""
-    came_back_empty: bool
-    """A settled day that held spend is empty now, in two readings."""
-
-
-@dataclass(frozen=True)
-class DayFailure:
-    """Why a day was not stored; nothing of it was touched."""
-
-    reason: str
-    permanent: bool
-
-
-@dataclass
-class Outcome:
-    """What became of each day that was asked for."""
-
-    stored: dict[dt.date, DayReport] = field(default_factory=dict)
-    failed: dict[dt.date, DayFailure] = field(default_factory=dict)
-    beyond: set[dt.date] = field(default_factory=set)
-    """Those of the failed days that lie before what the API serves."""
-    requests: int = 0
-
-    def fail(self, days: Collection[dt.date] | DayRange, error: Exception) -> None:
-        """Says of days why they could not be stored."""
-        failure = DayFailure(str(error), permanent=is_permanent(error))
-        self.failed.update(dict.fromkeys(days, failure))
-
-    @property
-    def sentence(self) -> str:
-        """The failures in one sentence, each reason once with its days."""
-        reasons: dict[str, list[dt.date]] = {}
-        for day, failure in self.failed.items():
-            reasons.setdefault(failure.reason, []).append(day)
-        return "; ".join(
-            f"{', '.join(map(str, DayRange.covering(days)))}: {reason}" for reason, days in reasons.items()
-        )
-
-    def notes(self) -> list[str]:
-        """What a person should know of days that were stored, in sentences."""
-        said = {
-            "the rows do not add up to the total that the API bills": [
-                day for day, report in self.stored.items() if report.reconciled is False and not report.provisional
-            ],
-            "the second, ungrouped answer could not be had": [
-                day for day, report in self.stored.items() if report.reconciled is None
-            ],
-            "held spend and came back empty, in two readings": [
-                day for day, report in self.stored.items() if report.came_back_empty
-            ],
-            "rows came without an amount and are stored as null": [
-                day for day, report in self.stored.items() if report.absent_amounts
-            ],
-        }
-        return [f"{', '.join(map(str, DayRange.covering(days)))}: {text}" for text, days in said.items() if days]
-
-    def summary(self) -> dict[str, Any]:
-        """The outcome in values that JSON knows; spend in US dollars."""
-        return {
-            "stored": len(self.stored),
-            "requests": self.requests,
-            "spend": f"{sum((report.amount_usd for report in self.stored.values()), _ZERO):.2f}",
-            "failed": {day.isoformat(): failure.reason for day, failure in self.failed.items()},
-            "beyond": [day.isoformat() for day in sorted(self.beyond)],
-            "notes": self.notes(),
-        }
-
-
-def is_permanent(error: Exception) -> bool:
-    """Whether a person has to act before asking again helps."""
-    return not isinstance(error, errors.TransientApiError | DatabaseUnavailable | LoadMismatch)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from typing import Any
 
 from openai_costs_dagster.configuration import Organization
 from openai_costs_dagster.days import ONE_DAY
-from openai_costs_dagster.orchestration.ingestion import Outcome, Request, ingest
+from openai_costs_dagster.orchestration.ingestion import Request, ingest
+from openai_costs_dagster.orchestration.outcome import Outcome
 from openai_costs_dagster.simulator import Fact, SimulatedOrganization
 from openai_costs_dagster.simulator.companies import SHOP
 from openai_costs_dagster.warehouse.database import Database

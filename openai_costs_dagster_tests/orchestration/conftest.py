@@ -6,7 +6,8 @@ import dagster as dg
 import pytest
 
 from openai_costs_dagster.orchestration import costs_asset
-from openai_costs_dagster.orchestration.ingestion import Outcome, Request, ingest
+from openai_costs_dagster.orchestration.ingestion import Request, ingest
+from openai_costs_dagster.orchestration.outcome import Outcome
 from openai_costs_dagster.simulator import Quirks, SimulatedOrganization
 from openai_costs_dagster.warehouse.database import Database
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 
 from openai_costs_dagster.cost_records import GROUPINGS, grouping_name
 from openai_costs_dagster.days import ONE_DAY
-from openai_costs_dagster.orchestration.ingestion import Outcome
+from openai_costs_dagster.orchestration.outcome import Outcome
 from openai_costs_dagster.simulator import SimulatedOrganization
 from openai_costs_dagster.simulator.queries import Query
 

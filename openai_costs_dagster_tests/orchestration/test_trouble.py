@@ -12,7 +12,7 @@ from decimal import Decimal
 import pytest
 
 from openai_costs_dagster.days import ONE_DAY, unix_midnight
-from openai_costs_dagster.orchestration.ingestion import Outcome
+from openai_costs_dagster.orchestration.outcome import Outcome
 from openai_costs_dagster.secret import SecretReference
 from openai_costs_dagster.simulator import Fact, Fault, FaultKind
 from openai_costs_dagster.simulator.queries import Query

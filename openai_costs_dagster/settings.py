@@ -1,0 +1,248 @@
+"""What a user can say, as checked records: organizations, database, refreshes, anomalies, alerts, retention.
+
+Secrets stand here by reference only. A mistake raises pydantic's ValidationError, which `configuration` puts into a
+sentence.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    field_validator,
+    model_validator,
+)
+
+from openai_costs_dagster.cron import is_cron
+from openai_costs_dagster.redaction import redact
+from openai_costs_dagster.secret import SecretReference
+
+DEFAULT_BASE_URL = "https://api.openai.com/v1"
+_NAME = re.compile(r"[a-z0-9_-]+")
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+
+
+class ConfigurationError(Exception):
+    """The configuration cannot be used; the text is one sentence a person can act on."""
+
+
+def _split(url: str) -> SplitResult | None:
+    """The parts of a URL, or None where it is none."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _money(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        raise ValueError("an amount of US dollars is a number")
+    return value
+
+
+Dollars = Annotated[Decimal, BeforeValidator(_money), Field(ge=0)]
+
+
+class Budget(_Part):
+    """An amount not to be exceeded in a period: of the organization, or of one thing in it."""
+
+    amount_usd: Dollars
+    period: Literal["month", "quarter", "year"] = "month"
+    alert_at: tuple[Annotated[Decimal, Field(gt=0)], ...] = (Decimal("0.5"), Decimal("0.8"), Decimal(1))
+    project: str | None = None
+    user: str | None = None
+    model: str | None = None
+    api_key: str | None = None
+    service: str | None = None
+
+    @model_validator(mode="after")
+    def _has_one_scope(self) -> Budget:
+        named = [scope for scope in ("project", "user", "model", "api_key", "service") if getattr(self, scope)]
+        if len(named) > 1:
+            raise ValueError(f"a budget is for one thing; this one names {' and '.join(named)}")
+        return self
+
+
+class Organization(_Part):
+    """One OpenAI organization and how it is read."""
+
+    name: str
+    admin_key: SecretReference
+    display_name: str | None = None
+    organization_id: str | None = None
+    base_url: str = DEFAULT_BASE_URL
+    allow_http: StrictBool = False
+    proxy: SecretReference | str | None = None
+    start_date: dt.date | None = None
+    budgets: tuple[Budget, ...] = ()
+
+    @field_validator("proxy", mode="before")
+    @classmethod
+    def _proxy_hides_its_credentials(cls, value: Any) -> Any:
+        if value is None or isinstance(value, dict | SecretReference):
+            return value if not isinstance(value, dict) else SecretReference.model_validate(value)
+        parts = _split(value) if isinstance(value, str) else None
+        if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("a proxy is a URL with a scheme and a host, as in http://proxy.example:3128, or a secret")
+        if "@" in parts.netloc:
+            raise ValueError("a proxy with credentials is a secret: write {env: NAME} or {file: PATH}")
+        return value
+
+    @model_validator(mode="after")
+    def _base_url_is_safe(self) -> Organization:
+        parts, found = _split(self.base_url), redact(self.base_url)
+        if "@" in self.base_url:
+            raise ValueError("base_url must not carry credentials")
+        if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError(f"base_url needs a scheme and a host, as in {DEFAULT_BASE_URL}; found {found!r}")
+        if parts.query or parts.fragment:
+            raise ValueError(f"base_url must not carry a query or a fragment; found {found!r}")
+        if parts.scheme == "http" and parts.hostname not in _LOOPBACK and not self.allow_http:
+            raise ValueError(
+                f"base_url is plain http to {parts.hostname}, which would show the admin key to the network: "
+                "use https, or say allow_http: true"
+            )
+        return self
+
+    @property
+    def title(self) -> str:
+        """The name for people."""
+        return self.display_name or self.name
+
+    def read_proxy(self) -> str | None:
+        """The proxy's URL, credentials included. Raises SecretUnavailable."""
+        return self.proxy.read() if isinstance(self.proxy, SecretReference) else self.proxy
+
+
+class DatabaseSettings(_Part):
+    """A PostgreSQL server of the user's own."""
+
+    url: SecretReference
+
+
+class Refresh(_Part):
+    """When costs are read again; crons are UTC."""
+
+    cron: str = "30 1 * * *"
+    trailing_days: Annotated[StrictInt, Field(ge=1, le=180)] = 4
+    settle_hours: Annotated[StrictInt, Field(ge=0, le=24 * 30)] = 48
+    deep_cron: str = "0 4 * * 0"
+    deep_trailing_days: Annotated[StrictInt, Field(ge=1, le=360)] = 35
+    intraday_minutes: Annotated[StrictInt, Field(ge=5, le=24 * 60)] | None = 60
+
+    @field_validator("cron", "deep_cron")
+    @classmethod
+    def _cron_is_valid(cls, value: str) -> str:
+        if not is_cron(value):
+            raise ValueError(f"{value!r} is no cron expression of five fields, as in '30 1 * * *'")
+        return value
+
+    @field_validator("intraday_minutes")
+    @classmethod
+    def _fits_the_clock(cls, value: int | None) -> int | None:
+        if value is not None and (60 % value if value < 60 else (24 * 60) % value or value % 60):
+            raise ValueError("minutes must divide an hour, or be whole hours that divide a day: 5, 15, 60, 240 ...")
+        return value
+
+    @property
+    def intraday_cron(self) -> str | None:
+        """The cron expression behind `intraday_minutes`."""
+        minutes = self.intraday_minutes
+        if minutes is None:
+            return None
+        if minutes < 60:
+            return f"*/{minutes} * * * *"
+        return "0 * * * *" if minutes == 60 else f"0 */{minutes // 60} * * *" if minutes < 24 * 60 else "0 0 * * *"
+
+
+class Anomalies(_Part):
+    """What counts as worth someone's time."""
+
+    sensitivity: Literal["low", "medium", "high"] = "medium"
+    minimum_impact_usd: Dollars = Decimal(5)
+
+
+class Alert(_Part):
+    """Where alerts go."""
+
+    url: SecretReference
+    events: tuple[Literal["anomaly", "budget", "sync_failure"], ...] = ("anomaly", "budget", "sync_failure")
+
+
+class Retention(_Part):
+    """How long raw pages are kept; null: for ever. Rows and revisions stay until purged."""
+
+    raw_pages_days: Annotated[StrictInt, Field(ge=1)] | None = None
+
+
+class Configuration(_Part):
+    """Everything a user says, with relative paths resolved."""
+
+    organizations: dict[str, Organization]
+    database: DatabaseSettings | None = None
+    data_directory: Path = Path(".openai-costs")
+    refresh: Refresh = Refresh()
+    anomalies: Anomalies = Anomalies()
+    alerts: tuple[Alert, ...] = ()
+    retention: Retention = Retention()
+    source: Path | None = Field(default=None, exclude=True)
+
+    @field_validator("organizations", mode="before")
+    @classmethod
+    def _names_are_usable(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            raise ValueError("organizations is a list of names with their settings below each")
+        named = {}
+        for name, settings in value.items():
+            if not _NAME.fullmatch(name):
+                raise ValueError(f"the name {name!r} may hold only a-z, 0-9, - and _")
+            if isinstance(settings, Mapping) and "name" in settings:
+                raise ValueError(f"{name} has a setting 'name'; write display_name for a name that people read")
+            named[name] = {**settings, "name": name} if isinstance(settings, Mapping) else settings
+        return named
+
+    @model_validator(mode="after")
+    def _organizations_are_distinct(self) -> Configuration:
+        if not self.organizations:
+            raise ValueError("organizations is empty: name at least one")
+        _refuse_twins(self.organizations, lambda one: one.name.replace("-", "_"), "differ only by - and _")
+        _refuse_twins(self.organizations, lambda one: one.organization_id, "have the same organization_id")
+        _refuse_twins(self.organizations, lambda one: (str(one.admin_key), one.base_url), "use the same admin key")
+        return self
+
+    def organization(self, name: str) -> Organization:
+        """One organization by name. Raises ConfigurationError that lists the names there are."""
+        try:
+            return self.organizations[name]
+        except KeyError:
+            known = ", ".join(sorted(self.organizations))
+            raise ConfigurationError(f"there is no organization {name!r}; configured: {known}") from None
+
+
+def _refuse_twins(organizations: Mapping[str, Organization], key: Any, why: str) -> None:
+    seen: dict[Any, str] = {}
+    for name, organization in organizations.items():
+        value = key(organization)
+        if value is None:
+            continue
+        if value in seen:
+            raise ValueError(f"the organizations {seen[value]!r} and {name!r} {why}, and would be counted twice")
+        seen[value] = name
