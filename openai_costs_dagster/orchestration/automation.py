@@ -17,6 +17,7 @@ from openai_costs_dagster.configuration import Refresh
 SENSOR = "openai_costs_refresh"
 _CONDITION = dg.AutomationCondition
 _SENSOR_INTERVAL = 30  # seconds
+_SERVED_DAYS = 365  # what the API keeps: an older hole cannot be filled, and is not asked for again and again
 
 
 def refresh_condition(refresh: Refresh) -> dg.AutomationCondition[Any]:
@@ -26,7 +27,10 @@ def refresh_condition(refresh: Refresh) -> dg.AutomationCondition[Any]:
     deep = _latest(refresh.deep_trailing_days) & _at(refresh.deep_cron)
     often = _at(refresh.intraday_cron) if refresh.intraday_cron else daily
     today = _latest(1) & often
-    again = (_CONDITION.missing() | (_CONDITION.execution_failed() & _latest(refresh.trailing_days))) & often
+    again = (
+        (_CONDITION.missing() & _latest(_SERVED_DAYS))
+        | (_CONDITION.execution_failed() & _latest(refresh.trailing_days))
+    ) & often
     at_first = _CONDITION.missing() & _CONDITION.initial_evaluation()
     return (
         (

@@ -128,6 +128,11 @@ class Database:
                 for view in views():
                     connection.exec_driver_sql(view.replace("%", "%%"))
                 connection.exec_driver_sql(statement("note"), {"key": "views", "value": _views_digest()})
+        except sqlalchemy.exc.OperationalError as error:
+            said = self._without_secrets(_first_line(error.orig or error))
+            raise errors.DatabaseUnavailable(
+                f"{self.safe_url} went away while the schema was migrated: {said}"
+            ) from None
         except sqlalchemy.exc.DBAPIError as error:
             said = _first_line(error.orig or error)
             raise errors.DatabaseRefused(f"{self.safe_url}: the schema cannot be migrated: {said}") from None

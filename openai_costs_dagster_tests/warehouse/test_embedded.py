@@ -73,8 +73,9 @@ def test_a_server_keeps_its_directory_to_itself_and_starts_again_in_a_process_th
 
 
 def test_what_keeps_the_server_from_starting_is_told_in_a_sentence(data_directory: Path) -> None:
-    (data_directory / "postgres").mkdir(parents=True)
-    (data_directory / "postgres" / "PG_VERSION").write_text("9\n", encoding="utf-8")
+    (data_directory / "postgres" / "global").mkdir(parents=True)
+    (data_directory / "postgres" / "global" / "pg_control").touch()
+    (data_directory / "postgres" / "PG_VERSION").write_text("9\n", encoding="utf-8")  # of an older release
     with pytest.raises(errors.DatabaseUnavailable, match=r"the embedded PostgreSQL in .* does not start: .*its log is"):
         embedded.start(data_directory)
 
