@@ -71,7 +71,7 @@ def read_cost(cost: WireCost) -> ReadCost:
 
 def _number(name: str, raw: msgspec.Raw) -> tuple[Decimal | None, bool]:
     """A number in either of its forms, exact, and whether it came as a JSON number."""
-    text = bytes(raw).decode()
+    text = str(raw, "utf-8")
     if text == "null":
         return None, False
     from_number = text[0] != '"'
