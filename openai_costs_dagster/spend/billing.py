@@ -37,27 +37,21 @@ def bill_of(costs: Iterable[ReadCost]) -> tuple[list[CostRow], Bill]:
     totals: dict[str | None, Decimal] = {}
     slack: dict[str | None, Decimal] = {}
     received = absent = 0
-    for cost in costs:
+    for project_id, user_id, api_key_id, line_item, currency, unit, read_amount, read_quantity, from_number in costs:
         received += 1
-        amount = None if cost.amount is None else money.normalised(cost.amount)
-        quantity = None if cost.quantity is None else money.normalised(cost.quantity)
-        if amount is None:
+        quantity = None if read_quantity is None else money.normalised(read_quantity)
+        if read_amount is None:
+            amount = None
             absent += 1
         else:
-            currency = cost.currency
-            totals[currency] = money.add(totals.get(currency, _ZERO), amount)
-            if amount and cost.from_number:
+            amount = money.normalised(read_amount)
+            known = totals.get(currency)
+            totals[currency] = amount if known is None else money.add(known, amount)
+            if from_number and amount:
                 slack[currency] = money.add(slack.get(currency, _ZERO), money.slack_of_number(amount))
-        key = (
-            cost.project_id,
-            cost.user_id,
-            cost.api_key_id,
-            cost.line_item,
-            cost.currency,
-            cost.quantity_unit,
-        )
-        if known := added.get(key):
-            known[:] = money.add_known(known[0], amount), money.add_known(known[1], quantity)
+        key = (project_id, user_id, api_key_id, line_item, currency, unit)
+        if (values := added.get(key)) is not None:
+            values[:] = money.add_known(values[0], amount), money.add_known(values[1], quantity)
         else:
             added[key] = [amount, quantity]
     rows = [CostRow(*key, *values) for key, values in added.items()]

@@ -21,10 +21,10 @@ def normalised(value: Decimal) -> Decimal:
 
     Raises ValueError for what is no amount: infinities, NaN, exponents beyond a decimal128's.
     """
-    if not value.is_finite():
-        raise ValueError(f"{value} is no amount")
     if not value:
         return _ZERO
+    if not value.is_finite():
+        raise ValueError(f"{value} is no amount")
     if abs(value.adjusted()) > _LARGEST_EXPONENT:
         raise ValueError(f"{value} is beyond what any bill or database holds")
     try:
