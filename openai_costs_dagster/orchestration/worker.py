@@ -58,7 +58,9 @@ def process_lives(tag: str) -> bool:
     """Whether the process that a run's tag names is still the one that started it."""
     pid, _, started = tag.partition("@")
     try:
-        return str(int(psutil.Process(int(pid)).create_time())) == started
+        process = psutil.Process(int(pid))
+        is_same = str(int(process.create_time())) == started
+        return is_same and process.status() != psutil.STATUS_ZOMBIE
     except (psutil.NoSuchProcess, ValueError):
         return False
 

@@ -31,9 +31,9 @@ def start(data_directory: Path) -> str:
 
     Raises DatabaseUnavailable with the server's own words where it does not come up.
     """
-    data_directory.mkdir(parents=True, exist_ok=True)
     mode = _OTHERS_MAY_PASS if os.geteuid() == 0 else _OWNER_ONLY  # root's server runs as a user of its own
     try:
+        data_directory.mkdir(parents=True, exist_ok=True)
         with _lock(data_directory):
             data_directory.chmod(mode)
             _put_aside_unfinished(data_directory / _FOLDER)

@@ -1,0 +1,41 @@
+"""Our load without Dagster around it: `ingest`, organizations one after the other."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+
+from benchmarks.turns import Load, take_turns
+from benchmarks.workload import Order, admin_key, organization_id
+from openai_costs_dagster.configuration import Organization
+from openai_costs_dagster.days import DayRange
+from openai_costs_dagster.orchestration.ingestion import Request, ingest
+from openai_costs_dagster.secret import SecretReference
+from openai_costs_dagster.warehouse.database import Database
+
+
+def _prepare(order: Order) -> Load:
+    database = Database(order.database)
+    database.prepare()
+    first, last = dt.date.fromisoformat(order.first), dt.date.fromisoformat(order.last)
+    for number, name in enumerate(order.organizations):
+        os.environ[f"BENCHMARK_KEY_{number}"] = admin_key(name)
+
+    def load(stage: str) -> None:
+        for number, name in enumerate(order.organizations):
+            organization = Organization(
+                name=name,
+                admin_key=SecretReference(env=f"BENCHMARK_KEY_{number}"),
+                organization_id=organization_id(name),
+                base_url=order.base_url(stage),
+                start_date=first,
+            )
+            outcome = ingest(Request(organization, database, DayRange(first, last), asked_by="backfill"))
+            assert not outcome.failed, outcome.sentence
+            assert all(report.reconciled for report in outcome.stored.values()), "a day does not reconcile"
+
+    return load
+
+
+if __name__ == "__main__":
+    take_turns(_prepare)

@@ -1,0 +1,187 @@
+"""Runs contenders, each in fresh processes against a fresh database, and holds what they stored against the truth."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import urlsplit
+
+import psutil
+import psycopg
+
+from benchmarks.catalogue import Contender
+from benchmarks.turns import READY
+from benchmarks.workload import STAGES, Order, Workload
+from openai_costs_dagster.warehouse import embedded
+
+_ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What one stage of one run cost, and whether it stored the truth."""
+
+    seconds: float
+    cpu: float
+    """Of the contender's own processes, in seconds."""
+    postgres_cpu: float
+    """What PostgreSQL spent beside it."""
+    memory: float
+    """MiB at the peak so far, of its largest process; processes side by side added up."""
+    rows: int
+    wrong_sums: int
+    """Organizations whose sum is not the true one to the last digit."""
+    revisions: int | None
+    """Restatements that were noted; None for who notes none."""
+
+
+@dataclass
+class Bench:
+    """A server to read from and one to write to."""
+
+    workload: Workload
+    address: str
+    truth: dict[str, dict[str, str]]
+    folder: Path
+    database_url: str
+    administrator: psycopg.Connection
+    _runs: int = field(default=0)
+
+    @property
+    def postgres(self) -> str:
+        """PostgreSQL's version."""
+        row = self.administrator.execute("show server_version").fetchone()
+        return str(row[0]) if row else "unknown"
+
+    def run(self, contender: Contender, organizations: int | None = None) -> dict[str, Stage]:
+        """One run in fresh processes against a fresh database."""
+        self._runs += 1
+        database, folder = f"run_{self._runs}", self.folder / f"run-{self._runs}"
+        folder.mkdir()
+        self.administrator.execute(f"create database {database} template template0 encoding 'UTF8'")
+        url = urlsplit(self.database_url)._replace(path=f"/{database}").geturl()
+        names = self.workload.names[:organizations]
+        try:
+            with ExitStack() as stack:
+                log = stack.enter_context((folder / "log").open("wb"))
+                processes = [
+                    stack.enter_context(_process(contender, self._order(url, folder, part), log))
+                    for part in _parts(names, contender.processes)
+                ]
+                try:
+                    for process in processes:
+                        assert _said(process) == READY
+                    return {stage: self._stage(contender, processes, stage, url, names) for stage in STAGES}
+                except _Ended:
+                    for process in processes:
+                        process.communicate()
+                    raise SystemExit(f"{contender.name} failed:\n{(folder / 'log').read_text()}") from None
+        finally:
+            self.administrator.execute(f"drop database {database} with (force)")
+            shutil.rmtree(folder)
+
+    def _order(self, url: str, folder: Path, names: list[str]) -> Order:
+        first, last = self.workload.first.isoformat(), self.workload.last.isoformat()
+        return Order(self.address, url, names, first, last, str(folder))
+
+    def _stage(
+        self, contender: Contender, processes: list[subprocess.Popen[str]], stage: str, url: str, names: list[str]
+    ) -> Stage:
+        self.administrator.execute("checkpoint")  # nobody pays for what another one wrote
+        spent, began = self._postgres_cpu(), time.perf_counter()
+        for process in processes:
+            assert process.stdin
+            process.stdin.write(f"{stage}\n")
+            process.stdin.flush()
+        answers: list[dict[str, Any]] = [json.loads(_said(process)) for process in processes]
+        seconds = time.perf_counter() - began
+        spent = self._postgres_cpu() - spent
+        with psycopg.connect(url) as connection:
+            stored = connection.execute(contender.stored).fetchall()
+            revisions = connection.execute(contender.revisions).fetchone() if contender.revisions else None
+        true = self.truth[stage]
+        sums = {name: total for name, _, total in stored}
+        return Stage(
+            seconds=seconds,
+            cpu=sum(answer["cpu"] for answer in answers),
+            postgres_cpu=spent,
+            memory=sum(answer["memory"] for answer in answers),
+            rows=sum(count for _, count, _ in stored),
+            wrong_sums=sum(sums.get(name) != Decimal(true[name]) for name in names),
+            revisions=revisions[0] if revisions else None,
+        )
+
+    def _postgres_cpu(self) -> float:
+        """Seconds that all of PostgreSQL's processes spent so far."""
+        server = psutil.Process(psutil.Process(self.administrator.info.backend_pid).ppid())
+        times = [server.cpu_times()]
+        for process in server.children():
+            with suppress(psutil.Error):
+                times.append(process.cpu_times())
+        ended = times[0].children_user + times[0].children_system
+        return float(ended + sum(one.user + one.system for one in times))
+
+
+class _Ended(Exception):
+    """A process ended before it said what was due."""
+
+
+@contextmanager
+def bench(workload: Workload) -> Iterator[Bench]:
+    """Renders what is read, starts PostgreSQL, and takes everything away again."""
+    os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"
+    folder = Path(tempfile.mkdtemp(prefix="openai-costs-benchmarks-"))
+    try:
+        with ExitStack() as stack:
+            given = json.dumps({**vars(workload), "first": workload.first.isoformat()})
+            served = stack.enter_context(_talking([sys.executable, "-m", "benchmarks.served", given], stderr=None))
+            stack.callback(embedded.stop, folder)
+            url = embedded.start(folder)
+            address = f"http://127.0.0.1:{int(_said(served))}"
+            administrator = stack.enter_context(psycopg.connect(url, autocommit=True))
+            with urllib.request.urlopen(f"{address}/truth") as answer:  # noqa: S310
+                truth = json.load(answer)
+            yield Bench(workload, address, truth, folder, url, administrator)
+    finally:
+        shutil.rmtree(folder)
+
+
+def _parts(names: list[str], count: int) -> list[list[str]]:
+    return [part for part in (names[number::count] for number in range(count)) if part]
+
+
+def _process(contender: Contender, order: Order, log: IO[bytes]) -> Any:
+    command = [contender.python, "-m", f"benchmarks.contenders.{contender.module}", order.to_json()]
+    return _talking(command, stderr=log)
+
+
+@contextmanager
+def _talking(command: list[str], stderr: IO[bytes] | None) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
+        command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, text=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            assert process.stdin
+            process.stdin.close()  # which is how they are told to end
+
+
+def _said(process: subprocess.Popen[str]) -> str:
+    assert process.stdout
+    line = process.stdout.readline().strip()
+    if not line:
+        raise _Ended
+    return line

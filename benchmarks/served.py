@@ -1,0 +1,139 @@
+"""The Admin API that every contender reads, in a process of its own: rendered before it listens, then only sent.
+
+Standard library alone. It knows what the workload needs: one costs endpoint, one grouping and none, pages, the
+lookback. The simulator of the package is the faithful one; this one must cost next to nothing.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import sys
+from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from benchmarks.workload import EXACT, GROUPING, ONE_DAY, STAGES, RenderedDay, Workload, admin_key, days, unix
+
+_COSTS = "/v1/organization/costs"
+_LOOKBACK = dt.timedelta(days=365)
+_DAYS_BY_DEFAULT = 7
+_SECONDS_OF_A_DAY = 86_400
+
+
+class Refused(Exception):
+    """A status and an error in the API's own shape."""
+
+    def __init__(self, status: int, message: str, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.body = {"error": {"message": message, "type": "invalid_request_error", "param": param, "code": code}}
+
+
+class Served:
+    """All that is ever answered, rendered."""
+
+    def __init__(self, workload: Workload) -> None:
+        self._first = unix(workload.first)
+        self._days: dict[str, list[dict[str, RenderedDay]]] = {
+            f"Bearer {admin_key(name)}": list(days(workload, name)) for name in workload.names
+        }
+        self.truth = {
+            stage: {name: str(_sum(self._days[f"Bearer {admin_key(name)}"], stage)) for name in workload.names}
+            for stage in STAGES
+        }
+
+    def page(self, stage: str, authorization: str, query: dict[str, list[str]]) -> bytes:
+        """One page. Raises Refused."""
+        rendered = self._days.get(authorization)
+        if rendered is None:
+            raise Refused(401, "Incorrect API key provided.", code="invalid_api_key")
+        grouped = _is_grouped(query)
+        start, end = _number(query, "start_time", 0), _number(query, "end_time", unix(_today() + ONE_DAY))
+        if start < unix(_today() - _LOOKBACK):
+            raise Refused(
+                400,
+                f"Usage and cost data are available for the past year. The earliest day is {_today() - _LOOKBACK}.",
+                "start_time",
+                "reporting_lookback_exceeded",
+            )
+        low = max(0, (start - self._first) // _SECONDS_OF_A_DAY)
+        low += _number(query, "page", 0)
+        high = min(len(rendered), (end - self._first) // _SECONDS_OF_A_DAY)
+        cut = min(high, low + _number(query, "limit", _DAYS_BY_DEFAULT))
+        buckets = [day[stage].grouped if grouped else day[stage].ungrouped for day in rendered[low:cut]]
+        tail = json.dumps({"has_more": cut < high, "next_page": str(cut) if cut < high else None})[1:]
+        return b'{"object": "page", "data": [' + b", ".join(buckets) + b"], " + tail.encode()
+
+
+def _sum(rendered: list[dict[str, RenderedDay]], stage: str) -> Decimal:
+    total = Decimal(0)
+    for day in rendered:
+        total = EXACT.add(total, day[stage].amount)
+    return total
+
+
+def _is_grouped(query: dict[str, list[str]]) -> bool:
+    dimensions = {*query.get("group_by", []), *query.get("group_by[]", [])}
+    if dimensions and dimensions != set(GROUPING):
+        raise Refused(400, f"only the grouping {', '.join(GROUPING)} and none are served here", "group_by")
+    return bool(dimensions)
+
+
+def _number(query: dict[str, list[str]], name: str, otherwise: int) -> int:
+    return int(query[name][0]) if name in query else otherwise
+
+
+def _today() -> dt.date:
+    return dt.datetime.now(dt.UTC).date()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    served: Served
+
+    def do_GET(self) -> None:
+        parts = urlsplit(self.path)
+        _, stage, path = (*parts.path.split("/", 2), "")[:3]
+        try:
+            if stage == "truth":
+                self._answer(200, json.dumps(self.served.truth).encode())
+            elif stage in STAGES and f"/{path}" == _COSTS:
+                authorization = self.headers.get("Authorization", "")
+                self._answer(200, self.served.page(stage, authorization, parse_qs(parts.query)))
+            else:
+                raise Refused(404, "nothing is served here")
+        except Refused as refusal:
+            self._answer(refusal.status, json.dumps(refusal.body).encode())
+
+    def _answer(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """Says nothing."""
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+
+def main() -> None:
+    """Serves the workload given as JSON until standard input ends; says the port when it is ready."""
+    given = json.loads(sys.argv[1])
+    _Handler.served = Served(Workload(**{**given, "first": dt.date.fromisoformat(given["first"])}))
+    server = _Server(("127.0.0.1", 0), _Handler)
+    print(server.server_port, flush=True)
+    import threading
+
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""Whatever moment a backfill is killed at, stored days are whole, and the next one completes to the last digit."""
+
+from __future__ import annotations
+
+import datetime as dt
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import psutil
+import psycopg
+
+from openai_costs_dagster.orchestration.worker import process_lives
+from openai_costs_dagster.simulator import SimulatedOrganization
+
+from ..cli.program import TODAY, Workplace, days_ago, kill_group, truth_of, until
+from ..conftest import ScriptedSimulator
+from .conftest import Gate
+
+FIRST = days_ago(199)
+DETAIL_SINCE = days_ago(190)
+"""A backfill is two windows: the newer one, of more days than fit on a page, and the older one with less detail."""
+
+
+def test_a_backfill_killed_again_and_again_keeps_whole_days_and_completes_at_last(
+    place: Workplace, api: ScriptedSimulator
+) -> None:
+    organization = SimulatedOrganization(
+        organization_id="org-SIMULATEDKILLED",
+        api_keys_from=None,
+        users_with_projects_served=True,
+        users_with_projects_from=DETAIL_SINCE,
+    )
+    api.organizations.append(organization)
+    place.configure(api, {"killed": organization}, start_date=FIRST)
+    before = len(place.run_statuses())
+    truth = truth_of(organization, FIRST)
+    newer = {days_ago(days) for days in range(191)}
+
+    def assert_stored(days: set[dt.date]) -> None:
+        assert place.stored_days("killed") == days
+        whole = {str(day) for day in days if day < TODAY}
+        assert place.stored("killed") == {key: amount for key, amount in truth.items() if key[0] in whole}
+
+    _kill_when(place, Gate(api, lambda query: "page" in query), "the second page is awaited")
+    assert_stored(set())
+    with _nobody_may_write_to(place, "openai_costs.cost_days") as is_waited_for:
+        api.script = lambda _: None
+        _kill(place, is_waited_for)
+    assert_stored(set())
+    _kill_when(place, Gate(api, lambda _: bool(place.stored_days("killed"))), "the first window was stored")
+    assert_stored(newer)
+
+    api.script = lambda _: None
+    finished = place.run("backfill")
+    assert finished.code == 0, finished
+    assert_stored({FIRST + dt.timedelta(days=number) for number in range(200)})
+    assert place.run_statuses()[before:] == ["FAILURE", "FAILURE", "FAILURE", "SUCCESS"]
+
+
+def test_a_killed_process_that_nobody_buried_is_dead() -> None:
+    """In a container the first process often buries nobody; the run of such a process has ended all the same."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        process = psutil.Process(child.pid)
+        tag = f"{process.pid}@{int(process.create_time())}"
+        assert process_lives(tag)
+        child.kill()
+        until(lambda: process.status() == psutil.STATUS_ZOMBIE)
+        assert not process_lives(tag)
+
+
+def _kill_when(place: Workplace, gate: Gate, moment: str) -> None:
+    _kill(place, lambda: gate.reached)
+    gate.open()
+
+
+def _kill(place: Workplace, moment: Callable[[], bool]) -> None:
+    """Starts a backfill and kills it and all of its processes at a moment."""
+    with place.started("backfill") as process:
+        until(lambda: moment() or process.poll() is not None)
+        assert process.poll() is None, process.communicate()
+        kill_group(process.pid)
+    until(lambda: {process.name() for process in place.processes()} == {"postgres"})
+
+
+@contextmanager
+def _nobody_may_write_to(place: Workplace, table: str) -> Iterator[Callable[[], bool]]:
+    """Holds every writer to a table up in the middle of its transaction; yields whether one is waiting."""
+    with psycopg.connect(place.database_url) as connection:
+        connection.execute(f"lock table {table} in share mode".encode())
+        yield lambda: bool(
+            place.sql("select from pg_locks where relation = %s::regclass and not granted", table),
+        )

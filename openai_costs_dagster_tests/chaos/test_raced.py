@@ -1,0 +1,37 @@
+"""Two backfills of the same days at once: one reads after the other, and nothing is counted twice."""
+
+from __future__ import annotations
+
+from openai_costs_dagster.simulator import SimulatedOrganization
+
+from ..cli.program import Workplace, days_ago, truth_of, until
+from ..conftest import ScriptedSimulator
+from .conftest import Gate
+
+FIRST = days_ago(20)
+
+
+def test_two_backfills_that_begin_with_nothing_at_the_same_moment(
+    fresh_place: Workplace, api: ScriptedSimulator
+) -> None:
+    place, organization = fresh_place, SimulatedOrganization()
+    api.organizations.append(organization)
+    place.configure(api, {"acme": organization}, start_date=FIRST)
+    gate = Gate(api)
+    with place.started("backfill") as one, place.started("backfill") as other:
+        until(lambda: (gate.reached and _somebody_waits(place)) or one.poll() or other.poll())
+        gate.open()
+        said = [one.communicate(timeout=90), other.communicate(timeout=90)]
+    assert (one.returncode, other.returncode) == (0, 0), said
+    assert "Traceback" not in str(said)
+    assert place.stored("acme") == truth_of(organization, FIRST)
+    assert len(place.stored_days("acme")) == 21
+    assert place.run_statuses() == ["SUCCESS", "SUCCESS"]
+    assert place.sql("select count(*) from openai_costs.cost_revisions") == [(0,)]
+    log = (place.data / "logs" / "openai-costs.log").read_text()
+    assert "another reader has acme: openai-costs acme " in log
+
+
+def _somebody_waits(place: Workplace) -> bool:
+    """Whether a reader waits for another one."""
+    return bool(place.sql("select from pg_locks where locktype = 'advisory' and not granted"))

@@ -1,0 +1,58 @@
+"""PostgreSQL goes away in the middle, or the API answers with errors: told in a sentence, and made good."""
+
+from __future__ import annotations
+
+from openai_costs_dagster.simulator import FaultKind, SimulatedOrganization
+from openai_costs_dagster.simulator.faults import PAGE_FAULTS
+
+from ..cli.program import Workplace, days_ago, truth_of, until
+from ..conftest import ScriptedSimulator
+from .conftest import Gate
+
+PASSING = sorted((set(FaultKind) - PAGE_FAULTS) | {FaultKind.CUT_JSON})
+"""What asking again heals: errors, resets, cut-off bodies, HTML, a hang of a second."""
+
+
+def test_postgres_is_stopped_while_an_answer_is_awaited(place: Workplace, api: ScriptedSimulator) -> None:
+    organization = SimulatedOrganization(organization_id="org-SIMULATEDUNPLUGGED")
+    api.organizations.append(organization)
+    first = days_ago(20)
+    place.configure(api, {"unplugged": organization}, start_date=first)
+    before = len(place.run_statuses())
+    log = place.data / "logs" / "openai-costs.log"
+    gate = Gate(api)
+    with place.started("backfill") as unplugged:
+        until(lambda: gate.reached)
+        down = place.run("down")
+        gate.open()
+        until(lambda: "Retrying failed database connection" in log.read_text() or unplugged.poll() is not None)
+        again = place.run("backfill")  # which starts the server; Dagster alone would go on trying for most of a minute
+        out, err = unplugged.communicate(timeout=90)
+    assert (down.code, down.out) == (0, "PostgreSQL is down\n")
+    assert unplugged.returncode == 1, (out, err)
+    assert "Traceback" not in out + err
+    assert "unplugged: 21 days failed, 0 stored\n" in out
+    assert "PostgreSQL" in out
+    assert again.code == 0, again
+    assert place.stored("unplugged") == truth_of(organization, first)
+    assert sorted(place.run_statuses()[before:]) == ["FAILURE", "SUCCESS"]
+
+
+def test_a_third_of_all_answers_fails(place: Workplace, api: ScriptedSimulator) -> None:
+    organization = SimulatedOrganization(
+        organization_id="org-SIMULATEDBROKEN",
+        api_keys_from=None,
+        users_with_projects_served=True,
+        users_with_projects_from=days_ago(10),
+    )
+    api.organizations.append(organization)
+    first = days_ago(19)
+    place.configure(api, {"broken": organization}, start_date=first)
+    api.faults.ratio(1 / 3, seed=4711, kinds=PASSING)
+    finished = place.run("backfill")
+    broken = [request for request in api.requests if request.fault]
+    assert finished.code == 0, finished
+    assert "broken: 20 days stored, " in finished.out
+    assert place.stored("broken") == truth_of(organization, first)
+    assert place.run_statuses()[-1] == "SUCCESS"
+    assert len(broken) >= len(api.requests) // 4 > 2

@@ -1,0 +1,229 @@
+"""The program `openai-costs` in a folder and an environment of its own; whatever it starts ends with the test."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
+from typing import IO, Any, NamedTuple, TypeVar
+
+import psutil
+import psycopg
+import yaml
+
+from openai_costs_dagster.simulator import SimulatedOrganization, Simulator
+
+from ..simulator.wire import Key, days_between, truth
+
+PROGRAM = Path(sys.executable).with_name("openai-costs")
+TODAY = dt.datetime.now(dt.UTC).date()
+YESTERDAY = TODAY - dt.timedelta(days=1)
+
+_PATIENCE = 90  # seconds until a process that should have ended is taken for a hanging one
+
+Something = TypeVar("Something")
+
+
+class Finished(NamedTuple):
+    """How a command ended and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def said(self) -> str:
+        return self.out + self.err
+
+
+def until(condition: Callable[[], Something | None], *, seconds: float = _PATIENCE) -> Something:
+    """Asks until the answer is neither None nor false, and returns it."""
+    deadline = time.monotonic() + seconds
+    while not (answer := condition()):
+        assert time.monotonic() < deadline, f"{condition} did not come true"
+        time.sleep(0.05)
+    return answer
+
+
+def days_ago(days: int) -> dt.date:
+    return TODAY - dt.timedelta(days=days)
+
+
+class Workplace:
+    """A user's folder: `openai_costs.yaml`, an environment with nothing of ours in it, an embedded server."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.data = folder / ".openai-costs"
+        self.environment = {
+            "PATH": f"{PROGRAM.parent}:/usr/local/bin:/usr/bin:/bin",
+            "HOME": str(folder / "home"),
+            "LANG": "C.UTF-8",
+        }
+        (folder / "home").mkdir()
+
+    @property
+    def database_url(self) -> str:
+        """The embedded server's, which listens in its own folder."""
+        return f"postgresql://postgres@/postgres?host={self.data}/postgres"
+
+    def configure(
+        self,
+        simulator: Simulator,
+        organizations: Mapping[str, SimulatedOrganization],
+        *,
+        file: str = "openai_costs.yaml",
+        start_date: dt.date | None = None,
+        start_dates: Mapping[str, dt.date] = MappingProxyType({}),
+        **settings: Any,
+    ) -> Path:
+        """Writes a configuration; each organization's key is in the variable `<NAME>_KEY`.
+
+        `start_date` is for those that are not in `start_dates`.
+        """
+        named: dict[str, Any] = {}
+        for name, simulated in organizations.items():
+            variable = f"{name.upper().replace('-', '_')}_KEY"
+            self.environment[variable] = simulated.admin_key
+            named[name] = {"admin_key": {"env": variable}, "base_url": simulator.base_url}
+            first_day = start_dates.get(name, start_date)
+            if first_day:
+                named[name]["start_date"] = first_day
+        path = self.folder / file
+        path.write_text(yaml.safe_dump({"organizations": named, **settings}, sort_keys=False), encoding="utf-8")
+        return path
+
+    def run(self, *command: str, **environment: str) -> Finished:
+        """Runs a command to its end; one that hangs is killed and fails the test."""
+        with self.started(*command, environment=environment) as process:
+            out, err = process.communicate(timeout=_PATIENCE)
+        return Finished(process.returncode, out, err)
+
+    @contextmanager
+    def started(
+        self,
+        *command: str,
+        environment: Mapping[str, str] = MappingProxyType({}),
+        output: IO[str] | int = subprocess.PIPE,
+    ) -> Iterator[subprocess.Popen[str]]:
+        """A running command, the leader of a process group of its own, which does not outlive the block.
+
+        What it says goes to pipes, or all of it to `output`.
+        """
+        process = subprocess.Popen(  # noqa: S603  # our own program
+            [str(PROGRAM), *command],
+            cwd=self.folder,
+            env={**self.environment, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            text=True,
+            start_new_session=True,
+        )
+        with process:
+            try:
+                yield process
+            finally:
+                if process.poll() is None:
+                    kill_group(process.pid)
+
+    def sql(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.database_url, autocommit=True) as connection:
+            return connection.execute(query.encode(), parameters or None).fetchall()
+
+    def stored_days(self, organization: str) -> set[dt.date]:
+        found = self.sql("select usage_date from openai_costs.cost_days where organization = %s", organization)
+        return {day for (day,) in found}
+
+    def stored(self, organization: str) -> dict[Key, Any]:
+        """Money by day, project and line item, of finished days."""
+        found = self.sql(
+            """
+            select usage_date::text, project_id, line_item, coalesce(sum(amount), 0)
+            from openai_costs.daily_costs
+            where organization = %s and usage_date < %s
+            group by 1, 2, 3
+            """,
+            organization,
+            TODAY,
+        )
+        return {(day, project_id, line_item): amount for day, project_id, line_item, amount in found}
+
+    def run_statuses(self) -> list[str]:
+        """Of all that Dagster knows, oldest first; of none where nothing ever ran."""
+        try:
+            return [status for (status,) in self.sql("select status from openai_costs_dagster.runs order by id")]
+        except (psycopg.OperationalError, psycopg.errors.UndefinedTable):
+            return []
+
+    def files(self) -> set[Path]:
+        return {path.relative_to(self.folder) for path in self.folder.rglob("*")}
+
+    def processes(self) -> list[psutil.Process]:
+        """Every process of this machine that has to do with this folder."""
+        return [process for process in psutil.process_iter() if self._concerns(process)]
+
+    def close(self) -> None:
+        """Ends the server and whatever was left running."""
+        if (self.data / "postgres").exists():
+            self.run("down")
+        left = self.processes()
+        for process in left:
+            process.kill()
+        until(lambda: not any(map(is_alive, left)))
+
+    def _concerns(self, process: psutil.Process) -> bool:
+        folder = str(self.folder)
+        try:
+            if process.pid == os.getpid() or not is_alive(process):
+                return False
+            return folder in " ".join(process.cmdline()) or process.environ().get("HOME", "").startswith(folder)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            return False
+
+
+@contextmanager
+def workplace() -> Iterator[Workplace]:
+    """A fresh folder, short enough for the name of a Unix socket and open to the user that root's server runs as."""
+    folder = Path(tempfile.mkdtemp(prefix="oc-"))
+    folder.chmod(0o755)
+    place = Workplace(folder)
+    try:
+        yield place
+    finally:
+        place.close()
+        shutil.rmtree(folder)
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Whether it still runs; what nobody has asked the end of yet is dead all the same."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def kill_group(leader: int) -> None:
+    """Ends a process and all of its children at once, with no chance to tidy up."""
+    try:
+        os.killpg(leader, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def truth_of(organization: SimulatedOrganization, first: dt.date, last: dt.date = YESTERDAY) -> dict[Key, Any]:
+    """What happened by day, project and line item, to the last digit."""
+    return truth(organization, days_between(first, last + dt.timedelta(days=1)), ("project_id", "line_item"))
+
+
+def lines(text: str) -> Sequence[str]:
+    return text.strip().splitlines()

@@ -1,0 +1,189 @@
+"""`backfill` reads days again in its own processes, says how it goes, and ends with 1 where a day failed."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import signal
+import subprocess
+import termios
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from openai_costs_dagster.simulator import Fault, FaultKind, SimulatedOrganization, Simulator
+
+from .conftest import HISTORY, VANISHING_HISTORY, Loaded
+from .program import PROGRAM, TODAY, YESTERDAY, Finished, Workplace, days_ago, kill_group, lines, truth_of, until
+
+FIRST = days_ago(HISTORY - 1)
+
+
+def test_every_day_of_every_organization_is_stored_to_the_last_digit(loaded: Loaded) -> None:
+    assert loaded.backfill.code == 0, loaded.backfill
+    for name, organization in loaded.organizations.items():
+        assert loaded.place.stored(name) == truth_of(organization, FIRST)
+        assert TODAY in loaded.place.stored_days(name)
+
+
+def test_progress_is_plain_lines_where_standard_output_is_no_terminal(loaded: Loaded) -> None:
+    said = lines(loaded.backfill.out)
+    days = 2 * HISTORY + VANISHING_HISTORY
+    assert re.fullmatch(rf"backfill: \d+ of {days} days", said[0])
+    assert f"backfill: {days} of {days} days" in said
+    for name in loaded.organizations:
+        summary = rf"{name}: {HISTORY} days stored, \$[\d,]+\.\d\d, \d+ requests"
+        assert len([line for line in said if re.fullmatch(summary, line)]) == 1
+    assert "\x1b" not in loaded.backfill.out
+    assert loaded.backfill.err == ""
+
+
+def test_each_organization_is_one_run_that_dagster_knows(loaded: Loaded) -> None:
+    found = loaded.place.sql(
+        """
+        select key.value, first.value, last.value, run.status
+        from openai_costs_dagster.runs as run
+        join openai_costs_dagster.run_tags as first
+            on first.run_id = run.run_id and first.key = 'dagster/asset_partition_range_start'
+        join openai_costs_dagster.run_tags as last
+            on last.run_id = run.run_id and last.key = 'dagster/asset_partition_range_end'
+        join openai_costs_dagster.run_tags as key on key.run_id = run.run_id and key.key = 'openai-costs/asked_by'
+        where first.value = %s
+        """,
+        str(FIRST),
+    )
+    assert found == [("backfill", str(FIRST), str(TODAY), "SUCCESS")] * 2
+
+
+def test_the_log_of_its_processes_is_kept(loaded: Loaded) -> None:
+    log = loaded.place.data / "logs" / "openai-costs.log"
+    assert "RUN_SUCCESS" in log.read_text()
+
+
+def test_a_terminal_gets_a_progress_bar_and_the_last_day_is_inclusive(loaded: Loaded) -> None:
+    asked = [days_ago(3), days_ago(2), YESTERDAY]
+    loaded.simulator.requests.clear()
+    finished = _on_a_terminal(
+        loaded.place, "backfill", "--org", "acme", "--from", str(asked[0]), "--to", str(asked[-1])
+    )
+    assert finished.code == 0, finished
+    assert "━" in finished.out
+    assert "3/3" in finished.out
+    assert re.search(r"acme: 3 days stored, \$[\d,.]+, \d+ requests", finished.out)
+    assert "backfill: " not in finished.out
+    starts = {int(request.query["start_time"][0]) for request in loaded.simulator.requests}
+    ends = {int(request.query["end_time"][0]) for request in loaded.simulator.requests}
+    assert (len(starts), len(ends)) == (1, 1)
+    assert ends.pop() - starts.pop() == 3 * 86_400
+
+
+def _on_a_terminal(place: Workplace, *command: str) -> Finished:
+    """Runs a command whose standard output is a terminal 100 columns wide."""
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (40, 100))
+    process = subprocess.Popen(  # noqa: S603  # our own program
+        [str(PROGRAM), *command],
+        cwd=place.folder,
+        env={**place.environment, "TERM": "xterm-256color"},
+        stdin=subprocess.DEVNULL,
+        stdout=theirs,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    try:
+        shown = b"".join(_read(ours))
+        _, errors = process.communicate(timeout=30)
+    finally:
+        kill_group(process.pid)
+        process.wait()
+        os.close(ours)
+    return Finished(process.returncode, shown.decode(), errors.decode())
+
+
+def _read(terminal: int) -> Iterator[bytes]:
+    while True:
+        try:
+            yield os.read(terminal, 65_536)
+        except OSError:  # how Linux says that nobody holds the other end any more
+            return
+
+
+@dataclass(frozen=True)
+class Troubled:
+    """A backfill in which not everything went well."""
+
+    place: Workplace
+    whole: SimulatedOrganization
+    short: SimulatedOrganization
+    same: SimulatedOrganization
+    finished: Finished
+
+
+@pytest.fixture(scope="module")
+def troubled(loaded: Loaded) -> Iterator[Troubled]:
+    """One organization as it should be, one whose API keeps three days, and two names for a third one."""
+    whole = SimulatedOrganization(organization_id="org-SIMULATEDWHOLE", admin_key="sk-admin-simulated-whole")
+    short = SimulatedOrganization(
+        organization_id="org-SIMULATEDSHORT", admin_key="sk-admin-simulated-short", lookback_days=3
+    )
+    same, again = (
+        SimulatedOrganization(organization_id="org-SIMULATEDSAME", admin_key=f"sk-admin-simulated-same-{number}")
+        for number in range(2)
+    )
+    named = {"whole": whole, "short": short, "same": same, "same-again": again}
+    with Simulator(list(named.values())) as simulator:
+        config = loaded.place.configure(simulator, named, file="troubled.yaml", start_date=days_ago(5))
+        finished = loaded.place.run("backfill", "--from", str(days_ago(5)), OPENAI_COSTS_CONFIG=str(config))
+        yield Troubled(loaded.place, whole, short, same, finished)
+
+
+def test_days_that_fail_are_named_with_their_reason_and_the_others_are_stored(troubled: Troubled) -> None:
+    finished, place = troubled.finished, troubled.place
+    assert finished.code == 1, finished
+    assert "short: 2 days failed, 4 stored\n" in finished.out
+    assert (
+        f"  {days_ago(5)}..{days_ago(4)}: Usage and cost data are available for the past year."
+        f" Earliest supported start date: {days_ago(3)} (UTC).\n"
+    ) in finished.out
+    assert "Traceback" not in finished.said
+    assert place.stored_days("short") == {days_ago(days) for days in range(4)}
+    assert place.stored("short") == truth_of(troubled.short, days_ago(3))
+
+
+def test_the_other_organizations_are_read_whatever_became_of_one(troubled: Troubled) -> None:
+    assert "whole: 6 days stored, " in troubled.finished.out
+    assert troubled.place.stored("whole") == truth_of(troubled.whole, days_ago(5))
+
+
+def test_two_names_that_only_answers_show_to_be_one_organization_are_not_counted_twice(troubled: Troubled) -> None:
+    finished, place = troubled.finished, troubled.place
+    assert re.search(
+        r"(same and same-again|same-again and same) are one OpenAI organization \(org-SIMULATEDSAME\), "
+        "which would be counted twice: keep one of the two names",
+        finished.out,
+    )
+    stored = [place.stored("same"), place.stored("same-again")]
+    assert sorted(map(bool, stored)) == [False, True]
+    assert max(stored, key=len) == truth_of(troubled.same, days_ago(5))
+
+
+def test_an_interruption_ends_its_processes_and_its_run(loaded: Loaded) -> None:
+    place = loaded.place
+    slow = SimulatedOrganization(organization_id="org-SIMULATEDSLOW", admin_key="sk-admin-simulated-slow")
+    with Simulator([slow]) as simulator:
+        simulator.faults.queue(Fault(FaultKind.HANG, seconds=600))
+        config = place.configure(simulator, {"slow": slow}, file="slow.yaml", start_date=days_ago(2))
+        others = set(place.processes())
+        with place.started("backfill", environment={"OPENAI_COSTS_CONFIG": str(config)}) as process:
+            until(lambda: simulator.requests)
+            os.kill(process.pid, signal.SIGINT)
+            out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.strip() == "interrupted; whole windows stored before stay"
+    assert "Traceback" not in out
+    assert set(place.processes()) <= others
+    assert "STARTED" not in place.run_statuses()
+    assert place.stored_days("slow") == set()

@@ -1,0 +1,104 @@
+"""`demo --once` shows the whole job on simulated organizations, and leaves everything of the user's alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from openai_costs_dagster.simulator import SimulatedOrganization, Simulator
+
+from .conftest import Type
+from .program import YESTERDAY, Finished, Workplace, lines, workplace
+
+FOLDER = ".openai-costs-demo"
+
+
+@dataclass(frozen=True)
+class Demo:
+    """A demo that ran in a folder with a configuration of the user's, and what it must not have touched."""
+
+    place: Workplace
+    users: Simulator
+    finished: Finished
+    before: dict[Path, bytes]
+
+
+@pytest.fixture(scope="module")
+def demo() -> Iterator[Demo]:
+    users = SimulatedOrganization(organization_id="org-OFTHEUSER", admin_key="sk-admin-of-the-user")
+    with Simulator([users]) as simulator, workplace() as place:
+        config = place.configure(simulator, {"mine": users})
+        (place.folder / "broken.yaml").write_text("organizations: [")
+        before = _files(place.folder)
+        finished = place.run(
+            "demo",
+            "--once",
+            OPENAI_ADMIN_KEY="sk-admin-of-the-user",
+            OPENAI_BASE_URL=simulator.base_url,
+            OPENAI_ORG_ID="org-OFTHEUSER",
+            OPENAI_COSTS_CONFIG=str(config.with_name("broken.yaml")),
+            DATABASE_URL="postgresql://someone:hunter2@127.0.0.1:1/costs",
+            DAGSTER_HOME=str(place.folder / "nowhere"),
+            HTTP_PROXY="http://127.0.0.1:1",
+            HTTPS_PROXY="http://127.0.0.1:1",
+        )
+        yield Demo(place, simulator, finished, before)
+
+
+def _files(folder: Path) -> dict[Path, bytes]:
+    """Everything outside the demo's own folder."""
+    return {
+        path: path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and FOLDER not in path.relative_to(folder).parts
+    }
+
+
+def test_it_ends_well(demo: Demo) -> None:
+    assert (demo.finished.code, demo.finished.err) == (0, "")
+    for name in ("acme", "lumen", "nimbus"):
+        assert any(line.startswith(f"{name}-simulated: 89 days stored, $") for line in lines(demo.finished.out))
+        assert any(line.startswith(f"{name}-simulated: 4 days stored, $") for line in lines(demo.finished.out))
+
+
+def test_it_finds_what_was_planted(demo: Demo) -> None:
+    found = f"acme-simulated: anomaly {YESTERDAY}: {YESTERDAY:%A} cost $"
+    assert len([line for line in lines(demo.finished.out) if line.startswith(found)]) == 1
+    assert "anomalous_spend" in demo.finished.out
+
+
+def test_it_says_that_all_of_it_is_simulated(demo: Demo) -> None:
+    assert "simulated" in lines(demo.finished.out)[0].lower()
+    assert (demo.place.folder / FOLDER / "simulated-data").exists()
+    config = (demo.place.folder / FOLDER / "openai_costs.yaml").read_text()
+    assert config.count("-simulated:\n") == config.count("(simulated)") == 3
+
+
+def test_it_touches_nothing_outside_its_folder(demo: Demo) -> None:
+    assert _files(demo.place.folder) == demo.before
+    assert {path.name for path in demo.place.folder.iterdir()} == {FOLDER, "home", "openai_costs.yaml", "broken.yaml"}
+    assert list((demo.place.folder / "home").iterdir()) == []
+
+
+def test_it_reads_nothing_of_the_users(demo: Demo) -> None:
+    assert demo.users.requests == []
+    assert "of-the-user" not in demo.finished.said
+    assert "hunter2" not in demo.finished.said
+
+
+def test_it_leaves_no_process_behind(demo: Demo) -> None:
+    assert demo.place.processes() == []
+    assert not (demo.place.folder / FOLDER / "postgres" / "postmaster.pid").exists()
+
+
+def test_a_folder_of_that_name_that_is_not_its_own_is_left_alone(type_in: Type, tmp_path: Path) -> None:
+    (tmp_path / FOLDER).mkdir()
+    (tmp_path / FOLDER / "thesis.txt").write_text("years of work")
+    finished = type_in("demo", "--once")
+    assert (finished.code, finished.out) == (2, "")
+    assert finished.err == f"openai-costs: {tmp_path / FOLDER} exists and was not made by the demo: move it away\n"
+    assert [path.name for path in (tmp_path / FOLDER).iterdir()] == ["thesis.txt"]
+    assert (tmp_path / FOLDER / "thesis.txt").read_text() == "years of work"

@@ -1,0 +1,49 @@
+"""`down` ends what outlives every other command: the embedded server. Data stays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psutil
+
+from openai_costs_dagster.warehouse.database import Database
+
+from .conftest import Type
+from .program import Workplace, is_alive
+
+
+def _server(place: Workplace) -> psutil.Process:
+    return psutil.Process(int((place.data / "postgres" / "postmaster.pid").read_text().splitlines()[0]))
+
+
+def test_the_server_ends_with_down_and_not_before(place: Workplace) -> None:
+    key = {"OPENAI_ADMIN_KEY": "sk-admin-simulated-acme"}
+    assert place.run("database-url", **key).code == 0
+    server = _server(place)
+    assert is_alive(server)
+    assert place.run("status", **key).code == 1  # nothing was read yet
+    assert _server(place) == server
+
+    down = place.run("down", **key)
+    assert (down.code, down.out, down.err) == (0, "PostgreSQL is down\n", "")
+    assert not is_alive(server)
+    assert place.processes() == []
+    assert (place.data / "postgres" / "PG_VERSION").exists()
+
+    again = place.run("down", **key)
+    assert (again.code, again.out, again.err) == (0, "PostgreSQL was not running\n", "")
+    assert place.processes() == []
+
+
+def test_a_server_of_ones_own_goes_on(type_in: Type, database: Database, tmp_path: Path) -> None:
+    finished = type_in("down", OPENAI_ADMIN_KEY="sk-admin-simulated-acme", DATABASE_URL=database.url)
+    assert (finished.code, finished.out) == (0, "the database is your own server and goes on\n")
+    with database.connect() as connection:
+        assert connection.execute("select 1").fetchone() == (1,)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_made_to_be_stopped(type_in: Type, tmp_path: Path) -> None:
+    finished = type_in("down", OPENAI_ADMIN_KEY="sk-admin-simulated-acme")
+    assert (finished.code, finished.out) == (0, "PostgreSQL was not running\n")
+    assert list(tmp_path.iterdir()) == []

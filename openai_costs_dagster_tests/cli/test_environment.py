@@ -1,0 +1,77 @@
+"""`env` and `database-url`: how other programs find the same history, with no password where people look."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import psycopg
+import sqlalchemy
+
+from openai_costs_dagster.warehouse.database import Database
+
+from .conftest import Loaded, Type
+from .program import lines
+
+PASSWORD = "hunter2"
+
+
+def with_password(database: Database) -> str:
+    """The same server, which trusts its users, with a password that it does not ask for."""
+    return database.url.replace("postgres:@", f"postgres:{PASSWORD}@")
+
+
+def test_a_shell_can_evaluate_the_exports_and_dagster_then_sees_the_same_history(loaded: Loaded) -> None:
+    ask = "import dagster as dg, json; print(json.dumps(dg.DagsterInstance.get().get_runs_count()))"
+    done = subprocess.run(  # noqa: S603  # our own program, in a shell as the documentation shows
+        ["/bin/sh", "-euc", f'eval "$(openai-costs env)"; export | grep DAGSTER; "{sys.executable}" -c "{ask}"'],
+        cwd=loaded.place.folder,
+        env=loaded.place.environment,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=True,
+    )
+    assert f"DAGSTER_HOME='{loaded.place.data / 'dagster'}'" in done.stdout
+    ((runs,),) = loaded.place.sql("select count(*) from openai_costs_dagster.runs")
+    assert json.loads(lines(done.stdout)[-1]) == runs > 0
+
+
+def test_the_exports_show_no_password(type_in: Type, database: Database, tmp_path: Path) -> None:
+    finished = type_in("env", OPENAI_ADMIN_KEY="sk-admin-simulated-acme", DATABASE_URL=with_password(database))
+    assert (finished.code, finished.err) == (0, "")
+    assert PASSWORD not in finished.out
+    assert "sk-admin" not in finished.out
+    assert all(line.startswith("export ") for line in lines(finished.out))
+    assert f"export DAGSTER_HOME={tmp_path / '.openai-costs' / 'dagster'}" in lines(finished.out)
+
+
+def test_a_dagster_home_of_ones_own_is_honoured(type_in: Type, database: Database, tmp_path: Path) -> None:
+    home = tmp_path / "my home"
+    finished = type_in(
+        "env", OPENAI_ADMIN_KEY="sk-admin-simulated-acme", DATABASE_URL=database.url, DAGSTER_HOME=str(home)
+    )
+    assert f"export DAGSTER_HOME='{home}'" in lines(finished.out)
+    assert not (tmp_path / ".openai-costs" / "dagster").exists()
+
+
+def test_psql_can_be_given_the_url(loaded: Loaded) -> None:
+    finished = loaded.place.run("database-url")
+    assert (finished.code, finished.err) == (0, "")
+    (url,) = lines(finished.out)
+    with psycopg.connect(url) as connection:
+        (days,) = connection.execute("select count(*) from openai_costs.daily_costs").fetchone() or (0,)
+    assert days
+
+
+def test_dagsters_own_storage_is_a_schema_beside_it(type_in: Type, database: Database) -> None:
+    finished = type_in(
+        "database-url", "--dagster", OPENAI_ADMIN_KEY="sk-admin-simulated-acme", DATABASE_URL=database.url
+    )
+    (url,) = lines(finished.out)
+    assert url.startswith("postgresql+psycopg2://")
+    engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
+    with engine.connect() as connection:
+        assert connection.scalar(sqlalchemy.text("show search_path")) == "openai_costs_dagster"

@@ -1,0 +1,260 @@
+"""What cannot be done is said in one sentence with exit code 2 or 1; nothing is asked, stored or left behind."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from openai_costs_dagster.simulator import SimulatedOrganization, Simulator
+from openai_costs_dagster.simulator.server import utc_now
+from openai_costs_dagster.warehouse.database import Database
+
+from ..conftest import RunSimulator
+from ..warehouse.windows import everything
+from .conftest import Type
+from .program import TODAY, Finished, days_ago
+
+KEY = "sk-admin-simulated-acme"
+ONE = "organizations:\n  acme:\n    admin_key: {env: ACME_KEY}\n"
+TWO = f"{ONE}  beta:\n    admin_key: {{env: BETA_KEY}}\n"
+TOMORROW = str(days_ago(-1))
+CLOSED = "postgresql://someone:hunter2@127.0.0.1:1/costs"
+"""Nothing listens on port 1."""
+
+
+def assert_one_sentence(finished: Finished, code: int, words: str) -> None:
+    assert finished.code == code, finished
+    assert re.search(words, finished.err), finished
+    assert finished.err.count("\n") == 1, finished
+    assert finished.err.startswith("openai-costs: ")
+    assert finished.out == ""
+
+
+def assert_nothing_was_made(folder: Path) -> None:
+    assert {path.name for path in folder.iterdir()} <= {"openai_costs.yaml", "acme.key"}
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (["check", "nobody"], "no organization 'nobody'; configured: acme, beta"),
+        (["check", "acme", "ACME"], "no organization 'ACME'"),
+        (["backfill", "--org", "nobody"], "no organization 'nobody'; configured: acme, beta"),
+        (["backfill", "--from", "2026-01-02", "--to", "2026-01-01"], "--from 2026-01-02 lies after --to 2026-01-01"),
+        (["backfill", "--from", TOMORROW], f"--from {TOMORROW} lies in the future: today is {TODAY} in UTC"),
+        (["backfill", "--to", TOMORROW], f"--to {TOMORROW} lies in the future"),
+    ],
+)
+def test_what_was_typed_cannot_be_done(type_in: Type, tmp_path: Path, command: list[str], words: str) -> None:
+    (tmp_path / "openai_costs.yaml").write_text(TWO)
+    assert_one_sentence(type_in(*command, ACME_KEY=KEY, BETA_KEY="sk-admin-other"), 2, words)
+    assert_nothing_was_made(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["backfill", "--from", "yesterday"],
+        ["backfill", "--to", "2026-02-30"],
+        ["up", "--port", "0"],
+        ["status", "--xml"],
+        ["--log-format", "xml", "check"],
+        ["remove"],
+        ["nonsense"],
+    ],
+)
+def test_what_was_typed_is_no_command(type_in: Type, tmp_path: Path, command: list[str]) -> None:
+    (tmp_path / "openai_costs.yaml").write_text(ONE)
+    finished = type_in(*command, ACME_KEY=KEY)
+    assert (finished.code, finished.out) == (2, "")
+    assert len(re.findall("^Error: ", finished.err, re.MULTILINE)) == 1
+    assert "Traceback" not in finished.err
+    assert_nothing_was_made(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("organizations: [", "line 1: "),
+        ("organizations:\n\tacme: {}", "line 2: "),
+        (f"{ONE}  acme:\n    admin_key: {{env: OTHER}}", "line 4: 'acme' stands here a second time"),
+        ("nonsense", "must begin with organizations:"),
+        ("", "must begin with organizations:"),
+        ("organizations: {}", "organizations is empty"),
+        ("organizations:\n  Acme:\n    admin_key: {env: ACME_KEY}", "the name 'Acme' may hold only a-z, 0-9, - and _"),
+        ("organizations:\n  a.b:\n    admin_key: {env: ACME_KEY}", "the name 'a.b' may hold only"),
+        ("organizations:\n  acme: {}", "line 2: .*'admin_key' is missing"),
+        (f"{ONE}    admin_kay: 1", "line 4: .*'admin_kay' is not a setting here"),
+        (f"{ONE}    start_date: soon", "line 4: .*start_date.*found 'soon'"),
+        (
+            f"{ONE}    base_url: api.openai.com/v1",
+            "base_url needs a scheme and a host, as in https://api.openai.com/v1",
+        ),
+        (f"{ONE}    base_url: http://proxy.example/v1", "base_url is plain http to proxy.example"),
+        (f"{ONE}    base_url: https://me:hunter2@proxy.example/v1", "base_url must not carry credentials"),
+        (
+            f"{ONE}    organization_id: org-1\n  beta:\n    admin_key: {{env: BETA_KEY}}\n    organization_id: org-1",
+            "'acme' and 'beta' have the same organization_id, and would be counted twice",
+        ),
+        (
+            f"{ONE}  beta:\n    admin_key: {{env: ACME_KEY}}",
+            "'acme' and 'beta' use the same admin key, and would be counted twice",
+        ),
+        (f"{TWO}  be-ta: {{admin_key: {{env: A}}}}\n  be_ta: {{admin_key: {{env: B}}}}", "differ only by - and _"),
+        (f"{ONE}refresh: {{cron: daily}}", "'daily' is no cron expression"),
+        (f"{ONE}anomalies: {{sensitivity: extreme}}", "line 4: .*'low', 'medium' or 'high'; found 'extreme'"),
+    ],
+)
+@pytest.mark.parametrize("command", ["check", "backfill"])
+def test_the_configuration_cannot_be_used(type_in: Type, tmp_path: Path, command: str, text: str, words: str) -> None:
+    (tmp_path / "openai_costs.yaml").write_text(text)
+    finished = type_in(command, ACME_KEY=KEY, BETA_KEY="sk-admin-other")
+    assert_one_sentence(finished, 2, words)
+    assert "openai_costs.yaml" in finished.err
+    assert "hunter2" not in finished.err
+    assert_nothing_was_made(tmp_path)
+
+
+def test_a_key_in_the_file_is_refused_and_not_repeated(type_in: Type, tmp_path: Path) -> None:
+    (tmp_path / "openai_costs.yaml").write_text(f"organizations:\n  acme:\n    admin_key: {KEY}\n")
+    finished = type_in("check")
+    assert_one_sentence(finished, 2, "line 3: .*write {env: NAME} or {file: PATH}")
+    assert KEY not in finished.err
+
+
+def test_there_is_no_configuration_at_all(type_in: Type, tmp_path: Path) -> None:
+    assert_one_sentence(type_in("check"), 2, "neither openai_costs.yaml in .* nor OPENAI_ADMIN_KEY")
+    elsewhere = str(tmp_path / "elsewhere.yaml")
+    assert_one_sentence(
+        type_in("check", OPENAI_COSTS_CONFIG=elsewhere), 2, f"OPENAI_COSTS_CONFIG names {elsewhere}, .* not exist"
+    )
+    assert_nothing_was_made(tmp_path)
+
+
+def test_the_configuration_is_a_folder(type_in: Type, tmp_path: Path) -> None:
+    (tmp_path / "openai_costs.yaml").mkdir()
+    assert_one_sentence(type_in("check"), 2, "openai_costs.yaml cannot be read: Is a directory")
+
+
+def test_the_data_directory_is_a_file(type_in: Type, tmp_path: Path) -> None:
+    (tmp_path / "openai_costs.yaml").write_text(f"{ONE}data_directory: openai_costs.yaml\n")
+    finished = type_in("status", ACME_KEY=KEY)
+    assert finished.code in {1, 2}
+    assert_one_sentence(finished, finished.code, "openai_costs.yaml")
+    assert_nothing_was_made(tmp_path)
+
+
+def test_two_names_lead_to_one_file_with_one_key(type_in: Type, tmp_path: Path) -> None:
+    (tmp_path / "acme.key").write_text(KEY)
+    (tmp_path / "openai_costs.yaml").write_text(
+        "organizations:\n  acme: {admin_key: {file: acme.key}}\n  beta: {admin_key: {file: ./acme.key}}\n"
+    )
+    assert_one_sentence(type_in("check"), 2, "'acme' and 'beta' use the same admin key")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["backfill"], ["status"], ["status", "--json"], ["env"], ["database-url"], ["remove", "nobody"], ["up"]],
+    ids=" ".join,
+)
+def test_postgres_is_down(type_in: Type, tmp_path: Path, simulator: RunSimulator, command: list[str]) -> None:
+    api = simulator(SimulatedOrganization())
+    finished = type_in(*command, OPENAI_ADMIN_KEY=KEY, OPENAI_BASE_URL=api.base_url, DATABASE_URL=CLOSED)
+    assert_one_sentence(finished, 1, r"PostgreSQL at postgresql://someone:\.\.\.@127\.0\.0\.1:1/costs cannot be used")
+    assert "hunter2" not in finished.said
+    assert api.requests == []
+    assert_nothing_was_made(tmp_path)
+
+
+def test_a_database_url_of_another_kind(type_in: Type, tmp_path: Path) -> None:
+    finished = type_in("status", OPENAI_ADMIN_KEY=KEY, DATABASE_URL="mysql://someone:hunter2@127.0.0.1/costs")
+    assert_one_sentence(finished, 1, "must look like postgresql://")
+    assert "hunter2" not in finished.said
+    assert_nothing_was_made(tmp_path)
+
+
+@pytest.mark.parametrize("command", [["backfill"], ["status"], ["env"], ["remove", "nobody"]], ids=" ".join)
+def test_the_schema_is_newer_than_the_program(type_in: Type, database: Database, command: list[str]) -> None:
+    with database.connect() as connection:
+        connection.execute("update openai_costs.alembic_version set version_num = '9999'")
+        before = everything(connection)
+    finished = type_in(*command, OPENAI_ADMIN_KEY=KEY, DATABASE_URL=database.url)
+    assert_one_sentence(finished, 1, "revision 9999, which this release does not know: a newer release has migrated it")
+    with database.connect() as connection:
+        assert everything(connection) == before
+
+
+class Backfill:
+    """Types a backfill of one organization, and sees that nothing of it was stored."""
+
+    def __init__(self, type_in: Type, api: Simulator, database: Database) -> None:
+        self.api = api
+        self._type_in = type_in
+        self._database = database
+
+    def __call__(self, *options: str, **environment: str) -> Finished:
+        finished = self._type_in("backfill", *options, DATABASE_URL=self._database.url, **environment)
+        with self._database.connect() as connection:
+            stored = everything(connection)
+        assert not any(stored[table] for table in ("cost_days", "cost_rows", "raw_buckets", "readings", "refusals"))
+        return finished
+
+
+@pytest.fixture
+def backfill(type_in: Type, simulator: RunSimulator, database: Database, monkeypatch: pytest.MonkeyPatch) -> Backfill:
+    api = simulator(SimulatedOrganization(), clock=utc_now)
+    monkeypatch.setenv("OPENAI_ADMIN_KEY", KEY)
+    monkeypatch.setenv("OPENAI_BASE_URL", api.base_url)
+    return Backfill(type_in, api, database)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "kind"), [("sk-proj-", "a project key"), ("sk-svcacct-", "a service account's key")]
+)
+def test_a_key_of_another_kind_is_refused_before_any_request(backfill: Backfill, prefix: str, kind: str) -> None:
+    finished = backfill(OPENAI_ADMIN_KEY=f"{prefix}abcdefghijklmnop")
+    assert (finished.code, finished.out) == (1, "")
+    assert finished.err == (
+        f"default: nothing was read: {prefix}... is {kind}, which cannot read an organization's costs: "
+        "create an admin key (organization settings, Admin keys)\n"
+    )
+    assert backfill.api.requests == []
+
+
+def test_a_variable_that_is_not_set_is_named(backfill: Backfill, tmp_path: Path) -> None:
+    (tmp_path / "openai_costs.yaml").write_text(
+        f"{ONE}    base_url: {backfill.api.base_url}\n    start_date: {days_ago(5)}\n"
+        "database: {url: {env: DATABASE_URL}}\n"
+    )
+    finished = backfill()
+    assert (finished.code, finished.out) == (1, "")
+    assert finished.err == "acme: nothing was read: the environment variable ACME_KEY is not set\n"
+    assert backfill.api.requests == []
+
+
+def test_a_database_variable_that_is_not_set_is_named(type_in: Type, tmp_path: Path) -> None:
+    (tmp_path / "openai_costs.yaml").write_text(f"{ONE}database: {{url: {{env: COSTS_DATABASE}}}}\n")
+    assert_one_sentence(type_in("status", ACME_KEY=KEY), 2, "the environment variable COSTS_DATABASE is not set")
+    assert_nothing_was_made(tmp_path)
+
+
+def test_a_day_before_the_configured_start_is_no_part_of_the_history(backfill: Backfill, tmp_path: Path) -> None:
+    (tmp_path / "openai_costs.yaml").write_text(
+        f"{ONE}    base_url: {backfill.api.base_url}\n    start_date: {days_ago(5)}\n"
+        "database: {url: {env: DATABASE_URL}}\n"
+    )
+    for options in (["--from", str(days_ago(6))], ["--to", str(days_ago(6))]):
+        finished = backfill(*options, ACME_KEY=KEY)
+        assert_one_sentence(finished, 2, f"acme: {days_ago(6)} is before {days_ago(5)}, where its history begins")
+    assert backfill.api.requests == []
+
+
+def test_a_day_that_the_api_did_not_serve_on_first_contact_is_no_part_of_the_history(backfill: Backfill) -> None:
+    for _ in range(2):
+        finished = backfill("--from", str(days_ago(366)))
+        assert_one_sentence(
+            finished, 2, f"default: {days_ago(366)} is before {days_ago(365)}, where its history begins"
+        )
+    assert len(backfill.api.requests) == 1  # the first contact; the second time it is known

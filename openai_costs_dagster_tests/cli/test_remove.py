@@ -1,0 +1,114 @@
+"""`remove` refuses while the configuration names the organization; history stays until it is purged, then nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from openai_costs_dagster.warehouse.database import Database
+
+from .conftest import VANISHING_HISTORY, Loaded, Type
+from .program import Workplace, days_ago, lines
+
+DEFINITIONS = {"snapshots"}
+"""Where Dagster keeps what jobs looked like, all organizations of a time in one; nothing that was read is in there."""
+
+
+def test_the_lines_to_delete_are_shown_while_the_configuration_names_it(type_in: Type, tmp_path: Path) -> None:
+    config = tmp_path / "openai_costs.yaml"
+    config.write_text(
+        "# ours\n"
+        "organizations:\n"
+        "  acme:\n"
+        "    admin_key: {env: ACME_KEY}\n"
+        "    # since the merger\n"
+        "    start_date: 2026-01-01\n"
+        "\n"
+        "  beta:\n"
+        "    admin_key: {env: BETA_KEY}\n"
+        "refresh: {trailing_days: 5}\n"
+    )
+    for options in ([], ["--purge"]):
+        finished = type_in("remove", "acme", *options)
+        assert (finished.code, finished.out) == (2, "")
+        assert lines(finished.err) == [
+            f"openai-costs: {config} still names acme; delete these lines first:",
+            "  3:   acme:",
+            "  4:     admin_key: {env: ACME_KEY}",
+            "  5:     # since the merger",
+            "  6:     start_date: 2026-01-01",
+        ]
+    assert list(tmp_path.iterdir()) == [config]
+
+
+def test_the_organization_of_the_environment_is_taken_out_by_unsetting_its_key(type_in: Type, tmp_path: Path) -> None:
+    finished = type_in("remove", "default", OPENAI_ADMIN_KEY="sk-admin-simulated-acme")
+    assert (finished.code, finished.err) == (2, "openai-costs: default comes from OPENAI_ADMIN_KEY: unset it first\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_history_stays_until_it_is_purged_and_then_nothing_is_left(loaded: Loaded) -> None:
+    place = loaded.place
+    others = [place.stored(name) for name in loaded.organizations]
+    days = {days_ago(number) for number in range(VANISHING_HISTORY)}
+
+    removed = place.run("remove", "vanishing")
+    assert (removed.code, removed.err) == (0, "")
+    assert "vanishing is read no more; its history stays" in removed.out
+    assert place.stored_days("vanishing") == days
+    assert _tables_that_mention(place, "vanishing") >= {"openai_costs.cost_rows", "openai_costs_dagster.event_logs"}
+
+    purged = place.run("remove", "vanishing", "--purge")
+    assert (purged.code, purged.err) == (0, "")
+    assert f"{VANISHING_HISTORY} rows deleted from cost_days" in lines(purged.out)
+    assert "1 rows deleted from Dagster's runs" in lines(purged.out)
+    assert lines(purged.out)[-1] == "vanishing is gone"
+    assert _tables_that_mention(place, "org-SIMULATEDLEAVES") == set()
+    assert _tables_that_mention(place, "vanishing") == {
+        "openai_costs_dagster.asset_keys",
+        "openai_costs_dagster.event_logs",
+    }
+    assert place.sql(  # Dagster keeps that and when it was wiped
+        "select dagster_event_type from openai_costs_dagster.event_logs where event like %s", "%vanishing%"
+    ) == [("ASSET_WIPED",)]
+    assert place.sql(
+        "select last_materialization, last_run_id from openai_costs_dagster.asset_keys where asset_key like %s",
+        "%vanishing%",
+    ) == [(None, None)]
+
+    assert place.run("remove", "vanishing", "--purge").code == 2
+    assert [place.stored(name) for name in loaded.organizations] == others
+
+
+@pytest.mark.parametrize("options", [[], ["--purge"]])
+def test_a_name_that_nobody_knows_is_no_organization(type_in: Type, database: Database, options: list[str]) -> None:
+    key = {"OPENAI_ADMIN_KEY": "sk-admin-simulated-acme"}
+    finished = type_in("remove", "nobody", *options, DATABASE_URL=database.url, **key)
+    assert (finished.code, finished.out) == (2, "")
+    assert finished.err == "openai-costs: there is no organization 'nobody', neither configured nor stored\n"
+
+
+def _tables_that_mention(place: Workplace, text: str) -> set[str]:
+    with psycopg.connect(place.database_url) as connection:
+        tables: list[tuple[Any, ...]] = connection.execute(
+            """
+            select table_schema, table_name from information_schema.tables
+            where table_schema like 'openai_costs%' and table_type = 'BASE TABLE'
+            """
+        ).fetchall()
+        return {
+            f"{schema}.{table}"
+            for schema, table in tables
+            if table not in DEFINITIONS
+            and connection.execute(
+                sql.SQL("select from {} as entry where entry::text like %s limit 1").format(
+                    sql.Identifier(schema, table)
+                ),
+                [f"%{text}%"],
+            ).fetchone()
+            is not None
+        }

@@ -1,0 +1,184 @@
+"""What can be typed, configured and queried is documented, every page can be found, and no file tells of a machine."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import types
+import typing
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from pydantic import BaseModel
+
+from openai_costs_dagster.cli import cli
+from openai_costs_dagster.configuration import Configuration, Organization
+from openai_costs_dagster.secret import SecretReference
+from openai_costs_dagster.warehouse.database import Connection
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+NOT_WRITTEN_IN_THE_FILE = {(Configuration, "source"), (Organization, "name")}
+
+
+@cache
+def page(name: str) -> str:
+    return (DOCS / name).read_text(encoding="utf-8")
+
+
+def words(text: str) -> set[str]:
+    """The identifiers that stand in code marks, those of dotted names one by one as well."""
+    marked = re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
+    return {word for code in marked for word in re.findall(r"[a-z0-9_]+", code)}
+
+
+# The command line
+
+
+def usage(command: str) -> str:
+    """How the table of commands writes a command."""
+    found = re.search(rf"^\| `{re.escape(command)}[` ].*$", page("command-line.md"), re.MULTILINE)
+    assert found, f"{command} is no row of docs/command-line.md"
+    return found.group()
+
+
+def options() -> Iterator[tuple[str, str]]:
+    for name, command in cli.commands.items():
+        for parameter in command.params:
+            if isinstance(parameter, click.Option):
+                yield from ((name, option) for option in parameter.opts)
+
+
+@pytest.mark.parametrize("command", list(cli.commands))
+def test_every_command_is_documented_and_says_in_a_line_what_it_does(command: str) -> None:
+    assert usage(command)
+    assert cli.commands[command].get_short_help_str(limit=200)
+
+
+@pytest.mark.parametrize(("command", "option"), list(options()))
+def test_every_option_is_documented(command: str, option: str) -> None:
+    assert option in usage(command)
+
+
+def test_the_options_of_all_commands_are_documented() -> None:
+    shown = [option for parameter in cli.params for option in parameter.opts if option.startswith("--")]
+    assert "--log-format" in shown
+    assert [option for option in shown if option not in page("command-line.md") and option != "--version"] == []
+
+
+def test_no_command_is_documented_that_is_none() -> None:
+    rows = re.findall(r"^\| `([a-z-]+)", page("command-line.md"), re.MULTILINE)
+    assert set(rows) == set(cli.commands)
+
+
+# The configuration
+
+
+def settings(model: type[BaseModel] = Configuration, path: tuple[str, ...] = ()) -> Iterator[str]:
+    """Every setting there is, with the settings around it: "refresh.cron"."""
+    for name, field in model.model_fields.items():
+        if (model, name) in NOT_WRITTEN_IN_THE_FILE:
+            continue
+        yield ".".join((*path, name))
+        for inner in models(field.annotation):
+            yield from settings(inner, (*path, name))
+
+
+def models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
+        if issubclass(annotation, BaseModel) and annotation is not SecretReference:
+            yield annotation
+        return
+    for argument in typing.get_args(annotation):
+        yield from models(argument)
+
+
+@pytest.mark.parametrize("setting", list(settings()))
+def test_every_setting_is_documented(setting: str) -> None:
+    assert words(page("configuration.md")) >= set(setting.split("."))
+
+
+def test_the_settings_are_found_however_deep_they_lie() -> None:
+    assert set(settings()) >= {"organizations.budgets.amount_usd", "refresh.cron", "alerts.events", "database.url"}
+
+
+@pytest.mark.parametrize("way", ["env", "file"])
+def test_where_secrets_may_stand_is_documented(way: str) -> None:
+    assert f"{{{way}: " in page("configuration.md")
+
+
+# SQL
+
+
+def test_every_view_and_column_is_documented(connection: Connection) -> None:
+    columns = connection.execute(
+        """
+        select column_info.table_name, column_info.column_name
+        from information_schema.columns as column_info
+        join information_schema.views using (table_schema, table_name)
+        where column_info.table_schema = 'openai_costs'
+        """
+    ).fetchall()
+    assert len(columns) > 30
+    sections = dict(re.findall(r"^## `(\w+)`(.*?)(?=^## |\Z)", page("sql.md"), re.MULTILINE | re.DOTALL))
+    assert {view for view, _ in columns} == set(sections)
+    assert [(view, column) for view, column in columns if column not in words(sections[view])] == []
+
+
+# Pages and files
+
+
+def tracked() -> list[Path]:
+    """The files that belong to the repository, those to be added as well."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],  # noqa: S607
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
+
+
+def links(document: Path) -> Iterator[Path]:
+    """What of this repository a page links to."""
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", document.read_text(encoding="utf-8")):
+        if "://" not in target:
+            yield (document.parent / target).resolve()
+
+
+def test_every_page_can_be_reached_from_the_readme() -> None:
+    reached, waiting = set[Path](), [ROOT / "README.md"]
+    while waiting:
+        document = waiting.pop()
+        if document.is_dir():
+            waiting += document.glob("*.md")
+        elif document not in reached:
+            reached.add(document)
+            waiting += links(document) if document.suffix == ".md" and document.exists() else []
+    assert [path for path in DOCS.rglob("*") if path.is_file() and path not in reached] == []
+
+
+def test_every_link_leads_somewhere() -> None:
+    documents = [path for path in tracked() if path.suffix == ".md"]
+    broken = [(path.name, str(target)) for path in documents for target in links(path) if not target.exists()]
+    assert broken == []
+
+
+def test_no_file_tells_of_the_machine_it_was_written_on() -> None:
+    telling = re.compile(
+        r"/(?:home|Users)/\w+/|/root/\.|(?<![\w.])/(?:work|opt|mnt|srv)/|/tmp/\w+/|\bpip\.conf\b|index-url|artifactory|\bnexus\b"
+        r"|https?://(?:pypi|packages|registry|mirror)[\w.-]*(?:internal|corp|local)\b",
+        re.IGNORECASE,
+    )
+    found = [
+        f"{path.relative_to(ROOT)}: {match.group()}"
+        for path in tracked()
+        if path != Path(__file__) and path.suffix not in {".png", ".json", ".gz"}
+        for match in telling.finditer(path.read_text(encoding="utf-8"))
+    ]
+    assert found == []

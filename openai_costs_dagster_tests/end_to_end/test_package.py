@@ -1,0 +1,53 @@
+"""An installed wheel holds what the program reads beside its code: `pip install .` is no worse than a checkout."""
+
+from __future__ import annotations
+
+import tomllib
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path, PurePosixPath
+
+import openai_costs_dagster
+
+PACKAGE = Path(openai_costs_dagster.__file__).parent
+PYPROJECT = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))
+PATTERNS = PYPROJECT["tool"]["setuptools"]["package-data"]["openai_costs_dagster"]
+
+
+def packaged(path: PurePosixPath) -> bool:
+    """Whether one of the patterns names it; `**` stands for any number of folders."""
+    return any(path.match(pattern) or path.match(pattern.removeprefix("**/")) for pattern in PATTERNS)
+
+
+def data() -> list[PurePosixPath]:
+    """What is no code in the package's folder, without what tools leave behind."""
+    found = [PurePosixPath(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*") if path.is_file()]
+    return [
+        path for path in found if path.suffix not in {".py", ".pyc"} and not any(part[0] == "." for part in path.parts)
+    ]
+
+
+def test_every_file_beside_the_code_is_packaged() -> None:
+    assert [path for path in data() if not packaged(path)] == []
+
+
+def test_the_files_that_the_program_reads_are_there() -> None:
+    names = {path.name for path in data()}
+    assert names >= {"insert_rows.sql", "010_daily_costs.sql", "dagster.yaml", "script.py.mako", "py.typed"}
+
+
+def test_every_folder_of_code_is_a_package_that_setuptools_finds() -> None:
+    folders = {path.parent for path in PACKAGE.rglob("*.py")}
+    assert len(folders) > 8
+    assert [folder for folder in folders if not (folder / "__init__.py").exists()] == []
+    assert PYPROJECT["tool"]["setuptools"]["packages"]["find"]["include"] == [
+        "openai_costs_dagster",
+        "openai_costs_dagster.*",
+    ]
+
+
+def test_they_can_be_read_without_a_path_of_the_file_system() -> None:
+    root: Traversable = resources.files("openai_costs_dagster")
+    for path in data():
+        assert root.joinpath(*path.parts).is_file()
+    assert "run_storage:" in root.joinpath("orchestration", "dagster.yaml").read_text("utf-8")

@@ -1,0 +1,274 @@
+"""`openai-costs up` from its start to Ctrl-C; the tests of this file share one and run in their order."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import os
+import signal
+import socket
+import zlib
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from decimal import Decimal
+from subprocess import Popen
+from typing import Any
+
+import httpx2
+import psutil
+import psycopg
+import pytest
+from psycopg import sql
+
+from openai_costs_dagster.simulator import SimulatedOrganization, Simulator
+
+from ..cli.program import TODAY, Workplace, days_ago, is_alive, truth_of, until, workplace
+from ..simulator.wire import total
+from .ui import Dagster
+
+FIRST = days_ago(19)
+HISTORY = [str(FIRST + dt.timedelta(days=number)) for number in range(20)]
+SECRET = "4f1c9e7a"  # in every key
+
+_HURRY = """
+# Dagster's backfill daemon looks every 30 seconds what there is to do, and cannot be told otherwise.
+from dagster._daemon import controller
+
+controller.DEFAULT_DAEMON_INTERVAL_SECONDS = 1
+"""
+
+
+@dataclass(frozen=True)
+class Up:
+    """What is up, and what it reads."""
+
+    place: Workplace
+    simulator: Simulator
+    dagster: Dagster
+    process: Popen[str]
+    port: int
+
+    def organization(self, name: str) -> SimulatedOrganization:
+        return next(one for one in self.simulator.organizations if one.name == name)
+
+
+@pytest.fixture(scope="module")
+def up() -> Iterator[Up]:
+    """Two organizations that are read for the first time, and one whose key is not accepted."""
+    organizations = {
+        name: SimulatedOrganization(
+            name=name, organization_id=f"org-SIMULATED{name.upper()}", admin_key=f"sk-admin-{name}-{SECRET}", seed=seed
+        )
+        for seed, name in enumerate(("north", "south", "locked"))
+    }
+    organizations["locked"].revoke_key()
+    with Simulator(list(organizations.values())) as simulator, workplace() as place:
+        place.configure(simulator, organizations, start_date=FIRST, refresh=_refresh_at_another_time())
+        _hurry(place)
+        port = _free_port()
+        with (
+            (place.folder / "up.log").open("w") as output,
+            place.started("up", "--port", str(port), output=output) as process,
+            closing(Dagster(f"http://127.0.0.1:{port}")) as dagster,
+        ):
+            until(lambda: dagster.answers() or process.poll() is not None)
+            assert process.poll() is None, (place.folder / "up.log").read_text()
+            yield Up(place, simulator, dagster, process, port)
+
+
+def _refresh_at_another_time() -> dict[str, object]:
+    """No tick of a clock comes while these tests run."""
+    hour = (dt.datetime.now(dt.UTC).hour + 12) % 24
+    return {"cron": f"30 {hour} * * *", "deep_cron": f"30 {hour} * * 0", "intraday_minutes": None}
+
+
+def _hurry(place: Workplace) -> None:
+    folder = place.folder / "hurry"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(_HURRY)
+    place.environment["PYTHONPATH"] = str(folder)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_the_ui_answers_and_only_this_machine_can_ask(up: Up) -> None:
+    page = up.dagster.get("/asset-groups")
+    assert page.status_code == 200
+    assert "<html" in page.text
+    listening = [
+        connection.laddr.ip
+        for process in up.place.processes()
+        for connection in process.net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    assert set(listening) == {"127.0.0.1"}
+    said = f"Dagster is up: http://127.0.0.1:{up.port} (Ctrl-C ends it)"
+    until(lambda: said in (up.place.folder / "up.log").read_text())
+
+
+def test_a_second_one_is_refused(up: Up) -> None:
+    second = up.place.run("up")
+    assert (second.code, second.out) == (2, "")
+    assert second.err.startswith("openai-costs: it is up already (see ")
+
+
+def test_new_organizations_are_read_from_their_beginning_each_in_one_run(up: Up) -> None:
+    runs = until(lambda: _first_runs(up))
+    assert sorted(map(_organization, runs)) == ["locked", "north", "south"]
+    for run in runs:
+        assert run["tags"]["dagster/asset_partition_range_start"] == str(FIRST)
+        assert run["tags"]["dagster/asset_partition_range_end"] == str(TODAY)
+        assert run["status"] == ("FAILURE" if _organization(run) == "locked" else "SUCCESS")
+    for name in ("north", "south"):
+        assert up.place.stored(name) == truth_of(up.organization(name), FIRST)
+        assert len(up.place.stored_days(name)) == 20
+        assert up.dagster.partitions(name, "MATERIALIZED") == [(str(FIRST), str(TODAY))]
+    assert up.dagster.partitions("locked", "FAILED") == [(str(FIRST), str(TODAY))]
+
+
+def _first_runs(up: Up) -> list[dict[str, Any]] | None:
+    """What the automation sensor started, once all of it has ended."""
+    runs = up.dagster.runs({"dagster/from_automation_condition": "true"})
+    return runs if len(runs) >= 3 and {run["status"] for run in runs} <= {"SUCCESS", "FAILURE"} else None
+
+
+def _organization(run: dict[str, Any]) -> str:
+    ((_, organization, _),) = [key["path"] for key in run["assetSelection"]]
+    return str(organization)
+
+
+@dataclass(frozen=True)
+class Backfills:
+    """A backfill that went well, and one of which the first day failed."""
+
+    good: str
+    good_days: list[str]
+    bad: str
+    bad_days: list[str]
+
+
+@pytest.fixture(scope="module")
+def backfills(up: Up) -> Backfills:
+    """Both launched in the UI's way once the first reading is done, and ended."""
+    until(lambda: _first_runs(up))
+    good_days, bad_days = HISTORY[-6:-1], HISTORY[4:7]
+    south = up.organization("south")
+    south.lookback_days = (TODAY - dt.date.fromisoformat(bad_days[1])).days
+    good = up.dagster.launch_backfill(["north", "south"], good_days)
+    bad = up.dagster.launch_backfill(["south"], bad_days)
+    until(lambda: up.dagster.ended(good) and up.dagster.ended(bad))
+    south.lookback_days = 365
+    return Backfills(good, good_days, bad, bad_days)
+
+
+def test_a_backfill_of_a_range_is_one_run_for_each_organization(up: Up, backfills: Backfills) -> None:
+    assert up.dagster.ended(backfills.good) == "COMPLETED_SUCCESS"
+    runs = up.dagster.runs({"dagster/backfill": backfills.good})
+    assert sorted(map(_organization, runs)) == ["north", "south"]
+    assert {run["status"] for run in runs} == {"SUCCESS"}
+    for run in runs:
+        assert run["tags"]["dagster/asset_partition_range_start"] == backfills.good_days[0]
+        assert run["tags"]["dagster/asset_partition_range_end"] == backfills.good_days[-1]
+
+
+@pytest.mark.parametrize("organization", ["north", "south"])
+def test_each_day_of_it_is_materialized_and_checked(up: Up, backfills: Backfills, organization: str) -> None:
+    (run,) = [
+        run for run in up.dagster.runs({"dagster/backfill": backfills.good}) if _organization(run) == organization
+    ]
+    materializations = up.dagster.materializations(organization, backfills.good_days)
+    assert [(found["partition"], found["runId"]) for found in materializations] == [
+        (day, run["runId"]) for day in backfills.good_days
+    ]
+    truth = truth_of(up.organization(organization), dt.date.fromisoformat(backfills.good_days[0]))
+    for found in materializations:
+        spent = total(amount for (day, *_), amount in truth.items() if day == found["partition"])
+        assert Decimal(found["metadata"]["spend_exact"].removesuffix(" USD")) == spent
+    for check, day in itertools.product(("complete", "reconciles", "anomalous_spend"), backfills.good_days):
+        execution = up.dagster.check(organization, check, day)
+        assert (execution["status"], execution["runId"]) == ("SUCCEEDED", run["runId"]), (check, day)
+        assert execution["evaluation"]["partition"] == day
+        assert execution["evaluation"]["targetMaterialization"]["runId"] == run["runId"]
+
+
+def test_a_day_that_failed_is_shown_as_failed_and_no_other(up: Up, backfills: Backfills) -> None:
+    failed, *good = backfills.bad_days
+    assert up.dagster.ended(backfills.bad) == "COMPLETED_FAILED"
+    assert up.dagster.partitions("south", "FAILED") == [(failed, failed)]
+    check = up.dagster.check("south", "complete", failed)
+    assert (check["status"], check["evaluation"]["success"]) == ("FAILED", False)
+    assert "Usage and cost data are available for the past year" in check["evaluation"]["description"]
+    (run,) = up.dagster.runs({"dagster/backfill": backfills.bad})
+    assert {found["runId"] for found in up.dagster.materializations("south", good)} == {run["runId"]}
+    assert up.place.stored("south") == truth_of(up.organization("south"), FIRST)  # what was stored of it stays
+
+
+def test_running_again_from_failure_asks_for_the_failed_day_alone(up: Up, backfills: Backfills) -> None:
+    failed = dt.date.fromisoformat(backfills.bad_days[0])
+    up.simulator.requests.clear()
+    again = up.dagster.reexecute_from_failure(backfills.bad)
+    assert until(lambda: up.dagster.ended(again)) == "COMPLETED_SUCCESS"
+    asked = {(request.query["start_time"][0], request.query["end_time"][0]) for request in up.simulator.requests}
+    midnight = int(dt.datetime.combine(failed, dt.time(), dt.UTC).timestamp())
+    assert asked == {(str(midnight), str(midnight + 86_400))}
+    assert {request.organization_id for request in up.simulator.requests} == {"org-SIMULATEDSOUTH"}
+    assert up.dagster.partitions("south", "FAILED") == []
+    assert up.dagster.check("south", "complete", str(failed))["status"] == "SUCCEEDED"
+
+
+def test_no_command_line_shows_a_key(up: Up) -> None:
+    shown = [process.cmdline() for process in up.place.processes()]
+    assert len(shown) > 3
+    assert SECRET not in str(shown)
+
+
+def test_an_interruption_ends_every_process_but_the_server(up: Up) -> None:
+    family = [psutil.Process(up.process.pid), *psutil.Process(up.process.pid).children(recursive=True)]
+    assert len(family) > 3
+    os.kill(up.process.pid, signal.SIGINT)
+    assert up.process.wait(timeout=90) in {0, 130}
+    assert not any(map(is_alive, family))
+    assert {process.name() for process in up.place.processes()} == {"postgres"}
+    with pytest.raises(httpx2.ConnectError):
+        up.dagster.get("/server_info")
+
+
+def test_no_file_holds_a_key(up: Up) -> None:
+    files = [path for path in up.place.folder.rglob("*") if path.is_file()]
+    assert {"up.log", "dagster.yaml", "PG_VERSION"} <= {path.name for path in files}
+    assert [path for path in files if SECRET.encode() in path.read_bytes()] == []
+
+
+def test_no_table_holds_a_key_nor_what_the_api_echoes_of_one(up: Up) -> None:
+    tables = up.place.sql(
+        """
+        select table_schema, table_name from information_schema.tables
+        where table_schema not in ('pg_catalog', 'information_schema') and table_type = 'BASE TABLE'
+        """
+    )
+    assert {"openai_costs", "openai_costs_dagster"} == {schema for schema, _ in tables}
+    values = itertools.chain.from_iterable(_values(up, schema, table) for schema, table in tables)
+    texts = list(map(_text, values))
+    assert any("org-SIMULATEDNORTH" in text and '"results"' in text for text in texts)  # the raw answers
+    assert any("Incorrect API key provided" in text for text in texts)
+    assert [text for text in texts if SECRET in text or "sk-admin" in text] == []
+
+
+def _values(up: Up, schema: str, table: str) -> Iterator[Any]:
+    with psycopg.connect(up.place.database_url) as connection:
+        for row in connection.execute(sql.SQL("select * from {}").format(sql.Identifier(schema, table))):
+            yield from row
+
+
+def _text(value: object) -> str:
+    """A value to search in; bytes are taken out of their compression where they have one."""
+    if not isinstance(value, bytes):
+        return str(value)
+    with suppress(zlib.error):
+        value = zlib.decompress(value)
+    return value.decode("utf-8", "replace")

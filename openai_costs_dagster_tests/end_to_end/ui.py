@@ -1,0 +1,123 @@
+"""What Dagster's UI shows and does: the GraphQL behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import httpx2
+
+_LAUNCHED = "__typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message }"
+_LAUNCH = f"""
+mutation($asked: LaunchBackfillParams!) {{ launchPartitionBackfill(backfillParams: $asked) {{ {_LAUNCHED} }} }}
+"""
+_REEXECUTE = f"""
+mutation($asked: ReexecutionParams!) {{ reexecutePartitionBackfill(reexecutionParams: $asked) {{ {_LAUNCHED} }} }}
+"""
+_BACKFILL = """
+query($id: String!) {
+  partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill { status error { message } } }
+}
+"""
+_RUNS = """
+query($filter: RunsFilter!) {
+  runsOrError(filter: $filter) {
+    ... on Runs { results { runId status tags { key value } assetSelection { path } } }
+  }
+}
+"""
+_ASSET = """
+query($key: AssetKeyInput!, $days: [String!]) {
+  assetNodeOrError(assetKey: $key) {
+    ... on AssetNode {
+      assetPartitionStatuses { ... on TimePartitionStatuses { ranges { startKey endKey status } } }
+      latestMaterializationByPartition(partitions: $days) {
+        partition runId metadataEntries { label ... on TextMetadataEntry { text } }
+      }
+    }
+  }
+}
+"""
+_CHECK = """
+query($key: AssetKeyInput!, $check: String!, $day: String) {
+  assetCheckExecutions(assetKey: $key, checkName: $check, partition: $day, limit: 1) {
+    status runId evaluation { success description partition targetMaterialization { runId } }
+  }
+}
+"""
+_ENDED = {"COMPLETED_SUCCESS", "COMPLETED_FAILED", "FAILED", "CANCELED"}
+
+
+class Dagster:
+    """The webserver at an address."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._client = httpx2.Client(base_url=url, trust_env=False, timeout=60)
+
+    def close(self) -> None:
+        self._client.close()
+
+    def get(self, path: str) -> httpx2.Response:
+        return self._client.get(path)
+
+    def answers(self) -> bool:
+        try:
+            return self.get("/server_info").status_code == 200
+        except httpx2.HTTPError:
+            return False
+
+    def launch_backfill(self, organizations: Sequence[str], days: Sequence[str]) -> str:
+        """Asks for days of several assets together, as the UI's dialog does; returns the backfill's id."""
+        asked = {"assetSelection": [_key(name) for name in organizations], "partitionNames": list(days)}
+        return self._launched(self._ask(_LAUNCH, asked=asked)["launchPartitionBackfill"])
+
+    def reexecute_from_failure(self, backfill: str) -> str:
+        asked = {"parentRunId": backfill, "strategy": "FROM_FAILURE"}
+        return self._launched(self._ask(_REEXECUTE, asked=asked)["reexecutePartitionBackfill"])
+
+    def ended(self, backfill: str) -> str | None:
+        """A backfill's status once it has ended."""
+        status = str(self._ask(_BACKFILL, id=backfill)["partitionBackfillOrError"]["status"])
+        return status if status in _ENDED else None
+
+    def runs(self, tags: Mapping[str, str]) -> list[dict[str, Any]]:
+        """Runs by their tags, which come as a dictionary too."""
+        wanted = {"tags": [{"key": key, "value": value} for key, value in tags.items()]}
+        found = self._ask(_RUNS, filter=wanted)["runsOrError"]["results"]
+        return [{**run, "tags": {tag["key"]: tag["value"] for tag in run["tags"]}} for run in found]
+
+    def partitions(self, organization: str, status: str) -> list[tuple[str, str]]:
+        """The ranges of days of an asset that have a status, both ends included."""
+        ranges = self._asset(organization, [])["assetPartitionStatuses"]["ranges"]
+        return [(one["startKey"], one["endKey"]) for one in ranges if one["status"] == status]
+
+    def materializations(self, organization: str, days: Sequence[str]) -> list[dict[str, Any]]:
+        """The newest of each day, metadata as a dictionary."""
+        return [
+            {**found, "metadata": {entry["label"]: entry.get("text") for entry in found["metadataEntries"]}}
+            for found in self._asset(organization, days)["latestMaterializationByPartition"]
+        ]
+
+    def check(self, organization: str, check: str, day: str) -> dict[str, Any]:
+        """The newest execution of a check for a day."""
+        (execution,) = self._ask(_CHECK, key=_key(organization), check=check, day=day)["assetCheckExecutions"]
+        return dict(execution)
+
+    def _asset(self, organization: str, days: Sequence[str]) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self._ask(_ASSET, key=_key(organization), days=list(days))["assetNodeOrError"]
+        return found
+
+    def _launched(self, answer: Mapping[str, Any]) -> str:
+        assert answer["__typename"] == "LaunchBackfillSuccess", answer
+        return str(answer["backfillId"])
+
+    def _ask(self, query: str, **variables: Any) -> dict[str, Any]:
+        answer = self._client.post("/graphql", json={"query": query, "variables": variables}).json()
+        assert "errors" not in answer, answer
+        data: dict[str, Any] = answer["data"]
+        return data
+
+
+def _key(organization: str) -> dict[str, list[str]]:
+    return {"path": ["openai", organization, "costs"]}
