@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from types import TracebackType
 from typing import Self, TypeVar
 from urllib.parse import urlsplit
@@ -92,6 +94,7 @@ class AdminApi:
                 proxy=proxy,
                 transport=transport,
                 trust_env=not endpoint.is_loopback,
+                verify=_trusted_authorities(),
             )
         except (ValueError, ImportError, httpx2.InvalidURL) as error:
             said = redact(f"base_url or proxy is not usable: {error}", self._secrets)
@@ -159,6 +162,12 @@ class AdminApi:
         refusal = answers.error_of(status, body, headers.get("retry-after"), self._now())
         refusal.args = (redact(str(refusal), self._secrets),)
         return refusal
+
+
+@cache
+def _trusted_authorities() -> ssl.SSLContext:
+    """Made once per process: reading the certificates takes longer than a page of costs."""
+    return httpx2.create_ssl_context()
 
 
 def _refuse_other_kinds(key: str) -> None:

@@ -37,7 +37,8 @@ def bill_of(costs: Iterable[ReadCost]) -> tuple[list[CostRow], Bill]:
     totals: dict[str | None, Decimal] = {}
     slack: dict[str | None, Decimal] = {}
     received = absent = 0
-    for project_id, user_id, api_key_id, line_item, currency, unit, read_amount, read_quantity, from_number in costs:
+    for cost in costs:
+        key, currency, (read_amount, read_quantity, from_number) = cost[:6], cost.currency, cost[6:]
         received += 1
         quantity = None if read_quantity is None else money.normalised(read_quantity)
         if read_amount is None:
@@ -49,10 +50,9 @@ def bill_of(costs: Iterable[ReadCost]) -> tuple[list[CostRow], Bill]:
             totals[currency] = amount if known is None else money.add(known, amount)
             if from_number and amount:
                 slack[currency] = money.add(slack.get(currency, _ZERO), money.slack_of_number(amount))
-        key = (project_id, user_id, api_key_id, line_item, currency, unit)
         if (values := added.get(key)) is not None:
             values[:] = money.add_known(values[0], amount), money.add_known(values[1], quantity)
         else:
             added[key] = [amount, quantity]
-    rows = [CostRow(*key, *values) for key, values in added.items()]
+    rows = [CostRow._make((*key, *values)) for key, values in added.items()]
     return rows, Bill(len(rows), received, absent, totals, slack)

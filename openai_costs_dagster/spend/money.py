@@ -11,6 +11,7 @@ from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation,
 
 _DIGITS = 16_000  # enough for the sum of any two decimal128 numbers, whose exponents span 12,288 places
 _EXACT = Context(prec=_DIGITS, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
+_normalize = _EXACT.normalize
 _LARGEST_EXPONENT = 6_200  # of a decimal128, which OpenAI computes with
 _ZERO = Decimal(0)
 _DIGITS_OF_A_DOUBLE = 12
@@ -25,10 +26,10 @@ def normalised(value: Decimal) -> Decimal:
         return _ZERO
     if not value.is_finite():
         raise ValueError(f"{value} is no amount")
-    if abs(value.adjusted()) > _LARGEST_EXPONENT:
+    if not -_LARGEST_EXPONENT <= value.adjusted() <= _LARGEST_EXPONENT:
         raise ValueError(f"{value} is beyond what any bill or database holds")
     try:
-        return _EXACT.normalize(value)
+        return _normalize(value)
     except Inexact:
         raise ValueError(f"a number of more than {_DIGITS} digits is no amount") from None
 

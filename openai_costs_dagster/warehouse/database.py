@@ -9,6 +9,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -159,10 +160,12 @@ def _scripts() -> ScriptDirectory:
     return ScriptDirectory(str(_SCRIPTS))
 
 
+@cache
 def _known_revisions() -> set[str]:
     return {script.revision for script in _scripts().walk_revisions()}
 
 
+@cache
 def _head() -> str | None:
     return _scripts().get_current_head()
 
@@ -180,6 +183,7 @@ def _noted(connection: Connection, key: str) -> str | None:
     return str(row[0]) if row else None
 
 
+@cache
 def _views_digest() -> str:
     return hashlib.sha256("\0".join(views()).encode()).hexdigest()
 

@@ -20,6 +20,7 @@ from psycopg.rows import class_row
 from openai_costs_dagster.cost_records import CostRow, Grouping, grouping_name
 from openai_costs_dagster.days import DayRange
 from openai_costs_dagster.warehouse import errors
+from openai_costs_dagster.warehouse.copy_text import CopyText
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.statements import statement
 
@@ -70,15 +71,19 @@ class Staging:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._rows: list[tuple[Any, ...]] = []
+        self._text = CopyText()
+        self._lines: list[str] = []
         self._buckets: list[tuple[Any, ...]] = []
+        self._holds_rows = False
         connection.execute(statement("create_staging"))
 
     def clear(self) -> None:
         """Forgets all that was staged: the chain broke."""
-        self._rows.clear()
+        self._lines.clear()
         self._buckets.clear()
-        self._connection.execute(statement("clear_staging"))
+        if self._holds_rows:
+            self._connection.execute(statement("clear_staging"))
+            self._holds_rows = False
 
     def forget(self, days: DayRange) -> None:
         """Forgets some staged days, which are read once more."""
@@ -87,9 +92,9 @@ class Staging:
 
     def add(self, day: dt.date, rows: Iterable[CostRow], raw: bytes) -> None:
         """Stages one day: its rows, added up and normalised, and the bytes it came in."""
-        self._rows += [(day, *row) for row in rows]
+        self._lines += self._text.lines(day, rows)
         self._buckets.append((day, hashlib.sha256(raw).digest(), zlib.compress(raw, _COMPRESSION)))
-        if len(self._rows) >= _ROWS_PER_COPY:
+        if len(self._lines) >= _ROWS_PER_COPY:
             self._flush()
 
     def commit(self, reading: Reading, days: Iterable[StoredDay], *, now: dt.datetime) -> None:
@@ -120,23 +125,22 @@ class Staging:
                 self._note(values, days)
         except psycopg.DataError as error:
             raise errors.ValueRefused(f"{reading.organization} {reading.days}: {error.diag.message_primary}") from None
-        self.clear()
 
     def _flush(self) -> None:
+        self._holds_rows = True
         try:
             self._copy()
         except psycopg.DataError as error:
             raise errors.ValueRefused(f"a value that PostgreSQL cannot hold: {error.diag.message_primary}") from None
         finally:
-            self._rows.clear()
+            self._lines.clear()
             self._buckets.clear()
 
     def _copy(self) -> None:
         with self._connection.cursor() as cursor:
-            if self._rows:
+            if self._lines:
                 with cursor.copy(statement("copy_rows")) as copy:
-                    for row in self._rows:
-                        copy.write_row(row)
+                    copy.write("".join(self._lines))
             if self._buckets:
                 with cursor.copy(statement("copy_buckets")) as copy:
                     for bucket in self._buckets:
