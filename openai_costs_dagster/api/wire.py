@@ -1,4 +1,8 @@
-"""What the Admin API sends, as typed records; decoded by msgspec so that no amount ever passes through a float."""
+"""What the Admin API sends, as typed records; decoded by msgspec so that no amount ever passes through a float.
+
+The structs of a bucket hold no cycles and are kept from the garbage collector (`gc=False`): its walks over a page's
+rows took a sixth of a load's time.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +17,14 @@ _DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]{1,6})?")
 _NO_VALUE = msgspec.Raw(b"null")
 
 
-class WireAmount(msgspec.Struct):
+class WireAmount(msgspec.Struct, gc=False):
     """`value` stays undecoded: whether it came as a string or as a number decides how exact it is."""
 
     value: msgspec.Raw = _NO_VALUE
     currency: str | None = None
 
 
-class WireCost(msgspec.Struct):
+class WireCost(msgspec.Struct, gc=False):
     """A row of a costs bucket; unknown keys stay in the raw bucket and break nothing."""
 
     amount: WireAmount | None = None
@@ -34,7 +38,7 @@ class WireCost(msgspec.Struct):
     project_name: str | None = None
 
 
-class WireBucket(msgspec.Struct):
+class WireBucket(msgspec.Struct, gc=False):
     """A day; `start_time` and `end_time` in Unix seconds."""
 
     start_time: int

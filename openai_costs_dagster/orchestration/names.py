@@ -13,9 +13,20 @@ ASKED_BY_TAG = "openai-costs/asked_by"
 NO_RUN_RETRIES = {"dagster/retry_on_asset_or_op_failure": "false"}
 
 
+def assets_of(organization: str) -> list[str]:
+    """What the keys of an organization's assets begin with."""
+    return ["openai", organization]
+
+
+def organization_of(key: dg.AssetKey) -> str | None:
+    """Whose asset it is; None where it is no organization's."""
+    path = key.path
+    return path[1] if len(path) == 3 and path[0] == "openai" else None
+
+
 def costs_key(organization: str) -> dg.AssetKey:
     """The asset that holds an organization's daily costs."""
-    return dg.AssetKey(["openai", organization, "costs"])
+    return dg.AssetKey([*assets_of(organization), "costs"])
 
 
 def group(organization: str) -> str:

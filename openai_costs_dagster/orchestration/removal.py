@@ -20,16 +20,21 @@ def purge_organization(database: Database, environment: Mapping[str, str], organ
     os.environ.update(environment)  # Dagster reads its instance from the environment alone
     with lock.reader(database, organization, purpose="purge", on_wait=_LOG.warning) as connection:
         deleted = removal.purge(connection, organization)
-    key = names.costs_key(organization)
-    with dg.DagsterInstance.get() as instance:
-        instance.wipe_assets([key])
-        runs = [run for run in instance.get_runs() if _assets_of(run) == {key}]
-        for run in runs:
-            instance.delete_run(run.run_id)
-    return {**deleted, "Dagster's runs": len(runs)}
+        with dg.DagsterInstance.get() as instance:
+            deleted["Dagster's runs"] = _wipe(instance, organization)
+        removal.purge_dagster(connection, organization, pool=names.pool(organization))
+    return deleted
 
 
-def _assets_of(run: dg.DagsterRun) -> set[dg.AssetKey]:
-    """What a run was about, also where it ran checks alone."""
+def _wipe(instance: dg.DagsterInstance, organization: str) -> int:
+    instance.wipe_assets(instance.get_asset_keys(prefix=names.assets_of(organization)))
+    runs = [run for run in instance.get_runs() if _organizations_of(run) == {organization}]
+    for run in runs:
+        instance.delete_run(run.run_id)
+    return len(runs)
+
+
+def _organizations_of(run: dg.DagsterRun) -> set[str | None]:
+    """Whose a run was, also where it ran checks alone."""
     checked = {check.asset_key for check in run.asset_check_selection or ()}
-    return checked | set(run.asset_selection or ())
+    return {names.organization_of(key) for key in checked | set(run.asset_selection or ())}

@@ -7,6 +7,7 @@ log goes to standard error of the process, which the caller keeps in a file.
 from __future__ import annotations
 
 import datetime as dt
+import gc
 import json
 import os
 import signal
@@ -22,6 +23,8 @@ from openai_costs_dagster.days import DayRange
 from openai_costs_dagster.orchestration import names, progress
 from openai_costs_dagster.orchestration.build import build_definitions
 from openai_costs_dagster.orchestration.partitions import range_tags
+
+_ALLOCATIONS_PER_COLLECTION = 50_000
 
 PROCESS_TAG = "openai-costs/process"
 
@@ -41,6 +44,7 @@ def _work(output: TextIO) -> None:
         output.flush()
 
     job = build_definitions(configuration.load()).get_repository_def().get_implicit_global_asset_job_def()
+    _spare_the_collector()
     with dg.DagsterInstance.get() as instance, progress.listening(lambda step: say(asdict(step))):
         for line in sys.stdin:
             task = json.loads(line)
@@ -52,6 +56,12 @@ def _work(output: TextIO) -> None:
                 raise_on_error=False,
             )
             say({"organization": task["organization"], "run_id": result.run_id, "success": result.success})
+
+
+def _spare_the_collector() -> None:
+    """What is loaded by now stays: walking all of it while rows are read took a fifth of a load's own time."""
+    gc.freeze()
+    gc.set_threshold(_ALLOCATIONS_PER_COLLECTION)
 
 
 def process_lives(tag: str) -> bool:

@@ -1,4 +1,4 @@
-"""Takes an organization out of the warehouse for good."""
+"""Takes an organization out for good: out of our tables, and out of Dagster's where they lie beside them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,18 @@ _TABLES = (
     "refusals",
     "organizations",
 )
+_DAGSTERS = (
+    "event_logs",
+    "asset_keys",
+    "asset_event_tags",
+    "asset_check_executions",
+    "asset_daemon_asset_evaluations",
+    "concurrency_limits",
+    "concurrency_slots",
+    "pending_steps",
+    "job_ticks",
+    "bulk_actions",
+)
 
 
 def purge(connection: Connection, organization: str) -> dict[str, int]:
@@ -25,3 +37,23 @@ def purge(connection: Connection, organization: str) -> dict[str, int]:
             cursor = connection.execute(statement(f"purge/{table}"), {"organization": organization})
             deleted[table] = cursor.rowcount
     return deleted
+
+
+def purge_dagster(connection: Connection, organization: str, *, pool: str) -> int:
+    """Deletes what Dagster's tables still say of an organization after its own wiping: the name alone.
+
+    Returns how many rows that were. Where Dagster keeps its history elsewhere there is nothing to do here.
+    """
+    values = {"mentions": _mentions(organization), "pool": pool}
+    with connection.transaction():
+        there = {name for (name,) in connection.execute(statement("dagster_tables")).fetchall()}
+        return sum(
+            connection.execute(statement(f"purge/dagster/{table}"), values).rowcount
+            for table in _DAGSTERS
+            if table in there
+        )
+
+
+def _mentions(organization: str) -> str:
+    r"""A regular expression for its assets, however they are written: ``openai/acme/``, ``[\"openai\", \"acme\"``."""
+    return rf"openai[^a-z0-9_-]+{organization}[^a-z0-9_-]"

@@ -1,0 +1,1 @@
+delete from openai_costs_dagster.job_ticks where tick_body ~ %(mentions)s
