@@ -8,7 +8,9 @@ import sys
 import click
 
 from openai_costs_dagster.cli import (
+    anomalies,
     backfill,
+    backtest,
     check,
     demo,
     down,
@@ -47,6 +49,8 @@ for command in (
     backfill.backfill,
     up.up,
     status.status,
+    anomalies.anomalies,
+    backtest.backtest,
     remove.remove,
     environment.env,
     environment.database_url,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from openai_costs_dagster.days import ONE_DAY, DayRange, utc_now
+from openai_costs_dagster.days import ONE_DAY, utc_now
 
 if TYPE_CHECKING:
     from openai_costs_dagster.cli.session import Session
@@ -75,17 +75,17 @@ def _main_job(folder: Path, today: dt.date) -> Session:
 def _findings(session: Session) -> None:
     from openai_costs_dagster.cli.output import show_table
     from openai_costs_dagster.cli.status import show
-    from openai_costs_dagster.orchestration.anomaly_check import verdicts_of
     from openai_costs_dagster.orchestration.overview import overviews
+    from openai_costs_dagster.warehouse import anomalies
 
     now, configuration = utc_now(), session.configuration
-    trailing = list(DayRange(now.date() - (configuration.refresh.trailing_days - 1) * ONE_DAY, now.date()))
-    rows = []
+    first = now.date() - (configuration.refresh.trailing_days - 1) * ONE_DAY
     with session.database.connect() as connection:
-        for organization in configuration.organizations.values():
-            for day, verdict in verdicts_of(connection, organization, configuration, trailing).items():
-                if verdict.flagged:
-                    rows.append((organization.title, str(day), _signed(verdict.impact), verdict.explanation))
+        rows = [
+            (finding.organization, str(finding.usage_date), _signed(finding.impact), finding.explanation)
+            for finding in anomalies.findings(connection, first=first)
+            if finding.worth_alerting
+        ]
     _title("What the check anomalous_spend found in the refreshed days (all data is simulated)")
     show_table(("organization", "day", "impact", "what happened"), rows, right=(2,))
     _title("Where every organization stands")

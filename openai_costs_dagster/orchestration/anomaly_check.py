@@ -1,9 +1,11 @@
-"""The check `anomalous_spend`: each day's total against the same weekday of past weeks. A warning, never a failure."""
+"""The check `anomalous_spend`: each day by the days before it, at every level. A warning, never a failure.
+
+Findings are kept in `openai_costs.anomalies`; judging a day again replaces them.
+"""
 
 # `from __future__ import annotations` would break Dagster's reading of the context's type in functions made here.
 import datetime as dt
 from collections.abc import Iterator
-from decimal import Decimal
 from typing import Any
 
 import dagster as dg
@@ -11,13 +13,13 @@ import dagster as dg
 from openai_costs_dagster.configuration import Configuration, Organization
 from openai_costs_dagster.days import DayRange, utc_now
 from openai_costs_dagster.orchestration import names, server
+from openai_costs_dagster.orchestration.detection import Judgement, judge
 from openai_costs_dagster.orchestration.evaluations import evaluation, targets
 from openai_costs_dagster.orchestration.partitions import days_of
-from openai_costs_dagster.spend.same_weekday import WEEKS, Verdict, judge
-from openai_costs_dagster.warehouse.database import Connection
-from openai_costs_dagster.warehouse.reading import DaySpend, daily_spend
+from openai_costs_dagster.warehouse import anomalies
+from openai_costs_dagster.warehouse.anomalies import Finding
 
-_HISTORY = dt.timedelta(weeks=WEEKS)
+_COLUMNS = ("impact_usd", "severity", "level", "what happened")
 
 
 def anomaly_check(
@@ -28,7 +30,7 @@ def anomaly_check(
     spec = dg.AssetCheckSpec(
         names.ANOMALOUS_SPEND,
         asset=key,
-        description="The day's spend is like the same weekday of the past weeks.",
+        description="The day's spend is like the days before it: in all, by project, service, model and API key.",
         partitions_def=partitions,
     )
 
@@ -37,18 +39,17 @@ def anomaly_check(
     )
     def anomalous_spend(context: dg.AssetCheckExecutionContext) -> Iterator[Any]:
         days = _days_to_judge(context, configuration.refresh.trailing_days)
-        with server.database(configuration).connect() as connection:
-            verdicts = verdicts_of(connection, organization, configuration, days)
-        target = targets(context.instance, key, verdicts)
-        for day, verdict in verdicts.items():
+        judgements = _judge_and_keep(context, organization, configuration, days)
+        target = targets(context.instance, key, judgements)
+        for day, judgement in judgements.items():
             yield evaluation(
                 key,
                 names.ANOMALOUS_SPEND,
                 day,
-                passed=not verdict.flagged,
+                passed=not judgement.alarming,
                 severity=dg.AssetCheckSeverity.WARN,
-                description=verdict.explanation,
-                metadata=_metadata(verdict),
+                description=_description(judgement),
+                metadata=_metadata(judgement),
                 target=target.get(day),
             )
         yield dg.Output(None, output_name=spec.get_python_identifier())
@@ -56,38 +57,23 @@ def anomaly_check(
     return anomalous_spend
 
 
-def verdicts_of(
-    connection: Connection, organization: Organization, configuration: Configuration, days: list[dt.date]
-) -> dict[dt.date, Verdict]:
-    """Judges those of `days` that are stored, oldest first."""
-    wanted = DayRange(min(days), max(days))
-    stored = daily_spend(connection, organization.name, DayRange(wanted.first - _HISTORY, wanted.last))
-    history = _since_first_spend(stored)
-    asked = set(days)
-    return {
-        day.usage_date: _verdict(day, history, configuration)
-        for day in stored
-        if day.usage_date in asked and (day.usage_date in history or day.vanished)
-    }
-
-
-def _since_first_spend(stored: list[DaySpend]) -> dict[dt.date, Decimal]:
-    """Spend by day without the empty days before an organization began to spend: they are no baseline."""
-    began = next((day.usage_date for day in stored if day.amount_usd), dt.date.max)
-    return {day.usage_date: day.amount_usd for day in stored if day.usage_date >= began}
-
-
-def _verdict(day: DaySpend, history: dict[dt.date, Decimal], configuration: Configuration) -> Verdict:
-    if day.vanished:
-        said = f"The day held ${day.vanished:,.2f} and came back empty, in two readings."
-        return Verdict(day.usage_date, day.amount_usd, expected=day.vanished, flagged=True, explanation=said)
-    return judge(
-        day.usage_date,
-        history,
-        provisional=day.provisional,
-        sensitivity=configuration.anomalies.sensitivity,
-        minimum_impact=configuration.anomalies.minimum_impact_usd,
-    )
+def _judge_and_keep(
+    context: dg.AssetCheckExecutionContext,
+    organization: Organization,
+    configuration: Configuration,
+    days: list[dt.date],
+) -> dict[dt.date, Judgement]:
+    with server.database(configuration).connect() as connection:
+        judgements = judge(connection, organization.name, configuration.anomalies, days)
+        anomalies.replace_findings(
+            connection,
+            organization.name,
+            days,
+            [finding for judgement in judgements.values() for finding in judgement.findings],
+            found_by=names.asked_by(context.run.tags),
+            now=utc_now(),
+        )
+    return judgements
 
 
 def _days_to_judge(context: dg.AssetCheckExecutionContext, trailing_days: int) -> list[dt.date]:
@@ -97,10 +83,33 @@ def _days_to_judge(context: dg.AssetCheckExecutionContext, trailing_days: int) -
     return list(DayRange(today - dt.timedelta(days=trailing_days - 1), today))
 
 
-def _metadata(verdict: Verdict) -> dict[str, Any]:
-    metadata: dict[str, Any] = {"actual_usd": round(float(verdict.actual), 2)}
+def _description(judgement: Judgement) -> str:
+    if judgement.alarming:
+        return "\n".join(finding.explanation for finding in judgement.alarming)
+    if judgement.expected is None:
+        return f"Not judged: {judgement.known_days} days are known before this one, 14 are needed."
+    so_far = " so far" if judgement.provisional else ""
+    said = f"${judgement.actual:,.2f}{so_far}, usual: ${judgement.lower:,.2f} to ${judgement.upper:,.2f}."
+    if judgement.findings:
+        said += f" {len(judgement.findings)} smaller or muted findings are kept."
+    return said
+
+
+def _metadata(judgement: Judgement) -> dict[str, Any]:
+    """What the UI plots by day, the day's findings as a table, and a picture of the largest one's series."""
+    metadata: dict[str, Any] = {"actual_usd": round(float(judgement.actual), 2)}
     for name in ("expected", "lower", "upper"):
-        value = getattr(verdict, name)
+        value = getattr(judgement, name)
         if value is not None:
             metadata[f"{name}_usd"] = round(float(value), 2)
+    metadata["findings"] = len(judgement.alarming)
+    if judgement.findings:
+        metadata["what_was_found"] = dg.MetadataValue.table([_record(finding) for finding in judgement.findings])
+    if judgement.picture:
+        metadata["chart"] = dg.MetadataValue.md(judgement.picture)
     return metadata
+
+
+def _record(finding: Finding) -> dg.TableRecord:
+    values = (round(float(finding.impact), 2), finding.severity, finding.level, finding.explanation)
+    return dg.TableRecord(dict(zip(_COLUMNS, values, strict=True)))

@@ -2,7 +2,7 @@
 
 # `from __future__ import annotations` would break Dagster's reading of the context's type in functions made here.
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import dagster as dg
@@ -84,7 +84,7 @@ def _run(context: dg.AssetExecutionContext, organization: Organization, configur
             database,
             days,
             settle_hours=configuration.refresh.settle_hours,
-            asked_by=_asked_by(context.run.tags),
+            asked_by=names.asked_by(context.run.tags),
             run_id=context.run.run_id,
             on_progress=lambda done: progress.days_done(organization.name, done),
             on_wait=lambda sentence: progress.note(organization.name, sentence),
@@ -93,15 +93,6 @@ def _run(context: dg.AssetExecutionContext, organization: Organization, configur
     )
     progress.finished(organization.name, outcome.summary())
     return outcome
-
-
-def _asked_by(tags: Mapping[str, str]) -> str:
-    """Who asked for a run: only what a scheduled refresh finds may alert."""
-    if names.ASKED_BY_TAG in tags:
-        return tags[names.ASKED_BY_TAG]
-    if tags.get("dagster/from_automation_condition") == "true":
-        return "refresh"
-    return "backfill" if "dagster/backfill" in tags else "person"
 
 
 def _materializations(key: dg.AssetKey, outcome: Outcome) -> Iterator[dg.AssetMaterialization]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import dagster as dg
 
 COMPLETE = "complete"
@@ -22,6 +24,15 @@ def organization_of(key: dg.AssetKey) -> str | None:
     """Whose asset it is; None where it is no organization's."""
     path = key.path
     return path[1] if len(path) == 3 and path[0] == "openai" else None
+
+
+def asked_by(tags: Mapping[str, str]) -> str:
+    """Who asked for a run: only what a scheduled refresh finds may alert."""
+    if ASKED_BY_TAG in tags:
+        return tags[ASKED_BY_TAG]
+    if tags.get("dagster/from_automation_condition") == "true":
+        return "refresh"
+    return "backfill" if "dagster/backfill" in tags else "person"
 
 
 def costs_key(organization: str) -> dg.AssetKey:

@@ -8,11 +8,10 @@ from decimal import Decimal
 
 from openai_costs_dagster.configuration import Configuration, Organization
 from openai_costs_dagster.days import ONE_DAY, DayRange
-from openai_costs_dagster.orchestration.anomaly_check import verdicts_of
 from openai_costs_dagster.orchestration.partitions import start_of
 from openai_costs_dagster.secret import SecretUnavailable
 from openai_costs_dagster.spend.run_rate import month_end
-from openai_costs_dagster.warehouse import reading, registry
+from openai_costs_dagster.warehouse import anomalies, reading, registry
 from openai_costs_dagster.warehouse.database import Connection, Database
 
 _HISTORY = dt.timedelta(days=62)
@@ -69,8 +68,6 @@ def _overview(
     finished = days.intersection(None, today - ONE_DAY)
     missing = DayRange.covering(reading.missing_days(connection, organization.name, finished)) if finished else []
     recent = reading.daily_spend(connection, organization.name, DayRange(today - _HISTORY, today))
-    trailing = list(DayRange(today - (configuration.refresh.trailing_days - 1) * ONE_DAY, today))
-    verdicts = verdicts_of(connection, organization, configuration, trailing)
     return Overview(
         organization.name,
         organization.title,
@@ -80,7 +77,7 @@ def _overview(
         detail=reading.detail_served(connection, organization.name),
         month_to_date=synced.month_to_date,
         forecast=month_end({day.usage_date: day.amount_usd for day in recent}, today),
-        open_anomalies=[f"{day}: {verdict.explanation}" for day, verdict in verdicts.items() if verdict.flagged],
+        open_anomalies=_open_anomalies(connection, organization.name, configuration, today),
         last_success_at=synced.last_success_at,
         last_error=synced.last_error,
         needs=[
@@ -89,6 +86,16 @@ def _overview(
             *_sum_trouble(connection, organization),
         ],
     )
+
+
+def _open_anomalies(connection: Connection, name: str, configuration: Configuration, today: dt.date) -> list[str]:
+    """What was found in the refreshed days, is worth someone's time and has had no answer."""
+    first = today - (configuration.refresh.trailing_days - 1) * ONE_DAY
+    return [
+        f"{finding.usage_date}: {finding.explanation}"
+        for finding in anomalies.findings(connection, name, first=first)
+        if finding.worth_alerting and not finding.feedback
+    ]
 
 
 def _key_trouble(organization: Organization) -> list[str]:

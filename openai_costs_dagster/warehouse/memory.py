@@ -53,6 +53,11 @@ def keep_refusals(connection: Connection, organization: str, known: Iterable[Sto
         )
 
 
+def project_names(connection: Connection, organization: str) -> dict[str, str]:
+    """The newest known name of each project, by id."""
+    return dict(connection.execute(statement("project_names"), {"organization": organization}).fetchall())
+
+
 def name_projects(connection: Connection, organization: str, names: Mapping[str, str], seen_at: dt.datetime) -> None:
     """Keeps the newest name of each project."""
     with connection.cursor() as cursor:

@@ -13,6 +13,8 @@ _TABLES = (
     "readings",
     "projects",
     "refusals",
+    "anomaly_findings",
+    "anomaly_feedback",
     "organizations",
 )
 _DAGSTERS = (

@@ -20,6 +20,7 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
+    UniqueConstraint,
 )
 
 SCHEMA = "openai_costs"
@@ -160,6 +161,68 @@ refusals = Table(
     Column("seen_at", DateTime(timezone=True), nullable=False),
     Index("refusals_by_organization", "organization"),
     comment="groupings that the API refused, so that the next run need not ask",
+)
+
+anomalies = Table(
+    "anomaly_findings",
+    metadata,
+    Column("anomaly_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("organization", Text, nullable=False),
+    Column("usage_date", Date, nullable=False),
+    Column("level", Text, nullable=False, comment="which of the dimensions name the series"),
+    Column("project_id", Text),
+    Column("service", Text),
+    Column("model", Text, comment="or the tool, where there is no model"),
+    Column("api_key_id", Text),
+    Column("user_id", Text),
+    Column("actual", Numeric, nullable=False),
+    Column("expected", Numeric, nullable=False),
+    Column("lower", Numeric, nullable=False),
+    Column("upper", Numeric, nullable=False),
+    Column("impact", Numeric, nullable=False, comment="actual less expected"),
+    Column("score", Numeric, nullable=False, comment="standard deviations"),
+    Column("direction", Text, nullable=False, comment="up or down"),
+    Column("severity", Text, nullable=False, comment="low, medium or high, by impact"),
+    Column("reason", Text, nullable=False, comment="which test it failed"),
+    Column("explanation", Text, nullable=False),
+    Column("worth_alerting", Boolean, nullable=False, comment="unusual and large enough, and not muted"),
+    Column("found_by", Text, nullable=False, comment="refresh, backfill or person, whoever found it first"),
+    Column("found_at", DateTime(timezone=True), nullable=False),
+    Column("judged_at", DateTime(timezone=True), nullable=False),
+    Column("alerted_at", DateTime(timezone=True)),
+    UniqueConstraint(
+        "organization",
+        "usage_date",
+        "level",
+        "project_id",
+        "service",
+        "model",
+        "api_key_id",
+        "user_id",
+        name="anomaly_findings_one_per_series_and_day",
+        postgresql_nulls_not_distinct=True,
+    ),
+    comment="days of series that are not like the days before them, one for each cause",
+)
+
+anomaly_feedback = Table(
+    "anomaly_feedback",
+    metadata,
+    Column("feedback_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("organization", Text, nullable=False),
+    Column("kind", Text, nullable=False, comment="mute or expected"),
+    Column("level", Text, nullable=False),
+    Column("project_id", Text),
+    Column("service", Text),
+    Column("model", Text),
+    Column("api_key_id", Text),
+    Column("user_id", Text),
+    Column("first_day", Date, nullable=False),
+    Column("last_day", Date, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("given_at", DateTime(timezone=True), nullable=False),
+    Index("anomaly_feedback_by_organization", "organization", "first_day"),
+    comment="what people said of findings; it changes how days are judged from then on",
 )
 
 program = Table(

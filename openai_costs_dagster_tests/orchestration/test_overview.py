@@ -6,10 +6,13 @@ from decimal import Decimal
 
 import pytest
 
+from openai_costs_dagster.configuration import Anomalies
 from openai_costs_dagster.days import ONE_DAY, DayRange, utc_now
+from openai_costs_dagster.orchestration.detection import judge
 from openai_costs_dagster.orchestration.meeting import meet
 from openai_costs_dagster.orchestration.overview import Overview, overviews
 from openai_costs_dagster.simulator.queries import Query
+from openai_costs_dagster.warehouse import anomalies
 
 from ..conftest import Clock, Configure
 from .bench import Bench, days, small_world
@@ -96,8 +99,29 @@ def test_an_open_anomaly_is_told_with_its_explanation(work: Bench, configure: Co
     yesterday = work.clock.today - ONE_DAY
     work.world.plant_anomaly(yesterday, 6)
     work.read(history(work))
+    keep_findings(work, yesterday)
     (anomaly,) = seen(work, configure).open_anomalies
-    assert anomaly.startswith(f"{yesterday}: {yesterday:%A} cost $")
+    assert anomaly.startswith(f"{yesterday}: Up $")
+
+
+def test_an_anomaly_that_was_answered_is_open_no_more(work: Bench, configure: Configure) -> None:
+    yesterday = work.clock.today - ONE_DAY
+    work.world.plant_anomaly(yesterday, 6)
+    work.read(history(work))
+    keep_findings(work, yesterday)
+    with work.database.connect() as connection:
+        for finding in anomalies.findings(connection, "acme"):
+            anomalies.keep_feedback(
+                connection, finding.anomaly_id, kind="mute", last_day=yesterday, reason="known", now=work.clock.now
+            )
+    assert seen(work, configure).open_anomalies == []
+
+
+def keep_findings(work: Bench, day: dt.date) -> None:
+    with work.database.connect() as connection:
+        judgements = judge(connection, "acme", Anomalies(), [day])
+        found = [finding for judgement in judgements.values() for finding in judgement.findings]
+        anomalies.replace_findings(connection, "acme", [day], found, found_by="refresh", now=work.clock.now)
 
 
 def test_meeting_tells_where_histories_begin_and_who_cannot_be_read_and_why(bench: MakeBench, clock: Clock) -> None:

@@ -1,0 +1,49 @@
+"""The project's detector, fed as the project feeds it: with every level of spend, one day after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import Literal
+
+import numpy as np
+
+from benchmarks.detection.panels import Flags, LabelledPanel
+from openai_costs_dagster.spend.detection.panel import Series, Spend, panel_of
+from openai_costs_dagster.spend.detection.tuning import Tuning
+from openai_costs_dagster.spend.detection.walk import Walk
+
+Sensitivity = Literal["low", "medium", "high"]
+SENSITIVITIES: tuple[Sensitivity, ...] = ("low", "medium", "high")
+MINIMUM_IMPACT = 5.0
+"""US dollars; the detector's own default."""
+
+
+def prepare(panel: LabelledPanel, sensitivity: Sensitivity) -> Callable[[], Flags]:
+    """Adds spend up to all levels; what is returned judges all of them and tells the leaves' flags."""
+    spend = panel_of(_rows(panel))
+    first = (spend.first_day - panel.first_day).days
+    columns = [spend.series.index(Series(*leaf[:3])) for leaf in panel.leaves]
+
+    def judge() -> Flags:
+        found = Walk(spend, Tuning.of(sensitivity, MINIMUM_IMPACT)).judge().flagged[:, columns]
+        flags = np.zeros(panel.spend.shape, bool)
+        flags[first : first + len(found)] = found
+        return flags & panel.alive
+
+    return judge
+
+
+def _rows(panel: LabelledPanel) -> Iterator[Spend]:
+    days = panel.days
+    for column, (organization, project, model, *_) in enumerate(panel.leaves):
+        levels = [
+            Series(organization, project, model),
+            Series(organization, project),
+            Series(organization, "", model),
+            Series(organization),
+        ]
+        for row in np.flatnonzero(panel.spend[:, column]).tolist():
+            amount = Decimal(f"{panel.spend[row, column]:.6f}")
+            for series in levels:
+                yield Spend(series, days[row], amount)

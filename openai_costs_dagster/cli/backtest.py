@@ -1,0 +1,49 @@
+"""`openai-costs backtest`: the detector, walked forward over anyone's daily spend."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from openai_costs_dagster.cli.sentences import InputMistake
+
+Sensitivity = Literal["low", "medium", "high"]
+
+_SENSITIVITIES: tuple[Sensitivity, ...] = ("low", "medium", "high")
+
+
+@click.command()
+@click.argument("spend", metavar="SPEND.csv", type=click.Path(path_type=Path))
+@click.option("--out", required=True, metavar="FLAGS.csv", type=click.Path(path_type=Path), help="Where verdicts go.")
+@click.option("--sensitivity", type=click.Choice(_SENSITIVITIES), default="medium", show_default=True)
+@click.option(
+    "--minimum-impact-usd",
+    "minimum_impact",
+    type=click.FloatRange(min=0),
+    default=5.0,
+    show_default=True,
+    help="What a day must differ by to be flagged, in US dollars.",
+)
+def backtest(spend: Path, out: Path, sensitivity: Sensitivity, minimum_impact: float) -> None:
+    """Judge every day of a table of daily spend by the days before it alone.
+
+    SPEND.csv has the columns organization, project, model, date and amount. FLAGS.csv gets a line for every day of
+    every series: project and model, project, model, and organization.
+    """
+    from openai_costs_dagster.cli.spend_csv import read_spend, write_verdicts
+    from openai_costs_dagster.spend.detection import backtest as detection
+    from openai_costs_dagster.spend.detection.tuning import Tuning
+
+    try:
+        panel = detection.panel_of_leaves(read_spend(spend))
+    except ValueError:
+        raise InputMistake(f"{spend} holds no spend") from None
+    rows = detection.backtest(panel, Tuning.of(sensitivity, minimum_impact))
+    count, flagged = write_verdicts(out, rows)
+    click.echo(f"{len(panel.series):,} series, {count:,} verdicts, {flagged:,} flagged: {out}")
+    click.echo("findings a month and organization, one for each cause:")
+    for one in _SENSITIVITIES:
+        rate = detection.findings_a_month(panel, Tuning.of(one, minimum_impact))
+        click.echo(f"  {one:8}{rate:8.1f}{'   (as asked)' if one == sensitivity else ''}")

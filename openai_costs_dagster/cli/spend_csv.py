@@ -1,0 +1,101 @@
+"""Reads a table of daily spend from CSV and writes verdicts to CSV. Names are hostile text: a cell that a spreadsheet
+would take for a formula gets an apostrophe in front.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+from collections.abc import Iterable, Iterator
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from openai_costs_dagster.cli.sentences import InputMistake
+
+if TYPE_CHECKING:
+    from openai_costs_dagster.spend.detection.backtest import Leaf, Row
+
+COLUMNS = ("organization", "project", "model", "date", "amount")
+HEADINGS = (*COLUMNS[:4], "flagged", "score", "expected", "lower", "upper", "reason")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def read_spend(path: Path) -> Iterator[Leaf]:
+    """The rows of a file with the columns organization, project, model, date and amount, in any order.
+
+    Raises InputMistake that names the line.
+    """
+    from openai_costs_dagster.spend.detection.backtest import Leaf
+
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file)
+            place = _places(path, next(reader, []))
+            for cells in reader:
+                if not any(cells):
+                    continue
+                where = f"{path}, line {reader.line_num}"
+                if len(cells) <= max(place):
+                    raise InputMistake(f"{where}: {len(cells)} cells are too few")
+                organization, project, model, day, amount = (cells[number].strip() for number in place)
+                yield Leaf(organization, project, model, _day(where, day), _amount(where, amount))
+    except OSError as error:
+        raise InputMistake(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise InputMistake(f"{path} is not UTF-8 text") from None
+    except csv.Error as error:
+        raise InputMistake(f"{path} is no CSV: {error}") from None
+
+
+def write_verdicts(path: Path, rows: Iterable[Row]) -> tuple[int, int]:
+    """Writes a line for every verdict; returns how many and how many of them are flagged. Raises InputMistake."""
+    count = flagged = 0
+    try:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(HEADINGS)
+            for row in rows:
+                writer.writerow(_cells(row))
+                count += 1
+                flagged += row.flagged
+    except OSError as error:
+        raise InputMistake(f"{path} cannot be written: {error.strerror}") from None
+    return count, flagged
+
+
+def _cells(row: Row) -> list[str]:
+    series = row.series
+    names = [_tamed(name) for name in (series.organization, series.project, series.model)]
+    figures = [f"{value:.6f}" for value in (row.expected, row.lower, row.upper)]
+    return [*names, row.day.isoformat(), str(row.flagged).lower(), f"{row.score:.3f}", *figures, row.reason]
+
+
+def _tamed(name: str) -> str:
+    return f"'{name}" if name.startswith(_FORMULA) else name
+
+
+def _places(path: Path, headings: list[str]) -> list[int]:
+    known = {heading.strip().lower(): number for number, heading in enumerate(headings)}
+    missing = [name for name in COLUMNS if name not in known]
+    if missing:
+        found = ", ".join(headings) or "nothing"
+        raise InputMistake(f"{path} has no column {' and no column '.join(missing)}; its first line is: {found}")
+    return [known[name] for name in COLUMNS]
+
+
+def _day(where: str, text: str) -> dt.date:
+    try:
+        return dt.date.fromisoformat(text[:10])
+    except ValueError:
+        raise InputMistake(f"{where}: {text!r} is no date, as in 2026-11-20") from None
+
+
+def _amount(where: str, text: str) -> Decimal:
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        raise InputMistake(f"{where}: {text!r} is no amount, as in 12.50") from None
+    if not amount.is_finite() or abs(amount.adjusted()) > 30:
+        raise InputMistake(f"{where}: {text!r} is no amount of money")
+    return amount

@@ -1,0 +1,101 @@
+"""A picture of a series' last days: what was spent, what was expected, the range between, the day that stands out.
+
+SVG by hand: a few lines, no library, sharp at every size, small enough to stand in Dagster's metadata.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from xml.sax.saxutils import escape
+
+_WIDTH, _HEIGHT = 720, 220
+_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 30, 28
+_LINES = 4
+_HEAD = (
+    f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" '
+    f'height="{_HEIGHT}" font-family="sans-serif" font-size="11">'
+)
+
+
+@dataclass(frozen=True)
+class Point:
+    """A day; US dollars."""
+
+    day: dt.date
+    actual: float
+    expected: float
+    lower: float
+    upper: float
+
+
+def svg(title: str, points: Sequence[Point], flagged: set[dt.date]) -> str:
+    """The picture. Needs at least one point."""
+    highest = max(max(point.actual, point.expected) for point in points)
+    top = max(highest, min(1.6 * highest, max(point.upper for point in points))) * 1.05 or 1.0
+    place = _Place(len(points), top)
+    band = [place.at(number, min(point.upper, top)) for number, point in enumerate(points)]
+    band += [place.at(number, point.lower) for number, point in reversed(list(enumerate(points)))]
+    expected = [place.at(number, min(point.expected, top)) for number, point in enumerate(points)]
+    actual = [place.at(number, point.actual) for number, point in enumerate(points)]
+    dots = [
+        f'<circle cx="{x}" cy="{y}" r="4.5" fill="#c2410c"/>'
+        for (x, y), point in zip(actual, points, strict=True)
+        if point.day in flagged
+    ]
+    return "".join(
+        [
+            _HEAD,
+            f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="#ffffff"/>',
+            f'<text x="{_LEFT}" y="18" font-size="13" fill="#111827">{escape(title)}</text>',
+            *_axis(place, top, points),
+            f'<polygon points="{_points(band)}" fill="#bfdbfe" fill-opacity="0.6"/>',
+            f'<polyline points="{_points(expected)}" fill="none" stroke="#60a5fa" stroke-dasharray="4 3"/>',
+            f'<polyline points="{_points(actual)}" fill="none" stroke="#1f2937" stroke-width="1.8"/>',
+            *dots,
+            "</svg>",
+        ]
+    )
+
+
+def markdown(title: str, points: Sequence[Point], flagged: set[dt.date]) -> str:
+    """The picture within Markdown, nothing to be fetched."""
+    data = base64.b64encode(svg(title, points, flagged).encode()).decode()
+    return f"![spend by day](data:image/svg+xml;base64,{data})"
+
+
+class _Place:
+    def __init__(self, count: int, top: float) -> None:
+        self._step = (_WIDTH - _LEFT - _RIGHT) / max(count - 1, 1)
+        self._scale = (_HEIGHT - _TOP - _BOTTOM) / top
+
+    def at(self, number: int, value: float) -> tuple[float, float]:
+        x, y = _LEFT + number * self._step, _HEIGHT - _BOTTOM - max(value, 0) * self._scale
+        return round(x, 1), round(y, 1)
+
+
+def _axis(place: _Place, top: float, points: Sequence[Point]) -> list[str]:
+    drawn = []
+    for number in range(_LINES + 1):
+        value = top * number / _LINES
+        _, y = place.at(0, value)
+        drawn.append(f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y}" y2="{y}" stroke="#e5e7eb"/>')
+        drawn.append(f'<text x="{_LEFT - 6}" y="{y + 4}" text-anchor="end" fill="#6b7280">${_short(value)}</text>')
+    for number in (0, len(points) // 2, len(points) - 1):
+        x, _ = place.at(number, 0)
+        anchor = "start" if number == 0 else "end" if number == len(points) - 1 else "middle"
+        day = points[number].day.isoformat()
+        drawn.append(f'<text x="{x}" y="{_HEIGHT - 9}" text-anchor="{anchor}" fill="#6b7280">{day}</text>')
+    return drawn
+
+
+def _short(value: float) -> str:
+    if value >= 10_000:
+        return f"{value / 1000:,.0f}k"
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2f}"
+
+
+def _points(points: Sequence[tuple[float, float]]) -> str:
+    return " ".join(f"{x},{y}" for x, y in points)

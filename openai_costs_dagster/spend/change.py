@@ -1,0 +1,124 @@
+"""How much of a change of spend is price, volume and mix, exactly: the parts add up to the change.
+
+Volume is what more or fewer units would have cost at the price and mix there were; price is what the units that came
+cost more or less each; mix is the rest of what is measured, units having moved between cheaper and dearer ones. What
+has no quantity, or none to compare with, stays apart.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from decimal import Context, Decimal
+
+_ZERO = Decimal(0)
+_CENTS = Decimal("0.01")
+_RATIOS = Context(prec=28)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a series' spend now and usually: US dollars, quantities in `unit`, null where unknown."""
+
+    project: str
+    model: str
+    api_key: str
+    line_item: str
+    kind: str
+    unit: str | None
+    amount: Decimal
+    usual_amount: Decimal
+    quantity: Decimal | None
+    usual_quantity: Decimal | None
+
+    @property
+    def change(self) -> Decimal:
+        """Amount less the usual one."""
+        return self.amount - self.usual_amount
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether both amounts have quantities to compare."""
+        return bool(self.quantity and self.usual_quantity and self.unit)
+
+
+@dataclass(frozen=True)
+class Change:
+    """US dollars; the four parts add up to `total`. `volume_ratio` is units now to usual ones, where one unit leads."""
+
+    total: Decimal
+    volume: Decimal
+    price: Decimal
+    mix: Decimal
+    unmeasured: Decimal
+    volume_ratio: Decimal | None
+    price_ratio: Decimal | None
+    """What the same units cost now to what they cost usually."""
+    unit: str | None
+
+
+def change_of(parts: Iterable[Part]) -> Change:
+    """Splits the change of all parts together."""
+    parts = list(parts)
+    measured = [part for part in parts if part.is_measured]
+    total = sum((part.change for part in parts), _ZERO)
+    volume = price = explained = _ZERO
+    for of_unit in _by(measured, lambda part: part.unit).values():
+        now, usual = _quantity(of_unit), _usual_quantity(of_unit)
+        amount = sum((part.usual_amount for part in of_unit), _ZERO)
+        volume += (amount * (_RATIOS.divide(now, usual) - 1)).quantize(_CENTS)
+        price += sum((part.amount - _at_usual_price(part) for part in of_unit), _ZERO).quantize(_CENTS)
+        explained += sum((part.change for part in of_unit), _ZERO)
+    leading = max(_by(measured, lambda part: part.unit).values(), key=_weight, default=[])
+    return Change(
+        total=total,
+        volume=volume,
+        price=price,
+        mix=explained - volume - price,
+        unmeasured=total - explained,
+        volume_ratio=_ratio(_quantity(leading), _usual_quantity(leading)),
+        price_ratio=_ratio(
+            sum((part.amount for part in leading), _ZERO), sum((_at_usual_price(part) for part in leading), _ZERO)
+        ),
+        unit=leading[0].unit if leading else None,
+    )
+
+
+def leading_share(parts: Iterable[Part], name: Callable[[Part], str]) -> tuple[str, Decimal] | None:
+    """Which of the parts, named by `name`, has most of the change, and its share; None without a change."""
+    changes: dict[str, Decimal] = defaultdict(Decimal)
+    for part in parts:
+        changes[name(part)] += part.change
+    total = sum(changes.values(), _ZERO)
+    if not total:
+        return None
+    best = max(changes, key=lambda one: (changes[one] / total, one))
+    return best, _RATIOS.divide(changes[best], total)
+
+
+def _by(parts: Iterable[Part], key: Callable[[Part], str | None]) -> dict[str | None, list[Part]]:
+    groups: dict[str | None, list[Part]] = defaultdict(list)
+    for part in parts:
+        groups[key(part)].append(part)
+    return groups
+
+
+def _quantity(parts: list[Part]) -> Decimal:
+    return sum((part.quantity or _ZERO for part in parts), _ZERO)
+
+
+def _usual_quantity(parts: list[Part]) -> Decimal:
+    return sum((part.usual_quantity or _ZERO for part in parts), _ZERO)
+
+
+def _at_usual_price(part: Part) -> Decimal:
+    return _RATIOS.divide(part.usual_amount * (part.quantity or _ZERO), part.usual_quantity or Decimal(1))
+
+
+def _weight(parts: list[Part]) -> Decimal:
+    return sum((abs(part.change) + part.amount for part in parts), _ZERO)
+
+
+def _ratio(now: Decimal, usual: Decimal) -> Decimal | None:
+    return _RATIOS.divide(now, usual) if usual else None

@@ -1,0 +1,65 @@
+"""Days that excuse: what people do not work on, and the ends of months. They never accuse."""
+
+from __future__ import annotations
+
+import datetime as dt
+from functools import cache
+
+from openai_costs_dagster.days import ONE_DAY
+
+_FIXED = ((1, 1), (1, 2), (5, 1), (7, 3), (7, 4), (7, 5), (11, 11), (6, 19), *((12, day) for day in range(23, 32)))
+_THURSDAY, _MONDAY = 3, 0
+_CLOSE_TO_THE_END = 3
+
+
+def is_holiday(day: dt.date) -> bool:
+    """Whether many organizations rest: public holidays of the United States and those that much of Europe shares."""
+    return day in _holidays(day.year)
+
+
+def month_position(day: dt.date) -> int | None:
+    """How far into a month (0, 1, 2) or from its end (-1, -2, -3) a day is; None in between."""
+    if day.day <= _CLOSE_TO_THE_END:
+        return day.day - 1
+    next_month = (day.replace(day=28) + 4 * ONE_DAY).replace(day=1)
+    left = (next_month - day).days
+    return -left if left <= _CLOSE_TO_THE_END else None
+
+
+@cache
+def _holidays(year: int) -> frozenset[dt.date]:
+    fixed = {dt.date(year, month, day) for month, day in _FIXED}
+    easter = _easter(year)
+    around_easter = {easter + ONE_DAY * days for days in (-2, -1, 0, 1, 39, 50)}
+    thanksgiving = _nth(year, 11, _THURSDAY, 4)
+    long_weekend = {thanksgiving + ONE_DAY * days for days in range(-1, 4)}
+    mondays = {
+        _nth(year, 1, _MONDAY, 3),
+        _nth(year, 2, _MONDAY, 3),
+        _last_monday_of_may(year),
+        _nth(year, 9, _MONDAY, 1),
+    }
+    return frozenset(fixed | around_easter | long_weekend | mondays)
+
+
+def _nth(year: int, month: int, weekday: int, number: int) -> dt.date:
+    first = dt.date(year, month, 1)
+    return first + ONE_DAY * ((weekday - first.weekday()) % 7 + 7 * (number - 1))
+
+
+def _last_monday_of_may(year: int) -> dt.date:
+    last = dt.date(year, 5, 31)
+    return last - ONE_DAY * last.weekday()
+
+
+def _easter(year: int) -> dt.date:
+    """The Gregorian computus, as anonymously published in Nature in 1876."""
+    a, b, c = year % 19, year // 100, year % 100
+    d, e = divmod(b, 4)
+    g = (b - (b + 8) // 25 + 1) // 3
+    h = (19 * a + b - d - g + 15) % 30
+    i, k = divmod(c, 4)
+    weekday = (32 + 2 * e + 2 * i - h - k) % 7
+    m = (a + 11 * h + 22 * weekday) // 451
+    month, day = divmod(h + weekday - 7 * m + 114, 31)
+    return dt.date(year, month, day + 1)

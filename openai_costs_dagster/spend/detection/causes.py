@@ -1,0 +1,95 @@
+"""One finding per cause: which of a day's flagged series say the same thing, and which of them says it best.
+
+When a project's model explodes, the project, the service, the key and the organization above it are flagged too. The
+cause is the finest series that accounts for most of the change; what it explains is not reported again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from openai_costs_dagster.spend.detection.panel import Series
+
+_MOST = 0.6
+_THE_SAME = 0.25
+
+
+class Flag(NamedTuple):
+    """A series on a day that is out of its range, by so many US dollars (negative: less)."""
+
+    series: Series
+    difference: float
+
+
+@dataclass
+class Cause:
+    """A flag that explains others."""
+
+    flag: Flag
+    explains: list[Flag] = field(default_factory=list)
+
+
+def causes_of(flags: Iterable[Flag]) -> list[Cause]:
+    """The causes of one organization's day, the largest first. The order of `flags` does not matter."""
+    waiting = sorted(flags, key=lambda flag: (-abs(flag.difference), _coarseness(flag.series), flag.series))
+    causes: list[Cause] = []
+    while waiting:
+        cause = Cause(_within(waiting[0], waiting))
+        waiting = [flag for flag in waiting if flag != cause.flag]
+        causes.append(cause)
+        left: list[Flag] = []
+        for flag in waiting:
+            (cause.explains if _explained(flag, causes) else left).append(flag)
+        waiting = left
+    return sorted(causes, key=lambda cause: (-abs(cause.flag.difference), cause.flag.series))
+
+
+def contains(whole: Series, part: Series) -> bool:
+    """Whether all spend of `part` is spend of `whole` too."""
+    return whole.organization == part.organization and all(
+        not mine or mine == theirs for mine, theirs in zip(whole[1:], part[1:], strict=True)
+    )
+
+
+def _coarseness(series: Series) -> int:
+    return -sum(map(bool, series))
+
+
+def _within(flag: Flag, flags: list[Flag]) -> Flag:
+    """The finest flag that accounts for most of this one, or itself."""
+    inside = [
+        other
+        for other in flags
+        if other != flag
+        and contains(flag.series, other.series)
+        and other.difference * flag.difference > 0
+        and abs(other.difference) >= _MOST * abs(flag.difference)
+    ]
+    if not inside:
+        return flag
+    best = max(inside, key=lambda other: (not other.series.api_key, abs(other.difference), other.series))
+    return _within(best, flags)
+
+
+def _explained(flag: Flag, causes: list[Cause]) -> bool:
+    accounted = 0.0
+    for cause in causes:
+        difference = cause.flag.difference
+        if difference * flag.difference <= 0:
+            continue
+        if contains(cause.flag.series, flag.series):
+            return True
+        if contains(flag.series, cause.flag.series):
+            accounted += abs(difference)
+        elif _overlap(flag.series, cause.flag.series) and abs(flag.difference) <= (1 + _THE_SAME) * abs(difference):
+            return True
+    return accounted >= _MOST * abs(flag.difference)
+
+
+def _overlap(one: Series, other: Series) -> bool:
+    """Whether two series can share spend: no dimension that both name differs."""
+    return one.organization == other.organization and all(
+        not mine or not theirs or mine == theirs for mine, theirs in zip(one[1:], other[1:], strict=True)
+    )

@@ -1,0 +1,138 @@
+"""What lasts longer than a day: events, the levels that they become, and the levels that were there before.
+
+A flagged day opens an event. A level that holds becomes the normal one, and the past is moved to where it would have
+been, so that weekdays and noise stay known. Going back to a level that was normal before is a recovery.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numpy as np
+
+from openai_costs_dagster.spend.detection.day import Day
+from openai_costs_dagster.spend.detection.memory import Memory
+from openai_costs_dagster.spend.detection.panel import Panel, columns_of
+from openai_costs_dagster.spend.detection.tuning import Tuning
+
+LONG_AGO = -(10**6)
+_QUIET_DAYS = 2
+_LEVELS_KEPT = 3
+_NEAR = 0.4  # on the log scale
+
+
+class Events:
+    """By series."""
+
+    def __init__(self, panel: Panel, tuning: Tuning, memory: Memory) -> None:
+        count = len(panel.series)
+        self._tuning = tuning
+        self._memory = memory
+        self._run = np.zeros(count, int)
+        self._began = np.zeros(count, int)
+        self._quiet = np.zeros(count, int)
+        self._residuals: dict[int, list[float]] = defaultdict(list)
+        self._earlier: dict[int, list[tuple[int, float]]] = defaultdict(list)
+        self._normal_since: dict[int, int] = defaultdict(lambda: LONG_AGO)
+        self.moved = np.full(count, LONG_AGO)
+        """The day on which a series last changed its level."""
+        self.fell = np.full(count, LONG_AGO)
+        """The day on which a lower level was last accepted."""
+
+    @property
+    def is_open(self) -> np.ndarray:
+        """Which series are within an event."""
+        return self._run > 0
+
+    def size(self, column: int) -> float:
+        """How far an open event's days are from what was expected, on the log scale."""
+        return np.median(self._residuals[column]).item()
+
+    def recognise_recoveries(self, day: Day) -> None:
+        """Takes back what returns to a level that was normal before."""
+        for column in columns_of(day.out & day.fresh & (day.reason != "leak") & (day.reason != "new")):
+            change = self._returns(column, day)
+            if change is None and day.down[column]:
+                change = self._falls_back(column, day)
+            if change is not None:
+                self.change_level(column, day, "recovery", change)
+
+    def _returns(self, column: int, day: Day) -> float | None:
+        """The change to a level that an accepted change had left."""
+        residual = day.residual[column]
+        within = self._tuning.remembered if day.down[column] else self._tuning.returns
+        tolerance = max(2.5 * day.spread[column], _NEAR)
+        near = [
+            change
+            for since, change in self._earlier[column]
+            if day.row - since <= within
+            and (residual - change) * np.sign(change) < tolerance
+            and residual * np.sign(change) > _NEAR * abs(change)
+        ]
+        return residual.item() if near else None
+
+    def _falls_back(self, column: int, day: Day) -> float | None:
+        """The change to a level from which the baseline itself had risen steeply."""
+        tuning = self._tuning
+        levels = self._memory.level[max(0, day.row - tuning.remembered // 2) : max(0, day.row - 2), column]
+        if len(levels) <= 14 or day.spend[column] <= tuning.minimum_impact:
+            return None
+        before = levels[:-14][levels[14:] - levels[:-14] > tuning.steep]
+        tolerance = max(2.5 * day.spread[column], 0.25)
+        if not len(before) or before.min() - tolerance >= self._memory.flat[day.row, column]:
+            return None
+        return day.residual[column].item()  # type: ignore[no-any-return]
+
+    def change_level(self, column: int, day: Day, reason: str, change: float | None = None) -> None:
+        """Takes the day's level, or one that was known before, for the normal one at once."""
+        change = day.residual[column].item() if change is None else change
+        self._memory.move(column, day.row, change)
+        self._remember_level(column, day.row, change)
+        day.residual[column] = day.score[column] = 0
+        day.acquit(column, reason)
+
+    def follow(self, day: Day) -> None:
+        """Opens, extends and closes events by what was flagged, and accepts levels that hold."""
+        impact = self._tuning.minimum_impact
+        telling = (day.expected > impact) | (day.spend > impact)  # a weekend without spend ends no event
+        self._quiet = np.where(day.out, 0, self._quiet + telling)
+        self._run[self._quiet >= _QUIET_DAYS] = 0
+        for column in columns_of(day.out):
+            if self._run[column] == 0:
+                self._began[column] = day.began[column]
+                self._residuals[column].clear()
+                self._memory.weigh(column, day.began[column], day.row, 0)
+            self._run[column] += 1
+            self._residuals[column].append(day.residual[column].item())
+            self._accept_what_holds(column, day)
+
+    def _accept_what_holds(self, column: int, day: Day) -> None:
+        tuning, residuals = self._tuning, self._residuals[column]
+        known = day.row - day.began[column]
+        if known >= tuning.held and day.reason[column] != "leak":
+            level = self._memory.level[day.row, column]
+            above = self._memory.flat[day.began[column] : day.row + 1, column] - level
+            self._accept(column, day.row, np.median(above).item(), kept=known + 1)
+        elif day.down[column] and len(residuals) >= tuning.steady_down:
+            self.fell[column] = day.row
+            self._accept(column, day.row, np.median(residuals[-3:]).item(), kept=3)
+        elif len(residuals) >= tuning.steady:
+            lately = residuals[-tuning.steady :]
+            steady = max(lately) - min(lately) < max(5 * self._memory.noise[column], 0.35)
+            if steady or day.row - self._began[column] >= tuning.longest_event:
+                self._accept(column, day.row, np.median(lately).item(), kept=tuning.steady)
+
+    def _accept(self, column: int, row: int, change: float, *, kept: int) -> None:
+        self._memory.move(column, self._began[column], change)
+        self._memory.weigh(column, row - kept + 1, row + 1, 1)
+        self._remember_level(column, row, change)
+        self._run[column] = 0
+
+    def _remember_level(self, column: int, row: int, change: float) -> None:
+        """A level counts as one to go back to when it was the normal one for a while."""
+        earlier = [(since, back - change) for since, back in self._earlier[column]]
+        if row - self._normal_since[column] >= self._tuning.mature:
+            earlier.append((row, -change))
+        self._earlier[column] = [(since, back) for since, back in earlier if abs(back) > 0.1][-_LEVELS_KEPT:]
+        self._normal_since[column] = row
+        self.moved[column] = row

@@ -1,0 +1,108 @@
+"""What excuses a suspicious day: holidays, common rest, ends of months, migrations. None accuses."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numpy as np
+
+from openai_costs_dagster.spend.detection import calendar
+from openai_costs_dagster.spend.detection.day import Day
+from openai_costs_dagster.spend.detection.events import Events
+from openai_costs_dagster.spend.detection.memory import Memory
+from openai_costs_dagster.spend.detection.panel import NO_PARENT, Integers, Panel, columns_of
+from openai_costs_dagster.spend.detection.tuning import Tuning
+
+_RESTS = 0.02  # of what was expected: below it a day is an outage, whatever the calendar says
+_HOLIDAY_RISE = 1.5
+_STILL_FALLING = 14  # days after a lower level was accepted
+_FEWEST_SERIES = 4
+_MONTHS = (20, 125)  # days between which an earlier end of a month may excuse
+_NEWLY_BORN = 21
+_TWO_WEEKS = 14
+
+
+class Excuses:
+    """By series."""
+
+    def __init__(self, panel: Panel, tuning: Tuning, memory: Memory, events: Events) -> None:
+        self._panel = panel
+        self._tuning = tuning
+        self._memory = memory
+        self._events = events
+        self._month_ends: dict[int, list[tuple[int, int, float]]] = defaultdict(list)
+        self._siblings = _siblings(panel)
+        self._organizations = [panel.organization == one for one in np.unique(panel.organization)]
+
+    def consider(self, day: Day) -> None:
+        """Takes back what the calendar, the organization or a fall that goes on explains."""
+        if calendar.is_holiday(day.date):
+            rests = day.down & (day.spend > _RESTS * day.expected)
+            day.excused |= rests | (day.up & (day.spend < _HOLIDAY_RISE * day.expected))
+            day.unlike |= day.score < -self._tuning.rest
+        day.excused |= day.down & (day.row - self._events.fell <= _STILL_FALLING)
+        if day.row > _TWO_WEEKS:
+            slid = self._memory.level[day.row - _TWO_WEEKS] - self._memory.level[day.row]
+            day.excused |= day.down & (slid > self._tuning.slide)
+        self._common_rest(day)
+        self._month_end(day)
+        day.acquit(day.excused, "excused")
+
+    def _common_rest(self, day: Day) -> None:
+        """Most of an organization resting at once is a holiday, wherever it is."""
+        counted = day.mature & self._panel.is_leaf & (day.expected > self._tuning.floor)
+        for ours in self._organizations:
+            scores = day.score[counted & ours]
+            if len(scores) >= _FEWEST_SERIES and (scores < -1.5).mean() >= 0.5:
+                day.excused |= ours & day.down
+                day.unlike |= ours & (day.score < -self._tuning.rest)
+
+    def _month_end(self, day: Day) -> None:
+        """What came at the same place of an earlier month."""
+        position = calendar.month_position(day.date)
+        if position is None:
+            return
+        difference = day.difference
+        soonest, latest = _MONTHS
+        for column in columns_of(day.up):
+            day.excused[column] |= any(
+                soonest < day.row - row < latest and abs(place - position) <= 1 and excess > 0.4 * difference[column]
+                for row, place, excess in self._month_ends[column]
+            )
+        for column in columns_of(day.alive & (day.score > 2.2)):
+            self._month_ends[column].append((day.row, position, difference[column].item()))
+
+    def recognise_migrations(self, day: Day) -> None:
+        """What one series gains while others of its kind lose as much is no change of spend."""
+        for column in columns_of(day.out & day.fresh):
+            total, siblings = self._panel.parent[column], self._siblings[column]
+            if total == NO_PARENT or not len(siblings) or abs(day.score[total]) > 2:
+                continue
+            replaced = self._replaced(column, siblings, day)
+            unchanged = abs(day.difference[total]) < 0.4 * abs(day.difference[column])
+            if unchanged and day.down[column] and 0.5 <= replaced <= 2:
+                self._events.change_level(column, day, "migration")
+            elif 0.7 <= replaced <= 1.5 or (unchanged and 0.5 <= replaced <= 2):
+                day.excused[column] = True
+                day.acquit(column, "migration")
+
+    def _replaced(self, column: int, siblings: Integers, day: Day) -> float:
+        """Which share of a series' change the clear changes of its siblings go against."""
+        weeks = self._panel.spend[[max(0, day.row - 7 * ago) for ago in (1, 2, 3)]][:, siblings]
+        change = day.spend[siblings] - np.median(weeks, axis=0)
+        noise = self._memory.noise[siblings] * day.expected[siblings]
+        clear = day.alive[siblings] & ((day.age[siblings] < _NEWLY_BORN) | (np.abs(change) > 3 * noise))
+        difference = day.difference[column]
+        share: float = (-change[clear & (change * difference < 0)].sum() / difference).item()
+        return share
+
+
+def _siblings(panel: Panel) -> list[Integers]:
+    """By series: those that split the same total by the same dimension."""
+    kinds: dict[tuple[int, str], list[int]] = defaultdict(list)
+    for column, series in enumerate(panel.series):
+        kinds[int(panel.parent[column]), series.level].append(column)
+    return [
+        np.array([other for other in kinds[int(panel.parent[column]), series.level] if other != column], int)
+        for column, series in enumerate(panel.series)
+    ]

@@ -1,0 +1,168 @@
+"""What makes a day suspicious: the day itself, several days together, a slow rise, a sudden newcomer.
+
+Each test asks two things: is it unusual for this series, and is it large, in dollars and in proportion.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from openai_costs_dagster.spend.detection.day import Day
+from openai_costs_dagster.spend.detection.events import Events
+from openai_costs_dagster.spend.detection.memory import Memory
+from openai_costs_dagster.spend.detection.panel import NO_PARENT, Floats, Panel, columns_of
+from openai_costs_dagster.spend.detection.tuning import Tuning
+
+_HALF = 0.5
+_FEW_ACTIVE_DAYS = 4
+
+
+class Suspicion:
+    """The tests, over one panel."""
+
+    def __init__(self, panel: Panel, tuning: Tuning, memory: Memory, events: Events) -> None:
+        self._panel = panel
+        self._tuning = tuning
+        self._memory = memory
+        self._events = events
+
+    def raise_on(self, day: Day) -> None:
+        """Flags all that is suspicious of a day."""
+        self._the_day(day)
+        self._continuation(day)
+        for days in self._tuning.together:
+            if day.row - days + 1 > 0:
+                self._days_together(days, day)
+        self._leak(day)
+        self._newcomer(day)
+        self._seldom(day)
+
+    def _the_day(self, day: Day) -> None:
+        day.accuse(day.mature & (day.spend > day.upper), "above", up=True)
+        day.accuse(day.mature & (day.spend < day.lower), "below", up=False)
+
+    def _continuation(self, day: Day) -> None:
+        """While an event lasts, a good part of it is enough."""
+        tuning = self._tuning
+        large = (np.abs(day.difference) > tuning.minimum_impact) & (np.abs(day.score) > tuning.continuing_deviations)
+        for column in columns_of(day.mature & ~day.fresh & ~day.out & large & ~day.rhythm.now_and_then):
+            if day.residual[column] / self._events.size(column) > tuning.continuing:
+                found = np.zeros_like(day.up)
+                found[column] = True
+                day.accuse(found, "continues", up=bool(day.residual[column] > 0))
+
+    def _days_together(self, days: int, day: Day) -> None:
+        """Several days on one side of the level that was known before the first of them."""
+        tuning, memory, first = self._tuning, self._memory, day.row - days + 1
+        reference = memory.level[first] + memory.trend[first] * (days - 1)
+        above = memory.flat[first : day.row + 1] - reference
+        change = above.mean(0)
+        of_the_mean = (1 + tuning.alike * (1 - 1 / days)) / days
+        score = change / (memory.noise * np.sqrt(of_the_mean + tuning.reference_uncertainty * day.uncertainty))
+        usual = tuning.dollars(reference + day.week_effect)
+        lowest = np.sort(above * np.sign(change), axis=0)[days // 5]
+        found = (
+            day.mature
+            & day.fresh
+            & ~day.out
+            & ~day.rhythm.now_and_then
+            & day.often(_HALF, tuning.window)
+            & (day.age - days >= tuning.grown)
+            & (self._events.moved < first)
+            & (memory.weights(first, day.row).min(0) > 0)
+            & (np.abs(day.spend - usual) > tuning.minimum_impact)
+            & (np.abs(change) > np.log1p(tuning.relative))
+            & (lowest > 0.3 * np.abs(change))
+        )
+        doubt = np.where(day.row - self._events.moved <= tuning.settling, tuning.doubt, 1.0)
+        up = found & (score > doubt * tuning.persistent)
+        down = found & (score < -doubt * tuning.persistent_down) & (day.spend < usual * (1 - tuning.relative_down))
+        day.accuse(up, f"{days} days", up=True)
+        day.accuse(down, f"{days} days", up=False)
+        held = (up | down) & day.out
+        day.expected = np.where(held, usual, day.expected)
+        day.residual = np.where(held, above[-1], day.residual)
+        day.began[held] = first
+
+    def _leak(self, day: Day) -> None:
+        """A slow rise, which the baseline has followed, against the level of a month ago."""
+        tuning, memory, row = self._tuning, self._memory, day.row
+        then = row - tuning.leak_reference
+        if then < tuning.mature + 7:
+            return
+        reference = np.median(memory.flat[then - 7 : then + 8], axis=0) + memory.trend[then] * tuning.leak_reference
+        above = memory.flat[row - 6 : row + 1] - reference
+        rise = np.median(above, axis=0)
+        usual = tuning.dollars(reference + day.week_effect)
+        found = (
+            day.mature
+            & day.fresh
+            & ~day.out
+            & ~day.rhythm.now_and_then
+            & day.often(_HALF, tuning.window)
+            & (day.age >= tuning.leak_reference + tuning.mature + 3)
+            & (row - self._events.moved > tuning.leak_reference + 7)
+            & (rise > np.maximum(tuning.leak, tuning.leak_deviations * memory.noise))
+            & (above.min(0) > 0.4 * rise)
+            & (above[-1] > 0.8 * tuning.leak)
+            & (day.spend - usual > 2 * tuning.minimum_impact)
+            & (memory.weights(row - 5, row).min(0) > 0)
+        )
+        day.accuse(found, "leak", up=True)
+        day.expected = np.where(found, usual, day.expected)
+        day.residual = np.where(found, above[-1], day.residual)
+        day.began[found] = row - 21
+
+    def _newcomer(self, day: Day) -> None:
+        """A series without a past of its own is judged by the total that it is a part of, or by multiplying."""
+        tuning = self._tuning
+        young = day.alive & ~day.mature & (self._panel.parent != NO_PARENT) & (day.spend > tuning.minimum_impact)
+        found = np.zeros_like(day.up)
+        for column in columns_of(young):
+            total = self._mature_total(column, day)
+            if total != NO_PARENT:
+                found[column] = self._explodes(column, day) or self._moves(column, total, day)
+        day.accuse(found, "new", up=True)
+
+    def _mature_total(self, column: int, day: Day) -> int:
+        total = int(self._panel.parent[column])
+        while total != NO_PARENT and not day.mature[total]:
+            total = int(self._panel.parent[total])
+        return total
+
+    def _explodes(self, column: int, day: Day) -> bool:
+        born = int(self._panel.born[column])
+        past = self._panel.spend[born : day.row, column]
+        return len(past) >= 3 and bool(day.spend[column] > 4 * past.max() + 2 * self._tuning.minimum_impact)
+
+    def _moves(self, column: int, total: int, day: Day) -> bool:
+        spend, excess = day.spend[column], day.difference[total]
+        if day.spend[total] > day.upper[total] and spend > 0.5 * excess:
+            return True
+        if not excess > 0.6 * spend > 0.15 * day.expected[total] or spend < 4 * self._tuning.minimum_impact:
+            return False
+        since = max(int(self._panel.born[column]), day.row - 4)
+        scores = np.append(self._memory.scores[since : day.row, total], day.score[total])
+        return bool(scores.sum() / np.sqrt(len(scores)) > self._tuning.newcomer)
+
+    def _seldom(self, day: Day) -> None:
+        """What spends now and then is silent, but for more than it ever spent, in a day or in some days."""
+        tuning, seldom = self._tuning, day.rhythm.now_and_then
+        past = self._panel.spend[max(0, day.row - tuning.window) : day.row]
+        highest = past.max(0) if len(past) else np.zeros_like(day.spend)
+        few = day.rhythm.active_days < _FEW_ACTIVE_DAYS
+        day.acquit(day.up & seldom & (few | (day.spend < tuning.seldom * highest)), "")
+        day.acquit(day.down & (seldom | ~day.often(0.4, tuning.window)), "")
+        for days in tuning.seldom_days:
+            if day.row < days * 3:
+                continue
+            sums = _moving_sums(self._panel.spend[max(0, day.row + 1 - tuning.window) : day.row + 1], days)
+            most = sums[:-days].max(0)
+            found = seldom & day.mature & ~few & (sums[-1] > tuning.seldom_sum * most) & (day.spend > day.expected)
+            day.accuse(found & (sums[-1] - most > 2 * tuning.minimum_impact), "seldom", up=True)
+
+
+def _moving_sums(spend: Floats, days: int) -> Floats:
+    sums = np.cumsum(np.vstack([np.zeros_like(spend[:1]), spend]), axis=0)
+    moving: Floats = sums[days:] - sums[:-days]
+    return moving

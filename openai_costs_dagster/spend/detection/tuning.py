@@ -1,0 +1,159 @@
+"""The detector's numbers, in one place; measured on the panels of ``benchmarks/detection``.
+
+Amounts in dollars are multiples of the minimum impact, so that scaling both scales every bound. Changes are on a log
+scale: 0.25 is about 28 % more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Self, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+Sensitivity = Literal["low", "medium", "high"]
+
+_MOST = 60.0  # of the log scale: more dollars than there are
+
+SENSITIVITIES: tuple[Sensitivity, ...] = ("low", "medium", "high")
+
+
+class _Differences(TypedDict):
+    """What the sensitivities differ by."""
+
+    deviations: float
+    deviations_down: float
+    relative: float
+    relative_down: float
+    persistent: float
+    persistent_down: float
+    newcomer: float
+    leak: float
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What decides; days, unless said otherwise."""
+
+    minimum_impact: float = 5.0
+    """US dollars that a day must differ by to be worth someone's time."""
+    deviations: float = 3.25
+    """Standard deviations above what was expected that are unusual."""
+    deviations_down: float = 4.6
+    relative: float = 0.27
+    """The share of what was expected by which a day must be more."""
+    relative_down: float = 0.45
+    persistent: float = 3.45
+    """Deviations of several days together, each on the same side, that are unusual."""
+    settling: int = 14
+    """How long after a level changed it is known less well ..."""
+    doubt: float = 1.3
+    """... so that days together must be this many times as unusual."""
+    persistent_down: float = 4.2
+    together: tuple[int, ...] = (2, 3, 5, 8)
+    alike: float = 1.1
+    """How much neighbouring days share: the noise of a long run's mean over that of independent days."""
+    reference_uncertainty: float = 0.5
+    usual_tail: float = 2.1
+    """The second largest surprise of normal noise over half a year, in deviations."""
+    longest_tail: float = 1.3
+    """By how much a series with more and larger surprises may widen its range."""
+    newcomer: float = 3.7
+    """Deviations that a total must be off since a series appeared in it."""
+
+    window: int = 56
+    memory: float = 0.975
+    """What a day weighs against the day after it."""
+    recent: float = 4.5
+    """How quickly the passing part of a level fades."""
+    drift: float = 0.025
+    """Prior deviation of that passing part."""
+    weekly_trend: float = 0.008
+    weekday_spread: float = 0.17
+    """Prior deviation of single weekdays around working days and weekends."""
+    odd_weekday_spread: float = 1.5
+    """The same where spend happens on some weekdays only."""
+
+    least_noise: float = 0.05
+    usual_noise: float = 0.18
+    usual_noise_days: float = 5.5
+    """How many days of its own a series needs to outweigh what is usual."""
+    noise_window: int = 168
+    noise_memory: float = 0.99
+    cut: float = 3.9
+    """Typical deviations at which a surprise is cut before it counts as noise."""
+    blunt: float = 2.5
+    """Deviations from which on a day weighs less."""
+
+    rest: float = 1.0
+    """Deviations below what was expected at which a day of common rest teaches nothing."""
+    mature: int = 14
+    grown: int = 28
+    """The age from which on days are judged together."""
+    steady: int = 4
+    """How many flagged days must agree to be the new level."""
+    steady_down: int = 3
+    held: int = 4
+    """A level that was found by this many days before the last is accepted at once."""
+    longest_event: int = 12
+    continuing: float = 0.68
+    """The share of an event that is still part of it."""
+    continuing_deviations: float = 2.0
+    remembered: int = 240
+    """How long a level counts as one to fall back to."""
+    returns: int = 25
+    """How long a level counts as one to rise back to."""
+    steep: float = 0.3
+    """A rise of the level in two weeks from which falling back is a recovery."""
+
+    slide: float = 0.15
+    """A fall of the level in two weeks that says a series is being wound down; its falling on is no news."""
+
+    leak: float = 0.55
+    leak_deviations: float = 3.5
+    leak_reference: int = 28
+
+    seldom: float = 1.6
+    """Times the highest day that one day must be, where spend comes now and then."""
+    seldom_sum: float = 2.2
+    """Times the highest sum of so many days that their sum must be."""
+    seldom_days: tuple[int, ...] = (3, 5)
+
+    @property
+    def floor(self) -> float:
+        """US dollars below which nothing is told apart: the log scale is linear there."""
+        return 0.1 * max(self.minimum_impact, 0.01)
+
+    def dollars(self, logs: NDArray[np.float64]) -> NDArray[np.float64]:
+        """US dollars of the log scale, never negative."""
+        return self.floor * np.expm1(np.clip(logs, 0, _MOST))
+
+    @classmethod
+    def of(cls, sensitivity: Sensitivity, minimum_impact: float) -> Self:
+        """The numbers of a sensitivity."""
+        if sensitivity == "medium":
+            return cls(minimum_impact)
+        return cls(minimum_impact, **(_LOW if sensitivity == "low" else _HIGH))
+
+
+_LOW: _Differences = {
+    "deviations": 4.5,
+    "deviations_down": 6.0,
+    "relative": 0.45,
+    "relative_down": 0.6,
+    "persistent": 4.8,
+    "persistent_down": 6.0,
+    "newcomer": 5.0,
+    "leak": 0.8,
+}
+_HIGH: _Differences = {
+    "deviations": 2.6,
+    "deviations_down": 3.4,
+    "relative": 0.2,
+    "relative_down": 0.3,
+    "persistent": 2.9,
+    "persistent_down": 3.3,
+    "newcomer": 3.0,
+    "leak": 0.42,
+}

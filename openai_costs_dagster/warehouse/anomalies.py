@@ -1,0 +1,185 @@
+"""Findings of the detector and what people said of them; and the spend that it judges."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from decimal import Decimal
+from typing import NamedTuple
+
+from psycopg.rows import class_row
+
+from openai_costs_dagster.warehouse.database import Connection
+from openai_costs_dagster.warehouse.statements import statement
+
+NOTHING = "(none)"
+"""What a series is called whose project, model, service or key is null."""
+
+
+class SeriesSpend(NamedTuple):
+    """What a series spent on a day; US dollars. An empty dimension means all of it."""
+
+    usage_date: dt.date
+    project: str
+    model: str
+    service: str
+    api_key: str
+    amount: Decimal
+
+
+class SpendDetail(NamedTuple):
+    """A part of a series' spend on a day; US dollars, quantity in its unit and null where unknown."""
+
+    usage_date: dt.date
+    project: str
+    model: str
+    api_key: str
+    line_item: str
+    kind: str
+    quantity_unit: str | None
+    amount: Decimal
+    quantity: Decimal | None
+
+
+class JudgedDay(NamedTuple):
+    """A stored day."""
+
+    usage_date: dt.date
+    provisional: bool
+    amount_usd: Decimal
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A day of a series that is not like the days before it; US dollars. Null dimensions are not part of the series,
+    or are nothing, as `level` says.
+    """
+
+    usage_date: dt.date
+    level: str
+    project_id: str | None
+    service: str | None
+    model: str | None
+    api_key_id: str | None
+    user_id: str | None
+    actual: Decimal
+    expected: Decimal
+    lower: Decimal
+    upper: Decimal
+    impact: Decimal
+    score: Decimal
+    direction: str
+    severity: str
+    reason: str
+    explanation: str
+    worth_alerting: bool
+
+
+@dataclass(frozen=True)
+class StoredFinding(Finding):
+    """A finding with what became of it."""
+
+    anomaly_id: int
+    organization: str
+    project_name: str | None
+    found_by: str
+    found_at: dt.datetime
+    alerted_at: dt.datetime | None
+    feedback: str | None
+
+
+class Feedback(NamedTuple):
+    """What a person said of a series for some days, both ends included: `mute` or `expected`."""
+
+    kind: str
+    level: str
+    project_id: str | None
+    service: str | None
+    model: str | None
+    api_key_id: str | None
+    user_id: str | None
+    first_day: dt.date
+    last_day: dt.date
+    reason: str
+
+
+def spend_of_series(connection: Connection, organization: str, last: dt.date) -> list[SeriesSpend]:
+    """All spend up to a day, at every level that is judged."""
+    rows = connection.execute(statement("spend_of_series"), {"organization": organization, "last": last})
+    return [SeriesSpend._make(row) for row in rows]
+
+
+def spend_in_detail(
+    connection: Connection,
+    organization: str,
+    days: Sequence[dt.date],
+    *,
+    project: str = "",
+    model: str = "",
+    service: str = "",
+    api_key: str = "",
+) -> list[SpendDetail]:
+    """What makes up a series' spend on some days."""
+    values = {
+        "organization": organization,
+        "days": list(days),
+        "project": project,
+        "model": model,
+        "service": service,
+        "api_key": api_key,
+    }
+    with connection.cursor(row_factory=class_row(SpendDetail)) as cursor:
+        return cursor.execute(statement("spend_in_detail"), values).fetchall()
+
+
+def stored_days(connection: Connection, organization: str, last: dt.date) -> list[JudgedDay]:
+    """The stored days up to a day, oldest first."""
+    with connection.cursor(row_factory=class_row(JudgedDay)) as cursor:
+        return cursor.execute(statement("stored_days"), {"organization": organization, "last": last}).fetchall()
+
+
+def replace_findings(
+    connection: Connection,
+    organization: str,
+    days: Iterable[dt.date],
+    found: Iterable[Finding],
+    *,
+    found_by: str,
+    now: dt.datetime,
+) -> None:
+    """Keeps what was found on some days and drops what is found there no more, in one transaction."""
+    values = {"organization": organization, "now": now, "days": list(days), "found_by": found_by}
+    with connection.transaction(), connection.cursor() as cursor:
+        cursor.executemany(statement("keep_finding"), [{**values, **asdict(finding)} for finding in found])
+        cursor.execute(statement("drop_findings"), values)
+
+
+def findings(
+    connection: Connection,
+    organization: str | None = None,
+    *,
+    first: dt.date | None = None,
+    last: dt.date | None = None,
+    anomaly_id: int | None = None,
+) -> list[StoredFinding]:
+    """Stored findings, the newest and largest first."""
+    values = {"organization": organization, "first": first, "last": last, "anomaly_id": anomaly_id}
+    with connection.cursor(row_factory=class_row(StoredFinding)) as cursor:
+        return cursor.execute(statement("findings"), values).fetchall()
+
+
+def feedback(connection: Connection, organization: str) -> list[Feedback]:
+    """All that people said of an organization's findings, oldest first."""
+    with connection.cursor(row_factory=class_row(Feedback)) as cursor:
+        return cursor.execute(statement("feedback"), {"organization": organization}).fetchall()
+
+
+def keep_feedback(
+    connection: Connection, anomaly_id: int, *, kind: str, last_day: dt.date, reason: str, now: dt.datetime
+) -> None:
+    """Notes what a person said of a finding: of its series, from its day until `last_day`."""
+    values = {"anomaly_id": anomaly_id, "kind": kind, "last_day": last_day, "reason": reason, "now": now}
+    with connection.transaction():
+        connection.execute(statement("keep_feedback"), values)
+        connection.execute(statement("apply_mutes"))

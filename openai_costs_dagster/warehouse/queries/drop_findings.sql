@@ -1,0 +1,3 @@
+-- What was judged again and not found again is found no more.
+delete from openai_costs.anomaly_findings
+where organization = %(organization)s and usage_date = any(%(days)s::date[]) and judged_at <> %(now)s

@@ -1,0 +1,27 @@
+insert into openai_costs.anomaly_findings (
+    organization, usage_date, level, project_id, service, model, api_key_id, user_id, actual, expected, lower, upper,
+    impact, score, direction, severity, reason, explanation, worth_alerting, found_by, found_at, judged_at
+)
+values (
+    %(organization)s, %(usage_date)s, %(level)s, %(project_id)s, %(service)s, %(model)s, %(api_key_id)s, %(user_id)s,
+    %(actual)s, %(expected)s, %(lower)s, %(upper)s, %(impact)s, %(score)s, %(direction)s, %(severity)s, %(reason)s,
+    %(explanation)s, %(worth_alerting)s, %(found_by)s, %(now)s, %(now)s
+)
+on conflict on constraint anomaly_findings_one_per_series_and_day do update set
+    actual = excluded.actual,
+    expected = excluded.expected,
+    lower = excluded.lower,
+    upper = excluded.upper,
+    impact = excluded.impact,
+    score = excluded.score,
+    direction = excluded.direction,
+    severity = excluded.severity,
+    reason = excluded.reason,
+    explanation = excluded.explanation,
+    -- What was too small is found anew when it has grown: whoever found that decides whether it may alert.
+    found_by = case
+        when excluded.worth_alerting and not anomaly_findings.worth_alerting then excluded.found_by
+        else anomaly_findings.found_by
+    end,
+    worth_alerting = excluded.worth_alerting,
+    judged_at = excluded.judged_at

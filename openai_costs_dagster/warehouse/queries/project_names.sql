@@ -1,0 +1,1 @@
+select project_id, project_name from openai_costs.projects where organization = %(organization)s

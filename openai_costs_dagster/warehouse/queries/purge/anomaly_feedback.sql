@@ -1,0 +1,1 @@
+delete from openai_costs.anomaly_feedback where organization = %(organization)s

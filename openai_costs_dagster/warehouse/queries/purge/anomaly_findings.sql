@@ -1,0 +1,1 @@
+delete from openai_costs.anomaly_findings where organization = %(organization)s

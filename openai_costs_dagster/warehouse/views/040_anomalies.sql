@@ -1,0 +1,45 @@
+-- A flagged day of a series, one for each cause, with what people said of it.
+create or replace view openai_costs.anomalies as
+select
+    finding.organization,
+    finding.usage_date,
+    finding.level,
+    finding.project_id,
+    project.project_name,
+    finding.service,
+    finding.model,
+    finding.api_key_id,
+    finding.user_id,
+    finding.actual,
+    finding.expected,
+    finding.lower,
+    finding.upper,
+    finding.impact,
+    finding.direction,
+    finding.severity,
+    finding.explanation,
+    finding.alerted_at,
+    (
+        select said.kind || ': ' || said.reason
+        from openai_costs.anomaly_feedback as said
+        where
+            said.organization = finding.organization
+            and said.level = finding.level
+            and said.project_id is not distinct from finding.project_id
+            and said.service is not distinct from finding.service
+            and said.model is not distinct from finding.model
+            and said.api_key_id is not distinct from finding.api_key_id
+            and said.user_id is not distinct from finding.user_id
+            and finding.usage_date between said.first_day and said.last_day
+        order by said.feedback_id desc
+        limit 1
+    ) as feedback,
+    finding.worth_alerting,
+    finding.score,
+    finding.reason,
+    finding.found_by,
+    finding.found_at,
+    finding.judged_at,
+    finding.anomaly_id
+from openai_costs.anomaly_findings as finding
+left join openai_costs.projects as project using (organization, project_id);

@@ -1,0 +1,104 @@
+"""Price, volume and mix add up to the change, to the last digit; and the sentence says what changed."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from openai_costs_dagster.spend.change import Part, change_of, leading_share
+from openai_costs_dagster.spend.detection.panel import Series
+from openai_costs_dagster.spend.explanation import explain
+
+MONEY = st.decimals(0, 10_000, places=6, allow_nan=False)
+QUANTITY = st.none() | st.decimals(0, 1_000_000, places=2, allow_nan=False)
+
+
+def part(amount: str, usual: str, quantity: str | None = None, usual_quantity: str | None = None, **names: str) -> Part:
+    return Part(
+        project=names.get("project", "proj_search"),
+        model=names.get("model", "gpt-5.5"),
+        api_key=names.get("api_key", "key_7"),
+        line_item=names.get("kind", "output"),
+        kind=names.get("kind", "output"),
+        unit="tokens",
+        amount=Decimal(amount),
+        usual_amount=Decimal(usual),
+        quantity=None if quantity is None else Decimal(quantity),
+        usual_quantity=None if usual_quantity is None else Decimal(usual_quantity),
+    )
+
+
+@given(st.lists(st.tuples(MONEY, MONEY, QUANTITY, QUANTITY), max_size=8))
+def test_the_parts_of_a_change_add_up_to_it(
+    rows: list[tuple[Decimal, Decimal, Decimal | None, Decimal | None]],
+) -> None:
+    parts = [Part("p", "m", "k", str(number), "kind", "tokens", *row) for number, row in enumerate(rows)]
+    change = change_of(parts)
+    assert change.volume + change.price + change.mix + change.unmeasured == change.total
+    assert change.total == sum((one.amount - one.usual_amount for one in parts), Decimal(0))
+
+
+def test_more_units_at_the_same_price_are_volume_alone() -> None:
+    change = change_of([part("98", "10", "9800", "1000")])
+    assert [change.volume, change.price, change.mix, change.unmeasured] == [Decimal(88), 0, 0, 0]
+    assert (change.volume_ratio, change.price_ratio) == (Decimal("9.8"), Decimal(1))
+
+
+def test_the_same_units_at_another_price_are_price_alone() -> None:
+    change = change_of([part("15", "10", "1000", "1000")])
+    assert [change.volume, change.price, change.mix] == [0, Decimal(5), 0]
+
+
+def test_units_that_moved_to_a_dearer_model_are_mix() -> None:
+    parts = [part("0", "10", "0", "1000", model="mini"), part("110", "100", "1100", "1000", model="large")]
+    change = change_of([parts[0], parts[1], part("100", "0", "1000", None, model="new")])
+    assert change.unmeasured == Decimal(90)  # what cannot be compared stays apart
+
+
+def test_what_has_no_quantity_stays_apart() -> None:
+    change = change_of([part("5", "3")])
+    assert (change.unmeasured, change.volume_ratio) == (Decimal(2), None)
+
+
+def test_the_leading_part_is_the_one_with_most_of_the_change() -> None:
+    parts = [part("90", "10", api_key="key_7"), part("25", "5", api_key="key_8")]
+    assert leading_share(parts, lambda one: one.api_key) == ("key_7", Decimal("0.8"))
+    assert leading_share([part("3", "3")], lambda one: one.api_key) is None
+
+
+def said(
+    series: Series, parts: list[Part], *, actual: str = "545", expected: str = "133", reason: str = "above"
+) -> str:
+    return explain(
+        series,
+        actual=Decimal(actual),
+        expected=Decimal(expected),
+        lower=Decimal(60),
+        upper=Decimal(200),
+        reason=reason,
+        parts=parts,
+        project_names={"proj_search": "Search"},
+        provisional=False,
+    )
+
+
+def test_the_sentence_says_how_much_of_what_and_why() -> None:
+    parts = [part("530", "54", "98000", "10000"), part("15", "14", kind="input", quantity="15", usual_quantity="14")]
+    assert said(Series("acme", "proj_search"), parts) == (
+        "Up $412.00 (+310 %) on Search: gpt-5.5, output, key_7 alone, 9.8x the tokens, unit price unchanged. "
+        "It cost $545.00 (usual: $60.00 to $200.00); above its range."
+    )
+
+
+def test_a_price_that_changed_is_said() -> None:
+    assert "unit price +50 %" in said(Series("acme"), [part("150", "100", "1000", "1000")])
+
+
+def test_what_was_never_billed_before_is_called_new() -> None:
+    assert "key_7 alone, new." in said(Series("acme", "proj_search", "gpt-5.5"), [part("150", "0")], expected="0")
+
+
+def test_a_drop_is_said_as_one() -> None:
+    assert said(Series("acme"), [], actual="10", expected="100").startswith("Down $90.00 (-90 %) on the organization.")

@@ -1,0 +1,251 @@
+"""The detector flags what a person would want to hear of, once, and is quiet about the rest."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from openai_costs_dagster.spend.detection.backtest import Leaf, backtest, findings_a_month, panel_of_leaves
+from openai_costs_dagster.spend.detection.panel import Series
+from openai_costs_dagster.spend.detection.tuning import SENSITIVITIES, Tuning
+from openai_costs_dagster.spend.detection.walk import Circumstances
+
+from .panels import BESIDE, START, flagged, judged, leaves, panel, steady
+
+DAYS = 120
+SPIKE = 90  # a Monday... Sunday is 90 % 7 == 6; see `weekday`
+
+
+def with_days(values: list[float], days: dict[int, float]) -> list[float]:
+    """Some days multiplied."""
+    return [value * days.get(number, 1.0) for number, value in enumerate(values)]
+
+
+def search(values: list[float]) -> dict[tuple[str, str], list[float]]:
+    return {("search", "gpt"): values, **BESIDE}
+
+
+def test_a_steady_series_is_never_flagged() -> None:
+    assert flagged(search(steady(100))) == []
+
+
+@pytest.mark.parametrize("times", [3.0, 8.0])
+def test_a_spike_is_flagged_on_its_day_and_the_days_after_are_not(times: float) -> None:
+    assert flagged(search(with_days(steady(100), {92: times}))) == [92]
+
+
+def test_a_drop_to_zero_is_flagged_on_its_first_day() -> None:
+    values = with_days(steady(100), dict.fromkeys(range(92, 95), 0.0))
+    assert flagged(search(values))[0] == 92
+
+
+def test_a_level_shift_is_told_in_its_first_days_and_is_the_normal_level_then() -> None:
+    found = flagged(search(with_days(steady(100), dict.fromkeys(range(80, DAYS), 2.5))))
+    assert found[0] == 80
+    assert all(day < 90 for day in found)
+
+
+def test_the_fall_back_to_an_earlier_level_is_a_recovery() -> None:
+    values = with_days(steady(100), dict.fromkeys(range(70, 95), 2.5))
+    assert all(day < 80 for day in flagged(search(values)))
+
+
+def test_a_slow_leak_is_found_against_the_level_of_a_month_ago() -> None:
+    leak = {day: 1.05 ** min(day - 80, 28) for day in range(80, DAYS)}
+    found = flagged(search(with_days(steady(100, noise=0.05), leak)))
+    assert found
+    assert 80 < found[0] < 80 + 24
+
+
+def test_growth_that_a_series_always_had_is_no_leak() -> None:
+    values = [value * 1.006**day for day, value in enumerate(steady(100, noise=0.08))]
+    assert flagged(search(values)) == []
+
+
+def test_activity_on_a_weekend_of_a_weekday_series_is_flagged() -> None:
+    values = steady(100, weekend=0.0)
+    values[96] = 60.0  # a Saturday
+    assert (START + dt.timedelta(days=96)).weekday() == 5
+    assert flagged(search(values)) == [96]
+
+
+def test_a_series_of_weekdays_alone_is_quiet() -> None:
+    assert flagged(search(steady(100, weekend=0.0))) == []
+
+
+def test_a_model_never_seen_that_moves_its_project_is_flagged_at_once() -> None:
+    new = [0.0] * 90 + [400.0] * 30
+    found = flagged({**search(steady(100)), ("search", "new"): new}, model="new")
+    assert found[0] == 90
+
+
+def test_a_model_that_comes_slowly_is_not_flagged_for_being_new() -> None:
+    new = [0.0] * 90 + [min(1.0 * 1.15**day, 12) for day in range(30)]
+    assert flagged({**search(steady(100)), ("search", "new"): new}, model="new") == []
+
+
+def test_a_migration_between_models_of_a_project_is_no_finding() -> None:
+    old = with_days(steady(100, noise=0.05), dict.fromkeys(range(90, DAYS), 0.0))
+    new = [0.0] * 90 + steady(100, noise=0.05)[90:]
+    values = {("search", "old"): old, ("search", "new"): new, **BESIDE}
+    assert flagged(values, model="old") == []
+    assert flagged(values, model="new") == []
+
+
+def test_month_ends_that_repeat_are_excused_after_the_first() -> None:
+    values = steady(100, 150)
+    for day, _ in enumerate(values):
+        if (START + dt.timedelta(days=day + 1)).day == 1:
+            values[day] *= 3
+    beside = {name: steady(300, 150, seed=3) for name in BESIDE}
+    found = flagged({("search", "gpt"): values, **beside})
+    assert len(found) <= 1
+
+
+def test_a_holiday_on_which_all_rest_is_no_drop() -> None:
+    rest = {92: 0.2}
+    values = {name: with_days(series, rest) for name, series in search(steady(100)).items()}
+    assert flagged(values) == []
+
+
+def test_series_of_cents_and_of_a_day_now_and_then_are_silent() -> None:
+    rng = np.random.default_rng(5)
+    seldom = [float(20 * np.exp(0.3 * rng.standard_normal())) if rng.random() < 0.15 else 0.0 for _ in range(DAYS)]
+    assert flagged(search(with_days(steady(0.1), {92: 20.0}))) == []
+    assert flagged({**search(steady(100)), ("batch", "seldom"): seldom}, "batch", "seldom") == []
+
+
+def test_an_outlier_does_not_poison_the_baseline_it_leaves_behind() -> None:
+    values = with_days(steady(100), {60: 30.0, 61: 30.0, 92: 3.0})
+    assert flagged(search(values)) == [60, 61, 92]
+
+
+def test_no_drop_is_said_of_a_day_that_is_not_settled_and_a_rise_is() -> None:
+    made = panel(search(with_days(steady(100), {110: 0.0, 112: 5.0})))
+    settled = np.ones(len(made.spend), bool)
+    settled[108:] = False
+    column = made.series.index(Series("acme", "search", "gpt"))
+    found = judged(made, Circumstances(settled=settled)).flagged[:, column]
+    assert [int(row) for row in np.flatnonzero(found)] == [112]
+
+
+def test_days_that_are_not_known_are_not_judged_and_teach_nothing() -> None:
+    made = panel(search(with_days(steady(100), dict.fromkeys(range(80, 90), 0.0))))
+    known = np.ones(len(made.spend), bool)
+    known[80:90] = False
+    column = made.series.index(Series("acme", "search", "gpt"))
+    assert not judged(made, Circumstances(known=known)).flagged[:, column].any()
+
+
+def test_what_was_said_to_be_expected_is_the_normal_level_at_once() -> None:
+    made = panel(search(with_days(steady(100), dict.fromkeys(range(90, DAYS), 3.0))))
+    expected = np.zeros(made.spend.shape, bool)
+    expected[90] = True
+    column = made.series.index(Series("acme", "search", "gpt"))
+    assert judged(made).flagged[:, column].any()
+    assert not judged(made, Circumstances(expected=expected)).flagged[:, column].any()
+
+
+def test_what_is_unusual_and_too_small_is_noticed_and_flagged_when_it_grows() -> None:
+    small, large = (panel(search(with_days(steady(6, noise=0.03), {92: times}))) for times in (1.6, 3.0))
+    column = small.series.index(Series("acme", "search", "gpt"))
+    assert (judged(small).noticed[92, column], judged(small).flagged[92, column]) == (True, False)
+    assert judged(large).flagged[92, column]
+
+
+def test_more_sensitivity_finds_no_less() -> None:
+    values = search(with_days(steady(100, noise=0.2), {92: 2.0, 100: 1.7, 110: 3.0}))
+    counts = [int(judged(panel(values), tuning=Tuning.of(one, 5.0)).flagged.sum()) for one in SENSITIVITIES]
+    assert counts == sorted(counts)
+    assert counts[-1]
+
+
+RANDOM_SPEND = st.lists(
+    st.tuples(
+        st.sampled_from(["p", "q"]),
+        st.sampled_from(["m", "n"]),
+        st.integers(0, 80),
+        st.decimals(-5, 500, places=2, allow_nan=False),
+    ),
+    min_size=1,
+    max_size=120,
+)
+
+
+def of(rows: list[tuple[str, str, int, Decimal]]) -> list[Leaf]:
+    return [
+        Leaf("acme", project, model, START + dt.timedelta(days=day), amount) for project, model, day, amount in rows
+    ]
+
+
+@settings(max_examples=25, deadline=None)
+@given(rows=RANDOM_SPEND, order=st.randoms(use_true_random=False))
+def test_the_order_of_rows_changes_nothing(rows: list[tuple[str, str, int, Decimal]], order: object) -> None:
+    shuffled = list(rows)
+    order.shuffle(shuffled)  # type: ignore[attr-defined]
+    tuning = Tuning()
+    assert list(backtest(panel_of_leaves(of(rows)), tuning)) == list(backtest(panel_of_leaves(of(shuffled)), tuning))
+
+
+def rich(seed: int) -> dict[tuple[str, str], list[float]]:
+    """Spend with something of everything in it."""
+    rng = np.random.default_rng(seed)
+    days = {int(day): float(rng.uniform(0, 6)) for day in rng.integers(20, DAYS, 6)}
+    shift = dict.fromkeys(range(int(rng.integers(40, 100)), DAYS), float(rng.uniform(0.2, 3)))
+    return {
+        ("search", "gpt"): with_days(steady(100, seed=seed, noise=0.2), days),
+        ("search", "other"): with_days(steady(30, seed=seed + 1), shift),
+        ("chat", "new"): [0.0] * 70 + steady(60, DAYS - 70, seed=seed + 2),
+        **BESIDE,
+    }
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_future_never_changes_the_past(seed: int) -> None:
+    rows = leaves(rich(seed))
+    for cut in (60, 75, 95, 110):
+        before = [leaf for leaf in rows if leaf.day < START + dt.timedelta(days=cut)]
+        short = {(row.series, row.day): row for row in backtest(panel_of_leaves(before), Tuning())}
+        whole = {(row.series, row.day): row for row in backtest(panel_of_leaves(rows), Tuning())}
+        for key, row in short.items():
+            assert row.flagged == whole[key].flagged
+            assert row.expected == pytest.approx(whole[key].expected, rel=1e-6, abs=1e-6)
+
+
+@pytest.mark.parametrize("factor", [0.01, 40.0])
+def test_scaling_amounts_and_the_dollar_floor_scales_the_bounds(factor: float) -> None:
+    rows = leaves(rich(5))
+    scaled = [leaf._replace(amount=leaf.amount * Decimal(str(factor))) for leaf in rows]
+    plain = list(backtest(panel_of_leaves(rows), Tuning.of("medium", 5.0)))
+    other = list(backtest(panel_of_leaves(scaled), Tuning.of("medium", 5.0 * factor)))
+    assert [row.flagged for row in plain] == [row.flagged for row in other]
+    for one, two in zip(plain, other, strict=True):
+        for name in ("expected", "lower", "upper"):
+            assert getattr(two, name) == pytest.approx(getattr(one, name) * factor, rel=1e-6, abs=1e-9)
+
+
+def test_every_day_of_a_series_from_its_first_spend_to_its_organizations_last_has_a_verdict() -> None:
+    rows = [
+        Leaf("acme", "p", "m", START, Decimal(3)),
+        Leaf("acme", "p", "n", START + dt.timedelta(days=4), Decimal(2)),
+        Leaf("beta", "", "", START + dt.timedelta(days=1), Decimal(1)),
+    ]
+    counted: dict[Series, int] = {}
+    for row in backtest(panel_of_leaves(rows), Tuning()):
+        counted[row.series] = counted.get(row.series, 0) + 1
+    assert counted[Series("acme", "p", "m")] == 5
+    assert counted[Series("acme", "p", "n")] == 1
+    assert counted[Series("acme", "p")] == counted[Series("acme")] == 5
+    assert counted[Series("acme", model="m")] == 5
+    assert counted[Series("beta", "(none)", "(none)")] == 1
+
+
+def test_findings_are_counted_by_cause_and_event() -> None:
+    made = panel(search(with_days(steady(100), dict.fromkeys((92, 93), 6.0))))
+    months = 120 / 30.4
+    assert findings_a_month(made, Tuning()) == pytest.approx(1 / months)
