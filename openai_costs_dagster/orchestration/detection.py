@@ -13,7 +13,7 @@ from openai_costs_dagster.configuration import Anomalies
 from openai_costs_dagster.days import ONE_DAY, DayRange
 from openai_costs_dagster.report import chart
 from openai_costs_dagster.spend.change import Part
-from openai_costs_dagster.spend.detection.causes import Cause, Flag, causes_of, contains
+from openai_costs_dagster.spend.detection.causes import Cause, Flag, causes_of, overlap
 from openai_costs_dagster.spend.detection.panel import Flags, Panel, Series, Spend, columns_of, panel_of
 from openai_costs_dagster.spend.detection.tuning import Tuning
 from openai_costs_dagster.spend.detection.walk import Circumstances, Verdicts, Walk
@@ -293,13 +293,11 @@ def _vanished(connection: Connection, organization: str, days: DayRange) -> dict
 
 
 def _expected(panel: Panel, organization: str, said: list[Feedback]) -> Flags | None:
-    """What was said to be expected: of a series, its parts, and the totals that it is a part of."""
+    """What was said to be expected: of a series and all that shares spend with it."""
     mask = np.zeros(panel.spend.shape, bool)
     for one in said:
         series = _series_of(organization, one)
-        related = [
-            column for column, other in enumerate(panel.series) if contains(series, other) or contains(other, series)
-        ]
+        related = [column for column, other in enumerate(panel.series) if overlap(series, other)]
         for day in DayRange(one.first_day, one.last_day):
             if one.kind == "expected" and 0 <= panel.row(day) < len(mask):
                 mask[panel.row(day), related] = True

@@ -100,8 +100,9 @@ def test_an_open_anomaly_is_told_with_its_explanation(work: Bench, configure: Co
     work.world.plant_anomaly(yesterday, 6)
     work.read(history(work))
     keep_findings(work, yesterday)
-    (anomaly,) = seen(work, configure).open_anomalies
-    assert anomaly.startswith(f"{yesterday}: Up $")
+    found = seen(work, configure).open_anomalies
+    assert found
+    assert all(anomaly.startswith(f"{yesterday}: Up $") for anomaly in found)
 
 
 def test_an_anomaly_that_was_answered_is_open_no_more(work: Bench, configure: Configure) -> None:

@@ -68,9 +68,24 @@ def _within(flag: Flag, flags: list[Flag]) -> Flag:
         and abs(other.difference) >= _MOST * abs(flag.difference)
     ]
     if not inside:
-        return flag
+        return _without_key(flag, flags)
     best = max(inside, key=lambda other: (not other.series.api_key, abs(other.difference), other.series))
     return _within(best, flags)
+
+
+def _without_key(flag: Flag, flags: list[Flag]) -> Flag:
+    """What a key spent says less than what it was spent on, where both say the same."""
+    if not flag.series.api_key:
+        return flag
+    close = [
+        other
+        for other in flags
+        if other.series.is_leaf
+        and overlap(other.series, flag.series)
+        and other.difference * flag.difference > 0
+        and (1 - _THE_SAME) * abs(flag.difference) <= abs(other.difference) <= (1 + _THE_SAME) * abs(flag.difference)
+    ]
+    return max(close, key=lambda other: (abs(other.difference), other.series), default=flag)
 
 
 def _explained(flag: Flag, causes: list[Cause]) -> bool:
@@ -83,12 +98,12 @@ def _explained(flag: Flag, causes: list[Cause]) -> bool:
             return True
         if contains(flag.series, cause.flag.series):
             accounted += abs(difference)
-        elif _overlap(flag.series, cause.flag.series) and abs(flag.difference) <= (1 + _THE_SAME) * abs(difference):
+        elif overlap(flag.series, cause.flag.series) and abs(flag.difference) <= (1 + _THE_SAME) * abs(difference):
             return True
     return accounted >= _MOST * abs(flag.difference)
 
 
-def _overlap(one: Series, other: Series) -> bool:
+def overlap(one: Series, other: Series) -> bool:
     """Whether two series can share spend: no dimension that both name differs."""
     return one.organization == other.organization and all(
         not mine or not theirs or mine == theirs for mine, theirs in zip(one[1:], other[1:], strict=True)

@@ -1,0 +1,123 @@
+"""`anomalies` shows what was found and takes answers; `backtest` judges any table of spend."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from ..spend.panels import BESIDE, leaves, steady
+from .conftest import Loaded, Type
+from .program import lines
+
+
+@pytest.fixture
+def spend(tmp_path: Path) -> Path:
+    """A table of four months with one spike."""
+    values = {("search", "gpt"): steady(100), **BESIDE}
+    values["search", "gpt"][92] *= 5
+    path = tmp_path / "spend.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["amount", "date", "note", "model", "project", "organization"])
+        for leaf in leaves(values):
+            writer.writerow([leaf.amount, leaf.day, "x", leaf.model, leaf.project, leaf.organization])
+    return path
+
+
+def verdicts(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_day_of_every_series_gets_a_line_and_the_spike_is_flagged(
+    type_in: Type, spend: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "flags.csv"
+    finished = type_in("backtest", str(spend), "--out", str(out))
+    assert (finished.code, finished.err) == (0, "")
+    found = verdicts(out)
+    assert list(found[0]) == [
+        "organization",
+        "project",
+        "model",
+        "date",
+        "flagged",
+        "score",
+        "expected",
+        "lower",
+        "upper",
+        "reason",
+    ]
+    assert len(found) == 120 * (4 + 2 + 2 + 1)
+    flagged = [(row["project"], row["model"], row["date"]) for row in found if row["flagged"] == "true"]
+    assert ("search", "gpt", "2026-04-07") in flagged
+    assert {date for _, _, date in flagged} == {"2026-04-07"}
+    said = lines(finished.out)
+    assert said[0].startswith("9 series, 1,080 verdicts")
+    assert [line.split()[0] for line in said[-3:]] == ["low", "medium", "high"]
+
+
+def test_a_dollar_floor_above_the_spike_silences_it(type_in: Type, spend: Path, tmp_path: Path) -> None:
+    out = tmp_path / "flags.csv"
+    type_in("backtest", str(spend), "--out", str(out), "--minimum-impact-usd", "5000")
+    assert not any(row["flagged"] == "true" for row in verdicts(out))
+
+
+def test_names_that_a_spreadsheet_would_run_are_tamed(type_in: Type, tmp_path: Path) -> None:
+    spend, out = tmp_path / "spend.csv", tmp_path / "flags.csv"
+    spend.write_text("organization,project,model,date,amount\nacme,=1+1,@m,2026-01-01,3\n")
+    assert type_in("backtest", str(spend), "--out", str(out)).code == 0
+    assert {row["project"] for row in verdicts(out)} == {"", "'=1+1"}
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ("", "has no column organization and no column project"),
+        ("organization,project,date,amount\n", "has no column model"),
+        ("organization,project,model,date,amount\n", "holds no spend"),
+        ("organization,project,model,date,amount\na,b,c,yesterday,1\n", "line 2: 'yesterday' is no date"),
+        ("organization,project,model,date,amount\na,b,c,2026-01-01,$5\n", "line 2: '$5' is no amount"),
+        ("organization,project,model,date,amount\na,b,c,2026-01-01,nan\n", "line 2: 'nan' is no amount of money"),
+        ("organization,project,model,date,amount\na,b,c\n", "line 2: 3 cells are too few"),
+    ],
+)
+def test_a_table_that_cannot_be_read_is_told_with_its_line(
+    type_in: Type, tmp_path: Path, table: str, said: str
+) -> None:
+    spend = tmp_path / "spend.csv"
+    spend.write_text(table)
+    finished = type_in("backtest", str(spend), "--out", str(tmp_path / "flags.csv"))
+    assert finished.code == 2
+    assert said in finished.err
+    assert not (tmp_path / "flags.csv").exists()
+
+
+def test_a_file_that_is_not_there_is_said(type_in: Type, tmp_path: Path) -> None:
+    finished = type_in("backtest", str(tmp_path / "none.csv"), "--out", str(tmp_path / "flags.csv"))
+    assert finished.code == 2
+    assert "none.csv cannot be read: No such file" in finished.err
+
+
+def test_findings_are_listed_explained_and_answered(loaded: Loaded) -> None:
+    place = loaded.place
+    listed = json.loads(place.run("anomalies", "list", "--org", "acme", "--json").out)
+    assert listed
+    number = str(listed[0]["anomaly_id"])
+    explained = place.run("anomalies", "explain", number)
+    assert lines(explained.out)[0] == listed[0]["explanation"]
+    assert f"  actual: {listed[0]['actual']}" in explained.out
+    assert place.run("anomalies", "mute", number, "--reason", "a test", "--days", "3").code == 0
+    assert number not in [str(one["anomaly_id"]) for one in json.loads(place.run("anomalies", "list", "--json").out)]
+    everything = json.loads(place.run("anomalies", "list", "--all", "--json").out)
+    assert "mute: a test" in [one["feedback"] for one in everything]
+
+
+def test_an_answer_needs_a_finding_and_a_reason(loaded: Loaded) -> None:
+    place = loaded.place
+    assert place.run("anomalies", "mute", "999999", "--reason", "x").code == 2
+    assert "there is no finding 999999" in place.run("anomalies", "explain", "999999").err
+    assert place.run("anomalies", "list", "--org", "nobody").code == 2
