@@ -35,15 +35,16 @@ def backtest(spend: Path, out: Path, sensitivity: Sensitivity, minimum_impact: f
     from openai_costs_dagster.cli.spend_csv import read_spend, write_verdicts
     from openai_costs_dagster.spend.detection import backtest as detection
     from openai_costs_dagster.spend.detection.tuning import Tuning
+    from openai_costs_dagster.spend.detection.walk import Walk
 
     try:
         panel = detection.panel_of_leaves(read_spend(spend))
     except ValueError:
         raise InputMistake(f"{spend} holds no spend") from None
-    rows = detection.backtest(panel, Tuning.of(sensitivity, minimum_impact))
-    count, flagged = write_verdicts(out, rows)
+    verdicts = {one: Walk(panel, Tuning.of(one, minimum_impact)).judge() for one in _SENSITIVITIES}
+    count, flagged = write_verdicts(out, detection.rows_of(panel, verdicts[sensitivity]))
     click.echo(f"{len(panel.series):,} series, {count:,} verdicts, {flagged:,} flagged: {out}")
     click.echo("findings a month and organization, one for each cause:")
     for one in _SENSITIVITIES:
-        rate = detection.findings_a_month(panel, Tuning.of(one, minimum_impact))
+        rate = detection.findings_a_month(panel, verdicts[one])
         click.echo(f"  {one:8}{rate:8.1f}{'   (as asked)' if one == sensitivity else ''}")

@@ -94,7 +94,7 @@ def _axis(place: _Place, top: float, points: Sequence[Point]) -> list[str]:
 def _short(value: float) -> str:
     if value >= 10_000:
         return f"{value / 1000:,.0f}k"
-    return f"{value:,.0f}" if value >= 10 else f"{value:.2f}"
+    return f"{value:,.0f}" if value >= 10 or not value else f"{value:.2f}"
 
 
 def _points(points: Sequence[tuple[float, float]]) -> str:

@@ -248,4 +248,4 @@ def test_every_day_of_a_series_from_its_first_spend_to_its_organizations_last_ha
 def test_findings_are_counted_by_cause_and_event() -> None:
     made = panel(search(with_days(steady(100), dict.fromkeys((92, 93), 6.0))))
     months = 120 / 30.4
-    assert findings_a_month(made, Tuning()) == pytest.approx(1 / months)
+    assert findings_a_month(made, judged(made)) == pytest.approx(1 / months)

@@ -62,7 +62,11 @@ def _levels(leaf: Leaf) -> Iterator[Spend]:
 
 def backtest(panel: Panel, tuning: Tuning) -> Iterator[Row]:
     """Walks forward: each series from its first spend to its organization's last day."""
-    verdicts = Walk(panel, tuning).judge()
+    return rows_of(panel, Walk(panel, tuning).judge())
+
+
+def rows_of(panel: Panel, verdicts: Verdicts) -> Iterator[Row]:
+    """Each series' verdicts from its first spend to its organization's last day."""
     days = panel.days
     for column, series in enumerate(panel.series):
         for row in range(panel.born[column], panel.last[column] + 1):
@@ -78,9 +82,8 @@ def backtest(panel: Panel, tuning: Tuning) -> Iterator[Row]:
             )
 
 
-def findings_a_month(panel: Panel, tuning: Tuning) -> float:
+def findings_a_month(panel: Panel, verdicts: Verdicts) -> float:
     """How many findings a month and organization there would have been: causes, an event of days counted once."""
-    verdicts = Walk(panel, tuning).judge()
     months = _organization_months(panel)
     return _count_findings(panel, verdicts) / months if months else 0.0
 

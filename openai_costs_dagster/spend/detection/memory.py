@@ -37,6 +37,7 @@ class Memory:
         self.noise = np.full(count, tuning.usual_noise)
         self.tail = np.ones(count)
         """How much farther than normal noise would a series' second largest surprise was; at least 1."""
+        self._fading_soon = tuning.noise_memory_soon ** np.arange(1, tuning.noise_window + 1)[:, None]
         self._fading = tuning.noise_memory ** np.arange(1, tuning.noise_window + 1)[:, None]
 
     def past(self, row: int) -> tuple[Floats, Floats]:
@@ -65,7 +66,7 @@ class Memory:
         self._past[here] = self.logs[day.row]
         self._weight[here] = np.where(taken, weight, 0)
         self._surprise[here] = np.abs(day.residual) / np.sqrt(1 + day.uncertainty)
-        self._counted[here] = taken & ~idle & ~asleep & (day.age >= tuning.mature // 2)
+        self._counted[here] = taken & ~idle & ~asleep & (day.age >= tuning.noise_from)
         self.scores[day.row] = np.where(taken & ~idle, day.score, 0)
         self._estimate_noise(here)
 
@@ -78,14 +79,20 @@ class Memory:
         count = counted.sum(0).astype(int)
         typical = _TO_DEVIATION * _ranked(ranked, count // 2)
         typical = np.maximum(np.where(np.isfinite(typical), typical, tuning.usual_noise), tuning.least_noise)
-        weights = counted * self._fading[: len(counted)]
-        variance = tuning.usual_noise_days * tuning.usual_noise**2
-        variance = variance + (weights * np.minimum(surprise, tuning.cut * typical) ** 2).sum(0)
-        noise = np.sqrt(variance / (tuning.usual_noise_days + weights.sum(0)))
-        self.noise = np.maximum(tuning.least_noise, noise)
+        cut = np.minimum(surprise, tuning.cut * typical) ** 2
+        long = self._root_mean_square(cut, counted * self._fading[: len(counted)])
+        lately = self._root_mean_square(cut, counted * self._fading_soon[: len(counted)])
+        self.noise = np.maximum(tuning.least_noise, np.minimum(long, tuning.calmer * lately))
         second = _ranked(ranked, np.maximum(count - 2, 0))
         far = np.where(np.isfinite(second), second, 0) / self.noise / tuning.usual_tail
         self.tail = np.clip(far, 1, tuning.longest_tail)
+
+    def _root_mean_square(self, squares: Floats, weights: Floats) -> Floats:
+        """Drawn towards what is usual while days are few."""
+        days = self._tuning.usual_noise_days
+        usual = days * self._tuning.usual_noise**2
+        mean: Floats = np.sqrt((usual + (weights * squares).sum(0)) / (days + weights.sum(0)))
+        return mean
 
     def move(self, column: int, until: int, change: float) -> None:
         """Moves the past before a day to where it would have been on another level."""

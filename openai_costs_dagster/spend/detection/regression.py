@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from openai_costs_dagster.spend.detection.panel import Floats
+from openai_costs_dagster.spend.detection.panel import Flags, Floats
 from openai_costs_dagster.spend.detection.tuning import Tuning
 
 _LEVEL, _TREND, _WEEKDAY, _RECENT, _WEEKEND, _SIZE = 0, 1, 2, 9, 10, 11
@@ -38,6 +38,7 @@ class Regression:
     def __init__(self, tuning: Tuning) -> None:
         self._tuning = tuning
         self._weights = tuning.memory ** np.arange(1, tuning.window + 1)[:, None]
+        self._restless_weights = tuning.restless_memory ** np.arange(1, tuning.window + 1)[:, None]
         self._bases = [self._basis(weekday) for weekday in range(7)]
 
     def _basis(self, weekday: int) -> tuple[Floats, Floats, Floats]:
@@ -52,13 +53,24 @@ class Regression:
         products = (past[:, :, None] * past[:, None, :]).reshape(len(past), _SIZE * _SIZE)
         return past, judged, products
 
-    def predict(self, weekday: int, past: Floats, weights: Floats, noise: Floats, weekday_spread: Floats) -> Prediction:
-        """Predicts a day from `past[days ago, series]`, the day before first, each day weighing `weights`."""
+    def predict(
+        self,
+        weekday: int,
+        past: Floats,
+        weights: Floats,
+        noise: Floats,
+        weekday_spread: Floats,
+        restless: Flags,
+    ) -> Prediction:
+        """Predicts a day from `past[days ago, series]`, the day before first, each day weighing `weights`.
+
+        A `restless` level forgets sooner and may have a steeper trend.
+        """
         rows, judged, products = self._bases[weekday]
-        weights = weights * self._weights
+        weights = weights * np.where(restless, self._restless_weights, self._weights)
         count = past.shape[1]
         normal = (weights.T @ products).reshape(count, _SIZE, _SIZE)
-        normal[:, range(_SIZE), range(_SIZE)] += self._priors(noise, weekday_spread)
+        normal[:, range(_SIZE), range(_SIZE)] += self._priors(noise, weekday_spread, restless)
         right = np.stack([(weights * past).T @ rows, np.broadcast_to(judged, (count, _SIZE))], axis=-1)
         solved = np.linalg.solve(normal, right)
         found = solved[..., 0]
@@ -69,11 +81,12 @@ class Regression:
             uncertainty=np.clip(solved[..., 1] @ judged, 0, _MOST_UNCERTAIN),
         )
 
-    def _priors(self, noise: Floats, weekday_spread: Floats) -> Floats:
+    def _priors(self, noise: Floats, weekday_spread: Floats, restless: Flags) -> Floats:
         tuning, variance = self._tuning, noise**2
         priors = np.empty((len(noise), _SIZE))
         priors[:, _LEVEL] = _NO_PRIOR
-        priors[:, _TREND] = variance / tuning.weekly_trend**2
+        trend = np.where(restless, tuning.restless_trend, tuning.weekly_trend)
+        priors[:, _TREND] = variance / trend**2
         priors[:, _WEEKDAY : _WEEKDAY + 7] = (variance / weekday_spread**2)[:, None]
         priors[:, _RECENT] = variance / tuning.drift**2
         priors[:, _WEEKEND] = variance / _WEEKEND_SPREAD**2

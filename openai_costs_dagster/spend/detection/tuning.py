@@ -40,7 +40,7 @@ class Tuning:
     """US dollars that a day must differ by to be worth someone's time."""
     deviations: float = 3.25
     """Standard deviations above what was expected that are unusual."""
-    deviations_down: float = 4.6
+    deviations_down: float = 4.8
     relative: float = 0.27
     """The share of what was expected by which a day must be more."""
     relative_down: float = 0.45
@@ -50,14 +50,14 @@ class Tuning:
     """How long after a level changed it is known less well ..."""
     doubt: float = 1.3
     """... so that days together must be this many times as unusual."""
-    persistent_down: float = 4.2
-    together: tuple[int, ...] = (2, 3, 5, 8)
-    alike: float = 1.1
+    persistent_down: float = 3.8
+    together: tuple[int, ...] = (2, 3, 4, 5, 6, 8, 11, 14)
+    alike: float = 1.0
     """How much neighbouring days share: the noise of a long run's mean over that of independent days."""
     reference_uncertainty: float = 0.5
-    usual_tail: float = 2.1
+    usual_tail: float = 2.0
     """The second largest surprise of normal noise over half a year, in deviations."""
-    longest_tail: float = 1.3
+    longest_tail: float = 1.34
     """By how much a series with more and larger surprises may widen its range."""
     newcomer: float = 3.7
     """Deviations that a total must be off since a series appeared in it."""
@@ -65,23 +65,31 @@ class Tuning:
     window: int = 56
     memory: float = 0.975
     """What a day weighs against the day after it."""
-    recent: float = 4.5
+    recent: float = 4.2
     """How quickly the passing part of a level fades."""
     drift: float = 0.025
     """Prior deviation of that passing part."""
-    weekly_trend: float = 0.008
-    weekday_spread: float = 0.17
+    weekly_trend: float = 0.0075
+    restless: int = 50
+    """The age below which levels are still found: they forget sooner and may have steeper trends."""
+    restless_memory: float = 0.92
+    restless_trend: float = 0.1
+    weekday_spread: float = 0.13
     """Prior deviation of single weekdays around working days and weekends."""
     odd_weekday_spread: float = 1.5
     """The same where spend happens on some weekdays only."""
 
     least_noise: float = 0.05
-    usual_noise: float = 0.18
-    usual_noise_days: float = 5.5
+    usual_noise: float = 0.17
+    usual_noise_days: float = 7.4
     """How many days of its own a series needs to outweigh what is usual."""
+    noise_from: int = 7
     noise_window: int = 168
     noise_memory: float = 0.99
-    cut: float = 3.9
+    noise_memory_soon: float = 0.95
+    calmer: float = 1.15
+    """Times the noise of the last weeks that the noise is at most: what was restless once need not be now."""
+    cut: float = 4.4
     """Typical deviations at which a surprise is cut before it counts as noise."""
     blunt: float = 2.5
     """Deviations from which on a day weighs less."""
@@ -97,24 +105,24 @@ class Tuning:
     held: int = 4
     """A level that was found by this many days before the last is accepted at once."""
     longest_event: int = 12
-    continuing: float = 0.68
+    continuing: float = 0.74
     """The share of an event that is still part of it."""
     continuing_deviations: float = 2.0
-    remembered: int = 240
+    remembered: int = 160
     """How long a level counts as one to fall back to."""
     returns: int = 25
     """How long a level counts as one to rise back to."""
     steep: float = 0.3
     """A rise of the level in two weeks from which falling back is a recovery."""
 
-    slide: float = 0.15
+    slide: float = 0.12
     """A fall of the level in two weeks that says a series is being wound down; its falling on is no news."""
 
-    leak: float = 0.55
-    leak_deviations: float = 3.5
+    leak: float = 0.62
+    leak_deviations: float = 4.0
     leak_reference: int = 28
 
-    seldom: float = 1.6
+    seldom: float = 1.5
     """Times the highest day that one day must be, where spend comes now and then."""
     seldom_sum: float = 2.2
     """Times the highest sum of so many days that their sum must be."""

@@ -109,6 +109,7 @@ class Walk:
             weights * (active | ~rhythm.now_and_then),
             memory.noise,
             np.where(rhythm.by_weekday, tuning.odd_weekday_spread, tuning.weekday_spread),
+            age < tuning.restless,
         )
         memory.note_prediction(row, found, known=bool(self._known[row]))
         spread = memory.noise * np.sqrt(1 + found.uncertainty)
