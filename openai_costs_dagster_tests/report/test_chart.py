@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
-from xml.etree import ElementTree
+import xml.etree.ElementTree as ET
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,7 +27,7 @@ def points(values: list[tuple[float, float, float, float]]) -> list[Point]:
 )
 def test_any_series_makes_a_well_formed_picture(values: list[tuple[float, float, float, float]], title: str) -> None:
     printable = "".join(character for character in title if character.isprintable())
-    drawn = ElementTree.fromstring(svg(printable, points(values), {DAY}))  # noqa: S314  # our own
+    drawn = ET.fromstring(svg(printable, points(values), {DAY}))  # noqa: S314  # our own
     assert len(drawn.findall(f"{SVG}circle")) == 1
     assert drawn.findall(f"{SVG}text")[0].text == (printable or None)
 
