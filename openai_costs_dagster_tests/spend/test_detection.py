@@ -97,6 +97,36 @@ def test_a_migration_between_models_of_a_project_is_no_finding() -> None:
     assert flagged(values, model="new") == []
 
 
+def test_a_newcomer_that_takes_over_is_a_migration_whatever_else_its_project_does() -> None:
+    old, spent = steady(100, noise=0.05), steady(100, noise=0.05, seed=2)
+    for day in range(90, DAYS):
+        old[day] = 0.0
+    new = [0.0 if day < 88 else spent[day] for day in range(DAYS)]
+    busy = with_days(steady(300, seed=3), dict.fromkeys(range(88, DAYS), 2.0))
+    values = {("search", "old"): old, ("search", "new"): new, ("search", "busy"): busy, **BESIDE}
+    assert flagged(values, model="old") == []
+    assert flagged(values, model="busy")
+
+
+def test_falling_back_while_a_rise_still_goes_on_is_a_recovery() -> None:
+    times = {70 + day: 1.12 ** (day + 2) for day in range(16)}
+    found = flagged(search(with_days(steady(100), times)))
+    assert found
+    assert all(70 <= day < 86 for day in found)
+
+
+def test_a_young_series_that_ended_before_it_had_a_level_is_no_drop() -> None:
+    young = [50.0 if 60 <= day < 70 else 0.0 for day in range(DAYS)]
+    found = flagged({("search", "young"): young, **BESIDE}, model="young")
+    assert all(day < 70 for day in found)
+
+
+def test_going_on_after_a_rare_high_day_is_no_second_finding() -> None:
+    seldom = [20.0 + day % 7 if day % 4 == 0 else 0.0 for day in range(DAYS)]
+    seldom[100] = 400.0
+    assert flagged(search(seldom)) == [100]
+
+
 def test_month_ends_that_repeat_are_excused_after_the_first() -> None:
     values = steady(100, 150)
     for day, _ in enumerate(values):

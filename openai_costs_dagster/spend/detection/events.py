@@ -29,11 +29,12 @@ class Events:
         self._tuning = tuning
         self._memory = memory
         self._run = np.zeros(count, int)
+        self._rises = np.zeros(count, bool)
         self._began = np.zeros(count, int)
         self._quiet = np.zeros(count, int)
         self._residuals: dict[int, list[float]] = defaultdict(list)
         self._earlier: dict[int, list[tuple[int, float]]] = defaultdict(list)
-        self._normal_since: dict[int, int] = defaultdict(lambda: LONG_AGO)
+        self._normal_since = panel.born.copy()
         self.moved = np.full(count, LONG_AGO)
         """The day on which a series last changed its level."""
         self.fell = np.full(count, LONG_AGO)
@@ -50,7 +51,8 @@ class Events:
 
     def recognise_recoveries(self, day: Day) -> None:
         """Takes back what returns to a level that was normal before."""
-        for column in columns_of(day.out & day.fresh & (day.reason != "leak") & (day.reason != "new")):
+        turned = day.fresh | (day.down & self._rises)
+        for column in columns_of(day.out & turned & (day.reason != "leak") & (day.reason != "new")):
             change = self._returns(column, day)
             if change is None and day.down[column]:
                 change = self._falls_back(column, day)
@@ -88,6 +90,7 @@ class Events:
         change = day.residual[column].item() if change is None else change
         self._memory.move(column, day.row, change)
         self._remember_level(column, day.row, change)
+        self._run[column] = 0
         day.residual[column] = day.score[column] = 0
         day.acquit(column, reason)
 
@@ -103,6 +106,7 @@ class Events:
                 self._residuals[column].clear()
                 self._memory.weigh(column, day.began[column], day.row, 0)
             self._run[column] += 1
+            self._rises[column] = day.up[column]
             self._residuals[column].append(day.residual[column].item())
             self._accept_what_holds(column, day)
 

@@ -18,7 +18,10 @@ _HOLIDAY_RISE = 1.5
 _STILL_FALLING = 14  # days after a lower level was accepted
 _FEWEST_SERIES = 4
 _MONTHS = (20, 125)  # days between which an earlier end of a month may excuse
+_AS_HIGH = 0.7  # of the rise, on the log scale
 _NEWLY_BORN = 21
+_SUCCEEDS = 35  # days within which a newcomer takes over
+_ABOUT = 1.8  # times more or less
 _TWO_WEEKS = 14
 
 
@@ -62,21 +65,27 @@ class Excuses:
         position = calendar.month_position(day.date)
         if position is None:
             return
-        difference = day.difference
         soonest, latest = _MONTHS
         for column in columns_of(day.up):
             day.excused[column] |= any(
-                soonest < day.row - row < latest and abs(place - position) <= 1 and excess > 0.4 * difference[column]
-                for row, place, excess in self._month_ends[column]
+                soonest < day.row - row < latest
+                and abs(place - position) <= 1
+                and times > _AS_HIGH * day.residual[column]
+                for row, place, times in self._month_ends[column]
             )
         for column in columns_of(day.alive & (day.score > 2.2)):
-            self._month_ends[column].append((day.row, position, difference[column].item()))
+            self._month_ends[column].append((day.row, position, day.residual[column].item()))
 
     def recognise_migrations(self, day: Day) -> None:
         """What one series gains while others of its kind lose as much is no change of spend."""
         for column in columns_of(day.out & day.fresh):
             total, siblings = self._panel.parent[column], self._siblings[column]
-            if total == NO_PARENT or not len(siblings) or abs(day.score[total]) > 2:
+            if total == NO_PARENT or not len(siblings):
+                continue
+            if day.down[column] and self._has_successor(column, siblings, day):
+                self._events.change_level(column, day, "migration")
+                continue
+            if abs(day.score[total]) > 2:
                 continue
             replaced = self._replaced(column, siblings, day)
             unchanged = abs(day.difference[total]) < 0.4 * abs(day.difference[column])
@@ -85,6 +94,15 @@ class Excuses:
             elif 0.7 <= replaced <= 1.5 or (unchanged and 0.5 <= replaced <= 2):
                 day.excused[column] = True
                 day.acquit(column, "migration")
+
+    def _has_successor(self, column: int, siblings: Integers, day: Day) -> bool:
+        """Whether a newcomer spends about what a series lost since that one's first day."""
+        for young in siblings[(day.age[siblings] >= 0) & (day.age[siblings] <= _SUCCEEDS)]:
+            level = self._memory.level[self._panel.born[young], column] + day.week_effect[column]
+            lost = self._tuning.dollars(level) - day.spend[column]
+            if any(lost / _ABOUT < gained < lost * _ABOUT for gained in (day.spend[young], day.expected[young])):
+                return True
+        return False
 
     def _replaced(self, column: int, siblings: Integers, day: Day) -> float:
         """Which share of a series' change the clear changes of its siblings go against."""

@@ -15,6 +15,7 @@ from openai_costs_dagster.spend.detection.tuning import Tuning
 
 _HALF = 0.5
 _FEW_ACTIVE_DAYS = 4
+_LATELY = 3
 
 
 class Suspicion:
@@ -39,7 +40,9 @@ class Suspicion:
 
     def _the_day(self, day: Day) -> None:
         day.accuse(day.mature & (day.spend > day.upper), "above", up=True)
-        day.accuse(day.mature & (day.spend < day.lower), "below", up=False)
+        lately = self._panel.spend[max(0, day.row - _LATELY) : day.row].max(0, initial=0)
+        fell_young = (day.age < self._tuning.mature + _LATELY) & (lately < day.lower)
+        day.accuse(day.mature & (day.spend < day.lower) & ~fell_young, "below", up=False)
 
     def _continuation(self, day: Day) -> None:
         """While an event lasts, a good part of it is enough."""
@@ -116,7 +119,9 @@ class Suspicion:
     def _newcomer(self, day: Day) -> None:
         """A series without a past of its own is judged by the total that it is a part of, or by multiplying."""
         tuning = self._tuning
-        young = day.alive & ~day.mature & (self._panel.parent != NO_PARENT) & (day.spend > tuning.minimum_impact)
+        highest = self._panel.spend[max(0, day.row - 7) : day.row].max(0, initial=0)
+        rising = day.spend > np.maximum(_HALF * highest, tuning.minimum_impact)
+        young = day.alive & ~day.mature & (self._panel.parent != NO_PARENT) & rising
         found = np.zeros_like(day.up)
         for column in columns_of(young):
             total = self._mature_total(column, day)
@@ -159,6 +164,7 @@ class Suspicion:
             sums = _moving_sums(self._panel.spend[max(0, day.row + 1 - tuning.window) : day.row + 1], days)
             most = sums[:-days].max(0)
             found = seldom & day.mature & ~few & (sums[-1] > tuning.seldom_sum * most) & (day.spend > day.expected)
+            found &= day.spend > _HALF * sums[-1] / days
             day.accuse(found & (sums[-1] - most > 2 * tuning.minimum_impact), "seldom", up=True)
 
 

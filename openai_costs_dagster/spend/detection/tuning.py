@@ -38,9 +38,9 @@ class Tuning:
 
     minimum_impact: float = 5.0
     """US dollars that a day must differ by to be worth someone's time."""
-    deviations: float = 3.25
+    deviations: float = 3.15
     """Standard deviations above what was expected that are unusual."""
-    deviations_down: float = 4.8
+    deviations_down: float = 5.1
     relative: float = 0.27
     """The share of what was expected by which a day must be more."""
     relative_down: float = 0.45
@@ -51,25 +51,25 @@ class Tuning:
     doubt: float = 1.3
     """... so that days together must be this many times as unusual."""
     persistent_down: float = 3.8
-    together: tuple[int, ...] = (2, 3, 4, 5, 6, 8, 11, 14)
-    alike: float = 1.0
+    together: tuple[int, ...] = (2, 3, 4, 5, 6, 8)
+    alike: float = 0.92
     """How much neighbouring days share: the noise of a long run's mean over that of independent days."""
     reference_uncertainty: float = 0.5
-    usual_tail: float = 2.0
+    usual_tail: float = 1.96
     """The second largest surprise of normal noise over half a year, in deviations."""
-    longest_tail: float = 1.34
+    longest_tail: float = 1.2
     """By how much a series with more and larger surprises may widen its range."""
-    newcomer: float = 3.7
+    newcomer: float = 3.86
     """Deviations that a total must be off since a series appeared in it."""
 
     window: int = 56
     memory: float = 0.975
     """What a day weighs against the day after it."""
-    recent: float = 4.2
+    recent: float = 5.0
     """How quickly the passing part of a level fades."""
     drift: float = 0.025
     """Prior deviation of that passing part."""
-    weekly_trend: float = 0.0075
+    weekly_trend: float = 0.0105
     restless: int = 50
     """The age below which levels are still found: they forget sooner and may have steeper trends."""
     restless_memory: float = 0.92
@@ -80,7 +80,7 @@ class Tuning:
     """The same where spend happens on some weekdays only."""
 
     least_noise: float = 0.05
-    usual_noise: float = 0.17
+    usual_noise: float = 0.2
     usual_noise_days: float = 7.4
     """How many days of its own a series needs to outweigh what is usual."""
     noise_from: int = 7
@@ -94,7 +94,7 @@ class Tuning:
     blunt: float = 2.5
     """Deviations from which on a day weighs less."""
 
-    rest: float = 1.0
+    rest: float = 0.95
     """Deviations below what was expected at which a day of common rest teaches nothing."""
     mature: int = 14
     grown: int = 28
@@ -118,8 +118,8 @@ class Tuning:
     slide: float = 0.12
     """A fall of the level in two weeks that says a series is being wound down; its falling on is no news."""
 
-    leak: float = 0.62
-    leak_deviations: float = 4.0
+    leak: float = 0.7
+    leak_deviations: float = 4.1
     leak_reference: int = 28
 
     seldom: float = 1.5
