@@ -121,6 +121,12 @@ def test_a_young_series_that_ended_before_it_had_a_level_is_no_drop() -> None:
     assert all(day < 70 for day in found)
 
 
+def test_two_weeks_of_a_series_that_comes_and_goes_tell_no_rhythm() -> None:
+    # No Tuesday yet, and one Saturday of two: the third Tuesday is no surprise, nor the empty Wednesday after it.
+    young = [6.2, 0, 7.3, 5.9, 5.4, 2.3, 0, 6.0, 0, 6.9, 6.5, 4.9, 0, 2.1, 7.3, 6.3, 0, 7.1, 5.5]
+    assert flagged({("search", "young"): young, **BESIDE}, model="young") == []
+
+
 def test_going_on_after_a_rare_high_day_is_no_second_finding() -> None:
     seldom = [20.0 + day % 7 if day % 4 == 0 else 0.0 for day in range(DAYS)]
     seldom[100] = 400.0

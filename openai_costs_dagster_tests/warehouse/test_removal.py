@@ -1,5 +1,7 @@
 """Purging an organization leaves nothing of it, and all of the others."""
 
+from decimal import Decimal
+
 from sqlalchemy import Table
 
 from openai_costs_dagster.cost_records import grouping_name
@@ -13,6 +15,26 @@ from ..conftest import NOW
 from .windows import BY_KEY, DAY, everything, row, store
 
 PERSONAL = [table for table in metadata.sorted_tables if "organization" in table.columns]
+FINDING = Finding(
+    usage_date=DAY,
+    level="organization",
+    project_id=None,
+    service=None,
+    model=None,
+    api_key_id=None,
+    user_id=None,
+    actual=Decimal(90),
+    expected=Decimal(10),
+    lower=Decimal(5),
+    upper=Decimal(15),
+    impact=Decimal(80),
+    score=Decimal(9),
+    direction="up",
+    severity="medium",
+    reason="above",
+    explanation="Up $80.00.",
+    worth_alerting=True,
+)
 
 
 def fill(connection: Connection, name: str) -> None:
@@ -22,6 +44,9 @@ def fill(connection: Connection, name: str) -> None:
     memory.name_projects(connection, name, {"proj_a": "Search"}, NOW)
     for amount in ("1", "2"):
         store(connection, {DAY: [row(amount)]}, organization=name)
+    anomalies.replace_findings(connection, name, [DAY], [FINDING], found_by="refresh", now=NOW)
+    (kept,) = anomalies.findings(connection, name)
+    anomalies.keep_feedback(connection, kept.anomaly_id, kind="mute", last_day=DAY, reason="known", now=NOW)
 
 
 def rows_of(connection: Connection, table: Table, name: str) -> int:

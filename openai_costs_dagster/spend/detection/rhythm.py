@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from openai_costs_dagster.spend.detection.panel import Flags, Floats, Integers
+from openai_costs_dagster.spend.detection.panel import Flags, Integers
 
 _KNOWN_AFTER = 21
 _MOSTLY_ACTIVE = 0.8
+_NEARLY_ALWAYS = 0.95
 _IRREGULAR = 0.4
 _SOME_WEEKDAYS = 0.6
 
@@ -32,15 +33,14 @@ def rhythm_of(active: Flags, age: Integers, weekday: int) -> Rhythm:
     count = active.sum(0)
     rate = count / known
     weeks = np.maximum(known / 7, 1)
-    share = np.minimum(np.stack([active[ago::7].sum(0) / weeks for ago in range(7)]), 1)
+    came = np.stack([active[ago::7].sum(0) for ago in range(7)])
+    share = np.minimum(came / weeks, 1)
     within = (share * (1 - share)).mean(0) * np.where(weeks > 1.5, weeks / np.maximum(weeks - 1, 0.5), 2)
-    now_and_then = (
-        (age >= _KNOWN_AFTER) & (rate > 0) & (rate < _MOSTLY_ACTIVE) & (within > _IRREGULAR * rate * (1 - rate))
-    )
     working = share[[(weekday - 1 - ago) % 7 < 5 for ago in range(7)]]
-    return Rhythm(active, now_and_then, (np.ptp(working, axis=0) > _SOME_WEEKDAYS) & ~now_and_then, count)
-
-
-def everyday(values: Floats, floor: float) -> Flags:
-    """Which days count as active."""
-    return values > floor
+    some_weekdays = np.ptp(working, axis=0) > _SOME_WEEKDAYS
+    irregular = (rate < _MOSTLY_ACTIVE) & (within > _IRREGULAR * rate * (1 - rate))
+    there_were = np.stack([(known + 6 - ago) // 7 for ago in range(7)])
+    came_and_did_not = ((came > 0) & (came < there_were)).any(0)
+    unsettled = (rate < _NEARLY_ALWAYS) & (came_and_did_not | some_weekdays)  # two weeks do not tell a rhythm
+    now_and_then = (rate > 0) & np.where(age >= _KNOWN_AFTER, irregular, unsettled)
+    return Rhythm(active, now_and_then, some_weekdays & ~now_and_then, count)
