@@ -5,7 +5,8 @@ from decimal import Decimal
 from sqlalchemy import Table
 
 from openai_costs_dagster.cost_records import grouping_name
-from openai_costs_dagster.warehouse import memory, registry
+from openai_costs_dagster.warehouse import anomalies, memory, registry
+from openai_costs_dagster.warehouse.anomalies import Finding
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.memory import StoredRefusal
 from openai_costs_dagster.warehouse.removal import purge
