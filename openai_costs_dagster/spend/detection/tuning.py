@@ -40,36 +40,36 @@ class Tuning:
     """US dollars that a day must differ by to be worth someone's time."""
     deviations: float = 3.15
     """Standard deviations above what was expected that are unusual."""
-    deviations_down: float = 5.1
+    deviations_down: float = 4.85
     relative: float = 0.27
     """The share of what was expected by which a day must be more."""
     relative_down: float = 0.45
     persistent: float = 3.45
     """Deviations of several days together, each on the same side, that are unusual."""
-    settling: int = 14
+    settling: int = 10
     """How long after a level changed it is known less well ..."""
-    doubt: float = 1.3
+    doubt: float = 1.37
     """... so that days together must be this many times as unusual."""
     persistent_down: float = 3.8
     together: tuple[int, ...] = (2, 3, 4, 5, 6, 8)
     alike: float = 0.92
     """How much neighbouring days share: the noise of a long run's mean over that of independent days."""
     reference_uncertainty: float = 0.5
-    usual_tail: float = 1.96
+    usual_tail: float = 1.55
     """The second largest surprise of normal noise over half a year, in deviations."""
-    longest_tail: float = 1.2
+    longest_tail: float = 1.22
     """By how much a series with more and larger surprises may widen its range."""
-    newcomer: float = 3.86
+    newcomer: float = 3.9
     """Deviations that a total must be off since a series appeared in it."""
 
     window: int = 56
     memory: float = 0.975
     """What a day weighs against the day after it."""
-    recent: float = 5.0
+    recent: float = 4.7
     """How quickly the passing part of a level fades."""
-    drift: float = 0.025
+    drift: float = 0.024
     """Prior deviation of that passing part."""
-    weekly_trend: float = 0.0105
+    weekly_trend: float = 0.0108
     restless: int = 50
     """The age below which levels are still found: they forget sooner and may have steeper trends."""
     restless_memory: float = 0.92
@@ -81,7 +81,7 @@ class Tuning:
 
     least_noise: float = 0.05
     usual_noise: float = 0.2
-    usual_noise_days: float = 7.4
+    usual_noise_days: float = 7.5
     """How many days of its own a series needs to outweigh what is usual."""
     noise_from: int = 7
     noise_window: int = 168
@@ -89,12 +89,12 @@ class Tuning:
     noise_memory_soon: float = 0.95
     calmer: float = 1.15
     """Times the noise of the last weeks that the noise is at most: what was restless once need not be now."""
-    cut: float = 4.4
+    cut: float = 3.8
     """Typical deviations at which a surprise is cut before it counts as noise."""
-    blunt: float = 2.5
+    blunt: float = 2.9
     """Deviations from which on a day weighs less."""
 
-    rest: float = 0.95
+    rest: float = 0.75
     """Deviations below what was expected at which a day of common rest teaches nothing."""
     mature: int = 14
     grown: int = 28
@@ -105,26 +105,26 @@ class Tuning:
     held: int = 4
     """A level that was found by this many days before the last is accepted at once."""
     longest_event: int = 12
-    continuing: float = 0.74
+    continuing: float = 0.64
     """The share of an event that is still part of it."""
     continuing_deviations: float = 2.0
-    remembered: int = 160
+    remembered: int = 136
     """How long a level counts as one to fall back to."""
-    returns: int = 25
+    returns: int = 27
     """How long a level counts as one to rise back to."""
-    steep: float = 0.3
+    steep: float = 0.2
     """A rise of the level in two weeks from which falling back is a recovery."""
 
-    slide: float = 0.12
+    slide: float = 0.2
     """A fall of the level in two weeks that says a series is being wound down; its falling on is no news."""
 
     leak: float = 0.7
     leak_deviations: float = 4.1
     leak_reference: int = 28
 
-    seldom: float = 1.5
+    seldom: float = 1.75
     """Times the highest day that one day must be, where spend comes now and then."""
-    seldom_sum: float = 2.2
+    seldom_sum: float = 2.1
     """Times the highest sum of so many days that their sum must be."""
     seldom_days: tuple[int, ...] = (3, 5)
 
