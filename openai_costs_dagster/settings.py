@@ -93,6 +93,12 @@ class Organization(_Part):
     allow_http: StrictBool = False
     proxy: SecretReference | str | None = None
     start_date: dt.date | None = None
+    usage: StrictBool = True
+    """Whether the usage endpoints are read; without them costs stay where no user was billed unallocated."""
+    names: StrictBool = True
+    """Whether projects, users and keys are read for their names."""
+    emails: StrictBool = True
+    """Whether addresses are kept; without, they are taken out of answers before anything is stored."""
     budgets: tuple[Budget, ...] = ()
 
     @field_validator("start_date")

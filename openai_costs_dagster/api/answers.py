@@ -46,8 +46,8 @@ def error_of(status: int, body: bytes, retry_after: str | None, now: dt.datetime
     if status == 400:
         return _bad_request(error, said)
     if status == 404:
-        said = f"nothing is served at this path (404): {said}"
-    elif 300 <= status < 400:
+        return errors.NotServed(f"nothing is served at this path (404): {said}", status=status)
+    if 300 <= status < 400:
         said = f"the server redirects ({status}); base_url must name the final address"
     return errors.RequestRefused(said, status=status)
 

@@ -24,7 +24,12 @@ from openai_costs_dagster.days import utc_now
 from openai_costs_dagster.redaction import redact
 from openai_costs_dagster.version import __version__
 
-READABLE_PATHS = (re.compile(r"/organization/costs"),)
+READABLE_PATHS = (
+    re.compile(r"/organization/costs"),
+    re.compile(r"/organization/usage/[a-z_]+"),
+    re.compile(r"/organization/(projects|users)"),
+    re.compile(r"/organization/projects/[\w-]+/api_keys"),
+)
 """The only paths that are ever asked for; everything is GET."""
 
 _TIMEOUT = httpx2.Timeout(connect=20.0, read=120.0, write=20.0, pool=20.0)  # answers of 30-90 s are reported

@@ -1,13 +1,8 @@
-"""Reads costs: one chain of pages is one query over a range of days, whole or an error.
-
-Rules and their sources: docs/openai-api.md. `limit` counts days;
-a token is bound to its exact query; pages past the last day may go on for ever, so the last day ends a chain.
-"""
+"""Reads costs, with the organization that they are of held against the one that was expected."""
 
 from __future__ import annotations
 
 import datetime as dt
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -15,14 +10,14 @@ import msgspec
 
 from openai_costs_dagster.api import errors
 from openai_costs_dagster.api.client import AdminApi
-from openai_costs_dagster.api.wire import WireBucket, WireCost, WirePage
+from openai_costs_dagster.api.pages import check_day, read_days, storable
+from openai_costs_dagster.api.wire import WireBucket, WireCost
 from openai_costs_dagster.cost_records import Grouping
-from openai_costs_dagster.days import ONE_DAY, DayRange, day_of_unix_midnight, unix_midnight
+from openai_costs_dagster.days import DayRange
 
 COSTS_PATH = "/organization/costs"
 DAYS_PER_PAGE = 180
 
-_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")  # the one character that PostgreSQL's text cannot hold
 _BUCKET = msgspec.json.Decoder(WireBucket)
 
 
@@ -61,31 +56,10 @@ def read_costs(api: AdminApi, days: DayRange, grouping: Grouping, guard: Organiz
     Only a chain that was read to its end is whole: what it yielded before it raised must not be kept.
     Raises an `ApiError`; IncompleteChain where the pages loop, stop early or leave a day out.
     """
-    query = [
-        ("start_time", str(unix_midnight(days.first))),
-        ("end_time", str(unix_midnight(days.last + ONE_DAY))),
-        ("bucket_width", "1d"),
-        ("limit", str(min(len(days), DAYS_PER_PAGE))),
-        *(("group_by", dimension) for dimension in sorted(grouping)),
-    ]
-    due, seen_tokens = days.first, set[str]()
-    token: str | None = None
-    while True:
-        page = api.get(COSTS_PATH, [*query, ("page", token)] if token else query, WirePage)
-        for raw in page.data:
-            bucket = _decode(bytes(raw), due, days)
-            guard.check(bucket.rows)
-            yield bucket
-            due += ONE_DAY
-        if page.has_more and not page.next_page:
-            raise errors.IncompleteChain(f"{days}: a page says that there is more and gives no next_page")
-        if due > days.last:
-            return
-        if not page.next_page or not page.data:
-            raise errors.IncompleteChain(f"{days}: the pages end before {due}")
-        if page.next_page in seen_tokens:
-            raise errors.IncompleteChain(f"{days}: the pages repeat themselves before {due}")
-        seen_tokens.add(token := page.next_page)
+    for due, raw in read_days(api, COSTS_PATH, days, group_by=sorted(grouping), days_per_page=DAYS_PER_PAGE):
+        bucket = _decode(raw, due, days)
+        guard.check(bucket.rows)
+        yield bucket
 
 
 def is_served(api: AdminApi, day: dt.date, grouping: Grouping) -> bool:
@@ -100,10 +74,8 @@ def is_served(api: AdminApi, day: dt.date, grouping: Grouping) -> bool:
 
 def _decode(raw: bytes, due: dt.date, days: DayRange) -> CostsBucket:
     try:
-        bucket = _BUCKET.decode(_NUL.sub(rb"\1\\ufffd", raw) if rb"\u0000" in raw else raw)
+        bucket = _BUCKET.decode(storable(raw))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise errors.UnknownShape(f"{due}: a bucket of another shape than the API documents: {error}") from None
-    day = day_of_unix_midnight(bucket.start_time)
-    if day != due or due > days.last:
-        raise errors.IncompleteChain(f"{days}: {due} was due, and a bucket for {day or bucket.start_time} came")
+    check_day(bucket.start_time, due, days)
     return CostsBucket(due, bucket.results, raw)

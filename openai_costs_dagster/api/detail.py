@@ -60,9 +60,11 @@ class Detail:
         self.refusals = list(refusals)
         self._serves = serves
         self._now = now
+        self._newest: dt.date | None = None
 
     def plan(self, days: DayRange) -> list[Piece]:
         """Cuts a range into as few queries as the memory allows; probes what is not known or no longer believed."""
+        self._newest = max(days.last, self._newest or days.last)
         self._try_anew(days)
         self._probe_known_date(days)
         return self._pieces(days)
@@ -77,7 +79,7 @@ class Detail:
         blamed = self._refused_parts(piece.days, piece.grouping)
         for days in blamed:
             # What was refused a few days ago, and is refused until the newest day asked for, is not asked for today.
-            until_further_notice = days.last == piece.days.last and days.last >= self._now.date() - KEPT_FOR
+            until_further_notice = days.last == self._newest and days.last >= self._now.date() - KEPT_FOR
             last = None if until_further_notice else days.last
             self.refusals.append(Refusal(piece.grouping, days.first, last, self._now))
         return self._pieces(piece.days) if blamed else _halves(piece)

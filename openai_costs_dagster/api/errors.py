@@ -7,6 +7,7 @@ ApiError
 │   ├── LookbackExceeded      the window begins before the year that the API keeps (400)
 │   ├── GroupingRefused       these dimensions are not served together for this window (400)
 │   ├── RequestRefused        any other answer that will stay the same (other 4xx, redirects)
+│   │   └── NotServed         nothing is served at this path (404)
 │   ├── WrongOrganization     the key belongs to another organization than configured
 │   └── UnknownShape          JSON of another shape than the API documents: this program has to learn it
 └── TransientApiError         the same request may succeed later
@@ -60,6 +61,10 @@ class GroupingRefused(PermanentApiError):
 
 class RequestRefused(PermanentApiError):
     """Any other refusal."""
+
+
+class NotServed(RequestRefused):
+    """Nothing is served at this path: a proxy or an older server lacks it."""
 
 
 class WrongOrganization(PermanentApiError):

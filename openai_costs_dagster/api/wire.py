@@ -36,6 +36,7 @@ class WireCost(msgspec.Struct, gc=False):
     quantity_unit: str | None = None
     organization_id: str | None = None
     project_name: str | None = None
+    user_email: str | None = None
 
 
 class WireBucket(msgspec.Struct, gc=False):

@@ -36,7 +36,18 @@ def show(found: list[Overview]) -> None:
     from openai_costs_dagster.cli.output import show_table
 
     show_table(
-        ("organization", "last day", "settled to", "missing", "month to date", "forecast", "anomalies", "detail"),
+        (
+            "organization",
+            "last day",
+            "settled to",
+            "missing",
+            "month to date",
+            "forecast",
+            "anomalies",
+            "to users",
+            "to keys",
+            "detail",
+        ),
         [
             (
                 one.title if one.title == one.organization else f"{one.organization} ({one.title})",
@@ -46,17 +57,23 @@ def show(found: list[Overview]) -> None:
                 f"${one.month_to_date:,.2f}",
                 "-" if one.forecast is None else f"${one.forecast:,.2f}",
                 str(len(one.open_anomalies)),
+                _percent(one.to_users_percent),
+                _percent(one.to_keys_percent),
                 "; ".join(f"{part.grouping} since {part.first_day}" for part in one.detail[-2:]) or "-",
             )
             for one in found
         ],
-        right=(3, 4, 5, 6),
+        right=(3, 4, 5, 6, 7, 8),
     )
     for one in found:
         for sentence in one.open_anomalies:
             click.echo(f"{one.organization}: anomaly {sentence}")
         for sentence in one.needs:
             click.echo(f"{one.organization}: {sentence}")
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{share:.1f} %"
 
 
 def _needs(found: list[Overview]) -> bool:
@@ -75,6 +92,9 @@ def _as_json(one: Overview) -> dict[str, Any]:
         "month_to_date_usd": str(one.month_to_date),
         "forecast_usd": None if one.forecast is None else str(one.forecast),
         "open_anomalies": one.open_anomalies,
+        "allocated_to_users_percent": one.to_users_percent,
+        "allocated_to_keys_percent": one.to_keys_percent,
+        "not_served": one.skipped,
         "last_success_at": one.last_success_at and one.last_success_at.isoformat(),
         "last_error": one.last_error,
         "needs": one.needs,

@@ -23,23 +23,33 @@ _COLUMNS = ("impact_usd", "severity", "level", "what happened")
 
 
 def anomaly_check(
-    organization: Organization, configuration: Configuration, partitions: dg.DailyPartitionsDefinition
+    organization: Organization,
+    configuration: Configuration,
+    partitions: dg.DailyPartitionsDefinition,
+    *,
+    users: bool = False,
 ) -> dg.AssetChecksDefinition:
-    """Makes an organization's `anomalous_spend`; started without a partition it judges the trailing window."""
-    key = names.costs_key(organization.name)
+    """Makes an organization's `anomalous_spend`; started without a partition it judges the trailing window.
+
+    With `users` it is the one of allocated costs, which judges users: costs alone are judged without waiting for them.
+    """
+    key = names.allocated_costs_key(organization.name) if users else names.costs_key(organization.name)
+    by = "by user" if users else "in all, by project, service, model and API key"
     spec = dg.AssetCheckSpec(
         names.ANOMALOUS_SPEND,
         asset=key,
-        description="The day's spend is like the days before it: in all, by project, service, model and API key.",
+        description=f"The day's spend is like the days before it: {by}.",
         partitions_def=partitions,
     )
 
     @dg.multi_asset_check(
-        name=names.op_name(organization.name, names.ANOMALOUS_SPEND), specs=[spec], pool=names.pool(organization.name)
+        name=names.op_name(organization.name, f"{names.ANOMALOUS_SPEND}{'_by_user' if users else ''}"),
+        specs=[spec],
+        pool=names.pool(organization.name),
     )
     def anomalous_spend(context: dg.AssetCheckExecutionContext) -> Iterator[Any]:
         days = _days_to_judge(context, configuration.refresh.trailing_days)
-        judgements = _judge_and_keep(context, organization, configuration, days)
+        judgements = _judge_and_keep(context, organization, configuration, days, users=users)
         target = targets(context.instance, key, judgements)
         for day, judgement in judgements.items():
             yield evaluation(
@@ -62,9 +72,11 @@ def _judge_and_keep(
     organization: Organization,
     configuration: Configuration,
     days: list[dt.date],
+    *,
+    users: bool,
 ) -> dict[dt.date, Judgement]:
     with server.database(configuration).connect() as connection:
-        judgements = judge(connection, organization.name, configuration.anomalies, days)
+        judgements = judge(connection, organization.name, configuration.anomalies, days, users=users)
         anomalies.replace_findings(
             connection,
             organization.name,
@@ -72,6 +84,7 @@ def _judge_and_keep(
             [finding for judgement in judgements.values() for finding in judgement.findings],
             found_by=names.asked_by(context.run.tags),
             now=utc_now(),
+            users=users,
         )
     return judgements
 

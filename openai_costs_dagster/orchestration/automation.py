@@ -44,6 +44,18 @@ def refresh_condition(refresh: Refresh) -> dg.AutomationCondition[Any]:
     ).with_label("refresh")
 
 
+def derived_condition(refresh: Refresh) -> dg.AutomationCondition[Any]:
+    """For what is made of other assets: with them, and again when one of them was read alone."""
+    alone = _CONDITION.any_deps_updated() & ~_CONDITION.any_deps_in_progress() & ~_CONDITION.in_progress()
+    return refresh_condition(refresh) | alone.with_label("what it is made of was read")
+
+
+def daily_condition(refresh: Refresh) -> dg.AutomationCondition[Any]:
+    """For what is read whole: at first, and once a day with the trailing days."""
+    due = (_CONDITION.missing() & _CONDITION.initial_evaluation()) | _at(refresh.cron)
+    return (due & ~_CONDITION.in_progress()).with_label("daily")
+
+
 def refresh_sensor(assets: Sequence[dg.AssetKey]) -> dg.AutomationConditionSensorDefinition:
     """The one sensor that evaluates them all, running unless someone switches it off."""
     return dg.AutomationConditionSensorDefinition(

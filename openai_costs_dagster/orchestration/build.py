@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import warnings
+from typing import TypedDict
 
 import dagster as dg
 
-from openai_costs_dagster.configuration import Configuration
+from openai_costs_dagster.configuration import Configuration, Organization
 from openai_costs_dagster.orchestration import names
+from openai_costs_dagster.orchestration.allocation_asset import allocation_asset
 from openai_costs_dagster.orchestration.anomaly_check import anomaly_check
-from openai_costs_dagster.orchestration.automation import refresh_condition, refresh_sensor
+from openai_costs_dagster.orchestration.automation import (
+    daily_condition,
+    derived_condition,
+    refresh_condition,
+    refresh_sensor,
+)
 from openai_costs_dagster.orchestration.costs_asset import costs_asset
+from openai_costs_dagster.orchestration.directory_asset import directory_asset
 from openai_costs_dagster.orchestration.partitions import daily_partitions, first_days
+from openai_costs_dagster.orchestration.usage_asset import usage_asset
 
 _NO_RANGE_IS_LONGER = 100_000  # days
 """A range is one run either way. Dagster would join two organizations' days in one run where both partitions and
 policy are equal, and one organization's failure would then fail the other's run: so no two policies are equal."""
+
+
+class _Shared(TypedDict):
+    """What all partitioned assets of an organization share."""
+
+    partitions: dg.DailyPartitionsDefinition
+    backfill_policy: dg.BackfillPolicy
 
 
 def build_definitions(configuration: Configuration, *, automation: bool = True) -> dg.Definitions:
@@ -29,27 +45,35 @@ def build_definitions(configuration: Configuration, *, automation: bool = True) 
         return _build(configuration, automation=automation)
 
 
+def family_of(organization: Organization) -> list[dg.AssetKey]:
+    """An organization's partitioned assets, which are one run for a range of days."""
+    name = organization.name
+    usage = [names.usage_key(name)] if organization.usage else []
+    return [names.costs_key(name), *usage, names.allocated_costs_key(name)]
+
+
 def _build(configuration: Configuration, *, automation: bool) -> dg.Definitions:
-    condition = refresh_condition(configuration.refresh) if automation else None
-    assets, checks = [], []
+    refresh = configuration.refresh
+    read = refresh_condition(refresh) if automation else None
+    derived = derived_condition(refresh) if automation else None
+    daily = daily_condition(refresh) if automation else None
+    assets: list[dg.AssetsDefinition] = []
+    checks: list[dg.AssetChecksDefinition] = []
     for place, (name, first_day) in enumerate(first_days(configuration).items()):
         # One partitions definition and one policy for all assets of an organization: a chain of them is one run.
         policy = dg.BackfillPolicy.multi_run(_NO_RANGE_IS_LONGER + place)
         organization, partitions = configuration.organization(name), daily_partitions(first_day)
-        assets.append(
-            costs_asset(
-                organization,
-                configuration,
-                partitions=partitions,
-                backfill_policy=policy,
-                automation_condition=condition,
-            )
-        )
-        checks.append(anomaly_check(organization, configuration, partitions))
-    keys = [names.costs_key(name) for name in configuration.organizations]
+        shared: _Shared = {"partitions": partitions, "backfill_policy": policy}
+        assets.append(costs_asset(organization, configuration, **shared, automation_condition=read))
+        if organization.usage:
+            assets.append(usage_asset(organization, configuration, **shared, automation_condition=read))
+        assets.append(allocation_asset(organization, configuration, **shared, automation_condition=derived))
+        if organization.names:
+            assets.append(directory_asset(organization, configuration, automation_condition=daily))
+        checks += [anomaly_check(organization, configuration, partitions, users=users) for users in (False, True)]
     return dg.Definitions(
         assets=assets,
         asset_checks=checks,
-        sensors=[refresh_sensor(keys)] if automation else [],
+        sensors=[refresh_sensor([asset.key for asset in assets])] if automation else [],
         executor=dg.in_process_executor,
     )

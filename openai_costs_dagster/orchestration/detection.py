@@ -11,6 +11,7 @@ import numpy as np
 
 from openai_costs_dagster.configuration import Anomalies
 from openai_costs_dagster.days import ONE_DAY, DayRange
+from openai_costs_dagster.orchestration.special_findings import changed_prices, severity, vanished
 from openai_costs_dagster.report import chart
 from openai_costs_dagster.spend.change import Part
 from openai_costs_dagster.spend.detection.causes import Cause, Flag, causes_of, overlap
@@ -18,14 +19,13 @@ from openai_costs_dagster.spend.detection.panel import Flags, Panel, Series, Spe
 from openai_costs_dagster.spend.detection.tuning import Tuning
 from openai_costs_dagster.spend.detection.walk import Circumstances, Verdicts, Walk
 from openai_costs_dagster.spend.explanation import explain
-from openai_costs_dagster.warehouse import anomalies, memory, reading
+from openai_costs_dagster.warehouse import anomalies, memory
 from openai_costs_dagster.warehouse.anomalies import NOTHING, Feedback, Finding, SpendDetail
 from openai_costs_dagster.warehouse.database import Connection
 
 _CENTS = Decimal("0.01")
 _REFERENCE_WEEKS = 4
 _CHART_DAYS = 60
-_SEVERITIES = ((50, "high"), (10, "medium"))  # times the minimum impact
 _ZERO = Decimal(0)
 _PartKey = tuple[str, str, str, str, str, str | None]
 
@@ -52,25 +52,28 @@ class Judgement:
 
 
 def judge(
-    connection: Connection, organization: str, settings: Anomalies, days: Iterable[dt.date]
+    connection: Connection, organization: str, settings: Anomalies, days: Iterable[dt.date], *, users: bool = False
 ) -> dict[dt.date, Judgement]:
-    """Judges those of `days` that are stored, oldest first, by what was known at the end of each."""
+    """Judges those of `days` that are stored, oldest first, by what was known at the end of each.
+
+    With `users`, which needs allocated costs, what is found is of users alone: what nothing else explains.
+    """
     asked = sorted(days)
     stored = {day.usage_date: day for day in anomalies.stored_days(connection, organization, asked[-1])}
     wanted = [day for day in asked if day in stored]
     if not wanted:
         return {}
-    spend = _spend(connection, organization, asked[-1])
-    vanished = _vanished(connection, organization, DayRange(wanted[0], wanted[-1]))
+    spend = _spend(connection, organization, asked[-1], users=users)
+    special = {} if users else _special(connection, organization, settings, DayRange(wanted[0], wanted[-1]))
     judgements = {
-        day: Judgement(day, stored[day].amount_usd, stored[day].provisional, findings=vanished.get(day, []))
+        day: Judgement(day, stored[day].amount_usd, stored[day].provisional, findings=special.get(day, []))
         for day in wanted
     }
     if not spend:
         return judgements
-    said = anomalies.feedback(connection, organization)
+    said = [one for one in anomalies.feedback(connection, organization) if one.line_item is None]
     panel = panel_of([*spend, Spend(Series(organization), asked[-1], _ZERO)])
-    seen = _Seen(connection, organization, settings, panel, stored, spend, said)
+    seen = _Seen(connection, organization, settings, panel, stored, spend, said, users=users)
     for day in wanted:
         if day >= panel.first_day:
             judgements[day] = seen.judgement(judgements[day])
@@ -89,7 +92,10 @@ class _Seen:
         stored: Mapping[dt.date, anomalies.JudgedDay],
         spend: list[Spend],
         said: list[Feedback],
+        *,
+        users: bool,
     ) -> None:
+        self._users = users
         self._connection = connection
         self._organization = organization
         self._settings = settings
@@ -119,13 +125,14 @@ class _Seen:
     def _causes(self, row: int) -> list[Cause]:
         verdicts = self._verdicts
         columns = columns_of(verdicts.flagged[row] | verdicts.noticed[row])
-        return causes_of(
+        causes = causes_of(
             Flag(
                 self._panel.series[column],
                 (self._panel.spend[row, column] - verdicts.expected[row, column]).item(),
             )
             for column in columns
         )
+        return [cause for cause in causes if bool(cause.flag.series.user) == self._users]
 
     def _finding(self, cause: Cause, plain: Judgement) -> Finding:
         series, row = cause.flag.series, self._panel.row(plain.day)
@@ -150,7 +157,7 @@ class _Seen:
             impact=actual - expected,
             score=Decimal(str(round(self._verdicts.score[row, column].item(), 2))),
             direction="up" if actual >= expected else "down",
-            severity=self._severity(actual - expected),
+            severity=severity(actual - expected, self._settings.minimum_impact_usd),
             reason=reason,
             explanation=explain(
                 series,
@@ -173,11 +180,6 @@ class _Seen:
         )
         return expected, lower, upper
 
-    def _severity(self, impact: Decimal) -> str:
-        return next(
-            (name for times, name in _SEVERITIES if abs(impact) >= times * self._settings.minimum_impact_usd), "low"
-        )
-
     def _is_muted(self, series: Series, day: dt.date) -> bool:
         return any(muted == series and one.first_day <= day <= one.last_day for one, muted in self._muted)
 
@@ -195,11 +197,12 @@ class _Seen:
             model=series.model,
             service=series.service,
             api_key=series.api_key,
+            user=series.user,
         )
         return parts_of(details, day, len(reference))
 
     def _picture(self, row: int, found: list[Finding]) -> str | None:
-        shown = [finding for finding in found if finding.worth_alerting]
+        shown = [finding for finding in found if finding.worth_alerting and finding.line_item is None]
         if not shown:
             return None
         series = _series_of(self._organization, shown[0])
@@ -255,41 +258,26 @@ def parts_of(details: Iterable[SpendDetail], day: dt.date, references: int) -> l
     return parts
 
 
-def _spend(connection: Connection, organization: str, last: dt.date) -> list[Spend]:
-    return [
+def _spend(connection: Connection, organization: str, last: dt.date, *, users: bool) -> list[Spend]:
+    spend = [
         Spend(Series(organization, one.project, one.model, one.service, one.api_key), one.usage_date, one.amount)
         for one in anomalies.spend_of_series(connection, organization, last)
     ]
-
-
-def _vanished(connection: Connection, organization: str, days: DayRange) -> dict[dt.date, list[Finding]]:
-    """Settled days that held spend and came back empty, in two readings."""
-    return {
-        day.usage_date: [
-            Finding(
-                usage_date=day.usage_date,
-                level=Series(organization).level,
-                project_id=None,
-                service=None,
-                model=None,
-                api_key_id=None,
-                user_id=None,
-                actual=day.amount_usd,
-                expected=day.vanished,
-                lower=day.vanished,
-                upper=day.vanished,
-                impact=day.amount_usd - day.vanished,
-                score=_ZERO,
-                direction="down",
-                severity="high",
-                reason="vanished",
-                explanation=f"The day held ${day.vanished:,.2f} and came back empty, in two readings.",
-                worth_alerting=True,
-            )
+    if users:
+        spend += [
+            Spend(Series(organization, user=user), day, amount)
+            for day, user, amount in anomalies.spend_of_users(connection, organization, last)
         ]
-        for day in reading.daily_spend(connection, organization, days)
-        if day.vanished
-    }
+    return spend
+
+
+def _special(
+    connection: Connection, organization: str, settings: Anomalies, days: DayRange
+) -> dict[dt.date, list[Finding]]:
+    found = vanished(connection, organization, days)
+    for day, findings in changed_prices(connection, organization, days, settings.minimum_impact_usd).items():
+        found.setdefault(day, []).extend(findings)
+    return found
 
 
 def _expected(panel: Panel, organization: str, said: list[Feedback]) -> Flags | None:

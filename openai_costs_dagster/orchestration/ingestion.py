@@ -22,10 +22,12 @@ from openai_costs_dagster.cost_records import GROUPINGS, grouping_name, grouping
 from openai_costs_dagster.days import ONE_DAY, DayRange, utc_midnight, utc_now
 from openai_costs_dagster.orchestration.first_contact import endpoint_of, enrol
 from openai_costs_dagster.orchestration.outcome import DayReport, Outcome
+from openai_costs_dagster.orchestration.user_totals import USER, read_user_totals
 from openai_costs_dagster.orchestration.window import ACCESS_ERRORS, Window, WindowReader
+from openai_costs_dagster.privacy import cleaner
 from openai_costs_dagster.secret import SecretUnavailable
 from openai_costs_dagster.spend import line_items, money
-from openai_costs_dagster.warehouse import lock, memory, registry
+from openai_costs_dagster.warehouse import directory, lock, memory, registry
 from openai_costs_dagster.warehouse.database import Connection, Database
 from openai_costs_dagster.warehouse.errors import LoadMismatch, ValueRefused, WarehouseError
 from openai_costs_dagster.warehouse.loading import KnownDay, Reading, Staging, StoredDay, known_days
@@ -94,7 +96,8 @@ class _Ingestion:
         self._outcome = outcome
         self._staging = Staging(connection)
         self._guard = OrganizationGuard(None)
-        self._reader = WindowReader(api, self._guard, self._staging)
+        cleaned = cleaner(emails=request.organization.emails, forgotten=directory.forgotten(connection))
+        self._reader = WindowReader(api, self._guard, self._staging, cleaned)
         self._detail = Detail(
             [
                 Refusal(grouping_named(known.grouping), known.first_day, known.last_day, known.seen_at)
@@ -117,6 +120,11 @@ class _Ingestion:
                     work = joined(work + self._store_or_split(piece))
                 except errors.LookbackExceeded as refusal:
                     work = self._cut([*work, piece], refusal)
+        without_users = [
+            day for day, report in self._outcome.stored.items() if USER not in grouping_named(report.grouping)
+        ]
+        for days in DayRange.covering(without_users):
+            read_user_totals(self._api, self._connection, self._name, days, self._request.now(), self._request.log)
 
     @contextmanager
     def _failing(self, days: DayRange) -> Iterator[None]:
@@ -179,7 +187,7 @@ class _Ingestion:
         if self._guard.organization_id:
             registry.identify(self._connection, self._name, self._guard.organization_id)
         memory.classify_new(self._connection, window.line_items, line_items.classify, line_items.RULES_VERSION)
-        memory.name_projects(self._connection, self._name, window.project_names, started_at)
+        self._keep_names(window, started_at)
         reading = Reading(
             organization=self._name,
             days=piece.days,
@@ -197,6 +205,14 @@ class _Ingestion:
             "%s %s stored by %s: %d requests", self._name, piece.days, grouping_name(piece.grouping), reading.requests
         )
         self._request.on_progress(len(days))
+
+    def _keep_names(self, window: Window, seen_at: dt.datetime) -> None:
+        """Names that answers carried by the way."""
+        memory.name_projects(self._connection, self._name, window.project_names, seen_at)
+        found = [directory.Entry("project", one, name) for one, name in window.project_names.items()]
+        if self._request.organization.emails:
+            found += [directory.Entry("user", one, None, email) for one, email in window.addresses.items()]
+        directory.know_names(self._connection, self._name, found, seen_at)
 
     def _day(self, window: Window, day: dt.date, started_at: dt.datetime) -> StoredDay:
         bill, difference = window.bills[day], window.largest_difference(day)

@@ -9,6 +9,7 @@ import dagster as dg
 COMPLETE = "complete"
 RECONCILES = "reconciles"
 ANOMALOUS_SPEND = "anomalous_spend"
+USAGE_MATCHES_BILL = "usage_matches_bill"
 
 ORGANIZATION_TAG = "openai-costs/organization"
 ASKED_BY_TAG = "openai-costs/asked_by"
@@ -38,6 +39,21 @@ def asked_by(tags: Mapping[str, str]) -> str:
 def costs_key(organization: str) -> dg.AssetKey:
     """The asset that holds an organization's daily costs."""
     return dg.AssetKey([*assets_of(organization), "costs"])
+
+
+def usage_key(organization: str) -> dg.AssetKey:
+    """The asset that holds what an organization's usage endpoints counted."""
+    return dg.AssetKey([*assets_of(organization), "usage"])
+
+
+def allocated_costs_key(organization: str) -> dg.AssetKey:
+    """The asset that holds an organization's costs, shared out to users and keys."""
+    return dg.AssetKey([*assets_of(organization), "allocated_costs"])
+
+
+def directory_key(organization: str) -> dg.AssetKey:
+    """The asset that holds the names of an organization's projects, users and keys."""
+    return dg.AssetKey([*assets_of(organization), "directory"])
 
 
 def group(organization: str) -> str:

@@ -11,10 +11,11 @@ from openai_costs_dagster.days import ONE_DAY, DayRange
 from openai_costs_dagster.orchestration.partitions import start_of
 from openai_costs_dagster.secret import SecretUnavailable
 from openai_costs_dagster.spend.run_rate import month_end
-from openai_costs_dagster.warehouse import anomalies, reading, registry
+from openai_costs_dagster.warehouse import allocations, anomalies, reading, registry, usage
 from openai_costs_dagster.warehouse.database import Connection, Database
 
 _HISTORY = dt.timedelta(days=62)
+_SHARED = dt.timedelta(days=29)  # and today: the days over which allocated shares are told
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,11 @@ class Overview:
     month_to_date: Decimal = Decimal(0)
     forecast: Decimal | None = None
     open_anomalies: list[str] = field(default_factory=list)
+    to_users_percent: float | None = None
+    """The share of the last days' spend that reached a user; None where nothing was shared out."""
+    to_keys_percent: float | None = None
+    skipped: list[str] = field(default_factory=list)
+    """Endpoints that the server lacks."""
     last_success_at: dt.datetime | None = None
     last_error: str | None = None
     needs: list[str] = field(default_factory=list)
@@ -67,6 +73,7 @@ def _overview(
     days = DayRange(min(start_of(organization, known, today), today), today)
     finished = days.intersection(None, today - ONE_DAY)
     missing = DayRange.covering(reading.missing_days(connection, organization.name, finished)) if finished else []
+    shared = allocations.allocated_share(connection, organization.name, DayRange(today - _SHARED, today))
     recent = reading.daily_spend(connection, organization.name, DayRange(today - _HISTORY, today))
     return Overview(
         organization.name,
@@ -78,6 +85,9 @@ def _overview(
         month_to_date=synced.month_to_date,
         forecast=month_end({day.usage_date: day.amount_usd for day in recent}, today),
         open_anomalies=_open_anomalies(connection, organization.name, configuration, today),
+        to_users_percent=_percent(shared.to_users_usd, shared.gross_usd),
+        to_keys_percent=_percent(shared.to_keys_usd, shared.gross_usd),
+        skipped=[one.what for one in usage.absences(connection, organization.name)],
         last_success_at=synced.last_success_at,
         last_error=synced.last_error,
         needs=[
@@ -86,6 +96,10 @@ def _overview(
             *_sum_trouble(connection, organization),
         ],
     )
+
+
+def _percent(part: Decimal | None, whole: Decimal | None) -> float | None:
+    return round(float(100 * part / whole), 1) if whole and part is not None else None
 
 
 def _open_anomalies(connection: Connection, name: str, configuration: Configuration, today: dt.date) -> list[str]:

@@ -176,7 +176,9 @@ def _follow(
             elif message.get("finished"):
                 finished = message["finished"]
             elif "success" in message:
-                trouble = None if message["success"] or finished.get("failed") else f"its run failed: see {log_file}"
+                trouble = None
+                if not message["success"] and not finished.get("failed"):
+                    trouble = message.get("trouble") or f"its run failed: see {log_file}"
                 return Result(task.organization, message["success"], trouble=trouble, **finished)
     except BrokenPipeError:
         pass

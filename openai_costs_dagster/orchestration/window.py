@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from openai_costs_dagster.api import errors
@@ -30,6 +30,8 @@ class Window:
     ungrouped: dict[dt.date, Bill] = field(default_factory=dict)
     line_items: set[str] = field(default_factory=set)
     project_names: dict[str, str] = field(default_factory=dict)
+    addresses: dict[str, str] = field(default_factory=dict)
+    """Of users, where the answers carry them."""
 
     def reconciled(self, day: dt.date) -> bool | None:
         """Whether both answers bill the same for a day; None where the second could not be had."""
@@ -45,7 +47,11 @@ class Window:
 class WindowReader:
     """Reads windows of one organization, one after the other, into its staging table."""
 
-    def __init__(self, api: AdminApi, guard: OrganizationGuard, staging: Staging) -> None:
+    def __init__(
+        self, api: AdminApi, guard: OrganizationGuard, staging: Staging, cleaned: Callable[[bytes], bytes]
+    ) -> None:
+        """`cleaned` takes out of a bucket's bytes what must not be kept."""
+        self._cleaned = cleaned
         self._api = api
         self._guard = guard
         self._staging = staging
@@ -68,7 +74,7 @@ class WindowReader:
 
     def _stage(self, window: Window, bucket: CostsBucket) -> None:
         rows = self._bill(window, bucket)
-        self._staging.add(bucket.day, rows, bucket.raw)
+        self._staging.add(bucket.day, rows, self._cleaned(bucket.raw))
 
     def _bill(self, window: Window, bucket: CostsBucket) -> list[CostRow]:
         try:
@@ -79,6 +85,8 @@ class WindowReader:
         for cost in bucket.rows:
             if cost.project_id is not None and cost.project_name:
                 window.project_names[cost.project_id] = cost.project_name
+            if cost.user_email and cost.user_id is not None:
+                window.addresses[cost.user_id] = cost.user_email
         return rows
 
     def _is_doubtful(self, window: Window, day: dt.date, known: KnownDay | None) -> bool:

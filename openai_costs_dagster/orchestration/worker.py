@@ -21,7 +21,7 @@ import psutil
 from openai_costs_dagster import configuration
 from openai_costs_dagster.days import DayRange
 from openai_costs_dagster.orchestration import names, progress
-from openai_costs_dagster.orchestration.build import build_definitions
+from openai_costs_dagster.orchestration.build import build_definitions, family_of
 from openai_costs_dagster.orchestration.partitions import range_tags
 
 _ALLOCATIONS_PER_COLLECTION = 50_000
@@ -43,19 +43,40 @@ def _work(output: TextIO) -> None:
         output.write(json.dumps(message) + "\n")
         output.flush()
 
-    job = build_definitions(configuration.load()).get_repository_def().get_implicit_global_asset_job_def()
+    settings = configuration.load()
+    job = build_definitions(settings).get_repository_def().get_implicit_global_asset_job_def()
     _spare_the_collector()
     with dg.DagsterInstance.get() as instance, progress.listening(lambda step: say(asdict(step))):
         for line in sys.stdin:
             task = json.loads(line)
+            organization = settings.organization(task["organization"])
+            named = [names.directory_key(organization.name)] if organization.names else []
             days = DayRange(dt.date.fromisoformat(task["first"]), dt.date.fromisoformat(task["last"]))
             result = job.execute_in_process(
                 instance=instance,
-                asset_selection=[names.costs_key(task["organization"])],
+                asset_selection=family_of(organization) + named,
                 tags={**range_tags(days), **task["tags"], PROCESS_TAG: _this_process()},
                 raise_on_error=False,
             )
-            say({"organization": task["organization"], "run_id": result.run_id, "success": result.success})
+            say(
+                {
+                    "organization": organization.name,
+                    "run_id": result.run_id,
+                    "success": result.success,
+                    "trouble": _trouble(result),
+                }
+            )
+
+
+def _trouble(result: dg.ExecuteInProcessResult) -> str | None:
+    """Why steps failed, in a sentence; None where none did."""
+    said = []
+    for event in result.all_events:
+        if event.is_step_failure:
+            failure = event.step_failure_data
+            described = failure.user_failure_data.description if failure.user_failure_data else None
+            said.append(described or (failure.error.message.strip() if failure.error else "a step failed"))
+    return "; ".join(said) or None
 
 
 def _spare_the_collector() -> None:

@@ -3,57 +3,45 @@
 It knows no sockets and breaks nothing; breaking an answer is the business of `faults`.
 """
 
-import base64
-import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 
-from openai_costs_dagster.simulator.queries import CostsQuery, Query, parse
+from openai_costs_dagster.simulator.buckets import BucketRenderer, render_bucket
+from openai_costs_dagster.simulator.directory import directory_at
+from openai_costs_dagster.simulator.pages import Page, page_of
+from openai_costs_dagster.simulator.queries import Query, parse
 from openai_costs_dagster.simulator.quirks import Quirks
-from openai_costs_dagster.simulator.refusals import (
-    RefusalError,
-    bad_parameter,
-    missing_scope,
-    unknown_path,
-    wrong_method,
-)
-from openai_costs_dagster.simulator.views import BucketRenderer, render_bucket
-from openai_costs_dagster.simulator.world import USAGE_SCOPE, SimulatedOrganization
+from openai_costs_dagster.simulator.refusals import RefusalError, missing_scope, unknown_path, wrong_method
+from openai_costs_dagster.simulator.usage import ENDPOINTS, UsageEndpoint
+from openai_costs_dagster.simulator.usage_views import read_usage
+from openai_costs_dagster.simulator.world import MANAGEMENT_SCOPE, USAGE_SCOPE, SimulatedOrganization
 
 COSTS_PATH = "/organization/costs"
-
-_CURSOR_PREFIX = "page_"
-_POSITION_BYTES = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A page of day buckets. `cursor` leads to this page, `next_page` to the one after."""
-
-    days: tuple[date, ...]
-    buckets: tuple[str, ...]
-    has_more: bool
-    next_page: str | None
-    cursor: str
-
-    @property
-    def text(self) -> str:
-        """The JSON text."""
-        return (
-            f'{{"object": "page", "has_more": {json.dumps(self.has_more)},'
-            f' "next_page": {json.dumps(self.next_page)}, "data": [{", ".join(self.buckets)}]}}'
-        )
+USAGE_PATH = "/organization/usage/"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A status and the JSON text that goes with it; `page` is what the text says where it is a page."""
+    """A status and the JSON text that goes with it; `page` is what the text says where it is a page of days."""
 
     status: int
     text: str
     page: Page | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    organization: SimulatedOrganization
+    query: Query
+    quirks: Quirks
+    now: datetime
+    render: BucketRenderer
+
+
+# Who answers a path, and the scope that it takes.
+_Endpoint = Callable[[_Request], Answer]
+_Route = tuple[str, _Endpoint]
 
 
 def answer(
@@ -68,24 +56,23 @@ def answer(
     """Answer a request whose key was accepted.
 
     `path` begins after the version ("/organization/costs"), `query` holds every value of every parameter,
-    `now` is an aware time; "today" is its UTC day. `render` may be a cache over `views.render_bucket`. Raises
+    `now` is an aware time; "today" is its UTC day. `render` may be a cache over `buckets.render_bucket`. Raises
     ValueError for a naive `now`.
     """
     if now.tzinfo is None:
         raise ValueError("the simulator's clock must tell its time zone")
-    now = now.astimezone(UTC)
     try:
-        if path not in _ENDPOINTS:
+        route = _route(organization, path)
+        if route is None:
             raise unknown_path(method, path)
         if method != "GET":
             raise wrong_method(method, path)
-        scope, endpoint = _ENDPOINTS[path]
+        scope, endpoint = route
         if scope not in organization.scopes:
             raise missing_scope(scope)
-        page = endpoint(organization, query, quirks, now, render)
+        return endpoint(_Request(organization, query, quirks, now.astimezone(UTC), render))
     except RefusalError as refusal:
         return refused(refusal)
-    return Answer(200, page.text, page)
 
 
 def refused(refusal: RefusalError) -> Answer:
@@ -93,56 +80,36 @@ def refused(refusal: RefusalError) -> Answer:
     return Answer(refusal.status, refusal.text)
 
 
-def _costs(
-    organization: SimulatedOrganization, query: Query, quirks: Quirks, now: datetime, render: BucketRenderer
-) -> Page:
-    asked = parse(query)
-    position = _position(organization, asked)
-    days = asked.days(now.date())
-    asked.check_served(organization, now.date())
-    following = position + asked.limit
-    more = following < len(days) or quirks.tail_pages
-    shown = tuple(days[position:following])
-    return Page(
-        days=shown,
-        buckets=tuple(render(organization, day, asked.view, quirks, now) for day in shown),
-        has_more=more,
-        next_page=_cursor(organization, asked, following) if more else None,
-        cursor=_cursor(organization, asked, position),
+def _route(organization: SimulatedOrganization, path: str) -> _Route | None:
+    if path == COSTS_PATH:
+        return USAGE_SCOPE, _costs
+    if path.startswith(USAGE_PATH):
+        name = path.removeprefix(USAGE_PATH)
+        usage = ENDPOINTS.get(name) if name in organization.usage_endpoints else None
+        return (USAGE_SCOPE, lambda request: _usage(usage, request)) if usage else None
+    directory = directory_at(path)
+    if directory is None:
+        return None
+    return MANAGEMENT_SCOPE, lambda asked: Answer(200, directory(asked.organization, asked.query, asked.now))
+
+
+def _costs(request: _Request) -> Answer:
+    asked = parse(request.query)
+    asked.check_served(request.organization, request.now.date())
+    page = page_of(
+        request.organization,
+        asked.window,
+        asked.view,
+        request.quirks,
+        request.now,
+        request.render,
+        endless=request.quirks.tail_pages,
     )
+    return Answer(200, page.text, page)
 
 
-# Path, the scope it needs, and who answers it.
-_Endpoint = Callable[[SimulatedOrganization, Query, Quirks, datetime, BucketRenderer], Page]
-_ENDPOINTS: dict[str, tuple[str, _Endpoint]] = {COSTS_PATH: (USAGE_SCOPE, _costs)}
-
-
-def _cursor(organization: SimulatedOrganization, asked: CostsQuery, position: int) -> str:
-    """A cursor names a day of one exact query of one organization; a seal over both binds it to them."""
-    view = asked.view
-    filters = [view.group_by, view.project_ids, view.api_key_ids, view.line_items]
-    sealed = json.dumps(
-        [
-            organization.organization_id,
-            position,
-            asked.start_time,
-            asked.end_time,
-            asked.limit,
-            *(None if values is None else sorted(values) for values in filters),
-        ]
-    )
-    seal = hashlib.sha256(sealed.encode()).digest()[:10]
-    return _CURSOR_PREFIX + base64.urlsafe_b64encode(position.to_bytes(_POSITION_BYTES, "big") + seal).decode()
-
-
-def _position(organization: SimulatedOrganization, asked: CostsQuery) -> int:
-    if asked.page is None:
-        return 0
-    try:
-        raw = base64.urlsafe_b64decode(asked.page.removeprefix(_CURSOR_PREFIX))
-    except ValueError:
-        raw = b""
-    position = int.from_bytes(raw[:_POSITION_BYTES], "big")
-    if _cursor(organization, asked, position) != asked.page:
-        raise bad_parameter("page", "Invalid page token: it does not belong to this query.")
-    return position
+def _usage(endpoint: UsageEndpoint, request: _Request) -> Answer:
+    window, view = read_usage(endpoint, request.query)
+    window.check_lookback(request.organization, request.now.date())
+    page = page_of(request.organization, window, view, request.quirks, request.now, request.render, endless=False)
+    return Answer(200, page.text, page)

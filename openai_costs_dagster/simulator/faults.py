@@ -14,7 +14,8 @@ from datetime import date
 from email.utils import formatdate
 from enum import StrEnum
 
-from openai_costs_dagster.simulator.answers import Answer, Page
+from openai_costs_dagster.simulator.answers import Answer
+from openai_costs_dagster.simulator.pages import Page
 from openai_costs_dagster.simulator.refusals import error_text
 
 WRONG_ORGANIZATION_ID = "org-SIMULATEDSOMEONEELSE"
@@ -24,7 +25,10 @@ _HTML = "text/html; charset=UTF-8"
 
 
 class FaultKind(StrEnum):
-    """What can go wrong. Those of `PAGE_FAULTS` need a page to spoil and wait for one."""
+    """What can go wrong. Those of `PAGE_FAULTS` need a page to spoil and wait for one.
+
+    The wrong organization waits for rows that tell one: those of usage do not.
+    """
 
     RATE_LIMITED_SECONDS = "429, Retry-After in seconds"
     RATE_LIMITED_DATE = "429, Retry-After as an HTTP date"
@@ -148,6 +152,8 @@ class Faults:
 
 
 def _applies(kind: FaultKind, answer: Answer) -> bool:
+    if kind is FaultKind.WRONG_ORGANIZATION:
+        return answer.page is not None and any('"organization_id"' in text for text in answer.page.buckets)
     return kind not in PAGE_FAULTS or (answer.page is not None and bool(answer.page.buckets))
 
 

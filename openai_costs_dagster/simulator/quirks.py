@@ -13,8 +13,9 @@ class Quirks:
     instead of 51584.
     `duplicate_rows`: rows that differ only by an api_source nobody asked for come twice.
     `line_item_splits_projects`: grouping by line_item alone splits by project as well. `undocumented_fields`:
-    buckets and rows carry more than the spec lists. `tail_pages`: the last page names a next one, and so does
-    every empty page after it.
+    buckets and rows carry more than the spec lists. `tail_pages`: the last page of costs names a next one, and
+    so does every empty page after it.
+    `null_counters`: a usage counter that the spec does not require is null where nothing was counted.
     """
 
     string_amounts: bool = True
@@ -26,6 +27,7 @@ class Quirks:
     line_item_splits_projects: bool = True
     undocumented_fields: bool = True
     tail_pages: bool = True
+    null_counters: bool = True
 
     @classmethod
     def none(cls) -> "Quirks":

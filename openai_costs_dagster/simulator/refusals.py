@@ -56,6 +56,16 @@ def unknown_path(method: str, path: str) -> RefusalError:
     return RefusalError(404, f"Invalid URL ({method} {path})")
 
 
+def unknown_project(project_id: str) -> RefusalError:
+    """404: the path is right and the project is nobody's."""
+    return RefusalError(404, f"No such project: {project_id}.", param="project_id", code="project_not_found")
+
+
+def project_archived(project_id: str) -> RefusalError:
+    """400: an archived project lists no keys. The live wording is not known."""
+    return RefusalError(400, f"Project {project_id} is archived.", param="project_id", code="invalid_request_error")
+
+
 def wrong_method(method: str, path: str) -> RefusalError:
     """405: everything here is read only."""
     return RefusalError(405, f"Not allowed to {method} on {path}.", code="method_not_supported")

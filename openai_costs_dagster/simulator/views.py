@@ -1,15 +1,16 @@
-"""One day as one query sees it: facts filtered, grouped and added up exactly, then worded as a JSON bucket.
+"""One day as one costs query sees it: facts filtered, grouped and added up exactly, then worded as JSON rows.
 
 It must never round, and never put an amount through a float.
 """
 
 import json
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 
+from openai_costs_dagster.simulator.buckets import json_object
 from openai_costs_dagster.simulator.facts import EXACT, Fact, total
 from openai_costs_dagster.simulator.quirks import Quirks
 from openai_costs_dagster.simulator.world import SimulatedOrganization
@@ -39,6 +40,16 @@ class View:
             and (self.line_items is None or fact.line_item in self.line_items)
         )
 
+    def told(self) -> list[object]:
+        """What the view is, for JSON; the same for equal views and no others."""
+        told = (self.group_by, self.project_ids, self.api_key_ids, self.line_items)
+        return ["costs", *(None if values is None else sorted(values) for values in told)]
+
+    def results(self, organization: SimulatedOrganization, day: date, quirks: Quirks, now: datetime) -> list[str]:
+        """The JSON text of every row of a UTC day at `now`, an aware time."""
+        rows = added_up(organization.facts_by(day, now), self, quirks)
+        return [_row_text(organization, day, row, self, quirks) for row in rows]
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -51,27 +62,6 @@ class Row:
     amount: Decimal | None
     quantity: Decimal | None
     quantity_unit: str | None
-
-
-BucketRenderer = Callable[[SimulatedOrganization, date, View, Quirks, datetime], str]
-
-
-def render_bucket(organization: SimulatedOrganization, day: date, view: View, quirks: Quirks, now: datetime) -> str:
-    """The JSON text of one UTC day at `now`."""
-    start = datetime.combine(day, time(), UTC)
-    end = start + timedelta(days=1)
-    members = {
-        "object": '"bucket"',
-        "start_time": str(int(start.timestamp())),
-        "end_time": str(int(end.timestamp())),
-    }
-    if quirks.undocumented_fields:
-        members["start_time_iso"] = f'"{start:%Y-%m-%dT%H:%M:%S}"'
-        members["end_time_iso"] = f'"{end:%Y-%m-%dT%H:%M:%S}"'
-    rows = added_up(organization.facts_by(day, now), view, quirks)
-    results = ", ".join(_row_text(organization, day, row, view, quirks) for row in rows)
-    members["results"] = f"[{results}]"
-    return _object(members)
 
 
 def added_up(facts: Iterable[Fact], view: View, quirks: Quirks) -> list[Row]:
@@ -123,7 +113,7 @@ def _row_text(organization: SimulatedOrganization, day: date, row: Row, view: Vi
         members["organization_name"] = json.dumps(organization.name)
         members["project_name"] = json.dumps(row.project_name)
         members["user_email"] = json.dumps(row.user_email)
-    return _object(members)
+    return json_object(members)
 
 
 def _keeps_number(day: date, row: Row) -> bool:
@@ -159,8 +149,3 @@ def _quantity_text(quantity: Decimal | None, quirks: Quirks) -> str:
         return "null"
     text = _shortest(quantity)
     return f"{text}.0" if quirks.float_quantities and "." not in text else text
-
-
-def _object(members: dict[str, str]) -> str:
-    inside = ", ".join(f'"{name}": {text}' for name, text in members.items())
-    return f"{{{inside}}}"

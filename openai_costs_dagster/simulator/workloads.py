@@ -40,6 +40,11 @@ class User:
     id: str
     email: str
 
+    @property
+    def name(self) -> str:
+        """What the address calls them."""
+        return self.email.partition("@")[0].title()
+
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
@@ -48,6 +53,11 @@ class ApiKey:
     id: str
     user: User | None = None
 
+    @property
+    def name(self) -> str:
+        """What the identifier calls it: "lumen ada" for key_simulated_lumen_ada."""
+        return self.id.removeprefix("key_simulated_").replace("_", " ")
+
 
 @dataclass(frozen=True, slots=True)
 class Meter:
@@ -55,7 +65,7 @@ class Meter:
 
     `price` is US dollars per unit. `share` is how many units a unit of the workload's volume makes. `idle` is
     the chance of a day with none, which is billed as a row of zero. Without `counted` the bill tells no
-    quantity.
+    quantity, and only usage does.
     """
 
     line_item: str | None
@@ -137,4 +147,5 @@ def _fact(work: Workload, meter: Meter, day: date, source: str, units: int, requ
         model=work.model,
         operation=work.operation,
         requests=requests,
+        untold=None if meter.counted else Decimal(units),
     )

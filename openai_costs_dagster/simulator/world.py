@@ -4,8 +4,8 @@ This is the truth that every answer is rendered from; it must never know how an 
 """
 
 import threading
-from collections.abc import Callable, Set
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Set
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
@@ -18,6 +18,23 @@ Change = Callable[[tuple[Fact, ...]], tuple[Fact, ...]]
 USAGE_SCOPE = "api.usage.read"
 MANAGEMENT_SCOPE = "api.management.read"
 
+# What is counted besides the bill: the published spec's ten, and one that only the official SDK knows.
+USAGE_ENDPOINTS = frozenset(
+    {
+        "completions",
+        "embeddings",
+        "moderations",
+        "images",
+        "audio_speeches",
+        "audio_transcriptions",
+        "vector_stores",
+        "code_interpreter_sessions",
+        "file_search_calls",
+        "web_search_calls",
+    }
+)
+DECISIONS = "decisions"
+
 # The live API refuses api_key_id for windows that start before this day.
 API_KEYS_SINCE = date(2025, 12, 6)
 
@@ -29,9 +46,11 @@ class SimulatedOrganization:
     `growth` is by how much of its first day's spend it grows in a year. `api_keys_from` is the first day that
     a window grouped by api_key_id may start on (None: any) and `api_keys_served` whether there is such a day
     at all; `users_with_projects_from` and `users_with_projects_served` say the same of user_id together with
-    project_id. `lookback_days` is how far before today a window may start. What is served may be set at any
-    time; the past is settled by `workloads`, `seed`, `first_day` and `growth` when its days are first asked
-    for, and changed only through the methods, which are safe to call while a simulator serves.
+    project_id. `lookback_days` is how far before today a window may start. `usage_endpoints` are the usage
+    endpoints that exist, and `usage_delay_days` how many of the newest days, today first, usage does not tell
+    yet. `admin_key_expires` is an aware time. What is served may be set at any time; the past is settled by
+    `workloads`, `seed`, `first_day` and `growth` when its days are first asked for, and changed only through the
+    methods, which are safe to call while a simulator serves.
     """
 
     workloads: tuple[Workload, ...] = SHOP
@@ -46,17 +65,26 @@ class SimulatedOrganization:
     users_with_projects_from: date | None = None
     users_with_projects_served: bool = False
     lookback_days: int = 365
+    usage_endpoints: Set[str] = USAGE_ENDPOINTS
+    usage_delay_days: int = 0
     scopes: Set[str] = frozenset({USAGE_SCOPE, MANAGEMENT_SCOPE})
     key_revoked: bool = False
+    admin_key_expires: datetime | None = None
     revision: int = field(default=0, init=False)
     _changes: dict[date, list[Change]] = field(default_factory=dict, init=False, repr=False)
+    _usage_changes: dict[date, list[Change]] = field(default_factory=dict, init=False, repr=False)
+    _names: dict[str, str] = field(default_factory=dict, init=False, repr=False)
+    _archived: dict[str, datetime] = field(default_factory=dict, init=False, repr=False)
+    _deleted: frozenset[str] = field(default=frozenset(), init=False, repr=False)
+    _rotations: int = field(default=0, init=False, repr=False)
     _known: dict[date, tuple[Fact, ...]] = field(default_factory=dict, init=False, repr=False)
     _lock: threading.RLock = field(default_factory=threading.RLock, init=False, repr=False)
 
     @property
     def projects(self) -> tuple[Project, ...]:
-        """The projects, each once, in the order of their first workload."""
-        return tuple(dict.fromkeys(work.project for work in self.workloads if work.project))
+        """The projects under their names of now, archived ones too, in the order of their first workload."""
+        found = dict.fromkeys(work.project for work in self.workloads if work.project)
+        return tuple(replace(project, name=self._names.get(project.id, project.name)) for project in found)
 
     @property
     def api_keys(self) -> tuple[ApiKey, ...]:
@@ -65,8 +93,29 @@ class SimulatedOrganization:
 
     @property
     def users(self) -> tuple[User, ...]:
-        """The owners of the API keys, each once."""
+        """The owners of the API keys, each once, deleted ones too."""
         return tuple(dict.fromkeys(key.user for key in self.api_keys if key.user))
+
+    @property
+    def archived(self) -> dict[str, datetime]:
+        """When each project that is archived was."""
+        with self._lock:
+            return dict(self._archived)
+
+    @property
+    def deleted(self) -> frozenset[str]:
+        """The users and API keys that the directory has no more; what they spent stays."""
+        return self._deleted
+
+    @property
+    def admin_key_id(self) -> str:
+        """What the directory calls the admin key: another one after each rotation."""
+        return f"key_simulated_admin_{self._rotations + 1}"
+
+    def keys_of(self, project: Project) -> tuple[ApiKey, ...]:
+        """The API keys that work in a project, each once, deleted ones too."""
+        found = (work.key for work in self.workloads if work.project and work.project.id == project.id)
+        return tuple(dict.fromkeys(key for key in found if key))
 
     def facts(self, day: date) -> tuple[Fact, ...]:
         """Everything that is known of a whole UTC day, all changes made; nothing before `first_day`."""
@@ -83,12 +132,22 @@ class SimulatedOrganization:
 
         The part is told to four decimals, rounded down; at 0 there are no facts.
         """
-        today = now.astimezone(UTC).date()
-        if day != today:
-            return self.facts(day) if day < today else ()
-        elapsed = now - datetime.combine(today, time(), UTC)
-        part = Decimal(elapsed * 10_000 // timedelta(days=1)).scaleb(-4)
-        return tuple(fact.scaled(part) for fact in self.facts(day)) if part else ()
+        part = _part_of(day, now)
+        return self.facts(day) if part == 1 else _scaled(self.facts(day), part)
+
+    def usage_facts(self, day: date) -> tuple[Fact, ...]:
+        """What usage counts of a whole UTC day: its facts, with the changes made to usage alone on top."""
+        with self._lock:
+            facts = self.facts(day)
+            for change in self._usage_changes.get(day, ()):
+                facts = change(facts)
+            return facts
+
+    def usage_facts_by(self, day: date, now: datetime) -> tuple[Fact, ...]:
+        """What usage counts of a UTC day by `now`, an aware time; nothing of the newest `usage_delay_days`."""
+        newest = now.astimezone(UTC).date() - timedelta(days=self.usage_delay_days)
+        part = _part_of(day, now) if day <= newest else Decimal(0)
+        return self.usage_facts(day) if part == 1 else _scaled(self.usage_facts(day), part)
 
     def plant_anomaly(
         self,
@@ -121,9 +180,41 @@ class SimulatedOrganization:
             self._known.pop(day, None)
             self.revision += 1
 
+    def restate_usage(self, day: date, function: Change) -> None:
+        """Let usage count other facts than a day's, on top of every change made before; costs stay as they are."""
+        with self._lock:
+            self._usage_changes.setdefault(day, []).append(function)
+            self.revision += 1
+
     def empty(self, day: date) -> None:
         """Make a day a quiet one."""
         self.restate(day, lambda _: ())
+
+    def rename_project(self, project_id: str, name: str) -> None:
+        """Call a project otherwise from now on, on every day. Raises ValueError where there is no such project."""
+        with self._lock:
+            _check_known(project_id, (project.id for project in self.projects))
+            self._names[project_id] = name
+            self._known.clear()
+            self.revision += 1
+
+    def archive_project(self, project_id: str, at: datetime) -> None:
+        """Put a project away at an aware time; what it spent stays. Raises ValueError where there is none such."""
+        with self._lock:
+            _check_known(project_id, (project.id for project in self.projects))
+            self._archived[project_id] = at
+
+    def delete_user(self, user_id: str) -> None:
+        """Take a user from the directory; their keys' owner has no access any more. Raises ValueError if unknown."""
+        with self._lock:
+            _check_known(user_id, (user.id for user in self.users))
+            self._deleted |= {user_id}
+
+    def delete_key(self, api_key_id: str) -> None:
+        """Take an API key from the directory. Raises ValueError where there is no such key."""
+        with self._lock:
+            _check_known(api_key_id, (key.id for key in self.api_keys))
+            self._deleted |= {api_key_id}
 
     def revoke_key(self) -> None:
         """Answer the admin key with 401 from now on."""
@@ -135,6 +226,7 @@ class SimulatedOrganization:
         with self._lock:
             self.admin_key = new
             self.key_revoked = False
+            self._rotations += 1
 
     def accepts(self, key: str) -> bool:
         """Whether the key opens this organization now."""
@@ -145,7 +237,30 @@ class SimulatedOrganization:
         age = (day - self.first_day).days
         if age < 0:
             return ()
-        return facts_of_day(self.workloads, seed=self.seed, day=day, age=age, growth=self.growth)
+        facts = facts_of_day(self.workloads, seed=self.seed, day=day, age=age, growth=self.growth)
+        if not self._names:
+            return facts
+        return tuple(
+            replace(fact, project_name=self._names.get(fact.project_id or "", fact.project_name)) for fact in facts
+        )
+
+
+def _part_of(day: date, now: datetime) -> Decimal:
+    """How much of a UTC day is over at `now`, to four decimals, rounded down."""
+    today = now.astimezone(UTC).date()
+    if day != today:
+        return Decimal(1 if day < today else 0)
+    elapsed = now - datetime.combine(today, time(), UTC)
+    return Decimal(elapsed * 10_000 // timedelta(days=1)).scaleb(-4)
+
+
+def _scaled(facts: tuple[Fact, ...], part: Decimal) -> tuple[Fact, ...]:
+    return tuple(fact.scaled(part) for fact in facts) if part else ()
+
+
+def _check_known(identifier: str, known: Iterable[str]) -> None:
+    if identifier not in known:
+        raise ValueError(f"no {identifier!r} here")
 
 
 def demo_organizations(today: date) -> list[SimulatedOrganization]:

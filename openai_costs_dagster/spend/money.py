@@ -10,8 +10,8 @@ import math
 from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
 
 _DIGITS = 16_000  # enough for the sum of any two decimal128 numbers, whose exponents span 12,288 places
-_EXACT = Context(prec=_DIGITS, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
-_normalize = _EXACT.normalize
+EXACT = Context(prec=_DIGITS, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
+_normalize = EXACT.normalize
 _LARGEST_EXPONENT = 6_200  # of a decimal128, which OpenAI computes with
 _ZERO = Decimal(0)
 _DIGITS_OF_A_DOUBLE = 12
@@ -36,19 +36,19 @@ def normalised(value: Decimal) -> Decimal:
 
 def add(left: Decimal, right: Decimal) -> Decimal:
     """The exact sum of two normalised numbers."""
-    return _EXACT.add(left, right)
+    return EXACT.add(left, right)
 
 
 def subtract(left: Decimal, right: Decimal) -> Decimal:
     """The exact difference of two normalised numbers."""
-    return _EXACT.subtract(left, right)
+    return EXACT.subtract(left, right)
 
 
 def add_known(left: Decimal | None, right: Decimal | None) -> Decimal | None:
     """The sum where null is unknown: null + x = x, null + null = null."""
     if left is None or right is None:
         return right if left is None else left
-    return _EXACT.add(left, right)
+    return EXACT.add(left, right)
 
 
 def slack_of_number(value: Decimal) -> Decimal:
@@ -58,7 +58,7 @@ def slack_of_number(value: Decimal) -> Decimal:
     one, and at most as much again when it was printed. A number with many digits may also have been cut there.
     """
     _, digits, exponent = value.as_tuple()
-    half_a_digit = _EXACT.scaleb(Decimal("0.5"), int(exponent))
+    half_a_digit = EXACT.scaleb(Decimal("0.5"), int(exponent))
     unit = Decimal(math.ulp(value))
     if not unit.is_finite():  # beyond a double's range: it came through none, and its last digit is all there is
         return half_a_digit

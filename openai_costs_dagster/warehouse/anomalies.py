@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from psycopg.rows import class_row
 
+from openai_costs_dagster.days import DayRange
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.statements import statement
 
@@ -74,9 +75,11 @@ class Finding:
     reason: str
     explanation: str
     worth_alerting: bool
+    line_item: str | None = None
+    """Of a changed unit price."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class StoredFinding(Finding):
     """A finding with what became of it."""
 
@@ -99,6 +102,7 @@ class Feedback(NamedTuple):
     model: str | None
     api_key_id: str | None
     user_id: str | None
+    line_item: str | None
     first_day: dt.date
     last_day: dt.date
     reason: str
@@ -119,8 +123,9 @@ def spend_in_detail(
     model: str = "",
     service: str = "",
     api_key: str = "",
+    user: str = "",
 ) -> list[SpendDetail]:
-    """What makes up a series' spend on some days."""
+    """What makes up a series' spend on some days; of a user it is what was billed or allocated to them."""
     values = {
         "organization": organization,
         "days": list(days),
@@ -128,9 +133,32 @@ def spend_in_detail(
         "model": model,
         "service": service,
         "api_key": api_key,
+        "user": user,
     }
+    query = statement("user_spend_in_detail" if user else "spend_in_detail")
     with connection.cursor(row_factory=class_row(SpendDetail)) as cursor:
-        return cursor.execute(statement("spend_in_detail"), values).fetchall()
+        return cursor.execute(query, values).fetchall()
+
+
+def spend_of_users(connection: Connection, organization: str, last: dt.date) -> list[tuple[dt.date, str, Decimal]]:
+    """What users spent each day up to one, as far as it was billed or allocated to them; US dollars."""
+    return connection.execute(statement("spend_of_users"), {"organization": organization, "last": last}).fetchall()
+
+
+class PricedDay(NamedTuple):
+    """A line item's day: US dollars and the quantity that they were billed for, above zero."""
+
+    usage_date: dt.date
+    line_item: str
+    quantity_unit: str | None
+    amount: Decimal
+    quantity: Decimal
+
+
+def priced_days(connection: Connection, organization: str, days: DayRange) -> list[PricedDay]:
+    """All line items that were billed by quantity, each oldest first."""
+    values = {"organization": organization, "first": days.first, "last": days.last}
+    return [PricedDay._make(row) for row in connection.execute(statement("unit_prices"), values)]
 
 
 def stored_days(connection: Connection, organization: str, last: dt.date) -> list[JudgedDay]:
@@ -147,9 +175,13 @@ def replace_findings(
     *,
     found_by: str,
     now: dt.datetime,
+    users: bool = False,
 ) -> None:
-    """Keeps what was found on some days and drops what is found there no more, in one transaction."""
-    values = {"organization": organization, "now": now, "days": list(days), "found_by": found_by}
+    """Keeps what was found on some days and drops what is found there no more, in one transaction.
+
+    `users` says whether users were judged, or everything else.
+    """
+    values = {"organization": organization, "now": now, "days": list(days), "found_by": found_by, "users": users}
     with connection.transaction(), connection.cursor() as cursor:
         cursor.executemany(statement("keep_finding"), [{**values, **asdict(finding)} for finding in found])
         cursor.execute(statement("drop_findings"), values)

@@ -25,6 +25,8 @@ from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.statements import statement
 
 _ROWS_PER_COPY = 20_000  # bounds memory: a window's rows are never held at once
+COSTS = "costs"
+"""The source of raw buckets of costs."""
 _COMPRESSION = 1  # of zlib's levels; higher ones cost more than the bytes they save are worth here
 
 
@@ -106,6 +108,7 @@ class Staging:
         days = list(days)
         values = {
             "organization": reading.organization,
+            "source": COSTS,
             "first": reading.days.first,
             "last": reading.days.last,
             "grouping": grouping_name(reading.grouping),

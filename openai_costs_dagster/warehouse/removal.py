@@ -15,6 +15,15 @@ _TABLES = (
     "refusals",
     "anomaly_findings",
     "anomaly_feedback",
+    "usage_rows",
+    "usage_days",
+    "absences",
+    "directory_entries",
+    "known_names",
+    "user_costs",
+    "user_cost_days",
+    "allocations",
+    "allocation_days",
     "organizations",
 )
 _DAGSTERS = (

@@ -22,6 +22,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 SCHEMA = "openai_costs"
 
@@ -190,6 +191,7 @@ anomalies = Table(
     Column("found_at", DateTime(timezone=True), nullable=False),
     Column("judged_at", DateTime(timezone=True), nullable=False),
     Column("alerted_at", DateTime(timezone=True)),
+    Column("line_item", Text, comment="of a changed unit price"),
     UniqueConstraint(
         "organization",
         "usage_date",
@@ -199,6 +201,7 @@ anomalies = Table(
         "model",
         "api_key_id",
         "user_id",
+        "line_item",
         name="anomaly_findings_one_per_series_and_day",
         postgresql_nulls_not_distinct=True,
     ),
@@ -221,8 +224,134 @@ anomaly_feedback = Table(
     Column("last_day", Date, nullable=False),
     Column("reason", Text, nullable=False),
     Column("given_at", DateTime(timezone=True), nullable=False),
+    Column("line_item", Text, comment="of a changed unit price"),
     Index("anomaly_feedback_by_organization", "organization", "first_day"),
     comment="what people said of findings; it changes how days are judged from then on",
+)
+
+usage_days = Table(
+    "usage_days",
+    metadata,
+    Column("organization", Text, primary_key=True),
+    Column("usage_date", Date, primary_key=True),
+    Column("operation", Text, primary_key=True),
+    Column("provisional", Boolean, nullable=False),
+    Column("fetched_at", DateTime(timezone=True), nullable=False),
+    Column("row_count", Integer, nullable=False),
+    Column("grouping", Text, nullable=False, comment="the groups that were served"),
+    comment="one row for every stored day of a usage endpoint",
+)
+
+usage_rows = Table(
+    "usage_rows",
+    metadata,
+    Column("organization", Text, nullable=False),
+    Column("usage_date", Date, nullable=False),
+    Column("operation", Text, nullable=False),
+    Column("project_id", Text),
+    Column("user_id", Text),
+    Column("api_key_id", Text),
+    Column("model", Text),
+    Column("groups", JSONB, nullable=False, comment="the endpoint's other groups"),
+    Column("counters", JSONB, nullable=False),
+    Index("usage_rows_by_day", "organization", "usage_date", "operation"),
+    comment="what was counted; never money",
+)
+
+absences = Table(
+    "absences",
+    metadata,
+    Column("organization", Text, primary_key=True),
+    Column("what", Text, primary_key=True, comment="an endpoint, or a grouping of costs"),
+    Column("said", Text, nullable=False),
+    Column("seen_at", DateTime(timezone=True), nullable=False),
+    comment="what the server did not serve, so that the next run need not ask",
+)
+
+directory_entries = Table(
+    "directory_entries",
+    metadata,
+    Column("organization", Text, primary_key=True),
+    Column("kind", Text, primary_key=True, comment="project, user or api_key"),
+    Column("id", Text, primary_key=True),
+    Column("project_id", Text, comment="of an API key"),
+    Column("owner_id", Text, comment="of an API key: a user or a service account"),
+    Column("status", Text, comment="active, archived or gone"),
+    Column("seen_at", DateTime(timezone=True), nullable=False),
+)
+
+known_names = Table(
+    "known_names",
+    metadata,
+    Column("organization", Text, nullable=False),
+    Column("kind", Text, nullable=False, comment="project, user or api_key"),
+    Column("id", Text, nullable=False),
+    Column("name", Text),
+    Column("email", Text),
+    Column("first_seen_at", DateTime(timezone=True), nullable=False),
+    Column("last_seen_at", DateTime(timezone=True), nullable=False),
+    UniqueConstraint(
+        "organization", "kind", "id", "name", "email", name="known_names_once", postgresql_nulls_not_distinct=True
+    ),
+    comment="every name that was ever seen; the one seen last is the present one",
+)
+
+forgotten_users = Table(
+    "forgotten_users",
+    metadata,
+    Column("user_id", Text, primary_key=True),
+    Column("forgotten_at", DateTime(timezone=True), nullable=False),
+    comment="whose name and address are kept no more, in any organization",
+)
+
+user_cost_days = Table(
+    "user_cost_days",
+    metadata,
+    Column("organization", Text, primary_key=True),
+    Column("usage_date", Date, primary_key=True),
+    Column("fetched_at", DateTime(timezone=True), nullable=False),
+    comment="days of which each user's own totals are known, where costs came without users",
+)
+
+user_costs = Table(
+    "user_costs",
+    metadata,
+    Column("organization", Text, nullable=False),
+    Column("usage_date", Date, nullable=False),
+    Column("user_id", Text),
+    Column("line_item", Text),
+    Column("currency", Text),
+    Column("amount", Numeric, nullable=False),
+    Index("user_costs_by_day", "organization", "usage_date"),
+    comment="costs by user and line item: serves allocation alone and is never added to costs",
+)
+
+allocations = Table(
+    "allocations",
+    metadata,
+    Column("organization", Text, nullable=False),
+    Column("usage_date", Date, nullable=False),
+    Column("project_id", Text),
+    Column("user_id", Text),
+    Column("api_key_id", Text),
+    Column("line_item", Text),
+    Column("currency", Text),
+    Column("amount", Numeric),
+    Column("method", Text, nullable=False, comment="billed, usage or unallocated"),
+    Index("allocations_by_day", "organization", "usage_date"),
+    comment="cost rows shared out to users and keys; the shares of a row add up to it",
+)
+
+allocation_days = Table(
+    "allocation_days",
+    metadata,
+    Column("organization", Text, primary_key=True),
+    Column("usage_date", Date, primary_key=True),
+    Column("reading_id", BigInteger, nullable=False, comment="the reading of costs that was shared out"),
+    Column("allocated_at", DateTime(timezone=True), nullable=False),
+    Column("gross_usd", Numeric, nullable=False, comment="of all shares, without their signs"),
+    Column("to_users_usd", Numeric, nullable=False, comment="of those with a user"),
+    Column("to_keys_usd", Numeric, nullable=False, comment="of those with an API key"),
 )
 
 program = Table(

@@ -64,7 +64,7 @@ _PERMANENT: dict[str, tuple[httpx2.Response, type[errors.PermanentApiError]]] = 
     ),
     "a limit": (refusal(400, "Invalid 'limit'.", param="limit"), errors.RequestRefused),
     "a 400 in HTML": (httpx2.Response(400, html="<html>"), errors.RequestRefused),
-    "another path": (refusal(404, "Invalid URL (GET /v2/organization/costs)"), errors.RequestRefused),
+    "another path": (refusal(404, "Invalid URL (GET /v2/organization/costs)"), errors.NotServed),
     "a method": (refusal(405, "Not allowed."), errors.RequestRefused),
     "a bill": (refusal(402, "Pay."), errors.RequestRefused),
     "a redirect": (

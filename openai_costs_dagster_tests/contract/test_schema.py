@@ -21,6 +21,14 @@ VIEWS = {
     " api_key_id user_id amount currency quantity quantity_unit unit_price grouping provisional fetched_at",
     "cost_revisions": "organization usage_date project_id line_item api_key_id user_id currency old_amount new_amount"
     " compared_by observed_at",
+    "daily_usage": "organization usage_date operation project_id user_id api_key_id model batch service_tier"
+    " input_tokens input_cached_tokens output_tokens num_model_requests images characters seconds usage_bytes"
+    " num_sessions num_requests",
+    "allocated_costs": "organization usage_date project_id user_id user_email api_key_id model line_item amount"
+    " currency method",
+    "anomalies": "organization usage_date level project_id service model api_key_id user_id actual expected lower upper"
+    " impact direction severity explanation alerted_at feedback",
+    "unit_costs": "organization usage_date model amount tokens requests cost_per_1k_tokens cost_per_request",
     "sync_status": "organization last_day settled_to missing_days last_success_at last_error",
 }
 

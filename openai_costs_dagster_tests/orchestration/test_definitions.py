@@ -11,7 +11,7 @@ from openai_costs_dagster.configuration import Configuration, DatabaseSettings, 
 from openai_costs_dagster.days import ONE_DAY, utc_now
 from openai_costs_dagster.orchestration import names
 from openai_costs_dagster.orchestration.automation import SENSOR
-from openai_costs_dagster.orchestration.build import build_definitions
+from openai_costs_dagster.orchestration.build import build_definitions, family_of
 from openai_costs_dagster.orchestration.partitions import first_days
 from openai_costs_dagster.secret import SecretReference
 from openai_costs_dagster.warehouse import embedded, registry
@@ -57,7 +57,7 @@ def test_an_organizations_things_all_carry_its_name(configure: Configure) -> Non
     assert {"dagster/kind/openai", "dagster/kind/postgres"} <= set(spec.tags)
     assert asset.op.pool == "openai_acme-labs"
     checks = {check.name for check in definitions.resolve_asset_graph().asset_check_keys}
-    assert checks == {"complete", "reconciles", "anomalous_spend"}
+    assert checks == {"complete", "reconciles", "anomalous_spend", "usage_matches_bill"}
     assert definitions.get_repository_def().get_job("__ASSET_JOB")
 
 
@@ -67,6 +67,21 @@ def test_every_check_is_partitioned_like_its_asset_and_none_blocks(configure: Co
         node = graph.get(key)
         assert node.partitions_def == graph.get(names.costs_key("acme")).partitions_def
         assert not node.blocking
+
+
+def test_an_organizations_partitioned_assets_are_one_run_for_a_range(configure: Configure) -> None:
+    one = organization("acme")
+    graph = build_definitions(configure(one)).resolve_asset_graph()
+    family = [graph.get(key) for key in family_of(one)]
+    assert [node.key.path[-1] for node in family] == ["costs", "usage", "allocated_costs"]
+    assert len({id(node.partitions_def) for node in family}) == 1
+    assert len({node.backfill_policy for node in family}) == 1
+
+
+def test_only_costs_are_read_where_usage_and_names_are_not_wanted(configure: Configure) -> None:
+    one = organization("acme").model_copy(update={"usage": False, "names": False})
+    keys = build_definitions(configure(one)).resolve_asset_graph().get_all_asset_keys()
+    assert {key.path[-1] for key in keys} == {"costs", "allocated_costs"}
 
 
 def test_partitions_are_utc_days_from_the_start_to_today(configure: Configure) -> None:
@@ -145,4 +160,4 @@ def test_loading_does_not_grow_with_the_square_of_the_organizations(configure: C
     configuration: Configuration = configure(*(organization(f"org{number}") for number in range(100)))
     definitions = build_definitions(configuration)
     assert len(definitions.get_repository_def().get_all_jobs()) == 1
-    assert len(list(definitions.resolve_asset_graph().asset_check_keys)) == 300
+    assert len(list(definitions.resolve_asset_graph().asset_check_keys)) == 500

@@ -53,7 +53,7 @@ def test_requests_stay_few(bench: MakeBench, served: dict[str, object]) -> None:
     work = bench(small_world(**served))
     assert work.read(work.year).requests <= 24
     assert work.read(work.year).requests <= 12
-    assert work.read(days(work.clock.today - 3 * ONE_DAY, 4)).requests == 2
+    assert work.read(days(work.clock.today - 3 * ONE_DAY, 4)).requests <= 3
     assert {request.method for request in work.simulator.requests} == {"GET"}
 
 

@@ -11,8 +11,10 @@ import pytest
 from openai.types.admin.organization.usage_costs_response import DataResultOrganizationCostsResult
 
 from openai_costs_dagster.simulator import Quirks, SimulatedOrganization, Simulator
+from openai_costs_dagster.simulator.usage import ENDPOINTS
 
-from .wire import DIMENSIONS, WIDE, Key, days_between, money, seconds, truth
+from .everything import ALL_ENDPOINTS, everything
+from .wire import DIMENSIONS, NOW, USAGE, WIDE, Key, buckets, days_between, get, money, parsed, seconds, truth, window
 
 FIRST, END = date(2026, 1, 5), date(2026, 1, 26)
 
@@ -59,6 +61,66 @@ def test_the_official_sdk_reads_the_truth_of_every_grouping(
         assert typed == float(exact)
         sums[key] = WIDE.add(sums.get(key, Decimal(0)), exact)
     assert sums == truth(organization, days_between(FIRST, END), groups)
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Simulator]:
+    with Simulator([everything()], clock=lambda: NOW) as running:
+        yield running
+
+
+@pytest.mark.parametrize("endpoint", ALL_ENDPOINTS)
+@pytest.mark.parametrize("grouped", [False, True])
+def test_the_official_sdk_reads_every_usage_endpoint(shared: Simulator, endpoint: str, *, grouped: bool) -> None:
+    groups: Any = list(ENDPOINTS[endpoint].dimensions) if grouped else openai.omit
+    page: str | openai.Omit = openai.omit
+    found: list[Any] = []
+    with client(shared) as sdk:
+        ask = getattr(sdk.admin.organization.usage, endpoint)
+        while True:
+            answer = ask(start_time=seconds(FIRST), end_time=seconds(END), group_by=groups, limit=10, page=page)
+            found += answer.data
+            if not answer.has_more:
+                break
+            page = answer.next_page
+    asked = window(FIRST, END, limit=31, **({"group_by": groups} if grouped else {}))
+    raw = buckets(shared, asked, USAGE + endpoint)
+    assert [bucket.start_time for bucket in found] == [seconds(day) for day in days_between(FIRST, END)]
+    for bucket, raw_bucket in zip(found, raw, strict=True):
+        for row, raw_row in zip(bucket.results, raw_bucket["results"], strict=True):
+            assert type(row).__name__.startswith("DataResult")
+            assert {name: getattr(row, name) for name in raw_row} == raw_row
+            # Every member is one of the SDK's own, and none of its own is missing.
+            assert set(raw_row) == set(type(row).model_fields)
+    assert sum(len(bucket.results) for bucket in found) > 0
+
+
+def test_the_official_sdk_pages_through_projects_users_and_keys(shared: Simulator) -> None:
+    organization = shared.organizations[0]
+    with client(shared) as sdk:
+        directory = sdk.admin.organization
+        projects = list(directory.projects.list(include_archived=True, limit=2))
+        users = list(directory.users.list(limit=1))
+        admin_keys = list(directory.admin_api_keys.list())
+        keys = {
+            key.id: (key.owner.type, key.owner_project_access)
+            for project in projects
+            for key in directory.projects.api_keys.list(project.id, limit=1, owner_project_access="any")
+        }
+        assert directory.projects.retrieve(projects[0].id) == projects[0]
+    assert [(one.id, one.name, one.status) for one in projects] == [
+        (project.id, project.name, "active") for project in organization.projects
+    ]
+    assert [(one.id, one.email) for one in users] == [(user.id, user.email) for user in organization.users]
+    assert keys == {key.id: ("user" if key.user else "service_account", "active") for key in organization.api_keys}
+    assert [key.model_dump(exclude_unset=True) for key in admin_keys] == parsed(
+        get(shared, {}, path="/organization/admin_api_keys")
+    )["data"]
+
+
+def client(simulator: Simulator) -> openai.OpenAI:
+    key = simulator.organizations[0].admin_key
+    return openai.OpenAI(admin_api_key=key, base_url=simulator.base_url, max_retries=0)
 
 
 def test_the_official_sdk_raises_its_own_errors(simulator: Simulator) -> None:

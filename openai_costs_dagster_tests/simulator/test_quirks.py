@@ -11,7 +11,7 @@ import pytest
 
 from openai_costs_dagster.simulator import Fact, Quirks, SimulatedOrganization, Simulator
 
-from .wire import get, parsed, window
+from .wire import COSTS, USAGE, get, parsed, window
 
 DAY = date(2026, 2, 3)
 NAMES = [field.name for field in fields(Quirks)]
@@ -57,6 +57,7 @@ SHOWN: dict[str, Callable[[httpx2.Response], bool]] = {
     "line_item_splits_projects": lambda response: "proj_simulated_other" in response.text,
     "undocumented_fields": lambda response: "start_time_iso" in response.text and "organization_id" in response.text,
     "tail_pages": lambda response: bool(parsed(response)["next_page"]),
+    "null_counters": lambda response: '"input_audio_tokens": null' in response.text,
 }
 
 
@@ -65,11 +66,12 @@ def test_a_quirk_is_seen_when_on_and_gone_when_off(
     organization: SimulatedOrganization, simulator: Simulator, name: str
 ) -> None:
     organization.restate(DAY, facts_that_show_everything)
-    asked = window(DAY, DAY + timedelta(days=1), group_by=["line_item"])
+    of_usage = name == "null_counters"
+    groups, path = (["model"], USAGE + "completions") if of_usage else (["line_item"], COSTS)
 
     def seen(quirks: Quirks) -> bool:
         simulator.quirks = quirks
-        return SHOWN[name](get(simulator, asked))
+        return SHOWN[name](get(simulator, window(DAY, DAY + timedelta(days=1), group_by=groups), path=path))
 
     needed = {"string_amounts": True} if name == "mixed_amounts" else {}
     assert seen(Quirks())

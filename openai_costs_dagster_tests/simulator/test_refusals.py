@@ -7,7 +7,7 @@ import pytest
 
 from openai_costs_dagster.simulator import SimulatedOrganization, Simulator
 
-from .wire import TODAY, Parameters, get, parsed, seconds, window
+from .wire import TODAY, Parameters, get, money, parsed, rows, seconds, total, window
 
 FIRST, END = date(2026, 2, 1), date(2026, 2, 20)
 
@@ -50,6 +50,27 @@ def test_users_and_projects_may_exclude_each_other(
     organization.users_with_projects_from = None
     organization.users_with_projects_served = False
     assert refused(simulator, asked) == error
+
+
+def test_users_by_line_item_are_served_where_users_with_projects_are_not(
+    organization: SimulatedOrganization, simulator: Simulator
+) -> None:
+    organization.users_with_projects_served = False
+    users, projects = (
+        rows(simulator, window(FIRST, END, group_by=[group, "line_item"])) for group in ("user_id", "project_id")
+    )
+    sums = [
+        {label: total(money(row["amount"]["value"]) for row in found if row["line_item"] == label) for label in labels}
+        for found in (users, projects)
+        for labels in ({row["line_item"] for row in users + projects},)
+    ]
+    assert sums[0] == sums[1]
+    emails = {user.id: user.email for user in organization.users}
+    names = {project.id: project.name for project in organization.projects}
+    assert emails.items() <= {row["user_id"]: row["user_email"] for row in users}.items()
+    assert names.items() <= {row["project_id"]: row["project_name"] for row in projects}.items()
+    assert all(row["project_id"] is row["project_name"] is None for row in users)
+    assert all(row["user_id"] is row["user_email"] is None for row in projects)
 
 
 def test_history_is_a_rolling_year(organization: SimulatedOrganization, simulator: Simulator) -> None:

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from openai_costs_dagster.simulator import Quirks, SimulatedOrganization, Simulator
+from openai_costs_dagster.simulator import USAGE_ENDPOINTS, Quirks, SimulatedOrganization, Simulator
 
-from .wire import EVERY_GROUPING, NOW, TODAY, Parameters, get, window
+from .everything import everything
+from .wire import EVERY_GROUPING, NOW, TODAY, USAGE, Parameters, get, rows, window
 
 SPEC = Path(__file__).resolve().parents[2].parent / "shared" / "openai_admin_api.yaml"
 FIRST, END = date(2026, 3, 1), TODAY + timedelta(days=1)
@@ -31,6 +32,13 @@ def conforming() -> Iterator[Simulator]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def using() -> Iterator[Simulator]:
+    """Conforming too, with an organization that uses everything."""
+    with Simulator([everything()], Quirks.none(), clock=lambda: NOW) as running:
+        yield running
+
+
 def check(spec: Any, schema: str, text: str) -> None:
     jsonschema = importlib.import_module("jsonschema")
     document = {"$ref": f"#/components/schemas/{schema}", "components": spec["components"]}
@@ -46,6 +54,67 @@ def test_without_quirks_every_costs_answer_is_as_the_spec_says(spec: Any, confor
         for bucket in response.json()["data"]:
             assert set(bucket) == {"object", "start_time", "end_time", "results"}
             assert all(set(row) <= known | set(groups) for row in bucket["results"])
+
+
+@pytest.mark.parametrize("endpoint", sorted(USAGE_ENDPOINTS))
+def test_without_quirks_every_usage_answer_is_as_the_spec_says(spec: Any, using: Simulator, endpoint: str) -> None:
+    told = rows(using, window(FIRST, END), USAGE + endpoint)[0]["object"]
+    (schema,) = (
+        found
+        for found in spec["components"]["schemas"].values()
+        if told in found.get("properties", {}).get("object", {}).get("enum", ())
+    )
+    groups = parameters(spec, endpoint)["group_by"]["items"]["enum"]
+    for asked in ([], *([group] for group in groups), groups):
+        response = get(using, window(FIRST, END, group_by=asked, limit=31), path=USAGE + endpoint)
+        check(spec, "UsageResponse", response.text)
+        for bucket in response.json()["data"]:
+            assert set(bucket) == {"object", "start_time", "end_time", "results"}
+            for row in bucket["results"]:
+                assert set(row) == set(schema["properties"])
+                assert all(type(row[name]) is int for name in schema["required"] if name != "object")
+
+
+@pytest.mark.parametrize("endpoint", sorted(USAGE_ENDPOINTS))
+def test_every_usage_parameter_of_the_spec_is_taken(spec: Any, using: Simulator, endpoint: str) -> None:
+    asked = window(FIRST, END, limit=31, bucket_width="1d")
+    for name, schema in parameters(spec, endpoint).items():
+        if name not in {*asked, "page"}:
+            values = schema.get("items", {}).get("enum") or ["true"]
+            assert get(using, {**asked, name: values}, path=USAGE + endpoint).status_code == 200, name
+
+
+def parameters(spec: Any, endpoint: str) -> dict[str, Any]:
+    return {found["name"]: found["schema"] for found in spec["paths"][USAGE + endpoint]["get"]["parameters"]}
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "schema"),
+    [
+        ("/organization/projects", {}, "ProjectListResponse"),
+        ("/organization/projects", {"include_archived": "true"}, "ProjectListResponse"),
+        ("/organization/projects/proj_simulated_support", {}, "Project"),
+        ("/organization/projects/proj_simulated_catalogue/api_keys", {}, "ProjectApiKeyListResponse"),
+        (
+            "/organization/projects/proj_simulated_storefront/api_keys",
+            {"owner_project_access": "any"},
+            "ProjectApiKeyListResponse",
+        ),
+        ("/organization/users", {}, "UserListResponse"),
+        ("/organization/users", {"emails": "nobody"}, "UserListResponse"),
+        ("/organization/admin_api_keys", {"order": "asc"}, "ApiKeyList"),
+    ],
+)
+def test_every_directory_answer_is_as_the_spec_says(
+    spec: Any, organization: SimulatedOrganization, path: str, query: Parameters, schema: str
+) -> None:
+    organization.archive_project("proj_simulated_support", NOW)
+    organization.delete_user("user-simulated-omar")
+    with Simulator([organization], Quirks.none(), clock=lambda: NOW) as simulator:
+        response = get(simulator, query, path=path)
+    assert response.status_code == 200
+    check(spec, schema, response.text)
+    assert set(response.json()) <= set(spec["components"]["schemas"][schema]["properties"])
 
 
 def test_with_its_quirks_an_answer_breaks_the_spec(spec: Any, simulator: Simulator) -> None:
@@ -64,6 +133,10 @@ def test_with_its_quirks_an_answer_breaks_the_spec(spec: Any, simulator: Simulat
         (401, "GET", "/organization/costs", "sk-admin-wrong", window(FIRST, END)),
         (401, "GET", "/organization/costs", "", window(FIRST, END)),
         (404, "GET", "/organization/cost", None, window(FIRST, END)),
+        (400, "GET", "/organization/usage/completions", None, window(FIRST, END, limit=32)),
+        (400, "GET", "/organization/users", None, {"limit": 0}),
+        (404, "GET", "/organization/usage/daydreams", None, window(FIRST, END)),
+        (404, "GET", "/organization/projects/proj_simulated_none", None, {}),
         (405, "POST", "/organization/costs", None, window(FIRST, END)),
     ],
 )

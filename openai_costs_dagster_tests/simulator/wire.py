@@ -14,6 +14,8 @@ from openai_costs_dagster.simulator import Fact, SimulatedOrganization, Simulato
 
 NOW = datetime(2026, 3, 11, 14, 30, tzinfo=UTC)
 TODAY = NOW.date()
+COSTS = "/organization/costs"
+USAGE = "/organization/usage/"
 DIMENSIONS = ("project_id", "user_id", "line_item", "api_key_id", "api_source")
 EVERY_GROUPING = [groups for size in range(len(DIMENSIONS) + 1) for groups in itertools.combinations(DIMENSIONS, size)]
 _TLS = ssl.create_default_context()  # unused, and slow to make anew for each client
@@ -41,7 +43,7 @@ def get(
     parameters: Parameters,
     *,
     key: str | None = None,
-    path: str = "/organization/costs",
+    path: str = COSTS,
     method: str = "GET",
 ) -> httpx2.Response:
     """One request; the first organization's key unless told."""
@@ -60,11 +62,11 @@ def parsed(response: httpx2.Response) -> Any:
     return json.loads(response.content, parse_float=Decimal)
 
 
-def pages(simulator: Simulator, parameters: Parameters) -> Iterator[Any]:
+def pages(simulator: Simulator, parameters: Parameters, path: str = COSTS) -> Iterator[Any]:
     """Every page that holds data."""
     asked = dict(parameters)
     while True:
-        response = get(simulator, asked)
+        response = get(simulator, asked, path=path)
         assert response.status_code == 200, response.text
         page = parsed(response)
         if not page["data"]:
@@ -75,12 +77,12 @@ def pages(simulator: Simulator, parameters: Parameters) -> Iterator[Any]:
         asked["page"] = page["next_page"]
 
 
-def buckets(simulator: Simulator, parameters: Parameters) -> list[Any]:
-    return [bucket for page in pages(simulator, parameters) for bucket in page["data"]]
+def buckets(simulator: Simulator, parameters: Parameters, path: str = COSTS) -> list[Any]:
+    return [bucket for page in pages(simulator, parameters, path) for bucket in page["data"]]
 
 
-def rows(simulator: Simulator, parameters: Parameters) -> list[Any]:
-    return [row for bucket in buckets(simulator, parameters) for row in bucket["results"]]
+def rows(simulator: Simulator, parameters: Parameters, path: str = COSTS) -> list[Any]:
+    return [row for bucket in buckets(simulator, parameters, path) for row in bucket["results"]]
 
 
 def money(value: Any) -> Decimal:

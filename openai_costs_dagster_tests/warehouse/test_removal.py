@@ -5,12 +5,15 @@ from decimal import Decimal
 from sqlalchemy import Table
 
 from openai_costs_dagster.cost_records import grouping_name
-from openai_costs_dagster.warehouse import anomalies, memory, registry
+from openai_costs_dagster.days import DayRange
+from openai_costs_dagster.usage_records import OPERATIONS, UsageRow
+from openai_costs_dagster.warehouse import allocations, anomalies, directory, memory, registry, usage
 from openai_costs_dagster.warehouse.anomalies import Finding
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.memory import StoredRefusal
 from openai_costs_dagster.warehouse.removal import purge
 from openai_costs_dagster.warehouse.schema import metadata
+from openai_costs_dagster.warehouse.usage import UsageDay, UsageReading
 
 from ..conftest import NOW
 from .windows import BY_KEY, DAY, everything, row, store
@@ -45,9 +48,24 @@ def fill(connection: Connection, name: str) -> None:
     memory.name_projects(connection, name, {"proj_a": "Search"}, NOW)
     for amount in ("1", "2"):
         store(connection, {DAY: [row(amount)]}, organization=name)
+    usage.note_absence(connection, name, "usage/decisions", "404", NOW)
+    _fill_usage(connection, name)
     anomalies.replace_findings(connection, name, [DAY], [FINDING], found_by="refresh", now=NOW)
     (kept,) = anomalies.findings(connection, name)
     anomalies.keep_feedback(connection, kept.anomaly_id, kind="mute", last_day=DAY, reason="known", now=NOW)
+
+
+def _fill_usage(connection: Connection, name: str) -> None:
+    days = DayRange(DAY, DAY)
+    counted = UsageRow("proj_a", "user-1", "key_1", "gpt-5", {}, {"input_tokens": Decimal(5)})
+    reading = UsageReading(name, OPERATIONS[0], days, OPERATIONS[0].groups, NOW, frozenset())
+    usage.store(connection, reading, [UsageDay(DAY, [counted], b"{}")])
+    directory.keep(connection, name, [directory.Entry("user", "user-1", "Ada")], NOW)
+    total = allocations.UserCost("user-1", "gpt-5, input", "usd", Decimal(1))
+    allocations.store_user_costs(connection, name, days, {DAY: [total]}, NOW)
+    share = allocations.Share("proj_a", "user-1", None, "gpt-5, input", "usd", Decimal(1), "usage")
+    shared = allocations.DayOfShares(1, [share], Decimal(1), Decimal(1), Decimal(0))
+    allocations.store(connection, name, {DAY: shared}, NOW)
 
 
 def rows_of(connection: Connection, table: Table, name: str) -> int:

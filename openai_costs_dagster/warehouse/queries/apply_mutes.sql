@@ -10,4 +10,5 @@ where
     and said.model is not distinct from finding.model
     and said.api_key_id is not distinct from finding.api_key_id
     and said.user_id is not distinct from finding.user_id
+    and said.line_item is not distinct from finding.line_item
     and finding.usage_date between said.first_day and said.last_day

@@ -3,5 +3,5 @@ delete from openai_costs.raw_buckets
 where
     organization = %(organization)s
     and usage_date between %(first)s and %(last)s
-    and source = 'costs'
+    and source = %(source)s
     and provisional

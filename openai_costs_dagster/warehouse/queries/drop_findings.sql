@@ -1,3 +1,7 @@
--- What was judged again and not found again is found no more.
+-- What was judged again and not found again is found no more. Users are judged by themselves, once costs are allocated.
 delete from openai_costs.anomaly_findings
-where organization = %(organization)s and usage_date = any(%(days)s::date[]) and judged_at <> %(now)s
+where
+    organization = %(organization)s
+    and usage_date = any(%(days)s::date[])
+    and judged_at <> %(now)s
+    and (level = 'user') = %(users)s

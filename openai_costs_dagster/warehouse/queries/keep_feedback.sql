@@ -1,8 +1,8 @@
 insert into openai_costs.anomaly_feedback (
-    organization, kind, level, project_id, service, model, api_key_id, user_id, first_day, last_day, reason, given_at
+    organization, kind, level, project_id, service, model, api_key_id, user_id, line_item, first_day, last_day, reason, given_at
 )
 select
-    organization, %(kind)s, level, project_id, service, model, api_key_id, user_id,
+    organization, %(kind)s, level, project_id, service, model, api_key_id, user_id, line_item,
     usage_date, %(last_day)s::date, %(reason)s, %(now)s
 from openai_costs.anomaly_findings
 where anomaly_id = %(anomaly_id)s

@@ -1,9 +1,10 @@
 insert into openai_costs.anomaly_findings (
-    organization, usage_date, level, project_id, service, model, api_key_id, user_id, actual, expected, lower, upper,
+    organization, usage_date, level, project_id, service, model, api_key_id, user_id, line_item, actual, expected, lower, upper,
     impact, score, direction, severity, reason, explanation, worth_alerting, found_by, found_at, judged_at
 )
 values (
     %(organization)s, %(usage_date)s, %(level)s, %(project_id)s, %(service)s, %(model)s, %(api_key_id)s, %(user_id)s,
+    %(line_item)s,
     %(actual)s, %(expected)s, %(lower)s, %(upper)s, %(impact)s, %(score)s, %(direction)s, %(severity)s, %(reason)s,
     %(explanation)s, %(worth_alerting)s, %(found_by)s, %(now)s, %(now)s
 )

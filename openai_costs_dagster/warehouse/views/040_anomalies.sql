@@ -30,6 +30,7 @@ select
             and said.model is not distinct from finding.model
             and said.api_key_id is not distinct from finding.api_key_id
             and said.user_id is not distinct from finding.user_id
+            and said.line_item is not distinct from finding.line_item
             and finding.usage_date between said.first_day and said.last_day
         order by said.feedback_id desc
         limit 1
@@ -40,6 +41,7 @@ select
     finding.found_by,
     finding.found_at,
     finding.judged_at,
-    finding.anomaly_id
+    finding.anomaly_id,
+    finding.line_item
 from openai_costs.anomaly_findings as finding
 left join openai_costs.projects as project using (organization, project_id);

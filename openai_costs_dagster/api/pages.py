@@ -1,0 +1,63 @@
+"""Reads one chain of pages: one query over a range of days, whole or an error.
+
+Rules and their sources: docs/openai-api.md. `limit` counts days; a token is bound to its exact query; pages past the
+last day may go on for ever, so the last day ends a chain.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Iterator, Sequence
+
+from openai_costs_dagster.api import errors
+from openai_costs_dagster.api.client import AdminApi
+from openai_costs_dagster.api.wire import WirePage
+from openai_costs_dagster.days import ONE_DAY, DayRange, day_of_unix_midnight, unix_midnight
+
+_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")  # the one character that PostgreSQL's text cannot hold
+
+
+def read_days(
+    api: AdminApi, path: str, days: DayRange, *, group_by: Sequence[str], days_per_page: int
+) -> Iterator[tuple[dt.date, bytes]]:
+    """Yields the bytes of one bucket for every day of `days`, in order; the caller holds it to its day.
+
+    Only a chain that was read to its end is whole: what it yielded before it raised must not be kept.
+    Raises an `ApiError`; IncompleteChain where the pages loop, stop early or leave a day out.
+    """
+    query = [
+        ("start_time", str(unix_midnight(days.first))),
+        ("end_time", str(unix_midnight(days.last + ONE_DAY))),
+        ("bucket_width", "1d"),
+        ("limit", str(min(len(days), days_per_page))),
+        *(("group_by", dimension) for dimension in group_by),
+    ]
+    due, seen_tokens = days.first, set[str]()
+    token: str | None = None
+    while True:
+        page = api.get(path, [*query, ("page", token)] if token else query, WirePage)
+        for raw in page.data:
+            yield due, bytes(raw)
+            due += ONE_DAY
+        if page.has_more and not page.next_page:
+            raise errors.IncompleteChain(f"{days}: a page says that there is more and gives no next_page")
+        if due > days.last:
+            return
+        if not page.next_page or not page.data:
+            raise errors.IncompleteChain(f"{days}: the pages end before {due}")
+        if page.next_page in seen_tokens:
+            raise errors.IncompleteChain(f"{days}: the pages repeat themselves before {due}")
+        seen_tokens.add(token := page.next_page)
+
+
+def check_day(start_time: int, due: dt.date, days: DayRange) -> None:
+    """Raises IncompleteChain where a bucket is not that of the day that was due."""
+    day = day_of_unix_midnight(start_time)
+    if day != due or due > days.last:
+        raise errors.IncompleteChain(f"{days}: {due} was due, and a bucket for {day or start_time} came")
+
+
+def storable(raw: bytes) -> bytes:
+    """The same JSON with the character replaced that PostgreSQL's text cannot hold."""
+    return _NUL.sub(rb"\1\\ufffd", raw) if rb"\u0000" in raw else raw

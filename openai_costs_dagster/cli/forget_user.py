@@ -1,0 +1,31 @@
+"""`openai-costs forget-user`: clears a person's name and address everywhere; amounts stay."""
+
+from __future__ import annotations
+
+import click
+
+from openai_costs_dagster.cli.sentences import InputMistake
+
+
+@click.command(name="forget-user")
+@click.argument("user", metavar="USER")
+def forget_user(user: str) -> None:
+    """Clear the name and address of USER (an id or an address) in all organizations, raw pages included.
+
+    Amounts stay under the id, and no later answer brings name or address back.
+    """
+    from functools import partial
+
+    from openai_costs_dagster.cli.session import begin
+    from openai_costs_dagster.days import utc_now
+    from openai_costs_dagster.privacy import without_users
+    from openai_costs_dagster.warehouse import directory
+
+    session = begin()
+    with session.database.connect() as connection:
+        found = directory.users_like(connection, user)
+        if not found:
+            raise InputMistake(f"there is no user {user!r}, neither by id nor by address; ids begin with user-")
+        for user_id in found:
+            names, buckets = directory.forget(connection, user_id, partial(without_users, users=[user_id]), utc_now())
+            click.echo(f"{user_id} is forgotten: {names} names and addresses, {buckets} raw pages; amounts stay")

@@ -1,0 +1,120 @@
+"""The asset `openai/<organization>/allocated_costs`: costs shared out to users and keys; needs no request.
+
+Days without whole costs are left out and named; the others go on.
+"""
+
+# `from __future__ import annotations` would break Dagster's reading of the context's type in functions made here.
+import datetime as dt
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import dagster as dg
+
+from openai_costs_dagster.configuration import Configuration, Organization
+from openai_costs_dagster.days import DayRange, utc_now
+from openai_costs_dagster.orchestration import names, server
+from openai_costs_dagster.orchestration.evaluations import evaluation, targets
+from openai_costs_dagster.orchestration.partitions import days_of
+from openai_costs_dagster.orchestration.sharing import SharedDay, Sharing, share_out
+
+_SHOWN = 5  # models named in a check's description
+
+
+def allocation_asset(
+    organization: Organization,
+    configuration: Configuration,
+    *,
+    partitions: dg.DailyPartitionsDefinition,
+    backfill_policy: dg.BackfillPolicy,
+    automation_condition: dg.AutomationCondition[dg.AssetKey] | None,
+) -> dg.AssetsDefinition:
+    """Makes an organization's allocation asset, with its check `usage_matches_bill` where usage is read."""
+    key = names.allocated_costs_key(organization.name)
+    upstream = [names.costs_key(organization.name)]
+    if organization.usage:
+        upstream.append(names.usage_key(organization.name))
+    specs = [
+        dg.AssetCheckSpec(
+            names.USAGE_MATCHES_BILL,
+            asset=key,
+            description="The tokens that were billed are those that were counted, by model.",
+            partitions_def=partitions,
+        )
+    ] * organization.usage
+
+    @dg.asset(
+        key=key,
+        deps=upstream,
+        description=f"What {organization.title} was billed, shared out to users and API keys; sums to the costs.",
+        partitions_def=partitions,
+        backfill_policy=backfill_policy,
+        automation_condition=automation_condition,
+        group_name=names.group(organization.name),
+        pool=names.pool(organization.name),
+        kinds={"postgres"},
+        tags={names.ORGANIZATION_TAG: organization.name},
+        metadata={"dagster/table_name": "openai_costs.allocated_costs"},
+        check_specs=specs,
+        output_required=False,
+        code_version="1",
+    )
+    def allocated_costs(context: dg.AssetExecutionContext) -> Iterator[Any]:
+        with server.database(configuration).connect() as connection:
+            sharing = share_out(connection, organization.name, days_of(context), utc_now())
+        _name_what_is_left_out(context, sharing)
+        for day, report in sharing.days.items():
+            yield dg.AssetMaterialization(asset_key=key, partition=day.isoformat(), metadata=_metadata(report))
+        if specs:
+            target = targets(context.instance, key, sharing.days)
+            for day, report in sharing.days.items():
+                yield _evaluation(key, day, report, target.get(day))
+        for spec in specs:
+            if spec.key in context.selected_asset_check_keys:
+                yield dg.Output(None, output_name=spec.get_python_identifier())
+
+    return allocated_costs
+
+
+def _name_what_is_left_out(context: dg.AssetExecutionContext, sharing: Sharing) -> None:
+    reasons: dict[str, list[dt.date]] = {}
+    for day, reason in sharing.left_out.items():
+        reasons.setdefault(reason, []).append(day)
+    for reason, days in reasons.items():
+        context.log.warning("left out %s: %s", ", ".join(map(str, DayRange.covering(days))), reason)
+
+
+def _metadata(report: SharedDay) -> dict[str, Any]:
+    """What the UI plots by day; shares are of spend without its signs."""
+    return {
+        "to_users_percent": percent(report.to_users_usd, report.gross_usd),
+        "to_keys_percent": percent(report.to_keys_usd, report.gross_usd),
+        "unallocated_usd": round(float(report.unallocated_usd), 4),
+        "dagster/partition_row_count": report.shares,
+        "provisional": report.provisional,
+    }
+
+
+def percent(part: Decimal, whole: Decimal) -> float:
+    """A share in percent; all of nothing is 100."""
+    return round(float(100 * part / whole), 2) if whole else 100.0
+
+
+def _evaluation(key: dg.AssetKey, day: dt.date, report: SharedDay, target: Any) -> dg.AssetCheckEvaluation:
+    said = "Billed and counted tokens agree."
+    if not report.has_usage:
+        said = "No usage was counted."
+    if report.differences:
+        said = "; ".join(map(str, report.differences[:_SHOWN]))
+        if len(report.differences) > _SHOWN:
+            said += f"; and {len(report.differences) - _SHOWN} more models"
+    return evaluation(
+        key,
+        names.USAGE_MATCHES_BILL,
+        day,
+        passed=not report.differences,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=said,
+        metadata={"models_apart": len(report.differences)},
+        target=target,
+    )

@@ -1,0 +1,106 @@
+"""The asset `openai/<organization>/usage`: what was counted, by user, key and model. It never makes money."""
+
+# `from __future__ import annotations` would break Dagster's reading of the context's type in functions made here.
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+import dagster as dg
+
+from openai_costs_dagster.configuration import Configuration, Organization
+from openai_costs_dagster.orchestration import names, progress, server
+from openai_costs_dagster.orchestration.partitions import days_of
+from openai_costs_dagster.orchestration.usage_ingestion import (
+    UsageDayReport,
+    UsageOutcome,
+    UsageRequest,
+    ingest_usage,
+)
+from openai_costs_dagster.secret import SecretUnavailable
+from openai_costs_dagster.warehouse.errors import WarehouseError
+
+
+def usage_asset(
+    organization: Organization,
+    configuration: Configuration,
+    *,
+    partitions: dg.DailyPartitionsDefinition,
+    backfill_policy: dg.BackfillPolicy,
+    automation_condition: dg.AutomationCondition[dg.AssetKey] | None,
+) -> dg.AssetsDefinition:
+    """Makes an organization's usage asset."""
+    key = names.usage_key(organization.name)
+
+    @dg.asset(
+        key=key,
+        description=f"What {organization.title} used of OpenAI each UTC day, by user, key and model; not billed.",
+        partitions_def=partitions,
+        backfill_policy=backfill_policy,
+        automation_condition=automation_condition,
+        group_name=names.group(organization.name),
+        pool=names.pool(organization.name),
+        kinds={"openai", "postgres"},
+        tags={names.ORGANIZATION_TAG: organization.name},
+        metadata={"dagster/table_name": "openai_costs.daily_usage"},
+        code_version="1",
+    )
+    def usage(context: dg.AssetExecutionContext) -> Iterator[Any]:
+        outcome = _run(context, organization, configuration)
+        if outcome.failed:
+            for day, report in outcome.stored.items():
+                yield dg.AssetMaterialization(
+                    asset_key=key, partition=day.isoformat(), metadata=_metadata(report, outcome)
+                )
+            _fail(context, organization, outcome)
+        for day, report in outcome.stored.items():
+            context.add_asset_metadata(_metadata(report, outcome), asset_key=key, partition_key=day.isoformat())
+        yield dg.MaterializeResult(asset_key=key)
+
+    return usage
+
+
+def _run(context: dg.AssetExecutionContext, organization: Organization, configuration: Configuration) -> UsageOutcome:
+    days = days_of(context)
+    try:
+        database = server.database(configuration)
+    except (WarehouseError, SecretUnavailable) as error:
+        outcome = UsageOutcome()
+        outcome.fail(days, str(error), error)
+        return outcome
+    return ingest_usage(
+        UsageRequest(
+            organization,
+            database,
+            days,
+            settle_hours=configuration.refresh.settle_hours,
+            run_id=context.run.run_id,
+            on_wait=lambda sentence: progress.note(organization.name, sentence),
+            log=context.log,
+        )
+    )
+
+
+def _metadata(report: UsageDayReport, outcome: UsageOutcome) -> dict[str, Any]:
+    """What the UI plots by day."""
+    metadata: dict[str, Any] = {
+        "tokens": int(report.tokens),
+        "model_requests": int(report.requests),
+        "dagster/partition_row_count": report.rows,
+    }
+    if outcome.skipped:
+        metadata["skipped_endpoints"] = ", ".join(sorted(outcome.skipped))
+    return metadata
+
+
+def _fail(context: dg.AssetExecutionContext, organization: Organization, outcome: UsageOutcome) -> NoReturn:
+    if outcome.permanent:
+        context.instance.add_run_tags(context.run.run_id, names.NO_RUN_RETRIES)
+    reasons = "; ".join(sorted(set(outcome.failed.values())))
+    progress.note(organization.name, f"usage is not whole: {reasons}")
+    raise dg.Failure(
+        f"The usage of {len(outcome.failed)} days is not whole. {reasons}",
+        metadata={
+            "failed_days": [day.isoformat() for day in sorted(outcome.failed)],
+            "kind": "permanent" if outcome.permanent else "transient",
+        },
+        allow_retries=False,
+    )

@@ -1,0 +1,183 @@
+"""Who and what there is: projects, users, project API keys and admin API keys, as lists with an `after` cursor.
+
+An entry that is gone or archived still is a place to go on from: a list that changes under its reader never
+loses the rest. Times are Unix seconds; no answer holds a key, only its ends.
+"""
+
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import UTC, datetime, time
+from urllib.parse import unquote
+
+from openai_costs_dagster.simulator.queries import (
+    Query,
+    check_names,
+    read_array,
+    read_choice,
+    read_limit,
+    read_scalar,
+)
+from openai_costs_dagster.simulator.refusals import bad_parameter, project_archived, unknown_project
+from openai_costs_dagster.simulator.workloads import ApiKey, Project, User
+from openai_costs_dagster.simulator.world import SimulatedOrganization
+
+Entry = Mapping[str, object]
+Directory = Callable[[SimulatedOrganization, Query, datetime], str]
+
+_PROJECTS = "/organization/projects"
+_DEFAULT_LIMIT = 20
+_MOST_ENTRIES = 100
+_LISTED = ("limit", "after")
+_ACCESS = ("active", "inactive", "any")
+
+
+def directory_at(path: str) -> Directory | None:
+    """Who answers a path after the version ("/organization/users"), None where no directory is there."""
+    if path in _DIRECTORIES:
+        return _DIRECTORIES[path]
+    parts = path.removeprefix(f"{_PROJECTS}/").split("/")
+    if not path.startswith(f"{_PROJECTS}/") or not parts[0]:
+        return None
+    project_id, rest = unquote(parts[0]), parts[1:]
+    if rest == ["api_keys"]:
+        return lambda organization, query, now: _api_keys(organization, project_id, query, now)
+    return None if rest else lambda organization, query, _: _project(organization, project_id, query)
+
+
+def _projects(organization: SimulatedOrganization, query: Query, _: datetime) -> str:
+    check_names(query, (*_LISTED, "include_archived"))
+    archived_too = read_choice(query, "include_archived", ("true", "false")) == "true"
+    hidden = () if archived_too else organization.archived
+    return _list(query, [_project_entry(organization, project) for project in organization.projects], hidden)
+
+
+def _project(organization: SimulatedOrganization, project_id: str, query: Query) -> str:
+    check_names(query, ())
+    return json.dumps(_project_entry(organization, _known(organization, project_id)))
+
+
+def _api_keys(organization: SimulatedOrganization, project_id: str, query: Query, now: datetime) -> str:
+    check_names(query, (*_LISTED, "owner_project_access"))
+    project = _known(organization, project_id)
+    if project_id in organization.archived:
+        raise project_archived(project_id)
+    # Unasked, the live API "may exclude some enabled keys"; here those whose owner is gone.
+    access = read_choice(query, "owner_project_access", _ACCESS) or "active"
+    entries = [_api_key_entry(organization, key, now) for key in organization.keys_of(project)]
+    others = {entry["id"] for entry in entries if access not in ("any", entry["owner_project_access"])}
+    return _list(query, entries, organization.deleted | others)
+
+
+def _users(organization: SimulatedOrganization, query: Query, _: datetime) -> str:
+    check_names(query, _LISTED, ("emails",))
+    emails = read_array(query, "emails")
+    others = {user.id for user in organization.users if emails and user.email not in emails}
+    entries = [
+        {"object": "organization.user", **_person(organization, user), "added_at": _founded(organization)}
+        for user in organization.users
+    ]
+    return _list(query, entries, organization.deleted | others)
+
+
+def _admin_api_keys(organization: SimulatedOrganization, query: Query, now: datetime) -> str:
+    """The one admin key there is. A revoked one opens nothing, so it is never seen here."""
+    check_names(query, (*_LISTED, "order"))
+    read_choice(query, "order", ("asc", "desc"))
+    expires = organization.admin_key_expires
+    entry = {
+        "object": "organization.admin_api_key",
+        "id": organization.admin_key_id,
+        "name": "Costs (simulated)",
+        "redacted_value": f"sk-admin...{organization.admin_key[-3:]}",
+        "created_at": _founded(organization),
+        "expires_at": int(expires.timestamp()) if expires else None,
+        "last_used_at": int(now.timestamp()),
+        "owner": {
+            "type": "service_account",
+            "object": "organization.service_account",
+            "id": "svc_acct_simulated_admin",
+            "name": "Costs (simulated)",
+            "created_at": _founded(organization),
+            "role": "owner",
+        },
+    }
+    return _list(query, [entry], ())
+
+
+_DIRECTORIES: dict[str, Directory] = {
+    _PROJECTS: _projects,
+    "/organization/users": _users,
+    "/organization/admin_api_keys": _admin_api_keys,
+}
+
+
+def _list(query: Query, entries: Sequence[Entry], hidden: Collection[object]) -> str:
+    """A page of the entries, hidden ones left out. Raises RefusalError for an `after` that never was an entry."""
+    limit, after = read_limit(query, _DEFAULT_LIMIT, _MOST_ENTRIES), read_scalar(query, "after")
+    identifiers = [entry["id"] for entry in entries]
+    if after is not None and after not in identifiers:
+        raise bad_parameter("after", f"Invalid 'after': no such object: '{after}'.")
+    rest = entries if after is None else entries[identifiers.index(after) + 1 :]
+    visible = [entry for entry in rest if entry["id"] not in hidden]
+    shown = visible[:limit]
+    page = {
+        "object": "list",
+        "data": shown,
+        "first_id": shown[0]["id"] if shown else None,
+        "last_id": shown[-1]["id"] if shown else None,
+        "has_more": len(visible) > limit,
+    }
+    return json.dumps(page)
+
+
+def _known(organization: SimulatedOrganization, project_id: str) -> Project:
+    for project in organization.projects:
+        if project.id == project_id:
+            return project
+    raise unknown_project(project_id)
+
+
+def _project_entry(organization: SimulatedOrganization, project: Project) -> Entry:
+    archived = organization.archived.get(project.id)
+    return {
+        "id": project.id,
+        "object": "organization.project",
+        "name": project.name,
+        "created_at": _founded(organization),
+        "archived_at": int(archived.timestamp()) if archived else None,
+        "status": "archived" if archived else "active",
+        "external_key_id": None,
+    }
+
+
+def _api_key_entry(organization: SimulatedOrganization, key: ApiKey, now: datetime) -> Entry:
+    gone = key.user is not None and key.user.id in organization.deleted
+    today = datetime.combine(now.date(), time(), UTC)
+    return {
+        "object": "organization.project.api_key",
+        "id": key.id,
+        "name": key.name,
+        "redacted_value": f"sk-proj-...{key.id[-3:]}",
+        "created_at": _founded(organization),
+        "last_used_at": int(today.timestamp()),
+        "owner_project_access": "inactive" if gone else "active",
+        "owner": _owner(organization, key),
+    }
+
+
+def _owner(organization: SimulatedOrganization, key: ApiKey) -> Entry:
+    created = {"created_at": _founded(organization)}
+    if key.user is not None:
+        return {"type": "user", "user": {**_person(organization, key.user), **created}}
+    account = {"id": key.id.replace("key_", "svc_acct_", 1), "name": key.name, "role": "member", **created}
+    return {"type": "service_account", "service_account": account}
+
+
+def _person(organization: SimulatedOrganization, user: User) -> Entry:
+    role = "owner" if user == organization.users[0] else "reader"
+    return {"id": user.id, "name": user.name, "email": user.email, "role": role}
+
+
+def _founded(organization: SimulatedOrganization) -> int:
+    """The UTC midnight of the organization's first day: all that it has was made then."""
+    return int(datetime.combine(organization.first_day, time(), UTC).timestamp())

@@ -1,0 +1,87 @@
+"""Pages of day buckets, and the cursors that lead from one to the next.
+
+A cursor opens only the exact query, of the one organization, that it was handed out for.
+"""
+
+import base64
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from openai_costs_dagster.simulator.buckets import BucketRenderer, DayView
+from openai_costs_dagster.simulator.queries import Window
+from openai_costs_dagster.simulator.quirks import Quirks
+from openai_costs_dagster.simulator.refusals import bad_parameter
+from openai_costs_dagster.simulator.world import SimulatedOrganization
+
+_CURSOR_PREFIX = "page_"
+_POSITION_BYTES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of day buckets. `cursor` leads to this page, `next_page` to the one after."""
+
+    days: tuple[date, ...]
+    buckets: tuple[str, ...]
+    has_more: bool
+    next_page: str | None
+    cursor: str
+
+    @property
+    def text(self) -> str:
+        """The JSON text."""
+        return (
+            f'{{"object": "page", "has_more": {json.dumps(self.has_more)},'
+            f' "next_page": {json.dumps(self.next_page)}, "data": [{", ".join(self.buckets)}]}}'
+        )
+
+
+def page_of(
+    organization: SimulatedOrganization,
+    window: Window,
+    view: DayView,
+    quirks: Quirks,
+    now: datetime,
+    render: BucketRenderer,
+    *,
+    endless: bool,
+) -> Page:
+    """The page that the window's cursor leads to; `endless` pages name a next one even past the last day.
+
+    `now` is an aware time. Raises RefusalError for a cursor of another query or a window inside one day.
+    """
+    position = _position(organization, window, view)
+    days = window.days(now.date())
+    following = position + window.limit
+    more = following < len(days) or endless
+    shown = tuple(days[position:following])
+    return Page(
+        days=shown,
+        buckets=tuple(render(organization, day, view, quirks, now) for day in shown),
+        has_more=more,
+        next_page=_cursor(organization, window, view, following) if more else None,
+        cursor=_cursor(organization, window, view, position),
+    )
+
+
+def _cursor(organization: SimulatedOrganization, window: Window, view: DayView, position: int) -> str:
+    """A cursor names a day of one exact query of one organization; a seal over both binds it to them."""
+    asked = [window.start_time, window.end_time, window.limit, view.told()]
+    sealed = json.dumps([organization.organization_id, position, *asked])
+    seal = hashlib.sha256(sealed.encode()).digest()[:10]
+    return _CURSOR_PREFIX + base64.urlsafe_b64encode(position.to_bytes(_POSITION_BYTES, "big") + seal).decode()
+
+
+def _position(organization: SimulatedOrganization, window: Window, view: DayView) -> int:
+    if window.page is None:
+        return 0
+    try:
+        raw = base64.urlsafe_b64decode(window.page.removeprefix(_CURSOR_PREFIX))
+    except ValueError:
+        raw = b""
+    position = int.from_bytes(raw[:_POSITION_BYTES], "big")
+    if _cursor(organization, window, view, position) != window.page:
+        raise bad_parameter("page", "Invalid page token: it does not belong to this query.")
+    return position

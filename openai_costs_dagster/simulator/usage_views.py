@@ -1,0 +1,100 @@
+"""What a usage request asks for, and one day as it sees it: facts filtered, grouped, counted and worded as rows.
+
+A row is one combination of what was grouped by, and there is none where nothing was counted.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from openai_costs_dagster.simulator.buckets import json_object
+from openai_costs_dagster.simulator.facts import Fact
+from openai_costs_dagster.simulator.queries import (
+    WINDOW_PARAMETERS,
+    Query,
+    Window,
+    check_names,
+    check_values,
+    read_array,
+    read_choice,
+    read_groups,
+    read_window,
+)
+from openai_costs_dagster.simulator.quirks import Quirks
+from openai_costs_dagster.simulator.usage import FILTER_VALUES, NEWER, Counts, UsageEndpoint, Value, dimension
+from openai_costs_dagster.simulator.world import SimulatedOrganization
+
+_MOST_BUCKETS = 31
+
+
+@dataclass(frozen=True, slots=True)
+class UsageView:
+    """Which facts of an endpoint a query sees and by what they are told apart.
+
+    `filters` are pairs of a dimension and the values that pass.
+    """
+
+    endpoint: UsageEndpoint
+    group_by: frozenset[str] = frozenset()
+    filters: tuple[tuple[str, frozenset[Value]], ...] = ()
+
+    def sees(self, fact: Fact) -> bool:
+        """Whether the endpoint counts the fact and it passes every filter."""
+        return fact.operation == self.endpoint.name and all(
+            dimension(fact, name) in values for name, values in self.filters
+        )
+
+    def told(self) -> list[object]:
+        """What the view is, for JSON; the same for equal views and no others."""
+        filters = [[name, sorted(map(str, values))] for name, values in self.filters]
+        return [self.endpoint.name, sorted(self.group_by), filters]
+
+    def results(self, organization: SimulatedOrganization, day: date, quirks: Quirks, now: datetime) -> list[str]:
+        """The JSON text of every row of a UTC day at `now`, an aware time."""
+        rows = counted(organization.usage_facts_by(day, now), self)
+        return [_row_text(self, dimensions, counts, quirks) for dimensions, counts in rows]
+
+
+def read_usage(endpoint: UsageEndpoint, query: Query) -> tuple[Window, UsageView]:
+    """Read the parameters, arrays in any spelling. Raises RefusalError (400) that names the parameter."""
+    arrays = [name for name in endpoint.filters.values() if name != "batch"]
+    scalars = (*WINDOW_PARAMETERS, "batch") if "batch" in endpoint.dimensions else WINDOW_PARAMETERS
+    check_names(query, scalars, ("group_by", *arrays))
+    filters = ((name, _filter(query, parameter)) for name, parameter in endpoint.filters.items())
+    asked = tuple((name, values) for name, values in filters if values)
+    return read_window(query, _MOST_BUCKETS), UsageView(endpoint, read_groups(query, endpoint.dimensions), asked)
+
+
+def counted(facts: Iterable[Fact], view: UsageView) -> list[tuple[dict[str, Value], Counts]]:
+    """The rows of a day, dimensions and counters, in the order in which they first occur."""
+    told_apart_by = [name for name in view.endpoint.dimensions if name in view.group_by]
+    rows: dict[tuple[Value, ...], Counts] = {}
+    for fact in facts:
+        if view.sees(fact):
+            row = rows.setdefault(tuple(dimension(fact, name) for name in told_apart_by), {})
+            for counter, number in view.endpoint.counts(fact).items():
+                row[counter] = row.get(counter, 0) + number
+    return [(dict(zip(told_apart_by, key, strict=True)), row) for key, row in rows.items() if any(row.values())]
+
+
+def _filter(query: Query, parameter: str) -> frozenset[Value]:
+    """The values that pass, which may be comma lists: no identifier holds a comma. None at all lets all pass."""
+    if parameter == "batch":
+        batch = read_choice(query, "batch", ("true", "false"))
+        return frozenset() if batch is None else frozenset({batch == "true"})
+    values = [value for text in read_array(query, parameter) for value in text.split(",")]
+    if parameter in FILTER_VALUES:
+        check_values(parameter, values, FILTER_VALUES[parameter])
+    return frozenset(values)
+
+
+def _row_text(view: UsageView, dimensions: dict[str, Value], counts: Counts, quirks: Quirks) -> str:
+    members = {"object": json.dumps(view.endpoint.result)}
+    members.update({name: str(counts.get(name, 0)) for name in view.endpoint.counters})
+    for name in view.endpoint.optional:
+        number = counts.get(name, 0)
+        members[name] = "null" if quirks.null_counters and not number else str(number)
+    members.update({name: json.dumps(dimensions.get(name)) for name in view.endpoint.dimensions})
+    shown = members.keys() if quirks.undocumented_fields else members.keys() - (NEWER - view.group_by)
+    return json_object({name: text for name, text in members.items() if name in shown})

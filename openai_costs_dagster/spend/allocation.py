@@ -1,0 +1,295 @@
+"""Shares each cost row out to the users and API keys that caused it. The shares of a row add up to it.
+
+What the API billed to a user stays with them. Everything else follows the usage that caused it: same day, project,
+key and model, and the counter that the line item bills. Where the API tells each user's own totals and not their
+projects, the shares meet both sums. What no usage explains stays visible as unallocated.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import NamedTuple
+
+import numpy as np
+
+from openai_costs_dagster.cost_records import CostRow
+from openai_costs_dagster.spend import money
+from openai_costs_dagster.spend.both_ways import cut_both_ways
+from openai_costs_dagster.spend.line_items import LineItem
+from openai_costs_dagster.spend.metering import Meter, billed_model, counted, meter_of
+from openai_costs_dagster.spend.shares import cut
+from openai_costs_dagster.usage_records import UsageRow
+
+BILLED, USAGE, UNALLOCATED = "billed", "usage", "unallocated"
+
+TOLERANCE = Decimal("0.02")
+"""How much of what was billed may be missing from usage before the rest of an amount counts as unexplained."""
+
+_ZERO = Decimal(0)
+_FINEST_COUNT = 6  # decimals of a counter that is no whole number
+
+Weights = Mapping[tuple[str | None, str | None], int]
+"""How much of a counter each user and API key caused."""
+
+
+class Share(NamedTuple):
+    """A part of a cost row, in units of its currency."""
+
+    project_id: str | None
+    user_id: str | None
+    api_key_id: str | None
+    line_item: str | None
+    currency: str | None
+    amount: Decimal | None
+    method: str
+
+
+class UserTotal(NamedTuple):
+    """What a user was billed for a line item in all projects together."""
+
+    user_id: str | None
+    line_item: str | None
+    currency: str | None
+    amount: Decimal
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A row of usage and the operation that counted it."""
+
+    operation: str
+    row: UsageRow
+
+
+class DayUsage:
+    """A day's usage, found by what a line item bills."""
+
+    def __init__(self, rows: Iterable[Counted]) -> None:
+        self._rows: dict[tuple[str, str | None, str | None], list[UsageRow]] = defaultdict(list)
+        for one in rows:
+            self._rows[one.operation, one.row.project_id, billed_model(one.row.model)].append(one.row)
+            if one.row.model is not None:
+                self._rows[one.operation, one.row.project_id, None].append(one.row)
+
+    def weights(self, meter: Meter, project_id: str | None, through: Through) -> Weights:
+        """Who caused what a meter counts in a project."""
+        rows = [
+            row for operation in meter.operations for row in self._rows.get((operation, project_id, meter.model), ())
+        ]
+        at_its_tier = [row for row in rows if meter.is_of_tier(row)]
+        for of_tier in (at_its_tier, rows):
+            for candidates in through.first_of(of_tier):
+                if found := _added_up(candidates, meter.counter):
+                    return found
+        return {}
+
+
+class Through(NamedTuple):
+    """Which API keys a cost row is about: one, none, or all of its project where the bill does not tell keys."""
+
+    api_key_id: str | None
+    by_key: bool
+    billed_keys: frozenset[str | None] = frozenset()
+    """Keys that have rows of their own beside this one."""
+
+    def first_of(self, rows: Sequence[UsageRow]) -> Iterable[list[UsageRow]]:
+        """The rows of usage that fit best, then those that fit less."""
+        if not self.by_key:
+            yield list(rows)
+            return
+        yield [row for row in rows if row.api_key_id == self.api_key_id]
+        if self.api_key_id is not None:
+            yield [row for row in rows if row.api_key_id is None]
+        else:
+            yield [row for row in rows if row.api_key_id not in self.billed_keys]
+
+
+def allocate(
+    rows: Sequence[CostRow],
+    items: Mapping[str | None, LineItem],
+    usage: DayUsage,
+    *,
+    by_user: bool,
+    by_key: bool,
+    totals: Sequence[UserTotal] | None = None,
+) -> list[Share]:
+    """Shares out one day of an organization.
+
+    `by_user` and `by_key` say how the API billed the day; `totals` are each user's own, where it told them apart.
+    """
+    work = _Day(rows, items, usage, by_key=by_key)
+    shares: list[Share] = []
+    done: set[int] = set()
+    if totals is not None and not by_user:
+        for group, wanted in _groups(rows, totals):
+            shares += work.both_ways(group, wanted)
+            done.update(map(id, group))
+    for row in rows:
+        if id(row) not in done:
+            shares += work.one(row)
+    return shares
+
+
+class _Day:
+    def __init__(
+        self, rows: Sequence[CostRow], items: Mapping[str | None, LineItem], usage: DayUsage, *, by_key: bool
+    ) -> None:
+        self._usage = usage
+        self._by_key = by_key
+        self._meters = {label: meter_of(item) for label, item in items.items()}
+        self._billed_users: dict[tuple[str | None, str | None, str | None], set[str]] = defaultdict(set)
+        for row in rows:
+            if row.user_id is not None:
+                self._billed_users[row.project_id, row.api_key_id, row.line_item].add(row.user_id)
+        self._billed_keys: dict[tuple[str | None, str | None], set[str | None]] = defaultdict(set)
+        for row in rows:
+            self._billed_keys[row.project_id, row.line_item].add(row.api_key_id)
+        self._coverage = self._covered(rows)
+
+    def one(self, row: CostRow) -> list[Share]:
+        """A row by itself."""
+        if row.user_id is not None:
+            return self._to_keys(row, row.user_id, row.amount, self._weights(row), BILLED)
+        weights = self._of_unbilled_users(row)
+        if row.amount is None or not weights:
+            return [_share(row, None, row.api_key_id, row.amount, UNALLOCATED)]
+        explained, rest = self._explained(row, row.amount)
+        shares = [
+            _share(row, user, self._key(row, key), amount, USAGE) for (user, key), amount in _cut(explained, weights)
+        ]
+        return shares + ([_share(row, None, row.api_key_id, rest, UNALLOCATED)] if rest else [])
+
+    def both_ways(self, rows: Sequence[CostRow], totals: Mapping[str | None, Decimal]) -> list[Share]:
+        """The rows of a line item by each user's own total of it."""
+        users = sorted(totals, key=_id)
+        weights = [self._weights(row) for row in rows]
+        prior = np.zeros((len(rows), len(users)))
+        for place, of_row in enumerate(weights):
+            whole = sum(of_row.values())
+            for (user, _), weight in of_row.items():
+                if user in totals:
+                    prior[place, users.index(user)] += weight / whole
+        cells = cut_both_ways([_known(row) for row in rows], [totals[user] for user in users], prior)
+        shares: list[Share] = []
+        for row, of_row, amounts in zip(rows, weights, cells, strict=True):
+            for user, amount in zip(users, amounts, strict=True):
+                if amount:
+                    method = BILLED if user is not None else USAGE if _of_user(of_row, None) else UNALLOCATED
+                    shares += self._to_keys(row, user, amount, of_row, method)
+            if not any(amounts):
+                shares.append(_share(row, None, row.api_key_id, row.amount, UNALLOCATED))
+        return shares
+
+    def _to_keys(
+        self, row: CostRow, user: str | None, amount: Decimal | None, weights: Weights, method: str
+    ) -> list[Share]:
+        """A user's part of a row, by key where the row came without one and usage tells."""
+        of_user = _of_user(weights, user)
+        if amount is None or self._by_key or not of_user:
+            return [_share(row, user, row.api_key_id, amount, method)]
+        return [_share(row, user, key, part, method) for (_, key), part in _cut(amount, of_user)]
+
+    def _key(self, row: CostRow, counted: str | None) -> str | None:
+        """The bill's own word on keys, where it has one."""
+        return row.api_key_id if self._by_key else counted
+
+    def _weights(self, row: CostRow) -> Weights:
+        meter = self._meters.get(row.line_item)
+        if meter is None:
+            return {}
+        billed = frozenset(self._billed_keys[row.project_id, row.line_item] - {row.api_key_id})
+        return self._usage.weights(meter, row.project_id, Through(row.api_key_id, self._by_key, billed))
+
+    def _of_unbilled_users(self, row: CostRow) -> Weights:
+        """Without those whose part of the same work has rows of their own."""
+        billed = self._billed_users.get((row.project_id, row.api_key_id, row.line_item), set())
+        return {who: weight for who, weight in self._weights(row).items() if who[0] not in billed}
+
+    def _explained(self, row: CostRow, amount: Decimal) -> tuple[Decimal, Decimal]:
+        """The part of an amount that usage explains, and the rest."""
+        counts, billed = self._coverage.get(self._pool(row), (1, 1))
+        if counts >= billed * (1 - TOLERANCE):
+            return amount, _ZERO
+        explained, rest = cut(amount, [int(counts), int(billed - counts)])
+        return explained, rest
+
+    def _covered(self, rows: Sequence[CostRow]) -> dict[object, tuple[Decimal, Decimal]]:
+        """By pool of usage: what it counted, and what all rows that draw on it were billed, in the same unit."""
+        billed: dict[object, Decimal | None] = {}
+        counts: dict[object, Decimal] = {}
+        for row in rows:
+            pool = self._pool(row)
+            meter = self._meters.get(row.line_item)
+            units = meter.units_of(row.quantity_unit) if meter else None
+            if pool is None or units is None or row.quantity is None or row.user_id is not None:
+                billed[pool] = None  # cannot be compared
+                continue
+            before = billed.get(pool, _ZERO)
+            billed[pool] = None if before is None else before + row.quantity * units
+            if pool not in counts:
+                weights = self._of_unbilled_users(row)
+                counts[pool] = Decimal(sum(weights.values())).scaleb(-_FINEST_COUNT)
+        return {pool: (counts[pool], whole) for pool, whole in billed.items() if whole}
+
+    def _pool(self, row: CostRow) -> object:
+        meter = self._meters.get(row.line_item)
+        return (meter, row.project_id, row.api_key_id) if meter else None
+
+
+def _groups(
+    rows: Sequence[CostRow], totals: Sequence[UserTotal]
+) -> Iterable[tuple[list[CostRow], dict[str | None, Decimal]]]:
+    """The rows of each line item with the users' totals of it; what the totals lack is nobody's."""
+    of_users: dict[tuple[str | None, str | None], dict[str | None, Decimal]] = defaultdict(dict)
+    for total in totals:
+        known = of_users[total.line_item, total.currency]
+        known[total.user_id] = money.add(known.get(total.user_id, _ZERO), total.amount)
+    groups: dict[tuple[str | None, str | None], list[CostRow]] = defaultdict(list)
+    for row in rows:
+        if row.amount is not None and (row.line_item, row.currency) in of_users:
+            groups[row.line_item, row.currency].append(row)
+    for key, group in groups.items():
+        wanted = of_users[key]
+        missing = _ZERO
+        for row in group:
+            missing = money.add(missing, _known(row))
+        for amount in wanted.values():
+            missing = money.subtract(missing, amount)
+        if missing:
+            wanted[None] = money.add(wanted.get(None, _ZERO), missing)
+        yield group, wanted
+
+
+def _added_up(rows: Iterable[UsageRow], counter: str) -> Weights:
+    found: dict[tuple[str | None, str | None], int] = defaultdict(int)
+    for row in rows:
+        found[row.user_id, row.api_key_id] += int(counted(row, counter).scaleb(_FINEST_COUNT))
+    return {who: weight for who, weight in sorted(found.items(), key=lambda one: _ids(one[0])) if weight > 0}
+
+
+def _cut(amount: Decimal, weights: Weights) -> list[tuple[tuple[str | None, str | None], Decimal]]:
+    shares = list(zip(weights, cut(amount, list(weights.values())), strict=True))
+    return [(who, share) for who, share in shares if share or not amount]
+
+
+def _of_user(weights: Weights, user: str | None) -> Weights:
+    return {who: weight for who, weight in weights.items() if who[0] == user}
+
+
+def _share(row: CostRow, user: str | None, key: str | None, amount: Decimal | None, method: str) -> Share:
+    return Share(row.project_id, user, key, row.line_item, row.currency, amount, method)
+
+
+def _known(row: CostRow) -> Decimal:
+    return row.amount if row.amount is not None else _ZERO
+
+
+def _id(name: str | None) -> tuple[bool, str]:
+    return name is not None, name or ""
+
+
+def _ids(who: tuple[str | None, str | None]) -> tuple[tuple[bool, str], tuple[bool, str]]:
+    return _id(who[0]), _id(who[1])

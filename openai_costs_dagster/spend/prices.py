@@ -1,0 +1,83 @@
+"""Changes of effective unit prices: what a line item's amount is by its quantity, against the days before."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from decimal import Context, Decimal
+from itertools import groupby
+from statistics import median
+from typing import NamedTuple
+
+CHANGE = Decimal("0.02")
+"""By how much a unit price must differ; effective prices of mixed work wander by less."""
+
+_STEADY = Decimal("0.01")
+_DAYS = 7  # priced days that say what a price was
+_FEWEST_DAYS = 3
+_FOUR_DIGITS = Context(prec=4)
+
+
+class Priced(NamedTuple):
+    """A line item's day: its amount and the quantity, above zero, that it was billed for."""
+
+    day: dt.date
+    line_item: str
+    unit: str | None
+    amount: Decimal
+    quantity: Decimal
+
+    @property
+    def price(self) -> Decimal:
+        """Per unit."""
+        return self.amount / self.quantity
+
+
+class PriceChange(NamedTuple):
+    """The first day of a new unit price."""
+
+    priced: Priced
+    before: Decimal
+    """The price per unit of the days before."""
+
+    @property
+    def impact(self) -> Decimal:
+        """What the day cost more, or less, than it would have."""
+        return self.priced.amount - self.before * self.priced.quantity
+
+    def __str__(self) -> str:
+        now, before = self.priced.price, self.before
+        change = f"{abs(now / before - 1):.1%}" if before else "from nothing"
+        scale, unit = (1_000_000, "a million tokens") if self.priced.unit == "tokens" else (1, _unit(self.priced.unit))
+        return (
+            f"The unit price of {self.priced.line_item} {'rose' if now > before else 'fell'} by {change}, to "
+            f"${_short(now * scale)} {unit} from ${_short(before * scale)}: ${abs(self.impact):,.2f} "
+            f"{'more' if self.impact > 0 else 'less'} on the day."
+        )
+
+
+def price_changes(priced: Iterable[Priced]) -> list[PriceChange]:
+    """The days on which a steady price became another one. Needs three priced days before; any order."""
+    changes: list[PriceChange] = []
+    ordered = sorted(priced, key=lambda one: (one.line_item, one.unit or "", one.day))
+    for _, days in groupby(ordered, key=lambda one: (one.line_item, one.unit)):
+        history = list(days)
+        for place in range(_FEWEST_DAYS, len(history)):
+            before = _steady_price(history[max(0, place - _DAYS) : place])
+            if before is not None and abs(history[place].price - before) > CHANGE * before:
+                changes.append(PriceChange(history[place], before))
+    return sorted(changes, key=lambda one: (one.priced.day, -abs(one.impact), one.priced.line_item))
+
+
+def _steady_price(days: Sequence[Priced]) -> Decimal | None:
+    prices = [one.price for one in days]
+    usual = median(prices)
+    return usual if usual > 0 and max(prices) - min(prices) <= _STEADY * usual else None
+
+
+def _short(price: Decimal) -> str:
+    return f"{price.normalize(_FOUR_DIGITS):f}"
+
+
+def _unit(unit: str | None) -> str:
+    return f"per {unit.replace('_', ' ')}" if unit else "each"

@@ -1,0 +1,66 @@
+"""Holds what was billed against what was counted: finds missing usage, a wrong proxy, or free allowances.
+
+Costs reconcile to the invoice, usage does not quite: hence a tolerance, and a warning at most.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import NamedTuple
+
+from openai_costs_dagster.cost_records import CostRow
+from openai_costs_dagster.spend.allocation import Counted
+from openai_costs_dagster.spend.line_items import LineItem
+from openai_costs_dagster.spend.metering import billed_model, counted, meter_of
+
+TOLERANCE = Decimal("0.02")
+"""The share of the larger side by which billed and counted may differ."""
+
+LEAST_TOKENS = 1_000
+"""Differences of fewer tokens are not worth a word."""
+
+_ZERO = Decimal(0)
+_COUNTED = ("input", "cached_input", "cache_write_input", "output")
+_OPERATIONS = {"completions", "embeddings", "moderations", "decisions"}
+
+
+class TokenDifference(NamedTuple):
+    """A model whose billed tokens are not those that were counted."""
+
+    model: str
+    billed: Decimal
+    counted: Decimal
+
+    def __str__(self) -> str:
+        if not self.counted:
+            return f"{self.model}: {self.billed:,.0f} tokens were billed and none counted (usage is missing)"
+        if not self.billed:
+            return f"{self.model}: {self.counted:,.0f} tokens were counted and none billed (a free allowance?)"
+        share = abs(self.billed - self.counted) / max(self.billed, self.counted)
+        return f"{self.model}: {self.billed:,.0f} tokens billed, {self.counted:,.0f} counted ({share:.1%} apart)"
+
+
+def token_differences(
+    rows: Iterable[CostRow], items: Mapping[str | None, LineItem], usage: Iterable[Counted]
+) -> list[TokenDifference]:
+    """The models of a day whose billed and counted tokens differ by more than the tolerance, the largest first."""
+    billed: dict[str, Decimal] = defaultdict(Decimal)
+    for row in rows:
+        meter = meter_of(items[row.line_item]) if row.line_item in items else None
+        units = meter.units_of(row.quantity_unit) if meter and meter.operations[0] in _OPERATIONS else None
+        if meter and meter.model and units and row.quantity is not None:
+            billed[meter.model] += row.quantity * units
+    counts: dict[str, Decimal] = defaultdict(Decimal)
+    for one in usage:
+        model = billed_model(one.row.model)
+        if one.operation in _OPERATIONS and model is not None:
+            counts[model] += sum((counted(one.row, counter) for counter in _COUNTED), _ZERO)
+    found = [TokenDifference(model, billed[model], counts[model]) for model in sorted({*billed, *counts})]
+    return sorted(filter(_is_notable, found), key=lambda one: -abs(one.billed - one.counted))
+
+
+def _is_notable(one: TokenDifference) -> bool:
+    difference = abs(one.billed - one.counted)
+    return difference >= LEAST_TOKENS and difference > TOLERANCE * max(one.billed, one.counted)

@@ -1,0 +1,143 @@
+"""Stores what was shared out to users and keys, and each user's own totals where the API tells them apart."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import NamedTuple
+
+from openai_costs_dagster.cost_records import CostRow
+from openai_costs_dagster.days import DayRange
+from openai_costs_dagster.warehouse.database import Connection
+from openai_costs_dagster.warehouse.statements import statement
+
+
+class StoredReading(NamedTuple):
+    """Which reading a stored day of costs came from, and how fine it was."""
+
+    usage_date: dt.date
+    reading_id: int
+    grouping: str
+    provisional: bool
+    reconciled: bool | None
+
+
+class UserCost(NamedTuple):
+    """What a user was billed for a line item, in units of the currency."""
+
+    user_id: str | None
+    line_item: str | None
+    currency: str | None
+    amount: Decimal
+
+
+class Share(NamedTuple):
+    """A part of a cost row, in units of its currency; `method` is billed, usage or unallocated."""
+
+    project_id: str | None
+    user_id: str | None
+    api_key_id: str | None
+    line_item: str | None
+    currency: str | None
+    amount: Decimal | None
+    method: str
+
+
+class DayOfShares(NamedTuple):
+    """A day's cost rows, shared out; sums in US dollars, signs left out."""
+
+    reading_id: int
+    shares: list[Share]
+    gross_usd: Decimal
+    to_users_usd: Decimal
+    to_keys_usd: Decimal
+
+
+class AllocatedShare(NamedTuple):
+    """How much of some days' spend reached a user and a key; US dollars, null where nothing was shared out."""
+
+    gross_usd: Decimal | None
+    to_users_usd: Decimal | None
+    to_keys_usd: Decimal | None
+
+
+def readings(connection: Connection, organization: str, days: Iterable[dt.date]) -> list[StoredReading]:
+    """The stored ones of some days, oldest first."""
+    values = {"organization": organization, "days": list(days)}
+    return [StoredReading(*row) for row in connection.execute(statement("readings_of_days"), values)]
+
+
+def costs(connection: Connection, organization: str, days: Iterable[dt.date]) -> dict[dt.date, list[CostRow]]:
+    """The cost rows of some days."""
+    values = {"organization": organization, "days": list(days)}
+    found: dict[dt.date, list[CostRow]] = {}
+    for day, *row in connection.execute(statement("costs_of_days"), values):
+        found.setdefault(day, []).append(CostRow._make(row))
+    return found
+
+
+def user_costs(connection: Connection, organization: str, days: Iterable[dt.date]) -> dict[dt.date, list[UserCost]]:
+    """Each user's own totals on those of some days on which they are known."""
+    values = {"organization": organization, "days": list(days)}
+    found: dict[dt.date, list[UserCost]] = {}
+    for day, *row in connection.execute(statement("user_costs_of_days"), values):
+        found.setdefault(day, []).append(UserCost._make(row))
+    return found
+
+
+def store_user_costs(
+    connection: Connection,
+    organization: str,
+    days: DayRange,
+    found: Mapping[dt.date, Iterable[UserCost]],
+    now: dt.datetime,
+) -> None:
+    """Replaces the users' totals of whole days in one transaction."""
+    values = {"organization": organization, "first": days.first, "last": days.last}
+    with connection.transaction(), connection.cursor() as cursor:
+        cursor.execute(statement("delete_user_costs"), values)
+        with cursor.copy(statement("copy_user_costs")) as copy:
+            for day, rows in found.items():
+                for row in rows:
+                    copy.write_row((organization, day, *row))
+        notes = [{"organization": organization, "usage_date": day, "now": now} for day in days]
+        cursor.executemany(statement("note_user_cost_day"), notes)
+
+
+def drop_user_costs(connection: Connection, organization: str, days: DayRange) -> None:
+    """Forgets the users' totals of days whose costs were read anew, and they were not."""
+    values = {"organization": organization, "first": days.first, "last": days.last}
+    connection.execute(statement("delete_user_costs"), values)
+
+
+def store(connection: Connection, organization: str, shared: Mapping[dt.date, DayOfShares], now: dt.datetime) -> None:
+    """Replaces the shares of some days in one transaction."""
+    with connection.transaction(), connection.cursor() as cursor:
+        cursor.execute(statement("delete_allocations"), {"organization": organization, "days": list(shared)})
+        with cursor.copy(statement("copy_allocations")) as copy:
+            for day, of_day in shared.items():
+                for share in of_day.shares:
+                    copy.write_row((organization, day, *share))
+        cursor.executemany(
+            statement("note_allocation_day"),
+            [
+                {
+                    "organization": organization,
+                    "usage_date": day,
+                    "reading_id": of_day.reading_id,
+                    "now": now,
+                    "gross_usd": of_day.gross_usd,
+                    "to_users_usd": of_day.to_users_usd,
+                    "to_keys_usd": of_day.to_keys_usd,
+                }
+                for day, of_day in shared.items()
+            ],
+        )
+
+
+def allocated_share(connection: Connection, organization: str, days: DayRange) -> AllocatedShare:
+    """How much of some days' spend reached a user and a key."""
+    values = {"organization": organization, "first": days.first, "last": days.last}
+    row = connection.execute(statement("allocated_share"), values).fetchone()
+    return AllocatedShare(*row) if row else AllocatedShare(None, None, None)

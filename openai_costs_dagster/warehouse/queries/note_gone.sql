@@ -1,0 +1,10 @@
+-- What a whole reading of one kind did not list any more.
+update openai_costs.directory_entries
+set status = 'gone'
+where
+    organization = %(organization)s
+    and kind = %(kind)s
+    and seen_at < %(now)s
+    and (%(project_id)s::text is null or project_id = %(project_id)s)
+    and status is distinct from 'archived'
+    and status is distinct from 'gone'

@@ -1,0 +1,1 @@
+delete from openai_costs.absences where organization = %(organization)s

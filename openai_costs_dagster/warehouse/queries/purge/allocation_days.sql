@@ -1,0 +1,1 @@
+delete from openai_costs.allocation_days where organization = %(organization)s

@@ -1,0 +1,1 @@
+delete from openai_costs.allocations where organization = %(organization)s

@@ -1,0 +1,1 @@
+delete from openai_costs.directory_entries where organization = %(organization)s

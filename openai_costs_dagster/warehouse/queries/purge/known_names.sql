@@ -1,0 +1,1 @@
+delete from openai_costs.known_names where organization = %(organization)s

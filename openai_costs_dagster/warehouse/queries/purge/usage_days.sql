@@ -1,0 +1,1 @@
+delete from openai_costs.usage_days where organization = %(organization)s

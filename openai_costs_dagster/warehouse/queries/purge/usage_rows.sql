@@ -1,0 +1,1 @@
+delete from openai_costs.usage_rows where organization = %(organization)s

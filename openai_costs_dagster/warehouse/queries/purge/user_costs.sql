@@ -1,0 +1,1 @@
+delete from openai_costs.user_costs where organization = %(organization)s

@@ -1,0 +1,4 @@
+-- The users that an id or an address stands for.
+select distinct id
+from openai_costs.known_names
+where kind = 'user' and (id = %(user)s or lower(email) = lower(%(user)s))

@@ -1,0 +1,65 @@
+-- Cost rows shared out to users and keys. Adds up to daily_costs at any moment: a day whose costs were replaced since it
+-- was shared out, or that never was, stands here as it was billed.
+create or replace view openai_costs.allocated_costs as
+with shares as (
+    select
+        allocation.organization,
+        allocation.usage_date,
+        allocation.project_id,
+        allocation.user_id,
+        allocation.api_key_id,
+        allocation.line_item,
+        allocation.currency,
+        allocation.amount,
+        allocation.method
+    from openai_costs.allocations as allocation
+    join openai_costs.allocation_days as shared using (organization, usage_date)
+    join openai_costs.cost_days as day using (organization, usage_date)
+    where shared.reading_id = day.reading_id
+    union all
+    select
+        cost.organization,
+        cost.usage_date,
+        cost.project_id,
+        cost.user_id,
+        cost.api_key_id,
+        cost.line_item,
+        cost.currency,
+        cost.amount,
+        case when cost.user_id is null then 'unallocated' else 'billed' end
+    from openai_costs.cost_rows as cost
+    join openai_costs.cost_days as day using (organization, usage_date)
+    where not exists (
+        select
+        from openai_costs.allocation_days as shared
+        where
+            shared.organization = day.organization
+            and shared.usage_date = day.usage_date
+            and shared.reading_id = day.reading_id
+    )
+)
+select
+    share.organization,
+    share.usage_date,
+    share.project_id,
+    share.user_id,
+    person.email as user_email,
+    share.api_key_id,
+    item.model,
+    share.line_item,
+    share.amount,
+    share.currency,
+    share.method,
+    coalesce(item.service, 'Unlabelled') as service,
+    project.project_name,
+    person.name as user_name
+from shares as share
+left join openai_costs.line_items as item using (line_item)
+left join openai_costs.projects as project using (organization, project_id)
+left join lateral (
+    select known.name, known.email
+    from openai_costs.known_names as known
+    where known.organization = share.organization and known.kind = 'user' and known.id = share.user_id
+    order by known.last_seen_at desc
+    limit 1
+) as person on true;

@@ -1,0 +1,30 @@
+"""`forget-user` clears a person's name and address everywhere, and says so; amounts stay."""
+
+from __future__ import annotations
+
+from .conftest import Loaded, Type
+
+
+def test_a_user_that_nobody_knows_is_a_mistake(loaded: Loaded) -> None:
+    finished = loaded.place.run("forget-user", "user-nobody")
+    assert finished.code == 2
+    assert "there is no user 'user-nobody'" in finished.err
+
+
+def test_a_person_is_forgotten_by_address_and_amounts_stay(loaded: Loaded) -> None:
+    place = loaded.place
+    (user_id, address) = place.sql(
+        "select id, email from openai_costs.directory where kind = 'user' and email is not null limit 1"
+    )[0]
+    before = place.sql("select sum(amount) from openai_costs.allocated_costs where user_id = %s", user_id)
+    finished = place.run("forget-user", address)
+    assert finished.code == 0, finished.said
+    assert f"{user_id} is forgotten" in finished.out
+    assert place.sql("select count(*) from openai_costs.known_names where id = %s", user_id) == [(0,)]
+    assert place.sql("select sum(amount) from openai_costs.allocated_costs where user_id = %s", user_id) == before
+    assert address not in finished.out
+
+
+def test_forget_user_needs_a_user(type_in: Type) -> None:
+    finished = type_in("forget-user")
+    assert finished.code == 2

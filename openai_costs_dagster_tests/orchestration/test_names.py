@@ -1,0 +1,112 @@
+"""Names are read as far as the key may, kept when they change, and forgotten when a person wants it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import zlib
+from functools import partial
+
+from openai_costs_dagster.days import ONE_DAY
+from openai_costs_dagster.orchestration.name_reading import Names, read_names
+from openai_costs_dagster.orchestration.usage_ingestion import UsageRequest, ingest_usage
+from openai_costs_dagster.privacy import without_users
+from openai_costs_dagster.simulator.world import USAGE_SCOPE
+from openai_costs_dagster.warehouse import directory
+
+from ..simulator.everything import everything
+from .bench import Bench, days
+from .conftest import MakeBench
+
+DAYS = days(dt.date(2026, 2, 4), 2)
+
+
+def names(work: Bench) -> Names:
+    return read_names(work.organization, work.database, now=work.clock)
+
+
+def known(work: Bench, kind: str) -> dict[str, str]:
+    return dict(work.ask("select id, name from openai_costs.directory where kind = %s", kind))
+
+
+def test_projects_users_and_keys_are_known_by_name(bench: MakeBench) -> None:
+    work = bench(everything())
+    found = names(work)
+    assert found.notes == []
+    assert known(work, "project") == {one.id: one.name for one in work.world.projects}
+    assert set(known(work, "user")) == {one.id for one in work.world.users}
+    assert set(known(work, "api_key")) == {one.id for one in work.world.api_keys}
+    owners = dict(work.ask("select id, owner_id from openai_costs.directory where kind = 'api_key'"))
+    for key in work.world.api_keys:
+        if key.user:
+            assert owners[key.id] == key.user.id
+
+
+def test_a_renamed_project_keeps_its_old_name_and_shows_the_new_one(bench: MakeBench) -> None:
+    work = bench(everything())
+    work.read(DAYS)
+    names(work)
+    project = work.world.projects[0]
+    work.world.rename_project(project.id, "Another name")
+    work.clock.now += ONE_DAY
+    names(work)
+    assert work.ask("select name, earlier_names from openai_costs.directory where id = %s", project.id) == [
+        ("Another name", [project.name])
+    ]
+    shown = work.ask("select distinct project_name from openai_costs.daily_costs where project_id = %s", project.id)
+    assert shown == [("Another name",)]
+
+
+def test_a_deleted_user_is_gone_and_keeps_the_name(bench: MakeBench) -> None:
+    work = bench(everything())
+    names(work)
+    user = work.world.users[0]
+    before = known(work, "user")[user.id]
+    work.world.delete_user(user.id)
+    work.clock.now += ONE_DAY
+    names(work)
+    assert work.ask("select name, status from openai_costs.directory where id = %s", user.id) == [(before, "gone")]
+
+
+def test_without_the_scope_everything_works_and_what_is_missing_is_said(bench: MakeBench) -> None:
+    work = bench(everything())
+    work.world.scopes = frozenset({USAGE_SCOPE})
+    found = names(work)
+    assert found.counts == {}
+    assert any("api.management.read" in note for note in found.notes)
+    assert not work.read(DAYS).failed
+
+
+def test_without_addresses_names_are_kept_and_addresses_are_not(bench: MakeBench) -> None:
+    work = bench(everything(), emails=False)
+    names(work)
+    assert known(work, "user")
+    assert work.ask("select count(*) from openai_costs.known_names where email like '%%@%%' or name like '%%@%%'") == [
+        (0,)
+    ]
+
+
+def test_a_forgotten_user_is_nowhere_and_comes_back_by_no_later_answer(bench: MakeBench) -> None:
+    work = bench(everything())
+    user = work.world.users[0]
+
+    def read_all() -> None:
+        work.read(DAYS)
+        ingest_usage(UsageRequest(work.organization, work.database, DAYS, now=work.clock))
+        names(work)
+
+    def traces() -> int:
+        bodies = [zlib.decompress(body) for (body,) in work.ask("select body from openai_costs.raw_buckets")]
+        in_names = work.ask("select count(*) from openai_costs.known_names where id = %s", user.id)[0][0]
+        return int(in_names) + sum(user.email.encode() in body for body in bodies)
+
+    read_all()
+    stored = work.stored(["user_id"])
+    assert traces() > 1
+    with work.database.connect() as connection:
+        assert directory.users_like(connection, user.email.upper()) == [user.id]
+        directory.forget(connection, user.id, partial(without_users, users=[user.id]), work.clock.now)
+    assert traces() == 0
+    work.clock.now += ONE_DAY
+    read_all()
+    assert traces() == 0
+    assert work.stored(["user_id"]) == stored

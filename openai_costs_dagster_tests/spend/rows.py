@@ -1,0 +1,52 @@
+"""Rows of costs and usage for tests, with all that does not matter left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from openai_costs_dagster.cost_records import CostRow
+from openai_costs_dagster.spend.allocation import Counted
+from openai_costs_dagster.usage_records import UsageRow
+
+INPUT, CACHED, OUTPUT = "gpt-5-mini, input", "gpt-5-mini, cached input", "gpt-5-mini, output"
+
+
+def cost(
+    amount: str | int | Decimal | None,
+    line_item: str | None = INPUT,
+    *,
+    project: str | None = "p",
+    user: str | None = None,
+    key: str | None = None,
+    quantity: int | None = None,
+) -> CostRow:
+    unit = None if quantity is None else "tokens"
+    value = None if amount is None else Decimal(amount)
+    return CostRow(project, user, key, line_item, "usd", unit, value, None if quantity is None else Decimal(quantity))
+
+
+def used(
+    user: str | None,
+    key: str | None = "k",
+    *,
+    project: str | None = "p",
+    model: str | None = "gpt-5-mini",
+    operation: str = "completions",
+    batch: bool = False,
+    tier: str | None = "default",
+    counts: Mapping[str, int] | None = None,
+    **counters: int,
+) -> Counted:
+    groups = {"batch": batch, "service_tier": tier}
+    return Counted(
+        operation,
+        UsageRow(
+            project,
+            user,
+            key,
+            model,
+            groups,
+            {name: Decimal(one) for name, one in {**counters, **(counts or {})}.items()},
+        ),
+    )

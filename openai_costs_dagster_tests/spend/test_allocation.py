@@ -1,0 +1,280 @@
+"""Every cost row is shared out to those who caused it, adds up to itself, and hides nothing that is not known."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from openai_costs_dagster.cost_records import CostRow
+from openai_costs_dagster.spend.allocation import (
+    BILLED,
+    UNALLOCATED,
+    USAGE,
+    Counted,
+    DayUsage,
+    Share,
+    UserTotal,
+    allocate,
+)
+from openai_costs_dagster.spend.line_items import classify
+from openai_costs_dagster.spend.money import add_known
+
+from .rows import CACHED, INPUT, OUTPUT, cost, used
+from .strategies import amounts
+
+LABELS = [INPUT, CACHED, OUTPUT, "batch | gpt-5-mini, input", "web search tool calls", "Promotional credit", "", None]
+Key = tuple[str | None, str | None, str | None]
+
+
+def shares(
+    rows: list[CostRow],
+    usage: list[Counted],
+    *,
+    by_user: bool = False,
+    by_key: bool = False,
+    totals: list[UserTotal] | None = None,
+) -> list[Share]:
+    items = {row.line_item: classify(row.line_item) for row in rows}
+    return allocate(rows, items, DayUsage(usage), by_user=by_user, by_key=by_key, totals=totals)
+
+
+def of(found: list[Share]) -> dict[tuple[str | None, str | None, str], Decimal | None]:
+    """Amounts by user, key and method."""
+    result: dict[tuple[str | None, str | None, str], Decimal | None] = {}
+    for share in found:
+        who = (share.user_id, share.api_key_id, share.method)
+        result[who] = add_known(result.get(who), share.amount)
+    return result
+
+
+# The law
+
+
+_name = st.sampled_from([None, "", "a", "b"])
+_user = st.sampled_from([None, "ada", "lin"])
+_rows = st.lists(
+    st.builds(
+        cost,
+        st.none() | amounts,
+        st.sampled_from(LABELS),
+        project=_name,
+        user=_user,
+        key=_name,
+        quantity=st.none() | st.integers(0, 10**9),
+    ),
+    max_size=6,
+)
+_usage = st.lists(
+    st.builds(
+        used,
+        _user,
+        _name,
+        project=_name,
+        model=st.sampled_from([None, "gpt-5-mini", "gpt-unknown"]),
+        operation=st.sampled_from(["completions", "web_search_calls"]),
+        batch=st.booleans(),
+        input_tokens=st.integers(0, 10**9),
+        input_cached_tokens=st.integers(0, 10**9),
+        output_tokens=st.integers(0, 10**9),
+        num_requests=st.integers(0, 9),
+    ),
+    max_size=6,
+)
+_totals = st.none() | st.lists(
+    st.builds(UserTotal, _user, st.sampled_from(LABELS), st.just("usd"), amounts), max_size=6
+)
+
+
+@given(_rows, _usage, st.booleans(), st.booleans(), _totals)
+def test_shares_add_up_to_the_costs_for_any_costs_and_usage(
+    rows: list[CostRow], usage: list[Counted], by_user: bool, by_key: bool, totals: list[UserTotal] | None
+) -> None:
+    def sums(parts: list[CostRow] | list[Share]) -> dict[Key, Decimal | None]:
+        result: dict[Key, Decimal | None] = {}
+        for part in parts:
+            place = (part.project_id, part.line_item, part.currency)
+            result[place] = add_known(result.get(place), part.amount)
+        return result
+
+    assert sums(shares(rows, usage, by_user=by_user, by_key=by_key, totals=totals)) == sums(rows)
+
+
+@given(_rows, _usage)
+def test_the_order_of_rows_changes_nothing(rows: list[CostRow], usage: list[Counted]) -> None:
+    found = shares(rows, usage)
+    assert sorted(shares(rows[::-1], usage[::-1]), key=str) == sorted(found, key=str)
+
+
+@given(_rows, _usage)
+def test_what_the_api_billed_to_a_user_stays_with_them(rows: list[CostRow], usage: list[Counted]) -> None:
+    billed: dict[str, Decimal | None] = defaultdict(lambda: None)
+    for row in rows:
+        if row.user_id is not None:
+            billed[row.user_id] = add_known(billed[row.user_id], row.amount)
+    found: dict[str, Decimal | None] = defaultdict(lambda: None)
+    for share in shares(rows, usage, by_user=True):
+        if share.method == BILLED and share.user_id is not None:
+            found[share.user_id] = add_known(found[share.user_id], share.amount)
+    assert found == billed
+
+
+# What causes what
+
+
+def test_input_follows_uncached_tokens_and_cached_input_cached_ones() -> None:
+    usage = [
+        used("ada", input_tokens=1000, input_cached_tokens=900, output_tokens=1),
+        used("lin", input_tokens=1000, input_cached_tokens=700, output_tokens=3),
+    ]
+    found = shares([cost(40, INPUT), cost(16, CACHED), cost(8, OUTPUT)], usage)
+    assert [(share.user_id, share.line_item, int(share.amount or 0)) for share in found] == [
+        ("ada", INPUT, 10),
+        ("lin", INPUT, 30),
+        ("ada", CACHED, 9),
+        ("lin", CACHED, 7),
+        ("ada", OUTPUT, 2),
+        ("lin", OUTPUT, 6),
+    ]
+
+
+def test_cache_writes_are_no_plain_input() -> None:
+    usage = [
+        used("ada", input_tokens=100, input_cache_write_tokens=100),
+        used("lin", input_tokens=100, input_cache_write_tokens=0),
+    ]
+    found = of(shares([cost(5, "gpt-5-mini, input")], usage))
+    assert found == {("lin", "k", USAGE): 5}
+    assert of(shares([cost(5, "gpt-5-mini, cache writes")], usage)) == {("ada", "k", USAGE): 5}
+
+
+def test_tiers_follow_their_own_users() -> None:
+    usage = [
+        used("ada", input_tokens=100),
+        used("lin", input_tokens=100, batch=True),
+        used("noor", input_tokens=100, tier="priority"),
+    ]
+    for label, user in (("", "ada"), ("batch | ", "lin"), ("priority | ", "noor")):
+        assert of(shares([cost(5, f"{label}gpt-5-mini, input")], usage)) == {(user, "k", USAGE): 5}
+
+
+def test_a_key_keeps_its_own_users_and_costs_without_keys_get_them_from_usage() -> None:
+    usage = [used("ada", "k1", input_tokens=100), used("lin", "k2", input_tokens=300)]
+    assert of(shares([cost(4, key="k1")], usage, by_key=True)) == {("ada", "k1", USAGE): 4}
+    assert of(shares([cost(4)], usage)) == {("ada", "k1", USAGE): 1, ("lin", "k2", USAGE): 3}
+
+
+def test_work_without_a_key_is_not_that_of_the_keys() -> None:
+    usage = [used("ada", None, input_tokens=100), used("lin", "k1", input_tokens=300)]
+    rows = [cost(4, key=None), cost(9, key="k1")]
+    assert of(shares(rows, usage, by_key=True)) == {("ada", None, USAGE): 4, ("lin", "k1", USAGE): 9}
+
+
+def test_a_billed_user_keeps_the_amount_and_gets_the_keys_from_usage() -> None:
+    usage = [
+        used("ada", "k1", input_tokens=100),
+        used("ada", "k2", input_tokens=300),
+        used("lin", "k3", input_tokens=9),
+    ]
+    found = of(shares([cost(4, user="ada")], usage, by_user=True))
+    assert found == {("ada", "k1", BILLED): 1, ("ada", "k2", BILLED): 3}
+
+
+def test_the_part_without_a_user_is_not_given_to_those_who_were_billed_by_name() -> None:
+    usage = [used("ada", input_tokens=100), used(None, "service", input_tokens=100)]
+    found = of(shares([cost(4, user="ada"), cost(6)], usage, by_user=True))
+    assert found == {("ada", "k", BILLED): 4, (None, "service", USAGE): 6}
+
+
+@pytest.mark.parametrize(
+    ("label", "operation", "counter"),
+    [
+        ("text-embedding-3-small, input", "embeddings", "input_tokens"),
+        ("gpt-image-1 image, output", "images", "images"),
+        ("whisper", "audio_transcriptions", "seconds"),
+        ("tts-1", "audio_speeches", "characters"),
+        ("web search tool calls", "web_search_calls", "num_requests"),
+        ("assistants api | file search", "file_search_calls", "num_requests"),
+    ],
+)
+def test_each_service_follows_its_own_counter(label: str, operation: str, counter: str) -> None:
+    usage = [
+        used("ada", model=classify(label).model, operation=operation, counts={counter: 3}),
+        used("lin", model=classify(label).model, operation=operation, counts={counter: 1}),
+        used("noor", model=classify(label).model, operation="completions", counts={counter: 1}),
+    ]
+    assert of(shares([cost(4, label)], usage)) == {("ada", "k", USAGE): 3, ("lin", "k", USAGE): 1}
+
+
+def test_a_fine_tuned_model_is_known_by_both_of_its_names() -> None:
+    usage = [used("ada", model="ft:gpt-4o-2024-08-06:acme::abc123", input_tokens=5)]
+    assert of(shares([cost(4, "ft-gpt-4o-2024-08-06, input")], usage)) == {("ada", "k", USAGE): 4}
+
+
+def test_a_model_that_the_bill_knows_by_another_name_is_found() -> None:
+    usage = [used("ada", model="whisper-1", operation="audio_transcriptions", seconds=5)]
+    assert of(shares([cost(4, "whisper")], usage)) == {("ada", "k", USAGE): 4}
+
+
+def test_a_modality_follows_its_own_tokens() -> None:
+    usage = [
+        used("ada", model="gpt-audio", input_tokens=100, input_audio_tokens=100),
+        used("lin", model="gpt-audio", input_tokens=100, input_audio_tokens=0),
+    ]
+    assert of(shares([cost(4, "gpt-audio audio, input")], usage)) == {("ada", "k", USAGE): 4}
+    assert of(shares([cost(4, "gpt-audio text, input")], usage)) == {("lin", "k", USAGE): 4}
+
+
+# What is not known
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        cost(4, "Promotional credit"),
+        cost(4, None),
+        cost(4, "gpt-of-tomorrow, input"),
+        cost(4, project="elsewhere"),
+        cost(4, key="another key"),
+        cost(None),
+    ],
+    ids=["a credit", "no label", "a model that usage does not know", "another project", "another key", "no amount"],
+)
+def test_what_no_usage_explains_stays_visible(row: CostRow) -> None:
+    (share,) = shares([row], [used("ada", input_tokens=100)], by_key=row.api_key_id is not None)
+    assert (share.user_id, share.amount, share.method) == (None, row.amount, UNALLOCATED)
+
+
+def test_what_was_billed_beyond_what_was_counted_is_not_spread_over_those_who_were() -> None:
+    found = of(shares([cost(10, quantity=1000)], [used("ada", input_tokens=400)]))
+    assert found == {("ada", "k", USAGE): 4, (None, None, UNALLOCATED): 6}
+
+
+def test_a_count_that_is_nearly_whole_explains_all_of_it() -> None:
+    assert of(shares([cost(10, quantity=1000)], [used("ada", input_tokens=985)])) == {("ada", "k", USAGE): 10}
+
+
+# Users' own totals, where users and projects exclude each other
+
+
+def test_shares_meet_the_users_totals_and_the_rows() -> None:
+    rows = [cost(10, project="p"), cost(30, project="q")]
+    usage = [used("ada", project="p", input_tokens=50), used("lin", project="p", input_tokens=50)]
+    usage += [used("lin", project="q", input_tokens=300)]
+    totals = [UserTotal("ada", INPUT, "usd", Decimal(6)), UserTotal("lin", INPUT, "usd", Decimal(34))]
+    found = shares(rows, usage, totals=totals)
+    by_user: dict[str | None, Decimal] = defaultdict(Decimal)
+    for share in found:
+        assert share.amount is not None
+        by_user[share.user_id] += share.amount
+    assert by_user == {"ada": 6, "lin": 34}
+    assert {share.method for share in found} == {BILLED}
+    assert sum(share.amount or 0 for share in found if share.project_id == "p") == 10
+
+
+def test_totals_that_lack_a_part_leave_it_to_nobody() -> None:
+    found = of(shares([cost(10)], [], totals=[UserTotal("ada", INPUT, "usd", Decimal(7))]))
+    assert found == {("ada", None, BILLED): 7, (None, None, UNALLOCATED): 3}
