@@ -55,3 +55,9 @@ def test_a_key_that_spent_more_on_several_models_is_the_cause() -> None:
 
 def test_nothing_flagged_is_no_cause() -> None:
     assert causes_of([]) == []
+
+
+def test_a_user_is_the_cause_where_nothing_that_they_used_stands_out() -> None:
+    user = Series("acme", user="user-ada")
+    assert named(causes_of([Flag(WHOLE, 90.0), Flag(user, 90.0)])) == [user]
+    assert user not in named(causes_of([Flag(user, 290.0), Flag(SEARCH_GPT, 300.0), Flag(WHOLE, 300.0)]))
