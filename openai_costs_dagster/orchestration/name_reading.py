@@ -16,12 +16,14 @@ from openai_costs_dagster.days import utc_now
 from openai_costs_dagster.orchestration.first_contact import endpoint_of
 from openai_costs_dagster.privacy import is_address
 from openai_costs_dagster.secret import SecretUnavailable
-from openai_costs_dagster.warehouse import directory, lock, memory
+from openai_costs_dagster.warehouse import directory, lock, memory, usage
 from openai_costs_dagster.warehouse.database import Connection, Database
 from openai_costs_dagster.warehouse.directory import Entry
 
 _LOG = logging.getLogger(__name__)
 _ARCHIVED = "archived"
+_ABSENCE = "directory"
+_ABSENT_FOR = dt.timedelta(days=7)
 
 
 @dataclass
@@ -66,9 +68,19 @@ class _Reading:
         self._api = api
         self._names = names
         self._now = now
+        self._absent = False
 
     def run(self) -> None:
+        known = {one.what: one for one in usage.absences(self._connection, self._organization.name)}.get(_ABSENCE)
+        if known and self._now - known.seen_at < _ABSENT_FOR:
+            self._names.notes.append(known.said)
+            return
         projects = self._kind("project", self._projects)
+        if self._absent:
+            said = f"the server has no directory: {self._names.notes[-1]}"
+            usage.note_absence(self._connection, self._organization.name, _ABSENCE, said, self._now)
+            return
+        usage.forget_absence(self._connection, self._organization.name, _ABSENCE)
         self._kind("user", self._users)
         for project in projects:
             if project.status != _ARCHIVED:
@@ -80,6 +92,7 @@ class _Reading:
             found = list(read())
         except (errors.PermissionDenied, errors.RequestRefused, errors.UnknownShape) as error:
             self._names.notes.append(f"{kind}: {error}")
+            self._absent = isinstance(error, errors.NotServed)
             return []
         directory.keep(self._connection, self._organization.name, found, self._now)
         directory.note_gone(self._connection, self._organization.name, kind, self._now, project_id=project_id)

@@ -35,6 +35,7 @@ SIDE_BY_SIDE = 4
 ABSENT_FOR = dt.timedelta(days=7)
 """How long an endpoint that the server lacks is not asked for again."""
 
+_TELLING = {"completions", "embeddings", "images"}  # a server without any of these has no usage endpoints at all
 _DAYS_PER_CHAIN = 6 * DAYS_PER_PAGE  # bounds memory; a year is 12 pages either way
 _LOG = logging.getLogger(__name__)
 
@@ -136,10 +137,21 @@ class _UsageIngestion:
     def run(self) -> None:
         operations = self._operations_to_ask()
         for window in reversed(list(_windows(self._request.days))):  # the newest first: they are asked for most
-            operations = [one for one in operations if one.name not in self._outcome.skipped]
-            self._read_window(operations, window)
+            for some in (
+                [one for one in operations if one.name in _TELLING],
+                [one for one in operations if one.name not in _TELLING],
+            ):
+                self._read_window([one for one in some if one.name not in self._outcome.skipped], window)
+                if self._outcome.skipped.keys() >= _TELLING:
+                    self._skip_all_others()
             for day in window:
                 _ = self._outcome.days[day]
+
+    def _skip_all_others(self) -> None:
+        """A proxy that passes on costs alone is not asked for eleven endpoints."""
+        for operation in OPERATIONS:
+            if operation.name not in self._outcome.skipped:
+                self._skip(operation, "the server has no usage endpoints, as those that were asked for tell")
 
     def _operations_to_ask(self) -> list[Operation]:
         now = self._request.now()
@@ -184,9 +196,7 @@ class _UsageIngestion:
             found = chain.result()
             self._commit(found)
         except errors.NotServed as error:
-            self._outcome.skipped[operation.name] = str(error)
-            usage.note_absence(self._connection, self._name, _absence(operation), str(error), self._request.now())
-            log.warning("%s: usage of %s is skipped: %s", self._name, operation.name, error)
+            self._skip(operation, str(error))
         except (errors.ApiError, LoadMismatch, ValueRefused, SecretUnavailable) as error:
             self._outcome.fail(days, f"{operation.name}: {error}", error)
             log.warning("%s: usage of %s %s was not stored: %s", self._name, operation.name, days, error)
@@ -196,6 +206,11 @@ class _UsageIngestion:
             if first > days.first:
                 log.warning("%s: usage of %s is served from %s on", self._name, operation.name, first)
             log.info("%s: usage of %s %s stored: %d requests", self._name, operation.name, days, found.requests)
+
+    def _skip(self, operation: Operation, said: str) -> None:
+        self._outcome.skipped[operation.name] = said
+        usage.note_absence(self._connection, self._name, _absence(operation), said, self._request.now())
+        self._request.log.warning("%s: usage of %s is skipped: %s", self._name, operation.name, said)
 
     def _commit(self, chain: _Chain) -> None:
         days = DayRange(chain.buckets[0].day, chain.buckets[-1].day)

@@ -94,6 +94,15 @@ def test_an_endpoint_that_the_server_lacks_is_skipped_and_asked_for_again_a_week
     assert work.ask("select what from openai_costs.absences") == [("usage/decisions",)]
 
 
+def test_a_server_without_usage_is_asked_three_times_and_then_not_for_a_week(bench: MakeBench) -> None:
+    work = bench(everything())
+    work.world.usage_endpoints = set()
+    assert len(read(work, work.year).skipped) == 11
+    assert asked(work).total() == 3
+    assert not read(work).failed
+    assert asked(work).total() == 3
+
+
 def test_an_endpoint_that_fails_fails_its_days_and_keeps_nothing_from_the_others(bench: MakeBench) -> None:
     work = bench(everything())
     for _ in range(10):
