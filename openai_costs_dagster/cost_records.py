@@ -18,6 +18,9 @@ GROUPINGS: tuple[Grouping, ...] = (
 
 UNGROUPED: Grouping = frozenset()
 
+BY_USER: Grouping = frozenset({"user_id", "line_item"})
+"""Users by themselves, which are served where a project excludes them."""
+
 _DIMENSIONS = ("project_id", "user_id", "line_item", "api_key_id")
 
 

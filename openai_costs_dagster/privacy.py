@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection
-from functools import partial
 
 _ADDRESS_FIELD = re.compile(rb'("[^"\\]*e?mail[^"\\]*"\s*:\s*)"(?:[^"\\]|\\.)*"')
-_ADDRESS = re.compile(rb'[^\s"<>@\\]+@[^\s"<>@\\]+\.[^\s"<>@\\]+')
+_ADDRESS = re.compile(rb'[^\s"<>()@\\]+@[^\s"<>()@\\]+\.[^\s"<>()@\\]+')
 _FLAT_ROW = re.compile(rb'\{(?:[^{}"]|"(?:[^"\\]|\\.)*"|\{(?:[^{}"]|"(?:[^"\\]|\\.)*")*\})*\}')
-_PERSONAL = re.compile(rb'("user_(?:email|name)"\s*:\s*)"(?:[^"\\]|\\.)*"')
+_PERSONAL = re.compile(rb'("(?:user_)?(?:e?mail|name)"\s*:\s*)"(?:[^"\\]|\\.)*"')
+_AT = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0040")
 
 
 def without_addresses(raw: bytes) -> bytes:
     """The same JSON with null for every address field, and without any other address in it."""
+    if b"u0040" in raw:
+        raw = _AT.sub(rb"\1@", raw)
     if b"@" not in raw and b"mail" not in raw:
         return raw
     return _ADDRESS.sub(b"...", _ADDRESS_FIELD.sub(rb"\1null", raw))
@@ -37,12 +39,22 @@ def without_users(raw: bytes, users: Collection[str]) -> bytes:
 
 
 def cleaner(*, emails: bool, forgotten: Collection[str]) -> Callable[[bytes], bytes]:
-    """What answers go through before they are stored: without all addresses, or without those of some users."""
-    if not emails:
-        return without_addresses
-    return partial(without_users, users=frozenset(forgotten)) if forgotten else bytes
+    """What answers go through before they are stored: without those who are forgotten, and without all addresses."""
+    users = frozenset(forgotten)
+
+    def cleaned(raw: bytes) -> bytes:
+        raw = without_users(raw, users) if users else raw
+        return raw if emails else without_addresses(raw)
+
+    return cleaned
 
 
-def is_address(text: str | None) -> bool:
-    """Whether a name is an address."""
-    return bool(text and _ADDRESS.fullmatch(text.encode()))
+def scrubbed(name: str | None, *, emails: bool) -> str | None:
+    """A name as it may be kept: without an address in it where none is wanted, and as PostgreSQL can hold it."""
+    if name is None:
+        return None
+    name = name.replace("\0", "\ufffd")
+    if emails or "@" not in name:
+        return name
+    rest = _ADDRESS.sub(b"...", name.encode("utf-8", "replace")).decode("utf-8", "replace")
+    return None if rest == "..." else rest

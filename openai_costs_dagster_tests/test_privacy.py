@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openai_costs_dagster.privacy import cleaner, is_address, without_addresses, without_users
+from openai_costs_dagster.privacy import cleaner, scrubbed, without_addresses, without_users
 
 _text = st.text(max_size=8)
 _row = st.fixed_dictionaries(
@@ -60,7 +60,28 @@ def test_what_is_kept_is_asked_for() -> None:
     assert cleaner(emails=True, forgotten=["user-lin"])(raw) == raw
 
 
-def test_a_name_may_be_an_address() -> None:
-    assert is_address("ada@example.com")
-    assert not is_address("Ada @ home")
-    assert not is_address(None)
+def test_who_is_forgotten_loses_the_name_too_where_no_addresses_are_kept() -> None:
+    raw = b'{"user_id": "user-ada", "user_email": "ada@example.com", "user_name": "Ada"}'
+    gone = {"user_id": "user-ada", "user_email": None, "user_name": None}
+    assert json.loads(cleaner(emails=False, forgotten=["user-ada"])(raw)) == gone
+    assert json.loads(cleaner(emails=False, forgotten=["user-lin"])(raw)) == {**gone, "user_name": "Ada"}
+
+
+def test_a_nested_user_is_forgotten_with_the_row() -> None:
+    raw = b'{"results": [{"user": {"id": "user-ada", "email": "ada@example.com", "name": "Ada"}, "amount": 1}]}'
+    rest = json.loads(without_users(raw, ["user-ada"]))
+    assert rest == {"results": [{"user": {"id": "user-ada", "email": None, "name": None}, "amount": 1}]}
+
+
+def test_an_address_is_found_however_its_sign_is_written() -> None:
+    raw = b'{"kept": "a\\\\u0040b.c", "name": "ada\\u0040example.com", "other": "x"}'
+    assert json.loads(without_addresses(raw)) == {"kept": "a\\u0040b.c", "name": "...", "other": "x"}
+
+
+def test_a_name_is_kept_without_the_address_in_it() -> None:
+    assert scrubbed("ada@example.com", emails=False) is None
+    assert scrubbed("key of ada@example.com (old)", emails=False) == "key of ... (old)"
+    assert scrubbed("Ada @ home", emails=False) == "Ada @ home"
+    assert scrubbed("ada@example.com", emails=True) == "ada@example.com"
+    assert scrubbed("a\0b", emails=True) == "a\ufffdb"
+    assert scrubbed(None, emails=False) is None

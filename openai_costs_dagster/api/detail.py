@@ -8,7 +8,7 @@ one-day probes, known dates first. What was learned saves the next run its probe
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from openai_costs_dagster.cost_records import GROUPINGS, Grouping
@@ -56,8 +56,17 @@ class Piece:
 class Detail:
     """What one organization is served; `refusals` is the memory to keep when the work is done."""
 
-    def __init__(self, refusals: Iterable[Refusal], *, serves: Serves, now: dt.datetime) -> None:
+    def __init__(
+        self,
+        refusals: Iterable[Refusal],
+        *,
+        serves: Serves,
+        now: dt.datetime,
+        groupings: Sequence[Grouping] = GROUPINGS,
+    ) -> None:
+        """`groupings` go from the finest to the one that cannot be refused."""
         self.refusals = list(refusals)
+        self._groupings = groupings
         self._serves = serves
         self._now = now
         self._newest: dt.date | None = None
@@ -74,7 +83,7 @@ class Detail:
 
         Raises ValueError for the coarsest grouping, below which there is nothing.
         """
-        if piece.grouping == GROUPINGS[-1]:
+        if piece.grouping == self._groupings[-1]:
             raise ValueError("the coarsest grouping cannot be refused for its detail")
         blamed = self._refused_parts(piece.days, piece.grouping)
         for days in blamed:
@@ -118,8 +127,8 @@ class Detail:
         refused = [refusal.grouping for refusal in self.refusals if refusal.covers(day)]
         return [
             grouping
-            for grouping in GROUPINGS
-            if grouping == GROUPINGS[-1] or not any(part <= grouping for part in refused)
+            for grouping in self._groupings
+            if grouping == self._groupings[-1] or not any(part <= grouping for part in refused)
         ]
 
     def _refused_parts(self, days: DayRange, grouping: Grouping) -> list[DayRange]:

@@ -13,6 +13,8 @@ import msgspec
 from openai_costs_dagster.api import errors
 from openai_costs_dagster.api.client import AdminApi
 
+PROJECTS_PATH = "/organization/projects"
+
 _ENTRIES_PER_PAGE = 100
 
 
@@ -55,7 +57,7 @@ Entry = TypeVar("Entry", WireProject, WireUser, WireApiKey)
 
 def read_projects(api: AdminApi) -> Iterator[WireProject]:
     """All projects, archived ones too. Raises an `ApiError`."""
-    return _entries(api, "/organization/projects", [("include_archived", "true")], WireProject)
+    return _entries(api, PROJECTS_PATH, [("include_archived", "true")], WireProject)
 
 
 def read_users(api: AdminApi) -> Iterator[WireUser]:
@@ -65,7 +67,7 @@ def read_users(api: AdminApi) -> Iterator[WireUser]:
 
 def read_api_keys(api: AdminApi, project_id: str) -> Iterator[WireApiKey]:
     """A project's keys; refused for archived projects. Raises an `ApiError`."""
-    path = f"/organization/projects/{project_id}/api_keys"
+    path = f"{PROJECTS_PATH}/{project_id}/api_keys"
     return _entries(api, path, [("owner_project_access", "any")], WireApiKey)
 
 

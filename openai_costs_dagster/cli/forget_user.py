@@ -14,18 +14,16 @@ def forget_user(user: str) -> None:
 
     Amounts stay under the id, and no later answer brings name or address back.
     """
-    from functools import partial
-
     from openai_costs_dagster.cli.session import begin
     from openai_costs_dagster.days import utc_now
-    from openai_costs_dagster.privacy import without_users
+    from openai_costs_dagster.orchestration import forgetting
     from openai_costs_dagster.warehouse import directory
 
     session = begin()
     with session.database.connect() as connection:
         found = directory.users_like(connection, user)
-        if not found:
-            raise InputMistake(f"there is no user {user!r}, neither by id nor by address; ids begin with user-")
-        for user_id in found:
-            names, buckets = directory.forget(connection, user_id, partial(without_users, users=[user_id]), utc_now())
-            click.echo(f"{user_id} is forgotten: {names} names and addresses, {buckets} raw pages; amounts stay")
+    if not found:
+        raise InputMistake(f"there is no user {user!r}, neither by id nor by address; ids begin with user-")
+    for user_id in found:
+        gone = forgetting.forget_user(session.database, user_id, utc_now(), on_wait=click.echo)
+        click.echo(f"{user_id} is forgotten: {gone.names} names and addresses, {gone.pages} raw pages; amounts stay")

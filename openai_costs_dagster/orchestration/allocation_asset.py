@@ -65,6 +65,9 @@ def allocation_asset(
         _name_what_is_left_out(context, sharing)
         for day, report in sharing.days.items():
             yield dg.AssetMaterialization(asset_key=key, partition=day.isoformat(), metadata=_metadata(report))
+        for day in sharing.unsound:  # said, and not asked for again until its costs are read anew
+            metadata = {"left_out": sharing.left_out[day]}
+            yield dg.AssetMaterialization(asset_key=key, partition=day.isoformat(), metadata=metadata)
         if specs:
             target = targets(context.instance, key, sharing.days)
             for day, report in sharing.days.items():

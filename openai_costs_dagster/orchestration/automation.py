@@ -46,7 +46,11 @@ def refresh_condition(refresh: Refresh) -> dg.AutomationCondition[Any]:
 
 def derived_condition(refresh: Refresh) -> dg.AutomationCondition[Any]:
     """For what is made of other assets: with them, and again when one of them was read alone."""
-    alone = _CONDITION.any_deps_updated() & ~_CONDITION.any_deps_in_progress() & ~_CONDITION.in_progress()
+    alone = (
+        _CONDITION.any_deps_updated().since_last_handled()
+        & ~_CONDITION.any_deps_in_progress()
+        & ~_CONDITION.in_progress()
+    )
     return refresh_condition(refresh) | alone.with_label("what it is made of was read")
 
 

@@ -15,6 +15,7 @@ from openai_costs_dagster.warehouse.database import Connection
 
 YEAR = dt.timedelta(days=365)
 _SURELY_SERVED = dt.timedelta(days=360)
+_LATELY = dt.timedelta(days=60)
 _SURELY_REFUSED = dt.timedelta(days=400)
 
 
@@ -28,21 +29,42 @@ def fallback_start(today: dt.date) -> dt.date:
     return today - YEAR
 
 
-def enrol(connection: Connection, api: AdminApi, organization: Organization, now: dt.datetime) -> str | None:
-    """Makes an organization known, finds its earliest day on first contact, returns the id that answers must carry.
-
-    That is the configured one, else the one that answers carried before, else None. Raises an `ApiError`.
-    """
+def register(connection: Connection, organization: Organization) -> None:
+    """Makes an organization known, or brings what is configured about it up to date."""
     registry.enrol(
         connection,
         organization.name,
         display_name=organization.display_name,
         start_date=organization.start_date,
     )
+
+
+def enrol(connection: Connection, api: AdminApi, organization: Organization, now: dt.datetime) -> str | None:
+    """Makes an organization known, finds its earliest day on first contact, returns the id that answers must carry.
+
+    That is the configured one, else the one that answers carried before, else None. Raises an `ApiError`.
+    """
+    register(connection, organization)
     known = registry.find(connection, organization.name)
     if not is_met(organization, known, now.date()):
         registry.first_contact(connection, organization.name, _earliest_day(api, now.date()), now)
     return organization.organization_id or (known.openai_organization_id if known else None)
+
+
+def verify(connection: Connection, api: AdminApi, organization: Organization, days: DayRange) -> None:
+    """Holds the key's organization against the expected one, for answers that do not say whose they are.
+
+    One request: the costs of the newest of `days` name it, where anything was spent. Raises WrongOrganization and any
+    other `ApiError`, OrganizationChanged or SharedOrganization.
+    """
+    known = registry.find(connection, organization.name)
+    guard = OrganizationGuard(
+        organization.organization_id or (known.openai_organization_id if known else None),
+    )
+    for _ in read_costs(api, DayRange(max(days.first, days.last - _LATELY), days.last), UNGROUPED, guard):
+        pass
+    if guard.organization_id:
+        registry.identify(connection, organization.name, guard.organization_id)
 
 
 def is_met(organization: Organization, known: registry.Registered | None, today: dt.date) -> bool:

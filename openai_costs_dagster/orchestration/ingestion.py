@@ -15,16 +15,17 @@ from decimal import Decimal
 
 from openai_costs_dagster.api import errors
 from openai_costs_dagster.api.client import AdminApi
-from openai_costs_dagster.api.costs import OrganizationGuard, is_served
-from openai_costs_dagster.api.detail import Detail, Piece, Refusal, joined
+from openai_costs_dagster.api.costs import OrganizationGuard
+from openai_costs_dagster.api.detail import Piece, joined
 from openai_costs_dagster.configuration import Organization
 from openai_costs_dagster.cost_records import GROUPINGS, grouping_name, grouping_named
 from openai_costs_dagster.days import ONE_DAY, DayRange, utc_midnight, utc_now
-from openai_costs_dagster.orchestration.first_contact import endpoint_of, enrol
+from openai_costs_dagster.orchestration.first_contact import endpoint_of, enrol, register
+from openai_costs_dagster.orchestration.kept_detail import KeptDetail
 from openai_costs_dagster.orchestration.outcome import DayReport, Outcome
-from openai_costs_dagster.orchestration.user_totals import USER, read_user_totals
+from openai_costs_dagster.orchestration.user_totals import UserTotals
 from openai_costs_dagster.orchestration.window import ACCESS_ERRORS, Window, WindowReader
-from openai_costs_dagster.privacy import cleaner
+from openai_costs_dagster.privacy import cleaner, scrubbed
 from openai_costs_dagster.secret import SecretUnavailable
 from openai_costs_dagster.spend import line_items, money
 from openai_costs_dagster.warehouse import directory, lock, memory, registry
@@ -98,15 +99,7 @@ class _Ingestion:
         self._guard = OrganizationGuard(None)
         cleaned = cleaner(emails=request.organization.emails, forgotten=directory.forgotten(connection))
         self._reader = WindowReader(api, self._guard, self._staging, cleaned)
-        self._detail = Detail(
-            [
-                Refusal(grouping_named(known.grouping), known.first_day, known.last_day, known.seen_at)
-                for known in memory.refusals(connection, self._name)
-            ],
-            serves=lambda day, grouping: is_served(api, day, grouping),
-            now=request.now(),
-        )
-        self._kept_refusals = list(self._detail.refusals)
+        self._detail = KeptDetail(api, connection, self._name, GROUPINGS, request.now())
 
     def run(self) -> None:
         self._guard.organization_id = enrol(
@@ -121,10 +114,13 @@ class _Ingestion:
                 except errors.LookbackExceeded as refusal:
                     work = self._cut([*work, piece], refusal)
         without_users = [
-            day for day, report in self._outcome.stored.items() if USER not in grouping_named(report.grouping)
+            day for day, report in self._outcome.stored.items() if "user_id" not in grouping_named(report.grouping)
         ]
-        for days in DayRange.covering(without_users):
-            read_user_totals(self._api, self._connection, self._name, days, self._request.now(), self._request.log)
+        if without_users:
+            totals = UserTotals(
+                self._api, self._guard, self._connection, self._name, self._request.now(), self._request.log
+            )
+            totals.read(without_users)
 
     @contextmanager
     def _failing(self, days: DayRange) -> Iterator[None]:
@@ -147,7 +143,6 @@ class _Ingestion:
                     pieces += self._detail.plan(days)
                 except errors.LookbackExceeded as refusal:
                     ranges += [piece.days for piece in self._cut([Piece(days, GROUPINGS[0])], refusal)]
-        self._keep_detail()
         return joined(pieces)
 
     def _store_or_split(self, piece: Piece) -> list[Piece]:
@@ -157,9 +152,7 @@ class _Ingestion:
         except errors.GroupingRefused:
             if piece.grouping == GROUPINGS[-1]:
                 raise
-            pieces = self._detail.refused(piece)
-            self._keep_detail()
-            return pieces
+            return self._detail.refused(piece)
         return []
 
     def _cut(self, work: list[Piece], refusal: errors.LookbackExceeded) -> list[Piece]:
@@ -208,9 +201,11 @@ class _Ingestion:
 
     def _keep_names(self, window: Window, seen_at: dt.datetime) -> None:
         """Names that answers carried by the way."""
-        memory.name_projects(self._connection, self._name, window.project_names, seen_at)
-        found = [directory.Entry("project", one, name) for one, name in window.project_names.items()]
-        if self._request.organization.emails:
+        emails = self._request.organization.emails
+        projects = {one: kept for one, name in window.project_names.items() if (kept := scrubbed(name, emails=emails))}
+        memory.name_projects(self._connection, self._name, projects, seen_at)
+        found = [directory.Entry("project", one, name) for one, name in projects.items()]
+        if emails:
             found += [directory.Entry("user", one, None, email) for one, email in window.addresses.items()]
         directory.know_names(self._connection, self._name, found, seen_at)
 
@@ -227,16 +222,6 @@ class _Ingestion:
             reconciled=window.reconciled(day),
             reconcile_difference=difference.amount if difference else None,
         )
-
-    def _keep_detail(self) -> None:
-        if self._detail.refusals == self._kept_refusals:
-            return
-        self._kept_refusals = list(self._detail.refusals)
-        stored = [
-            memory.StoredRefusal(grouping_name(one.grouping), one.first, one.last, one.seen_at)
-            for one in self._kept_refusals
-        ]
-        memory.keep_refusals(self._connection, self._name, stored)
 
 
 def _report(day: StoredDay, known: KnownDay | None, reading: Reading) -> DayReport:
@@ -270,12 +255,7 @@ def _try_to_record(request: Request, outcome: Outcome) -> None:
     organization = request.organization
     try:
         with request.database.connect() as connection:
-            registry.enrol(
-                connection,
-                organization.name,
-                display_name=organization.display_name,
-                start_date=organization.start_date,
-            )
+            register(connection, organization)
             _record(connection, request, outcome)
     except WarehouseError as error:
         request.log.warning("the failure of %s could not be noted: %s", organization.name, error)

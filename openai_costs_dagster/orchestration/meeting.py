@@ -10,7 +10,7 @@ from openai_costs_dagster.api.client import AdminApi
 from openai_costs_dagster.api.errors import ApiError
 from openai_costs_dagster.configuration import Organization
 from openai_costs_dagster.days import utc_now
-from openai_costs_dagster.orchestration.first_contact import endpoint_of, enrol, is_met
+from openai_costs_dagster.orchestration.first_contact import endpoint_of, enrol, is_met, register
 from openai_costs_dagster.orchestration.partitions import start_of
 from openai_costs_dagster.secret import SecretUnavailable
 from openai_costs_dagster.warehouse import lock, registry
@@ -53,10 +53,5 @@ def _start(organization: Organization, database: Database, now: dt.datetime) -> 
 
 def _note(organization: Organization, database: Database, sentence: str, now: dt.datetime) -> None:
     with database.connect() as connection:
-        registry.enrol(
-            connection,
-            organization.name,
-            display_name=organization.display_name,
-            start_date=organization.start_date,
-        )
+        register(connection, organization)
         registry.record_failure(connection, organization.name, sentence, now, permanent=True)

@@ -10,20 +10,21 @@ from functools import partial
 
 from openai_costs_dagster.api import errors
 from openai_costs_dagster.api.client import AdminApi
-from openai_costs_dagster.api.directory import WireApiKey, read_api_keys, read_projects, read_users
+from openai_costs_dagster.api.directory import PROJECTS_PATH, WireApiKey, read_api_keys, read_projects, read_users
 from openai_costs_dagster.configuration import Organization
-from openai_costs_dagster.days import utc_now
-from openai_costs_dagster.orchestration.first_contact import endpoint_of
-from openai_costs_dagster.privacy import is_address
+from openai_costs_dagster.days import DayRange, utc_now
+from openai_costs_dagster.orchestration.absences import Absences
+from openai_costs_dagster.orchestration.first_contact import endpoint_of, register, verify
+from openai_costs_dagster.privacy import scrubbed
 from openai_costs_dagster.secret import SecretUnavailable
-from openai_costs_dagster.warehouse import directory, lock, memory, usage
+from openai_costs_dagster.warehouse import directory, lock, memory
 from openai_costs_dagster.warehouse.database import Connection, Database
 from openai_costs_dagster.warehouse.directory import Entry
+from openai_costs_dagster.warehouse.errors import ValueRefused
 
 _LOG = logging.getLogger(__name__)
+_LATELY = dt.timedelta(days=60)
 _ARCHIVED = "archived"
-_ABSENCE = "directory"
-_ABSENT_FOR = dt.timedelta(days=7)
 
 
 @dataclass
@@ -49,6 +50,7 @@ def read_names(
             AdminApi(endpoint_of(organization), now=now) as api,
             lock.reader(database, organization.name, purpose="names", on_wait=log.warning) as connection,
         ):
+            register(connection, organization)
             _Reading(organization, connection, api, names, now()).run()
     except SecretUnavailable as error:
         names.notes.append(str(error))
@@ -69,18 +71,21 @@ class _Reading:
         self._names = names
         self._now = now
         self._absent = False
+        self._unwanted: set[str] = set()  # addresses of people who want to be forgotten
 
     def run(self) -> None:
-        known = {one.what: one for one in usage.absences(self._connection, self._organization.name)}.get(_ABSENCE)
-        if known and self._now - known.seen_at < _ABSENT_FOR:
-            self._names.notes.append(known.said)
+        absences = Absences(self._connection, self._organization, self._now)
+        if PROJECTS_PATH in absences.known():
+            self._names.notes.append(absences.known()[PROJECTS_PATH])
             return
+        lately = DayRange((self._now - _LATELY).date(), self._now.date())
+        verify(self._connection, self._api, self._organization, lately)
         projects = self._kind("project", self._projects)
         if self._absent:
             said = f"the server has no directory: {self._names.notes[-1]}"
-            usage.note_absence(self._connection, self._organization.name, _ABSENCE, said, self._now)
+            absences.note(PROJECTS_PATH, said)
             return
-        usage.forget_absence(self._connection, self._organization.name, _ABSENCE)
+        absences.served(PROJECTS_PATH)
         self._kind("user", self._users)
         for project in projects:
             if project.status != _ARCHIVED:
@@ -90,25 +95,31 @@ class _Reading:
         """One whole reading; what it does not list any more is marked as gone, and keeps its name."""
         try:
             found = list(read())
-        except (errors.PermissionDenied, errors.RequestRefused, errors.UnknownShape) as error:
+            directory.keep(self._connection, self._organization.name, found, self._now)
+        except (errors.PermissionDenied, errors.RequestRefused, errors.UnknownShape, ValueRefused) as error:
             self._names.notes.append(f"{kind}: {error}")
             self._absent = isinstance(error, errors.NotServed)
             return []
-        directory.keep(self._connection, self._organization.name, found, self._now)
         directory.note_gone(self._connection, self._organization.name, kind, self._now, project_id=project_id)
         self._names.counts[kind] = self._names.counts.get(kind, 0) + len(found)
         return found
 
     def _projects(self) -> list[Entry]:
-        found = [Entry("project", one.id, one.name, status=one.status or "active") for one in read_projects(self._api)]
+        found = [
+            Entry("project", one.id, self._kept(one.name), status=one.status or "active")
+            for one in read_projects(self._api)
+        ]
         named = {one.id: one.name for one in found if one.name}
         memory.name_projects(self._connection, self._organization.name, named, self._now)
         return found
 
     def _users(self) -> list[Entry]:
+        found = list(read_users(self._api))
+        forgotten = directory.forgotten(self._connection)
+        self._unwanted = {one.email.lower() for one in found if one.email and one.id in forgotten}
         return [
             Entry("user", one.id, self._kept(one.name), one.email if self._organization.emails else None)
-            for one in read_users(self._api)
+            for one in found
         ]
 
     def _keys(self, project_id: str) -> list[Entry]:
@@ -118,7 +129,9 @@ class _Reading:
         ]
 
     def _kept(self, name: str | None) -> str | None:
-        return None if is_address(name) and not self._organization.emails else name
+        if name and any(address in name.lower() for address in self._unwanted):
+            return None
+        return scrubbed(name, emails=self._organization.emails)
 
 
 def _owner(key: WireApiKey) -> str | None:

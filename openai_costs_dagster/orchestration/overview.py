@@ -8,10 +8,11 @@ from decimal import Decimal
 
 from openai_costs_dagster.configuration import Configuration, Organization
 from openai_costs_dagster.days import ONE_DAY, DayRange
+from openai_costs_dagster.orchestration.absences import Absences
 from openai_costs_dagster.orchestration.partitions import start_of
 from openai_costs_dagster.secret import SecretUnavailable
 from openai_costs_dagster.spend.run_rate import month_end
-from openai_costs_dagster.warehouse import allocations, anomalies, reading, registry, usage
+from openai_costs_dagster.warehouse import allocations, anomalies, reading, registry
 from openai_costs_dagster.warehouse.database import Connection, Database
 
 _HISTORY = dt.timedelta(days=62)
@@ -87,7 +88,7 @@ def _overview(
         open_anomalies=_open_anomalies(connection, organization.name, configuration, today),
         to_users_percent=_percent(shared.to_users_usd, shared.gross_usd),
         to_keys_percent=_percent(shared.to_keys_usd, shared.gross_usd),
-        skipped=[one.what for one in usage.absences(connection, organization.name)],
+        skipped=sorted(path.removeprefix("/organization/") for path in Absences(connection, organization, now).known()),
         last_success_at=synced.last_success_at,
         last_error=synced.last_error,
         needs=[

@@ -42,6 +42,8 @@ class Sharing:
     days: dict[dt.date, SharedDay] = field(default_factory=dict)
     left_out: dict[dt.date, str] = field(default_factory=dict)
     """Days that were not shared out, and why; they stand in the view as they were billed."""
+    unsound: list[dt.date] = field(default_factory=list)
+    """Those of them whose costs are stored."""
 
 
 def share_out(connection: Connection, organization: str, days: Iterable[dt.date], now: dt.datetime) -> Sharing:
@@ -68,6 +70,7 @@ def _share_some(
             sharing.left_out[day] = "its costs are not stored"
         elif reading.reconciled is False and not reading.provisional:
             sharing.left_out[day] = "its rows do not add up to the total that the API bills"
+            sharing.unsound.append(day)
         else:
             of_day = _Rows(costs.get(day, []), counted.get(day, []), totals.get(day))
             stored[day] = _shared(reading, of_day)

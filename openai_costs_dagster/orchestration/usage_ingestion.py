@@ -16,15 +16,16 @@ from decimal import Decimal
 
 from openai_costs_dagster.api import errors
 from openai_costs_dagster.api.client import AdminApi
-from openai_costs_dagster.api.usage import DAYS_PER_PAGE, UsageBucket, read_usage
+from openai_costs_dagster.api.usage import DAYS_PER_PAGE, UsageBucket, path_of, read_usage
 from openai_costs_dagster.configuration import Organization
 from openai_costs_dagster.days import ONE_DAY, DayRange, utc_midnight, utc_now
-from openai_costs_dagster.orchestration.first_contact import endpoint_of
+from openai_costs_dagster.orchestration.absences import Absences
+from openai_costs_dagster.orchestration.first_contact import endpoint_of, register, verify
 from openai_costs_dagster.orchestration.outcome import is_permanent
 from openai_costs_dagster.privacy import cleaner
 from openai_costs_dagster.secret import SecretUnavailable
 from openai_costs_dagster.usage_records import COMMON_GROUPS, OPERATIONS, Operation
-from openai_costs_dagster.warehouse import directory, lock, registry, usage
+from openai_costs_dagster.warehouse import directory, lock, usage
 from openai_costs_dagster.warehouse.database import Connection, Database
 from openai_costs_dagster.warehouse.errors import LoadMismatch, ValueRefused, WarehouseError
 from openai_costs_dagster.warehouse.usage import UsageDay, UsageReading
@@ -32,11 +33,11 @@ from openai_costs_dagster.warehouse.usage import UsageDay, UsageReading
 SIDE_BY_SIDE = 4
 """How many endpoints of an organization are read at once: its rate limit is shared by all of them."""
 
-ABSENT_FOR = dt.timedelta(days=7)
-"""How long an endpoint that the server lacks is not asked for again."""
+LATELY = dt.timedelta(days=35)
+"""An endpoint that counted something in so many days and is not served any more is an error of the server's."""
 
 _TELLING = {"completions", "embeddings", "images"}  # a server without any of these has no usage endpoints at all
-_DAYS_PER_CHAIN = 6 * DAYS_PER_PAGE  # bounds memory; a year is 12 pages either way
+_DAYS_PER_CHAIN = DAYS_PER_PAGE  # bounds memory; a year is 12 requests either way
 _LOG = logging.getLogger(__name__)
 
 
@@ -103,12 +104,7 @@ def ingest_usage(request: UsageRequest) -> UsageOutcome:
     try:
         request.database.prepare()
         with lock.reader(request.database, name, purpose=request.run_id or "usage", on_wait=waiting) as connection:
-            registry.enrol(
-                connection,
-                name,
-                display_name=request.organization.display_name,
-                start_date=request.organization.start_date,
-            )
+            register(connection, request.organization)
             _UsageIngestion(request, connection, outcome).run()
     except (errors.ApiError, WarehouseError, SecretUnavailable) as error:
         outcome.fail(request.days, str(error), error)
@@ -132,9 +128,16 @@ class _UsageIngestion:
         self._name = request.organization.name
         self._connection = connection
         self._outcome = outcome
+        self._absences = Absences(connection, request.organization, request.now())
+        since = request.now().date() - LATELY
+        self._lately_counted = usage.lately_counted(connection, self._name, since)
         self._cleaned = cleaner(emails=request.organization.emails, forgotten=directory.forgotten(connection))
 
     def run(self) -> None:
+        organization, now = self._request.organization, self._request.now
+        with AdminApi(endpoint_of(organization), now=now) as api:
+            verify(self._connection, api, organization, DayRange(min(self._request.days), max(self._request.days)))
+            self._outcome.requests += api.requests
         operations = self._operations_to_ask()
         for window in reversed(list(_windows(self._request.days))):  # the newest first: they are asked for most
             for some in (
@@ -154,22 +157,15 @@ class _UsageIngestion:
                 self._skip(operation, "the server has no usage endpoints, as those that were asked for tell")
 
     def _operations_to_ask(self) -> list[Operation]:
-        now = self._request.now()
-        absent = {one.what: one for one in usage.absences(self._connection, self._name)}
-        asked = []
-        for operation in OPERATIONS:
-            known = absent.get(_absence(operation))
-            if known and now - known.seen_at < ABSENT_FOR:
-                self._outcome.skipped[operation.name] = known.said
-            else:
-                asked.append(operation)
-        return asked
+        absent = self._absences.known()
+        self._outcome.skipped.update({one.name: absent[path_of(one)] for one in OPERATIONS if path_of(one) in absent})
+        return [one for one in OPERATIONS if one.name not in self._outcome.skipped]
 
     def _read_window(self, operations: Sequence[Operation], days: DayRange) -> None:
         with ThreadPoolExecutor(SIDE_BY_SIDE) as threads:
             chains = {threads.submit(self._read, operation, days): operation for operation in operations}
             for chain in as_completed(chains):
-                self._store(chain, chains[chain], days)
+                self._store(chain, chains.pop(chain), days)
 
     def _read(self, operation: Operation, days: DayRange) -> _Chain:
         """In a thread of its own, with a client of its own."""
@@ -196,7 +192,11 @@ class _UsageIngestion:
             found = chain.result()
             self._commit(found)
         except errors.NotServed as error:
-            self._skip(operation, str(error))
+            if operation.name in self._lately_counted:
+                said = f"{error}; it was served before, so this is believed to be a mistake on the way there"
+                self._outcome.fail(days, f"{operation.name}: {said}", error)
+            else:
+                self._skip(operation, str(error))
         except (errors.ApiError, LoadMismatch, ValueRefused, SecretUnavailable) as error:
             self._outcome.fail(days, f"{operation.name}: {error}", error)
             log.warning("%s: usage of %s %s was not stored: %s", self._name, operation.name, days, error)
@@ -209,7 +209,7 @@ class _UsageIngestion:
 
     def _skip(self, operation: Operation, said: str) -> None:
         self._outcome.skipped[operation.name] = said
-        usage.note_absence(self._connection, self._name, _absence(operation), said, self._request.now())
+        self._absences.note(path_of(operation), said)
         self._request.log.warning("%s: usage of %s is skipped: %s", self._name, operation.name, said)
 
     def _commit(self, chain: _Chain) -> None:
@@ -225,7 +225,9 @@ class _UsageIngestion:
         )
         kept = [UsageDay(bucket.day, bucket.rows, self._cleaned(bucket.raw)) for bucket in chain.buckets]
         usage.store(self._connection, reading, kept)
-        usage.forget_absence(self._connection, self._name, _absence(chain.operation))
+        if self._absences.served(path_of(chain.operation)):
+            said = "%s: usage of %s is served now; openai-costs backfill reads the days before %s"
+            self._request.log.warning(said, self._name, chain.operation.name, days.first)
         for bucket in chain.buckets:
             report = self._outcome.days[bucket.day]
             report.rows += len(bucket.rows)
@@ -233,10 +235,6 @@ class _UsageIngestion:
                 report.requests += row.counters.get("num_model_requests", Decimal(0))
                 report.tokens += row.counters.get("input_tokens", Decimal(0))
                 report.tokens += row.counters.get("output_tokens", Decimal(0))
-
-
-def _absence(operation: Operation) -> str:
-    return f"usage/{operation.name}"
 
 
 def _groupings(operation: Operation) -> list[tuple[str, ...]]:

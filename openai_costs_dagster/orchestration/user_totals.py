@@ -1,7 +1,8 @@
 """Each user's own totals by line item, for days whose costs come without users: they serve allocation alone.
 
 Where user and project exclude each other the API still tells users by themselves, and the two must add up to the
-same. Never prevents storing costs.
+same. Never prevents storing costs, and never takes away what was read before: a later reading of the rows that
+differs is levelled out when they are shared.
 """
 
 from __future__ import annotations
@@ -9,45 +10,66 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from collections import defaultdict
+from collections.abc import Collection
 from decimal import Decimal
 
 from openai_costs_dagster.api import errors
 from openai_costs_dagster.api.client import AdminApi
 from openai_costs_dagster.api.costs import CostsBucket, OrganizationGuard, read_costs
+from openai_costs_dagster.api.detail import joined
 from openai_costs_dagster.api.wire import read_cost
+from openai_costs_dagster.cost_records import BY_USER, UNGROUPED
 from openai_costs_dagster.days import DayRange
+from openai_costs_dagster.orchestration.kept_detail import KeptDetail
 from openai_costs_dagster.spend import money
-from openai_costs_dagster.warehouse import allocations, usage
+from openai_costs_dagster.warehouse import allocations
 from openai_costs_dagster.warehouse.allocations import UserCost
 from openai_costs_dagster.warehouse.database import Connection
-
-USER = "user_id"
-GROUPING = frozenset({USER, "line_item"})
-
-_ABSENCE = "costs by user"
-_ABSENT_FOR = dt.timedelta(days=7)
+from openai_costs_dagster.warehouse.errors import ValueRefused
 
 
-def read_user_totals(
-    api: AdminApi, connection: Connection, organization: str, days: DayRange, now: dt.datetime, log: logging.Logger
-) -> None:
-    """Stores what each user was billed on some days; what cannot be had is forgotten, and said where it is odd."""
-    known = {one.what: one for one in usage.absences(connection, organization)}.get(_ABSENCE)
-    if known and now - known.seen_at < _ABSENT_FOR:
-        allocations.drop_user_costs(connection, organization, days)
-        return
-    try:
-        buckets = list(read_costs(api, days, GROUPING, OrganizationGuard(None)))
-        found = {bucket.day: _totals(bucket) for bucket in buckets}
-    except errors.GroupingRefused as refusal:
-        usage.note_absence(connection, organization, _ABSENCE, str(refusal), now)
-        allocations.drop_user_costs(connection, organization, days)
-    except (errors.ApiError, ValueError) as error:
-        log.warning("%s %s: what each user was billed could not be read: %s", organization, days, error)
-        allocations.drop_user_costs(connection, organization, days)
-    else:
-        allocations.store_user_costs(connection, organization, days, found, now)
-        usage.forget_absence(connection, organization, _ABSENCE)
+class UserTotals:
+    """Reads and stores them for one organization, through the guard that its costs went through."""
+
+    def __init__(
+        self,
+        api: AdminApi,
+        guard: OrganizationGuard,
+        connection: Connection,
+        organization: str,
+        now: dt.datetime,
+        log: logging.Logger,
+    ) -> None:
+        self._api = api
+        self._guard = guard
+        self._connection = connection
+        self._organization = organization
+        self._now = now
+        self._log = log
+        self._detail = KeptDetail(api, connection, organization, (BY_USER, UNGROUPED), now)
+
+    def read(self, days: Collection[dt.date]) -> None:
+        """Stores what each user was billed on some days, as far as the API tells it."""
+        for some in reversed(list(DayRange.covering(days))):
+            try:
+                self._read(some)
+            except (errors.ApiError, ValueError, ValueRefused) as error:
+                said = "what each user was billed could not be read, what is known of it stays"
+                self._log.warning("%s %s: %s: %s", self._organization, some, said, error)
+
+    def _read(self, days: DayRange) -> None:
+        work = self._detail.plan(days)
+        while work:
+            piece = work.pop()
+            if piece.grouping == UNGROUPED:
+                continue
+            try:
+                buckets = list(read_costs(self._api, piece.days, BY_USER, self._guard))
+            except errors.GroupingRefused:
+                work = joined(work + self._detail.refused(piece))
+                continue
+            found = {bucket.day: _totals(bucket) for bucket in buckets}
+            allocations.store_user_costs(self._connection, self._organization, piece.days, found, self._now)
 
 
 def _totals(bucket: CostsBucket) -> list[UserCost]:

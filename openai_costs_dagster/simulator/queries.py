@@ -13,6 +13,7 @@ from openai_costs_dagster.simulator.refusals import (
     api_keys_refused,
     bad_parameter,
     lookback_exceeded,
+    users_refused,
     users_with_projects_refused,
     window_too_short,
 )
@@ -79,6 +80,8 @@ class CostsQuery:
         by_project = "project_id" in groups or self.view.project_ids is not None
         if "user_id" in groups and by_project and not self._users_with_projects(organization):
             raise users_with_projects_refused()
+        if "user_id" in groups and not organization.users_served:
+            raise users_refused()
 
     def _users_with_projects(self, organization: SimulatedOrganization) -> bool:
         since = organization.users_with_projects_from

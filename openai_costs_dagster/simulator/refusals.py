@@ -104,6 +104,16 @@ def api_keys_refused(since: date | None) -> RefusalError:
     )
 
 
+def users_refused() -> RefusalError:
+    """400 for user_id by itself; like the refusal of api_key_id, which was captured."""
+    return RefusalError(
+        400,
+        "Grouping by user_id is not supported for this organization.",
+        param="group_by",
+        code="invalid_request_error",
+    )
+
+
 def users_with_projects_refused() -> RefusalError:
     """400, in the words of the official SDK's documentation of `group_by`."""
     return RefusalError(

@@ -20,7 +20,7 @@ from openai_costs_dagster.spend import money
 from openai_costs_dagster.spend.both_ways import cut_both_ways
 from openai_costs_dagster.spend.line_items import LineItem
 from openai_costs_dagster.spend.metering import Meter, billed_model, counted, meter_of
-from openai_costs_dagster.spend.shares import cut
+from openai_costs_dagster.spend.shares import cut, from_units, scale_of, to_units
 from openai_costs_dagster.usage_records import UsageRow
 
 BILLED, USAGE, UNALLOCATED = "billed", "usage", "unallocated"
@@ -139,6 +139,7 @@ class _Day:
     ) -> None:
         self._usage = usage
         self._by_key = by_key
+        self._known_weights: dict[tuple[Meter, str | None, Through], Weights] = {}
         self._meters = {label: meter_of(item) for label, item in items.items()}
         self._billed_users: dict[tuple[str | None, str | None, str | None], set[str]] = defaultdict(set)
         for row in rows:
@@ -152,7 +153,8 @@ class _Day:
     def one(self, row: CostRow) -> list[Share]:
         """A row by itself."""
         if row.user_id is not None:
-            return self._to_keys(row, row.user_id, row.amount, self._weights(row), BILLED)
+            weights = {} if self._by_key else self._weights(row)
+            return self._to_keys(row, row.user_id, row.amount, weights, BILLED)
         weights = self._of_unbilled_users(row)
         if row.amount is None or not weights:
             return [_share(row, None, row.api_key_id, row.amount, UNALLOCATED)]
@@ -200,8 +202,11 @@ class _Day:
         meter = self._meters.get(row.line_item)
         if meter is None:
             return {}
-        billed = frozenset(self._billed_keys[row.project_id, row.line_item] - {row.api_key_id})
-        return self._usage.weights(meter, row.project_id, Through(row.api_key_id, self._by_key, billed))
+        billed = frozenset(self._billed_keys[row.project_id, row.line_item] - {row.api_key_id} if self._by_key else ())
+        asked = (meter, row.project_id, Through(row.api_key_id if self._by_key else None, self._by_key, billed))
+        if asked not in self._known_weights:
+            self._known_weights[asked] = self._usage.weights(*asked)
+        return self._known_weights[asked]
 
     def _of_unbilled_users(self, row: CostRow) -> Weights:
         """Without those whose part of the same work has rows of their own."""
@@ -210,10 +215,10 @@ class _Day:
 
     def _explained(self, row: CostRow, amount: Decimal) -> tuple[Decimal, Decimal]:
         """The part of an amount that usage explains, and the rest."""
-        counts, billed = self._coverage.get(self._pool(row), (1, 1))
+        counts, billed = self._coverage.get(self._pool(row), (Decimal(1), Decimal(1)))
         if counts >= billed * (1 - TOLERANCE):
             return amount, _ZERO
-        explained, rest = cut(amount, [int(counts), int(billed - counts)])
+        explained, rest = cut(amount, [_whole(counts), _whole(billed - counts)])
         return explained, rest
 
     def _covered(self, rows: Sequence[CostRow]) -> dict[object, tuple[Decimal, Decimal]]:
@@ -224,7 +229,9 @@ class _Day:
             pool = self._pool(row)
             meter = self._meters.get(row.line_item)
             units = meter.units_of(row.quantity_unit) if meter else None
-            if pool is None or units is None or row.quantity is None or row.user_id is not None:
+            if row.user_id is not None:
+                continue
+            if pool is None or units is None or row.quantity is None:
                 billed[pool] = None  # cannot be compared
                 continue
             before = billed.get(pool, _ZERO)
@@ -258,16 +265,31 @@ def _groups(
             missing = money.add(missing, _known(row))
         for amount in wanted.values():
             missing = money.subtract(missing, amount)
-        if missing:
-            wanted[None] = money.add(wanted.get(None, _ZERO), missing)
-        yield group, wanted
+        yield group, _balanced(wanted, missing)
+
+
+def _balanced(wanted: dict[str | None, Decimal], missing: Decimal) -> dict[str | None, Decimal]:
+    """Totals that add up to the rows: what they lack is nobody's; what they have too much, read later, is cut off."""
+    if missing < 0 and all(amount >= 0 for amount in wanted.values()):
+        scale = scale_of([missing, *wanted.values()])
+        weights = [to_units(amount, scale) for amount in wanted.values()]
+        due = from_units(sum(weights) + to_units(missing, scale), scale)
+        if due >= 0:
+            return dict(zip(wanted, cut(due, weights), strict=True))
+    if missing:
+        wanted[None] = money.add(wanted.get(None, _ZERO), missing)
+    return wanted
 
 
 def _added_up(rows: Iterable[UsageRow], counter: str) -> Weights:
     found: dict[tuple[str | None, str | None], int] = defaultdict(int)
     for row in rows:
-        found[row.user_id, row.api_key_id] += int(counted(row, counter).scaleb(_FINEST_COUNT))
+        found[row.user_id, row.api_key_id] += _whole(counted(row, counter))
     return {who: weight for who, weight in sorted(found.items(), key=lambda one: _ids(one[0])) if weight > 0}
+
+
+def _whole(count: Decimal) -> int:
+    return int(count.scaleb(_FINEST_COUNT))
 
 
 def _cut(amount: Decimal, weights: Weights) -> list[tuple[tuple[str | None, str | None], Decimal]]:

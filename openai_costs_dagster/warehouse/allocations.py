@@ -7,8 +7,11 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import NamedTuple
 
+import psycopg
+
 from openai_costs_dagster.cost_records import CostRow
 from openai_costs_dagster.days import DayRange
+from openai_costs_dagster.warehouse import errors
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.statements import statement
 
@@ -93,27 +96,25 @@ def store_user_costs(
     found: Mapping[dt.date, Iterable[UserCost]],
     now: dt.datetime,
 ) -> None:
-    """Replaces the users' totals of whole days in one transaction."""
+    """Replaces the users' totals of whole days in one transaction. Raises ValueRefused, with nothing changed."""
     values = {"organization": organization, "first": days.first, "last": days.last}
-    with connection.transaction(), connection.cursor() as cursor:
-        cursor.execute(statement("delete_user_costs"), values)
-        with cursor.copy(statement("copy_user_costs")) as copy:
-            for day, rows in found.items():
-                for row in rows:
-                    copy.write_row((organization, day, *row))
-        notes = [{"organization": organization, "usage_date": day, "now": now} for day in days]
-        cursor.executemany(statement("note_user_cost_day"), notes)
-
-
-def drop_user_costs(connection: Connection, organization: str, days: DayRange) -> None:
-    """Forgets the users' totals of days whose costs were read anew, and they were not."""
-    values = {"organization": organization, "first": days.first, "last": days.last}
-    connection.execute(statement("delete_user_costs"), values)
+    try:
+        with connection.transaction(), connection.cursor() as cursor:
+            cursor.execute(statement("delete_user_costs"), values)
+            with cursor.copy(statement("copy_user_costs")) as copy:
+                for day, rows in found.items():
+                    for row in rows:
+                        copy.write_row((organization, day, *row))
+            notes = [{"organization": organization, "usage_date": day, "now": now} for day in days]
+            cursor.executemany(statement("note_user_cost_day"), notes)
+    except psycopg.DataError as error:
+        raise errors.ValueRefused(f"{organization} {days}: {error.diag.message_primary}") from None
 
 
 def store(connection: Connection, organization: str, shared: Mapping[dt.date, DayOfShares], now: dt.datetime) -> None:
     """Replaces the shares of some days in one transaction."""
     with connection.transaction(), connection.cursor() as cursor:
+        cursor.execute(statement("lock_allocation"), {"organization": organization})  # two at once would both insert
         cursor.execute(statement("delete_allocations"), {"organization": organization, "days": list(shared)})
         with cursor.copy(statement("copy_allocations")) as copy:
             for day, of_day in shared.items():

@@ -8,6 +8,9 @@ import zlib
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+import psycopg
+
+from openai_costs_dagster.warehouse import errors
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.statements import statement
 
@@ -27,11 +30,17 @@ class Entry(NamedTuple):
 
 
 def keep(connection: Connection, organization: str, entries: Iterable[Entry], now: dt.datetime) -> None:
-    """Keeps present names beside the earlier ones, and who owns what. Forgotten users stay without a name."""
+    """Keeps present names beside the earlier ones, and who owns what. Forgotten users stay without a name.
+
+    Raises ValueRefused, with nothing changed.
+    """
     values = [{"organization": organization, "now": now, **entry._asdict()} for entry in entries]
-    with connection.transaction(), connection.cursor() as cursor:
-        cursor.executemany(statement("note_entry"), values)
-        cursor.executemany(statement("know_name"), [one for one in values if one["name"] or one["email"]])
+    try:
+        with connection.transaction(), connection.cursor() as cursor:
+            cursor.executemany(statement("note_entry"), values)
+            cursor.executemany(statement("know_name"), [one for one in values if one["name"] or one["email"]])
+    except psycopg.DataError as error:
+        raise errors.ValueRefused(f"a value that PostgreSQL cannot hold: {error}") from None
 
 
 def know_names(connection: Connection, organization: str, entries: Iterable[Entry], now: dt.datetime) -> None:
@@ -61,27 +70,33 @@ def users_like(connection: Connection, user: str) -> list[str]:
     return sorted(found | ({user} if row and row[0] else set()))
 
 
-def forget(
-    connection: Connection, user_id: str, cleaned: Callable[[bytes], bytes], now: dt.datetime
-) -> tuple[int, int]:
-    """Deletes a user's names and addresses, in all organizations, in one transaction; amounts stay.
+def note_forgotten(connection: Connection, user_id: str, now: dt.datetime) -> None:
+    """From now on nothing keeps a name or an address of this user."""
+    connection.execute(statement("note_forgotten"), {"user_id": user_id, "now": now})
 
-    `cleaned` takes them out of the bytes of a raw bucket. Returns how many names went and how many buckets changed.
+
+def forget(
+    connection: Connection, organization: str, user_id: str, cleaned: Callable[[bytes], bytes]
+) -> tuple[int, int]:
+    """Deletes a user's names and addresses in an organization, in one transaction; amounts stay.
+
+    Names of other things that hold one of the addresses go too. `cleaned` takes them out of the bytes of a raw
+    bucket. Returns how many names went and how many buckets changed.
     """
+    changed = 0
     with connection.transaction():
-        connection.execute(statement("note_forgotten"), {"user_id": user_id, "now": now})
-        names = connection.execute(statement("forget_names"), {"user_id": user_id}).rowcount
-        changed = 0
+        values = {"organization": organization, "user_id": user_id}
+        names = connection.execute(statement("forget_names"), values).rowcount
         with connection.cursor(name="bodies") as bodies:
-            for raw_id, body in bodies.execute(statement("raw_bucket_bodies")):
+            for raw_id, body in bodies.execute(statement("raw_bucket_bodies"), {"organization": organization}):
                 raw = zlib.decompress(body)
                 rest = cleaned(raw)
                 if rest != raw:
-                    values = {
+                    replaced = {
                         "raw_id": raw_id,
                         "digest": hashlib.sha256(rest).digest(),
                         "body": zlib.compress(rest, _COMPRESSION),
                     }
-                    connection.execute(statement("replace_raw_body"), values)
+                    connection.execute(statement("replace_raw_body"), replaced)
                     changed += 1
     return names, changed

@@ -43,10 +43,13 @@ def refusals(connection: Connection, organization: str) -> list[StoredRefusal]:
         return cursor.execute(statement("refusals"), {"organization": organization}).fetchall()
 
 
-def keep_refusals(connection: Connection, organization: str, known: Iterable[StoredRefusal]) -> None:
-    """Replaces what is remembered of an organization's refusals."""
+def keep_refusals(
+    connection: Connection, organization: str, groupings: Iterable[str], known: Iterable[StoredRefusal]
+) -> None:
+    """Replaces what is remembered of an organization's refusals of some groupings."""
+    values = {"organization": organization, "groupings": list(groupings)}
     with connection.transaction(), connection.cursor() as cursor:
-        cursor.execute(statement("forget_refusals"), {"organization": organization})
+        cursor.execute(statement("forget_refusals"), values)
         cursor.executemany(
             statement("note_refusal"),
             [{"organization": organization, **refusal._asdict()} for refusal in known],

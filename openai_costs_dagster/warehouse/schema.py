@@ -262,7 +262,7 @@ absences = Table(
     "absences",
     metadata,
     Column("organization", Text, primary_key=True),
-    Column("what", Text, primary_key=True, comment="an endpoint, or a grouping of costs"),
+    Column("what", Text, primary_key=True, comment="an endpoint's address"),
     Column("said", Text, nullable=False),
     Column("seen_at", DateTime(timezone=True), nullable=False),
     comment="what the server did not serve, so that the next run need not ask",

@@ -133,7 +133,7 @@ def _decimals(counters: Mapping[str, Any]) -> dict[str, Decimal]:
 
 
 class Absence(NamedTuple):
-    """Something that the server did not serve: an endpoint, or a grouping of costs."""
+    """An address at which nothing was served."""
 
     what: str
     said: str
@@ -152,6 +152,12 @@ def note_absence(connection: Connection, organization: str, what: str, said: str
     connection.execute(statement("note_absence"), values)
 
 
-def forget_absence(connection: Connection, organization: str, what: str) -> None:
-    """It is served now."""
-    connection.execute(statement("forget_absence"), {"organization": organization, "what": what})
+def forget_absence(connection: Connection, organization: str, what: str) -> bool:
+    """It is served now; whether it was remembered as absent."""
+    return connection.execute(statement("forget_absence"), {"organization": organization, "what": what}).rowcount > 0
+
+
+def lately_counted(connection: Connection, organization: str, since: dt.date) -> set[str]:
+    """The operations that counted anything on a day since then."""
+    values = {"organization": organization, "since": since}
+    return {operation for (operation,) in connection.execute(statement("lately_counted"), values)}

@@ -159,3 +159,19 @@ def test_nothing_is_asked_for_while_a_run_for_it_is_under_way(
     assert found == [DayRange(START, TODAY - 10 * ONE_DAY)]
     found, _ = requested(definitions, instance, at(TODAY, "01:30:10"), cursor=cursor)
     assert found == []
+
+
+def test_what_is_made_of_costs_is_made_anew_once_when_they_were_read_alone(
+    definitions: dg.Definitions, read: dg.DagsterInstance
+) -> None:
+    shared = names.allocated_costs_key("acme")
+    for key in (names.usage_key("acme"), shared):
+        materialize(read, DayRange(START, SUNDAY), key)
+    _, cursor = requested(definitions, read, at(TODAY, "10:10:00"), key=shared)
+    for day, clock in ((SUNDAY - 4 * ONE_DAY, "10:10"), (SUNDAY - 5 * ONE_DAY, "10:12")):
+        materialize(read, [day])
+        found, cursor = requested(definitions, read, at(TODAY, f"{clock}:30"), cursor=cursor, key=shared)
+        assert found == [DayRange(day, day)]
+        materialize(read, [day], shared)
+        found, cursor = requested(definitions, read, at(TODAY, f"{clock}:59"), cursor=cursor, key=shared)
+        assert found == []

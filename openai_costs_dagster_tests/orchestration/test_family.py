@@ -15,6 +15,7 @@ from openai_costs_dagster.days import DayRange
 from openai_costs_dagster.orchestration import names
 from openai_costs_dagster.orchestration.build import build_definitions, family_of
 from openai_costs_dagster.orchestration.partitions import range_tags
+from openai_costs_dagster.orchestration.worker import run_task
 from openai_costs_dagster.simulator import Fault, FaultKind
 
 from ..conftest import Configure
@@ -129,3 +130,16 @@ def test_a_changed_price_is_a_finding_of_its_first_day(
     spent = sum(fact.amount or Decimal(0) for fact in work.world.facts(DAYS[5]) if fact.line_item == label)
     assert abs(found[0][4] - spent / 2) < Decimal("0.000001")
     assert "rose by 100.0%" in found[0][5]
+
+
+def test_costs_are_shared_out_at_once_where_usage_could_not_be_read(
+    work: Bench, configure: Configure, instance: dg.DagsterInstance
+) -> None:
+    for _ in range(10):
+        work.simulator.faults.queue(Fault(FaultKind.UNAVAILABLE), path="/v1/organization/usage/completions")
+    job = build_definitions(configure(work.organization, database=work.database)).get_repository_def()
+    task = {"first": DAYS[0].isoformat(), "last": DAYS[1].isoformat(), "tags": {}}
+    said = run_task(job.get_implicit_global_asset_job_def(), instance, work.organization, task)
+    assert not said["success"]
+    assert "completions" in said["trouble"]
+    assert set(materializations(instance, ALLOCATED)) == {day.isoformat() for day in DAYS[:2]}

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
 import zlib
-from functools import partial
 
 from openai_costs_dagster.days import ONE_DAY
+from openai_costs_dagster.orchestration.forgetting import forget_user
 from openai_costs_dagster.orchestration.name_reading import Names, read_names
 from openai_costs_dagster.orchestration.usage_ingestion import UsageRequest, ingest_usage
-from openai_costs_dagster.privacy import without_users
 from openai_costs_dagster.simulator.world import USAGE_SCOPE
-from openai_costs_dagster.warehouse import directory
+from openai_costs_dagster.warehouse import directory, lock
 
 from ..simulator.everything import everything
 from .bench import Bench, days
@@ -104,9 +104,73 @@ def test_a_forgotten_user_is_nowhere_and_comes_back_by_no_later_answer(bench: Ma
     assert traces() > 1
     with work.database.connect() as connection:
         assert directory.users_like(connection, user.email.upper()) == [user.id]
-        directory.forget(connection, user.id, partial(without_users, users=[user.id]), work.clock.now)
+    gone = forget_user(work.database, user.id, work.clock.now, on_wait=print)
+    assert gone.names > 0
+    assert gone.pages > 0
     assert traces() == 0
     work.clock.now += ONE_DAY
     read_all()
     assert traces() == 0
     assert work.stored(["user_id"]) == stored
+
+
+def test_a_reader_at_work_is_waited_for_and_leaves_nothing_of_a_forgotten_user(bench: MakeBench) -> None:
+    work = bench(everything())
+    names(work)
+    user = work.world.users[0]
+    said: list[str] = []
+    waiting = threading.Event()
+
+    def on_wait(sentence: str) -> None:
+        said.append(sentence)
+        waiting.set()
+
+    forgetting = threading.Thread(target=forget_user, args=(work.database, user.id, work.clock.now, on_wait))
+    with lock.reader(work.database, "acme", purpose="costs", on_wait=print) as connection:
+        forgetting.start()
+        assert waiting.wait(timeout=30)
+        entry = directory.Entry("user", user.id, user.name, user.email)
+        directory.know_names(connection, "acme", [entry], work.clock.now)
+    forgetting.join(timeout=30)
+    assert "another reader has acme" in said[0]
+    assert work.ask("select count(*) from openai_costs.known_names where id = %s", user.id) == [(0,)]
+
+
+def test_a_key_named_by_a_forgotten_address_loses_that_name(bench: MakeBench) -> None:
+    work = bench(everything())
+    user, key = work.world.users[0], work.world.api_keys[0]
+    names(work)
+    with work.database.connect() as connection:
+        entry = directory.Entry("api_key", key.id, f"laptop of {user.email.upper()}")
+        directory.know_names(connection, "acme", [entry], work.clock.now + ONE_DAY)
+    assert known(work, "api_key")[key.id] == entry.name
+    forget_user(work.database, user.id, work.clock.now, on_wait=print)
+    assert known(work, "api_key")[key.id] == key.name
+
+
+def test_names_of_another_organization_are_never_stored(bench: MakeBench) -> None:
+    work = bench(everything(), organization_id="org-another")
+    found = names(work)
+    assert found.counts == {}
+    assert "org-another was expected" in found.notes[0]
+    assert work.ask("select count(*) from openai_costs.known_names") == [(0,)]
+
+
+def test_a_name_outlives_an_answer_that_carries_the_address_alone(bench: MakeBench) -> None:
+    work = bench(everything())
+    names(work)
+    before = known(work, "user")
+    work.clock.now += ONE_DAY
+    work.read(DAYS)
+    assert known(work, "user") == before
+
+
+def test_a_project_named_by_an_address_is_kept_without_it(bench: MakeBench) -> None:
+    work = bench(everything(), emails=False)
+    project = work.world.projects[0]
+    work.world.rename_project(project.id, "work of ada@example.com")
+    work.read(DAYS)
+    names(work)
+    assert known(work, "project")[project.id] == "work of ..."
+    found = work.ask("select project_name from openai_costs.daily_costs where project_id = %s", project.id)
+    assert set(found) == {("work of ...",)}

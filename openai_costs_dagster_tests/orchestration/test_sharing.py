@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from openai_costs_dagster.days import ONE_DAY
+from openai_costs_dagster.days import ONE_DAY, DayRange
 from openai_costs_dagster.orchestration.sharing import Sharing, share_out
 from openai_costs_dagster.orchestration.usage_ingestion import UsageRequest, ingest_usage
+from openai_costs_dagster.simulator import Fault, FaultKind
+from openai_costs_dagster.simulator.queries import Query
 
 from ..simulator.everything import everything
 from .bench import WIDE, Bench, days
@@ -137,6 +139,7 @@ def test_days_that_cannot_be_shared_out_are_left_out_and_named(bench: MakeBench)
         DAY: "its rows do not add up to the total that the API bills",
         DAY + 9 * ONE_DAY: "its costs are not stored",
     }
+    assert sharing.unsound == [DAY]
     assert difference(work) == []
 
 
@@ -167,3 +170,57 @@ def test_how_much_was_allocated_is_told(bench: MakeBench) -> None:
         assert report.gross_usd >= report.to_users_usd > 0
         assert report.gross_usd >= report.to_keys_usd > report.to_users_usd
         assert report.unallocated_usd >= 0
+
+
+def known_totals(work: Bench) -> set[dt.date]:
+    return {day for (day,) in work.ask("select usage_date from openai_costs.user_cost_days")}
+
+
+@pytest.mark.parametrize("trouble", ["refused", "failing"])
+def test_users_totals_stay_when_they_cannot_be_read_again(bench: MakeBench, trouble: str) -> None:
+    work = make(bench, SERVED["neither"])
+    assert known_totals(work) == set(DAYS)
+    before = work.ask("select * from openai_costs.user_costs order by user_costs")
+    work.simulator.script = when_asked_by_user(work, lambda _: break_users(work, trouble))
+    assert not work.read(DAYS).failed
+    assert work.ask("select * from openai_costs.user_costs order by user_costs") == before
+    share(work)
+    assert difference(work) == []
+
+
+def test_a_refused_day_costs_no_other_day_its_users_totals(bench: MakeBench) -> None:
+    world = everything()
+    world.users_with_projects_served = False
+    work = bench(world)
+    wanted = days(DAY, 10)
+
+    def refuse_some(asked: DayRange) -> None:
+        world.users_served = not set(wanted[:3]) & set(asked)
+
+    work.simulator.script = when_asked_by_user(work, refuse_some)
+    assert not work.read(wanted).failed
+    assert known_totals(work) == set(wanted[3:])
+    requests = len(work.simulator.requests)
+    assert not work.read(wanted).failed
+    assert known_totals(work) == set(wanted[3:])
+    assert len(work.simulator.requests) - requests <= 4
+
+
+def break_users(work: Bench, trouble: str) -> None:
+    if trouble == "refused":
+        work.world.users_served = False
+    else:
+        work.simulator.faults.queue(Fault(FaultKind.UNAVAILABLE))
+
+
+def when_asked_by_user(work: Bench, then: Callable[[DayRange], None]) -> Callable[[Query], None]:
+    """Does something before each answer of costs by users alone."""
+
+    def script(query: Query) -> None:
+        if set(query.get("group_by", ())) == {"user_id", "line_item"}:
+            first, end = (
+                dt.datetime.fromtimestamp(int(query[name][0]), dt.UTC).date() for name in ("start_time", "end_time")
+            )
+            then(DayRange(first, end - ONE_DAY))
+
+    return script

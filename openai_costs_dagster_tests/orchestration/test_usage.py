@@ -91,7 +91,42 @@ def test_an_endpoint_that_the_server_lacks_is_skipped_and_asked_for_again_a_week
     work.clock.now += 8 * ONE_DAY
     work.world.usage_endpoints = {*USAGE_ENDPOINTS}
     assert "embeddings" not in read(work).skipped
-    assert work.ask("select what from openai_costs.absences") == [("usage/decisions",)]
+    (absent,) = work.ask("select what from openai_costs.absences")
+    assert absent[0] == f"{work.organization.base_url}/organization/usage/decisions"
+
+
+def test_another_server_is_asked_anew_for_what_the_first_one_lacked(bench: MakeBench) -> None:
+    work = bench(everything())
+    work.world.usage_endpoints = {*USAGE_ENDPOINTS} - {"embeddings"}
+    assert "embeddings" in read(work).skipped
+    work.world.usage_endpoints = {*USAGE_ENDPOINTS}
+    by_another_name = work.organization.base_url.replace("127.0.0.1", "localhost")
+    assert by_another_name != work.organization.base_url
+    assert "embeddings" not in read(work, base_url=by_another_name).skipped
+
+
+def test_an_endpoint_that_counted_until_lately_and_is_missing_now_fails_its_days(bench: MakeBench) -> None:
+    work = bench(everything())
+    wanted = [work.clock.today - ONE_DAY]
+    assert not read(work, wanted).failed
+    kept = work.ask("select count(*) from openai_costs.usage_rows")
+    work.world.usage_endpoints = set()
+    outcome = read(work, wanted)
+    assert sorted(outcome.failed) == wanted
+    assert outcome.permanent
+    assert "it was served before" in outcome.failed[wanted[0]]
+    assert "completions" not in outcome.skipped
+    assert work.ask("select count(*) from openai_costs.usage_rows") == kept
+
+
+def test_usage_of_another_organization_is_never_stored(bench: MakeBench) -> None:
+    work = bench(everything())
+    outcome = read(work, organization_id="org-another")
+    assert sorted(outcome.failed) == DAYS
+    assert outcome.permanent
+    assert "org-another was expected" in outcome.failed[DAY]
+    assert asked(work).total() == 0
+    assert work.ask("select count(*) from openai_costs.usage_days") == [(0,)]
 
 
 def test_a_server_without_usage_is_asked_three_times_and_then_not_for_a_week(bench: MakeBench) -> None:

@@ -35,7 +35,7 @@ def used(
     operation: str = "completions",
     batch: bool = False,
     tier: str | None = "default",
-    counts: Mapping[str, int] | None = None,
+    counts: Mapping[str, int | Decimal] | None = None,
     **counters: int,
 ) -> Counted:
     groups = {"batch": batch, "service_tier": tier}

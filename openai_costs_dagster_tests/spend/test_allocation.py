@@ -253,6 +253,21 @@ def test_what_was_billed_beyond_what_was_counted_is_not_spread_over_those_who_we
     assert found == {("ada", "k", USAGE): 4, (None, None, UNALLOCATED): 6}
 
 
+def test_what_was_billed_to_users_by_name_does_not_hide_that_the_rest_was_not_counted() -> None:
+    rows = [cost(5, user="lin", key="k"), cost(10, quantity=1000)]
+    found = of(shares(rows, [used("ada", input_tokens=400)]))
+    assert found[None, None, UNALLOCATED] == 6
+    assert found["ada", "k", USAGE] == 4
+
+
+def test_counts_below_one_are_counted() -> None:
+    row = cost(10, "whisper")._replace(quantity_unit="duration_seconds", quantity=Decimal("0.5"))
+    counts: dict[str, int | Decimal] = {"seconds": Decimal("0.25")}
+    usage = [used("ada", model="whisper-1", operation="audio_transcriptions", counts=counts)]
+    found = of(shares([row], usage))
+    assert found == {("ada", "k", USAGE): 5, (None, None, UNALLOCATED): 5}
+
+
 def test_a_count_that_is_nearly_whole_explains_all_of_it() -> None:
     assert of(shares([cost(10, quantity=1000)], [used("ada", input_tokens=985)])) == {("ada", "k", USAGE): 10}
 
@@ -278,3 +293,9 @@ def test_shares_meet_the_users_totals_and_the_rows() -> None:
 def test_totals_that_lack_a_part_leave_it_to_nobody() -> None:
     found = of(shares([cost(10)], [], totals=[UserTotal("ada", INPUT, "usd", Decimal(7))]))
     assert found == {("ada", None, BILLED): 7, (None, None, UNALLOCATED): 3}
+
+
+def test_totals_that_were_read_later_and_are_larger_are_cut_to_the_rows() -> None:
+    totals = [UserTotal("ada", INPUT, "usd", Decimal(9)), UserTotal("lin", INPUT, "usd", Decimal(3))]
+    found = of(shares([cost(10)], [], totals=totals))
+    assert found == {("ada", None, BILLED): Decimal("7.5"), ("lin", None, BILLED): Decimal("2.5")}

@@ -60,8 +60,11 @@ def test_the_newest_name_of_a_project_is_shown_and_an_older_reading_does_not_bri
 def test_refusals_are_replaced_whole_and_each_organization_has_its_own(connection: Connection) -> None:
     ended = StoredRefusal("project,line_item,api_key", None, DAY, NOW)
     begun = StoredRefusal("project,user,line_item", DAY, None, NOW)
-    memory.keep_refusals(connection, "acme", [ended, begun])
-    memory.keep_refusals(connection, "beta", [begun])
+    both = [ended.grouping, begun.grouping]
+    memory.keep_refusals(connection, "acme", both, [ended, begun])
+    memory.keep_refusals(connection, "beta", both, [begun])
     assert memory.refusals(connection, "acme") == [ended, begun]
-    memory.keep_refusals(connection, "acme", [])
+    memory.keep_refusals(connection, "acme", [ended.grouping], [])
+    assert memory.refusals(connection, "acme") == [begun]
+    memory.keep_refusals(connection, "acme", both, [])
     assert (memory.refusals(connection, "acme"), memory.refusals(connection, "beta")) == ([], [begun])

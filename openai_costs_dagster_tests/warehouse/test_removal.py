@@ -44,7 +44,8 @@ FINDING = Finding(
 def fill(connection: Connection, name: str) -> None:
     """Something in every table that knows organizations."""
     registry.enrol(connection, name, display_name=None, start_date=None)
-    memory.keep_refusals(connection, name, [StoredRefusal(grouping_name(BY_KEY), None, DAY, NOW)])
+    by_key = grouping_name(BY_KEY)
+    memory.keep_refusals(connection, name, [by_key], [StoredRefusal(by_key, None, DAY, NOW)])
     memory.name_projects(connection, name, {"proj_a": "Search"}, NOW)
     for amount in ("1", "2"):
         store(connection, {DAY: [row(amount)]}, organization=name)

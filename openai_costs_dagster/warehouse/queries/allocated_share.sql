@@ -1,7 +1,13 @@
--- How much of the spend of the last days reached a user and a key; signs left out, so that credits hide nothing.
+-- How much of the spend of some days reached a user and a key; signs left out, so that credits hide nothing. A day whose
+-- costs were not shared out as they are now reached nobody.
 select
-    sum(day.gross_usd) as gross_usd,
-    sum(day.to_users_usd) as to_users_usd,
-    sum(day.to_keys_usd) as to_keys_usd
-from openai_costs.allocation_days as day
+    sum(coalesce(shared.gross_usd, abs(day.amount_usd))) as gross_usd,
+    sum(coalesce(shared.to_users_usd, 0)) as to_users_usd,
+    sum(coalesce(shared.to_keys_usd, 0)) as to_keys_usd
+from openai_costs.cost_days as day
+left join openai_costs.allocation_days as shared
+    on
+        shared.organization = day.organization
+        and shared.usage_date = day.usage_date
+        and shared.reading_id = day.reading_id
 where day.organization = %(organization)s and day.usage_date between %(first)s and %(last)s

@@ -1,1 +1,15 @@
-delete from openai_costs.known_names where kind = 'user' and id = %(user_id)s
+-- The user's own, and those of other things that hold one of the user's addresses.
+delete from openai_costs.known_names as name
+where
+    name.organization = %(organization)s
+    and (
+        (name.kind = 'user' and name.id = %(user_id)s)
+        or exists (
+            select from openai_costs.known_names as own
+            where
+                own.kind = 'user'
+                and own.id = %(user_id)s
+                and own.email <> ''
+                and position(lower(own.email) in lower(name.name)) > 0
+        )
+    )

@@ -1,1 +1,2 @@
-delete from openai_costs.refusals where organization = %(organization)s
+delete from openai_costs.refusals
+where organization = %(organization)s and grouping = any(%(groupings)s::text[])

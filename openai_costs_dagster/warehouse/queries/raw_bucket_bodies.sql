@@ -1,1 +1,1 @@
-select raw_id, body from openai_costs.raw_buckets
+select raw_id, body from openai_costs.raw_buckets where organization = %(organization)s

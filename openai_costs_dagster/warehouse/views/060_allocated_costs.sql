@@ -1,7 +1,17 @@
 -- Cost rows shared out to users and keys. Adds up to daily_costs at any moment: a day whose costs were replaced since it
 -- was shared out, or that never was, stands here as it was billed.
 create or replace view openai_costs.allocated_costs as
-with shares as (
+with people as materialized (
+    select
+        organization,
+        id,
+        (array_agg(name order by last_seen_at desc) filter (where name is not null))[1] as name,
+        (array_agg(email order by last_seen_at desc) filter (where email is not null))[1] as email
+    from openai_costs.known_names
+    where kind = 'user'
+    group by organization, id
+),
+shares as (
     select
         allocation.organization,
         allocation.usage_date,
@@ -56,10 +66,4 @@ select
 from shares as share
 left join openai_costs.line_items as item using (line_item)
 left join openai_costs.projects as project using (organization, project_id)
-left join lateral (
-    select known.name, known.email
-    from openai_costs.known_names as known
-    where known.organization = share.organization and known.kind = 'user' and known.id = share.user_id
-    order by known.last_seen_at desc
-    limit 1
-) as person on true;
+left join people as person on person.organization = share.organization and person.id = share.user_id;

@@ -12,17 +12,27 @@ select
     earlier.names as earlier_names,
     present.last_seen_at
 from (
-    select distinct on (organization, kind, id) organization, kind, id, name, email, last_seen_at
+    select
+        organization,
+        kind,
+        id,
+        (array_agg(name order by last_seen_at desc) filter (where name is not null))[1] as name,
+        (array_agg(email order by last_seen_at desc) filter (where email is not null))[1] as email,
+        max(last_seen_at) as last_seen_at
     from openai_costs.known_names
-    order by organization, kind, id, last_seen_at desc
+    group by organization, kind, id
 ) as present
 left join openai_costs.directory_entries as entry using (organization, kind, id)
 left join lateral (
     select array_agg(known.name order by known.last_seen_at desc) as names
-    from openai_costs.known_names as known
-    where
-        known.organization = present.organization
-        and known.kind = present.kind
-        and known.id = present.id
-        and known.name is distinct from present.name
+    from (
+        select name, max(last_seen_at) as last_seen_at
+        from openai_costs.known_names
+        where
+            organization = present.organization
+            and kind = present.kind
+            and id = present.id
+            and name <> present.name
+        group by name
+    ) as known
 ) as earlier on true;
