@@ -15,7 +15,6 @@ from openai_costs_dagster.warehouse.database import Connection
 
 YEAR = dt.timedelta(days=365)
 _SURELY_SERVED = dt.timedelta(days=360)
-_LATELY = dt.timedelta(days=60)
 _SURELY_REFUSED = dt.timedelta(days=400)
 
 
@@ -49,22 +48,6 @@ def enrol(connection: Connection, api: AdminApi, organization: Organization, now
     if not is_met(organization, known, now.date()):
         registry.first_contact(connection, organization.name, _earliest_day(api, now.date()), now)
     return organization.organization_id or (known.openai_organization_id if known else None)
-
-
-def verify(connection: Connection, api: AdminApi, organization: Organization, days: DayRange) -> None:
-    """Holds the key's organization against the expected one, for answers that do not say whose they are.
-
-    One request: the costs of the newest of `days` name it, where anything was spent. Raises WrongOrganization and any
-    other `ApiError`, OrganizationChanged or SharedOrganization.
-    """
-    known = registry.find(connection, organization.name)
-    guard = OrganizationGuard(
-        organization.organization_id or (known.openai_organization_id if known else None),
-    )
-    for _ in read_costs(api, DayRange(max(days.first, days.last - _LATELY), days.last), UNGROUPED, guard):
-        pass
-    if guard.organization_id:
-        registry.identify(connection, organization.name, guard.organization_id)
 
 
 def is_met(organization: Organization, known: registry.Registered | None, today: dt.date) -> bool:

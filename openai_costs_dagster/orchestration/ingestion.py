@@ -21,6 +21,7 @@ from openai_costs_dagster.configuration import Organization
 from openai_costs_dagster.cost_records import GROUPINGS, grouping_name, grouping_named
 from openai_costs_dagster.days import ONE_DAY, DayRange, utc_midnight, utc_now
 from openai_costs_dagster.orchestration.first_contact import endpoint_of, enrol, register
+from openai_costs_dagster.orchestration.identity import note_identity
 from openai_costs_dagster.orchestration.kept_detail import KeptDetail
 from openai_costs_dagster.orchestration.outcome import DayReport, Outcome
 from openai_costs_dagster.orchestration.user_totals import UserTotals
@@ -179,6 +180,7 @@ class _Ingestion:
         window = self._reader.read(piece, known)
         if self._guard.organization_id:
             registry.identify(self._connection, self._name, self._guard.organization_id)
+            note_identity(self._request.organization, self._guard, started_at)
         memory.classify_new(self._connection, window.line_items, line_items.classify, line_items.RULES_VERSION)
         self._keep_names(window, started_at)
         reading = Reading(

@@ -14,7 +14,8 @@ from openai_costs_dagster.api.directory import PROJECTS_PATH, WireApiKey, read_a
 from openai_costs_dagster.configuration import Organization
 from openai_costs_dagster.days import DayRange, utc_now
 from openai_costs_dagster.orchestration.absences import Absences
-from openai_costs_dagster.orchestration.first_contact import endpoint_of, register, verify
+from openai_costs_dagster.orchestration.first_contact import endpoint_of, register
+from openai_costs_dagster.orchestration.identity import verify
 from openai_costs_dagster.privacy import scrubbed
 from openai_costs_dagster.secret import SecretUnavailable
 from openai_costs_dagster.warehouse import directory, lock, memory
@@ -79,7 +80,7 @@ class _Reading:
             self._names.notes.append(absences.known()[PROJECTS_PATH])
             return
         lately = DayRange((self._now - _LATELY).date(), self._now.date())
-        verify(self._connection, self._api, self._organization, lately)
+        verify(self._connection, self._api, self._organization, lately, self._now)
         projects = self._kind("project", self._projects)
         if self._absent:
             said = f"the server has no directory: {self._names.notes[-1]}"

@@ -88,7 +88,7 @@ def _overview(
         open_anomalies=_open_anomalies(connection, organization.name, configuration, today),
         to_users_percent=_percent(shared.to_users_usd, shared.gross_usd),
         to_keys_percent=_percent(shared.to_keys_usd, shared.gross_usd),
-        skipped=sorted(path.removeprefix("/organization/") for path in Absences(connection, organization, now).known()),
+        skipped=sorted(path.split("/", 2)[2] for path in Absences(connection, organization, now).known()),
         last_success_at=synced.last_success_at,
         last_error=synced.last_error,
         needs=[

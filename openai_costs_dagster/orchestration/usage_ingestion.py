@@ -20,7 +20,8 @@ from openai_costs_dagster.api.usage import DAYS_PER_PAGE, UsageBucket, path_of, 
 from openai_costs_dagster.configuration import Organization
 from openai_costs_dagster.days import ONE_DAY, DayRange, utc_midnight, utc_now
 from openai_costs_dagster.orchestration.absences import Absences
-from openai_costs_dagster.orchestration.first_contact import endpoint_of, register, verify
+from openai_costs_dagster.orchestration.first_contact import endpoint_of, register
+from openai_costs_dagster.orchestration.identity import verify
 from openai_costs_dagster.orchestration.outcome import is_permanent
 from openai_costs_dagster.privacy import cleaner
 from openai_costs_dagster.secret import SecretUnavailable
@@ -136,7 +137,8 @@ class _UsageIngestion:
     def run(self) -> None:
         organization, now = self._request.organization, self._request.now
         with AdminApi(endpoint_of(organization), now=now) as api:
-            verify(self._connection, api, organization, DayRange(min(self._request.days), max(self._request.days)))
+            asked = DayRange(min(self._request.days), max(self._request.days))
+            verify(self._connection, api, organization, asked, now())
             self._outcome.requests += api.requests
         operations = self._operations_to_ask()
         for window in reversed(list(_windows(self._request.days))):  # the newest first: they are asked for most

@@ -55,7 +55,7 @@ def _usage() -> None:
     op.create_table(
         "absences",
         sa.Column("organization", sa.Text(), nullable=False),
-        sa.Column("what", sa.Text(), nullable=False, comment="an endpoint, or a grouping of costs"),
+        sa.Column("what", sa.Text(), nullable=False, comment="an endpoint's address"),
         sa.Column("said", sa.Text(), nullable=False),
         sa.Column("seen_at", _MOMENT, nullable=False),
         sa.PrimaryKeyConstraint("organization", "what"),
