@@ -46,11 +46,11 @@ class SimulatedOrganization:
     `growth` is by how much of its first day's spend it grows in a year. `api_keys_from` is the first day that
     a window grouped by api_key_id may start on (None: any) and `api_keys_served` whether there is such a day
     at all; `users_with_projects_from` and `users_with_projects_served` say the same of user_id together with
-    project_id, and `users_served` of user_id at all. `lookback_days` is how far before today a window may start. `usage_endpoints` are the usage
-    endpoints that exist, and `usage_delay_days` how many of the newest days, today first, usage does not tell
-    yet. `admin_key_expires` is an aware time. What is served may be set at any time; the past is settled by
-    `workloads`, `seed`, `first_day` and `growth` when its days are first asked for, and changed only through the
-    methods, which are safe to call while a simulator serves.
+    project_id, and `users_served` of user_id at all. `lookback_days` is how far before today a window may start.
+    `usage_endpoints` are the usage endpoints that exist, and `usage_delay_days` how many of the newest days, today
+    first, usage does not tell yet. `admin_key_expires` is an aware time. What is served may be set at any time; the
+    past is settled by `workloads`, `seed`, `first_day` and `growth` when its days are first asked for, and changed
+    only through the methods, which are safe to call while a simulator serves.
     """
 
     workloads: tuple[Workload, ...] = SHOP
