@@ -16,7 +16,9 @@ from pydantic import BaseModel, ValidationError
 from openai_costs_dagster.redaction import redact
 from openai_costs_dagster.secret import SecretReference
 from openai_costs_dagster.settings import (
+    Alert,
     Anomalies,
+    Budget,
     Configuration,
     ConfigurationError,
     DatabaseSettings,
@@ -26,7 +28,9 @@ from openai_costs_dagster.settings import (
 from openai_costs_dagster.yaml_document import Document, YamlError
 
 __all__ = [
+    "Alert",
     "Anomalies",
+    "Budget",
     "Configuration",
     "ConfigurationError",
     "DatabaseSettings",
@@ -129,6 +133,7 @@ def _resolved(configuration: Configuration, folder: Path) -> Configuration:
                 "proxy": organization.proxy.beside(folder)
                 if isinstance(organization.proxy, SecretReference)
                 else organization.proxy,
+                "owners": {project: url.beside(folder) for project, url in organization.owners.items()},
             }
         )
         for name, organization in configuration.organizations.items()
@@ -139,10 +144,16 @@ def _resolved(configuration: Configuration, folder: Path) -> Configuration:
     return configuration.model_copy(
         update={
             "organizations": organizations,
+            "alerts": tuple(_alert_beside(alert, folder) for alert in configuration.alerts),
             "database": database,
             "data_directory": (folder / configuration.data_directory).resolve(),
         }
     )
+
+
+def _alert_beside(alert: Alert, folder: Path) -> Alert:
+    named = {name: reference for name in ("url", "webhook", "secret") if (reference := getattr(alert, name))}
+    return alert.model_copy(update={name: reference.beside(folder) for name, reference in named.items()})
 
 
 def _sentence(error: ValidationError, where: str, document: Document | None) -> str:
@@ -164,7 +175,8 @@ def _sentence(error: ValidationError, where: str, document: Document | None) -> 
 
 def _may_be_secret(path: tuple[str | int, ...]) -> bool:
     in_place_of_settings = path[-1:] == ("database",) or (path[:1] == ("alerts",) and len(path) <= 2)
-    return in_place_of_settings or bool({"admin_key", "proxy", "url", "base_url"} & set(map(str, path)))
+    secrets = {"admin_key", "proxy", "url", "base_url", "webhook", "secret", "owners", "dagster_url"}
+    return in_place_of_settings or bool(secrets & set(map(str, path)))
 
 
 def _settings_beside(path: tuple[str | int, ...]) -> list[str]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import calendar
+import datetime as dt
 import re
+
+from openai_costs_dagster.days import ONE_DAY
 
 _CRON_RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
 
@@ -18,6 +21,29 @@ def is_cron(text: str) -> bool:
         return False
     longest_month = max(calendar.monthrange(2024, month)[1] for month in values[3])
     return fields[4] != "*" or min(values[2]) <= longest_month
+
+
+def next_tick(cron: str, after: dt.datetime) -> dt.datetime:
+    """The first moment after another at which a cron expression comes, in UTC. Raises ValueError where it never does.
+
+    As in cron itself a day must fit either of day and weekday where both are named.
+    """
+    minutes, hours, days, months, weekdays = (
+        _cron_values(field, *limits) for field, limits in zip(cron.split(), _CRON_RANGES, strict=True)
+    )
+    by_day, by_weekday = (field != "*" for field in (cron.split()[2], cron.split()[4]))
+    for number in range(8 * 366 + 1):  # a leap day comes within eight years
+        day = after.date() + number * ONE_DAY
+        fits_day, fits_weekday = day.day in days, bool({day.isoweekday(), day.isoweekday() % 7} & weekdays)
+        fits = fits_day or fits_weekday if by_day and by_weekday else fits_day and fits_weekday
+        if day.month not in months or not fits:
+            continue
+        for hour in sorted(hours):
+            for minute in sorted(minutes):
+                moment = dt.datetime(day.year, day.month, day.day, hour, minute, tzinfo=dt.UTC)
+                if moment > after:
+                    return moment
+    raise ValueError(f"{cron} never comes")
 
 
 def _cron_values(field: str, least: int, most: int) -> set[int]:

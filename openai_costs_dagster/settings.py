@@ -81,6 +81,20 @@ class Budget(_Part):
             raise ValueError(f"a budget is for one thing; this one names {' and '.join(named)}")
         return self
 
+    @property
+    def scope(self) -> tuple[str, str | None]:
+        """What it is for: a kind and an id, which is null for the whole organization."""
+        for kind in ("project", "user", "model", "api_key", "service"):
+            if named := getattr(self, kind):
+                return kind, named
+        return "organization", None
+
+    @property
+    def title(self) -> str:
+        """Its name, unique within the organization, as in ``project proj_search, month``."""
+        kind, named = self.scope
+        return f"{kind} {named}, {self.period}" if named else f"{kind}, {self.period}"
+
 
 class Organization(_Part):
     """One OpenAI organization and how it is read."""
@@ -100,6 +114,18 @@ class Organization(_Part):
     emails: StrictBool = True
     """Whether addresses are kept; without, they are taken out of answers before anything is stored."""
     budgets: tuple[Budget, ...] = ()
+    owners: dict[str, SecretReference] = {}
+    """Who is told of a project's alerts besides everyone else: an Apprise URL by project id."""
+
+    @field_validator("budgets")
+    @classmethod
+    def _budgets_are_distinct(cls, value: tuple[Budget, ...]) -> tuple[Budget, ...]:
+        seen: set[str] = set()
+        for budget in value:
+            if budget.title in seen:
+                raise ValueError(f"there are two budgets for {budget.title}: keep one, with all of its alert_at")
+            seen.add(budget.title)
+        return value
 
     @field_validator("start_date")
     @classmethod
@@ -194,11 +220,47 @@ class Anomalies(_Part):
     minimum_impact_usd: Dollars = Decimal(5)
 
 
-class Alert(_Part):
-    """Where alerts go."""
+Kind = Literal["anomaly", "budget", "sync_failure"]
 
-    url: SecretReference
-    events: tuple[Literal["anomaly", "budget", "sync_failure"], ...] = ("anomaly", "budget", "sync_failure")
+
+class Alert(_Part):
+    """Where alerts go, and which: an Apprise URL, or a webhook that is signed with a secret of its own."""
+
+    url: SecretReference | None = None
+    webhook: SecretReference | None = None
+    secret: SecretReference | None = None
+    name: str | None = None
+    events: tuple[Kind, ...] = ("anomaly", "budget", "sync_failure")
+    organizations: tuple[str, ...] = ()
+    """Empty: all."""
+    projects: tuple[str, ...] = ()
+    """Ids; empty: all, and what is of no project."""
+    severity: Literal["low", "medium", "high"] = "low"
+    """The lowest that is sent."""
+    digest: str | None = None
+    """Everything in one message at these times (cron, UTC) instead of at once."""
+
+    @field_validator("digest")
+    @classmethod
+    def _digest_is_a_cron(cls, value: str | None) -> str | None:
+        if value is not None and not is_cron(value):
+            raise ValueError(f"{value!r} is no cron expression of five fields, as in '0 8 * * *'")
+        return value
+
+    @model_validator(mode="after")
+    def _has_one_address(self) -> Alert:
+        if self.url is None and self.webhook is None:
+            raise ValueError("'url' is missing: an alert goes to a url (Apprise) or to a webhook")
+        if self.url is not None and self.webhook is not None:
+            raise ValueError("an alert goes to a url (Apprise) or to a webhook: write two alerts")
+        if (self.webhook is None) != (self.secret is None):
+            raise ValueError("a webhook is signed with a secret: write secret: {env: NAME} beside it, and nowhere else")
+        return self
+
+    @property
+    def channel(self) -> str:
+        """What it is called; says where the address stands and never the address."""
+        return self.name or str(self.webhook or self.url)
 
 
 class Retention(_Part):
@@ -216,6 +278,8 @@ class Configuration(_Part):
     refresh: Refresh = Refresh()
     anomalies: Anomalies = Anomalies()
     alerts: tuple[Alert, ...] = ()
+    dagster_url: str | None = None
+    """Where people open Dagster, for links in alerts."""
     retention: Retention = Retention()
     source: Path | None = Field(default=None, exclude=True)
 
@@ -240,6 +304,29 @@ class Configuration(_Part):
         _refuse_twins(self.organizations, lambda one: one.name.replace("-", "_"), "differ only by - and _")
         _refuse_twins(self.organizations, lambda one: one.organization_id, "have the same organization_id")
         _refuse_twins(self.organizations, lambda one: (str(one.admin_key), one.base_url), "use the same admin key")
+        return self
+
+    @field_validator("dagster_url")
+    @classmethod
+    def _is_a_web_address(cls, value: str | None) -> str | None:
+        parts = _split(value) if value is not None else None
+        if value is not None and (parts is None or parts.scheme not in {"http", "https"} or not parts.hostname):
+            raise ValueError("dagster_url needs a scheme and a host, as in https://dagster.example")
+        if value is not None and "@" in value:
+            raise ValueError("dagster_url must not carry credentials: it is sent to people")
+        return value.rstrip("/") if value else None
+
+    @model_validator(mode="after")
+    def _alerts_are_distinct(self) -> Configuration:
+        seen: set[str] = set()
+        for alert in self.alerts:
+            if alert.channel in seen:
+                raise ValueError(f"two alerts are called {alert.channel!r}: give each a name of its own")
+            seen.add(alert.channel)
+            for name in alert.organizations:
+                if name not in self.organizations:
+                    known = ", ".join(sorted(self.organizations))
+                    raise ValueError(f"alerts name the organization {name!r}; configured: {known}")
         return self
 
     def organization(self, name: str) -> Organization:

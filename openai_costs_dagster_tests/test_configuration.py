@@ -264,7 +264,11 @@ _MISTAKES: dict[str, tuple[str, int, list[str]]] = {
         5,
         ["alerts.0.events.0", "'anomaly', 'budget' or 'sync_failure'", "'anomly'"],
     ),
-    "alert without address": (f"{_ACME}alerts:\n  - {{events: [budget]}}\n", 5, ["alerts.0", "'url'", "missing"]),
+    "alert without address": (
+        f"{_ACME}alerts:\n  - {{events: [budget]}}\n",
+        5,
+        ["alerts.0", "'url'", "missing", "webhook"],
+    ),
     "nothing retained": (f"{_ACME}retention: {{raw_pages_days: 0}}\n", 4, ["retention.raw_pages_days", "1", "'0'"]),
     "no yaml": ("organizations: [\n", 2, []),
 }

@@ -8,6 +8,7 @@ import sys
 import click
 
 from openai_costs_dagster.cli import (
+    alerts,
     anomalies,
     backfill,
     backtest,
@@ -51,6 +52,7 @@ for command in (
     up.up,
     status.status,
     anomalies.anomalies,
+    alerts.alerts,
     backtest.backtest,
     remove.remove,
     forget_user.forget_user,

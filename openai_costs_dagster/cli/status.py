@@ -20,15 +20,20 @@ if TYPE_CHECKING:
 def status(context: click.Context, as_json: bool) -> None:
     """Show how far each organization is read; exit 1 when something needs a person."""
     from openai_costs_dagster.cli.session import begin
-    from openai_costs_dagster.orchestration.overview import overviews
+    from openai_costs_dagster.orchestration.overview import delivery_trouble, overviews
 
     session = begin()
     found = overviews(session.configuration, session.database, utc_now())
+    undelivered = delivery_trouble(session.database, utc_now())
+    is_well = not undelivered and not _needs(found)
     if as_json:
-        click.echo(json.dumps({"ok": not _needs(found), "organizations": [_as_json(one) for one in found]}, indent=2))
+        organizations = [_as_json(one) for one in found]
+        click.echo(json.dumps({"ok": is_well, "organizations": organizations, "undelivered": undelivered}, indent=2))
     else:
         show(found)
-    context.exit(1 if _needs(found) else 0)
+        for sentence in undelivered:
+            click.echo(f"alerts to {sentence}")
+    context.exit(0 if is_well else 1)
 
 
 def show(found: list[Overview]) -> None:
@@ -68,6 +73,8 @@ def show(found: list[Overview]) -> None:
     for one in found:
         for sentence in one.open_anomalies:
             click.echo(f"{one.organization}: anomaly {sentence}")
+        for sentence in one.budgets:
+            click.echo(f"{one.organization}: budget {sentence}")
         for sentence in one.needs:
             click.echo(f"{one.organization}: {sentence}")
 
@@ -94,6 +101,7 @@ def _as_json(one: Overview) -> dict[str, Any]:
         "open_anomalies": one.open_anomalies,
         "allocated_to_users_percent": one.to_users_percent,
         "allocated_to_keys_percent": one.to_keys_percent,
+        "budgets": one.budgets,
         "not_served": one.skipped,
         "last_success_at": one.last_success_at and one.last_success_at.isoformat(),
         "last_error": one.last_error,

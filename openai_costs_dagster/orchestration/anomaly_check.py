@@ -11,11 +11,11 @@ from typing import Any
 import dagster as dg
 
 from openai_costs_dagster.configuration import Configuration, Organization
-from openai_costs_dagster.days import DayRange, utc_now
-from openai_costs_dagster.orchestration import names, server
+from openai_costs_dagster.days import utc_now
+from openai_costs_dagster.orchestration import anomaly_news, names, server
 from openai_costs_dagster.orchestration.detection import Judgement, judge
 from openai_costs_dagster.orchestration.evaluations import evaluation, targets
-from openai_costs_dagster.orchestration.partitions import days_of
+from openai_costs_dagster.orchestration.partitions import days_to_judge
 from openai_costs_dagster.warehouse import anomalies
 from openai_costs_dagster.warehouse.anomalies import Finding
 
@@ -48,7 +48,7 @@ def anomaly_check(
         pool=names.pool(organization.name),
     )
     def anomalous_spend(context: dg.AssetCheckExecutionContext) -> Iterator[Any]:
-        days = _days_to_judge(context, configuration.refresh.trailing_days)
+        days = days_to_judge(context, configuration.refresh.trailing_days)
         judgements = _judge_and_keep(context, organization, configuration, days, users=users)
         target = targets(context.instance, key, judgements)
         for day, judgement in judgements.items():
@@ -75,25 +75,17 @@ def _judge_and_keep(
     *,
     users: bool,
 ) -> dict[dt.date, Judgement]:
+    name, asked_by, now = organization.name, names.asked_by(context.run.tags), utc_now()
     with server.database(configuration).connect() as connection:
-        judgements = judge(connection, organization.name, configuration.anomalies, days, users=users)
-        anomalies.replace_findings(
-            connection,
-            organization.name,
-            days,
-            [finding for judgement in judgements.values() for finding in judgement.findings],
-            found_by=names.asked_by(context.run.tags),
-            now=utc_now(),
-            users=users,
-        )
+        judgements = judge(connection, name, configuration.anomalies, days, users=users)
+        found = [finding for judgement in judgements.values() for finding in judgement.findings]
+        is_first_load = anomaly_news.was_first_load(connection, name, context.run.run_id)
+        asked = anomaly_news.Asked(asked_by, is_first_load, configuration.refresh.trailing_days, now.date())
+        minimum = configuration.anomalies.minimum_impact_usd
+        with connection.transaction():
+            anomalies.replace_findings(connection, name, days, found, found_by=asked_by, now=now, users=users)
+            anomaly_news.tell(connection, name, judgements, asked, minimum, now, users=users)
     return judgements
-
-
-def _days_to_judge(context: dg.AssetCheckExecutionContext, trailing_days: int) -> list[dt.date]:
-    if context.has_partition_key or context.has_partition_key_range:
-        return days_of(context)
-    today = utc_now().date()
-    return list(DayRange(today - dt.timedelta(days=trailing_days - 1), today))
 
 
 def _description(judgement: Judgement) -> str:

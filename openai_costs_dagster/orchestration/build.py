@@ -9,14 +9,17 @@ import dagster as dg
 
 from openai_costs_dagster.configuration import Configuration, Organization
 from openai_costs_dagster.orchestration import names
+from openai_costs_dagster.orchestration.alert_sensor import alert_sensor
 from openai_costs_dagster.orchestration.allocation_asset import allocation_asset
 from openai_costs_dagster.orchestration.anomaly_check import anomaly_check
+from openai_costs_dagster.orchestration.arrival_sensor import arrival_sensor, latest_day_check
 from openai_costs_dagster.orchestration.automation import (
     daily_condition,
     derived_condition,
     refresh_condition,
     refresh_sensor,
 )
+from openai_costs_dagster.orchestration.budget_check import budget_check
 from openai_costs_dagster.orchestration.costs_asset import costs_asset
 from openai_costs_dagster.orchestration.directory_asset import directory_asset
 from openai_costs_dagster.orchestration.partitions import daily_partitions, first_days
@@ -37,7 +40,8 @@ class _Shared(TypedDict):
 def build_definitions(configuration: Configuration, *, automation: bool = True) -> dg.Definitions:
     """Everything that the configured organizations need in Dagster.
 
-    Loads while Postgres is down and without any secret. `automation=False` leaves refreshing to the caller.
+    Loads while Postgres is down and without any secret. `automation=False` leaves refreshing to the caller, and the
+    sensors for alerts stopped until someone starts them.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=dg.PreviewWarning)  # partitioned checks
@@ -71,9 +75,16 @@ def _build(configuration: Configuration, *, automation: bool) -> dg.Definitions:
         if organization.names:
             assets.append(directory_asset(organization, configuration, automation_condition=daily))
         checks += [anomaly_check(organization, configuration, partitions, users=users) for users in (False, True)]
+        checks.append(latest_day_check(organization, configuration, partitions))
+        budgets = [budget_check(organization, configuration, partitions, allocated=one) for one in (False, True)]
+        checks += [one for one in budgets if one]
     return dg.Definitions(
         assets=assets,
         asset_checks=checks,
-        sensors=[refresh_sensor([asset.key for asset in assets])] if automation else [],
+        sensors=[
+            *([refresh_sensor([asset.key for asset in assets])] if automation else []),
+            alert_sensor(configuration, running=automation),
+            arrival_sensor(configuration, running=automation),
+        ],
         executor=dg.in_process_executor,
     )

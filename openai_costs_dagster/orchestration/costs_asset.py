@@ -21,6 +21,9 @@ _CHECKS = {
     names.COMPLETE: "Every day asked for arrived whole: one bucket, all of its rows, sums as read.",
     names.RECONCILES: "The day's rows add up to the organization's total, asked for a second time and ungrouped.",
 }
+_FRESHNESS = dg.FreshnessPolicy.time_window(fail_window=dt.timedelta(hours=36), warn_window=dt.timedelta(hours=27))
+"""A daily refresh and a little; within the day it is read more often."""
+
 _ERROR, _WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
 
 
@@ -51,6 +54,7 @@ def costs_asset(
         tags={names.ORGANIZATION_TAG: organization.name},
         metadata={"dagster/table_name": "openai_costs.daily_costs", "dagster/column_schema": DAILY_COSTS},
         check_specs=specs,
+        freshness_policy=_FRESHNESS,
         code_version="1",
     )
     def costs(context: dg.AssetExecutionContext) -> Iterator[Any]:

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 import numpy as np
 
+from openai_costs_dagster.alerts import picture
 from openai_costs_dagster.configuration import Anomalies
 from openai_costs_dagster.days import ONE_DAY, DayRange
 from openai_costs_dagster.orchestration.special_findings import changed_prices, severity, vanished
@@ -44,6 +45,8 @@ class Judgement:
     findings: list[Finding] = field(default_factory=list)
     picture: str | None = None
     """The series of the largest finding, as Markdown."""
+    photo: bytes | None = None
+    """The same for channels that show no Markdown: a PNG."""
 
     @property
     def alarming(self) -> list[Finding]:
@@ -101,7 +104,7 @@ class _Seen:
         self._settings = settings
         self._panel = panel
         self._amounts = {(entry.series, entry.day): entry.amount for entry in spend}
-        self._muted = [(one, _series_of(organization, one)) for one in said if one.kind == "mute"]
+        self._muted = [(one, series_of(organization, one)) for one in said if one.kind == "mute"]
         self._names = memory.project_names(connection, organization)
         self._tuning = Tuning.of(settings.sensitivity, _number(settings.minimum_impact_usd))
         known = np.array([day in stored for day in panel.days])
@@ -118,9 +121,8 @@ class _Seen:
         if age < self._tuning.mature:
             return Judgement(plain.day, plain.actual, plain.provisional, known_days=max(age, 0), findings=found)
         expected, lower, upper = self._range(row, self._whole)
-        return Judgement(
-            plain.day, plain.actual, plain.provisional, expected, lower, upper, age, found, self._picture(row, found)
-        )
+        pictures = self._pictures(row, found)
+        return Judgement(plain.day, plain.actual, plain.provisional, expected, lower, upper, age, found, *pictures)
 
     def _causes(self, row: int) -> list[Cause]:
         verdicts = self._verdicts
@@ -201,13 +203,13 @@ class _Seen:
         )
         return parts_of(details, day, len(reference))
 
-    def _picture(self, row: int, found: list[Finding]) -> str | None:
+    def _pictures(self, row: int, found: list[Finding]) -> tuple[str | None, bytes | None]:
         shown = [finding for finding in found if finding.worth_alerting and finding.line_item is None]
         if not shown:
-            return None
-        series = _series_of(self._organization, shown[0])
+            return None, None
+        series = series_of(self._organization, shown[0])
         if series not in self._panel.series:
-            return None
+            return None, None
         column = self._panel.series.index(series)
         first = max(row - _CHART_DAYS + 1, int(self._panel.born[column]))
         days, verdicts = self._panel.days, self._verdicts
@@ -223,7 +225,9 @@ class _Seen:
         ]
         flagged = {days[one] for one in range(first, row + 1) if verdicts.flagged[one, column]} | {days[row]}
         named = [self._names.get(name, name) for name in series[1:] if name]
-        return chart.markdown(f"US dollars a day: {', '.join(named) or self._organization}", points, flagged)
+        bars = [picture.Bar(one.actual, one.lower, one.upper, one.day in flagged) for one in points]
+        title = f"US dollars a day: {', '.join(named) or self._organization}"
+        return chart.markdown(title, points, flagged), picture.png(bars)
 
 
 def parts_of(details: Iterable[SpendDetail], day: dt.date, references: int) -> list[Part]:
@@ -284,7 +288,7 @@ def _expected(panel: Panel, organization: str, said: list[Feedback]) -> Flags | 
     """What was said to be expected: of a series and all that shares spend with it."""
     mask = np.zeros(panel.spend.shape, bool)
     for one in said:
-        series = _series_of(organization, one)
+        series = series_of(organization, one)
         related = [column for column, other in enumerate(panel.series) if overlap(series, other)]
         for day in DayRange(one.first_day, one.last_day):
             if one.kind == "expected" and 0 <= panel.row(day) < len(mask):
@@ -292,7 +296,8 @@ def _expected(panel: Panel, organization: str, said: list[Feedback]) -> Flags | 
     return mask if mask.any() else None
 
 
-def _series_of(organization: str, one: Feedback | Finding) -> Series:
+def series_of(organization: str, one: Feedback | Finding) -> Series:
+    """The series that a finding, or what was said of one, is about."""
     level = one.level
     return Series(
         organization,

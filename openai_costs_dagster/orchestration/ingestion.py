@@ -20,6 +20,7 @@ from openai_costs_dagster.api.detail import Piece, joined
 from openai_costs_dagster.configuration import Organization
 from openai_costs_dagster.cost_records import GROUPINGS, grouping_name, grouping_named
 from openai_costs_dagster.days import ONE_DAY, DayRange, utc_midnight, utc_now
+from openai_costs_dagster.orchestration import sync_news
 from openai_costs_dagster.orchestration.first_contact import endpoint_of, enrol, register
 from openai_costs_dagster.orchestration.identity import note_identity
 from openai_costs_dagster.orchestration.kept_detail import KeptDetail
@@ -244,12 +245,14 @@ def _report(day: StoredDay, known: KnownDay | None, reading: Reading) -> DayRepo
 
 
 def _record(connection: Connection, request: Request, outcome: Outcome) -> None:
-    now = request.now()
-    if outcome.failed:
-        permanent = any(failure.permanent for failure in outcome.failed.values())
-        registry.record_failure(connection, request.organization.name, outcome.sentence, now, permanent=permanent)
-    else:
-        registry.record_success(connection, request.organization.name, now)
+    name, now = request.organization.name, request.now()
+    with connection.transaction():
+        if outcome.failed:
+            permanent = any(failure.permanent for failure in outcome.failed.values())
+            registry.record_failure(connection, name, outcome.sentence, now, permanent=permanent)
+        else:
+            registry.record_success(connection, name, now)
+        sync_news.tell(connection, name, outcome, request.asked_by, now)
 
 
 def _try_to_record(request: Request, outcome: Outcome) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
@@ -10,6 +10,8 @@ COMPLETE = "complete"
 RECONCILES = "reconciles"
 ANOMALOUS_SPEND = "anomalous_spend"
 USAGE_MATCHES_BILL = "usage_matches_bill"
+BUDGETS = "budgets"
+LATEST_DAY = "latest_day"
 
 ORGANIZATION_TAG = "openai-costs/organization"
 ASKED_BY_TAG = "openai-costs/asked_by"
@@ -54,6 +56,16 @@ def allocated_costs_key(organization: str) -> dg.AssetKey:
 def directory_key(organization: str) -> dg.AssetKey:
     """The asset that holds the names of an organization's projects, users and keys."""
     return dg.AssetKey([*assets_of(organization), "directory"])
+
+
+def asset_page(asset: Sequence[str]) -> str:
+    """The path of an asset's page in Dagster."""
+    return f"/assets/{'/'.join(asset)}"
+
+
+def check_page(asset: Sequence[str], check: str) -> str:
+    """The path of a check's page in Dagster."""
+    return f"{asset_page(asset)}?view=checks&checkDetail={check}"
 
 
 def group(organization: str) -> str:

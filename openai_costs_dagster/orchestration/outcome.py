@@ -42,6 +42,8 @@ class DayFailure:
 
     reason: str
     permanent: bool
+    kind: str = ""
+    """What went wrong, by the name of its error."""
 
 
 @dataclass
@@ -56,7 +58,7 @@ class Outcome:
 
     def fail(self, days: Collection[dt.date] | DayRange, error: Exception) -> None:
         """Says of days why they could not be stored."""
-        failure = DayFailure(str(error), permanent=is_permanent(error))
+        failure = DayFailure(str(error), permanent=is_permanent(error), kind=type(error).__name__)
         self.failed.update(dict.fromkeys(days, failure))
 
     @property

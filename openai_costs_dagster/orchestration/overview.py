@@ -12,9 +12,11 @@ from openai_costs_dagster.orchestration.absences import Absences
 from openai_costs_dagster.orchestration.partitions import start_of
 from openai_costs_dagster.secret import SecretUnavailable
 from openai_costs_dagster.spend.run_rate import month_end
-from openai_costs_dagster.warehouse import allocations, anomalies, reading, registry
+from openai_costs_dagster.warehouse import allocations, anomalies, budgets, outbox, reading, registry
+from openai_costs_dagster.warehouse.budgets import BudgetState
 from openai_costs_dagster.warehouse.database import Connection, Database
 
+_LATE = dt.timedelta(minutes=15)  # from which on a message that does not arrive is somebody's business
 _HISTORY = dt.timedelta(days=62)
 _SHARED = dt.timedelta(days=29)  # and today: the days over which allocated shares are told
 
@@ -35,6 +37,8 @@ class Overview:
     to_users_percent: float | None = None
     """The share of the last days' spend that reached a user; None where nothing was shared out."""
     to_keys_percent: float | None = None
+    budgets: list[str] = field(default_factory=list)
+    """How each budget stands in its present period, in a sentence."""
     skipped: list[str] = field(default_factory=list)
     """Endpoints that the server lacks."""
     last_success_at: dt.datetime | None = None
@@ -88,6 +92,7 @@ def _overview(
         open_anomalies=_open_anomalies(connection, organization.name, configuration, today),
         to_users_percent=_percent(shared.to_users_usd, shared.gross_usd),
         to_keys_percent=_percent(shared.to_keys_usd, shared.gross_usd),
+        budgets=[_budget(state) for state in budgets.current(connection, organization.name, today)],
         skipped=sorted(path.split("/", 2)[2] for path in Absences(connection, organization, now).known()),
         last_success_at=synced.last_success_at,
         last_error=synced.last_error,
@@ -139,3 +144,27 @@ def _sum_trouble(connection: Connection, organization: Organization) -> list[str
         return []
     named = ", ".join(map(str, DayRange.covering(days)))
     return [f"rows do not add up to the total that the API bills on {named}: see the check reconciles"]
+
+
+def _budget(state: BudgetState) -> str:
+    share = f" ({state.spent / state.amount_limit:.0%})".replace("%", " %") if state.amount_limit else ""
+    said = f"{state.budget}: ${state.spent:,.2f} of ${state.amount_limit:,.2f}{share}"
+    if state.forecast is None:
+        return said
+    low, high = f"${state.forecast_low:,.2f}", f"${state.forecast_high:,.2f}"
+    return f"{said}, ${state.forecast:,.2f} as it looks by {state.period_end} ({low} to {high})"
+
+
+def delivery_trouble(database: Database, now: dt.datetime) -> list[str]:
+    """Sentences about alerts that do not arrive. Raises WarehouseError."""
+    with database.connect() as connection:
+        states = outbox.delivery_states(connection)
+    said = []
+    for one in states:
+        if one.dead:
+            given_up = f"{one.dead} messages were given up ({one.last_error})"
+            said.append(f"{one.channel}: {given_up}: openai-costs alerts retry")
+        if one.waiting_since and now - one.waiting_since > _LATE:
+            since = f"{one.waiting_since:%Y-%m-%d %H:%M} UTC"
+            said.append(f"{one.channel}: {one.waiting} messages wait since {since}: {one.last_error}")
+    return said

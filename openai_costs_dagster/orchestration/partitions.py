@@ -37,6 +37,14 @@ def days_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -
     return [dt.date.fromisoformat(key) for key in context.partition_keys]
 
 
+def days_to_judge(context: dg.AssetCheckExecutionContext, trailing_days: int) -> list[dt.date]:
+    """The days that a check was asked for; started without any, as the UI does it, the trailing window."""
+    if context.has_partition_key or context.has_partition_key_range:
+        return days_of(context)
+    today = utc_now().date()
+    return list(DayRange(today - dt.timedelta(days=trailing_days - 1), today))
+
+
 def start_of(organization: Organization, known: registry.Registered | None, today: dt.date) -> dt.date:
     """Where an organization's history begins: as configured, but no earlier than the API served on first contact.
 

@@ -68,6 +68,12 @@ def daily_spend(connection: Connection, organization: str, days: DayRange) -> li
         ).fetchall()
 
 
+def last_stored_day(connection: Connection, organization: str) -> dt.date | None:
+    """The newest stored day, None where none is."""
+    row = connection.execute(statement("last_stored_day"), {"organization": organization}).fetchone()
+    return row[0] if row else None
+
+
 def unreconciled_days(connection: Connection, organization: str) -> list[dt.date]:
     """Settled days whose rows do not add up to the total that the API bills, oldest first."""
     rows = connection.execute(statement("unreconciled_days"), {"organization": organization}).fetchall()

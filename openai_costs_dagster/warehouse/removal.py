@@ -24,6 +24,11 @@ _TABLES = (
     "user_cost_days",
     "allocations",
     "allocation_days",
+    "messages",
+    "outbox",
+    "incidents",
+    "troubles",
+    "budget_states",
     "organizations",
 )
 _DAGSTERS = (

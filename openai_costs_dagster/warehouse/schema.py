@@ -21,8 +21,9 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 SCHEMA = "openai_costs"
 
@@ -360,4 +361,104 @@ program = Table(
     Column("key", Text, primary_key=True),
     Column("value", Text, nullable=False),
     comment="what the program notes about the schema itself: digests of views, version of the rules",
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("alert_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("dedup_key", Text, nullable=False, unique=True, comment="what this alert is about, once and for all"),
+    Column("organization", Text, comment="null where it is of none, as a test"),
+    Column("kind", Text, nullable=False, comment="anomaly, budget, sync_failure or test"),
+    Column("event", Text, nullable=False, comment="what became of it: opened, grown, ended, crossed, failed ..."),
+    Column("severity", Text, nullable=False, comment="low, medium or high"),
+    Column("project_id", Text),
+    Column("usage_date", Date),
+    Column("anomaly_id", BigInteger),
+    Column("title", Text, nullable=False),
+    Column("sentence", Text, nullable=False),
+    Column("facts", JSONB, nullable=False, comment="label and value, in order"),
+    Column("page", Text, comment="path of the page in Dagster"),
+    Column("chart", LargeBinary, comment="PNG"),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("seen", Boolean, nullable=False, comment="recorded as already seen: never sent"),
+    Column("routed_at", DateTime(timezone=True), comment="when it was put into messages"),
+    Index("outbox_unrouted", "alert_id", postgresql_where=text("routed_at is null and not seen")),
+    comment="what people are to be told, written in the transaction that records it",
+)
+
+messages = Table(
+    "messages",
+    metadata,
+    Column("message_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("channel", Text, nullable=False, comment="the name of where it goes; never its address"),
+    Column("idempotency_key", Text, nullable=False, unique=True, comment="the same in every attempt"),
+    Column("organization", Text, comment="null where it tells of several, or of none"),
+    Column("alert_ids", ARRAY(BigInteger), nullable=False),
+    Column("state", Text, nullable=False, comment="waiting, delivered or dead"),
+    Column("due_at", DateTime(timezone=True), nullable=False, comment="not to be tried before"),
+    Column("attempts", Integer, nullable=False),
+    Column("last_error", Text),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("finished_at", DateTime(timezone=True)),
+    Index("messages_due", "channel", "due_at", postgresql_where=text("state = 'waiting'")),
+    comment="alerts on their way to a channel; those of one cause are one message",
+)
+
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("incident_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("organization", Text, nullable=False),
+    Column("level", Text, nullable=False),
+    Column("project_id", Text),
+    Column("service", Text),
+    Column("model", Text),
+    Column("api_key_id", Text),
+    Column("user_id", Text),
+    Column("line_item", Text),
+    Column("direction", Text, nullable=False),
+    Column("first_day", Date, nullable=False),
+    Column("last_day", Date, nullable=False),
+    Column(
+        "alerted_impact", Numeric, nullable=False, comment="US dollars a day that people know of; twice that is news"
+    ),
+    Column("announced", Boolean, nullable=False, comment="whether anyone was told"),
+    Column("is_open", Boolean, nullable=False),
+    Index("incidents_by_organization", "organization", "last_day"),
+    comment="anomalies over their days: one that goes on is one incident",
+)
+
+troubles = Table(
+    "troubles",
+    metadata,
+    Column("organization", Text, primary_key=True),
+    Column("what", Text, primary_key=True, comment="sync or days"),
+    Column("reason", Text, nullable=False, comment="kind of failure; another one is news"),
+    Column("sentence", Text, nullable=False),
+    Column("severity", Text, nullable=False, comment="low, medium or high"),
+    Column("days", ARRAY(Date), nullable=False, comment="that fail and were not stored since"),
+    Column("opened_at", DateTime(timezone=True), nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("announced_at", DateTime(timezone=True)),
+    comment="what does not work now",
+)
+
+budget_states = Table(
+    "budget_states",
+    metadata,
+    Column("organization", Text, primary_key=True),
+    Column("budget", Text, primary_key=True),
+    Column("period_start", Date, primary_key=True),
+    Column("period_end", Date, nullable=False, comment="its last day"),
+    Column("scope", Text, nullable=False, comment="organization, project, user, api_key, model or service"),
+    Column("scope_id", Text),
+    Column("amount_limit", Numeric, nullable=False),
+    Column("spent", Numeric, nullable=False),
+    Column("forecast", Numeric),
+    Column("forecast_low", Numeric),
+    Column("forecast_high", Numeric),
+    Column("known_to", Date, comment="the last day that is in it"),
+    Column("evaluated_at", DateTime(timezone=True), nullable=False),
+    comment="budgets in their periods, as they were last looked at; US dollars",
 )

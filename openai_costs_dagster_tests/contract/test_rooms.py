@@ -39,9 +39,9 @@ _ARROWS: dict[str, set[str]] = {
     "spend": set(),
     "warehouse": set(),
     "simulator": set(),
-    "alerts": {"warehouse", "secret", "configuration"},
+    "alerts": {"warehouse", "secret", "configuration", "cron"},
     "report": {"warehouse", "configuration"},
-    "orchestration": {"api", "spend", "warehouse", "alerts", "report", "configuration", "secret"},
+    "orchestration": {"api", "spend", "warehouse", "alerts", "report", "configuration", "secret", "cron"},
 }
 
 _DAGSTER_IN = {"definitions", "component", "orchestration", "cli"}

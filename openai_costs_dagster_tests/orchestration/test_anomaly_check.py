@@ -8,7 +8,7 @@ import pytest
 
 from openai_costs_dagster.configuration import Anomalies, Configuration
 from openai_costs_dagster.days import ONE_DAY
-from openai_costs_dagster.orchestration import anomaly_check, names
+from openai_costs_dagster.orchestration import names, partitions
 from openai_costs_dagster.orchestration.build import build_definitions
 from openai_costs_dagster.orchestration.detection import judge
 
@@ -112,7 +112,7 @@ def test_started_without_a_partition_it_judges_the_trailing_window(
     # "Execute all" on the asset's checks names no partition.
     trailing = days(clock.today - 3 * ONE_DAY, 4)
     run(configuration, instance, days(clock.today - 9 * ONE_DAY, 10))
-    monkeypatch.setattr(anomaly_check, "utc_now", clock)
+    monkeypatch.setattr(partitions, "utc_now", clock)
     job = build_definitions(configuration).get_repository_def().get_implicit_global_asset_job_def()
     check = dg.AssetCheckKey(KEY, names.ANOMALOUS_SPEND)
     subset = job.get_subset(asset_selection=set(), asset_check_selection={check})

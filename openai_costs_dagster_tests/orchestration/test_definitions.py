@@ -57,7 +57,7 @@ def test_an_organizations_things_all_carry_its_name(configure: Configure) -> Non
     assert {"dagster/kind/openai", "dagster/kind/postgres"} <= set(spec.tags)
     assert asset.op.pool == "openai_acme-labs"
     checks = {check.name for check in definitions.resolve_asset_graph().asset_check_keys}
-    assert checks == {"complete", "reconciles", "anomalous_spend", "usage_matches_bill"}
+    assert checks == {"complete", "reconciles", "anomalous_spend", "usage_matches_bill", "latest_day"}
     assert definitions.get_repository_def().get_job("__ASSET_JOB")
 
 
@@ -113,10 +113,14 @@ def test_a_database_without_our_schema_is_like_one_that_is_down(configure: Confi
     assert first_days(configure(organization("acme"), database=empty_database)) == {"acme": DAY}
 
 
-def test_organizations_share_one_sensor_and_no_job_of_their_own(configure: Configure) -> None:
+def test_organizations_share_the_sensors_and_no_job_of_their_own(configure: Configure) -> None:
     repository = build_definitions(configure(organization("acme"), organization("beta"))).get_repository_def()
-    (sensor,) = repository.sensor_defs
-    assert (sensor.name, sensor.default_status) == (SENSOR, dg.DefaultSensorStatus.RUNNING)
+    assert {sensor.name for sensor in repository.sensor_defs} == {
+        SENSOR,
+        "openai_costs_alerts",
+        "openai_costs_arrivals",
+    }
+    assert {sensor.default_status for sensor in repository.sensor_defs} == {dg.DefaultSensorStatus.RUNNING}
     assert [job.name for job in repository.get_all_jobs()] == ["__ASSET_JOB"]
 
 
@@ -131,9 +135,10 @@ def test_a_range_of_any_length_is_one_run_and_never_one_with_another_organizatio
         assert policy.max_partitions_per_run is None or policy.max_partitions_per_run > 100 * 366
 
 
-def test_without_automation_there_is_no_sensor_and_no_condition(configure: Configure) -> None:
+def test_without_automation_no_sensor_runs_and_there_is_no_condition(configure: Configure) -> None:
     definitions = build_definitions(configure(organization("acme")), automation=False)
-    assert not definitions.get_repository_def().sensor_defs
+    sensors = definitions.get_repository_def().sensor_defs
+    assert {sensor.default_status for sensor in sensors} == {dg.DefaultSensorStatus.STOPPED}
     assert spec_of(definitions, "acme").automation_condition is None
 
 
@@ -160,4 +165,4 @@ def test_loading_does_not_grow_with_the_square_of_the_organizations(configure: C
     configuration: Configuration = configure(*(organization(f"org{number}") for number in range(100)))
     definitions = build_definitions(configuration)
     assert len(definitions.get_repository_def().get_all_jobs()) == 1
-    assert len(list(definitions.resolve_asset_graph().asset_check_keys)) == 500
+    assert len(list(definitions.resolve_asset_graph().asset_check_keys)) == 600

@@ -7,12 +7,26 @@ from sqlalchemy import Table
 from openai_costs_dagster.cost_records import grouping_name
 from openai_costs_dagster.days import DayRange
 from openai_costs_dagster.usage_records import OPERATIONS, UsageRow
-from openai_costs_dagster.warehouse import allocations, anomalies, directory, memory, registry, usage
+from openai_costs_dagster.warehouse import (
+    allocations,
+    anomalies,
+    budgets,
+    directory,
+    incidents,
+    memory,
+    outbox,
+    registry,
+    troubles,
+    usage,
+)
 from openai_costs_dagster.warehouse.anomalies import Finding
+from openai_costs_dagster.warehouse.budgets import BudgetState
 from openai_costs_dagster.warehouse.database import Connection
+from openai_costs_dagster.warehouse.incidents import StoredIncident
 from openai_costs_dagster.warehouse.memory import StoredRefusal
 from openai_costs_dagster.warehouse.removal import purge
 from openai_costs_dagster.warehouse.schema import metadata
+from openai_costs_dagster.warehouse.troubles import Trouble
 from openai_costs_dagster.warehouse.usage import UsageDay, UsageReading
 
 from ..conftest import NOW
@@ -53,6 +67,7 @@ def fill(connection: Connection, name: str) -> None:
     _fill_usage(connection, name)
     anomalies.replace_findings(connection, name, [DAY], [FINDING], found_by="refresh", now=NOW)
     (kept,) = anomalies.findings(connection, name)
+    _fill_alerts(connection, name)
     anomalies.keep_feedback(connection, kept.anomaly_id, kind="mute", last_day=DAY, reason="known", now=NOW)
 
 
@@ -67,6 +82,18 @@ def _fill_usage(connection: Connection, name: str) -> None:
     share = allocations.Share("proj_a", "user-1", None, "gpt-5, input", "usd", Decimal(1), "usage")
     shared = allocations.DayOfShares(1, [share], Decimal(1), Decimal(1), Decimal(0))
     allocations.store(connection, name, {DAY: shared}, NOW)
+
+
+def _fill_alerts(connection: Connection, name: str) -> None:
+    alert = outbox.Alert(f"sync/{name}", "sync_failure", "failed", "high", "A title", "A sentence.", name)
+    outbox.record(connection, alert, NOW)
+    outbox.keep_message(connection, "mail", name, [1], organization=name, due_at=NOW, now=NOW)
+    series = ("organization", None, None, None, None, None, None)
+    incidents.keep(connection, name, StoredIncident(*series, "up", DAY, DAY, Decimal(5), True))
+    troubles.keep(connection, name, Trouble("sync", "days", "A sentence.", "high", [DAY], NOW, 1, NOW))
+    one = Decimal(1)
+    state = BudgetState("organization, month", DAY, DAY, "organization", None, one, one, one, one, one, DAY)
+    budgets.keep(connection, name, [state], NOW)
 
 
 def rows_of(connection: Connection, table: Table, name: str) -> int:

@@ -1,0 +1,77 @@
+"""Who forecasts a period's total: the project's forecast, its present one, and what anyone would try first."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from benchmarks.forecast.periods import Period
+from openai_costs_dagster.days import ONE_DAY
+from openai_costs_dagster.spend.forecast import Forecast, forecast_period
+from openai_costs_dagster.spend.run_rate import month_end
+
+Known = Mapping[dt.date, Decimal]
+"""US dollars of every day that is over; no later one."""
+
+_WEEK = dt.timedelta(weeks=1)
+
+
+@dataclass(frozen=True)
+class Rival:
+    """A total in US dollars by what was known at the end of a day of the period."""
+
+    name: str
+    does: str
+    total: Callable[[Known, Period, dt.date], Decimal]
+    months_only: bool = False
+
+
+def ours(known: Known, period: Period, known_to: dt.date) -> Forecast:
+    """The project's forecast."""
+    found = forecast_period(known, period.first, period.last, known_to)
+    assert found is not None
+    return found
+
+
+def _last_total(known: Known, period: Period, _: dt.date) -> Decimal:
+    before = period.before
+    return _sum(known, before.first, before.last)
+
+
+def _run_rate(known: Known, period: Period, known_to: dt.date) -> Decimal:
+    so_far = (known_to - period.first).days + 1
+    return _sum(known, period.first, known_to) / so_far * period.days
+
+
+def _month_end(known: Known, _: Period, known_to: dt.date) -> Decimal:
+    found = month_end(known, known_to + ONE_DAY)
+    assert found is not None
+    return found
+
+
+def _last_week(known: Known, period: Period, known_to: dt.date) -> Decimal:
+    total = _sum(known, period.first, known_to)
+    for day in _days(known_to + ONE_DAY, period.last):
+        total += known[day - -(-(day - known_to) // _WEEK) * _WEEK]
+    return total
+
+
+def _sum(known: Known, first: dt.date, last: dt.date) -> Decimal:
+    return sum((known[day] for day in _days(first, last)), Decimal(0))
+
+
+def _days(first: dt.date, last: dt.date) -> Iterator[dt.date]:
+    return (first + number * ONE_DAY for number in range((last - first).days + 1))
+
+
+RIVALS = (
+    Rival("seasonal naive", "the last seven days again and again", _last_week),
+    Rival(
+        "`month_end`", "the project's forecast so far: the average of four weeks for each day left", _month_end, True
+    ),
+    Rival("run rate", "the average of the period's days so far times its days", _run_rate),
+    Rival("naive", "what the month before cost", _last_total, True),
+)
+"""Those of a month alone are not asked for quarters: the history is too short for a quarter before."""

@@ -1,0 +1,167 @@
+"""Where messages go: any service that Apprise knows, or a webhook of our own documented shape.
+
+Addresses are secrets: they are read when used and stand in no error.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import datetime as dt
+import hashlib
+import hmac
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import apprise
+import httpx2
+from apprise.attachment.memory import AttachMemory
+
+from openai_costs_dagster.alerts.message import Message
+from openai_costs_dagster.secret import SecretReference, SecretUnavailable
+from openai_costs_dagster.warehouse.outbox import StoredAlert
+
+SECONDS = 10.0
+"""How long a channel may take to answer."""
+
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+_TYPES = {"high": apprise.NotifyType.FAILURE, "medium": apprise.NotifyType.WARNING, "low": apprise.NotifyType.INFO}
+
+logging.getLogger("apprise").setLevel(logging.CRITICAL)  # it would log addresses
+
+
+class NotDeliveredError(Exception):
+    """A message did not arrive; the text is a sentence without the address. `wait` is what the receiver asked for."""
+
+    def __init__(self, said: str, *, wait: dt.timedelta | None = None) -> None:
+        super().__init__(said)
+        self.wait = wait
+
+
+class Channel(Protocol):
+    """Somewhere that messages go."""
+
+    def send(self, message: Message, now: dt.datetime) -> None:
+        """Sends a message. Raises NotDeliveredError."""
+
+
+@dataclass(frozen=True)
+class AppriseChannel:
+    """A service that Apprise knows, by its URL."""
+
+    url: SecretReference
+
+    def send(self, message: Message, now: dt.datetime) -> None:  # noqa: ARG002  # no service takes a time
+        """Sends plain text, and the chart where the service shows pictures. Raises NotDeliveredError."""
+        service = apprise.Apprise.instantiate(_read(self.url), suppress_exceptions=True)
+        if service is None:
+            raise NotDeliveredError(f"the {self.url} holds no URL that Apprise knows")
+        picture = apprise.AppriseAttachment()
+        if message.chart and service.attachment_support:
+            picture.add(AttachMemory(message.chart, name="spend.png", mimetype="image/png"))  # type: ignore[no-untyped-call]
+        sender = apprise.Apprise()
+        sender.add(service)
+        arrived = sender.notify(
+            title=message.title,
+            body=message.text,
+            notify_type=_TYPES[message.severity],
+            body_format=apprise.NotifyFormat.TEXT,
+            attach=picture if len(picture) else None,
+        )
+        if not arrived:
+            raise NotDeliveredError("the service refused the message or did not answer")
+
+
+@dataclass(frozen=True)
+class WebhookChannel:
+    """A JSON document, signed as the Standard Webhooks specification says."""
+
+    url: SecretReference
+    secret: SecretReference
+
+    def send(self, message: Message, now: dt.datetime) -> None:
+        """Posts once, follows no redirect. Raises NotDeliveredError for any answer but 2xx."""
+        url = _read(self.url)
+        parts = urlsplit(url)
+        if parts.scheme not in {"https", "http"} or (parts.scheme == "http" and parts.hostname not in _LOOPBACK):
+            raise NotDeliveredError(f"the {self.url} holds no https address")
+        body = json.dumps(document(message, now), separators=(",", ":")).encode()
+        headers = {"Content-Type": "application/json", **signed(message.key, now, body, _read(self.secret))}
+        try:
+            answer = httpx2.post(url, content=body, headers=headers, timeout=SECONDS, follow_redirects=False)
+        except httpx2.HTTPError as error:
+            raise NotDeliveredError(f"the webhook did not answer: {type(error).__name__}") from None
+        except (httpx2.InvalidURL, ValueError):
+            raise NotDeliveredError(f"the {self.url} holds no address that can be used") from None
+        if not answer.is_success:
+            raise NotDeliveredError(f"the webhook answered {answer.status_code}", wait=_asked(answer.headers))
+
+
+def signed(key: str, now: dt.datetime, body: bytes, secret: str) -> dict[str, str]:
+    """The headers that prove a body: HMAC-SHA256 of ``<id>.<timestamp>.<body>``, base64 after ``v1,``.
+
+    A secret that begins with ``whsec_`` is base64, any other one is taken as it is. Source: standardwebhooks.com.
+    """
+    timestamp = str(int(now.timestamp()))
+    digest = hmac.new(_bytes_of(secret), f"{key}.{timestamp}.".encode() + body, hashlib.sha256).digest()
+    return {
+        "Webhook-Id": key,
+        "Webhook-Timestamp": timestamp,
+        "Webhook-Signature": f"v1,{base64.b64encode(digest).decode()}",
+        "Idempotency-Key": key,
+    }
+
+
+def document(message: Message, now: dt.datetime) -> dict[str, Any]:
+    """The body of a webhook; its shape is documented and grows by addition only."""
+    return {
+        "version": 1,
+        "id": message.key,
+        "sent_at": now.isoformat(),
+        "title": message.title,
+        "text": message.text,
+        "severity": message.severity,
+        "alerts": [_document(alert, message.link(alert)) for alert in message.alerts],
+    }
+
+
+def _document(alert: StoredAlert, link: str | None) -> dict[str, Any]:
+    return {
+        "id": alert.dedup_key,
+        "kind": alert.kind,
+        "event": alert.event,
+        "severity": alert.severity,
+        "organization": alert.organization,
+        "project_id": alert.project_id,
+        "usage_date": alert.usage_date.isoformat() if alert.usage_date else None,
+        "title": alert.title,
+        "sentence": alert.sentence,
+        "facts": dict(alert.facts),
+        "url": link,
+    }
+
+
+def _read(reference: SecretReference) -> str:
+    try:
+        return reference.read()
+    except SecretUnavailable as error:
+        raise NotDeliveredError(str(error)) from None
+
+
+def _bytes_of(secret: str) -> bytes:
+    if not secret.startswith("whsec_"):
+        return secret.encode()
+    try:
+        return base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+    except binascii.Error:
+        return secret.encode()
+
+
+def _asked(headers: Mapping[str, str]) -> dt.timedelta | None:
+    """The wait that a receiver asks for in seconds; other forms are not read."""
+    asked = headers.get("Retry-After", "")
+    return dt.timedelta(seconds=min(int(asked), 3600)) if asked.isascii() and asked.isdigit() else None

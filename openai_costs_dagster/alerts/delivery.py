@@ -1,0 +1,130 @@
+"""Brings alerts from the outbox to their channels: at least once, under the same key, none held up by another channel.
+
+Both steps may be killed anywhere and done by several processes at once. Routing is one transaction. A message is
+locked while it is sent; killed before it is marked, it is sent again under the key that it had.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from openai_costs_dagster.alerts.channels import NotDeliveredError
+from openai_costs_dagster.alerts.message import Message
+from openai_costs_dagster.alerts.routing import TEST, Bundle, Route, bundles
+from openai_costs_dagster.warehouse import outbox
+from openai_costs_dagster.warehouse.database import Connection, Database
+
+QUIET = dt.timedelta(seconds=20)
+"""How long alerts wait for others of their cause before they are put into a message."""
+
+FIRST_WAIT = dt.timedelta(seconds=15)
+LONGEST_WAIT = dt.timedelta(hours=1)
+GIVEN_UP_AFTER = dt.timedelta(days=3)
+SIDE_BY_SIDE = 8
+_LONGEST_ERROR = 500
+
+Now = Callable[[], dt.datetime]
+
+
+@dataclass
+class Delivered:
+    """What a round did."""
+
+    sent: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+    """Channels that did not take a message, and why."""
+
+    def add(self, other: Delivered) -> None:
+        """Takes in what another channel's round did."""
+        self.sent += other.sent
+        self.failed.update(other.failed)
+
+
+def route(
+    database: Database,
+    routes: Sequence[Route],
+    now: dt.datetime,
+    quiet: dt.timedelta = QUIET,
+    *,
+    tests_only: bool = False,
+) -> int:
+    """Puts alerts into messages, in one transaction; how many alerts. Without channels they are done with."""
+    with database.connect(name="openai-costs alerts") as connection, connection.transaction():
+        known = outbox.unrouted(connection)
+        waiting = [one for one in known if one.kind == TEST or (one.created_at <= now - quiet and not tests_only)]
+        for one in routes:
+            for bundle in bundles(one, waiting, now):
+                _keep(connection, one, bundle, now)
+        outbox.note_routed(connection, [alert.alert_id for alert in waiting], now)
+    return len(waiting)
+
+
+def deliver(
+    database: Database, routes: Sequence[Route], dagster_url: str | None, now: Now, deadline: dt.datetime
+) -> Delivered:
+    """Sends what is due, channels side by side; begins nothing after `deadline`. Raises WarehouseError."""
+    done = Delivered()
+    if not routes:
+        return done
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as threads:
+        for one in threads.map(lambda each: _deliver_to(database, each, dagster_url, now, deadline), routes):
+            done.add(one)
+    return done
+
+
+def test_alert(channel: str, now: dt.datetime) -> outbox.Alert:
+    """An alert that says that alerts arrive; `channel` is empty for all."""
+    return outbox.Alert(
+        dedup_key=f"test/{channel}/{now.isoformat()}",
+        kind=TEST,
+        event=channel,
+        severity="low",
+        title="openai-costs: a test",
+        sentence="Alerts of openai-costs arrive here.",
+    )
+
+
+def _keep(connection: Connection, one: Route, bundle: Bundle, now: dt.datetime) -> None:
+    alert_ids = [alert.alert_id for alert in bundle.alerts]
+    for key in (bundle.key, f"{bundle.key}-{min(alert_ids)}"):  # the second, where that digest was tried already
+        if outbox.keep_message(
+            connection, one.name, key, alert_ids, organization=bundle.organization, due_at=bundle.due_at, now=now
+        ):
+            return
+
+
+def _deliver_to(database: Database, one: Route, dagster_url: str | None, now: Now, deadline: dt.datetime) -> Delivered:
+    done, after = Delivered(), 0
+    with database.connect(name="openai-costs alerts") as connection:
+        while now() < deadline:
+            with connection.transaction():
+                message = outbox.next_message(connection, one.name, now(), after)
+                if message is None:
+                    break
+                after = message.message_id
+                said = _send(connection, one, message, dagster_url, now)
+            if said is None:
+                done.sent += 1
+            else:
+                done.failed[one.name] = said
+                break  # the others would meet the same; the next round begins with them
+    return done
+
+
+def _send(connection: Connection, one: Route, message: outbox.Message, dagster_url: str | None, now: Now) -> str | None:
+    """Sends and marks; why it did not arrive, or None."""
+    alerts = outbox.alerts(connection, message.alert_ids)
+    try:
+        if alerts:
+            one.channel.send(Message(message.idempotency_key, alerts, dagster_url), now())
+    except NotDeliveredError as error:
+        said = str(error)[:_LONGEST_ERROR]
+        waits = max(error.wait or dt.timedelta(0), min(FIRST_WAIT * 2 ** min(message.attempts, 12), LONGEST_WAIT))
+        is_dead = now() - message.created_at > GIVEN_UP_AFTER
+        outbox.note_undelivered(connection, message, said, now() + waits, now(), dead=is_dead)
+        return said
+    outbox.note_delivered(connection, message, now())
+    return None

@@ -1,0 +1,94 @@
+"""`openai-costs alerts`: whether they arrive, what was told, and what was given up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from openai_costs_dagster.cli.sentences import InputMistake
+from openai_costs_dagster.days import ONE_DAY, utc_now
+
+if TYPE_CHECKING:
+    from openai_costs_dagster.warehouse import outbox
+
+
+@click.group()
+def alerts() -> None:
+    """Test the channels, show what was told, and try again what was given up."""
+
+
+@alerts.command()
+@click.argument("channel", metavar="[CHANNEL]", required=False)
+@click.pass_context
+def test(context: click.Context, channel: str | None) -> None:
+    """Send a test to CHANNEL, or to all; exit 1 where it does not arrive."""
+    from openai_costs_dagster.alerts import delivery
+    from openai_costs_dagster.alerts.routing import routes
+    from openai_costs_dagster.cli.session import begin
+    from openai_costs_dagster.warehouse import outbox
+
+    session = begin()
+    known = routes(session.configuration)
+    names = [one.name for one in known]
+    if not names:
+        raise InputMistake("no alerts are configured: add alerts: to openai_costs.yaml, as docs/alerts.md shows")
+    if channel and channel not in names:
+        raise InputMistake(f"there is no channel {channel!r}; there are {', '.join(names)}")
+    now = utc_now()
+    with session.database.connect() as connection:
+        outbox.record(connection, delivery.test_alert(channel or "", now), now)
+    delivery.route(session.database, known, now, delivery.QUIET, tests_only=True)
+    chosen = [one for one in known if channel in {None, one.name}]
+    done = delivery.deliver(session.database, chosen, session.configuration.dagster_url, utc_now, utc_now() + ONE_DAY)
+    for one in chosen:
+        click.echo(f"{one.name}: {done.failed.get(one.name, 'delivered')}")
+    context.exit(1 if done.failed else 0)
+
+
+@alerts.command("list")
+@click.option("--count", default=30, show_default=True, type=click.IntRange(min=1), help="How many, newest first.")
+def show_all(count: int) -> None:
+    """List what was told, where it went, and what was recorded as already seen."""
+    from openai_costs_dagster.cli.output import show_table
+    from openai_costs_dagster.cli.session import begin
+    from openai_costs_dagster.warehouse import outbox
+
+    with begin().database.connect() as connection:
+        found = outbox.recent(connection, count)
+    if not found:
+        click.echo("there are no alerts yet")
+        return
+    show_table(
+        ("when (UTC)", "organization", "kind", "severity", "what", "where it went"),
+        [
+            (
+                f"{one.created_at:%Y-%m-%d %H:%M}",
+                one.organization or "-",
+                f"{one.kind} {one.event}".strip(),
+                one.severity,
+                one.sentence,
+                _whereabouts(one),
+            )
+            for one in found
+        ],
+    )
+
+
+@alerts.command()
+def retry() -> None:
+    """Let messages that were given up be tried again, by the daemon."""
+    from openai_costs_dagster.cli.session import begin
+    from openai_costs_dagster.warehouse import outbox
+
+    with begin().database.connect() as connection:
+        count = outbox.revive(connection, utc_now())
+    click.echo(f"{count} messages are tried again")
+
+
+def _whereabouts(one: outbox.RecentAlert) -> str:
+    if one.seen:
+        return "recorded as already seen"
+    if one.routed_at is None:
+        return "waiting"
+    return ", ".join(one.deliveries) or "no channel takes it"

@@ -1,0 +1,41 @@
+"""The sensor that brings alerts to their channels: polled, each delivery committed by itself, red while one fails."""
+
+# `from __future__ import annotations` would break Dagster's reading of the context's type in functions made here.
+import datetime as dt
+
+import dagster as dg
+
+from openai_costs_dagster.alerts import delivery
+from openai_costs_dagster.alerts.routing import routes
+from openai_costs_dagster.configuration import Configuration
+from openai_costs_dagster.days import utc_now
+from openai_costs_dagster.orchestration import server
+
+SENSOR = "openai_costs_alerts"
+_INTERVAL = 15  # seconds
+_LONGEST = dt.timedelta(seconds=30)  # a tick has 60, and what was begun may take 10 more
+
+
+def alert_sensor(configuration: Configuration, *, running: bool) -> dg.SensorDefinition:
+    """Makes it; `running` unless someone switches it off."""
+    channels = routes(configuration)
+
+    @dg.sensor(
+        name=SENSOR,
+        minimum_interval_seconds=_INTERVAL,
+        default_status=dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED,
+        description="Delivers what people are to be told; what a channel does not take is tried again later.",
+        target=None,
+    )
+    def openai_costs_alerts(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        database = server.database(configuration)
+        database.prepare()
+        routed = delivery.route(database, channels, utc_now())
+        done = delivery.deliver(database, channels, configuration.dagster_url, utc_now, utc_now() + _LONGEST)
+        if done.failed:
+            said = "; ".join(f"{channel}: {reason}" for channel, reason in sorted(done.failed.items()))
+            context.log.warning("not delivered, tried again later: %s", said)
+            raise dg.Failure(f"{done.sent} messages were delivered; not delivered, tried again later: {said}")
+        return dg.SkipReason(f"{routed} alerts routed, {done.sent} messages delivered")
+
+    return openai_costs_alerts

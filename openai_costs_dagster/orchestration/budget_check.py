@@ -1,0 +1,85 @@
+"""The check `budgets`: how much of each budget was spent by the end of each day. A warning, never a failure."""
+
+# `from __future__ import annotations` would break Dagster's reading of the context's type in functions made here.
+import datetime as dt
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from openai_costs_dagster.configuration import Configuration, Organization
+from openai_costs_dagster.days import utc_now
+from openai_costs_dagster.orchestration import anomaly_news, names, server
+from openai_costs_dagster.orchestration.budgeting import BudgetDay, budgets_of, evaluate
+from openai_costs_dagster.orchestration.evaluations import evaluation, targets
+from openai_costs_dagster.orchestration.partitions import days_to_judge
+
+
+def budget_check(
+    organization: Organization,
+    configuration: Configuration,
+    partitions: dg.DailyPartitionsDefinition,
+    *,
+    allocated: bool,
+) -> dg.AssetChecksDefinition | None:
+    """Makes an organization's `budgets`; None where there are no such budgets.
+
+    With `allocated` it is the one of allocated costs, for budgets of users and API keys.
+    """
+    if not budgets_of(organization, allocated=allocated):
+        return None
+    name = organization.name
+    key = names.allocated_costs_key(name) if allocated else names.costs_key(name)
+    spec = dg.AssetCheckSpec(
+        names.BUDGETS,
+        asset=key,
+        description="No budget is used up, and no share of one was reached on the day.",
+        partitions_def=partitions,
+    )
+
+    @dg.multi_asset_check(
+        name=names.op_name(name, f"{names.BUDGETS}{'_of_users' if allocated else ''}"),
+        specs=[spec],
+        pool=names.pool(name),
+    )
+    def budgets(context: dg.AssetCheckExecutionContext) -> Iterator[Any]:
+        days = days_to_judge(context, configuration.refresh.trailing_days)
+        found = _evaluate(context, organization, configuration, days, allocated=allocated)
+        target = targets(context.instance, key, found)
+        for day, of_day in found.items():
+            yield evaluation(
+                key,
+                names.BUDGETS,
+                day,
+                passed=not any(one.is_over or one.crossed for one in of_day),
+                severity=dg.AssetCheckSeverity.WARN,
+                description=_description(of_day),
+                metadata={"largest_share": round(max((one.share for one in of_day), default=0.0), 4)},
+                target=target.get(day),
+            )
+        yield dg.Output(None, output_name=spec.get_python_identifier())
+
+    return budgets
+
+
+def _evaluate(
+    context: dg.AssetCheckExecutionContext,
+    organization: Organization,
+    configuration: Configuration,
+    days: list[dt.date],
+    *,
+    allocated: bool,
+) -> dict[dt.date, list[BudgetDay]]:
+    with server.database(configuration).connect() as connection:
+        is_first_load = anomaly_news.was_first_load(connection, organization.name, context.run.run_id)
+        may_alert = names.asked_by(context.run.tags) == "refresh" and not is_first_load
+        found = evaluate(connection, organization, days, utc_now(), allocated=allocated, may_alert=may_alert)
+    return {day: of_day for day, of_day in found.items() if of_day}
+
+
+def _description(of_day: list[BudgetDay]) -> str:
+    return "\n".join(
+        f"{one.title}: ${one.spent:,.2f} of ${one.limit:,.2f} ({one.share:.0%})"
+        + "".join(f"; {float(100 * share):g} % was reached on this day" for share in one.crossed)
+        for one in sorted(of_day, key=lambda one: -one.share)
+    ).replace("%)", " %)")

@@ -1,0 +1,161 @@
+"""How an organization's budgets stand after days were read, and which of their shares were crossed.
+
+A crossing is recorded once for each period, share and limit, in the transaction that keeps how the budget stands.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+
+from openai_costs_dagster.configuration import Budget, Organization
+from openai_costs_dagster.days import DayRange
+from openai_costs_dagster.orchestration import names
+from openai_costs_dagster.spend import budgets as rules
+from openai_costs_dagster.spend.budgets import Crossing, Standing
+from openai_costs_dagster.warehouse import budgets, outbox, reading
+from openai_costs_dagster.warehouse.budgets import ALLOCATED, BudgetState
+from openai_costs_dagster.warehouse.database import Connection
+
+KIND = "budget"
+_ALL = Decimal(1)
+
+
+@dataclass(frozen=True)
+class BudgetDay:
+    """A budget at the end of a day; US dollars."""
+
+    title: str
+    spent: Decimal
+    limit: Decimal
+    crossed: tuple[Decimal, ...]
+    """The shares that were reached on this very day."""
+
+    @property
+    def share(self) -> float:
+        """What was spent of it, 1 being all; of a budget of nothing everything is too much."""
+        return float(self.spent / self.limit) if self.limit else float(self.spent > 0)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all of it is spent."""
+        return self.share >= 1
+
+
+def budgets_of(organization: Organization, *, allocated: bool) -> list[Budget]:
+    """Those that are known once costs are shared out, or the others."""
+    return [one for one in organization.budgets if (one.scope[0] in ALLOCATED) == allocated]
+
+
+def evaluate(
+    connection: Connection,
+    organization: Organization,
+    days: Collection[dt.date],
+    now: dt.datetime,
+    *,
+    allocated: bool,
+    may_alert: bool,
+) -> dict[dt.date, list[BudgetDay]]:
+    """Keeps how budgets stand in all periods that `days` lie in and records crossings; each day's budgets."""
+    told: dict[dt.date, list[BudgetDay]] = {day: [] for day in days}
+    name, today = organization.name, now.date()
+    stored = reading.last_stored_day(connection, name)
+    if stored is None or not days:
+        return told
+    with connection.transaction():
+        outbox.lock(connection, name)
+        budgets.forget_others(connection, name, [one.title for one in organization.budgets])
+        for budget in budgets_of(organization, allocated=allocated):
+            for period in rules.periods_of(days, budget.period):
+                spend = budgets.spend(
+                    connection, name, *budget.scope, DayRange(period.first - rules.HISTORY, period.last)
+                )
+                at = rules.standing(spend, period, today, stored)
+                crossed = rules.crossings(spend, at, budget.amount_usd, budget.alert_at)
+                budgets.keep(connection, name, [_state(budget, at)], now)
+                for crossing in crossed:
+                    outbox.record(connection, _alert(name, budget, at, crossing), now, seen=not may_alert)
+                for day, of_day in _by_day(budget, spend, at, crossed, days):
+                    told[day].append(of_day)
+    return told
+
+
+def _by_day(
+    budget: Budget, spend: dict[dt.date, Decimal], at: Standing, crossed: Iterable[Crossing], days: Collection[dt.date]
+) -> Iterable[tuple[dt.date, BudgetDay]]:
+    so_far = Decimal(0)
+    for day in at.period:
+        if at.known_to is None or day > at.known_to:
+            return
+        so_far = rules.added([so_far, spend.get(day, Decimal(0))])
+        if day in days:
+            shares = tuple(one.share for one in crossed if one.day == day and not one.is_forecast)
+            yield day, BudgetDay(budget.title, so_far, budget.amount_usd, shares)
+
+
+def _state(budget: Budget, at: Standing) -> BudgetState:
+    scope, scope_id = budget.scope
+    expected, low, high = at.forecast or (None, None, None)
+    return BudgetState(
+        budget.title,
+        at.period.first,
+        at.period.last,
+        scope,
+        scope_id,
+        budget.amount_usd,
+        at.spent,
+        expected,
+        low,
+        high,
+        at.known_to,
+    )
+
+
+def _alert(organization: str, budget: Budget, at: Standing, crossing: Crossing) -> outbox.Alert:
+    scope, scope_id = budget.scope
+    event = "forecast" if crossing.is_forecast else "crossed"
+    share, limit = f"{float(100 * crossing.share):g} %", f"${budget.amount_usd:,.2f}"
+    verb = "will be crossed as it looks" if crossing.is_forecast else "was crossed"
+    return outbox.Alert(
+        dedup_key=f"budget/{organization}/{budget.title}/{at.period.first}/{budget.amount_usd}/{crossing.share}/{event}",
+        kind=KIND,
+        event=event,
+        severity=_severity(crossing),
+        title=f"{organization}: {share} of the budget for {budget.title} {verb}",
+        sentence=_sentence(budget, at, crossing, share, limit),
+        organization=organization,
+        project_id=scope_id if scope == "project" else None,
+        usage_date=crossing.day,
+        facts=_facts(at, limit),
+        page=names.check_page(_asset(organization, scope), names.BUDGETS),
+    )
+
+
+def _sentence(budget: Budget, at: Standing, crossing: Crossing, share: str, limit: str) -> str:
+    if crossing.is_forecast and at.forecast:
+        return (
+            f"By {at.period.last} the budget for {budget.title} of {limit} will have cost "
+            f"${at.forecast.expected:,.2f} as it looks now, which is over {share} of it."
+        )
+    return f"On {crossing.day} spend reached {share} of the budget for {budget.title} of {limit}."
+
+
+def _facts(at: Standing, limit: str) -> list[tuple[str, str]]:
+    facts = [("Budget", limit), ("Spent", f"${at.spent:,.2f} through {at.known_to}")]
+    if at.forecast:
+        expected, low, high = at.forecast
+        facts.append((f"Forecast for {at.period.last}", f"${expected:,.2f} (${low:,.2f} to ${high:,.2f})"))
+    return facts
+
+
+def _severity(crossing: Crossing) -> str:
+    if crossing.share >= _ALL:
+        return "medium" if crossing.is_forecast else "high"
+    return "low" if crossing.is_forecast or crossing.share < Decimal("0.8") else "medium"
+
+
+def _asset(organization: str, scope: str) -> list[str]:
+    key = names.allocated_costs_key(organization) if scope in ALLOCATED else names.costs_key(organization)
+    return list(key.path)

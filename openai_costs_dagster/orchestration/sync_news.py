@@ -1,0 +1,113 @@
+"""What people are told of reading: that it fails, once, and that it works again.
+
+What a person has to mend is told at once; what may pass by itself when it did not within an hour. Days that fail are
+remembered until they are stored, so that a run for other days that works is not taken for the end of it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+
+from openai_costs_dagster.days import DayRange
+from openai_costs_dagster.orchestration import names
+from openai_costs_dagster.orchestration.outcome import DayFailure, Outcome
+from openai_costs_dagster.warehouse import outbox, troubles
+from openai_costs_dagster.warehouse.database import Connection
+from openai_costs_dagster.warehouse.troubles import Trouble
+
+SYNC = "sync"
+KIND = "sync_failure"
+PATIENCE = dt.timedelta(minutes=50)
+"""How long what may pass by itself is waited for: an hourly refresh tries it once more in this time."""
+
+ACCESS = frozenset({"AuthenticationFailed", "PermissionDenied", "WrongOrganization", "SecretUnavailable"})
+_SOME_DAYS = "days"
+
+
+def tell(connection: Connection, organization: str, outcome: Outcome, asked_by: str, now: dt.datetime) -> None:
+    """Follows what an organization's reading comes to; part of the transaction that records it.
+
+    Failures count when a scheduled refresh meets them; days that are stored count whoever asked.
+    """
+    known = troubles.find(connection, organization, SYNC)
+    failed = {day: one for day, one in outcome.failed.items() if day not in outcome.beyond}
+    if failed and asked_by == "refresh":
+        _failed(connection, organization, known, failed, outcome, now)
+    elif known:
+        _worked(connection, organization, known, outcome, now)
+
+
+def _failed(
+    connection: Connection,
+    organization: str,
+    known: Trouble | None,
+    failed: dict[dt.date, DayFailure],
+    outcome: Outcome,
+    now: dt.datetime,
+) -> None:
+    worst = min(failed.values(), key=lambda one: (one.kind not in ACCESS, not one.permanent))
+    reason = worst.kind if worst.kind in ACCESS else _SOME_DAYS
+    severity = "high" if worst.permanent else "medium"
+    days = sorted((set(known.days if known else ()) | set(failed)) - set(outcome.stored))
+    if known is None:
+        trouble = Trouble(SYNC, reason, outcome.sentence, severity, days, now, 1, None)
+    else:
+        told = known.announced_at if reason in {known.reason, _SOME_DAYS} else None
+        trouble = replace(
+            known,
+            reason=reason,
+            sentence=outcome.sentence,
+            severity=severity,
+            days=days,
+            failures=known.failures + 1,
+            announced_at=told,
+        )
+    if trouble.announced_at is None and (worst.permanent or now - trouble.opened_at >= PATIENCE):
+        outbox.record(connection, _alert(organization, trouble, worst), now)
+        trouble = replace(trouble, announced_at=now)
+    troubles.keep(connection, organization, trouble)
+
+
+def _worked(connection: Connection, organization: str, known: Trouble, outcome: Outcome, now: dt.datetime) -> None:
+    left = sorted(set(known.days) - set(outcome.stored))
+    if left and known.reason in ACCESS and outcome.stored:  # access is back, those days are asked for again
+        troubles.keep(connection, organization, replace(known, days=left, reason=_SOME_DAYS))
+    elif left:
+        troubles.keep(connection, organization, replace(known, days=left))
+    else:
+        troubles.end(connection, organization, SYNC)
+        if known.announced_at:
+            outbox.record(connection, _recovery(organization, known), now)
+
+
+def _alert(organization: str, trouble: Trouble, worst: DayFailure) -> outbox.Alert:
+    what = "its key is refused" if worst.kind in ACCESS else "costs cannot be read"
+    return outbox.Alert(
+        dedup_key=f"sync/{organization}/{trouble.opened_at.isoformat()}/{trouble.reason}",
+        kind=KIND,
+        event="failed",
+        severity=trouble.severity,
+        title=f"{organization}: {what}",
+        sentence=trouble.sentence,
+        organization=organization,
+        facts=[("Since", f"{trouble.opened_at:%Y-%m-%d %H:%M} UTC"), ("Days", _days(trouble.days))],
+        page=names.asset_page(names.costs_key(organization).path),
+    )
+
+
+def _recovery(organization: str, trouble: Trouble) -> outbox.Alert:
+    return outbox.Alert(
+        dedup_key=f"sync/{organization}/{trouble.opened_at.isoformat()}/recovered",
+        kind=KIND,
+        event="recovered",
+        severity=trouble.severity,
+        title=f"{organization}: costs are read again",
+        sentence=f"What failed since {trouble.opened_at:%Y-%m-%d %H:%M} UTC works again; no day is missing for it.",
+        organization=organization,
+        page=names.asset_page(names.costs_key(organization).path),
+    )
+
+
+def _days(days: list[dt.date]) -> str:
+    return ", ".join(map(str, DayRange.covering(days)))

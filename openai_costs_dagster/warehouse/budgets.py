@@ -1,0 +1,70 @@
+"""Budgets in their periods, and the spend that counts against them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from decimal import Decimal
+
+from psycopg.rows import class_row
+
+from openai_costs_dagster.days import DayRange
+from openai_costs_dagster.warehouse.database import Connection
+from openai_costs_dagster.warehouse.statements import statement
+
+ALLOCATED = frozenset({"user", "api_key"})
+"""The scopes whose spend is known once costs are shared out."""
+
+
+@dataclass(frozen=True)
+class BudgetState:
+    """A budget in one period as of `known_to`; US dollars, forecasts null where nothing is known."""
+
+    budget: str
+    period_start: dt.date
+    period_end: dt.date
+    scope: str
+    scope_id: str | None
+    amount_limit: Decimal
+    spent: Decimal
+    forecast: Decimal | None
+    forecast_low: Decimal | None
+    forecast_high: Decimal | None
+    known_to: dt.date | None
+
+
+def spend(
+    connection: Connection, organization: str, scope: str, scope_id: str | None, days: DayRange
+) -> dict[dt.date, Decimal]:
+    """What counts against a budget, by day with spend; US dollars."""
+    query = "allocated_spend_of_budget" if scope in ALLOCATED else "spend_of_budget"
+    values = {
+        "organization": organization,
+        "scope": scope,
+        "scope_id": scope_id,
+        "first": days.first,
+        "last": days.last,
+    }
+    return dict(connection.execute(statement(query), values).fetchall())
+
+
+def keep(connection: Connection, organization: str, states: Iterable[BudgetState], now: dt.datetime) -> None:
+    """Stores how budgets stand."""
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            statement("keep_budget_state"),
+            [{"organization": organization, "now": now, **asdict(state)} for state in states],
+        )
+
+
+def current(connection: Connection, organization: str, today: dt.date) -> list[BudgetState]:
+    """How the budgets of today's periods stood when they were last looked at."""
+    with connection.cursor(row_factory=class_row(BudgetState)) as cursor:
+        return cursor.execute(statement("current_budgets"), {"organization": organization, "today": today}).fetchall()
+
+
+def forget_others(connection: Connection, organization: str, budgets: Iterable[str]) -> None:
+    """Deletes what is known of budgets that are configured no more."""
+    values = {"organization": organization, "budgets": list(budgets)}
+    connection.execute(statement("forget_budgets"), values)

@@ -1,0 +1,174 @@
+"""The outbox: what people are to be told, recorded once, and its messages on their way to channels.
+
+An alert is written in the transaction that records what it tells of. A router puts alerts into messages, one for each
+channel and cause; a message is locked while it is sent and marked in the same transaction, so that two senders never
+hold the same one and a killed one leaves it waiting.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import NamedTuple
+
+from psycopg.rows import class_row
+
+from openai_costs_dagster.warehouse.database import Connection
+from openai_costs_dagster.warehouse.statements import statement
+
+
+@dataclass(frozen=True)
+class Alert:
+    """What people are to be told. `dedup_key` is what it is about: a second one with the same key is no news.
+
+    `kind` is anomaly, budget, sync_failure or test; `severity` low, medium or high; `facts` are labels and values;
+    `page` is a path in Dagster; `chart` a PNG.
+    """
+
+    dedup_key: str
+    kind: str
+    event: str
+    severity: str
+    title: str
+    sentence: str
+    organization: str | None = None
+    project_id: str | None = None
+    usage_date: dt.date | None = None
+    anomaly_id: int | None = None
+    facts: Sequence[tuple[str, str]] = ()
+    page: str | None = None
+    chart: bytes | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredAlert(Alert):
+    """An alert with its number."""
+
+    alert_id: int
+    created_at: dt.datetime
+
+
+class Message(NamedTuple):
+    """Alerts on their way to a channel, locked until the transaction ends."""
+
+    message_id: int
+    channel: str
+    idempotency_key: str
+    alert_ids: list[int]
+    attempts: int
+    created_at: dt.datetime
+
+
+class DeliveryState(NamedTuple):
+    """What did not arrive at a channel: messages that are tried again, and those that were given up."""
+
+    channel: str
+    waiting: int
+    waiting_since: dt.datetime | None
+    dead: int
+    last_error: str | None
+
+
+class RecentAlert(NamedTuple):
+    """An alert and where it went."""
+
+    created_at: dt.datetime
+    organization: str | None
+    kind: str
+    event: str
+    severity: str
+    sentence: str
+    seen: bool
+    routed_at: dt.datetime | None
+    deliveries: list[str]
+
+
+def lock(connection: Connection, organization: str) -> None:
+    """Lets one transaction at a time decide what is news of an organization."""
+    connection.execute(statement("lock_alerts"), {"organization": organization})
+
+
+def record(connection: Connection, alert: Alert, now: dt.datetime, *, seen: bool = False) -> bool:
+    """Records an alert unless it was recorded before; whether it is new. With `seen` it is never sent."""
+    values = {**asdict(alert), "facts": json.dumps(list(alert.facts)), "now": now, "seen": seen}
+    return connection.execute(statement("record_alert"), values).rowcount > 0
+
+
+def unrouted(connection: Connection) -> list[StoredAlert]:
+    """Alerts that are in no message yet, locked until the transaction ends."""
+    with connection.cursor(row_factory=class_row(StoredAlert)) as cursor:
+        return cursor.execute(statement("unrouted_alerts")).fetchall()
+
+
+def alerts(connection: Connection, alert_ids: Sequence[int]) -> list[StoredAlert]:
+    """Some alerts, oldest first."""
+    with connection.cursor(row_factory=class_row(StoredAlert)) as cursor:
+        return cursor.execute(statement("alerts_by_id"), {"alert_ids": list(alert_ids)}).fetchall()
+
+
+def note_routed(connection: Connection, alert_ids: Sequence[int], now: dt.datetime) -> None:
+    """They are in all messages that they belong into, none perhaps."""
+    connection.execute(statement("note_routed"), {"alert_ids": list(alert_ids), "now": now})
+
+
+def keep_message(
+    connection: Connection,
+    channel: str,
+    idempotency_key: str,
+    alert_ids: Sequence[int],
+    *,
+    organization: str | None,
+    due_at: dt.datetime,
+    now: dt.datetime,
+) -> bool:
+    """Puts alerts into a message; one with the same key takes them in, as long as it was never tried.
+
+    Whether there is a message that holds them now.
+    """
+    values = {
+        "channel": channel,
+        "idempotency_key": idempotency_key,
+        "alert_ids": list(alert_ids),
+        "organization": organization,
+        "due_at": due_at,
+        "now": now,
+    }
+    return connection.execute(statement("keep_message"), values).rowcount > 0
+
+
+def next_message(connection: Connection, channel: str, now: dt.datetime, after: int) -> Message | None:
+    """The oldest message after one that is due for a channel and that nobody else is sending; locks it."""
+    values = {"channel": channel, "now": now, "after": after}
+    row = connection.execute(statement("next_message"), values).fetchone()
+    return Message(*row) if row else None
+
+
+def note_delivered(connection: Connection, message: Message, now: dt.datetime) -> None:
+    """It arrived, and findings in it were alerted."""
+    connection.execute(statement("note_delivered"), {"message_id": message.message_id, "now": now})
+    connection.execute(statement("note_alerted"), {"alert_ids": message.alert_ids, "now": now})
+
+
+def note_undelivered(
+    connection: Connection, message: Message, error: str, due_at: dt.datetime, now: dt.datetime, *, dead: bool
+) -> None:
+    """It did not arrive: tried again at `due_at`, or given up where `dead`."""
+    values = {"message_id": message.message_id, "error": error, "due_at": due_at, "now": now, "dead": dead}
+    connection.execute(statement("note_undelivered"), values)
+
+
+def delivery_states(connection: Connection) -> list[DeliveryState]:
+    """The channels at which something did not arrive."""
+    return [DeliveryState(*row) for row in connection.execute(statement("delivery_states"))]
+
+
+def revive(connection: Connection, now: dt.datetime) -> int:
+    """Lets messages that were given up be tried again; how many."""
+    return connection.execute(statement("revive_messages"), {"now": now}).rowcount
+
+
+def recent(connection: Connection, count: int) -> list[RecentAlert]:
+    """The newest alerts, newest first."""
+    return [RecentAlert(*row) for row in connection.execute(statement("recent_alerts"), {"count": count})]

@@ -1,0 +1,3 @@
+-- A budget that is configured no more.
+delete from openai_costs.budget_states
+where organization = %(organization)s and budget <> all (%(budgets)s::text[])

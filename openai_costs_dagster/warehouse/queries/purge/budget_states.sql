@@ -1,0 +1,1 @@
+delete from openai_costs.budget_states where organization = %(organization)s

@@ -1,0 +1,1 @@
+delete from openai_costs.incidents where organization = %(organization)s

@@ -1,0 +1,1 @@
+delete from openai_costs.messages where organization = %(organization)s

@@ -1,0 +1,1 @@
+delete from openai_costs.outbox where organization = %(organization)s

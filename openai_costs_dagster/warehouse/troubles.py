@@ -1,0 +1,45 @@
+"""What does not work now, by organization: told once, and told again when it works."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import asdict, dataclass
+
+from psycopg.rows import class_row
+
+from openai_costs_dagster.warehouse.database import Connection
+from openai_costs_dagster.warehouse.statements import statement
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Something that fails since `opened_at`; `announced_at` is null as long as nobody was told.
+
+    `days` are those that were not stored since.
+    """
+
+    what: str
+    reason: str
+    sentence: str
+    severity: str
+    days: list[dt.date]
+    opened_at: dt.datetime
+    failures: int
+    announced_at: dt.datetime | None
+
+
+def find(connection: Connection, organization: str, what: str) -> Trouble | None:
+    """What is known of it, locked until the transaction ends; None where it works."""
+    values = {"organization": organization, "what": what}
+    with connection.cursor(row_factory=class_row(Trouble)) as cursor:
+        return cursor.execute(statement("trouble"), values).fetchone()
+
+
+def keep(connection: Connection, organization: str, trouble: Trouble) -> None:
+    """Stores what is known of it."""
+    connection.execute(statement("keep_trouble"), {"organization": organization, **asdict(trouble)})
+
+
+def end(connection: Connection, organization: str, what: str) -> None:
+    """It works again."""
+    connection.execute(statement("end_trouble"), {"organization": organization, "what": what})
