@@ -52,7 +52,16 @@ class WireApiKey(msgspec.Struct):
     owner: WireOwner | None = None
 
 
-Entry = TypeVar("Entry", WireProject, WireUser, WireApiKey)
+class WireAdminKey(msgspec.Struct):
+    """An admin key of the organization; times in Unix seconds. `redacted_value` shows its beginning and end."""
+
+    id: str
+    redacted_value: str | None = None
+    created_at: int | None = None
+    expires_at: int | None = None
+
+
+Entry = TypeVar("Entry", WireProject, WireUser, WireApiKey, WireAdminKey)
 
 
 def read_projects(api: AdminApi) -> Iterator[WireProject]:
@@ -69,6 +78,11 @@ def read_api_keys(api: AdminApi, project_id: str) -> Iterator[WireApiKey]:
     """A project's keys; refused for archived projects. Raises an `ApiError`."""
     path = f"{PROJECTS_PATH}/{project_id}/api_keys"
     return _entries(api, path, [("owner_project_access", "any")], WireApiKey)
+
+
+def read_admin_keys(api: AdminApi) -> Iterator[WireAdminKey]:
+    """The organization's admin keys. Raises an `ApiError`."""
+    return _entries(api, "/organization/admin_api_keys", [], WireAdminKey)
 
 
 def _entries(api: AdminApi, path: str, query: list[tuple[str, str]], kind: type[Entry]) -> Iterator[Entry]:

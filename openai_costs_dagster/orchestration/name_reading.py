@@ -10,9 +10,17 @@ from functools import partial
 
 from openai_costs_dagster.api import errors
 from openai_costs_dagster.api.client import AdminApi
-from openai_costs_dagster.api.directory import PROJECTS_PATH, WireApiKey, read_api_keys, read_projects, read_users
+from openai_costs_dagster.api.directory import (
+    PROJECTS_PATH,
+    WireApiKey,
+    read_admin_keys,
+    read_api_keys,
+    read_projects,
+    read_users,
+)
 from openai_costs_dagster.configuration import Organization
 from openai_costs_dagster.days import DayRange, utc_now
+from openai_costs_dagster.orchestration import key_news
 from openai_costs_dagster.orchestration.absences import Absences
 from openai_costs_dagster.orchestration.first_contact import endpoint_of, register
 from openai_costs_dagster.orchestration.identity import verify
@@ -88,6 +96,7 @@ class _Reading:
             return
         absences.served(PROJECTS_PATH)
         self._kind("user", self._users)
+        self._own_key()
         for project in projects:
             if project.status != _ARCHIVED:
                 self._kind("api_key", partial(self._keys, project.id), project_id=project.id)
@@ -104,6 +113,15 @@ class _Reading:
         directory.note_gone(self._connection, self._organization.name, kind, self._now, project_id=project_id)
         self._names.counts[kind] = self._names.counts.get(kind, 0) + len(found)
         return found
+
+    def _own_key(self) -> None:
+        """The health of the key itself, where it may be read."""
+        try:
+            listed = list(read_admin_keys(self._api))
+        except (errors.PermissionDenied, errors.RequestRefused, errors.UnknownShape) as error:
+            self._names.notes.append(f"admin key: {error}")
+            return
+        key_news.tell(self._connection, self._organization.name, self._organization.admin_key.read(), listed, self._now)
 
     def _projects(self) -> list[Entry]:
         found = [

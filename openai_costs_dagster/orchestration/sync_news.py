@@ -1,7 +1,8 @@
 """What people are told of reading: that it fails, once, and that it works again.
 
-What a person has to mend is told at once; what may pass by itself when it did not within an hour. Days that fail are
-remembered until they are stored, so that a run for other days that works is not taken for the end of it.
+What a person has to mend is told at once; what may pass by itself when it did not within an hour. It is over when the
+newest day that failed is stored, so that a run for other days that works is not taken for the end of it; lost access
+is over with the first reading that has it.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def _failed(
     worst = min(failed.values(), key=lambda one: (one.kind not in ACCESS, not one.permanent))
     reason = worst.kind if worst.kind in ACCESS else _SOME_DAYS
     severity = "high" if worst.permanent else "medium"
-    days = sorted((set(known.days if known else ()) | set(failed)) - set(outcome.stored))
+    days = sorted(set(known.days if known else ()) | set(failed))
     if known is None:
         trouble = Trouble(SYNC, reason, outcome.sentence, severity, days, now, 1, None)
     else:
@@ -70,15 +71,12 @@ def _failed(
 
 
 def _worked(connection: Connection, organization: str, known: Trouble, outcome: Outcome, now: dt.datetime) -> None:
-    left = sorted(set(known.days) - set(outcome.stored))
-    if left and known.reason in ACCESS and outcome.stored:  # access is back, those days are asked for again
-        troubles.keep(connection, organization, replace(known, days=left, reason=_SOME_DAYS))
-    elif left:
-        troubles.keep(connection, organization, replace(known, days=left))
-    else:
-        troubles.end(connection, organization, SYNC)
-        if known.announced_at:
-            outbox.record(connection, _recovery(organization, known), now)
+    has_access = known.reason in ACCESS and bool(outcome.stored)
+    if outcome.failed or not (has_access or known.days[-1] in outcome.stored):
+        return
+    troubles.end(connection, organization, SYNC)
+    if known.announced_at:
+        outbox.record(connection, _recovery(organization, known), now)
 
 
 def _alert(organization: str, trouble: Trouble, worst: DayFailure) -> outbox.Alert:
@@ -103,7 +101,7 @@ def _recovery(organization: str, trouble: Trouble) -> outbox.Alert:
         event="recovered",
         severity=trouble.severity,
         title=f"{organization}: costs are read again",
-        sentence=f"What failed since {trouble.opened_at:%Y-%m-%d %H:%M} UTC works again; no day is missing for it.",
+        sentence=f"What failed since {trouble.opened_at:%Y-%m-%d %H:%M} UTC works again.",
         organization=organization,
         page=names.asset_page(names.costs_key(organization).path),
     )

@@ -77,9 +77,13 @@ def crossings(
         day = _reached(spend, at, share * limit)
         if day is not None:
             found.append(Crossing(share, day, is_forecast=False))
-        elif at.forecast and at.known_to and at.known_to < at.period.last and at.forecast.expected >= share * limit:
+        elif at.known_to and at.known_to < at.period.last and _foreseen(at, share * limit):
             found.append(Crossing(share, at.known_to, is_forecast=True))
     return found
+
+
+def _foreseen(at: Standing, amount: Decimal) -> bool:
+    return at.forecast is not None and at.forecast.expected >= amount and at.forecast.expected > 0
 
 
 def _reached(spend: Mapping[dt.date, Decimal], at: Standing, amount: Decimal) -> dt.date | None:
@@ -89,7 +93,7 @@ def _reached(spend: Mapping[dt.date, Decimal], at: Standing, amount: Decimal) ->
     so_far, reached = Decimal(0), None
     for day in DayRange(at.period.first, at.known_to):
         so_far = money.add(so_far, spend.get(day, Decimal(0)))
-        if so_far < amount:
+        if so_far < amount or so_far <= 0:
             reached = None
         elif reached is None:
             reached = day

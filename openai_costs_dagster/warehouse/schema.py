@@ -437,7 +437,7 @@ troubles = Table(
     Column("reason", Text, nullable=False, comment="kind of failure; another one is news"),
     Column("sentence", Text, nullable=False),
     Column("severity", Text, nullable=False, comment="low, medium or high"),
-    Column("days", ARRAY(Date), nullable=False, comment="that fail and were not stored since"),
+    Column("days", ARRAY(Date), nullable=False, comment="that failed, oldest first"),
     Column("opened_at", DateTime(timezone=True), nullable=False),
     Column("failures", Integer, nullable=False),
     Column("announced_at", DateTime(timezone=True)),

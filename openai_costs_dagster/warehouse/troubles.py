@@ -15,7 +15,7 @@ from openai_costs_dagster.warehouse.statements import statement
 class Trouble:
     """Something that fails since `opened_at`; `announced_at` is null as long as nobody was told.
 
-    `days` are those that were not stored since.
+    `days` are those that failed.
     """
 
     what: str

@@ -174,3 +174,27 @@ def test_a_project_named_by_an_address_is_kept_without_it(bench: MakeBench) -> N
     assert known(work, "project")[project.id] == "work of ..."
     found = work.ask("select project_name from openai_costs.daily_costs where project_id = %s", project.id)
     assert set(found) == {("work of ...",)}
+
+
+def test_a_key_that_expires_soon_is_told_at_two_weeks_and_at_three_days_and_each_once(bench: MakeBench) -> None:
+    work = bench(everything())
+    work.world.admin_key_expires = work.clock.now + 15 * ONE_DAY
+
+    def told() -> list[tuple[str, str]]:
+        return work.ask("select event, severity from openai_costs.outbox where event = 'expires' order by alert_id")
+
+    heard = []
+    for _ in range(15):
+        names(work)
+        heard.append(len(told()))
+        work.clock.now += ONE_DAY
+    assert told() == [("expires", "medium"), ("expires", "high")]
+    assert heard == [0, *[1] * 11, *[2] * 3]
+
+
+def test_a_key_of_ninety_days_is_told_once(bench: MakeBench) -> None:
+    work = bench(everything())
+    names(work)
+    work.clock.now += ONE_DAY
+    names(work)
+    assert work.ask("select severity from openai_costs.outbox where event = 'aged'") == [("low",)]

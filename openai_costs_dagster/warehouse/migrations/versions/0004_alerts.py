@@ -130,7 +130,7 @@ def _create_troubles() -> None:
         sa.Column("reason", sa.Text(), nullable=False, comment="kind of failure; another one is news"),
         sa.Column("sentence", sa.Text(), nullable=False),
         sa.Column("severity", sa.Text(), nullable=False, comment="low, medium or high"),
-        sa.Column("days", postgresql.ARRAY(sa.Date()), nullable=False, comment="that fail and were not stored since"),
+        sa.Column("days", postgresql.ARRAY(sa.Date()), nullable=False, comment="that failed, oldest first"),
         sa.Column("opened_at", _TIME, nullable=False),
         sa.Column("failures", sa.Integer(), nullable=False),
         sa.Column("announced_at", _TIME, nullable=True),

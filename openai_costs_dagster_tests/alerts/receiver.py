@@ -1,0 +1,76 @@
+"""A real HTTP server that receives alerts, and fails when told to."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Received:
+    """One request."""
+
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def document(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass
+class Receiver:
+    """What arrived; `answers` are statuses for the next requests, 200 when it is empty, 0 closes the connection."""
+
+    url: str
+    received: list[Received] = field(default_factory=list)
+    answers: list[int] = field(default_factory=list)
+    headers: dict[str, str] = field(default_factory=dict)
+    hold: float = 0.0
+    meanwhile: Callable[[], None] = lambda: None
+
+    @property
+    def keys(self) -> list[str]:
+        return [one.headers["Idempotency-Key"] for one in self.received]
+
+
+@contextmanager
+def receiving() -> Iterator[Receiver]:
+    """Runs one until the block ends."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            receiver.received.append(Received(self.path, dict(self.headers.items()), body))
+            receiver.meanwhile()
+            time.sleep(receiver.hold)
+            status = receiver.answers.pop(0) if receiver.answers else 200
+            if status == 0:
+                self.connection.close()
+                return
+            self.send_response(status)
+            for name, value in receiver.headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    receiver = Receiver(f"http://127.0.0.1:{server.server_address[1]}/hook")
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield receiver
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

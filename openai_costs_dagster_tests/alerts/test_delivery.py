@@ -1,0 +1,316 @@
+"""Every alert arrives under one key, whatever the receiver does, and none twice from two senders."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import hashlib
+import hmac
+import threading
+from typing import Any
+
+import pytest
+
+from openai_costs_dagster.alerts import channels, delivery
+from openai_costs_dagster.alerts.routing import Route, routes
+from openai_costs_dagster.configuration import Alert
+from openai_costs_dagster.secret import SecretReference
+from openai_costs_dagster.warehouse import outbox
+from openai_costs_dagster.warehouse.database import Connection, Database
+
+from ..conftest import Clock
+from .conftest import SECRET, MakeRoute, configured, news
+from .receiver import Receiver, receiving
+
+MINUTE = dt.timedelta(minutes=1)
+
+
+def record(connection: Connection, clock: Clock, *keys: str, seen: bool = False, **values: Any) -> None:
+    for key in keys:
+        outbox.record(connection, news(key, **values), clock.now, seen=seen)
+
+
+def go(database: Database, clock: Clock, *channels: Route) -> delivery.Delivered:
+    """A tick of the sensor, a minute later."""
+    clock.now += MINUTE
+    delivery.route(database, channels, clock.now)
+    return delivery.deliver(database, channels, None, clock, clock.now + MINUTE)
+
+
+def states(connection: Connection) -> list[tuple[Any, ...]]:
+    return connection.execute("select channel, state, attempts from openai_costs.messages order by 1").fetchall()
+
+
+def test_an_alert_arrives_once_signed_and_is_never_sent_again(
+    database: Database, connection: Connection, clock: Clock, receiver: Receiver, make_route: MakeRoute
+) -> None:
+    record(connection, clock, "one")
+    hook = make_route(receiver)
+    assert go(database, clock, hook).sent == 1
+    assert go(database, clock, hook).sent == 0
+    (arrived,) = receiver.received
+    headers = arrived.headers
+    signed = f"{headers['Webhook-Id']}.{headers['Webhook-Timestamp']}.".encode() + arrived.body
+    wanted = base64.b64encode(hmac.new(SECRET.encode(), signed, hashlib.sha256).digest()).decode()
+    assert headers["Webhook-Signature"] == f"v1,{wanted}"
+    assert headers["Idempotency-Key"] == arrived.document["id"]
+    assert [one["id"] for one in arrived.document["alerts"]] == ["one"]
+    assert arrived.document["alerts"][0]["facts"] == {"Spent": "$545.00"}
+
+
+def test_the_same_news_is_recorded_once(connection: Connection, clock: Clock) -> None:
+    assert outbox.record(connection, news("one"), clock.now)
+    assert not outbox.record(connection, news("one"), clock.now)
+
+
+def test_what_was_recorded_as_seen_is_never_sent(
+    database: Database, connection: Connection, clock: Clock, receiver: Receiver, make_route: MakeRoute
+) -> None:
+    record(connection, clock, "one", seen=True)
+    assert go(database, clock, make_route(receiver)).sent == 0
+    assert states(connection) == []
+
+
+@pytest.mark.parametrize("trouble", [500, 429, 302, 404, 0])
+def test_a_receiver_that_fails_gets_it_later_under_the_same_key(
+    database: Database, connection: Connection, clock: Clock, receiver: Receiver, make_route: MakeRoute, trouble: int
+) -> None:
+    record(connection, clock, "one")
+    receiver.answers = [trouble, trouble]
+    hook = make_route(receiver)
+    for _ in range(2):
+        done = go(database, clock, hook)
+        assert (done.sent, set(done.failed)) == (0, {"hook"})
+    assert go(database, clock, hook).sent == 1
+    assert len(receiver.received) == 3
+    assert len(set(receiver.keys)) == 1
+    assert states(connection) == [("hook", "delivered", 3)]
+
+
+def test_it_waits_longer_each_time_and_as_long_as_it_is_asked_to(
+    database: Database, connection: Connection, clock: Clock, receiver: Receiver, make_route: MakeRoute
+) -> None:
+    record(connection, clock, "one")
+    hook = make_route(receiver)
+    receiver.answers = [503] * 50
+    waits = []
+    for _ in range(4):
+        go(database, clock, hook)
+        (due,) = connection.execute("select due_at from openai_costs.messages").fetchone() or ()
+        waits.append((due - clock.now).total_seconds())
+        clock.now = due
+    assert waits == [15, 30, 60, 120]
+    receiver.headers = {"Retry-After": "1800"}
+    go(database, clock, hook)
+    (due,) = connection.execute("select due_at from openai_costs.messages").fetchone() or ()
+    assert due - clock.now == dt.timedelta(seconds=1800)
+
+
+def test_a_channel_that_hangs_delays_no_other(
+    database: Database,
+    connection: Connection,
+    clock: Clock,
+    receiver: Receiver,
+    make_route: MakeRoute,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(channels, "SECONDS", 0.3)
+    record(connection, clock, "one")
+    with receiving() as hanging:
+        hanging.hold = 1.0
+        done = go(database, clock, make_route(hanging, "hanging"), make_route(receiver, "well"))
+        assert (done.sent, done.failed) == (1, {"hanging": "the webhook did not answer: ReadTimeout"})
+        assert states(connection) == [("hanging", "waiting", 1), ("well", "delivered", 1)]
+
+
+def test_after_three_days_it_is_given_up_and_said_and_can_be_tried_again(
+    database: Database, connection: Connection, clock: Clock, receiver: Receiver, make_route: MakeRoute
+) -> None:
+    record(connection, clock, "one")
+    hook = make_route(receiver)
+    receiver.answers = [500] * 3
+    go(database, clock, hook)
+    clock.now += dt.timedelta(days=4)
+    go(database, clock, hook)
+    (state,) = outbox.delivery_states(connection)
+    assert (state.channel, state.waiting, state.dead) == ("hook", 0, 1)
+    assert state.last_error == "the webhook answered 500"
+    assert outbox.revive(connection, clock.now) == 1
+    go(database, clock, hook)
+    clock.now += MINUTE
+    assert go(database, clock, hook).sent == 1
+
+
+def test_two_senders_at_once_send_each_message_once(
+    database: Database, connection: Connection, clock: Clock, receiver: Receiver, make_route: MakeRoute
+) -> None:
+    for number in range(10):
+        record(connection, clock, f"alert {number}", usage_date=dt.date(2026, 1, 1 + number))
+    hook = make_route(receiver)
+    receiver.hold = 0.02
+    clock.now += MINUTE
+    senders = [threading.Thread(target=go, args=(database, clock, hook)) for _ in range(4)]
+    for sender in senders:
+        sender.start()
+    for sender in senders:
+        sender.join()
+    assert len(receiver.received) == 10
+    assert len(set(receiver.keys)) == 10
+
+
+def test_a_sender_that_dies_after_sending_sends_again_under_the_same_key(
+    database: Database, connection: Connection, clock: Clock, receiver: Receiver, make_route: MakeRoute
+) -> None:
+    record(connection, clock, "one")
+    hook = make_route(receiver)
+
+    def die() -> None:
+        connection.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where application_name = 'openai-costs alerts' and datname = current_database()"
+        )
+        receiver.meanwhile = lambda: None
+
+    receiver.meanwhile = die
+    with pytest.raises(Exception, match=r"cannot be used|terminat"):
+        go(database, clock, hook)
+    assert go(database, clock, hook).sent == 1
+    assert len(receiver.received) == 2
+    assert len(set(receiver.keys)) == 1
+
+
+def test_findings_of_one_day_are_one_message_and_other_days_and_kinds_are_others(
+    database: Database, connection: Connection, clock: Clock, receiver: Receiver, make_route: MakeRoute
+) -> None:
+    day = dt.date(2026, 2, 2)
+    record(connection, clock, "one", "two", "three", usage_date=day)
+    record(connection, clock, "four", usage_date=day, kind="budget")
+    record(connection, clock, "five", usage_date=day + dt.timedelta(days=1))
+    go(database, clock, make_route(receiver))
+    found = sorted([one["id"] for one in arrived.document["alerts"]] for arrived in receiver.received)
+    assert found == [["five"], ["four"], ["one", "two", "three"]]
+
+
+def test_alerts_wait_a_moment_for_others_of_their_cause(
+    database: Database, connection: Connection, clock: Clock, receiver: Receiver, make_route: MakeRoute
+) -> None:
+    record(connection, clock, "one")
+    assert delivery.route(database, [make_route(receiver)], clock.now) == 0
+    assert delivery.route(database, [make_route(receiver)], clock.now + MINUTE) == 1
+
+
+def test_a_digest_holds_what_came_until_its_time(
+    database: Database, connection: Connection, clock: Clock, receiver: Receiver, make_route: MakeRoute
+) -> None:
+    clock.now = dt.datetime(2026, 2, 2, 9, tzinfo=dt.UTC)
+    digest = make_route(receiver, digest="0 8 * * *")
+    for key in ("one", "two", "three"):
+        record(connection, clock, key, usage_date=clock.today)
+        clock.now += dt.timedelta(hours=6)
+        assert go(database, clock, digest).sent == 0
+    clock.now = dt.datetime(2026, 2, 3, 8, tzinfo=dt.UTC)
+    assert go(database, clock, digest).sent == 1
+    (arrived,) = receiver.received
+    assert [one["id"] for one in arrived.document["alerts"]] == ["one", "two", "three"]
+
+
+def test_an_alert_without_a_channel_is_done_with_and_a_later_channel_does_not_get_it(
+    database: Database, connection: Connection, clock: Clock, receiver: Receiver, make_route: MakeRoute
+) -> None:
+    record(connection, clock, "one")
+    go(database, clock)
+    assert go(database, clock, make_route(receiver)).sent == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "arrives"),
+    [
+        ({}, True),
+        ({"events": ("budget",)}, False),
+        ({"severity": "high"}, False),
+        ({"severity": "medium"}, True),
+        ({"organizations": ("acme",)}, True),
+        ({"projects": ("proj_a",)}, True),
+        ({"projects": ("proj_b",)}, False),
+    ],
+)
+def test_a_channel_gets_what_it_is_for(
+    database: Database,
+    connection: Connection,
+    clock: Clock,
+    receiver: Receiver,
+    make_route: MakeRoute,
+    settings: dict[str, Any],
+    arrives: bool,
+) -> None:
+    record(connection, clock, "one", project_id="proj_a")
+    assert go(database, clock, make_route(receiver, **settings)).sent == int(arrives)
+
+
+def test_the_owner_of_a_project_gets_its_alerts_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    configuration = configured(owners={"proj_a": {"env": "URL_OF_OWNER"}})
+    (owner,) = routes(configuration)
+    assert owner.name == "owner of proj_a in acme"
+    assert owner.settings.projects == ("proj_a",)
+    assert owner.settings.organizations == ("acme",)
+
+
+def test_a_service_of_apprise_gets_title_text_and_picture(
+    database: Database, connection: Connection, clock: Clock, receiver: Receiver, make_route: MakeRoute
+) -> None:
+    record(connection, clock, "one", chart=b"\x89PNG\r\n\x1a\n", severity="high")
+    assert go(database, clock, make_route(receiver, service="json")).sent == 1
+    said = receiver.received[0].document
+    assert said["title"] == "acme: unusual spend on 2026-02-02"
+    assert "Up $412" in said["message"]
+    assert said["type"] == "failure"
+    assert [one["filename"] for one in said["attachments"]] == ["spend.png"]
+
+
+def test_an_address_stands_in_no_table_and_no_sentence(
+    database: Database, connection: Connection, clock: Clock, make_route: MakeRoute, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(connection, clock, "one")
+    monkeypatch.setenv("SERVICE", "json://user:hunter2@127.0.0.1:1/x")
+    monkeypatch.setenv("HOOK", "https://hunter2@127.0.0.1:1/hunter2")
+    monkeypatch.setenv("SECRET", "hunter2-secret")
+    service = Alert(url=SecretReference(env="SERVICE"))
+    hook = Alert(webhook=SecretReference(env="HOOK"), secret=SecretReference(env="SECRET"))
+    plain = Alert(webhook=SecretReference(env="PLAIN"), secret=SecretReference(env="SECRET"))
+    monkeypatch.setenv("PLAIN", "http://hunter2.example/x")
+    done = go(database, clock, *routes(configured(service, hook, plain)))
+    assert len(done.failed) == 3
+    assert "https" in done.failed["environment variable PLAIN"]
+    assert "hunter2" not in str(done.failed)
+    assert "hunter2" not in str(connection.execute("select * from openai_costs.messages").fetchall())
+
+
+def test_a_secret_that_is_missing_is_said_and_its_alerts_wait(
+    database: Database,
+    connection: Connection,
+    clock: Clock,
+    receiver: Receiver,
+    make_route: MakeRoute,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    record(connection, clock, "one")
+    hook = make_route(receiver)
+    monkeypatch.delenv("URL_OF_HOOK")
+    assert go(database, clock, hook).failed == {"hook": "the environment variable URL_OF_HOOK is not set"}
+    monkeypatch.setenv("URL_OF_HOOK", receiver.url)
+    assert go(database, clock, hook).sent == 1
+
+
+def test_findings_that_were_told_say_when(
+    database: Database, connection: Connection, clock: Clock, receiver: Receiver, make_route: MakeRoute
+) -> None:
+    connection.execute(
+        "insert into openai_costs.anomaly_findings (organization, usage_date, level, actual, expected, lower, upper,"
+        " impact, score, direction, severity, reason, explanation, worth_alerting, found_by, found_at, judged_at)"
+        " values ('acme', '2026-02-02', 'organization', 1, 1, 1, 1, 1, 1, 'up', 'low', '', '', true, 'refresh',"
+        " now(), now())"
+    )
+    (number,) = connection.execute("select anomaly_id from openai_costs.anomaly_findings").fetchone() or ()
+    record(connection, clock, "one", anomaly_id=number)
+    go(database, clock, make_route(receiver))
+    assert connection.execute("select alerted_at from openai_costs.anomalies").fetchone() == (clock.now,)

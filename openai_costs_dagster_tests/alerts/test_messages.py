@@ -1,0 +1,72 @@
+"""A message says the sentence, the figures and the link, and nothing in a name can do harm."""
+
+from __future__ import annotations
+
+import dataclasses
+import struct
+import zlib
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from openai_costs_dagster.alerts.message import Message, harmless
+from openai_costs_dagster.alerts.picture import Bar, png
+from openai_costs_dagster.warehouse.outbox import StoredAlert
+
+from ..conftest import NOW
+from .conftest import news
+
+
+def stored(number: int = 1, **values: Any) -> StoredAlert:
+    return StoredAlert(**dataclasses.asdict(news(f"key {number}", **values)), alert_id=number, created_at=NOW)
+
+
+def test_one_alert_is_its_sentence_its_figures_and_its_link() -> None:
+    message = Message("k", [stored()], "https://dagster.example")
+    assert message.title == "acme: unusual spend on 2026-02-02"
+    assert message.text.splitlines() == [
+        "Up $412 (+310 %) on proj_search.",
+        "Spent: $545.00",
+        "https://dagster.example/assets/openai/acme/costs",
+    ]
+    assert Message("k", [stored()]).text.splitlines()[-1] == "Spent: $545.00"
+
+
+def test_several_alerts_are_one_message_the_gravest_first() -> None:
+    message = Message("k", [stored(1, severity="low", title="small"), stored(2, severity="high", title="large")])
+    assert message.title == "acme: 2 alerts"
+    assert message.severity == "high"
+    assert message.text.index("large") < message.text.index("small")
+
+
+def test_a_digest_of_many_says_how_many_more_there_are() -> None:
+    message = Message("k", [stored(number) for number in range(1, 41)])
+    assert "and 20 more" in message.text
+
+
+def test_a_name_can_mention_nobody_and_hide_no_link() -> None:
+    hostile = "<!channel> @everyone [click](https://evil.example) `x`\nsecond\0line"
+    said = harmless(hostile)
+    for dangerous in ("<!", "@everyone", "](", "://", "`", "\n", "\0"):
+        assert dangerous not in said
+
+
+@given(st.text())
+def test_any_text_stays_one_harmless_line(text: str) -> None:
+    assert not {"<", ">", "`", "\n", "\r", "\0"} & set(harmless(text))
+
+
+@given(
+    st.lists(
+        st.builds(Bar, st.floats(-1e3, 1e9), st.floats(0, 1e6), st.floats(0, 1e9), st.booleans()),
+        min_size=1,
+        max_size=90,
+    )
+)
+def test_any_series_is_a_whole_png(bars: list[Bar]) -> None:
+    picture = png(bars)
+    assert picture[:8] == b"\x89PNG\r\n\x1a\n"
+    width, height = struct.unpack(">II", picture[16:24])
+    length = struct.unpack(">I", picture[33:37])[0]
+    assert len(zlib.decompress(picture[41 : 41 + length])) == height * (1 + 3 * width)

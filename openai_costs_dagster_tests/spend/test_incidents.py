@@ -1,0 +1,95 @@
+"""An anomaly that goes on is told once, again when it doubles, and when it is over."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from openai_costs_dagster.days import ONE_DAY
+from openai_costs_dagster.spend.detection.panel import Series
+from openai_costs_dagster.spend.incidents import Incident, Unusual, follow
+
+DAY = dt.date(2026, 2, 2)
+LEAF = Series("acme", "proj_a", "gpt-5")
+PROJECT = Series("acme", "proj_a")
+OTHER = Series("acme", "proj_b", "gpt-5")
+WHOLE = Series("acme")
+
+
+def unusual(number: int, impact: int, series: Series = LEAF, line_item: str | None = None) -> Unusual:
+    return Unusual(DAY + number * ONE_DAY, series, line_item, Decimal(impact))
+
+
+def told(known: list[Incident], found: list[Unusual], *finished: int, may_alert: bool = True) -> list[tuple[str, bool]]:
+    days = [DAY + number * ONE_DAY for number in finished]
+    return [(one.event, one.seen) for one in follow(known, found, days, lambda _: may_alert, may_end=may_alert)]
+
+
+def test_an_anomaly_of_many_days_is_told_when_it_begins_doubles_and_ends() -> None:
+    known: list[Incident] = []
+    found: list[Unusual] = []
+    heard = []
+    for number, impact in enumerate((10, 12, 19, 24, 30, 0, 0)):
+        found += [unusual(number, impact)] if impact else []
+        heard.append([event for event, _ in told(known, found[-4:], *range(max(0, number - 3), number + 1))])
+    assert heard == [["opened"], [], [], ["grown"], [], [], ["ended"]]
+
+
+def test_a_quiet_day_in_between_is_no_end_and_no_new_beginning() -> None:
+    known: list[Incident] = []
+    assert told(known, [unusual(0, 10)], 0) == [("opened", False)]
+    assert told(known, [unusual(0, 10)], 0, 1) == []
+    assert told(known, [unusual(2, 10)], 1, 2) == []
+    assert len(known) == 1
+
+
+def test_after_its_end_it_begins_anew_only_when_it_was_quiet_for_longer() -> None:
+    known: list[Incident] = []
+    told(known, [unusual(0, 10)], 0, 1, 2)
+    assert not known[0].is_open
+    assert told(known, [unusual(3, 10)], 3) == []
+    assert told(known, [unusual(9, 10)], 9) == [("opened", False)]
+
+
+def test_a_cause_that_is_named_coarser_or_finer_is_the_same_and_another_project_is_not() -> None:
+    known: list[Incident] = []
+    assert told(known, [unusual(0, 10)]) == [("opened", False)]
+    assert told(known, [unusual(1, 10, PROJECT)]) == []
+    assert told(known, [unusual(1, 10, OTHER)]) == [("opened", False)]
+    assert told(known, [unusual(1, 10, WHOLE)]) == [("opened", False)]
+    assert told(known, [unusual(1, -10)]) == [("opened", False)]
+    assert told(known, [unusual(1, 10, LEAF, "gpt-5, input")]) == [("opened", False)]
+
+
+def test_what_is_found_without_a_refresh_is_seen_and_its_end_is_not_told() -> None:
+    known: list[Incident] = []
+    assert told(known, [unusual(0, 10)], 0, may_alert=False) == [("opened", True)]
+    assert told(known, [unusual(1, 30)], 1, may_alert=False) == [("grown", True)]
+    assert told(known, [], 2, 3) == []
+    assert not known[0].is_open
+
+
+def test_what_was_seen_and_doubles_is_told_and_so_is_its_end() -> None:
+    known: list[Incident] = []
+    told(known, [unusual(0, 10)], may_alert=False)
+    assert told(known, [unusual(1, 20)]) == [("grown", False)]
+    assert told(known, [], 2, 3) == [("ended", False)]
+
+
+_found = st.lists(
+    st.builds(
+        unusual, st.integers(0, 9), st.sampled_from([-40, -9, 9, 18, 40]), st.sampled_from([LEAF, PROJECT, OTHER])
+    ),
+    max_size=12,
+    unique_by=lambda one: (one.day, one.series),
+)
+
+
+@given(_found)
+def test_the_same_days_read_again_are_never_news(found: list[Unusual]) -> None:
+    known: list[Incident] = []
+    told(known, found, *range(10))
+    assert told(known, found, *range(10)) == []
