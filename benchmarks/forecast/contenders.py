@@ -1,4 +1,4 @@
-"""Who forecasts a period's total: the project's forecast, its present one, and what anyone would try first."""
+"""Who forecasts a period's total: the project's forecast, and what anyone would try first."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from decimal import Decimal
 from benchmarks.forecast.periods import Period
 from openai_costs_dagster.days import ONE_DAY
 from openai_costs_dagster.spend.forecast import Forecast, forecast_period
-from openai_costs_dagster.spend.run_rate import month_end
 
 Known = Mapping[dt.date, Decimal]
 """US dollars of every day that is over; no later one."""
@@ -45,10 +44,10 @@ def _run_rate(known: Known, period: Period, known_to: dt.date) -> Decimal:
     return _sum(known, period.first, known_to) / so_far * period.days
 
 
-def _month_end(known: Known, _: Period, known_to: dt.date) -> Decimal:
-    found = month_end(known, known_to + ONE_DAY)
-    assert found is not None
-    return found
+def _four_weeks(known: Known, period: Period, known_to: dt.date) -> Decimal:
+    weeks = _days(known_to - 4 * _WEEK + ONE_DAY, known_to)
+    average = sum((known[day] for day in weeks if day in known), Decimal(0)) / 28
+    return _sum(known, period.first, known_to) + average * (period.last - known_to).days
 
 
 def _last_week(known: Known, period: Period, known_to: dt.date) -> Decimal:
@@ -68,9 +67,7 @@ def _days(first: dt.date, last: dt.date) -> Iterator[dt.date]:
 
 RIVALS = (
     Rival("seasonal naive", "the last seven days again and again", _last_week),
-    Rival(
-        "`month_end`", "the project's forecast so far: the average of four weeks for each day left", _month_end, True
-    ),
+    Rival("four weeks", "the average of the last four weeks for each day left", _four_weeks, True),
     Rival("run rate", "the average of the period's days so far times its days", _run_rate),
     Rival("naive", "what the month before cost", _last_total, True),
 )

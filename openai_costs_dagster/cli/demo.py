@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -39,6 +39,7 @@ def demo(context: click.Context, once: bool, port: int | None) -> None:
     Reads none of your configuration or environment; lives in .openai-costs-demo, made anew each time.
     """
     from openai_costs_dagster.simulator import Simulator, demo_organizations
+    from openai_costs_dagster.simulator.webhook import receiver
 
     for name in _OF_THE_USER:
         os.environ.pop(name, None)
@@ -46,9 +47,10 @@ def demo(context: click.Context, once: bool, port: int | None) -> None:
     today = utc_now().date()
     organizations = demo_organizations(today)
     _plant(organizations, today)
-    with Simulator(organizations) as simulator, _database_of(folder):
-        _configure(folder, simulator.base_url, organizations, today)
+    with Simulator(organizations) as simulator, receiver() as (hook, arrived), _database_of(folder):
+        _configure(folder, simulator.base_url, hook, organizations, today)
         session = _main_job(folder, today)
+        _alerts(session, arrived)
         if not once:
             _serve(session, folder, port, context.obj)
 
@@ -90,6 +92,21 @@ def _findings(session: Session) -> None:
     show_table(("organization", "day", "impact", "what happened"), rows, right=(2,))
     _title("Where every organization stands")
     show(overviews(configuration, session.database, now))
+
+
+def _alerts(session: Session, arrived: list[dict[str, Any]]) -> None:
+    """What the alert sensor does every few seconds, done once."""
+    from openai_costs_dagster.alerts import delivery
+    from openai_costs_dagster.alerts.routing import routes
+
+    now, channels = utc_now(), routes(session.configuration)
+    delivery.route(session.database, channels, now, dt.timedelta(0))
+    delivery.deliver(session.database, channels, None, utc_now, now + dt.timedelta(minutes=1))
+    _title("Alerts that arrived at the demo's webhook")
+    for message in arrived:
+        click.echo(f"[{message['severity']}] {message['title']}")
+        for alert in message["alerts"]:
+            click.echo(f"  {alert['sentence']}")
 
 
 def _signed(dollars: Decimal) -> str:
@@ -147,13 +164,22 @@ def _database_of(folder: Path) -> Iterator[None]:
         embedded.stop(folder)
 
 
-def _configure(folder: Path, base_url: str, organizations: list[SimulatedOrganization], today: dt.date) -> None:
-    lines = ["# Written by openai-costs demo; all organizations are simulated.", "data_directory: .", "organizations:"]
+def _configure(
+    folder: Path, base_url: str, hook: str, organizations: list[SimulatedOrganization], today: dt.date
+) -> None:
+    _keep_secret(folder / "webhook.url", hook)
+    _keep_secret(folder / "webhook.secret", "whsec_c2ltdWxhdGVk")
+    lines = [
+        "# Written by openai-costs demo; all organizations are simulated.",
+        "data_directory: .",
+        "alerts:",
+        "  - {webhook: {file: webhook.url}, secret: {file: webhook.secret}, name: the demo's webhook}",
+        "organizations:",
+    ]
     for organization in organizations:
         name = f"{organization.name.split()[0].lower()}-simulated"
         key = folder / f"{name}.key"
-        key.write_text(organization.admin_key)
-        key.chmod(0o600)
+        _keep_secret(key, organization.admin_key)
         lines += [
             f"  {name}:",
             f"    display_name: {organization.name}",
@@ -161,8 +187,21 @@ def _configure(folder: Path, base_url: str, organizations: list[SimulatedOrganiz
             f"    organization_id: {organization.organization_id}",
             f"    base_url: {base_url}",
             f"    start_date: {today - HISTORY * ONE_DAY}",
+            f"    budgets: [{{amount_usd: {_budget(organization, today)}, period: month}}]",
         ]
     (folder / "openai_costs.yaml").write_text("\n".join(lines) + "\n")
+
+
+def _keep_secret(file: Path, text: str) -> None:
+    file.write_text(text)
+    file.chmod(0o600)
+
+
+def _budget(organization: SimulatedOrganization, today: dt.date) -> int:
+    """A month as the last four weeks were, in hundreds of dollars."""
+    days = [today - number * ONE_DAY for number in range(2, 30)]
+    spent = sum(float(fact.amount or 0) for day in days for fact in organization.facts(day))
+    return round(spent / 28 * 30.4 / 100 + 0.5) * 100
 
 
 def _title(text: str) -> None:

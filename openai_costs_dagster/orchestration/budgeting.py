@@ -123,7 +123,7 @@ def _alert(organization: str, budget: Budget, at: Standing, crossing: Crossing) 
         kind=KIND,
         event=event,
         severity=_severity(crossing),
-        title=f"{organization}: {share} of the budget for {budget.title} {verb}",
+        title=f"{organization}: {share} of the {_named(budget)} {verb}",
         sentence=_sentence(budget, at, crossing, share, limit),
         organization=organization,
         project_id=scope_id if scope == "project" else None,
@@ -136,10 +136,17 @@ def _alert(organization: str, budget: Budget, at: Standing, crossing: Crossing) 
 def _sentence(budget: Budget, at: Standing, crossing: Crossing, share: str, limit: str) -> str:
     if crossing.is_forecast and at.forecast:
         return (
-            f"By {at.period.last} the budget for {budget.title} of {limit} will have cost "
-            f"${at.forecast.expected:,.2f} as it looks now, which is over {share} of it."
+            f"By {at.period.last} ${at.forecast.expected:,.2f} will be spent as it looks now, which is over {share} of "
+            f"the {_named(budget)}, {limit}."
         )
-    return f"On {crossing.day} spend reached {share} of the budget for {budget.title} of {limit}."
+    return f"On {crossing.day} spend reached {share} of the {_named(budget)}, {limit}."
+
+
+def _named(budget: Budget) -> str:
+    """As in ``monthly budget of project proj_search``."""
+    scope, scope_id = budget.scope
+    what = scope.replace("api_key", "API key")
+    return f"{budget.period}ly budget of {f'{what} {scope_id}' if scope_id else 'the organization'}"
 
 
 def _facts(at: Standing, limit: str) -> list[tuple[str, str]]:

@@ -30,7 +30,12 @@ def directory_asset(
         code_version="1",
     )
     def directory(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
-        found = read_names(organization, server.database(configuration), log=context.log)
+        found = read_names(
+            organization,
+            server.database(configuration),
+            may_alert=names.asked_by(context.run.tags) == "refresh",
+            log=context.log,
+        )
         metadata: dict[str, Any] = {f"{kind}s": count for kind, count in found.counts.items()}
         if found.notes:
             metadata["not_read"] = "; ".join(found.notes)

@@ -12,16 +12,21 @@ from openai_costs_dagster.warehouse import outbox
 from openai_costs_dagster.warehouse.database import Connection
 
 OLD = 90 * ONE_DAY
+_LONG_AGO = 30 * ONE_DAY  # a key that was old for longer when it is first met is no news
 _WARNINGS = ((3 * ONE_DAY, "high"), (14 * ONE_DAY, "medium"))
 
 
 def tell(connection: Connection, organization: str, key: str, listed: Iterable[WireAdminKey], now: dt.datetime) -> None:
     """Records what is news of the key that reads an organization; each warning once."""
     own = [one for one in listed if is_shown_as(key, one.redacted_value)]
-    if len(own) == 1:
-        for alert in (_expiry(organization, own[0], now), _age(organization, own[0], now)):
-            if alert:
-                outbox.record(connection, alert, now)
+    if len(own) != 1:
+        return
+    expiry, age = _expiry(organization, own[0], now), _age(organization, own[0], now)
+    if expiry:
+        outbox.record(connection, expiry, now)
+    if age:
+        created = _moment(own[0].created_at)
+        outbox.record(connection, age, now, seen=created is not None and now - created > OLD + _LONG_AGO)
 
 
 def is_shown_as(key: str, redacted: str | None) -> bool:

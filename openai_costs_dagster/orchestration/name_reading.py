@@ -49,9 +49,13 @@ def read_names(
     database: Database,
     *,
     now: Callable[[], dt.datetime] = utc_now,
+    may_alert: bool = True,
     log: logging.Logger = _LOG,
 ) -> Names:
-    """Stores projects, users and project keys, as far as the key may read them. Raises a WarehouseError."""
+    """Stores projects, users and project keys, as far as the key may read them. Raises a WarehouseError.
+
+    `may_alert` says whether news of the key itself is looked for.
+    """
     names = Names()
     database.prepare()
     try:
@@ -60,7 +64,7 @@ def read_names(
             lock.reader(database, organization.name, purpose="names", on_wait=log.warning) as connection,
         ):
             register(connection, organization)
-            _Reading(organization, connection, api, names, now()).run()
+            _Reading(organization, connection, api, names, now(), may_alert=may_alert).run()
     except SecretUnavailable as error:
         names.notes.append(str(error))
     except errors.ApiError as error:
@@ -72,8 +76,16 @@ def read_names(
 
 class _Reading:
     def __init__(
-        self, organization: Organization, connection: Connection, api: AdminApi, names: Names, now: dt.datetime
+        self,
+        organization: Organization,
+        connection: Connection,
+        api: AdminApi,
+        names: Names,
+        now: dt.datetime,
+        *,
+        may_alert: bool,
     ) -> None:
+        self._may_alert = may_alert
         self._organization = organization
         self._connection = connection
         self._api = api
@@ -96,7 +108,8 @@ class _Reading:
             return
         absences.served(PROJECTS_PATH)
         self._kind("user", self._users)
-        self._own_key()
+        if self._may_alert:
+            self._own_key()
         for project in projects:
             if project.status != _ARCHIVED:
                 self._kind("api_key", partial(self._keys, project.id), project_id=project.id)

@@ -11,13 +11,12 @@ from openai_costs_dagster.days import ONE_DAY, DayRange
 from openai_costs_dagster.orchestration.absences import Absences
 from openai_costs_dagster.orchestration.partitions import start_of
 from openai_costs_dagster.secret import SecretUnavailable
-from openai_costs_dagster.spend.run_rate import month_end
+from openai_costs_dagster.spend import budgets as rules
 from openai_costs_dagster.warehouse import allocations, anomalies, budgets, outbox, reading, registry
 from openai_costs_dagster.warehouse.budgets import BudgetState
 from openai_costs_dagster.warehouse.database import Connection, Database
 
 _LATE = dt.timedelta(minutes=15)  # from which on a message that does not arrive is somebody's business
-_HISTORY = dt.timedelta(days=62)
 _SHARED = dt.timedelta(days=29)  # and today: the days over which allocated shares are told
 
 
@@ -79,7 +78,9 @@ def _overview(
     finished = days.intersection(None, today - ONE_DAY)
     missing = DayRange.covering(reading.missing_days(connection, organization.name, finished)) if finished else []
     shared = allocations.allocated_share(connection, organization.name, DayRange(today - _SHARED, today))
-    recent = reading.daily_spend(connection, organization.name, DayRange(today - _HISTORY, today))
+    recent = reading.daily_spend(connection, organization.name, DayRange(today - rules.HISTORY, today))
+    spend = {day.usage_date: day.amount_usd for day in recent if day.amount_usd}
+    month = rules.standing(spend, rules.period_of(today, "month"), today, max(spend, default=today))
     return Overview(
         organization.name,
         organization.title,
@@ -88,7 +89,7 @@ def _overview(
         missing=missing,
         detail=reading.detail_served(connection, organization.name),
         month_to_date=synced.month_to_date,
-        forecast=month_end({day.usage_date: day.amount_usd for day in recent}, today),
+        forecast=month.forecast.expected if month.forecast else None,
         open_anomalies=_open_anomalies(connection, organization.name, configuration, today),
         to_users_percent=_percent(shared.to_users_usd, shared.gross_usd),
         to_keys_percent=_percent(shared.to_keys_usd, shared.gross_usd),

@@ -59,13 +59,11 @@ def standing(spend: Mapping[dt.date, Decimal], period: DayRange, today: dt.date,
     spent.
     """
     last = min(known_to, period.last)
-    if last < period.first:
-        return Standing(period, Decimal(0), None, None)
     spent = added(amount for day, amount in spend.items() if period.first <= day <= last)
     forecast = forecast_period(spend, period.first, period.last, min(last, today - ONE_DAY))
     if forecast and last >= today:
         forecast = Forecast(*(max(one, spent) for one in forecast))
-    return Standing(period, spent, forecast, last)
+    return Standing(period, spent, forecast, last if last >= period.first else None)
 
 
 def crossings(

@@ -5,8 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import threading
 import zlib
+from typing import Any
 
+from openai_costs_dagster.api.client import AdminApi
+from openai_costs_dagster.api.directory import WireAdminKey, read_admin_keys
 from openai_costs_dagster.days import ONE_DAY
+from openai_costs_dagster.orchestration import key_news
+from openai_costs_dagster.orchestration.first_contact import endpoint_of
 from openai_costs_dagster.orchestration.forgetting import forget_user
 from openai_costs_dagster.orchestration.name_reading import Names, read_names
 from openai_costs_dagster.orchestration.usage_ingestion import UsageRequest, ingest_usage
@@ -192,9 +197,26 @@ def test_a_key_that_expires_soon_is_told_at_two_weeks_and_at_three_days_and_each
     assert heard == [0, *[1] * 11, *[2] * 3]
 
 
-def test_a_key_of_ninety_days_is_told_once(bench: MakeBench) -> None:
+def test_a_key_is_told_at_ninety_days_once_and_is_no_news_where_it_was_old_long_before(bench: MakeBench) -> None:
+    def told(work: Bench) -> list[tuple[str, bool]]:
+        return work.ask("select severity, seen from openai_costs.outbox where event = 'aged'")
+
     work = bench(everything())
+    founded = int(key_of(work)["created_at"])
+    for age, expected in ((89, []), (91, [("low", False)]), (92, [("low", False)])):
+        with work.database.connect() as connection:
+            now = dt.datetime.fromtimestamp(founded, dt.UTC) + age * ONE_DAY
+            key_news.tell(connection, "acme", work.world.admin_key, [WireAdminKey(**key_of(work))], now)
+        assert told(work) == expected
     names(work)
-    work.clock.now += ONE_DAY
-    names(work)
-    assert work.ask("select severity from openai_costs.outbox where event = 'aged'") == [("low",)]
+    work.clock.now += 400 * ONE_DAY
+    with work.database.connect() as connection:
+        key_news.tell(connection, "beta", work.world.admin_key, [WireAdminKey(**key_of(work))], work.clock.now)
+    assert told(work)[1:] == [("low", True)]
+
+
+def key_of(work: Bench) -> dict[str, Any]:
+    """The admin key as the directory lists it."""
+    with AdminApi(endpoint_of(work.organization), now=work.clock) as api:
+        (one,) = read_admin_keys(api)
+    return {name: getattr(one, name) for name in one.__struct_fields__}

@@ -83,11 +83,14 @@ def test_today_counts_with_what_it_cost_so_far() -> None:
     assert at.forecast.low >= 1000
 
 
-def test_a_period_that_has_not_begun_stands_at_nothing() -> None:
-    at = standing({dt.date(2028, 1, 31): Decimal(5)}, FEBRUARY, dt.date(2028, 2, 1), dt.date(2028, 1, 31))
+def test_a_period_that_has_not_begun_stands_at_nothing_and_is_forecast() -> None:
+    spend = every_day(10, DayRange(dt.date(2027, 12, 1), dt.date(2028, 1, 31)))
+    at = standing(spend, FEBRUARY, dt.date(2028, 2, 1), dt.date(2028, 1, 31))
     assert at.spent == 0
-    assert at.forecast is None
     assert at.known_to is None
+    assert at.forecast
+    assert at.forecast.expected == 290
+    assert crossings(spend, at, Decimal(100), SHARES) == []
 
 
 def test_a_budget_of_nothing_is_crossed_by_the_first_spend_and_not_before() -> None:

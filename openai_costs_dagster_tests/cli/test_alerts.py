@@ -1,0 +1,49 @@
+"""`alerts` tests channels, shows what was told, and tries again what was given up."""
+
+from __future__ import annotations
+
+from ..alerts.receiver import receiving
+from .conftest import Loaded
+
+
+def test_a_test_arrives_or_says_why_not(loaded: Loaded) -> None:
+    place = loaded.place
+    config = place.configure(loaded.simulator, loaded.organizations, file="alerts.yaml")
+    config.write_text(
+        config.read_text()
+        + "alerts:\n  - {webhook: {env: HOOK}, secret: {env: HOOK_SECRET}, name: hook}\n"
+        + "  - {url: {env: MAIL}, name: mail}\n"
+    )
+    with receiving() as receiver:
+        given = {
+            "OPENAI_COSTS_CONFIG": str(config),
+            "HOOK": receiver.url,
+            "HOOK_SECRET": "hunter2",
+            "MAIL": "nonsense-hunter2",
+        }
+        finished = place.run("alerts", "test", "hook", **given)
+        assert (finished.code, finished.out) == (0, "hook: delivered\n")
+        assert [one["kind"] for one in receiver.received[0].document["alerts"]] == ["test"]
+        finished = place.run("alerts", "test", **given)
+        assert finished.code == 1
+        assert "hook: delivered" in finished.out
+        assert "mail: the environment variable MAIL holds no URL that Apprise knows" in finished.out
+        assert "hunter2" not in finished.said
+        listed = place.run("alerts", "list", **given)
+        assert "hook delivered" in listed.out
+        assert "mail waiting" in listed.out
+        finished = place.run("alerts", "test", "pager", **given)
+        assert finished.code == 2
+        assert "there is no channel 'pager'; there are hook, mail" in finished.err
+        assert place.run("alerts", "retry", **given).out == "0 messages are tried again\n"
+    place.sql("delete from openai_costs.messages returning 1")
+
+
+def test_without_alerts_the_way_to_them_is_said(loaded: Loaded) -> None:
+    finished = loaded.place.run("alerts", "test")
+    assert finished.code == 2
+    assert "no alerts are configured" in finished.err
+
+
+def test_what_the_backfill_found_was_recorded_and_nothing_was_sent(loaded: Loaded) -> None:
+    assert loaded.place.sql("select count(*) from openai_costs.outbox where not seen and kind <> 'test'") == [(0,)]
