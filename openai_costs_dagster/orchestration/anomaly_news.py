@@ -107,7 +107,7 @@ def _alert(
         usage_date=day,
         anomaly_id=finding.anomaly_id if finding else None,
         facts=_facts(finding) if finding else (),
-        page=names.check_page(_asset(organization, incident.series), names.ANOMALOUS_SPEND),
+        page=names.check_page(_asset(organization, incident.series), names.ANOMALOUS_SPEND, day),
         chart=chart,
     )
 

@@ -70,5 +70,5 @@ def _alert(organization: str, trouble: Trouble, event: str, title: str) -> outbo
         title=f"{organization}: {title}",
         sentence=trouble.sentence,
         organization=organization,
-        page=names.check_page(names.costs_key(organization).path, names.LATEST_DAY),
+        page=names.check_page(names.costs_key(organization).path, names.LATEST_DAY, trouble.days[-1]),
     )

@@ -129,7 +129,7 @@ def _alert(organization: str, budget: Budget, at: Standing, crossing: Crossing) 
         project_id=scope_id if scope == "project" else None,
         usage_date=crossing.day,
         facts=_facts(at, limit),
-        page=names.check_page(_asset(organization, scope), names.BUDGETS),
+        page=names.check_page(_asset(organization, scope), names.BUDGETS, crossing.day),
     )
 
 

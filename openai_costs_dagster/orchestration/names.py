@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 
 import dagster as dg
@@ -63,9 +64,9 @@ def asset_page(asset: Sequence[str]) -> str:
     return f"/assets/{'/'.join(asset)}"
 
 
-def check_page(asset: Sequence[str], check: str) -> str:
-    """The path of a check's page in Dagster."""
-    return f"{asset_page(asset)}?view=checks&checkDetail={check}"
+def check_page(asset: Sequence[str], check: str, day: dt.date) -> str:
+    """The path of a check's page in Dagster; its tab of partitions then opens on the day."""
+    return f"{asset_page(asset)}?view=checks&checkDetail={check}&partition={day}"
 
 
 def group(organization: str) -> str:

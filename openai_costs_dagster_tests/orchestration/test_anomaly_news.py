@@ -123,6 +123,6 @@ def test_an_alert_carries_the_figures_the_page_and_a_picture(
     )
     assert [label for label, _ in facts] == ["Spent", "Expected", "Usual", "Impact", "Severity"]
     assert dict(facts)["Impact"] == f"+${impact:,.2f}"
-    assert page == "/assets/openai/acme/costs?view=checks&checkDetail=anomalous_spend"
+    assert page == f"/assets/openai/acme/costs?view=checks&checkDetail=anomalous_spend&partition={yesterday}"
     assert bytes(chart).startswith(b"\x89PNG")
     assert impact > Decimal(5)
