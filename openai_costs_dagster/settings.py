@@ -66,6 +66,8 @@ class Budget(_Part):
     """An amount not to be exceeded in a period: of the organization, or of one thing in it."""
 
     amount_usd: Dollars
+    name: str | None = None
+    """What people call it; by default what it is for."""
     period: Literal["month", "quarter", "year"] = "month"
     alert_at: tuple[Annotated[Decimal, Field(gt=0)], ...] = (Decimal("0.5"), Decimal("0.8"), Decimal(1))
     project: str | None = None
@@ -93,7 +95,7 @@ class Budget(_Part):
     def title(self) -> str:
         """Its name, unique within the organization, as in ``project proj_search, month``."""
         kind, named = self.scope
-        return f"{kind} {named}, {self.period}" if named else f"{kind}, {self.period}"
+        return f"{self.name or (f'{kind} {named}' if named else kind)}, {self.period}"
 
 
 class Organization(_Part):
@@ -114,6 +116,8 @@ class Organization(_Part):
     emails: StrictBool = True
     """Whether addresses are kept; without, they are taken out of answers before anything is stored."""
     budgets: tuple[Budget, ...] = ()
+    openai_budgets: StrictBool = False
+    """Whether OpenAI's own spend limit and spend alerts are read in as budgets."""
     owners: dict[str, SecretReference] = {}
     """Who is told of a project's alerts besides everyone else: an Apprise URL by project id."""
 
@@ -123,7 +127,7 @@ class Organization(_Part):
         seen: set[str] = set()
         for budget in value:
             if budget.title in seen:
-                raise ValueError(f"there are two budgets for {budget.title}: keep one, with all of its alert_at")
+                raise ValueError(f"there are two budgets for {budget.title}: keep one, or give one a name")
             seen.add(budget.title)
         return value
 

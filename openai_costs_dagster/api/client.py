@@ -27,7 +27,7 @@ from openai_costs_dagster.version import __version__
 READABLE_PATHS = (
     re.compile(r"/organization/costs"),
     re.compile(r"/organization/usage/[a-z_]+"),
-    re.compile(r"/organization/(projects|users|admin_api_keys)"),
+    re.compile(r"/organization/(projects|users|admin_api_keys|spend_limit|spend_alerts)"),
     re.compile(r"/organization/projects/[\w-]+/api_keys"),
 )
 """The only paths that are ever asked for; everything is GET."""

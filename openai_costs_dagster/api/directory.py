@@ -61,31 +61,32 @@ class WireAdminKey(msgspec.Struct):
     expires_at: int | None = None
 
 
-Entry = TypeVar("Entry", WireProject, WireUser, WireApiKey, WireAdminKey)
+Entry = TypeVar("Entry", bound=msgspec.Struct)
 
 
 def read_projects(api: AdminApi) -> Iterator[WireProject]:
     """All projects, archived ones too. Raises an `ApiError`."""
-    return _entries(api, PROJECTS_PATH, [("include_archived", "true")], WireProject)
+    return read_list(api, PROJECTS_PATH, [("include_archived", "true")], WireProject)
 
 
 def read_users(api: AdminApi) -> Iterator[WireUser]:
     """All members. Raises an `ApiError`."""
-    return _entries(api, "/organization/users", [], WireUser)
+    return read_list(api, "/organization/users", [], WireUser)
 
 
 def read_api_keys(api: AdminApi, project_id: str) -> Iterator[WireApiKey]:
     """A project's keys; refused for archived projects. Raises an `ApiError`."""
     path = f"{PROJECTS_PATH}/{project_id}/api_keys"
-    return _entries(api, path, [("owner_project_access", "any")], WireApiKey)
+    return read_list(api, path, [("owner_project_access", "any")], WireApiKey)
 
 
 def read_admin_keys(api: AdminApi) -> Iterator[WireAdminKey]:
     """The organization's admin keys. Raises an `ApiError`."""
-    return _entries(api, "/organization/admin_api_keys", [], WireAdminKey)
+    return read_list(api, "/organization/admin_api_keys", [], WireAdminKey)
 
 
-def _entries(api: AdminApi, path: str, query: list[tuple[str, str]], kind: type[Entry]) -> Iterator[Entry]:
+def read_list(api: AdminApi, path: str, query: list[tuple[str, str]], kind: type[Entry]) -> Iterator[Entry]:
+    """All entries of a list, page by page. Raises an `ApiError`."""
     after: str | None = None
     seen: set[str] = set()
     while True:
@@ -98,7 +99,7 @@ def _entries(api: AdminApi, path: str, query: list[tuple[str, str]], kind: type[
         yield from entries
         if not page.has_more or not entries:
             return
-        after = page.last_id or entries[-1].id
+        after = page.last_id or str(page.data[-1].get("id"))
         if after in seen:
             raise errors.IncompleteChain(f"{path}: the pages repeat themselves after {after}")
         seen.add(after)

@@ -10,7 +10,7 @@ import dagster as dg
 from openai_costs_dagster.configuration import Configuration, Organization
 from openai_costs_dagster.days import utc_now
 from openai_costs_dagster.orchestration import anomaly_news, names, server
-from openai_costs_dagster.orchestration.budgeting import BudgetDay, budgets_of, evaluate
+from openai_costs_dagster.orchestration.budgeting import BudgetDay, evaluate, has_budgets
 from openai_costs_dagster.orchestration.evaluations import evaluation, targets
 from openai_costs_dagster.orchestration.partitions import days_to_judge
 
@@ -26,7 +26,7 @@ def budget_check(
 
     With `allocated` it is the one of allocated costs, for budgets of users and API keys.
     """
-    if not budgets_of(organization, allocated=allocated):
+    if not has_budgets(organization, allocated=allocated):
         return None
     name = organization.name
     key = names.allocated_costs_key(name) if allocated else names.costs_key(name)

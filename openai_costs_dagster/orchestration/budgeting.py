@@ -44,9 +44,26 @@ class BudgetDay:
         return self.share >= 1
 
 
-def budgets_of(organization: Organization, *, allocated: bool) -> list[Budget]:
-    """Those that are known once costs are shared out, or the others."""
-    return [one for one in organization.budgets if (one.scope[0] in ALLOCATED) == allocated]
+def has_budgets(organization: Organization, *, allocated: bool) -> bool:
+    """Whether there may be budgets that are known once costs are shared out, or others."""
+    return bool(_of(organization.budgets, allocated=allocated)) or (organization.openai_budgets and not allocated)
+
+
+def _of(budgets: Iterable[Budget], *, allocated: bool) -> list[Budget]:
+    return [one for one in budgets if (one.scope[0] in ALLOCATED) == allocated]
+
+
+def _all(connection: Connection, organization: Organization) -> list[Budget]:
+    """The configured ones and OpenAI's own, where those are read in."""
+    if not organization.openai_budgets:
+        return list(organization.budgets)
+    return [*organization.budgets, *(_openais(*one) for one in budgets.openais(connection, organization.name))]
+
+
+def _openais(amount: Decimal, is_hard: bool) -> Budget:
+    if is_hard:
+        return Budget(amount_usd=amount, name="OpenAI's spend limit")
+    return Budget(amount_usd=amount, name=f"OpenAI's spend alert of ${amount:,.2f}", alert_at=(_ALL,))
 
 
 def evaluate(
@@ -66,8 +83,9 @@ def evaluate(
         return told
     with connection.transaction():
         outbox.lock(connection, name)
-        budgets.forget_others(connection, name, [one.title for one in organization.budgets])
-        for budget in budgets_of(organization, allocated=allocated):
+        configured = _all(connection, organization)
+        budgets.forget_others(connection, name, [one.title for one in configured])
+        for budget in _of(configured, allocated=allocated):
             for period in rules.periods_of(days, budget.period):
                 spend = budgets.spend(
                     connection, name, *budget.scope, DayRange(period.first - rules.HISTORY, period.last)
@@ -146,6 +164,8 @@ def _named(budget: Budget) -> str:
     """As in ``monthly budget of project proj_search``."""
     scope, scope_id = budget.scope
     what = scope.replace("api_key", "API key")
+    if budget.name:
+        return f"{budget.period}ly budget {budget.name}"
     return f"{budget.period}ly budget of {f'{what} {scope_id}' if scope_id else 'the organization'}"
 
 

@@ -18,6 +18,7 @@ from openai_costs_dagster.api.directory import (
     read_projects,
     read_users,
 )
+from openai_costs_dagster.api.spend_limits import read_spend_limits
 from openai_costs_dagster.configuration import Organization
 from openai_costs_dagster.days import DayRange, utc_now
 from openai_costs_dagster.orchestration import key_news
@@ -26,7 +27,7 @@ from openai_costs_dagster.orchestration.first_contact import endpoint_of, regist
 from openai_costs_dagster.orchestration.identity import verify
 from openai_costs_dagster.privacy import scrubbed
 from openai_costs_dagster.secret import SecretUnavailable
-from openai_costs_dagster.warehouse import directory, lock, memory
+from openai_costs_dagster.warehouse import budgets, directory, lock, memory
 from openai_costs_dagster.warehouse.database import Connection, Database
 from openai_costs_dagster.warehouse.directory import Entry
 from openai_costs_dagster.warehouse.errors import ValueRefused
@@ -110,6 +111,8 @@ class _Reading:
         self._kind("user", self._users)
         if self._may_alert:
             self._own_key()
+        if self._organization.openai_budgets:
+            self._limits()
         for project in projects:
             if project.status != _ARCHIVED:
                 self._kind("api_key", partial(self._keys, project.id), project_id=project.id)
@@ -126,6 +129,15 @@ class _Reading:
         directory.note_gone(self._connection, self._organization.name, kind, self._now, project_id=project_id)
         self._names.counts[kind] = self._names.counts.get(kind, 0) + len(found)
         return found
+
+    def _limits(self) -> None:
+        """OpenAI's own spend limit and alerts; what is known of them stays where they cannot be read."""
+        try:
+            found = read_spend_limits(self._api)
+        except (errors.PermissionDenied, errors.RequestRefused, errors.UnknownShape) as error:
+            self._names.notes.append(f"spend limits: {error}")
+            return
+        budgets.keep_openais(self._connection, self._organization.name, found, self._now)
 
     def _own_key(self) -> None:
         """The health of the key itself, where it may be read."""

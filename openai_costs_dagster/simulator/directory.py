@@ -17,7 +17,12 @@ from openai_costs_dagster.simulator.queries import (
     read_limit,
     read_scalar,
 )
-from openai_costs_dagster.simulator.refusals import bad_parameter, project_archived, unknown_project
+from openai_costs_dagster.simulator.refusals import (
+    bad_parameter,
+    no_spend_limit,
+    project_archived,
+    unknown_project,
+)
 from openai_costs_dagster.simulator.workloads import ApiKey, Project, User
 from openai_costs_dagster.simulator.world import SimulatedOrganization
 
@@ -104,7 +109,44 @@ def _admin_api_keys(organization: SimulatedOrganization, query: Query, now: date
     return _list(query, [entry], ())
 
 
+def _spend_alerts(organization: SimulatedOrganization, query: Query, _: datetime) -> str:
+    check_names(query, (*_LISTED, "before", "order"))
+    entries = [
+        {
+            "object": "organization.spend_alert",
+            "id": f"alert_simulated_{number}",
+            "threshold_amount": cents,
+            "currency": "USD",
+            "interval": "month",
+            "notification_channel": {
+                "type": "email",
+                "recipients": ["finance@simulated.example"],
+                "subject_prefix": None,
+            },
+        }
+        for number, cents in enumerate(organization.spend_alert_cents)
+    ]
+    return _list(query, entries, ())
+
+
+def _spend_limit(organization: SimulatedOrganization, query: Query, _: datetime) -> str:
+    """The published spec does not say what an organization without a limit is answered; here it is a 404."""
+    check_names(query, ())
+    if organization.spend_limit_cents is None:
+        raise no_spend_limit()
+    limit = {
+        "object": "organization.spend_limit",
+        "threshold_amount": organization.spend_limit_cents,
+        "currency": "USD",
+        "interval": "month",
+        "enforcement": {"status": "inactive"},
+    }
+    return json.dumps(limit)
+
+
 _DIRECTORIES: dict[str, Directory] = {
+    "/organization/spend_alerts": _spend_alerts,
+    "/organization/spend_limit": _spend_limit,
     _PROJECTS: _projects,
     "/organization/users": _users,
     "/organization/admin_api_keys": _admin_api_keys,

@@ -61,6 +61,11 @@ def unknown_project(project_id: str) -> RefusalError:
     return RefusalError(404, f"No such project: {project_id}.", param="project_id", code="project_not_found")
 
 
+def no_spend_limit() -> RefusalError:
+    """404 where no limit is set. The live wording is not known."""
+    return RefusalError(404, "No spend limit is set.", param=None, code="not_found")
+
+
 def project_archived(project_id: str) -> RefusalError:
     """400: an archived project lists no keys. The live wording is not known."""
     return RefusalError(400, f"Project {project_id} is archived.", param="project_id", code="invalid_request_error")

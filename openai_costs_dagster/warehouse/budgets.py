@@ -68,3 +68,23 @@ def forget_others(connection: Connection, organization: str, budgets: Iterable[s
     """Deletes what is known of budgets that are configured no more."""
     values = {"organization": organization, "budgets": list(budgets)}
     connection.execute(statement("forget_budgets"), values)
+
+
+def keep_openais(
+    connection: Connection, organization: str, limits: Iterable[tuple[Decimal, bool]], now: dt.datetime
+) -> None:
+    """Replaces OpenAI's own limits of an organization: US dollars a month, and whether OpenAI stops at it."""
+    with connection.transaction(), connection.cursor() as cursor:
+        cursor.execute(statement("forget_openai_budgets"), {"organization": organization})
+        cursor.executemany(
+            statement("keep_openai_budget"),
+            [
+                {"organization": organization, "amount_limit": amount, "is_hard": is_hard, "now": now}
+                for amount, is_hard in limits
+            ],
+        )
+
+
+def openais(connection: Connection, organization: str) -> list[tuple[Decimal, bool]]:
+    """OpenAI's own limits of an organization, as they were last read."""
+    return connection.execute(statement("openai_budgets"), {"organization": organization}).fetchall()

@@ -29,6 +29,7 @@ _TABLES = (
     "incidents",
     "troubles",
     "budget_states",
+    "openai_budgets",
     "organizations",
 )
 _DAGSTERS = (

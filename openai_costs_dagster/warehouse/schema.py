@@ -444,6 +444,16 @@ troubles = Table(
     comment="what does not work now",
 )
 
+openai_budgets = Table(
+    "openai_budgets",
+    metadata,
+    Column("organization", Text, primary_key=True),
+    Column("amount_limit", Numeric, primary_key=True, comment="US dollars a month"),
+    Column("is_hard", Boolean, primary_key=True, comment="whether OpenAI stops at it"),
+    Column("seen_at", DateTime(timezone=True), nullable=False),
+    comment="OpenAI's own spend limits and alerts, where they are read in as budgets",
+)
+
 budget_states = Table(
     "budget_states",
     metadata,

@@ -5,12 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import threading
 import zlib
+from decimal import Decimal
 from typing import Any
 
 from openai_costs_dagster.api.client import AdminApi
 from openai_costs_dagster.api.directory import WireAdminKey, read_admin_keys
 from openai_costs_dagster.days import ONE_DAY
 from openai_costs_dagster.orchestration import key_news
+from openai_costs_dagster.orchestration.budgeting import evaluate
 from openai_costs_dagster.orchestration.first_contact import endpoint_of
 from openai_costs_dagster.orchestration.forgetting import forget_user
 from openai_costs_dagster.orchestration.name_reading import Names, read_names
@@ -220,3 +222,29 @@ def key_of(work: Bench) -> dict[str, Any]:
     with AdminApi(endpoint_of(work.organization), now=work.clock) as api:
         (one,) = read_admin_keys(api)
     return {name: getattr(one, name) for name in one.__struct_fields__}
+
+
+def test_openais_own_limits_are_budgets_where_that_is_asked_for(bench: MakeBench) -> None:
+    work = bench(everything(), openai_budgets=True)
+    work.world.spend_limit_cents, work.world.spend_alert_cents = 1_000_050, (100_000,)
+    work.read(DAYS)
+    names(work)
+
+    def stand() -> dict[str, Decimal]:
+        with work.database.connect() as connection:
+            evaluate(connection, work.organization, DAYS, work.clock.now, allocated=False, may_alert=True)
+        return dict(work.ask("select budget, amount_limit from openai_costs.budget_status"))
+
+    assert stand() == {
+        "OpenAI's spend limit, month": Decimal("10000.50"),
+        "OpenAI's spend alert of $1,000.00, month": Decimal(1000),
+    }
+    work.world.spend_limit_cents, work.world.spend_alert_cents = None, ()
+    names(work)
+    assert stand() == {}
+
+
+def test_openais_own_limits_are_not_asked_for_unless_wanted(bench: MakeBench) -> None:
+    work = bench(everything())
+    names(work)
+    assert not [one for one in work.simulator.requests if "spend_" in one.path]

@@ -94,6 +94,7 @@ def _fill_alerts(connection: Connection, name: str) -> None:
     one = Decimal(1)
     state = BudgetState("organization, month", DAY, DAY, "organization", None, one, one, one, one, one, DAY)
     budgets.keep(connection, name, [state], NOW)
+    budgets.keep_openais(connection, name, [(one, True)], NOW)
 
 
 def rows_of(connection: Connection, table: Table, name: str) -> int:

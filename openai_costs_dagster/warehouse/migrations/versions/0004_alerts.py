@@ -18,6 +18,7 @@ def upgrade() -> None:
     _create_messages()
     _create_incidents()
     _create_troubles()
+    _create_openai_budgets()
     _create_budget_states()
 
 
@@ -140,6 +141,19 @@ def _create_troubles() -> None:
     )
 
 
+def _create_openai_budgets() -> None:
+    op.create_table(
+        "openai_budgets",
+        sa.Column("organization", sa.Text(), nullable=False),
+        sa.Column("amount_limit", sa.Numeric(), nullable=False, comment="US dollars a month"),
+        sa.Column("is_hard", sa.Boolean(), nullable=False, comment="whether OpenAI stops at it"),
+        sa.Column("seen_at", _TIME, nullable=False),
+        sa.PrimaryKeyConstraint("organization", "amount_limit", "is_hard"),
+        schema="openai_costs",
+        comment="OpenAI's own spend limits and alerts, where they are read in as budgets",
+    )
+
+
 def _create_budget_states() -> None:
     op.create_table(
         "budget_states",
@@ -165,5 +179,5 @@ def _create_budget_states() -> None:
 def downgrade() -> None:
     """Take back."""
     op.execute("drop view if exists openai_costs.budget_status")
-    for table in ("budget_states", "troubles", "incidents", "messages", "outbox"):
+    for table in ("budget_states", "openai_budgets", "troubles", "incidents", "messages", "outbox"):
         op.drop_table(table, schema="openai_costs")

@@ -1,0 +1,1 @@
+delete from openai_costs.openai_budgets where organization = %(organization)s
