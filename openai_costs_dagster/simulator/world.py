@@ -48,9 +48,10 @@ class SimulatedOrganization:
     at all; `users_with_projects_from` and `users_with_projects_served` say the same of user_id together with
     project_id, and `users_served` of user_id at all. `lookback_days` is how far before today a window may start.
     `usage_endpoints` are the usage endpoints that exist, and `usage_delay_days` how many of the newest days, today
-    first, usage does not tell yet. `admin_key_expires` is an aware time, and what OpenAI itself limits
-    a month to is in cents (None: no limit). What is served may be set at any time; the past is settled by `workloads`, `seed`, `first_day` and `growth` when its days are first asked for, and changed
-    only through the methods, which are safe to call while a simulator serves.
+    first, usage does not tell yet. `admin_key_expires` is an aware time; OpenAI's own limits of a month are in
+    cents (None: no limit). What is served may be set at any time; the past is settled by `workloads`, `seed`,
+    `first_day` and `growth` when its days are first asked for, and changed only through the methods, which are safe
+    to call while a simulator serves.
     """
 
     workloads: tuple[Workload, ...] = SHOP
