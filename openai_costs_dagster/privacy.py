@@ -12,6 +12,7 @@ _ADDRESS_FIELD = re.compile(rb'("[^"\\]*e?mail[^"\\]*"\s*:\s*)"(?:[^"\\]|\\.)*"'
 _ADDRESS = re.compile(rb'[^\s"<>()@\\]+@[^\s"<>()@\\]+\.[^\s"<>()@\\]+')
 _FLAT_ROW = re.compile(rb'\{(?:[^{}"]|"(?:[^"\\]|\\.)*"|\{(?:[^{}"]|"(?:[^"\\]|\\.)*")*\})*\}')
 _PERSONAL = re.compile(rb'("(?:user_)?(?:e?mail|name)"\s*:\s*)"(?:[^"\\]|\\.)*"')
+_LONGEST_NAME = 500  # characters; an index holds names, and nobody reads more
 _AT = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0040")
 
 
@@ -53,7 +54,7 @@ def scrubbed(name: str | None, *, emails: bool) -> str | None:
     """A name as it may be kept: without an address in it where none is wanted, and as PostgreSQL can hold it."""
     if name is None:
         return None
-    name = name.replace("\0", "\ufffd")
+    name = name.replace("\0", "\ufffd")[:_LONGEST_NAME]
     if emails or "@" not in name:
         return name
     rest = _ADDRESS.sub(b"...", name.encode("utf-8", "replace")).decode("utf-8", "replace")

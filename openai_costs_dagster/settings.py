@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -31,6 +32,7 @@ from openai_costs_dagster.redaction import redact
 from openai_costs_dagster.secret import SecretReference
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
+_LARGEST_SHARE = 5
 _NAME = re.compile(r"[a-z0-9_-]+")
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
@@ -62,6 +64,15 @@ def _money(value: Any) -> Any:
 Dollars = Annotated[Decimal, BeforeValidator(_money), Field(ge=0)]
 
 
+def _share(value: Decimal) -> Decimal:
+    if not 0 < value <= _LARGEST_SHARE:
+        raise ValueError(f"a share of a budget is above 0 and at most {_LARGEST_SHARE}, as in 0.8 for 80 %")
+    return value
+
+
+Share = Annotated[Decimal, AfterValidator(_share)]
+
+
 class Budget(_Part):
     """An amount not to be exceeded in a period: of the organization, or of one thing in it."""
 
@@ -69,7 +80,7 @@ class Budget(_Part):
     name: str | None = None
     """What people call it; by default what it is for."""
     period: Literal["month", "quarter", "year"] = "month"
-    alert_at: tuple[Annotated[Decimal, Field(gt=0)], ...] = (Decimal("0.5"), Decimal("0.8"), Decimal(1))
+    alert_at: Annotated[tuple[Share, ...], Field(min_length=1)] = (Decimal("0.5"), Decimal("0.8"), Decimal(1))
     project: str | None = None
     user: str | None = None
     model: str | None = None
@@ -227,6 +238,9 @@ class Anomalies(_Part):
 Kind = Literal["anomaly", "budget", "sync_failure"]
 
 
+OWNER = "owner of "
+
+
 class Alert(_Part):
     """Where alerts go, and which: an Apprise URL, or a webhook that is signed with a secret of its own."""
 
@@ -234,7 +248,7 @@ class Alert(_Part):
     webhook: SecretReference | None = None
     secret: SecretReference | None = None
     name: str | None = None
-    events: tuple[Kind, ...] = ("anomaly", "budget", "sync_failure")
+    events: Annotated[tuple[Kind, ...], Field(min_length=1)] = ("anomaly", "budget", "sync_failure")
     organizations: tuple[str, ...] = ()
     """Empty: all."""
     projects: tuple[str, ...] = ()
@@ -310,6 +324,13 @@ class Configuration(_Part):
         _refuse_twins(self.organizations, lambda one: (str(one.admin_key), one.base_url), "use the same admin key")
         return self
 
+    @field_validator("alerts", mode="before")
+    @classmethod
+    def _alerts_are_a_list(cls, value: Any) -> Any:
+        if value is not None and not isinstance(value, list | tuple):
+            raise ValueError("alerts is a list: begin each with a dash, as in - {url: {env: SLACK_URL}}")
+        return value
+
     @field_validator("dagster_url")
     @classmethod
     def _is_a_web_address(cls, value: str | None) -> str | None:
@@ -324,6 +345,8 @@ class Configuration(_Part):
     def _alerts_are_distinct(self) -> Configuration:
         seen: set[str] = set()
         for alert in self.alerts:
+            if alert.channel.startswith(OWNER):
+                raise ValueError(f"an alert is called {alert.channel!r}: such names are those of owners of projects")
             if alert.channel in seen:
                 raise ValueError(f"two alerts are called {alert.channel!r}: give each a name of its own")
             seen.add(alert.channel)

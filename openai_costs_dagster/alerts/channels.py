@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import json
 import logging
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -67,10 +68,11 @@ class AppriseChannel:
         sender.add(service)
         arrived = sender.notify(
             title=message.title,
-            body=message.text,
+            body=message.text_within(_room(service, message.title)),
             notify_type=_TYPES[message.severity],
             body_format=apprise.NotifyFormat.TEXT,
             attach=picture if len(picture) else None,
+            timeout=SECONDS,
         )
         if not arrived:
             raise NotDeliveredError("the service refused the message or did not answer")
@@ -86,19 +88,35 @@ class WebhookChannel:
     def send(self, message: Message, now: dt.datetime) -> None:
         """Posts once, follows no redirect. Raises NotDeliveredError for any answer but 2xx."""
         url = _read(self.url)
-        parts = urlsplit(url)
-        if parts.scheme not in {"https", "http"} or (parts.scheme == "http" and parts.hostname not in _LOOPBACK):
+        if not _is_safe(url):
             raise NotDeliveredError(f"the {self.url} holds no https address")
         body = json.dumps(document(message, now), separators=(",", ":")).encode()
         headers = {"Content-Type": "application/json", **signed(message.key, now, body, _read(self.secret))}
-        try:
-            answer = httpx2.post(url, content=body, headers=headers, timeout=SECONDS, follow_redirects=False)
-        except httpx2.HTTPError as error:
-            raise NotDeliveredError(f"the webhook did not answer: {type(error).__name__}") from None
-        except (httpx2.InvalidURL, ValueError):
-            raise NotDeliveredError(f"the {self.url} holds no address that can be used") from None
-        if not answer.is_success:
-            raise NotDeliveredError(f"the webhook answered {answer.status_code}", wait=_asked(answer.headers))
+        status, wait = self._post(url, body, headers)
+        if not 200 <= status < 300:
+            raise NotDeliveredError(f"the webhook answered {status}", wait=wait)
+
+    def _post(self, url: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, dt.timedelta | None]:
+        """The status and the wait that is asked for. The body is not read, and no drip of headers is waited for."""
+        with httpx2.Client(timeout=SECONDS, follow_redirects=False) as client:
+            watch = threading.Timer(SECONDS, client.close)
+            watch.start()
+            try:
+                with client.stream("POST", url, content=body, headers=headers) as answer:
+                    return answer.status_code, _asked(answer.headers)
+            except httpx2.HTTPError as error:
+                is_late = watch.finished.is_set() or isinstance(error, httpx2.TimeoutException)
+                said = f"within {SECONDS:g} seconds" if is_late else f"properly: {type(error).__name__}"
+                raise NotDeliveredError(f"the webhook did not answer {said}") from None
+            except (httpx2.InvalidURL, ValueError, RuntimeError, OSError):
+                raise NotDeliveredError(f"the webhook at the {self.url} could not be asked") from None
+            finally:
+                watch.cancel()
+
+
+def _room(service: apprise.NotifyBase, title: str) -> int:
+    """How many characters of text a service takes; some put the title into it."""
+    return int(service.body_maxlen) - (0 if service.title_maxlen else len(title) + 8)
 
 
 def signed(key: str, now: dt.datetime, body: bytes, secret: str) -> dict[str, str]:
@@ -143,6 +161,15 @@ def _document(alert: StoredAlert, link: str | None) -> dict[str, Any]:
         "facts": dict(alert.facts),
         "url": link,
     }
+
+
+def _is_safe(url: str) -> bool:
+    """Whether nobody on the way can read it: https, or plain http to this very machine."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
+    except ValueError:
+        return False
 
 
 def _read(reference: SecretReference) -> str:

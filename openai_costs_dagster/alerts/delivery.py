@@ -1,7 +1,7 @@
 """Brings alerts from the outbox to their channels: at least once, under the same key, none held up by another channel.
 
 Both steps may be killed anywhere and done by several processes at once. Routing is one transaction. A message is
-locked while it is sent; killed before it is marked, it is sent again under the key that it had.
+claimed before it is sent; killed before it is marked, it is sent again under its key once its lease is over.
 """
 
 from __future__ import annotations
@@ -22,7 +22,11 @@ QUIET = dt.timedelta(seconds=20)
 
 FIRST_WAIT = dt.timedelta(seconds=15)
 LONGEST_WAIT = dt.timedelta(hours=1)
+LEASE = dt.timedelta(seconds=60)
+"""How long nobody else tries what a sender has claimed; longer than any attempt lasts."""
+
 GIVEN_UP_AFTER = dt.timedelta(days=3)
+_LEAST_ATTEMPTS = 20  # a daemon that rested meanwhile has tried too little to give up
 SIDE_BY_SIDE = 8
 _LONGEST_ERROR = 500
 
@@ -59,6 +63,7 @@ def route(
             for bundle in bundles(one, waiting, now):
                 _keep(connection, one, bundle, now)
         outbox.note_routed(connection, [alert.alert_id for alert in waiting], now)
+        outbox.drop_others(connection, [one.name for one in routes], now)
     return len(waiting)
 
 
@@ -100,12 +105,11 @@ def _deliver_to(database: Database, one: Route, dagster_url: str | None, now: No
     done, after = Delivered(), 0
     with database.connect(name="openai-costs alerts") as connection:
         while now() < deadline:
-            with connection.transaction():
-                message = outbox.next_message(connection, one.name, now(), after)
-                if message is None:
-                    break
-                after = message.message_id
-                said = _send(connection, one, message, dagster_url, now)
+            message = outbox.claim_message(connection, one.name, after, now(), now() + LEASE)
+            if message is None:
+                break
+            after = message.message_id
+            said = _send(connection, one, message, dagster_url, now)
             if said is None:
                 done.sent += 1
             else:
@@ -122,8 +126,9 @@ def _send(connection: Connection, one: Route, message: outbox.Message, dagster_u
             one.channel.send(Message(message.idempotency_key, alerts, dagster_url), now())
     except NotDeliveredError as error:
         said = str(error)[:_LONGEST_ERROR]
-        waits = max(error.wait or dt.timedelta(0), min(FIRST_WAIT * 2 ** min(message.attempts, 12), LONGEST_WAIT))
-        is_dead = now() - message.created_at > GIVEN_UP_AFTER
+        doubled = FIRST_WAIT * 2 ** min(message.attempts - 1, 12)
+        waits = max(error.wait or dt.timedelta(0), min(doubled, LONGEST_WAIT))
+        is_dead = message.attempts >= _LEAST_ATTEMPTS and now() - message.first_tried_at > GIVEN_UP_AFTER
         outbox.note_undelivered(connection, message, said, now() + waits, now(), dead=is_dead)
         return said
     outbox.note_delivered(connection, message, now())

@@ -6,6 +6,7 @@ a link behind other words or break the layout. What would do that is made harmle
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,9 +14,10 @@ from openai_costs_dagster.warehouse.outbox import StoredAlert
 
 _ORDER = {"high": 0, "medium": 1, "low": 2}
 _SHOWN = 20
-_HARMLESS = str.maketrans(
-    {"<": "\u2039", ">": "\u203a", "@": "@\u200b", "`": "'", "\0": "\ufffd", "\r": " ", "\n": " "}
-)
+_ANY_LENGTH = 1_000_000
+_HARMLESS = str.maketrans({"<": "\u2039", ">": "\u203a", "@": "@\u200b", "`": "'"})
+_INVISIBLE = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069]")
+_MARKUP = re.compile(r"(?<=[*_~|#])(?=[*_~|#])|^(?=#)")
 
 
 @dataclass(frozen=True)
@@ -43,13 +45,20 @@ class Message:
     @property
     def text(self) -> str:
         """Plain text, the gravest first."""
+        return self.text_within(_ANY_LENGTH)
+
+    def text_within(self, length: int) -> str:
+        """The same in so many characters at most: what has no room is counted, and a single alert's end left out."""
         ordered = sorted(self.alerts, key=lambda alert: (_ORDER[alert.severity], alert.alert_id))
         if len(ordered) == 1:
-            return "\n".join(self._lines(ordered[0]))
-        parts = ["\n".join([harmless(alert.title), *self._lines(alert)]) for alert in ordered[:_SHOWN]]
-        if len(ordered) > _SHOWN:
-            parts.append(f"and {len(ordered) - _SHOWN} more: openai-costs alerts list")
-        return "\n\n".join(parts)
+            return _cut("\n".join(self._lines(ordered[0])), length)
+        parts = ["\n".join([harmless(alert.title), *self._lines(alert)]) for alert in ordered]
+        for shown in range(min(len(parts), _SHOWN), 0, -1):
+            rest = [f"and {len(parts) - shown} more: openai-costs alerts list"] if shown < len(parts) else []
+            text = "\n\n".join(parts[:shown] + rest)
+            if len(text) <= length:
+                return text
+        return _cut(parts[0] if parts else "", length)
 
     @property
     def chart(self) -> bytes | None:
@@ -69,4 +78,9 @@ class Message:
 
 def harmless(text: str) -> str:
     """One line that no chat makes a mention, a link or a layout of; it reads the same."""
-    return text.translate(_HARMLESS).replace("](", "]\u200b(").replace("://", ":\u200b//")
+    plain = _INVISIBLE.sub(" ", text).translate(_HARMLESS).replace("](", "]\u200b(").replace("://", ":\u200b//")
+    return _MARKUP.sub("\u200b", plain)
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[: max(length - 1, 0)]}\u2026"

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from openai_costs_dagster.alerts.channels import AppriseChannel, Channel, WebhookChannel
+from openai_costs_dagster.configuration import OWNER, Configuration
 from openai_costs_dagster.configuration import Alert as AlertSettings
-from openai_costs_dagster.configuration import Configuration
 from openai_costs_dagster.cron import next_tick
 from openai_costs_dagster.warehouse.outbox import StoredAlert
 
@@ -63,7 +63,7 @@ def routes(configuration: Configuration) -> list[Route]:
     found = [Route(one, _channel(one)) for one in configuration.alerts]
     for organization in configuration.organizations.values():
         for project, url in organization.owners.items():
-            name = f"owner of {project} in {organization.name}"
+            name = f"{OWNER}{project} in {organization.name}"
             settings = AlertSettings(url=url, name=name, organizations=(organization.name,), projects=(project,))
             found.append(Route(settings, _channel(settings)))
     return found

@@ -56,18 +56,19 @@ def allocation_asset(
         tags={names.ORGANIZATION_TAG: organization.name},
         metadata={"dagster/table_name": "openai_costs.allocated_costs"},
         check_specs=specs,
-        output_required=False,
         code_version="1",
     )
     def allocated_costs(context: dg.AssetExecutionContext) -> Iterator[Any]:
         with server.database(configuration).connect() as connection:
             sharing = share_out(connection, organization.name, days_of(context), utc_now())
         _name_what_is_left_out(context, sharing)
-        for day, report in sharing.days.items():
-            yield dg.AssetMaterialization(asset_key=key, partition=day.isoformat(), metadata=_metadata(report))
-        for day in sharing.unsound:  # said, and not asked for again until its costs are read anew
-            metadata = {"left_out": sharing.left_out[day]}
-            yield dg.AssetMaterialization(asset_key=key, partition=day.isoformat(), metadata=metadata)
+        missing = sorted(set(sharing.left_out) - set(sharing.unsound))
+        if missing:
+            yield from _materializations(key, sharing)
+            raise dg.Failure(_lacking(missing), allow_retries=False)
+        for day, metadata in _made(sharing):
+            context.add_asset_metadata(metadata, asset_key=key, partition_key=day.isoformat())
+        yield dg.MaterializeResult(asset_key=key)  # checks of other steps wait for this
         if specs:
             target = targets(context.instance, key, sharing.days)
             for day, report in sharing.days.items():
@@ -77,6 +78,24 @@ def allocation_asset(
                 yield dg.Output(None, output_name=spec.get_python_identifier())
 
     return allocated_costs
+
+
+def _made(sharing: Sharing) -> Iterator[tuple[dt.date, dict[str, Any]]]:
+    """What is said of each day that is done with: shared out, or left out until its costs are read anew."""
+    for day, report in sharing.days.items():
+        yield day, _metadata(report)
+    for day in sharing.unsound:
+        yield day, {"left_out": sharing.left_out[day]}
+
+
+def _materializations(key: dg.AssetKey, sharing: Sharing) -> Iterator[dg.AssetMaterialization]:
+    """The good days of a run that will fail for others."""
+    for day, metadata in _made(sharing):
+        yield dg.AssetMaterialization(asset_key=key, partition=day.isoformat(), metadata=metadata)
+
+
+def _lacking(days: list[dt.date]) -> str:
+    return f"The costs of {', '.join(map(str, DayRange.covering(days)))} are not stored; the other days are shared out."
 
 
 def _name_what_is_left_out(context: dg.AssetExecutionContext, sharing: Sharing) -> None:

@@ -12,11 +12,11 @@ import dagster as dg
 
 from openai_costs_dagster.configuration import Configuration, Organization
 from openai_costs_dagster.days import utc_now
-from openai_costs_dagster.orchestration import anomaly_news, names, server
-from openai_costs_dagster.orchestration.detection import Judgement, judge
+from openai_costs_dagster.orchestration import names, server
+from openai_costs_dagster.orchestration.detection import Judgement
 from openai_costs_dagster.orchestration.evaluations import evaluation, targets
 from openai_costs_dagster.orchestration.partitions import days_to_judge
-from openai_costs_dagster.warehouse import anomalies
+from openai_costs_dagster.orchestration.watching import Watch
 from openai_costs_dagster.warehouse.anomalies import Finding
 
 _COLUMNS = ("impact_usd", "severity", "level", "what happened")
@@ -75,17 +75,10 @@ def _judge_and_keep(
     *,
     users: bool,
 ) -> dict[dt.date, Judgement]:
-    name, asked_by, now = organization.name, names.asked_by(context.run.tags), utc_now()
+    asked_by = names.asked_by(context.run.tags)
+    watch = Watch(organization, configuration, context.run.run_id, asked_by, utc_now())
     with server.database(configuration).connect() as connection:
-        judgements = judge(connection, name, configuration.anomalies, days, users=users)
-        found = [finding for judgement in judgements.values() for finding in judgement.findings]
-        is_first_load = anomaly_news.was_first_load(connection, name, context.run.run_id)
-        asked = anomaly_news.Asked(asked_by, is_first_load, configuration.refresh.trailing_days, now.date())
-        minimum = configuration.anomalies.minimum_impact_usd
-        with connection.transaction():
-            anomalies.replace_findings(connection, name, days, found, found_by=asked_by, now=now, users=users)
-            anomaly_news.tell(connection, name, judgements, asked, minimum, now, users=users)
-    return judgements
+        return watch.judge(connection, days, users=users)
 
 
 def _description(judgement: Judgement) -> str:

@@ -16,7 +16,7 @@ from openai_costs_dagster.orchestration.detection import Judgement, series_of
 from openai_costs_dagster.orchestration.special_findings import severity
 from openai_costs_dagster.spend.detection.panel import Series
 from openai_costs_dagster.spend.incidents import QUIET_DAYS, Incident, News, Unusual, follow
-from openai_costs_dagster.warehouse import anomalies, incidents, outbox
+from openai_costs_dagster.warehouse import anomalies, incidents, outbox, registry
 from openai_costs_dagster.warehouse.anomalies import StoredFinding
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.incidents import StoredIncident
@@ -27,10 +27,10 @@ _MEMORY = (QUIET_DAYS + 1) * ONE_DAY
 
 @dataclass(frozen=True)
 class Asked:
-    """Who asked for a judgement: only a scheduled refresh tells of the trailing days, and never a first load."""
+    """Who asked for a judgement: only a scheduled refresh tells of the trailing days, and never the first one."""
 
     asked_by: str
-    is_first_load: bool
+    is_first: bool
     trailing_days: int
     today: dt.date
 
@@ -41,7 +41,7 @@ class Asked:
     @property
     def may_end(self) -> bool:
         """Whether an incident may be called over."""
-        return self.asked_by == "refresh" and not self.is_first_load
+        return self.asked_by == "refresh" and not self.is_first
 
 
 def tell(
@@ -71,8 +71,7 @@ def tell(
         for finding in anomalies.findings(connection, organization, first=first, last=last)
         if finding.worth_alerting and finding.usage_date in judgements and (finding.level == "user") == users
     }
-    finished = [day for day in judgements if day < asked.today]
-    for news in follow(known, found, finished, asked.may_alert, may_end=asked.may_end):
+    for news in follow(known, found, asked.today, last, asked.may_alert, may_end=asked.may_end):
         finding = found[news.found] if news.found else None
         chart = judgements[finding.usage_date].photo if finding else None
         outbox.record(connection, _alert(organization, news, finding, minimum, chart), now, seen=news.seen)
@@ -154,6 +153,7 @@ def _known(organization: str, stored: StoredIncident) -> Incident:
         stored.first_day,
         stored.last_day,
         stored.alerted_impact,
+        stored.alerted_day,
         stored.announced,
         stored.is_open,
     )
@@ -173,12 +173,13 @@ def _stored(incident: Incident, incident_id: int | None) -> StoredIncident:
         incident.first_day,
         incident.last_day,
         incident.alerted_impact,
+        incident.alerted_day,
         incident.announced,
         incident.is_open,
         incident_id,
     )
 
 
-def was_first_load(connection: Connection, organization: str, run_id: str) -> bool:
-    """Whether all that is stored of an organization was read by this run."""
-    return not anomalies.was_read_before(connection, organization, run_id)
+def is_first_judgement(connection: Connection, organization: str, run_id: str) -> bool:
+    """Whether no run before this one judged any day of an organization: then all that it finds was there before."""
+    return registry.judged_first_by(connection, organization, run_id) == run_id

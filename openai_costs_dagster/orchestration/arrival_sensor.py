@@ -11,7 +11,6 @@ from openai_costs_dagster.configuration import Configuration, Organization
 from openai_costs_dagster.days import DayRange, utc_now
 from openai_costs_dagster.orchestration import arrivals, names, server
 from openai_costs_dagster.orchestration.evaluations import evaluation, targets
-from openai_costs_dagster.warehouse import reading
 
 SENSOR = "openai_costs_arrivals"
 _INTERVAL = 300  # seconds
@@ -35,7 +34,7 @@ def latest_day_check(
     def latest_day(context: dg.AssetCheckExecutionContext) -> Iterator[Any]:
         due = arrivals.latest_due(configuration.refresh.cron, utc_now())
         with server.database(configuration).connect() as connection:
-            is_here = not reading.missing_days(connection, organization.name, DayRange(due, due))
+            is_here = arrivals.is_here(connection, organization.name, DayRange(due, due))
         target = targets(context.instance, key, [due])
         yield _evaluation(organization.name, due, is_here=is_here, target=target.get(due))
         yield dg.Output(None, output_name=spec.get_python_identifier())

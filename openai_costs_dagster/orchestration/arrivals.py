@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 
-from openai_costs_dagster.configuration import Configuration, Organization
+from openai_costs_dagster.configuration import Configuration
 from openai_costs_dagster.cron import next_tick
 from openai_costs_dagster.days import ONE_DAY, DayRange, utc_midnight
 from openai_costs_dagster.orchestration import names
+from openai_costs_dagster.orchestration.sync_news import SYNC
 from openai_costs_dagster.warehouse import outbox, reading, troubles
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.troubles import Trouble
@@ -25,40 +26,37 @@ def latest_due(cron: str, now: dt.datetime) -> dt.date:
     return day
 
 
+def is_here(connection: Connection, organization: str, days: DayRange) -> bool:
+    """Whether all of some days were read after their end."""
+    return not reading.days_that_did_not_arrive(connection, organization, days)
+
+
 def look(connection: Connection, configuration: Configuration, now: dt.datetime) -> dict[str, tuple[dt.date, bool]]:
     """By organization that was ever read: the newest day that is due, and whether it is here. Tells what is news."""
     due = latest_due(configuration.refresh.cron, now)
     found = {}
-    for organization in configuration.organizations.values():
-        last = reading.last_stored_day(connection, organization.name)
-        if last is not None:
-            is_here = not reading.missing_days(connection, organization.name, DayRange(due, due))
-            found[organization.name] = due, is_here
+    for name in configuration.organizations:
+        if reading.last_stored_day(connection, name) is not None:
+            found[name] = due, is_here(connection, name, DayRange(due, due))
             with connection.transaction():
-                _tell(connection, organization, due, last, now, is_here=is_here)
+                _tell(connection, name, due, now, arrived=found[name][1])
     return found
 
 
-def _tell(
-    connection: Connection,
-    organization: Organization,
-    due: dt.date,
-    last: dt.date,
-    now: dt.datetime,
-    *,
-    is_here: bool,
-) -> None:
-    known = troubles.find(connection, organization.name, DAYS)
-    if not is_here and known is None:
+def _tell(connection: Connection, organization: str, due: dt.date, now: dt.datetime, *, arrived: bool) -> None:
+    """A reading that fails is told by itself: its days are no news beside it."""
+    known = troubles.find(connection, organization, DAYS)
+    if not arrived and known is None and troubles.find(connection, organization, SYNC) is None:
+        last = reading.last_stored_day(connection, organization)
         said = f"{due} should be here since its daily refresh; the newest stored day is {last}. Is the daemon running?"
         trouble = Trouble(DAYS, "missing", said, "medium", [due], now, 1, now)
-        troubles.keep(connection, organization.name, trouble)
-        outbox.record(connection, _alert(organization.name, trouble, "failed", "days stopped arriving"), now)
-    elif is_here and known:
-        troubles.end(connection, organization.name, DAYS)
-        said = f"{known.days[0]} and all days up to {last} arrived."
+        troubles.keep(connection, organization, trouble)
+        outbox.record(connection, _alert(organization, trouble, "failed", "days stopped arriving"), now)
+    elif known and is_here(connection, organization, DayRange(known.days[0], max(due, known.days[0]))):
+        troubles.end(connection, organization, DAYS)
+        said = f"{known.days[0]} and all days up to {due} arrived."
         back = Trouble(DAYS, "missing", said, "medium", known.days, known.opened_at, 1, now)
-        outbox.record(connection, _alert(organization.name, back, "recovered", "days arrive again"), now)
+        outbox.record(connection, _alert(organization, back, "recovered", "days arrive again"), now)
 
 
 def _alert(organization: str, trouble: Trouble, event: str, title: str) -> outbox.Alert:

@@ -9,10 +9,11 @@ import dagster as dg
 
 from openai_costs_dagster.configuration import Configuration, Organization
 from openai_costs_dagster.days import utc_now
-from openai_costs_dagster.orchestration import anomaly_news, names, server
-from openai_costs_dagster.orchestration.budgeting import BudgetDay, evaluate, has_budgets
+from openai_costs_dagster.orchestration import names, server
+from openai_costs_dagster.orchestration.budgeting import BudgetDay, has_budgets
 from openai_costs_dagster.orchestration.evaluations import evaluation, targets
 from openai_costs_dagster.orchestration.partitions import days_to_judge
+from openai_costs_dagster.orchestration.watching import Watch
 
 
 def budget_check(
@@ -70,10 +71,9 @@ def _evaluate(
     *,
     allocated: bool,
 ) -> dict[dt.date, list[BudgetDay]]:
+    watch = Watch(organization, configuration, context.run.run_id, names.asked_by(context.run.tags), utc_now())
     with server.database(configuration).connect() as connection:
-        is_first_load = anomaly_news.was_first_load(connection, organization.name, context.run.run_id)
-        may_alert = names.asked_by(context.run.tags) == "refresh" and not is_first_load
-        found = evaluate(connection, organization, days, utc_now(), allocated=allocated, may_alert=may_alert)
+        found = watch.hold_against_budgets(connection, days, allocated=allocated)
     return {day: of_day for day, of_day in found.items() if of_day}
 
 

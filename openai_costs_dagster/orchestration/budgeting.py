@@ -14,6 +14,7 @@ from openai_costs_dagster.configuration import Budget, Organization
 from openai_costs_dagster.days import DayRange
 from openai_costs_dagster.orchestration import names
 from openai_costs_dagster.spend import budgets as rules
+from openai_costs_dagster.spend import money
 from openai_costs_dagster.spend.budgets import Crossing, Standing
 from openai_costs_dagster.warehouse import budgets, outbox, reading
 from openai_costs_dagster.warehouse.budgets import ALLOCATED, BudgetState
@@ -21,6 +22,7 @@ from openai_costs_dagster.warehouse.database import Connection
 
 KIND = "budget"
 _ALL = Decimal(1)
+_CROSSED, _FORECAST = "crossed", "forecast"
 
 
 @dataclass(frozen=True)
@@ -73,14 +75,19 @@ def evaluate(
     now: dt.datetime,
     *,
     allocated: bool,
-    may_alert: bool,
+    alert_since: dt.date,
 ) -> dict[dt.date, list[BudgetDay]]:
-    """Keeps how budgets stand in all periods that `days` lie in and records crossings; each day's budgets."""
+    """Keeps how budgets stand in all periods that `days` lie in and records crossings; each day's budgets.
+
+    What was crossed before `alert_since` is recorded as seen; where a period is looked at for the first time, also what
+    was crossed on none of `days`.
+    """
     told: dict[dt.date, list[BudgetDay]] = {day: [] for day in days}
     name, today = organization.name, now.date()
-    stored = reading.last_stored_day(connection, name)
-    if stored is None or not days:
+    first_stored, stored = reading.stored_ends(connection, name)
+    if first_stored is None or stored is None or not days:
         return told
+    unknown = frozenset(reading.missing_days(connection, name, DayRange(first_stored, stored)))
     with connection.transaction():
         outbox.lock(connection, name)
         configured = _all(connection, organization)
@@ -90,11 +97,13 @@ def evaluate(
                 spend = budgets.spend(
                     connection, name, *budget.scope, DayRange(period.first - rules.HISTORY, period.last)
                 )
-                at = rules.standing(spend, period, today, stored)
+                at = rules.standing(spend, period, today, stored, unknown)
                 crossed = rules.crossings(spend, at, budget.amount_usd, budget.alert_at)
+                is_watched = budgets.is_known(connection, name, budget.title, period.first, budget.amount_usd)
                 budgets.keep(connection, name, [_state(budget, at)], now)
                 for crossing in crossed:
-                    outbox.record(connection, _alert(name, budget, at, crossing), now, seen=not may_alert)
+                    is_news = crossing.day >= alert_since and (is_watched or crossing.day in days)
+                    _record(connection, _Crossed(name, budget, at, crossing), now, seen=not is_news)
                 for day, of_day in _by_day(budget, spend, at, crossed, days):
                     told[day].append(of_day)
     return told
@@ -131,13 +140,36 @@ def _state(budget: Budget, at: Standing) -> BudgetState:
     )
 
 
-def _alert(organization: str, budget: Budget, at: Standing, crossing: Crossing) -> outbox.Alert:
+@dataclass(frozen=True)
+class _Crossed:
+    """A crossing with all that is to be said of it."""
+
+    organization: str
+    budget: Budget
+    at: Standing
+    crossing: Crossing
+
+    def key(self, event: str) -> str:
+        """What is told once; amounts by their value, however they are written."""
+        limit, share = (f"{money.normalised(one):f}" for one in (self.budget.amount_usd, self.crossing.share))
+        return f"budget/{self.organization}/{self.budget.title}/{self.at.period.first}/{limit}/{share}/{event}"
+
+
+def _record(connection: Connection, crossed: _Crossed, now: dt.datetime, *, seen: bool) -> None:
+    """A share that was crossed once is not told as one that may be: a credit had taken it back."""
+    if crossed.crossing.is_forecast and outbox.is_recorded(connection, crossed.key(_CROSSED)):
+        return
+    outbox.record(connection, _alert(crossed), now, seen=seen)
+
+
+def _alert(crossed: _Crossed) -> outbox.Alert:
+    organization, budget, at, crossing = crossed.organization, crossed.budget, crossed.at, crossed.crossing
     scope, scope_id = budget.scope
-    event = "forecast" if crossing.is_forecast else "crossed"
+    event = _FORECAST if crossing.is_forecast else _CROSSED
     share, limit = f"{float(100 * crossing.share):g} %", f"${budget.amount_usd:,.2f}"
     verb = "will be crossed as it looks" if crossing.is_forecast else "was crossed"
     return outbox.Alert(
-        dedup_key=f"budget/{organization}/{budget.title}/{at.period.first}/{budget.amount_usd}/{crossing.share}/{event}",
+        dedup_key=crossed.key(event),
         kind=KIND,
         event=event,
         severity=_severity(crossing),

@@ -80,7 +80,8 @@ def _overview(
     shared = allocations.allocated_share(connection, organization.name, DayRange(today - _SHARED, today))
     recent = reading.daily_spend(connection, organization.name, DayRange(today - rules.HISTORY, today))
     spend = {day.usage_date: day.amount_usd for day in recent if day.amount_usd}
-    month = rules.standing(spend, rules.period_of(today, "month"), today, max(spend, default=today))
+    known_to, unknown = max(spend, default=today), {one for part in missing for one in part}
+    month = rules.standing(spend, rules.period_of(today, "month"), today, known_to, unknown)
     return Overview(
         organization.name,
         organization.title,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import calendar
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
@@ -14,6 +14,8 @@ from openai_costs_dagster.spend.forecast import Forecast, forecast_period
 
 Period = Literal["month", "quarter", "year"]
 _MONTHS: dict[Period, int] = {"month": 1, "quarter": 3, "year": 12}
+
+_WEEKS = 28  # days
 
 HISTORY = dt.timedelta(days=400)
 """How far before a period its forecast looks."""
@@ -52,15 +54,22 @@ def periods_of(days: Iterable[dt.date], period: Period) -> list[DayRange]:
     return sorted({period_of(day, period) for day in days})
 
 
-def standing(spend: Mapping[dt.date, Decimal], period: DayRange, today: dt.date, known_to: dt.date) -> Standing:
+def standing(
+    spend: Mapping[dt.date, Decimal],
+    period: DayRange,
+    today: dt.date,
+    known_to: dt.date,
+    unknown: Collection[dt.date] = (),
+) -> Standing:
     """How a budget stands, by spend from `HISTORY` before the period on; `today` is unfinished.
 
     What today cost so far counts as spent; the forecast is made at the end of yesterday and is at least what was
-    spent.
+    spent. Days that are `unknown` are not spent, and forecast as the weeks before them.
     """
     last = min(known_to, period.last)
     spent = added(amount for day, amount in spend.items() if period.first <= day <= last)
-    forecast = forecast_period(spend, period.first, period.last, min(last, today - ONE_DAY))
+    filled = _filled(spend, unknown)
+    forecast = forecast_period(filled, period.first, period.last, min(last, today - ONE_DAY))
     if forecast and last >= today:
         forecast = Forecast(*(max(one, spent) for one in forecast))
     return Standing(period, spent, forecast, last if last >= period.first else None)
@@ -78,6 +87,17 @@ def crossings(
         elif at.known_to and at.known_to < at.period.last and _foreseen(at, share * limit):
             found.append(Crossing(share, at.known_to, is_forecast=True))
     return found
+
+
+def _filled(spend: Mapping[dt.date, Decimal], unknown: Collection[dt.date]) -> Mapping[dt.date, Decimal]:
+    """Spend with unknown days at the average of the known ones of four weeks before."""
+    filled = dict(spend)
+    for day in sorted(unknown):
+        before = [day - number * ONE_DAY for number in range(1, _WEEKS + 1)]
+        known = [spend.get(one, Decimal(0)) for one in before if one not in unknown]
+        if known and spend:
+            filled[day] = added(known) / len(known)
+    return filled
 
 
 def _foreseen(at: Standing, amount: Decimal) -> bool:

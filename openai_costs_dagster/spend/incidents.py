@@ -7,19 +7,20 @@ after two finished days without it. Where a cause is named finer or coarser the 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
 from openai_costs_dagster.days import ONE_DAY
-from openai_costs_dagster.spend.detection.causes import contains
+from openai_costs_dagster.spend.detection.causes import contains, overlap
 from openai_costs_dagster.spend.detection.panel import Series
 
 QUIET_DAYS = 2
 """So many finished days without it end an incident; a pause that is shorter is none."""
 
 _NEWS = 2  # times what people know of
+_NEWS_OF_THE_SAME_DAY = 5  # it was told when it had only begun
 
 
 class Unusual(NamedTuple):
@@ -38,7 +39,7 @@ class Unusual(NamedTuple):
 
 @dataclass
 class Incident:
-    """Days of one cause; `alerted_impact` is what a day costs as far as people know, in US dollars without sign."""
+    """Days of one cause; `alerted_impact` is what `alerted_day` costs as far as people know, in US dollars, no sign."""
 
     series: Series
     line_item: str | None
@@ -46,15 +47,29 @@ class Incident:
     first_day: dt.date
     last_day: dt.date
     alerted_impact: Decimal
+    alerted_day: dt.date
     announced: bool
     is_open: bool = True
 
     def goes_on(self, found: Unusual) -> bool:
-        """Whether an unusual day belongs to it."""
+        """Whether an unusual day belongs to it, by its series; a later day than its end does not."""
         if self.line_item != found.line_item or self.direction != found.direction:
             return False
-        near = self.first_day - ONE_DAY <= found.day <= self.last_day + (QUIET_DAYS + 1) * ONE_DAY
-        return near and _is_same(self.series, found.series)
+        longest = self.last_day + (QUIET_DAYS + 1) * ONE_DAY if self.is_open else self.last_day
+        return self.first_day - ONE_DAY <= found.day <= longest and _is_same(self.series, found.series)
+
+    def is_named_coarser_by(self, found: Unusual) -> bool:
+        """Whether the day after it a coarser series is as far off as it was: its cause under another name."""
+        return (
+            self.is_open
+            and self.line_item == found.line_item
+            and self.direction == found.direction
+            and found.day == self.last_day + ONE_DAY
+            and overlap(self.series, found.series)
+            and _named(found.series) < _named(self.series)
+            and any(found.series[1:])
+            and abs(found.impact) < _NEWS * self.alerted_impact
+        )
 
 
 class News(NamedTuple):
@@ -72,44 +87,82 @@ class News(NamedTuple):
 def follow(
     known: list[Incident],
     found: Iterable[Unusual],
-    finished: Collection[dt.date],
+    today: dt.date,
+    judged_to: dt.date,
     may_alert: Callable[[dt.date], bool],
     *,
     may_end: bool,
 ) -> list[News]:
     """What is new; changes `known` and adds new incidents to it.
 
-    `finished` are the days that were judged and are over. Asking again with the same findings brings no news.
+    All days up to `judged_to` were judged, now or before; `today` is not over. Asking again with the same findings
+    brings no news.
     """
-    news = [
-        one
-        for unusual in sorted(found, key=lambda one: (one.day, -abs(one.impact), one.series))
-        if (one := _noted(known, unusual, may_alert))
-    ]
+    by_day: dict[dt.date, list[Unusual]] = {}
+    for unusual in found:
+        by_day.setdefault(unusual.day, []).append(unusual)
+    news: list[News] = []
+    for day in sorted(by_day):
+        of_day = sorted(by_day[day], key=lambda one: (-abs(one.impact), one.series, one.line_item or ""))
+        news += _of_day(known, of_day, may_alert, is_over=day < today)
     for incident in known:
-        quiet = {incident.last_day + number * ONE_DAY for number in range(1, QUIET_DAYS + 1)}
-        if may_end and incident.is_open and quiet <= set(finished):
+        is_quiet = incident.last_day + QUIET_DAYS * ONE_DAY <= min(judged_to, today - ONE_DAY)
+        if may_end and incident.is_open and is_quiet:
             incident.is_open = False
             if incident.announced:
                 news.append(News("ended", incident, None, seen=False))
     return news
 
 
-def _noted(known: list[Incident], found: Unusual, may_alert: Callable[[dt.date], bool]) -> News | None:
-    impact, told = abs(found.impact), may_alert(found.day)
-    incident = next((one for one in known if one.goes_on(found)), None)
-    if incident is None:
-        incident = Incident(found.series, found.line_item, found.direction, found.day, found.day, impact, told)
-        known.append(incident)
-        return News("opened", incident, found, seen=not told)
-    incident.first_day = min(incident.first_day, found.day)
-    incident.is_open = incident.is_open or found.day > incident.last_day
-    incident.last_day = max(incident.last_day, found.day)
-    if impact < _NEWS * incident.alerted_impact:
-        return None
-    incident.alerted_impact = impact
-    incident.announced = incident.announced or told
-    return News("grown", incident, found, seen=not told)
+def _of_day(
+    known: list[Incident], found: list[Unusual], may_alert: Callable[[dt.date], bool], *, is_over: bool
+) -> list[News]:
+    places = {one: next((each for each in known if each.goes_on(one)), None) for one in found}
+    going_on = {id(incident) for incident in places.values() if incident}
+    for one in found:
+        if places[one] is None:
+            renamed = (each for each in known if id(each) not in going_on and each.is_named_coarser_by(one))
+            places[one] = next(renamed, None)
+    news = []
+    for one in found:
+        told, incident = may_alert(one.day), places[one] or next((each for each in known if each.goes_on(one)), None)
+        if incident is None:
+            incident = _begun(one, announced=told)
+            known.append(incident)
+            news.append(News("opened", incident, one, seen=not told))
+        elif _continued(incident, one, announced=told, is_over=is_over):
+            news.append(News("grown", incident, one, seen=not told))
+    return news
+
+
+def _begun(found: Unusual, *, announced: bool) -> Incident:
+    return Incident(
+        found.series,
+        found.line_item,
+        found.direction,
+        first_day=found.day,
+        last_day=found.day,
+        alerted_impact=abs(found.impact),
+        alerted_day=found.day,
+        announced=announced,
+    )
+
+
+def _continued(incident: Incident, found: Unusual, *, announced: bool, is_over: bool) -> bool:
+    """Takes a day in; whether that is news. A day that is told while it grows is expected to grow."""
+    impact, is_same_day = abs(found.impact), found.day == incident.alerted_day
+    incident.first_day, incident.last_day = min(incident.first_day, found.day), max(incident.last_day, found.day)
+    if impact >= (_NEWS_OF_THE_SAME_DAY if is_same_day else _NEWS) * incident.alerted_impact:
+        incident.alerted_impact, incident.alerted_day = impact, found.day
+        incident.announced = incident.announced or announced
+        return True
+    if is_same_day and is_over:
+        incident.alerted_impact = max(impact, incident.alerted_impact)
+    return False
+
+
+def _named(series: Series) -> int:
+    return sum(map(bool, series[1:]))
 
 
 def _is_same(one: Series, other: Series) -> bool:

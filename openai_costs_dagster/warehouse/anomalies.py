@@ -215,9 +215,3 @@ def keep_feedback(
     with connection.transaction():
         connection.execute(statement("keep_feedback"), values)
         connection.execute(statement("apply_mutes"))
-
-
-def was_read_before(connection: Connection, organization: str, run_id: str | None) -> bool:
-    """Whether anything of an organization was stored by another run than this one."""
-    row = connection.execute(statement("was_read_before"), {"organization": organization, "run_id": run_id}).fetchone()
-    return bool(row and row[0])

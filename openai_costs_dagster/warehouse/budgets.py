@@ -58,6 +58,20 @@ def keep(connection: Connection, organization: str, states: Iterable[BudgetState
         )
 
 
+def is_known(
+    connection: Connection, organization: str, budget: str, period_start: dt.date, amount_limit: Decimal
+) -> bool:
+    """Whether a budget of this amount was looked at before, in this period or the one before it."""
+    values = {
+        "organization": organization,
+        "budget": budget,
+        "period_start": period_start,
+        "amount_limit": amount_limit,
+    }
+    row = connection.execute(statement("is_known_budget"), values).fetchone()
+    return bool(row and row[0])
+
+
 def current(connection: Connection, organization: str, today: dt.date) -> list[BudgetState]:
     """How the budgets of today's periods stood when they were last looked at."""
     with connection.cursor(row_factory=class_row(BudgetState)) as cursor:

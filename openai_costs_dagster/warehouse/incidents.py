@@ -27,6 +27,7 @@ class StoredIncident:
     first_day: dt.date
     last_day: dt.date
     alerted_impact: Decimal
+    alerted_day: dt.date
     announced: bool
     is_open: bool = True
     incident_id: int | None = None

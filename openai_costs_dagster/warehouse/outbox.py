@@ -1,8 +1,8 @@
 """The outbox: what people are to be told, recorded once, and its messages on their way to channels.
 
 An alert is written in the transaction that records what it tells of. A router puts alerts into messages, one for each
-channel and cause; a message is locked while it is sent and marked in the same transaction, so that two senders never
-hold the same one and a killed one leaves it waiting.
+channel and cause. A sender claims a message for one attempt: nobody else tries it before its lease is over, and what a
+killed sender had claimed is tried again then.
 """
 
 from __future__ import annotations
@@ -51,14 +51,14 @@ class StoredAlert(Alert):
 
 
 class Message(NamedTuple):
-    """Alerts on their way to a channel, locked until the transaction ends."""
+    """Alerts on their way to a channel, claimed for one attempt; `attempts` counts it."""
 
     message_id: int
     channel: str
     idempotency_key: str
     alert_ids: list[int]
     attempts: int
-    created_at: dt.datetime
+    first_tried_at: dt.datetime
 
 
 class DeliveryState(NamedTuple):
@@ -94,6 +94,12 @@ def record(connection: Connection, alert: Alert, now: dt.datetime, *, seen: bool
     """Records an alert unless it was recorded before; whether it is new. With `seen` it is never sent."""
     values = {**asdict(alert), "facts": json.dumps(list(alert.facts)), "now": now, "seen": seen}
     return connection.execute(statement("record_alert"), values).rowcount > 0
+
+
+def is_recorded(connection: Connection, dedup_key: str) -> bool:
+    """Whether an alert with this key was recorded, sent or seen."""
+    row = connection.execute(statement("is_recorded"), {"dedup_key": dedup_key}).fetchone()
+    return bool(row and row[0])
 
 
 def unrouted(connection: Connection) -> list[StoredAlert]:
@@ -138,24 +144,39 @@ def keep_message(
     return connection.execute(statement("keep_message"), values).rowcount > 0
 
 
-def next_message(connection: Connection, channel: str, now: dt.datetime, after: int) -> Message | None:
-    """The oldest message after one that is due for a channel and that nobody else is sending; locks it."""
-    values = {"channel": channel, "now": now, "after": after}
-    row = connection.execute(statement("next_message"), values).fetchone()
+def claim_message(
+    connection: Connection, channel: str, after: int, now: dt.datetime, leased_to: dt.datetime
+) -> Message | None:
+    """Claims the oldest message after one that is due for a channel: until `leased_to` nobody else does."""
+    values = {"channel": channel, "after": after, "now": now, "leased_to": leased_to}
+    row = connection.execute(statement("claim_message"), values).fetchone()
     return Message(*row) if row else None
+
+
+def drop_others(connection: Connection, channels: Sequence[str], now: dt.datetime) -> int:
+    """Gives up what waits for channels that are configured no more; how many messages."""
+    return connection.execute(statement("drop_messages"), {"channels": list(channels), "now": now}).rowcount
 
 
 def note_delivered(connection: Connection, message: Message, now: dt.datetime) -> None:
     """It arrived, and findings in it were alerted."""
-    connection.execute(statement("note_delivered"), {"message_id": message.message_id, "now": now})
-    connection.execute(statement("note_alerted"), {"alert_ids": message.alert_ids, "now": now})
+    with connection.transaction():
+        connection.execute(statement("note_delivered"), {"message_id": message.message_id, "now": now})
+        connection.execute(statement("note_alerted"), {"alert_ids": message.alert_ids, "now": now})
 
 
 def note_undelivered(
     connection: Connection, message: Message, error: str, due_at: dt.datetime, now: dt.datetime, *, dead: bool
 ) -> None:
     """It did not arrive: tried again at `due_at`, or given up where `dead`."""
-    values = {"message_id": message.message_id, "error": error, "due_at": due_at, "now": now, "dead": dead}
+    values = {
+        "message_id": message.message_id,
+        "attempts": message.attempts,
+        "error": error,
+        "due_at": due_at,
+        "now": now,
+        "dead": dead,
+    }
     connection.execute(statement("note_undelivered"), values)
 
 

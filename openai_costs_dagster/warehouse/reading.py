@@ -68,16 +68,27 @@ def daily_spend(connection: Connection, organization: str, days: DayRange) -> li
         ).fetchall()
 
 
+def stored_ends(connection: Connection, organization: str) -> tuple[dt.date | None, dt.date | None]:
+    """The oldest and the newest stored day, None where none is."""
+    row = connection.execute(statement("stored_ends"), {"organization": organization}).fetchone()
+    return (row[0], row[1]) if row else (None, None)
+
+
 def last_stored_day(connection: Connection, organization: str) -> dt.date | None:
     """The newest stored day, None where none is."""
-    row = connection.execute(statement("last_stored_day"), {"organization": organization}).fetchone()
-    return row[0] if row else None
+    return stored_ends(connection, organization)[1]
 
 
 def unreconciled_days(connection: Connection, organization: str) -> list[dt.date]:
     """Settled days whose rows do not add up to the total that the API bills, oldest first."""
     rows = connection.execute(statement("unreconciled_days"), {"organization": organization}).fetchall()
     return [row[0] for row in rows]
+
+
+def days_that_did_not_arrive(connection: Connection, organization: str, days: DayRange) -> list[dt.date]:
+    """The days of a range that were not read after their end, oldest first."""
+    values = {"organization": organization, "first": days.first, "last": days.last}
+    return [day for (day,) in connection.execute(statement("days_that_did_not_arrive"), values)]
 
 
 def missing_days(connection: Connection, organization: str, days: DayRange) -> list[dt.date]:

@@ -103,3 +103,10 @@ def record_failure(
         statement("record_failure"),
         {"organization": organization, "sentence": sentence, "now": now, "permanent": permanent},
     )
+
+
+def judged_first_by(connection: Connection, organization: str, run_id: str) -> str | None:
+    """The run that was the first to judge any day, which this one becomes where there was none."""
+    values = {"organization": organization, "run_id": run_id}
+    row = connection.execute(statement("judged_first_by"), values).fetchone()
+    return row[0] if row else None

@@ -42,6 +42,7 @@ organizations = Table(
     Column("last_error", Text),
     Column("last_error_at", DateTime(timezone=True)),
     Column("last_error_is_permanent", Boolean),
+    Column("first_judged_run", Text, comment="Dagster's run that first judged any day; what it found was seen"),
 )
 
 readings = Table(
@@ -395,9 +396,15 @@ messages = Table(
     Column("idempotency_key", Text, nullable=False, unique=True, comment="the same in every attempt"),
     Column("organization", Text, comment="null where it tells of several, or of none"),
     Column("alert_ids", ARRAY(BigInteger), nullable=False),
-    Column("state", Text, nullable=False, comment="waiting, delivered or dead"),
-    Column("due_at", DateTime(timezone=True), nullable=False, comment="not to be tried before"),
-    Column("attempts", Integer, nullable=False),
+    Column("state", Text, nullable=False, comment="waiting, delivered, dead or dropped"),
+    Column(
+        "due_at",
+        DateTime(timezone=True),
+        nullable=False,
+        comment="not to be tried before; while it is being sent, when another may try",
+    ),
+    Column("attempts", Integer, nullable=False, comment="begun"),
+    Column("first_tried_at", DateTime(timezone=True)),
     Column("last_error", Text),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("finished_at", DateTime(timezone=True)),
@@ -423,6 +430,7 @@ incidents = Table(
     Column(
         "alerted_impact", Numeric, nullable=False, comment="US dollars a day that people know of; twice that is news"
     ),
+    Column("alerted_day", Date, nullable=False, comment="the day of that"),
     Column("announced", Boolean, nullable=False, comment="whether anyone was told"),
     Column("is_open", Boolean, nullable=False),
     Index("incidents_by_organization", "organization", "last_day"),

@@ -20,7 +20,7 @@ from openai_costs_dagster.warehouse.database import Connection, Database
 
 from ..conftest import Clock
 from .conftest import SECRET, MakeRoute, configured, news
-from .receiver import Receiver, receiving
+from .receiver import Receiver, dripping, receiving
 
 MINUTE = dt.timedelta(minutes=1)
 
@@ -119,26 +119,71 @@ def test_a_channel_that_hangs_delays_no_other(
     with receiving() as hanging:
         hanging.hold = 1.0
         done = go(database, clock, make_route(hanging, "hanging"), make_route(receiver, "well"))
-        assert (done.sent, done.failed) == (1, {"hanging": "the webhook did not answer: ReadTimeout"})
+        assert (done.sent, done.failed) == (1, {"hanging": "the webhook did not answer within 0.3 seconds"})
         assert states(connection) == [("hanging", "waiting", 1), ("well", "delivered", 1)]
 
 
-def test_after_three_days_it_is_given_up_and_said_and_can_be_tried_again(
+def test_after_three_days_and_many_attempts_it_is_given_up_and_said_and_can_be_tried_again(
     database: Database, connection: Connection, clock: Clock, receiver: Receiver, make_route: MakeRoute
 ) -> None:
     record(connection, clock, "one")
     hook = make_route(receiver)
-    receiver.answers = [500] * 3
+    receiver.answers = [500] * 100
     go(database, clock, hook)
     clock.now += dt.timedelta(days=4)
     go(database, clock, hook)
+    assert states(connection) == [("hook", "waiting", 2)]
+    for _ in range(18):
+        clock.now += dt.timedelta(hours=2)
+        go(database, clock, hook)
     (state,) = outbox.delivery_states(connection)
     assert (state.channel, state.waiting, state.dead) == ("hook", 0, 1)
     assert state.last_error == "the webhook answered 500"
+    receiver.answers = [500]
     assert outbox.revive(connection, clock.now) == 1
     go(database, clock, hook)
     clock.now += MINUTE
     assert go(database, clock, hook).sent == 1
+
+
+def test_a_digest_that_waited_a_week_is_not_given_up_at_its_first_failure(
+    database: Database, connection: Connection, clock: Clock, receiver: Receiver, make_route: MakeRoute
+) -> None:
+    clock.now = dt.datetime(2026, 2, 2, 9, tzinfo=dt.UTC)
+    digest = make_route(receiver, digest="0 8 * * 1")
+    record(connection, clock, "one")
+    go(database, clock, digest)
+    receiver.answers = [503]
+    clock.now += dt.timedelta(days=7)
+    assert go(database, clock, digest).failed
+    clock.now += MINUTE
+    assert go(database, clock, digest).sent == 1
+
+
+def test_an_answer_that_drips_is_not_waited_for(
+    database: Database,
+    connection: Connection,
+    clock: Clock,
+    make_route: MakeRoute,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(channels, "SECONDS", 0.5)
+    record(connection, clock, "one")
+    with dripping() as drip:
+        done = go(database, clock, make_route(drip, "drip"))
+    assert set(done.failed) == {"drip"}
+    assert states(connection) == [("drip", "waiting", 1)]
+
+
+def test_what_waits_for_a_channel_that_is_configured_no_more_is_dropped(
+    database: Database, connection: Connection, clock: Clock, receiver: Receiver, make_route: MakeRoute
+) -> None:
+    record(connection, clock, "one")
+    receiver.answers = [500]
+    go(database, clock, make_route(receiver, "old"))
+    go(database, clock, make_route(receiver, "new"))
+    assert states(connection) == [("old", "dropped", 1)]
+    assert outbox.delivery_states(connection) == []
 
 
 def test_two_senders_at_once_send_each_message_once(
@@ -177,6 +222,19 @@ def test_a_sender_that_dies_after_sending_sends_again_under_the_same_key(
     assert go(database, clock, hook).sent == 1
     assert len(receiver.received) == 2
     assert len(set(receiver.keys)) == 1
+
+
+def test_a_message_on_its_way_is_tried_by_nobody_else_before_its_lease_is_over(
+    database: Database, connection: Connection, clock: Clock, receiver: Receiver, make_route: MakeRoute
+) -> None:
+    record(connection, clock, "one")
+    hook = make_route(receiver)
+    delivery.route(database, [hook], clock.now + MINUTE)
+    clock.now += MINUTE
+    assert outbox.claim_message(connection, "hook", 0, clock.now, clock.now + delivery.LEASE)
+    deadline = clock.now + MINUTE
+    assert delivery.deliver(database, [hook], None, clock, deadline).sent == 0
+    assert go(database, clock, hook).sent == 1
 
 
 def test_findings_of_one_day_are_one_message_and_other_days_and_kinds_are_others(
@@ -278,8 +336,10 @@ def test_an_address_stands_in_no_table_and_no_sentence(
     hook = Alert(webhook=SecretReference(env="HOOK"), secret=SecretReference(env="SECRET"))
     plain = Alert(webhook=SecretReference(env="PLAIN"), secret=SecretReference(env="SECRET"))
     monkeypatch.setenv("PLAIN", "http://hunter2.example/x")
-    done = go(database, clock, *routes(configured(service, hook, plain)))
-    assert len(done.failed) == 3
+    broken = Alert(webhook=SecretReference(env="BROKEN"), secret=SecretReference(env="SECRET"))
+    monkeypatch.setenv("BROKEN", "https://user:hunter2@ex\u2100mple.com/x")
+    done = go(database, clock, *routes(configured(service, hook, plain, broken)))
+    assert len(done.failed) == 4
     assert "https" in done.failed["environment variable PLAIN"]
     assert "hunter2" not in str(done.failed)
     assert "hunter2" not in str(connection.execute("select * from openai_costs.messages").fetchall())

@@ -45,10 +45,19 @@ def test_a_digest_of_many_says_how_many_more_there_are() -> None:
     assert "and 20 more" in message.text
 
 
+def test_a_service_gets_no_more_than_it_takes() -> None:
+    many = Message("k", [stored(number) for number in range(1, 11)])
+    for length in (200, 500, 2000):
+        assert len(many.text_within(length)) <= length
+    assert "and 9 more" in many.text_within(200)
+    assert Message("k", [stored(sentence="x" * 900)]).text_within(100) == "x" * 99 + "\u2026"
+
+
 def test_a_name_can_mention_nobody_and_hide_no_link() -> None:
-    hostile = "<!channel> @everyone [click](https://evil.example) `x`\nsecond\0line"
+    hostile = "# <!channel> @everyone [click](https://evil.example) **x** `x`\nsecond\0line\u2028third\u202eright"
     said = harmless(hostile)
-    for dangerous in ("<!", "@everyone", "](", "://", "`", "\n", "\0"):
+    assert not said.startswith("#")
+    for dangerous in ("<!", "@everyone", "](", "://", "`", "**", "\n", "\0", "\u2028", "\u202e"):
         assert dangerous not in said
 
 

@@ -11,8 +11,9 @@ import dagster as dg
 import pytest
 
 from openai_costs_dagster.days import ONE_DAY
-from openai_costs_dagster.orchestration import anomaly_check, names
-from openai_costs_dagster.simulator import Fact
+from openai_costs_dagster.orchestration import anomaly_check, costs_asset, names
+from openai_costs_dagster.simulator import Fact, Fault, FaultKind
+from openai_costs_dagster.simulator.queries import Query
 
 from ..conftest import Clock, Configure
 from .bench import Bench, days
@@ -24,7 +25,8 @@ REFRESH = {names.ASKED_BY_TAG: "refresh"}
 
 @pytest.fixture
 def work(bench: MakeBench, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Bench:
-    monkeypatch.setattr(anomaly_check, "utc_now", clock)
+    for module in (anomaly_check, costs_asset):
+        monkeypatch.setattr(module, "utc_now", clock)
     return bench()
 
 
@@ -96,6 +98,29 @@ def test_a_first_load_tells_nothing(
     explode(work, yesterday, 20)
     read(work, configure, instance, days(yesterday - 60 * ONE_DAY, 62), **REFRESH)
     assert [seen for *_, seen in told(work, yesterday)] == [True]
+
+
+def test_a_first_load_that_fails_in_part_tells_nothing_either(
+    work: Bench, configure: Configure, instance: dg.DagsterInstance, runs_at_the_clock: None
+) -> None:
+    yesterday = work.clock.today - ONE_DAY
+    explode(work, yesterday, 20)
+    wanted = days(yesterday - 60 * ONE_DAY, 62)
+
+    def fail(query: Query) -> None:
+        first = dt.datetime.fromtimestamp(int(query["start_time"][0]), dt.UTC).date()
+        if "group_by" in query and len(work.stored_days()) > 0 and first < wanted[30]:
+            work.simulator.faults.queue(Fault(FaultKind.SERVER_ERROR))
+
+    work.world.api_keys_from = wanted[30]
+    work.simulator.script = fail
+    assert not read(work, configure, instance, wanted, **REFRESH).success
+    assert yesterday in work.stored_days()
+    work.simulator.script = lambda _: None
+    work.simulator.faults.clear()
+    for again in (wanted, wanted[-4:]):
+        assert read(work, configure, instance, again, **REFRESH).success
+    assert {seen for *_, seen in told(work, wanted[0])} == {True}
 
 
 def test_an_old_day_that_a_deep_refresh_judges_is_not_sent(

@@ -28,7 +28,8 @@ def look(
 ) -> dict[dt.date, list[BudgetDay]]:
     organization = work.organization.model_copy(update={"budgets": budgets})
     with work.database.connect() as connection:
-        return evaluate(connection, organization, wanted, work.clock.now, allocated=allocated, may_alert=may_alert)
+        since = dt.date.min if may_alert else dt.date.max
+        return evaluate(connection, organization, wanted, work.clock.now, allocated=allocated, alert_since=since)
 
 
 def told(work: Bench) -> list[tuple[Any, ...]]:

@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from openai_costs_dagster.configuration import Configuration
+from openai_costs_dagster.configuration import Budget, Configuration
 from openai_costs_dagster.days import DayRange
 from openai_costs_dagster.orchestration import names
 from openai_costs_dagster.orchestration.build import build_definitions, family_of
@@ -62,6 +62,22 @@ def test_a_range_of_the_whole_family_is_one_run(
         found = evaluations(result, check)
         assert set(found) == KEYS
         assert all(one.passed for one in found.values())
+
+
+def test_users_and_their_budgets_are_looked_at_in_the_same_run(
+    work: Bench, configure: Configure, instance: dg.DagsterInstance
+) -> None:
+    user = work.world.users[0].id
+    result = run(work, configure, instance, budgets=(Budget(amount_usd=Decimal(1), user=user),))
+    of_users = [
+        one for one in result.get_asset_check_evaluations() if one.asset_key == ALLOCATED and one.partition in KEYS
+    ]
+    assert {one.check_name for one in of_users} == {
+        names.ANOMALOUS_SPEND,
+        names.USAGE_MATCHES_BILL,
+        names.BUDGETS,
+    }
+    assert work.ask("select spent > 0 from openai_costs.budget_status where scope = 'user'") == [(True,)]
 
 
 def test_metadata_tells_what_was_counted_and_how_much_reached_someone(

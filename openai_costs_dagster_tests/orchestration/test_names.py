@@ -232,7 +232,7 @@ def test_openais_own_limits_are_budgets_where_that_is_asked_for(bench: MakeBench
 
     def stand() -> dict[str, Decimal]:
         with work.database.connect() as connection:
-            evaluate(connection, work.organization, DAYS, work.clock.now, allocated=False, may_alert=True)
+            evaluate(connection, work.organization, DAYS, work.clock.now, allocated=False, alert_since=DAYS[0])
         return dict(work.ask("select budget, amount_limit from openai_costs.budget_status"))
 
     assert stand() == {

@@ -1,3 +1,3 @@
 update openai_costs.messages
-set state = 'waiting', due_at = %(now)s, created_at = %(now)s, attempts = 0, finished_at = null
+set state = 'waiting', due_at = %(now)s, first_tried_at = null, attempts = 0, finished_at = null
 where state = 'dead'

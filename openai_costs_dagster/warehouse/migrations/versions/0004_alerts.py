@@ -14,6 +14,16 @@ _TIME = sa.DateTime(timezone=True)
 
 def upgrade() -> None:
     """Apply."""
+    op.add_column(
+        "organizations",
+        sa.Column(
+            "first_judged_run",
+            sa.Text(),
+            nullable=True,
+            comment="Dagster's run that first judged any day; what it found was seen",
+        ),
+        schema="openai_costs",
+    )
     _create_outbox()
     _create_messages()
     _create_incidents()
@@ -70,9 +80,15 @@ def _create_messages() -> None:
         sa.Column("idempotency_key", sa.Text(), nullable=False, comment="the same in every attempt"),
         sa.Column("organization", sa.Text(), nullable=True, comment="null where it tells of several, or of none"),
         sa.Column("alert_ids", postgresql.ARRAY(sa.BigInteger()), nullable=False),
-        sa.Column("state", sa.Text(), nullable=False, comment="waiting, delivered or dead"),
-        sa.Column("due_at", _TIME, nullable=False, comment="not to be tried before"),
-        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False, comment="waiting, delivered, dead or dropped"),
+        sa.Column(
+            "due_at",
+            _TIME,
+            nullable=False,
+            comment="not to be tried before; while it is being sent, when another may try",
+        ),
+        sa.Column("attempts", sa.Integer(), nullable=False, comment="begun"),
+        sa.Column("first_tried_at", _TIME, nullable=True),
         sa.Column("last_error", sa.Text(), nullable=True),
         sa.Column("created_at", _TIME, nullable=False),
         sa.Column("finished_at", _TIME, nullable=True),
@@ -112,6 +128,7 @@ def _create_incidents() -> None:
             nullable=False,
             comment="US dollars a day that people know of; twice that is news",
         ),
+        sa.Column("alerted_day", sa.Date(), nullable=False, comment="the day of that"),
         sa.Column("announced", sa.Boolean(), nullable=False, comment="whether anyone was told"),
         sa.Column("is_open", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("incident_id"),
@@ -181,3 +198,4 @@ def downgrade() -> None:
     op.execute("drop view if exists openai_costs.budget_status")
     for table in ("budget_states", "openai_budgets", "troubles", "incidents", "messages", "outbox"):
         op.drop_table(table, schema="openai_costs")
+    op.drop_column("organizations", "first_judged_run", schema="openai_costs")
