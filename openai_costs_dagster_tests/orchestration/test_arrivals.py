@@ -53,3 +53,53 @@ def test_a_day_that_is_missing_is_told_once_and_its_arrival_once(bench: MakeBenc
     assert look() == {"acme": (yesterday, True)}
     look()
     assert told(work)[1:] == [("recovered", "acme: days arrive again")]
+
+
+def test_a_day_that_was_read_before_its_end_alone_has_not_arrived(bench: MakeBench, configure: Configure) -> None:
+    work = bench()
+    configuration = configure(work.organization, database=work.database)
+    work.clock.now = work.clock.now.replace(hour=0, minute=5)
+    day = work.clock.today
+    work.read([day])
+    work.clock.now += dt.timedelta(days=1, hours=12)
+    with work.database.connect() as connection:
+        assert arrivals.look(connection, configuration, work.clock.now) == {"acme": (day, False)}
+    work.read([day])
+    with work.database.connect() as connection:
+        assert arrivals.look(connection, configuration, work.clock.now) == {"acme": (day, True)}
+    assert [event for event, _ in told(work)] == ["failed", "recovered"]
+
+
+def test_days_that_are_missing_because_reading_fails_are_told_once_as_that(
+    bench: MakeBench, configure: Configure
+) -> None:
+    work = bench()
+    configuration = configure(work.organization, database=work.database)
+    work.read(days(work.clock.today - 3 * ONE_DAY, 4))
+    work.world.admin_key = "sk-admin-another"
+    for _ in range(60):
+        work.clock.now += dt.timedelta(hours=1)
+        work.read([work.clock.today], asked_by="refresh")
+        with work.database.connect() as connection:
+            arrivals.look(connection, configuration, work.clock.now)
+    assert told(work) == [("failed", "acme: its key is refused")]
+
+
+def test_days_arrived_when_all_of_them_did(bench: MakeBench, configure: Configure) -> None:
+    work = bench()
+    configuration = configure(work.organization, database=work.database)
+    first = work.clock.today
+    work.read([first - ONE_DAY])
+    work.clock.now = dt.datetime.combine(first + 3 * ONE_DAY, dt.time(12), dt.UTC)
+
+    def look() -> list[str]:
+        with work.database.connect() as connection:
+            arrivals.look(connection, configuration, work.clock.now)
+        return [event for event, _ in told(work)]
+
+    assert look() == ["failed"]
+    work.clock.now += ONE_DAY
+    work.read([first + 3 * ONE_DAY])
+    assert look() == ["failed"]
+    work.read(days(first, 3))
+    assert look() == ["failed", "recovered"]

@@ -144,3 +144,33 @@ def test_a_budget_that_is_configured_no_more_is_forgotten(bench: MakeBench) -> N
     look(work, Budget(amount_usd=Decimal(5)), Budget(amount_usd=Decimal(5), period="year"))
     look(work, Budget(amount_usd=Decimal(5)))
     assert work.ask("select budget from openai_costs.budget_status") == [("organization, month",)]
+
+
+def test_an_amount_is_the_same_however_it_is_written(bench: MakeBench) -> None:
+    work = bench()
+    work.read(JANUARY)
+    look(work, Budget(amount_usd=Decimal(100), alert_at=(Decimal(1),)))
+    look(work, Budget(amount_usd=Decimal("100.00"), alert_at=(Decimal("1.0"),)))
+    assert len(told(work)) == 1
+
+
+def test_a_new_budget_tells_of_the_days_that_are_read_and_has_seen_the_others(bench: MakeBench) -> None:
+    work = bench()
+    work.read(JANUARY)
+    budget = Budget(amount_usd=month(work) * Decimal("0.99"), alert_at=(Decimal("0.1"), Decimal(1)))
+    look(work, budget, wanted=list(JANUARY)[-4:])
+    assert [(event, seen) for event, _, _, seen in told(work)] == [("crossed", True), ("crossed", False)]
+
+
+def test_what_a_credit_took_back_is_not_forecast_again(bench: MakeBench) -> None:
+    work = bench()
+    work.clock.now = dt.datetime(2026, 1, 20, 12, tzinfo=dt.UTC)
+    work.read(days(dt.date(2025, 12, 1), 50))
+    so_far = work.ask("select sum(amount) from openai_costs.daily_costs where usage_date >= '2026-01-01'")[0][0]
+    budget = Budget(amount_usd=so_far - Decimal("0.01"), alert_at=(Decimal(1),))
+    wanted = [dt.date(2026, 1, 19)]
+    look(work, budget, wanted=wanted)
+    work.world.restate(wanted[0], lambda facts: (replace(facts[0], line_item="credit", amount=Decimal(-1)), *facts))
+    work.read(wanted)
+    look(work, budget, wanted=wanted)
+    assert [event for event, *_ in told(work)] == ["crossed"]

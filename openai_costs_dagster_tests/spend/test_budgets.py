@@ -100,3 +100,13 @@ def test_a_budget_of_nothing_is_crossed_by_the_first_spend_and_not_before() -> N
     spend = {days[2]: Decimal(1)}
     at = standing(spend, FEBRUARY, days[4], days[3])
     assert crossings(spend, at, Decimal(0), (Decimal(1),))[0] == Crossing(Decimal(1), days[2], is_forecast=False)
+
+
+def test_days_that_are_not_known_are_not_spent_and_not_forecast_as_free() -> None:
+    known = every_day(10, DayRange(dt.date(2027, 12, 1), dt.date(2028, 2, 10)))
+    unknown = [dt.date(2028, 2, 11) + number * ONE_DAY for number in range(8)]
+    later = {dt.date(2028, 2, 19): Decimal(10)}
+    at = standing(known | later, FEBRUARY, dt.date(2028, 2, 20), dt.date(2028, 2, 19), unknown)
+    assert at.spent == 110
+    assert at.forecast
+    assert at.forecast.expected == 290
