@@ -49,7 +49,7 @@ def test_a_request_is_a_get_with_the_key_as_its_bearer() -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        "/organization/admin_api_keys",
+        "/organization/certificates",
         "/organization/costs/",
         "/organization/costs/../admin_api_keys",
         "/organization/costs?x=1",
