@@ -10,7 +10,7 @@ import numpy as np
 from openai_costs_dagster.spend.detection.day import Day
 from openai_costs_dagster.spend.detection.events import Events
 from openai_costs_dagster.spend.detection.memory import Memory
-from openai_costs_dagster.spend.detection.panel import NO_PARENT, Floats, Panel, columns_of
+from openai_costs_dagster.spend.detection.panel import NO_PARENT, Flags, Floats, Panel, columns_of
 from openai_costs_dagster.spend.detection.tuning import Tuning
 
 _HALF = 0.5
@@ -42,7 +42,13 @@ class Suspicion:
         day.accuse(day.mature & (day.spend > day.upper), "above", up=True)
         lately = self._panel.spend[max(0, day.row - _LATELY) : day.row].max(0, initial=0)
         fell_young = (day.age < self._tuning.mature + _LATELY) & (lately < day.lower)
-        day.accuse(day.mature & (day.spend < day.lower) & ~fell_young, "below", up=False)
+        day.accuse(day.mature & (day.spend < day.lower) & ~fell_young & ~self._faded(day), "below", up=False)
+
+    def _faded(self, day: Day) -> Flags:
+        """What had all but ended before: an outage begins at once, and what is wound down does not end by one."""
+        before = self._panel.spend[max(0, day.row - self._tuning.fading_days) : day.row].max(0, initial=0)
+        faded: Flags = before < self._tuning.faded * day.expected
+        return faded
 
     def _continuation(self, day: Day) -> None:
         """While an event lasts, a good part of it is enough."""
@@ -73,13 +79,18 @@ class Suspicion:
             & (day.age - days >= tuning.grown)
             & (self._events.moved < first)
             & (memory.weights(first, day.row).min(0) > 0)
-            & (np.abs(day.spend - usual) > tuning.minimum_impact)
+            & (np.abs(day.spend - usual) > min(1, tuning.lasting / days) * tuning.minimum_impact)
             & (np.abs(change) > np.log1p(tuning.relative))
             & (lowest > 0.3 * np.abs(change))
         )
         doubt = np.where(day.row - self._events.moved <= tuning.settling, tuning.doubt, 1.0)
         up = found & (score > doubt * tuning.persistent)
-        down = found & (score < -doubt * tuning.persistent_down) & (day.spend < usual * (1 - tuning.relative_down))
+        down = (
+            found
+            & ~self._faded(day)
+            & (score < -doubt * tuning.persistent_down)
+            & (day.spend < usual * (1 - tuning.relative_down))
+        )
         day.accuse(up, f"{days} days", up=True)
         day.accuse(down, f"{days} days", up=False)
         held = (up | down) & day.out
@@ -156,7 +167,7 @@ class Suspicion:
         past = self._panel.spend[max(0, day.row - tuning.window) : day.row]
         highest = past.max(0) if len(past) else np.zeros_like(day.spend)
         few = day.rhythm.active_days < _FEW_ACTIVE_DAYS
-        day.acquit(day.up & seldom & (few | (day.spend < tuning.seldom * highest)), "")
+        day.acquit(day.up & seldom & day.mature & (few | (day.spend < tuning.seldom * highest)), "")
         day.acquit(day.down & (seldom | ~day.often(0.4, tuning.window)), "")
         for days in tuning.seldom_days:
             if day.row < days * 3:

@@ -38,7 +38,7 @@ class Tuning:
 
     minimum_impact: float = 5.0
     """US dollars that a day must differ by to be worth someone's time."""
-    deviations: float = 3.15
+    deviations: float = 3.05
     """Standard deviations above what was expected that are unusual."""
     deviations_down: float = 4.85
     relative: float = 0.27
@@ -51,6 +51,8 @@ class Tuning:
     doubt: float = 1.37
     """... so that days together must be this many times as unusual."""
     persistent_down: float = 3.8
+    lasting: float = 1.5
+    """Times the minimum impact that several days together must differ by, each of them by its part of that."""
     together: tuple[int, ...] = (2, 3, 4, 5, 6, 8)
     alike: float = 0.92
     """How much neighbouring days share: the noise of a long run's mean over that of independent days."""
@@ -114,6 +116,10 @@ class Tuning:
     """How long a level counts as one to rise back to."""
     steep: float = 0.2
     """A rise of the level in two weeks from which falling back is a recovery."""
+
+    faded: float = 0.5
+    """The share of what was expected that none of so many days before reached: it had all but ended."""
+    fading_days: int = 5
 
     slide: float = 0.2
     """A fall of the level in two weeks that says a series is being wound down; its falling on is no news."""
