@@ -11,6 +11,8 @@ from openai_costs_dagster.configuration import Configuration, Organization
 from openai_costs_dagster.days import DayRange, utc_now
 from openai_costs_dagster.orchestration import arrivals, names, server
 from openai_costs_dagster.orchestration.evaluations import evaluation, targets
+from openai_costs_dagster.orchestration.partitions import days_to_judge
+from openai_costs_dagster.warehouse import reading
 
 SENSOR = "openai_costs_arrivals"
 _INTERVAL = 300  # seconds
@@ -19,12 +21,12 @@ _INTERVAL = 300  # seconds
 def latest_day_check(
     organization: Organization, configuration: Configuration, partitions: dg.DailyPartitionsDefinition
 ) -> dg.AssetChecksDefinition:
-    """Makes an organization's `latest_day`: a run judges the newest day that is due, whatever days it reads."""
+    """Makes an organization's `latest_day`: of each day that is due, whether it is here."""
     key = names.costs_key(organization.name)
     spec = dg.AssetCheckSpec(
         names.LATEST_DAY,
         asset=key,
-        description="The newest day that is due is here (a freshness policy knows no days: an old one makes it fresh).",
+        description="The day is here once it is due (a freshness policy knows no days: an old one makes it fresh).",
         partitions_def=partitions,
     )
 
@@ -32,11 +34,14 @@ def latest_day_check(
         name=names.op_name(organization.name, names.LATEST_DAY), specs=[spec], pool=names.pool(organization.name)
     )
     def latest_day(context: dg.AssetCheckExecutionContext) -> Iterator[Any]:
+        days = days_to_judge(context, configuration.refresh.trailing_days)
         due = arrivals.latest_due(configuration.refresh.cron, utc_now())
         with server.database(configuration).connect() as connection:
-            is_here = arrivals.is_here(connection, organization.name, DayRange(due, due))
-        target = targets(context.instance, key, [due])
-        yield _evaluation(organization.name, due, is_here=is_here, target=target.get(due))
+            asked = DayRange(min(days), max(days))
+            late = {day for day in reading.days_that_did_not_arrive(connection, organization.name, asked) if day <= due}
+        target = targets(context.instance, key, days)
+        for day in days:  # one for each: Dagster shows a planned day without a result as skipped
+            yield _evaluation(organization.name, day, is_here=day not in late, target=target.get(day))
         yield dg.Output(None, output_name=spec.get_python_identifier())
 
     return latest_day
@@ -76,6 +81,6 @@ def _evaluation(organization: str, day: dt.date, *, is_here: bool, target: Any) 
         day,
         passed=is_here,
         severity=dg.AssetCheckSeverity.WARN,
-        description="The newest day that is due is here." if is_here else "The day is due and not here.",
+        description="The day is here, or not due yet." if is_here else "The day is due and not here.",
         target=target,
     )

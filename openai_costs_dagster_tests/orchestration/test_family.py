@@ -58,7 +58,7 @@ def test_a_range_of_the_whole_family_is_one_run(
     for key in (names.costs_key("acme"), USAGE, ALLOCATED):
         assert set(materializations(instance, key)) == KEYS
     assert set(materializations(instance, names.directory_key("acme"))) == {None}
-    for check in (names.USAGE_MATCHES_BILL, names.COMPLETE, names.RECONCILES):
+    for check in (names.USAGE_MATCHES_BILL, names.COMPLETE, names.RECONCILES, names.LATEST_DAY):
         found = evaluations(result, check)
         assert set(found) == KEYS
         assert all(one.passed for one in found.values())
