@@ -112,7 +112,7 @@ class Detail:
         if self._serves(before, _WITH_API_KEYS):
             return
         older = DayRange(days.first, before)
-        oldest_is_served = len(older) > SHORT and self._serves(older.first, _WITH_API_KEYS)
+        oldest_is_served = len(older) > 1 and self._serves(older.first, _WITH_API_KEYS)
         first = self._first_refused(older, _WITH_API_KEYS) if oldest_is_served else older.first
         self.refusals.append(Refusal(_WITH_API_KEYS, first, before, self._now))
 

@@ -146,6 +146,7 @@ def test_detail_that_was_withdrawn_on_some_day_is_had_until_that_day(api: Api, d
 
 @given(_monotone(until), _past | _recent)
 @example(Api({_KEYS: until(API_KEYS_BEGIN - 60 * ONE_DAY)}), _A_YEAR)
+@example(Api({_KEYS: until(API_KEYS_BEGIN - 31 * ONE_DAY)}), DayRange(API_KEYS_BEGIN - 31 * ONE_DAY, _A_YEAR.last))
 def test_detail_that_was_withdrawn_is_had_until_that_day_over_the_known_date_as_well(api: Api, days: DayRange) -> None:
     assume(_spans_the_known_date(days))
     _every_day_is_had_in_its_finest_grouping(api, days)
