@@ -49,13 +49,13 @@ def _tell(connection: Connection, organization: str, due: dt.date, now: dt.datet
     if not arrived and known is None and troubles.find(connection, organization, SYNC) is None:
         last = reading.last_stored_day(connection, organization)
         said = f"{due} should be here since its daily refresh; the newest stored day is {last}. Is the daemon running?"
-        trouble = Trouble(DAYS, "missing", said, "medium", [due], now, 1, now)
+        trouble = Trouble(DAYS, "missing", said, "medium", [due], now, now)
         troubles.keep(connection, organization, trouble)
         outbox.record(connection, _alert(organization, trouble, "failed", "days stopped arriving"), now)
     elif known and is_here(connection, organization, DayRange(known.days[0], max(due, known.days[0]))):
         troubles.end(connection, organization, DAYS)
         said = f"{known.days[0]} and all days up to {due} arrived."
-        back = Trouble(DAYS, "missing", said, "medium", known.days, known.opened_at, 1, now)
+        back = Trouble(DAYS, "missing", said, "medium", known.days, known.opened_at, now)
         outbox.record(connection, _alert(organization, back, "recovered", "days arrive again"), now)
 
 

@@ -52,7 +52,7 @@ def _failed(
     severity = "high" if worst.permanent else "medium"
     days = sorted(set(known.days if known else ()) | set(failed))
     if known is None:
-        trouble = Trouble(SYNC, reason, outcome.sentence, severity, days, now, 1, None)
+        trouble = Trouble(SYNC, reason, outcome.sentence, severity, days, now, None)
     else:
         told = known.announced_at if reason in {known.reason, _SOME_DAYS} else None
         trouble = replace(
@@ -61,7 +61,6 @@ def _failed(
             sentence=outcome.sentence,
             severity=severity,
             days=days,
-            failures=known.failures + 1,
             announced_at=told,
         )
     if trouble.announced_at is None and (worst.permanent or now - trouble.opened_at >= PATIENCE):

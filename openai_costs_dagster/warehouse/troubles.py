@@ -24,7 +24,6 @@ class Trouble:
     severity: str
     days: list[dt.date]
     opened_at: dt.datetime
-    failures: int
     announced_at: dt.datetime | None
 
 

@@ -90,7 +90,7 @@ def _fill_alerts(connection: Connection, name: str) -> None:
     outbox.keep_message(connection, "mail", name, [1], organization=name, due_at=NOW, now=NOW)
     series = ("organization", None, None, None, None, None, None)
     incidents.keep(connection, name, StoredIncident(*series, "up", DAY, DAY, Decimal(5), DAY, True))
-    troubles.keep(connection, name, Trouble("sync", "days", "A sentence.", "high", [DAY], NOW, 1, NOW))
+    troubles.keep(connection, name, Trouble("sync", "days", "A sentence.", "high", [DAY], NOW, NOW))
     one = Decimal(1)
     state = BudgetState("organization, month", DAY, DAY, "organization", None, one, one, one, one, one, DAY)
     budgets.keep(connection, name, [state], NOW)
