@@ -59,6 +59,10 @@ def directory_key(organization: str) -> dg.AssetKey:
     return dg.AssetKey([*assets_of(organization), "directory"])
 
 
+FOCUS_EXPORT = dg.AssetKey(["openai", "focus_export"])
+"""The asset that holds every organization's months as FOCUS files."""
+
+
 def asset_page(asset: Sequence[str]) -> str:
     """The path of an asset's page in Dagster."""
     return f"/assets/{'/'.join(asset)}"

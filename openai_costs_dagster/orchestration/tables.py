@@ -30,3 +30,61 @@ DAILY_COSTS = dg.TableSchema(
         )
     ]
 )
+
+FOCUS = dg.TableSchema(
+    [
+        dg.TableColumn(name, kind, description=text)
+        for name, kind, text in (
+            ("ProviderName", "text", "OpenAI: who sells it"),
+            ("PublisherName", "text", "OpenAI: who made it"),
+            ("InvoiceIssuerName", "text", "OpenAI: who sends the invoice"),
+            ("ServiceProviderName", "text", "ProviderName's successor in FOCUS 1.4"),
+            ("HostProviderName", "text", "OpenAI, of FOCUS 1.4: whose machines it runs on is not told"),
+            ("BillingAccountId", "text", "OpenAI's organization id, or the configured name until it is known"),
+            ("BillingAccountName", "text", "The organization's name for people"),
+            ("SubAccountId", "text", "OpenAI's project; null where the charge belongs to none"),
+            ("SubAccountName", "text", "Its newest known name, or its id"),
+            ("InvoiceId", "text", "Null: the API names no invoice"),
+            ("BillingPeriodStart", "timestamptz", "The month's first moment, UTC"),
+            ("BillingPeriodEnd", "timestamptz", "The next month's first moment, exclusive"),
+            ("ChargePeriodStart", "timestamptz", "The billed day's first moment, UTC"),
+            ("ChargePeriodEnd", "timestamptz", "The next day's first moment, exclusive"),
+            ("ChargeCategory", "text", "Usage, Credit or Adjustment"),
+            ("ChargeClass", "text", "Null: OpenAI restates days in place and bills no corrections"),
+            ("ChargeDescription", "text", "The label on OpenAI's bill; null where it has none"),
+            ("ChargeFrequency", "text", "Usage-Based, or One-Time for credits and adjustments"),
+            ("BilledCost", "numeric", "The amount, exact, in BillingCurrency"),
+            ("EffectiveCost", "numeric", "The same: nothing is amortised"),
+            ("ListCost", "numeric", "The same: OpenAI tells no list prices"),
+            ("ContractedCost", "numeric", "The same: OpenAI tells only what is billed"),
+            ("BillingCurrency", "text", "ISO 4217 in upper case; XXX where the API names none"),
+            ("ConsumedQuantity", "numeric", "What was used, in ConsumedUnit; null where the API does not tell"),
+            ("ConsumedUnit", "text", "In FOCUS' spelling, as in 1000 Tokens"),
+            ("PricingCategory", "text", "Standard; null for credits and adjustments"),
+            ("PricingQuantity", "numeric", "The same as ConsumedQuantity"),
+            ("PricingUnit", "text", "The same as ConsumedUnit"),
+            ("ListUnitPrice", "numeric", "Null: OpenAI tells no list prices"),
+            ("ContractedUnitPrice", "numeric", "BilledCost by PricingQuantity, to 16 digits or more; never negative"),
+            ("ServiceCategory", "text", "AI and Machine Learning"),
+            ("ServiceSubcategory", "text", "One of FOCUS' values, as in Generative AI"),
+            ("ServiceName", "text", "The product, as in Chat completions"),
+            ("SkuId", "text", "Model, modality and kind, or the tool's name"),
+            ("SkuMeter", "text", "The kind, as in cached input; the product where there is none"),
+            ("SkuPriceId", "text", "The label on OpenAI's bill: a price for a SKU, with its tier"),
+            ("SkuPriceDetails", "jsonb", "Model, modality, surface and long context, as far as the label tells"),
+            ("ResourceId", "text", "The API key, where the API bills by key"),
+            ("ResourceName", "text", "Its name, unless that holds an address"),
+            ("ResourceType", "text", "API key, where there is a ResourceId"),
+            ("RegionId", "text", "Null: OpenAI bills by no region"),
+            ("RegionName", "text", "Null: OpenAI bills by no region"),
+            ("Tags", "jsonb", "Organization, project, user, API key, model and grouping, prefixed openai/"),
+            ("x_Organization", "text", "The configured name"),
+            ("x_UsageDate", "date", "The billed UTC day"),
+            ("x_Model", "text", "The model, null without one"),
+            ("x_UserId", "text", "The user, where the API bills by user"),
+            ("x_Grouping", "text", "How fine the API served the day"),
+            ("x_Provisional", "boolean", "Whether the day may still change"),
+            ("x_FetchedAt", "timestamptz", "When it was read, to the second"),
+        )
+    ]
+)
