@@ -118,8 +118,9 @@ class ParquetFile:
             ],
             metadata={"focus_version": VERSION, "created_with": f"openai-costs-dagster {__version__}"},
         )
+        self._file = path.open("wb")
         self._writer = parquet.ParquetWriter(
-            path,
+            self._file,
             self._schema,
             compression="zstd",
             use_dictionary=[column.name for column in columns if column.kind in {"text", "json"}],
@@ -137,7 +138,8 @@ class ParquetFile:
 
     def close(self) -> None:
         """No more rows follow."""
-        self._writer.close()
+        with self._file:
+            self._writer.close()
 
 
 def decimal_of(name: str, digits: Digits) -> Any:

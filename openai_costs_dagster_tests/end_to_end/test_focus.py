@@ -1,4 +1,4 @@
-"""The public validator of FOCUS finds nothing in an export of a simulated month but what is listed here with its reason."""
+"""The public validator of FOCUS finds nothing in a simulated month but what is listed here with its reason."""
 
 from __future__ import annotations
 

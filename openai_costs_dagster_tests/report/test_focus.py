@@ -203,7 +203,7 @@ def test_a_month_of_quiet_days_is_a_file_without_rows(connection: Connection, tm
 def test_a_month_of_which_nothing_is_stored_is_refused(connection: Connection, tmp_path: Path) -> None:
     store(connection, {DAY: [row("1")]})
     april = Wanted(Month(2026, 4), ["acme"])
-    with pytest.raises(NothingStored, match="2026-04 for acme: run .* --from 2026-04-01 --to 2026-04-30"):
+    with pytest.raises(NothingStored, match=r"2026-04 for acme: run .* --from 2026-04-01 --to 2026-04-30"):
         write(connection, tmp_path, "csv", wanted=april)
     assert list(tmp_path.iterdir()) == []
 

@@ -41,7 +41,7 @@ def charge(connection: Connection, columns: str) -> tuple[Any, ...]:
 
 @given(amounts=st.lists(st.none() | any_amounts, max_size=6))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
-def test_billed_cost_adds_up_to_daily_costs_to_the_last_digit(
+def test_billed_cost_adds_up_as_daily_costs_do_to_the_last_digit(
     database: Database, amounts: list[Decimal | None]
 ) -> None:
     with database.connect() as connection:
