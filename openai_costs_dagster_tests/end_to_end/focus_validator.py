@@ -67,7 +67,8 @@ def validate(interpreter: str, file: Path) -> Verdict:
     assert totals, said[-2000:]
     rules = dict(_RULE.findall(said))
     failures = frozenset(rule for rule, status in rules.items() if status == "FAIL")
-    verdict = Verdict(*map(int, totals.groups()), failures)
+    total, passed, failed, skipped = map(int, totals.groups())
+    verdict = Verdict(total, passed, failed, skipped, failures)
     assert (len(rules), len(failures)) == (verdict.total, verdict.failed)
     return verdict
 

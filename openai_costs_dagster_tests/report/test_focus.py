@@ -171,7 +171,7 @@ def test_only_the_month_and_the_organizations_asked_for_are_written(connection: 
         ("2026-03-31", "acme"),
         ("2026-03-31", "beta"),
     ]
-    assert (exported.rows, exported.billed) == (4, {"USD": 4})
+    assert (exported.rows, exported.billed) == (4, {"USD": Decimal(4)})
 
 
 def test_rows_without_an_amount_are_left_out_and_counted(connection: Connection, tmp_path: Path) -> None:
