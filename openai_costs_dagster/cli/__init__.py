@@ -18,6 +18,7 @@ from openai_costs_dagster.cli import (
     environment,
     forget_user,
     remove,
+    report,
     status,
     up,
 )
@@ -54,6 +55,7 @@ for command in (
     anomalies.anomalies,
     alerts.alerts,
     backtest.backtest,
+    report.report,
     remove.remove,
     forget_user.forget_user,
     environment.env,

@@ -18,11 +18,13 @@ from openai_costs_dagster.orchestration.automation import (
     derived_condition,
     refresh_condition,
     refresh_sensor,
+    report_condition,
 )
 from openai_costs_dagster.orchestration.budget_check import budget_check
 from openai_costs_dagster.orchestration.costs_asset import costs_asset
 from openai_costs_dagster.orchestration.directory_asset import directory_asset
 from openai_costs_dagster.orchestration.partitions import daily_partitions, first_days
+from openai_costs_dagster.orchestration.report_asset import report_asset
 from openai_costs_dagster.orchestration.usage_asset import usage_asset
 
 _NO_RANGE_IS_LONGER = 100_000  # days
@@ -63,6 +65,7 @@ def _build(configuration: Configuration, *, automation: bool) -> dg.Definitions:
     daily = daily_condition(refresh) if automation else None
     assets: list[dg.AssetsDefinition] = []
     checks: list[dg.AssetChecksDefinition] = []
+    shared_out: list[dg.AssetKey] = []
     for place, (name, first_day) in enumerate(first_days(configuration).items()):
         # One partitions definition and one policy for all assets of an organization: a chain of them is one run.
         policy = dg.BackfillPolicy.multi_run(_NO_RANGE_IS_LONGER + place)
@@ -76,8 +79,11 @@ def _build(configuration: Configuration, *, automation: bool) -> dg.Definitions:
             assets.append(directory_asset(organization, configuration, automation_condition=daily))
         checks += [anomaly_check(organization, configuration, partitions, users=users) for users in (False, True)]
         checks.append(latest_day_check(organization, configuration, partitions))
+        shared_out.append(names.allocated_costs_key(name))
         budgets = [budget_check(organization, configuration, partitions, allocated=one) for one in (False, True)]
         checks += [one for one in budgets if one]
+    told = report_condition() if automation else None
+    assets.append(report_asset(configuration, shared_out, automation_condition=told))
     return dg.Definitions(
         assets=assets,
         asset_checks=checks,

@@ -14,6 +14,10 @@ USAGE_MATCHES_BILL = "usage_matches_bill"
 BUDGETS = "budgets"
 LATEST_DAY = "latest_day"
 
+SHARED_GROUP = "openai_reports"
+"""Where the assets across organizations are."""
+SPEND_REPORT = dg.AssetKey(["openai", "spend_report"])
+
 ORGANIZATION_TAG = "openai-costs/organization"
 ASKED_BY_TAG = "openai-costs/asked_by"
 NO_RUN_RETRIES = {"dagster/retry_on_asset_or_op_failure": "false"}
