@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
-from openai_costs_dagster.simulator import SimulatedOrganization, Simulator
-
-from ..cli.program import YESTERDAY, Finished, Workplace, days_ago, workplace
+from ..cli.program import Finished, Workplace, days_ago
+from ..loaded import HISTORY, Loaded
 from .chromium import HOW_TO_GET_IT, chromium, executable
 
-HISTORY = 100  # days
 DAGSTER = "http://dagster.example"
 
 
@@ -24,6 +22,7 @@ class Reported:
     """A workplace with stored days, and the page that was made of them."""
 
     place: Workplace
+    organizations: Collection[str]
     made: Finished
     page: Path
 
@@ -32,7 +31,8 @@ class Reported:
         conditions = "".join(f" and {column} is not distinct from %s" for column in equal)
         ((amount,),) = self.place.sql(
             "select coalesce(sum(amount), 0) from openai_costs.allocated_costs"  # noqa: S608  # our own columns
-            f" where currency = 'usd' and usage_date between %s and %s{conditions}",
+            " where currency = 'usd' and organization = any(%s) and usage_date between %s and %s" + conditions,
+            list(self.organizations),
             first,
             last,
             *equal.values(),
@@ -49,20 +49,15 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="package")
-def reported() -> Iterator[Reported]:
-    organizations = {
-        "acme": SimulatedOrganization(api_keys_from=None, users_with_projects_served=True),
-        "beta": SimulatedOrganization(organization_id="org-SIMULATEDBETA", admin_key="sk-admin-simulated-beta", seed=5),
-    }
-    organizations["acme"].plant_anomaly(YESTERDAY, 9)
-    with Simulator(list(organizations.values())) as simulator, workplace() as place:
-        place.configure(
-            simulator,
-            organizations,
-            start_date=days_ago(HISTORY - 1),
-            dagster_url=DAGSTER,
-            anomalies={"sensitivity": "medium", "minimum_impact_usd": 5},
-        )
-        assert place.run("backfill").code == 0
-        made = place.run("report", "--out", "pages/spend.html")
-        yield Reported(place, made, place.folder / "pages" / "spend.html")
+def reported(loaded: Loaded) -> Reported:
+    """Of stored days that other folders look at too: it is made of what is stored when the first test asks."""
+    place, organizations = loaded.place, loaded.organizations
+    config = place.configure(
+        loaded.simulator,
+        organizations,
+        file="with_links.yaml",
+        start_date=days_ago(HISTORY - 1),
+        dagster_url=DAGSTER,
+    )
+    made = place.run("report", "--out", "pages/spend.html", OPENAI_COSTS_CONFIG=str(config))
+    return Reported(place, organizations, made, place.folder / "pages" / "spend.html")

@@ -11,6 +11,7 @@ class Filters {
     document.addEventListener("change", ({ target }) => {  // not all of its fields lie within the form
       if (target.form === form) { this.react(target.name); changed(); }
     });
+    addEventListener("hashchange", () => { this.restore(); changed(); });
     form.addEventListener("reset", () => setTimeout(() => { this.fill(); this.react("period"); changed(); }));
   }
 
@@ -108,11 +109,13 @@ class Filters {
     history.replaceState(null, "", `#${said}`);
   }
 
+  // What the address does not say is as it was at first.
   restore() {
     const said = new URLSearchParams(location.hash.slice(1));
     for (const name of ["period", "stack", "bar", "comparison"]) {
-      const { options } = this.form.elements[name];
-      if ([...options].some((option) => option.value === said.get(name))) this.form.elements[name].value = said.get(name);
+      const options = [...this.form.elements[name].options], first = options.find((one) => one.defaultSelected) ?? options[0];
+      const wanted = options.find((one) => one.value === said.get(name)) ?? first;
+      if (wanted) this.form.elements[name].value = wanted.value;
     }
     this.setPeriod();
     for (const name of ["first", "last"]) if (said.get(name)) this.form.elements[name].value = said.get(name);
@@ -123,6 +126,7 @@ class Filters {
   }
 
   restoreOne(name, text) {
+    this.form.elements[name].value = "";
     if (!text) return;
     const place = this.report.cube.names[name].findIndex((one) => one.join("/") === text);
     this.form.elements[name].value = text === "-" ? "-" : String(place);
