@@ -99,6 +99,7 @@ def _run(context: dg.AssetExecutionContext, organization: Organization, configur
             settle_hours=configuration.refresh.settle_hours,
             asked_by=names.asked_by(context.run.tags),
             run_id=context.run.run_id,
+            raw_pages_days=configuration.retention.raw_pages_days,
             on_progress=lambda done: progress.days_done(organization.name, done),
             on_wait=lambda sentence: progress.note(organization.name, sentence),
             log=context.log,
