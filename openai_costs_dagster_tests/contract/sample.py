@@ -8,7 +8,7 @@ other has the worst of names, and so has one of the first one's projects.
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +34,15 @@ RESTATED, MISSING, BROKEN = dt.date(2026, 2, 17), dt.date(2026, 2, 20), dt.date(
 UNUSUAL = TODAY - 2 * ONE_DAY
 HOSTILE_NAME = "o'brien\"; -- & <sons> ${organization} $1"
 HOSTILE_PROJECT = Project("proj_'; drop view x; --", "=cmd|' /C calc'!\"A0\"<script>")
-IDLE_KEY = ApiKey("key_simulated_idle")
+IDLE_KEY, STOPPED_KEY = ApiKey("key_simulated_idle"), ApiKey("key_simulated_stopped")
 
 _AT = LAB[0].project
 _MORE = (
     Workload(catalogue.MINI, 900_000, "completions", "gpt-5-mini-2025-08-07", HOSTILE_PROJECT, LAB[0].key),
-    Workload(catalogue.MINI, 1_000, "completions", "gpt-5-mini-2025-08-07", _AT, IDLE_KEY, chance=0.0),
+    *(
+        Workload(catalogue.MINI, 1_000, "completions", "gpt-5-mini-2025-08-07", _AT, key, chance=0.0)
+        for key in (IDLE_KEY, STOPPED_KEY)
+    ),
 )
 _BUDGETS = (
     Budget(amount_usd=9000),
@@ -66,6 +69,7 @@ def load(database: Database, folder: Path) -> Sample:
         api_keys_from=None,
         users_with_projects_served=True,
     )
+    lab.restate(FIRST_DAY, lambda facts: (*facts, replace(facts[0], api_key_id=STOPPED_KEY.id)))
     shop = SimulatedOrganization(workloads=SHOP[:4], seed=7)
     days = tuple(FIRST_DAY + number * ONE_DAY for number in range((TODAY - FIRST_DAY).days + 1))
     with Simulator([lab, shop], clock=lambda: NOW) as simulator:

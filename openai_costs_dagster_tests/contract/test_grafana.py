@@ -24,6 +24,7 @@ from openai_costs_dagster.warehouse.database import Connection
 
 from ..conftest import NOW
 from ..orchestration.bench import total
+from .asking import ask
 from .grafana import NotExpanded, TimeRange, expand
 from .sample import HOSTILE_NAME, HOSTILE_PROJECT, Sample
 
@@ -86,30 +87,6 @@ every_query = pytest.mark.parametrize(
         for query in queries(dashboard(file))
     ],
 )
-
-
-@pytest.fixture(scope="module")
-def reader(sample: Sample) -> Iterator[Connection]:
-    """A session of the read-only user, in a zone that is not UTC: the queries must not mind."""
-    script = (FOLDER / "read_only_user.sql").read_text(encoding="utf-8")
-    with sample.database.connect() as connection:
-        for _ in range(2):  # it may be run again
-            connection.execute(script)
-        connection.execute("set role openai_costs_reader")
-        connection.execute("set timezone = 'America/Los_Angeles'")
-        connection.execute("set default_transaction_read_only = on")
-        yield connection
-        connection.execute("set default_transaction_read_only = off")
-        connection.execute("reset role")
-        connection.execute("drop owned by openai_costs_reader")
-        connection.execute("drop role openai_costs_reader")
-
-
-def ask(reader: Connection, text: str) -> list[dict[str, Any]]:
-    answer = reader.execute(text.encode())  # no parameters: Grafana sends text alone
-    names = [column.name for column in answer.description or ()]
-    assert len(names) == len(set(names))
-    return [dict(zip(names, row, strict=True)) for row in answer.fetchall()]
 
 
 def options(reader: Connection, board: Dashboard) -> dict[str, list[str]]:
