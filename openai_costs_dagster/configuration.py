@@ -17,6 +17,7 @@ from openai_costs_dagster.redaction import redact
 from openai_costs_dagster.secret import SecretReference
 from openai_costs_dagster.settings import (
     OWNER,
+    SIMULATED_MARK,
     Alert,
     Anomalies,
     Budget,
@@ -30,6 +31,7 @@ from openai_costs_dagster.yaml_document import Document, YamlError
 
 __all__ = [
     "OWNER",
+    "SIMULATED_MARK",
     "Alert",
     "Anomalies",
     "Budget",

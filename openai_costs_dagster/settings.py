@@ -34,6 +34,7 @@ from openai_costs_dagster.secret import SecretReference
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 _LARGEST_SHARE = 5
 _NAME = re.compile(r"[a-z0-9_-]+")
+_OWNER_IN_DAGSTER = re.compile(r"team:[A-Za-z0-9_]+|[^\s@:]+@[^\s@]+\.[^\s@]+")
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -49,6 +50,10 @@ def _split(url: str) -> SplitResult | None:
     except ValueError:
         return None
     return parts
+
+
+SIMULATED_MARK = "simulated-data"
+"""The file in a data directory that says that everything in it is simulated."""
 
 
 class _Part(BaseModel):
@@ -131,6 +136,8 @@ class Organization(_Part):
     """Whether OpenAI's own spend limit and spend alerts are read in as budgets."""
     owners: dict[str, SecretReference] = {}
     """Who is told of a project's alerts besides everyone else: an Apprise URL by project id."""
+    dagster_owners: tuple[str, ...] = ()
+    """Whose assets these are in Dagster: addresses, or teams as in ``team:finops``."""
 
     @field_validator("budgets")
     @classmethod
@@ -140,6 +147,14 @@ class Organization(_Part):
             if budget.title in seen:
                 raise ValueError(f"there are two budgets for {budget.title}: keep one, or give one a name")
             seen.add(budget.title)
+        return value
+
+    @field_validator("dagster_owners")
+    @classmethod
+    def _owners_are_known_to_dagster(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for owner in value:
+            if not _OWNER_IN_DAGSTER.fullmatch(owner):
+                raise ValueError(f"an owner in Dagster is an address or a team, as in team:finops; found {owner!r}")
         return value
 
     @field_validator("start_date")
@@ -300,6 +315,11 @@ class Configuration(_Part):
     """Where people open Dagster, for links in alerts."""
     retention: Retention = Retention()
     source: Path | None = Field(default=None, exclude=True)
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether all data is the demo's: it is marked as simulated wherever it is shown."""
+        return (self.data_directory / SIMULATED_MARK).exists()
 
     @field_validator("organizations", mode="before")
     @classmethod

@@ -32,6 +32,8 @@ from openai_costs_dagster.simulator.queries import Query
 from openai_costs_dagster.warehouse import embedded
 from openai_costs_dagster.warehouse.database import Connection, Database
 
+from .loaded import loaded  # noqa: F401  # a fixture of all folders
+
 NOW = dt.datetime(2026, 3, 11, 14, 30, tzinfo=dt.UTC)
 
 _EXTERNAL = "TEST_DATABASE_URL"

@@ -19,6 +19,7 @@ from openai_costs_dagster.cli import (
     export,
     forget_user,
     remove,
+    report,
     status,
     up,
 )
@@ -56,6 +57,7 @@ for command in (
     alerts.alerts,
     backtest.backtest,
     export.export,
+    report.report,
     remove.remove,
     forget_user.forget_user,
     environment.env,

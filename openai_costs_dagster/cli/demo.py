@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from openai_costs_dagster.configuration import SIMULATED_MARK
 from openai_costs_dagster.days import ONE_DAY, utc_now
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 FOLDER = ".openai-costs-demo"
 HISTORY = 90  # days
-_MARK = "simulated-data"
 _NOTE = "up.json"
 _OF_THE_USER = (
     *("OPENAI_ADMIN_KEY", "OPENAI_BASE_URL", "OPENAI_ORG_ID", "OPENAI_COSTS_CONFIG", "DATABASE_URL", "DAGSTER_HOME"),
@@ -38,6 +38,7 @@ def demo(context: click.Context, once: bool, port: int | None) -> None:
 
     Reads none of your configuration or environment; lives in .openai-costs-demo, made anew each time.
     """
+    from openai_costs_dagster.cli.development_server import PREFERRED_PORT, free_port
     from openai_costs_dagster.simulator import Simulator, demo_organizations
     from openai_costs_dagster.simulator.webhook import receiver
 
@@ -48,10 +49,12 @@ def demo(context: click.Context, once: bool, port: int | None) -> None:
     organizations = demo_organizations(today)
     _plant(organizations, today)
     with Simulator(organizations) as simulator, receiver() as (hook, arrived), _database_of(folder):
-        _configure(folder, simulator.base_url, hook, organizations, today)
+        port = None if once else port or free_port(PREFERRED_PORT)
+        _configure(folder, simulator.base_url, hook, organizations, today, port)
         session = _main_job(folder, today)
         _alerts(session, arrived)
-        if not once:
+        _report(session, folder)
+        if port:
             _serve(session, folder, port, context.obj)
 
 
@@ -109,11 +112,20 @@ def _alerts(session: Session, arrived: list[dict[str, Any]]) -> None:
             click.echo(f"  {alert['sentence']}")
 
 
+def _report(session: Session, folder: Path) -> None:
+    from openai_costs_dagster.cli.report import DEFAULT_FILE
+    from openai_costs_dagster.orchestration.report_file import write_report
+
+    written = write_report(folder / DEFAULT_FILE, session.configuration, session.database, utc_now())
+    _title("The spend report, to be opened in a browser")
+    click.echo(written.path.as_uri())
+
+
 def _signed(dollars: Decimal) -> str:
     return f"{'-' if dollars < 0 else '+'}${abs(dollars):,.2f}"
 
 
-def _serve(session: Session, folder: Path, port: int | None, log_format: str) -> None:
+def _serve(session: Session, folder: Path, port: int, log_format: str) -> None:
     from openai_costs_dagster.cli.development_server import DevelopmentServer
 
     server = DevelopmentServer(folder / _NOTE)
@@ -136,13 +148,13 @@ def _fresh_folder(folder: Path) -> Path:
     from openai_costs_dagster.warehouse import embedded
 
     if folder.exists():
-        if not (folder / _MARK).exists():
+        if not (folder / SIMULATED_MARK).exists():
             raise InputMistake(f"{folder} exists and was not made by the demo: move it away")
         stop_noted(folder / _NOTE)
         embedded.stop(folder)
         shutil.rmtree(folder)
     folder.mkdir(mode=0o700)
-    (folder / _MARK).write_text("Everything in here is simulated and made anew by openai-costs demo.\n")
+    (folder / SIMULATED_MARK).write_text("Everything in here is simulated and made anew by openai-costs demo.\n")
     return folder
 
 
@@ -165,13 +177,19 @@ def _database_of(folder: Path) -> Iterator[None]:
 
 
 def _configure(
-    folder: Path, base_url: str, hook: str, organizations: list[SimulatedOrganization], today: dt.date
+    folder: Path,
+    base_url: str,
+    hook: str,
+    organizations: list[SimulatedOrganization],
+    today: dt.date,
+    port: int | None,
 ) -> None:
     _keep_secret(folder / "webhook.url", hook)
     _keep_secret(folder / "webhook.secret", "whsec_c2ltdWxhdGVk")
     lines = [
         "# Written by openai-costs demo; all organizations are simulated.",
         "data_directory: .",
+        *([f"dagster_url: http://127.0.0.1:{port}"] if port else []),
         "alerts:",
         "  - {webhook: {file: webhook.url}, secret: {file: webhook.secret}, name: the demo's webhook}",
         "organizations:",

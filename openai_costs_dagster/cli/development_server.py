@@ -18,7 +18,7 @@ import psutil
 _PATIENCE = 30.0  # seconds for its children to end
 _UP_WITHIN = 120.0
 _LOOPBACK = "127.0.0.1"
-_PREFERRED_PORT = 3000
+PREFERRED_PORT = 3000
 
 
 class DevelopmentServer:
@@ -32,13 +32,13 @@ class DevelopmentServer:
         self, environment: Mapping[str, str], *, host: str, port: int | None, log_format: str, log_file: Path | None
     ) -> str:
         """Starts it and returns the UI's address once it answers. Raises RuntimeError where it ends instead."""
-        port = port or free_port(_PREFERRED_PORT)
+        port = port or free_port(PREFERRED_PORT)
         dagster = str(Path(sys.executable).with_name("dagster"))
         output = log_file.open("ab") if log_file else None
         colored = "colored" if log_format == "text" else log_format
         self._process = subprocess.Popen(  # noqa: S603 - Dagster's own program, beside this interpreter
             [
-                *(dagster, "dev", "-m", "openai_costs_dagster.definitions"),
+                *(dagster, "dev", "-w", str(self._workspace())),
                 *("-h", host, "-p", str(port), "--log-format", colored),
             ],
             env={**os.environ, **environment, "PYTHONWARNINGS": "ignore"},
@@ -62,6 +62,13 @@ class DevelopmentServer:
             _end(self._process.pid)
             self._process.wait()
         self._note.unlink(missing_ok=True)
+
+    def _workspace(self) -> Path:
+        """A workspace that calls the code location as the checkout's own workspace.yaml does."""
+        file = self._note.with_name("workspace.yaml")
+        module = {"module_name": "openai_costs_dagster.definitions", "location_name": "openai_costs"}
+        file.write_text(json.dumps({"load_from": [{"python_module": module}]}))  # JSON is YAML
+        return file
 
     def _write_note(self, host: str, port: int) -> None:
         assert self._process  # noqa: S101 - called by start

@@ -17,7 +17,12 @@ from openai_costs_dagster.orchestration import names, server
 from openai_costs_dagster.orchestration.evaluations import evaluation, targets
 from openai_costs_dagster.orchestration.partitions import days_of
 from openai_costs_dagster.orchestration.sharing import SharedDay, Sharing, share_out
+from openai_costs_dagster.orchestration.tables import ALLOCATED_COSTS
 
+_DESCRIPTION = """What {title} was billed, shared out to the users and API keys that caused it.
+
+What OpenAI bills by user stays theirs; the rest is shared out by usage, and what no usage explains stays
+unallocated. The shares of a cost row add up to it to the last digit, and all of them to `costs`."""
 _SHOWN = 5  # models named in a check's description
 
 
@@ -46,15 +51,16 @@ def allocation_asset(
     @dg.asset(
         key=key,
         deps=upstream,
-        description=f"What {organization.title} was billed, shared out to users and API keys; sums to the costs.",
+        description=_DESCRIPTION.format(title=organization.title),
         partitions_def=partitions,
         backfill_policy=backfill_policy,
         automation_condition=automation_condition,
         group_name=names.group(organization.name),
+        owners=list(organization.dagster_owners),
         pool=names.pool(organization.name),
         kinds={"postgres"},
         tags={names.ORGANIZATION_TAG: organization.name},
-        metadata={"dagster/table_name": "openai_costs.allocated_costs"},
+        metadata={"dagster/table_name": "openai_costs.allocated_costs", "dagster/column_schema": ALLOCATED_COSTS},
         check_specs=specs,
         code_version="1",
     )

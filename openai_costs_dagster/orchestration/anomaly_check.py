@@ -59,7 +59,7 @@ def anomaly_check(
                 passed=not judgement.alarming,
                 severity=dg.AssetCheckSeverity.WARN,
                 description=_description(judgement),
-                metadata=_metadata(judgement),
+                metadata={**_metadata(judgement), **_where_to_look(organization.name, key, day)},
                 target=target.get(day),
             )
         yield dg.Output(None, output_name=spec.get_python_identifier())
@@ -106,6 +106,16 @@ def _metadata(judgement: Judgement) -> dict[str, Any]:
     if judgement.picture:
         metadata["chart"] = dg.MetadataValue.md(judgement.picture)
     return metadata
+
+
+def _where_to_look(organization: str, key: dg.AssetKey, day: dt.date) -> dict[str, Any]:
+    """The rows that were judged, and the page that shows them beside everything else."""
+    view = "allocated_costs" if key == names.allocated_costs_key(organization) else "daily_costs"
+    query = (
+        f"select * from openai_costs.{view}\n"  # noqa: S608  # to be read: a name of ours and a day
+        f"where organization = '{organization}' and usage_date = '{day}'\norder by amount desc nulls last;"
+    )
+    return {"rows": dg.MetadataValue.md(f"```sql\n{query}\n```"), "report": dg.MetadataValue.asset(names.SPEND_REPORT)}
 
 
 def _record(finding: Finding) -> dg.TableRecord:

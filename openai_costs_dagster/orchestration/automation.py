@@ -54,6 +54,13 @@ def derived_condition(refresh: Refresh) -> dg.AutomationCondition[Any]:
     return refresh_condition(refresh) | alone.with_label("what it is made of was read")
 
 
+def report_condition() -> dg.AutomationCondition[Any]:
+    """For what tells of all organizations: once whatever is being read now has been, and at first."""
+    at_first = _CONDITION.missing() & _CONDITION.initial_evaluation()
+    anew = _CONDITION.any_deps_updated().since_last_handled() & ~_CONDITION.any_deps_in_progress()
+    return ((at_first | anew) & ~_CONDITION.in_progress()).with_label("costs were read")
+
+
 def daily_condition(refresh: Refresh) -> dg.AutomationCondition[Any]:
     """For what is read whole: at first, and once a day with the trailing days."""
     due = (_CONDITION.missing() & _CONDITION.initial_evaluation()) | _at(refresh.cron)

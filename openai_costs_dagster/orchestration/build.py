@@ -19,12 +19,14 @@ from openai_costs_dagster.orchestration.automation import (
     monthly_condition,
     refresh_condition,
     refresh_sensor,
+    report_condition,
 )
 from openai_costs_dagster.orchestration.budget_check import budget_check
 from openai_costs_dagster.orchestration.costs_asset import costs_asset
 from openai_costs_dagster.orchestration.directory_asset import directory_asset
 from openai_costs_dagster.orchestration.focus_asset import focus_asset
 from openai_costs_dagster.orchestration.partitions import daily_partitions, first_days
+from openai_costs_dagster.orchestration.report_asset import report_asset
 from openai_costs_dagster.orchestration.usage_asset import usage_asset
 
 _NO_RANGE_IS_LONGER = 100_000  # days
@@ -65,6 +67,7 @@ def _build(configuration: Configuration, *, automation: bool) -> dg.Definitions:
     daily = daily_condition(refresh) if automation else None
     assets: list[dg.AssetsDefinition] = []
     checks: list[dg.AssetChecksDefinition] = []
+    shared_out: list[dg.AssetKey] = []
     starts = first_days(configuration)
     for place, (name, first_day) in enumerate(starts.items()):
         # One partitions definition and one policy for all assets of an organization: a chain of them is one run.
@@ -79,10 +82,13 @@ def _build(configuration: Configuration, *, automation: bool) -> dg.Definitions:
             assets.append(directory_asset(organization, configuration, automation_condition=daily))
         checks += [anomaly_check(organization, configuration, partitions, users=users) for users in (False, True)]
         checks.append(latest_day_check(organization, configuration, partitions))
+        shared_out.append(names.allocated_costs_key(name))
         budgets = [budget_check(organization, configuration, partitions, allocated=one) for one in (False, True)]
         checks += [one for one in budgets if one]
     monthly = monthly_condition(refresh) if automation else None
     assets.append(focus_asset(configuration, min(starts.values()), automation_condition=monthly))
+    told = report_condition() if automation else None
+    assets.append(report_asset(configuration, shared_out, automation_condition=told))
     return dg.Definitions(
         assets=assets,
         asset_checks=checks,

@@ -19,6 +19,11 @@ from openai_costs_dagster.orchestration.watching import Watch
 from openai_costs_dagster.secret import SecretUnavailable
 from openai_costs_dagster.warehouse.errors import WarehouseError
 
+_DESCRIPTION = """What {title} was billed by OpenAI each UTC day, as fine as the API bills it.
+
+A partition is a day; the last one is today and still grows. A day is stored whole or not at all, to the last digit,
+and may change until it is settled. Every restatement after that is kept in `openai_costs.cost_revisions`. Backfill
+any range from this page: it becomes one run."""
 _CHECKS = {
     names.COMPLETE: "Every day asked for arrived whole: one bucket, all of its rows, sums as read.",
     names.RECONCILES: "The day's rows add up to the organization's total, asked for a second time and ungrouped.",
@@ -46,11 +51,12 @@ def costs_asset(
 
     @dg.asset(
         key=key,
-        description=f"What {organization.title} was billed by OpenAI each UTC day, as fine as the API bills it.",
+        description=_DESCRIPTION.format(title=organization.title),
         partitions_def=partitions,
         backfill_policy=backfill_policy,
         automation_condition=automation_condition,
         group_name=names.group(organization.name),
+        owners=list(organization.dagster_owners),
         pool=names.pool(organization.name),
         kinds={"openai", "postgres"},
         tags={names.ORGANIZATION_TAG: organization.name},
@@ -93,6 +99,7 @@ def _run(context: dg.AssetExecutionContext, organization: Organization, configur
             settle_hours=configuration.refresh.settle_hours,
             asked_by=names.asked_by(context.run.tags),
             run_id=context.run.run_id,
+            raw_pages_days=configuration.retention.raw_pages_days,
             on_progress=lambda done: progress.days_done(organization.name, done),
             on_wait=lambda sentence: progress.note(organization.name, sentence),
             log=context.log,

@@ -8,6 +8,12 @@ import dagster as dg
 from openai_costs_dagster.configuration import Configuration, Organization
 from openai_costs_dagster.orchestration import names, server
 from openai_costs_dagster.orchestration.name_reading import read_names
+from openai_costs_dagster.orchestration.tables import DIRECTORY
+
+_DESCRIPTION = """What the ids of {title} stand for: projects, users and API keys, with the names that they had
+before.
+
+Best effort: names need the scope `api.management.read`, and everything works with ids alone."""
 
 
 def directory_asset(
@@ -20,13 +26,14 @@ def directory_asset(
 
     @dg.asset(
         key=names.directory_key(organization.name),
-        description=f"What the ids of {organization.title} stand for: projects, users and API keys.",
+        description=_DESCRIPTION.format(title=organization.title),
         automation_condition=automation_condition,
         group_name=names.group(organization.name),
+        owners=list(organization.dagster_owners),
         pool=names.pool(organization.name),
         kinds={"openai", "postgres"},
         tags={names.ORGANIZATION_TAG: organization.name},
-        metadata={"dagster/table_name": "openai_costs.directory"},
+        metadata={"dagster/table_name": "openai_costs.directory", "dagster/column_schema": DIRECTORY},
         code_version="1",
     )
     def directory(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:

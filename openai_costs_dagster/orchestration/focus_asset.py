@@ -16,7 +16,6 @@ from openai_costs_dagster.report.focus import Exported, export
 from openai_costs_dagster.report.focus_files import FocusError
 from openai_costs_dagster.warehouse.focus import Month, Wanted
 
-GROUP = "openai"
 _ENDINGS = ("parquet", "csv")
 
 
@@ -40,7 +39,7 @@ def focus_asset(
         partitions_def=monthly_partitions(first_day),
         backfill_policy=dg.BackfillPolicy.single_run(),
         automation_condition=automation_condition,
-        group_name=GROUP,
+        group_name=names.SHARED_GROUP,
         kinds={"postgres", "parquet"},
         metadata={"dagster/table_name": "openai_costs.focus", "dagster/column_schema": FOCUS},
         code_version="1",

@@ -30,7 +30,7 @@ from openai_costs_dagster.orchestration.window import ACCESS_ERRORS, Window, Win
 from openai_costs_dagster.privacy import cleaner, scrubbed
 from openai_costs_dagster.secret import SecretUnavailable
 from openai_costs_dagster.spend import line_items, money
-from openai_costs_dagster.warehouse import directory, lock, memory, registry
+from openai_costs_dagster.warehouse import directory, lock, memory, registry, retention
 from openai_costs_dagster.warehouse.database import Connection, Database
 from openai_costs_dagster.warehouse.errors import LoadMismatch, ValueRefused, WarehouseError
 from openai_costs_dagster.warehouse.loading import KnownDay, Reading, Staging, StoredDay, known_days
@@ -49,6 +49,8 @@ class Request:
     settle_hours: int = 48
     asked_by: str = "person"
     run_id: str | None = None
+    raw_pages_days: int | None = None
+    """How long raw answers are kept; None: for ever."""
     now: Callable[[], dt.datetime] = utc_now
     on_progress: Callable[[int], None] = lambda _: None
     """Told how many more days are done, stored or failed."""
@@ -253,6 +255,8 @@ def _record(connection: Connection, request: Request, outcome: Outcome) -> None:
         else:
             registry.record_success(connection, name, now)
         sync_news.tell(connection, name, outcome, request.asked_by, now)
+    if request.raw_pages_days is not None:  # last: what this reading brought of old days goes as well
+        retention.delete_raw(connection, name, older_than=now.date() - request.raw_pages_days * ONE_DAY)
 
 
 def _try_to_record(request: Request, outcome: Outcome) -> None:

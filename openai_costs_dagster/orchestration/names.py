@@ -14,6 +14,11 @@ USAGE_MATCHES_BILL = "usage_matches_bill"
 BUDGETS = "budgets"
 LATEST_DAY = "latest_day"
 
+SHARED_GROUP = "openai_reports"
+"""Where the assets across organizations are."""
+SPEND_REPORT = dg.AssetKey(["openai", "spend_report"])
+FOCUS_EXPORT = dg.AssetKey(["openai", "focus_export"])
+
 ORGANIZATION_TAG = "openai-costs/organization"
 ASKED_BY_TAG = "openai-costs/asked_by"
 NO_RUN_RETRIES = {"dagster/retry_on_asset_or_op_failure": "false"}
@@ -57,10 +62,6 @@ def allocated_costs_key(organization: str) -> dg.AssetKey:
 def directory_key(organization: str) -> dg.AssetKey:
     """The asset that holds the names of an organization's projects, users and keys."""
     return dg.AssetKey([*assets_of(organization), "directory"])
-
-
-FOCUS_EXPORT = dg.AssetKey(["openai", "focus_export"])
-"""The asset that holds every organization's months as FOCUS files."""
 
 
 def asset_page(asset: Sequence[str]) -> str:

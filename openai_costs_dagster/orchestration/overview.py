@@ -32,6 +32,10 @@ class Overview:
     detail: list[reading.GroupedDays] = field(default_factory=list)
     month_to_date: Decimal = Decimal(0)
     forecast: Decimal | None = None
+    """Of the month."""
+    forecast_low: Decimal | None = None
+    """One in ten such months ends below; one in ten above `forecast_high`."""
+    forecast_high: Decimal | None = None
     open_anomalies: list[str] = field(default_factory=list)
     to_users_percent: float | None = None
     """The share of the last days' spend that reached a user; None where nothing was shared out."""
@@ -91,6 +95,8 @@ def _overview(
         detail=reading.detail_served(connection, organization.name),
         month_to_date=synced.month_to_date,
         forecast=month.forecast.expected if month.forecast else None,
+        forecast_low=month.forecast.low if month.forecast else None,
+        forecast_high=month.forecast.high if month.forecast else None,
         open_anomalies=_open_anomalies(connection, organization.name, configuration, today),
         to_users_percent=_percent(shared.to_users_usd, shared.gross_usd),
         to_keys_percent=_percent(shared.to_keys_usd, shared.gross_usd),

@@ -9,6 +9,7 @@ import dagster as dg
 from openai_costs_dagster.configuration import Configuration, Organization
 from openai_costs_dagster.orchestration import names, progress, server
 from openai_costs_dagster.orchestration.partitions import days_of
+from openai_costs_dagster.orchestration.tables import DAILY_USAGE
 from openai_costs_dagster.orchestration.usage_ingestion import (
     UsageDayReport,
     UsageOutcome,
@@ -17,6 +18,12 @@ from openai_costs_dagster.orchestration.usage_ingestion import (
 )
 from openai_costs_dagster.secret import SecretUnavailable
 from openai_costs_dagster.warehouse.errors import WarehouseError
+
+_DESCRIPTION = """What {title} used of OpenAI each UTC day: tokens, images, seconds and calls, by user, API key and
+model.
+
+Usage never makes money, only costs do; it says who caused them. An endpoint that the server does not have is
+skipped and named in the metadata."""
 
 
 def usage_asset(
@@ -32,15 +39,16 @@ def usage_asset(
 
     @dg.asset(
         key=key,
-        description=f"What {organization.title} used of OpenAI each UTC day, by user, key and model; not billed.",
+        description=_DESCRIPTION.format(title=organization.title),
         partitions_def=partitions,
         backfill_policy=backfill_policy,
         automation_condition=automation_condition,
         group_name=names.group(organization.name),
+        owners=list(organization.dagster_owners),
         pool=names.pool(organization.name),
         kinds={"openai", "postgres"},
         tags={names.ORGANIZATION_TAG: organization.name},
-        metadata={"dagster/table_name": "openai_costs.daily_usage"},
+        metadata={"dagster/table_name": "openai_costs.daily_usage", "dagster/column_schema": DAILY_USAGE},
         code_version="1",
     )
     def usage(context: dg.AssetExecutionContext) -> Iterator[Any]:

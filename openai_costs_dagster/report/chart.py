@@ -9,6 +9,7 @@ import base64
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 from xml.sax.saxutils import escape
 
 _WIDTH, _HEIGHT = 720, 220
@@ -47,10 +48,8 @@ def svg(title: str, points: Sequence[Point], flagged: set[dt.date]) -> str:
     ]
     return "".join(
         [
-            _HEAD,
-            f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="#ffffff"/>',
-            f'<text x="{_LEFT}" y="18" font-size="13" fill="#111827">{escape(title)}</text>',
-            *_axis(place, top, points),
+            *_frame(title),
+            *_axis(place, top, [point.day for point in points]),
             f'<polygon points="{_points(band)}" fill="#bfdbfe" fill-opacity="0.6"/>',
             f'<polyline points="{_points(expected)}" fill="none" stroke="#60a5fa" stroke-dasharray="4 3"/>',
             f'<polyline points="{_points(actual)}" fill="none" stroke="#1f2937" stroke-width="1.8"/>',
@@ -60,10 +59,47 @@ def svg(title: str, points: Sequence[Point], flagged: set[dt.date]) -> str:
     )
 
 
+class Bar(NamedTuple):
+    """A day and its US dollars."""
+
+    day: dt.date
+    dollars: float
+
+
+def bars_svg(title: str, bars: Sequence[Bar]) -> str:
+    """Days as bars, without an expectation. Needs at least one."""
+    top = max([0.0, *(bar.dollars for bar in bars)]) * 1.05 or 1.0
+    place, width = _Place(len(bars), top), (_WIDTH - _LEFT - _RIGHT) / len(bars) * 0.8
+    drawn = []
+    for number, bar in enumerate(bars):
+        x, y = place.at(number, bar.dollars)
+        left = min(max(x - width / 2, _LEFT), _WIDTH - _RIGHT - width)
+        drawn.append(
+            f'<rect x="{left:.1f}" y="{y}" width="{width:.1f}" height="{_HEIGHT - _BOTTOM - y:.1f}" fill="#3b6fb5"/>'
+        )
+    return "".join([*_frame(title), *_axis(place, top, [bar.day for bar in bars]), *drawn, "</svg>"])
+
+
 def markdown(title: str, points: Sequence[Point], flagged: set[dt.date]) -> str:
     """The picture within Markdown, nothing to be fetched."""
-    data = base64.b64encode(svg(title, points, flagged).encode()).decode()
-    return f"![spend by day](data:image/svg+xml;base64,{data})"
+    return _within_markdown(svg(title, points, flagged))
+
+
+def bars_markdown(title: str, bars: Sequence[Bar]) -> str:
+    """The bars within Markdown."""
+    return _within_markdown(bars_svg(title, bars))
+
+
+def _within_markdown(picture: str) -> str:
+    return f"![spend by day](data:image/svg+xml;base64,{base64.b64encode(picture.encode()).decode()})"
+
+
+def _frame(title: str) -> list[str]:
+    return [
+        _HEAD,
+        f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="#ffffff"/>',
+        f'<text x="{_LEFT}" y="18" font-size="13" fill="#111827">{escape(title)}</text>',
+    ]
 
 
 class _Place:
@@ -76,17 +112,17 @@ class _Place:
         return round(x, 1), round(y, 1)
 
 
-def _axis(place: _Place, top: float, points: Sequence[Point]) -> list[str]:
+def _axis(place: _Place, top: float, days: Sequence[dt.date]) -> list[str]:
     drawn = []
     for number in range(_LINES + 1):
         value = top * number / _LINES
         _, y = place.at(0, value)
         drawn.append(f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y}" y2="{y}" stroke="#e5e7eb"/>')
         drawn.append(f'<text x="{_LEFT - 6}" y="{y + 4}" text-anchor="end" fill="#6b7280">${_short(value)}</text>')
-    for number in (0, len(points) // 2, len(points) - 1):
+    for number in (0, len(days) // 2, len(days) - 1):
         x, _ = place.at(number, 0)
-        anchor = "start" if number == 0 else "end" if number == len(points) - 1 else "middle"
-        day = points[number].day.isoformat()
+        anchor = "start" if number == 0 else "end" if number == len(days) - 1 else "middle"
+        day = days[number].isoformat()
         drawn.append(f'<text x="{x}" y="{_HEIGHT - 9}" text-anchor="{anchor}" fill="#6b7280">{day}</text>')
     return drawn
 

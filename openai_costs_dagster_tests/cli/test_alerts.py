@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..alerts.receiver import receiving
-from .conftest import Loaded
+from ..loaded import Loaded
 
 
 def test_a_test_arrives_or_says_why_not(loaded: Loaded) -> None:

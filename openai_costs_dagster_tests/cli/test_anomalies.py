@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from ..loaded import Loaded
 from ..spend.panels import BESIDE, leaves, steady
-from .conftest import Loaded, Type
+from .conftest import Type
 from .program import lines
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from openai_costs_dagster.simulator import Fault, FaultKind, SimulatedOrganization, Simulator
 
-from .conftest import HISTORY, VANISHING_HISTORY, Loaded
+from ..loaded import HISTORY, VANISHING_HISTORY, Loaded
 from .program import PROGRAM, TODAY, YESTERDAY, Finished, Workplace, days_ago, kill_group, lines, truth_of, until
 
 FIRST = days_ago(HISTORY - 1)

@@ -12,7 +12,8 @@ import sqlalchemy
 
 from openai_costs_dagster.warehouse.database import Database
 
-from .conftest import Loaded, Type
+from ..loaded import Loaded
+from .conftest import Type
 from .program import lines
 
 PASSWORD = "hunter2"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .conftest import Loaded, Type
+from ..loaded import Loaded
+from .conftest import Type
 
 
 def test_a_user_that_nobody_knows_is_a_mistake(loaded: Loaded) -> None:

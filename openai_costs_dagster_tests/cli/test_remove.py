@@ -11,7 +11,8 @@ from psycopg import sql
 
 from openai_costs_dagster.warehouse.database import Database
 
-from .conftest import VANISHING_HISTORY, Loaded, Type
+from ..loaded import VANISHING_HISTORY, Loaded
+from .conftest import Type
 from .program import Workplace, days_ago, lines
 
 DEFINITIONS = {"snapshots"}

@@ -10,7 +10,8 @@ import pytest
 
 from openai_costs_dagster.warehouse.database import Database
 
-from .conftest import HISTORY, Loaded, Type
+from ..loaded import HISTORY, Loaded
+from .conftest import Type
 from .program import TODAY, YESTERDAY, Finished, days_ago, lines
 
 FIRST = days_ago(HISTORY - 1)

@@ -13,12 +13,15 @@ from typing import Any
 
 import click
 import pytest
+import sqlalchemy
 from pydantic import BaseModel
 
 from openai_costs_dagster.cli import cli
 from openai_costs_dagster.configuration import Configuration, Organization
 from openai_costs_dagster.secret import SecretReference
+from openai_costs_dagster.settings import Retention
 from openai_costs_dagster.warehouse.database import Connection
+from openai_costs_dagster.warehouse.schema import metadata
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -127,6 +130,19 @@ def test_every_view_and_column_is_documented(connection: Connection) -> None:
     sections = dict(re.findall(r"^## `(\w+)`(.*?)(?=^## |\Z)", page("sql.md"), re.MULTILINE | re.DOTALL))
     assert {view for view, _ in columns} == set(sections)
     assert [(view, column) for view, column in columns if column not in words(sections[view])] == []
+
+
+# What is kept
+
+
+@pytest.mark.parametrize("table", list(metadata.tables.values()), ids=lambda table: table.name)
+def test_how_long_a_table_is_kept_is_documented(table: sqlalchemy.Table) -> None:
+    assert re.search(rf"^\|.*\|.*`{table.name}`.*\|.+\|$", page("retention.md"), re.MULTILINE)
+
+
+def test_every_setting_of_retention_is_explained_there() -> None:
+    for name in Retention.model_fields:
+        assert name in page("retention.md")
 
 
 # Pages and files

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -175,3 +176,11 @@ def test_paths_of_the_api_stand_in_its_room_and_only_those_that_may_be_read() ->
     for room, path in written:
         if room == "api" and path not in readable:
             assert any(pattern.fullmatch(path) for pattern in client.READABLE_PATHS), path
+
+
+def test_every_folder_of_tests_is_run() -> None:
+    # The alerts' tests once lay where nothing ran them.
+    tests = Path(__file__).resolve().parents[1]
+    settings = tomllib.loads((tests.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    run = {Path(path).name for path in settings["tool"]["pytest"]["ini_options"]["testpaths"]}
+    assert {file.parent.name for file in tests.rglob("test_*.py")} - {tests.name} <= run

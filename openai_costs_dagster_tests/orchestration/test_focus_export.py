@@ -113,7 +113,7 @@ def test_months_begin_with_the_earliest_organization_and_end_with_the_running_on
     now = dt.datetime(2026, 3, 1, 0, 0, 1, tzinfo=dt.UTC)
     assert asset.partitions_def.get_partition_keys(now) == [JANUARY, FEBRUARY, MARCH]
     spec = asset.get_asset_spec(names.FOCUS_EXPORT)
-    assert spec.group_name == "openai"
+    assert spec.group_name == names.SHARED_GROUP
     assert {dep.asset_key for dep in spec.deps} == {names.costs_key("acme"), names.costs_key("beta")}
     assert {"dagster/kind/postgres", "dagster/kind/parquet"} <= set(spec.tags)
 

@@ -192,6 +192,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Take back."""
+    op.execute("drop view if exists openai_costs.day_status")
     for view in ("sync_status", "cost_revisions", "daily_costs"):
         op.execute(f"drop view if exists openai_costs.{view}")
     op.drop_table("cost_days", schema="openai_costs")

@@ -194,7 +194,8 @@ def _create_budget_states() -> None:
 
 def downgrade() -> None:
     """Take back."""
-    op.execute("drop view if exists openai_costs.budget_status")
+    for view in ("budget_status", "alerts"):
+        op.execute(f"drop view if exists openai_costs.{view}")
     for table in ("budget_states", "openai_budgets", "troubles", "incidents", "messages", "outbox"):
         op.drop_table(table, schema="openai_costs")
     op.drop_column("organizations", "first_judged_run", schema="openai_costs")

@@ -1,0 +1,227 @@
+"""Gathers what the spend report says, from what is stored; nothing is asked of OpenAI."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+
+from openai_costs_dagster.configuration import Configuration
+from openai_costs_dagster.days import ONE_DAY, DayRange
+from openai_costs_dagster.orchestration import names
+from openai_costs_dagster.orchestration.overview import Overview, overviews
+from openai_costs_dagster.report.contents import (
+    BudgetStanding,
+    Comparison,
+    FoundAnomaly,
+    Mover,
+    OrganizationStanding,
+    SpendReport,
+)
+from openai_costs_dagster.report.cube import pack
+from openai_costs_dagster.spend.change import Part, change_of
+from openai_costs_dagster.warehouse import anomalies, budgets, report_figures
+from openai_costs_dagster.warehouse.anomalies import NOTHING, StoredFinding
+from openai_costs_dagster.warehouse.budgets import ALLOCATED, BudgetState
+from openai_costs_dagster.warehouse.database import Connection, Database
+from openai_costs_dagster.warehouse.report_figures import SpentPart
+
+HISTORY = 366  # days
+_MOST_AMOUNTS = 400_000  # keeps the page below 5 MB
+_MOST_FINDINGS = 400
+_MOST_MOVERS = 25  # of an organization
+_MOST_RESTATEMENTS = 20
+_RESTATED_LATELY = dt.timedelta(days=35)
+
+
+def spend_report(configuration: Configuration, database: Database, now: dt.datetime) -> SpendReport:
+    """The last year of every configured organization, with links where `dagster_url` is configured.
+
+    Raises WarehouseError.
+    """
+    organizations, today = sorted(configuration.organizations), now.date()
+    known = overviews(configuration, database, now)
+    with database.connect() as connection:
+        days = _days(connection, organizations, today)
+        return SpendReport(
+            made_at=now,
+            first_day=days.first,
+            last_day=days.last,
+            is_simulated=configuration.is_simulated,
+            dagster_url=configuration.dagster_url,
+            organizations=[_standing(one) for one in known],
+            cube=pack(report_figures.cells(connection, organizations, days), days.first, _MOST_AMOUNTS),
+            names=report_figures.known_names(connection, organizations),
+            provisional=_provisional(connection, organizations, days),
+            budgets=_budgets(connection, organizations, today),
+            anomalies=_anomalies(connection, organizations, days),
+            comparisons=_comparisons(connection, organizations, now, configuration.refresh.settle_hours, days),
+            unit_costs=report_figures.months_of_models(connection, organizations, days),
+            restatements=report_figures.restatements(
+                connection, organizations, now - _RESTATED_LATELY, _MOST_RESTATEMENTS
+            ),
+            other_money=report_figures.other_money(connection, organizations, days),
+        )
+
+
+def _days(connection: Connection, organizations: Sequence[str], today: dt.date) -> DayRange:
+    """The last year, or what there is of it."""
+    begin = today - (HISTORY - 1) * ONE_DAY
+    first = report_figures.first_stored_day(connection, organizations)
+    return DayRange(min(max(first or today, begin), today), today)
+
+
+def _standing(one: Overview) -> OrganizationStanding:
+    return OrganizationStanding(
+        organization=one.organization,
+        title=one.title,
+        last_day=one.last_day,
+        settled_to=one.settled_to,
+        missing_days=one.missing_days,
+        last_success_at=one.last_success_at,
+        last_error=one.last_error,
+        detail=one.detail[-1].grouping if one.detail else "",
+        month_to_date=one.month_to_date,
+        forecast=one.forecast,
+        forecast_low=one.forecast_low,
+        forecast_high=one.forecast_high,
+        needs=one.needs,
+        page=names.asset_page(names.costs_key(one.organization).path),
+    )
+
+
+def _provisional(connection: Connection, organizations: Sequence[str], days: DayRange) -> dict[str, Sequence[dt.date]]:
+    found: dict[str, list[dt.date]] = defaultdict(list)
+    for organization, day in report_figures.provisional_days(connection, organizations, days):
+        found[organization].append(day)
+    return dict(found)
+
+
+def _budgets(connection: Connection, organizations: Sequence[str], today: dt.date) -> list[BudgetStanding]:
+    return [_budget(name, state) for name in organizations for state in budgets.current(connection, name, today)]
+
+
+def _budget(organization: str, state: BudgetState) -> BudgetStanding:
+    return BudgetStanding(
+        organization=organization,
+        budget=state.budget,
+        period_start=state.period_start,
+        period_end=state.period_end,
+        scope=state.scope,
+        scope_id=state.scope_id,
+        limit=state.amount_limit,
+        spent=state.spent,
+        share=state.spent / state.amount_limit if state.amount_limit else None,
+        forecast=state.forecast,
+        forecast_low=state.forecast_low,
+        forecast_high=state.forecast_high,
+    )
+
+
+def _anomalies(connection: Connection, organizations: Sequence[str], days: DayRange) -> list[FoundAnomaly]:
+    """The newest that are worth someone's time, answered or not."""
+    found = anomalies.findings(connection, first=days.first, last=days.last)
+    ours = [one for one in found if one.worth_alerting and one.organization in organizations]
+    return [_anomaly(one) for one in ours[:_MOST_FINDINGS]]
+
+
+def _anomaly(one: StoredFinding) -> FoundAnomaly:
+    by_user = one.level in ALLOCATED - {"api_key"}
+    asset = names.allocated_costs_key(one.organization) if by_user else names.costs_key(one.organization)
+    return FoundAnomaly(
+        organization=one.organization,
+        day=one.usage_date,
+        level=one.level,
+        project=one.project_id,
+        service=one.service,
+        model=one.model,
+        key=one.api_key_id,
+        user=one.user_id,
+        actual=one.actual,
+        expected=one.expected,
+        lower=one.lower,
+        upper=one.upper,
+        impact=one.impact,
+        severity=one.severity,
+        explanation=one.explanation,
+        feedback=one.feedback,
+        page=names.check_page(asset.path, names.ANOMALOUS_SPEND, one.usage_date),
+    )
+
+
+def _comparisons(
+    connection: Connection, organizations: Sequence[str], now: dt.datetime, settle_hours: int, known: DayRange
+) -> list[Comparison]:
+    """What grew and what shrank, of days that are settled by now as far as their age tells."""
+    settled = (now - dt.timedelta(hours=settle_hours)).date() - ONE_DAY
+    found = []
+    for name, days, earlier in _ranges(settled):
+        if earlier.last >= known.first:
+            parts = report_figures.spent_parts(connection, organizations, days, earlier)
+            found.append(Comparison(name, days.first, days.last, earlier.first, earlier.last, _movers(parts)))
+    return found
+
+
+def _ranges(settled: dt.date) -> list[tuple[str, DayRange, DayRange]]:
+    """Ranges of days and as many before them, the newest ending with the last settled day."""
+    found = []
+    for length in (7, 28):
+        days = DayRange(settled - (length - 1) * ONE_DAY, settled)
+        found.append((f"{length} days with the {length} before", days, _before(days)))
+    month = DayRange(settled.replace(day=1), settled)
+    last_of_earlier = month.first - ONE_DAY
+    same_day = last_of_earlier.replace(day=min(settled.day, last_of_earlier.day))
+    found.append(("the month with the same days of the last", month, DayRange(same_day.replace(day=1), same_day)))
+    return found
+
+
+def _before(days: DayRange) -> DayRange:
+    return DayRange(days.first - len(days) * ONE_DAY, days.first - ONE_DAY)
+
+
+def _movers(parts: Iterable[SpentPart]) -> list[Mover]:
+    """By organization, those that changed most."""
+    groups: dict[tuple[str, str, str], list[SpentPart]] = defaultdict(list)
+    for part in parts:
+        groups[part.organization, part.project, part.model].append(part)
+    ranked: dict[str, list[Mover]] = defaultdict(list)
+    for (organization, project, model), of_series in groups.items():
+        ranked[organization].append(_mover(organization, project, model, of_series))
+    for movers in ranked.values():
+        movers.sort(key=lambda one: (-abs(one.change), one.project or "", one.model or ""))
+    return [mover for movers in ranked.values() for mover in movers[:_MOST_MOVERS]]
+
+
+def _mover(organization: str, project: str, model: str, parts: Sequence[SpentPart]) -> Mover:
+    change = change_of(_part(one) for one in parts)
+    return Mover(
+        organization=organization,
+        project=None if project == NOTHING else project,
+        model=None if model == NOTHING else model,
+        amount=sum((one.amount for one in parts), Decimal(0)),
+        earlier=sum((one.earlier_amount for one in parts), Decimal(0)),
+        change=change.total,
+        volume=change.volume,
+        price=change.price,
+        mix=change.mix,
+        unmeasured=change.unmeasured,
+        volume_ratio=change.volume_ratio,
+        price_ratio=change.price_ratio,
+        unit=change.unit,
+    )
+
+
+def _part(one: SpentPart) -> Part:
+    return Part(
+        project=one.project,
+        model=one.model,
+        api_key="",
+        line_item=one.line_item,
+        kind=one.kind,
+        unit=one.quantity_unit,
+        amount=one.amount,
+        usual_amount=one.earlier_amount,
+        quantity=one.quantity,
+        usual_quantity=one.earlier_quantity,
+    )

@@ -1,0 +1,126 @@
+"""What a spend report says, before it is a page. Days are UTC, money US dollars unless a currency is named."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from openai_costs_dagster.report.cube import Cube
+from openai_costs_dagster.warehouse.report_figures import KnownName, MonthOfModel, OtherMoney, Restatement
+
+
+@dataclass(frozen=True)
+class OrganizationStanding:
+    """How far an organization is read, and where its month stands."""
+
+    organization: str
+    title: str
+    last_day: dt.date | None
+    settled_to: dt.date | None
+    missing_days: int
+    last_success_at: dt.datetime | None
+    last_error: str | None
+    detail: str
+    month_to_date: Decimal
+    forecast: Decimal | None
+    forecast_low: Decimal | None
+    forecast_high: Decimal | None
+    needs: Sequence[str]
+    page: str
+    """The path of its costs in Dagster."""
+
+
+@dataclass(frozen=True)
+class BudgetStanding:
+    """A budget in its present period; `share` is what was spent of it, 1 being all."""
+
+    organization: str
+    budget: str
+    period_start: dt.date
+    period_end: dt.date
+    scope: str
+    scope_id: str | None
+    limit: Decimal
+    spent: Decimal
+    share: Decimal | None
+    forecast: Decimal | None
+    forecast_low: Decimal | None
+    forecast_high: Decimal | None
+
+
+@dataclass(frozen=True)
+class FoundAnomaly:
+    """A finding; null dimensions are not part of its series, as `level` says."""
+
+    organization: str
+    day: dt.date
+    level: str
+    project: str | None
+    service: str | None
+    model: str | None
+    key: str | None
+    user: str | None
+    actual: Decimal
+    expected: Decimal
+    lower: Decimal
+    upper: Decimal
+    impact: Decimal
+    severity: str
+    explanation: str
+    feedback: str | None
+    page: str
+    """The path of its check in Dagster."""
+
+
+@dataclass(frozen=True)
+class Mover:
+    """A model of a project in two ranges of days; volume, price, mix and what has no quantity make up the change."""
+
+    organization: str
+    project: str | None
+    model: str | None
+    amount: Decimal
+    earlier: Decimal
+    change: Decimal
+    volume: Decimal
+    price: Decimal
+    mix: Decimal
+    unmeasured: Decimal
+    volume_ratio: Decimal | None
+    price_ratio: Decimal | None
+    unit: str | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two ranges of settled days side by side, both ends included."""
+
+    name: str
+    first: dt.date
+    last: dt.date
+    earlier_first: dt.date
+    earlier_last: dt.date
+    movers: Sequence[Mover]
+
+
+@dataclass(frozen=True)
+class SpendReport:
+    """Everything on the page."""
+
+    made_at: dt.datetime
+    first_day: dt.date
+    last_day: dt.date
+    is_simulated: bool
+    dagster_url: str | None
+    organizations: Sequence[OrganizationStanding]
+    cube: Cube
+    names: Sequence[KnownName] = ()
+    provisional: dict[str, Sequence[dt.date]] = field(default_factory=dict)
+    budgets: Sequence[BudgetStanding] = ()
+    anomalies: Sequence[FoundAnomaly] = ()
+    comparisons: Sequence[Comparison] = ()
+    unit_costs: Sequence[MonthOfModel] = ()
+    restatements: Sequence[Restatement] = ()
+    other_money: Sequence[OtherMoney] = ()

@@ -1,0 +1,282 @@
+// The parts of the page, each from the report and what is asked for.
+
+const MOST_ROWS = 15;
+const MOST_MOVERS = 20;
+const OPEN_FINDINGS = 3;
+const DAYS_BEFORE = 45;
+const DAYS_AFTER = 7;
+
+function sayWhatIsShown(report, filters) {
+  const { first, last } = filters.days;
+  const asked = ["organization", "project", "model", "user"].filter((name) => filters.chosen(name) !== undefined)
+    .map((name) => `${name} ${report.nameOf(name, filters.chosen(name))}`);
+  document.getElementById("shown").textContent = first > last ? "The period ends before it begins."
+    : `${report.dateOf(first)} to ${report.dateOf(last)}: ${asked.join(", ") || "everything"}`;
+  const folded = document.getElementById("folded");
+  folded.hidden = !report.cube.folded;
+  folded.textContent = `${report.cube.folded} users and keys of little spend stand together as (others).`;
+}
+
+function tile(title, figure, note, id) {
+  return element("div", { class: "tile" }, element("h2", {}, title),
+    element("p", { class: "figure", id }, figure), element("p", { class: "quiet" }, note));
+}
+
+function showTotals(report, filters, chosen) {
+  const { first, last } = filters.days, length = last - first + 1;
+  const spent = totalOf(chosen, first, last), before = totalOf(chosen, first - length, first - 1);
+  const month = report.dayOf(`${report.last_day.slice(0, 8)}01`);
+  const toDate = totalOf(chosen, Math.max(month, 0), report.count - 1);
+  const pale = provisionalOf(report, chosen, first, last);
+  const known = first >= length;
+  show("totals",
+    tile("Spend in the period", dollars(spent),
+      known ? `${dollars(before)} in the ${length} days before${changeOf(spent, before)}` : `${length} days`, "total-period"),
+    tile("Month to date", dollars(toDate), `since ${report.last_day.slice(0, 8)}01`, "total-month"),
+    forecastTile(report, filters),
+    budgetTile(report, filters),
+    tile("Provisional", dollars(pale), "of the period's spend may still change", "total-provisional"),
+    tile("Anomalies", String(findingsOf(report, filters).length), "in the period, worth someone's time", "total-anomalies"));
+}
+
+function forecastTile(report, filters) {
+  if (filters.isFine) return tile("Forecast of the month", "–", "is made of whole organizations", "total-forecast");
+  const known = report.organizations.filter((one) => filters.hasOrganization(one.organization) && one.forecast !== null);
+  const sum = (name) => known.reduce((total, one) => total + Number(one[name]), 0);
+  const range = known.length === 1
+    ? `four of five such months end between ${dollars(sum("forecast_low"))} and ${dollars(sum("forecast_high"))}`
+    : `${known.length} organizations added up`;
+  return tile("Forecast of the month", known.length ? dollars(sum("forecast")) : "–", known.length ? range : "too little is known",
+    "total-forecast");
+}
+
+function budgetTile(report, filters) {
+  const budgets = report.budgets.filter((one) => filters.hasOrganization(one.organization));
+  const over = budgets.filter((one) => Number(one.share ?? 0) >= 1).length;
+  const likely = budgets.filter((one) => Number(one.share ?? 0) < 1 && Number(one.forecast ?? 0) > Number(one.limit)).length;
+  const note = budgets.length ? `${likely} more will be, as it looks` : "none are configured";
+  return tile("Budgets exceeded", budgets.length ? `${over} of ${budgets.length}` : "–", note, "total-budgets");
+}
+
+function layersOf(report, filters, chosen, bars) {
+  const dimension = filters.value("stack"), { first, last } = filters.days;
+  const totals = totalsBy(chosen, dimension, first, last);
+  const layer = (name, series) => {
+    const days = byDay(series, first, last);
+    return { name, amounts: bars.map((bar) => days.subarray(bar.first - first, bar.last - first + 1).reduce((a, b) => a + b, 0)) };
+  };
+  const own = totals.length > MOST_LAYERS + 1 ? totals.slice(0, MOST_LAYERS) : totals;
+  const layers = own.map(([place]) => layer(report.nameOf(dimension, place), chosen.filter((one) => one[dimension] === place)));
+  if (own.length < totals.length) {
+    const named = new Set(own.map(([place]) => place));
+    layers.push(layer(`${totals.length - own.length} others`, chosen.filter((one) => !named.has(one[dimension]))));
+  }
+  return layers;
+}
+
+function showDays(report, filters, chosen) {
+  const { first, last } = filters.days, canvas = document.getElementById("days-chart");
+  const bars = barsOf(report, first, last, filters.value("bar"));
+  const layers = layersOf(report, filters, chosen, bars);
+  const owners = [...new Set(chosen.map((one) => one.organization))];
+  const provisional = bars.map((bar) => owners.some((owner) => {
+    for (let day = bar.first; day <= bar.last; day += 1) if (report.isProvisional(owner, day)) return true;
+    return false;
+  }));
+  stackedBars(canvas, bars, layers, provisional);
+  const sums = bars.map((_, bar) => layers.reduce((sum, layer) => sum + layer.amounts[bar], 0));
+  const most = sums.indexOf(Math.max(...sums));
+  canvas.setAttribute("aria-label", bars.length
+    ? `Bars of spend stacked by ${filters.value("stack")}; the highest is ${dollars(sums[most])} at ${bars[most].label}. A table follows.`
+    : "No days are chosen.");
+  const columns = [
+    { head: filters.value("bar"), write: (bar) => bars[bar].label + (provisional[bar] ? " (provisional)" : "") },
+    ...layers.map((layer) => ({ head: layer.name, number: true, write: (bar) => dollars(layer.amounts[bar]) })),
+    { head: "Total", number: true, write: (bar) => dollars(sums[bar]) },
+  ];
+  const foot = ["Total", ...layers.map((layer) => dollars(layer.amounts.reduce((a, b) => a + b, 0))),
+    dollars(sums.reduce((a, b) => a + b, 0))];
+  const details = document.getElementById("days-figures");
+  const fill = () => details.querySelector("div").replaceChildren(
+    table(`Spend by ${filters.value("bar")} and ${filters.value("stack")}`, columns, bars.map((_, bar) => bar).reverse(), foot));
+  details.ontoggle = () => { if (details.open) fill(); };
+  if (details.open) fill();
+}
+
+function showMonth(report, filters) {
+  const ours = report.organizations.filter((one) => filters.hasOrganization(one.organization));
+  show("month-organizations", table("This month", [
+    { head: "Organization", write: (one) => [link(report, one.page, one.title)] },
+    { head: "Month to date", number: true, write: (one) => dollars(Number(one.month_to_date)) },
+    { head: "Forecast", number: true, write: (one) => (one.forecast === null ? "–" : dollars(Number(one.forecast))) },
+    { head: "Likely range", number: true, write: (one) => (
+      one.forecast === null ? "–" : `${dollars(Number(one.forecast_low))} to ${dollars(Number(one.forecast_high))}`) },
+  ], ours));
+  const budgets = report.budgets.filter((one) => filters.hasOrganization(one.organization));
+  show("month-budgets", budgets.length ? table("Budgets in their present period", [
+    { head: "Organization", write: (one) => report.titles.get(one.organization) ?? one.organization },
+    { head: "Budget", write: (one) => one.budget },
+    { head: "Until", write: (one) => one.period_end },
+    { head: "Spent", number: true, write: (one) => dollars(Number(one.spent)) },
+    { head: "Of", number: true, write: (one) => dollars(Number(one.limit)) },
+    { head: "Forecast", number: true, write: (one) => (one.forecast === null ? "–" : dollars(Number(one.forecast))) },
+    { head: "Share", write: (one) => budgetMeter(one) },
+  ], budgets) : say("No budgets are configured."));
+}
+
+function budgetMeter({ share, forecast, limit }) {
+  const spent = Number(share ?? 0), ends = forecast === null ? null : Number(forecast) / Number(limit);
+  const words = percent(spent) + (ends === null ? "" : `, ${percent(ends)} as it looks`);
+  return [words, meter(spent, ends, words)];
+}
+
+function showMovers(report, filters) {
+  const comparison = report.comparisons[Number(filters.value("comparison"))] ?? report.comparisons[0];
+  if (!comparison) { show("movers-table", say("Too few settled days are known.")); return; }
+  const rows = comparison.movers.filter((one) => filters.hasOrganization(one.organization)
+    && ["project", "model"].every((name) => filters.agrees(name, one.organization, one[name])))
+    .sort((one, other) => Math.abs(other.change) - Math.abs(one.change)).slice(0, MOST_MOVERS);
+  const part = (head, name) => ({ head, number: true, write: (row) => (Number(row[name]) ? signedDollars(Number(row[name])) : "–") });
+  const range = (first, last) => (first === last ? first : `${first} to ${last}`);
+  const caption = `${range(comparison.first, comparison.last)} against ${range(comparison.earlier_first, comparison.earlier_last)}`;
+  show("movers-table", filters.value("user") ? say("By user there are no quantities: choose all users.") : null,
+    table(caption, [
+      { head: "Organization", write: (row) => report.titles.get(row.organization) ?? row.organization },
+      { head: "Project", write: (row) => report.name("project", row.organization, row.project) },
+      { head: "Model or tool", write: (row) => row.model ?? NOTHING.model },
+      { head: "Before", number: true, write: (row) => dollars(Number(row.earlier)) },
+      { head: "Now", number: true, write: (row) => dollars(Number(row.amount)) },
+      { head: "Change", number: true, write: (row) => [element("strong", { class: direction(row.change) }, signedDollars(Number(row.change)))] },
+      part("Volume", "volume"), part("Price", "price"), part("Mix", "mix"), part("Other", "unmeasured"),
+      { head: "Why", write: why },
+    ], rows));
+}
+
+function why({ volume_ratio: volume, price_ratio: price, unit, earlier }) {
+  if (Number(earlier) === 0) return "new";
+  if (volume === null || price === null) return "";
+  const said = [`${ROUGH.format(volume)}x the ${unit ?? "units"}`];
+  said.push(Math.abs(price - 1) < 0.03 ? "unit price unchanged" : `unit price ${signedShare(price - 1)}`);
+  return said.join(", ");
+}
+
+function findingsOf(report, filters) {
+  const { first, last } = filters.days;
+  return report.anomalies.filter((one) => {
+    const day = report.dayOf(one.day);
+    return day >= first && day <= last && filters.hasOrganization(one.organization)
+      && ["project", "model", "user"].every((name) => filters.agrees(name, one.organization, one[name]));
+  });
+}
+
+function showAnomalies(report, filters) {
+  const found = findingsOf(report, filters).sort((one, other) => Math.abs(other.impact) - Math.abs(one.impact));
+  show("anomalies-list", found.length ? null : say("None in the period."),
+    ...found.map((one, place) => finding(report, one, place < OPEN_FINDINGS)));
+}
+
+function finding(report, one, open) {
+  const names = ["project", "service", "model", "key", "user"].filter((name) => one[name] !== null)
+    .map((name) => report.name(name, one.organization, one[name]));
+  const title = report.titles.get(one.organization) ?? one.organization;
+  const details = element("details", { class: "finding", open: open ? "" : false },
+    element("summary", {},
+      element("span", { class: `impact ${direction(one.impact)}` }, signedDollars(Number(one.impact))),
+      element("span", {}, one.day), element("span", { class: "badge" }, one.severity),
+      element("span", {}, `${title}: ${names.join(", ") || "the organization"}`)),
+    element("p", {}, one.explanation),
+    one.feedback ? element("p", { class: "quiet" }, `Answered: ${one.feedback}`) : null,
+    report.dagster_url ? element("p", {}, link(report, one.page, "Its check in Dagster")) : null);
+  const series = report.series.filter((each) => belongs(report, each, one));
+  if (series.length) {
+    const canvas = element("canvas", { role: "img", "aria-label": `Spend by day around ${one.day}, the finding in colour.` });
+    details.append(element("div", { class: "chart" }, canvas));
+    details.addEventListener("toggle", () => { if (details.open && canvas.isConnected) drawFinding(report, one, series, canvas); });
+  }
+  return details;
+}
+
+// Whether a series of the cube is part of what a finding is about.
+function belongs(report, series, one) {
+  return series.organization === report.owners.get(one.organization)
+    && one.level !== "line item"
+    && ["project", "service", "model", "key", "user"].every(
+      (name) => one[name] === null || (series[name] !== null && report.cube.names[name][series[name]][1] === one[name]));
+}
+
+function drawFinding(report, one, series, canvas) {
+  const day = report.dayOf(one.day), first = Math.max(0, day - DAYS_BEFORE), last = Math.min(report.count - 1, day + DAYS_AFTER);
+  const amounts = byDay(series, first, last);
+  const same = ["organization", "level", "project", "service", "model", "key", "user"];
+  const found = new Map(report.anomalies.filter((other) => same.every((name) => other[name] === one[name]))
+    .map((other) => [other.day, { lower: Number(other.lower), upper: Number(other.upper) }]));
+  findingBars(canvas, [...amounts].map((amount, place) => ({ label: report.dateOf(first + place), amount })), found);
+}
+
+function showPeople(report, filters, chosen) {
+  for (const [id, dimension, head] of [["people-users", "user", "User"], ["people-keys", "key", "API key"]]) {
+    const { first, last } = filters.days, rows = totalsBy(chosen, dimension, first, last);
+    const all = rows.reduce((sum, [, amount]) => sum + amount, 0);
+    const shown = rows.slice(0, MOST_ROWS), rest = rows.slice(MOST_ROWS).reduce((sum, [, amount]) => sum + amount, 0);
+    const foot = ["Total", dollars(all), ""];
+    if (rows.length > shown.length) shown.push([undefined, rest]);
+    show(id, table(`By ${head === "User" ? "user" : head}`, [
+      { head, write: ([place]) => (place === undefined ? `${rows.length - MOST_ROWS} others` : report.nameOf(dimension, place)) },
+      { head: "Spend", number: true, write: ([, amount]) => dollars(amount) },
+      { head: "Share", write: ([, amount]) => [percent(all ? amount / all : 0), meter(all ? amount / all : 0, null, percent(all ? amount / all : 0))] },
+    ], shown, foot));
+  }
+}
+
+function showUnitCosts(report, filters) {
+  const month = `${report.last_day.slice(0, 8)}01`;
+  const months = [...new Set(report.unit_costs.map(([, , one]) => one))].sort().slice(-3);
+  const rows = new Map();
+  for (const [organization, model, when, amount, tokens, requests] of report.unit_costs) {
+    const asked = filters.hasOrganization(organization) && filters.agrees("model", organization, model);
+    if (!months.includes(when) || !asked) continue;
+    const row = rows.get(model) ?? rows.set(model, { model, months: new Map() }).get(model);
+    const sum = row.months.get(when) ?? row.months.set(when, { amount: 0, tokens: 0, requests: 0 }).get(when);
+    sum.amount += Number(amount); sum.tokens += Number(tokens); sum.requests += Number(requests ?? 0);
+  }
+  const sorted = [...rows.values()].sort((one, other) => lastAmount(other) - lastAmount(one));
+  const cost = (row, when, of, scale) => {
+    const sum = row.months.get(when);
+    return sum && sum[of] ? smallDollars((scale * sum.amount) / sum[of]) : "–";
+  };
+  show("units-table", sorted.length ? table("Of a model", [
+    { head: "Model", write: (row) => row.model },
+    ...months.map((when) => ({ head: `1k tokens, ${when.slice(0, 7)}${when === month ? " so far" : ""}`, number: true, write: (row) => cost(row, when, "tokens", 1000) })),
+    ...months.slice(-1).map((when) => ({ head: `A request, ${when.slice(0, 7)}`, number: true, write: (row) => cost(row, when, "requests", 1) })),
+    ...months.slice(-1).map((when) => ({ head: `Tokens, ${when.slice(0, 7)}`, number: true, write: (row) => ROUGH.format(row.months.get(when)?.tokens ?? 0) })),
+  ], sorted) : say("No tokens were counted."));
+}
+
+function lastAmount(row) { return [...row.months.values()].pop().amount; }
+
+function showFreshness(report, filters) {
+  const ours = report.organizations.filter((one) => filters.hasOrganization(one.organization));
+  show("freshness-table", table("Organizations", [
+    { head: "Organization", write: (one) => [link(report, one.page, one.title)] },
+    { head: "Last day", write: (one) => one.last_day ?? "never" },
+    { head: "Settled to", write: (one) => one.settled_to ?? "–" },
+    { head: "Missing days", number: true, write: (one) => String(one.missing_days) },
+    { head: "Last read", write: (one) => moment(one.last_success_at) },
+    { head: "Detail", write: (one) => one.detail || "–" },
+    { head: "Needs a person", write: (one) => [element("span", { class: one.needs.length ? "warn" : undefined }, one.needs.join("; ") || "–")] },
+  ], ours));
+  const restated = report.restatements.filter(([organization]) => filters.hasOrganization(organization));
+  show("restatements-table", restated.length ? table("Restated in the last 35 days, the most first", [
+    { head: "Organization", write: ([organization]) => report.titles.get(organization) ?? organization },
+    { head: "Day", write: ([, day]) => day },
+    { head: "Seen", write: ([, , seen]) => moment(seen) },
+    { head: "Rows", number: true, write: ([, , , , parts]) => String(parts) },
+    { head: "Change", number: true, write: ([, , , currency, , change]) => (currency === "usd" ? signedDollars(Number(change)) : `${change} ${currency}`) },
+  ], restated) : say("Nothing settled was restated in the last 35 days."));
+  const other = report.other_money.filter(([organization]) => filters.hasOrganization(organization));
+  show("other-money-table", other.length ? table("Billed in other currencies, in no other figure of this page", [
+    { head: "Organization", write: ([organization]) => report.titles.get(organization) ?? organization },
+    { head: "Currency", write: ([, currency]) => currency ?? "(none)" },
+    { head: "Amount", number: true, write: ([, , amount]) => amount },
+  ], other) : null);
+}

@@ -1,0 +1,20 @@
+-- US dollars by day and everything that a report can be filtered by. As in findings, what has no model goes by its tool.
+select
+    cost.organization,
+    cost.usage_date,
+    cost.project_id,
+    cost.service,
+    coalesce(cost.model, item.category) as model,
+    cost.user_id,
+    cost.api_key_id,
+    sum(cost.amount) as amount
+from openai_costs.allocated_costs as cost
+left join openai_costs.line_items as item using (line_item)
+where
+    cost.organization = any(%(organizations)s)
+    and cost.usage_date between %(first)s and %(last)s
+    and cost.currency = 'usd'
+    and cost.amount is not null
+group by
+    cost.organization, cost.usage_date, cost.project_id, cost.service, coalesce(cost.model, item.category),
+    cost.user_id, cost.api_key_id

@@ -1,0 +1,137 @@
+"""What a spend report is made of, across organizations; US dollars unless a currency is named, days UTC."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from typing import NamedTuple
+
+from openai_costs_dagster.days import DayRange
+from openai_costs_dagster.warehouse.database import Connection
+from openai_costs_dagster.warehouse.statements import statement
+
+_AT_ONCE = 20_000  # rows fetched by a server-side cursor
+
+
+class Cell(NamedTuple):
+    """What a day cost by everything that a report can be filtered by."""
+
+    organization: str
+    usage_date: dt.date
+    project_id: str | None
+    service: str
+    model: str | None
+    user_id: str | None
+    api_key_id: str | None
+    amount: Decimal
+
+
+class SpentPart(NamedTuple):
+    """A part of a bill in two ranges of days; quantities are null where unknown."""
+
+    organization: str
+    project: str
+    model: str
+    line_item: str
+    kind: str
+    quantity_unit: str | None
+    amount: Decimal
+    earlier_amount: Decimal
+    quantity: Decimal | None
+    earlier_quantity: Decimal | None
+
+
+class MonthOfModel(NamedTuple):
+    """What a model's tokens cost in a month, of the days on which they were both billed and counted."""
+
+    organization: str
+    model: str
+    month: dt.date
+    amount: Decimal
+    tokens: Decimal
+    requests: Decimal | None
+
+
+class KnownName(NamedTuple):
+    """What a project, user or API key is called."""
+
+    organization: str
+    kind: str
+    id: str
+    name: str
+
+
+class Restatement(NamedTuple):
+    """By how much a settled day was restated at a time; `parts` counts the rows that changed."""
+
+    organization: str
+    usage_date: dt.date
+    observed_at: dt.datetime
+    currency: str | None
+    parts: int
+    change: Decimal
+
+
+class OtherMoney(NamedTuple):
+    """What was billed in another currency, which is never added to dollars."""
+
+    organization: str
+    currency: str | None
+    amount: Decimal
+
+
+def cells(connection: Connection, organizations: Sequence[str], days: DayRange) -> Iterator[Cell]:
+    """All spend of a range of days, in no order; read in portions, so that memory does not grow with it."""
+    with connection.transaction(), connection.cursor("report_cells") as cursor:
+        cursor.itersize = _AT_ONCE
+        yield from map(Cell._make, cursor.execute(statement("report_cells"), _asked(organizations, days)))
+
+
+def spent_parts(
+    connection: Connection, organizations: Sequence[str], days: DayRange, earlier: DayRange
+) -> list[SpentPart]:
+    """What makes up the bill of `days` and of `earlier`, which ends before them."""
+    values = {**_asked(organizations, days), "earlier_first": earlier.first, "earlier_last": earlier.last}
+    return [SpentPart._make(row) for row in connection.execute(statement("report_parts"), values)]
+
+
+def months_of_models(connection: Connection, organizations: Sequence[str], days: DayRange) -> list[MonthOfModel]:
+    """Unit costs by month, oldest first."""
+    rows = connection.execute(statement("report_unit_costs"), _asked(organizations, days))
+    return [MonthOfModel._make(row) for row in rows]
+
+
+def known_names(connection: Connection, organizations: Sequence[str]) -> list[KnownName]:
+    """The present names of everything that has one."""
+    rows = connection.execute(statement("report_names"), {"organizations": list(organizations)})
+    return [KnownName._make(row) for row in rows]
+
+
+def provisional_days(connection: Connection, organizations: Sequence[str], days: DayRange) -> list[tuple[str, dt.date]]:
+    """The stored days of a range that may still change, by organization."""
+    return connection.execute(statement("report_provisional_days"), _asked(organizations, days)).fetchall()
+
+
+def restatements(
+    connection: Connection, organizations: Sequence[str], since: dt.datetime, most: int
+) -> list[Restatement]:
+    """The largest that were seen since a moment."""
+    values = {"organizations": list(organizations), "since": since, "most": most}
+    return [Restatement._make(row) for row in connection.execute(statement("report_restatements"), values)]
+
+
+def other_money(connection: Connection, organizations: Sequence[str], days: DayRange) -> list[OtherMoney]:
+    """What was billed in other currencies."""
+    rows = connection.execute(statement("report_other_currencies"), _asked(organizations, days))
+    return [OtherMoney._make(row) for row in rows]
+
+
+def _asked(organizations: Sequence[str], days: DayRange) -> dict[str, object]:
+    return {"organizations": list(organizations), "first": days.first, "last": days.last}
+
+
+def first_stored_day(connection: Connection, organizations: Sequence[str]) -> dt.date | None:
+    """The oldest day that any of them has; None where nothing is stored."""
+    row = connection.execute(statement("report_first_day"), {"organizations": list(organizations)}).fetchone()
+    return row[0] if row else None

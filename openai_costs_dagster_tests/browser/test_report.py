@@ -1,0 +1,313 @@
+"""The spend report in a real browser: it opens, its figures are SQL's, its filters work, and everyone can read it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page
+
+from ..cli.program import TODAY, YESTERDAY, days_ago
+from ..loaded import HISTORY
+from .chromium import Watched
+from .conftest import DAGSTER, Reported
+
+FIRST = days_ago(HISTORY - 1)
+PHONE = {"width": 390, "height": 844}
+Open = Callable[..., Watched]
+
+
+@pytest.fixture(scope="module")
+def shared(browser: Browser, reported: Reported) -> Iterator[Watched]:
+    """One page for all who need no window of their own."""
+    watched = Watched(browser.new_page())
+    watched.page.goto(reported.page.as_uri())
+    watched.page.wait_for_selector("html[data-ready]")
+    yield watched
+    watched.page.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser, reported: Reported, shared: Watched) -> Iterator[Open]:
+    """Opens the report, and holds it to no error and no request but for itself."""
+    opened = [shared]
+
+    def open_it(fragment: str = "", **settings: Any) -> Watched:
+        if not settings:
+            shared.page.goto(f"{reported.page.as_uri()}#")
+            shared.page.goto(f"{reported.page.as_uri()}{fragment or '#period=30'}")
+            return shared
+        page = browser.new_context(bypass_csp=settings.pop("bypass_csp", False), **settings).new_page()
+        watched = Watched(page)
+        opened.append(watched)
+        page.goto(reported.page.as_uri() + fragment)
+        page.wait_for_selector("html[data-ready]")
+        return watched
+
+    yield open_it
+    for watched in opened:
+        assert watched.troubles == []
+        fetched = {url.partition("#")[0] for url in watched.requests if not url.startswith("data:")}
+        assert fetched == {reported.page.as_uri()}
+        if watched is not shared:
+            watched.page.context.close()
+
+
+def open_table(page: Page) -> None:
+    """The days' figures, which are closed at first."""
+    page.locator("#days-figures").evaluate("details => { details.open = true; }")
+    page.wait_for_selector("#days-figures table")
+
+
+def figure(page: Page, name: str) -> Decimal:
+    """A tile's dollars."""
+    return dollars(page.inner_text(f"#{name}"))
+
+
+def dollars(text: str) -> Decimal:
+    return Decimal(re.sub(r"[$,+]", "", text))
+
+
+def cents(amount: Decimal) -> Decimal:
+    return amount.quantize(Decimal("0.01"))
+
+
+def rows(page: Page, selector: str) -> list[list[str]]:
+    """The cells of a table's body."""
+    return [row.locator("td").all_inner_texts() for row in page.locator(f"{selector} tbody tr").all()]
+
+
+def choose(page: Page, **filters: str) -> None:
+    for name, label in filters.items():
+        page.locator(f"select[name={name}]").select_option(label=label)
+
+
+def test_the_program_says_where_the_page_is(reported: Reported) -> None:
+    assert (reported.made.code, reported.made.err) == (0, "")
+    size = f"{reported.page.stat().st_size / 1e6:.1f} MB"
+    assert reported.made.out == f"pages/spend.html: {size}, {FIRST} to {TODAY}\n"
+
+
+def test_its_totals_are_those_of_sql(open_page: Open, reported: Reported) -> None:
+    page = open_page().page
+    assert figure(page, "total-period") == cents(reported.spend(days_ago(29), TODAY))
+    assert figure(page, "total-month") == cents(reported.spend(TODAY.replace(day=1), TODAY))
+    choose(page, period="Everything here")
+    assert figure(page, "total-period") == cents(reported.spend(FIRST, TODAY))
+
+
+@pytest.mark.parametrize("dimension", ["organization", "project", "model", "user"])
+def test_each_filter_leaves_what_sql_leaves(open_page: Open, reported: Reported, dimension: str) -> None:
+    column = {"organization": "organization", "project": "project_id", "model": "model", "user": "user_id"}[dimension]
+    ((owner, value),) = reported.place.sql(
+        f"select organization, {column} from openai_costs.allocated_costs where {column} is not null"  # noqa: S608
+        " group by 1, 2 order by sum(amount) desc limit 1"
+    )
+    fragment = {"organization": f"{owner}/{value}", "model": f"/{value}"}.get(dimension, f"{owner}/{value}")
+    page = open_page(f"#{dimension}={fragment}&period=all").page
+    asked = {column: value} if dimension == "model" else {"organization": owner, column: value}
+    expected = reported.spend(FIRST, TODAY, **asked)
+    assert expected > 0
+    assert figure(page, "total-period") == cents(expected)
+
+
+def test_all_filters_together_are_those_of_sql(open_page: Open, reported: Reported) -> None:
+    ((owner, project, model, user),) = reported.place.sql(
+        "select organization, project_id, model, user_id from openai_costs.allocated_costs"
+        " where user_id is not null and model is not null group by 1, 2, 3, 4 order by sum(amount) desc limit 1"
+    )
+    first, last = days_ago(40), days_ago(12)
+    page = open_page(
+        f"#organization={owner}/{owner}&project={owner}/{project}&model=/{model}&user={owner}/{user}"
+        f"&period=own&first={first}&last={last}"
+    ).page
+    spent = reported.spend(first, last, organization=owner, project_id=project, model=model, user_id=user)
+    assert figure(page, "total-period") == cents(spent)
+    assert page.inner_text("#shown").startswith(f"{first} to {last}: organization acme, project ")
+
+
+def test_nobody_is_someone_to_ask_for(open_page: Open, reported: Reported) -> None:
+    page = open_page().page
+    choose(page, user="(nobody)")
+    assert figure(page, "total-period") == cents(reported.spend(days_ago(29), TODAY, user_id=None))
+
+
+def test_days_chosen_by_hand_are_those_of_sql(open_page: Open, reported: Reported) -> None:
+    page = open_page().page
+    page.fill("[name=first]", str(days_ago(50)))
+    page.fill("[name=last]", str(days_ago(20)))
+    page.press("[name=last]", "Tab")
+    assert page.input_value("[name=period]") == "own"
+    assert figure(page, "total-period") == cents(reported.spend(days_ago(50), days_ago(20)))
+
+
+def test_the_stacked_days_are_those_of_sql(open_page: Open, reported: Reported) -> None:
+    page = open_page("#period=7&stack=organization").page
+    open_table(page)
+    _, *heads = page.locator("#days-figures thead th").all_inner_texts()
+    found = rows(page, "#days-figures")
+    shown = {day[:10]: dict(zip(heads, map(dollars, amounts), strict=True)) for day, *amounts in found}
+    assert set(shown) == {str(days_ago(number)) for number in range(7)}
+    for day, amounts in shown.items():
+        for organization in ("acme", "beta"):
+            assert amounts[organization] == cents(reported.spend(day, day, organization=organization))
+        assert amounts["Total"] == cents(reported.spend(day, day))
+
+
+@pytest.mark.parametrize("bar", ["week", "month"])
+def test_longer_bars_add_up_to_the_same(open_page: Open, bar: str) -> None:
+    page = open_page(f"#period=90&bar={bar}").page
+    open_table(page)
+    total = page.locator("#days-figures tfoot td").last.inner_text()
+    assert dollars(total) == figure(page, "total-period")
+    assert 3 <= len(rows(page, "#days-figures")) <= 14
+
+
+@pytest.mark.parametrize(("place", "column"), [("people-users", "user_id"), ("people-keys", "api_key_id")])
+def test_users_and_keys_add_up_to_the_bill(open_page: Open, reported: Reported, place: str, column: str) -> None:
+    page = open_page().page
+    expected = reported.place.sql(
+        "select sum(amount) from openai_costs.allocated_costs"  # noqa: S608  # our own columns
+        f" where usage_date >= %s and organization = any(%s) group by organization, {column}",
+        days_ago(29),
+        list(reported.organizations),
+    )
+    nobody = reported.spend(days_ago(29), TODAY, **{column: None})
+    shown = [dollars(row[1]) for row in rows(page, f"#{place}")]
+    assert cents(nobody) in shown
+    assert len(shown) <= len(expected)
+    assert dollars(page.locator(f"#{place} tfoot td").nth(1).inner_text()) == figure(page, "total-period")
+
+
+def test_movers_are_split_without_a_rest(open_page: Open) -> None:
+    page = open_page().page
+    found = rows(page, "#movers-table")
+    assert found
+    for _, _, _, before, now, change, *parts, _ in found:
+        assert abs(dollars(now) - dollars(before) - dollars(change)) <= Decimal("0.01")
+        told = sum((dollars(part) for part in parts if "$" in part), Decimal(0))
+        assert abs(told - dollars(change)) <= Decimal("0.03")  # each is rounded to the cent
+
+
+def test_the_planted_anomaly_is_there_with_its_words_and_its_picture(open_page: Open, reported: Reported) -> None:
+    page = open_page().page
+    ((impact, explanation),) = reported.place.sql(
+        "select impact, explanation from openai_costs.anomalies where usage_date = %s and worth_alerting"
+        " order by abs(impact) desc limit 1",
+        YESTERDAY,
+    )
+    first = page.locator("details.finding").first
+    assert dollars(first.locator(".impact").inner_text()) == cents(impact)
+    assert explanation in first.inner_text()
+    assert drawn(page, "details.finding canvas")
+
+
+def drawn(page: Page, selector: str) -> bool:
+    """Whether a canvas holds more than nothing."""
+    script = "canvas => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some(Boolean)"
+    return bool(page.locator(selector).first.evaluate(script))
+
+
+def test_links_lead_to_dagster(open_page: Open) -> None:
+    page = open_page().page
+    links = page.locator("a[href^='http']").evaluate_all("links => links.map((link) => link.href)")
+    assert f"{DAGSTER}/assets/openai/acme/costs" in links
+    assert f"{DAGSTER}/assets/openai/acme/costs?view=checks&checkDetail=anomalous_spend&partition={YESTERDAY}" in links
+    assert all(link.startswith(DAGSTER) for link in links)
+
+
+def test_freshness_is_what_sync_status_says(open_page: Open, reported: Reported) -> None:
+    page = open_page().page
+    expected = reported.place.sql(
+        "select organization, last_day::text, settled_to::text, missing_days::text"
+        " from openai_costs.sync_status where organization = any(%s) order by organization",
+        list(reported.organizations),
+    )
+    assert [tuple(row[:4]) for row in rows(page, "#freshness-table")] == expected
+
+
+def test_a_view_can_be_sent_to_someone(open_page: Open) -> None:
+    page = open_page().page
+    choose(page, organization="acme", period="Last 90 days", stack="model")
+    again = open_page("#" + page.url.partition("#")[2], viewport={"width": 1000, "height": 900}).page
+    assert "stacked by model" in str(page.get_attribute("#days-chart", "aria-label"))
+    for name in ("organization", "period", "stack"):
+        assert again.locator(f"[name={name}]").input_value() == page.locator(f"[name={name}]").input_value()
+    assert figure(again, "total-period") == figure(page, "total-period")
+
+
+def test_an_organization_narrows_what_else_can_be_chosen_and_reset_widens_it(open_page: Open) -> None:
+    page = open_page().page
+    projects = page.locator("[name=project] option")
+    before = projects.count()
+    choose(page, organization="beta")
+    assert 1 < projects.count() < before
+    page.click("button[type=reset]")
+    page.wait_for_function(f"document.querySelectorAll('[name=project] option').length === {before}")
+
+
+def test_what_was_never_there_is_ignored(open_page: Open) -> None:
+    page = open_page("#organization=nobody/nobody&period=never&model=</script>").page
+    assert page.locator("[name=organization]").input_value() == ""
+    assert page.locator("[name=period]").input_value() == "30"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [PHONE["width"], 1400])
+def test_axe_finds_nothing_that_keeps_people_out(open_page: Open, scheme: str, width: int) -> None:
+    page = open_page(bypass_csp=True, color_scheme=scheme, viewport={"width": width, "height": 900}).page
+    found = Axe().run(page)
+    assert [(one["id"], [node["html"][:120] for node in one["nodes"]]) for one in found.response["violations"]] == []
+
+
+def test_it_is_dark_where_the_reader_is_and_at_the_press_of_a_button(open_page: Open) -> None:
+    ground = "getComputedStyle(document.body).backgroundColor"
+    dark = open_page(color_scheme="dark").page.evaluate(ground)
+    page = open_page(color_scheme="light").page
+    assert page.evaluate(ground) != dark
+    page.click("#theme")
+    assert page.evaluate(ground) == dark
+    assert page.get_attribute("#theme", "aria-pressed") == "true"
+
+
+def test_a_phone_need_not_scroll_sideways(open_page: Open) -> None:
+    page = open_page(viewport=PHONE, is_mobile=True, has_touch=True).page
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_the_filters_work_by_keyboard_alone(open_page: Open) -> None:
+    page = open_page(viewport={"width": 1000, "height": 900}).page
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.focus("[name=organization]")
+    page.keyboard.press("ArrowDown")
+    assert page.locator("[name=organization]").input_value() != ""
+    assert "organization acme" in page.inner_text("#shown")
+
+
+def test_it_prints_on_paper_in_light_without_its_controls(open_page: Open) -> None:
+    page = open_page(color_scheme="dark").page
+    page.emulate_media(media="print")
+    assert not page.locator("#filters").is_visible()
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert page.locator("#totals").is_visible()
+    assert page.pdf(format="A4").startswith(b"%PDF")
+
+
+def test_today_is_pale_in_words_too(open_page: Open) -> None:
+    page = open_page("#period=7").page
+    open_table(page)
+    newest, *_, oldest = (row[0] for row in rows(page, "#days-figures"))
+    assert newest == f"{TODAY} (provisional)"
+    assert oldest == str(TODAY - dt.timedelta(days=6))
+
+
+def test_a_page_of_months_without_spend_says_so(open_page: Open) -> None:
+    page = open_page(f"#period=own&first={TODAY}&last={days_ago(3)}").page
+    assert page.inner_text("#shown") == "The period ends before it begins."
+    assert figure(page, "total-period") == 0

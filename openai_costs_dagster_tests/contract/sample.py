@@ -1,0 +1,140 @@
+"""Two organizations' stored days, for whatever asks the views: documented queries and dashboards.
+
+One is as large as the demo's, read twice, with something of all that can happen to days: an anomaly, a restatement,
+a day that is missing and one that does not add up, budgets, alerts sent and not sent, a key that does nothing. The
+other has the worst of names, and so has one of the first one's projects.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from openai_costs_dagster.configuration import Budget, Configuration, Organization
+from openai_costs_dagster.days import ONE_DAY
+from openai_costs_dagster.orchestration.ingestion import Request, ingest
+from openai_costs_dagster.orchestration.name_reading import read_names
+from openai_costs_dagster.orchestration.sharing import share_out
+from openai_costs_dagster.orchestration.usage_ingestion import UsageRequest, ingest_usage
+from openai_costs_dagster.orchestration.watching import Watch
+from openai_costs_dagster.secret import SecretReference
+from openai_costs_dagster.simulator import SimulatedOrganization, Simulator, catalogue
+from openai_costs_dagster.simulator.companies import LAB, SHOP
+from openai_costs_dagster.simulator.workloads import ApiKey, Project, Workload
+from openai_costs_dagster.warehouse import outbox
+from openai_costs_dagster.warehouse.database import Connection, Database
+
+from ..conftest import NOW
+
+TODAY = NOW.date()
+FIRST_DAY = dt.date(2026, 1, 5)
+RESTATED, MISSING, BROKEN = dt.date(2026, 2, 17), dt.date(2026, 2, 20), dt.date(2026, 2, 24)
+UNUSUAL = TODAY - 2 * ONE_DAY
+HOSTILE_NAME = "o'brien\"; -- & <sons> ${organization} $1"
+HOSTILE_PROJECT = Project("proj_'; drop view x; --", "=cmd|' /C calc'!\"A0\"<script>")
+IDLE_KEY, STOPPED_KEY = ApiKey("key_simulated_idle"), ApiKey("key_simulated_stopped")
+
+_AT = LAB[0].project
+_MORE = (
+    Workload(catalogue.MINI, 900_000, "completions", "gpt-5-mini-2025-08-07", HOSTILE_PROJECT, LAB[0].key),
+    *(
+        Workload(catalogue.MINI, 1_000, "completions", "gpt-5-mini-2025-08-07", _AT, key, chance=0.0)
+        for key in (IDLE_KEY, STOPPED_KEY)
+    ),
+)
+_BUDGETS = (
+    Budget(amount_usd=9000),
+    Budget(amount_usd=500, project="proj_simulated_research"),
+    Budget(amount_usd=60, user="user-simulated-ada", period="quarter"),
+)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What is stored, and where."""
+
+    database: Database
+    organizations: tuple[str, str]
+    days: tuple[dt.date, ...]
+
+
+def load(database: Database, folder: Path) -> Sample:
+    """Reads, judges and tells all there is, at NOW."""
+    lab = SimulatedOrganization(
+        workloads=(*LAB, *_MORE),
+        organization_id="org-SIMULATEDLUMEN",
+        admin_key="sk-admin-simulated-lumen",
+        api_keys_from=None,
+        users_with_projects_served=True,
+    )
+    lab.restate(FIRST_DAY, lambda facts: (*facts, replace(facts[0], api_key_id=STOPPED_KEY.id)))
+    shop = SimulatedOrganization(workloads=SHOP[:4], seed=7)
+    days = tuple(FIRST_DAY + number * ONE_DAY for number in range((TODAY - FIRST_DAY).days + 1))
+    with Simulator([lab, shop], clock=lambda: NOW) as simulator:
+        first = _organization(simulator, lab, folder, "lumen", budgets=_BUDGETS)
+        second = _organization(simulator, shop, folder, HOSTILE_NAME)
+        _read(database, first, [day for day in days if day != MISSING], "backfill")
+        _read(database, second, days[-40:], "backfill")
+        lab.restate(RESTATED, lambda facts: (*facts[:1], *facts[2:]))
+        lab.plant_anomaly(RESTATED + ONE_DAY, 1.5, project_id=HOSTILE_PROJECT.id)
+        lab.plant_anomaly(UNUSUAL, 9, project_id="proj_simulated_retrieval")
+        _read(database, first, [day for day in days[-26:] if day != MISSING], "refresh")
+        shop.revoke_key()
+        assert ingest(Request(second, database, days[-1:], asked_by="refresh", now=lambda: NOW)).failed
+    with database.connect() as connection:
+        _break(connection, first.name)
+        _deliver(connection)
+    return Sample(database, (first.name, second.name), days)
+
+
+def _organization(
+    simulator: Simulator, simulated: SimulatedOrganization, folder: Path, name: str, **settings: Any
+) -> Organization:
+    file = folder / f"{simulated.organization_id}.key"
+    file.write_text(simulated.admin_key, encoding="utf-8")
+    return Organization(
+        name=name,
+        admin_key=SecretReference(file=file),
+        base_url=simulator.base_url,
+        start_date=FIRST_DAY,
+        **settings,
+    )
+
+
+def _read(database: Database, organization: Organization, days: list[dt.date] | tuple[dt.date, ...], by: str) -> None:
+    """What a run of the whole family does."""
+    now = NOW if by == "refresh" else NOW - dt.timedelta(minutes=30)
+    assert not ingest(Request(organization, database, days, asked_by=by, now=lambda: now)).failed
+    assert not ingest_usage(UsageRequest(organization, database, days, now=lambda: now)).failed
+    read_names(organization, database, now=lambda: now)
+    configuration = Configuration.model_construct(organizations={organization.name: organization})
+    watch = Watch(organization, configuration, run_id=by, asked_by=by, now=now)
+    with database.connect() as connection:
+        share_out(connection, organization.name, days, now)
+        for one in (False, True):
+            watch.judge(connection, days[-21:], users=one)
+            watch.hold_against_budgets(connection, days[-40:], allocated=one)
+
+
+def _break(connection: Connection, organization: str) -> None:
+    """A settled day that does not add up, as two answers that bill differently leave it."""
+    connection.execute(
+        "update openai_costs.cost_days set reconciled = false, reconcile_difference = 0.5"
+        " where organization = %s and usage_date = %s",
+        [organization, BROKEN],
+    )
+
+
+def _deliver(connection: Connection) -> None:
+    """One channel takes all that is told, another one nothing."""
+    alerts = [one.alert_id for one in outbox.unrouted(connection)]
+    assert alerts
+    for channel, state in (("chat", "delivered"), ("pager", "dead"), ("mail", "waiting")):
+        outbox.keep_message(connection, channel, channel, alerts, organization="lumen", due_at=NOW, now=NOW)
+        connection.execute(
+            "update openai_costs.messages set state = %s, finished_at = case when %s <> 'waiting' then %s end"
+            " where channel = %s",
+            [state, state, NOW, channel],
+        )

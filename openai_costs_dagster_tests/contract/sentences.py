@@ -1,0 +1,127 @@
+"""The sentences that a user can meet when something is wrong, read out of the source; "…" stands for what is put in."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import openai_costs_dagster
+from openai_costs_dagster.alerts import channels
+from openai_costs_dagster.api import errors as api_errors
+from openai_costs_dagster.warehouse import errors as warehouse_errors
+
+ROOT = Path(openai_costs_dagster.__file__).parent
+BLANK = "…"
+_PUT_IN = re.compile("%[sd]")
+
+_OURS = {"ConfigurationError", "InputMistake", "SecretUnavailable", "YamlError", "Failure", "BadParameter"}
+RAISED = _OURS | {
+    name
+    for module in (api_errors, warehouse_errors, channels)
+    for name, kind in inspect.getmembers(module, inspect.isclass)
+    if issubclass(kind, Exception) and kind.__module__ == module.__name__
+}
+"""Errors whose text is shown as it is."""
+
+VALUE_ERRORS_ARE_SHOWN_OF = {"settings", "secret"}  # pydantic puts them into a ConfigurationError
+RUNTIME_ERRORS_ARE_SHOWN_OF = {"cli.development_server"}
+
+SAID = {
+    "api.connection_test": {"connection_test", "_explain", "warning_of_key"},
+    "cli.check": {"check", "_refuse_twin", "_report"},
+    "orchestration.overview": {"_overview", "_key_trouble", "_sync_trouble", "_sum_trouble", "delivery_trouble"},
+    "orchestration.outcome": {"notes"},
+    "orchestration.costs_asset": {"_checks_of_stored"},
+    "orchestration.arrivals": {"_tell"},
+    "orchestration.allocation_asset": {"_lacking"},
+    "orchestration.usage_ingestion": {"_skip_all_others"},
+    "cli.backfill": {"convert"},
+    "cli.remove": {"_still_configured"},
+    "warehouse.database": {"_unavailable"},
+    "warehouse.lock": {"reader"},
+}
+"""Functions that say what is wrong without raising it."""
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """What is said, and where."""
+
+    text: str
+    where: str
+
+
+def sentences() -> list[Sentence]:
+    """All of them, each once for each place."""
+    return [sentence for path in _modules() for sentence in _of(path)]
+
+
+def everything_said() -> list[str]:
+    """Every text of the package, the simulated API's own words included."""
+    files = sorted(ROOT.rglob("*.py"))
+    texts = [text for path in files for text in _texts(ast.parse(path.read_text(encoding="utf-8")))]
+    return [_PUT_IN.sub(BLANK, text) for text in texts] + [path.read_text("utf-8") for path in ROOT.rglob("*.sql")]
+
+
+def _modules() -> Iterator[Path]:
+    return (path for path in sorted(ROOT.rglob("*.py")) if "simulator" not in path.parts)
+
+
+def _of(path: Path) -> Iterator[Sentence]:
+    name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    shown = set(RAISED)
+    shown |= {"ValueError"} if name in VALUE_ERRORS_ARE_SHOWN_OF else set()
+    shown |= {"RuntimeError"} if name in RUNTIME_ERRORS_ARE_SHOWN_OF else set()
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for function in [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]:
+        texts = {text for call in _calls(function, shown) for text in _first_texts(call, function)}
+        logged = (text for call in _calls(function, {"warning"}) for text in _first_texts(call, function))
+        texts |= {_PUT_IN.sub(BLANK, text) for text in logged}
+        if function.name in SAID.get(name, ()):
+            texts |= {text for text in _texts(function) if " " in text.strip()}
+        yield from (Sentence(text, f"{name}.{function.name}") for text in sorted(texts))
+
+
+def _calls(function: ast.FunctionDef, shown: set[str]) -> Iterator[ast.Call]:
+    """Errors that are made here."""
+    for node in ast.walk(function):
+        if isinstance(node, ast.Call) and _name(node.func) in shown:
+            yield node
+
+
+def _name(node: ast.expr) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+
+
+def _first_texts(call: ast.Call, function: ast.FunctionDef) -> Iterator[str]:
+    """The texts that the first argument may be: written there, or into the name that stands there."""
+    for argument in call.args[:1]:
+        names = {node.id for node in ast.walk(argument) if isinstance(node, ast.Name)}
+        written = [argument] + [
+            node.value
+            for node in ast.walk(function)
+            if isinstance(node, ast.Assign) and {_name(target) for target in node.targets} & names
+        ]
+        for one in written:
+            yield from (text for text in _texts(one) if " " in text.strip(f" {BLANK}"))
+
+
+def _texts(tree: ast.AST) -> Iterator[str]:
+    """All texts below a node, but docstrings."""
+    documentation = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
+    inside = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(str(part.value) if isinstance(part, ast.Constant) else BLANK for part in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inside | documentation:
+            yield node.value

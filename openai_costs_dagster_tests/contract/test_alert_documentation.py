@@ -1,0 +1,107 @@
+"""Every kind and event that an alert can carry is documented, and so is every field of the webhook."""
+
+from __future__ import annotations
+
+import ast
+import datetime as dt
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import get_args
+
+import openai_costs_dagster
+from openai_costs_dagster.alerts.channels import document, signed
+from openai_costs_dagster.alerts.message import Message
+from openai_costs_dagster.alerts.routing import TEST
+from openai_costs_dagster.orchestration import anomaly_news, arrivals, budgeting, key_news, sync_news
+from openai_costs_dagster.settings import Kind
+from openai_costs_dagster.warehouse.database import Connection
+from openai_costs_dagster.warehouse.outbox import StoredAlert
+
+from ..conftest import NOW
+from .asking import ask
+
+ROOT = Path(openai_costs_dagster.__file__).parent
+PAGE = (ROOT.parent / "docs" / "alerts.md").read_text(encoding="utf-8")
+KINDS = {*get_args(Kind), TEST}
+
+EVENTS = {
+    (anomaly_news, "anomaly"): set(anomaly_news._TITLES),
+    (budgeting, budgeting.KIND): {budgeting._CROSSED, budgeting._FORECAST},
+    (sync_news, sync_news.KIND): {"failed", "recovered"},
+    (arrivals, sync_news.KIND): {"failed", "recovered"},
+    (key_news, sync_news.KIND): {"expires", "aged"},
+}
+"""What each module tells of, read from it where it stands in one place; the tests below hold it against the source."""
+
+
+def documented() -> set[tuple[str, str]]:
+    return set(re.findall(r"^\| `(\w+)` \| `(\w+)` \| .{10,} \| .+ \|$", PAGE, re.MULTILINE))
+
+
+def modules_that_tell() -> Iterator[tuple[str, ast.Module]]:
+    """Those that make an alert."""
+    for path in sorted(ROOT.rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        calls = (node.func for node in ast.walk(tree) if isinstance(node, ast.Call))
+        if any(isinstance(made, ast.Attribute) and ast.unparse(made) == "outbox.Alert" for made in calls):
+            yield path.stem, tree
+
+
+def test_all_modules_that_tell_anything_are_known_here() -> None:
+    known = {module.__name__.rpartition(".")[2] for module, _ in EVENTS}
+    assert {name for name, _ in modules_that_tell()} == known | {"delivery"}  # the last makes tests alone
+
+
+def test_no_event_is_written_in_the_source_that_is_not_known_here() -> None:
+    for name, tree in modules_that_tell():
+        events = {
+            keyword.value.value
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Call)
+            for keyword in node.keywords
+            if keyword.arg == "event" and isinstance(keyword.value, ast.Constant)
+        }
+        known = {event for (module, _), found in EVENTS.items() if module.__name__.endswith(name) for event in found}
+        assert events <= known, name
+
+
+def test_every_kind_and_event_is_documented() -> None:
+    assert documented() == {(kind, event) for (_, kind), events in EVENTS.items() for event in events}
+    assert {kind for kind, _ in documented()} | {TEST} == KINDS
+    assert re.search(rf"^\| `{TEST}` \| .+ \| .+ \| .+ \|$", PAGE, re.MULTILINE)
+
+
+def test_every_kind_that_can_be_chosen_is_explained() -> None:
+    assert set(re.findall(r"^\| `(\w+)` \| [^`|]+ \|$", PAGE, re.MULTILINE)) >= set(get_args(Kind))
+
+
+def test_what_is_really_told_is_documented(reader: Connection) -> None:
+    told = {(row["kind"], row["event"]) for row in ask(reader, "select kind, event from openai_costs.alerts")}
+    assert len(told) >= 4
+    assert told <= documented()
+
+
+def test_every_field_and_header_of_the_webhook_is_documented() -> None:
+    alert = StoredAlert(
+        alert_id=1,
+        created_at=NOW,
+        dedup_key="anomaly/opened/acme",
+        kind="anomaly",
+        event="opened",
+        severity="high",
+        title="",
+        sentence="",
+        organization="acme",
+        project_id="proj_search",
+        usage_date=dt.date(2026, 11, 20),
+        facts=[("Spent", "$1")],
+        page="/page",
+    )
+    body = document(Message("key", [alert], "https://dagster.example"), NOW)
+    (example,) = re.findall(r"```json\n(.+?)```", PAGE, re.DOTALL)
+    shown = json.loads(example)
+    assert list(shown) == list(body)
+    assert list(shown["alerts"][0]) == list(body["alerts"][0])
+    assert [header for header in signed("key", NOW, b"", "secret") if f"`{header}`" not in PAGE] == []

@@ -1,0 +1,186 @@
+"""Every documented question has a query that answers it, on days in which all that can be asked for has happened."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from openai_costs_dagster.warehouse.database import Connection
+
+from ..conftest import NOW
+from ..orchestration.bench import WIDE, total
+from .asking import ask
+from .sample import BROKEN, FIRST_DAY, HOSTILE_NAME, IDLE_KEY, MISSING, RESTATED, STOPPED_KEY, UNUSUAL
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+ENOUGH = 15
+
+Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Question:
+    """A section of the page."""
+
+    title: str
+    sentence: str
+    query: str
+
+
+def questions() -> list[Question]:
+    text = (DOCS / "cookbook.md").read_text(encoding="utf-8")
+    sections = re.findall(r"^## (.+?)\n(.*?)```sql\n(.*?)```\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    assert len(sections) == len(re.findall(r"^## ", text, re.MULTILINE))
+    assert not "".join(rest for *_, rest in sections).strip()  # one query for each
+    return [Question(title, sentence.strip(), query) for title, sentence, query, _ in sections]
+
+
+ALL = questions()
+every_question = pytest.mark.parametrize("question", ALL, ids=lambda question: question.title)
+
+
+def answer(reader: Connection, beginning: str) -> Rows:
+    (question,) = [one for one in ALL if one.title.startswith(beginning)]
+    return ask(reader, at_the_clock(question.query))
+
+
+def at_the_clock(query: str) -> str:
+    """The query as it would have been answered at NOW."""
+    return query.replace("now()", f"timestamptz '{NOW.isoformat()}'")
+
+
+def test_there_are_enough_questions() -> None:
+    assert len(ALL) >= ENOUGH
+    assert len({question.title for question in ALL}) == len(ALL)
+
+
+def test_the_page_of_views_leads_to_every_question() -> None:
+    text = (DOCS / "sql.md").read_text(encoding="utf-8")
+    listed = re.findall(r"\[([^]]+\?)\]\(cookbook\.md#([\w-]+)\)", text)
+    assert [title for title, _ in listed] == [question.title for question in ALL]
+    for title, anchor in listed:
+        assert anchor == re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
+
+
+@every_question
+def test_a_question_has_a_sentence_and_one_query_over_the_views(question: Question) -> None:
+    assert question.title.endswith("?")
+    assert question.sentence.endswith(".")
+    assert question.query.count(";") == 1
+    assert set(re.findall(r"\b(?:from|join) (\w+)\.", question.query)) == {"openai_costs"}
+    assert not re.search(r"current_date|current_timestamp|localtime", question.query)  # those mind the session's zone
+    literals = re.sub(r"'[^']*'", "", question.query)
+    assert literals == literals.lower()
+
+
+@every_question
+def test_a_question_is_answered(question: Question, reader: Connection) -> None:
+    rows = ask(reader, at_the_clock(question.query))
+    assert rows
+    assert all(
+        any(value is not None for value in column) for column in zip(*(row.values() for row in rows), strict=True)
+    )
+
+
+@every_question
+def test_a_question_can_be_asked_before_anything_was_read(question: Question, connection: Connection) -> None:
+    assert ask(connection, question.query) == []
+
+
+# What the answers say
+
+
+def test_the_month_so_far_is_all_of_it(reader: Connection) -> None:
+    found = answer(reader, "What did this month cost")
+    assert summed(found, "spend") == whole(reader, NOW.date().replace(day=1), NOW.date())
+
+
+def test_the_month_is_compared_day_by_day(reader: Connection) -> None:
+    found = answer(reader, "How does this month compare")
+    assert summed(found, "this_month") == whole(reader, dt.date(2026, 3, 1), dt.date(2026, 3, 10))
+    assert summed(found, "same_days_of_last_month") == whole(reader, dt.date(2026, 2, 1), dt.date(2026, 2, 10))
+
+
+def test_price_and_volume_are_the_whole_change(reader: Connection) -> None:
+    found = answer(reader, "What moved most")
+    split = [row for row in found if row["by_price"] is not None]
+    assert split
+    for row in split:
+        assert abs(row["by_price"] + row["by_volume"] - row["change"]) < Decimal("0.00001")
+
+
+def test_those_who_spent_are_the_whole_bill(reader: Connection) -> None:
+    found = answer(reader, "Who spent what")
+    assert summed(found, "spend") == whole(reader, NOW.date().replace(day=1), NOW.date())
+    assert {"Ada", "(service accounts)", "(nobody)"} <= {row["who"] for row in found}
+
+
+def test_keys_that_do_nothing_are_found_and_no_others(reader: Connection) -> None:
+    found = [(row["id"], row["last_spend"]) for row in answer(reader, "Which API keys")]
+    assert found == [(IDLE_KEY.id, None), (STOPPED_KEY.id, FIRST_DAY)]
+
+
+def test_caching_saves(reader: Connection) -> None:
+    for row in answer(reader, "How much input came from the cache"):
+        assert 0 < row["cached_percent"] < 100
+        assert row["saved"] > 0
+
+
+def test_weekends_are_quieter(reader: Connection) -> None:
+    shares = {row["project"]: row["weekend_percent"] for row in answer(reader, "How much is spent at weekends")}
+    assert shares["Nightly batch"] == 0
+    assert 0 < shares["Foundation research"] < Decimal("28.6")
+
+
+def test_what_was_planted_is_told(reader: Connection) -> None:
+    assert {row["usage_date"] for row in answer(reader, "What did OpenAI restate")} >= {RESTATED}
+    states = {(row["organization"], row["state"]): row for row in answer(reader, "Which days are missing")}
+    assert states["lumen", "missing"]["first_day"] == MISSING == states["lumen", "missing"]["last_day"]
+    assert states["lumen", "unreconciled"]["first_day"] == BROKEN
+    assert states[HOSTILE_NAME, "provisional"]["days"] == 3
+    assert {row["usage_date"] for row in answer(reader, "What is not like it was")} == {UNUSUAL}
+    shares = {row["organization"]: row for row in answer(reader, "What share of the spend")}
+    assert shares["lumen"]["percent"] > 1
+    assert shares[HOSTILE_NAME]["percent"] == 0
+
+
+def test_the_running_total_ends_with_the_month_so_far(reader: Connection) -> None:
+    rows = [row for row in answer(reader, "How does this month run") if row["organization"] == "lumen"]
+    assert [row["usage_date"].day for row in rows] == list(range(1, 11))
+    assert rows[-1]["running_total"] == whole(reader, dt.date(2026, 3, 1), dt.date(2026, 3, 10), "lumen")
+    assert abs(rows[-1]["month_at_this_pace"] - Decimal("3.1") * rows[-1]["running_total"]) < Decimal("0.01")
+
+
+def test_the_invoice_is_exact(reader: Connection) -> None:
+    (row,) = [row for row in answer(reader, "Does last month match") if row["organization"] == "lumen"]
+    assert row["amount"] == whole(reader, dt.date(2026, 2, 1), dt.date(2026, 2, 28), "lumen")
+    assert (row["currency"], row["days_not_settled"]) == ("usd", 2)  # one is missing, one does not add up
+
+
+def test_a_budget_is_burnt_down_to_what_is_left_of_it(reader: Connection) -> None:
+    burnt = answer(reader, "How fast do the budgets burn down")
+    (budget,) = [row for row in answer(reader, "Will the budgets last") if row["budget"] == burnt[-1]["budget"]]
+    assert burnt[-1]["left_over"] == WIDE.subtract(budget["amount_limit"], budget["spent"])
+    assert budget["will_be_exceeded"]
+
+
+def summed(rows: Rows, column: str) -> Decimal:
+    return total({number: row[column] for number, row in enumerate(rows)})
+
+
+def whole(reader: Connection, first: dt.date, last: dt.date, organization: str | None = None) -> Decimal:
+    """What was billed on some days."""
+    row = reader.execute(
+        "select sum(amount) from openai_costs.daily_costs"
+        " where usage_date between %s and %s and organization = coalesce(%s::text, organization)",
+        [first, last, organization],
+    ).fetchone()
+    assert row
+    assert isinstance(row[0], Decimal)
+    return row[0]

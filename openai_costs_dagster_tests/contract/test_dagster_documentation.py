@@ -1,0 +1,68 @@
+"""Every asset, check and sensor that Dagster shows is documented, and none that it does not show."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+import openai_costs_dagster
+from openai_costs_dagster.configuration import Budget, Configuration, DatabaseSettings, Organization
+from openai_costs_dagster.orchestration.build import build_definitions
+from openai_costs_dagster.secret import SecretReference
+
+PAGE = (Path(openai_costs_dagster.__file__).parents[1] / "docs" / "dagster.md").read_text(encoding="utf-8")
+BUDGETS = (Budget(amount_usd=1), Budget(amount_usd=1, user="user-4711"))
+
+
+@cache
+def definitions() -> dg.Definitions:
+    """Those of an organization for which everything is switched on; there is no database, which they can do without."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NOWHERE", "postgresql://nobody@127.0.0.1:1/none")
+        organization = Organization(name="acme", admin_key=SecretReference(env="KEY"), budgets=BUDGETS)
+        database = DatabaseSettings(url=SecretReference(env="NOWHERE"))
+        return build_definitions(Configuration(organizations={"acme": organization}, database=database))
+
+
+def assets() -> set[str]:
+    keys = definitions().resolve_asset_graph().get_all_asset_keys()
+    return {key.to_user_string().replace("openai/acme/", "openai/<organization>/") for key in keys}
+
+
+def test_every_asset_is_documented_and_no_other() -> None:
+    documented = set(re.findall(r"`(openai/[\w<>/-]+)`", PAGE))
+    assert documented == assets()
+
+
+def test_every_asset_describes_itself() -> None:
+    graph = definitions().resolve_asset_graph()
+    assert [key for key in graph.get_all_asset_keys() if not graph.get(key).description] == []
+
+
+def test_every_check_is_documented_and_no_other() -> None:
+    rows = re.findall(r"^\| `(\w+)`(?: \(([^)]*(?:\([^)]*\)[^)]*)*)\))? \| .{20,} \|$", PAGE, re.MULTILINE)
+    keys = definitions().resolve_asset_graph().asset_check_keys
+    assert {name for name, _ in rows} == {key.name for key in keys}
+    for key in keys:
+        of_others = [where for name, where in rows if name == key.name and where]
+        if key.asset_key.path[-1] != "costs":
+            assert any(key.asset_key.path[-1].replace("_", " ") in where for where in of_others), key
+
+
+def test_every_check_describes_itself() -> None:
+    graph = definitions().resolve_asset_graph()
+    for key in graph.asset_check_keys:
+        assert graph.get_check_spec(key).description, key
+
+
+def test_every_sensor_is_documented_and_nothing_else_runs_by_itself() -> None:
+    repository = definitions().get_repository_def()
+    sensors = {sensor.name for sensor in repository.sensor_defs}
+    headings = " ".join(re.findall(r"^## .*", PAGE, re.MULTILINE))
+    assert sensors == set(re.findall(r"`(openai_costs_\w+)`", headings))
+    assert repository.schedule_defs == []
+    assert all(sensor.description for sensor in repository.sensor_defs)

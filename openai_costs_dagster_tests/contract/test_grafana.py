@@ -1,0 +1,338 @@
+"""The dashboards are ones that Grafana takes, and each of their queries brings what its panel shows.
+
+There is no Grafana here: its expansion of queries is done as its source does it, the rest as its schema says. Every
+query runs as the user that `read_only_user.sql` makes, who may read views alone.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import yaml
+
+from openai_costs_dagster.warehouse.database import Connection
+
+from ..conftest import NOW
+from ..orchestration.bench import total
+from .asking import ask
+from .grafana import NotExpanded, TimeRange, expand
+from .sample import HOSTILE_NAME, HOSTILE_PROJECT, Sample
+
+FOLDER = Path(__file__).resolve().parents[2] / "deploy" / "grafana"
+FILES = sorted((FOLDER / "dashboards").glob("*.json"), key=lambda file: file.stem)
+POSTGRES = {"type": "grafana-postgresql-datasource", "uid": "${datasource}"}
+RANGE = TimeRange(NOW - dt.timedelta(days=60), NOW)
+COLUMNS_OF_GRAFANA = 24
+
+Dashboard = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Query:
+    """A query with what is expected of its answer."""
+
+    where: str
+    text: str
+    format: str
+    units: Mapping[str, str | None] = field(default_factory=dict)
+    """Those of columns that the panel treats in a way of their own."""
+    unit: str | None = None
+    """That of all others."""
+
+
+def dashboard(file: Path) -> Dashboard:
+    found: Dashboard = json.loads(file.read_text(encoding="utf-8"))
+    return found
+
+
+def variables(board: Dashboard) -> list[Query]:
+    return [
+        Query(one["name"], one["query"], "variable") for one in board["templating"]["list"] if one["type"] == "query"
+    ]
+
+
+def panel_queries(board: Dashboard) -> Iterator[Query]:
+    for panel in board["panels"]:
+        config = panel["fieldConfig"]
+        units = {one["matcher"]["options"]: unit_of(one["properties"]) for one in config["overrides"]}
+        for target in panel["targets"]:
+            yield Query(panel["title"], target["rawSql"], target["format"], units, config["defaults"].get("unit"))
+
+
+def unit_of(properties: Sequence[Mapping[str, Any]]) -> str | None:
+    return next((one["value"] for one in properties if one["id"] == "unit"), None)
+
+
+def queries(board: Dashboard) -> list[Query]:
+    annotations = [Query(one["name"], one["target"]["rawSql"], "annotation") for one in board["annotations"]["list"]]
+    return [*panel_queries(board), *annotations]
+
+
+every_dashboard = pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+every_query = pytest.mark.parametrize(
+    ("file", "query"),
+    [
+        pytest.param(file, query, id=f"{file.stem}, {query.where}")
+        for file in FILES
+        for query in queries(dashboard(file))
+    ],
+)
+
+
+def options(reader: Connection, board: Dashboard) -> dict[str, list[str]]:
+    """The values of all variables with everything chosen, each asked for under those before it."""
+    chosen: dict[str, list[str]] = {}
+    for variable in variables(board):
+        rows = ask(reader, expand(variable.text, chosen, RANGE))
+        assert rows
+        assert all(list(row) == ["__text", "__value"] and all(row.values()) for row in rows), variable.where
+        chosen[variable.where] = [row["__value"] for row in rows]
+    return chosen
+
+
+# Structure
+
+
+def test_there_are_two_dashboards_with_names_of_their_own() -> None:
+    boards = [dashboard(file) for file in FILES]
+    assert [board["uid"] for board in boards] == ["openai-spend", "openai-spend-watch"] == [one.stem for one in FILES]
+    assert [board["title"] for board in boards] == ["OpenAI spend", "OpenAI spend watch"]
+
+
+@every_dashboard
+def test_a_dashboard_can_be_imported_anywhere(file: Path) -> None:
+    board = dashboard(file)
+    assert board["id"] is None
+    assert board["schemaVersion"] >= 38
+    assert board["timezone"] == "utc"
+    assert board["description"]
+    first, *others = board["templating"]["list"]
+    assert (first["type"], first["name"], first["query"]) == ("datasource", "datasource", POSTGRES["type"])
+    assert {one["name"] for one in others} >= {"organization"}
+    for one in others:
+        assert one["multi"]
+        assert one["includeAll"]
+        assert one["allValue"] is None
+        assert one["definition"] == one["query"]
+
+
+@every_dashboard
+def test_nothing_names_a_data_source_but_the_variable(file: Path) -> None:
+    def found(part: Any) -> Iterator[Any]:
+        if isinstance(part, dict):
+            yield from ([part["datasource"]] if "datasource" in part else [])
+            part = list(part.values())
+        if isinstance(part, list):
+            for one in part:
+                yield from found(one)
+
+    sources = list(found(dashboard(file)))
+    assert len(sources) > 20
+    assert [one for one in sources if one != POSTGRES] == []
+
+
+@every_dashboard
+def test_every_panel_says_what_it_shows(file: Path) -> None:
+    panels = dashboard(file)["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    assert len({panel["title"] for panel in panels}) == len(panels)
+    for panel in panels:
+        assert panel["title"]
+        assert re.fullmatch(r"[A-Z].{20,}\.", panel["description"]), panel["title"]
+        assert panel["type"] in {"stat", "timeseries", "table", "gauge"}
+        assert panel["targets"]
+        assert len({target["refId"] for target in panel["targets"]}) == len(panel["targets"])
+        assert all(target["rawQuery"] and target["editorMode"] == "code" for target in panel["targets"])
+
+
+@every_dashboard
+def test_panels_lie_side_by_side_and_leave_no_gap(file: Path) -> None:
+    places = [panel["gridPos"] for panel in dashboard(file)["panels"]]
+    cells = [
+        (x, y)
+        for place in places
+        for x in range(place["x"], place["x"] + place["w"])
+        for y in range(place["y"], place["y"] + place["h"])
+    ]
+    assert len(cells) == len(set(cells))
+    bottom = max(y for _, y in cells) + 1
+    assert set(cells) == set(itertools.product(range(COLUMNS_OF_GRAFANA), range(bottom)))
+
+
+@every_dashboard
+def test_links_lead_to_dashboards_that_are_there(file: Path) -> None:
+    tags = {tag for other in FILES for tag in dashboard(other)["tags"]}
+    assert {tag for link in dashboard(file)["links"] for tag in link["tags"]} <= tags
+
+
+MONEY = frozenset(
+    {
+        *(
+            "spend",
+            "impact",
+            "actual",
+            "expected",
+            "limit",
+            "spent",
+            "forecast",
+            "at least",
+            "at most",
+            "before",
+            "after",
+        ),
+        *("change", "restated", "month to date", "yesterday", "difference", "value"),
+    }
+)
+"""What columns of dollars are called."""
+
+
+# Queries
+
+
+@every_query
+def test_a_query_reads_views_alone_and_only_what_was_chosen(file: Path, query: Query) -> None:
+    assert set(re.findall(r"\b(?:from|join) (\w+)\.", query.text)) == {"openai_costs"}
+    assert "${organization:sqlstring}" in query.text
+    assert "now()" not in query.text
+    assert "current_date" not in query.text
+
+
+@every_query
+def test_a_query_brings_what_its_panel_shows(file: Path, query: Query, reader: Connection) -> None:
+    rows = ask(reader, expand(query.text, options(reader, dashboard(file)), RANGE))
+    assert rows
+    columns = rows[0]
+    assert query.units.keys() <= columns.keys()
+    if query.format != "annotation":
+        units = {column: query.units.get(column) or query.unit for column in columns}
+        assert {units[column] for column in MONEY & units.keys()} <= {"currencyUSD"}
+    match query.format:
+        case "time_series":
+            assert list(columns) == ["time", "metric", "value"]
+            assert all(isinstance(row["metric"], str) and is_utc_midnight(row["time"]) for row in rows)
+            assert all(isinstance(row["value"], Decimal) for row in rows)
+            assert [row["time"] for row in rows] == sorted(row["time"] for row in rows)
+            assert len({(row["time"], row["metric"]) for row in rows}) == len(rows)
+        case "annotation":
+            assert list(columns) == ["time", "text", "tags"]
+            assert all(is_utc_midnight(row["time"]) and row["text"] for row in rows)
+        case "table":
+            assert not any(isinstance(value, list | dict | dt.date) for row in rows for value in row.values())
+        case _:
+            pytest.fail(f"{query.format} is no format that Grafana knows")
+
+
+def is_utc_midnight(moment: dt.datetime) -> bool:
+    return moment.astimezone(dt.UTC).time() == dt.time()
+
+
+@every_query
+def test_a_query_can_do_with_nothing_chosen_that_there_is(file: Path, query: Query, reader: Connection) -> None:
+    nothing = {name: ["nobody's"] for name in options(reader, dashboard(file))}
+    rows = ask(reader, expand(query.text, nothing, RANGE))
+    assert len(rows) <= 1  # a single figure is nothing then
+
+
+@every_query
+@pytest.mark.parametrize(
+    "name", [HOSTILE_NAME, "') or true; drop view openai_costs.daily_costs; --", "\\'; select 1 --"]
+)
+def test_no_name_changes_what_a_query_asks(file: Path, query: Query, reader: Connection, name: str) -> None:
+    named = {one: [name] for one in options(reader, dashboard(file))}
+    assert ask(reader, expand(query.text, named, RANGE)) is not None
+
+
+def test_hostile_names_can_be_chosen_and_bring_their_own_spend(reader: Connection, sample: Sample) -> None:
+    board = dashboard(FOLDER / "dashboards" / "openai-spend.json")
+    chosen = options(reader, board)
+    assert HOSTILE_NAME in chosen["organization"]
+    assert HOSTILE_PROJECT.id in chosen["project"]
+    month = next(query for query in panel_queries(board) if query.where == "Month to date")
+    mine = "organization = %s and usage_date >= '2026-03-01'"
+    for name, value, where in (
+        ("organization", HOSTILE_NAME, mine),
+        ("project", HOSTILE_PROJECT.id, "project_id = %s and usage_date >= '2026-03-01'"),
+    ):
+        shown = ask(reader, expand(month.text, {**chosen, name: [value]}, RANGE))[0]["month to date"]
+        expected = reader.execute(f"select sum(amount) from openai_costs.daily_costs where {where}", [value]).fetchone()  # noqa: S608  # our own words
+        assert expected
+        assert shown == expected[0] > 0
+
+
+def test_all_stands_for_everything(reader: Connection, sample: Sample) -> None:
+    """Also for what belongs to no project and no model; the figures are those of the views."""
+    board = dashboard(FOLDER / "dashboards" / "openai-spend.json")
+    chosen = options(reader, board)
+    by_title = {query.where: query for query in panel_queries(board)}
+    spend = "select sum(amount) from openai_costs.daily_costs where usage_date between %s and %s"
+    whole = scalar(reader, spend, [RANGE.start.date(), NOW.date()])
+    for title in ("service", "project", "model"):
+        rows = ask(reader, expand(by_title[f"Spend by day and {title}"].text, chosen, RANGE))
+        assert total({number: row["value"] for number, row in enumerate(rows)}) == whole
+        assert len({row["metric"] for row in rows}) <= 13
+    for title, first, last in (
+        ("Month to date", NOW.date().replace(day=1), NOW.date()),
+        ("Yesterday", NOW.date() - dt.timedelta(days=1), NOW.date() - dt.timedelta(days=1)),
+    ):
+        row = ask(reader, expand(by_title[title].text, chosen, RANGE))[0]
+        assert list(row.values()) == [scalar(reader, spend, [first, last])]
+
+
+def scalar(reader: Connection, query: str, parameters: Sequence[Any]) -> Any:
+    row = reader.execute(query, parameters).fetchone()
+    assert row
+    return row[0]
+
+
+def test_variables_have_an_entry_before_anything_was_read(connection: Connection) -> None:
+    """An empty list would make `in ()` of them, which is no SQL."""
+    for file in FILES:
+        board = dashboard(file)
+        chosen = options(connection, board)
+        assert set(itertools.chain(*chosen.values())) == {"(none)"}
+        for query in queries(board):
+            ask(connection, expand(query.text, chosen, RANGE))
+
+
+# The ways in
+
+
+def test_the_reader_may_not_see_what_is_behind_the_views(reader: Connection) -> None:
+    for table in ("raw_buckets", "cost_rows", "known_names", "organizations"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            reader.execute(f"select from openai_costs.{table}")
+
+
+def provisioned(kind: str) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = yaml.safe_load((FOLDER / "provisioning" / kind / "openai-costs.yaml").read_text("utf-8"))
+    return found
+
+
+def test_the_provisioned_data_source_is_the_readers_and_holds_no_secret() -> None:
+    (source,) = provisioned("datasources")["datasources"]
+    assert source["type"] == POSTGRES["type"]
+    assert source["user"] == "openai_costs_reader"
+    assert source["secureJsonData"] == {"password": "$OPENAI_COSTS_READER_PASSWORD"}
+    assert source["jsonData"]["database"] == "$OPENAI_COSTS_DATABASE_NAME"
+
+
+def test_the_provisioned_dashboards_come_from_a_folder() -> None:
+    (provider,) = provisioned("dashboards")["providers"]
+    assert provider["type"] == "file"
+    assert provider["options"]["path"].startswith("/var/lib/grafana/")
+
+
+def test_what_grafana_would_not_expand_safely_is_refused() -> None:
+    for query in ("select $organization", "select ${organization}", "select ${organization:csv}", "$__interval_ms(1)"):
+        with pytest.raises((NotExpanded, KeyError)):
+            expand(query, {"organization": ["acme"]}, RANGE)

@@ -1,0 +1,108 @@
+"""Whatever a user can be told is wrong stands in docs/troubleshooting.md, or says itself what to do."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+import pytest
+
+from .sentences import BLANK, ROOT, Sentence, everything_said, sentences
+
+PAGE = (ROOT.parent / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+_TOO_SHORT = 12  # characters, which could be part of any message
+FEWEST_WORDS = 3  # fewer are put into sentences that stand elsewhere
+
+SAYS_WHAT_TO_DO = {
+    "settings": "what is allowed, beside the file, the line and what was found",
+    "secret": "what to write instead",
+    "configuration": "the file and what it must be",
+    "yaml_document": "the line and what is wrong with it",
+    "cli.spend_csv": "the line of the user's own file and what belongs there",
+    "cli.backtest": "that the user's own file is empty",
+}
+"""Rooms whose messages need no row, and what they say."""
+
+NEED_NO_ROW = {
+    "Successfully connected to OpenAI API",
+    f"there is no channel {BLANK}; there are {BLANK}",
+    f"there is no finding {BLANK}: openai-costs anomalies list --all shows those there are",
+    "a reason cannot be empty: whoever reads the finding next will ask",
+    f"--from {BLANK} lies after --to {BLANK}: swap them",
+    f"{BLANK} {BLANK} lies in the future: today is {BLANK} in UTC, the last day there is",
+    f"{BLANK} exists and was not made by the demo: move it away",
+    f"there is no user {BLANK}, neither by id nor by address; ids begin with user-",
+    f"there is no organization {BLANK}, neither configured nor stored",
+    f"{BLANK} is no date as in 2026-01-31",
+    f"{BLANK} comes from OPENAI_ADMIN_KEY: unset it first",
+    # Good news, and parts of sentences that have a row.
+    f"  What to do: {BLANK}",
+    f"{BLANK} rows arrived whole.",
+    "Both answers bill the same.",
+    f"{BLANK} and all days up to {BLANK} arrived.",
+    "days arrive again",
+    "days stopped arriving",
+    "is tried again by the next refresh",
+    "needs a person",
+    f"{BLANK}: {BLANK}: openai-costs alerts retry",
+    "the server has no usage endpoints, as those that were asked for tell",
+}
+"""Those that say themselves what to do."""
+
+
+@cache
+def documented() -> list[str]:
+    """The messages of the first column, one row may hold several."""
+    rows = re.findall(r"^\| (`.+?`) \| ", PAGE, re.MULTILINE)
+    return [message for row in rows for message in re.findall(r"`([^`]+)`", row)]
+
+
+def is_in(short: str, long: str) -> bool:
+    """Whether a message stands in another one, blanks standing for anything."""
+    fragments = [re.escape(fragment) for fragment in short.split(BLANK)]
+    return bool(re.search(".*?".join(fragments), long))
+
+
+def worth_a_row() -> list[Sentence]:
+    def has_words(text: str) -> bool:
+        return len(re.findall(r"[A-Za-z]{2,}", text)) >= FEWEST_WORDS
+
+    return [one for one in sentences() if has_words(one.text)]
+
+
+def module_of(sentence: Sentence) -> str:
+    return sentence.where.rpartition(".")[0]
+
+
+def test_the_sentences_are_found_where_they_are_made() -> None:
+    found = {sentence.text for sentence in sentences()}
+    assert len(found) > 150
+    assert {
+        f"PostgreSQL at {BLANK} cannot be used: {BLANK} ({BLANK})",  # made by a variable's class
+        f"the answer has another shape than the API documents: {BLANK}",  # redacted first
+        f"{BLANK}: names could not be read: {BLANK}",  # logged
+        f"the file {BLANK} is empty",
+        "Connection failed",
+    } <= found
+
+
+@pytest.mark.parametrize("sentence", worth_a_row(), ids=lambda sentence: f"{sentence.where}: {sentence.text}"[:90])
+def test_a_message_is_explained_or_says_itself_what_to_do(sentence: Sentence) -> None:
+    explained = any(is_in(row, sentence.text) or is_in(sentence.text.strip(), row) for row in documented())
+    assert explained or sentence.text in NEED_NO_ROW or module_of(sentence) in SAYS_WHAT_TO_DO
+
+
+def test_no_message_is_explained_that_nobody_can_see() -> None:
+    said = [text for text in everything_said() if len(text) > _TOO_SHORT]
+    assert [row for row in documented() if not any(is_in(row, text) or is_in(text, row) for text in said)] == []
+
+
+def test_nothing_is_called_self_explanatory_that_is_not_said() -> None:
+    assert {one.text for one in sentences()} >= NEED_NO_ROW
+    assert {module_of(one) for one in sentences()} >= SAYS_WHAT_TO_DO.keys()
+
+
+def test_every_row_says_what_it_means_and_what_to_do() -> None:
+    rows = [line for line in PAGE.splitlines() if line.startswith("| `")]
+    assert len(rows) > 50
+    assert [row for row in rows if not re.fullmatch(r"\| (`[^`]+`(, )?)+ \| [^|]{4,} \| [^|]{4,} \|", row)] == []

@@ -1,0 +1,91 @@
+"""Spend reports to make pages of."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import gzip
+import json
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+from openai_costs_dagster.days import ONE_DAY
+from openai_costs_dagster.report.contents import OrganizationStanding, SpendReport
+from openai_costs_dagster.report.cube import pack
+from openai_costs_dagster.warehouse.report_figures import Cell, KnownName
+
+MADE_AT = dt.datetime(2026, 11, 25, 14, 5, tzinfo=dt.UTC)
+LAST = MADE_AT.date()
+
+
+def standing(name: str, **more: Any) -> OrganizationStanding:
+    values: dict[str, Any] = {
+        "organization": name,
+        "title": name.title(),
+        "last_day": LAST,
+        "settled_to": LAST - 3 * ONE_DAY,
+        "missing_days": 0,
+        "last_success_at": MADE_AT,
+        "last_error": None,
+        "detail": "project,user,line_item,api_key",
+        "month_to_date": Decimal("1234.56"),
+        "forecast": Decimal("1500.00"),
+        "forecast_low": Decimal("1400.00"),
+        "forecast_high": Decimal("1600.00"),
+        "needs": [],
+        "page": f"/assets/openai/{name}/costs",
+        **more,
+    }
+    return OrganizationStanding(**values)
+
+
+def report_of(cells: list[Cell], *, days: int = 30, most: int = 100_000, **more: Any) -> SpendReport:
+    first = LAST - (days - 1) * ONE_DAY
+    names = sorted({cell.organization for cell in cells}) or ["acme"]
+    values: dict[str, Any] = {
+        "made_at": MADE_AT,
+        "first_day": first,
+        "last_day": LAST,
+        "is_simulated": False,
+        "dagster_url": None,
+        "organizations": [standing(name) for name in names],
+        "cube": pack(cells, first, most),
+        **more,
+    }
+    return SpendReport(**values)
+
+
+def large_company(name: str, days: int, projects: int, users: int) -> Iterator[Cell]:
+    """Every user of a project spends on two models with a key of their own, every day, in uneven amounts."""
+    for number in range(days):
+        for project in range(projects):
+            for user in range(users):
+                for model in range(2):
+                    amount = (
+                        Decimal((number * 7919 + project * 104_729 + user * 1_299_709 + model * 15_485_863) % 10**10)
+                        / 10**7
+                    )
+                    yield Cell(
+                        name,
+                        LAST - number * ONE_DAY,
+                        f"proj_{name}_{project}",
+                        "Chat completions",
+                        f"gpt-{project % 5}-{model}",
+                        f"user-{name}-{project}-{user}",
+                        f"key_{name}_{project}_{user}",
+                        amount,
+                    )
+
+
+def names_of(cells: list[Cell]) -> list[KnownName]:
+    people = {(cell.organization, cell.user_id) for cell in cells if cell.user_id}
+    return [KnownName(owner, "user", user, f"Somebody {user}") for owner, user in sorted(people)]
+
+
+def data_in(page: str) -> Any:
+    """What the page's script unpacks."""
+    found = re.search(r'id="data">([A-Za-z0-9+/=]+)<', page)
+    assert found
+    return json.loads(gzip.decompress(base64.b64decode(found[1])), parse_float=Decimal)
