@@ -116,7 +116,7 @@ def _by_day(
     for day in at.period:
         if at.known_to is None or day > at.known_to:
             return
-        so_far = rules.added([so_far, spend.get(day, Decimal(0))])
+        so_far = money.add(so_far, spend.get(day, Decimal(0)))
         if day in days:
             shares = tuple(one.share for one in crossed if one.day == day and not one.is_forecast)
             yield day, BudgetDay(budget.title, so_far, budget.amount_usd, shares)

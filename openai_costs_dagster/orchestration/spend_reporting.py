@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from decimal import Decimal
 
 from openai_costs_dagster.configuration import Configuration
 from openai_costs_dagster.days import ONE_DAY, DayRange
@@ -20,6 +19,7 @@ from openai_costs_dagster.report.contents import (
     SpendReport,
 )
 from openai_costs_dagster.report.cube import pack
+from openai_costs_dagster.spend import money
 from openai_costs_dagster.spend.change import Part, change_of
 from openai_costs_dagster.warehouse import anomalies, budgets, report_figures
 from openai_costs_dagster.warehouse.anomalies import NOTHING, StoredFinding
@@ -199,8 +199,8 @@ def _mover(organization: str, project: str, model: str, parts: Sequence[SpentPar
         organization=organization,
         project=None if project == NOTHING else project,
         model=None if model == NOTHING else model,
-        amount=sum((one.amount for one in parts), Decimal(0)),
-        earlier=sum((one.earlier_amount for one in parts), Decimal(0)),
+        amount=money.total(one.amount for one in parts),
+        earlier=money.total(one.earlier_amount for one in parts),
         change=change.total,
         volume=change.volume,
         price=change.price,

@@ -67,7 +67,7 @@ def standing(
     spent. Days that are `unknown` are not spent, and forecast as the weeks before them.
     """
     last = min(known_to, period.last)
-    spent = added(amount for day, amount in spend.items() if period.first <= day <= last)
+    spent = money.total(amount for day, amount in spend.items() if period.first <= day <= last)
     filled = _filled(spend, unknown)
     forecast = forecast_period(filled, period.first, period.last, min(last, today - ONE_DAY))
     if forecast and last >= today:
@@ -96,7 +96,7 @@ def _filled(spend: Mapping[dt.date, Decimal], unknown: Collection[dt.date]) -> M
         before = [day - number * ONE_DAY for number in range(1, _WEEKS + 1)]
         known = [spend.get(one, Decimal(0)) for one in before if one not in unknown]
         if known and spend:
-            filled[day] = added(known) / len(known)
+            filled[day] = money.total(known) / len(known)
     return filled
 
 
@@ -116,11 +116,3 @@ def _reached(spend: Mapping[dt.date, Decimal], at: Standing, amount: Decimal) ->
         elif reached is None:
             reached = day
     return reached
-
-
-def added(amounts: Iterable[Decimal]) -> Decimal:
-    """An exact sum."""
-    total = Decimal(0)
-    for amount in amounts:
-        total = money.add(total, amount)
-    return total

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Context, Decimal
 
+from openai_costs_dagster.spend import money
+
 _ZERO = Decimal(0)
 _CENTS = Decimal("0.01")
 _RATIOS = Context(prec=28)
@@ -35,7 +37,7 @@ class Part:
     @property
     def change(self) -> Decimal:
         """Amount less the usual one."""
-        return self.amount - self.usual_amount
+        return money.subtract(self.amount, self.usual_amount)
 
     @property
     def is_measured(self) -> bool:
@@ -62,21 +64,21 @@ def change_of(parts: Iterable[Part]) -> Change:
     """Splits the change of all parts together."""
     parts = list(parts)
     measured = [part for part in parts if part.is_measured]
-    total = sum((part.change for part in parts), _ZERO)
+    total = money.total(part.change for part in parts)
     volume = price = explained = _ZERO
     for of_unit in _by(measured, lambda part: part.unit).values():
         now, usual = _quantity(of_unit), _usual_quantity(of_unit)
-        amount = sum((part.usual_amount for part in of_unit), _ZERO)
+        amount = money.total(part.usual_amount for part in of_unit)
         volume += (amount * (_RATIOS.divide(now, usual) - 1)).quantize(_CENTS)
         price += sum((part.amount - _at_usual_price(part) for part in of_unit), _ZERO).quantize(_CENTS)
-        explained += sum((part.change for part in of_unit), _ZERO)
+        explained = money.add(explained, money.total(part.change for part in of_unit))
     leading = max(_by(measured, lambda part: part.unit).values(), key=_weight, default=[])
     return Change(
         total=total,
         volume=volume,
         price=price,
-        mix=explained - volume - price,
-        unmeasured=total - explained,
+        mix=money.subtract(explained, volume + price),
+        unmeasured=money.subtract(total, explained),
         volume_ratio=_ratio(_quantity(leading), _usual_quantity(leading)),
         price_ratio=_ratio(
             sum((part.amount for part in leading), _ZERO), sum((_at_usual_price(part) for part in leading), _ZERO)
@@ -89,8 +91,8 @@ def leading_share(parts: Iterable[Part], name: Callable[[Part], str]) -> tuple[s
     """Which of the parts, named by `name`, has most of the change, and its share; None without a change."""
     changes: dict[str, Decimal] = defaultdict(Decimal)
     for part in parts:
-        changes[name(part)] += part.change
-    total = sum(changes.values(), _ZERO)
+        changes[name(part)] = money.add(changes[name(part)], part.change)
+    total = money.total(changes.values())
     if not total:
         return None
     best = max(changes, key=lambda one: (changes[one] / total, one))

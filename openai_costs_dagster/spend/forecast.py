@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openai_costs_dagster.days import ONE_DAY
-from openai_costs_dagster.spend.money import EXACT
+from openai_costs_dagster.spend.money import EXACT, total
 
 _Floats = NDArray[np.float64]
 _Flags = NDArray[np.bool_]
@@ -78,21 +78,13 @@ def forecast_period(
     begin = min(spend, default=known_to + ONE_DAY)
     if begin > known_to:
         return None
-    spent = _sum(amount for day, amount in spend.items() if first <= day <= min(last, known_to))
+    spent = total(amount for day, amount in spend.items() if first <= day <= min(last, known_to))
     if known_to >= last:
         return Forecast(spent, spent, spent)
     length = min((known_to - begin).days + 1, _LOOKBACK + _WINDOW)
     amounts = [spend.get(known_to - age * ONE_DAY, _ZERO) for age in range(length - 1, -1, -1)]
     ahead = range(max((first - known_to).days - 1, 0), (last - known_to).days)
     return Forecast(*(EXACT.add(spent, part) for part in _remainder(amounts, ahead)))
-
-
-def _sum(amounts: Iterable[Decimal]) -> Decimal:
-    total = _ZERO
-    for amount in amounts:
-        if amount:  # a zero may carry thousands of digits behind its point
-            total = EXACT.add(total, amount)
-    return total
 
 
 def _remainder(amounts: list[Decimal], ahead: range) -> tuple[Decimal, Decimal, Decimal]:
@@ -103,7 +95,7 @@ def _remainder(amounts: list[Decimal], ahead: range) -> tuple[Decimal, Decimal, 
     # The one place where amounts become floats: for an estimate, never for what was spent. A decimal may be beyond a
     # float's range; and with the largest amount from 1 to 10, no unit of money is special.
     exponent = largest.adjusted()
-    sign = -1 if _sum(amounts) < 0 else 1
+    sign = -1 if total(amounts) < 0 else 1
     values = sign * np.array([_ROUNDING.scaleb(amount, -exponent) for amount in amounts], dtype=np.float64)
     expected, *bounds = (sign * value for value in _estimate(values, ahead))
     low, high = sorted(bounds)

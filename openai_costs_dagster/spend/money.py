@@ -7,6 +7,7 @@ rounds at 28 digits. Everything here is exact or raises.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
 
 _DIGITS = 16_000  # enough for the sum of any two decimal128 numbers, whose exponents span 12,288 places
@@ -42,6 +43,15 @@ def add(left: Decimal, right: Decimal) -> Decimal:
 def subtract(left: Decimal, right: Decimal) -> Decimal:
     """The exact difference of two normalised numbers."""
     return EXACT.subtract(left, right)
+
+
+def total(amounts: Iterable[Decimal]) -> Decimal:
+    """The exact sum of any number of them."""
+    result = _ZERO
+    for amount in amounts:
+        if amount:  # a zero may carry thousands of digits behind its point
+            result = EXACT.add(result, amount)
+    return result
 
 
 def add_known(left: Decimal | None, right: Decimal | None) -> Decimal | None:

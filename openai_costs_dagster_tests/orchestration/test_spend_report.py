@@ -1,0 +1,201 @@
+"""The report tells what is stored, to the last digit, of the organizations that are configured, and makes itself."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from openai_costs_dagster.configuration import SIMULATED_MARK, Budget, Configuration
+from openai_costs_dagster.days import ONE_DAY, DayRange
+from openai_costs_dagster.orchestration import names, report_asset
+from openai_costs_dagster.orchestration.build import build_definitions, family_of
+from openai_costs_dagster.orchestration.partitions import range_tags
+from openai_costs_dagster.orchestration.report_file import write_report
+from openai_costs_dagster.orchestration.spend_reporting import spend_report
+from openai_costs_dagster.report.contents import SpendReport
+from openai_costs_dagster.spend import money
+
+from ..conftest import Clock, Configure
+from ..simulator.everything import everything
+from .bench import Bench, days, small_world
+from .conftest import MakeBench
+from .launching import materializations
+
+
+@pytest.fixture
+def work(bench: MakeBench, clock: Clock) -> Bench:
+    return bench(everything(), start_date=clock.today - 69 * ONE_DAY)
+
+
+def read(work: Bench, configure: Configure, count: int = 70) -> Configuration:
+    """Reads the last days and shares them out, as one run of the family does."""
+    configuration = configure(work.organization, database=work.database)
+    wanted = DayRange(work.clock.today - (count - 1) * ONE_DAY, work.clock.today)
+    work.read(wanted)
+    job = build_definitions(configuration).get_repository_def().get_implicit_global_asset_job_def()
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert job.execute_in_process(
+            instance=instance,
+            asset_selection=[key for key in family_of(work.organization) if key != names.costs_key("acme")],
+            tags=range_tags(wanted),
+        ).success
+    return configuration
+
+
+def report(work: Bench, configuration: Configuration) -> SpendReport:
+    return spend_report(configuration, work.database, work.clock.now)
+
+
+def total(found: SpendReport) -> Decimal:
+    return Decimal(sum(sum(series.amounts) for series in found.cube.series)) / 10**9
+
+
+def test_all_spend_of_all_dimensions_is_on_the_page(work: Bench, configure: Configure) -> None:
+    found = report(work, read(work, configure))
+    ((stored,),) = work.ask("select sum(amount) from openai_costs.daily_costs where currency = 'usd'")
+    assert abs(total(found) - stored) < Decimal("1e-5")
+    users = {name for _, name in found.cube.names["user"]}
+    assert users == {user for (user,) in work.ask("select distinct user_id from openai_costs.allocated_costs") if user}
+    assert {one.id for one in found.names if one.kind == "user"} >= users
+    assert found.provisional == {"acme": [work.clock.today - number * ONE_DAY for number in (2, 1, 0)]}
+    assert (found.first_day, found.last_day) == (work.clock.today - 69 * ONE_DAY, work.clock.today)
+
+
+def test_a_tool_without_a_model_goes_by_its_own_name(work: Bench, configure: Configure) -> None:
+    found = report(work, read(work, configure, 3))
+    models = {name for _, name in found.cube.names["model"]}
+    expected = work.ask("select distinct coalesce(model, category) from openai_costs.daily_costs where amount <> 0")
+    assert models >= {name for (name,) in expected}
+
+
+def test_movers_are_settled_days_beside_as_many_before_and_split_without_a_rest(
+    work: Bench, configure: Configure
+) -> None:
+    found = report(work, read(work, configure))
+    settled = work.clock.today - 3 * ONE_DAY
+    week, four_weeks, month = found.comparisons
+    assert (week.first, week.last) == (settled - 6 * ONE_DAY, settled)
+    assert (week.earlier_first, week.earlier_last) == (settled - 13 * ONE_DAY, settled - 7 * ONE_DAY)
+    assert (four_weeks.last - four_weeks.first).days == 27
+    assert (month.first, month.earlier_first, month.earlier_last) == (
+        dt.date(2026, 3, 1),
+        dt.date(2026, 2, 1),
+        dt.date(2026, 2, settled.day),
+    )
+    spent = work.ask(
+        "select sum(amount) from openai_costs.daily_costs where usage_date between %s and %s", week.first, week.last
+    )
+    assert [(money.total(one.amount for one in week.movers),)] == spent
+    for mover in week.movers:
+        assert mover.change == money.subtract(mover.amount, mover.earlier)
+        assert money.total([mover.volume, mover.price, mover.mix, mover.unmeasured]) == mover.change
+
+
+def test_what_lies_before_the_first_stored_day_is_compared_with_nothing(work: Bench, configure: Configure) -> None:
+    found = report(work, read(work, configure, 12))
+    assert [one.name for one in found.comparisons] == ["7 days with the 7 before"]
+
+
+def test_a_restated_day_is_told(work: Bench, configure: Configure) -> None:
+    configuration = read(work, configure, 20)
+    day = work.clock.today - 10 * ONE_DAY
+    work.world.restate(day, lambda facts: (replace(facts[0], amount=(facts[0].amount or Decimal(0)) + 7), *facts[1:]))
+    work.read([day])
+    ((organization, restated, _, currency, parts, change),) = report(work, configuration).restatements
+    assert (organization, restated, currency, parts, change) == ("acme", day, "usd", 1, Decimal(7))
+
+
+def test_budgets_stand_on_it_as_they_were_last_looked_at(bench: MakeBench, configure: Configure, clock: Clock) -> None:
+    budget = Budget(amount_usd=Decimal(10))
+    work = bench(small_world(), start_date=clock.today - 40 * ONE_DAY, budgets=(budget,))
+    configuration = configure(work.organization, database=work.database)
+    job = build_definitions(configuration).get_repository_def().get_implicit_global_asset_job_def()
+    work.read(days(clock.today - 40 * ONE_DAY, 41))
+    with dg.DagsterInstance.ephemeral() as instance:
+        job.execute_in_process(
+            instance=instance,
+            asset_selection=[names.costs_key("acme")],
+            tags=range_tags(DayRange(clock.today, clock.today)),
+        )
+    found = report(work, configuration)
+    assert {(one.organization, one.budget, one.limit) for one in found.budgets} <= {
+        ("acme", budget.title, Decimal("10.00"))
+    }
+
+
+def test_an_organization_that_was_never_read_has_a_page_that_says_so(work: Bench, configure: Configure) -> None:
+    found = report(work, configure(work.organization, database=work.database))
+    (standing,) = found.organizations
+    assert standing.last_day is None
+    assert standing.needs[0].startswith("never read")
+    assert (found.cube.series, found.comparisons, found.first_day) == ([], [], found.last_day)
+
+
+def test_organizations_that_are_configured_no_more_are_not_on_it(work: Bench, configure: Configure) -> None:
+    read(work, configure, 3)
+    other = work.organization.model_copy(update={"name": "beta"})
+    found = report(work, configure(other, database=work.database))
+    assert [one.organization for one in found.organizations] == ["beta"]
+    assert found.cube.series == []
+    assert found.names == []
+
+
+def test_a_page_takes_the_place_of_an_older_one_or_leaves_it(work: Bench, configure: Configure, tmp_path: Path) -> None:
+    configuration, page = configure(work.organization, database=work.database), tmp_path / "pages" / "spend.html"
+    first = write_report(page, configuration, work.database, work.clock.now)
+    assert page.stat().st_size == first.size
+    second = write_report(page, configuration, work.database, work.clock.now + ONE_DAY)
+    assert page.read_text().count(second.report.made_at.isoformat()) == 1
+    assert [file.name for file in page.parent.iterdir()] == ["spend.html"]
+
+
+def test_what_the_demo_made_is_marked_as_simulated(work: Bench, configure: Configure) -> None:
+    configuration = configure(work.organization, database=work.database)
+    assert not report(work, configuration).is_simulated
+    configuration.data_directory.mkdir()
+    (configuration.data_directory / SIMULATED_MARK).touch()
+    assert report(work, configuration).is_simulated
+
+
+def test_the_asset_writes_the_page_and_tells_its_figures(
+    work: Bench, configure: Configure, instance: dg.DagsterInstance
+) -> None:
+    configuration = read(work, configure, 40)
+    job = build_definitions(configuration).get_repository_def().get_implicit_global_asset_job_def()
+    assert job.execute_in_process(instance=instance, asset_selection=[names.SPEND_REPORT]).success
+    (metadata,) = materializations(instance, names.SPEND_REPORT).values()
+    page = Path(metadata["page"])
+    assert page == report_asset.report_path(configuration)
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert metadata["spend_by_day"].startswith("![spend by day](data:image/svg+xml;base64,")
+    assert metadata["month_to_date_usd"] >= 0
+
+
+def test_the_page_is_made_again_once_costs_were(
+    bench: MakeBench, configure: Configure, instance: dg.DagsterInstance
+) -> None:
+    work = bench(small_world())
+    configuration = configure(work.organization, database=work.database)
+    definitions = build_definitions(configuration)
+    at = work.clock.now
+
+    def asked(*times: dt.datetime, cursor: object = None) -> tuple[int, object]:
+        for time in times:
+            result = dg.evaluate_automation_conditions(definitions, instance, evaluation_time=time, cursor=cursor)  # type: ignore[arg-type]
+            cursor = result.cursor
+        return result.get_num_requested(names.SPEND_REPORT), cursor
+
+    first, cursor = asked(at)
+    assert first == 1
+    instance.report_runless_asset_event(dg.AssetMaterialization(names.SPEND_REPORT))
+    quiet, cursor = asked(at + dt.timedelta(minutes=1), cursor=cursor)
+    assert quiet == 0
+    day = (work.clock.today - ONE_DAY).isoformat()
+    instance.report_runless_asset_event(dg.AssetMaterialization(names.allocated_costs_key("acme"), partition=day))
+    again, cursor = asked(at + dt.timedelta(minutes=2), cursor=cursor)
+    assert again == 1
