@@ -12,6 +12,7 @@ from pathlib import Path
 import openai_costs_dagster
 from openai_costs_dagster.alerts import channels
 from openai_costs_dagster.api import errors as api_errors
+from openai_costs_dagster.report import focus, focus_files
 from openai_costs_dagster.warehouse import errors as warehouse_errors
 
 ROOT = Path(openai_costs_dagster.__file__).parent
@@ -21,7 +22,7 @@ _PUT_IN = re.compile("%[sd]")
 _OURS = {"ConfigurationError", "InputMistake", "SecretUnavailable", "YamlError", "Failure", "BadParameter"}
 RAISED = _OURS | {
     name
-    for module in (api_errors, warehouse_errors, channels)
+    for module in (api_errors, warehouse_errors, channels, focus, focus_files)
     for name, kind in inspect.getmembers(module, inspect.isclass)
     if issubclass(kind, Exception) and kind.__module__ == module.__name__
 }
@@ -40,6 +41,7 @@ SAID = {
     "orchestration.allocation_asset": {"_lacking"},
     "orchestration.usage_ingestion": {"_skip_all_others"},
     "cli.backfill": {"convert"},
+    "cli.export": {"convert"},
     "cli.remove": {"_still_configured"},
     "warehouse.database": {"_unavailable"},
     "warehouse.lock": {"reader"},
