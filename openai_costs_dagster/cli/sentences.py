@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from openai_costs_dagster.api.errors import ApiError
 from openai_costs_dagster.configuration import ConfigurationError
+from openai_costs_dagster.report.focus_files import FocusError, NotWritable, UnknownFormat
 from openai_costs_dagster.secret import SecretUnavailable
 from openai_costs_dagster.warehouse.errors import WarehouseError
 
@@ -25,8 +26,8 @@ class InputMistake(Exception):
 
 def sentence_of(error: BaseException) -> Said | None:
     """The sentence for an error, or None where it is a defect of ours."""
-    if isinstance(error, ConfigurationError | InputMistake | SecretUnavailable):
+    if isinstance(error, ConfigurationError | InputMistake | SecretUnavailable | NotWritable | UnknownFormat):
         return Said(str(error), MISTAKE)
-    if isinstance(error, ApiError | WarehouseError):
+    if isinstance(error, ApiError | FocusError | WarehouseError):
         return Said(str(error), FAILURE)
     return None

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from openai_costs_dagster.cli.sentences import InputMistake
+from openai_costs_dagster.report.spreadsheet import tamed
 
 if TYPE_CHECKING:
     from openai_costs_dagster.spend.detection.backtest import Leaf, Row
 
 COLUMNS = ("organization", "project", "model", "date", "amount")
 HEADINGS = (*COLUMNS[:4], "flagged", "score", "expected", "lower", "upper", "reason")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def read_spend(path: Path) -> Iterator[Leaf]:
@@ -66,13 +66,9 @@ def write_verdicts(path: Path, rows: Iterable[Row]) -> tuple[int, int]:
 
 def _cells(row: Row) -> list[str]:
     series = row.series
-    names = [_tamed(name) for name in (series.organization, series.project, series.model)]
+    names = [tamed(name) for name in (series.organization, series.project, series.model)]
     figures = [f"{value:.6f}" for value in (row.expected, row.lower, row.upper)]
     return [*names, row.day.isoformat(), str(row.flagged).lower(), f"{row.score:.3f}", *figures, row.reason]
-
-
-def _tamed(name: str) -> str:
-    return f"'{name}" if name.startswith(_FORMULA) else name
 
 
 def _places(path: Path, headings: list[str]) -> list[int]:

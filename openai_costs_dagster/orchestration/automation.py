@@ -67,6 +67,28 @@ def daily_condition(refresh: Refresh) -> dg.AutomationCondition[Any]:
     return (due & ~_CONDITION.in_progress()).with_label("daily")
 
 
+def monthly_condition(refresh: Refresh) -> dg.AutomationCondition[Any]:
+    """For months that are made of days: a month whose days were read after the daily tick is made anew, once until the
+    next tick; one that was never made, when its first days are there, and again at each tick until it is.
+
+    Days that are missing stop nothing: a month may be younger than an organization, and the running one is not over.
+    """
+    daily = _at(refresh.cron)
+    were_read = _CONDITION.any_deps_match(_CONDITION.newly_updated()).since(daily)
+    anew = were_read & daily.since_last_handled()
+    is_new = _CONDITION.missing() & _CONDITION.any_deps_match(~_CONDITION.missing())
+    at_first = is_new.newly_true().since_last_handled()
+    return (
+        (
+            anew.with_label("its days were read after the daily tick")
+            | at_first.with_label("its first days are there")
+            | (is_new & (daily | _CONDITION.initial_evaluation())).with_label("it was never made")
+        )
+        & ~_CONDITION.any_deps_in_progress()
+        & ~_CONDITION.in_progress()
+    ).with_label("monthly")
+
+
 def refresh_sensor(assets: Sequence[dg.AssetKey]) -> dg.AutomationConditionSensorDefinition:
     """The one sensor that evaluates them all, running unless someone switches it off."""
     return dg.AutomationConditionSensorDefinition(

@@ -16,6 +16,7 @@ from openai_costs_dagster.orchestration.arrival_sensor import arrival_sensor, la
 from openai_costs_dagster.orchestration.automation import (
     daily_condition,
     derived_condition,
+    monthly_condition,
     refresh_condition,
     refresh_sensor,
     report_condition,
@@ -23,6 +24,7 @@ from openai_costs_dagster.orchestration.automation import (
 from openai_costs_dagster.orchestration.budget_check import budget_check
 from openai_costs_dagster.orchestration.costs_asset import costs_asset
 from openai_costs_dagster.orchestration.directory_asset import directory_asset
+from openai_costs_dagster.orchestration.focus_asset import focus_asset
 from openai_costs_dagster.orchestration.partitions import daily_partitions, first_days
 from openai_costs_dagster.orchestration.report_asset import report_asset
 from openai_costs_dagster.orchestration.usage_asset import usage_asset
@@ -66,7 +68,8 @@ def _build(configuration: Configuration, *, automation: bool) -> dg.Definitions:
     assets: list[dg.AssetsDefinition] = []
     checks: list[dg.AssetChecksDefinition] = []
     shared_out: list[dg.AssetKey] = []
-    for place, (name, first_day) in enumerate(first_days(configuration).items()):
+    starts = first_days(configuration)
+    for place, (name, first_day) in enumerate(starts.items()):
         # One partitions definition and one policy for all assets of an organization: a chain of them is one run.
         policy = dg.BackfillPolicy.multi_run(_NO_RANGE_IS_LONGER + place)
         organization, partitions = configuration.organization(name), daily_partitions(first_day)
@@ -82,6 +85,8 @@ def _build(configuration: Configuration, *, automation: bool) -> dg.Definitions:
         shared_out.append(names.allocated_costs_key(name))
         budgets = [budget_check(organization, configuration, partitions, allocated=one) for one in (False, True)]
         checks += [one for one in budgets if one]
+    monthly = monthly_condition(refresh) if automation else None
+    assets.append(focus_asset(configuration, min(starts.values()), automation_condition=monthly))
     told = report_condition() if automation else None
     assets.append(report_asset(configuration, shared_out, automation_condition=told))
     return dg.Definitions(

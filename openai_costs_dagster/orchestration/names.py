@@ -17,6 +17,7 @@ LATEST_DAY = "latest_day"
 SHARED_GROUP = "openai_reports"
 """Where the assets across organizations are."""
 SPEND_REPORT = dg.AssetKey(["openai", "spend_report"])
+FOCUS_EXPORT = dg.AssetKey(["openai", "focus_export"])
 
 ORGANIZATION_TAG = "openai-costs/organization"
 ASKED_BY_TAG = "openai-costs/asked_by"

@@ -27,6 +27,11 @@ def daily_partitions(first_day: dt.date) -> dg.DailyPartitionsDefinition:
     return dg.DailyPartitionsDefinition(start_date=first_day.isoformat(), timezone="UTC", end_offset=1)
 
 
+def monthly_partitions(first_day: dt.date) -> dg.MonthlyPartitionsDefinition:
+    """UTC months from that of `first_day` to the running one, which is the last and still growing."""
+    return dg.MonthlyPartitionsDefinition(start_date=first_day.replace(day=1).isoformat(), timezone="UTC", end_offset=1)
+
+
 def range_tags(days: DayRange) -> dict[str, str]:
     """The tags by which Dagster runs a range of partitions as one run."""
     return {RANGE_START_TAG: days.first.isoformat(), RANGE_END_TAG: days.last.isoformat()}

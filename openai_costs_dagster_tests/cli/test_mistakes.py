@@ -20,6 +20,7 @@ KEY = "sk-admin-simulated-acme"
 ONE = "organizations:\n  acme:\n    admin_key: {env: ACME_KEY}\n"
 TWO = f"{ONE}  beta:\n    admin_key: {{env: BETA_KEY}}\n"
 TOMORROW = str(days_ago(-1))
+EXPORT = ["export", "focus", "--month", "2026-01", "--out"]
 CLOSED = "postgresql://someone:hunter2@127.0.0.1:1/costs"
 """Nothing listens on port 1."""
 
@@ -45,6 +46,9 @@ def assert_nothing_was_made(folder: Path) -> None:
         (["backfill", "--from", "2026-01-02", "--to", "2026-01-01"], "--from 2026-01-02 lies after --to 2026-01-01"),
         (["backfill", "--from", TOMORROW], f"--from {TOMORROW} lies in the future: today is {TODAY} in UTC"),
         (["backfill", "--to", TOMORROW], f"--to {TOMORROW} lies in the future"),
+        ([*EXPORT, "x.csv", "--org", "nobody"], "no organization 'nobody'; configured: acme, beta"),
+        ([*EXPORT, "x.xlsx"], r"x.xlsx ends with neither .csv nor .parquet"),
+        (["export", "focus", "--month", "2999-01", "--out", "x.csv"], f"2999-01 lies in the future: today is {TODAY}"),
     ],
 )
 def test_what_was_typed_cannot_be_done(type_in: Type, tmp_path: Path, command: list[str], words: str) -> None:
@@ -57,6 +61,9 @@ def test_what_was_typed_cannot_be_done(type_in: Type, tmp_path: Path, command: l
     "command",
     [
         ["backfill", "--from", "yesterday"],
+        ["export", "focus", "--month", "2026-13", "--out", "x.csv"],
+        ["export", "focus", "--month", "2026-01"],
+        ["export", "focus", "--out", "x.csv"],
         ["backfill", "--to", "2026-02-30"],
         ["up", "--port", "0"],
         ["status", "--xml"],
@@ -156,7 +163,16 @@ def test_two_names_lead_to_one_file_with_one_key(type_in: Type, tmp_path: Path) 
 
 @pytest.mark.parametrize(
     "command",
-    [["backfill"], ["status"], ["status", "--json"], ["env"], ["database-url"], ["remove", "nobody"], ["up"]],
+    [
+        ["backfill"],
+        ["status"],
+        ["status", "--json"],
+        ["env"],
+        ["database-url"],
+        ["remove", "nobody"],
+        ["up"],
+        [*EXPORT, "x.csv"],
+    ],
     ids=" ".join,
 )
 def test_postgres_is_down(type_in: Type, tmp_path: Path, simulator: RunSimulator, command: list[str]) -> None:

@@ -36,7 +36,7 @@ def page(name: str) -> str:
 def words(text: str) -> set[str]:
     """The identifiers that stand in code marks, those of dotted names one by one as well."""
     marked = re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
-    return {word for code in marked for word in re.findall(r"[a-z0-9_]+", code)}
+    return {word for code in marked for word in re.findall(r"[A-Za-z0-9_]+", code)}
 
 
 # The command line

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import dagster as dg
 import psycopg
 import pytest
 import sqlalchemy
@@ -12,7 +13,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from openai_costs_dagster.orchestration.tables import DAILY_COSTS
+from openai_costs_dagster.orchestration.tables import DAILY_COSTS, FOCUS
 from openai_costs_dagster.warehouse.database import _SCRIPTS, Connection, Database
 from openai_costs_dagster.warehouse.schema import SCHEMA, metadata
 
@@ -90,17 +91,23 @@ def test_a_view_has_at_least_the_columns_that_are_promised(connection: Connectio
     assert set(VIEWS[view].split()) <= {name for (name,) in found}
 
 
-def test_the_columns_that_dagster_shows_are_those_of_the_view(connection: Connection) -> None:
+@pytest.mark.parametrize(("view", "shown"), [("daily_costs", DAILY_COSTS), ("focus", FOCUS)])
+def test_the_columns_that_dagster_shows_are_those_of_the_view(
+    connection: Connection, view: str, shown: dg.TableSchema
+) -> None:
     found: dict[str, str] = dict(
         connection.execute(
             """
             select column_name, data_type from information_schema.columns
-            where table_schema = 'openai_costs' and table_name = 'daily_costs'
-            """
+            where table_schema = 'openai_costs' and table_name = %s
+            order by ordinal_position
+            """,
+            [view],
         ).fetchall()
     )
     kinds = {"timestamp with time zone": "timestamptz"}
-    assert {column.name: column.type for column in DAILY_COSTS.columns} == {
-        column.name: kinds.get(found[column.name], found[column.name]) for column in DAILY_COSTS.columns
+    assert {column.name: column.type for column in shown.columns} == {
+        column.name: kinds.get(found[column.name], found[column.name]) for column in shown.columns
     }
-    assert [column.name for column in DAILY_COSTS.columns] == VIEWS["daily_costs"].split()
+    promised = VIEWS[view].split() if view in VIEWS else list(found)
+    assert [column.name for column in shown.columns] == promised

@@ -179,7 +179,7 @@ def downgrade() -> None:
     _one_finding_per(*_SERIES)
     for table in ("anomaly_findings", "anomaly_feedback"):
         op.drop_column(table, "line_item", schema="openai_costs")
-    for view in ("allocated_costs", "daily_usage", "unit_costs", "unit_prices", "directory"):
+    for view in ("focus", "allocated_costs", "daily_usage", "unit_costs", "unit_prices", "directory"):
         op.execute(f"drop view if exists openai_costs.{view}")
     for table in (
         "allocation_days",

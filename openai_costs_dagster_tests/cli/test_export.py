@@ -1,0 +1,91 @@
+"""`export focus` writes a month's bill for other tools, says what it wrote, and refuses in one sentence."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import re
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from pyarrow import parquet
+
+from openai_costs_dagster.warehouse.database import Database
+
+from ..warehouse.windows import row, store, total
+from .conftest import Loaded, Type
+from .program import TODAY, Finished, lines
+from .test_mistakes import assert_one_sentence
+
+TWO = "organizations:\n  acme: {admin_key: {env: ACME_KEY}}\n  beta: {admin_key: {env: BETA_KEY}}\n"
+DATABASE = "database: {url: {env: DATABASE_URL}}\n"
+JANUARY = [dt.date(2026, 1, day) for day in range(1, 32)]
+
+
+@pytest.fixture
+def export(type_in: Type, tmp_path: Path, database: Database) -> Type:
+    """Types an export of two organizations; every day of their January is stored, and one of their Februaries."""
+    with database.connect() as connection:
+        store(connection, {day: [row("0.1"), row(None, "whisper")] for day in JANUARY})
+        store(connection, {day: [row("2", currency="eur")] for day in JANUARY}, organization="beta")
+        february = dt.date(2026, 2, 1)
+        store(connection, {february: [row("7")]}, provisional=[february])
+    (tmp_path / "openai_costs.yaml").write_text(TWO + DATABASE)
+
+    def typed(*command: str, **environment: str) -> Finished:
+        return type_in("export", "focus", *command, DATABASE_URL=database.url, **environment)
+
+    return typed
+
+
+def test_it_says_what_it_wrote_and_what_it_left_out(export: Type, tmp_path: Path) -> None:
+    finished = export("--month", "2026-01", "--out", "january.csv")
+    assert (finished.code, finished.err) == (0, "")
+    assert lines(finished.out) == [
+        "2026-01: 62 rows, 62 EUR, 3.1 USD: january.csv",
+        "left out: 31 rows without an amount",
+        "the month is settled",
+    ]
+    with (tmp_path / "january.csv").open(newline="") as file:
+        assert sum(Decimal(one["BilledCost"]) for one in csv.DictReader(file)) == Decimal("65.1")
+
+
+def test_the_ending_decides_the_format_and_org_the_organizations(export: Type, tmp_path: Path) -> None:
+    finished = export("--month", "2026-01", "--out", "beta.PARQUET", "--org", "beta", "--org", "beta")
+    assert lines(finished.out) == ["2026-01: 31 rows, 62 EUR: beta.PARQUET", "the month is settled"]
+    assert set(parquet.read_table(tmp_path / "beta.PARQUET")["x_Organization"].to_pylist()) == {"beta"}
+
+
+def test_a_month_that_may_still_change_is_said_to_be_provisional(export: Type) -> None:
+    finished = export("--month", "2026-02", "--out", "february.csv")
+    assert finished.code == 0
+    assert lines(finished.out)[-1] == "the month is provisional: it may still change"
+
+
+def test_a_month_without_data_is_told_and_nothing_is_written(export: Type, tmp_path: Path) -> None:
+    finished = export("--month", "2025-06", "--out", "june.csv")
+    assert_one_sentence(finished, 1, "nothing is stored of 2025-06 for acme, beta: run openai-costs backfill")
+    assert {path.name for path in tmp_path.iterdir()} <= {"openai_costs.yaml", ".openai-costs"}
+
+
+@pytest.mark.parametrize("out", ["nowhere/january.csv", "nowhere/january.parquet", "folder.csv"])
+def test_a_place_that_cannot_be_written_is_told(export: Type, tmp_path: Path, out: str) -> None:
+    (tmp_path / "folder.csv").mkdir()
+    finished = export("--month", "2026-01", "--out", out)
+    assert_one_sentence(finished, 2, f"{out} cannot be written: (No such file|Is a directory)")
+    assert {path.name for path in tmp_path.iterdir()} <= {"openai_costs.yaml", ".openai-costs", "folder.csv"}
+
+
+def test_a_backfilled_month_is_exported_by_the_program_itself(loaded: Loaded) -> None:
+    month = f"{TODAY:%Y-%m}"
+    finished = loaded.place.run("export", "focus", "--month", month, "--out", "running.parquet", "--org", "acme")
+    assert (finished.code, finished.err) == (0, "")
+    assert re.match(rf"{month}: [\d,]+ rows, [\d.]+ USD: running.parquet\n", finished.out)
+    ((billed,),) = loaded.place.sql(
+        "select sum(amount) from openai_costs.daily_costs where organization = 'acme' and usage_date >= %s",
+        TODAY.replace(day=1),
+    )
+    costs = parquet.read_table(loaded.place.folder / "running.parquet")["BilledCost"].to_pylist()
+    assert f"{billed:f} USD" in finished.out
+    assert total(costs) == billed

@@ -1,0 +1,232 @@
+"""The view `openai_costs.focus` says what OpenAI billed in FOCUS' words, no digit more and none less."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from openai_costs_dagster.days import DayRange
+from openai_costs_dagster.spend.line_items import RULES_VERSION, classify
+from openai_costs_dagster.warehouse import directory, focus, memory, registry
+from openai_costs_dagster.warehouse.database import Connection, Database
+from openai_costs_dagster.warehouse.focus import Month, Wanted
+
+from ..conftest import NOW
+from ..spend.strategies import any_amounts
+from .windows import DAY, row, store
+
+MARCH = Wanted(Month(2026, 3), ["acme"])
+
+
+def recognised(connection: Connection, *labels: str) -> None:
+    """Classifies line items, as reading does."""
+    memory.classify_new(connection, labels, classify, RULES_VERSION)
+
+
+def ask(connection: Connection, columns: str) -> list[tuple[Any, ...]]:
+    quoted = ", ".join(f'"{name}"' for name in columns.split())
+    query = f'select {quoted} from openai_costs.focus order by "BilledCost"'  # noqa: S608  # our own names
+    return connection.execute(query.encode()).fetchall()
+
+
+def charge(connection: Connection, columns: str) -> tuple[Any, ...]:
+    (one,) = ask(connection, columns)
+    return one
+
+
+@given(amounts=st.lists(st.none() | any_amounts, max_size=6))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+def test_billed_cost_adds_up_as_daily_costs_do_to_the_last_digit(
+    database: Database, amounts: list[Decimal | None]
+) -> None:
+    with database.connect() as connection:
+        store(connection, {DAY: [row(amount, f"item {place}") for place, amount in enumerate(amounts)]})
+        found = connection.execute(
+            """
+            select sum("BilledCost"), sum("EffectiveCost"), sum("ListCost"), sum("ContractedCost"),
+                (select sum(amount) from openai_costs.daily_costs)
+            from openai_costs.focus
+            """
+        ).fetchone()
+        assert found
+        assert len(set(found)) == 1
+        assert focus.days(connection, MARCH).left_out == sum(one is None for one in amounts)
+
+
+@pytest.mark.parametrize(
+    ("unit", "spelled"),
+    [
+        ("tokens", "Tokens"),
+        ("1000_tokens", "1000 Tokens"),
+        ("duration_seconds", "Seconds"),
+        ("duration_minutes", "Minutes"),
+        ("duration_hours", "Hours"),
+        ("gibibyte_hours", "GiB-Hours"),
+        ("images", "Images"),
+        ("characters", "Characters"),
+        ("requests", "Requests"),
+        ("100_frobs", "100_frobs"),
+        (None, "Units"),
+    ],
+)
+def test_units_are_spelled_as_focus_does_and_unknown_ones_are_kept(
+    connection: Connection, unit: str | None, spelled: str
+) -> None:
+    store(connection, {DAY: [row("3", quantity=Decimal(12), quantity_unit=unit)]})
+    assert charge(connection, "ConsumedQuantity ConsumedUnit PricingQuantity PricingUnit ContractedUnitPrice") == (
+        12,
+        spelled,
+        12,
+        spelled,
+        Decimal("0.25"),
+    )
+
+
+def test_a_unit_without_a_quantity_is_none(connection: Connection) -> None:
+    store(connection, {DAY: [row("3", quantity=None, quantity_unit="tokens")]})
+    assert charge(connection, "ConsumedQuantity ConsumedUnit PricingUnit ContractedUnitPrice") == (None,) * 4
+
+
+@pytest.mark.parametrize(
+    ("amount", "quantity", "price"), [("0", "5", 0), ("3", "0", None), ("-3", "5", None), ("-3", "-6", Decimal("0.5"))]
+)
+def test_a_unit_price_is_never_negative(connection: Connection, amount: str, quantity: str, price: Any) -> None:
+    store(connection, {DAY: [row(amount, quantity=Decimal(quantity), quantity_unit="tokens")]})
+    assert charge(connection, "ContractedUnitPrice ListUnitPrice") == (price, None)
+
+
+@pytest.mark.parametrize(
+    ("label", "category", "frequency", "pricing"),
+    [
+        ("Promotional credit", "Credit", "One-Time", None),
+        ("Refund", "Adjustment", "One-Time", None),
+        ("gpt-5.5, input", "Usage", "Usage-Based", "Standard"),
+        ("something new", "Usage", "Usage-Based", "Standard"),
+        (None, "Usage", "Usage-Based", "Standard"),
+    ],
+)
+@pytest.mark.parametrize("amount", ["-3", "3"])
+def test_what_a_charge_is_follows_from_its_label_and_not_from_its_sign(
+    connection: Connection, label: str | None, category: str, frequency: str, pricing: str | None, amount: str
+) -> None:
+    store(connection, {DAY: [row(amount, label)]})
+    recognised(connection, *([label] if label else []))
+    assert charge(connection, "ChargeCategory ChargeFrequency PricingCategory ChargeClass ChargeDescription") == (
+        category,
+        frequency,
+        pricing,
+        None,
+        label,
+    )
+
+
+@pytest.mark.parametrize(
+    ("label", "service", "subcategory", "sku", "meter"),
+    [
+        ("gpt-5.5, input", "Chat completions", "Generative AI", "gpt-5.5, input", "input"),
+        ("priority | gpt-5.5, output, long context", "Chat completions", "Generative AI", "gpt-5.5, output", "output"),
+        ("gpt-image-1 image, output", "Images", "Generative AI", "gpt-image-1 image, output", "output"),
+        ("text-embedding-3-small, input", "Embeddings", "Natural Language Processing", None, "input"),
+        ("assistants api | file search", "File search", "AI Platforms", "File search", "File search"),
+        ("whisper", "Audio transcriptions", "Natural Language Processing", "whisper", "Audio transcriptions"),
+        ("brand new thing", "brand new thing", "Other (AI and Machine Learning)", "brand new thing", "brand new thing"),
+    ],
+)
+def test_a_sku_is_the_same_in_every_tier_and_its_price_is_the_label(
+    connection: Connection, label: str, service: str, subcategory: str, sku: str | None, meter: str
+) -> None:
+    store(connection, {DAY: [row("1", label)]})
+    recognised(connection, label)
+    assert charge(connection, "ServiceName ServiceSubcategory SkuId SkuMeter SkuPriceId ServiceCategory") == (
+        service,
+        subcategory,
+        sku or label,
+        meter,
+        label,
+        "AI and Machine Learning",
+    )
+
+
+@pytest.mark.parametrize("label", [None, "", "  "])
+def test_a_charge_without_a_label_stays_and_has_no_sku(connection: Connection, label: str | None) -> None:
+    store(connection, {DAY: [row("1", label)]})
+    assert charge(connection, "BilledCost ServiceName ChargeDescription SkuId SkuMeter SkuPriceId SkuPriceDetails") == (
+        1,
+        "Unlabelled",
+        *(None,) * 5,
+    )
+
+
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/Los_Angeles"])
+def test_periods_are_utc_whatever_the_sessions_zone(connection: Connection, zone: str) -> None:
+    store(connection, {dt.date(2025, 12, 31): [row("1")]})
+    connection.execute(f"set timezone to '{zone}'".encode())
+    found = charge(connection, "BillingPeriodStart BillingPeriodEnd ChargePeriodStart ChargePeriodEnd")
+    assert [moment.astimezone(dt.UTC).isoformat() for moment in found] == [
+        "2025-12-01T00:00:00+00:00",
+        "2026-01-01T00:00:00+00:00",
+        "2025-12-31T00:00:00+00:00",
+        "2026-01-01T00:00:00+00:00",
+    ]
+
+
+def test_the_account_is_the_configured_name_until_openais_own_is_known(connection: Connection) -> None:
+    store(connection, {DAY: [row("1", project_id="")]})
+    names = "BillingAccountId BillingAccountName SubAccountId SubAccountName x_Organization"
+    assert charge(connection, names) == ("acme", "acme", None, None, "acme")
+    registry.enrol(connection, "acme", display_name="Acme Inc.", start_date=None)
+    registry.identify(connection, "acme", "org-1")
+    assert charge(connection, names) == ("org-1", "Acme Inc.", None, None, "acme")
+
+
+@pytest.mark.parametrize(("called", "shown"), [("storefront", "storefront"), ("ann@example.com", None)])
+def test_a_key_is_a_resource_whose_name_never_holds_an_address(
+    connection: Connection, called: str, shown: str | None
+) -> None:
+    store(connection, {DAY: [row("1", api_key_id="key_1", user_id="user-1")]})
+    directory.know_names(connection, "acme", [directory.Entry("api_key", "key_1", called)], NOW)
+    assert charge(connection, "ResourceId ResourceName ResourceType x_UserId Tags") == (
+        "key_1",
+        shown,
+        "API key",
+        "user-1",
+        {
+            "openai/organization": "acme",
+            "openai/project_id": "proj_a",
+            "openai/api_key_id": "key_1",
+            "openai/user_id": "user-1",
+            "openai/grouping": "project,line_item",
+        },
+    )
+
+
+@pytest.mark.parametrize(("billed", "shown"), [("usd", "USD"), ("eur", "EUR"), (None, "XXX"), ("", "XXX")])
+def test_a_currency_is_iso_4217_and_no_currency_is_its_word_for_none(
+    connection: Connection, billed: str | None, shown: str
+) -> None:
+    store(connection, {DAY: [row("1", currency=billed)]})
+    assert charge(connection, "BillingCurrency") == (shown,)
+
+
+def test_a_month_says_how_whole_it_is(connection: Connection) -> None:
+    registry.enrol(connection, "acme", display_name=None, start_date=dt.date(2026, 3, 5))
+    store(connection, {day: [row("1"), row(None, "x")] for day in DayRange(dt.date(2026, 3, 5), dt.date(2026, 3, 9))})
+    store(connection, {dt.date(2026, 3, 10): []}, provisional=[dt.date(2026, 3, 10)])
+    found = focus.days(connection, MARCH)
+    assert (found.stored_days, found.provisional_days, found.missing_days, found.left_out) == (6, 1, 21, 5)
+
+
+@pytest.mark.parametrize("text", ["2026-13", "2026-00", "2026-1", "26-01", "2026-W1", "2026-01-01", "", "2026/01"])
+def test_what_is_no_month_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="month"):
+        Month.parse(text)
+
+
+def test_a_month_knows_its_days() -> None:
+    assert str(Month.parse("2028-02").days) == "2028-02-01..2028-02-29"
+    assert str(Month.of(NOW.date())) == "2026-03"
