@@ -13,8 +13,9 @@ from pyarrow import parquet
 
 from openai_costs_dagster.warehouse.database import Database
 
+from ..loaded import Loaded
 from ..warehouse.windows import row, store, total
-from .conftest import Loaded, Type
+from .conftest import Type
 from .program import TODAY, Finished, lines
 from .test_mistakes import assert_one_sentence
 
