@@ -205,6 +205,11 @@ _MISTAKES: dict[str, tuple[str, int, list[str]]] = {
     "proxy is a number": (f"{_ACME}    proxy: 3128\n", 4, ["acme.proxy: "]),
     "no date": (f"{_ACME}    start_date: 2026-13-01\n", 4, ["start_date", "'2026-13-01'"]),
     "date without dashes": (f"{_ACME}    start_date: 20260101\n", 4, ["start_date", "20260101"]),
+    "owner without a team": (
+        f"{_ACME}    dagster_owners: [finops]\n",
+        4,
+        ["acme.dagster_owners", "team:finops", "'finops'"],
+    ),
     "negative budget": (f"{_ACME}    budgets:\n      - {{amount_usd: -1}}\n", 5, ["budgets.0.amount_usd", "0", "'-1'"]),
     "budget in quotes": (f"{_ACME}    budgets:\n      - {{amount_usd: '1'}}\n", 5, ["amount_usd", "number", "'1'"]),
     "budget is a truth": (f"{_ACME}    budgets:\n      - {{amount_usd: true}}\n", 5, ["amount_usd", "number"]),

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from openai_costs_dagster.api.errors import ApiError
 from openai_costs_dagster.configuration import ConfigurationError
-from openai_costs_dagster.report.focus_files import FocusError, NotWritable, UnknownFormat
+from openai_costs_dagster.report.focus_files import FocusError, UnknownFormat
+from openai_costs_dagster.report.whole_files import NotWritable
 from openai_costs_dagster.secret import SecretUnavailable
 from openai_costs_dagster.warehouse.errors import WarehouseError
 

@@ -10,10 +10,12 @@ import dagster as dg
 
 from openai_costs_dagster.configuration import Configuration
 from openai_costs_dagster.orchestration import names, server
+from openai_costs_dagster.orchestration.exports import exports_folder
 from openai_costs_dagster.orchestration.partitions import monthly_partitions
 from openai_costs_dagster.orchestration.tables import FOCUS
 from openai_costs_dagster.report.focus import Exported, export
 from openai_costs_dagster.report.focus_files import FocusError
+from openai_costs_dagster.report.whole_files import NotWritable
 from openai_costs_dagster.warehouse.focus import Month, Wanted
 
 _ENDINGS = ("parquet", "csv")
@@ -53,7 +55,7 @@ def focus_asset(
                 paths = _paths(configuration, wanted.month)
                 try:
                     made[key] = _metadata(export(connection, wanted, paths), paths)
-                except FocusError as error:
+                except (FocusError, NotWritable) as error:
                     failed.append(str(error))
         if failed:
             for key, metadata in made.items():
@@ -67,8 +69,7 @@ def focus_asset(
 
 
 def _paths(configuration: Configuration, month: Month) -> list[Path]:
-    folder = configuration.data_directory / "exports"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = exports_folder(configuration)
     return [folder / f"openai-focus-{month}.{ending}" for ending in _ENDINGS]
 
 

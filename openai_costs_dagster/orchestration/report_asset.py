@@ -12,6 +12,7 @@ import dagster as dg
 from openai_costs_dagster.configuration import Configuration
 from openai_costs_dagster.days import ONE_DAY, utc_now
 from openai_costs_dagster.orchestration import names, server
+from openai_costs_dagster.orchestration.exports import exports_folder
 from openai_costs_dagster.orchestration.report_file import WrittenReport, write_report
 from openai_costs_dagster.report import chart
 from openai_costs_dagster.report.contents import SpendReport
@@ -27,7 +28,7 @@ path is in the metadata; `openai-costs report --out FILE` writes the same page e
 
 def report_path(configuration: Configuration) -> Path:
     """Where the asset puts the page."""
-    return configuration.data_directory / "exports" / "openai-spend.html"
+    return exports_folder(configuration) / "openai-spend.html"
 
 
 def report_asset(

@@ -10,6 +10,7 @@ from openai_costs_dagster.configuration import Configuration
 from openai_costs_dagster.orchestration.spend_reporting import spend_report
 from openai_costs_dagster.report.contents import SpendReport
 from openai_costs_dagster.report.page import render
+from openai_costs_dagster.report.whole_files import replaced
 from openai_costs_dagster.warehouse.database import Database
 
 
@@ -38,11 +39,9 @@ def write_report(
     database: Database,
     now: dt.datetime,
 ) -> WrittenReport:
-    """Makes the page and puts it in the place of an older one. Raises WarehouseError or OSError."""
+    """Makes the page and puts it in the place of an older one. Raises WarehouseError or NotWritable."""
     report = spend_report(configuration, database, now)
     page = render(report).encode()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    unfinished.write_bytes(page)
-    unfinished.replace(path)
+    with replaced(path) as draft:
+        draft.write_bytes(page)
     return WrittenReport(path, len(page), report)

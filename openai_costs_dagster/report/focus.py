@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
-from openai_costs_dagster.report.focus_files import FocusError, format_of, replaced
+from openai_costs_dagster.report.focus_files import FocusError, format_of
+from openai_costs_dagster.report.whole_files import replaced
 from openai_costs_dagster.warehouse import focus
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.focus import Days, Wanted

@@ -1,15 +1,10 @@
-"""Writes FOCUS rows as CSV or Parquet, batch by batch, every decimal exact: no float anywhere on the way.
-
-A file is written beside its place and renamed when it is whole, so that a broken export leaves no half file.
-"""
+"""Writes FOCUS rows as CSV or Parquet, batch by batch, every decimal exact: no float anywhere on the way."""
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import datetime as dt
-import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol
@@ -31,10 +26,6 @@ class FocusError(Exception):
 
 class UnknownFormat(FocusError):
     """The file's ending names no format."""
-
-
-class NotWritable(FocusError):
-    """The file cannot be written where it was asked for."""
 
 
 class TooManyDigits(FocusError):
@@ -60,20 +51,6 @@ def format_of(path: Path) -> MakeFile:
         return _FORMATS[path.suffix.lower()]
     except KeyError:
         raise UnknownFormat(f"{path} ends with neither .csv nor .parquet: end it with the one you want") from None
-
-
-@contextlib.contextmanager
-def replaced(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to, which takes its place if all goes well. Raises NotWritable."""
-    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
-    try:
-        yield draft
-        draft.replace(path)
-    except OSError as error:
-        raise NotWritable(f"{path} cannot be written: {error.strerror or error}") from None
-    finally:
-        with contextlib.suppress(OSError):
-            draft.unlink(missing_ok=True)
 
 
 class CsvFile:

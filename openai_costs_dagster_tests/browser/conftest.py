@@ -59,5 +59,6 @@ def reported(loaded: Loaded) -> Reported:
         start_date=days_ago(HISTORY - 1),
         dagster_url=DAGSTER,
     )
+    (place.folder / "pages").mkdir()
     made = place.run("report", "--out", "pages/spend.html", OPENAI_COSTS_CONFIG=str(config))
     return Reported(place, organizations, made, place.folder / "pages" / "spend.html")

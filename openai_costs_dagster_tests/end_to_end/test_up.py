@@ -23,6 +23,7 @@ from psycopg import sql
 
 from openai_costs_dagster.simulator import SimulatedOrganization, Simulator
 
+from ..browser.chromium import HOW_TO_GET_IT, chromium, executable
 from ..cli.program import TODAY, Workplace, days_ago, is_alive, truth_of, until, workplace
 from ..simulator.wire import total
 from .ui import Dagster
@@ -222,6 +223,27 @@ def test_running_again_from_failure_asks_for_the_failed_day_alone(up: Up, backfi
     assert {request.organization_id for request in up.simulator.requests} == {"org-SIMULATEDSOUTH"}
     assert up.dagster.partitions("south", "FAILED") == []
     assert up.dagster.check("south", "complete", str(failed))["status"] == "SUCCEEDED"
+
+
+def test_its_pages_show_every_organization_its_columns_and_its_checks(up: Up, backfills: Backfills) -> None:
+    if executable() is None:
+        pytest.skip(HOW_TO_GET_IT)
+    costs = f"{up.dagster.url}/assets/openai/north/costs"
+    expected = {
+        f"{up.dagster.url}/asset-groups": ["north", "south", "openai_reports"],
+        costs: ["What north was billed by OpenAI each UTC day", "The UTC day that was billed (charge period)"],
+        f"{costs}?view=checks": ["anomalous_spend", "complete", "reconciles"],
+        f"{costs}?view=partitions&partition={HISTORY[0]}": ["spend_usd", "spend_exact"],
+    }
+    with chromium() as browser:
+        page = browser.new_page()
+        troubles: list[str] = []
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        for address, texts in expected.items():
+            page.goto(address)
+            for text in texts:
+                page.get_by_text(text).first.wait_for()
+        assert troubles == []
 
 
 def test_no_command_line_shows_a_key(up: Up) -> None:

@@ -9,13 +9,13 @@ import pytest
 
 from openai_costs_dagster.configuration import Configuration, DatabaseSettings, Organization
 from openai_costs_dagster.days import ONE_DAY, utc_now
-from openai_costs_dagster.orchestration import names
+from openai_costs_dagster.orchestration import names, tables
 from openai_costs_dagster.orchestration.automation import SENSOR
 from openai_costs_dagster.orchestration.build import build_definitions, family_of
 from openai_costs_dagster.orchestration.partitions import first_days
 from openai_costs_dagster.secret import SecretReference
 from openai_costs_dagster.warehouse import embedded, registry
-from openai_costs_dagster.warehouse.database import Database
+from openai_costs_dagster.warehouse.database import Connection, Database
 
 from ..conftest import NOW, Configure
 
@@ -61,6 +61,30 @@ def test_an_organizations_things_all_carry_its_name(configure: Configure) -> Non
     assert definitions.get_repository_def().get_job("__ASSET_JOB")
 
 
+def test_every_asset_says_what_it_holds_in_words_and_columns_and_whose_it_is(configure: Configure) -> None:
+    owned = organization("acme").model_copy(update={"dagster_owners": ("team:finops", "vera@acme.example")})
+    specs = {spec.key: spec for spec in build_definitions(configure(owned)).resolve_all_asset_specs()}
+    for key, spec in specs.items():
+        assert len(spec.description or "") > 100
+        assert names.organization_of(key) != "acme" or list(spec.owners) == ["team:finops", "vera@acme.example"]
+        assert names.organization_of(key) != "acme" or "dagster/column_schema" in spec.metadata
+
+
+def test_the_columns_that_dagster_shows_are_those_of_the_views(connection: Connection) -> None:
+    for view, schema in {
+        "daily_costs": tables.DAILY_COSTS,
+        "daily_usage": tables.DAILY_USAGE,
+        "allocated_costs": tables.ALLOCATED_COSTS,
+        "directory": tables.DIRECTORY,
+    }.items():
+        found = connection.execute(
+            "select column_name from information_schema.columns"
+            " where table_schema = 'openai_costs' and table_name = %s",
+            [view],
+        )
+        assert {column.name for column in schema.columns} <= {name for (name,) in found}
+
+
 def test_every_check_is_partitioned_like_its_asset_and_none_blocks(configure: Configure) -> None:
     graph = build_definitions(configure(organization("acme"))).resolve_asset_graph()
     for key in graph.asset_check_keys:
@@ -81,10 +105,8 @@ def test_an_organizations_partitioned_assets_are_one_run_for_a_range(configure: 
 def test_only_costs_are_read_where_usage_and_names_are_not_wanted(configure: Configure) -> None:
     one = organization("acme").model_copy(update={"usage": False, "names": False})
     keys = build_definitions(configure(one)).resolve_asset_graph().get_all_asset_keys()
-    assert {key for key in keys if names.organization_of(key)} == {
-        names.costs_key("acme"),
-        names.allocated_costs_key("acme"),
-    }
+    ours = {key for key in keys if names.organization_of(key) == "acme"}
+    assert ours == {names.costs_key("acme"), names.allocated_costs_key("acme")}
 
 
 def test_partitions_are_utc_days_from_the_start_to_today(configure: Configure) -> None:

@@ -147,6 +147,7 @@ def test_organizations_that_are_configured_no_more_are_not_on_it(work: Bench, co
 
 def test_a_page_takes_the_place_of_an_older_one_or_leaves_it(work: Bench, configure: Configure, tmp_path: Path) -> None:
     configuration, page = configure(work.organization, database=work.database), tmp_path / "pages" / "spend.html"
+    page.parent.mkdir()
     first = write_report(page, configuration, work.database, work.clock.now)
     assert page.stat().st_size == first.size
     second = write_report(page, configuration, work.database, work.clock.now + ONE_DAY)

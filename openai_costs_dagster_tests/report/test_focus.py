@@ -19,7 +19,8 @@ from pyarrow import parquet
 from openai_costs_dagster.report import focus as report
 from openai_costs_dagster.report import focus_files
 from openai_costs_dagster.report.focus import Exported, NothingStored, export
-from openai_costs_dagster.report.focus_files import NotWritable, TooManyDigits, UnknownFormat
+from openai_costs_dagster.report.focus_files import TooManyDigits, UnknownFormat
+from openai_costs_dagster.report.whole_files import NotWritable
 from openai_costs_dagster.warehouse import registry
 from openai_costs_dagster.warehouse.database import Connection, Database
 from openai_costs_dagster.warehouse.focus import Digits, Month, Wanted

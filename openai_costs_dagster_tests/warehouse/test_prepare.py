@@ -57,11 +57,12 @@ def test_preparing_again_only_looks(database: Database) -> None:
 
 def test_a_view_that_another_release_left_is_made_anew(database: Database) -> None:
     with database.connect() as connection:
-        connection.execute("drop view openai_costs.daily_costs")
+        connection.execute("drop view openai_costs.daily_costs cascade")  # and focus, which is made of it
         connection.execute("update openai_costs.program set value = 'of another release' where key = 'views'")
     database.prepare()
     with database.connect() as connection:
         assert connection.execute("select count(*) from openai_costs.daily_costs").fetchone() == (0,)
+        assert connection.execute("select count(*) from openai_costs.focus").fetchone() == (0,)
 
 
 def test_a_schema_newer_than_the_program_is_refused_in_a_sentence_and_left_alone(database: Database) -> None:

@@ -1,7 +1,7 @@
 // The parts of the page, each from the report and what is asked for.
 
 const MOST_ROWS = 15;
-const MOST_MOVERS = 20;
+const MOST_MOVERS = 12;
 const OPEN_FINDINGS = 3;
 const DAYS_BEFORE = 45;
 const DAYS_AFTER = 7;
@@ -136,7 +136,7 @@ function showMovers(report, filters) {
   const rows = comparison.movers.filter((one) => filters.hasOrganization(one.organization)
     && ["project", "model"].every((name) => filters.agrees(name, one.organization, one[name])))
     .sort((one, other) => Math.abs(other.change) - Math.abs(one.change)).slice(0, MOST_MOVERS);
-  const part = (head, name) => ({ head, number: true, write: (row) => (Number(row[name]) ? signedDollars(Number(row[name])) : "–") });
+  const part = (head, name) => ({ head, number: true, write: (row) => (Math.abs(row[name]) < 0.005 ? "–" : signedDollars(Number(row[name]))) });
   const range = (first, last) => (first === last ? first : `${first} to ${last}`);
   const caption = `${range(comparison.first, comparison.last)} against ${range(comparison.earlier_first, comparison.earlier_last)}`;
   show("movers-table", filters.value("user") ? say("By user there are no quantities: choose all users.") : null,

@@ -1,0 +1,18 @@
+"""`report` writes one page, or says in a sentence why it cannot. What is on the page is looked at in browser/."""
+
+from __future__ import annotations
+
+from ..loaded import Loaded
+
+
+def test_without_a_file_it_lies_where_the_command_was_typed(loaded: Loaded) -> None:
+    finished = loaded.place.run("report")
+    assert (finished.code, finished.err) == (0, "")
+    assert finished.out.startswith("openai-spend.html: 0.")
+    assert (loaded.place.folder / "openai-spend.html").read_text().startswith("<!doctype html>")
+
+
+def test_a_place_that_cannot_be_written_is_named(loaded: Loaded) -> None:
+    finished = loaded.place.run("report", "--out", "nowhere/page.html")
+    assert (finished.code, finished.out) == (2, "")
+    assert finished.err == "openai-costs: nowhere/page.html cannot be written: No such file or directory\n"
