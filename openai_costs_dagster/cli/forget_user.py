@@ -16,7 +16,7 @@ def forget_user(user: str) -> None:
     """
     from openai_costs_dagster.cli.session import begin
     from openai_costs_dagster.days import utc_now
-    from openai_costs_dagster.orchestration import forgetting
+    from openai_costs_dagster.orchestration import exports, forgetting
     from openai_costs_dagster.warehouse import directory
 
     session = begin()
@@ -27,3 +27,4 @@ def forget_user(user: str) -> None:
     for user_id in found:
         gone = forgetting.forget_user(session.database, user_id, utc_now(), on_wait=click.echo)
         click.echo(f"{user_id} is forgotten: {gone.names} names and addresses, {gone.pages} raw pages; amounts stay")
+    exports.forget_report(session.configuration)

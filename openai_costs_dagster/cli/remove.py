@@ -17,6 +17,7 @@ def remove(organization: str, purge: bool) -> None:
     """
     from openai_costs_dagster.cli.session import begin
     from openai_costs_dagster.configuration import load
+    from openai_costs_dagster.orchestration import exports
     from openai_costs_dagster.orchestration.removal import purge_organization
     from openai_costs_dagster.warehouse import registry
 
@@ -33,6 +34,9 @@ def remove(organization: str, purge: bool) -> None:
         return
     for table, rows in purge_organization(session.database, session.environment, organization).items():
         click.echo(f"{rows} rows deleted from {table}")
+    exports.forget_report(configuration)
+    for file in exports.exported_files(configuration):
+        click.echo(f"{file} was exported before and may still hold it: make that month anew, or delete the file")
     click.echo(f"{organization} is gone")
 
 

@@ -4,7 +4,6 @@
 import datetime as dt
 from collections.abc import Sequence
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -12,7 +11,7 @@ import dagster as dg
 from openai_costs_dagster.configuration import Configuration
 from openai_costs_dagster.days import ONE_DAY, utc_now
 from openai_costs_dagster.orchestration import names, server
-from openai_costs_dagster.orchestration.exports import exports_folder
+from openai_costs_dagster.orchestration.exports import report_page
 from openai_costs_dagster.orchestration.report_file import WrittenReport, write_report
 from openai_costs_dagster.report import chart
 from openai_costs_dagster.report.contents import SpendReport
@@ -24,11 +23,6 @@ _DESCRIPTION = """One HTML page about what all organizations spend on OpenAI, fo
 Spend by day, the month with its budgets and forecast, what moved and why, anomalies, users and API keys, unit
 costs, and how fresh all of it is; filtered in the page. It needs no network: open it, send it, print it. The file's
 path is in the metadata; `openai-costs report --out FILE` writes the same page elsewhere."""
-
-
-def report_path(configuration: Configuration) -> Path:
-    """Where the asset puts the page."""
-    return exports_folder(configuration) / "openai-spend.html"
 
 
 def report_asset(
@@ -49,7 +43,7 @@ def report_asset(
         code_version="1",
     )
     def spend_report() -> dg.MaterializeResult[Any]:
-        written = write_report(report_path(configuration), configuration, server.database(configuration), utc_now())
+        written = write_report(report_page(configuration), configuration, server.database(configuration), utc_now())
         return dg.MaterializeResult(metadata=_metadata(written))
 
     return spend_report

@@ -311,3 +311,40 @@ def test_a_page_of_months_without_spend_says_so(open_page: Open) -> None:
     page = open_page(f"#period=own&first={TODAY}&last={days_ago(3)}").page
     assert page.inner_text("#shown") == "The period ends before it begins."
     assert figure(page, "total-period") == 0
+
+
+def test_on_paper_findings_are_open_and_drawn(open_page: Open) -> None:
+    page = open_page("#period=all", viewport={"width": 1000, "height": 900}).page
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    findings = page.locator("details.finding")
+    assert findings.count() > 0
+    assert page.locator("details.finding[open]").count() == min(findings.count(), 20)
+    assert drawn(page, "details.finding:last-of-type canvas")
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate("document.documentElement.dataset.theme") is None
+
+
+def test_charts_that_were_taken_off_the_page_are_let_go(open_page: Open) -> None:
+    page = open_page().page
+    for period in ("Last 90 days", "Everything here", "Last 30 days"):
+        choose(page, period=period)
+    page.wait_for_timeout(100)
+    assert page.evaluate("Object.keys(Chart.instances).length") <= 1 + page.locator("details.finding").count()
+
+
+def test_what_does_not_follow_a_filter_says_so(open_page: Open) -> None:
+    page = open_page("#model=/gpt-5.5-2026-04-23").page
+    assert page.locator("[name=model]").input_value() != ""
+    assert page.locator("#month-note").is_visible()
+    assert page.inner_text("#total-forecast") == "–"  # noqa: RUF001  # as it stands there
+    choose(page, model="All")
+    assert not page.locator("#month-note").is_visible()
+
+
+def test_an_old_browser_gets_a_sentence_instead_of_an_empty_page(browser: Browser, reported: Reported) -> None:
+    page = browser.new_page()
+    page.add_init_script("delete globalThis.DecompressionStream")
+    page.goto(reported.page.as_uri())
+    page.wait_for_function("document.getElementById('shown').textContent !== ''")
+    assert "could not be drawn here" in page.inner_text("#shown")
+    page.close()

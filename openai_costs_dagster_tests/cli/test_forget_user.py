@@ -18,8 +18,12 @@ def test_a_person_is_forgotten_by_address_and_amounts_stay(loaded: Loaded) -> No
         "select id, email from openai_costs.directory where kind = 'user' and email is not null limit 1"
     )[0]
     before = place.sql("select sum(amount) from openai_costs.allocated_costs where user_id = %s", user_id)
+    page = place.data / "exports" / "openai-spend.html"
+    page.parent.mkdir(exist_ok=True)
+    page.write_text(f"what {address} spent")
     finished = place.run("forget-user", address)
     assert finished.code == 0, finished.said
+    assert not page.exists()
     assert f"{user_id} is forgotten" in finished.out
     assert place.sql("select count(*) from openai_costs.known_names where id = %s", user_id) == [(0,)]
     assert place.sql("select sum(amount) from openai_costs.allocated_costs where user_id = %s", user_id) == before

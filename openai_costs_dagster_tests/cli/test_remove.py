@@ -63,8 +63,14 @@ def test_history_stays_until_it_is_purged_and_then_nothing_is_left(loaded: Loade
     assert place.stored_days("vanishing") == days
     assert _tables_that_mention(place, "vanishing") >= {"openai_costs.cost_rows", "openai_costs_dagster.event_logs"}
 
+    exports = place.data / "exports"
+    exports.mkdir(exist_ok=True)
+    for name in ("openai-spend.html", "openai-focus-2026-03.csv"):
+        (exports / name).write_text("what vanishing spent")
     purged = place.run("remove", "vanishing", "--purge")
     assert (purged.code, purged.err) == (0, "")
+    assert [file.name for file in exports.iterdir()] == ["openai-focus-2026-03.csv"]
+    assert "openai-focus-2026-03.csv was exported before and may still hold it" in purged.out
     assert f"{VANISHING_HISTORY} rows deleted from cost_days" in lines(purged.out)
     assert "1 rows deleted from Dagster's runs" in lines(purged.out)
     assert lines(purged.out)[-1] == "vanishing is gone"

@@ -12,7 +12,7 @@ import pytest
 
 from openai_costs_dagster.configuration import SIMULATED_MARK, Budget, Configuration
 from openai_costs_dagster.days import ONE_DAY, DayRange
-from openai_costs_dagster.orchestration import names, report_asset
+from openai_costs_dagster.orchestration import exports, names
 from openai_costs_dagster.orchestration.build import build_definitions, family_of
 from openai_costs_dagster.orchestration.partitions import range_tags
 from openai_costs_dagster.orchestration.report_file import write_report
@@ -171,7 +171,7 @@ def test_the_asset_writes_the_page_and_tells_its_figures(
     assert job.execute_in_process(instance=instance, asset_selection=[names.SPEND_REPORT]).success
     (metadata,) = materializations(instance, names.SPEND_REPORT).values()
     page = Path(metadata["page"])
-    assert page == report_asset.report_path(configuration)
+    assert page == exports.report_page(configuration)
     assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
     assert metadata["spend_by_day"].startswith("![spend by day](data:image/svg+xml;base64,")
     assert metadata["month_to_date_usd"] >= 0

@@ -13,6 +13,13 @@ function colour(name) {
   return found;
 }
 
+// Charts of what was taken off the page.
+function forgetOldCharts() {
+  for (const [canvas, chart] of drawn) {
+    if (!canvas.isConnected) { chart.destroy(); drawn.delete(canvas); }
+  }
+}
+
 function draw(canvas, config) {
   drawn.get(canvas)?.destroy();
   drawn.set(canvas, new Chart(canvas, config));
@@ -46,7 +53,7 @@ function stackedBars(canvas, bars, layers, provisional) {
       plugins: {
         legend: { position: "bottom", labels: { color: colour("ink"), boxWidth: 12,
           generateLabels: (chart) => chart.data.datasets.map(({ label }, place) => (
-            { text: label, fillStyle: PALETTE[place % PALETTE.length], strokeStyle: "transparent", datasetIndex: place,
+            { text: shortened(label), fillStyle: PALETTE[place % PALETTE.length], strokeStyle: "transparent", datasetIndex: place,
               hidden: !chart.isDatasetVisible(place), fontColor: colour("ink") })) } },
         tooltip: {
           itemSort: (one, other) => other.raw - one.raw,

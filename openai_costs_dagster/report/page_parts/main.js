@@ -11,6 +11,7 @@ function showAll(report, filters) {
   showPeople(report, filters, chosen);
   showUnitCosts(report, filters);
   showFreshness(report, filters);
+  forgetOldCharts();
   letKeysScroll();
 }
 
@@ -36,7 +37,7 @@ function setUpTheme(redraw) {
   tell();
 }
 
-// On paper everything is light, and every finding is open.
+// On paper everything is light, and the findings that matter most are open.
 function setUpPrinting(redraw) {
   const root = document.documentElement;
   let before;
@@ -44,6 +45,10 @@ function setUpPrinting(redraw) {
     before = root.dataset.theme;
     root.dataset.theme = "light";
     redraw();
+    for (const found of [...document.querySelectorAll(".finding")].slice(0, MOST_ON_PAPER)) {
+      found.open = true;
+      found.drawChart?.();
+    }
   });
   addEventListener("afterprint", () => {
     if (before) root.dataset.theme = before; else delete root.dataset.theme;
@@ -52,6 +57,7 @@ function setUpPrinting(redraw) {
 }
 
 async function begin() {
+  if (!globalThis.DecompressionStream) throw new Error("it cannot unpack its data");
   const [text] = await Promise.all([inflated("data"), loadCharts()]);
   const report = new Report(JSON.parse(text));
   fillComparisons(report);
@@ -64,4 +70,9 @@ async function begin() {
   document.documentElement.dataset.ready = "";
 }
 
-begin();
+// A reader whose browser cannot do this sees a sentence instead of an empty page.
+begin().catch((error) => {
+  document.getElementById("shown").textContent =
+    `This page could not be drawn here (${error.message}): it needs a browser of 2023 or newer.`;
+  throw error;
+});

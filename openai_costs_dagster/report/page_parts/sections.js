@@ -3,6 +3,7 @@
 const MOST_ROWS = 15;
 const MOST_MOVERS = 12;
 const OPEN_FINDINGS = 3;
+const MOST_ON_PAPER = 20;
 const DAYS_BEFORE = 45;
 const DAYS_AFTER = 7;
 
@@ -113,6 +114,7 @@ function showMonth(report, filters) {
       one.forecast === null ? "–" : `${dollars(Number(one.forecast_low))} to ${dollars(Number(one.forecast_high))}`) },
   ], ours));
   const budgets = report.budgets.filter((one) => filters.hasOrganization(one.organization));
+  document.getElementById("month-note").hidden = !filters.isFine;
   show("month-budgets", budgets.length ? table("Budgets in their present period", [
     { head: "Organization", write: (one) => report.titles.get(one.organization) ?? one.organization },
     { head: "Budget", write: (one) => one.budget },
@@ -191,7 +193,8 @@ function finding(report, one, open) {
   if (series.length) {
     const canvas = element("canvas", { role: "img", "aria-label": `Spend by day around ${one.day}, the finding in colour.` });
     details.append(element("div", { class: "chart" }, canvas));
-    details.addEventListener("toggle", () => { if (details.open && canvas.isConnected) drawFinding(report, one, series, canvas); });
+    details.drawChart = () => drawFinding(report, one, series, canvas);
+    details.addEventListener("toggle", () => { if (details.open && canvas.isConnected) details.drawChart(); });
   }
   return details;
 }

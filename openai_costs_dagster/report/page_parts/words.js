@@ -16,5 +16,6 @@ const signedDollars = (amount) => (amount > 0 ? "+" : "") + dollars(amount);
 const signedShare = (share) => `${share > 0 ? "+" : ""}${WHOLE.format(share * 100)} %`;
 const percent = (share) => `${WHOLE.format(share * 100)} %`;
 const moment = (text) => (text ? `${text.slice(0, 10)} ${text.slice(11, 16)} UTC` : "never");
+const shortened = (text) => (text.length > 40 ? `${text.slice(0, 39)}…` : text);
 const direction = (amount) => (amount > 0 ? "up" : amount < 0 ? "down" : "");
 const changeOf = (now, before) => (before > 0 ? `, ${signedShare(now / before - 1)}` : "");
