@@ -41,6 +41,7 @@ __all__ = [
     "Organization",
     "Refresh",
     "from_environment",
+    "from_mapping",
     "lines_of_organization",
     "load",
     "read_file",
@@ -78,6 +79,11 @@ def from_environment() -> Configuration:
     if os.environ.get("DATABASE_URL"):
         value["database"] = {"url": {"env": "DATABASE_URL"}}
     return _validated(value, "the environment", Path.cwd(), None)
+
+
+def from_mapping(value: dict[str, Any], where: str, folder: Path) -> Configuration:
+    """Settings that stand in another program's file, relative paths taken from a folder. Raises ConfigurationError."""
+    return _validated(value, where, folder, None)
 
 
 def read_file(path: Path) -> Configuration:

@@ -1,0 +1,134 @@
+"""The component that other projects' `defs.yaml` names: its settings, mistakes, adjustments and scaffold."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+import yaml
+from dagster.components import ScaffoldRequest
+
+from openai_costs_dagster import OpenAICostsComponent
+from openai_costs_dagster.component import OpenAICostsScaffolder
+from openai_costs_dagster.configuration import Configuration, ConfigurationError
+from openai_costs_dagster.orchestration import automation, names
+
+ACME = "organizations: {acme: {admin_key: {env: ACME_KEY}, start_date: '2026-01-01'}}\n"
+
+
+def component(text: str) -> OpenAICostsComponent:
+    resolved = OpenAICostsComponent.resolve_from_yaml(text)
+    assert isinstance(resolved, OpenAICostsComponent)
+    return resolved
+
+
+def definitions(text: str, folder: Path) -> dg.Definitions:
+    built = dg.build_defs_for_component(component(f"{text}data_directory: {folder}\n"))
+    dg.Definitions.validate_loadable(built)
+    return built
+
+
+def specs(text: str, folder: Path) -> list[dg.AssetSpec]:
+    return list(definitions(text, folder).resolve_all_asset_specs())
+
+
+def test_its_attributes_are_the_settings_of_the_file(tmp_path: Path) -> None:
+    text = ACME + "refresh: {trailing_days: 7}\nanomalies: {minimum_impact_usd: 5.1}\ndata_directory: here\n"
+    (tmp_path / "openai_costs.yaml").write_text(text, encoding="utf-8")
+    said = component(text).configuration(tmp_path)
+    assert said == component("config: openai_costs.yaml").configuration(tmp_path).model_copy(update={"source": None})
+    assert said.anomalies.minimum_impact_usd == Decimal("5.1")
+    assert said.data_directory == tmp_path / "here"
+
+
+def test_every_setting_is_an_attribute() -> None:
+    assert set(Configuration.model_fields) - {"source"} <= set(OpenAICostsComponent.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("organizations: {}", "organizations is empty"),
+        ("organizations: {acme: {}}", "organizations.acme.admin_key: 'admin_key' is missing"),
+        (ACME + "refresh: {crons: x}", "refresh.crons: 'crons' is not a setting here; there are cron,"),
+        ("organizations: {acme: {admin_key: '{{ env.ACME_KEY }}'}}", r"write \{env: NAME\} or \{file: PATH\}"),
+        (ACME + "config: openai_costs.yaml", "config names a file that says all: move organizations there"),
+        (ACME + "asset_key_prefix: [finops]", "asset_key_prefix is not supported"),
+    ],
+)
+def test_mistakes_are_told_as_those_of_the_file(
+    text: str, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ACME_KEY", "sk-admin-secret")
+    with pytest.raises(ConfigurationError, match=sentence) as told:
+        component(text).configuration(tmp_path)
+    assert "sk-admin-secret" not in str(told.value)
+
+
+def test_a_secret_does_not_become_part_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACME_KEY", "sk-admin-secret")
+    loaded = component(ACME)
+    assert "sk-admin-secret" not in repr(loaded) + repr(loaded.configuration(tmp_path))
+
+
+def test_it_loads_without_any_secret_and_refreshes_by_itself(tmp_path: Path) -> None:
+    built = definitions(ACME, tmp_path)
+    assert automation.SENSOR in {sensor.name for sensor in built.sensors or ()}
+    assert names.costs_key("acme") in {spec.key for spec in built.resolve_all_asset_specs()}
+
+
+def test_with_automation_off_nothing_starts_by_itself(tmp_path: Path) -> None:
+    built = definitions(ACME + "automation: false\n", tmp_path)
+    sensors = [sensor for sensor in built.sensors or () if isinstance(sensor, dg.SensorDefinition)]
+    assert automation.SENSOR not in {sensor.name for sensor in sensors}
+    assert {sensor.default_status for sensor in sensors} == {dg.DefaultSensorStatus.STOPPED}
+    assert {spec.automation_condition for spec in built.resolve_all_asset_specs()} == {None}
+
+
+def test_group_tags_and_owners_are_the_projects(tmp_path: Path) -> None:
+    text = ACME + "group_name: finance\ntags: {domain: money}\nowners: ['team:finops']\n"
+    found = specs(text, tmp_path)
+    assert {spec.group_name for spec in found} == {"finance"}
+    assert all(spec.tags["domain"] == "money" and "team:finops" in spec.owners for spec in found)
+    costs = next(spec for spec in found if spec.key == names.costs_key("acme"))
+    assert costs.tags[names.ORGANIZATION_TAG] == "acme"
+    assert costs.automation_condition is not None
+    assert costs.partitions_def is not None
+
+
+def test_what_is_scaffolded_loads(tmp_path: Path) -> None:
+    name = "openai_costs_dagster.OpenAICostsComponent"
+    request = ScaffoldRequest[Any](
+        type_name=name, target_path=tmp_path / "openai", scaffold_format="yaml", project_root=tmp_path, params=None
+    )
+    OpenAICostsScaffolder().scaffold(request)
+    written = yaml.safe_load((tmp_path / "openai" / "defs.yaml").read_text(encoding="utf-8"))
+    assert written["type"] == name
+    assert specs(yaml.safe_dump(written["attributes"]), tmp_path)
+
+
+def test_every_line_of_the_scaffold_that_is_commented_out_may_be_used(tmp_path: Path) -> None:
+    request = ScaffoldRequest[Any](
+        type_name="x", target_path=tmp_path, scaffold_format="yaml", project_root=tmp_path, params=None
+    )
+    OpenAICostsScaffolder().scaffold(request)
+    lines = (tmp_path / "defs.yaml").read_text(encoding="utf-8").splitlines()
+    used = [line.replace("# ", "", 1) if line.startswith("  ") and line.lstrip()[0] == "#" else line for line in lines]
+    attributes = yaml.safe_load("\n".join(used))["attributes"]
+    assert attributes.pop("config") == "openai_costs.yaml"
+    assert component(yaml.safe_dump(attributes)).configuration(tmp_path).alerts
+
+
+def test_python_gets_the_same_door_and_the_package_lists_it_without_loading_dagster() -> None:
+    code = (
+        "import sys, openai_costs_dagster as package\n"
+        "assert {'OpenAICostsComponent', 'build_definitions'} <= set(dir(package))\n"
+        "sys.exit('dagster' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False, env=os.environ).returncode == 0  # noqa: S603
