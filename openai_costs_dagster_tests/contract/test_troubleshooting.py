@@ -16,6 +16,7 @@ FEWEST_WORDS = 3  # fewer are put into sentences that stand elsewhere
 SAYS_WHAT_TO_DO = {
     "settings": "what is allowed, beside the file, the line and what was found",
     "secret": "what to write instead",
+    "component": "what to write or to call instead",
     "configuration": "the file and what it must be",
     "yaml_document": "the line and what is wrong with it",
     "cli.spend_csv": "the line of the user's own file and what belongs there",

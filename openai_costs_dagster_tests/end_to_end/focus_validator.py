@@ -79,3 +79,7 @@ def _interpreters() -> list[str]:
     found = shutil.which("python3.12")
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
     return [*ours, *([found] if found else []), *map(str, sorted(pyenv.glob("3.12*/bin/python3.12"), reverse=True))]
+
+
+if __name__ == "__main__":
+    python()
