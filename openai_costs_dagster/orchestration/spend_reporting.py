@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from openai_costs_dagster.configuration import Configuration
 from openai_costs_dagster.days import ONE_DAY, DayRange
@@ -18,14 +18,14 @@ from openai_costs_dagster.report.contents import (
     OrganizationStanding,
     SpendReport,
 )
-from openai_costs_dagster.report.cube import pack
+from openai_costs_dagster.report.cube import Cube, pack
 from openai_costs_dagster.spend import money
 from openai_costs_dagster.spend.change import Part, change_of
 from openai_costs_dagster.warehouse import anomalies, budgets, report_figures
 from openai_costs_dagster.warehouse.anomalies import NOTHING, StoredFinding
 from openai_costs_dagster.warehouse.budgets import ALLOCATED, BudgetState
 from openai_costs_dagster.warehouse.database import Connection, Database
-from openai_costs_dagster.warehouse.report_figures import SpentPart
+from openai_costs_dagster.warehouse.report_figures import KnownName, SpentPart
 
 HISTORY = 366  # days
 _MOST_AMOUNTS = 400_000  # keeps the page below 5 MB
@@ -43,20 +43,23 @@ def spend_report(configuration: Configuration, database: Database, now: dt.datet
     organizations, today = sorted(configuration.organizations), now.date()
     known = overviews(configuration, database, now)
     with database.connect() as connection:
-        days = _days(connection, organizations, today)
+        begun = report_figures.first_stored_days(connection, organizations)
+        days = _days(min(begun.values(), default=today), today)
+        cube = pack(report_figures.cells(connection, organizations, days), days.first, _MOST_AMOUNTS)
+        found = _anomalies(connection, organizations, days)
         return SpendReport(
             made_at=now,
             first_day=days.first,
             last_day=days.last,
             is_simulated=configuration.is_simulated,
             dagster_url=configuration.dagster_url,
-            organizations=[_standing(one) for one in known],
-            cube=pack(report_figures.cells(connection, organizations, days), days.first, _MOST_AMOUNTS),
-            names=report_figures.known_names(connection, organizations),
+            organizations=[_standing(one, begun.get(one.organization)) for one in known],
+            cube=cube,
+            names=_names(report_figures.known_names(connection, organizations), cube, found),
             provisional=_provisional(connection, organizations, days),
             budgets=_budgets(connection, organizations, today),
-            anomalies=_anomalies(connection, organizations, days),
-            comparisons=_comparisons(connection, organizations, now, configuration.refresh.settle_hours, days),
+            anomalies=found,
+            comparisons=_comparisons(connection, begun, now, configuration.refresh.settle_hours),
             unit_costs=report_figures.months_of_models(connection, organizations, days),
             restatements=report_figures.restatements(
                 connection, organizations, now - _RESTATED_LATELY, _MOST_RESTATEMENTS
@@ -65,17 +68,23 @@ def spend_report(configuration: Configuration, database: Database, now: dt.datet
         )
 
 
-def _days(connection: Connection, organizations: Sequence[str], today: dt.date) -> DayRange:
+def _days(first: dt.date, today: dt.date) -> DayRange:
     """The last year, or what there is of it."""
-    begin = today - (HISTORY - 1) * ONE_DAY
-    first = report_figures.first_stored_day(connection, organizations)
-    return DayRange(min(max(first or today, begin), today), today)
+    return DayRange(min(max(first, today - (HISTORY - 1) * ONE_DAY), today), today)
 
 
-def _standing(one: Overview) -> OrganizationStanding:
+def _names(known: Iterable[KnownName], cube: Cube, found: Iterable[FoundAnomaly]) -> list[KnownName]:
+    """Of what is on the page alone: whoever reads it need not learn who else there is."""
+    shown = {(owner, value) for names_ in cube.names.values() for owner, value in names_}
+    shown |= {(one.organization, value) for one in found for value in (one.project, one.user, one.key) if value}
+    return [one for one in known if (one.organization, one.id) in shown]
+
+
+def _standing(one: Overview, first_day: dt.date | None) -> OrganizationStanding:
     return OrganizationStanding(
         organization=one.organization,
         title=one.title,
+        first_day=first_day,
         last_day=one.last_day,
         settled_to=one.settled_to,
         missing_days=one.missing_days,
@@ -133,6 +142,7 @@ def _anomaly(one: StoredFinding) -> FoundAnomaly:
         organization=one.organization,
         day=one.usage_date,
         level=one.level,
+        dimensions=_dimensions(one.level),
         project=one.project_id,
         service=one.service,
         model=one.model,
@@ -150,16 +160,27 @@ def _anomaly(one: StoredFinding) -> FoundAnomaly:
     )
 
 
+def _dimensions(level: str) -> list[str]:
+    if level == "api_key":
+        return ["project", "key"]
+    return [name for name in ("project", "service", "model", "user") if name in level.split(" and ")]
+
+
 def _comparisons(
-    connection: Connection, organizations: Sequence[str], now: dt.datetime, settle_hours: int, known: DayRange
+    connection: Connection, begun: Mapping[str, dt.date], now: dt.datetime, settle_hours: int
 ) -> list[Comparison]:
-    """What grew and what shrank, of days that are settled by now as far as their age tells."""
+    """What grew and what shrank, of days that are settled by now as far as their age tells.
+
+    An organization whose history does not reach back to the earlier range's first day would only seem to have grown.
+    """
     settled = (now - dt.timedelta(hours=settle_hours)).date() - ONE_DAY
     found = []
     for name, days, earlier in _ranges(settled):
-        if earlier.last >= known.first:
-            parts = report_figures.spent_parts(connection, organizations, days, earlier)
-            found.append(Comparison(name, days.first, days.last, earlier.first, earlier.last, _movers(parts)))
+        reaching = [organization for organization, first in begun.items() if first <= earlier.first]
+        if reaching:
+            movers = _movers(report_figures.spent_parts(connection, reaching, days, earlier))
+            ends = (days.first, days.last, earlier.first, earlier.last)
+            found.append(Comparison(name, *ends, movers, sorted(set(begun) - set(reaching))))
     return found
 
 

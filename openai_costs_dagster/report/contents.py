@@ -17,6 +17,7 @@ class OrganizationStanding:
 
     organization: str
     title: str
+    first_day: dt.date | None
     last_day: dt.date | None
     settled_to: dt.date | None
     missing_days: int
@@ -52,11 +53,13 @@ class BudgetStanding:
 
 @dataclass(frozen=True)
 class FoundAnomaly:
-    """A finding; null dimensions are not part of its series, as `level` says."""
+    """A finding. What is among `dimensions` and null is spend that belongs to none."""
 
     organization: str
     day: dt.date
     level: str
+    dimensions: Sequence[str]
+    """Those that name its series."""
     project: str | None
     service: str | None
     model: str | None
@@ -103,6 +106,8 @@ class Comparison:
     earlier_first: dt.date
     earlier_last: dt.date
     movers: Sequence[Mover]
+    left_out: Sequence[str]
+    """Organizations whose history does not reach back so far."""
 
 
 @dataclass(frozen=True)

@@ -120,7 +120,7 @@ def _largest(spend: dict[_Dimensions, _Days], most: int) -> set[_Person]:
         sizes[_person(dimensions)] += len(days)
         dollars[_person(dimensions)] += sum(map(abs, days.values()))
     room = most - len({(*dimensions[:4], day) for dimensions, days in spend.items() for day in days})
-    kept = set()
+    kept = {person for person in sizes if person[1:] == (None, None)}  # nobody is no one to be folded away
     for person in sorted(sizes, key=lambda one: (-dollars[one], _order(one))):
         room -= sizes[person]
         if room < 0:

@@ -131,7 +131,6 @@ def _asked(organizations: Sequence[str], days: DayRange) -> dict[str, object]:
     return {"organizations": list(organizations), "first": days.first, "last": days.last}
 
 
-def first_stored_day(connection: Connection, organizations: Sequence[str]) -> dt.date | None:
-    """The oldest day that any of them has; None where nothing is stored."""
-    row = connection.execute(statement("report_first_day"), {"organizations": list(organizations)}).fetchone()
-    return row[0] if row else None
+def first_stored_days(connection: Connection, organizations: Sequence[str]) -> dict[str, dt.date]:
+    """The oldest stored day of each organization that has any."""
+    return dict(connection.execute(statement("report_first_day"), {"organizations": list(organizations)}).fetchall())

@@ -348,3 +348,18 @@ def test_an_old_browser_gets_a_sentence_instead_of_an_empty_page(browser: Browse
     page.wait_for_function("document.getElementById('shown').textContent !== ''")
     assert "could not be drawn here" in page.inner_text("#shown")
     page.close()
+
+
+def test_the_way_to_the_figures_leaves_the_filters_alone(open_page: Open) -> None:
+    page = open_page("#period=90&stack=model", viewport={"width": 1000, "height": 900}).page
+    page.focus("a.skip")
+    page.keyboard.press("Enter")
+    assert page.locator("[name=period]").input_value() == "90"
+    assert page.locator("[name=stack]").input_value() == "model"
+
+
+def test_only_settled_days_are_compared_with_as_many_before(open_page: Open, reported: Reported) -> None:
+    page = open_page("#period=7").page
+    note = page.locator("#totals .tile").first.inner_text()
+    settled, before = reported.spend(days_ago(6), days_ago(3)), reported.spend(days_ago(10), days_ago(7))
+    assert f"${cents(settled):,.2f} of it settled, to {days_ago(3)}; ${cents(before):,.2f} in the 4 days before" in note

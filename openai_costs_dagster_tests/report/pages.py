@@ -24,6 +24,7 @@ def standing(name: str, **more: Any) -> OrganizationStanding:
     values: dict[str, Any] = {
         "organization": name,
         "title": name.title(),
+        "first_day": LAST - 29 * ONE_DAY,
         "last_day": LAST,
         "settled_to": LAST - 3 * ONE_DAY,
         "missing_days": 0,

@@ -11,7 +11,11 @@ class Filters {
     document.addEventListener("change", ({ target }) => {  // not all of its fields lie within the form
       if (target.form === form) { this.react(target.name); changed(); }
     });
-    addEventListener("hashchange", () => { this.restore(); changed(); });
+    addEventListener("hashchange", () => {
+      if (location.hash === "#content") return;  // a step within the page
+      this.restore();
+      changed();
+    });
     form.addEventListener("reset", () => setTimeout(() => { this.fill(); this.react("period"); changed(); }));
   }
 

@@ -24,20 +24,31 @@ function tile(title, figure, note, id) {
 }
 
 function showTotals(report, filters, chosen) {
-  const { first, last } = filters.days, length = last - first + 1;
-  const spent = totalOf(chosen, first, last), before = totalOf(chosen, first - length, first - 1);
+  const { first, last } = filters.days;
+  const spent = totalOf(chosen, first, last);
   const month = report.dayOf(`${report.last_day.slice(0, 8)}01`);
   const toDate = totalOf(chosen, Math.max(month, 0), report.count - 1);
   const pale = provisionalOf(report, chosen, first, last);
-  const known = first >= length;
   show("totals",
-    tile("Spend in the period", dollars(spent),
-      known ? `${dollars(before)} in the ${length} days before${changeOf(spent, before)}` : `${length} days`, "total-period"),
+    tile("Spend in the period", dollars(spent), comparedWithBefore(report, filters, chosen, first, last), "total-period"),
     tile("Month to date", dollars(toDate), `since ${report.last_day.slice(0, 8)}01`, "total-month"),
     forecastTile(report, filters),
     budgetTile(report, filters),
     tile("Provisional", dollars(pale), "of the period's spend may still change", "total-provisional"),
     tile("Anomalies", String(findingsOf(report, filters).length), "in the period, worth someone's time", "total-anomalies"));
+}
+
+// The settled part of a period beside as many days before it, where all who are chosen have those.
+function comparedWithBefore(report, filters, chosen, first, last) {
+  const owners = [...new Set(chosen.map((one) => one.organization))];
+  let end = first - 1;
+  while (end < last && !owners.some((owner) => report.isProvisional(owner, end + 1))) end += 1;
+  const length = end - first + 1, days = `${Math.max(last - first + 1, 0)} days`;
+  const begun = report.organizations.filter((one) => filters.hasOrganization(one.organization) && one.first_day !== null);
+  if (length < 1 || begun.some((one) => report.dayOf(one.first_day) > first - length)) return days;
+  const settled = totalOf(chosen, first, end), before = totalOf(chosen, first - length, first - 1);
+  const until = end < last ? `${dollars(settled)} of it settled, to ${report.dateOf(end)}; ` : "";
+  return `${until}${dollars(before)} in the ${length} days before${changeOf(settled, before)}`;
 }
 
 function forecastTile(report, filters) {
@@ -141,7 +152,9 @@ function showMovers(report, filters) {
   const part = (head, name) => ({ head, number: true, write: (row) => (Math.abs(row[name]) < 0.005 ? "–" : signedDollars(Number(row[name]))) });
   const range = (first, last) => (first === last ? first : `${first} to ${last}`);
   const caption = `${range(comparison.first, comparison.last)} against ${range(comparison.earlier_first, comparison.earlier_last)}`;
+  const short = comparison.left_out.filter((name) => filters.hasOrganization(name)).map((name) => report.titles.get(name) ?? name);
   show("movers-table", filters.value("user") ? say("By user there are no quantities: choose all users.") : null,
+    short.length ? say(`Not known so far back, and left out: ${short.join(", ")}.`) : null,
     table(caption, [
       { head: "Organization", write: (row) => report.titles.get(row.organization) ?? row.organization },
       { head: "Project", write: (row) => report.name("project", row.organization, row.project) },
@@ -167,7 +180,8 @@ function findingsOf(report, filters) {
   return report.anomalies.filter((one) => {
     const day = report.dayOf(one.day);
     return day >= first && day <= last && filters.hasOrganization(one.organization)
-      && ["project", "model", "user"].every((name) => filters.agrees(name, one.organization, one[name]));
+      && ["project", "model", "user"].every((name) => filters.chosen(name) === undefined
+        || (one.dimensions.includes(name) && filters.agrees(name, one.organization, one[name])));
   });
 }
 
@@ -178,8 +192,7 @@ function showAnomalies(report, filters) {
 }
 
 function finding(report, one, open) {
-  const names = ["project", "service", "model", "key", "user"].filter((name) => one[name] !== null)
-    .map((name) => report.name(name, one.organization, one[name]));
+  const names = one.dimensions.map((name) => report.name(name, one.organization, one[name]));
   const title = report.titles.get(one.organization) ?? one.organization;
   const details = element("details", { class: "finding", open: open ? "" : false },
     element("summary", {},
@@ -203,8 +216,7 @@ function finding(report, one, open) {
 function belongs(report, series, one) {
   return series.organization === report.owners.get(one.organization)
     && one.level !== "line item"
-    && ["project", "service", "model", "key", "user"].every(
-      (name) => one[name] === null || (series[name] !== null && report.cube.names[name][series[name]][1] === one[name]));
+    && one.dimensions.every((name) => (series[name] === null ? "" : report.cube.names[name][series[name]][1]) === (one[name] ?? ""));
 }
 
 function drawFinding(report, one, series, canvas) {
