@@ -28,7 +28,7 @@ from openai_costs_dagster.warehouse.database import Connection, Database
 from openai_costs_dagster.warehouse.report_figures import KnownName, SpentPart
 
 HISTORY = 366  # days
-_MOST_AMOUNTS = 400_000  # keeps the page below 5 MB
+_MOST_AMOUNTS = 400_000  # keeps a page of 20 organizations with 25 users each below 5 MB
 _MOST_FINDINGS = 400
 _MOST_MOVERS = 25  # of an organization
 _MOST_RESTATEMENTS = 20

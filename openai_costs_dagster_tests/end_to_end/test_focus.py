@@ -46,7 +46,7 @@ UNTYPED = {
 def validator() -> str:
     interpreter = focus_validator.python()
     if interpreter is None:
-        pytest.skip("focus-validator cannot be had: it needs Python 3.12 (python3.12 on the path) and PyPI")
+        pytest.skip("focus-validator cannot be had: it needs Python 3.12 (python3.12 on the path) and a package index")
     return interpreter
 
 
