@@ -13,7 +13,7 @@ demo: $(INSTALLED)
 test: $(INSTALLED)
 	@$(BIN)/python -m openai_costs_dagster_tests.end_to_end.focus_validator & validator=$$!; \
 	$(MAKE) --no-print-directory lint; linted=$$?; wait $$validator; exit $$linted
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

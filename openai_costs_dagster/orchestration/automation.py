@@ -55,9 +55,15 @@ def derived_condition(refresh: Refresh) -> dg.AutomationCondition[Any]:
 
 
 def report_condition() -> dg.AutomationCondition[Any]:
-    """For what tells of all organizations: once whatever is being read now has been, and at first."""
+    """For what tells of all organizations: once whatever is being read now has been, within the hour, and at first.
+
+    What is read while the report is being made may or may not be in it, so it is made once more.
+    """
+    requested, read = _CONDITION.newly_requested(), _CONDITION.any_deps_updated()
+    beside = (requested & read).since(requested & ~read)
+    is_quiet = ~_CONDITION.any_deps_in_progress() | _at("@hourly")
     at_first = _CONDITION.missing() & _CONDITION.initial_evaluation()
-    anew = _CONDITION.any_deps_updated().since_last_handled() & ~_CONDITION.any_deps_in_progress()
+    anew = (read.since(requested) | beside) & is_quiet
     return ((at_first | anew) & ~_CONDITION.in_progress()).with_label("costs were read")
 
 

@@ -25,10 +25,10 @@ from openai_costs_dagster.warehouse import anomalies, budgets, report_figures
 from openai_costs_dagster.warehouse.anomalies import NOTHING, StoredFinding
 from openai_costs_dagster.warehouse.budgets import ALLOCATED, BudgetState
 from openai_costs_dagster.warehouse.database import Connection, Database
-from openai_costs_dagster.warehouse.report_figures import KnownName, SpentPart
+from openai_costs_dagster.warehouse.report_figures import DoubtfulDay, KnownName, SpentPart
 
 HISTORY = 366  # days
-_MOST_AMOUNTS = 400_000  # keeps a page of 20 organizations with 25 users each below 5 MB
+_MOST_NUMBERS = 400_000  # keeps a page of 20 organizations with 25 users each below 5 MB
 _MOST_FINDINGS = 400
 _MOST_MOVERS = 25  # of an organization
 _MOST_RESTATEMENTS = 20
@@ -45,8 +45,9 @@ def spend_report(configuration: Configuration, database: Database, now: dt.datet
     with database.connect() as connection:
         begun = report_figures.first_stored_days(connection, organizations)
         days = _days(min(begun.values(), default=today), today)
-        cube = pack(report_figures.cells(connection, organizations, days), days.first, _MOST_AMOUNTS)
+        cube = pack(report_figures.cells(connection, organizations, days), days.first, _MOST_NUMBERS)
         found = _anomalies(connection, organizations, days)
+        provisional, missing = _doubtful(report_figures.doubtful_days(connection, organizations, days))
         return SpendReport(
             made_at=now,
             first_day=days.first,
@@ -55,8 +56,9 @@ def spend_report(configuration: Configuration, database: Database, now: dt.datet
             dagster_url=configuration.dagster_url,
             organizations=[_standing(one, begun.get(one.organization)) for one in known],
             cube=cube,
-            names=_names(report_figures.known_names(connection, organizations), cube, found),
-            provisional=_provisional(connection, organizations, days),
+            names=_names(_known_names(connection, configuration), cube, found),
+            provisional=provisional,
+            missing=missing,
             budgets=_budgets(connection, organizations, today),
             anomalies=found,
             comparisons=_comparisons(connection, begun, now, configuration.refresh.settle_hours),
@@ -71,6 +73,11 @@ def spend_report(configuration: Configuration, database: Database, now: dt.datet
 def _days(first: dt.date, today: dt.date) -> DayRange:
     """The last year, or what there is of it."""
     return DayRange(min(max(first, today - (HISTORY - 1) * ONE_DAY), today), today)
+
+
+def _known_names(connection: Connection, configuration: Configuration) -> list[KnownName]:
+    with_addresses = [name for name, one in configuration.organizations.items() if one.emails]
+    return report_figures.known_names(connection, list(configuration.organizations), with_addresses)
 
 
 def _names(known: Iterable[KnownName], cube: Cube, found: Iterable[FoundAnomaly]) -> list[KnownName]:
@@ -100,11 +107,13 @@ def _standing(one: Overview, first_day: dt.date | None) -> OrganizationStanding:
     )
 
 
-def _provisional(connection: Connection, organizations: Sequence[str], days: DayRange) -> dict[str, Sequence[dt.date]]:
-    found: dict[str, list[dt.date]] = defaultdict(list)
-    for organization, day in report_figures.provisional_days(connection, organizations, days):
-        found[organization].append(day)
-    return dict(found)
+def _doubtful(days: Iterable[DoubtfulDay]) -> tuple[dict[str, Sequence[dt.date]], dict[str, Sequence[dt.date]]]:
+    """The provisional and the missing days, each by organization."""
+    provisional: dict[str, list[dt.date]] = defaultdict(list)
+    missing: dict[str, list[dt.date]] = defaultdict(list)
+    for organization, day, is_missing in days:
+        (missing if is_missing else provisional)[organization].append(day)
+    return dict(provisional), dict(missing)
 
 
 def _budgets(connection: Connection, organizations: Sequence[str], today: dt.date) -> list[BudgetStanding]:
@@ -190,11 +199,16 @@ def _ranges(settled: dt.date) -> list[tuple[str, DayRange, DayRange]]:
     for length in (7, 28):
         days = DayRange(settled - (length - 1) * ONE_DAY, settled)
         found.append((f"{length} days with the {length} before", days, _before(days)))
-    month = DayRange(settled.replace(day=1), settled)
-    last_of_earlier = month.first - ONE_DAY
-    same_day = last_of_earlier.replace(day=min(settled.day, last_of_earlier.day))
-    found.append(("the month with the same days of the last", month, DayRange(same_day.replace(day=1), same_day)))
-    return found
+    return [*found, months_side_by_side(settled)]
+
+
+def months_side_by_side(settled: dt.date) -> tuple[str, DayRange, DayRange]:
+    """The month of the last settled day beside the one before, as many days of each: the shorter one's at most."""
+    first, last_of_earlier = settled.replace(day=1), settled.replace(day=1) - ONE_DAY
+    length = min(settled.day, last_of_earlier.day)
+    days = DayRange(first, first.replace(day=length))
+    earlier = DayRange(last_of_earlier.replace(day=1), last_of_earlier.replace(day=length))
+    return f"{length} days of {first:%B} with those of {last_of_earlier:%B}", days, earlier
 
 
 def _before(days: DayRange) -> DayRange:

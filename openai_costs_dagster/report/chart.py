@@ -34,9 +34,9 @@ class Point:
 
 def svg(title: str, points: Sequence[Point], flagged: set[dt.date]) -> str:
     """The picture. Needs at least one point."""
-    highest = max(max(point.actual, point.expected) for point in points)
-    top = max(highest, min(1.6 * highest, max(point.upper for point in points))) * 1.05 or 1.0
-    place = _Place(len(points), top)
+    highest = max(0.0, *(max(point.actual, point.expected) for point in points))
+    top = max(highest, min(1.6 * highest, max(point.upper for point in points))) * 1.05
+    place = _Place(len(points), min(point.actual for point in points), top)
     band = [place.at(number, min(point.upper, top)) for number, point in enumerate(points)]
     band += [place.at(number, point.lower) for number, point in reversed(list(enumerate(points)))]
     expected = [place.at(number, min(point.expected, top)) for number, point in enumerate(points)]
@@ -49,7 +49,7 @@ def svg(title: str, points: Sequence[Point], flagged: set[dt.date]) -> str:
     return "".join(
         [
             *_frame(title),
-            *_axis(place, top, [point.day for point in points]),
+            *_axis(place, [point.day for point in points]),
             f'<polygon points="{_points(band)}" fill="#bfdbfe" fill-opacity="0.6"/>',
             f'<polyline points="{_points(expected)}" fill="none" stroke="#60a5fa" stroke-dasharray="4 3"/>',
             f'<polyline points="{_points(actual)}" fill="none" stroke="#1f2937" stroke-width="1.8"/>',
@@ -68,16 +68,16 @@ class Bar(NamedTuple):
 
 def bars_svg(title: str, bars: Sequence[Bar]) -> str:
     """Days as bars, without an expectation. Needs at least one."""
-    top = max([0.0, *(bar.dollars for bar in bars)]) * 1.05 or 1.0
-    place, width = _Place(len(bars), top), (_WIDTH - _LEFT - _RIGHT) / len(bars) * 0.8
+    amounts = [bar.dollars for bar in bars]
+    place = _Place(len(bars), min(amounts), max(0.0, *amounts) * 1.05)
+    width = (_WIDTH - _LEFT - _RIGHT) / len(bars) * 0.8
     drawn = []
     for number, bar in enumerate(bars):
-        x, y = place.at(number, bar.dollars)
+        (x, y), (_, nothing) = place.at(number, bar.dollars), place.at(number, 0)
         left = min(max(x - width / 2, _LEFT), _WIDTH - _RIGHT - width)
-        drawn.append(
-            f'<rect x="{left:.1f}" y="{y}" width="{width:.1f}" height="{_HEIGHT - _BOTTOM - y:.1f}" fill="#3b6fb5"/>'
-        )
-    return "".join([*_frame(title), *_axis(place, top, [bar.day for bar in bars]), *drawn, "</svg>"])
+        upper, height = min(y, nothing), abs(nothing - y)
+        drawn.append(f'<rect x="{left:.1f}" y="{upper}" width="{width:.1f}" height="{height:.1f}" fill="#3b6fb5"/>')
+    return "".join([*_frame(title), *_axis(place, [bar.day for bar in bars]), *drawn, "</svg>"])
 
 
 def markdown(title: str, points: Sequence[Point], flagged: set[dt.date]) -> str:
@@ -103,22 +103,26 @@ def _frame(title: str) -> list[str]:
 
 
 class _Place:
-    def __init__(self, count: int, top: float) -> None:
+    """Where a day's dollars are drawn: from the lowest, 0 unless days are credits, to the top."""
+
+    def __init__(self, count: int, lowest: float, top: float) -> None:
+        self.low = min(lowest * 1.05, 0.0)
+        self.top = top if top > self.low else 1.0
         self._step = (_WIDTH - _LEFT - _RIGHT) / max(count - 1, 1)
-        self._scale = (_HEIGHT - _TOP - _BOTTOM) / top
+        self._scale = (_HEIGHT - _TOP - _BOTTOM) / (self.top - self.low)
 
     def at(self, number: int, value: float) -> tuple[float, float]:
-        x, y = _LEFT + number * self._step, _HEIGHT - _BOTTOM - max(value, 0) * self._scale
+        x, y = _LEFT + number * self._step, _HEIGHT - _BOTTOM - (max(value, self.low) - self.low) * self._scale
         return round(x, 1), round(y, 1)
 
 
-def _axis(place: _Place, top: float, days: Sequence[dt.date]) -> list[str]:
+def _axis(place: _Place, days: Sequence[dt.date]) -> list[str]:
     drawn = []
     for number in range(_LINES + 1):
-        value = top * number / _LINES
+        value = place.low + (place.top - place.low) * number / _LINES
         _, y = place.at(0, value)
         drawn.append(f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y}" y2="{y}" stroke="#e5e7eb"/>')
-        drawn.append(f'<text x="{_LEFT - 6}" y="{y + 4}" text-anchor="end" fill="#6b7280">${_short(value)}</text>')
+        drawn.append(f'<text x="{_LEFT - 6}" y="{y + 4}" text-anchor="end" fill="#6b7280">{_short(value)}</text>')
     for number in (0, len(days) // 2, len(days) - 1):
         x, _ = place.at(number, 0)
         anchor = "start" if number == 0 else "end" if number == len(days) - 1 else "middle"
@@ -128,9 +132,10 @@ def _axis(place: _Place, top: float, days: Sequence[dt.date]) -> list[str]:
 
 
 def _short(value: float) -> str:
-    if value >= 10_000:
-        return f"{value / 1000:,.0f}k"
-    return f"{value:,.0f}" if value >= 10 or not value else f"{value:.2f}"
+    sign, size = "-" if value < 0 else "", abs(value)
+    if size >= 10_000:
+        return f"{sign}${size / 1000:,.0f}k"
+    return f"{sign}${size:,.0f}" if size >= 10 or not size else f"{sign}${size:.2f}"
 
 
 def _points(points: Sequence[tuple[float, float]]) -> str:

@@ -123,6 +123,9 @@ class SpendReport:
     cube: Cube
     names: Sequence[KnownName] = ()
     provisional: dict[str, Sequence[dt.date]] = field(default_factory=dict)
+    """By organization, the days that OpenAI may still change."""
+    missing: dict[str, Sequence[dt.date]] = field(default_factory=dict)
+    """By organization, the days of its history that are not stored; today is none of them."""
     budgets: Sequence[BudgetStanding] = ()
     anomalies: Sequence[FoundAnomaly] = ()
     comparisons: Sequence[Comparison] = ()

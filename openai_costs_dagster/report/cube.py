@@ -16,18 +16,31 @@ from typing import NamedTuple
 from openai_costs_dagster.warehouse.report_figures import Cell
 
 OTHERS = "(others)"
-"""Who stands for the users and keys that are too many to show one by one."""
+"""Who stands for the users, keys, projects and models that are too many to show one by one."""
 
 _BILLIONTHS = 9  # digits behind the point
 _WIDE = Context(prec=60, rounding=ROUND_HALF_EVEN)
 
-_Dimensions = tuple[str, str | None, str, str | None, str | None, str | None]
+
+class _Dimensions(NamedTuple):
+    organization: str
+    project: str | None
+    service: str
+    model: str | None
+    user: str | None
+    key: str | None
+
+
 _Days = dict[int, Decimal]
-_Person = tuple[str, str | None, str | None]
+_Spend = dict[_Dimensions, _Days]
+_Member = tuple[str | None, ...]
 
 
 class Packed(NamedTuple):
-    """A series: places in `Cube.names`, null for nothing, and billionths of each day from the first one's number on."""
+    """A series: places in `Cube.names`, null for nothing, and its billionths.
+
+    They are those of each day from the first one's number on; where most days have none, of the days `first + later`.
+    """
 
     organization: int | None
     project: int | None
@@ -37,6 +50,7 @@ class Packed(NamedTuple):
     key: int | None
     first: int
     amounts: list[int]
+    later: list[int] | None
 
 
 @dataclass
@@ -46,34 +60,40 @@ class Cube:
     names: dict[str, list[list[str]]] = field(default_factory=dict)
     """By dimension: the organization and the id or label; of labels that all share the former is empty."""
     series: list[Packed] = field(default_factory=list)
-    folded: int = 0
-    """How many users and keys stand together as others."""
+    folded: dict[str, int] = field(default_factory=dict)
+    """How many stand together as others, by what they are."""
 
 
-_DIMENSIONS = ("organization", "project", "service", "model", "user", "key")
+_FOLDS = {"users and keys": ("user", "key"), "projects": ("project",), "models": ("model",)}  # the first ones first
 
 
-def pack(cells: Iterable[Cell], first_day: dt.date, most_amounts: int) -> Cube:
-    """Adds cells up. Where there are more than `most_amounts`, users and keys of the least spend stand together."""
-    spend: dict[_Dimensions, _Days] = defaultdict(dict)
+def pack(cells: Iterable[Cell], first_day: dt.date, most_numbers: int) -> Cube:
+    """Adds cells up.
+
+    Where that takes more than `most_numbers`, the users and keys of least spend stand together; where that is not
+    enough, projects do as well, and then models.
+    """
+    spend: _Spend = defaultdict(dict)
     for organization, day, project, service, model, user, key, amount in cells:
-        days, number = spend[organization, project, service, model, user, key], (day - first_day).days
+        days, number = spend[_Dimensions(organization, project, service, model, user, key)], (day - first_day).days
         days[number] = _WIDE.add(days.get(number, Decimal(0)), amount)
-    folded = _fold(spend, most_amounts)
-    cube = Cube({name: [] for name in _DIMENSIONS}, folded=folded)
+    cube = Cube({name: [] for name in _Dimensions._fields})
+    for what, dimensions in _FOLDS.items():
+        if folded := _fold(spend, dimensions, most_numbers):
+            cube.folded[what] = folded
     places: dict[tuple[str, str, str], int] = {}
-    for dimensions, days in sorted(spend.items(), key=lambda item: _order(item[0])):
-        named = [_place(cube, places, dimensions[0], *one) for one in zip(_DIMENSIONS, dimensions, strict=True)]
-        cube.series.append(Packed._make([*named, min(days), _amounts(days)]))
+    for its, days in sorted(spend.items(), key=lambda item: _order(item[0])):
+        named = [_place(cube, places, its[0], *one) for one in zip(_Dimensions._fields, its, strict=True)]
+        cube.series.append(Packed._make([*named, *_written(days)]))
     return cube
 
 
 def daily_dollars(cube: Cube, days: int) -> list[float]:
     """All spend by day from the first on, rounded to the cent: for pictures."""
     sums = [0] * days
-    for *_, first, amounts in cube.series:
-        for number, amount in enumerate(amounts, first):
-            sums[number] += amount
+    for *_, first, amounts, later in cube.series:
+        for number, amount in zip(later or range(len(amounts)), amounts, strict=True):
+            sums[first + number] += amount
     return [round(billionths / 10**_BILLIONTHS, 2) for billionths in sums]
 
 
@@ -90,49 +110,80 @@ def _place(
     return places[key]
 
 
-def _amounts(days: _Days) -> list[int]:
-    return [_billionths(days[number]) if number in days else 0 for number in range(min(days), max(days) + 1)]
+def _written(days: _Days) -> tuple[int, list[int], list[int] | None]:
+    """The first day, amounts, and which days they are of unless of each; in as few numbers as that takes."""
+    first, last = min(days), max(days)
+    if _is_sparse(days):
+        ordered = sorted(days)
+        return first, [_billionths(days[number]) for number in ordered], [number - first for number in ordered]
+    return first, [_billionths(days.get(number, Decimal(0))) for number in range(first, last + 1)], None
+
+
+def _is_sparse(days: _Days) -> bool:
+    return 2 * len(days) < max(days) - min(days) + 1
+
+
+def _numbers(days: _Days) -> int:
+    """How many numbers a series takes."""
+    return min(2 * len(days), max(days) - min(days) + 1)
 
 
 def _billionths(amount: Decimal) -> int:
     return int(_WIDE.to_integral_value(_WIDE.scaleb(amount, _BILLIONTHS))) if amount else 0
 
 
-def _fold(spend: dict[_Dimensions, _Days], most: int) -> int:
-    """Puts the smallest spenders together until few enough amounts are left; says how many were."""
-    if sum(map(len, spend.values())) <= most:
+def _fold(spend: _Spend, dimensions: tuple[str, ...], most: int) -> int:
+    """Puts the smallest members of some dimensions together until few enough numbers are left; says how many were."""
+    if sum(map(_numbers, spend.values())) <= most:
         return 0
-    kept = _largest(spend, most)
-    small = [dimensions for dimensions in spend if _person(dimensions) not in kept]
-    for dimensions in small:
-        organization, project, service, model, _, _ = dimensions
-        together = spend[organization, project, service, model, OTHERS, OTHERS]
-        for number, amount in spend.pop(dimensions).items():
-            together[number] = _WIDE.add(together.get(number, Decimal(0)), amount)
-    return len({_person(dimensions) for dimensions in small})
+    kept = _largest(spend, dimensions, most)
+    small = [its for its in spend if _is_member(its, dimensions) and _member(its, dimensions) not in kept]
+    for its in small:
+        _add(spend[_together(its, dimensions)], spend.pop(its))
+    return len({_member(its, dimensions) for its in small})
 
 
-def _largest(spend: dict[_Dimensions, _Days], most: int) -> set[_Person]:
-    """The users and keys of most spend that there is room for, beside all others as one."""
-    sizes: dict[_Person, int] = defaultdict(int)
-    dollars: dict[_Person, Decimal] = defaultdict(Decimal)
-    for dimensions, days in spend.items():
-        sizes[_person(dimensions)] += len(days)
-        dollars[_person(dimensions)] += sum(map(abs, days.values()))
-    room = most - len({(*dimensions[:4], day) for dimensions, days in spend.items() for day in days})
-    kept = {person for person in sizes if person[1:] == (None, None)}  # nobody is no one to be folded away
-    for person in sorted(sizes, key=lambda one: (-dollars[one], _order(one))):
-        room -= sizes[person]
+def _largest(spend: _Spend, dimensions: tuple[str, ...], most: int) -> set[_Member]:
+    """The members of most spend that there is room for, beside all others as one."""
+    numbers: dict[_Member, int] = defaultdict(int)
+    dollars: dict[_Member, Decimal] = defaultdict(Decimal)
+    folded: _Spend = defaultdict(dict)
+    for its, days in spend.items():
+        if _is_member(its, dimensions):
+            member = _member(its, dimensions)
+            numbers[member] += _numbers(days)
+            dollars[member] += sum(map(abs, days.values()))
+            _add(folded[_together(its, dimensions)], days)
+        else:
+            _add(folded[its], days)
+    room = most - sum(map(_numbers, folded.values()))
+    kept = set()
+    for member in sorted(numbers, key=lambda one: (-dollars[one], _order(one))):
+        room -= numbers[member]
         if room < 0:
             break
-        kept.add(person)
+        kept.add(member)
     return kept
+
+
+def _is_member(its: _Dimensions, dimensions: tuple[str, ...]) -> bool:
+    """Nobody is no one to be folded away."""
+    return any(getattr(its, name) is not None for name in dimensions)
+
+
+def _member(its: _Dimensions, dimensions: tuple[str, ...]) -> _Member:
+    return (its.organization, *(getattr(its, name) for name in dimensions))
+
+
+def _together(its: _Dimensions, dimensions: tuple[str, ...]) -> _Dimensions:
+    return its._replace(**dict.fromkeys(dimensions, OTHERS))
+
+
+def _add(sums: _Days, days: _Days) -> None:
+    for number, amount in days.items():
+        sums[number] = _WIDE.add(sums.get(number, Decimal(0)), amount)
 
 
 def _order(names: Iterable[str | None]) -> list[tuple[bool, str]]:
     """Nothing comes before the empty name."""
     return [(name is not None, name or "") for name in names]
-
-
-def _person(dimensions: _Dimensions) -> _Person:
-    return dimensions[0], dimensions[4], dimensions[5]

@@ -62,6 +62,14 @@ class KnownName(NamedTuple):
     name: str
 
 
+class DoubtfulDay(NamedTuple):
+    """A day whose spend is not final: not stored, or stored and provisional."""
+
+    organization: str
+    usage_date: dt.date
+    missing: bool
+
+
 class Restatement(NamedTuple):
     """By how much a settled day was restated at a time; `parts` counts the rows that changed."""
 
@@ -102,15 +110,17 @@ def months_of_models(connection: Connection, organizations: Sequence[str], days:
     return [MonthOfModel._make(row) for row in rows]
 
 
-def known_names(connection: Connection, organizations: Sequence[str]) -> list[KnownName]:
-    """The present names of everything that has one."""
-    rows = connection.execute(statement("report_names"), {"organizations": list(organizations)})
+def known_names(connection: Connection, organizations: Sequence[str], with_addresses: Sequence[str]) -> list[KnownName]:
+    """The present names of everything that has one; where addresses are kept, those of people without a name."""
+    values = {"organizations": list(organizations), "with_addresses": list(with_addresses)}
+    rows = connection.execute(statement("report_names"), values)
     return [KnownName._make(row) for row in rows]
 
 
-def provisional_days(connection: Connection, organizations: Sequence[str], days: DayRange) -> list[tuple[str, dt.date]]:
-    """The stored days of a range that may still change, by organization."""
-    return connection.execute(statement("report_provisional_days"), _asked(organizations, days)).fetchall()
+def doubtful_days(connection: Connection, organizations: Sequence[str], days: DayRange) -> list[DoubtfulDay]:
+    """The days of a range that may still change or are missing; its last one, today, is never missing."""
+    rows = connection.execute(statement("report_doubtful_days"), _asked(organizations, days))
+    return [DoubtfulDay._make(row) for row in rows]
 
 
 def restatements(

@@ -21,7 +21,7 @@ def test_two_backfills_that_begin_with_nothing_at_the_same_moment(
     with place.started("backfill") as one, place.started("backfill") as other:
         until(lambda: (gate.reached and _somebody_waits(place)) or one.poll() or other.poll())
         gate.open()
-        said = [one.communicate(timeout=90), other.communicate(timeout=90)]
+        said = [one.communicate(timeout=240), other.communicate(timeout=240)]
     assert (one.returncode, other.returncode) == (0, 0), said
     assert "Traceback" not in str(said)
     assert place.stored("acme") == truth_of(organization, FIRST)

@@ -27,7 +27,7 @@ def test_postgres_is_stopped_while_an_answer_is_awaited(place: Workplace, api: S
         gate.open()
         until(lambda: "Retrying failed database connection" in log.read_text() or unplugged.poll() is not None)
         again = place.run("backfill")  # which starts the server; Dagster alone would go on trying for most of a minute
-        out, err = unplugged.communicate(timeout=90)
+        out, err = unplugged.communicate(timeout=240)
     assert (down.code, down.out) == (0, "PostgreSQL is down\n")
     assert unplugged.returncode == 1, (out, err)
     assert "Traceback" not in out + err

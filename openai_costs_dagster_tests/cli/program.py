@@ -28,7 +28,7 @@ PROGRAM = Path(sys.executable).with_name("openai-costs")
 TODAY = dt.datetime.now(dt.UTC).date()
 YESTERDAY = TODAY - dt.timedelta(days=1)
 
-_PATIENCE = 90  # seconds until a process that should have ended is taken for a hanging one
+_PATIENCE = 240  # seconds until a process that should have ended is taken for a hanging one
 
 Something = TypeVar("Something")
 

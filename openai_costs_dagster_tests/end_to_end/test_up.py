@@ -257,7 +257,7 @@ def test_an_interruption_ends_every_process_but_the_server(up: Up) -> None:
     family = [psutil.Process(up.process.pid), *psutil.Process(up.process.pid).children(recursive=True)]
     assert len(family) > 3
     os.kill(up.process.pid, signal.SIGINT)
-    assert up.process.wait(timeout=90) in {0, 130}
+    assert up.process.wait(timeout=240) in {0, 130}
     assert not any(map(is_alive, family))
     assert {process.name() for process in up.place.processes()} == {"postgres"}
     with pytest.raises(httpx2.ConnectError):

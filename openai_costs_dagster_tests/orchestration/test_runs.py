@@ -101,6 +101,6 @@ def test_a_run_whose_process_was_killed_is_ended_and_no_other(instance: dg.Dagst
     assert left.status is dg.DagsterRunStatus.STARTED
 
 
-@pytest.mark.parametrize("tag", ["", "nonsense", "x@y", f"{os.getpid()}"])
+@pytest.mark.parametrize("tag", ["", "nonsense", "x@y", pytest.param(f"{os.getpid()}", id="no start time")])
 def test_what_is_no_process_does_not_live(tag: str) -> None:
     assert not process_lives(tag)

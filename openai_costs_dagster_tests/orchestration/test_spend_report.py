@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -16,8 +17,9 @@ from openai_costs_dagster.orchestration import exports, names
 from openai_costs_dagster.orchestration.build import build_definitions, family_of
 from openai_costs_dagster.orchestration.partitions import range_tags
 from openai_costs_dagster.orchestration.report_file import write_report
-from openai_costs_dagster.orchestration.spend_reporting import spend_report
+from openai_costs_dagster.orchestration.spend_reporting import months_side_by_side, spend_report
 from openai_costs_dagster.report.contents import SpendReport
+from openai_costs_dagster.report.cube import OTHERS
 from openai_costs_dagster.spend import money
 
 from ..conftest import Clock, Configure
@@ -155,6 +157,54 @@ def test_a_page_takes_the_place_of_an_older_one_or_leaves_it(work: Bench, config
     assert [file.name for file in page.parent.iterdir()] == ["spend.html"]
 
 
+def test_a_page_is_its_owners_alone_until_its_owner_opens_it(work: Bench, configure: Configure, tmp_path: Path) -> None:
+    configuration, page = configure(work.organization, database=work.database), tmp_path / "spend.html"
+    write_report(page, configuration, work.database, work.clock.now)
+    assert page.stat().st_mode & 0o777 == 0o600
+    page.chmod(0o644)
+    write_report(page, configuration, work.database, work.clock.now)
+    assert page.stat().st_mode & 0o777 == 0o644
+
+
+def test_days_that_are_not_stored_are_told_but_today(work: Bench, configure: Configure) -> None:
+    configuration = read(work, configure, 3)
+    found = report(work, configuration)
+    assert found.missing == {}
+    work.read([work.clock.today - 9 * ONE_DAY])
+    assert report(work, configuration).missing == {"acme": [work.clock.today - n * ONE_DAY for n in range(8, 2, -1)]}
+
+
+def test_addresses_stand_on_it_only_while_they_are_kept(work: Bench, configure: Configure) -> None:
+    configuration = read(work, configure, 3)
+    user = next(name for _, name in report(work, configuration).cube.names["user"] if name != OTHERS)
+    with work.database.connect() as connection:
+        connection.execute("delete from openai_costs.known_names where id = %s", [user])
+        connection.execute(
+            "insert into openai_costs.known_names (organization, kind, id, email, first_seen_at, last_seen_at)"
+            " values ('acme', 'user', %s, 'vera@example.com', now(), now())",
+            [user],
+        )
+    assert user in {one.id for one in report(work, configuration).names}
+    silent = configure(work.organization.model_copy(update={"emails": False}), database=work.database)
+    assert user not in {one.id for one in report(work, silent).names}
+
+
+@pytest.mark.parametrize(
+    ("settled", "name", "days", "earlier"),
+    [
+        ("2026-11-22", "22 days of November with those of October", ("11-01", "11-22"), ("10-01", "10-22")),
+        ("2026-10-31", "30 days of October with those of September", ("10-01", "10-30"), ("09-01", "09-30")),
+        ("2026-03-31", "28 days of March with those of February", ("03-01", "03-28"), ("02-01", "02-28")),
+    ],
+)
+def test_months_are_compared_by_as_many_days_of_each(
+    settled: str, name: str, days: tuple[str, str], earlier: tuple[str, str]
+) -> None:
+    found = months_side_by_side(dt.date.fromisoformat(settled))
+    ranges = [DayRange(*(dt.date.fromisoformat(f"2026-{end}") for end in ends)) for ends in (days, earlier)]
+    assert found == (name, *ranges)
+
+
 def test_what_the_demo_made_is_marked_as_simulated(work: Bench, configure: Configure) -> None:
     configuration = configure(work.organization, database=work.database)
     assert not report(work, configuration).is_simulated
@@ -177,26 +227,77 @@ def test_the_asset_writes_the_page_and_tells_its_figures(
     assert metadata["month_to_date_usd"] >= 0
 
 
-def test_the_page_is_made_again_once_costs_were(
-    bench: MakeBench, configure: Configure, instance: dg.DagsterInstance
-) -> None:
+@dataclass
+class Ticks:
+    """The sensor's evaluations, minutes after the first one."""
+
+    definitions: dg.Definitions
+    instance: dg.DagsterInstance
+    began: dt.datetime
+    day: str
+    cursor: Any = None
+
+    def asked(self, minutes: int) -> int:
+        """How many reports are asked for at a tick."""
+        time = self.began + dt.timedelta(minutes=minutes)
+        result = dg.evaluate_automation_conditions(
+            self.definitions, self.instance, evaluation_time=time, cursor=self.cursor
+        )
+        self.cursor = result.cursor
+        return result.get_num_requested(names.SPEND_REPORT)
+
+    def made(self) -> None:
+        self.instance.report_runless_asset_event(dg.AssetMaterialization(names.SPEND_REPORT))
+
+    def costs_were_read(self) -> None:
+        asset = names.allocated_costs_key("acme")
+        self.instance.report_runless_asset_event(dg.AssetMaterialization(asset, partition=self.day))
+
+    def reading_begins(self) -> None:
+        """And never ends."""
+        asset = names.allocated_costs_key("acme")
+        everything = self.definitions.get_repository_def().get_implicit_global_asset_job_def()
+        self.instance.create_run_for_job(
+            everything.get_subset(asset_selection={asset}),
+            asset_selection={asset},
+            status=dg.DagsterRunStatus.STARTED,
+            tags={"dagster/partition": self.day},
+        )
+
+
+@pytest.fixture
+def ticks(bench: MakeBench, configure: Configure, instance: dg.DagsterInstance) -> Ticks:
     work = bench(small_world())
-    configuration = configure(work.organization, database=work.database)
-    definitions = build_definitions(configuration)
-    at = work.clock.now
+    definitions = build_definitions(configure(work.organization, database=work.database))
+    return Ticks(definitions, instance, work.clock.now, (work.clock.today - ONE_DAY).isoformat())
 
-    def asked(*times: dt.datetime, cursor: object = None) -> tuple[int, object]:
-        for time in times:
-            result = dg.evaluate_automation_conditions(definitions, instance, evaluation_time=time, cursor=cursor)  # type: ignore[arg-type]
-            cursor = result.cursor
-        return result.get_num_requested(names.SPEND_REPORT), cursor
 
-    first, cursor = asked(at)
-    assert first == 1
-    instance.report_runless_asset_event(dg.AssetMaterialization(names.SPEND_REPORT))
-    quiet, cursor = asked(at + dt.timedelta(minutes=1), cursor=cursor)
-    assert quiet == 0
-    day = (work.clock.today - ONE_DAY).isoformat()
-    instance.report_runless_asset_event(dg.AssetMaterialization(names.allocated_costs_key("acme"), partition=day))
-    again, cursor = asked(at + dt.timedelta(minutes=2), cursor=cursor)
-    assert again == 1
+def test_the_page_is_made_at_first_and_again_once_costs_were_read(ticks: Ticks) -> None:
+    assert ticks.asked(0) == 1
+    ticks.made()
+    assert ticks.asked(1) == 0
+    ticks.costs_were_read()
+    assert ticks.asked(2) == 1
+
+
+def test_what_is_read_while_the_page_is_made_is_told_by_another(ticks: Ticks) -> None:
+    assert ticks.asked(0) == 1
+    ticks.costs_were_read()
+    ticks.made()
+    assert ticks.asked(1) == 1
+    ticks.made()
+    assert ticks.asked(2) == 0
+    assert ticks.asked(3) == 0
+
+
+def test_the_page_waits_for_readers_but_not_beyond_the_hour(ticks: Ticks) -> None:
+    assert ticks.asked(0) == 1  # at half past
+    ticks.made()
+    assert ticks.asked(1) == 0
+    ticks.costs_were_read()
+    ticks.reading_begins()
+    assert ticks.asked(2) == 0
+    assert ticks.asked(29) == 0
+    assert ticks.asked(31) == 1
+    ticks.made()
+    assert ticks.asked(32) == 0

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openai_costs_dagster.days import ONE_DAY
-from openai_costs_dagster.report.chart import Point, markdown, svg
+from openai_costs_dagster.report.chart import Bar, Point, bars_svg, markdown, svg
 
 DAY = dt.date(2026, 11, 20)
 SVG = "{http://www.w3.org/2000/svg}"
 
-AMOUNTS = st.floats(0, 1e6, allow_nan=False)
+AMOUNTS = st.floats(-1e4, 1e6, allow_nan=False)
 
 
 def points(values: list[tuple[float, float, float, float]]) -> list[Point]:
@@ -30,6 +30,19 @@ def test_any_series_makes_a_well_formed_picture(values: list[tuple[float, float,
     drawn = ET.fromstring(svg(printable, points(values), {DAY}))  # noqa: S314  # our own
     assert len(drawn.findall(f"{SVG}circle")) == 1
     assert drawn.findall(f"{SVG}text")[0].text == (printable or None)
+
+
+@given(dollars=st.lists(st.floats(-1e6, 1e6, allow_nan=False), min_size=1, max_size=60))
+def test_days_of_credits_hang_below_nothing_and_within_the_picture(dollars: list[float]) -> None:
+    drawn = ET.fromstring(bars_svg("spend", [Bar(DAY + n * ONE_DAY, amount) for n, amount in enumerate(dollars)]))  # noqa: S314
+    ground, *bars = drawn.findall(f"{SVG}rect")
+    tops = [float(bar.attrib["y"]) for bar in bars]
+    feet = [float(bar.attrib["y"]) + float(bar.attrib["height"]) for bar in bars]
+    assert min(tops) >= 0
+    assert max(feet) <= float(ground.attrib["height"])
+    nothing = {foot for foot, amount in zip(feet, dollars, strict=True) if amount > 0}
+    nothing |= {top for top, amount in zip(tops, dollars, strict=True) if amount < 0}
+    assert max(nothing, default=0) - min(nothing, default=0) < 0.2
 
 
 def test_a_hostile_name_stays_text() -> None:

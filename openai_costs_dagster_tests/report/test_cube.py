@@ -38,14 +38,14 @@ CELLS = st.lists(
 def cells_of(cube: Cube) -> list[Cell]:
     """What a page sees: the cells again, in whole billionths of a dollar."""
     found = []
-    for *places, first, amounts in cube.series:
+    for *places, first, amounts, later in cube.series:
         named = [
             None if place is None else cube.names[dimension][place][1]
             for dimension, place in zip(cube.names, places, strict=True)
         ]
         organization, project, service, model, user, key = named
-        for number, amount in enumerate(amounts, first):
-            day = FIRST + number * ONE_DAY
+        for number, amount in zip(later or range(len(amounts)), amounts, strict=True):
+            day = FIRST + (first + number) * ONE_DAY
             found.append(
                 Cell(organization or "", day, project, service or "", model, user, key, Decimal(amount) / 10**9)
             )
@@ -79,12 +79,35 @@ def test_the_order_of_rows_changes_nothing(cells: list[Cell], chance: Any) -> No
     assert pack(shuffled, FIRST, PLENTY) == pack(cells, FIRST, PLENTY)
 
 
-@given(cells=CELLS, most=st.integers(0, 40))
-def test_folding_users_and_keys_loses_no_dollar_and_nothing_else(cells: list[Cell], most: int) -> None:
+@given(cells=CELLS, most=st.integers(0, 200))
+def test_folding_loses_no_dollar_and_takes_users_and_keys_before_projects_before_models(
+    cells: list[Cell], most: int
+) -> None:
     cube = pack(cells, FIRST, most)
     packed = cells_of(cube)
-    assert same(sums(packed, lambda cell: cell[:5]), sums(cells, lambda cell: cell[:5]))
-    assert (cube.folded > 0) == any(cell.user_id == OTHERS for cell in packed)
+    names = {"users and keys": "user_id", "projects": "project_id", "models": "model"}
+    for what, name in names.items():
+        assert (what in cube.folded) == any(getattr(cell, name) == OTHERS for cell in packed)
+    kept = [place for place, name in enumerate(Cell._fields[:-1]) if names_folded(cube).isdisjoint({name})]
+    assert same(sums(packed, itemgetter(*kept)), sums(cells, itemgetter(*kept)))
+    if "projects" in cube.folded:
+        assert {cell.user_id for cell in packed} <= {None, OTHERS}
+    if "models" in cube.folded:
+        assert {cell.project_id for cell in packed} <= {None, OTHERS}
+
+
+def names_folded(cube: Cube) -> set[str]:
+    columns = {"users and keys": {"user_id", "api_key_id"}, "projects": {"project_id"}, "models": {"model"}}
+    return {column for what in cube.folded for column in columns[what]}
+
+
+@given(cells=CELLS, most=st.integers(0, 200))
+def test_a_page_takes_no_more_numbers_than_it_may_while_anything_is_left_to_fold(cells: list[Cell], most: int) -> None:
+    cube = pack(cells, FIRST, most)
+    numbers = sum(len(one.amounts) + len(one.later or ()) for one in cube.series)
+    everything_folded = pack(cells, FIRST, 0)
+    least = sum(len(one.amounts) + len(one.later or ()) for one in everything_folded.series)
+    assert numbers <= max(most, least)
 
 
 def test_whoever_spends_most_is_shown_by_name_the_longest() -> None:
@@ -98,7 +121,24 @@ def test_whoever_spends_most_is_shown_by_name_the_longest() -> None:
     cube = pack(spenders, FIRST, 60)
     shown = {name for _, name in cube.names["user"]}
     assert shown == {"user-5", "user-6", "user-7", "user-8", "user-9", OTHERS}
-    assert cube.folded == 4
+    assert cube.folded == {"users and keys": 4}
+
+
+def test_small_projects_stand_together_where_users_alone_leave_too_much() -> None:
+    cells = [
+        Cell("acme", FIRST + day * ONE_DAY, f"proj-{number}", "Images", "gpt-5", "user", "key", Decimal(number))
+        for number in range(1, 10)
+        for day in range(10)
+    ]
+    cube = pack(cells, FIRST, 40)
+    assert {name for _, name in cube.names["project"]} == {"proj-7", "proj-8", "proj-9", OTHERS}
+    assert cube.folded == {"users and keys": 1, "projects": 6}
+
+
+def test_a_series_of_few_days_is_kept_as_few_numbers() -> None:
+    cells = [Cell("acme", FIRST + day * ONE_DAY, None, "Images", None, None, None, Decimal(day)) for day in (2, 30)]
+    (series,) = pack(cells, FIRST, PLENTY).series
+    assert (series.first, series.amounts, series.later) == (2, [2 * 10**9, 30 * 10**9], [0, 28])
 
 
 def test_days_between_are_zero_and_days_outside_are_not_there() -> None:

@@ -15,14 +15,19 @@ function colour(name) {
 
 // Charts of what was taken off the page.
 function forgetOldCharts() {
-  for (const [canvas, chart] of drawn) {
+  for (const [canvas, { chart }] of drawn) {
     if (!canvas.isConnected) { chart.destroy(); drawn.delete(canvas); }
   }
 }
 
-function draw(canvas, config) {
-  drawn.get(canvas)?.destroy();
-  drawn.set(canvas, new Chart(canvas, config));
+function draw(canvas, configure) {
+  drawn.get(canvas)?.chart.destroy();
+  drawn.set(canvas, { configure, chart: new Chart(canvas, configure()) });
+}
+
+// The same charts in the colours of now.
+function recolour() {
+  for (const [canvas, { configure }] of [...drawn]) draw(canvas, configure);
 }
 
 function axes(stacked) {
@@ -33,8 +38,22 @@ function axes(stacked) {
   };
 }
 
-// Bars of layers, each with a name and dollars by bar; pale where a bar is provisional.
-function stackedBars(canvas, bars, layers, provisional) {
+// Marks the places of bars whose days were not read: nothing there is not the same as no spend.
+function marksOf(missing) {
+  return {
+    id: "missing",
+    beforeDatasetsDraw({ ctx, chartArea, scales: { x } }) {
+      const width = chartArea.width / Math.max(missing.length, 1);
+      ctx.fillStyle = colour("missing");
+      missing.forEach((isMissing, bar) => {
+        if (isMissing) ctx.fillRect(x.getPixelForValue(bar) - width / 2, chartArea.top, width, chartArea.height);
+      });
+    },
+  };
+}
+
+// Bars of layers, each with a name and dollars by bar; pale where a bar is provisional, marked where days are missing.
+function stackedBars(canvas, bars, layers, provisional, missing) {
   const datasets = layers.map(({ name, amounts }, place) => ({
     label: name,
     data: amounts,
@@ -44,8 +63,10 @@ function stackedBars(canvas, bars, layers, provisional) {
     categoryPercentage: bars.length > 60 ? 1 : 0.85,
   }));
   const total = (items) => dollars(items.reduce((sum, item) => sum + item.raw, 0));
-  draw(canvas, {
+  const remarks = (bar) => (provisional[bar] ? ", provisional" : "") + (missing[bar] ? ", not all of it was read" : "");
+  draw(canvas, () => ({
     type: "bar",
+    plugins: [marksOf(missing)],
     data: { labels: bars.map((bar) => bar.label), datasets },
     options: {
       animation: false, responsive: true, maintainAspectRatio: false, scales: axes(true),
@@ -60,18 +81,18 @@ function stackedBars(canvas, bars, layers, provisional) {
           filter: (item) => item.raw !== 0,
           callbacks: {
             label: (item) => `${item.dataset.label}: ${dollars(item.raw)}`,
-            footer: (items) => `Total: ${total(items)}${provisional[items[0]?.dataIndex] ? ", provisional" : ""}`,
+            footer: (items) => `Total: ${total(items)}${remarks(items[0]?.dataIndex)}`,
           },
         },
       },
     },
-  });
+  }));
 }
 
 // A series' days, the ones that were found in another colour with the range that was usual beside them.
 function findingBars(canvas, days, found) {
   const ranges = days.map(({ label }) => { const one = found.get(label); return one ? [one.lower, one.upper] : null; });
-  draw(canvas, {
+  draw(canvas, () => ({
     type: "bar",
     data: {
       labels: days.map((day) => day.label),
@@ -92,5 +113,5 @@ function findingBars(canvas, days, found) {
           Array.isArray(raw) ? `usual: ${dollars(raw[0])} to ${dollars(raw[1])}` : `${dataset.label}: ${dollars(raw)}`) } },
       },
     },
-  });
+  }));
 }

@@ -1,11 +1,14 @@
 // What is asked for: kept in the form, and in the page's address so that a view can be sent to someone.
 
-const SHARED_BY_ALL = ["service", "model"];
+const ASKED = ["organization", "project", "model", "user"];
+const FINE = ASKED.slice(1);
+const ABSENT = -1;  // the place of what is asked for and is not there
 
 class Filters {
   constructor(report, form, changed) {
     this.report = report;
     this.form = form;
+    this.absent = {};
     this.fill();
     this.restore();
     document.addEventListener("change", ({ target }) => {  // not all of its fields lie within the form
@@ -21,11 +24,16 @@ class Filters {
 
   value(name) { return this.form.elements[name].value; }
 
-  // The place in the cube of what is chosen; undefined for all, null for nothing.
+  // The place in the cube of what is chosen; undefined for all, null for nothing, ABSENT for what is not there.
   chosen(name) {
     const value = this.value(name);
     return value === "" ? undefined : value === "-" ? null : Number(value);
   }
+
+  // What is chosen, in the words of the list that it is chosen from.
+  nameOfChosen(name) { return this.form.elements[name].selectedOptions[0].textContent; }
+
+  get lacksSomething() { return ASKED.some((name) => this.chosen(name) === ABSENT); }
 
   get days() {
     const [first, last] = ["first", "last"].map((name) => this.report.dayOf(this.value(name)));
@@ -33,17 +41,21 @@ class Filters {
   }
 
   matches(series) {
-    return ["organization", "project", "model", "user"].every((name) => {
+    return ASKED.every((name) => {
       const wanted = this.chosen(name);
       return wanted === undefined || series[name] === wanted;
     });
   }
 
-  // Whether anything finer than organizations is asked for: forecasts and budgets do not know that.
-  get isFine() { return ["project", "model", "user"].some((name) => this.value(name) !== ""); }
+  // What is finer than organizations and asked for: forecasts do not know that.
+  get fine() { return FINE.filter((name) => this.value(name) !== ""); }
+
+  // The names of the organizations that are asked for.
+  get organizations() { return this.report.organizations.map((one) => one.organization).filter((one) => this.hasOrganization(one)); }
 
   hasOrganization(name) {
     const wanted = this.chosen("organization");
+    if (wanted === ABSENT) return this.absent.organization === `${name}/${name}`;
     return wanted === undefined || this.report.owners.get(name) === wanted;
   }
 
@@ -51,11 +63,12 @@ class Filters {
   agrees(name, organization, id) {
     const wanted = this.chosen(name);
     if (wanted === undefined) return true;
+    if (wanted === ABSENT) return this.absent[name] === (id === null ? "-" : `${isShared(name) ? "" : organization}/${id}`);
     return id === null ? wanted === null : this.report.placeOf(name, organization, id) === wanted;
   }
 
   fill() {
-    for (const name of ["organization", "project", "model", "user"]) this.fillOne(name);
+    for (const name of ASKED) this.fillOne(name);
   }
 
   // Choices of what has spend; of a project or user only those of the chosen organization.
@@ -64,22 +77,16 @@ class Filters {
     const within = this.report.series.filter(
       (series) => name === "organization" || owner === undefined || series.organization === owner);
     const places = [...new Set(within.map((series) => series[name]))];
-    const severalOwners = name !== "organization" && !SHARED_BY_ALL.includes(name) && owner === undefined
-      && this.report.organizations.length > 1;
-    const choices = places.map((place) => [place === null ? "-" : String(place), this.choice(name, place, severalOwners)]);
+    const labels = this.report.labelsOf(name, owner === undefined && this.report.organizations.length > 1);
+    const choices = places.map((place) => (place === null ? ["-", NOTHING[name]] : [String(place), labels.get(place)]));
     choices.sort((one, other) => one[1].localeCompare(other[1]));
     select.replaceChildren(element("option", { value: "" }, "All"),
       ...choices.map(([value, text]) => element("option", { value }, text)));
     select.value = choices.some(([value]) => value === before) ? before : "";
   }
 
-  choice(name, place, withOwner) {
-    const text = this.report.nameOf(name, place);
-    return withOwner && place !== null ? `${text} · ${this.report.cube.names[name][place][0]}` : text;
-  }
-
   react(name) {
-    if (name === "organization") for (const other of ["project", "model", "user"]) this.fillOne(other);
+    if (name === "organization") for (const other of FINE) this.fillOne(other);
     if (name === "first" || name === "last") this.form.elements.period.value = "own";
     if (name === "period") this.setPeriod();
     this.remember();
@@ -104,9 +111,10 @@ class Filters {
   // Ids rather than places stand in the address: a report of tomorrow has other places.
   remember() {
     const said = new URLSearchParams();
-    for (const name of ["organization", "project", "model", "user"]) {
+    for (const name of ASKED) {
       const place = this.chosen(name);
-      if (place !== undefined) said.set(name, place === null ? "-" : this.report.cube.names[name][place].join("/"));
+      if (place === undefined) continue;
+      said.set(name, place === ABSENT ? this.absent[name] : place === null ? "-" : this.report.cube.names[name][place].join("/"));
     }
     for (const name of ["period", "stack", "bar", "comparison"]) said.set(name, this.value(name));
     if (this.value("period") === "own") for (const name of ["first", "last"]) said.set(name, this.value(name));
@@ -123,17 +131,23 @@ class Filters {
     }
     this.setPeriod();
     for (const name of ["first", "last"]) if (said.get(name)) this.form.elements[name].value = said.get(name);
-    for (const name of ["organization", "project", "model", "user"]) {
+    for (const name of ASKED) {
+      this.fillOne(name);
       this.restoreOne(name, said.get(name));
-      if (name === "organization") this.fill();
     }
   }
 
+  // What has no spend here stays chosen: to show everything instead would be to answer another question.
   restoreOne(name, text) {
-    this.form.elements[name].value = "";
+    const select = this.form.elements[name];
+    select.value = "";
     if (!text) return;
     const place = this.report.cube.names[name].findIndex((one) => one.join("/") === text);
-    this.form.elements[name].value = text === "-" ? "-" : String(place);
-    if (this.form.elements[name].selectedIndex < 0) this.form.elements[name].value = "";
+    if (text === "-" || place !== ABSENT) select.value = text === "-" ? "-" : String(place);
+    if (select.value !== "") return;
+    this.absent[name] = text;
+    const [owner, ...id] = text.split("/"), known = text === "-" ? NOTHING[name] : this.report.name(name, owner, id.join("/"));
+    select.append(element("option", { value: String(ABSENT) }, `${known} (not here)`));
+    select.value = String(ABSENT);
   }
 }

@@ -1,16 +1,24 @@
 // Begins, and draws anew whatever depends on what was changed.
 
+const PARTS = [
+  ["shown", sayWhatIsShown], ["totals", showTotals], ["days", showDays], ["month", showMonth], ["movers", showMovers],
+  ["anomalies", showAnomalies], ["people", showPeople], ["units", showUnitCosts], ["freshness", showFreshness],
+];
+
+// A part that cannot be drawn says so, and keeps no other from it.
+function showOrTell(part, showIt) {
+  part.querySelector(".failure")?.remove();
+  try {
+    showIt();
+  } catch (error) {
+    console.error(error);
+    part.append(element("p", { class: "failure warn" }, `This part could not be drawn (${error.message}).`));
+  }
+}
+
 function showAll(report, filters) {
   const chosen = report.series.filter((series) => filters.matches(series));
-  sayWhatIsShown(report, filters);
-  showTotals(report, filters, chosen);
-  showDays(report, filters, chosen);
-  showMonth(report, filters);
-  showMovers(report, filters);
-  showAnomalies(report, filters);
-  showPeople(report, filters, chosen);
-  showUnitCosts(report, filters);
-  showFreshness(report, filters);
+  for (const [part, showPart] of PARTS) showOrTell(document.getElementById(part), () => showPart(report, filters, chosen));
   forgetOldCharts();
   letKeysScroll();
 }
@@ -27,32 +35,34 @@ function fillComparisons(report) {
   select.replaceChildren(...report.comparisons.map(({ name }, place) => element("option", { value: String(place) }, name)));
 }
 
-function setUpTheme(redraw) {
+function setUpTheme() {
   const button = document.getElementById("theme"), root = document.documentElement;
   const isDark = () => getComputedStyle(button).getPropertyValue("color-scheme") === "dark"
     || (!root.dataset.theme && matchMedia("(prefers-color-scheme: dark)").matches);
   const tell = () => button.setAttribute("aria-pressed", String(isDark()));
-  button.addEventListener("click", () => { root.dataset.theme = isDark() ? "light" : "dark"; tell(); redraw(); });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { tell(); redraw(); });
+  button.addEventListener("click", () => { root.dataset.theme = isDark() ? "light" : "dark"; tell(); recolour(); });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { tell(); recolour(); });
   tell();
 }
 
 // On paper everything is light, and the findings that matter most are open.
-function setUpPrinting(redraw) {
+function setUpPrinting() {
   const root = document.documentElement;
-  let before;
+  let before, openedForPaper = [];
   addEventListener("beforeprint", () => {
     before = root.dataset.theme;
     root.dataset.theme = "light";
-    redraw();
-    for (const found of [...document.querySelectorAll(".finding")].slice(0, MOST_ON_PAPER)) {
+    openedForPaper = [...document.querySelectorAll(".finding")].slice(0, MOST_ON_PAPER).filter((found) => !found.open);
+    for (const found of openedForPaper) {
       found.open = true;
       found.drawChart?.();
     }
+    recolour();
   });
   addEventListener("afterprint", () => {
     if (before) root.dataset.theme = before; else delete root.dataset.theme;
-    redraw();
+    for (const found of openedForPaper) found.open = false;
+    recolour();
   });
 }
 
@@ -63,8 +73,8 @@ async function begin() {
   fillComparisons(report);
   const filters = new Filters(report, document.getElementById("filters"), () => showAll(report, filters));
   const redraw = () => showAll(report, filters);
-  setUpTheme(redraw);
-  setUpPrinting(redraw);
+  setUpTheme();
+  setUpPrinting();
   addEventListener("resize", letKeysScroll);
   redraw();
   document.documentElement.dataset.ready = "";

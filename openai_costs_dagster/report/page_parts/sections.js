@@ -9,13 +9,15 @@ const DAYS_AFTER = 7;
 
 function sayWhatIsShown(report, filters) {
   const { first, last } = filters.days;
-  const asked = ["organization", "project", "model", "user"].filter((name) => filters.chosen(name) !== undefined)
-    .map((name) => `${name} ${report.nameOf(name, filters.chosen(name))}`);
+  const asked = ASKED.filter((name) => filters.chosen(name) !== undefined)
+    .map((name) => `${name} ${filters.nameOfChosen(name)}`);
   document.getElementById("shown").textContent = first > last ? "The period ends before it begins."
     : `${report.dateOf(first)} to ${report.dateOf(last)}: ${asked.join(", ") || "everything"}`;
-  const folded = document.getElementById("folded");
-  folded.hidden = !report.cube.folded;
-  folded.textContent = `${report.cube.folded} users and keys of little spend stand together as (others).`;
+  document.getElementById("lacking").hidden = !filters.lacksSomething;
+  const folded = document.getElementById("folded"), counts = Object.entries(report.cube.folded);
+  folded.hidden = !counts.length;
+  folded.textContent = `${counts.map(([what, count]) => `${WHOLE.format(count)} ${what}`).join(", ")}`
+    + " of little spend stand together as (others).";
 }
 
 function tile(title, figure, note, id) {
@@ -43,16 +45,25 @@ function comparedWithBefore(report, filters, chosen, first, last) {
   const owners = [...new Set(chosen.map((one) => one.organization))];
   let end = first - 1;
   while (end < last && !owners.some((owner) => report.isProvisional(owner, end + 1))) end += 1;
-  const length = end - first + 1, days = `${Math.max(last - first + 1, 0)} days`;
+  const length = end - first + 1, missing = missingDays(report, filters, first, last);
+  const days = counted(Math.max(last - first + 1, 0), "day") + (missing ? `; ${counted(missing, "day")} of them not all read` : "");
   const begun = report.organizations.filter((one) => filters.hasOrganization(one.organization) && one.first_day !== null);
   if (length < 1 || begun.some((one) => report.dayOf(one.first_day) > first - length)) return days;
+  if (missingDays(report, filters, first - length, end)) return days;
   const settled = totalOf(chosen, first, end), before = totalOf(chosen, first - length, first - 1);
   const until = end < last ? `${dollars(settled)} of it settled, to ${report.dateOf(end)}; ` : "";
-  return `${until}${dollars(before)} in the ${length} days before${changeOf(settled, before)}`;
+  return `${until}${dollars(before)} in the ${counted(length, "day")} before${changeOf(settled, before)}`;
+}
+
+// How many days from first to last are not there for everyone who is asked for.
+function missingDays(report, filters, first, last) {
+  let count = 0;
+  for (let day = first; day <= last; day += 1) if (report.isMissing(filters.organizations, day)) count += 1;
+  return count;
 }
 
 function forecastTile(report, filters) {
-  if (filters.isFine) return tile("Forecast of the month", "–", "is made of whole organizations", "total-forecast");
+  if (filters.fine.length) return tile("Forecast of the month", "–", "is made of whole organizations", "total-forecast");
   const known = report.organizations.filter((one) => filters.hasOrganization(one.organization) && one.forecast !== null);
   const sum = (name) => known.reduce((total, one) => total + Number(one[name]), 0);
   const range = known.length === 1
@@ -63,12 +74,21 @@ function forecastTile(report, filters) {
 }
 
 function budgetTile(report, filters) {
-  const budgets = report.budgets.filter((one) => filters.hasOrganization(one.organization));
+  const budgets = budgetsOf(report, filters);
   const over = budgets.filter((one) => Number(one.share ?? 0) >= 1).length;
   const likely = budgets.filter((one) => Number(one.share ?? 0) < 1 && Number(one.forecast ?? 0) > Number(one.limit)).length;
-  const note = budgets.length ? `${likely} more will be, as it looks` : "none are configured";
+  const note = budgets.length ? `${likely} more will be, as it looks` : noBudgets(filters);
   return tile("Budgets exceeded", budgets.length ? `${over} of ${budgets.length}` : "–", note, "total-budgets");
 }
+
+// Budgets of what is chosen: within an organization, those of that very project, model or user.
+function budgetsOf(report, filters) {
+  const { fine } = filters;
+  return report.budgets.filter((one) => filters.hasOrganization(one.organization)
+    && (!fine.length || (fine.includes(one.scope) && filters.agrees(one.scope, one.organization, one.scope_id))));
+}
+
+const noBudgets = (filters) => (filters.fine.length ? "none for just what is chosen" : "none are configured");
 
 function layersOf(report, filters, chosen, bars) {
   const dimension = filters.value("stack"), { first, last } = filters.days;
@@ -95,14 +115,18 @@ function showDays(report, filters, chosen) {
     for (let day = bar.first; day <= bar.last; day += 1) if (report.isProvisional(owner, day)) return true;
     return false;
   }));
-  stackedBars(canvas, bars, layers, provisional);
+  const missing = bars.map((bar) => missingDays(report, filters, bar.first, bar.last) > 0);
+  stackedBars(canvas, bars, layers, provisional, missing);
+  document.getElementById("days-missing").hidden = !missing.includes(true);
+  document.getElementById("days-as").textContent = `Stacked by ${filters.value("stack")}, a bar for each ${filters.value("bar")}.`;
   const sums = bars.map((_, bar) => layers.reduce((sum, layer) => sum + layer.amounts[bar], 0));
   const most = sums.indexOf(Math.max(...sums));
   canvas.setAttribute("aria-label", bars.length
     ? `Bars of spend stacked by ${filters.value("stack")}; the highest is ${dollars(sums[most])} at ${bars[most].label}. A table follows.`
     : "No days are chosen.");
   const columns = [
-    { head: filters.value("bar"), write: (bar) => bars[bar].label + (provisional[bar] ? " (provisional)" : "") },
+    { head: filters.value("bar"), write: (bar) => (
+      bars[bar].label + (provisional[bar] ? " (provisional)" : "") + (missing[bar] ? " (not all read)" : "")) },
     ...layers.map((layer) => ({ head: layer.name, number: true, write: (bar) => dollars(layer.amounts[bar]) })),
     { head: "Total", number: true, write: (bar) => dollars(sums[bar]) },
   ];
@@ -124,8 +148,8 @@ function showMonth(report, filters) {
     { head: "Likely range", number: true, write: (one) => (
       one.forecast === null ? "–" : `${dollars(Number(one.forecast_low))} to ${dollars(Number(one.forecast_high))}`) },
   ], ours));
-  const budgets = report.budgets.filter((one) => filters.hasOrganization(one.organization));
-  document.getElementById("month-note").hidden = !filters.isFine;
+  const budgets = budgetsOf(report, filters);
+  document.getElementById("month-note").hidden = !filters.fine.length;
   show("month-budgets", budgets.length ? table("Budgets in their present period", [
     { head: "Organization", write: (one) => report.titles.get(one.organization) ?? one.organization },
     { head: "Budget", write: (one) => one.budget },
@@ -134,7 +158,7 @@ function showMonth(report, filters) {
     { head: "Of", number: true, write: (one) => dollars(Number(one.limit)) },
     { head: "Forecast", number: true, write: (one) => (one.forecast === null ? "–" : dollars(Number(one.forecast))) },
     { head: "Share", write: (one) => budgetMeter(one) },
-  ], budgets) : say("No budgets are configured."));
+  ], budgets) : say(`Budgets: ${noBudgets(filters)}.`));
 }
 
 function budgetMeter({ share, forecast, limit }) {
@@ -188,8 +212,14 @@ function findingsOf(report, filters) {
 function showAnomalies(report, filters) {
   const found = findingsOf(report, filters).sort((one, other) => Math.abs(other.impact) - Math.abs(one.impact));
   show("anomalies-list", found.length ? null : say("None in the period."),
-    ...found.map((one, place) => finding(report, one, place < OPEN_FINDINGS)));
+    ...found.map((one, place) => finding(report, one, opened.get(nameOfFinding(one)) ?? place < OPEN_FINDINGS)));
 }
+
+// Which findings the reader opened or closed by hand: they stay so, whatever else is chosen.
+const opened = new Map();
+
+const seriesOf = (one) => ["organization", "level", "project", "service", "model", "key", "user"].map((name) => one[name]);
+const nameOfFinding = (one) => JSON.stringify([one.day, ...seriesOf(one)]);
 
 function finding(report, one, open) {
   const names = one.dimensions.map((name) => report.name(name, one.organization, one[name]));
@@ -202,6 +232,7 @@ function finding(report, one, open) {
     element("p", {}, one.explanation),
     one.feedback ? element("p", { class: "quiet" }, `Answered: ${one.feedback}`) : null,
     report.dagster_url ? element("p", {}, link(report, one.page, "Its check in Dagster")) : null);
+  details.firstChild.addEventListener("click", () => opened.set(nameOfFinding(one), !details.open));
   const series = report.series.filter((each) => belongs(report, each, one));
   if (series.length) {
     const canvas = element("canvas", { role: "img", "aria-label": `Spend by day around ${one.day}, the finding in colour.` });
@@ -222,8 +253,8 @@ function belongs(report, series, one) {
 function drawFinding(report, one, series, canvas) {
   const day = report.dayOf(one.day), first = Math.max(0, day - DAYS_BEFORE), last = Math.min(report.count - 1, day + DAYS_AFTER);
   const amounts = byDay(series, first, last);
-  const same = ["organization", "level", "project", "service", "model", "key", "user"];
-  const found = new Map(report.anomalies.filter((other) => same.every((name) => other[name] === one[name]))
+  const its = JSON.stringify(seriesOf(one));
+  const found = new Map(report.anomalies.filter((other) => JSON.stringify(seriesOf(other)) === its)
     .map((other) => [other.day, { lower: Number(other.lower), upper: Number(other.upper) }]));
   findingBars(canvas, [...amounts].map((amount, place) => ({ label: report.dateOf(first + place), amount })), found);
 }
@@ -238,12 +269,15 @@ function showPeople(report, filters, chosen) {
     show(id, table(`By ${head === "User" ? "user" : head}`, [
       { head, write: ([place]) => (place === undefined ? `${rows.length - MOST_ROWS} others` : report.nameOf(dimension, place)) },
       { head: "Spend", number: true, write: ([, amount]) => dollars(amount) },
-      { head: "Share", write: ([, amount]) => [percent(all ? amount / all : 0), meter(all ? amount / all : 0, null, percent(all ? amount / all : 0))] },
+      { head: "Share", write: ([, amount]) => shareCell(shareOf(amount, all)) },
     ], shown, foot));
   }
 }
 
+const shareCell = (share) => (share === null ? "–" : [percent(share), meter(share, null, percent(share))]);
+
 function showUnitCosts(report, filters) {
+  document.getElementById("units-note").hidden = !["project", "user"].some((name) => filters.fine.includes(name));
   const month = `${report.last_day.slice(0, 8)}01`;
   const months = [...new Set(report.unit_costs.map(([, , one]) => one))].sort().slice(-3);
   const rows = new Map();

@@ -1,9 +1,18 @@
 // Sums over the cube. Whole billionths are added up, so that nothing is lost on the way to the cent.
 
+// Visits the days of a series from first to last that have an amount.
+function eachDay({ first: start, amounts, later }, first, last, visit) {
+  if (later) {
+    later.forEach((days, place) => { if (start + days >= first && start + days <= last) visit(start + days, amounts[place]); });
+    return;
+  }
+  const to = Math.min(last - start, amounts.length - 1);
+  for (let place = Math.max(first - start, 0); place <= to; place += 1) visit(start + place, amounts[place]);
+}
+
 function sumOf(series, first, last) {
   let sum = 0;
-  const from = Math.max(first - series.first, 0), to = Math.min(last - series.first, series.amounts.length - 1);
-  for (let place = from; place <= to; place += 1) sum += series.amounts[place];
+  eachDay(series, first, last, (_, amount) => { sum += amount; });
   return sum;
 }
 
@@ -16,9 +25,7 @@ function totalOf(all, first, last) {
 function provisionalOf(report, all, first, last) {
   let sum = 0;
   for (const series of all) {
-    for (const day of report.provisionalDays.get(series.organization) ?? []) {
-      if (day >= first && day <= last) sum += series.amounts[day - series.first] ?? 0;
-    }
+    eachDay(series, first, last, (day, amount) => { if (report.isProvisional(series.organization, day)) sum += amount; });
   }
   return sum / DOLLAR;
 }
@@ -37,8 +44,7 @@ function totalsBy(all, dimension, first, last) {
 function byDay(all, first, last) {
   const days = new Float64Array(Math.max(last - first + 1, 0));
   for (const series of all) {
-    const from = Math.max(first, series.first), to = Math.min(last, series.first + series.amounts.length - 1);
-    for (let day = from; day <= to; day += 1) days[day - first] += series.amounts[day - series.first];
+    eachDay(series, first, last, (day, amount) => { days[day - first] += amount; });
   }
   return days.map((sum) => sum / DOLLAR);
 }

@@ -15,6 +15,8 @@ const roughDollars = (amount) => `${amount < 0 ? "-" : ""}$${ROUGH.format(Math.a
 const signedDollars = (amount) => (amount > 0 ? "+" : "") + dollars(amount);
 const signedShare = (share) => `${share > 0 ? "+" : ""}${WHOLE.format(share * 100)} %`;
 const percent = (share) => `${WHOLE.format(share * 100)} %`;
+const shareOf = (amount, all) => (all > 0 ? amount / all : null);
+const counted = (count, thing) => `${WHOLE.format(count)} ${thing}${count === 1 ? "" : "s"}`;
 const moment = (text) => (text ? `${text.slice(0, 10)} ${text.slice(11, 16)} UTC` : "never");
 const shortened = (text) => (text.length > 40 ? `${text.slice(0, 39)}…` : text);
 const direction = (amount) => (amount > 0 ? "up" : amount < 0 ? "down" : "");

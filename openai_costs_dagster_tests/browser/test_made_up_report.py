@@ -1,0 +1,273 @@
+"""The spend report in a real browser, of spend that is made up for what seldom happens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from openai_costs_dagster.days import ONE_DAY
+from openai_costs_dagster.report.contents import BudgetStanding, FoundAnomaly
+from openai_costs_dagster.report.page import render
+from openai_costs_dagster.warehouse.report_figures import Cell, KnownName
+
+from ..report.pages import LAST, report_of, standing
+from .chromium import Watched
+
+Open = Callable[..., Page]
+
+
+def cell(organization: str, project: str | None, user: str | None, dollars: int, ago: int = 5) -> Cell:
+    day = LAST - ago * ONE_DAY
+    return Cell(organization, day, project, "Images", "gpt-5", user, None, Decimal(dollars))
+
+
+def budget(scope: str, scope_id: str | None) -> BudgetStanding:
+    return BudgetStanding(
+        organization="acme",
+        budget=f"{scope} {scope_id or ''}",
+        period_start=LAST.replace(day=1),
+        period_end=LAST,
+        scope=scope,
+        scope_id=scope_id,
+        limit=Decimal(100),
+        spent=Decimal(10),
+        share=Decimal("0.1"),
+        forecast=None,
+        forecast_low=None,
+        forecast_high=None,
+    )
+
+
+def finding(ago: int, impact: int) -> FoundAnomaly:
+    return FoundAnomaly(
+        organization="acme",
+        day=LAST - ago * ONE_DAY,
+        level="project",
+        dimensions=["project"],
+        project="proj-a",
+        service=None,
+        model=None,
+        key=None,
+        user=None,
+        actual=Decimal(impact + 1),
+        expected=Decimal(1),
+        lower=Decimal(0),
+        upper=Decimal(2),
+        impact=Decimal(impact),
+        severity="high",
+        explanation="Up.",
+        feedback=None,
+        page="/",
+    )
+
+
+@pytest.fixture
+def open_report(browser: Browser, tmp_path: Path) -> Iterator[Open]:
+    """Opens a page of some spend, and holds it to no error."""
+    opened: list[Watched] = []
+
+    def open_it(cells: list[Cell], fragment: str = "#period=30", **contents: Any) -> Page:
+        file = tmp_path / "page.html"
+        file.write_text(render(report_of(cells, **contents)), encoding="utf-8")
+        watched = Watched(browser.new_page())
+        opened.append(watched)
+        watched.page.goto(file.as_uri() + fragment)
+        watched.page.wait_for_selector("html[data-ready]")
+        return watched.page
+
+    yield open_it
+    for watched in opened:
+        assert watched.troubles == []
+        watched.page.close()
+
+
+def options(page: Page, name: str) -> list[str]:
+    return page.locator(f"[name={name}] option").all_inner_texts()
+
+
+def open_days(page: Page) -> list[str]:
+    """The first cells of the days' table, the newest first."""
+    page.locator("#days-figures").evaluate("details => { details.open = true; }")
+    page.wait_for_selector("#days-figures table")
+    return page.locator("#days-figures tbody td:first-child").all_inner_texts()
+
+
+SAME_NAMES = [
+    KnownName("acme", "project", "proj-a", "Default project"),
+    KnownName("acme", "project", "proj-b", "Search"),
+    KnownName("acme", "project", "proj-c", "Search"),
+    KnownName("beta", "project", "proj-d", "Default project"),
+]
+
+
+def test_things_of_the_same_name_are_told_apart_by_organization_and_then_by_id(open_report: Open) -> None:
+    cells = [cell("acme", f"proj-{letter}", "u1", 5) for letter in "abc"] + [cell("beta", "proj-d", "u1", 5)]
+    page = open_report(cells, "#period=30&stack=project", names=SAME_NAMES)
+    open_days(page)
+    stacked = page.locator("#days-figures thead th").all_inner_texts()[1:-1]
+    own = {"Default project · Acme", "Default project · Beta", "Search (proj-b)", "Search (proj-c)"}
+    assert set(stacked) == own
+    assert options(page, "project")[1:] == [
+        "Default project · Acme",
+        "Default project · Beta",
+        "Search (proj-b) · Acme",
+        "Search (proj-c) · Acme",
+    ]
+    users = page.locator("#people-users tbody td:first-child").all_inner_texts()
+    assert set(users) == {"u1 · Acme", "u1 · Beta"}
+    page.locator("[name=project]").select_option(label="Default project · Beta")
+    assert "project Default project · Beta" in page.inner_text("#shown")
+
+
+def test_organizations_of_the_same_name_are_told_apart(open_report: Open) -> None:
+    cells = [cell("acme", "proj-a", None, 5), cell("beta", "proj-d", None, 6)]
+    page = open_report(cells, organizations=[standing(name, title="Same") for name in ("acme", "beta")])
+    assert options(page, "organization")[1:] == ["Same (acme)", "Same (beta)"]
+
+
+@pytest.mark.parametrize("asked", ["project=acme/proj-old", "user=acme/left", "model=/gpt-1", "organization=no/no"])
+def test_what_has_no_spend_here_is_said_to_have_none(open_report: Open, asked: str) -> None:
+    page = open_report([cell("acme", "proj-a", None, 5)], f"#period=30&{asked}")
+    assert page.inner_text("#total-period") == "$0.00"
+    name = asked.partition("=")[2].rpartition("/")[2]
+    assert f"{name} (not here)" in page.inner_text("#shown")
+    assert page.locator("#lacking").is_visible()
+    page.locator("[name=stack]").select_option("model")
+    assert asked.replace("/", "%2F") in page.url
+    page.click("button[type=reset]")
+    page.wait_for_function("document.getElementById('total-period').textContent === '$5.00'")
+    assert not page.locator("#lacking").is_visible()
+
+
+def test_spend_of_no_project_where_everything_has_one_is_nothing(open_report: Open) -> None:
+    page = open_report([cell("acme", "proj-a", None, 5)], "#period=30&project=-")
+    assert page.inner_text("#total-period") == "$0.00"
+    assert "(no project) (not here)" in page.inner_text("#shown")
+
+
+def test_days_that_were_not_read_are_no_days_without_spend(open_report: Open) -> None:
+    cells = [cell("acme", "proj-a", None, 5, ago) for ago in range(30) if ago not in {7, 8}]
+    missing = {"acme": [LAST - 8 * ONE_DAY, LAST - 7 * ONE_DAY]}
+    page = open_report(cells, "#period=30", missing=missing)
+    assert "2 days of them not all read" in page.locator("#totals .tile").first.inner_text()
+    days = open_days(page)
+    assert [day for day in days if "not all read" in day] == [
+        f"{LAST - ago * ONE_DAY} (not all read)" for ago in (7, 8)
+    ]
+    assert page.locator("#days-missing").is_visible()
+    grey = "getComputedStyle(document.documentElement).getPropertyValue('--missing')"
+    assert page.evaluate(grey) != ""
+    page.locator("[name=period]").select_option("7")
+    assert not page.locator("#days-missing").is_visible()
+    assert "not all read" not in page.locator("#totals .tile").first.inner_text()
+
+
+def test_an_organization_of_which_nothing_is_stored_is_missing_too(open_report: Open) -> None:
+    cells = [cell("acme", "proj-a", None, 5, ago) for ago in range(30)]
+    both = [standing("acme"), standing("beta", first_day=None, last_day=None)]
+    page = open_report(cells, organizations=both, missing={"beta": [LAST - ONE_DAY]})
+    assert "1 day of them not all read" in page.locator("#totals .tile").first.inner_text()
+    page.locator("[name=organization]").select_option(label="Acme")
+    assert "not all read" not in page.locator("#totals .tile").first.inner_text()
+
+
+def test_budgets_are_those_of_what_is_chosen(open_report: Open) -> None:
+    budgets = [budget("organization", None), budget("project", "proj-a"), budget("model", "gpt-5")]
+    cells = [cell("acme", "proj-a", None, 5), cell("acme", "proj-b", None, 5)]
+
+    def shown() -> list[str]:
+        return page.locator("#month-budgets tbody td:nth-child(2)").all_inner_texts()
+
+    page = open_report(cells, budgets=budgets)
+    assert len(shown()) == 3
+    page.locator("[name=project]").select_option(label="proj-a")
+    assert shown() == ["project proj-a"]
+    assert page.inner_text("#total-budgets") == "0 of 1"
+    page.locator("[name=project]").select_option(label="proj-b")
+    assert shown() == []
+    assert "none for just what is chosen" in page.inner_text("#month-budgets")
+
+
+def test_unit_costs_say_what_they_do_not_follow(open_report: Open) -> None:
+    page = open_report([cell("acme", "proj-a", "u1", 5)])
+    assert not page.locator("#units-note").is_visible()
+    page.locator("[name=user]").select_option(label="u1")
+    assert page.locator("#units-note").is_visible()
+
+
+def test_credits_have_no_share(open_report: Open) -> None:
+    page = open_report([cell("acme", "proj-a", "u1", -5), cell("acme", "proj-a", "u2", 2)])
+    shares = page.locator("#people-users tbody td:nth-child(3)").all_inner_texts()
+    assert shares == ["–", "–"]  # noqa: RUF001  # as it stands there
+    assert page.inner_text("#total-period") == "-$3.00"
+
+
+def test_findings_stay_as_the_reader_left_them_whatever_is_chosen(open_report: Open) -> None:
+    cells = [cell("acme", "proj-a", None, 5, ago) for ago in range(30)]
+    page = open_report(cells, anomalies=[finding(ago, 100 - ago) for ago in range(4, 10)])
+    findings = page.locator("details.finding")
+    findings.nth(0).locator("summary").click()
+    findings.nth(5).locator("summary").click()
+
+    def are_open() -> list[bool]:
+        return [bool(one.evaluate("details => details.open")) for one in findings.all()]
+
+    expected = [False, True, True, False, False, True]
+    assert are_open() == expected
+    page.locator("[name=stack]").select_option("model")
+    assert are_open() == expected
+    page.click("#theme")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert are_open() == [True] * 6
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert are_open() == expected
+
+
+def test_another_theme_changes_colours_and_nothing_else(open_report: Open) -> None:
+    page = open_report([cell("acme", "proj-a", None, 5)])
+    page.evaluate("document.querySelector('#people-users table').dataset.mine = 'yes'")
+    before = page.evaluate("Object.values(Chart.instances)[0].options.scales.y.grid.color")
+    page.click("#theme")
+    assert page.locator("#people-users table").get_attribute("data-mine") == "yes"
+    assert page.evaluate("Object.values(Chart.instances)[0].options.scales.y.grid.color") != before
+
+
+def test_a_part_that_cannot_be_drawn_says_so_and_keeps_no_other_from_it(browser: Browser, tmp_path: Path) -> None:
+    file = tmp_path / "page.html"
+    head = "function showMovers(report, filters) {"
+    broken = render(report_of([cell("acme", "proj-a", None, 5)])).replace(head, f"{head} throw new Error('odd');")
+    file.write_text(broken, encoding="utf-8")
+    page = browser.new_page()
+    page.goto(file.as_uri())
+    page.wait_for_selector("html[data-ready]")
+    assert "This part could not be drawn (odd)." in page.inner_text("#movers")
+    assert page.locator("#freshness-table table").is_visible()
+    page.close()
+
+
+@pytest.mark.parametrize("size", [(1280, 900), (1000, 900), (390, 844)])
+def test_seven_digits_stand_in_one_line_of_a_tile(open_report: Open, size: tuple[int, int]) -> None:
+    page = open_report([cell("acme", "proj-a", None, 8_888_888)])
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    one_line = "figure.clientHeight < 1.8 * parseFloat(getComputedStyle(figure).fontSize)"
+    fits = f"figure => figure.scrollWidth <= figure.clientWidth && {one_line}"
+    assert page.locator("#total-period").inner_text() == "$8,888,888.00"
+    assert page.locator("#total-period").evaluate(fits)
+
+
+def test_filters_do_not_cover_a_phone_on_its_side(open_report: Open) -> None:
+    page = open_report([cell("acme", "proj-a", None, 5)])
+    page.set_viewport_size({"width": 780, "height": 360})
+    assert page.locator("#filters").evaluate("form => getComputedStyle(form).position") == "static"
+
+
+def test_paper_says_what_is_stacked(open_report: Open) -> None:
+    page = open_report([cell("acme", "proj-a", None, 5)], "#period=30&stack=model&bar=week")
+    assert not page.locator("#days-as").is_visible()
+    page.emulate_media(media="print")
+    assert page.inner_text("#days-as") == "Stacked by model, a bar for each week."
