@@ -33,6 +33,7 @@ function letKeysScroll() {
 function fillComparisons(report) {
   const select = document.querySelector("[name=comparison]");
   select.replaceChildren(...report.comparisons.map(({ name }, place) => element("option", { value: String(place) }, name)));
+  select.parentElement.hidden = !report.comparisons.length;
 }
 
 function setUpTheme() {
