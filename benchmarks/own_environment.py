@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import sysconfig
 import venv
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ class OwnEnvironment:
     folder: Path
     requirements: tuple[str, ...]
     base: str | None = None
+    beside_ours: bool = False
+    """Whether what is installed beside this program is there as well."""
 
     @property
     def interpreter(self) -> Path:
@@ -47,8 +50,16 @@ class OwnEnvironment:
         else:
             subprocess.run([self.base, "-m", "venv", "--clear", str(self.folder)], check=True)
         (self.folder / ".gitignore").write_text("*\n", encoding="utf-8")
+        if self.beside_ours:
+            self._see_ours()
         pip = [str(self.interpreter), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         subprocess.run([*pip, *self.requirements], check=True)
+
+    def _see_ours(self) -> None:
+        ask = "import sysconfig; print(sysconfig.get_path('purelib'))"
+        said = subprocess.run([str(self.interpreter), "-c", ask], check=True, capture_output=True, text=True).stdout
+        line = f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n"
+        Path(said.strip(), "ours.pth").write_text(line, encoding="utf-8")
 
 
 def version(interpreter: str, package: str) -> str:

@@ -33,6 +33,8 @@ attributes:
   # refresh: {{cron: "30 1 * * *", trailing_days: 4}}
   # alerts:
   #   - {{url: {{env: SLACK_URL}}, events: [anomaly, budget, sync_failure]}}
+  # asset_key_prefix: [finance, openai]  # instead of openai
+  # checks: [anomalous_spend, budgets]  # of those one can do without: these two and latest_day
   # group_name: finance  # one group for all assets
   # tags: {{domain: finance}}
   # owners: ["team:finops"]
@@ -68,7 +70,7 @@ _List: TypeAlias = Annotated[
     Sequence[Any] | None, dg.Resolver(_as_written, model_field_type=list, inject_before_resolve=False)
 ]
 
-_OF_THE_PROJECT = {"config", "group_name", "tags", "owners", "automation", "asset_key_prefix"}
+_OF_THE_PROJECT = {"config", "group_name", "tags", "owners", "automation"}
 
 
 @dg.scaffold_with(OpenAICostsScaffolder)
@@ -83,12 +85,13 @@ class OpenAICostsComponent(dg.Component, dg.Model, dg.Resolvable):
     alerts: _List = None
     dagster_url: str | None = None
     retention: _Mapping = None
+    asset_key_prefix: _List = None
+    checks: _List = None
     config: str | None = None
     group_name: str | None = None
     tags: dict[str, str] = Field(default_factory=dict)
     owners: list[str] = Field(default_factory=list)
     automation: bool = True
-    asset_key_prefix: _List = None
 
     @classmethod
     def get_spec(cls) -> dg.ComponentTypeSpec:
@@ -97,10 +100,6 @@ class OpenAICostsComponent(dg.Component, dg.Model, dg.Resolvable):
 
     def configuration(self, folder: Path) -> Configuration:
         """What the attributes say, relative paths taken from a folder. Raises ConfigurationError."""
-        if self.asset_key_prefix is not None:
-            raise ConfigurationError(
-                "asset_key_prefix is not supported: links, backfills and removal go by keys openai/...; leave it out"
-            )
         said = {name: value for name in type(self).model_fields if (value := getattr(self, name)) is not None}
         settings = {name: value for name, value in said.items() if name not in _OF_THE_PROJECT}
         if self.config is None:

@@ -196,7 +196,8 @@ def _settings_beside(path: tuple[str | int, ...]) -> list[str]:
         field = model.model_fields.get(str(part))
         if field:
             model = _model_in(field.annotation) or model
-    return sorted(name for name in model.model_fields if name not in {"name", "source"})
+    hidden = {"asset_key_prefix"} if model is Organization else set()
+    return sorted(name for name in model.model_fields if name not in {"name", "source", *hidden})
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:

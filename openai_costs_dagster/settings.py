@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import (
@@ -35,6 +35,8 @@ DEFAULT_BASE_URL = "https://api.openai.com/v1"
 _LARGEST_SHARE = 5
 _NAME = re.compile(r"[a-z0-9_-]+")
 _OWNER_IN_DAGSTER = re.compile(r"team:[A-Za-z0-9_]+|[^\s@:]+@[^\s@]+\.[^\s@]+")
+_PREFIX = ("openai",)
+_PART_OF_A_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -54,6 +56,9 @@ def _split(url: str) -> SplitResult | None:
 
 SIMULATED_MARK = "simulated-data"
 """The file in a data directory that says that everything in it is simulated."""
+
+
+OptionalCheck = Literal["anomalous_spend", "budgets", "latest_day"]
 
 
 class _Part(BaseModel):
@@ -136,6 +141,8 @@ class Organization(_Part):
     """Whether OpenAI's own spend limit and spend alerts are read in as budgets."""
     owners: dict[str, SecretReference] = {}
     """Who is told of a project's alerts besides everyone else: an Apprise URL by project id."""
+    asset_key_prefix: tuple[str, ...] = _PREFIX
+    """The configuration's."""
     dagster_owners: tuple[str, ...] = ()
     """Whose assets these are in Dagster: addresses, or teams as in ``team:finops``."""
 
@@ -306,6 +313,10 @@ class Configuration(_Part):
     """Everything a user says, with relative paths resolved."""
 
     organizations: dict[str, Organization]
+    asset_key_prefix: Annotated[tuple[str, ...], Field(min_length=1)] = _PREFIX
+    """What all asset keys in Dagster begin with."""
+    checks: tuple[OptionalCheck, ...] = get_args(OptionalCheck)
+    """The checks that an organization can do without; the others belong to reading itself."""
     database: DatabaseSettings | None = None
     data_directory: Path = Path(".openai-costs")
     refresh: Refresh = Refresh()
@@ -332,6 +343,8 @@ class Configuration(_Part):
                 raise ValueError(f"the name {name!r} may hold only a-z, 0-9, - and _")
             if isinstance(settings, Mapping) and "name" in settings:
                 raise ValueError(f"{name} has a setting 'name'; write display_name for a name that people read")
+            if isinstance(settings, Mapping) and "asset_key_prefix" in settings:
+                raise ValueError(f"{name} has a setting 'asset_key_prefix'; it is one for all: write it beside them")
             named[name] = {**settings, "name": name} if isinstance(settings, Mapping) else settings
         return named
 
@@ -342,6 +355,20 @@ class Configuration(_Part):
         _refuse_twins(self.organizations, lambda one: one.name.replace("-", "_"), "differ only by - and _")
         _refuse_twins(self.organizations, lambda one: one.organization_id, "have the same organization_id")
         _refuse_twins(self.organizations, lambda one: (str(one.admin_key), one.base_url), "use the same admin key")
+        return self
+
+    @field_validator("asset_key_prefix")
+    @classmethod
+    def _prefix_is_usable(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for part in value:
+            if not _PART_OF_A_KEY.fullmatch(part):
+                raise ValueError(f"{part!r} cannot be part of an asset key: it may hold A-Z, a-z, 0-9, - and _")
+        return value
+
+    @model_validator(mode="after")
+    def _organizations_share_the_prefix(self) -> Configuration:
+        shared = {"asset_key_prefix": self.asset_key_prefix}
+        self.organizations.update({name: one.model_copy(update=shared) for name, one in self.organizations.items()})
         return self
 
     @field_validator("alerts", mode="before")

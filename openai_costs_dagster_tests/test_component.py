@@ -59,7 +59,10 @@ def test_every_setting_is_an_attribute() -> None:
         (ACME + "refresh: {crons: x}", "refresh.crons: 'crons' is not a setting here; there are cron,"),
         ("organizations: {acme: {admin_key: '{{ env.ACME_KEY }}'}}", r"write \{env: NAME\} or \{file: PATH\}"),
         (ACME + "config: openai_costs.yaml", "config names a file that says all: move organizations there"),
-        (ACME + "asset_key_prefix: [finops]", "asset_key_prefix is not supported"),
+        (ACME + "asset_key_prefix: [fin/ops]", "'fin/ops' cannot be part of an asset key"),
+        (ACME + "asset_key_prefix: []", "asset_key_prefix"),
+        (ACME.replace("admin_key", "asset_key_prefix: [x], admin_key"), "it is one for all: write it beside them"),
+        (ACME + "checks: [reconciles]", "checks"),
     ],
 )
 def test_mistakes_are_told_as_those_of_the_file(
@@ -80,7 +83,7 @@ def test_a_secret_does_not_become_part_of_it(tmp_path: Path, monkeypatch: pytest
 def test_it_loads_without_any_secret_and_refreshes_by_itself(tmp_path: Path) -> None:
     built = definitions(ACME, tmp_path)
     assert automation.SENSOR in {sensor.name for sensor in built.sensors or ()}
-    assert names.costs_key("acme") in {spec.key for spec in built.resolve_all_asset_specs()}
+    assert names.costs_key(names.Named("acme")) in {spec.key for spec in built.resolve_all_asset_specs()}
 
 
 def test_with_automation_off_nothing_starts_by_itself(tmp_path: Path) -> None:
@@ -96,10 +99,25 @@ def test_group_tags_and_owners_are_the_projects(tmp_path: Path) -> None:
     found = specs(text, tmp_path)
     assert {spec.group_name for spec in found} == {"finance"}
     assert all(spec.tags["domain"] == "money" and "team:finops" in spec.owners for spec in found)
-    costs = next(spec for spec in found if spec.key == names.costs_key("acme"))
+    costs = next(spec for spec in found if spec.key == names.costs_key(names.Named("acme")))
     assert costs.tags[names.ORGANIZATION_TAG] == "acme"
     assert costs.automation_condition is not None
     assert costs.partitions_def is not None
+
+
+def test_keys_begin_as_the_project_wants(tmp_path: Path) -> None:
+    text = ACME + "asset_key_prefix: [finance, openai]\n"
+    keys = [spec.key.path for spec in specs(text, tmp_path)]
+    assert ["finance", "openai", "acme", "costs"] in keys
+    assert all(key[:2] == ["finance", "openai"] for key in keys)
+
+
+@pytest.mark.parametrize("wanted", [[], ["latest_day"], ["anomalous_spend", "budgets"]])
+def test_checks_that_one_can_do_without_are_there_as_asked_for(tmp_path: Path, wanted: list[str]) -> None:
+    text = ACME.replace("'2026-01-01'", "'2026-01-01', budgets: [{amount_usd: 5}]") + f"checks: {wanted}\n"
+    graph = definitions(text, tmp_path).resolve_asset_graph()
+    found = {check.name for check in graph.asset_check_keys}
+    assert found == {"complete", "reconciles", "usage_matches_bill", *wanted}
 
 
 def test_what_is_scaffolded_loads(tmp_path: Path) -> None:

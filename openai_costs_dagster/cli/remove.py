@@ -17,7 +17,7 @@ def remove(organization: str, purge: bool) -> None:
     """
     from openai_costs_dagster.cli.session import begin
     from openai_costs_dagster.configuration import load
-    from openai_costs_dagster.orchestration import exports
+    from openai_costs_dagster.orchestration import exports, names
     from openai_costs_dagster.orchestration.removal import purge_organization
     from openai_costs_dagster.warehouse import registry
 
@@ -32,7 +32,8 @@ def remove(organization: str, purge: bool) -> None:
     if not purge:
         click.echo(f"{organization} is read no more; its history stays. To delete it: remove {organization} --purge")
         return
-    for table, rows in purge_organization(session.database, session.environment, organization).items():
+    gone = names.Named(organization, configuration.asset_key_prefix)
+    for table, rows in purge_organization(session.database, session.environment, gone).items():
         click.echo(f"{rows} rows deleted from {table}")
     exports.forget_report(configuration)
     for file in exports.exported_files(configuration):

@@ -35,10 +35,10 @@ def allocation_asset(
     automation_condition: dg.AutomationCondition[dg.AssetKey] | None,
 ) -> dg.AssetsDefinition:
     """Makes an organization's allocation asset, with its check `usage_matches_bill` where usage is read."""
-    key = names.allocated_costs_key(organization.name)
-    upstream = [names.costs_key(organization.name)]
+    key = names.allocated_costs_key(organization)
+    upstream = [names.costs_key(organization)]
     if organization.usage:
-        upstream.append(names.usage_key(organization.name))
+        upstream.append(names.usage_key(organization))
     specs = [
         dg.AssetCheckSpec(
             names.USAGE_MATCHES_BILL,

@@ -33,7 +33,7 @@ def anomaly_check(
 
     With `users` it is the one of allocated costs, which judges users: costs alone are judged without waiting for them.
     """
-    key = names.allocated_costs_key(organization.name) if users else names.costs_key(organization.name)
+    key = names.allocated_costs_key(organization) if users else names.costs_key(organization)
     by = "by user" if users else "in all, by project, service, model and API key"
     spec = dg.AssetCheckSpec(
         names.ANOMALOUS_SPEND,
@@ -59,7 +59,7 @@ def anomaly_check(
                 passed=not judgement.alarming,
                 severity=dg.AssetCheckSeverity.WARN,
                 description=_description(judgement),
-                metadata={**_metadata(judgement), **_where_to_look(organization.name, key, day)},
+                metadata={**_metadata(judgement), **_where_to_look(organization, key, day)},
                 target=target.get(day),
             )
         yield dg.Output(None, output_name=spec.get_python_identifier())
@@ -108,14 +108,15 @@ def _metadata(judgement: Judgement) -> dict[str, Any]:
     return metadata
 
 
-def _where_to_look(organization: str, key: dg.AssetKey, day: dt.date) -> dict[str, Any]:
+def _where_to_look(organization: Organization, key: dg.AssetKey, day: dt.date) -> dict[str, Any]:
     """The rows that were judged, and the page that shows them beside everything else."""
     view = "allocated_costs" if key == names.allocated_costs_key(organization) else "daily_costs"
     query = (
         f"select * from openai_costs.{view}\n"  # noqa: S608  # to be read: a name of ours and a day
-        f"where organization = '{organization}' and usage_date = '{day}'\norder by amount desc nulls last;"
+        f"where organization = '{organization.name}' and usage_date = '{day}'\norder by amount desc nulls last;"
     )
-    return {"rows": dg.MetadataValue.md(f"```sql\n{query}\n```"), "report": dg.MetadataValue.asset(names.SPEND_REPORT)}
+    report = names.spend_report_key(organization)
+    return {"rows": dg.MetadataValue.md(f"```sql\n{query}\n```"), "report": dg.MetadataValue.asset(report)}
 
 
 def _record(finding: Finding) -> dg.TableRecord:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from openai_costs_dagster.configuration import Organization
 from openai_costs_dagster.days import ONE_DAY
 from openai_costs_dagster.orchestration import names
 from openai_costs_dagster.orchestration.detection import Judgement, series_of
@@ -46,7 +47,7 @@ class Asked:
 
 def tell(
     connection: Connection,
-    organization: str,
+    organization: Organization,
     judgements: Mapping[dt.date, Judgement],
     asked: Asked,
     minimum: Decimal,
@@ -57,25 +58,26 @@ def tell(
     """Follows the incidents of an organization over judged days and records what is new about them."""
     if not judgements:
         return
-    outbox.lock(connection, organization)
+    name = organization.name
+    outbox.lock(connection, name)
     first, last = min(judgements), max(judgements)
     stored = {
         incident.incident_id: incident
-        for incident in incidents.recent(connection, organization, first - _MEMORY)
+        for incident in incidents.recent(connection, name, first - _MEMORY)
         if (incident.level == "user") == users
     }
-    known = [_known(organization, incident) for incident in stored.values()]
+    known = [_known(name, incident) for incident in stored.values()]
     before = [StoredIncident(**vars(incident)) for incident in stored.values()]
     found = {
-        _unusual(organization, finding): finding
-        for finding in anomalies.findings(connection, organization, first=first, last=last)
+        _unusual(name, finding): finding
+        for finding in anomalies.findings(connection, name, first=first, last=last)
         if finding.worth_alerting and finding.usage_date in judgements and (finding.level == "user") == users
     }
     for news in follow(known, found, asked.today, last, asked.may_alert, may_end=asked.may_end):
         finding = found[news.found] if news.found else None
         chart = judgements[finding.usage_date].photo if finding else None
         outbox.record(connection, _alert(organization, news, finding, minimum, chart), now, seen=news.seen)
-    _keep(connection, organization, known, before)
+    _keep(connection, name, known, before)
 
 
 def _keep(connection: Connection, organization: str, known: list[Incident], before: list[StoredIncident]) -> None:
@@ -87,11 +89,11 @@ def _keep(connection: Connection, organization: str, known: list[Incident], befo
 
 
 def _alert(
-    organization: str, news: News, finding: StoredFinding | None, minimum: Decimal, chart: bytes | None
+    organization: Organization, news: News, finding: StoredFinding | None, minimum: Decimal, chart: bytes | None
 ) -> outbox.Alert:
     incident = news.incident
     day = finding.usage_date if finding else incident.last_day
-    key = [news.event, organization, incident.direction, str(incident.first_day), *incident.series[1:]]
+    key = [news.event, organization.name, incident.direction, str(incident.first_day), *incident.series[1:]]
     key += [incident.line_item or ""] + ([f"{incident.alerted_impact:.2f}"] if news.event == "grown" else [])
     sentence = finding.explanation if finding else _over(incident)
     return outbox.Alert(
@@ -99,9 +101,9 @@ def _alert(
         kind="anomaly",
         event=news.event,
         severity=finding.severity if finding else severity(incident.alerted_impact, minimum),
-        title=f"{organization}: {_TITLES[news.event]} on {day}",
+        title=f"{organization.name}: {_TITLES[news.event]} on {day}",
         sentence=sentence,
-        organization=organization,
+        organization=organization.name,
         project_id=finding.project_id if finding else incident.series.project or None,
         usage_date=day,
         anomaly_id=finding.anomaly_id if finding else None,
@@ -129,7 +131,7 @@ def _over(incident: Incident) -> str:
     )
 
 
-def _asset(organization: str, series: Series) -> list[str]:
+def _asset(organization: Organization, series: Series) -> list[str]:
     key = names.allocated_costs_key(organization) if series.user else names.costs_key(organization)
     return list(key.path)
 

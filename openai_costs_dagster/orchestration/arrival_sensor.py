@@ -22,7 +22,7 @@ def latest_day_check(
     organization: Organization, configuration: Configuration, partitions: dg.DailyPartitionsDefinition
 ) -> dg.AssetChecksDefinition:
     """Makes an organization's `latest_day`: of each day that is due, whether it is here."""
-    key = names.costs_key(organization.name)
+    key = names.costs_key(organization)
     spec = dg.AssetCheckSpec(
         names.LATEST_DAY,
         asset=key,
@@ -41,7 +41,7 @@ def latest_day_check(
             late = {day for day in reading.days_that_did_not_arrive(connection, organization.name, asked) if day <= due}
         target = targets(context.instance, key, days)
         for day in days:  # one for each: Dagster shows a planned day without a result as skipped
-            yield _evaluation(organization.name, day, is_here=day not in late, target=target.get(day))
+            yield _evaluation(organization, day, is_here=day not in late, target=target.get(day))
         yield dg.Output(None, output_name=spec.get_python_identifier())
 
     return latest_day
@@ -63,7 +63,9 @@ def arrival_sensor(configuration: Configuration, *, running: bool) -> dg.SensorD
             found = arrivals.look(connection, configuration, utc_now())
         late = {f"{name}/{day}": (name, day) for name, (day, is_here) in found.items() if not is_here}
         events = [
-            _evaluation(name, day, is_here=False, target=None) for key, (name, day) in late.items() if key not in told
+            _evaluation(configuration.organization(name), day, is_here=False, target=None)
+            for key, (name, day) in late.items()
+            if key not in told
         ]
         return dg.SensorResult(
             asset_events=events,
@@ -74,7 +76,7 @@ def arrival_sensor(configuration: Configuration, *, running: bool) -> dg.SensorD
     return openai_costs_arrivals
 
 
-def _evaluation(organization: str, day: dt.date, *, is_here: bool, target: Any) -> dg.AssetCheckEvaluation:
+def _evaluation(organization: Organization, day: dt.date, *, is_here: bool, target: Any) -> dg.AssetCheckEvaluation:
     return evaluation(
         names.costs_key(organization),
         names.LATEST_DAY,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from openai_costs_dagster.configuration import Configuration
+from openai_costs_dagster.configuration import Configuration, Organization
 from openai_costs_dagster.cron import next_tick
 from openai_costs_dagster.days import ONE_DAY, DayRange, utc_midnight
 from openai_costs_dagster.orchestration import names
@@ -35,38 +35,39 @@ def look(connection: Connection, configuration: Configuration, now: dt.datetime)
     """By organization that was ever read: the newest day that is due, and whether it is here. Tells what is news."""
     due = latest_due(configuration.refresh.cron, now)
     found = {}
-    for name in configuration.organizations:
+    for name, organization in configuration.organizations.items():
         if reading.last_stored_day(connection, name) is not None:
             found[name] = due, is_here(connection, name, DayRange(due, due))
             with connection.transaction():
-                _tell(connection, name, due, now, arrived=found[name][1])
+                _tell(connection, organization, due, now, arrived=found[name][1])
     return found
 
 
-def _tell(connection: Connection, organization: str, due: dt.date, now: dt.datetime, *, arrived: bool) -> None:
+def _tell(connection: Connection, organization: Organization, due: dt.date, now: dt.datetime, *, arrived: bool) -> None:
     """A reading that fails is told by itself: its days are no news beside it."""
-    known = troubles.find(connection, organization, DAYS)
-    if not arrived and known is None and troubles.find(connection, organization, SYNC) is None:
-        last = reading.last_stored_day(connection, organization)
+    name = organization.name
+    known = troubles.find(connection, name, DAYS)
+    if not arrived and known is None and troubles.find(connection, name, SYNC) is None:
+        last = reading.last_stored_day(connection, name)
         said = f"{due} should be here since its daily refresh; the newest stored day is {last}. Is the daemon running?"
         trouble = Trouble(DAYS, "missing", said, "medium", [due], now, now)
-        troubles.keep(connection, organization, trouble)
+        troubles.keep(connection, name, trouble)
         outbox.record(connection, _alert(organization, trouble, "failed", "days stopped arriving"), now)
-    elif known and is_here(connection, organization, DayRange(known.days[0], max(due, known.days[0]))):
-        troubles.end(connection, organization, DAYS)
+    elif known and is_here(connection, name, DayRange(known.days[0], max(due, known.days[0]))):
+        troubles.end(connection, name, DAYS)
         said = f"{known.days[0]} and all days up to {due} arrived."
         back = Trouble(DAYS, "missing", said, "medium", known.days, known.opened_at, now)
         outbox.record(connection, _alert(organization, back, "recovered", "days arrive again"), now)
 
 
-def _alert(organization: str, trouble: Trouble, event: str, title: str) -> outbox.Alert:
+def _alert(organization: Organization, trouble: Trouble, event: str, title: str) -> outbox.Alert:
     return outbox.Alert(
-        dedup_key=f"arrivals/{organization}/{trouble.opened_at.isoformat()}/{event}",
+        dedup_key=f"arrivals/{organization.name}/{trouble.opened_at.isoformat()}/{event}",
         kind="sync_failure",
         event=event,
         severity=trouble.severity,
-        title=f"{organization}: {title}",
+        title=f"{organization.name}: {title}",
         sentence=trouble.sentence,
-        organization=organization,
+        organization=organization.name,
         page=names.check_page(names.costs_key(organization).path, names.LATEST_DAY, trouble.days[-1]),
     )

@@ -30,7 +30,7 @@ def budget_check(
     if not has_budgets(organization, allocated=allocated):
         return None
     name = organization.name
-    key = names.allocated_costs_key(name) if allocated else names.costs_key(name)
+    key = names.allocated_costs_key(organization) if allocated else names.costs_key(organization)
     spec = dg.AssetCheckSpec(
         names.BUDGETS,
         asset=key,

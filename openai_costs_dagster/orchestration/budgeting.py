@@ -103,7 +103,7 @@ def evaluate(
                 budgets.keep(connection, name, [_state(budget, at)], now)
                 for crossing in crossed:
                     is_news = crossing.day >= alert_since and (is_watched or crossing.day in days)
-                    _record(connection, _Crossed(name, budget, at, crossing), now, seen=not is_news)
+                    _record(connection, _Crossed(organization, budget, at, crossing), now, seen=not is_news)
                 for day, of_day in _by_day(budget, spend, at, crossed, days):
                     told[day].append(of_day)
     return told
@@ -144,7 +144,7 @@ def _state(budget: Budget, at: Standing) -> BudgetState:
 class _Crossed:
     """A crossing with all that is to be said of it."""
 
-    organization: str
+    organization: Organization
     budget: Budget
     at: Standing
     crossing: Crossing
@@ -152,7 +152,7 @@ class _Crossed:
     def key(self, event: str) -> str:
         """What is told once; amounts by their value, however they are written."""
         limit, share = (f"{money.normalised(one):f}" for one in (self.budget.amount_usd, self.crossing.share))
-        return f"budget/{self.organization}/{self.budget.title}/{self.at.period.first}/{limit}/{share}/{event}"
+        return f"budget/{self.organization.name}/{self.budget.title}/{self.at.period.first}/{limit}/{share}/{event}"
 
 
 def _record(connection: Connection, crossed: _Crossed, now: dt.datetime, *, seen: bool) -> None:
@@ -173,9 +173,9 @@ def _alert(crossed: _Crossed) -> outbox.Alert:
         kind=KIND,
         event=event,
         severity=_severity(crossing),
-        title=f"{organization}: {share} of the {_named(budget)} {verb}",
+        title=f"{organization.name}: {share} of the {_named(budget)} {verb}",
         sentence=_sentence(budget, at, crossing, share, limit),
-        organization=organization,
+        organization=organization.name,
         project_id=scope_id if scope == "project" else None,
         usage_date=crossing.day,
         facts=_facts(at, limit),
@@ -215,6 +215,6 @@ def _severity(crossing: Crossing) -> str:
     return "low" if crossing.is_forecast or crossing.share < Decimal("0.8") else "medium"
 
 
-def _asset(organization: str, scope: str) -> list[str]:
+def _asset(organization: Organization, scope: str) -> list[str]:
     key = names.allocated_costs_key(organization) if scope in ALLOCATED else names.costs_key(organization)
     return list(key.path)

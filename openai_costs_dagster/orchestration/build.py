@@ -55,9 +55,23 @@ def build_definitions(configuration: Configuration, *, automation: bool = True) 
 
 def family_of(organization: Organization) -> list[dg.AssetKey]:
     """An organization's partitioned assets, which are one run for a range of days."""
-    name = organization.name
-    usage = [names.usage_key(name)] if organization.usage else []
-    return [names.costs_key(name), *usage, names.allocated_costs_key(name)]
+    usage = [names.usage_key(organization)] if organization.usage else []
+    return [names.costs_key(organization), *usage, names.allocated_costs_key(organization)]
+
+
+def _checks(
+    organization: Organization, configuration: Configuration, partitions: dg.DailyPartitionsDefinition
+) -> list[dg.AssetChecksDefinition]:
+    """Those that the configuration asks for; costs and allocated costs have one each."""
+    wanted, both = configuration.checks, (False, True)
+    found: list[dg.AssetChecksDefinition | None] = []
+    if names.ANOMALOUS_SPEND in wanted:
+        found += [anomaly_check(organization, configuration, partitions, users=users) for users in both]
+    if names.LATEST_DAY in wanted:
+        found.append(latest_day_check(organization, configuration, partitions))
+    if names.BUDGETS in wanted:
+        found += [budget_check(organization, configuration, partitions, allocated=allocated) for allocated in both]
+    return [check for check in found if check]
 
 
 def _build(configuration: Configuration, *, automation: bool) -> dg.Definitions:
@@ -80,11 +94,8 @@ def _build(configuration: Configuration, *, automation: bool) -> dg.Definitions:
         assets.append(allocation_asset(organization, configuration, **shared, automation_condition=derived))
         if organization.names:
             assets.append(directory_asset(organization, configuration, automation_condition=daily))
-        checks += [anomaly_check(organization, configuration, partitions, users=users) for users in (False, True)]
-        checks.append(latest_day_check(organization, configuration, partitions))
-        shared_out.append(names.allocated_costs_key(name))
-        budgets = [budget_check(organization, configuration, partitions, allocated=one) for one in (False, True)]
-        checks += [one for one in budgets if one]
+        checks += _checks(organization, configuration, partitions)
+        shared_out.append(names.allocated_costs_key(organization))
     monthly = monthly_condition(refresh) if automation else None
     assets.append(focus_asset(configuration, min(starts.values()), automation_condition=monthly))
     told = report_condition() if automation else None

@@ -43,7 +43,7 @@ def costs_asset(
     automation_condition: dg.AutomationCondition[dg.AssetKey] | None,
 ) -> dg.AssetsDefinition:
     """Makes an organization's costs asset with its checks `complete` and `reconciles`."""
-    key = names.costs_key(organization.name)
+    key = names.costs_key(organization)
     specs = [
         dg.AssetCheckSpec(name, asset=key, description=text, partitions_def=partitions)
         for name, text in _CHECKS.items()

@@ -25,7 +25,7 @@ def directory_asset(
     """Makes an organization's directory asset."""
 
     @dg.asset(
-        key=names.directory_key(organization.name),
+        key=names.directory_key(organization),
         description=_DESCRIPTION.format(title=organization.title),
         automation_condition=automation_condition,
         group_name=names.group(organization.name),

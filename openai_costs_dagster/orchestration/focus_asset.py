@@ -31,9 +31,11 @@ def focus_asset(
     # Days before an organization's beginning, and those to come, do not exist: a month needs none of them.
     mapping = dg.TimeWindowPartitionMapping(allow_nonexistent_upstream_partitions=True)
 
+    asset, organizations = names.focus_export_key(configuration), configuration.organizations.values()
+
     @dg.asset(
-        key=names.FOCUS_EXPORT,
-        deps=[dg.AssetDep(names.costs_key(name), partition_mapping=mapping) for name in configuration.organizations],
+        key=asset,
+        deps=[dg.AssetDep(names.costs_key(one), partition_mapping=mapping) for one in organizations],
         description=(
             "What all organizations were billed in a month, as FOCUS 1.2 rows in a Parquet and a CSV file: so OpenAI's "
             "bill lies beside other providers' in any FinOps tool. Amounts are exact."
@@ -59,11 +61,11 @@ def focus_asset(
                     failed.append(str(error))
         if failed:
             for key, metadata in made.items():
-                yield dg.AssetMaterialization(asset_key=names.FOCUS_EXPORT, partition=key, metadata=metadata)
+                yield dg.AssetMaterialization(asset_key=asset, partition=key, metadata=metadata)
             raise dg.Failure("; ".join(failed), allow_retries=False)
         for key, metadata in made.items():
-            context.add_asset_metadata(metadata, asset_key=names.FOCUS_EXPORT, partition_key=key)
-        yield dg.MaterializeResult(asset_key=names.FOCUS_EXPORT)
+            context.add_asset_metadata(metadata, asset_key=asset, partition_key=key)
+        yield dg.MaterializeResult(asset_key=asset)
 
     return focus_export
 

@@ -254,7 +254,7 @@ def _record(connection: Connection, request: Request, outcome: Outcome) -> None:
             registry.record_failure(connection, name, outcome.sentence, now, permanent=permanent)
         else:
             registry.record_success(connection, name, now)
-        sync_news.tell(connection, name, outcome, request.asked_by, now)
+        sync_news.tell(connection, request.organization, outcome, request.asked_by, now)
     if request.raw_pages_days is not None:  # last: what this reading brought of old days goes as well
         retention.delete_raw(connection, name, older_than=now.date() - request.raw_pages_days * ONE_DAY)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 import dagster as dg
 
@@ -16,23 +17,54 @@ LATEST_DAY = "latest_day"
 
 SHARED_GROUP = "openai_reports"
 """Where the assets across organizations are."""
-SPEND_REPORT = dg.AssetKey(["openai", "spend_report"])
-FOCUS_EXPORT = dg.AssetKey(["openai", "focus_export"])
 
 ORGANIZATION_TAG = "openai-costs/organization"
 ASKED_BY_TAG = "openai-costs/asked_by"
 NO_RUN_RETRIES = {"dagster/retry_on_asset_or_op_failure": "false"}
 
 
-def assets_of(organization: str) -> list[str]:
+class Prefixed(Protocol):
+    """What knows how all asset keys begin: a configuration."""
+
+    @property
+    def asset_key_prefix(self) -> Sequence[str]:
+        """As in ``["openai"]``."""
+
+
+class Owner(Prefixed, Protocol):
+    """Whose assets are meant: an organization."""
+
+    @property
+    def name(self) -> str:
+        """Its configured name."""
+
+
+class Named(NamedTuple):
+    """An organization by its name alone, whether it is configured or not."""
+
+    name: str
+    asset_key_prefix: Sequence[str] = ("openai",)
+
+
+def assets_of(organization: Owner) -> list[str]:
     """What the keys of an organization's assets begin with."""
-    return ["openai", organization]
+    return [*organization.asset_key_prefix, organization.name]
 
 
-def organization_of(key: dg.AssetKey) -> str | None:
+def organization_of(key: dg.AssetKey, prefix: Sequence[str]) -> str | None:
     """Whose asset it is; None where it is no organization's."""
-    path = key.path
-    return path[1] if len(path) == 3 and path[0] == "openai" else None
+    *begin, name, _ = ["", "", *key.path]
+    return name if begin == ["", "", *prefix] else None
+
+
+def spend_report_key(configuration: Prefixed) -> dg.AssetKey:
+    """The asset that is the report's page."""
+    return dg.AssetKey([*configuration.asset_key_prefix, "spend_report"])
+
+
+def focus_export_key(configuration: Prefixed) -> dg.AssetKey:
+    """The asset that holds the months' FOCUS files."""
+    return dg.AssetKey([*configuration.asset_key_prefix, "focus_export"])
 
 
 def asked_by(tags: Mapping[str, str]) -> str:
@@ -44,22 +76,22 @@ def asked_by(tags: Mapping[str, str]) -> str:
     return "backfill" if "dagster/backfill" in tags else "person"
 
 
-def costs_key(organization: str) -> dg.AssetKey:
+def costs_key(organization: Owner) -> dg.AssetKey:
     """The asset that holds an organization's daily costs."""
     return dg.AssetKey([*assets_of(organization), "costs"])
 
 
-def usage_key(organization: str) -> dg.AssetKey:
+def usage_key(organization: Owner) -> dg.AssetKey:
     """The asset that holds what an organization's usage endpoints counted."""
     return dg.AssetKey([*assets_of(organization), "usage"])
 
 
-def allocated_costs_key(organization: str) -> dg.AssetKey:
+def allocated_costs_key(organization: Owner) -> dg.AssetKey:
     """The asset that holds an organization's costs, shared out to users and keys."""
     return dg.AssetKey([*assets_of(organization), "allocated_costs"])
 
 
-def directory_key(organization: str) -> dg.AssetKey:
+def directory_key(organization: Owner) -> dg.AssetKey:
     """The asset that holds the names of an organization's projects, users and keys."""
     return dg.AssetKey([*assets_of(organization), "directory"])
 

@@ -27,8 +27,8 @@ def scheduled_tasks(configuration: Configuration, environment: Mapping[str, str]
         before = dg.evaluate_automation_conditions(definitions, instance, evaluation_time=now - _A_DAY)
         result = dg.evaluate_automation_conditions(definitions, instance, evaluation_time=now, cursor=before.cursor)
     tasks = []
-    for name in configuration.organizations:
-        keys = result.get_requested_partitions(names.costs_key(name))
+    for name, organization in configuration.organizations.items():
+        keys = result.get_requested_partitions(names.costs_key(organization))
         days = [dt.date.fromisoformat(key) for key in keys if key]
         tasks += [Task(name, part, {names.ASKED_BY_TAG: "refresh"}) for part in DayRange.covering(days)]
     return tasks

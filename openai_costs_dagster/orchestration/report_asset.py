@@ -34,7 +34,7 @@ def report_asset(
     """Makes the report's asset; `deps` are what it is made of."""
 
     @dg.asset(
-        key=names.SPEND_REPORT,
+        key=names.spend_report_key(configuration),
         deps=deps,
         description=_DESCRIPTION,
         automation_condition=automation_condition,

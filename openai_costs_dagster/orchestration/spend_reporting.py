@@ -6,7 +6,7 @@ import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from openai_costs_dagster.configuration import Configuration
+from openai_costs_dagster.configuration import Configuration, Organization
 from openai_costs_dagster.days import ONE_DAY, DayRange
 from openai_costs_dagster.orchestration import names
 from openai_costs_dagster.orchestration.overview import Overview, overviews
@@ -46,7 +46,7 @@ def spend_report(configuration: Configuration, database: Database, now: dt.datet
         begun = report_figures.first_stored_days(connection, organizations)
         days = _days(min(begun.values(), default=today), today)
         cube = pack(report_figures.cells(connection, organizations, days), days.first, _MOST_NUMBERS)
-        found = _anomalies(connection, organizations, days)
+        found = _anomalies(connection, configuration, days)
         provisional, missing = _doubtful(report_figures.doubtful_days(connection, organizations, days))
         return SpendReport(
             made_at=now,
@@ -54,7 +54,7 @@ def spend_report(configuration: Configuration, database: Database, now: dt.datet
             last_day=days.last,
             is_simulated=configuration.is_simulated,
             dagster_url=configuration.dagster_url,
-            organizations=[_standing(one, begun.get(one.organization)) for one in known],
+            organizations=[_standing(one, configuration, begun.get(one.organization)) for one in known],
             cube=cube,
             names=_names(_known_names(connection, configuration), cube, found),
             provisional=provisional,
@@ -87,7 +87,7 @@ def _names(known: Iterable[KnownName], cube: Cube, found: Iterable[FoundAnomaly]
     return [one for one in known if (one.organization, one.id) in shown]
 
 
-def _standing(one: Overview, first_day: dt.date | None) -> OrganizationStanding:
+def _standing(one: Overview, configuration: Configuration, first_day: dt.date | None) -> OrganizationStanding:
     return OrganizationStanding(
         organization=one.organization,
         title=one.title,
@@ -103,7 +103,7 @@ def _standing(one: Overview, first_day: dt.date | None) -> OrganizationStanding:
         forecast_low=one.forecast_low,
         forecast_high=one.forecast_high,
         needs=one.needs,
-        page=names.asset_page(names.costs_key(one.organization).path),
+        page=names.asset_page(names.costs_key(configuration.organization(one.organization)).path),
     )
 
 
@@ -137,16 +137,16 @@ def _budget(organization: str, state: BudgetState) -> BudgetStanding:
     )
 
 
-def _anomalies(connection: Connection, organizations: Sequence[str], days: DayRange) -> list[FoundAnomaly]:
+def _anomalies(connection: Connection, configuration: Configuration, days: DayRange) -> list[FoundAnomaly]:
     """The newest that are worth someone's time, answered or not."""
     found = anomalies.findings(connection, first=days.first, last=days.last)
-    ours = [one for one in found if one.worth_alerting and one.organization in organizations]
-    return [_anomaly(one) for one in ours[:_MOST_FINDINGS]]
+    ours = [one for one in found if one.worth_alerting and one.organization in configuration.organizations]
+    return [_anomaly(one, configuration.organization(one.organization)) for one in ours[:_MOST_FINDINGS]]
 
 
-def _anomaly(one: StoredFinding) -> FoundAnomaly:
+def _anomaly(one: StoredFinding, organization: Organization) -> FoundAnomaly:
     by_user = one.level in ALLOCATED - {"api_key"}
-    asset = names.allocated_costs_key(one.organization) if by_user else names.costs_key(one.organization)
+    asset = names.allocated_costs_key(organization) if by_user else names.costs_key(organization)
     return FoundAnomaly(
         organization=one.organization,
         day=one.usage_date,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import replace
 
+from openai_costs_dagster.configuration import Organization
 from openai_costs_dagster.days import DayRange
 from openai_costs_dagster.orchestration import names
 from openai_costs_dagster.orchestration.outcome import DayFailure, Outcome
@@ -26,12 +27,12 @@ ACCESS = frozenset({"AuthenticationFailed", "PermissionDenied", "WrongOrganizati
 _SOME_DAYS = "days"
 
 
-def tell(connection: Connection, organization: str, outcome: Outcome, asked_by: str, now: dt.datetime) -> None:
+def tell(connection: Connection, organization: Organization, outcome: Outcome, asked_by: str, now: dt.datetime) -> None:
     """Follows what an organization's reading comes to; part of the transaction that records it.
 
     Failures count when a scheduled refresh meets them; days that are stored count whoever asked.
     """
-    known = troubles.find(connection, organization, SYNC)
+    known = troubles.find(connection, organization.name, SYNC)
     failed = {day: one for day, one in outcome.failed.items() if day not in outcome.beyond}
     if failed and asked_by == "refresh":
         _failed(connection, organization, known, failed, outcome, now)
@@ -41,7 +42,7 @@ def tell(connection: Connection, organization: str, outcome: Outcome, asked_by: 
 
 def _failed(
     connection: Connection,
-    organization: str,
+    organization: Organization,
     known: Trouble | None,
     failed: dict[dt.date, DayFailure],
     outcome: Outcome,
@@ -66,42 +67,44 @@ def _failed(
     if trouble.announced_at is None and (worst.permanent or now - trouble.opened_at >= PATIENCE):
         outbox.record(connection, _alert(organization, trouble, worst), now)
         trouble = replace(trouble, announced_at=now)
-    troubles.keep(connection, organization, trouble)
+    troubles.keep(connection, organization.name, trouble)
 
 
-def _worked(connection: Connection, organization: str, known: Trouble, outcome: Outcome, now: dt.datetime) -> None:
+def _worked(
+    connection: Connection, organization: Organization, known: Trouble, outcome: Outcome, now: dt.datetime
+) -> None:
     has_access = known.reason in ACCESS and bool(outcome.stored)
     if outcome.failed or not (has_access or known.days[-1] in outcome.stored):
         return
-    troubles.end(connection, organization, SYNC)
+    troubles.end(connection, organization.name, SYNC)
     if known.announced_at:
         outbox.record(connection, _recovery(organization, known), now)
 
 
-def _alert(organization: str, trouble: Trouble, worst: DayFailure) -> outbox.Alert:
+def _alert(organization: Organization, trouble: Trouble, worst: DayFailure) -> outbox.Alert:
     what = "its key is refused" if worst.kind in ACCESS else "costs cannot be read"
     return outbox.Alert(
-        dedup_key=f"sync/{organization}/{trouble.opened_at.isoformat()}/{trouble.reason}",
+        dedup_key=f"sync/{organization.name}/{trouble.opened_at.isoformat()}/{trouble.reason}",
         kind=KIND,
         event="failed",
         severity=trouble.severity,
-        title=f"{organization}: {what}",
+        title=f"{organization.name}: {what}",
         sentence=trouble.sentence,
-        organization=organization,
+        organization=organization.name,
         facts=[("Since", f"{trouble.opened_at:%Y-%m-%d %H:%M} UTC"), ("Days", _days(trouble.days))],
         page=names.asset_page(names.costs_key(organization).path),
     )
 
 
-def _recovery(organization: str, trouble: Trouble) -> outbox.Alert:
+def _recovery(organization: Organization, trouble: Trouble) -> outbox.Alert:
     return outbox.Alert(
-        dedup_key=f"sync/{organization}/{trouble.opened_at.isoformat()}/recovered",
+        dedup_key=f"sync/{organization.name}/{trouble.opened_at.isoformat()}/recovered",
         kind=KIND,
         event="recovered",
         severity=trouble.severity,
-        title=f"{organization}: costs are read again",
+        title=f"{organization.name}: costs are read again",
         sentence=f"What failed since {trouble.opened_at:%Y-%m-%d %H:%M} UTC works again.",
-        organization=organization,
+        organization=organization.name,
         page=names.asset_page(names.costs_key(organization).path),
     )
 

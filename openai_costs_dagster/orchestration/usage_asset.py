@@ -35,7 +35,7 @@ def usage_asset(
     automation_condition: dg.AutomationCondition[dg.AssetKey] | None,
 ) -> dg.AssetsDefinition:
     """Makes an organization's usage asset."""
-    key = names.usage_key(organization.name)
+    key = names.usage_key(organization)
 
     @dg.asset(
         key=key,

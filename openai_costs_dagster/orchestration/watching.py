@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from openai_costs_dagster.configuration import Configuration, Organization
 from openai_costs_dagster.days import ONE_DAY
-from openai_costs_dagster.orchestration import anomaly_news
+from openai_costs_dagster.orchestration import anomaly_news, names
 from openai_costs_dagster.orchestration.budgeting import BudgetDay, evaluate, has_budgets
 from openai_costs_dagster.orchestration.detection import Judgement, judge
 from openai_costs_dagster.warehouse import anomalies
@@ -40,7 +40,7 @@ class Watch:
                 asked_by, self._is_first(connection), self.configuration.refresh.trailing_days, now.date()
             )
             anomalies.replace_findings(connection, name, days, found, found_by=asked_by, now=now, users=users)
-            anomaly_news.tell(connection, name, judgements, asked, minimum, now, users=users)
+            anomaly_news.tell(connection, self.organization, judgements, asked, minimum, now, users=users)
         return judgements
 
     def hold_against_budgets(
@@ -55,8 +55,10 @@ class Watch:
 
     def look_at(self, connection: Connection, days: Collection[dt.date]) -> None:
         """All that the checks of costs would have looked at."""
-        self.judge(connection, days, users=False)
-        if has_budgets(self.organization, allocated=False):
+        checks = self.configuration.checks
+        if names.ANOMALOUS_SPEND in checks:
+            self.judge(connection, days, users=False)
+        if names.BUDGETS in checks and has_budgets(self.organization, allocated=False):
             self.hold_against_budgets(connection, days, allocated=False)
 
     def _is_first(self, connection: Connection) -> bool:

@@ -56,7 +56,7 @@ def run_task(
     job: dg.JobDefinition, instance: dg.DagsterInstance, organization: configuration.Organization, task: dict[str, Any]
 ) -> dict[str, Any]:
     """One task's range of days, of all of an organization's assets; says what came of it."""
-    named = [names.directory_key(organization.name)] if organization.names else []
+    named = [names.directory_key(organization)] if organization.names else []
     days = DayRange(dt.date.fromisoformat(task["first"]), dt.date.fromisoformat(task["last"]))
 
     def execute(assets: list[dg.AssetKey]) -> dg.ExecuteInProcessResult:
@@ -69,8 +69,8 @@ def run_task(
 
     result = execute(family_of(organization) + named)
     made = {event.asset_key for event in result.get_asset_materialization_events()}
-    shared = names.allocated_costs_key(organization.name)
-    if names.costs_key(organization.name) in made and shared not in made:
+    shared = names.allocated_costs_key(organization)
+    if names.costs_key(organization) in made and shared not in made:
         execute([shared])  # Dagster skips what is made of a failed step; what was stored is shared out all the same
     return {
         "organization": organization.name,

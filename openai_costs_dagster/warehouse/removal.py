@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.statements import statement
 
@@ -56,12 +58,13 @@ def purge(connection: Connection, organization: str) -> dict[str, int]:
     return deleted
 
 
-def purge_dagster(connection: Connection, organization: str, *, pool: str) -> int:
+def purge_dagster(connection: Connection, assets: Sequence[str], *, pool: str) -> int:
     """Deletes what Dagster's tables still say of an organization after its own wiping: the name alone.
 
-    Returns how many rows that were. Where Dagster keeps its history elsewhere there is nothing to do here.
+    `assets` is what the keys of its assets begin with. Returns how many rows that were. Where Dagster keeps its history
+    elsewhere there is nothing to do here.
     """
-    values = {"mentions": _mentions(organization), "pool": pool}
+    values = {"mentions": _mentions(assets), "pool": pool}
     with connection.transaction():
         there = {name for (name,) in connection.execute(statement("dagster_tables")).fetchall()}
         return sum(
@@ -71,6 +74,6 @@ def purge_dagster(connection: Connection, organization: str, *, pool: str) -> in
         )
 
 
-def _mentions(organization: str) -> str:
+def _mentions(assets: Sequence[str]) -> str:
     r"""A regular expression for its assets, however they are written: ``openai/acme/``, ``[\"openai\", \"acme\"``."""
-    return rf"openai[^a-z0-9_-]+{organization}[^a-z0-9_-]"
+    return "[^A-Za-z0-9_-]+".join(assets) + "[^A-Za-z0-9_-]"

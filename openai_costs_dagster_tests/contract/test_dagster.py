@@ -22,7 +22,7 @@ from openai_costs_dagster.warehouse.database import Database
 
 from ..conftest import Configure, OpenInstance
 
-KEY = names.costs_key("acme")
+KEY = names.costs_key(names.Named("acme"))
 DAY = dt.date(2026, 3, 2)
 
 

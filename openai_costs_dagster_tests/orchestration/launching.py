@@ -15,7 +15,7 @@ from openai_costs_dagster.orchestration import names
 from openai_costs_dagster.orchestration.build import build_definitions
 from openai_costs_dagster.orchestration.partitions import range_tags
 
-KEY = names.costs_key("acme")
+KEY = names.costs_key(names.Named("acme"))
 
 
 def run(

@@ -285,6 +285,6 @@ def test_organizations_of_one_run_do_not_mix(
     )
     configuration = configure(work.organization, other.organization, database=work.database)
     for name in ("acme", "beta"):
-        assert run(configuration, instance, WEEK, key=names.costs_key(name)).success
+        assert run(configuration, instance, WEEK, key=names.costs_key(names.Named(name))).success
     assert work.stored() == work.truth(WEEK)
     assert other.stored() == other.truth(WEEK)

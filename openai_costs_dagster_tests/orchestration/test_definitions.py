@@ -30,7 +30,7 @@ def organization(name: str, start_date: dt.date | None = DAY) -> Organization:
 
 
 def spec_of(definitions: dg.Definitions, name: str) -> dg.AssetSpec:
-    (spec,) = (one for one in definitions.resolve_all_asset_specs() if one.key == names.costs_key(name))
+    (spec,) = (one for one in definitions.resolve_all_asset_specs() if one.key == names.costs_key(names.Named(name)))
     return spec
 
 
@@ -50,7 +50,7 @@ def test_loading_starts_no_embedded_server_that_was_never_started(configure: Con
 
 def test_an_organizations_things_all_carry_its_name(configure: Configure) -> None:
     definitions = build_definitions(configure(organization("acme-labs")))
-    asset = definitions.resolve_assets_def(names.costs_key("acme-labs"))
+    asset = definitions.resolve_assets_def(names.costs_key(names.Named("acme-labs")))
     spec = spec_of(definitions, "acme-labs")
     assert spec.key.path == ["openai", "acme-labs", "costs"]
     assert spec.group_name == "acme_labs"
@@ -66,8 +66,11 @@ def test_every_asset_says_what_it_holds_in_words_and_columns_and_whose_it_is(con
     specs = {spec.key: spec for spec in build_definitions(configure(owned)).resolve_all_asset_specs()}
     for key, spec in specs.items():
         assert len(spec.description or "") > 100
-        assert names.organization_of(key) != "acme" or list(spec.owners) == ["team:finops", "vera@acme.example"]
-        assert names.organization_of(key) != "acme" or "dagster/column_schema" in spec.metadata
+        assert names.organization_of(key, ["openai"]) != "acme" or list(spec.owners) == [
+            "team:finops",
+            "vera@acme.example",
+        ]
+        assert names.organization_of(key, ["openai"]) != "acme" or "dagster/column_schema" in spec.metadata
 
 
 def test_the_columns_that_dagster_shows_are_those_of_the_views(connection: Connection) -> None:
@@ -89,7 +92,7 @@ def test_every_check_is_partitioned_like_its_asset_and_none_blocks(configure: Co
     graph = build_definitions(configure(organization("acme"))).resolve_asset_graph()
     for key in graph.asset_check_keys:
         node = graph.get(key)
-        assert node.partitions_def == graph.get(names.costs_key("acme")).partitions_def
+        assert node.partitions_def == graph.get(names.costs_key(names.Named("acme"))).partitions_def
         assert not node.blocking
 
 
@@ -105,8 +108,8 @@ def test_an_organizations_partitioned_assets_are_one_run_for_a_range(configure: 
 def test_only_costs_are_read_where_usage_and_names_are_not_wanted(configure: Configure) -> None:
     one = organization("acme").model_copy(update={"usage": False, "names": False})
     keys = build_definitions(configure(one)).resolve_asset_graph().get_all_asset_keys()
-    ours = {key for key in keys if names.organization_of(key) == "acme"}
-    assert ours == {names.costs_key("acme"), names.allocated_costs_key("acme")}
+    ours = {key for key in keys if names.organization_of(key, ["openai"]) == "acme"}
+    assert ours == {names.costs_key(names.Named("acme")), names.allocated_costs_key(names.Named("acme"))}
 
 
 def test_partitions_are_utc_days_from_the_start_to_today(configure: Configure) -> None:
@@ -152,7 +155,7 @@ def test_organizations_share_the_sensors_and_no_job_of_their_own(configure: Conf
 def test_a_range_of_any_length_is_one_run_and_never_one_with_another_organization(configure: Configure) -> None:
     # Dagster puts assets of equal partitions and equal policies into one run: one's failure would be the other's.
     graph = build_definitions(configure(organization("acme"), organization("beta"))).resolve_asset_graph()
-    acme, beta = (graph.get(names.costs_key(name)).backfill_policy for name in ("acme", "beta"))
+    acme, beta = (graph.get(names.costs_key(names.Named(name))).backfill_policy for name in ("acme", "beta"))
     assert acme
     assert beta
     assert acme != beta
@@ -183,7 +186,7 @@ def test_the_door_for_dagsters_own_tools_reads_the_file_that_the_environment_nam
     monkeypatch.setenv("OPENAI_COSTS_CONFIG", str(file))
     definitions = runpy.run_module("openai_costs_dagster.definitions")["defs"]
     dg.Definitions.validate_loadable(definitions)
-    assert spec_of(definitions, "acme").key == names.costs_key("acme")
+    assert spec_of(definitions, "acme").key == names.costs_key(names.Named("acme"))
 
 
 def test_loading_does_not_grow_with_the_square_of_the_organizations(configure: Configure) -> None:

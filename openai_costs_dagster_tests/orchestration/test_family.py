@@ -26,7 +26,7 @@ from .launching import evaluations, materializations
 
 DAYS = days(dt.date(2026, 2, 2), 8)
 SETTLED = DAYS[-1]
-ALLOCATED, USAGE = names.allocated_costs_key("acme"), names.usage_key("acme")
+ALLOCATED, USAGE = names.allocated_costs_key(names.Named("acme")), names.usage_key(names.Named("acme"))
 KEYS = {day.isoformat() for day in DAYS}
 
 
@@ -41,7 +41,7 @@ def run(
     organization = work.organization.model_copy(update=settings)
     configuration: Configuration = configure(organization, database=work.database)
     job = build_definitions(configuration).get_repository_def().get_implicit_global_asset_job_def()
-    keys = family_of(organization) + ([names.directory_key("acme")] if organization.names else [])
+    keys = family_of(organization) + ([names.directory_key(names.Named("acme"))] if organization.names else [])
     return job.execute_in_process(
         instance=instance,
         asset_selection=keys,
@@ -55,9 +55,9 @@ def test_a_range_of_the_whole_family_is_one_run(
 ) -> None:
     result = run(work, configure, instance)
     assert result.success
-    for key in (names.costs_key("acme"), USAGE, ALLOCATED):
+    for key in (names.costs_key(names.Named("acme")), USAGE, ALLOCATED):
         assert set(materializations(instance, key)) == KEYS
-    assert set(materializations(instance, names.directory_key("acme"))) == {None}
+    assert set(materializations(instance, names.directory_key(names.Named("acme")))) == {None}
     for check in (names.USAGE_MATCHES_BILL, names.COMPLETE, names.RECONCILES, names.LATEST_DAY):
         found = evaluations(result, check)
         assert set(found) == KEYS

@@ -48,7 +48,7 @@ def run(configuration: Configuration, instance: dg.DagsterInstance, first: str, 
     job = build_definitions(configuration).get_repository_def().get_implicit_global_asset_job_def()
     return job.execute_in_process(
         instance=instance,
-        asset_selection=[names.FOCUS_EXPORT],
+        asset_selection=[names.focus_export_key(names.Named("acme"))],
         tags={RANGE_START_TAG: first, RANGE_END_TAG: last},
         raise_on_error=False,
     )
@@ -58,7 +58,7 @@ def test_a_range_of_months_is_one_run_and_demands_no_day(
     configuration: Configuration, instance: dg.DagsterInstance
 ) -> None:
     assert run(configuration, instance, JANUARY, MARCH).success
-    told = materializations(instance, names.FOCUS_EXPORT)
+    told = materializations(instance, names.focus_export_key(names.Named("acme")))
     assert set(told) == {JANUARY, FEBRUARY, MARCH}
     assert [told[month]["dagster/partition_row_count"] for month in (JANUARY, FEBRUARY, MARCH)] == [3, 1, 1]
     assert [told[month]["billed_exact"] for month in (JANUARY, FEBRUARY, MARCH)] == [
@@ -80,9 +80,9 @@ def test_a_range_of_months_is_one_run_and_demands_no_day(
 def test_a_single_month_is_a_run_too(configuration: Configuration, instance: dg.DagsterInstance) -> None:
     job = build_definitions(configuration).get_repository_def().get_implicit_global_asset_job_def()
     assert job.execute_in_process(
-        instance=instance, asset_selection=[names.FOCUS_EXPORT], partition_key=FEBRUARY
+        instance=instance, asset_selection=[names.focus_export_key(names.Named("acme"))], partition_key=FEBRUARY
     ).success
-    assert set(materializations(instance, names.FOCUS_EXPORT)) == {FEBRUARY}
+    assert set(materializations(instance, names.focus_export_key(names.Named("acme")))) == {FEBRUARY}
 
 
 def test_a_month_of_which_nothing_is_stored_fails_alone(
@@ -93,7 +93,7 @@ def test_a_month_of_which_nothing_is_stored_fails_alone(
     configuration = configure(organization("acme"), database=database)
     result = run(configuration, instance, JANUARY, FEBRUARY)
     assert not result.success
-    assert set(materializations(instance, names.FOCUS_EXPORT)) == {JANUARY}
+    assert set(materializations(instance, names.focus_export_key(names.Named("acme")))) == {JANUARY}
     (failure,) = (event for event in result.all_events if event.is_step_failure)
     assert "nothing is stored of 2026-02 for acme: run openai-costs backfill" in str(failure.event_specific_data)
     assert {path.name for path in (configuration.data_directory / "exports").iterdir()} == {
@@ -108,13 +108,16 @@ def test_months_begin_with_the_earliest_organization_and_end_with_the_running_on
             organization("acme", dt.date(2026, 1, 31)), organization("beta"), database="postgresql://127.0.0.1:1/x"
         )
     )
-    asset = definitions.resolve_assets_def(names.FOCUS_EXPORT)
+    asset = definitions.resolve_assets_def(names.focus_export_key(names.Named("acme")))
     assert asset.partitions_def
     now = dt.datetime(2026, 3, 1, 0, 0, 1, tzinfo=dt.UTC)
     assert asset.partitions_def.get_partition_keys(now) == [JANUARY, FEBRUARY, MARCH]
-    spec = asset.get_asset_spec(names.FOCUS_EXPORT)
+    spec = asset.get_asset_spec(names.focus_export_key(names.Named("acme")))
     assert spec.group_name == names.SHARED_GROUP
-    assert {dep.asset_key for dep in spec.deps} == {names.costs_key("acme"), names.costs_key("beta")}
+    assert {dep.asset_key for dep in spec.deps} == {
+        names.costs_key(names.Named("acme")),
+        names.costs_key(names.Named("beta")),
+    }
     assert {"dagster/kind/postgres", "dagster/kind/parquet"} <= set(spec.tags)
 
 
@@ -140,15 +143,15 @@ class Watch:
                 self.definitions, self._instance, evaluation_time=at(day, clock), cursor=self._cursor
             )
         self._cursor = result.cursor
-        return set(result.get_requested_partitions(names.FOCUS_EXPORT))
+        return set(result.get_requested_partitions(names.focus_export_key(names.Named("acme"))))
 
     def read(self, days: Iterable[dt.date]) -> None:
         for day in days:
-            self._note(names.costs_key("acme"), day.isoformat())
+            self._note(names.costs_key(names.Named("acme")), day.isoformat())
 
     def made(self, *months: str) -> None:
         for month in months:
-            self._note(names.FOCUS_EXPORT, month)
+            self._note(names.focus_export_key(names.Named("acme")), month)
 
     def _note(self, key: dg.AssetKey, partition: str) -> None:
         self._instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=partition))

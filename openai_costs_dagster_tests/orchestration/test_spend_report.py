@@ -43,7 +43,9 @@ def read(work: Bench, configure: Configure, count: int = 70) -> Configuration:
     with dg.DagsterInstance.ephemeral() as instance:
         assert job.execute_in_process(
             instance=instance,
-            asset_selection=[key for key in family_of(work.organization) if key != names.costs_key("acme")],
+            asset_selection=[
+                key for key in family_of(work.organization) if key != names.costs_key(names.Named("acme"))
+            ],
             tags=range_tags(wanted),
         ).success
     return configuration
@@ -121,7 +123,7 @@ def test_budgets_stand_on_it_as_they_were_last_looked_at(bench: MakeBench, confi
     with dg.DagsterInstance.ephemeral() as instance:
         job.execute_in_process(
             instance=instance,
-            asset_selection=[names.costs_key("acme")],
+            asset_selection=[names.costs_key(names.Named("acme"))],
             tags=range_tags(DayRange(clock.today, clock.today)),
         )
     found = report(work, configuration)
@@ -218,8 +220,10 @@ def test_the_asset_writes_the_page_and_tells_its_figures(
 ) -> None:
     configuration = read(work, configure, 40)
     job = build_definitions(configuration).get_repository_def().get_implicit_global_asset_job_def()
-    assert job.execute_in_process(instance=instance, asset_selection=[names.SPEND_REPORT]).success
-    (metadata,) = materializations(instance, names.SPEND_REPORT).values()
+    assert job.execute_in_process(
+        instance=instance, asset_selection=[names.spend_report_key(names.Named("acme"))]
+    ).success
+    (metadata,) = materializations(instance, names.spend_report_key(names.Named("acme"))).values()
     page = Path(metadata["page"])
     assert page == exports.report_page(configuration)
     assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
@@ -244,18 +248,18 @@ class Ticks:
             self.definitions, self.instance, evaluation_time=time, cursor=self.cursor
         )
         self.cursor = result.cursor
-        return result.get_num_requested(names.SPEND_REPORT)
+        return result.get_num_requested(names.spend_report_key(names.Named("acme")))
 
     def made(self) -> None:
-        self.instance.report_runless_asset_event(dg.AssetMaterialization(names.SPEND_REPORT))
+        self.instance.report_runless_asset_event(dg.AssetMaterialization(names.spend_report_key(names.Named("acme"))))
 
     def costs_were_read(self) -> None:
-        asset = names.allocated_costs_key("acme")
+        asset = names.allocated_costs_key(names.Named("acme"))
         self.instance.report_runless_asset_event(dg.AssetMaterialization(asset, partition=self.day))
 
     def reading_begins(self) -> None:
         """And never ends."""
-        asset = names.allocated_costs_key("acme")
+        asset = names.allocated_costs_key(names.Named("acme"))
         everything = self.definitions.get_repository_def().get_implicit_global_asset_job_def()
         self.instance.create_run_for_job(
             everything.get_subset(asset_selection={asset}),

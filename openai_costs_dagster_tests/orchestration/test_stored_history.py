@@ -114,17 +114,34 @@ def test_a_whole_organization_can_be_taken_out_and_the_others_stay(
     )
     configuration: Configuration = configure(work.organization, other.organization, database=work.database)
     instance = open_instance(configuration, work.database)
-    beta = names.costs_key("beta")
+    beta = names.costs_key(names.Named("beta"))
     for key in (KEY, beta):
         assert run(configuration, instance, WEEK, key=key).success
     record_check_alone(instance)
     kept = materializations(instance, beta)
-    deleted = purge_organization(work.database, environment(configuration, work.database), "acme")
+    deleted = purge_organization(work.database, environment(configuration, work.database), names.Named("acme"))
     assert deleted["cost_days"] == 7
     assert materializations(instance) == {}
     assert materializations(instance, beta) == kept
     assert other.stored() == other.truth(WEEK)
     assert [run.asset_selection for run in instance.get_runs()] == [frozenset({beta})]
+    assert not [table for table, text in everything(work.database) if '"acme"' in text and table != "snapshots"]
+
+
+def test_assets_under_another_key_are_read_judged_and_taken_out_alike(
+    work: Bench, configure: Configure, open_instance: OpenInstance
+) -> None:
+    configuration = configure(work.organization, database=work.database, asset_key_prefix=("finance", "openai"))
+    organization = configuration.organization("acme")
+    instance = open_instance(configuration, work.database)
+    costs = names.costs_key(organization)
+    assert costs.path == ["finance", "openai", "acme", "costs"]
+    result = run(configuration, instance, WEEK, key=costs)
+    assert result.success
+    assert set(materializations(instance, costs)) == {day.isoformat() for day in WEEK}
+    assert {one.asset_key for one in result.get_asset_check_evaluations()} == {costs}
+    purge_organization(work.database, environment(configuration, work.database), organization)
+    assert materializations(instance, costs) == {}
     assert not [table for table, text in everything(work.database) if '"acme"' in text and table != "snapshots"]
 
 

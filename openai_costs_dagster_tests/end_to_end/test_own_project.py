@@ -1,0 +1,132 @@
+"""A team with a Dagster project of its own adds OpenAI's costs with the public `dg`, and materializes them there."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from openai_costs_dagster.days import ONE_DAY
+from openai_costs_dagster.simulator import SimulatedOrganization, Simulator
+from openai_costs_dagster.spend import money
+from openai_costs_dagster.warehouse.database import Database
+
+from ..cli.program import YESTERDAY, truth_of
+from ..conftest import Databases
+from . import dg_environment
+
+COMPONENT = "openai_costs_dagster.OpenAICostsComponent"
+FIRST = YESTERDAY - 9 * ONE_DAY
+FAMILY = [f"finance/openai/acme/{name}" for name in ("costs", "usage", "allocated_costs")]
+_PATIENCE = 240  # seconds
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project that `create-dagster` made, with Dagster's history in a folder beside it."""
+
+    folder: Path
+    programs: Path
+    environment: dict[str, str]
+
+    def run(self, program: str, *arguments: str, folder: Path | None = None) -> str:
+        """What a command says; it must end well."""
+        done = subprocess.run(  # noqa: S603  # Dagster's own programs
+            [self.programs / program, *arguments],
+            cwd=folder or self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=_PATIENCE,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+        return done.stdout
+
+    def edit(self, **attributes: Any) -> None:
+        """Writes into the scaffolded `defs.yaml` as a person would."""
+        file = self.folder / "src" / "host" / "defs" / "openai" / "defs.yaml"
+        said = yaml.safe_load(file.read_text(encoding="utf-8"))
+        assert said["type"] == COMPONENT
+        file.write_text(yaml.safe_dump({**said, "attributes": attributes}), encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def database(databases: Databases) -> Iterator[Database]:
+    database = databases.new(prepared=False)
+    yield database
+    databases.drop(database)
+
+
+@pytest.fixture(scope="module")
+def world() -> SimulatedOrganization:
+    return SimulatedOrganization(api_keys_from=None, users_with_projects_served=True)
+
+
+@pytest.fixture(scope="module")
+def project(
+    database: Database, world: SimulatedOrganization, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Project]:
+    programs = dg_environment.programs()
+    if programs is None:
+        pytest.skip("dg cannot be had: it needs a package index, once, to make .venv-dg")
+    place = tmp_path_factory.mktemp("own_project")
+    (place / "home").mkdir()
+    (place / "home" / "dagster.yaml").write_text("telemetry: {enabled: false}\n", encoding="utf-8")
+    environment = {
+        "PATH": os.pathsep.join([str(programs), "/usr/local/bin", "/usr/bin", "/bin"]),
+        "HOME": str(place / "home"),
+        "LANG": "C.UTF-8",
+        "PYTHONPATH": str(place / "host" / "src"),
+        "DAGSTER_HOME": str(place / "home"),
+        "ACME_KEY": world.admin_key,
+        "COSTS_DATABASE_URL": database.url,
+    }
+    project = Project(place / "host", programs, environment)
+    with Simulator([world]) as simulator:
+        project.run("create-dagster", "project", "host", "--no-uv-sync", folder=place)
+        project.run("dg", "scaffold", "defs", COMPONENT, "openai")
+        organization = {"admin_key": {"env": "ACME_KEY"}, "base_url": simulator.base_url, "start_date": str(FIRST)}
+        project.edit(
+            organizations={"acme": organization},
+            database={"url": {"env": "COSTS_DATABASE_URL"}},
+            asset_key_prefix=["finance", "openai"],
+            checks=["anomalous_spend"],
+            group_name="finance",
+            automation=False,
+        )
+        yield project
+
+
+def test_dg_lists_the_component(project: Project) -> None:
+    assert COMPONENT in project.run("dg", "list", "components")
+
+
+def test_dg_finds_no_mistake_and_the_assets_as_they_were_asked_for(project: Project) -> None:
+    project.run("dg", "check", "defs")
+    listed = json.loads(project.run("dg", "list", "defs", "--json"))
+    assets = {one["asset_key"]: one["group_name"] for one in listed["assets"]}
+    assert set(FAMILY) | {"finance/openai/spend_report", "finance/openai/focus_export"} <= set(assets)
+    assert set(assets.values()) == {"finance"}
+    checks = {one["name"] for one in listed["asset_checks"]}
+    assert checks == {"complete", "reconciles", "usage_matches_bill", "anomalous_spend"}
+
+
+def test_what_is_materialized_there_is_exact(
+    project: Project, database: Database, world: SimulatedOrganization
+) -> None:
+    project.run("dg", "launch", "--assets", ",".join(FAMILY), "--partition", str(YESTERDAY))
+    with database.connect() as connection:
+        ((stored, count),) = connection.execute(
+            "select sum(amount), count(distinct usage_date) from openai_costs.allocated_costs"
+        ).fetchall()
+    expected = money.total(amount for amount in truth_of(world, YESTERDAY).values() if isinstance(amount, Decimal))
+    assert (stored, count) == (expected, 1)
