@@ -15,6 +15,8 @@ from pathlib import Path
 import httpx2
 import psutil
 
+from openai_costs_dagster.orchestration.parts import parts
+
 _PATIENCE = 30.0  # seconds for its children to end
 _UP_WITHIN = 120.0
 _LOOPBACK = "127.0.0.1"
@@ -24,8 +26,9 @@ PREFERRED_PORT = 3000
 class DevelopmentServer:
     """Dagster's webserver, daemon and code server, noted in a file so that another process can end them."""
 
-    def __init__(self, note: Path) -> None:
+    def __init__(self, note: Path, organizations: int = 1) -> None:
         self._note = note
+        self._organizations = organizations
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(
@@ -33,12 +36,14 @@ class DevelopmentServer:
     ) -> str:
         """Starts it and returns the UI's address once it answers. Raises RuntimeError where it ends instead."""
         port = port or free_port(PREFERRED_PORT)
+        workspace = self._note.with_name("workspace.yaml")
+        workspace.write_text(workspace_of(self._organizations))
         dagster = str(Path(sys.executable).with_name("dagster"))
         output = log_file.open("ab") if log_file else None
         colored = "colored" if log_format == "text" else log_format
         self._process = subprocess.Popen(  # noqa: S603 - Dagster's own program, beside this interpreter
             [
-                *(dagster, "dev", "-w", str(self._workspace())),
+                *(dagster, "dev", "-w", str(workspace)),
                 *("-h", host, "-p", str(port), "--log-format", colored),
             ],
             env={**os.environ, **environment, "PYTHONWARNINGS": "ignore"},
@@ -63,13 +68,6 @@ class DevelopmentServer:
             self._process.wait()
         self._note.unlink(missing_ok=True)
 
-    def _workspace(self) -> Path:
-        """A workspace that calls the code location as the checkout's own workspace.yaml does."""
-        file = self._note.with_name("workspace.yaml")
-        module = {"module_name": "openai_costs_dagster.definitions", "location_name": "openai_costs"}
-        file.write_text(json.dumps({"load_from": [{"python_module": module}]}))  # JSON is YAML
-        return file
-
     def _write_note(self, host: str, port: int) -> None:
         assert self._process  # noqa: S101 - called by start
         started = psutil.Process(self._process.pid).create_time()
@@ -87,6 +85,22 @@ class DevelopmentServer:
             except httpx2.HTTPError:
                 time.sleep(0.2)
         raise RuntimeError(f"Dagster does not answer at {url} within {_UP_WITHIN:.0f} s")
+
+
+def workspace_of(organizations: int) -> str:
+    """A workspace file that calls the code location as the checkout's own does; of very many organizations, several."""
+    modules = [{"module_name": "openai_costs_dagster.definitions", "location_name": "openai_costs"}]
+    several = parts(organizations)
+    if len(several) > 1:
+        modules = [
+            {
+                "module_name": "openai_costs_dagster.parts",
+                "attribute": part.name,
+                "location_name": f"openai_costs_{part.number}",
+            }
+            for part in several
+        ]
+    return json.dumps({"load_from": [{"python_module": one} for one in modules]})  # JSON is YAML
 
 
 def running(note: Path) -> int | None:

@@ -30,7 +30,7 @@ def up(context: click.Context, host: str, port: int | None) -> None:
     _, strangers = meet(chosen(configuration, ()), session.database)
     for name, trouble in strangers.items():
         click.echo(f"{name} cannot be read now: {trouble}", err=True)
-    server = DevelopmentServer(note)
+    server = DevelopmentServer(note, len(configuration.organizations))
     try:
         url = server.start(session.environment, host=host, port=port, log_format=context.obj, log_file=None)
         click.echo(f"Dagster is up: {url} (Ctrl-C ends it)")

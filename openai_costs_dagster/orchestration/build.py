@@ -26,6 +26,7 @@ from openai_costs_dagster.orchestration.costs_asset import costs_asset
 from openai_costs_dagster.orchestration.directory_asset import directory_asset
 from openai_costs_dagster.orchestration.focus_asset import focus_asset
 from openai_costs_dagster.orchestration.partitions import daily_partitions, first_days
+from openai_costs_dagster.orchestration.parts import WHOLE, Part
 from openai_costs_dagster.orchestration.report_asset import report_asset
 from openai_costs_dagster.orchestration.usage_asset import usage_asset
 
@@ -41,16 +42,16 @@ class _Shared(TypedDict):
     backfill_policy: dg.BackfillPolicy
 
 
-def build_definitions(configuration: Configuration, *, automation: bool = True) -> dg.Definitions:
-    """Everything that the configured organizations need in Dagster.
+def build_definitions(configuration: Configuration, *, automation: bool = True, part: Part = WHOLE) -> dg.Definitions:
+    """Everything that the configured organizations, or a part of them, need in Dagster.
 
     Loads while Postgres is down and without any secret. `automation=False` leaves refreshing to the caller, and the
-    sensors for alerts stopped until someone starts them.
+    sensors for alerts stopped until someone starts them. What all organizations share is in the first part.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=dg.PreviewWarning)  # partitioned checks
         warnings.filterwarnings("ignore", category=dg.BetaWarning)  # backfill policies
-        return _build(configuration, automation=automation)
+        return _build(configuration, part, automation=automation)
 
 
 def family_of(organization: Organization) -> list[dg.AssetKey]:
@@ -74,7 +75,7 @@ def _checks(
     return [check for check in found if check]
 
 
-def _build(configuration: Configuration, *, automation: bool) -> dg.Definitions:
+def _build(configuration: Configuration, part: Part, *, automation: bool) -> dg.Definitions:
     refresh = configuration.refresh
     read = refresh_condition(refresh) if automation else None
     derived = derived_condition(refresh) if automation else None
@@ -87,6 +88,9 @@ def _build(configuration: Configuration, *, automation: bool) -> dg.Definitions:
         # One partitions definition and one policy for all assets of an organization: a chain of them is one run.
         policy = dg.BackfillPolicy.multi_run(_NO_RANGE_IS_LONGER + place)
         organization, partitions = configuration.organization(name), daily_partitions(first_day)
+        shared_out.append(names.allocated_costs_key(organization))
+        if not part.holds(place):
+            continue
         shared: _Shared = {"partitions": partitions, "backfill_policy": policy}
         assets.append(costs_asset(organization, configuration, **shared, automation_condition=read))
         if organization.usage:
@@ -95,18 +99,18 @@ def _build(configuration: Configuration, *, automation: bool) -> dg.Definitions:
         if organization.names:
             assets.append(directory_asset(organization, configuration, automation_condition=daily))
         checks += _checks(organization, configuration, partitions)
-        shared_out.append(names.allocated_costs_key(organization))
-    monthly = monthly_condition(refresh) if automation else None
-    assets.append(focus_asset(configuration, min(starts.values()), automation_condition=monthly))
-    told = report_condition() if automation else None
-    assets.append(report_asset(configuration, shared_out, automation_condition=told))
+    if part.is_first:
+        monthly = monthly_condition(refresh) if automation else None
+        assets.append(focus_asset(configuration, min(starts.values()), automation_condition=monthly))
+        told = report_condition() if automation else None
+        assets.append(report_asset(configuration, shared_out, automation_condition=told))
     return dg.Definitions(
         assets=assets,
         asset_checks=checks,
         sensors=[
             *([refresh_sensor([asset.key for asset in assets])] if automation else []),
-            alert_sensor(configuration, running=automation),
-            arrival_sensor(configuration, running=automation),
+            *([alert_sensor(configuration, running=automation)] if part.is_first else []),
+            *([arrival_sensor(configuration, running=automation)] if part.is_first else []),
         ],
         executor=dg.in_process_executor,
     )

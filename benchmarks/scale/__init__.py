@@ -1,0 +1,1 @@
+"""How far it grows: many organizations in Dagster, many rows in PostgreSQL."""

@@ -1,0 +1,68 @@
+"""Fills the warehouse with many organizations' days as daily loading would lay them down: day by day, in whole days."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+
+import psycopg
+
+from openai_costs_dagster.days import ONE_DAY
+
+_LINE_ITEMS = """
+insert into openai_costs.line_items
+select
+    format('gpt-%s, %s', model, kind), 'Chat completions', 'Tokens', kind, format('gpt-%s', model), null, null, false, 1
+from generate_series(1, 8) as model, unnest(array['input', 'cached input', 'output']) as kind
+"""
+_ORGANIZATIONS = """
+insert into openai_costs.organizations (organization, start_date, earliest_day)
+select format('org%%s', lpad(n::text, 4, '0')), %(first)s, %(first)s from generate_series(1, %(organizations)s) as n
+"""
+_DAYS = """
+insert into openai_costs.cost_days
+select organization, %(day)s, 1, 'project,user,line_item,api_key', false, now(), %(rows)s, %(rows)s, 0, 100, true, 0
+from openai_costs.organizations
+"""
+_ROWS = """
+insert into openai_costs.cost_rows
+select
+    organization, %(day)s, format('proj_%%s', r %% 10), format('user-%%s', r %% 25), format('key_%%s', r %% 40),
+    format('gpt-%%s, %%s', 1 + r %% 8, (array['input', 'cached input', 'output'])[1 + r %% 3]),
+    'usd', 'input_tokens',
+    ((random() * 10)::numeric + 0.000000000000000000123456789)::numeric, (random() * 1000000)::int
+from (select organization from openai_costs.organizations order by organization) as organizations,
+    generate_series(1, %(rows)s) as r
+"""
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is laid down; the newest day is yesterday."""
+
+    organizations: int
+    days: int
+    rows: int
+    """An organization's, a day."""
+
+    @property
+    def all_rows(self) -> int:
+        """Of all organizations and days."""
+        return self.organizations * self.days * self.rows
+
+    @property
+    def first(self) -> dt.date:
+        """The oldest day."""
+        return dt.datetime.now(dt.UTC).date() - self.days * ONE_DAY
+
+
+def fill(connection: psycopg.Connection, size: Size) -> None:
+    """Into an empty, prepared warehouse; commits day by day."""
+    connection.execute(_LINE_ITEMS)
+    connection.execute(_ORGANIZATIONS, {"organizations": size.organizations, "first": size.first})
+    for number in range(size.days):
+        values = {"day": size.first + number * ONE_DAY, "rows": size.rows}
+        connection.execute(_DAYS, values)
+        connection.execute(_ROWS, values)
+    connection.execute("vacuum analyze openai_costs.cost_rows")
+    connection.execute("vacuum analyze openai_costs.cost_days")
