@@ -21,7 +21,7 @@ lint: $(INSTALLED)
 	$(BIN)/mypy
 
 bench: $(INSTALLED)
-	$(BIN)/python -m benchmarks $(ARGS)
+	$(BIN)/python -m benchmarks.everything $(ARGS)
 
 pictures: $(INSTALLED)
 	$(BIN)/python -m openai_costs_dagster_tests.browser.pictures

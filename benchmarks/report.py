@@ -38,13 +38,13 @@ def stage_table(runs: Runs, stage: str, workload: Workload) -> str:
     floor = min((_seconds(done, stage) for who, done in runs.items() if who == FLOOR), default=None)
     rows = [_row(who, [run[stage] for run in done], floor, stage, workload) for who, done in runs.items()]
     headings = ["", "best s", "median s", "to the floor", "CPU s", "PostgreSQL's", "peak MiB", "rows/s", "stored"]
-    return _markdown(headings, rows)
+    return markdown(headings, rows)
 
 
 def memory_table(memory: Memory) -> str:
     """Peak memory of our load by the number of organizations, as Markdown."""
     rows = [[str(count), *(f"{run[stage].memory:.0f}" for stage in STAGES)] for count, run in memory.items()]
-    return _markdown(["organizations", "peak MiB, first load", "peak MiB, again"], rows)
+    return markdown(["organizations", "peak MiB, first load", "peak MiB, again"], rows)
 
 
 def page(runs: Runs, memory: Memory, workload: Workload, postgres: str) -> str:
@@ -94,7 +94,7 @@ def _stored(found: Stage, stage: str, workload: Workload) -> str:
     return ", ".join(said)
 
 
-def _markdown(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def markdown(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table that reads well as text too."""
     lines = [headings, *rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(headings))]
@@ -120,11 +120,19 @@ up for processes side by side. *Exact*: every organization's sum is the true one
 _MEMORY = "What the load holds does not grow with the number of organizations."
 
 _REPEAT = """\
+## The others
+| what | beside whom | figures |
+|---|---|---|
+| detection: recall, precision, delay | rules of today, forecasts, an oracle | [detection](detection-benchmark.md) |
+| forecasts of a month and a quarter | four simple forecasts | [forecasts](forecast-benchmark.md) |
+| many organizations, many rows | one organization, one code location | [scale](scale.md) |
+
 ## Again, on your machine
 ```console
-make bench                            # everything; some minutes
+make bench                            # everything, these three too: an hour
+python -m benchmarks                  # this page; some minutes
 python -m benchmarks floor ours       # only some
-python -m benchmarks --write          # everything, and replaces this page
+python -m benchmarks --write          # and replaces this page
 ```
 
 dlt gets an environment of its own, `benchmarks/.venv-dlt`, when it is first measured; where it cannot be installed, it

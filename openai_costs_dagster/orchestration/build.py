@@ -84,6 +84,7 @@ def _build(configuration: Configuration, part: Part, *, automation: bool) -> dg.
     checks: list[dg.AssetChecksDefinition] = []
     shared_out: list[dg.AssetKey] = []
     starts = first_days(configuration)
+    held = sum(map(part.holds, range(len(starts))))
     for place, (name, first_day) in enumerate(starts.items()):
         # One partitions definition and one policy for all assets of an organization: a chain of them is one run.
         policy = dg.BackfillPolicy.multi_run(_NO_RANGE_IS_LONGER + place)
@@ -108,7 +109,7 @@ def _build(configuration: Configuration, part: Part, *, automation: bool) -> dg.
         assets=assets,
         asset_checks=checks,
         sensors=[
-            *([refresh_sensor([asset.key for asset in assets])] if automation else []),
+            *([refresh_sensor([asset.key for asset in assets], held)] if automation else []),
             *([alert_sensor(configuration, running=automation)] if part.is_first else []),
             *([arrival_sensor(configuration, running=automation)] if part.is_first else []),
         ],

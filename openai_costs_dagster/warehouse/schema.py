@@ -94,6 +94,7 @@ cost_rows = Table(
     Column("amount", Numeric),
     Column("quantity", Numeric),
     Index("cost_rows_by_day", "organization", "usage_date"),
+    Index("cost_rows_by_date", "usage_date", postgresql_using="brin"),
     comment="one row per key; unique by construction: a day is added up, then replaced whole",
 )
 
