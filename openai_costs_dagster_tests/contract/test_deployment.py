@@ -21,6 +21,7 @@ import yaml
 from dagster._config import process_config, resolve_to_config_type
 from dagster._core.instance.config import dagster_instance_config_schema
 from dagster._core.instance.ref import InstanceRef
+from dagster._core.remote_origin import GrpcServerCodeLocationOrigin
 from dagster._core.run_coordinator import QueuedRunCoordinator
 from dagster._core.workspace.load import location_origins_from_yaml_paths
 
@@ -237,9 +238,9 @@ def test_the_instance_is_ours_where_containers_make_no_difference(tmp_path: Path
 
 
 def test_the_workspace_leads_to_the_code_server() -> None:
-    ((name, origin),) = location_origins_from_yaml_paths([str(FOLDER / "workspace.yaml")]).items()
-    assert name == "openai_costs"
-    assert f"{origin.host}:{origin.port}" == "code:4000"  # type: ignore[attr-defined]
+    (origin,) = location_origins_from_yaml_paths([str(FOLDER / "workspace.yaml")])
+    assert isinstance(origin, GrpcServerCodeLocationOrigin)
+    assert (origin.location_name, origin.host, origin.port) == ("openai_costs", "code", 4000)
     command = services()["code"]["command"]
     assert command[command.index("-p") + 1] == "4000"
     assert command[command.index("-m") + 1] == "openai_costs_dagster.definitions"
