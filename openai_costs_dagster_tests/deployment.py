@@ -35,6 +35,11 @@ def ours() -> dict[str, Service]:
     return {name: service for name, service in services().items() if service["image"].startswith(f"{IMAGE}:")}
 
 
+def by_default() -> dict[str, Service]:
+    """Those of our image that start without being named."""
+    return {name: service for name, service in ours().items() if "profiles" not in service}
+
+
 def secret_files(service: Service) -> dict[str, str]:
     """Where a service finds each secret."""
     given = service.get("secrets", [])

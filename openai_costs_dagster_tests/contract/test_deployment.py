@@ -144,7 +144,8 @@ def test_nothing_starts_before_the_tables_are_made() -> None:
     for name, service in ours().items():
         if name != PREPARE:
             assert service["depends_on"][PREPARE] == {"condition": "service_completed_successfully"}
-    assert {name for name, one in services().items() if "code" in one.get("depends_on", {})} == {"webserver", "daemon"}
+    after_code = {name for name, one in services().items() if "code" in one.get("depends_on", {})}
+    assert after_code == {"webserver", "viewers", "daemon"}
 
 
 def test_images_are_pinned_and_ours_is_this_release() -> None:
@@ -153,11 +154,19 @@ def test_images_are_pinned_and_ours_is_this_release() -> None:
     assert re.fullmatch(r"postgres:\d+\.\d+-\w+", services()[POSTGRES]["image"])
 
 
-def test_only_this_machine_can_ask_and_only_the_webserver_answers() -> None:
-    assert [port for one in services().values() for port in one.get("ports", [])] == ["127.0.0.1:3000:3000"]
+def test_only_this_machine_can_ask_and_only_webservers_answer() -> None:
+    ports = {name: one["ports"] for name, one in services().items() if "ports" in one}
+    assert ports == {"webserver": ["127.0.0.1:3000:3000"], "viewers": ["127.0.0.1:3001:3000"]}
     assert document("compose.yaml")["networks"]["inside"]["internal"] is True
-    ways_out = {name: set(one["networks"]) - {"inside"} for name, one in services().items()}
-    assert ways_out == {POSTGRES: set(), PREPARE: set(), "daemon": set(), "code": {"outside"}, "webserver": {"front"}}
+    ways_out = {name: way for name, one in services().items() if (way := set(one["networks"]) - {"inside"})}
+    assert ways_out == {"code": {"outside"}, "webserver": {"front"}, "viewers": {"front"}}
+
+
+def test_viewers_have_a_webserver_that_can_change_nothing_and_is_else_the_same() -> None:
+    viewers, webserver = services()["viewers"], services()["webserver"]
+    assert [word for word in viewers["command"] if word != "--read-only"] == webserver["command"]
+    assert "--read-only" in viewers["command"]
+    assert {name for name in viewers if viewers[name] != webserver.get(name)} == {"profiles", "command", "ports"}
 
 
 def commands() -> Iterator[list[str]]:

@@ -25,7 +25,7 @@ from openai_costs_dagster.simulator import SimulatedOrganization, Simulator
 
 from ..cli.program import Workplace, days_ago, is_alive, truth_of, until, workplace
 from ..conftest import Databases, ScriptedSimulator
-from ..deployment import FOLDER, PREPARE, SECRETS, image_environment, ours
+from ..deployment import FOLDER, PREPARE, SECRETS, by_default, image_environment, ours
 from .hurry import hurry, refresh_at_another_time
 from .ui import Dagster
 
@@ -162,7 +162,7 @@ def _lay_out(deployment: Deployment, simulator: Simulator) -> None:
 def dagster(deployment: Deployment) -> Iterator[Dagster]:
     """The webserver, once everything is up in compose.yaml's order."""
     started: set[str] = set()
-    while waiting := [name for name in ours() if name not in started]:
+    while waiting := [name for name in by_default() if name not in started]:
         name = next(name for name in waiting if not set(ours()[name]["depends_on"]) & set(waiting))
         process = deployment.start(name)
         if name == PREPARE:
