@@ -16,8 +16,10 @@ from openai_costs_dagster.cli import (
     demo,
     down,
     environment,
+    execute,
     export,
     forget_user,
+    prepare,
     remove,
     report,
     status,
@@ -62,6 +64,8 @@ for command in (
     forget_user.forget_user,
     environment.env,
     environment.database_url,
+    execute.execute,
+    prepare.prepare,
     down.down,
 ):
     cli.add_command(command)

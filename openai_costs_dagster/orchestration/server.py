@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from openai_costs_dagster.configuration import Configuration
+import os
+
+from openai_costs_dagster.configuration import Configuration, ConfigurationError
 from openai_costs_dagster.warehouse import embedded
 from openai_costs_dagster.warehouse.database import Database
+
+EMBEDDED_SERVER = "OPENAI_COSTS_EMBEDDED_SERVER"
+_NEVER = "never"
 
 
 class NotStarted(Exception):
@@ -12,14 +17,32 @@ class NotStarted(Exception):
 
 
 def database(configuration: Configuration) -> Database:
-    """The configured database; starts the embedded server. Raises WarehouseError or SecretUnavailable."""
+    """The configured database; starts the embedded server.
+
+    Raises WarehouseError or SecretUnavailable, and ConfigurationError where the embedded server is refused.
+    """
     if configuration.database:
         return Database(configuration.database.url.read())
+    _refuse_unless_allowed()
     return Database(embedded.start(configuration.data_directory))
 
 
 def existing_database(configuration: Configuration) -> Database:
     """The same, but raises NotStarted rather than make an embedded server for the first time."""
-    if configuration.database is None and not embedded.exists(configuration.data_directory):
-        raise NotStarted
+    if configuration.database is None:
+        _refuse_unless_allowed()
+        if not embedded.exists(configuration.data_directory):
+            raise NotStarted
     return database(configuration)
+
+
+def _refuse_unless_allowed() -> None:
+    """In a container an embedded server would be one nobody else sees, and would end with it."""
+    said = os.environ.get(EMBEDDED_SERVER, "")
+    if said == _NEVER:
+        raise ConfigurationError(
+            f"no database is configured, and {EMBEDDED_SERVER}={_NEVER} refuses the embedded PostgreSQL: "
+            "set database.url (without a file: DATABASE_URL) to a PostgreSQL server of your own"
+        )
+    if said:
+        raise ConfigurationError(f"{EMBEDDED_SERVER} takes {_NEVER} or nothing; found {said!r}")

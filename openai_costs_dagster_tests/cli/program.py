@@ -45,12 +45,12 @@ class Finished(NamedTuple):
         return self.out + self.err
 
 
-def until(condition: Callable[[], Something | None], *, seconds: float = _PATIENCE) -> Something:
+def until(condition: Callable[[], Something | None], *, seconds: float = _PATIENCE, every: float = 0.05) -> Something:
     """Asks until the answer is neither None nor false, and returns it."""
     deadline = time.monotonic() + seconds
     while not (answer := condition()):
         assert time.monotonic() < deadline, f"{condition} did not come true"
-        time.sleep(0.05)
+        time.sleep(every)
     return answer
 
 

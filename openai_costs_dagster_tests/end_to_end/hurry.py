@@ -1,0 +1,28 @@
+"""A daemon that tests need not wait for."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from ..cli.program import Workplace
+
+_HURRY = """
+# Dagster's backfill daemon looks every 30 seconds what there is to do, and cannot be told otherwise.
+from dagster._daemon import controller
+
+controller.DEFAULT_DAEMON_INTERVAL_SECONDS = 1
+"""
+
+
+def hurry(place: Workplace) -> None:
+    """Daemons of this workplace look every second."""
+    folder = place.folder / "hurry"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(_HURRY)
+    place.environment["PYTHONPATH"] = str(folder)
+
+
+def refresh_at_another_time() -> dict[str, object]:
+    """No tick of a clock comes while these tests run."""
+    hour = (dt.datetime.now(dt.UTC).hour + 12) % 24
+    return {"cron": f"30 {hour} * * *", "deep_cron": f"30 {hour} * * 0", "intraday_minutes": None}

@@ -1,0 +1,224 @@
+"""What compose.yaml runs, without containers: its own commands, checks and signals, against a real PostgreSQL.
+
+Only where things are is exchanged: hosts, ports, folders and the place of secrets. The tests of this file share one
+deployment and run in their order.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import yaml
+
+from openai_costs_dagster.cli.development_server import free_port
+from openai_costs_dagster.simulator import SimulatedOrganization, Simulator
+
+from ..cli.program import Workplace, days_ago, is_alive, truth_of, until, workplace
+from ..conftest import Databases, ScriptedSimulator
+from ..deployment import FOLDER, PREPARE, SECRETS, by_default, image_environment, ours
+from .hurry import hurry, refresh_at_another_time
+from .ui import Dagster
+
+FIRST = days_ago(5)
+DAYS = [str(FIRST + dt.timedelta(days=number)) for number in range(5)]
+SECRET = "4f1c9e7a"  # in the key and in the database's password
+
+
+@dataclass
+class Deployment:
+    """Services of compose.yaml as processes of this machine."""
+
+    place: Workplace
+    exchanged: Mapping[str, str]
+    stack: ExitStack
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def here(self, text: str) -> str:
+        for there, here in self.exchanged.items():
+            text = text.replace(there, here)
+        return text
+
+    def start(self, name: str) -> subprocess.Popen[bytes]:
+        command = [self.here(word) for word in ours()[name]["command"]]
+        with self.log(name).open("wb") as output:
+            process = subprocess.Popen(  # noqa: S603  # our own programs
+                command,
+                cwd=self.place.folder,
+                env=self.place.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self.processes[name] = self.stack.enter_context(process)
+        self.stack.callback(process.kill)
+        return process
+
+    def is_healthy(self, name: str) -> bool:
+        assert self.processes[name].poll() is None, self.log(name).read_text()
+        _, *check = (self.here(word) for word in ours()[name]["healthcheck"]["test"])
+        return not subprocess.run(  # noqa: S603  # our own programs
+            check, cwd=self.place.folder, env=self.place.environment, capture_output=True, check=False
+        ).returncode
+
+    def await_port(self, name: str) -> None:
+        """Until somebody listens where a service is to be asked; at once where it is asked nothing."""
+        words = [self.here(word) for word in ours()[name]["command"]]
+        if "-p" in words:
+            port = int(words[words.index("-p") + 1])
+            until(lambda: self.processes[name].poll() is not None or _listens(port))
+
+    def log(self, name: str) -> Path:
+        return self.place.folder / f"{name}.log"
+
+    def signal(self, name: str) -> None:
+        """What asks a service to end; only its first process is told, as a container engine does it."""
+        self.processes[name].send_signal(signal.Signals[ours()[name]["stop_signal"]])
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+class Reader(Workplace):
+    """A workplace with a server of its own elsewhere."""
+
+    url = ""
+
+    @property
+    def database_url(self) -> str:
+        return self.url
+
+
+@pytest.fixture(scope="module")
+def world() -> SimulatedOrganization:
+    return SimulatedOrganization(name="acme", organization_id="org-SIMULATEDACME", admin_key=f"sk-admin-{SECRET}")
+
+
+@pytest.fixture(scope="module")
+def simulator(world: SimulatedOrganization) -> Iterator[ScriptedSimulator]:
+    simulator = ScriptedSimulator([world])
+    with simulator:
+        yield simulator
+
+
+@pytest.fixture(scope="module")
+def deployment(databases: Databases, world: SimulatedOrganization, simulator: Simulator) -> Iterator[Deployment]:
+    """The files of `deploy/` in a folder, with nothing started."""
+    database = databases.new(prepared=False)
+    with workplace() as place, ExitStack() as stack:
+        reader = Reader.__new__(Reader)
+        reader.__dict__.update(place.__dict__)
+        reader.url = database.url
+        exchanged = {
+            f"{SECRETS}/": f"{place.folder}/secrets/",
+            "/var/lib/openai-costs": f"{place.folder}/data",
+            "/app/": f"{place.folder}/",
+            "0.0.0.0": "127.0.0.1",  # noqa: S104
+            "host: code": "host: 127.0.0.1",
+            "4000": str(free_port()),
+            "3000": str(free_port()),
+        }
+        deployment = Deployment(reader, exchanged, stack)
+        _lay_out(deployment, simulator)
+        (place.folder / "secrets" / "database_url").write_text(
+            database.url.replace("postgres:@", f"postgres:{SECRET}@")
+        )
+        (place.folder / "secrets" / "acme_admin_key").write_text(f"{world.admin_key}\n")
+        yield deployment
+    databases.drop(database)
+
+
+def _lay_out(deployment: Deployment, simulator: Simulator) -> None:
+    """The image's and the user's files, and the image's environment."""
+    folder, here = deployment.place.folder, deployment.here
+    for name in ("dagster", "config", "secrets", "data"):
+        (folder / name).mkdir()
+    for name in ("dagster.yaml", "workspace.yaml"):
+        (folder / "dagster" / name).write_text(here((FOLDER / name).read_text(encoding="utf-8")))
+    settings = yaml.safe_load(here((FOLDER / "openai_costs.example.yaml").read_text(encoding="utf-8")))
+    settings["organizations"]["acme"] |= {"base_url": simulator.base_url, "start_date": FIRST}
+    settings["organizations"]["acme"] |= {"usage": False, "names": False}  # runs that nothing here is about
+    settings["refresh"] = refresh_at_another_time()
+    (folder / "config" / "openai_costs.yaml").write_text(yaml.safe_dump(settings))
+    environment = deployment.place.environment
+    environment |= {name: here(value) for name, value in image_environment().items()}
+    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
+    hurry(deployment.place)
+
+
+@pytest.fixture(scope="module")
+def dagster(deployment: Deployment) -> Iterator[Dagster]:
+    """The webserver, once everything is up in compose.yaml's order."""
+    started: set[str] = set()
+    while waiting := [name for name in by_default() if name not in started]:
+        name = next(name for name in waiting if not set(ours()[name]["depends_on"]) & set(waiting))
+        process = deployment.start(name)
+        if name == PREPARE:
+            assert process.wait(timeout=120) == 0, deployment.log(name).read_text()
+        else:
+            deployment.await_port(name)  # which costs less than a check that comes too early
+            until(lambda name=name: deployment.is_healthy(name))  # type: ignore[misc]
+        started.add(name)
+    with closing(Dagster(deployment.here("http://127.0.0.1:3000"))) as dagster:
+        yield dagster
+
+
+def test_prepare_makes_all_tables_and_tells_no_password(deployment: Deployment, dagster: Dagster) -> None:
+    said = deployment.log(PREPARE).read_text()
+    assert said.endswith(" is ready\n")
+    assert SECRET not in said
+    schemas = deployment.place.sql(
+        "select schemaname, count(*) > 10 from pg_tables where schemaname ~ 'openai' group by 1"
+    )
+    assert sorted(schemas) == [("openai_costs", True), ("openai_costs_dagster", True)]
+
+
+def test_days_asked_of_the_webserver_are_read_to_the_last_digit(
+    deployment: Deployment, dagster: Dagster, world: SimulatedOrganization
+) -> None:
+    asked = dagster.launch_backfill(["acme"], DAYS)
+    assert until(lambda: dagster.ended(asked), every=0.5) == "COMPLETED_SUCCESS"
+    (run,) = dagster.runs({"dagster/backfill": asked})
+    assert run["status"] == "SUCCESS"
+    assert deployment.place.stored("acme") == truth_of(world, FIRST)
+
+
+def test_no_command_line_and_no_log_shows_a_secret(deployment: Deployment, dagster: Dagster) -> None:
+    shown = [process.cmdline() for process in deployment.place.processes()]
+    assert len(shown) >= len(deployment.processes) - 1
+    assert SECRET not in str(shown)
+    assert [name for name in deployment.processes if SECRET in deployment.log(name).read_text()] == []
+
+
+def test_a_run_ends_well_before_the_code_server_does_and_nothing_is_left(
+    deployment: Deployment, dagster: Dagster, simulator: ScriptedSimulator
+) -> None:
+    asked, go_on = threading.Event(), threading.Event()
+    simulator.script = lambda _: (asked.set(), go_on.wait(60))  # type: ignore[assignment, func-returns-value]
+    backfill = dagster.launch_backfill(["acme"], DAYS[-2:])
+    until(asked.is_set)
+    (run,) = dagster.runs({"dagster/backfill": backfill})
+    family = deployment.place.processes()
+    for name in ("daemon", "webserver", "code"):
+        deployment.signal(name)
+    for name in ("daemon", "webserver"):
+        assert deployment.processes[name].wait(timeout=60) in {0, -signal.SIGTERM}, deployment.log(name).read_text()
+    assert deployment.processes["code"].poll() is None
+    go_on.set()
+    assert deployment.processes["code"].wait(timeout=120) == 0, deployment.log("code").read_text()
+    until(lambda: not any(map(is_alive, family)))
+    assert deployment.place.processes() == []
+    ((status,),) = deployment.place.sql("select status from openai_costs_dagster.runs where run_id = %s", run["runId"])
+    assert status == "SUCCESS"
