@@ -5,8 +5,6 @@ In a workspace file: `python_module: {module_name: openai_costs_dagster.parts, a
 
 import re
 
-import dagster as dg
-
 from openai_costs_dagster import configuration
 from openai_costs_dagster.orchestration.build import build_definitions
 from openai_costs_dagster.orchestration.parts import Part
@@ -14,7 +12,7 @@ from openai_costs_dagster.orchestration.parts import Part
 _NAME = re.compile(r"part_(\d+)_of_(\d+)")
 
 
-def __getattr__(name: str) -> dg.Definitions:
+def __getattr__(name: str) -> object:
     asked = _NAME.fullmatch(name)
     if not asked:
         raise AttributeError(f"{name!r} is no part: write part_1_of_10, part_2_of_10 and so on")
