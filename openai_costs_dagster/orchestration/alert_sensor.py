@@ -5,8 +5,6 @@ import datetime as dt
 
 import dagster as dg
 
-from openai_costs_dagster.alerts import delivery
-from openai_costs_dagster.alerts.routing import routes
 from openai_costs_dagster.configuration import Configuration
 from openai_costs_dagster.days import utc_now
 from openai_costs_dagster.orchestration import server
@@ -18,8 +16,6 @@ _LONGEST = dt.timedelta(seconds=30)  # a tick has 60, and what was begun may tak
 
 def alert_sensor(configuration: Configuration, *, running: bool) -> dg.SensorDefinition:
     """Makes it; `running` unless someone switches it off."""
-    channels = routes(configuration)
-
     @dg.sensor(
         name=SENSOR,
         minimum_interval_seconds=_INTERVAL,
@@ -28,7 +24,11 @@ def alert_sensor(configuration: Configuration, *, running: bool) -> dg.SensorDef
         target=None,
     )
     def openai_costs_alerts(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-        database = server.database(configuration)
+        # Apprise takes a quarter of a second to import, which a run that delivers nothing need not wait for.
+        from openai_costs_dagster.alerts import delivery
+        from openai_costs_dagster.alerts.routing import routes
+
+        channels, database = routes(configuration), server.database(configuration)
         database.prepare()
         routed = delivery.route(database, channels, utc_now())
         done = delivery.deliver(database, channels, configuration.dagster_url, utc_now, utc_now() + _LONGEST)
