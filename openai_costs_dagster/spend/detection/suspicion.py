@@ -16,6 +16,9 @@ from openai_costs_dagster.spend.detection.tuning import Tuning
 _HALF = 0.5
 _FEW_ACTIVE_DAYS = 4
 _LATELY = 3
+_FIRST_DAYS = 3
+_LARGE_PART = 0.35  # of what was expected of the total
+_MOST_OF_IT = 0.6
 
 
 class Suspicion:
@@ -149,17 +152,23 @@ class Suspicion:
     def _explodes(self, column: int, day: Day) -> bool:
         born = int(self._panel.born[column])
         past = self._panel.spend[born : day.row, column]
-        return len(past) >= 3 and bool(day.spend[column] > 4 * past.max() + 2 * self._tuning.minimum_impact)
+        return len(past) >= 3 and bool(day.spend[column] > 4 * past.max() + self._tuning.minimum_impact)
 
     def _moves(self, column: int, total: int, day: Day) -> bool:
+        """Whether the total is up by about what the newcomer spends, and that is large for it or unusual."""
         spend, excess = day.spend[column], day.difference[total]
-        if day.spend[total] > day.upper[total] and spend > 0.5 * excess:
-            return True
-        if not excess > 0.6 * spend > 0.15 * day.expected[total] or spend < 4 * self._tuning.minimum_impact:
+        if not _HALF * excess < spend < excess / _MOST_OF_IT:
             return False
+        if day.spend[total] > day.upper[total]:
+            return True
+        if spend < 4 * self._tuning.minimum_impact:
+            return False
+        if day.age[column] < _FIRST_DAYS and spend > _LARGE_PART * day.expected[total]:
+            return True
         since = max(int(self._panel.born[column]), day.row - 4)
         scores = np.append(self._memory.scores[since : day.row, total], day.score[total])
-        return bool(scores.sum() / np.sqrt(len(scores)) > self._tuning.newcomer)
+        large = excess > 0.15 * day.expected[total]
+        return bool(large and scores.sum() / np.sqrt(len(scores)) > self._tuning.newcomer)
 
     def _seldom(self, day: Day) -> None:
         """What spends now and then is silent, but for more than it ever spent, in a day or in some days."""

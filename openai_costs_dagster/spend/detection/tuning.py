@@ -50,7 +50,7 @@ class Tuning:
     """How long after a level changed it is known less well ..."""
     doubt: float = 1.37
     """... so that days together must be this many times as unusual."""
-    persistent_down: float = 3.8
+    persistent_down: float = 4.2
     lasting: float = 1.5
     """Times the minimum impact that several days together must differ by, each of them by its part of that."""
     together: tuple[int, ...] = (2, 3, 4, 5, 6, 8)
