@@ -55,7 +55,7 @@ def test_the_fall_back_to_an_earlier_level_is_a_recovery() -> None:
     assert all(day < 80 for day in flagged(search(values)))
 
 
-def test_a_slow_leak_is_found_against_the_level_of_a_month_ago() -> None:
+def test_a_slow_leak_is_found_before_it_has_tripled() -> None:
     leak = {day: 1.05 ** min(day - 80, 28) for day in range(80, DAYS)}
     found = flagged(search(with_days(steady(100, noise=0.05), leak)))
     assert found
