@@ -16,7 +16,7 @@ from openai_costs_dagster.spend.detection.tuning import Tuning
 _HALF = 0.5
 _FEW_ACTIVE_DAYS = 4
 _LATELY = 3
-_FIRST_DAYS = 3
+_FIRST_DAYS = 5
 _SUDDEN = 2.0  # times the highest day before
 _LARGE_PART = 0.35  # of what was expected of the total
 _MOST_OF_IT = 0.6
