@@ -16,6 +16,7 @@ _LONGEST = dt.timedelta(seconds=30)  # a tick has 60, and what was begun may tak
 
 def alert_sensor(configuration: Configuration, *, running: bool) -> dg.SensorDefinition:
     """Makes it; `running` unless someone switches it off."""
+
     @dg.sensor(
         name=SENSOR,
         minimum_interval_seconds=_INTERVAL,

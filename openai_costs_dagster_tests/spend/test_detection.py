@@ -55,7 +55,7 @@ def test_the_fall_back_to_an_earlier_level_is_a_recovery() -> None:
     assert all(day < 80 for day in flagged(search(values)))
 
 
-def test_a_slow_leak_is_found_against_the_level_of_a_month_ago() -> None:
+def test_a_slow_leak_is_found_before_it_has_tripled() -> None:
     leak = {day: 1.05 ** min(day - 80, 28) for day in range(80, DAYS)}
     found = flagged(search(with_days(steady(100, noise=0.05), leak)))
     assert found
@@ -84,6 +84,13 @@ def test_a_model_never_seen_that_moves_its_project_is_flagged_at_once() -> None:
     assert found[0] == 90
 
 
+def test_a_model_never_seen_is_flagged_at_once_in_a_project_too_restless_to_tell() -> None:
+    beside = {name: steady(300, noise=0.4, seed=seed) for seed, name in enumerate(BESIDE, 7)}
+    new = [0.0] * 90 + [500.0] * 30
+    values = {("search", "gpt"): steady(600, noise=0.4), ("search", "new"): new, **beside}
+    assert flagged(values, model="new")[0] in (90, 91, 92)
+
+
 def test_a_model_that_comes_slowly_is_not_flagged_for_being_new() -> None:
     new = [0.0] * 90 + [min(1.0 * 1.15**day, 12) for day in range(30)]
     assert flagged({**search(steady(100)), ("search", "new"): new}, model="new") == []
@@ -106,6 +113,15 @@ def test_a_newcomer_that_takes_over_is_a_migration_whatever_else_its_project_doe
     values = {("search", "old"): old, ("search", "new"): new, ("search", "busy"): busy, **BESIDE}
     assert flagged(values, model="old") == []
     assert flagged(values, model="busy")
+
+
+def test_a_migration_to_a_model_that_was_there_before_is_no_finding_either() -> None:
+    old, heir = steady(100, noise=0.05), steady(80, noise=0.05, seed=2)
+    heir = [value + 0.9 * old[day] * (day >= 99) for day, value in enumerate(heir)]
+    old = with_days(old, dict.fromkeys(range(99, DAYS), 0.1))
+    values = {("search", "old"): old, ("search", "heir"): heir, **BESIDE}
+    assert flagged(values, model="old") == []
+    assert flagged(values, model="heir") == []
 
 
 def test_falling_back_while_a_rise_still_goes_on_is_a_recovery() -> None:
@@ -141,6 +157,14 @@ def test_month_ends_that_repeat_are_excused_after_the_first() -> None:
     beside = {name: steady(300, 150, seed=3) for name in BESIDE}
     found = flagged({("search", "gpt"): values, **beside})
     assert len(found) <= 1
+
+
+def test_one_high_month_end_of_several_excuses_no_later_one() -> None:
+    turns = [day for day in range(150) if (START + dt.timedelta(days=day + 1)).day == 1]
+    values = with_days(steady(100, 150), {turns[-2]: 3.0, turns[-1]: 3.0})
+    beside = {name: steady(300, 150, seed=3) for name in BESIDE}
+    assert len(turns) >= 4
+    assert flagged({("search", "gpt"): values, **beside}) == [turns[-2], turns[-1]]
 
 
 def test_a_holiday_on_which_all_rest_is_no_drop() -> None:

@@ -9,7 +9,7 @@ from openai_costs_dagster.days import ONE_DAY
 
 _FIXED = ((1, 1), (1, 2), (5, 1), (7, 3), (7, 4), (7, 5), (11, 11), (6, 19), *((12, day) for day in range(23, 32)))
 _THURSDAY, _MONDAY = 3, 0
-_CLOSE_TO_THE_END = 3
+CLOSE_TO_THE_END = 3
 
 
 def is_holiday(day: dt.date) -> bool:
@@ -19,11 +19,11 @@ def is_holiday(day: dt.date) -> bool:
 
 def month_position(day: dt.date) -> int | None:
     """How far into a month (0, 1, 2) or from its end (-1, -2, -3) a day is; None in between."""
-    if day.day <= _CLOSE_TO_THE_END:
+    if day.day <= CLOSE_TO_THE_END:
         return day.day - 1
     next_month = (day.replace(day=28) + 4 * ONE_DAY).replace(day=1)
     left = (next_month - day).days
-    return -left if left <= _CLOSE_TO_THE_END else None
+    return -left if left <= CLOSE_TO_THE_END else None
 
 
 @cache

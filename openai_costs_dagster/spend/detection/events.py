@@ -30,7 +30,7 @@ class Events:
         self._memory = memory
         self._run = np.zeros(count, int)
         self._rises = np.zeros(count, bool)
-        self._began = np.zeros(count, int)
+        self._began = np.full(count, LONG_AGO)
         self._quiet = np.zeros(count, int)
         self._residuals: dict[int, list[float]] = defaultdict(list)
         self._earlier: dict[int, list[tuple[int, float]]] = defaultdict(list)
@@ -52,12 +52,26 @@ class Events:
     def recognise_recoveries(self, day: Day) -> None:
         """Takes back what returns to a level that was normal before."""
         turned = day.fresh | (day.down & self._rises)
-        for column in columns_of(day.out & turned & (day.reason != "leak") & (day.reason != "new")):
+        for column in columns_of(day.out & turned & (day.reason != "new")):
             change = self._returns(column, day)
             if change is None and day.down[column]:
                 change = self._falls_back(column, day)
             if change is not None:
                 self.change_level(column, day, "recovery", change)
+            elif self._was_told(column, day):
+                day.acquit(column, "told")
+
+    def _was_told(self, column: int, day: Day) -> bool:
+        """Whether most days since an event of the last weeks lie where this one does: accepts that as the level."""
+        began, days = self._began[column], day.row - self._began[column] + 1
+        if days > self._tuning.told or self.moved[column] >= began or self._rises[column] != day.up[column]:
+            return False
+        above = self._memory.flat[began : day.row + 1, column] - self._memory.level[began, column]
+        change, sign = np.median(above).item(), 1 if day.up[column] else -1
+        if np.sort(above * sign)[days // 5] < self._tuning.stayed * change * sign or change * sign < 0:
+            return False
+        self._accept(column, day.row, change, kept=days)
+        return True
 
     def _returns(self, column: int, day: Day) -> float | None:
         """The change to a level that an accepted change had left."""
@@ -113,7 +127,7 @@ class Events:
     def _accept_what_holds(self, column: int, day: Day) -> None:
         tuning, residuals = self._tuning, self._residuals[column]
         known = day.row - day.began[column]
-        if known >= tuning.held and day.reason[column] != "leak":
+        if known >= tuning.held:
             level = self._memory.level[day.row, column]
             above = self._memory.flat[day.began[column] : day.row + 1, column] - level
             self._accept(column, day.row, np.median(above).item(), kept=known + 1)

@@ -10,19 +10,21 @@ from openai_costs_dagster.spend.detection import calendar
 from openai_costs_dagster.spend.detection.day import Day
 from openai_costs_dagster.spend.detection.events import Events
 from openai_costs_dagster.spend.detection.memory import Memory
-from openai_costs_dagster.spend.detection.panel import NO_PARENT, Integers, Panel, columns_of
+from openai_costs_dagster.spend.detection.panel import NO_PARENT, Floats, Integers, Panel, columns_of
 from openai_costs_dagster.spend.detection.tuning import Tuning
 
 _RESTS = 0.02  # of what was expected: below it a day is an outage, whatever the calendar says
 _HOLIDAY_RISE = 1.5
 _STILL_FALLING = 14  # days after a lower level was accepted
 _FEWEST_SERIES = 4
-_MONTHS = (20, 125)  # days between which an earlier end of a month may excuse
-_AS_HIGH = 0.7  # of the rise, on the log scale
+_MONTHS_KEPT = 4
+_AS_HIGH = 0.5  # of the rise, on the log scale
+_PLACES = 2 * calendar.CLOSE_TO_THE_END
 _NEWLY_BORN = 21
 _SUCCEEDS = 35  # days within which a newcomer takes over
 _ABOUT = 1.8  # times more or less
 _TWO_WEEKS = 14
+_CLEAR = 4  # deviations
 
 
 class Excuses:
@@ -33,7 +35,7 @@ class Excuses:
         self._tuning = tuning
         self._memory = memory
         self._events = events
-        self._month_ends: dict[int, list[tuple[int, int, float]]] = defaultdict(list)
+        self._turns = np.full((_MONTHS_KEPT + 1, _PLACES, len(panel.series)), np.nan)
         self._siblings = _siblings(panel)
         self._organizations = [panel.organization == one for one in np.unique(panel.organization)]
 
@@ -61,23 +63,23 @@ class Excuses:
                 day.unlike |= ours & (day.score < -self._tuning.rest)
 
     def _month_end(self, day: Day) -> None:
-        """What came at the same place of an earlier month."""
+        """What came around the same place of at least half of the months' ends before."""
         position = calendar.month_position(day.date)
         if position is None:
             return
-        soonest, latest = _MONTHS
-        for column in columns_of(day.up):
-            day.excused[column] |= any(
-                soonest < day.row - row < latest
-                and abs(place - position) <= 1
-                and times > _AS_HIGH * day.residual[column]
-                for row, place, times in self._month_ends[column]
-            )
-        for column in columns_of(day.alive & (day.score > 2.2)):
-            self._month_ends[column].append((day.row, position, day.residual[column].item()))
+        place = position + calendar.CLOSE_TO_THE_END
+        if place == 0:
+            self._turns = np.roll(self._turns, -1, axis=0)
+            self._turns[-1] = np.nan
+        around = self._turns[:-1, max(0, place - 1) : place + 2]
+        known = np.isfinite(around).any(1).sum(0)
+        came = (around > _AS_HIGH * day.residual).any(1).sum(0)
+        day.excused |= day.up & (came > 0) & (2 * came >= known)
+        self._turns[-1, place] = np.where(day.mature & (day.expected > self._tuning.floor), day.residual, np.nan)
 
     def recognise_migrations(self, day: Day) -> None:
         """What one series gains while others of its kind lose as much is no change of spend."""
+        scores = day.score.copy()
         for column in columns_of(day.out & day.fresh):
             total, siblings = self._panel.parent[column], self._siblings[column]
             if total == NO_PARENT or not len(siblings):
@@ -85,15 +87,12 @@ class Excuses:
             if day.down[column] and self._has_successor(column, siblings, day):
                 self._events.change_level(column, day, "migration")
                 continue
-            if abs(day.score[total]) > 2:
+            if abs(scores[total]) > 2:
                 continue
-            replaced = self._replaced(column, siblings, day)
+            replaced = self._replaced(column, siblings, day, scores)
             unchanged = abs(day.difference[total]) < 0.4 * abs(day.difference[column])
-            if unchanged and day.down[column] and 0.5 <= replaced <= 2:
+            if 0.7 <= replaced <= 1.5 or (unchanged and 0.5 <= replaced <= 2):
                 self._events.change_level(column, day, "migration")
-            elif 0.7 <= replaced <= 1.5 or (unchanged and 0.5 <= replaced <= 2):
-                day.excused[column] = True
-                day.acquit(column, "migration")
 
     def _has_successor(self, column: int, siblings: Integers, day: Day) -> bool:
         """Whether a newcomer spends about what a series lost since that one's first day."""
@@ -104,12 +103,11 @@ class Excuses:
                 return True
         return False
 
-    def _replaced(self, column: int, siblings: Integers, day: Day) -> float:
+    def _replaced(self, column: int, siblings: Integers, day: Day, scores: Floats) -> float:
         """Which share of a series' change the clear changes of its siblings go against."""
         weeks = self._panel.spend[[max(0, day.row - 7 * ago) for ago in (1, 2, 3)]][:, siblings]
         change = day.spend[siblings] - np.median(weeks, axis=0)
-        noise = self._memory.noise[siblings] * day.expected[siblings]
-        clear = day.alive[siblings] & ((day.age[siblings] < _NEWLY_BORN) | (np.abs(change) > 3 * noise))
+        clear = day.alive[siblings] & ((day.age[siblings] < _NEWLY_BORN) | (np.abs(scores[siblings]) > _CLEAR))
         difference = day.difference[column]
         share: float = (-change[clear & (change * difference < 0)].sum() / difference).item()
         return share

@@ -32,11 +32,11 @@ class Memory:
         self.scores = np.zeros((days, count))
         self.level = np.zeros((days, count))
         self.trend = np.zeros((days, count))
+        self.usual_trend = np.zeros(count)
+        """How a series has mostly grown, per day."""
         self.flat = np.zeros((days, count))
         """Each day without its weekday's effect."""
         self.noise = np.full(count, tuning.usual_noise)
-        self.tail = np.ones(count)
-        """How much farther than normal noise would a series' second largest surprise was; at least 1."""
         self._fading_soon = tuning.noise_memory_soon ** np.arange(1, tuning.noise_window + 1)[:, None]
         self._fading = tuning.noise_memory ** np.arange(1, tuning.noise_window + 1)[:, None]
 
@@ -49,10 +49,11 @@ class Memory:
         """What the days from `first` until before `row` weigh."""
         return self._weight[first + self._tuning.window : row + self._tuning.window]
 
-    def note_prediction(self, row: int, found: Prediction, *, known: bool) -> None:
+    def note_prediction(self, row: int, found: Prediction, settled: Flags, *, known: bool) -> None:
         """Keeps what was thought of the level when the day began; an unknown day is taken to be on it."""
         self.level[row] = found.level
         self.trend[row] = np.clip(found.trend, -_STEEPEST_TREND, _STEEPEST_TREND)
+        self.usual_trend += np.where(settled, self._tuning.trend_rate * (self.trend[row] - self.usual_trend), 0)
         self.flat[row] = self.logs[row] - (found.value - found.level) if known else found.level
 
     def note_day(self, day: Day) -> None:
@@ -83,9 +84,6 @@ class Memory:
         long = self._root_mean_square(cut, counted * self._fading[: len(counted)])
         lately = self._root_mean_square(cut, counted * self._fading_soon[: len(counted)])
         self.noise = np.maximum(tuning.least_noise, np.minimum(long, tuning.calmer * lately))
-        second = _ranked(ranked, np.maximum(count - 2, 0))
-        far = np.where(np.isfinite(second), second, 0) / self.noise / tuning.usual_tail
-        self.tail = np.clip(far, 1, tuning.longest_tail)
 
     def _root_mean_square(self, squares: Floats, weights: Floats) -> Floats:
         """Drawn towards what is usual while days are few."""

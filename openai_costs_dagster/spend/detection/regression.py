@@ -37,6 +37,7 @@ class Regression:
 
     def __init__(self, tuning: Tuning) -> None:
         self._tuning = tuning
+        self._ago = np.arange(1, tuning.window + 1)[:, None]
         self._weights = tuning.memory ** np.arange(1, tuning.window + 1)[:, None]
         self._restless_weights = tuning.restless_memory ** np.arange(1, tuning.window + 1)[:, None]
         self._bases = [self._basis(weekday) for weekday in range(7)]
@@ -61,6 +62,7 @@ class Regression:
         noise: Floats,
         weekday_spread: Floats,
         restless: Flags,
+        usual_trend: Floats,
     ) -> Prediction:
         """Predicts a day from `past[days ago, series]`, the day before first, each day weighing `weights`.
 
@@ -68,6 +70,7 @@ class Regression:
         """
         rows, judged, products = self._bases[weekday]
         weights = weights * np.where(restless, self._restless_weights, self._weights)
+        past = past + self._ago * usual_trend
         count = past.shape[1]
         normal = (weights.T @ products).reshape(count, _SIZE, _SIZE)
         normal[:, range(_SIZE), range(_SIZE)] += self._priors(noise, weekday_spread, restless)
@@ -77,7 +80,7 @@ class Regression:
         return Prediction(
             value=found @ judged,
             level=found[:, _LEVEL] + found[:, _RECENT],
-            trend=found[:, _TREND] / 7,
+            trend=found[:, _TREND] / 7 + usual_trend,
             uncertainty=np.clip(solved[..., 1] @ judged, 0, _MOST_UNCERTAIN),
         )
 

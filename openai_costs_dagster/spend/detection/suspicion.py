@@ -1,4 +1,4 @@
-"""What makes a day suspicious: the day itself, several days together, a slow rise, a sudden newcomer.
+"""What makes a day suspicious: the day itself, several days together, a sudden newcomer.
 
 Each test asks two things: is it unusual for this series, and is it large, in dollars and in proportion.
 """
@@ -16,6 +16,10 @@ from openai_costs_dagster.spend.detection.tuning import Tuning
 _HALF = 0.5
 _FEW_ACTIVE_DAYS = 4
 _LATELY = 3
+_FIRST_DAYS = 5
+_SUDDEN = 2.0  # times the highest day before
+_LARGE_PART = 0.35  # of what was expected of the total
+_MOST_OF_IT = 0.6
 
 
 class Suspicion:
@@ -34,7 +38,6 @@ class Suspicion:
         for days in self._tuning.together:
             if day.row - days + 1 > 0:
                 self._days_together(days, day)
-        self._leak(day)
         self._newcomer(day)
         self._seldom(day)
 
@@ -98,35 +101,6 @@ class Suspicion:
         day.residual = np.where(held, above[-1], day.residual)
         day.began[held] = first
 
-    def _leak(self, day: Day) -> None:
-        """A slow rise, which the baseline has followed, against the level of a month ago."""
-        tuning, memory, row = self._tuning, self._memory, day.row
-        then = row - tuning.leak_reference
-        if then < tuning.mature + 7:
-            return
-        reference = np.median(memory.flat[then - 7 : then + 8], axis=0) + memory.trend[then] * tuning.leak_reference
-        above = memory.flat[row - 6 : row + 1] - reference
-        rise = np.median(above, axis=0)
-        usual = tuning.dollars(reference + day.week_effect)
-        found = (
-            day.mature
-            & day.fresh
-            & ~day.out
-            & ~day.rhythm.now_and_then
-            & day.often(_HALF, tuning.window)
-            & (day.age >= tuning.leak_reference + tuning.mature + 3)
-            & (row - self._events.moved > tuning.leak_reference + 7)
-            & (rise > np.maximum(tuning.leak, tuning.leak_deviations * memory.noise))
-            & (above.min(0) > 0.4 * rise)
-            & (above[-1] > 0.8 * tuning.leak)
-            & (day.spend - usual > 2 * tuning.minimum_impact)
-            & (memory.weights(row - 5, row).min(0) > 0)
-        )
-        day.accuse(found, "leak", up=True)
-        day.expected = np.where(found, usual, day.expected)
-        day.residual = np.where(found, above[-1], day.residual)
-        day.began[found] = row - 21
-
     def _newcomer(self, day: Day) -> None:
         """A series without a past of its own is judged by the total that it is a part of, or by multiplying."""
         tuning = self._tuning
@@ -149,17 +123,28 @@ class Suspicion:
     def _explodes(self, column: int, day: Day) -> bool:
         born = int(self._panel.born[column])
         past = self._panel.spend[born : day.row, column]
-        return len(past) >= 3 and bool(day.spend[column] > 4 * past.max() + 2 * self._tuning.minimum_impact)
+        return len(past) >= 3 and bool(day.spend[column] > 4 * past.max() + self._tuning.minimum_impact)
 
     def _moves(self, column: int, total: int, day: Day) -> bool:
+        """Whether the total is up by about what a sudden newcomer spends, and that is large for it or unusual."""
         spend, excess = day.spend[column], day.difference[total]
-        if day.spend[total] > day.upper[total] and spend > 0.5 * excess:
-            return True
-        if not excess > 0.6 * spend > 0.15 * day.expected[total] or spend < 4 * self._tuning.minimum_impact:
+        if not _HALF * excess < spend < excess / _MOST_OF_IT or not self._is_sudden(column, day):
             return False
+        if day.spend[total] > day.upper[total]:
+            return True
+        if spend < 4 * self._tuning.minimum_impact:
+            return False
+        if day.age[column] < _FIRST_DAYS and spend > _LARGE_PART * day.expected[total]:
+            return True
         since = max(int(self._panel.born[column]), day.row - 4)
         scores = np.append(self._memory.scores[since : day.row, total], day.score[total])
-        return bool(scores.sum() / np.sqrt(len(scores)) > self._tuning.newcomer)
+        large = excess > 0.15 * day.expected[total]
+        return bool(large and scores.sum() / np.sqrt(len(scores)) > self._tuning.newcomer)
+
+    def _is_sudden(self, column: int, day: Day) -> bool:
+        """What is being adopted grows, day by day."""
+        past = self._panel.spend[int(self._panel.born[column]) : day.row, column]
+        return len(past) < _FIRST_DAYS or bool(day.spend[column] > _SUDDEN * past.max())
 
     def _seldom(self, day: Day) -> None:
         """What spends now and then is silent, but for more than it ever spent, in a day or in some days."""

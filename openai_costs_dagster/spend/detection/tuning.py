@@ -29,7 +29,6 @@ class _Differences(TypedDict):
     persistent: float
     persistent_down: float
     newcomer: float
-    leak: float
 
 
 @dataclass(frozen=True)
@@ -38,9 +37,9 @@ class Tuning:
 
     minimum_impact: float = 5.0
     """US dollars that a day must differ by to be worth someone's time."""
-    deviations: float = 3.05
+    deviations: float = 3.6
     """Standard deviations above what was expected that are unusual."""
-    deviations_down: float = 4.85
+    deviations_down: float = 5.2
     relative: float = 0.27
     """The share of what was expected by which a day must be more."""
     relative_down: float = 0.45
@@ -50,17 +49,13 @@ class Tuning:
     """How long after a level changed it is known less well ..."""
     doubt: float = 1.37
     """... so that days together must be this many times as unusual."""
-    persistent_down: float = 3.8
+    persistent_down: float = 4.2
     lasting: float = 1.5
     """Times the minimum impact that several days together must differ by, each of them by its part of that."""
     together: tuple[int, ...] = (2, 3, 4, 5, 6, 8)
     alike: float = 0.92
     """How much neighbouring days share: the noise of a long run's mean over that of independent days."""
     reference_uncertainty: float = 0.5
-    usual_tail: float = 1.55
-    """The second largest surprise of normal noise over half a year, in deviations."""
-    longest_tail: float = 1.22
-    """By how much a series with more and larger surprises may widen its range."""
     newcomer: float = 3.9
     """Deviations that a total must be off since a series appeared in it."""
 
@@ -72,6 +67,8 @@ class Tuning:
     drift: float = 0.024
     """Prior deviation of that passing part."""
     weekly_trend: float = 0.0108
+    trend_rate: float = 0.02
+    """How quickly it is learned how a series mostly grows, which is what its trend is drawn towards."""
     restless: int = 50
     """The age below which levels are still found: they forget sooner and may have steeper trends."""
     restless_memory: float = 0.92
@@ -107,10 +104,14 @@ class Tuning:
     held: int = 4
     """A level that was found by this many days before the last is accepted at once."""
     longest_event: int = 12
+    told: int = 28
+    """For how long a finding has told of the level that came with it ..."""
+    stayed: float = 0.5
+    """... if four of five days since then reach this share of it."""
     continuing: float = 0.64
     """The share of an event that is still part of it."""
     continuing_deviations: float = 2.0
-    remembered: int = 136
+    remembered: int = 80
     """How long a level counts as one to fall back to."""
     returns: int = 27
     """How long a level counts as one to rise back to."""
@@ -123,10 +124,6 @@ class Tuning:
 
     slide: float = 0.2
     """A fall of the level in two weeks that says a series is being wound down; its falling on is no news."""
-
-    leak: float = 0.7
-    leak_deviations: float = 4.1
-    leak_reference: int = 28
 
     seldom: float = 1.75
     """Times the highest day that one day must be, where spend comes now and then."""
@@ -152,22 +149,20 @@ class Tuning:
 
 
 _LOW: _Differences = {
-    "deviations": 4.5,
-    "deviations_down": 6.0,
+    "deviations": 5.4,
+    "deviations_down": 7.2,
     "relative": 0.45,
     "relative_down": 0.6,
     "persistent": 4.8,
     "persistent_down": 6.0,
     "newcomer": 5.0,
-    "leak": 0.8,
 }
 _HIGH: _Differences = {
-    "deviations": 2.6,
-    "deviations_down": 3.4,
+    "deviations": 3.1,
+    "deviations_down": 4.1,
     "relative": 0.2,
     "relative_down": 0.3,
     "persistent": 2.9,
     "persistent_down": 3.3,
     "newcomer": 3.0,
-    "leak": 0.42,
 }

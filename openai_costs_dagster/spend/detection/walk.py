@@ -110,8 +110,9 @@ class Walk:
             memory.noise,
             np.where(rhythm.by_weekday, tuning.odd_weekday_spread, tuning.weekday_spread),
             age < tuning.restless,
+            memory.usual_trend,
         )
-        memory.note_prediction(row, found, known=bool(self._known[row]))
+        memory.note_prediction(row, found, age >= tuning.restless, known=bool(self._known[row]))
         spread = memory.noise * np.sqrt(1 + found.uncertainty)
         alive = (age >= 0) & (row <= panel.last) & self._known[row]
         mature = alive & (age >= tuning.mature)
@@ -146,9 +147,9 @@ class Walk:
 
     def _range(self, row: int, logs: Floats, spread: Floats, expected: Floats, mature: Flags) -> tuple[Floats, Floats]:
         """Within which a day is usual or not worth anyone's time; for young series what would make them explode."""
-        tuning, impact, reach = self._tuning, self._tuning.minimum_impact, self._memory.tail * spread
-        above = tuning.dollars(logs + tuning.deviations * reach)
-        below = tuning.dollars(logs - tuning.deviations_down * reach)
+        tuning, impact = self._tuning, self._tuning.minimum_impact
+        above = tuning.dollars(logs + tuning.deviations * spread)
+        below = tuning.dollars(logs - tuning.deviations_down * spread)
         upper = np.maximum.reduce([above, expected * (1 + tuning.relative), expected + impact])
         lower = np.minimum.reduce([below, expected * (1 - tuning.relative_down), expected - impact])
         week = self._panel.spend[max(0, row - 7) : row]
