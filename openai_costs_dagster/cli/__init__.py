@@ -18,8 +18,10 @@ from openai_costs_dagster.cli import (
     environment,
     export,
     forget_user,
+    migrate,
     remove,
     report,
+    roles,
     status,
     up,
 )
@@ -62,6 +64,8 @@ for command in (
     forget_user.forget_user,
     environment.env,
     environment.database_url,
+    roles.roles,
+    migrate.migrate,
     down.down,
 ):
     cli.add_command(command)

@@ -49,8 +49,7 @@ def storage_url(database: Database) -> str:
 def prepare(database: Database) -> None:
     """Makes the costs' tables and the schema for Dagster's. Raises WarehouseError."""
     database.prepare()
-    with database.connect() as connection:
-        connection.execute(f"create schema if not exists {_SCHEMA}")
+    database.make_schema(_SCHEMA)
 
 
 def environment(configuration: Configuration, database: Database) -> dict[str, str]:
