@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test lint bench pictures clean
+.PHONY: demo test lint bench pictures supply-chain clean
 
 demo: $(INSTALLED)
 	@$(BIN)/openai-costs demo $(ARGS)
@@ -25,6 +25,9 @@ bench: $(INSTALLED)
 
 pictures: $(INSTALLED)
 	$(BIN)/python -m openai_costs_dagster_tests.browser.pictures
+
+supply-chain: $(INSTALLED)
+	$(BIN)/python .ci/supply_chain.py $(ARGS)
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; name one with make PYTHON=python3.12 ...")'

@@ -32,6 +32,7 @@ from openai_costs_dagster.simulator.queries import Query
 from openai_costs_dagster.warehouse import embedded
 from openai_costs_dagster.warehouse.database import Connection, Database
 
+from .installation import Installation, install
 from .loaded import loaded  # noqa: F401  # a fixture of all folders
 
 NOW = dt.datetime(2026, 3, 11, 14, 30, tzinfo=dt.UTC)
@@ -102,6 +103,10 @@ class Databases:
             self._prepared = urlsplit(template.url).path[1:]
         return self._create(self._prepared)
 
+    def copy(self, database: Database) -> Database:
+        """Another one like it, with the same rights in it; nobody may be connected to the first."""
+        return self._create(urlsplit(database.url).path[1:])
+
     def drop(self, database: Database) -> None:
         self._drop(urlsplit(database.url).path[1:])
 
@@ -137,6 +142,36 @@ def empty_database(databases: Databases) -> Iterator[Database]:
     database = databases.new(prepared=False)
     yield database
     databases.drop(database)
+
+
+@pytest.fixture(scope="session")
+def trusting(_embedded_server: str) -> Iterator[Databases]:
+    """The embedded server, which lets every role in without a password."""
+    with ExitStack() as stack:
+        yield Databases(_embedded_server, stack)
+
+
+@pytest.fixture(scope="session")
+def _installations(trusting: Databases) -> dict[bool, Database]:
+    """To be copied: with the roles of docs/security.md, and with readers by organization where that is true."""
+    both = (False, True)
+    return {one: install(trusting.new(prepared=False), by_organization=one).database for one in both}
+
+
+@pytest.fixture
+def installed(trusting: Databases, _installations: dict[bool, Database]) -> Iterator[Installation]:
+    """A fresh database with roles of least privilege."""
+    database = trusting.copy(_installations[False])
+    yield Installation(database)
+    trusting.drop(database)
+
+
+@pytest.fixture
+def by_organization(trusting: Databases, _installations: dict[bool, Database]) -> Iterator[Installation]:
+    """The same where readers see their own organizations alone."""
+    database = trusting.copy(_installations[True])
+    yield Installation(database)
+    trusting.drop(database)
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from openai_costs_dagster.cli import (
     prepare,
     remove,
     report,
+    roles,
     status,
     up,
 )
@@ -66,6 +67,7 @@ for command in (
     environment.database_url,
     execute.execute,
     prepare.prepare,
+    roles.roles,
     down.down,
 ):
     cli.add_command(command)

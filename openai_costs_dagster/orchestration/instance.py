@@ -10,7 +10,6 @@ import sqlalchemy
 
 from openai_costs_dagster.configuration import Configuration
 from openai_costs_dagster.warehouse.database import Database
-from openai_costs_dagster.warehouse.statements import statement
 
 STORAGE_URL = "OPENAI_COSTS_DAGSTER_URL"
 _SCHEMA = "openai_costs_dagster"
@@ -50,9 +49,7 @@ def storage_url(database: Database) -> str:
 def prepare(database: Database) -> None:
     """Makes the costs' tables and the schema for Dagster's. Raises WarehouseError."""
     database.prepare()
-    with database.connect() as connection, connection.transaction():
-        connection.execute(statement("migration_lock"))  # two that make a schema at once fail, "if not exists" or not
-        connection.execute(f"create schema if not exists {_SCHEMA}")
+    database.make_schema(_SCHEMA)
 
 
 def environment(configuration: Configuration, database: Database) -> dict[str, str]:

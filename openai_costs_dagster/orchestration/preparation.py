@@ -12,12 +12,13 @@ from openai_costs_dagster.warehouse.statements import statement
 
 
 def prepare_dagster(database: Database, environment: Mapping[str, str]) -> None:
-    """Dagster's tables as this release needs them; of several processes one works, the others wait.
+    """Dagster's tables as this release needs them, and what the roles may do with them.
 
-    Raises WarehouseError.
+    Of several processes one works, the others wait. Raises WarehouseError.
     """
     os.environ.update(environment)  # Dagster reads its instance from the environment alone
     with database.connect() as connection, connection.transaction():
         connection.execute(statement("migration_lock"))
         with dg.DagsterInstance.get() as instance:
             instance.upgrade()
+    database.grant()

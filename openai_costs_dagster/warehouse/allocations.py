@@ -12,6 +12,7 @@ import psycopg
 from openai_costs_dagster.cost_records import CostRow
 from openai_costs_dagster.days import DayRange
 from openai_costs_dagster.warehouse import errors
+from openai_costs_dagster.warehouse.copying import copy_into
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.statements import statement
 
@@ -101,7 +102,7 @@ def store_user_costs(
     try:
         with connection.transaction(), connection.cursor() as cursor:
             cursor.execute(statement("delete_user_costs"), values)
-            with cursor.copy(statement("copy_user_costs")) as copy:
+            with copy_into(connection, "user_costs") as copy:
                 for day, rows in found.items():
                     for row in rows:
                         copy.write_row((organization, day, *row))
@@ -116,7 +117,7 @@ def store(connection: Connection, organization: str, shared: Mapping[dt.date, Da
     with connection.transaction(), connection.cursor() as cursor:
         cursor.execute(statement("lock_allocation"), {"organization": organization})  # two at once would both insert
         cursor.execute(statement("delete_allocations"), {"organization": organization, "days": list(shared)})
-        with cursor.copy(statement("copy_allocations")) as copy:
+        with copy_into(connection, "allocations") as copy:
             for day, of_day in shared.items():
                 for share in of_day.shares:
                     copy.write_row((organization, day, *share))

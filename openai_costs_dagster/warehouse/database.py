@@ -23,6 +23,7 @@ from psycopg.rows import TupleRow
 
 from openai_costs_dagster.redaction import redact
 from openai_costs_dagster.warehouse import errors
+from openai_costs_dagster.warehouse.roles import grants
 from openai_costs_dagster.warehouse.schema import SCHEMA
 from openai_costs_dagster.warehouse.statements import statement, views
 
@@ -114,6 +115,19 @@ class Database:
                 return
         self._migrate()
 
+    def make_schema(self, name: str) -> None:
+        """Makes a schema where there is none; one that is there may be someone else's. Raises a WarehouseError."""
+        with self.connect() as connection, connection.transaction():
+            connection.execute(statement("migration_lock"))  # two that make one at once fail, "if not exists" or not
+            found = connection.execute(statement("has_namespace"), {"name": name}).fetchone()
+            if not (found and found[0]):
+                connection.execute(f"create schema if not exists {name}")
+
+    def grant(self) -> None:
+        """Gives the roles of docs/security.md what they need of what there is now. Raises a WarehouseError."""
+        with self.connect() as connection:
+            connection.execute(grants())
+
     def _migrate(self) -> None:
         engine = sqlalchemy.create_engine(
             "postgresql+psycopg://", creator=lambda: psycopg.connect(self.url), poolclass=sqlalchemy.NullPool
@@ -121,13 +135,15 @@ class Database:
         try:
             with engine.begin() as connection:
                 connection.exec_driver_sql(statement("migration_lock"))
-                connection.exec_driver_sql(f"create schema if not exists {SCHEMA}")
+                if not _has_namespace(connection, SCHEMA):  # "if not exists" asks for the right to make it even so
+                    connection.exec_driver_sql(f"create schema {SCHEMA}")
                 config = Config()
                 config.set_main_option("script_location", str(_SCRIPTS))
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
                 for view in views():
                     connection.exec_driver_sql(view.replace("%", "%%"))
+                connection.exec_driver_sql(grants().replace("%", "%%"))
                 connection.exec_driver_sql(statement("note"), {"key": "views", "value": _views_digest()})
         except sqlalchemy.exc.OperationalError as error:
             said = self._without_secrets(_first_line(error.orig or error))
@@ -136,6 +152,8 @@ class Database:
             ) from None
         except sqlalchemy.exc.DBAPIError as error:
             said = _first_line(error.orig or error)
+            if isinstance(error.orig, psycopg.errors.InsufficientPrivilege):
+                said += "; whoever owns the schema migrates it with openai-costs prepare"
             raise errors.DatabaseRefused(f"{self.safe_url}: the schema cannot be migrated: {said}") from None
 
 
@@ -178,6 +196,10 @@ def _revision(connection: Connection) -> str | None:
     return str(row[0]) if row else None
 
 
+def _has_namespace(connection: sqlalchemy.Connection, name: str) -> bool:
+    return bool(connection.exec_driver_sql(statement("has_namespace"), {"name": name}).scalar())
+
+
 def _noted(connection: Connection, key: str) -> str | None:
     row = connection.execute(statement("noted"), {"key": key}).fetchone()
     return str(row[0]) if row else None
@@ -185,7 +207,7 @@ def _noted(connection: Connection, key: str) -> str | None:
 
 @cache
 def _views_digest() -> str:
-    return hashlib.sha256("\0".join(views()).encode()).hexdigest()
+    return hashlib.sha256("\0".join((*views(), grants())).encode()).hexdigest()
 
 
 def _first_line(error: BaseException) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import resources
+from importlib.resources.abc import Traversable
 
 from openai_costs_dagster.usage_records import COLUMNS, COUNTERS, FLAGS
 
@@ -19,9 +20,18 @@ def statement(name: str) -> str:
 @cache
 def views() -> tuple[str, ...]:
     """The ``views/*.sql`` in the order of their numbers, each one `create or replace view`."""
-    files = sorted(_ROOM.joinpath("views").iterdir(), key=lambda file: file.name)
-    texts = (file.read_text(encoding="utf-8") for file in files if file.name.endswith(".sql"))
+    texts = (file.read_text(encoding="utf-8") for file in _view_files())
     return tuple(text.replace("/*usage columns*/", _usage_columns()) for text in texts)
+
+
+def view_names() -> tuple[str, ...]:
+    """What the views are called, in the same order: a file's name without its number."""
+    return tuple(file.name.removesuffix(".sql").partition("_")[2] for file in _view_files())
+
+
+def _view_files() -> list[Traversable]:
+    files = sorted(_ROOM.joinpath("views").iterdir(), key=lambda file: file.name)
+    return [file for file in files if file.name.endswith(".sql")]
 
 
 def _usage_columns() -> str:

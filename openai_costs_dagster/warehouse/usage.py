@@ -16,6 +16,7 @@ import psycopg
 from openai_costs_dagster.days import DayRange
 from openai_costs_dagster.usage_records import Operation, UsageRow
 from openai_costs_dagster.warehouse import errors
+from openai_costs_dagster.warehouse.copying import copy_into
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.statements import statement
 
@@ -91,7 +92,7 @@ def _copy_buckets(connection: Connection, buckets: Sequence[UsageDay]) -> None:
 
 
 def _copy_rows(connection: Connection, reading: UsageReading, buckets: Sequence[UsageDay]) -> None:
-    with connection.cursor() as cursor, cursor.copy(statement("copy_usage_rows")) as copy:
+    with copy_into(connection, "usage_rows") as copy:
         for bucket in buckets:
             for row in bucket.rows:
                 groups, counters = json.dumps(dict(row.groups)), _json_of(row.counters)

@@ -1,0 +1,69 @@
+"""What this program is made of, and what is known against it: writes an SBOM, asks the advisory service.
+
+`python .ci/supply_chain.py [--out sbom.json]`, after `make test` or any other target has made .venv. Ends with 1 where a
+pinned package has a known vulnerability. Without a package index or the advisory service it says so loudly and goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.own_environment import OwnEnvironment  # noqa: E402  # from the checkout that this script is part of
+
+TOOLS = ("cyclonedx-bom==7.5.0", "pip-audit==2.10.1")
+
+
+def main() -> None:
+    """Both, one after the other."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=ROOT / "sbom.json")
+    out = parser.parse_args().out
+    tools = OwnEnvironment(ROOT / ".venv-audit", TOOLS).python(without="THE SUPPLY CHAIN IS NOT LOOKED AT")
+    if tools is None:
+        return
+    folder = Path(tools).parent
+    subprocess.run(  # noqa: S603  # the tools' own programs
+        [folder / "cyclonedx-py", "environment", ROOT / ".venv", "--pyproject", ROOT / "pyproject.toml", "-o", out],
+        check=True,
+    )
+    print(f"{out}: what is installed, as CycloneDX")
+    _ask(folder / "pip-audit")
+
+
+def _ask(program: Path) -> None:
+    """Says what is known against what is pinned, and loudly what could not be looked up."""
+    asked = subprocess.run(  # noqa: S603
+        [program, "--requirement", ROOT / "constraints.txt", "--no-deps", "--disable-pip", "--format", "json"],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    try:
+        packages = json.loads(asked.stdout)["dependencies"]
+    except (ValueError, KeyError):
+        last = (asked.stderr.strip().splitlines() or ["no reason given"])[-1]
+        print(f"\n*** KNOWN VULNERABILITIES ARE NOT LOOKED UP: {last}\n", file=sys.stderr)
+        return
+    unknown = [one["name"] for one in packages if "skip_reason" in one]
+    if unknown:
+        print(
+            f"\n*** {len(unknown)} OF {len(packages)} PACKAGES ARE NOT LOOKED UP: {', '.join(unknown[:5])} ...\n",
+            file=sys.stderr,
+        )
+    known = [(one["name"], one["version"], flaw["id"]) for one in packages for flaw in one.get("vulns", [])]
+    for name, version, flaw in known:
+        print(f"{name} {version}: {flaw}")
+    print(f"{len(packages) - len(unknown)} packages looked up, {len(known)} known vulnerabilities")
+    if known:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

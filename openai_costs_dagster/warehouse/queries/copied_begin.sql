@@ -1,0 +1,1 @@
+create temporary table copied_/*table*/ (like openai_costs./*table*/) on commit drop

@@ -1,0 +1,1 @@
+select to_regnamespace(%(name)s) is not null

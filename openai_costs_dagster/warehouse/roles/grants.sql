@@ -1,0 +1,160 @@
+-- What each role may do with what there is; run again with every migration, so that new tables and views are neither
+-- closed nor too open. Whatever others keep in these schemas is left alone, and where nobody made the roles for this
+-- database nothing happens.
+do $$
+declare
+    our_tables constant text[] := array[/*tables*/];
+    our_views constant text[] := array[/*views*/];
+    owner_id constant oid := (select nspowner from pg_namespace where nspname = 'openai_costs');
+    for_owner constant boolean := owner_id = (select oid from pg_roles where rolname = 'openai_costs_owner');
+    for_loader constant boolean
+        := (select has_schema_privilege(oid, 'openai_costs', 'usage') from pg_roles where rolname = 'openai_costs_loader');
+    for_reader constant boolean
+        := (select has_schema_privilege(oid, 'openai_costs', 'usage') from pg_roles where rolname = 'openai_costs_reader');
+    by_organization constant boolean := to_regclass('openai_costs.reader_organizations') is not null;
+    found record;
+begin
+    -- A superuser who migrates leaves nothing of their own behind.
+    if for_owner then
+        for found in
+            select object.oid::regclass as name
+            from pg_class as object
+            where
+                object.relkind in ('r', 'v')
+                and object.relowner <> owner_id
+                and pg_has_role(object.relowner, 'usage')
+                and (
+                    object.relnamespace = to_regnamespace('openai_costs_dagster')
+                    or (
+                        object.relnamespace = to_regnamespace('openai_costs')
+                        and object.relname = any (our_tables || our_views || array['alembic_version'])
+                        and not (by_organization and pg_get_userbyid(object.relowner) = 'openai_costs_views')
+                    )
+                )
+        loop
+            execute format('alter table %s owner to openai_costs_owner', found.name);
+        end loop;
+    end if;
+
+    for found in
+        select
+            object.oid::regclass as name,
+            object.relname = any (our_views) as is_view,
+            object.relname in ('program', 'alembic_version') as is_of_the_schema
+        from pg_class as object
+        where
+            object.relnamespace = to_regnamespace('openai_costs')
+            and object.relkind in ('r', 'v')
+            and object.relname = any (our_tables || our_views || array['alembic_version'])
+    loop
+        if for_loader then
+            execute format('grant select on %s to openai_costs_loader', found.name);
+            if not found.is_view and not found.is_of_the_schema then
+                execute format('grant insert, update, delete on %s to openai_costs_loader', found.name);
+            end if;
+        end if;
+        if for_reader and found.is_view then
+            execute format('grant select on %s to openai_costs_reader', found.name);
+        elsif for_reader then
+            execute format('revoke all on %s from openai_costs_reader', found.name);
+        end if;
+    end loop;
+    if for_loader and for_owner and to_regnamespace('openai_costs_dagster') is not null then
+        grant select, insert, update, delete on all tables in schema openai_costs_dagster to openai_costs_loader;
+        grant usage, select on all sequences in schema openai_costs_dagster to openai_costs_loader;
+    end if;
+
+    -- A view reads tables as its owner: policies hold for readers only where that is not the owner of the tables.
+    if by_organization then
+        grant usage, create on schema openai_costs to openai_costs_views;
+        for found in
+            select object.oid::regclass as name
+            from pg_class as object
+            where
+                object.relnamespace = to_regnamespace('openai_costs')
+                and object.relkind = 'v'
+                and object.relname = any (our_views)
+                and object.relowner <> 'openai_costs_views'::regrole
+        loop
+            execute format('alter view %s owner to openai_costs_views', found.name);
+        end loop;
+        revoke create on schema openai_costs from openai_costs_views;
+        grant select on openai_costs.reader_organizations to openai_costs_views;
+        for found in
+            select distinct needed.refobjid::regclass as name
+            from pg_depend as needed
+            join pg_rewrite as rule on needed.classid = 'pg_rewrite'::regclass and needed.objid = rule.oid
+            join pg_class as view on rule.ev_class = view.oid
+            join pg_class as object on needed.refclassid = 'pg_class'::regclass and needed.refobjid = object.oid
+            where
+                view.relnamespace = to_regnamespace('openai_costs')
+                and view.relname = any (our_views)
+                and object.relkind = 'r'
+        loop
+            execute format('grant select on %s to openai_costs_views', found.name);
+        end loop;
+    else
+        for found in
+            select object.oid::regclass as name, pg_get_userbyid(owner_id) as owner
+            from pg_class as object
+            where
+                object.relnamespace = to_regnamespace('openai_costs')
+                and object.relkind = 'v'
+                and object.relname = any (our_views)
+                and pg_get_userbyid(object.relowner) = 'openai_costs_views'
+        loop
+            execute format('alter view %s owner to %I', found.name, found.owner);
+        end loop;
+    end if;
+
+    for found in
+        select object.oid::regclass as name, object.relname, object.relrowsecurity as has_policies
+        from pg_class as object
+        join pg_attribute as attribute on object.oid = attribute.attrelid and attribute.attname = 'organization'
+        where
+            object.relnamespace = to_regnamespace('openai_costs')
+            and object.relkind = 'r'
+            and object.relname = any (our_tables)
+    loop
+        continue when not by_organization and not found.has_policies;
+        execute format('drop policy if exists openai_costs_by_organization on %s', found.name);
+        execute format('drop policy if exists openai_costs_loader on %s', found.name);
+        if not by_organization then
+            execute format('alter table %s disable row level security', found.name);
+            continue;
+        end if;
+        execute format('alter table %s enable row level security', found.name);
+        if for_loader then
+            execute format('create policy openai_costs_loader on %s to openai_costs_loader using (true)', found.name);
+        end if;
+        execute format('create policy openai_costs_by_organization on %s for select to openai_costs_views using (', found.name)
+            || case
+                when found.relname = 'messages'  -- one may tell of several organizations
+                    then 'exists (select from openai_costs.outbox as told where told.alert_id = any (alert_ids))'
+                else $policy$
+                    (
+                        select exists (
+                            select
+                            from (
+                                select 'openai_costs_loader' as reader
+                                union all
+                                select pg_get_userbyid(nspowner) from pg_namespace where nspname = 'openai_costs'
+                                union all
+                                select reader from openai_costs.reader_organizations where organization = '*'
+                            ) as everyones
+                            join pg_roles as role on everyones.reader = role.rolname
+                            where pg_has_role(role.oid, 'usage')
+                        )
+                    )
+                    or organization in (
+                        select shown.organization
+                        from openai_costs.reader_organizations as shown
+                        join pg_roles as role on shown.reader = role.rolname
+                        where pg_has_role(role.oid, 'usage')
+                    )
+                $policy$
+            end
+            || ')';
+    end loop;
+end
+$$;

@@ -1,0 +1,131 @@
+"""`roles` prints SQL that psql takes; with it the owner migrates, and all else is done as the loader."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from openai_costs_dagster.simulator import SimulatedOrganization, Simulator
+
+from ..conftest import Databases
+from ..installation import Installation, program_of_postgres
+from .conftest import Type
+from .program import Finished, Workplace, days_ago, truth_of, workplace
+
+HISTORY = 8  # days
+
+
+@dataclass(frozen=True)
+class Worked:
+    """A workplace whose database has roles, and how the owner's and the loader's first commands ended."""
+
+    place: Workplace
+    installation: Installation
+    organization: SimulatedOrganization
+    too_early: Finished
+    migrated: Finished
+    backfilled: Finished
+
+    def run(self, *command: str) -> Finished:
+        return self.place.run(*command, DATABASE_URL=self.installation.loader.url)
+
+
+@pytest.fixture(scope="module")
+def worked(trusting: Databases) -> Iterator[Worked]:
+    """With readers by organization, where the loader has the least."""
+    organization = SimulatedOrganization(users_with_projects_served=True)
+    database = trusting.new(prepared=False)
+    with Simulator([organization]) as simulator, workplace() as place:
+        place.configure(
+            simulator,
+            {"acme": organization},
+            start_date=days_ago(HISTORY - 1),
+            database={"url": {"env": "DATABASE_URL"}},
+        )
+        script = place.run("roles", "--by-organization").out
+        for _ in range(2):
+            subprocess.run(  # noqa: S603  # our own program
+                [program_of_postgres("psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", database.url],
+                input=script,
+                text=True,
+                check=True,
+                capture_output=True,
+                timeout=60,
+            )
+        installation = Installation(database)
+        yield Worked(
+            place,
+            installation,
+            organization,
+            place.run("backfill", DATABASE_URL=installation.loader.url),
+            place.run("prepare", DATABASE_URL=installation.owner.url),
+            place.run("backfill", DATABASE_URL=installation.loader.url),
+        )
+    trusting.drop(database)
+
+
+def test_before_the_owner_has_migrated_the_loader_says_so_and_does_nothing(worked: Worked) -> None:
+    assert worked.too_early.code == 1
+    assert worked.too_early.out == ""
+    assert "whoever owns the schema migrates it with openai-costs prepare" in worked.too_early.err
+
+
+def test_the_owner_makes_dagsters_tables_as_well(worked: Worked) -> None:
+    assert worked.migrated.code == 0, worked.migrated
+    owners = worked.installation.ask("select distinct tableowner from pg_tables where schemaname like 'openai_costs%'")
+    assert owners == [("openai_costs_owner",)]
+
+
+def test_a_backfill_as_the_loader_stores_every_day_to_the_last_digit(worked: Worked) -> None:
+    assert worked.backfilled.code == 0, worked.backfilled
+    found = worked.installation.ask(
+        "select usage_date::text, project_id, line_item, coalesce(sum(amount), 0) from openai_costs.daily_costs"
+        " where usage_date < (now() at time zone 'utc')::date group by 1, 2, 3"
+    )
+    assert {tuple(key): amount for *key, amount in found} == truth_of(worked.organization, days_ago(HISTORY - 1))
+    runs = worked.installation.ask("select status from openai_costs_dagster.runs")
+    assert runs == [("SUCCESS",)]
+
+
+@pytest.mark.parametrize("command", ["status", "report"])
+def test_the_loader_does_all_else(worked: Worked, command: str) -> None:
+    done = worked.run(command)
+    assert done.code == 0, done
+
+
+def test_migrating_again_changes_nothing(worked: Worked) -> None:
+    def state() -> list[tuple[object, ...]]:
+        return worked.installation.ask(
+            "select oid::regclass::text, relowner, relacl::text, relrowsecurity from pg_class"
+            " where relnamespace in ('openai_costs'::regnamespace, 'openai_costs_dagster'::regnamespace) order by 1"
+        )
+
+    before = state()
+    again = worked.place.run("prepare", DATABASE_URL=worked.installation.owner.url)
+    assert again.code == 0, again
+    assert state() == before
+
+
+def test_the_loader_deletes_an_organization(worked: Worked) -> None:
+    file = worked.place.folder / "openai_costs.yaml"
+    renamed = file.with_name("without_acme.yaml")
+    renamed.write_text(file.read_text(encoding="utf-8").replace("acme:", "another:"), encoding="utf-8")
+    url = worked.installation.loader.url
+    done = worked.place.run("remove", "acme", "--purge", DATABASE_URL=url, OPENAI_COSTS_CONFIG=renamed.name)
+    assert done.code == 0, done
+    assert worked.installation.ask("select from openai_costs.cost_rows") == []
+    assert worked.installation.ask("select from openai_costs_dagster.runs") == []
+
+
+def test_roles_runs_nothing_and_needs_no_configuration(type_in: Type, tmp_path: Path) -> None:
+    plain, by_organization = type_in("roles"), type_in("roles", "--by-organization")
+    assert (plain.code, by_organization.code) == (0, 0)
+    assert plain.out.startswith("begin;")
+    assert plain.out.endswith("commit;\n")
+    assert "create table if not exists openai_costs.reader_organizations" not in plain.out
+    assert "create table if not exists openai_costs.reader_organizations" in by_organization.out
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,313 @@
+"""Readers by organization see the rows of theirs, whatever they try; the loader works there as it does elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+import pytest
+
+from openai_costs_dagster.warehouse import removal
+from openai_costs_dagster.warehouse.database import Connection, Database
+from openai_costs_dagster.warehouse.roles import script
+from openai_costs_dagster.warehouse.schema import metadata
+from openai_costs_dagster.warehouse.statements import view_names
+
+from ..conftest import Databases
+from ..installation import Installation
+from .sample import HOSTILE_NAME, load
+
+LUMEN, OTHER = "lumen", HOSTILE_NAME
+WITHOUT_ROWS_OF_THE_OTHER = {"alerts", "anomalies", "budget_status", "cost_revisions"}
+
+
+@dataclass(frozen=True)
+class Readers:
+    """Stored days, and people who may read some of them."""
+
+    installation: Installation
+    everything: Database
+    lumen: Database
+    both: Database
+    nothing: Database
+
+
+@pytest.fixture(scope="module")
+def readers(
+    trusting: Databases, _installations: dict[bool, Database], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Readers]:
+    """All that can happen to days, done by the loader."""
+    installation = Installation(trusting.copy(_installations[True]))
+    load(installation.loader, tmp_path_factory.mktemp("by_organization"))
+    installation.run("analyze")
+    yield Readers(
+        installation,
+        installation.make_reader("reader_of_everything", "*"),
+        installation.make_reader("reader_of_lumen", LUMEN),
+        installation.make_reader("reader_of_both", LUMEN, OTHER.replace("'", "''")),
+        installation.make_reader("reader_of_nothing"),
+    )
+    trusting.drop(installation.database)
+
+
+def name_column(view: str) -> str:
+    return '"x_Organization"' if view == "focus" else "organization"
+
+
+def answer(database: Database | Connection, query: str) -> list[tuple[Any, ...]]:
+    if isinstance(database, Database):
+        with database.connect() as connection:
+            return connection.execute(query).fetchall()
+    return database.execute(query).fetchall()
+
+
+def rows(database: Database, view: str, where: str = "true") -> list[str]:
+    """A view's rows as text, in an order of their own."""
+    text = f"select one::text from openai_costs.{view} as one where {where} order by 1"  # noqa: S608  # our own words
+    return [row for (row,) in answer(database, text)]
+
+
+def test_there_is_something_to_keep_from_readers(readers: Readers) -> None:
+    for view in view_names():
+        found = {one for (one,) in answer(readers.everything, f"select {name_column(view)} from openai_costs.{view}")}  # noqa: S608
+        assert LUMEN in found, view
+        assert view in WITHOUT_ROWS_OF_THE_OTHER or OTHER in found, view
+
+
+@pytest.mark.parametrize("view", view_names())
+def test_a_reader_sees_of_a_view_what_it_says_of_their_organizations(readers: Readers, view: str) -> None:
+    whole = rows(readers.installation.owner, view)
+    assert whole
+    assert rows(readers.installation.database, view) == whole
+    assert rows(readers.installation.loader, view) == whole
+    assert rows(readers.everything, view) == whole
+    assert rows(readers.lumen, view) == rows(readers.everything, view, f"{name_column(view)} = 'lumen'")
+    assert rows(readers.nothing, view) == []
+    assert rows(readers.installation.reader, view) == []
+    theirs = f"{name_column(view)} is not null"  # a test of a channel is of no organization
+    assert rows(readers.both, view) == rows(readers.everything, view, theirs)
+
+
+@pytest.mark.parametrize("table", [*sorted(one.name for one in metadata.tables.values()), "reader_organizations"])
+def test_no_table_is_open_to_a_reader_not_even_to_one_who_may_read_all_data(readers: Readers, table: str) -> None:
+    text = f"select * from openai_costs.{table}"  # noqa: S608  # our own names
+    with pytest.raises(psycopg.errors.InsufficientPrivilege), psycopg.connect(readers.lumen.url) as connection:
+        connection.execute(text)
+    known = metadata.tables.get(f"openai_costs.{table}")
+    readers.installation.run("grant pg_read_all_data to reader_of_lumen")
+    try:
+        if known is not None and "organization" in known.columns:
+            assert answer(readers.lumen, text) == []
+    finally:
+        readers.installation.run("revoke pg_read_all_data from reader_of_lumen")
+
+
+# What a reader may try
+
+
+@pytest.fixture
+def lumen(readers: Readers) -> Iterator[Connection]:
+    """A session of a reader who has given up on good manners."""
+    with psycopg.connect(readers.lumen.url, autocommit=True) as connection:
+        connection.execute("set default_transaction_read_only = off")
+        yield connection
+
+
+LEAKS = {
+    "daily_costs": ("project_id", "amount"),
+    "allocated_costs": ("user_email", "project_name"),
+    "directory": ("name", "email"),
+    "sync_status": ("organization", "last_error"),
+    "day_status": ("organization", "amount_usd"),
+    "unit_costs": ("organization", "amount"),
+    "unit_prices": ("organization", "unit_price"),
+    "daily_usage": ("organization", "input_tokens"),
+    "alerts": ("sentence", "given_up"),
+    "anomalies": ("organization", "explanation"),
+    "budget_status": ("organization", "budget"),
+    "cost_revisions": ("organization", "old_amount"),
+    "focus": ('"x_Organization"', '"BillingAccountName"'),
+}
+"""Columns of each view that would tell of others."""
+
+
+@pytest.mark.parametrize("reader", ["lumen", "nothing"])
+@pytest.mark.parametrize("view", view_names())
+def test_a_cheap_function_in_a_condition_is_shown_no_row_of_others(readers: Readers, view: str, reader: str) -> None:
+    """The planner calls what costs least first, and as deep as it may, unless a policy stands before it."""
+    told: set[str] = set()
+    mine = {
+        str(value)
+        for column in LEAKS[view]
+        for (value,) in answer(
+            readers.everything,
+            f"select ({column})::text from openai_costs.{view}"  # noqa: S608  # our own words
+            f" where {name_column(view)} = '{'lumen' if reader == 'lumen' else 'nobody'}'",
+        )
+        if value is not None
+    }
+    with psycopg.connect(getattr(readers, reader).url, autocommit=True) as connection:
+        connection.add_notice_handler(lambda notice: told.add(str(notice.message_primary)))
+        connection.execute("set default_transaction_read_only = off")
+        connection.execute(
+            "create function pg_temp.shown(text) returns boolean language plpgsql cost 0.0000001 strict"
+            " as $$ begin raise notice '%', $1; return true; end $$"
+        )
+        for column in LEAKS[view]:
+            connection.execute(f"select from openai_costs.{view} where pg_temp.shown(({column})::text)")
+    assert told <= mine
+    assert bool(told) == bool(mine)
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "1 / (amount - amount) > 0 and organization <> 'lumen'",
+        "1 / (case when organization <> 'lumen' then 0 else 1 end) > 0",
+        "cast(case when organization <> 'lumen' then project_id else '1' end as int) > 0",
+    ],
+)
+def test_no_error_tells_of_rows_of_others(lumen: Connection, condition: str) -> None:
+    lumen.execute(f"select count(*) from openai_costs.daily_costs where {condition}")  # noqa: S608  # our own words
+
+
+def test_policies_cannot_be_turned_off_by_who_is_subject_to_them(lumen: Connection) -> None:
+    lumen.execute("set row_security = off")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="row-level security"):
+        lumen.execute("select from openai_costs.daily_costs")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "set role reader_of_everything",
+        "set role openai_costs_views",
+        "set role openai_costs_owner",
+        "set session authorization reader_of_everything",
+        "insert into openai_costs.reader_organizations values ('reader_of_lumen', '*')",
+        "update openai_costs.reader_organizations set organization = '*'",
+        "alter table openai_costs.cost_rows disable row level security",
+        "drop policy openai_costs_by_organization on openai_costs.cost_rows",
+        "create policy mine on openai_costs.cost_rows using (true)",
+        "create or replace view openai_costs.daily_costs as select 1",
+        "alter view openai_costs.daily_costs owner to reader_of_lumen",
+        "grant reader_of_everything to reader_of_lumen",
+        "copy openai_costs.cost_rows to stdout",
+    ],
+)
+def test_a_reader_becomes_nobody_else_and_changes_nothing(lumen: Connection, statement: str) -> None:
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        lumen.execute(statement)
+
+
+def test_a_role_that_others_share_shows_no_more(lumen: Connection) -> None:
+    lumen.execute("set role openai_costs_reader")
+    assert lumen.execute("select count(*) from openai_costs.daily_costs").fetchone() == (0,)
+
+
+def test_names_that_hide_functions_and_tables_change_nothing(lumen: Connection, readers: Readers) -> None:
+    lumen.execute("create temporary table reader_organizations (reader text, organization text)")
+    lumen.execute("insert into pg_temp.reader_organizations values ('reader_of_lumen', '*')")
+    lumen.execute(
+        "create function pg_temp.pg_has_role(oid, text) returns boolean language sql as 'select true'",
+    )
+    lumen.execute("set search_path = pg_temp, openai_costs, pg_catalog")
+    assert answer(lumen, "select distinct organization from openai_costs.daily_costs") == [(LUMEN,)]
+    lumen.execute("create temporary view mine as select * from openai_costs.daily_costs")
+    assert answer(lumen, "select distinct organization from mine") == [(LUMEN,)]
+
+
+def test_a_plan_that_was_made_for_someone_else_is_made_anew(readers: Readers) -> None:
+    with readers.installation.database.connect() as connection:
+        connection.execute("prepare asked as select count(distinct organization) from openai_costs.daily_costs")
+        counts = []
+        for role in ("reader_of_both", "reader_of_lumen", "reader_of_nothing", "reader_of_both"):
+            connection.execute(f"set role {role}")
+            counts += answer(connection, "execute asked")
+        connection.execute("reset role")
+    assert counts == [(2,), (1,), (0,), (2,)]
+
+
+def test_statistics_and_sizes_name_no_value(lumen: Connection) -> None:
+    for catalogue in ("pg_stats", "pg_stats_ext", "pg_stats_ext_exprs"):
+        assert answer(lumen, f"select from {catalogue} where schemaname = 'openai_costs'") == []
+    for catalogue in ("pg_statistic", "pg_authid"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            lumen.execute(f"select from {catalogue}")
+
+
+# Who may read changes
+
+
+def test_rows_are_shown_from_the_moment_that_they_are_granted_until_they_are_taken_away(readers: Readers) -> None:
+    late = readers.installation.make_reader("reader_who_came_late")
+    assert rows(late, "sync_status") == []
+    readers.installation.run("grant reader_of_lumen to reader_who_came_late")
+    assert rows(late, "sync_status") == rows(readers.lumen, "sync_status")
+    readers.installation.run("revoke reader_of_lumen from reader_who_came_late")
+    assert rows(late, "sync_status") == []
+
+
+def test_a_reader_whose_role_is_gone_disturbs_nobody(readers: Readers) -> None:
+    readers.installation.run("insert into openai_costs.reader_organizations values ('nobody of that name', 'lumen')")
+    assert rows(readers.lumen, "sync_status")
+
+
+def test_a_role_of_ones_own_with_some_views_is_held_to_the_same(readers: Readers) -> None:
+    readers.installation.run(
+        "do $$ begin if to_regrole('a_dashboard') is null then create role a_dashboard login; end if; end $$",
+        "grant usage on schema openai_costs to a_dashboard",
+        "grant select on openai_costs.daily_costs to a_dashboard",
+    )
+    assert rows(readers.installation.of("a_dashboard"), "daily_costs") == []
+    with (
+        pytest.raises(psycopg.errors.InsufficientPrivilege),
+        psycopg.connect(readers.installation.of("a_dashboard").url) as connection,
+    ):
+        connection.execute("select from openai_costs.directory")
+
+
+# Later releases, and the way back
+
+
+def test_it_outlives_views_that_are_made_anew(by_organization: Installation) -> None:
+    def state() -> list[tuple[Any, ...]]:
+        return by_organization.ask(
+            "select relname::text, relowner::regrole::text, relrowsecurity, relacl::text from pg_class"
+            " where relnamespace = 'openai_costs'::regnamespace and relkind in ('r', 'v') order by 1"
+        )
+
+    before = state()
+    for database in (by_organization.owner, by_organization.database):
+        by_organization.run(
+            "drop view openai_costs.daily_costs cascade",
+            "update openai_costs.program set value = 'of another release' where key = 'views'",
+        )
+        database.prepare()
+        assert [row[:3] for row in state()] == [row[:3] for row in before]
+        assert sorted(map(str, state())) == sorted(map(str, before))
+    by_organization.run(script(by_organization=False))  # without being asked it stays
+    assert state() == before
+
+
+def test_it_can_be_turned_off_and_nobody_sees_more_in_between(by_organization: Installation) -> None:
+    by_organization.run("insert into openai_costs.organizations (organization) values ('acme')")
+    reader = by_organization.make_reader("reader_of_everything", "*")
+    assert len(rows(reader, "sync_status")) == 1
+    by_organization.run("drop table openai_costs.reader_organizations cascade")
+    assert rows(reader, "sync_status") == []
+    by_organization.run(script(by_organization=False))
+    assert len(rows(reader, "sync_status")) == 1
+    assert by_organization.ask("select from pg_policies") == []
+    assert by_organization.ask("select distinct viewowner from pg_views where schemaname = 'openai_costs'") == [
+        ("openai_costs_owner",)
+    ]
+    assert by_organization.ask("select from pg_class where relrowsecurity") == []
+
+
+def test_the_loader_forgets_an_organization_there_as_well(by_organization: Installation) -> None:
+    by_organization.run("insert into openai_costs.organizations (organization) values ('acme')")
+    with by_organization.loader.connect() as connection:
+        assert removal.purge(connection, "acme")["organizations"] == 1

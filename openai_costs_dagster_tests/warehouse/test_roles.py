@@ -1,0 +1,265 @@
+"""Each role may do what it needs and no more: the owner migrates, the loader writes rows, readers read views."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from openai_costs_dagster.warehouse import errors
+from openai_costs_dagster.warehouse.database import Database
+from openai_costs_dagster.warehouse.roles import script
+from openai_costs_dagster.warehouse.schema import metadata
+from openai_costs_dagster.warehouse.statements import view_names
+
+from ..conftest import Databases
+from ..installation import Installation
+from .windows import DAY, row, store, stored
+
+TABLES = sorted(table.name for table in metadata.tables.values())
+OF_THE_SCHEMA = {"program", "alembic_version"}
+
+
+def refused(database: Database, statement: str) -> str:
+    """What the server says to someone who may not."""
+    with psycopg.connect(database.url, autocommit=True) as connection:
+        with pytest.raises(psycopg.errors.InsufficientPrivilege) as error:
+            connection.execute(statement)
+        return str(error.value)
+
+
+def digest(installation: Installation) -> list[tuple[object, ...]]:
+    """Who owns what, who may do what, and which policies there are."""
+    return [
+        *installation.ask(
+            "select relname::text, relowner::regrole::text, relrowsecurity,"
+            " array(select acl::text from unnest(relacl) as acl order by 1)"
+            " from pg_class where relnamespace = 'openai_costs'::regnamespace and relkind in ('r', 'v') order by 1"
+        ),
+        *installation.ask("select tablename, policyname, qual from pg_policies order by 1, 2"),
+    ]
+
+
+# The owner
+
+
+def test_the_owner_owns_all_and_needs_no_right_beyond_its_schemas(installed: Installation) -> None:
+    owners = installed.ask(
+        "select distinct relowner::regrole::text from pg_class"
+        " where relnamespace = 'openai_costs'::regnamespace and relkind in ('r', 'v')"
+    )
+    assert owners == [("openai_costs_owner",)]
+    assert "permission denied for database" in refused(installed.owner, "create schema elsewhere")
+
+
+def test_the_script_may_be_run_again_and_changes_nothing_then(installed: Installation) -> None:
+    before = digest(installed)
+    installed.run(script(by_organization=False))
+    assert digest(installed) == before
+
+
+def test_what_was_there_before_the_roles_is_handed_over(trusting: Databases) -> None:
+    installation = Installation(trusting.new())
+    with installation.database.connect() as connection:
+        store(connection, {DAY: [row("1.5")]})
+        connection.execute("create schema openai_costs_dagster")
+        connection.execute("create table openai_costs_dagster.runs (id bigserial, run_id text)")
+        connection.execute("create table openai_costs.someone_elses (organization text)")
+    installation.run(script(by_organization=False))
+    installation.owner.prepare()
+    with installation.loader.connect() as connection:
+        store(connection, {DAY: [row("2.5")]})
+        assert stored(connection) == {DAY: [row("2.5")]}
+        connection.execute("insert into openai_costs_dagster.runs (run_id) values ('one')")
+    someone = installation.ask("select tableowner from pg_tables where tablename = 'someone_elses'")
+    assert someone == [("postgres",)]
+    assert "permission denied" in refused(installation.loader, "select from openai_costs.someone_elses")
+
+
+def test_an_administrator_who_is_no_superuser_may_run_it(trusting: Databases) -> None:
+    database = trusting.new(prepared=False)
+    installation = Installation(database)
+    name = database.url.split("/")[3].split("?")[0]
+    installation.run(
+        "do $$ begin if to_regrole('an_administrator') is null then"
+        " create role an_administrator login createrole; end if; end $$",
+        f"alter database {name} owner to an_administrator",
+        # As if the administrator had made the roles, where the test before this one did.
+        *(
+            f"do $$ begin if to_regrole('{role}') is not null then"
+            f" grant {role} to an_administrator with admin option; end if; end $$"
+            for role in ("openai_costs_owner", "openai_costs_loader", "openai_costs_reader", "openai_costs_views")
+        ),
+    )
+    with installation.of("an_administrator").connect() as connection:
+        connection.execute(script(by_organization=True))
+    installation.owner.prepare()
+    with installation.of("an_administrator").connect() as connection:
+        connection.execute(script(by_organization=True))
+    assert installation.ask("select viewowner from pg_views where viewname = 'focus'") == [("openai_costs_views",)]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        (
+            "alter role openai_costs_reader bypassrls",
+            "alter role openai_costs_reader nobypassrls",
+            "openai_costs_reader may do more",
+        ),
+        (
+            "grant openai_costs_owner to openai_costs_loader",
+            "revoke openai_costs_owner from openai_costs_loader",
+            "is a member of openai_costs_owner",
+        ),
+        (
+            "grant pg_read_all_data to openai_costs_reader",
+            "revoke pg_read_all_data from openai_costs_reader",
+            "is a member of pg_read_all_data",
+        ),
+    ],
+)
+def test_roles_that_may_do_too_much_are_refused_in_a_sentence(
+    installed: Installation, before: str, after: str, said: str
+) -> None:
+    installed.run(before)
+    try:
+        with pytest.raises(psycopg.errors.RaiseException, match=said):
+            installed.run(script(by_organization=False))
+    finally:
+        installed.run(after)
+
+
+# The loader
+
+
+def test_the_loader_stores_days_in_a_schema_that_the_owner_made(installed: Installation) -> None:
+    installed.loader.prepare()
+    with installed.loader.connect() as connection:
+        store(connection, {DAY: [row("1.5")]})
+        assert stored(connection) == {DAY: [row("1.5")]}
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_the_loader_may_change_rows_and_no_table(installed: Installation, table: str) -> None:
+    rights = {
+        right: installed.ask(f"select has_table_privilege('openai_costs_loader', 'openai_costs.{table}', '{right}')")
+        == [(True,)]
+        for right in ("select", "insert", "update", "delete", "truncate", "references", "trigger")
+    }
+    writes = table not in OF_THE_SCHEMA
+    assert rights == {
+        "select": True,
+        **dict.fromkeys(("insert", "update", "delete"), writes),
+        **dict.fromkeys(("truncate", "references", "trigger"), False),
+    }
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "create table openai_costs.mine (id int)",
+        "drop view openai_costs.daily_costs cascade",
+        "alter table openai_costs.cost_rows add column more text",
+        "create index on openai_costs.cost_rows (amount)",
+        "create or replace view openai_costs.daily_costs as select 1",
+        "truncate openai_costs.cost_rows",
+        "create table openai_costs_dagster.mine (id int)",
+        "create schema mine",
+        "update openai_costs.program set value = ''",
+        "update openai_costs.alembic_version set version_num = ''",
+        "alter table openai_costs.raw_buckets owner to openai_costs_loader",
+        "set role openai_costs_owner",
+        "create role another",
+        "copy openai_costs.cost_rows to program 'cat'",
+    ],
+)
+def test_the_loader_changes_no_schema_and_is_nobody_else(installed: Installation, statement: str) -> None:
+    assert refused(installed.loader, statement)
+
+
+def test_a_loader_that_is_newer_than_the_schema_says_who_migrates_it(installed: Installation) -> None:
+    installed.run("update openai_costs.program set value = 'of another release' where key = 'views'")
+    with pytest.raises(
+        errors.DatabaseRefused, match=r"cannot be migrated.*whoever owns the schema.*openai-costs prepare"
+    ):
+        installed.loader.prepare()
+    installed.owner.prepare()
+    installed.loader.prepare()
+
+
+# Readers
+
+
+@pytest.mark.parametrize("view", view_names())
+def test_a_reader_reads_every_view(installed: Installation, view: str) -> None:
+    with installed.reader.connect() as connection:
+        connection.execute(f"select * from openai_costs.{view}")  # noqa: S608  # our own names
+
+
+@pytest.mark.parametrize("table", [*TABLES, *sorted(OF_THE_SCHEMA - set(TABLES))])
+def test_a_reader_reads_no_table_and_not_how_its_values_are_spread(installed: Installation, table: str) -> None:
+    assert refused(installed.reader, f"select from openai_costs.{table}")  # our own names
+    with installed.loader.connect() as connection:
+        store(connection, {DAY: [row("1.5"), row("2.5", project_id="proj_two")]})
+    installed.run("analyze")
+    with installed.reader.connect() as connection:
+        assert connection.execute("select count(*) from pg_stats where schemaname = 'openai_costs'").fetchone() == (0,)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "insert into openai_costs.cost_revisions (organization) values ('acme')",
+        "delete from openai_costs.budget_status",
+        "create table openai_costs.mine (id int)",
+        "set role openai_costs_owner",
+        "set role openai_costs_loader",
+        "set session authorization openai_costs_loader",
+        "select from openai_costs_dagster.runs",
+    ],
+)
+def test_a_reader_writes_nothing_and_is_nobody_else(installed: Installation, statement: str) -> None:
+    with psycopg.connect(installed.reader.url, autocommit=True) as connection:
+        connection.execute("set default_transaction_read_only = off")  # it keeps nobody from turning it off
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute(statement)
+
+
+def test_an_auditors_view_in_the_schema_is_opened_to_nobody(installed: Installation) -> None:
+    installed.run("create view openai_costs.of_auditors as select * from openai_costs.raw_buckets")
+    installed.run(script(by_organization=False))
+    assert "permission denied for view of_auditors" in refused(installed.reader, "select from openai_costs.of_auditors")
+
+
+# Later releases
+
+
+def test_rights_outlive_views_that_are_made_anew(installed: Installation) -> None:
+    before = digest(installed)
+    installed.run(
+        "drop view openai_costs.daily_costs cascade",  # and focus, which is made of it
+        "update openai_costs.program set value = 'of another release' where key = 'views'",
+    )
+    installed.owner.prepare()
+    assert digest(installed) == before
+
+
+def test_a_superuser_who_migrates_leaves_nothing_of_their_own(installed: Installation) -> None:
+    before = digest(installed)
+    installed.run(
+        "drop view openai_costs.unit_prices",
+        "update openai_costs.program set value = 'of another release' where key = 'views'",
+    )
+    installed.database.prepare()
+    assert digest(installed) == before
+
+
+def test_a_database_without_the_roles_is_left_as_it_is(trusting: Databases) -> None:
+    """They are the server's: another database of it may have them."""
+    without = Installation(trusting.new())
+    assert without.ask("select from pg_roles where rolname = 'openai_costs_reader'")
+    assert (
+        without.ask("select from pg_class where relnamespace = 'openai_costs'::regnamespace and relrowsecurity") == []
+    )
+    said = "select from pg_class where relnamespace = 'openai_costs'::regnamespace and relacl is not null"
+    assert without.ask(said) == []
