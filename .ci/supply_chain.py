@@ -1,7 +1,7 @@
 """What this program is made of, and what is known against it: writes an SBOM, asks the advisory service.
 
-`python .ci/supply_chain.py [--out sbom.json]`, after `make test` or any other target has made .venv. Ends with 1 where a
-pinned package has a known vulnerability. Without a package index or the advisory service it says so loudly and goes on.
+`python .ci/supply_chain.py [--out sbom.json]`, once .venv is made. Ends with 1 where a pinned package has a known
+vulnerability. Without a package index or the advisory service it says so loudly and goes on.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def main() -> None:
     if tools is None:
         return
     folder = Path(tools).parent
-    subprocess.run(  # noqa: S603  # the tools' own programs
+    subprocess.run(  # the tools' own programs
         [folder / "cyclonedx-py", "environment", ROOT / ".venv", "--pyproject", ROOT / "pyproject.toml", "-o", out],
         check=True,
     )
@@ -39,7 +39,7 @@ def main() -> None:
 
 def _ask(program: Path) -> None:
     """Says what is known against what is pinned, and loudly what could not be looked up."""
-    asked = subprocess.run(  # noqa: S603
+    asked = subprocess.run(
         [program, "--requirement", ROOT / "constraints.txt", "--no-deps", "--disable-pip", "--format", "json"],
         check=False,
         capture_output=True,

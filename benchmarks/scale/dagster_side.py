@@ -18,7 +18,7 @@ from typing import Any
 
 BEGUN = time.process_time()
 FIRST = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=399)
-SIMULATED = "org0000"
+SIMULATED = "org0001"  # of the second part, where there are several
 KEY = "SCALE_KEY"
 
 
@@ -110,6 +110,7 @@ def _configuration(organizations: int, database_url: str = "", base_url: str = "
         for place in range(organizations)
     }
     if base_url:
+        named.setdefault(SIMULATED, {"start_date": FIRST})
         named[SIMULATED] |= {"admin_key": {"env": KEY}, "base_url": base_url}
     settings: dict[str, Any] = {"organizations": named, "data_directory": str(folder / "openai-costs-scale")}
     if database_url:

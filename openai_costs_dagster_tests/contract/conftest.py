@@ -1,6 +1,8 @@
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from openai_costs_dagster.warehouse.database import Connection
@@ -33,4 +35,5 @@ def reader(sample: Sample) -> Iterator[Connection]:
         connection.execute("set default_transaction_read_only = off")
         connection.execute("reset role")
         connection.execute("drop owned by openai_costs_reader")
-        connection.execute("drop role openai_costs_reader")
+        with suppress(psycopg.errors.DependentObjectsStillExist):  # other tests' databases know the role as well
+            connection.execute("drop role openai_costs_reader")
