@@ -1,0 +1,1 @@
+"""What a database of every release becomes when this one opens it."""
