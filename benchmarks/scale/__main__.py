@@ -40,6 +40,7 @@ def main() -> None:
         version = str(connection.execute("show server_version").fetchall()[0][0])
         size = Size(1_000, _DAYS, asked.rows // 1_000 // _DAYS)
         warehouse = _warehouse(connection, size) if "postgres" in asked.what else None
+    with _server(None) as url:  # what was laid down is not to be read
         dagster = _dagster(url) if "dagster" in asked.what else []
     page = report.page(Found(dagster, warehouse, version))
     print(page)

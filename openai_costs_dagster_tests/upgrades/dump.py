@@ -89,7 +89,8 @@ def _dumped(connection: Connection) -> dict[str, Any]:
 def _tables(connection: Connection) -> dict[str, list[str]]:
     """The columns of each table, in their order."""
     found = connection.execute(
-        "select relname::text, array_agg(attname::text order by attnum) from pg_class join pg_attribute on attrelid = pg_class.oid"
+        "select relname::text, array_agg(attname::text order by attnum)"
+        " from pg_class join pg_attribute on attrelid = pg_class.oid"
         " where relnamespace = 'openai_costs'::regnamespace and relkind = 'r' and attnum > 0 and not attisdropped"
         " and relname not in ('alembic_version', 'program') group by relname order by relname"
     ).fetchall()

@@ -80,7 +80,10 @@ def test_every_row_is_there_as_it_was(upgraded: tuple[str, Database]) -> None:
 
 def test_preparing_again_changes_nothing(upgraded: tuple[str, Database]) -> None:
     _, database = upgraded
-    state = "select relname, relfilenode, xmin::text from pg_class where relnamespace = 'openai_costs'::regnamespace order by 1"
+    state = (
+        "select relname, relfilenode, xmin::text from pg_class"
+        " where relnamespace = 'openai_costs'::regnamespace order by relname"
+    )
     with database.connect() as connection:
         before = connection.execute(state).fetchall()
     database.prepare()
