@@ -141,7 +141,7 @@ class Organization(_Part):
     """Whether OpenAI's own spend limit and spend alerts are read in as budgets."""
     owners: dict[str, SecretReference] = {}
     """Who is told of a project's alerts besides everyone else: an Apprise URL by project id."""
-    asset_key_prefix: tuple[str, ...] = _PREFIX
+    asset_key_prefix: tuple[str, ...] = Field(default=_PREFIX, exclude=True)
     """The configuration's."""
     dagster_owners: tuple[str, ...] = ()
     """Whose assets these are in Dagster: addresses, or teams as in ``team:finops``."""

@@ -15,6 +15,7 @@ from xml.sax.saxutils import escape
 _WIDTH, _HEIGHT = 720, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 30, 28
 _LINES = 4
+_NOTHING = 1e-9  # dollars: less cannot be drawn to scale
 _HEAD = (
     f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" '
     f'height="{_HEIGHT}" font-family="sans-serif" font-size="11">'
@@ -107,7 +108,7 @@ class _Place:
 
     def __init__(self, count: int, lowest: float, top: float) -> None:
         self.low = min(lowest * 1.05, 0.0)
-        self.top = top if top > self.low else 1.0
+        self.top = top if top - self.low > _NOTHING else 1.0
         self._step = (_WIDTH - _LEFT - _RIGHT) / max(count - 1, 1)
         self._scale = (_HEIGHT - _TOP - _BOTTOM) / (self.top - self.low)
 
