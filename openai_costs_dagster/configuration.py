@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from openai_costs_dagster.redaction import redact
 from openai_costs_dagster.secret import SecretReference
 from openai_costs_dagster.settings import (
+    DEFAULT_PREFIX,
     OWNER,
     SIMULATED_MARK,
     Alert,
@@ -30,6 +31,7 @@ from openai_costs_dagster.settings import (
 from openai_costs_dagster.yaml_document import Document, YamlError
 
 __all__ = [
+    "DEFAULT_PREFIX",
     "OWNER",
     "SIMULATED_MARK",
     "Alert",

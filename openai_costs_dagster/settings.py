@@ -35,7 +35,7 @@ DEFAULT_BASE_URL = "https://api.openai.com/v1"
 _LARGEST_SHARE = 5
 _NAME = re.compile(r"[a-z0-9_-]+")
 _OWNER_IN_DAGSTER = re.compile(r"team:[A-Za-z0-9_]+|[^\s@:]+@[^\s@]+\.[^\s@]+")
-_PREFIX = ("openai",)
+DEFAULT_PREFIX = ("openai",)
 _PART_OF_A_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
@@ -141,7 +141,7 @@ class Organization(_Part):
     """Whether OpenAI's own spend limit and spend alerts are read in as budgets."""
     owners: dict[str, SecretReference] = {}
     """Who is told of a project's alerts besides everyone else: an Apprise URL by project id."""
-    asset_key_prefix: tuple[str, ...] = Field(default=_PREFIX, exclude=True)
+    asset_key_prefix: tuple[str, ...] = Field(default=DEFAULT_PREFIX, exclude=True)
     """The configuration's."""
     dagster_owners: tuple[str, ...] = ()
     """Whose assets these are in Dagster: addresses, or teams as in ``team:finops``."""
@@ -313,7 +313,7 @@ class Configuration(_Part):
     """Everything a user says, with relative paths resolved."""
 
     organizations: dict[str, Organization]
-    asset_key_prefix: Annotated[tuple[str, ...], Field(min_length=1)] = _PREFIX
+    asset_key_prefix: Annotated[tuple[str, ...], Field(min_length=1)] = DEFAULT_PREFIX
     """What all asset keys in Dagster begin with."""
     checks: tuple[OptionalCheck, ...] = get_args(OptionalCheck)
     """The checks that an organization can do without; the others belong to reading itself."""

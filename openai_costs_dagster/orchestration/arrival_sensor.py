@@ -65,7 +65,7 @@ def arrival_sensor(configuration: Configuration, *, running: bool) -> dg.SensorD
         events = [
             _evaluation(configuration.organization(name), day, is_here=False, target=None)
             for key, (name, day) in late.items()
-            if key not in told
+            if key not in told and names.LATEST_DAY in configuration.checks
         ]
         return dg.SensorResult(
             asset_events=events,

@@ -24,7 +24,7 @@ _SERVED_DAYS = 365  # what the API keeps: an older hole cannot be filled, and is
 def refresh_condition(refresh: Refresh) -> dg.AutomationCondition[Any]:
     """Which days to read at which ticks; crons are UTC. Never while a run for the same days is under way.
 
-    What is seldom true comes first everywhere: Dagster then looks at nothing else, a thousand times a minute.
+    What is seldom true comes first everywhere: where it is false, Dagster looks at nothing behind it.
     """
     daily = _at(refresh.cron)
     trailing = daily & _latest(refresh.trailing_days)

@@ -8,6 +8,8 @@ from typing import NamedTuple, Protocol
 
 import dagster as dg
 
+from openai_costs_dagster.configuration import DEFAULT_PREFIX
+
 COMPLETE = "complete"
 RECONCILES = "reconciles"
 ANOMALOUS_SPEND = "anomalous_spend"
@@ -43,7 +45,7 @@ class Named(NamedTuple):
     """An organization by its name alone, whether it is configured or not."""
 
     name: str
-    asset_key_prefix: Sequence[str] = ("openai",)
+    asset_key_prefix: Sequence[str] = DEFAULT_PREFIX
 
 
 def assets_of(organization: Owner) -> list[str]:

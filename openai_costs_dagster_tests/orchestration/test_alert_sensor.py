@@ -83,3 +83,16 @@ def test_a_day_that_stopped_arriving_fails_its_check_once(
         assert (event.check_name, event.passed) == ("latest_day", False)
         with dg.build_sensor_context(instance=instance, cursor=first.cursor) as context:
             assert not sensor.evaluate_tick(context).asset_events
+
+
+def test_a_check_that_is_not_there_has_no_results_and_its_alert_is_told_all_the_same(
+    bench: MakeBench, configure: Configure, monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    work = bench()
+    monkeypatch.setattr(arrival_sensor, "utc_now", clock)
+    work.read(days(clock.today.replace(day=1), 3))
+    configuration = configure(work.organization, database=work.database, checks=("anomalous_spend",))
+    sensor = arrival_sensor.arrival_sensor(configuration, running=True)
+    with dg.DagsterInstance.ephemeral() as instance, dg.build_sensor_context(instance=instance) as context:
+        assert not sensor.evaluate_tick(context).asset_events
+    assert work.ask("select event from openai_costs.outbox") == [("failed",)]
