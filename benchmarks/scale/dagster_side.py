@@ -18,7 +18,8 @@ from typing import Any
 
 BEGUN = time.process_time()
 FIRST = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=399)
-SIMULATED = 1  # its place: in the second part, where there are several; the only one has place 0
+SIMULATED = "simulated"
+PLACE = 1  # its place: in the second part, where there are several; the only one has place 0
 KEY = "SCALE_KEY"
 
 
@@ -90,7 +91,7 @@ def _run(organizations: int, number: int, count: int, *where: str) -> dict[str, 
         begun = time.process_time()  # a run finds its storage made
         done = job.execute_in_process(
             instance=instance,
-            asset_selection=family_of(configuration.organization(_simulated(organizations))),
+            asset_selection=family_of(configuration.organization(SIMULATED)),
             tags=range_tags(DayRange(today - dt.timedelta(days=3), today)),
         )
     assert done.success
@@ -106,22 +107,19 @@ def _configuration(organizations: int, database_url: str = "", base_url: str = "
 
     folder = Path(tempfile.gettempdir())
     named: dict[str, Any] = {
-        _name(place): {"admin_key": {"env": f"{KEY}_{place}"}, "start_date": FIRST} for place in range(organizations)
+        _name(place, organizations): {"admin_key": {"env": f"{KEY}_{place}"}, "start_date": FIRST}
+        for place in range(organizations)
     }
     if base_url:
-        named[_simulated(organizations)] |= {"admin_key": {"env": KEY}, "base_url": base_url}
+        named[SIMULATED] |= {"admin_key": {"env": KEY}, "base_url": base_url}
     settings: dict[str, Any] = {"organizations": named, "data_directory": str(folder / "openai-costs-scale")}
     if database_url:
         settings["database"] = {"url": {"env": "SCALE_DATABASE_URL"}}
     return from_mapping(settings, "the benchmark", folder)
 
 
-def _name(place: int) -> str:
-    return f"org{place:04}"
-
-
-def _simulated(organizations: int) -> str:
-    return _name(min(SIMULATED, organizations - 1))
+def _name(place: int, organizations: int) -> str:
+    return SIMULATED if place == min(PLACE, organizations - 1) else f"org{place:04}"
 
 
 def _definitions(organizations: int, number: int, count: int, *where: str) -> Any:
