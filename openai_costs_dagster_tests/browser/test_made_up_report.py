@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from openai_costs_dagster.days import ONE_DAY
 from openai_costs_dagster.report.contents import BudgetStanding, FoundAnomaly
@@ -140,7 +140,7 @@ def test_what_has_no_spend_here_is_said_to_have_none(open_report: Open, asked: s
     page.locator("[name=stack]").select_option("model")
     assert asked.replace("/", "%2F") in page.url
     page.click("button[type=reset]")
-    page.wait_for_function("document.getElementById('total-period').textContent === '$5.00'")
+    expect(page.locator("#total-period")).to_have_text("$5.00")
     assert not page.locator("#lacking").is_visible()
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from ..cli.program import TODAY, YESTERDAY, days_ago
 from ..loaded import HISTORY
@@ -248,7 +248,7 @@ def test_an_organization_narrows_what_else_can_be_chosen_and_reset_widens_it(ope
     choose(page, organization="beta")
     assert 1 < projects.count() < before
     page.click("button[type=reset]")
-    page.wait_for_function(f"document.querySelectorAll('[name=project] option').length === {before}")
+    expect(projects).to_have_count(before)
 
 
 def test_a_hostile_address_stays_text(open_page: Open) -> None:
@@ -345,8 +345,7 @@ def test_an_old_browser_gets_a_sentence_instead_of_an_empty_page(browser: Browse
     page = browser.new_page()
     page.add_init_script("delete globalThis.DecompressionStream")
     page.goto(reported.page.as_uri())
-    page.wait_for_function("document.getElementById('shown').textContent !== ''")
-    assert "could not be drawn here" in page.inner_text("#shown")
+    expect(page.locator("#shown")).to_contain_text("could not be drawn here")
     page.close()
 
 
