@@ -1,4 +1,4 @@
-"""`python -m benchmarks.scale [dagster|postgres …] [--rows N] [--write]`: how far it grows, and what bends it."""
+"""`python -m benchmarks.scale [dagster|postgres|morning …] [--write]`: how far it grows, and what bends it."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ import psycopg
 from benchmarks.scale import report
 from benchmarks.scale.dagster_side import KEY
 from benchmarks.scale.filling import Size, fill
+from benchmarks.scale.morning import morning
 from benchmarks.scale.questions import answers
 from benchmarks.scale.report import Found, Place, Warehouse
 from openai_costs_dagster.orchestration.parts import ORGANIZATIONS_OF_A_PART
@@ -42,7 +43,8 @@ def main() -> None:
         warehouse = _warehouse(connection, size) if "postgres" in asked.what else None
     with _server(None) as url:  # what was laid down is not to be read
         dagster = _dagster(url) if "dagster" in asked.what else []
-    page = report.page(Found(dagster, warehouse, version))
+    seen = morning(asked.organizations) if "morning" in asked.what else None
+    page = report.page(Found(dagster, seen, warehouse, version))
     print(page)
     if asked.write:
         print(f"written: {report.write(page).name}")
@@ -50,8 +52,11 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__)
-    parser.add_argument("what", nargs="*", default=["dagster", "postgres"], metavar="dagster|postgres")
+    parser.add_argument(
+        "what", nargs="*", default=["dagster", "postgres", "morning"], metavar="dagster|postgres|morning"
+    )
     parser.add_argument("--rows", type=int, default=50_000_000, help="of 1,000 organizations and 400 days")
+    parser.add_argument("--organizations", type=int, default=1_000, help="of the morning; they take most of an hour")
     parser.add_argument("--folder", help="keeps the server there; one that is filled is asked again")
     parser.add_argument("--write", action="store_true", help="replace docs/scale.md")
     return parser.parse_args()

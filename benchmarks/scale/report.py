@@ -9,6 +9,7 @@ from pathlib import Path
 
 from benchmarks.report import machine, markdown
 from benchmarks.scale.filling import Size
+from benchmarks.scale.morning import Morning
 from benchmarks.scale.questions import Answer
 
 _PAGE = Path(__file__).resolve().parents[2] / "docs" / "scale.md"
@@ -37,6 +38,7 @@ class Found:
     """Everything measured."""
 
     dagster: Sequence[tuple[Place, dict[str, dict[str, float]]]]
+    morning: Morning | None
     warehouse: Warehouse | None
     postgres: str
 
@@ -46,6 +48,8 @@ def page(found: Found) -> str:
     parts = [_INTRODUCTION.format(date=dt.datetime.now(dt.UTC).date(), machine=machine(found.postgres))]
     if found.dagster:
         parts += [_DAGSTER, _dagster_table(found.dagster), _hour(found.dagster), _BENDS]
+    if found.morning:
+        parts += [_morning_words(found.morning), _pages_table(found.morning)]
     if found.warehouse:
         parts += [_warehouse_words(found.warehouse), _answers_table(found.warehouse.answers), _POSTGRES]
     return "\n\n".join([*parts, _REPEAT])
@@ -82,6 +86,29 @@ def _hour(measured: Sequence[tuple[Place, dict[str, dict[str, float]]]]) -> str:
         f"The daily refresh of {place.organizations:,} organizations in {place.parts} code locations is as many runs: "
         f"{minutes:.0f} minutes of two cores, without what Dagster spends on queueing and starting them."
     )
+
+
+def _morning_words(seen: Morning) -> str:
+    failed = f"{seen.failed:,} failed" if seen.failed else "none failed"
+    return (
+        f"## A morning of {seen.organizations:,} organizations\n"
+        f"`openai-costs up` as it is, in {seen.locations} code locations, on the machine above, the simulator and "
+        "PostgreSQL beside it; 400 days in both storages, one daily tick. Seconds are of the wall clock.\n\n"
+        f"The UI answers after {seen.up:.0f} s; webserver, daemon and code servers take {seen.memory:,.0f} MiB. The "
+        f"last of {seen.runs:,} runs is in the queue {_minutes(seen.asked)} after the tick and has ended after "
+        f"{_minutes(seen.ended)}: {60 * seen.runs / seen.ended:.0f} runs a minute, four at a time, each for "
+        f"{seen.run:.1f} s once its process is there; {failed}, and {seen.read:,} organizations have a row of today."
+    )
+
+
+def _pages_table(seen: Morning) -> str:
+    headings = ["Dagster's page", "s, half of the runs having ended", "s, all having ended"]
+    rows = [[name, f"{took:.1f}", f"{seen.after[name]:.1f}"] for name, took in seen.during.items()]
+    return markdown(headings, rows) if rows else "No browser was there to look at Dagster's pages."
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds:.0f} s"
 
 
 def _warehouse_words(warehouse: Warehouse) -> str:
@@ -146,7 +173,8 @@ by organization ask `day_status`, which has one row a day."""
 _REPEAT = """\
 ## Again, on your machine
 ```console
-python -m benchmarks.scale                        # everything: half an hour, 10 GB
+python -m benchmarks.scale                        # everything: an hour and a half, 10 GB
 python -m benchmarks.scale postgres --rows 5000000
+python -m benchmarks.scale morning --organizations 100
 python -m benchmarks.scale --write                # everything, and replaces this page
 ```"""
