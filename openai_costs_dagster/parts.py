@@ -4,6 +4,9 @@ In a workspace file: `python_module: {module_name: openai_costs_dagster.parts, a
 """
 
 import re
+from functools import cache
+
+import dagster as dg
 
 from openai_costs_dagster import configuration
 from openai_costs_dagster.orchestration.build import build_definitions
@@ -16,4 +19,9 @@ def __getattr__(name: str) -> object:
     asked = _NAME.fullmatch(name)
     if not asked:
         raise AttributeError(f"{name!r} is no part: write part_1_of_10, part_2_of_10 and so on")
-    return build_definitions(configuration.load(), part=Part(int(asked[1]), int(asked[2])))
+    return _definitions(Part(int(asked[1]), int(asked[2])))
+
+
+@cache  # a run asks for the attribute four times
+def _definitions(part: Part) -> dg.Definitions:
+    return build_definitions(configuration.load(), part=part)

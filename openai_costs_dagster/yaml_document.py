@@ -22,6 +22,9 @@ _OCTAL_OR_HEX = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
 _DECIMAL = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 
 
+_QUICK_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
 class YamlError(ValueError):
     """The text is no YAML that can be used; says the line."""
 
@@ -33,7 +36,7 @@ class Document:
         """Raises YamlError."""
         self._lines: dict[Path, int] = {}
         try:
-            root = yaml.compose(text, Loader=yaml.SafeLoader)
+            root = _composed(text)
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
             raise YamlError(f"line {line}: {error.problem or 'this is no YAML'}") from None
@@ -57,7 +60,7 @@ class Document:
             return [self._read(item, (*path, index)) for index, item in enumerate(node.value)]
         assert isinstance(node, yaml.ScalarNode)  # noqa: S101 - the composer knows three kinds
         try:
-            return _scalar(node) if node.style is None else node.value
+            return node.value if node.style else _scalar(node)
         except (ValueError, ArithmeticError):
             raise YamlError(f"line {line}: this number is too long") from None
 
@@ -87,3 +90,11 @@ def _scalar(node: yaml.ScalarNode) -> Any:
     if _OCTAL_OR_HEX.fullmatch(text):
         return int(text, 0)
     return Decimal(text) if _DECIMAL.fullmatch(text) else text
+
+
+def _composed(text: str) -> yaml.Node | None:
+    """By libyaml where PyYAML has it; what that refuses is read once more, so that the sentence is PyYAML's own."""
+    try:
+        return yaml.compose(text, Loader=_QUICK_LOADER)
+    except yaml.YAMLError:
+        return yaml.compose(text, Loader=yaml.SafeLoader)

@@ -10,7 +10,6 @@ import datetime as dt
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -149,7 +148,7 @@ class _Place:
             try:
                 yield process
             finally:
-                process.send_signal(signal.SIGINT)
+                self.call("down")
                 process.wait()
 
 

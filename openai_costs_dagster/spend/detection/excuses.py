@@ -25,6 +25,7 @@ _SUCCEEDS = 35  # days within which a newcomer takes over
 _ABOUT = 1.8  # times more or less
 _TWO_WEEKS = 14
 _CLEAR = 4  # deviations
+_AS_USUAL = 1  # the same: a total that spend only moves within
 
 
 class Excuses:
@@ -87,7 +88,7 @@ class Excuses:
             if day.down[column] and self._has_successor(column, siblings, day):
                 self._events.change_level(column, day, "migration")
                 continue
-            if abs(scores[total]) > 2:
+            if abs(scores[total]) > _AS_USUAL:
                 continue
             replaced = self._replaced(column, siblings, day, scores)
             unchanged = abs(day.difference[total]) < 0.4 * abs(day.difference[column])

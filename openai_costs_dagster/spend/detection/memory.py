@@ -67,7 +67,8 @@ class Memory:
         self._past[here] = self.logs[day.row]
         self._weight[here] = np.where(taken, weight, 0)
         self._surprise[here] = np.abs(day.residual) / np.sqrt(1 + day.uncertainty)
-        self._counted[here] = taken & ~idle & ~asleep & (day.age >= tuning.noise_from)
+        counted = taken & ~idle & ~asleep & (day.age >= tuning.noise_from)
+        self._counted[here] = np.where(day.age < tuning.restless, tuning.youth, 1) * counted
         self.scores[day.row] = np.where(taken & ~idle, day.score, 0)
         self._estimate_noise(here)
 
@@ -77,7 +78,7 @@ class Memory:
         window = slice(max(0, here + 1 - tuning.noise_window), here + 1)
         counted, surprise = self._counted[window][::-1], self._surprise[window][::-1]
         ranked = np.sort(np.where(counted > 0, surprise, np.inf), axis=0)
-        count = counted.sum(0).astype(int)
+        count = (counted > 0).sum(0)
         typical = _TO_DEVIATION * _ranked(ranked, count // 2)
         typical = np.maximum(np.where(np.isfinite(typical), typical, tuning.usual_noise), tuning.least_noise)
         cut = np.minimum(surprise, tuning.cut * typical) ** 2

@@ -19,7 +19,10 @@ _LATELY = 3
 _FIRST_DAYS = 5
 _SUDDEN = 2.0  # times the highest day before
 _LARGE_PART = 0.35  # of what was expected of the total
+_GOOD_PART = 0.25  # the same, of what is there at once
 _MOST_OF_IT = 0.6
+_MULTIPLIED = 3.5  # times the highest day before
+_ABOUT_WEEKLY = 10  # active days of the window
 
 
 class Suspicion:
@@ -30,6 +33,7 @@ class Suspicion:
         self._tuning = tuning
         self._memory = memory
         self._events = events
+        self._levels = np.unique([series.level for series in panel.series], return_inverse=True)[1]
 
     def raise_on(self, day: Day) -> None:
         """Flags all that is suspicious of a day."""
@@ -111,7 +115,9 @@ class Suspicion:
         for column in columns_of(young):
             total = self._mature_total(column, day)
             if total != NO_PARENT:
-                found[column] = self._explodes(column, day) or self._moves(column, total, day)
+                found[column] = (
+                    self._explodes(column, day) or self._appears(column, total, day) or self._moves(column, total, day)
+                )
         day.accuse(found, "new", up=True)
 
     def _mature_total(self, column: int, day: Day) -> int:
@@ -123,7 +129,21 @@ class Suspicion:
     def _explodes(self, column: int, day: Day) -> bool:
         born = int(self._panel.born[column])
         past = self._panel.spend[born : day.row, column]
-        return len(past) >= 3 and bool(day.spend[column] > 4 * past.max() + self._tuning.minimum_impact)
+        return len(past) >= 3 and bool(day.spend[column] > _MULTIPLIED * past.max() + self._tuning.minimum_impact)
+
+    def _appears(self, column: int, total: int, day: Day) -> bool:
+        """Whether a good part of the total is spent on a very first day, and nothing else fell for it."""
+        spend = day.spend[column]
+        large = spend > max(_GOOD_PART * day.expected[total], 2 * self._tuning.minimum_impact)
+        return bool(day.age[column] == 0 and large and self._fell(column, total, day) < _HALF * spend)
+
+    def _fell(self, column: int, total: int, day: Day) -> float:
+        """By how many dollars the parts of a total that are like a series are lower than expected."""
+        panel = self._panel
+        within = (panel.parent == total) | ((panel.organization == total) & (panel.parent != NO_PARENT))
+        lower = within & (self._levels == self._levels[column]) & day.mature & (day.score < -1)
+        fell: float = -np.minimum(day.difference[lower], 0).sum().item()
+        return fell
 
     def _moves(self, column: int, total: int, day: Day) -> bool:
         """Whether the total is up by about what a sudden newcomer spends, and that is large for it or unusual."""
@@ -151,15 +171,24 @@ class Suspicion:
         tuning, seldom = self._tuning, day.rhythm.now_and_then
         past = self._panel.spend[max(0, day.row - tuning.window) : day.row]
         highest = past.max(0) if len(past) else np.zeros_like(day.spend)
-        few = day.rhythm.active_days < _FEW_ACTIVE_DAYS
-        day.acquit(day.up & seldom & day.mature & (few | (day.spend < tuning.seldom * highest)), "")
+        days_known = day.rhythm.active_days
+        few, doubt = days_known < _FEW_ACTIVE_DAYS, tuning.seldom_doubt / np.maximum(days_known, 1)
+        day.acquit(day.up & seldom & day.mature & (few | (day.spend < (tuning.seldom + doubt) * highest)), "")
+        weekly = ~seldom & (days_known <= _ABOUT_WEEKLY) & (day.age >= tuning.window) & (day.expected > tuning.floor)
+        day.acquit(day.up & weekly & (day.spend < tuning.seldom_weekly * highest), "")
         day.acquit(day.down & (seldom | ~day.often(0.4, tuning.window)), "")
         for days in tuning.seldom_days:
             if day.row < days * 3:
                 continue
             sums = _moving_sums(self._panel.spend[max(0, day.row + 1 - tuning.window) : day.row + 1], days)
             most = sums[:-days].max(0)
-            found = seldom & day.mature & ~few & (sums[-1] > tuning.seldom_sum * most) & (day.spend > day.expected)
+            found = (
+                seldom
+                & day.mature
+                & ~few
+                & (sums[-1] > (tuning.seldom_sum + doubt) * most)
+                & (day.spend > day.expected)
+            )
             found &= day.spend > _HALF * sums[-1] / days
             day.accuse(found & (sums[-1] - most > 2 * tuning.minimum_impact), "seldom", up=True)
 

@@ -37,26 +37,26 @@ class Tuning:
 
     minimum_impact: float = 5.0
     """US dollars that a day must differ by to be worth someone's time."""
-    deviations: float = 3.6
+    deviations: float = 3.4
     """Standard deviations above what was expected that are unusual."""
-    deviations_down: float = 5.2
+    deviations_down: float = 5.35
     relative: float = 0.27
     """The share of what was expected by which a day must be more."""
     relative_down: float = 0.45
-    persistent: float = 3.45
+    persistent: float = 3.25
     """Deviations of several days together, each on the same side, that are unusual."""
     settling: int = 10
     """How long after a level changed it is known less well ..."""
     doubt: float = 1.37
     """... so that days together must be this many times as unusual."""
-    persistent_down: float = 4.2
-    lasting: float = 1.5
+    persistent_down: float = 4.1
+    lasting: float = 1.0
     """Times the minimum impact that several days together must differ by, each of them by its part of that."""
     together: tuple[int, ...] = (2, 3, 4, 5, 6, 8)
     alike: float = 0.92
     """How much neighbouring days share: the noise of a long run's mean over that of independent days."""
     reference_uncertainty: float = 0.5
-    newcomer: float = 3.9
+    newcomer: float = 3.7
     """Deviations that a total must be off since a series appeared in it."""
 
     window: int = 56
@@ -80,13 +80,15 @@ class Tuning:
 
     least_noise: float = 0.05
     usual_noise: float = 0.2
-    usual_noise_days: float = 7.5
+    usual_noise_days: float = 12
     """How many days of its own a series needs to outweigh what is usual."""
+    youth: float = 0.3
+    """What a day counts for the noise while its series is restless."""
     noise_from: int = 7
     noise_window: int = 168
     noise_memory: float = 0.99
     noise_memory_soon: float = 0.95
-    calmer: float = 1.15
+    calmer: float = 1.05
     """Times the noise of the last weeks that the noise is at most: what was restless once need not be now."""
     cut: float = 3.8
     """Typical deviations at which a surprise is cut before it counts as noise."""
@@ -98,10 +100,10 @@ class Tuning:
     mature: int = 14
     grown: int = 28
     """The age from which on days are judged together."""
-    steady: int = 4
+    steady: int = 5
     """How many flagged days must agree to be the new level."""
-    steady_down: int = 3
-    held: int = 4
+    steady_down: int = 4
+    held: int = 5
     """A level that was found by this many days before the last is accepted at once."""
     longest_event: int = 12
     told: int = 28
@@ -118,7 +120,7 @@ class Tuning:
     steep: float = 0.2
     """A rise of the level in two weeks from which falling back is a recovery."""
 
-    faded: float = 0.5
+    faded: float = 0.6
     """The share of what was expected that none of so many days before reached: it had all but ended."""
     fading_days: int = 5
 
@@ -130,6 +132,10 @@ class Tuning:
     seldom_sum: float = 2.1
     """Times the highest sum of so many days that their sum must be."""
     seldom_days: tuple[int, ...] = (3, 5)
+    seldom_doubt: float = 4.0
+    """Days that one active day more takes from both: of few days the highest tells little."""
+    seldom_weekly: float = 2.5
+    """Times the highest day, where spend comes about once a week."""
 
     @property
     def floor(self) -> float:
