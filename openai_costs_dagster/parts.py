@@ -6,8 +6,6 @@ In a workspace file: `python_module: {module_name: openai_costs_dagster.parts, a
 import re
 from functools import cache
 
-import dagster as dg
-
 from openai_costs_dagster import configuration
 from openai_costs_dagster.orchestration.build import build_definitions
 from openai_costs_dagster.orchestration.parts import Part
@@ -22,6 +20,6 @@ def __getattr__(name: str) -> object:
     return _definitions(Part(int(asked[1]), int(asked[2])))
 
 
-@cache  # a run asks for the attribute four times
-def _definitions(part: Part) -> dg.Definitions:
+@cache  # Dagster asks for the attribute four times in each run
+def _definitions(part: Part) -> object:
     return build_definitions(configuration.load(), part=part)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest.mock import Mock
+
 import dagster as dg
 import pytest
 import yaml
@@ -14,6 +16,7 @@ from openai_costs_dagster.configuration import Configuration, Organization
 from openai_costs_dagster.orchestration import names
 from openai_costs_dagster.orchestration.build import build_definitions
 from openai_costs_dagster.orchestration.parts import ORGANIZATIONS_OF_A_PART, Part, parts
+from openai_costs_dagster.parts import _definitions as cached_parts
 from openai_costs_dagster.secret import SecretReference
 
 from ..conftest import Configure
@@ -24,6 +27,11 @@ NAMES = [f"org{number}" for number in range(7)]
 @pytest.fixture
 def configuration(configure: Configure) -> Configuration:
     return configure(*(Organization(name=name, admin_key=SecretReference(env=f"KEY_{name}")) for name in NAMES))
+
+
+@pytest.fixture(autouse=True)
+def _no_part_of_another_test() -> None:
+    cached_parts.cache_clear()
 
 
 def made(definitions: dg.Definitions) -> set[dg.AssetKey]:
@@ -75,6 +83,16 @@ def test_dagster_finds_a_part_by_its_name(monkeypatch: pytest.MonkeyPatch, confi
     found = ModuleCodePointer("openai_costs_dagster.parts", "part_2_of_3").load_target()
     assert isinstance(found, dg.Definitions)
     assert made(found) == made(build_definitions(configuration, part=Part(2, 3)))
+
+
+def test_a_process_builds_a_part_once_however_often_it_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, configuration: Configuration
+) -> None:
+    load = Mock(return_value=configuration)
+    monkeypatch.setattr("openai_costs_dagster.configuration.load", load)
+    pointer = ModuleCodePointer("openai_costs_dagster.parts", "part_1_of_3")
+    assert pointer.load_target() is pointer.load_target()
+    load.assert_called_once_with()
 
 
 @pytest.mark.parametrize("name", ["part_0_of_3", "part_4_of_3"])
