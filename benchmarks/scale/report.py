@@ -163,7 +163,11 @@ locations of at most 100 (`openai_costs_dagster.parts`, as in `workspace.yaml`:
 `python_module: {module_name: openai_costs_dagster.parts, attribute: part_1_of_10}`), and the sensor looks every three
 seconds for each organization of its location, at least every 30. A run's memory then does not grow with the number of
 organizations. What all organizations share (report, FOCUS, alerts) is in the first location. On a cluster the runs
-spread: each is a process of its own that needs PostgreSQL and the API alone ([deployment](deployment.md))."""
+spread: each is a process of its own that needs PostgreSQL and the API alone ([deployment](deployment.md)).
+
+Very many organizations on one machine need `refresh.intraday_minutes` at null or at several hours: its default reads
+today of every organization once an hour, which takes as many runs as the morning. Judging a year of every series by
+what was known at each day's end is about half of a run; a third is loading definitions."""
 
 _POSTGRES = """\
 Questions of one organization use the index by organization and day, and do not grow with the others. What is asked of

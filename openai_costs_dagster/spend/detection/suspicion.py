@@ -39,9 +39,7 @@ class Suspicion:
         """Flags all that is suspicious of a day."""
         self._the_day(day)
         self._continuation(day)
-        for days in self._tuning.together:
-            if day.row - days + 1 > 0:
-                self._days_together(days, day)
+        self._days_together(day)
         self._newcomer(day)
         self._seldom(day)
 
@@ -67,29 +65,33 @@ class Suspicion:
                 found[column] = True
                 day.accuse(found, "continues", up=bool(day.residual[column] > 0))
 
-    def _days_together(self, days: int, day: Day) -> None:
+    def _days_together(self, day: Day) -> None:
         """Several days on one side of the level that was known before the first of them."""
+        may = day.mature & day.fresh & ~day.rhythm.now_and_then & day.often(_HALF, self._tuning.window)
+        for days in self._tuning.together:
+            if day.row - days + 1 > 0:
+                self._so_many_together(days, day, may & ~day.out & (day.age - days >= self._tuning.grown))
+
+    def _so_many_together(self, days: int, day: Day, may: Flags) -> None:
         tuning, memory, first = self._tuning, self._memory, day.row - days + 1
         reference = memory.level[first] + memory.trend[first] * (days - 1)
         above = memory.flat[first : day.row + 1] - reference
         change = above.mean(0)
         of_the_mean = (1 + tuning.alike * (1 - 1 / days)) / days
-        score = change / (memory.noise * np.sqrt(of_the_mean + tuning.reference_uncertainty * day.uncertainty))
+        spread = memory.noise * np.sqrt(of_the_mean + tuning.reference_uncertainty * day.uncertainty)
+        least = np.maximum(np.log1p(tuning.relative), min(tuning.persistent, tuning.persistent_down) * spread)
+        may &= (self._events.moved < first) & (np.abs(change) > least)
+        if not may.any():  # as on most days: the rest is looked at where it matters
+            return
         usual = tuning.dollars(reference + day.week_effect)
         lowest = np.sort(above * np.sign(change), axis=0)[days // 5]
         found = (
-            day.mature
-            & day.fresh
-            & ~day.out
-            & ~day.rhythm.now_and_then
-            & day.often(_HALF, tuning.window)
-            & (day.age - days >= tuning.grown)
-            & (self._events.moved < first)
+            may
             & (memory.weights(first, day.row).min(0) > 0)
-            & (np.abs(day.spend - usual) > min(1, tuning.lasting / days) * tuning.minimum_impact)
-            & (np.abs(change) > np.log1p(tuning.relative))
+            & (np.abs(day.spend - usual) > tuning.lasting / days * tuning.minimum_impact)
             & (lowest > 0.3 * np.abs(change))
         )
+        score = change / spread
         doubt = np.where(day.row - self._events.moved <= tuning.settling, tuning.doubt, 1.0)
         up = found & (score > doubt * tuning.persistent)
         down = (
@@ -177,19 +179,14 @@ class Suspicion:
         weekly = ~seldom & (days_known <= _ABOUT_WEEKLY) & (day.age >= tuning.window) & (day.expected > tuning.floor)
         day.acquit(day.up & weekly & (day.spend < tuning.seldom_weekly * highest), "")
         day.acquit(day.down & (seldom | ~day.often(0.4, tuning.window)), "")
-        for days in tuning.seldom_days:
+        may = seldom & day.mature & ~few
+        for days in tuning.seldom_days if may.any() else ():
             if day.row < days * 3:
                 continue
             sums = _moving_sums(self._panel.spend[max(0, day.row + 1 - tuning.window) : day.row + 1], days)
             most = sums[:-days].max(0)
-            found = (
-                seldom
-                & day.mature
-                & ~few
-                & (sums[-1] > (tuning.seldom_sum + doubt) * most)
-                & (day.spend > day.expected)
-            )
-            found &= day.spend > _HALF * sums[-1] / days
+            found = may & (sums[-1] > (tuning.seldom_sum + doubt) * most)
+            found &= (day.spend > day.expected) & (day.spend > _HALF * sums[-1] / days)
             day.accuse(found & (sums[-1] - most > 2 * tuning.minimum_impact), "seldom", up=True)
 
 
