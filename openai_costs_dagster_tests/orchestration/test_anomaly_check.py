@@ -88,7 +88,7 @@ def test_history_that_is_too_short_is_said_and_passes(
 def test_sensitivity_and_least_impact_are_the_configured_ones(
     work: Bench, configure: Configure, instance: dg.DagsterInstance
 ) -> None:
-    work.world.plant_anomaly(SPIKE, Decimal("2.2"))
+    work.world.plant_anomaly(SPIKE, Decimal("1.7"))
     work.read(HISTORY)
 
     def flagged(**settings: object) -> bool:

@@ -29,6 +29,8 @@ class _Differences(TypedDict):
     persistent: float
     persistent_down: float
     newcomer: float
+    usual_noise_days: float
+    youth: float
 
 
 @dataclass(frozen=True)
@@ -162,6 +164,8 @@ _LOW: _Differences = {
     "persistent": 4.8,
     "persistent_down": 6.0,
     "newcomer": 5.0,
+    "usual_noise_days": 12,
+    "youth": 0.3,
 }
 _HIGH: _Differences = {
     "deviations": 3.1,
@@ -171,4 +175,6 @@ _HIGH: _Differences = {
     "persistent": 2.9,
     "persistent_down": 3.3,
     "newcomer": 3.0,
+    "usual_noise_days": 7.5,  # a young series is taken at its own word sooner
+    "youth": 1.0,
 }

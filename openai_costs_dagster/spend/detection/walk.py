@@ -1,7 +1,7 @@
 """Walks through a panel day by day and judges every series by what was known at the end of that day.
 
 A day is flagged when it lies outside what its own past makes likely **and** is relatively **and** absolutely far off;
-flagged days stay out of the baseline. Calendar, recoveries and migrations may only excuse. A level that holds for six
+flagged days stay out of the baseline. Calendar, recoveries and migrations may only excuse. A level that holds for some
 days becomes the normal one.
 """
 
