@@ -2,5 +2,7 @@
 
 from openai_costs_dagster import configuration
 from openai_costs_dagster.orchestration.build import build_definitions
+from openai_costs_dagster.orchestration.collecting import spare_the_collector
 
+spare_the_collector()
 defs = build_definitions(configuration.load())

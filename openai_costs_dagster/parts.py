@@ -8,6 +8,7 @@ from functools import cache
 
 from openai_costs_dagster import configuration
 from openai_costs_dagster.orchestration.build import build_definitions
+from openai_costs_dagster.orchestration.collecting import spare_the_collector
 from openai_costs_dagster.orchestration.parts import Part
 
 _NAME = re.compile(r"part_(\d+)_of_(\d+)")
@@ -22,4 +23,5 @@ def __getattr__(name: str) -> object:
 
 @cache  # Dagster asks for the attribute four times in each run
 def _definitions(part: Part) -> object:
+    spare_the_collector()
     return build_definitions(configuration.load(), part=part)

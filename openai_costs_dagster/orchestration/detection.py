@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import groupby
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from openai_costs_dagster.orchestration.special_findings import changed_prices, 
 from openai_costs_dagster.report import chart
 from openai_costs_dagster.spend.change import Part
 from openai_costs_dagster.spend.detection.causes import Cause, Flag, causes_of, overlap
+from openai_costs_dagster.spend.detection.history import begins
 from openai_costs_dagster.spend.detection.panel import Flags, Panel, Series, Spend, columns_of, panel_of
 from openai_costs_dagster.spend.detection.tuning import Tuning
 from openai_costs_dagster.spend.detection.walk import Circumstances, Verdicts, Walk
@@ -66,20 +68,20 @@ def judge(
     wanted = [day for day in asked if day in stored]
     if not wanted:
         return {}
-    spend = _spend(connection, organization, asked[-1], users=users)
     special = {} if users else _special(connection, organization, settings, DayRange(wanted[0], wanted[-1]))
     judgements = {
         day: Judgement(day, stored[day].amount_usd, stored[day].provisional, findings=special.get(day, []))
         for day in wanted
     }
-    if not spend:
-        return judgements
     said = [one for one in anomalies.feedback(connection, organization) if one.line_item is None]
-    panel = panel_of([*spend, Spend(Series(organization), asked[-1], _ZERO)])
-    seen = _Seen(connection, organization, settings, panel, stored, spend, said, users=users)
-    for day in wanted:
-        if day >= panel.first_day:
-            judgements[day] = seen.judgement(judgements[day])
+    spend = _spend(connection, organization, DayRange(begins(wanted[0]), wanted[-1]), users=users)
+    oldest = min(stored)
+    for begin, together in groupby(wanted, key=lambda day: max(begins(day), oldest)):
+        month = list(together)
+        known = [one for one in spend if begin <= one.day <= month[-1]]
+        if known:
+            seen = _Seen(connection, organization, settings, stored, known, said, month[-1], users=users)
+            judgements |= {day: seen.judgement(judgements[day]) for day in month if day >= seen.first_day}
     return judgements
 
 
@@ -91,10 +93,10 @@ class _Seen:
         connection: Connection,
         organization: str,
         settings: Anomalies,
-        panel: Panel,
         stored: Mapping[dt.date, anomalies.JudgedDay],
         spend: list[Spend],
         said: list[Feedback],
+        last: dt.date,
         *,
         users: bool,
     ) -> None:
@@ -102,7 +104,7 @@ class _Seen:
         self._connection = connection
         self._organization = organization
         self._settings = settings
-        self._panel = panel
+        self._panel = panel = panel_of([*spend, Spend(Series(organization), last, _ZERO)])
         self._amounts = {(entry.series, entry.day): entry.amount for entry in spend}
         self._muted = [(one, series_of(organization, one)) for one in said if one.kind == "mute"]
         self._names = memory.project_names(connection, organization)
@@ -112,6 +114,11 @@ class _Seen:
         expected = _expected(panel, organization, said)
         self._verdicts: Verdicts = Walk(panel, self._tuning, Circumstances(settled, known, expected)).judge()
         self._whole = panel.series.index(Series(organization))
+
+    @property
+    def first_day(self) -> dt.date:
+        """That of the first spend."""
+        return self._panel.first_day
 
     def judgement(self, plain: Judgement) -> Judgement:
         """A day with its range and findings."""
@@ -262,15 +269,15 @@ def parts_of(details: Iterable[SpendDetail], day: dt.date, references: int) -> l
     return parts
 
 
-def _spend(connection: Connection, organization: str, last: dt.date, *, users: bool) -> list[Spend]:
+def _spend(connection: Connection, organization: str, days: DayRange, *, users: bool) -> list[Spend]:
     spend = [
         Spend(Series(organization, one.project, one.model, one.service, one.api_key), one.usage_date, one.amount)
-        for one in anomalies.spend_of_series(connection, organization, last)
+        for one in anomalies.spend_of_series(connection, organization, days)
     ]
     if users:
         spend += [
             Spend(Series(organization, user=user), day, amount)
-            for day, user, amount in anomalies.spend_of_users(connection, organization, last)
+            for day, user, amount in anomalies.spend_of_users(connection, organization, days)
         ]
     return spend
 

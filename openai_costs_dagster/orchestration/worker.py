@@ -7,7 +7,6 @@ log goes to standard error of the process, which the caller keeps in a file.
 from __future__ import annotations
 
 import datetime as dt
-import gc
 import json
 import os
 import signal
@@ -22,9 +21,8 @@ from openai_costs_dagster import configuration
 from openai_costs_dagster.days import DayRange
 from openai_costs_dagster.orchestration import names, progress
 from openai_costs_dagster.orchestration.build import build_definitions, family_of
+from openai_costs_dagster.orchestration.collecting import spare_the_collector
 from openai_costs_dagster.orchestration.partitions import range_tags
-
-_ALLOCATIONS_PER_COLLECTION = 50_000
 
 PROCESS_TAG = "openai-costs/process"
 
@@ -45,7 +43,7 @@ def _work(output: TextIO) -> None:
 
     settings = configuration.load()
     job = build_definitions(settings).get_repository_def().get_implicit_global_asset_job_def()
-    _spare_the_collector()
+    spare_the_collector()
     with dg.DagsterInstance.get() as instance, progress.listening(lambda step: say(asdict(step))):
         for line in sys.stdin:
             task = json.loads(line)
@@ -89,12 +87,6 @@ def _trouble(result: dg.ExecuteInProcessResult) -> str | None:
             described = failure.user_failure_data.description if failure.user_failure_data else None
             said.append(described or (failure.error.message.strip() if failure.error else "a step failed"))
     return "; ".join(said) or None
-
-
-def _spare_the_collector() -> None:
-    """What is loaded by now stays: walking all of it while rows are read took a fifth of a load's own time."""
-    gc.freeze()
-    gc.set_threshold(_ALLOCATIONS_PER_COLLECTION)
 
 
 def process_lives(tag: str) -> bool:

@@ -108,9 +108,10 @@ class Feedback(NamedTuple):
     reason: str
 
 
-def spend_of_series(connection: Connection, organization: str, last: dt.date) -> list[SeriesSpend]:
-    """All spend up to a day, at every level that is judged."""
-    rows = connection.execute(statement("spend_of_series"), {"organization": organization, "last": last})
+def spend_of_series(connection: Connection, organization: str, days: DayRange) -> list[SeriesSpend]:
+    """The spend of some days, at every level that is judged."""
+    values = {"organization": organization, "first": days.first, "last": days.last}
+    rows = connection.execute(statement("spend_of_series"), values)
     return [SeriesSpend._make(row) for row in rows]
 
 
@@ -140,9 +141,10 @@ def spend_in_detail(
         return cursor.execute(query, values).fetchall()
 
 
-def spend_of_users(connection: Connection, organization: str, last: dt.date) -> list[tuple[dt.date, str, Decimal]]:
-    """What users spent each day up to one, as far as it was billed or allocated to them; US dollars."""
-    return connection.execute(statement("spend_of_users"), {"organization": organization, "last": last}).fetchall()
+def spend_of_users(connection: Connection, organization: str, days: DayRange) -> list[tuple[dt.date, str, Decimal]]:
+    """What users spent on each of some days, as far as it was billed or allocated to them; US dollars."""
+    values = {"organization": organization, "first": days.first, "last": days.last}
+    return connection.execute(statement("spend_of_users"), values).fetchall()
 
 
 class PricedDay(NamedTuple):

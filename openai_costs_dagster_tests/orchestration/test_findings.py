@@ -146,6 +146,18 @@ def test_what_was_said_to_be_expected_is_found_no_more_and_neither_is_its_level(
     assert judged(work, SPIKE + ONE_DAY).alarming == []
 
 
+def test_a_day_with_a_long_past_is_judged_alike_alone_and_in_a_range(work: Bench) -> None:
+    work.world.plant_anomaly(SPIKE, 6)
+    work.read(days(SPIKE - 300 * ONE_DAY, 301))
+    months = days(SPIKE - 60 * ONE_DAY, 61)
+    with work.database.connect() as connection:
+        together = judge(connection, "acme", Anomalies(), months)
+        alone = {day: judge(connection, "acme", Anomalies(), [day])[day] for day in months[::10]}
+    assert alone == {day: together[day] for day in alone}
+    assert alone[SPIKE].alarming
+    assert all(one.expected is not None for one in together.values())
+
+
 def test_purging_an_organization_takes_its_findings_and_answers_along(work: Bench) -> None:
     from openai_costs_dagster.warehouse.removal import purge
 

@@ -18,7 +18,7 @@ from (
     left join openai_costs.line_items as item using (line_item)
     where
         cost.organization = %(organization)s
-        and cost.usage_date <= %(last)s
+        and cost.usage_date between %(first)s and %(last)s
         and cost.currency = 'usd'
         and cost.amount is not null
 ) as priced

@@ -3,7 +3,7 @@ select usage_date, user_id, sum(amount) as amount
 from openai_costs.allocated_costs
 where
     organization = %(organization)s
-    and usage_date <= %(last)s
+    and usage_date between %(first)s and %(last)s
     and currency = 'usd'
     and amount is not null
     and user_id is not null
