@@ -95,6 +95,17 @@ def _scalar(node: yaml.ScalarNode) -> Any:
 def _composed(text: str) -> yaml.Node | None:
     """By libyaml where PyYAML has it; what that refuses is read once more, so that the sentence is PyYAML's own."""
     try:
+        _refuse_endless_nesting(text)
         return yaml.compose(text, Loader=_QUICK_LOADER)
     except yaml.YAMLError:
         return yaml.compose(text, Loader=yaml.SafeLoader)
+
+
+def _refuse_endless_nesting(text: str) -> None:
+    """Before it is composed: both composers call themselves for each level, and libyaml's then ends the process."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_QUICK_LOADER):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST + 1:
+            line = event.start_mark.line + 1 if event.start_mark else 1
+            raise YamlError(f"line {line}: nested without end")

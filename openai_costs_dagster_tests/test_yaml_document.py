@@ -118,3 +118,10 @@ def test_an_empty_document_has_no_value_and_no_lines() -> None:
     document = Document("# nothing\n")
     assert document.value is None
     assert document.line(("a",)) is None
+
+
+@pytest.mark.parametrize("opened", ["[", "{a: ", "- "])
+def test_nesting_without_end_is_a_sentence_and_no_crash(opened: str) -> None:
+    text = "first: 1\nsecond:\n " + opened * 200_000
+    with pytest.raises(YamlError, match="line 3: nested without end"):
+        Document(text)

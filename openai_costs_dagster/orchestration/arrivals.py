@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Collection
 
 from openai_costs_dagster.configuration import Configuration, Organization
 from openai_costs_dagster.cron import next_tick
@@ -39,11 +40,19 @@ def look(connection: Connection, configuration: Configuration, now: dt.datetime)
         if reading.last_stored_day(connection, name) is not None:
             found[name] = due, is_here(connection, name, DayRange(due, due))
             with connection.transaction():
-                _tell(connection, organization, due, now, arrived=found[name][1])
+                _tell(connection, organization, due, now, configuration.checks, arrived=found[name][1])
     return found
 
 
-def _tell(connection: Connection, organization: Organization, due: dt.date, now: dt.datetime, *, arrived: bool) -> None:
+def _tell(
+    connection: Connection,
+    organization: Organization,
+    due: dt.date,
+    now: dt.datetime,
+    checks: Collection[str],
+    *,
+    arrived: bool,
+) -> None:
     """A reading that fails is told by itself: its days are no news beside it."""
     name = organization.name
     known = troubles.find(connection, name, DAYS)
@@ -52,15 +61,19 @@ def _tell(connection: Connection, organization: Organization, due: dt.date, now:
         said = f"{due} should be here since its daily refresh; the newest stored day is {last}. Is the daemon running?"
         trouble = Trouble(DAYS, "missing", said, "medium", [due], now, now)
         troubles.keep(connection, name, trouble)
-        outbox.record(connection, _alert(organization, trouble, "failed", "days stopped arriving"), now)
+        outbox.record(connection, _alert(organization, trouble, checks, "failed", "days stopped arriving"), now)
     elif known and is_here(connection, name, DayRange(known.days[0], max(due, known.days[0]))):
         troubles.end(connection, name, DAYS)
         said = f"{known.days[0]} and all days up to {due} arrived."
         back = Trouble(DAYS, "missing", said, "medium", known.days, known.opened_at, now)
-        outbox.record(connection, _alert(organization, back, "recovered", "days arrive again"), now)
+        outbox.record(connection, _alert(organization, back, checks, "recovered", "days arrive again"), now)
 
 
-def _alert(organization: Organization, trouble: Trouble, event: str, title: str) -> outbox.Alert:
+def _alert(
+    organization: Organization, trouble: Trouble, checks: Collection[str], event: str, title: str
+) -> outbox.Alert:
+    asset = names.costs_key(organization).path
+    has_check = names.LATEST_DAY in checks
     return outbox.Alert(
         dedup_key=f"arrivals/{organization.name}/{trouble.opened_at.isoformat()}/{event}",
         kind="sync_failure",
@@ -69,5 +82,5 @@ def _alert(organization: Organization, trouble: Trouble, event: str, title: str)
         title=f"{organization.name}: {title}",
         sentence=trouble.sentence,
         organization=organization.name,
-        page=names.check_page(names.costs_key(organization).path, names.LATEST_DAY, trouble.days[-1]),
+        page=names.check_page(asset, names.LATEST_DAY, trouble.days[-1]) if has_check else names.asset_page(asset),
     )

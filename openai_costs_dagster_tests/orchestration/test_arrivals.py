@@ -103,3 +103,18 @@ def test_days_arrived_when_all_of_them_did(bench: MakeBench, configure: Configur
     assert look() == ["failed"]
     work.read(days(first, 3))
     assert look() == ["failed", "recovered"]
+
+
+@pytest.mark.parametrize("has_check", [True, False])
+def test_an_alert_leads_to_the_check_or_where_that_is_left_out_to_the_asset(
+    bench: MakeBench, configure: Configure, *, has_check: bool
+) -> None:
+    work = bench()
+    checks = ("latest_day",) if has_check else ("budgets",)
+    configuration = configure(work.organization, database=work.database, checks=checks)
+    work.read([work.clock.today - 3 * ONE_DAY])
+    with work.database.connect() as connection:
+        arrivals.look(connection, configuration, work.clock.now)
+    ((page,),) = work.ask("select page from openai_costs.outbox")
+    assert page.startswith("/assets/openai/acme/costs")
+    assert ("checkDetail=latest_day" in page) is has_check
