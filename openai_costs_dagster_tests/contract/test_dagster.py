@@ -121,6 +121,17 @@ def test_our_event_log_keeps_materializations_and_check_results_like_dagsters_ow
     assert ask(database, where) == [("openai_costs_dagster",)]
 
 
+def test_postgres_counts_new_events_soon_however_many_old_ones_there_are(
+    stored: Callable[[], dg.DagsterInstance], database: Database
+) -> None:
+    stored()
+    with database.connect() as connection:
+        ((options,),) = connection.execute(
+            "select reloptions from pg_class where oid = 'openai_costs_dagster.event_logs'::regclass"
+        ).fetchall()
+    assert {"autovacuum_analyze_scale_factor=0", "autovacuum_analyze_threshold=5000"} <= set(options)
+
+
 def test_our_event_log_opens_one_connection_for_many_statements_and_none_after_its_end(
     stored: Callable[[], dg.DagsterInstance], database: Database
 ) -> None:
