@@ -167,7 +167,7 @@ spread: each is a process of its own that needs PostgreSQL and the API alone ([d
 
 Very many organizations on one machine need `refresh.intraday_minutes` at null or at several hours: its default reads
 today of every organization once an hour, which takes as many runs as the morning. Of a run
-half is importing Dagster and loading definitions, a fifth is judging days by the eight months before them."""
+nearly half is importing Dagster and loading definitions, a quarter is judging days by the eight months before them."""
 
 _POSTGRES = """\
 Questions of one organization use the index by organization and day, and do not grow with the others. What is asked of
