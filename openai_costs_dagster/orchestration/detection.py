@@ -79,8 +79,10 @@ def judge(
     for begin, together in groupby(wanted, key=lambda day: max(begins(day), oldest)):
         month = list(together)
         known = [one for one in spend if begin <= one.day <= month[-1]]
-        if known:
-            seen = _Seen(connection, organization, settings, stored, known, said, month[-1], users=users)
+        is_older = any(day < begin and one.amount_usd for day, one in stored.items())
+        if known or is_older:
+            panel = _panel(organization, known, DayRange(begin, month[-1]), is_older=is_older)
+            seen = _Seen(connection, organization, settings, stored, known, said, panel, users=users)
             judgements |= {day: seen.judgement(judgements[day]) for day in month if day >= seen.first_day}
     return judgements
 
@@ -96,7 +98,7 @@ class _Seen:
         stored: Mapping[dt.date, anomalies.JudgedDay],
         spend: list[Spend],
         said: list[Feedback],
-        last: dt.date,
+        panel: Panel,
         *,
         users: bool,
     ) -> None:
@@ -104,7 +106,7 @@ class _Seen:
         self._connection = connection
         self._organization = organization
         self._settings = settings
-        self._panel = panel = panel_of([*spend, Spend(Series(organization), last, _ZERO)])
+        self._panel = panel
         self._amounts = {(entry.series, entry.day): entry.amount for entry in spend}
         self._muted = [(one, series_of(organization, one)) for one in said if one.kind == "mute"]
         self._names = memory.project_names(connection, organization)
@@ -117,7 +119,7 @@ class _Seen:
 
     @property
     def first_day(self) -> dt.date:
-        """That of the first spend."""
+        """That of the first spend, or of all that is looked at where there was spend before it."""
         return self._panel.first_day
 
     def judgement(self, plain: Judgement) -> Judgement:
@@ -280,6 +282,13 @@ def _spend(connection: Connection, organization: str, days: DayRange, *, users: 
             for day, user, amount in anomalies.spend_of_users(connection, organization, days)
         ]
     return spend
+
+
+def _panel(organization: str, spend: list[Spend], days: DayRange, *, is_older: bool) -> Panel:
+    """Some days' spend. An organization that is older than they are is not new, however long it was silent."""
+    whole = Series(organization)
+    ends = [days.first, days.last] if is_older else [days.last]
+    return panel_of([*spend, *(Spend(whole, day, _ZERO) for day in ends)], {whole} if is_older else ())
 
 
 def _special(

@@ -158,6 +158,18 @@ def test_a_day_with_a_long_past_is_judged_alike_alone_and_in_a_range(work: Bench
     assert all(one.expected is not None for one in together.values())
 
 
+def test_an_organization_that_was_silent_for_a_year_is_not_new_when_it_spends_again(work: Bench) -> None:
+    history = days(SPIKE - 330 * ONE_DAY, 331)
+    for day in history[30:-1]:
+        work.world.empty(day)
+    work.read(history)
+    silent = judged(work, SPIKE - ONE_DAY)
+    assert (silent.actual, silent.expected, silent.alarming) == (0, 0, [])
+    judgement = judged(work)
+    assert judgement.expected == 0
+    assert {(finding.direction, finding.expected) for finding in judgement.alarming} == {("up", 0)}
+
+
 def test_purging_an_organization_takes_its_findings_and_answers_along(work: Bench) -> None:
     from openai_costs_dagster.warehouse.removal import purge
 

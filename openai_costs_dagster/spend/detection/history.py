@@ -1,7 +1,8 @@
 """How far back a day's judgement reaches.
 
 What the detector remembers is half a year old at most (`tuning.noise_window`), so a longer past costs time and changes
-little: on panels of ``benchmarks/detection`` three flags of a hundred, as many of them gained as lost.
+little: on panels of ``benchmarks/detection`` three flags of a hundred, as many of them gained as lost. An organization
+that was silent for all of it is not new again; a project, model, key or user is.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ Amounts become floating point here and only here: an expectation is an estimate,
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
@@ -63,7 +63,7 @@ class Panel:
     series: tuple[Series, ...]
     spend: Floats
     born: Integers
-    """By series: the row of its first spend."""
+    """By series: the row of its first spend; 0 where it spent before the first day."""
     last: Integers
     """By series: the row of its organization's last day."""
     parent: Integers
@@ -82,10 +82,11 @@ class Panel:
         return (day - self.first_day).days
 
 
-def panel_of(spend: Iterable[Spend]) -> Panel:
+def panel_of(spend: Iterable[Spend], older: Collection[Series] = ()) -> Panel:
     """Adds up what falls on the same series and day, exactly; days without spend are zero.
 
-    The order of `spend` does not matter. Raises ValueError where there is none.
+    The order of `spend` does not matter. Series that are `older` spent before the first day, whatever they spend here.
+    Raises ValueError where there is none.
     """
     sums: dict[Series, dict[dt.date, Decimal]] = {}
     for series, day, amount in spend:
@@ -101,11 +102,12 @@ def panel_of(spend: Iterable[Spend]) -> Panel:
     for series, days in sums.items():
         for day, amount in days.items():
             values[(day - first).days, column[series]] = amount
+    born = np.where((values != 0).any(0), (values != 0).argmax(0), len(values))
     return Panel(
         first_day=first,
         series=names,
         spend=values,
-        born=np.where((values != 0).any(0), (values != 0).argmax(0), len(values)),
+        born=np.where([series in older for series in names], 0, born),
         last=np.array([(ends[series.organization] - first).days for series in names]),
         parent=np.array([_column_of(_parent(series), column) for series in names]),
         organization=np.array([column.get(Series(series.organization), NO_PARENT) for series in names]),
