@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-ORGANIZATIONS_OF_A_PART = 100
+ORGANIZATIONS_OF_A_PART = 250
 """More than these in one code location make every run load longer than it reads (docs/scale.md)."""
 
 

@@ -18,8 +18,8 @@ from typing import IO, Any, NamedTuple
 import dagster as dg
 
 from openai_costs_dagster.days import DayRange
-from openai_costs_dagster.orchestration import names
-from openai_costs_dagster.orchestration.worker import PROCESS_TAG, process_lives
+from openai_costs_dagster.orchestration import names, processes
+from openai_costs_dagster.orchestration.worker import PROCESS_TAG
 
 _MOST_WORKERS = 4
 _PATIENCE = 30.0  # seconds for a worker to end its run when we are interrupted
@@ -96,7 +96,7 @@ def report_dead_runs(instance: dg.DagsterInstance) -> int:
     dead = 0
     for run in instance.get_runs(filters=dg.RunsFilter(statuses=_UNFINISHED)):
         tag = run.tags.get(PROCESS_TAG)
-        if tag and not process_lives(tag):
+        if tag and not processes.lives(tag):
             instance.report_run_failed(run, "The process that ran this was killed; whole windows stored before stay.")
             dead += 1
     return dead

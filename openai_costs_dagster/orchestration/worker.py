@@ -15,11 +15,10 @@ from dataclasses import asdict
 from typing import Any, TextIO
 
 import dagster as dg
-import psutil
 
 from openai_costs_dagster import configuration
 from openai_costs_dagster.days import DayRange
-from openai_costs_dagster.orchestration import names, progress
+from openai_costs_dagster.orchestration import names, processes, progress
 from openai_costs_dagster.orchestration.build import build_definitions, family_of
 from openai_costs_dagster.orchestration.collecting import spare_the_collector
 from openai_costs_dagster.orchestration.partitions import range_tags
@@ -61,7 +60,7 @@ def run_task(
         return job.execute_in_process(
             instance=instance,
             asset_selection=assets,
-            tags={**range_tags(days), **task["tags"], PROCESS_TAG: _this_process()},
+            tags={**range_tags(days), **task["tags"], PROCESS_TAG: processes.named()},
             raise_on_error=False,
         )
 
@@ -87,22 +86,6 @@ def _trouble(result: dg.ExecuteInProcessResult) -> str | None:
             described = failure.user_failure_data.description if failure.user_failure_data else None
             said.append(described or (failure.error.message.strip() if failure.error else "a step failed"))
     return "; ".join(said) or None
-
-
-def process_lives(tag: str) -> bool:
-    """Whether the process that a run's tag names is still the one that started it."""
-    pid, _, started = tag.partition("@")
-    try:
-        process = psutil.Process(int(pid))
-        is_same = str(int(process.create_time())) == started
-        return is_same and process.status() != psutil.STATUS_ZOMBIE
-    except (psutil.NoSuchProcess, ValueError):
-        return False
-
-
-def _this_process() -> str:
-    process = psutil.Process()
-    return f"{process.pid}@{int(process.create_time())}"
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import psutil
 import psycopg
 
-from openai_costs_dagster.orchestration.worker import process_lives
+from openai_costs_dagster.orchestration import processes
 from openai_costs_dagster.simulator import SimulatedOrganization
 
 from ..cli.program import TODAY, Workplace, days_ago, kill_group, truth_of, until
@@ -63,11 +63,11 @@ def test_a_killed_process_that_nobody_buried_is_dead() -> None:
     """In a container the first process often buries nobody; the run of such a process has ended all the same."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
         process = psutil.Process(child.pid)
-        tag = f"{process.pid}@{int(process.create_time())}"
-        assert process_lives(tag)
+        tag = processes.named(process.pid)
+        assert processes.lives(tag)
         child.kill()
         until(lambda: process.status() == psutil.STATUS_ZOMBIE)
-        assert not process_lives(tag)
+        assert not processes.lives(tag)
 
 
 def _kill_when(place: Workplace, gate: Gate, moment: str) -> None:

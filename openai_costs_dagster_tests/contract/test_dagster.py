@@ -12,11 +12,11 @@ from dagster._core.storage import tags
 
 from openai_costs_dagster.configuration import Configuration, Organization
 from openai_costs_dagster.days import DayRange
-from openai_costs_dagster.orchestration import names
+from openai_costs_dagster.orchestration import kept_connections, names
 from openai_costs_dagster.orchestration.evaluations import Target, evaluation, targets
-from openai_costs_dagster.orchestration.event_storage import EventLogStorage
 from openai_costs_dagster.orchestration.instance import storage_url
 from openai_costs_dagster.orchestration.partitions import RANGE_END_TAG, RANGE_START_TAG, range_tags
+from openai_costs_dagster.orchestration.storages import EventLogStorage
 from openai_costs_dagster.secret import SecretReference
 from openai_costs_dagster.warehouse.database import Database
 
@@ -132,21 +132,35 @@ def test_postgres_counts_new_events_soon_however_many_old_ones_there_are(
     assert {"autovacuum_analyze_scale_factor=0", "autovacuum_analyze_threshold=5000"} <= set(options)
 
 
-def test_our_event_log_opens_one_connection_for_many_statements_and_none_after_its_end(
+SESSIONS = "from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+
+
+def test_our_storages_share_two_connections_for_many_statements_and_have_none_after_their_end(
     stored: Callable[[], dg.DagsterInstance], database: Database
 ) -> None:
-    sessions = """
-        select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()
-    """
     instance = stored()
-    before = ask(database, sessions)
+    (before,) = ask(database, f"select count(*) {SESSIONS}")[0]
     for day in DayRange(DAY, DAY + dt.timedelta(days=20)):
         instance.report_runless_asset_event(dg.AssetMaterialization(KEY, partition=day.isoformat()))
+        instance.get_runs(limit=1)
+        instance.all_instigator_state()
     assert len(instance.fetch_materializations(KEY, limit=50).records) == 21
-    assert ask(database, sessions)[0][0] <= before[0][0] + 1
-    instance.event_log_storage.dispose()
-    while ask(database, sessions)[0][0]:  # the server takes a moment to notice
+    assert (
+        ask(database, f"select count(*) {SESSIONS}")[0][0] <= before + 2
+    )  # an event is stored while another is asked for
+    instance.dispose()
+    while ask(database, f"select count(*) {SESSIONS}")[0][0]:  # the server takes a moment to notice
         pass
+
+
+def test_a_connection_that_the_server_has_ended_is_replaced(
+    stored: Callable[[], dg.DagsterInstance], database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_connections, "_ASK_AFTER", 0)
+    instance = stored()
+    assert instance.get_runs() == []
+    assert ask(database, f"select pg_terminate_backend(pid, 10000) {SESSIONS}")
+    assert instance.get_runs() == []
 
 
 @pytest.mark.filterwarnings("ignore::dagster.BetaWarning")

@@ -9,10 +9,10 @@ import pytest
 
 from openai_costs_dagster import configuration
 from openai_costs_dagster.days import DayRange
-from openai_costs_dagster.orchestration import names, runs
+from openai_costs_dagster.orchestration import names, processes, runs
 from openai_costs_dagster.orchestration.instance import environment
 from openai_costs_dagster.orchestration.runs import Task, backfill_tags, report_dead_runs, run_all
-from openai_costs_dagster.orchestration.worker import PROCESS_TAG, process_lives
+from openai_costs_dagster.orchestration.worker import PROCESS_TAG
 
 from ..conftest import OpenInstance
 from .bench import Bench, small_world
@@ -88,7 +88,7 @@ def started_by(instance: dg.DagsterInstance, process: str | None) -> str:
 
 def test_a_run_whose_process_was_killed_is_ended_and_no_other(instance: dg.DagsterInstance) -> None:
     me = psutil.Process()
-    alive = f"{me.pid}@{int(me.create_time())}"
+    alive = processes.named()
     reused = f"{me.pid}@{int(me.create_time()) - 100}"  # its number was given to another process since
     gone = f"{2**22 + 1}@1"
     started = {name: started_by(instance, name) for name in (alive, reused, gone)}
@@ -103,4 +103,4 @@ def test_a_run_whose_process_was_killed_is_ended_and_no_other(instance: dg.Dagst
 
 @pytest.mark.parametrize("tag", ["", "nonsense", "x@y", pytest.param(f"{os.getpid()}", id="no start time")])
 def test_what_is_no_process_does_not_live(tag: str) -> None:
-    assert not process_lives(tag)
+    assert not processes.lives(tag)

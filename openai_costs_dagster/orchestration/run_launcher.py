@@ -1,0 +1,188 @@
+"""Starts runs from a process that has loaded their definitions already, and as Dagster does where that cannot be.
+
+Of the 4 CPU seconds of a run of an ordinary morning two are for importing Dagster and loading definitions
+(docs/decisions/0022-run-launcher.md). This is Dagster's default launcher otherwise, put in place by `dagster.yaml`,
+which is how Dagster lets launchers be exchanged. It is for one machine: clusters have launchers of their own.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import dagster as dg
+from dagster._core.launcher import CheckRunHealthResult, LaunchRunContext, WorkerStatus
+from dagster._core.remote_representation.code_location import GrpcServerCodeLocation
+from dagster._grpc.types import ExecuteRunArgs
+from dagster._serdes import ConfigurableClassData, serialize_value
+from typing_extensions import override
+
+from openai_costs_dagster.orchestration import preloaded, processes
+
+WORKER_TAG = "openai-costs/run-worker"
+_PATIENCE = 120.0  # seconds for definitions to load
+_ENDED = "the process that loads definitions has ended; what it said is in the log of the daemon"
+
+
+class NotPreloaded(Exception):
+    """Definitions were not loaded, so there is nothing to fork a run from."""
+
+
+class RunLauncher(dg.DefaultRunLauncher):
+    """`DefaultRunLauncher` whose runs are forked from one process, which is made anew when definitions are."""
+
+    def __init__(self, inst_data: ConfigurableClassData | None = None) -> None:
+        super().__init__(inst_data)
+        self._lock = threading.Lock()
+        self._source: _Source | None = None
+        self._is_disposed = False
+        self._made_of: dict[str, object] = {}
+
+    @override
+    def launch_run(self, context: LaunchRunContext) -> None:
+        """Starts a run's process, which is noted in the run's tags."""
+        try:
+            with self._lock:
+                self._fork(context)
+        except NotPreloaded as error:
+            self._instance.report_engine_event(f"Started as Dagster starts runs: {error}", context.dagster_run)
+            super().launch_run(context)
+
+    @override
+    def terminate(self, run_id: str) -> bool:
+        """Interrupts a run; says whether there was anything to interrupt."""
+        run = self._instance.get_run_by_id(run_id)
+        worker = _worker_of(run) if run and not run.is_finished else None
+        if not run or not worker:
+            return bool(super().terminate(run_id))  # type: ignore[no-untyped-call]
+        self._instance.report_run_canceling(run)
+        return processes.interrupt(worker)
+
+    @property
+    @override
+    def supports_check_run_worker_health(self) -> bool:
+        return True
+
+    @override
+    def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
+        """Dagster ends a run whose process is gone. Of one that was started in another way nothing is known."""
+        worker = _worker_of(run)
+        if worker is None or processes.lives(worker):
+            return CheckRunHealthResult(WorkerStatus.RUNNING)
+        return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "its process is gone")
+
+    @override
+    def dispose(self) -> None:
+        """Runs that are under way go on."""
+        with self._lock:
+            self._is_disposed = True
+            self._part()
+        super().dispose()
+
+    def _fork(self, context: LaunchRunContext) -> None:
+        run = context.dagster_run
+        if self._is_disposed:
+            raise NotPreloaded("nothing new is begun at the end")
+        if run.job_code_origin is None:
+            raise NotPreloaded("the run does not say where its definitions are")
+        if run.job_code_origin.executable_path != sys.executable:
+            raise NotPreloaded("its code location has a Python of its own")
+        if self._is_outdated(context):
+            self._part()
+        order = ExecuteRunArgs(run.job_code_origin, run.run_id, self._instance.get_ref())
+
+        def note(pid: int) -> None:
+            self._instance.add_run_tags(run.run_id, {WORKER_TAG: f"{run.run_id} {processes.named(pid)}"})
+
+        self._source = self._source or _Source()
+        try:
+            self._source.fork(serialize_value(order), note)
+        except NotPreloaded:
+            self._source.kill()
+            self._source = None
+            raise
+        self._run_ids.add(run.run_id)
+
+    def _is_outdated(self, context: LaunchRunContext) -> bool:
+        """Whether definitions may be others by now: their code location was loaded again, or the file has changed."""
+        made_of: dict[str, object] = {"": _version(os.environ.get("OPENAI_COSTS_CONFIG"))}
+        origin = context.dagster_run.remote_job_origin
+        if origin and context.workspace:
+            name = origin.repository_origin.code_location_origin.location_name
+            location = context.workspace.get_code_location(name)
+            made_of[name] = location.server_id if isinstance(location, GrpcServerCodeLocation) else None
+        known, self._made_of = self._made_of, self._made_of | made_of
+        return self._made_of != made_of | known
+
+    def _part(self) -> None:
+        if self._source:
+            self._source.part()
+        self._source = None
+
+
+class _Source:
+    """A process of `preloaded`; orders are given one after the other."""
+
+    def __init__(self) -> None:
+        program = [sys.executable, "-m", preloaded.__name__]
+        self._process = subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)  # noqa: S603 - ours
+
+    def fork(self, order: str, note: Callable[[int], None]) -> None:
+        """Makes a process for an order, which begins when it has been noted. Raises NotPreloaded."""
+        try:
+            self._say(order)
+            pid = self._pid()
+            answer = ""
+            try:
+                note(pid)
+                answer = preloaded.GO
+            finally:
+                self._say(answer)
+        except BrokenPipeError:
+            raise NotPreloaded(_ENDED) from None
+
+    def part(self) -> None:
+        """It ends by itself, after the last of its runs."""
+        for stream in (self._process.stdin, self._process.stdout):
+            assert stream  # noqa: S101 - asked for above
+            stream.close()
+        threading.Thread(target=self._process.wait, daemon=True).start()  # someone must bury it
+
+    def kill(self) -> None:
+        """It may not listen any more; its runs go on."""
+        self._process.kill()
+        self._process.wait()
+        self.part()
+
+    def _say(self, line: str) -> None:
+        assert self._process.stdin  # noqa: S101 - asked for above
+        self._process.stdin.write(f"{line}\n".encode())
+
+    def _pid(self) -> int:
+        assert self._process.stdout  # noqa: S101 - asked for above
+        if not select.select([self._process.stdout], [], [], _PATIENCE)[0]:
+            raise NotPreloaded(f"definitions did not load within {_PATIENCE:.0f} s")
+        answer = self._process.stdout.readline()
+        if not answer:
+            raise NotPreloaded(_ENDED)
+        return int(answer)
+
+
+def _worker_of(run: dg.DagsterRun) -> str | None:
+    """The process that was started for a run; a retry has its predecessor's tags, which say nothing of it."""
+    run_id, _, worker = run.tags.get(WORKER_TAG, "").partition(" ")
+    return worker if run_id == run.run_id else None
+
+
+def _version(file: str | None) -> tuple[int, ...] | None:
+    """Another one after each change of a file; null where there is none."""
+    try:
+        status = Path(file).stat() if file else None
+    except FileNotFoundError:
+        return None
+    return (status.st_mtime_ns, status.st_size, status.st_ino) if status else None

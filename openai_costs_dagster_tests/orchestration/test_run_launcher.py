@@ -1,0 +1,208 @@
+"""Runs are forked from one process that has loaded definitions, and are Dagster's runs in everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import dagster as dg
+import psutil
+import pytest
+from dagster._core.definitions.reconstruct import ReconstructableRepository
+from dagster._core.launcher import LaunchRunContext, WorkerStatus
+
+from openai_costs_dagster.configuration import Organization
+from openai_costs_dagster.orchestration import run_launcher
+from openai_costs_dagster.orchestration.run_launcher import WORKER_TAG, RunLauncher
+from openai_costs_dagster.secret import SecretReference
+from openai_costs_dagster.warehouse.database import Database
+
+from ..cli.program import is_alive, until
+from ..conftest import Configure, OpenInstance
+
+ACME = Organization(name="acme", admin_key=SecretReference(env="ACME_KEY"))
+DEFINITIONS = """
+import os, pathlib, time
+import dagster as dg
+
+loaded_by = os.getpid()
+
+@dg.asset
+def quick():
+    pathlib.Path({note!r}).open("a").write(f"{{loaded_by}} {{os.getpid()}} {{os.getppid()}}\\n")
+
+@dg.asset
+def endless():
+    pathlib.Path({note!r}).open("a").write("begun\\n")
+    while True:
+        time.sleep(0.1)
+
+defs = dg.Definitions(assets=[quick, endless], executor=dg.in_process_executor)
+"""
+
+
+class Work:
+    """An instance as `up` has it, and a file of definitions."""
+
+    def __init__(self, instance: dg.DagsterInstance, folder: Path) -> None:
+        self.instance = instance
+        self.note = folder / "note"
+        self.file = folder / "definitions.py"
+        self.file.write_text(DEFINITIONS.format(note=str(self.note)), encoding="utf-8")
+
+    @property
+    def launcher(self) -> RunLauncher:
+        launcher = self.instance.run_launcher
+        assert isinstance(launcher, RunLauncher)
+        return launcher
+
+    def noted(self) -> list[str]:
+        return self.note.read_text(encoding="utf-8").splitlines() if self.note.exists() else []
+
+    def created(self, asset: str) -> dg.DagsterRun:
+        """A run as Dagster hands it to a launcher."""
+        repository = ReconstructableRepository.for_file(str(self.file), "defs", str(self.file.parent))
+        job, key = repository.get_reconstructable_job("__ASSET_JOB"), dg.AssetKey(asset)
+        return self.instance.create_run_for_job(
+            job.get_definition().get_subset(asset_selection={key}),
+            status=dg.DagsterRunStatus.STARTING,
+            job_code_origin=job.get_python_origin(),
+            asset_selection=frozenset({key}),
+        )
+
+    def launch(self, asset: str) -> str:
+        run = self.created(asset)
+        self.launcher.launch_run(LaunchRunContext(run, None))
+        return run.run_id
+
+    def run(self, run_id: str) -> dg.DagsterRun:
+        found = self.instance.get_run_by_id(run_id)
+        assert found
+        return found
+
+    def ended(self, run_id: str) -> dg.DagsterRunStatus:
+        until(lambda: self.run(run_id).is_finished)
+        return self.run(run_id).status
+
+    def process(self, run_id: str) -> psutil.Process:
+        return psutil.Process(int(self.run(run_id).tags[WORKER_TAG].split()[1].partition("@")[0]))
+
+
+@pytest.fixture
+def work(open_instance: OpenInstance, configure: Configure, database: Database, tmp_path: Path) -> Iterator[Work]:
+    before = psutil.Process().children()
+    work = Work(open_instance(configure(ACME), database), tmp_path)
+    yield work
+    work.launcher.dispose()
+    ours = [process for process in psutil.Process().children() if process not in before]
+    until(lambda: not any(map(is_alive, ours)))
+
+
+def test_definitions_are_loaded_once_for_many_runs(work: Work) -> None:
+    runs = [work.launch("quick") for _ in range(3)]
+    assert {work.ended(run) for run in runs} == {dg.DagsterRunStatus.SUCCESS}
+    loaded_by, own, parents = zip(*(line.split() for line in work.noted()), strict=True)
+    assert len(set(loaded_by)) == 1
+    assert set(parents) == set(loaded_by)
+    assert len(set(own)) == 3
+
+
+def test_runs_beside_each_other_are_started_from_several_threads(work: Work) -> None:
+    with ThreadPoolExecutor(4) as threads:
+        runs = list(threads.map(work.launch, ["quick"] * 4))
+    assert [work.ended(run) for run in runs] == [dg.DagsterRunStatus.SUCCESS] * 4
+    assert len(work.noted()) == 4
+
+
+def test_a_changed_configuration_is_loaded_before_the_next_run(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = work.note.with_name("openai_costs.yaml")
+    monkeypatch.setenv("OPENAI_COSTS_CONFIG", str(file))
+    for text in ("one", "one", "another"):
+        if not file.exists() or file.read_text(encoding="utf-8") != text:
+            file.write_text(text, encoding="utf-8")
+        work.ended(work.launch("quick"))
+    first, second, third = (line.split()[0] for line in work.noted())
+    assert first == second != third
+
+
+def test_a_run_that_is_terminated_ends_as_canceled(work: Work) -> None:
+    run = work.launch("endless")
+    until(work.noted)
+    process = work.process(run)
+    assert work.launcher.terminate(run)
+    assert work.ended(run) is dg.DagsterRunStatus.CANCELED
+    until(lambda: not is_alive(process))
+    assert not work.launcher.terminate(run)
+
+
+def test_a_run_whose_process_was_killed_is_known_to_be_dead(work: Work) -> None:
+    run = work.launch("endless")
+    until(work.noted)
+    assert work.launcher.check_run_worker_health(work.run(run)).status is WorkerStatus.RUNNING
+    work.process(run).kill()
+    until(lambda: work.launcher.check_run_worker_health(work.run(run)).status is WorkerStatus.NOT_FOUND)
+    work.instance.report_run_failed(work.run(run))
+
+
+def test_what_a_retry_was_given_by_its_predecessor_says_nothing_of_it(work: Work) -> None:
+    run = work.launch("quick")
+    work.ended(run)
+    again = work.instance.create_run_for_job(
+        dg.Definitions(assets=[dg.asset(name="quick")(lambda: None)]).resolve_implicit_global_asset_job_def(),
+        tags={WORKER_TAG: work.run(run).tags[WORKER_TAG]},
+        status=dg.DagsterRunStatus.STARTED,
+    )
+    assert work.launcher.check_run_worker_health(again).status is WorkerStatus.RUNNING
+
+
+@pytest.mark.parametrize(
+    ("definitions", "why"),
+    [
+        pytest.param("raise RuntimeError('no')", "the process that loads definitions has ended", id="an error"),
+        pytest.param("import os; os._exit(1)", "the process that loads definitions has ended", id="an end"),
+        pytest.param("import time; time.sleep(60)", "definitions did not load within 1 s", id="nothing said"),
+    ],
+)
+def test_where_definitions_do_not_load_dagster_starts_the_run_in_its_own_way(
+    work: Work, definitions: str, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = work.created("quick")
+    work.file.write_text(definitions, encoding="utf-8")
+    monkeypatch.setattr(run_launcher, "_PATIENCE", 1.0)
+    started: list[str] = []
+    monkeypatch.setattr(
+        dg.DefaultRunLauncher, "launch_run", lambda _, context: started.append(context.dagster_run.run_id)
+    )
+    work.launcher.launch_run(LaunchRunContext(run, None))
+    assert started == [run.run_id]
+    assert why in str([event.message for event in work.instance.all_logs(run.run_id)])
+    assert WORKER_TAG not in work.run(run.run_id).tags
+
+
+def test_nothing_is_forked_after_the_end(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = work.created("quick")
+    work.launcher.dispose()
+    started: list[str] = []
+    monkeypatch.setattr(
+        dg.DefaultRunLauncher, "launch_run", lambda _, context: started.append(context.dagster_run.run_id)
+    )
+    work.launcher.launch_run(LaunchRunContext(run, None))
+    assert started == [run.run_id]
+    assert work.noted() == []
+
+
+def test_a_run_that_could_not_be_noted_does_not_begin_and_the_next_one_does(
+    work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = work.created("quick")
+
+    def fail(*_: object) -> None:
+        raise OSError("the storage is away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(work.instance, "add_run_tags", fail)
+        with pytest.raises(OSError, match="is away"):
+            work.launcher.launch_run(LaunchRunContext(run, None))
+    assert work.ended(work.launch("quick")) is dg.DagsterRunStatus.SUCCESS
+    assert len(work.noted()) == 1
