@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import httpx2
@@ -136,13 +137,18 @@ def free_port(preferred: int = 0) -> int:
 
 
 def _end(pid: int) -> None:
-    """SIGINT to the group, then patience, then an end to what is left of the processes we started."""
+    """SIGINT to the group, then patience, then an end to what is left of the processes we started.
+
+    `dagster dev` starts code servers again that ended before it did: those are no children of it any more at the end.
+    """
     try:
         family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
         os.killpg(pid, signal.SIGINT)
     except (psutil.NoSuchProcess, ProcessLookupError):
         return
     _, alive = psutil.wait_procs(family, timeout=_PATIENCE)
+    with suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
     for process in alive:
         process.kill()
     psutil.wait_procs(alive, timeout=5)
