@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx2
 import psutil
 
+from openai_costs_dagster.orchestration import processes
 from openai_costs_dagster.orchestration.parts import parts
 
 _PATIENCE = 30.0  # seconds for its children to end
@@ -71,8 +72,8 @@ class DevelopmentServer:
 
     def _write_note(self, host: str, port: int) -> None:
         assert self._process  # noqa: S101 - called by start
-        started = psutil.Process(self._process.pid).create_time()
-        self._note.write_text(json.dumps({"pid": self._process.pid, "started": started, "host": host, "port": port}))
+        noted = {"pid": self._process.pid, "process": processes.named(self._process.pid), "host": host, "port": port}
+        self._note.write_text(json.dumps(noted))
 
     def _await(self, url: str) -> None:
         assert self._process  # noqa: S101 - called by start
@@ -108,9 +109,8 @@ def running(note: Path) -> int | None:
     """The process that a note names, if it is still the one that wrote it."""
     try:
         known = json.loads(note.read_text())
-        process = psutil.Process(known["pid"])
-        return process.pid if abs(process.create_time() - known["started"]) < 1 else None
-    except (FileNotFoundError, ValueError, KeyError, psutil.NoSuchProcess):
+        return int(known["pid"]) if processes.lives(known["process"]) else None
+    except (FileNotFoundError, ValueError, KeyError):
         return None
 
 
@@ -137,18 +137,28 @@ def free_port(preferred: int = 0) -> int:
 
 
 def _end(pid: int) -> None:
-    """SIGINT to the group, then patience, then an end to what is left of the processes we started.
+    """SIGINT to the group, then patience, then an end to what is left of it, whether or not its leader still is.
 
-    `dagster dev` starts code servers again that ended before it did: those are no children of it any more at the end.
+    A run may have outlived the process that started it, and `dagster dev` starts code servers again that end first.
     """
+    family = _family(pid)
+    _signal(pid, signal.SIGINT)
+    psutil.wait_procs(family, timeout=_PATIENCE)
+    _signal(pid, signal.SIGKILL)
+    psutil.wait_procs(_family(pid), timeout=5)
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    return [process for process in psutil.process_iter() if _group_of(process) == pid]
+
+
+def _group_of(process: psutil.Process) -> int | None:
     try:
-        family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-        os.killpg(pid, signal.SIGINT)
-    except (psutil.NoSuchProcess, ProcessLookupError):
-        return
-    _, alive = psutil.wait_procs(family, timeout=_PATIENCE)
-    with suppress(ProcessLookupError):
-        os.killpg(pid, signal.SIGKILL)
-    for process in alive:
-        process.kill()
-    psutil.wait_procs(alive, timeout=5)
+        return os.getpgid(process.pid)
+    except (ProcessLookupError, PermissionError):
+        return None
+
+
+def _signal(group: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):  # macOS refuses where only the unburied are left
+        os.killpg(group, number)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from functools import cache, partial
+from collections import Counter
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Dialect, Engine, create_engine, event, exc
@@ -12,21 +14,45 @@ from sqlalchemy.pool import ConnectionPoolEntry
 _KEPT = 4  # connections; threads that need more open some for a while
 _MOST_MORE = 20
 _RECYCLE_AFTER = 1800  # seconds
-_ASK_AFTER = 5.0  # seconds without use, after which a server may have gone away meanwhile
+_ASK_AFTER = 1.0  # seconds without use, after which a server may have gone away meanwhile
+_KEEPALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 20_000}
+"""As libpq has them: a network that forgets connections is noticed within a minute."""
+
+_lock = threading.Lock()
+_engines: dict[str, Engine] = {}
+_users: Counter[str] = Counter()
 
 
-@cache
-def engine_of(url: str) -> Engine:
-    """The engine of an address, made once in a process; each statement is committed by itself, as Dagster has it.
+def borrow(url: str) -> Engine:
+    """The engine of an address, of which a process has one; each statement is committed by itself, as Dagster has it.
 
-    A connection that was idle is asked whether it still is one; asking each time took as long as the statements.
+    A connection that was idle is asked whether it still is one; asking each time took as long as the statements. Where
+    it is none, all others are taken for dead as well.
     """
+    with _lock:
+        _users[url] += 1
+        if url not in _engines:
+            _engines[url] = _engine(url)
+        return _engines[url]
+
+
+def give_back(url: str) -> None:
+    """Closes its connections when the last user has said so."""
+    with _lock:
+        _users[url] -= 1
+        if _users[url] <= 0 and url in _engines:
+            del _users[url]
+            _engines.pop(url).dispose()
+
+
+def _engine(url: str) -> Engine:
     engine = create_engine(
         url,
         isolation_level="AUTOCOMMIT",
         pool_size=_KEPT,
         max_overflow=_MOST_MORE,
         pool_recycle=_RECYCLE_AFTER,
+        connect_args=_KEEPALIVE,
     )
     event.listen(engine, "checkin", _remember)
     event.listen(engine, "checkout", partial(_ask, engine.dialect))
@@ -38,11 +64,11 @@ def _remember(_connection: Any, record: ConnectionPoolEntry) -> None:
 
 
 def _ask(dialect: Dialect, connection: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:
-    """Raises DisconnectionError where the other end is gone: SQLAlchemy then takes another connection."""
+    """Raises InvalidatePoolError where the other end is gone: SQLAlchemy then opens another connection."""
     idle_since = record.info.get("idle_since")
     if idle_since is None or time.monotonic() - idle_since < _ASK_AFTER:
         return
     try:
         dialect.do_ping(connection)
     except dialect.loaded_dbapi.Error as error:
-        raise exc.DisconnectionError from error
+        raise exc.InvalidatePoolError from error

@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import signal
 import sys
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TextIO
@@ -20,6 +21,7 @@ from dagster._cli.api import execute_run_command
 from dagster._grpc.types import ExecuteRunArgs
 from dagster._serdes import deserialize_value, serialize_value
 from dagster._utils.hosted_user_process import recon_job_from_origin
+from dagster._utils.interrupts import capture_interrupts
 
 from openai_costs_dagster.orchestration.collecting import spare_the_collector
 
@@ -46,7 +48,8 @@ def _fork(order: str, answers: TextIO) -> None:
             process.start()
         print(process.pid, file=answers, flush=True)
         if sys.stdin.readline().strip() == GO:
-            release.send(GO)
+            with suppress(BrokenPipeError):  # it may have been killed meanwhile
+                release.send(GO)
 
 
 def _load(order: str, loaded: set[str]) -> None:
@@ -65,13 +68,14 @@ def _run(order: str, gate: Connection, of_the_parent: list[Connection | TextIO])
     with Path(os.devnull).open() as nothing:
         os.dup2(nothing.fileno(), 0)  # orders are not for runs
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
-    try:
-        gate.recv()
-    except EOFError:
-        return
-    gate.close()
-    execute_run_command.main([order], prog_name="dagster api execute_run", standalone_mode=False)
+    with capture_interrupts():  # one that comes too early for Dagster is kept for it
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+        try:
+            gate.recv()
+        except EOFError:
+            return
+        gate.close()
+        execute_run_command.main([order], prog_name="dagster api execute_run", standalone_mode=False)
 
 
 if __name__ == "__main__":

@@ -8,10 +8,13 @@ which is how Dagster lets launchers be exchanged. It is for one machine: cluster
 from __future__ import annotations
 
 import os
+import platform
 import select
+import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,7 +28,8 @@ from typing_extensions import override
 from openai_costs_dagster.orchestration import preloaded, processes
 
 WORKER_TAG = "openai-costs/run-worker"
-_PATIENCE = 120.0  # seconds for definitions to load
+_PATIENCE = 60.0  # seconds for definitions to load; runs wait for them, and Dagster waits 180 s for a run to start
+_REST = 300.0  # seconds, after definitions did not load, in which nobody waits for them
 _ENDED = "the process that loads definitions has ended; what it said is in the log of the daemon"
 
 
@@ -41,6 +45,7 @@ class RunLauncher(dg.DefaultRunLauncher):
         self._lock = threading.Lock()
         self._source: _Source | None = None
         self._is_disposed = False
+        self._resting_until = 0.0
         self._made_of: dict[str, object] = {}
 
     @override
@@ -50,18 +55,24 @@ class RunLauncher(dg.DefaultRunLauncher):
             with self._lock:
                 self._fork(context)
         except NotPreloaded as error:
-            self._instance.report_engine_event(f"Started as Dagster starts runs: {error}", context.dagster_run)
+            run = context.dagster_run
+            self._instance.add_run_tags(run.run_id, {WORKER_TAG: ""})  # it may name a process that will not run this
+            self._instance.report_engine_event(f"Started as Dagster starts runs: {error}", run)
             super().launch_run(context)
 
     @override
     def terminate(self, run_id: str) -> bool:
-        """Interrupts a run; says whether there was anything to interrupt."""
+        """Interrupts a run, or kills it where it has not begun; says whether there was anything to end."""
         run = self._instance.get_run_by_id(run_id)
         worker = _worker_of(run) if run and not run.is_finished else None
         if not run or not worker:
             return bool(super().terminate(run_id))  # type: ignore[no-untyped-call]
         self._instance.report_run_canceling(run)
-        return processes.interrupt(worker)
+        has_begun = run.status is dg.DagsterRunStatus.STARTED
+        was_there = processes.tell(worker, signal.SIGINT if has_begun else signal.SIGKILL)
+        if not (has_begun and was_there):  # else it says so itself
+            self._instance.report_run_canceled(run)
+        return was_there
 
     @property
     @override
@@ -86,14 +97,12 @@ class RunLauncher(dg.DefaultRunLauncher):
 
     def _fork(self, context: LaunchRunContext) -> None:
         run = context.dagster_run
-        if self._is_disposed:
-            raise NotPreloaded("nothing new is begun at the end")
-        if run.job_code_origin is None:
-            raise NotPreloaded("the run does not say where its definitions are")
-        if run.job_code_origin.executable_path != sys.executable:
-            raise NotPreloaded("its code location has a Python of its own")
         if self._is_outdated(context):
             self._part()
+            self._resting_until = 0.0
+        if why := self._why_not(run):
+            raise NotPreloaded(why)
+        assert run.job_code_origin  # noqa: S101 - else there is a reason why not
         order = ExecuteRunArgs(run.job_code_origin, run.run_id, self._instance.get_ref())
 
         def note(pid: int) -> None:
@@ -102,11 +111,26 @@ class RunLauncher(dg.DefaultRunLauncher):
         self._source = self._source or _Source()
         try:
             self._source.fork(serialize_value(order), note)
-        except NotPreloaded:
+        except BaseException as error:  # whatever it was: who knows what the process would take the next line for
             self._source.kill()
             self._source = None
+            if isinstance(error, NotPreloaded):
+                self._resting_until = time.monotonic() + _REST
             raise
         self._run_ids.add(run.run_id)
+
+    def _why_not(self, run: dg.DagsterRun) -> str | None:
+        if self._is_disposed:
+            return "nothing new is begun at the end"
+        if platform.system() == "Darwin":
+            return "on macOS a process that uses the system's libraries must not be forked"
+        if run.job_code_origin is None:
+            return "the run does not say where its definitions are"
+        if run.job_code_origin.executable_path != sys.executable:
+            return "its code location has a Python of its own"
+        if time.monotonic() < self._resting_until:
+            return "definitions did not load a moment ago"
+        return None
 
     def _is_outdated(self, context: LaunchRunContext) -> bool:
         """Whether definitions may be others by now: their code location was loaded again, or the file has changed."""
@@ -136,13 +160,8 @@ class _Source:
         """Makes a process for an order, which begins when it has been noted. Raises NotPreloaded."""
         try:
             self._say(order)
-            pid = self._pid()
-            answer = ""
-            try:
-                note(pid)
-                answer = preloaded.GO
-            finally:
-                self._say(answer)
+            note(self._pid())
+            self._say(preloaded.GO)
         except BrokenPipeError:
             raise NotPreloaded(_ENDED) from None
 
@@ -165,7 +184,9 @@ class _Source:
 
     def _pid(self) -> int:
         assert self._process.stdout  # noqa: S101 - asked for above
-        if not select.select([self._process.stdout], [], [], _PATIENCE)[0]:
+        answers = select.poll()
+        answers.register(self._process.stdout, select.POLLIN)
+        if not answers.poll(_PATIENCE * 1000):
             raise NotPreloaded(f"definitions did not load within {_PATIENCE:.0f} s")
         answer = self._process.stdout.readline()
         if not answer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -85,6 +85,9 @@ class Work:
         until(lambda: self.run(run_id).is_finished)
         return self.run(run_id).status
 
+    def said(self, run_id: str) -> str:
+        return "\n".join(entry.message for entry in self.instance.all_logs(run_id))
+
     def process(self, run_id: str) -> psutil.Process:
         return psutil.Process(int(self.run(run_id).tags[WORKER_TAG].split()[1].partition("@")[0]))
 
@@ -97,6 +100,16 @@ def work(open_instance: OpenInstance, configure: Configure, database: Database, 
     work.launcher.dispose()
     ours = [process for process in psutil.Process().children() if process not in before]
     until(lambda: not any(map(is_alive, ours)))
+
+
+@pytest.fixture
+def by_dagster(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The runs that were left to Dagster's own launcher, which needs a code server."""
+    started: list[str] = []
+    monkeypatch.setattr(
+        dg.DefaultRunLauncher, "launch_run", lambda _, context: started.append(context.dagster_run.run_id)
+    )
+    return started
 
 
 def test_definitions_are_loaded_once_for_many_runs(work: Work) -> None:
@@ -136,6 +149,21 @@ def test_a_run_that_is_terminated_ends_as_canceled(work: Work) -> None:
     assert not work.launcher.terminate(run)
 
 
+def test_one_that_is_terminated_before_it_has_begun_ends_as_canceled(work: Work) -> None:
+    run = work.launch("endless")
+    assert work.launcher.terminate(run)
+    assert work.ended(run) is dg.DagsterRunStatus.CANCELED
+
+
+def test_one_whose_process_was_killed_is_canceled_at_once(work: Work) -> None:
+    run = work.launch("endless")
+    until(work.noted)
+    work.process(run).kill()
+    until(lambda: not is_alive(work.process(run)))
+    assert not work.launcher.terminate(run)
+    assert work.run(run).status is dg.DagsterRunStatus.CANCELED
+
+
 def test_a_run_whose_process_was_killed_is_known_to_be_dead(work: Work) -> None:
     run = work.launch("endless")
     until(work.noted)
@@ -164,31 +192,62 @@ def test_what_a_retry_was_given_by_its_predecessor_says_nothing_of_it(work: Work
         pytest.param("import time; time.sleep(60)", "definitions did not load within 1 s", id="nothing said"),
     ],
 )
-def test_where_definitions_do_not_load_dagster_starts_the_run_in_its_own_way(
-    work: Work, definitions: str, why: str, monkeypatch: pytest.MonkeyPatch
+def test_where_definitions_do_not_load_dagster_starts_runs_in_its_own_way(
+    work: Work, by_dagster: list[str], definitions: str, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, another = work.created("quick"), work.created("quick")
+    work.file.write_text(definitions, encoding="utf-8")
+    if "sleep" in definitions:
+        monkeypatch.setattr(run_launcher, "_PATIENCE", 1.0)
+    for one in (run, another):
+        work.launcher.launch_run(LaunchRunContext(one, None))
+    assert by_dagster == [run.run_id, another.run_id]
+    assert why in work.said(run.run_id)
+    assert "definitions did not load a moment ago" in work.said(another.run_id)  # nobody waits for them again
+
+
+def test_definitions_that_were_mended_are_loaded_again(
+    work: Work, by_dagster: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configuration = work.note.with_name("openai_costs.yaml")
+    monkeypatch.setenv("OPENAI_COSTS_CONFIG", str(configuration))
+    good = work.file.read_text(encoding="utf-8")
+    runs = [work.created("quick") for _ in range(2)]
+    work.file.write_text("raise RuntimeError('no')", encoding="utf-8")
+    work.launcher.launch_run(LaunchRunContext(runs[0], None))
+    work.file.write_text(good, encoding="utf-8")
+    configuration.write_text("mended", encoding="utf-8")
+    work.launcher.launch_run(LaunchRunContext(runs[1], None))
+    assert by_dagster == [runs[0].run_id]
+    assert work.ended(runs[1].run_id) is dg.DagsterRunStatus.SUCCESS
+
+
+def test_a_run_that_dagster_starts_after_all_has_no_dead_process_in_its_tags(
+    work: Work, by_dagster: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = work.created("quick")
-    work.file.write_text(definitions, encoding="utf-8")
-    monkeypatch.setattr(run_launcher, "_PATIENCE", 1.0)
-    started: list[str] = []
-    monkeypatch.setattr(
-        dg.DefaultRunLauncher, "launch_run", lambda _, context: started.append(context.dagster_run.run_id)
-    )
-    work.launcher.launch_run(LaunchRunContext(run, None))
-    assert started == [run.run_id]
-    assert why in str([event.message for event in work.instance.all_logs(run.run_id)])
-    assert WORKER_TAG not in work.run(run.run_id).tags
+    note = work.instance.add_run_tags
+
+    def killed_meanwhile(run_id: str, tags: Mapping[str, str]) -> None:
+        note(run_id, tags)
+        for process in psutil.Process().children():
+            if "orchestration.preloaded" in " ".join(process.cmdline()):
+                process.kill()
+                process.wait()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(work.instance, "add_run_tags", killed_meanwhile)
+        work.launcher.launch_run(LaunchRunContext(run, None))
+    assert by_dagster == [run.run_id]
+    assert work.launcher.check_run_worker_health(work.run(run.run_id)).status is WorkerStatus.RUNNING
+    assert work.noted() == []
 
 
-def test_nothing_is_forked_after_the_end(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_forked_after_the_end(work: Work, by_dagster: list[str]) -> None:
     run = work.created("quick")
     work.launcher.dispose()
-    started: list[str] = []
-    monkeypatch.setattr(
-        dg.DefaultRunLauncher, "launch_run", lambda _, context: started.append(context.dagster_run.run_id)
-    )
     work.launcher.launch_run(LaunchRunContext(run, None))
-    assert started == [run.run_id]
+    assert by_dagster == [run.run_id]
     assert work.noted() == []
 
 
