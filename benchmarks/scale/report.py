@@ -47,7 +47,7 @@ def page(found: Found) -> str:
     """All of docs/scale.md."""
     parts = [_INTRODUCTION.format(date=dt.datetime.now(dt.UTC).date(), machine=machine(found.postgres))]
     if found.dagster:
-        parts += [_DAGSTER, _dagster_table(found.dagster), _hour(found.dagster), _BENDS]
+        parts += [_DAGSTER, _dagster_table(found.dagster), _BENDS]
     if found.morning:
         parts += [_morning_words(found.morning), _pages_table(found.morning)]
     if found.warehouse:
@@ -76,16 +76,6 @@ def _dagster_table(measured: Sequence[tuple[Place, dict[str, dict[str, float]]]]
             ]
         )
     return markdown(headings, rows)
-
-
-def _hour(measured: Sequence[tuple[Place, dict[str, dict[str, float]]]]) -> str:
-    place, found = max(measured, key=lambda one: (one[0].organizations, one[0].parts))
-    run = found["run"]
-    minutes = place.organizations * (run["import"] + run["load"] + run["run"]) / 2 / 60
-    return (
-        f"The daily refresh of {place.organizations:,} organizations in {place.parts} code locations is as many runs: "
-        f"{minutes:.0f} minutes of two cores, without what Dagster spends on queueing and starting them."
-    )
 
 
 def _morning_words(seen: Morning) -> str:
@@ -157,17 +147,17 @@ looks at everything and asks for nothing. *A run*: a fresh process loads the def
 one organization over HTTP, with usage and allocation, from a simulator beside it."""
 
 _BENDS = """\
-What bends it: a run loads all definitions of its code location before it reads one organization, and each evaluation of
-the sensor costs some 50 ms an organization. So `openai-costs up` serves more than 100 organizations from several code
-locations of at most 100 (`openai_costs_dagster.parts`, as in `workspace.yaml`:
-`python_module: {module_name: openai_costs_dagster.parts, attribute: part_1_of_10}`), and the sensor looks every three
-seconds for each organization of its location, at least every 30. A run's memory then does not grow with the number of
-organizations. What all organizations share (report, FOCUS, alerts) is in the first location. On a cluster the runs
+What bends it: a run in a fresh process, as containers have them, loads all definitions of its code location before it
+reads one organization; an evaluation of the sensor costs 50 to 100 ms an organization. `openai-costs up` forks its
+runs from loaded definitions ([decision 22](decisions/0022-run-launcher.md)): of *a run* above, what loading takes is
+gone. It serves more than 250 organizations from several code locations of at most 250 (`openai_costs_dagster.parts`, as
+in `workspace.yaml`: `python_module: {module_name: openai_costs_dagster.parts, attribute: part_1_of_10}`), and the
+sensor looks every two seconds for each organization of its location, at least every 30. For containers, 100 to a code
+location are better. What all organizations share (report, FOCUS, alerts) is in the first one. On a cluster the runs
 spread: each is a process of its own that needs PostgreSQL and the API alone ([deployment](deployment.md)).
 
 Very many organizations on one machine need `refresh.intraday_minutes` at null or at several hours: its default reads
-today of every organization once an hour, which takes as many runs as the morning. Of a run
-nearly half is importing Dagster and loading definitions, a quarter is judging days by the eight months before them."""
+today of every organization once an hour, which takes as many runs as the morning."""
 
 _POSTGRES = """\
 Questions of one organization use the index by organization and day, and do not grow with the others. What is asked of
