@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
 from functools import partial
 from typing import Any
 
@@ -20,29 +19,18 @@ _KEEPALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_coun
 
 _lock = threading.Lock()
 _engines: dict[str, Engine] = {}
-_users: Counter[str] = Counter()
 
 
-def borrow(url: str) -> Engine:
+def engine_of(url: str) -> Engine:
     """The engine of an address, of which a process has one; each statement is committed by itself, as Dagster has it.
 
     A connection that was idle is asked whether it still is one; asking each time took as long as the statements. Where
-    it is none, all others are taken for dead as well.
+    it is none, all others are taken for dead as well. Disposing of it closes what is idle, whoever used it.
     """
     with _lock:
-        _users[url] += 1
         if url not in _engines:
             _engines[url] = _engine(url)
         return _engines[url]
-
-
-def give_back(url: str) -> None:
-    """Closes its connections when the last user has said so."""
-    with _lock:
-        _users[url] -= 1
-        if _users[url] <= 0 and url in _engines:
-            del _users[url]
-            _engines.pop(url).dispose()
 
 
 def _engine(url: str) -> Engine:

@@ -16,7 +16,7 @@ from dagster_postgres.utils import pg_url_from_config
 from sqlalchemy import Connection, text
 from typing_extensions import override
 
-from openai_costs_dagster.orchestration.kept_connections import borrow, give_back
+from openai_costs_dagster.orchestration.kept_connections import engine_of
 
 _KNOW_NEW_EVENTS = """
 alter table event_logs set (autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 5000)
@@ -47,7 +47,7 @@ class RunStorage(PostgresRunStorage):
     ) -> None:
         self._memory = _Memory()
         super().__init__(postgres_url, should_autocreate_tables, inst_data)
-        self._engine = borrow(postgres_url)
+        self._engine = engine_of(postgres_url)
 
     @override
     def has_run_stats_index_cols(self) -> bool:
@@ -71,9 +71,9 @@ class RunStorage(PostgresRunStorage):
 
     @override
     def dispose(self) -> None:
-        """Closes connections with the last instance."""
+        """Closes what is idle with the instance."""
         super().dispose()
-        give_back(self.postgres_url)
+        self._engine.dispose()
 
     @classmethod
     @override
@@ -93,7 +93,7 @@ class ScheduleStorage(PostgresScheduleStorage):
     ) -> None:
         self._memory = _Memory()
         super().__init__(postgres_url, should_autocreate_tables, inst_data)
-        self._engine = borrow(postgres_url)
+        self._engine = engine_of(postgres_url)
 
     @override
     def _has_instigators_table(self, conn: Connection) -> bool:
@@ -108,9 +108,9 @@ class ScheduleStorage(PostgresScheduleStorage):
 
     @override
     def dispose(self) -> None:
-        """Closes connections with the last instance."""
+        """Closes what is idle with the instance."""
         super().dispose()
-        give_back(self.postgres_url)
+        self._engine.dispose()
 
     @classmethod
     @override
@@ -130,7 +130,7 @@ class EventLogStorage(PostgresEventLogStorage):
     ) -> None:
         self._memory = _Memory()
         super().__init__(postgres_url, should_autocreate_tables, inst_data)
-        self._engine = borrow(postgres_url)
+        self._engine = engine_of(postgres_url)
 
     @override
     def _init_db(self) -> None:
@@ -156,9 +156,9 @@ class EventLogStorage(PostgresEventLogStorage):
 
     @override
     def dispose(self) -> None:
-        """Closes connections with the last instance."""
+        """Closes what is idle with the instance."""
         super().dispose()
-        give_back(self.postgres_url)
+        self._engine.dispose()
 
     @classmethod
     @override

@@ -20,6 +20,7 @@ from openai_costs_dagster.orchestration.storages import EventLogStorage
 from openai_costs_dagster.secret import SecretReference
 from openai_costs_dagster.warehouse.database import Database
 
+from ..cli.program import until
 from ..conftest import Configure, OpenInstance
 
 KEY = names.costs_key(names.Named("acme"))
@@ -149,8 +150,7 @@ def test_our_storages_share_two_connections_for_many_statements_and_have_none_af
         ask(database, f"select count(*) {SESSIONS}")[0][0] <= before + 2
     )  # an event is stored while another is asked for
     instance.dispose()
-    while ask(database, f"select count(*) {SESSIONS}")[0][0]:  # the server takes a moment to notice
-        pass
+    until(lambda: ask(database, f"select count(*) {SESSIONS}") == [(0,)])  # the server takes a moment to notice
 
 
 def test_a_connection_that_the_server_has_ended_is_replaced(

@@ -122,9 +122,10 @@ def test_definitions_are_loaded_once_for_many_runs(work: Work) -> None:
 
 
 def test_runs_beside_each_other_are_started_from_several_threads(work: Work) -> None:
+    runs = [work.created("quick") for _ in range(4)]
     with ThreadPoolExecutor(4) as threads:
-        runs = list(threads.map(work.launch, ["quick"] * 4))
-    assert [work.ended(run) for run in runs] == [dg.DagsterRunStatus.SUCCESS] * 4
+        list(threads.map(lambda run: work.launcher.launch_run(LaunchRunContext(run, None)), runs))
+    assert [work.ended(run.run_id) for run in runs] == [dg.DagsterRunStatus.SUCCESS] * 4
     assert len(work.noted()) == 4
 
 
