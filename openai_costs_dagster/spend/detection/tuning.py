@@ -39,13 +39,13 @@ class Tuning:
 
     minimum_impact: float = 5.0
     """US dollars that a day must differ by to be worth someone's time."""
-    deviations: float = 3.4
+    deviations: float = 3.45
     """Standard deviations above what was expected that are unusual."""
     deviations_down: float = 5.35
     relative: float = 0.27
     """The share of what was expected by which a day must be more."""
     relative_down: float = 0.45
-    persistent: float = 3.25
+    persistent: float = 3.3
     """Deviations of several days together, each on the same side, that are unusual."""
     settling: int = 10
     """How long after a level changed it is known less well ..."""
