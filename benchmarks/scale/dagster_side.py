@@ -22,6 +22,8 @@ SIMULATED = "simulated"
 PLACE = 1  # its place: in the second part, where there are several; the only one has place 0
 KEY = "SCALE_KEY"
 
+_QUIET = {"telemetry": {"enabled": False}}
+
 
 def main() -> None:
     """Prints what was measured: CPU seconds and MiB."""
@@ -57,7 +59,7 @@ def _tick(organizations: int, number: int, count: int, *where: str) -> dict[str,
 
     definitions = _definitions(organizations, number, count, *where)
     noon = dt.datetime.now(dt.UTC).replace(hour=12, minute=10, second=0, microsecond=0)
-    with tempfile.TemporaryDirectory() as folder, dg.DagsterInstance.local_temp(folder) as instance:
+    with tempfile.TemporaryDirectory() as folder, dg.DagsterInstance.local_temp(folder, _QUIET) as instance:
         begun = time.process_time()
         first = dg.evaluate_automation_conditions(definitions, instance, evaluation_time=noon)
         asked = time.process_time()
@@ -86,7 +88,7 @@ def _run(organizations: int, number: int, count: int, *where: str) -> dict[str, 
     job = _definitions(organizations, number, count, *where).get_repository_def().get_implicit_global_asset_job_def()
     loaded = time.process_time()
     today = dt.datetime.now(dt.UTC).date()
-    with tempfile.TemporaryDirectory() as folder, dg.DagsterInstance.local_temp(folder) as instance:
+    with tempfile.TemporaryDirectory() as folder, dg.DagsterInstance.local_temp(folder, _QUIET) as instance:
         instance.get_runs(limit=1)
         begun = time.process_time()  # a run finds its storage made
         done = job.execute_in_process(
