@@ -2,7 +2,7 @@
 
 Reads orders from standard input, a line each: what `dagster api execute_run` takes, then `go` once the process that
 was made for it has been written down; anything else, or an end, and that process runs nothing. Answers with the number
-of the process, a line, on standard output. It makes no thread and keeps no connection, so forking is safe; and it
+of the process, a line, on standard output. It has no thread and keeps no connection, so forking is safe; and it
 ends when standard input does, after the last of its runs.
 """
 
@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -40,6 +41,8 @@ def main() -> None:
 
 
 def _fork(order: str, answers: TextIO) -> None:
+    if threading.active_count() > 1:
+        raise RuntimeError("loading definitions has started a thread: what it holds, a run would wait for without end")
     fork = multiprocessing.get_context("fork")
     gate, release = fork.Pipe(duplex=False)
     with release:

@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import dagster as dg
@@ -106,17 +107,21 @@ class RunLauncher(dg.DefaultRunLauncher):
         order = ExecuteRunArgs(run.job_code_origin, run.run_id, self._instance.get_ref())
 
         def note(pid: int) -> None:
-            self._instance.add_run_tags(run.run_id, {WORKER_TAG: f"{run.run_id} {processes.named(pid)}"})
+            self._instance.add_run_tags(
+                run.run_id, {WORKER_TAG: f"{run.run_id} {platform.node()} {processes.named(pid)}"}
+            )
 
-        self._source = self._source or _Source()
-        try:
-            self._source.fork(serialize_value(order), note)
-        except BaseException as error:  # whatever it was: who knows what the process would take the next line for
-            self._source.kill()
-            self._source = None
-            if isinstance(error, NotPreloaded):
+        source = self._source or _Source()
+        self._source = None
+        with ExitStack() as otherwise:  # who knows what it would take the next line for
+            otherwise.callback(source.kill)
+            try:
+                source.fork(serialize_value(order), note)
+            except NotPreloaded:
                 self._resting_until = time.monotonic() + _REST
-            raise
+                raise
+            otherwise.pop_all()
+        self._source = source
         self._run_ids.add(run.run_id)
 
     def _why_not(self, run: dg.DagsterRun) -> str | None:
@@ -195,9 +200,11 @@ class _Source:
 
 
 def _worker_of(run: dg.DagsterRun) -> str | None:
-    """The process that was started for a run; a retry has its predecessor's tags, which say nothing of it."""
-    run_id, _, worker = run.tags.get(WORKER_TAG, "").partition(" ")
-    return worker if run_id == run.run_id else None
+    """The process that was started for a run on this machine; a retry has its predecessor's tag, which says nothing."""
+    match run.tags.get(WORKER_TAG, "").split():
+        case [run_id, machine, worker] if (run_id, machine) == (run.run_id, platform.node()):
+            return worker
+    return None
 
 
 def _version(file: str | None) -> tuple[int, ...] | None:

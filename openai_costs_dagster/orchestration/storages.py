@@ -36,8 +36,8 @@ class _Memory:
         return name in self._seen
 
 
-class RunStorage(PostgresRunStorage):
-    """`PostgresRunStorage` on the connections that all storages of a process share."""
+class _Kept:
+    """What all three have in common; stands before Dagster's own class."""
 
     def __init__(
         self,
@@ -46,8 +46,22 @@ class RunStorage(PostgresRunStorage):
         inst_data: ConfigurableClassData | None = None,
     ) -> None:
         self._memory = _Memory()
-        super().__init__(postgres_url, should_autocreate_tables, inst_data)
+        super().__init__(postgres_url, should_autocreate_tables, inst_data)  # type: ignore[call-arg]
         self._engine = engine_of(postgres_url)
+
+    def dispose(self) -> None:
+        """Closes what is idle with the instance."""
+        super().dispose()  # type: ignore[misc]
+        self._engine.dispose()
+
+    @classmethod
+    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> Self:
+        """Made by Dagster from `dagster.yaml`."""
+        return cls(pg_url_from_config(config_value), config_value.get("should_autocreate_tables", True), inst_data)
+
+
+class RunStorage(_Kept, PostgresRunStorage):
+    """`PostgresRunStorage` on the connections that all storages of a process share."""
 
     @override
     def has_run_stats_index_cols(self) -> bool:
@@ -69,31 +83,9 @@ class RunStorage(PostgresRunStorage):
     def has_backfill_tags_table(self) -> bool:
         return self._memory.has("backfill tags", super().has_backfill_tags_table)
 
-    @override
-    def dispose(self) -> None:
-        """Closes what is idle with the instance."""
-        super().dispose()
-        self._engine.dispose()
 
-    @classmethod
-    @override
-    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> Self:
-        """Made by Dagster from `dagster.yaml`."""
-        return cls(inst_data=inst_data, **_arguments(config_value))
-
-
-class ScheduleStorage(PostgresScheduleStorage):
+class ScheduleStorage(_Kept, PostgresScheduleStorage):
     """`PostgresScheduleStorage` on the connections that all storages of a process share."""
-
-    def __init__(
-        self,
-        postgres_url: str,
-        should_autocreate_tables: bool = True,
-        inst_data: ConfigurableClassData | None = None,
-    ) -> None:
-        self._memory = _Memory()
-        super().__init__(postgres_url, should_autocreate_tables, inst_data)
-        self._engine = engine_of(postgres_url)
 
     @override
     def _has_instigators_table(self, conn: Connection) -> bool:
@@ -106,31 +98,9 @@ class ScheduleStorage(PostgresScheduleStorage):
 
         return self._memory.has("evaluations", look)
 
-    @override
-    def dispose(self) -> None:
-        """Closes what is idle with the instance."""
-        super().dispose()
-        self._engine.dispose()
 
-    @classmethod
-    @override
-    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> Self:
-        """Made by Dagster from `dagster.yaml`."""
-        return cls(inst_data=inst_data, **_arguments(config_value))
-
-
-class EventLogStorage(PostgresEventLogStorage):
+class EventLogStorage(_Kept, PostgresEventLogStorage):
     """`PostgresEventLogStorage` on the connections that all storages of a process share."""
-
-    def __init__(
-        self,
-        postgres_url: str,
-        should_autocreate_tables: bool = True,
-        inst_data: ConfigurableClassData | None = None,
-    ) -> None:
-        self._memory = _Memory()
-        super().__init__(postgres_url, should_autocreate_tables, inst_data)
-        self._engine = engine_of(postgres_url)
 
     @override
     def _init_db(self) -> None:
@@ -153,22 +123,3 @@ class EventLogStorage(PostgresEventLogStorage):
             return super(EventLogStorage, self)._has_asset_key_col_on_connection(conn, column_name)
 
         return self._memory.has(f"column {column_name}", look)
-
-    @override
-    def dispose(self) -> None:
-        """Closes what is idle with the instance."""
-        super().dispose()
-        self._engine.dispose()
-
-    @classmethod
-    @override
-    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> Self:
-        """Made by Dagster from `dagster.yaml`."""
-        return cls(inst_data=inst_data, **_arguments(config_value))
-
-
-def _arguments(config_value: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "postgres_url": pg_url_from_config(config_value),
-        "should_autocreate_tables": config_value.get("should_autocreate_tables", True),
-    }

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from unittest.mock import Mock
 
 import dagster as dg
 import psutil
 import pytest
 from dagster._core.definitions.reconstruct import ReconstructableRepository
 from dagster._core.launcher import LaunchRunContext, WorkerStatus
+from dagster._core.remote_origin import RemoteJobOrigin
+from dagster._core.remote_representation.code_location import GrpcServerCodeLocation
+from dagster._daemon.monitoring.run_monitoring import monitor_started_run
 
 from openai_costs_dagster.configuration import Organization
 from openai_costs_dagster.orchestration import run_launcher
@@ -89,7 +94,7 @@ class Work:
         return "\n".join(entry.message for entry in self.instance.all_logs(run_id))
 
     def process(self, run_id: str) -> psutil.Process:
-        return psutil.Process(int(self.run(run_id).tags[WORKER_TAG].split()[1].partition("@")[0]))
+        return psutil.Process(int(self.run(run_id).tags[WORKER_TAG].split()[-1].partition("@")[0]))
 
 
 @pytest.fixture
@@ -171,7 +176,31 @@ def test_a_run_whose_process_was_killed_is_known_to_be_dead(work: Work) -> None:
     assert work.launcher.check_run_worker_health(work.run(run)).status is WorkerStatus.RUNNING
     work.process(run).kill()
     until(lambda: work.launcher.check_run_worker_health(work.run(run)).status is WorkerStatus.NOT_FOUND)
-    work.instance.report_run_failed(work.run(run))
+    (record,) = work.instance.get_run_records(dg.RunsFilter(run_ids=[run]))
+    monitor_started_run(work.instance, Mock(), record, logging.getLogger(__name__))  # as the daemon does each minute
+    assert work.run(run).status is dg.DagsterRunStatus.FAILURE
+
+
+def test_of_a_run_of_another_machine_nothing_is_said(work: Work) -> None:
+    run = work.launch("quick")
+    work.ended(run)
+    run_id, _, worker = work.run(run).tags[WORKER_TAG].split()
+    work.instance.add_run_tags(run, {WORKER_TAG: f"{run_id} elsewhere {worker}"})
+    assert work.launcher.check_run_worker_health(work.run(run)).status is WorkerStatus.RUNNING
+
+
+def test_definitions_are_loaded_anew_with_their_code_location(work: Work) -> None:
+    location, origin = Mock(spec=GrpcServerCodeLocation), Mock(spec=RemoteJobOrigin)
+    origin.repository_origin.code_location_origin.location_name = "openai_costs"
+    workspace = Mock()
+    workspace.get_code_location.return_value = location
+    for server in ("one", "one", "another"):
+        location.server_id = server
+        run = work.created("quick")
+        work.launcher.launch_run(LaunchRunContext(run._replace(remote_job_origin=origin), workspace))
+        work.ended(run.run_id)
+    first, second, third = (line.split()[0] for line in work.noted())
+    assert first == second != third
 
 
 def test_what_a_retry_was_given_by_its_predecessor_says_nothing_of_it(work: Work) -> None:
