@@ -124,11 +124,29 @@ def test_a_migration_to_a_model_that_was_there_before_is_no_finding_either() -> 
     assert flagged(values, model="heir") == []
 
 
+@pytest.mark.parametrize(("times", "beside"), [(3.0, 220), (0.2, 120)])
+def test_what_a_day_alone_made_look_like_a_migration_is_told_when_others_are_back(times: float, beside: float) -> None:
+    mine, other = steady(100, noise=0.05), steady(beside, noise=0.05, seed=2)
+    changed = with_days(mine, dict.fromkeys(range(92, 99), times))
+    other[92] -= changed[92] - mine[92]
+    values = {**BESIDE, ("search", "gpt"): changed, ("search", "other"): other}
+    assert flagged(values)[0] == 93
+    assert flagged(values, model="other") == []
+
+
 def test_falling_back_while_a_rise_still_goes_on_is_a_recovery() -> None:
     times = {70 + day: 1.12 ** (day + 2) for day in range(16)}
     found = flagged(search(with_days(steady(100), times)))
     assert found
     assert all(70 <= day < 86 for day in found)
+
+
+def test_what_was_adopted_slowly_is_expected_on_the_level_that_it_came_to() -> None:
+    adopted = [0.0] * 28 + [value * min(1, 0.04 * 1.1**day) for day, value in enumerate(steady(100, 120, noise=0.05))]
+    made = panel({("search", "young"): adopted, **{name: steady(300, 148) for name in BESIDE}})
+    expected = judged(made).expected[:, made.series.index(Series("acme", "search", "young"))]
+    usual = np.array([0.0] * 28 + steady(100, 120, noise=0.0))
+    assert np.abs(expected[78:] / usual[78:] - 1).max() < 0.25
 
 
 def test_a_young_series_that_ended_before_it_had_a_level_is_no_drop() -> None:
@@ -178,6 +196,26 @@ def test_series_of_cents_and_of_a_day_now_and_then_are_silent() -> None:
     seldom = [float(20 * np.exp(0.3 * rng.standard_normal())) if rng.random() < 0.15 else 0.0 for _ in range(DAYS)]
     assert flagged(search(with_days(steady(0.1), {92: 20.0}))) == []
     assert flagged({**search(steady(100)), ("batch", "seldom"): seldom}, "batch", "seldom") == []
+
+
+def now_and_then(days: dict[int, float]) -> list[float]:
+    """About 20 on a day in five, and on the given days."""
+    rng = np.random.default_rng(6)
+    spent = 20 * np.exp(0.3 * rng.standard_normal(DAYS)) * (rng.random(DAYS) < 0.2)
+    return [days.get(day, float(value)) for day, value in enumerate(spent)]
+
+
+def test_high_days_in_a_row_of_what_spends_seldom_are_flagged() -> None:
+    found = flagged(
+        {("batch", "seldom"): now_and_then(dict.fromkeys(range(90, 97), 34.0)), **BESIDE}, "batch", "seldom"
+    )
+    assert found
+    assert 91 <= found[0] <= 94
+
+
+def test_usual_days_in_a_row_of_what_spends_seldom_are_not() -> None:
+    usual = now_and_then(dict.fromkeys(range(90, 97), 20.0))
+    assert flagged({("batch", "seldom"): usual, **BESIDE}, "batch", "seldom") == []
 
 
 def test_an_outlier_does_not_poison_the_baseline_it_leaves_behind() -> None:

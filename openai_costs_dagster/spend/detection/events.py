@@ -7,6 +7,7 @@ been, so that weekdays and noise stay known. Going back to a level that was norm
 from __future__ import annotations
 
 from collections import defaultdict
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,6 +20,17 @@ LONG_AGO = -(10**6)
 _QUIET_DAYS = 2
 _LEVELS_KEPT = 3
 _NEAR = 0.4  # on the log scale
+
+
+class Move(NamedTuple):
+    """A change of a series' level, and what stood before it."""
+
+    row: int
+    change: float
+    """On the log scale."""
+    earlier: list[tuple[int, float]]
+    normal_since: int
+    moved: int
 
 
 class Events:
@@ -99,14 +111,24 @@ class Events:
             return None
         return day.residual[column].item()  # type: ignore[no-any-return]
 
-    def change_level(self, column: int, day: Day, reason: str, change: float | None = None) -> None:
+    def change_level(self, column: int, day: Day, reason: str, change: float | None = None) -> Move:
         """Takes the day's level, or one that was known before, for the normal one at once."""
         change = day.residual[column].item() if change is None else change
+        earlier, since, moved = self._earlier[column], self._normal_since[column].item(), self.moved[column].item()
         self._memory.move(column, day.row, change)
         self._remember_level(column, day.row, change)
         self._run[column] = 0
         day.residual[column] = day.score[column] = 0
         day.acquit(column, reason)
+        return Move(day.row, change, earlier, since, moved)
+
+    def take_back(self, column: int, move: Move, row: int) -> None:
+        """Has the level before a change be the normal one again; days since it until before `row` teach nothing."""
+        self._memory.move(column, move.row, -move.change)
+        self._memory.level[move.row + 1 : row + 1, column] -= move.change
+        self._memory.weigh(column, move.row, row, 0)
+        self._earlier[column] = move.earlier
+        self._normal_since[column], self.moved[column] = move.normal_since, move.moved
 
     def follow(self, day: Day) -> None:
         """Opens, extends and closes events by what was flagged, and accepts levels that hold."""

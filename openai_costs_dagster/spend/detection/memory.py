@@ -9,11 +9,13 @@ from __future__ import annotations
 import numpy as np
 
 from openai_costs_dagster.spend.detection.day import Day
-from openai_costs_dagster.spend.detection.panel import Flags, Floats, Panel
+from openai_costs_dagster.spend.detection.panel import Flags, Floats, Integers, Panel
 from openai_costs_dagster.spend.detection.regression import Prediction
 from openai_costs_dagster.spend.detection.tuning import Tuning
 
 _TO_DEVIATION = 1.4826  # the median of absolute normal noise in standard deviations
+_BEGUN = 10  # days
+_ADOPTED = 0.3  # of a rise since then
 _STEEPEST_TREND = 0.012  # a day; what grows faster is not extrapolated
 
 
@@ -32,6 +34,7 @@ class Memory:
         self.scores = np.zeros((days, count))
         self.level = np.zeros((days, count))
         self.trend = np.zeros((days, count))
+        self._adopted = np.zeros(count, bool)
         self.usual_trend = np.zeros(count)
         """How a series has mostly grown, per day."""
         self.flat = np.zeros((days, count))
@@ -48,6 +51,16 @@ class Memory:
     def weights(self, first: int, row: int) -> Floats:
         """What the days from `first` until before `row` weigh."""
         return self._weight[first + self._tuning.window : row + self._tuning.window]
+
+    def settled_for(self, row: int, age: Integers) -> Integers:
+        """For how many days a series is no longer restless: of what came up from little; of others, for long."""
+        tuning = self._tuning
+        settling = np.flatnonzero(age == tuning.restless)
+        if len(settling):
+            risen = self.level[row - 1, settling] - self.level[row - tuning.restless + _BEGUN, settling]
+            self._adopted[settling] = risen > _ADOPTED
+        since = np.clip(age - tuning.restless + 1, 0, tuning.window)
+        return np.where(self._adopted | (age < tuning.restless), since, tuning.window)
 
     def note_prediction(self, row: int, found: Prediction, settled: Flags, *, known: bool) -> None:
         """Keeps what was thought of the level when the day began; an unknown day is taken to be on it."""

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from openai_costs_dagster.spend.detection.panel import Flags, Floats
+from openai_costs_dagster.spend.detection.panel import Flags, Floats, Integers
 from openai_costs_dagster.spend.detection.tuning import Tuning
 
 _LEVEL, _TREND, _WEEKDAY, _RECENT, _WEEKEND, _SIZE = 0, 1, 2, 9, 10, 11
@@ -38,8 +38,8 @@ class Regression:
     def __init__(self, tuning: Tuning) -> None:
         self._tuning = tuning
         self._ago = np.arange(1, tuning.window + 1)[:, None]
-        self._weights = tuning.memory ** np.arange(1, tuning.window + 1)[:, None]
-        self._restless_weights = tuning.restless_memory ** np.arange(1, tuning.window + 1)[:, None]
+        settled = np.minimum(self._ago, np.arange(tuning.window + 1))
+        self._weights = tuning.memory**settled * tuning.restless_memory ** (self._ago - settled)
         self._bases = [self._basis(weekday) for weekday in range(7)]
 
     def _basis(self, weekday: int) -> tuple[Floats, Floats, Floats]:
@@ -61,19 +61,20 @@ class Regression:
         weights: Floats,
         noise: Floats,
         weekday_spread: Floats,
-        restless: Flags,
+        settled_for: Integers,
         usual_trend: Floats,
     ) -> Prediction:
         """Predicts a day from `past[days ago, series]`, the day before first, each day weighing `weights`.
 
-        A `restless` level forgets sooner and may have a steeper trend.
+        A level that has not settled yet forgets sooner and may have a steeper trend. One that has, `settled_for` so
+        many days, forgets the days before that sooner still.
         """
         rows, judged, products = self._bases[weekday]
-        weights = weights * np.where(restless, self._restless_weights, self._weights)
+        weights = weights * self._weights[:, settled_for]
         past = past + self._ago * usual_trend
         count = past.shape[1]
         normal = (weights.T @ products).reshape(count, _SIZE, _SIZE)
-        normal[:, range(_SIZE), range(_SIZE)] += self._priors(noise, weekday_spread, restless)
+        normal[:, range(_SIZE), range(_SIZE)] += self._priors(noise, weekday_spread, settled_for == 0)
         right = np.stack([(weights * past).T @ rows, np.broadcast_to(judged, (count, _SIZE))], axis=-1)
         solved = np.linalg.solve(normal, right)
         found = solved[..., 0]

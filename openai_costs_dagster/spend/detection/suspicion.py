@@ -10,19 +10,18 @@ import numpy as np
 from openai_costs_dagster.spend.detection.day import Day
 from openai_costs_dagster.spend.detection.events import Events
 from openai_costs_dagster.spend.detection.memory import Memory
-from openai_costs_dagster.spend.detection.panel import NO_PARENT, Flags, Floats, Panel, columns_of
+from openai_costs_dagster.spend.detection.panel import NO_PARENT, Flags, Panel, columns_of
+from openai_costs_dagster.spend.detection.seldom import Seldom
 from openai_costs_dagster.spend.detection.tuning import Tuning
 
 _HALF = 0.5
-_FEW_ACTIVE_DAYS = 4
 _LATELY = 3
 _FIRST_DAYS = 5
 _SUDDEN = 2.0  # times the highest day before
-_LARGE_PART = 0.35  # of what was expected of the total
-_GOOD_PART = 0.25  # the same, of what is there at once
+_LARGE_PART = 0.6  # of what was expected of the total
+_GOOD_PART = 0.25  # the same, of what is there at once and nothing fell for
 _MOST_OF_IT = 0.6
 _MULTIPLIED = 3.5  # times the highest day before
-_ABOUT_WEEKLY = 10  # active days of the window
 
 
 class Suspicion:
@@ -33,6 +32,7 @@ class Suspicion:
         self._tuning = tuning
         self._memory = memory
         self._events = events
+        self._seldom = Seldom(panel, tuning, memory, events)
         self._levels = np.unique([series.level for series in panel.series], return_inverse=True)[1]
 
     def raise_on(self, day: Day) -> None:
@@ -41,7 +41,7 @@ class Suspicion:
         self._continuation(day)
         self._days_together(day)
         self._newcomer(day)
-        self._seldom(day)
+        self._seldom.consider(day)
 
     def _the_day(self, day: Day) -> None:
         day.accuse(day.mature & (day.spend > day.upper), "above", up=True)
@@ -77,9 +77,9 @@ class Suspicion:
         reference = memory.level[first] + memory.trend[first] * (days - 1)
         above = memory.flat[first : day.row + 1] - reference
         change = above.mean(0)
-        of_the_mean = (1 + tuning.alike * (1 - 1 / days)) / days
-        spread = memory.noise * np.sqrt(of_the_mean + tuning.reference_uncertainty * day.uncertainty)
-        least = np.maximum(np.log1p(tuning.relative), min(tuning.persistent, tuning.persistent_down) * spread)
+        spread = memory.noise * np.sqrt(tuning.of_a_mean(days) + tuning.reference_uncertainty * day.uncertainty)
+        unusual = tuning.unusual_together(days)
+        least = np.maximum(np.log1p(tuning.relative), min(unusual, tuning.persistent_down) * spread)
         may &= (self._events.moved < first) & (np.abs(change) > least)
         if not may.any():  # as on most days: the rest is looked at where it matters
             return
@@ -93,7 +93,7 @@ class Suspicion:
         )
         score = change / spread
         doubt = np.where(day.row - self._events.moved <= tuning.settling, tuning.doubt, 1.0)
-        up = found & (score > doubt * tuning.persistent)
+        up = found & (score > doubt * unusual)
         down = (
             found
             & ~self._faded(day)
@@ -167,30 +167,3 @@ class Suspicion:
         """What is being adopted grows, day by day."""
         past = self._panel.spend[int(self._panel.born[column]) : day.row, column]
         return len(past) < _FIRST_DAYS or bool(day.spend[column] > _SUDDEN * past.max())
-
-    def _seldom(self, day: Day) -> None:
-        """What spends now and then is silent, but for more than it ever spent, in a day or in some days."""
-        tuning, seldom = self._tuning, day.rhythm.now_and_then
-        past = self._panel.spend[max(0, day.row - tuning.window) : day.row]
-        highest = past.max(0) if len(past) else np.zeros_like(day.spend)
-        days_known = day.rhythm.active_days
-        few, doubt = days_known < _FEW_ACTIVE_DAYS, tuning.seldom_doubt / np.maximum(days_known, 1)
-        day.acquit(day.up & seldom & day.mature & (few | (day.spend < (tuning.seldom + doubt) * highest)), "")
-        weekly = ~seldom & (days_known <= _ABOUT_WEEKLY) & (day.age >= tuning.window) & (day.expected > tuning.floor)
-        day.acquit(day.up & weekly & (day.spend < tuning.seldom_weekly * highest), "")
-        day.acquit(day.down & (seldom | ~day.often(0.4, tuning.window)), "")
-        may = seldom & day.mature & ~few
-        for days in tuning.seldom_days if may.any() else ():
-            if day.row < days * 3:
-                continue
-            sums = _moving_sums(self._panel.spend[max(0, day.row + 1 - tuning.window) : day.row + 1], days)
-            most = sums[:-days].max(0)
-            found = may & (sums[-1] > (tuning.seldom_sum + doubt) * most)
-            found &= (day.spend > day.expected) & (day.spend > _HALF * sums[-1] / days)
-            day.accuse(found & (sums[-1] - most > 2 * tuning.minimum_impact), "seldom", up=True)
-
-
-def _moving_sums(spend: Floats, days: int) -> Floats:
-    sums = np.cumsum(np.vstack([np.zeros_like(spend[:1]), spend]), axis=0)
-    moving: Floats = sums[days:] - sums[:-days]
-    return moving

@@ -6,13 +6,16 @@ scale: 0.25 is about 28 % more.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Literal, Self, TypedDict
+from typing import Literal, Self, TypedDict, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Sensitivity = Literal["low", "medium", "high"]
+
+Days = TypeVar("Days", float, NDArray[np.float64])
 
 _MOST = 60.0  # of the log scale: more dollars than there are
 
@@ -45,8 +48,10 @@ class Tuning:
     relative: float = 0.27
     """The share of what was expected by which a day must be more."""
     relative_down: float = 0.45
-    persistent: float = 3.3
-    """Deviations of several days together, each on the same side, that are unusual."""
+    persistent: float = 3.45
+    """Deviations of two days together, both on the same side, that are unusual ..."""
+    persistent_less: float = 0.2
+    """... and how many less of 2.7 times as many days, for there are fewer such runs in a month."""
     settling: int = 10
     """How long after a level changed it is known less well ..."""
     doubt: float = 1.37
@@ -131,13 +136,26 @@ class Tuning:
 
     seldom: float = 1.75
     """Times the highest day that one day must be, where spend comes now and then."""
-    seldom_sum: float = 2.1
+    seldom_sum: float = 2.5
     """Times the highest sum of so many days that their sum must be."""
     seldom_days: tuple[int, ...] = (3, 5)
     seldom_doubt: float = 4.0
     """Days that one active day more takes from both: of few days the highest tells little."""
+    seldom_row: tuple[int, ...] = (2, 3, 4, 5, 6)
+    """Days within which spend that comes more often is looked at ..."""
+    seldom_more: float = 0.6
+    """... with so many deviations more than `persistent`."""
+    seldom_uncertainty: float = 0.3
     seldom_weekly: float = 2.5
     """Times the highest day, where spend comes about once a week."""
+
+    def unusual_together(self, days: int) -> float:
+        """Deviations of so many days together that are unusual."""
+        return self.persistent - self.persistent_less * math.log(days / 2)
+
+    def of_a_mean(self, days: Days) -> Days:
+        """Variance of the mean of so many neighbouring days, in units of the noise's."""
+        return (1 + self.alike * (1 - 1 / days)) / days
 
     @property
     def floor(self) -> float:

@@ -15,6 +15,7 @@ from openai_costs_dagster.spend.detection.day import REASONS, Day, Reasons
 from openai_costs_dagster.spend.detection.events import Events
 from openai_costs_dagster.spend.detection.excuses import Excuses
 from openai_costs_dagster.spend.detection.memory import Memory, active_days
+from openai_costs_dagster.spend.detection.migrations import Migrations
 from openai_costs_dagster.spend.detection.panel import Flags, Floats, Panel, columns_of
 from openai_costs_dagster.spend.detection.regression import Regression
 from openai_costs_dagster.spend.detection.rhythm import rhythm_of
@@ -81,17 +82,20 @@ class Walk:
         self._events = Events(panel, tuning, self._memory)
         self._suspicion = Suspicion(panel, tuning, self._memory, self._events)
         self._excuses = Excuses(panel, tuning, self._memory, self._events)
+        self._migrations = Migrations(panel, tuning, self._memory, self._events)
         self._verdicts = Verdicts.empty(panel.spend.shape)
 
     def judge(self) -> Verdicts:
         """Every day of every series; rows outside a series' life mean nothing."""
         for row in range(len(self._panel.spend)):
             day = self._expect(row)
+            if self._migrations.doubted(day):
+                day = self._expect(row)
             self._suspicion.raise_on(day)
             self._take_what_was_said(day)
             self._excuses.consider(day)
             self._events.recognise_recoveries(day)
-            self._excuses.recognise_migrations(day)
+            self._migrations.recognise(day)
             self._write(day)
             self._memory.note_day(day)
             self._events.follow(day)
@@ -109,7 +113,7 @@ class Walk:
             weights * (active | ~rhythm.now_and_then),
             memory.noise,
             np.where(rhythm.by_weekday, tuning.odd_weekday_spread, tuning.weekday_spread),
-            age < tuning.restless,
+            memory.settled_for(row, age),
             memory.usual_trend,
         )
         memory.note_prediction(row, found, age >= tuning.restless, known=bool(self._known[row]))

@@ -1,0 +1,106 @@
+"""What spends now and then: silent, but for days that are higher than any before, or high and more often than usual."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from openai_costs_dagster.spend.detection.day import Day
+from openai_costs_dagster.spend.detection.events import Events
+from openai_costs_dagster.spend.detection.memory import Memory
+from openai_costs_dagster.spend.detection.panel import Flags, Floats, Integers, Panel
+from openai_costs_dagster.spend.detection.tuning import Tuning
+
+_HALF = 0.5
+_MOSTLY = 0.4  # of the window's days
+_FEW_ACTIVE_DAYS = 4
+_TELLING_DAYS = 9  # active ones that tell how high and how often
+_ABOUT_WEEKLY = 10  # active days of the window
+_HIGH = 2.5  # deviations: often alone is no reason, for jobs come in bursts
+
+
+class Seldom:
+    """The tests for such series, over one panel."""
+
+    def __init__(self, panel: Panel, tuning: Tuning, memory: Memory, events: Events) -> None:
+        self._panel = panel
+        self._tuning = tuning
+        self._memory = memory
+        self._events = events
+
+    def consider(self, day: Day) -> None:
+        """Takes back what other tests said of such series, and flags what is odd for them."""
+        self._silence(day)
+        may = day.rhythm.now_and_then & day.mature & (day.rhythm.active_days >= _FEW_ACTIVE_DAYS)
+        if may.any():
+            self._highest_sums(day, may)
+            self._days_in_a_row(day, may & day.fresh & (day.rhythm.active_days >= _TELLING_DAYS))
+
+    def _silence(self, day: Day) -> None:
+        tuning, seldom, known = self._tuning, day.rhythm.now_and_then, day.rhythm.active_days
+        highest = self._panel.spend[max(0, day.row - tuning.window) : day.row].max(0, initial=0)
+        low = (known < _FEW_ACTIVE_DAYS) | (day.spend < (tuning.seldom + self._doubt(day)) * highest)
+        day.acquit(day.up & seldom & day.mature & low, "")
+        weekly = ~seldom & (known <= _ABOUT_WEEKLY) & (day.age >= tuning.window) & (day.expected > tuning.floor)
+        day.acquit(day.up & weekly & (day.spend < tuning.seldom_weekly * highest), "")
+        day.acquit(day.down & (seldom | ~day.often(_MOSTLY, tuning.window)), "")
+
+    def _doubt(self, day: Day) -> Floats:
+        """Of few days the highest tells little."""
+        doubt: Floats = self._tuning.seldom_doubt / np.maximum(day.rhythm.active_days, 1)
+        return doubt
+
+    def _highest_sums(self, day: Day, may: Flags) -> None:
+        """Some days that cost more than as many days ever did."""
+        tuning = self._tuning
+        for days in tuning.seldom_days:
+            if day.row < days * 3:
+                continue
+            sums = _moving_sums(self._panel.spend[max(0, day.row + 1 - tuning.window) : day.row + 1], days)
+            most = sums[:-days].max(0)
+            found = may & (sums[-1] > (tuning.seldom_sum + self._doubt(day)) * most)
+            found &= (day.spend > day.expected) & (day.spend > _HALF * sums[-1] / days)
+            day.accuse(found & (sums[-1] - most > 2 * tuning.minimum_impact), "seldom", up=True)
+
+    def _days_in_a_row(self, day: Day, may: Flags) -> None:
+        """Days that are high and come more often than usual: how unlikely that is, both taken together."""
+        may = may & ~day.out & (day.difference > self._tuning.minimum_impact)
+        for days in self._tuning.seldom_row if may.any() else ():
+            columns = np.flatnonzero(may & ~day.out & (self._events.moved < day.row - days + 1))
+            columns = columns[day.age[columns] - days >= self._tuning.mature]
+            found = np.zeros_like(may)
+            found[columns] = self._are_odd(days, day, columns)
+            day.accuse(found, f"{days} days", up=True)
+
+    def _are_odd(self, days: int, day: Day, columns: Integers) -> Flags:
+        """Whether so many days of these series are, one by one.
+
+        Twice the logarithm of a likelihood ratio is about the square of a normal deviation, and ratios multiply.
+        """
+        tuning, memory, first = self._tuning, self._memory, day.row - days + 1
+        spent = self._panel.spend[first : day.row + 1, columns] > tuning.floor
+        count = np.maximum(spent.sum(0), 1.0)
+        above = np.where(spent, memory.flat[first : day.row + 1, columns] - memory.level[first, columns], 0)
+        change = above.sum(0) / count
+        variance = tuning.of_a_mean(count) + tuning.seldom_uncertainty * day.uncertainty[columns]
+        high = change / (memory.noise[columns] * np.sqrt(variance))
+        known = np.minimum(day.age[columns], tuning.window)
+        often = _log_likelihood_ratio(count / days, (day.rhythm.active_days[columns] + 1) / (known + 2))
+        weighs = np.vstack([memory.weights(first, day.row)[:, columns], np.ones(len(columns))])
+        odd: Flags = (count > 1) & spent[0] & (high > _HIGH) & (change > np.log1p(tuning.relative))
+        odd &= (~spent | ((above > 0.3 * change) & (weighs > 0))).all(0)
+        unlikely: Flags = np.sqrt(high**2 + 2 * days * often) > tuning.persistent + tuning.seldom_more
+        odd &= unlikely
+        return odd
+
+
+def _log_likelihood_ratio(share: Floats, usual: Floats) -> Floats:
+    """Of a day, that it comes by `share` rather than as usual; 0 where that is no more often."""
+    rest = np.maximum(1 - share, 1e-12)
+    ratio = share * np.log(share / usual) + rest * np.log(rest / (1 - usual))
+    return np.where(share > usual, ratio, 0)
+
+
+def _moving_sums(spend: Floats, days: int) -> Floats:
+    sums = np.cumsum(np.vstack([np.zeros_like(spend[:1]), spend]), axis=0)
+    moving: Floats = sums[days:] - sums[:-days]
+    return moving
