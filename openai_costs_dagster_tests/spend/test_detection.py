@@ -134,6 +134,31 @@ def test_what_a_day_alone_made_look_like_a_migration_is_told_when_others_are_bac
     assert flagged(values, model="other") == []
 
 
+def test_a_fall_back_is_expected_soon_even_where_no_day_is_low_enough_to_be_flagged() -> None:
+    runaway = with_days(steady(100, noise=0.3, seed=2), dict.fromkeys(range(60, 68), 3.0))
+    made = panel(search(runaway))
+    verdicts = judged(made)
+    column = made.series.index(Series("acme", "search", "gpt"))
+    assert np.flatnonzero(verdicts.flagged[:, column]).tolist() == list(range(60, 65))
+    working = np.array([day for day in range(72, 90) if day % 7 < 5])
+    assert np.abs(np.log(verdicts.expected[working, column] / 100)).max() < np.log(1.5)
+
+
+def test_a_day_far_above_the_level_that_was_told_of_is_told_of_itself() -> None:
+    higher = {60: 2.6, **dict.fromkeys(range(61, 75), 1.35)}
+    assert flagged(search(with_days(steady(100, noise=0.15), {**higher, 70: 9.0}))) == [60, 70]
+
+
+def test_a_series_that_alerted_lately_must_be_further_off() -> None:
+    def upper(spikes: dict[int, float]) -> float:
+        made = panel(search(with_days(steady(100), spikes)))
+        return float(judged(made).upper[110, made.series.index(Series("acme", "search", "gpt"))])
+
+    calm, restless = upper({}), upper({60: 4.0, 75: 4.0, 90: 4.0})
+    assert calm < restless < 1.3 * calm
+    assert 110 in flagged(search(with_days(steady(100), {60: 4.0, 75: 4.0, 90: 4.0, 110: 4.0})))
+
+
 def test_falling_back_while_a_rise_still_goes_on_is_a_recovery() -> None:
     times = {70 + day: 1.12 ** (day + 2) for day in range(16)}
     found = flagged(search(with_days(steady(100), times)))

@@ -43,6 +43,8 @@ class Day:
     residual: Floats
     score: Floats
     """The residual in standard deviations of the prediction."""
+    alerts: Integers
+    """Of the weeks before."""
     fresh: Flags
     """Not within an event that began before."""
     began: Integers

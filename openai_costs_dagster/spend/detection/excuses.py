@@ -6,7 +6,7 @@ import numpy as np
 
 from openai_costs_dagster.spend.detection import calendar
 from openai_costs_dagster.spend.detection.day import Day
-from openai_costs_dagster.spend.detection.events import Events
+from openai_costs_dagster.spend.detection.levels import Levels
 from openai_costs_dagster.spend.detection.memory import Memory
 from openai_costs_dagster.spend.detection.panel import Panel
 from openai_costs_dagster.spend.detection.tuning import Tuning
@@ -24,11 +24,11 @@ _TWO_WEEKS = 14
 class Excuses:
     """By series."""
 
-    def __init__(self, panel: Panel, tuning: Tuning, memory: Memory, events: Events) -> None:
+    def __init__(self, panel: Panel, tuning: Tuning, memory: Memory, levels: Levels) -> None:
         self._panel = panel
         self._tuning = tuning
         self._memory = memory
-        self._events = events
+        self._levels = levels
         self._turns = np.full((_MONTHS_KEPT + 1, _PLACES, len(panel.series)), np.nan)
         self._organizations = [panel.organization == one for one in np.unique(panel.organization)]
 
@@ -38,7 +38,7 @@ class Excuses:
             rests = day.down & (day.spend > _RESTS * day.expected)
             day.excused |= rests | (day.up & (day.spend < _HOLIDAY_RISE * day.expected))
             day.unlike |= day.score < -self._tuning.rest
-        day.excused |= day.down & (day.row - self._events.fell <= _STILL_FALLING)
+        day.excused |= day.down & (day.row - self._levels.fell <= _STILL_FALLING)
         if day.row > _TWO_WEEKS:
             slid = self._memory.level[day.row - _TWO_WEEKS] - self._memory.level[day.row]
             day.excused |= day.down & (slid > self._tuning.slide)

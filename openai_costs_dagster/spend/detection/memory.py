@@ -48,6 +48,11 @@ class Memory:
         window = slice(row, row + self._tuning.window)
         return self._past[window][::-1], self._weight[window][::-1]
 
+    def above(self, column: int, first: int, row: int) -> Floats:
+        """How far the days from `first` to `row` are above the level that was known before the first of them."""
+        above: Floats = self.flat[first : row + 1, column] - self.level[first, column]
+        return above
+
     def weights(self, first: int, row: int) -> Floats:
         """What the days from `first` until before `row` weigh."""
         return self._weight[first + self._tuning.window : row + self._tuning.window]

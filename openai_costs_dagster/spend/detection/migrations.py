@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from openai_costs_dagster.spend.detection.day import Day
-from openai_costs_dagster.spend.detection.events import Events, Move
+from openai_costs_dagster.spend.detection.levels import Levels, Move
 from openai_costs_dagster.spend.detection.memory import Memory
 from openai_costs_dagster.spend.detection.panel import NO_PARENT, Floats, Integers, Panel, columns_of
 from openai_costs_dagster.spend.detection.tuning import Tuning
@@ -37,11 +37,11 @@ class _Believed(NamedTuple):
 class Migrations:
     """By series."""
 
-    def __init__(self, panel: Panel, tuning: Tuning, memory: Memory, events: Events) -> None:
+    def __init__(self, panel: Panel, tuning: Tuning, memory: Memory, levels: Levels) -> None:
         self._panel = panel
         self._tuning = tuning
         self._memory = memory
-        self._events = events
+        self._levels = levels
         self._siblings = _siblings(panel)
         self._believed: dict[int, _Believed] = {}
 
@@ -53,7 +53,7 @@ class Migrations:
             if total == NO_PARENT or not len(siblings):
                 continue
             if day.down[column] and self._has_successor(column, siblings, day):
-                self._events.change_level(column, day, "migration")
+                self._levels.take(column, day, "migration")
                 continue
             if abs(scores[total]) > _AS_USUAL:
                 continue
@@ -61,7 +61,7 @@ class Migrations:
             replaced = -change / day.difference[column].item()
             unchanged = abs(day.difference[total]) < 0.4 * abs(day.difference[column])
             if 0.7 <= replaced <= 1.5 or (unchanged and 0.5 <= replaced <= 2):
-                self._believed[column] = _Believed(self._events.change_level(column, day, "migration"), others, change)
+                self._believed[column] = _Believed(self._levels.take(column, day, "migration"), others, change)
 
     def doubted(self, day: Day) -> bool:
         """Takes back what was taken for a migration some days ago, where the others are back and it is not.
@@ -74,7 +74,7 @@ class Migrations:
         self._believed = {
             column: one
             for column, one in self._believed.items()
-            if day.row - one.move.row < _DOUBTED and self._events.moved[column] == one.move.row
+            if day.row - one.move.row < _DOUBTED and self._levels.moved[column] == one.move.row
         }
         return bool(doubted)
 
@@ -90,7 +90,7 @@ class Migrations:
         for one in (column, *others.tolist()):
             believed = self._believed.get(one)
             if believed and believed.move.row == move.row:
-                self._events.take_back(one, believed.move, row)
+                self._levels.take_back(one, believed.move, row)
 
     def _has_successor(self, column: int, siblings: Integers, day: Day) -> bool:
         """Whether a newcomer spends about what a series lost since that one's first day."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from openai_costs_dagster.spend.detection.day import Day
-from openai_costs_dagster.spend.detection.events import Events
+from openai_costs_dagster.spend.detection.levels import Levels
 from openai_costs_dagster.spend.detection.memory import Memory
 from openai_costs_dagster.spend.detection.panel import Flags, Floats, Integers, Panel
 from openai_costs_dagster.spend.detection.tuning import Tuning
@@ -21,11 +21,11 @@ _HIGH = 2.5  # deviations: often alone is no reason, for jobs come in bursts
 class Seldom:
     """The tests for such series, over one panel."""
 
-    def __init__(self, panel: Panel, tuning: Tuning, memory: Memory, events: Events) -> None:
+    def __init__(self, panel: Panel, tuning: Tuning, memory: Memory, levels: Levels) -> None:
         self._panel = panel
         self._tuning = tuning
         self._memory = memory
-        self._events = events
+        self._levels = levels
 
     def consider(self, day: Day) -> None:
         """Takes back what other tests said of such series, and flags what is odd for them."""
@@ -65,7 +65,7 @@ class Seldom:
         """Days that are high and come more often than usual: how unlikely that is, both taken together."""
         may = may & ~day.out & (day.difference > self._tuning.minimum_impact)
         for days in self._tuning.seldom_row if may.any() else ():
-            columns = np.flatnonzero(may & ~day.out & (self._events.moved < day.row - days + 1))
+            columns = np.flatnonzero(may & ~day.out & (self._levels.moved < day.row - days + 1))
             columns = columns[day.age[columns] - days >= self._tuning.mature]
             found = np.zeros_like(may)
             found[columns] = self._are_odd(days, day, columns)

@@ -9,6 +9,7 @@ import numpy as np
 
 from openai_costs_dagster.spend.detection.day import Day
 from openai_costs_dagster.spend.detection.events import Events
+from openai_costs_dagster.spend.detection.levels import Levels
 from openai_costs_dagster.spend.detection.memory import Memory
 from openai_costs_dagster.spend.detection.panel import NO_PARENT, Flags, Panel, columns_of
 from openai_costs_dagster.spend.detection.seldom import Seldom
@@ -27,13 +28,14 @@ _MULTIPLIED = 3.5  # times the highest day before
 class Suspicion:
     """The tests, over one panel."""
 
-    def __init__(self, panel: Panel, tuning: Tuning, memory: Memory, events: Events) -> None:
+    def __init__(self, panel: Panel, tuning: Tuning, memory: Memory, levels: Levels, events: Events) -> None:
         self._panel = panel
         self._tuning = tuning
         self._memory = memory
+        self._levels = levels
         self._events = events
-        self._seldom = Seldom(panel, tuning, memory, events)
-        self._levels = np.unique([series.level for series in panel.series], return_inverse=True)[1]
+        self._seldom = Seldom(panel, tuning, memory, levels)
+        self._dimensions = np.unique([series.level for series in panel.series], return_inverse=True)[1]
 
     def raise_on(self, day: Day) -> None:
         """Flags all that is suspicious of a day."""
@@ -80,7 +82,7 @@ class Suspicion:
         spread = memory.noise * np.sqrt(tuning.of_a_mean(days) + tuning.reference_uncertainty * day.uncertainty)
         unusual = tuning.unusual_together(days)
         least = np.maximum(np.log1p(tuning.relative), min(unusual, tuning.persistent_down) * spread)
-        may &= (self._events.moved < first) & (np.abs(change) > least)
+        may &= (self._levels.moved < first) & (np.abs(change) > least)
         if not may.any():  # as on most days: the rest is looked at where it matters
             return
         usual = tuning.dollars(reference + day.week_effect)
@@ -92,8 +94,8 @@ class Suspicion:
             & (lowest > 0.3 * np.abs(change))
         )
         score = change / spread
-        doubt = np.where(day.row - self._events.moved <= tuning.settling, tuning.doubt, 1.0)
-        up = found & (score > doubt * unusual)
+        doubt = np.where(day.row - self._levels.moved <= tuning.settling, tuning.doubt, 1.0)
+        up = found & (score > doubt * (unusual + tuning.alerted_together * day.alerts))
         down = (
             found
             & ~self._faded(day)
@@ -143,7 +145,7 @@ class Suspicion:
         """By how many dollars the parts of a total that are like a series are lower than expected."""
         panel = self._panel
         within = (panel.parent == total) | ((panel.organization == total) & (panel.parent != NO_PARENT))
-        lower = within & (self._levels == self._levels[column]) & day.mature & (day.score < -1)
+        lower = within & (self._dimensions == self._dimensions[column]) & day.mature & (day.score < -1)
         fell: float = -np.minimum(day.difference[lower], 0).sum().item()
         return fell
 

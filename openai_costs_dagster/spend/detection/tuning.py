@@ -42,16 +42,22 @@ class Tuning:
 
     minimum_impact: float = 5.0
     """US dollars that a day must differ by to be worth someone's time."""
-    deviations: float = 3.45
+    deviations: float = 3.4
     """Standard deviations above what was expected that are unusual."""
     deviations_down: float = 5.35
     relative: float = 0.27
     """The share of what was expected by which a day must be more."""
     relative_down: float = 0.45
-    persistent: float = 3.45
+    persistent: float = 3.4
     """Deviations of two days together, both on the same side, that are unusual ..."""
     persistent_less: float = 0.2
     """... and how many less of 2.7 times as many days, for there are fewer such runs in a month."""
+    alerted: float = 0.2
+    """Deviations more that a day takes for each alert of its series lately: some have more odd days than others ..."""
+    alerted_together: float = 0.1
+    """... and several days together."""
+    most_alerts: int = 3
+    lately: int = 84
     settling: int = 10
     """How long after a level changed it is known less well ..."""
     doubt: float = 1.37
@@ -116,7 +122,9 @@ class Tuning:
     told: int = 28
     """For how long a finding has told of the level that came with it ..."""
     stayed: float = 0.5
-    """... if four of five days since then reach this share of it."""
+    """... if four of five days since then reach this share of it ..."""
+    beyond: float = 4.5
+    """... and the day is not this many deviations above that level."""
     continuing: float = 0.64
     """The share of an event that is still part of it."""
     continuing_deviations: float = 2.0

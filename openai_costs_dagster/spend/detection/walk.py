@@ -14,9 +14,11 @@ import numpy as np
 from openai_costs_dagster.spend.detection.day import REASONS, Day, Reasons
 from openai_costs_dagster.spend.detection.events import Events
 from openai_costs_dagster.spend.detection.excuses import Excuses
+from openai_costs_dagster.spend.detection.levels import Levels
 from openai_costs_dagster.spend.detection.memory import Memory, active_days
 from openai_costs_dagster.spend.detection.migrations import Migrations
-from openai_costs_dagster.spend.detection.panel import Flags, Floats, Panel, columns_of
+from openai_costs_dagster.spend.detection.panel import Flags, Floats, Integers, Panel, columns_of
+from openai_costs_dagster.spend.detection.recoveries import Recoveries
 from openai_costs_dagster.spend.detection.regression import Regression
 from openai_costs_dagster.spend.detection.rhythm import rhythm_of
 from openai_costs_dagster.spend.detection.suspicion import Suspicion
@@ -79,10 +81,12 @@ class Walk:
         self._dates = panel.days
         self._regression = Regression(tuning)
         self._memory = Memory(panel, tuning)
-        self._events = Events(panel, tuning, self._memory)
-        self._suspicion = Suspicion(panel, tuning, self._memory, self._events)
-        self._excuses = Excuses(panel, tuning, self._memory, self._events)
-        self._migrations = Migrations(panel, tuning, self._memory, self._events)
+        self._levels = Levels(panel, tuning, self._memory)
+        self._events = Events(panel, tuning, self._memory, self._levels)
+        self._suspicion = Suspicion(panel, tuning, self._memory, self._levels, self._events)
+        self._excuses = Excuses(panel, tuning, self._memory, self._levels)
+        self._recoveries = Recoveries(tuning, self._memory, self._levels, self._events)
+        self._migrations = Migrations(panel, tuning, self._memory, self._levels)
         self._verdicts = Verdicts.empty(panel.spend.shape)
 
     def judge(self) -> Verdicts:
@@ -94,7 +98,7 @@ class Walk:
             self._suspicion.raise_on(day)
             self._take_what_was_said(day)
             self._excuses.consider(day)
-            self._events.recognise_recoveries(day)
+            self._recoveries.recognise(day)
             self._migrations.recognise(day)
             self._write(day)
             self._memory.note_day(day)
@@ -121,7 +125,8 @@ class Walk:
         alive = (age >= 0) & (row <= panel.last) & self._known[row]
         mature = alive & (age >= tuning.mature)
         expected = np.where(age > 0, tuning.dollars(found.value), 0)
-        lower, upper = self._range(row, found.value, spread, expected, mature)
+        alerts = self._events.lately(row)
+        lower, upper = self._range(row, found.value, spread, expected, mature, alerts)
         residual = memory.logs[row] - found.value
         return Day(
             row=row,
@@ -140,6 +145,7 @@ class Walk:
             upper=upper,
             residual=residual,
             score=residual / spread,
+            alerts=alerts,
             fresh=~self._events.is_open,
             began=np.full(len(age), row),
             up=np.zeros(len(age), bool),
@@ -149,10 +155,12 @@ class Walk:
             reason=np.where(alive & ~mature, "young", "").astype(REASONS),
         )
 
-    def _range(self, row: int, logs: Floats, spread: Floats, expected: Floats, mature: Flags) -> tuple[Floats, Floats]:
+    def _range(
+        self, row: int, logs: Floats, spread: Floats, expected: Floats, mature: Flags, alerts: Integers
+    ) -> tuple[Floats, Floats]:
         """Within which a day is usual or not worth anyone's time; for young series what would make them explode."""
         tuning, impact = self._tuning, self._tuning.minimum_impact
-        above = tuning.dollars(logs + tuning.deviations * spread)
+        above = tuning.dollars(logs + (tuning.deviations + tuning.alerted * alerts) * spread)
         below = tuning.dollars(logs - tuning.deviations_down * spread)
         upper = np.maximum.reduce([above, expected * (1 + tuning.relative), expected + impact])
         lower = np.minimum.reduce([below, expected * (1 - tuning.relative_down), expected - impact])
@@ -163,12 +171,13 @@ class Walk:
     def _take_what_was_said(self, day: Day) -> None:
         if self._expected is not None:
             for column in columns_of(self._expected[day.row] & day.out):
-                self._events.change_level(column, day, "expected")
+                self._levels.take(column, day, "expected")
 
     def _write(self, day: Day) -> None:
         verdicts, row, tuning = self._verdicts, day.row, self._tuning
         small = np.abs(day.difference) > _NOTICED * tuning.minimum_impact
-        unusual = np.abs(day.score) > np.where(day.score > 0, tuning.deviations, tuning.deviations_down)
+        above = tuning.deviations + tuning.alerted * day.alerts
+        unusual = np.abs(day.score) > np.where(day.score > 0, above, tuning.deviations_down)
         unusual &= day.settled | (day.score > 0)
         plain = (day.reason == "") & day.often(0.5, tuning.window) & ~day.rhythm.now_and_then
         verdicts.flagged[row] = day.out
