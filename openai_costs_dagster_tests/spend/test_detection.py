@@ -134,14 +134,92 @@ def test_what_a_day_alone_made_look_like_a_migration_is_told_when_others_are_bac
     assert flagged(values, model="other") == []
 
 
-def test_a_fall_back_is_expected_soon_even_where_no_day_is_low_enough_to_be_flagged() -> None:
-    runaway = with_days(steady(100, noise=0.3, seed=2), dict.fromkeys(range(60, 68), 3.0))
+def test_a_migration_stays_believed_over_quiet_weekends() -> None:
+    old, heir = (steady(level, noise=0.1, seed=level, weekend=0.25) for level in (80, 100))
+    heir = [value + old[day] * (day >= 92) for day, value in enumerate(heir)]
+    old = with_days(old, dict.fromkeys(range(92, DAYS), 0.0))
+    made = panel({**BESIDE, ("search", "gpt"): heir, ("search", "other"): old})
+    expected = judged(made).expected[:, made.series.index(Series("acme", "search", "gpt"))]
+    usual = np.array(steady(180, noise=0.0, weekend=0.25))
+    assert np.abs(np.log(expected[94:] / usual[94:])).max() < np.log(1.4)
+
+
+def of_three_models() -> dict[tuple[str, str], list[float]]:
+    """Two rise for a week while the third happens to be down on the first day of it."""
+    a, b, c = (steady(level, noise=0.03, seed=level) for level in (100, 330, 110))
+    rose = dict.fromkeys(range(92, 99), 2.0)
+    b[92] -= 0.85 * (a[92] + c[92])
+    return {
+        ("search", "gpt"): with_days(a, rose),
+        ("search", "c"): with_days(c, rose),
+        ("search", "b"): b,
+        ("chat", "gpt"): steady(500, seed=8),
+    }
+
+
+def test_what_two_were_taken_to_have_migrated_from_keeps_its_level() -> None:
+    made = panel(of_three_models())
+    verdicts = judged(made)
+    column = made.series.index(Series("acme", "search", "b"))
+    assert not verdicts.flagged[:, column].any()
+    assert np.abs(np.log(verdicts.expected[94:, column] / np.array(steady(330, noise=0.0)[94:]))).max() < np.log(1.2)
+    for rose in ("gpt", "c"):
+        assert flagged(of_three_models(), model=rose)[0] == 93
+
+
+def test_what_was_said_to_be_expected_stays_the_level_after_a_migration_that_was_none() -> None:
+    mine, other = steady(100, noise=0.05), steady(220, noise=0.05, seed=2)
+    changed = with_days(mine, {92: 2.2, **dict.fromkeys(range(93, DAYS), 6.0)})
+    for day in (92, 93):
+        other[day] -= changed[92] - mine[92]
+    made = panel({**BESIDE, ("search", "gpt"): changed, ("search", "other"): other})
+    column = made.series.index(Series("acme", "search", "gpt"))
+    expected = np.zeros(made.spend.shape, bool)
+    expected[93] = True
+    assert judged(made).flagged[93, column]
+    assert not judged(made, Circumstances(expected=expected)).flagged[93:, column].any()
+
+
+def test_an_unknown_day_takes_no_migration_back() -> None:
+    old, heir = steady(100, noise=0.05), steady(80, noise=0.05, seed=2)
+    heir = [value + 0.9 * old[day] * (day >= 92) for day, value in enumerate(heir)]
+    old = with_days(old, dict.fromkeys(range(92, DAYS), 0.1))
+    made = panel({**BESIDE, ("search", "gpt"): old, ("search", "other"): heir})
+    made.spend[94] = 0
+    known = np.ones(len(made.spend), bool)
+    known[94] = False
+    column = made.series.index(Series("acme", "search", "gpt"))
+    assert judged(made, Circumstances(known=known)).expected[94, column] < 20
+
+
+def test_an_organization_is_judged_alike_alone_and_beside_another_whose_migration_is_taken_back() -> None:
+    beta = leaves({("p", "m"): [value * 1.01**day for day, value in enumerate(steady(50))]}, "beta")
+    alone = list(backtest(panel_of_leaves(beta), Tuning()))
+    beside = backtest(panel_of_leaves(beta + leaves(of_three_models())), Tuning())
+    assert [row for row in beside if row.series.organization == "beta"] == alone
+
+
+@pytest.mark.parametrize("seed", [2, 5, 10, 11])
+def test_a_fall_back_is_expected_soon_even_where_no_day_is_low_enough_to_be_flagged(seed: int) -> None:
+    runaway = with_days(steady(100, noise=0.25, seed=seed), dict.fromkeys(range(60, 68), 3.0))
     made = panel(search(runaway))
     verdicts = judged(made)
     column = made.series.index(Series("acme", "search", "gpt"))
     assert np.flatnonzero(verdicts.flagged[:, column]).tolist() == list(range(60, 65))
     working = np.array([day for day in range(72, 90) if day % 7 < 5])
     assert np.abs(np.log(verdicts.expected[working, column] / 100)).max() < np.log(1.5)
+
+
+def test_a_week_of_rest_for_all_is_no_fall_to_an_earlier_level() -> None:
+    for seed in range(4):
+        rested = dict.fromkeys(range(91, 96), 0.55)
+        values = {
+            name: with_days(steady(300, noise=0.2, seed=seed + 10 * number), rested)
+            for number, name in enumerate(BESIDE)
+        }
+        shifted = dict.fromkeys(range(80, DAYS), 2.2)
+        values["search", "gpt"] = with_days(with_days(steady(100, noise=0.2, seed=seed), shifted), rested)
+        assert not [day for day in flagged(values) if day >= 96]
 
 
 def test_a_day_far_above_the_level_that_was_told_of_is_told_of_itself() -> None:

@@ -69,7 +69,7 @@ class Levels:
         return before
 
     def take_back(self, column: int, move: Move, row: int) -> None:
-        """Has the level before a change be the normal one again; days since it until before `row` teach nothing."""
+        """Has the level before a change be the normal one again; days since it until before `row` teach none."""
         self._memory.move(column, move.row, -move.change)
         self._memory.level[move.row + 1 : row + 1, column] -= move.change
         self._memory.weigh(column, move.row, row, 0)

@@ -14,8 +14,8 @@ from openai_costs_dagster.spend.detection.regression import Prediction
 from openai_costs_dagster.spend.detection.tuning import Tuning
 
 _TO_DEVIATION = 1.4826  # the median of absolute normal noise in standard deviations
-_BEGUN = 10  # days
-_ADOPTED = 0.3  # of a rise since then
+_BEGUN = 10  # the age in days from which on it is looked at whether a series is being adopted
+_ADOPTED = 0.3  # on the log scale: a rise of the level that says so
 _STEEPEST_TREND = 0.012  # a day; what grows faster is not extrapolated
 
 
@@ -58,7 +58,7 @@ class Memory:
         return self._weight[first + self._tuning.window : row + self._tuning.window]
 
     def settled_for(self, row: int, age: Integers) -> Integers:
-        """For how many days a series is no longer restless: of what came up from little; of others, for long."""
+        """For how many days a series that came up from little is no longer restless; of others, the whole window."""
         tuning = self._tuning
         settling = np.flatnonzero(age == tuning.restless)
         if len(settling):
@@ -67,11 +67,10 @@ class Memory:
         since = np.clip(age - tuning.restless + 1, 0, tuning.window)
         return np.where(self._adopted | (age < tuning.restless), since, tuning.window)
 
-    def note_prediction(self, row: int, found: Prediction, settled: Flags, *, known: bool) -> None:
+    def note_prediction(self, row: int, found: Prediction, *, known: bool) -> None:
         """Keeps what was thought of the level when the day began; an unknown day is taken to be on it."""
         self.level[row] = found.level
         self.trend[row] = np.clip(found.trend, -_STEEPEST_TREND, _STEEPEST_TREND)
-        self.usual_trend += np.where(settled, self._tuning.trend_rate * (self.trend[row] - self.usual_trend), 0)
         self.flat[row] = self.logs[row] - (found.value - found.level) if known else found.level
 
     def note_day(self, day: Day) -> None:
@@ -87,6 +86,8 @@ class Memory:
         self._surprise[here] = np.abs(day.residual) / np.sqrt(1 + day.uncertainty)
         counted = taken & ~idle & ~asleep & (day.age >= tuning.noise_from)
         self._counted[here] = np.where(day.age < tuning.restless, tuning.youth, 1) * counted
+        learned = tuning.trend_rate * (self.trend[day.row] - self.usual_trend)
+        self.usual_trend += np.where(day.age >= tuning.restless, learned, 0)
         self.scores[day.row] = np.where(taken & ~idle, day.score, 0)
         self._estimate_noise(here)
 

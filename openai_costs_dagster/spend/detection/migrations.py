@@ -1,7 +1,7 @@
 """Migrations: what one series gains while others of its kind lose as much, or the other way, is no change of spend.
 
-One day may look so by chance. So for some days it is only believed, and told after all where the others are back and
-the series is not.
+One day may look so by chance. So for some days it is only believed, and the series is judged by its old level again
+where the others are back and it is not.
 """
 
 from __future__ import annotations
@@ -23,15 +23,14 @@ _ABOUT = 1.8  # times more or less
 _CLEAR = 4  # deviations
 _AS_USUAL = 1  # the same: a total that spend only moves within
 _DOUBTED = 5  # days; less than a week, so that weeks before are from before it
-_BACK = 0.35  # of what the others changed by, at most
+_BACK = 0.35  # the share of a series' change that its others' changes still go against, at most
 _STAYED = 0.6  # of what the series changed by, on the log scale
 
 
 class _Believed(NamedTuple):
     move: Move
     others: Integers
-    change: float
-    """By how many US dollars the others changed against it."""
+    """Those that changed against it."""
 
 
 class Migrations:
@@ -61,36 +60,42 @@ class Migrations:
             replaced = -change / day.difference[column].item()
             unchanged = abs(day.difference[total]) < 0.4 * abs(day.difference[column])
             if 0.7 <= replaced <= 1.5 or (unchanged and 0.5 <= replaced <= 2):
-                self._believed[column] = _Believed(self._levels.take(column, day, "migration"), others, change)
+                self._believed[column] = _Believed(self._levels.take(column, day, "migration"), others)
 
     def doubted(self, day: Day) -> bool:
         """Takes back what was taken for a migration some days ago, where the others are back and it is not.
 
-        Says whether it did: then the day is to be expected anew.
+        Others that changed their levels for it get theirs back too. Says whether there was any: then the day is to be
+        expected anew.
         """
-        doubted = [column for column, one in self._believed.items() if self._is_doubtful(column, one, day)]
-        for column in doubted:
-            self._take_back(column, day.row)
-        self._believed = {
-            column: one
-            for column, one in self._believed.items()
-            if day.row - one.move.row < _DOUBTED and self._levels.moved[column] == one.move.row
+        self._believed = {column: one for column, one in self._believed.items() if self._stands(column, one, day)}
+        doubted = {column for column, one in self._believed.items() if self._is_doubtful(column, one, day)}
+        with_it = {
+            other
+            for column in doubted
+            for other in self._believed[column].others.tolist()
+            if other in self._believed and self._believed[other].move.row == self._believed[column].move.row
         }
+        for column in sorted(doubted | with_it):
+            self._levels.take_back(column, self._believed.pop(column).move, day.row)
         return bool(doubted)
 
-    def _is_doubtful(self, column: int, believed: _Believed, day: Day) -> bool:
-        move, others, change = believed
-        above = self._memory.flat[day.row, column] - self._memory.level[move.row, column]
-        back = self._change(others, day).sum() / change < _BACK
-        return bool(back and above / move.change > _STAYED)
+    def _stands(self, column: int, believed: _Believed, day: Day) -> bool:
+        """Whether it is young, and nothing has changed the level since."""
+        return bool(
+            day.row - believed.move.row <= _DOUBTED
+            and self._levels.moved[column] == believed.move.row
+            and day.fresh[column]
+        )
 
-    def _take_back(self, column: int, row: int) -> None:
-        """Others that changed their levels for it get theirs back too."""
-        move, others, _ = self._believed[column]
-        for one in (column, *others.tolist()):
-            believed = self._believed.get(one)
-            if believed and believed.move.row == move.row:
-                self._levels.take_back(one, believed.move, row)
+    def _is_doubtful(self, column: int, believed: _Believed, day: Day) -> bool:
+        move, others = believed
+        level = self._memory.level[move.row, column]
+        off = day.spend[column] - self._tuning.dollars(level + day.week_effect[column])
+        stayed = (self._memory.flat[day.row, column] - level) / move.change > _STAYED
+        if not (stayed and off * move.change > 0 and day.alive[column] and day.settled):
+            return False
+        return bool(-self._change(others, day).sum() / off < _BACK)
 
     def _has_successor(self, column: int, siblings: Integers, day: Day) -> bool:
         """Whether a newcomer spends about what a series lost since that one's first day."""

@@ -12,6 +12,7 @@ from openai_costs_dagster.spend.detection.panel import columns_of
 from openai_costs_dagster.spend.detection.tuning import Tuning
 
 _NEAR = 0.4  # on the log scale, or of a change
+_SAME = 0.25  # of a change
 _TOLERANT = 2.5  # deviations
 _LOW = 1.0  # deviations of a day ...
 _CLEAR = 3.5  # ... and of all such days in a row
@@ -43,20 +44,28 @@ class Recoveries:
     def _recognise_slow_ones(self, day: Day) -> None:
         """A fall to about an earlier level, over days of which none was low enough to be flagged."""
         moved = self._levels.moved
-        may = day.mature & day.fresh & ~day.out & ~day.rhythm.now_and_then & (day.score < -_LOW)
+        if not day.settled:
+            return
+        may = day.mature & day.fresh & ~day.out & ~day.unlike & ~day.rhythm.now_and_then & (day.score < -_LOW)
         may &= (moved < day.row - _FEWEST_LOW_DAYS + 1) & (day.row - moved <= self._tuning.remembered)
         for column in columns_of(may):
             first = self._low_since(column, day.row)
             if day.row - first + 1 < _FEWEST_LOW_DAYS:
                 continue
             change = self._memory.above(column, first, day.row).mean().item()
-            levels = self._levels.earlier(column)
-            near = any(back < 0 and abs(change - back) < -_NEAR * back for _, back in levels)
-            if near and change < -_CLEAR * self._spread_of_mean(column, first, day):
+            if self._is_earlier(column, day.row, change) and change < -_CLEAR * self._spread_of_mean(
+                column, first, day
+            ):
                 self._levels.change(column, day.row, change, since=first)
                 day.residual[column] -= change
                 day.score[column] = day.residual[column] / day.spread[column]
                 day.reason[column] = "recovery"
+
+    def _is_earlier(self, column: int, row: int, change: float) -> bool:
+        return any(
+            row - since <= self._tuning.remembered and back < 0 and abs(change - back) < -_SAME * back
+            for since, back in self._levels.earlier(column)
+        )
 
     def _low_since(self, column: int, row: int) -> int:
         """The first of the days in a row, up to a day, that were low."""

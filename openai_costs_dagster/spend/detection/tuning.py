@@ -124,7 +124,7 @@ class Tuning:
     stayed: float = 0.5
     """... if four of five days since then reach this share of it ..."""
     beyond: float = 4.5
-    """... and the day is not this many deviations above that level."""
+    """... and the day is not this many deviations beyond that level."""
     continuing: float = 0.64
     """The share of an event that is still part of it."""
     continuing_deviations: float = 2.0

@@ -120,7 +120,7 @@ class Walk:
             memory.settled_for(row, age),
             memory.usual_trend,
         )
-        memory.note_prediction(row, found, age >= tuning.restless, known=bool(self._known[row]))
+        memory.note_prediction(row, found, known=bool(self._known[row]))
         spread = memory.noise * np.sqrt(1 + found.uncertainty)
         alive = (age >= 0) & (row <= panel.last) & self._known[row]
         mature = alive & (age >= tuning.mature)
