@@ -44,10 +44,11 @@ class Recoveries:
     def _recognise_slow_ones(self, day: Day) -> None:
         """A fall to about an earlier level, over days of which none was low enough to be flagged."""
         moved = self._levels.moved
-        if not day.settled:
+        lately = (moved < day.row - _FEWEST_LOW_DAYS + 1) & (day.row - moved <= self._tuning.remembered)
+        if not (day.settled and lately.any()):
             return
-        may = day.mature & day.fresh & ~day.out & ~day.unlike & ~day.rhythm.now_and_then & (day.score < -_LOW)
-        may &= (moved < day.row - _FEWEST_LOW_DAYS + 1) & (day.row - moved <= self._tuning.remembered)
+        low = day.mature & ~day.unlike & ~day.rhythm.now_and_then & (day.score < -_LOW)
+        may = lately & low & day.fresh & ~day.out
         for column in columns_of(may):
             first = self._low_since(column, day.row)
             if day.row - first + 1 < _FEWEST_LOW_DAYS:

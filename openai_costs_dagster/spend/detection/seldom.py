@@ -51,25 +51,27 @@ class Seldom:
 
     def _highest_sums(self, day: Day, may: Flags) -> None:
         """Some days that cost more than as many days ever did."""
-        tuning = self._tuning
-        for days in tuning.seldom_days:
+        tuning, may = self._tuning, may & (day.difference > 0)
+        for days in tuning.seldom_days if may.any() else ():
             if day.row < days * 3:
                 continue
             sums = _moving_sums(self._panel.spend[max(0, day.row + 1 - tuning.window) : day.row + 1], days)
             most = sums[:-days].max(0)
             found = may & (sums[-1] > (tuning.seldom_sum + self._doubt(day)) * most)
-            found &= (day.spend > day.expected) & (day.spend > _HALF * sums[-1] / days)
+            found &= day.spend > _HALF * sums[-1] / days
             day.accuse(found & (sums[-1] - most > 2 * tuning.minimum_impact), "seldom", up=True)
 
     def _days_in_a_row(self, day: Day, may: Flags) -> None:
         """Days that are high and come more often than usual: how unlikely that is, both taken together."""
         may = may & ~day.out & (day.difference > self._tuning.minimum_impact)
         for days in self._tuning.seldom_row if may.any() else ():
-            columns = np.flatnonzero(may & ~day.out & (self._levels.moved < day.row - days + 1))
-            columns = columns[day.age[columns] - days >= self._tuning.mature]
-            found = np.zeros_like(may)
-            found[columns] = self._are_odd(days, day, columns)
-            day.accuse(found, f"{days} days", up=True)
+            first = max(0, day.row - days + 1)
+            began = may & (self._panel.spend[first] > self._tuning.floor) & (self._levels.moved < first)
+            columns = np.flatnonzero(began & ~day.out & (day.age - days >= self._tuning.mature))
+            if len(columns):
+                found = np.zeros_like(may)
+                found[columns] = self._are_odd(days, day, columns)
+                day.accuse(found, f"{days} days", up=True)
 
     def _are_odd(self, days: int, day: Day, columns: Integers) -> Flags:
         """Whether so many days of these series are, one by one.
@@ -86,7 +88,7 @@ class Seldom:
         known = np.minimum(day.age[columns], tuning.window)
         often = _log_likelihood_ratio(count / days, (day.rhythm.active_days[columns] + 1) / (known + 2))
         weighs = np.vstack([memory.weights(first, day.row)[:, columns], np.ones(len(columns))])
-        odd: Flags = (count > 1) & spent[0] & (high > _HIGH) & (change > np.log1p(tuning.relative))
+        odd: Flags = (count > 1) & (high > _HIGH) & (change > np.log1p(tuning.relative))
         odd &= (~spent | ((above > 0.3 * change) & (weighs > 0))).all(0)
         unlikely: Flags = np.sqrt(high**2 + 2 * days * often) > tuning.persistent + tuning.seldom_more
         odd &= unlikely

@@ -78,7 +78,7 @@ class Suspicion:
         tuning, memory, first = self._tuning, self._memory, day.row - days + 1
         reference = memory.level[first] + memory.trend[first] * (days - 1)
         above = memory.flat[first : day.row + 1] - reference
-        change = above.mean(0)
+        change = above.sum(0) / days
         spread = memory.noise * np.sqrt(tuning.of_a_mean(days) + tuning.reference_uncertainty * day.uncertainty)
         unusual = tuning.unusual_together(days)
         least = np.maximum(np.log1p(tuning.relative), min(unusual, tuning.persistent_down) * spread)
