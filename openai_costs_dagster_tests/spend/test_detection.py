@@ -402,8 +402,26 @@ def rich(seed: int) -> dict[tuple[str, str], list[float]]:
         ("search", "gpt"): with_days(steady(100, seed=seed, noise=0.2), days),
         ("search", "other"): with_days(steady(30, seed=seed + 1), shift),
         ("chat", "new"): [0.0] * 70 + steady(60, DAYS - 70, seed=seed + 2),
+        ("batch", "seldom"): now_and_then(dict.fromkeys(range(90, 97), 34.0)),
+        **{("ranking", model): of_three_models()["search", model] for model in ("gpt", "b", "c")},
         **BESIDE,
     }
+
+
+def test_a_panel_with_something_of_everything_has_it() -> None:
+    made = panel(rich(0))
+    verdicts = judged(made)
+    seldom = made.series.index(Series("acme", "batch", "seldom"))
+    assert verdicts.flagged[90:97, seldom].any()
+    assert {"above", "below", "2 days"} <= set(verdicts.reason[verdicts.flagged].tolist())
+    assert {"migration", "recovery", "told", "excused", "young"} <= set(verdicts.reason.ravel().tolist())
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_rows_in_another_order_give_the_same_verdicts_of_a_panel_with_something_of_everything(seed: int) -> None:
+    rows = leaves(rich(seed))
+    shuffled = [rows[place] for place in np.random.default_rng(seed).permutation(len(rows))]
+    assert list(backtest(panel_of_leaves(rows), Tuning())) == list(backtest(panel_of_leaves(shuffled), Tuning()))
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -1,0 +1,100 @@
+"""The file is the one that was named, or lies here; without one, a key in the environment is enough."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from openai_costs_dagster import configuration
+from openai_costs_dagster.configuration import ConfigurationError
+
+from .conftest import ACME, KEY, LEAK, Write
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory without a file, and an environment without a setting."""
+    for name in ("OPENAI_COSTS_CONFIG", "OPENAI_ADMIN_KEY", "OPENAI_BASE_URL", "OPENAI_ORG_ID", "DATABASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def test_the_environment_names_the_file(elsewhere: Path, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_COSTS_CONFIG", str(write(ACME)))
+    monkeypatch.setenv("OPENAI_ADMIN_KEY", KEY)
+    (elsewhere / "openai_costs.yaml").write_text(ACME.replace("acme", "other"), encoding="utf-8")
+    assert list(configuration.load().organizations) == ["acme"]
+
+
+def test_the_working_directorys_file_goes_before_the_environments_key(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_ADMIN_KEY", KEY)
+    (elsewhere / "openai_costs.yaml").write_text(ACME, encoding="utf-8")
+    assert list(configuration.load().organizations) == ["acme"]
+
+
+def test_a_file_that_the_environment_names_and_is_not_there_is_not_replaced_by_another(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_COSTS_CONFIG", "absent.yaml")
+    monkeypatch.setenv("OPENAI_ADMIN_KEY", KEY)
+    (elsewhere / "openai_costs.yaml").write_text(ACME, encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=r"OPENAI_COSTS_CONFIG names absent\.yaml, which does not exist"):
+        configuration.load()
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_a_file_that_a_caller_names_and_is_not_there_is_not_replaced_by_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OPENAI_ADMIN_KEY", KEY)
+    with pytest.raises(ConfigurationError, match=r"absent\.yaml"):
+        configuration.load(Path("absent.yaml"))
+
+
+def test_with_neither_file_nor_key_it_is_said_what_to_do(elsewhere: Path) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        configuration.load()
+    for needed in (str(elsewhere), "openai_costs.yaml", "OPENAI_ADMIN_KEY"):
+        assert needed in str(raised.value)
+
+
+def test_a_key_in_the_environment_is_an_organization_named_default(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_ADMIN_KEY", KEY)
+    read = configuration.load()
+    assert list(read.organizations) == ["default"]
+    only = read.organization("default")
+    assert only.admin_key.read() == KEY
+    assert (only.base_url, only.organization_id) == ("https://api.openai.com/v1", None)
+    assert (read.database, read.source) == (None, None)
+    assert read.data_directory == elsewhere.resolve() / ".openai-costs"
+    assert LEAK not in repr(read)
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_the_keys_companions_in_the_environment_are_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_ADMIN_KEY", KEY)
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://proxy.example/v1")
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-ABC")
+    monkeypatch.setenv("DATABASE_URL", f"postgresql://user:{LEAK}@host/db")
+    read = configuration.load()
+    only = read.organization("default")
+    assert (only.base_url, only.organization_id) == ("https://proxy.example/v1", "org-ABC")
+    assert read.database is not None
+    assert read.database.url.read() == f"postgresql://user:{LEAK}@host/db"
+    assert LEAK not in repr(read)
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_a_mistake_in_the_environment_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_ADMIN_KEY", KEY)
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://proxy.example/v1")
+    with pytest.raises(ConfigurationError, match=r"^the environment: .*base_url is plain http to proxy\.example"):
+        configuration.load()

@@ -1,0 +1,198 @@
+"""A configuration is read as it was meant."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from openai_costs_dagster import configuration
+from openai_costs_dagster.configuration import ConfigurationError
+from openai_costs_dagster.secret import SecretReference
+
+from .conftest import ACME, WHOLE, Write
+
+
+def test_the_documented_file_is_read_as_documented(write: Write, tmp_path: Path) -> None:
+    read = configuration.read_file(write(WHOLE))
+    acme, beta = read.organization("acme"), read.organization("beta")
+    assert (acme.name, acme.title, acme.organization_id) == ("acme", "Acme Inc.", "org-ABC123")
+    assert acme.start_date == dt.date(2026, 1, 1)
+    assert acme.admin_key == SecretReference(env="ACME_OPENAI_ADMIN_KEY")
+    assert acme.proxy == SecretReference(env="CORPORATE_PROXY")
+    assert [(budget.amount_usd, budget.period) for budget in acme.budgets] == [
+        (20000, "month"),
+        (Decimal("3000.10"), "month"),
+        (400, "quarter"),
+    ]
+    assert acme.budgets[0].alert_at == (Decimal("0.5"), Decimal("0.8"), Decimal(1))
+    assert acme.budgets[1].project == "proj_search"
+    assert (beta.title, beta.base_url, beta.start_date) == ("beta", "https://api.openai.com/v1", None)
+    assert read.database is not None
+    assert read.database.url == SecretReference(env="DATABASE_URL")
+    assert (read.refresh.cron, read.refresh.deep_cron) == ("30 1 * * *", "0 4 * * 0")
+    assert (read.refresh.trailing_days, read.refresh.settle_hours, read.refresh.deep_trailing_days) == (4, 48, 35)
+    assert (read.anomalies.sensitivity, read.anomalies.minimum_impact_usd) == ("medium", Decimal(5))
+    assert read.alerts[0].events == ("anomaly", "budget", "sync_failure")
+    assert read.retention.raw_pages_days is None
+    assert read.source == tmp_path.resolve() / "openai_costs.yaml"
+
+
+def test_a_key_is_all_that_an_organization_needs(write: Write) -> None:
+    spelt_out = configuration.read_file(write(WHOLE))
+    least = configuration.read_file(write(ACME))
+    assert (least.refresh, least.anomalies, least.retention) == (
+        spelt_out.refresh,
+        spelt_out.anomalies,
+        spelt_out.retention,
+    )
+    assert (least.database, least.alerts) == (None, ())
+
+
+def test_relative_paths_are_taken_from_the_files_folder(write: Write, tmp_path: Path) -> None:
+    read = configuration.read_file(
+        write(
+            "organizations:\n  acme:\n    admin_key: {file: keys/acme}\n    proxy: {file: keys/proxy}\n"
+            "  beta:\n    admin_key: {file: /run/secrets/beta}\n    proxy: http://proxy.example:3128\n"
+            "database: {url: {file: keys/database}}\ndata_directory: data\n"
+        )
+    )
+    folder = tmp_path.resolve()
+    acme, beta = read.organization("acme"), read.organization("beta")
+    assert acme.admin_key == SecretReference(file=folder / "keys/acme")
+    assert acme.proxy == SecretReference(file=folder / "keys/proxy")
+    assert beta.admin_key == SecretReference(file=Path("/run/secrets/beta"))
+    assert beta.proxy == "http://proxy.example:3128"
+    assert read.database is not None
+    assert read.database.url == SecretReference(file=folder / "keys/database")
+    assert read.data_directory == folder / "data"
+
+
+def test_a_file_named_relatively_gives_absolute_paths(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(ACME)
+    monkeypatch.chdir(tmp_path)
+    read = configuration.read_file(Path("openai_costs.yaml"))
+    assert read.data_directory == tmp_path.resolve() / ".openai-costs"
+    assert read.source == tmp_path.resolve() / "openai_costs.yaml"
+
+
+@pytest.mark.parametrize("name", ["no", "on", "off", "yes", "null", "true", "12_3", "123", "0x1f", "a-b_c"])
+def test_names_are_text_even_where_yaml_sees_something_else(write: Write, name: str) -> None:
+    read = configuration.read_file(write(f"organizations:\n  {name}:\n    admin_key: {{env: KEY}}\n"))
+    assert list(read.organizations) == [name]
+    assert read.organization(name).name == name
+
+
+def test_organizations_that_are_distinct_may_share_what_does_not_count_double(write: Write) -> None:
+    read = configuration.read_file(
+        write(
+            "organizations:\n  a:\n    admin_key: {env: A}\n  b:\n    admin_key: {env: B}\n"
+            "  c:\n    admin_key: {env: A}\n    base_url: https://proxy.example/v1\n"
+        )
+    )
+    assert list(read.organizations) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8080/v1", "http://localhost/v1", "http://[::1]:8080/v1"])
+def test_plain_http_is_accepted_to_loopback(write: Write, url: str) -> None:
+    assert configuration.read_file(write(f"{ACME}    base_url: {url}\n")).organization("acme").base_url == url
+
+
+def test_plain_http_is_accepted_where_the_file_says_so(write: Write) -> None:
+    text = f"{ACME}    base_url: http://gateway.corp/v1\n    allow_http: true\n"
+    assert configuration.read_file(write(text)).organization("acme").base_url == "http://gateway.corp/v1"
+
+
+@pytest.mark.parametrize(
+    ("minutes", "cron"),
+    [
+        (5, "*/5 * * * *"),
+        (30, "*/30 * * * *"),
+        (60, "0 * * * *"),
+        (240, "0 */4 * * *"),
+        (720, "0 */12 * * *"),
+        (1440, "0 0 * * *"),
+        ("null", None),
+    ],
+)
+def test_minutes_become_the_cron_that_fires_that_often(write: Write, minutes: int | str, cron: str | None) -> None:
+    read = configuration.read_file(write(f"{ACME}refresh: {{intraday_minutes: {minutes}}}\n"))
+    assert read.refresh.intraday_cron == cron
+
+
+@pytest.mark.parametrize("cron", ["* * * * *", "*/15 0-6 1,15 * 1-5", "0 0 * * 7", "59 23 31 12 0", "0 0 29 2 *"])
+def test_a_cron_expression_of_five_fields_is_accepted(write: Write, cron: str) -> None:
+    assert configuration.read_file(write(f"{ACME}refresh: {{cron: '{cron}'}}\n")).refresh.cron == cron
+
+
+def test_a_byte_order_mark_and_windows_line_ends_are_no_mistake(write: Write) -> None:
+    read = configuration.read_file(write(b"\xef\xbb\xbf" + ACME.replace("\n", "\r\n").encode()))
+    assert list(read.organizations) == ["acme"]
+
+
+def test_an_unknown_organization_is_answered_with_the_known_ones(write: Write) -> None:
+    read = configuration.read_file(write(WHOLE))
+    with pytest.raises(ConfigurationError, match="'gamma'; configured: acme, beta"):
+        read.organization("gamma")
+
+
+def test_a_proxy_is_read_where_it_lies(monkeypatch: pytest.MonkeyPatch, write: Write) -> None:
+    monkeypatch.setenv("CORPORATE_PROXY", "http://user:password@proxy.example:3128")
+    read = configuration.read_file(write(WHOLE))
+    assert read.organization("acme").read_proxy() == "http://user:password@proxy.example:3128"
+    assert read.organization("beta").read_proxy() is None
+    assert "password" not in repr(read)
+
+
+_LINES = """\
+organizations:
+  # the parent company
+  acme:
+    admin_key: {env: A}
+
+    # money
+    budgets:
+      - {amount_usd: 1}
+
+  # the European one
+  beta:
+    admin_key: {env: B}
+refresh: {trailing_days: 4}
+"""
+
+
+def test_the_lines_of_an_organization_are_those_that_removing_it_takes(write: Write) -> None:
+    file = write(_LINES)
+    lines = configuration.lines_of_organization(file, "acme")
+    assert [number for number, _ in lines] == [3, 4, 5, 6, 7, 8]
+    assert lines[0] == (3, "  acme:")
+    assert lines[-1] == (8, "      - {amount_usd: 1}")
+    assert configuration.lines_of_organization(file, "beta") == [(11, "  beta:"), (12, "    admin_key: {env: B}")]
+
+
+@pytest.mark.parametrize("name", ["acme", "beta"])
+def test_without_its_lines_the_file_is_that_of_the_other_organizations(write: Write, name: str) -> None:
+    file = write(_LINES)
+    taken = {number for number, _ in configuration.lines_of_organization(file, name)}
+    left = [line for number, line in enumerate(_LINES.splitlines(), 1) if number not in taken]
+    read = configuration.read_file(write("\n".join(left)))
+    assert set(read.organizations) == {"acme", "beta"} - {name}
+    assert read.refresh.trailing_days == 4
+
+
+@pytest.mark.parametrize(
+    "text", ["", "refresh: {}\n", "organizations:\n", "organizations: {}\n", "refresh: {acme: 1}\n", ACME]
+)
+def test_an_organization_that_the_file_does_not_name_has_no_lines(write: Write, text: str) -> None:
+    assert configuration.lines_of_organization(write(text), "gamma") == []
+
+
+def test_a_configuration_cannot_be_changed_after_it_was_checked(write: Write) -> None:
+    refresh: Any = configuration.read_file(write(ACME)).refresh
+    with pytest.raises(ValueError, match="frozen"):
+        refresh.cron = "* * * * *"
