@@ -83,7 +83,7 @@ def deliver(
 def test_alert(channel: str, now: dt.datetime) -> outbox.Alert:
     """An alert that says that alerts arrive; `channel` is empty for all."""
     return outbox.Alert(
-        dedup_key=f"test/{channel}/{now.isoformat()}",
+        dedup_key=outbox.dedup_key("test", channel, now.isoformat()),
         kind=TEST,
         event=channel,
         severity="low",

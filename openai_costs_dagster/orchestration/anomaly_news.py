@@ -97,7 +97,7 @@ def _alert(
     key += [incident.line_item or ""] + ([f"{incident.alerted_impact:.2f}"] if news.event == "grown" else [])
     sentence = finding.explanation if finding else _over(incident)
     return outbox.Alert(
-        dedup_key="anomaly/" + "/".join(key),
+        dedup_key=outbox.dedup_key("anomaly", *key),
         kind="anomaly",
         event=news.event,
         severity=finding.severity if finding else severity(incident.alerted_impact, minimum),

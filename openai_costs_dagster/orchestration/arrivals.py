@@ -75,7 +75,7 @@ def _alert(
     asset = names.costs_key(organization).path
     has_check = names.LATEST_DAY in checks
     return outbox.Alert(
-        dedup_key=f"arrivals/{organization.name}/{trouble.opened_at.isoformat()}/{event}",
+        dedup_key=outbox.dedup_key("arrivals", organization.name, trouble.opened_at.isoformat(), event),
         kind="sync_failure",
         event=event,
         severity=trouble.severity,

@@ -152,7 +152,8 @@ class _Crossed:
     def key(self, event: str) -> str:
         """What is told once; amounts by their value, however they are written."""
         limit, share = (f"{money.normalised(one):f}" for one in (self.budget.amount_usd, self.crossing.share))
-        return f"budget/{self.organization.name}/{self.budget.title}/{self.at.period.first}/{limit}/{share}/{event}"
+        first_day = str(self.at.period.first)
+        return outbox.dedup_key("budget", self.organization.name, self.budget.title, first_day, limit, share, event)
 
 
 def _record(connection: Connection, crossed: _Crossed, now: dt.datetime, *, seen: bool) -> None:

@@ -41,7 +41,7 @@ def _expiry(organization: str, own: WireAdminKey, now: dt.datetime) -> outbox.Al
     if expires is None or near is None:
         return None
     return outbox.Alert(
-        dedup_key=f"key/{organization}/{own.id}/{own.expires_at}/{near[0].days}",
+        dedup_key=outbox.dedup_key("key", organization, own.id, str(own.expires_at), str(near[0].days)),
         kind=KIND,
         event="expires",
         severity=near[1],
@@ -56,7 +56,7 @@ def _age(organization: str, own: WireAdminKey, now: dt.datetime) -> outbox.Alert
     if created is None or now - created < OLD:
         return None
     return outbox.Alert(
-        dedup_key=f"key/{organization}/{own.id}/aged",
+        dedup_key=outbox.dedup_key("key", organization, own.id, "aged"),
         kind=KIND,
         event="aged",
         severity="low",

@@ -84,7 +84,7 @@ def _worked(
 def _alert(organization: Organization, trouble: Trouble, worst: DayFailure) -> outbox.Alert:
     what = "its key is refused" if worst.kind in ACCESS else "costs cannot be read"
     return outbox.Alert(
-        dedup_key=f"sync/{organization.name}/{trouble.opened_at.isoformat()}/{trouble.reason}",
+        dedup_key=outbox.dedup_key("sync", organization.name, trouble.opened_at.isoformat(), trouble.reason),
         kind=KIND,
         event="failed",
         severity=trouble.severity,
@@ -98,7 +98,7 @@ def _alert(organization: Organization, trouble: Trouble, worst: DayFailure) -> o
 
 def _recovery(organization: Organization, trouble: Trouble) -> outbox.Alert:
     return outbox.Alert(
-        dedup_key=f"sync/{organization.name}/{trouble.opened_at.isoformat()}/recovered",
+        dedup_key=outbox.dedup_key("sync", organization.name, trouble.opened_at.isoformat(), "recovered"),
         kind=KIND,
         event="recovered",
         severity=trouble.severity,

@@ -50,6 +50,11 @@ class StoredAlert(Alert):
     created_at: dt.datetime
 
 
+def dedup_key(*parts: str) -> str:
+    """Joins parts with slashes. Slashes within a part are escaped, so that different parts never make the same key."""
+    return "/".join(part.replace("\\", "\\\\").replace("/", "\\/") for part in parts)
+
+
 class Message(NamedTuple):
     """Alerts on their way to a channel, claimed for one attempt; `attempts` counts it."""
 
