@@ -17,6 +17,7 @@ from openai_costs_dagster.spend import money
 _ZERO = Decimal(0)
 _CENTS = Decimal("0.01")
 _RATIOS = Context(prec=28)
+_WIDE = Context(prec=400)  # a quantity near zero makes a huge ratio
 
 
 @dataclass(frozen=True)
@@ -63,16 +64,18 @@ class Change:
 def change_of(parts: Iterable[Part]) -> Change:
     """Splits the change of all parts together."""
     parts = list(parts)
-    measured = [part for part in parts if part.is_measured]
+    by_unit = _by([part for part in parts if part.is_measured], lambda part: part.unit)
+    # Billed and credited quantities of a unit may cancel each other out, and nothing compares with zero units.
+    measured = [of_unit for of_unit in by_unit.values() if _usual_quantity(of_unit)]
     total = money.total(part.change for part in parts)
     volume = price = explained = _ZERO
-    for of_unit in _by(measured, lambda part: part.unit).values():
+    for of_unit in measured:
         now, usual = _quantity(of_unit), _usual_quantity(of_unit)
         amount = money.total(part.usual_amount for part in of_unit)
-        volume += (amount * (_RATIOS.divide(now, usual) - 1)).quantize(_CENTS)
-        price += sum((part.amount - _at_usual_price(part) for part in of_unit), _ZERO).quantize(_CENTS)
+        volume += _cents(amount * (_RATIOS.divide(now, usual) - 1))
+        price += _cents(sum((part.amount - _at_usual_price(part) for part in of_unit), _ZERO))
         explained = money.add(explained, money.total(part.change for part in of_unit))
-    leading = max(_by(measured, lambda part: part.unit).values(), key=_weight, default=[])
+    leading = max(measured, key=_weight, default=[])
     return Change(
         total=total,
         volume=volume,
@@ -116,6 +119,10 @@ def _usual_quantity(parts: list[Part]) -> Decimal:
 
 def _at_usual_price(part: Part) -> Decimal:
     return _RATIOS.divide(part.usual_amount * (part.quantity or _ZERO), part.usual_quantity or Decimal(1))
+
+
+def _cents(amount: Decimal) -> Decimal:
+    return amount.quantize(_CENTS, context=_WIDE)
 
 
 def _weight(parts: list[Part]) -> Decimal:

@@ -12,7 +12,11 @@ from openai_costs_dagster.spend.detection.panel import Series
 from openai_costs_dagster.spend.explanation import explain
 
 MONEY = st.decimals(0, 10_000, places=6, allow_nan=False)
-QUANTITY = st.none() | st.decimals(0, 1_000_000, places=2, allow_nan=False)
+QUANTITY = (
+    st.none()
+    | st.sampled_from([Decimal(-1000), Decimal(1000), Decimal("-1E-30")])
+    | st.decimals(-1_000_000, 1_000_000, places=2, allow_nan=False)
+)
 
 
 def part(amount: str, usual: str, quantity: str | None = None, usual_quantity: str | None = None, **names: str) -> Part:
@@ -38,6 +42,13 @@ def test_the_parts_of_a_change_add_up_to_it(
     change = change_of(parts)
     assert change.volume + change.price + change.mix + change.unmeasured == change.total
     assert change.total == sum((one.amount - one.usual_amount for one in parts), Decimal(0))
+
+
+def test_quantities_that_cancel_each_other_out_are_not_compared() -> None:
+    change = change_of([part("8", "5", "100", "100"), part("-3", "-1", "-100", "-100")])
+    assert change.total == change.unmeasured == 1
+    assert change.unit is None
+    assert change_of([part("8", "5", "100", "100")]).unmeasured == 0
 
 
 def test_more_units_at_the_same_price_are_volume_alone() -> None:
