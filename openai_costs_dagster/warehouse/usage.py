@@ -129,8 +129,11 @@ def of_days(connection: Connection, organization: str, days: Iterable[dt.date]) 
     ]
 
 
-def _decimals(counters: Mapping[str, Any]) -> dict[str, Decimal]:
-    return {name: Decimal(str(value)) for name, value in counters.items()}
+def _decimals(counters: str) -> dict[str, Decimal]:
+    """Counters from their JSON text, exact: no float on the way."""
+    return {
+        name: Decimal(value) for name, value in json.loads(counters, parse_int=Decimal, parse_float=Decimal).items()
+    }
 
 
 class Absence(NamedTuple):
