@@ -17,18 +17,37 @@ COMMON_GROUPS = ("project_id", "user_id", "api_key_id", "model")
 
 
 @dataclass(frozen=True)
+class Counter:
+    """One counter of a usage endpoint, by the API's own name.
+
+    `parts` are the counters that add up to this one. Where the API leaves out the first of them, it is the rest after
+    the others: text after audio and images, for example. A part that has no counter in a row, other than the first,
+    counts zero.
+    """
+
+    name: str
+    meaning: str
+    parts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Operation:
     """One usage endpoint: ``/organization/usage/<name>``.
 
-    `groups` are all dimensions that it is asked to group by, `counters` what its rows count, by the API's own names.
+    `groups` are all dimensions that it is asked to group by, `table` describes what its rows count.
     """
 
     name: str
     groups: tuple[str, ...]
-    counters: tuple[str, ...]
+    table: tuple[Counter, ...]
     result_object: str
     published: bool = True
     """Whether the published spec has it; others are asked for where the server has them."""
+
+    @property
+    def counters(self) -> tuple[str, ...]:
+        """The names of its counters."""
+        return tuple(counter.name for counter in self.table)
 
     @property
     def other_groups(self) -> tuple[str, ...]:
@@ -52,69 +71,98 @@ class UsageRow(NamedTuple):
     """Only those that came; a counter that is null or absent is unknown, not zero."""
 
 
-_TOKENS = (
-    "input_tokens",
-    "input_cached_tokens",
+_REQUESTS = Counter("num_model_requests", "Requests made to the model.")
+_UNCACHED = Counter(
     "input_uncached_tokens",
-    "input_cache_write_tokens",
-    "output_tokens",
-    "input_text_tokens",
-    "input_cached_text_tokens",
-    "output_text_tokens",
-    "input_audio_tokens",
-    "input_cached_audio_tokens",
-    "output_audio_tokens",
-    "input_image_tokens",
-    "input_cached_image_tokens",
-    "output_image_tokens",
-    "num_model_requests",
+    "Input neither read from the cache nor written to it: text, audio and images.",
+    ("input_text_tokens", "input_audio_tokens", "input_image_tokens"),
 )
+_CACHED = Counter(
+    "input_cached_tokens",
+    "Input read from the cache: text, audio and images.",
+    ("input_cached_text_tokens", "input_cached_audio_tokens", "input_cached_image_tokens"),
+)
+_WRITTEN = Counter(
+    "input_cache_write_tokens",
+    "Input written to the cache, of both retention periods.",
+    ("input_cache_write_30m_tokens", "input_cache_write_12h_tokens"),
+)
+_INPUT = Counter("input_tokens", "All input.", (_UNCACHED.name, _CACHED.name, _WRITTEN.name))
+_OUTPUT = Counter(
+    "output_tokens",
+    "All output: text, audio and images.",
+    ("output_text_tokens", "output_audio_tokens", "output_image_tokens"),
+)
+_TOKENS = (
+    _INPUT,
+    _CACHED,
+    _UNCACHED,
+    _WRITTEN,
+    _OUTPUT,
+    Counter("input_text_tokens", "Uncached text input, without cache writes."),
+    Counter("input_cached_text_tokens", "Text input read from the cache."),
+    Counter("output_text_tokens", "Text output."),
+    Counter("input_audio_tokens", "Uncached audio input."),
+    Counter("input_cached_audio_tokens", "Audio input read from the cache."),
+    Counter("output_audio_tokens", "Audio output."),
+    Counter("input_image_tokens", "Uncached image input."),
+    Counter("input_cached_image_tokens", "Image input read from the cache."),
+    Counter("output_image_tokens", "Image output."),
+    _REQUESTS,
+    Counter("input_cache_write_30m_tokens", "Input written to the cache for 30 minutes."),
+    Counter("input_cache_write_12h_tokens", "Input written to the cache for 12 hours."),
+)
+TOKEN_TOTALS = (_INPUT, _UNCACHED, _CACHED, _WRITTEN, _OUTPUT)
+"""The token counters that have parts. Source: the descriptions in the published spec and in the official SDK."""
+
+_PLAIN_INPUT = Counter("input_tokens", "All input; these models have no cache.")
 _BY_MODEL = COMMON_GROUPS
 _BY_TIER = (*COMMON_GROUPS, "batch", "service_tier")
 
 OPERATIONS: tuple[Operation, ...] = (
-    Operation(
-        "completions",
-        _BY_TIER,
-        (*_TOKENS, "input_cache_write_30m_tokens", "input_cache_write_12h_tokens"),
-        "organization.usage.completions.result",
-    ),
-    Operation("embeddings", _BY_MODEL, ("input_tokens", "num_model_requests"), "organization.usage.embeddings.result"),
-    Operation(
-        "moderations", _BY_MODEL, ("input_tokens", "num_model_requests"), "organization.usage.moderations.result"
-    ),
+    Operation("completions", _BY_TIER, _TOKENS, "organization.usage.completions.result"),
+    Operation("embeddings", _BY_MODEL, (_PLAIN_INPUT, _REQUESTS), "organization.usage.embeddings.result"),
+    Operation("moderations", _BY_MODEL, (_PLAIN_INPUT, _REQUESTS), "organization.usage.moderations.result"),
     Operation(
         "images",
         (*_BY_MODEL, "size", "source"),
-        ("images", "num_model_requests"),
+        (Counter("images", "Images processed, whatever their size."), _REQUESTS),
         "organization.usage.images.result",
     ),
     Operation(
-        "audio_speeches", _BY_MODEL, ("characters", "num_model_requests"), "organization.usage.audio_speeches.result"
+        "audio_speeches",
+        _BY_MODEL,
+        (Counter("characters", "Characters of text spoken."), _REQUESTS),
+        "organization.usage.audio_speeches.result",
     ),
     Operation(
         "audio_transcriptions",
         _BY_MODEL,
-        ("seconds", "num_model_requests"),
+        (Counter("seconds", "Seconds of audio transcribed."), _REQUESTS),
         "organization.usage.audio_transcriptions.result",
     ),
-    Operation("vector_stores", ("project_id",), ("usage_bytes",), "organization.usage.vector_stores.result"),
+    Operation(
+        "vector_stores",
+        ("project_id",),
+        (Counter("usage_bytes", "Bytes stored."),),
+        "organization.usage.vector_stores.result",
+    ),
     Operation(
         "code_interpreter_sessions",
         ("project_id",),
-        ("num_sessions",),
+        (Counter("num_sessions", "Sessions of the code interpreter."),),
         "organization.usage.code_interpreter_sessions.result",
     ),
     Operation(
         "file_search_calls",
         ("project_id", "user_id", "api_key_id", "vector_store_id"),
-        ("num_requests",),
+        (Counter("num_requests", "Calls of the file search tool."),),
         "organization.usage.file_searches.result",
     ),
     Operation(
         "web_search_calls",
         (*_BY_MODEL, "context_level"),
-        ("num_requests", "num_model_requests"),
+        (Counter("num_requests", "Calls of the web search tool."), _REQUESTS),
         "organization.usage.web_searches.result",
     ),
     Operation("decisions", _BY_TIER, _TOKENS, "organization.usage.decisions.result", published=False),

@@ -110,6 +110,13 @@ def _name_what_is_left_out(context: dg.AssetExecutionContext, sharing: Sharing) 
         reasons.setdefault(reason, []).append(day)
     for reason, days in reasons.items():
         context.log.warning("left out %s: %s", ", ".join(map(str, DayRange.covering(days))), reason)
+    unsplit = [day for day, report in sharing.days.items() if report.unsplit_line_items]
+    if unsplit:
+        context.log.warning(
+            "some line items of %s stay unallocated: no usage connects their rows with users, and there are too many "
+            "of both to split the rows by the users' totals alone; openai_costs.user_totals has these totals",
+            ", ".join(map(str, DayRange.covering(unsplit))),
+        )
 
 
 def _metadata(report: SharedDay) -> dict[str, Any]:
@@ -119,6 +126,7 @@ def _metadata(report: SharedDay) -> dict[str, Any]:
         "to_keys_percent": percent(report.to_keys_usd, report.gross_usd),
         "unallocated_usd": round(float(report.unallocated_usd), 4),
         "dagster/partition_row_count": report.shares,
+        "line_items_not_split_by_user": len(report.unsplit_line_items),
         "provisional": report.provisional,
     }
 

@@ -33,6 +33,8 @@ class SharedDay:
     differences: Sequence[TokenDifference]
     """Models whose billed and counted tokens differ."""
     has_usage: bool
+    unsplit_line_items: Sequence[str | None]
+    """Line items whose rows stay unallocated although each user's total is known."""
 
 
 @dataclass
@@ -60,6 +62,7 @@ def _share_some(
     readings = {one.usage_date: one for one in allocations.readings(connection, organization, days)}
     costs = allocations.costs(connection, organization, days)
     totals = allocations.user_costs(connection, organization, days)
+    names = allocations.model_names(connection, organization, days)
     counted: dict[dt.date, list[Counted]] = {}
     for one in usage.of_days(connection, organization, days):
         counted.setdefault(one.usage_date, []).append(Counted(one.operation, one.row))
@@ -72,7 +75,7 @@ def _share_some(
             sharing.left_out[day] = "its rows do not add up to the total that the API bills"
             sharing.unsound.append(day)
         else:
-            of_day = _Rows(costs.get(day, []), counted.get(day, []), totals.get(day))
+            of_day = _Rows(costs.get(day, []), counted.get(day, []), totals.get(day), names.get(day, {}))
             stored[day] = _shared(reading, of_day)
             sharing.days[day] = _report(reading, of_day, stored[day])
     allocations.store(connection, organization, stored, now)
@@ -83,6 +86,7 @@ class _Rows:
     costs: Sequence[CostRow]
     usage: Sequence[Counted]
     totals: Sequence[allocations.UserCost] | None
+    model_names: Mapping[str, str]
 
     @property
     def items(self) -> Mapping[str | None, LineItem]:
@@ -90,14 +94,15 @@ class _Rows:
 
 
 def _shared(reading: StoredReading, rows: _Rows) -> DayOfShares:
-    shares = allocate(
+    allocation = allocate(
         rows.costs,
         rows.items,
-        DayUsage(rows.usage),
+        DayUsage(rows.usage, rows.model_names),
         by_user="user_id" in grouping_named(reading.grouping),
         by_key="api_key_id" in grouping_named(reading.grouping),
         totals=None if rows.totals is None else [UserTotal(*total) for total in rows.totals],
     )
+    shares = allocation.shares
     return DayOfShares(
         reading.reading_id,
         [Share(*share) for share in shares],
@@ -106,6 +111,7 @@ def _shared(reading: StoredReading, rows: _Rows) -> DayOfShares:
         to_keys_usd=_gross(
             share.amount for share in shares if share.currency == "usd" and share.api_key_id is not None
         ),
+        unsplit_line_items=allocation.unsplit_line_items,
     )
 
 
@@ -119,8 +125,9 @@ def _report(reading: StoredReading, rows: _Rows, shared: DayOfShares) -> SharedD
             share.amount for share in shared.shares if share.currency == "usd" and share.method == UNALLOCATED
         ),
         provisional=reading.provisional,
-        differences=token_differences(rows.costs, rows.items, rows.usage),
+        differences=token_differences(rows.costs, rows.items, rows.usage, rows.model_names),
         has_usage=bool(rows.usage),
+        unsplit_line_items=shared.unsplit_line_items,
     )
 
 

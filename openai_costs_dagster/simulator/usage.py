@@ -37,6 +37,7 @@ FILTER_VALUES = {
 # Known to the official SDK and not to the published spec.
 NEWER = frozenset({"api_source", "input_cache_write_30m_tokens", "input_cache_write_12h_tokens"})
 
+_TIERS = frozenset({"priority", "fast", "ultrafast", "flex", "scale", "reserved"})
 _LABEL = re.compile(
     r"(?:(?P<surface>[^|]+) \| )?[^,]*?(?: (?P<modality>text|audio|image))?, (?P<kind>[^,]+)(?:, long context)?"
 )
@@ -47,6 +48,7 @@ _KINDS = {
     "cache writes - 12hr": ("input_tokens", "input_cache_write_tokens", "input_cache_write_12h_tokens"),
     "output": ("output_tokens", "output_{modality}_tokens"),
 }
+_TOKEN_UNITS = {"tokens", "1000_tokens"}
 _UNITS = {
     "tokens": ("tokens", 1),
     "1000_tokens": ("tokens", 1_000),
@@ -82,13 +84,22 @@ class UsageEndpoint:
         return {name: FILTERS[name] for name in self.dimensions if name in FILTERS}
 
 
+def is_counted_by(fact: Fact, operation: str) -> bool:
+    """Whether a usage endpoint counts a fact. Tokens of images and audio are counted by `completions` as well."""
+    is_tokens = fact.operation in {"images", "audio_speeches", "audio_transcriptions"}
+    return fact.operation == operation or (
+        operation == "completions" and is_tokens and fact.quantity_unit in _TOKEN_UNITS
+    )
+
+
 def dimension(fact: Fact, name: str) -> Value:
     """What a fact has in a dimension; None where it has nothing."""
     match name:
         case "batch":
             return _surface(fact) == "batch"
         case "service_tier":
-            return "priority" if _surface(fact) == "priority" else "default"
+            surface = _surface(fact)
+            return surface if surface in _TIERS else "default"
         case "size":
             return "1024x1024"
         case "source":

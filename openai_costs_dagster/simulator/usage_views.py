@@ -22,7 +22,15 @@ from openai_costs_dagster.simulator.queries import (
     read_window,
 )
 from openai_costs_dagster.simulator.quirks import Quirks
-from openai_costs_dagster.simulator.usage import FILTER_VALUES, NEWER, Counts, UsageEndpoint, Value, dimension
+from openai_costs_dagster.simulator.usage import (
+    FILTER_VALUES,
+    NEWER,
+    Counts,
+    UsageEndpoint,
+    Value,
+    dimension,
+    is_counted_by,
+)
 from openai_costs_dagster.simulator.world import SimulatedOrganization
 
 _MOST_BUCKETS = 31
@@ -41,7 +49,7 @@ class UsageView:
 
     def sees(self, fact: Fact) -> bool:
         """Whether the endpoint counts the fact and it passes every filter."""
-        return fact.operation == self.endpoint.name and all(
+        return is_counted_by(fact, self.endpoint.name) and all(
             dimension(fact, name) in values for name, values in self.filters
         )
 

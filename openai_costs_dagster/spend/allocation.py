@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ from openai_costs_dagster.cost_records import CostRow
 from openai_costs_dagster.spend import money
 from openai_costs_dagster.spend.both_ways import cut_both_ways
 from openai_costs_dagster.spend.line_items import LineItem
-from openai_costs_dagster.spend.metering import Meter, billed_model, counted, meter_of
+from openai_costs_dagster.spend.metering import Meter, counted, meters_of, tier_of
 from openai_costs_dagster.spend.shares import cut, from_units, scale_of, to_units
 from openai_costs_dagster.usage_records import UsageRow
 
@@ -27,6 +28,12 @@ BILLED, USAGE, UNALLOCATED = "billed", "usage", "unallocated"
 
 TOLERANCE = Decimal("0.02")
 """How much of what was billed may be missing from usage before the rest of an amount counts as unexplained."""
+
+LARGEST_UNEXPLAINED_SPLIT = 10_000
+"""The most rows without usage, times users, of one line item that are split by the users' totals alone.
+
+Above it nothing tells which user caused which row, and the shares would be as many as rows times users.
+"""
 
 _ZERO = Decimal(0)
 _FINEST_COUNT = 6  # decimals of a counter that is no whole number
@@ -64,23 +71,38 @@ class Counted:
     row: UsageRow
 
 
+ModelNames = Mapping[str, str]
+"""The name on the bill of a model by its name in usage, where the two differ."""
+
+Tier = tuple[bool, str | None]
+"""Batch or not, and the service tier; (False, None) is the standard one."""
+
+
 class DayUsage:
     """A day's usage, found by what a line item bills."""
 
-    def __init__(self, rows: Iterable[Counted]) -> None:
+    def __init__(self, rows: Iterable[Counted], names: ModelNames | None = None) -> None:
+        names = names or {}
         self._rows: dict[tuple[str, str | None, str | None], list[UsageRow]] = defaultdict(list)
         for one in rows:
-            self._rows[one.operation, one.row.project_id, billed_model(one.row.model)].append(one.row)
-            if one.row.model is not None:
+            model = one.row.model
+            self._rows[one.operation, one.row.project_id, names.get(model, model) if model else model].append(one.row)
+            if model is not None:
                 self._rows[one.operation, one.row.project_id, None].append(one.row)
 
-    def weights(self, meter: Meter, project_id: str | None, through: Through) -> Weights:
-        """Who caused what a meter counts in a project."""
+    def weights(self, meter: Meter, project_id: str | None, through: Through, billed_tiers: frozenset[Tier]) -> Weights:
+        """Who caused what a meter counts in a project.
+
+        Cost of the standard tier follows the usage of that tier or, without any, of tiers that the bill does not
+        name. The cost of any other tier follows the usage of that tier alone.
+        """
         rows = [
             row for operation in meter.operations for row in self._rows.get((operation, project_id, meter.model), ())
         ]
-        at_its_tier = [row for row in rows if meter.is_of_tier(row)]
-        for of_tier in (at_its_tier, rows):
+        of_tiers = [[row for row in rows if meter.is_of_tier(row)]]
+        if meter.is_standard:
+            of_tiers.append([row for row in rows if _tier_of(row) not in billed_tiers])
+        for of_tier in of_tiers:
             for candidates in through.first_of(of_tier):
                 if found := _added_up(candidates, meter.counter):
                     return found
@@ -107,6 +129,15 @@ class Through(NamedTuple):
             yield [row for row in rows if row.api_key_id not in self.billed_keys]
 
 
+@dataclass(frozen=True)
+class Allocation:
+    """The shares of a day's cost rows."""
+
+    shares: list[Share]
+    unsplit_line_items: list[str | None]
+    """Line items whose rows stay unallocated although each user's total is known: `LARGEST_UNEXPLAINED_SPLIT`."""
+
+
 def allocate(
     rows: Sequence[CostRow],
     items: Mapping[str | None, LineItem],
@@ -115,7 +146,7 @@ def allocate(
     by_user: bool,
     by_key: bool,
     totals: Sequence[UserTotal] | None = None,
-) -> list[Share]:
+) -> Allocation:
     """Shares out one day of an organization.
 
     `by_user` and `by_key` say how the API billed the day; `totals` are each user's own, where it told them apart.
@@ -123,14 +154,18 @@ def allocate(
     work = _Day(rows, items, usage, by_key=by_key)
     shares: list[Share] = []
     done: set[int] = set()
+    unsplit: set[str | None] = set()
     if totals is not None and not by_user:
-        for group, wanted in _groups(rows, totals):
-            shares += work.both_ways(group, wanted)
-            done.update(map(id, group))
+        groups = list(_groups(rows, totals))
+        unsplit = {group[0].line_item for group, wanted in groups if work.is_too_large(group, wanted)}
+        for group, wanted in groups:
+            if group[0].line_item not in unsplit:
+                shares += work.both_ways(group, wanted)
+                done.update(map(id, group))
     for row in rows:
         if id(row) not in done:
             shares += work.one(row)
-    return shares
+    return Allocation(shares, sorted(unsplit, key=_id))
 
 
 class _Day:
@@ -140,7 +175,15 @@ class _Day:
         self._usage = usage
         self._by_key = by_key
         self._known_weights: dict[tuple[Meter, str | None, Through], Weights] = {}
-        self._meters = {label: meter_of(item) for label, item in items.items()}
+        self._meters = {
+            (row.line_item, row.quantity_unit): meters_of(items[row.line_item], row.quantity_unit)
+            for row in rows
+            if row.line_item in items
+        }
+        billed_tiers: dict[str | None, set[Tier]] = defaultdict(set)
+        for meter in chain.from_iterable(self._meters.values()):
+            billed_tiers[meter.model].add((meter.batch, meter.tier))
+        self._billed_tiers = {model: frozenset(tiers) for model, tiers in billed_tiers.items()}
         self._billed_users: dict[tuple[str | None, str | None, str | None], set[str]] = defaultdict(set)
         for row in rows:
             if row.user_id is not None:
@@ -163,6 +206,13 @@ class _Day:
             _share(row, user, self._key(row, key), amount, USAGE) for (user, key), amount in _cut(explained, weights)
         ]
         return shares + ([_share(row, None, row.api_key_id, rest, UNALLOCATED)] if rest else [])
+
+    def is_too_large(self, rows: Sequence[CostRow], totals: Mapping[str | None, Decimal]) -> bool:
+        """Whether splitting rows by the users' totals alone, with no usage to guide it, makes too many shares."""
+        if len(rows) * len(totals) <= LARGEST_UNEXPLAINED_SPLIT:
+            return False
+        unexplained = sum(not any(user in totals for user, _ in self._weights(row)) for row in rows)
+        return unexplained * len(totals) > LARGEST_UNEXPLAINED_SPLIT
 
     def both_ways(self, rows: Sequence[CostRow], totals: Mapping[str | None, Decimal]) -> list[Share]:
         """The rows of a line item by each user's own total of it."""
@@ -199,14 +249,15 @@ class _Day:
         return row.api_key_id if self._by_key else counted
 
     def _weights(self, row: CostRow) -> Weights:
-        meter = self._meters.get(row.line_item)
-        if meter is None:
-            return {}
         billed = frozenset(self._billed_keys[row.project_id, row.line_item] - {row.api_key_id} if self._by_key else ())
-        asked = (meter, row.project_id, Through(row.api_key_id if self._by_key else None, self._by_key, billed))
-        if asked not in self._known_weights:
-            self._known_weights[asked] = self._usage.weights(*asked)
-        return self._known_weights[asked]
+        through = Through(row.api_key_id if self._by_key else None, self._by_key, billed)
+        for meter in self._meters.get((row.line_item, row.quantity_unit), ()):
+            asked = (meter, row.project_id, through)
+            if asked not in self._known_weights:
+                self._known_weights[asked] = self._usage.weights(*asked, self._billed_tiers[meter.model])
+            if self._known_weights[asked]:
+                return self._known_weights[asked]
+        return {}
 
     def _of_unbilled_users(self, row: CostRow) -> Weights:
         """Without those whose part of the same work has rows of their own."""
@@ -227,7 +278,7 @@ class _Day:
         counts: dict[object, Decimal] = {}
         for row in rows:
             pool = self._pool(row)
-            meter = self._meters.get(row.line_item)
+            meter = self._first_meter(row)
             units = meter.units_of(row.quantity_unit) if meter else None
             if row.user_id is not None:
                 continue
@@ -242,8 +293,11 @@ class _Day:
         return {pool: (counts[pool], whole) for pool, whole in billed.items() if whole}
 
     def _pool(self, row: CostRow) -> object:
-        meter = self._meters.get(row.line_item)
+        meter = self._first_meter(row)
         return (meter, row.project_id, row.api_key_id) if meter else None
+
+    def _first_meter(self, row: CostRow) -> Meter | None:
+        return next(iter(self._meters.get((row.line_item, row.quantity_unit), ())), None)
 
 
 def _groups(
@@ -279,6 +333,11 @@ def _balanced(wanted: dict[str | None, Decimal], missing: Decimal) -> dict[str |
     if missing:
         wanted[None] = money.add(wanted.get(None, _ZERO), missing)
     return wanted
+
+
+def _tier_of(row: UsageRow) -> Tier:
+    batch = bool(row.groups.get("batch"))
+    return batch, None if batch else tier_of(row)
 
 
 def _added_up(rows: Iterable[UsageRow], counter: str) -> Weights:

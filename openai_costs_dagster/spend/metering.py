@@ -1,46 +1,89 @@
-"""Which counter of usage a line item bills: what caused it.
+"""Which usage counter a line item bills, and how much of it a row of usage counted.
 
-Sources: the grammar of line items and the counters of the usage endpoints (docs/openai-api.md). `input_tokens` holds
-cached tokens and cache writes, which are billed as line items of their own.
+Allocation follows the billed unit: a line item billed in tokens follows tokens, whatever the model makes of them, and
+one billed in images, seconds or characters follows those. Sources: the grammar of line items and the counters of the
+usage endpoints (docs/openai-api.md, usage_records.OPERATIONS).
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import NamedTuple
 
 from openai_costs_dagster.spend.line_items import LineItem
-from openai_costs_dagster.usage_records import UsageRow
+from openai_costs_dagster.usage_records import OPERATIONS, TOKEN_TOTALS, Counter, UsageRow
 
 _ZERO = Decimal(0)
-_FINE_TUNED = re.compile(r"ft:([^:]+)")
-_USUAL_TIERS = {None, "", "default", "auto", "standard"}
-_TIERS = {"priority", "flex", "scale"}
-_BILLED_AS: dict[str | None, str] = {"whisper-1": "whisper"}
-_SECONDS = {"duration_seconds": 1, "duration_minutes": 60, "duration_hours": 3600}
+
+TOKEN_OPERATIONS = tuple(one.name for one in OPERATIONS if "input_tokens" in one.counters)
+"""The endpoints that count tokens."""
+
+_STANDARD_TIERS = {"", "default", "auto", "standard"}
+_SAME_TIER = {"fast": "priority"}  # OpenAI renamed Priority to Fast in July 2026; both words are in use
+_PRODUCTS = {
+    "agents api",
+    "assistants api",
+    "audio api",
+    "batch api",
+    "chat completions api",
+    "completions api",
+    "distillation",
+    "embeddings api",
+    "evals",
+    "fine-tuning",
+    "fine-tuning api",
+    "images api",
+    "moderations api",
+    "playground",
+    "realtime api",
+    "responses api",
+    "stored completions",
+}
+"""Surfaces that name a product, billed at the standard tier. Any other surface names a service tier."""
+_BATCH = {"batch", "batch api"}
+
 _TOKENS = {"tokens": 1, "1000_tokens": 1000}
+_SECONDS = {"duration_seconds": 1, "duration_minutes": 60, "duration_hours": 3600}
+_OTHER_UNITS: dict[str, tuple[str, str]] = {
+    "images": ("images", "images"),
+    "characters": ("audio_speeches", "characters"),
+    **dict.fromkeys(_SECONDS, ("audio_transcriptions", "seconds")),
+}
+_FACTORS: dict[str, Mapping[str, int]] = {"images": {"images": 1}, "characters": {"characters": 1}, "seconds": _SECONDS}
 _TOOLS = {
     "Web search": ("web_search_calls", "num_requests"),
     "File search": ("file_search_calls", "num_requests"),
     "Code interpreter": ("code_interpreter_sessions", "num_sessions"),
     "Vector stores": ("vector_stores", "usage_bytes"),
 }
-_BY_SERVICE = {
-    "Embeddings": ("embeddings", "input_tokens"),
-    "Moderations": ("moderations", "input_tokens"),
+_TOKENS_OF_SERVICE = {"Embeddings": ("embeddings",), "Moderations": ("moderations",)}
+_WITHOUT_UNIT = {
     "Images": ("images", "images"),
     "Audio transcriptions": ("audio_transcriptions", "seconds"),
     "Audio speeches": ("audio_speeches", "characters"),
 }
-_UNITS: dict[str, Mapping[str, int]] = {"images": {"images": 1}, "characters": {"characters": 1}, "seconds": _SECONDS}
+"""What these services count where the bill names no unit."""
+
+_MODALITIES = ("text", "audio", "image")
+_TOKEN_COUNTERS: dict[tuple[str, str | None], str] = {
+    ("input", None): "input_uncached_tokens",
+    ("cached input", None): "input_cached_tokens",
+    ("output", None): "output_tokens",
+    **{("input", one): f"input_{one}_tokens" for one in _MODALITIES},
+    **{("cached input", one): f"input_cached_{one}_tokens" for one in _MODALITIES},
+    **{("output", one): f"output_{one}_tokens" for one in _MODALITIES},
+}
+_BOTH = ("input_tokens", "output_tokens")
+_ALL_TOKENS = Counter("all_tokens", "Input and output: what a label without a kind bills.", _BOTH)
+_TOTALS = {total.name: total for total in (*TOKEN_TOTALS, _ALL_TOKENS)}
+_TOTAL_OF = {part: total for total in TOKEN_TOTALS for part in total.parts}
 
 
 class Meter(NamedTuple):
     """What a line item bills: a counter of one or more operations, of one model and tier.
 
-    `model` is null for tools; `tier` is null for the usual one.
+    `model` is null for tools; `tier` is null for the standard one.
     """
 
     operations: tuple[str, ...]
@@ -49,107 +92,98 @@ class Meter(NamedTuple):
     batch: bool = False
     tier: str | None = None
 
+    @property
+    def is_standard(self) -> bool:
+        """Whether it bills the standard tier."""
+        return not self.batch and self.tier is None
+
     def units_of(self, quantity_unit: str | None) -> int | None:
         """How much of the counter one billed unit is; None where the two cannot be compared."""
-        units = _UNITS.get(self.counter, _TOKENS if "input" in self.counter or "output" in self.counter else {})
-        return units.get(quantity_unit or "")
+        factors = _FACTORS.get(self.counter, _TOKENS if self.counter.endswith("_tokens") else {})
+        return factors.get(quantity_unit or "")
 
     def is_of_tier(self, row: UsageRow) -> bool:
-        """Whether usage was billed at this meter's tier, as far as the row tells."""
-        if bool(row.groups.get("batch")) != self.batch:
-            return False
-        tier = row.groups.get("service_tier")
-        return self.batch or (tier in _USUAL_TIERS if self.tier is None else tier == self.tier)
+        """Whether the row was used at this meter's tier.
+
+        Batch work has no other tier. A row of an endpoint that does not tell tiers apart is of any.
+        """
+        batch = row.groups.get("batch")
+        if batch is None and self.batch:
+            return True
+        if batch or self.batch:
+            return bool(batch) and self.batch
+        return "service_tier" not in row.groups or tier_of(row) == self.tier
 
 
-def meter_of(item: LineItem) -> Meter | None:
-    """The meter of a line item, or None where no usage tells who caused it."""
+def meters_of(item: LineItem, quantity_unit: str | None = None) -> tuple[Meter, ...]:
+    """The meters that may measure a line item billed in a unit, the best first; none if no usage endpoint counts it.
+
+    There are two only where the bill names no unit and the model may be billed in tokens or in another unit.
+    """
     if item.model is None:
         tool = _TOOLS.get(item.service)
-        return Meter((tool[0],), tool[1]) if tool else None
-    operations: tuple[str, ...] = ("completions", "decisions")
-    counter = _counter(item.subcategory, item.modality)
-    if item.service in _BY_SERVICE:
-        operation, counter = _BY_SERVICE[item.service]
-        operations = (operation,)
-    if counter is None:
-        return None
-    surface = (item.surface or "").lower()
-    tier = surface if surface in _TIERS else None
-    return Meter(operations, counter, item.model, batch=surface == "batch", tier=tier)
+        return (Meter((tool[0],), tool[1]),) if tool else ()
+    surface = " ".join((item.surface or "").lower().split())
+    tier = None if surface in _PRODUCTS | _BATCH else _tier(surface)
+    return tuple(
+        Meter(operations, counter, item.model, batch=surface in _BATCH, tier=tier)
+        for operations, counter in _counters(item, quantity_unit)
+    )
 
 
-def _counter(kind: str | None, modality: str | None) -> str | None:
-    suffix = f"_{modality}" if modality in {"text", "audio", "image"} else ""
-    if kind in {"input", "cached input", "output"}:
-        return f"{kind.replace(' ', '_')}{suffix}"
-    if kind is not None and kind.startswith("cache writes"):
-        return "cache_write_input_12h" if "12h" in kind else "cache_write_input"
-    return None
-
-
-def billed_model(model: str | None) -> str | None:
-    """The name by which the bill knows a model of the usage endpoints: ``ft:gpt-4o:acme::id`` is ``ft-gpt-4o``."""
-    found = _FINE_TUNED.match(model or "")
-    return f"ft-{found[1]}" if found else _BILLED_AS.get(model, model)
+def tier_of(row: UsageRow) -> str | None:
+    """The service tier of a row of usage; None for the standard one."""
+    return _tier(str(row.groups.get("service_tier") or "").strip().lower())
 
 
 def counted(row: UsageRow, counter: str) -> Decimal:
-    """How much of a meter's counter a row of usage counts; never negative."""
-    reader = _COUNTERS.get(counter)
-    found = reader(row.counters) if reader else row.counters.get(counter, _ZERO)
-    return max(found, _ZERO)
+    """How much of a counter a row of usage counted; never negative.
+
+    A counter that the row leaves out is derived from the others where they tell it (`usage_records.Counter.parts`).
+    """
+    return max(_known(row.counters, counter), _ZERO)
 
 
-def _uncached(counters: Mapping[str, Decimal]) -> Decimal:
-    if "input_uncached_tokens" in counters:
-        return counters["input_uncached_tokens"]
-    return counters.get("input_tokens", _ZERO) - counters.get("input_cached_tokens", _ZERO) - _writes(counters)
+def _tier(word: str) -> str | None:
+    return None if word in _STANDARD_TIERS else _SAME_TIER.get(word, word)
 
 
-def _writes(counters: Mapping[str, Decimal]) -> Decimal:
-    if "input_cache_write_tokens" in counters:
-        return counters["input_cache_write_tokens"]
-    return counters.get("input_cache_write_30m_tokens", _ZERO) + counters.get("input_cache_write_12h_tokens", _ZERO)
+def _counters(item: LineItem, quantity_unit: str | None) -> Iterator[tuple[tuple[str, ...], str]]:
+    if quantity_unit in _OTHER_UNITS:
+        operation, counter = _OTHER_UNITS[quantity_unit]
+        yield (operation,), counter
+        return
+    tokens = _token_counter(item, quantity_unit)
+    if tokens is not None:
+        yield _TOKENS_OF_SERVICE.get(item.service, ("completions", "decisions")), tokens
+    if item.service in _WITHOUT_UNIT and quantity_unit not in _TOKENS:
+        operation, counter = _WITHOUT_UNIT[item.service]
+        yield (operation,), counter
 
 
-def _of_modality(modality: str, counters: Mapping[str, Decimal]) -> Decimal:
-    """Uncached input of one modality; text is what is left where it has no counter of its own."""
-    whole, cached = f"input_{modality}_tokens", f"input_cached_{modality}_tokens"
-    if whole in counters:
-        return counters[whole] - counters.get(cached, _ZERO)
-    if modality != "text":
-        return _ZERO
-    return _uncached(counters) - _of_modality("audio", counters) - _of_modality("image", counters)
+def _token_counter(item: LineItem, quantity_unit: str | None) -> str | None:
+    kind = item.subcategory
+    if kind is None:
+        if item.service in _TOKENS_OF_SERVICE:
+            return "input_uncached_tokens"
+        return _ALL_TOKENS.name if quantity_unit in _TOKENS else None
+    if kind.startswith("cache writes"):
+        return "input_cache_write_12h_tokens" if "12h" in kind else "input_cache_write_30m_tokens"
+    return _TOKEN_COUNTERS.get((kind, item.modality if item.modality in _MODALITIES else None))
 
 
-def _cached_text(counters: Mapping[str, Decimal]) -> Decimal:
-    if "input_cached_text_tokens" in counters:
-        return counters["input_cached_text_tokens"]
-    others = ("input_cached_audio_tokens", "input_cached_image_tokens")
-    return counters.get("input_cached_tokens", _ZERO) - sum((counters.get(one, _ZERO) for one in others), _ZERO)
+def _known(counters: Mapping[str, Decimal], name: str) -> Decimal:
+    if name in counters:
+        return counters[name]
+    total = _TOTAL_OF.get(name)
+    if total is not None and name == total.parts[0] and _is_known(counters, total):
+        return _known(counters, total.name) - sum((_known(counters, part) for part in total.parts[1:]), _ZERO)
+    parts = _TOTALS[name].parts if name in _TOTALS else ()
+    return sum((counters.get(part, _ZERO) for part in parts), _ZERO)
 
 
-def _output_text(counters: Mapping[str, Decimal]) -> Decimal:
-    if "output_text_tokens" in counters:
-        return counters["output_text_tokens"]
-    others = ("output_audio_tokens", "output_image_tokens")
-    return counters.get("output_tokens", _ZERO) - sum((counters.get(one, _ZERO) for one in others), _ZERO)
-
-
-_COUNTERS: dict[str, Callable[[Mapping[str, Decimal]], Decimal]] = {
-    "input": _uncached,
-    "input_text": lambda counters: _of_modality("text", counters),
-    "input_audio": lambda counters: _of_modality("audio", counters),
-    "input_image": lambda counters: _of_modality("image", counters),
-    "cached_input": lambda counters: counters.get("input_cached_tokens", _ZERO),
-    "cached_input_text": _cached_text,
-    "cached_input_audio": lambda counters: counters.get("input_cached_audio_tokens", _ZERO),
-    "cached_input_image": lambda counters: counters.get("input_cached_image_tokens", _ZERO),
-    "cache_write_input": lambda counters: _writes(counters) - counters.get("input_cache_write_12h_tokens", _ZERO),
-    "cache_write_input_12h": lambda counters: counters.get("input_cache_write_12h_tokens", _ZERO),
-    "output": lambda counters: counters.get("output_tokens", _ZERO),
-    "output_text": _output_text,
-    "output_audio": lambda counters: counters.get("output_audio_tokens", _ZERO),
-    "output_image": lambda counters: counters.get("output_image_tokens", _ZERO),
-}
+def _is_known(counters: Mapping[str, Decimal], total: Counter) -> bool:
+    above = _TOTAL_OF.get(total.name)
+    if total.name in counters:
+        return True
+    return above is not None and total.name == above.parts[0] and _is_known(counters, above)

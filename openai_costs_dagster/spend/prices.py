@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Context, Decimal
-from itertools import groupby
+from itertools import chain
 from statistics import median
 from typing import NamedTuple
+
+from openai_costs_dagster.spend.model_names import label_with_alias, name_one_model
 
 CHANGE = Decimal("0.02")
 """By how much a unit price must differ; effective prices of mixed work wander by less."""
@@ -57,16 +60,31 @@ class PriceChange(NamedTuple):
 
 
 def price_changes(priced: Iterable[Priced]) -> list[PriceChange]:
-    """The days on which a steady price became another one. Needs three priced days before; any order."""
+    """The days on which a steady price became another one. Needs three priced days before; any order.
+
+    A model whose bill changes from its alias to the dated snapshot, or back, is one model. Two snapshots are two.
+    """
     changes: list[PriceChange] = []
-    ordered = sorted(priced, key=lambda one: (one.line_item, one.unit or "", one.day))
-    for _, days in groupby(ordered, key=lambda one: (one.line_item, one.unit)):
-        history = list(days)
+    for history in _histories(priced):
         for place in range(_FEWEST_DAYS, len(history)):
             before = _steady_price(history[max(0, place - _DAYS) : place])
             if before is not None and abs(history[place].price - before) > CHANGE * before:
                 changes.append(PriceChange(history[place], before))
     return sorted(changes, key=lambda one: (one.priced.day, -abs(one.impact), one.priced.line_item))
+
+
+def _histories(priced: Iterable[Priced]) -> Iterator[list[Priced]]:
+    """The priced days of each line item and unit, oldest first."""
+    by_item: dict[tuple[str, str | None], dict[str, list[Priced]]] = defaultdict(lambda: defaultdict(list))
+    for one in sorted(priced, key=lambda one: (one.line_item, one.unit or "", one.day)):
+        by_item[label_with_alias(one.line_item), one.unit][one.line_item].append(one)
+    for by_label in by_item.values():
+        together = sorted(chain.from_iterable(by_label.values()), key=lambda one: one.day)
+        is_billed_under_one_name = len({one.day for one in together}) == len(together)
+        if is_billed_under_one_name and name_one_model(by_label):
+            yield together
+        else:
+            yield from by_label.values()
 
 
 def _steady_price(days: Sequence[Priced]) -> Decimal | None:

@@ -11,9 +11,9 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from openai_costs_dagster.cost_records import CostRow
-from openai_costs_dagster.spend.allocation import Counted
+from openai_costs_dagster.spend.allocation import Counted, ModelNames
 from openai_costs_dagster.spend.line_items import LineItem
-from openai_costs_dagster.spend.metering import billed_model, counted, meter_of
+from openai_costs_dagster.spend.metering import TOKEN_OPERATIONS, counted, meters_of
 
 TOLERANCE = Decimal("0.02")
 """The share of the larger side by which billed and counted may differ."""
@@ -22,8 +22,7 @@ LEAST_TOKENS = 1_000
 """Differences of fewer tokens are not worth a word."""
 
 _ZERO = Decimal(0)
-_COUNTED = ("input", "cached_input", "cache_write_input", "output")
-_OPERATIONS = {"completions", "embeddings", "moderations", "decisions"}
+_COUNTED = ("input_tokens", "output_tokens")
 
 
 class TokenDifference(NamedTuple):
@@ -43,21 +42,38 @@ class TokenDifference(NamedTuple):
 
 
 def token_differences(
-    rows: Iterable[CostRow], items: Mapping[str | None, LineItem], usage: Iterable[Counted]
+    rows: Iterable[CostRow],
+    items: Mapping[str | None, LineItem],
+    usage: Iterable[Counted],
+    names: ModelNames | None = None,
 ) -> list[TokenDifference]:
-    """The models of a day whose billed and counted tokens differ by more than the tolerance, the largest first."""
+    """The models of a day whose billed and counted tokens differ by more than the tolerance, the largest first.
+
+    Models that are billed in another unit than tokens, or without a quantity, cannot be compared and are left out.
+    """
+    names = names or {}
     billed: dict[str, Decimal] = defaultdict(Decimal)
+    in_other_units: set[str] = set()
+    without_quantity: set[str] = set()
     for row in rows:
-        meter = meter_of(items[row.line_item]) if row.line_item in items else None
-        units = meter.units_of(row.quantity_unit) if meter and meter.operations[0] in _OPERATIONS else None
-        if meter and meter.model and units and row.quantity is not None:
+        meter = next(iter(meters_of(items[row.line_item], row.quantity_unit)), None) if row.line_item in items else None
+        if meter is None or meter.model is None:
+            continue
+        units = meter.units_of(row.quantity_unit)
+        if meter.operations[0] not in TOKEN_OPERATIONS:
+            in_other_units.add(meter.model)
+        elif units is None or row.quantity is None:
+            without_quantity.add(meter.model)
+        else:
             billed[meter.model] += row.quantity * units
+    incomparable = without_quantity | (in_other_units - billed.keys())
     counts: dict[str, Decimal] = defaultdict(Decimal)
     for one in usage:
-        model = billed_model(one.row.model)
-        if one.operation in _OPERATIONS and model is not None:
+        if one.operation in TOKEN_OPERATIONS and one.row.model is not None:
+            model = names.get(one.row.model, one.row.model)
             counts[model] += sum((counted(one.row, counter) for counter in _COUNTED), _ZERO)
-    found = [TokenDifference(model, billed[model], counts[model]) for model in sorted({*billed, *counts})]
+    comparable = sorted({*billed, *counts} - incomparable)
+    found = [TokenDifference(model, billed[model], counts[model]) for model in comparable]
     return sorted(filter(_is_notable, found), key=lambda one: -abs(one.billed - one.counted))
 
 

@@ -56,6 +56,8 @@ class DayOfShares(NamedTuple):
     gross_usd: Decimal
     to_users_usd: Decimal
     to_keys_usd: Decimal
+    unsplit_line_items: list[str | None]
+    """Line items whose rows are not split by the users' totals; `spend.allocation.LARGEST_UNEXPLAINED_SPLIT`."""
 
 
 class AllocatedShare(NamedTuple):
@@ -87,6 +89,15 @@ def user_costs(connection: Connection, organization: str, days: Iterable[dt.date
     found: dict[dt.date, list[UserCost]] = {}
     for day, *row in connection.execute(statement("user_costs_of_days"), values):
         found.setdefault(day, []).append(UserCost._make(row))
+    return found
+
+
+def model_names(connection: Connection, organization: str, days: Iterable[dt.date]) -> dict[dt.date, dict[str, str]]:
+    """The name on the bill of each model that usage calls by another name, by day."""
+    values = {"organization": organization, "days": list(days)}
+    found: dict[dt.date, dict[str, str]] = {}
+    for day, usage_model, billed_model in connection.execute(statement("model_names_of_days"), values):
+        found.setdefault(day, {})[usage_model] = billed_model
     return found
 
 
@@ -132,6 +143,7 @@ def store(connection: Connection, organization: str, shared: Mapping[dt.date, Da
                     "gross_usd": of_day.gross_usd,
                     "to_users_usd": of_day.to_users_usd,
                     "to_keys_usd": of_day.to_keys_usd,
+                    "unsplit_line_items": of_day.unsplit_line_items or None,
                 }
                 for day, of_day in shared.items()
             ],

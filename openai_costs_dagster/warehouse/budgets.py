@@ -38,7 +38,7 @@ def spend(
     connection: Connection, organization: str, scope: str, scope_id: str | None, days: DayRange
 ) -> dict[dt.date, Decimal]:
     """What counts against a budget, by day with spend; US dollars."""
-    query = "allocated_spend_of_budget" if scope in ALLOCATED else "spend_of_budget"
+    query = f"{scope}_spend_of_budget" if scope in ALLOCATED else "spend_of_budget"
     values = {
         "organization": organization,
         "scope": scope,

@@ -355,6 +355,7 @@ allocation_days = Table(
     Column("gross_usd", Numeric, nullable=False, comment="of all shares, without their signs"),
     Column("to_users_usd", Numeric, nullable=False, comment="of those with a user"),
     Column("to_keys_usd", Numeric, nullable=False, comment="of those with an API key"),
+    Column("unsplit_line_items", ARRAY(Text), comment="line items whose rows are not split by the users' totals"),
 )
 
 program = Table(

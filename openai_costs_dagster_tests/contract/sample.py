@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from openai_costs_dagster.configuration import Budget, Configuration, Organization
-from openai_costs_dagster.days import ONE_DAY
+from openai_costs_dagster.days import ONE_DAY, DayRange
 from openai_costs_dagster.orchestration.ingestion import Request, ingest
 from openai_costs_dagster.orchestration.name_reading import read_names
 from openai_costs_dagster.orchestration.sharing import share_out
@@ -23,7 +24,8 @@ from openai_costs_dagster.secret import SecretReference
 from openai_costs_dagster.simulator import SimulatedOrganization, Simulator, catalogue
 from openai_costs_dagster.simulator.companies import LAB, SHOP
 from openai_costs_dagster.simulator.workloads import ApiKey, Project, Workload
-from openai_costs_dagster.warehouse import outbox
+from openai_costs_dagster.warehouse import allocations, outbox
+from openai_costs_dagster.warehouse.allocations import UserCost
 from openai_costs_dagster.warehouse.database import Connection, Database
 
 from ..conftest import NOW
@@ -84,6 +86,9 @@ def load(database: Database, folder: Path) -> Sample:
         shop.revoke_key()
         assert ingest(Request(second, database, days[-1:], asked_by="refresh", now=lambda: NOW)).failed
     with database.connect() as connection:
+        total = UserCost("user-simulated-ada", "gpt-5-mini-2025-08-07, input", "usd", Decimal(5))
+        one_day = DayRange(FIRST_DAY, FIRST_DAY)
+        allocations.store_user_costs(connection, first.name, one_day, {FIRST_DAY: [total]}, NOW)
         _break(connection, first.name)
         _deliver(connection)
     return Sample(database, (first.name, second.name), days)

@@ -67,7 +67,7 @@ def caused(work: Bench) -> dict[tuple[Any, ...], Decimal]:
     truth: dict[tuple[Any, ...], Decimal] = defaultdict(Decimal)
     for day in DAYS:
         for fact in work.world.facts(day):
-            if fact.line_item and fact.line_item.endswith(TOKENS) and "gpt-image" not in fact.line_item:
+            if fact.line_item and fact.line_item.endswith(TOKENS):
                 key = (fact.user_id, fact.api_key_id, fact.project_id)
                 truth[key] = WIDE.add(truth[key], fact.amount or Decimal(0))
     return dict(truth)
@@ -79,9 +79,7 @@ def test_users_and_keys_get_what_they_caused(bench: MakeBench, served: dict[str,
     share(work)
     assert difference(work) == []
     tokens = " or ".join(f"line_item like '%%{kind}'" for kind in TOKENS)
-    found = allocated(
-        work, "user_id", "api_key_id", "project_id", where=f"({tokens}) and line_item not like 'gpt-image%%'"
-    )
+    found = allocated(work, "user_id", "api_key_id", "project_id", where=f"({tokens})")
     truth = caused(work)
     assert truth
     for who, amount in truth.items():

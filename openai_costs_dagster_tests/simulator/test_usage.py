@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from openai_costs_dagster.simulator import Fact, Quirks, SimulatedOrganization, Simulator
-from openai_costs_dagster.simulator.usage import ENDPOINTS
+from openai_costs_dagster.simulator.usage import ENDPOINTS, is_counted_by
+from openai_costs_dagster.usage_records import OPERATIONS, TOKEN_TOTALS
 
 from .everything import ALL_ENDPOINTS, everything
 from .wire import NOW, TODAY, USAGE, Parameters, buckets, days_between, get, rows, seconds, window
@@ -76,7 +77,7 @@ def test_the_quantity_billed_is_the_number_of_tokens_counted_by_day_project_key_
     groups = ("project_id", "api_key_id")
     asked = window(FIRST, END, group_by=[*groups, "line_item"], limit=31)
     for day, row in days_and_rows(shared, asked, "/organization/costs"):
-        if row["quantity_unit"] == "tokens" and not row["line_item"].startswith("gpt-image"):
+        if row["quantity_unit"] == "tokens":
             model, kind = label_parts(row["line_item"])
             key = (day, row["project_id"], row["api_key_id"], model, TOKENS_BY_KIND[kind])
             billed[key] += row["quantity"]
@@ -116,6 +117,16 @@ def test_input_is_cached_and_written_and_uncached_input_and_modalities_add_up(sh
         assert any(row[counter] for row in found)
 
 
+def test_the_simulator_counts_what_the_table_of_counters_describes(shared: Simulator) -> None:
+    assert {name: {*one.counters, *one.optional} for name, one in ENDPOINTS.items()} == {
+        one.name: set(one.counters) for one in OPERATIONS
+    }
+    found = rows(shared, window(FIRST, END, group_by="model,api_key_id", limit=31), COMPLETIONS)
+    for row in found:
+        for total in TOKEN_TOTALS:
+            assert (row[total.name] or 0) == sum(row[part] or 0 for part in total.parts), total.name
+
+
 def test_what_is_not_told_in_tokens_adds_up_to_the_facts(shared: Simulator) -> None:
     facts = [fact for day in DAYS for fact in shared.organizations[0].facts(day)]
 
@@ -147,7 +158,7 @@ def test_what_is_not_told_in_tokens_adds_up_to_the_facts(shared: Simulator) -> N
 def test_requests_are_counted_once_though_several_line_items_bill_them(shared: Simulator, endpoint: str) -> None:
     if "num_model_requests" not in COUNTERS[endpoint]:
         return
-    facts = [fact for day in DAYS for fact in shared.organizations[0].facts(day) if fact.operation == endpoint]
+    facts = [fact for day in DAYS for fact in shared.organizations[0].facts(day) if is_counted_by(fact, endpoint)]
     found = rows(shared, window(FIRST, END, limit=31), USAGE + endpoint)
     assert sum(row["num_model_requests"] for row in found) == sum(fact.requests for fact in facts) > 0
 
@@ -207,7 +218,7 @@ def test_batch_and_priority_are_told_from_the_line_item(shared: Simulator) -> No
     expected: Counter[tuple[object, object]] = Counter()
     for fact in (fact for day in DAYS for fact in shared.organizations[0].facts(day)):
         label = fact.line_item or ""
-        if fact.operation == "completions" and ", output" in label:
+        if is_counted_by(fact, "completions") and ", output" in label:
             tier = "priority" if label.startswith("priority | ") else "default"
             expected[label.startswith("batch | "), tier] += int(fact.quantity or 0)
     assert by_tier == expected

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -12,8 +13,10 @@ from hypothesis import strategies as st
 from openai_costs_dagster.cost_records import CostRow
 from openai_costs_dagster.spend.allocation import (
     BILLED,
+    LARGEST_UNEXPLAINED_SPLIT,
     UNALLOCATED,
     USAGE,
+    Allocation,
     Counted,
     DayUsage,
     Share,
@@ -37,9 +40,22 @@ def shares(
     by_user: bool = False,
     by_key: bool = False,
     totals: list[UserTotal] | None = None,
+    names: dict[str, str] | None = None,
 ) -> list[Share]:
+    return allocation(rows, usage, by_user=by_user, by_key=by_key, totals=totals, names=names).shares
+
+
+def allocation(
+    rows: list[CostRow],
+    usage: list[Counted],
+    *,
+    by_user: bool = False,
+    by_key: bool = False,
+    totals: list[UserTotal] | None = None,
+    names: dict[str, str] | None = None,
+) -> Allocation:
     items = {row.line_item: classify(row.line_item) for row in rows}
-    return allocate(rows, items, DayUsage(usage), by_user=by_user, by_key=by_key, totals=totals)
+    return allocate(rows, items, DayUsage(usage, names), by_user=by_user, by_key=by_key, totals=totals)
 
 
 def of(found: list[Share]) -> dict[tuple[str | None, str | None, str], Decimal | None]:
@@ -209,14 +225,94 @@ def test_each_service_follows_its_own_counter(label: str, operation: str, counte
     assert of(shares([cost(4, label)], usage)) == {("ada", "k", USAGE): 3, ("lin", "k", USAGE): 1}
 
 
-def test_a_fine_tuned_model_is_known_by_both_of_its_names() -> None:
-    usage = [used("ada", model="ft:gpt-4o-2024-08-06:acme::abc123", input_tokens=5)]
-    assert of(shares([cost(4, "ft-gpt-4o-2024-08-06, input")], usage)) == {("ada", "k", USAGE): 4}
+def test_usage_is_found_under_the_name_that_the_bill_gives_to_a_model() -> None:
+    usage = [used("ada", model="gpt-image-2", output_tokens=5)]
+    names = {"gpt-image-2": "gpt-image-2-2026-04-21"}
+    found = of(shares([cost(4, "gpt-image-2-2026-04-21 image, output")], usage, names=names))
+    assert found == {(None, None, UNALLOCATED): 4}  # text output is all that was counted
+    usage = [used("ada", model="gpt-image-2", output_tokens=5, output_image_tokens=5)]
+    found = of(shares([cost(4, "gpt-image-2-2026-04-21 image, output")], usage, names=names))
+    assert found == {("ada", "k", USAGE): 4}
 
 
-def test_a_model_that_the_bill_knows_by_another_name_is_found() -> None:
-    usage = [used("ada", model="whisper-1", operation="audio_transcriptions", seconds=5)]
-    assert of(shares([cost(4, "whisper")], usage)) == {("ada", "k", USAGE): 4}
+@pytest.mark.parametrize("word", ["priority", "Fast", "fast"])
+@pytest.mark.parametrize("tier", ["priority", "fast"])
+def test_priority_and_fast_are_the_same_tier(word: str, tier: str) -> None:
+    usage = [used("ada", input_tokens=100), used("lin", input_tokens=1, tier=tier)]
+    assert of(shares([cost(5, f"{word} | gpt-5-mini, input")], usage)) == {("lin", "k", USAGE): 5}
+
+
+@pytest.mark.parametrize("word", ["ultrafast", "reserved", "flex", "batch", "a tier of tomorrow"])
+def test_cost_of_a_tier_without_usage_stays_unallocated(word: str) -> None:
+    rows = [cost(5, f"{word} | gpt-5-mini, input"), cost(1)]
+    found = of(shares(rows, [used("ada", input_tokens=100)]))
+    assert found == {(None, None, UNALLOCATED): 5, ("ada", "k", USAGE): 1}
+
+
+def test_usage_of_an_endpoint_without_tiers_explains_batch_work() -> None:
+    counted = used("ada", model="text-embedding-3-small", operation="embeddings", input_tokens=100)
+    usage = [replace(counted, row=counted.row._replace(groups={}))]
+    label = "text-embedding-3-small, input"
+    assert of(shares([cost(5, f"batch | {label}"), cost(1, label)], usage)) == {("ada", "k", USAGE): 6}
+
+
+def test_an_unknown_tier_follows_the_usage_that_names_it() -> None:
+    usage = [used("ada", input_tokens=100), used("lin", input_tokens=1, tier="Turbo")]
+    found = of(shares([cost(5, "turbo | gpt-5-mini, input"), cost(1)], usage))
+    assert found == {("lin", "k", USAGE): 5, ("ada", "k", USAGE): 1}
+
+
+def test_cost_of_a_product_follows_usage_of_the_standard_tier() -> None:
+    usage = [used("ada", input_tokens=100), used("lin", input_tokens=1, tier="flex")]
+    assert of(shares([cost(5, "evals | gpt-5-mini, input")], usage)) == {("ada", "k", USAGE): 5}
+
+
+def test_a_bill_without_tiers_follows_usage_of_the_tier_there_is() -> None:
+    usage = [used("lin", input_tokens=1, tier="flex")]
+    assert of(shares([cost(5)], usage)) == {("lin", "k", USAGE): 5}
+    assert of(shares([cost(5), cost(3, "flex | gpt-5-mini, input")], usage)) == {
+        (None, None, UNALLOCATED): 5,
+        ("lin", "k", USAGE): 3,
+    }
+
+
+@pytest.mark.parametrize(
+    ("label", "unit", "expected"),
+    [
+        ("gpt-image-1 image, output", "tokens", {"ada": 6, "lin": 2}),
+        ("gpt-image-1 image, output", "1000_tokens", {"ada": 6, "lin": 2}),
+        ("gpt-image-1 image, output", "images", {"ada": 2, "lin": 6}),
+        ("gpt-image-1", "tokens", {"ada": 5, "lin": 3}),
+        ("gpt-4o-transcribe audio, input", "tokens", {"ada": 1, "lin": 7}),
+        ("gpt-4o-transcribe", "duration_minutes", {"ada": 4, "lin": 4}),
+        ("gpt-4o-mini-tts audio, output", "tokens", {"ada": 7, "lin": 1}),
+        ("gpt-4o-mini-tts", "characters", {"ada": 2, "lin": 6}),
+        ("gpt-4o, images", "images", {"ada": 2, "lin": 6}),
+    ],
+)
+def test_allocation_follows_the_billed_unit(label: str, unit: str, expected: dict[str, int]) -> None:
+    model = classify(label).model
+    tokens: dict[str | None, tuple[dict[str, int], dict[str, int]]] = {
+        "gpt-image-1": (
+            {"input_tokens": 4, "output_tokens": 6, "output_image_tokens": 6},
+            {"input_tokens": 4, "output_tokens": 2, "output_image_tokens": 2},
+        ),
+        "gpt-4o-transcribe": ({"input_audio_tokens": 1}, {"input_audio_tokens": 7}),
+        "gpt-4o-mini-tts": ({"output_audio_tokens": 7}, {"output_audio_tokens": 1}),
+    }
+    of_ada, of_lin = tokens.get(model, ({}, {}))
+    usage = [used("ada", model=model, counts=of_ada), used("lin", model=model, counts=of_lin)]
+    for operation, counter, ada, lin in (
+        ("images", "images", 1, 3),
+        ("audio_transcriptions", "seconds", 60, 60),
+        ("audio_speeches", "characters", 10, 30),
+    ):
+        usage += [
+            used("ada", model=model, operation=operation, counts={counter: ada}),
+            used("lin", model=model, operation=operation, counts={counter: lin}),
+        ]
+    row = cost(8, label)._replace(quantity_unit=unit)
+    assert {share.user_id: share.amount for share in shares([row], usage)} == expected
 
 
 def test_a_modality_follows_its_own_tokens() -> None:
@@ -263,7 +359,7 @@ def test_what_was_billed_to_users_by_name_does_not_hide_that_the_rest_was_not_co
 def test_counts_below_one_are_counted() -> None:
     row = cost(10, "whisper")._replace(quantity_unit="duration_seconds", quantity=Decimal("0.5"))
     counts: dict[str, int | Decimal] = {"seconds": Decimal("0.25")}
-    usage = [used("ada", model="whisper-1", operation="audio_transcriptions", counts=counts)]
+    usage = [used("ada", model="whisper", operation="audio_transcriptions", counts=counts)]
     found = of(shares([row], usage))
     assert found == {("ada", "k", USAGE): 5, (None, None, UNALLOCATED): 5}
 
@@ -299,3 +395,37 @@ def test_totals_that_were_read_later_and_are_larger_are_cut_to_the_rows() -> Non
     totals = [UserTotal("ada", INPUT, "usd", Decimal(9)), UserTotal("lin", INPUT, "usd", Decimal(3))]
     found = of(shares([cost(10)], [], totals=totals))
     assert found == {("ada", None, BILLED): Decimal("7.5"), ("lin", None, BILLED): Decimal("2.5")}
+
+
+def test_rows_are_not_split_where_no_usage_connects_too_many_of_them_with_users() -> None:
+    users, projects = 101, 100
+    rows = [cost(users, project=f"p{one}", quantity=10) for one in range(projects)]
+    totals = [UserTotal(f"user-{one}", INPUT, "usd", Decimal(projects)) for one in range(users)]
+    assert len(rows) * len(totals) > LARGEST_UNEXPLAINED_SPLIT
+    found = allocation(rows, [], totals=totals)
+    assert found.unsplit_line_items == [INPUT]
+    assert [(share.project_id, share.user_id, share.amount, share.method) for share in found.shares] == [
+        (row.project_id, None, row.amount, UNALLOCATED) for row in rows
+    ]
+    assert allocation(rows[:-1], [], totals=totals).unsplit_line_items == []
+
+
+def test_rows_with_usage_keep_their_shares_where_the_other_rows_are_not_split() -> None:
+    rows = [cost(200, project=f"p{one}") for one in range(100)]
+    totals = [UserTotal(f"user-{one}", INPUT, "usd", Decimal(100)) for one in range(200)]
+    found = allocation(rows, [used("user-7", project="p7", input_tokens=10)], totals=totals)
+    assert [share for share in found.shares if share.user_id] == [
+        Share("p7", "user-7", "k", INPUT, "usd", Decimal(200), USAGE)
+    ]
+    assert found.unsplit_line_items == [INPUT]
+
+
+def test_many_rows_and_users_that_usage_connects_are_split() -> None:
+    rows = [cost(1, project=f"p{one}") for one in range(120)]
+    usage = [used(f"user-{one}", project=f"p{one}", input_tokens=10) for one in range(120)]
+    totals = [UserTotal(f"user-{one}", INPUT, "usd", Decimal(1)) for one in range(120)]
+    found = allocation(rows, usage, totals=totals)
+    assert found.unsplit_line_items == []
+    assert {(share.project_id, share.user_id) for share in found.shares} == {
+        (f"p{one}", f"user-{one}") for one in range(120)
+    }

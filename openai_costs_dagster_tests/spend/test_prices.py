@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from decimal import Decimal
 
+import pytest
+
 from openai_costs_dagster.days import ONE_DAY
 from openai_costs_dagster.spend.prices import PriceChange, Priced, price_changes
 
@@ -49,3 +51,26 @@ def test_the_first_days_of_a_line_item_are_no_change() -> None:
 def test_other_line_items_and_the_order_of_days_change_nothing() -> None:
     one, other = priced(["5", "5", "5", "6"]), priced(["9", "9", "9", "9"], label="o3, output")
     assert price_changes([*other, *one][::-1]) == price_changes(one)
+
+
+def renamed(before: str, after: str, *, overlap: bool = False) -> list[Priced]:
+    """Four days at $5 under one name, then one at $6 under another."""
+    first = priced(["5", "5", "5", "5", "5"] if overlap else ["5", "5", "5", "5"], label=f"{before}, input")
+    return [*first, *priced(["6"] * 5, label=f"{after}, input")[4:]]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [("gpt-image-2", "gpt-image-2-2026-04-21"), ("gpt-image-2-2026-04-21", "gpt-image-2")]
+)
+def test_a_price_change_is_found_when_the_bill_changes_between_alias_and_snapshot(before: str, after: str) -> None:
+    (found,) = price_changes(renamed(before, after))
+    assert found.priced.line_item == f"{after}, input"
+    assert found.before * 1_000_000 == 5
+
+
+def test_prices_of_two_snapshots_are_not_compared() -> None:
+    assert price_changes(renamed("gpt-5-2026-04-21", "gpt-5-2026-06-01")) == []
+
+
+def test_prices_of_an_alias_and_a_snapshot_billed_on_the_same_day_are_not_compared() -> None:
+    assert price_changes(renamed("gpt-5", "gpt-5-2026-06-01", overlap=True)) == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from openai_costs_dagster.cost_records import CostRow
 from openai_costs_dagster.spend.allocation import Counted
 from openai_costs_dagster.spend.line_items import classify
@@ -41,3 +43,29 @@ def test_a_free_allowance_is_said() -> None:
 def test_a_part_that_is_missing_is_said_with_its_share() -> None:
     (sentence,) = said([cost(1, INPUT, quantity=125_000)], COUNTED)
     assert "125,000 tokens billed, 100,000 counted (20.0% apart)" in sentence
+
+
+def test_tokens_of_images_that_are_billed_and_counted_agree() -> None:
+    label = "gpt-image-1 image, output"
+    counted = [
+        used("ada", model="gpt-image-1", output_tokens=8_000, output_image_tokens=8_000),
+        used("ada", model="gpt-image-1", operation="images", images=4),
+    ]
+    assert said([cost(8, label, quantity=8_000)], counted) == []
+
+
+def test_a_model_billed_in_another_unit_is_not_compared_with_its_tokens() -> None:
+    counted = [used("ada", model="gpt-4o-transcribe", input_tokens=90_000)]
+    row = cost(8, "gpt-4o-transcribe")._replace(quantity=Decimal(60), quantity_unit="duration_minutes")
+    assert said([row], counted) == []
+
+
+def test_a_model_billed_without_a_quantity_is_not_compared() -> None:
+    assert said([cost(8, INPUT), cost(1, OUTPUT, quantity=10_000)], COUNTED) == []
+
+
+def test_usage_under_another_name_of_the_model_is_compared() -> None:
+    counted = [used("ada", model="gpt-image-2", output_tokens=8_000)]
+    rows = [cost(8, "gpt-image-2-2026-04-21 image, output", quantity=8_000)]
+    items = {row.line_item: classify(row.line_item) for row in rows}
+    assert token_differences(rows, items, counted, {"gpt-image-2": "gpt-image-2-2026-04-21"}) == []

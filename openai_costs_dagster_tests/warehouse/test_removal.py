@@ -80,7 +80,7 @@ def _fill_usage(connection: Connection, name: str) -> None:
     total = allocations.UserCost("user-1", "gpt-5, input", "usd", Decimal(1))
     allocations.store_user_costs(connection, name, days, {DAY: [total]}, NOW)
     share = allocations.Share("proj_a", "user-1", None, "gpt-5, input", "usd", Decimal(1), "usage")
-    shared = allocations.DayOfShares(1, [share], Decimal(1), Decimal(1), Decimal(0))
+    shared = allocations.DayOfShares(1, [share], Decimal(1), Decimal(1), Decimal(0), [])
     allocations.store(connection, name, {DAY: shared}, NOW)
 
 

@@ -9,7 +9,7 @@ select
     null::text as quantity_unit,
     sum(share.amount) as amount,
     null::numeric as quantity
-from openai_costs.allocated_costs as share
+from openai_costs.user_spend as share
 left join openai_costs.line_items as item using (line_item)
 where
     share.organization = %(organization)s

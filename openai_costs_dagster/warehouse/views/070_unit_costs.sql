@@ -1,5 +1,5 @@
 -- What a thousand tokens and a request cost, by model and day; US dollars. Amounts are those of token line items alone;
--- tokens are input, cached input included, and output. A fine-tuned model is billed by the model that it is made of.
+-- tokens are input, cached input included, and output. Usage is found under the model's name on the bill (model_names).
 create or replace view openai_costs.unit_costs as
 with billed as (
     select cost.organization, cost.usage_date, item.model, sum(cost.amount) as amount
@@ -15,13 +15,18 @@ counted as (
     select
         usage.organization,
         usage.usage_date,
-        regexp_replace(usage.model, '^ft:([^:]+).*$', 'ft-\1') as model,
+        name.billed_model as model,
         sum(
             coalesce((usage.counters ->> 'input_tokens')::numeric, 0)
             + coalesce((usage.counters ->> 'output_tokens')::numeric, 0)
         ) as tokens,
         sum((usage.counters ->> 'num_model_requests')::numeric) as requests
     from openai_costs.usage_rows as usage
+    join openai_costs.model_names as name
+        on
+            usage.organization = name.organization
+            and usage.usage_date = name.usage_date
+            and usage.model = name.usage_model
     where usage.counters ? 'input_tokens'
     group by 1, 2, 3
 )
