@@ -21,6 +21,9 @@ UNGROUPED: Grouping = frozenset()
 BY_USER: Grouping = frozenset({"user_id", "line_item"})
 """Users by themselves, which are served where a project excludes them."""
 
+US_DOLLARS = "usd"
+"""The currency of every total, budget, forecast and anomaly."""
+
 _DIMENSIONS = ("project_id", "user_id", "line_item", "api_key_id")
 
 
@@ -33,6 +36,24 @@ def grouping_named(name: str) -> Grouping:
     """The inverse of `grouping_name`."""
     words = set(name.split(",")) if name else set()
     return frozenset(dimension for dimension in _DIMENSIONS if dimension.removesuffix("_id") in words)
+
+
+def currency_code(text: str | None) -> str | None:
+    """The one spelling of a currency that is stored and compared: trimmed and in lower case.
+
+    None where the API names no currency, or a blank one. Such amounts are a currency of their own and never US dollars.
+    """
+    return None if text is None else text.strip().lower() or None
+
+
+def in_currency(amount: Decimal, currency: str | None) -> str:
+    """An amount for people, as in ``90,000.00 JPY``."""
+    return f"{amount:,.2f} {currency_name(currency)}"
+
+
+def currency_name(currency: str | None) -> str:
+    """A stored code for people, without control characters: codes are the API's text."""
+    return "".join(filter(str.isprintable, currency.upper())) if currency else "without a currency"
 
 
 class ReadCost(NamedTuple):
@@ -52,8 +73,8 @@ class ReadCost(NamedTuple):
 class CostRow(NamedTuple):
     """One row of a day's bill; unique within the day by everything but amount and quantity.
 
-    Null equals null and differs from the empty string. Amount is in units of its currency, exact; null where
-    the API gave none. Quantity is in `quantity_unit`; null where unknown.
+    Null equals null and differs from the empty string. The currency is spelled as `currency_code` does. Amount is in
+    units of its currency, exact; null where the API gave none. Quantity is in `quantity_unit`; null where unknown.
     """
 
     project_id: str | None

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 import msgspec
 
-from openai_costs_dagster.cost_records import ReadCost
+from openai_costs_dagster.cost_records import ReadCost, currency_code
 
 _DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]{1,6})?")
 _NO_VALUE = msgspec.Raw(b"null")
@@ -59,7 +59,7 @@ def read_cost(cost: WireCost) -> ReadCost:
     """A row without the wire around it. Raises ValueError for an amount that is no decimal number."""
     amount, currency, from_number = None, None, False
     if cost.amount is not None:
-        currency = cost.amount.currency
+        currency = currency_code(cost.amount.currency)
         amount, from_number = _number("amount.value", cost.amount.value)
     return ReadCost(
         cost.project_id,

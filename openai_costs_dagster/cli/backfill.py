@@ -145,7 +145,7 @@ def _days(organization: str, start: dt.date, first: dt.date | None, last: dt.dat
 def _lines(result: Result) -> list[str]:
     notes = [f"  {note}" for note in result.notes]
     if result.success:
-        stored = f"{result.stored} days stored, {_dollars(result.spend)}, {result.requests} requests"
+        stored = f"{result.stored} days stored, {_spend(result)}, {result.requests} requests"
         return [f"{result.organization}: {stored}", *notes]
     lines = [f"{result.organization}: {len(result.failed)} days failed, {result.stored} stored"]
     reasons: dict[str, list[dt.date]] = {}
@@ -158,7 +158,8 @@ def _lines(result: Result) -> list[str]:
     return lines + notes
 
 
-def _dollars(amount: str) -> str:
+def _spend(result: Result) -> str:
+    """As in ``$1,850.00 and 90,000.00 JPY``: different currencies are never added."""
     from decimal import Decimal
 
-    return f"${Decimal(amount):,.2f}"
+    return " and ".join([f"${Decimal(result.spend):,.2f}", *result.other_spend])

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 import dagster as dg
 
 from openai_costs_dagster.configuration import Configuration, Organization
+from openai_costs_dagster.cost_records import currency_name
 from openai_costs_dagster.days import utc_now
 from openai_costs_dagster.orchestration import names, progress, server
 from openai_costs_dagster.orchestration.evaluations import Target, evaluation, targets
@@ -167,7 +168,7 @@ def _metadata(report: DayReport) -> dict[str, Any]:
     """What the UI plots by day; the exact amount stands beside the plotted one as text."""
     metadata: dict[str, Any] = {
         "spend_usd": round(float(report.amount_usd), 4),
-        "spend_exact": f"{report.amount_usd:f} USD",
+        "spend_exact": ", ".join([f"{report.amount_usd:f} USD", *_other_totals(report)]),
         "dagster/partition_row_count": report.row_count,
         "requests": report.requests,
         "provisional": report.provisional,
@@ -178,6 +179,10 @@ def _metadata(report: DayReport) -> dict[str, Any]:
     if report.absent_amounts:
         metadata["rows_without_amount"] = report.absent_amounts
     return metadata
+
+
+def _other_totals(report: DayReport) -> list[str]:
+    return [f"{amount:f} {currency_name(currency)}" for currency, amount in report.other_totals.items()]
 
 
 def _checks_of_stored(

@@ -18,7 +18,7 @@ from openai_costs_dagster.api.client import AdminApi
 from openai_costs_dagster.api.costs import OrganizationGuard
 from openai_costs_dagster.api.detail import Piece, joined
 from openai_costs_dagster.configuration import Organization
-from openai_costs_dagster.cost_records import GROUPINGS, grouping_name, grouping_named
+from openai_costs_dagster.cost_records import GROUPINGS, US_DOLLARS, grouping_name, grouping_named
 from openai_costs_dagster.days import ONE_DAY, DayRange, utc_midnight, utc_now
 from openai_costs_dagster.orchestration import sync_news
 from openai_costs_dagster.orchestration.first_contact import endpoint_of, enrol, register
@@ -230,7 +230,7 @@ class _Ingestion:
 
 
 def _report(day: StoredDay, known: KnownDay | None, reading: Reading) -> DayReport:
-    amount = day.totals.get("usd", _ZERO)
+    amount = day.totals.get(US_DOLLARS, _ZERO)
     return DayReport(
         day=day.day,
         amount_usd=amount,
@@ -242,7 +242,8 @@ def _report(day: StoredDay, known: KnownDay | None, reading: Reading) -> DayRepo
         change_usd=money.subtract(amount, known.amount_usd) if known else None,
         reconciled=day.reconciled,
         difference=day.reconcile_difference,
-        came_back_empty=bool(known and not known.provisional and known.amount_usd and not day.row_count),
+        other_totals={currency: total for currency, total in day.totals.items() if currency != US_DOLLARS},
+        came_back_empty=bool(known and not known.provisional and known.is_billed and not day.row_count),
     )
 
 

@@ -137,7 +137,8 @@ class _Reading:
         except (errors.PermissionDenied, errors.RequestRefused, errors.UnknownShape) as error:
             self._names.notes.append(f"spend limits: {error}")
             return
-        budgets.keep_openais(self._connection, self._organization.name, found, self._now)
+        self._names.notes += found.left_out
+        budgets.keep_openais(self._connection, self._organization.name, found.in_usd, self._now)
 
     def _own_key(self) -> None:
         """The health of the key itself, where it may be read."""

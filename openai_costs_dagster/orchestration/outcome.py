@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 from openai_costs_dagster.api import errors
+from openai_costs_dagster.cost_records import in_currency
 from openai_costs_dagster.days import DayRange
+from openai_costs_dagster.spend import money
 from openai_costs_dagster.warehouse.errors import DatabaseUnavailable, LoadMismatch
 
 _ZERO = Decimal(0)
@@ -34,6 +36,8 @@ class DayReport:
     """Grouped less ungrouped answer; None where there was no second answer."""
     came_back_empty: bool
     """A settled day that held spend is empty now, in two readings."""
+    other_totals: Mapping[str | None, Decimal] = field(default_factory=dict)
+    """What was billed in other currencies, by currency; in none of the amounts above."""
 
 
 @dataclass(frozen=True)
@@ -89,12 +93,22 @@ class Outcome:
         }
         return [f"{', '.join(map(str, DayRange.covering(days)))}: {text}" for text, days in said.items() if days]
 
+    @property
+    def other_totals(self) -> dict[str | None, Decimal]:
+        """What the stored days were billed in currencies other than US dollars, by currency."""
+        totals: dict[str | None, Decimal] = {}
+        for report in self.stored.values():
+            for currency, amount in report.other_totals.items():
+                totals[currency] = money.add(totals.get(currency, _ZERO), amount)
+        return totals
+
     def summary(self) -> dict[str, Any]:
         """The outcome in values that JSON knows; spend in US dollars."""
         return {
             "stored": len(self.stored),
             "requests": self.requests,
-            "spend": f"{sum((report.amount_usd for report in self.stored.values()), _ZERO):.2f}",
+            "spend": f"{money.total(report.amount_usd for report in self.stored.values()):.2f}",
+            "other_spend": [in_currency(amount, currency) for currency, amount in self.other_totals.items()],
             "failed": {day.isoformat(): failure.reason for day, failure in self.failed.items()},
             "beyond": [day.isoformat() for day in sorted(self.beyond)],
             "notes": self.notes(),

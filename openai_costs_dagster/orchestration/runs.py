@@ -52,6 +52,8 @@ class Result:
     stored: int = 0
     requests: int = 0
     spend: str = "0"
+    other_spend: Sequence[str] = ()
+    """What was billed in other currencies, which `spend` does not include."""
     failed: Mapping[str, str] = field(default_factory=dict)
     beyond: Sequence[str] = ()
     """Those of the failed days that lie before what the API serves."""

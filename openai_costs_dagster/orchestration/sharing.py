@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from openai_costs_dagster.cost_records import CostRow, grouping_named
+from openai_costs_dagster.cost_records import US_DOLLARS, CostRow, grouping_named
 from openai_costs_dagster.spend import money
 from openai_costs_dagster.spend.allocation import UNALLOCATED, Counted, DayUsage, UserTotal, allocate
 from openai_costs_dagster.spend.line_items import LineItem, classify
@@ -106,10 +106,12 @@ def _shared(reading: StoredReading, rows: _Rows) -> DayOfShares:
     return DayOfShares(
         reading.reading_id,
         [Share(*share) for share in shares],
-        gross_usd=_gross(share.amount for share in shares if share.currency == "usd"),
-        to_users_usd=_gross(share.amount for share in shares if share.currency == "usd" and share.user_id is not None),
+        gross_usd=_gross(share.amount for share in shares if share.currency == US_DOLLARS),
+        to_users_usd=_gross(
+            share.amount for share in shares if share.currency == US_DOLLARS and share.user_id is not None
+        ),
         to_keys_usd=_gross(
-            share.amount for share in shares if share.currency == "usd" and share.api_key_id is not None
+            share.amount for share in shares if share.currency == US_DOLLARS and share.api_key_id is not None
         ),
         unsplit_line_items=allocation.unsplit_line_items,
     )
@@ -122,7 +124,7 @@ def _report(reading: StoredReading, rows: _Rows, shared: DayOfShares) -> SharedD
         to_users_usd=shared.to_users_usd,
         to_keys_usd=shared.to_keys_usd,
         unallocated_usd=_gross(
-            share.amount for share in shared.shares if share.currency == "usd" and share.method == UNALLOCATED
+            share.amount for share in shared.shares if share.currency == US_DOLLARS and share.method == UNALLOCATED
         ),
         provisional=reading.provisional,
         differences=token_differences(rows.costs, rows.items, rows.usage, rows.model_names),

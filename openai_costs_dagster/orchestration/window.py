@@ -90,7 +90,7 @@ class WindowReader:
         return rows
 
     def _is_doubtful(self, window: Window, day: dt.date, known: KnownDay | None) -> bool:
-        vanished = known and not known.provisional and known.amount_usd and not window.bills[day].row_count
+        vanished = known and not known.provisional and known.is_billed and not window.bills[day].row_count
         return bool(vanished) or window.reconciled(day) is False
 
     def _read_again(self, window: Window, days: DayRange) -> None:

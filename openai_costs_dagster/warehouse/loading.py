@@ -17,7 +17,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import class_row
 
-from openai_costs_dagster.cost_records import CostRow, Grouping, grouping_name
+from openai_costs_dagster.cost_records import US_DOLLARS, CostRow, Grouping, grouping_name
 from openai_costs_dagster.days import DayRange
 from openai_costs_dagster.warehouse import errors
 from openai_costs_dagster.warehouse.copy_text import CopyText
@@ -39,6 +39,8 @@ class KnownDay:
     grouping: str
     row_count: int
     amount_usd: Decimal
+    is_billed: bool
+    """Whether it cost anything, in whatever currency."""
 
 
 @dataclass(frozen=True)
@@ -186,7 +188,7 @@ class Staging:
                         "row_count": day.row_count,
                         "received_count": day.received_count,
                         "absent_amounts": day.absent_amounts,
-                        "amount_usd": day.totals.get("usd", Decimal(0)),
+                        "amount_usd": day.totals.get(US_DOLLARS, Decimal(0)),
                         "reconciled": day.reconciled,
                         "reconcile_difference": day.reconcile_difference,
                     }

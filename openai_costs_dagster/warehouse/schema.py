@@ -95,6 +95,12 @@ cost_rows = Table(
     Column("quantity", Numeric),
     Index("cost_rows_by_day", "organization", "usage_date"),
     Index("cost_rows_by_date", "usage_date", postgresql_using="brin"),
+    Index(
+        "cost_rows_of_other_currencies",
+        "organization",
+        "usage_date",
+        postgresql_where=text("currency is distinct from 'usd'"),
+    ),
     comment="one row per key; unique by construction: a day is added up, then replaced whole",
 )
 

@@ -156,3 +156,19 @@ def test_a_buckets_own_bytes_are_kept_for_the_raw_page() -> None:
 def test_a_page_of_another_shape_is_no_page(body: bytes) -> None:
     with pytest.raises(msgspec.DecodeError):
         msgspec.json.decode(body, type=WirePage)
+
+
+@pytest.mark.parametrize(
+    ("sent", "stored"),
+    [
+        ('"usd"', "usd"),
+        ('"USD"', "usd"),
+        ('" Usd\\n"', "usd"),
+        ('"JPY"', "jpy"),
+        ("null", None),
+        ('""', None),
+        ('"  "', None),
+    ],
+)
+def test_a_currency_has_one_spelling(sent: str, stored: str | None) -> None:
+    assert cost(f'{{"amount": {{"value": "1", "currency": {sent}}}}}').currency == stored

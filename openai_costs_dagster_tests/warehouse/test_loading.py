@@ -113,13 +113,27 @@ def test_an_empty_day_is_stored_as_one_with_no_rows(connection: Connection) -> N
     store(connection, {DAY: []}, grouping=BY_KEY)
     assert stored(connection) == {}
     assert known_days(connection, "acme", DayRange(DAY, DAY)) == {
-        DAY: KnownDay(DAY, provisional=False, grouping="project,line_item,api_key", row_count=0, amount_usd=Decimal(0))
+        DAY: KnownDay(
+            DAY,
+            provisional=False,
+            grouping="project,line_item,api_key",
+            row_count=0,
+            amount_usd=Decimal(0),
+            is_billed=False,
+        )
     }
 
 
 def test_only_us_dollars_make_the_amount_in_us_dollars(connection: Connection) -> None:
     store(connection, {DAY: [row("1"), row("2", currency="eur"), row("4", currency=None), row(None, "b")]})
     assert known_days(connection, "acme", DayRange(DAY, DAY))[DAY].amount_usd == 1
+
+
+def test_a_day_in_another_currency_is_known_as_billed(connection: Connection) -> None:
+    store(connection, {DAY: [row("90000", currency="jpy")]})
+    (known,) = known_days(connection, "acme", DayRange(DAY, DAY)).values()
+    assert known.amount_usd == 0
+    assert known.is_billed
 
 
 def test_what_is_known_of_a_day_is_noted_beside_it(connection: Connection) -> None:

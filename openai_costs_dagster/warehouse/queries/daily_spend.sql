@@ -1,3 +1,4 @@
+-- Stored days in US dollars; `vanished` is what an empty day held in its last version that was not empty.
 select
     day.usage_date,
     day.amount_usd,
@@ -10,6 +11,7 @@ select
             where
                 revision.organization = day.organization
                 and revision.usage_date = day.usage_date
+                and revision.currency = 'usd'
                 and revision.observed_at = (
                     select max(observed_at)
                     from openai_costs.revisions

@@ -1,0 +1,160 @@
+"""The migration that gives stored currency codes one spelling adds up what belongs together, to the last digit."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from typing import Any
+
+import psycopg
+import pytest
+import sqlalchemy
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+
+from openai_costs_dagster.warehouse.database import _SCRIPTS, Connection, Database
+
+from ..conftest import NOW
+from .windows import row, store
+
+MIXED, PLAIN = dt.date(2026, 3, 2), dt.date(2026, 3, 3)
+LONG = Decimal("0.1234567890123456789012345678901234")
+
+
+def move(database: Database, direction: Any, revision: str) -> None:
+    engine = sqlalchemy.create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(database.url))
+    with engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(_SCRIPTS))
+        config.attributes["connection"] = connection
+        direction(config, revision)
+    engine.dispose()
+
+
+def before() -> str:
+    """The revision that a database had before the migration."""
+    revision = ScriptDirectory(str(_SCRIPTS)).get_revision("0008").down_revision
+    assert isinstance(revision, str)
+    return revision
+
+
+@pytest.fixture
+def migrated(database: Database) -> Database:
+    """Days as an earlier release stored them, opened by this one."""
+    move(database, command.downgrade, before())
+    with database.connect() as connection:
+        usd: dict[str, Any] = {"currency": "USD"}
+        quantity: dict[str, Any] = {"quantity": Decimal(2), "quantity_unit": "tokens"}
+        mixed = [
+            row(LONG, "a", **usd, **quantity),
+            row("0.5", "a", quantity_unit="tokens"),
+            row("0.5", "b", **usd),
+            row("7", "c", currency=" Jpy"),
+            row("3", "c", currency=""),
+            row(None, "d", **usd),
+        ]
+        store(connection, {MIXED: mixed, PLAIN: [row("1.5", "a")]})
+        insert_shares(connection)
+        insert_revisions(connection)
+    database.prepare()
+    return database
+
+
+def insert_shares(connection: Connection) -> None:
+    connection.execute(
+        """
+        insert into openai_costs.user_costs (organization, usage_date, user_id, line_item, currency, amount)
+        values ('acme', %(day)s, 'u', 'a', 'USD', 0.25), ('acme', %(day)s, 'u', 'a', 'usd', 0.25)
+        """,
+        {"day": MIXED},
+    )
+    connection.execute(
+        """
+        insert into openai_costs.allocations (
+            organization, usage_date, project_id, user_id, api_key_id, line_item, currency, amount, method
+        )
+        values
+            ('acme', %(day)s, 'p', 'u', 'k', 'a', 'USD', 1, 'usage'),
+            ('acme', %(day)s, 'p', 'u', 'k', 'a', 'usd', 0.5, 'usage'),
+            ('acme', %(day)s, 'p', null, null, 'b', 'USD', -2, 'unallocated'),
+            ('acme', %(day)s, 'p', 'u', 'k', 'c', 'JPY', 90000, 'usage')
+        """,
+        {"day": MIXED},
+    )
+    connection.execute(
+        """
+        insert into openai_costs.allocation_days (
+            organization, usage_date, reading_id, allocated_at, gross_usd, to_users_usd, to_keys_usd
+        )
+        values ('acme', %s, 1, %s, 0.5, 0.5, 0.5)
+        """,
+        [MIXED, NOW],
+    )
+
+
+def insert_revisions(connection: Connection) -> None:
+    """A change of spelling alone, a change of amount and spelling, and one of a day that is not affected."""
+    for day, line_item, currency, old, new in [
+        (MIXED, "a", "USD", 5, 0),
+        (MIXED, "a", "usd", 0, 5),
+        (MIXED, "b", "USD", 2, 0),
+        (MIXED, "b", "usd", 0, 3),
+        (PLAIN, "a", "usd", 1, 2),
+    ]:
+        connection.execute(
+            """
+            insert into openai_costs.revisions (
+                organization, usage_date, line_item, currency, old_amount, new_amount, compared_by, observed_at
+            )
+            values ('acme', %s, %s, %s, %s, %s, 'line_item', %s)
+            """,
+            [day, line_item, currency, old, new, NOW],
+        )
+
+
+def ask(database: Database, query: str) -> list[tuple[Any, ...]]:
+    with database.connect() as connection:
+        return connection.execute(query).fetchall()
+
+
+def test_rows_that_differed_by_spelling_alone_are_one(migrated: Database) -> None:
+    rows = ask(
+        migrated,
+        "select line_item, currency, amount::text, quantity from openai_costs.cost_rows"
+        " where usage_date = '2026-03-02' order by 1, 2",
+    )
+    assert rows == [
+        ("a", "usd", "0.6234567890123456789012345678901234", 2),
+        ("b", "usd", "0.5", None),
+        ("c", "jpy", "7", None),
+        ("c", None, "3", None),
+        ("d", "usd", None, None),
+    ]
+
+
+def test_days_count_their_rows_and_us_dollars_again(migrated: Database) -> None:
+    days = ask(
+        migrated, "select usage_date, row_count, received_count, amount_usd from openai_costs.cost_days order by 1"
+    )
+    assert days == [(MIXED, 5, 6, Decimal(f"1{str(LONG)[1:]}")), (PLAIN, 1, 1, Decimal("1.5"))]
+
+
+def test_user_totals_and_shares_are_added_up(migrated: Database) -> None:
+    assert ask(migrated, "select currency, amount::text from openai_costs.user_costs") == [("usd", "0.5")]
+    shares = ask(migrated, "select line_item, currency, amount::text from openai_costs.allocations order by 1")
+    assert shares == [("a", "usd", "1.5"), ("b", "usd", "-2"), ("c", "jpy", "90000")]
+    sums = ask(migrated, "select gross_usd, to_users_usd, to_keys_usd from openai_costs.allocation_days")
+    assert sums == [(Decimal("3.5"), Decimal("1.5"), Decimal("1.5"))]
+
+
+def test_a_change_of_spelling_is_no_restatement(migrated: Database) -> None:
+    found = ask(
+        migrated,
+        "select usage_date, line_item, currency, old_amount, new_amount from openai_costs.revisions order by 1, 2",
+    )
+    assert found == [(MIXED, "b", "usd", 2, 3), (PLAIN, "a", "usd", 1, 2)]
+
+
+def test_raw_buckets_stay_as_the_api_sent_them(migrated: Database) -> None:
+    assert ask(migrated, "select count(*) from openai_costs.raw_buckets") == [(2,)]
