@@ -94,18 +94,34 @@ def _description(judgement: Judgement) -> str:
 
 
 def _metadata(judgement: Judgement) -> dict[str, Any]:
-    """What the UI plots by day, the day's findings as a table, and a picture of the largest one's series."""
-    metadata: dict[str, Any] = {"actual_usd": round(float(judgement.actual), 2)}
+    """What the UI plots by day, the day's findings as a table, and a picture of the largest one's series.
+
+    The organization's figures are there every day. On days that alert, those of the series with the largest finding
+    stand beside them.
+    """
+    metadata: dict[str, Any] = {"organization_spend_usd": round(float(judgement.actual), 2)}
     for name in ("expected", "lower", "upper"):
         value = getattr(judgement, name)
         if value is not None:
-            metadata[f"{name}_usd"] = round(float(value), 2)
+            metadata[f"organization_{name}_usd"] = round(float(value), 2)
+    if judgement.alarming:
+        metadata |= _of_series(max(judgement.alarming, key=lambda one: abs(one.impact)))
     metadata["findings"] = len(judgement.alarming)
     if judgement.findings:
         metadata["what_was_found"] = dg.MetadataValue.table([_record(finding) for finding in judgement.findings])
     if judgement.picture:
         metadata["chart"] = dg.MetadataValue.md(judgement.picture)
     return metadata
+
+
+def _of_series(finding: Finding) -> dict[str, Any]:
+    dimensions = (finding.project_id, finding.service, finding.model, finding.api_key_id, finding.user_id)
+    named = [name for name in (*dimensions, finding.line_item) if name is not None]
+    figures = {"spend": finding.actual, "expected": finding.expected, "lower": finding.lower, "upper": finding.upper}
+    return {
+        "series": f"{finding.level}: {', '.join(named)}" if named else finding.level,
+        **{f"series_{name}_usd": round(float(value), 2) for name, value in figures.items()},
+    }
 
 
 def _where_to_look(organization: Organization, key: dg.AssetKey, day: dt.date) -> dict[str, Any]:

@@ -53,7 +53,9 @@ def test_a_planted_spike_and_a_drop_are_warned_about_and_nothing_else_is(
     assert {one.severity for one in found.values()} == {dg.AssetCheckSeverity.WARN}
     spike = found[SPIKE.isoformat()]
     values = told(spike.metadata)
-    assert values["actual_usd"] > values["upper_usd"] > values["expected_usd"] > values["lower_usd"]
+    for one in ("organization", "series"):
+        figures = [values[f"{one}_{name}_usd"] for name in ("lower", "expected", "upper", "spend")]
+        assert figures == sorted(figures)
     assert str(spike.description).startswith("Up $")
 
 
@@ -63,7 +65,7 @@ def test_no_drop_is_said_of_a_day_that_still_grows(
     work.read(days(START, (clock.today - START).days))
     today = judged(run(configuration, instance, [clock.today]))[clock.today.isoformat()]
     values = told(today.metadata)
-    assert values["actual_usd"] < values["expected_usd"]
+    assert values["organization_spend_usd"] < values["organization_expected_usd"]
     assert today.passed
 
 
