@@ -12,6 +12,9 @@ from dataclasses import dataclass
 
 ONE_DAY = dt.timedelta(days=1)
 
+RECENT_DAYS = 30
+"""The last days, today included, over which open anomalies and allocated shares are counted wherever they are shown."""
+
 
 def utc_now() -> dt.datetime:
     """The present moment, aware and in UTC."""
@@ -35,6 +38,11 @@ def day_of_unix_midnight(seconds: int) -> dt.date | None:
         return None if rest else dt.date(1970, 1, 1) + dt.timedelta(days=days)
     except OverflowError:  # beyond every calendar, as milliseconds are
         return None
+
+
+def first_recent_day(today: dt.date) -> dt.date:
+    """The first of the last `RECENT_DAYS` days."""
+    return today - (RECENT_DAYS - 1) * ONE_DAY
 
 
 @dataclass(frozen=True, order=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from openai_costs_dagster.cli.sentences import InputMistake
-from openai_costs_dagster.days import ONE_DAY, utc_now
+from openai_costs_dagster.days import ONE_DAY, RECENT_DAYS, utc_now
 
 if TYPE_CHECKING:
     from openai_costs_dagster.cli.session import Session
@@ -26,23 +26,21 @@ def anomalies() -> None:
 
 @anomalies.command("list")
 @click.option("--org", "organization", metavar="NAME", help="Only of this organization.")
-@click.option("--days", default=30, show_default=True, type=click.IntRange(min=1), help="How far to look back.")
+@click.option(
+    "--days", default=RECENT_DAYS, show_default=True, type=click.IntRange(min=1), help="How far to look back."
+)
 @click.option("--all", "everything", is_flag=True, help="Also what is too small, muted or expected.")
 @click.option("--json", "as_json", is_flag=True, help="For machines; amounts are strings.")
 def show_all(organization: str | None, days: int, everything: bool, as_json: bool) -> None:
     """List findings, the newest first."""
     from openai_costs_dagster.cli.output import show_table
 
-    found = [
-        finding
-        for finding in _findings(_begin(), organization, days)
-        if everything or (finding.worth_alerting and not finding.feedback)
-    ]
+    found = [finding for finding in _findings(_begin(), organization, days) if everything or finding.is_open]
     if as_json:
         click.echo(json.dumps([_as_json(finding) for finding in found], indent=2))
         return
     if not found:
-        click.echo(f"nothing was found in the last {days} days")
+        click.echo(f"no {'' if everything else 'open '}anomalies in the last {days} days")
         return
     show_table(
         ("id", "organization", "day", "impact", "severity", "what happened"),

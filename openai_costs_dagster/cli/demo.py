@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from openai_costs_dagster.configuration import SIMULATED_MARK
-from openai_costs_dagster.days import ONE_DAY, utc_now
+from openai_costs_dagster.days import ONE_DAY, RECENT_DAYS, first_recent_day, utc_now
 
 if TYPE_CHECKING:
     from openai_costs_dagster.cli.session import Session
@@ -84,14 +84,12 @@ def _findings(session: Session) -> None:
     from openai_costs_dagster.warehouse import anomalies
 
     now, configuration = utc_now(), session.configuration
-    first = now.date() - (configuration.refresh.trailing_days - 1) * ONE_DAY
     with session.database.connect() as connection:
         rows = [
             (finding.organization, str(finding.usage_date), _signed(finding.impact), finding.explanation)
-            for finding in anomalies.findings(connection, first=first)
-            if finding.worth_alerting
+            for finding in anomalies.findings(connection, first=first_recent_day(now.date()), only_open=True)
         ]
-    _title("What the check anomalous_spend found in the refreshed days (all data is simulated)")
+    _title(f"Open anomalies of the last {RECENT_DAYS} days (all data is simulated)")
     show_table(("organization", "day", "impact", "what happened"), rows, right=(2,))
     _title("Where every organization stands")
     show(overviews(configuration, session.database, now))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from openai_costs_dagster.days import utc_now
+from openai_costs_dagster.cost_records import in_currency
+from openai_costs_dagster.days import RECENT_DAYS, utc_now
 
 if TYPE_CHECKING:
     from openai_costs_dagster.orchestration.overview import Overview
@@ -48,7 +51,7 @@ def show(found: list[Overview]) -> None:
             "missing",
             "month to date",
             "forecast",
-            "anomalies",
+            f"open anomalies ({RECENT_DAYS} days)",
             "to users",
             "to keys",
             "detail",
@@ -59,7 +62,7 @@ def show(found: list[Overview]) -> None:
                 str(one.last_day or "never"),
                 str(one.settled_to or "-"),
                 str(one.missing_days),
-                f"${one.month_to_date:,.2f}",
+                _month_to_date(one),
                 "-" if one.forecast is None else f"${one.forecast:,.2f}",
                 str(len(one.open_anomalies)),
                 _percent(one.to_users_percent),
@@ -75,8 +78,27 @@ def show(found: list[Overview]) -> None:
             click.echo(f"{one.organization}: anomaly {sentence}")
         for sentence in one.budgets:
             click.echo(f"{one.organization}: budget {sentence}")
+        if one.in_other_currencies:
+            click.echo(f"{one.organization}: {_other_currencies(one)}")
         for sentence in one.needs:
             click.echo(f"{one.organization}: {sentence}")
+
+
+def _month_to_date(one: Overview) -> str:
+    """Different currencies stand side by side and are never added."""
+    return " and ".join([f"${one.month_to_date:,.2f}", *_in_currencies(one.month_in_other_currencies)])
+
+
+def _other_currencies(one: Overview) -> str:
+    amounts = " and ".join(_in_currencies(one.in_other_currencies))
+    return (
+        f"billed {amounts} since {one.other_currencies_since}, in no forecast, budget or anomaly: "
+        "those cover US dollars only"
+    )
+
+
+def _in_currencies(amounts: Mapping[str | None, Decimal]) -> list[str]:
+    return [in_currency(amount, currency) for currency, amount in amounts.items()]
 
 
 def _percent(share: float | None) -> str:
@@ -96,8 +118,12 @@ def _as_json(one: Overview) -> dict[str, Any]:
         "missing_days": one.missing_days,
         "missing": [{"first": str(days.first), "last": str(days.last)} for days in one.missing],
         "detail": [{name: str(value) for name, value in asdict(part).items()} for part in one.detail],
-        "month_to_date_usd": str(one.month_to_date),
+        "month_to_date_usd": f"{one.month_to_date:f}",
+        "month_to_date_other_currencies": _amounts_as_json(one.month_in_other_currencies),
+        "other_currencies": _amounts_as_json(one.in_other_currencies),
+        "other_currencies_since": one.other_currencies_since and one.other_currencies_since.isoformat(),
         "forecast_usd": None if one.forecast is None else str(one.forecast),
+        "forecast_known_to": one.known_to and one.known_to.isoformat(),
         "open_anomalies": one.open_anomalies,
         "allocated_to_users_percent": one.to_users_percent,
         "allocated_to_keys_percent": one.to_keys_percent,
@@ -107,3 +133,7 @@ def _as_json(one: Overview) -> dict[str, Any]:
         "last_error": one.last_error,
         "needs": one.needs,
     }
+
+
+def _amounts_as_json(amounts: Mapping[str | None, Decimal]) -> list[dict[str, str | None]]:
+    return [{"currency": currency, "amount": f"{amount:f}"} for currency, amount in amounts.items()]

@@ -15,7 +15,7 @@ from openai_costs_dagster.days import DayRange
 from openai_costs_dagster.orchestration import names
 from openai_costs_dagster.spend import budgets as rules
 from openai_costs_dagster.spend import money
-from openai_costs_dagster.spend.budgets import Crossing, Standing
+from openai_costs_dagster.spend.budgets import Crossing, KnownDays, Standing
 from openai_costs_dagster.warehouse import budgets, outbox, reading
 from openai_costs_dagster.warehouse.budgets import ALLOCATED, BudgetState
 from openai_costs_dagster.warehouse.database import Connection
@@ -44,6 +44,52 @@ class BudgetDay:
     def is_over(self) -> bool:
         """Whether all of it is spent."""
         return self.share >= 1
+
+
+def known_days(connection: Connection, organization: str) -> KnownDays | None:
+    """How far an organization's spend is known; None where nothing is stored.
+
+    The one definition for every forecast: of status, report, budgets, checks and alerts.
+    """
+    stored = reading.coverage(connection, organization)
+    if stored.first_day is None or stored.last_day is None:
+        return None
+    if stored.complete_to is None:
+        return KnownDays(stored.last_day, None)
+    days = DayRange(stored.first_day, stored.complete_to)
+    return KnownDays(
+        stored.last_day,
+        stored.complete_to,
+        frozenset(reading.days_that_did_not_arrive(connection, organization, days)),
+    )
+
+
+def month_standing(connection: Connection, organization: str, today: dt.date, known: KnownDays) -> Standing:
+    """How an organization's present month stands, as a monthly budget of the organization would."""
+    period = rules.period_of(today, "month")
+    return rules.standing(_spend(connection, organization, ("organization", None), period), period, known)
+
+
+def current_states(
+    connection: Connection, organization: Organization, today: dt.date, known: KnownDays
+) -> list[BudgetState]:
+    """How every budget of an organization stands now in its present period, by name.
+
+    Computed from what is stored at this moment: the states in the database are as old as their last check.
+    """
+    states = []
+    for budget in _all(connection, organization):
+        period = rules.period_of(today, budget.period)
+        spend = _spend(connection, organization.name, budget.scope, period)
+        states.append(_state(budget, rules.standing(spend, period, known)))
+    return sorted(states, key=lambda state: state.budget)
+
+
+def _spend(
+    connection: Connection, organization: str, scope: tuple[str, str | None], period: DayRange
+) -> dict[dt.date, Decimal]:
+    """What counts in a period, and what its forecast looks back on."""
+    return budgets.spend(connection, organization, *scope, DayRange(period.first - rules.HISTORY, period.last))
 
 
 def has_budgets(organization: Organization, *, allocated: bool) -> bool:
@@ -83,21 +129,18 @@ def evaluate(
     was crossed on none of `days`.
     """
     told: dict[dt.date, list[BudgetDay]] = {day: [] for day in days}
-    name, today = organization.name, now.date()
-    first_stored, stored = reading.stored_ends(connection, name)
-    if first_stored is None or stored is None or not days:
+    name = organization.name
+    known = known_days(connection, name)
+    if known is None or not days:
         return told
-    unknown = frozenset(reading.missing_days(connection, name, DayRange(first_stored, stored)))
     with connection.transaction():
         outbox.lock(connection, name)
         configured = _all(connection, organization)
         budgets.forget_others(connection, name, [one.title for one in configured])
         for budget in _of(configured, allocated=allocated):
             for period in rules.periods_of(days, budget.period):
-                spend = budgets.spend(
-                    connection, name, *budget.scope, DayRange(period.first - rules.HISTORY, period.last)
-                )
-                at = rules.standing(spend, period, today, stored, unknown)
+                spend = _spend(connection, name, budget.scope, period)
+                at = rules.standing(spend, period, known)
                 crossed = rules.crossings(spend, at, budget.amount_usd, budget.alert_at)
                 is_watched = budgets.is_known(connection, name, budget.title, period.first, budget.amount_usd)
                 budgets.keep(connection, name, [_state(budget, at)], now)

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
 from openai_costs_dagster.configuration import Configuration, Organization
-from openai_costs_dagster.days import ONE_DAY, DayRange
+from openai_costs_dagster.days import ONE_DAY, DayRange, first_recent_day
+from openai_costs_dagster.orchestration import budgeting
 from openai_costs_dagster.orchestration.absences import Absences
 from openai_costs_dagster.orchestration.partitions import start_of
 from openai_costs_dagster.secret import SecretUnavailable
-from openai_costs_dagster.spend import budgets as rules
-from openai_costs_dagster.warehouse import allocations, anomalies, budgets, outbox, reading, registry
+from openai_costs_dagster.spend import money
+from openai_costs_dagster.spend.budgets import KnownDays, Standing
+from openai_costs_dagster.warehouse import allocations, anomalies, outbox, reading, registry
 from openai_costs_dagster.warehouse.budgets import BudgetState
 from openai_costs_dagster.warehouse.database import Connection, Database
 
 _LATE = dt.timedelta(minutes=15)  # from which on a message that does not arrive is somebody's business
-_SHARED = dt.timedelta(days=29)  # and today: the days over which allocated shares are told
 
 
 @dataclass(frozen=True)
@@ -31,17 +33,26 @@ class Overview:
     missing: list[DayRange] = field(default_factory=list)
     detail: list[reading.GroupedDays] = field(default_factory=list)
     month_to_date: Decimal = Decimal(0)
+    month_in_other_currencies: dict[str | None, Decimal] = field(default_factory=dict)
+    """Of the month to date, by currency; in no other figure here."""
+    in_other_currencies: dict[str | None, Decimal] = field(default_factory=dict)
+    """The same since `other_currencies_since`."""
+    other_currencies_since: dt.date | None = None
     forecast: Decimal | None = None
-    """Of the month."""
+    """Of the month, made at the end of `known_to`."""
+    known_to: dt.date | None = None
+    """The last day that was read after its end."""
     forecast_low: Decimal | None = None
     """One in ten such months ends below; one in ten above `forecast_high`."""
     forecast_high: Decimal | None = None
     open_anomalies: list[str] = field(default_factory=list)
+    """Of the last `RECENT_DAYS` days."""
     to_users_percent: float | None = None
     """The share of the last days' spend that reached a user; None where nothing was shared out."""
     to_keys_percent: float | None = None
     budgets: list[str] = field(default_factory=list)
     """How each budget stands in its present period, in a sentence."""
+    budget_states: list[BudgetState] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     """Endpoints that the server lacks."""
     last_success_at: dt.datetime | None = None
@@ -61,14 +72,13 @@ def overviews(configuration: Configuration, database: Database, now: dt.datetime
         known = {one.organization: one for one in registry.everyone(connection)}
         synced = {one.organization: one for one in reading.sync_status(connection)}
         return [
-            _overview(connection, configuration, organization, known.get(name), synced.get(name), now)
+            _overview(connection, organization, known.get(name), synced.get(name), now)
             for name, organization in sorted(configuration.organizations.items())
         ]
 
 
 def _overview(
     connection: Connection,
-    configuration: Configuration,
     organization: Organization,
     known: registry.Registered | None,
     synced: reading.SyncStatus | None,
@@ -81,11 +91,12 @@ def _overview(
     days = DayRange(min(start_of(organization, known, today), today), today)
     finished = days.intersection(None, today - ONE_DAY)
     missing = DayRange.covering(reading.missing_days(connection, organization.name, finished)) if finished else []
-    shared = allocations.allocated_share(connection, organization.name, DayRange(today - _SHARED, today))
-    recent = reading.daily_spend(connection, organization.name, DayRange(today - rules.HISTORY, today))
-    spend = {day.usage_date: day.amount_usd for day in recent if day.amount_usd}
-    known_to, unknown = max(spend, default=today), {one for part in missing for one in part}
-    month = rules.standing(spend, rules.period_of(today, "month"), today, known_to, unknown)
+    shared = allocations.allocated_share(connection, organization.name, DayRange(first_recent_day(today), today))
+    standings = _standings(connection, organization, today)
+    forecast = standings.month.forecast if standings.month else None
+    month_first = today.replace(day=1)
+    since = min(month_first, first_recent_day(today))
+    other = reading.other_currencies(connection, organization.name, DayRange(since, today))
     return Overview(
         organization.name,
         organization.title,
@@ -93,14 +104,19 @@ def _overview(
         settled_to=synced.settled_to,
         missing=missing,
         detail=reading.detail_served(connection, organization.name),
-        month_to_date=synced.month_to_date,
-        forecast=month.forecast.expected if month.forecast else None,
-        forecast_low=month.forecast.low if month.forecast else None,
-        forecast_high=month.forecast.high if month.forecast else None,
-        open_anomalies=_open_anomalies(connection, organization.name, configuration, today),
+        month_to_date=standings.month.spent if standings.month else Decimal(0),
+        month_in_other_currencies=_by_currency(one for one in other if one.usage_date >= month_first),
+        in_other_currencies=_by_currency(other),
+        other_currencies_since=since,
+        forecast=forecast.expected if forecast else None,
+        forecast_low=forecast.low if forecast else None,
+        forecast_high=forecast.high if forecast else None,
+        known_to=standings.known.complete_to if standings.known else None,
+        open_anomalies=_open_anomalies(connection, organization.name, today),
         to_users_percent=_percent(shared.to_users_usd, shared.gross_usd),
         to_keys_percent=_percent(shared.to_keys_usd, shared.gross_usd),
-        budgets=[_budget(state) for state in budgets.current(connection, organization.name, today)],
+        budgets=[_budget(state) for state in standings.budgets],
+        budget_states=standings.budgets,
         skipped=sorted(path.split("/", 2)[2] for path in Absences(connection, organization, now).known()),
         last_success_at=synced.last_success_at,
         last_error=synced.last_error,
@@ -116,13 +132,39 @@ def _percent(part: Decimal | None, whole: Decimal | None) -> float | None:
     return round(float(100 * part / whole), 1) if whole and part is not None else None
 
 
-def _open_anomalies(connection: Connection, name: str, configuration: Configuration, today: dt.date) -> list[str]:
-    """What was found in the refreshed days, is worth someone's time and has had no answer."""
-    first = today - (configuration.refresh.trailing_days - 1) * ONE_DAY
+@dataclass(frozen=True)
+class _Standings:
+    """How an organization's month and budgets stand now; empty where nothing is stored."""
+
+    known: KnownDays | None = None
+    month: Standing | None = None
+    budgets: list[BudgetState] = field(default_factory=list)
+
+
+def _standings(connection: Connection, organization: Organization, today: dt.date) -> _Standings:
+    known = budgeting.known_days(connection, organization.name)
+    if known is None:
+        return _Standings()
+    return _Standings(
+        known,
+        budgeting.month_standing(connection, organization.name, today, known),
+        budgeting.current_states(connection, organization, today, known),
+    )
+
+
+def _by_currency(billed: Iterable[reading.OtherCurrency]) -> dict[str | None, Decimal]:
+    """Exact sums by currency."""
+    totals: dict[str | None, Decimal] = {}
+    for one in billed:
+        totals[one.currency] = money.add(totals.get(one.currency, Decimal(0)), money.normalised(one.amount))
+    return totals
+
+
+def _open_anomalies(connection: Connection, name: str, today: dt.date) -> list[str]:
+    first = first_recent_day(today)
     return [
         f"{finding.usage_date}: {finding.explanation}"
-        for finding in anomalies.findings(connection, name, first=first)
-        if finding.worth_alerting and not finding.feedback
+        for finding in anomalies.findings(connection, name, first=first, only_open=True)
     ]
 
 

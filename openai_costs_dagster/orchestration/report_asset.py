@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 
 from openai_costs_dagster.configuration import Configuration
-from openai_costs_dagster.days import ONE_DAY, utc_now
+from openai_costs_dagster.days import ONE_DAY, RECENT_DAYS, utc_now
 from openai_costs_dagster.orchestration import names, server
 from openai_costs_dagster.orchestration.exports import report_page
 from openai_costs_dagster.orchestration.report_file import WrittenReport, write_report
@@ -57,11 +57,13 @@ def _metadata(written: WrittenReport) -> dict[str, Any]:
         "page": dg.MetadataValue.path(written.path),
         "size_mb": round(written.size / 1e6, 2),
         "month_to_date_usd": _number(sum((one.month_to_date for one in report.organizations), Decimal(0))),
-        "anomalies_of_the_year": len(report.anomalies),
+        f"open_anomalies_of_{RECENT_DAYS}_days": sum(one.open_anomalies for one in report.organizations),
         "organizations_that_need_a_person": sum(bool(one.needs) for one in report.organizations),
         "days": f"{report.first_day} to {report.last_day}",
         "spend_by_day": dg.MetadataValue.md(_picture(report)),
     }
+    if other := [amount for one in report.organizations for amount in one.month_in_other_currencies]:
+        metadata["month_to_date_in_other_currencies"] = ", ".join(other)
     if forecasts:
         metadata["month_forecast_usd"] = _number(sum(forecasts, Decimal(0)))
     return metadata

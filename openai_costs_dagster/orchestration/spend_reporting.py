@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from openai_costs_dagster.configuration import Configuration, Organization
+from openai_costs_dagster.cost_records import in_currency
 from openai_costs_dagster.days import ONE_DAY, DayRange
 from openai_costs_dagster.orchestration import names
 from openai_costs_dagster.orchestration.overview import Overview, overviews
@@ -21,7 +22,7 @@ from openai_costs_dagster.report.contents import (
 from openai_costs_dagster.report.cube import Cube, pack
 from openai_costs_dagster.spend import money
 from openai_costs_dagster.spend.change import Part, change_of
-from openai_costs_dagster.warehouse import anomalies, budgets, report_figures
+from openai_costs_dagster.warehouse import anomalies, report_figures
 from openai_costs_dagster.warehouse.anomalies import NOTHING, StoredFinding
 from openai_costs_dagster.warehouse.budgets import ALLOCATED, BudgetState
 from openai_costs_dagster.warehouse.database import Connection, Database
@@ -59,7 +60,7 @@ def spend_report(configuration: Configuration, database: Database, now: dt.datet
             names=_names(_known_names(connection, configuration), cube, found),
             provisional=provisional,
             missing=missing,
-            budgets=_budgets(connection, organizations, today),
+            budgets=[_budget(one.organization, state) for one in known for state in one.budget_states],
             anomalies=found,
             comparisons=_comparisons(connection, begun, now, configuration.refresh.settle_hours),
             unit_costs=report_figures.months_of_models(connection, organizations, days),
@@ -99,9 +100,14 @@ def _standing(one: Overview, configuration: Configuration, first_day: dt.date | 
         last_error=one.last_error,
         detail=one.detail[-1].grouping if one.detail else "",
         month_to_date=one.month_to_date,
+        month_in_other_currencies=[
+            in_currency(amount, currency) for currency, amount in one.month_in_other_currencies.items()
+        ],
         forecast=one.forecast,
         forecast_low=one.forecast_low,
         forecast_high=one.forecast_high,
+        known_to=one.known_to,
+        open_anomalies=len(one.open_anomalies),
         needs=one.needs,
         page=names.asset_page(names.costs_key(configuration.organization(one.organization)).path),
     )
@@ -114,10 +120,6 @@ def _doubtful(days: Iterable[DoubtfulDay]) -> tuple[dict[str, Sequence[dt.date]]
     for organization, day, is_missing in days:
         (missing if is_missing else provisional)[organization].append(day)
     return dict(provisional), dict(missing)
-
-
-def _budgets(connection: Connection, organizations: Sequence[str], today: dt.date) -> list[BudgetStanding]:
-    return [_budget(name, state) for name in organizations for state in budgets.current(connection, name, today)]
 
 
 def _budget(organization: str, state: BudgetState) -> BudgetStanding:
@@ -165,6 +167,7 @@ def _anomaly(one: StoredFinding, organization: Organization) -> FoundAnomaly:
         severity=one.severity,
         explanation=one.explanation,
         feedback=one.feedback,
+        is_open=one.is_open,
         page=names.check_page(asset.path, names.ANOMALOUS_SPEND, one.usage_date),
     )
 

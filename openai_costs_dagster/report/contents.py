@@ -31,6 +31,12 @@ class OrganizationStanding:
     needs: Sequence[str]
     page: str
     """The path of its costs in Dagster."""
+    known_to: dt.date | None = None
+    """The last day that was read after its end, at whose end the forecast was made."""
+    month_in_other_currencies: Sequence[str] = ()
+    """The month to date in each other currency, for people; never added to dollars."""
+    open_anomalies: int = 0
+    """Of the last 30 days, worth someone's time and not answered."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,8 @@ class FoundAnomaly:
     severity: str
     explanation: str
     feedback: str | None
+    is_open: bool
+    """Not answered yet."""
     page: str
     """The path of its check in Dagster."""
 

@@ -21,6 +21,18 @@ HISTORY = dt.timedelta(days=400)
 """How far before a period its forecast looks."""
 
 
+class KnownDays(NamedTuple):
+    """How far an organization's spend is known; UTC days."""
+
+    last_day: dt.date
+    """The newest stored day. It may be unfinished; what it cost so far counts as spent."""
+    complete_to: dt.date | None
+    """The last known day: the newest day that was read after its end, whatever it cost. Forecasts are made at its end.
+    None where there is no such day."""
+    incomplete: Collection[dt.date] = frozenset()
+    """Earlier days that are missing or were not read after their end."""
+
+
 class Standing(NamedTuple):
     """A budget in one period, as far as days are known; US dollars."""
 
@@ -28,7 +40,7 @@ class Standing(NamedTuple):
     spent: Decimal
     forecast: Forecast | None
     known_to: dt.date | None
-    """The last day that counts, None where none of the period is known."""
+    """The last day whose cost counts as spent, None where none of the period is known."""
 
 
 class Crossing(NamedTuple):
@@ -54,23 +66,19 @@ def periods_of(days: Iterable[dt.date], period: Period) -> list[DayRange]:
     return sorted({period_of(day, period) for day in days})
 
 
-def standing(
-    spend: Mapping[dt.date, Decimal],
-    period: DayRange,
-    today: dt.date,
-    known_to: dt.date,
-    unknown: Collection[dt.date] = (),
-) -> Standing:
-    """How a budget stands, by spend from `HISTORY` before the period on; `today` is unfinished.
+def standing(spend: Mapping[dt.date, Decimal], period: DayRange, known: KnownDays) -> Standing:
+    """How a budget stands, by spend from `HISTORY` before the period on.
 
-    What today cost so far counts as spent; the forecast is made at the end of yesterday and is at least what was
-    spent. Days that are `unknown` are not spent, and forecast as the weeks before them.
+    Every stored day counts as spent with what it cost so far. The forecast is made at the end of the last known day
+    and is at least what was spent. Incomplete days are forecast as the weeks before them.
     """
-    last = min(known_to, period.last)
+    last = min(known.last_day, period.last)
     spent = money.total(amount for day, amount in spend.items() if period.first <= day <= last)
-    filled = _filled(spend, unknown)
-    forecast = forecast_period(filled, period.first, period.last, min(last, today - ONE_DAY))
-    if forecast and last >= today:
+    forecast = None
+    if known.complete_to:
+        filled = _filled(spend, known.incomplete)
+        forecast = forecast_period(filled, period.first, period.last, min(last, known.complete_to))
+    if forecast and known.complete_to and last > known.complete_to:
         forecast = Forecast(*(max(one, spent) for one in forecast))
     return Standing(period, spent, forecast, last if last >= period.first else None)
 
@@ -90,13 +98,13 @@ def crossings(
 
 
 def _filled(spend: Mapping[dt.date, Decimal], unknown: Collection[dt.date]) -> Mapping[dt.date, Decimal]:
-    """Spend with unknown days at the average of the known ones of four weeks before."""
+    """Spend with incomplete days at the average of the complete ones of four weeks before, or what they cost so far."""
     filled = dict(spend)
     for day in sorted(unknown):
         before = [day - number * ONE_DAY for number in range(1, _WEEKS + 1)]
         known = [spend.get(one, Decimal(0)) for one in before if one not in unknown]
         if known and spend:
-            filled[day] = money.total(known) / len(known)
+            filled[day] = max(money.total(known) / len(known), spend.get(day, Decimal(0)))
     return filled
 
 

@@ -90,6 +90,8 @@ class StoredFinding(Finding):
     found_at: dt.datetime
     alerted_at: dt.datetime | None
     feedback: str | None
+    is_open: bool
+    """Worth someone's time, and not answered."""
 
 
 class Feedback(NamedTuple):
@@ -196,9 +198,16 @@ def findings(
     first: dt.date | None = None,
     last: dt.date | None = None,
     anomaly_id: int | None = None,
+    only_open: bool = False,
 ) -> list[StoredFinding]:
-    """Stored findings, the newest and largest first."""
-    values = {"organization": organization, "first": first, "last": last, "anomaly_id": anomaly_id}
+    """Stored findings, the newest and largest first. `only_open` leaves out what is small, muted or answered."""
+    values = {
+        "organization": organization,
+        "first": first,
+        "last": last,
+        "anomaly_id": anomaly_id,
+        "only_open": only_open,
+    }
     with connection.cursor(row_factory=class_row(StoredFinding)) as cursor:
         return cursor.execute(statement("findings"), values).fetchall()
 

@@ -7,14 +7,18 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 
-from psycopg.rows import class_row
-
 from openai_costs_dagster.days import DayRange
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.statements import statement
 
 ALLOCATED = frozenset({"user", "api_key"})
 """The scopes whose spend is known once costs are shared out."""
+
+_QUERIES = {
+    "organization": "spend_of_organization",
+    "user": "user_spend_of_budget",
+    "api_key": "api_key_spend_of_budget",
+}
 
 
 @dataclass(frozen=True)
@@ -37,8 +41,8 @@ class BudgetState:
 def spend(
     connection: Connection, organization: str, scope: str, scope_id: str | None, days: DayRange
 ) -> dict[dt.date, Decimal]:
-    """What counts against a budget, by day with spend; US dollars."""
-    query = f"{scope}_spend_of_budget" if scope in ALLOCATED else "spend_of_budget"
+    """What counts against a budget, by day with spend; US dollars. Other currencies never count."""
+    query = _QUERIES.get(scope, "spend_of_budget")
     values = {
         "organization": organization,
         "scope": scope,
@@ -70,12 +74,6 @@ def is_known(
     }
     row = connection.execute(statement("is_known_budget"), values).fetchone()
     return bool(row and row[0])
-
-
-def current(connection: Connection, organization: str, today: dt.date) -> list[BudgetState]:
-    """How the budgets of today's periods stood when they were last looked at."""
-    with connection.cursor(row_factory=class_row(BudgetState)) as cursor:
-        return cursor.execute(statement("current_budgets"), {"organization": organization, "today": today}).fetchall()
 
 
 def forget_others(connection: Connection, organization: str, budgets: Iterable[str]) -> None:

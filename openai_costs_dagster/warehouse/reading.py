@@ -15,7 +15,7 @@ from openai_costs_dagster.warehouse.statements import statement
 
 @dataclass(frozen=True)
 class SyncStatus:
-    """How far one organization is read; days are UTC, amounts US dollars."""
+    """How far one organization is read; days are UTC."""
 
     organization: str
     last_day: dt.date | None
@@ -24,8 +24,28 @@ class SyncStatus:
     last_success_at: dt.datetime | None
     last_error: str | None
     last_error_is_permanent: bool | None
-    month_to_date: Decimal
     absent_amounts: int
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """The ends of an organization's stored days, None where there are none; UTC.
+
+    `complete_to` is the last day that was read after its end. Later days, like today, may still grow.
+    """
+
+    first_day: dt.date | None
+    last_day: dt.date | None
+    complete_to: dt.date | None
+
+
+@dataclass(frozen=True)
+class OtherCurrency:
+    """What a day was billed in another currency than US dollars, exact, in units of that currency."""
+
+    usage_date: dt.date
+    currency: str | None
+    amount: Decimal
 
 
 @dataclass(frozen=True)
@@ -68,15 +88,23 @@ def daily_spend(connection: Connection, organization: str, days: DayRange) -> li
         ).fetchall()
 
 
-def stored_ends(connection: Connection, organization: str) -> tuple[dt.date | None, dt.date | None]:
-    """The oldest and the newest stored day, None where none is."""
-    row = connection.execute(statement("stored_ends"), {"organization": organization}).fetchone()
-    return (row[0], row[1]) if row else (None, None)
+def coverage(connection: Connection, organization: str) -> Coverage:
+    """How far an organization's days are stored, and how far they are complete."""
+    with connection.cursor(row_factory=class_row(Coverage)) as cursor:
+        found = cursor.execute(statement("coverage"), {"organization": organization}).fetchone()
+    return found or Coverage(None, None, None)
 
 
 def last_stored_day(connection: Connection, organization: str) -> dt.date | None:
     """The newest stored day, None where none is."""
-    return stored_ends(connection, organization)[1]
+    return coverage(connection, organization).last_day
+
+
+def other_currencies(connection: Connection, organization: str, days: DayRange) -> list[OtherCurrency]:
+    """What was billed in currencies other than US dollars, by day; it is in no total of US dollars."""
+    values = {"organization": organization, "first": days.first, "last": days.last}
+    with connection.cursor(row_factory=class_row(OtherCurrency)) as cursor:
+        return cursor.execute(statement("other_currencies"), values).fetchall()
 
 
 def unreconciled_days(connection: Connection, organization: str) -> list[dt.date]:

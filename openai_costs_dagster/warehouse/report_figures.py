@@ -82,9 +82,10 @@ class Restatement(NamedTuple):
 
 
 class OtherMoney(NamedTuple):
-    """What was billed in another currency, which is never added to dollars."""
+    """What a day was billed in another currency, which is never added to dollars."""
 
     organization: str
+    usage_date: dt.date
     currency: str | None
     amount: Decimal
 
@@ -132,7 +133,7 @@ def restatements(
 
 
 def other_money(connection: Connection, organizations: Sequence[str], days: DayRange) -> list[OtherMoney]:
-    """What was billed in other currencies."""
+    """What was billed in other currencies, by day."""
     rows = connection.execute(statement("report_other_currencies"), _asked(organizations, days))
     return [OtherMoney._make(row) for row in rows]
 

@@ -1,18 +1,24 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
 
+from openai_costs_dagster.configuration import Budget, Organization
+from openai_costs_dagster.days import ONE_DAY
 from openai_costs_dagster.orchestration import costs_asset
 from openai_costs_dagster.orchestration.ingestion import Request, ingest
 from openai_costs_dagster.orchestration.outcome import Outcome
+from openai_costs_dagster.secret import SecretReference
 from openai_costs_dagster.simulator import Quirks, SimulatedOrganization
 from openai_costs_dagster.warehouse.database import Database
 
-from ..conftest import Clock, MakeOrganization, RunSimulator
+from ..conftest import Clock, Configure, MakeOrganization, RunSimulator
 from .bench import Bench, small_world
+from .served_costs import Costs, Place, serving
 
 MakeBench = Callable[..., Bench]
 
@@ -48,3 +54,24 @@ def runs_at_the_clock(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
         return ingest(replace(request, now=clock))
 
     monkeypatch.setattr(costs_asset, "ingest", ingest_at_the_clock)
+
+
+@pytest.fixture
+def costs() -> Costs:
+    return Costs()
+
+
+@pytest.fixture
+def place(costs: Costs, database: Database, clock: Clock, configure: Configure, tmp_path: Path) -> Iterator[Place]:
+    """An organization of the rows of `costs`, with one monthly budget of $4,000."""
+    file = tmp_path / "acme.key"
+    file.write_text("sk-admin-" + "Served0123456789", encoding="utf-8")
+    with serving(costs) as base_url:
+        organization = Organization(
+            name="acme",
+            admin_key=SecretReference(file=file),
+            base_url=base_url,
+            start_date=clock.today - 90 * ONE_DAY,
+            budgets=(Budget(amount_usd=Decimal(4000)),),
+        )
+        yield Place(organization, database, clock, configure(organization, database=database))

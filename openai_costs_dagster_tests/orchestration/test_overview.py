@@ -11,6 +11,7 @@ from openai_costs_dagster.days import ONE_DAY, DayRange, utc_now
 from openai_costs_dagster.orchestration.detection import judge
 from openai_costs_dagster.orchestration.meeting import meet
 from openai_costs_dagster.orchestration.overview import Overview, overviews
+from openai_costs_dagster.orchestration.spend_reporting import spend_report
 from openai_costs_dagster.simulator.queries import Query
 from openai_costs_dagster.warehouse import anomalies
 
@@ -116,6 +117,34 @@ def test_an_anomaly_that_was_answered_is_open_no_more(work: Bench, configure: Co
                 connection, finding.anomaly_id, kind="mute", last_day=yesterday, reason="known", now=work.clock.now
             )
     assert seen(work, configure).open_anomalies == []
+
+
+def test_open_anomalies_are_those_of_thirty_days_in_status_and_report(work: Bench, configure: Configure) -> None:
+    long_ago = work.clock.today - 29 * ONE_DAY  # older than the days that a refresh reads
+    work.world.plant_anomaly(long_ago, 6)
+    work.read(history(work))
+    keep_findings(work, long_ago)
+    shown = seen(work, configure)
+    page = spend_report(configure(work.organization, database=work.database), work.database, work.clock.now)
+    is_open = [one for one in page.anomalies if one.is_open]
+    assert len(shown.open_anomalies) == len(is_open) == page.organizations[0].open_anomalies > 0
+    answer_all(work)
+    assert seen(work, configure).open_anomalies == []
+    page = spend_report(configure(work.organization, database=work.database), work.database, work.clock.now)
+    assert [one for one in page.anomalies if one.is_open] == []
+
+
+def answer_all(work: Bench) -> None:
+    with work.database.connect() as connection:
+        for finding in anomalies.findings(connection, "acme"):
+            anomalies.keep_feedback(
+                connection,
+                finding.anomaly_id,
+                kind="expected",
+                last_day=finding.usage_date,
+                reason="known",
+                now=work.clock.now,
+            )
 
 
 def keep_findings(work: Bench, day: dt.date) -> None:

@@ -99,12 +99,29 @@ def test_missing_days_are_named_oldest_first(connection: Connection, today: dt.d
     assert reading.missing_days(connection, "acme", wanted) == [today - n * ONE_DAY for n in (5, 3, 0)]
 
 
-def test_the_month_to_date_is_exact_and_of_this_month_in_us_dollars(connection: Connection, today: dt.date) -> None:
-    registry.enrol(connection, "acme", display_name=None, start_date=None)
-    first = today.replace(day=1)
-    store(connection, {first - ONE_DAY: [row("1000")]})
-    store(connection, {first: [row("0.1234567890123456789012345678901234"), row("5", currency="eur")]})
-    assert status(connection).month_to_date == Decimal("0.1234567890123456789012345678901234")
+def test_a_day_is_complete_when_it_was_read_after_its_end(connection: Connection) -> None:
+    assert reading.coverage(connection, "acme") == reading.Coverage(None, None, None)
+    first, yesterday = NOW.date() - 3 * ONE_DAY, NOW.date() - ONE_DAY
+    store(connection, {first: [row("5")], first + ONE_DAY: [], yesterday: [], NOW.date(): [row("1")]})
+    assert reading.coverage(connection, "acme") == reading.Coverage(first, NOW.date(), yesterday)
+
+
+def test_spend_in_other_currencies_is_listed_by_day_and_currency(connection: Connection) -> None:
+    day = NOW.date() - ONE_DAY
+    rows = [row("10"), row("90000", currency="jpy"), row("1", "b", currency="jpy"), row("2", currency=None)]
+    store(connection, {day: rows, NOW.date(): [row("7", currency="eur")]})
+    assert reading.other_currencies(connection, "acme", DayRange(day, day)) == [
+        reading.OtherCurrency(day, "jpy", Decimal(90001)),
+        reading.OtherCurrency(day, None, Decimal(2)),
+    ]
+
+
+def test_a_vanished_day_counts_us_dollars_only(connection: Connection, today: dt.date) -> None:
+    yesterday = today - ONE_DAY
+    store(connection, {yesterday: [row("10"), row("90000", currency="jpy")]})
+    store(connection, {yesterday: []}, now=NOW + ONE_DAY)
+    (found,) = reading.daily_spend(connection, "acme", DayRange(yesterday, yesterday))
+    assert found.vanished == 10
 
 
 def test_detail_is_told_as_runs_of_days(connection: Connection, today: dt.date) -> None:

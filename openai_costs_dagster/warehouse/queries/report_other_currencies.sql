@@ -1,9 +1,11 @@
-select organization, currency, sum(amount) as amount
-from openai_costs.daily_costs
+-- What was billed in other currencies than US dollars; a null currency is one of its own.
+select organization, usage_date, currency, sum(amount) as amount
+from openai_costs.cost_rows
 where
     organization = any(%(organizations)s)
     and usage_date between %(first)s and %(last)s
     and currency is distinct from 'usd'
     and amount is not null
-group by 1, 2
-order by 1, 2
+group by organization, usage_date, currency
+having sum(amount) <> 0
+order by organization, usage_date, currency

@@ -5,10 +5,9 @@ where
     and usage_date between %(first)s and %(last)s
     and currency = 'usd'
     and case %(scope)s
-        when 'organization' then true
         when 'project' then project_id = %(scope_id)s
         when 'model' then model = %(scope_id)s
         when 'service' then service = %(scope_id)s
     end
 group by usage_date
-having sum(amount) is not null
+having sum(amount) <> 0

@@ -6,16 +6,11 @@ select
     status.last_success_at,
     status.last_error,
     organization.last_error_is_permanent,
-    coalesce(day.month_to_date, 0) as month_to_date,
     coalesce(day.absent_amounts, 0) as absent_amounts
 from openai_costs.sync_status as status
 join openai_costs.organizations as organization using (organization)
 left join lateral (
-    select
-        sum(amount_usd) filter (
-            where usage_date >= date_trunc('month', now() at time zone 'utc')::date
-        ) as month_to_date,
-        sum(absent_amounts) as absent_amounts
+    select sum(absent_amounts) as absent_amounts
     from openai_costs.cost_days
     where cost_days.organization = status.organization
 ) as day on true

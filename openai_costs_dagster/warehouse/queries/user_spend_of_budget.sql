@@ -6,4 +6,4 @@ where
     and currency = 'usd'
     and user_id = %(scope_id)s
 group by usage_date
-having sum(amount) is not null
+having sum(amount) <> 0

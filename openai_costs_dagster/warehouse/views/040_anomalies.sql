@@ -1,4 +1,5 @@
--- A flagged day of a series, one for each cause, with what people said of it.
+-- A flagged day of a series, one for each cause, with what people said of it. `is_open` is the one definition of an open
+-- anomaly: worth someone's time, and not answered.
 create or replace view openai_costs.anomalies as
 select
     finding.organization,
@@ -19,22 +20,7 @@ select
     finding.severity,
     finding.explanation,
     finding.alerted_at,
-    (
-        select said.kind || ': ' || said.reason
-        from openai_costs.anomaly_feedback as said
-        where
-            said.organization = finding.organization
-            and said.level = finding.level
-            and said.project_id is not distinct from finding.project_id
-            and said.service is not distinct from finding.service
-            and said.model is not distinct from finding.model
-            and said.api_key_id is not distinct from finding.api_key_id
-            and said.user_id is not distinct from finding.user_id
-            and said.line_item is not distinct from finding.line_item
-            and finding.usage_date between said.first_day and said.last_day
-        order by said.feedback_id desc
-        limit 1
-    ) as feedback,
+    answer.feedback,
     finding.worth_alerting,
     finding.score,
     finding.reason,
@@ -42,6 +28,23 @@ select
     finding.found_at,
     finding.judged_at,
     finding.anomaly_id,
-    finding.line_item
+    finding.line_item,
+    finding.worth_alerting and answer.feedback is null as is_open
 from openai_costs.anomaly_findings as finding
-left join openai_costs.projects as project using (organization, project_id);
+left join openai_costs.projects as project using (organization, project_id)
+left join lateral (
+    select said.kind || ': ' || said.reason as feedback
+    from openai_costs.anomaly_feedback as said
+    where
+        said.organization = finding.organization
+        and said.level = finding.level
+        and said.project_id is not distinct from finding.project_id
+        and said.service is not distinct from finding.service
+        and said.model is not distinct from finding.model
+        and said.api_key_id is not distinct from finding.api_key_id
+        and said.user_id is not distinct from finding.user_id
+        and said.line_item is not distinct from finding.line_item
+        and finding.usage_date between said.first_day and said.last_day
+    order by said.feedback_id desc
+    limit 1
+) as answer on true;
