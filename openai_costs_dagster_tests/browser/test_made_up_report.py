@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 from openai_costs_dagster.days import ONE_DAY
 from openai_costs_dagster.report.contents import BudgetStanding, FoundAnomaly
 from openai_costs_dagster.report.page import render
-from openai_costs_dagster.warehouse.report_figures import Cell, KnownName
+from openai_costs_dagster.warehouse.report_figures import Cell, KnownName, OtherMoney
 
 from ..report.pages import LAST, report_of, standing
 from .chromium import Watched
@@ -62,6 +63,7 @@ def finding(ago: int, impact: int) -> FoundAnomaly:
         severity="high",
         explanation="Up.",
         feedback=None,
+        is_open=True,
         page="/",
     )
 
@@ -122,6 +124,29 @@ def test_things_of_the_same_name_are_told_apart_by_organization_and_then_by_id(o
     assert set(users) == {"u1 · Acme", "u1 · Beta"}
     page.locator("[name=project]").select_option(label="Default project · Beta")
     assert "project Default project · Beta" in page.inner_text("#shown")
+
+
+def test_other_currencies_of_the_period_are_a_figure_of_their_own(open_report: Open) -> None:
+    other = [
+        OtherMoney("acme", LAST, "jpy", Decimal(90000)),
+        OtherMoney("acme", LAST - 9 * ONE_DAY, "jpy", Decimal(500)),
+        OtherMoney("acme", LAST, None, Decimal("3.5")),
+    ]
+    organizations = [standing("acme", month_in_other_currencies=["90,500.00 JPY", "3.50 without a currency"])]
+    page = open_report([cell("acme", "proj-a", None, 5)], "#period=7", other_money=other, organizations=organizations)
+    assert page.inner_text("#total-period") == "$5.00"
+    assert page.inner_text("#total-other-currencies") == "90,000.00 JPY and 3.50 without a currency"
+    assert "$1,234.56 and 90,500.00 JPY and 3.50 without a currency" in page.inner_text("#month-organizations")
+    assert "90,500.00 JPY" in page.inner_text("#other-money-table")
+    plain = open_report([cell("acme", "proj-a", None, 5)])
+    assert plain.locator("#total-other-currencies").count() == 0
+
+
+def test_an_answered_anomaly_is_listed_and_not_counted_as_open(open_report: Open) -> None:
+    answered = replace(finding(4, 50), is_open=False, feedback="mute: known")
+    page = open_report([cell("acme", "proj-a", None, 5)], anomalies=[finding(5, 60), answered])
+    assert page.inner_text("#total-anomalies") == "1"
+    assert page.locator("#anomalies-list .finding").count() == 2
 
 
 def test_organizations_of_the_same_name_are_told_apart(open_report: Open) -> None:

@@ -37,7 +37,29 @@ function showTotals(report, filters, chosen) {
     forecastTile(report, filters),
     budgetTile(report, filters),
     tile("Provisional", dollars(pale), "of the period's spend may still change", "total-provisional"),
-    tile("Anomalies", String(findingsOf(report, filters).length), "in the period, worth someone's time", "total-anomalies"));
+    tile("Open anomalies", String(findingsOf(report, filters).filter((one) => one.is_open).length),
+      "in the period, worth someone's time and not answered", "total-anomalies"),
+    otherMoneyTile(report, filters, first, last));
+}
+
+// What was billed in other currencies, of whole organizations: it is in no other figure of the page. Null where there is none.
+function otherMoneyTile(report, filters, first, last) {
+  const sums = otherMoneyOf(report, filters, first, last);
+  if (!sums.length) return null;
+  const whole = filters.fine.length ? ", of whole organizations" : "";
+  return tile("Other currencies", sums.map(({ text }) => text).join(" and "),
+    `in the period${whole}; in no total, forecast, budget or anomaly, which are US dollars`, "total-other-currencies");
+}
+
+// Sums by currency of the chosen organizations, from first to last.
+function otherMoneyOf(report, filters, first, last) {
+  const sums = new Map();
+  for (const [organization, day, currency, amount] of report.other_money) {
+    const number = report.dayOf(day);
+    if (number < first || number > last || !filters.hasOrganization(organization)) continue;
+    sums.set(currency, (sums.get(currency) ?? 0) + Number(amount));
+  }
+  return [...sums].map(([currency, amount]) => ({ currency, amount, text: inCurrency(amount, currency) }));
 }
 
 // The settled part of a period beside as many days before it, where all who are chosen have those.
@@ -143,7 +165,8 @@ function showMonth(report, filters) {
   const ours = report.organizations.filter((one) => filters.hasOrganization(one.organization));
   show("month-organizations", table("This month", [
     { head: "Organization", write: (one) => [link(report, one.page, one.title)] },
-    { head: "Month to date", number: true, write: (one) => dollars(Number(one.month_to_date)) },
+    { head: "Month to date", number: true, write: (one) => (
+      [dollars(Number(one.month_to_date)), ...one.month_in_other_currencies].join(" and ")) },
     { head: "Forecast", number: true, write: (one) => (one.forecast === null ? "–" : dollars(Number(one.forecast))) },
     { head: "Likely range", number: true, write: (one) => (
       one.forecast === null ? "–" : `${dollars(Number(one.forecast_low))} to ${dollars(Number(one.forecast_high))}`) },
@@ -320,12 +343,16 @@ function showFreshness(report, filters) {
     { head: "Day", write: ([, day]) => day },
     { head: "Seen", write: ([, , seen]) => moment(seen) },
     { head: "Rows", number: true, write: ([, , , , parts]) => String(parts) },
-    { head: "Change", number: true, write: ([, , , currency, , change]) => (currency === "usd" ? signedDollars(Number(change)) : `${change} ${currency}`) },
+    { head: "Change", number: true, write: ([, , , currency, , change]) => (
+      currency === "usd" ? signedDollars(Number(change)) : `${Number(change) > 0 ? "+" : ""}${inCurrency(Number(change), currency)}`) },
   ], restated) : say("Nothing settled was restated in the last 35 days."));
-  const other = report.other_money.filter(([organization]) => filters.hasOrganization(organization));
-  show("other-money-table", other.length ? table("Billed in other currencies, in no other figure of this page", [
-    { head: "Organization", write: ([organization]) => report.titles.get(organization) ?? organization },
-    { head: "Currency", write: ([, currency]) => currency ?? "(none)" },
-    { head: "Amount", number: true, write: ([, , amount]) => amount },
+  const other = ours.flatMap(({ organization }) => {
+    const only = { hasOrganization: (name) => name === organization };
+    return otherMoneyOf(report, only, 0, report.count - 1).map((sum) => ({ organization, ...sum }));
+  });
+  const caption = `Billed in other currencies from ${report.first_day} to ${report.last_day}: in no total, forecast, budget or anomaly`;
+  show("other-money-table", other.length ? table(caption, [
+    { head: "Organization", write: ({ organization }) => report.titles.get(organization) ?? organization },
+    { head: "Amount", number: true, write: ({ text }) => text },
   ], other) : null);
 }

@@ -10,6 +10,9 @@ const WHOLE = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 const ROUGH = new Intl.NumberFormat("en-US", { notation: "compact", maximumSignificantDigits: 3 });
 
 const dollars = (amount) => MONEY.format(amount === 0 ? 0 : amount);
+// A code is the API's text: it is written as it is, and null is money without a currency.
+const AMOUNT = new Intl.NumberFormat("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+const inCurrency = (amount, currency) => `${AMOUNT.format(amount)} ${currency === null ? "without a currency" : currency.toUpperCase()}`;
 const smallDollars = (amount) => (amount === null ? "" : SMALL_MONEY.format(amount));
 const roughDollars = (amount) => `${amount < 0 ? "-" : ""}$${ROUGH.format(Math.abs(amount))}`;
 const signedDollars = (amount) => (amount > 0 ? "+" : "") + dollars(amount);
