@@ -5,6 +5,7 @@ from __future__ import annotations
 import calendar
 import datetime as dt
 import re
+from collections.abc import Iterator
 
 from openai_costs_dagster.days import ONE_DAY
 
@@ -24,26 +25,39 @@ def is_cron(text: str) -> bool:
 
 
 def next_tick(cron: str, after: dt.datetime) -> dt.datetime:
-    """The first moment after another at which a cron expression comes, in UTC. Raises ValueError where it never does.
+    """The first tick of a cron expression later than `after`, in UTC. Raises ValueError if the expression never ticks.
 
-    As in cron itself a day must fit either of day and weekday where both are named.
+    As in cron itself, a day must match either the day or the weekday if both are restricted.
     """
+    for moment in _ticks(cron, after.date(), ONE_DAY):
+        if moment > after:
+            return moment
+    raise ValueError(f"{cron} never ticks")
+
+
+def latest_tick(cron: str, until: dt.datetime) -> dt.datetime:
+    """The last tick of a cron expression at or before `until`, in UTC. Raises ValueError if there is none."""
+    for moment in _ticks(cron, until.date(), -ONE_DAY):
+        if moment <= until:
+            return moment
+    raise ValueError(f"{cron} never ticks")
+
+
+def _ticks(cron: str, start: dt.date, step: dt.timedelta) -> Iterator[dt.datetime]:
+    """All ticks from a day on, day by day in the direction of `step`, for a little more than eight years."""
     minutes, hours, days, months, weekdays = (
         _cron_values(field, *limits) for field, limits in zip(cron.split(), _CRON_RANGES, strict=True)
     )
+    times = sorted(
+        (dt.time(hour, minute, tzinfo=dt.UTC) for hour in hours for minute in minutes), reverse=step < ONE_DAY
+    )
     by_day, by_weekday = (field != "*" for field in (cron.split()[2], cron.split()[4]))
-    for number in range(8 * 366 + 1):  # a leap day comes within eight years
-        day = after.date() + number * ONE_DAY
+    for number in range(8 * 366 + 1):  # 29 February comes again within eight years, 1900 and 2100 included
+        day = start + number * step
         fits_day, fits_weekday = day.day in days, bool({day.isoweekday(), day.isoweekday() % 7} & weekdays)
         fits = fits_day or fits_weekday if by_day and by_weekday else fits_day and fits_weekday
-        if day.month not in months or not fits:
-            continue
-        for hour in sorted(hours):
-            for minute in sorted(minutes):
-                moment = dt.datetime(day.year, day.month, day.day, hour, minute, tzinfo=dt.UTC)
-                if moment > after:
-                    return moment
-    raise ValueError(f"{cron} never comes")
+        if day.month in months and fits:
+            yield from (dt.datetime.combine(day, time) for time in times)
 
 
 def _cron_values(field: str, least: int, most: int) -> set[int]:

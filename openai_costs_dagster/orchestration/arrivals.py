@@ -6,8 +6,8 @@ import datetime as dt
 from collections.abc import Collection
 
 from openai_costs_dagster.configuration import Configuration, Organization
-from openai_costs_dagster.cron import next_tick
-from openai_costs_dagster.days import ONE_DAY, DayRange, utc_midnight
+from openai_costs_dagster.cron import latest_tick
+from openai_costs_dagster.days import ONE_DAY, DayRange
 from openai_costs_dagster.orchestration import names
 from openai_costs_dagster.orchestration.sync_news import SYNC
 from openai_costs_dagster.warehouse import outbox, reading, troubles
@@ -20,11 +20,11 @@ GRACE = dt.timedelta(hours=3)
 
 
 def latest_due(cron: str, now: dt.datetime) -> dt.date:
-    """The newest day that should be stored by now: its daily refresh was due `GRACE` ago."""
-    day = now.date() - ONE_DAY
-    while next_tick(cron, utc_midnight(day + ONE_DAY)) + GRACE > now:
-        day -= ONE_DAY
-    return day
+    """The newest UTC day that should be stored by now, `GRACE` after the first daily refresh at or after its end.
+
+    A refresh at midnight sharp stores the day that ends at that moment.
+    """
+    return latest_tick(cron, now - GRACE).date() - ONE_DAY
 
 
 def is_here(connection: Connection, organization: str, days: DayRange) -> bool:

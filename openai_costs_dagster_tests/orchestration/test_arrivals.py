@@ -6,8 +6,11 @@ import datetime as dt
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from openai_costs_dagster.days import ONE_DAY
+from openai_costs_dagster.cron import next_tick
+from openai_costs_dagster.days import ONE_DAY, utc_midnight
 from openai_costs_dagster.orchestration import arrivals
 
 from ..conftest import Configure
@@ -27,10 +30,36 @@ def told(work: Bench) -> list[tuple[Any, ...]]:
         ("2028-03-01T12:00", "30 1 * * *", "2028-02-29"),
         ("2026-01-01T12:00", "30 1 * * *", "2025-12-31"),
         ("2026-03-01T12:00", "0 20 * * *", "2026-02-27"),
+        ("2026-03-01T02:59", "0 0 * * *", "2026-02-27"),
+        ("2026-03-01T03:00", "0 0 * * *", "2026-02-28"),
+        ("2026-03-01T02:58", "59 23 * * *", "2026-02-26"),
+        ("2026-03-01T02:59", "59 23 * * *", "2026-02-27"),
+        ("2026-03-01T03:00", "*/15 * * * *", "2026-02-28"),
+        ("2026-03-06T12:00", "0 0 * * 1", "2026-03-01"),
     ],
 )
 def test_a_day_is_due_three_hours_after_its_refresh(now: str, cron: str, due: str) -> None:
     assert str(arrivals.latest_due(cron, dt.datetime.fromisoformat(f"{now}+00:00"))) == due
+
+
+@given(
+    minute=st.integers(0, 59),
+    hour=st.integers(0, 23),
+    weekday=st.sampled_from(["*", "0", "1-5"]),
+    now=st.datetimes(timezones=st.just(dt.UTC)).filter(lambda moment: 1990 < moment.year < 2090),
+)
+def test_the_latest_due_day_is_the_newest_whose_first_refresh_is_past_the_grace_period(
+    minute: int, hour: int, weekday: str, now: dt.datetime
+) -> None:
+    cron = f"{minute} {hour} * * {weekday}"
+
+    def is_due(day: dt.date) -> bool:
+        end = utc_midnight(day + ONE_DAY)
+        return next_tick(cron, end - dt.timedelta(microseconds=1)) + arrivals.GRACE <= now
+
+    due = arrivals.latest_due(cron, now)
+    assert is_due(due)
+    assert not is_due(due + ONE_DAY)
 
 
 def test_a_day_that_is_missing_is_told_once_and_its_arrival_once(bench: MakeBench, configure: Configure) -> None:
