@@ -18,6 +18,7 @@ from openai_costs_dagster.spend.budgets import KnownDays, Standing
 from openai_costs_dagster.warehouse import allocations, anomalies, outbox, reading, registry
 from openai_costs_dagster.warehouse.budgets import BudgetState
 from openai_costs_dagster.warehouse.database import Connection, Database
+from openai_costs_dagster.warehouse.focus import snapshot
 
 _LATE = dt.timedelta(minutes=15)  # from which on a message that does not arrive is somebody's business
 
@@ -67,14 +68,19 @@ class Overview:
 
 
 def overviews(configuration: Configuration, database: Database, now: dt.datetime) -> list[Overview]:
-    """Every configured organization, by name. Raises WarehouseError."""
-    with database.connect() as connection:
-        known = {one.organization: one for one in registry.everyone(connection)}
-        synced = {one.organization: one for one in reading.sync_status(connection)}
-        return [
-            _overview(connection, organization, known.get(name), synced.get(name), now)
-            for name, organization in sorted(configuration.organizations.items())
-        ]
+    """Every configured organization, by name, all figures from one snapshot. Raises WarehouseError."""
+    with database.connect() as connection, snapshot(connection):
+        return overviews_of(connection, configuration, now)
+
+
+def overviews_of(connection: Connection, configuration: Configuration, now: dt.datetime) -> list[Overview]:
+    """The same, within a snapshot that the caller has opened."""
+    known = {one.organization: one for one in registry.everyone(connection)}
+    synced = {one.organization: one for one in reading.sync_status(connection)}
+    return [
+        _overview(connection, organization, known.get(name), synced.get(name), now)
+        for name, organization in sorted(configuration.organizations.items())
+    ]
 
 
 def _overview(

@@ -10,7 +10,7 @@ from openai_costs_dagster.configuration import Configuration, Organization
 from openai_costs_dagster.cost_records import in_currency
 from openai_costs_dagster.days import ONE_DAY, DayRange
 from openai_costs_dagster.orchestration import names
-from openai_costs_dagster.orchestration.overview import Overview, overviews
+from openai_costs_dagster.orchestration.overview import Overview, overviews_of
 from openai_costs_dagster.report.contents import (
     BudgetStanding,
     Comparison,
@@ -26,6 +26,7 @@ from openai_costs_dagster.warehouse import anomalies, report_figures
 from openai_costs_dagster.warehouse.anomalies import NOTHING, StoredFinding
 from openai_costs_dagster.warehouse.budgets import ALLOCATED, BudgetState
 from openai_costs_dagster.warehouse.database import Connection, Database
+from openai_costs_dagster.warehouse.focus import snapshot
 from openai_costs_dagster.warehouse.report_figures import DoubtfulDay, KnownName, SpentPart
 
 HISTORY = 366  # days
@@ -39,11 +40,12 @@ _RESTATED_LATELY = dt.timedelta(days=35)
 def spend_report(configuration: Configuration, database: Database, now: dt.datetime) -> SpendReport:
     """The last year of every configured organization, with links where `dagster_url` is configured.
 
+    All figures come from one snapshot, so that a reading that is stored meanwhile changes none or all of them.
     Raises WarehouseError.
     """
     organizations, today = sorted(configuration.organizations), now.date()
-    known = overviews(configuration, database, now)
-    with database.connect() as connection:
+    with database.connect() as connection, snapshot(connection):
+        known = overviews_of(connection, configuration, now)
         begun = report_figures.first_stored_days(connection, organizations)
         days = _days(min(begun.values(), default=today), today)
         cube = pack(report_figures.cells(connection, organizations, days), days.first, _MOST_NUMBERS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
@@ -21,6 +22,8 @@ from openai_costs_dagster.orchestration.spend_reporting import months_side_by_si
 from openai_costs_dagster.report.contents import SpendReport
 from openai_costs_dagster.report.cube import OTHERS
 from openai_costs_dagster.spend import money
+from openai_costs_dagster.warehouse import report_figures
+from openai_costs_dagster.warehouse.database import Connection
 
 from ..conftest import Clock, Configure
 from ..simulator.everything import everything
@@ -68,6 +71,25 @@ def test_all_spend_of_all_dimensions_is_on_the_page(work: Bench, configure: Conf
     assert {one.id for one in found.names if one.kind == "user"} >= users
     assert found.provisional == {"acme": [work.clock.today - number * ONE_DAY for number in (2, 1, 0)]}
     assert (found.first_day, found.last_day) == (work.clock.today - 69 * ONE_DAY, work.clock.today)
+
+
+def test_report_does_not_mix_figures_of_before_and_after_a_change(
+    work: Bench, configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configuration = read(work, configure, 40)
+    before = report(work, configuration)
+    days_of = report_figures.first_stored_days
+
+    def change_then_days_of(connection: Connection, organizations: Sequence[str]) -> dict[str, dt.date]:
+        with work.database.connect() as other:
+            for table in ("cost_rows", "allocations"):
+                other.execute(f"update openai_costs.{table} set amount = 2 * amount")  # noqa: S608 - our own names
+        return days_of(connection, organizations)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(report_figures, "first_stored_days", change_then_days_of)
+        assert report(work, configuration) == before
+    assert total(report(work, configuration)) == 2 * total(before)
 
 
 def test_a_tool_without_a_model_goes_by_its_own_name(work: Bench, configure: Configure) -> None:
