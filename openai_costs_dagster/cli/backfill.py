@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -82,7 +82,7 @@ def run_tasks(session: Session, tasks: Sequence[Task], title: str) -> list[Resul
     from openai_costs_dagster.orchestration.runs import run_all
 
     results: list[Result] = []
-    _end_dead_runs(session.environment)
+    end_abandoned_runs(session)
     with bar(title, sum(len(task.days) for task in tasks)) as progress:
         for result in run_all(
             tasks,
@@ -93,6 +93,7 @@ def run_tasks(session: Session, tasks: Sequence[Task], title: str) -> list[Resul
             results.append(result)
             for line in _lines(result):
                 progress.say(line)
+    end_abandoned_runs(session)  # a worker that was killed has left its run behind
     return results
 
 
@@ -107,16 +108,18 @@ def _only_beyond(result: Result, first: dt.date | None) -> bool:
     return first is None and result.trouble is None and set(result.failed) == set(result.beyond)
 
 
-def _end_dead_runs(environment: Mapping[str, str]) -> None:
+def end_abandoned_runs(session: Session) -> None:
+    """Ends the runs that no process executes any more, and names them on standard error."""
     import os
 
     import dagster as dg
 
-    from openai_costs_dagster.orchestration.runs import report_dead_runs
+    from openai_costs_dagster.orchestration import runs
 
-    os.environ.update(environment)  # Dagster reads its instance from the environment alone
+    os.environ.update(session.environment)  # Dagster reads its instance from the environment alone
     with dg.DagsterInstance.get() as instance:
-        report_dead_runs(instance)
+        for sentence in runs.end_abandoned_runs(instance, session.configuration.asset_key_prefix, utc_now()):
+            click.echo(sentence, err=True)
 
 
 def _refuse_impossible(first: dt.date | None, last: dt.date | None, today: dt.date) -> None:

@@ -16,8 +16,10 @@ from pathlib import Path
 import httpx2
 import psutil
 
+from openai_costs_dagster.cli.sentences import InputMistake
 from openai_costs_dagster.orchestration import processes
 from openai_costs_dagster.orchestration.parts import parts
+from openai_costs_dagster.orchestration.processes import State
 
 _PATIENCE = 30.0  # seconds for its children to end
 _UP_WITHIN = 120.0
@@ -72,8 +74,8 @@ class DevelopmentServer:
 
     def _write_note(self, host: str, port: int) -> None:
         assert self._process  # noqa: S101 - called by start
-        noted = {"pid": self._process.pid, "process": processes.named(self._process.pid), "host": host, "port": port}
-        self._note.write_text(json.dumps(noted))
+        process = str(processes.Process.of(self._process.pid))
+        self._note.write_text(json.dumps({"pid": self._process.pid, "process": process, "host": host, "port": port}))
 
     def _await(self, url: str) -> None:
         assert self._process  # noqa: S101 - called by start
@@ -105,22 +107,30 @@ def workspace_of(organizations: int) -> str:
     return json.dumps({"load_from": [{"python_module": one} for one in modules]})  # JSON is YAML
 
 
-def running(note: Path) -> int | None:
-    """The process that a note names, if it is still the one that wrote it."""
+def noted(note: Path) -> processes.Process | None:
+    """The process that a note names; None if there is no such note."""
     try:
-        known = json.loads(note.read_text())
-        return int(known["pid"]) if processes.lives(known["process"]) else None
-    except (FileNotFoundError, ValueError, KeyError):
+        return processes.Process.parse(json.loads(note.read_text())["process"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
 
 
 def stop_noted(note: Path) -> bool:
-    """Ends what a note names, children included; says whether there was anything."""
-    pid = running(note)
-    if pid is not None:
-        _end(pid)
+    """Stops the process in a note and its children; returns whether it was running.
+
+    Raises InputMistake if the process belongs to another host or container, where it may be running.
+    """
+    process = noted(note)
+    if process and process.state is State.UNKNOWN:
+        raise InputMistake(
+            f"{note} names a process of {process.place.host}, another host or container: "
+            "stop it there, or delete the file if that host is gone"
+        )
+    is_running = process is not None and process.state is State.RUNNING
+    if process and is_running:
+        _end(process.pid)
     note.unlink(missing_ok=True)
-    return pid is not None
+    return is_running
 
 
 def free_port(preferred: int = 0) -> int:

@@ -23,19 +23,23 @@ if TYPE_CHECKING:
 def status(context: click.Context, as_json: bool) -> None:
     """Show how far each organization is read; exit 1 when something needs a person."""
     from openai_costs_dagster.cli.session import begin
+    from openai_costs_dagster.orchestration.abandoned_runs import stuck_runs
     from openai_costs_dagster.orchestration.overview import delivery_trouble, overviews
 
     session = begin()
     found = overviews(session.configuration, session.database, utc_now())
     undelivered = delivery_trouble(session.database, utc_now())
-    is_well = not undelivered and not _needs(found)
+    with session.database.connect() as connection:
+        stuck = stuck_runs(connection, session.configuration.asset_key_prefix, utc_now())
+    is_well = not undelivered and not stuck and not _needs(found)
     if as_json:
         organizations = [_as_json(one) for one in found]
-        click.echo(json.dumps({"ok": is_well, "organizations": organizations, "undelivered": undelivered}, indent=2))
+        document = {"ok": is_well, "organizations": organizations, "undelivered": undelivered, "stuck_runs": stuck}
+        click.echo(json.dumps(document, indent=2))
     else:
         show(found)
-        for sentence in undelivered:
-            click.echo(f"alerts to {sentence}")
+        for sentence in [*(f"alerts to {one}" for one in undelivered), *stuck]:
+            click.echo(sentence)
     context.exit(0 if is_well else 1)
 
 

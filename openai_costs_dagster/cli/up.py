@@ -17,19 +17,20 @@ NOTE = "up.json"
 @click.pass_context
 def up(context: click.Context, host: str, port: int | None) -> None:
     """Serve Dagster's UI and run its daemon until interrupted; refreshes happen by themselves."""
-    from openai_costs_dagster.cli.development_server import DevelopmentServer, running
+    from openai_costs_dagster.cli.backfill import end_abandoned_runs
+    from openai_costs_dagster.cli.development_server import DevelopmentServer
     from openai_costs_dagster.cli.session import begin, chosen
     from openai_costs_dagster.configuration import load
     from openai_costs_dagster.orchestration.meeting import meet
 
     configuration = load()
     note = note_of(configuration.data_directory)
-    if running(note):
-        raise InputMistake(f"it is up already (see {note}): stop it with Ctrl-C there, or with openai-costs down")
+    _refuse_a_second_one(note)
     session = begin(configuration)
     _, strangers = meet(chosen(configuration, ()), session.database)
     for name, trouble in strangers.items():
         click.echo(f"{name} cannot be read now: {trouble}", err=True)
+    end_abandoned_runs(session)
     server = DevelopmentServer(note, len(configuration.organizations))
     try:
         url = server.start(session.environment, host=host, port=port, log_format=context.obj, log_file=None)
@@ -39,6 +40,18 @@ def up(context: click.Context, host: str, port: int | None) -> None:
         raise InputMistake(str(error)) from None
     finally:
         server.stop()
+
+
+def _refuse_a_second_one(note: Path) -> None:
+    """Raises InputMistake if `up` is running here; only warns of another host, whose container may be gone."""
+    from openai_costs_dagster.cli.development_server import noted
+    from openai_costs_dagster.orchestration.processes import State
+
+    process = noted(note)
+    if process and process.state is State.RUNNING:
+        raise InputMistake(f"it is up already (see {note}): stop it with Ctrl-C there, or with openai-costs down")
+    if process and process.state is State.UNKNOWN:
+        click.echo(f"{note} names a process of {process.place.host}: stop it there if it is still running", err=True)
 
 
 def note_of(data_directory: Path) -> Path:

@@ -59,6 +59,11 @@ def organization_of(key: dg.AssetKey, prefix: Sequence[str]) -> str | None:
     return name if begin == ["", "", *prefix] else None
 
 
+def assets_of_run(run: dg.DagsterRun) -> set[dg.AssetKey]:
+    """The assets that a run materializes or checks."""
+    return {check.asset_key for check in run.asset_check_selection or ()} | set(run.asset_selection or ())
+
+
 def spend_report_key(configuration: Prefixed) -> dg.AssetKey:
     """The asset that is the report's page."""
     return dg.AssetKey([*configuration.asset_key_prefix, "spend_report"])

@@ -27,8 +27,8 @@ from dagster._serdes import ConfigurableClassData, serialize_value
 from typing_extensions import override
 
 from openai_costs_dagster.orchestration import preloaded, processes
+from openai_costs_dagster.orchestration.processes import PROCESS_TAG, State
 
-WORKER_TAG = "openai-costs/run-worker"
 _PATIENCE = 60.0  # seconds for definitions to load; runs wait for them, and Dagster waits 180 s for a run to start
 _REST = 300.0  # seconds, after definitions did not load, in which nobody waits for them
 _ENDED = "the process that loads definitions has ended; what it said is in the log of the daemon"
@@ -57,7 +57,7 @@ class RunLauncher(dg.DefaultRunLauncher):
                 self._fork(context)
         except NotPreloaded as error:
             run = context.dagster_run
-            self._instance.add_run_tags(run.run_id, {WORKER_TAG: ""})  # it may name a process that will not run this
+            self._instance.add_run_tags(run.run_id, {PROCESS_TAG: ""})  # it may name a process that will not run this
             self._instance.report_engine_event(f"Started as Dagster starts runs: {error}", run)
             super().launch_run(context)
 
@@ -65,12 +65,12 @@ class RunLauncher(dg.DefaultRunLauncher):
     def terminate(self, run_id: str) -> bool:
         """Interrupts a run, or kills it where it has not begun; says whether there was anything to end."""
         run = self._instance.get_run_by_id(run_id)
-        worker = _worker_of(run) if run and not run.is_finished else None
-        if not run or not worker:
+        worker = _process_of(run) if run and not run.is_finished else None
+        if not run or not worker or worker.state is State.UNKNOWN:
             return bool(super().terminate(run_id))  # type: ignore[no-untyped-call]
         self._instance.report_run_canceling(run)
         has_begun = run.status is dg.DagsterRunStatus.STARTED
-        was_there = processes.tell(worker, signal.SIGINT if has_begun else signal.SIGKILL)
+        was_there = worker.send(signal.SIGINT if has_begun else signal.SIGKILL)
         if not (has_begun and was_there):  # else it says so itself
             self._instance.report_run_canceled(run)
         return was_there
@@ -82,11 +82,11 @@ class RunLauncher(dg.DefaultRunLauncher):
 
     @override
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
-        """Dagster ends a run whose process is gone. Of one that was started in another way nothing is known."""
-        worker = _worker_of(run)
-        if worker is None or processes.lives(worker):
-            return CheckRunHealthResult(WorkerStatus.RUNNING)
-        return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "its process is gone")
+        """Dagster ends a run whose process has ended. Runs of other hosts and of other launchers count as running."""
+        worker = _process_of(run)
+        if worker and worker.state is State.ENDED:
+            return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "its process has ended")
+        return CheckRunHealthResult(WorkerStatus.RUNNING)
 
     @override
     def dispose(self) -> None:
@@ -107,9 +107,8 @@ class RunLauncher(dg.DefaultRunLauncher):
         order = ExecuteRunArgs(run.job_code_origin, run.run_id, self._instance.get_ref())
 
         def note(pid: int) -> None:
-            self._instance.add_run_tags(
-                run.run_id, {WORKER_TAG: f"{run.run_id} {platform.node()} {processes.named(pid)}"}
-            )
+            tag = processes.tag_of(run.run_id, processes.Process.of(pid))
+            self._instance.add_run_tags(run.run_id, {PROCESS_TAG: tag})
 
         source = self._source or _Source()
         self._source = None
@@ -199,12 +198,8 @@ class _Source:
         return int(answer)
 
 
-def _worker_of(run: dg.DagsterRun) -> str | None:
-    """The process that was started for a run on this machine; a retry has its predecessor's tag, which says nothing."""
-    match run.tags.get(WORKER_TAG, "").split():
-        case [run_id, machine, worker] if (run_id, machine) == (run.run_id, platform.node()):
-            return worker
-    return None
+def _process_of(run: dg.DagsterRun) -> processes.Process | None:
+    return processes.of_run(run.run_id, run.tags.get(PROCESS_TAG))
 
 
 def _version(file: str | None) -> tuple[int, ...] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import queue
@@ -18,12 +19,13 @@ from typing import IO, Any, NamedTuple
 import dagster as dg
 
 from openai_costs_dagster.days import DayRange
-from openai_costs_dagster.orchestration import names, processes
-from openai_costs_dagster.orchestration.worker import PROCESS_TAG
+from openai_costs_dagster.orchestration import names
+from openai_costs_dagster.orchestration.abandoned_runs import CREATED, STARTED, UnfinishedRun
+from openai_costs_dagster.orchestration.processes import PROCESS_TAG
 
 _MOST_WORKERS = 4
 _PATIENCE = 30.0  # seconds for a worker to end its run when we are interrupted
-_UNFINISHED = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
+_UNFINISHED = [dg.DagsterRunStatus(status) for status in CREATED | STARTED]
 
 
 @dataclass(frozen=True)
@@ -93,15 +95,40 @@ def run_all(
             feeder.result()
 
 
-def report_dead_runs(instance: dg.DagsterInstance) -> int:
-    """Ends the runs whose process was killed: nobody else would, and they would look as if still running."""
-    dead = 0
-    for run in instance.get_runs(filters=dg.RunsFilter(statuses=_UNFINISHED)):
-        tag = run.tags.get(PROCESS_TAG)
-        if tag and not processes.lives(tag):
-            instance.report_run_failed(run, "The process that ran this was killed; whole windows stored before stay.")
-            dead += 1
-    return dead
+def end_abandoned_runs(instance: dg.DagsterInstance, prefix: Sequence[str], now: dt.datetime) -> list[str]:
+    """Ends the runs of our assets that no process executes any more; returns a sentence about each.
+
+    Nobody else would end them without a daemon, and an unfinished run keeps its organization from being refreshed.
+    `prefix` is what the keys of our assets begin with.
+    """
+    ended = []
+    for record in instance.get_run_records(filters=dg.RunsFilter(statuses=_UNFINISHED)):
+        run = record.dagster_run
+        unfinished = UnfinishedRun(
+            run.run_id, run.status.value, run.tags.get(PROCESS_TAG), record.create_timestamp, record.update_timestamp
+        )
+        why = unfinished.why_abandoned(now) if _is_ours(run, prefix) else None
+        if why and _end(instance, run.run_id, why):
+            ended.append(f"ended the run {run.run_id}: {why}")
+    return ended
+
+
+def _end(instance: dg.DagsterInstance, run_id: str, why: str) -> bool:
+    """Ends a run unless it has finished since it was listed: a process ends right after its run."""
+    run = instance.get_run_by_id(run_id)
+    if run is None or run.is_finished:
+        return False
+    if run.status is dg.DagsterRunStatus.CANCELING:
+        instance.report_run_canceled(run, why)
+    else:
+        instance.report_run_failed(run, why)
+    return True
+
+
+def _is_ours(run: dg.DagsterRun, prefix: Sequence[str]) -> bool:
+    return PROCESS_TAG in run.tags or any(
+        list(key.path[: len(prefix)]) == list(prefix) for key in names.assets_of_run(run)
+    )
 
 
 def backfill_tags() -> dict[str, str]:
@@ -123,10 +150,10 @@ def _worker(environment: Mapping[str, str], log: IO[bytes]) -> Iterator[subproce
         try:
             yield process
         finally:
-            _end(process)
+            _stop(process)
 
 
-def _end(process: subprocess.Popen[str]) -> None:
+def _stop(process: subprocess.Popen[str]) -> None:
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
         try:

@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import sys
+import uuid
 from dataclasses import asdict
 from typing import Any, TextIO
 
@@ -22,8 +23,6 @@ from openai_costs_dagster.orchestration import names, processes, progress
 from openai_costs_dagster.orchestration.build import build_definitions, family_of
 from openai_costs_dagster.orchestration.collecting import spare_the_collector
 from openai_costs_dagster.orchestration.partitions import range_tags
-
-PROCESS_TAG = "openai-costs/process"
 
 
 def main() -> None:
@@ -57,10 +56,13 @@ def run_task(
     days = DayRange(dt.date.fromisoformat(task["first"]), dt.date.fromisoformat(task["last"]))
 
     def execute(assets: list[dg.AssetKey]) -> dg.ExecuteInProcessResult:
+        run_id = str(uuid.uuid4())
+        process = {processes.PROCESS_TAG: processes.tag_of(run_id, processes.Process.of())}
         return job.execute_in_process(
             instance=instance,
             asset_selection=assets,
-            tags={**range_tags(days), **task["tags"], PROCESS_TAG: processes.named()},
+            tags={**range_tags(days), **task["tags"], **process},
+            run_id=run_id,
             raise_on_error=False,
         )
 

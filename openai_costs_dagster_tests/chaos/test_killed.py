@@ -63,11 +63,11 @@ def test_a_killed_process_that_nobody_buried_is_dead() -> None:
     """In a container the first process often buries nobody; the run of such a process has ended all the same."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
         process = psutil.Process(child.pid)
-        tag = processes.named(process.pid)
-        assert processes.lives(tag)
+        recorded = processes.Process.of(process.pid)
+        assert str(recorded.state) == "State.RUNNING"
         child.kill()
         until(lambda: process.status() == psutil.STATUS_ZOMBIE)
-        assert not processes.lives(tag)
+        assert str(recorded.state) == "State.ENDED"
 
 
 def _kill_when(place: Workplace, gate: Gate, moment: str) -> None:

@@ -22,7 +22,7 @@ import pytest
 from psycopg import sql
 
 from openai_costs_dagster.cli.development_server import free_port
-from openai_costs_dagster.orchestration.run_launcher import WORKER_TAG
+from openai_costs_dagster.orchestration.processes import PROCESS_TAG
 from openai_costs_dagster.simulator import SimulatedOrganization, Simulator
 
 from ..browser.chromium import HOW_TO_GET_IT, chromium, executable
@@ -101,7 +101,7 @@ def test_new_organizations_are_read_from_their_beginning_each_in_one_run(up: Up)
     for run in runs:
         assert {key["path"][-1] for key in run["assetSelection"]} == {"costs", "usage", "allocated_costs"}
         assert run["tags"]["dagster/asset_partition_range_end"] == str(TODAY)
-        assert run["tags"][WORKER_TAG].startswith(run["runId"])  # forked from loaded definitions
+        assert run["tags"][PROCESS_TAG].startswith(run["runId"])  # forked from loaded definitions
         assert run["status"] == ("FAILURE" if _organization(run) == "locked" else "SUCCESS")
     for name in ("north", "south"):
         assert up.place.stored(name) == truth_of(up.organization(name), FIRST)

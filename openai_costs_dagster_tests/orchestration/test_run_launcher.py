@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -18,8 +19,9 @@ from dagster._core.remote_representation.code_location import GrpcServerCodeLoca
 from dagster._daemon.monitoring.run_monitoring import monitor_started_run
 
 from openai_costs_dagster.configuration import Organization
-from openai_costs_dagster.orchestration import run_launcher
-from openai_costs_dagster.orchestration.run_launcher import WORKER_TAG, RunLauncher
+from openai_costs_dagster.orchestration import processes, run_launcher
+from openai_costs_dagster.orchestration.processes import PROCESS_TAG
+from openai_costs_dagster.orchestration.run_launcher import RunLauncher
 from openai_costs_dagster.secret import SecretReference
 from openai_costs_dagster.warehouse.database import Database
 
@@ -94,7 +96,9 @@ class Work:
         return "\n".join(entry.message for entry in self.instance.all_logs(run_id))
 
     def process(self, run_id: str) -> psutil.Process:
-        return psutil.Process(int(self.run(run_id).tags[WORKER_TAG].split()[-1].partition("@")[0]))
+        recorded = processes.of_run(run_id, self.run(run_id).tags[PROCESS_TAG])
+        assert recorded
+        return psutil.Process(recorded.pid)
 
 
 @pytest.fixture
@@ -184,8 +188,10 @@ def test_a_run_whose_process_was_killed_is_known_to_be_dead(work: Work) -> None:
 def test_of_a_run_of_another_machine_nothing_is_said(work: Work) -> None:
     run = work.launch("quick")
     work.ended(run)
-    run_id, _, worker = work.run(run).tags[WORKER_TAG].split()
-    work.instance.add_run_tags(run, {WORKER_TAG: f"{run_id} elsewhere {worker}"})
+    process = processes.of_run(run, work.run(run).tags[PROCESS_TAG])
+    assert process
+    elsewhere = replace(process, place=replace(process.place, host="elsewhere"))
+    work.instance.add_run_tags(run, {PROCESS_TAG: processes.tag_of(run, elsewhere)})
     assert work.launcher.check_run_worker_health(work.run(run)).status is WorkerStatus.RUNNING
 
 
@@ -208,7 +214,7 @@ def test_what_a_retry_was_given_by_its_predecessor_says_nothing_of_it(work: Work
     work.ended(run)
     again = work.instance.create_run_for_job(
         dg.Definitions(assets=[dg.asset(name="quick")(lambda: None)]).resolve_implicit_global_asset_job_def(),
-        tags={WORKER_TAG: work.run(run).tags[WORKER_TAG]},
+        tags={PROCESS_TAG: work.run(run).tags[PROCESS_TAG]},
         status=dg.DagsterRunStatus.STARTED,
     )
     assert work.launcher.check_run_worker_health(again).status is WorkerStatus.RUNNING

@@ -1,20 +1,26 @@
 """Runs in processes of our own: recorded in Dagster's instance, told as they go, and never left for running."""
 
-import os
+import datetime as dt
+import re
+import uuid
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
-import psutil
 import pytest
 
 from openai_costs_dagster import configuration
+from openai_costs_dagster.configuration import Organization
 from openai_costs_dagster.days import DayRange
 from openai_costs_dagster.orchestration import names, processes, runs
+from openai_costs_dagster.orchestration.abandoned_runs import stuck_runs
 from openai_costs_dagster.orchestration.instance import environment
-from openai_costs_dagster.orchestration.runs import Task, backfill_tags, report_dead_runs, run_all
-from openai_costs_dagster.orchestration.worker import PROCESS_TAG
+from openai_costs_dagster.orchestration.processes import PROCESS_TAG, Process
+from openai_costs_dagster.orchestration.runs import Task, backfill_tags, end_abandoned_runs, run_all
+from openai_costs_dagster.secret import SecretReference
+from openai_costs_dagster.warehouse.database import Connection, Database
 
-from ..conftest import OpenInstance
+from ..conftest import Configure, OpenInstance
 from .bench import Bench, small_world
 from .conftest import MakeBench
 from .launching import KEY, materializations
@@ -77,30 +83,151 @@ def test_a_process_takes_one_organization_after_the_other_and_each_result_says_w
     assert all(run.is_finished for run in recorded)
 
 
-def started_by(instance: dg.DagsterInstance, process: str | None) -> str:
-    run = instance.create_run_for_job(
-        dg.Definitions(assets=[dg.asset(key=KEY)(lambda: None)]).resolve_implicit_global_asset_job_def(),
-        tags={PROCESS_TAG: process} if process else {},
-        status=dg.DagsterRunStatus.STARTED,
+KEY_OF_OTHERS = dg.AssetKey(["other_project", "table"])
+NOW = dt.datetime.now(dt.UTC)
+LATER = NOW + dt.timedelta(minutes=16)
+
+
+def create_run(
+    instance: dg.DagsterInstance,
+    status: dg.DagsterRunStatus = dg.DagsterRunStatus.STARTED,
+    process: Process | None = None,
+    key: dg.AssetKey = KEY,
+) -> str:
+    """A run of one asset that `process` executes, or nobody."""
+    run_id = str(uuid.uuid4())
+    instance.create_run_for_job(
+        dg.Definitions(assets=[dg.asset(key=key)(lambda: None)]).resolve_implicit_global_asset_job_def(),
+        run_id=run_id,
+        tags={PROCESS_TAG: processes.tag_of(run_id, process)} if process else {},
+        status=status,
+        asset_selection=frozenset({key}),
     )
-    return run.run_id
+    return run_id
 
 
-def test_a_run_whose_process_was_killed_is_ended_and_no_other(instance: dg.DagsterInstance) -> None:
-    me = psutil.Process()
-    alive = processes.named()
-    reused = f"{me.pid}@{int(me.create_time()) - 100}"  # its number was given to another process since
-    gone = f"{2**22 + 1}@1"
-    started = {name: started_by(instance, name) for name in (alive, reused, gone)}
-    daemons = started_by(instance, None)
-    assert report_dead_runs(instance) == 2
-    found = {name: instance.get_run_by_id(run_id) for name, run_id in started.items()}
-    assert {name for name, run in found.items() if run and run.is_failure} == {reused, gone}
-    left = instance.get_run_by_id(daemons)
-    assert left
-    assert left.status is dg.DagsterRunStatus.STARTED
+def status_of(instance: dg.DagsterInstance, run_id: str) -> dg.DagsterRunStatus:
+    run = instance.get_run_by_id(run_id)
+    assert run
+    return run.status
 
 
-@pytest.mark.parametrize("tag", ["", "nonsense", "x@y", pytest.param(f"{os.getpid()}", id="no start time")])
-def test_what_is_no_process_does_not_live(tag: str) -> None:
-    assert not processes.lives(tag)
+def elsewhere(process: Process) -> Process:
+    return replace(process, place=replace(process.place, host="elsewhere"))
+
+
+@pytest.mark.parametrize("status", ["NOT_STARTED", "STARTING", "STARTED"])
+def test_only_the_run_whose_process_has_ended_on_this_host_is_ended(instance: dg.DagsterInstance, status: str) -> None:
+    own = Process.of()
+    gone = replace(own, pid=2**22 + 1)
+    reused = replace(own, start=f"{own.start}0")
+    runs_of = {
+        name: create_run(instance, dg.DagsterRunStatus(status), process)
+        for name, process in (
+            ("own", own),
+            ("gone", gone),
+            ("reused", reused),
+            ("own elsewhere", elsewhere(own)),
+            ("gone elsewhere", elsewhere(gone)),
+        )
+    }
+    ended = end_abandoned_runs(instance, ["openai"], LATER)
+    assert len(ended) == 2
+    assert f"its process {gone.pid} on {own.place.host} has ended" in ended[0] + ended[1]
+    failed = {name for name, run_id in runs_of.items() if status_of(instance, run_id) is dg.DagsterRunStatus.FAILURE}
+    assert failed == {"gone", "reused"}
+
+
+def test_a_run_whose_cancellation_outlived_its_process_is_canceled(instance: dg.DagsterInstance) -> None:
+    run_id = create_run(instance, dg.DagsterRunStatus.CANCELING, replace(Process.of(), pid=2**22 + 1))
+    assert end_abandoned_runs(instance, ["openai"], NOW)
+    assert status_of(instance, run_id) is dg.DagsterRunStatus.CANCELED
+
+
+@pytest.mark.parametrize(
+    ("status", "key", "now", "is_ended"),
+    [
+        pytest.param("NOT_STARTED", KEY, LATER, True, id="created and never launched"),
+        pytest.param("STARTING", KEY, LATER, True, id="launched and never started"),
+        pytest.param("NOT_STARTED", KEY, NOW, False, id="just created"),
+        pytest.param("STARTED", KEY, LATER, False, id="started by another launcher"),
+        pytest.param("NOT_STARTED", KEY_OF_OTHERS, LATER, False, id="of another project in the same instance"),
+    ],
+)
+def test_a_run_without_a_process_is_ended_if_nobody_started_it_in_time(
+    instance: dg.DagsterInstance, status: str, key: dg.AssetKey, now: dt.datetime, *, is_ended: bool
+) -> None:
+    run_id = create_run(instance, dg.DagsterRunStatus(status), key=key)
+    ended = end_abandoned_runs(instance, ["openai"], now)
+    assert ["no process has started it since" in one for one in ended] == [True] * is_ended
+    assert (status_of(instance, run_id) is dg.DagsterRunStatus.FAILURE) is is_ended
+
+
+def test_the_tag_that_a_re_execution_inherits_does_not_end_it(instance: dg.DagsterInstance) -> None:
+    gone = replace(Process.of(), pid=2**22 + 1)
+    run_id = create_run(instance)
+    instance.add_run_tags(run_id, {PROCESS_TAG: processes.tag_of("the first run", gone)})
+    assert end_abandoned_runs(instance, ["openai"], LATER) == []
+
+
+def test_a_run_that_finishes_while_its_process_is_looked_up_keeps_its_status(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = create_run(instance, process=Process.of())
+
+    def finish(_: Process) -> processes.State:
+        run = instance.get_run_by_id(run_id)
+        assert run
+        instance.report_dagster_event(dg.DagsterEvent(dg.DagsterEventType.PIPELINE_SUCCESS.value, run.job_name), run_id)
+        return processes.State.ENDED
+
+    monkeypatch.setattr(Process, "state", property(finish))
+    assert end_abandoned_runs(instance, ["openai"], LATER) == []
+    assert status_of(instance, run_id) is dg.DagsterRunStatus.SUCCESS
+
+
+@pytest.fixture
+def stored(open_instance: OpenInstance, configure: Configure, database: Database) -> dg.DagsterInstance:
+    """Dagster's instance in the database of the costs, as `openai-costs` opens it."""
+    acme = Organization(name="acme", admin_key=SecretReference(env="ACME_KEY"))
+    return open_instance(configure(acme, database=database), database)
+
+
+def test_status_names_the_runs_that_do_not_proceed(stored: dg.DagsterInstance, connection: Connection) -> None:
+    own = Process.of()
+    statuses = dg.DagsterRunStatus
+    never_launched = create_run(stored, statuses.NOT_STARTED)
+    killed = create_run(stored, statuses.STARTED, replace(own, pid=2**22 + 1))
+    queued = create_run(stored, statuses.NOT_STARTED)
+    connection.execute("update openai_costs_dagster.runs set status = 'QUEUED' where run_id = %s", [queued])
+    on_another_host = create_run(stored, statuses.STARTED, elsewhere(own))
+    of_another_launcher = create_run(stored, statuses.STARTED)
+    for status, process, key in (
+        (statuses.STARTED, own, KEY),
+        (statuses.SUCCESS, None, KEY),
+        (statuses.NOT_STARTED, None, KEY_OF_OTHERS),
+    ):
+        create_run(stored, status, process, key)
+
+    def found(hours: int) -> list[str]:
+        now = dt.datetime.now(dt.UTC) + dt.timedelta(hours=hours)
+        since = r" (since )?\d{4}-\d\d-\d\d \d\d:\d\d UTC"
+        return [re.sub(since, "", one) for one in stuck_runs(connection, ["openai"], now)]
+
+    remedy = "openai-costs backfill and openai-costs up end it"
+    gone = f"its process {2**22 + 1} on {own.place.host} has ended; windows stored before stay"
+    assert found(hours=0) == [f"the run {killed} does not proceed: {gone}; {remedy}"]
+    assert found(hours=1) == [
+        f"the run {never_launched} does not proceed: no process has started it; {remedy}",
+        f"the run {killed} does not proceed: {gone}; {remedy}",
+        "1 runs are queued and no daemon executes them: start openai-costs up",
+    ]
+    assert found(hours=25)[2:4] == [
+        f"the run {on_another_host} is running on elsewhere: terminate it in Dagster if it does not proceed",
+        f"the run {of_another_launcher} is running: terminate it in Dagster if it does not proceed",
+    ]
+    assert len(found(hours=25)) == 5
+
+
+def test_without_dagsters_tables_no_run_is_stuck(connection: Connection) -> None:
+    assert stuck_runs(connection, ["openai"], NOW) == []
