@@ -5,7 +5,6 @@ Accepts the URLs that people have in `DATABASE_URL` (``postgres://``, ``postgres
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +21,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import TupleRow
 
 from openai_costs_dagster.redaction import redact
-from openai_costs_dagster.warehouse import errors
+from openai_costs_dagster.warehouse import errors, view_versions
 from openai_costs_dagster.warehouse.roles import grants
 from openai_costs_dagster.warehouse.schema import SCHEMA
 from openai_costs_dagster.warehouse.statements import statement, views
@@ -97,21 +96,16 @@ class Database:
         return kind(f"PostgreSQL at {self.safe_url} cannot be used: {said} ({hint})")
 
     def prepare(self) -> None:
-        """Creates or migrates the schema and its views; a look alone where all is current.
+        """Creates or migrates the schema and its views; only reads if both are current.
 
+        Views of a newer release stay: it has added columns at most, or its schema would be newer as well.
         Safe with several processes at once: one migrates, the others wait. Raises a WarehouseError.
         """
         with self.connect() as connection:
             if connection.info.server_version < OLDEST_SERVER * 10_000:
                 version = connection.info.server_version // 10_000
                 raise errors.DatabaseTooOld(f"PostgreSQL {version} is too old: {OLDEST_SERVER} or newer is needed")
-            revision = _revision(connection)
-            if revision is not None and revision not in _known_revisions():
-                raise errors.SchemaNewer(
-                    f"the schema {SCHEMA} is at revision {revision}, which this release does not know: "
-                    "a newer release has migrated it; upgrade openai-costs-dagster on this machine"
-                )
-            if revision == _head() and _noted(connection, "views") == _views_digest():
+            if _is_current(connection):
                 return
         self._migrate()
 
@@ -135,6 +129,8 @@ class Database:
         try:
             with engine.begin() as connection:
                 connection.exec_driver_sql(statement("migration_lock"))
+                if _is_current(connection.connection.driver_connection):  # another process was first
+                    return
                 if not _has_namespace(connection, SCHEMA):  # "if not exists" asks for the right to make it even so
                     connection.exec_driver_sql(f"create schema {SCHEMA}")
                 config = Config()
@@ -144,7 +140,7 @@ class Database:
                 for view in views():
                     connection.exec_driver_sql(view.replace("%", "%%"))
                 connection.exec_driver_sql(grants().replace("%", "%%"))
-                connection.exec_driver_sql(statement("note"), {"key": "views", "value": _views_digest()})
+                connection.exec_driver_sql(statement("note"), {"key": "views", "value": str(view_versions.CURRENT)})
         except sqlalchemy.exc.OperationalError as error:
             said = self._without_secrets(_first_line(error.orig or error))
             raise errors.DatabaseUnavailable(
@@ -188,6 +184,17 @@ def _head() -> str | None:
     return _scripts().get_current_head()
 
 
+def _is_current(connection: Connection) -> bool:
+    """Whether this release need not change the schema or the views. Raises SchemaNewer."""
+    revision = _revision(connection)
+    if revision is not None and revision not in _known_revisions():
+        raise errors.SchemaNewer(
+            f"the schema {SCHEMA} is at revision {revision}, which this release does not know: "
+            "a newer release has migrated it; upgrade openai-costs-dagster on this machine"
+        )
+    return revision == _head() and view_versions.parse(_noted(connection, "views")) >= view_versions.CURRENT
+
+
 def _revision(connection: Connection) -> str | None:
     exists = connection.execute(statement("has_schema")).fetchone()
     if not exists or not exists[0]:
@@ -203,11 +210,6 @@ def _has_namespace(connection: sqlalchemy.Connection, name: str) -> bool:
 def _noted(connection: Connection, key: str) -> str | None:
     row = connection.execute(statement("noted"), {"key": key}).fetchone()
     return str(row[0]) if row else None
-
-
-@cache
-def _views_digest() -> str:
-    return hashlib.sha256("\0".join((*views(), grants())).encode()).hexdigest()
 
 
 def _first_line(error: BaseException) -> str:

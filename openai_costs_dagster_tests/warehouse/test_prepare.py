@@ -1,13 +1,16 @@
 """`prepare` brings a database up to this release: once, from any number of processes, and never backwards."""
 
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import psycopg
 import pytest
 
-from openai_costs_dagster.warehouse import errors
+import openai_costs_dagster
+from openai_costs_dagster.warehouse import errors, view_versions
 from openai_costs_dagster.warehouse.database import Database
 
 from .windows import DAY, row, store, stored
@@ -63,6 +66,92 @@ def test_a_view_that_another_release_left_is_made_anew(database: Database) -> No
     with database.connect() as connection:
         assert connection.execute("select count(*) from openai_costs.daily_costs").fetchone() == (0,)
         assert connection.execute("select count(*) from openai_costs.focus").fetchone() == (0,)
+
+
+NEWER_RELEASE = """
+import os
+from openai_costs_dagster.warehouse import database, view_versions
+print(view_versions.CURRENT)
+database.Database(os.environ["DATABASE_URL"]).prepare()
+"""
+
+
+def newer_release(folder: Path) -> Path:
+    """A copy of this package with the same schema, whose `sync_status` has one more column; returns its parent."""
+    package = folder / "openai_costs_dagster"
+    for name in ("warehouse", "spend", "simulator"):  # far more than it takes to prepare a database
+        shutil.copytree(Path(openai_costs_dagster.__file__).with_name(name), package / name)
+    for file in Path(openai_costs_dagster.__file__).parent.glob("*.py"):
+        shutil.copy(file, package)
+    view = package / "warehouse" / "views" / "030_sync_status.sql"
+    text = view.read_text(encoding="utf-8")
+    changed = text.replace("\nfrom ", ",\n    1 as of_the_newer_release\nfrom ")
+    assert changed != text
+    view.write_text(changed, encoding="utf-8")
+    versions = package / "warehouse" / "view_versions.py"
+    text = versions.read_text(encoding="utf-8")
+    versions.write_text(text.replace("max(DIGESTS)", "max(DIGESTS) + 1"), encoding="utf-8")
+    return folder
+
+
+def test_an_older_release_leaves_the_views_of_a_newer_one_alone_and_works(database: Database, tmp_path: Path) -> None:
+    release = newer_release(tmp_path)
+
+    def prepare_with_the_newer_release() -> None:
+        finished = subprocess.run(  # noqa: S603 - our own text
+            [sys.executable, "-c", NEWER_RELEASE],
+            env={**os.environ, "DATABASE_URL": database.url, "PYTHONPATH": str(release)},
+            cwd=release,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        assert finished.stdout == f"{view_versions.CURRENT + 1}\n"
+
+    def views() -> list[tuple[str, int]]:
+        with database.connect() as connection:
+            connection.execute("select of_the_newer_release from openai_costs.sync_status")
+            return connection.execute(
+                "select relname, xmin::text::bigint from pg_class where relnamespace = 'openai_costs'::regnamespace"
+                " and relkind = 'v' order by 1"
+            ).fetchall()
+
+    prepare_with_the_newer_release()
+    before = views()
+    database.prepare()
+    prepare_with_the_newer_release()
+    database.prepare()
+    assert views() == before
+    with database.connect() as connection:
+        store(connection, {DAY: [row("1.5")]})
+        assert stored(connection) == {DAY: [row("1.5")]}
+
+
+def test_an_older_release_that_waited_for_a_newer_one_leaves_its_views_alone(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with database.connect() as connection:
+        newer = str(view_versions.CURRENT + 1)
+        connection.execute("update openai_costs.program set value = %s where key = 'views'", [newer])
+    monkeypatch.setattr("openai_costs_dagster.warehouse.database.views", lambda: ("this is no view",))
+    database._migrate()
+    with database.connect() as connection:
+        assert connection.execute("select value from openai_costs.program where key = 'views'").fetchone() == (newer,)
+
+
+def test_views_have_a_version_of_their_own() -> None:
+    digest, versions = view_versions.digest(), view_versions.DIGESTS
+    assert versions[view_versions.CURRENT] == digest, (
+        "views or grants have changed; if the version was not changed for it yet, add this line to "
+        f'warehouse/view_versions.py:    {view_versions.CURRENT + 1}: "{digest}",'
+    )
+    assert list(versions) == list(range(1, len(versions) + 1))
+    assert len(set(versions.values())) == len(versions)
+
+
+@pytest.mark.parametrize(("stored", "version"), [(None, 0), ("", 0), ("9f3b" * 16, 0), ("7", 7)])
+def test_version_of_the_views_in_a_database(stored: str | None, version: int) -> None:
+    assert view_versions.parse(stored) == version
 
 
 def test_a_schema_newer_than_the_program_is_refused_in_a_sentence_and_left_alone(database: Database) -> None:

@@ -1,0 +1,36 @@
+"""The version of the views and grants, which only increases, so that two releases do not undo each other's views.
+
+After every change of a view, of a grant, or of the list of tables, add a line to `DIGESTS` with the next number. The
+test `test_views_have_a_version_of_their_own` fails without it and prints the line to add. After a merge of two branches
+that added the same number, keep the released line and add the digest of the merged views under the next number.
+
+Newer views keep every column of the older ones in place and add columns at the end only, because older releases that
+know the same schema go on to read them. A change that cannot do so needs a migration, which older releases refuse.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from typing import Final
+
+from openai_costs_dagster.warehouse.roles import grants
+from openai_costs_dagster.warehouse.statements import views
+
+DIGESTS: Final = {
+    1: "3a9a69f48476adca",
+}
+"""By version, the first 16 digits of the digest of its views and grants."""
+
+CURRENT: Final = max(DIGESTS)
+
+
+@cache
+def digest() -> str:
+    """The first 16 digits of the SHA-256 of the views and grants as they are in this package."""
+    return hashlib.sha256("\0".join((*views(), grants())).encode()).hexdigest()[:16]
+
+
+def parse(stored: str | None) -> int:
+    """The version that a database stores; 0 without one, and for digests that snapshots before 0.1.0 stored."""
+    return int(stored) if stored and stored.isdecimal() else 0
