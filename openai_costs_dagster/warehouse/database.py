@@ -129,7 +129,8 @@ class Database:
         try:
             with engine.begin() as connection:
                 connection.exec_driver_sql(statement("migration_lock"))
-                if _is_current(connection.connection.driver_connection):  # another process was first
+                driver: Any = connection.connection.driver_connection
+                if _is_current(driver):  # another process was first
                     return
                 if not _has_namespace(connection, SCHEMA):  # "if not exists" asks for the right to make it even so
                     connection.exec_driver_sql(f"create schema {SCHEMA}")
