@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection
 
+from openai_costs_dagster.personal_data import Person, forget
+
 _ADDRESS_FIELD = re.compile(rb'("[^"\\]*e?mail[^"\\]*"\s*:\s*)"(?:[^"\\]|\\.)*"')
 _ADDRESS = re.compile(rb'[^\s"<>()@\\]+@[^\s"<>()@\\]+\.[^\s"<>()@\\]+')
-_FLAT_ROW = re.compile(rb'\{(?:[^{}"]|"(?:[^"\\]|\\.)*"|\{(?:[^{}"]|"(?:[^"\\]|\\.)*")*\})*\}')
-_PERSONAL = re.compile(rb'("(?:user_)?(?:e?mail|name)"\s*:\s*)"(?:[^"\\]|\\.)*"')
 _LONGEST_NAME = 500  # characters; an index holds names, and nobody reads more
 _AT = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0040")
 
@@ -27,16 +27,10 @@ def without_addresses(raw: bytes) -> bytes:
 
 def without_users(raw: bytes, users: Collection[str]) -> bytes:
     """The same JSON, where rows of these users carry no name or address; the ids stay."""
-    marks = [b'"' + user.encode() + b'"' for user in users]
-    if not any(mark in raw for mark in marks):
-        return raw
-    start = raw.find(b"[") + 1  # a bucket's rows stand in its list of results
-
-    def forgotten(found: re.Match[bytes]) -> bytes:
-        row = found[0]
-        return _PERSONAL.sub(rb"\1null", row) if any(mark in row for mark in marks) else row
-
-    return raw[:start] + _FLAT_ROW.sub(forgotten, raw[start:])
+    text = raw.decode("utf-8", "surrogateescape")
+    for user in users:
+        text = forget(text, Person(user)).text
+    return text.encode("utf-8", "surrogateescape")
 
 
 def cleaner(*, emails: bool, forgotten: Collection[str]) -> Callable[[bytes], bytes]:

@@ -26,5 +26,8 @@ def forget_user(user: str) -> None:
         raise InputMistake(f"there is no user {user!r}, neither by id nor by address; ids begin with user-")
     for user_id in found:
         gone = forgetting.forget_user(session.database, user_id, utc_now(), on_wait=click.echo)
-        click.echo(f"{user_id} is forgotten: {gone.names} names and addresses, {gone.pages} raw pages; amounts stay")
+        click.echo(
+            f"{user_id} is forgotten: {gone.names} names and addresses, {gone.pages} raw pages, "
+            f"{gone.texts} other texts; amounts stay"
+        )
     exports.forget_report(session.configuration)

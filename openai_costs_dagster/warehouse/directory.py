@@ -5,11 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import psycopg
 
+from openai_costs_dagster.personal_data import Person
 from openai_costs_dagster.warehouse import errors
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.statements import statement
@@ -75,28 +76,46 @@ def note_forgotten(connection: Connection, user_id: str, now: dt.datetime) -> No
     connection.execute(statement("note_forgotten"), {"user_id": user_id, "now": now})
 
 
-def forget(
-    connection: Connection, organization: str, user_id: str, cleaned: Callable[[bytes], bytes]
-) -> tuple[int, int]:
-    """Deletes a user's names and addresses in an organization, in one transaction; amounts stay.
+def person(connection: Connection, user_id: str) -> Person:
+    """What is known of a user in all organizations."""
+    names, own, others = set(), set(), set()
+    for one, name, address in connection.execute(statement("names_of_users")):
+        (own if one == user_id else others).update({address} - {None, ""})
+        if one == user_id and name and len(name.split()) > 1:
+            names.add(name)
+    return Person(user_id, frozenset(own), frozenset(others - own), frozenset(names))
 
-    Names of other things that hold one of the addresses go too. `cleaned` takes them out of the bytes of a raw
-    bucket. Returns how many names went and how many buckets changed.
-    """
+
+def edit_buckets(connection: Connection, organization: str, edit: Callable[[bytes], bytes]) -> int:
+    """Replaces the bytes of an organization's raw buckets where `edit` changes them; returns how many those were."""
     changed = 0
     with connection.transaction():
-        values = {"organization": organization, "user_id": user_id}
-        names = connection.execute(statement("forget_names"), values).rowcount
-        with connection.cursor(name="bodies") as bodies:
-            for raw_id, body in bodies.execute(statement("raw_bucket_bodies"), {"organization": organization}):
-                raw = zlib.decompress(body)
-                rest = cleaned(raw)
-                if rest != raw:
-                    replaced = {
-                        "raw_id": raw_id,
-                        "digest": hashlib.sha256(rest).digest(),
-                        "body": zlib.compress(rest, _COMPRESSION),
-                    }
-                    connection.execute(statement("replace_raw_body"), replaced)
-                    changed += 1
-    return names, changed
+        for raw_id, raw in _buckets(connection, organization):
+            rest = edit(raw)
+            if rest != raw:
+                replaced = {
+                    "raw_id": raw_id,
+                    "digest": hashlib.sha256(rest).digest(),
+                    "body": zlib.compress(rest, _COMPRESSION),
+                }
+                connection.execute(statement("replace_raw_body"), replaced)
+                changed += 1
+    return changed
+
+
+def buckets_with(connection: Connection, organization: str, is_found: Callable[[bytes], bool]) -> int:
+    """How many raw buckets of an organization fulfil a condition."""
+    with connection.transaction():
+        return sum(is_found(raw) for _, raw in _buckets(connection, organization))
+
+
+def forget_names(connection: Connection, organization: str, user_id: str, addresses: Iterable[str]) -> int:
+    """Deletes a user's names and addresses, and names of other things that hold one of the addresses."""
+    values = {"organization": organization, "user_id": user_id, "addresses": sorted(addresses)}
+    return connection.execute(statement("forget_names"), values).rowcount
+
+
+def _buckets(connection: Connection, organization: str) -> Iterator[tuple[int, bytes]]:
+    with connection.cursor(name="bodies") as bodies:
+        for raw_id, body in bodies.execute(statement("raw_bucket_bodies"), {"organization": organization}):
+            yield raw_id, zlib.decompress(body)

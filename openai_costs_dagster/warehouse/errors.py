@@ -8,6 +8,7 @@ WarehouseError
 ├── SharedOrganization    permanent: two configured names lead to one OpenAI organization
 ├── OrganizationChanged   permanent: a name's key leads to another OpenAI organization than before
 ├── ValueRefused          permanent: a value that PostgreSQL cannot hold; nothing of its window was kept
+├── NotForgotten          permanent: a person's name or address is still stored after forget-user
 └── LoadMismatch          transient: what was stored is not what was read; nothing was kept
 """
 
@@ -44,6 +45,10 @@ class OrganizationChanged(WarehouseError):
 
 class ValueRefused(WarehouseError):
     """A value that PostgreSQL cannot hold; the transaction was rolled back."""
+
+
+class NotForgotten(WarehouseError):
+    """A name or an address of a person is still stored although it was deleted everywhere."""
 
 
 class LoadMismatch(WarehouseError):

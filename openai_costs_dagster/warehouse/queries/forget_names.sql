@@ -5,11 +5,7 @@ where
     and (
         (name.kind = 'user' and name.id = %(user_id)s)
         or exists (
-            select from openai_costs.known_names as own
-            where
-                own.kind = 'user'
-                and own.id = %(user_id)s
-                and own.email <> ''
-                and position(lower(own.email) in lower(name.name)) > 0
+            select from unnest(%(addresses)s::text[]) as own (address)
+            where position(own.address in lower(name.name)) > 0
         )
     )

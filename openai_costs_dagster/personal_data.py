@@ -1,0 +1,316 @@
+"""Takes one person's names and addresses out of JSON pages and texts, and checks that none is left.
+
+A page is edited in place: only the values that go are replaced, so that every number and every other byte stays as it
+was sent. A row is the innermost element of a list, else the whole page, that names the user's id.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+GONE = "..."
+"""Stands where an address was, in the middle of a text."""
+
+_TOKEN = re.compile(r'\s*(?:("(?:[^"\\]|\\.)*")|([{}\[\],:])|([^\s{}\[\],:"]+))', re.DOTALL)
+_LITERAL = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null|NaN|-?Infinity")
+_ESCAPE = re.compile(r"\\+u([0-9a-fA-F]{4})")
+_ADDRESS = re.compile(r"[^\s\"<>()@\\]+@[^\s\"<>()@\\]+\.[^\s\"<>()@\\]+")
+_NAME_KEY = re.compile(r"(?:(?:user|owner|member|full|first|last|display|given|family)_)?name", re.IGNORECASE)
+_ADDRESS_KEY = re.compile(r"mail", re.IGNORECASE)
+_OWN_ADDRESS_KEY = re.compile(r"(?:user_)?e?-?mail", re.IGNORECASE)
+_ID_KEYS = ("id", "user_id")
+
+
+@dataclass(frozen=True)
+class Person:
+    """A user to forget; addresses are in lower case."""
+
+    user_id: str
+    addresses: frozenset[str] = frozenset()
+    of_others: frozenset[str] = frozenset()
+    """Addresses of other users, which stay although they may look like an alias of one that goes."""
+    names: frozenset[str] = frozenset()
+    """Full names, which go from sentences. A name of one word is left out, because it can be any word."""
+
+    def with_addresses(self, addresses: Collection[str]) -> Person:
+        """The same person with more addresses."""
+        return replace(self, addresses=self.addresses | {one.lower() for one in addresses})
+
+    @property
+    def words(self) -> list[str]:
+        """One of these stands in every sentence that names the person, whatever its case and JSON escapes."""
+        domains = {one.rpartition("@")[2] for one in self.addresses}
+        return sorted(domains | {max(re.findall(r"[\w .-]+", name, re.ASCII), key=len) for name in self.names})
+
+    @cached_property
+    def _addresses_pattern(self) -> re.Pattern[str] | None:
+        """Finds the addresses as whole words in any case, and as `user+tag@` if the address has no tag itself."""
+        forms = []
+        for address in sorted(self.addresses, key=len, reverse=True):
+            local, _, domain = address.rpartition("@")
+            tag = "" if "+" in local else r"(?:\+[\w.%+-]*)?"
+            forms.append(f"{re.escape(local)}{tag}@{re.escape(domain)}")
+        return re.compile(rf"(?<![\w.%+-])(?:{'|'.join(forms)})(?![\w-]|\.\w)", re.IGNORECASE) if forms else None
+
+    def found_in(self, text: str) -> list[re.Match[str]]:
+        """Where the person's addresses stand in a text without JSON escapes."""
+        found = self._addresses_pattern.finditer(text) if self._addresses_pattern else ()
+        return [one for one in found if one[0].lower() not in self.of_others]
+
+    def named_in(self, text: str) -> list[re.Match[str]]:
+        """Where the person's full names stand in a text without JSON escapes."""
+        return [one for name in self.names for one in re.finditer(rf"(?<!\w){re.escape(name)}(?!\w)", text)]
+
+    def may_be_in(self, text: str) -> bool:
+        """Whether the id or the domain of an address occurs, escaped or not, so that a closer look is worth it."""
+        plain = _unescaped(text).lower()
+        domains = {address.rpartition("@")[2] for address in self.addresses}
+        return self.user_id.lower() in plain or any(f"@{domain}" in plain for domain in domains)
+
+
+@dataclass
+class Edited:
+    """A text without the person, and the addresses of the person that its rows named."""
+
+    text: str
+    addresses: set[str] = field(default_factory=set)
+
+
+def forget(text: str, person: Person) -> Edited:
+    """Takes a person's names and addresses out of a JSON page."""
+    if not person.may_be_in(text):
+        return Edited(text)
+    try:
+        root = _parse(text)
+    except ValueError:
+        return Edited(_without(person.found_in(text), text))
+    return _Page(person).edited(text, root)
+
+
+def forget_in_sentences(text: str, person: Person) -> str:
+    """Takes a person's addresses and full names out of sentences, also where they stand in JSON of any program.
+
+    Fields of the JSON stay, because a program that reads it back may need them.
+    """
+    try:
+        strings = list(_strings(_parse(text)))
+    except ValueError:
+        text = _without(person.found_in(text), text)
+        return _without(person.named_in(text), text)
+    for node in sorted(strings, key=lambda one: -one.start):
+        edited = forget_in_sentences(node.string or "", person)
+        if edited != node.string:
+            text = text[: node.start] + json.dumps(edited) + text[node.end :]
+    return text
+
+
+def remains_in_sentences(text: str, person: Person) -> bool:
+    """Whether sentences still hold an address or a full name, also where they stand in JSON."""
+    plain = [text, _unescaped(text)]
+    found = any(person.found_in(one) or person.named_in(one) for one in plain)
+    return found or forget_in_sentences(text, person) != text
+
+
+def remains(text: str, person: Person) -> bool:
+    """Whether a page or text still holds an address of the person, or a name in an object that names the id.
+
+    It also decodes the whole text, so that it does not repeat a mistake of `forget`.
+    """
+    if not person.may_be_in(text):
+        return False
+    if forget(text, person).text != text:
+        return True
+    try:
+        value = json.loads(text, parse_float=str, parse_int=str, strict=False)
+    except ValueError:
+        return bool(person.found_in(text) or person.found_in(_unescaped(text)))
+    return _remains(value, person)
+
+
+def _remains(value: Any, person: Person) -> bool:
+    if isinstance(value, str):
+        is_json = value.lstrip()[:1] in {"{", "["}
+        return bool(person.found_in(value)) or (is_json and remains(value, person))
+    if isinstance(value, dict):
+        return _has_name(value, person.user_id) or any(_remains(one, person) for pair in value.items() for one in pair)
+    return isinstance(value, list) and any(_remains(one, person) for one in value)
+
+
+def _has_name(fields: dict[str, Any], user_id: str) -> bool:
+    ids = [fields[key] for key in _ID_KEYS if isinstance(fields.get(key), str)]
+    is_of_another_user = any(one.startswith("user") for one in ids) and user_id not in ids
+    is_own = not is_of_another_user and any(one == user_id for one in fields.values())
+    return is_own and any(one is not None for key, one in fields.items() if _is_personal(key))
+
+
+def _without(found: Collection[re.Match[str]], text: str) -> str:
+    for one in sorted(found, key=lambda match: -match.start()):
+        text = text[: one.start()] + GONE + text[one.end() :]
+    return text
+
+
+def _strings(node: _Node) -> Iterator[_Node]:
+    if node.string is not None:
+        yield node
+    for member in node.members:
+        for one in member:
+            if one:
+                yield from _strings(one)
+
+
+def _unescaped(text: str) -> str:
+    return _ESCAPE.sub(lambda found: chr(int(found[1], 16)), text) if "\\" in text else text
+
+
+def _is_personal(key: str) -> bool:
+    return bool(_NAME_KEY.fullmatch(key) or _ADDRESS_KEY.search(key))
+
+
+@dataclass(eq=False)
+class _Node:
+    """A JSON value: where it stands in the text, and what it holds."""
+
+    start: int
+    end: int
+    string: str | None = None
+    members: list[tuple[_Node | None, _Node]] = field(default_factory=list)
+    """Key and value of each member of an object; None and the element of a list."""
+    kind: str = ""
+    """`{` for an object, `[` for a list."""
+
+    @property
+    def fields(self) -> dict[str, _Node]:
+        """The members of an object by name."""
+        return {key.string or "": value for key, value in self.members if key}
+
+
+def _parse(text: str) -> _Node:
+    """The outermost value of a JSON text. Raises ValueError if the text is not JSON."""
+    tokens = _tokens(text)
+    try:
+        root = _value(next(tokens), tokens)
+    except StopIteration:
+        raise ValueError("the text ends in the middle of a value") from None
+    if next(tokens, None) is not None or not root.kind:
+        raise ValueError("the text is no JSON document")
+    return root
+
+
+def _tokens(text: str) -> Iterator[tuple[str, int, int]]:
+    position, end = 0, len(text.rstrip())
+    while position < end:
+        found = _TOKEN.match(text, position)
+        if not found:
+            raise ValueError(f"no JSON at character {position}")
+        group = found.lastindex or 0
+        yield found[group], found.start(group), found.end(group)
+        position = found.end()
+
+
+def _value(token: tuple[str, int, int], tokens: Iterator[tuple[str, int, int]]) -> _Node:
+    text, start, end = token
+    if text[0] == '"':
+        return _Node(start, end, string=json.loads(text, strict=False))
+    if text not in {"{", "["}:
+        if not _LITERAL.fullmatch(text):
+            raise ValueError(f"{text} at character {start}")
+        return _Node(start, end)
+    node = _Node(start, end, kind=text)
+    closing = {"{": "}", "[": "]"}[text]
+    token = next(tokens)
+    while token[0] != closing:
+        key = _value(token, tokens) if text == "{" else None
+        if key:
+            if key.string is None or next(tokens)[0] != ":":
+                raise ValueError(f"no member of an object at character {key.start}")
+            token = next(tokens)
+        node.members.append((key, _value(token, tokens)))
+        token = next(tokens)
+        if token[0] == ",":
+            token = next(tokens)
+        elif token[0] != closing:
+            raise ValueError(f"{token[0]} at character {token[1]}")
+    node.end = token[2]
+    return node
+
+
+class _Page:
+    """Edits one JSON page."""
+
+    def __init__(self, person: Person) -> None:
+        self._person = person
+        self._edits: dict[_Node, str] = {}
+        self._addresses: set[str] = set()
+
+    def edited(self, text: str, root: _Node) -> Edited:
+        """The page without the person."""
+        if self._find_rows(root):
+            self._clear(root)
+        self._edit_strings(root)
+        pieces, position = [], 0
+        for node, instead in sorted(self._edits.items(), key=lambda one: one[0].start):
+            if node.start >= position:  # else it lies in a value that goes as a whole
+                pieces += [text[position : node.start], instead]
+                position = node.end
+        return Edited("".join([*pieces, text[position:]]), self._addresses)
+
+    def _find_rows(self, node: _Node) -> bool:
+        """Clears the rows of the user within a value; returns whether the value belongs to a row around it."""
+        if not node.kind:
+            return node.string == self._person.user_id
+        belongs = False
+        for key, value in node.members:
+            names_user = self._find_rows(value)
+            is_own_entry = key is not None and key.string == self._person.user_id
+            if value.kind and ((names_user and key is None) or is_own_entry):
+                self._clear(value)
+            else:
+                belongs = belongs or names_user
+        return belongs
+
+    def _clear(self, node: _Node) -> None:
+        """Clears names and addresses in a row of the user, except in objects of other users."""
+        if node.kind == "{" and self._is_of_another_user(node):
+            return
+        for key, value in node.members:
+            name = (key.string or "") if key else ""
+            if key and _is_personal(name) and not self._is_name_of_a_thing(node, name):
+                self._clear_value(node, name, value)
+            elif value.kind:
+                self._clear(value)
+
+    def _clear_value(self, node: _Node, name: str, value: _Node) -> None:
+        is_own_address = _OWN_ADDRESS_KEY.fullmatch(name) and _ADDRESS.fullmatch(value.string or "")
+        if is_own_address and self._names_user(node):
+            self._addresses.add((value.string or "").lower())
+        self._edits[value] = "null"
+
+    def _names_user(self, node: _Node) -> bool:
+        return any(value.string == self._person.user_id for _, value in node.members)
+
+    def _is_of_another_user(self, node: _Node) -> bool:
+        ids = [node.fields[key].string or "" for key in _ID_KEYS if key in node.fields]
+        return any(one.startswith("user") for one in ids) and self._person.user_id not in ids
+
+    def _is_name_of_a_thing(self, node: _Node, name: str) -> bool:
+        """Whether an object with an id of its own, as a key or a project, calls itself so."""
+        return name.lower() == "name" and "id" in node.fields and not self._names_user(node)
+
+    def _edit_strings(self, node: _Node) -> None:
+        """Takes addresses out of every other string, also where a string holds JSON itself."""
+        if node in self._edits:
+            return
+        if node.string is not None:
+            edited = forget(node.string, self._person)
+            self._addresses |= edited.addresses
+            if edited.text != node.string:
+                self._edits[node] = json.dumps(edited.text)
+        for key, value in node.members:
+            if key:
+                self._edit_strings(key)
+            self._edit_strings(value)

@@ -1,0 +1,4 @@
+-- The names and addresses of all users.
+select distinct id, name, lower(email)
+from openai_costs.known_names
+where kind = 'user'
