@@ -78,7 +78,9 @@ def note_forgotten(connection: Connection, user_id: str, now: dt.datetime) -> No
 
 def person(connection: Connection, user_id: str) -> Person:
     """What is known of a user in all organizations."""
-    names, own, others = set(), set(), set()
+    names: set[str] = set()
+    own: set[str] = set()
+    others: set[str] = set()
     for one, name, address in connection.execute(statement("names_of_users")):
         (own if one == user_id else others).update({address} - {None, ""})
         if one == user_id and name and len(name.split()) > 1:
