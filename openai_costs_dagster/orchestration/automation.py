@@ -18,13 +18,13 @@ SENSOR = "openai_costs_refresh"
 _CONDITION = dg.AutomationCondition
 _SENSOR_INTERVAL = 30  # seconds
 _FOR_EACH_ORGANIZATION = 2  # seconds; an evaluation takes 50 to 100 ms of them (docs/scale.md)
-_SERVED_DAYS = 365  # what the API keeps: an older hole cannot be filled, and is not asked for again and again
 
 
-def refresh_condition(refresh: Refresh) -> dg.AutomationCondition[Any]:
-    """Which days to read at which ticks; crons are UTC. Never while a run for the same days is under way.
+def refresh_condition(refresh: Refresh, served_days: int) -> dg.AutomationCondition[Any]:
+    """Return which days to read at which ticks; crons are UTC. Never while a run for the same days is under way.
 
-    What is seldom true comes first everywhere: where it is false, Dagster looks at nothing behind it.
+    `served_days` is how many days the API serves, today included: an older day cannot be read any more, so requesting
+    it again would fail for ever. Conditions that rarely hold come first, because Dagster then evaluates nothing else.
     """
     daily = _at(refresh.cron)
     trailing = daily & _latest(refresh.trailing_days)
@@ -32,7 +32,7 @@ def refresh_condition(refresh: Refresh) -> dg.AutomationCondition[Any]:
     often = _at(refresh.intraday_cron) if refresh.intraday_cron else daily
     today = often & _latest(1)
     again = often & (
-        (_CONDITION.missing() & _latest(_SERVED_DAYS))
+        (_CONDITION.missing() & _latest(served_days))
         | (_CONDITION.execution_failed() & _latest(refresh.trailing_days))
     )
     at_first = _CONDITION.initial_evaluation() & _CONDITION.missing()
@@ -48,14 +48,14 @@ def refresh_condition(refresh: Refresh) -> dg.AutomationCondition[Any]:
     ).with_label("refresh")
 
 
-def derived_condition(refresh: Refresh) -> dg.AutomationCondition[Any]:
+def derived_condition(refresh: Refresh, served_days: int) -> dg.AutomationCondition[Any]:
     """For what is made of other assets: with them, and again when one of them was read alone."""
     alone = (
         _CONDITION.any_deps_updated().since_last_handled()
         & ~_CONDITION.any_deps_in_progress()
         & ~_CONDITION.in_progress()
     )
-    return refresh_condition(refresh) | alone.with_label("what it is made of was read")
+    return refresh_condition(refresh, served_days) | alone.with_label("what it is made of was read")
 
 
 def report_condition() -> dg.AutomationCondition[Any]:

@@ -25,7 +25,8 @@ from openai_costs_dagster.orchestration.budget_check import budget_check
 from openai_costs_dagster.orchestration.costs_asset import costs_asset
 from openai_costs_dagster.orchestration.directory_asset import directory_asset
 from openai_costs_dagster.orchestration.focus_asset import focus_asset
-from openai_costs_dagster.orchestration.partitions import daily_partitions, first_days
+from openai_costs_dagster.orchestration.partitions import daily_partitions
+from openai_costs_dagster.orchestration.partitions import histories as partition_histories
 from openai_costs_dagster.orchestration.parts import WHOLE, Part
 from openai_costs_dagster.orchestration.report_asset import report_asset
 from openai_costs_dagster.orchestration.usage_asset import usage_asset
@@ -77,22 +78,22 @@ def _checks(
 
 def _build(configuration: Configuration, part: Part, *, automation: bool) -> dg.Definitions:
     refresh = configuration.refresh
-    read = refresh_condition(refresh) if automation else None
-    derived = derived_condition(refresh) if automation else None
     daily = daily_condition(refresh) if automation else None
     assets: list[dg.AssetsDefinition] = []
     checks: list[dg.AssetChecksDefinition] = []
     shared_out: list[dg.AssetKey] = []
-    starts = first_days(configuration)
-    held = sum(map(part.holds, range(len(starts))))
-    for place, (name, first_day) in enumerate(starts.items()):
+    histories = partition_histories(configuration)
+    held = sum(map(part.holds, range(len(histories))))
+    for place, (name, history) in enumerate(histories.items()):
         # One partitions definition and one policy for all assets of an organization: a chain of them is one run.
         policy = dg.BackfillPolicy.multi_run(_NO_RANGE_IS_LONGER + place)
-        organization, partitions = configuration.organization(name), daily_partitions(first_day)
+        organization, partitions = configuration.organization(name), daily_partitions(history.first_day)
         shared_out.append(names.allocated_costs_key(organization))
         if not part.holds(place):
             continue
         shared: _Shared = {"partitions": partitions, "backfill_policy": policy}
+        read = refresh_condition(refresh, history.served_days) if automation else None
+        derived = derived_condition(refresh, history.served_days) if automation else None
         assets.append(costs_asset(organization, configuration, **shared, automation_condition=read))
         if organization.usage:
             assets.append(usage_asset(organization, configuration, **shared, automation_condition=read))
@@ -101,8 +102,9 @@ def _build(configuration: Configuration, part: Part, *, automation: bool) -> dg.
             assets.append(directory_asset(organization, configuration, automation_condition=daily))
         checks += _checks(organization, configuration, partitions)
     if part.is_first:
+        first_day = min(history.first_day for history in histories.values())
         monthly = monthly_condition(refresh) if automation else None
-        assets.append(focus_asset(configuration, min(starts.values()), automation_condition=monthly))
+        assets.append(focus_asset(configuration, first_day, automation_condition=monthly))
         told = report_condition() if automation else None
         assets.append(report_asset(configuration, shared_out, automation_condition=told))
     return dg.Definitions(

@@ -174,7 +174,7 @@ class _Ingestion:
             served = piece.days.intersection(refusal.earliest, None)
             if served:
                 left.append(replace(piece, days=served))
-        registry.begin_later(self._connection, self._name, refusal.earliest)
+        registry.begin_later(self._connection, self._name, refusal.earliest, self._request.now())
         return left
 
     def _store(self, piece: Piece) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import dagster as dg
 
 from openai_costs_dagster.configuration import Configuration, Organization
 from openai_costs_dagster.days import DayRange, utc_now
-from openai_costs_dagster.orchestration.first_contact import fallback_start
+from openai_costs_dagster.orchestration.first_contact import YEAR, fallback_start
 from openai_costs_dagster.orchestration.server import NotStarted, existing_database
 from openai_costs_dagster.secret import SecretUnavailable
 from openai_costs_dagster.warehouse import registry
@@ -20,6 +21,13 @@ _LOG = logging.getLogger(__name__)
 
 RANGE_START_TAG = "dagster/asset_partition_range_start"
 RANGE_END_TAG = "dagster/asset_partition_range_end"
+
+
+class History(NamedTuple):
+    """Where an organization's partitions begin, and how many of the newest the API still serves, today included."""
+
+    first_day: dt.date
+    served_days: int
 
 
 def daily_partitions(first_day: dt.date) -> dg.DailyPartitionsDefinition:
@@ -59,12 +67,22 @@ def start_of(organization: Organization, known: registry.Registered | None, toda
     return max(days) if days else fallback_start(today)
 
 
-def first_days(configuration: Configuration) -> Mapping[str, dt.date]:
-    """Where each organization's partitions begin; while Postgres is down, as before first contact."""
+def served_days(known: registry.Registered | None) -> int:
+    """Return how many days the API serves an organization, today included.
+
+    OpenAI serves the same number every day, so it follows from the earliest day that it served and when that was.
+    """
+    if known and known.earliest_day and known.first_contact_at:
+        return max((known.first_contact_at.astimezone(dt.UTC).date() - known.earliest_day).days + 1, 1)
+    return YEAR.days + 1
+
+
+def histories(configuration: Configuration) -> Mapping[str, History]:
+    """Return each organization's history; while Postgres is down, and before first contact, a year back from today."""
     stored = {known.organization: known for known in _registered(configuration)}
     today = utc_now().date()
     return {
-        name: start_of(organization, stored.get(name), today)
+        name: History(start_of(organization, stored.get(name), today), served_days(stored.get(name)))
         for name, organization in configuration.organizations.items()
     }
 

@@ -21,6 +21,8 @@ class Registered:
     openai_organization_id: str | None
     start_date: dt.date | None
     earliest_day: dt.date | None
+    first_contact_at: dt.datetime | None = None
+    """When `earliest_day` was the earliest day that the API served."""
 
 
 def is_there(connection: Connection) -> bool:
@@ -85,9 +87,11 @@ def first_contact(connection: Connection, organization: str, earliest_day: dt.da
     )
 
 
-def begin_later(connection: Connection, organization: str, earliest_day: dt.date) -> None:
+def begin_later(connection: Connection, organization: str, earliest_day: dt.date, now: dt.datetime) -> None:
     """Moves an organization's beginning to the day that the API names now, as long as nothing before it is stored."""
-    connection.execute(statement("begin_later"), {"organization": organization, "earliest_day": earliest_day})
+    connection.execute(
+        statement("begin_later"), {"organization": organization, "earliest_day": earliest_day, "now": now}
+    )
 
 
 def record_success(connection: Connection, organization: str, now: dt.datetime) -> None:

@@ -12,7 +12,7 @@ from openai_costs_dagster.days import ONE_DAY, utc_now
 from openai_costs_dagster.orchestration import names, tables
 from openai_costs_dagster.orchestration.automation import SENSOR
 from openai_costs_dagster.orchestration.build import build_definitions, family_of
-from openai_costs_dagster.orchestration.partitions import first_days
+from openai_costs_dagster.orchestration.partitions import histories
 from openai_costs_dagster.secret import SecretReference
 from openai_costs_dagster.warehouse import embedded, registry
 from openai_costs_dagster.warehouse.database import Connection, Database
@@ -132,13 +132,13 @@ def test_partitions_begin_where_the_api_did_on_first_contact_and_no_earlier_than
             if name != "stranger":
                 registry.first_contact(connection, name, served, NOW)
     configuration = configure(*(organization(name, start) for name, start in asked.items()), database=database)
-    starts = first_days(configuration)
+    starts = {name: history.first_day for name, history in histories(configuration).items()}
     assert [starts[name] for name in ("met", "asked-later", "asked-earlier")] == [served, served + ONE_DAY, served]
     assert starts["stranger"] == utc_now().date() - 365 * ONE_DAY
 
 
 def test_a_database_without_our_schema_is_like_one_that_is_down(configure: Configure, empty_database: Database) -> None:
-    assert first_days(configure(organization("acme"), database=empty_database)) == {"acme": DAY}
+    assert histories(configure(organization("acme"), database=empty_database)) == {"acme": (DAY, 366)}
 
 
 def test_organizations_share_the_sensors_and_no_job_of_their_own(configure: Configure) -> None:

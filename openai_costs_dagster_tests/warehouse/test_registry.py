@@ -29,7 +29,9 @@ def test_enrolling_again_brings_what_is_configured_up_to_date_and_forgets_nothin
     registry.identify(connection, "acme", "org-A")
     registry.first_contact(connection, "acme", DAY, NOW)
     registry.enrol(connection, "acme", display_name="Acme Inc.", start_date=DAY)
-    assert registry.find(connection, "acme") == registry.Registered("acme", "org-A", start_date=DAY, earliest_day=DAY)
+    assert registry.find(connection, "acme") == registry.Registered(
+        "acme", "org-A", start_date=DAY, earliest_day=DAY, first_contact_at=NOW
+    )
 
 
 def test_two_names_for_one_organization_are_refused_and_both_are_named(connection: Connection) -> None:

@@ -1,6 +1,9 @@
--- A start never moves over a stored day: partitions that hold something must not be forgotten.
+-- A start never moves over a stored day: partitions that hold something must not be forgotten. Both columns change
+-- together, because the number of days that the API serves is the distance between them.
 update openai_costs.organizations
-set earliest_day = %(earliest_day)s
+set
+    earliest_day = %(earliest_day)s,
+    first_contact_at = %(now)s
 where
     organization = %(organization)s
     and earliest_day < %(earliest_day)s

@@ -1,0 +1,120 @@
+"""A first run that fails is requested again with every day that the API still serves, the oldest one included."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import dagster as dg
+import pytest
+
+from openai_costs_dagster.configuration import Organization
+from openai_costs_dagster.days import ONE_DAY, DayRange
+from openai_costs_dagster.orchestration.build import build_definitions
+from openai_costs_dagster.orchestration.meeting import meet
+from openai_costs_dagster.simulator import Fault, FaultKind
+from openai_costs_dagster.simulator.queries import Query
+
+from ..conftest import Clock, Configure
+from .bench import Bench, small_world
+from .conftest import MakeBench
+from .launching import requested, run
+from .test_automation import at
+
+pytestmark = pytest.mark.usefixtures("runs_at_the_clock")
+
+MARCH = dt.date(2026, 3, 11)
+LEAP_DAY = dt.date(2028, 2, 29)
+AFTER_LEAP_DAY = dt.date(2028, 3, 1)
+
+
+def onboarded(work: Bench) -> Organization:
+    """Learn the earliest day that the API serves, as `openai-costs up` does before it starts Dagster."""
+    starts, unreachable = meet([work.organization], work.database, now=work.clock)
+    assert (list(starts), unreachable) == (["acme"], {})
+    return work.organization
+
+
+@pytest.mark.parametrize(
+    ("today", "lookback_days", "start_date"),
+    [
+        (MARCH, 365, None),
+        (MARCH, 365, dt.date(2020, 1, 1)),
+        (MARCH, 366, None),
+        (MARCH, 90, None),
+        (LEAP_DAY, 365, None),
+        (AFTER_LEAP_DAY, 366, None),
+    ],
+)
+def test_oldest_served_day_is_requested_until_it_is_read(
+    bench: MakeBench,
+    configure: Configure,
+    instance: dg.DagsterInstance,
+    clock: Clock,
+    today: dt.date,
+    lookback_days: int,
+    start_date: dt.date | None,
+) -> None:
+    clock.now = at(today, "10:10:00")
+    work = bench(small_world(lookback_days=lookback_days), start_date=start_date)
+    definitions = build_definitions(configure(onboarded(work), database=work.database))
+    served = DayRange(today - lookback_days * ONE_DAY, today)
+    found, cursor = requested(definitions, instance, clock.now)
+    assert found == [served]
+    for hour in (11, 12):
+        found, cursor = requested(definitions, instance, at(today, f"{hour}:00:10"), cursor=cursor)
+        assert found == [served]
+    # A day later the API no longer serves the oldest day, and a request for it would fail for ever.
+    found, _ = requested(definitions, instance, at(today + ONE_DAY, "00:00:10"), cursor=cursor)
+    assert found == [DayRange(served.first + ONE_DAY, today + ONE_DAY)]
+
+
+def test_first_run_that_fails_is_requested_again_with_its_oldest_day(
+    bench: MakeBench, configure: Configure, instance: dg.DagsterInstance, clock: Clock
+) -> None:
+    clock.now = at(MARCH, "10:10:00")
+    work = bench(small_world(lookback_days=90))
+    configuration = configure(onboarded(work), database=work.database)
+    definitions = build_definitions(configuration)
+    (first,), cursor = requested(definitions, instance, clock.now)
+    work.world.revoke_key()
+    assert not run(configuration, instance, list(first)).success
+    again, _ = requested(definitions, instance, at(MARCH, "11:00:10"), cursor=cursor)
+    assert again == [first]
+
+
+def test_days_that_a_first_run_did_not_reach_are_requested_again(
+    bench: MakeBench, configure: Configure, instance: dg.DagsterInstance, clock: Clock
+) -> None:
+    clock.now = at(MARCH, "10:10:00")
+    work = bench(small_world(lookback_days=90, api_keys_from=MARCH - 40 * ONE_DAY))  # two windows
+    configuration = configure(onboarded(work), database=work.database)
+    definitions = build_definitions(configuration)
+
+    def fail_old_windows(query: Query) -> None:
+        first = dt.datetime.fromtimestamp(int(query["start_time"][0]), dt.UTC).date()
+        if "group_by" in query and work.stored_days() and first < MARCH - 40 * ONE_DAY:
+            work.simulator.faults.queue(Fault(FaultKind.SERVER_ERROR))
+
+    work.simulator.script = fail_old_windows
+    (served,), cursor = requested(definitions, instance, clock.now)
+    assert not run(configuration, instance, list(served)).success
+    stored = work.stored_days()
+    assert 0 < len(stored) < len(served)
+    found, _ = requested(definitions, instance, at(MARCH, "11:00:10"), cursor=cursor)
+    assert found == [DayRange(served.first, stored[0] - ONE_DAY), DayRange(MARCH - ONE_DAY, MARCH)]
+
+
+def test_start_that_moved_later_still_ends_where_the_api_does(
+    bench: MakeBench, configure: Configure, instance: dg.DagsterInstance, clock: Clock
+) -> None:
+    clock.now = at(MARCH, "10:10:00")
+    work = bench(small_world(lookback_days=90))
+    configuration = configure(onboarded(work), database=work.database)
+    clock.now += dt.timedelta(days=10)
+    late = [clock.today - 100 * ONE_DAY, clock.today - 90 * ONE_DAY]
+    assert not run(configuration, instance, [late[0], late[0] + ONE_DAY]).success  # refused: the start moves
+    definitions = build_definitions(configuration)
+    found, cursor = requested(definitions, instance, clock.now)
+    assert found == [DayRange(late[1], clock.today)]
+    found, _ = requested(definitions, instance, at(clock.today, "11:00:10"), cursor=cursor)
+    assert found == [DayRange(late[1], clock.today)]
