@@ -158,7 +158,7 @@ first one. On a cluster the runs spread: each is a process of its own that needs
 ([deployment](deployment.md)).
 
 Very many organizations on one machine need `refresh.intraday_minutes` at null or at several hours: its default reads
-today of every organization once an hour, which takes as many runs as the morning."""
+today and yesterday of every organization once an hour, which takes as many runs as the morning."""
 
 _POSTGRES = """\
 Questions of one organization use the index by organization and day, and do not grow with the others. What is asked of

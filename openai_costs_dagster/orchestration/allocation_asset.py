@@ -14,6 +14,7 @@ import dagster as dg
 from openai_costs_dagster.configuration import Configuration, Organization
 from openai_costs_dagster.days import DayRange, utc_now
 from openai_costs_dagster.orchestration import names, server
+from openai_costs_dagster.orchestration.automation import with_its_asset
 from openai_costs_dagster.orchestration.evaluations import evaluation, targets
 from openai_costs_dagster.orchestration.partitions import days_of
 from openai_costs_dagster.orchestration.sharing import SharedDay, Sharing, share_out
@@ -45,6 +46,7 @@ def allocation_asset(
             asset=key,
             description="The tokens that were billed are those that were counted, by model.",
             partitions_def=partitions,
+            automation_condition=with_its_asset(),
         )
     ] * organization.usage
 

@@ -1,7 +1,9 @@
 """When costs are read again without anyone asking: one condition per asset, evaluated by one sensor.
 
-Daily over the trailing days, weekly over more of them, within the day for today; days that are missing (a new
-organization's whole history, a window that failed) are asked for at once and then again every hour or day.
+Daily over the trailing days, weekly over more of them, within the day for today and yesterday; days that are missing (a
+new organization's whole history, a window that failed) are asked for at once and then again every hour or day.
+
+docs/decisions/0029-what-a-refresh-requests.md explains how the requests of these conditions become runs.
 """
 
 from __future__ import annotations
@@ -18,6 +20,10 @@ SENSOR = "openai_costs_refresh"
 _CONDITION = dg.AutomationCondition
 _SENSOR_INTERVAL = 30  # seconds
 _FOR_EACH_ORGANIZATION = 2  # seconds; an evaluation takes 50 to 100 ms of them (docs/scale.md)
+# Dagster turns a request for one day into one run for all organizations whose history begins on the same day, so one
+# slow organization would delay the others. A request for two days or more becomes one run for each organization.
+_INTRADAY_DAYS = 2
+_AHEAD_OF_BACKFILLS = {"dagster/priority": "1"}
 
 
 def refresh_condition(refresh: Refresh, served_days: int) -> dg.AutomationCondition[Any]:
@@ -30,17 +36,16 @@ def refresh_condition(refresh: Refresh, served_days: int) -> dg.AutomationCondit
     trailing = daily & _latest(refresh.trailing_days)
     deep = _at(refresh.deep_cron) & _latest(refresh.deep_trailing_days)
     often = _at(refresh.intraday_cron) if refresh.intraday_cron else daily
-    today = often & _latest(1)
+    today = often & _latest(_INTRADAY_DAYS if refresh.intraday_cron else 1)
     again = often & (
-        (_CONDITION.missing() & _latest(served_days))
-        | (_CONDITION.execution_failed() & _latest(refresh.trailing_days))
+        (_CONDITION.missing() & _latest(served_days)) | (_CONDITION.execution_failed() & _latest(refresh.trailing_days))
     )
     at_first = _CONDITION.initial_evaluation() & _CONDITION.missing()
     return (
         (
             trailing.with_label("the trailing days, daily")
             | deep.with_label("more of them, weekly")
-            | today.with_label("today, within the day")
+            | today.with_label("today and yesterday, within the day")
             | at_first.with_label("all history, at first")
             | again.with_label("days that are missing or failed")
         )
@@ -56,6 +61,17 @@ def derived_condition(refresh: Refresh, served_days: int) -> dg.AutomationCondit
         & ~_CONDITION.in_progress()
     )
     return refresh_condition(refresh, served_days) | alone.with_label("what it is made of was read")
+
+
+def with_its_asset() -> dg.AutomationCondition[Any]:
+    """Return the condition of a check that is evaluated inside its asset: it never holds by itself.
+
+    Dagster requests such a check explicitly whenever it requests one day of the asset, and that list then replaces the
+    asset's other checks (anomalies, budgets). It adds the checks without a condition only if one of the asset's checks
+    has a condition, which is what this one is for.
+    """
+    at_first = _CONDITION.initial_evaluation()
+    return (at_first & ~at_first).with_label("evaluated with its asset")
 
 
 def report_condition() -> dg.AutomationCondition[Any]:
@@ -105,6 +121,7 @@ def refresh_sensor(assets: Sequence[dg.AssetKey], organizations: int) -> dg.Auto
         SENSOR,
         target=dg.AssetSelection.assets(*assets),
         default_status=dg.DefaultSensorStatus.RUNNING,
+        run_tags=_AHEAD_OF_BACKFILLS,
         minimum_interval_seconds=max(_SENSOR_INTERVAL, _FOR_EACH_ORGANIZATION * organizations),
         description="Reads the trailing days of every organization again, and new ones from their beginning.",
     )

@@ -11,6 +11,7 @@ from openai_costs_dagster.configuration import Configuration, Organization
 from openai_costs_dagster.cost_records import currency_name
 from openai_costs_dagster.days import utc_now
 from openai_costs_dagster.orchestration import names, progress, server
+from openai_costs_dagster.orchestration.automation import with_its_asset
 from openai_costs_dagster.orchestration.evaluations import Target, evaluation, targets
 from openai_costs_dagster.orchestration.ingestion import Request, ingest
 from openai_costs_dagster.orchestration.outcome import DayReport, Outcome
@@ -46,7 +47,9 @@ def costs_asset(
     """Makes an organization's costs asset with its checks `complete` and `reconciles`."""
     key = names.costs_key(organization)
     specs = [
-        dg.AssetCheckSpec(name, asset=key, description=text, partitions_def=partitions)
+        dg.AssetCheckSpec(
+            name, asset=key, description=text, partitions_def=partitions, automation_condition=with_its_asset()
+        )
         for name, text in _CHECKS.items()
     ]
 

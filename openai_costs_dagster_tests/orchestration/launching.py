@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
+from dagster._core.definitions.asset_daemon_cursor import AssetDaemonCursor
+from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
+from dagster._core.definitions.automation_tick_evaluation_context import (
+    AutomationTickEvaluationContext,
+    build_run_requests_with_backfill_policies,
+)
+from dagster._core.definitions.partitions.context import partition_loading_context
 
 from openai_costs_dagster.configuration import Configuration
 from openai_costs_dagster.days import DayRange
-from openai_costs_dagster.orchestration import names
+from openai_costs_dagster.orchestration import automation, names
 from openai_costs_dagster.orchestration.build import build_definitions
-from openai_costs_dagster.orchestration.partitions import range_tags
+from openai_costs_dagster.orchestration.partitions import RANGE_END_TAG, RANGE_START_TAG, range_tags
 
 KEY = names.costs_key(names.Named("acme"))
 
@@ -77,3 +86,80 @@ def requested(
             partitions = result.get_requested_partitions(key)
             days = DayRange.covering(dt.date.fromisoformat(day) for day in partitions if day)
     return days, cursor
+
+
+@dataclass(frozen=True)
+class RequestedRun:
+    """A run that the sensor's evaluation leads to: keys as ``acme/costs`` and ``acme/costs:complete``."""
+
+    days: DayRange
+    assets: frozenset[str]
+    checks: frozenset[str]
+    tags: Mapping[str, str]
+
+    @property
+    def organizations(self) -> set[str]:
+        return {asset.partition("/")[0] for asset in self.assets}
+
+
+def requested_runs(
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    *times: dt.datetime,
+    cursor: AssetDaemonCursor | None = None,
+) -> tuple[list[RequestedRun], AssetDaemonCursor]:
+    """Return the runs of organizations that the sensor `openai_costs_refresh` requests at the last of some times.
+
+    The second value is the cursor to go on from. Evaluates as the daemon does, and splits what becomes a backfill into
+    runs as its backfill daemon does.
+    """
+    repository = definitions.get_repository_def()
+    sensor = repository.get_sensor_def(automation.SENSOR)
+    assert isinstance(sensor, dg.AutomationConditionSensorDefinition)
+    graph, cursor = repository.asset_graph, cursor or AssetDaemonCursor.empty()
+    requests: Sequence[dg.RunRequest] = []
+    for number, time in enumerate(times):
+        requests, cursor, _ = AutomationTickEvaluationContext(
+            evaluation_id=number,
+            instance=instance,
+            asset_graph=graph,
+            cursor=cursor,
+            materialize_run_tags=sensor.run_tags,
+            observe_run_tags={},
+            auto_observe_asset_keys=set(),
+            asset_selection=sensor.asset_selection,
+            logger=logging.getLogger(__name__),
+            emit_backfills=sensor.emit_backfills,
+            evaluation_time=time,
+        ).evaluate()
+    with partition_loading_context(effective_dt=times[-1], dynamic_partitions_store=instance):
+        runs = [run for request in requests for run in _runs_of(request, graph, instance)]
+    found = [
+        RequestedRun(
+            days=DayRange(dt.date.fromisoformat(first), dt.date.fromisoformat(last)),
+            assets=frozenset(_short(key) for key in run.asset_selection or []),
+            checks=frozenset(
+                f"{_short(check.asset_key)}:{check.name}"
+                # Without a list, Dagster runs every check of the assets.
+                for check in run.asset_check_keys or graph.get_check_keys_for_assets(set(run.asset_selection or []))
+            ),
+            tags=run.tags,
+        )
+        for run in runs
+        if (first := run.partition_key or run.tags.get(RANGE_START_TAG))
+        and (last := run.partition_key or run.tags.get(RANGE_END_TAG))
+        and all(len(key.path) == 3 for key in run.asset_selection or [])
+    ]
+    return found, cursor
+
+
+def _runs_of(request: dg.RunRequest, graph: AssetGraph, instance: dg.DagsterInstance) -> Sequence[dg.RunRequest]:
+    if request.asset_graph_subset is None:
+        return [request]
+    partitions = list(request.asset_graph_subset.iterate_asset_partitions())
+    runs = build_run_requests_with_backfill_policies(partitions, graph, instance)
+    return [run._replace(tags={**request.tags, **run.tags}) for run in runs]
+
+
+def _short(key: dg.AssetKey) -> str:
+    return "/".join(key.path[-2:])

@@ -88,12 +88,14 @@ def test_the_trailing_days_are_asked_for_at_the_daily_tick_as_one_range(
 
 def test_more_days_are_asked_for_once_a_week(definitions: dg.Definitions, read: dg.DagsterInstance) -> None:
     assert requested(definitions, read, at(SUNDAY, "03:30:00"), at(SUNDAY, "04:00:10"))[0] == last(35, SUNDAY)
-    assert requested(definitions, read, at(TODAY, "03:30:00"), at(TODAY, "04:00:10"))[0] == last(1)
+    assert requested(definitions, read, at(TODAY, "03:30:00"), at(TODAY, "04:00:10"))[0] == last(2)
 
 
-def test_within_the_day_today_alone_is_asked_for(definitions: dg.Definitions, read: dg.DagsterInstance) -> None:
+def test_today_and_yesterday_are_requested_within_the_day(
+    definitions: dg.Definitions, read: dg.DagsterInstance
+) -> None:
     found, cursor = requested(definitions, read, at(TODAY, "10:10:00"), at(TODAY, "11:00:10"))
-    assert found == last(1)
+    assert found == last(2)
     assert requested(definitions, read, at(TODAY, "11:30:10"), cursor=cursor)[0] == []
 
 
@@ -107,7 +109,7 @@ def test_a_daemon_that_was_away_makes_up_for_the_ticks_that_it_missed_in_one_ran
 def test_the_day_is_the_one_in_utc(definitions: dg.Definitions, read: dg.DagsterInstance) -> None:
     midnight = at(TODAY, "00:00:10").astimezone(dt.timezone(dt.timedelta(hours=-8)))
     before = at(TODAY - ONE_DAY, "23:59:50")
-    assert requested(definitions, read, before, midnight)[0] == last(1)
+    assert requested(definitions, read, before, midnight)[0] == last(2)
 
 
 def test_refresh_is_as_configured(configure: Configure, read: dg.DagsterInstance) -> None:
@@ -117,7 +119,7 @@ def test_refresh_is_as_configured(configure: Configure, read: dg.DagsterInstance
     assert requested(own, read, at(TODAY, "05:00:00"), at(TODAY, "06:15:10"))[0] == last(10)
     assert requested(own, read, at(TODAY, "06:30:00"), at(TODAY, "07:00:10"))[0] == last(60)
     assert requested(own, read, at(TODAY, "10:59:00"), at(TODAY, "11:00:10"))[0] == []
-    assert requested(own, read, at(TODAY, "11:59:00"), at(TODAY, "12:00:10"))[0] == last(1)
+    assert requested(own, read, at(TODAY, "11:59:00"), at(TODAY, "12:00:10"))[0] == last(2)
 
 
 def test_without_intraday_only_the_daily_tick_asks(configure: Configure, read: dg.DagsterInstance) -> None:
@@ -134,7 +136,7 @@ def test_missing_days_are_asked_for_again_and_again(definitions: dg.Definitions,
     assert found == [hole]  # at first
     for hour in (11, 12):
         found, cursor = requested(definitions, instance, at(TODAY, f"{hour}:00:10"), cursor=cursor)
-        assert found == [hole, *last(1)]
+        assert found == [hole, *last(2)]
         found, cursor = requested(definitions, instance, at(TODAY, f"{hour}:30:10"), cursor=cursor)
         assert found == []
 
