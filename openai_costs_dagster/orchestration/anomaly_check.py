@@ -12,7 +12,7 @@ import dagster as dg
 
 from openai_costs_dagster.configuration import Configuration, Organization
 from openai_costs_dagster.days import utc_now
-from openai_costs_dagster.orchestration import names, server
+from openai_costs_dagster.orchestration import names, server, triggers
 from openai_costs_dagster.orchestration.detection import Judgement
 from openai_costs_dagster.orchestration.evaluations import evaluation, targets
 from openai_costs_dagster.orchestration.partitions import days_to_judge
@@ -75,7 +75,7 @@ def _judge_and_keep(
     *,
     users: bool,
 ) -> dict[dt.date, Judgement]:
-    asked_by = names.asked_by(context.run.tags)
+    asked_by = triggers.asked_by(context.instance, context.run)
     watch = Watch(organization, configuration, context.run.run_id, asked_by, utc_now())
     with server.database(configuration).connect() as connection:
         return watch.judge(connection, days, users=users)

@@ -9,7 +9,7 @@ import dagster as dg
 
 from openai_costs_dagster.configuration import Configuration, Organization
 from openai_costs_dagster.days import utc_now
-from openai_costs_dagster.orchestration import names, server
+from openai_costs_dagster.orchestration import names, server, triggers
 from openai_costs_dagster.orchestration.budgeting import BudgetDay, has_budgets
 from openai_costs_dagster.orchestration.evaluations import evaluation, targets
 from openai_costs_dagster.orchestration.partitions import days_to_judge
@@ -71,7 +71,9 @@ def _evaluate(
     *,
     allocated: bool,
 ) -> dict[dt.date, list[BudgetDay]]:
-    watch = Watch(organization, configuration, context.run.run_id, names.asked_by(context.run.tags), utc_now())
+    watch = Watch(
+        organization, configuration, context.run.run_id, triggers.asked_by(context.instance, context.run), utc_now()
+    )
     with server.database(configuration).connect() as connection:
         found = watch.hold_against_budgets(connection, days, allocated=allocated)
     return {day: of_day for day, of_day in found.items() if of_day}

@@ -10,7 +10,7 @@ import dagster as dg
 from openai_costs_dagster.configuration import Configuration, Organization
 from openai_costs_dagster.cost_records import currency_name
 from openai_costs_dagster.days import utc_now
-from openai_costs_dagster.orchestration import names, progress, server
+from openai_costs_dagster.orchestration import names, progress, server, triggers
 from openai_costs_dagster.orchestration.automation import with_its_asset
 from openai_costs_dagster.orchestration.evaluations import Target, evaluation, targets
 from openai_costs_dagster.orchestration.ingestion import Request, ingest
@@ -101,7 +101,7 @@ def _run(context: dg.AssetExecutionContext, organization: Organization, configur
             database,
             days,
             settle_hours=configuration.refresh.settle_hours,
-            asked_by=names.asked_by(context.run.tags),
+            asked_by=triggers.asked_by(context.instance, context.run),
             run_id=context.run.run_id,
             raw_pages_days=configuration.retention.raw_pages_days,
             on_progress=lambda done: progress.days_done(organization.name, done),
@@ -144,7 +144,9 @@ def _look_at_the_good_days(
     """What the checks would do, which Dagster skips now."""
     if not outcome.stored:
         return
-    watch = Watch(organization, configuration, context.run.run_id, names.asked_by(context.run.tags), utc_now())
+    watch = Watch(
+        organization, configuration, context.run.run_id, triggers.asked_by(context.instance, context.run), utc_now()
+    )
     try:
         with server.database(configuration).connect() as connection:
             watch.look_at(connection, list(outcome.stored))

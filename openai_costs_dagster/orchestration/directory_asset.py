@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 
 from openai_costs_dagster.configuration import Configuration, Organization
-from openai_costs_dagster.orchestration import names, server
+from openai_costs_dagster.orchestration import names, server, triggers
 from openai_costs_dagster.orchestration.name_reading import read_names
 from openai_costs_dagster.orchestration.tables import DIRECTORY
 
@@ -40,7 +40,7 @@ def directory_asset(
         found = read_names(
             organization,
             server.database(configuration),
-            may_alert=names.asked_by(context.run.tags) == "refresh",
+            may_alert=triggers.asked_by(context.instance, context.run) == triggers.REFRESH,
             log=context.log,
         )
         metadata: dict[str, Any] = {f"{kind}s": count for kind, count in found.counts.items()}

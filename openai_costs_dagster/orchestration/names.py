@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import dagster as dg
@@ -72,15 +72,6 @@ def spend_report_key(configuration: Prefixed) -> dg.AssetKey:
 def focus_export_key(configuration: Prefixed) -> dg.AssetKey:
     """The asset that holds the months' FOCUS files."""
     return dg.AssetKey([*configuration.asset_key_prefix, "focus_export"])
-
-
-def asked_by(tags: Mapping[str, str]) -> str:
-    """Who asked for a run: only what a scheduled refresh finds may alert."""
-    if ASKED_BY_TAG in tags:
-        return tags[ASKED_BY_TAG]
-    if tags.get("dagster/from_automation_condition") == "true":
-        return "refresh"
-    return "backfill" if "dagster/backfill" in tags else "person"
 
 
 def costs_key(organization: Owner) -> dg.AssetKey:

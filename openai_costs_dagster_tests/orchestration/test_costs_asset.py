@@ -242,6 +242,7 @@ def test_a_second_reading_tells_by_how_much_a_day_changed(
         ({}, "person"),
         ({"dagster/backfill": "abcdefgh"}, "backfill"),
         ({"dagster/from_automation_condition": "true"}, "refresh"),
+        ({"dagster/schedule_name": "every_morning"}, "refresh"),
         ({names.ASKED_BY_TAG: "refresh", "dagster/backfill": "abcdefgh"}, "refresh"),
         ({"dagster/from_automation_condition": "true", "dagster/backfill": "abcdefgh"}, "refresh"),
     ],

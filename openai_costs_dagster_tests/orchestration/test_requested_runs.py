@@ -150,7 +150,7 @@ def test_allocated_costs_that_are_made_again_alone_evaluate_their_checks(
     _, cursor = requested_runs(both, read, at(TODAY, "10:10:00"))
     materialize(read, "acme", "costs", day)
     (run,), _ = requested_runs(both, read, at(TODAY, "10:10:30"), cursor=cursor)
-    assert (run.days, run.assets) == (DayRange(day, day), {"acme/allocated_costs"})
+    assert (run.days, run.assets) == (DayRange(day, day), frozenset({"acme/allocated_costs"}))
     assert_all_checks_are_evaluated([run])
 
 
