@@ -40,6 +40,7 @@ NOW = dt.datetime(2026, 3, 11, 14, 30, tzinfo=dt.UTC)
 _EXTERNAL = "TEST_DATABASE_URL"
 _SERVERS = ["embedded", "external"] if os.environ.get(_EXTERNAL) else ["embedded"]
 _OF_THE_USER = (
+    "DAGSTER_BACKFILL_RETRY_DEFINITION_CHANGED_ERROR",
     "DAGSTER_EVENT_BATCH_SIZE",
     "DAGSTER_HOME",
     "DATABASE_URL",

@@ -57,6 +57,8 @@ def environment(configuration: Configuration, database: Database) -> dict[str, s
     variables = {
         "DAGSTER_HOME": str(home(configuration)),
         "DAGSTER_EVENT_BATCH_SIZE": _EVENT_BATCH_SIZE,
+        # While a code server restarts, backfills wait for it. By default Dagster fails them.
+        "DAGSTER_BACKFILL_RETRY_DEFINITION_CHANGED_ERROR": "1",
         STORAGE_URL: storage_url(database),
     }
     if configuration.source:

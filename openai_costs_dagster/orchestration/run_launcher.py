@@ -29,7 +29,7 @@ from typing_extensions import override
 from openai_costs_dagster.orchestration import preloaded, processes
 from openai_costs_dagster.orchestration.processes import PROCESS_TAG, State
 
-_PATIENCE = 60.0  # seconds for definitions to load; runs wait for them, and Dagster waits 180 s for a run to start
+_PATIENCE = 60.0  # seconds for definitions to load; runs wait for them, and Dagster waits 900 s for a run to start
 _REST = 300.0  # seconds, after definitions did not load, in which nobody waits for them
 _ENDED = "the process that loads definitions has ended; what it said is in the log of the daemon"
 

@@ -10,11 +10,12 @@ import json
 import re
 import tomllib
 from collections.abc import Iterator
-from importlib import metadata
+from importlib import metadata, resources
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 import sqlalchemy
 import yaml
@@ -238,6 +239,55 @@ def test_dagster_knows_every_setting_of_its_instance(tmp_path: Path, monkeypatch
     assert isinstance(InstanceRef.from_dir(str(tmp_path)).run_coordinator, QueuedRunCoordinator)
 
 
+def as_the_chart_writes_it() -> dict[str, Any]:
+    """The settings of the chart's instance that have to do with runs that wait or start."""
+    daemon = VALUES["dagsterDaemon"]
+    return {
+        "run_coordinator": daemon["runCoordinator"]["config"]["customRunCoordinator"],
+        "run_monitoring": snake_case(daemon["runMonitoring"]),
+    }
+
+
+def as_docs_recommend_it() -> dict[str, Any]:
+    """What docs/component.md tells people to write into the `dagster.yaml` of their project."""
+    text = (ROOT / "docs" / "component.md").read_text(encoding="utf-8")
+    blocks = [yaml.safe_load(block) for block in re.findall("```yaml\n(.*?)```", text, re.DOTALL)]
+    (recommended,) = [block for block in blocks if "run_coordinator" in block]
+    return dict(recommended)
+
+
+def own_settings() -> dict[str, Any]:
+    """What `openai-costs up` writes."""
+    text = resources.files("openai_costs_dagster.orchestration").joinpath("dagster.yaml").read_text("utf-8")
+    return dict(yaml.safe_load(text))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [own_settings(), instance_settings(), as_the_chart_writes_it(), as_docs_recommend_it()],
+    ids=["up", "compose", "chart", "docs"],
+)
+def test_runs_outlast_a_restart_of_the_code_server_and_a_slow_start(settings: dict[str, Any], tmp_path: Path) -> None:
+    # Without a storage, which none of these settings depends on: that of a folder.
+    waiting = {name: settings[name] for name in ("run_coordinator", "run_monitoring")}
+    (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(waiting), encoding="utf-8")
+    with dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(tmp_path))) as loaded:
+        queue = loaded.get_concurrency_config().run_queue_config
+        assert queue
+        assert (queue.max_user_code_failure_retries, queue.user_code_failure_retry_delay) == (10, 30)
+        assert loaded.run_monitoring_enabled
+        assert loaded.run_monitoring_start_timeout_seconds == 900
+
+
+def test_backfills_outlast_a_restart_of_the_code_server(tmp_path: Path) -> None:
+    variable, expected = "DAGSTER_BACKFILL_RETRY_DEFINITION_CHANGED_ERROR", "1"
+    given = instance.environment(configuration_in(tmp_path), Database("postgresql://openai_costs@db.example/x"))
+    assert given[variable] == expected
+    assert {"name": variable, "value": expected} in VALUES["dagsterDaemon"]["env"]
+    assert services()["daemon"]["command"][:2] == ["openai-costs", "exec"]  # which sets that environment
+    assert f"{variable}={expected}" in (ROOT / "docs" / "component.md").read_text(encoding="utf-8")
+
+
 def test_the_instance_is_ours_where_containers_make_no_difference(tmp_path: Path) -> None:
     own = instance.home(configuration_in(tmp_path))
     theirs = yaml.safe_load((own / "dagster.yaml").read_text(encoding="utf-8"))
@@ -295,7 +345,11 @@ def test_the_chart_is_told_what_compose_is_told() -> None:
     daemon, told = VALUES["dagsterDaemon"], instance_settings()
     assert snake_case(daemon["runMonitoring"]) == told["run_monitoring"]
     assert snake_case(daemon["runRetries"]) == told["run_retries"]
-    assert daemon["runCoordinator"]["type"] == told["run_coordinator"]["class"]
+    coordinator = daemon["runCoordinator"]["config"]["customRunCoordinator"]
+    assert daemon["runCoordinator"]["type"] == "CustomRunCoordinator"
+    assert {**coordinator, "config": {"dequeue_interval_seconds": 1, **coordinator["config"]}} == told[
+        "run_coordinator"
+    ]
     for name in ("sensors", "schedules", "backfills"):
         assert snake_case(daemon[name]) == told[name]
     for name in ("pools", "runs"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,10 @@ import dagster as dg
 import pytest
 from dagster._core.execution.backfill import BulkActionStatus
 from dagster._core.remote_origin import InProcessCodeLocationOrigin
-from dagster._core.test_utils import InProcessTestWorkspaceLoadTarget, instance_for_test
+from dagster._core.test_utils import instance_for_test
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._core.workspace.context import WorkspaceProcessContext
+from dagster._core.workspace.load_target import InProcessWorkspaceLoadTarget
 from dagster._daemon.auto_run_reexecution.auto_run_reexecution import consume_new_runs_for_automatic_reexecution
 from dagster._daemon.backfill import execute_backfill_iteration
 from dagster._daemon.sensor import execute_sensor_iteration
@@ -105,7 +106,7 @@ class Project:
         """End a backfill, and re-execute it as a person does in the UI."""
         known = self.instance.get_backfill(backfill)
         assert known
-        self.instance.update_backfill(known.with_status(BulkActionStatus.COMPLETED_FAILED))
+        self.instance.update_backfill(known.with_status(BulkActionStatus.COMPLETED_FAILED))  # type: ignore[no-untyped-call]
         launched = self._graphql(_REEXECUTE_BACKFILL, parent=backfill)["reexecutePartitionBackfill"]
         assert launched["__typename"] == "LaunchBackfillSuccess", launched
         return self._run_of_backfill(launched["backfillId"])
@@ -120,8 +121,8 @@ class Project:
         return run
 
     def _graphql(self, query: str, **variables: Any) -> dict[str, Any]:
-        data: dict[str, Any] = execute_dagster_graphql(self._workspace.create_request_context(), query, variables).data
-        return data
+        context = self._workspace.create_request_context()
+        return dict(execute_dagster_graphql(context, query, variables).data)
 
     def _newest(self) -> dg.DagsterRun:
         (run,) = self.instance.get_runs(dg.RunsFilter(job_name=host_project.JOB), limit=1)
@@ -137,7 +138,7 @@ class Project:
         return run
 
 
-def _exhaust(daemon: Iterator[Any]) -> None:
+def _exhaust(daemon: Iterable[Any]) -> None:
     for error in daemon:
         assert error is None, error
 
@@ -156,7 +157,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     )
     with (
         instance_for_test(overrides, temp_dir=str(tmp_path_factory.mktemp("instance"))) as instance,
-        WorkspaceProcessContext(instance, InProcessTestWorkspaceLoadTarget(origin)) as workspace,
+        WorkspaceProcessContext(instance, InProcessWorkspaceLoadTarget(origin)) as workspace,
     ):
         yield Project(instance, workspace)
 
