@@ -6,7 +6,6 @@ names the file, the line or path, what was found and what is allowed, and never 
 
 from __future__ import annotations
 
-import os
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, get_args
@@ -28,6 +27,7 @@ from openai_costs_dagster.settings import (
     Organization,
     Refresh,
 )
+from openai_costs_dagster.user_input import read_text, variable
 from openai_costs_dagster.yaml_document import Document, YamlError
 
 __all__ = [
@@ -56,16 +56,16 @@ def load(path: Path | None = None) -> Configuration:
     """The user's configuration. Raises ConfigurationError."""
     if path is not None:
         return read_file(path)
-    named = os.environ.get("OPENAI_COSTS_CONFIG")
+    named = variable("OPENAI_COSTS_CONFIG")
     path = Path(named or DEFAULT_FILE)
-    if path.exists():
+    if _exists(path):
         return read_file(path)
     if named:
         raise ConfigurationError(f"OPENAI_COSTS_CONFIG names {path}, which does not exist")
-    if os.environ.get("OPENAI_ADMIN_KEY"):
+    if variable("OPENAI_ADMIN_KEY"):
         return from_environment()
     raise ConfigurationError(
-        f"there is neither {DEFAULT_FILE} in {Path.cwd()} nor OPENAI_ADMIN_KEY in the environment: "
+        f"there is neither {DEFAULT_FILE} in {_working_directory()} nor OPENAI_ADMIN_KEY in the environment: "
         "export OPENAI_ADMIN_KEY=... (an admin key), or write the file as README.md shows"
     )
 
@@ -73,14 +73,14 @@ def load(path: Path | None = None) -> Configuration:
 def from_environment() -> Configuration:
     """One organization named `default`, from `OPENAI_ADMIN_KEY` and its companions. Raises ConfigurationError."""
     organization: dict[str, Any] = {"admin_key": {"env": "OPENAI_ADMIN_KEY"}}
-    if base_url := os.environ.get("OPENAI_BASE_URL"):
+    if base_url := variable("OPENAI_BASE_URL"):
         organization["base_url"] = base_url
-    if organization_id := os.environ.get("OPENAI_ORG_ID"):
+    if organization_id := variable("OPENAI_ORG_ID"):
         organization["organization_id"] = organization_id
     value: dict[str, Any] = {"organizations": {"default": organization}}
-    if os.environ.get("DATABASE_URL"):
+    if variable("DATABASE_URL"):
         value["database"] = {"url": {"env": "DATABASE_URL"}}
-    return _validated(value, "the environment", Path.cwd(), None)
+    return _validated(value, "the environment", _working_directory(), None)
 
 
 def from_mapping(value: dict[str, Any], where: str, folder: Path) -> Configuration:
@@ -91,10 +91,11 @@ def from_mapping(value: dict[str, Any], where: str, folder: Path) -> Configurati
 def read_file(path: Path) -> Configuration:
     """A configuration file. Raises ConfigurationError."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
+        folder = path.resolve().parent
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
+    except UnicodeError:
         raise ConfigurationError(f"{path} is no UTF-8 text") from None
     try:
         document = Document(text)
@@ -102,13 +103,14 @@ def read_file(path: Path) -> Configuration:
         raise ConfigurationError(f"{path}, {error}") from None
     if not isinstance(document.value, dict):
         raise ConfigurationError(f"{path} must begin with organizations: and hold settings below it")
-    configuration = _validated(document.value, str(path), path.resolve().parent, document)
-    return configuration.model_copy(update={"source": path.resolve()})
+    configuration = _validated(document.value, str(path), folder, document)
+    # Links are not resolved here: Kubernetes replaces the target of a mounted file, and other processes read it again.
+    return configuration.model_copy(update={"source": path.absolute()})
 
 
 def lines_of_organization(path: Path, name: str) -> list[tuple[int, str]]:
     """The numbered lines of a configuration file that make up one organization."""
-    text = path.read_text(encoding="utf-8")
+    text = read_text(path)
     document, lines = Document(text), text.splitlines()
     first = document.line(("organizations", name))
     if first is None or name not in (document.value.get("organizations") or {}):
@@ -133,8 +135,25 @@ def _validated(value: dict[str, Any], where: str, folder: Path, document: Docume
         raise ConfigurationError(_sentence(error, where, document)) from None
     try:
         return _resolved(configuration, folder)
-    except ValueError as error:  # a path that no file system can hold
+    except (OSError, RuntimeError, ValueError) as error:  # a link to itself, or a path that no file system can hold
         raise ConfigurationError(f"{where}: data_directory cannot be used: {error}") from None
+
+
+def _exists(path: Path) -> bool:
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from None
+    return True
+
+
+def _working_directory() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise ConfigurationError("the working directory was deleted: change to another one") from None
 
 
 def _resolved(configuration: Configuration, folder: Path) -> Configuration:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, model_validator
+
+from openai_costs_dagster.user_input import read_text, trimmed, variable
 
 _VARIABLE = re.compile(r"(?!sk-)[A-Za-z_][A-Za-z0-9_.-]*")
 
@@ -19,7 +20,7 @@ class SecretUnavailable(Exception):
 class SecretReference(BaseModel):
     """``{env: NAME}`` or ``{file: PATH}``; read when used, so that rotating a secret needs no restart."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
 
     env: str | None = None
     file: Path | None = None
@@ -43,19 +44,20 @@ class SecretReference(BaseModel):
         return f"environment variable {self.env}" if self.env else f"file {self.file}"
 
     def read(self) -> str:
-        """The secret itself, without white space around it. Raises SecretUnavailable."""
+        """The secret itself, trimmed. Raises SecretUnavailable."""
         if self.env:
-            secret = os.environ.get(self.env, "").strip()
-            if not secret:
-                raise SecretUnavailable(f"the environment variable {self.env} is not set")
-            return secret
+            if value := variable(self.env):
+                return value
+            raise SecretUnavailable(f"the environment variable {self.env} is not set")
         assert self.file is not None  # noqa: S101 - the validator above
         try:
-            secret = self.file.read_text(encoding="utf-8").strip()
+            secret = trimmed(read_text(self.file))
         except OSError as error:
             raise SecretUnavailable(f"the file {self.file} cannot be read: {error.strerror}") from None
-        except UnicodeDecodeError:
+        except UnicodeError:
             raise SecretUnavailable(f"the file {self.file} is no text") from None
+        except ValueError as error:  # a path that no file system can hold
+            raise SecretUnavailable(f"the file {str(self.file)!r} cannot be read: {error}") from None
         if not secret:
             raise SecretUnavailable(f"the file {self.file} is empty")
         return secret

@@ -7,6 +7,7 @@ sentence.
 from __future__ import annotations
 
 import datetime as dt
+import os
 import re
 from collections.abc import Mapping
 from decimal import Decimal
@@ -62,7 +63,7 @@ OptionalCheck = Literal["anomalous_spend", "budgets", "latest_day"]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
 
 
 def _money(value: Any) -> Any:
@@ -176,6 +177,7 @@ class Organization(_Part):
     def _proxy_hides_its_credentials(cls, value: Any) -> Any:
         if value is None or isinstance(value, dict | SecretReference):
             return value if not isinstance(value, dict) else SecretReference.model_validate(value)
+        value = value.strip() if isinstance(value, str) else value
         parts = _split(value) if isinstance(value, str) else None
         if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError("a proxy is a URL with a scheme and a host, as in http://proxy.example:3128, or a secret")
@@ -330,7 +332,21 @@ class Configuration(_Part):
     @property
     def is_simulated(self) -> bool:
         """Whether all data is the demo's: it is marked as simulated wherever it is shown."""
-        return (self.data_directory / SIMULATED_MARK).exists()
+        try:
+            return (self.data_directory / SIMULATED_MARK).exists()
+        except OSError:  # a directory that cannot be entered holds no demo; whoever writes to it gets the reason
+            return False
+
+    def make_folder(self, name: str, mode: int = 0o777) -> Path:
+        """A folder of the data directory, made where it is missing. Raises ConfigurationError if it is not usable."""
+        folder = self.data_directory / name
+        try:
+            folder.mkdir(mode=mode, parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigurationError(f"the folder {folder} cannot be made: {error.strerror}") from None
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise ConfigurationError(f"the folder {folder} cannot be written to by the user that runs this")
+        return folder
 
     @field_validator("organizations", mode="before")
     @classmethod

@@ -30,7 +30,18 @@ def test_white_space_around_a_secret_does_not_belong_to_it(monkeypatch: pytest.M
     assert SecretReference(file=tmp_path / "key").read() == _SECRET
 
 
-@pytest.mark.parametrize("value", [None, "", " \n"])
+@pytest.mark.parametrize("around", ["\ufeff", "\r\n", " \t", "\u200b", "\ufeff \r\n\ufeff"])
+def test_padding_of_editors_and_shells_does_not_belong_to_a_secret(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, around: str
+) -> None:
+    monkeypatch.setenv("A_KEY", f"{around}{_SECRET}{around}")
+    assert SecretReference(env=" A_KEY\n").read() == _SECRET
+    for encoding in ("utf-8", "utf-8-sig", "utf-16"):
+        (tmp_path / "key").write_text(f"{around}{_SECRET}{around}", encoding=encoding)
+        assert SecretReference(file=tmp_path / "key").read() == _SECRET
+
+
+@pytest.mark.parametrize("value", [None, "", " \n", "\ufeff"])
 def test_a_variable_without_a_secret_is_named(monkeypatch: pytest.MonkeyPatch, value: str | None) -> None:
     monkeypatch.delenv("A_KEY", raising=False)
     if value is not None:
@@ -40,7 +51,7 @@ def test_a_variable_without_a_secret_is_named(monkeypatch: pytest.MonkeyPatch, v
 
 
 @pytest.mark.parametrize(
-    ("content", "why"), [(None, "No such file"), (b"", "is empty"), (b" \n", "is empty"), (b"\xff\xfe", "is no text")]
+    ("content", "why"), [(None, "No such file"), (b"", "is empty"), (b" \n", "is empty"), (b"\xff\xff", "is no text")]
 )
 def test_a_file_without_a_secret_is_named_with_the_reason(tmp_path: Path, content: bytes | None, why: str) -> None:
     file = tmp_path / "key"

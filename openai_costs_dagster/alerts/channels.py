@@ -22,6 +22,7 @@ import apprise
 import httpx2
 from apprise.attachment.memory import AttachMemory
 
+from openai_costs_dagster import http_client
 from openai_costs_dagster.alerts.message import Message
 from openai_costs_dagster.secret import SecretReference, SecretUnavailable
 from openai_costs_dagster.warehouse.outbox import StoredAlert
@@ -29,7 +30,6 @@ from openai_costs_dagster.warehouse.outbox import StoredAlert
 SECONDS = 10.0
 """How long a channel may take to answer."""
 
-_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _TYPES = {"high": apprise.NotifyType.FAILURE, "medium": apprise.NotifyType.WARNING, "low": apprise.NotifyType.INFO}
 
 logging.getLogger("apprise").setLevel(logging.CRITICAL)  # it would log addresses
@@ -58,6 +58,10 @@ class AppriseChannel:
 
     def send(self, message: Message, now: dt.datetime) -> None:  # noqa: ARG002  # no service takes a time
         """Sends plain text, and the chart where the service shows pictures. Raises NotDeliveredError."""
+        try:
+            http_client.refuse_unusable_bundle()
+        except http_client.HttpSettingsError as error:
+            raise NotDeliveredError(str(error)) from None
         service = apprise.Apprise.instantiate(_read(self.url), suppress_exceptions=True)
         if service is None:
             raise NotDeliveredError(f"the {self.url} holds no URL that Apprise knows")
@@ -98,7 +102,12 @@ class WebhookChannel:
 
     def _post(self, url: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, dt.timedelta | None]:
         """The status and the wait that is asked for. The body is not read, and no drip of headers is waited for."""
-        with httpx2.Client(timeout=SECONDS, follow_redirects=False) as client:
+        try:
+            proxy = http_client.proxy_of(url)
+            made = http_client.client(url, proxy=proxy, timeout=SECONDS, follow_redirects=False)
+        except http_client.HttpSettingsError as error:
+            raise NotDeliveredError(str(error)) from None
+        with made as client:
             watch = threading.Timer(SECONDS, client.close)
             watch.start()
             try:
@@ -167,7 +176,7 @@ def _is_safe(url: str) -> bool:
     """Whether nobody on the way can read it: https, or plain http to this very machine."""
     try:
         parts = urlsplit(url)
-        return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
+        return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in http_client.LOOPBACK)
     except ValueError:
         return False
 

@@ -7,18 +7,16 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from types import TracebackType
 from typing import Self, TypeVar
-from urllib.parse import urlsplit
 
 import httpx2
 import msgspec
 import stamina
 
+from openai_costs_dagster import http_client
 from openai_costs_dagster.api import answers, errors
 from openai_costs_dagster.days import utc_now
 from openai_costs_dagster.redaction import redact
@@ -63,11 +61,6 @@ class Endpoint:
     read_admin_key: Callable[[], str]
     read_proxy: Callable[[], str | None] = lambda: None
 
-    @property
-    def is_loopback(self) -> bool:
-        """Whether the API is on this machine, as the simulator is."""
-        return (urlsplit(self.base_url).hostname or "") in {"127.0.0.1", "localhost", "::1"}
-
 
 class AdminApi:
     """Reads one organization. Not for several threads at once; close it or use it as a context manager."""
@@ -80,30 +73,32 @@ class AdminApi:
         now: Callable[[], dt.datetime] = utc_now,
         patience: Patience = UNATTENDED,
     ) -> None:
-        """Raises AuthenticationFailed for a key that cannot be an admin key, RequestRefused for an unusable proxy.
+        """Raises AuthenticationFailed for a key that cannot be an admin key, RequestRefused for unusable HTTP settings.
 
         What the endpoint's readers raise comes through.
         """
-        key, proxy = endpoint.read_admin_key(), endpoint.read_proxy()
+        key, configured = endpoint.read_admin_key(), endpoint.read_proxy()
         _refuse_other_kinds(key)
-        self._secrets = [secret for secret in (key, proxy) if secret]
+        self._secrets = [key]
         self._now = now
         self._patience = patience
         self.requests = 0
         """How many requests were sent so far, retries included."""
         try:
-            self._client = httpx2.Client(
+            self._proxy = http_client.proxy_of(endpoint.base_url, configured) if transport is None else None
+            self._secrets += self._proxy.secrets if self._proxy else []
+            self._client = http_client.client(
+                endpoint.base_url,
+                proxy=self._proxy,
                 base_url=endpoint.base_url.rstrip("/"),
                 headers={"Authorization": f"Bearer {key}", "User-Agent": f"openai-costs-dagster/{__version__}"},
                 timeout=_TIMEOUT,
-                proxy=proxy,
                 transport=transport,
-                trust_env=not endpoint.is_loopback,
-                verify=_trusted_authorities(),
             )
-        except (ValueError, ImportError, httpx2.InvalidURL) as error:
-            said = redact(f"base_url or proxy is not usable: {error}", self._secrets)
-            raise errors.RequestRefused(said) from None
+        except http_client.HttpSettingsError as error:
+            raise errors.RequestRefused(redact(str(error), self._secrets)) from None
+        except (ValueError, httpx2.InvalidURL) as error:
+            raise errors.RequestRefused(redact(f"base_url is not usable: {error}", self._secrets)) from None
 
     def __enter__(self) -> Self:
         return self
@@ -161,18 +156,13 @@ class AdminApi:
         words = str(error) or type(error).__name__
         if isinstance(error, httpx2.TimeoutException):
             words = f"no answer in time ({type(error).__name__})"
-        return redact(words, self._secrets)
+        through = f" (through the proxy that {self._proxy.source} names)" if self._proxy else ""
+        return redact(words + through, self._secrets)
 
     def _refusal(self, status: int, body: bytes, headers: Mapping[str, str]) -> errors.ApiError:
         refusal = answers.error_of(status, body, headers.get("retry-after"), self._now())
         refusal.args = (redact(str(refusal), self._secrets),)
         return refusal
-
-
-@cache
-def _trusted_authorities() -> ssl.SSLContext:
-    """Made once per process: reading the certificates takes longer than a page of costs."""
-    return httpx2.create_ssl_context()
 
 
 def _refuse_other_kinds(key: str) -> None:

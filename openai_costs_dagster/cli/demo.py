@@ -152,7 +152,9 @@ def _fresh_folder(folder: Path) -> Path:
         embedded.stop(folder)
         shutil.rmtree(folder)
     folder.mkdir(mode=0o700)
-    (folder / SIMULATED_MARK).write_text("Everything in here is simulated and made anew by openai-costs demo.\n")
+    (folder / SIMULATED_MARK).write_text(
+        "Everything in here is simulated and made anew by openai-costs demo.\n", encoding="utf-8"
+    )
     return folder
 
 
@@ -205,11 +207,11 @@ def _configure(
             f"    start_date: {today - HISTORY * ONE_DAY}",
             f"    budgets: [{{amount_usd: {_budget(organization, today)}, period: month}}]",
         ]
-    (folder / "openai_costs.yaml").write_text("\n".join(lines) + "\n")
+    (folder / "openai_costs.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _keep_secret(file: Path, text: str) -> None:
-    file.write_text(text)
+    file.write_text(text, encoding="utf-8")
     file.chmod(0o600)
 
 

@@ -41,13 +41,12 @@ class DevelopmentServer:
         """Starts it and returns the UI's address once it answers. Raises RuntimeError where it ends instead."""
         port = port or free_port(PREFERRED_PORT)
         workspace = self._note.with_name("workspace.yaml")
-        workspace.write_text(workspace_of(self._organizations))
-        dagster = str(Path(sys.executable).with_name("dagster"))
+        workspace.write_text(workspace_of(self._organizations), encoding="utf-8")
         output = log_file.open("ab") if log_file else None
         colored = "colored" if log_format == "text" else log_format
-        self._process = subprocess.Popen(  # noqa: S603 - Dagster's own program, beside this interpreter
+        self._process = subprocess.Popen(  # noqa: S603 - Dagster's own program
             [
-                *(dagster, "dev", "-w", str(workspace)),
+                *(sys.executable, "-m", "dagster", "dev", "-w", str(workspace)),
                 *("-h", host, "-p", str(port), "--log-format", colored),
             ],
             env={**os.environ, **environment, "PYTHONWARNINGS": "ignore"},
@@ -75,7 +74,8 @@ class DevelopmentServer:
     def _write_note(self, host: str, port: int) -> None:
         assert self._process  # noqa: S101 - called by start
         process = str(processes.Process.of(self._process.pid))
-        self._note.write_text(json.dumps({"pid": self._process.pid, "process": process, "host": host, "port": port}))
+        noted = {"pid": self._process.pid, "process": process, "host": host, "port": port}
+        self._note.write_text(json.dumps(noted), encoding="utf-8")
 
     def _await(self, url: str) -> None:
         assert self._process  # noqa: S101 - called by start
@@ -110,8 +110,8 @@ def workspace_of(organizations: int) -> str:
 def noted(note: Path) -> processes.Process | None:
     """The process that a note names; None if there is no such note."""
     try:
-        return processes.Process.parse(json.loads(note.read_text())["process"])
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return processes.Process.parse(json.loads(note.read_text(encoding="utf-8"))["process"])
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 

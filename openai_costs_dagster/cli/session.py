@@ -27,9 +27,7 @@ class Session:
     @property
     def log_file(self) -> Path:
         """Where the processes that we start keep their log."""
-        folder = self.configuration.data_directory / "logs"
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder / "openai-costs.log"
+        return self.configuration.make_folder("logs") / "openai-costs.log"
 
 
 def begin(configuration: Configuration | None = None) -> Session:

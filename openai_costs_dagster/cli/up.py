@@ -38,6 +38,8 @@ def up(context: click.Context, host: str, port: int | None) -> None:
         context.exit(server.wait())
     except RuntimeError as error:
         raise InputMistake(str(error)) from None
+    except OSError as error:
+        raise InputMistake(f"{error.filename} cannot be written: {error.strerror}") from None
     finally:
         server.stop()
 

@@ -26,6 +26,4 @@ def exported_files(configuration: Configuration) -> list[Path]:
 
 def exports_folder(configuration: Configuration) -> Path:
     """The folder, made where it is not there; for the user alone, since bills lie in it."""
-    folder = configuration.data_directory / "exports"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return folder
+    return configuration.make_folder("exports", 0o700)

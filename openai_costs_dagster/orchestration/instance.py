@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import os
+import importlib.util
 from importlib import resources
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import sqlalchemy
 
-from openai_costs_dagster.configuration import Configuration
+from openai_costs_dagster.configuration import Configuration, ConfigurationError
+from openai_costs_dagster.user_input import variable
 from openai_costs_dagster.warehouse.database import Database
 
 STORAGE_URL = "OPENAI_COSTS_DAGSTER_URL"
@@ -17,12 +19,18 @@ _EVENT_BATCH_SIZE = "500"  # events written together; a year in one run takes a 
 
 
 def home(configuration: Configuration) -> Path:
-    """`DAGSTER_HOME` where it is set, else a folder of the data directory with a `dagster.yaml` written by us."""
-    given = os.environ.get("DAGSTER_HOME")
-    if given:
-        return Path(given).expanduser().resolve()
-    folder = configuration.data_directory / "dagster"
-    folder.mkdir(parents=True, exist_ok=True)
+    """`DAGSTER_HOME` where it is set, else a folder of the data directory with a `dagster.yaml` written by us.
+
+    Raises ConfigurationError where it cannot be used.
+    """
+    if given := variable("DAGSTER_HOME"):
+        folder = Path(given).expanduser().resolve()
+        if not folder.is_dir():
+            raise ConfigurationError(
+                f"DAGSTER_HOME names {folder}, which is not a directory: make it, or unset DAGSTER_HOME"
+            )
+        return folder
+    folder = configuration.make_folder("dagster")
     settings = resources.files("openai_costs_dagster.orchestration").joinpath("dagster.yaml").read_text("utf-8")
     file = folder / "dagster.yaml"
     if not file.exists() or file.read_text(encoding="utf-8") != settings:
@@ -53,7 +61,11 @@ def prepare(database: Database) -> None:
 
 
 def environment(configuration: Configuration, database: Database) -> dict[str, str]:
-    """What a Dagster process needs to see this configuration and its history. Holds the database's password."""
+    """What a Dagster process needs to see this configuration and its history. Holds the database's password.
+
+    Raises ConfigurationError where Dagster cannot run.
+    """
+    _refuse_percent_sign(importlib.util.find_spec("dagster_postgres"))
     variables = {
         "DAGSTER_HOME": str(home(configuration)),
         "DAGSTER_EVENT_BATCH_SIZE": _EVENT_BATCH_SIZE,
@@ -64,3 +76,12 @@ def environment(configuration: Configuration, database: Database) -> dict[str, s
     if configuration.source:
         variables["OPENAI_COSTS_CONFIG"] = str(configuration.source)
     return variables
+
+
+def _refuse_percent_sign(package: ModuleSpec | None) -> None:
+    """Dagster hands its own path to Alembic, which takes a "%" for the beginning of a variable."""
+    if package and package.origin and "%" in package.origin:
+        raise ConfigurationError(
+            f"Dagster is installed in {Path(package.origin).parent}, and cannot migrate its tables in a folder "
+            "with '%' in its name: move the virtual environment"
+        )

@@ -7,7 +7,6 @@ which is how Dagster lets launchers be exchanged. It is for one machine: cluster
 
 from __future__ import annotations
 
-import os
 import platform
 import select
 import signal
@@ -28,6 +27,7 @@ from typing_extensions import override
 
 from openai_costs_dagster.orchestration import preloaded, processes
 from openai_costs_dagster.orchestration.processes import PROCESS_TAG, State
+from openai_costs_dagster.user_input import variable
 
 _PATIENCE = 60.0  # seconds for definitions to load; runs wait for them, and Dagster waits 900 s for a run to start
 _REST = 300.0  # seconds, after definitions did not load, in which nobody waits for them
@@ -138,7 +138,7 @@ class RunLauncher(dg.DefaultRunLauncher):
 
     def _is_outdated(self, context: LaunchRunContext) -> bool:
         """Whether definitions may be others by now: their code location was loaded again, or the file has changed."""
-        made_of: dict[str, object] = {"": _version(os.environ.get("OPENAI_COSTS_CONFIG"))}
+        made_of: dict[str, object] = {"": _version(variable("OPENAI_COSTS_CONFIG"))}
         origin = context.dagster_run.remote_job_origin
         if origin and context.workspace:
             name = origin.repository_origin.code_location_origin.location_name
@@ -206,6 +206,6 @@ def _version(file: str | None) -> tuple[int, ...] | None:
     """Another one after each change of a file; null where there is none."""
     try:
         status = Path(file).stat() if file else None
-    except FileNotFoundError:
+    except OSError:
         return None
     return (status.st_mtime_ns, status.st_size, status.st_ino) if status else None

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import psycopg
+import pytest
 import sqlalchemy
 
+from openai_costs_dagster.configuration import ConfigurationError
+from openai_costs_dagster.orchestration import instance
 from openai_costs_dagster.warehouse.database import Database
 
 from ..loaded import Loaded
@@ -51,8 +55,15 @@ def test_the_exports_show_no_password(type_in: Type, database: Database, tmp_pat
 
 def test_a_dagster_home_of_ones_own_is_honoured(type_in: Type, database: Database, tmp_path: Path) -> None:
     home = tmp_path / "my home"
-    finished = type_in(
+    missing = type_in(
         "env", OPENAI_ADMIN_KEY="sk-admin-simulated-acme", DATABASE_URL=database.url, DAGSTER_HOME=str(home)
+    )
+    assert missing.err == (
+        f"openai-costs: DAGSTER_HOME names {home}, which is not a directory: make it, or unset DAGSTER_HOME\n"
+    )
+    home.mkdir()
+    finished = type_in(
+        "env", OPENAI_ADMIN_KEY="sk-admin-simulated-acme", DATABASE_URL=database.url, DAGSTER_HOME=f" {home}\r\n"
     )
     assert f"export DAGSTER_HOME='{home}'" in lines(finished.out)
     assert not (tmp_path / ".openai-costs" / "dagster").exists()
@@ -95,3 +106,14 @@ def test_a_program_that_is_not_there_is_said(type_in: Type, database: Database) 
     finished = type_in("exec", "--", "no-such-program", **given)
     assert (finished.code, finished.out) == (2, "")
     assert finished.err == "openai-costs: the program no-such-program cannot be run: No such file or directory\n"
+
+
+def test_dagster_in_a_folder_with_a_percent_sign_is_one_sentence(tmp_path: Path) -> None:
+    package = ModuleSpec(
+        "dagster_postgres", None, origin=str(tmp_path / "100% venv" / "dagster_postgres" / "__init__.py")
+    )
+    with pytest.raises(
+        ConfigurationError, match=r"100% venv.*cannot migrate its tables in a folder with '%' in its name"
+    ):
+        instance._refuse_percent_sign(package)
+    instance._refuse_percent_sign(ModuleSpec("dagster_postgres", None, origin=str(tmp_path / "it's a venv")))

@@ -93,6 +93,78 @@ def test_the_keys_companions_in_the_environment_are_honoured(monkeypatch: pytest
 
 
 @pytest.mark.usefixtures("elsewhere")
+@pytest.mark.parametrize("around", ["\ufeff", "\r\n", " \t ", "\r"])
+def test_padding_around_a_variable_does_not_belong_to_it(monkeypatch: pytest.MonkeyPatch, around: str) -> None:
+    monkeypatch.setenv("OPENAI_ADMIN_KEY", f"{around}{KEY}{around}")
+    monkeypatch.setenv("OPENAI_BASE_URL", f"{around}https://proxy.example/v1{around}")
+    monkeypatch.setenv("OPENAI_ORG_ID", f"{around}org-ABC{around}")
+    monkeypatch.setenv("DATABASE_URL", f"{around}postgresql://host/db{around}")
+    read = configuration.load()
+    only = read.organization("default")
+    assert (only.admin_key.read(), only.base_url, only.organization_id) == (KEY, "https://proxy.example/v1", "org-ABC")
+    assert read.database is not None
+    assert read.database.url.read() == "postgresql://host/db"
+
+
+@pytest.mark.usefixtures("elsewhere")
+@pytest.mark.parametrize("empty", ["", " \r\n", "\ufeff"])
+def test_empty_variables_equal_unset_ones(monkeypatch: pytest.MonkeyPatch, empty: str) -> None:
+    for name in ("OPENAI_COSTS_CONFIG", "OPENAI_BASE_URL", "OPENAI_ORG_ID", "DATABASE_URL"):
+        monkeypatch.setenv(name, empty)
+    monkeypatch.setenv("OPENAI_ADMIN_KEY", KEY)
+    read = configuration.load()
+    only = read.organization("default")
+    assert (only.base_url, only.organization_id, read.database) == ("https://api.openai.com/v1", None, None)
+    monkeypatch.setenv("OPENAI_ADMIN_KEY", empty)
+    with pytest.raises(ConfigurationError, match="nor OPENAI_ADMIN_KEY in the environment"):
+        configuration.load()
+
+
+def test_padding_around_the_name_of_the_file_does_not_belong_to_it(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_COSTS_CONFIG", f"\ufeff {write(ACME)}\r\n")
+    assert list(configuration.load().organizations) == ["acme"]
+
+
+def test_file_with_a_name_that_no_file_system_takes_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_COSTS_CONFIG", "x" * 300)
+    with pytest.raises(ConfigurationError, match=r"cannot be read: File name too long$"):
+        configuration.load()
+
+
+def test_deleted_working_directory_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(ConfigurationError, match="the working directory was deleted: change to another one"):
+        configuration.load()
+
+
+def test_link_to_the_file_stays_the_source_and_relative_paths_belong_to_its_target(
+    write: Write, tmp_path: Path
+) -> None:
+    target = write(ACME)
+    (tmp_path / "mounted").mkdir()
+    link = tmp_path / "mounted" / "costs.yaml"
+    link.symlink_to(target)
+    read = configuration.load(link)
+    assert read.source == link
+    assert read.data_directory == target.resolve().parent / ".openai-costs"
+
+
+def test_link_to_itself_is_one_sentence(write: Write, tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(ConfigurationError, match="loop cannot be read: Too many levels of symbolic links"):
+        configuration.load(tmp_path / "loop")
+    file = write(ACME + "data_directory: loop/data\n")
+    (file.parent / "loop").unlink(missing_ok=True)
+    (file.parent / "loop").symlink_to("loop")
+    with pytest.raises(ConfigurationError, match="data_directory cannot be used"):
+        configuration.load(file)
+
+
+@pytest.mark.usefixtures("elsewhere")
 def test_a_mistake_in_the_environment_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_ADMIN_KEY", KEY)
     monkeypatch.setenv("OPENAI_BASE_URL", "http://proxy.example/v1")

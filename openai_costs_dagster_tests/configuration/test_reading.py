@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -196,3 +197,64 @@ def test_a_configuration_cannot_be_changed_after_it_was_checked(write: Write) ->
     refresh: Any = configuration.read_file(write(ACME)).refresh
     with pytest.raises(ValueError, match="frozen"):
         refresh.cron = "* * * * *"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_file_of_a_windows_editor_is_read(write: Write, encoding: str, end: str) -> None:
+    text = ACME + "    display_name: \u00c4cme\n"
+    file = write(text.replace("\n", end).encode(encoding))
+    assert configuration.read_file(file).organization("acme").title == "\u00c4cme"
+    assert configuration.lines_of_organization(file, "acme")[-1] == (4, "    display_name: \u00c4cme")
+
+
+def test_blanks_and_line_breaks_around_a_value_do_not_belong_to_it(write: Write) -> None:
+    read = configuration.read_file(
+        write(
+            "organizations:\n  acme:\n    admin_key: {env: ' ACME_KEY '}\n    organization_id: ' org-A '\n"
+            "    base_url: |\n      https://api.example/v1\n    proxy: ' http://proxy.example:3128 '\n"
+        )
+    )
+    acme = read.organization("acme")
+    assert (acme.admin_key, acme.organization_id) == (SecretReference(env="ACME_KEY"), "org-A")
+    assert (acme.base_url, acme.proxy) == ("https://api.example/v1", "http://proxy.example:3128")
+
+
+@pytest.mark.parametrize("name", ["a b", "it's", 'q"uote', "100%", "#?&;$`", "back\\slash", "\u00e4\u65e5", "x" * 200])
+def test_paths_with_unusual_characters_are_used_as_they_are(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name
+    (folder / "keys").mkdir(parents=True)
+    (folder / "keys" / f"{name}.key").write_text("sk-admin-x", encoding="utf-8")
+    (folder / "database.url").write_text("postgresql://host/db", encoding="utf-8")
+    file = folder / f"{name}.yaml"
+    quoted = json.dumps(f"keys/{name}.key")
+    file.write_text(
+        f"organizations:\n  acme: {{admin_key: {{file: {quoted}}}}}\ndatabase: {{url: {{file: database.url}}}}\n"
+        f"data_directory: {json.dumps(name)}\n",
+        encoding="utf-8",
+    )
+    read = configuration.read_file(file)
+    assert read.source == file
+    assert read.organization("acme").admin_key.read() == "sk-admin-x"
+    assert read.database is not None
+    assert read.database.url.read() == "postgresql://host/db"
+    assert read.data_directory == (folder / name).resolve()
+    assert read.make_folder("logs").is_dir()
+
+
+def test_data_directory_that_cannot_be_made_is_one_sentence(write: Write, tmp_path: Path) -> None:
+    read = configuration.read_file(write(ACME + "data_directory: openai_costs.yaml\n"))
+    with pytest.raises(
+        ConfigurationError, match=r"the folder .*openai_costs\.yaml/logs cannot be made: Not a directory"
+    ):
+        read.make_folder("logs")
+    read = configuration.read_file(write(ACME + f"data_directory: {'x' * 300}\n"))
+    with pytest.raises(ConfigurationError, match=r"cannot be made: File name too long"):
+        read.make_folder("logs")
+
+
+def test_data_directory_without_write_permission_is_one_sentence(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = configuration.read_file(write(ACME))
+    monkeypatch.setattr("os.access", lambda *_: False)  # root may write everywhere
+    with pytest.raises(ConfigurationError, match=r"logs cannot be written to by the user that runs this"):
+        read.make_folder("logs")

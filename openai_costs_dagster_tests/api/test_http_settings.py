@@ -1,0 +1,264 @@
+"""The environment's proxies and certificates, followed where a request uses them and named where they are unusable."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import certifi
+import pytest
+
+from openai_costs_dagster import http_client
+from openai_costs_dagster.api import errors
+from openai_costs_dagster.api.client import AdminApi, Endpoint, Patience
+from openai_costs_dagster.api.costs import COSTS_PATH
+from openai_costs_dagster.api.wire import WirePage
+from openai_costs_dagster.http_client import HttpSettingsError, Proxy, proxy_of
+from openai_costs_dagster.simulator import SimulatedOrganization, Simulator
+
+from .scripted import KEY, NOW
+
+_API = "https://api.example/v1"
+_VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+_CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+_ASKED = [("start_time", "1772323200"), ("end_time", "1772409600"), ("bucket_width", "1d"), ("limit", "1")]
+
+
+@pytest.fixture(autouse=True)
+def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (*_VARIABLES, *map(str.upper, _VARIABLES), *_CERTIFICATES):
+        monkeypatch.delenv(name, raising=False)
+
+
+def _read(base_url: str, key: str = KEY, proxy: str | None = None) -> None:
+    with AdminApi(Endpoint(base_url, lambda: key, lambda: proxy), patience=Patience(attempts=1)) as api:
+        api.get(COSTS_PATH, _ASKED, WirePage)
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        (
+            {"HTTPS_PROXY": "http://good:3128", "ALL_PROXY": "socks://bad:1080"},
+            Proxy("HTTPS_PROXY", "http://good:3128"),
+        ),
+        ({"https_proxy": "http://lower:1", "HTTPS_PROXY": "http://upper:1"}, Proxy("https_proxy", "http://lower:1")),
+        ({"https_proxy": "", "HTTPS_PROXY": "http://upper:1"}, Proxy("HTTPS_PROXY", "http://upper:1")),
+        ({"all_proxy": "http://all:1", "HTTP_PROXY": "http://other:1"}, Proxy("all_proxy", "http://all:1")),
+        ({"HTTPS_PROXY": "proxy.example:3128"}, Proxy("HTTPS_PROXY", "http://proxy.example:3128")),
+        ({"HTTPS_PROXY": "\ufeff http://good:3128 \r\n"}, Proxy("HTTPS_PROXY", "http://good:3128")),
+        ({"HTTPS_PROXY": "https://user:p%40ss@good:3128"}, Proxy("HTTPS_PROXY", "https://user:p%40ss@good:3128")),
+        ({"HTTP_PROXY": "http://other:1"}, None),
+        ({"HTTPS_PROXY": " \n"}, None),
+    ],
+)
+def test_proxy_is_the_first_that_the_environment_names_for_the_scheme(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], expected: Proxy | None
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert proxy_of(_API) == expected
+
+
+@pytest.mark.parametrize(
+    ("listed", "url", "is_direct"),
+    [
+        ("*", _API, True),
+        ("api.example", _API, True),
+        ("example", _API, True),
+        (".example", _API, True),
+        ("*.example", _API, True),
+        ("other, .example ,more", _API, True),
+        ("other example", _API, True),
+        ("API.Example", _API, True),
+        ("https://api.example", _API, True),
+        ("api.example:443", _API, True),
+        ("api.example:8443", _API, False),
+        ("api.example:8443", "https://api.example:8443/v1", True),
+        ("pi.example", _API, False),
+        ("10.0.0.0/8", "https://10.1.2.3/v1", True),
+        ("10.0.0.0/8", "https://11.1.2.3/v1", False),
+        ("10.1.2.3", "https://10.1.2.3:8443/v1", True),
+        ("fd00::/8", "https://[fd00::1]/v1", True),
+        ("[fd00::1]:8443", "https://[fd00::1]:8443/v1", True),
+        ("[fd00::1]:8443", "https://[fd00::1]/v1", False),
+        ("///,:::,%zz,10.0.0.0/99", _API, False),
+        ("", _API, False),
+    ],
+)
+@pytest.mark.parametrize("name", ["no_proxy", "NO_PROXY"])
+def test_no_proxy_excludes_names_addresses_networks_and_ports(
+    monkeypatch: pytest.MonkeyPatch, name: str, listed: str, url: str, is_direct: bool
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy:1")
+    monkeypatch.setenv(name, listed)
+    assert (proxy_of(url) is None) == is_direct
+
+
+@pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("socks://user:hunter22@proxy:1080", "has another scheme than http, https, socks5 and socks5h"),
+        ("socks4://user:hunter22@proxy:1080", "has another scheme"),
+        ("hunter22://proxy", "has another scheme"),
+        ("http://user:hunter22@proxy:no", "is not the address of a proxy"),
+        ("http://user:hunter22@", "is not the address of a proxy"),
+        ("http://user:hunter22@[::1", "is not the address of a proxy"),
+        ("http://", "is not the address of a proxy"),
+    ],
+)
+def test_unusable_proxy_is_one_sentence_with_the_variable_and_without_credentials(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(errors.RequestRefused) as raised:
+        _read(_API)
+    assert str(raised.value).startswith(f"{name} {message}")
+    assert "hunter22" not in str(raised.value)
+    monkeypatch.setenv("NO_PROXY", "api.example")
+    assert proxy_of(_API) is None
+
+
+def test_socks_proxy_needs_its_package_only_where_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    monkeypatch.setenv("ALL_PROXY", "socks5://user:hunter22@proxy:1080")
+    with pytest.raises(HttpSettingsError, match=r"^ALL_PROXY names a SOCKS proxy: pip install socksio first$"):
+        proxy_of(_API)
+    monkeypatch.setenv("HTTPS_PROXY", "http://good:3128")
+    assert proxy_of(_API) == Proxy("HTTPS_PROXY", "http://good:3128")
+
+
+@pytest.fixture
+def refusing_proxy() -> Iterator[tuple[str, list[bytes]]]:
+    """A proxy that opens no tunnel, and the first lines of the requests that reached it."""
+    lines: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = server.accept()
+                except OSError:
+                    return
+                with connection:
+                    lines.append(connection.recv(65536).splitlines()[0])
+                    connection.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield f"127.0.0.1:{server.getsockname()[1]}", lines
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+    thread.join()
+
+
+def test_https_proxy_is_used_beside_an_all_proxy_that_is_not_usable(
+    monkeypatch: pytest.MonkeyPatch, refusing_proxy: tuple[str, list[bytes]]
+) -> None:
+    address, lines = refusing_proxy
+    monkeypatch.setenv("ALL_PROXY", "socks://127.0.0.1:1080/")
+    monkeypatch.setenv("HTTPS_PROXY", f" http://user:hunter22@{address}/ \r\n")
+    with pytest.raises(errors.Unreachable, match=r"\(through the proxy that HTTPS_PROXY names\)$") as raised:
+        _read(_API)
+    assert lines == [b"CONNECT api.example:443 HTTP/1.1"]
+    assert "hunter22" not in str(raised.value)
+
+
+def _missing(folder: Path) -> Path:
+    return folder / "missing.pem"
+
+
+def _empty(folder: Path) -> Path:
+    (folder / "empty.pem").touch()
+    return folder / "empty.pem"
+
+
+def _garbage(folder: Path) -> Path:
+    (folder / "garbage.pem").write_bytes(b"\x00\xffno certificate")
+    return folder / "garbage.pem"
+
+
+def _folder(folder: Path) -> Path:
+    return folder
+
+
+_UNUSABLE: list[tuple[Callable[[Path], Path], str]] = [
+    (_missing, "which cannot be read: No such file or directory"),
+    (_empty, "which holds no certificate in PEM form"),
+    (_garbage, "which holds no certificate in PEM form"),
+    (_folder, "which cannot be read: Is a directory"),
+]
+
+
+@pytest.mark.parametrize(("make", "message"), _UNUSABLE)
+def test_unusable_certificate_file_is_one_sentence_with_the_variable(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, make: Callable[[Path], Path], message: str
+) -> None:
+    file = make(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    with pytest.raises(errors.RequestRefused) as raised:
+        _read(_API)
+    assert str(raised.value) == f"SSL_CERT_FILE names {file}, {message}"
+
+
+@pytest.mark.parametrize("make", [_missing, _empty, _folder])
+def test_unusable_certificate_directory_is_one_sentence_with_the_variable(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, make: Callable[[Path], Path]
+) -> None:
+    monkeypatch.setenv("SSL_CERT_DIR", str(make(tmp_path)))
+    with pytest.raises(errors.RequestRefused, match=r"^SSL_CERT_DIR names .*, where no certificates lie"):
+        _read(_API)
+
+
+@pytest.mark.parametrize(("make", "message"), [case for case in _UNUSABLE if case[0] is not _folder])
+@pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_unusable_bundle_of_the_alerts_is_one_sentence_with_the_variable(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, make: Callable[[Path], Path], message: str
+) -> None:
+    file = make(tmp_path)
+    monkeypatch.setenv(name, str(file))
+    with pytest.raises(HttpSettingsError) as raised:
+        http_client.refuse_unusable_bundle()
+    assert str(raised.value) == f"{name} names {file}, {message}"
+
+
+@pytest.mark.parametrize("padding", ["", " \r\n", "\ufeff"])
+def test_certificate_file_is_trimmed_and_trusted(monkeypatch: pytest.MonkeyPatch, padding: str) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", f"{padding}{certifi.where()}{padding}")
+    monkeypatch.setenv("SSL_CERT_DIR", "/missing")
+    assert http_client.certificates().cert_store_stats()["x509_ca"] > 50
+
+
+def test_empty_certificate_variables_equal_unset_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    of_the_system = http_client.certificates()
+    monkeypatch.setenv("SSL_CERT_FILE", " ")
+    monkeypatch.setenv("SSL_CERT_DIR", "")
+    assert http_client.certificates() is of_the_system
+
+
+def test_nothing_in_the_environment_matters_for_plain_http_to_this_machine(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    organization = SimulatedOrganization()
+    for name in _CERTIFICATES:
+        monkeypatch.setenv(name, str(tmp_path / "missing.pem"))
+    for name in _VARIABLES[:3]:
+        monkeypatch.setenv(name.upper(), "socks://user:hunter22@proxy:no")
+    with Simulator([organization], clock=lambda: NOW) as simulator:
+        _read(simulator.base_url, organization.admin_key)
+        assert len(simulator.requests) == 1
+
+
+def test_plain_http_through_a_plain_proxy_needs_no_certificates(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    organization = SimulatedOrganization()
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "missing.pem"))
+    with Simulator([organization], clock=lambda: NOW) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.base_url.removesuffix("/v1"))
+        _read("http://api.example/v1", organization.admin_key)
+        assert len(proxy.requests) == 1

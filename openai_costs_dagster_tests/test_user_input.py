@@ -1,0 +1,60 @@
+"""Environment variables and text files of the user, whatever shell or editor wrote them."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import openai_costs_dagster
+from openai_costs_dagster.user_input import read_text, trimmed, variable
+
+_PACKAGE = Path(openai_costs_dagster.__file__).parent
+
+
+@pytest.mark.parametrize("padding", ["", " ", "\t", "\r\n", "\n", "\u00a0", "\ufeff", "\u200b", "\ufeff \r\n\ufeff"])
+def test_padding_is_removed_around_a_value_and_kept_inside(monkeypatch: pytest.MonkeyPatch, padding: str) -> None:
+    value = f"a{padding}b"
+    assert trimmed(f"{padding}{value}{padding}") == value
+    monkeypatch.setenv("A_VARIABLE", f"{padding}{value}{padding}")
+    assert variable("A_VARIABLE") == value
+
+
+@pytest.mark.parametrize("value", ["", " ", "\r\n", "\ufeff"])
+def test_empty_variable_equals_an_unset_one(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("A_VARIABLE", value)
+    assert variable("A_VARIABLE") is None
+    monkeypatch.delenv("A_VARIABLE")
+    assert variable("A_VARIABLE") is None
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_text_file_is_read_in_the_encodings_of_windows(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "a b'c\"d%$`\\\u00e4\u65e5"
+    path.write_bytes("first: \u00e4\u65e5\r\nsecond\r\n".encode(encoding))
+    assert read_text(path) == "first: \u00e4\u65e5\nsecond\n"
+
+
+@pytest.mark.parametrize("content", [b"\xff\xffx", b"\xe4\n", b"\xff\xfea"])
+def test_file_in_another_encoding_is_no_text(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "file").write_bytes(content)
+    with pytest.raises(UnicodeError):
+        read_text(tmp_path / "file")
+
+
+def test_the_environment_is_read_in_one_place() -> None:
+    # A variable that is read directly would keep the blanks and line breaks around its value.
+    readers = {
+        path.relative_to(_PACKAGE).as_posix()
+        for path in _PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if (isinstance(node, ast.Attribute) and node.attr == "getenv")
+        or (isinstance(node, ast.Attribute) and node.attr == "get" and ast.unparse(node.value) == "os.environ")
+        or (
+            isinstance(node, ast.Subscript)
+            and isinstance(node.ctx, ast.Load)
+            and ast.unparse(node.value) == "os.environ"
+        )
+    }
+    assert readers == {"user_input.py"}
