@@ -135,7 +135,8 @@ class Database:
                 if not _has_namespace(connection, SCHEMA):  # "if not exists" asks for the right to make it even so
                     connection.exec_driver_sql(f"create schema {SCHEMA}")
                 config = Config()
-                config.set_main_option("script_location", str(_SCRIPTS))
+                # Alembic interpolates its options, so that a "%" in the path has to be doubled.
+                config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
                 for view in views():

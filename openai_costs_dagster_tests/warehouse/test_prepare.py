@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 import openai_costs_dagster
+from openai_costs_dagster.warehouse import database as database_module
 from openai_costs_dagster.warehouse import errors, view_versions
 from openai_costs_dagster.warehouse.database import Database
 
@@ -45,6 +46,18 @@ def test_several_processes_at_once_prepare_one_database(empty_database: Database
         process.stdin.flush()
     complaints = [process.communicate(timeout=60)[1] for process in processes]
     assert [process.returncode for process in processes] == [0] * len(processes), complaints
+    with empty_database.connect() as connection:
+        store(connection, {DAY: [row("1.5")]})
+        assert stored(connection) == {DAY: [row("1.5")]}
+
+
+def test_package_in_a_folder_with_an_unusual_name_is_migrated(
+    empty_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripts = tmp_path / 'it\'s a 100% "\u00fcn\u00efcode" dir %(here)s' / "migrations"
+    shutil.copytree(database_module._SCRIPTS, scripts, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(database_module, "_SCRIPTS", scripts)
+    empty_database.prepare()
     with empty_database.connect() as connection:
         store(connection, {DAY: [row("1.5")]})
         assert stored(connection) == {DAY: [row("1.5")]}
