@@ -86,8 +86,10 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted; whole windows stored before stay", err=True)
+    except (click.Abort, KeyboardInterrupt) as error:
+        # Only the command knows what it has done so far: it adds a note to the interruption, which click wraps.
+        notes = getattr(error.__cause__ or error, "__notes__", [])
+        click.echo("; ".join(["interrupted", *notes]), err=True)
         sys.exit(130)
     except Exception as error:
         said = sentence_of(error)

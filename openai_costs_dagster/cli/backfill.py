@@ -50,7 +50,11 @@ def backfill(
     configuration = load()
     wanted = chosen(configuration, organizations)
     session = begin(configuration)
-    results = run_backfill(session, wanted, first, last or today)
+    try:
+        results = run_backfill(session, wanted, first, last or today)
+    except KeyboardInterrupt as error:
+        error.add_note("windows that were already stored are kept")
+        raise
     context.exit(0 if all(result.success or _only_beyond(result, first) for result in results) else 1)
 
 

@@ -32,11 +32,15 @@ def backtest(spend: Path, out: Path, sensitivity: Sensitivity, minimum_impact: f
     SPEND.csv has the columns organization, project, model, date and amount. FLAGS.csv gets a line for every day of
     every series: project and model, project, model, and organization.
     """
+    import math
+
     from openai_costs_dagster.cli.spend_csv import read_spend, write_verdicts
     from openai_costs_dagster.spend.detection import backtest as detection
     from openai_costs_dagster.spend.detection.tuning import Tuning
     from openai_costs_dagster.spend.detection.walk import Walk
 
+    if not math.isfinite(minimum_impact):
+        raise InputMistake(f"--minimum-impact-usd {minimum_impact} is no amount of money")
     try:
         panel = detection.panel_of_leaves(read_spend(spend))
     except ValueError:

@@ -6,19 +6,24 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
-from collections.abc import Iterable, Iterator
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from openai_costs_dagster.cli.sentences import InputMistake
 from openai_costs_dagster.report.spreadsheet import tamed
+from openai_costs_dagster.user_input import open_text, trimmed
 
 if TYPE_CHECKING:
     from openai_costs_dagster.spend.detection.backtest import Leaf, Row
 
 COLUMNS = ("organization", "project", "model", "date", "amount")
 HEADINGS = (*COLUMNS[:4], "flagged", "score", "expected", "lower", "upper", "reason")
+
+_LONGEST_GAP = dt.timedelta(days=3653)  # ten years; the detector keeps a value for every day between the first and last
+_LARGEST_AMOUNT = Decimal("1E+30")
 
 
 def read_spend(path: Path) -> Iterator[Leaf]:
@@ -28,8 +33,9 @@ def read_spend(path: Path) -> Iterator[Leaf]:
     """
     from openai_costs_dagster.spend.detection.backtest import Leaf
 
+    lines_by_day: dict[dt.date, list[int]] = {}
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with open_text(path, newline="") as file:
             reader = csv.reader(file)
             place = _places(path, next(reader, []))
             for cells in reader:
@@ -38,14 +44,17 @@ def read_spend(path: Path) -> Iterator[Leaf]:
                 where = f"{path}, line {reader.line_num}"
                 if len(cells) <= max(place):
                     raise InputMistake(f"{where}: {len(cells)} cells are too few")
-                organization, project, model, day, amount = (cells[number].strip() for number in place)
-                yield Leaf(organization, project, model, _day(where, day), _amount(where, amount))
+                organization, project, model, day, amount = (trimmed(cells[number]) for number in place)
+                leaf = Leaf(organization, project, model, _day(where, day), _amount(where, amount))
+                lines_by_day.setdefault(leaf.day, []).append(reader.line_num)
+                yield leaf
     except OSError as error:
         raise InputMistake(f"{path} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
+    except UnicodeError:
         raise InputMistake(f"{path} is not UTF-8 text") from None
     except csv.Error as error:
-        raise InputMistake(f"{path} is no CSV: {error}") from None
+        raise InputMistake(f"{path}, line {reader.line_num}: not CSV: {error}") from None
+    _refuse_far_days(path, lines_by_day)
 
 
 def write_verdicts(path: Path, rows: Iterable[Row]) -> tuple[int, int]:
@@ -80,11 +89,29 @@ def _places(path: Path, headings: list[str]) -> list[int]:
     return [known[name] for name in COLUMNS]
 
 
+def _refuse_far_days(path: Path, lines_by_day: Mapping[dt.date, list[int]]) -> None:
+    """Raises InputMistake where a gap of years divides the days, and names a line of the smaller side.
+
+    A mistyped year would make millions of days out of a file of a few lines.
+    """
+    days = sorted(lines_by_day)
+    for number, (before, after) in enumerate(itertools.pairwise(days), 1):
+        if after - before <= _LONGEST_GAP:
+            continue
+        older, newer = (sum(len(lines_by_day[day]) for day in side) for side in (days[:number], days[number:]))
+        far, neighbour = (before, after) if older < newer else (after, before)
+        line = lines_by_day[far][0]
+        raise InputMistake(f"{path}, line {line}: {far} is years away from all other days; the nearest is {neighbour}")
+
+
 def _day(where: str, text: str) -> dt.date:
     try:
-        return dt.date.fromisoformat(text[:10])
+        day = dt.date.fromisoformat(text[:10])
     except ValueError:
         raise InputMistake(f"{where}: {text!r} is no date, as in 2026-11-20") from None
+    if day.year == dt.MAXYEAR:  # other programs write "for ever" like this; it has no next month
+        raise InputMistake(f"{where}: {text!r} is no day of spend")
+    return day
 
 
 def _amount(where: str, text: str) -> Decimal:
@@ -92,6 +119,6 @@ def _amount(where: str, text: str) -> Decimal:
         amount = Decimal(text)
     except InvalidOperation:
         raise InputMistake(f"{where}: {text!r} is no amount, as in 12.50") from None
-    if not amount.is_finite() or abs(amount.adjusted()) > 30:
+    if not amount.is_finite() or abs(amount) >= _LARGEST_AMOUNT:
         raise InputMistake(f"{where}: {text!r} is no amount of money")
     return amount
