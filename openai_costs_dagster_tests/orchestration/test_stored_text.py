@@ -1,0 +1,281 @@
+"""Texts of the API are stored unchanged whatever their length; half a surrogate pair and NUL become U+FFFD.
+
+The server is not the simulator: it sends exactly the texts that a test states.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import random
+import string
+import zlib
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from openai_costs_dagster.configuration import Organization
+from openai_costs_dagster.days import ONE_DAY
+from openai_costs_dagster.orchestration.ingestion import Request, ingest
+from openai_costs_dagster.orchestration.name_reading import Names, read_names
+from openai_costs_dagster.orchestration.outcome import Outcome
+from openai_costs_dagster.orchestration.sharing import share_out
+from openai_costs_dagster.orchestration.usage_ingestion import UsageOutcome, UsageRequest, ingest_usage
+from openai_costs_dagster.warehouse.database import Database
+
+from ..conftest import Clock
+from ..plain_server import PlainServer, Refusal, Row
+
+DAY = dt.date(2026, 2, 3)
+DAYS = [DAY, DAY + ONE_DAY]
+LABEL = "gpt-5-mini-2025-08-07, output"
+
+HALVES = {
+    "the first half of a pair": ("Launch \ud83d", "Launch \ufffd"),
+    "the second half of a pair": ("\ude80 launch", "\ufffd launch"),
+    "the halves in the wrong order": ("a\ude80\ud83db", "a\ufffd\ufffdb"),
+    "a half before a pair": ("\ud83d\ud83d\ude80", "\ufffd\U0001f680"),
+    "NUL": ("a\0b\0", "a\ufffdb\ufffd"),
+    "a pair": ("\ud83d\ude80", "\U0001f680"),
+    "a text that spells an escape": (r"\ud83d and \u0000", r"\ud83d and \u0000"),
+    "a backslash before a half": ("\\\ud83d", "\\\ufffd"),
+}
+
+
+def long_text(length: int = 6000, seed: int = 1) -> str:
+    """A text that does not compress: an index entry of it would be longer than PostgreSQL allows."""
+    letters = string.ascii_letters + string.digits
+    dice = random.Random(seed)  # noqa: S311  # repeatable, not secret
+    return "".join(dice.choice(letters) for _ in range(length))
+
+
+def cost(**more: Any) -> Row:
+    return {"project_id": "proj_a", "api_key_id": "key_a", "user_id": "user-a", "currency": "usd",
+            "line_item": LABEL, "amount": "1.50", "quantity": 1000, "quantity_unit": "tokens", **more}  # fmt: skip
+
+
+def counted(**more: Any) -> Row:
+    return {"project_id": "proj_a", "api_key_id": "key_a", "user_id": "user-a", "model": "gpt-5-mini-2025-08-07",
+            "batch": False, "service_tier": "default", "input_tokens": 10, "output_tokens": 5,
+            "num_model_requests": 1, **more}  # fmt: skip
+
+
+class Reader:
+    """Reads one organization of a plain server, and queries what was stored."""
+
+    def __init__(self, server: PlainServer, organization: Organization, database: Database, clock: Clock) -> None:
+        self.server = server
+        self.organization = organization
+        self.database = database
+        self.clock = clock
+
+    def costs(self) -> Outcome:
+        return ingest(Request(self.organization, self.database, DAYS, now=self.clock))
+
+    def usage(self) -> UsageOutcome:
+        return ingest_usage(UsageRequest(self.organization, self.database, DAYS, now=self.clock))
+
+    def names(self) -> Names:
+        return read_names(self.organization, self.database, now=self.clock)
+
+    def query(self, text: str) -> list[tuple[Any, ...]]:
+        with self.database.connect() as connection:
+            return connection.execute(text.encode()).fetchall()
+
+
+MakeReader = Callable[..., Reader]
+
+
+@pytest.fixture
+def reader(database: Database, clock: Clock, tmp_path: Path) -> Any:
+    servers: list[PlainServer] = []
+
+    def make(server: PlainServer, **settings: Any) -> Reader:
+        server.today = lambda: clock.today
+        servers.append(server.__enter__())
+        return Reader(server, server.organization(tmp_path, **settings), database, clock)
+
+    yield make
+    for server in servers:
+        server.__exit__(None, None, None)
+
+
+@pytest.mark.parametrize("name", HALVES)
+@pytest.mark.parametrize("field", ["project_id", "user_id", "api_key_id", "line_item", "quantity_unit"])
+def test_surrogate_half_in_a_cost_row_is_stored_as_replacement_character(
+    reader: MakeReader, field: str, name: str
+) -> None:
+    sent, stored = HALVES[name]
+    work = reader(PlainServer(rows=lambda _: [cost(**{field: sent})]))
+    outcome = work.costs()
+    assert not outcome.failed
+    assert work.query(f"select distinct {field}, amount from openai_costs.daily_costs") == [(stored, Decimal("1.5"))]  # noqa: S608
+
+
+@pytest.mark.parametrize("name", HALVES)
+def test_surrogate_half_in_an_undocumented_field_is_stored_as_replacement_character(
+    reader: MakeReader, name: str
+) -> None:
+    sent, stored = HALVES[name]
+    more = {"project_name": sent, "user_email": f"{sent}@example.org", "a new field": sent, sent: 1}
+    work = reader(PlainServer(rows=lambda _: [cost()], result=lambda _, row: {**row, **more}))
+    assert not work.costs().failed
+    assert work.query("select distinct project_name from openai_costs.daily_costs") == [(stored,)]
+    assert (f"{stored}@example.org",) in work.query("select email from openai_costs.known_names where kind = 'user'")
+    for (body,) in work.query("select body from openai_costs.raw_buckets"):
+        text = zlib.decompress(body).decode()
+        with work.database.connect() as connection:
+            kept = connection.execute("select %s::jsonb -> 'results' -> 0 ->> 'a new field'", [text]).fetchone()
+        assert kept == (stored,)
+
+
+@pytest.mark.parametrize("name", HALVES)
+@pytest.mark.parametrize("field", ["project_id", "user_id", "api_key_id", "model", "service_tier"])
+def test_surrogate_half_in_a_usage_row_is_stored_as_replacement_character(
+    reader: MakeReader, field: str, name: str
+) -> None:
+    sent, stored = HALVES[name]
+    work = reader(
+        PlainServer(usage=lambda operation, _: [counted(**{field: sent})] if operation == "completions" else [])
+    )
+    assert not work.usage().failed
+    found = work.query(f"select distinct {field}, input_tokens from openai_costs.daily_usage")  # noqa: S608
+    assert found == [(stored, Decimal(10))]
+
+
+@pytest.mark.parametrize("name", HALVES)
+def test_surrogate_half_in_the_directory_is_stored_as_replacement_character(reader: MakeReader, name: str) -> None:
+    sent, stored = HALVES[name]
+    work = reader(
+        PlainServer(
+            projects=[{"id": "proj_a", "name": sent, "status": sent}],
+            users=[{"id": f"user-{sent}", "name": sent, "email": f"{sent}@example.org"}],
+            api_keys=[{"id": f"key_{sent}", "name": sent, "project_id": "proj_a", "owner": {"user": {"id": sent}}}],
+        )
+    )
+    assert work.names().notes == []
+    assert work.query("select kind, id, name, email from openai_costs.known_names order by kind") == [
+        ("api_key", f"key_{stored}", stored, None),
+        ("project", "proj_a", stored, None),
+        ("user", f"user-{stored}", stored, f"{stored}@example.org"),
+    ]
+
+
+def test_rows_whose_keys_become_equal_are_merged(reader: MakeReader) -> None:
+    def usage(operation: str, _: dt.date) -> list[Row]:
+        return [counted(model=f"m{half}") for half in ("\ud83d", "\ude80", "\0")] if operation == "completions" else []
+
+    work = reader(
+        PlainServer(rows=lambda _: [cost(line_item=f"x{half}") for half in ("\ud83d", "\ude80", "\0")], usage=usage)
+    )
+    assert not work.costs().failed
+    assert not work.usage().failed
+    assert work.query("select line_item, amount, quantity from openai_costs.daily_costs") == [
+        ("x\ufffd", Decimal("4.5"), Decimal(3000)),
+        ("x\ufffd", Decimal("4.5"), Decimal(3000)),
+    ]
+    assert work.query("select distinct model, input_tokens from openai_costs.daily_usage") == [("m\ufffd", Decimal(30))]
+
+
+def test_entries_of_the_directory_whose_ids_become_equal_are_merged(reader: MakeReader) -> None:
+    users = [{"id": "u\ud83d", "name": "first"}, {"id": "u\0", "name": "second"}]
+    work = reader(PlainServer(users=users))
+    assert work.names().notes == []
+    assert work.query("select id from openai_costs.directory_entries where kind = 'user'") == [("u\ufffd",)]
+
+
+@pytest.mark.parametrize("sent", [b"a\xffb", b"a\xed\xa0\xbdb", b"a\xc3"], ids=["a byte", "half a pair", "cut"])
+def test_bytes_that_are_not_utf_8_are_stored_as_replacement_character(reader: MakeReader, sent: bytes) -> None:
+    def page(_: str, page: dict[str, Any]) -> bytes:
+        return json.dumps(page).encode().replace(b"SENT", sent)
+
+    work = reader(
+        PlainServer(
+            rows=lambda _: [cost(line_item="SENT")],
+            usage=lambda operation, _: [counted(model="SENT")] if operation == "completions" else [],
+            page=page,
+        )
+    )
+    assert not work.costs().failed
+    assert not work.usage().failed
+    assert {label for (label,) in work.query("select line_item from openai_costs.daily_costs")} <= {"a\ufffdb", "a\ufffd"}
+    assert {label for (label,) in work.query("select model from openai_costs.daily_usage")} <= {"a\ufffdb", "a\ufffd"}
+
+
+@pytest.mark.parametrize("field", ["project_id", "user_id", "api_key_id", "line_item", "quantity_unit", "currency"])
+def test_a_long_text_in_a_cost_row_is_stored_unchanged(reader: MakeReader, field: str) -> None:
+    work = reader(PlainServer(rows=lambda _: [cost(), cost(**{field: long_text(), "amount": "0.50"})]))
+    outcome = work.costs()
+    assert not outcome.failed
+    assert not work.costs().failed  # a second load finds the entries of the first
+    found = work.query(f"select amount from openai_costs.daily_costs where {field} = '{long_text()}'")  # noqa: S608
+    assert found == [(Decimal("0.5"),)] * 2
+
+
+def test_a_long_name_an_address_and_an_organization_are_stored_unchanged(reader: MakeReader) -> None:
+    long = long_text()
+    more = {"project_name": long, "user_email": f"{long}@example.org", "organization_id": long}
+    work = reader(PlainServer(rows=lambda _: [cost()], result=lambda _, row: {**row, **more}))
+    assert not work.costs().failed
+    assert not work.costs().failed
+    assert work.query("select distinct project_name from openai_costs.daily_costs") == [(long,)]
+    assert work.query("select email from openai_costs.known_names where kind = 'user'") == [(f"{long}@example.org",)]
+    assert work.query("select openai_organization_id from openai_costs.organizations") == [(long,)]
+
+
+@pytest.mark.parametrize("field", ["project_id", "user_id", "api_key_id", "model", "service_tier"])
+def test_a_long_text_in_a_usage_row_is_stored_unchanged(reader: MakeReader, field: str) -> None:
+    work = reader(
+        PlainServer(usage=lambda operation, _: [counted(**{field: long_text()})] if operation == "completions" else [])
+    )
+    assert not work.usage().failed
+    assert not work.usage().failed
+    assert work.query(f"select distinct {field} from openai_costs.daily_usage") == [(long_text(),)]  # noqa: S608
+
+
+def test_a_long_text_in_the_directory_is_stored_unchanged(reader: MakeReader) -> None:
+    long = long_text()
+    work = reader(
+        PlainServer(
+            projects=[{"id": f"proj_{long}", "name": long, "status": "archived"}, {"id": "proj_a", "name": "a"}],
+            users=[{"id": long, "name": long, "email": f"{long}@example.org"}],
+            api_keys=[{"id": long, "name": long, "project_id": "proj_a", "owner": {"user": {"id": long}}}],
+        )
+    )
+    for _ in range(2):
+        assert work.names().notes == []
+    assert work.query("select kind, id, name, email from openai_costs.known_names order by kind, length(id)") == [
+        ("api_key", long, long, None),
+        ("project", "proj_a", "a", None),
+        ("project", f"proj_{long}", long, None),
+        ("user", long, long, f"{long}@example.org"),
+    ]
+
+
+def test_error_texts_with_a_half_pair_keep_their_meaning(reader: MakeReader) -> None:
+    work = reader(PlainServer(respond=lambda _path, _query: Refusal(401, "no \ud83d\0", code="invalid_api_key")))
+    outcome = work.costs()
+    assert {failure.kind for failure in outcome.failed.values()} == {"AuthenticationFailed"}
+    assert "no \ufffd\ufffd" in outcome.sentence
+    assert work.query("select last_error like '%\ufffd%' from openai_costs.organizations") == [(True,)]
+
+
+def test_long_texts_are_shared_out(reader: MakeReader, clock: Clock) -> None:
+    long = long_text()
+    work = reader(
+        PlainServer(
+            rows=lambda _: [cost(line_item=f"{long}, output", user_id=None, project_id=long)],
+            usage=lambda operation, _: [counted(model=long, user_id=f"u{long}", project_id=long)]
+            if operation == "completions"
+            else [],
+        )
+    )
+    assert not work.costs().failed
+    assert not work.usage().failed
+    with work.database.connect() as connection:
+        share_out(connection, work.organization.name, DAYS, clock())
+    found = work.query("select user_id, amount, method from openai_costs.allocated_costs")
+    assert found == [(f"u{long}", Decimal("1.5"), "usage")] * 2
