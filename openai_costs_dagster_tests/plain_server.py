@@ -43,7 +43,11 @@ _USAGE_GROUPS = (
     "vector_store_id",
     "context_level",
 )
-_LISTS = {"/organization/projects": "projects", "/organization/users": "users"}
+_LISTS = {
+    "/organization/projects": "projects",
+    "/organization/users": "users",
+    "/organization/admin_api_keys": "admin_keys",
+}
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,7 @@ class PlainServer:
     projects: Sequence[Row] = ()
     users: Sequence[Row] = ()
     api_keys: Sequence[Row] = ()
+    admin_keys: Sequence[Row] = ()
     users_with_projects: bool = True
     api_keys_from: dt.date | None = None
     requests: list[tuple[str, Query]] = field(default_factory=list)

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from openai_costs_dagster.api import errors
+from openai_costs_dagster.api.text import storable
 
 _EARLIEST = re.compile(r"\b(\d{4}-\d{2}-\d{2})\b")
 _DIMENSION_WORDS = re.compile(
@@ -55,7 +56,7 @@ def error_of(status: int, body: bytes, retry_after: str | None, now: dt.datetime
 def is_error(body: bytes) -> bool:
     """Whether a body has OpenAI's error shape, whatever its status."""
     try:
-        return bool(msgspec.json.decode(body, type=_Envelope).error.message)
+        return bool(msgspec.json.decode(storable(body), type=_Envelope).error.message)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
 
@@ -78,7 +79,7 @@ def seconds_to_wait(retry_after: str | None, now: dt.datetime) -> float | None:
 
 def _decode(body: bytes) -> _Error:
     try:
-        return msgspec.json.decode(body, type=_Envelope).error
+        return msgspec.json.decode(storable(body), type=_Envelope).error
     except (
         msgspec.DecodeError,
         UnicodeDecodeError,

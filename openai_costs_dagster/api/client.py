@@ -18,6 +18,7 @@ import stamina
 
 from openai_costs_dagster import http_client
 from openai_costs_dagster.api import answers, errors
+from openai_costs_dagster.api.text import as_utf8, with_storable_escapes
 from openai_costs_dagster.days import utc_now
 from openai_costs_dagster.redaction import redact
 from openai_costs_dagster.version import __version__
@@ -140,8 +141,12 @@ class AdminApi:
         return self._decode(response, answer)
 
     def _decode(self, response: httpx2.Response, answer: type[Answer]) -> Answer:
+        body = with_storable_escapes(response.content)
         try:
-            return msgspec.json.decode(response.content, type=answer)
+            try:
+                return msgspec.json.decode(body, type=answer)
+            except UnicodeDecodeError:  # rare; a page's buckets are checked one by one, which needs less memory
+                return msgspec.json.decode(as_utf8(body), type=answer)
         except msgspec.ValidationError as error:
             if answers.is_error(response.content):
                 raise errors.BrokenAnswer("an error came with status 200", status=200) from None

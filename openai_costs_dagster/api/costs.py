@@ -10,7 +10,7 @@ import msgspec
 
 from openai_costs_dagster.api import errors
 from openai_costs_dagster.api.client import AdminApi
-from openai_costs_dagster.api.pages import check_day, read_days, storable
+from openai_costs_dagster.api.pages import check_day, read_days
 from openai_costs_dagster.api.wire import WireBucket, WireCost
 from openai_costs_dagster.cost_records import Grouping
 from openai_costs_dagster.days import DayRange
@@ -74,7 +74,7 @@ def is_served(api: AdminApi, day: dt.date, grouping: Grouping) -> bool:
 
 def _decode(raw: bytes, due: dt.date, days: DayRange) -> CostsBucket:
     try:
-        bucket = _BUCKET.decode(storable(raw))
+        bucket = _BUCKET.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise errors.UnknownShape(f"{due}: a bucket of another shape than the API documents: {error}") from None
     check_day(bucket.start_time, due, days)

@@ -7,15 +7,13 @@ last day may go on for ever, so the last day ends a chain.
 from __future__ import annotations
 
 import datetime as dt
-import re
 from collections.abc import Iterator, Sequence
 
 from openai_costs_dagster.api import errors
 from openai_costs_dagster.api.client import AdminApi
+from openai_costs_dagster.api.text import as_utf8
 from openai_costs_dagster.api.wire import WirePage
 from openai_costs_dagster.days import ONE_DAY, DayRange, day_of_unix_midnight, unix_midnight
-
-_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")  # the one character that PostgreSQL's text cannot hold
 
 
 def read_days(
@@ -38,7 +36,7 @@ def read_days(
     while True:
         page = api.get(path, [*query, ("page", token)] if token else query, WirePage)
         for raw in page.data:
-            yield due, bytes(raw)
+            yield due, as_utf8(bytes(raw))
             due += ONE_DAY
         if page.has_more and not page.next_page:
             raise errors.IncompleteChain(f"{days}: a page says that there is more and gives no next_page")
@@ -56,8 +54,3 @@ def check_day(start_time: int, due: dt.date, days: DayRange) -> None:
     day = day_of_unix_midnight(start_time)
     if day != due or due > days.last:
         raise errors.IncompleteChain(f"{days}: {due} was due, and a bucket for {day or start_time} came")
-
-
-def storable(raw: bytes) -> bytes:
-    """The same JSON with the character replaced that PostgreSQL's text cannot hold."""
-    return _NUL.sub(rb"\1\\ufffd", raw) if rb"\u0000" in raw else raw

@@ -12,7 +12,7 @@ import msgspec
 
 from openai_costs_dagster.api import errors
 from openai_costs_dagster.api.client import AdminApi
-from openai_costs_dagster.api.pages import check_day, read_days, storable
+from openai_costs_dagster.api.pages import check_day, read_days
 from openai_costs_dagster.days import DayRange
 from openai_costs_dagster.usage_records import COMMON_GROUPS, Operation, UsageRow
 
@@ -51,7 +51,7 @@ def read_usage(
     asked = operation.groups if groups is None else groups
     for due, raw in read_days(api, path_of(operation), days, group_by=asked, days_per_page=DAYS_PER_PAGE):
         try:
-            bucket = _BUCKET.decode(storable(raw))
+            bucket = _BUCKET.decode(raw)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise errors.UnknownShape(f"{due}: a bucket of another shape than the API documents: {error}") from None
         check_day(bucket.start_time, due, days)
