@@ -24,6 +24,12 @@ BY_USER: Grouping = frozenset({"user_id", "line_item"})
 US_DOLLARS = "usd"
 """The currency of every total, budget, forecast and anomaly."""
 
+LONGEST_KEY = 500
+"""Characters of a line item or project id that the tables of line items and projects take as a key.
+
+PostgreSQL limits an index entry to 2,704 bytes. A longer line item keeps its own name instead of being classified.
+"""
+
 _DIMENSIONS = ("project_id", "user_id", "line_item", "api_key_id")
 
 

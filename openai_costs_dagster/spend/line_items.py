@@ -2,7 +2,8 @@
 
 Line items are undocumented display text. What was seen follows
 ``[<surface or tier> " | "] <model> [" " <modality>] ", " <kind> [", long context"]``, or is a bare label; a label
-that the grammar does not know keeps its own name. When the rules improve, raise `RULES_VERSION`: stored history is
+that the grammar does not know keeps its own name. Blanks and the case of kinds vary in what was seen, so a label is
+normalised before it is parsed; what is stored is the label as it came. When the rules improve, raise `RULES_VERSION`: stored history is
 classified anew from its own line items, with no request.
 """
 
@@ -11,7 +12,9 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-RULES_VERSION = 1
+from openai_costs_dagster.cost_records import LONGEST_KEY
+
+RULES_VERSION = 2
 
 CHAT = "Chat completions"
 UNLABELLED = "Unlabelled"
@@ -19,14 +22,23 @@ UNLABELLED = "Unlabelled"
 _LABEL = re.compile(
     r"^(?:(?P<surface>[^|,]+?) \| )?"
     r"(?P<model>[A-Za-z0-9][\w.:/@-]*)"
-    r"(?: (?P<modality>text|audio|image|video))?"
+    r"(?: (?P<modality>(?i:text|audio|image|video)))?"
     r", (?P<kind>[^,]+?)"
-    r"(?P<long_context>, long context)?$"
+    r"(?P<long_context>, (?i:long context))?$"
 )
 _MODEL_FAMILY = re.compile(
-    r"^(gpt|o\d|chatgpt|text|tts|whisper|dall-e|sora|codex|computer-use|davinci|babbage|curie|ada|omni)([-.\d]|$)"
+    r"^(gpt|o\d|chat|chatgpt|text|tts|whisper|dall-e|sora|codex|computer-use|davinci|babbage|curie|ada|omni)([-.\d]|$)"
 )
 _MODEL_NAME = re.compile(r"[A-Za-z0-9][\w.:/@-]*")
+_SEPARATOR = re.compile(r" ?([,|]) ?")
+_NAMED_OTHERWISE = {
+    "tts": "tts-1",
+    "tts hd": "tts-1-hd",
+    "tts-hd": "tts-1-hd",
+    "whisper": "whisper",
+    "whisper-1": "whisper",
+}
+"""Models that labels do not call by their ids, in lower case."""
 _FINE_TUNED = re.compile(r"^ft[:-]")
 
 _SERVICE_OF_MODEL = (
@@ -74,21 +86,35 @@ class LineItem(NamedTuple):
 
 
 def classify(label: str | None) -> LineItem:
-    """Reads one line item. Total: every text, the empty one and null have an answer."""
+    """Reads one line item. Total: every text, the empty one and null have an answer.
+
+    A label of more than `LONGEST_KEY` characters is not parsed and keeps its own name.
+    """
     if label is None or not label.strip():
         return LineItem(UNLABELLED, UNLABELLED)
-    parsed = _LABEL.match(label)
+    if len(label) > LONGEST_KEY:
+        return LineItem(label, label)
+    text = _normalised(label)
+    parsed = _LABEL.match(text)
     if parsed and _is_model(parsed["model"]):
         return _of_model(parsed)
-    surface, _, name = label.rpartition(" | ")
+    surface, _, name = text.rpartition(" | ")
     if _is_model(name) and " " not in name:
         return LineItem(_service_of(name), name, model=name, surface=surface or None)
     for pattern, tool in _TOOLS:
-        if pattern.search(label):
+        if pattern.search(text):
             return LineItem(tool, tool, surface=surface or None)
     if parsed and _kind(parsed["kind"]) in _KINDS:  # billed like a model, of a family not met yet
         return _of_model(parsed)
     return LineItem(label, label)
+
+
+def _normalised(label: str) -> str:
+    """The label with single blanks, only where the grammar has them, and with the model's id for its other names."""
+    text = _SEPARATOR.sub(lambda found: ", " if found[1] == "," else " | ", " ".join(label.split()))
+    before, bar, rest = text.rpartition(" | ")
+    name, comma, kind = rest.partition(", ")
+    return f"{before}{bar}{_NAMED_OTHERWISE.get(name.lower(), name)}{comma}{kind}"
 
 
 def _of_model(parsed: re.Match[str]) -> LineItem:
@@ -99,13 +125,13 @@ def _of_model(parsed: re.Match[str]) -> LineItem:
         subcategory=_KINDS.get(kind, kind),
         model=model,
         surface=parsed["surface"],
-        modality=parsed["modality"],
+        modality=parsed["modality"] and parsed["modality"].lower(),
         long_context=parsed["long_context"] is not None,
     )
 
 
 def _kind(text: str) -> str:
-    return text.strip().replace("_", " ")
+    return text.strip().replace("_", " ").lower()
 
 
 def _is_model(name: str) -> bool:

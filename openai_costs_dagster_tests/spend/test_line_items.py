@@ -7,6 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from openai_costs_dagster.spend.line_items import UNLABELLED, LineItem, classify
+from openai_costs_dagster.spend.metering import billed_model, meter_of
 
 _CHAT = "Chat completions"
 
@@ -177,3 +178,48 @@ def test_a_hostile_label_is_answered_in_time_that_grows_with_its_length() -> Non
         "gpt-4o" + " text" * 10_000,
     ):
         assert classify(label).category
+
+
+@pytest.mark.parametrize(
+    ("label", "model", "kind"),
+    [
+        ("chat-latest , input", "chat-latest", "input"),
+        (" gpt-5, input", "gpt-5", "input"),
+        ("gpt-5, input ", "gpt-5", "input"),
+        ("gpt-5,input", "gpt-5", "input"),
+        ("gpt-5  ,   cached  input", "gpt-5", "cached input"),
+        ("\tgpt-5,\u00a0output\n", "gpt-5", "output"),
+        ("gpt-5-2025-08-07, Output", "gpt-5-2025-08-07", "output"),
+        ("gpt-5-2025-08-07, Cached Input", "gpt-5-2025-08-07", "cached input"),
+        ("gpt-5-2025-08-07, CACHE WRITES", "gpt-5-2025-08-07", "cache writes"),
+        ("gpt-5, Input_Tokens", "gpt-5", "input"),
+        ("gpt-live-1, Voice session", "gpt-live-1", "voice session"),
+        ("tts hd", "tts-1-hd", None),
+        ("TTS HD", "tts-1-hd", None),
+        (" tts  hd ", "tts-1-hd", None),
+        ("tts", "tts-1", None),
+        ("tts-1-hd", "tts-1-hd", None),
+        ("tts hd, Characters", "tts-1-hd", "characters"),
+        ("Whisper", "whisper", None),
+        ("whisper-1", "whisper", None),
+    ],
+)
+def test_blanks_and_capital_letters_do_not_change_model_and_kind(label: str, model: str, kind: str | None) -> None:
+    item = classify(label)
+    assert (item.model, item.category, item.subcategory) == (model, model, kind)
+
+
+def test_blanks_and_capital_letters_do_not_change_surface_modality_and_context() -> None:
+    item = classify(" batch  |gpt-audio  Audio ,Output , Long  context ")
+    assert item == LineItem("Chat completions", "gpt-audio", "output", "gpt-audio", "batch", "audio", long_context=True)
+
+
+@pytest.mark.parametrize("label", ["gpt-5, " + "x" * 500, "a" * 6000 + ", output"])
+def test_a_label_longer_than_a_key_keeps_its_own_name(label: str) -> None:
+    assert classify(label) == LineItem(label, label)
+
+
+def test_speech_in_high_definition_is_allocated_by_its_model() -> None:
+    meter = meter_of(classify("tts hd"))
+    assert meter is not None
+    assert meter.model == billed_model("tts-1-hd")
