@@ -54,7 +54,8 @@ def read_costs(api: AdminApi, days: DayRange, grouping: Grouping, guard: Organiz
     """Yields one bucket for every day of `days`, in order.
 
     Only a chain that was read to its end is whole: what it yielded before it raised must not be kept.
-    Raises an `ApiError`; IncompleteChain where the pages loop, stop early or leave a day out.
+    Raises an `ApiError`; IncompleteChain where the pages loop or stop early, UnexpectedBucket for any bucket but
+    that of the next day.
     """
     for due, raw in read_days(api, COSTS_PATH, days, group_by=sorted(grouping), days_per_page=DAYS_PER_PAGE):
         bucket = _decode(raw, due, days)
@@ -77,5 +78,5 @@ def _decode(raw: bytes, due: dt.date, days: DayRange) -> CostsBucket:
         bucket = _BUCKET.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise errors.UnknownShape(f"{due}: a bucket of another shape than the API documents: {error}") from None
-    check_day(bucket.start_time, due, days)
+    check_day(bucket.start_time, bucket.end_time, due, days)
     return CostsBucket(due, bucket.results, raw)

@@ -9,13 +9,14 @@ ApiError
 │   ├── RequestRefused        any other answer that will stay the same (other 4xx, redirects)
 │   │   └── NotServed         nothing is served at this path (404)
 │   ├── WrongOrganization     the key belongs to another organization than configured
-│   └── UnknownShape          JSON of another shape than the API documents: this program has to learn it
+│   ├── UnknownShape          JSON of another shape than the API documents: this program has to learn it
+│   └── UnexpectedBucket      a bucket that is not exactly the UTC day that was due
 └── TransientApiError         the same request may succeed later
     ├── RateLimited           429
     ├── ServerFailed          5xx
     ├── BrokenAnswer          HTML, a cut-off body, an error where an answer should be
     ├── Unreachable           no connection, a reset, a time-out
-    └── IncompleteChain       pages that loop, end early or leave a day out
+    └── IncompleteChain       pages that loop or end early
 
 Every text is redacted before it gets in here: error answers of the API echo parts of the key.
 """
@@ -75,6 +76,10 @@ class UnknownShape(PermanentApiError):
     """JSON of another shape than the API documents; guessing at it could store wrong figures."""
 
 
+class UnexpectedBucket(PermanentApiError):
+    """A bucket is not exactly the UTC day that was due: storing it would put amounts on wrong days."""
+
+
 class TransientApiError(ApiError):
     """The same request may succeed later; `retry_after` is the server's own wait in seconds, if it named one."""
 
@@ -100,4 +105,4 @@ class Unreachable(TransientApiError):
 
 
 class IncompleteChain(TransientApiError):
-    """The pages of one query do not add up to the days that were asked for."""
+    """The pages of one query loop, or end before the last day that was requested."""

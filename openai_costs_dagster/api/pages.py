@@ -15,6 +15,8 @@ from openai_costs_dagster.api.text import as_utf8
 from openai_costs_dagster.api.wire import WirePage
 from openai_costs_dagster.days import ONE_DAY, DayRange, day_of_unix_midnight, unix_midnight
 
+_DAY_SECONDS = 86_400
+
 
 def read_days(
     api: AdminApi, path: str, days: DayRange, *, group_by: Sequence[str], days_per_page: int
@@ -22,7 +24,7 @@ def read_days(
     """Yields the bytes of one bucket for every day of `days`, in order; the caller holds it to its day.
 
     Only a chain that was read to its end is whole: what it yielded before it raised must not be kept.
-    Raises an `ApiError`; IncompleteChain where the pages loop, stop early or leave a day out.
+    Raises an `ApiError`; IncompleteChain where the pages loop or stop early.
     """
     query = [
         ("start_time", str(unix_midnight(days.first))),
@@ -49,8 +51,30 @@ def read_days(
         seen_tokens.add(token := page.next_page)
 
 
-def check_day(start_time: int, due: dt.date, days: DayRange) -> None:
-    """Raises IncompleteChain where a bucket is not that of the day that was due."""
-    day = day_of_unix_midnight(start_time)
-    if day != due or due > days.last:
-        raise errors.IncompleteChain(f"{days}: {due} was due, and a bucket for {day or start_time} came")
+def check_day(start_time: float, end_time: float | None, due: dt.date, days: DayRange) -> None:
+    """Raises UnexpectedBucket where a bucket is not exactly the UTC day that was due.
+
+    Times are Unix seconds. A bucket without an end is taken for a day: its successor has to begin a day later.
+    """
+    reason = _mismatch(start_time, end_time, due, days)
+    if reason:
+        raise errors.UnexpectedBucket(f"{days}: {due} was due, and a bucket came that {reason}; it is not stored")
+
+
+def _mismatch(start_time: float, end_time: float | None, due: dt.date, days: DayRange) -> str | None:
+    day = day_of_unix_midnight(int(start_time)) if start_time == start_time // 1 else None
+    if day is None:
+        return f"starts at {_moment(start_time)}, which is not midnight UTC"
+    if end_time is not None and end_time != start_time + _DAY_SECONDS:
+        return f"covers {_moment(start_time)} to {_moment(end_time)}, which is not one UTC day"
+    if due > days.last:
+        return f"is for {day}, after the last day of the request"
+    return None if day == due else f"is for {day}"
+
+
+def _moment(seconds: float) -> str:
+    try:
+        moment = dt.datetime.fromtimestamp(seconds, dt.UTC)
+    except (OverflowError, ValueError, OSError):  # as milliseconds are
+        return f"{seconds} s"
+    return f"{moment:%Y-%m-%d %H:%M:%S.%f}".removesuffix(".000000")

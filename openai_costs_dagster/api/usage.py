@@ -20,8 +20,9 @@ DAYS_PER_PAGE = 31
 
 
 class _Bucket(msgspec.Struct):
-    start_time: int
+    start_time: float
     results: list[dict[str, Any]]
+    end_time: float | None = None
 
 
 _BUCKET = msgspec.json.Decoder(_Bucket, float_hook=Decimal)
@@ -54,7 +55,7 @@ def read_usage(
             bucket = _BUCKET.decode(raw)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise errors.UnknownShape(f"{due}: a bucket of another shape than the API documents: {error}") from None
-        check_day(bucket.start_time, due, days)
+        check_day(bucket.start_time, bucket.end_time, due, days)
         yield UsageBucket(due, _added_up(operation, due, bucket.results), raw)
 
 

@@ -40,11 +40,11 @@ class WireCost(msgspec.Struct, gc=False):
 
 
 class WireBucket(msgspec.Struct, gc=False):
-    """A day; `start_time` and `end_time` in Unix seconds."""
+    """A day; `start_time` and `end_time` in Unix seconds, which may be written as floats."""
 
-    start_time: int
-    end_time: int
+    start_time: float
     results: list[WireCost]
+    end_time: float | None = None
 
 
 class WirePage(msgspec.Struct):

@@ -103,13 +103,16 @@ class WindowReader:
         window.ungrouped.update(self._ungrouped(days))
 
     def _ungrouped(self, days: DayRange) -> dict[dt.date, Bill]:
-        """The second answer; empty where it cannot be had, for it never prevents storing."""
+        """The second answer; empty where it cannot be had, for it never prevents storing.
+
+        Raises UnexpectedBucket: an API whose buckets are no UTC days is not read at all.
+        """
         try:
             return {
                 bucket.day: bill_of(map(read_cost, bucket.rows))[1]
                 for bucket in read_costs(self._api, days, UNGROUPED, self._guard)
             }
-        except ACCESS_ERRORS:
+        except (*ACCESS_ERRORS, errors.UnexpectedBucket):
             raise
         except (errors.ApiError, ValueError):
             return {}

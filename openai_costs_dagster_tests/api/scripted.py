@@ -56,7 +56,9 @@ def page(
     """A page of buckets, a day being an empty one; there is more where a token says so, unless told."""
     data = [bucket(one) if isinstance(one, dt.date) else one for one in buckets]
     more = next_page is not None if has_more is None else has_more
-    return httpx2.Response(200, json={"object": "page", "data": data, "has_more": more, "next_page": next_page})
+    body = {"object": "page", "data": data, "has_more": more, "next_page": next_page}
+    content = json.dumps(body, separators=(",", ":")).encode()  # ASCII: half a surrogate pair goes out as its escape
+    return httpx2.Response(200, headers={"Content-Type": "application/json"}, content=content)
 
 
 def refusal(status: int, message: Any = "no", headers: Sequence[tuple[str, str]] = (), **more: Any) -> httpx2.Response:

@@ -14,7 +14,7 @@ from openai_costs_dagster.api.client import AdminApi, Endpoint
 from openai_costs_dagster.api.costs import CostsBucket, OrganizationGuard, is_served, read_costs
 from openai_costs_dagster.api.wire import read_cost
 from openai_costs_dagster.cost_records import GROUPINGS, UNGROUPED, Grouping
-from openai_costs_dagster.days import ONE_DAY, DayRange
+from openai_costs_dagster.days import ONE_DAY, DayRange, unix_midnight
 from openai_costs_dagster.simulator import Fault, FaultKind, Quirks, SimulatedOrganization, Simulator
 
 from .scripted import FIRST, NOW, Script, bucket, days, page, refusal
@@ -65,10 +65,23 @@ def test_rows_come_as_sent_with_the_buckets_own_bytes() -> None:
     assert (second.day, list(second.rows)) == (_SECOND, [])
 
 
-def test_the_one_character_that_a_database_cannot_hold_is_replaced_and_the_raw_bytes_keep_it() -> None:
-    (only,) = read(Script(page([bucket(FIRST, row(line_item="a\0b"), row(line_item="\0"))])), days(1))
+def test_nul_and_half_a_surrogate_pair_are_replaced_in_rows_and_raw_bytes() -> None:
+    (only,) = read(Script(page([bucket(FIRST, row(line_item="a\0b"), row(line_item="\ud83d"))])), days(1))
     assert [one.line_item for one in only.rows] == ["a\ufffdb", "\ufffd"]
-    assert only.raw.count(rb"\u0000") == 2
+    assert only.raw.count(rb"\ufffd") == 2
+
+
+@pytest.mark.parametrize("sent", [b"\xff", b"\xed\xa0\xbd"])
+def test_bytes_that_are_no_utf_8_are_replaced(sent: bytes) -> None:
+    body = page([bucket(FIRST, row(line_item="x"))]).content.replace(b'"x"', b'"' + sent + b'"')
+    (only,) = read(Script(httpx2.Response(200, content=body)), days(1))
+    assert [one.line_item for one in only.rows] == ["\ufffd"]
+
+
+@pytest.mark.parametrize("end", [{"end_time": 1772409600.0}, {"end_time": None}, {}], ids=["float", "null", "absent"])
+def test_a_bucket_with_whole_floats_or_without_an_end_is_a_day(end: dict[str, Any]) -> None:
+    buckets = [{"start_time": 1772323200.0, "results": [row()], **end}, {"start_time": 1772409600.0, "results": []}]
+    assert [one.day for one in read(Script(page(buckets)), days(2))] == [FIRST, _SECOND]
 
 
 def test_a_text_that_only_spells_that_character_stays_as_it_is() -> None:
@@ -98,17 +111,17 @@ _BROKEN: dict[str, tuple[list[httpx2.Response], type[errors.ApiError]]] = {
         [page([FIRST], "2"), page([_SECOND], "2"), page([_THIRD])],
         errors.IncompleteChain,
     ),
-    "cursors in a circle": ([page([FIRST], "2"), page([_SECOND], "3"), page([FIRST], "2")], errors.IncompleteChain),
-    "a page that comes again": ([page([FIRST], "2"), page([FIRST], "3")], errors.IncompleteChain),
-    "a day is missing": ([page([FIRST, _THIRD])], errors.IncompleteChain),
-    "the first day is missing": ([page([_SECOND, _THIRD])], errors.IncompleteChain),
-    "a day is missing between pages": ([page([FIRST], "2"), page([_THIRD])], errors.IncompleteChain),
-    "a day comes twice": ([page([FIRST, FIRST, _SECOND, _THIRD])], errors.IncompleteChain),
-    "days are out of order": ([page([_SECOND, FIRST, _THIRD])], errors.IncompleteChain),
-    "a day before the range": ([page([FIRST - ONE_DAY, FIRST, _SECOND, _THIRD])], errors.IncompleteChain),
-    "a day after the range": ([page([FIRST, _SECOND, _THIRD, _FOURTH])], errors.IncompleteChain),
-    "a bucket that begins at noon": ([page([{**bucket(FIRST), "start_time": 1772366400}])], errors.IncompleteChain),
-    "milliseconds": ([page([{**bucket(FIRST), "start_time": 1772323200000}])], errors.IncompleteChain),
+    "cursors in a circle": ([page([FIRST], "2"), page([_SECOND], "3"), page([FIRST], "2")], errors.UnexpectedBucket),
+    "a page that comes again": ([page([FIRST], "2"), page([FIRST], "3")], errors.UnexpectedBucket),
+    "a day is missing": ([page([FIRST, _THIRD])], errors.UnexpectedBucket),
+    "the first day is missing": ([page([_SECOND, _THIRD])], errors.UnexpectedBucket),
+    "a day is missing between pages": ([page([FIRST], "2"), page([_THIRD])], errors.UnexpectedBucket),
+    "a day comes twice": ([page([FIRST, FIRST, _SECOND, _THIRD])], errors.UnexpectedBucket),
+    "days are out of order": ([page([_SECOND, FIRST, _THIRD])], errors.UnexpectedBucket),
+    "a day before the range": ([page([FIRST - ONE_DAY, FIRST, _SECOND, _THIRD])], errors.UnexpectedBucket),
+    "a day after the range": ([page([FIRST, _SECOND, _THIRD, _FOURTH])], errors.UnexpectedBucket),
+    "a bucket that begins at noon": ([page([{**bucket(FIRST), "start_time": 1772366400}])], errors.UnexpectedBucket),
+    "milliseconds": ([page([{**bucket(FIRST), "start_time": 1772323200000}])], errors.UnexpectedBucket),
     "a time that is text": ([page([{**bucket(FIRST), "start_time": "1772323200"}])], errors.UnknownShape),
     "a bucket without results": ([page([{"start_time": 1772323200, "end_time": 1772409600}])], errors.UnknownShape),
     "a bucket that is no object": (
@@ -116,9 +129,15 @@ _BROKEN: dict[str, tuple[list[httpx2.Response], type[errors.ApiError]]] = {
         errors.UnknownShape,
     ),
     "a line item that is no text": ([page([bucket(FIRST, {"line_item": 1})])], errors.UnknownShape),
-    "no UTF-8 within a bucket": (
-        [httpx2.Response(200, content=page([bucket(FIRST, {"line_item": "x"})]).content.replace(b'"x"', b'"\xff"'))],
-        errors.UnknownShape,
+    "an hour": ([page([{**bucket(FIRST), "end_time": 1772326800}])], errors.UnexpectedBucket),
+    "two days": ([page([{**bucket(FIRST), "end_time": 1772496000}])], errors.UnexpectedBucket),
+    "a day that ends before it begins": ([page([{**bucket(FIRST), "end_time": 1772236800}])], errors.UnexpectedBucket),
+    "a start of half a second": ([page([{**bucket(FIRST), "start_time": 1772323200.5}])], errors.UnexpectedBucket),
+    "an end of half a second": ([page([{**bucket(FIRST), "end_time": 1772409600.5}])], errors.UnexpectedBucket),
+    "noon without an end": ([page([{"start_time": 1772366400, "results": []}])], errors.UnexpectedBucket),
+    "two days without an end": (
+        [page([{"start_time": unix_midnight(day), "results": []} for day in (FIRST, _THIRD)])],
+        errors.UnexpectedBucket,
     ),
 }
 
@@ -214,7 +233,7 @@ def test_a_simulated_year_comes_whole_and_to_the_last_digit(quirks: Quirks) -> N
     ("kind", "error"),
     [
         (FaultKind.MORE_WITHOUT_CURSOR, errors.IncompleteChain),
-        (FaultKind.MISSING_DAY, errors.IncompleteChain),
+        (FaultKind.MISSING_DAY, errors.UnexpectedBucket),
         (FaultKind.WRONG_ORGANIZATION, errors.WrongOrganization),
     ],
 )
@@ -236,6 +255,6 @@ def test_a_chain_that_loops_over_real_http_ends() -> None:
         AdminApi(Endpoint(simulator.base_url, lambda: organization.admin_key)) as api,
     ):
         simulator.faults.ratio(1, seed=1, kinds=[FaultKind.REPEATED_CURSOR])
-        with pytest.raises(errors.IncompleteChain):
+        with pytest.raises(errors.UnexpectedBucket):
             list(read_costs(api, days(200, dt.date(2025, 8, 1)), UNGROUPED, OrganizationGuard(None)))
         assert len(simulator.requests) <= 2
