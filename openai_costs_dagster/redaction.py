@@ -14,13 +14,14 @@ _KEY_SHAPED = re.compile(
 )
 _CREDENTIALS_IN_URL = re.compile(r"(?<=://)[^/\s]+@")
 _LONGEST_MESSAGE = 500
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")  # no database stores NUL or half a surrogate pair
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
-    """`text` without keys, given secrets or credentials in URLs, on one line and of bounded length."""
+    """`text` without keys, given secrets or credentials in URLs, on one line, storable, and of bounded length."""
     for secret in secrets:
         if len(secret) >= 4:
             text = text.replace(secret, "[redacted]")
     text = _CREDENTIALS_IN_URL.sub("[redacted]@", _KEY_SHAPED.sub("[redacted]", text))
-    text = " ".join(text.split())
+    text = " ".join(_UNSTORABLE.sub("\ufffd", text).split())
     return text if len(text) <= _LONGEST_MESSAGE else text[: _LONGEST_MESSAGE - 1] + "…"

@@ -142,7 +142,9 @@ class PlainServer:
         start, groups = _first_day(query), set(query.get("group_by", []))
         earliest = self.today() - dt.timedelta(days=365)
         if start < earliest:
-            said = f"Usage and cost data are available for the past year. Earliest supported start date: {earliest} (UTC)."
+            said = (
+                f"Usage and cost data are available for the past year. Earliest supported start date: {earliest} (UTC)."
+            )
             return Refusal(400, said, "start_time", "reporting_lookback_exceeded")
         if path != COSTS:
             return None

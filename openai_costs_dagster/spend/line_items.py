@@ -3,8 +3,8 @@
 Line items are undocumented display text. What was seen follows
 ``[<surface or tier> " | "] <model> [" " <modality>] ", " <kind> [", long context"]``, or is a bare label; a label
 that the grammar does not know keeps its own name. Blanks and the case of kinds vary in what was seen, so a label is
-normalised before it is parsed; what is stored is the label as it came. When the rules improve, raise `RULES_VERSION`: stored history is
-classified anew from its own line items, with no request.
+normalised before it is parsed; what is stored is the label as it came. When the rules improve, raise `RULES_VERSION`:
+stored history is classified anew from its own line items, with no request.
 """
 
 from __future__ import annotations

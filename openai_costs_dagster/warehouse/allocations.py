@@ -7,8 +7,6 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import NamedTuple
 
-import psycopg
-
 from openai_costs_dagster.cost_records import CostRow
 from openai_costs_dagster.days import DayRange
 from openai_costs_dagster.warehouse import errors
@@ -119,7 +117,7 @@ def store_user_costs(
                         copy.write_row((organization, day, *row))
             notes = [{"organization": organization, "usage_date": day, "now": now} for day in days]
             cursor.executemany(statement("note_user_cost_day"), notes)
-    except psycopg.DataError as error:
+    except errors.VALUE_ERRORS as error:
         raise errors.ValueRefused(f"{organization} {days}: {error.diag.message_primary}") from None
 
 

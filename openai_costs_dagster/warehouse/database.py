@@ -69,14 +69,14 @@ class Database:
                 options=self._options(),
             ) as connection:
                 yield connection
-        except psycopg.OperationalError as error:
-            raise self._unavailable(error) from None
-        except (
-            psycopg.DataError,
+        except (  # first, because psycopg counts some of them among the operational errors
+            *errors.VALUE_ERRORS,
             psycopg.errors.InsufficientPrivilege,
             psycopg.errors.ReadOnlySqlTransaction,
         ) as error:
             raise errors.DatabaseRefused(f"{self.safe_url}: {self._without_secrets(_first_line(error))}") from None
+        except psycopg.OperationalError as error:
+            raise self._unavailable(error) from None
 
     def _options(self) -> str:
         try:

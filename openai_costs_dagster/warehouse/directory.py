@@ -8,8 +8,6 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-import psycopg
-
 from openai_costs_dagster.personal_data import Person
 from openai_costs_dagster.warehouse import errors
 from openai_costs_dagster.warehouse.database import Connection
@@ -40,7 +38,7 @@ def keep(connection: Connection, organization: str, entries: Iterable[Entry], no
         with connection.transaction(), connection.cursor() as cursor:
             cursor.executemany(statement("note_entry"), values)
             cursor.executemany(statement("know_name"), [one for one in values if one["name"] or one["email"]])
-    except psycopg.DataError as error:
+    except errors.VALUE_ERRORS as error:
         raise errors.ValueRefused(f"a value that PostgreSQL cannot hold: {error}") from None
 
 

@@ -14,6 +14,13 @@ WarehouseError
 
 from __future__ import annotations
 
+import psycopg
+
+VALUE_ERRORS = (psycopg.DataError, psycopg.errors.ProgramLimitExceeded)
+"""PostgreSQL's refusals of a value. psycopg counts a value that is too large among the operational errors, but sending
+it again changes nothing.
+"""
+
 
 class WarehouseError(Exception):
     """Base; the text is one sentence without passwords."""

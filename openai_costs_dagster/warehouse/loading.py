@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-import psycopg
 from psycopg.rows import class_row
 
 from openai_costs_dagster.cost_records import US_DOLLARS, CostRow, Grouping, grouping_name
@@ -128,14 +127,14 @@ class Staging:
                 self._verify(reading, days, inserted)
                 self._connection.execute(statement("delete_provisional_buckets"), values)
                 self._note(values, days)
-        except psycopg.DataError as error:
+        except errors.VALUE_ERRORS as error:
             raise errors.ValueRefused(f"{reading.organization} {reading.days}: {error.diag.message_primary}") from None
 
     def _flush(self) -> None:
         self._holds_rows = True
         try:
             self._copy()
-        except psycopg.DataError as error:
+        except errors.VALUE_ERRORS as error:
             raise errors.ValueRefused(f"a value that PostgreSQL cannot hold: {error.diag.message_primary}") from None
         finally:
             self._lines.clear()

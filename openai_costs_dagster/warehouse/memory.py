@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from psycopg.rows import class_row
 
+from openai_costs_dagster.cost_records import LONGEST_KEY
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.statements import statement
 
@@ -62,7 +63,7 @@ def project_names(connection: Connection, organization: str) -> dict[str, str]:
 
 
 def name_projects(connection: Connection, organization: str, names: Mapping[str, str], seen_at: dt.datetime) -> None:
-    """Keeps the newest name of each project."""
+    """Keeps the newest name of each project; the directory has those of longer ids."""
     with connection.cursor() as cursor:
         cursor.executemany(
             statement("name_project"),
@@ -74,12 +75,13 @@ def name_projects(connection: Connection, organization: str, names: Mapping[str,
                     "seen_at": seen_at,
                 }
                 for project_id, name in names.items()
+                if len(project_id) <= LONGEST_KEY
             ],
         )
 
 
 def classify_new(connection: Connection, labels: Iterable[str], classify: Classify, rules_version: int) -> None:
-    """Classifies the line items that were never met before."""
+    """Classifies the line items that were never met before; a longer one than `LONGEST_KEY` is its own class."""
     _store(connection, sorted(labels), classify, rules_version)
 
 
@@ -101,5 +103,6 @@ def _store(connection: Connection, labels: Sequence[str], classify: Classify, ru
                     **Classification(*classify(label))._asdict(),
                 }
                 for label in labels
+                if len(label) <= LONGEST_KEY
             ],
         )

@@ -20,7 +20,7 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
-    UniqueConstraint,
+    TextClause,
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
@@ -29,11 +29,17 @@ SCHEMA = "openai_costs"
 
 metadata = MetaData(schema=SCHEMA)
 
+
+def _digest(column: str) -> TextClause:
+    """A text of the API in a unique index: it may be longer than an index entry (migration 0007)."""
+    return text(f"openai_costs.text_digest({column})")
+
+
 organizations = Table(
     "organizations",
     metadata,
     Column("organization", Text, primary_key=True, comment="the configured name"),
-    Column("openai_organization_id", Text, unique=True, comment="learned from the configuration or an answer"),
+    Column("openai_organization_id", Text, comment="learned from the configuration or an answer"),
     Column("display_name", Text),
     Column("start_date", Date, comment="as configured"),
     Column("earliest_day", Date, comment="the earliest day that the API served on first contact, kept for ever"),
@@ -43,6 +49,7 @@ organizations = Table(
     Column("last_error_at", DateTime(timezone=True)),
     Column("last_error_is_permanent", Boolean),
     Column("first_judged_run", Text, comment="Dagster's run that first judged any day; what it found was seen"),
+    Index("organizations_once", _digest("openai_organization_id"), unique=True),
 )
 
 readings = Table(
@@ -201,17 +208,13 @@ anomalies = Table(
     Column("judged_at", DateTime(timezone=True), nullable=False),
     Column("alerted_at", DateTime(timezone=True)),
     Column("line_item", Text, comment="of a changed unit price"),
-    UniqueConstraint(
+    Index(
+        "anomaly_findings_one_per_series_and_day",
         "organization",
         "usage_date",
         "level",
-        "project_id",
-        "service",
-        "model",
-        "api_key_id",
-        "user_id",
-        "line_item",
-        name="anomaly_findings_one_per_series_and_day",
+        *map(_digest, ("project_id", "service", "model", "api_key_id", "user_id", "line_item")),
+        unique=True,
         postgresql_nulls_not_distinct=True,
     ),
     comment="days of series that are not like the days before them, one for each cause",
@@ -280,13 +283,14 @@ absences = Table(
 directory_entries = Table(
     "directory_entries",
     metadata,
-    Column("organization", Text, primary_key=True),
-    Column("kind", Text, primary_key=True, comment="project, user or api_key"),
-    Column("id", Text, primary_key=True),
+    Column("organization", Text, nullable=False),
+    Column("kind", Text, nullable=False, comment="project, user or api_key"),
+    Column("id", Text, nullable=False),
     Column("project_id", Text, comment="of an API key"),
     Column("owner_id", Text, comment="of an API key: a user or a service account"),
     Column("status", Text, comment="active, archived or gone"),
     Column("seen_at", DateTime(timezone=True), nullable=False),
+    Index("directory_entries_once", "organization", "kind", _digest("id"), unique=True),
 )
 
 known_names = Table(
@@ -299,8 +303,13 @@ known_names = Table(
     Column("email", Text),
     Column("first_seen_at", DateTime(timezone=True), nullable=False),
     Column("last_seen_at", DateTime(timezone=True), nullable=False),
-    UniqueConstraint(
-        "organization", "kind", "id", "name", "email", name="known_names_once", postgresql_nulls_not_distinct=True
+    Index(
+        "known_names_once",
+        "organization",
+        "kind",
+        *map(_digest, ("id", "name", "email")),
+        unique=True,
+        postgresql_nulls_not_distinct=True,
     ),
     comment="every name that was ever seen; the one seen last is the present one",
 )
@@ -308,8 +317,9 @@ known_names = Table(
 forgotten_users = Table(
     "forgotten_users",
     metadata,
-    Column("user_id", Text, primary_key=True),
+    Column("user_id", Text, nullable=False),
     Column("forgotten_at", DateTime(timezone=True), nullable=False),
+    Index("forgotten_users_once", _digest("user_id"), unique=True),
     comment="whose name and address are kept no more, in any organization",
 )
 
@@ -376,7 +386,7 @@ outbox = Table(
     "outbox",
     metadata,
     Column("alert_id", BigInteger, Identity(always=True), primary_key=True),
-    Column("dedup_key", Text, nullable=False, unique=True, comment="what this alert is about, once and for all"),
+    Column("dedup_key", Text, nullable=False, comment="what this alert is about, once and for all"),
     Column("organization", Text, comment="null where it is of none, as a test"),
     Column("kind", Text, nullable=False, comment="anomaly, budget, sync_failure or test"),
     Column("event", Text, nullable=False, comment="what became of it: opened, grown, ended, crossed, failed ..."),
@@ -392,6 +402,7 @@ outbox = Table(
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("seen", Boolean, nullable=False, comment="recorded as already seen: never sent"),
     Column("routed_at", DateTime(timezone=True), comment="when it was put into messages"),
+    Index("outbox_once", _digest("dedup_key"), unique=True),
     Index("outbox_unrouted", "alert_id", postgresql_where=text("routed_at is null and not seen")),
     comment="what people are to be told, written in the transaction that records it",
 )

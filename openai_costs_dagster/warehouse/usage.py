@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-import psycopg
-
 from openai_costs_dagster.days import DayRange
 from openai_costs_dagster.usage_records import Operation, UsageRow
 from openai_costs_dagster.warehouse import errors
@@ -78,7 +76,7 @@ def store(connection: Connection, reading: UsageReading, buckets: Iterable[Usage
             connection.execute(statement("delete_provisional_buckets"), values)
             connection.execute(statement("insert_buckets"), values)
             _note_days(connection, values, buckets)
-    except psycopg.DataError as error:
+    except errors.VALUE_ERRORS as error:
         said = f"{reading.organization} {reading.operation.name} {reading.days}: {error.diag.message_primary}"
         raise errors.ValueRefused(said) from None
     return sum(len(bucket.rows) for bucket in buckets)

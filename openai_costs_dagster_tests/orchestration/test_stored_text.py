@@ -25,6 +25,7 @@ from openai_costs_dagster.orchestration.outcome import Outcome
 from openai_costs_dagster.orchestration.sharing import share_out
 from openai_costs_dagster.orchestration.usage_ingestion import UsageOutcome, UsageRequest, ingest_usage
 from openai_costs_dagster.warehouse.database import Database
+from openai_costs_dagster.warehouse.errors import DatabaseRefused
 
 from ..conftest import Clock
 from ..plain_server import PlainServer, Refusal, Row
@@ -117,7 +118,7 @@ def test_surrogate_half_in_a_cost_row_is_stored_as_replacement_character(reader:
     sent, stored = HALVES[name]
     work = reader(PlainServer(rows=lambda _: [cost(**dict.fromkeys(_COST_TEXTS, sent))]))
     assert not work.costs().failed
-    found = work.query(f"select distinct {', '.join(_COST_TEXTS)}, amount from openai_costs.daily_costs")
+    found = work.query(f"select distinct {', '.join(_COST_TEXTS)}, amount from openai_costs.daily_costs")  # noqa: S608  # our own names
     assert found == [(*[stored] * 5, Decimal("1.5"))]
 
 
@@ -143,7 +144,7 @@ def test_surrogate_half_in_a_usage_row_is_stored_as_replacement_character(reader
     sent, stored = HALVES[name]
     work = reader(PlainServer(usage=only_completions(**dict.fromkeys(_USAGE_TEXTS, sent))))
     assert not work.usage().failed
-    found = work.query(f"select distinct {', '.join(_USAGE_TEXTS)}, input_tokens from openai_costs.daily_usage")
+    found = work.query(f"select distinct {', '.join(_USAGE_TEXTS)}, input_tokens from openai_costs.daily_usage")  # noqa: S608  # our own names
     assert found == [(*[stored] * 5, Decimal(10))]
 
 
@@ -202,7 +203,10 @@ def test_bytes_that_are_not_utf_8_are_stored_as_replacement_character(reader: Ma
     )
     assert not work.costs().failed
     assert not work.usage().failed
-    assert {label for (label,) in work.query("select line_item from openai_costs.daily_costs")} <= {"a\ufffdb", "a\ufffd"}
+    assert {label for (label,) in work.query("select line_item from openai_costs.daily_costs")} <= {
+        "a\ufffdb",
+        "a\ufffd",
+    }
     assert {label for (label,) in work.query("select model from openai_costs.daily_usage")} <= {"a\ufffdb", "a\ufffd"}
 
 
@@ -211,7 +215,7 @@ def test_a_long_text_in_a_cost_row_is_stored_unchanged(reader: MakeReader) -> No
     work = reader(PlainServer(rows=lambda _: [cost(), cost(amount="0.50", **texts)]))
     for _ in range(2):  # a second load finds the entries of the first
         assert not work.costs().failed
-    found = work.query(f"select distinct {', '.join(texts)}, amount from openai_costs.daily_costs where amount < 1")
+    found = work.query(f"select distinct {', '.join(texts)}, amount from openai_costs.daily_costs where amount < 1")  # noqa: S608  # our own names
     assert found == [(*texts.values(), Decimal("0.5"))]
 
 
@@ -231,7 +235,7 @@ def test_a_long_text_in_a_usage_row_is_stored_unchanged(reader: MakeReader) -> N
     work = reader(PlainServer(usage=only_completions(**texts)))
     for _ in range(2):
         assert not work.usage().failed
-    assert work.query(f"select distinct {', '.join(texts)} from openai_costs.daily_usage") == [(*texts.values(),)]
+    assert work.query(f"select distinct {', '.join(texts)} from openai_costs.daily_usage") == [(*texts.values(),)]  # noqa: S608  # our own names
 
 
 def test_a_long_text_in_the_directory_is_stored_unchanged(reader: MakeReader) -> None:
@@ -262,16 +266,35 @@ def test_error_texts_with_a_half_pair_keep_their_meaning(reader: MakeReader) -> 
 
 
 def test_long_texts_are_shared_out(reader: MakeReader, clock: Clock) -> None:
-    long = long_text()
-    work = reader(
-        PlainServer(
-            rows=lambda _: [cost(line_item=f"{long}, output", user_id=None, project_id=long)],
-            usage=only_completions(model=long, user_id=f"u{long}", project_id=long),
-        )
-    )
+    long, label = long_text(), long_text(seed=2)
+    rows = [cost(user_id=None, project_id=long, quantity=5), cost(user_id=None, project_id=long, line_item=label)]
+    usage = only_completions(user_id=f"u{long}", project_id=long)
+    work = reader(PlainServer(rows=lambda _: rows, usage=usage))
     assert not work.costs().failed
     assert not work.usage().failed
     with work.database.connect() as connection:
         share_out(connection, work.organization.name, DAYS, clock())
-    found = work.query("select user_id, amount, method from openai_costs.allocated_costs")
-    assert found == [(f"u{long}", Decimal("1.5"), "usage")] * 2
+    assert work.query(
+        "select distinct user_id, line_item, amount, method, service from openai_costs.allocated_costs order by method"
+    ) == [
+        (None, label, Decimal("1.5"), "unallocated", label),
+        (f"u{long}", LABEL, Decimal("1.5"), "usage", "Chat completions"),
+    ]
+
+
+def test_a_long_line_item_is_its_own_service_and_category(reader: MakeReader) -> None:
+    label = long_text()
+    work = reader(PlainServer(rows=lambda _: [cost(line_item=label)]))
+    assert not work.costs().failed
+    assert work.query("select distinct service, category, model from openai_costs.daily_costs") == [
+        (label, label, None)
+    ]
+    series = 'select distinct "ServiceName", "ChargeDescription", "BilledCost" from openai_costs.focus'
+    assert work.query(series) == [(label, label, Decimal("1.5"))]
+
+
+def test_a_value_that_no_table_takes_is_a_permanent_failure(database: Database) -> None:
+    with database.connect() as connection:
+        connection.execute("create table t (a text primary key)")
+    with pytest.raises(DatabaseRefused, match="index row"), database.connect() as connection:
+        connection.execute("insert into t values (%s)", [long_text()])

@@ -8,7 +8,10 @@ values (
     %(actual)s, %(expected)s, %(lower)s, %(upper)s, %(impact)s, %(score)s, %(direction)s, %(severity)s, %(reason)s,
     %(explanation)s, %(worth_alerting)s, %(found_by)s, %(now)s, %(now)s
 )
-on conflict on constraint anomaly_findings_one_per_series_and_day do update set
+on conflict (
+    organization, usage_date, level, openai_costs.text_digest(project_id), openai_costs.text_digest(service), openai_costs.text_digest(model),
+    openai_costs.text_digest(api_key_id), openai_costs.text_digest(user_id), openai_costs.text_digest(line_item)
+) do update set
     actual = excluded.actual,
     expected = excluded.expected,
     lower = excluded.lower,

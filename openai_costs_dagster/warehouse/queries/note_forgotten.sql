@@ -1,3 +1,3 @@
 insert into openai_costs.forgotten_users (user_id, forgotten_at)
 values (%(user_id)s, %(now)s)
-on conflict (user_id) do nothing
+on conflict do nothing

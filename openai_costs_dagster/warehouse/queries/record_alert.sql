@@ -6,4 +6,4 @@ values (
     %(dedup_key)s, %(organization)s, %(kind)s, %(event)s, %(severity)s, %(project_id)s, %(usage_date)s, %(anomaly_id)s,
     %(title)s, %(sentence)s, %(facts)s::jsonb, %(page)s, %(chart)s, %(now)s, %(seen)s
 )
-on conflict (dedup_key) do nothing
+on conflict do nothing

@@ -4,7 +4,7 @@ select
     cost.usage_date,
     cost.project_id,
     cost.service,
-    coalesce(cost.model, item.category) as model,
+    coalesce(cost.model, item.category, cost.line_item) as model,
     cost.user_id,
     cost.api_key_id,
     sum(cost.amount) as amount
@@ -16,5 +16,5 @@ where
     and cost.currency = 'usd'
     and cost.amount is not null
 group by
-    cost.organization, cost.usage_date, cost.project_id, cost.service, coalesce(cost.model, item.category),
+    cost.organization, cost.usage_date, cost.project_id, cost.service, coalesce(cost.model, item.category, cost.line_item),
     cost.user_id, cost.api_key_id

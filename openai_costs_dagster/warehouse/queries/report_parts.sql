@@ -2,7 +2,7 @@
 select
     cost.organization,
     coalesce(nullif(cost.project_id, ''), '(none)') as project,
-    coalesce(item.model, item.category, '(none)') as model,
+    coalesce(item.model, item.category, cost.line_item, '(none)') as model,
     coalesce(cost.line_item, '(none)') as line_item,
     coalesce(item.subcategory, item.category, cost.line_item, '(none)') as kind,
     cost.quantity_unit,

@@ -2,7 +2,7 @@
 select
     cost.usage_date,
     coalesce(nullif(cost.project_id, ''), '(none)') as project,
-    coalesce(item.model, item.category, '(none)') as model,
+    coalesce(item.model, item.category, cost.line_item, '(none)') as model,
     coalesce(nullif(cost.api_key_id, ''), '(none)') as api_key,
     coalesce(cost.line_item, '(none)') as line_item,
     coalesce(item.subcategory, item.category, cost.line_item, '(none)') as kind,
@@ -17,8 +17,8 @@ where
     and cost.currency = 'usd'
     and cost.amount is not null
     and (%(project)s = '' or coalesce(nullif(cost.project_id, ''), '(none)') = %(project)s)
-    and (%(model)s = '' or coalesce(item.model, item.category, '(none)') = %(model)s)
-    and (%(service)s = '' or coalesce(item.service, '(none)') = %(service)s)
+    and (%(model)s = '' or coalesce(item.model, item.category, cost.line_item, '(none)') = %(model)s)
+    and (%(service)s = '' or coalesce(item.service, cost.line_item, '(none)') = %(service)s)
     and (%(api_key)s = '' or coalesce(nullif(cost.api_key_id, ''), '(none)') = %(api_key)s)
 group by 1, 2, 3, 4, 5, 6, 7
 order by 1, 2, 3, 4, 5, 6, 7

@@ -10,8 +10,8 @@ from (
     select
         cost.usage_date,
         coalesce(nullif(cost.project_id, ''), '(none)') as project,
-        coalesce(item.model, item.category, '(none)') as model,
-        coalesce(item.service, '(none)') as service,
+        coalesce(item.model, item.category, cost.line_item, '(none)') as model,
+        coalesce(item.service, cost.line_item, '(none)') as service,
         coalesce(nullif(cost.api_key_id, ''), '(none)') as api_key,
         cost.amount
     from openai_costs.cost_rows as cost

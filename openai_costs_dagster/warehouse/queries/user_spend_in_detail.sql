@@ -2,7 +2,7 @@
 select
     share.usage_date,
     coalesce(nullif(share.project_id, ''), '(none)') as project,
-    coalesce(item.model, item.category, '(none)') as model,
+    coalesce(item.model, item.category, share.line_item, '(none)') as model,
     coalesce(nullif(share.api_key_id, ''), '(none)') as api_key,
     coalesce(share.line_item, '(none)') as line_item,
     coalesce(item.subcategory, item.category, share.line_item, '(none)') as kind,

@@ -34,6 +34,16 @@ begin
         loop
             execute format('alter table %s owner to openai_costs_owner', found.name);
         end loop;
+        for found in
+            select oid::regprocedure as name
+            from pg_proc
+            where
+                oid = to_regprocedure('openai_costs.text_digest(text)')
+                and proowner <> owner_id
+                and pg_has_role(proowner, 'usage')
+        loop
+            execute format('alter function %s owner to openai_costs_owner', found.name);
+        end loop;
     end if;
 
     for found in

@@ -4,10 +4,26 @@ select
     cost.organization,
     cost.usage_date,
     cost.project_id,
-    project.project_name,
+    -- An id of more than 500 characters is no key of `projects`.
+    coalesce(
+        project.project_name,
+        case
+            when length(cost.project_id) > 500 then (
+                select known.name
+                from openai_costs.known_names as known
+                where
+                    known.organization = cost.organization
+                    and known.kind = 'project'
+                    and openai_costs.text_digest(known.id) = openai_costs.text_digest(cost.project_id)
+                order by known.last_seen_at desc
+                limit 1
+            )
+        end
+    ) as project_name,
     cost.line_item,
-    coalesce(item.service, 'Unlabelled') as service,
-    coalesce(item.category, 'Unlabelled') as category,
+    -- A label of more than 500 characters is no key of `line_items` and keeps its own name.
+    coalesce(item.service, case when length(cost.line_item) > 500 then cost.line_item end, 'Unlabelled') as service,
+    coalesce(item.category, case when length(cost.line_item) > 500 then cost.line_item end, 'Unlabelled') as category,
     item.subcategory,
     item.model,
     cost.api_key_id,

@@ -6,7 +6,22 @@ select
     finding.usage_date,
     finding.level,
     finding.project_id,
-    project.project_name,
+    -- An id of more than 500 characters is no key of `projects`.
+    coalesce(
+        project.project_name,
+        case
+            when length(finding.project_id) > 500 then (
+                select known.name
+                from openai_costs.known_names as known
+                where
+                    known.organization = finding.organization
+                    and known.kind = 'project'
+                    and openai_costs.text_digest(known.id) = openai_costs.text_digest(finding.project_id)
+                order by known.last_seen_at desc
+                limit 1
+            )
+        end
+    ) as project_name,
     finding.service,
     finding.model,
     finding.api_key_id,

@@ -60,8 +60,24 @@ select
     share.amount,
     share.currency,
     share.method,
-    coalesce(item.service, 'Unlabelled') as service,
-    project.project_name,
+    -- A label of more than 500 characters is no key of `line_items` and keeps its own name.
+    coalesce(item.service, case when length(share.line_item) > 500 then share.line_item end, 'Unlabelled') as service,
+    -- An id of more than 500 characters is no key of `projects`.
+    coalesce(
+        project.project_name,
+        case
+            when length(share.project_id) > 500 then (
+                select known.name
+                from openai_costs.known_names as known
+                where
+                    known.organization = share.organization
+                    and known.kind = 'project'
+                    and openai_costs.text_digest(known.id) = openai_costs.text_digest(share.project_id)
+                order by known.last_seen_at desc
+                limit 1
+            )
+        end
+    ) as project_name,
     person.name as user_name
 from shares as share
 left join openai_costs.line_items as item using (line_item)

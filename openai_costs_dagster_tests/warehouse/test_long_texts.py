@@ -1,0 +1,123 @@
+"""Unique texts may have any length: findings, names, people and alerts are found again by their digests."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import random
+import string
+from decimal import Decimal
+
+import psycopg
+import pytest
+
+from openai_costs_dagster.warehouse import anomalies, directory, errors, outbox, registry
+from openai_costs_dagster.warehouse.anomalies import Finding
+from openai_costs_dagster.warehouse.database import Connection
+from openai_costs_dagster.warehouse.directory import Entry
+
+from ..conftest import NOW
+
+LATER = NOW + dt.timedelta(hours=1)
+
+
+def long_text(seed: int) -> str:
+    """A text that does not compress."""
+    dice = random.Random(seed)  # noqa: S311  # repeatable, not secret
+    return "".join(dice.choice(string.ascii_letters) for _ in range(6000))
+
+
+A, B = long_text(1), long_text(2)
+FINDING = Finding(
+    usage_date=dt.date(2026, 3, 1), level="project", project_id=A, service=B, model=A, api_key_id=None, user_id=A,
+    actual=Decimal(9), expected=Decimal(1), lower=Decimal(0), upper=Decimal(2), impact=Decimal(8), score=Decimal(7),
+    direction="up", severity="high", reason="level", explanation="It rose.", worth_alerting=True, line_item=A,
+)  # fmt: skip
+
+
+def test_a_finding_of_long_names_is_stored_once_and_updated(connection: Connection) -> None:
+    other = dataclasses.replace(FINDING, model=B)
+    for found in ([FINDING, other], [dataclasses.replace(FINDING, actual=Decimal(10)), other]):
+        anomalies.replace_findings(connection, "acme", [FINDING.usage_date], found, now=NOW, found_by="refresh")
+    stored = connection.execute(
+        "select model, actual from openai_costs.anomaly_findings order by anomaly_id"
+    ).fetchall()
+    assert stored == [(A, Decimal(10)), (B, Decimal(9))]
+
+
+def test_null_and_the_empty_text_are_two_names_and_null_equals_null(connection: Connection) -> None:
+    names = [Entry("user", "u", None, "a@example.org"), Entry("user", "u", "", "a@example.org")]
+    for now in (NOW, LATER):
+        directory.know_names(connection, "acme", names, now)
+    found = connection.execute("select name, first_seen_at, last_seen_at from openai_costs.known_names order by name")
+    assert found.fetchall() == [("", NOW, LATER), (None, NOW, LATER)]
+
+
+def test_a_text_with_backslashes_is_found_again(connection: Connection) -> None:
+    for now in (NOW, LATER):
+        directory.know_names(connection, "acme", [Entry("user", "\\x00\\\\", "a\\'b", None)], now)
+    assert connection.execute("select count(*), max(last_seen_at) from openai_costs.known_names").fetchall() == [
+        (1, LATER)
+    ]
+
+
+def test_the_directory_of_long_names_shows_the_present_and_the_earlier_one(connection: Connection) -> None:
+    directory.keep(connection, "acme", [Entry("project", A, A)], NOW)
+    directory.keep(connection, "acme", [Entry("project", A, B)], LATER)
+    assert connection.execute("select id, name, earlier_names, status from openai_costs.directory").fetchall() == [
+        (A, B, [A], "active")
+    ]
+
+
+def test_a_user_with_a_long_id_is_forgotten(connection: Connection) -> None:
+    directory.keep(connection, "acme", [Entry("user", A, B, f"{B}@example.org")], NOW)
+    assert directory.users_like(connection, f"{B}@example.org") == [A]
+    for _ in range(2):
+        directory.note_forgotten(connection, A, NOW)
+    assert directory.forget(connection, "acme", A, lambda raw: raw) == (1, 0)
+    directory.know_names(connection, "acme", [Entry("user", A, B)], LATER)
+    assert connection.execute("select count(*) from openai_costs.known_names").fetchall() == [(0,)]
+
+
+def test_an_alert_with_a_long_key_is_recorded_once(connection: Connection) -> None:
+    alert = outbox.Alert(A, "anomaly", "opened", "high", A, A)
+    assert outbox.record(connection, alert, NOW)
+    assert not outbox.record(connection, alert, LATER)
+    assert outbox.is_recorded(connection, A)
+    assert not outbox.is_recorded(connection, B)
+    assert outbox.record(connection, dataclasses.replace(alert, dedup_key=B), NOW)
+
+
+def test_two_names_of_one_organization_with_a_long_id_are_refused(connection: Connection) -> None:
+    for name in ("acme", "beta"):
+        registry.enrol(connection, name, display_name=None, start_date=None)
+    registry.identify(connection, "acme", A)
+    with pytest.raises(errors.SharedOrganization):
+        registry.identify(connection, "beta", A)
+
+
+def test_no_index_holds_a_text_of_the_api(connection: Connection) -> None:
+    """An index entry of more than 2,704 bytes loses the window: such columns are indexed by digest."""
+    texts = {
+        "openai_organization_id", "project_id", "user_id", "api_key_id", "line_item", "model", "service", "id", "name",
+        "email", "owner_id", "project_name", "currency", "quantity_unit", "dedup_key", "title", "sentence",
+    }  # fmt: skip
+    found = connection.execute(
+        """
+        select table_class.relname::text, column_of.attname::text
+        from pg_index as index
+        join pg_class as table_class on table_class.oid = index.indrelid
+        join pg_attribute as column_of on column_of.attrelid = index.indrelid and column_of.attnum = any(index.indkey)
+        where table_class.relnamespace = 'openai_costs'::regnamespace and column_of.atttypid = 'text'::regtype
+        """
+    ).fetchall()
+    bounded = {("line_items", "line_item"), ("projects", "project_id")}  # at most LONGEST_KEY characters
+    assert {(table, column) for table, column in found if column in texts} <= bounded
+
+
+def test_a_digest_is_that_of_the_texts_bytes(connection: Connection) -> None:
+    for text in ("", "a\\b", "\U0001f680 \\\\x41", A):
+        query = "select openai_costs.text_digest(%s) = sha256(convert_to(%s, 'UTF8'))"
+        assert connection.execute(query, [text, text]).fetchone() == (True,)
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        connection.execute("insert into openai_costs.forgotten_users values ('u', now()), ('u', now())")
