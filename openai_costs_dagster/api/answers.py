@@ -15,7 +15,16 @@ import msgspec
 from openai_costs_dagster.api import errors
 from openai_costs_dagster.api.text import storable
 
-_EARLIEST = re.compile(r"\b(\d{4}-\d{2}-\d{2})\b")
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MONTH = rf"(?P<month>{'|'.join(_MONTHS)})[a-z]*\.?"
+_DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
+_DATES = (  # 2025-11-30, 2025/11/30 and either with a time; November 30, 2025; 30 Nov 2025
+    re.compile(r"(?<!\d)(?P<year>\d{4})[-/](?P<number>\d{1,2})[-/](?P<day>\d{1,2})(?!\d)"),
+    re.compile(rf"\b{_MONTH}\s+{_DAY},?\s+(?P<year>\d{{4}})(?!\d)", re.IGNORECASE),
+    re.compile(rf"(?<!\d){_DAY}\s+(?:of\s+)?{_MONTH},?\s+(?P<year>\d{{4}})(?!\d)", re.IGNORECASE),
+)
+_YEAR = dt.timedelta(days=365)
+_GROUPING_PARAMETERS = {"group_by", "user_ids", "project_ids", "user_id", "project_id", "api_key_id", "api_key_ids"}
 _DIMENSION_WORDS = re.compile(
     r"group_by|group(ed|ing)?[ _]by|\bgrouping\b|\bcombin|\bapi_key_ids?\b|\buser_ids?\b|\bproject_ids?\b",
     re.IGNORECASE,
@@ -45,7 +54,7 @@ def error_of(status: int, body: bytes, retry_after: str | None, now: dt.datetime
     if status in (401, 403):
         return _unauthorized(status, said)
     if status == 400:
-        return _bad_request(error, said)
+        return _bad_request(error, said, now)
     if status == 404:
         return errors.NotServed(f"nothing is served at this path (404): {said}", status=status)
     if 300 <= status < 400:
@@ -59,6 +68,12 @@ def is_error(body: bytes) -> bool:
         return bool(msgspec.json.decode(storable(body), type=_Envelope).error.message)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
+
+
+def summary(body: bytes) -> str:
+    """What identifies a refusal: code, parameter and message. Unredacted."""
+    error = _decode(body)
+    return f"code {error.code!r}, param {error.param!r}: {error.message}"
 
 
 def seconds_to_wait(retry_after: str | None, now: dt.datetime) -> float | None:
@@ -94,32 +109,42 @@ def _unauthorized(status: int, said: str) -> errors.ApiError:
     return errors.AuthenticationFailed(said, status=status)
 
 
-def _bad_request(error: _Error, said: str) -> errors.ApiError:
+def _bad_request(error: _Error, said: str, now: dt.datetime) -> errors.ApiError:
     if error.code == "reporting_lookback_exceeded":
-        earliest = _earliest_day(said)
-        if earliest:
-            return errors.LookbackExceeded(said, earliest=earliest)
-    elif _refuses_grouping(error, said):
+        today = now.astimezone(dt.UTC).date()
+        return errors.LookbackExceeded(said, year_ago=today - _YEAR, named=_earliest_day(said, today))
+    if _refuses_grouping(error, said):
         return errors.GroupingRefused(said, status=400)
-    return errors.RequestRefused(said, status=400)
+    refusal = errors.RequestRefused(said, status=400)
+    refusal.is_unknown = True
+    return refusal
 
 
-def _earliest_day(said: str) -> dt.date | None:
-    found = _EARLIEST.search(said)
+def _earliest_day(said: str, today: dt.date) -> dt.date | None:
+    """The first day that a text names as still served: the latest one in it, as the requested one lies before it."""
+    named = (_date(found) for pattern in _DATES for found in pattern.finditer(said))
+    return max((day for day in named if day and day < today), default=None)
+
+
+def _date(found: re.Match[str]) -> dt.date | None:
+    groups = found.groupdict()
+    month = groups.get("number") or _MONTHS.index(groups["month"].lower()) + 1
     try:
-        return dt.date.fromisoformat(found.group(1)) if found else None
+        return dt.date(int(groups["year"]), int(month), int(groups["day"]))
     except ValueError:
         return None
 
 
 def _refuses_grouping(error: _Error, said: str) -> bool:
-    """Whether a 400 is about the dimensions asked for.
+    """Whether a 400 is about the requested dimensions, by `param` and `code`.
 
+    `param` may carry an index or a path: ``group_by[2]``, ``group_by[]``, ``group_by.2``, ``query.group_by``.
     Seen: ``param=start_time, code=invalid_request_error`` for `api_key_id`; for `user_id` with `project_id`
-    only "Unsupported combinations return HTTP 400" is published, so a text that names dimensions counts.
+    only "Unsupported combinations return HTTP 400" is published, so without a `param` a text that names dimensions
+    counts.
     """
-    param = str(error.param or "").removesuffix("[]")
-    if param in {"group_by", "user_ids", "project_ids", "user_id", "project_id", "api_key_id", "api_key_ids"}:
+    param = str(error.param or "").lower()
+    if _GROUPING_PARAMETERS & set(re.findall(r"[a-z_]+", param)):
         return True
     if "must come after" in said:
         return False

@@ -6,9 +6,11 @@ This room must never write to OpenAI, never let a key out, and never guess: what
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -31,6 +33,7 @@ READABLE_PATHS = (
 )
 """The only paths that are ever asked for; everything is GET."""
 
+_LOG = logging.getLogger(__name__)
 _TIMEOUT = httpx2.Timeout(connect=20.0, read=120.0, write=20.0, pool=20.0)  # answers of 30-90 s are reported
 _LONGEST_WAIT = 60.0
 _LONGEST_RETRY_AFTER = 180.0  # seconds; a server that asks for more is left alone until the next tick
@@ -167,7 +170,14 @@ class AdminApi:
     def _refusal(self, status: int, body: bytes, headers: Mapping[str, str]) -> errors.ApiError:
         refusal = answers.error_of(status, body, headers.get("retry-after"), self._now())
         refusal.args = (redact(str(refusal), self._secrets),)
+        if refusal.is_unknown:
+            _log_once(redact(answers.summary(body), self._secrets))
         return refusal
+
+
+@cache
+def _log_once(refusal: str) -> None:
+    _LOG.warning("OpenAI refused a request for a reason that this program does not know: %s", refusal)
 
 
 def _refuse_other_kinds(key: str) -> None:

@@ -25,11 +25,17 @@ from __future__ import annotations
 
 import datetime as dt
 
+from openai_costs_dagster.days import ONE_DAY, DayRange
+
+_TOLERANCE = 7 * ONE_DAY  # by which OpenAI's year may be shorter than ours, as after a leap day
+
 
 class ApiError(Exception):
     """Base of all that the Admin API can do to us; the text is one sentence, free of secrets."""
 
     status: int | None = None
+    is_unknown = False
+    """Whether a 400 is none of the refusals that this program knows."""
 
     def __init__(self, message: str, *, status: int | None = None) -> None:
         super().__init__(message)
@@ -49,11 +55,27 @@ class PermissionDenied(PermanentApiError):
 
 
 class LookbackExceeded(PermanentApiError):
-    """The window begins before `earliest`, the first day that the API still serves (UTC)."""
+    """The window begins before `earliest`, the first day that the API still serves (UTC).
 
-    def __init__(self, message: str, *, earliest: dt.date) -> None:
+    Where the API names no day, that is `year_ago`, a year before the answer.
+    """
+
+    def __init__(self, message: str, *, year_ago: dt.date, named: dt.date | None = None) -> None:
         super().__init__(message, status=400)
-        self.earliest = earliest
+        self.earliest = named or year_ago
+        self._year_ago = year_ago
+
+    def served(self, days: DayRange) -> DayRange | None:
+        """The rest of a refused window that the API should serve; None where all of it is too old.
+
+        Raises RequestRefused where the API refuses days that lie well within its year.
+        """
+        first = self.earliest
+        if first <= days.first:  # no day was named, or that of the request itself
+            if days.first >= self._year_ago + _TOLERANCE:
+                raise RequestRefused(str(self), status=400)
+            first = max(self._year_ago, days.first + ONE_DAY)
+        return days.intersection(first, None)
 
 
 class GroupingRefused(PermanentApiError):

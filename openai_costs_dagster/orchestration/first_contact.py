@@ -60,7 +60,8 @@ def is_met(organization: Organization, known: registry.Registered | None, today:
 def _earliest_day(api: AdminApi, today: dt.date) -> dt.date:
     """The earliest day that the API serves.
 
-    One request, for a day too old: its refusal names the date. A server without such a limit begins a year back.
+    One request, for a day too old: its refusal names the date. A server without such a limit, and one that refuses the
+    day for another reason, begins a year back.
     """
     ancient = today - _SURELY_REFUSED
     try:
@@ -68,4 +69,7 @@ def _earliest_day(api: AdminApi, today: dt.date) -> dt.date:
             pass
     except errors.LookbackExceeded as refusal:
         return refusal.earliest
+    except (errors.GroupingRefused, errors.RequestRefused) as refusal:
+        if refusal.status != 400:
+            raise
     return fallback_start(today)

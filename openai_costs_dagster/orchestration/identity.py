@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 
+from openai_costs_dagster.api import errors
 from openai_costs_dagster.api.client import AdminApi
 from openai_costs_dagster.api.costs import OrganizationGuard, read_costs
 from openai_costs_dagster.configuration import Organization
@@ -29,7 +30,8 @@ def note_identity(organization: Organization, guard: OrganizationGuard, now: dt.
 def verify(connection: Connection, api: AdminApi, organization: Organization, days: DayRange, now: dt.datetime) -> None:
     """Holds the key's organization against the expected one: the configured one, else the one that was met before.
 
-    At most one request: the costs of the newest of `days` name it, where anything was spent. Raises WrongOrganization
+    At most one request, unless some of the days are too old: the costs of the newest of `days` name the organization,
+    where anything was spent. Raises WrongOrganization
     and any other `ApiError`, OrganizationChanged or SharedOrganization.
     """
     known = registry.find(connection, organization.name)
@@ -38,8 +40,15 @@ def verify(connection: Connection, api: AdminApi, organization: Organization, da
     if found == expected and dt.timedelta(0) <= now - at < _BELIEVED_FOR:
         return
     guard = OrganizationGuard(expected)
-    for _ in read_costs(api, DayRange(max(days.first, days.last - _LATELY), days.last), UNGROUPED, guard):
-        pass
+    wanted: DayRange | None = DayRange(max(days.first, days.last - _LATELY), days.last)
+    while wanted:
+        try:
+            for _ in read_costs(api, wanted, UNGROUPED, guard):
+                pass
+        except errors.LookbackExceeded as refusal:
+            wanted = refusal.served(wanted)
+        else:
+            break
     if guard.organization_id:
         registry.identify(connection, organization.name, guard.organization_id)
         note_identity(organization, guard, now)

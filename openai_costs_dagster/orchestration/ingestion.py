@@ -160,21 +160,21 @@ class _Ingestion:
         return []
 
     def _cut(self, work: list[Piece], refusal: errors.LookbackExceeded) -> list[Piece]:
-        """What is left from the day on that the API names; what lies before it is stored no more, nor deleted."""
+        """What is left from the first served day on; what lies before it is stored no more, nor deleted."""
         refused = work[-1].days
-        if refused.first >= refusal.earliest:  # the API contradicts itself: it refuses days that it says it serves
-            raise errors.RequestRefused(str(refusal), status=400)
+        left_of_it = refusal.served(refused)
+        earliest = left_of_it.first if left_of_it else max(refusal.earliest, refused.last + ONE_DAY)
         left = []
         for piece in work:
-            beyond = piece.days.intersection(None, refusal.earliest - ONE_DAY)
+            beyond = piece.days.intersection(None, earliest - ONE_DAY)
             if beyond:
                 self._outcome.fail(beyond, refusal)
                 self._outcome.beyond.update(beyond)
                 self._request.on_progress(len(beyond))
-            served = piece.days.intersection(refusal.earliest, None)
+            served = piece.days.intersection(earliest, None)
             if served:
                 left.append(replace(piece, days=served))
-        registry.begin_later(self._connection, self._name, refusal.earliest, self._request.now())
+        registry.begin_later(self._connection, self._name, earliest, self._request.now())
         return left
 
     def _store(self, piece: Piece) -> None:

@@ -173,20 +173,21 @@ class _UsageIngestion:
         """In a thread of its own, with a client of its own."""
         started_at = self._request.now()
         with AdminApi(endpoint_of(self._request.organization), now=self._request.now) as api:
-            for groups in _groupings(operation):
+            groupings = _groupings(operation)
+            while True:
                 try:
-                    buckets = list(read_usage(api, operation, days, groups))
+                    buckets = list(read_usage(api, operation, days, groupings[0]))
                 except errors.GroupingRefused:
-                    if groups == _groupings(operation)[-1]:
+                    if len(groupings) == 1:
                         raise
-                    continue
+                    groupings = groupings[1:]
                 except errors.LookbackExceeded as refusal:
-                    served = days.intersection(refusal.earliest, None)
-                    if served is None or served == days:
+                    served = refusal.served(days)
+                    if served is None:
                         raise
-                    buckets = list(read_usage(api, operation, served, groups))
-                return _Chain(operation, groups, buckets, started_at, api.requests)
-        raise AssertionError("the last grouping returns or raises")
+                    days = served
+                else:
+                    return _Chain(operation, groupings[0], buckets, started_at, api.requests)
 
     def _store(self, chain: Future[_Chain], operation: Operation, days: DayRange) -> None:
         log = self._request.log

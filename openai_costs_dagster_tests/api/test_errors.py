@@ -15,6 +15,7 @@ from openai_costs_dagster.api import errors
 from openai_costs_dagster.api.answers import error_of
 from openai_costs_dagster.api.costs import COSTS_PATH
 from openai_costs_dagster.api.wire import WirePage
+from openai_costs_dagster.days import ONE_DAY, DayRange
 
 from .conftest import Pauses
 from .scripted import KEY, NOW, Script, refusal
@@ -37,9 +38,20 @@ _PERMANENT: dict[str, tuple[httpx2.Response, type[errors.PermanentApiError]]] = 
     "a missing management scope": (refusal(403, _SCOPES.format("api.management.read")), errors.PermissionDenied),
     "any other 403": (refusal(403, "Country, region, or territory not supported"), errors.PermissionDenied),
     "lookback": (refusal(400, _LOOKBACK, code="reporting_lookback_exceeded"), errors.LookbackExceeded),
-    "lookback without a date": (refusal(400, "Too early.", code="reporting_lookback_exceeded"), errors.RequestRefused),
+    "lookback without a date": (
+        refusal(400, "Too early.", code="reporting_lookback_exceeded"),
+        errors.LookbackExceeded,
+    ),
     "lookback with no real date": (
         refusal(400, "Earliest supported start date: 2025-13-45 (UTC).", code="reporting_lookback_exceeded"),
+        errors.LookbackExceeded,
+    ),
+    "a grouping, by an index": (refusal(400, "Unsupported.", param="group_by[2]"), errors.GroupingRefused),
+    "a grouping, by a dotted index": (refusal(400, "Unsupported.", param="group_by.2"), errors.GroupingRefused),
+    "a grouping, by a path": (refusal(400, "Unsupported.", param="query.group_by[0]"), errors.GroupingRefused),
+    "a filter, by an index": (refusal(400, "Unsupported.", param="project_ids[0]"), errors.GroupingRefused),
+    "a code that is not known": (
+        refusal(400, "Something new.", param="x", code="something_new"),
         errors.RequestRefused,
     ),
     "keys before their date": (
@@ -98,6 +110,60 @@ def test_a_lookback_refusal_names_the_first_day_that_is_served() -> None:
     error = error_of(400, refusal(400, _LOOKBACK, code="reporting_lookback_exceeded").content, None, NOW)
     assert isinstance(error, errors.LookbackExceeded)
     assert error.earliest == dt.date(2025, 3, 11)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Earliest supported start date: 2025-04-30 (UTC).",
+        "Earliest supported start date: 2025-04-30T00:00:00Z.",
+        "Earliest supported start date: 2025-04-30T00:00:00+00:00",
+        "Earliest supported start date: 2025/04/30.",
+        "Earliest supported start date: April 30, 2025 (UTC).",
+        "Earliest supported start date: Apr 30, 2025.",
+        "Earliest supported start date: Apr. 30th 2025.",
+        "Data is available since 30 April 2025.",
+        "Data is available since 30 APR 2025.",
+        "Data is available since the 30th of April, 2025.",
+        "2025-01-01 is too far back on 2026-03-11; the earliest start date is 2025-04-30.",
+        "The earliest start date is April 30, 2025; requested: January 1, 2025.",
+    ],
+)
+def test_the_first_served_day_is_read_in_any_form(text: str) -> None:
+    error = error_of(400, refusal(400, text, code="reporting_lookback_exceeded").content, None, NOW)
+    assert isinstance(error, errors.LookbackExceeded)
+    assert error.earliest == dt.date(2025, 4, 30)
+
+
+@pytest.mark.parametrize("text", ["Too far back.", "", "From 2025-13-45 on.", "From 31 February 2026 on.", "2025."])
+def test_without_a_date_a_year_is_served(text: str) -> None:
+    error = error_of(400, refusal(400, text, code="reporting_lookback_exceeded").content, None, NOW)
+    assert isinstance(error, errors.LookbackExceeded)
+    year_ago = NOW.date() - dt.timedelta(days=365)
+    assert error.earliest == year_ago
+    window = DayRange(year_ago - 10 * ONE_DAY, NOW.date())
+    assert error.served(window) == DayRange(year_ago, NOW.date())
+    assert error.served(DayRange(year_ago, NOW.date())) == DayRange(year_ago + ONE_DAY, NOW.date())
+    assert error.served(DayRange(year_ago - 9 * ONE_DAY, year_ago - ONE_DAY)) is None
+    with pytest.raises(errors.RequestRefused):
+        error.served(DayRange(year_ago + 8 * ONE_DAY, NOW.date()))
+
+
+def test_a_refusal_that_is_not_known_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    answer = refusal(400, f"Something new for {KEY}.", param="made_up", code="made_up_code")
+    for _ in range(3):
+        with Script(answer).api() as api, pytest.raises(errors.RequestRefused):
+            api.get(COSTS_PATH, [], WirePage)
+    (record,) = [one for one in caplog.records if "made_up_code" in one.getMessage()]
+    assert "'made_up'" in record.getMessage()
+    assert KEY not in record.getMessage()
+
+
+def test_half_a_surrogate_pair_in_an_error_keeps_its_code() -> None:
+    body = refusal(400, "Too early \ud83d\0.", code="reporting_lookback_exceeded").content
+    error = error_of(400, body, None, NOW)
+    assert isinstance(error, errors.LookbackExceeded)
+    assert str(error) == "Too early \ufffd\ufffd."
 
 
 def test_what_the_api_said_is_told() -> None:
