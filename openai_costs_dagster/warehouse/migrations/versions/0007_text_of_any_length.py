@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0007"
-down_revision = "0005"
+down_revision = "0006"
 
 _SCHEMA = "openai_costs"
 # `decode` undoes what `replace` did: together they give the text's bytes, and unlike `convert_to` both are immutable.

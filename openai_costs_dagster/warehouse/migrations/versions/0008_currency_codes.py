@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0008"
-down_revision = "0006"
+down_revision = "0007"
 
 _CODE = r"nullif(lower(btrim(currency, E' \t\n\r\f\v')), '')"
 _KEYS = {
