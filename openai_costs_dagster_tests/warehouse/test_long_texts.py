@@ -74,7 +74,7 @@ def test_a_user_with_a_long_id_is_forgotten(connection: Connection) -> None:
     assert directory.users_like(connection, f"{B}@example.org") == [A]
     for _ in range(2):
         directory.note_forgotten(connection, A, NOW)
-    assert directory.forget(connection, "acme", A, lambda raw: raw) == (1, 0)
+    assert directory.forget_names(connection, "acme", A, []) == 1
     directory.know_names(connection, "acme", [Entry("user", A, B)], LATER)
     assert connection.execute("select count(*) from openai_costs.known_names").fetchall() == [(0,)]
 
