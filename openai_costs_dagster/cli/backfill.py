@@ -113,17 +113,25 @@ def _only_beyond(result: Result, first: dt.date | None) -> bool:
 
 
 def end_abandoned_runs(session: Session) -> None:
-    """Ends the runs that no process executes any more, and names them on standard error."""
+    """Ends the runs that no process executes any more, and names them on standard error.
+
+    If the database refuses to store that, as with a full disk, the next command tries again.
+    """
     import os
 
     import dagster as dg
+    from sqlalchemy.exc import DBAPIError
 
     from openai_costs_dagster.orchestration import runs
 
     os.environ.update(session.environment)  # Dagster reads its instance from the environment alone
-    with dg.DagsterInstance.get() as instance:
-        for sentence in runs.end_abandoned_runs(instance, session.configuration.asset_key_prefix, utc_now()):
-            click.echo(sentence, err=True)
+    try:
+        with dg.DagsterInstance.get() as instance:
+            for sentence in runs.end_abandoned_runs(instance, session.configuration.asset_key_prefix, utc_now()):
+                click.echo(sentence, err=True)
+    except DBAPIError as error:
+        reason = str(error.orig).strip().partition("\n")[0]
+        click.echo(f"runs without a process could not be ended: {reason}", err=True)
 
 
 def _refuse_impossible(first: dt.date | None, last: dt.date | None, today: dt.date) -> None:

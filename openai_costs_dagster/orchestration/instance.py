@@ -15,6 +15,7 @@ from openai_costs_dagster.warehouse.database import Database
 
 STORAGE_URL = "OPENAI_COSTS_DAGSTER_URL"
 _SCHEMA = "openai_costs_dagster"
+_SESSION = "-csynchronous_commit=off -ctimezone=UTC"
 _EVENT_BATCH_SIZE = "500"  # events written together; a year in one run takes a third of the time
 
 
@@ -42,13 +43,14 @@ def storage_url(database: Database) -> str:
     """The database as Dagster's storage must be told of it: psycopg2, and the schema that holds its tables.
 
     SQLAlchemy 2.1 takes a bare ``postgresql://`` for psycopg 3, with which Dagster's statements do not work.
+    Dagster stores times without a zone and takes them for UTC, whatever the zone of the role or server.
     Dagster's history may lose its last half second when the machine dies; costs are on disk when they are told.
     """
     url = sqlalchemy.make_url(database.url).set(drivername="postgresql+psycopg2")
     given = url.query.get("options") or ""
     options = " ".join(given) if isinstance(given, tuple) else given
     return (
-        url.update_query_dict({"options": f"{options} -csearch_path={_SCHEMA} -csynchronous_commit=off".strip()})
+        url.update_query_dict({"options": f"{options} -csearch_path={_SCHEMA} {_SESSION}".strip()})
         .set(database=url.database or "postgres")
         .render_as_string(hide_password=False)
     )

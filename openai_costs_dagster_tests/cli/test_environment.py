@@ -87,6 +87,7 @@ def test_dagsters_own_storage_is_a_schema_beside_it(type_in: Type, database: Dat
     engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
     with engine.connect() as connection:
         assert connection.scalar(sqlalchemy.text("show search_path")) == "openai_costs_dagster"
+        assert connection.scalar(sqlalchemy.text("show timezone")) == "UTC"
 
 
 def test_a_program_that_is_run_finds_the_history_that_the_exports_name(loaded: Loaded) -> None:
