@@ -1,0 +1,104 @@
+"""The intraday refresh of `openai-costs up` alerts an overspend of today, through its real daemon."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from openai_costs_dagster.cli.development_server import free_port
+from openai_costs_dagster.simulator import SimulatedOrganization, Simulator
+
+from ..alerts.receiver import Receiver, receiving
+from ..cli.program import TODAY, Workplace, days_ago, until, workplace
+from .hurry import hurry, read_today_every_minute, refresh_at_another_time
+from .ui import Dagster
+
+ORGANIZATIONS = ("north", "south")
+SECRET = "whsec_c2VjcmV0c2VjcmV0c2VjcmV0"
+
+
+@dataclass(frozen=True)
+class Watched:
+    """Two organizations whose history is stored, and what is sent about them."""
+
+    place: Workplace
+    organizations: dict[str, SimulatedOrganization]
+    hook: Receiver
+    dagster: Dagster
+
+    def alerts(self) -> set[tuple[str, ...]]:
+        """What was received: kind, event, organization and day."""
+        return {
+            (alert["kind"], alert["event"], alert["organization"], alert["usage_date"])
+            for message in self.hook.received
+            for alert in message.document["alerts"]
+        }
+
+    def refreshes(self, organization: str) -> list[dict[str, Any]]:
+        """Runs of the sensor that read the last two days of an organization, newest first, ended or not."""
+        runs = self.dagster.runs({"dagster/sensor_name": "openai_costs_refresh"})
+        key = ["openai", organization, "costs"]
+        return [run for run in runs if key in [asset["path"] for asset in run["assetSelection"]]]
+
+
+def noon() -> dt.datetime:
+    """The simulator's time, so that half of the day's spend is known whenever the test runs."""
+    return dt.datetime.combine(dt.datetime.now(dt.UTC).date(), dt.time(12), dt.UTC)
+
+
+@pytest.fixture(scope="module")
+def watched() -> Iterator[Watched]:
+    organizations = {
+        name: SimulatedOrganization(
+            name=name, organization_id=f"org-SIMULATED{name.upper()}", admin_key=f"sk-admin-{name}", seed=seed
+        )
+        for seed, name in enumerate(ORGANIZATIONS)
+    }
+    with Simulator(list(organizations.values()), clock=noon) as simulator, receiving() as hook, workplace() as place:
+        place.environment.update(HOOK_URL=hook.url, HOOK_SECRET=SECRET)
+        place.configure(
+            simulator,
+            organizations,
+            start_date=days_ago(30),
+            refresh={**refresh_at_another_time(), "intraday_minutes": 5},
+            alerts=[{"webhook": {"env": "HOOK_URL"}, "secret": {"env": "HOOK_SECRET"}}],
+        )
+        assert place.run("backfill").code == 0
+        organizations["north"].plant_anomaly(TODAY, 20)
+        hurry(place)
+        read_today_every_minute(place)
+        port = free_port()
+        with (
+            (place.folder / "up.log").open("w") as output,
+            place.started("up", "--port", str(port), output=output),
+            closing(Dagster(f"http://127.0.0.1:{port}")) as dagster,
+        ):
+            yield Watched(place, organizations, hook, dagster)
+
+
+def test_overspend_of_today_is_alerted_by_the_intraday_refresh(watched: Watched) -> None:
+    until(lambda: ("anomaly", "opened", "north", str(TODAY)) in watched.alerts())
+
+
+def test_each_organization_is_refreshed_by_a_run_of_its_own(watched: Watched) -> None:
+    for name in ORGANIZATIONS:
+        for run in until(lambda name=name: watched.refreshes(name)):
+            assert {asset["path"][1] for asset in run["assetSelection"]} == {name}
+
+
+def test_next_refresh_does_not_alert_again(watched: Watched) -> None:
+    known = {run["runId"] for run in watched.refreshes("north")}
+    until(
+        lambda: [run for run in watched.refreshes("north") if run["runId"] not in known and run["status"] == "SUCCESS"]
+    )
+    events = watched.place.sql(
+        "select distinct event from openai_costs.outbox where organization = 'north' and not seen"
+    )
+    assert events == [("opened",)]
+    sent = [alert["id"] for message in watched.hook.received for alert in message.document["alerts"]]
+    assert len(sent) == len(set(sent))
