@@ -30,9 +30,9 @@ SCHEMA = "openai_costs"
 metadata = MetaData(schema=SCHEMA)
 
 
-def _digest(column: str) -> TextClause:
+def _key(column: str) -> TextClause:
     """A text of the API in a unique index: it may be longer than an index entry (migration 0007)."""
-    return text(f"openai_costs.text_digest({column})")
+    return text(f"openai_costs.text_key({column})")
 
 
 organizations = Table(
@@ -49,7 +49,7 @@ organizations = Table(
     Column("last_error_at", DateTime(timezone=True)),
     Column("last_error_is_permanent", Boolean),
     Column("first_judged_run", Text, comment="Dagster's run that first judged any day; what it found was seen"),
-    Index("organizations_once", _digest("openai_organization_id"), unique=True),
+    Index("organizations_once", _key("openai_organization_id"), unique=True),
 )
 
 readings = Table(
@@ -213,7 +213,7 @@ anomalies = Table(
         "organization",
         "usage_date",
         "level",
-        *map(_digest, ("project_id", "service", "model", "api_key_id", "user_id", "line_item")),
+        *map(_key, ("project_id", "service", "model", "api_key_id", "user_id", "line_item")),
         unique=True,
         postgresql_nulls_not_distinct=True,
     ),
@@ -290,7 +290,7 @@ directory_entries = Table(
     Column("owner_id", Text, comment="of an API key: a user or a service account"),
     Column("status", Text, comment="active, archived or gone"),
     Column("seen_at", DateTime(timezone=True), nullable=False),
-    Index("directory_entries_once", "organization", "kind", _digest("id"), unique=True),
+    Index("directory_entries_once", "organization", "kind", _key("id"), unique=True),
 )
 
 known_names = Table(
@@ -307,7 +307,7 @@ known_names = Table(
         "known_names_once",
         "organization",
         "kind",
-        *map(_digest, ("id", "name", "email")),
+        *map(_key, ("id", "name", "email")),
         unique=True,
         postgresql_nulls_not_distinct=True,
     ),
@@ -319,7 +319,7 @@ forgotten_users = Table(
     metadata,
     Column("user_id", Text, nullable=False),
     Column("forgotten_at", DateTime(timezone=True), nullable=False),
-    Index("forgotten_users_once", _digest("user_id"), unique=True),
+    Index("forgotten_users_once", _key("user_id"), unique=True),
     comment="whose name and address are kept no more, in any organization",
 )
 
@@ -402,7 +402,7 @@ outbox = Table(
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("seen", Boolean, nullable=False, comment="recorded as already seen: never sent"),
     Column("routed_at", DateTime(timezone=True), comment="when it was put into messages"),
-    Index("outbox_once", _digest("dedup_key"), unique=True),
+    Index("outbox_once", _key("dedup_key"), unique=True),
     Index("outbox_unrouted", "alert_id", postgresql_where=text("routed_at is null and not seen")),
     comment="what people are to be told, written in the transaction that records it",
 )

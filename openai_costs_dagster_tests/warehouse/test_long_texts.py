@@ -1,9 +1,10 @@
-"""Unique texts may have any length: findings, names, people and alerts are found again by their digests."""
+"""Unique texts may have any length: findings, names, people and alerts are found again by their keys."""
 
 from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import hashlib
 import random
 import string
 from decimal import Decimal
@@ -97,7 +98,7 @@ def test_two_names_of_one_organization_with_a_long_id_are_refused(connection: Co
 
 
 def test_no_index_holds_a_text_of_the_api(connection: Connection) -> None:
-    """An index entry of more than 2,704 bytes loses the window: such columns are indexed by digest."""
+    """An index entry of more than 2,704 bytes loses the window: such columns are indexed by their keys."""
     texts = {
         "openai_organization_id", "project_id", "user_id", "api_key_id", "line_item", "model", "service", "id", "name",
         "email", "owner_id", "project_name", "currency", "quantity_unit", "dedup_key", "title", "sentence",
@@ -115,9 +116,21 @@ def test_no_index_holds_a_text_of_the_api(connection: Connection) -> None:
     assert {(table, column) for table, column in found if column in texts} <= bounded
 
 
-def test_a_digest_is_that_of_the_texts_bytes(connection: Connection) -> None:
-    for text in ("", "a\\b", "\U0001f680 \\\\x41", A):
-        query = "select openai_costs.text_digest(%s) = sha256(convert_to(%s, 'UTF8'))"
-        assert connection.execute(query, [text, text]).fetchone() == (True,)
+@pytest.mark.parametrize("text", ["", "a" * 128, "\u00e9" * 64, "\\x41", "\U0001f680" * 32])
+def test_a_text_of_at_most_128_bytes_is_its_own_key(connection: Connection, text: str) -> None:
+    assert connection.execute("select openai_costs.text_key(%s)", [text]).fetchone() == (text,)
+
+
+@pytest.mark.parametrize("text", ["a" * 129, "\\" * 200, "\U0001f680" * 33, A, "\\x41" * 100], ids=len)
+def test_the_key_of_a_longer_text_is_its_beginning_and_the_digest_of_its_bytes(
+    connection: Connection, text: str
+) -> None:
+    found = connection.execute("select openai_costs.text_key(%s)", [text]).fetchone()
+    assert found == (text[:80] + hashlib.sha256(text.encode()).hexdigest(),)
+    assert 128 < len(found[0].encode()) <= 384
+
+
+def test_no_key_is_the_key_of_null(connection: Connection) -> None:
+    assert connection.execute("select openai_costs.text_key(null)").fetchone() == (None,)
     with pytest.raises(psycopg.errors.UniqueViolation):
         connection.execute("insert into openai_costs.forgotten_users values ('u', now()), ('u', now())")

@@ -1,1 +1,1 @@
-select exists (select from openai_costs.outbox where openai_costs.text_digest(dedup_key) = openai_costs.text_digest(%(dedup_key)s))
+select exists (select from openai_costs.outbox where openai_costs.text_key(dedup_key) = openai_costs.text_key(%(dedup_key)s))

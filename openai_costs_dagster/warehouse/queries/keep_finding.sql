@@ -9,8 +9,8 @@ values (
     %(explanation)s, %(worth_alerting)s, %(found_by)s, %(now)s, %(now)s
 )
 on conflict (
-    organization, usage_date, level, openai_costs.text_digest(project_id), openai_costs.text_digest(service), openai_costs.text_digest(model),
-    openai_costs.text_digest(api_key_id), openai_costs.text_digest(user_id), openai_costs.text_digest(line_item)
+    organization, usage_date, level, openai_costs.text_key(project_id), openai_costs.text_key(service), openai_costs.text_key(model),
+    openai_costs.text_key(api_key_id), openai_costs.text_key(user_id), openai_costs.text_key(line_item)
 ) do update set
     actual = excluded.actual,
     expected = excluded.expected,

@@ -38,7 +38,7 @@ begin
             select oid::regprocedure as name
             from pg_proc
             where
-                oid = to_regprocedure('openai_costs.text_digest(text)')
+                oid = to_regprocedure('openai_costs.text_key(text)')
                 and proowner <> owner_id
                 and pg_has_role(proowner, 'usage')
         loop

@@ -14,7 +14,7 @@ select
                 where
                     known.organization = cost.organization
                     and known.kind = 'project'
-                    and openai_costs.text_digest(known.id) = openai_costs.text_digest(cost.project_id)
+                    and openai_costs.text_key(known.id) = openai_costs.text_key(cost.project_id)
                 order by known.last_seen_at desc
                 limit 1
             )

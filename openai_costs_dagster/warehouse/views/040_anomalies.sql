@@ -16,7 +16,7 @@ select
                 where
                     known.organization = finding.organization
                     and known.kind = 'project'
-                    and openai_costs.text_digest(known.id) = openai_costs.text_digest(finding.project_id)
+                    and openai_costs.text_key(known.id) = openai_costs.text_key(finding.project_id)
                 order by known.last_seen_at desc
                 limit 1
             )

@@ -72,7 +72,7 @@ select
                 where
                     known.organization = share.organization
                     and known.kind = 'project'
-                    and openai_costs.text_digest(known.id) = openai_costs.text_digest(share.project_id)
+                    and openai_costs.text_key(known.id) = openai_costs.text_key(share.project_id)
                 order by known.last_seen_at desc
                 limit 1
             )

@@ -31,7 +31,7 @@ left join lateral (
         where
             organization = present.organization
             and kind = present.kind
-            and openai_costs.text_digest(id) = openai_costs.text_digest(present.id)
+            and openai_costs.text_key(id) = openai_costs.text_key(present.id)
             and name <> present.name
         group by name
     ) as known

@@ -1,4 +1,4 @@
-"""Unique texts of the API are compared by digest: a B-tree entry may have 2,704 bytes, and a name any length.
+"""Unique indexes hold keys of the API's texts: a B-tree entry may have 2,704 bytes, and a name any length.
 
 `line_items` and `projects` keep their keys, because the views rely on them: longer texts stay out of those tables
 (docs/decisions/0025).
@@ -13,11 +13,15 @@ revision = "0007"
 down_revision = "0006"
 
 _SCHEMA = "openai_costs"
+# A short text is its own key, which costs an upsert next to nothing; the key of a long one is longer than any of those.
 # `decode` undoes what `replace` did: together they give the text's bytes, and unlike `convert_to` both are immutable.
 _FUNCTION = r"""
-create function openai_costs.text_digest(value text) returns bytea
-language sql immutable strict parallel safe
-return sha256(decode(replace(value, E'\\', E'\\\\'), 'escape'))
+create function openai_costs.text_key(value text) returns text
+language sql immutable parallel safe
+return case
+    when octet_length(value) <= 128 then value
+    else left(value, 80) || encode(sha256(decode(replace(value, E'\\', E'\\\\'), 'escape')), 'hex')
+end
 """
 _FINDING = ("project_id", "service", "model", "api_key_id", "user_id", "line_item")
 
@@ -25,31 +29,31 @@ _FINDING = ("project_id", "service", "model", "api_key_id", "user_id", "line_ite
 def upgrade() -> None:
     """Apply."""
     op.execute(_FUNCTION)
-    op.execute("comment on function openai_costs.text_digest is 'SHA-256 of a text, for unique indexes of texts'")
-    op.execute("grant execute on function openai_costs.text_digest to public")
-    _by_digest(
+    op.execute(
+        "comment on function openai_costs.text_key is 'a text of any length, for unique indexes: at most 384 bytes'"
+    )
+    op.execute("grant execute on function openai_costs.text_key to public")
+    _by_key(
         "organizations_openai_organization_id_key",
         "organizations",
         [],
         ["openai_organization_id"],
         "organizations_once",
     )
-    _by_digest(
-        "directory_entries_pkey", "directory_entries", ["organization", "kind"], ["id"], "directory_entries_once"
-    )
-    _by_digest("known_names_once", "known_names", ["organization", "kind"], ["id", "name", "email"], "known_names_once")
-    _by_digest("forgotten_users_pkey", "forgotten_users", [], ["user_id"], "forgotten_users_once")
+    _by_key("directory_entries_pkey", "directory_entries", ["organization", "kind"], ["id"], "directory_entries_once")
+    _by_key("known_names_once", "known_names", ["organization", "kind"], ["id", "name", "email"], "known_names_once")
+    _by_key("forgotten_users_pkey", "forgotten_users", [], ["user_id"], "forgotten_users_once")
     name = "anomaly_findings_one_per_series_and_day"
-    _by_digest(name, "anomaly_findings", ["organization", "usage_date", "level"], _FINDING, name)
-    _by_digest("outbox_dedup_key_key", "outbox", [], ["dedup_key"], "outbox_once")
+    _by_key(name, "anomaly_findings", ["organization", "usage_date", "level"], _FINDING, name)
+    _by_key("outbox_dedup_key_key", "outbox", [], ["dedup_key"], "outbox_once")
 
 
-def _by_digest(constraint: str, table: str, plain: list[str], texts: list[str] | tuple[str, ...], index: str) -> None:
+def _by_key(constraint: str, table: str, plain: list[str], texts: list[str] | tuple[str, ...], index: str) -> None:
     op.drop_constraint(constraint, table, schema=_SCHEMA)
     op.create_index(
         index,
         table,
-        [*plain, *(sa.text(f"openai_costs.text_digest({name})") for name in texts)],
+        [*plain, *(sa.text(f"openai_costs.text_key({name})") for name in texts)],
         unique=True,
         schema=_SCHEMA,
         postgresql_nulls_not_distinct=index in {"known_names_once", "anomaly_findings_one_per_series_and_day"},
@@ -89,4 +93,4 @@ def downgrade() -> None:
     op.create_unique_constraint("outbox_dedup_key_key", "outbox", ["dedup_key"], schema=_SCHEMA)
     for view in ("focus", "daily_costs", "allocated_costs", "anomalies", "directory"):
         op.execute(f"drop view if exists openai_costs.{view}")
-    op.execute("drop function openai_costs.text_digest")
+    op.execute("drop function openai_costs.text_key")
