@@ -31,7 +31,7 @@ charges as (
         nullif(cost.api_key_id, '') as api_key_id,
         nullif(cost.user_id, '') as user_id,
         trim_scale(cost.amount) as amount,
-        coalesce(nullif(upper(cost.currency), ''), 'XXX') as currency,
+        coalesce(nullif(upper(cost.currency collate "C") collate "default", ''), 'XXX') as currency,
         kind.category,
         case when kind.category = 'Usage' then trim_scale(cost.quantity) end as quantity,
         case when kind.category = 'Usage' and cost.quantity is not null then coalesce(unit.name, 'Units') end as unit,
