@@ -1,5 +1,8 @@
 -- pg_locks shows a 64-bit advisory key as its two halves.
-select activity.application_name || ', since ' || to_char(activity.backend_start, 'YYYY-MM-DD HH24:MI:SS') || ' UTC'
+-- When the session of another role began is not shown to everyone.
+select
+    activity.application_name
+    || coalesce(', since ' || to_char(activity.backend_start, 'YYYY-MM-DD HH24:MI:SS') || ' UTC', '')
 from pg_locks as held
 join pg_stat_activity as activity using (pid)
 where
