@@ -91,13 +91,16 @@ class Databases:
     def __init__(self, server_url: str, stack: ExitStack) -> None:
         self._url = server_url
         self._stack = stack
-        self._administrator = stack.enter_context(psycopg.connect(Database(server_url).url, autocommit=True))
+        self.administrator = stack.enter_context(psycopg.connect(Database(server_url).url, autocommit=True))
         self._prepared: str | None = None
 
-    def new(self, *, prepared: bool = True) -> Database:
-        """A database of its own, with the schema of this release or with nothing in it."""
+    def new(self, *, prepared: bool = True, more: str = "") -> Database:
+        """A database of its own, with the schema of this release or with nothing in it.
+
+        `more` are further words of an empty database's CREATE DATABASE.
+        """
         if not prepared:
-            return self._create("template0")
+            return self._create("template0", more)
         if self._prepared is None:
             template = self._create("template0")
             template.prepare()
@@ -111,14 +114,14 @@ class Databases:
     def drop(self, database: Database) -> None:
         self._drop(urlsplit(database.url).path[1:])
 
-    def _create(self, template: str) -> Database:
+    def _create(self, template: str, more: str = "") -> Database:
         name = f"openai_costs_test_{uuid.uuid4().hex[:12]}"
-        self._administrator.execute(f"create database {name} template {template} strategy file_copy")
+        self.administrator.execute(f"create database {name} template {template} strategy file_copy {more}")
         self._stack.callback(self._drop, name)
         return Database(urlsplit(Database(self._url).url)._replace(path=f"/{name}").geturl())
 
     def _drop(self, name: str) -> None:
-        self._administrator.execute(f"drop database if exists {name} with (force)")
+        self.administrator.execute(f"drop database if exists {name} with (force)")
 
 
 @pytest.fixture(scope="session", params=_SERVERS)

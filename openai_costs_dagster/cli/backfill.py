@@ -50,6 +50,7 @@ def backfill(
     configuration = load()
     wanted = chosen(configuration, organizations)
     session = begin(configuration)
+    session.database.check_rights()
     try:
         results = run_backfill(session, wanted, first, last or today)
     except KeyboardInterrupt as error:

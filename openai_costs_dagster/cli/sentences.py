@@ -31,4 +31,7 @@ def sentence_of(error: BaseException) -> Said | None:
         return Said(str(error), MISTAKE)
     if isinstance(error, ApiError | FocusError | WarehouseError):
         return Said(str(error), FAILURE)
-    return None
+    from openai_costs_dagster.orchestration.storage_session import storage_failure
+
+    failure = storage_failure(error)
+    return Said(str(failure), FAILURE) if failure else None

@@ -27,6 +27,7 @@ def up(context: click.Context, host: str, port: int | None) -> None:
     note = note_of(configuration.data_directory)
     _refuse_a_second_one(note)
     session = begin(configuration)
+    session.database.check_rights()
     _, strangers = meet(chosen(configuration, ()), session.database)
     for name, trouble in strangers.items():
         click.echo(f"{name} cannot be read now: {trouble}", err=True)

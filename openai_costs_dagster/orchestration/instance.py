@@ -7,11 +7,14 @@ from importlib import resources
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
+import psycopg2  # type: ignore[import-untyped]
+import psycopg2.extensions  # type: ignore[import-untyped]
 import sqlalchemy
 
 from openai_costs_dagster.configuration import Configuration, ConfigurationError
 from openai_costs_dagster.user_input import variable
 from openai_costs_dagster.warehouse.database import Database
+from openai_costs_dagster.warehouse.errors import DatabaseRefused
 
 STORAGE_URL = "OPENAI_COSTS_DAGSTER_URL"
 _SCHEMA = "openai_costs_dagster"
@@ -40,24 +43,36 @@ def home(configuration: Configuration) -> Path:
 
 
 def storage_url(database: Database) -> str:
-    """The database as Dagster's storage must be told of it: psycopg2, and the schema that holds its tables.
+    """The address of the same database for Dagster's storage: for psycopg2, with the schema that holds its tables.
 
     SQLAlchemy 2.1 takes a bare ``postgresql://`` for psycopg 3, with which Dagster's statements do not work.
     Dagster stores times without a zone and takes them for UTC, whatever the zone of the role or server.
-    Dagster's history may lose its last half second when the machine dies; costs are on disk when they are told.
+    Dagster's history may lose its last half second when the machine dies; costs are on disk when a load has ended.
+    Host and port stand among the parameters, where several hosts and sockets fit too. Raises DatabaseRefused where
+    psycopg2 does not know a parameter.
     """
-    url = sqlalchemy.make_url(database.url).set(drivername="postgresql+psycopg2")
-    given = url.query.get("options") or ""
-    options = " ".join(given) if isinstance(given, tuple) else given
-    return (
-        url.update_query_dict({"options": f"{options} -csearch_path={_SCHEMA} {_SESSION}".strip()})
-        .set(database=url.database or "postgres")
-        .render_as_string(hide_password=False)
-    )
+    parameters = database.address.for_dagster()
+    options = parameters.get("options", "")
+    parameters["options"] = f"{options} -csearch_path={_SCHEMA} {_SESSION}".strip()
+    try:
+        psycopg2.extensions.make_dsn(**parameters)
+    except psycopg2.ProgrammingError as error:
+        reason = database.address.redacted(str(error))
+        raise DatabaseRefused(
+            f"{database.safe_url}: Dagster's storage connects with psycopg2, which cannot read this address: {reason}"
+        ) from None
+    return sqlalchemy.URL.create(
+        "postgresql+psycopg2",
+        username=parameters.pop("user", None),
+        password=parameters.pop("password", None),
+        database=parameters.pop("dbname", None),
+        query=parameters,
+    ).render_as_string(hide_password=False)
 
 
 def prepare(database: Database) -> None:
     """Makes the costs' tables and the schema for Dagster's. Raises WarehouseError."""
+    storage_url(database)  # refused here, before anything is written
     database.prepare()
     database.make_schema(_SCHEMA)
 

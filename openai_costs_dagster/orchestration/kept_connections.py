@@ -10,12 +10,12 @@ from typing import Any
 from sqlalchemy import Dialect, Engine, create_engine, event, exc
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from openai_costs_dagster.orchestration.storage_session import session_of
+
 _KEPT = 4  # connections; threads that need more open some for a while
 _MOST_MORE = 20
 _RECYCLE_AFTER = 1800  # seconds
 _ASK_AFTER = 1.0  # seconds without use, after which a server may have gone away meanwhile
-_KEEPALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 20_000}
-"""As libpq has them: a network that forgets connections is noticed within a minute."""
 
 _lock = threading.Lock()
 _engines: dict[str, Engine] = {}
@@ -34,14 +34,15 @@ def engine_of(url: str) -> Engine:
 
 
 def _engine(url: str) -> Engine:
+    configure = session_of(url)
     engine = create_engine(
-        url,
+        configure.url,
         isolation_level="AUTOCOMMIT",
         pool_size=_KEPT,
         max_overflow=_MOST_MORE,
         pool_recycle=_RECYCLE_AFTER,
-        connect_args=_KEEPALIVE,
     )
+    configure.listen(engine)
     event.listen(engine, "checkin", _remember)
     event.listen(engine, "checkout", partial(_ask, engine.dialect))
     return engine

@@ -13,10 +13,11 @@ from typing import Any, Self
 from dagster._serdes import ConfigurableClassData
 from dagster_postgres import PostgresEventLogStorage, PostgresRunStorage, PostgresScheduleStorage
 from dagster_postgres.utils import pg_url_from_config
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Engine, text
 from typing_extensions import override
 
 from openai_costs_dagster.orchestration.kept_connections import engine_of
+from openai_costs_dagster.orchestration.storage_session import session_of
 
 _KNOW_NEW_EVENTS = """
 alter table event_logs set (autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 5000)
@@ -46,8 +47,20 @@ class _Kept:
         inst_data: ConfigurableClassData | None = None,
     ) -> None:
         self._memory = _Memory()
-        super().__init__(postgres_url, should_autocreate_tables, inst_data)  # type: ignore[call-arg]
+        self._session = session_of(postgres_url)
+        url = self._session.url.render_as_string(hide_password=False)
+        super().__init__(url, should_autocreate_tables, inst_data)  # type: ignore[call-arg]
         self._engine = engine_of(postgres_url)
+
+    @property
+    def _engine(self) -> Engine:
+        return self._engine_in_use
+
+    @_engine.setter
+    def _engine(self, engine: Engine) -> None:
+        """Dagster's classes make engines of their own, at the beginning and for the webserver."""
+        self._session.listen(engine)
+        self._engine_in_use = engine
 
     def dispose(self) -> None:
         """Closes what is idle with the instance."""

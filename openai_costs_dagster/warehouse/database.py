@@ -1,11 +1,10 @@
 """One PostgreSQL database: connecting, and bringing the schema up to this release.
 
-Accepts the URLs that people have in `DATABASE_URL` (``postgres://``, ``postgresql://``, with or without a driver).
+What a session depends on is set by `session.sql` after connecting, over the settings of the administrator.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -17,83 +16,70 @@ import sqlalchemy
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import TupleRow
 
-from openai_costs_dagster.redaction import redact
-from openai_costs_dagster.warehouse import errors, view_versions
+from openai_costs_dagster.warehouse import errors, failures, view_versions
+from openai_costs_dagster.warehouse.address import Address
 from openai_costs_dagster.warehouse.roles import grants
 from openai_costs_dagster.warehouse.schema import SCHEMA
+from openai_costs_dagster.warehouse.server_checks import check_rights, check_server
 from openai_costs_dagster.warehouse.statements import statement, views
 
-OLDEST_SERVER = 15
-_CONNECT_TIMEOUT = 10  # seconds
-_PASSWORD = re.compile(r"(?<=://)([^:@/]*):.*@|((?:password|sslpassword)=)[^&\s]+")
-
 Connection = psycopg.Connection[TupleRow]
+
+_NAME = "openai-costs"
 
 
 class Database:
     """A PostgreSQL database that holds the schema `openai_costs`; cheap to make, connects when used."""
 
     def __init__(self, url: str) -> None:
-        self.url = normalised_url(url)
+        """Raises DatabaseRefused for an address that cannot be read."""
+        self.address = Address(url)
 
     def __repr__(self) -> str:
         return f"Database({self.safe_url!r})"
 
     @property
+    def url(self) -> str:
+        """The address as psql takes it, with its password."""
+        return self.address.text
+
+    @property
     def safe_url(self) -> str:
         """The address for people: without the password."""
-        return _PASSWORD.sub(lambda found: f"{found[1]}:...@" if found[1] is not None else f"{found[2]}...", self.url)
-
-    def _without_secrets(self, said: str) -> str:
-        """A message of libpq, which repeats what it could not make sense of, without any part of the password."""
-        parts = {part for found in _PASSWORD.finditer(self.url) for part in re.split(r"[:@/%&=]", found[0])}
-        user = self.url.removeprefix("postgresql://").split(":")[0]
-        return redact(said, sorted(parts - {user, "password", "sslpassword"}, key=len, reverse=True))
+        return self.address.safe
 
     @contextmanager
-    def connect(self, *, name: str = "openai-costs") -> Iterator[Connection]:
-        """A connection in autocommit, in UTC. `name` is what other sessions see of us.
+    def connect(self, *, name: str = _NAME) -> Iterator[Connection]:
+        """A connection in autocommit with the settings of `session.sql`. `name` is what other sessions see of us.
 
-        Raises DatabaseUnavailable, or DatabaseRefused where the server answered and refuses; the same for errors
-        of the connection while it is used.
+        Raises DatabaseUnavailable for transient failures and DatabaseRefused for permanent ones, of connecting and of
+        using the connection.
         """
+        with self._open(name) as connection:
+            connection.execute(statement("session"))
+            yield connection
+
+    @contextmanager
+    def _open(self, name: str = _NAME) -> Iterator[Connection]:
+        """A connection in autocommit with the administrator's own settings."""
+        connection = self._new_connection(name)
         try:
-            with psycopg.connect(
-                self.url,
-                autocommit=True,
-                connect_timeout=_CONNECT_TIMEOUT,
-                application_name=name[:63],
-                options=self._options(),
-            ) as connection:
+            with connection:
                 yield connection
-        except (  # first, because psycopg counts some of them among the operational errors
-            *errors.VALUE_ERRORS,
-            psycopg.errors.InsufficientPrivilege,
-            psycopg.errors.ReadOnlySqlTransaction,
-        ) as error:
-            raise errors.DatabaseRefused(f"{self.safe_url}: {self._without_secrets(_first_line(error))}") from None
-        except psycopg.OperationalError as error:
-            raise self._unavailable(error) from None
+        except psycopg.Error as error:
+            failure = failures.of_use(error, self.address)
+            if failure is None:
+                raise
+            raise failure from None
 
-    def _options(self) -> str:
+    def _new_connection(self, name: str) -> Connection:
+        conninfo = self.address.conninfo(name)
         try:
-            given = str(conninfo_to_dict(self.url).get("options") or "")
-        except psycopg.ProgrammingError as error:
-            said = self._without_secrets(_first_line(error))
-            raise errors.DatabaseRefused(f"the database URL cannot be read: {said}") from None
-        return f"{given} -c timezone=UTC -c datestyle=ISO".strip()
-
-    def _unavailable(self, error: psycopg.OperationalError) -> errors.WarehouseError:
-        said = self._without_secrets(_first_line(error))
-        refused = isinstance(error, psycopg.errors.InvalidAuthorizationSpecification) or any(
-            words in said for words in ("password authentication failed", "no pg_hba.conf entry", "does not exist")
-        )
-        kind = errors.DatabaseRefused if refused else errors.DatabaseUnavailable
-        hint = "check DATABASE_URL" if refused else "is PostgreSQL running there?"
-        return kind(f"PostgreSQL at {self.safe_url} cannot be used: {said} ({hint})")
+            return psycopg.connect(conninfo, autocommit=True)
+        except psycopg.Error as error:
+            raise failures.of_connecting(error, self.address, conninfo) from None
 
     def prepare(self) -> None:
         """Creates or migrates the schema and its views; only reads if both are current.
@@ -101,13 +87,18 @@ class Database:
         Views of a newer release stay: it has added columns at most, or its schema would be newer as well.
         Safe with several processes at once: one migrates, the others wait. Raises a WarehouseError.
         """
-        with self.connect() as connection:
-            if connection.info.server_version < OLDEST_SERVER * 10_000:
-                version = connection.info.server_version // 10_000
-                raise errors.DatabaseTooOld(f"PostgreSQL {version} is too old: {OLDEST_SERVER} or newer is needed")
+        with self._open() as connection:
+            check_server(connection, self._open, self.safe_url)
+            connection.execute(statement("session"))
             if _is_current(connection):
                 return
+            check_rights(connection, self.safe_url)
         self._migrate()
+
+    def check_rights(self) -> None:
+        """Checks that this user may write here. Raises a WarehouseError."""
+        with self.connect() as connection:
+            check_rights(connection, self.safe_url)
 
     def make_schema(self, name: str) -> None:
         """Makes a schema where there is none; one that is there may be someone else's. Raises a WarehouseError."""
@@ -124,7 +115,7 @@ class Database:
 
     def _migrate(self) -> None:
         engine = sqlalchemy.create_engine(
-            "postgresql+psycopg://", creator=lambda: psycopg.connect(self.url), poolclass=sqlalchemy.NullPool
+            "postgresql+psycopg://", creator=self._migrating_connection, poolclass=sqlalchemy.NullPool
         )
         try:
             with engine.begin() as connection:
@@ -143,30 +134,26 @@ class Database:
                     connection.exec_driver_sql(view.replace("%", "%%"))
                 connection.exec_driver_sql(grants().replace("%", "%%"))
                 connection.exec_driver_sql(statement("note"), {"key": "views", "value": str(view_versions.CURRENT)})
-        except sqlalchemy.exc.OperationalError as error:
-            said = self._without_secrets(_first_line(error.orig or error))
-            raise errors.DatabaseUnavailable(
-                f"{self.safe_url} went away while the schema was migrated: {said}"
-            ) from None
         except sqlalchemy.exc.DBAPIError as error:
-            said = _first_line(error.orig or error)
-            if isinstance(error.orig, psycopg.errors.InsufficientPrivilege):
-                said += "; whoever owns the schema migrates it with openai-costs prepare"
-            raise errors.DatabaseRefused(f"{self.safe_url}: the schema cannot be migrated: {said}") from None
+            raise self._not_migrated(error.orig or error) from None
 
+    def _migrating_connection(self) -> Connection:
+        """A connection for SQLAlchemy, which begins and ends its transaction and closes it."""
+        connection = self._new_connection(_NAME)
+        connection.execute(statement("session"))
+        connection.autocommit = False
+        return connection
 
-def normalised_url(url: str) -> str:
-    """The URL as libpq reads it: SQLAlchemy's drivers and the old ``postgres://`` are understood too.
-
-    Raises DatabaseRefused for anything that is no PostgreSQL URL.
-    """
-    plain = re.sub(r"^postgres(ql)?(\+\w+)?://", "postgresql://", url.strip())
-    if not plain.startswith("postgresql://"):
-        raise errors.DatabaseRefused(
-            "the database URL must look like postgresql://user:password@host:5432/database; "
-            "what stands there now begins otherwise"
-        )
-    return plain
+    def _not_migrated(self, error: BaseException) -> errors.WarehouseError:
+        message = self.address.redacted(_first_line(error))
+        failure = failures.of_use(error, self.address) if isinstance(error, psycopg.Error) else None
+        if isinstance(failure, errors.DatabaseUnavailable):
+            return errors.DatabaseUnavailable(
+                f"{self.safe_url}: the schema could not be migrated this time, nothing was changed: {message}"
+            )
+        if isinstance(error, psycopg.errors.InsufficientPrivilege):
+            message += "; whoever owns the schema migrates it with openai-costs prepare"
+        return errors.DatabaseRefused(f"{self.safe_url}: the schema cannot be migrated: {message}")
 
 
 _SCRIPTS = Path(__file__).with_name("migrations")

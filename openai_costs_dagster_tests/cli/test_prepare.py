@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from urllib.parse import urlsplit
+
+import pytest
 
 from openai_costs_dagster.warehouse.database import Database
 
+from ..conftest import Databases
 from .conftest import Type
 
 GIVEN = {"OPENAI_ADMIN_KEY": "sk-admin-simulated-acme"}
@@ -41,3 +45,25 @@ def test_a_refusal_that_is_mistyped_is_not_taken_for_leave(type_in: Type) -> Non
     finished = type_in("status", OPENAI_COSTS_EMBEDDED_SERVER="no", **GIVEN)
     assert (finished.code, finished.out) == (2, "")
     assert "OPENAI_COSTS_EMBEDDED_SERVER takes never or nothing; found 'no'" in finished.err
+
+
+def test_a_database_of_another_encoding_is_refused_with_the_remedy(type_in: Type, databases: Databases) -> None:
+    database = databases.new(prepared=False, more="encoding 'LATIN1' locale 'C'")
+    finished = type_in("prepare", DATABASE_URL=database.url, **GIVEN)
+    assert (finished.code, finished.out) == (1, "")
+    assert finished.err.endswith("use a database made with CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0\n")
+    assert finished.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", [["prepare"], ["backfill"], ["up"]], ids=" ".join)
+def test_sessions_that_became_read_only_are_refused_with_the_remedy(
+    type_in: Type, databases: Databases, database: Database, command: list[str]
+) -> None:
+    name = urlsplit(database.url).path[1:]
+    with database.connect() as connection:
+        connection.execute("create schema openai_costs_dagster")
+    databases.administrator.execute(f"alter database {name} set default_transaction_read_only = on")
+    finished = type_in(*command, DATABASE_URL=database.url, **GIVEN)
+    assert (finished.code, finished.out) == (1, "")
+    assert "sessions of this user are read-only; set default_transaction_read_only to off" in finished.err
+    assert finished.err.count("\n") == 1

@@ -43,7 +43,8 @@ SAID = {
     "cli.backfill": {"convert"},
     "cli.export": {"convert"},
     "cli.remove": {"_still_configured"},
-    "warehouse.database": {"_unavailable"},
+    "orchestration.storage_session": {"storage_failure"},
+    "warehouse.failures": {"of_connecting", "of_use"},
     "warehouse.lock": {"reader"},
 }
 """Functions that say what is wrong without raising it."""

@@ -45,30 +45,6 @@ def test_a_bare_postgresql_url_means_psycopg_3_to_sqlalchemy_with_which_dagsters
     assert sqlalchemy.make_url("postgresql://h/d").get_dialect().driver == "psycopg"
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
-        "postgresql://ann:p%40ss%3Aw%2Frd@db.example:5433/costs?sslmode=require",
-        "postgres://ann@db.example/costs?options=-c%20work_mem%3D5MB",
-        "postgresql+psycopg://db.example",
-        "postgresql://postgres:@/costs?host=/tmp/some%20where/postgres",
-    ],
-)
-def test_dagsters_storage_is_told_of_the_same_database_by_psycopg2(url: str) -> None:
-    told, given = sqlalchemy.make_url(storage_url(Database(url))), sqlalchemy.make_url(Database(url).url)
-    assert told.drivername == "postgresql+psycopg2"
-    assert (told.host, told.port, told.username, told.password) == (
-        given.host,
-        given.port,
-        given.username,
-        given.password,
-    )
-    assert told.database == (given.database or "postgres")
-    assert {**given.query, "options": None} == {**told.query, "options": None}
-    assert "-csearch_path=openai_costs_dagster" in str(told.query["options"])
-    assert str(given.query.get("options") or "") in str(told.query["options"])
-
-
 @pytest.fixture
 def stored(open_instance: OpenInstance, configure: Configure, database: Database) -> Callable[[], dg.DagsterInstance]:
     organization = Organization(name="acme", admin_key=SecretReference(env="NO_KEY"), start_date=DAY)

@@ -82,7 +82,7 @@ def test_the_sentences_are_found_where_they_are_made() -> None:
     found = {sentence.text for sentence in sentences()}
     assert len(found) > 150
     assert {
-        f"PostgreSQL at {BLANK} cannot be used: {BLANK} ({BLANK})",  # made by a variable's class
+        f"PostgreSQL at {BLANK} cannot be used: {BLANK}",  # made by a variable's class
         f"the answer has another shape than the API documents: {BLANK}",  # redacted first
         f"{BLANK}: names could not be read: {BLANK}",  # logged
         f"the file {BLANK} is empty",

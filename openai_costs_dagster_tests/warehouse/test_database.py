@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 
 from openai_costs_dagster.warehouse import errors
-from openai_costs_dagster.warehouse.database import Database, normalised_url
+from openai_costs_dagster.warehouse.address import normalised_url
+from openai_costs_dagster.warehouse.database import Database
 
 NOBODY_LISTENS = "127.0.0.1:1"
 
@@ -67,7 +68,7 @@ def _read_only(database: Database) -> Database:
 def test_an_old_server_is_refused_with_the_version_that_is_needed(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("openai_costs_dagster.warehouse.database.OLDEST_SERVER", 99)
+    monkeypatch.setattr("openai_costs_dagster.warehouse.server_checks.OLDEST_SERVER", 99)
     with pytest.raises(errors.DatabaseTooOld, match=r"^PostgreSQL \d\d is too old: 99 or newer is needed$"):
         database.prepare()
 

@@ -1,0 +1,68 @@
+"""Settings of the sessions of Dagster's storages, set after connecting.
+
+Startup options do not arrive through every pooler, and Dagster's tables would then be made in `public`.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Any
+
+from dagster_postgres.utils import DagsterPostgresException
+from sqlalchemy import URL, Engine, event, exc, make_url
+
+from openai_costs_dagster.redaction import redact
+from openai_costs_dagster.warehouse import failures
+from openai_costs_dagster.warehouse.address import CONNECTION_DEFAULTS
+from openai_costs_dagster.warehouse.errors import DatabaseUnavailable, WarehouseError
+from openai_costs_dagster.warehouse.statements import statement
+
+_SET_LATER = re.compile(r"\s*-c\s*(search_path|synchronous_commit)=(\S+)")
+_ROLE_DEFAULT = "set search_path to default"
+
+
+class StorageSession:
+    """An address of Dagster's storage: its URL without the options that are set later, and those as settings."""
+
+    def __init__(self, address: str) -> None:
+        url = make_url(address)
+        options = str(url.query.get("options") or "")
+        self._settings = dict(_SET_LATER.findall(options))
+        rest = _SET_LATER.sub("", options).strip()
+        query = {**CONNECTION_DEFAULTS, "client_encoding": "UTF8", **url.query}
+        query.pop("options", None)
+        self.url: URL = url.set(query={**query, "options": rest} if rest else query)
+
+    def listen(self, engine: Engine) -> None:
+        """Makes every new connection of an engine begin with the settings, before SQLAlchemy looks at it."""
+        if not event.contains(engine, "connect", self._configure):
+            event.listen(engine, "connect", self._configure, insert=True)
+
+    def _configure(self, connection: Any, _record: Any) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(statement("session"))
+            cursor.execute(_ROLE_DEFAULT)
+            for name, value in self._settings.items():
+                cursor.execute("select set_config(%s, %s, false)", (name, value))
+        connection.commit()
+
+
+@cache
+def session_of(address: str) -> StorageSession:
+    """The session settings of an address, of which a process has one."""
+    return StorageSession(address)
+
+
+def storage_failure(error: BaseException) -> WarehouseError | None:
+    """The failure of the database behind an error of Dagster's storage; None for any other error."""
+    cause = error.__cause__ if isinstance(error, DagsterPostgresException) else error
+    if not isinstance(cause, exc.DBAPIError) or cause.orig is None:
+        return None
+    state = getattr(cause.orig, "pgcode", None)
+    is_lost = state is None and isinstance(cause, exc.OperationalError)
+    kind = DatabaseUnavailable if is_lost else failures.of_state(state)
+    if kind is None:
+        return None
+    lines = str(cause.orig).strip().splitlines()
+    return kind(f"Dagster's tables cannot be used: {redact(lines[0] if lines else type(cause.orig).__name__)}")
