@@ -15,6 +15,7 @@ import pytest
 import sqlalchemy
 
 from openai_costs_dagster.configuration import Organization
+from openai_costs_dagster.orchestration.storages import EventLogStorage
 from openai_costs_dagster.secret import SecretReference
 from openai_costs_dagster.warehouse import errors
 from openai_costs_dagster.warehouse.database import Database
@@ -129,13 +130,18 @@ def test_session_pooling_works_for_costs_and_dagster(
     instance = open_instance(configure(organization, database=pooled), pooled)
     assert instance.get_runs() == []
     assert tables(empty_database).keys() == {"openai_costs", "openai_costs_dagster"}
-    engine = instance.event_log_storage._engine  # type: ignore[attr-defined]
-    with engine.connect() as connection:
-        shown = [
-            connection.scalar(sqlalchemy.text(f"show {name}"))
-            for name in ("search_path", "timezone", "statement_timeout", "synchronous_commit")
-        ]
-    assert shown == ["openai_costs_dagster", "UTC", "0", "off"]
+    storage = instance.event_log_storage
+    assert isinstance(storage, EventLogStorage)
+    assert shown(storage) == ["openai_costs_dagster", "UTC", "off", "0"]
+    storage.optimize_for_webserver(statement_timeout=5000, pool_recycle=60, max_overflow=1)
+    assert shown(storage) == ["openai_costs_dagster", "UTC", "off", "5s"]
+
+
+def shown(storage: EventLogStorage) -> list[str]:
+    """Settings of the sessions that Dagster's storage uses now."""
+    names = ("search_path", "timezone", "synchronous_commit", "statement_timeout")
+    with storage.index_connection() as connection:
+        return [str(connection.scalar(sqlalchemy.text(f"show {name}"))) for name in names]
 
 
 def test_a_pooler_without_free_connections_is_transient(bounce: Bounce, empty_database: Database) -> None:
