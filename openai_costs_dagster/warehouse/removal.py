@@ -32,6 +32,8 @@ _TABLES = (
     "troubles",
     "budget_states",
     "openai_budgets",
+    "dead_runs",
+    "sensor_ticks",
     "organizations",
 )
 _DAGSTERS = (

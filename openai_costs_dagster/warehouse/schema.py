@@ -498,3 +498,41 @@ budget_states = Table(
     Column("evaluated_at", DateTime(timezone=True), nullable=False),
     comment="budgets in their periods, as they were last looked at; US dollars",
 )
+
+sensor_ticks = Table(
+    "sensor_ticks",
+    metadata,
+    Column("location", Text, primary_key=True, comment="the code location in Dagster"),
+    Column("host", Text, primary_key=True, comment="the machine or container of its code server"),
+    Column("sensor", Text, primary_key=True),
+    Column("organizations", ARRAY(Text), nullable=False, comment="that the sensor covers"),
+    Column("interval_seconds", Integer, nullable=False),
+    Column("last_tick_at", DateTime(timezone=True), nullable=False, comment="the last completed tick"),
+    Column("last_error", Text, comment="of the last tick; null if it succeeded"),
+    comment="one row per sensor and code location: when it last ran",
+)
+
+dead_runs = Table(
+    "dead_runs",
+    metadata,
+    Column("run_id", Text, primary_key=True, comment="Dagster's run"),
+    Column("organization", Text, comment="null for a run of the assets that all organizations share"),
+    Column("ended_at", DateTime(timezone=True), nullable=False, comment="when Dagster marked it as failed"),
+    Column("reason", Text, nullable=False),
+    Column("is_retried", Boolean, nullable=False, comment="whether Dagster starts the run again"),
+    Index("dead_runs_by_time", "ended_at"),
+    comment="runs whose process died, as the run monitor found them",
+)
+
+heartbeats = Table(
+    "heartbeats",
+    metadata,
+    Column("location", Text, primary_key=True, comment="the code location in Dagster"),
+    Column("address", Text, primary_key=True, comment="where heartbeat_url is read from; never the URL"),
+    Column("day", Date, nullable=False, comment="the complete UTC day that is reported"),
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", DateTime(timezone=True), nullable=False, comment="earliest time of the next attempt"),
+    Column("delivered_at", DateTime(timezone=True)),
+    Column("last_error", Text),
+    comment="the newest heartbeat of each code location",
+)

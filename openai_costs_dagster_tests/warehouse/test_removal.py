@@ -16,6 +16,7 @@ from openai_costs_dagster.warehouse import (
     memory,
     outbox,
     registry,
+    sensor_ticks,
     troubles,
     usage,
 )
@@ -95,6 +96,8 @@ def _fill_alerts(connection: Connection, name: str) -> None:
     state = BudgetState("organization, month", DAY, DAY, "organization", None, one, one, one, one, one, DAY)
     budgets.keep(connection, name, [state], NOW)
     budgets.keep_openais(connection, name, [(one, True)], NOW)
+    died = sensor_ticks.DeadRun(f"run of {name}", name, NOW, "its process is gone", is_retried=True)
+    sensor_ticks.record_dead_run(connection, died)
 
 
 def rows_of(connection: Connection, table: Table, name: str) -> int:
@@ -113,8 +116,16 @@ def test_purging_leaves_nothing_of_an_organization_and_all_of_the_others(connect
     fill(connection, "acme")
     held = {table.name: rows_of(connection, table, "acme") for table in PERSONAL}
     assert all(held.values()), "every table that knows organizations has to be tried"
-    assert purge(connection, "acme") == held
+    assert purge(connection, "acme") == {**held, "sensor_ticks": 0}
     assert everything(connection) == others
+
+
+def test_purging_takes_an_organization_out_of_sensors_that_cover_several(connection: Connection) -> None:
+    tick = sensor_ticks.SensorTick("costs", "host", "alerts", ["acme", "other"], 15, NOW, "acme: refused")
+    sensor_ticks.record_tick(connection, tick)
+    assert purge(connection, "acme")["sensor_ticks"] == 1
+    (left,) = sensor_ticks.all_ticks(connection)
+    assert (left.organizations, left.last_error) == (["other"], None)
 
 
 def test_purging_what_is_not_there_deletes_nothing(connection: Connection) -> None:

@@ -1,0 +1,1 @@
+delete from openai_costs.heartbeats where day < %(before)s

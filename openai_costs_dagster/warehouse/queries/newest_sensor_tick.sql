@@ -1,0 +1,1 @@
+select max(last_tick_at) from openai_costs.sensor_ticks where location = any (%(locations)s)

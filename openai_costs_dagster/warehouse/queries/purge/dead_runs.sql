@@ -1,0 +1,1 @@
+delete from openai_costs.dead_runs where organization = %(organization)s

@@ -1,0 +1,158 @@
+"""When the sensors of each code location last ran, which runs died, and what was sent as a heartbeat.
+
+The sensors write these rows, and `openai-costs status` reads them without importing Dagster. Times are UTC.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass
+from typing import NamedTuple
+
+from openai_costs_dagster.warehouse.database import Connection
+from openai_costs_dagster.warehouse.statements import statement
+
+KEPT_FOR = dt.timedelta(days=30)
+"""Rows that have not been renewed for so long are deleted by the next tick of any sensor."""
+
+
+class Sensor(NamedTuple):
+    """A sensor of a code location, and the machine or container that its code server runs on."""
+
+    location: str
+    host: str
+    sensor: str
+
+
+@dataclass(frozen=True)
+class SensorTick:
+    """The last completed tick of a sensor. `last_error` is null if the last tick succeeded."""
+
+    location: str
+    host: str
+    sensor: str
+    organizations: Sequence[str]
+    interval_seconds: int
+    last_tick_at: dt.datetime
+    last_error: str | None = None
+
+
+@dataclass(frozen=True)
+class DeadRun:
+    """A run whose process died. `organization` is null for assets that all organizations share."""
+
+    run_id: str
+    organization: str | None
+    ended_at: dt.datetime
+    reason: str
+    is_retried: bool
+
+
+@dataclass(frozen=True)
+class Heartbeat:
+    """The newest heartbeat of a code location; `day` is the UTC day whose complete reading is reported."""
+
+    location: str
+    address: str
+    day: dt.date
+    attempts: int
+    due_at: dt.datetime
+    delivered_at: dt.datetime | None
+    last_error: str | None
+
+
+def record_tick(connection: Connection, tick: SensorTick) -> None:
+    """Stores a completed tick."""
+    connection.execute(statement("note_sensor_tick"), {**asdict(tick), "organizations": list(tick.organizations)})
+
+
+def record_error(connection: Connection, sensor: Sensor, error: str) -> None:
+    """Stores the error of a tick that did not complete. The time of the last completed tick stays."""
+    connection.execute(statement("note_sensor_error"), {**sensor._asdict(), "last_error": error})
+
+
+def all_ticks(connection: Connection) -> list[SensorTick]:
+    """The last tick of every sensor of every code location, newest first within a sensor."""
+    return [SensorTick(*row) for row in connection.execute(statement("sensor_ticks"))]
+
+
+def last_tick_at(connection: Connection, location: str, sensor: str) -> dt.datetime | None:
+    """When a sensor of a code location last completed a tick, on whichever host."""
+    row = connection.execute(statement("last_sensor_tick"), {"location": location, "sensor": sensor}).fetchone()
+    return row[0] if row else None
+
+
+def newest_tick_at(connection: Connection, locations: Sequence[str]) -> dt.datetime | None:
+    """When any sensor of these code locations last completed a tick."""
+    row = connection.execute(statement("newest_sensor_tick"), {"locations": list(locations)}).fetchone()
+    return row[0] if row else None
+
+
+def record_dead_run(connection: Connection, run: DeadRun) -> bool:
+    """Stores a run whose process died. Returns whether it was not stored before."""
+    return connection.execute(statement("note_dead_run"), asdict(run)).rowcount > 0
+
+
+def dead_runs(connection: Connection, since: dt.datetime) -> list[DeadRun]:
+    """Runs that died since then, oldest first."""
+    return [DeadRun(*row) for row in connection.execute(statement("dead_runs"), {"since": since})]
+
+
+def claim_heartbeat(
+    connection: Connection, location: str, address: str, day: dt.date, now: dt.datetime, leased_to: dt.datetime
+) -> int | None:
+    """Claims the next attempt to send a day's heartbeat and returns its number.
+
+    Returns None if the heartbeat was delivered, is not due again yet, or another process sends it.
+    """
+    values = {"location": location, "address": address, "day": day, "now": now, "leased_to": leased_to}
+    row = connection.execute(statement("claim_heartbeat"), values).fetchone()
+    return int(row[0]) if row else None
+
+
+def record_heartbeat(
+    connection: Connection,
+    location: str,
+    address: str,
+    day: dt.date,
+    *,
+    due_at: dt.datetime,
+    delivered_at: dt.datetime | None,
+    error: str | None,
+) -> None:
+    """Stores the result of an attempt."""
+    values = {
+        "location": location,
+        "address": address,
+        "day": day,
+        "due_at": due_at,
+        "delivered_at": delivered_at,
+        "last_error": error,
+    }
+    connection.execute(statement("note_heartbeat"), values)
+
+
+def heartbeat(connection: Connection, location: str, address: str) -> Heartbeat | None:
+    """The newest heartbeat of a code location to an address."""
+    values = {"location": location, "address": address}
+    row = connection.execute(statement("heartbeat"), values).fetchone()
+    return Heartbeat(location, address, *row) if row else None
+
+
+def heartbeats(connection: Connection) -> list[Heartbeat]:
+    """The newest heartbeat of every code location."""
+    return [Heartbeat(*row) for row in connection.execute(statement("heartbeats"))]
+
+
+def unread_organizations(connection: Connection, organizations: Collection[str], day: dt.date) -> list[str]:
+    """Those of some organizations of which a UTC day was not read completely after its end."""
+    values = {"organizations": list(organizations), "day": day}
+    return [name for (name,) in connection.execute(statement("unread_organizations"), values)]
+
+
+def delete_old(connection: Connection, now: dt.datetime) -> None:
+    """Deletes rows that have not been renewed for `KEPT_FOR`."""
+    values = {"before": now - KEPT_FOR}
+    for name in ("delete_old_sensor_ticks", "delete_old_dead_runs", "delete_old_heartbeats"):
+        connection.execute(statement(name), values)
