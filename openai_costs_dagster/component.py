@@ -38,6 +38,7 @@ attributes:
   # group_name: finance  # one group for all assets
   # tags: {{domain: finance}}
   # owners: ["team:finops"]
+  # heartbeat_url: {{env: HEARTBEAT_URL}}  # requested once a day, when every organization was read completely
   # automation: false  # your own schedules refresh; sensors wait until someone starts them
 """
 
@@ -85,6 +86,7 @@ class OpenAICostsComponent(dg.Component, dg.Model, dg.Resolvable):
     alerts: _List = None
     dagster_url: str | None = None
     retention: _Mapping = None
+    heartbeat_url: _Mapping = None
     asset_key_prefix: _List = None
     checks: _List = None
     config: str | None = None

@@ -177,6 +177,7 @@ def _resolved(configuration: Configuration, folder: Path) -> Configuration:
             "organizations": organizations,
             "alerts": tuple(_alert_beside(alert, folder) for alert in configuration.alerts),
             "database": database,
+            "heartbeat_url": configuration.heartbeat_url.beside(folder) if configuration.heartbeat_url else None,
             "data_directory": (folder / configuration.data_directory).resolve(),
         }
     )
@@ -206,7 +207,7 @@ def _sentence(error: ValidationError, where: str, document: Document | None) -> 
 
 def _may_be_secret(path: tuple[str | int, ...]) -> bool:
     in_place_of_settings = path[-1:] == ("database",) or (path[:1] == ("alerts",) and len(path) <= 2)
-    secrets = {"admin_key", "proxy", "url", "base_url", "webhook", "secret", "owners", "dagster_url"}
+    secrets = {"admin_key", "proxy", "url", "base_url", "webhook", "secret", "owners", "dagster_url", "heartbeat_url"}
     return in_place_of_settings or bool(secrets & set(map(str, path)))
 
 

@@ -327,6 +327,10 @@ class Configuration(_Part):
     dagster_url: str | None = None
     """Where people open Dagster, for links in alerts."""
     retention: Retention = Retention()
+    heartbeat_url: SecretReference | None = None
+    """Requested once a day, when yesterday of every organization has been read completely."""
+    automation: StrictBool = True
+    """Whether the sensors refresh and alert; `false` leaves both to the user's own schedules."""
     source: Path | None = Field(default=None, exclude=True)
 
     @property

@@ -32,7 +32,10 @@ SECONDS = 10.0
 
 _TYPES = {"high": apprise.NotifyType.FAILURE, "medium": apprise.NotifyType.WARNING, "low": apprise.NotifyType.INFO}
 
-logging.getLogger("apprise").setLevel(logging.CRITICAL)  # it would log addresses
+# These libraries log the addresses that they request, and addresses are secrets.
+logging.getLogger("apprise").setLevel(logging.CRITICAL)
+for _name in ("httpx2", "httpcore2"):
+    logging.getLogger(_name).setLevel(logging.WARNING)
 
 
 class NotDeliveredError(Exception):
@@ -62,7 +65,7 @@ class AppriseChannel:
             http_client.refuse_unusable_bundle()
         except http_client.HttpSettingsError as error:
             raise NotDeliveredError(str(error)) from None
-        service = apprise.Apprise.instantiate(_read(self.url), suppress_exceptions=True)
+        service = apprise.Apprise.instantiate(read_secret(self.url), suppress_exceptions=True)
         if service is None:
             raise NotDeliveredError(f"the {self.url} holds no URL that Apprise knows")
         picture = apprise.AppriseAttachment()
@@ -91,36 +94,48 @@ class WebhookChannel:
 
     def send(self, message: Message, now: dt.datetime) -> None:
         """Posts once, follows no redirect. Raises NotDeliveredError for any answer but 2xx."""
-        url = _read(self.url)
-        if not _is_safe(url):
+        url = read_secret(self.url)
+        if not is_safe(url):
             raise NotDeliveredError(f"the {self.url} holds no https address")
         body = json.dumps(document(message, now), separators=(",", ":")).encode()
-        headers = {"Content-Type": "application/json", **signed(message.key, now, body, _read(self.secret))}
-        status, wait = self._post(url, body, headers)
+        headers = {"Content-Type": "application/json", **signed(message.key, now, body, read_secret(self.secret))}
+        status, wait = request("POST", url, what="webhook", where=str(self.url), body=body, headers=headers)
         if not 200 <= status < 300:
             raise NotDeliveredError(f"the webhook answered {status}", wait=wait)
 
-    def _post(self, url: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, dt.timedelta | None]:
-        """The status and the wait that is asked for. The body is not read, and no drip of headers is waited for."""
+
+def request(
+    method: str,
+    url: str,
+    *,
+    what: str,
+    where: str,
+    body: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> tuple[int, dt.timedelta | None]:
+    """Requests a URL once and returns the status and the wait that the answer asks for.
+
+    Follows no redirect and does not read the body. Headers that arrive byte by byte do not extend the time-out.
+    `what` and `where` name the receiver in errors. Raises NotDeliveredError without the URL.
+    """
+    try:
+        made = http_client.client(url, proxy=http_client.proxy_of(url), timeout=SECONDS, follow_redirects=False)
+    except http_client.HttpSettingsError as error:
+        raise NotDeliveredError(str(error)) from None
+    with made as client:
+        watch = threading.Timer(SECONDS, client.close)
+        watch.start()
         try:
-            proxy = http_client.proxy_of(url)
-            made = http_client.client(url, proxy=proxy, timeout=SECONDS, follow_redirects=False)
-        except http_client.HttpSettingsError as error:
-            raise NotDeliveredError(str(error)) from None
-        with made as client:
-            watch = threading.Timer(SECONDS, client.close)
-            watch.start()
-            try:
-                with client.stream("POST", url, content=body, headers=headers) as answer:
-                    return answer.status_code, _asked(answer.headers)
-            except httpx2.HTTPError as error:
-                is_late = watch.finished.is_set() or isinstance(error, httpx2.TimeoutException)
-                said = f"within {SECONDS:g} seconds" if is_late else f"properly: {type(error).__name__}"
-                raise NotDeliveredError(f"the webhook did not answer {said}") from None
-            except (httpx2.InvalidURL, ValueError, RuntimeError, OSError):
-                raise NotDeliveredError(f"the webhook at the {self.url} could not be asked") from None
-            finally:
-                watch.cancel()
+            with client.stream(method, url, content=body, headers=headers) as answer:
+                return answer.status_code, _asked(answer.headers)
+        except httpx2.HTTPError as error:
+            is_late = watch.finished.is_set() or isinstance(error, httpx2.TimeoutException)
+            said = f"within {SECONDS:g} seconds" if is_late else f"properly: {type(error).__name__}"
+            raise NotDeliveredError(f"the {what} did not answer {said}") from None
+        except (httpx2.InvalidURL, ValueError, RuntimeError, OSError):
+            raise NotDeliveredError(f"the {what} at the {where} could not be asked") from None
+        finally:
+            watch.cancel()
 
 
 def _room(service: apprise.NotifyBase, title: str) -> int:
@@ -172,7 +187,7 @@ def _document(alert: StoredAlert, link: str | None) -> dict[str, Any]:
     }
 
 
-def _is_safe(url: str) -> bool:
+def is_safe(url: str) -> bool:
     """Whether nobody on the way can read it: https, or plain http to this very machine."""
     try:
         parts = urlsplit(url)
@@ -181,7 +196,8 @@ def _is_safe(url: str) -> bool:
         return False
 
 
-def _read(reference: SecretReference) -> str:
+def read_secret(reference: SecretReference) -> str:
+    """The secret itself. Raises NotDeliveredError."""
     try:
         return reference.read()
     except SecretUnavailable as error:

@@ -1,0 +1,82 @@
+"""Requests `heartbeat_url` after a complete morning, so that an outside service notices when nothing runs any more.
+
+Services such as healthchecks.io alert when the request does not arrive. The URL is a secret: it is read when it is used
+and stands in no log and no table.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections.abc import Callable
+
+from openai_costs_dagster.alerts.channels import NotDeliveredError, is_safe, read_secret, request
+from openai_costs_dagster.configuration import Configuration
+from openai_costs_dagster.days import ONE_DAY
+from openai_costs_dagster.secret import SecretReference
+from openai_costs_dagster.warehouse import sensor_ticks
+from openai_costs_dagster.warehouse.database import Connection, Database
+
+_LOG = logging.getLogger(__name__)
+_LEASE = dt.timedelta(seconds=60)  # no attempt takes longer, so a second process does not send the same heartbeat
+_FIRST_WAIT = dt.timedelta(seconds=30)
+_LONGEST_WAIT = dt.timedelta(hours=1)
+
+Now = Callable[[], dt.datetime]
+
+
+def send_heartbeat(database: Database, configuration: Configuration, location: str, now: Now) -> bool:
+    """Requests `heartbeat_url` if yesterday is complete and its heartbeat is due. Returns whether it was delivered.
+
+    Yesterday is complete when it was read, after its end, for every configured organization whose history includes it.
+    Each day is reported once. A failed attempt is recorded, logged and repeated later, and raises nothing.
+    """
+    reference = configuration.heartbeat_url
+    if reference is None:
+        return False
+    day = now().date() - ONE_DAY
+    with database.connect(name="openai-costs heartbeat") as connection:
+        known = sensor_ticks.heartbeat(connection, location, str(reference))
+        if known and known.day >= day and (known.delivered_at or known.due_at > now()):
+            return False
+        if not _is_complete(connection, configuration, day):
+            return False
+        attempt = sensor_ticks.claim_heartbeat(connection, location, str(reference), day, now(), now() + _LEASE)
+        if attempt is None:
+            return False
+        error = _request(reference)
+        wait = min(_FIRST_WAIT * 2 ** min(attempt - 1, 12), _LONGEST_WAIT)
+        sensor_ticks.record_heartbeat(
+            connection,
+            location,
+            str(reference),
+            day,
+            due_at=now() + wait,
+            delivered_at=None if error else now(),
+            error=error,
+        )
+    if error:
+        _LOG.warning("heartbeat_url could not be requested: %s", error)
+    return error is None
+
+
+def _is_complete(connection: Connection, configuration: Configuration, day: dt.date) -> bool:
+    """Whether a day was read completely for every organization that has it in its history."""
+    names = [
+        name
+        for name, organization in configuration.organizations.items()
+        if organization.start_date is None or organization.start_date <= day
+    ]
+    return bool(names) and not sensor_ticks.unread_organizations(connection, names, day)
+
+
+def _request(reference: SecretReference) -> str | None:
+    """Requests the URL with GET and returns the error, if there was one, without the URL."""
+    try:
+        url = read_secret(reference)
+        if not is_safe(url):
+            return f"the {reference} holds no https address"
+        status, _ = request("GET", url, what="heartbeat service", where=str(reference))
+    except NotDeliveredError as error:
+        return str(error)
+    return None if 200 <= status < 300 else f"the heartbeat service answered {status}"
