@@ -19,6 +19,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import dagster as dg
+import psutil
+from dagster._core.events import EngineEventData
 from dagster._core.launcher import CheckRunHealthResult, LaunchRunContext, WorkerStatus
 from dagster._core.remote_representation.code_location import GrpcServerCodeLocation
 from dagster._grpc.types import ExecuteRunArgs
@@ -31,6 +33,9 @@ from openai_costs_dagster.user_input import variable
 
 _PATIENCE = 60.0  # seconds for definitions to load; runs wait for them, and Dagster waits 900 s for a run to start
 _REST = 300.0  # seconds, after definitions did not load, in which nobody waits for them
+_BY_DAGSTER = "dagster"
+"""Marks the tag of a run that Dagster's own launcher started; the process that launched it follows."""
+
 _ENDED = "the process that loads definitions has ended; what it said is in the log of the daemon"
 
 
@@ -57,7 +62,9 @@ class RunLauncher(dg.DefaultRunLauncher):
                 self._fork(context)
         except NotPreloaded as error:
             run = context.dagster_run
-            self._instance.add_run_tags(run.run_id, {PROCESS_TAG: ""})  # it may name a process that will not run this
+            # The tag may name a process that will not run this.
+            by_dagster = f"{run.run_id} {_BY_DAGSTER} {processes.Process.of()}"
+            self._instance.add_run_tags(run.run_id, {PROCESS_TAG: by_dagster})
             self._instance.report_engine_event(f"Started as Dagster starts runs: {error}", run)
             super().launch_run(context)
 
@@ -84,7 +91,8 @@ class RunLauncher(dg.DefaultRunLauncher):
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         """Dagster ends a run whose process has ended. Runs of other hosts and of other launchers count as running."""
         worker = _process_of(run)
-        if worker and worker.state is State.ENDED:
+        state = worker.state if worker else self._state_by_dagster(run)
+        if state is State.ENDED:
             return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "its process has ended")
         return CheckRunHealthResult(WorkerStatus.RUNNING)
 
@@ -95,6 +103,32 @@ class RunLauncher(dg.DefaultRunLauncher):
             self._is_disposed = True
             self._part()
         super().dispose()
+
+    def _state_by_dagster(self, run: dg.DagsterRun) -> State:
+        """The state of a process that Dagster's own launcher started here: it writes its number into the run's log.
+
+        A process that is younger than the note was given the number later.
+        """
+        owner, _, launcher = run.tags.get(PROCESS_TAG, "").partition(f" {_BY_DAGSTER} ")
+        started_by = processes.Process.parse(launcher)
+        if owner != run.run_id or started_by is None or started_by.place != processes.here():
+            return State.UNKNOWN
+        noted = [
+            (int(str(data.metadata["pid"].value)), entry.timestamp)
+            for entry in self._instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
+            if entry.dagster_event
+            and isinstance(data := entry.dagster_event.event_specific_data, EngineEventData)
+            and "pid" in data.metadata
+        ]
+        if not noted:
+            return State.UNKNOWN
+        pid, at = noted[-1]
+        try:
+            process = psutil.Process(pid)
+            is_the_same = process.create_time() <= at + 1 and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return State.ENDED
+        return State.RUNNING if is_the_same else State.ENDED
 
     def _fork(self, context: LaunchRunContext) -> None:
         run = context.dagster_run

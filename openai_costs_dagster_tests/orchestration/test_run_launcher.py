@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -13,13 +16,14 @@ import dagster as dg
 import psutil
 import pytest
 from dagster._core.definitions.reconstruct import ReconstructableRepository
+from dagster._core.events import EngineEventData
 from dagster._core.launcher import LaunchRunContext, WorkerStatus
 from dagster._core.remote_origin import RemoteJobOrigin
 from dagster._core.remote_representation.code_location import GrpcServerCodeLocation
 from dagster._daemon.monitoring.run_monitoring import monitor_started_run
 
-from openai_costs_dagster.configuration import Organization
-from openai_costs_dagster.orchestration import processes, run_launcher
+from openai_costs_dagster.configuration import Configuration, Organization
+from openai_costs_dagster.orchestration import processes, run_launcher, sensor_records
 from openai_costs_dagster.orchestration.processes import PROCESS_TAG
 from openai_costs_dagster.orchestration.run_launcher import RunLauncher
 from openai_costs_dagster.secret import SecretReference
@@ -277,6 +281,50 @@ def test_a_run_that_dagster_starts_after_all_has_no_dead_process_in_its_tags(
     assert by_dagster == [run.run_id]
     assert work.launcher.check_run_worker_health(work.run(run.run_id)).status is WorkerStatus.RUNNING
     assert work.noted() == []
+
+
+@pytest.mark.parametrize(
+    ("ended", "later", "status"),
+    [
+        (False, 0, WorkerStatus.RUNNING),
+        (True, 0, WorkerStatus.NOT_FOUND),
+        (False, -3600, WorkerStatus.NOT_FOUND),  # the number belongs to a process that was started an hour later
+    ],
+)
+def test_run_that_dagster_started_is_dead_when_the_process_in_its_log_is_gone(
+    work: Work, by_dagster: list[str], monkeypatch: pytest.MonkeyPatch, ended: bool, later: float, status: WorkerStatus
+) -> None:
+    run = work.created("quick")
+    monkeypatch.setattr(work.launcher, "_resting_until", float("inf"))
+    work.launcher.launch_run(LaunchRunContext(run, None))
+    assert by_dagster == [run.run_id]
+    assert work.launcher.check_run_worker_health(work.run(run.run_id)).status is WorkerStatus.RUNNING
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        started = time.time()
+        with monkeypatch.context() as patched:
+            patched.setattr(time, "time", lambda: started + 1 + later)
+            work.instance.report_engine_event("Started process.", run, EngineEventData.in_process(process.pid))
+        if ended:
+            process.kill()
+            process.wait()
+        health = work.launcher.check_run_worker_health(work.run(run.run_id))
+        process.kill()
+    assert health.status is status
+
+
+def test_run_whose_process_died_before_it_began_is_failed_at_once(work: Work) -> None:
+    configuration = Configuration.model_construct(organizations={}, asset_key_prefix=("quick",))
+    alive, dead, another = (work.created("quick") for _ in range(3))
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        gone = processes.Process.of(process.pid)
+        process.kill()
+    elsewhere = replace(gone, place=replace(gone.place, host="elsewhere", machine="another"))
+    for run, worker in ((alive, processes.Process.of()), (dead, gone), (another, elsewhere)):
+        work.instance.add_run_tags(run.run_id, {PROCESS_TAG: processes.tag_of(run.run_id, worker)})
+    sensor_records.end_dead_runs(work.instance, configuration)
+    statuses = [work.run(run.run_id).status for run in (alive, dead, another)]
+    assert statuses == [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.STARTING]
+    assert work.run(dead.run_id).tags["dagster/will_retry"] == "true"
 
 
 def test_nothing_is_forked_after_the_end(work: Work, by_dagster: list[str]) -> None:
