@@ -1,4 +1,4 @@
-"""`openai-costs status`: how far each organization is read, and what needs a person."""
+"""`openai-costs status`: how far each organization is read, whether the sensors run, and what needs a person."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="For machines; amounts are strings.")
 @click.pass_context
 def status(context: click.Context, as_json: bool) -> None:
-    """Show how far each organization is read; exit 1 when something needs a person."""
+    """Show how far each organization is read and whether the sensors run; exit 1 when something needs a person."""
+    from openai_costs_dagster.cli import scheduling
     from openai_costs_dagster.cli.session import begin
     from openai_costs_dagster.orchestration.abandoned_runs import stuck_runs
     from openai_costs_dagster.orchestration.overview import delivery_trouble, overviews
@@ -29,17 +30,25 @@ def status(context: click.Context, as_json: bool) -> None:
     session = begin()
     found = overviews(session.configuration, session.database, utc_now())
     undelivered = delivery_trouble(session.database, utc_now())
+    scheduled = scheduling.scheduling(session.configuration, session.database, utc_now())
     with session.database.connect() as connection:
         stuck = stuck_runs(connection, session.configuration.asset_key_prefix, utc_now())
-    is_well = not undelivered and not stuck and not _needs(found)
+    is_well = not undelivered and not stuck and not scheduled.problems and not _needs(found)
     if as_json:
         organizations = [_as_json(one) for one in found]
-        document = {"ok": is_well, "organizations": organizations, "undelivered": undelivered, "stuck_runs": stuck}
+        document = {
+            "ok": is_well,
+            "organizations": organizations,
+            "undelivered": undelivered,
+            "stuck_runs": stuck,
+            "scheduling": scheduling.as_json(scheduled),
+        }
         click.echo(json.dumps(document, indent=2))
     else:
         show(found)
         for sentence in [*(f"alerts to {one}" for one in undelivered), *stuck]:
             click.echo(sentence)
+        scheduling.show(scheduled)
     context.exit(0 if is_well else 1)
 
 

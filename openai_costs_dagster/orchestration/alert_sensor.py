@@ -7,15 +7,23 @@ import dagster as dg
 
 from openai_costs_dagster.configuration import Configuration
 from openai_costs_dagster.days import utc_now
-from openai_costs_dagster.orchestration import server
+from openai_costs_dagster.orchestration import sensor_records, server
+from openai_costs_dagster.orchestration.automation import SENSOR as REFRESH_SENSOR
+from openai_costs_dagster.orchestration.parts import WHOLE, Part
+from openai_costs_dagster.warehouse import sensor_ticks
+from openai_costs_dagster.warehouse.database import Database
 
 SENSOR = "openai_costs_alerts"
 _INTERVAL = 15  # seconds
 _LONGEST = dt.timedelta(seconds=30)  # a tick has 60, and what was begun may take 10 more
 
 
-def alert_sensor(configuration: Configuration, *, running: bool) -> dg.SensorDefinition:
-    """Makes it; `running` unless someone switches it off."""
+def alert_sensor(configuration: Configuration, *, running: bool, part: Part = WHOLE) -> dg.SensorDefinition:
+    """Makes it; `running` unless someone switches it off.
+
+    Each tick also records the refreshing sensor's ticks and dead runs, and requests `heartbeat_url` when it is due.
+    `part` is the share of the organizations that is in this code location.
+    """
 
     @dg.sensor(
         name=SENSOR,
@@ -31,12 +39,26 @@ def alert_sensor(configuration: Configuration, *, running: bool) -> dg.SensorDef
 
         channels, database = routes(configuration), server.database(configuration)
         database.prepare()
-        routed = delivery.route(database, channels, utc_now())
-        done = delivery.deliver(database, channels, configuration.dagster_url, utc_now, utc_now() + _LONGEST)
-        if done.failed:
-            said = "; ".join(f"{channel}: {reason}" for channel, reason in sorted(done.failed.items()))
-            context.log.warning("not delivered, tried again later: %s", said)
-            raise dg.Failure(f"{done.sent} messages were delivered; not delivered, tried again later: {said}")
+        with sensor_records.recorded(context, database, configuration, SENSOR, _INTERVAL):
+            routed = delivery.route(database, channels, utc_now())
+            done = delivery.deliver(database, channels, configuration.dagster_url, utc_now, utc_now() + _LONGEST)
+            _monitor(context, database, configuration, part)
+            if done.failed:
+                said = "; ".join(f"{channel}: {reason}" for channel, reason in sorted(done.failed.items()))
+                context.log.warning("not delivered, tried again later: %s", said)
+                raise dg.Failure(f"{done.sent} messages were delivered; not delivered, tried again later: {said}")
         return dg.SkipReason(f"{routed} alerts routed, {done.sent} messages delivered")
 
     return openai_costs_alerts
+
+
+def _monitor(context: dg.SensorEvaluationContext, database: Database, configuration: Configuration, part: Part) -> None:
+    """Records what `status` reads, and requests `heartbeat_url` after a complete morning."""
+    from openai_costs_dagster.alerts.heartbeat import send_heartbeat
+
+    with database.connect() as connection:
+        sensor_records.record_refreshes(context, connection, configuration, part, sensor=REFRESH_SENSOR)
+        sensor_records.end_dead_runs(context.instance, configuration)
+        sensor_records.record_dead_runs(context, connection, configuration, sensor=SENSOR)
+        sensor_ticks.delete_old(connection, utc_now())
+    send_heartbeat(database, configuration, sensor_records.location_of(context), utc_now)

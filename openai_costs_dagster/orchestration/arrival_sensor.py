@@ -9,7 +9,7 @@ import dagster as dg
 
 from openai_costs_dagster.configuration import Configuration, Organization
 from openai_costs_dagster.days import DayRange, utc_now
-from openai_costs_dagster.orchestration import arrivals, names, server
+from openai_costs_dagster.orchestration import arrivals, names, sensor_records, server
 from openai_costs_dagster.orchestration.evaluations import evaluation, targets
 from openai_costs_dagster.orchestration.partitions import days_to_judge
 from openai_costs_dagster.warehouse import reading
@@ -58,8 +58,9 @@ def arrival_sensor(configuration: Configuration, *, running: bool) -> dg.SensorD
         target=None,
     )
     def openai_costs_arrivals(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        told = set((context.cursor or "").split())
-        with server.database(configuration).connect() as connection:
+        told, database = set((context.cursor or "").split()), server.database(configuration)
+        recorded = sensor_records.recorded(context, database, configuration, SENSOR, _INTERVAL)
+        with recorded, database.connect() as connection:
             found = arrivals.look(connection, configuration, utc_now())
         late = {f"{name}/{day}": (name, day) for name, (day, is_here) in found.items() if not is_here}
         events = [

@@ -46,9 +46,11 @@ class _Shared(TypedDict):
 def build_definitions(configuration: Configuration, *, automation: bool = True, part: Part = WHOLE) -> dg.Definitions:
     """Everything that the configured organizations, or a part of them, need in Dagster.
 
-    Loads while Postgres is down and without any secret. `automation=False` leaves refreshing to the caller, and the
-    sensors for alerts stopped until someone starts them. What all organizations share is in the first part.
+    Loads while Postgres is down and without any secret. `automation=False`, here or in the configuration, leaves
+    refreshing to the caller, and the sensors for alerts stopped until someone starts them. What all organizations share
+    is in the first part.
     """
+    automation = automation and configuration.automation
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=dg.PreviewWarning)  # partitioned checks
         warnings.filterwarnings("ignore", category=dg.BetaWarning)  # backfill policies
@@ -112,7 +114,7 @@ def _build(configuration: Configuration, part: Part, *, automation: bool) -> dg.
         asset_checks=checks,
         sensors=[
             *([refresh_sensor([asset.key for asset in assets], held)] if automation else []),
-            *([alert_sensor(configuration, running=automation)] if part.is_first else []),
+            *([alert_sensor(configuration, running=automation, part=part)] if part.is_first else []),
             *([arrival_sensor(configuration, running=automation)] if part.is_first else []),
         ],
         executor=dg.in_process_executor,

@@ -43,6 +43,8 @@ SAID = {
     "cli.backfill": {"convert"},
     "cli.export": {"convert"},
     "cli.remove": {"_still_configured"},
+    "cli.scheduling": {"scheduling", "_uncovered", "_late", "_of_heartbeat", "_dead_run"},
+    "alerts.heartbeat": {"_request"},
     "orchestration.storage_session": {"storage_failure"},
     "warehouse.failures": {"of_connecting", "of_use"},
     "warehouse.lock": {"reader"},

@@ -1,0 +1,205 @@
+"""What `openai-costs status` shows of the sensors: whether they still run, which runs died, and the heartbeat.
+
+Reads one table that the sensors write, so that it neither imports Dagster nor needs its storage.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import click
+
+from openai_costs_dagster.cli.output import show_table
+from openai_costs_dagster.configuration import Configuration
+from openai_costs_dagster.warehouse import sensor_ticks
+from openai_costs_dagster.warehouse.database import Database
+from openai_costs_dagster.warehouse.sensor_ticks import DeadRun, Heartbeat, SensorTick
+
+LATE_AFTER = 5
+"""A sensor is late when it has not completed a tick for this many of its intervals."""
+
+_DEAD_RUNS_OF = dt.timedelta(days=1)
+_ATTEMPTS = 5  # failed attempts to send a heartbeat, from which on somebody has to look at the URL
+_HOW = "is openai-costs up or Dagster's daemon running, and is the sensor switched on?"
+
+
+@dataclass(frozen=True)
+class SensorState:
+    """A sensor's newest tick, and whether it is late."""
+
+    tick: SensorTick
+    age: dt.timedelta
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the last completed tick is more than `LATE_AFTER` intervals ago."""
+        return self.age > LATE_AFTER * dt.timedelta(seconds=self.tick.interval_seconds)
+
+
+@dataclass(frozen=True)
+class Scheduling:
+    """The sensors that cover the configured organizations, as their last ticks tell."""
+
+    is_scheduled: bool
+    sensors: list[SensorState] = field(default_factory=list)
+    dead_runs: list[DeadRun] = field(default_factory=list)
+    heartbeat: Heartbeat | None = None
+    problems: list[str] = field(default_factory=list)
+    """Sentences about what a person has to do."""
+    notes: list[str] = field(default_factory=list)
+
+
+def scheduling(configuration: Configuration, database: Database, now: dt.datetime) -> Scheduling:
+    """Whether the sensors of the configured organizations run. Raises WarehouseError."""
+    with database.connect() as connection:
+        ticks = sensor_ticks.all_ticks(connection)
+        died = sensor_ticks.dead_runs(connection, now - _DEAD_RUNS_OF)
+        sent = sensor_ticks.heartbeats(connection)
+    names = set(configuration.organizations)
+    dead_runs = [run for run in died if run.organization is None or run.organization in names]
+    relevant = [tick for tick in ticks if names & set(tick.organizations)]
+    heartbeat = _heartbeat_of(configuration, sent)
+    problems, notes = _of_heartbeat(configuration, heartbeat)
+    if not configuration.automation:
+        notes.insert(0, "nothing is scheduled: automation is false, so your own schedules refresh")
+        return Scheduling(False, [], dead_runs, heartbeat, problems, notes)
+    if not relevant:
+        notes.insert(
+            0, "nothing is scheduled yet: no sensor has run for these organizations; openai-costs up runs them"
+        )
+        return Scheduling(False, [], dead_runs, heartbeat, problems, notes)
+    states = [SensorState(tick, now - tick.last_tick_at) for tick in _newest(relevant, names)]
+    late = [_late(state) for state in states if state.is_late]
+    return Scheduling(True, states, dead_runs, heartbeat, [*late, *_uncovered(relevant, names), *problems], notes)
+
+
+def show(found: Scheduling) -> None:
+    """Prints the sensors' last ticks, then notes, dead runs and problems as sentences."""
+    if found.sensors:
+        show_table(
+            ("sensor", "last tick", "every", "code location", "host"),
+            [
+                (
+                    one.tick.sensor,
+                    f"{_moment(one.tick.last_tick_at)} ({_age(one.age)} ago)",
+                    f"{one.tick.interval_seconds} s",
+                    one.tick.location,
+                    one.tick.host,
+                )
+                for one in found.sensors
+            ],
+        )
+    for sentence in (*found.notes, *map(_dead_run, found.dead_runs), *found.problems):
+        click.echo(sentence)
+
+
+def as_json(found: Scheduling) -> dict[str, Any]:
+    """The same for machines; times are ISO 8601 in UTC."""
+    beat = found.heartbeat
+    return {
+        "scheduled": found.is_scheduled,
+        "sensors": [
+            {
+                "sensor": one.tick.sensor,
+                "location": one.tick.location,
+                "host": one.tick.host,
+                "organizations": list(one.tick.organizations),
+                "interval_seconds": one.tick.interval_seconds,
+                "last_tick_at": one.tick.last_tick_at.isoformat(),
+                "last_error": one.tick.last_error,
+                "late": one.is_late,
+            }
+            for one in found.sensors
+        ],
+        "dead_runs": [
+            {
+                "run_id": run.run_id,
+                "organization": run.organization,
+                "ended_at": run.ended_at.isoformat(),
+                "reason": run.reason,
+                "is_retried": run.is_retried,
+            }
+            for run in found.dead_runs
+        ],
+        "heartbeat": beat
+        and {
+            "day": beat.day.isoformat(),
+            "delivered_at": beat.delivered_at and beat.delivered_at.isoformat(),
+            "attempts": beat.attempts,
+            "last_error": beat.last_error,
+        },
+        "problems": found.problems,
+        "notes": found.notes,
+    }
+
+
+def _newest(ticks: Sequence[SensorTick], names: set[str]) -> Iterator[SensorTick]:
+    """Of each sensor the newest tick that covers an organization; `ticks` come newest first within a sensor.
+
+    A code location that was renamed or moved to another host leaves rows behind, which cover nothing any more.
+    """
+    left: dict[str, set[str]] = {}
+    for tick in ticks:
+        open_names = left.setdefault(tick.sensor, set(names))
+        if open_names & set(tick.organizations):
+            open_names -= set(tick.organizations)
+            yield tick
+
+
+def _uncovered(ticks: Sequence[SensorTick], names: set[str]) -> list[str]:
+    """Organizations that no sensor knows: their code location was loaded before they were configured."""
+    covered = {name for tick in ticks for name in tick.organizations}
+    missing = sorted(names - covered)
+    if not missing:
+        return []
+    return [f"no sensor covers {', '.join(missing)}: restart openai-costs up, or reload the code location in Dagster"]
+
+
+def _late(state: SensorState) -> str:
+    tick = state.tick
+    failed = f" (its last tick failed: {tick.last_error})" if tick.last_error else ""
+    return (
+        f"{tick.sensor} last ran {_age(state.age)} ago and should run every {tick.interval_seconds} s, "
+        f"in the code location {tick.location} on {tick.host}{failed}: {_HOW}"
+    )
+
+
+def _heartbeat_of(configuration: Configuration, sent: Sequence[Heartbeat]) -> Heartbeat | None:
+    """The newest heartbeat to the configured address, of whichever code location."""
+    address = str(configuration.heartbeat_url)
+    return max((one for one in sent if one.address == address), key=lambda one: one.day, default=None)
+
+
+def _of_heartbeat(configuration: Configuration, known: Heartbeat | None) -> tuple[list[str], list[str]]:
+    """Problems and notes about the heartbeat."""
+    if configuration.heartbeat_url is None:
+        return [], []
+    if known is None:
+        return [], ["no heartbeat was sent yet: the first one follows the first complete morning"]
+    if known.delivered_at:
+        return [], [f"the heartbeat for {known.day} was sent at {_moment(known.delivered_at)}"]
+    said = f"the heartbeat for {known.day} could not be sent in {known.attempts} attempts: {known.last_error}"
+    return ([said], []) if known.attempts >= _ATTEMPTS else ([], [said])
+
+
+def _dead_run(run: DeadRun) -> str:
+    """One dead run in a sentence."""
+    retried = "is retried" if run.is_retried else "is not retried"
+    whose = f"{run.organization}: " if run.organization else ""
+    return f"{whose}run {run.run_id[:8]} died at {_moment(run.ended_at)} and {retried}: {run.reason}"
+
+
+def _moment(moment: dt.datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _age(age: dt.timedelta) -> str:
+    """A duration in its largest unit, as in ``3 min``."""
+    seconds = max(0, int(age.total_seconds()))
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"

@@ -1,0 +1,178 @@
+"""`status` shows the sensors' last ticks, and fails when one is older than five of its intervals."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from openai_costs_dagster.cli.scheduling import Scheduling, as_json, scheduling, show
+from openai_costs_dagster.configuration import Configuration, Organization
+from openai_costs_dagster.secret import SecretReference
+from openai_costs_dagster.warehouse import sensor_ticks
+from openai_costs_dagster.warehouse.database import Database
+from openai_costs_dagster.warehouse.sensor_ticks import DeadRun, SensorTick
+
+from ..conftest import NOW, Configure
+from .conftest import Type
+
+DAY = NOW.date() - dt.timedelta(days=1)
+
+
+@pytest.fixture
+def judge(database: Database, configure: Configure) -> Callable[..., Scheduling]:
+    def judged(*names: str, **settings: Any) -> Scheduling:
+        return scheduling(configured(configure, *names, **settings), database, NOW)
+
+    return judged
+
+
+def configured(configure: Configure, *names: str, **settings: Any) -> Configuration:
+    return configure(
+        *(Organization(name=name, admin_key=SecretReference(env=f"KEY_{name}")) for name in names or ("acme",)),
+        **settings,
+    )
+
+
+def tick(database: Database, sensor: str, seconds_ago: float, **values: Any) -> None:
+    given = {"location": "openai_costs", "host": "one", "organizations": ["acme"], "interval_seconds": 15, **values}
+    at = NOW - dt.timedelta(seconds=seconds_ago)
+    with database.connect() as connection:
+        sensor_ticks.record_tick(connection, SensorTick(sensor=sensor, last_tick_at=at, **given))
+
+
+def test_sensors_that_tick_are_well(database: Database, judge: Callable[..., Scheduling]) -> None:
+    tick(database, "openai_costs_alerts", 75)
+    tick(database, "openai_costs_refresh", 149, interval_seconds=30)
+    found = judge()
+    assert (found.is_scheduled, found.problems, found.notes) == (True, [], [])
+    assert [one.tick.sensor for one in found.sensors] == ["openai_costs_alerts", "openai_costs_refresh"]
+
+
+def test_tick_older_than_five_intervals_is_a_problem(database: Database, judge: Callable[..., Scheduling]) -> None:
+    tick(database, "openai_costs_alerts", 76)
+    (problem,) = judge().problems
+    assert problem == (
+        "openai_costs_alerts last ran 76 s ago and should run every 15 s, in the code location openai_costs on one: "
+        "is openai-costs up or Dagster's daemon running, and is the sensor switched on?"
+    )
+
+
+def test_ticks_that_fail_count_as_none_and_their_error_is_shown(
+    database: Database, judge: Callable[..., Scheduling]
+) -> None:
+    tick(database, "openai_costs_arrivals", 3600)
+    with database.connect() as connection:
+        key = sensor_ticks.Sensor("openai_costs", "one", "openai_costs_arrivals")
+        sensor_ticks.record_error(connection, key, "a table is locked")
+    (problem,) = judge().problems
+    assert "last ran 60 min ago" in problem
+    assert "(its last tick failed: a table is locked)" in problem
+
+
+def test_sensors_that_never_ran_are_a_note_and_no_problem(judge: Callable[..., Scheduling]) -> None:
+    found = judge()
+    assert (found.is_scheduled, found.problems) == (False, [])
+    assert found.notes == [
+        "nothing is scheduled yet: no sensor has run for these organizations; openai-costs up runs them"
+    ]
+
+
+def test_automation_that_is_switched_off_is_a_note_whatever_ran_before(
+    database: Database, judge: Callable[..., Scheduling]
+) -> None:
+    tick(database, "openai_costs_alerts", 86_400)
+    found = judge(automation=False)
+    assert (found.is_scheduled, found.problems) == (False, [])
+    assert found.notes == ["nothing is scheduled: automation is false, so your own schedules refresh"]
+
+
+def test_each_organization_is_judged_by_the_location_that_covers_it(
+    database: Database, judge: Callable[..., Scheduling]
+) -> None:
+    tick(database, "openai_costs_alerts", 10)
+    tick(database, "openai_costs_alerts", 9999, location="another", organizations=["beta"], host="two")
+    assert judge("acme").problems == []
+    (problem,) = judge("acme", "beta").problems
+    assert "in the code location another on two" in problem
+
+
+def test_location_that_was_renamed_or_moved_is_not_judged(database: Database, judge: Callable[..., Scheduling]) -> None:
+    tick(database, "openai_costs_alerts", 9999, host="before")
+    tick(database, "openai_costs_alerts", 9999, location="before")
+    tick(database, "openai_costs_alerts", 10)
+    found = judge()
+    assert found.problems == []
+    assert [one.tick.host for one in found.sensors] == ["one"]
+
+
+def test_organization_that_no_sensor_knows_is_a_problem(database: Database, judge: Callable[..., Scheduling]) -> None:
+    tick(database, "openai_costs_alerts", 10)
+    assert judge("acme", "new").problems == [
+        "no sensor covers new: restart openai-costs up, or reload the code location in Dagster"
+    ]
+
+
+def test_dead_runs_of_the_last_day_are_shown_and_are_no_problem(
+    database: Database, judge: Callable[..., Scheduling], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with database.connect() as connection:
+        for name, hours in (("acme", 1), ("other", 1), ("acme", 25)):
+            died = DeadRun(f"{hours:08}{name}", name, NOW - dt.timedelta(hours=hours), "its process is gone", True)
+            sensor_ticks.record_dead_run(connection, died)
+    found = judge()
+    assert found.problems == []
+    show(found)
+    shown = [line for line in capsys.readouterr().out.splitlines() if "died" in line]
+    assert shown == ["acme: run 00000001 died at 2026-03-11 13:30:00 UTC and is retried: its process is gone"]
+
+
+def test_heartbeat_is_shown_and_is_a_problem_after_five_failed_attempts(
+    database: Database, judge: Callable[..., Scheduling]
+) -> None:
+    address = SecretReference(env="HEARTBEAT")
+    assert judge(heartbeat_url=address).notes[-1].startswith("no heartbeat was sent yet")
+    with database.connect() as connection:
+        for attempt in range(1, 6):
+            claimed = sensor_ticks.claim_heartbeat(connection, "openai_costs", str(address), DAY, NOW, NOW)
+            assert claimed == attempt
+            sensor_ticks.record_heartbeat(
+                connection, "openai_costs", str(address), DAY, due_at=NOW, delivered_at=None, error="it answered 500"
+            )
+            failed = judge(heartbeat_url=address)
+            said = f"the heartbeat for {DAY} could not be sent in {attempt} attempts: it answered 500"
+            assert said in (failed.problems if attempt == 5 else failed.notes)
+        sensor_ticks.record_heartbeat(
+            connection, "openai_costs", str(address), DAY, due_at=NOW, delivered_at=NOW, error=None
+        )
+    assert judge(heartbeat_url=address).notes[-1] == f"the heartbeat for {DAY} was sent at 2026-03-11 14:30:00 UTC"
+
+
+def test_machines_get_every_tick(database: Database, judge: Callable[..., Scheduling]) -> None:
+    tick(database, "openai_costs_alerts", 76)
+    document = json.loads(json.dumps(as_json(judge())))
+    assert document["scheduled"] is True
+    (sensor,) = document["sensors"]
+    assert (sensor["sensor"], sensor["late"], sensor["interval_seconds"]) == ("openai_costs_alerts", True, 15)
+    assert sensor["last_tick_at"] == "2026-03-11T14:28:44+00:00"
+    assert len(document["problems"]) == 1
+
+
+def test_status_fails_for_a_late_sensor(type_in: Type, database: Database) -> None:
+    tick(database, "openai_costs_alerts", 0, organizations=["default"])  # in the past of today
+    key = {"OPENAI_ADMIN_KEY": "sk-admin-simulated-acme"}
+    finished = type_in("status", "--json", DATABASE_URL=database.url, **key)
+    document = json.loads(finished.out)
+    assert finished.code == 1
+    assert document["ok"] is False
+    assert "openai_costs_alerts last ran" in document["scheduling"]["problems"][0]
+
+
+def test_judging_sensors_does_not_import_dagster() -> None:
+    code = "import sys, openai_costs_dagster.cli.scheduling; sys.exit('dagster' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0  # noqa: S603
