@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -125,14 +126,21 @@ def _signed(dollars: Decimal) -> str:
 
 def _serve(session: Session, folder: Path, port: int, log_format: str) -> None:
     from openai_costs_dagster.cli.development_server import DevelopmentServer
+    from openai_costs_dagster.warehouse import embedded
 
     server = DevelopmentServer(folder / _NOTE)
     try:
         url = server.start(
-            session.environment, host="127.0.0.1", port=port, log_format=log_format, log_file=session.log_file
+            session.environment,
+            database=session.database,
+            restart_database=partial(embedded.start, folder),
+            host="127.0.0.1",
+            port=port,
+            log_format=log_format,
+            log_file=session.log_file,
         )
         _title(f"Dagster's UI: {url}/asset-groups - Ctrl-C ends the demo")
-        server.wait()
+        server.supervise()
     except KeyboardInterrupt:
         click.echo("\nending the demo")
     finally:

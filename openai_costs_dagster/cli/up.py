@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+from functools import partial
 from pathlib import Path
 
 import click
@@ -16,16 +18,22 @@ NOTE = "up.json"
 @click.option("--port", type=click.IntRange(1, 65535), help="Default: 3000, or a free one.")
 @click.pass_context
 def up(context: click.Context, host: str, port: int | None) -> None:
-    """Serve Dagster's UI and run its daemon until interrupted; refreshes happen by themselves."""
+    """Serve Dagster's UI and run its daemon until interrupted; refreshes happen by themselves.
+
+    A process that is killed or does not answer any more is restarted.
+    """
     from openai_costs_dagster.cli.backfill import end_abandoned_runs
     from openai_costs_dagster.cli.development_server import DevelopmentServer
     from openai_costs_dagster.cli.session import begin, chosen
     from openai_costs_dagster.configuration import load
     from openai_costs_dagster.orchestration.meeting import meet
+    from openai_costs_dagster.warehouse import embedded
 
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # nohup ignores it
+        signal.signal(signal.SIGHUP, signal.default_int_handler)  # closing the terminal ends every process
     configuration = load()
     note = note_of(configuration.data_directory)
-    _refuse_a_second_one(note)
+    _replace_a_killed_one(note)
     session = begin(configuration)
     session.database.check_rights()
     _, strangers = meet(chosen(configuration, ()), session.database)
@@ -34,9 +42,17 @@ def up(context: click.Context, host: str, port: int | None) -> None:
     end_abandoned_runs(session)
     server = DevelopmentServer(note, len(configuration.organizations))
     try:
-        url = server.start(session.environment, host=host, port=port, log_format=context.obj, log_file=None)
+        url = server.start(
+            session.environment,
+            database=session.database,
+            restart_database=None if configuration.database else partial(embedded.start, configuration.data_directory),
+            host=host,
+            port=port,
+            log_format=context.obj,
+            log_file=None,
+        )
         click.echo(f"Dagster is up: {url} (Ctrl-C ends it)")
-        context.exit(server.wait())
+        server.supervise()
     except RuntimeError as error:
         raise InputMistake(str(error)) from None
     except OSError as error:
@@ -45,9 +61,12 @@ def up(context: click.Context, host: str, port: int | None) -> None:
         server.stop()
 
 
-def _refuse_a_second_one(note: Path) -> None:
-    """Raises InputMistake if `up` is running here; only warns of another host, whose container may be gone."""
-    from openai_costs_dagster.cli.development_server import noted
+def _replace_a_killed_one(note: Path) -> None:
+    """Ends what a killed `up` left. Raises InputMistake if one is running here.
+
+    Only warns of a process of another host, whose container may be gone.
+    """
+    from openai_costs_dagster.cli.development_server import noted, stop_noted
     from openai_costs_dagster.orchestration.processes import State
 
     process = noted(note)
@@ -55,6 +74,8 @@ def _refuse_a_second_one(note: Path) -> None:
         raise InputMistake(f"it is up already (see {note}): stop it with Ctrl-C there, or with openai-costs down")
     if process and process.state is State.UNKNOWN:
         click.echo(f"{note} names a process of {process.place.host}: stop it there if it is still running", err=True)
+    elif stop_noted(note):
+        click.echo("ended the processes of an openai-costs up that was killed", err=True)
 
 
 def note_of(data_directory: Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+import json
 import os
 import signal
 import zlib
@@ -21,9 +22,12 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from openai_costs_dagster.alerts import delivery
 from openai_costs_dagster.cli.development_server import free_port
 from openai_costs_dagster.orchestration.processes import PROCESS_TAG
 from openai_costs_dagster.simulator import SimulatedOrganization, Simulator
+from openai_costs_dagster.warehouse import outbox
+from openai_costs_dagster.warehouse.database import Database
 
 from ..browser.chromium import HOW_TO_GET_IT, chromium, executable
 from ..cli.program import TODAY, Workplace, days_ago, is_alive, truth_of, until, workplace
@@ -222,6 +226,35 @@ def test_its_pages_show_every_organization_its_columns_and_its_checks(up: Up, ba
             for text in texts:
                 page.get_by_text(text).first.wait_for()
         assert troubles == []
+
+
+def test_killed_child_of_the_code_server_is_replaced_and_a_later_alert_gets_its_tick(
+    up: Up, backfills: Backfills
+) -> None:
+    (child,) = _code_servers(up)
+    child.kill()
+    until(lambda: not is_alive(child))
+    with Database(up.place.database_url).connect() as connection:
+        (killed_at,) = connection.execute("select now()").fetchone() or ()
+        outbox.record(connection, delivery.test_alert("", killed_at), killed_at)
+    routed = "select routed_at from openai_costs.outbox where kind = 'test' and routed_at is not null"
+    until(lambda: up.place.sql(routed))
+    said = "the code server of openai_costs does not answer and was restarted"
+    assert said in (up.place.folder / "up.log").read_text()
+    assert [one.pid for one in _code_servers(up)] != [child.pid]
+    sensors = json.loads(up.place.run("status", "--json").out)["scheduling"]["sensors"]
+    assert {one["sensor"] for one in sensors} == {
+        "openai_costs_alerts",
+        "openai_costs_arrivals",
+        "openai_costs_refresh",
+    }
+    (alerts,) = [one for one in sensors if one["sensor"] == "openai_costs_alerts"]
+    assert dt.datetime.fromisoformat(alerts["last_tick_at"]) > killed_at
+
+
+def _code_servers(up: Up) -> list[psutil.Process]:
+    """The processes that hold the definitions, behind the one that Dagster talks to."""
+    return [process for process in up.place.processes() if {"api", "grpc"} <= set(process.cmdline())]
 
 
 def test_no_command_line_shows_a_key(up: Up) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from unittest.mock import Mock
 
 import dagster as dg
@@ -11,7 +12,7 @@ from dagster._core.code_pointer import ModuleCodePointer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openai_costs_dagster.cli.development_server import workspace_of
+from openai_costs_dagster.cli.development_server import code_locations, workspace_of
 from openai_costs_dagster.configuration import Configuration, Organization
 from openai_costs_dagster.orchestration import names
 from openai_costs_dagster.orchestration.build import build_definitions
@@ -106,8 +107,8 @@ def test_a_part_that_cannot_be_is_refused(
 
 def test_up_serves_few_organizations_at_one_place_and_many_at_several() -> None:
     def locations(organizations: int) -> list[str]:
-        said = yaml.safe_load(workspace_of(organizations))
-        return [one["python_module"]["location_name"] for one in said["load_from"]]
+        workspace = yaml.safe_load(workspace_of(code_locations(organizations), Path("sockets")))
+        return [one["grpc_server"]["location_name"] for one in workspace["load_from"]]
 
     assert locations(ORGANIZATIONS_OF_A_PART) == ["openai_costs"]
     assert locations(ORGANIZATIONS_OF_A_PART + 1) == ["openai_costs_1", "openai_costs_2"]

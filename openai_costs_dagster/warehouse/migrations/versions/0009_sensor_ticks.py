@@ -7,7 +7,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import ARRAY
 
 revision = "0009"
-down_revision = "0005"
+down_revision = "0008"
 
 SCHEMA = "openai_costs"
 

@@ -1,0 +1,275 @@
+"""Services that end or do not answer are restarted, with growing pauses; time is that of a clock in the test."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import pytest
+
+from openai_costs_dagster.cli.dagster_services import (
+    HANGS_AFTER,
+    DatabaseService,
+    Groups,
+    ProcessService,
+    Ticks,
+    code_server_answers,
+    end_groups,
+)
+from openai_costs_dagster.cli.development_server import running, stop_noted
+from openai_costs_dagster.cli.supervisor import MISSED_ANSWERS, STARTUP, STEADY, Supervisor
+from openai_costs_dagster.orchestration import processes
+from openai_costs_dagster.warehouse import sensor_ticks
+from openai_costs_dagster.warehouse.database import Database
+from openai_costs_dagster.warehouse.errors import DatabaseUnavailable
+from openai_costs_dagster.warehouse.sensor_ticks import SensorTick
+
+from ..conftest import NOW
+
+
+@dataclass
+class Time:
+    now: float = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class FakeService:
+    name: str = "the service"
+    ended: str | None = None
+    is_well: bool = True
+    cannot_start: list[Exception] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
+
+    def start(self) -> None:
+        self.calls.append("start")
+        if self.cannot_start:
+            raise self.cannot_start.pop(0)
+        self.ended = None
+
+    def ending(self) -> str | None:
+        return self.ended
+
+    def answers(self) -> bool:
+        return self.is_well
+
+    def end(self) -> None:
+        self.calls.append("end")
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+def test_services_that_work_are_left_alone(time: Time) -> None:
+    service = FakeService()
+    supervisor = Supervisor([service], clock=time)
+    for _ in range(100):
+        assert supervisor.check() == []
+        time.now += 5
+    assert service.calls == []
+
+
+def test_killed_process_is_restarted_at_once(time: Time, caplog: pytest.LogCaptureFixture) -> None:
+    killed, other = FakeService("the daemon"), FakeService("the webserver")
+    supervisor = Supervisor([killed, other], clock=time)
+    killed.ended = "was killed by signal 9"
+    assert supervisor.check() == ["the daemon"]
+    assert killed.calls == ["end", "start"]
+    assert other.calls == []
+    assert caplog.messages == ["the daemon was killed by signal 9 and was restarted"]
+
+
+def test_process_that_does_not_answer_is_ended_and_restarted_after_three_checks(time: Time) -> None:
+    service = FakeService()
+    supervisor = Supervisor([service], clock=time)
+    service.is_well = False
+    assert [supervisor.check() for _ in range(MISSED_ANSWERS)] == [[], [], ["the service"]]
+    assert service.calls == ["end", "start"]
+
+
+def test_one_missed_answer_restarts_nothing(time: Time) -> None:
+    service = FakeService()
+    supervisor = Supervisor([service], clock=time)
+    for is_well in (False, False, True, False, False, True):
+        service.is_well = is_well
+        assert supervisor.check() == []
+
+
+def test_restarted_service_has_time_to_load_before_its_first_answer(time: Time) -> None:
+    service = FakeService(is_well=False)
+    supervisor = Supervisor([service], clock=time)
+    for _ in range(MISSED_ANSWERS):
+        supervisor.check()
+    time.now += STARTUP - 1
+    assert [supervisor.check() for _ in range(10)] == [[]] * 10
+    time.now += 2
+    for _ in range(MISSED_ANSWERS):
+        supervisor.check()
+    assert service.calls == ["end", "start", "end"]
+
+
+def test_service_that_fails_again_and_again_is_restarted_with_growing_pauses(time: Time) -> None:
+    service = FakeService()
+    supervisor = Supervisor([service], clock=time)
+    restarted = []
+    for _ in range(1500):
+        service.ended = service.ended or "ended with exit code 1"
+        if supervisor.check():
+            restarted.append(time.now)
+        time.now += 1
+    assert restarted[:6] == [0, 6, 17, 38, 79, 160]
+    assert restarted[-1] - restarted[-2] == 301
+
+
+def test_pause_is_forgotten_after_a_steady_time(time: Time) -> None:
+    service = FakeService()
+    supervisor = Supervisor([service], clock=time)
+    for _ in range(4):
+        service.ended = "was killed by signal 9"
+        supervisor.check()
+        time.now += 100
+        supervisor.check()
+    time.now += STEADY
+    service.ended = "was killed by signal 9"
+    assert supervisor.check() == ["the service"]
+
+
+@pytest.mark.parametrize("error", [OSError("Cannot allocate memory"), DatabaseUnavailable("it does not start")])
+def test_service_that_cannot_be_started_now_is_started_later(time: Time, error: Exception) -> None:
+    service = FakeService(ended="was killed by signal 9", cannot_start=[error])
+    supervisor = Supervisor([service], clock=time)
+    assert supervisor.check() == []
+    time.now += 5
+    assert supervisor.check() == ["the service"]
+
+
+# Real processes
+
+
+def test_process_tells_by_which_signal_it_was_killed_and_starts_again() -> None:
+    groups = Groups()
+    service = ProcessService(
+        "timer",
+        ["timeit", "-n1", "-r1", "import time; time.sleep(600)"],
+        environment={},
+        output=None,
+        groups=groups,
+        answers=lambda: True,
+    )
+    service.start()
+    assert service.ending() is None
+    psutil.Process(groups.leaders[0]).kill()
+    os.waitid(os.P_PID, groups.leaders[0], os.WEXITED | os.WNOWAIT)
+    assert service.ending() == "was killed by signal 9"
+    groups.forget_empty()
+    assert not groups.leaders
+    service.start()
+    leader = groups.leaders[-1]
+    service.end()
+    assert not psutil.pid_exists(leader)
+
+
+def test_group_without_its_leader_is_ended_too() -> None:
+    groups = Groups()
+    code = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])"
+    with subprocess.Popen([sys.executable, "-c", code], start_new_session=True) as leader:  # noqa: S603
+        groups.add(leader.pid)
+    groups.forget_empty()
+    assert list(groups.leaders) == [leader.pid]
+    end_groups(groups.leaders, patience=30)
+    groups.forget_empty()
+    assert not groups.leaders
+
+
+def test_code_server_without_a_process_does_not_answer(tmp_path: Path) -> None:
+    assert not code_server_answers(tmp_path / "none.sock")
+
+
+def test_database_that_refuses_connections_does_not_answer(database: Database) -> None:
+    started = []
+    assert DatabaseService(database, lambda: started.append(1)).answers()
+    gone = DatabaseService(Database("postgresql://nobody@127.0.0.1:1/none"), lambda: started.append(1))
+    assert not gone.answers()
+    gone.start()
+    assert started == [1]
+
+
+# A daemon that hangs
+
+
+def tick(database: Database, at: dt.datetime) -> None:
+    with database.connect() as connection:
+        sensor_ticks.record_tick(connection, SensorTick("openai_costs", "host", "alerts", ["acme"], 15, at))
+
+
+def test_daemon_whose_sensors_stop_ticking_hangs(database: Database, time: Time) -> None:
+    ticks = Ticks(database, ["openai_costs"], clock=time)
+    for number in range(4):
+        tick(database, NOW + dt.timedelta(seconds=15 * number))
+        assert ticks.go_on()
+        time.now += 15
+    time.now += HANGS_AFTER
+    assert not ticks.go_on()
+    ticks.restart()
+    time.now += 2 * HANGS_AFTER
+    assert ticks.go_on()  # it has not ticked since, so its sensors may be switched off
+
+
+def test_sensors_that_are_switched_off_are_no_reason_to_restart(database: Database, time: Time) -> None:
+    tick(database, NOW)
+    ticks = Ticks(database, ["openai_costs"], clock=time)
+    for _ in range(10):
+        assert ticks.go_on()
+        time.now += HANGS_AFTER
+
+
+def test_daemon_is_not_judged_while_the_database_is_down(database: Database, time: Time) -> None:
+    ticks = Ticks(Database("postgresql://nobody@127.0.0.1:1/none"), ["openai_costs"], clock=time)
+    for _ in range(3):
+        assert ticks.go_on()
+        time.now += HANGS_AFTER
+
+
+# What a killed `up` leaves behind
+
+
+def note_of_killed(folder: Path, groups: dict[int, str]) -> Path:
+    """The note of a process that is gone, naming groups by their leaders."""
+    note = folder / "up.json"
+    noted = {"pid": 1, "process": "1@0", "host": "127.0.0.1", "port": 3000, "groups": groups}
+    note.write_text(json.dumps(noted), encoding="utf-8")
+    return note
+
+
+def test_services_of_a_killed_process_are_ended(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True) as service:
+        note = note_of_killed(tmp_path, {service.pid: processes.named(service.pid)})
+        assert running(note) is None
+        assert stop_noted(note)
+        assert not psutil.pid_exists(service.pid)
+    assert not note.exists()
+    assert not stop_noted(note)
+
+
+def test_process_that_was_given_the_number_of_a_service_is_left_alone(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True) as stranger:
+        assert not stop_noted(note_of_killed(tmp_path, {stranger.pid: f"{stranger.pid}@0"}))
+        assert stranger.poll() is None
+        stranger.kill()
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"pid": 1, "process": "1@0"}'])
+def test_note_that_cannot_be_read_names_nothing(tmp_path: Path, text: str) -> None:
+    note = tmp_path / "up.json"
+    note.write_text(text, encoding="utf-8")
+    assert not stop_noted(note)
