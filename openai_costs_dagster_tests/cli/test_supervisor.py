@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import psutil
@@ -22,9 +22,9 @@ from openai_costs_dagster.cli.dagster_services import (
     code_server_answers,
     end_groups,
 )
-from openai_costs_dagster.cli.development_server import running, stop_noted
+from openai_costs_dagster.cli.development_server import noted, stop_noted
 from openai_costs_dagster.cli.supervisor import MISSED_ANSWERS, STARTUP, STEADY, Supervisor
-from openai_costs_dagster.orchestration import processes
+from openai_costs_dagster.orchestration.processes import Process, State
 from openai_costs_dagster.warehouse import sensor_ticks
 from openai_costs_dagster.warehouse.database import Database
 from openai_costs_dagster.warehouse.errors import DatabaseUnavailable
@@ -246,15 +246,18 @@ def test_daemon_is_not_judged_while_the_database_is_down(database: Database, tim
 def note_of_killed(folder: Path, groups: dict[int, str]) -> Path:
     """The note of a process that is gone, naming groups by their leaders."""
     note = folder / "up.json"
-    noted = {"pid": 1, "process": "1@0", "host": "127.0.0.1", "port": 3000, "groups": groups}
-    note.write_text(json.dumps(noted), encoding="utf-8")
+    gone = replace(Process.of(), start="0")
+    content = {"pid": gone.pid, "process": str(gone), "host": "127.0.0.1", "port": 3000, "groups": groups}
+    note.write_text(json.dumps(content), encoding="utf-8")
     return note
 
 
 def test_services_of_a_killed_process_are_ended(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True) as service:
-        note = note_of_killed(tmp_path, {service.pid: processes.named(service.pid)})
-        assert running(note) is None
+        note = note_of_killed(tmp_path, {service.pid: str(Process.of(service.pid))})
+        writer = noted(note)
+        assert writer is not None
+        assert writer.state is State.ENDED
         assert stop_noted(note)
         assert not psutil.pid_exists(service.pid)
     assert not note.exists()
@@ -263,7 +266,9 @@ def test_services_of_a_killed_process_are_ended(tmp_path: Path) -> None:
 
 def test_process_that_was_given_the_number_of_a_service_is_left_alone(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True) as stranger:
-        assert not stop_noted(note_of_killed(tmp_path, {stranger.pid: f"{stranger.pid}@0"}))
+        assert not stop_noted(
+            note_of_killed(tmp_path, {stranger.pid: str(replace(Process.of(stranger.pid), start="0"))})
+        )
         assert stranger.poll() is None
         stranger.kill()
 

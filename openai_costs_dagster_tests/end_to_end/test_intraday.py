@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
@@ -87,7 +88,7 @@ def test_overspend_of_today_is_alerted_by_the_intraday_refresh(watched: Watched)
 
 def test_each_organization_is_refreshed_by_a_run_of_its_own(watched: Watched) -> None:
     for name in ORGANIZATIONS:
-        for run in until(lambda name=name: watched.refreshes(name)):
+        for run in until(partial(watched.refreshes, name)):
             assert {asset["path"][1] for asset in run["assetSelection"]} == {name}
 
 
