@@ -12,6 +12,7 @@ from openai_costs_dagster.spend.change import Part, change_of, leading_share
 from openai_costs_dagster.spend.detection.panel import Series
 from openai_costs_dagster.spend.detection.reasons import words
 
+_LONGEST_NAME = 100  # characters
 _MOST = Decimal("0.6")
 _ALONE = Decimal("0.9")
 _UNCHANGED = (Decimal("0.97"), Decimal("1.03"))
@@ -50,7 +51,12 @@ def _range(lower: Decimal, upper: Decimal) -> str:
 def _name(series: Series, project_names: Mapping[str, str]) -> str:
     project = project_names.get(series.project, series.project)
     named = [name for name in (project, series.model, series.service, series.api_key, series.user) if name]
-    return ", ".join(named) or "the organization"
+    return ", ".join(map(shortened, named)) or "the organization"
+
+
+def shortened(name: str) -> str:
+    """A name as a sentence can hold it: some line items and ids have thousands of characters."""
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}\u2026"
 
 
 def _what_changed(series: Series, parts: Sequence[Part], project_names: Mapping[str, str]) -> list[str]:
@@ -73,7 +79,7 @@ def _leading(
     if found is None or found[1] < _MOST or found[0] == "(none)":
         return []
     name, share = found
-    shown = (names or {}).get(name, name)
+    shown = shortened((names or {}).get(name, name))
     if share >= _ALONE:
         return [f"{shown}{alone}"]
     return [f"{shown} ({share:.0%})".replace("%", " %")]

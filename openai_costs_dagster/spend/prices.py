@@ -10,6 +10,7 @@ from itertools import chain
 from statistics import median
 from typing import NamedTuple
 
+from openai_costs_dagster.spend.explanation import shortened
 from openai_costs_dagster.spend.model_names import label_with_alias, name_one_model
 
 CHANGE = Decimal("0.02")
@@ -52,8 +53,9 @@ class PriceChange(NamedTuple):
         now, before = self.priced.price, self.before
         change = f"{abs(now / before - 1):.1%}" if before else "from nothing"
         scale, unit = (1_000_000, "a million tokens") if self.priced.unit == "tokens" else (1, _unit(self.priced.unit))
+        moved = "rose" if now > before else "fell"
         return (
-            f"The unit price of {self.priced.line_item} {'rose' if now > before else 'fell'} by {change}, to "
+            f"The unit price of {shortened(self.priced.line_item)} {moved} by {change}, to "
             f"${_short(now * scale)} {unit} from ${_short(before * scale)}: ${abs(self.impact):,.2f} "
             f"{'more' if self.impact > 0 else 'less'} on the day."
         )

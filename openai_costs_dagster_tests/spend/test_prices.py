@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 from openai_costs_dagster.days import ONE_DAY
+from openai_costs_dagster.spend.explanation import shortened
 from openai_costs_dagster.spend.prices import PriceChange, Priced, price_changes
 
 START = dt.date(2026, 3, 1)
@@ -74,3 +75,8 @@ def test_prices_of_two_snapshots_are_not_compared() -> None:
 
 def test_prices_of_an_alias_and_a_snapshot_billed_on_the_same_day_are_not_compared() -> None:
     assert price_changes(renamed("gpt-5", "gpt-5-2026-06-01", overlap=True)) == []
+
+
+def test_a_long_line_item_is_shortened_in_the_sentence_of_its_price() -> None:
+    assert shortened("a" * 100) == "a" * 100
+    assert shortened("a" * 6000) == "a" * 99 + "\u2026"
