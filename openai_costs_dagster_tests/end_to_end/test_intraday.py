@@ -6,7 +6,6 @@ import datetime as dt
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import pytest
@@ -86,17 +85,10 @@ def test_overspend_of_today_is_alerted_by_the_intraday_refresh(watched: Watched)
     until(lambda: ("anomaly", "opened", "north", str(TODAY)) in watched.alerts())
 
 
-<<<<<<< HEAD
-def test_each_organization_is_refreshed_by_a_run_of_its_own(watched: Watched) -> None:
-    for name in ORGANIZATIONS:
-        for run in until(partial(watched.refreshes, name)):
-            assert {asset["path"][1] for asset in run["assetSelection"]} == {name}
-=======
 @pytest.mark.parametrize("name", ORGANIZATIONS)
 def test_each_organization_is_refreshed_by_runs_of_its_own(watched: Watched, name: str) -> None:
     for run in until(lambda: watched.refreshes(name)):
         assert {asset["path"][1] for asset in run["assetSelection"]} == {name}
->>>>>>> 2672756 (Give each organization a test of its own refreshes)
 
 
 def test_next_refresh_does_not_alert_again(watched: Watched) -> None:
