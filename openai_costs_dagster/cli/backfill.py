@@ -178,4 +178,6 @@ def _spend(result: Result) -> str:
     """As in ``$1,850.00 and 90,000.00 JPY``: different currencies are never added."""
     from decimal import Decimal
 
-    return " and ".join([f"${Decimal(result.spend):,.2f}", *result.other_spend])
+    from openai_costs_dagster.spend.money import dollars
+
+    return " and ".join([dollars(Decimal(result.spend)), *result.other_spend])

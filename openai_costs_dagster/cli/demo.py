@@ -7,7 +7,6 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,12 +81,13 @@ def _findings(session: Session) -> None:
     from openai_costs_dagster.cli.output import show_table
     from openai_costs_dagster.cli.status import show
     from openai_costs_dagster.orchestration.overview import overviews
+    from openai_costs_dagster.spend.money import signed_dollars
     from openai_costs_dagster.warehouse import anomalies
 
     now, configuration = utc_now(), session.configuration
     with session.database.connect() as connection:
         rows = [
-            (finding.organization, str(finding.usage_date), _signed(finding.impact), finding.explanation)
+            (finding.organization, str(finding.usage_date), signed_dollars(finding.impact), finding.explanation)
             for finding in anomalies.findings(connection, first=first_recent_day(now.date()), only_open=True)
         ]
     _title(f"Open anomalies of the last {RECENT_DAYS} days (all data is simulated)")
@@ -118,10 +118,6 @@ def _report(session: Session, folder: Path) -> None:
     written = write_report(folder / DEFAULT_FILE, session.configuration, session.database, utc_now())
     _title("The spend report, to be opened in a browser")
     click.echo(written.path.as_uri())
-
-
-def _signed(dollars: Decimal) -> str:
-    return f"{'-' if dollars < 0 else '+'}${abs(dollars):,.2f}"
 
 
 def _serve(session: Session, folder: Path, port: int, log_format: str) -> None:

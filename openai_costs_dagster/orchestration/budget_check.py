@@ -14,6 +14,7 @@ from openai_costs_dagster.orchestration.budgeting import BudgetDay, has_budgets
 from openai_costs_dagster.orchestration.evaluations import evaluation, targets
 from openai_costs_dagster.orchestration.partitions import days_to_judge
 from openai_costs_dagster.orchestration.watching import Watch
+from openai_costs_dagster.spend.money import dollars
 
 
 def budget_check(
@@ -81,7 +82,7 @@ def _evaluate(
 
 def _description(of_day: list[BudgetDay]) -> str:
     return "\n".join(
-        f"{one.title}: ${one.spent:,.2f} of ${one.limit:,.2f} ({one.share:.0%})"
+        f"{one.title}: {dollars(one.spent)} of {dollars(one.limit)} ({one.share:.0%})"
         + "".join(f"; {float(100 * share):g} % was reached on this day" for share in one.crossed)
         for one in sorted(of_day, key=lambda one: -one.share)
     ).replace("%)", " %)")

@@ -16,6 +16,7 @@ from openai_costs_dagster.orchestration import names
 from openai_costs_dagster.spend import budgets as rules
 from openai_costs_dagster.spend import money
 from openai_costs_dagster.spend.budgets import Crossing, KnownDays, Standing
+from openai_costs_dagster.spend.money import dollars
 from openai_costs_dagster.warehouse import budgets, outbox, reading
 from openai_costs_dagster.warehouse.budgets import ALLOCATED, BudgetState
 from openai_costs_dagster.warehouse.database import Connection
@@ -210,7 +211,7 @@ def _alert(crossed: _Crossed) -> outbox.Alert:
     organization, budget, at, crossing = crossed.organization, crossed.budget, crossed.at, crossed.crossing
     scope, scope_id = budget.scope
     event = _FORECAST if crossing.is_forecast else _CROSSED
-    share, limit = f"{float(100 * crossing.share):g} %", f"${budget.amount_usd:,.2f}"
+    share, limit = f"{float(100 * crossing.share):g} %", dollars(budget.amount_usd)
     verb = "will be crossed as it looks" if crossing.is_forecast else "was crossed"
     return outbox.Alert(
         dedup_key=crossed.key(event),
@@ -230,8 +231,8 @@ def _alert(crossed: _Crossed) -> outbox.Alert:
 def _sentence(budget: Budget, at: Standing, crossing: Crossing, share: str, limit: str) -> str:
     if crossing.is_forecast and at.forecast:
         return (
-            f"By {at.period.last} ${at.forecast.expected:,.2f} will be spent as it looks now, which is over {share} of "
-            f"the {_named(budget)}, {limit}."
+            f"By {at.period.last} {dollars(at.forecast.expected)} will be spent as it looks now, which is over {share} "
+            f"of the {_named(budget)}, {limit}."
         )
     return f"On {crossing.day} spend reached {share} of the {_named(budget)}, {limit}."
 
@@ -246,10 +247,10 @@ def _named(budget: Budget) -> str:
 
 
 def _facts(at: Standing, limit: str) -> list[tuple[str, str]]:
-    facts = [("Budget", limit), ("Spent", f"${at.spent:,.2f} through {at.known_to}")]
+    facts = [("Budget", limit), ("Spent", f"{dollars(at.spent)} through {at.known_to}")]
     if at.forecast:
         expected, low, high = at.forecast
-        facts.append((f"Forecast for {at.period.last}", f"${expected:,.2f} (${low:,.2f} to ${high:,.2f})"))
+        facts.append((f"Forecast for {at.period.last}", f"{dollars(expected)} ({dollars(low)} to {dollars(high)})"))
     return facts
 
 

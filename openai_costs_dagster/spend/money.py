@@ -73,3 +73,15 @@ def slack_of_number(value: Decimal) -> Decimal:
     if not unit.is_finite():  # beyond a double's range: it came through none, and its last digit is all there is
         return half_a_digit
     return max(unit, half_a_digit) if len(digits) >= _DIGITS_OF_A_DOUBLE else unit
+
+
+def dollars(amount: Decimal) -> str:
+    """US dollars for people, to the cent: ``$1,234.50``, and ``-$0.24`` below zero."""
+    shown = f"{abs(amount):,.2f}"
+    return f"-${shown}" if amount < 0 and shown.strip("0.,") else f"${shown}"
+
+
+def signed_dollars(amount: Decimal) -> str:
+    """The same for changes, with a plus above zero: ``+$0.24``."""
+    shown = dollars(amount)
+    return f"+{shown}" if amount > 0 and shown != "$0.00" else shown

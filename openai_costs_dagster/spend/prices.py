@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from openai_costs_dagster.spend.explanation import shortened
 from openai_costs_dagster.spend.model_names import label_with_alias, name_one_model
+from openai_costs_dagster.spend.money import dollars
 
 CHANGE = Decimal("0.02")
 """By how much a unit price must differ; effective prices of mixed work wander by less."""
@@ -56,7 +57,7 @@ class PriceChange(NamedTuple):
         moved = "rose" if now > before else "fell"
         return (
             f"The unit price of {shortened(self.priced.line_item)} {moved} by {change}, to "
-            f"${_short(now * scale)} {unit} from ${_short(before * scale)}: ${abs(self.impact):,.2f} "
+            f"{_short(now * scale)} {unit} from {_short(before * scale)}: {dollars(abs(self.impact))} "
             f"{'more' if self.impact > 0 else 'less'} on the day."
         )
 
@@ -96,7 +97,8 @@ def _steady_price(days: Sequence[Priced]) -> Decimal | None:
 
 
 def _short(price: Decimal) -> str:
-    return f"{price.normalize(_FOUR_DIGITS):f}"
+    shown = f"${abs(price).normalize(_FOUR_DIGITS):f}"
+    return f"-{shown}" if price < 0 else shown
 
 
 def _unit(unit: str | None) -> str:

@@ -102,3 +102,18 @@ def test_slack_is_no_more_than_a_number_can_have_lost(value: float) -> None:
 @pytest.mark.parametrize("value", ["1E400", "1E-400", "-1E400"])
 def test_slack_is_finite_even_where_no_double_is(value: str) -> None:
     assert money.slack_of_number(Decimal(value)).is_finite()
+
+
+@pytest.mark.parametrize(
+    ("amount", "plain", "signed"),
+    [
+        ("-0.24", "-$0.24", "-$0.24"),
+        ("1234.5", "$1,234.50", "+$1,234.50"),
+        ("-0.004", "$0.00", "$0.00"),
+        ("0.001", "$0.00", "$0.00"),
+        ("0E-6176", "$0.00", "$0.00"),
+        ("-1000000", "-$1,000,000.00", "-$1,000,000.00"),
+    ],
+)
+def test_dollars_put_the_sign_before_the_currency(amount: str, plain: str, signed: str) -> None:
+    assert (money.dollars(Decimal(amount)), money.signed_dollars(Decimal(amount))) == (plain, signed)
