@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
-from openai_costs_dagster.spend.detection.day import Day
+from openai_costs_dagster.spend.detection.day import Day, FailedTest
 from openai_costs_dagster.spend.detection.levels import Levels
 from openai_costs_dagster.spend.detection.memory import Memory
 from openai_costs_dagster.spend.detection.panel import Flags, Floats, Integers, Panel
@@ -59,7 +61,10 @@ class Seldom:
             most = sums[:-days].max(0)
             found = may & (sums[-1] > (tuning.seldom_sum + self._doubt(day)) * most)
             found &= day.spend > _HALF * sums[-1] / days
-            day.accuse(found & (sums[-1] - most > 2 * tuning.minimum_impact), "seldom", up=True)
+            found &= sums[-1] - most > 2 * tuning.minimum_impact
+            upper = np.maximum((tuning.seldom_sum + self._doubt(day)) * most, most + 2 * tuning.minimum_impact)
+            test = partial(_of_sum, days, sums[:-days].mean(0), upper)
+            day.accuse(found, "seldom", up=True, test=test)
 
     def _days_in_a_row(self, day: Day, may: Flags) -> None:
         """Days that are high and come more often than usual: how unlikely that is, both taken together."""
@@ -69,12 +74,12 @@ class Seldom:
             began = may & (self._panel.spend[first] > self._tuning.floor) & (self._levels.moved < first)
             columns = np.flatnonzero(began & ~day.out & (day.age - days >= self._tuning.mature))
             if len(columns):
-                found = np.zeros_like(may)
-                found[columns] = self._are_odd(days, day, columns)
-                day.accuse(found, f"{days} days", up=True)
+                found, expected, upper = np.zeros_like(may), np.zeros(len(may)), np.zeros(len(may))
+                found[columns], expected[columns], upper[columns] = self._are_odd(days, day, columns)
+                day.accuse(found, f"{days} days", up=True, test=partial(_of_sum, days, expected, upper))
 
-    def _are_odd(self, days: int, day: Day, columns: Integers) -> Flags:
-        """Whether so many days of these series are, one by one.
+    def _are_odd(self, days: int, day: Day, columns: Integers) -> tuple[Flags, Floats, Floats]:
+        """Whether so many days of these series are, one by one, what was expected of them, and at most usual.
 
         Twice the logarithm of a likelihood ratio is about the square of a normal deviation, and ratios multiply.
         """
@@ -86,13 +91,29 @@ class Seldom:
         variance = tuning.of_a_mean(count) + tuning.seldom_uncertainty * day.uncertainty[columns]
         high = change / (memory.noise[columns] * np.sqrt(variance))
         known = np.minimum(day.age[columns], tuning.window)
-        often = _log_likelihood_ratio(count / days, (day.rhythm.active_days[columns] + 1) / (known + 2))
+        usual_share = (day.rhythm.active_days[columns] + 1) / (known + 2)
+        often = _log_likelihood_ratio(count / days, usual_share)
         weighs = np.vstack([memory.weights(first, day.row)[:, columns], np.ones(len(columns))])
         odd: Flags = (count > 1) & (high > _HIGH) & (change > np.log1p(tuning.relative))
         odd &= (~spent | ((above > 0.3 * change) & (weighs > 0))).all(0)
-        unlikely: Flags = np.sqrt(high**2 + 2 * days * often) > tuning.persistent + tuning.seldom_more
+        unusual = tuning.persistent + tuning.seldom_more
+        unlikely: Flags = np.sqrt(high**2 + 2 * days * often) > unusual
         odd &= unlikely
-        return odd
+        least_high = np.maximum(_HIGH, np.sqrt(np.maximum(unusual**2 - 2 * days * often, 0)))
+        least = np.maximum(least_high * memory.noise[columns] * np.sqrt(variance), np.log1p(tuning.relative))
+        # The sum at which the test holds no more, the days before the last being as they are.
+        last = tuning.dollars(
+            memory.level[first, columns] + day.week_effect[columns] + count * least - above[:-1].sum(0)
+        )
+        before = self._panel.spend[first : day.row, columns].sum(0)
+        expected = days * usual_share * tuning.dollars(memory.level[first, columns])
+        upper = before + np.maximum(last, day.expected[columns] + tuning.minimum_impact)
+        return odd, np.minimum(expected, upper), upper
+
+
+def _of_sum(days: int, expected: Floats, upper: Floats, column: int) -> FailedTest:
+    usual, most = expected[column].item(), upper[column].item()
+    return FailedTest(days, usual, min(0.0, usual), most)
 
 
 def _log_likelihood_ratio(share: Floats, usual: Floats) -> Floats:

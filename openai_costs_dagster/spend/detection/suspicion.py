@@ -5,13 +5,16 @@ Each test asks two things: is it unusual for this series, and is it large, in do
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
-from openai_costs_dagster.spend.detection.day import Day
+from openai_costs_dagster.spend.detection.day import Day, FailedTest
 from openai_costs_dagster.spend.detection.events import Events
 from openai_costs_dagster.spend.detection.levels import Levels
 from openai_costs_dagster.spend.detection.memory import Memory
 from openai_costs_dagster.spend.detection.panel import NO_PARENT, Flags, Panel, columns_of
+from openai_costs_dagster.spend.detection.ranges import Ranges, Together
 from openai_costs_dagster.spend.detection.seldom import Seldom
 from openai_costs_dagster.spend.detection.tuning import Tuning
 
@@ -34,6 +37,7 @@ class Suspicion:
         self._memory = memory
         self._levels = levels
         self._events = events
+        self._ranges = Ranges(panel, tuning, memory)
         self._seldom = Seldom(panel, tuning, memory, levels)
         self._dimensions = np.unique([series.level for series in panel.series], return_inverse=True)[1]
 
@@ -62,10 +66,13 @@ class Suspicion:
         tuning = self._tuning
         large = (np.abs(day.difference) > tuning.minimum_impact) & (np.abs(day.score) > tuning.continuing_deviations)
         for column in columns_of(day.mature & ~day.fresh & ~day.out & large & ~day.rhythm.now_and_then):
-            if day.residual[column] / self._events.size(column) > tuning.continuing:
+            size = self._events.size(column)
+            if day.residual[column] / size > tuning.continuing:
                 found = np.zeros_like(day.up)
                 found[column] = True
-                day.accuse(found, "continues", up=bool(day.residual[column] > 0))
+                up = bool(day.residual[column] > 0)
+                test = self._ranges.of_event(column, day, size, up=up)
+                day.accuse(found, "continues", up=up, test={column: test}.__getitem__)
 
     def _days_together(self, day: Day) -> None:
         """Several days on one side of the level that was known before the first of them."""
@@ -102,8 +109,11 @@ class Suspicion:
             & (score < -doubt * tuning.persistent_down)
             & (day.spend < usual * (1 - tuning.relative_down))
         )
-        day.accuse(up, f"{days} days", up=True)
-        day.accuse(down, f"{days} days", up=False)
+        least_up = np.maximum(least, doubt * (unusual + tuning.alerted_together * day.alerts) * spread)
+        least_down = np.maximum(least, doubt * tuning.persistent_down * spread)
+        together, ranges = Together(first, reference, usual, above), self._ranges
+        day.accuse(up, f"{days} days", up=True, test=partial(ranges.of_rise, day, together, least_up))
+        day.accuse(down, f"{days} days", up=False, test=partial(ranges.of_fall, day, together, least_down))
         held = (up | down) & day.out
         day.expected = np.where(held, usual, day.expected)
         day.residual = np.where(held, above[-1], day.residual)
@@ -115,14 +125,27 @@ class Suspicion:
         highest = self._panel.spend[max(0, day.row - 7) : day.row].max(0, initial=0)
         rising = day.spend > np.maximum(_HALF * highest, tuning.minimum_impact)
         young = day.alive & ~day.mature & (self._panel.parent != NO_PARENT) & rising
-        found = np.zeros_like(day.up)
+        tests: dict[int, FailedTest] = {}
         for column in columns_of(young):
             total = self._mature_total(column, day)
             if total != NO_PARENT:
-                found[column] = (
-                    self._explodes(column, day) or self._appears(column, total, day) or self._moves(column, total, day)
-                )
-        day.accuse(found, "new", up=True)
+                test = self._newcomers_test(column, total, day, highest[column].item())
+                tests |= {column: test} if test else {}
+        found = np.zeros_like(day.up)
+        found[list(tests)] = True
+        day.accuse(found, "new", up=True, test=tests.__getitem__)
+
+    def _newcomers_test(self, column: int, total: int, day: Day, highest: float) -> FailedTest | None:
+        """The test that makes a newcomer a finding: of its own past, or nothing was expected of it."""
+        impact = self._tuning.minimum_impact
+        if self._explodes(column, day):
+            past = self._panel.spend[int(self._panel.born[column]) : day.row, column].max().item()
+            return FailedTest(1, past, min(past, 0), _MULTIPLIED * past + impact)
+        if self._appears(column, total, day):
+            return FailedTest(1, 0, 0, max(_GOOD_PART * day.expected[total].item(), 2 * impact), total)
+        if self._moves(column, total, day):
+            return FailedTest(1, 0, 0, max(_HALF * highest, impact), total)
+        return None
 
     def _mature_total(self, column: int, day: Day) -> int:
         total = int(self._panel.parent[column])

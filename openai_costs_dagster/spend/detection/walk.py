@@ -7,11 +7,11 @@ days becomes the normal one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from openai_costs_dagster.spend.detection.day import REASONS, Day, Reasons
+from openai_costs_dagster.spend.detection.day import REASONS, Day, FailedTest, Reasons
 from openai_costs_dagster.spend.detection.events import Events
 from openai_costs_dagster.spend.detection.excuses import Excuses
 from openai_costs_dagster.spend.detection.levels import Levels
@@ -40,6 +40,8 @@ class Verdicts:
     lower: Floats
     upper: Floats
     reason: Reasons
+    tests: dict[tuple[int, int], FailedTest] = field(default_factory=dict)
+    """By row and column of each flagged day: the test that it failed."""
 
     @classmethod
     def empty(cls, shape: tuple[int, int]) -> Verdicts:
@@ -166,7 +168,7 @@ class Walk:
         lower = np.minimum.reduce([below, expected * (1 - tuning.relative_down), expected - impact])
         week = self._panel.spend[max(0, row - 7) : row]
         highest = week.max(0) if len(week) else np.zeros_like(expected)
-        return np.where(mature, np.maximum(lower, 0), 0), np.where(mature, upper, 4 * highest + 2 * impact)
+        return np.where(mature, lower, 0), np.where(mature, upper, 4 * highest + 2 * impact)
 
     def _take_what_was_said(self, day: Day) -> None:
         if self._expected is not None:
@@ -184,6 +186,8 @@ class Walk:
         verdicts.noticed[row] = day.mature & ~day.out & unusual & small & plain
         verdicts.score[row] = day.score
         verdicts.expected[row] = day.expected
-        verdicts.lower[row] = day.lower
+        verdicts.lower[row] = day.shown_lower
         verdicts.upper[row] = day.upper
         verdicts.reason[row] = day.reason
+        for column in columns_of(day.out):
+            verdicts.tests[row, column] = day.failed_test(column)
