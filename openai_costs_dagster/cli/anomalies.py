@@ -14,9 +14,9 @@ from openai_costs_dagster.days import ONE_DAY, RECENT_DAYS, utc_now
 
 if TYPE_CHECKING:
     from openai_costs_dagster.cli.session import Session
-    from openai_costs_dagster.warehouse.anomalies import StoredFinding
+    from openai_costs_dagster.warehouse.anomalies import Answer, StoredFinding
 
-_FOREVER = dt.date(9999, 12, 31)
+_LONGEST_MUTE = 36_500  # days
 
 
 @click.group()
@@ -34,6 +34,7 @@ def anomalies() -> None:
 def show_all(organization: str | None, days: int, everything: bool, as_json: bool) -> None:
     """List findings, the newest first."""
     from openai_costs_dagster.cli.output import show_table
+    from openai_costs_dagster.spend.money import signed_dollars
 
     found = [finding for finding in _findings(_begin(), organization, days) if everything or finding.is_open]
     if as_json:
@@ -49,7 +50,7 @@ def show_all(organization: str | None, days: int, everything: bool, as_json: boo
                 str(finding.anomaly_id),
                 finding.organization,
                 str(finding.usage_date),
-                f"{'-' if finding.impact < 0 else '+'}${abs(finding.impact):,.2f}",
+                signed_dollars(finding.impact),
                 finding.severity,
                 finding.explanation + (f" [{finding.feedback}]" if finding.feedback else ""),
             )
@@ -73,15 +74,64 @@ def explain(anomaly_id: int) -> None:
 @anomalies.command()
 @click.argument("anomaly_id", metavar="ID", type=int)
 @click.option("--reason", required=True, help="Why; it is shown with the finding.")
-@click.option("--days", type=click.IntRange(min=1), help="For so many days from the finding's; for ever without.")
+@click.option(
+    "--days", type=click.IntRange(1, _LONGEST_MUTE), help="For so many days, today included; without an end if omitted."
+)
 def mute(anomaly_id: int, reason: str, days: int | None) -> None:
     """Stop alerting about a finding's series; it is judged and kept as before."""
+    from openai_costs_dagster.warehouse.anomalies import muted_until
+
     session = _begin()
     finding = _finding(session, anomaly_id)
-    last = finding.usage_date + (days - 1) * ONE_DAY if days else _FOREVER
+    last = muted_until(utc_now().date(), days)
     _say(session, finding, "mute", last, reason)
-    until = f"until {last}" if days else "from now on"
+    until = f"until {last}" if days else "without an end"
     click.echo(f"muted {until}: {finding.level} of {finding.organization}; it is judged and kept as before")
+
+
+@anomalies.command()
+@click.argument("anomaly_id", metavar="ID", type=int)
+def unmute(anomaly_id: int) -> None:
+    """End the mutes of a finding's series; days that are judged from now on alert again."""
+    session = _begin()
+    ended = _take_back(session, anomaly_id, "mute")
+    if not ended:
+        raise InputMistake(
+            f"nothing is muted by finding {anomaly_id}: openai-costs anomalies mutes shows the mutes with their ids"
+        )
+    click.echo(f"unmuted: {ended} mute{'s' if ended > 1 else ''} ended; days that are judged from now on alert again")
+
+
+@anomalies.command()
+@click.option("--org", "organization", metavar="NAME", help="Only of this organization.")
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+def mutes(organization: str | None, as_json: bool) -> None:
+    """List the mutes that have not ended, each with the id that unmute takes."""
+    from openai_costs_dagster.cli.output import show_table
+
+    found = _answers(_begin(), "mute", organization, utc_now().date())
+    if as_json:
+        click.echo(json.dumps([_answer_as_json(answer) for answer in found], indent=2))
+        return
+    if not found:
+        click.echo("nothing is muted")
+        return
+    show_table(
+        ("id", "organization", "what", "since", "until", "given at", "reason"),
+        [
+            (
+                str(answer.anomaly_id),
+                answer.organization,
+                _scope(answer),
+                str(answer.first_day),
+                str(answer.until or "no end"),
+                f"{answer.given_at:%Y-%m-%d %H:%M} UTC",
+                answer.reason,
+            )
+            for answer in found
+        ],
+        right=(0,),
+    )
 
 
 @anomalies.command()
@@ -95,6 +145,21 @@ def expected(anomaly_id: int, reason: str) -> None:
     click.echo(
         f"noted: {finding.usage_date} of {finding.organization} was expected; later days are judged by its level "
         "when they are judged next"
+    )
+
+
+@anomalies.command()
+@click.argument("anomaly_id", metavar="ID", type=int)
+def withdraw(anomaly_id: int) -> None:
+    """Take back that a finding was expected: its day and later ones are judged as if nobody had said so."""
+    session = _begin()
+    if not _take_back(session, anomaly_id, "expected"):
+        given = [f"{one.anomaly_id} ({one.organization}, {one.first_day})" for one in _answers(session, "expected")]
+        those = ", ".join(given) or "none"
+        raise InputMistake(f"finding {anomaly_id} was not called expected; these findings were: {those}")
+    click.echo(
+        f"withdrawn: finding {anomaly_id} counts as unexpected; its day and later ones are judged accordingly when "
+        "they are judged next"
     )
 
 
@@ -130,7 +195,47 @@ def _say(session: Session, finding: StoredFinding, kind: str, last_day: dt.date,
     if not reason.strip():
         raise InputMistake("a reason cannot be empty: whoever reads the finding next will ask")
     with session.database.connect() as connection:
-        stored.keep_feedback(connection, finding.anomaly_id, kind=kind, last_day=last_day, reason=reason, now=utc_now())
+        is_kept = stored.keep_feedback(
+            connection, finding.anomaly_id, kind=kind, last_day=last_day, reason=reason, now=utc_now()
+        )
+    if not is_kept:
+        raise InputMistake(
+            f"finding {finding.anomaly_id} is gone, because its day was judged again: list the findings again"
+        )
+
+
+def _take_back(session: Session, anomaly_id: int, kind: str) -> int:
+    from openai_costs_dagster.warehouse import anomalies as stored
+
+    with session.database.connect() as connection:
+        return stored.delete_feedback(connection, anomaly_id, kind=kind)
+
+
+def _answers(
+    session: Session, kind: str, organization: str | None = None, running_on: dt.date | None = None
+) -> list[Answer]:
+    from openai_costs_dagster.warehouse import anomalies as stored
+
+    if organization is not None:
+        session.configuration.organization(organization)
+    with session.database.connect() as connection:
+        return stored.answers(connection, kind, organization, running_on=running_on)
+
+
+def _scope(answer: Answer) -> str:
+    dimensions = (
+        answer.project_name or answer.project_id, answer.model, answer.service, answer.api_key_id, answer.user_id,
+        answer.line_item,
+    )  # fmt: skip
+    named = ", ".join(name for name in dimensions if name)
+    return f"{answer.level}: {named}" if named else answer.level
+
+
+def _answer_as_json(answer: Answer) -> dict[str, Any]:
+    shown = {name: value for name, value in answer._asdict().items() if name != "kind"}
+    shown["last_day"] = answer.until
+    shown["given_at"] = answer.given_at.isoformat()
+    return {name: value if isinstance(value, int | None) else str(value) for name, value in shown.items()}
 
 
 def _as_json(finding: StoredFinding) -> dict[str, Any]:

@@ -10,12 +10,16 @@ from typing import NamedTuple
 
 from psycopg.rows import class_row
 
-from openai_costs_dagster.days import DayRange
+from openai_costs_dagster.days import ONE_DAY, DayRange
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.statements import statement
 
 NOTHING = "(none)"
 """What a series is called whose project, model, service or key is null."""
+
+
+FOREVER = dt.date.max
+"""The last day of a mute without an end."""
 
 
 class SeriesSpend(NamedTuple):
@@ -77,6 +81,8 @@ class Finding:
     worth_alerting: bool
     line_item: str | None = None
     """Of a changed unit price."""
+    muted: bool = False
+    """Whether someone muted the series on that day."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +114,31 @@ class Feedback(NamedTuple):
     first_day: dt.date
     last_day: dt.date
     reason: str
+
+
+class Answer(NamedTuple):
+    """A stored answer with the finding that it was given to; both ends of its days are included."""
+
+    anomaly_id: int
+    organization: str
+    kind: str
+    level: str
+    project_id: str | None
+    project_name: str | None
+    service: str | None
+    model: str | None
+    api_key_id: str | None
+    user_id: str | None
+    line_item: str | None
+    first_day: dt.date
+    last_day: dt.date
+    reason: str
+    given_at: dt.datetime
+
+    @property
+    def until(self) -> dt.date | None:
+        """The last day; None where it never ends."""
+        return None if self.last_day == FOREVER else self.last_day
 
 
 def spend_of_series(connection: Connection, organization: str, days: DayRange) -> list[SeriesSpend]:
@@ -220,9 +251,45 @@ def feedback(connection: Connection, organization: str) -> list[Feedback]:
 
 def keep_feedback(
     connection: Connection, anomaly_id: int, *, kind: str, last_day: dt.date, reason: str, now: dt.datetime
-) -> None:
-    """Notes what a person said of a finding: of its series, from its day until `last_day`."""
+) -> bool:
+    """Stores an answer to a finding: about its series, from its day to `last_day`. False if the finding is gone."""
     values = {"anomaly_id": anomaly_id, "kind": kind, "last_day": last_day, "reason": reason, "now": now}
-    with connection.transaction():
-        connection.execute(statement("keep_feedback"), values)
-        connection.execute(statement("apply_mutes"))
+    return connection.execute(statement("keep_feedback"), values).rowcount > 0
+
+
+def delete_feedback(connection: Connection, anomaly_id: int, *, kind: str) -> int:
+    """Takes back the answers of a kind that were given to a finding or cover it. Returns how many there were."""
+    return connection.execute(statement("delete_feedback"), {"anomaly_id": anomaly_id, "kind": kind}).rowcount
+
+
+def answers(
+    connection: Connection, kind: str, organization: str | None = None, *, running_on: dt.date | None = None
+) -> list[Answer]:
+    """The answers of a kind, oldest first within an organization; with `running_on`, those that have not ended."""
+    values = {"kind": kind, "organization": organization, "running_on": running_on}
+    with connection.cursor(row_factory=class_row(Answer)) as cursor:
+        return cursor.execute(statement("answers"), values).fetchall()
+
+
+def muted_until(today: dt.date, days: int | None) -> dt.date:
+    """The last day of a mute that begins to count today; without a number of days it never ends."""
+    return FOREVER if days is None else today + (days - 1) * ONE_DAY
+
+
+class DirectoryName(NamedTuple):
+    """What a project, user or API key is called; `kind` is project, user or api_key."""
+
+    kind: str
+    id: str
+    name: str
+
+
+def key_owners(connection: Connection, organization: str) -> dict[str, str]:
+    """The user or service account that owns each API key, by the key's id."""
+    return dict(connection.execute(statement("key_owners"), {"organization": organization}).fetchall())
+
+
+def directory_names(connection: Connection, organization: str) -> list[DirectoryName]:
+    """The present names of projects, users and API keys. Keys whose name holds an address are left out."""
+    rows = connection.execute(statement("directory_names"), {"organization": organization})
+    return [DirectoryName._make(row) for row in rows]

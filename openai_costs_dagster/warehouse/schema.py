@@ -202,7 +202,7 @@ anomalies = Table(
     Column("severity", Text, nullable=False, comment="low, medium or high, by impact"),
     Column("reason", Text, nullable=False, comment="which test it failed"),
     Column("explanation", Text, nullable=False),
-    Column("worth_alerting", Boolean, nullable=False, comment="unusual and large enough, and not muted"),
+    Column("worth_alerting", Boolean, nullable=False, comment="unusual and large enough; the view applies mutes"),
     Column("found_by", Text, nullable=False, comment="refresh, backfill or person, whoever found it first"),
     Column("found_at", DateTime(timezone=True), nullable=False),
     Column("judged_at", DateTime(timezone=True), nullable=False),
@@ -237,6 +237,7 @@ anomaly_feedback = Table(
     Column("reason", Text, nullable=False),
     Column("given_at", DateTime(timezone=True), nullable=False),
     Column("line_item", Text, comment="of a changed unit price"),
+    Column("anomaly_id", BigInteger, nullable=False, comment="of the finding that was answered, which may be gone"),
     Index("anomaly_feedback_by_organization", "organization", "first_day"),
     comment="what people said of findings; it changes how days are judged from then on",
 )

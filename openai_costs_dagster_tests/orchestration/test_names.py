@@ -18,7 +18,7 @@ from openai_costs_dagster.orchestration.forgetting import forget_user
 from openai_costs_dagster.orchestration.name_reading import Names, read_names
 from openai_costs_dagster.orchestration.usage_ingestion import UsageRequest, ingest_usage
 from openai_costs_dagster.simulator.world import USAGE_SCOPE
-from openai_costs_dagster.warehouse import directory, lock
+from openai_costs_dagster.warehouse import anomalies, directory, lock, outbox
 
 from ..simulator.everything import everything
 from .bench import Bench, days
@@ -119,6 +119,48 @@ def test_a_forgotten_user_is_nowhere_and_comes_back_by_no_later_answer(bench: Ma
     read_all()
     assert traces() == 0
     assert work.stored(["user_id"]) == stored
+
+
+def test_findings_and_alerts_name_a_user_until_the_user_is_forgotten(bench: MakeBench) -> None:
+    work = bench(everything())
+    names(work)
+    user, now = work.world.users[0], work.clock.now
+    text = f"Up $9.00 on {user.id}. It cost $12.00"
+    finding = anomalies.Finding(
+        usage_date=DAYS[0],
+        level="user",
+        project_id=None,
+        service=None,
+        model=None,
+        api_key_id=None,
+        user_id=user.id,
+        actual=Decimal(12),
+        expected=Decimal(3),
+        lower=Decimal(0),
+        upper=Decimal(8),
+        impact=Decimal(9),
+        score=Decimal(4),
+        direction="up",
+        severity="low",
+        reason="above",
+        explanation=text,
+        worth_alerting=True,
+    )
+
+    def shown() -> str:
+        with work.database.connect() as connection:
+            return anomalies.findings(connection, "acme")[0].explanation
+
+    named = text.replace(user.id, f"{user.name} ({user.id})")
+    with work.database.connect() as connection:
+        anomalies.replace_findings(connection, "acme", DAYS[:1], [finding], found_by="refresh", now=now, users=True)
+        alert = outbox.Alert("key", "anomaly", "opened", "low", "unusual spend", named, "acme", usage_date=DAYS[0])
+        outbox.record(connection, alert, now)
+    assert shown() == named
+    assert work.ask("select explanation from openai_costs.anomaly_findings") == [(text,)]
+    forget_user(work.database, user.id, now, on_wait=print)
+    assert shown() == text
+    assert work.ask("select sentence from openai_costs.outbox where kind = 'anomaly'") == [(text,)]
 
 
 def test_a_reader_at_work_is_waited_for_and_leaves_nothing_of_a_forgotten_user(bench: MakeBench) -> None:

@@ -33,10 +33,14 @@ select
     finding.impact,
     finding.direction,
     finding.severity,
-    finding.explanation,
+    -- Stored texts hold the ids of users, so that a name can be forgotten.
+    case
+        when person.name is null then finding.explanation
+        else replace(finding.explanation, finding.user_id, person.name || ' (' || finding.user_id || ')')
+    end as explanation,
     finding.alerted_at,
     answer.feedback,
-    finding.worth_alerting,
+    finding.worth_alerting and not coalesce(answer.muted, false) as worth_alerting,
     finding.score,
     finding.reason,
     finding.found_by,
@@ -44,22 +48,34 @@ select
     finding.judged_at,
     finding.anomaly_id,
     finding.line_item,
-    finding.worth_alerting and answer.feedback is null as is_open
+    finding.worth_alerting and not coalesce(answer.muted, false) and answer.feedback is null as is_open,
+    coalesce(answer.muted, false) as muted
 from openai_costs.anomaly_findings as finding
 left join openai_costs.projects as project using (organization, project_id)
 left join lateral (
-    select said.kind || ': ' || said.reason as feedback
-    from openai_costs.anomaly_feedback as said
+    select
+        (array_agg(given.kind || ': ' || given.reason order by given.feedback_id desc))[1] as feedback,
+        bool_or(given.kind = 'mute') as muted
+    from openai_costs.anomaly_feedback as given
     where
-        said.organization = finding.organization
-        and said.level = finding.level
-        and said.project_id is not distinct from finding.project_id
-        and said.service is not distinct from finding.service
-        and said.model is not distinct from finding.model
-        and said.api_key_id is not distinct from finding.api_key_id
-        and said.user_id is not distinct from finding.user_id
-        and said.line_item is not distinct from finding.line_item
-        and finding.usage_date between said.first_day and said.last_day
-    order by said.feedback_id desc
+        given.organization = finding.organization
+        and given.level = finding.level
+        and given.project_id is not distinct from finding.project_id
+        and given.service is not distinct from finding.service
+        and given.model is not distinct from finding.model
+        and given.api_key_id is not distinct from finding.api_key_id
+        and given.user_id is not distinct from finding.user_id
+        and given.line_item is not distinct from finding.line_item
+        and finding.usage_date between given.first_day and given.last_day
+) as answer on true
+left join lateral (
+    select known.name
+    from openai_costs.known_names as known
+    where
+        known.organization = finding.organization
+        and known.kind = 'user'
+        and known.id = finding.user_id
+        and known.name is not null
+    order by known.last_seen_at desc
     limit 1
-) as answer on true;
+) as person on true;
