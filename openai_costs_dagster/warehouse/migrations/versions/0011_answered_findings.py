@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0011"
-down_revision = "0005"
+down_revision = "0009"
 
 # Answers to findings that are gone already get ids that no finding will have.
 _FILL = """
