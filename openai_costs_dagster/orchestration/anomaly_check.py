@@ -17,6 +17,7 @@ from openai_costs_dagster.orchestration.detection import Judgement
 from openai_costs_dagster.orchestration.evaluations import evaluation, targets
 from openai_costs_dagster.orchestration.partitions import days_to_judge
 from openai_costs_dagster.orchestration.watching import Watch
+from openai_costs_dagster.spend.money import dollars
 from openai_costs_dagster.warehouse.anomalies import Finding
 
 _COLUMNS = ("impact_usd", "severity", "level", "what happened")
@@ -84,10 +85,10 @@ def _judge_and_keep(
 def _description(judgement: Judgement) -> str:
     if judgement.alarming:
         return "\n".join(finding.explanation for finding in judgement.alarming)
-    if judgement.expected is None:
+    if judgement.lower is None or judgement.upper is None:
         return f"Not judged: {judgement.known_days} days are known before this one, 14 are needed."
     so_far = " so far" if judgement.provisional else ""
-    said = f"${judgement.actual:,.2f}{so_far}, usual: ${judgement.lower:,.2f} to ${judgement.upper:,.2f}."
+    said = f"{dollars(judgement.actual)}{so_far}, usual: {dollars(judgement.lower)} to {dollars(judgement.upper)}."
     if judgement.findings:
         said += f" {len(judgement.findings)} smaller or muted findings are kept."
     return said

@@ -13,10 +13,12 @@ from decimal import Decimal
 from openai_costs_dagster.configuration import Organization
 from openai_costs_dagster.days import ONE_DAY
 from openai_costs_dagster.orchestration import names
-from openai_costs_dagster.orchestration.detection import Judgement, series_of
+from openai_costs_dagster.orchestration.detection import Judgement, names_of, series_of
 from openai_costs_dagster.orchestration.special_findings import severity
 from openai_costs_dagster.spend.detection.panel import Series
+from openai_costs_dagster.spend.explanation import Names
 from openai_costs_dagster.spend.incidents import QUIET_DAYS, Incident, News, Unusual, follow
+from openai_costs_dagster.spend.money import dollars, signed_dollars
 from openai_costs_dagster.warehouse import anomalies, incidents, outbox, registry
 from openai_costs_dagster.warehouse.anomalies import StoredFinding
 from openai_costs_dagster.warehouse.database import Connection
@@ -71,12 +73,16 @@ def tell(
     found = {
         _unusual(name, finding): finding
         for finding in anomalies.findings(connection, name, first=first, last=last)
-        if finding.worth_alerting and finding.usage_date in judgements and (finding.level == "user") == users
+        if finding.worth_alerting
+        and not finding.feedback
+        and finding.usage_date in judgements
+        and (finding.level == "user") == users
     }
+    called = names_of(connection, name, users=True)
     for news in follow(known, found, asked.today, last, asked.may_alert, may_end=asked.may_end):
         finding = found[news.found] if news.found else None
         chart = judgements[finding.usage_date].photo if finding else None
-        outbox.record(connection, _alert(organization, news, finding, minimum, chart), now, seen=news.seen)
+        outbox.record(connection, _alert(organization, news, finding, minimum, chart, called), now, seen=news.seen)
     _keep(connection, name, known, before)
 
 
@@ -89,13 +95,18 @@ def _keep(connection: Connection, organization: str, known: list[Incident], befo
 
 
 def _alert(
-    organization: Organization, news: News, finding: StoredFinding | None, minimum: Decimal, chart: bytes | None
+    organization: Organization,
+    news: News,
+    finding: StoredFinding | None,
+    minimum: Decimal,
+    chart: bytes | None,
+    called: Names,
 ) -> outbox.Alert:
     incident = news.incident
     day = finding.usage_date if finding else incident.last_day
     key = [news.event, organization.name, incident.direction, str(incident.first_day), *incident.series[1:]]
     key += [incident.line_item or ""] + ([f"{incident.alerted_impact:.2f}"] if news.event == "grown" else [])
-    sentence = finding.explanation if finding else _over(incident)
+    sentence = finding.explanation if finding else _over(incident, called)
     return outbox.Alert(
         dedup_key=outbox.dedup_key("anomaly", *key),
         kind="anomaly",
@@ -115,19 +126,19 @@ def _alert(
 
 def _facts(finding: StoredFinding) -> list[tuple[str, str]]:
     return [
-        ("Spent", f"${finding.actual:,.2f}"),
-        ("Expected", f"${finding.expected:,.2f}"),
-        ("Usual", f"${finding.lower:,.2f} to ${finding.upper:,.2f}"),
-        ("Impact", f"${finding.impact:+,.2f}".replace("$+", "+$").replace("$-", "-$")),
+        ("Spent", dollars(finding.actual)),
+        ("Expected", dollars(finding.expected)),
+        ("Usual", f"{dollars(finding.lower)} to {dollars(finding.upper)}"),
+        ("Impact", signed_dollars(finding.impact)),
         ("Severity", finding.severity),
     ]
 
 
-def _over(incident: Incident) -> str:
-    named = ", ".join(part for part in (*incident.series[1:], incident.line_item) if part)
+def _over(incident: Incident, called: Names) -> str:
+    named = incident.line_item or called.of(incident.series)
     return (
-        f"What was unusual about {named or 'the organization'} since {incident.first_day} is over, or has become the "
-        f"new normal: its last unusual day was {incident.last_day}."
+        f"What was unusual about {named} since {incident.first_day} is over, or has become the new normal: its last "
+        f"unusual day was {incident.last_day}."
     )
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from itertools import groupby
 
 import numpy as np
@@ -15,20 +17,25 @@ from openai_costs_dagster.configuration import Anomalies
 from openai_costs_dagster.days import ONE_DAY, DayRange
 from openai_costs_dagster.orchestration.special_findings import changed_prices, severity, vanished
 from openai_costs_dagster.report import chart
+from openai_costs_dagster.spend import money
 from openai_costs_dagster.spend.change import Part
-from openai_costs_dagster.spend.detection.causes import Cause, Flag, causes_of, overlap
+from openai_costs_dagster.spend.detection.causes import Cause, Flag, causes_of, one_by_owner, overlap
+from openai_costs_dagster.spend.detection.day import FailedTest
 from openai_costs_dagster.spend.detection.history import begins
-from openai_costs_dagster.spend.detection.panel import Flags, Panel, Series, Spend, columns_of, panel_of
+from openai_costs_dagster.spend.detection.panel import NO_PARENT, Flags, Panel, Series, Spend, columns_of, panel_of
 from openai_costs_dagster.spend.detection.tuning import Tuning
 from openai_costs_dagster.spend.detection.walk import Circumstances, Verdicts, Walk
-from openai_costs_dagster.spend.explanation import explain
-from openai_costs_dagster.warehouse import anomalies, memory
+from openai_costs_dagster.spend.explanation import Figures, Names, TotalJump, explain
+from openai_costs_dagster.warehouse import anomalies
 from openai_costs_dagster.warehouse.anomalies import NOTHING, Feedback, Finding, SpendDetail
 from openai_costs_dagster.warehouse.database import Connection
 
 _CENTS = Decimal("0.01")
 _REFERENCE_WEEKS = 4
+_WEEK = 7
 _CHART_DAYS = 60
+_MOST = 0.6
+_NEWS = 2  # times what was reported, as for incidents
 _ZERO = Decimal(0)
 _PartKey = tuple[str, str, str, str, str, str | None]
 
@@ -52,8 +59,8 @@ class Judgement:
 
     @property
     def alarming(self) -> list[Finding]:
-        """What is worth someone's time."""
-        return [finding for finding in self.findings if finding.worth_alerting]
+        """What is worth someone's time and not muted."""
+        return [finding for finding in self.findings if finding.worth_alerting and not finding.muted]
 
 
 def judge(
@@ -109,11 +116,12 @@ class _Seen:
         self._panel = panel
         self._amounts = {(entry.series, entry.day): entry.amount for entry in spend}
         self._muted = [(one, series_of(organization, one)) for one in said if one.kind == "mute"]
-        self._names = memory.project_names(connection, organization)
+        self._names = names_of(connection, organization)
+        self._owners = anomalies.key_owners(connection, organization)
         self._tuning = Tuning.of(settings.sensitivity, _number(settings.minimum_impact_usd))
         known = np.array([day in stored for day in panel.days])
         settled = np.array([day in stored and not stored[day].provisional for day in panel.days])
-        expected = _expected(panel, organization, said)
+        expected = expected_days(panel, organization, said)
         self._verdicts: Verdicts = Walk(panel, self._tuning, Circumstances(settled, known, expected)).judge()
         self._whole = panel.series.index(Series(organization))
 
@@ -135,24 +143,28 @@ class _Seen:
 
     def _causes(self, row: int) -> list[Cause]:
         verdicts = self._verdicts
-        columns = columns_of(verdicts.flagged[row] | verdicts.noticed[row])
-        causes = causes_of(
+        flags = [
             Flag(
                 self._panel.series[column],
                 (self._panel.spend[row, column] - verdicts.expected[row, column]).item(),
+                bool(verdicts.flagged[row, column]),
             )
-            for column in columns
-        )
-        return [cause for cause in causes if bool(cause.flag.series.user) == self._users]
+            for column in columns_of(verdicts.flagged[row] | verdicts.noticed[row])
+        ]
+        causes = causes_of(flag for flag in flags if not flag.series.user)
+        if not self._users:
+            return one_by_owner(causes, self._owners)
+        day = self._panel.days[row]
+        of_users = causes_of(flag for flag in flags if flag.series.user)
+        return [
+            cause
+            for cause in of_users
+            if not is_reported(cause.flag, causes, partial(self._parts, cause.flag.series, day, 1))
+        ]
 
     def _finding(self, cause: Cause, plain: Judgement) -> Finding:
         series, row = cause.flag.series, self._panel.row(plain.day)
-        column = self._panel.series.index(series)
-        expected, lower, upper = self._range(row, column)
-        actual = self._amounts.get((series, plain.day), _ZERO)
-        flagged = {self._panel.series[one] for one in columns_of(self._verdicts.flagged[row])}
-        worth = series in flagged or any(flag.series in flagged for flag in cause.explains)
-        reason = str(self._verdicts.reason[row, column])
+        figures = self._figures(row, self._panel.series.index(series), plain)
         return Finding(
             usage_date=plain.day,
             level=series.level,
@@ -161,28 +173,49 @@ class _Seen:
             model=_null(series.model),
             api_key_id=_null(series.api_key),
             user_id=_null(series.user),
-            actual=actual,
-            expected=expected,
-            lower=lower,
-            upper=upper,
-            impact=actual - expected,
-            score=Decimal(str(round(self._verdicts.score[row, column].item(), 2))),
-            direction="up" if actual >= expected else "down",
-            severity=severity(actual - expected, self._settings.minimum_impact_usd),
-            reason=reason,
+            actual=figures.actual,
+            expected=figures.expected,
+            lower=figures.lower,
+            upper=figures.upper,
+            impact=figures.impact,
+            score=figures.score,
+            direction="up" if figures.impact >= 0 else "down",
+            severity=severity(figures.impact, self._settings.minimum_impact_usd),
+            reason=figures.reason,
             explanation=explain(
-                series,
-                actual=actual,
-                expected=expected,
-                lower=lower,
-                upper=upper,
-                reason=reason or "noticed",
-                parts=self._parts(series, plain.day),
-                project_names=self._names,
-                provisional=plain.provisional,
+                series, figures, self._parts(series, plain.day, figures.days), self._names, merged=cause.merged
             ),
-            worth_alerting=worth and not self._is_muted(series, plain.day),
+            worth_alerting=cause.flag.alerting and abs(figures.impact) >= self._settings.minimum_impact_usd,
+            muted=self._is_muted(series, plain.day),
         )
+
+    def _figures(self, row: int, column: int, plain: Judgement) -> Figures:
+        """What a series cost in the days of the test that it failed; of a day that failed none, its own range."""
+        verdicts, series = self._verdicts, self._panel.series[column]
+        bounds = (verdicts.expected, verdicts.lower, verdicts.upper)
+        own = FailedTest(1, *(values[row, column].item() for values in bounds))
+        test = verdicts.tests.get((row, column), own)
+        days = DayRange(plain.day - (test.days - 1) * ONE_DAY, plain.day)
+        return Figures(
+            day=plain.day,
+            actual=money.total(self._amounts.get((series, day), _ZERO) for day in days),
+            expected=_cents(test.expected),
+            lower=_cents(test.lower),
+            upper=_cents(test.upper),
+            reason=str(verdicts.reason[row, column]) if verdicts.flagged[row, column] else "noticed",
+            days=test.days,
+            score=Decimal(str(round(verdicts.score[row, column].item(), 2))),
+            provisional=plain.provisional,
+            total=self._total(row, test.total, plain.day),
+        )
+
+    def _total(self, row: int, column: int, day: dt.date) -> TotalJump | None:
+        if column == NO_PARENT:
+            return None
+        series = self._panel.series[column]
+        name = f"the project {self._names.project(series.project)}" if series.project else "the organization"
+        expected = _cents(self._verdicts.expected[row, column].item())
+        return TotalJump(name, self._amounts.get((series, day), _ZERO), expected)
 
     def _range(self, row: int, column: int) -> tuple[Decimal, Decimal, Decimal]:
         verdicts = self._verdicts
@@ -194,26 +227,31 @@ class _Seen:
     def _is_muted(self, series: Series, day: dt.date) -> bool:
         return any(muted == series and one.first_day <= day <= one.last_day for one, muted in self._muted)
 
-    def _parts(self, series: Series, day: dt.date) -> list[Part]:
-        reference = [
-            earlier
-            for week in range(1, _REFERENCE_WEEKS + 1)
-            if (earlier := day - week * 7 * ONE_DAY) >= self._panel.first_day
+    def _parts(self, series: Series, day: dt.date, count: int) -> list[Part]:
+        """What makes up some days up to one, beside the same weekdays of the four weeks before them."""
+        days = [day - number * ONE_DAY for number in range(count)]
+        first_week = (count + _WEEK - 1) // _WEEK
+        weeks = [
+            week
+            for week in range(first_week, first_week + _REFERENCE_WEEKS)
+            if days[-1] - week * _WEEK * ONE_DAY >= self._panel.first_day
         ]
+        reference = [one - week * _WEEK * ONE_DAY for one in days for week in weeks]
         details = anomalies.spend_in_detail(
             self._connection,
             self._organization,
-            [day, *reference],
+            [*days, *reference],
             project=series.project,
             model=series.model,
             service=series.service,
             api_key=series.api_key,
             user=series.user,
         )
-        return parts_of(details, day, len(reference))
+        return parts_of(details, days, len(weeks))
 
     def _pictures(self, row: int, found: list[Finding]) -> tuple[str | None, bytes | None]:
-        shown = [finding for finding in found if finding.worth_alerting and finding.line_item is None]
+        alarming = [finding for finding in found if finding.worth_alerting and not finding.muted]
+        shown = [finding for finding in alarming if finding.line_item is None]
         if not shown:
             return None, None
         series = series_of(self._organization, shown[0])
@@ -233,27 +271,23 @@ class _Seen:
             for one in range(first, row + 1)
         ]
         flagged = {days[one] for one in range(first, row + 1) if verdicts.flagged[one, column]} | {days[row]}
-        named = [self._names.get(name, name) for name in series[1:] if name]
         bars = [picture.Bar(one.actual, one.lower, one.upper, one.day in flagged) for one in points]
-        title = f"US dollars a day: {', '.join(named) or self._organization}"
+        title = f"US dollars a day: {self._names.of(series) if any(series[1:]) else self._organization}"
         return chart.markdown(title, points, flagged), picture.png(bars)
 
 
-def parts_of(details: Iterable[SpendDetail], day: dt.date, references: int) -> list[Part]:
-    """What makes up a day beside what usually does: the mean of the other days, of which there are `references`."""
-    now: dict[_PartKey, SpendDetail] = {}
+def parts_of(details: Iterable[SpendDetail], days: Collection[dt.date], references: int) -> list[Part]:
+    """What makes up some days beside what usually does: the mean of the other days, `references` times as many."""
+    now: dict[_PartKey, list[SpendDetail]] = {}
     before: dict[_PartKey, list[SpendDetail]] = {}
     for one in details:
         key: _PartKey = (one.project, one.model, one.api_key, one.line_item, one.kind, one.quantity_unit)
-        if one.usage_date == day:
-            now[key] = one
-        else:
-            before.setdefault(key, []).append(one)
+        (now if one.usage_date in days else before).setdefault(key, []).append(one)
     parts = []
     for key in sorted({*now, *before}, key=str):
-        today, earlier = now.get(key), before.get(key, [])
+        present, earlier = now.get(key, []), before.get(key, [])
         project, model, api_key, line_item, kind, unit = key
-        quantities = [one.quantity for one in earlier if one.quantity is not None]
+        usual_quantity = _quantity(earlier)
         parts.append(
             Part(
                 project=project,
@@ -262,13 +296,65 @@ def parts_of(details: Iterable[SpendDetail], day: dt.date, references: int) -> l
                 line_item=line_item,
                 kind=kind,
                 unit=unit,
-                amount=today.amount if today else _ZERO,
+                amount=money.total(one.amount for one in present),
                 usual_amount=sum((one.amount for one in earlier), _ZERO) / max(references, 1),
-                quantity=today.quantity if today else _ZERO,
-                usual_quantity=sum(quantities, _ZERO) / max(references, 1) if quantities else None,
+                quantity=_quantity(present) if present else _ZERO,
+                usual_quantity=None if usual_quantity is None else usual_quantity / max(references, 1),
             )
         )
     return parts
+
+
+def _quantity(details: Iterable[SpendDetail]) -> Decimal | None:
+    known = [one.quantity for one in details if one.quantity is not None]
+    return money.total(known) if known else None
+
+
+def names_of(connection: Connection, organization: str, *, users: bool = False) -> Names:
+    """What an organization's ids are called. Names that several keys have are no names."""
+    found = anomalies.directory_names(connection, organization)
+    keys = [one for one in found if one.kind == "api_key"]
+    shared = Counter(one.name for one in keys)
+    return Names(
+        projects={one.id: one.name for one in found if one.kind == "project"},
+        api_keys={one.id: one.name for one in keys if shared[one.name] == 1},
+        users={one.id: one.name for one in found if one.kind == "user" and users},
+    )
+
+
+def is_reported(user: Flag, causes: Iterable[Cause], parts: Callable[[], list[Part]]) -> bool:
+    """Whether a user's change is one that findings about costs tell of already.
+
+    They do where most of the user's change lies within them, or most of theirs is the user's; then the user is news
+    only when the change is a rise twice as large as theirs. The organization as a whole names no cause. `parts` are
+    those of the user's spend.
+    """
+    told = [
+        cause.flag
+        for cause in causes
+        if any(cause.flag.series[1:])
+        and cause.flag.alerting >= user.alerting
+        and cause.flag.difference * user.difference > 0
+    ]
+    if not told:
+        return False
+    changes = [(part, float(part.change)) for part in parts()]
+    inside = {flag: sum(change for part, change in changes if _holds(flag.series, part)) for flag in told}
+    total = sum(change for _, change in changes)
+    covered = sum(change for part, change in changes if any(_holds(flag.series, part) for flag in told))
+    if total and covered / total >= _MOST:
+        return True
+    theirs = [abs(flag.difference) for flag in told if inside[flag] / flag.difference >= _MOST]
+    return bool(theirs) and (user.difference < 0 or abs(user.difference) < _NEWS * sum(theirs))
+
+
+def _holds(series: Series, part: Part) -> bool:
+    """Whether a part of a user's spend belongs to a series; parts do not know their service."""
+    return (
+        series.project in {"", part.project}
+        and series.model in {"", part.model}
+        and series.api_key in {"", NOTHING, part.api_key}  # what is billed without a key is allocated to keys too
+    )
 
 
 def _spend(connection: Connection, organization: str, days: DayRange, *, users: bool) -> list[Spend]:
@@ -294,21 +380,21 @@ def _panel(organization: str, spend: list[Spend], days: DayRange, *, is_older: b
 def _special(
     connection: Connection, organization: str, settings: Anomalies, days: DayRange
 ) -> dict[dt.date, list[Finding]]:
-    found = vanished(connection, organization, days)
+    found = vanished(connection, organization, days, settings.minimum_impact_usd)
     for day, findings in changed_prices(connection, organization, days, settings.minimum_impact_usd).items():
         found.setdefault(day, []).extend(findings)
     return found
 
 
-def _expected(panel: Panel, organization: str, said: list[Feedback]) -> Flags | None:
-    """What was said to be expected: of a series and all that shares spend with it."""
+def expected_days(panel: Panel, organization: str, answers: Iterable[Feedback]) -> Flags | None:
+    """The days that people called expected: of a series and of all that shares spend with it; None without any."""
     mask = np.zeros(panel.spend.shape, bool)
-    for one in said:
-        series = series_of(organization, one)
-        related = [column for column, other in enumerate(panel.series) if overlap(series, other)]
-        for day in DayRange(one.first_day, one.last_day):
-            if one.kind == "expected" and 0 <= panel.row(day) < len(mask):
-                mask[panel.row(day), related] = True
+    for one in answers:
+        first, last = max(panel.row(one.first_day), 0), min(panel.row(one.last_day), len(mask) - 1)
+        if one.kind == "expected" and first <= last:
+            series = series_of(organization, one)
+            related = [column for column, other in enumerate(panel.series) if overlap(series, other)]
+            mask[first : last + 1, related] = True
     return mask if mask.any() else None
 
 

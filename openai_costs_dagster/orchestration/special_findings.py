@@ -6,6 +6,7 @@ import datetime as dt
 from decimal import Decimal
 
 from openai_costs_dagster.days import ONE_DAY, DayRange
+from openai_costs_dagster.spend.money import dollars
 from openai_costs_dagster.spend.prices import PriceChange, Priced, price_changes
 from openai_costs_dagster.warehouse import anomalies, reading
 from openai_costs_dagster.warehouse.anomalies import Finding
@@ -17,6 +18,7 @@ PRICE = "line item"
 SEVERITIES = ((50, "high"), (10, "medium"))
 """Times the minimum impact."""
 
+_WHOLE = "organization"
 _HISTORY = 30 * ONE_DAY  # within which the days lie that say what a price was
 _ZERO = Decimal(0)
 
@@ -26,13 +28,16 @@ def severity(impact: Decimal, minimum: Decimal) -> str:
     return next((name for times, name in SEVERITIES if abs(impact) >= times * minimum), "low")
 
 
-def vanished(connection: Connection, organization: str, days: DayRange) -> dict[dt.date, list[Finding]]:
-    """Settled days that held spend and came back empty, in two readings."""
+def vanished(
+    connection: Connection, organization: str, days: DayRange, minimum: Decimal
+) -> dict[dt.date, list[Finding]]:
+    """Settled days that held spend and came back empty, in two readings. Smaller ones than the minimum do not alert."""
+    muted = [one for one in anomalies.feedback(connection, organization) if one.level == _WHOLE]
     return {
         day.usage_date: [
             Finding(
                 usage_date=day.usage_date,
-                level="organization",
+                level=_WHOLE,
                 project_id=None,
                 service=None,
                 model=None,
@@ -47,8 +52,9 @@ def vanished(connection: Connection, organization: str, days: DayRange) -> dict[
                 direction="down",
                 severity="high",
                 reason="vanished",
-                explanation=f"The day held ${day.vanished:,.2f} and came back empty, in two readings.",
-                worth_alerting=True,
+                explanation=f"The day held {dollars(day.vanished)} and came back empty, in two readings.",
+                worth_alerting=abs(day.amount_usd - day.vanished) >= minimum,
+                muted=any(one.kind == "mute" and one.first_day <= day.usage_date <= one.last_day for one in muted),
             )
         ]
         for day in reading.daily_spend(connection, organization, days)
@@ -66,12 +72,12 @@ def changed_prices(
     for change in price_changes(Priced(*one) for one in history):
         day, label = change.priced.day, change.priced.line_item
         if day in days and label is not None:
-            quiet = any(one.line_item == label and one.first_day <= day <= one.last_day for one in muted)
-            found.setdefault(day, []).append(_finding(change, minimum, quiet=quiet))
+            is_muted = any(one.line_item == label and one.first_day <= day <= one.last_day for one in muted)
+            found.setdefault(day, []).append(_finding(change, minimum, is_muted=is_muted))
     return found
 
 
-def _finding(change: PriceChange, minimum: Decimal, *, quiet: bool) -> Finding:
+def _finding(change: PriceChange, minimum: Decimal, *, is_muted: bool) -> Finding:
     expected = change.before * change.priced.quantity
     return Finding(
         usage_date=change.priced.day,
@@ -92,5 +98,6 @@ def _finding(change: PriceChange, minimum: Decimal, *, quiet: bool) -> Finding:
         severity=severity(change.impact, minimum),
         reason="price",
         explanation=str(change),
-        worth_alerting=abs(change.impact) >= minimum and not quiet,
+        worth_alerting=abs(change.impact) >= minimum,
+        muted=is_muted,
     )

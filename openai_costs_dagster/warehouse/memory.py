@@ -57,11 +57,6 @@ def keep_refusals(
         )
 
 
-def project_names(connection: Connection, organization: str) -> dict[str, str]:
-    """The newest known name of each project, by id."""
-    return dict(connection.execute(statement("project_names"), {"organization": organization}).fetchall())
-
-
 def name_projects(connection: Connection, organization: str, names: Mapping[str, str], seen_at: dt.datetime) -> None:
     """Keeps the newest name of each project; the directory has those of longer ids."""
     with connection.cursor() as cursor:

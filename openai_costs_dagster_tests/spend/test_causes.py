@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from openai_costs_dagster.spend.detection.causes import Cause, Flag, causes_of
+from openai_costs_dagster.spend.detection.causes import Cause, Flag, causes_of, one_by_owner
 from openai_costs_dagster.spend.detection.panel import Series
 
 WHOLE = Series("acme")
@@ -61,3 +61,30 @@ def test_a_user_is_the_cause_where_nothing_that_they_used_stands_out() -> None:
     user = Series("acme", user="user-ada")
     assert named(causes_of([Flag(WHOLE, 90.0), Flag(user, 90.0)])) == [user]
     assert user not in named(causes_of([Flag(user, 290.0), Flag(SEARCH_GPT, 300.0), Flag(WHOLE, 300.0)]))
+
+
+def test_a_flag_too_small_to_alert_is_never_the_cause_of_one_that_alerts() -> None:
+    small = Flag(SEARCH_GPT, 4.0, alerting=False)
+    (cause,) = causes_of([Flag(WHOLE, 6.0), small])
+    assert (cause.flag.series, cause.explains) == (WHOLE, [small])
+
+
+def test_spend_without_a_key_is_named_by_its_project() -> None:
+    without_key = SEARCH._replace(api_key="(none)")
+    assert named(causes_of([Flag(SEARCH, -16.0), Flag(without_key, -16.0)])) == [SEARCH]
+    assert named(causes_of([Flag(without_key, -16.0)])) == [without_key]
+
+
+def test_keys_of_one_owner_that_fall_together_are_one_finding() -> None:
+    other = Series("acme", "chat", api_key="key_8")
+    apart = causes_of([Flag(KEY, -18.0), Flag(other, -6.0)])
+    assert named(apart) == [KEY, other]
+    (cause,) = one_by_owner(apart, {"key_7": "user_1", "key_8": "user_1"})
+    assert (cause.flag.series, [flag.series for flag in cause.merged]) == (KEY, [other])
+
+
+def test_keys_of_several_owners_and_of_both_directions_stay_apart() -> None:
+    other = Series("acme", "chat", api_key="key_8")
+    assert len(one_by_owner(causes_of([Flag(KEY, -18.0), Flag(other, -6.0)]), {"key_7": "user_1"})) == 2
+    owners = {"key_7": "user_1", "key_8": "user_1"}
+    assert len(one_by_owner(causes_of([Flag(KEY, -18.0), Flag(other, 6.0)]), owners)) == 2

@@ -1,4 +1,4 @@
-"""Price, volume and mix add up to the change, to the last digit; and the sentence says what changed."""
+"""Price, volume and mix add up to the change, to the last digit."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openai_costs_dagster.spend.change import Part, change_of, leading_share
-from openai_costs_dagster.spend.detection.panel import Series
-from openai_costs_dagster.spend.explanation import explain
 
 MONEY = st.decimals(0, 10_000, places=6, allow_nan=False)
 QUANTITY = (
@@ -77,39 +75,3 @@ def test_the_leading_part_is_the_one_with_most_of_the_change() -> None:
     parts = [part("90", "10", api_key="key_7"), part("25", "5", api_key="key_8")]
     assert leading_share(parts, lambda one: one.api_key) == ("key_7", Decimal("0.8"))
     assert leading_share([part("3", "3")], lambda one: one.api_key) is None
-
-
-def said(
-    series: Series, parts: list[Part], *, actual: str = "545", expected: str = "133", reason: str = "above"
-) -> str:
-    return explain(
-        series,
-        actual=Decimal(actual),
-        expected=Decimal(expected),
-        lower=Decimal(60),
-        upper=Decimal(200),
-        reason=reason,
-        parts=parts,
-        project_names={"proj_search": "Search"},
-        provisional=False,
-    )
-
-
-def test_the_sentence_says_how_much_of_what_and_why() -> None:
-    parts = [part("530", "54", "98000", "10000"), part("15", "14", kind="input", quantity="15", usual_quantity="14")]
-    assert said(Series("acme", "proj_search"), parts) == (
-        "Up $412.00 (+310 %) on Search: gpt-5.5, output, key_7 alone, 9.8x the tokens, unit price unchanged. "
-        "It cost $545.00 (usual: $60.00 to $200.00); above its range."
-    )
-
-
-def test_a_price_that_changed_is_said() -> None:
-    assert "unit price +50 %" in said(Series("acme"), [part("150", "100", "1000", "1000")])
-
-
-def test_what_was_never_billed_before_is_called_new() -> None:
-    assert "key_7 alone, new." in said(Series("acme", "proj_search", "gpt-5.5"), [part("150", "0")], expected="0")
-
-
-def test_a_drop_is_said_as_one() -> None:
-    assert said(Series("acme"), [], actual="10", expected="100").startswith("Down $90.00 (-90 %) on the organization.")

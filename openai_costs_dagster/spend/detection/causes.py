@@ -6,7 +6,7 @@ cause is the finest series that accounts for most of the change; what it explain
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from openai_costs_dagster.spend.detection.panel import Series
 
 _MOST = 0.6
 _THE_SAME = 0.25
+_WITHOUT_KEY = "(none)"
 
 
 class Flag(NamedTuple):
@@ -21,6 +22,8 @@ class Flag(NamedTuple):
 
     series: Series
     difference: float
+    alerting: bool = True
+    """Whether it is worth an alert by itself; what is only unusual is never the cause of what is worth one."""
 
 
 @dataclass
@@ -29,14 +32,19 @@ class Cause:
 
     flag: Flag
     explains: list[Flag] = field(default_factory=list)
+    merged: list[Flag] = field(default_factory=list)
+    """Smaller causes that are reported with it."""
 
 
 def causes_of(flags: Iterable[Flag]) -> list[Cause]:
     """The causes of one organization's day, the largest first. The order of `flags` does not matter."""
-    waiting = sorted(flags, key=lambda flag: (-abs(flag.difference), _coarseness(flag.series), flag.series))
+    waiting = sorted(
+        flags, key=lambda flag: (not flag.alerting, -abs(flag.difference), _coarseness(flag.series), flag.series)
+    )
     causes: list[Cause] = []
     while waiting:
-        cause = Cause(_within(waiting[0], waiting))
+        alike = [flag for flag in waiting if flag.alerting == waiting[0].alerting]
+        cause = Cause(_within(waiting[0], alike))
         waiting = [flag for flag in waiting if flag != cause.flag]
         causes.append(cause)
         left: list[Flag] = []
@@ -44,6 +52,22 @@ def causes_of(flags: Iterable[Flag]) -> list[Cause]:
             (cause.explains if _explained(flag, causes) else left).append(flag)
         waiting = left
     return sorted(causes, key=lambda cause: (-abs(cause.flag.difference), cause.flag.series))
+
+
+def one_by_owner(causes: Iterable[Cause], owners: Mapping[str, str]) -> list[Cause]:
+    """Merges keys of one owner that changed the same way: a person who pauses is one cause, not one for each key."""
+    largest: dict[tuple[str, bool], Cause] = {}
+    kept = []
+    for cause in causes:
+        flag = cause.flag
+        owner = owners.get(flag.series.api_key, flag.series.api_key)
+        first = largest.setdefault((owner, flag.difference > 0), cause)
+        if owner in {"", _WITHOUT_KEY} or not flag.alerting or first is cause:
+            kept.append(cause)
+        else:
+            first.merged.append(flag)
+            first.explains += [flag, *cause.explains]
+    return kept
 
 
 def contains(whole: Series, part: Series) -> bool:
@@ -74,18 +98,28 @@ def _within(flag: Flag, flags: list[Flag]) -> Flag:
 
 
 def _without_key(flag: Flag, flags: list[Flag]) -> Flag:
-    """What a key spent says less than what it was spent on, where both say the same."""
+    """What a key spent says less than what it was spent on, where both say the same.
+
+    Spend without a key is that of its whole project on days that are stored without keys.
+    """
     if not flag.series.api_key:
         return flag
     close = [
         other
         for other in flags
-        if other.series.is_leaf
-        and overlap(other.series, flag.series)
+        if overlap(other.series, flag.series)
         and other.difference * flag.difference > 0
         and (1 - _THE_SAME) * abs(flag.difference) <= abs(other.difference) <= (1 + _THE_SAME) * abs(flag.difference)
     ]
-    return max(close, key=lambda other: (abs(other.difference), other.series), default=flag)
+    best = max(
+        (other for other in close if other.series.is_leaf),
+        key=lambda other: (abs(other.difference), other.series),
+        default=None,
+    )
+    if best is None and flag.series.api_key == _WITHOUT_KEY:
+        project = flag.series._replace(api_key="")
+        best = next((other for other in close if other.series == project), None)
+    return best or flag
 
 
 def _explained(flag: Flag, causes: list[Cause]) -> bool:

@@ -1,0 +1,129 @@
+"""A finding's text names the test that failed, with its own range, and what changed."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from openai_costs_dagster.spend.change import Part
+from openai_costs_dagster.spend.detection.causes import Flag
+from openai_costs_dagster.spend.detection.panel import Series
+from openai_costs_dagster.spend.explanation import Figures, Names, TotalJump, explain
+
+from .test_change import part
+
+SEARCH = Series("acme", "proj_search")
+NAMES = Names(projects={"proj_search": "Search"}, api_keys={"key_9": "batch"}, users={"user_1": "Ada"})
+
+
+def figures(**values: Any) -> Figures:
+    """Figures of a day above its range, with other values for the named fields; amounts may be text."""
+    plain: dict[str, Any] = {
+        "day": dt.date(2026, 3, 4),
+        "actual": "545",
+        "expected": "133",
+        "lower": "60",
+        "upper": "200",
+        "reason": "above",
+        **values,
+    }
+    read: dict[str, Any] = {
+        name: Decimal(value) if isinstance(value, str) and name != "reason" else value for name, value in plain.items()
+    }
+    return Figures(**read)
+
+
+def explained(series: Series, *parts: Part, **values: Any) -> str:
+    return explain(series, figures(**values), parts, NAMES)
+
+
+def test_a_rise_names_what_changed_and_its_range() -> None:
+    parts = [part("530", "54", "98000", "10000"), part("15", "14", kind="input", quantity="15", usual_quantity="14")]
+    assert explained(SEARCH, *parts) == (
+        "Up $412.00 (+310 %) on Search: gpt-5.5, output, key_7 alone, 9.8x the tokens, unit price unchanged. "
+        "It cost $545.00, above its range (usual: $60.00 to $200.00)."
+    )
+
+
+def test_a_drop_starts_with_its_loss() -> None:
+    text = explained(Series("acme"), actual="10", expected="100")
+    assert text.startswith("Down $90.00 (-90 %) on the organization. It cost $10.00, below its range")
+
+
+def test_a_changed_price_is_named() -> None:
+    assert "unit price +50 %" in explained(Series("acme"), part("150", "100", "1000", "1000"))
+
+
+def test_a_line_item_never_billed_before_is_new() -> None:
+    assert "key_7 alone, new." in explained(Series("acme", "proj_search", "gpt-5.5"), part("150", "0"), expected="0")
+
+
+def test_days_together_are_added_up() -> None:
+    text = explained(SEARCH, reason="3 days", days=3)
+    assert text.startswith("Up $412.00 (+310 %) in 3 days on Search")
+    assert "The 3 days up to 2026-03-04 cost $545.00 together, above the level before them (usual: $60.00" in text
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"reason": "continues"}, "the unusual days before it go on (while they do, more than $200.00 is unusual)"),
+        ({"reason": "seldom", "days": 3, "lower": "0"}, "than any 3 days of a series that spends now and then"),
+        ({"reason": "seldom", "days": 3, "lower": "0"}, "(usual: up to $200.00)"),
+        (
+            {"reason": "new", "expected": "0"},
+            "too new to have a range of its own (more than $200.00 is",
+        ),
+        (
+            {"reason": "noticed", "actual": "150", "score": "4.1"},
+            "by 4.1 standard deviations, too small to alert",
+        ),
+    ],
+)
+def test_other_tests_are_named_with_their_own_numbers(values: dict[str, Any], expected: str) -> None:
+    assert expected in explained(SEARCH, **values)
+
+
+def test_a_newcomer_names_the_total_that_it_moved() -> None:
+    total = TotalJump("the organization", Decimal(900), Decimal(400))
+    text = explained(SEARCH, reason="new", expected="0", total=total)
+    assert text.endswith("; the organization cost $900.00 in all, $400.00 were expected.")
+
+
+@pytest.mark.parametrize(
+    ("item", "word"),
+    [("Promotional credit", "a credit"), ("Volume discount", "a discount"), ("Refund of May", "a refund")],
+)
+def test_a_credit_is_not_explained_by_tokens(item: str, word: str) -> None:
+    usage = part("50", "54", "900", "1000")
+    credit = part("-60", "0", kind=item, model="(none)", api_key="(none)")
+    text = explained(Series("acme"), usage, credit, actual="-10", expected="54")
+    assert text.startswith(f"Down $64.00 (-119 %) on the organization: {word} of $60.00 ({item}). It cost -$10.00")
+    assert "tokens" not in text
+
+
+def test_a_mix_that_makes_most_of_a_change_is_named_instead_of_an_unchanged_price() -> None:
+    parts = [part("20", "20", "2000", "2000"), part("100", "10", "500", "50", model="large")]
+    text = explained(SEARCH, *parts, actual="120", expected="30")
+    assert "a dearer mix (+$" in text
+    assert "unit price unchanged" not in text
+
+
+def test_parts_that_changed_the_other_way_explain_nothing() -> None:
+    assert "x the tokens" not in explained(SEARCH, part("10", "54", "1000", "10000"))
+
+
+def test_ids_are_shown_as_names_where_they_are_known() -> None:
+    series = Series("acme", "proj_search", api_key="key_9")
+    assert explained(series).startswith('Up $412.00 (+310 %) on Search, key "batch".')
+    assert "on Ada (user_1)." in explained(Series("acme", user="user_1"))
+    assert "on proj_other, no API key." in explained(Series("acme", "proj_other", api_key="(none)"))
+
+
+def test_keys_of_one_owner_are_named_together() -> None:
+    merged = [Flag(Series("acme", "proj_search", api_key="key_9"), -6.314)]
+    text = explain(SEARCH, figures(actual="10"), [], NAMES, merged=merged)
+    assert text.endswith(' Other keys of the same owner changed with it: Search, key "batch" (-$6.31).')
