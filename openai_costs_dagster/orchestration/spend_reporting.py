@@ -171,6 +171,7 @@ def _anomaly(one: StoredFinding, organization: Organization) -> FoundAnomaly:
         feedback=one.feedback,
         is_open=one.is_open,
         page=names.check_page(asset.path, names.ANOMALOUS_SPEND, one.usage_date),
+        has_daily_range=one.has_daily_range,
     )
 
 

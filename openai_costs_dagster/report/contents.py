@@ -83,6 +83,8 @@ class FoundAnomaly:
     """Not answered yet."""
     page: str
     """The path of its check in Dagster."""
+    has_daily_range: bool = True
+    """Whether its amounts and range are those of its day; otherwise they are sums over several days."""
 
 
 @dataclass(frozen=True)

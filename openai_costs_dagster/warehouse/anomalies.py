@@ -84,6 +84,11 @@ class Finding:
     muted: bool = False
     """Whether someone muted the series on that day."""
 
+    @property
+    def has_daily_range(self) -> bool:
+        """Whether amounts and range are those of the day; otherwise they are sums over several days up to it."""
+        return self.reason != "seldom" and not self.reason.endswith(" days")
+
 
 @dataclass(frozen=True, kw_only=True)
 class StoredFinding(Finding):

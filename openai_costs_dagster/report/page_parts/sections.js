@@ -278,7 +278,7 @@ function drawFinding(report, one, series, canvas) {
   const amounts = byDay(series, first, last);
   const its = JSON.stringify(seriesOf(one));
   const found = new Map(report.anomalies.filter((other) => JSON.stringify(seriesOf(other)) === its)
-    .map((other) => [other.day, { lower: Number(other.lower), upper: Number(other.upper) }]));
+    .map((other) => [other.day, other.has_daily_range ? { lower: Number(other.lower), upper: Number(other.upper) } : null]));
   findingBars(canvas, [...amounts].map((amount, place) => ({ label: report.dateOf(first + place), amount })), found);
 }
 
