@@ -12,6 +12,7 @@ import click
 
 from openai_costs_dagster.cost_records import in_currency
 from openai_costs_dagster.days import RECENT_DAYS, utc_now
+from openai_costs_dagster.spend.money import dollars
 
 if TYPE_CHECKING:
     from openai_costs_dagster.orchestration.overview import Overview
@@ -76,7 +77,7 @@ def show(found: list[Overview]) -> None:
                 str(one.settled_to or "-"),
                 str(one.missing_days),
                 _month_to_date(one),
-                "-" if one.forecast is None else f"${one.forecast:,.2f}",
+                "-" if one.forecast is None else dollars(one.forecast),
                 str(len(one.open_anomalies)),
                 _percent(one.to_users_percent),
                 _percent(one.to_keys_percent),
@@ -99,7 +100,7 @@ def show(found: list[Overview]) -> None:
 
 def _month_to_date(one: Overview) -> str:
     """Different currencies stand side by side and are never added."""
-    return " and ".join([f"${one.month_to_date:,.2f}", *_in_currencies(one.month_in_other_currencies)])
+    return " and ".join([dollars(one.month_to_date), *_in_currencies(one.month_in_other_currencies)])
 
 
 def _other_currencies(one: Overview) -> str:

@@ -112,7 +112,7 @@ def _all(connection: Connection, organization: Organization) -> list[Budget]:
 def _openais(amount: Decimal, is_hard: bool) -> Budget:
     if is_hard:
         return Budget(amount_usd=amount, name="OpenAI's spend limit")
-    return Budget(amount_usd=amount, name=f"OpenAI's spend alert of ${amount:,.2f}", alert_at=(_ALL,))
+    return Budget(amount_usd=amount, name=f"OpenAI's spend alert of {dollars(amount)}", alert_at=(_ALL,))
 
 
 def evaluate(

@@ -15,6 +15,7 @@ from openai_costs_dagster.orchestration.partitions import start_of
 from openai_costs_dagster.secret import SecretUnavailable
 from openai_costs_dagster.spend import money
 from openai_costs_dagster.spend.budgets import KnownDays, Standing
+from openai_costs_dagster.spend.money import dollars
 from openai_costs_dagster.warehouse import allocations, anomalies, outbox, reading, registry
 from openai_costs_dagster.warehouse.budgets import BudgetState
 from openai_costs_dagster.warehouse.database import Connection, Database
@@ -204,11 +205,11 @@ def _sum_trouble(connection: Connection, organization: Organization) -> list[str
 
 def _budget(state: BudgetState) -> str:
     share = f" ({state.spent / state.amount_limit:.0%})".replace("%", " %") if state.amount_limit else ""
-    said = f"{state.budget}: ${state.spent:,.2f} of ${state.amount_limit:,.2f}{share}"
-    if state.forecast is None:
-        return said
-    low, high = f"${state.forecast_low:,.2f}", f"${state.forecast_high:,.2f}"
-    return f"{said}, ${state.forecast:,.2f} as it looks by {state.period_end} ({low} to {high})"
+    spent = f"{state.budget}: {dollars(state.spent)} of {dollars(state.amount_limit)}{share}"
+    if state.forecast is None or state.forecast_low is None or state.forecast_high is None:
+        return spent
+    interval = f"{dollars(state.forecast_low)} to {dollars(state.forecast_high)}"
+    return f"{spent}, {dollars(state.forecast)} as it looks by {state.period_end} ({interval})"
 
 
 def delivery_trouble(database: Database, now: dt.datetime) -> list[str]:

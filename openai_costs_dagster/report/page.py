@@ -14,6 +14,7 @@ import jinja2
 import msgspec
 
 from openai_costs_dagster.report.contents import SpendReport
+from openai_costs_dagster.spend.money import dollars
 
 _ROOM = resources.files("openai_costs_dagster.report").joinpath("page_parts")
 _SCRIPTS = ("data.js", "words.js", "elements.js", "filters.js", "charts.js", "sums.js", "sections.js", "main.js")
@@ -23,6 +24,7 @@ _CHARTS = resources.files("chartkick").joinpath("django", "static", "chartkick",
 def render(report: SpendReport) -> str:
     """The page."""
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    environment.filters["dollars"] = dollars
     template = environment.from_string(_part("page.html.jinja"))
     return template.render(
         report=report,

@@ -110,9 +110,11 @@ def buckets_with(connection: Connection, organization: str, is_found: Callable[[
 
 
 def forget_names(connection: Connection, organization: str, user_id: str, addresses: Iterable[str]) -> int:
-    """Deletes a user's names and addresses, and names of other things that hold one of the addresses."""
+    """Deletes a user's names and addresses, the name in alerts, and names of other things that hold an address."""
     values = {"organization": organization, "user_id": user_id, "addresses": sorted(addresses)}
-    return connection.execute(statement("forget_names"), values).rowcount
+    with connection.transaction():
+        connection.execute(statement("forget_alerts"), values)
+        return connection.execute(statement("forget_names"), values).rowcount
 
 
 def _buckets(connection: Connection, organization: str) -> Iterator[tuple[int, bytes]]:
