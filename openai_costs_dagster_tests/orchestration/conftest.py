@@ -17,7 +17,9 @@ from openai_costs_dagster.simulator import Quirks, SimulatedOrganization
 from openai_costs_dagster.warehouse.database import Database
 
 from ..conftest import Clock, Configure, MakeOrganization, RunSimulator
+from ..plain_server import PlainServer
 from .bench import Bench, small_world
+from .plain_reader import MakeReader, Reader
 from .served_costs import Costs, Place, serving
 
 MakeBench = Callable[..., Bench]
@@ -75,3 +77,17 @@ def place(costs: Costs, database: Database, clock: Clock, configure: Configure, 
             budgets=(Budget(amount_usd=Decimal(4000)),),
         )
         yield Place(organization, database, clock, configure(organization, database=database))
+
+
+@pytest.fixture
+def reader(database: Database, clock: Clock, tmp_path: Path) -> Iterator[MakeReader]:
+    servers: list[PlainServer] = []
+
+    def make(server: PlainServer, **settings: Any) -> Reader:
+        server.today = lambda: clock.today
+        servers.append(server.__enter__())
+        return Reader(server, server.organization(tmp_path, **settings), database, clock)
+
+    yield make
+    for server in servers:
+        server.__exit__(None, None, None)
