@@ -121,9 +121,9 @@ def _bad_request(error: _Error, said: str, now: dt.datetime) -> errors.ApiError:
 
 
 def _earliest_day(said: str, today: dt.date) -> dt.date | None:
-    """The first day that a text names as still served: the latest one in it, as the requested one lies before it."""
-    named = (_date(found) for pattern in _DATES for found in pattern.finditer(said))
-    return max((day for day in named if day and day < today), default=None)
+    """The first day that a text names as still served: of several days the latest before today."""
+    named = {day for pattern in _DATES for found in pattern.finditer(said) if (day := _date(found))}
+    return max(named if len(named) == 1 else {day for day in named if day < today}, default=None)
 
 
 def _date(found: re.Match[str]) -> dt.date | None:

@@ -90,7 +90,7 @@ def _findings(session: Session) -> None:
             (finding.organization, str(finding.usage_date), signed_dollars(finding.impact), finding.explanation)
             for finding in anomalies.findings(connection, first=first_recent_day(now.date()), only_open=True)
         ]
-    _title(f"Open anomalies of the last {RECENT_DAYS} days (all data is simulated)")
+    _title(f"Open anomalies of the last {RECENT_DAYS} days, from the check anomalous_spend (all data is simulated)")
     show_table(("organization", "day", "impact", "what happened"), rows, right=(2,))
     _title("Where every organization stands")
     show(overviews(configuration, session.database, now))

@@ -18,7 +18,7 @@ from openai_costs_dagster.warehouse.address import CONNECTION_DEFAULTS
 from openai_costs_dagster.warehouse.errors import DatabaseUnavailable, WarehouseError
 from openai_costs_dagster.warehouse.statements import statement
 
-_SET_LATER = re.compile(r"\s*-c\s*(search_path|synchronous_commit)=(\S+)")
+_SET_LATER = re.compile(r"\s*-c\s*(search_path|synchronous_commit|timezone)=(\S+)")
 _ROLE_DEFAULT = "set search_path to default"
 
 

@@ -15,6 +15,8 @@ COLUMNS = (
     ("absences", "said"),
     ("anomaly_feedback", "reason"),
     ("anomaly_findings", "explanation"),
+    ("dead_runs", "reason"),
+    ("heartbeats", "last_error"),
     ("messages", "last_error"),
     ("organizations", "display_name"),
     ("organizations", "last_error"),
@@ -22,6 +24,7 @@ COLUMNS = (
     ("outbox", "sentence"),
     ("outbox", "title"),
     ("projects", "project_name"),
+    ("sensor_ticks", "last_error"),
     ("troubles", "sentence"),
 )
 """Table and column. Every other text of `schema.py` is an identifier, or a word from a closed list."""

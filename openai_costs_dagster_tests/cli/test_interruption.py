@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -35,7 +36,7 @@ def test_interrupted_backfill_keeps_its_windows(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("openai_costs_dagster.configuration.load", lambda: None)
-    monkeypatch.setattr(session, "begin", lambda _: None)
+    monkeypatch.setattr(session, "begin", lambda _: Mock())
     monkeypatch.setattr(session, "chosen", lambda _, names: names)
     monkeypatch.setattr(backfill, "run_backfill", _raise)
     assert _interrupted(monkeypatch, capsys, "backfill") == "interrupted; windows that were already stored are kept"

@@ -54,7 +54,7 @@ _ARROWS: dict[str, set[str]] = {
     "warehouse": set(),
     "simulator": set(),
     "alerts": {"warehouse", "secret", "configuration", "cron"},
-    "report": {"warehouse", "configuration"},
+    "report": {"warehouse", "configuration", "spend"},
     "orchestration": {"api", "spend", "warehouse", "alerts", "report", "configuration", "secret", "cron"},
 }
 

@@ -11,7 +11,7 @@ import pytest
 
 from openai_costs_dagster import configuration
 from openai_costs_dagster.configuration import Organization
-from openai_costs_dagster.days import DayRange
+from openai_costs_dagster.days import DayRange, utc_now
 from openai_costs_dagster.orchestration import names, processes, runs
 from openai_costs_dagster.orchestration.abandoned_runs import stuck_runs
 from openai_costs_dagster.orchestration.instance import environment
@@ -84,8 +84,7 @@ def test_a_process_takes_one_organization_after_the_other_and_each_result_says_w
 
 
 KEY_OF_OTHERS = dg.AssetKey(["other_project", "table"])
-NOW = dt.datetime.now(dt.UTC)
-LATER = NOW + dt.timedelta(minutes=16)
+LATER, AT_ONCE = dt.timedelta(minutes=16), dt.timedelta(0)
 
 
 def create_run(
@@ -131,7 +130,7 @@ def test_only_the_run_whose_process_has_ended_on_this_host_is_ended(instance: dg
             ("gone elsewhere", elsewhere(gone)),
         )
     }
-    ended = end_abandoned_runs(instance, ["openai"], LATER)
+    ended = end_abandoned_runs(instance, ["openai"], utc_now() + LATER)
     assert len(ended) == 2
     assert f"its process {gone.pid} on {own.place.host} has ended" in ended[0] + ended[1]
     failed = {name for name, run_id in runs_of.items() if status_of(instance, run_id) is dg.DagsterRunStatus.FAILURE}
@@ -140,25 +139,25 @@ def test_only_the_run_whose_process_has_ended_on_this_host_is_ended(instance: dg
 
 def test_a_run_whose_cancellation_outlived_its_process_is_canceled(instance: dg.DagsterInstance) -> None:
     run_id = create_run(instance, dg.DagsterRunStatus.CANCELING, replace(Process.of(), pid=2**22 + 1))
-    assert end_abandoned_runs(instance, ["openai"], NOW)
+    assert end_abandoned_runs(instance, ["openai"], utc_now())
     assert status_of(instance, run_id) is dg.DagsterRunStatus.CANCELED
 
 
 @pytest.mark.parametrize(
-    ("status", "key", "now", "is_ended"),
+    ("status", "key", "after", "is_ended"),
     [
         pytest.param("NOT_STARTED", KEY, LATER, True, id="created and never launched"),
         pytest.param("STARTING", KEY, LATER, True, id="launched and never started"),
-        pytest.param("NOT_STARTED", KEY, NOW, False, id="just created"),
+        pytest.param("NOT_STARTED", KEY, AT_ONCE, False, id="just created"),
         pytest.param("STARTED", KEY, LATER, False, id="started by another launcher"),
         pytest.param("NOT_STARTED", KEY_OF_OTHERS, LATER, False, id="of another project in the same instance"),
     ],
 )
 def test_a_run_without_a_process_is_ended_if_nobody_started_it_in_time(
-    instance: dg.DagsterInstance, status: str, key: dg.AssetKey, now: dt.datetime, *, is_ended: bool
+    instance: dg.DagsterInstance, status: str, key: dg.AssetKey, after: dt.timedelta, *, is_ended: bool
 ) -> None:
     run_id = create_run(instance, dg.DagsterRunStatus(status), key=key)
-    ended = end_abandoned_runs(instance, ["openai"], now)
+    ended = end_abandoned_runs(instance, ["openai"], utc_now() + after)
     assert ["no process has started it since" in one for one in ended] == [True] * is_ended
     assert (status_of(instance, run_id) is dg.DagsterRunStatus.FAILURE) is is_ended
 
@@ -167,7 +166,7 @@ def test_the_tag_that_a_re_execution_inherits_does_not_end_it(instance: dg.Dagst
     gone = replace(Process.of(), pid=2**22 + 1)
     run_id = create_run(instance)
     instance.add_run_tags(run_id, {PROCESS_TAG: processes.tag_of("the first run", gone)})
-    assert end_abandoned_runs(instance, ["openai"], LATER) == []
+    assert end_abandoned_runs(instance, ["openai"], utc_now() + LATER) == []
 
 
 def test_a_run_that_finishes_while_its_process_is_looked_up_keeps_its_status(
@@ -182,7 +181,7 @@ def test_a_run_that_finishes_while_its_process_is_looked_up_keeps_its_status(
         return processes.State.ENDED
 
     monkeypatch.setattr(Process, "state", property(finish))
-    assert end_abandoned_runs(instance, ["openai"], LATER) == []
+    assert end_abandoned_runs(instance, ["openai"], utc_now() + LATER) == []
     assert status_of(instance, run_id) is dg.DagsterRunStatus.SUCCESS
 
 
@@ -230,4 +229,4 @@ def test_status_names_the_runs_that_do_not_proceed(stored: dg.DagsterInstance, c
 
 
 def test_without_dagsters_tables_no_run_is_stuck(connection: Connection) -> None:
-    assert stuck_runs(connection, ["openai"], NOW) == []
+    assert stuck_runs(connection, ["openai"], utc_now()) == []

@@ -13,6 +13,7 @@ from typing import Any
 from openai_costs_dagster.days import ONE_DAY
 from openai_costs_dagster.orchestration.usage_ingestion import UsageOutcome, UsageRequest, ingest_usage
 from openai_costs_dagster.simulator import USAGE_ENDPOINTS, Fault, FaultKind
+from openai_costs_dagster.simulator.usage import is_counted_by
 
 from ..simulator.everything import everything
 from .bench import Bench, days
@@ -42,8 +43,9 @@ def test_what_was_counted_is_stored_by_everyone_who_caused_it(bench: MakeBench) 
     truth: Counter[tuple[Any, ...]] = Counter()
     for day in DAYS:
         for fact in work.world.usage_facts(day):
-            if fact.operation in {"completions", "embeddings", "moderations", "decisions"} and fact.model:
-                truth[day, fact.operation, fact.project_id, fact.user_id, fact.api_key_id] += int(fact.units or 0)
+            for operation in ("completions", "embeddings", "moderations", "decisions"):
+                if is_counted_by(fact, operation) and fact.model:
+                    truth[day, operation, fact.project_id, fact.user_id, fact.api_key_id] += int(fact.units or 0)
     found = work.ask(
         "select usage_date, operation, project_id, user_id, api_key_id,"
         " sum(input_tokens + coalesce(output_tokens, 0)) from openai_costs.daily_usage"

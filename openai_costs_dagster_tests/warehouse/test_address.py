@@ -83,7 +83,7 @@ def test_dagster_connects_with_the_same_parameters(url: str) -> None:
     found = {name: str(value) for name, value in parameters_of_dagster(url).items()}
     assert {name: found[name] for name in given} == given
     assert found["client_encoding"] == "UTF8"
-    assert found["options"] == "-csearch_path=openai_costs_dagster -csynchronous_commit=off"
+    assert found["options"] == "-csearch_path=openai_costs_dagster -csynchronous_commit=off -ctimezone=UTC"
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,11 @@ NAMES: dict[str, tuple[list[str], list[str], dict[str, str]]] = {
         {"ft:gpt-4o-2024-08-06:acme::abc": "ft-gpt-4o-2024-08-06"},
     ),
     "whisper": (["whisper"], ["whisper-1"], {"whisper-1": "whisper"}),
-    "whisper-1 on both sides": (["whisper-1"], ["whisper-1"], {}),
+    "whisper-1 on both sides, which the bill's grammar calls whisper": (
+        ["whisper-1"],
+        ["whisper-1"],
+        {"whisper-1": "whisper"},
+    ),
 }
 
 

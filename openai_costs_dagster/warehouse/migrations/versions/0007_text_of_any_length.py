@@ -91,6 +91,6 @@ def downgrade() -> None:
         postgresql_nulls_not_distinct=True,
     )
     op.create_unique_constraint("outbox_dedup_key_key", "outbox", ["dedup_key"], schema=_SCHEMA)
-    for view in ("focus", "daily_costs", "allocated_costs", "anomalies", "directory"):
+    for view in ("focus", "daily_costs", "user_spend", "allocated_costs", "anomalies", "directory"):
         op.execute(f"drop view if exists openai_costs.{view}")
     op.execute("drop function openai_costs.text_key")
