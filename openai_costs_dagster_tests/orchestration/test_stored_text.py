@@ -246,6 +246,10 @@ def test_a_long_line_item_is_its_own_service_and_category(reader: MakeReader) ->
 
 
 def test_a_value_that_no_table_takes_is_a_permanent_failure(database: Database) -> None:
-    with pytest.raises(DatabaseRefused, match="index row"), database.connect() as connection:
-        connection.execute("create temporary table t (a text primary key)")
-        connection.execute("insert into t values (%s)", [long_text()])
+    def insert(text: str) -> None:
+        with database.connect() as connection:
+            connection.execute("create temporary table t (a text primary key)")
+            connection.execute("insert into t values (%s)", [text])
+
+    with pytest.raises(DatabaseRefused, match="index row"):
+        insert(long_text())
