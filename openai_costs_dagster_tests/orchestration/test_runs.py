@@ -84,7 +84,8 @@ def test_a_process_takes_one_organization_after_the_other_and_each_result_says_w
 
 
 KEY_OF_OTHERS = dg.AssetKey(["other_project", "table"])
-LATER, AT_ONCE = dt.timedelta(minutes=16), dt.timedelta(0)
+LATER = dt.timedelta(minutes=16)
+"""More than the time in which a run has to start."""
 
 
 def create_run(
@@ -144,20 +145,20 @@ def test_a_run_whose_cancellation_outlived_its_process_is_canceled(instance: dg.
 
 
 @pytest.mark.parametrize(
-    ("status", "key", "after", "is_ended"),
+    ("status", "key", "age", "is_ended"),
     [
         pytest.param("NOT_STARTED", KEY, LATER, True, id="created and never launched"),
         pytest.param("STARTING", KEY, LATER, True, id="launched and never started"),
-        pytest.param("NOT_STARTED", KEY, AT_ONCE, False, id="just created"),
+        pytest.param("NOT_STARTED", KEY, dt.timedelta(), False, id="just created"),
         pytest.param("STARTED", KEY, LATER, False, id="started by another launcher"),
         pytest.param("NOT_STARTED", KEY_OF_OTHERS, LATER, False, id="of another project in the same instance"),
     ],
 )
 def test_a_run_without_a_process_is_ended_if_nobody_started_it_in_time(
-    instance: dg.DagsterInstance, status: str, key: dg.AssetKey, after: dt.timedelta, *, is_ended: bool
+    instance: dg.DagsterInstance, status: str, key: dg.AssetKey, age: dt.timedelta, *, is_ended: bool
 ) -> None:
     run_id = create_run(instance, dg.DagsterRunStatus(status), key=key)
-    ended = end_abandoned_runs(instance, ["openai"], utc_now() + after)
+    ended = end_abandoned_runs(instance, ["openai"], utc_now() + age)
     assert ["no process has started it since" in one for one in ended] == [True] * is_ended
     assert (status_of(instance, run_id) is dg.DagsterRunStatus.FAILURE) is is_ended
 
@@ -209,7 +210,7 @@ def test_status_names_the_runs_that_do_not_proceed(stored: dg.DagsterInstance, c
         create_run(stored, status, process, key)
 
     def found(hours: int) -> list[str]:
-        now = dt.datetime.now(dt.UTC) + dt.timedelta(hours=hours)
+        now = utc_now() + dt.timedelta(hours=hours)
         since = r" (since )?\d{4}-\d\d-\d\d \d\d:\d\d UTC"
         return [re.sub(since, "", one) for one in stuck_runs(connection, ["openai"], now)]
 
