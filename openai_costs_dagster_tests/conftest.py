@@ -34,6 +34,7 @@ from openai_costs_dagster.warehouse.database import Connection, Database
 
 from .installation import Installation, install
 from .loaded import loaded  # noqa: F401  # a fixture of all folders
+from .midnight import pytest_runtest_protocol  # noqa: F401  # a hook for all folders
 
 NOW = dt.datetime(2026, 3, 11, 14, 30, tzinfo=dt.UTC)
 

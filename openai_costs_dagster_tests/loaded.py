@@ -9,7 +9,7 @@ import pytest
 
 from openai_costs_dagster.simulator import SimulatedOrganization, Simulator
 
-from .cli.program import YESTERDAY, Finished, Workplace, days_ago, workplace
+from .cli.program import Finished, Workplace, days_ago, workplace, yesterday
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def loaded() -> Iterator[Loaded]:
         "acme": SimulatedOrganization(api_keys_from=None, users_with_projects_served=True),
         "beta": SimulatedOrganization(organization_id="org-SIMULATEDBETA", admin_key="sk-admin-simulated-beta", seed=5),
     }
-    organizations["acme"].plant_anomaly(YESTERDAY, 9)
+    organizations["acme"].plant_anomaly(yesterday(), 9)
     vanishing = SimulatedOrganization(organization_id="org-SIMULATEDLEAVES", admin_key="sk-admin-simulated-leaves")
     with Simulator([*organizations.values(), vanishing]) as simulator, workplace() as place:
         place.configure(

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from playwright.sync_api import Browser, Page
 
-from ..cli.program import YESTERDAY, until, workplace
+from ..cli.program import until, workplace, yesterday
 from ..end_to_end.ui import Dagster
 from .chromium import HOW_TO_GET_IT, chromium, executable
 
@@ -17,7 +17,6 @@ IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 PORT = 3478
 
 _COSTS = "/assets/openai/acme-simulated/costs"
-_CHECK = f"{_COSTS}?view=checks&checkDetail=anomalous_spend&partition={YESTERDAY}"
 _PATIENCE = 180  # seconds
 
 
@@ -35,7 +34,7 @@ class Picture(NamedTuple):
 
 def _open_the_days_partition(page: Page) -> None:
     page.get_by_role("tab", name="Partitions").last.click()
-    page.get_by_text(str(YESTERDAY)).first.click()
+    page.get_by_text(str(yesterday())).first.click()
     page.get_by_text("Up $").first.wait_for()
 
 
@@ -45,14 +44,16 @@ def _show_anomalies(page: Page) -> None:
 
 def pictures(dagster: str, report: str) -> list[Picture]:
     """All of them."""
+    day = yesterday()
+    check = f"{_COSTS}?view=checks&checkDetail=anomalous_spend&partition={day}"
     ready, group = "html[data-ready]", f"{dagster}/locations/openai_costs/asset-groups/acme_simulated/lineage"
     return [
         Picture("report", f"{report}#period=90&stack=model", ready, height=1000),
         Picture("report-dark", f"{report}#period=30", ready, _show_anomalies, scheme="dark"),
         Picture("report-phone", f"{report}#period=30", ready, width=390, height=844),
-        Picture("anomalous-spend", f"{dagster}{_CHECK}", "text=anomalous_spend", _open_the_days_partition),
+        Picture("anomalous-spend", f"{dagster}{check}", "text=anomalous_spend", _open_the_days_partition),
         Picture("lineage", group, "text=allocated_costs"),
-        Picture("partitions", f"{dagster}{_COSTS}?view=partitions&partition={YESTERDAY}", "text=spend_exact"),
+        Picture("partitions", f"{dagster}{_COSTS}?view=partitions&partition={day}", "text=spend_exact"),
     ]
 
 

@@ -12,12 +12,17 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from ..cli.program import TODAY, YESTERDAY, days_ago
+from ..cli.program import days_ago, yesterday
 from ..loaded import HISTORY
+from ..midnight import today
 from .chromium import Watched
 from .conftest import DAGSTER, Reported
 
-FIRST = days_ago(HISTORY - 1)
+
+def first_day() -> dt.date:
+    return days_ago(HISTORY - 1)
+
+
 PHONE = {"width": 390, "height": 844}
 Open = Callable[..., Watched]
 
@@ -90,15 +95,15 @@ def choose(page: Page, **filters: str) -> None:
 def test_the_program_says_where_the_page_is(reported: Reported) -> None:
     assert (reported.made.code, reported.made.err) == (0, "")
     size = f"{reported.page.stat().st_size / 1e6:.1f} MB"
-    assert reported.made.out == f"pages/spend.html: {size}, {FIRST} to {TODAY}\n"
+    assert reported.made.out == f"pages/spend.html: {size}, {first_day()} to {today()}\n"
 
 
 def test_its_totals_are_those_of_sql(open_page: Open, reported: Reported) -> None:
     page = open_page().page
-    assert figure(page, "total-period") == cents(reported.spend(days_ago(29), TODAY))
-    assert figure(page, "total-month") == cents(reported.spend(TODAY.replace(day=1), TODAY))
+    assert figure(page, "total-period") == cents(reported.spend(days_ago(29), today()))
+    assert figure(page, "total-month") == cents(reported.spend(today().replace(day=1), today()))
     choose(page, period="Everything here")
-    assert figure(page, "total-period") == cents(reported.spend(FIRST, TODAY))
+    assert figure(page, "total-period") == cents(reported.spend(first_day(), today()))
 
 
 @pytest.mark.parametrize("dimension", ["organization", "project", "model", "user"])
@@ -111,7 +116,7 @@ def test_each_filter_leaves_what_sql_leaves(open_page: Open, reported: Reported,
     fragment = {"organization": f"{owner}/{value}", "model": f"/{value}"}.get(dimension, f"{owner}/{value}")
     page = open_page(f"#{dimension}={fragment}&period=all").page
     asked = {column: value} if dimension == "model" else {"organization": owner, column: value}
-    expected = reported.spend(FIRST, TODAY, **asked)
+    expected = reported.spend(first_day(), today(), **asked)
     assert expected > 0
     assert figure(page, "total-period") == cents(expected)
 
@@ -134,7 +139,7 @@ def test_all_filters_together_are_those_of_sql(open_page: Open, reported: Report
 def test_nobody_is_someone_to_ask_for(open_page: Open, reported: Reported) -> None:
     page = open_page().page
     choose(page, user="(nobody)")
-    assert figure(page, "total-period") == cents(reported.spend(days_ago(29), TODAY, user_id=None))
+    assert figure(page, "total-period") == cents(reported.spend(days_ago(29), today(), user_id=None))
 
 
 def test_days_chosen_by_hand_are_those_of_sql(open_page: Open, reported: Reported) -> None:
@@ -159,13 +164,23 @@ def test_the_stacked_days_are_those_of_sql(open_page: Open, reported: Reported) 
         assert amounts["Total"] == cents(reported.spend(day, day))
 
 
-@pytest.mark.parametrize("bar", ["week", "month"])
-def test_longer_bars_add_up_to_the_same(open_page: Open, bar: str) -> None:
+def week_of(day: dt.date) -> str:
+    """The first day of the report in a day's week, which begins on Monday."""
+    return str(max(day - dt.timedelta(days=day.weekday()), first_day()))
+
+
+def month_of(day: dt.date) -> str:
+    return f"{day:%Y-%m}"
+
+
+@pytest.mark.parametrize(("bar", "label_of"), [("week", week_of), ("month", month_of)])
+def test_longer_bars_add_up_to_the_same(open_page: Open, bar: str, label_of: Callable[[dt.date], str]) -> None:
     page = open_page(f"#period=90&bar={bar}").page
     open_table(page)
     total = page.locator("#days-figures tfoot td").last.inner_text()
     assert dollars(total) == figure(page, "total-period")
-    assert 3 <= len(rows(page, "#days-figures")) <= 14
+    bars = sorted({label_of(days_ago(number)) for number in range(HISTORY)}, reverse=True)
+    assert [row[0].removesuffix(" (provisional)") for row in rows(page, "#days-figures")] == bars
 
 
 @pytest.mark.parametrize(("place", "column"), [("people-users", "user_id"), ("people-keys", "api_key_id")])
@@ -177,7 +192,7 @@ def test_users_and_keys_add_up_to_the_bill(open_page: Open, reported: Reported, 
         days_ago(29),
         list(reported.organizations),
     )
-    nobody = reported.spend(days_ago(29), TODAY, **{column: None})
+    nobody = reported.spend(days_ago(29), today(), **{column: None})
     shown = [dollars(row[1]) for row in rows(page, f"#{place}")]
     assert cents(nobody) in shown
     assert len(shown) <= len(expected)
@@ -199,7 +214,7 @@ def test_the_planted_anomaly_is_there_with_its_words_and_its_picture(open_page: 
     ((impact, explanation),) = reported.place.sql(
         "select impact, explanation from openai_costs.anomalies where usage_date = %s and worth_alerting"
         " order by abs(impact) desc limit 1",
-        YESTERDAY,
+        yesterday(),
     )
     first = page.locator("details.finding").first
     assert dollars(first.locator(".impact").inner_text()) == cents(impact)
@@ -217,7 +232,8 @@ def test_links_lead_to_dagster(open_page: Open) -> None:
     page = open_page().page
     links = page.locator("a[href^='http']").evaluate_all("links => links.map((link) => link.href)")
     assert f"{DAGSTER}/assets/openai/acme/costs" in links
-    assert f"{DAGSTER}/assets/openai/acme/costs?view=checks&checkDetail=anomalous_spend&partition={YESTERDAY}" in links
+    check = f"view=checks&checkDetail=anomalous_spend&partition={yesterday()}"
+    assert f"{DAGSTER}/assets/openai/acme/costs?{check}" in links
     assert all(link.startswith(DAGSTER) for link in links)
 
 
@@ -303,12 +319,12 @@ def test_today_is_pale_in_words_too(open_page: Open) -> None:
     page = open_page("#period=7").page
     open_table(page)
     newest, *_, oldest = (row[0] for row in rows(page, "#days-figures"))
-    assert newest == f"{TODAY} (provisional)"
-    assert oldest == str(TODAY - dt.timedelta(days=6))
+    assert newest == f"{today()} (provisional)"
+    assert oldest == str(today() - dt.timedelta(days=6))
 
 
 def test_a_page_of_months_without_spend_says_so(open_page: Open) -> None:
-    page = open_page(f"#period=own&first={TODAY}&last={days_ago(3)}").page
+    page = open_page(f"#period=own&first={today()}&last={days_ago(3)}").page
     assert page.inner_text("#shown") == "The period ends before it begins."
     assert figure(page, "total-period") == 0
 

@@ -14,13 +14,19 @@ import psycopg
 from openai_costs_dagster.orchestration import processes
 from openai_costs_dagster.simulator import SimulatedOrganization
 
-from ..cli.program import TODAY, Workplace, days_ago, kill_group, truth_of, until
+from ..cli.program import Workplace, days_ago, kill_group, truth_of, until
 from ..conftest import ScriptedSimulator
+from ..midnight import today
 from .conftest import Gate
 
-FIRST = days_ago(199)
-DETAIL_SINCE = days_ago(190)
-"""A backfill is two windows: the newer one, of more days than fit on a page, and the older one with less detail."""
+
+def first_day() -> dt.date:
+    return days_ago(199)
+
+
+def detail_since() -> dt.date:
+    """A backfill is two windows: the newer one, of more days than fit on a page, and the older one with less detail."""
+    return days_ago(190)
 
 
 def test_a_backfill_killed_again_and_again_keeps_whole_days_and_completes_at_last(
@@ -30,17 +36,17 @@ def test_a_backfill_killed_again_and_again_keeps_whole_days_and_completes_at_las
         organization_id="org-SIMULATEDKILLED",
         api_keys_from=None,
         users_with_projects_served=True,
-        users_with_projects_from=DETAIL_SINCE,
+        users_with_projects_from=detail_since(),
     )
     api.organizations.append(organization)
-    place.configure(api, {"killed": organization}, start_date=FIRST)
+    place.configure(api, {"killed": organization}, start_date=first_day())
     before = len(place.run_statuses())
-    truth = truth_of(organization, FIRST)
+    truth = truth_of(organization, first_day())
     newer = {days_ago(days) for days in range(191)}
 
     def assert_stored(days: set[dt.date]) -> None:
         assert place.stored_days("killed") == days
-        whole = {str(day) for day in days if day < TODAY}
+        whole = {str(day) for day in days if day < today()}
         assert place.stored("killed") == {key: amount for key, amount in truth.items() if key[0] in whole}
 
     _kill_when(place, Gate(api, lambda query: "page" in query), "the second page is awaited")
@@ -55,7 +61,7 @@ def test_a_backfill_killed_again_and_again_keeps_whole_days_and_completes_at_las
     api.script = lambda _: None
     finished = place.run("backfill")
     assert finished.code == 0, finished
-    assert_stored({FIRST + dt.timedelta(days=number) for number in range(200)})
+    assert_stored({first_day() + dt.timedelta(days=number) for number in range(200)})
     assert place.run_statuses()[before:] == ["FAILURE", "FAILURE", "FAILURE", "SUCCESS"]
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 from openai_costs_dagster.simulator import SimulatedOrganization
 
 from ..cli.program import Workplace, days_ago, truth_of, until
 from ..conftest import ScriptedSimulator
 from .conftest import Gate
 
-FIRST = days_ago(20)
+
+def first_day() -> dt.date:
+    return days_ago(20)
 
 
 def test_two_backfills_that_begin_with_nothing_at_the_same_moment(
@@ -16,7 +20,7 @@ def test_two_backfills_that_begin_with_nothing_at_the_same_moment(
 ) -> None:
     place, organization = fresh_place, SimulatedOrganization()
     api.organizations.append(organization)
-    place.configure(api, {"acme": organization}, start_date=FIRST)
+    place.configure(api, {"acme": organization}, start_date=first_day())
     gate = Gate(api)
     with place.started("backfill") as one, place.started("backfill") as other:
         until(lambda: (gate.reached and _somebody_waits(place)) or one.poll() or other.poll())
@@ -24,7 +28,7 @@ def test_two_backfills_that_begin_with_nothing_at_the_same_moment(
         said = [one.communicate(timeout=240), other.communicate(timeout=240)]
     assert (one.returncode, other.returncode) == (0, 0), said
     assert "Traceback" not in str(said)
-    assert place.stored("acme") == truth_of(organization, FIRST)
+    assert place.stored("acme") == truth_of(organization, first_day())
     assert len(place.stored_days("acme")) == 21
     assert place.run_statuses() == ["SUCCESS", "SUCCESS"]
     assert place.sql("select count(*) from openai_costs.cost_revisions") == [(0,)]

@@ -22,11 +22,10 @@ import yaml
 
 from openai_costs_dagster.simulator import SimulatedOrganization, Simulator
 
+from ..midnight import today
 from ..simulator.wire import Key, days_between, truth
 
 PROGRAM = Path(sys.executable).with_name("openai-costs")
-TODAY = dt.datetime.now(dt.UTC).date()
-YESTERDAY = TODAY - dt.timedelta(days=1)
 
 _PATIENCE = 240  # seconds until a process that should have ended is taken for a hanging one
 
@@ -55,7 +54,11 @@ def until(condition: Callable[[], Something | None], *, seconds: float = _PATIEN
 
 
 def days_ago(days: int) -> dt.date:
-    return TODAY - dt.timedelta(days=days)
+    return today() - dt.timedelta(days=days)
+
+
+def yesterday() -> dt.date:
+    return days_ago(1)
 
 
 class Workplace:
@@ -154,7 +157,7 @@ class Workplace:
             group by 1, 2, 3
             """,
             organization,
-            TODAY,
+            today(),
         )
         return {(day, project_id, line_item): amount for day, project_id, line_item, amount in found}
 
@@ -220,8 +223,9 @@ def kill_group(leader: int) -> None:
         return
 
 
-def truth_of(organization: SimulatedOrganization, first: dt.date, last: dt.date = YESTERDAY) -> dict[Key, Any]:
-    """What happened by day, project and line item, to the last digit."""
+def truth_of(organization: SimulatedOrganization, first: dt.date, last: dt.date | None = None) -> dict[Key, Any]:
+    """What happened by day, project and line item, to the last digit; until yesterday without a last day."""
+    last = last or yesterday()
     return truth(organization, days_between(first, last + dt.timedelta(days=1)), ("project_id", "line_item"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import pty
 import re
@@ -16,16 +17,19 @@ import pytest
 from openai_costs_dagster.simulator import Fault, FaultKind, SimulatedOrganization, Simulator
 
 from ..loaded import HISTORY, VANISHING_HISTORY, Loaded
-from .program import PROGRAM, TODAY, YESTERDAY, Finished, Workplace, days_ago, kill_group, lines, truth_of, until
+from ..midnight import today
+from .program import PROGRAM, Finished, Workplace, days_ago, kill_group, lines, truth_of, until, yesterday
 
-FIRST = days_ago(HISTORY - 1)
+
+def first_day() -> dt.date:
+    return days_ago(HISTORY - 1)
 
 
 def test_every_day_of_every_organization_is_stored_to_the_last_digit(loaded: Loaded) -> None:
     assert loaded.backfill.code == 0, loaded.backfill
     for name, organization in loaded.organizations.items():
-        assert loaded.place.stored(name) == truth_of(organization, FIRST)
-        assert TODAY in loaded.place.stored_days(name)
+        assert loaded.place.stored(name) == truth_of(organization, first_day())
+        assert today() in loaded.place.stored_days(name)
 
 
 def test_progress_is_plain_lines_where_standard_output_is_no_terminal(loaded: Loaded) -> None:
@@ -52,9 +56,9 @@ def test_each_organization_is_one_run_that_dagster_knows(loaded: Loaded) -> None
         join openai_costs_dagster.run_tags as key on key.run_id = run.run_id and key.key = 'openai-costs/asked_by'
         where first.value = %s
         """,
-        str(FIRST),
+        str(first_day()),
     )
-    assert found == [("backfill", str(FIRST), str(TODAY), "SUCCESS")] * 2
+    assert found == [("backfill", str(first_day()), str(today()), "SUCCESS")] * 2
 
 
 def test_the_log_of_its_processes_is_kept(loaded: Loaded) -> None:
@@ -63,7 +67,7 @@ def test_the_log_of_its_processes_is_kept(loaded: Loaded) -> None:
 
 
 def test_a_terminal_gets_a_progress_bar_and_the_last_day_is_inclusive(loaded: Loaded) -> None:
-    asked = [days_ago(3), days_ago(2), YESTERDAY]
+    asked = [days_ago(3), days_ago(2), yesterday()]
     loaded.simulator.requests.clear()
     finished = _on_a_terminal(
         loaded.place, "backfill", "--org", "acme", "--from", str(asked[0]), "--to", str(asked[-1])

@@ -11,7 +11,7 @@ import pytest
 from openai_costs_dagster.simulator import SimulatedOrganization, Simulator
 
 from .conftest import Type
-from .program import YESTERDAY, Finished, Workplace, lines, workplace
+from .program import Finished, Workplace, lines, workplace, yesterday
 
 FOLDER = ".openai-costs-demo"
 
@@ -65,7 +65,7 @@ def test_it_ends_well(demo: Demo) -> None:
 
 
 def test_it_finds_what_was_planted(demo: Demo) -> None:
-    found = f"acme-simulated: anomaly {YESTERDAY}: Up $"
+    found = f"acme-simulated: anomaly {yesterday()}: Up $"
     assert len([line for line in lines(demo.finished.out) if line.startswith(found)]) == 1
     assert "anomalous_spend" in demo.finished.out
 

@@ -14,9 +14,10 @@ from pyarrow import parquet
 from openai_costs_dagster.warehouse.database import Database
 
 from ..loaded import Loaded
+from ..midnight import today
 from ..warehouse.windows import row, store, total
 from .conftest import Type
-from .program import TODAY, Finished, lines
+from .program import Finished, lines
 from .test_mistakes import assert_one_sentence
 
 TWO = "organizations:\n  acme: {admin_key: {env: ACME_KEY}}\n  beta: {admin_key: {env: BETA_KEY}}\n"
@@ -79,13 +80,13 @@ def test_a_place_that_cannot_be_written_is_told(export: Type, tmp_path: Path, ou
 
 
 def test_a_backfilled_month_is_exported_by_the_program_itself(loaded: Loaded) -> None:
-    month = f"{TODAY:%Y-%m}"
+    month = f"{today():%Y-%m}"
     finished = loaded.place.run("export", "focus", "--month", month, "--out", "running.parquet", "--org", "acme")
     assert (finished.code, finished.err) == (0, "")
     assert re.match(rf"{month}: [\d,]+ rows, [\d.]+ USD: running.parquet\n", finished.out)
     ((billed,),) = loaded.place.sql(
         "select sum(amount) from openai_costs.daily_costs where organization = 'acme' and usage_date >= %s",
-        TODAY.replace(day=1),
+        today().replace(day=1),
     )
     costs = parquet.read_table(loaded.place.folder / "running.parquet")["BilledCost"].to_pylist()
     assert f"{billed:f} USD" in finished.out

@@ -12,14 +12,14 @@ from openai_costs_dagster.simulator.server import utc_now
 from openai_costs_dagster.warehouse.database import Database
 
 from ..conftest import RunSimulator
+from ..midnight import today
 from ..warehouse.windows import everything
 from .conftest import Type
-from .program import TODAY, Finished, days_ago
+from .program import Finished, days_ago
 
 KEY = "sk-admin-simulated-acme"
 ONE = "organizations:\n  acme:\n    admin_key: {env: ACME_KEY}\n"
 TWO = f"{ONE}  beta:\n    admin_key: {{env: BETA_KEY}}\n"
-TOMORROW = str(days_ago(-1))
 EXPORT = ["export", "focus", "--month", "2026-01", "--out"]
 CLOSED = "postgresql://someone:hunter2@127.0.0.1:1/costs"
 """Nothing listens on port 1."""
@@ -44,16 +44,21 @@ def assert_nothing_was_made(folder: Path) -> None:
         (["check", "acme", "ACME"], "no organization 'ACME'"),
         (["backfill", "--org", "nobody"], "no organization 'nobody'; configured: acme, beta"),
         (["backfill", "--from", "2026-01-02", "--to", "2026-01-01"], "--from 2026-01-02 lies after --to 2026-01-01"),
-        (["backfill", "--from", TOMORROW], f"--from {TOMORROW} lies in the future: today is {TODAY} in UTC"),
-        (["backfill", "--to", TOMORROW], f"--to {TOMORROW} lies in the future"),
+        (["backfill", "--from", "{tomorrow}"], "--from {tomorrow} lies in the future: today is {today} in UTC"),
+        (["backfill", "--to", "{tomorrow}"], "--to {tomorrow} lies in the future"),
         ([*EXPORT, "x.csv", "--org", "nobody"], "no organization 'nobody'; configured: acme, beta"),
         ([*EXPORT, "x.xlsx"], r"x.xlsx ends with neither .csv nor .parquet"),
-        (["export", "focus", "--month", "2999-01", "--out", "x.csv"], f"2999-01 lies in the future: today is {TODAY}"),
+        (
+            ["export", "focus", "--month", "2999-01", "--out", "x.csv"],
+            "2999-01 lies in the future: today is {today}",
+        ),
     ],
 )
 def test_what_was_typed_cannot_be_done(type_in: Type, tmp_path: Path, command: list[str], words: str) -> None:
     (tmp_path / "openai_costs.yaml").write_text(TWO)
-    assert_one_sentence(type_in(*command, ACME_KEY=KEY, BETA_KEY="sk-admin-other"), 2, words)
+    dates = {"today": today(), "tomorrow": days_ago(-1)}
+    typed = [word.format(**dates) for word in command]
+    assert_one_sentence(type_in(*typed, ACME_KEY=KEY, BETA_KEY="sk-admin-other"), 2, words.format(**dates))
     assert_nothing_was_made(tmp_path)
 
 

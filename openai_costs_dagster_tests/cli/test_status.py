@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from decimal import Decimal
 from typing import Any
@@ -11,10 +12,13 @@ import pytest
 from openai_costs_dagster.warehouse.database import Database
 
 from ..loaded import HISTORY, Loaded
+from ..midnight import today
 from .conftest import Type
-from .program import TODAY, YESTERDAY, Finished, days_ago, lines
+from .program import Finished, days_ago, lines, yesterday
 
-FIRST = days_ago(HISTORY - 1)
+
+def first_day() -> dt.date:
+    return days_ago(HISTORY - 1)
 
 
 @pytest.fixture(scope="module")
@@ -41,14 +45,14 @@ def test_all_is_well(text: Finished, machine_readable: Finished) -> None:
 def test_each_organization_is_a_line_of_the_table(text: Finished) -> None:
     for name in ("acme", "beta"):
         (line,) = [line for line in lines(text.out) if line.strip().startswith(f"{name} ")]
-        assert f" {TODAY} " in line
+        assert f" {today()} " in line
         assert "$" in line
     assert "\x1b" not in text.out
 
 
 def test_an_open_anomaly_is_told_in_a_sentence(text: Finished, overviews: dict[str, Any]) -> None:
-    sentence, *_ = [said for said in overviews["acme"]["open_anomalies"] if said.startswith(f"{YESTERDAY}: ")]
-    assert sentence.startswith(f"{YESTERDAY}: Up $")
+    sentence, *_ = [said for said in overviews["acme"]["open_anomalies"] if said.startswith(f"{yesterday()}: ")]
+    assert sentence.startswith(f"{yesterday()}: Up $")
     assert f"acme: anomaly {sentence}" in lines(text.out)
 
 
@@ -59,18 +63,18 @@ def test_machines_get_days_and_exact_amounts_as_text(loaded: Loaded, overviews: 
         where usage_date >= date_trunc('month', %s::date) and organization in ('acme', 'beta')
         group by 1
         """,
-        TODAY,
+        today(),
     )
     for name, spent in found:
         one = overviews[name]
         assert isinstance(one["month_to_date_usd"], str)
         assert Decimal(one["month_to_date_usd"]) == spent
         assert Decimal(one["forecast_usd"]) >= spent
-        assert one["last_day"] == str(TODAY)
+        assert one["last_day"] == str(today())
         assert one["settled_to"] == str(days_ago(3))  # 48 hours after its end
         assert (one["missing_days"], one["missing"], one["needs"], one["last_error"]) == (0, [], [], None)
     assert [one["grouping"] for one in overviews["acme"]["detail"]] == ["project,user,line_item,api_key"]
-    assert overviews["acme"]["detail"][0]["first_day"] == str(FIRST)
+    assert overviews["acme"]["detail"][0]["first_day"] == str(first_day())
 
 
 def test_what_needs_a_person_is_said_and_ends_with_1(loaded: Loaded) -> None:

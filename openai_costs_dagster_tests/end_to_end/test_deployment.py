@@ -29,8 +29,15 @@ from ..deployment import FOLDER, PREPARE, SECRETS, by_default, image_environment
 from .hurry import hurry, refresh_at_another_time
 from .ui import Dagster
 
-FIRST = days_ago(5)
-DAYS = [str(FIRST + dt.timedelta(days=number)) for number in range(5)]
+
+def first_day() -> dt.date:
+    return days_ago(5)
+
+
+def stored_days() -> list[str]:
+    return [str(days_ago(days)) for days in range(5, 0, -1)]
+
+
 SECRET = "4f1c9e7a"  # in the key and in the database's password
 
 
@@ -148,7 +155,7 @@ def _lay_out(deployment: Deployment, simulator: Simulator) -> None:
     for name in ("dagster.yaml", "workspace.yaml"):
         (folder / "dagster" / name).write_text(here((FOLDER / name).read_text(encoding="utf-8")))
     settings = yaml.safe_load(here((FOLDER / "openai_costs.example.yaml").read_text(encoding="utf-8")))
-    settings["organizations"]["acme"] |= {"base_url": simulator.base_url, "start_date": FIRST}
+    settings["organizations"]["acme"] |= {"base_url": simulator.base_url, "start_date": first_day()}
     settings["organizations"]["acme"] |= {"usage": False, "names": False}  # runs that nothing here is about
     settings["refresh"] = refresh_at_another_time()
     (folder / "config" / "openai_costs.yaml").write_text(yaml.safe_dump(settings))
@@ -188,11 +195,11 @@ def test_prepare_makes_all_tables_and_tells_no_password(deployment: Deployment, 
 def test_days_asked_of_the_webserver_are_read_to_the_last_digit(
     deployment: Deployment, dagster: Dagster, world: SimulatedOrganization
 ) -> None:
-    asked = dagster.launch_backfill(["acme"], DAYS)
+    asked = dagster.launch_backfill(["acme"], stored_days())
     assert until(lambda: dagster.ended(asked), every=0.5) == "COMPLETED_SUCCESS"
     (run,) = dagster.runs({"dagster/backfill": asked})
     assert run["status"] == "SUCCESS"
-    assert deployment.place.stored("acme") == truth_of(world, FIRST)
+    assert deployment.place.stored("acme") == truth_of(world, first_day())
 
 
 def test_no_command_line_and_no_log_shows_a_secret(deployment: Deployment, dagster: Dagster) -> None:
@@ -207,7 +214,7 @@ def test_a_run_ends_well_before_the_code_server_does_and_nothing_is_left(
 ) -> None:
     asked, go_on = threading.Event(), threading.Event()
     simulator.script = lambda _: (asked.set(), go_on.wait(60))  # type: ignore[assignment, func-returns-value]
-    backfill = dagster.launch_backfill(["acme"], DAYS[-2:])
+    backfill = dagster.launch_backfill(["acme"], stored_days()[-2:])
     until(asked.is_set)
     (run,) = dagster.runs({"dagster/backfill": backfill})
     family = deployment.place.processes()

@@ -14,7 +14,8 @@ from openai_costs_dagster.cli.development_server import free_port
 from openai_costs_dagster.simulator import SimulatedOrganization, Simulator
 
 from ..alerts.receiver import Receiver, receiving
-from ..cli.program import TODAY, Workplace, days_ago, until, workplace
+from ..cli.program import Workplace, days_ago, until, workplace
+from ..midnight import today
 from .hurry import hurry, read_today_every_minute, refresh_at_another_time
 from .ui import Dagster
 
@@ -69,7 +70,7 @@ def watched() -> Iterator[Watched]:
             alerts=[{"webhook": {"env": "HOOK_URL"}, "secret": {"env": "HOOK_SECRET"}}],
         )
         assert place.run("backfill").code == 0
-        organizations["north"].plant_anomaly(TODAY, 20)
+        organizations["north"].plant_anomaly(today(), 20)
         hurry(place)
         read_today_every_minute(place)
         port = free_port()
@@ -82,7 +83,8 @@ def watched() -> Iterator[Watched]:
 
 
 def test_overspend_of_today_is_alerted_by_the_intraday_refresh(watched: Watched) -> None:
-    until(lambda: ("anomaly", "opened", "north", str(TODAY)) in watched.alerts())
+    day = str(today())
+    until(lambda: ("anomaly", "opened", "north", day) in watched.alerts())
 
 
 @pytest.mark.parametrize("name", ORGANIZATIONS)

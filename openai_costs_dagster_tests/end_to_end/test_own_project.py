@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import subprocess
@@ -14,17 +15,21 @@ from typing import Any
 import pytest
 import yaml
 
-from openai_costs_dagster.days import ONE_DAY
 from openai_costs_dagster.simulator import SimulatedOrganization, Simulator
 from openai_costs_dagster.spend import money
 from openai_costs_dagster.warehouse.database import Database
 
-from ..cli.program import YESTERDAY, truth_of
+from ..cli.program import days_ago, truth_of, yesterday
 from ..conftest import Databases
 from . import dg_environment
 
 COMPONENT = "openai_costs_dagster.OpenAICostsComponent"
-FIRST = YESTERDAY - 9 * ONE_DAY
+
+
+def first_day() -> dt.date:
+    return days_ago(10)
+
+
 FAMILY = [f"finance/openai/acme/{name}" for name in ("costs", "usage", "allocated_costs")]
 _PATIENCE = 240  # seconds
 
@@ -94,7 +99,11 @@ def project(
     with Simulator([world]) as simulator:
         project.run("create-dagster", "project", "host", "--no-uv-sync", folder=place)
         project.run("dg", "scaffold", "defs", COMPONENT, "openai")
-        organization = {"admin_key": {"env": "ACME_KEY"}, "base_url": simulator.base_url, "start_date": str(FIRST)}
+        organization = {
+            "admin_key": {"env": "ACME_KEY"},
+            "base_url": simulator.base_url,
+            "start_date": str(first_day()),
+        }
         project.edit(
             organizations={"acme": organization},
             database={"url": {"env": "COSTS_DATABASE_URL"}},
@@ -123,10 +132,10 @@ def test_dg_finds_no_mistake_and_the_assets_as_they_were_asked_for(project: Proj
 def test_what_is_materialized_there_is_exact(
     project: Project, database: Database, world: SimulatedOrganization
 ) -> None:
-    project.run("dg", "launch", "--assets", ",".join(FAMILY), "--partition", str(YESTERDAY))
+    project.run("dg", "launch", "--assets", ",".join(FAMILY), "--partition", str(yesterday()))
     with database.connect() as connection:
         ((stored, count),) = connection.execute(
             "select sum(amount), count(distinct usage_date) from openai_costs.allocated_costs"
         ).fetchall()
-    expected = money.total(amount for amount in truth_of(world, YESTERDAY).values() if isinstance(amount, Decimal))
+    expected = money.total(amount for amount in truth_of(world, yesterday()).values() if isinstance(amount, Decimal))
     assert (stored, count) == (expected, 1)

@@ -30,13 +30,21 @@ from openai_costs_dagster.warehouse import outbox
 from openai_costs_dagster.warehouse.database import Database
 
 from ..browser.chromium import HOW_TO_GET_IT, chromium, executable
-from ..cli.program import TODAY, Workplace, days_ago, is_alive, truth_of, until, workplace
+from ..cli.program import Workplace, days_ago, is_alive, truth_of, until, workplace
+from ..midnight import today
 from ..simulator.wire import total
 from .hurry import hurry, refresh_at_another_time
 from .ui import Dagster
 
-FIRST = days_ago(19)
-HISTORY = [str(FIRST + dt.timedelta(days=number)) for number in range(20)]
+
+def first_day() -> dt.date:
+    return days_ago(19)
+
+
+def history() -> list[str]:
+    return [str(days_ago(days)) for days in range(19, -1, -1)]
+
+
 SECRET = "4f1c9e7a"  # in every key
 
 
@@ -65,7 +73,7 @@ def up() -> Iterator[Up]:
     }
     organizations["locked"].revoke_key()
     with Simulator(list(organizations.values())) as simulator, workplace() as place:
-        place.configure(simulator, organizations, start_date=FIRST, refresh=refresh_at_another_time())
+        place.configure(simulator, organizations, start_date=first_day(), refresh=refresh_at_another_time())
         hurry(place)
         port = free_port()
         with (
@@ -104,20 +112,20 @@ def test_new_organizations_are_read_from_their_beginning_each_in_one_run(up: Up)
     assert sorted(map(_organization, runs)) == ["locked", "north", "south"]
     for run in runs:
         assert {key["path"][-1] for key in run["assetSelection"]} == {"costs", "usage", "allocated_costs"}
-        assert run["tags"]["dagster/asset_partition_range_end"] == str(TODAY)
+        assert run["tags"]["dagster/asset_partition_range_end"] == str(today())
         assert run["tags"][PROCESS_TAG].startswith(run["runId"])  # forked from loaded definitions
         assert run["status"] == ("FAILURE" if _organization(run) == "locked" else "SUCCESS")
     for name in ("north", "south"):
-        assert up.place.stored(name) == truth_of(up.organization(name), FIRST)
+        assert up.place.stored(name) == truth_of(up.organization(name), first_day())
         assert len(up.place.stored_days(name)) == 20
-        assert up.dagster.partitions(name, "MATERIALIZED") == [(str(FIRST), str(TODAY))]
-    assert up.dagster.partitions("locked", "FAILED") == [(str(FIRST), str(TODAY))]
+        assert up.dagster.partitions(name, "MATERIALIZED") == [(str(first_day()), str(today()))]
+    assert up.dagster.partitions("locked", "FAILED") == [(str(first_day()), str(today()))]
 
 
 def _first_runs(up: Up) -> list[dict[str, Any]] | None:
     """What the automation sensor started over all history, once all of it has ended."""
     runs = up.dagster.runs(
-        {"dagster/from_automation_condition": "true", "dagster/asset_partition_range_start": str(FIRST)}
+        {"dagster/from_automation_condition": "true", "dagster/asset_partition_range_start": str(first_day())}
     )
     return runs if len(runs) >= 3 and {run["status"] for run in runs} <= {"SUCCESS", "FAILURE"} else None
 
@@ -142,9 +150,9 @@ class Backfills:
 def backfills(up: Up) -> Backfills:
     """Both launched in the UI's way once the first reading is done, and ended."""
     until(lambda: _first_runs(up))
-    good_days, bad_days = HISTORY[-6:-1], HISTORY[4:7]
+    good_days, bad_days = history()[-6:-1], history()[4:7]
     south = up.organization("south")
-    south.lookback_days = (TODAY - dt.date.fromisoformat(bad_days[1])).days
+    south.lookback_days = (today() - dt.date.fromisoformat(bad_days[1])).days
     good = up.dagster.launch_backfill(["north", "south"], good_days)
     bad = up.dagster.launch_backfill(["south"], bad_days)
     until(lambda: up.dagster.ended(good) and up.dagster.ended(bad))
@@ -191,7 +199,7 @@ def test_a_day_that_failed_is_shown_as_failed_and_no_other(up: Up, backfills: Ba
     assert "Usage and cost data are available for the past year" in check["evaluation"]["description"]
     (run,) = up.dagster.runs({"dagster/backfill": backfills.bad})
     assert {found["runId"] for found in up.dagster.materializations("south", good)} == {run["runId"]}
-    assert up.place.stored("south") == truth_of(up.organization("south"), FIRST)  # what was stored of it stays
+    assert up.place.stored("south") == truth_of(up.organization("south"), first_day())  # what was stored of it stays
 
 
 def test_running_again_from_failure_asks_for_the_failed_day_alone(up: Up, backfills: Backfills) -> None:
@@ -215,7 +223,7 @@ def test_its_pages_show_every_organization_its_columns_and_its_checks(up: Up, ba
         f"{up.dagster.url}/asset-groups": ["north", "south", "openai_reports"],
         costs: ["What north was billed by OpenAI each UTC day", "The UTC day that was billed (charge period)"],
         f"{costs}?view=checks": ["anomalous_spend", "complete", "reconciles"],
-        f"{costs}?view=partitions&partition={HISTORY[0]}": ["spend_usd", "spend_exact"],
+        f"{costs}?view=partitions&partition={history()[0]}": ["spend_usd", "spend_exact"],
     }
     with chromium() as browser:
         page = browser.new_page()
@@ -263,7 +271,7 @@ def test_no_command_line_shows_a_key(up: Up) -> None:
     assert SECRET not in str(shown)
 
 
-def test_an_interruption_ends_every_process_but_the_server(up: Up) -> None:
+def test_an_interruption_ends_every_process_but_the_server(up: Up, backfills: Backfills) -> None:
     family = [psutil.Process(up.process.pid), *psutil.Process(up.process.pid).children(recursive=True)]
     assert len(family) > 3
     os.kill(up.process.pid, signal.SIGINT)
@@ -274,7 +282,7 @@ def test_an_interruption_ends_every_process_but_the_server(up: Up) -> None:
         up.dagster.get("/server_info")
 
 
-def test_no_file_holds_a_key(up: Up) -> None:
+def test_no_file_holds_a_key(up: Up, backfills: Backfills) -> None:
     files = [path for path in up.place.folder.rglob("*") if path.is_file()]
     assert {"up.log", "dagster.yaml", "PG_VERSION"} <= {path.name for path in files}
     assert [path for path in files if SECRET.encode() in _content(path)] == []
@@ -288,7 +296,7 @@ def _content(path: Path) -> bytes:
         return b""
 
 
-def test_no_table_holds_a_key_nor_what_the_api_echoes_of_one(up: Up) -> None:
+def test_no_table_holds_a_key_nor_what_the_api_echoes_of_one(up: Up, backfills: Backfills) -> None:
     tables = up.place.sql(
         """
         select table_schema, table_name from information_schema.tables
