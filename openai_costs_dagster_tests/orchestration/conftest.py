@@ -9,7 +9,7 @@ import pytest
 
 from openai_costs_dagster.configuration import Budget, Organization
 from openai_costs_dagster.days import ONE_DAY
-from openai_costs_dagster.orchestration import costs_asset
+from openai_costs_dagster.orchestration import costs_asset, partitions
 from openai_costs_dagster.orchestration.ingestion import Request, ingest
 from openai_costs_dagster.orchestration.outcome import Outcome
 from openai_costs_dagster.secret import SecretReference
@@ -50,12 +50,13 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 @pytest.fixture
 def runs_at_the_clock(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
-    """Runs that Dagster starts read at the time that `clock` tells."""
+    """Runs that Dagster starts read at the time of `clock`, and an unknown history begins a year before it."""
 
     def ingest_at_the_clock(request: Request) -> Outcome:
         return ingest(replace(request, now=clock))
 
     monkeypatch.setattr(costs_asset, "ingest", ingest_at_the_clock)
+    monkeypatch.setattr(partitions, "utc_now", clock)
 
 
 @pytest.fixture

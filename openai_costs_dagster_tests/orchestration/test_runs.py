@@ -20,11 +20,11 @@ from openai_costs_dagster.orchestration.runs import Task, backfill_tags, end_aba
 from openai_costs_dagster.secret import SecretReference
 from openai_costs_dagster.warehouse.database import Connection, Database
 
-from ..conftest import Configure, OpenInstance
+from ..cli.program import days_ago
+from ..conftest import Clock, Configure, OpenInstance
 from .bench import Bench, small_world
 from .conftest import MakeBench
 from .launching import KEY, materializations
-from .test_costs_asset import START, WEEK
 
 FILE = """
 organizations:
@@ -48,19 +48,25 @@ def beta(bench: MakeBench) -> Bench:
 
 
 def test_a_process_takes_one_organization_after_the_other_and_each_result_says_what_came_of_it(
-    bench: MakeBench, beta: Bench, tmp_path: Path, open_instance: OpenInstance, monkeypatch: pytest.MonkeyPatch
+    bench: MakeBench,
+    clock: Clock,
+    beta: Bench,
+    tmp_path: Path,
+    open_instance: OpenInstance,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    clock.now = utc_now()  # that of the worker, which is a process of its own
+    week = DayRange(days_ago(9), days_ago(3))
     monkeypatch.setattr(runs, "_MOST_WORKERS", 1)
     acme = bench()
     (tmp_path / "database.url").write_text(acme.database.url, encoding="utf-8")
     file = tmp_path / "openai_costs.yaml"
-    text = FILE.format(acme=acme.simulator.base_url, beta=beta.simulator.base_url, start=START)
+    text = FILE.format(acme=acme.simulator.base_url, beta=beta.simulator.base_url, start=week.first)
     file.write_text(text, encoding="utf-8")
     settings = configuration.read_file(file)
     instance = open_instance(settings, acme.database)
     beta.world.revoke_key()
     done: dict[str, int] = {}
-    week = DayRange(WEEK[0], WEEK[-1])
     results = {
         result.organization: result
         for result in run_all(
@@ -75,8 +81,8 @@ def test_a_process_takes_one_organization_after_the_other_and_each_result_says_w
     assert (results["acme"].stored, results["acme"].failed, results["acme"].trouble) == (7, {}, None)
     assert done["acme"] == 7
     assert not results["beta"].success
-    assert list(results["beta"].failed) == [day.isoformat() for day in WEEK]
-    assert acme.stored() == acme.truth(WEEK)
+    assert list(results["beta"].failed) == [day.isoformat() for day in week]
+    assert acme.stored() == acme.truth(week)
     assert len(materializations(instance)) == 7
     recorded = instance.get_runs()
     assert {run.tags[names.ASKED_BY_TAG] for run in recorded} == {"backfill"}
