@@ -31,7 +31,7 @@ def meet(
     strangers: dict[str, str] = {}
     for organization in organizations:
         try:
-            starts[organization.name] = _start(organization, database, now())
+            starts[organization.name] = _start(organization, database, now)
         except (ApiError, SecretUnavailable) as error:
             strangers[organization.name] = str(error)
             _note(organization, database, str(error), now())
@@ -40,10 +40,11 @@ def meet(
     return starts, strangers
 
 
-def _start(organization: Organization, database: Database, now: dt.datetime) -> dt.date:
+def _start(organization: Organization, database: Database, clock: Callable[[], dt.datetime]) -> dt.date:
+    now = clock()
     with database.connect() as connection:
         known = registry.find(connection, organization.name)
-    with AdminApi(endpoint_of(organization)) as api:
+    with AdminApi(endpoint_of(organization), now=clock) as api:
         if is_met(organization, known, now.date()):
             return start_of(organization, known, now.date())
         with lock.reader(database, organization.name, purpose="first contact", on_wait=_LOG.warning) as connection:
