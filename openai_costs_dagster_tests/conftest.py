@@ -24,8 +24,8 @@ import pytest
 import stamina
 
 from openai_costs_dagster.configuration import Configuration, DatabaseSettings, Organization
-from openai_costs_dagster.orchestration import instance
-from openai_costs_dagster.secret import SecretReference
+from openai_costs_dagster.configuration.secret import SecretReference
+from openai_costs_dagster.orchestration.runtime import instance
 from openai_costs_dagster.simulator import Fault, Quirks, SimulatedOrganization, Simulator
 from openai_costs_dagster.simulator.faults import Reply
 from openai_costs_dagster.simulator.queries import Query
@@ -35,6 +35,8 @@ from openai_costs_dagster.warehouse.database import Connection, Database
 from .installation import Installation, install
 from .loaded import loaded  # noqa: F401  # a fixture of all folders
 from .midnight import pytest_runtest_protocol  # noqa: F401  # a hook for all folders
+
+pytest_plugins = ["openai_costs_dagster_tests.sync_fixtures"]
 
 NOW = dt.datetime(2026, 3, 11, 14, 30, tzinfo=dt.UTC)
 

@@ -20,7 +20,7 @@ from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 from openai_costs_dagster.configuration import Organization
-from openai_costs_dagster.secret import SecretReference
+from openai_costs_dagster.configuration.secret import SecretReference
 
 KEY = "sk-admin-" + "PlainServer0123456789"  # made up, in two parts so that no scanner takes it for a real one
 

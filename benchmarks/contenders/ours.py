@@ -9,9 +9,9 @@ import os
 from benchmarks.turns import Load, take_turns
 from benchmarks.workload import Order, admin_key, organization_id
 from openai_costs_dagster.configuration import Organization
+from openai_costs_dagster.configuration.secret import SecretReference
 from openai_costs_dagster.days import DayRange
-from openai_costs_dagster.orchestration.ingestion import Request, ingest
-from openai_costs_dagster.secret import SecretReference
+from openai_costs_dagster.sync.costs import Request, ingest
 from openai_costs_dagster.warehouse.database import Database
 
 

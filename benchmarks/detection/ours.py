@@ -9,9 +9,9 @@ from typing import Literal
 import numpy as np
 
 from benchmarks.detection.panels import Flags, LabelledPanel
+from openai_costs_dagster.spend.detection.detector import Walk
 from openai_costs_dagster.spend.detection.panel import Series, Spend, panel_of
-from openai_costs_dagster.spend.detection.tuning import Tuning
-from openai_costs_dagster.spend.detection.walk import Walk
+from openai_costs_dagster.spend.detection.parameters import Tuning
 
 Sensitivity = Literal["low", "medium", "high"]
 SENSITIVITIES: tuple[Sensitivity, ...] = ("low", "medium", "high")

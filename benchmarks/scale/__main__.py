@@ -22,7 +22,7 @@ from benchmarks.scale.filling import Size, fill
 from benchmarks.scale.morning import morning
 from benchmarks.scale.questions import answers
 from benchmarks.scale.report import Found, Place, Warehouse
-from openai_costs_dagster.orchestration.parts import ORGANIZATIONS_OF_A_PART, parts
+from openai_costs_dagster.orchestration.sharding import ORGANIZATIONS_OF_A_PART, parts
 from openai_costs_dagster.simulator import SimulatedOrganization, Simulator
 from openai_costs_dagster.warehouse import embedded
 from openai_costs_dagster.warehouse.database import Database

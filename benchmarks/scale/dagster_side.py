@@ -126,7 +126,7 @@ def _name(place: int, organizations: int) -> str:
 
 def _definitions(organizations: int, number: int, count: int, *where: str) -> Any:
     from openai_costs_dagster.orchestration.build import build_definitions
-    from openai_costs_dagster.orchestration.parts import Part
+    from openai_costs_dagster.orchestration.sharding import Part
 
     return build_definitions(_configuration(organizations, *where), part=Part(number, count))
 

@@ -24,8 +24,8 @@ import psutil
 import psycopg
 
 from benchmarks.scale.ui import look
-from openai_costs_dagster.cli.development_server import free_port
-from openai_costs_dagster.orchestration.parts import parts
+from openai_costs_dagster.cli.dagster_dev import free_port
+from openai_costs_dagster.orchestration.sharding import parts
 from openai_costs_dagster.simulator import SimulatedOrganization, Simulator
 
 _PROGRAM = Path(sys.executable).with_name("openai-costs")

@@ -13,9 +13,9 @@ from psycopg import sql
 
 from benchmarks.scale.filling import Size, fill
 from openai_costs_dagster.configuration import load
+from openai_costs_dagster.configuration.settings import DEFAULT_PREFIX
 from openai_costs_dagster.days import ONE_DAY
-from openai_costs_dagster.orchestration import server
-from openai_costs_dagster.settings import DEFAULT_PREFIX
+from openai_costs_dagster.orchestration import database_access
 
 _PATTERN = "org0001"  # whose events are copied
 _WHOLE, *_BY_DAY = "directory", "costs", "usage", "allocated_costs"
@@ -43,7 +43,7 @@ def main() -> None:
     """Fills both storages: costs until yesterday, and for Dagster today as well, so that nothing is missing."""
     organizations, days, rows = map(int, sys.argv[1:])
     size = Size(organizations, days, rows)
-    database = server.database(load())
+    database = database_access.database(load())
     with psycopg.connect(database.url, autocommit=True) as connection:
         fill(connection, size)
     path = "-c search_path=openai_costs_dagster"

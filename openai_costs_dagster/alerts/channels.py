@@ -24,7 +24,7 @@ from apprise.attachment.memory import AttachMemory
 
 from openai_costs_dagster import http_client
 from openai_costs_dagster.alerts.message import Message
-from openai_costs_dagster.secret import SecretReference, SecretUnavailable
+from openai_costs_dagster.configuration.secret import SecretReference, SecretUnavailable
 from openai_costs_dagster.warehouse.outbox import StoredAlert
 
 SECONDS = 10.0

@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 from openai_costs_dagster.alerts.channels import NotDeliveredError, is_safe, read_secret, request
 from openai_costs_dagster.configuration import Configuration
+from openai_costs_dagster.configuration.secret import SecretReference
 from openai_costs_dagster.days import ONE_DAY
-from openai_costs_dagster.secret import SecretReference
 from openai_costs_dagster.warehouse import sensor_ticks
 from openai_costs_dagster.warehouse.database import Connection, Database
 

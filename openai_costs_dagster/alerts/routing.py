@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from openai_costs_dagster.alerts.channels import AppriseChannel, Channel, WebhookChannel
 from openai_costs_dagster.configuration import OWNER, Configuration
 from openai_costs_dagster.configuration import Alert as AlertSettings
-from openai_costs_dagster.cron import next_tick
+from openai_costs_dagster.configuration.cron import next_tick
 from openai_costs_dagster.warehouse.outbox import StoredAlert
 
 TEST = "test"

@@ -75,7 +75,7 @@ for command in (
 
 def main() -> None:
     """The entry point. Mistakes of the input end with 2 and one sentence, failures with 1 and one sentence."""
-    from openai_costs_dagster.cli.sentences import sentence_of
+    from openai_costs_dagster.cli.errors import sentence_of
 
     for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background job ignores SIGINT unless told otherwise
         signal.signal(number, signal.default_int_handler)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from openai_costs_dagster.cli.sentences import InputMistake
+from openai_costs_dagster.cli.errors import InputMistake
 from openai_costs_dagster.days import ONE_DAY, utc_now
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def test(context: click.Context, channel: str | None) -> None:
 @click.option("--count", default=30, show_default=True, type=click.IntRange(min=1), help="How many, newest first.")
 def show_all(count: int) -> None:
     """List what was told, where it went, and what was recorded as already seen."""
-    from openai_costs_dagster.cli.output import show_table
+    from openai_costs_dagster.cli.console import show_table
     from openai_costs_dagster.cli.session import begin
     from openai_costs_dagster.warehouse import outbox
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from openai_costs_dagster.cli.sentences import InputMistake
+from openai_costs_dagster.cli.errors import InputMistake
 from openai_costs_dagster.days import ONE_DAY, RECENT_DAYS, utc_now
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def anomalies() -> None:
 @click.option("--json", "as_json", is_flag=True, help="For machines; amounts are strings.")
 def show_all(organization: str | None, days: int, everything: bool, as_json: bool) -> None:
     """List findings, the newest first."""
-    from openai_costs_dagster.cli.output import show_table
+    from openai_costs_dagster.cli.console import show_table
     from openai_costs_dagster.spend.money import signed_dollars
 
     found = [finding for finding in _findings(_begin(), organization, days) if everything or finding.is_open]
@@ -107,7 +107,7 @@ def unmute(anomaly_id: int) -> None:
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 def mutes(organization: str | None, as_json: bool) -> None:
     """List the mutes that have not ended, each with the id that unmute takes."""
-    from openai_costs_dagster.cli.output import show_table
+    from openai_costs_dagster.cli.console import show_table
 
     found = _answers(_begin(), "mute", organization, utc_now().date())
     if as_json:

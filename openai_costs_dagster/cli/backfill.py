@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from openai_costs_dagster.cli.sentences import InputMistake
+from openai_costs_dagster.cli.errors import InputMistake
 from openai_costs_dagster.days import DayRange, utc_now
 
 if TYPE_CHECKING:
-    from openai_costs_dagster.cli.output import Bar
+    from openai_costs_dagster.cli.console import Bar
     from openai_costs_dagster.cli.session import Session
     from openai_costs_dagster.configuration import Organization
-    from openai_costs_dagster.orchestration.runs import Result, Step, Task
+    from openai_costs_dagster.orchestration.runs.worker_pool import Result, Step, Task
 
 
 class Day(click.ParamType[dt.date]):
@@ -67,7 +67,7 @@ def run_backfill(
     Raises InputMistake where a day lies before an organization's history.
     """
     from openai_costs_dagster.orchestration.meeting import meet
-    from openai_costs_dagster.orchestration.runs import Result, Task, backfill_tags
+    from openai_costs_dagster.orchestration.runs.worker_pool import Result, Task, backfill_tags
 
     starts, strangers = meet(organizations, session.database)
     results = [Result(name, success=False, trouble=trouble) for name, trouble in strangers.items()]
@@ -83,8 +83,8 @@ def run_backfill(
 
 def run_tasks(session: Session, tasks: Sequence[Task], title: str) -> list[Result]:
     """Runs tasks with a progress bar and a line for each result."""
-    from openai_costs_dagster.cli.output import bar
-    from openai_costs_dagster.orchestration.runs import run_all
+    from openai_costs_dagster.cli.console import bar
+    from openai_costs_dagster.orchestration.runs.worker_pool import run_all
 
     results: list[Result] = []
     end_abandoned_runs(session)
@@ -123,12 +123,12 @@ def end_abandoned_runs(session: Session) -> None:
     import dagster as dg
     from sqlalchemy.exc import DBAPIError
 
-    from openai_costs_dagster.orchestration import runs
+    from openai_costs_dagster.orchestration.runs import worker_pool
 
     os.environ.update(session.environment)  # Dagster reads its instance from the environment alone
     try:
         with dg.DagsterInstance.get() as instance:
-            for sentence in runs.end_abandoned_runs(instance, session.configuration.asset_key_prefix, utc_now()):
+            for sentence in worker_pool.end_abandoned_runs(instance, session.configuration.asset_key_prefix, utc_now()):
                 click.echo(sentence, err=True)
     except DBAPIError as error:
         reason = str(error.orig).strip().partition("\n")[0]
@@ -150,7 +150,7 @@ def _days(organization: str, start: dt.date, first: dt.date | None, last: dt.dat
             "(its start_date, or the earliest day that the API served on first contact): use --from "
             f"{start} or later"
         )
-    from openai_costs_dagster.orchestration.first_contact import fallback_start
+    from openai_costs_dagster.sync.onboarding import fallback_start
 
     if last < start:
         raise InputMistake(f"{organization}: {last} is before {start}, where its history begins: use a later --to")

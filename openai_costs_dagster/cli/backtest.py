@@ -7,7 +7,7 @@ from typing import Literal
 
 import click
 
-from openai_costs_dagster.cli.sentences import InputMistake
+from openai_costs_dagster.cli.errors import InputMistake
 
 Sensitivity = Literal["low", "medium", "high"]
 
@@ -36,8 +36,8 @@ def backtest(spend: Path, out: Path, sensitivity: Sensitivity, minimum_impact: f
 
     from openai_costs_dagster.cli.spend_csv import read_spend, write_verdicts
     from openai_costs_dagster.spend.detection import backtest as detection
-    from openai_costs_dagster.spend.detection.tuning import Tuning
-    from openai_costs_dagster.spend.detection.walk import Walk
+    from openai_costs_dagster.spend.detection.detector import Walk
+    from openai_costs_dagster.spend.detection.parameters import Tuning
 
     if not math.isfinite(minimum_impact):
         raise InputMistake(f"--minimum-impact-usd {minimum_impact} is no amount of money")

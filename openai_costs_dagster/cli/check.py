@@ -10,8 +10,8 @@ from openai_costs_dagster.api.connection_test import (
     warning_of_key,
 )
 from openai_costs_dagster.configuration import Organization, load
+from openai_costs_dagster.configuration.secret import SecretUnavailable
 from openai_costs_dagster.days import utc_now
-from openai_costs_dagster.secret import SecretUnavailable
 
 
 @click.command()
@@ -20,7 +20,7 @@ from openai_costs_dagster.secret import SecretUnavailable
 def check(context: click.Context, organizations: tuple[str, ...]) -> None:
     """Test the connection of each organization; exit 1 if any fails."""
     from openai_costs_dagster.cli.session import chosen
-    from openai_costs_dagster.orchestration.first_contact import endpoint_of
+    from openai_costs_dagster.sync.onboarding import endpoint_of
 
     configuration = load()
     failed = False

@@ -38,7 +38,7 @@ def demo(context: click.Context, once: bool, port: int | None) -> None:
 
     Reads none of your configuration or environment; lives in .openai-costs-demo, made anew each time.
     """
-    from openai_costs_dagster.cli.development_server import PREFERRED_PORT, free_port
+    from openai_costs_dagster.cli.dagster_dev import PREFERRED_PORT, free_port
     from openai_costs_dagster.simulator import Simulator, demo_organizations
     from openai_costs_dagster.simulator.webhook import receiver
 
@@ -62,7 +62,7 @@ def _main_job(folder: Path, today: dt.date) -> Session:
     from openai_costs_dagster.cli.backfill import run_backfill, run_tasks
     from openai_costs_dagster.cli.session import begin
     from openai_costs_dagster.configuration import read_file
-    from openai_costs_dagster.orchestration.refreshes import scheduled_tasks
+    from openai_costs_dagster.orchestration.runs.scheduled_refresh import scheduled_tasks
 
     configuration = read_file(folder / "openai_costs.yaml")
     os.environ["OPENAI_COSTS_CONFIG"] = str(configuration.source)
@@ -78,9 +78,9 @@ def _main_job(folder: Path, today: dt.date) -> Session:
 
 
 def _findings(session: Session) -> None:
-    from openai_costs_dagster.cli.output import show_table
+    from openai_costs_dagster.cli.console import show_table
     from openai_costs_dagster.cli.status import show
-    from openai_costs_dagster.orchestration.overview import overviews
+    from openai_costs_dagster.monitoring.status import overviews
     from openai_costs_dagster.spend.money import signed_dollars
     from openai_costs_dagster.warehouse import anomalies
 
@@ -113,7 +113,7 @@ def _alerts(session: Session, arrived: list[dict[str, Any]]) -> None:
 
 def _report(session: Session, folder: Path) -> None:
     from openai_costs_dagster.cli.report import DEFAULT_FILE
-    from openai_costs_dagster.orchestration.report_file import write_report
+    from openai_costs_dagster.report.page_file import write_report
 
     written = write_report(folder / DEFAULT_FILE, session.configuration, session.database, utc_now())
     _title("The spend report, to be opened in a browser")
@@ -121,7 +121,7 @@ def _report(session: Session, folder: Path) -> None:
 
 
 def _serve(session: Session, folder: Path, port: int, log_format: str) -> None:
-    from openai_costs_dagster.cli.development_server import DevelopmentServer
+    from openai_costs_dagster.cli.dagster_dev import DevelopmentServer
     from openai_costs_dagster.warehouse import embedded
 
     server = DevelopmentServer(folder / _NOTE)
@@ -145,8 +145,8 @@ def _serve(session: Session, folder: Path, port: int, log_format: str) -> None:
 
 def _fresh_folder(folder: Path) -> Path:
     """An empty folder; a former demo in it is ended and deleted, anything else is left alone."""
-    from openai_costs_dagster.cli.development_server import stop_noted
-    from openai_costs_dagster.cli.sentences import InputMistake
+    from openai_costs_dagster.cli.dagster_dev import stop_noted
+    from openai_costs_dagster.cli.errors import InputMistake
     from openai_costs_dagster.warehouse import embedded
 
     if folder.exists():

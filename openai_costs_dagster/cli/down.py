@@ -8,7 +8,7 @@ import click
 @click.command()
 def down() -> None:
     """Stop the embedded PostgreSQL server and whatever `up` left behind; data stays."""
-    from openai_costs_dagster.cli.development_server import stop_noted
+    from openai_costs_dagster.cli.dagster_dev import stop_noted
     from openai_costs_dagster.cli.up import note_of
     from openai_costs_dagster.configuration import load
     from openai_costs_dagster.warehouse import embedded

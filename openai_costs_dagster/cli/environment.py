@@ -14,7 +14,7 @@ def env() -> None:
     Use it as: eval "$(openai-costs env)". The database's password is not printed, but asked for when needed.
     """
     from openai_costs_dagster.cli.session import begin
-    from openai_costs_dagster.orchestration.instance import STORAGE_URL
+    from openai_costs_dagster.orchestration.runtime.instance import STORAGE_URL
 
     for name, value in begin().environment.items():
         quoted = '"$(openai-costs database-url --dagster)"' if name == STORAGE_URL else shlex.quote(value)
@@ -26,7 +26,7 @@ def env() -> None:
 def database_url(dagster: bool) -> None:
     """Print what psql should be given; starts the embedded server if it is not running."""
     from openai_costs_dagster.cli.session import begin
-    from openai_costs_dagster.orchestration.instance import storage_url
+    from openai_costs_dagster.orchestration.runtime.instance import storage_url
 
     database = begin().database
     click.echo(storage_url(database) if dagster else database.url)

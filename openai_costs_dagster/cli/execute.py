@@ -6,7 +6,7 @@ import os
 
 import click
 
-from openai_costs_dagster.cli.sentences import InputMistake
+from openai_costs_dagster.cli.errors import InputMistake
 
 
 @click.command("exec", context_settings={"allow_interspersed_args": False})
@@ -17,10 +17,11 @@ def execute(command: tuple[str, ...]) -> None:
     Use it as: openai-costs exec -- dagster-webserver -w workspace.yaml. Prepares nothing.
     """
     from openai_costs_dagster.configuration import load
-    from openai_costs_dagster.orchestration import instance, server
+    from openai_costs_dagster.orchestration import database_access
+    from openai_costs_dagster.orchestration.runtime import instance
 
     configuration = load()
-    environment = {**os.environ, **instance.environment(configuration, server.database(configuration))}
+    environment = {**os.environ, **instance.environment(configuration, database_access.database(configuration))}
     try:
         os.execvpe(command[0], command, environment)  # noqa: S606 - what the user typed, in this process's place
     except OSError as error:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from openai_costs_dagster.cli.sentences import InputMistake
+from openai_costs_dagster.cli.errors import InputMistake
 from openai_costs_dagster.days import utc_now
 from openai_costs_dagster.warehouse.focus import Month
 
 if TYPE_CHECKING:
-    from openai_costs_dagster.report.focus import Exported
+    from openai_costs_dagster.report.focus_export import Exported
 
 
 class MonthType(click.ParamType[Month]):
@@ -43,7 +43,7 @@ def focus(month: Month, out: Path, organizations: tuple[str, ...]) -> None:
     """Write a month as FOCUS 1.2 rows, CSV or Parquet by the file's ending; amounts are exact."""
     from openai_costs_dagster.cli.session import begin, chosen
     from openai_costs_dagster.configuration import load
-    from openai_costs_dagster.report import focus as report
+    from openai_costs_dagster.report import focus_export as report
     from openai_costs_dagster.report.focus_files import format_of
     from openai_costs_dagster.warehouse.focus import Wanted
 

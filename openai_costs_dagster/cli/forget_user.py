@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from openai_costs_dagster.cli.sentences import InputMistake
+from openai_costs_dagster.cli.errors import InputMistake
 
 
 @click.command(name="forget-user")
@@ -16,8 +16,9 @@ def forget_user(user: str) -> None:
     """
     from openai_costs_dagster.cli.session import begin
     from openai_costs_dagster.days import utc_now
-    from openai_costs_dagster.orchestration import exports, forgetting
+    from openai_costs_dagster.report import locations
     from openai_costs_dagster.warehouse import directory
+    from openai_costs_dagster.warehouse import forget_user as warehouse_forget_user
 
     session = begin()
     with session.database.connect() as connection:
@@ -25,9 +26,9 @@ def forget_user(user: str) -> None:
     if not found:
         raise InputMistake(f"there is no user {user!r}, neither by id nor by address; ids begin with user-")
     for user_id in found:
-        gone = forgetting.forget_user(session.database, user_id, utc_now(), on_wait=click.echo)
+        gone = warehouse_forget_user.forget_user(session.database, user_id, utc_now(), on_wait=click.echo)
         click.echo(
             f"{user_id} is forgotten: {gone.names} names and addresses, {gone.pages} raw pages, "
             f"{gone.texts} other texts; amounts stay"
         )
-    exports.forget_report(session.configuration)
+    locations.forget_report(session.configuration)

@@ -9,7 +9,7 @@ import click
 def prepare() -> None:
     """Make or migrate the costs' tables and Dagster's, and end; for what starts processes in an order."""
     from openai_costs_dagster.cli.session import begin
-    from openai_costs_dagster.orchestration.preparation import prepare_dagster
+    from openai_costs_dagster.orchestration.runtime.preparation import prepare_dagster
 
     session = begin()
     prepare_dagster(session.database, session.environment)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from openai_costs_dagster.cli.sentences import InputMistake
+from openai_costs_dagster.cli.errors import InputMistake
 
 
 @click.command()
@@ -17,26 +17,27 @@ def remove(organization: str, purge: bool) -> None:
     """
     from openai_costs_dagster.cli.session import begin
     from openai_costs_dagster.configuration import load
-    from openai_costs_dagster.orchestration import exports, names
-    from openai_costs_dagster.orchestration.removal import purge_organization
-    from openai_costs_dagster.warehouse import registry
+    from openai_costs_dagster.orchestration import asset_keys
+    from openai_costs_dagster.orchestration.runs.purge import purge_organization
+    from openai_costs_dagster.report import locations
+    from openai_costs_dagster.warehouse import organizations
 
     configuration = load()
     if organization in configuration.organizations:
         raise InputMistake(_still_configured(organization))
     session = begin(configuration)
     with session.database.connect() as connection:
-        known = registry.find(connection, organization)
+        known = organizations.find(connection, organization)
     if known is None:
         raise InputMistake(f"there is no organization {organization!r}, neither configured nor stored")
     if not purge:
         click.echo(f"{organization} is read no more; its history stays. To delete it: remove {organization} --purge")
         return
-    gone = names.Named(organization, configuration.asset_key_prefix)
+    gone = asset_keys.Named(organization, configuration.asset_key_prefix)
     for table, rows in purge_organization(session.database, session.environment, gone).items():
         click.echo(f"{rows} rows deleted from {table}")
-    exports.forget_report(configuration)
-    for file in exports.exported_files(configuration):
+    locations.forget_report(configuration)
+    for file in locations.exported_files(configuration):
         click.echo(f"{file} was exported before and may still hold it: make that month anew, or delete the file")
     click.echo(f"{organization} is gone")
 

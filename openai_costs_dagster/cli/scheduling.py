@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from openai_costs_dagster.cli.output import show_table
+from openai_costs_dagster.cli.console import show_table
 from openai_costs_dagster.configuration import Configuration
 from openai_costs_dagster.warehouse import sensor_ticks
 from openai_costs_dagster.warehouse.database import Database

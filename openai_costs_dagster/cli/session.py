@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from openai_costs_dagster.configuration import Configuration, Organization, load
-from openai_costs_dagster.orchestration import instance, server
-from openai_costs_dagster.orchestration.recognition import reclassify
+from openai_costs_dagster.orchestration import database_access
+from openai_costs_dagster.orchestration.runtime import instance
+from openai_costs_dagster.sync.reclassification import reclassify
 from openai_costs_dagster.warehouse.database import Database
 
 
@@ -36,7 +37,7 @@ def begin(configuration: Configuration | None = None) -> Session:
     Raises ConfigurationError, SecretUnavailable or WarehouseError.
     """
     configuration = configuration or load()
-    database = server.database(configuration)
+    database = database_access.database(configuration)
     instance.prepare(database)
     reclassify(database)
     return Session(configuration, database)

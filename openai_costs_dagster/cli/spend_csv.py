@@ -12,8 +12,8 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from openai_costs_dagster.cli.sentences import InputMistake
-from openai_costs_dagster.report.spreadsheet import tamed
+from openai_costs_dagster.cli.errors import InputMistake
+from openai_costs_dagster.report.csv_injection import tamed
 from openai_costs_dagster.user_input import open_text, trimmed
 
 if TYPE_CHECKING:

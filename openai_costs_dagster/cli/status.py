@@ -15,7 +15,7 @@ from openai_costs_dagster.days import RECENT_DAYS, utc_now
 from openai_costs_dagster.spend.money import dollars
 
 if TYPE_CHECKING:
-    from openai_costs_dagster.orchestration.overview import Overview
+    from openai_costs_dagster.monitoring.status import Overview
 
 
 @click.command()
@@ -25,8 +25,8 @@ def status(context: click.Context, as_json: bool) -> None:
     """Show how far each organization is read and whether the sensors run; exit 1 when something needs a person."""
     from openai_costs_dagster.cli import scheduling
     from openai_costs_dagster.cli.session import begin
-    from openai_costs_dagster.orchestration.abandoned_runs import stuck_runs
-    from openai_costs_dagster.orchestration.overview import delivery_trouble, overviews
+    from openai_costs_dagster.monitoring.status import delivery_trouble, overviews
+    from openai_costs_dagster.orchestration.runs.abandoned_runs import stuck_runs
 
     session = begin()
     found = overviews(session.configuration, session.database, utc_now())
@@ -55,7 +55,7 @@ def status(context: click.Context, as_json: bool) -> None:
 
 def show(found: list[Overview]) -> None:
     """Prints the overviews as a table and what needs a person below it."""
-    from openai_costs_dagster.cli.output import show_table
+    from openai_costs_dagster.cli.console import show_table
 
     show_table(
         (

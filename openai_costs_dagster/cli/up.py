@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from openai_costs_dagster.cli.sentences import InputMistake
+from openai_costs_dagster.cli.errors import InputMistake
 
 NOTE = "up.json"
 
@@ -23,7 +23,7 @@ def up(context: click.Context, host: str, port: int | None) -> None:
     A process that is killed or does not answer any more is restarted.
     """
     from openai_costs_dagster.cli.backfill import end_abandoned_runs
-    from openai_costs_dagster.cli.development_server import DevelopmentServer
+    from openai_costs_dagster.cli.dagster_dev import DevelopmentServer
     from openai_costs_dagster.cli.session import begin, chosen
     from openai_costs_dagster.configuration import load
     from openai_costs_dagster.orchestration.meeting import meet
@@ -66,8 +66,8 @@ def _replace_a_killed_one(note: Path) -> None:
 
     Only warns of a process of another host, whose container may be gone.
     """
-    from openai_costs_dagster.cli.development_server import noted, stop_noted
-    from openai_costs_dagster.orchestration.processes import State
+    from openai_costs_dagster.cli.dagster_dev import noted, stop_noted
+    from openai_costs_dagster.orchestration.runtime.process_id import State
 
     process = noted(note)
     if process and process.state is State.RUNNING:

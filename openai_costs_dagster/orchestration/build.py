@@ -8,11 +8,13 @@ from typing import TypedDict
 import dagster as dg
 
 from openai_costs_dagster.configuration import Configuration, Organization
-from openai_costs_dagster.orchestration import names
-from openai_costs_dagster.orchestration.alert_sensor import alert_sensor
-from openai_costs_dagster.orchestration.allocation_asset import allocation_asset
-from openai_costs_dagster.orchestration.anomaly_check import anomaly_check
-from openai_costs_dagster.orchestration.arrival_sensor import arrival_sensor, latest_day_check
+from openai_costs_dagster.orchestration import asset_keys
+from openai_costs_dagster.orchestration.assets.allocated_costs import allocation_asset
+from openai_costs_dagster.orchestration.assets.costs import costs_asset
+from openai_costs_dagster.orchestration.assets.directory import directory_asset
+from openai_costs_dagster.orchestration.assets.focus_export import focus_asset
+from openai_costs_dagster.orchestration.assets.spend_report import report_asset
+from openai_costs_dagster.orchestration.assets.usage import usage_asset
 from openai_costs_dagster.orchestration.automation import (
     daily_condition,
     derived_condition,
@@ -21,15 +23,13 @@ from openai_costs_dagster.orchestration.automation import (
     refresh_sensor,
     report_condition,
 )
-from openai_costs_dagster.orchestration.budget_check import budget_check
-from openai_costs_dagster.orchestration.costs_asset import costs_asset
-from openai_costs_dagster.orchestration.directory_asset import directory_asset
-from openai_costs_dagster.orchestration.focus_asset import focus_asset
+from openai_costs_dagster.orchestration.checks.anomalous_spend import anomaly_check
+from openai_costs_dagster.orchestration.checks.budgets import budget_check
 from openai_costs_dagster.orchestration.partitions import daily_partitions
 from openai_costs_dagster.orchestration.partitions import histories as partition_histories
-from openai_costs_dagster.orchestration.parts import WHOLE, Part
-from openai_costs_dagster.orchestration.report_asset import report_asset
-from openai_costs_dagster.orchestration.usage_asset import usage_asset
+from openai_costs_dagster.orchestration.sensors.alerts import alert_sensor
+from openai_costs_dagster.orchestration.sensors.late_days import arrival_sensor, latest_day_check
+from openai_costs_dagster.orchestration.sharding import WHOLE, Part
 
 _NO_RANGE_IS_LONGER = 100_000  # days
 """A range is one run either way. Dagster would join two organizations' days in one run where both partitions and
@@ -59,8 +59,8 @@ def build_definitions(configuration: Configuration, *, automation: bool = True, 
 
 def family_of(organization: Organization) -> list[dg.AssetKey]:
     """An organization's partitioned assets, which are one run for a range of days."""
-    usage = [names.usage_key(organization)] if organization.usage else []
-    return [names.costs_key(organization), *usage, names.allocated_costs_key(organization)]
+    usage = [asset_keys.usage_key(organization)] if organization.usage else []
+    return [asset_keys.costs_key(organization), *usage, asset_keys.allocated_costs_key(organization)]
 
 
 def _checks(
@@ -69,11 +69,11 @@ def _checks(
     """Those that the configuration asks for; costs and allocated costs have one each."""
     wanted, both = configuration.checks, (False, True)
     found: list[dg.AssetChecksDefinition | None] = []
-    if names.ANOMALOUS_SPEND in wanted:
+    if asset_keys.ANOMALOUS_SPEND in wanted:
         found += [anomaly_check(organization, configuration, partitions, users=users) for users in both]
-    if names.LATEST_DAY in wanted:
+    if asset_keys.LATEST_DAY in wanted:
         found.append(latest_day_check(organization, configuration, partitions))
-    if names.BUDGETS in wanted:
+    if asset_keys.BUDGETS in wanted:
         found += [budget_check(organization, configuration, partitions, allocated=allocated) for allocated in both]
     return [check for check in found if check]
 
@@ -90,7 +90,7 @@ def _build(configuration: Configuration, part: Part, *, automation: bool) -> dg.
         # One partitions definition and one policy for all assets of an organization: a chain of them is one run.
         policy = dg.BackfillPolicy.multi_run(_NO_RANGE_IS_LONGER + place)
         organization, partitions = configuration.organization(name), daily_partitions(history.first_day)
-        shared_out.append(names.allocated_costs_key(organization))
+        shared_out.append(asset_keys.allocated_costs_key(organization))
         if not part.holds(place):
             continue
         shared: _Shared = {"partitions": partitions, "backfill_policy": policy}

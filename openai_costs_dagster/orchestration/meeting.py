@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable
 from openai_costs_dagster.api.client import AdminApi
 from openai_costs_dagster.api.errors import ApiError
 from openai_costs_dagster.configuration import Organization
+from openai_costs_dagster.configuration.secret import SecretUnavailable
 from openai_costs_dagster.days import utc_now
-from openai_costs_dagster.orchestration.first_contact import endpoint_of, enrol, is_met, register
 from openai_costs_dagster.orchestration.partitions import start_of
-from openai_costs_dagster.secret import SecretUnavailable
-from openai_costs_dagster.warehouse import lock, registry
+from openai_costs_dagster.sync.onboarding import endpoint_of, enrol, is_met, register
+from openai_costs_dagster.warehouse import lock
+from openai_costs_dagster.warehouse import organizations as warehouse_organizations
 from openai_costs_dagster.warehouse.database import Database
 from openai_costs_dagster.warehouse.errors import WarehouseError
 
@@ -43,16 +44,16 @@ def meet(
 def _start(organization: Organization, database: Database, clock: Callable[[], dt.datetime]) -> dt.date:
     now = clock()
     with database.connect() as connection:
-        known = registry.find(connection, organization.name)
+        known = warehouse_organizations.find(connection, organization.name)
     with AdminApi(endpoint_of(organization), now=clock) as api:
         if is_met(organization, known, now.date()):
             return start_of(organization, known, now.date())
         with lock.reader(database, organization.name, purpose="first contact", on_wait=_LOG.warning) as connection:
             enrol(connection, api, organization, now)
-            return start_of(organization, registry.find(connection, organization.name), now.date())
+            return start_of(organization, warehouse_organizations.find(connection, organization.name), now.date())
 
 
 def _note(organization: Organization, database: Database, sentence: str, now: dt.datetime) -> None:
     with database.connect() as connection:
         register(connection, organization)
-        registry.record_failure(connection, organization.name, sentence, now, permanent=True)
+        warehouse_organizations.record_failure(connection, organization.name, sentence, now, permanent=True)

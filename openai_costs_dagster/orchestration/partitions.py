@@ -10,11 +10,11 @@ from typing import NamedTuple
 import dagster as dg
 
 from openai_costs_dagster.configuration import Configuration, Organization
+from openai_costs_dagster.configuration.secret import SecretUnavailable
 from openai_costs_dagster.days import DayRange, utc_now
-from openai_costs_dagster.orchestration.first_contact import YEAR, fallback_start
-from openai_costs_dagster.orchestration.server import NotStarted, existing_database
-from openai_costs_dagster.secret import SecretUnavailable
-from openai_costs_dagster.warehouse import registry
+from openai_costs_dagster.orchestration.database_access import NotStarted, existing_database
+from openai_costs_dagster.sync.onboarding import YEAR, fallback_start
+from openai_costs_dagster.warehouse import organizations
 from openai_costs_dagster.warehouse.errors import WarehouseError
 
 _LOG = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ def days_to_judge(context: dg.AssetCheckExecutionContext, trailing_days: int) ->
     return list(DayRange(today - dt.timedelta(days=trailing_days - 1), today))
 
 
-def start_of(organization: Organization, known: registry.Registered | None, today: dt.date) -> dt.date:
+def start_of(organization: Organization, known: organizations.Registered | None, today: dt.date) -> dt.date:
     """Where an organization's history begins: as configured, but no earlier than the API served on first contact.
 
     Before first contact it is the configured start, or else a year back from today.
@@ -67,7 +67,7 @@ def start_of(organization: Organization, known: registry.Registered | None, toda
     return max(days) if days else fallback_start(today)
 
 
-def served_days(known: registry.Registered | None) -> int:
+def served_days(known: organizations.Registered | None) -> int:
     """Return how many days the API serves an organization, today included.
 
     OpenAI serves the same number every day, so it follows from the earliest day that it served and when that was.
@@ -87,10 +87,10 @@ def histories(configuration: Configuration) -> Mapping[str, History]:
     }
 
 
-def _registered(configuration: Configuration) -> list[registry.Registered]:
+def _registered(configuration: Configuration) -> list[organizations.Registered]:
     try:
         with existing_database(configuration).connect() as connection:
-            return registry.everyone(connection) if registry.is_there(connection) else []
+            return organizations.everyone(connection) if organizations.is_there(connection) else []
     except NotStarted:
         return []
     except (WarehouseError, SecretUnavailable) as error:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-from openai_costs_dagster.orchestration.names import ASKED_BY_TAG
+from openai_costs_dagster.orchestration.asset_keys import ASKED_BY_TAG
 
 REFRESH, BACKFILL, PERSON = TRIGGERS = ("refresh", "backfill", "person")
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from openai_costs_dagster.report.cube import Cube
-from openai_costs_dagster.warehouse.report_figures import KnownName, MonthOfModel, OtherMoney, Restatement
+from openai_costs_dagster.warehouse.report_queries import KnownName, MonthOfModel, OtherMoney, Restatement
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import NamedTuple
 
-from openai_costs_dagster.warehouse.report_figures import Cell
+from openai_costs_dagster.warehouse.report_queries import Cell
 
 OTHERS = "(others)"
 """Who stands for the users, keys, projects and models that are too many to show one by one."""

@@ -9,7 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol
 
-from openai_costs_dagster.report.spreadsheet import tamed
+from openai_costs_dagster.report.csv_injection import tamed
 from openai_costs_dagster.version import __version__
 from openai_costs_dagster.warehouse.focus import Column, Digits
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from openai_costs_dagster.spend import money
-from openai_costs_dagster.spend.change import Change, Part, change_of, leading_share
-from openai_costs_dagster.spend.detection.causes import Flag
 from openai_costs_dagster.spend.detection.panel import Series
+from openai_costs_dagster.spend.detection.root_causes import Flag
 from openai_costs_dagster.spend.money import dollars
+from openai_costs_dagster.spend.price_volume_mix import Change, Part, change_of, leading_share
 
 _LONGEST_NAME = 100  # characters
 _MOST = Decimal("0.6")

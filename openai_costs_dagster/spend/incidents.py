@@ -13,8 +13,8 @@ from decimal import Decimal
 from typing import Literal, NamedTuple
 
 from openai_costs_dagster.days import ONE_DAY
-from openai_costs_dagster.spend.detection.causes import contains, overlap
 from openai_costs_dagster.spend.detection.panel import Series
+from openai_costs_dagster.spend.detection.root_causes import contains, overlap
 
 QUIET_DAYS = 2
 """So many finished days without it end an incident; a pause that is shorter is none."""

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from openai_costs_dagster.spend import money
-from openai_costs_dagster.spend.billing import Bill
+from openai_costs_dagster.spend.daily_bill import Bill
 
 _ZERO = Decimal(0)
 

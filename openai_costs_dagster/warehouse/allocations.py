@@ -10,7 +10,7 @@ from typing import NamedTuple
 from openai_costs_dagster.cost_records import CostRow
 from openai_costs_dagster.days import DayRange
 from openai_costs_dagster.warehouse import errors
-from openai_costs_dagster.warehouse.copying import copy_into
+from openai_costs_dagster.warehouse.copy import copy_into
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.statements import statement
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from openai_costs_dagster.days import DayRange
 from openai_costs_dagster.usage_records import Operation, UsageRow
 from openai_costs_dagster.warehouse import errors
-from openai_costs_dagster.warehouse.copying import copy_into
+from openai_costs_dagster.warehouse.copy import copy_into
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.statements import statement
 

@@ -5,7 +5,7 @@ import pytest
 
 from openai_costs_dagster.alerts.routing import Route, routes
 from openai_costs_dagster.configuration import Alert, Configuration, Organization
-from openai_costs_dagster.secret import SecretReference
+from openai_costs_dagster.configuration.secret import SecretReference
 from openai_costs_dagster.warehouse.outbox import Alert as News
 
 from .receiver import Receiver, receiving

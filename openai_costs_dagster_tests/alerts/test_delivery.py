@@ -14,7 +14,7 @@ import pytest
 from openai_costs_dagster.alerts import channels, delivery
 from openai_costs_dagster.alerts.routing import Route, routes
 from openai_costs_dagster.configuration import Alert
-from openai_costs_dagster.secret import SecretReference
+from openai_costs_dagster.configuration.secret import SecretReference
 from openai_costs_dagster.warehouse import outbox
 from openai_costs_dagster.warehouse.database import Connection, Database
 

@@ -11,8 +11,8 @@ import pytest
 from openai_costs_dagster.alerts import channels
 from openai_costs_dagster.alerts.heartbeat import send_heartbeat
 from openai_costs_dagster.configuration import Configuration, Organization
+from openai_costs_dagster.configuration.secret import SecretReference
 from openai_costs_dagster.days import ONE_DAY
-from openai_costs_dagster.secret import SecretReference
 from openai_costs_dagster.warehouse import sensor_ticks
 from openai_costs_dagster.warehouse.database import Database
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openai_costs_dagster.alerts.message import Message, harmless
-from openai_costs_dagster.alerts.picture import Bar, png
+from openai_costs_dagster.charts.png import Bar, png
 from openai_costs_dagster.warehouse.outbox import StoredAlert
 
 from ..conftest import NOW

@@ -9,7 +9,7 @@ import pytest
 
 from openai_costs_dagster.alerts.channels import AppriseChannel, Channel, NotDeliveredError, WebhookChannel
 from openai_costs_dagster.alerts.message import Message
-from openai_costs_dagster.secret import SecretReference
+from openai_costs_dagster.configuration.secret import SecretReference
 
 from .receiver import Receiver
 

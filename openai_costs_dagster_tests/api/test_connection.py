@@ -7,7 +7,7 @@ import pytest
 from openai_costs_dagster.api import errors
 from openai_costs_dagster.api.client import SOMEONE_WAITS, Endpoint
 from openai_costs_dagster.api.connection_test import ConnectionTest, connection_test, warning_of_key
-from openai_costs_dagster.secret import SecretReference, SecretUnavailable
+from openai_costs_dagster.configuration.secret import SecretReference, SecretUnavailable
 from openai_costs_dagster.simulator import Fault, FaultKind, SimulatedOrganization, Simulator
 
 from .conftest import Pauses

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 from openai_costs_dagster.days import ONE_DAY
 from openai_costs_dagster.report.contents import BudgetStanding, FoundAnomaly
 from openai_costs_dagster.report.page import render
-from openai_costs_dagster.warehouse.report_figures import Cell, KnownName, OtherMoney
+from openai_costs_dagster.warehouse.report_queries import Cell, KnownName, OtherMoney
 
 from ..report.pages import LAST, report_of, standing
 from .chromium import Watched

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import psutil
 import psycopg
 
-from openai_costs_dagster.orchestration import processes
+from openai_costs_dagster.orchestration.runtime import process_id
 from openai_costs_dagster.simulator import SimulatedOrganization
 
 from ..cli.program import Workplace, days_ago, kill_group, truth_of, until
@@ -69,7 +69,7 @@ def test_a_killed_process_that_nobody_buried_is_dead() -> None:
     """In a container the first process often buries nobody; the run of such a process has ended all the same."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
         process = psutil.Process(child.pid)
-        recorded = processes.Process.of(process.pid)
+        recorded = process_id.Process.of(process.pid)
         assert str(recorded.state) == "State.RUNNING"
         child.kill()
         until(lambda: process.status() == psutil.STATUS_ZOMBIE)

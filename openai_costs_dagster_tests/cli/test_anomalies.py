@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ..loaded import Loaded
-from ..spend.panels import BESIDE, leaves, steady
+from ..spend.detection.panels import BESIDE, leaves, steady
 from .conftest import Type
 from .program import days_ago, lines
 

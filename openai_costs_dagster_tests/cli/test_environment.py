@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy
 
 from openai_costs_dagster.configuration import ConfigurationError
-from openai_costs_dagster.orchestration import instance
+from openai_costs_dagster.orchestration.runtime import instance
 from openai_costs_dagster.warehouse.database import Database
 
 from ..loaded import Loaded

@@ -13,7 +13,7 @@ import pytest
 
 from openai_costs_dagster.cli.scheduling import Scheduling, as_json, scheduling, show
 from openai_costs_dagster.configuration import Configuration, Organization
-from openai_costs_dagster.secret import SecretReference
+from openai_costs_dagster.configuration.secret import SecretReference
 from openai_costs_dagster.warehouse import sensor_ticks
 from openai_costs_dagster.warehouse.database import Database
 from openai_costs_dagster.warehouse.sensor_ticks import DeadRun, SensorTick

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from openai_costs_dagster.cli.sentences import InputMistake
+from openai_costs_dagster.cli.errors import InputMistake
 from openai_costs_dagster.cli.spend_csv import read_spend
 
 _HEADINGS = "organization,project,model,date,amount\n"

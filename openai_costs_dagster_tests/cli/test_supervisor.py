@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from openai_costs_dagster.cli.dagster_dev import noted, stop_noted
 from openai_costs_dagster.cli.dagster_services import (
     HANGS_AFTER,
     DatabaseService,
@@ -22,9 +23,8 @@ from openai_costs_dagster.cli.dagster_services import (
     code_server_answers,
     end_groups,
 )
-from openai_costs_dagster.cli.development_server import noted, stop_noted
 from openai_costs_dagster.cli.supervisor import MISSED_ANSWERS, STARTUP, STEADY, Supervisor
-from openai_costs_dagster.orchestration.processes import Process, State
+from openai_costs_dagster.orchestration.runtime.process_id import Process, State
 from openai_costs_dagster.warehouse import sensor_ticks
 from openai_costs_dagster.warehouse.database import Database
 from openai_costs_dagster.warehouse.errors import DatabaseUnavailable

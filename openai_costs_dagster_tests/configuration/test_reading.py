@@ -12,7 +12,7 @@ import pytest
 
 from openai_costs_dagster import configuration
 from openai_costs_dagster.configuration import ConfigurationError
-from openai_costs_dagster.secret import SecretReference
+from openai_costs_dagster.configuration.secret import SecretReference
 
 from .conftest import ACME, WHOLE, Write
 

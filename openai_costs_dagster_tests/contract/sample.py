@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from openai_costs_dagster.configuration import Budget, Configuration, Organization
+from openai_costs_dagster.configuration.secret import SecretReference
 from openai_costs_dagster.days import ONE_DAY, DayRange
-from openai_costs_dagster.orchestration.ingestion import Request, ingest
-from openai_costs_dagster.orchestration.name_reading import read_names
-from openai_costs_dagster.orchestration.sharing import share_out
-from openai_costs_dagster.orchestration.usage_ingestion import UsageRequest, ingest_usage
-from openai_costs_dagster.orchestration.watching import Watch
-from openai_costs_dagster.secret import SecretReference
+from openai_costs_dagster.monitoring.evaluation import Watch
 from openai_costs_dagster.simulator import SimulatedOrganization, Simulator, catalogue
 from openai_costs_dagster.simulator.companies import LAB, SHOP
 from openai_costs_dagster.simulator.workloads import ApiKey, Project, Workload
+from openai_costs_dagster.sync.allocation import share_out
+from openai_costs_dagster.sync.costs import Request, ingest
+from openai_costs_dagster.sync.directory import read_names
+from openai_costs_dagster.sync.usage import UsageRequest, ingest_usage
 from openai_costs_dagster.warehouse import allocations, outbox
 from openai_costs_dagster.warehouse.allocations import UserCost
 from openai_costs_dagster.warehouse.database import Connection, Database

@@ -12,7 +12,7 @@ from pathlib import Path
 import openai_costs_dagster
 from openai_costs_dagster.alerts import channels
 from openai_costs_dagster.api import errors as api_errors
-from openai_costs_dagster.report import focus, focus_files
+from openai_costs_dagster.report import focus_export, focus_files
 from openai_costs_dagster.warehouse import errors as warehouse_errors
 
 ROOT = Path(openai_costs_dagster.__file__).parent
@@ -22,7 +22,7 @@ _PUT_IN = re.compile("%[sd]")
 _OURS = {"ConfigurationError", "InputMistake", "SecretUnavailable", "YamlError", "Failure", "BadParameter"}
 RAISED = _OURS | {
     name
-    for module in (api_errors, warehouse_errors, channels, focus, focus_files)
+    for module in (api_errors, warehouse_errors, channels, focus_export, focus_files)
     for name, kind in inspect.getmembers(module, inspect.isclass)
     if issubclass(kind, Exception) and kind.__module__ == module.__name__
 }

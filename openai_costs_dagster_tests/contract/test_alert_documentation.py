@@ -14,8 +14,9 @@ import openai_costs_dagster
 from openai_costs_dagster.alerts.channels import document, signed
 from openai_costs_dagster.alerts.message import Message
 from openai_costs_dagster.alerts.routing import TEST
-from openai_costs_dagster.orchestration import anomaly_news, arrivals, budgeting, key_news, sync_news
-from openai_costs_dagster.settings import Kind
+from openai_costs_dagster.configuration.settings import Kind
+from openai_costs_dagster.monitoring import budgets, incident_alerts, late_days
+from openai_costs_dagster.sync import failure_alerts, key_alerts
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.outbox import StoredAlert
 
@@ -27,11 +28,11 @@ PAGE = (ROOT.parent / "docs" / "alerts.md").read_text(encoding="utf-8")
 KINDS = {*get_args(Kind), TEST}
 
 EVENTS = {
-    (anomaly_news, "anomaly"): set(anomaly_news._TITLES),
-    (budgeting, budgeting.KIND): {budgeting._CROSSED, budgeting._FORECAST},
-    (sync_news, sync_news.KIND): {"failed", "recovered"},
-    (arrivals, sync_news.KIND): {"failed", "recovered"},
-    (key_news, sync_news.KIND): {"expires", "aged"},
+    (incident_alerts, "anomaly"): set(incident_alerts._TITLES),
+    (budgets, budgets.KIND): {budgets._CROSSED, budgets._FORECAST},
+    (failure_alerts, failure_alerts.KIND): {"failed", "recovered"},
+    (late_days, failure_alerts.KIND): {"failed", "recovered"},
+    (key_alerts, failure_alerts.KIND): {"expires", "aged"},
 }
 """What each module tells of, read from it where it stands in one place; the tests below hold it against the source."""
 

@@ -11,19 +11,20 @@ import sqlalchemy
 from dagster._core.storage import tags
 
 from openai_costs_dagster.configuration import Configuration, Organization
+from openai_costs_dagster.configuration.secret import SecretReference
 from openai_costs_dagster.days import DayRange
-from openai_costs_dagster.orchestration import kept_connections, names
-from openai_costs_dagster.orchestration.evaluations import Target, evaluation, targets
-from openai_costs_dagster.orchestration.instance import storage_url
+from openai_costs_dagster.orchestration import asset_keys
+from openai_costs_dagster.orchestration.check_results import Target, evaluation, targets
 from openai_costs_dagster.orchestration.partitions import RANGE_END_TAG, RANGE_START_TAG, range_tags
-from openai_costs_dagster.orchestration.storages import EventLogStorage
-from openai_costs_dagster.secret import SecretReference
+from openai_costs_dagster.orchestration.runtime import pooled_engine
+from openai_costs_dagster.orchestration.runtime.instance import storage_url
+from openai_costs_dagster.orchestration.runtime.storages import EventLogStorage
 from openai_costs_dagster.warehouse.database import Database
 
 from ..cli.program import until
 from ..conftest import Configure, OpenInstance
 
-KEY = names.costs_key(names.Named("acme"))
+KEY = asset_keys.costs_key(asset_keys.Named("acme"))
 DAY = dt.date(2026, 3, 2)
 
 
@@ -36,7 +37,7 @@ def test_the_private_class_that_ties_a_check_result_to_its_materialization_has_i
 def test_dagster_still_calls_its_tags_as_we_do() -> None:
     assert tags.ASSET_PARTITION_RANGE_START_TAG == RANGE_START_TAG
     assert tags.ASSET_PARTITION_RANGE_END_TAG == RANGE_END_TAG
-    assert list(names.NO_RUN_RETRIES) == [tags.RETRY_ON_ASSET_OR_OP_FAILURE_TAG]
+    assert list(asset_keys.NO_RUN_RETRIES) == [tags.RETRY_ON_ASSET_OR_OP_FAILURE_TAG]
     assert tags.AUTOMATION_CONDITION_TAG == "dagster/from_automation_condition"
     assert tags.BACKFILL_ID_TAG == "dagster/backfill"
 
@@ -72,7 +73,7 @@ def test_our_event_log_keeps_materializations_and_check_results_like_dagsters_ow
     instance.report_runless_asset_event(
         evaluation(
             KEY,
-            names.COMPLETE,
+            asset_keys.COMPLETE,
             DAY,
             passed=False,
             severity=dg.AssetCheckSeverity.WARN,
@@ -86,7 +87,7 @@ def test_our_event_log_keeps_materializations_and_check_results_like_dagsters_ow
     (record,) = another.fetch_materializations(KEY, limit=1).records
     assert record.asset_materialization
     assert record.asset_materialization.metadata["spend_exact"].value == "1.5 USD"
-    check = dg.AssetCheckKey(KEY, names.COMPLETE)
+    check = dg.AssetCheckKey(KEY, asset_keys.COMPLETE)
     (kept,) = another.event_log_storage.get_asset_check_execution_history(check, limit=5)
     assert kept.event
     assert kept.event.dagster_event
@@ -132,7 +133,7 @@ def test_our_storages_share_two_connections_for_many_statements_and_have_none_af
 def test_a_connection_that_the_server_has_ended_is_replaced(
     stored: Callable[[], dg.DagsterInstance], database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kept_connections, "_ASK_AFTER", 0)
+    monkeypatch.setattr(pooled_engine, "_ASK_AFTER", 0)
     instance = stored()
     assert instance.get_runs() == []
     assert ask(database, f"select pg_terminate_backend(pid, 10000) {SESSIONS}")

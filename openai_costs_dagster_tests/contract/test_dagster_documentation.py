@@ -11,8 +11,8 @@ import pytest
 
 import openai_costs_dagster
 from openai_costs_dagster.configuration import Budget, Configuration, DatabaseSettings, Organization
+from openai_costs_dagster.configuration.secret import SecretReference
 from openai_costs_dagster.orchestration.build import build_definitions
-from openai_costs_dagster.secret import SecretReference
 
 PAGE = (Path(openai_costs_dagster.__file__).parents[1] / "docs" / "dagster.md").read_text(encoding="utf-8")
 BUDGETS = (Budget(amount_usd=1), Budget(amount_usd=1, user="user-4711"))

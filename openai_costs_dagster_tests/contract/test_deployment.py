@@ -28,8 +28,8 @@ from dagster._core.workspace.load import location_origins_from_yaml_paths
 
 from openai_costs_dagster import configuration
 from openai_costs_dagster.cli import cli
-from openai_costs_dagster.orchestration import instance
-from openai_costs_dagster.orchestration.server import EMBEDDED_SERVER
+from openai_costs_dagster.orchestration.database_access import EMBEDDED_SERVER
+from openai_costs_dagster.orchestration.runtime import instance
 from openai_costs_dagster.version import __version__
 from openai_costs_dagster.warehouse.database import Database
 
@@ -258,7 +258,7 @@ def as_docs_recommend_it() -> dict[str, Any]:
 
 def own_settings() -> dict[str, Any]:
     """What `openai-costs up` writes."""
-    text = resources.files("openai_costs_dagster.orchestration").joinpath("dagster.yaml").read_text("utf-8")
+    text = resources.files("openai_costs_dagster.orchestration.runtime").joinpath("dagster.yaml").read_text("utf-8")
     return dict(yaml.safe_load(text))
 
 

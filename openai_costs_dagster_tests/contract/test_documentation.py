@@ -18,8 +18,8 @@ from pydantic import BaseModel
 
 from openai_costs_dagster.cli import cli
 from openai_costs_dagster.configuration import Configuration, Organization
-from openai_costs_dagster.secret import SecretReference
-from openai_costs_dagster.settings import Retention
+from openai_costs_dagster.configuration.secret import SecretReference
+from openai_costs_dagster.configuration.settings import Retention
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.schema import metadata
 

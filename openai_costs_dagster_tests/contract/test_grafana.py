@@ -22,8 +22,8 @@ import yaml
 
 from openai_costs_dagster.warehouse.database import Connection
 
+from ..bench import total
 from ..conftest import NOW
-from ..orchestration.bench import total
 from .asking import ask
 from .grafana import NotExpanded, TimeRange, expand
 from .sample import HOSTILE_NAME, HOSTILE_PROJECT, Sample

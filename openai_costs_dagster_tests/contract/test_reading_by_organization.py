@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from openai_costs_dagster.warehouse import removal
+from openai_costs_dagster.warehouse import purge
 from openai_costs_dagster.warehouse.database import Connection, Database
 from openai_costs_dagster.warehouse.roles import script
 from openai_costs_dagster.warehouse.schema import metadata
@@ -313,4 +313,4 @@ def test_it_can_be_turned_off_and_nobody_sees_more_in_between(by_organization: I
 def test_the_loader_forgets_an_organization_there_as_well(by_organization: Installation) -> None:
     by_organization.run("insert into openai_costs.organizations (organization) values ('acme')")
     with by_organization.loader.connect() as connection:
-        assert removal.purge(connection, "acme")["organizations"] == 1
+        assert purge.purge(connection, "acme")["organizations"] == 1

@@ -13,7 +13,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from openai_costs_dagster.orchestration.tables import DAILY_COSTS, FOCUS
+from openai_costs_dagster.orchestration.assets.table_schemas import DAILY_COSTS, FOCUS
 from openai_costs_dagster.warehouse.database import _SCRIPTS, Connection, Database
 from openai_costs_dagster.warehouse.schema import SCHEMA, metadata
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from openai_costs_dagster.days import DayRange
-from openai_costs_dagster.orchestration.ingestion import Request, ingest
-from openai_costs_dagster.orchestration.name_reading import read_names
-from openai_costs_dagster.report.focus import export
+from openai_costs_dagster.report.focus_export import export
 from openai_costs_dagster.simulator import SimulatedOrganization
+from openai_costs_dagster.sync.costs import Request, ingest
+from openai_costs_dagster.sync.directory import read_names
 from openai_costs_dagster.warehouse.database import Database
 from openai_costs_dagster.warehouse.focus import Month, Wanted
 

@@ -23,8 +23,8 @@ import pytest
 from psycopg import sql
 
 from openai_costs_dagster.alerts import delivery
-from openai_costs_dagster.cli.development_server import free_port
-from openai_costs_dagster.orchestration.processes import PROCESS_TAG
+from openai_costs_dagster.cli.dagster_dev import free_port
+from openai_costs_dagster.orchestration.runtime.process_id import PROCESS_TAG
 from openai_costs_dagster.simulator import SimulatedOrganization, Simulator
 from openai_costs_dagster.warehouse import outbox
 from openai_costs_dagster.warehouse.database import Database

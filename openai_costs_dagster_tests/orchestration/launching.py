@@ -20,11 +20,11 @@ from dagster._core.definitions.partitions.context import partition_loading_conte
 
 from openai_costs_dagster.configuration import Configuration
 from openai_costs_dagster.days import DayRange
-from openai_costs_dagster.orchestration import automation, names
+from openai_costs_dagster.orchestration import asset_keys, automation
 from openai_costs_dagster.orchestration.build import build_definitions
 from openai_costs_dagster.orchestration.partitions import RANGE_END_TAG, RANGE_START_TAG, range_tags
 
-KEY = names.costs_key(names.Named("acme"))
+KEY = asset_keys.costs_key(asset_keys.Named("acme"))
 
 
 def run(

@@ -14,9 +14,9 @@ from openai_costs_dagster.orchestration.meeting import meet
 from openai_costs_dagster.simulator import Fault, FaultKind
 from openai_costs_dagster.simulator.queries import Query
 
+from ..bench import Bench, small_world
 from ..conftest import Clock, Configure
-from .bench import Bench, small_world
-from .conftest import MakeBench
+from ..sync_fixtures import MakeBench
 from .launching import requested, run
 from .test_automation import at
 

@@ -9,9 +9,9 @@ import dagster as dg
 import pytest
 
 from openai_costs_dagster.configuration import Budget, Organization, Refresh
+from openai_costs_dagster.configuration.secret import SecretReference
 from openai_costs_dagster.days import ONE_DAY, DayRange
 from openai_costs_dagster.orchestration.build import build_definitions
-from openai_costs_dagster.secret import SecretReference
 
 from ..conftest import Configure
 from .launching import RequestedRun, requested_runs

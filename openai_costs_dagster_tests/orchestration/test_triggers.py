@@ -22,7 +22,7 @@ from dagster._daemon.sensor import execute_sensor_iteration
 from dagster._scheduler.scheduler import launch_scheduled_runs
 from dagster_graphql.test.utils import execute_dagster_graphql
 
-from openai_costs_dagster.orchestration import names, triggers
+from openai_costs_dagster.orchestration import asset_keys, triggers
 
 from . import host_project
 
@@ -112,7 +112,7 @@ class Project:
         return self._run_of_backfill(launched["backfillId"])
 
     def tagged(self, run: dg.DagsterRun, asked_by: str) -> dg.DagsterRun:
-        self.instance.add_run_tags(run.run_id, {names.ASKED_BY_TAG: asked_by})
+        self.instance.add_run_tags(run.run_id, {asset_keys.ASKED_BY_TAG: asked_by})
         return self._run(run.run_id)
 
     def _run_of_backfill(self, backfill: str) -> dg.DagsterRun:

@@ -14,7 +14,7 @@ from typing import Any
 from openai_costs_dagster.days import ONE_DAY
 from openai_costs_dagster.report.contents import OrganizationStanding, SpendReport
 from openai_costs_dagster.report.cube import pack
-from openai_costs_dagster.warehouse.report_figures import Cell, KnownName
+from openai_costs_dagster.warehouse.report_queries import Cell, KnownName
 
 MADE_AT = dt.datetime(2026, 11, 25, 14, 5, tzinfo=dt.UTC)
 LAST = MADE_AT.date()

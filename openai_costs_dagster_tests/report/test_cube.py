@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from openai_costs_dagster.days import ONE_DAY
 from openai_costs_dagster.report.cube import OTHERS, Cube, daily_dollars, pack
-from openai_costs_dagster.warehouse.report_figures import Cell
+from openai_costs_dagster.warehouse.report_queries import Cell
 
 FIRST = dt.date(2026, 1, 1)
 PLENTY = 10_000

@@ -16,12 +16,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from openai_costs_dagster.report import focus as report
+from openai_costs_dagster.report import focus_export as report
 from openai_costs_dagster.report import focus_files
-from openai_costs_dagster.report.focus import Exported, NothingStored, export
+from openai_costs_dagster.report.atomic_file import NotWritable
+from openai_costs_dagster.report.focus_export import Exported, NothingStored, export
 from openai_costs_dagster.report.focus_files import TooManyDigits, UnknownFormat
-from openai_costs_dagster.report.whole_files import NotWritable
-from openai_costs_dagster.warehouse import registry
+from openai_costs_dagster.warehouse import organizations
 from openai_costs_dagster.warehouse.database import Connection, Database
 from openai_costs_dagster.warehouse.focus import Digits, Month, Wanted
 
@@ -182,7 +182,7 @@ def test_rows_without_an_amount_are_left_out_and_counted(connection: Connection,
 
 
 def test_a_month_is_provisional_until_all_of_its_days_are_settled(connection: Connection, tmp_path: Path) -> None:
-    registry.enrol(connection, "acme", display_name=None, start_date=dt.date(2026, 2, 27))
+    organizations.enrol(connection, "acme", display_name=None, start_date=dt.date(2026, 2, 27))
     february = Wanted(Month(2026, 2), ["acme"])
     days = [dt.date(2026, 2, 27), dt.date(2026, 2, 28)]
     store(connection, {days[0]: [row("1")]})

@@ -9,7 +9,7 @@ import pytest
 
 from openai_costs_dagster.days import ONE_DAY
 from openai_costs_dagster.report.page import render
-from openai_costs_dagster.warehouse.report_figures import Cell, KnownName
+from openai_costs_dagster.warehouse.report_queries import Cell, KnownName
 
 from .pages import LAST, data_in, large_company, names_of, report_of, standing
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from openai_costs_dagster.cost_records import CostRow
-from openai_costs_dagster.spend.allocation import Counted
+from openai_costs_dagster.spend.allocation.allocate import Counted
 from openai_costs_dagster.usage_records import UsageRow
 
 INPUT, CACHED, OUTPUT = "gpt-5-mini, input", "gpt-5-mini, cached input", "gpt-5-mini, output"

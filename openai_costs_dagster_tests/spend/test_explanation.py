@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from openai_costs_dagster.spend.change import Part
-from openai_costs_dagster.spend.detection.causes import Flag
 from openai_costs_dagster.spend.detection.panel import Series
+from openai_costs_dagster.spend.detection.root_causes import Flag
 from openai_costs_dagster.spend.explanation import Figures, Names, TotalJump, explain
+from openai_costs_dagster.spend.price_volume_mix import Part
 
-from .test_change import part
+from .test_price_volume_mix import part
 
 SEARCH = Series("acme", "proj_search")
 NAMES = Names(projects={"proj_search": "Search"}, api_keys={"key_9": "batch"}, users={"user_1": "Ada"})

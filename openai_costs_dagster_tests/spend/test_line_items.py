@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from openai_costs_dagster.spend.allocation.metering import meters_of
 from openai_costs_dagster.spend.line_items import UNLABELLED, LineItem, classify
-from openai_costs_dagster.spend.metering import meters_of
 
 _CHAT = "Chat completions"
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openai_costs_dagster.cost_records import ReadCost
-from openai_costs_dagster.spend.billing import Bill, bill_of
+from openai_costs_dagster.spend.daily_bill import Bill, bill_of
 from openai_costs_dagster.spend.reconciliation import differences, reconciles
 
 from .strategies import SMALLEST, amounts

@@ -8,8 +8,8 @@ import pytest
 import sqlalchemy
 from psycopg.conninfo import conninfo_to_dict
 
-from openai_costs_dagster.orchestration.instance import storage_url
-from openai_costs_dagster.orchestration.kept_connections import engine_of
+from openai_costs_dagster.orchestration.runtime.instance import storage_url
+from openai_costs_dagster.orchestration.runtime.pooled_engine import engine_of
 from openai_costs_dagster.warehouse import errors
 from openai_costs_dagster.warehouse.database import Database
 

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 import sqlalchemy
 
-from openai_costs_dagster.orchestration.instance import storage_url
+from openai_costs_dagster.orchestration.runtime.instance import storage_url
 from openai_costs_dagster.warehouse import embedded, errors
 from openai_costs_dagster.warehouse.database import Database
 

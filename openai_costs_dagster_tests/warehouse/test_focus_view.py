@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from openai_costs_dagster.days import DayRange
 from openai_costs_dagster.spend.line_items import RULES_VERSION, classify
-from openai_costs_dagster.warehouse import directory, focus, memory, registry
+from openai_costs_dagster.warehouse import directory, focus, line_items, organizations
 from openai_costs_dagster.warehouse.database import Connection, Database
 from openai_costs_dagster.warehouse.focus import Month, Wanted
 
@@ -25,7 +25,7 @@ MARCH = Wanted(Month(2026, 3), ["acme"])
 
 def recognised(connection: Connection, *labels: str) -> None:
     """Classifies line items, as reading does."""
-    memory.classify_new(connection, labels, classify, RULES_VERSION)
+    line_items.classify_new(connection, labels, classify, RULES_VERSION)
 
 
 def ask(connection: Connection, columns: str) -> list[tuple[Any, ...]]:
@@ -179,8 +179,8 @@ def test_the_account_is_the_configured_name_until_openais_own_is_known(connectio
     store(connection, {DAY: [row("1", project_id="")]})
     names = "BillingAccountId BillingAccountName SubAccountId SubAccountName x_Organization"
     assert charge(connection, names) == ("acme", "acme", None, None, "acme")
-    registry.enrol(connection, "acme", display_name="Acme Inc.", start_date=None)
-    registry.identify(connection, "acme", "org-1")
+    organizations.enrol(connection, "acme", display_name="Acme Inc.", start_date=None)
+    organizations.identify(connection, "acme", "org-1")
     assert charge(connection, names) == ("org-1", "Acme Inc.", None, None, "acme")
 
 
@@ -214,7 +214,7 @@ def test_a_currency_is_iso_4217_and_no_currency_is_its_word_for_none(
 
 
 def test_a_month_says_how_whole_it_is(connection: Connection) -> None:
-    registry.enrol(connection, "acme", display_name=None, start_date=dt.date(2026, 3, 5))
+    organizations.enrol(connection, "acme", display_name=None, start_date=dt.date(2026, 3, 5))
     store(connection, {day: [row("1"), row(None, "x")] for day in DayRange(dt.date(2026, 3, 5), dt.date(2026, 3, 9))})
     store(connection, {dt.date(2026, 3, 10): []}, provisional=[dt.date(2026, 3, 10)])
     found = focus.days(connection, MARCH)

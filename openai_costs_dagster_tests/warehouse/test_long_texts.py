@@ -12,7 +12,7 @@ from decimal import Decimal
 import psycopg
 import pytest
 
-from openai_costs_dagster.warehouse import anomalies, directory, errors, outbox, registry
+from openai_costs_dagster.warehouse import anomalies, directory, errors, organizations, outbox
 from openai_costs_dagster.warehouse.anomalies import Finding
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.directory import Entry
@@ -91,10 +91,10 @@ def test_an_alert_with_a_long_key_is_recorded_once(connection: Connection) -> No
 
 def test_two_names_of_one_organization_with_a_long_id_are_refused(connection: Connection) -> None:
     for name in ("acme", "beta"):
-        registry.enrol(connection, name, display_name=None, start_date=None)
-    registry.identify(connection, "acme", A)
+        organizations.enrol(connection, name, display_name=None, start_date=None)
+    organizations.identify(connection, "acme", A)
     with pytest.raises(errors.SharedOrganization):
-        registry.identify(connection, "beta", A)
+        organizations.identify(connection, "beta", A)
 
 
 def test_no_index_holds_a_text_of_the_api(connection: Connection) -> None:

@@ -10,11 +10,11 @@ import pytest
 from psycopg import sql
 
 from openai_costs_dagster.days import DayRange
-from openai_costs_dagster.orchestration.sharing import share_out
+from openai_costs_dagster.spend.allocation.model_names import SNAPSHOT
 from openai_costs_dagster.spend.line_items import RULES_VERSION, classify
-from openai_costs_dagster.spend.model_names import SNAPSHOT
+from openai_costs_dagster.sync.allocation import share_out
 from openai_costs_dagster.usage_records import OPERATIONS, UsageRow
-from openai_costs_dagster.warehouse import allocations, memory, statements, usage
+from openai_costs_dagster.warehouse import allocations, line_items, statements, usage
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.usage import UsageDay, UsageReading
 
@@ -27,7 +27,9 @@ NEXT_DAY = DAY + dt.timedelta(days=1)
 
 def bill(connection: Connection, models: Iterable[str], day: dt.date = DAY) -> None:
     labels = [f"{model}, output" for model in models]
-    memory.classify_new(connection, labels, lambda label: memory.Classification(*classify(label)), RULES_VERSION)
+    line_items.classify_new(
+        connection, labels, lambda label: line_items.Classification(*classify(label)), RULES_VERSION
+    )
     store(connection, {day: [row("8", label, quantity=Decimal(8), quantity_unit="tokens") for label in labels]})
 
 

@@ -15,8 +15,8 @@ import pytest
 import sqlalchemy
 
 from openai_costs_dagster.configuration import Organization
-from openai_costs_dagster.orchestration.storages import EventLogStorage
-from openai_costs_dagster.secret import SecretReference
+from openai_costs_dagster.configuration.secret import SecretReference
+from openai_costs_dagster.orchestration.runtime.storages import EventLogStorage
 from openai_costs_dagster.warehouse import errors
 from openai_costs_dagster.warehouse.database import Database
 

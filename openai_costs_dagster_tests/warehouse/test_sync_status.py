@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from openai_costs_dagster.days import ONE_DAY, DayRange
-from openai_costs_dagster.warehouse import reading, registry
+from openai_costs_dagster.warehouse import coverage, organizations
 from openai_costs_dagster.warehouse.database import Connection
 
 from ..conftest import NOW
@@ -22,8 +22,8 @@ def today(connection: Connection) -> dt.date:
     return dt.date(found[0].year, found[0].month, found[0].day)
 
 
-def status(connection: Connection, organization: str = "acme") -> reading.SyncStatus:
-    (found,) = (one for one in reading.sync_status(connection) if one.organization == organization)
+def status(connection: Connection, organization: str = "acme") -> coverage.SyncStatus:
+    (found,) = (one for one in coverage.sync_status(connection) if one.organization == organization)
     return found
 
 
@@ -31,8 +31,8 @@ def read(
     connection: Connection, today: dt.date, days_ago: Collection[int], *, provisional: Collection[int] = ()
 ) -> None:
     """Stores some days, told by how long ago they were; history begins ten days ago."""
-    registry.enrol(connection, "acme", display_name=None, start_date=None)
-    registry.first_contact(connection, "acme", today - 10 * ONE_DAY, NOW)
+    organizations.enrol(connection, "acme", display_name=None, start_date=None)
+    organizations.first_contact(connection, "acme", today - 10 * ONE_DAY, NOW)
     for number in days_ago:
         day = today - number * ONE_DAY
         store(connection, {day: [row("1.5")]}, provisional=[day] if number in provisional else [])
@@ -69,18 +69,18 @@ def test_settled_to_is_the_last_day_before_anything_missing_or_provisional(
 
 
 def test_a_history_begins_at_the_later_of_start_date_and_first_contact(connection: Connection, today: dt.date) -> None:
-    registry.first_contact(connection, "acme", today, NOW)
+    organizations.first_contact(connection, "acme", today, NOW)
     read(connection, today, [1, 2, 3])
     assert status(connection).missing_days == 7
-    registry.enrol(connection, "acme", display_name=None, start_date=today - 4 * ONE_DAY)
+    organizations.enrol(connection, "acme", display_name=None, start_date=today - 4 * ONE_DAY)
     assert status(connection).missing_days == 1
-    registry.enrol(connection, "acme", display_name=None, start_date=today - 400 * ONE_DAY)
+    organizations.enrol(connection, "acme", display_name=None, start_date=today - 400 * ONE_DAY)
     assert status(connection).missing_days == 7
 
 
 def test_an_organization_that_was_never_reached_says_why(connection: Connection) -> None:
-    registry.enrol(connection, "acme", display_name=None, start_date=None)
-    registry.record_failure(connection, "acme", "the key is gone", NOW, permanent=True)
+    organizations.enrol(connection, "acme", display_name=None, start_date=None)
+    organizations.record_failure(connection, "acme", "the key is gone", NOW, permanent=True)
     found = status(connection)
     assert (found.last_day, found.settled_to, found.missing_days) == (None, None, 0)
     assert (found.last_error, found.last_error_is_permanent) == ("the key is gone", True)
@@ -88,31 +88,31 @@ def test_an_organization_that_was_never_reached_says_why(connection: Connection)
 
 def test_organizations_do_not_lend_each_other_days(connection: Connection, today: dt.date) -> None:
     read(connection, today, range(11))
-    registry.enrol(connection, "beta", display_name=None, start_date=None)
-    registry.first_contact(connection, "beta", today - 3 * ONE_DAY, NOW)
+    organizations.enrol(connection, "beta", display_name=None, start_date=None)
+    organizations.first_contact(connection, "beta", today - 3 * ONE_DAY, NOW)
     assert (status(connection).missing_days, status(connection, "beta").missing_days) == (0, 3)
 
 
 def test_missing_days_are_named_oldest_first(connection: Connection, today: dt.date) -> None:
     read(connection, today, [1, 2, 4])
     wanted = DayRange(today - 5 * ONE_DAY, today)
-    assert reading.missing_days(connection, "acme", wanted) == [today - n * ONE_DAY for n in (5, 3, 0)]
+    assert coverage.missing_days(connection, "acme", wanted) == [today - n * ONE_DAY for n in (5, 3, 0)]
 
 
 def test_a_day_is_complete_when_it_was_read_after_its_end(connection: Connection) -> None:
-    assert reading.coverage(connection, "acme") == reading.Coverage(None, None, None)
+    assert coverage.coverage(connection, "acme") == coverage.Coverage(None, None, None)
     first, yesterday = NOW.date() - 3 * ONE_DAY, NOW.date() - ONE_DAY
     store(connection, {first: [row("5")], first + ONE_DAY: [], yesterday: [], NOW.date(): [row("1")]})
-    assert reading.coverage(connection, "acme") == reading.Coverage(first, NOW.date(), yesterday)
+    assert coverage.coverage(connection, "acme") == coverage.Coverage(first, NOW.date(), yesterday)
 
 
 def test_spend_in_other_currencies_is_listed_by_day_and_currency(connection: Connection) -> None:
     day = NOW.date() - ONE_DAY
     rows = [row("10"), row("90000", currency="jpy"), row("1", "b", currency="jpy"), row("2", currency=None)]
     store(connection, {day: rows, NOW.date(): [row("7", currency="eur")]})
-    assert reading.other_currencies(connection, "acme", DayRange(day, day)) == [
-        reading.OtherCurrency(day, "jpy", Decimal(90001)),
-        reading.OtherCurrency(day, None, Decimal(2)),
+    assert coverage.other_currencies(connection, "acme", DayRange(day, day)) == [
+        coverage.OtherCurrency(day, "jpy", Decimal(90001)),
+        coverage.OtherCurrency(day, None, Decimal(2)),
     ]
 
 
@@ -120,17 +120,17 @@ def test_a_vanished_day_counts_us_dollars_only(connection: Connection, today: dt
     yesterday = today - ONE_DAY
     store(connection, {yesterday: [row("10"), row("90000", currency="jpy")]})
     store(connection, {yesterday: []}, now=NOW + ONE_DAY)
-    (found,) = reading.daily_spend(connection, "acme", DayRange(yesterday, yesterday))
+    (found,) = coverage.daily_spend(connection, "acme", DayRange(yesterday, yesterday))
     assert found.vanished == 10
 
 
 def test_detail_is_told_as_runs_of_days(connection: Connection, today: dt.date) -> None:
     for number, grouping in enumerate([COARSEST, COARSEST, BY_KEY, COARSEST]):
         store(connection, {today + number * ONE_DAY: []}, grouping=grouping)
-    assert reading.detail_served(connection, "acme") == [
-        reading.GroupedDays("project,line_item", today, today + ONE_DAY),
-        reading.GroupedDays("project,line_item,api_key", today + 2 * ONE_DAY, today + 2 * ONE_DAY),
-        reading.GroupedDays("project,line_item", today + 3 * ONE_DAY, today + 3 * ONE_DAY),
+    assert coverage.detail_served(connection, "acme") == [
+        coverage.GroupedDays("project,line_item", today, today + ONE_DAY),
+        coverage.GroupedDays("project,line_item,api_key", today + 2 * ONE_DAY, today + 2 * ONE_DAY),
+        coverage.GroupedDays("project,line_item", today + 3 * ONE_DAY, today + 3 * ONE_DAY),
     ]
 
 
@@ -138,7 +138,7 @@ def test_a_settled_day_that_came_back_empty_tells_what_it_held(connection: Conne
     yesterday = today - ONE_DAY
     store(connection, {yesterday: [row("7", "a"), row("5", "b")], today: []})
     store(connection, {yesterday: []}, now=NOW + ONE_DAY)
-    assert reading.daily_spend(connection, "acme", DayRange(yesterday, today)) == [
-        reading.DaySpend(yesterday, Decimal(0), provisional=False, row_count=0, vanished=Decimal(12)),
-        reading.DaySpend(today, Decimal(0), provisional=False, row_count=0, vanished=None),
+    assert coverage.daily_spend(connection, "acme", DayRange(yesterday, today)) == [
+        coverage.DaySpend(yesterday, Decimal(0), provisional=False, row_count=0, vanished=Decimal(12)),
+        coverage.DaySpend(today, Decimal(0), provisional=False, row_count=0, vanished=None),
     ]

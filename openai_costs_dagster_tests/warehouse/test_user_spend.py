@@ -5,8 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 
 from openai_costs_dagster.days import DayRange
-from openai_costs_dagster.orchestration.sharing import share_out
-from openai_costs_dagster.spend.allocation import LARGEST_UNEXPLAINED_SPLIT
+from openai_costs_dagster.spend.allocation.allocate import LARGEST_UNEXPLAINED_SPLIT
+from openai_costs_dagster.sync.allocation import share_out
 from openai_costs_dagster.warehouse import allocations, anomalies, budgets
 from openai_costs_dagster.warehouse.allocations import UserCost
 from openai_costs_dagster.warehouse.database import Connection

@@ -11,8 +11,8 @@ from psycopg import sql
 
 from openai_costs_dagster.cost_records import GROUPINGS, CostRow, Grouping
 from openai_costs_dagster.days import DayRange
+from openai_costs_dagster.warehouse.costs import Reading, Staging, StoredDay
 from openai_costs_dagster.warehouse.database import Connection
-from openai_costs_dagster.warehouse.loading import Reading, Staging, StoredDay
 from openai_costs_dagster.warehouse.schema import SCHEMA, metadata
 
 from ..conftest import NOW

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from openai_costs_dagster.spend.detection.day import Day, FailedTest
-from openai_costs_dagster.spend.detection.memory import Memory
 from openai_costs_dagster.spend.detection.panel import Floats, Panel
-from openai_costs_dagster.spend.detection.tuning import Tuning
+from openai_costs_dagster.spend.detection.parameters import Tuning
+from openai_costs_dagster.spend.detection.state.day import Day, FailedTest
+from openai_costs_dagster.spend.detection.state.history import Memory
 
 
 class Together(NamedTuple):

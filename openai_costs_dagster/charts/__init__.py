@@ -1,0 +1,1 @@
+"""Charts of daily spend, drawn as SVG for the report and as PNG for alerts."""

@@ -1,0 +1,276 @@
+"""Runs Dagster's webserver, daemon and code servers, restarts what fails, and ends them all."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import IO, NamedTuple, NoReturn
+
+import psutil
+
+from openai_costs_dagster.cli.dagster_services import (
+    Daemon,
+    DatabaseService,
+    Groups,
+    ProcessService,
+    Ticks,
+    code_server_answers,
+    end_groups,
+    webserver_answers,
+)
+from openai_costs_dagster.cli.errors import InputMistake
+from openai_costs_dagster.cli.supervisor import STARTUP, Service, Supervisor
+from openai_costs_dagster.orchestration.runtime.process_id import Process, State
+from openai_costs_dagster.orchestration.sharding import parts
+from openai_costs_dagster.warehouse.database import Database
+
+_PATIENCE = 30.0  # seconds for all processes to end
+_UP_WITHIN = 120.0
+_LOOPBACK = "127.0.0.1"
+PREFERRED_PORT = 3000
+
+CHECK_EVERY = 3.0
+"""Seconds between two checks. A service that fails three in a row is restarted, so it is back within a minute."""
+
+
+class CodeLocation(NamedTuple):
+    """A code location of Dagster and the module that holds its definitions."""
+
+    name: str
+    module: str
+    attribute: str | None = None
+
+
+class DevelopmentServer:
+    """Dagster's webserver, daemon and code servers, noted in a file so that another process can end them."""
+
+    def __init__(self, note: Path, organizations: int = 1) -> None:
+        self._note = note
+        self._locations = code_locations(organizations)
+        self._services: list[Service] = []
+        self._groups = Groups()
+        self._stack = ExitStack()
+        self._address = ("", 0)
+
+    def start(
+        self,
+        environment: Mapping[str, str],
+        *,
+        database: Database,
+        restart_database: Callable[[], object] | None,
+        host: str,
+        port: int | None,
+        log_format: str,
+        log_file: Path | None,
+    ) -> str:
+        """Starts all of them and returns the UI's address once it answers.
+
+        `restart_database` starts the embedded server again if it was killed. Raises RuntimeError if a process ends
+        before the UI answers.
+        """
+        port = port or free_port(PREFERRED_PORT)
+        output = self._stack.enter_context(log_file.open("ab")) if log_file else None
+        sockets = Path(tempfile.mkdtemp(prefix="openai-costs-"))  # a data directory's path may be too long for a socket
+        self._stack.callback(shutil.rmtree, sockets, ignore_errors=True)
+        self._address = (host, port)
+        url = f"http://{_LOOPBACK if host in {'0.0.0.0', ''} else host}:{port}"  # noqa: S104 - compared, not bound
+        environment = {**environment, "PYTHONWARNINGS": "ignore", "DAGSTER_IS_DEV_CLI": "1"}
+        colored = "colored" if log_format == "text" else log_format
+        if restart_database:
+            self._services.append(DatabaseService(database, restart_database))
+        for location in self._locations:
+            self._start(self._code_server(location, sockets, environment, output, colored))
+        # A code server listens once it has loaded its definitions or failed to: the UI then shows the error.
+        listening = [socket_of(location, sockets) for location in self._locations]
+        self._await(
+            lambda: all(map(_is_listening, listening)), f"definitions do not load within {STARTUP:.0f} s", STARTUP
+        )
+        workspace = self._note.with_name("workspace.yaml")
+        workspace.write_text(workspace_of(self._locations, sockets), encoding="utf-8")
+        common = ["--workspace", str(workspace), "--log-format", colored]
+        self._start(
+            ProcessService(
+                "Dagster's webserver",
+                ["dagster_webserver", "-h", host, "-p", str(port), *common],
+                environment=environment,
+                output=output,
+                groups=self._groups,
+                answers=lambda: webserver_answers(url),
+            )
+        )
+        ticks = Ticks(database, [location.name for location in self._locations])
+        daemon = ["dagster._daemon", "run", *common]
+        self._start(Daemon(daemon, ticks, environment=environment, output=output, groups=self._groups))
+        self._await(
+            lambda: webserver_answers(url), f"it does not answer at {url} within {_UP_WITHIN:.0f} s", _UP_WITHIN
+        )
+        return url
+
+    def supervise(self) -> NoReturn:
+        """Restarts what ends or does not answer, until it is interrupted."""
+        supervisor = Supervisor(self._services)
+        while True:
+            if supervisor.check():
+                self._write_note()
+            self._groups.forget_empty()
+            time.sleep(CHECK_EVERY)
+
+    def stop(self) -> None:
+        """Ends all of them, and runs that they started."""
+        self._groups.forget_empty()
+        end_groups(self._groups.leaders, patience=_PATIENCE)
+        self._stack.close()
+        self._note.unlink(missing_ok=True)
+
+    def _code_server(
+        self,
+        location: CodeLocation,
+        sockets: Path,
+        environment: Mapping[str, str],
+        output: IO[bytes] | None,
+        log_format: str,
+    ) -> ProcessService:
+        """A code server as `dagster dev` starts them: reloading the location in the UI replaces the child it calls."""
+        socket_file = socket_of(location, sockets)
+        attribute = ["-a", location.attribute] if location.attribute else []
+        return ProcessService(
+            f"the code server of {location.name}",
+            [
+                *("dagster", "code-server", "start", "--socket", str(socket_file), "--log-level", "warning"),
+                *("--log-format", log_format, "--location-name", location.name, "--inject-env-vars-from-instance"),
+                *("--startup-timeout", f"{STARTUP:.0f}", "-m", location.module, *attribute),
+            ],
+            environment=environment,
+            output=output,
+            groups=self._groups,
+            answers=lambda: code_server_answers(socket_file),
+        )
+
+    def _start(self, service: ProcessService) -> None:
+        service.start()
+        self._services.append(service)
+        self._write_note()
+
+    def _await(self, condition: Callable[[], bool], otherwise: str, seconds: float) -> None:
+        """Waits for a condition while all processes run. Raises RuntimeError."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            for service in self._services:
+                if ending := service.ending():
+                    raise RuntimeError(f"{service.name} {ending} before Dagster answered")
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"Dagster did not start: {otherwise}")
+            time.sleep(0.2)
+
+    def _write_note(self) -> None:
+        host, port = self._address
+        groups = {leader: name for leader in self._groups.leaders if (name := _name_of(leader))}
+        noted = {
+            "pid": os.getpid(),
+            "process": str(Process.of()),
+            "host": host,
+            "port": port,
+            "groups": groups,
+        }
+        self._note.write_text(json.dumps(noted), encoding="utf-8")
+
+
+def code_locations(organizations: int) -> list[CodeLocation]:
+    """The code location as the checkout's own workspace calls it; of very many organizations, several."""
+    several = parts(organizations)
+    if len(several) == 1:
+        return [CodeLocation("openai_costs", "openai_costs_dagster.definitions")]
+    return [CodeLocation(f"openai_costs_{part.number}", "openai_costs_dagster.shards", part.name) for part in several]
+
+
+def socket_of(location: CodeLocation, sockets: Path) -> Path:
+    """The Unix socket on which a location's code server listens."""
+    return sockets / f"{location.name}.sock"
+
+
+def workspace_of(locations: list[CodeLocation], sockets: Path) -> str:
+    """A workspace file that leads to the code servers."""
+    servers = [
+        {"grpc_server": {"location_name": one.name, "host": "localhost", "socket": str(socket_of(one, sockets))}}
+        for one in locations
+    ]
+    return json.dumps({"load_from": servers})  # JSON is YAML
+
+
+def noted(note: Path) -> Process | None:
+    """The process that wrote a note; None if there is no such note."""
+    try:
+        return Process.parse(json.loads(note.read_text(encoding="utf-8"))["process"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def stop_noted(note: Path) -> bool:
+    """Ends what a note names, whether or not the process that wrote it still runs. Returns whether there was anything.
+
+    The process that wrote it ends its services itself. If it was killed, the groups of those services are ended here.
+    Raises InputMistake if the process belongs to another host or container, where it may be running.
+    """
+    process = noted(note)
+    if process and process.state is State.UNKNOWN:
+        raise InputMistake(
+            f"{note} names a process of {process.place.host}, another host or container: "
+            "stop it there, or delete the file if that host is gone"
+        )
+    was_running = process is not None and process.send(signal.SIGINT)
+    if process and was_running:
+        with suppress(psutil.NoSuchProcess):
+            psutil.wait_procs([psutil.Process(process.pid)], timeout=2 * _PATIENCE)
+    left = _noted_groups(note)
+    end_groups(left, patience=_PATIENCE)
+    if process:
+        process.send(signal.SIGKILL)
+    note.unlink(missing_ok=True)
+    return was_running or bool(left)
+
+
+def _noted_groups(note: Path) -> list[int]:
+    """The groups of a note whose leader is still the process that it was."""
+    try:
+        groups: dict[str, str] = json.loads(note.read_text(encoding="utf-8"))["groups"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    leaders = {int(leader): Process.parse(name) for leader, name in groups.items()}
+    return [leader for leader, process in leaders.items() if process and process.state is State.RUNNING]
+
+
+def _is_listening(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+        return True
+
+
+def _name_of(leader: int) -> str | None:
+    try:
+        return str(Process.of(leader))
+    except psutil.NoSuchProcess:
+        return None
+
+
+def free_port(preferred: int = 0) -> int:
+    """The preferred port of this machine, or any free one."""
+    for port in (preferred, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((_LOOPBACK, port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise RuntimeError("this machine has no free port")

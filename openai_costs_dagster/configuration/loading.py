@@ -1,0 +1,204 @@
+"""Finds and reads the user's configuration: `openai_costs.yaml`, or `OPENAI_ADMIN_KEY` alone.
+
+The file is found by `OPENAI_COSTS_CONFIG`, else in the working directory. Every mistake becomes one sentence that
+names the file, the line or path, what was found and what is allowed, and never a secret.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from openai_costs_dagster.configuration.secret import SecretReference
+from openai_costs_dagster.configuration.settings import (
+    Alert,
+    Configuration,
+    ConfigurationError,
+    DatabaseSettings,
+    Organization,
+)
+from openai_costs_dagster.configuration.yaml_document import Document, YamlError
+from openai_costs_dagster.redaction import redact
+from openai_costs_dagster.user_input import read_text, variable
+
+DEFAULT_FILE = "openai_costs.yaml"
+
+
+def load(path: Path | None = None) -> Configuration:
+    """The user's configuration. Raises ConfigurationError."""
+    if path is not None:
+        return read_file(path)
+    named = variable("OPENAI_COSTS_CONFIG")
+    path = Path(named or DEFAULT_FILE)
+    if _exists(path):
+        return read_file(path)
+    if named:
+        raise ConfigurationError(f"OPENAI_COSTS_CONFIG names {path}, which does not exist")
+    if variable("OPENAI_ADMIN_KEY"):
+        return from_environment()
+    raise ConfigurationError(
+        f"there is neither {DEFAULT_FILE} in {_working_directory()} nor OPENAI_ADMIN_KEY in the environment: "
+        "export OPENAI_ADMIN_KEY=... (an admin key), or write the file as README.md shows"
+    )
+
+
+def from_environment() -> Configuration:
+    """One organization named `default`, from `OPENAI_ADMIN_KEY` and its companions. Raises ConfigurationError."""
+    organization: dict[str, Any] = {"admin_key": {"env": "OPENAI_ADMIN_KEY"}}
+    if base_url := variable("OPENAI_BASE_URL"):
+        organization["base_url"] = base_url
+    if organization_id := variable("OPENAI_ORG_ID"):
+        organization["organization_id"] = organization_id
+    value: dict[str, Any] = {"organizations": {"default": organization}}
+    if variable("DATABASE_URL"):
+        value["database"] = {"url": {"env": "DATABASE_URL"}}
+    return _validated(value, "the environment", _working_directory(), None)
+
+
+def from_mapping(value: dict[str, Any], where: str, folder: Path) -> Configuration:
+    """Settings that stand in another program's file, relative paths taken from a folder. Raises ConfigurationError."""
+    return _validated(value, where, folder, None)
+
+
+def read_file(path: Path) -> Configuration:
+    """A configuration file. Raises ConfigurationError."""
+    try:
+        text = read_text(path)
+        folder = path.resolve().parent
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeError:
+        raise ConfigurationError(f"{path} is no UTF-8 text") from None
+    try:
+        document = Document(text)
+    except YamlError as error:
+        raise ConfigurationError(f"{path}, {error}") from None
+    if not isinstance(document.value, dict):
+        raise ConfigurationError(f"{path} must begin with organizations: and hold settings below it")
+    configuration = _validated(document.value, str(path), folder, document)
+    # Links are not resolved here: Kubernetes replaces the target of a mounted file, and other processes read it again.
+    return configuration.model_copy(update={"source": path.absolute()})
+
+
+def lines_of_organization(path: Path, name: str) -> list[tuple[int, str]]:
+    """The numbered lines of a configuration file that make up one organization."""
+    text = read_text(path)
+    document, lines = Document(text), text.splitlines()
+    first = document.line(("organizations", name))
+    if first is None or name not in (document.value.get("organizations") or {}):
+        return []
+    indent = len(lines[first - 1]) - len(lines[first - 1].lstrip())
+    last = first
+    for number in range(first + 1, len(lines) + 1):
+        line = lines[number - 1]
+        if not line.strip():
+            continue
+        if len(line) - len(line.lstrip()) > indent:
+            last = number
+        elif not line.lstrip().startswith("#"):
+            break
+    return [(number, lines[number - 1]) for number in range(first, last + 1)]
+
+
+def _validated(value: dict[str, Any], where: str, folder: Path, document: Document | None) -> Configuration:
+    try:
+        configuration = Configuration.model_validate(value)
+    except ValidationError as error:
+        raise ConfigurationError(_sentence(error, where, document)) from None
+    try:
+        return _resolved(configuration, folder)
+    except (OSError, RuntimeError, ValueError) as error:  # a link to itself, or a path that no file system can hold
+        raise ConfigurationError(f"{where}: data_directory cannot be used: {error}") from None
+
+
+def _exists(path: Path) -> bool:
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from None
+    return True
+
+
+def _working_directory() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise ConfigurationError("the working directory was deleted: change to another one") from None
+
+
+def _resolved(configuration: Configuration, folder: Path) -> Configuration:
+    organizations = {
+        name: organization.model_copy(
+            update={
+                "admin_key": organization.admin_key.beside(folder),
+                "proxy": organization.proxy.beside(folder)
+                if isinstance(organization.proxy, SecretReference)
+                else organization.proxy,
+                "owners": {project: url.beside(folder) for project, url in organization.owners.items()},
+            }
+        )
+        for name, organization in configuration.organizations.items()
+    }
+    database = configuration.database
+    if database:
+        database = DatabaseSettings(url=database.url.beside(folder))
+    return configuration.model_copy(
+        update={
+            "organizations": organizations,
+            "alerts": tuple(_alert_beside(alert, folder) for alert in configuration.alerts),
+            "database": database,
+            "heartbeat_url": configuration.heartbeat_url.beside(folder) if configuration.heartbeat_url else None,
+            "data_directory": (folder / configuration.data_directory).resolve(),
+        }
+    )
+
+
+def _alert_beside(alert: Alert, folder: Path) -> Alert:
+    named = {name: reference for name in ("url", "webhook", "secret") if (reference := getattr(alert, name))}
+    return alert.model_copy(update={name: reference.beside(folder) for name, reference in named.items()})
+
+
+def _sentence(error: ValidationError, where: str, document: Document | None) -> str:
+    """The first mistake in one sentence; the value found is named unless it may be a secret."""
+    first = error.errors(include_url=False, include_context=False)[0]
+    path = tuple(part for part in first["loc"] if isinstance(part, str | int))
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        message = f"{str(path[-1])!r} is not a setting here; there are {', '.join(_settings_beside(path))}"
+    elif first["type"] == "missing":
+        message = f"{path[-1]!r} is missing"
+    elif isinstance(first["input"], str | int | Decimal) and not _may_be_secret(path) and "found" not in message:
+        message = f"{message}; found {str(first['input'])!r}"
+    message = redact(message)
+    line = document.line(path) if document else None
+    place = f"{where}, line {line}" if line else where
+    return f"{place}: {'.'.join(map(str, path))}: {message}" if path else f"{place}: {message}"
+
+
+def _may_be_secret(path: tuple[str | int, ...]) -> bool:
+    in_place_of_settings = path[-1:] == ("database",) or (path[:1] == ("alerts",) and len(path) <= 2)
+    secrets = {"admin_key", "proxy", "url", "base_url", "webhook", "secret", "owners", "dagster_url", "heartbeat_url"}
+    return in_place_of_settings or bool(secrets & set(map(str, path)))
+
+
+def _settings_beside(path: tuple[str | int, ...]) -> list[str]:
+    """The settings that are allowed where an unknown one stands."""
+    model: type[BaseModel] = Configuration
+    for part in path[:-1]:
+        field = model.model_fields.get(str(part))
+        if field:
+            model = _model_in(field.annotation) or model
+    hidden = {"asset_key_prefix"} if model is Organization else set()
+    return sorted(name for name in model.model_fields if name not in {"name", "source", *hidden})
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The model somewhere inside an annotation such as ``dict[str, Organization]``."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((model for part in get_args(annotation) if (model := _model_in(part))), None)

@@ -1,0 +1,1 @@
+"""Monitoring: evaluate stored days for anomalies, budgets and lateness. Never imports Dagster or an HTTP client."""

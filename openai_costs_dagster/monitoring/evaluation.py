@@ -1,0 +1,66 @@
+"""Looks at days that were stored: judges them, holds them against budgets, and records what is news.
+
+For the checks, and for the good days of a run that fails for others: its checks are skipped by Dagster, and what they
+would have found must not seem new to the next run.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from openai_costs_dagster.configuration import Configuration, Organization
+from openai_costs_dagster.days import ONE_DAY
+from openai_costs_dagster.monitoring import incident_alerts
+from openai_costs_dagster.monitoring.anomalies import Judgement, judge
+from openai_costs_dagster.monitoring.budgets import BudgetDay, evaluate, has_budgets
+from openai_costs_dagster.orchestration import asset_keys
+from openai_costs_dagster.warehouse import anomalies
+from openai_costs_dagster.warehouse.database import Connection
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Whose days are looked at, in which run, asked for by whom, and when."""
+
+    organization: Organization
+    configuration: Configuration
+    run_id: str
+    asked_by: str
+    now: dt.datetime
+
+    def judge(self, connection: Connection, days: Collection[dt.date], *, users: bool) -> dict[dt.date, Judgement]:
+        """Judges days and keeps what was found, with what is news of it, in one transaction."""
+        name, asked_by, now = self.organization.name, self.asked_by, self.now
+        judgements = judge(connection, name, self.configuration.anomalies, days, users=users)
+        found = [finding for judgement in judgements.values() for finding in judgement.findings]
+        minimum = self.configuration.anomalies.minimum_impact_usd
+        with connection.transaction():
+            asked = incident_alerts.Asked(
+                asked_by, self._is_first(connection), self.configuration.refresh.trailing_days, now.date()
+            )
+            anomalies.replace_findings(connection, name, days, found, found_by=asked_by, now=now, users=users)
+            incident_alerts.tell(connection, self.organization, judgements, asked, minimum, now, users=users)
+        return judgements
+
+    def hold_against_budgets(
+        self, connection: Connection, days: Collection[dt.date], *, allocated: bool
+    ) -> dict[dt.date, list[BudgetDay]]:
+        """Each day's budgets; what was crossed is news when a refresh sees it and it was not there at first."""
+        refresh = self.configuration.refresh
+        newest = max(refresh.trailing_days, refresh.deep_trailing_days) * ONE_DAY
+        may_alert = self.asked_by == "refresh" and not self._is_first(connection)
+        since = self.now.date() - newest if may_alert else dt.date.max
+        return evaluate(connection, self.organization, days, self.now, allocated=allocated, alert_since=since)
+
+    def look_at(self, connection: Connection, days: Collection[dt.date]) -> None:
+        """All that the checks of costs would have looked at."""
+        checks = self.configuration.checks
+        if asset_keys.ANOMALOUS_SPEND in checks:
+            self.judge(connection, days, users=False)
+        if asset_keys.BUDGETS in checks and has_budgets(self.organization, allocated=False):
+            self.hold_against_budgets(connection, days, allocated=False)
+
+    def _is_first(self, connection: Connection) -> bool:
+        return incident_alerts.is_first_judgement(connection, self.organization.name, self.run_id)

@@ -1,0 +1,198 @@
+"""What people are told of anomalies: a new one, one that costs twice of what they know of, one that is over.
+
+Written into the outbox in the transaction that keeps the findings.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from openai_costs_dagster.configuration import Organization
+from openai_costs_dagster.days import ONE_DAY
+from openai_costs_dagster.monitoring.anomalies import Judgement, names_of, series_of
+from openai_costs_dagster.monitoring.other_findings import severity
+from openai_costs_dagster.orchestration import asset_keys
+from openai_costs_dagster.spend.detection.panel import Series
+from openai_costs_dagster.spend.explanation import Names
+from openai_costs_dagster.spend.incidents import QUIET_DAYS, Incident, News, Unusual, follow
+from openai_costs_dagster.spend.money import dollars, signed_dollars
+from openai_costs_dagster.warehouse import anomalies, incidents, organizations, outbox
+from openai_costs_dagster.warehouse.anomalies import StoredFinding
+from openai_costs_dagster.warehouse.database import Connection
+from openai_costs_dagster.warehouse.incidents import StoredIncident
+
+_TITLES = {"opened": "unusual spend", "grown": "unusual spend that grows", "ended": "unusual spend is over"}
+_MEMORY = (QUIET_DAYS + 1) * ONE_DAY
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Who asked for a judgement: only a scheduled refresh tells of the trailing days, and never the first one."""
+
+    asked_by: str
+    is_first: bool
+    trailing_days: int
+    today: dt.date
+
+    def may_alert(self, day: dt.date) -> bool:
+        """Whether what is found on a day is news; otherwise it is recorded as already seen."""
+        return self.may_end and day > self.today - self.trailing_days * ONE_DAY
+
+    @property
+    def may_end(self) -> bool:
+        """Whether an incident may be called over."""
+        return self.asked_by == "refresh" and not self.is_first
+
+
+def tell(
+    connection: Connection,
+    organization: Organization,
+    judgements: Mapping[dt.date, Judgement],
+    asked: Asked,
+    minimum: Decimal,
+    now: dt.datetime,
+    *,
+    users: bool,
+) -> None:
+    """Follows the incidents of an organization over judged days and records what is new about them."""
+    if not judgements:
+        return
+    name = organization.name
+    outbox.lock(connection, name)
+    first, last = min(judgements), max(judgements)
+    stored = {
+        incident.incident_id: incident
+        for incident in incidents.recent(connection, name, first - _MEMORY)
+        if (incident.level == "user") == users
+    }
+    known = [_known(name, incident) for incident in stored.values()]
+    before = [StoredIncident(**vars(incident)) for incident in stored.values()]
+    found = {
+        _unusual(name, finding): finding
+        for finding in anomalies.findings(connection, name, first=first, last=last)
+        if finding.worth_alerting
+        and not finding.feedback
+        and finding.usage_date in judgements
+        and (finding.level == "user") == users
+    }
+    called = names_of(connection, name, users=True)
+    for news in follow(known, found, asked.today, last, asked.may_alert, may_end=asked.may_end):
+        finding = found[news.found] if news.found else None
+        chart = judgements[finding.usage_date].photo if finding else None
+        outbox.record(connection, _alert(organization, news, finding, minimum, chart, called), now, seen=news.seen)
+    _keep(connection, name, known, before)
+
+
+def _keep(connection: Connection, organization: str, known: list[Incident], before: list[StoredIncident]) -> None:
+    for place, incident in enumerate(known):
+        earlier = before[place] if place < len(before) else None
+        kept = _stored(incident, earlier.incident_id if earlier else None)
+        if kept != earlier:
+            incidents.keep(connection, organization, kept)
+
+
+def _alert(
+    organization: Organization,
+    news: News,
+    finding: StoredFinding | None,
+    minimum: Decimal,
+    chart: bytes | None,
+    called: Names,
+) -> outbox.Alert:
+    incident = news.incident
+    day = finding.usage_date if finding else incident.last_day
+    key = [news.event, organization.name, incident.direction, str(incident.first_day), *incident.series[1:]]
+    key += [incident.line_item or ""] + ([f"{incident.alerted_impact:.2f}"] if news.event == "grown" else [])
+    sentence = finding.explanation if finding else _over(incident, called)
+    return outbox.Alert(
+        dedup_key=outbox.dedup_key("anomaly", *key),
+        kind="anomaly",
+        event=news.event,
+        severity=finding.severity if finding else severity(incident.alerted_impact, minimum),
+        title=f"{organization.name}: {_TITLES[news.event]} on {day}",
+        sentence=sentence,
+        organization=organization.name,
+        project_id=finding.project_id if finding else incident.series.project or None,
+        usage_date=day,
+        anomaly_id=finding.anomaly_id if finding else None,
+        facts=_facts(finding) if finding else (),
+        page=asset_keys.check_page(_asset(organization, incident.series), asset_keys.ANOMALOUS_SPEND, day),
+        chart=chart,
+    )
+
+
+def _facts(finding: StoredFinding) -> list[tuple[str, str]]:
+    return [
+        ("Spent", dollars(finding.actual)),
+        ("Expected", dollars(finding.expected)),
+        ("Usual", f"{dollars(finding.lower)} to {dollars(finding.upper)}"),
+        ("Impact", signed_dollars(finding.impact)),
+        ("Severity", finding.severity),
+    ]
+
+
+def _over(incident: Incident, called: Names) -> str:
+    named = incident.line_item or called.of(incident.series)
+    return (
+        f"What was unusual about {named} since {incident.first_day} is over, or has become the new normal: its last "
+        f"unusual day was {incident.last_day}."
+    )
+
+
+def _asset(organization: Organization, series: Series) -> list[str]:
+    key = asset_keys.allocated_costs_key(organization) if series.user else asset_keys.costs_key(organization)
+    return list(key.path)
+
+
+def _unusual(organization: str, finding: StoredFinding) -> Unusual:
+    return Unusual(finding.usage_date, series_of(organization, finding), finding.line_item, finding.impact)
+
+
+def _known(organization: str, stored: StoredIncident) -> Incident:
+    return Incident(
+        Series(
+            organization,
+            stored.project_id or "",
+            stored.model or "",
+            stored.service or "",
+            stored.api_key_id or "",
+            stored.user_id or "",
+        ),
+        stored.line_item,
+        stored.direction,
+        stored.first_day,
+        stored.last_day,
+        stored.alerted_impact,
+        stored.alerted_day,
+        stored.announced,
+        stored.is_open,
+    )
+
+
+def _stored(incident: Incident, incident_id: int | None) -> StoredIncident:
+    series = incident.series
+    return StoredIncident(
+        series.level,
+        series.project or None,
+        series.service or None,
+        series.model or None,
+        series.api_key or None,
+        series.user or None,
+        incident.line_item,
+        incident.direction,
+        incident.first_day,
+        incident.last_day,
+        incident.alerted_impact,
+        incident.alerted_day,
+        incident.announced,
+        incident.is_open,
+        incident_id,
+    )
+
+
+def is_first_judgement(connection: Connection, organization: str, run_id: str) -> bool:
+    """Whether no run before this one judged any day of an organization: then all that it finds was there before."""
+    return organizations.judged_first_by(connection, organization, run_id) == run_id

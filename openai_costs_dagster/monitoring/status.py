@@ -1,0 +1,227 @@
+"""What `status` says of each organization, and what of it needs a person."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from openai_costs_dagster.configuration import Configuration, Organization
+from openai_costs_dagster.configuration.secret import SecretUnavailable
+from openai_costs_dagster.days import ONE_DAY, DayRange, first_recent_day
+from openai_costs_dagster.monitoring import budgets as monitoring_budgets
+from openai_costs_dagster.orchestration.partitions import start_of
+from openai_costs_dagster.spend import money
+from openai_costs_dagster.spend.budgets import KnownDays, Standing
+from openai_costs_dagster.spend.money import dollars
+from openai_costs_dagster.sync.missing_endpoints import Absences
+from openai_costs_dagster.warehouse import allocations, anomalies, coverage, organizations, outbox
+from openai_costs_dagster.warehouse.budgets import BudgetState
+from openai_costs_dagster.warehouse.database import Connection, Database
+from openai_costs_dagster.warehouse.focus import snapshot
+
+_LATE = dt.timedelta(minutes=15)  # from which on a message that does not arrive is somebody's business
+
+
+@dataclass(frozen=True)
+class Overview:
+    """One organization at a glance; days are UTC, amounts US dollars."""
+
+    organization: str
+    title: str
+    last_day: dt.date | None = None
+    settled_to: dt.date | None = None
+    missing: list[DayRange] = field(default_factory=list)
+    detail: list[coverage.GroupedDays] = field(default_factory=list)
+    month_to_date: Decimal = Decimal(0)
+    month_in_other_currencies: dict[str | None, Decimal] = field(default_factory=dict)
+    """Of the month to date, by currency; in no other figure here."""
+    in_other_currencies: dict[str | None, Decimal] = field(default_factory=dict)
+    """The same since `other_currencies_since`."""
+    other_currencies_since: dt.date | None = None
+    forecast: Decimal | None = None
+    """Of the month, made at the end of `known_to`."""
+    known_to: dt.date | None = None
+    """The last day that was read after its end."""
+    forecast_low: Decimal | None = None
+    """One in ten such months ends below; one in ten above `forecast_high`."""
+    forecast_high: Decimal | None = None
+    open_anomalies: list[str] = field(default_factory=list)
+    """Of the last `RECENT_DAYS` days."""
+    to_users_percent: float | None = None
+    """The share of the last days' spend that reached a user; None where nothing was shared out."""
+    to_keys_percent: float | None = None
+    budgets: list[str] = field(default_factory=list)
+    """How each budget stands in its present period, in a sentence."""
+    budget_states: list[BudgetState] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    """Endpoints that the server lacks."""
+    last_success_at: dt.datetime | None = None
+    last_error: str | None = None
+    needs: list[str] = field(default_factory=list)
+    """Sentences about what a person has to do."""
+
+    @property
+    def missing_days(self) -> int:
+        """How many finished days of its history are not stored."""
+        return sum(map(len, self.missing))
+
+
+def overviews(configuration: Configuration, database: Database, now: dt.datetime) -> list[Overview]:
+    """Every configured organization, by name, all figures from one snapshot. Raises WarehouseError."""
+    with database.connect() as connection, snapshot(connection):
+        return overviews_of(connection, configuration, now)
+
+
+def overviews_of(connection: Connection, configuration: Configuration, now: dt.datetime) -> list[Overview]:
+    """The same, within a snapshot that the caller has opened."""
+    known = {one.organization: one for one in organizations.everyone(connection)}
+    synced = {one.organization: one for one in coverage.sync_status(connection)}
+    return [
+        _overview(connection, organization, known.get(name), synced.get(name), now)
+        for name, organization in sorted(configuration.organizations.items())
+    ]
+
+
+def _overview(
+    connection: Connection,
+    organization: Organization,
+    known: organizations.Registered | None,
+    synced: coverage.SyncStatus | None,
+    now: dt.datetime,
+) -> Overview:
+    today = now.date()
+    if known is None or synced is None:
+        needs = [*_key_trouble(organization), "never read: run openai-costs backfill, or leave openai-costs up running"]
+        return Overview(organization.name, organization.title, needs=needs)
+    days = DayRange(min(start_of(organization, known, today), today), today)
+    finished = days.intersection(None, today - ONE_DAY)
+    missing = DayRange.covering(coverage.missing_days(connection, organization.name, finished)) if finished else []
+    shared = allocations.allocated_share(connection, organization.name, DayRange(first_recent_day(today), today))
+    standings = _standings(connection, organization, today)
+    forecast = standings.month.forecast if standings.month else None
+    month_first = today.replace(day=1)
+    since = min(month_first, first_recent_day(today))
+    other = coverage.other_currencies(connection, organization.name, DayRange(since, today))
+    return Overview(
+        organization.name,
+        organization.title,
+        last_day=synced.last_day,
+        settled_to=synced.settled_to,
+        missing=missing,
+        detail=coverage.detail_served(connection, organization.name),
+        month_to_date=standings.month.spent if standings.month else Decimal(0),
+        month_in_other_currencies=_by_currency(one for one in other if one.usage_date >= month_first),
+        in_other_currencies=_by_currency(other),
+        other_currencies_since=since,
+        forecast=forecast.expected if forecast else None,
+        forecast_low=forecast.low if forecast else None,
+        forecast_high=forecast.high if forecast else None,
+        known_to=standings.known.complete_to if standings.known else None,
+        open_anomalies=_open_anomalies(connection, organization.name, today),
+        to_users_percent=_percent(shared.to_users_usd, shared.gross_usd),
+        to_keys_percent=_percent(shared.to_keys_usd, shared.gross_usd),
+        budgets=[_budget(state) for state in standings.budgets],
+        budget_states=standings.budgets,
+        skipped=sorted(path.split("/", 2)[2] for path in Absences(connection, organization, now).known()),
+        last_success_at=synced.last_success_at,
+        last_error=synced.last_error,
+        needs=[
+            *_key_trouble(organization),
+            *_sync_trouble(synced, missing, today),
+            *_sum_trouble(connection, organization),
+        ],
+    )
+
+
+def _percent(part: Decimal | None, whole: Decimal | None) -> float | None:
+    return round(float(100 * part / whole), 1) if whole and part is not None else None
+
+
+@dataclass(frozen=True)
+class _Standings:
+    """How an organization's month and budgets stand now; empty where nothing is stored."""
+
+    known: KnownDays | None = None
+    month: Standing | None = None
+    budgets: list[BudgetState] = field(default_factory=list)
+
+
+def _standings(connection: Connection, organization: Organization, today: dt.date) -> _Standings:
+    known = monitoring_budgets.known_days(connection, organization.name)
+    if known is None:
+        return _Standings()
+    return _Standings(
+        known,
+        monitoring_budgets.month_standing(connection, organization.name, today, known),
+        monitoring_budgets.current_states(connection, organization, today, known),
+    )
+
+
+def _by_currency(billed: Iterable[coverage.OtherCurrency]) -> dict[str | None, Decimal]:
+    """Exact sums by currency."""
+    totals: dict[str | None, Decimal] = {}
+    for one in billed:
+        totals[one.currency] = money.add(totals.get(one.currency, Decimal(0)), money.normalised(one.amount))
+    return totals
+
+
+def _open_anomalies(connection: Connection, name: str, today: dt.date) -> list[str]:
+    first = first_recent_day(today)
+    return [
+        f"{finding.usage_date}: {finding.explanation}"
+        for finding in anomalies.findings(connection, name, first=first, only_open=True)
+    ]
+
+
+def _key_trouble(organization: Organization) -> list[str]:
+    try:
+        organization.admin_key.read()
+    except SecretUnavailable as error:
+        return [f"its admin key cannot be read: {error}"]
+    return []
+
+
+def _sync_trouble(synced: coverage.SyncStatus, missing: list[DayRange], today: dt.date) -> list[str]:
+    trouble = []
+    if synced.last_error:
+        kind = "needs a person" if synced.last_error_is_permanent else "is tried again by the next refresh"
+        trouble.append(f"its last reading failed and {kind}: {synced.last_error}")
+    if missing:
+        trouble.append(f"days are missing: {', '.join(map(str, missing))}")
+    elif synced.last_day is None or synced.last_day < today - ONE_DAY:
+        trouble.append(f"nothing newer than {synced.last_day} is stored: is openai-costs up running?")
+    return trouble
+
+
+def _sum_trouble(connection: Connection, organization: Organization) -> list[str]:
+    days = coverage.unreconciled_days(connection, organization.name)
+    if not days:
+        return []
+    named = ", ".join(map(str, DayRange.covering(days)))
+    return [f"rows do not add up to the total that the API bills on {named}: see the check reconciles"]
+
+
+def _budget(state: BudgetState) -> str:
+    share = f" ({state.spent / state.amount_limit:.0%})".replace("%", " %") if state.amount_limit else ""
+    spent = f"{state.budget}: {dollars(state.spent)} of {dollars(state.amount_limit)}{share}"
+    if state.forecast is None or state.forecast_low is None or state.forecast_high is None:
+        return spent
+    interval = f"{dollars(state.forecast_low)} to {dollars(state.forecast_high)}"
+    return f"{spent}, {dollars(state.forecast)} as it looks by {state.period_end} ({interval})"
+
+
+def delivery_trouble(database: Database, now: dt.datetime) -> list[str]:
+    """Sentences about alerts that do not arrive. Raises WarehouseError."""
+    with database.connect() as connection:
+        states = outbox.delivery_states(connection)
+    said = []
+    for one in states:
+        if one.dead:
+            given_up = f"{one.dead} messages were given up ({one.last_error})"
+            said.append(f"{one.channel}: {given_up}: openai-costs alerts retry")
+        if one.waiting_since and now - one.waiting_since > _LATE:
+            since = f"{one.waiting_since:%Y-%m-%d %H:%M} UTC"
+            said.append(f"{one.channel}: {one.waiting} messages wait since {since}: {one.last_error}")
+    return said

@@ -1,0 +1,1 @@
+"""The asset checks that are defined apart from their assets."""

@@ -1,0 +1,141 @@
+"""The check `anomalous_spend`: each day by the days before it, at every level. A warning, never a failure.
+
+Findings are kept in `openai_costs.anomalies`; judging a day again replaces them.
+"""
+
+# `from __future__ import annotations` would break Dagster's reading of the context's type in functions made here.
+import datetime as dt
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from openai_costs_dagster.configuration import Configuration, Organization
+from openai_costs_dagster.days import utc_now
+from openai_costs_dagster.monitoring.anomalies import Judgement
+from openai_costs_dagster.monitoring.evaluation import Watch
+from openai_costs_dagster.orchestration import asset_keys, database_access, triggers
+from openai_costs_dagster.orchestration.check_results import evaluation, targets
+from openai_costs_dagster.orchestration.partitions import days_to_judge
+from openai_costs_dagster.spend.money import dollars
+from openai_costs_dagster.warehouse.anomalies import Finding
+
+_COLUMNS = ("impact_usd", "severity", "level", "what happened")
+
+
+def anomaly_check(
+    organization: Organization,
+    configuration: Configuration,
+    partitions: dg.DailyPartitionsDefinition,
+    *,
+    users: bool = False,
+) -> dg.AssetChecksDefinition:
+    """Makes an organization's `anomalous_spend`; started without a partition it judges the trailing window.
+
+    With `users` it is the one of allocated costs, which judges users: costs alone are judged without waiting for them.
+    """
+    key = asset_keys.allocated_costs_key(organization) if users else asset_keys.costs_key(organization)
+    by = "by user" if users else "in all, by project, service, model and API key"
+    spec = dg.AssetCheckSpec(
+        asset_keys.ANOMALOUS_SPEND,
+        asset=key,
+        description=f"The day's spend is like the days before it: {by}.",
+        partitions_def=partitions,
+    )
+
+    @dg.multi_asset_check(
+        name=asset_keys.op_name(organization.name, f"{asset_keys.ANOMALOUS_SPEND}{'_by_user' if users else ''}"),
+        specs=[spec],
+        pool=asset_keys.pool(organization.name),
+    )
+    def anomalous_spend(context: dg.AssetCheckExecutionContext) -> Iterator[Any]:
+        days = days_to_judge(context, configuration.refresh.trailing_days)
+        judgements = _judge_and_keep(context, organization, configuration, days, users=users)
+        target = targets(context.instance, key, judgements)
+        for day, judgement in judgements.items():
+            yield evaluation(
+                key,
+                asset_keys.ANOMALOUS_SPEND,
+                day,
+                passed=not judgement.alarming,
+                severity=dg.AssetCheckSeverity.WARN,
+                description=_description(judgement),
+                metadata={**_metadata(judgement), **_where_to_look(organization, key, day)},
+                target=target.get(day),
+            )
+        yield dg.Output(None, output_name=spec.get_python_identifier())
+
+    return anomalous_spend
+
+
+def _judge_and_keep(
+    context: dg.AssetCheckExecutionContext,
+    organization: Organization,
+    configuration: Configuration,
+    days: list[dt.date],
+    *,
+    users: bool,
+) -> dict[dt.date, Judgement]:
+    asked_by = triggers.asked_by(context.instance, context.run)
+    watch = Watch(organization, configuration, context.run.run_id, asked_by, utc_now())
+    with database_access.database(configuration).connect() as connection:
+        return watch.judge(connection, days, users=users)
+
+
+def _description(judgement: Judgement) -> str:
+    if judgement.alarming:
+        return "\n".join(finding.explanation for finding in judgement.alarming)
+    if judgement.lower is None or judgement.upper is None:
+        return f"Not judged: {judgement.known_days} days are known before this one, 14 are needed."
+    so_far = " so far" if judgement.provisional else ""
+    said = f"{dollars(judgement.actual)}{so_far}, usual: {dollars(judgement.lower)} to {dollars(judgement.upper)}."
+    if judgement.findings:
+        said += f" {len(judgement.findings)} smaller or muted findings are kept."
+    return said
+
+
+def _metadata(judgement: Judgement) -> dict[str, Any]:
+    """What the UI plots by day, the day's findings as a table, and a picture of the largest one's series.
+
+    The organization's figures are there every day. On days that alert, those of the series with the largest finding
+    stand beside them.
+    """
+    metadata: dict[str, Any] = {"organization_spend_usd": round(float(judgement.actual), 2)}
+    for name in ("expected", "lower", "upper"):
+        value = getattr(judgement, name)
+        if value is not None:
+            metadata[f"organization_{name}_usd"] = round(float(value), 2)
+    if judgement.alarming:
+        metadata |= _of_series(max(judgement.alarming, key=lambda one: abs(one.impact)))
+    metadata["findings"] = len(judgement.alarming)
+    if judgement.findings:
+        metadata["what_was_found"] = dg.MetadataValue.table([_record(finding) for finding in judgement.findings])
+    if judgement.picture:
+        metadata["chart"] = dg.MetadataValue.md(judgement.picture)
+    return metadata
+
+
+def _of_series(finding: Finding) -> dict[str, Any]:
+    dimensions = (finding.project_id, finding.service, finding.model, finding.api_key_id, finding.user_id)
+    named = [name for name in (*dimensions, finding.line_item) if name is not None]
+    figures = {"spend": finding.actual, "expected": finding.expected, "lower": finding.lower, "upper": finding.upper}
+    return {
+        "series": f"{finding.level}: {', '.join(named)}" if named else finding.level,
+        **{f"series_{name}_usd": round(float(value), 2) for name, value in figures.items()},
+    }
+
+
+def _where_to_look(organization: Organization, key: dg.AssetKey, day: dt.date) -> dict[str, Any]:
+    """The rows that were judged, and the page that shows them beside everything else."""
+    view = "allocated_costs" if key == asset_keys.allocated_costs_key(organization) else "daily_costs"
+    query = (
+        f"select * from openai_costs.{view}\n"  # noqa: S608  # to be read: a name of ours and a day
+        f"where organization = '{organization.name}' and usage_date = '{day}'\norder by amount desc nulls last;"
+    )
+    report = asset_keys.spend_report_key(organization)
+    return {"rows": dg.MetadataValue.md(f"```sql\n{query}\n```"), "report": dg.MetadataValue.asset(report)}
+
+
+def _record(finding: Finding) -> dg.TableRecord:
+    values = (round(float(finding.impact), 2), finding.severity, finding.level, finding.explanation)
+    return dg.TableRecord(dict(zip(_COLUMNS, values, strict=True)))

@@ -1,0 +1,1 @@
+"""How Dagster runs: the instance, its storages, and the run launcher. Knows no asset."""

@@ -1,0 +1,178 @@
+"""What the sensors store about themselves and about dead runs, for `openai-costs status` to read."""
+
+from __future__ import annotations
+
+import datetime as dt
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import dagster as dg
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.events import RunFailureReason
+from dagster._core.launcher import WorkerStatus
+from dagster._core.scheduler.instigation import InstigatorState, SensorInstigatorData
+from dagster._core.storage.tags import RUN_FAILURE_REASON_TAG, WILL_RETRY_TAG
+
+from openai_costs_dagster.configuration import Configuration
+from openai_costs_dagster.days import utc_now
+from openai_costs_dagster.orchestration import asset_keys
+from openai_costs_dagster.orchestration.runtime.run_launcher import RunLauncher
+from openai_costs_dagster.orchestration.sharding import Part
+from openai_costs_dagster.redaction import redact
+from openai_costs_dagster.warehouse import sensor_ticks
+from openai_costs_dagster.warehouse.database import Connection, Database
+from openai_costs_dagster.warehouse.errors import WarehouseError
+from openai_costs_dagster.warehouse.sensor_ticks import DeadRun, Sensor, SensorTick
+
+_OVERLAP = dt.timedelta(minutes=10)  # events of a run may become visible later than they happened
+_FIRST_LOOK_BACK = dt.timedelta(days=1)
+_RUN_FAILED_ITSELF = {
+    RunFailureReason.RUN_EXCEPTION.value,
+    RunFailureReason.STEP_FAILURE.value,
+    RunFailureReason.JOB_INITIALIZATION_FAILURE.value,
+}
+"""Every other failure was reported by somebody else, because the process of the run was gone or never came."""
+
+
+def location_of(context: dg.SensorEvaluationContext) -> str:
+    """The code location that a sensor is evaluated in."""
+    origin = context.code_location_origin
+    return origin.location_name if origin else context.repository_name or "unknown"
+
+
+@contextmanager
+def recorded(
+    context: dg.SensorEvaluationContext, database: Database, configuration: Configuration, sensor: str, interval: int
+) -> Iterator[None]:
+    """Stores when a tick completes, or why it does not.
+
+    A `Failure` completes its tick: the sensor did its work and reports what it could not do. Any other error leaves the
+    time of the last completed tick as it was, so that `status` fails when this continues.
+    """
+    key = Sensor(location_of(context), platform.node(), sensor)
+    try:
+        yield
+    except Exception as error:
+        with suppress(WarehouseError), database.connect() as connection:
+            message = redact(str(error))
+            if isinstance(error, dg.Failure):
+                sensor_ticks.record_tick(connection, _tick(key, configuration, interval, error.description or message))
+            else:
+                sensor_ticks.record_error(connection, key, message)
+        raise
+    with database.connect() as connection:
+        sensor_ticks.record_tick(connection, _tick(key, configuration, interval, None))
+
+
+def record_refreshes(
+    context: dg.SensorEvaluationContext,
+    connection: Connection,
+    configuration: Configuration,
+    part: Part,
+    *,
+    sensor: str,
+) -> None:
+    """Stores the last tick of the sensor that refreshes, which the daemon evaluates without calling code of ours.
+
+    Dagster records that tick. If the organizations are divided among several code locations, each has such a sensor,
+    and the one that ticked longest ago counts for all of them.
+    """
+    if context.instance.schedule_storage is None:
+        return
+    location = location_of(context)
+    states = [
+        state.instigator_data
+        for state in context.instance.all_instigator_state(instigator_type=InstigatorType.SENSOR)
+        if state.instigator_name == sensor and (part.count > 1 or _location_of(state) == location)
+    ]
+    ticked = sorted(
+        (
+            (data.last_tick_timestamp, data.min_interval or 0)
+            for data in states
+            if isinstance(data, SensorInstigatorData) and data.last_tick_timestamp
+        ),
+        reverse=True,
+    )
+    if len(ticked) < part.count:
+        return
+    timestamp, interval = ticked[part.count - 1]
+    sensor_ticks.record_tick(
+        connection,
+        SensorTick(
+            location=location,
+            host=platform.node(),
+            sensor=sensor,
+            organizations=sorted(configuration.organizations),
+            interval_seconds=int(interval),
+            last_tick_at=dt.datetime.fromtimestamp(timestamp, dt.UTC),
+        ),
+    )
+
+
+def end_dead_runs(instance: dg.DagsterInstance, configuration: Configuration) -> None:
+    """Reports runs as failed whose process died before they began, so that Dagster retries them.
+
+    Dagster's run monitor asks only for the processes of runs that have begun, and waits for the others until the time
+    for starting is over.
+    """
+    launcher = instance.run_launcher
+    if not isinstance(launcher, RunLauncher):  # others may know no process yet while a run is starting
+        return
+    for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTING])):
+        if _is_ours(run, configuration) and launcher.check_run_worker_health(run).status is WorkerStatus.NOT_FOUND:
+            known = instance.get_run_by_id(run.run_id)
+            if known and known.status is dg.DagsterRunStatus.STARTING:
+                instance.report_run_failed(known, "The process of this run died before the run began.")
+
+
+def record_dead_runs(
+    context: dg.SensorEvaluationContext, connection: Connection, configuration: Configuration, *, sensor: str
+) -> None:
+    """Stores runs whose process died since the last tick, as Dagster's run monitor reported them."""
+    known = sensor_ticks.last_tick_at(connection, location_of(context), sensor)
+    since = known - _OVERLAP if known else utc_now() - _FIRST_LOOK_BACK
+    filters = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=since)
+    for record in context.instance.get_run_records(filters):
+        run = record.dagster_run
+        if run.tags.get(RUN_FAILURE_REASON_TAG) in _RUN_FAILED_ITSELF or not _is_ours(run, configuration):
+            continue
+        ended = dt.datetime.fromtimestamp(record.end_time, dt.UTC) if record.end_time else utc_now()
+        reason = _reason(context.instance, run)
+        is_retried = run.tags.get(WILL_RETRY_TAG) == "true"
+        sensor_ticks.record_dead_run(
+            connection, DeadRun(run.run_id, _organization(run, configuration), ended, reason, is_retried)
+        )
+
+
+def _tick(key: Sensor, configuration: Configuration, interval: int, error: str | None) -> SensorTick:
+    return SensorTick(
+        location=key.location,
+        host=key.host,
+        sensor=key.sensor,
+        organizations=sorted(configuration.organizations),
+        interval_seconds=interval,
+        last_tick_at=utc_now(),
+        last_error=error,
+    )
+
+
+def _location_of(state: InstigatorState) -> str:
+    return state.origin.repository_origin.code_location_origin.location_name
+
+
+def _is_ours(run: dg.DagsterRun, configuration: Configuration) -> bool:
+    prefix = list(configuration.asset_key_prefix)
+    return any(key.path[: len(prefix)] == prefix for key in run.asset_selection or ())
+
+
+def _organization(run: dg.DagsterRun, configuration: Configuration) -> str | None:
+    """The organization whose assets a run makes; None if it makes assets of all of them."""
+    found = {asset_keys.organization_of(key, configuration.asset_key_prefix) for key in run.asset_selection or ()}
+    return next((name for name in found if name in configuration.organizations), None)
+
+
+def _reason(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
+    """The sentence with which the run was marked as failed."""
+    events = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.RUN_FAILURE)
+    return redact(events[-1].dagster_event.message or "") if events and events[-1].dagster_event else ""

@@ -1,0 +1,1 @@
+"""Allocation: split billed costs among users and API keys by usage."""

@@ -1,0 +1,105 @@
+"""Changes of effective unit prices: what a line item's amount is by its quantity, against the days before."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from decimal import Context, Decimal
+from itertools import chain
+from statistics import median
+from typing import NamedTuple
+
+from openai_costs_dagster.spend.allocation.model_names import label_with_alias, name_one_model
+from openai_costs_dagster.spend.explanation import shortened
+from openai_costs_dagster.spend.money import dollars
+
+CHANGE = Decimal("0.02")
+"""By how much a unit price must differ; effective prices of mixed work wander by less."""
+
+_STEADY = Decimal("0.01")
+_DAYS = 7  # priced days that say what a price was
+_FEWEST_DAYS = 3
+_FOUR_DIGITS = Context(prec=4)
+
+
+class Priced(NamedTuple):
+    """A line item's day: its amount and the quantity, above zero, that it was billed for."""
+
+    day: dt.date
+    line_item: str
+    unit: str | None
+    amount: Decimal
+    quantity: Decimal
+
+    @property
+    def price(self) -> Decimal:
+        """Per unit."""
+        return self.amount / self.quantity
+
+
+class PriceChange(NamedTuple):
+    """The first day of a new unit price."""
+
+    priced: Priced
+    before: Decimal
+    """The price per unit of the days before."""
+
+    @property
+    def impact(self) -> Decimal:
+        """What the day cost more, or less, than it would have."""
+        return self.priced.amount - self.before * self.priced.quantity
+
+    def __str__(self) -> str:
+        now, before = self.priced.price, self.before
+        change = f"{abs(now / before - 1):.1%}" if before else "from nothing"
+        scale, unit = (1_000_000, "a million tokens") if self.priced.unit == "tokens" else (1, _unit(self.priced.unit))
+        moved = "rose" if now > before else "fell"
+        return (
+            f"The unit price of {shortened(self.priced.line_item)} {moved} by {change}, to "
+            f"{_short(now * scale)} {unit} from {_short(before * scale)}: {dollars(abs(self.impact))} "
+            f"{'more' if self.impact > 0 else 'less'} on the day."
+        )
+
+
+def price_changes(priced: Iterable[Priced]) -> list[PriceChange]:
+    """The days on which a steady price became another one. Needs three priced days before; any order.
+
+    A model whose bill changes from its alias to the dated snapshot, or back, is one model. Two snapshots are two.
+    """
+    changes: list[PriceChange] = []
+    for history in _histories(priced):
+        for place in range(_FEWEST_DAYS, len(history)):
+            before = _steady_price(history[max(0, place - _DAYS) : place])
+            if before is not None and abs(history[place].price - before) > CHANGE * before:
+                changes.append(PriceChange(history[place], before))
+    return sorted(changes, key=lambda one: (one.priced.day, -abs(one.impact), one.priced.line_item))
+
+
+def _histories(priced: Iterable[Priced]) -> Iterator[list[Priced]]:
+    """The priced days of each line item and unit, oldest first."""
+    by_item: dict[tuple[str, str | None], dict[str, list[Priced]]] = defaultdict(lambda: defaultdict(list))
+    for one in sorted(priced, key=lambda one: (one.line_item, one.unit or "", one.day)):
+        by_item[label_with_alias(one.line_item), one.unit][one.line_item].append(one)
+    for by_label in by_item.values():
+        together = sorted(chain.from_iterable(by_label.values()), key=lambda one: one.day)
+        is_billed_under_one_name = len({one.day for one in together}) == len(together)
+        if is_billed_under_one_name and name_one_model(by_label):
+            yield together
+        else:
+            yield from by_label.values()
+
+
+def _steady_price(days: Sequence[Priced]) -> Decimal | None:
+    prices = [one.price for one in days]
+    usual = median(prices)
+    return usual if usual > 0 and max(prices) - min(prices) <= _STEADY * usual else None
+
+
+def _short(price: Decimal) -> str:
+    shown = f"${abs(price).normalize(_FOUR_DIGITS):f}"
+    return f"-{shown}" if price < 0 else shown
+
+
+def _unit(unit: str | None) -> str:
+    return f"per {unit.replace('_', ' ')}" if unit else "each"

@@ -1,0 +1,1 @@
+"""Synchronization: fetch costs, usage and names from OpenAI and store them. Never imports Dagster."""

@@ -1,0 +1,105 @@
+"""Deletes a person's names and addresses everywhere, also while a reader is at work, and checks that they are gone."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from typing import NamedTuple
+
+from openai_costs_dagster.personal_data import (
+    Person,
+    forget,
+    forget_in_sentences,
+    remains,
+    remains_in_sentences,
+)
+from openai_costs_dagster.warehouse import directory, errors, free_texts, lock
+from openai_costs_dagster.warehouse import organizations as warehouse_organizations
+from openai_costs_dagster.warehouse.database import Database
+
+_MOST_PASSES = 5  # over the raw pages: a pass that finds further addresses of the person is followed by another
+
+
+class Forgotten(NamedTuple):
+    """How many names and addresses, raw pages, and other texts were changed."""
+
+    names: int
+    pages: int
+    texts: int
+
+
+def forget_user(database: Database, user_id: str, now: dt.datetime, on_wait: Callable[[str], None]) -> Forgotten:
+    """Deletes a user's names and addresses in all organizations; amounts stay.
+
+    The user is recorded as forgotten first, so that no reader that starts from now on stores any. Then each
+    organization is edited when its reader is done. The names go last: an interrupted run can be repeated, since the
+    addresses are still known. Raises NotForgotten if a name or an address is left, or another WarehouseError.
+    """
+    with database.connect() as connection:
+        directory.note_forgotten(connection, user_id, now)
+        organizations = [one.organization for one in warehouse_organizations.everyone(connection)]
+        person = directory.person(connection, user_id)
+    task = _Task(database, person, organizations, on_wait)
+    pages = task.edit_pages()
+    with database.connect() as connection:
+        texts = free_texts.edit(connection, task.person.words, lambda text: forget_in_sentences(text, task.person))
+    names = task.delete_names()
+    task.verify()
+    return Forgotten(names, pages, texts)
+
+
+class _Task:
+    """What is done to each organization; `person` gains the addresses that are found on the way."""
+
+    def __init__(
+        self, database: Database, person: Person, organizations: list[str], on_wait: Callable[[str], None]
+    ) -> None:
+        self._database = database
+        self._organizations = organizations
+        self._on_wait = on_wait
+        self.person = person
+
+    def edit_pages(self) -> int:
+        """Edits the raw pages of all organizations; returns how many changed."""
+        pages = 0
+        for _ in range(_MOST_PASSES):
+            before = self.person
+            for organization in self._organizations:
+                with lock.reader(
+                    self._database, organization, purpose="forget-user", on_wait=self._on_wait
+                ) as connection:
+                    pages += directory.edit_buckets(connection, organization, self._edit)
+            if self.person.addresses == before.addresses:
+                break
+        return pages
+
+    def delete_names(self) -> int:
+        """Deletes the names in all organizations; returns how many there were."""
+        names = 0
+        for organization in self._organizations:
+            with lock.reader(self._database, organization, purpose="forget-user", on_wait=self._on_wait) as connection:
+                names += directory.forget_names(connection, organization, self.person.user_id, self.person.addresses)
+        return names
+
+    def verify(self) -> None:
+        """Reads everything again. Raises NotForgotten."""
+        with self._database.connect() as connection:
+            pages = sum(directory.buckets_with(connection, one, self._remains) for one in self._organizations)
+            columns = free_texts.columns_with(
+                connection, self.person.words, lambda text: remains_in_sentences(text, self.person)
+            )
+        left = ([f"{pages} raw pages"] if pages else []) + columns
+        if left:
+            raise errors.NotForgotten(
+                f"a name or an address of {self.person.user_id} is still stored in {', '.join(left)}: "
+                "run forget-user again, and report it if that does not help"
+            )
+
+    def _edit(self, raw: bytes) -> bytes:
+        edited = forget(raw.decode("utf-8", "surrogateescape"), self.person)
+        if edited.addresses - self.person.addresses:
+            self.person = self.person.with_addresses(edited.addresses)
+        return edited.text.encode("utf-8", "surrogateescape")
+
+    def _remains(self, raw: bytes) -> bool:
+        return remains(raw.decode("utf-8", "surrogateescape"), self.person)

@@ -1,0 +1,94 @@
+"""One simulated organization, who reads it, and what came of it beside what had happened."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Context, Decimal, Inexact
+from typing import Any
+
+from openai_costs_dagster.configuration import Organization
+from openai_costs_dagster.days import ONE_DAY
+from openai_costs_dagster.simulator import Fact, SimulatedOrganization
+from openai_costs_dagster.simulator.companies import SHOP
+from openai_costs_dagster.sync.costs import Request, ingest
+from openai_costs_dagster.sync.outcome import Outcome
+from openai_costs_dagster.warehouse.database import Database
+
+from .conftest import Clock, ScriptedSimulator
+
+WIDE = Context(prec=400, traps=[Inexact])
+DIMENSIONS = ("project_id", "line_item")
+
+Sums = dict[tuple[Any, ...], Decimal]
+
+
+def small_world(**settings: Any) -> SimulatedOrganization:
+    """An organization of some five rows a day: two line items by key and one without, the first also by two sources."""
+    return SimulatedOrganization(workloads=SHOP[:3], **settings)
+
+
+def days(first: dt.date, count: int) -> list[dt.date]:
+    return [first + number * ONE_DAY for number in range(count)]
+
+
+@dataclass
+class Bench:
+    database: Database
+    simulator: ScriptedSimulator
+    world: SimulatedOrganization
+    clock: Clock
+    organization: Organization
+
+    @property
+    def year(self) -> list[dt.date]:
+        """All that the API serves now, today included."""
+        return days(self.clock.today - 365 * ONE_DAY, 366)
+
+    def read(self, wanted: Iterable[dt.date], **more: Any) -> Outcome:
+        values: dict[str, Any] = {"now": self.clock, **more}
+        return ingest(Request(self.organization, self.database, list(wanted), **values))
+
+    def stored(self, by: Collection[str] = DIMENSIONS, organization: str | None = None) -> Sums:
+        """What `daily_costs` says was spent, by day and dimensions; rows without an amount count 0."""
+        columns = ", ".join(("usage_date", *by))
+        with self.database.connect() as connection:
+            found = connection.execute(
+                f"select {columns}, sum(coalesce(amount, 0)) from openai_costs.daily_costs "  # noqa: S608  # our own names
+                f"where organization = %s group by {columns}",
+                [organization or self.organization.name],
+            ).fetchall()
+        return {key: amount for *parts, amount in found for key in [tuple(parts)]}
+
+    def truth(self, wanted: Iterable[dt.date], by: Collection[str] = DIMENSIONS) -> Sums:
+        """What was spent, by the world's own account."""
+        sums: Sums = {}
+        for day in wanted:
+            for fact in self.world.facts_by(day, self.clock.now):
+                key = (day, *(getattr(fact, name) for name in by))
+                sums[key] = WIDE.add(sums.get(key, Decimal(0)), fact.amount or Decimal(0))
+        return sums
+
+    def ask(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        with self.database.connect() as connection:
+            return connection.execute(query, parameters).fetchall()
+
+    def stored_days(self) -> list[dt.date]:
+        found = self.ask(
+            "select usage_date from openai_costs.cost_days where organization = %s order by 1", self.organization.name
+        )
+        return [day for (day,) in found]
+
+
+def spent(facts: Iterable[Fact]) -> Decimal:
+    """The exact sum of what happened."""
+    return total(dict(enumerate(fact.amount or Decimal(0) for fact in facts)))
+
+
+def total(sums: Mapping[Any, Decimal]) -> Decimal:
+    """Exact beyond the 28 digits of Python's own sum."""
+    result = Decimal(0)
+    for amount in sums.values():
+        result = WIDE.add(result, amount)
+    return result

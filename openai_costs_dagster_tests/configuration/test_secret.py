@@ -1,0 +1,107 @@
+"""A secret is read where it lies when it is used, and is in no text that is not the secret itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from openai_costs_dagster.configuration.secret import SecretReference, SecretUnavailable
+
+_SECRET = "sk-admin-DoNotShowThis"
+
+
+def test_a_secret_is_read_anew_each_time_so_that_rotating_needs_no_restart(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    of_variable, of_file = SecretReference(env="A_KEY"), SecretReference(file=tmp_path / "key")
+    for rotation in ("first", "second"):
+        monkeypatch.setenv("A_KEY", rotation)
+        (tmp_path / "key").write_text(rotation, encoding="utf-8")
+        assert (of_variable.read(), of_file.read()) == (rotation, rotation)
+
+
+def test_white_space_around_a_secret_does_not_belong_to_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("A_KEY", f"  {_SECRET}\n")
+    (tmp_path / "key").write_text(f"\n{_SECRET}\r\n", encoding="utf-8")
+    assert SecretReference(env="A_KEY").read() == _SECRET
+    assert SecretReference(file=tmp_path / "key").read() == _SECRET
+
+
+@pytest.mark.parametrize("around", ["\ufeff", "\r\n", " \t", "\u200b", "\ufeff \r\n\ufeff"])
+def test_padding_of_editors_and_shells_does_not_belong_to_a_secret(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, around: str
+) -> None:
+    monkeypatch.setenv("A_KEY", f"{around}{_SECRET}{around}")
+    assert SecretReference(env=" A_KEY\n").read() == _SECRET
+    for encoding in ("utf-8", "utf-8-sig", "utf-16"):
+        (tmp_path / "key").write_text(f"{around}{_SECRET}{around}", encoding=encoding)
+        assert SecretReference(file=tmp_path / "key").read() == _SECRET
+
+
+@pytest.mark.parametrize("value", [None, "", " \n", "\ufeff"])
+def test_a_variable_without_a_secret_is_named(monkeypatch: pytest.MonkeyPatch, value: str | None) -> None:
+    monkeypatch.delenv("A_KEY", raising=False)
+    if value is not None:
+        monkeypatch.setenv("A_KEY", value)
+    with pytest.raises(SecretUnavailable, match="the environment variable A_KEY is not set"):
+        SecretReference(env="A_KEY").read()
+
+
+@pytest.mark.parametrize(
+    ("content", "why"), [(None, "No such file"), (b"", "is empty"), (b" \n", "is empty"), (b"\xff\xff", "is no text")]
+)
+def test_a_file_without_a_secret_is_named_with_the_reason(tmp_path: Path, content: bytes | None, why: str) -> None:
+    file = tmp_path / "key"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(SecretUnavailable) as raised:
+        SecretReference(file=file).read()
+    assert str(file) in str(raised.value)
+    assert why in str(raised.value)
+
+
+def test_a_folder_is_no_secret(tmp_path: Path) -> None:
+    with pytest.raises(SecretUnavailable, match="cannot be read"):
+        SecretReference(file=tmp_path).read()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [{}, {"env": None}, {"env": "A", "file": "b"}, {"env": ""}, {"env": "A", "value": _SECRET}, _SECRET],
+    ids=["nothing", "null", "both", "an empty name", "another setting", "the secret itself"],
+)
+def test_a_reference_names_exactly_one_place(value: Any) -> None:
+    with pytest.raises(ValidationError):
+        SecretReference.model_validate(value)
+
+
+def test_a_secret_in_place_of_a_reference_is_refused_without_repeating_it() -> None:
+    with pytest.raises(ValidationError) as raised:
+        SecretReference.model_validate(_SECRET)
+    assert _SECRET not in raised.value.errors()[0]["msg"]
+
+
+def test_a_secret_in_place_of_a_variables_name_is_refused() -> None:
+    # {env: sk-admin-...} would be repeated by every message that says which variable is not set.
+    with pytest.raises(ValidationError):
+        SecretReference.model_validate({"env": _SECRET})
+
+
+def test_no_text_of_a_reference_holds_the_secret(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("A_KEY", _SECRET)
+    file = tmp_path / "key"
+    file.write_text(_SECRET, encoding="utf-8")
+    of_variable, of_file = SecretReference(env="A_KEY"), SecretReference(file=file)
+    assert (str(of_variable), str(of_file)) == ("environment variable A_KEY", f"file {file}")
+    for reference in (of_variable, of_file):
+        reference.read()
+        assert _SECRET not in f"{reference!r} {reference} {reference.model_dump_json()}"
+
+
+def test_only_a_relative_file_is_taken_from_the_folder(tmp_path: Path) -> None:
+    assert SecretReference(file=Path("keys/a")).beside(tmp_path).file == tmp_path / "keys/a"
+    assert SecretReference(file=Path("/run/secrets/a")).beside(tmp_path).file == Path("/run/secrets/a")
+    assert SecretReference(env="A_KEY").beside(tmp_path) == SecretReference(env="A_KEY")

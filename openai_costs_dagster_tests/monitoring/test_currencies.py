@@ -1,0 +1,111 @@
+"""Currencies through the whole chain: one spelling each, never added to one another, and every one of them shown."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from typing import Any
+
+import httpx2
+import pytest
+
+from openai_costs_dagster.api.spend_limits import read_spend_limits
+from openai_costs_dagster.cli.status import show
+from openai_costs_dagster.days import ONE_DAY, DayRange
+from openai_costs_dagster.monitoring.budgets import evaluate
+from openai_costs_dagster.report.contents_from_warehouse import spend_report
+from openai_costs_dagster.sync.allocation import share_out
+
+from ..api.scripted import Script
+from ..served_costs import Costs, Place, cost
+
+
+def test_an_upper_case_code_counts_in_every_total(costs: Costs, place: Place) -> None:
+    day = place.clock.today - ONE_DAY
+    costs.rows = lambda one: [cost("1850.00", "USD")] if one == day else []
+    outcome = place.read(place.month)
+    assert outcome.summary()["spend"] == "1850.00"
+    assert outcome.stored[day].reconciled
+    assert place.ask("select currency, amount from openai_costs.daily_costs") == [("usd", 1850)]
+    with place.database.connect() as connection:
+        share_out(connection, "acme", [day], place.clock.now)
+        ((standing,),) = [
+            one
+            for when, one in evaluate(
+                connection, place.organization, [day], place.clock.now, allocated=False, alert_since=dt.date.max
+            ).items()
+            if when == day
+        ]
+    assert standing.spent == 1850
+    assert place.ask("select user_id, amount from openai_costs.allocated_costs") == [("user-a", 1850)]
+    found = place.overview()
+    assert found.month_to_date == 1850
+    assert found.forecast
+    assert found.forecast > 1850
+    assert found.budgets[0].startswith("organization, month: $1,850.00 of $4,000.00 (46 %)")
+    assert found.in_other_currencies == {}
+    page = spend_report(place.configuration, place.database, place.clock.now)
+    assert [sum(series.amounts) for series in page.cube.series] == [1850 * 10**9]
+
+
+def test_codes_of_one_currency_are_added_up_to_the_last_digit(costs: Costs, place: Place) -> None:
+    digits = "0.1234567890123456789012345678901234"
+    costs.rows = lambda _: [cost(digits, "USD"), cost("1", "usd"), cost("2", " Usd ")]
+    outcome = place.read(DayRange(place.clock.today, place.clock.today))
+    assert place.ask("select currency, amount::text from openai_costs.daily_costs") == [("usd", f"3{digits[1:]}")]
+    assert [report.reconciled for report in outcome.stored.values()] == [True]
+    assert place.ask("select received_count, row_count from openai_costs.cost_days") == [(3, 1)]
+
+
+def test_a_second_currency_is_shown_and_never_added(
+    costs: Costs, place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    day = place.clock.today - ONE_DAY
+    costs.rows = lambda one: (
+        [cost("10"), cost("90000", "JPY"), cost("3.5", None)] if one == day else [cost("10")] if one < day else []
+    )
+    outcome = place.read(place.month)
+    assert outcome.summary()["other_spend"] == ["90,000.00 JPY", "3.50 without a currency"]
+    found = place.overview()
+    assert found.month_to_date == 10 * (len(place.month) - 1)
+    assert found.month_in_other_currencies == {"jpy": 90000, None: Decimal("3.5")}
+    show([found])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert (
+        f"acme: billed 90,000.00 JPY and 3.50 without a currency since {found.other_currencies_since}, "
+        "in no forecast, budget or anomaly: those cover US dollars only"
+    ) in shown
+    page = spend_report(place.configuration, place.database, place.clock.now)
+    assert [tuple(one) for one in page.other_money] == [
+        ("acme", day, "jpy", 90000),
+        ("acme", day, None, Decimal("3.5")),
+    ]
+    assert page.organizations[0].month_in_other_currencies == ["90,000.00 JPY", "3.50 without a currency"]
+    assert page.budgets[0].spent == found.month_to_date
+
+
+def test_an_emptied_day_in_another_currency_is_read_twice_before_it_is_believed(costs: Costs, place: Place) -> None:
+    day = place.clock.today - 10 * ONE_DAY
+    costs.rows = lambda _: [cost("90000", "JPY")]
+    place.read(DayRange(day, day))
+    costs.rows = lambda _: []
+    (report,) = place.read(DayRange(day, day)).stored.values()
+    assert report.came_back_empty
+    assert report.requests > 2
+
+
+def test_a_spend_limit_in_another_currency_is_named_and_not_used() -> None:
+    limit = {"threshold_amount": 100_000, "interval": "month"}
+    alerts = {"object": "list", "data": [{**limit, "currency": " USD"}, limit], "has_more": False}
+    script = Script(_json({**limit, "currency": "EUR"}), _json(alerts))
+    with script.api() as api:
+        found = read_spend_limits(api)
+    assert [(one.amount_usd, one.is_hard) for one in found.in_usd] == [(Decimal(1000), False)]
+    assert found.left_out == [
+        "a monthly spend limit in EUR is not used: budgets are in US dollars",
+        "a monthly spend alert without a currency is not used: budgets are in US dollars",
+    ]
+
+
+def _json(content: dict[str, Any]) -> httpx2.Response:
+    return httpx2.Response(200, json=content)

@@ -1,0 +1,402 @@
+"""Findings are kept one per cause, replaced when a day is judged again, and changed by what people say of them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pytest
+
+from openai_costs_dagster.configuration import Anomalies
+from openai_costs_dagster.days import ONE_DAY, DayRange
+from openai_costs_dagster.monitoring.anomalies import Judgement, expected_days, is_reported, judge
+from openai_costs_dagster.simulator import Fact
+from openai_costs_dagster.spend.detection.panel import Series
+from openai_costs_dagster.spend.detection.root_causes import Cause, Flag
+from openai_costs_dagster.spend.price_volume_mix import Part
+from openai_costs_dagster.warehouse import anomalies
+from openai_costs_dagster.warehouse.anomalies import FOREVER, Feedback, StoredFinding
+from openai_costs_dagster.warehouse.database import Connection
+
+from ..bench import Bench, days, small_world
+from ..spend.detection.panels import BESIDE, panel
+from ..sync_fixtures import MakeBench
+
+START = dt.date(2026, 1, 5)
+SPIKE = dt.date(2026, 2, 18)
+HISTORY = days(START, 50)
+
+
+@pytest.fixture
+def work(bench: MakeBench) -> Bench:
+    return bench(small_world(users_with_projects_served=True), start_date=START)
+
+
+def judged(work: Bench, day: dt.date = SPIKE, *, found_by: str = "refresh", **settings: object) -> Judgement:
+    """Judges a day and keeps what was found, as the check does."""
+    with work.database.connect() as connection:
+        judgement = judge(connection, "acme", Anomalies.model_validate(settings), [day])[day]
+        anomalies.replace_findings(connection, "acme", [day], judgement.findings, found_by=found_by, now=work.clock.now)
+    work.clock.now += dt.timedelta(minutes=1)
+    return judgement
+
+
+def kept(work: Bench) -> list[StoredFinding]:
+    with work.database.connect() as connection:
+        return anomalies.findings(connection, "acme")
+
+
+def mute(work: Bench, finding: StoredFinding, *, days: int | None = None, connection: Connection | None = None) -> None:
+    """Mutes a finding's series from the clock's day on."""
+    last_day = anomalies.muted_until(work.clock.today, days)
+    with nullcontext(connection) if connection else work.database.connect() as used_connection:
+        anomalies.keep_feedback(
+            used_connection, finding.anomaly_id, kind="mute", last_day=last_day, reason="a test", now=work.clock.now
+        )
+
+
+def largest_leaf(work: Bench) -> tuple[str, str]:
+    """The project and model that spend most on the day before the spike."""
+    totals: dict[tuple[str, str], Decimal] = {}
+    for fact in work.world.facts(SPIKE - ONE_DAY):
+        if fact.model and fact.project_id:
+            key = fact.project_id, fact.model
+            totals[key] = totals.get(key, Decimal(0)) + (fact.amount or 0)
+    return max(totals, key=lambda key: totals[key])
+
+
+def test_a_model_that_explodes_is_one_finding_that_names_it_and_its_range(work: Bench) -> None:
+    project, model = largest_leaf(work)
+    work.world.plant_anomaly(SPIKE, 6, project, model)
+    work.read(HISTORY)
+    judgement = judged(work)
+    (finding,) = judgement.alarming
+    assert (finding.level, finding.project_id, finding.model) == ("project and model", project, model)
+    assert finding.direction == "up"
+    assert finding.impact == finding.actual - finding.expected
+    assert finding.lower <= finding.expected <= finding.upper < finding.actual
+    assert finding.explanation.startswith(f"Up ${finding.impact:,.2f}")
+    assert "unit price unchanged" in finding.explanation
+    assert judgement.picture
+    assert judgement.picture.startswith("![spend by day](data:image/svg+xml;base64,")
+    (stored,) = [one for one in kept(work) if one.worth_alerting]
+    assert (stored.actual, stored.explanation, stored.found_by) == (finding.actual, finding.explanation, "refresh")
+
+
+def test_the_actual_amount_of_a_finding_is_exact(work: Bench) -> None:
+    project, model = largest_leaf(work)
+    work.world.plant_anomaly(SPIKE, 6, project, model)
+    work.read(HISTORY)
+    (finding,) = judged(work).alarming
+    facts = work.world.facts(SPIKE)
+    spent = [fact.amount or Decimal(0) for fact in facts if (fact.project_id, fact.model) == (project, model)]
+    assert finding.actual == sum(spent, Decimal(0))
+
+
+def test_judging_again_replaces_findings_and_keeps_when_and_by_whom_they_were_found(work: Bench) -> None:
+    work.world.plant_anomaly(SPIKE, 6)
+    work.read(HISTORY)
+    judged(work, found_by="backfill")
+    before = kept(work)
+    judged(work, found_by="refresh")
+    again = kept(work)
+    assert before
+    assert [(one.anomaly_id, one.found_at, one.found_by) for one in before] == [
+        (one.anomaly_id, one.found_at, one.found_by) for one in again
+    ]
+
+
+def test_a_restated_day_is_judged_again_and_what_is_found_no_more_is_gone(work: Bench) -> None:
+    work.world.plant_anomaly(SPIKE, 6)
+    work.read(HISTORY)
+    judged(work)
+    assert kept(work)
+    work.world.plant_anomaly(SPIKE, Decimal(1) / 6)
+    work.read([SPIKE])
+    assert judged(work).alarming == []
+    assert [one for one in kept(work) if one.worth_alerting] == []
+
+
+def test_what_is_below_the_threshold_is_kept_and_may_alert_when_it_grows(work: Bench) -> None:
+    work.world.plant_anomaly(SPIKE, 6)
+    work.read(HISTORY)
+    judged(work, found_by="backfill", minimum_impact_usd=Decimal(2000))
+    assert not any(one.worth_alerting for one in kept(work))
+    judged(work, found_by="refresh")
+    assert {one.found_by for one in kept(work) if one.worth_alerting} == {"refresh"}
+
+
+def test_a_muted_series_is_judged_and_kept_and_does_not_alert(work: Bench) -> None:
+    work.world.plant_anomaly(SPIKE, 6)
+    work.read(HISTORY)
+    judged(work)
+    with work.database.connect() as connection:
+        for one in kept(work):
+            anomalies.keep_feedback(
+                connection,
+                one.anomaly_id,
+                kind="mute",
+                last_day=SPIKE + 9 * ONE_DAY,
+                reason="a test",
+                now=work.clock.now,
+            )
+    assert kept(work)
+    assert {(one.worth_alerting, one.feedback) for one in kept(work)} == {(False, "mute: a test")}
+    judgement = judged(work)
+    assert judgement.findings
+    assert judgement.alarming == []
+
+
+def credited(amount: str) -> Callable[[tuple[Fact, ...]], tuple[Fact, ...]]:
+    """Adds a credit of the whole organization to a day."""
+
+    def more(facts: tuple[Fact, ...]) -> tuple[Fact, ...]:
+        blank: dict[str, Any] = {
+            "user_id": None,
+            "user_email": None,
+            "project_id": None,
+            "project_name": None,
+            "api_key_id": None,
+        }
+        credit = replace(facts[0], **blank, line_item="Promotional credit", amount=Decimal(amount), requests=0)
+        return (*facts, credit)
+
+    return more
+
+
+def test_every_alarming_finding_is_worth_the_minimum_and_outside_the_range_it_shows(work: Bench) -> None:
+    dice = np.random.default_rng(4)
+    for day in HISTORY[20::3]:
+        if dice.random() < 0.5:
+            work.world.plant_anomaly(day, float(dice.uniform(0.1, 4)))
+        else:
+            work.world.restate(day, credited(f"-{dice.uniform(1, 90):.2f}"))
+    work.read(HISTORY)
+    minimum = Decimal(9)
+    with work.database.connect() as connection:
+        judgements = judge(connection, "acme", Anomalies(minimum_impact_usd=minimum), HISTORY)
+    alarming = [finding for judgement in judgements.values() for finding in judgement.alarming]
+    assert {"up", "down"} <= {finding.direction for finding in alarming}
+    for finding in alarming:
+        assert abs(finding.impact) >= minimum
+        assert not finding.lower <= finding.actual <= finding.upper
+        assert "$-" not in finding.explanation
+        assert finding.impact == finding.actual - finding.expected
+
+
+def test_a_credit_is_explained_as_one(work: Bench) -> None:
+    work.world.restate(SPIKE, credited("-300.00"))
+    work.read(HISTORY)
+    (finding,) = judged(work).alarming
+    assert "on the organization: a credit of $300.00 (Promotional credit). It cost -$" in finding.explanation
+    assert "tokens" not in finding.explanation
+
+
+@pytest.mark.parametrize(("minimum", "worth"), [(5000, False), (5, True)])
+def test_a_vanished_day_alerts_from_the_minimum_impact_on(work: Bench, minimum: int, worth: bool) -> None:
+    history = HISTORY[30:]
+    work.read(history)
+    work.world.empty(SPIKE)
+    work.read([SPIKE])
+    found = judged(work, minimum_impact_usd=minimum).findings
+    assert [one.worth_alerting for one in found if one.reason == "vanished"] == [worth]
+
+
+def test_mutes_of_several_people_at_once_all_hold(work: Bench) -> None:
+    """Both are stored before either is committed, as two commands at the same time do."""
+    work.world.plant_anomaly(SPIKE, 6)
+    work.world.plant_anomaly(SPIKE - ONE_DAY, Decimal("0.05"))
+    work.read(HISTORY)
+    for day in (SPIKE - ONE_DAY, SPIKE):
+        judged(work, day)
+    one, other = [finding for finding in kept(work) if finding.worth_alerting][:2]
+    assert one.anomaly_id != other.anomaly_id
+    with work.database.connect() as first, work.database.connect() as second, first.transaction():
+        mute(work, one, connection=first)
+        with second.transaction():
+            mute(work, other, connection=second)
+    assert {found.worth_alerting for found in kept(work) if found.anomaly_id in (one.anomaly_id, other.anomaly_id)} == {
+        False
+    }
+
+
+def test_a_mute_during_an_evaluation_holds_for_what_the_evaluation_finds(work: Bench) -> None:
+    work.world.plant_anomaly(SPIKE, 6)
+    work.read(HISTORY)
+    judged(work)
+    with work.database.connect() as connection:
+        judgement = judge(connection, "acme", Anomalies(), [SPIKE])[SPIKE]
+        for finding in kept(work):
+            mute(work, finding)
+        anomalies.replace_findings(
+            connection, "acme", [SPIKE], judgement.findings, found_by="refresh", now=work.clock.now
+        )
+    assert {(finding.worth_alerting, finding.muted) for finding in kept(work)} == {(False, True)}
+
+
+def test_an_answer_to_a_finding_that_is_gone_is_refused(work: Bench) -> None:
+    with work.database.connect() as connection:
+        assert not anomalies.keep_feedback(
+            connection, 12345, kind="mute", last_day=SPIKE, reason="late", now=work.clock.now
+        )
+        assert anomalies.answers(connection, "mute") == []
+
+
+def test_a_mute_counts_from_today_and_lists_its_scope(work: Bench) -> None:
+    today = work.clock.today
+    assert anomalies.muted_until(today, 30) == today + 29 * ONE_DAY
+    assert anomalies.muted_until(today, None) == FOREVER
+    project, model = largest_leaf(work)
+    work.world.plant_anomaly(SPIKE, 6, project, model)
+    work.read(HISTORY)
+    judged(work)
+    (finding,) = [one for one in kept(work) if one.worth_alerting]
+    mute(work, finding, days=3)
+    with work.database.connect() as connection:
+        (running,) = anomalies.answers(connection, "mute", "acme", running_on=today + 2 * ONE_DAY)
+        assert anomalies.answers(connection, "mute", "acme", running_on=today + 3 * ONE_DAY) == []
+    assert (running.anomaly_id, running.project_id, running.model) == (finding.anomaly_id, project, model)
+    assert (running.first_day, running.last_day, running.reason) == (SPIKE, today + 2 * ONE_DAY, "a test")
+
+
+def test_an_unmuted_series_alerts_again(work: Bench) -> None:
+    work.world.plant_anomaly(SPIKE, 6)
+    work.read(HISTORY)
+    before = judged(work).alarming
+    for finding in kept(work):
+        mute(work, finding)
+    assert judged(work).alarming == []
+    with work.database.connect() as connection:
+        for finding in kept(work):
+            anomalies.delete_feedback(connection, finding.anomaly_id, kind="mute")
+        assert anomalies.answers(connection, "mute") == []
+    assert [finding.worth_alerting for finding in kept(work)] == [True] * len(before)
+    assert judged(work).alarming == before
+
+
+def test_a_withdrawn_answer_gives_the_old_baseline_back(work: Bench) -> None:
+    for day in days(SPIKE, 3):
+        work.world.plant_anomaly(day, 6)
+    work.read(HISTORY)
+    before = {day: judged(work, day) for day in days(SPIKE, 3)}
+    (finding, *_) = [one for one in kept(work) if one.usage_date == SPIKE and one.worth_alerting]
+    with work.database.connect() as connection:
+        anomalies.keep_feedback(
+            connection, finding.anomaly_id, kind="expected", last_day=SPIKE, reason="launch", now=work.clock.now
+        )
+    assert {day: judged(work, day).expected for day in days(SPIKE, 3)} != {
+        day: one.expected for day, one in before.items()
+    }
+    assert finding.anomaly_id not in [one.anomaly_id for one in kept(work)]  # judging its day again removed it
+    with work.database.connect() as connection:
+        assert anomalies.delete_feedback(connection, finding.anomaly_id, kind="expected") == 1
+    assert {day: judged(work, day) for day in days(SPIKE, 3)} == before
+
+
+def test_an_endless_answer_is_an_interval_and_no_list_of_days(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: DayRange) -> Iterator[dt.date]:
+        raise AssertionError("the days of an answer were expanded")
+
+    made = panel(BESIDE)
+    monkeypatch.setattr(DayRange, "__iter__", refuse)
+    answer = Feedback("expected", "project", "chat", None, None, None, None, None, made.days[100], FOREVER, "a test")
+    mask = expected_days(made, "acme", [answer, answer._replace(kind="mute", first_day=made.days[0])])
+    assert mask is not None
+    chat = [column for column, series in enumerate(made.series) if series.project in ("", "chat")]
+    assert np.flatnonzero(mask.any(1)).tolist() == list(range(100, len(made.days)))
+    assert np.flatnonzero(mask[-1]).tolist() == chat
+    assert expected_days(made, "acme", [answer._replace(first_day=made.days[-1] + ONE_DAY)]) is None
+
+
+USER = Series("acme", user="user_1")
+
+
+def used(project: str, change: str, model: str = "gpt", api_key: str = "key_1") -> Part:
+    """A part of a user's spend that changed by so many US dollars."""
+    return Part(project, model, api_key, "output", "output", None, Decimal(change), Decimal(0), None, None)
+
+
+@pytest.mark.parametrize(
+    ("user", "causes", "parts", "expected"),
+    [
+        pytest.param(-24, [("p", -18), ("q", -6)], [("p", "-18"), ("q", "-6")], True, id="costs_cover_the_user"),
+        pytest.param(-98, [("p", -32)], [("p", "-32"), ("q", "-66")], True, id="a_fall_is_reported_once"),
+        pytest.param(98, [("p", 32)], [("p", "32"), ("q", "66")], False, id="a_rise_twice_as_large_is_news"),
+        pytest.param(50, [("p", 32)], [("p", "30"), ("q", "20")], True, id="a_rise_not_much_larger_is_not"),
+        pytest.param(24, [("p", -18)], [("p", "24")], False, id="the_other_direction_explains_nothing"),
+        pytest.param(-24, [("q", -18)], [("p", "-24")], False, id="another_project_explains_nothing"),
+        pytest.param(-24, [("", -24)], [("p", "-24")], False, id="the_organization_names_no_cause"),
+        pytest.param(-24, [], [("p", "-24")], False, id="nothing_else_was_found"),
+    ],
+)
+def test_a_user_is_reported_unless_costs_tell_of_the_change(
+    user: float, causes: list[tuple[str, float]], parts: list[tuple[str, str]], expected: bool
+) -> None:
+    of_costs = [Cause(Flag(Series("acme", project), difference)) for project, difference in causes]
+    assert is_reported(Flag(USER, user), of_costs, lambda: [used(*one) for one in parts]) is expected
+
+
+def test_spend_without_a_key_covers_what_is_allocated_to_keys() -> None:
+    cause = Cause(Flag(Series("acme", "p", api_key="(none)"), -20.0))
+    assert is_reported(Flag(USER, -20.0), [cause], lambda: [used("p", "-20")])
+
+
+def test_what_was_said_to_be_expected_is_found_no_more_and_neither_is_its_level(work: Bench) -> None:
+    for day in days(SPIKE, 3):
+        work.world.plant_anomaly(day, 6)
+    work.read(HISTORY)
+    judged(work)
+    with work.database.connect() as connection:
+        for one in kept(work):
+            anomalies.keep_feedback(
+                connection, one.anomaly_id, kind="expected", last_day=SPIKE, reason="launch", now=work.clock.now
+            )
+    assert judged(work).alarming == []
+    assert judged(work, SPIKE + ONE_DAY).alarming == []
+
+
+def test_a_day_with_a_long_past_is_judged_alike_alone_and_in_a_range(work: Bench) -> None:
+    work.world.plant_anomaly(SPIKE, 6)
+    work.read(days(SPIKE - 300 * ONE_DAY, 301))
+    months = days(SPIKE - 60 * ONE_DAY, 61)
+    with work.database.connect() as connection:
+        together = judge(connection, "acme", Anomalies(), months)
+        alone = {day: judge(connection, "acme", Anomalies(), [day])[day] for day in months[::10]}
+    assert alone == {day: together[day] for day in alone}
+    assert alone[SPIKE].alarming
+    assert all(one.expected is not None for one in together.values())
+
+
+def test_an_organization_that_was_silent_for_a_year_is_not_new_when_it_spends_again(work: Bench) -> None:
+    history = days(SPIKE - 330 * ONE_DAY, 331)
+    for day in history[30:-1]:
+        work.world.empty(day)
+    work.read(history)
+    silent = judged(work, SPIKE - ONE_DAY)
+    assert silent.actual == silent.expected == 0
+    assert silent.alarming == []
+    judgement = judged(work)
+    assert judgement.expected == 0
+    assert {finding.direction for finding in judgement.alarming} == {"up"}
+    assert not any(finding.expected for finding in judgement.alarming)
+
+
+def test_purging_an_organization_takes_its_findings_and_answers_along(work: Bench) -> None:
+    from openai_costs_dagster.warehouse.purge import purge
+
+    work.world.plant_anomaly(SPIKE, 6)
+    work.read(HISTORY)
+    judged(work)
+    with work.database.connect() as connection:
+        anomalies.keep_feedback(
+            connection, kept(work)[0].anomaly_id, kind="mute", last_day=SPIKE, reason="x", now=work.clock.now
+        )
+        deleted = purge(connection, "acme")
+    assert deleted["anomaly_findings"]
+    assert deleted["anomaly_feedback"] == 1
+    assert kept(work) == []

@@ -1,0 +1,155 @@
+"""What a scheduled refresh finds on the trailing days is told once; a backfill and a first load tell nothing."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from openai_costs_dagster.days import ONE_DAY
+from openai_costs_dagster.orchestration import asset_keys
+from openai_costs_dagster.orchestration.assets import costs
+from openai_costs_dagster.orchestration.checks import anomalous_spend
+from openai_costs_dagster.simulator import Fact, Fault, FaultKind
+from openai_costs_dagster.simulator.queries import Query
+
+from ..bench import Bench, days
+from ..conftest import Clock, Configure
+from ..orchestration.launching import run
+from ..sync_fixtures import MakeBench
+
+REFRESH = {asset_keys.ASKED_BY_TAG: "refresh"}
+
+
+@pytest.fixture
+def work(bench: MakeBench, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Bench:
+    for module in (anomalous_spend, costs):
+        monkeypatch.setattr(module, "utc_now", clock)
+    return bench()
+
+
+def told(work: Bench, since: dt.date) -> list[tuple[Any, ...]]:
+    return work.ask(
+        "select event, usage_date, seen from openai_costs.outbox"
+        " where kind = 'anomaly' and usage_date >= %s order by alert_id",
+        since,
+    )
+
+
+def explode(work: Bench, day: dt.date, times: int) -> None:
+    """One model of one project does so many times its work."""
+
+    def more(facts: tuple[Fact, ...]) -> tuple[Fact, ...]:
+        leaf = max(facts, key=lambda fact: fact.amount or Decimal(0))
+        same = (leaf.project_id, leaf.model)
+        return tuple(_times(fact, times) if (fact.project_id, fact.model) == same else fact for fact in facts)
+
+    work.world.restate(day, more)
+
+
+def _times(fact: Fact, times: int) -> Fact:
+    amount = None if fact.amount is None else fact.amount * times
+    return replace(fact, amount=amount, quantity=None if fact.quantity is None else fact.quantity * times)
+
+
+def read(
+    work: Bench, configure: Configure, instance: dg.DagsterInstance, wanted: list[dt.date], **tags: str
+) -> dg.ExecuteInProcessResult:
+    """A run that reads and judges some days."""
+    configuration = configure(work.organization, database=work.database)
+    return run(configuration, instance, wanted, tags=tags)
+
+
+def test_an_anomaly_over_days_is_told_when_it_begins_doubles_and_ends(
+    work: Bench, configure: Configure, instance: dg.DagsterInstance, runs_at_the_clock: None
+) -> None:
+    first = work.clock.today
+    read(work, configure, instance, days(first - 60 * ONE_DAY, 60))
+    for number, times in enumerate((10, 10, 40, 1, 1, 1)):
+        day = first + number * ONE_DAY
+        if times > 1:
+            explode(work, day, times)
+        work.clock.now = dt.datetime.combine(day + ONE_DAY, dt.time(2), dt.UTC)
+        assert read(work, configure, instance, days(day - 3 * ONE_DAY, 5), **REFRESH).success
+        assert read(work, configure, instance, days(day - 3 * ONE_DAY, 5), **REFRESH).success
+    whole = [(event, day) for event, day, seen in told(work, first) if not seen]
+    assert whole == [("opened", first), ("grown", first + 2 * ONE_DAY), ("ended", first + 2 * ONE_DAY)]
+
+
+@pytest.mark.parametrize("asked_by", ["backfill", "person"])
+def test_what_others_find_is_recorded_as_seen_and_never_sent(
+    work: Bench, configure: Configure, instance: dg.DagsterInstance, asked_by: str, runs_at_the_clock: None
+) -> None:
+    yesterday = work.clock.today - ONE_DAY
+    read(work, configure, instance, days(yesterday - 60 * ONE_DAY, 60))
+    explode(work, yesterday, 20)
+    read(work, configure, instance, [yesterday], **{asset_keys.ASKED_BY_TAG: asked_by})
+    assert [seen for *_, seen in told(work, yesterday)] == [True]
+    read(work, configure, instance, [yesterday], **REFRESH)
+    assert [seen for *_, seen in told(work, yesterday)] == [True]
+
+
+def test_a_first_load_tells_nothing(
+    work: Bench, configure: Configure, instance: dg.DagsterInstance, runs_at_the_clock: None
+) -> None:
+    yesterday = work.clock.today - ONE_DAY
+    explode(work, yesterday, 20)
+    read(work, configure, instance, days(yesterday - 60 * ONE_DAY, 62), **REFRESH)
+    assert [seen for *_, seen in told(work, yesterday)] == [True]
+
+
+def test_a_first_load_that_fails_in_part_tells_nothing_either(
+    work: Bench, configure: Configure, instance: dg.DagsterInstance, runs_at_the_clock: None
+) -> None:
+    yesterday = work.clock.today - ONE_DAY
+    explode(work, yesterday, 20)
+    wanted = days(yesterday - 60 * ONE_DAY, 62)
+
+    def fail(query: Query) -> None:
+        first = dt.datetime.fromtimestamp(int(query["start_time"][0]), dt.UTC).date()
+        if "group_by" in query and len(work.stored_days()) > 0 and first < wanted[30]:
+            work.simulator.faults.queue(Fault(FaultKind.SERVER_ERROR))
+
+    work.world.api_keys_from = wanted[30]
+    work.simulator.script = fail
+    assert not read(work, configure, instance, wanted, **REFRESH).success
+    assert yesterday in work.stored_days()
+    work.simulator.script = lambda _: None
+    work.simulator.faults.clear()
+    for again in (wanted, wanted[-4:]):
+        assert read(work, configure, instance, again, **REFRESH).success
+    assert {seen for *_, seen in told(work, wanted[0])} == {True}
+
+
+def test_an_old_day_that_a_deep_refresh_judges_is_not_sent(
+    work: Bench, configure: Configure, instance: dg.DagsterInstance, runs_at_the_clock: None
+) -> None:
+    old = work.clock.today - 20 * ONE_DAY
+    read(work, configure, instance, days(old - 60 * ONE_DAY, 80))
+    explode(work, old, 20)
+    read(work, configure, instance, days(old, 16), **REFRESH)
+    assert [(event, day, seen) for event, day, seen in told(work, old) if not seen] == []
+    assert ("opened", old, True) in told(work, old)
+
+
+def test_an_alert_carries_the_figures_the_page_and_a_picture(
+    work: Bench, configure: Configure, instance: dg.DagsterInstance, runs_at_the_clock: None
+) -> None:
+    yesterday = work.clock.today - ONE_DAY
+    read(work, configure, instance, days(yesterday - 60 * ONE_DAY, 60))
+    explode(work, yesterday, 20)
+    read(work, configure, instance, [yesterday], **REFRESH)
+    ((facts, page, chart, impact),) = work.ask(
+        "select facts, page, chart, impact from openai_costs.outbox join openai_costs.anomalies using (anomaly_id)"
+        " where event = 'opened' and outbox.usage_date = %s",
+        yesterday,
+    )
+    assert [label for label, _ in facts] == ["Spent", "Expected", "Usual", "Impact", "Severity"]
+    assert dict(facts)["Impact"] == f"+${impact:,.2f}"
+    assert page == f"/assets/openai/acme/costs?view=checks&checkDetail=anomalous_spend&partition={yesterday}"
+    assert bytes(chart).startswith(b"\x89PNG")
+    assert impact > Decimal(5)

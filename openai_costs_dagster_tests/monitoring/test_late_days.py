@@ -1,0 +1,149 @@
+"""Days that should be here and are not are told once, and told again when they are."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from openai_costs_dagster.configuration.cron import next_tick
+from openai_costs_dagster.days import ONE_DAY, utc_midnight
+from openai_costs_dagster.monitoring import late_days
+
+from ..bench import Bench, days
+from ..conftest import Configure
+from ..sync_fixtures import MakeBench
+
+
+def told(work: Bench) -> list[tuple[Any, ...]]:
+    return work.ask("select event, title from openai_costs.outbox order by alert_id")
+
+
+@pytest.mark.parametrize(
+    ("now", "cron", "due"),
+    [
+        ("2026-03-01T04:29", "30 1 * * *", "2026-02-27"),
+        ("2026-03-01T04:31", "30 1 * * *", "2026-02-28"),
+        ("2028-03-01T12:00", "30 1 * * *", "2028-02-29"),
+        ("2026-01-01T12:00", "30 1 * * *", "2025-12-31"),
+        ("2026-03-01T12:00", "0 20 * * *", "2026-02-27"),
+        ("2026-03-01T02:59", "0 0 * * *", "2026-02-27"),
+        ("2026-03-01T03:00", "0 0 * * *", "2026-02-28"),
+        ("2026-03-01T02:58", "59 23 * * *", "2026-02-26"),
+        ("2026-03-01T02:59", "59 23 * * *", "2026-02-27"),
+        ("2026-03-01T03:00", "*/15 * * * *", "2026-02-28"),
+        ("2026-03-06T12:00", "0 0 * * 1", "2026-03-01"),
+    ],
+)
+def test_a_day_is_due_three_hours_after_its_refresh(now: str, cron: str, due: str) -> None:
+    assert str(late_days.latest_due(cron, dt.datetime.fromisoformat(f"{now}+00:00"))) == due
+
+
+@given(
+    minute=st.integers(0, 59),
+    hour=st.integers(0, 23),
+    weekday=st.sampled_from(["*", "0", "1-5"]),
+    passed=st.timedeltas(dt.timedelta(), dt.timedelta(days=3650)),
+)
+def test_the_latest_due_day_is_the_newest_whose_first_refresh_is_past_the_grace_period(
+    minute: int, hour: int, weekday: str, passed: dt.timedelta
+) -> None:
+    cron, now = f"{minute} {hour} * * {weekday}", dt.datetime(2020, 1, 1, tzinfo=dt.UTC) + passed
+
+    def is_due(day: dt.date) -> bool:
+        end = utc_midnight(day + ONE_DAY)
+        return next_tick(cron, end - dt.timedelta(microseconds=1)) + late_days.GRACE <= now
+
+    due = late_days.latest_due(cron, now)
+    assert is_due(due)
+    assert not is_due(due + ONE_DAY)
+
+
+def test_a_day_that_is_missing_is_told_once_and_its_arrival_once(bench: MakeBench, configure: Configure) -> None:
+    work = bench()
+    configuration = configure(work.organization, database=work.database)
+
+    def look() -> dict[str, tuple[dt.date, bool]]:
+        with work.database.connect() as connection:
+            return late_days.look(connection, configuration, work.clock.now)
+
+    assert look() == {}
+    work.clock.now = work.clock.now.replace(hour=12)
+    yesterday = work.clock.today - ONE_DAY
+    work.read(days(yesterday - 3 * ONE_DAY, 3))
+    work.read([work.clock.today])
+    assert look() == {"acme": (yesterday, False)}
+    look()
+    assert told(work) == [("failed", "acme: days stopped arriving")]
+    work.read([yesterday])
+    assert look() == {"acme": (yesterday, True)}
+    look()
+    assert told(work)[1:] == [("recovered", "acme: days arrive again")]
+
+
+def test_a_day_that_was_read_before_its_end_alone_has_not_arrived(bench: MakeBench, configure: Configure) -> None:
+    work = bench()
+    configuration = configure(work.organization, database=work.database)
+    work.clock.now = work.clock.now.replace(hour=0, minute=5)
+    day = work.clock.today
+    work.read([day])
+    work.clock.now += dt.timedelta(days=1, hours=12)
+    with work.database.connect() as connection:
+        assert late_days.look(connection, configuration, work.clock.now) == {"acme": (day, False)}
+    work.read([day])
+    with work.database.connect() as connection:
+        assert late_days.look(connection, configuration, work.clock.now) == {"acme": (day, True)}
+    assert [event for event, _ in told(work)] == ["failed", "recovered"]
+
+
+def test_days_that_are_missing_because_reading_fails_are_told_once_as_that(
+    bench: MakeBench, configure: Configure
+) -> None:
+    work = bench()
+    configuration = configure(work.organization, database=work.database)
+    work.read(days(work.clock.today - 3 * ONE_DAY, 4))
+    work.world.admin_key = "sk-admin-another"
+    for _ in range(60):
+        work.clock.now += dt.timedelta(hours=1)
+        work.read([work.clock.today], asked_by="refresh")
+        with work.database.connect() as connection:
+            late_days.look(connection, configuration, work.clock.now)
+    assert told(work) == [("failed", "acme: its key is refused")]
+
+
+def test_days_arrived_when_all_of_them_did(bench: MakeBench, configure: Configure) -> None:
+    work = bench()
+    configuration = configure(work.organization, database=work.database)
+    first = work.clock.today
+    work.read([first - ONE_DAY])
+    work.clock.now = dt.datetime.combine(first + 3 * ONE_DAY, dt.time(12), dt.UTC)
+
+    def look() -> list[str]:
+        with work.database.connect() as connection:
+            late_days.look(connection, configuration, work.clock.now)
+        return [event for event, _ in told(work)]
+
+    assert look() == ["failed"]
+    work.clock.now += ONE_DAY
+    work.read([first + 3 * ONE_DAY])
+    assert look() == ["failed"]
+    work.read(days(first, 3))
+    assert look() == ["failed", "recovered"]
+
+
+@pytest.mark.parametrize("has_check", [True, False])
+def test_an_alert_leads_to_the_check_or_where_that_is_left_out_to_the_asset(
+    bench: MakeBench, configure: Configure, *, has_check: bool
+) -> None:
+    work = bench()
+    checks = ("latest_day",) if has_check else ("budgets",)
+    configuration = configure(work.organization, database=work.database, checks=checks)
+    work.read([work.clock.today - 3 * ONE_DAY])
+    with work.database.connect() as connection:
+        late_days.look(connection, configuration, work.clock.now)
+    ((page,),) = work.ask("select page from openai_costs.outbox")
+    assert page.startswith("/assets/openai/acme/costs")
+    assert ("checkDetail=latest_day" in page) is has_check

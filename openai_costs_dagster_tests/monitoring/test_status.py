@@ -1,0 +1,169 @@
+"""`status` says how far each organization is read, and names what needs a person."""
+
+import datetime as dt
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from openai_costs_dagster.configuration import Anomalies
+from openai_costs_dagster.days import ONE_DAY, DayRange, utc_now
+from openai_costs_dagster.monitoring.anomalies import judge
+from openai_costs_dagster.monitoring.status import Overview, overviews
+from openai_costs_dagster.orchestration.meeting import meet
+from openai_costs_dagster.report.contents_from_warehouse import spend_report
+from openai_costs_dagster.simulator.queries import Query
+from openai_costs_dagster.warehouse import anomalies
+
+from ..bench import Bench, days, small_world
+from ..conftest import Clock, Configure
+from ..sync_fixtures import MakeBench
+
+START = dt.date(2026, 1, 5)
+
+
+@pytest.fixture
+def work(bench: MakeBench, clock: Clock) -> Bench:
+    clock.now = utc_now()  # the views go by the server's clock
+    return bench(small_world(users_with_projects_served=True), start_date=clock.today - 59 * ONE_DAY)
+
+
+def seen(work: Bench, configure: Configure) -> Overview:
+    work.database.prepare()
+    (found,) = overviews(configure(work.organization, database=work.database), work.database, work.clock.now)
+    return found
+
+
+def history(work: Bench) -> list[dt.date]:
+    return days(work.clock.today - 59 * ONE_DAY, 60)
+
+
+def test_one_that_is_read_needs_nobody(work: Bench, configure: Configure) -> None:
+    work.read(history(work))
+    found = seen(work, configure)
+    assert found.needs == []
+    assert found.last_day == work.clock.today
+    assert found.settled_to == work.clock.today - 3 * ONE_DAY
+    assert found.missing_days == 0
+    assert [part.grouping for part in found.detail] == ["project,user,line_item,api_key"]
+    assert found.open_anomalies == []
+    assert found.forecast
+
+
+def test_one_that_was_never_read_is_said_to_need_it(work: Bench, configure: Configure) -> None:
+    (need,) = seen(work, configure).needs
+    assert need.startswith("never read")
+
+
+def test_missing_days_are_named_as_ranges(work: Bench, configure: Configure) -> None:
+    hole = set(history(work)[10:13])
+    work.read([day for day in history(work) if day not in hole])
+    found = seen(work, configure)
+    assert found.missing == [DayRange(min(hole), max(hole))]
+    assert f"days are missing: {min(hole)}..{max(hole)}" in found.needs
+    assert found.settled_to == min(hole) - ONE_DAY
+
+
+def test_a_key_that_stopped_working_needs_a_person(work: Bench, configure: Configure) -> None:
+    work.read(history(work))
+    work.world.revoke_key()
+    work.read([work.clock.today])
+    (need,) = seen(work, configure).needs
+    assert need.startswith("its last reading failed and needs a person:")
+    assert "Incorrect API key provided" in need
+
+
+def test_a_key_file_that_is_gone_is_named(work: Bench, configure: Configure) -> None:
+    work.read(history(work))
+    assert work.organization.admin_key.file
+    work.organization.admin_key.file.unlink()
+    (need,) = seen(work, configure).needs
+    assert need.startswith(f"its admin key cannot be read: the file {work.organization.admin_key.file}")
+
+
+def test_settled_days_that_do_not_add_up_are_named(work: Bench, configure: Configure) -> None:
+    day = history(work)[20]
+    facts = work.world.facts(day)
+
+    def bill_a_cent_more(query: Query) -> None:
+        cent = replace(facts[0], amount=Decimal("0.01"))
+        work.world.restate(day, lambda _: facts if "group_by" in query else (*facts, cent))
+
+    work.simulator.script = bill_a_cent_more
+    work.read(history(work))
+    (need,) = seen(work, configure).needs
+    assert str(day) in need
+    assert "do not add up" in need
+
+
+def test_an_open_anomaly_is_told_with_its_explanation(work: Bench, configure: Configure) -> None:
+    yesterday = work.clock.today - ONE_DAY
+    work.world.plant_anomaly(yesterday, 6)
+    work.read(history(work))
+    keep_findings(work, yesterday)
+    found = seen(work, configure).open_anomalies
+    assert found
+    assert all(anomaly.startswith(f"{yesterday}: Up $") for anomaly in found)
+
+
+def test_an_anomaly_that_was_answered_is_open_no_more(work: Bench, configure: Configure) -> None:
+    yesterday = work.clock.today - ONE_DAY
+    work.world.plant_anomaly(yesterday, 6)
+    work.read(history(work))
+    keep_findings(work, yesterday)
+    with work.database.connect() as connection:
+        for finding in anomalies.findings(connection, "acme"):
+            anomalies.keep_feedback(
+                connection, finding.anomaly_id, kind="mute", last_day=yesterday, reason="known", now=work.clock.now
+            )
+    assert seen(work, configure).open_anomalies == []
+
+
+def test_open_anomalies_are_those_of_thirty_days_in_status_and_report(work: Bench, configure: Configure) -> None:
+    long_ago = work.clock.today - 29 * ONE_DAY  # older than the days that a refresh reads
+    work.world.plant_anomaly(long_ago, 6)
+    work.read(history(work))
+    keep_findings(work, long_ago)
+    shown = seen(work, configure)
+    page = spend_report(configure(work.organization, database=work.database), work.database, work.clock.now)
+    is_open = [one for one in page.anomalies if one.is_open]
+    assert len(shown.open_anomalies) == len(is_open) == page.organizations[0].open_anomalies > 0
+    answer_all(work)
+    assert seen(work, configure).open_anomalies == []
+    page = spend_report(configure(work.organization, database=work.database), work.database, work.clock.now)
+    assert [one for one in page.anomalies if one.is_open] == []
+
+
+def answer_all(work: Bench) -> None:
+    with work.database.connect() as connection:
+        for finding in anomalies.findings(connection, "acme"):
+            anomalies.keep_feedback(
+                connection,
+                finding.anomaly_id,
+                kind="expected",
+                last_day=finding.usage_date,
+                reason="known",
+                now=work.clock.now,
+            )
+
+
+def keep_findings(work: Bench, day: dt.date) -> None:
+    with work.database.connect() as connection:
+        judgements = judge(connection, "acme", Anomalies(), [day])
+        found = [finding for judgement in judgements.values() for finding in judgement.findings]
+        anomalies.replace_findings(connection, "acme", [day], found, found_by="refresh", now=work.clock.now)
+
+
+def test_meeting_tells_where_histories_begin_and_who_cannot_be_read_and_why(bench: MakeBench, clock: Clock) -> None:
+    known = bench()
+    stranger = bench(small_world(organization_id="org-BETA", admin_key="sk-admin-simulated-beta"), name="beta")
+    stranger.world.revoke_key()
+    for _ in range(2):
+        starts, strangers = meet([known.organization, stranger.organization], known.database, now=clock)
+        assert starts == {"acme": clock.today - 365 * ONE_DAY}
+        assert list(strangers) == ["beta"]
+        assert "Incorrect API key provided" in strangers["beta"]
+    assert len(known.simulator.requests) == 1  # the first time only
+    assert known.ask("select last_error_is_permanent from openai_costs.organizations where organization = 'beta'") == [
+        (True,)
+    ]

@@ -1,0 +1,291 @@
+"""A run over a range of days: each day its own materialization and check results, and only bad days fail."""
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+
+import dagster as dg
+import pytest
+
+from openai_costs_dagster.configuration import Configuration, Refresh
+from openai_costs_dagster.days import ONE_DAY, unix_midnight
+from openai_costs_dagster.orchestration import asset_keys, progress
+from openai_costs_dagster.simulator import Fault, FaultKind, Quirks
+from openai_costs_dagster.simulator.queries import Query
+
+from ...bench import Bench, days, small_world
+from ...conftest import Clock, Configure
+from ...sync_fixtures import MakeBench
+from ..launching import KEY, evaluations, materializations, run
+
+pytestmark = pytest.mark.usefixtures("runs_at_the_clock")
+
+START = dt.date(2026, 1, 5)
+WEEK = days(dt.date(2026, 2, 2), 7)
+RETRY = "dagster/retry_on_asset_or_op_failure"
+
+
+@pytest.fixture
+def work(bench: MakeBench) -> Bench:
+    return bench(small_world(users_with_projects_served=True), start_date=START)
+
+
+@pytest.fixture
+def configuration(work: Bench, configure: Configure) -> Configuration:
+    return configure(work.organization, database=work.database)
+
+
+def texts(wanted: list[dt.date]) -> list[str]:
+    return [day.isoformat() for day in wanted]
+
+
+def test_a_range_is_one_run_that_materializes_each_day_with_its_figures(
+    work: Bench, configuration: Configuration, instance: dg.DagsterInstance
+) -> None:
+    result = run(configuration, instance, WEEK)
+    assert result.success
+    assert work.stored() == work.truth(WEEK)
+    found = materializations(instance)
+    assert list(found) == texts(WEEK)
+    spent = dict(work.ask("select usage_date, sum(amount) from openai_costs.daily_costs group by 1"))
+    rows = dict(work.ask("select usage_date, count(*) from openai_costs.daily_costs group by 1"))
+    for day in WEEK:
+        values = found[day.isoformat()]
+        assert Decimal(str(values["spend_exact"]).removesuffix(" USD")) == spent[day]
+        assert values["spend_usd"] == pytest.approx(float(spent[day]), abs=0.0001)
+        assert values["dagster/partition_row_count"] == rows[day]
+        assert (values["provisional"], values["grouping"]) == (False, "project,user,line_item,api_key")
+        assert "change_usd" not in values
+    assert len(instance.get_runs()) == 1
+
+
+def test_a_range_leaves_one_evaluation_for_every_check_and_day_with_partition_and_target(
+    configuration: Configuration, instance: dg.DagsterInstance
+) -> None:
+    result = run(configuration, instance, WEEK)
+    storage_ids = {
+        record.partition_key: record.storage_id for record in instance.fetch_materializations(KEY, limit=100).records
+    }
+    for check in (asset_keys.COMPLETE, asset_keys.RECONCILES, asset_keys.ANOMALOUS_SPEND):
+        found = evaluations(result, check)
+        assert sorted(map(str, found)) == texts(WEEK)
+        assert all(one.passed for one in found.values())
+        for day, one in found.items():
+            target = one.target_materialization_data
+            assert target
+            assert (target.storage_id, target.run_id) == (storage_ids[day], result.run_id)
+
+
+def test_one_day_is_a_range_of_one(work: Bench, configuration: Configuration, instance: dg.DagsterInstance) -> None:
+    result = run(configuration, instance, WEEK[:1])
+    assert result.success
+    assert list(materializations(instance)) == texts(WEEK[:1])
+    assert work.stored_days() == WEEK[:1]
+
+
+def test_a_partition_key_alone_is_enough(
+    work: Bench, configuration: Configuration, instance: dg.DagsterInstance
+) -> None:
+    # As a single day is started from the asset's page.
+    result = run(configuration, instance, WEEK[0])
+    assert result.success
+    assert work.stored_days() == WEEK[:1]
+    assert sorted(map(str, evaluations(result, asset_keys.ANOMALOUS_SPEND))) == texts(WEEK[:1])
+
+
+def test_a_day_without_any_spend_is_materialized_with_no_rows(
+    work: Bench, configuration: Configuration, instance: dg.DagsterInstance
+) -> None:
+    work.world.empty(WEEK[0])
+    assert run(configuration, instance, WEEK).success
+    assert materializations(instance)[WEEK[0].isoformat()]["dagster/partition_row_count"] == 0
+
+
+def failing_on(work: Bench, day: dt.date, fault: Fault) -> Callable[[Query], None]:
+    def script(query: Query) -> None:
+        if query["start_time"] == [str(unix_midnight(day))] and "group_by" in query:
+            work.simulator.faults.queue(fault)
+
+    return script
+
+
+@pytest.fixture
+def earlier(work: Bench) -> list[dt.date]:
+    """The days around 6 December, which are two windows, and known to be: by API key only since then."""
+    work.organization = work.organization.model_copy(update={"start_date": dt.date(2025, 12, 1)})
+    wanted = days(dt.date(2025, 12, 3), 6)
+    work.read(wanted)
+    return wanted
+
+
+def test_in_a_partly_failed_range_exactly_the_bad_days_are_left_unmaterialized(
+    work: Bench, configure: Configure, instance: dg.DagsterInstance, earlier: list[dt.date]
+) -> None:
+    configuration = configure(work.organization, database=work.database)
+    bad, good = earlier[:3], earlier[3:]
+    work.simulator.script = failing_on(work, bad[0], Fault(FaultKind.UNAVAILABLE))
+    result = run(configuration, instance, earlier)
+    assert not result.success
+    assert list(materializations(instance)) == texts(good)
+    complete = evaluations(result, asset_keys.COMPLETE)
+    assert {day for day, one in complete.items() if one.passed} == set(texts(good))
+    for day in texts(bad):
+        assert complete[day].severity is dg.AssetCheckSeverity.ERROR
+        assert "the server answered 503" in str(complete[day].description)
+    assert set(evaluations(result, asset_keys.RECONCILES)) == set(texts(good))
+    (failure,) = (event for event in result.all_events if event.is_step_failure)
+    assert "3 of 6 days were not stored. 2025-12-03..2025-12-05: the server answered 503" in str(
+        failure.step_failure_data
+    )
+    record = instance.get_run_by_id(result.run_id)
+    assert record
+    assert record.status is dg.DagsterRunStatus.FAILURE
+    assert RETRY not in record.tags  # it may pass: a run retry is welcome
+
+    work.simulator.script = lambda _: None
+    work.simulator.faults.clear()
+    assert run(configuration, instance, bad).success
+    assert sorted(map(str, materializations(instance))) == texts(earlier)
+    assert work.stored() == work.truth(earlier)
+
+
+def test_a_failure_that_needs_a_person_is_not_run_again_by_dagster(
+    work: Bench, configuration: Configuration, instance: dg.DagsterInstance
+) -> None:
+    work.world.revoke_key()
+    result = run(configuration, instance, WEEK)
+    assert not result.success
+    record = instance.get_run_by_id(result.run_id)
+    assert record
+    assert record.tags[RETRY] == "false"
+    assert materializations(instance) == {}
+    assert len(work.simulator.requests) <= 2
+    assert [one.passed for one in evaluations(result, asset_keys.COMPLETE).values()] == [False] * 7
+
+
+def test_postgres_down_fails_the_run_in_a_sentence_and_may_be_run_again(
+    work: Bench, configure: Configure, instance: dg.DagsterInstance
+) -> None:
+    configuration = configure(work.organization, database="postgresql://127.0.0.1:1/x")
+    result = run(configuration, instance, WEEK)
+    assert not result.success
+    (failure,) = (event for event in result.all_events if event.is_step_failure)
+    assert "is PostgreSQL running there" in str(failure.step_failure_data)
+    record = instance.get_run_by_id(result.run_id)
+    assert record
+    assert RETRY not in record.tags
+
+
+def test_a_database_url_that_is_not_there_fails_the_run_for_good(
+    work: Bench, configuration: Configuration, instance: dg.DagsterInstance
+) -> None:
+    assert configuration.database
+    assert configuration.database.url.file
+    configuration.database.url.file.unlink()
+    result = run(configuration, instance, WEEK)
+    record = instance.get_run_by_id(result.run_id)
+    assert record
+    assert (result.success, record.tags[RETRY]) == (False, "false")
+
+
+def test_a_difference_is_an_error_on_a_settled_day_and_a_warning_on_a_provisional_one(
+    work: Bench, configuration: Configuration, instance: dg.DagsterInstance, clock: Clock
+) -> None:
+    settled, provisional = clock.today - 5 * ONE_DAY, clock.today - ONE_DAY
+    facts = {day: work.world.facts(day) for day in (settled, provisional)}
+
+    def bill_otherwise(query: Query) -> None:
+        for day, rows in facts.items():
+            cent = replace(rows[0], amount=Decimal("0.01"))
+            shown = rows if "group_by" in query else (*rows, cent)
+            work.world.restate(day, lambda _, shown=shown: shown)  # type: ignore[misc]
+
+    work.simulator.script = bill_otherwise
+    result = run(configuration, instance, days(settled, 5))
+    assert result.success  # it never prevents storing
+    found = evaluations(result, asset_keys.RECONCILES)
+    bad = {day: one.severity for day, one in found.items() if not one.passed}
+    assert bad == {
+        settled.isoformat(): dg.AssetCheckSeverity.ERROR,
+        provisional.isoformat(): dg.AssetCheckSeverity.WARN,
+    }
+    assert "-0.01" in str(found[settled.isoformat()].description)
+
+
+def test_rows_without_an_amount_are_counted_and_warned_about(
+    bench: MakeBench, configure: Configure, instance: dg.DagsterInstance
+) -> None:
+    work = bench(quirks=Quirks.none(), start_date=START)
+    work.world.restate(WEEK[0], lambda facts: (replace(facts[0], line_item="free", amount=None), *facts[1:]))
+    result = run(configure(work.organization, database=work.database), instance, WEEK[:1])
+    assert result.success
+    one = evaluations(result, asset_keys.COMPLETE)[WEEK[0].isoformat()]
+    assert (one.passed, one.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert materializations(instance)[WEEK[0].isoformat()]["rows_without_amount"] == 1
+
+
+def test_a_second_reading_tells_by_how_much_a_day_changed(
+    work: Bench, configuration: Configuration, instance: dg.DagsterInstance
+) -> None:
+    run(configuration, instance, WEEK[:2])
+    one = work.world.facts(WEEK[0])[0]
+    work.world.restate(WEEK[0], lambda facts: (replace(one, amount=(one.amount or 0) + Decimal(3)), *facts[1:]))
+    run(configuration, instance, WEEK[:2])
+    changes = [materializations(instance)[day]["change_usd"] for day in texts(WEEK[:2])]
+    assert changes == [3.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("tags", "asked_by"),
+    [
+        ({}, "person"),
+        ({"dagster/backfill": "abcdefgh"}, "backfill"),
+        ({"dagster/from_automation_condition": "true"}, "refresh"),
+        ({"dagster/schedule_name": "every_morning"}, "refresh"),
+        ({asset_keys.ASKED_BY_TAG: "refresh", "dagster/backfill": "abcdefgh"}, "refresh"),
+        ({"dagster/from_automation_condition": "true", "dagster/backfill": "abcdefgh"}, "refresh"),
+    ],
+)
+def test_who_asked_for_a_run_is_kept(
+    work: Bench, configuration: Configuration, instance: dg.DagsterInstance, tags: dict[str, str], asked_by: str
+) -> None:
+    result = run(configuration, instance, WEEK[:1], tags=tags)
+    assert work.ask("select asked_by, run_id from openai_costs.readings") == [(asked_by, result.run_id)]
+
+
+def test_settle_hours_are_the_configured_ones(
+    work: Bench, configure: Configure, instance: dg.DagsterInstance, clock: Clock
+) -> None:
+    yesterday = clock.today - ONE_DAY
+    for hours, provisional in ((24, True), (14, False)):
+        configuration = configure(work.organization, database=work.database, refresh=Refresh(settle_hours=hours))
+        run(configuration, instance, [yesterday])
+        assert materializations(instance)[yesterday.isoformat()]["provisional"] is provisional
+
+
+def test_whoever_started_a_run_in_this_process_hears_how_far_it_is(
+    work: Bench, configuration: Configuration, instance: dg.DagsterInstance
+) -> None:
+    heard: list[progress.Progress] = []
+    with progress.listening(heard.append):
+        run(configuration, instance, WEEK)
+    assert {one.organization for one in heard} == {"acme"}
+    assert sum(one.days_done for one in heard) == 7
+    (summary,) = (one.finished for one in heard if one.finished)
+    assert (summary["stored"], summary["failed"], summary["requests"]) == (7, {}, len(work.simulator.requests))
+
+
+def test_organizations_of_one_run_do_not_mix(
+    work: Bench, configure: Configure, instance: dg.DagsterInstance, bench: MakeBench
+) -> None:
+    other = bench(
+        small_world(organization_id="org-BETA", admin_key="sk-admin-simulated-beta", seed=7),
+        name="beta",
+        start_date=START,
+    )
+    configuration = configure(work.organization, other.organization, database=work.database)
+    for name in ("acme", "beta"):
+        assert run(configuration, instance, WEEK, key=asset_keys.costs_key(asset_keys.Named(name))).success
+    assert work.stored() == work.truth(WEEK)
+    assert other.stored() == other.truth(WEEK)

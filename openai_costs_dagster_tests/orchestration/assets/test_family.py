@@ -1,0 +1,166 @@
+"""Costs, usage and what is made of both are one run over a range, a day of each at a time."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from openai_costs_dagster.configuration import Budget, Configuration
+from openai_costs_dagster.days import DayRange
+from openai_costs_dagster.orchestration import asset_keys
+from openai_costs_dagster.orchestration.build import build_definitions, family_of
+from openai_costs_dagster.orchestration.partitions import range_tags
+from openai_costs_dagster.orchestration.runs.worker import run_task
+from openai_costs_dagster.simulator import Fault, FaultKind
+
+from ...bench import Bench, days
+from ...conftest import Configure
+from ...simulator.everything import everything
+from ...sync_fixtures import MakeBench
+from ..launching import evaluations, materializations
+
+DAYS = days(dt.date(2026, 2, 2), 8)
+SETTLED = DAYS[-1]
+ALLOCATED, USAGE = (
+    asset_keys.allocated_costs_key(asset_keys.Named("acme")),
+    asset_keys.usage_key(asset_keys.Named("acme")),
+)
+KEYS = {day.isoformat() for day in DAYS}
+
+
+@pytest.fixture
+def work(bench: MakeBench) -> Bench:
+    return bench(everything())
+
+
+def run(
+    work: Bench, configure: Configure, instance: dg.DagsterInstance, wanted: list[dt.date] = DAYS, **settings: Any
+) -> dg.ExecuteInProcessResult:
+    organization = work.organization.model_copy(update=settings)
+    configuration: Configuration = configure(organization, database=work.database)
+    job = build_definitions(configuration).get_repository_def().get_implicit_global_asset_job_def()
+    keys = family_of(organization) + (
+        [asset_keys.directory_key(asset_keys.Named("acme"))] if organization.names else []
+    )
+    return job.execute_in_process(
+        instance=instance,
+        asset_selection=keys,
+        tags=range_tags(DayRange(wanted[0], wanted[-1])),
+        raise_on_error=False,
+    )
+
+
+def test_a_range_of_the_whole_family_is_one_run(
+    work: Bench, configure: Configure, instance: dg.DagsterInstance
+) -> None:
+    result = run(work, configure, instance)
+    assert result.success
+    for key in (asset_keys.costs_key(asset_keys.Named("acme")), USAGE, ALLOCATED):
+        assert set(materializations(instance, key)) == KEYS
+    assert set(materializations(instance, asset_keys.directory_key(asset_keys.Named("acme")))) == {None}
+    for check in (asset_keys.USAGE_MATCHES_BILL, asset_keys.COMPLETE, asset_keys.RECONCILES, asset_keys.LATEST_DAY):
+        found = evaluations(result, check)
+        assert set(found) == KEYS
+        assert all(one.passed for one in found.values())
+
+
+def test_users_and_their_budgets_are_looked_at_in_the_same_run(
+    work: Bench, configure: Configure, instance: dg.DagsterInstance
+) -> None:
+    user = work.world.users[0].id
+    result = run(work, configure, instance, budgets=(Budget(amount_usd=Decimal(1), user=user),))
+    of_users = [
+        one for one in result.get_asset_check_evaluations() if one.asset_key == ALLOCATED and one.partition in KEYS
+    ]
+    assert {one.check_name for one in of_users} == {
+        asset_keys.ANOMALOUS_SPEND,
+        asset_keys.USAGE_MATCHES_BILL,
+        asset_keys.BUDGETS,
+    }
+    assert work.ask("select spent > 0 from openai_costs.budget_status where scope = 'user'") == [(True,)]
+
+
+def test_metadata_tells_what_was_counted_and_how_much_reached_someone(
+    work: Bench, configure: Configure, instance: dg.DagsterInstance
+) -> None:
+    run(work, configure, instance, DAYS[:2])
+    for metadata in materializations(instance, USAGE).values():
+        assert metadata["tokens"] > 0
+        assert metadata["model_requests"] > 0
+    for metadata in materializations(instance, ALLOCATED).values():
+        assert 0 < metadata["to_users_percent"] < metadata["to_keys_percent"] <= 100
+        assert metadata["unallocated_usd"] >= 0
+
+
+def test_without_usage_costs_are_still_shared_as_far_as_they_were_billed(
+    work: Bench, configure: Configure, instance: dg.DagsterInstance
+) -> None:
+    assert run(work, configure, instance, DAYS[:2], usage=False, names=False).success
+    assert {request.path for request in work.simulator.requests} == {"/v1/organization/costs"}
+    methods = {method for (method,) in work.ask("select distinct method from openai_costs.allocated_costs")}
+    assert methods == {"billed", "unallocated"}
+
+
+def test_usage_that_cannot_be_read_fails_itself_and_no_costs(
+    work: Bench, configure: Configure, instance: dg.DagsterInstance
+) -> None:
+    for _ in range(10):
+        work.simulator.faults.queue(Fault(FaultKind.UNAVAILABLE), path="/v1/organization/usage/completions")
+    result = run(work, configure, instance, DAYS[:2])
+    assert not result.success
+    assert set(materializations(instance)) == {day.isoformat() for day in DAYS[:2]}
+    assert work.stored() == work.truth(DAYS[:2])
+    assert run(work, configure, instance, DAYS[:2]).success
+    assert set(materializations(instance, ALLOCATED)) == {day.isoformat() for day in DAYS[:2]}
+
+
+def test_missing_usage_is_a_warning_of_its_day(work: Bench, configure: Configure, instance: dg.DagsterInstance) -> None:
+    work.world.restate_usage(SETTLED, lambda facts: tuple(fact for fact in facts if fact.operation != "completions"))
+    found = evaluations(run(work, configure, instance), asset_keys.USAGE_MATCHES_BILL)
+    failed = {day for day, one in found.items() if not one.passed}
+    assert failed == {SETTLED.isoformat()}
+    assert found[SETTLED.isoformat()].severity == dg.AssetCheckSeverity.WARN
+    assert "none counted" in str(found[SETTLED.isoformat()].description)
+
+
+def test_a_changed_price_is_a_finding_of_its_first_day(
+    work: Bench, configure: Configure, instance: dg.DagsterInstance
+) -> None:
+    label = "gpt-5-mini-2025-08-07, input"
+
+    def dearer(facts: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple(
+            replace(fact, amount=fact.amount * 2) if fact.line_item == label and fact.amount else fact for fact in facts
+        )
+
+    for day in DAYS[5:]:
+        work.world.restate(day, dearer)
+    run(work, configure, instance)
+    found = work.ask(
+        "select usage_date, line_item, direction, reason, impact, explanation from openai_costs.anomalies"
+        " where level = 'line item'"
+    )
+    assert [(day, item, direction, reason) for day, item, direction, reason, _, _ in found] == [
+        (DAYS[5], label, "up", "price")
+    ]
+    spent = sum(fact.amount or Decimal(0) for fact in work.world.facts(DAYS[5]) if fact.line_item == label)
+    assert abs(found[0][4] - spent / 2) < Decimal("0.000001")
+    assert "rose by 100.0%" in found[0][5]
+
+
+def test_costs_are_shared_out_at_once_where_usage_could_not_be_read(
+    work: Bench, configure: Configure, instance: dg.DagsterInstance
+) -> None:
+    for _ in range(10):
+        work.simulator.faults.queue(Fault(FaultKind.UNAVAILABLE), path="/v1/organization/usage/completions")
+    job = build_definitions(configure(work.organization, database=work.database)).get_repository_def()
+    task = {"first": DAYS[0].isoformat(), "last": DAYS[1].isoformat(), "tags": {}}
+    said = run_task(job.get_implicit_global_asset_job_def(), instance, work.organization, task)
+    assert not said["success"]
+    assert "completions" in said["trouble"]
+    assert set(materializations(instance, ALLOCATED)) == {day.isoformat() for day in DAYS[:2]}

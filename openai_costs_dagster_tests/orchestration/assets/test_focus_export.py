@@ -1,0 +1,219 @@
+"""Months are exported as FOCUS files from whatever days are stored, a range of them in one run, and by themselves."""
+
+from __future__ import annotations
+
+import datetime as dt
+import warnings
+from collections.abc import Iterable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from pyarrow import parquet
+
+from openai_costs_dagster.configuration import Configuration, Organization
+from openai_costs_dagster.configuration.secret import SecretReference
+from openai_costs_dagster.days import ONE_DAY, DayRange
+from openai_costs_dagster.orchestration import asset_keys
+from openai_costs_dagster.orchestration.build import build_definitions
+from openai_costs_dagster.orchestration.partitions import RANGE_END_TAG, RANGE_START_TAG
+from openai_costs_dagster.warehouse.database import Database
+
+from ...conftest import Configure
+from ...warehouse.windows import row, store
+from ..launching import materializations
+
+START = dt.date(2026, 1, 5)
+TODAY = dt.date(2026, 3, 11)
+JANUARY, FEBRUARY, MARCH = "2026-01-01", "2026-02-01", "2026-03-01"
+
+
+def organization(name: str, start: dt.date = START) -> Organization:
+    return Organization(name=name, admin_key=SecretReference(env=f"NO_KEY_OF_{name}"), start_date=start)
+
+
+@pytest.fixture
+def configuration(configure: Configure, database: Database) -> Configuration:
+    """Two organizations, of which one began in February; both have days that are not stored."""
+    with database.connect() as connection:
+        store(connection, {day: [row("1.5"), row(None, "whisper")] for day in DayRange(START, dt.date(2026, 1, 7))})
+        store(connection, {dt.date(2026, 2, 3): [row("2")]}, organization="beta")
+        store(connection, {TODAY: [row("0.0257920000000000000000000000000001")]}, provisional=[TODAY])
+    return configure(organization("acme"), organization("beta", dt.date(2026, 2, 2)), database=database)
+
+
+def run(configuration: Configuration, instance: dg.DagsterInstance, first: str, last: str) -> dg.ExecuteInProcessResult:
+    job = build_definitions(configuration).get_repository_def().get_implicit_global_asset_job_def()
+    return job.execute_in_process(
+        instance=instance,
+        asset_selection=[asset_keys.focus_export_key(asset_keys.Named("acme"))],
+        tags={RANGE_START_TAG: first, RANGE_END_TAG: last},
+        raise_on_error=False,
+    )
+
+
+def test_a_range_of_months_is_one_run_and_demands_no_day(
+    configuration: Configuration, instance: dg.DagsterInstance
+) -> None:
+    assert run(configuration, instance, JANUARY, MARCH).success
+    told = materializations(instance, asset_keys.focus_export_key(asset_keys.Named("acme")))
+    assert set(told) == {JANUARY, FEBRUARY, MARCH}
+    assert [told[month]["dagster/partition_row_count"] for month in (JANUARY, FEBRUARY, MARCH)] == [3, 1, 1]
+    assert [told[month]["billed_exact"] for month in (JANUARY, FEBRUARY, MARCH)] == [
+        "4.5 USD",
+        "2 USD",
+        "0.0257920000000000000000000000000001 USD",
+    ]
+    assert told[JANUARY]["rows_left_out"] == 3
+    assert told[MARCH]["billed_usd"] == 0.03
+    assert told[MARCH]["provisional"] is True
+    folder = configuration.data_directory / "exports"
+    assert sorted(path.name for path in folder.iterdir()) == [
+        f"openai-focus-2026-{month}.{ending}" for month in ("01", "02", "03") for ending in ("csv", "parquet")
+    ]
+    table = parquet.read_table(Path(told[MARCH]["parquet"]))
+    assert table["BilledCost"].to_pylist() == [Decimal("0.0257920000000000000000000000000001")]
+
+
+def test_a_single_month_is_a_run_too(configuration: Configuration, instance: dg.DagsterInstance) -> None:
+    job = build_definitions(configuration).get_repository_def().get_implicit_global_asset_job_def()
+    assert job.execute_in_process(
+        instance=instance,
+        asset_selection=[asset_keys.focus_export_key(asset_keys.Named("acme"))],
+        partition_key=FEBRUARY,
+    ).success
+    assert set(materializations(instance, asset_keys.focus_export_key(asset_keys.Named("acme")))) == {FEBRUARY}
+
+
+def test_a_month_of_which_nothing_is_stored_fails_alone(
+    configure: Configure, database: Database, instance: dg.DagsterInstance
+) -> None:
+    with database.connect() as connection:
+        store(connection, {START: [row("1.5")]})
+    configuration = configure(organization("acme"), database=database)
+    result = run(configuration, instance, JANUARY, FEBRUARY)
+    assert not result.success
+    assert set(materializations(instance, asset_keys.focus_export_key(asset_keys.Named("acme")))) == {JANUARY}
+    (failure,) = (event for event in result.all_events if event.is_step_failure)
+    assert "nothing is stored of 2026-02 for acme: run openai-costs backfill" in str(failure.event_specific_data)
+    assert {path.name for path in (configuration.data_directory / "exports").iterdir()} == {
+        "openai-focus-2026-01.csv",
+        "openai-focus-2026-01.parquet",
+    }
+
+
+def test_months_begin_with_the_earliest_organization_and_end_with_the_running_one(configure: Configure) -> None:
+    definitions = build_definitions(
+        configure(
+            organization("acme", dt.date(2026, 1, 31)), organization("beta"), database="postgresql://127.0.0.1:1/x"
+        )
+    )
+    asset = definitions.resolve_assets_def(asset_keys.focus_export_key(asset_keys.Named("acme")))
+    assert asset.partitions_def
+    now = dt.datetime(2026, 3, 1, 0, 0, 1, tzinfo=dt.UTC)
+    assert asset.partitions_def.get_partition_keys(now) == [JANUARY, FEBRUARY, MARCH]
+    spec = asset.get_asset_spec(asset_keys.focus_export_key(asset_keys.Named("acme")))
+    assert spec.group_name == asset_keys.SHARED_GROUP
+    assert {dep.asset_key for dep in spec.deps} == {
+        asset_keys.costs_key(asset_keys.Named("acme")),
+        asset_keys.costs_key(asset_keys.Named("beta")),
+    }
+    assert {"dagster/kind/postgres", "dagster/kind/parquet"} <= set(spec.tags)
+
+
+# By themselves
+
+
+def at(day: dt.date, clock: str) -> dt.datetime:
+    return dt.datetime.fromisoformat(f"{day}T{clock}+00:00")
+
+
+class Watch:
+    """Evaluates the conditions of one organization's definitions time after time, and notes what was read and made."""
+
+    def __init__(self, configure: Configure, instance: dg.DagsterInstance) -> None:
+        self.definitions = build_definitions(configure(organization("acme"), database="postgresql://127.0.0.1:1/x"))
+        self._instance = instance
+        self._cursor: Any = None
+
+    def requested(self, day: dt.date, clock: str) -> set[str | None]:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", category=dg.BetaWarning)
+            result = dg.evaluate_automation_conditions(
+                self.definitions, self._instance, evaluation_time=at(day, clock), cursor=self._cursor
+            )
+        self._cursor = result.cursor
+        return set(result.get_requested_partitions(asset_keys.focus_export_key(asset_keys.Named("acme"))))
+
+    def read(self, days: Iterable[dt.date]) -> None:
+        for day in days:
+            self._note(asset_keys.costs_key(asset_keys.Named("acme")), day.isoformat())
+
+    def made(self, *months: str) -> None:
+        for month in months:
+            self._note(asset_keys.focus_export_key(asset_keys.Named("acme")), month)
+
+    def _note(self, key: dg.AssetKey, partition: str) -> None:
+        self._instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=partition))
+
+
+@pytest.fixture
+def watch(configure: Configure, instance: dg.DagsterInstance) -> Watch:
+    return Watch(configure, instance)
+
+
+@pytest.fixture
+def made(watch: Watch) -> Watch:
+    """Every day was read and every month exported."""
+    watch.read(DayRange(START, TODAY + ONE_DAY))
+    watch.made(JANUARY, FEBRUARY, MARCH)
+    assert watch.requested(TODAY, "00:10:00") == set()
+    return watch
+
+
+def test_a_month_is_asked_for_when_its_first_days_are_there_and_once(watch: Watch) -> None:
+    assert watch.requested(TODAY, "10:10:00") == set()
+    watch.read(DayRange(START, dt.date(2026, 2, 2)))
+    assert watch.requested(TODAY, "10:10:30") == {JANUARY, FEBRUARY}
+    assert watch.requested(TODAY, "10:11:00") == set()
+
+
+def test_history_that_was_there_before_is_asked_for_at_first(watch: Watch) -> None:
+    watch.read(DayRange(START, TODAY))
+    assert watch.requested(TODAY, "10:10:00") == {JANUARY, FEBRUARY, MARCH}
+    assert watch.requested(TODAY, "10:10:30") == set()
+
+
+def test_one_that_failed_is_asked_for_again_at_the_daily_tick(watch: Watch) -> None:
+    watch.read(DayRange(START, TODAY))
+    watch.requested(TODAY, "00:10:00")
+    watch.made(JANUARY, MARCH)
+    assert watch.requested(TODAY, "01:20:00") == set()
+    assert watch.requested(TODAY, "01:30:10") == {FEBRUARY}
+    assert watch.requested(TODAY, "01:30:40") == set()
+
+
+def test_the_running_month_is_made_anew_once_a_day_after_the_refresh(made: Watch) -> None:
+    made.read([TODAY])
+    assert made.requested(TODAY, "01:00:10") == set()  # within the day, before the tick
+    assert made.requested(TODAY, "01:30:10") == set()  # the days are being read
+    made.read(DayRange(TODAY - 3 * ONE_DAY, TODAY))
+    assert made.requested(TODAY, "01:32:10") == {MARCH}
+    made.made(MARCH)
+    made.read([TODAY])
+    assert made.requested(TODAY, "02:00:10") == set()  # today's hourly reading
+    assert made.requested(TODAY + ONE_DAY, "01:30:10") == set()
+    made.read([TODAY, TODAY + ONE_DAY])
+    assert made.requested(TODAY + ONE_DAY, "01:33:00") == {MARCH}
+
+
+def test_a_month_before_is_made_anew_when_days_of_it_were_read_again(made: Watch) -> None:
+    made.requested(TODAY, "01:30:10")
+    made.read([dt.date(2026, 2, 27), TODAY])
+    assert made.requested(TODAY, "01:32:10") == {FEBRUARY, MARCH}
+    made.made(FEBRUARY, MARCH)
+    made.read([dt.date(2026, 1, 9)])
+    assert made.requested(TODAY, "12:00:00") == {JANUARY}
+    assert made.requested(TODAY, "12:00:30") == set()

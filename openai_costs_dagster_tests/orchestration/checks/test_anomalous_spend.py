@@ -1,0 +1,133 @@
+"""`anomalous_spend` warns of a day unlike its weekday, names the range that was usual, and fails no run."""
+
+import datetime as dt
+from decimal import Decimal
+
+import dagster as dg
+import pytest
+
+from openai_costs_dagster.configuration import Anomalies, Configuration
+from openai_costs_dagster.days import ONE_DAY
+from openai_costs_dagster.monitoring.anomalies import judge
+from openai_costs_dagster.orchestration import asset_keys, partitions
+from openai_costs_dagster.orchestration.build import build_definitions
+
+from ...bench import Bench, days, small_world
+from ...conftest import Clock, Configure
+from ...sync_fixtures import MakeBench
+from ..launching import KEY, evaluations, run, told
+
+pytestmark = pytest.mark.usefixtures("runs_at_the_clock")
+
+START = dt.date(2026, 1, 5)
+SPIKE = dt.date(2026, 2, 18)
+HISTORY = days(START, 50)
+
+
+@pytest.fixture
+def work(bench: MakeBench) -> Bench:
+    return bench(small_world(users_with_projects_served=True), start_date=START)
+
+
+@pytest.fixture
+def configuration(work: Bench, configure: Configure) -> Configuration:
+    return configure(work.organization, database=work.database)
+
+
+def judged(result: dg.ExecuteInProcessResult) -> dict[str | None, dg.AssetCheckEvaluation]:
+    return evaluations(result, asset_keys.ANOMALOUS_SPEND)
+
+
+def test_a_planted_spike_and_a_drop_are_warned_about_and_nothing_else_is(
+    work: Bench, configuration: Configuration, instance: dg.DagsterInstance
+) -> None:
+    drop = SPIKE + 2 * ONE_DAY
+    work.world.plant_anomaly(SPIKE, 4)
+    work.world.plant_anomaly(drop, Decimal("0.05"))
+    work.read(HISTORY)
+    result = run(configuration, instance, days(SPIKE - 3 * ONE_DAY, 7))
+    assert result.success
+    found = judged(result)
+    assert len(found) == 7
+    assert {day for day, one in found.items() if not one.passed} == {SPIKE.isoformat(), drop.isoformat()}
+    assert {one.severity for one in found.values()} == {dg.AssetCheckSeverity.WARN}
+    spike = found[SPIKE.isoformat()]
+    values = told(spike.metadata)
+    for one in ("organization", "series"):
+        figures = [values[f"{one}_{name}_usd"] for name in ("lower", "expected", "upper", "spend")]
+        assert figures == sorted(figures)
+    assert str(spike.description).startswith("Up $")
+
+
+def test_no_drop_is_said_of_a_day_that_still_grows(
+    work: Bench, configuration: Configuration, instance: dg.DagsterInstance, clock: Clock
+) -> None:
+    work.read(days(START, (clock.today - START).days))
+    today = judged(run(configuration, instance, [clock.today]))[clock.today.isoformat()]
+    values = told(today.metadata)
+    assert values["organization_spend_usd"] < values["organization_expected_usd"]
+    assert today.passed
+
+
+def test_a_settled_day_that_vanished_is_flagged_with_what_it_held(
+    work: Bench, configuration: Configuration, instance: dg.DagsterInstance
+) -> None:
+    work.read(HISTORY)
+    work.world.empty(SPIKE)
+    found = judged(run(configuration, instance, [SPIKE]))[SPIKE.isoformat()]
+    assert not found.passed
+    assert "came back empty, in two readings" in str(found.description)
+
+
+def test_history_that_is_too_short_is_said_and_passes(
+    configuration: Configuration, instance: dg.DagsterInstance
+) -> None:
+    found = judged(run(configuration, instance, HISTORY[:14]))
+    assert all(one.passed for one in found.values())
+    assert all(str(one.description).startswith("Not judged:") for one in found.values())
+
+
+def test_sensitivity_and_least_impact_are_the_configured_ones(
+    work: Bench, configure: Configure, instance: dg.DagsterInstance
+) -> None:
+    work.world.plant_anomaly(SPIKE, Decimal("1.7"))
+    work.read(HISTORY)
+
+    def flagged(**settings: object) -> bool:
+        anomalies = Anomalies.model_validate(settings)
+        configuration = configure(work.organization, database=work.database, anomalies=anomalies)
+        found = judged(run(configuration, instance, [SPIKE]))
+        return not found[SPIKE.isoformat()].passed
+
+    assert flagged(sensitivity="high")
+    assert not flagged(sensitivity="low")
+    assert not flagged(sensitivity="high", minimum_impact_usd=Decimal(100_000))
+
+
+def test_started_without_a_partition_it_judges_the_trailing_window(
+    work: Bench,
+    configuration: Configuration,
+    instance: dg.DagsterInstance,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # "Execute all" on the asset's checks names no partition.
+    trailing = days(clock.today - 3 * ONE_DAY, 4)
+    run(configuration, instance, days(clock.today - 9 * ONE_DAY, 10))
+    monkeypatch.setattr(partitions, "utc_now", clock)
+    job = build_definitions(configuration).get_repository_def().get_implicit_global_asset_job_def()
+    check = dg.AssetCheckKey(KEY, asset_keys.ANOMALOUS_SPEND)
+    subset = job.get_subset(asset_selection=set(), asset_check_selection={check})
+    result = subset.execute_in_process(instance=instance)
+    assert result.success
+    found = judged(result)
+    assert sorted(map(str, found)) == [day.isoformat() for day in trailing]
+    assert all(one.target_materialization_data for one in found.values())
+
+
+def test_days_that_are_not_stored_are_not_judged(work: Bench, configuration: Configuration) -> None:
+    work.read(HISTORY)
+    with work.database.connect() as connection:
+        connection.execute("delete from openai_costs.cost_days where usage_date = %s", [SPIKE])
+        stored = judge(connection, work.organization.name, configuration.anomalies, days(SPIKE - ONE_DAY, 3))
+    assert list(stored) == [SPIKE - ONE_DAY, SPIKE + ONE_DAY]

@@ -1,0 +1,170 @@
+"""Dagster's history in the costs' own Postgres: no secret gets in, and an organization can be taken out again."""
+
+import logging
+import re
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import dagster as dg
+import pytest
+from psycopg import sql
+
+from openai_costs_dagster.configuration import Configuration
+from openai_costs_dagster.orchestration import asset_keys
+from openai_costs_dagster.orchestration.runs.purge import purge_organization
+from openai_costs_dagster.orchestration.runs.scheduled_refresh import scheduled_tasks
+from openai_costs_dagster.orchestration.runtime.instance import environment
+from openai_costs_dagster.warehouse.database import Database
+
+from ...bench import Bench, days, small_world
+from ...conftest import Clock, Configure, OpenInstance
+from ...sync_fixtures import MakeBench
+from ..assets.test_costs import START, WEEK
+from ..launching import KEY, materializations, run
+
+pytestmark = pytest.mark.usefixtures("runs_at_the_clock")
+
+TAIL = "QZXW"  # of the key, which the API echoes in its refusals
+KEY_WITH_A_TAIL = f"sk-admin-simulated-{TAIL}"
+PASSWORD = "hunter2xyz"
+
+
+def everything(database: Database) -> Iterator[tuple[str, str]]:
+    """Every row of every table of every schema as text, compressed columns unpacked, with the table's name."""
+    with database.connect() as connection:
+        tables = connection.execute(
+            """
+            select table_schema, table_name from information_schema.tables
+            where table_schema not in ('pg_catalog', 'information_schema') and table_type = 'BASE TABLE'
+            """
+        ).fetchall()
+        for schema, table in tables:
+            rows = connection.execute(sql.SQL("select t::text from {} as t").format(sql.Identifier(schema, table)))
+            for (text,) in rows:
+                yield table, text
+                for packed in re.findall(r"\\\\x([0-9a-f]+)", text):
+                    yield table, unpacked(bytes.fromhex(packed))
+
+
+def unpacked(body: bytes) -> str:
+    try:
+        return zlib.decompress(body).decode()
+    except (zlib.error, UnicodeDecodeError):
+        return ""
+
+
+def tables_with(database: Database, text: str) -> set[str]:
+    return {table for table, row in everything(database) if text in row}
+
+
+def with_password(database: Database) -> Database:
+    """The same database by a URL that holds a password; a server that trusts its socket asks for none."""
+    parts = urlsplit(database.url)
+    if parts.password:
+        return database
+    return Database(parts._replace(netloc=f"{parts.username}:{PASSWORD}@{parts.hostname or ''}").geturl())
+
+
+@pytest.fixture
+def work(bench: MakeBench) -> Bench:
+    world = small_world(users_with_projects_served=True, admin_key=KEY_WITH_A_TAIL)
+    return bench(world, start_date=START)
+
+
+def test_no_secret_is_in_any_event_tag_metadata_table_file_or_log(
+    work: Bench,
+    configure: Configure,
+    open_instance: OpenInstance,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    database = with_password(work.database)
+    password = urlsplit(database.url).password or ""
+    configuration = configure(work.organization, database=database)
+    secret_files = {tmp_path / "acme.key", tmp_path / "database.url"}
+    instance = open_instance(configuration, database)
+    with caplog.at_level(logging.DEBUG):
+        assert run(configuration, instance, WEEK).success
+        work.world.revoke_key()  # refused with the key's beginning and end
+        assert not run(configuration, instance, WEEK).success
+        down = f"postgresql://ann:{password}@127.0.0.1:1/x"
+        assert not run(configure(work.organization, database=down), instance, WEEK).success
+        work.organization = work.organization.model_copy(update={"base_url": "http://127.0.0.1:1/v1"})
+        assert not run(configure(work.organization, database=database), instance, WEEK[:1]).success
+    assert tables_with(work.database, "Incorrect API key provided: [redacted]"), "the search has to find what is there"
+    assert tables_with(work.database, '"line_item": "gpt-5-mini-2025-08-07, input"') == {"raw_buckets"}
+    files = [file for file in tmp_path.rglob("*") if file.is_file() and file not in secret_files]
+    told = [caplog.text, *capfd.readouterr(), *(file.read_text(errors="replace") for file in files)]
+    assert "PostgreSQL at" in caplog.text
+    for secret in (KEY_WITH_A_TAIL, TAIL, password):
+        assert tables_with(work.database, secret) == set()
+        assert not any(secret in text for text in told)
+
+
+def test_a_whole_organization_can_be_taken_out_and_the_others_stay(
+    work: Bench, bench: MakeBench, configure: Configure, open_instance: OpenInstance
+) -> None:
+    other = bench(
+        small_world(organization_id="org-BETA", admin_key="sk-admin-simulated-beta", seed=7),
+        name="beta",
+        start_date=START,
+    )
+    configuration: Configuration = configure(work.organization, other.organization, database=work.database)
+    instance = open_instance(configuration, work.database)
+    beta = asset_keys.costs_key(asset_keys.Named("beta"))
+    for key in (KEY, beta):
+        assert run(configuration, instance, WEEK, key=key).success
+    record_check_alone(instance)
+    kept = materializations(instance, beta)
+    deleted = purge_organization(work.database, environment(configuration, work.database), asset_keys.Named("acme"))
+    assert deleted["cost_days"] == 7
+    assert materializations(instance) == {}
+    assert materializations(instance, beta) == kept
+    assert other.stored() == other.truth(WEEK)
+    assert [run.asset_selection for run in instance.get_runs()] == [frozenset({beta})]
+    assert not [table for table, text in everything(work.database) if '"acme"' in text and table != "snapshots"]
+
+
+def test_assets_under_another_key_are_read_judged_and_taken_out_alike(
+    work: Bench, configure: Configure, open_instance: OpenInstance
+) -> None:
+    configuration = configure(work.organization, database=work.database, asset_key_prefix=("finance", "openai"))
+    organization = configuration.organization("acme")
+    instance = open_instance(configuration, work.database)
+    costs = asset_keys.costs_key(organization)
+    assert costs.path == ["finance", "openai", "acme", "costs"]
+    result = run(configuration, instance, WEEK, key=costs)
+    assert result.success
+    assert set(materializations(instance, costs)) == {day.isoformat() for day in WEEK}
+    assert {one.asset_key for one in result.get_asset_check_evaluations()} == {costs}
+    purge_organization(work.database, environment(configuration, work.database), organization)
+    assert materializations(instance, costs) == {}
+    assert not [table for table, text in everything(work.database) if '"acme"' in text and table != "snapshots"]
+
+
+def record_check_alone(instance: dg.DagsterInstance) -> None:
+    """Leaves a run of the anomaly check without its asset, as people start it from the asset's page of checks."""
+    instance.add_run(
+        dg.DagsterRun(
+            job_name="__ASSET_JOB",
+            asset_selection=frozenset(),
+            asset_check_selection=frozenset({dg.AssetCheckKey(KEY, asset_keys.ANOMALOUS_SPEND)}),
+            status=dg.DagsterRunStatus.SUCCESS,
+        )
+    )
+
+
+def test_one_scheduled_refresh_is_known_without_waiting_for_its_hour(
+    work: Bench, configure: Configure, open_instance: OpenInstance, clock: Clock
+) -> None:
+    configuration = configure(work.organization, database=work.database)
+    instance = open_instance(configuration, work.database)
+    read = days(START, (clock.today - START).days + 1)
+    for day in read:
+        instance.report_runless_asset_event(dg.AssetMaterialization(KEY, partition=day.isoformat()))
+    (task,) = scheduled_tasks(configuration, environment(configuration, work.database), clock.now)
+    assert list(task.days) == read[-4:]
+    assert (task.organization, task.tags) == ("acme", {asset_keys.ASKED_BY_TAG: "refresh"})

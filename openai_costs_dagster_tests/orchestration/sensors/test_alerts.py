@@ -1,0 +1,98 @@
+"""The sensor's tick delivers what is due, is red while a channel fails, and says what it did."""
+
+from __future__ import annotations
+
+import dagster as dg
+import pytest
+
+from openai_costs_dagster.configuration import Alert, Configuration
+from openai_costs_dagster.configuration.secret import SecretReference
+from openai_costs_dagster.orchestration.sensors import alerts, late_days
+from openai_costs_dagster.warehouse import outbox
+
+from ...alerts.conftest import news
+from ...alerts.receiver import Receiver, receiving
+from ...bench import Bench, days
+from ...conftest import Clock, Configure
+from ...sync_fixtures import MakeBench
+
+
+@pytest.fixture
+def configuration(bench: MakeBench, configure: Configure, monkeypatch: pytest.MonkeyPatch) -> Configuration:
+    work = bench()
+    hook = Alert(webhook=SecretReference(env="HOOK"), secret=SecretReference(env="HOOK_SECRET"))
+    monkeypatch.setenv("HOOK_SECRET", "secret")
+    return configure(work.organization, database=work.database).model_copy(update={"alerts": (hook,)})
+
+
+def tick(sensor: dg.SensorDefinition) -> dg.SensorExecutionData:
+    with dg.DagsterInstance.ephemeral() as instance, dg.build_sensor_context(instance=instance) as context:
+        return sensor.evaluate_tick(context)
+
+
+def record(work: Bench, key: str) -> None:
+    with work.database.connect() as connection:
+        outbox.record(connection, news(key), work.clock.now)
+
+
+def test_a_tick_delivers_what_is_due(
+    bench: MakeBench, configuration: Configuration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = bench(name="beta")
+    sensor = alerts.alert_sensor(configuration, running=True)
+    record(work, "one")
+    with receiving() as receiver:
+        monkeypatch.setenv("HOOK", receiver.url)
+        assert "1 messages delivered" in str(tick(sensor).skip_message)
+        assert "0 messages delivered" in str(tick(sensor).skip_message)
+        assert len(receiver.received) == 1
+
+
+def test_a_tick_is_red_while_a_channel_fails_and_nothing_is_lost(
+    bench: MakeBench, configuration: Configuration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = bench(name="beta")
+    sensor = alerts.alert_sensor(configuration, running=True)
+    record(work, "one")
+
+    def fail(receiver: Receiver) -> None:
+        receiver.answers = [500]
+        with pytest.raises(Exception, match="the webhook answered 500"):
+            tick(sensor)
+
+    with receiving() as receiver:
+        monkeypatch.setenv("HOOK", receiver.url)
+        fail(receiver)
+        work.ask("update openai_costs.messages set due_at = now() returning 1")
+        assert "1 messages delivered" in str(tick(sensor).skip_message)
+        assert len(set(receiver.keys)) == 1
+
+
+def test_a_day_that_stopped_arriving_fails_its_check_once(
+    bench: MakeBench, configure: Configure, monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    work = bench()
+    monkeypatch.setattr(late_days, "utc_now", clock)
+    work.read(days(clock.today.replace(day=1), 3))
+    sensor = late_days.arrival_sensor(configure(work.organization, database=work.database), running=True)
+    with dg.DagsterInstance.ephemeral() as instance:
+        with dg.build_sensor_context(instance=instance) as context:
+            first = sensor.evaluate_tick(context)
+        (event,) = first.asset_events
+        assert isinstance(event, dg.AssetCheckEvaluation)
+        assert (event.check_name, event.passed) == ("latest_day", False)
+        with dg.build_sensor_context(instance=instance, cursor=first.cursor) as context:
+            assert not sensor.evaluate_tick(context).asset_events
+
+
+def test_a_check_that_is_not_there_has_no_results_and_its_alert_is_told_all_the_same(
+    bench: MakeBench, configure: Configure, monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    work = bench()
+    monkeypatch.setattr(late_days, "utc_now", clock)
+    work.read(days(clock.today.replace(day=1), 3))
+    configuration = configure(work.organization, database=work.database, checks=("anomalous_spend",))
+    sensor = late_days.arrival_sensor(configuration, running=True)
+    with dg.DagsterInstance.ephemeral() as instance, dg.build_sensor_context(instance=instance) as context:
+        assert not sensor.evaluate_tick(context).asset_events
+    assert work.ask("select event from openai_costs.outbox") == [("failed",)]

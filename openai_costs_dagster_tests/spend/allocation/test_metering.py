@@ -1,0 +1,163 @@
+"""Counters mean what the published spec and the official SDK say, and line items follow the counter that they bill."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from openai.types.admin.organization import usage_completions_response, usage_decisions_response
+from pydantic import BaseModel
+
+from openai_costs_dagster.spend.allocation.metering import counted, meters_of
+from openai_costs_dagster.spend.line_items import classify
+from openai_costs_dagster.usage_records import OPERATIONS, TOKEN_TOTALS, Operation, UsageRow
+
+# The example rows of the published OpenAPI spec (openai/openai-openapi, 2026-08-21), without their dimensions: of the
+# description of the result object and of the endpoint's example response.
+SPEC_EXAMPLES: dict[str, list[dict[str, int]]] = {
+    "completions": [
+        {
+            "input_tokens": 5000,
+            "input_cached_tokens": 1800,
+            "input_cache_write_tokens": 200,
+            "input_uncached_tokens": 3000,
+            "output_tokens": 1000,
+            "input_text_tokens": 2500,
+            "output_text_tokens": 800,
+            "input_cached_text_tokens": 1500,
+            "input_audio_tokens": 300,
+            "input_cached_audio_tokens": 100,
+            "output_audio_tokens": 100,
+            "input_image_tokens": 200,
+            "input_cached_image_tokens": 200,
+            "output_image_tokens": 100,
+            "num_model_requests": 5,
+        },
+        {
+            "input_tokens": 1000,
+            "input_cached_tokens": 400,
+            "input_cache_write_tokens": 100,
+            "input_uncached_tokens": 500,
+            "output_tokens": 500,
+            "input_text_tokens": 400,
+            "output_text_tokens": 400,
+            "input_cached_text_tokens": 300,
+            "input_audio_tokens": 50,
+            "input_cached_audio_tokens": 50,
+            "output_audio_tokens": 50,
+            "input_image_tokens": 50,
+            "input_cached_image_tokens": 50,
+            "output_image_tokens": 50,
+            "num_model_requests": 5,
+        },
+    ],
+    "embeddings": [{"input_tokens": 20, "num_model_requests": 2}],
+    "moderations": [{"input_tokens": 20, "num_model_requests": 2}],
+    "images": [{"images": 2, "num_model_requests": 2}],
+    "audio_speeches": [{"characters": 45, "num_model_requests": 1}],
+    "audio_transcriptions": [{"seconds": 10, "num_model_requests": 1}],
+    "vector_stores": [{"usage_bytes": 1024}],
+    "code_interpreter_sessions": [{"num_sessions": 1}],
+    "file_search_calls": [{"num_requests": 2}],
+    "web_search_calls": [{"num_model_requests": 2, "num_requests": 2}],
+}
+_EXAMPLES = [(name, row) for name, rows in SPEC_EXAMPLES.items() for row in rows]
+_COMPLETIONS = SPEC_EXAMPLES["completions"]
+_BY_NAME = {operation.name: operation for operation in OPERATIONS}
+
+
+def row(counters: dict[str, int]) -> UsageRow:
+    return UsageRow("p", "ada", "k", "gpt-5", {}, {name: Decimal(count) for name, count in counters.items()})
+
+
+@pytest.mark.parametrize(("name", "example"), _EXAMPLES)
+def test_every_counter_of_the_specs_examples_is_in_the_table(name: str, example: dict[str, int]) -> None:
+    assert example.keys() <= set(_BY_NAME[name].counters)
+
+
+@pytest.mark.parametrize("example", _COMPLETIONS, ids=["result object", "endpoint"])
+def test_the_parts_of_each_total_add_up_in_the_specs_examples(example: dict[str, int]) -> None:
+    for total in TOKEN_TOTALS:
+        if known := [example[part] for part in total.parts if part in example]:
+            assert sum(known) == example[total.name], total.name
+
+
+def _sdk_results(operation: Operation) -> type[BaseModel]:
+    module: Any = usage_completions_response if operation.published else usage_decisions_response
+    found = [
+        model
+        for model in vars(module).values()
+        if isinstance(model, type)
+        and issubclass(model, BaseModel)
+        and "object" in model.model_fields
+        and f"'{operation.result_object}'" in str(model.model_fields["object"].annotation)
+    ]
+    return found[0]
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
+def test_the_table_has_the_counters_of_the_official_sdk(operation: Operation) -> None:
+    fields = _sdk_results(operation).model_fields
+    numbers = {name for name, field in fields.items() if field.annotation in (int, int | None)}
+    assert set(operation.counters) == numbers
+    assert all(counter.meaning for counter in operation.table)
+
+
+@pytest.mark.parametrize("example", _COMPLETIONS, ids=["result object", "endpoint"])
+def test_a_counter_that_a_row_leaves_out_is_derived_from_the_others(example: dict[str, int]) -> None:
+    first_parts = {total.parts[0] for total in TOKEN_TOTALS}
+    for name in first_parts & example.keys():
+        without = {key: value for key, value in example.items() if key != name}
+        assert counted(row(without), name) == example[name], name
+
+
+def test_uncached_text_is_derived_where_no_uncached_counter_came() -> None:
+    old = {"input_tokens": 1000, "input_cached_tokens": 400, "input_audio_tokens": 100}
+    assert counted(row(old), "input_uncached_tokens") == 600
+    assert counted(row(old), "input_text_tokens") == 500
+    assert counted(row(old), "input_image_tokens") == 0
+
+
+def test_cached_tokens_are_never_subtracted_from_the_counters_of_a_modality() -> None:
+    (example, _) = _COMPLETIONS
+    assert counted(row(example), "input_text_tokens") == 2500
+    assert counted(row(example), "input_audio_tokens") == 300
+    assert counted(row(example), "input_image_tokens") == 200
+
+
+@pytest.mark.parametrize(
+    ("label", "expected"),
+    [
+        ("gpt-audio text, input", 2500),
+        ("gpt-audio audio, input", 300),
+        ("gpt-audio image, input", 200),
+        ("gpt-audio text, cached input", 1500),
+        ("gpt-audio audio, cached input", 100),
+        ("gpt-audio image, cached input", 200),
+        ("gpt-audio text, output", 800),
+        ("gpt-audio audio, output", 100),
+        ("gpt-audio image, output", 100),
+        ("gpt-audio, input", 3000),
+        ("gpt-audio, cached input", 1800),
+        ("gpt-audio, cache writes", 200),
+        ("gpt-audio, output", 1000),
+        ("gpt-audio", 6000),
+    ],
+)
+def test_each_line_item_in_tokens_bills_its_own_counter_of_the_specs_example(label: str, expected: int) -> None:
+    (meter,) = meters_of(classify(label), "tokens")
+    assert counted(row(_COMPLETIONS[0]), meter.counter) == expected
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from([name for name in _BY_NAME["completions"].counters if name != "num_model_requests"]),
+        st.integers(0, 10**12),
+    )
+)
+def test_no_counter_is_negative_for_any_row(counters: dict[str, int]) -> None:
+    for name in (*_BY_NAME["completions"].counters, "all_tokens"):
+        assert counted(row(counters), name) >= 0

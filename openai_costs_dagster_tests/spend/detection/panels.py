@@ -1,0 +1,63 @@
+"""Daily spend for tests of the detector: a steady series with weekdays and noise, and what is done to it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+
+import numpy as np
+
+from openai_costs_dagster.days import ONE_DAY
+from openai_costs_dagster.spend.detection.backtest import Leaf, panel_of_leaves
+from openai_costs_dagster.spend.detection.detector import Circumstances, Verdicts, Walk
+from openai_costs_dagster.spend.detection.panel import Panel, Series
+from openai_costs_dagster.spend.detection.parameters import Tuning
+
+START = dt.date(2026, 1, 5)
+WEEKEND = 0.4
+
+
+def steady(
+    level: float, days: int = 120, *, noise: float = 0.1, seed: int = 1, weekend: float = WEEKEND
+) -> list[float]:
+    """US dollars by day, from a Monday on."""
+    rng = np.random.default_rng(seed)
+    return [
+        level * (weekend if day % 7 >= 5 else 1.0) * float(np.exp(noise * rng.standard_normal())) for day in range(days)
+    ]
+
+
+def leaves(values: Mapping[tuple[str, str], Iterable[float]], organization: str = "acme") -> list[Leaf]:
+    """Rows of spend by project and model; days without spend have none."""
+    return [
+        Leaf(organization, project, model, START + number * ONE_DAY, Decimal(str(round(value, 6))))
+        for (project, model), days in values.items()
+        for number, value in enumerate(days)
+        if value
+    ]
+
+
+def panel(values: Mapping[tuple[str, str], Iterable[float]]) -> Panel:
+    return panel_of_leaves(leaves(values))
+
+
+def judged(panel: Panel, circumstances: Circumstances | None = None, tuning: Tuning | None = None) -> Verdicts:
+    return Walk(panel, tuning or Tuning(), circumstances).judge()
+
+
+def flagged(
+    values: Mapping[tuple[str, str], Iterable[float]], project: str = "search", model: str = "gpt"
+) -> list[int]:
+    """The days on which a series is flagged, counted from the first."""
+    made = panel(values)
+    column = made.series.index(Series("acme", project, model))
+    return [int(row) for row in np.flatnonzero(judged(made).flagged[:, column])]
+
+
+BESIDE = {
+    ("search", "other"): steady(300, seed=7),
+    ("chat", "gpt"): steady(500, seed=8),
+    ("chat", "other"): steady(80, seed=9),
+}
+"""Other series of the organization, so that totals are not the series itself."""

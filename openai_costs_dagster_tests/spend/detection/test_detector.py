@@ -1,0 +1,470 @@
+"""The detector flags what a person would want to hear of, once, and is quiet about the rest."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from openai_costs_dagster.spend.detection.backtest import Leaf, backtest, findings_a_month, panel_of_leaves
+from openai_costs_dagster.spend.detection.detector import Circumstances
+from openai_costs_dagster.spend.detection.panel import Series
+from openai_costs_dagster.spend.detection.parameters import SENSITIVITIES, Tuning
+
+from .panels import BESIDE, START, flagged, judged, leaves, panel, steady
+
+DAYS = 120
+SPIKE = 90  # a Monday... Sunday is 90 % 7 == 6; see `weekday`
+
+
+def with_days(values: list[float], days: dict[int, float]) -> list[float]:
+    """Some days multiplied."""
+    return [value * days.get(number, 1.0) for number, value in enumerate(values)]
+
+
+def search(values: list[float]) -> dict[tuple[str, str], list[float]]:
+    return {("search", "gpt"): values, **BESIDE}
+
+
+def test_a_steady_series_is_never_flagged() -> None:
+    assert flagged(search(steady(100))) == []
+
+
+@pytest.mark.parametrize("times", [3.0, 8.0])
+def test_a_spike_is_flagged_on_its_day_and_the_days_after_are_not(times: float) -> None:
+    assert flagged(search(with_days(steady(100), {92: times}))) == [92]
+
+
+def test_a_drop_to_zero_is_flagged_on_its_first_day() -> None:
+    values = with_days(steady(100), dict.fromkeys(range(92, 95), 0.0))
+    assert flagged(search(values))[0] == 92
+
+
+def test_a_level_shift_is_told_in_its_first_days_and_is_the_normal_level_then() -> None:
+    found = flagged(search(with_days(steady(100), dict.fromkeys(range(80, DAYS), 2.5))))
+    assert found[0] == 80
+    assert all(day < 90 for day in found)
+
+
+def test_the_fall_back_to_an_earlier_level_is_a_recovery() -> None:
+    values = with_days(steady(100), dict.fromkeys(range(70, 95), 2.5))
+    assert all(day < 80 for day in flagged(search(values)))
+
+
+def test_a_slow_leak_is_found_before_it_has_tripled() -> None:
+    leak = {day: 1.05 ** min(day - 80, 28) for day in range(80, DAYS)}
+    found = flagged(search(with_days(steady(100, noise=0.05), leak)))
+    assert found
+    assert 80 < found[0] < 80 + 24
+
+
+def test_growth_that_a_series_always_had_is_no_leak() -> None:
+    values = [value * 1.006**day for day, value in enumerate(steady(100, noise=0.08))]
+    assert flagged(search(values)) == []
+
+
+def test_activity_on_a_weekend_of_a_weekday_series_is_flagged() -> None:
+    values = steady(100, weekend=0.0)
+    values[96] = 60.0  # a Saturday
+    assert (START + dt.timedelta(days=96)).weekday() == 5
+    assert flagged(search(values)) == [96]
+
+
+def test_a_series_of_weekdays_alone_is_quiet() -> None:
+    assert flagged(search(steady(100, weekend=0.0))) == []
+
+
+def test_a_model_never_seen_that_moves_its_project_is_flagged_at_once() -> None:
+    new = [0.0] * 90 + [400.0] * 30
+    found = flagged({**search(steady(100)), ("search", "new"): new}, model="new")
+    assert found[0] == 90
+
+
+def test_a_model_never_seen_is_flagged_at_once_in_a_project_too_restless_to_tell() -> None:
+    beside = {name: steady(300, noise=0.4, seed=seed) for seed, name in enumerate(BESIDE, 7)}
+    new = [0.0] * 90 + [500.0] * 30
+    values = {("search", "gpt"): steady(600, noise=0.4), ("search", "new"): new, **beside}
+    assert flagged(values, model="new")[0] in (90, 91, 92)
+
+
+def test_a_model_that_comes_slowly_is_not_flagged_for_being_new() -> None:
+    new = [0.0] * 90 + [min(1.0 * 1.15**day, 12) for day in range(30)]
+    assert flagged({**search(steady(100)), ("search", "new"): new}, model="new") == []
+
+
+def test_a_migration_between_models_of_a_project_is_no_finding() -> None:
+    old = with_days(steady(100, noise=0.05), dict.fromkeys(range(90, DAYS), 0.0))
+    new = [0.0] * 90 + steady(100, noise=0.05)[90:]
+    values = {("search", "old"): old, ("search", "new"): new, **BESIDE}
+    assert flagged(values, model="old") == []
+    assert flagged(values, model="new") == []
+
+
+def test_a_newcomer_that_takes_over_is_a_migration_whatever_else_its_project_does() -> None:
+    old, spent = steady(100, noise=0.05), steady(100, noise=0.05, seed=2)
+    for day in range(90, DAYS):
+        old[day] = 0.0
+    new = [0.0 if day < 88 else spent[day] for day in range(DAYS)]
+    busy = with_days(steady(300, seed=3), dict.fromkeys(range(88, DAYS), 2.0))
+    values = {("search", "old"): old, ("search", "new"): new, ("search", "busy"): busy, **BESIDE}
+    assert flagged(values, model="old") == []
+    assert flagged(values, model="busy")
+
+
+def test_a_migration_to_a_model_that_was_there_before_is_no_finding_either() -> None:
+    old, heir = steady(100, noise=0.05), steady(80, noise=0.05, seed=2)
+    heir = [value + 0.9 * old[day] * (day >= 99) for day, value in enumerate(heir)]
+    old = with_days(old, dict.fromkeys(range(99, DAYS), 0.1))
+    values = {("search", "old"): old, ("search", "heir"): heir, **BESIDE}
+    assert flagged(values, model="old") == []
+    assert flagged(values, model="heir") == []
+
+
+@pytest.mark.parametrize(("times", "beside"), [(3.0, 220), (0.2, 120)])
+def test_what_a_day_alone_made_look_like_a_migration_is_told_when_others_are_back(times: float, beside: float) -> None:
+    mine, other = steady(100, noise=0.05), steady(beside, noise=0.05, seed=2)
+    changed = with_days(mine, dict.fromkeys(range(92, 99), times))
+    other[92] -= changed[92] - mine[92]
+    values = {**BESIDE, ("search", "gpt"): changed, ("search", "other"): other}
+    assert flagged(values)[0] == 93
+    assert flagged(values, model="other") == []
+
+
+def test_a_migration_stays_believed_over_quiet_weekends() -> None:
+    old, heir = (steady(level, noise=0.1, seed=level, weekend=0.25) for level in (80, 100))
+    heir = [value + old[day] * (day >= 92) for day, value in enumerate(heir)]
+    old = with_days(old, dict.fromkeys(range(92, DAYS), 0.0))
+    made = panel({**BESIDE, ("search", "gpt"): heir, ("search", "other"): old})
+    expected = judged(made).expected[:, made.series.index(Series("acme", "search", "gpt"))]
+    usual = np.array(steady(180, noise=0.0, weekend=0.25))
+    assert np.abs(np.log(expected[94:] / usual[94:])).max() < np.log(1.4)
+
+
+def of_three_models() -> dict[tuple[str, str], list[float]]:
+    """Two rise for a week while the third happens to be down on the first day of it."""
+    a, b, c = (steady(level, noise=0.03, seed=level) for level in (100, 330, 110))
+    rose = dict.fromkeys(range(92, 99), 2.0)
+    b[92] -= 0.85 * (a[92] + c[92])
+    return {
+        ("search", "gpt"): with_days(a, rose),
+        ("search", "c"): with_days(c, rose),
+        ("search", "b"): b,
+        ("chat", "gpt"): steady(500, seed=8),
+    }
+
+
+def test_what_two_were_taken_to_have_migrated_from_keeps_its_level() -> None:
+    made = panel(of_three_models())
+    verdicts = judged(made)
+    column = made.series.index(Series("acme", "search", "b"))
+    assert not verdicts.flagged[:, column].any()
+    assert np.abs(np.log(verdicts.expected[94:, column] / np.array(steady(330, noise=0.0)[94:]))).max() < np.log(1.2)
+    for rose in ("gpt", "c"):
+        assert flagged(of_three_models(), model=rose)[0] == 93
+
+
+def test_what_was_said_to_be_expected_stays_the_level_after_a_migration_that_was_none() -> None:
+    mine, other = steady(100, noise=0.05), steady(220, noise=0.05, seed=2)
+    changed = with_days(mine, {92: 2.2, **dict.fromkeys(range(93, DAYS), 6.0)})
+    for day in (92, 93):
+        other[day] -= changed[92] - mine[92]
+    made = panel({**BESIDE, ("search", "gpt"): changed, ("search", "other"): other})
+    column = made.series.index(Series("acme", "search", "gpt"))
+    expected = np.zeros(made.spend.shape, bool)
+    expected[93] = True
+    assert judged(made).flagged[93, column]
+    assert not judged(made, Circumstances(expected=expected)).flagged[93:, column].any()
+
+
+def test_an_unknown_day_takes_no_migration_back() -> None:
+    old, heir = steady(100, noise=0.05), steady(80, noise=0.05, seed=2)
+    heir = [value + 0.9 * old[day] * (day >= 92) for day, value in enumerate(heir)]
+    old = with_days(old, dict.fromkeys(range(92, DAYS), 0.1))
+    made = panel({**BESIDE, ("search", "gpt"): old, ("search", "other"): heir})
+    made.spend[94] = 0
+    known = np.ones(len(made.spend), bool)
+    known[94] = False
+    column = made.series.index(Series("acme", "search", "gpt"))
+    assert judged(made, Circumstances(known=known)).expected[94, column] < 20
+
+
+def test_an_organization_is_judged_alike_alone_and_beside_another_whose_migration_is_taken_back() -> None:
+    beta = leaves({("p", "m"): [value * 1.01**day for day, value in enumerate(steady(50))]}, "beta")
+    alone = list(backtest(panel_of_leaves(beta), Tuning()))
+    beside = backtest(panel_of_leaves(beta + leaves(of_three_models())), Tuning())
+    assert [row for row in beside if row.series.organization == "beta"] == alone
+
+
+@pytest.mark.parametrize("seed", [2, 5, 10, 11])
+def test_a_fall_back_is_expected_soon_even_where_no_day_is_low_enough_to_be_flagged(seed: int) -> None:
+    runaway = with_days(steady(100, noise=0.25, seed=seed), dict.fromkeys(range(60, 68), 3.0))
+    made = panel(search(runaway))
+    verdicts = judged(made)
+    column = made.series.index(Series("acme", "search", "gpt"))
+    assert np.flatnonzero(verdicts.flagged[:, column]).tolist() == list(range(60, 65))
+    working = np.array([day for day in range(72, 90) if day % 7 < 5])
+    assert np.abs(np.log(verdicts.expected[working, column] / 100)).max() < np.log(1.5)
+
+
+def test_a_week_of_rest_for_all_is_no_fall_to_an_earlier_level() -> None:
+    for seed in range(4):
+        rested = dict.fromkeys(range(91, 96), 0.55)
+        values = {
+            name: with_days(steady(300, noise=0.2, seed=seed + 10 * number), rested)
+            for number, name in enumerate(BESIDE)
+        }
+        shifted = dict.fromkeys(range(80, DAYS), 2.2)
+        values["search", "gpt"] = with_days(with_days(steady(100, noise=0.2, seed=seed), shifted), rested)
+        assert not [day for day in flagged(values) if day >= 96]
+
+
+def test_a_day_far_above_the_level_that_was_told_of_is_told_of_itself() -> None:
+    higher = {60: 2.6, **dict.fromkeys(range(61, 75), 1.35)}
+    assert flagged(search(with_days(steady(100, noise=0.15), {**higher, 70: 9.0}))) == [60, 70]
+
+
+def test_a_series_that_alerted_lately_must_be_further_off() -> None:
+    def upper(spikes: dict[int, float]) -> float:
+        made = panel(search(with_days(steady(100), spikes)))
+        return float(judged(made).upper[110, made.series.index(Series("acme", "search", "gpt"))])
+
+    calm, restless = upper({}), upper({60: 4.0, 75: 4.0, 90: 4.0})
+    assert calm < restless < 1.3 * calm
+    assert 110 in flagged(search(with_days(steady(100), {60: 4.0, 75: 4.0, 90: 4.0, 110: 4.0})))
+
+
+def test_falling_back_while_a_rise_still_goes_on_is_a_recovery() -> None:
+    times = {70 + day: 1.12 ** (day + 2) for day in range(16)}
+    found = flagged(search(with_days(steady(100), times)))
+    assert found
+    assert all(70 <= day < 86 for day in found)
+
+
+def test_what_was_adopted_slowly_is_expected_on_the_level_that_it_came_to() -> None:
+    adopted = [0.0] * 28 + [value * min(1, 0.04 * 1.1**day) for day, value in enumerate(steady(100, 120, noise=0.05))]
+    made = panel({("search", "young"): adopted, **{name: steady(300, 148) for name in BESIDE}})
+    expected = judged(made).expected[:, made.series.index(Series("acme", "search", "young"))]
+    usual = np.array([0.0] * 28 + steady(100, 120, noise=0.0))
+    assert np.abs(expected[78:] / usual[78:] - 1).max() < 0.25
+
+
+def test_a_young_series_that_ended_before_it_had_a_level_is_no_drop() -> None:
+    young = [50.0 if 60 <= day < 70 else 0.0 for day in range(DAYS)]
+    found = flagged({("search", "young"): young, **BESIDE}, model="young")
+    assert all(day < 70 for day in found)
+
+
+def test_two_weeks_of_a_series_that_comes_and_goes_tell_no_rhythm() -> None:
+    # No Tuesday yet, and one Saturday of two: the third Tuesday is no surprise, nor the empty Wednesday after it.
+    young = [6.2, 0, 7.3, 5.9, 5.4, 2.3, 0, 6.0, 0, 6.9, 6.5, 4.9, 0, 2.1, 7.3, 6.3, 0, 7.1, 5.5]
+    assert flagged({("search", "young"): young, **BESIDE}, model="young") == []
+
+
+def test_going_on_after_a_rare_high_day_is_no_second_finding() -> None:
+    seldom = [20.0 + day % 7 if day % 4 == 0 else 0.0 for day in range(DAYS)]
+    seldom[100] = 400.0
+    assert flagged(search(seldom)) == [100]
+
+
+def test_month_ends_that_repeat_are_excused_after_the_first() -> None:
+    values = steady(100, 150)
+    for day, _ in enumerate(values):
+        if (START + dt.timedelta(days=day + 1)).day == 1:
+            values[day] *= 3
+    beside = {name: steady(300, 150, seed=3) for name in BESIDE}
+    found = flagged({("search", "gpt"): values, **beside})
+    assert len(found) <= 1
+
+
+def test_one_high_month_end_of_several_excuses_no_later_one() -> None:
+    turns = [day for day in range(150) if (START + dt.timedelta(days=day + 1)).day == 1]
+    values = with_days(steady(100, 150), {turns[-2]: 3.0, turns[-1]: 3.0})
+    beside = {name: steady(300, 150, seed=3) for name in BESIDE}
+    assert len(turns) >= 4
+    assert flagged({("search", "gpt"): values, **beside}) == [turns[-2], turns[-1]]
+
+
+def test_a_holiday_on_which_all_rest_is_no_drop() -> None:
+    rest = {92: 0.2}
+    values = {name: with_days(series, rest) for name, series in search(steady(100)).items()}
+    assert flagged(values) == []
+
+
+def test_series_of_cents_and_of_a_day_now_and_then_are_silent() -> None:
+    rng = np.random.default_rng(5)
+    seldom = [float(20 * np.exp(0.3 * rng.standard_normal())) if rng.random() < 0.15 else 0.0 for _ in range(DAYS)]
+    assert flagged(search(with_days(steady(0.1), {92: 20.0}))) == []
+    assert flagged({**search(steady(100)), ("batch", "seldom"): seldom}, "batch", "seldom") == []
+
+
+def now_and_then(days: dict[int, float]) -> list[float]:
+    """About 20 on a day in five, and on the given days."""
+    rng = np.random.default_rng(6)
+    spent = 20 * np.exp(0.3 * rng.standard_normal(DAYS)) * (rng.random(DAYS) < 0.2)
+    return [days.get(day, float(value)) for day, value in enumerate(spent)]
+
+
+def test_high_days_in_a_row_of_what_spends_seldom_are_flagged() -> None:
+    found = flagged(
+        {("batch", "seldom"): now_and_then(dict.fromkeys(range(90, 97), 34.0)), **BESIDE}, "batch", "seldom"
+    )
+    assert found
+    assert 91 <= found[0] <= 94
+
+
+def test_usual_days_in_a_row_of_what_spends_seldom_are_not() -> None:
+    usual = now_and_then(dict.fromkeys(range(90, 97), 20.0))
+    assert flagged({("batch", "seldom"): usual, **BESIDE}, "batch", "seldom") == []
+
+
+def test_an_outlier_does_not_poison_the_baseline_it_leaves_behind() -> None:
+    values = with_days(steady(100), {60: 30.0, 61: 30.0, 92: 3.0})
+    assert flagged(search(values)) == [60, 61, 92]
+
+
+def test_no_drop_is_said_of_a_day_that_is_not_settled_and_a_rise_is() -> None:
+    made = panel(search(with_days(steady(100), {110: 0.0, 112: 5.0})))
+    settled = np.ones(len(made.spend), bool)
+    settled[108:] = False
+    column = made.series.index(Series("acme", "search", "gpt"))
+    found = judged(made, Circumstances(settled=settled)).flagged[:, column]
+    assert [int(row) for row in np.flatnonzero(found)] == [112]
+
+
+def test_days_that_are_not_known_are_not_judged_and_teach_nothing() -> None:
+    made = panel(search(with_days(steady(100), dict.fromkeys(range(80, 90), 0.0))))
+    known = np.ones(len(made.spend), bool)
+    known[80:90] = False
+    column = made.series.index(Series("acme", "search", "gpt"))
+    assert not judged(made, Circumstances(known=known)).flagged[:, column].any()
+
+
+def test_what_was_said_to_be_expected_is_the_normal_level_at_once() -> None:
+    made = panel(search(with_days(steady(100), dict.fromkeys(range(90, DAYS), 3.0))))
+    expected = np.zeros(made.spend.shape, bool)
+    expected[90] = True
+    column = made.series.index(Series("acme", "search", "gpt"))
+    assert judged(made).flagged[:, column].any()
+    assert not judged(made, Circumstances(expected=expected)).flagged[:, column].any()
+
+
+def test_what_is_unusual_and_too_small_is_noticed_and_flagged_when_it_grows() -> None:
+    small, large = (panel(search(with_days(steady(6, noise=0.03), {92: times}))) for times in (1.6, 3.0))
+    column = small.series.index(Series("acme", "search", "gpt"))
+    assert (judged(small).noticed[92, column], judged(small).flagged[92, column]) == (True, False)
+    assert judged(large).flagged[92, column]
+
+
+def test_more_sensitivity_finds_no_less() -> None:
+    values = search(with_days(steady(100, noise=0.2), {92: 2.0, 100: 1.7, 110: 3.0}))
+    counts = [int(judged(panel(values), tuning=Tuning.of(one, 5.0)).flagged.sum()) for one in SENSITIVITIES]
+    assert counts == sorted(counts)
+    assert counts[-1]
+
+
+RANDOM_SPEND = st.lists(
+    st.tuples(
+        st.sampled_from(["p", "q"]),
+        st.sampled_from(["m", "n"]),
+        st.integers(0, 80),
+        st.decimals(-5, 500, places=2, allow_nan=False),
+    ),
+    min_size=1,
+    max_size=120,
+)
+
+
+def of(rows: list[tuple[str, str, int, Decimal]]) -> list[Leaf]:
+    return [
+        Leaf("acme", project, model, START + dt.timedelta(days=day), amount) for project, model, day, amount in rows
+    ]
+
+
+@settings(max_examples=25, deadline=None)
+@given(rows=RANDOM_SPEND, order=st.randoms(use_true_random=False))
+def test_the_order_of_rows_changes_nothing(rows: list[tuple[str, str, int, Decimal]], order: object) -> None:
+    shuffled = list(rows)
+    order.shuffle(shuffled)  # type: ignore[attr-defined]
+    tuning = Tuning()
+    assert list(backtest(panel_of_leaves(of(rows)), tuning)) == list(backtest(panel_of_leaves(of(shuffled)), tuning))
+
+
+def rich(seed: int) -> dict[tuple[str, str], list[float]]:
+    """Spend with something of everything in it."""
+    rng = np.random.default_rng(seed)
+    days = {int(day): float(rng.uniform(0, 6)) for day in rng.integers(20, DAYS, 6)}
+    shift = dict.fromkeys(range(int(rng.integers(40, 100)), DAYS), float(rng.uniform(0.2, 3)))
+    return {
+        ("search", "gpt"): with_days(steady(100, seed=seed, noise=0.2), days),
+        ("search", "other"): with_days(steady(30, seed=seed + 1), shift),
+        ("chat", "new"): [0.0] * 70 + steady(60, DAYS - 70, seed=seed + 2),
+        ("batch", "seldom"): now_and_then(dict.fromkeys(range(90, 97), 34.0)),
+        **{("ranking", model): of_three_models()["search", model] for model in ("gpt", "b", "c")},
+        **BESIDE,
+    }
+
+
+def test_a_panel_with_something_of_everything_has_it() -> None:
+    made = panel(rich(0))
+    verdicts = judged(made)
+    seldom = made.series.index(Series("acme", "batch", "seldom"))
+    assert verdicts.flagged[90:97, seldom].any()
+    assert {"above", "below", "2 days"} <= set(verdicts.reason[verdicts.flagged].tolist())
+    assert {"migration", "recovery", "told", "excused", "young"} <= set(verdicts.reason.ravel().tolist())
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_rows_in_another_order_give_the_same_verdicts_of_a_panel_with_something_of_everything(seed: int) -> None:
+    rows = leaves(rich(seed))
+    shuffled = [rows[place] for place in np.random.default_rng(seed).permutation(len(rows))]
+    assert list(backtest(panel_of_leaves(rows), Tuning())) == list(backtest(panel_of_leaves(shuffled), Tuning()))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_future_never_changes_the_past(seed: int) -> None:
+    rows = leaves(rich(seed))
+    for cut in (60, 75, 95, 110):
+        before = [leaf for leaf in rows if leaf.day < START + dt.timedelta(days=cut)]
+        short = {(row.series, row.day): row for row in backtest(panel_of_leaves(before), Tuning())}
+        whole = {(row.series, row.day): row for row in backtest(panel_of_leaves(rows), Tuning())}
+        for key, row in short.items():
+            assert row.flagged == whole[key].flagged
+            assert row.expected == pytest.approx(whole[key].expected, rel=1e-6, abs=1e-6)
+
+
+@pytest.mark.parametrize("factor", [0.01, 40.0])
+def test_scaling_amounts_and_the_dollar_floor_scales_the_bounds(factor: float) -> None:
+    rows = leaves(rich(5))
+    scaled = [leaf._replace(amount=leaf.amount * Decimal(str(factor))) for leaf in rows]
+    plain = list(backtest(panel_of_leaves(rows), Tuning.of("medium", 5.0)))
+    other = list(backtest(panel_of_leaves(scaled), Tuning.of("medium", 5.0 * factor)))
+    assert [row.flagged for row in plain] == [row.flagged for row in other]
+    for one, two in zip(plain, other, strict=True):
+        for name in ("expected", "lower", "upper"):
+            assert getattr(two, name) == pytest.approx(getattr(one, name) * factor, rel=1e-6, abs=1e-9)
+
+
+def test_every_day_of_a_series_from_its_first_spend_to_its_organizations_last_has_a_verdict() -> None:
+    rows = [
+        Leaf("acme", "p", "m", START, Decimal(3)),
+        Leaf("acme", "p", "n", START + dt.timedelta(days=4), Decimal(2)),
+        Leaf("beta", "", "", START + dt.timedelta(days=1), Decimal(1)),
+    ]
+    counted: dict[Series, int] = {}
+    for row in backtest(panel_of_leaves(rows), Tuning()):
+        counted[row.series] = counted.get(row.series, 0) + 1
+    assert counted[Series("acme", "p", "m")] == 5
+    assert counted[Series("acme", "p", "n")] == 1
+    assert counted[Series("acme", "p")] == counted[Series("acme")] == 5
+    assert counted[Series("acme", model="m")] == 5
+    assert counted[Series("beta", "(none)", "(none)")] == 1
+
+
+def test_findings_are_counted_by_cause_and_event() -> None:
+    made = panel(search(with_days(steady(100), dict.fromkeys((92, 93), 6.0))))
+    months = 120 / 30.4
+    assert findings_a_month(made, judged(made)) == pytest.approx(1 / months)

@@ -1,0 +1,82 @@
+"""A changed unit price is told once, on its first day, and a price that wanders is not."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+
+import pytest
+
+from openai_costs_dagster.days import ONE_DAY
+from openai_costs_dagster.spend.explanation import shortened
+from openai_costs_dagster.spend.price_changes import PriceChange, Priced, price_changes
+
+START = dt.date(2026, 3, 1)
+
+
+def priced(prices: list[str], *, quantity: int = 1_000_000, label: str = "gpt-5-mini, input") -> list[Priced]:
+    """A day for each price of a million tokens."""
+    return [
+        Priced(START + day * ONE_DAY, label, "tokens", Decimal(price) * quantity / 1_000_000, Decimal(quantity))
+        for day, price in enumerate(prices)
+    ]
+
+
+def days(found: list[PriceChange]) -> list[int]:
+    return [(one.priced.day - START).days for one in found]
+
+
+def test_a_new_price_is_told_on_its_first_day_alone() -> None:
+    found = price_changes(priced(["5", "5", "5", "5", "6", "6", "6", "6", "6", "6", "6", "6"]))
+    assert days(found) == [4]
+    assert str(found[0]) == (
+        "The unit price of gpt-5-mini, input rose by 20.0%, to $6 a million tokens from $5: $1.00 more on the day."
+    )
+
+
+def test_a_price_that_falls_is_told_with_what_it_saves() -> None:
+    (found,) = price_changes(priced(["5", "5", "5", "4"], quantity=50_000_000))
+    assert found.impact == -50
+    assert "fell by 20.0%" in str(found)
+    assert "$50.00 less" in str(found)
+
+
+def test_a_price_that_wanders_says_nothing() -> None:
+    assert price_changes(priced(["5", "5.3", "4.8", "5.2", "4.9", "5.4", "6"])) == []
+
+
+def test_the_first_days_of_a_line_item_are_no_change() -> None:
+    assert price_changes(priced(["5", "6"])) == []
+
+
+def test_other_line_items_and_the_order_of_days_change_nothing() -> None:
+    one, other = priced(["5", "5", "5", "6"]), priced(["9", "9", "9", "9"], label="o3, output")
+    assert price_changes([*other, *one][::-1]) == price_changes(one)
+
+
+def renamed(before: str, after: str, *, overlap: bool = False) -> list[Priced]:
+    """Four days at $5 under one name, then one at $6 under another."""
+    first = priced(["5", "5", "5", "5", "5"] if overlap else ["5", "5", "5", "5"], label=f"{before}, input")
+    return [*first, *priced(["6"] * 5, label=f"{after}, input")[4:]]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [("gpt-image-2", "gpt-image-2-2026-04-21"), ("gpt-image-2-2026-04-21", "gpt-image-2")]
+)
+def test_a_price_change_is_found_when_the_bill_changes_between_alias_and_snapshot(before: str, after: str) -> None:
+    (found,) = price_changes(renamed(before, after))
+    assert found.priced.line_item == f"{after}, input"
+    assert found.before * 1_000_000 == 5
+
+
+def test_prices_of_two_snapshots_are_not_compared() -> None:
+    assert price_changes(renamed("gpt-5-2026-04-21", "gpt-5-2026-06-01")) == []
+
+
+def test_prices_of_an_alias_and_a_snapshot_billed_on_the_same_day_are_not_compared() -> None:
+    assert price_changes(renamed("gpt-5", "gpt-5-2026-06-01", overlap=True)) == []
+
+
+def test_a_long_line_item_is_shortened_in_the_sentence_of_its_price() -> None:
+    assert shortened("a" * 100) == "a" * 100
+    assert shortened("a" * 6000) == "a" * 99 + "\u2026"

@@ -1,0 +1,224 @@
+"""Stored costs are shared out to those who, by the world's own account, caused them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from openai_costs_dagster.days import ONE_DAY, DayRange
+from openai_costs_dagster.simulator import Fault, FaultKind
+from openai_costs_dagster.simulator.queries import Query
+from openai_costs_dagster.sync.allocation import Sharing, share_out
+from openai_costs_dagster.sync.usage import UsageRequest, ingest_usage
+
+from ..bench import WIDE, Bench, days
+from ..simulator.everything import everything
+from ..sync_fixtures import MakeBench
+
+DAY = dt.date(2026, 2, 4)
+DAYS = days(DAY, 3)
+TOKENS = ", input", ", cached input", ", output", ", cache writes"
+
+SERVED: dict[str, dict[str, Any]] = {
+    "by everything": {"users_with_projects_served": True},
+    "users and projects exclude each other": {"users_with_projects_served": False},
+    "no keys": {"users_with_projects_served": True, "api_keys_served": False},
+    "neither": {"users_with_projects_served": False, "api_keys_served": False},
+}
+
+
+def share(work: Bench, wanted: Collection[dt.date] = DAYS, *, usage: bool = True) -> Sharing:
+    if usage:
+        assert not ingest_usage(UsageRequest(work.organization, work.database, wanted, now=work.clock)).failed
+    with work.database.connect() as connection:
+        return share_out(connection, work.organization.name, wanted, work.clock.now)
+
+
+def make(bench: MakeBench, served: dict[str, Any]) -> Bench:
+    world = everything()
+    for name, value in served.items():
+        setattr(world, name, value)
+    work = bench(world)
+    work.read(DAYS)
+    return work
+
+
+def allocated(work: Bench, *by: str, where: str = "true") -> dict[tuple[Any, ...], Decimal]:
+    columns = ", ".join(by)
+    query = f"select {columns}, sum(amount) from openai_costs.allocated_costs where {where} group by {columns}"  # noqa: S608  # our own names
+    return {tuple(key): amount for *key, amount in work.ask(query)}
+
+
+def difference(work: Bench) -> list[tuple[Any, ...]]:
+    """Where allocated costs do not add up to the costs, to the last digit."""
+    sums = "select usage_date, project_id, line_item, currency, sum(amount) from openai_costs.{} group by 1, 2, 3, 4"
+    billed, shared = sums.format("daily_costs"), sums.format("allocated_costs")
+    return work.ask(f"({billed} except {shared}) union all ({shared} except {billed})")
+
+
+def caused(work: Bench) -> dict[tuple[Any, ...], Decimal]:
+    """What token line items truly cost, by user, key and project."""
+    truth: dict[tuple[Any, ...], Decimal] = defaultdict(Decimal)
+    for day in DAYS:
+        for fact in work.world.facts(day):
+            if fact.line_item and fact.line_item.endswith(TOKENS):
+                key = (fact.user_id, fact.api_key_id, fact.project_id)
+                truth[key] = WIDE.add(truth[key], fact.amount or Decimal(0))
+    return dict(truth)
+
+
+@pytest.mark.parametrize("served", SERVED.values(), ids=SERVED)
+def test_users_and_keys_get_what_they_caused(bench: MakeBench, served: dict[str, Any]) -> None:
+    work = make(bench, served)
+    share(work)
+    assert difference(work) == []
+    tokens = " or ".join(f"line_item like '%%{kind}'" for kind in TOKENS)
+    found = allocated(work, "user_id", "api_key_id", "project_id", where=f"({tokens})")
+    truth = caused(work)
+    assert truth
+    for who, amount in truth.items():
+        assert abs(found.pop(who) - amount) <= Decimal("0.0001") * abs(amount), who
+    assert sum(map(abs, found.values()), Decimal(0)) < Decimal("0.000001")
+
+
+def test_a_day_that_was_not_shared_out_stands_as_it_was_billed(bench: MakeBench) -> None:
+    work = make(bench, SERVED["by everything"])
+    assert difference(work) == []
+    assert {method for (method,) in allocated(work, "method")} <= {"billed", "unallocated"}
+
+
+def test_costs_that_were_read_again_are_never_shown_with_shares_of_the_old_ones(bench: MakeBench) -> None:
+    work = make(bench, SERVED["users and projects exclude each other"])
+    share(work)
+    work.world.restate(DAY, lambda facts: facts[:-3])
+    work.read([DAY])
+    assert difference(work) == []
+    share(work, [DAY])
+    assert difference(work) == []
+
+
+def test_usage_that_arrives_a_day_late_is_shared_out_then(bench: MakeBench) -> None:
+    work = make(bench, {"users_with_projects_served": False})
+    work.world.restate_usage(DAY, lambda _: ())
+    share(work)
+    before = allocated(work, "method", where=f"usage_date = '{DAY}'")
+    work.world.restate_usage(DAY, lambda _: work.world.facts(DAY))
+    share(work, [DAY])
+    after = allocated(work, "method", where=f"usage_date = '{DAY}'")
+    assert difference(work) == []
+    assert after.get(("unallocated",), Decimal(0)) < before.get(("unallocated",), Decimal(0))
+
+
+def test_a_restated_day_of_usage_is_shared_out_anew(bench: MakeBench) -> None:
+    work = make(bench, {"users_with_projects_served": False, "api_keys_served": False})
+    work.world.restate_usage(
+        DAY, lambda facts: tuple(replace(fact, api_key_id="key_moved") if fact.api_key_id else fact for fact in facts)
+    )
+    share(work, [DAY])
+    assert ("key_moved",) in allocated(work, "api_key_id", where=f"usage_date = '{DAY}'")
+    work.world.restate_usage(DAY, lambda _: work.world.facts(DAY))
+    share(work, [DAY])
+    assert ("key_moved",) not in allocated(work, "api_key_id")
+
+
+def test_days_that_cannot_be_shared_out_are_left_out_and_named(bench: MakeBench) -> None:
+    work = make(bench, SERVED["by everything"])
+    with work.database.connect() as connection:
+        connection.execute("update openai_costs.cost_days set reconciled = false where usage_date = %s", [DAY])
+    sharing = share(work, [*DAYS, DAY + 9 * ONE_DAY], usage=False)
+    assert set(sharing.days) == set(DAYS[1:])
+    assert sharing.left_out == {
+        DAY: "its rows do not add up to the total that the API bills",
+        DAY + 9 * ONE_DAY: "its costs are not stored",
+    }
+    assert sharing.unsound == [DAY]
+    assert difference(work) == []
+
+
+def test_billed_and_counted_tokens_agree_and_missing_usage_is_seen(bench: MakeBench) -> None:
+    work = make(bench, SERVED["by everything"])
+    assert all(not report.differences for report in share(work).days.values())
+    work.world.restate_usage(DAY, lambda facts: tuple(fact for fact in facts if fact.model != "gpt-5-mini-2025-08-07"))
+    (found, *_) = share(work, [DAY]).days[DAY].differences
+    assert found.model == "gpt-5-mini-2025-08-07"
+    assert not found.counted
+
+
+def test_unit_costs_are_amounts_by_counted_tokens(bench: MakeBench) -> None:
+    work = make(bench, SERVED["by everything"])
+    share(work)
+    for amount, tokens, requests, by_tokens, by_request in work.ask(
+        "select amount, tokens, requests, cost_per_1k_tokens, cost_per_request from openai_costs.unit_costs"
+        " where tokens is not null"
+    ):
+        assert by_tokens == round(1000 * amount / tokens, 12)
+        assert by_request is None or by_request == round(amount / requests, 12)
+    assert work.ask("select count(*) from openai_costs.unit_costs where tokens > 0")[0][0] > 3
+
+
+def test_how_much_was_allocated_is_told(bench: MakeBench) -> None:
+    work = make(bench, SERVED["users and projects exclude each other"])
+    for report in share(work).days.values():
+        assert report.gross_usd >= report.to_users_usd > 0
+        assert report.gross_usd >= report.to_keys_usd > report.to_users_usd
+        assert report.unallocated_usd >= 0
+
+
+def known_totals(work: Bench) -> set[dt.date]:
+    return {day for (day,) in work.ask("select usage_date from openai_costs.user_cost_days")}
+
+
+@pytest.mark.parametrize("trouble", ["refused", "failing"])
+def test_users_totals_stay_when_they_cannot_be_read_again(bench: MakeBench, trouble: str) -> None:
+    work = make(bench, SERVED["neither"])
+    assert known_totals(work) == set(DAYS)
+    before = work.ask("select * from openai_costs.user_costs order by user_costs")
+    work.simulator.script = when_asked_by_user(work, lambda _: break_users(work, trouble))
+    assert not work.read(DAYS).failed
+    assert work.ask("select * from openai_costs.user_costs order by user_costs") == before
+    share(work)
+    assert difference(work) == []
+
+
+def test_a_refused_day_costs_no_other_day_its_users_totals(bench: MakeBench) -> None:
+    world = everything()
+    world.users_with_projects_served = False
+    work = bench(world)
+    wanted = days(DAY, 10)
+
+    def refuse_some(asked: DayRange) -> None:
+        world.users_served = not set(wanted[:3]) & set(asked)
+
+    work.simulator.script = when_asked_by_user(work, refuse_some)
+    assert not work.read(wanted).failed
+    assert known_totals(work) == set(wanted[3:])
+    requests = len(work.simulator.requests)
+    assert not work.read(wanted).failed
+    assert known_totals(work) == set(wanted[3:])
+    assert len(work.simulator.requests) - requests <= 4
+
+
+def break_users(work: Bench, trouble: str) -> None:
+    if trouble == "refused":
+        work.world.users_served = False
+    else:
+        work.simulator.faults.queue(Fault(FaultKind.UNAVAILABLE))
+
+
+def when_asked_by_user(work: Bench, then: Callable[[DayRange], None]) -> Callable[[Query], None]:
+    """Does something before each answer of costs by users alone."""
+
+    def script(query: Query) -> None:
+        if set(query.get("group_by", ())) == {"user_id", "line_item"}:
+            first, end = (
+                dt.datetime.fromtimestamp(int(query[name][0]), dt.UTC).date() for name in ("start_time", "end_time")
+            )
+            then(DayRange(first, end - ONE_DAY))
+
+    return script

@@ -1,0 +1,165 @@
+"""A daily bucket is exactly one UTC day: a window with any other bucket is not stored, and the error names it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from openai_costs_dagster.days import ONE_DAY
+from openai_costs_dagster.sync.costs import Request, ingest
+from openai_costs_dagster.sync.usage import UsageRequest, ingest_usage
+from openai_costs_dagster.usage_records import OPERATIONS
+from openai_costs_dagster.warehouse.database import Database
+
+from ..conftest import Clock
+from ..plain_server import COSTS, USAGE, PlainServer, Row
+
+DAY = dt.date(2026, 2, 3)
+DAYS = [DAY, DAY + ONE_DAY, DAY + 2 * ONE_DAY]
+_HOUR, _DAY = 3600, 86_400
+
+Buckets = list[dict[str, Any]]
+
+
+def moved(number: int, *, start: float = 0, end: float = 0) -> Callable[[Buckets], Buckets]:
+    """Moves the start and the end of one bucket by so many seconds."""
+
+    def change(buckets: Buckets) -> Buckets:
+        one = buckets[number]
+        changed = {**one, "start_time": one["start_time"] + start, "end_time": one["end_time"] + end}
+        return [*buckets[:number], changed, *buckets[number + 1 :]]
+
+    return change
+
+
+def hours(buckets: Buckets) -> Buckets:
+    first = buckets[0]["start_time"]
+    starts = [first + number * _HOUR for number in range(len(buckets))]
+    return [{**buckets[0], "start_time": start, "end_time": start + _HOUR} for start in starts]
+
+
+def without_end(buckets: Buckets) -> Buckets:
+    return [{name: value for name, value in one.items() if name != "end_time"} for one in buckets]
+
+
+WRONG: dict[str, tuple[Callable[[Buckets], Buckets], str]] = {
+    "hours": (hours, "covers 2026-02-03 00:00:00 to 2026-02-03 01:00:00, which is not one UTC day"),
+    "an hour": (moved(1, end=_HOUR - _DAY), "covers 2026-02-04 00:00:00 to 2026-02-04 01:00:00"),
+    "two days": (moved(1, end=_DAY), "covers 2026-02-04 00:00:00 to 2026-02-06 00:00:00"),
+    "a shifted day": (moved(1, start=_HOUR, end=_HOUR), "starts at 2026-02-04 01:00:00, which is not midnight UTC"),
+    "a late start": (moved(2, start=1), "starts at 2026-02-05 00:00:01, which is not midnight UTC"),
+    "half a second": (moved(0, start=0.5), "starts at 2026-02-03 00:00:00.500000, which is not midnight UTC"),
+    "a day twice": (lambda buckets: [buckets[0], buckets[0], *buckets[2:]], "2026-02-04 was due, and a bucket came"),
+    "a day out of order": (
+        lambda buckets: [buckets[1], buckets[0], buckets[2]],
+        "a bucket came that is for 2026-02-04",
+    ),
+    "a gap": (lambda buckets: [buckets[0], buckets[2]], "2026-02-04 was due, and a bucket came that is for 2026-02-05"),
+    "two days without an end": (
+        lambda buckets: without_end([buckets[0], buckets[2]]),
+        "2026-02-04 was due, and a bucket came that is for 2026-02-05",
+    ),
+    "a start at noon without an end": (
+        lambda buckets: without_end(moved(1, start=_DAY / 2)(buckets)),
+        "starts at 2026-02-04 12:00:00, which is not midnight UTC",
+    ),
+}
+RIGHT: dict[str, Callable[[Buckets], Buckets]] = {
+    "floats": lambda buckets: [
+        {**one, "start_time": float(one["start_time"]), "end_time": float(one["end_time"])} for one in buckets
+    ],
+    "no end": without_end,
+    "an end of null": lambda buckets: [{**one, "end_time": None} for one in buckets],
+}
+
+
+def cost(_: dt.date) -> list[Row]:
+    return [{"project_id": "proj_a", "line_item": "gpt-5, output", "currency": "usd", "amount": "1.50"}]
+
+
+def changed(change: Callable[[Buckets], Buckets], path: str, *, grouped: bool | None = None) -> Any:
+    """Changes the buckets of one path; of costs those of grouped or ungrouped answers alone."""
+
+    def page(found: str, page: dict[str, Any]) -> dict[str, Any]:
+        is_grouped = any(row.get("line_item") for one in page["data"] for row in one["results"])
+        concerned = found == path and len(page["data"]) == len(DAYS) and grouped in {None, is_grouped}
+        return {**page, "data": change(page["data"])} if concerned else page
+
+    return page
+
+
+@pytest.mark.parametrize("grouped", [True, False], ids=["grouped", "ungrouped"])
+@pytest.mark.parametrize("name", WRONG)
+def test_a_window_of_costs_with_another_bucket_than_a_day_is_not_stored(
+    database: Database, clock: Clock, tmp_path: Path, name: str, grouped: bool
+) -> None:
+    change, reason = WRONG[name]
+    with PlainServer(rows=cost, today=lambda: clock.today, page=changed(change, COSTS, grouped=grouped)) as server:
+        organization = server.organization(tmp_path, start_date=DAY)
+        outcome = ingest(Request(organization, database, DAYS, now=clock))
+        requests = len(server.requests)
+    assert list(outcome.failed) == DAYS
+    assert {failure.permanent for failure in outcome.failed.values()} == {True}
+    assert reason in outcome.sentence
+    assert requests <= 4
+    with database.connect() as connection:
+        for table in ("cost_rows", "cost_days", "raw_buckets", "readings"):
+            assert connection.execute(f"select count(*) from openai_costs.{table}".encode()).fetchone() == (0,)  # noqa: S608
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_a_window_of_days_with_other_spellings_of_its_times_is_stored(
+    database: Database, clock: Clock, tmp_path: Path, name: str
+) -> None:
+    with PlainServer(
+        rows=cost,
+        usage=lambda operation, _: [{"project_id": "p", "num_requests": 1}] if "search" in operation else [],
+        today=lambda: clock.today,
+        page=lambda _, page: {**page, "data": RIGHT[name](page["data"])} if "data" in page else page,
+    ) as server:
+        organization = server.organization(tmp_path, start_date=DAY)
+        assert not ingest(Request(organization, database, DAYS, now=clock)).failed
+        assert not ingest_usage(UsageRequest(organization, database, DAYS, now=clock)).failed
+    with database.connect() as connection:
+        assert connection.execute("select sum(amount) from openai_costs.daily_costs").fetchone() == (Decimal("4.5"),)
+        assert connection.execute("select sum(num_requests) from openai_costs.daily_usage").fetchone() == (6,)
+
+
+@pytest.mark.parametrize("operation", [one.name for one in OPERATIONS])
+def test_usage_of_an_endpoint_with_another_bucket_than_a_day_is_not_stored(
+    database: Database, clock: Clock, tmp_path: Path, operation: str
+) -> None:
+    change, reason = WRONG["two days"]
+    with PlainServer(
+        rows=cost,
+        usage=lambda _operation, _day: [{"project_id": "proj_a", "num_model_requests": 1, "num_requests": 1}],
+        today=lambda: clock.today,
+        page=changed(change, USAGE + operation),
+    ) as server:
+        organization = server.organization(tmp_path, start_date=DAY)
+        outcome = ingest_usage(UsageRequest(organization, database, DAYS, now=clock))
+    assert list(outcome.failed) == DAYS
+    assert outcome.permanent
+    assert operation in outcome.failed[DAY]
+    assert reason in outcome.failed[DAY]
+    with database.connect() as connection:
+        stored = connection.execute("select distinct operation from openai_costs.usage_days").fetchall()
+    assert {name for (name,) in stored} == {one.name for one in OPERATIONS} - {operation}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_usage_with_another_bucket_than_a_day_is_not_stored(
+    database: Database, clock: Clock, tmp_path: Path, name: str
+) -> None:
+    change, reason = WRONG[name]
+    with PlainServer(rows=cost, today=lambda: clock.today, page=changed(change, f"{USAGE}completions")) as server:
+        organization = server.organization(tmp_path, start_date=DAY)
+        outcome = ingest_usage(UsageRequest(organization, database, DAYS, now=clock))
+    assert list(outcome.failed) == DAYS
+    assert outcome.permanent
+    assert reason in outcome.failed[DAY]

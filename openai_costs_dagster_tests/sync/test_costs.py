@@ -1,0 +1,231 @@
+"""A year from the API into the warehouse: exact to the last digit, as fine as it is served, in few requests."""
+
+import datetime as dt
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from openai_costs_dagster.days import ONE_DAY, utc_midnight
+from openai_costs_dagster.simulator import FaultKind, Quirks, SimulatedOrganization
+from openai_costs_dagster.simulator.faults import PAGE_FAULTS
+from openai_costs_dagster.simulator.queries import Query
+
+from ..bench import WIDE, days, small_world, spent, total
+from ..conftest import NOW, Clock
+from ..sync_fixtures import MakeBench
+
+DAY = dt.date(2026, 2, 3)
+KEYS_BEGIN = dt.date(2025, 12, 6)
+
+
+def everything_served() -> SimulatedOrganization:
+    return small_world(api_keys_from=None, users_with_projects_served=True)
+
+
+@pytest.mark.parametrize("quirks", [Quirks(), Quirks.none()], ids=["quirks", "spec"])
+def test_a_year_is_stored_exactly_as_it_happened(bench: MakeBench, quirks: Quirks) -> None:
+    work = bench(SimulatedOrganization(), quirks=quirks)
+    outcome = work.read(work.year)
+    assert not outcome.failed
+    assert list(outcome.stored) == work.year == work.stored_days()
+    assert work.stored() == work.truth(work.year)
+    for day, report in outcome.stored.items():
+        assert report.amount_usd == spent(work.world.facts_by(day, NOW))
+        assert report.reconciled
+    by_key = ("project_id", "line_item", "api_key_id")
+    detailed = {key: amount for key, amount in work.stored(by_key).items() if key[0] >= KEYS_BEGIN}
+    assert detailed == work.truth([day for day in work.year if day >= KEYS_BEGIN], by_key)
+
+
+@pytest.mark.parametrize(
+    "served",
+    [
+        {},
+        {"users_with_projects_served": True},
+        {"users_with_projects_served": True, "users_with_projects_from": KEYS_BEGIN},
+        {"api_keys_served": False},
+        {"api_keys_from": None},
+    ],
+    ids=["as most", "users", "users since keys", "no keys", "keys"],
+)
+def test_requests_stay_few(bench: MakeBench, served: dict[str, object]) -> None:
+    work = bench(small_world(**served))
+    assert work.read(work.year).requests <= 24
+    assert work.read(work.year).requests <= 12
+    assert work.read(days(work.clock.today - 3 * ONE_DAY, 4)).requests <= 3
+    assert {request.method for request in work.simulator.requests} == {"GET"}
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_third_of_the_answers_failing_costs_patience_and_nothing_else(bench: MakeBench, seed: int) -> None:
+    work = bench()
+    # A Retry-After as a date is told by the wall clock, which is not the one here.
+    kinds = [kind for kind in FaultKind if kind not in PAGE_FAULTS - {FaultKind.CUT_JSON}]
+    kinds = [kind for kind in kinds if kind not in (FaultKind.HANG, FaultKind.RATE_LIMITED_DATE)]
+    work.simulator.faults.ratio(1 / 3, seed=seed, kinds=kinds)
+    outcome = work.read(work.year)
+    assert any(request.fault for request in work.simulator.requests)
+    assert not outcome.failed
+    assert outcome.requests == len(work.simulator.requests)
+    assert work.stored() == work.truth(work.year)
+
+
+def test_days_before_the_year_that_the_api_keeps_fail_alone_and_for_good(bench: MakeBench) -> None:
+    work = bench()
+    earliest = work.clock.today - 365 * ONE_DAY
+    outcome = work.read(days(earliest - 2 * ONE_DAY, 10))
+    assert {day: failure.permanent for day, failure in outcome.failed.items()} == {
+        earliest - 2 * ONE_DAY: True,
+        earliest - ONE_DAY: True,
+    }
+    assert f"Earliest supported start date: {earliest}" in outcome.sentence
+    assert work.stored() == work.truth(days(earliest, 8))
+
+
+def test_a_year_that_rolls_on_between_two_pages_loses_its_oldest_day_alone(bench: MakeBench, clock: Clock) -> None:
+    work = bench()
+    clock.now = utc_midnight(NOW.date() + ONE_DAY) - dt.timedelta(seconds=1)
+    year = work.year
+
+    def midnight_passes(query: Query) -> None:
+        if "page" in query:
+            clock.now = utc_midnight(NOW.date() + ONE_DAY)
+
+    work.simulator.script = midnight_passes
+    outcome = work.read(year)
+    assert list(outcome.failed) == year[:1]
+    assert outcome.failed[year[0]].permanent
+    settled = year[1:-1]
+    assert {key: value for key, value in work.stored().items() if key[0] in settled} == work.truth(settled)
+    assert work.stored_days() == year[1:]
+
+
+def test_the_start_of_the_first_contact_stays_while_the_year_rolls_on(bench: MakeBench, clock: Clock) -> None:
+    work = bench()
+    work.read([clock.today])
+    clock.now += dt.timedelta(days=30)
+    work.read([clock.today])
+    assert work.ask("select earliest_day, first_contact_at from openai_costs.organizations") == [
+        (NOW.date() - 365 * ONE_DAY, NOW)
+    ]
+
+
+def test_a_start_within_the_year_costs_no_question_about_the_past(bench: MakeBench) -> None:
+    work = bench(everything_served(), start_date=DAY)
+    assert work.read([DAY]).requests == 2
+
+
+def test_one_day_and_scattered_days_touch_no_others(bench: MakeBench) -> None:
+    work = bench()
+    wanted = [DAY, DAY + 2 * ONE_DAY, DAY + 3 * ONE_DAY, DAY + 9 * ONE_DAY]
+    work.read(reversed(wanted))
+    assert work.stored() == work.truth(wanted)
+    assert work.stored_days() == wanted
+
+
+@pytest.mark.parametrize("settle_hours", [0, 48, 72])
+def test_a_day_is_settled_by_a_reading_begun_settle_hours_after_its_end_and_not_a_moment_sooner(
+    bench: MakeBench, clock: Clock, settle_hours: int
+) -> None:
+    work = bench()
+    boundary = utc_midnight(DAY + ONE_DAY) + dt.timedelta(hours=settle_hours)
+    for now, provisional in ((boundary - dt.timedelta(microseconds=1), True), (boundary, False)):
+        clock.now = now
+        outcome = work.read([DAY], settle_hours=settle_hours)
+        assert outcome.stored[DAY].provisional is provisional
+        assert work.ask("select distinct provisional from openai_costs.daily_costs") == [(provisional,)]
+
+
+def test_today_grows_without_being_a_restatement(bench: MakeBench, clock: Clock) -> None:
+    work = bench()
+    morning = work.read([clock.today]).stored[clock.today]
+    clock.now += dt.timedelta(hours=6)
+    evening = work.read([clock.today]).stored[clock.today]
+    assert morning.change_usd is None
+    assert evening.change_usd == WIDE.subtract(evening.amount_usd, morning.amount_usd) > 0
+    assert work.stored() == work.truth([clock.today])
+    assert work.ask("select * from openai_costs.cost_revisions") == []
+
+
+def test_a_restated_a_grown_and_a_vanished_row_are_stored_and_told(bench: MakeBench) -> None:
+    work = bench()
+    work.read([DAY])
+    before = work.stored()
+    restated, grown, vanished, *_ = dict.fromkeys(fact.line_item for fact in work.world.facts(DAY))
+    factors = {restated: Decimal("0.5"), grown: Decimal(3)}
+    work.world.restate(
+        DAY,
+        lambda facts: tuple(
+            fact.scaled(factors.get(fact.line_item, Decimal(1))) for fact in facts if fact.line_item != vanished
+        ),
+    )
+    report = work.read([DAY]).stored[DAY]
+    after = work.truth([DAY])
+    assert work.stored() == after
+    assert report.change_usd == WIDE.subtract(total(after), total(before))
+    changed = {key for key in before if before[key] != after.get(key, Decimal(0))}
+    assert {key[2] for key in changed} == {restated, grown, vanished}
+    found = work.ask(
+        """
+        select usage_date, project_id, line_item, sum(old_amount), sum(new_amount)
+        from openai_costs.cost_revisions group by 1, 2, 3
+        """
+    )
+    assert {tuple(key): (old, new) for *key, old, new in found} == {
+        key: (before[key], after.get(key, Decimal(0))) for key in changed
+    }
+
+
+def test_rows_that_share_every_dimension_are_added_up(bench: MakeBench) -> None:
+    work = bench()
+    twice = work.world.facts(DAY)[0]
+    half = replace(twice, api_source="agents_api")
+    work.world.restate(DAY, lambda facts: (replace(twice, api_source="unlabeled"), half, *facts[2:]))
+    work.read([DAY])
+    assert work.stored() == work.truth([DAY])
+    counted = work.ask("select received_count - row_count from openai_costs.cost_days")
+    assert counted[0][0] >= 1
+
+
+def test_an_absent_amount_is_stored_as_null_and_counted(bench: MakeBench) -> None:
+    work = bench(quirks=Quirks.none())
+    work.world.restate(DAY, lambda facts: (replace(facts[0], line_item="a free sample", amount=None), *facts[1:]))
+    report = work.read([DAY]).stored[DAY]
+    assert report.absent_amounts == 1
+    assert work.ask("select amount from openai_costs.daily_costs where line_item = 'a free sample'") == [(None,)]
+
+
+def test_names_are_kept_whatever_they_are(bench: MakeBench) -> None:
+    hostile = "'; drop table openai_costs.cost_rows; --\t\\N\n<script>=1+1</script> \u202e🧪"
+    work = bench()
+    work.world.restate(
+        DAY, lambda facts: (replace(facts[0], line_item=hostile, project_id=hostile, project_name=hostile),)
+    )
+    assert not work.read([DAY]).failed
+    assert work.ask("select line_item, project_id, project_name from openai_costs.daily_costs") == [(hostile,) * 3]
+
+
+def test_a_quiet_organization_has_empty_days(bench: MakeBench) -> None:
+    work = bench(SimulatedOrganization(workloads=()))
+    quiet = days(DAY, 30)
+    outcome = work.read(quiet)
+    assert not outcome.failed
+    assert work.stored_days() == quiet
+    assert work.stored() == {}
+
+
+def test_progress_is_told_for_every_day_once(bench: MakeBench) -> None:
+    work = bench()
+    told: list[int] = []
+    earliest = work.clock.today - 365 * ONE_DAY
+    work.read(days(earliest - 2 * ONE_DAY, 20), on_progress=told.append)
+    assert sum(told) == 20
+
+
+def test_who_asked_and_in_which_run_is_kept_with_the_reading(bench: MakeBench) -> None:
+    work = bench()
+    work.read([DAY], asked_by="refresh", run_id="run-1")
+    assert work.ask(
+        "select organization, first_day, last_day, requests, asked_by, run_id from openai_costs.readings"
+    ) == [("acme", DAY, DAY, 2, "refresh", "run-1")]

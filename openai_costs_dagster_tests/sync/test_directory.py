@@ -1,0 +1,292 @@
+"""Names are read as far as the key may, kept when they change, and forgotten when a person wants it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+import zlib
+from decimal import Decimal
+from typing import Any
+
+from openai_costs_dagster.api.client import AdminApi
+from openai_costs_dagster.api.directory import WireAdminKey, read_admin_keys
+from openai_costs_dagster.days import ONE_DAY
+from openai_costs_dagster.monitoring.budgets import evaluate
+from openai_costs_dagster.simulator.world import USAGE_SCOPE
+from openai_costs_dagster.sync import key_alerts
+from openai_costs_dagster.sync.directory import Names, read_names
+from openai_costs_dagster.sync.onboarding import endpoint_of
+from openai_costs_dagster.sync.usage import UsageRequest, ingest_usage
+from openai_costs_dagster.warehouse import anomalies, directory, lock, outbox
+from openai_costs_dagster.warehouse.forget_user import forget_user
+
+from ..bench import Bench, days
+from ..simulator.everything import everything
+from ..sync_fixtures import MakeBench
+
+DAYS = days(dt.date(2026, 2, 4), 2)
+
+
+def names(work: Bench) -> Names:
+    return read_names(work.organization, work.database, now=work.clock)
+
+
+def known(work: Bench, kind: str) -> dict[str, str]:
+    return dict(work.ask("select id, name from openai_costs.directory where kind = %s", kind))
+
+
+def test_projects_users_and_keys_are_known_by_name(bench: MakeBench) -> None:
+    work = bench(everything())
+    found = names(work)
+    assert found.notes == []
+    assert known(work, "project") == {one.id: one.name for one in work.world.projects}
+    assert set(known(work, "user")) == {one.id for one in work.world.users}
+    assert set(known(work, "api_key")) == {one.id for one in work.world.api_keys}
+    owners = dict(work.ask("select id, owner_id from openai_costs.directory where kind = 'api_key'"))
+    for key in work.world.api_keys:
+        if key.user:
+            assert owners[key.id] == key.user.id
+
+
+def test_a_renamed_project_keeps_its_old_name_and_shows_the_new_one(bench: MakeBench) -> None:
+    work = bench(everything())
+    work.read(DAYS)
+    names(work)
+    project = work.world.projects[0]
+    work.world.rename_project(project.id, "Another name")
+    work.clock.now += ONE_DAY
+    names(work)
+    assert work.ask("select name, earlier_names from openai_costs.directory where id = %s", project.id) == [
+        ("Another name", [project.name])
+    ]
+    shown = work.ask("select distinct project_name from openai_costs.daily_costs where project_id = %s", project.id)
+    assert shown == [("Another name",)]
+
+
+def test_a_deleted_user_is_gone_and_keeps_the_name(bench: MakeBench) -> None:
+    work = bench(everything())
+    names(work)
+    user = work.world.users[0]
+    before = known(work, "user")[user.id]
+    work.world.delete_user(user.id)
+    work.clock.now += ONE_DAY
+    names(work)
+    assert work.ask("select name, status from openai_costs.directory where id = %s", user.id) == [(before, "gone")]
+
+
+def test_without_the_scope_everything_works_and_what_is_missing_is_said(bench: MakeBench) -> None:
+    work = bench(everything())
+    work.world.scopes = frozenset({USAGE_SCOPE})
+    found = names(work)
+    assert found.counts == {}
+    assert any("api.management.read" in note for note in found.notes)
+    assert not work.read(DAYS).failed
+
+
+def test_without_addresses_names_are_kept_and_addresses_are_not(bench: MakeBench) -> None:
+    work = bench(everything(), emails=False)
+    names(work)
+    assert known(work, "user")
+    assert work.ask("select count(*) from openai_costs.known_names where email like '%%@%%' or name like '%%@%%'") == [
+        (0,)
+    ]
+
+
+def test_a_forgotten_user_is_nowhere_and_comes_back_by_no_later_answer(bench: MakeBench) -> None:
+    work = bench(everything())
+    user = work.world.users[0]
+
+    def read_all() -> None:
+        work.read(DAYS)
+        ingest_usage(UsageRequest(work.organization, work.database, DAYS, now=work.clock))
+        names(work)
+
+    def traces() -> int:
+        bodies = [zlib.decompress(body) for (body,) in work.ask("select body from openai_costs.raw_buckets")]
+        in_names = work.ask("select count(*) from openai_costs.known_names where id = %s", user.id)[0][0]
+        return int(in_names) + sum(user.email.encode() in body for body in bodies)
+
+    read_all()
+    stored = work.stored(["user_id"])
+    assert traces() > 1
+    with work.database.connect() as connection:
+        assert directory.users_like(connection, user.email.upper()) == [user.id]
+    gone = forget_user(work.database, user.id, work.clock.now, on_wait=print)
+    assert gone.names > 0
+    assert gone.pages > 0
+    assert traces() == 0
+    work.clock.now += ONE_DAY
+    read_all()
+    assert traces() == 0
+    assert work.stored(["user_id"]) == stored
+
+
+def test_findings_and_alerts_name_a_user_until_the_user_is_forgotten(bench: MakeBench) -> None:
+    work = bench(everything())
+    names(work)
+    user, now = work.world.users[0], work.clock.now
+    text = f"Up $9.00 on {user.id}. It cost $12.00"
+    finding = anomalies.Finding(
+        usage_date=DAYS[0],
+        level="user",
+        project_id=None,
+        service=None,
+        model=None,
+        api_key_id=None,
+        user_id=user.id,
+        actual=Decimal(12),
+        expected=Decimal(3),
+        lower=Decimal(0),
+        upper=Decimal(8),
+        impact=Decimal(9),
+        score=Decimal(4),
+        direction="up",
+        severity="low",
+        reason="above",
+        explanation=text,
+        worth_alerting=True,
+    )
+
+    def shown() -> str:
+        with work.database.connect() as connection:
+            return anomalies.findings(connection, "acme")[0].explanation
+
+    named = text.replace(user.id, f"{user.name} ({user.id})")
+    with work.database.connect() as connection:
+        anomalies.replace_findings(connection, "acme", DAYS[:1], [finding], found_by="refresh", now=now, users=True)
+        alert = outbox.Alert("key", "anomaly", "opened", "low", "unusual spend", named, "acme", usage_date=DAYS[0])
+        outbox.record(connection, alert, now)
+    assert shown() == named
+    assert work.ask("select explanation from openai_costs.anomaly_findings") == [(text,)]
+    forget_user(work.database, user.id, now, on_wait=print)
+    assert shown() == text
+    assert work.ask("select sentence from openai_costs.outbox where kind = 'anomaly'") == [(text,)]
+
+
+def test_a_reader_at_work_is_waited_for_and_leaves_nothing_of_a_forgotten_user(bench: MakeBench) -> None:
+    work = bench(everything())
+    names(work)
+    user = work.world.users[0]
+    said: list[str] = []
+    waiting = threading.Event()
+
+    def on_wait(sentence: str) -> None:
+        said.append(sentence)
+        waiting.set()
+
+    forgetting = threading.Thread(target=forget_user, args=(work.database, user.id, work.clock.now, on_wait))
+    with lock.reader(work.database, "acme", purpose="costs", on_wait=print) as connection:
+        forgetting.start()
+        assert waiting.wait(timeout=30)
+        entry = directory.Entry("user", user.id, user.name, user.email)
+        directory.know_names(connection, "acme", [entry], work.clock.now)
+    forgetting.join(timeout=30)
+    assert "another reader has acme" in said[0]
+    assert work.ask("select count(*) from openai_costs.known_names where id = %s", user.id) == [(0,)]
+
+
+def test_a_key_named_by_a_forgotten_address_loses_that_name(bench: MakeBench) -> None:
+    work = bench(everything())
+    user, key = work.world.users[0], work.world.api_keys[0]
+    names(work)
+    with work.database.connect() as connection:
+        entry = directory.Entry("api_key", key.id, f"laptop of {user.email.upper()}")
+        directory.know_names(connection, "acme", [entry], work.clock.now + ONE_DAY)
+    assert known(work, "api_key")[key.id] == entry.name
+    forget_user(work.database, user.id, work.clock.now, on_wait=print)
+    assert known(work, "api_key")[key.id] == key.name
+
+
+def test_names_of_another_organization_are_never_stored(bench: MakeBench) -> None:
+    work = bench(everything(), organization_id="org-another")
+    found = names(work)
+    assert found.counts == {}
+    assert "org-another was expected" in found.notes[0]
+    assert work.ask("select count(*) from openai_costs.known_names") == [(0,)]
+
+
+def test_a_name_outlives_an_answer_that_carries_the_address_alone(bench: MakeBench) -> None:
+    work = bench(everything())
+    names(work)
+    before = known(work, "user")
+    work.clock.now += ONE_DAY
+    work.read(DAYS)
+    assert known(work, "user") == before
+
+
+def test_a_project_named_by_an_address_is_kept_without_it(bench: MakeBench) -> None:
+    work = bench(everything(), emails=False)
+    project = work.world.projects[0]
+    work.world.rename_project(project.id, "work of ada@example.com")
+    work.read(DAYS)
+    names(work)
+    assert known(work, "project")[project.id] == "work of ..."
+    found = work.ask("select project_name from openai_costs.daily_costs where project_id = %s", project.id)
+    assert set(found) == {("work of ...",)}
+
+
+def test_a_key_that_expires_soon_is_told_at_two_weeks_and_at_three_days_and_each_once(bench: MakeBench) -> None:
+    work = bench(everything())
+    work.world.admin_key_expires = work.clock.now + 15 * ONE_DAY
+
+    def told() -> list[tuple[str, str]]:
+        return work.ask("select event, severity from openai_costs.outbox where event = 'expires' order by alert_id")
+
+    heard = []
+    for _ in range(15):
+        names(work)
+        heard.append(len(told()))
+        work.clock.now += ONE_DAY
+    assert told() == [("expires", "medium"), ("expires", "high")]
+    assert heard == [0, *[1] * 11, *[2] * 3]
+
+
+def test_a_key_is_told_at_ninety_days_once_and_is_no_news_where_it_was_old_long_before(bench: MakeBench) -> None:
+    def told(work: Bench) -> list[tuple[str, bool]]:
+        return work.ask("select severity, seen from openai_costs.outbox where event = 'aged'")
+
+    work = bench(everything())
+    founded = int(key_of(work)["created_at"])
+    for age, expected in ((89, []), (91, [("low", False)]), (92, [("low", False)])):
+        with work.database.connect() as connection:
+            now = dt.datetime.fromtimestamp(founded, dt.UTC) + age * ONE_DAY
+            key_alerts.tell(connection, "acme", work.world.admin_key, [WireAdminKey(**key_of(work))], now)
+        assert told(work) == expected
+    names(work)
+    work.clock.now += 400 * ONE_DAY
+    with work.database.connect() as connection:
+        key_alerts.tell(connection, "beta", work.world.admin_key, [WireAdminKey(**key_of(work))], work.clock.now)
+    assert told(work)[1:] == [("low", True)]
+
+
+def key_of(work: Bench) -> dict[str, Any]:
+    """The admin key as the directory lists it."""
+    with AdminApi(endpoint_of(work.organization), now=work.clock) as api:
+        (one,) = read_admin_keys(api)
+    return {name: getattr(one, name) for name in one.__struct_fields__}
+
+
+def test_openais_own_limits_are_budgets_where_that_is_asked_for(bench: MakeBench) -> None:
+    work = bench(everything(), openai_budgets=True)
+    work.world.spend_limit_cents, work.world.spend_alert_cents = 1_000_050, (100_000,)
+    work.read(DAYS)
+    names(work)
+
+    def stand() -> dict[str, Decimal]:
+        with work.database.connect() as connection:
+            evaluate(connection, work.organization, DAYS, work.clock.now, allocated=False, alert_since=DAYS[0])
+        return dict(work.ask("select budget, amount_limit from openai_costs.budget_status"))
+
+    assert stand() == {
+        "OpenAI's spend limit, month": Decimal("10000.50"),
+        "OpenAI's spend alert of $1,000.00, month": Decimal(1000),
+    }
+    work.world.spend_limit_cents, work.world.spend_alert_cents = None, ()
+    names(work)
+    assert stand() == {}
+
+
+def test_openais_own_limits_are_not_asked_for_unless_wanted(bench: MakeBench) -> None:
+    work = bench(everything())
+    names(work)
+    assert not [one for one in work.simulator.requests if "spend_" in one.path]

@@ -1,0 +1,114 @@
+"""A reading that fails is told once, and once more when it works; other organizations go on."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+
+from openai_costs_dagster.days import ONE_DAY
+from openai_costs_dagster.simulator import Fault, FaultKind
+
+from ..bench import Bench, days, small_world
+from ..sync_fixtures import MakeBench
+
+HOUR = dt.timedelta(hours=1)
+
+
+def told(work: Bench) -> list[tuple[Any, ...]]:
+    return work.ask("select event, severity, title from openai_costs.outbox where not seen order by alert_id")
+
+
+def refresh(work: Bench, count: int = 1, asked_by: str = "refresh") -> None:
+    """An hourly one reads today, a daily one the trailing days."""
+    work.clock.now += HOUR
+    work.read(days(work.clock.today - (count - 1) * ONE_DAY, count), asked_by=asked_by)
+
+
+def break_everything(work: Bench) -> None:
+    for _ in range(10):
+        work.simulator.faults.queue(Fault(FaultKind.SERVER_ERROR))
+
+
+def test_a_revoked_key_is_told_once_and_its_return_once(bench: MakeBench) -> None:
+    work = bench()
+    refresh(work, 4)
+    key, work.world.admin_key = work.world.admin_key, "sk-admin-another"
+    refresh(work, 4)
+    for _ in range(30):
+        refresh(work)
+    assert told(work) == [("failed", "high", "acme: its key is refused")]
+    work.world.admin_key = key
+    refresh(work)
+    assert [event for event, *_ in told(work)] == ["failed", "recovered"]
+    refresh(work, 4)
+    for _ in range(3):
+        refresh(work)
+    assert len(told(work)) == 2
+
+
+def test_a_lost_scope_is_told_apart_from_a_revoked_key(bench: MakeBench) -> None:
+    work = bench()
+    refresh(work)
+    work.world.scopes = frozenset()
+    refresh(work)
+    work.world.admin_key = "sk-admin-another"
+    refresh(work)
+    refresh(work)
+    sentences = [one for (one,) in work.ask("select sentence from openai_costs.outbox order by alert_id")]
+    assert len(sentences) == 2
+    assert "api.usage.read" in sentences[0]
+    assert "api.usage.read" not in sentences[1]
+
+
+def test_what_passes_within_the_hour_is_not_told(bench: MakeBench) -> None:
+    work = bench()
+    for _ in range(3):
+        break_everything(work)
+        refresh(work)
+        work.simulator.faults.clear()
+        refresh(work)
+    assert told(work) == []
+
+
+def test_what_does_not_pass_within_the_hour_is_told_once(bench: MakeBench) -> None:
+    work = bench()
+    for _ in range(4):
+        break_everything(work)
+        refresh(work)
+        work.simulator.faults.clear()
+    assert told(work) == [("failed", "medium", "acme: costs cannot be read")]
+    refresh(work)
+    assert [event for event, *_ in told(work)] == ["failed", "recovered"]
+
+
+def test_a_run_for_other_days_that_works_is_not_the_end_of_it(bench: MakeBench) -> None:
+    work = bench()
+    old = [work.clock.today - 9 * ONE_DAY]
+    for _ in range(2):
+        break_everything(work)
+        work.read(old, asked_by="refresh")
+        work.simulator.faults.clear()
+        refresh(work)
+    assert [event for event, *_ in told(work)] == ["failed"]
+    work.read(old, asked_by="refresh")
+    assert [event for event, *_ in told(work)] == ["failed", "recovered"]
+
+
+@pytest.mark.parametrize("asked_by", ["person", "backfill"])
+def test_what_a_person_meets_is_not_told_and_what_a_person_mends_is(bench: MakeBench, asked_by: str) -> None:
+    work = bench()
+    work.world.admin_key = "sk-admin-another"
+    refresh(work, asked_by=asked_by)
+    assert told(work) == []
+    refresh(work)
+    work.world.admin_key = work.organization.admin_key.read()
+    refresh(work, asked_by=asked_by)
+    assert [event for event, *_ in told(work)] == ["failed", "recovered"]
+
+
+def test_days_before_what_the_api_keeps_are_no_failure(bench: MakeBench) -> None:
+    work = bench(small_world(lookback_days=100))
+    work.read(days(work.clock.today - 120 * ONE_DAY, 121), asked_by="refresh")
+    assert told(work) == []

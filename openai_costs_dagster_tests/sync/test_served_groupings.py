@@ -1,0 +1,135 @@
+"""Every day is stored as fine as the API serves it; only days that are refused lose detail."""
+
+import datetime as dt
+import itertools
+from collections.abc import Callable, Collection
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from openai_costs_dagster.cost_records import GROUPINGS, grouping_name
+from openai_costs_dagster.days import ONE_DAY
+from openai_costs_dagster.simulator import SimulatedOrganization
+from openai_costs_dagster.simulator.queries import Query
+from openai_costs_dagster.sync.outcome import Outcome
+
+from ..bench import Bench, days, small_world
+from ..conftest import Clock
+from ..sync_fixtures import MakeBench
+
+FIRST = dt.date(2025, 11, 20)
+WINDOW = days(FIRST, 40)
+NAMES = [grouping_name(grouping) for grouping in GROUPINGS]
+FINEST, BY_KEY, BY_USER, COARSEST = NAMES
+
+
+def groupings(outcome: Outcome) -> dict[dt.date, str]:
+    return {day: report.grouping for day, report in outcome.stored.items()}
+
+
+def finest_served(world: SimulatedOrganization, day: dt.date) -> str:
+    """What a window that begins on a day is served at best."""
+
+    def begun(served: bool, since: dt.date | None) -> bool:
+        return served and (since is None or day >= since)
+
+    keys = begun(world.api_keys_served, world.api_keys_from)
+    users = begun(world.users_with_projects_served, world.users_with_projects_from)
+    return FINEST if keys and users else BY_KEY if keys else BY_USER if users else COARSEST
+
+
+_numbers = itertools.count()
+_since = st.none() | st.integers(-5, 45).map(lambda number: FIRST + number * ONE_DAY)
+
+
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(keys=st.booleans(), keys_from=_since, users=st.booleans(), users_from=_since)
+def test_whenever_a_grouping_begins_every_day_has_the_finest_that_is_served(
+    bench: MakeBench, keys: bool, keys_from: dt.date | None, users: bool, users_from: dt.date | None
+) -> None:
+    number = next(_numbers)
+    world = small_world(
+        organization_id=f"org-{number}",
+        api_keys_served=keys,
+        api_keys_from=keys_from,
+        users_with_projects_served=users,
+        users_with_projects_from=users_from,
+    )
+    work = bench(world, name=f"acme-{number}")
+    outcome = work.read(WINDOW)
+    assert not outcome.failed
+    assert groupings(outcome) == {day: finest_served(world, day) for day in WINDOW}
+    assert work.stored() == work.truth(WINDOW)
+
+
+def refusing_keys(work: Bench, refused: Collection[dt.date]) -> Callable[[Query], None]:
+    """Answers by API key but for windows that hold one of some days."""
+
+    def script(query: Query) -> None:
+        first, end = (
+            dt.datetime.fromtimestamp(int(query[name][0]), dt.UTC).date() for name in ("start_time", "end_time")
+        )
+        work.world.api_keys_served = not any(first <= day < end for day in refused)
+
+    return script
+
+
+@pytest.mark.parametrize(
+    "islands",
+    [
+        pytest.param([(0, 4)], id="at the beginning"),
+        pytest.param([(35, 40)], id="at the end"),
+        pytest.param([(17, 24)], id="in the middle"),
+        pytest.param([(7, 11)], id="in the first half"),
+        pytest.param([(29, 30)], id="of one day in the second half"),
+        pytest.param([(3, 5), (33, 36)], id="two of them"),
+        pytest.param([(0, 2), (38, 40)], id="both ends"),
+    ],
+)
+def test_an_island_of_refused_days_loses_detail_and_no_other_day_does(
+    bench: MakeBench, islands: list[tuple[int, int]]
+) -> None:
+    work = bench(small_world(api_keys_from=None))
+    refused = {day for first, end in islands for day in WINDOW[first:end]}
+    work.simulator.script = refusing_keys(work, refused)
+    outcome = work.read(WINDOW)
+    assert not outcome.failed
+    assert groupings(outcome) == {day: COARSEST if day in refused else BY_KEY for day in WINDOW}
+    assert work.stored() == work.truth(WINDOW)
+    assert outcome.requests <= 60
+
+
+def test_what_was_refused_is_remembered_for_a_week_and_then_tried_anew(bench: MakeBench, clock: Clock) -> None:
+    work = bench(small_world(api_keys_served=False))
+    assert set(groupings(work.read(WINDOW)).values()) == {COARSEST}
+    work.world.api_keys_served, work.world.api_keys_from = True, None
+    clock.now += dt.timedelta(days=6)
+    assert set(groupings(work.read(WINDOW)).values()) == {COARSEST}
+    clock.now += dt.timedelta(days=1)
+    assert set(groupings(work.read(WINDOW)).values()) == {BY_KEY}
+    assert work.ask("select * from openai_costs.cost_revisions") == []
+    assert work.stored() == work.truth(WINDOW)
+
+
+def test_detail_that_is_withdrawn_is_missed_without_a_restatement(bench: MakeBench) -> None:
+    work = bench(small_world(api_keys_from=None))
+    assert set(groupings(work.read(WINDOW)).values()) == {BY_KEY}
+    work.world.api_keys_served = False
+    outcome = work.read(WINDOW)
+    assert not outcome.failed
+    assert set(groupings(outcome).values()) == {COARSEST}
+    assert work.ask("select * from openai_costs.cost_revisions") == []
+
+
+def test_a_year_with_dates_that_nobody_documented_takes_no_more_than_forty_requests(bench: MakeBench) -> None:
+    world = small_world(
+        api_keys_from=dt.date(2025, 9, 17),
+        users_with_projects_served=True,
+        users_with_projects_from=dt.date(2026, 1, 14),
+    )
+    work = bench(world)
+    outcome = work.read(work.year)
+    assert groupings(outcome) == {day: finest_served(world, day) for day in work.year}
+    assert outcome.requests <= 40
+    assert work.read(work.year).requests <= 12

@@ -1,0 +1,70 @@
+"""What readings taught: refusals, names of projects, and what each line item is, by the newest rules."""
+
+import datetime as dt
+
+from openai_costs_dagster.warehouse import line_items
+from openai_costs_dagster.warehouse.database import Connection
+from openai_costs_dagster.warehouse.line_items import Classification, StoredRefusal
+
+from ..conftest import NOW
+from .windows import DAY, row, store
+
+
+def by_rules(model: str | None) -> line_items.Classify:
+    return lambda label: Classification("Service", label.upper(), "kind", model, None, None, long_context=False)
+
+
+def seen(connection: Connection) -> list[tuple[str | None, ...]]:
+    return connection.execute(
+        "select line_item, service, category, model from openai_costs.daily_costs order by line_item"
+    ).fetchall()
+
+
+def test_better_rules_classify_stored_history_anew_without_a_request(connection: Connection) -> None:
+    store(connection, {DAY: [row("1", "a"), row("2", "b")]})
+    line_items.classify_new(connection, ["a", "b"], by_rules("old"), 1)
+    before = connection.execute("select * from openai_costs.cost_rows").fetchall()
+    assert line_items.reclassify(connection, by_rules("new"), 2) == 2
+    assert seen(connection) == [("a", "Service", "A", "new"), ("b", "Service", "B", "new")]
+    assert connection.execute("select * from openai_costs.cost_rows").fetchall() == before
+
+
+def test_the_same_rules_and_older_ones_change_nothing(connection: Connection) -> None:
+    store(connection, {DAY: [row("1", "a")]})
+    line_items.classify_new(connection, ["a"], by_rules("newer"), 2)
+    assert line_items.reclassify(connection, by_rules("same"), 2) == 0
+    assert line_items.reclassify(connection, by_rules("older"), 1) == 0
+    line_items.classify_new(connection, ["a"], by_rules("older"), 1)  # an older release beside a newer one
+    assert seen(connection) == [("a", "Service", "A", "newer")]
+
+
+def test_a_line_item_without_a_name_has_a_service_all_the_same(connection: Connection) -> None:
+    store(connection, {DAY: [row("1", None), row("2", "never classified")]})
+    assert seen(connection) == [
+        ("never classified", "Unlabelled", "Unlabelled", None),
+        (None, "Unlabelled", "Unlabelled", None),
+    ]
+
+
+def test_the_newest_name_of_a_project_is_shown_and_an_older_reading_does_not_bring_the_old_one_back(
+    connection: Connection,
+) -> None:
+    store(connection, {DAY: [row("1")]})
+    store(connection, {DAY: [row("2")]}, organization="beta")
+    for name, hours in (("Serch", 1), ("Search", 2), ("Serch", 0)):
+        line_items.name_projects(connection, "acme", {"proj_a": name}, NOW + dt.timedelta(hours=hours))
+    found = connection.execute("select organization, project_name from openai_costs.daily_costs order by 1").fetchall()
+    assert found == [("acme", "Search"), ("beta", None)]
+
+
+def test_refusals_are_replaced_whole_and_each_organization_has_its_own(connection: Connection) -> None:
+    ended = StoredRefusal("project,line_item,api_key", None, DAY, NOW)
+    begun = StoredRefusal("project,user,line_item", DAY, None, NOW)
+    both = [ended.grouping, begun.grouping]
+    line_items.keep_refusals(connection, "acme", both, [ended, begun])
+    line_items.keep_refusals(connection, "beta", both, [begun])
+    assert line_items.refusals(connection, "acme") == [ended, begun]
+    line_items.keep_refusals(connection, "acme", [ended.grouping], [])
+    assert line_items.refusals(connection, "acme") == [begun]
+    line_items.keep_refusals(connection, "acme", both, [])
+    assert (line_items.refusals(connection, "acme"), line_items.refusals(connection, "beta")) == ([], [begun])

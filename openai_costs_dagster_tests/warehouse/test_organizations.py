@@ -1,0 +1,73 @@
+"""Who a configured name is at OpenAI: one organization, once, and its history begins where it first began."""
+
+import datetime as dt
+
+import pytest
+
+from openai_costs_dagster.warehouse import errors, organizations
+from openai_costs_dagster.warehouse.database import Connection, Database
+
+from ..conftest import NOW
+from .windows import DAY
+
+
+def enrol(connection: Connection, name: str, display_name: str | None = None) -> None:
+    organizations.enrol(connection, name, display_name=display_name, start_date=None)
+
+
+def test_nothing_is_there_before_the_schema_is(empty_database: Database) -> None:
+    with empty_database.connect() as connection:
+        assert not organizations.is_there(connection)
+    empty_database.prepare()
+    with empty_database.connect() as connection:
+        assert organizations.is_there(connection)
+        assert organizations.everyone(connection) == []
+
+
+def test_enrolling_again_brings_what_is_configured_up_to_date_and_forgets_nothing(connection: Connection) -> None:
+    enrol(connection, "acme")
+    organizations.identify(connection, "acme", "org-A")
+    organizations.first_contact(connection, "acme", DAY, NOW)
+    organizations.enrol(connection, "acme", display_name="Acme Inc.", start_date=DAY)
+    assert organizations.find(connection, "acme") == organizations.Registered(
+        "acme", "org-A", start_date=DAY, earliest_day=DAY, first_contact_at=NOW
+    )
+
+
+def test_two_names_for_one_organization_are_refused_and_both_are_named(connection: Connection) -> None:
+    for name in ("acme", "acme-again"):
+        enrol(connection, name)
+    organizations.identify(connection, "acme", "org-A")
+    organizations.identify(connection, "acme", "org-A")
+    with pytest.raises(errors.SharedOrganization, match=r"acme-again and acme are one OpenAI organization \(org-A\)"):
+        organizations.identify(connection, "acme-again", "org-A")
+    known = organizations.find(connection, "acme-again")
+    assert known
+    assert known.openai_organization_id is None
+
+
+def test_a_name_whose_key_reads_another_organization_is_refused_and_stays_who_it_was(connection: Connection) -> None:
+    enrol(connection, "acme")
+    organizations.identify(connection, "acme", "org-A")
+    with pytest.raises(errors.OrganizationChanged, match=r"acme was org-A until now and its key reads org-B.*--purge"):
+        organizations.identify(connection, "acme", "org-B")
+    known = organizations.find(connection, "acme")
+    assert known
+    assert known.openai_organization_id == "org-A"
+
+
+def test_the_earliest_day_of_the_first_contact_stays_for_ever(connection: Connection) -> None:
+    enrol(connection, "acme")
+    organizations.first_contact(connection, "acme", DAY, NOW)
+    organizations.first_contact(connection, "acme", DAY + dt.timedelta(days=30), NOW + dt.timedelta(days=30))
+    found = connection.execute("select earliest_day, first_contact_at from openai_costs.organizations").fetchall()
+    assert found == [(DAY, NOW)]
+
+
+def test_a_success_ends_the_failure_before_it(connection: Connection) -> None:
+    enrol(connection, "acme")
+    organizations.record_failure(connection, "acme", "the key is gone", NOW, permanent=True)
+    query = "select last_error, last_error_at, last_error_is_permanent, last_success_at from openai_costs.organizations"
+    assert connection.execute(query).fetchall() == [("the key is gone", NOW, True, None)]
+    organizations.record_success(connection, "acme", NOW)
+    assert connection.execute(query).fetchall() == [(None, None, None, NOW)]

@@ -1,0 +1,135 @@
+"""Purging an organization leaves nothing of it, and all of the others."""
+
+from decimal import Decimal
+
+from sqlalchemy import Table
+
+from openai_costs_dagster.cost_records import grouping_name
+from openai_costs_dagster.days import DayRange
+from openai_costs_dagster.usage_records import OPERATIONS, UsageRow
+from openai_costs_dagster.warehouse import (
+    allocations,
+    anomalies,
+    budgets,
+    directory,
+    incidents,
+    line_items,
+    open_failures,
+    organizations,
+    outbox,
+    sensor_ticks,
+    usage,
+)
+from openai_costs_dagster.warehouse.anomalies import Finding
+from openai_costs_dagster.warehouse.budgets import BudgetState
+from openai_costs_dagster.warehouse.database import Connection
+from openai_costs_dagster.warehouse.incidents import StoredIncident
+from openai_costs_dagster.warehouse.line_items import StoredRefusal
+from openai_costs_dagster.warehouse.open_failures import Trouble
+from openai_costs_dagster.warehouse.purge import purge
+from openai_costs_dagster.warehouse.schema import metadata
+from openai_costs_dagster.warehouse.usage import UsageDay, UsageReading
+
+from ..conftest import NOW
+from .windows import BY_KEY, DAY, everything, row, store
+
+PERSONAL = [table for table in metadata.sorted_tables if "organization" in table.columns]
+FINDING = Finding(
+    usage_date=DAY,
+    level="organization",
+    project_id=None,
+    service=None,
+    model=None,
+    api_key_id=None,
+    user_id=None,
+    actual=Decimal(90),
+    expected=Decimal(10),
+    lower=Decimal(5),
+    upper=Decimal(15),
+    impact=Decimal(80),
+    score=Decimal(9),
+    direction="up",
+    severity="medium",
+    reason="above",
+    explanation="Up $80.00.",
+    worth_alerting=True,
+)
+
+
+def fill(connection: Connection, name: str) -> None:
+    """Something in every table that knows organizations."""
+    organizations.enrol(connection, name, display_name=None, start_date=None)
+    by_key = grouping_name(BY_KEY)
+    line_items.keep_refusals(connection, name, [by_key], [StoredRefusal(by_key, None, DAY, NOW)])
+    line_items.name_projects(connection, name, {"proj_a": "Search"}, NOW)
+    for amount in ("1", "2"):
+        store(connection, {DAY: [row(amount)]}, organization=name)
+    usage.note_absence(connection, name, "usage/decisions", "404", NOW)
+    _fill_usage(connection, name)
+    anomalies.replace_findings(connection, name, [DAY], [FINDING], found_by="refresh", now=NOW)
+    (kept,) = anomalies.findings(connection, name)
+    _fill_alerts(connection, name)
+    anomalies.keep_feedback(connection, kept.anomaly_id, kind="mute", last_day=DAY, reason="known", now=NOW)
+
+
+def _fill_usage(connection: Connection, name: str) -> None:
+    days = DayRange(DAY, DAY)
+    counted = UsageRow("proj_a", "user-1", "key_1", "gpt-5", {}, {"input_tokens": Decimal(5)})
+    reading = UsageReading(name, OPERATIONS[0], days, OPERATIONS[0].groups, NOW, frozenset())
+    usage.store(connection, reading, [UsageDay(DAY, [counted], b"{}")])
+    directory.keep(connection, name, [directory.Entry("user", "user-1", "Ada")], NOW)
+    total = allocations.UserCost("user-1", "gpt-5, input", "usd", Decimal(1))
+    allocations.store_user_costs(connection, name, days, {DAY: [total]}, NOW)
+    share = allocations.Share("proj_a", "user-1", None, "gpt-5, input", "usd", Decimal(1), "usage")
+    shared = allocations.DayOfShares(1, [share], Decimal(1), Decimal(1), Decimal(0), [])
+    allocations.store(connection, name, {DAY: shared}, NOW)
+
+
+def _fill_alerts(connection: Connection, name: str) -> None:
+    alert = outbox.Alert(f"sync/{name}", "sync_failure", "failed", "high", "A title", "A sentence.", name)
+    outbox.record(connection, alert, NOW)
+    outbox.keep_message(connection, "mail", name, [1], organization=name, due_at=NOW, now=NOW)
+    series = ("organization", None, None, None, None, None, None)
+    incidents.keep(connection, name, StoredIncident(*series, "up", DAY, DAY, Decimal(5), DAY, True))
+    open_failures.keep(connection, name, Trouble("sync", "days", "A sentence.", "high", [DAY], NOW, NOW))
+    one = Decimal(1)
+    state = BudgetState("organization, month", DAY, DAY, "organization", None, one, one, one, one, one, DAY)
+    budgets.keep(connection, name, [state], NOW)
+    budgets.keep_openais(connection, name, [(one, True)], NOW)
+    died = sensor_ticks.DeadRun(f"run of {name}", name, NOW, "its process is gone", is_retried=True)
+    sensor_ticks.record_dead_run(connection, died)
+
+
+def rows_of(connection: Connection, table: Table, name: str) -> int:
+    found = connection.execute(
+        f"select count(*) from openai_costs.{table.name} where organization = %s",  # noqa: S608  # our own names
+        [name],
+    ).fetchone()
+    assert found
+    return int(found[0])
+
+
+def test_purging_leaves_nothing_of_an_organization_and_all_of_the_others(connection: Connection) -> None:
+    fill(connection, "other")
+    line_items.classify_new(connection, ["a"], lambda label: (label, label, None, None, None, None, False), 1)
+    others = everything(connection)
+    fill(connection, "acme")
+    held = {table.name: rows_of(connection, table, "acme") for table in PERSONAL}
+    assert all(held.values()), "every table that knows organizations has to be tried"
+    assert purge(connection, "acme") == {**held, "sensor_ticks": 0}
+    assert everything(connection) == others
+
+
+def test_purging_takes_an_organization_out_of_sensors_that_cover_several(connection: Connection) -> None:
+    tick = sensor_ticks.SensorTick("costs", "host", "alerts", ["acme", "other"], 15, NOW, "acme: refused")
+    sensor_ticks.record_tick(connection, tick)
+    assert purge(connection, "acme")["sensor_ticks"] == 1
+    (left,) = sensor_ticks.all_ticks(connection)
+    assert (left.organizations, left.last_error) == (["other"], None)
+
+
+def test_purging_what_is_not_there_deletes_nothing(connection: Connection) -> None:
+    fill(connection, "other")
+    before = everything(connection)
+    assert set(purge(connection, "acme").values()) == {0}
+    assert everything(connection) == before
