@@ -15,6 +15,7 @@ import yaml
 from dagster.components import ScaffoldRequest
 
 from openai_costs_dagster import OpenAICostsComponent
+from openai_costs_dagster.asset_paths import OrganizationName
 from openai_costs_dagster.component import OpenAICostsScaffolder
 from openai_costs_dagster.configuration import Configuration, ConfigurationError
 from openai_costs_dagster.orchestration import asset_keys, automation
@@ -83,7 +84,7 @@ def test_a_secret_does_not_become_part_of_it(tmp_path: Path, monkeypatch: pytest
 def test_it_loads_without_any_secret_and_refreshes_by_itself(tmp_path: Path) -> None:
     built = definitions(ACME, tmp_path)
     assert automation.SENSOR in {sensor.name for sensor in built.sensors or ()}
-    assert asset_keys.costs_key(asset_keys.Named("acme")) in {spec.key for spec in built.resolve_all_asset_specs()}
+    assert asset_keys.costs_key(OrganizationName("acme")) in {spec.key for spec in built.resolve_all_asset_specs()}
 
 
 def test_with_automation_off_nothing_starts_by_itself(tmp_path: Path) -> None:
@@ -99,7 +100,7 @@ def test_group_tags_and_owners_are_the_projects(tmp_path: Path) -> None:
     found = specs(text, tmp_path)
     assert {spec.group_name for spec in found} == {"finance"}
     assert all(spec.tags["domain"] == "money" and "team:finops" in spec.owners for spec in found)
-    costs = next(spec for spec in found if spec.key == asset_keys.costs_key(asset_keys.Named("acme")))
+    costs = next(spec for spec in found if spec.key == asset_keys.costs_key(OrganizationName("acme")))
     assert costs.tags[asset_keys.ORGANIZATION_TAG] == "acme"
     assert costs.automation_condition is not None
     assert costs.partitions_def is not None

@@ -66,8 +66,8 @@ def run_backfill(
 
     Raises InputMistake where a day lies before an organization's history.
     """
-    from openai_costs_dagster.orchestration.meeting import meet
     from openai_costs_dagster.orchestration.runs.worker_pool import Result, Task, backfill_tags
+    from openai_costs_dagster.sync.onboarding import meet
 
     starts, strangers = meet(organizations, session.database)
     results = [Result(name, success=False, trouble=trouble) for name, trouble in strangers.items()]
@@ -150,7 +150,7 @@ def _days(organization: str, start: dt.date, first: dt.date | None, last: dt.dat
             "(its start_date, or the earliest day that the API served on first contact): use --from "
             f"{start} or later"
         )
-    from openai_costs_dagster.sync.onboarding import fallback_start
+    from openai_costs_dagster.sync.history_start import fallback_start
 
     if last < start:
         raise InputMistake(f"{organization}: {last} is before {start}, where its history begins: use a later --to")

@@ -113,7 +113,7 @@ def _alerts(session: Session, arrived: list[dict[str, Any]]) -> None:
 
 def _report(session: Session, folder: Path) -> None:
     from openai_costs_dagster.cli.report import DEFAULT_FILE
-    from openai_costs_dagster.report.page_file import write_report
+    from openai_costs_dagster.report.page import write_report
 
     written = write_report(folder / DEFAULT_FILE, session.configuration, session.database, utc_now())
     _title("The spend report, to be opened in a browser")

@@ -15,9 +15,9 @@ def remove(organization: str, purge: bool) -> None:
 
     Refuses while the configuration names it, and shows the lines to delete.
     """
+    from openai_costs_dagster.asset_paths import OrganizationName
     from openai_costs_dagster.cli.session import begin
     from openai_costs_dagster.configuration import load
-    from openai_costs_dagster.orchestration import asset_keys
     from openai_costs_dagster.orchestration.runs.purge import purge_organization
     from openai_costs_dagster.report import locations
     from openai_costs_dagster.warehouse import organizations
@@ -33,7 +33,7 @@ def remove(organization: str, purge: bool) -> None:
     if not purge:
         click.echo(f"{organization} is read no more; its history stays. To delete it: remove {organization} --purge")
         return
-    gone = asset_keys.Named(organization, configuration.asset_key_prefix)
+    gone = OrganizationName(organization, configuration.asset_key_prefix)
     for table, rows in purge_organization(session.database, session.environment, gone).items():
         click.echo(f"{rows} rows deleted from {table}")
     locations.forget_report(configuration)

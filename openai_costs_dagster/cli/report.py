@@ -27,7 +27,7 @@ def report(out: Path) -> None:
     filtered in the page by organization, project, model, user and period.
     """
     from openai_costs_dagster.cli.session import begin
-    from openai_costs_dagster.report.page_file import write_report
+    from openai_costs_dagster.report.page import write_report
 
     session = begin()
     written = write_report(out, session.configuration, session.database, utc_now())

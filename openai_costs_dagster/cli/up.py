@@ -26,7 +26,7 @@ def up(context: click.Context, host: str, port: int | None) -> None:
     from openai_costs_dagster.cli.dagster_dev import DevelopmentServer
     from openai_costs_dagster.cli.session import begin, chosen
     from openai_costs_dagster.configuration import load
-    from openai_costs_dagster.orchestration.meeting import meet
+    from openai_costs_dagster.sync.onboarding import meet
     from openai_costs_dagster.warehouse import embedded
 
     if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # nohup ignores it

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from functools import partial
 from itertools import groupby
@@ -15,51 +14,40 @@ import numpy as np
 from openai_costs_dagster.charts import png, svg
 from openai_costs_dagster.configuration import Anomalies
 from openai_costs_dagster.days import ONE_DAY, DayRange
+from openai_costs_dagster.monitoring.findings import Judgement, cents, null_if_none, parts_of, series_of
 from openai_costs_dagster.monitoring.other_findings import changed_prices, severity, vanished
 from openai_costs_dagster.spend import money
-from openai_costs_dagster.spend.detection.detector import Circumstances, Verdicts, Walk
-from openai_costs_dagster.spend.detection.history import begins
+from openai_costs_dagster.spend.detection.detector import Walk
 from openai_costs_dagster.spend.detection.panel import NO_PARENT, Flags, Panel, Series, Spend, columns_of, panel_of
 from openai_costs_dagster.spend.detection.parameters import Tuning
 from openai_costs_dagster.spend.detection.root_causes import Cause, Flag, causes_of, one_by_owner, overlap
 from openai_costs_dagster.spend.detection.state.day import FailedTest
+from openai_costs_dagster.spend.detection.verdicts import Circumstances, Verdicts
 from openai_costs_dagster.spend.explanation import Figures, Names, TotalJump, explain
 from openai_costs_dagster.spend.price_volume_mix import Part
 from openai_costs_dagster.warehouse import anomalies
-from openai_costs_dagster.warehouse.anomalies import NOTHING, Feedback, Finding, SpendDetail
+from openai_costs_dagster.warehouse.anomalies import NOTHING, Feedback, Finding
 from openai_costs_dagster.warehouse.database import Connection
 
-_CENTS = Decimal("0.01")
+_HISTORY_DAYS = 240
 _REFERENCE_WEEKS = 4
 _WEEK = 7
 _CHART_DAYS = 60
 _MOST = 0.6
 _NEWS = 2  # times what was reported, as for incidents
 _ZERO = Decimal(0)
-_PartKey = tuple[str, str, str, str, str, str | None]
 
 
-@dataclass(frozen=True)
-class Judgement:
-    """What is said of one organization's day; US dollars. `expected` is null while too little is known."""
+def begins(day: dt.date) -> dt.date:
+    """Return the first UTC day of the history that a day is evaluated with: the first day of a month, 240 days back.
 
-    day: dt.date
-    actual: Decimal
-    provisional: bool
-    expected: Decimal | None = None
-    lower: Decimal | None = None
-    upper: Decimal | None = None
-    known_days: int = 0
-    findings: list[Finding] = field(default_factory=list)
-    picture: str | None = None
-    """The series of the largest finding, as Markdown."""
-    photo: bytes | None = None
-    """The same for channels that show no Markdown: a PNG."""
-
-    @property
-    def alarming(self) -> list[Finding]:
-        """What is worth someone's time and not muted."""
-        return [finding for finding in self.findings if finding.worth_alerting and not finding.muted]
+    It depends on the day alone, so a day is evaluated with the same history whether it is evaluated alone or in a
+    range, today or next year, and a whole month is evaluated in one pass. The detector looks back half a year at most
+    (`noise_window`). On the panels of ``benchmarks/detection`` a longer history changes three flags in a hundred, as
+    many gained as lost. An organization that spent nothing in all this time is not new again; a project, model, API key
+    or user is.
+    """
+    return (day - _HISTORY_DAYS * ONE_DAY).replace(day=1)
 
 
 def judge(
@@ -167,11 +155,11 @@ class _Seen:
         return Finding(
             usage_date=plain.day,
             level=series.level,
-            project_id=_null(series.project),
-            service=_null(series.service),
-            model=_null(series.model),
-            api_key_id=_null(series.api_key),
-            user_id=_null(series.user),
+            project_id=null_if_none(series.project),
+            service=null_if_none(series.service),
+            model=null_if_none(series.model),
+            api_key_id=null_if_none(series.api_key),
+            user_id=null_if_none(series.user),
             actual=figures.actual,
             expected=figures.expected,
             lower=figures.lower,
@@ -198,9 +186,9 @@ class _Seen:
         return Figures(
             day=plain.day,
             actual=money.total(self._amounts.get((series, day), _ZERO) for day in days),
-            expected=_cents(test.expected),
-            lower=_cents(test.lower),
-            upper=_cents(test.upper),
+            expected=cents(test.expected),
+            lower=cents(test.lower),
+            upper=cents(test.upper),
             reason=str(verdicts.reason[row, column]) if verdicts.flagged[row, column] else "noticed",
             days=test.days,
             score=Decimal(str(round(verdicts.score[row, column].item(), 2))),
@@ -213,13 +201,13 @@ class _Seen:
             return None
         series = self._panel.series[column]
         name = f"the project {self._names.project(series.project)}" if series.project else "the organization"
-        expected = _cents(self._verdicts.expected[row, column].item())
+        expected = cents(self._verdicts.expected[row, column].item())
         return TotalJump(name, self._amounts.get((series, day), _ZERO), expected)
 
     def _range(self, row: int, column: int) -> tuple[Decimal, Decimal, Decimal]:
         verdicts = self._verdicts
         expected, lower, upper = (
-            _cents(values[row, column].item()) for values in (verdicts.expected, verdicts.lower, verdicts.upper)
+            cents(values[row, column].item()) for values in (verdicts.expected, verdicts.lower, verdicts.upper)
         )
         return expected, lower, upper
 
@@ -273,40 +261,6 @@ class _Seen:
         bars = [png.Bar(one.actual, one.lower, one.upper, one.day in flagged) for one in points]
         title = f"US dollars a day: {self._names.of(series) if any(series[1:]) else self._organization}"
         return svg.markdown(title, points, flagged), png.png(bars)
-
-
-def parts_of(details: Iterable[SpendDetail], days: Collection[dt.date], references: int) -> list[Part]:
-    """What makes up some days beside what usually does: the mean of the other days, `references` times as many."""
-    now: dict[_PartKey, list[SpendDetail]] = {}
-    before: dict[_PartKey, list[SpendDetail]] = {}
-    for one in details:
-        key: _PartKey = (one.project, one.model, one.api_key, one.line_item, one.kind, one.quantity_unit)
-        (now if one.usage_date in days else before).setdefault(key, []).append(one)
-    parts = []
-    for key in sorted({*now, *before}, key=str):
-        present, earlier = now.get(key, []), before.get(key, [])
-        project, model, api_key, line_item, kind, unit = key
-        usual_quantity = _quantity(earlier)
-        parts.append(
-            Part(
-                project=project,
-                model=model,
-                api_key=api_key,
-                line_item=line_item,
-                kind=kind,
-                unit=unit,
-                amount=money.total(one.amount for one in present),
-                usual_amount=sum((one.amount for one in earlier), _ZERO) / max(references, 1),
-                quantity=_quantity(present) if present else _ZERO,
-                usual_quantity=None if usual_quantity is None else usual_quantity / max(references, 1),
-            )
-        )
-    return parts
-
-
-def _quantity(details: Iterable[SpendDetail]) -> Decimal | None:
-    known = [one.quantity for one in details if one.quantity is not None]
-    return money.total(known) if known else None
 
 
 def names_of(connection: Connection, organization: str, *, users: bool = False) -> Names:
@@ -395,31 +349,6 @@ def expected_days(panel: Panel, organization: str, answers: Iterable[Feedback]) 
             related = [column for column, other in enumerate(panel.series) if overlap(series, other)]
             mask[first : last + 1, related] = True
     return mask if mask.any() else None
-
-
-def series_of(organization: str, one: Feedback | Finding) -> Series:
-    """The series that a finding, or what was said of one, is about."""
-    level = one.level
-    return Series(
-        organization,
-        project=_named(one.project_id, "project" in level or level == "api_key"),
-        model=_named(one.model, "model" in level),
-        service=_named(one.service, level == "service"),
-        api_key=_named(one.api_key_id, level == "api_key"),
-        user=_named(one.user_id, level == "user"),
-    )
-
-
-def _named(name: str | None, is_dimension: bool) -> str:
-    return (name or NOTHING) if is_dimension else ""
-
-
-def _null(name: str) -> str | None:
-    return None if name in {"", NOTHING} else name
-
-
-def _cents(value: float) -> Decimal:
-    return Decimal(str(value)).quantize(_CENTS)
 
 
 def _number(dollars: Decimal) -> float:

@@ -10,9 +10,9 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
+from openai_costs_dagster import asset_paths
 from openai_costs_dagster.configuration import Budget, Organization
 from openai_costs_dagster.days import DayRange
-from openai_costs_dagster.orchestration import asset_keys
 from openai_costs_dagster.spend import budgets as rules
 from openai_costs_dagster.spend import money
 from openai_costs_dagster.spend.budgets import Crossing, KnownDays, Standing
@@ -224,7 +224,7 @@ def _alert(crossed: _Crossed) -> outbox.Alert:
         project_id=scope_id if scope == "project" else None,
         usage_date=crossing.day,
         facts=_facts(at, limit),
-        page=asset_keys.check_page(_asset(organization, scope), asset_keys.BUDGETS, crossing.day),
+        page=asset_paths.check_page(_asset(organization, scope), asset_paths.BUDGETS, crossing.day),
     )
 
 
@@ -261,5 +261,6 @@ def _severity(crossing: Crossing) -> str:
 
 
 def _asset(organization: Organization, scope: str) -> list[str]:
-    key = asset_keys.allocated_costs_key(organization) if scope in ALLOCATED else asset_keys.costs_key(organization)
-    return list(key.path)
+    return (
+        asset_paths.allocated_costs_path(organization) if scope in ALLOCATED else asset_paths.costs_path(organization)
+    )

@@ -10,12 +10,13 @@ import datetime as dt
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from openai_costs_dagster import asset_paths
 from openai_costs_dagster.configuration import Configuration, Organization
 from openai_costs_dagster.days import ONE_DAY
 from openai_costs_dagster.monitoring import incident_alerts
-from openai_costs_dagster.monitoring.anomalies import Judgement, judge
+from openai_costs_dagster.monitoring.anomalies import judge
 from openai_costs_dagster.monitoring.budgets import BudgetDay, evaluate, has_budgets
-from openai_costs_dagster.orchestration import asset_keys
+from openai_costs_dagster.monitoring.findings import Judgement
 from openai_costs_dagster.warehouse import anomalies
 from openai_costs_dagster.warehouse.database import Connection
 
@@ -57,9 +58,9 @@ class Watch:
     def look_at(self, connection: Connection, days: Collection[dt.date]) -> None:
         """All that the checks of costs would have looked at."""
         checks = self.configuration.checks
-        if asset_keys.ANOMALOUS_SPEND in checks:
+        if asset_paths.ANOMALOUS_SPEND in checks:
             self.judge(connection, days, users=False)
-        if asset_keys.BUDGETS in checks and has_budgets(self.organization, allocated=False):
+        if asset_paths.BUDGETS in checks and has_budgets(self.organization, allocated=False):
             self.hold_against_budgets(connection, days, allocated=False)
 
     def _is_first(self, connection: Connection) -> bool:

@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from openai_costs_dagster import asset_paths
 from openai_costs_dagster.configuration import Organization
 from openai_costs_dagster.days import ONE_DAY
-from openai_costs_dagster.monitoring.anomalies import Judgement, names_of, series_of
+from openai_costs_dagster.monitoring.anomalies import names_of
+from openai_costs_dagster.monitoring.findings import Judgement, series_of
 from openai_costs_dagster.monitoring.other_findings import severity
-from openai_costs_dagster.orchestration import asset_keys
 from openai_costs_dagster.spend.detection.panel import Series
 from openai_costs_dagster.spend.explanation import Names
 from openai_costs_dagster.spend.incidents import QUIET_DAYS, Incident, News, Unusual, follow
@@ -119,7 +120,7 @@ def _alert(
         usage_date=day,
         anomaly_id=finding.anomaly_id if finding else None,
         facts=_facts(finding) if finding else (),
-        page=asset_keys.check_page(_asset(organization, incident.series), asset_keys.ANOMALOUS_SPEND, day),
+        page=asset_paths.check_page(_asset(organization, incident.series), asset_paths.ANOMALOUS_SPEND, day),
         chart=chart,
     )
 
@@ -143,8 +144,7 @@ def _over(incident: Incident, called: Names) -> str:
 
 
 def _asset(organization: Organization, series: Series) -> list[str]:
-    key = asset_keys.allocated_costs_key(organization) if series.user else asset_keys.costs_key(organization)
-    return list(key.path)
+    return asset_paths.allocated_costs_path(organization) if series.user else asset_paths.costs_path(organization)
 
 
 def _unusual(organization: str, finding: StoredFinding) -> Unusual:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Collection
 
+from openai_costs_dagster import asset_paths
 from openai_costs_dagster.configuration import Configuration, Organization
 from openai_costs_dagster.configuration.cron import latest_tick
 from openai_costs_dagster.days import ONE_DAY, DayRange
-from openai_costs_dagster.orchestration import asset_keys
 from openai_costs_dagster.sync.failure_alerts import SYNC
 from openai_costs_dagster.warehouse import coverage, open_failures, outbox
 from openai_costs_dagster.warehouse.database import Connection
@@ -72,8 +72,8 @@ def _tell(
 def _alert(
     organization: Organization, trouble: Trouble, checks: Collection[str], event: str, title: str
 ) -> outbox.Alert:
-    asset = asset_keys.costs_key(organization).path
-    has_check = asset_keys.LATEST_DAY in checks
+    asset = asset_paths.costs_path(organization)
+    has_check = asset_paths.LATEST_DAY in checks
     return outbox.Alert(
         dedup_key=outbox.dedup_key("arrivals", organization.name, trouble.opened_at.isoformat(), event),
         kind="sync_failure",
@@ -82,7 +82,7 @@ def _alert(
         title=f"{organization.name}: {title}",
         sentence=trouble.sentence,
         organization=organization.name,
-        page=asset_keys.check_page(asset, asset_keys.LATEST_DAY, trouble.days[-1])
+        page=asset_paths.check_page(asset, asset_paths.LATEST_DAY, trouble.days[-1])
         if has_check
-        else asset_keys.asset_page(asset),
+        else asset_paths.asset_page(asset),
     )

@@ -11,10 +11,10 @@ from openai_costs_dagster.configuration import Configuration, Organization
 from openai_costs_dagster.configuration.secret import SecretUnavailable
 from openai_costs_dagster.days import ONE_DAY, DayRange, first_recent_day
 from openai_costs_dagster.monitoring import budgets as monitoring_budgets
-from openai_costs_dagster.orchestration.partitions import start_of
 from openai_costs_dagster.spend import money
 from openai_costs_dagster.spend.budgets import KnownDays, Standing
 from openai_costs_dagster.spend.money import dollars
+from openai_costs_dagster.sync.history_start import start_of
 from openai_costs_dagster.sync.missing_endpoints import Absences
 from openai_costs_dagster.warehouse import allocations, anomalies, coverage, organizations, outbox
 from openai_costs_dagster.warehouse.budgets import BudgetState

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
 
 import dagster as dg
 
-from openai_costs_dagster.configuration import DEFAULT_PREFIX
-
-COMPLETE = "complete"
-RECONCILES = "reconciles"
-ANOMALOUS_SPEND = "anomalous_spend"
-USAGE_MATCHES_BILL = "usage_matches_bill"
-BUDGETS = "budgets"
-LATEST_DAY = "latest_day"
+from openai_costs_dagster import asset_paths
+from openai_costs_dagster.asset_paths import AssetOwner, Prefixed
 
 SHARED_GROUP = "openai_reports"
 """Where the assets across organizations are."""
@@ -23,34 +15,6 @@ SHARED_GROUP = "openai_reports"
 ORGANIZATION_TAG = "openai-costs/organization"
 ASKED_BY_TAG = "openai-costs/asked_by"
 NO_RUN_RETRIES = {"dagster/retry_on_asset_or_op_failure": "false"}
-
-
-class Prefixed(Protocol):
-    """What knows how all asset keys begin: a configuration."""
-
-    @property
-    def asset_key_prefix(self) -> Sequence[str]:
-        """As in ``["openai"]``."""
-
-
-class Owner(Prefixed, Protocol):
-    """Whose assets are meant: an organization."""
-
-    @property
-    def name(self) -> str:
-        """Its configured name."""
-
-
-class Named(NamedTuple):
-    """An organization by its name alone, whether it is configured or not."""
-
-    name: str
-    asset_key_prefix: Sequence[str] = DEFAULT_PREFIX
-
-
-def assets_of(organization: Owner) -> list[str]:
-    """What the keys of an organization's assets begin with."""
-    return [*organization.asset_key_prefix, organization.name]
 
 
 def organization_of(key: dg.AssetKey, prefix: Sequence[str]) -> str | None:
@@ -66,42 +30,32 @@ def assets_of_run(run: dg.DagsterRun) -> set[dg.AssetKey]:
 
 def spend_report_key(configuration: Prefixed) -> dg.AssetKey:
     """The asset that is the report's page."""
-    return dg.AssetKey([*configuration.asset_key_prefix, "spend_report"])
+    return dg.AssetKey(asset_paths.spend_report_path(configuration))
 
 
 def focus_export_key(configuration: Prefixed) -> dg.AssetKey:
     """The asset that holds the months' FOCUS files."""
-    return dg.AssetKey([*configuration.asset_key_prefix, "focus_export"])
+    return dg.AssetKey(asset_paths.focus_export_path(configuration))
 
 
-def costs_key(organization: Owner) -> dg.AssetKey:
+def costs_key(organization: AssetOwner) -> dg.AssetKey:
     """The asset that holds an organization's daily costs."""
-    return dg.AssetKey([*assets_of(organization), "costs"])
+    return dg.AssetKey(asset_paths.costs_path(organization))
 
 
-def usage_key(organization: Owner) -> dg.AssetKey:
+def usage_key(organization: AssetOwner) -> dg.AssetKey:
     """The asset that holds what an organization's usage endpoints counted."""
-    return dg.AssetKey([*assets_of(organization), "usage"])
+    return dg.AssetKey(asset_paths.usage_path(organization))
 
 
-def allocated_costs_key(organization: Owner) -> dg.AssetKey:
+def allocated_costs_key(organization: AssetOwner) -> dg.AssetKey:
     """The asset that holds an organization's costs, shared out to users and keys."""
-    return dg.AssetKey([*assets_of(organization), "allocated_costs"])
+    return dg.AssetKey(asset_paths.allocated_costs_path(organization))
 
 
-def directory_key(organization: Owner) -> dg.AssetKey:
+def directory_key(organization: AssetOwner) -> dg.AssetKey:
     """The asset that holds the names of an organization's projects, users and keys."""
-    return dg.AssetKey([*assets_of(organization), "directory"])
-
-
-def asset_page(asset: Sequence[str]) -> str:
-    """The path of an asset's page in Dagster."""
-    return f"/assets/{'/'.join(asset)}"
-
-
-def check_page(asset: Sequence[str], check: str, day: dt.date) -> str:
-    """The path of a check's page in Dagster; its tab of partitions then opens on the day."""
-    return f"{asset_page(asset)}?view=checks&checkDetail={check}&partition={day}"
+    return dg.AssetKey(asset_paths.directory_path(organization))
 
 
 def group(organization: str) -> str:

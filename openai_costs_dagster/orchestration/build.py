@@ -7,6 +7,7 @@ from typing import TypedDict
 
 import dagster as dg
 
+from openai_costs_dagster import asset_paths
 from openai_costs_dagster.configuration import Configuration, Organization
 from openai_costs_dagster.orchestration import asset_keys
 from openai_costs_dagster.orchestration.assets.allocated_costs import allocation_asset
@@ -25,10 +26,11 @@ from openai_costs_dagster.orchestration.automation import (
 )
 from openai_costs_dagster.orchestration.checks.anomalous_spend import anomaly_check
 from openai_costs_dagster.orchestration.checks.budgets import budget_check
+from openai_costs_dagster.orchestration.checks.latest_day import latest_day_check
 from openai_costs_dagster.orchestration.partitions import daily_partitions
 from openai_costs_dagster.orchestration.partitions import histories as partition_histories
 from openai_costs_dagster.orchestration.sensors.alerts import alert_sensor
-from openai_costs_dagster.orchestration.sensors.late_days import arrival_sensor, latest_day_check
+from openai_costs_dagster.orchestration.sensors.late_days import arrival_sensor
 from openai_costs_dagster.orchestration.sharding import WHOLE, Part
 
 _NO_RANGE_IS_LONGER = 100_000  # days
@@ -69,11 +71,11 @@ def _checks(
     """Those that the configuration asks for; costs and allocated costs have one each."""
     wanted, both = configuration.checks, (False, True)
     found: list[dg.AssetChecksDefinition | None] = []
-    if asset_keys.ANOMALOUS_SPEND in wanted:
+    if asset_paths.ANOMALOUS_SPEND in wanted:
         found += [anomaly_check(organization, configuration, partitions, users=users) for users in both]
-    if asset_keys.LATEST_DAY in wanted:
+    if asset_paths.LATEST_DAY in wanted:
         found.append(latest_day_check(organization, configuration, partitions))
-    if asset_keys.BUDGETS in wanted:
+    if asset_paths.BUDGETS in wanted:
         found += [budget_check(organization, configuration, partitions, allocated=allocated) for allocated in both]
     return [check for check in found if check]
 

@@ -15,7 +15,11 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationTargetMaterializationData as Target,
 )
 
-__all__ = ["Target", "evaluation", "targets"]
+from openai_costs_dagster import asset_paths
+from openai_costs_dagster.configuration import Organization
+from openai_costs_dagster.orchestration import asset_keys
+
+__all__ = ["Target", "evaluation", "latest_day_evaluation", "targets"]
 
 _PAGE = 1000
 
@@ -62,3 +66,18 @@ def targets(instance: dg.DagsterInstance, asset: dg.AssetKey, days: Iterable[dt.
             break
         cursor = page.cursor
     return found
+
+
+def latest_day_evaluation(
+    organization: Organization, day: dt.date, *, is_here: bool, target: Any
+) -> dg.AssetCheckEvaluation:
+    """Return the result of the check `latest_day` for one UTC day."""
+    return evaluation(
+        asset_keys.costs_key(organization),
+        asset_paths.LATEST_DAY,
+        day,
+        passed=is_here,
+        severity=dg.AssetCheckSeverity.WARN,
+        description="The day is here, or not due yet." if is_here else "The day is due and not here.",
+        target=target,
+    )

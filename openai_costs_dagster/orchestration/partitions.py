@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 import dagster as dg
 
-from openai_costs_dagster.configuration import Configuration, Organization
+from openai_costs_dagster.configuration import Configuration
 from openai_costs_dagster.configuration.secret import SecretUnavailable
 from openai_costs_dagster.days import DayRange, utc_now
 from openai_costs_dagster.orchestration.database_access import NotStarted, existing_database
-from openai_costs_dagster.sync.onboarding import YEAR, fallback_start
+from openai_costs_dagster.sync.history_start import served_days, start_of
 from openai_costs_dagster.warehouse import organizations
 from openai_costs_dagster.warehouse.errors import WarehouseError
 
@@ -56,25 +56,6 @@ def days_to_judge(context: dg.AssetCheckExecutionContext, trailing_days: int) ->
         return days_of(context)
     today = utc_now().date()
     return list(DayRange(today - dt.timedelta(days=trailing_days - 1), today))
-
-
-def start_of(organization: Organization, known: organizations.Registered | None, today: dt.date) -> dt.date:
-    """Where an organization's history begins: as configured, but no earlier than the API served on first contact.
-
-    Before first contact it is the configured start, or else a year back from today.
-    """
-    days = [day for day in (organization.start_date, known.earliest_day if known else None) if day]
-    return max(days) if days else fallback_start(today)
-
-
-def served_days(known: organizations.Registered | None) -> int:
-    """Return how many days the API serves an organization, today included.
-
-    OpenAI serves the same number every day, so it follows from the earliest day that it served and when that was.
-    """
-    if known and known.earliest_day and known.first_contact_at:
-        return max((known.first_contact_at.astimezone(dt.UTC).date() - known.earliest_day).days + 1, 1)
-    return YEAR.days + 1
 
 
 def histories(configuration: Configuration) -> Mapping[str, History]:

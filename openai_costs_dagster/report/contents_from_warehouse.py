@@ -6,11 +6,11 @@ import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
+from openai_costs_dagster import asset_paths
 from openai_costs_dagster.configuration import Configuration, Organization
 from openai_costs_dagster.cost_records import in_currency
 from openai_costs_dagster.days import ONE_DAY, DayRange
 from openai_costs_dagster.monitoring.status import Overview, overviews_of
-from openai_costs_dagster.orchestration import asset_keys
 from openai_costs_dagster.report.contents import (
     BudgetStanding,
     Comparison,
@@ -111,7 +111,7 @@ def _standing(one: Overview, configuration: Configuration, first_day: dt.date | 
         known_to=one.known_to,
         open_anomalies=len(one.open_anomalies),
         needs=one.needs,
-        page=asset_keys.asset_page(asset_keys.costs_key(configuration.organization(one.organization)).path),
+        page=asset_paths.asset_page(asset_paths.costs_path(configuration.organization(one.organization))),
     )
 
 
@@ -150,7 +150,7 @@ def _anomalies(connection: Connection, configuration: Configuration, days: DayRa
 
 def _anomaly(one: StoredFinding, organization: Organization) -> FoundAnomaly:
     by_user = one.level in ALLOCATED - {"api_key"}
-    asset = asset_keys.allocated_costs_key(organization) if by_user else asset_keys.costs_key(organization)
+    asset = asset_paths.allocated_costs_path(organization) if by_user else asset_paths.costs_path(organization)
     return FoundAnomaly(
         organization=one.organization,
         day=one.usage_date,
@@ -170,7 +170,7 @@ def _anomaly(one: StoredFinding, organization: Organization) -> FoundAnomaly:
         explanation=one.explanation,
         feedback=one.feedback,
         is_open=one.is_open,
-        page=asset_keys.check_page(asset.path, asset_keys.ANOMALOUS_SPEND, one.usage_date),
+        page=asset_paths.check_page(asset, asset_paths.ANOMALOUS_SPEND, one.usage_date),
         has_daily_range=one.has_daily_range,
     )
 

@@ -7,18 +7,58 @@ ships (decision 17). Text of others reaches the page as data and is only ever se
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import gzip
+from dataclasses import dataclass
 from importlib import resources
+from pathlib import Path
 
 import jinja2
 import msgspec
 
+from openai_costs_dagster.configuration import Configuration
+from openai_costs_dagster.report.atomic_file import replaced
 from openai_costs_dagster.report.contents import SpendReport
+from openai_costs_dagster.report.contents_from_warehouse import spend_report
 from openai_costs_dagster.spend.money import dollars
+from openai_costs_dagster.warehouse.database import Database
 
 _ROOM = resources.files("openai_costs_dagster.report").joinpath("page_parts")
 _SCRIPTS = ("data.js", "words.js", "elements.js", "filters.js", "charts.js", "sums.js", "sections.js", "main.js")
 _CHARTS = resources.files("chartkick").joinpath("django", "static", "chartkick", "Chart.bundle.js")
+
+
+@dataclass(frozen=True)
+class WrittenReport:
+    """A report and the file that it lies in; `size` in bytes."""
+
+    path: Path
+    size: int
+    report: SpendReport
+
+    @property
+    def first_day(self) -> dt.date:
+        """The first UTC day on the page."""
+        return self.report.first_day
+
+    @property
+    def last_day(self) -> dt.date:
+        """The last one, today."""
+        return self.report.last_day
+
+
+def write_report(
+    path: Path,
+    configuration: Configuration,
+    database: Database,
+    now: dt.datetime,
+) -> WrittenReport:
+    """Makes the page and puts it in the place of an older one. Raises WarehouseError or NotWritable."""
+    report = spend_report(configuration, database, now)
+    page = render(report).encode()
+    with replaced(path) as draft:
+        draft.write_bytes(page)
+    return WrittenReport(path, len(page), report)
 
 
 def render(report: SpendReport) -> str:

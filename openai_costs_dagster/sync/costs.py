@@ -211,7 +211,7 @@ class _Ingestion:
         """Names that answers carried by the way."""
         emails = self._request.organization.emails
         projects = {one: kept for one, name in window.project_names.items() if (kept := scrubbed(name, emails=emails))}
-        warehouse_line_items.name_projects(self._connection, self._name, projects, seen_at)
+        directory.name_projects(self._connection, self._name, projects, seen_at)
         found = [directory.Entry("project", one, name) for one, name in projects.items()]
         if emails:
             found += [directory.Entry("user", one, None, email) for one, email in window.addresses.items()]

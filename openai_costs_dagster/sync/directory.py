@@ -27,7 +27,7 @@ from openai_costs_dagster.sync import key_alerts
 from openai_costs_dagster.sync.key_identity import verify
 from openai_costs_dagster.sync.missing_endpoints import Absences
 from openai_costs_dagster.sync.onboarding import endpoint_of, register
-from openai_costs_dagster.warehouse import budgets, directory, line_items, lock
+from openai_costs_dagster.warehouse import budgets, directory, lock
 from openai_costs_dagster.warehouse.database import Connection, Database
 from openai_costs_dagster.warehouse.directory import Entry
 from openai_costs_dagster.warehouse.errors import ValueRefused
@@ -157,7 +157,7 @@ class _Reading:
             for one in read_projects(self._api)
         ]
         named = {one.id: one.name for one in found if one.name}
-        line_items.name_projects(self._connection, self._organization.name, named, self._now)
+        directory.name_projects(self._connection, self._organization.name, named, self._now)
         return found
 
     def _users(self) -> list[Entry]:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import replace
 
+from openai_costs_dagster import asset_paths
 from openai_costs_dagster.configuration import Organization
 from openai_costs_dagster.days import DayRange
-from openai_costs_dagster.orchestration import asset_keys
 from openai_costs_dagster.sync.outcome import DayFailure, Outcome
 from openai_costs_dagster.warehouse import open_failures, outbox
 from openai_costs_dagster.warehouse.database import Connection
@@ -92,7 +92,7 @@ def _alert(organization: Organization, trouble: Trouble, worst: DayFailure) -> o
         sentence=trouble.sentence,
         organization=organization.name,
         facts=[("Since", f"{trouble.opened_at:%Y-%m-%d %H:%M} UTC"), ("Days", _days(trouble.days))],
-        page=asset_keys.asset_page(asset_keys.costs_key(organization).path),
+        page=asset_paths.asset_page(asset_paths.costs_path(organization)),
     )
 
 
@@ -105,7 +105,7 @@ def _recovery(organization: Organization, trouble: Trouble) -> outbox.Alert:
         title=f"{organization.name}: costs are read again",
         sentence=f"What failed since {trouble.opened_at:%Y-%m-%d %H:%M} UTC works again.",
         organization=organization.name,
-        page=asset_keys.asset_page(asset_keys.costs_key(organization).path),
+        page=asset_paths.asset_page(asset_paths.costs_path(organization)),
     )
 
 

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
+from collections.abc import Callable, Iterable
 
 from openai_costs_dagster.api import errors
 from openai_costs_dagster.api.client import AdminApi, Endpoint
 from openai_costs_dagster.api.costs import OrganizationGuard, read_costs
+from openai_costs_dagster.api.errors import ApiError
 from openai_costs_dagster.configuration import Organization
+from openai_costs_dagster.configuration.secret import SecretUnavailable
 from openai_costs_dagster.cost_records import UNGROUPED
-from openai_costs_dagster.days import DayRange
-from openai_costs_dagster.warehouse import organizations
-from openai_costs_dagster.warehouse.database import Connection
+from openai_costs_dagster.days import DayRange, utc_now
+from openai_costs_dagster.sync.history_start import fallback_start, start_of
+from openai_costs_dagster.warehouse import lock
+from openai_costs_dagster.warehouse import organizations as organizations_table
+from openai_costs_dagster.warehouse.database import Connection, Database
+from openai_costs_dagster.warehouse.errors import WarehouseError
 
-YEAR = dt.timedelta(days=365)
+_LOG = logging.getLogger(__name__)
+
 _SURELY_SERVED = dt.timedelta(days=360)
 _SURELY_REFUSED = dt.timedelta(days=400)
 
@@ -23,14 +31,9 @@ def endpoint_of(organization: Organization) -> Endpoint:
     return Endpoint(organization.base_url, organization.admin_key.read, organization.read_proxy)
 
 
-def fallback_start(today: dt.date) -> dt.date:
-    """Where partitions begin as long as nothing else is known: a year back, which is what the API keeps."""
-    return today - YEAR
-
-
 def register(connection: Connection, organization: Organization) -> None:
     """Makes an organization known, or brings what is configured about it up to date."""
-    organizations.enrol(
+    organizations_table.enrol(
         connection,
         organization.name,
         display_name=organization.display_name,
@@ -44,13 +47,13 @@ def enrol(connection: Connection, api: AdminApi, organization: Organization, now
     That is the configured one, else the one that answers carried before, else None. Raises an `ApiError`.
     """
     register(connection, organization)
-    known = organizations.find(connection, organization.name)
+    known = organizations_table.find(connection, organization.name)
     if not is_met(organization, known, now.date()):
-        organizations.first_contact(connection, organization.name, _earliest_day(api, now.date()), now)
+        organizations_table.first_contact(connection, organization.name, _earliest_day(api, now.date()), now)
     return organization.organization_id or (known.openai_organization_id if known else None)
 
 
-def is_met(organization: Organization, known: organizations.Registered | None, today: dt.date) -> bool:
+def is_met(organization: Organization, known: organizations_table.Registered | None, today: dt.date) -> bool:
     """Whether its beginning is known: stored, or configured and well within the year that the API keeps."""
     if known and known.earliest_day:
         return True
@@ -73,3 +76,41 @@ def _earliest_day(api: AdminApi, today: dt.date) -> dt.date:
         if refusal.status != 400:
             raise
     return fallback_start(today)
+
+
+def meet(
+    organizations: Iterable[Organization], database: Database, *, now: Callable[[], dt.datetime] = utc_now
+) -> tuple[dict[str, dt.date], dict[str, str]]:
+    """Where each organization's history begins, and for those that cannot be read, why, in a sentence.
+
+    Costs a request the first time only. Raises DatabaseUnavailable and its kin for the database itself.
+    """
+    starts: dict[str, dt.date] = {}
+    strangers: dict[str, str] = {}
+    for organization in organizations:
+        try:
+            starts[organization.name] = _start(organization, database, now)
+        except (ApiError, SecretUnavailable) as error:
+            strangers[organization.name] = str(error)
+            _note(organization, database, str(error), now())
+        except WarehouseError as error:
+            strangers[organization.name] = str(error)
+    return starts, strangers
+
+
+def _start(organization: Organization, database: Database, clock: Callable[[], dt.datetime]) -> dt.date:
+    now = clock()
+    with database.connect() as connection:
+        known = organizations_table.find(connection, organization.name)
+    with AdminApi(endpoint_of(organization), now=clock) as api:
+        if is_met(organization, known, now.date()):
+            return start_of(organization, known, now.date())
+        with lock.reader(database, organization.name, purpose="first contact", on_wait=_LOG.warning) as connection:
+            enrol(connection, api, organization, now)
+            return start_of(organization, organizations_table.find(connection, organization.name), now.date())
+
+
+def _note(organization: Organization, database: Database, sentence: str, now: dt.datetime) -> None:
+    with database.connect() as connection:
+        register(connection, organization)
+        organizations_table.record_failure(connection, organization.name, sentence, now, permanent=True)

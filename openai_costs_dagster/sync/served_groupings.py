@@ -10,7 +10,7 @@ from openai_costs_dagster.api.costs import is_served
 from openai_costs_dagster.api.detail import Detail, Piece, Refusal
 from openai_costs_dagster.cost_records import Grouping, grouping_name, grouping_named
 from openai_costs_dagster.days import DayRange
-from openai_costs_dagster.warehouse import line_items
+from openai_costs_dagster.warehouse import refused_groupings
 from openai_costs_dagster.warehouse.database import Connection
 
 
@@ -30,7 +30,7 @@ class KeptDetail:
         self._groupings = groupings
         known = [
             Refusal(grouping_named(one.grouping), one.first_day, one.last_day, one.seen_at)
-            for one in line_items.refusals(connection, organization)
+            for one in refused_groupings.refusals(connection, organization)
         ]
         self._detail = Detail(
             [one for one in known if one.grouping in groupings],
@@ -57,7 +57,9 @@ class KeptDetail:
             return
         self._kept = list(self._detail.refusals)
         stored = [
-            line_items.StoredRefusal(grouping_name(one.grouping), one.first, one.last, one.seen_at)
+            refused_groupings.StoredRefusal(grouping_name(one.grouping), one.first, one.last, one.seen_at)
             for one in self._kept
         ]
-        line_items.keep_refusals(self._connection, self._organization, map(grouping_name, self._groupings), stored)
+        refused_groupings.keep_refusals(
+            self._connection, self._organization, map(grouping_name, self._groupings), stored
+        )

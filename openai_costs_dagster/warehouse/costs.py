@@ -19,7 +19,7 @@ from psycopg.rows import class_row
 from openai_costs_dagster.cost_records import US_DOLLARS, CostRow, Grouping, grouping_name
 from openai_costs_dagster.days import DayRange
 from openai_costs_dagster.warehouse import errors
-from openai_costs_dagster.warehouse.copy_text import CopyText
+from openai_costs_dagster.warehouse.copy import CopyText
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.statements import statement
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from openai_costs_dagster.cost_records import LONGEST_KEY
 from openai_costs_dagster.personal_data import Person
 from openai_costs_dagster.warehouse import errors
 from openai_costs_dagster.warehouse.database import Connection
@@ -47,6 +48,24 @@ def know_names(connection: Connection, organization: str, entries: Iterable[Entr
     values = [{"organization": organization, "now": now, **entry._asdict()} for entry in entries]
     with connection.cursor() as cursor:
         cursor.executemany(statement("know_name"), values)
+
+
+def name_projects(connection: Connection, organization: str, names: Mapping[str, str], seen_at: dt.datetime) -> None:
+    """Keeps the newest name of each project; the directory has those of longer ids."""
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            statement("name_project"),
+            [
+                {
+                    "organization": organization,
+                    "project_id": project_id,
+                    "project_name": name,
+                    "seen_at": seen_at,
+                }
+                for project_id, name in names.items()
+                if len(project_id) <= LONGEST_KEY
+            ],
+        )
 
 
 def note_gone(

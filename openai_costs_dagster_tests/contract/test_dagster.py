@@ -10,6 +10,8 @@ import pytest
 import sqlalchemy
 from dagster._core.storage import tags
 
+from openai_costs_dagster import asset_paths
+from openai_costs_dagster.asset_paths import OrganizationName
 from openai_costs_dagster.configuration import Configuration, Organization
 from openai_costs_dagster.configuration.secret import SecretReference
 from openai_costs_dagster.days import DayRange
@@ -24,7 +26,7 @@ from openai_costs_dagster.warehouse.database import Database
 from ..cli.program import until
 from ..conftest import Configure, OpenInstance
 
-KEY = asset_keys.costs_key(asset_keys.Named("acme"))
+KEY = asset_keys.costs_key(OrganizationName("acme"))
 DAY = dt.date(2026, 3, 2)
 
 
@@ -73,7 +75,7 @@ def test_our_event_log_keeps_materializations_and_check_results_like_dagsters_ow
     instance.report_runless_asset_event(
         evaluation(
             KEY,
-            asset_keys.COMPLETE,
+            asset_paths.COMPLETE,
             DAY,
             passed=False,
             severity=dg.AssetCheckSeverity.WARN,
@@ -87,7 +89,7 @@ def test_our_event_log_keeps_materializations_and_check_results_like_dagsters_ow
     (record,) = another.fetch_materializations(KEY, limit=1).records
     assert record.asset_materialization
     assert record.asset_materialization.metadata["spend_exact"].value == "1.5 USD"
-    check = dg.AssetCheckKey(KEY, asset_keys.COMPLETE)
+    check = dg.AssetCheckKey(KEY, asset_paths.COMPLETE)
     (kept,) = another.event_log_storage.get_asset_check_execution_history(check, limit=5)
     assert kept.event
     assert kept.event.dagster_event

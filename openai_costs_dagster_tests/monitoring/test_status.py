@@ -10,9 +10,9 @@ from openai_costs_dagster.configuration import Anomalies
 from openai_costs_dagster.days import ONE_DAY, DayRange, utc_now
 from openai_costs_dagster.monitoring.anomalies import judge
 from openai_costs_dagster.monitoring.status import Overview, overviews
-from openai_costs_dagster.orchestration.meeting import meet
 from openai_costs_dagster.report.contents_from_warehouse import spend_report
 from openai_costs_dagster.simulator.queries import Query
+from openai_costs_dagster.sync.onboarding import meet
 from openai_costs_dagster.warehouse import anomalies
 
 from ..bench import Bench, days, small_world

@@ -18,13 +18,14 @@ from dagster._core.definitions.automation_tick_evaluation_context import (
 )
 from dagster._core.definitions.partitions.context import partition_loading_context
 
+from openai_costs_dagster.asset_paths import OrganizationName
 from openai_costs_dagster.configuration import Configuration
 from openai_costs_dagster.days import DayRange
 from openai_costs_dagster.orchestration import asset_keys, automation
 from openai_costs_dagster.orchestration.build import build_definitions
 from openai_costs_dagster.orchestration.partitions import RANGE_END_TAG, RANGE_START_TAG, range_tags
 
-KEY = asset_keys.costs_key(asset_keys.Named("acme"))
+KEY = asset_keys.costs_key(OrganizationName("acme"))
 
 
 def run(

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 import dagster as dg
 import pytest
 
+from openai_costs_dagster.asset_paths import OrganizationName
 from openai_costs_dagster.configuration import Organization, Refresh
 from openai_costs_dagster.configuration.secret import SecretReference
 from openai_costs_dagster.days import ONE_DAY, DayRange
@@ -67,7 +68,7 @@ def test_an_organization_that_is_added_later_asks_for_its_history_and_the_others
     both = build_definitions(
         configure(organization("acme"), organization("beta"), database="postgresql://127.0.0.1:1/x")
     )
-    beta = asset_keys.costs_key(asset_keys.Named("beta"))
+    beta = asset_keys.costs_key(OrganizationName("beta"))
     assert requested(both, read, at(TODAY, "10:10:30"), cursor=cursor, key=beta)[0] == [DayRange(START, TODAY)]
     assert requested(both, read, at(TODAY, "10:10:30"), cursor=cursor)[0] == []
 
@@ -166,8 +167,8 @@ def test_nothing_is_asked_for_while_a_run_for_it_is_under_way(
 def test_what_is_made_of_costs_is_made_anew_once_when_they_were_read_alone(
     definitions: dg.Definitions, read: dg.DagsterInstance
 ) -> None:
-    shared = asset_keys.allocated_costs_key(asset_keys.Named("acme"))
-    for key in (asset_keys.usage_key(asset_keys.Named("acme")), shared):
+    shared = asset_keys.allocated_costs_key(OrganizationName("acme"))
+    for key in (asset_keys.usage_key(OrganizationName("acme")), shared):
         materialize(read, DayRange(START, SUNDAY), key)
     _, cursor = requested(definitions, read, at(TODAY, "10:10:00"), key=shared)
     for day, clock in ((SUNDAY - 4 * ONE_DAY, "10:10"), (SUNDAY - 5 * ONE_DAY, "10:12")):

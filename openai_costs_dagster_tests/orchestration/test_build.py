@@ -7,6 +7,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from openai_costs_dagster.asset_paths import OrganizationName
 from openai_costs_dagster.configuration import Configuration, DatabaseSettings, Organization
 from openai_costs_dagster.configuration.secret import SecretReference
 from openai_costs_dagster.days import ONE_DAY, utc_now
@@ -32,7 +33,7 @@ def organization(name: str, start_date: dt.date | None = DAY) -> Organization:
 
 def spec_of(definitions: dg.Definitions, name: str) -> dg.AssetSpec:
     (spec,) = (
-        one for one in definitions.resolve_all_asset_specs() if one.key == asset_keys.costs_key(asset_keys.Named(name))
+        one for one in definitions.resolve_all_asset_specs() if one.key == asset_keys.costs_key(OrganizationName(name))
     )
     return spec
 
@@ -53,7 +54,7 @@ def test_loading_starts_no_embedded_server_that_was_never_started(configure: Con
 
 def test_an_organizations_things_all_carry_its_name(configure: Configure) -> None:
     definitions = build_definitions(configure(organization("acme-labs")))
-    asset = definitions.resolve_assets_def(asset_keys.costs_key(asset_keys.Named("acme-labs")))
+    asset = definitions.resolve_assets_def(asset_keys.costs_key(OrganizationName("acme-labs")))
     spec = spec_of(definitions, "acme-labs")
     assert spec.key.path == ["openai", "acme-labs", "costs"]
     assert spec.group_name == "acme_labs"
@@ -95,7 +96,7 @@ def test_every_check_is_partitioned_like_its_asset_and_none_blocks(configure: Co
     graph = build_definitions(configure(organization("acme"))).resolve_asset_graph()
     for key in graph.asset_check_keys:
         node = graph.get(key)
-        assert node.partitions_def == graph.get(asset_keys.costs_key(asset_keys.Named("acme"))).partitions_def
+        assert node.partitions_def == graph.get(asset_keys.costs_key(OrganizationName("acme"))).partitions_def
         assert not node.blocking
 
 
@@ -113,8 +114,8 @@ def test_only_costs_are_read_where_usage_and_names_are_not_wanted(configure: Con
     keys = build_definitions(configure(one)).resolve_asset_graph().get_all_asset_keys()
     ours = {key for key in keys if asset_keys.organization_of(key, ["openai"]) == "acme"}
     assert ours == {
-        asset_keys.costs_key(asset_keys.Named("acme")),
-        asset_keys.allocated_costs_key(asset_keys.Named("acme")),
+        asset_keys.costs_key(OrganizationName("acme")),
+        asset_keys.allocated_costs_key(OrganizationName("acme")),
     }
 
 
@@ -161,7 +162,7 @@ def test_organizations_share_the_sensors_and_no_job_of_their_own(configure: Conf
 def test_a_range_of_any_length_is_one_run_and_never_one_with_another_organization(configure: Configure) -> None:
     # Dagster puts assets of equal partitions and equal policies into one run: one's failure would be the other's.
     graph = build_definitions(configure(organization("acme"), organization("beta"))).resolve_asset_graph()
-    acme, beta = (graph.get(asset_keys.costs_key(asset_keys.Named(name))).backfill_policy for name in ("acme", "beta"))
+    acme, beta = (graph.get(asset_keys.costs_key(OrganizationName(name))).backfill_policy for name in ("acme", "beta"))
     assert acme
     assert beta
     assert acme != beta
@@ -192,7 +193,7 @@ def test_the_door_for_dagsters_own_tools_reads_the_file_that_the_environment_nam
     monkeypatch.setenv("OPENAI_COSTS_CONFIG", str(file))
     definitions = runpy.run_module("openai_costs_dagster.definitions")["defs"]
     dg.Definitions.validate_loadable(definitions)
-    assert spec_of(definitions, "acme").key == asset_keys.costs_key(asset_keys.Named("acme"))
+    assert spec_of(definitions, "acme").key == asset_keys.costs_key(OrganizationName("acme"))
 
 
 def test_loading_does_not_grow_with_the_square_of_the_organizations(configure: Configure) -> None:

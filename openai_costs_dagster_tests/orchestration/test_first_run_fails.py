@@ -10,9 +10,9 @@ import pytest
 from openai_costs_dagster.configuration import Organization
 from openai_costs_dagster.days import ONE_DAY, DayRange
 from openai_costs_dagster.orchestration.build import build_definitions
-from openai_costs_dagster.orchestration.meeting import meet
 from openai_costs_dagster.simulator import Fault, FaultKind
 from openai_costs_dagster.simulator.queries import Query
+from openai_costs_dagster.sync.onboarding import meet
 
 from ..bench import Bench, small_world
 from ..conftest import Clock, Configure

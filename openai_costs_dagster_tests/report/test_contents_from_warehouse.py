@@ -12,6 +12,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from openai_costs_dagster.asset_paths import OrganizationName
 from openai_costs_dagster.configuration import SIMULATED_MARK, Budget, Configuration
 from openai_costs_dagster.days import ONE_DAY, DayRange
 from openai_costs_dagster.orchestration import asset_keys
@@ -21,7 +22,7 @@ from openai_costs_dagster.report import locations
 from openai_costs_dagster.report.contents import SpendReport
 from openai_costs_dagster.report.contents_from_warehouse import months_side_by_side, spend_report
 from openai_costs_dagster.report.cube import OTHERS
-from openai_costs_dagster.report.page_file import write_report
+from openai_costs_dagster.report.page import write_report
 from openai_costs_dagster.spend import money
 from openai_costs_dagster.warehouse import report_queries
 from openai_costs_dagster.warehouse.database import Connection
@@ -48,7 +49,7 @@ def read(work: Bench, configure: Configure, count: int = 70) -> Configuration:
         assert job.execute_in_process(
             instance=instance,
             asset_selection=[
-                key for key in family_of(work.organization) if key != asset_keys.costs_key(asset_keys.Named("acme"))
+                key for key in family_of(work.organization) if key != asset_keys.costs_key(OrganizationName("acme"))
             ],
             tags=range_tags(wanted),
         ).success
@@ -146,7 +147,7 @@ def test_budgets_are_on_it_after_a_run(bench: MakeBench, configure: Configure, c
     with dg.DagsterInstance.ephemeral() as instance:
         job.execute_in_process(
             instance=instance,
-            asset_selection=[asset_keys.costs_key(asset_keys.Named("acme"))],
+            asset_selection=[asset_keys.costs_key(OrganizationName("acme"))],
             tags=range_tags(DayRange(clock.today, clock.today)),
         )
     found = report(work, configuration)
@@ -244,9 +245,9 @@ def test_the_asset_writes_the_page_and_tells_its_figures(
     configuration = read(work, configure, 40)
     job = build_definitions(configuration).get_repository_def().get_implicit_global_asset_job_def()
     assert job.execute_in_process(
-        instance=instance, asset_selection=[asset_keys.spend_report_key(asset_keys.Named("acme"))]
+        instance=instance, asset_selection=[asset_keys.spend_report_key(OrganizationName("acme"))]
     ).success
-    (metadata,) = materializations(instance, asset_keys.spend_report_key(asset_keys.Named("acme"))).values()
+    (metadata,) = materializations(instance, asset_keys.spend_report_key(OrganizationName("acme"))).values()
     page = Path(metadata["page"])
     assert page == locations.report_page(configuration)
     assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
@@ -271,20 +272,20 @@ class Ticks:
             self.definitions, self.instance, evaluation_time=time, cursor=self.cursor
         )
         self.cursor = result.cursor
-        return result.get_num_requested(asset_keys.spend_report_key(asset_keys.Named("acme")))
+        return result.get_num_requested(asset_keys.spend_report_key(OrganizationName("acme")))
 
     def made(self) -> None:
         self.instance.report_runless_asset_event(
-            dg.AssetMaterialization(asset_keys.spend_report_key(asset_keys.Named("acme")))
+            dg.AssetMaterialization(asset_keys.spend_report_key(OrganizationName("acme")))
         )
 
     def costs_were_read(self) -> None:
-        asset = asset_keys.allocated_costs_key(asset_keys.Named("acme"))
+        asset = asset_keys.allocated_costs_key(OrganizationName("acme"))
         self.instance.report_runless_asset_event(dg.AssetMaterialization(asset, partition=self.day))
 
     def reading_begins(self) -> None:
         """And never ends."""
-        asset = asset_keys.allocated_costs_key(asset_keys.Named("acme"))
+        asset = asset_keys.allocated_costs_key(OrganizationName("acme"))
         everything = self.definitions.get_repository_def().get_implicit_global_asset_job_def()
         self.instance.create_run_for_job(
             everything.get_subset(asset_selection={asset}),

@@ -8,8 +8,9 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from openai_costs_dagster.asset_paths import OrganizationName
 from openai_costs_dagster.days import ONE_DAY
-from openai_costs_dagster.orchestration.asset_keys import Named, costs_key
+from openai_costs_dagster.orchestration.asset_keys import costs_key
 from openai_costs_dagster.orchestration.build import build_definitions
 from openai_costs_dagster.sync.usage import UsageRequest, ingest_usage
 
@@ -116,6 +117,6 @@ def test_the_asset_keeps_to_the_configuration(
     work.clock.now = LATER
     configuration = configure(work.organization, database=work.database, retention={"raw_pages_days": 30})
     definitions = build_definitions(configuration)
-    asset = definitions.get_assets_def(costs_key(Named("acme")))
+    asset = definitions.get_assets_def(costs_key(OrganizationName("acme")))
     assert dg.materialize([asset], instance=instance, partition_key="2026-03-01").success
     assert kept(work) == [*KEPT, dt.date(2026, 3, 1)]

@@ -2,9 +2,10 @@
 
 import datetime as dt
 
-from openai_costs_dagster.warehouse import line_items
+from openai_costs_dagster.warehouse import directory, line_items, refused_groupings
 from openai_costs_dagster.warehouse.database import Connection
-from openai_costs_dagster.warehouse.line_items import Classification, StoredRefusal
+from openai_costs_dagster.warehouse.line_items import Classification
+from openai_costs_dagster.warehouse.refused_groupings import StoredRefusal
 
 from ..conftest import NOW
 from .windows import DAY, row, store
@@ -52,7 +53,7 @@ def test_the_newest_name_of_a_project_is_shown_and_an_older_reading_does_not_bri
     store(connection, {DAY: [row("1")]})
     store(connection, {DAY: [row("2")]}, organization="beta")
     for name, hours in (("Serch", 1), ("Search", 2), ("Serch", 0)):
-        line_items.name_projects(connection, "acme", {"proj_a": name}, NOW + dt.timedelta(hours=hours))
+        directory.name_projects(connection, "acme", {"proj_a": name}, NOW + dt.timedelta(hours=hours))
     found = connection.execute("select organization, project_name from openai_costs.daily_costs order by 1").fetchall()
     assert found == [("acme", "Search"), ("beta", None)]
 
@@ -61,10 +62,13 @@ def test_refusals_are_replaced_whole_and_each_organization_has_its_own(connectio
     ended = StoredRefusal("project,line_item,api_key", None, DAY, NOW)
     begun = StoredRefusal("project,user,line_item", DAY, None, NOW)
     both = [ended.grouping, begun.grouping]
-    line_items.keep_refusals(connection, "acme", both, [ended, begun])
-    line_items.keep_refusals(connection, "beta", both, [begun])
-    assert line_items.refusals(connection, "acme") == [ended, begun]
-    line_items.keep_refusals(connection, "acme", [ended.grouping], [])
-    assert line_items.refusals(connection, "acme") == [begun]
-    line_items.keep_refusals(connection, "acme", both, [])
-    assert (line_items.refusals(connection, "acme"), line_items.refusals(connection, "beta")) == ([], [begun])
+    refused_groupings.keep_refusals(connection, "acme", both, [ended, begun])
+    refused_groupings.keep_refusals(connection, "beta", both, [begun])
+    assert refused_groupings.refusals(connection, "acme") == [ended, begun]
+    refused_groupings.keep_refusals(connection, "acme", [ended.grouping], [])
+    assert refused_groupings.refusals(connection, "acme") == [begun]
+    refused_groupings.keep_refusals(connection, "acme", both, [])
+    assert (refused_groupings.refusals(connection, "acme"), refused_groupings.refusals(connection, "beta")) == (
+        [],
+        [begun],
+    )

@@ -17,6 +17,7 @@ from openai_costs_dagster.warehouse import (
     open_failures,
     organizations,
     outbox,
+    refused_groupings,
     sensor_ticks,
     usage,
 )
@@ -24,9 +25,9 @@ from openai_costs_dagster.warehouse.anomalies import Finding
 from openai_costs_dagster.warehouse.budgets import BudgetState
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.incidents import StoredIncident
-from openai_costs_dagster.warehouse.line_items import StoredRefusal
 from openai_costs_dagster.warehouse.open_failures import Trouble
 from openai_costs_dagster.warehouse.purge import purge
+from openai_costs_dagster.warehouse.refused_groupings import StoredRefusal
 from openai_costs_dagster.warehouse.schema import metadata
 from openai_costs_dagster.warehouse.usage import UsageDay, UsageReading
 
@@ -60,8 +61,8 @@ def fill(connection: Connection, name: str) -> None:
     """Something in every table that knows organizations."""
     organizations.enrol(connection, name, display_name=None, start_date=None)
     by_key = grouping_name(BY_KEY)
-    line_items.keep_refusals(connection, name, [by_key], [StoredRefusal(by_key, None, DAY, NOW)])
-    line_items.name_projects(connection, name, {"proj_a": "Search"}, NOW)
+    refused_groupings.keep_refusals(connection, name, [by_key], [StoredRefusal(by_key, None, DAY, NOW)])
+    directory.name_projects(connection, name, {"proj_a": "Search"}, NOW)
     for amount in ("1", "2"):
         store(connection, {DAY: [row(amount)]}, organization=name)
     usage.note_absence(connection, name, "usage/decisions", "404", NOW)

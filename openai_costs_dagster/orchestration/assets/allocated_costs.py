@@ -11,6 +11,7 @@ from typing import Any
 
 import dagster as dg
 
+from openai_costs_dagster import asset_paths
 from openai_costs_dagster.configuration import Configuration, Organization
 from openai_costs_dagster.days import DayRange, utc_now
 from openai_costs_dagster.orchestration import asset_keys, database_access
@@ -42,7 +43,7 @@ def allocation_asset(
         upstream.append(asset_keys.usage_key(organization))
     specs = [
         dg.AssetCheckSpec(
-            asset_keys.USAGE_MATCHES_BILL,
+            asset_paths.USAGE_MATCHES_BILL,
             asset=key,
             description="The tokens that were billed are those that were counted, by model.",
             partitions_def=partitions,
@@ -148,7 +149,7 @@ def _evaluation(key: dg.AssetKey, day: dt.date, report: SharedDay, target: Any) 
             said += f"; and {len(report.differences) - _SHOWN} more models"
     return evaluation(
         key,
-        asset_keys.USAGE_MATCHES_BILL,
+        asset_paths.USAGE_MATCHES_BILL,
         day,
         passed=not report.differences,
         severity=dg.AssetCheckSeverity.WARN,

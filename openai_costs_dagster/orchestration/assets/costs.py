@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 import dagster as dg
 
+from openai_costs_dagster import asset_paths
 from openai_costs_dagster.configuration import Configuration, Organization
 from openai_costs_dagster.configuration.secret import SecretUnavailable
 from openai_costs_dagster.cost_records import currency_name
@@ -27,8 +28,8 @@ A partition is a day; the last one is today and still grows. A day is stored who
 and may change until it is settled. Every restatement after that is kept in `openai_costs.cost_revisions`. Backfill
 any range from this page: it becomes one run."""
 _CHECKS = {
-    asset_keys.COMPLETE: "Every day asked for arrived whole: one bucket, all of its rows, sums as read.",
-    asset_keys.RECONCILES: "The day's rows add up to the organization's total, asked for a second time and ungrouped.",
+    asset_paths.COMPLETE: "Every day asked for arrived whole: one bucket, all of its rows, sums as read.",
+    asset_paths.RECONCILES: "The day's rows add up to the organization's total, asked for a second time and ungrouped.",
 }
 _FRESHNESS = dg.FreshnessPolicy.time_window(fail_window=dt.timedelta(hours=36), warn_window=dt.timedelta(hours=27))
 """A daily refresh and a little; within the day it is read more often."""
@@ -129,7 +130,7 @@ def _check_results(
     for day, failure in outcome.failed.items():
         yield evaluation(
             key,
-            asset_keys.COMPLETE,
+            asset_paths.COMPLETE,
             day,
             passed=False,
             severity=_ERROR,
@@ -197,7 +198,7 @@ def _checks_of_stored(
     if report.absent_amounts:
         said += f" {report.absent_amounts} of them came without an amount, stored as null."
     passed = not report.absent_amounts
-    yield evaluation(key, asset_keys.COMPLETE, day, passed=passed, severity=_WARN, description=said, target=target)
+    yield evaluation(key, asset_paths.COMPLETE, day, passed=passed, severity=_WARN, description=said, target=target)
     if report.reconciled is None:
         passed, severity, said = False, _WARN, "The second, ungrouped answer could not be had."
     elif report.reconciled:
@@ -205,4 +206,6 @@ def _checks_of_stored(
     else:
         passed, severity = False, _WARN if report.provisional else _ERROR
         said = f"Rows less the total that the API bills for the day: {report.difference:+f}."
-    yield evaluation(key, asset_keys.RECONCILES, day, passed=passed, severity=severity, description=said, target=target)
+    yield evaluation(
+        key, asset_paths.RECONCILES, day, passed=passed, severity=severity, description=said, target=target
+    )

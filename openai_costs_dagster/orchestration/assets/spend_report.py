@@ -15,7 +15,7 @@ from openai_costs_dagster.orchestration import asset_keys, database_access
 from openai_costs_dagster.report.contents import SpendReport
 from openai_costs_dagster.report.cube import daily_dollars
 from openai_costs_dagster.report.locations import report_page
-from openai_costs_dagster.report.page_file import WrittenReport, write_report
+from openai_costs_dagster.report.page import WrittenReport, write_report
 
 _PICTURED = 60  # days
 _DESCRIPTION = """One HTML page about what all organizations spend on OpenAI, for people who never open Dagster.

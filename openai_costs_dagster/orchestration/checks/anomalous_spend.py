@@ -10,10 +10,11 @@ from typing import Any
 
 import dagster as dg
 
+from openai_costs_dagster import asset_paths
 from openai_costs_dagster.configuration import Configuration, Organization
 from openai_costs_dagster.days import utc_now
-from openai_costs_dagster.monitoring.anomalies import Judgement
 from openai_costs_dagster.monitoring.evaluation import Watch
+from openai_costs_dagster.monitoring.findings import Judgement
 from openai_costs_dagster.orchestration import asset_keys, database_access, triggers
 from openai_costs_dagster.orchestration.check_results import evaluation, targets
 from openai_costs_dagster.orchestration.partitions import days_to_judge
@@ -37,14 +38,14 @@ def anomaly_check(
     key = asset_keys.allocated_costs_key(organization) if users else asset_keys.costs_key(organization)
     by = "by user" if users else "in all, by project, service, model and API key"
     spec = dg.AssetCheckSpec(
-        asset_keys.ANOMALOUS_SPEND,
+        asset_paths.ANOMALOUS_SPEND,
         asset=key,
         description=f"The day's spend is like the days before it: {by}.",
         partitions_def=partitions,
     )
 
     @dg.multi_asset_check(
-        name=asset_keys.op_name(organization.name, f"{asset_keys.ANOMALOUS_SPEND}{'_by_user' if users else ''}"),
+        name=asset_keys.op_name(organization.name, f"{asset_paths.ANOMALOUS_SPEND}{'_by_user' if users else ''}"),
         specs=[spec],
         pool=asset_keys.pool(organization.name),
     )
@@ -55,7 +56,7 @@ def anomaly_check(
         for day, judgement in judgements.items():
             yield evaluation(
                 key,
-                asset_keys.ANOMALOUS_SPEND,
+                asset_paths.ANOMALOUS_SPEND,
                 day,
                 passed=not judgement.alarming,
                 severity=dg.AssetCheckSeverity.WARN,

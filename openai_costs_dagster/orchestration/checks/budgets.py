@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 
+from openai_costs_dagster import asset_paths
 from openai_costs_dagster.configuration import Configuration, Organization
 from openai_costs_dagster.days import utc_now
 from openai_costs_dagster.monitoring.budgets import BudgetDay, has_budgets
@@ -33,14 +34,14 @@ def budget_check(
     name = organization.name
     key = asset_keys.allocated_costs_key(organization) if allocated else asset_keys.costs_key(organization)
     spec = dg.AssetCheckSpec(
-        asset_keys.BUDGETS,
+        asset_paths.BUDGETS,
         asset=key,
         description="No budget is used up, and no share of one was reached on the day.",
         partitions_def=partitions,
     )
 
     @dg.multi_asset_check(
-        name=asset_keys.op_name(name, f"{asset_keys.BUDGETS}{'_of_users' if allocated else ''}"),
+        name=asset_keys.op_name(name, f"{asset_paths.BUDGETS}{'_of_users' if allocated else ''}"),
         specs=[spec],
         pool=asset_keys.pool(name),
     )
@@ -51,7 +52,7 @@ def budget_check(
         for day, of_day in found.items():
             yield evaluation(
                 key,
-                asset_keys.BUDGETS,
+                asset_paths.BUDGETS,
                 day,
                 passed=not any(one.is_over or one.crossed for one in of_day),
                 severity=dg.AssetCheckSeverity.WARN,

@@ -12,6 +12,7 @@ import sqlalchemy
 from dagster._core.storage.runs import SqlRunStorage
 from dagster._core.storage.runs.schema import RunsTable
 
+from openai_costs_dagster import asset_paths
 from openai_costs_dagster.orchestration import asset_keys
 from openai_costs_dagster.warehouse import lock, purge
 from openai_costs_dagster.warehouse.database import Database
@@ -21,7 +22,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def purge_organization(
-    database: Database, environment: Mapping[str, str], organization: asset_keys.Owner
+    database: Database, environment: Mapping[str, str], organization: asset_paths.AssetOwner
 ) -> dict[str, int]:
     """Deletes all of an organization; returns what was deleted, by table. Raises WarehouseError."""
     os.environ.update(environment)  # Dagster reads its instance from the environment alone
@@ -30,12 +31,12 @@ def purge_organization(
         deleted = purge.purge(connection, name)
         with dg.DagsterInstance.get() as instance:
             deleted["Dagster's runs"] = _wipe(instance, organization)
-        purge.purge_dagster(connection, asset_keys.assets_of(organization), pool=asset_keys.pool(name))
+        purge.purge_dagster(connection, asset_paths.organization_path(organization), pool=asset_keys.pool(name))
     return deleted
 
 
-def _wipe(instance: dg.DagsterInstance, organization: asset_keys.Owner) -> int:
-    instance.wipe_assets(instance.get_asset_keys(prefix=asset_keys.assets_of(organization)))
+def _wipe(instance: dg.DagsterInstance, organization: asset_paths.AssetOwner) -> int:
+    instance.wipe_assets(instance.get_asset_keys(prefix=asset_paths.organization_path(organization)))
     prefix, only_it = organization.asset_key_prefix, {organization.name}
     deleted = 0
     run_ids = _runs_that_mention(instance, organization)
@@ -47,7 +48,7 @@ def _wipe(instance: dg.DagsterInstance, organization: asset_keys.Owner) -> int:
     return deleted
 
 
-def _runs_that_mention(instance: dg.DagsterInstance, organization: asset_keys.Owner) -> list[str]:
+def _runs_that_mention(instance: dg.DagsterInstance, organization: asset_paths.AssetOwner) -> list[str]:
     """The ids of the runs whose stored text holds the beginning of the organization's asset keys.
 
     The database searches for it: runs have no tag with their assets, and an instance may hold hundreds of thousands.
@@ -55,7 +56,7 @@ def _runs_that_mention(instance: dg.DagsterInstance, organization: asset_keys.Ow
     storage = instance.run_storage
     if not isinstance(storage, SqlRunStorage):  # as in Dagster+
         return list(instance.get_run_ids())
-    beginning = json.dumps(asset_keys.assets_of(organization)).removesuffix("]")
+    beginning = json.dumps(asset_paths.organization_path(organization)).removesuffix("]")
     mentions = RunsTable.c.run_body.contains(f"{beginning},", autoescape=True)
     with storage.connect() as connection:
         return list(connection.execute(sqlalchemy.select(RunsTable.c.run_id).where(mentions)).scalars())

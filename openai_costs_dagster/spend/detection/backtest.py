@@ -9,11 +9,11 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from openai_costs_dagster.days import ONE_DAY
-from openai_costs_dagster.spend.detection.detector import Verdicts, Walk
+from openai_costs_dagster.spend.detection.detector import Walk
 from openai_costs_dagster.spend.detection.panel import Panel, Series, Spend, columns_of, panel_of
 from openai_costs_dagster.spend.detection.parameters import Tuning
-from openai_costs_dagster.spend.detection.reasons import words
 from openai_costs_dagster.spend.detection.root_causes import Flag, causes_of
+from openai_costs_dagster.spend.detection.verdicts import Verdicts, words
 
 NOTHING = "(none)"
 """What an empty project or model is called, since empty means all of them."""

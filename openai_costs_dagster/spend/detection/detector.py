@@ -7,8 +7,6 @@ days becomes the normal one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import numpy as np
 
 from openai_costs_dagster.spend.detection.panel import Flags, Floats, Integers, Panel, columns_of
@@ -19,54 +17,13 @@ from openai_costs_dagster.spend.detection.rules.recoveries import Recoveries
 from openai_costs_dagster.spend.detection.rules.suppressions import Excuses
 from openai_costs_dagster.spend.detection.state.activity import rhythm_of
 from openai_costs_dagster.spend.detection.state.baseline import Regression
-from openai_costs_dagster.spend.detection.state.day import REASONS, Day, FailedTest, Reasons
+from openai_costs_dagster.spend.detection.state.day import REASONS, Day
 from openai_costs_dagster.spend.detection.state.episodes import Events
 from openai_costs_dagster.spend.detection.state.history import Memory, active_days
 from openai_costs_dagster.spend.detection.state.levels import Levels
+from openai_costs_dagster.spend.detection.verdicts import Circumstances, Verdicts
 
 _NOTICED = 0.2  # of the minimum impact: what is unusual and smaller is not even kept
-
-
-@dataclass(frozen=True)
-class Verdicts:
-    """By day and series; dollars but for `score`, which counts standard deviations."""
-
-    flagged: Flags
-    """Unusual and worth someone's time."""
-    noticed: Flags
-    """Unusual, and too small for that."""
-    score: Floats
-    expected: Floats
-    lower: Floats
-    upper: Floats
-    reason: Reasons
-    tests: dict[tuple[int, int], FailedTest] = field(default_factory=dict)
-    """By row and column of each flagged day: the test that it failed."""
-
-    @classmethod
-    def empty(cls, shape: tuple[int, int]) -> Verdicts:
-        """Nothing judged yet."""
-        return cls(
-            flagged=np.zeros(shape, bool),
-            noticed=np.zeros(shape, bool),
-            score=np.zeros(shape),
-            expected=np.zeros(shape),
-            lower=np.zeros(shape),
-            upper=np.zeros(shape),
-            reason=np.zeros(shape, REASONS),
-        )
-
-
-@dataclass(frozen=True)
-class Circumstances:
-    """What is known of a panel's days beside spend. `expected` is by day and series, the others by day."""
-
-    settled: Flags | None = None
-    """Whether spend is final; no drop is seen on other days. None: all are."""
-    known: Flags | None = None
-    """Whether spend is known at all; unknown days are not judged and teach nothing. None: all are."""
-    expected: Flags | None = None
-    """What someone said was expected: it is not flagged, and its level is the normal one from then on."""
 
 
 class Walk:

@@ -8,6 +8,8 @@ from decimal import Decimal
 import dagster as dg
 import pytest
 
+from openai_costs_dagster import asset_paths
+from openai_costs_dagster.asset_paths import OrganizationName
 from openai_costs_dagster.configuration import Configuration, Refresh
 from openai_costs_dagster.days import ONE_DAY, unix_midnight
 from openai_costs_dagster.orchestration import asset_keys, progress
@@ -67,7 +69,7 @@ def test_a_range_leaves_one_evaluation_for_every_check_and_day_with_partition_an
     storage_ids = {
         record.partition_key: record.storage_id for record in instance.fetch_materializations(KEY, limit=100).records
     }
-    for check in (asset_keys.COMPLETE, asset_keys.RECONCILES, asset_keys.ANOMALOUS_SPEND):
+    for check in (asset_paths.COMPLETE, asset_paths.RECONCILES, asset_paths.ANOMALOUS_SPEND):
         found = evaluations(result, check)
         assert sorted(map(str, found)) == texts(WEEK)
         assert all(one.passed for one in found.values())
@@ -91,7 +93,7 @@ def test_a_partition_key_alone_is_enough(
     result = run(configuration, instance, WEEK[0])
     assert result.success
     assert work.stored_days() == WEEK[:1]
-    assert sorted(map(str, evaluations(result, asset_keys.ANOMALOUS_SPEND))) == texts(WEEK[:1])
+    assert sorted(map(str, evaluations(result, asset_paths.ANOMALOUS_SPEND))) == texts(WEEK[:1])
 
 
 def test_a_day_without_any_spend_is_materialized_with_no_rows(
@@ -128,12 +130,12 @@ def test_in_a_partly_failed_range_exactly_the_bad_days_are_left_unmaterialized(
     result = run(configuration, instance, earlier)
     assert not result.success
     assert list(materializations(instance)) == texts(good)
-    complete = evaluations(result, asset_keys.COMPLETE)
+    complete = evaluations(result, asset_paths.COMPLETE)
     assert {day for day, one in complete.items() if one.passed} == set(texts(good))
     for day in texts(bad):
         assert complete[day].severity is dg.AssetCheckSeverity.ERROR
         assert "the server answered 503" in str(complete[day].description)
-    assert set(evaluations(result, asset_keys.RECONCILES)) == set(texts(good))
+    assert set(evaluations(result, asset_paths.RECONCILES)) == set(texts(good))
     (failure,) = (event for event in result.all_events if event.is_step_failure)
     assert "3 of 6 days were not stored. 2025-12-03..2025-12-05: the server answered 503" in str(
         failure.step_failure_data
@@ -161,7 +163,7 @@ def test_a_failure_that_needs_a_person_is_not_run_again_by_dagster(
     assert record.tags[RETRY] == "false"
     assert materializations(instance) == {}
     assert len(work.simulator.requests) <= 2
-    assert [one.passed for one in evaluations(result, asset_keys.COMPLETE).values()] == [False] * 7
+    assert [one.passed for one in evaluations(result, asset_paths.COMPLETE).values()] == [False] * 7
 
 
 def test_postgres_down_fails_the_run_in_a_sentence_and_may_be_run_again(
@@ -204,7 +206,7 @@ def test_a_difference_is_an_error_on_a_settled_day_and_a_warning_on_a_provisiona
     work.simulator.script = bill_otherwise
     result = run(configuration, instance, days(settled, 5))
     assert result.success  # it never prevents storing
-    found = evaluations(result, asset_keys.RECONCILES)
+    found = evaluations(result, asset_paths.RECONCILES)
     bad = {day: one.severity for day, one in found.items() if not one.passed}
     assert bad == {
         settled.isoformat(): dg.AssetCheckSeverity.ERROR,
@@ -220,7 +222,7 @@ def test_rows_without_an_amount_are_counted_and_warned_about(
     work.world.restate(WEEK[0], lambda facts: (replace(facts[0], line_item="free", amount=None), *facts[1:]))
     result = run(configure(work.organization, database=work.database), instance, WEEK[:1])
     assert result.success
-    one = evaluations(result, asset_keys.COMPLETE)[WEEK[0].isoformat()]
+    one = evaluations(result, asset_paths.COMPLETE)[WEEK[0].isoformat()]
     assert (one.passed, one.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert materializations(instance)[WEEK[0].isoformat()]["rows_without_amount"] == 1
 
@@ -286,6 +288,6 @@ def test_organizations_of_one_run_do_not_mix(
     )
     configuration = configure(work.organization, other.organization, database=work.database)
     for name in ("acme", "beta"):
-        assert run(configuration, instance, WEEK, key=asset_keys.costs_key(asset_keys.Named(name))).success
+        assert run(configuration, instance, WEEK, key=asset_keys.costs_key(OrganizationName(name))).success
     assert work.stored() == work.truth(WEEK)
     assert other.stored() == other.truth(WEEK)

@@ -10,6 +10,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from openai_costs_dagster import asset_paths
+from openai_costs_dagster.asset_paths import OrganizationName
 from openai_costs_dagster.configuration import Budget, Configuration
 from openai_costs_dagster.days import DayRange
 from openai_costs_dagster.orchestration import asset_keys
@@ -27,8 +29,8 @@ from ..launching import evaluations, materializations
 DAYS = days(dt.date(2026, 2, 2), 8)
 SETTLED = DAYS[-1]
 ALLOCATED, USAGE = (
-    asset_keys.allocated_costs_key(asset_keys.Named("acme")),
-    asset_keys.usage_key(asset_keys.Named("acme")),
+    asset_keys.allocated_costs_key(OrganizationName("acme")),
+    asset_keys.usage_key(OrganizationName("acme")),
 )
 KEYS = {day.isoformat() for day in DAYS}
 
@@ -45,7 +47,7 @@ def run(
     configuration: Configuration = configure(organization, database=work.database)
     job = build_definitions(configuration).get_repository_def().get_implicit_global_asset_job_def()
     keys = family_of(organization) + (
-        [asset_keys.directory_key(asset_keys.Named("acme"))] if organization.names else []
+        [asset_keys.directory_key(OrganizationName("acme"))] if organization.names else []
     )
     return job.execute_in_process(
         instance=instance,
@@ -60,10 +62,10 @@ def test_a_range_of_the_whole_family_is_one_run(
 ) -> None:
     result = run(work, configure, instance)
     assert result.success
-    for key in (asset_keys.costs_key(asset_keys.Named("acme")), USAGE, ALLOCATED):
+    for key in (asset_keys.costs_key(OrganizationName("acme")), USAGE, ALLOCATED):
         assert set(materializations(instance, key)) == KEYS
-    assert set(materializations(instance, asset_keys.directory_key(asset_keys.Named("acme")))) == {None}
-    for check in (asset_keys.USAGE_MATCHES_BILL, asset_keys.COMPLETE, asset_keys.RECONCILES, asset_keys.LATEST_DAY):
+    assert set(materializations(instance, asset_keys.directory_key(OrganizationName("acme")))) == {None}
+    for check in (asset_paths.USAGE_MATCHES_BILL, asset_paths.COMPLETE, asset_paths.RECONCILES, asset_paths.LATEST_DAY):
         found = evaluations(result, check)
         assert set(found) == KEYS
         assert all(one.passed for one in found.values())
@@ -78,9 +80,9 @@ def test_users_and_their_budgets_are_looked_at_in_the_same_run(
         one for one in result.get_asset_check_evaluations() if one.asset_key == ALLOCATED and one.partition in KEYS
     ]
     assert {one.check_name for one in of_users} == {
-        asset_keys.ANOMALOUS_SPEND,
-        asset_keys.USAGE_MATCHES_BILL,
-        asset_keys.BUDGETS,
+        asset_paths.ANOMALOUS_SPEND,
+        asset_paths.USAGE_MATCHES_BILL,
+        asset_paths.BUDGETS,
     }
     assert work.ask("select spent > 0 from openai_costs.budget_status where scope = 'user'") == [(True,)]
 
@@ -121,7 +123,7 @@ def test_usage_that_cannot_be_read_fails_itself_and_no_costs(
 
 def test_missing_usage_is_a_warning_of_its_day(work: Bench, configure: Configure, instance: dg.DagsterInstance) -> None:
     work.world.restate_usage(SETTLED, lambda facts: tuple(fact for fact in facts if fact.operation != "completions"))
-    found = evaluations(run(work, configure, instance), asset_keys.USAGE_MATCHES_BILL)
+    found = evaluations(run(work, configure, instance), asset_paths.USAGE_MATCHES_BILL)
     failed = {day for day, one in found.items() if not one.passed}
     assert failed == {SETTLED.isoformat()}
     assert found[SETTLED.isoformat()].severity == dg.AssetCheckSeverity.WARN

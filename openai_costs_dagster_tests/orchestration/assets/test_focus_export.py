@@ -13,6 +13,7 @@ import dagster as dg
 import pytest
 from pyarrow import parquet
 
+from openai_costs_dagster.asset_paths import OrganizationName
 from openai_costs_dagster.configuration import Configuration, Organization
 from openai_costs_dagster.configuration.secret import SecretReference
 from openai_costs_dagster.days import ONE_DAY, DayRange
@@ -48,7 +49,7 @@ def run(configuration: Configuration, instance: dg.DagsterInstance, first: str, 
     job = build_definitions(configuration).get_repository_def().get_implicit_global_asset_job_def()
     return job.execute_in_process(
         instance=instance,
-        asset_selection=[asset_keys.focus_export_key(asset_keys.Named("acme"))],
+        asset_selection=[asset_keys.focus_export_key(OrganizationName("acme"))],
         tags={RANGE_START_TAG: first, RANGE_END_TAG: last},
         raise_on_error=False,
     )
@@ -58,7 +59,7 @@ def test_a_range_of_months_is_one_run_and_demands_no_day(
     configuration: Configuration, instance: dg.DagsterInstance
 ) -> None:
     assert run(configuration, instance, JANUARY, MARCH).success
-    told = materializations(instance, asset_keys.focus_export_key(asset_keys.Named("acme")))
+    told = materializations(instance, asset_keys.focus_export_key(OrganizationName("acme")))
     assert set(told) == {JANUARY, FEBRUARY, MARCH}
     assert [told[month]["dagster/partition_row_count"] for month in (JANUARY, FEBRUARY, MARCH)] == [3, 1, 1]
     assert [told[month]["billed_exact"] for month in (JANUARY, FEBRUARY, MARCH)] == [
@@ -81,10 +82,10 @@ def test_a_single_month_is_a_run_too(configuration: Configuration, instance: dg.
     job = build_definitions(configuration).get_repository_def().get_implicit_global_asset_job_def()
     assert job.execute_in_process(
         instance=instance,
-        asset_selection=[asset_keys.focus_export_key(asset_keys.Named("acme"))],
+        asset_selection=[asset_keys.focus_export_key(OrganizationName("acme"))],
         partition_key=FEBRUARY,
     ).success
-    assert set(materializations(instance, asset_keys.focus_export_key(asset_keys.Named("acme")))) == {FEBRUARY}
+    assert set(materializations(instance, asset_keys.focus_export_key(OrganizationName("acme")))) == {FEBRUARY}
 
 
 def test_a_month_of_which_nothing_is_stored_fails_alone(
@@ -95,7 +96,7 @@ def test_a_month_of_which_nothing_is_stored_fails_alone(
     configuration = configure(organization("acme"), database=database)
     result = run(configuration, instance, JANUARY, FEBRUARY)
     assert not result.success
-    assert set(materializations(instance, asset_keys.focus_export_key(asset_keys.Named("acme")))) == {JANUARY}
+    assert set(materializations(instance, asset_keys.focus_export_key(OrganizationName("acme")))) == {JANUARY}
     (failure,) = (event for event in result.all_events if event.is_step_failure)
     assert "nothing is stored of 2026-02 for acme: run openai-costs backfill" in str(failure.event_specific_data)
     assert {path.name for path in (configuration.data_directory / "exports").iterdir()} == {
@@ -110,15 +111,15 @@ def test_months_begin_with_the_earliest_organization_and_end_with_the_running_on
             organization("acme", dt.date(2026, 1, 31)), organization("beta"), database="postgresql://127.0.0.1:1/x"
         )
     )
-    asset = definitions.resolve_assets_def(asset_keys.focus_export_key(asset_keys.Named("acme")))
+    asset = definitions.resolve_assets_def(asset_keys.focus_export_key(OrganizationName("acme")))
     assert asset.partitions_def
     now = dt.datetime(2026, 3, 1, 0, 0, 1, tzinfo=dt.UTC)
     assert asset.partitions_def.get_partition_keys(now) == [JANUARY, FEBRUARY, MARCH]
-    spec = asset.get_asset_spec(asset_keys.focus_export_key(asset_keys.Named("acme")))
+    spec = asset.get_asset_spec(asset_keys.focus_export_key(OrganizationName("acme")))
     assert spec.group_name == asset_keys.SHARED_GROUP
     assert {dep.asset_key for dep in spec.deps} == {
-        asset_keys.costs_key(asset_keys.Named("acme")),
-        asset_keys.costs_key(asset_keys.Named("beta")),
+        asset_keys.costs_key(OrganizationName("acme")),
+        asset_keys.costs_key(OrganizationName("beta")),
     }
     assert {"dagster/kind/postgres", "dagster/kind/parquet"} <= set(spec.tags)
 
@@ -145,15 +146,15 @@ class Watch:
                 self.definitions, self._instance, evaluation_time=at(day, clock), cursor=self._cursor
             )
         self._cursor = result.cursor
-        return set(result.get_requested_partitions(asset_keys.focus_export_key(asset_keys.Named("acme"))))
+        return set(result.get_requested_partitions(asset_keys.focus_export_key(OrganizationName("acme"))))
 
     def read(self, days: Iterable[dt.date]) -> None:
         for day in days:
-            self._note(asset_keys.costs_key(asset_keys.Named("acme")), day.isoformat())
+            self._note(asset_keys.costs_key(OrganizationName("acme")), day.isoformat())
 
     def made(self, *months: str) -> None:
         for month in months:
-            self._note(asset_keys.focus_export_key(asset_keys.Named("acme")), month)
+            self._note(asset_keys.focus_export_key(OrganizationName("acme")), month)
 
     def _note(self, key: dg.AssetKey, partition: str) -> None:
         self._instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=partition))

@@ -6,10 +6,11 @@ from decimal import Decimal
 import dagster as dg
 import pytest
 
+from openai_costs_dagster import asset_paths
 from openai_costs_dagster.configuration import Anomalies, Configuration
 from openai_costs_dagster.days import ONE_DAY
 from openai_costs_dagster.monitoring.anomalies import judge
-from openai_costs_dagster.orchestration import asset_keys, partitions
+from openai_costs_dagster.orchestration import partitions
 from openai_costs_dagster.orchestration.build import build_definitions
 
 from ...bench import Bench, days, small_world
@@ -35,7 +36,7 @@ def configuration(work: Bench, configure: Configure) -> Configuration:
 
 
 def judged(result: dg.ExecuteInProcessResult) -> dict[str | None, dg.AssetCheckEvaluation]:
-    return evaluations(result, asset_keys.ANOMALOUS_SPEND)
+    return evaluations(result, asset_paths.ANOMALOUS_SPEND)
 
 
 def test_a_planted_spike_and_a_drop_are_warned_about_and_nothing_else_is(
@@ -116,7 +117,7 @@ def test_started_without_a_partition_it_judges_the_trailing_window(
     run(configuration, instance, days(clock.today - 9 * ONE_DAY, 10))
     monkeypatch.setattr(partitions, "utc_now", clock)
     job = build_definitions(configuration).get_repository_def().get_implicit_global_asset_job_def()
-    check = dg.AssetCheckKey(KEY, asset_keys.ANOMALOUS_SPEND)
+    check = dg.AssetCheckKey(KEY, asset_paths.ANOMALOUS_SPEND)
     subset = job.get_subset(asset_selection=set(), asset_check_selection={check})
     result = subset.execute_in_process(instance=instance)
     assert result.success

@@ -8,12 +8,13 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from openai_costs_dagster.asset_paths import OrganizationName
 from openai_costs_dagster.orchestration import asset_keys
 from openai_costs_dagster.orchestration.runs import purge
 
 
 def add_run(instance: dg.DagsterInstance, *organizations: str) -> str:
-    keys = frozenset(asset_keys.costs_key(asset_keys.Named(name)) for name in organizations)
+    keys = frozenset(asset_keys.costs_key(OrganizationName(name)) for name in organizations)
     run = dg.DagsterRun(job_name="__ASSET_JOB", asset_selection=keys, status=dg.DagsterRunStatus.SUCCESS)
     return instance.add_run(run).run_id
 
@@ -40,6 +41,6 @@ def test_only_runs_of_the_purged_organization_are_loaded(
     others = [add_run(instance, name) for name in ("a-cme", "acme2", "xa_cme", "aXcme", "acme") for _ in range(20)]
     shared = add_run(instance, "a_cme", "beta")
     own = [add_run(instance, "a_cme") for _ in range(5)]
-    assert purge._wipe(instance, asset_keys.Named("a_cme")) == len(own)
+    assert purge._wipe(instance, OrganizationName("a_cme")) == len(own)
     assert sorted(loaded_runs) == sorted([*own, shared])
     assert sorted(instance.get_run_ids()) == sorted([*others, shared])

@@ -11,6 +11,8 @@ import dagster as dg
 import pytest
 from psycopg import sql
 
+from openai_costs_dagster import asset_paths
+from openai_costs_dagster.asset_paths import OrganizationName
 from openai_costs_dagster.configuration import Configuration
 from openai_costs_dagster.orchestration import asset_keys
 from openai_costs_dagster.orchestration.runs.purge import purge_organization
@@ -114,12 +116,12 @@ def test_a_whole_organization_can_be_taken_out_and_the_others_stay(
     )
     configuration: Configuration = configure(work.organization, other.organization, database=work.database)
     instance = open_instance(configuration, work.database)
-    beta = asset_keys.costs_key(asset_keys.Named("beta"))
+    beta = asset_keys.costs_key(OrganizationName("beta"))
     for key in (KEY, beta):
         assert run(configuration, instance, WEEK, key=key).success
     record_check_alone(instance)
     kept = materializations(instance, beta)
-    deleted = purge_organization(work.database, environment(configuration, work.database), asset_keys.Named("acme"))
+    deleted = purge_organization(work.database, environment(configuration, work.database), OrganizationName("acme"))
     assert deleted["cost_days"] == 7
     assert materializations(instance) == {}
     assert materializations(instance, beta) == kept
@@ -151,7 +153,7 @@ def record_check_alone(instance: dg.DagsterInstance) -> None:
         dg.DagsterRun(
             job_name="__ASSET_JOB",
             asset_selection=frozenset(),
-            asset_check_selection=frozenset({dg.AssetCheckKey(KEY, asset_keys.ANOMALOUS_SPEND)}),
+            asset_check_selection=frozenset({dg.AssetCheckKey(KEY, asset_paths.ANOMALOUS_SPEND)}),
             status=dg.DagsterRunStatus.SUCCESS,
         )
     )

@@ -15,6 +15,7 @@ from dagster._core.remote_origin import GrpcServerCodeLocationOrigin, RemoteInst
 from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, SensorInstigatorData
 from dagster._core.test_utils import create_run_for_test, instance_for_test
 
+from openai_costs_dagster.asset_paths import OrganizationName
 from openai_costs_dagster.configuration import Configuration, Organization
 from openai_costs_dagster.configuration.secret import SecretReference
 from openai_costs_dagster.orchestration import asset_keys
@@ -172,7 +173,9 @@ def started(instance: dg.DagsterInstance, *keys: dg.AssetKey) -> dg.DagsterRun:
 
 def test_run_whose_process_is_gone_is_recorded_once(instance: dg.DagsterInstance, died: Died) -> None:
     run = started(
-        instance, asset_keys.costs_key(asset_keys.Named("acme")), asset_keys.usage_key(asset_keys.Named("acme"))
+        instance,
+        asset_keys.costs_key(OrganizationName("acme")),
+        asset_keys.usage_key(OrganizationName("acme")),
     )
     instance.report_run_failed(run, "Detected run worker status NOT_FOUND: its process is gone.")
     (found,) = died(run)
@@ -193,7 +196,7 @@ def test_run_that_was_never_started_is_recorded(instance: dg.DagsterInstance, di
 def test_run_that_failed_by_itself_is_not_recorded(
     instance: dg.DagsterInstance, died: Died, reason: RunFailureReason
 ) -> None:
-    run = started(instance, asset_keys.costs_key(asset_keys.Named("acme")))
+    run = started(instance, asset_keys.costs_key(OrganizationName("acme")))
     instance.report_run_failed(run, "Steps failed.", JobFailureData(error=None, failure_reason=reason))
     assert died(run) == []
 

@@ -10,9 +10,10 @@ import numpy as np
 
 from openai_costs_dagster.days import ONE_DAY
 from openai_costs_dagster.spend.detection.backtest import Leaf, panel_of_leaves
-from openai_costs_dagster.spend.detection.detector import Circumstances, Verdicts, Walk
+from openai_costs_dagster.spend.detection.detector import Walk
 from openai_costs_dagster.spend.detection.panel import Panel, Series
 from openai_costs_dagster.spend.detection.parameters import Tuning
+from openai_costs_dagster.spend.detection.verdicts import Circumstances, Verdicts
 
 START = dt.date(2026, 1, 5)
 WEEKEND = 0.4

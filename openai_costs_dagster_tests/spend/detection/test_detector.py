@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openai_costs_dagster.spend.detection.backtest import Leaf, backtest, findings_a_month, panel_of_leaves
-from openai_costs_dagster.spend.detection.detector import Circumstances
 from openai_costs_dagster.spend.detection.panel import Series
 from openai_costs_dagster.spend.detection.parameters import SENSITIVITIES, Tuning
+from openai_costs_dagster.spend.detection.verdicts import Circumstances
 
 from .panels import BESIDE, START, flagged, judged, leaves, panel, steady
 

@@ -7,9 +7,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from openai_costs_dagster.spend.detection.detector import Verdicts
 from openai_costs_dagster.spend.detection.panel import Panel, Series
 from openai_costs_dagster.spend.detection.parameters import SENSITIVITIES, Tuning
+from openai_costs_dagster.spend.detection.verdicts import Verdicts
 
 from .panels import BESIDE, judged, panel, steady
 from .test_detector import rich

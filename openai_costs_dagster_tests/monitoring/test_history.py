@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openai_costs_dagster.days import ONE_DAY
-from openai_costs_dagster.spend.detection.history import begins
+from openai_costs_dagster.monitoring.anomalies import begins
 from openai_costs_dagster.spend.detection.parameters import Tuning
 
 DAYS = st.dates(dt.date(2024, 1, 1), dt.date(2100, 1, 1))

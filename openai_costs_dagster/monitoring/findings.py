@@ -1,0 +1,101 @@
+"""The findings of one evaluated day, and their conversion between database rows, series and parts of spend."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from openai_costs_dagster.spend import money
+from openai_costs_dagster.spend.detection.panel import Series
+from openai_costs_dagster.spend.price_volume_mix import Part
+from openai_costs_dagster.warehouse.anomalies import NOTHING, Feedback, Finding, SpendDetail
+
+_CENTS = Decimal("0.01")
+_ZERO = Decimal(0)
+_PartKey = tuple[str, str, str, str, str, str | None]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What is said of one organization's day; US dollars. `expected` is null while too little is known."""
+
+    day: dt.date
+    actual: Decimal
+    provisional: bool
+    expected: Decimal | None = None
+    lower: Decimal | None = None
+    upper: Decimal | None = None
+    known_days: int = 0
+    findings: list[Finding] = field(default_factory=list)
+    picture: str | None = None
+    """The series of the largest finding, as Markdown."""
+    photo: bytes | None = None
+    """The same for channels that show no Markdown: a PNG."""
+
+    @property
+    def alarming(self) -> list[Finding]:
+        """What is worth someone's time and not muted."""
+        return [finding for finding in self.findings if finding.worth_alerting and not finding.muted]
+
+
+def parts_of(details: Iterable[SpendDetail], days: Collection[dt.date], references: int) -> list[Part]:
+    """What makes up some days beside what usually does: the mean of the other days, `references` times as many."""
+    now: dict[_PartKey, list[SpendDetail]] = {}
+    before: dict[_PartKey, list[SpendDetail]] = {}
+    for one in details:
+        key: _PartKey = (one.project, one.model, one.api_key, one.line_item, one.kind, one.quantity_unit)
+        (now if one.usage_date in days else before).setdefault(key, []).append(one)
+    parts = []
+    for key in sorted({*now, *before}, key=str):
+        present, earlier = now.get(key, []), before.get(key, [])
+        project, model, api_key, line_item, kind, unit = key
+        usual_quantity = _quantity(earlier)
+        parts.append(
+            Part(
+                project=project,
+                model=model,
+                api_key=api_key,
+                line_item=line_item,
+                kind=kind,
+                unit=unit,
+                amount=money.total(one.amount for one in present),
+                usual_amount=sum((one.amount for one in earlier), _ZERO) / max(references, 1),
+                quantity=_quantity(present) if present else _ZERO,
+                usual_quantity=None if usual_quantity is None else usual_quantity / max(references, 1),
+            )
+        )
+    return parts
+
+
+def _quantity(details: Iterable[SpendDetail]) -> Decimal | None:
+    known = [one.quantity for one in details if one.quantity is not None]
+    return money.total(known) if known else None
+
+
+def series_of(organization: str, one: Feedback | Finding) -> Series:
+    """The series that a finding, or what was said of one, is about."""
+    level = one.level
+    return Series(
+        organization,
+        project=_named(one.project_id, "project" in level or level == "api_key"),
+        model=_named(one.model, "model" in level),
+        service=_named(one.service, level == "service"),
+        api_key=_named(one.api_key_id, level == "api_key"),
+        user=_named(one.user_id, level == "user"),
+    )
+
+
+def _named(name: str | None, is_dimension: bool) -> str:
+    return (name or NOTHING) if is_dimension else ""
+
+
+def null_if_none(name: str) -> str | None:
+    """Return None for a dimension that the series does not have or whose value is missing."""
+    return None if name in {"", NOTHING} else name
+
+
+def cents(value: float) -> Decimal:
+    """Round US dollars to cents."""
+    return Decimal(str(value)).quantize(_CENTS)

@@ -1,0 +1,49 @@
+"""The check `latest_day`: whether each day that is due is stored."""
+
+# `from __future__ import annotations` would break Dagster's reading of the context's type in functions made here.
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from openai_costs_dagster import asset_paths
+from openai_costs_dagster.configuration import Configuration, Organization
+from openai_costs_dagster.days import DayRange, utc_now
+from openai_costs_dagster.monitoring import late_days
+from openai_costs_dagster.orchestration import asset_keys, database_access
+from openai_costs_dagster.orchestration.check_results import latest_day_evaluation, targets
+from openai_costs_dagster.orchestration.partitions import days_to_judge
+from openai_costs_dagster.warehouse import coverage
+
+
+def latest_day_check(
+    organization: Organization, configuration: Configuration, partitions: dg.DailyPartitionsDefinition
+) -> dg.AssetChecksDefinition:
+    """Makes an organization's `latest_day`: of each day that is due, whether it is here."""
+    key = asset_keys.costs_key(organization)
+    spec = dg.AssetCheckSpec(
+        asset_paths.LATEST_DAY,
+        asset=key,
+        description="The day is here once it is due (a freshness policy knows no days: an old one makes it fresh).",
+        partitions_def=partitions,
+    )
+
+    @dg.multi_asset_check(
+        name=asset_keys.op_name(organization.name, asset_paths.LATEST_DAY),
+        specs=[spec],
+        pool=asset_keys.pool(organization.name),
+    )
+    def latest_day(context: dg.AssetCheckExecutionContext) -> Iterator[Any]:
+        days = days_to_judge(context, configuration.refresh.trailing_days)
+        due = late_days.latest_due(configuration.refresh.cron, utc_now())
+        with database_access.database(configuration).connect() as connection:
+            asked = DayRange(min(days), max(days))
+            late = {
+                day for day in coverage.days_that_did_not_arrive(connection, organization.name, asked) if day <= due
+            }
+        target = targets(context.instance, key, days)
+        for day in days:  # one for each: Dagster shows a planned day without a result as skipped
+            yield latest_day_evaluation(organization, day, is_here=day not in late, target=target.get(day))
+        yield dg.Output(None, output_name=spec.get_python_identifier())
+
+    return latest_day
