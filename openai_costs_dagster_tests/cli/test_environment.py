@@ -94,7 +94,7 @@ def test_a_program_that_is_run_finds_the_history_that_the_exports_name(loaded: L
     shown = dict(line.split("=", 1) for line in lines(loaded.place.run("exec", "--", "env", "-u", "LANG").out))
     assert shown["DAGSTER_HOME"] == str(loaded.place.data / "dagster")
     assert shown["DAGSTER_EVENT_BATCH_SIZE"] == "500"
-    assert shown["OPENAI_COSTS_DAGSTER_URL"] == lines(loaded.place.run("database-url", "--dagster").out)[0]
+    assert shown["OPENAI_COSTS_DAGSTER_DATABASE_URL"] == lines(loaded.place.run("database-url", "--dagster").out)[0]
     assert "LANG" not in shown  # options after the program are the program's
 
 

@@ -16,7 +16,7 @@ from openai_costs_dagster.user_input import variable
 from openai_costs_dagster.warehouse.database import Database
 from openai_costs_dagster.warehouse.errors import DatabaseRefused
 
-STORAGE_URL = "OPENAI_COSTS_DAGSTER_URL"
+STORAGE_URL = "OPENAI_COSTS_DAGSTER_DATABASE_URL"
 _SCHEMA = "openai_costs_dagster"
 _SESSION = "-csynchronous_commit=off -ctimezone=UTC"
 _EVENT_BATCH_SIZE = "500"  # events written together; a year in one run takes a third of the time
