@@ -12,7 +12,7 @@ from openai_costs_dagster.days import utc_now
 from openai_costs_dagster.warehouse.focus import Month
 
 if TYPE_CHECKING:
-    from openai_costs_dagster.report.focus_export import Exported
+    from openai_costs_dagster.report.focus_export import ExportResult
 
 
 class MonthType(click.ParamType[Month]):
@@ -59,7 +59,7 @@ def focus(month: Month, out: Path, organizations: tuple[str, ...]) -> None:
         click.echo(line)
 
 
-def _lines(exported: Exported, out: Path) -> list[str]:
+def _lines(exported: ExportResult, out: Path) -> list[str]:
     sums = ", ".join(f"{billed:f} {currency}" for currency, billed in exported.billed.items()) or "nothing billed"
     lines = [f"{exported.wanted.month}: {exported.rows:,} rows, {sums}: {out}"]
     if exported.days.left_out:

@@ -31,4 +31,4 @@ def forget_user(user: str) -> None:
             f"{user_id} is forgotten: {gone.names} names and addresses, {gone.pages} raw pages, "
             f"{gone.texts} other texts; amounts stay"
         )
-    locations.forget_report(session.configuration)
+    locations.delete_report(session.configuration)

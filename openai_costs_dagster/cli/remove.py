@@ -36,7 +36,7 @@ def remove(organization: str, purge: bool) -> None:
     gone = OrganizationName(organization, configuration.asset_key_prefix)
     for table, rows in purge_organization(session.database, session.environment, gone).items():
         click.echo(f"{rows} rows deleted from {table}")
-    locations.forget_report(configuration)
+    locations.delete_report(configuration)
     for file in locations.exported_files(configuration):
         click.echo(f"{file} was exported before and may still hold it: make that month anew, or delete the file")
     click.echo(f"{organization} is gone")

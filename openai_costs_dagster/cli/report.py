@@ -31,4 +31,4 @@ def report(out: Path) -> None:
 
     session = begin()
     written = write_report(out, session.configuration, session.database, utc_now())
-    click.echo(f"{written.path}: {written.size / 1e6:.1f} MB, {written.first_day} to {written.last_day}")
+    click.echo(f"{written.path}: {written.size_bytes / 1e6:.1f} MB, {written.first_day} to {written.last_day}")

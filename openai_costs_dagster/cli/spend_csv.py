@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from openai_costs_dagster.cli.errors import InputMistake
-from openai_costs_dagster.report.csv_injection import tamed
+from openai_costs_dagster.report.csv_injection import escape_formula
 from openai_costs_dagster.user_input import open_text, trimmed
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def write_verdicts(path: Path, rows: Iterable[Row]) -> tuple[int, int]:
 
 def _cells(row: Row) -> list[str]:
     series = row.series
-    names = [tamed(name) for name in (series.organization, series.project, series.model)]
+    names = [escape_formula(name) for name in (series.organization, series.project, series.model)]
     figures = [f"{value:.6f}" for value in (row.expected, row.lower, row.upper)]
     return [*names, row.day.isoformat(), str(row.flagged).lower(), f"{row.score:.3f}", *figures, row.reason]
 

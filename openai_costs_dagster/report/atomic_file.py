@@ -15,7 +15,7 @@ class NotWritable(Exception):
 
 
 @contextlib.contextmanager
-def replaced(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """A path beside `path` to write to, which takes its place if all goes well. Raises NotWritable.
 
     What was not there is its owner's alone to read; what was stays as open as it was made. A symbolic link stays one:

@@ -12,7 +12,7 @@ from openai_costs_dagster.warehouse.report_queries import KnownName, MonthOfMode
 
 
 @dataclass(frozen=True)
-class OrganizationStanding:
+class OrganizationStatus:
     """How far an organization is read, and where its month stands."""
 
     organization: str
@@ -23,15 +23,15 @@ class OrganizationStanding:
     missing_days: int
     last_success_at: dt.datetime | None
     last_error: str | None
-    detail: str
+    grouping: str
     month_to_date: Decimal
     forecast: Decimal | None
     forecast_low: Decimal | None
     forecast_high: Decimal | None
     needs: Sequence[str]
-    page: str
+    dagster_path: str
     """The path of its costs in Dagster."""
-    known_to: dt.date | None = None
+    forecast_as_of: dt.date | None = None
     """The last day that was read after its end, at whose end the forecast was made."""
     month_in_other_currencies: Sequence[str] = ()
     """The month to date in each other currency, for people; never added to dollars."""
@@ -40,7 +40,7 @@ class OrganizationStanding:
 
 
 @dataclass(frozen=True)
-class BudgetStanding:
+class BudgetStatus:
     """A budget in its present period; `share` is what was spent of it, 1 being all."""
 
     organization: str
@@ -58,7 +58,7 @@ class BudgetStanding:
 
 
 @dataclass(frozen=True)
-class FoundAnomaly:
+class AnomalyEntry:
     """A finding. What is among `dimensions` and null is spend that belongs to none."""
 
     organization: str
@@ -81,7 +81,7 @@ class FoundAnomaly:
     feedback: str | None
     is_open: bool
     """Not answered yet."""
-    page: str
+    dagster_path: str
     """The path of its check in Dagster."""
     has_daily_range: bool = True
     """Whether its amounts and range are those of its day; otherwise they are sums over several days."""
@@ -95,7 +95,7 @@ class Mover:
     project: str | None
     model: str | None
     amount: Decimal
-    earlier: Decimal
+    earlier_amount: Decimal
     change: Decimal
     volume: Decimal
     price: Decimal
@@ -116,7 +116,7 @@ class Comparison:
     earlier_first: dt.date
     earlier_last: dt.date
     movers: Sequence[Mover]
-    left_out: Sequence[str]
+    excluded_organizations: Sequence[str]
     """Organizations whose history does not reach back so far."""
 
 
@@ -124,21 +124,21 @@ class Comparison:
 class SpendReport:
     """Everything on the page."""
 
-    made_at: dt.datetime
+    generated_at: dt.datetime
     first_day: dt.date
     last_day: dt.date
     is_simulated: bool
     dagster_url: str | None
-    organizations: Sequence[OrganizationStanding]
+    organizations: Sequence[OrganizationStatus]
     cube: Cube
     names: Sequence[KnownName] = ()
     provisional: dict[str, Sequence[dt.date]] = field(default_factory=dict)
     """By organization, the days that OpenAI may still change."""
     missing: dict[str, Sequence[dt.date]] = field(default_factory=dict)
     """By organization, the days of its history that are not stored; today is none of them."""
-    budgets: Sequence[BudgetStanding] = ()
-    anomalies: Sequence[FoundAnomaly] = ()
+    budgets: Sequence[BudgetStatus] = ()
+    anomalies: Sequence[AnomalyEntry] = ()
     comparisons: Sequence[Comparison] = ()
     unit_costs: Sequence[MonthOfModel] = ()
     restatements: Sequence[Restatement] = ()
-    other_money: Sequence[OtherMoney] = ()
+    other_currencies: Sequence[OtherMoney] = ()

@@ -12,11 +12,11 @@ from openai_costs_dagster.cost_records import in_currency
 from openai_costs_dagster.days import ONE_DAY, DayRange
 from openai_costs_dagster.monitoring.status import Overview, overviews_of
 from openai_costs_dagster.report.contents import (
-    BudgetStanding,
+    AnomalyEntry,
+    BudgetStatus,
     Comparison,
-    FoundAnomaly,
     Mover,
-    OrganizationStanding,
+    OrganizationStatus,
     SpendReport,
 )
 from openai_costs_dagster.report.cube import Cube, pack
@@ -37,7 +37,7 @@ _MOST_RESTATEMENTS = 20
 _RESTATED_LATELY = dt.timedelta(days=35)
 
 
-def spend_report(configuration: Configuration, database: Database, now: dt.datetime) -> SpendReport:
+def load_spend_report(configuration: Configuration, database: Database, now: dt.datetime) -> SpendReport:
     """The last year of every configured organization, with links where `dagster_url` is configured.
 
     All figures come from one snapshot, so that a reading that is stored meanwhile changes none or all of them.
@@ -52,7 +52,7 @@ def spend_report(configuration: Configuration, database: Database, now: dt.datet
         found = _anomalies(connection, configuration, days)
         provisional, missing = _doubtful(report_queries.doubtful_days(connection, organizations, days))
         return SpendReport(
-            made_at=now,
+            generated_at=now,
             first_day=days.first,
             last_day=days.last,
             is_simulated=configuration.is_simulated,
@@ -69,7 +69,7 @@ def spend_report(configuration: Configuration, database: Database, now: dt.datet
             restatements=report_queries.restatements(
                 connection, organizations, now - _RESTATED_LATELY, _MOST_RESTATEMENTS
             ),
-            other_money=report_queries.other_money(connection, organizations, days),
+            other_currencies=report_queries.other_money(connection, organizations, days),
         )
 
 
@@ -83,15 +83,15 @@ def _known_names(connection: Connection, configuration: Configuration) -> list[K
     return report_queries.known_names(connection, list(configuration.organizations), with_addresses)
 
 
-def _names(known: Iterable[KnownName], cube: Cube, found: Iterable[FoundAnomaly]) -> list[KnownName]:
+def _names(known: Iterable[KnownName], cube: Cube, found: Iterable[AnomalyEntry]) -> list[KnownName]:
     """Of what is on the page alone: whoever reads it need not learn who else there is."""
     shown = {(owner, value) for names_ in cube.names.values() for owner, value in names_}
     shown |= {(one.organization, value) for one in found for value in (one.project, one.user, one.key) if value}
     return [one for one in known if (one.organization, one.id) in shown]
 
 
-def _standing(one: Overview, configuration: Configuration, first_day: dt.date | None) -> OrganizationStanding:
-    return OrganizationStanding(
+def _standing(one: Overview, configuration: Configuration, first_day: dt.date | None) -> OrganizationStatus:
+    return OrganizationStatus(
         organization=one.organization,
         title=one.title,
         first_day=first_day,
@@ -100,7 +100,7 @@ def _standing(one: Overview, configuration: Configuration, first_day: dt.date | 
         missing_days=one.missing_days,
         last_success_at=one.last_success_at,
         last_error=one.last_error,
-        detail=one.detail[-1].grouping if one.detail else "",
+        grouping=one.detail[-1].grouping if one.detail else "",
         month_to_date=one.month_to_date,
         month_in_other_currencies=[
             in_currency(amount, currency) for currency, amount in one.month_in_other_currencies.items()
@@ -108,10 +108,10 @@ def _standing(one: Overview, configuration: Configuration, first_day: dt.date | 
         forecast=one.forecast,
         forecast_low=one.forecast_low,
         forecast_high=one.forecast_high,
-        known_to=one.known_to,
+        forecast_as_of=one.known_to,
         open_anomalies=len(one.open_anomalies),
         needs=one.needs,
-        page=asset_paths.asset_page(asset_paths.costs_path(configuration.organization(one.organization))),
+        dagster_path=asset_paths.asset_page(asset_paths.costs_path(configuration.organization(one.organization))),
     )
 
 
@@ -124,8 +124,8 @@ def _doubtful(days: Iterable[DoubtfulDay]) -> tuple[dict[str, Sequence[dt.date]]
     return dict(provisional), dict(missing)
 
 
-def _budget(organization: str, state: BudgetState) -> BudgetStanding:
-    return BudgetStanding(
+def _budget(organization: str, state: BudgetState) -> BudgetStatus:
+    return BudgetStatus(
         organization=organization,
         budget=state.budget,
         period_start=state.period_start,
@@ -141,17 +141,17 @@ def _budget(organization: str, state: BudgetState) -> BudgetStanding:
     )
 
 
-def _anomalies(connection: Connection, configuration: Configuration, days: DayRange) -> list[FoundAnomaly]:
+def _anomalies(connection: Connection, configuration: Configuration, days: DayRange) -> list[AnomalyEntry]:
     """The newest that are worth someone's time, answered or not."""
     found = anomalies.findings(connection, first=days.first, last=days.last)
     ours = [one for one in found if one.worth_alerting and one.organization in configuration.organizations]
     return [_anomaly(one, configuration.organization(one.organization)) for one in ours[:_MOST_FINDINGS]]
 
 
-def _anomaly(one: StoredFinding, organization: Organization) -> FoundAnomaly:
+def _anomaly(one: StoredFinding, organization: Organization) -> AnomalyEntry:
     by_user = one.level in ALLOCATED - {"api_key"}
     asset = asset_paths.allocated_costs_path(organization) if by_user else asset_paths.costs_path(organization)
-    return FoundAnomaly(
+    return AnomalyEntry(
         organization=one.organization,
         day=one.usage_date,
         level=one.level,
@@ -170,7 +170,7 @@ def _anomaly(one: StoredFinding, organization: Organization) -> FoundAnomaly:
         explanation=one.explanation,
         feedback=one.feedback,
         is_open=one.is_open,
-        page=asset_paths.check_page(asset, asset_paths.ANOMALOUS_SPEND, one.usage_date),
+        dagster_path=asset_paths.check_page(asset, asset_paths.ANOMALOUS_SPEND, one.usage_date),
         has_daily_range=one.has_daily_range,
     )
 
@@ -205,10 +205,10 @@ def _ranges(settled: dt.date) -> list[tuple[str, DayRange, DayRange]]:
     for length in (7, 28):
         days = DayRange(settled - (length - 1) * ONE_DAY, settled)
         found.append((f"{length} days with the {length} before", days, _before(days)))
-    return [*found, months_side_by_side(settled)]
+    return [*found, calendar_month_ranges(settled)]
 
 
-def months_side_by_side(settled: dt.date) -> tuple[str, DayRange, DayRange]:
+def calendar_month_ranges(settled: dt.date) -> tuple[str, DayRange, DayRange]:
     """The month of the last settled day beside the one before, as many days of each: the shorter one's at most."""
     first, last_of_earlier = settled.replace(day=1), settled.replace(day=1) - ONE_DAY
     length = min(settled.day, last_of_earlier.day)
@@ -241,7 +241,7 @@ def _mover(organization: str, project: str, model: str, parts: Sequence[SpentPar
         project=None if project == NOTHING else project,
         model=None if model == NOTHING else model,
         amount=money.total(one.amount for one in parts),
-        earlier=money.total(one.earlier_amount for one in parts),
+        earlier_amount=money.total(one.earlier_amount for one in parts),
         change=change.total,
         volume=change.volume,
         price=change.price,

@@ -5,6 +5,6 @@ from __future__ import annotations
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def tamed(text: str) -> str:
+def escape_formula(text: str) -> str:
     """The text, with an apostrophe in front where a spreadsheet would run it. For text alone, never for numbers."""
     return f"'{text}" if text.startswith(_FORMULA) else text

@@ -36,7 +36,7 @@ _Spend = dict[_Dimensions, _Days]
 _Member = tuple[str | None, ...]
 
 
-class Packed(NamedTuple):
+class PackedSeries(NamedTuple):
     """A series: places in `Cube.names`, null for nothing, and its billionths.
 
     They are those of each day from the first one's number on; where most days have none, of the days `first + later`.
@@ -59,7 +59,7 @@ class Cube:
 
     names: dict[str, list[list[str]]] = field(default_factory=dict)
     """By dimension: the organization and the id or label; of labels that all share the former is empty."""
-    series: list[Packed] = field(default_factory=list)
+    series: list[PackedSeries] = field(default_factory=list)
     folded: dict[str, int] = field(default_factory=dict)
     """How many stand together as others, by what they are."""
 
@@ -84,7 +84,7 @@ def pack(cells: Iterable[Cell], first_day: dt.date, most_numbers: int) -> Cube:
     places: dict[tuple[str, str, str], int] = {}
     for its, days in sorted(spend.items(), key=lambda item: _order(item[0])):
         named = [_place(cube, places, its[0], *one) for one in zip(_Dimensions._fields, its, strict=True)]
-        cube.series.append(Packed._make([*named, *_written(days)]))
+        cube.series.append(PackedSeries._make([*named, *_written(days)]))
     return cube
 
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol
 
-from openai_costs_dagster.report.csv_injection import tamed
+from openai_costs_dagster.report.csv_injection import escape_formula
 from openai_costs_dagster.version import __version__
 from openai_costs_dagster.warehouse.focus import Column, Digits
 
@@ -90,7 +90,7 @@ class ParquetFile:
         }
         self._schema = pa.schema(
             [
-                (name, decimal_of(name, digits.get(name, _NO_DIGITS)) if kind == "numeric" else kinds[kind])
+                (name, decimal_type(name, digits.get(name, _NO_DIGITS)) if kind == "numeric" else kinds[kind])
                 for name, kind in columns
             ],
             metadata={"focus_version": VERSION, "created_with": f"openai-costs-dagster {__version__}"},
@@ -119,7 +119,7 @@ class ParquetFile:
             self._writer.close()
 
 
-def decimal_of(name: str, digits: Digits) -> Any:
+def decimal_type(name: str, digits: Digits) -> Any:
     """Arrow's type with the smallest scale that holds every digit of a column. Raises TooManyDigits."""
     import pyarrow as pa
 
@@ -142,7 +142,7 @@ def _spell_decimal(value: Decimal) -> str:
 
 
 _SPELLINGS: Mapping[str, Callable[[Any], str]] = {
-    "text": tamed,
+    "text": escape_formula,
     "json": str,
     "boolean": lambda value: "true" if value else "false",
     "date": dt.date.isoformat,

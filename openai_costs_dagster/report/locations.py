@@ -9,14 +9,14 @@ from openai_costs_dagster.configuration import Configuration
 _PAGE = "openai-spend.html"
 
 
-def report_page(configuration: Configuration) -> Path:
+def report_path(configuration: Configuration) -> Path:
     """Where the asset puts the spend report."""
     return exports_folder(configuration) / _PAGE
 
 
-def forget_report(configuration: Configuration) -> None:
+def delete_report(configuration: Configuration) -> None:
     """Deletes the page, which holds names: the next reading of costs makes it anew, without what was forgotten."""
-    report_page(configuration).unlink(missing_ok=True)
+    report_path(configuration).unlink(missing_ok=True)
 
 
 def exported_files(configuration: Configuration) -> list[Path]:

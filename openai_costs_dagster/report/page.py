@@ -17,14 +17,14 @@ import jinja2
 import msgspec
 
 from openai_costs_dagster.configuration import Configuration
-from openai_costs_dagster.report.atomic_file import replaced
+from openai_costs_dagster.report.atomic_file import atomic_write
 from openai_costs_dagster.report.contents import SpendReport
-from openai_costs_dagster.report.contents_from_warehouse import spend_report
+from openai_costs_dagster.report.contents_from_warehouse import load_spend_report
 from openai_costs_dagster.spend.money import dollars
 from openai_costs_dagster.warehouse.database import Database
 
 _ROOM = resources.files("openai_costs_dagster.report").joinpath("page_parts")
-_SCRIPTS = ("data.js", "words.js", "elements.js", "filters.js", "charts.js", "sums.js", "sections.js", "main.js")
+_SCRIPTS = ("data.js", "text.js", "elements.js", "filters.js", "charts.js", "sums.js", "sections.js", "main.js")
 _CHARTS = resources.files("chartkick").joinpath("django", "static", "chartkick", "Chart.bundle.js")
 
 
@@ -33,7 +33,7 @@ class WrittenReport:
     """A report and the file that it lies in; `size` in bytes."""
 
     path: Path
-    size: int
+    size_bytes: int
     report: SpendReport
 
     @property
@@ -54,9 +54,9 @@ def write_report(
     now: dt.datetime,
 ) -> WrittenReport:
     """Makes the page and puts it in the place of an older one. Raises WarehouseError or NotWritable."""
-    report = spend_report(configuration, database, now)
+    report = load_spend_report(configuration, database, now)
     page = render(report).encode()
-    with replaced(path) as draft:
+    with atomic_write(path) as draft:
         draft.write_bytes(page)
     return WrittenReport(path, len(page), report)
 

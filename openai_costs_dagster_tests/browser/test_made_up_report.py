@@ -12,11 +12,11 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from openai_costs_dagster.days import ONE_DAY
-from openai_costs_dagster.report.contents import BudgetStanding, FoundAnomaly
+from openai_costs_dagster.report.contents import AnomalyEntry, BudgetStatus
 from openai_costs_dagster.report.page import render
 from openai_costs_dagster.warehouse.report_queries import Cell, KnownName, OtherMoney
 
-from ..report.pages import LAST, report_of, standing
+from ..report.pages import LAST, organization_status, report_of
 from .chromium import Watched
 
 Open = Callable[..., Page]
@@ -27,8 +27,8 @@ def cell(organization: str, project: str | None, user: str | None, dollars: int,
     return Cell(organization, day, project, "Images", "gpt-5", user, None, Decimal(dollars))
 
 
-def budget(scope: str, scope_id: str | None) -> BudgetStanding:
-    return BudgetStanding(
+def budget(scope: str, scope_id: str | None) -> BudgetStatus:
+    return BudgetStatus(
         organization="acme",
         budget=f"{scope} {scope_id or ''}",
         period_start=LAST.replace(day=1),
@@ -44,8 +44,8 @@ def budget(scope: str, scope_id: str | None) -> BudgetStanding:
     )
 
 
-def finding(ago: int, impact: int) -> FoundAnomaly:
-    return FoundAnomaly(
+def finding(ago: int, impact: int) -> AnomalyEntry:
+    return AnomalyEntry(
         organization="acme",
         day=LAST - ago * ONE_DAY,
         level="project",
@@ -64,7 +64,7 @@ def finding(ago: int, impact: int) -> FoundAnomaly:
         explanation="Up.",
         feedback=None,
         is_open=True,
-        page="/",
+        dagster_path="/",
     )
 
 
@@ -132,8 +132,12 @@ def test_other_currencies_of_the_period_are_a_figure_of_their_own(open_report: O
         OtherMoney("acme", LAST - 9 * ONE_DAY, "jpy", Decimal(500)),
         OtherMoney("acme", LAST, None, Decimal("3.5")),
     ]
-    organizations = [standing("acme", month_in_other_currencies=["90,500.00 JPY", "3.50 without a currency"])]
-    page = open_report([cell("acme", "proj-a", None, 5)], "#period=7", other_money=other, organizations=organizations)
+    organizations = [
+        organization_status("acme", month_in_other_currencies=["90,500.00 JPY", "3.50 without a currency"])
+    ]
+    page = open_report(
+        [cell("acme", "proj-a", None, 5)], "#period=7", other_currencies=other, organizations=organizations
+    )
     assert page.inner_text("#total-period") == "$5.00"
     assert page.inner_text("#total-other-currencies") == "90,000.00 JPY and 3.50 without a currency"
     assert "$1,234.56 and 90,500.00 JPY and 3.50 without a currency" in page.inner_text("#month-organizations")
@@ -151,7 +155,7 @@ def test_an_answered_anomaly_is_listed_and_not_counted_as_open(open_report: Open
 
 def test_organizations_of_the_same_name_are_told_apart(open_report: Open) -> None:
     cells = [cell("acme", "proj-a", None, 5), cell("beta", "proj-d", None, 6)]
-    page = open_report(cells, organizations=[standing(name, title="Same") for name in ("acme", "beta")])
+    page = open_report(cells, organizations=[organization_status(name, title="Same") for name in ("acme", "beta")])
     assert options(page, "organization")[1:] == ["Same (acme)", "Same (beta)"]
 
 
@@ -194,7 +198,7 @@ def test_days_that_were_not_read_are_no_days_without_spend(open_report: Open) ->
 
 def test_an_organization_of_which_nothing_is_stored_is_missing_too(open_report: Open) -> None:
     cells = [cell("acme", "proj-a", None, 5, ago) for ago in range(30)]
-    both = [standing("acme"), standing("beta", first_day=None, last_day=None)]
+    both = [organization_status("acme"), organization_status("beta", first_day=None, last_day=None)]
     page = open_report(cells, organizations=both, missing={"beta": [LAST - ONE_DAY]})
     assert "1 day of them not all read" in page.locator("#totals .tile").first.inner_text()
     page.locator("[name=organization]").select_option(label="Acme")

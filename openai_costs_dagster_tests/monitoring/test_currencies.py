@@ -13,7 +13,7 @@ from openai_costs_dagster.api.spend_limits import read_spend_limits
 from openai_costs_dagster.cli.status import show
 from openai_costs_dagster.days import ONE_DAY, DayRange
 from openai_costs_dagster.monitoring.budgets import evaluate
-from openai_costs_dagster.report.contents_from_warehouse import spend_report
+from openai_costs_dagster.report.contents_from_warehouse import load_spend_report
 from openai_costs_dagster.sync.allocation import share_out
 
 from ..api.scripted import Script
@@ -44,7 +44,7 @@ def test_an_upper_case_code_counts_in_every_total(costs: Costs, place: Place) ->
     assert found.forecast > 1850
     assert found.budgets[0].startswith("organization, month: $1,850.00 of $4,000.00 (46 %)")
     assert found.in_other_currencies == {}
-    page = spend_report(place.configuration, place.database, place.clock.now)
+    page = load_spend_report(place.configuration, place.database, place.clock.now)
     assert [sum(series.amounts) for series in page.cube.series] == [1850 * 10**9]
 
 
@@ -75,8 +75,8 @@ def test_a_second_currency_is_shown_and_never_added(
         f"acme: billed 90,000.00 JPY and 3.50 without a currency since {found.other_currencies_since}, "
         "in no forecast, budget or anomaly: those cover US dollars only"
     ) in shown
-    page = spend_report(place.configuration, place.database, place.clock.now)
-    assert [tuple(one) for one in page.other_money] == [
+    page = load_spend_report(place.configuration, place.database, place.clock.now)
+    assert [tuple(one) for one in page.other_currencies] == [
         ("acme", day, "jpy", 90000),
         ("acme", day, None, Decimal("3.5")),
     ]

@@ -9,7 +9,7 @@ from typing import Any
 from openai_costs_dagster.days import ONE_DAY, DayRange
 from openai_costs_dagster.monitoring.budgets import evaluate
 from openai_costs_dagster.report.contents import SpendReport
-from openai_costs_dagster.report.contents_from_warehouse import spend_report
+from openai_costs_dagster.report.contents_from_warehouse import load_spend_report
 
 from ..served_costs import Costs, Place, cost
 
@@ -32,7 +32,7 @@ def check(place: Place) -> None:
 
 
 def report(place: Place) -> SpendReport:
-    return spend_report(place.configuration, place.database, place.clock.now)
+    return load_spend_report(place.configuration, place.database, place.clock.now)
 
 
 def forecasts(place: Place) -> set[tuple[Decimal | None, ...]]:

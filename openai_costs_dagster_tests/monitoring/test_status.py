@@ -10,7 +10,7 @@ from openai_costs_dagster.configuration import Anomalies
 from openai_costs_dagster.days import ONE_DAY, DayRange, utc_now
 from openai_costs_dagster.monitoring.anomalies import judge
 from openai_costs_dagster.monitoring.status import Overview, overviews
-from openai_costs_dagster.report.contents_from_warehouse import spend_report
+from openai_costs_dagster.report.contents_from_warehouse import load_spend_report
 from openai_costs_dagster.simulator.queries import Query
 from openai_costs_dagster.sync.onboarding import meet
 from openai_costs_dagster.warehouse import anomalies
@@ -125,12 +125,12 @@ def test_open_anomalies_are_those_of_thirty_days_in_status_and_report(work: Benc
     work.read(history(work))
     keep_findings(work, long_ago)
     shown = seen(work, configure)
-    page = spend_report(configure(work.organization, database=work.database), work.database, work.clock.now)
+    page = load_spend_report(configure(work.organization, database=work.database), work.database, work.clock.now)
     is_open = [one for one in page.anomalies if one.is_open]
     assert len(shown.open_anomalies) == len(is_open) == page.organizations[0].open_anomalies > 0
     answer_all(work)
     assert seen(work, configure).open_anomalies == []
-    page = spend_report(configure(work.organization, database=work.database), work.database, work.clock.now)
+    page = load_spend_report(configure(work.organization, database=work.database), work.database, work.clock.now)
     assert [one for one in page.anomalies if one.is_open] == []
 
 

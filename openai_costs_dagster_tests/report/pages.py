@@ -12,15 +12,15 @@ from decimal import Decimal
 from typing import Any
 
 from openai_costs_dagster.days import ONE_DAY
-from openai_costs_dagster.report.contents import OrganizationStanding, SpendReport
+from openai_costs_dagster.report.contents import OrganizationStatus, SpendReport
 from openai_costs_dagster.report.cube import pack
 from openai_costs_dagster.warehouse.report_queries import Cell, KnownName
 
-MADE_AT = dt.datetime(2026, 11, 25, 14, 5, tzinfo=dt.UTC)
-LAST = MADE_AT.date()
+GENERATED_AT = dt.datetime(2026, 11, 25, 14, 5, tzinfo=dt.UTC)
+LAST = GENERATED_AT.date()
 
 
-def standing(name: str, **more: Any) -> OrganizationStanding:
+def organization_status(name: str, **more: Any) -> OrganizationStatus:
     values: dict[str, Any] = {
         "organization": name,
         "title": name.title(),
@@ -28,30 +28,30 @@ def standing(name: str, **more: Any) -> OrganizationStanding:
         "last_day": LAST,
         "settled_to": LAST - 3 * ONE_DAY,
         "missing_days": 0,
-        "last_success_at": MADE_AT,
+        "last_success_at": GENERATED_AT,
         "last_error": None,
-        "detail": "project,user,line_item,api_key",
+        "grouping": "project,user,line_item,api_key",
         "month_to_date": Decimal("1234.56"),
         "forecast": Decimal("1500.00"),
         "forecast_low": Decimal("1400.00"),
         "forecast_high": Decimal("1600.00"),
         "needs": [],
-        "page": f"/assets/openai/{name}/costs",
+        "dagster_path": f"/assets/openai/{name}/costs",
         **more,
     }
-    return OrganizationStanding(**values)
+    return OrganizationStatus(**values)
 
 
 def report_of(cells: list[Cell], *, days: int = 30, most: int = 100_000, **more: Any) -> SpendReport:
     first = LAST - (days - 1) * ONE_DAY
     names = sorted({cell.organization for cell in cells}) or ["acme"]
     values: dict[str, Any] = {
-        "made_at": MADE_AT,
+        "generated_at": GENERATED_AT,
         "first_day": first,
         "last_day": LAST,
         "is_simulated": False,
         "dagster_url": None,
-        "organizations": [standing(name) for name in names],
+        "organizations": [organization_status(name) for name in names],
         "cube": pack(cells, first, most),
         **more,
     }

@@ -1,4 +1,4 @@
-"""Files of the user are replaced whole, wherever their path leads."""
+"""Tests of atomic file replacement."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from openai_costs_dagster.report.atomic_file import NotWritable, replaced
+from openai_costs_dagster.report.atomic_file import NotWritable, atomic_write
 
 
 def _write(path: Path, text: str = "new") -> None:
-    with replaced(path) as draft:
+    with atomic_write(path) as draft:
         draft.write_text(text, encoding="utf-8")
 
 

@@ -20,7 +20,7 @@ from openai_costs_dagster.orchestration.build import build_definitions, family_o
 from openai_costs_dagster.orchestration.partitions import range_tags
 from openai_costs_dagster.report import locations
 from openai_costs_dagster.report.contents import SpendReport
-from openai_costs_dagster.report.contents_from_warehouse import months_side_by_side, spend_report
+from openai_costs_dagster.report.contents_from_warehouse import calendar_month_ranges, load_spend_report
 from openai_costs_dagster.report.cube import OTHERS
 from openai_costs_dagster.report.page import write_report
 from openai_costs_dagster.spend import money
@@ -57,7 +57,7 @@ def read(work: Bench, configure: Configure, count: int = 70) -> Configuration:
 
 
 def report(work: Bench, configuration: Configuration) -> SpendReport:
-    return spend_report(configuration, work.database, work.clock.now)
+    return load_spend_report(configuration, work.database, work.clock.now)
 
 
 def total(found: SpendReport) -> Decimal:
@@ -120,7 +120,7 @@ def test_movers_are_settled_days_beside_as_many_before_and_split_without_a_rest(
     )
     assert [(money.total(one.amount for one in week.movers),)] == spent
     for mover in week.movers:
-        assert mover.change == money.subtract(mover.amount, mover.earlier)
+        assert mover.change == money.subtract(mover.amount, mover.earlier_amount)
         assert money.total([mover.volume, mover.price, mover.mix, mover.unmeasured]) == mover.change
 
 
@@ -177,9 +177,9 @@ def test_a_page_takes_the_place_of_an_older_one_or_leaves_it(work: Bench, config
     configuration, page = configure(work.organization, database=work.database), tmp_path / "pages" / "spend.html"
     page.parent.mkdir()
     first = write_report(page, configuration, work.database, work.clock.now)
-    assert page.stat().st_size == first.size
+    assert page.stat().st_size == first.size_bytes
     second = write_report(page, configuration, work.database, work.clock.now + ONE_DAY)
-    assert page.read_text().count(second.report.made_at.isoformat()) == 1
+    assert page.read_text().count(second.report.generated_at.isoformat()) == 1
     assert [file.name for file in page.parent.iterdir()] == ["spend.html"]
 
 
@@ -226,7 +226,7 @@ def test_addresses_stand_on_it_only_while_they_are_kept(work: Bench, configure: 
 def test_months_are_compared_by_as_many_days_of_each(
     settled: str, name: str, days: tuple[str, str], earlier: tuple[str, str]
 ) -> None:
-    found = months_side_by_side(dt.date.fromisoformat(settled))
+    found = calendar_month_ranges(dt.date.fromisoformat(settled))
     ranges = [DayRange(*(dt.date.fromisoformat(f"2026-{end}") for end in ends)) for ends in (days, earlier)]
     assert found == (name, *ranges)
 
@@ -249,7 +249,7 @@ def test_the_asset_writes_the_page_and_tells_its_figures(
     ).success
     (metadata,) = materializations(instance, asset_keys.spend_report_key(OrganizationName("acme"))).values()
     page = Path(metadata["page"])
-    assert page == locations.report_page(configuration)
+    assert page == locations.report_path(configuration)
     assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
     assert metadata["spend_by_day"].startswith("![spend by day](data:image/svg+xml;base64,")
     assert metadata["month_to_date_usd"] >= 0

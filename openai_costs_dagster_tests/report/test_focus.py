@@ -19,7 +19,7 @@ from pyarrow import parquet
 from openai_costs_dagster.report import focus_export as report
 from openai_costs_dagster.report import focus_files
 from openai_costs_dagster.report.atomic_file import NotWritable
-from openai_costs_dagster.report.focus_export import Exported, NothingStored, export
+from openai_costs_dagster.report.focus_export import ExportResult, NoStoredDays, export
 from openai_costs_dagster.report.focus_files import TooManyDigits, UnknownFormat
 from openai_costs_dagster.warehouse import organizations
 from openai_costs_dagster.warehouse.database import Connection, Database
@@ -37,7 +37,7 @@ WITHIN_76_DIGITS = st.builds(
 )
 
 
-def write(connection: Connection, folder: Path, *endings: str, wanted: Wanted = MARCH) -> Exported:
+def write(connection: Connection, folder: Path, *endings: str, wanted: Wanted = MARCH) -> ExportResult:
     return export(connection, wanted, [folder / f"march.{ending}" for ending in endings])
 
 
@@ -109,7 +109,7 @@ def test_any_34_digits_come_through_parquet_exactly(
     ],
 )
 def test_the_scale_is_the_smallest_that_holds_every_digit(digits: Digits, kind: Any) -> None:
-    assert focus_files.decimal_of("BilledCost", digits) == kind
+    assert focus_files.decimal_type("BilledCost", digits) == kind
 
 
 @pytest.mark.parametrize("amounts", [[SMALLEST], [LARGEST], ["1E+40", "1E-40"]])
@@ -204,7 +204,7 @@ def test_a_month_of_quiet_days_is_a_file_without_rows(connection: Connection, tm
 def test_a_month_of_which_nothing_is_stored_is_refused(connection: Connection, tmp_path: Path) -> None:
     store(connection, {DAY: [row("1")]})
     april = Wanted(Month(2026, 4), ["acme"])
-    with pytest.raises(NothingStored, match=r"2026-04 for acme: run .* --from 2026-04-01 --to 2026-04-30"):
+    with pytest.raises(NoStoredDays, match=r"2026-04 for acme: run .* --from 2026-04-01 --to 2026-04-30"):
         write(connection, tmp_path, "csv", wanted=april)
     assert list(tmp_path.iterdir()) == []
 

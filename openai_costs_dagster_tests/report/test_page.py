@@ -11,7 +11,7 @@ from openai_costs_dagster.days import ONE_DAY
 from openai_costs_dagster.report.page import render
 from openai_costs_dagster.warehouse.report_queries import Cell, KnownName
 
-from .pages import LAST, data_in, large_company, names_of, report_of, standing
+from .pages import LAST, data_in, large_company, names_of, organization_status, report_of
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>\"'&{{ 7 * 7 }}"
 CELL = Cell("acme", LAST, "proj_1", "Chat completions", "gpt-5", "user-1", "key_1", Decimal("0.123456789"))
@@ -36,7 +36,9 @@ def test_data_reach_the_page_whole() -> None:
 def test_a_hostile_name_stays_text() -> None:
     hostile = CELL._replace(project_id=HOSTILE, service=HOSTILE, model=HOSTILE, user_id=HOSTILE)
     report = report_of(
-        [hostile], organizations=[standing("acme", title=HOSTILE)], names=[KnownName("acme", "user", HOSTILE, HOSTILE)]
+        [hostile],
+        organizations=[organization_status("acme", title=HOSTILE)],
+        names=[KnownName("acme", "user", HOSTILE, HOSTILE)],
     )
     page = render(report)
     assert "alert(1)</script>" not in page
@@ -56,7 +58,9 @@ def test_simulated_data_are_said_to_be(simulated: bool) -> None:
 
 
 def test_without_scripts_the_month_of_each_organization_is_there_all_the_same() -> None:
-    page = render(report_of([CELL], organizations=[standing("acme"), standing("beta", forecast=None)]))
+    page = render(
+        report_of([CELL], organizations=[organization_status("acme"), organization_status("beta", forecast=None)])
+    )
     within = page.partition("<noscript>")[2].partition("</noscript>")[0]
     assert "$1,234.56" in within
     assert within.count("$1,500.00") == 1

@@ -13,7 +13,7 @@ from openai_costs_dagster.orchestration import asset_keys, database_access
 from openai_costs_dagster.orchestration.assets.table_schemas import FOCUS
 from openai_costs_dagster.orchestration.partitions import monthly_partitions
 from openai_costs_dagster.report.atomic_file import NotWritable
-from openai_costs_dagster.report.focus_export import Exported, export
+from openai_costs_dagster.report.focus_export import ExportResult, export
 from openai_costs_dagster.report.focus_files import FocusError
 from openai_costs_dagster.report.locations import exports_folder
 from openai_costs_dagster.warehouse.focus import Month, Wanted
@@ -75,7 +75,7 @@ def _paths(configuration: Configuration, month: Month) -> list[Path]:
     return [folder / f"openai-focus-{month}.{ending}" for ending in _ENDINGS]
 
 
-def _metadata(exported: Exported, paths: list[Path]) -> dict[str, Any]:
+def _metadata(exported: ExportResult, paths: list[Path]) -> dict[str, Any]:
     """What the UI plots and shows of a month; only US dollars are plotted."""
     parquet, csv = paths
     billed = exported.billed

@@ -14,7 +14,7 @@ from openai_costs_dagster.days import ONE_DAY, RECENT_DAYS, utc_now
 from openai_costs_dagster.orchestration import asset_keys, database_access
 from openai_costs_dagster.report.contents import SpendReport
 from openai_costs_dagster.report.cube import daily_dollars
-from openai_costs_dagster.report.locations import report_page
+from openai_costs_dagster.report.locations import report_path
 from openai_costs_dagster.report.page import WrittenReport, write_report
 
 _PICTURED = 60  # days
@@ -44,7 +44,7 @@ def report_asset(
     )
     def spend_report() -> dg.MaterializeResult[Any]:
         written = write_report(
-            report_page(configuration), configuration, database_access.database(configuration), utc_now()
+            report_path(configuration), configuration, database_access.database(configuration), utc_now()
         )
         return dg.MaterializeResult(metadata=_metadata(written))
 
@@ -57,7 +57,7 @@ def _metadata(written: WrittenReport) -> dict[str, Any]:
     forecasts = [one.forecast for one in report.organizations if one.forecast is not None]
     metadata: dict[str, Any] = {
         "page": dg.MetadataValue.path(written.path),
-        "size_mb": round(written.size / 1e6, 2),
+        "size_mb": round(written.size_bytes / 1e6, 2),
         "month_to_date_usd": _number(sum((one.month_to_date for one in report.organizations), Decimal(0))),
         f"open_anomalies_of_{RECENT_DAYS}_days": sum(one.open_anomalies for one in report.organizations),
         "organizations_that_need_a_person": sum(bool(one.needs) for one in report.organizations),

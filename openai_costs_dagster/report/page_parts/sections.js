@@ -54,7 +54,7 @@ function otherMoneyTile(report, filters, first, last) {
 // Sums by currency of the chosen organizations, from first to last.
 function otherMoneyOf(report, filters, first, last) {
   const sums = new Map();
-  for (const [organization, day, currency, amount] of report.other_money) {
+  for (const [organization, day, currency, amount] of report.other_currencies) {
     const number = report.dayOf(day);
     if (number < first || number > last || !filters.hasOrganization(organization)) continue;
     sums.set(currency, (sums.get(currency) ?? 0) + Number(amount));
@@ -164,7 +164,7 @@ function showDays(report, filters, chosen) {
 function showMonth(report, filters) {
   const ours = report.organizations.filter((one) => filters.hasOrganization(one.organization));
   show("month-organizations", table("This month", [
-    { head: "Organization", write: (one) => [link(report, one.page, one.title)] },
+    { head: "Organization", write: (one) => [link(report, one.dagster_path, one.title)] },
     { head: "Month to date", number: true, write: (one) => (
       [dollars(Number(one.month_to_date)), ...one.month_in_other_currencies].join(" and ")) },
     { head: "Forecast", number: true, write: (one) => (one.forecast === null ? "–" : dollars(Number(one.forecast))) },
@@ -199,14 +199,14 @@ function showMovers(report, filters) {
   const part = (head, name) => ({ head, number: true, write: (row) => (Math.abs(row[name]) < 0.005 ? "–" : signedDollars(Number(row[name]))) });
   const range = (first, last) => (first === last ? first : `${first} to ${last}`);
   const caption = `${range(comparison.first, comparison.last)} against ${range(comparison.earlier_first, comparison.earlier_last)}`;
-  const short = comparison.left_out.filter((name) => filters.hasOrganization(name)).map((name) => report.titles.get(name) ?? name);
+  const short = comparison.excluded_organizations.filter((name) => filters.hasOrganization(name)).map((name) => report.titles.get(name) ?? name);
   show("movers-table", filters.value("user") ? say("By user there are no quantities: choose all users.") : null,
     short.length ? say(`Not known so far back, and left out: ${short.join(", ")}.`) : null,
     table(caption, [
       { head: "Organization", write: (row) => report.titles.get(row.organization) ?? row.organization },
       { head: "Project", write: (row) => report.name("project", row.organization, row.project) },
       { head: "Model or tool", write: (row) => row.model ?? NOTHING.model },
-      { head: "Before", number: true, write: (row) => dollars(Number(row.earlier)) },
+      { head: "Before", number: true, write: (row) => dollars(Number(row.earlier_amount)) },
       { head: "Now", number: true, write: (row) => dollars(Number(row.amount)) },
       { head: "Change", number: true, write: (row) => [element("strong", { class: direction(row.change) }, signedDollars(Number(row.change)))] },
       part("Volume", "volume"), part("Price", "price"), part("Mix", "mix"), part("Other", "unmeasured"),
@@ -214,7 +214,7 @@ function showMovers(report, filters) {
     ], rows));
 }
 
-function why({ volume_ratio: volume, price_ratio: price, unit, earlier }) {
+function why({ volume_ratio: volume, price_ratio: price, unit, earlier_amount: earlier }) {
   if (Number(earlier) === 0) return "new";
   if (volume === null || price === null) return "";
   const said = [`${ROUGH.format(volume)}x the ${unit ?? "units"}`];
@@ -254,7 +254,7 @@ function finding(report, one, open) {
       element("span", {}, `${title}: ${names.join(", ") || "the organization"}`)),
     element("p", {}, one.explanation),
     one.feedback ? element("p", { class: "quiet" }, `Answered: ${one.feedback}`) : null,
-    report.dagster_url ? element("p", {}, link(report, one.page, "Its check in Dagster")) : null);
+    report.dagster_url ? element("p", {}, link(report, one.dagster_path, "Its check in Dagster")) : null);
   details.firstChild.addEventListener("click", () => opened.set(nameOfFinding(one), !details.open));
   const series = report.series.filter((each) => belongs(report, each, one));
   if (series.length) {
@@ -329,12 +329,12 @@ function lastAmount(row) { return [...row.months.values()].pop().amount; }
 function showFreshness(report, filters) {
   const ours = report.organizations.filter((one) => filters.hasOrganization(one.organization));
   show("freshness-table", table("Organizations", [
-    { head: "Organization", write: (one) => [link(report, one.page, one.title)] },
+    { head: "Organization", write: (one) => [link(report, one.dagster_path, one.title)] },
     { head: "Last day", write: (one) => one.last_day ?? "never" },
     { head: "Settled to", write: (one) => one.settled_to ?? "–" },
     { head: "Missing days", number: true, write: (one) => String(one.missing_days) },
     { head: "Last read", write: (one) => moment(one.last_success_at) },
-    { head: "Detail", write: (one) => one.detail || "–" },
+    { head: "Detail", write: (one) => one.grouping || "–" },
     { head: "Needs a person", write: (one) => [element("span", { class: one.needs.length ? "warn" : undefined }, one.needs.join("; ") || "–")] },
   ], ours));
   const restated = report.restatements.filter(([organization]) => filters.hasOrganization(organization));
