@@ -12,7 +12,7 @@ from openai_costs_dagster.configuration import Organization
 from openai_costs_dagster.days import ONE_DAY
 from openai_costs_dagster.simulator import Fact, SimulatedOrganization
 from openai_costs_dagster.simulator.companies import SHOP
-from openai_costs_dagster.sync.costs import Request, ingest
+from openai_costs_dagster.sync.costs import CostsRequest, ingest_costs
 from openai_costs_dagster.sync.outcome import Outcome
 from openai_costs_dagster.warehouse.database import Database
 
@@ -48,7 +48,7 @@ class Bench:
 
     def read(self, wanted: Iterable[dt.date], **more: Any) -> Outcome:
         values: dict[str, Any] = {"now": self.clock, **more}
-        return ingest(Request(self.organization, self.database, list(wanted), **values))
+        return ingest_costs(CostsRequest(self.organization, self.database, list(wanted), **values))
 
     def stored(self, by: Collection[str] = DIMENSIONS, organization: str | None = None) -> Sums:
         """What `daily_costs` says was spent, by day and dimensions; rows without an amount count 0."""

@@ -8,9 +8,9 @@ from typing import Any
 
 from openai_costs_dagster.configuration import Organization
 from openai_costs_dagster.days import ONE_DAY
-from openai_costs_dagster.sync.allocation import Sharing, share_out
-from openai_costs_dagster.sync.costs import Request, ingest
-from openai_costs_dagster.sync.directory import Names, read_names
+from openai_costs_dagster.sync.allocation import AllocationOutcome, allocate_days
+from openai_costs_dagster.sync.costs import CostsRequest, ingest_costs
+from openai_costs_dagster.sync.directory import DirectoryOutcome, sync_directory
 from openai_costs_dagster.sync.outcome import Outcome
 from openai_costs_dagster.sync.usage import UsageOutcome, UsageRequest, ingest_usage
 from openai_costs_dagster.warehouse.database import Database
@@ -32,21 +32,21 @@ class Reader:
         self.clock = clock
 
     def costs(self) -> Outcome:
-        return ingest(Request(self.organization, self.database, DAYS, now=self.clock))
+        return ingest_costs(CostsRequest(self.organization, self.database, DAYS, now=self.clock))
 
     def usage(self) -> UsageOutcome:
         return ingest_usage(UsageRequest(self.organization, self.database, DAYS, now=self.clock))
 
-    def names(self) -> Names:
-        return read_names(self.organization, self.database, now=self.clock)
+    def names(self) -> DirectoryOutcome:
+        return sync_directory(self.organization, self.database, now=self.clock)
 
     def query(self, text: str) -> list[tuple[Any, ...]]:
         with self.database.connect() as connection:
             return connection.execute(text.encode()).fetchall()
 
-    def allocate(self) -> Sharing:
+    def allocate(self) -> AllocationOutcome:
         with self.database.connect() as connection:
-            return share_out(connection, self.organization.name, DAYS, self.clock.now)
+            return allocate_days(connection, self.organization.name, DAYS, self.clock.now)
 
 
 MakeReader = Callable[..., Reader]

@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 from openai_costs_dagster.configuration import Configuration, Organization
 from openai_costs_dagster.days import ONE_DAY, DayRange, unix_midnight
 from openai_costs_dagster.monitoring.status import Overview, overviews
-from openai_costs_dagster.sync.costs import Request, ingest
+from openai_costs_dagster.sync.costs import CostsRequest, ingest_costs
 from openai_costs_dagster.sync.outcome import Outcome
 from openai_costs_dagster.warehouse.database import Database
 
@@ -99,7 +99,7 @@ class Place:
         return DayRange(self.clock.today.replace(day=1), self.clock.today)
 
     def read(self, days: DayRange) -> Outcome:
-        outcome = ingest(Request(self.organization, self.database, list(days), now=self.clock))
+        outcome = ingest_costs(CostsRequest(self.organization, self.database, list(days), now=self.clock))
         assert outcome.failed == {}
         return outcome
 

@@ -15,7 +15,7 @@ from openai_costs_dagster.days import ONE_DAY
 from openai_costs_dagster.orchestration import partitions
 from openai_costs_dagster.orchestration.assets import costs as assets_costs
 from openai_costs_dagster.simulator import Quirks, SimulatedOrganization
-from openai_costs_dagster.sync.costs import Request, ingest
+from openai_costs_dagster.sync.costs import CostsRequest, ingest_costs
 from openai_costs_dagster.sync.outcome import Outcome
 from openai_costs_dagster.warehouse.database import Database
 
@@ -55,10 +55,10 @@ def instance() -> Iterator[dg.DagsterInstance]:
 def runs_at_the_clock(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
     """Runs that Dagster starts read at the time of `clock`, and an unknown history begins a year before it."""
 
-    def ingest_at_the_clock(request: Request) -> Outcome:
-        return ingest(replace(request, now=clock))
+    def ingest_at_the_clock(request: CostsRequest) -> Outcome:
+        return ingest_costs(replace(request, now=clock))
 
-    monkeypatch.setattr(assets_costs, "ingest", ingest_at_the_clock)
+    monkeypatch.setattr(assets_costs, "ingest_costs", ingest_at_the_clock)
     monkeypatch.setattr(partitions, "utc_now", clock)
 
 

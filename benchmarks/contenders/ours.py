@@ -1,4 +1,4 @@
-"""Our load without Dagster around it: `ingest`, organizations one after the other."""
+"""Our load without Dagster around it: `ingest_costs`, organizations one after the other."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.workload import Order, admin_key, organization_id
 from openai_costs_dagster.configuration import Organization
 from openai_costs_dagster.configuration.secret import SecretReference
 from openai_costs_dagster.days import DayRange
-from openai_costs_dagster.sync.costs import Request, ingest
+from openai_costs_dagster.sync.costs import CostsRequest, ingest_costs
 from openai_costs_dagster.warehouse.database import Database
 
 
@@ -34,8 +34,8 @@ def _prepare(order: Order) -> Load:
                 base_url=order.base_url(stage),
                 start_date=first,
             )
-            outcome = ingest(Request(organization, database, DayRange(first, last), asked_by="backfill"))
-            assert not outcome.failed, outcome.sentence
+            outcome = ingest_costs(CostsRequest(organization, database, DayRange(first, last), asked_by="backfill"))
+            assert not outcome.failed, outcome.message
             assert all(report.reconciled for report in outcome.stored.values()), "a day does not reconcile"
 
     return load

@@ -56,7 +56,7 @@ def backfill(
     except KeyboardInterrupt as error:
         error.add_note("windows that were already stored are kept")
         raise
-    context.exit(0 if all(result.success or _only_beyond(result, first) for result in results) else 1)
+    context.exit(0 if all(result.success or _only_outside_retention(result, first) for result in results) else 1)
 
 
 def run_backfill(
@@ -67,12 +67,12 @@ def run_backfill(
     Raises InputMistake where a day lies before an organization's history.
     """
     from openai_costs_dagster.orchestration.runs.worker_pool import Result, Task, backfill_tags
-    from openai_costs_dagster.sync.onboarding import meet
+    from openai_costs_dagster.sync.onboarding import start_dates
 
-    starts, strangers = meet(organizations, session.database)
-    results = [Result(name, success=False, trouble=trouble) for name, trouble in strangers.items()]
+    starts, unreachable = start_dates(organizations, session.database)
+    results = [Result(name, success=False, error=error) for name, error in unreachable.items()]
     for result in results:
-        click.echo(f"{result.organization}: nothing was read: {result.trouble}", err=True)
+        click.echo(f"{result.organization}: nothing was read: {result.error}", err=True)
     tasks = [
         Task(organization.name, _days(organization.name, starts[organization.name], first, last), backfill_tags())
         for organization in organizations
@@ -108,9 +108,9 @@ def _show(progress: Bar, step: Step) -> None:
     progress.advance(step.days)
 
 
-def _only_beyond(result: Result, first: dt.date | None) -> bool:
+def _only_outside_retention(result: Result, first: dt.date | None) -> bool:
     """Whether nothing failed but days before what the API serves, for which nobody asked by date."""
-    return first is None and result.trouble is None and set(result.failed) == set(result.beyond)
+    return first is None and result.error is None and set(result.failed) == set(result.outside_retention)
 
 
 def end_abandoned_runs(session: Session) -> None:
@@ -169,8 +169,8 @@ def _lines(result: Result) -> list[str]:
         reasons.setdefault(reason, []).append(dt.date.fromisoformat(day))
     for reason, days in reasons.items():
         lines.append(f"  {', '.join(map(str, DayRange.covering(days)))}: {reason}")
-    if result.trouble:
-        lines.append(f"  {result.trouble}")
+    if result.error:
+        lines.append(f"  {result.error}")
     return lines + notes
 
 

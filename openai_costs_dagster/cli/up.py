@@ -26,7 +26,7 @@ def up(context: click.Context, host: str, port: int | None) -> None:
     from openai_costs_dagster.cli.dagster_dev import DevelopmentServer
     from openai_costs_dagster.cli.session import begin, chosen
     from openai_costs_dagster.configuration import load
-    from openai_costs_dagster.sync.onboarding import meet
+    from openai_costs_dagster.sync.onboarding import start_dates
     from openai_costs_dagster.warehouse import embedded
 
     if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # nohup ignores it
@@ -36,9 +36,9 @@ def up(context: click.Context, host: str, port: int | None) -> None:
     _replace_a_killed_one(note)
     session = begin(configuration)
     session.database.check_rights()
-    _, strangers = meet(chosen(configuration, ()), session.database)
-    for name, trouble in strangers.items():
-        click.echo(f"{name} cannot be read now: {trouble}", err=True)
+    _, unreachable = start_dates(chosen(configuration, ()), session.database)
+    for name, error in unreachable.items():
+        click.echo(f"{name} cannot be read now: {error}", err=True)
     end_abandoned_runs(session)
     server = DevelopmentServer(note, len(configuration.organizations))
     try:

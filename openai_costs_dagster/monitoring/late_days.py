@@ -12,7 +12,7 @@ from openai_costs_dagster.days import ONE_DAY, DayRange
 from openai_costs_dagster.sync.failure_alerts import SYNC
 from openai_costs_dagster.warehouse import coverage, open_failures, outbox
 from openai_costs_dagster.warehouse.database import Connection
-from openai_costs_dagster.warehouse.open_failures import Trouble
+from openai_costs_dagster.warehouse.open_failures import OpenFailure
 
 DAYS = "arrivals"
 GRACE = dt.timedelta(hours=3)
@@ -59,18 +59,18 @@ def _tell(
     if not arrived and known is None and open_failures.find(connection, name, SYNC) is None:
         last = coverage.last_stored_day(connection, name)
         said = f"{due} should be here since its daily refresh; the newest stored day is {last}. Is the daemon running?"
-        trouble = Trouble(DAYS, "missing", said, "medium", [due], now, now)
+        trouble = OpenFailure(DAYS, "missing", said, "medium", [due], now, now)
         open_failures.keep(connection, name, trouble)
         outbox.record(connection, _alert(organization, trouble, checks, "failed", "days stopped arriving"), now)
     elif known and is_here(connection, name, DayRange(known.days[0], max(due, known.days[0]))):
         open_failures.end(connection, name, DAYS)
         said = f"{known.days[0]} and all days up to {due} arrived."
-        back = Trouble(DAYS, "missing", said, "medium", known.days, known.opened_at, now)
+        back = OpenFailure(DAYS, "missing", said, "medium", known.days, known.opened_at, now)
         outbox.record(connection, _alert(organization, back, checks, "recovered", "days arrive again"), now)
 
 
 def _alert(
-    organization: Organization, trouble: Trouble, checks: Collection[str], event: str, title: str
+    organization: Organization, trouble: OpenFailure, checks: Collection[str], event: str, title: str
 ) -> outbox.Alert:
     asset = asset_paths.costs_path(organization)
     has_check = asset_paths.LATEST_DAY in checks

@@ -15,7 +15,7 @@ from openai_costs_dagster.spend import money
 from openai_costs_dagster.spend.budgets import KnownDays, Standing
 from openai_costs_dagster.spend.money import dollars
 from openai_costs_dagster.sync.history_start import start_of
-from openai_costs_dagster.sync.missing_endpoints import Absences
+from openai_costs_dagster.sync.missing_endpoints import MissingEndpoints
 from openai_costs_dagster.warehouse import allocations, anomalies, coverage, organizations, outbox
 from openai_costs_dagster.warehouse.budgets import BudgetState
 from openai_costs_dagster.warehouse.database import Connection, Database
@@ -124,7 +124,7 @@ def _overview(
         to_keys_percent=_percent(shared.to_keys_usd, shared.gross_usd),
         budgets=[_budget(state) for state in standings.budgets],
         budget_states=standings.budgets,
-        skipped=sorted(path.split("/", 2)[2] for path in Absences(connection, organization, now).known()),
+        skipped=sorted(path.split("/", 2)[2] for path in MissingEndpoints(connection, organization, now).known()),
         last_success_at=synced.last_success_at,
         last_error=synced.last_error,
         needs=[

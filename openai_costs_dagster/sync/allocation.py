@@ -21,7 +21,7 @@ _ZERO = Decimal(0)
 
 
 @dataclass(frozen=True)
-class SharedDay:
+class AllocatedDay:
     """What became of a day's costs; US dollars, signs left out."""
 
     shares: int
@@ -38,26 +38,28 @@ class SharedDay:
 
 
 @dataclass
-class Sharing:
+class AllocationOutcome:
     """What became of the days asked for."""
 
-    days: dict[dt.date, SharedDay] = field(default_factory=dict)
-    left_out: dict[dt.date, str] = field(default_factory=dict)
+    days: dict[dt.date, AllocatedDay] = field(default_factory=dict)
+    skipped: dict[dt.date, str] = field(default_factory=dict)
     """Days that were not shared out, and why; they stand in the view as they were billed."""
-    unsound: list[dt.date] = field(default_factory=list)
+    unreconciled: list[dt.date] = field(default_factory=list)
     """Those of them whose costs are stored."""
 
 
-def share_out(connection: Connection, organization: str, days: Iterable[dt.date], now: dt.datetime) -> Sharing:
+def allocate_days(
+    connection: Connection, organization: str, days: Iterable[dt.date], now: dt.datetime
+) -> AllocationOutcome:
     """Shares some days out anew and stores the shares. Raises a WarehouseError."""
-    sharing, asked = Sharing(), sorted(days)
+    outcome, asked = AllocationOutcome(), sorted(days)
     for start in range(0, len(asked), _DAYS_AT_ONCE):
-        _share_some(connection, organization, asked[start : start + _DAYS_AT_ONCE], sharing, now)
-    return sharing
+        _share_some(connection, organization, asked[start : start + _DAYS_AT_ONCE], outcome, now)
+    return outcome
 
 
 def _share_some(
-    connection: Connection, organization: str, days: Sequence[dt.date], sharing: Sharing, now: dt.datetime
+    connection: Connection, organization: str, days: Sequence[dt.date], outcome: AllocationOutcome, now: dt.datetime
 ) -> None:
     readings = {one.usage_date: one for one in allocations.readings(connection, organization, days)}
     costs = allocations.costs(connection, organization, days)
@@ -70,14 +72,14 @@ def _share_some(
     for day in days:
         reading = readings.get(day)
         if reading is None:
-            sharing.left_out[day] = "its costs are not stored"
+            outcome.skipped[day] = "its costs are not stored"
         elif reading.reconciled is False and not reading.provisional:
-            sharing.left_out[day] = "its rows do not add up to the total that the API bills"
-            sharing.unsound.append(day)
+            outcome.skipped[day] = "its rows do not add up to the total that the API bills"
+            outcome.unreconciled.append(day)
         else:
             of_day = _Rows(costs.get(day, []), counted.get(day, []), totals.get(day), names.get(day, {}))
             stored[day] = _shared(reading, of_day)
-            sharing.days[day] = _report(reading, of_day, stored[day])
+            outcome.days[day] = _report(reading, of_day, stored[day])
     allocations.store(connection, organization, stored, now)
 
 
@@ -117,8 +119,8 @@ def _shared(reading: StoredReading, rows: _Rows) -> DayOfShares:
     )
 
 
-def _report(reading: StoredReading, rows: _Rows, shared: DayOfShares) -> SharedDay:
-    return SharedDay(
+def _report(reading: StoredReading, rows: _Rows, shared: DayOfShares) -> AllocatedDay:
+    return AllocatedDay(
         shares=len(shared.shares),
         gross_usd=shared.gross_usd,
         to_users_usd=shared.to_users_usd,

@@ -44,7 +44,7 @@ class Window:
         return max(differences(self.bills[day], self.ungrouped[day]), key=lambda one: abs(one.amount), default=None)
 
 
-class WindowReader:
+class WindowFetcher:
     """Reads windows of one organization, one after the other, into its staging table."""
 
     def __init__(

@@ -24,11 +24,11 @@ from openai_costs_dagster.days import ONE_DAY, DayRange, utc_midnight, utc_now
 from openai_costs_dagster.privacy import cleaner, scrubbed
 from openai_costs_dagster.spend import line_items, money
 from openai_costs_dagster.sync import failure_alerts
-from openai_costs_dagster.sync.cost_window import ACCESS_ERRORS, Window, WindowReader
-from openai_costs_dagster.sync.key_identity import note_identity
-from openai_costs_dagster.sync.onboarding import endpoint_of, enrol, register
+from openai_costs_dagster.sync.cost_window import ACCESS_ERRORS, Window, WindowFetcher
+from openai_costs_dagster.sync.key_identity import remember_identity
+from openai_costs_dagster.sync.onboarding import endpoint_of, register, register_and_probe
 from openai_costs_dagster.sync.outcome import DayReport, Outcome
-from openai_costs_dagster.sync.served_groupings import KeptDetail
+from openai_costs_dagster.sync.served_groupings import PersistentGroupingPlanner
 from openai_costs_dagster.sync.user_totals import UserTotals
 from openai_costs_dagster.warehouse import directory, lock, organizations, retention
 from openai_costs_dagster.warehouse import line_items as warehouse_line_items
@@ -41,7 +41,7 @@ _ZERO = Decimal(0)
 
 
 @dataclass(frozen=True)
-class Request:
+class CostsRequest:
     """Who reads what and how; `now` is injected by tests."""
 
     organization: Organization
@@ -60,7 +60,7 @@ class Request:
     log: logging.Logger = _LOG
 
 
-def ingest(request: Request) -> Outcome:
+def ingest_costs(request: CostsRequest) -> Outcome:
     """Stores the days asked for, window by window, as the organization's only reader.
 
     Never raises for what the API, the key or the database do: the outcome says it, day by day.
@@ -94,7 +94,7 @@ def ingest(request: Request) -> Outcome:
 
 
 class _Ingestion:
-    def __init__(self, request: Request, api: AdminApi, connection: Connection, outcome: Outcome) -> None:
+    def __init__(self, request: CostsRequest, api: AdminApi, connection: Connection, outcome: Outcome) -> None:
         self._request = request
         self._name = request.organization.name
         self._api = api
@@ -103,11 +103,11 @@ class _Ingestion:
         self._staging = Staging(connection)
         self._guard = OrganizationGuard(None)
         cleaned = cleaner(emails=request.organization.emails, forgotten=directory.forgotten(connection))
-        self._reader = WindowReader(api, self._guard, self._staging, cleaned)
-        self._detail = KeptDetail(api, connection, self._name, GROUPINGS, request.now())
+        self._reader = WindowFetcher(api, self._guard, self._staging, cleaned)
+        self._detail = PersistentGroupingPlanner(api, connection, self._name, GROUPINGS, request.now())
 
     def run(self) -> None:
-        self._guard.organization_id = enrol(
+        self._guard.organization_id = register_and_probe(
             self._connection, self._api, self._request.organization, self._request.now()
         )
         work = self._plan_all(DayRange.covering(self._request.days))
@@ -170,7 +170,7 @@ class _Ingestion:
             beyond = piece.days.intersection(None, earliest - ONE_DAY)
             if beyond:
                 self._outcome.fail(beyond, refusal)
-                self._outcome.beyond.update(beyond)
+                self._outcome.outside_retention.update(beyond)
                 self._request.on_progress(len(beyond))
             served = piece.days.intersection(earliest, None)
             if served:
@@ -184,7 +184,7 @@ class _Ingestion:
         window = self._reader.read(piece, known)
         if self._guard.organization_id:
             organizations.identify(self._connection, self._name, self._guard.organization_id)
-            note_identity(self._request.organization, self._guard, started_at)
+            remember_identity(self._request.organization, self._guard, started_at)
         warehouse_line_items.classify_new(
             self._connection, window.line_items, line_items.classify, line_items.RULES_VERSION
         )
@@ -208,7 +208,7 @@ class _Ingestion:
         self._request.on_progress(len(days))
 
     def _keep_names(self, window: Window, seen_at: dt.datetime) -> None:
-        """Names that answers carried by the way."""
+        """DirectoryOutcome that answers carried by the way."""
         emails = self._request.organization.emails
         projects = {one: kept for one, name in window.project_names.items() if (kept := scrubbed(name, emails=emails))}
         directory.name_projects(self._connection, self._name, projects, seen_at)
@@ -250,20 +250,20 @@ def _report(day: StoredDay, known: KnownDay | None, reading: Reading) -> DayRepo
     )
 
 
-def _record(connection: Connection, request: Request, outcome: Outcome) -> None:
+def _record(connection: Connection, request: CostsRequest, outcome: Outcome) -> None:
     name, now = request.organization.name, request.now()
     with connection.transaction():
         if outcome.failed:
             permanent = any(failure.permanent for failure in outcome.failed.values())
-            organizations.record_failure(connection, name, outcome.sentence, now, permanent=permanent)
+            organizations.record_failure(connection, name, outcome.message, now, permanent=permanent)
         else:
             organizations.record_success(connection, name, now)
-        failure_alerts.tell(connection, request.organization, outcome, request.asked_by, now)
+        failure_alerts.record_alerts(connection, request.organization, outcome, request.asked_by, now)
     if request.raw_pages_days is not None:  # last: what this reading brought of old days goes as well
         retention.delete_raw(connection, name, older_than=now.date() - request.raw_pages_days * ONE_DAY)
 
 
-def _try_to_record(request: Request, outcome: Outcome) -> None:
+def _try_to_record(request: CostsRequest, outcome: Outcome) -> None:
     """Notes a failure that ended the reader's own connection, if the database can be reached at all."""
     organization = request.organization
     try:

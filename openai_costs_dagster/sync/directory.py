@@ -24,8 +24,8 @@ from openai_costs_dagster.configuration.secret import SecretUnavailable
 from openai_costs_dagster.days import DayRange, utc_now
 from openai_costs_dagster.privacy import scrubbed
 from openai_costs_dagster.sync import key_alerts
-from openai_costs_dagster.sync.key_identity import verify
-from openai_costs_dagster.sync.missing_endpoints import Absences
+from openai_costs_dagster.sync.key_identity import verify_identity
+from openai_costs_dagster.sync.missing_endpoints import MissingEndpoints
 from openai_costs_dagster.sync.onboarding import endpoint_of, register
 from openai_costs_dagster.warehouse import budgets, directory, lock
 from openai_costs_dagster.warehouse.database import Connection, Database
@@ -38,26 +38,26 @@ _ARCHIVED = "archived"
 
 
 @dataclass
-class Names:
+class DirectoryOutcome:
     """What was read, by kind, and what could not be."""
 
     counts: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 
-def read_names(
+def sync_directory(
     organization: Organization,
     database: Database,
     *,
     now: Callable[[], dt.datetime] = utc_now,
     may_alert: bool = True,
     log: logging.Logger = _LOG,
-) -> Names:
+) -> DirectoryOutcome:
     """Stores projects, users and project keys, as far as the key may read them. Raises a WarehouseError.
 
     `may_alert` says whether news of the key itself is looked for.
     """
-    names = Names()
+    names = DirectoryOutcome()
     database.prepare()
     try:
         with (
@@ -81,7 +81,7 @@ class _Reading:
         organization: Organization,
         connection: Connection,
         api: AdminApi,
-        names: Names,
+        names: DirectoryOutcome,
         now: dt.datetime,
         *,
         may_alert: bool,
@@ -96,18 +96,18 @@ class _Reading:
         self._unwanted: set[str] = set()  # addresses of people who want to be forgotten
 
     def run(self) -> None:
-        absences = Absences(self._connection, self._organization, self._now)
-        if PROJECTS_PATH in absences.known():
-            self._names.notes.append(absences.known()[PROJECTS_PATH])
+        missing = MissingEndpoints(self._connection, self._organization, self._now)
+        if PROJECTS_PATH in missing.known():
+            self._names.notes.append(missing.known()[PROJECTS_PATH])
             return
         lately = DayRange((self._now - _LATELY).date(), self._now.date())
-        verify(self._connection, self._api, self._organization, lately, self._now)
+        verify_identity(self._connection, self._api, self._organization, lately, self._now)
         projects = self._kind("project", self._projects)
         if self._absent:
             said = f"the server has no directory: {self._names.notes[-1]}"
-            absences.note(PROJECTS_PATH, said)
+            missing.record(PROJECTS_PATH, said)
             return
-        absences.served(PROJECTS_PATH)
+        missing.forget(PROJECTS_PATH)
         self._kind("user", self._users)
         if self._may_alert:
             self._own_key()
@@ -147,7 +147,7 @@ class _Reading:
         except (errors.PermissionDenied, errors.RequestRefused, errors.UnknownShape) as error:
             self._names.notes.append(f"admin key: {error}")
             return
-        key_alerts.tell(
+        key_alerts.record_alerts(
             self._connection, self._organization.name, self._organization.admin_key.read(), listed, self._now
         )
 

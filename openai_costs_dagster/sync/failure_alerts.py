@@ -16,7 +16,7 @@ from openai_costs_dagster.days import DayRange
 from openai_costs_dagster.sync.outcome import DayFailure, Outcome
 from openai_costs_dagster.warehouse import open_failures, outbox
 from openai_costs_dagster.warehouse.database import Connection
-from openai_costs_dagster.warehouse.open_failures import Trouble
+from openai_costs_dagster.warehouse.open_failures import OpenFailure
 
 SYNC = "sync"
 KIND = "sync_failure"
@@ -27,13 +27,15 @@ ACCESS = frozenset({"AuthenticationFailed", "PermissionDenied", "WrongOrganizati
 _SOME_DAYS = "days"
 
 
-def tell(connection: Connection, organization: Organization, outcome: Outcome, asked_by: str, now: dt.datetime) -> None:
+def record_alerts(
+    connection: Connection, organization: Organization, outcome: Outcome, asked_by: str, now: dt.datetime
+) -> None:
     """Follows what an organization's reading comes to; part of the transaction that records it.
 
     Failures count when a scheduled refresh meets them; days that are stored count whoever asked.
     """
     known = open_failures.find(connection, organization.name, SYNC)
-    failed = {day: one for day, one in outcome.failed.items() if day not in outcome.beyond}
+    failed = {day: one for day, one in outcome.failed.items() if day not in outcome.outside_retention}
     if failed and asked_by == "refresh":
         _failed(connection, organization, known, failed, outcome, now)
     elif known:
@@ -43,7 +45,7 @@ def tell(connection: Connection, organization: Organization, outcome: Outcome, a
 def _failed(
     connection: Connection,
     organization: Organization,
-    known: Trouble | None,
+    known: OpenFailure | None,
     failed: dict[dt.date, DayFailure],
     outcome: Outcome,
     now: dt.datetime,
@@ -53,13 +55,13 @@ def _failed(
     severity = "high" if worst.permanent else "medium"
     days = sorted(set(known.days if known else ()) | set(failed))
     if known is None:
-        trouble = Trouble(SYNC, reason, outcome.sentence, severity, days, now, None)
+        trouble = OpenFailure(SYNC, reason, outcome.message, severity, days, now, None)
     else:
         told = known.announced_at if reason in {known.reason, _SOME_DAYS} else None
         trouble = replace(
             known,
             reason=reason,
-            sentence=outcome.sentence,
+            sentence=outcome.message,
             severity=severity,
             days=days,
             announced_at=told,
@@ -71,7 +73,7 @@ def _failed(
 
 
 def _worked(
-    connection: Connection, organization: Organization, known: Trouble, outcome: Outcome, now: dt.datetime
+    connection: Connection, organization: Organization, known: OpenFailure, outcome: Outcome, now: dt.datetime
 ) -> None:
     has_access = known.reason in ACCESS and bool(outcome.stored)
     if outcome.failed or not (has_access or known.days[-1] in outcome.stored):
@@ -81,7 +83,7 @@ def _worked(
         outbox.record(connection, _recovery(organization, known), now)
 
 
-def _alert(organization: Organization, trouble: Trouble, worst: DayFailure) -> outbox.Alert:
+def _alert(organization: Organization, trouble: OpenFailure, worst: DayFailure) -> outbox.Alert:
     what = "its key is refused" if worst.kind in ACCESS else "costs cannot be read"
     return outbox.Alert(
         dedup_key=outbox.dedup_key("sync", organization.name, trouble.opened_at.isoformat(), trouble.reason),
@@ -96,7 +98,7 @@ def _alert(organization: Organization, trouble: Trouble, worst: DayFailure) -> o
     )
 
 
-def _recovery(organization: Organization, trouble: Trouble) -> outbox.Alert:
+def _recovery(organization: Organization, trouble: OpenFailure) -> outbox.Alert:
     return outbox.Alert(
         dedup_key=outbox.dedup_key("sync", organization.name, trouble.opened_at.isoformat(), "recovered"),
         kind=KIND,

@@ -16,7 +16,9 @@ _LONG_AGO = 30 * ONE_DAY  # a key that was old for longer when it is first met i
 _WARNINGS = ((3 * ONE_DAY, "high"), (14 * ONE_DAY, "medium"))
 
 
-def tell(connection: Connection, organization: str, key: str, listed: Iterable[WireAdminKey], now: dt.datetime) -> None:
+def record_alerts(
+    connection: Connection, organization: str, key: str, listed: Iterable[WireAdminKey], now: dt.datetime
+) -> None:
     """Records what is news of the key that reads an organization; each warning once."""
     own = [one for one in listed if is_shown_as(key, one.redacted_value)]
     if len(own) != 1:

@@ -21,13 +21,15 @@ _found: dict[tuple[str, bytes], tuple[str, dt.datetime]] = {}
 """Whose a key was when this process last read costs with it, by address and the key's digest."""
 
 
-def note_identity(organization: Organization, guard: OrganizationGuard, now: dt.datetime) -> None:
-    """Spares `verify` its request for a while: costs were just read through this guard."""
+def remember_identity(organization: Organization, guard: OrganizationGuard, now: dt.datetime) -> None:
+    """Spares `verify_identity` its request for a while: costs were just read through this guard."""
     if guard.organization_id:
         _found[_key_of(organization)] = guard.organization_id, now
 
 
-def verify(connection: Connection, api: AdminApi, organization: Organization, days: DayRange, now: dt.datetime) -> None:
+def verify_identity(
+    connection: Connection, api: AdminApi, organization: Organization, days: DayRange, now: dt.datetime
+) -> None:
     """Holds the key's organization against the expected one: the configured one, else the one that was met before.
 
     At most one request, unless some of the days are too old: the costs of the newest of `days` name the organization,
@@ -51,7 +53,7 @@ def verify(connection: Connection, api: AdminApi, organization: Organization, da
             break
     if guard.organization_id:
         organizations.identify(connection, organization.name, guard.organization_id)
-        note_identity(organization, guard, now)
+        remember_identity(organization, guard, now)
 
 
 def _key_of(organization: Organization) -> tuple[str, bytes]:

@@ -11,7 +11,7 @@ from openai_costs_dagster.warehouse.database import Connection
 KEPT_FOR = dt.timedelta(days=7)
 
 
-class Absences:
+class MissingEndpoints:
     """By path, of the address that the organization is read at now: another server may serve what this one lacks."""
 
     def __init__(self, connection: Connection, organization: Organization, now: dt.datetime) -> None:
@@ -28,10 +28,10 @@ class Absences:
             if one.what.startswith(f"{self._base_url}/") and self._now - one.seen_at < KEPT_FOR
         }
 
-    def note(self, path: str, said: str) -> None:
+    def record(self, path: str, said: str) -> None:
         """Remembers that nothing is served there."""
         usage.note_absence(self._connection, self._name, self._base_url + path, said, self._now)
 
-    def served(self, path: str) -> bool:
+    def forget(self, path: str) -> bool:
         """Forgets what was said of a path that answers; whether anything was."""
         return usage.forget_absence(self._connection, self._name, self._base_url + path)

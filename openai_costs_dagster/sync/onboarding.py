@@ -41,19 +41,21 @@ def register(connection: Connection, organization: Organization) -> None:
     )
 
 
-def enrol(connection: Connection, api: AdminApi, organization: Organization, now: dt.datetime) -> str | None:
+def register_and_probe(
+    connection: Connection, api: AdminApi, organization: Organization, now: dt.datetime
+) -> str | None:
     """Makes an organization known, finds its earliest day on first contact, returns the id that answers must carry.
 
     That is the configured one, else the one that answers carried before, else None. Raises an `ApiError`.
     """
     register(connection, organization)
     known = organizations_table.find(connection, organization.name)
-    if not is_met(organization, known, now.date()):
+    if not has_known_start(organization, known, now.date()):
         organizations_table.first_contact(connection, organization.name, _earliest_day(api, now.date()), now)
     return organization.organization_id or (known.openai_organization_id if known else None)
 
 
-def is_met(organization: Organization, known: organizations_table.Registered | None, today: dt.date) -> bool:
+def has_known_start(organization: Organization, known: organizations_table.Registered | None, today: dt.date) -> bool:
     """Whether its beginning is known: stored, or configured and well within the year that the API keeps."""
     if known and known.earliest_day:
         return True
@@ -78,7 +80,7 @@ def _earliest_day(api: AdminApi, today: dt.date) -> dt.date:
     return fallback_start(today)
 
 
-def meet(
+def start_dates(
     organizations: Iterable[Organization], database: Database, *, now: Callable[[], dt.datetime] = utc_now
 ) -> tuple[dict[str, dt.date], dict[str, str]]:
     """Where each organization's history begins, and for those that cannot be read, why, in a sentence.
@@ -86,16 +88,16 @@ def meet(
     Costs a request the first time only. Raises DatabaseUnavailable and its kin for the database itself.
     """
     starts: dict[str, dt.date] = {}
-    strangers: dict[str, str] = {}
+    unreachable: dict[str, str] = {}
     for organization in organizations:
         try:
             starts[organization.name] = _start(organization, database, now)
         except (ApiError, SecretUnavailable) as error:
-            strangers[organization.name] = str(error)
+            unreachable[organization.name] = str(error)
             _note(organization, database, str(error), now())
         except WarehouseError as error:
-            strangers[organization.name] = str(error)
-    return starts, strangers
+            unreachable[organization.name] = str(error)
+    return starts, unreachable
 
 
 def _start(organization: Organization, database: Database, clock: Callable[[], dt.datetime]) -> dt.date:
@@ -103,10 +105,10 @@ def _start(organization: Organization, database: Database, clock: Callable[[], d
     with database.connect() as connection:
         known = organizations_table.find(connection, organization.name)
     with AdminApi(endpoint_of(organization), now=clock) as api:
-        if is_met(organization, known, now.date()):
+        if has_known_start(organization, known, now.date()):
             return start_of(organization, known, now.date())
         with lock.reader(database, organization.name, purpose="first contact", on_wait=_LOG.warning) as connection:
-            enrol(connection, api, organization, now)
+            register_and_probe(connection, api, organization, now)
             return start_of(organization, organizations_table.find(connection, organization.name), now.date())
 
 

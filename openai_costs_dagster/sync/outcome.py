@@ -56,7 +56,7 @@ class Outcome:
 
     stored: dict[dt.date, DayReport] = field(default_factory=dict)
     failed: dict[dt.date, DayFailure] = field(default_factory=dict)
-    beyond: set[dt.date] = field(default_factory=set)
+    outside_retention: set[dt.date] = field(default_factory=set)
     """Those of the failed days that lie before what the API serves."""
     requests: int = 0
 
@@ -66,7 +66,7 @@ class Outcome:
         self.failed.update(dict.fromkeys(days, failure))
 
     @property
-    def sentence(self) -> str:
+    def message(self) -> str:
         """The failures in one sentence, each reason once with its days."""
         reasons: dict[str, list[dt.date]] = {}
         for day, failure in self.failed.items():
@@ -110,7 +110,7 @@ class Outcome:
             "spend": f"{money.total(report.amount_usd for report in self.stored.values()):.2f}",
             "other_spend": [in_currency(amount, currency) for currency, amount in self.other_totals.items()],
             "failed": {day.isoformat(): failure.reason for day, failure in self.failed.items()},
-            "beyond": [day.isoformat() for day in sorted(self.beyond)],
+            "outside_retention": [day.isoformat() for day in sorted(self.outside_retention)],
             "notes": self.notes(),
         }
 

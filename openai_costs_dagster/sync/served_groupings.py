@@ -14,7 +14,7 @@ from openai_costs_dagster.warehouse import refused_groupings
 from openai_costs_dagster.warehouse.database import Connection
 
 
-class KeptDetail:
+class PersistentGroupingPlanner:
     """A `Detail` whose refusals are stored as soon as they are learned; groupings not in its list are let be."""
 
     def __init__(

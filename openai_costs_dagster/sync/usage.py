@@ -21,8 +21,8 @@ from openai_costs_dagster.configuration import Organization
 from openai_costs_dagster.configuration.secret import SecretUnavailable
 from openai_costs_dagster.days import ONE_DAY, DayRange, utc_midnight, utc_now
 from openai_costs_dagster.privacy import cleaner
-from openai_costs_dagster.sync.key_identity import verify
-from openai_costs_dagster.sync.missing_endpoints import Absences
+from openai_costs_dagster.sync.key_identity import verify_identity
+from openai_costs_dagster.sync.missing_endpoints import MissingEndpoints
 from openai_costs_dagster.sync.onboarding import endpoint_of, register
 from openai_costs_dagster.sync.outcome import is_permanent
 from openai_costs_dagster.usage_records import COMMON_GROUPS, OPERATIONS, Operation
@@ -129,7 +129,7 @@ class _UsageIngestion:
         self._name = request.organization.name
         self._connection = connection
         self._outcome = outcome
-        self._absences = Absences(connection, request.organization, request.now())
+        self._missing = MissingEndpoints(connection, request.organization, request.now())
         since = request.now().date() - LATELY
         self._lately_counted = usage.lately_counted(connection, self._name, since)
         self._cleaned = cleaner(emails=request.organization.emails, forgotten=directory.forgotten(connection))
@@ -138,7 +138,7 @@ class _UsageIngestion:
         organization, now = self._request.organization, self._request.now
         with AdminApi(endpoint_of(organization), now=now) as api:
             asked = DayRange(min(self._request.days), max(self._request.days))
-            verify(self._connection, api, organization, asked, now())
+            verify_identity(self._connection, api, organization, asked, now())
             self._outcome.requests += api.requests
         operations = self._operations_to_ask()
         for window in reversed(list(_windows(self._request.days))):  # the newest first: they are asked for most
@@ -159,7 +159,7 @@ class _UsageIngestion:
                 self._skip(operation, "the server has no usage endpoints, as those that were asked for tell")
 
     def _operations_to_ask(self) -> list[Operation]:
-        absent = self._absences.known()
+        absent = self._missing.known()
         self._outcome.skipped.update({one.name: absent[path_of(one)] for one in OPERATIONS if path_of(one) in absent})
         return [one for one in OPERATIONS if one.name not in self._outcome.skipped]
 
@@ -212,7 +212,7 @@ class _UsageIngestion:
 
     def _skip(self, operation: Operation, said: str) -> None:
         self._outcome.skipped[operation.name] = said
-        self._absences.note(path_of(operation), said)
+        self._missing.record(path_of(operation), said)
         self._request.log.warning("%s: usage of %s is skipped: %s", self._name, operation.name, said)
 
     def _commit(self, chain: _Chain) -> None:
@@ -228,7 +228,7 @@ class _UsageIngestion:
         )
         kept = [UsageDay(bucket.day, bucket.rows, self._cleaned(bucket.raw)) for bucket in chain.buckets]
         usage.store(self._connection, reading, kept)
-        if self._absences.served(path_of(chain.operation)):
+        if self._missing.forget(path_of(chain.operation)):
             said = "%s: usage of %s is served now; openai-costs backfill reads the days before %s"
             self._request.log.warning(said, self._name, chain.operation.name, days.first)
         for bucket in chain.buckets:

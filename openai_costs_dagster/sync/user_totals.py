@@ -21,7 +21,7 @@ from openai_costs_dagster.api.wire import read_cost
 from openai_costs_dagster.cost_records import BY_USER, UNGROUPED
 from openai_costs_dagster.days import DayRange
 from openai_costs_dagster.spend import money
-from openai_costs_dagster.sync.served_groupings import KeptDetail
+from openai_costs_dagster.sync.served_groupings import PersistentGroupingPlanner
 from openai_costs_dagster.warehouse import allocations
 from openai_costs_dagster.warehouse.allocations import UserCost
 from openai_costs_dagster.warehouse.database import Connection
@@ -46,7 +46,7 @@ class UserTotals:
         self._organization = organization
         self._now = now
         self._log = log
-        self._detail = KeptDetail(api, connection, organization, (BY_USER, UNGROUPED), now)
+        self._detail = PersistentGroupingPlanner(api, connection, organization, (BY_USER, UNGROUPED), now)
 
     def read(self, days: Collection[dt.date]) -> None:
         """Stores what each user was billed on some days, as far as the API tells it."""

@@ -12,7 +12,7 @@ from openai_costs_dagster.warehouse.statements import statement
 
 
 @dataclass(frozen=True)
-class Trouble:
+class OpenFailure:
     """Something that fails since `opened_at`; `announced_at` is null as long as nobody was told.
 
     `days` are those that failed.
@@ -27,14 +27,14 @@ class Trouble:
     announced_at: dt.datetime | None
 
 
-def find(connection: Connection, organization: str, what: str) -> Trouble | None:
+def find(connection: Connection, organization: str, what: str) -> OpenFailure | None:
     """What is known of it, locked until the transaction ends; None where it works."""
     values = {"organization": organization, "what": what}
-    with connection.cursor(row_factory=class_row(Trouble)) as cursor:
+    with connection.cursor(row_factory=class_row(OpenFailure)) as cursor:
         return cursor.execute(statement("trouble"), values).fetchone()
 
 
-def keep(connection: Connection, organization: str, trouble: Trouble) -> None:
+def keep(connection: Connection, organization: str, trouble: OpenFailure) -> None:
     """Stores what is known of it."""
     connection.execute(statement("keep_trouble"), {"organization": organization, **asdict(trouble)})
 

@@ -20,9 +20,9 @@ from openai_costs_dagster.monitoring.evaluation import Watch
 from openai_costs_dagster.simulator import SimulatedOrganization, Simulator, catalogue
 from openai_costs_dagster.simulator.companies import LAB, SHOP
 from openai_costs_dagster.simulator.workloads import ApiKey, Project, Workload
-from openai_costs_dagster.sync.allocation import share_out
-from openai_costs_dagster.sync.costs import Request, ingest
-from openai_costs_dagster.sync.directory import read_names
+from openai_costs_dagster.sync.allocation import allocate_days
+from openai_costs_dagster.sync.costs import CostsRequest, ingest_costs
+from openai_costs_dagster.sync.directory import sync_directory
 from openai_costs_dagster.sync.usage import UsageRequest, ingest_usage
 from openai_costs_dagster.warehouse import allocations, outbox
 from openai_costs_dagster.warehouse.allocations import UserCost
@@ -84,7 +84,7 @@ def load(database: Database, folder: Path) -> Sample:
         lab.plant_anomaly(UNUSUAL, 9, project_id="proj_simulated_retrieval")
         _read(database, first, [day for day in days[-26:] if day != MISSING], "refresh")
         shop.revoke_key()
-        assert ingest(Request(second, database, days[-1:], asked_by="refresh", now=lambda: NOW)).failed
+        assert ingest_costs(CostsRequest(second, database, days[-1:], asked_by="refresh", now=lambda: NOW)).failed
     with database.connect() as connection:
         total = UserCost("user-simulated-ada", "gpt-5-mini-2025-08-07, input", "usd", Decimal(5))
         one_day = DayRange(FIRST_DAY, FIRST_DAY)
@@ -111,13 +111,13 @@ def _organization(
 def _read(database: Database, organization: Organization, days: list[dt.date] | tuple[dt.date, ...], by: str) -> None:
     """What a run of the whole family does."""
     now = NOW if by == "refresh" else NOW - dt.timedelta(minutes=30)
-    assert not ingest(Request(organization, database, days, asked_by=by, now=lambda: now)).failed
+    assert not ingest_costs(CostsRequest(organization, database, days, asked_by=by, now=lambda: now)).failed
     assert not ingest_usage(UsageRequest(organization, database, days, now=lambda: now)).failed
-    read_names(organization, database, now=lambda: now)
+    sync_directory(organization, database, now=lambda: now)
     configuration = Configuration.model_construct(organizations={organization.name: organization})
     watch = Watch(organization, configuration, run_id=by, asked_by=by, now=now)
     with database.connect() as connection:
-        share_out(connection, organization.name, days, now)
+        allocate_days(connection, organization.name, days, now)
         for one in (False, True):
             watch.judge(connection, days[-21:], users=one)
             watch.hold_against_budgets(connection, days[-40:], allocated=one)

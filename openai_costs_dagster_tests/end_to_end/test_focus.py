@@ -11,8 +11,8 @@ import pytest
 from openai_costs_dagster.days import DayRange
 from openai_costs_dagster.report.focus_export import export
 from openai_costs_dagster.simulator import SimulatedOrganization
-from openai_costs_dagster.sync.costs import Request, ingest
-from openai_costs_dagster.sync.directory import read_names
+from openai_costs_dagster.sync.costs import CostsRequest, ingest_costs
+from openai_costs_dagster.sync.directory import sync_directory
 from openai_costs_dagster.warehouse.database import Database
 from openai_costs_dagster.warehouse.focus import Month, Wanted
 
@@ -58,8 +58,8 @@ def month(
     world = SimulatedOrganization(api_keys_from=None, users_with_projects_served=True)
     one = organization(simulator(world))
     days = DayRange(FEBRUARY.days.first, FEBRUARY.days.last + dt.timedelta(days=1))
-    assert not ingest(Request(one, database, list(days), now=clock)).failed
-    read_names(one, database, may_alert=False, log=logging.getLogger(__name__))
+    assert not ingest_costs(CostsRequest(one, database, list(days), now=clock)).failed
+    sync_directory(one, database, may_alert=False, log=logging.getLogger(__name__))
     with database.connect() as connection:
         files = [tmp_path / f"february.{ending}" for ending in ("csv", "parquet")]
         exported = export(connection, Wanted(FEBRUARY, ["acme"]), files)

@@ -11,7 +11,7 @@ from typing import Any
 from openai_costs_dagster.configuration import Budget
 from openai_costs_dagster.days import ONE_DAY, DayRange
 from openai_costs_dagster.monitoring.budgets import BudgetDay, evaluate
-from openai_costs_dagster.sync.allocation import share_out
+from openai_costs_dagster.sync.allocation import allocate_days
 
 from ..bench import Bench, days, spent
 from ..sync_fixtures import MakeBench
@@ -122,7 +122,7 @@ def test_every_scope_counts_its_own_spend(bench: MakeBench) -> None:
     work = bench()
     work.read(JANUARY)
     with work.database.connect() as connection:
-        share_out(connection, "acme", list(JANUARY), work.clock.now)
+        allocate_days(connection, "acme", list(JANUARY), work.clock.now)
     project, model, service, key = work.ask(
         "select project_id, model, service, api_key_id from openai_costs.daily_costs"
         " where api_key_id is not null and model is not null limit 1"

@@ -14,7 +14,7 @@ from openai_costs_dagster.cli.status import show
 from openai_costs_dagster.days import ONE_DAY, DayRange
 from openai_costs_dagster.monitoring.budgets import evaluate
 from openai_costs_dagster.report.contents_from_warehouse import load_spend_report
-from openai_costs_dagster.sync.allocation import share_out
+from openai_costs_dagster.sync.allocation import allocate_days
 
 from ..api.scripted import Script
 from ..served_costs import Costs, Place, cost
@@ -28,7 +28,7 @@ def test_an_upper_case_code_counts_in_every_total(costs: Costs, place: Place) ->
     assert outcome.stored[day].reconciled
     assert place.ask("select currency, amount from openai_costs.daily_costs") == [("usd", 1850)]
     with place.database.connect() as connection:
-        share_out(connection, "acme", [day], place.clock.now)
+        allocate_days(connection, "acme", [day], place.clock.now)
         ((standing,),) = [
             one
             for when, one in evaluate(

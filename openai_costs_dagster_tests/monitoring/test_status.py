@@ -12,7 +12,7 @@ from openai_costs_dagster.monitoring.anomalies import judge
 from openai_costs_dagster.monitoring.status import Overview, overviews
 from openai_costs_dagster.report.contents_from_warehouse import load_spend_report
 from openai_costs_dagster.simulator.queries import Query
-from openai_costs_dagster.sync.onboarding import meet
+from openai_costs_dagster.sync.onboarding import start_dates
 from openai_costs_dagster.warehouse import anomalies
 
 from ..bench import Bench, days, small_world
@@ -159,10 +159,10 @@ def test_meeting_tells_where_histories_begin_and_who_cannot_be_read_and_why(benc
     stranger = bench(small_world(organization_id="org-BETA", admin_key="sk-admin-simulated-beta"), name="beta")
     stranger.world.revoke_key()
     for _ in range(2):
-        starts, strangers = meet([known.organization, stranger.organization], known.database, now=clock)
+        starts, unreachable = start_dates([known.organization, stranger.organization], known.database, now=clock)
         assert starts == {"acme": clock.today - 365 * ONE_DAY}
-        assert list(strangers) == ["beta"]
-        assert "Incorrect API key provided" in strangers["beta"]
+        assert list(unreachable) == ["beta"]
+        assert "Incorrect API key provided" in unreachable["beta"]
     assert len(known.simulator.requests) == 1  # the first time only
     assert known.ask("select last_error_is_permanent from openai_costs.organizations where organization = 'beta'") == [
         (True,)

@@ -12,7 +12,7 @@ from openai_costs_dagster.days import ONE_DAY, DayRange
 from openai_costs_dagster.orchestration.build import build_definitions
 from openai_costs_dagster.simulator import Fault, FaultKind
 from openai_costs_dagster.simulator.queries import Query
-from openai_costs_dagster.sync.onboarding import meet
+from openai_costs_dagster.sync.onboarding import start_dates
 
 from ..bench import Bench, small_world
 from ..conftest import Clock, Configure
@@ -29,7 +29,7 @@ AFTER_LEAP_DAY = dt.date(2028, 3, 1)
 
 def onboarded(work: Bench) -> Organization:
     """Learn the earliest day that the API serves, as `openai-costs up` does before it starts Dagster."""
-    starts, unreachable = meet([work.organization], work.database, now=work.clock)
+    starts, unreachable = start_dates([work.organization], work.database, now=work.clock)
     assert (list(starts), unreachable) == (["acme"], {})
     return work.organization
 

@@ -14,7 +14,7 @@ import pytest
 from openai_costs_dagster.days import ONE_DAY, DayRange
 from openai_costs_dagster.simulator import Fault, FaultKind
 from openai_costs_dagster.simulator.queries import Query
-from openai_costs_dagster.sync.allocation import Sharing, share_out
+from openai_costs_dagster.sync.allocation import AllocationOutcome, allocate_days
 from openai_costs_dagster.sync.usage import UsageRequest, ingest_usage
 
 from ..bench import WIDE, Bench, days
@@ -33,11 +33,11 @@ SERVED: dict[str, dict[str, Any]] = {
 }
 
 
-def share(work: Bench, wanted: Collection[dt.date] = DAYS, *, usage: bool = True) -> Sharing:
+def share(work: Bench, wanted: Collection[dt.date] = DAYS, *, usage: bool = True) -> AllocationOutcome:
     if usage:
         assert not ingest_usage(UsageRequest(work.organization, work.database, wanted, now=work.clock)).failed
     with work.database.connect() as connection:
-        return share_out(connection, work.organization.name, wanted, work.clock.now)
+        return allocate_days(connection, work.organization.name, wanted, work.clock.now)
 
 
 def make(bench: MakeBench, served: dict[str, Any]) -> Bench:
@@ -131,13 +131,13 @@ def test_days_that_cannot_be_shared_out_are_left_out_and_named(bench: MakeBench)
     work = make(bench, SERVED["by everything"])
     with work.database.connect() as connection:
         connection.execute("update openai_costs.cost_days set reconciled = false where usage_date = %s", [DAY])
-    sharing = share(work, [*DAYS, DAY + 9 * ONE_DAY], usage=False)
-    assert set(sharing.days) == set(DAYS[1:])
-    assert sharing.left_out == {
+    outcome = share(work, [*DAYS, DAY + 9 * ONE_DAY], usage=False)
+    assert set(outcome.days) == set(DAYS[1:])
+    assert outcome.skipped == {
         DAY: "its rows do not add up to the total that the API bills",
         DAY + 9 * ONE_DAY: "its costs are not stored",
     }
-    assert sharing.unsound == [DAY]
+    assert outcome.unreconciled == [DAY]
     assert difference(work) == []
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from openai_costs_dagster.days import ONE_DAY
-from openai_costs_dagster.sync.costs import Request, ingest
+from openai_costs_dagster.sync.costs import CostsRequest, ingest_costs
 from openai_costs_dagster.sync.usage import UsageRequest, ingest_usage
 from openai_costs_dagster.usage_records import OPERATIONS
 from openai_costs_dagster.warehouse.database import Database
@@ -101,11 +101,11 @@ def test_a_window_of_costs_with_another_bucket_than_a_day_is_not_stored(
     change, reason = WRONG[name]
     with PlainServer(rows=cost, today=lambda: clock.today, page=changed(change, COSTS, grouped=grouped)) as server:
         organization = server.organization(tmp_path, start_date=DAY)
-        outcome = ingest(Request(organization, database, DAYS, now=clock))
+        outcome = ingest_costs(CostsRequest(organization, database, DAYS, now=clock))
         requests = len(server.requests)
     assert list(outcome.failed) == DAYS
     assert {failure.permanent for failure in outcome.failed.values()} == {True}
-    assert reason in outcome.sentence
+    assert reason in outcome.message
     assert requests <= 4
     with database.connect() as connection:
         for table in ("cost_rows", "cost_days", "raw_buckets", "readings"):
@@ -123,7 +123,7 @@ def test_a_window_of_days_with_other_spellings_of_its_times_is_stored(
         page=lambda _, page: {**page, "data": RIGHT[name](page["data"])} if "data" in page else page,
     ) as server:
         organization = server.organization(tmp_path, start_date=DAY)
-        assert not ingest(Request(organization, database, DAYS, now=clock)).failed
+        assert not ingest_costs(CostsRequest(organization, database, DAYS, now=clock)).failed
         assert not ingest_usage(UsageRequest(organization, database, DAYS, now=clock)).failed
     with database.connect() as connection:
         assert connection.execute("select sum(amount) from openai_costs.daily_costs").fetchone() == (Decimal("4.5"),)

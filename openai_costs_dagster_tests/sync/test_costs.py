@@ -79,7 +79,7 @@ def test_days_before_the_year_that_the_api_keeps_fail_alone_and_for_good(bench: 
         earliest - 2 * ONE_DAY: True,
         earliest - ONE_DAY: True,
     }
-    assert f"Earliest supported start date: {earliest}" in outcome.sentence
+    assert f"Earliest supported start date: {earliest}" in outcome.message
     assert work.stored() == work.truth(days(earliest, 8))
 
 

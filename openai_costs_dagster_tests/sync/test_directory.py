@@ -14,7 +14,7 @@ from openai_costs_dagster.days import ONE_DAY
 from openai_costs_dagster.monitoring.budgets import evaluate
 from openai_costs_dagster.simulator.world import USAGE_SCOPE
 from openai_costs_dagster.sync import key_alerts
-from openai_costs_dagster.sync.directory import Names, read_names
+from openai_costs_dagster.sync.directory import DirectoryOutcome, sync_directory
 from openai_costs_dagster.sync.onboarding import endpoint_of
 from openai_costs_dagster.sync.usage import UsageRequest, ingest_usage
 from openai_costs_dagster.warehouse import anomalies, directory, lock, outbox
@@ -27,8 +27,8 @@ from ..sync_fixtures import MakeBench
 DAYS = days(dt.date(2026, 2, 4), 2)
 
 
-def names(work: Bench) -> Names:
-    return read_names(work.organization, work.database, now=work.clock)
+def names(work: Bench) -> DirectoryOutcome:
+    return sync_directory(work.organization, work.database, now=work.clock)
 
 
 def known(work: Bench, kind: str) -> dict[str, str]:
@@ -250,12 +250,14 @@ def test_a_key_is_told_at_ninety_days_once_and_is_no_news_where_it_was_old_long_
     for age, expected in ((89, []), (91, [("low", False)]), (92, [("low", False)])):
         with work.database.connect() as connection:
             now = dt.datetime.fromtimestamp(founded, dt.UTC) + age * ONE_DAY
-            key_alerts.tell(connection, "acme", work.world.admin_key, [WireAdminKey(**key_of(work))], now)
+            key_alerts.record_alerts(connection, "acme", work.world.admin_key, [WireAdminKey(**key_of(work))], now)
         assert told(work) == expected
     names(work)
     work.clock.now += 400 * ONE_DAY
     with work.database.connect() as connection:
-        key_alerts.tell(connection, "beta", work.world.admin_key, [WireAdminKey(**key_of(work))], work.clock.now)
+        key_alerts.record_alerts(
+            connection, "beta", work.world.admin_key, [WireAdminKey(**key_of(work))], work.clock.now
+        )
     assert told(work)[1:] == [("low", True)]
 
 

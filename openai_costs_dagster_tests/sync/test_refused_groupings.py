@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from openai_costs_dagster.days import ONE_DAY
-from openai_costs_dagster.sync.costs import Request, ingest
+from openai_costs_dagster.sync.costs import CostsRequest, ingest_costs
 from openai_costs_dagster.sync.outcome import Outcome
 from openai_costs_dagster.sync.usage import UsageOutcome, UsageRequest, ingest_usage
 from openai_costs_dagster.warehouse.database import Database
@@ -70,7 +70,7 @@ def read(database: Database, clock: Clock, tmp_path: Path) -> Read:
         days = [first + number * ONE_DAY for number in range((last - first).days + 1)]
         with PlainServer(rows=rows, usage=usage, today=lambda: clock.today, respond=respond) as server:
             organization = server.organization(tmp_path, **settings)
-            costs = ingest(Request(organization, database, days, now=clock))
+            costs = ingest_costs(CostsRequest(organization, database, days, now=clock))
             return costs, ingest_usage(UsageRequest(organization, database, days, now=clock))
 
     return read
@@ -95,7 +95,7 @@ def stored(database: Database) -> tuple[dt.date, dt.date, Decimal]:
 def test_a_year_is_read_whatever_a_lookback_refusal_says(read: Read, database: Database, message: str) -> None:
     costs, counted = read(too_old(message), YEAR_AGO - 5 * ONE_DAY, TODAY)
     assert list(costs.failed) == [YEAR_AGO - number * ONE_DAY for number in range(5, 0, -1)]
-    assert costs.beyond == set(costs.failed)
+    assert costs.outside_retention == set(costs.failed)
     assert not counted.failed
     assert stored(database) == (YEAR_AGO, TODAY, Decimal(366))
     with database.connect() as connection:
@@ -178,4 +178,4 @@ def test_an_unknown_refusal_is_permanent_and_says_what_the_api_said(read: Read) 
 
     costs, _ = read(respond, TODAY - ONE_DAY, TODAY, start_date=TODAY - ONE_DAY)
     assert {failure.permanent for failure in costs.failed.values()} == {True}
-    assert re.search("Something new", costs.sentence)
+    assert re.search("Something new", costs.message)

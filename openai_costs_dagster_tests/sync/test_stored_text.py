@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from openai_costs_dagster.sync.allocation import share_out
+from openai_costs_dagster.sync.allocation import allocate_days
 from openai_costs_dagster.warehouse.database import Database
 from openai_costs_dagster.warehouse.errors import DatabaseRefused
 
@@ -213,7 +213,7 @@ def test_error_texts_with_a_half_pair_keep_their_meaning(reader: MakeReader) -> 
     work = reader(PlainServer(respond=lambda _path, _query: Refusal(401, "no \ud83d\0", code="invalid_api_key")))
     outcome = work.costs()
     assert {failure.kind for failure in outcome.failed.values()} == {"AuthenticationFailed"}
-    assert "no \ufffd\ufffd" in outcome.sentence
+    assert "no \ufffd\ufffd" in outcome.message
     assert work.query("select last_error like '%\ufffd%' from openai_costs.organizations") == [(True,)]
 
 
@@ -225,7 +225,7 @@ def test_long_texts_are_shared_out(reader: MakeReader, clock: Clock) -> None:
     assert not work.costs().failed
     assert not work.usage().failed
     with work.database.connect() as connection:
-        share_out(connection, work.organization.name, DAYS, clock())
+        allocate_days(connection, work.organization.name, DAYS, clock())
     assert work.query(
         "select distinct user_id, line_item, amount, method, service from openai_costs.allocated_costs order by method"
     ) == [

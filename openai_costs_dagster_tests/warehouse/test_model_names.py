@@ -12,7 +12,7 @@ from psycopg import sql
 from openai_costs_dagster.days import DayRange
 from openai_costs_dagster.spend.allocation.model_names import SNAPSHOT
 from openai_costs_dagster.spend.line_items import RULES_VERSION, classify
-from openai_costs_dagster.sync.allocation import share_out
+from openai_costs_dagster.sync.allocation import allocate_days
 from openai_costs_dagster.usage_records import OPERATIONS, UsageRow
 from openai_costs_dagster.warehouse import allocations, line_items, statements, usage
 from openai_costs_dagster.warehouse.database import Connection
@@ -120,9 +120,9 @@ def test_an_alias_follows_the_snapshot_that_is_billed_on_the_day(connection: Con
 def test_shares_and_unit_costs_of_a_model_under_two_names(connection: Connection, billed: str, counted: str) -> None:
     bill(connection, [billed])
     count(connection, [counted])
-    sharing = share_out(connection, "acme", [DAY], NOW)
-    assert sharing.days[DAY].differences == []
-    assert sharing.days[DAY].to_users_usd == 8
+    outcome = allocate_days(connection, "acme", [DAY], NOW)
+    assert outcome.days[DAY].differences == []
+    assert outcome.days[DAY].to_users_usd == 8
     query = sql.SQL("select model, tokens, cost_per_1k_tokens from openai_costs.unit_costs")
     assert connection.execute(query).fetchall() == [(billed, 8, 1000)]
 

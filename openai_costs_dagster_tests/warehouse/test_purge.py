@@ -25,7 +25,7 @@ from openai_costs_dagster.warehouse.anomalies import Finding
 from openai_costs_dagster.warehouse.budgets import BudgetState
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.incidents import StoredIncident
-from openai_costs_dagster.warehouse.open_failures import Trouble
+from openai_costs_dagster.warehouse.open_failures import OpenFailure
 from openai_costs_dagster.warehouse.purge import purge
 from openai_costs_dagster.warehouse.refused_groupings import StoredRefusal
 from openai_costs_dagster.warehouse.schema import metadata
@@ -92,7 +92,7 @@ def _fill_alerts(connection: Connection, name: str) -> None:
     outbox.keep_message(connection, "mail", name, [1], organization=name, due_at=NOW, now=NOW)
     series = ("organization", None, None, None, None, None, None)
     incidents.keep(connection, name, StoredIncident(*series, "up", DAY, DAY, Decimal(5), DAY, True))
-    open_failures.keep(connection, name, Trouble("sync", "days", "A sentence.", "high", [DAY], NOW, NOW))
+    open_failures.keep(connection, name, OpenFailure("sync", "days", "A sentence.", "high", [DAY], NOW, NOW))
     one = Decimal(1)
     state = BudgetState("organization, month", DAY, DAY, "organization", None, one, one, one, one, one, DAY)
     budgets.keep(connection, name, [state], NOW)

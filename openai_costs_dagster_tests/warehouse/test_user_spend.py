@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from openai_costs_dagster.days import DayRange
 from openai_costs_dagster.spend.allocation.allocate import LARGEST_UNEXPLAINED_SPLIT
-from openai_costs_dagster.sync.allocation import share_out
+from openai_costs_dagster.sync.allocation import allocate_days
 from openai_costs_dagster.warehouse import allocations, anomalies, budgets
 from openai_costs_dagster.warehouse.allocations import UserCost
 from openai_costs_dagster.warehouse.database import Connection
@@ -25,7 +25,7 @@ def load(connection: Connection, *, projects: int = PROJECTS) -> None:
     totals = [UserCost(f"user-{one}", LABEL, "usd", Decimal(projects)) for one in range(USERS)]
     totals.append(UserCost("user-1", OTHER, "usd", Decimal(5)))
     allocations.store_user_costs(connection, "acme", ONE_DAY, {DAY: totals}, NOW)
-    share_out(connection, "acme", [DAY], NOW)
+    allocate_days(connection, "acme", [DAY], NOW)
 
 
 def spent(connection: Connection, user: str) -> Decimal:

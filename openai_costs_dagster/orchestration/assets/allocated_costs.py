@@ -19,7 +19,7 @@ from openai_costs_dagster.orchestration.assets.table_schemas import ALLOCATED_CO
 from openai_costs_dagster.orchestration.automation import with_its_asset
 from openai_costs_dagster.orchestration.check_results import evaluation, targets
 from openai_costs_dagster.orchestration.partitions import days_of
-from openai_costs_dagster.sync.allocation import SharedDay, Sharing, share_out
+from openai_costs_dagster.sync.allocation import AllocatedDay, AllocationOutcome, allocate_days
 
 _DESCRIPTION = """What {title} was billed, shared out to the users and API keys that caused it.
 
@@ -69,18 +69,18 @@ def allocation_asset(
     )
     def allocated_costs(context: dg.AssetExecutionContext) -> Iterator[Any]:
         with database_access.database(configuration).connect() as connection:
-            sharing = share_out(connection, organization.name, days_of(context), utc_now())
-        _name_what_is_left_out(context, sharing)
-        missing = sorted(set(sharing.left_out) - set(sharing.unsound))
+            outcome = allocate_days(connection, organization.name, days_of(context), utc_now())
+        _name_what_is_left_out(context, outcome)
+        missing = sorted(set(outcome.skipped) - set(outcome.unreconciled))
         if missing:
-            yield from _materializations(key, sharing)
+            yield from _materializations(key, outcome)
             raise dg.Failure(_lacking(missing), allow_retries=False)
-        for day, metadata in _made(sharing):
+        for day, metadata in _made(outcome):
             context.add_asset_metadata(metadata, asset_key=key, partition_key=day.isoformat())
         yield dg.MaterializeResult(asset_key=key)  # checks of other steps wait for this
         if specs:
-            target = targets(context.instance, key, sharing.days)
-            for day, report in sharing.days.items():
+            target = targets(context.instance, key, outcome.days)
+            for day, report in outcome.days.items():
                 yield _evaluation(key, day, report, target.get(day))
         for spec in specs:
             if spec.key in context.selected_asset_check_keys:
@@ -89,17 +89,17 @@ def allocation_asset(
     return allocated_costs
 
 
-def _made(sharing: Sharing) -> Iterator[tuple[dt.date, dict[str, Any]]]:
+def _made(outcome: AllocationOutcome) -> Iterator[tuple[dt.date, dict[str, Any]]]:
     """What is said of each day that is done with: shared out, or left out until its costs are read anew."""
-    for day, report in sharing.days.items():
+    for day, report in outcome.days.items():
         yield day, _metadata(report)
-    for day in sharing.unsound:
-        yield day, {"left_out": sharing.left_out[day]}
+    for day in outcome.unreconciled:
+        yield day, {"left_out": outcome.skipped[day]}
 
 
-def _materializations(key: dg.AssetKey, sharing: Sharing) -> Iterator[dg.AssetMaterialization]:
+def _materializations(key: dg.AssetKey, outcome: AllocationOutcome) -> Iterator[dg.AssetMaterialization]:
     """The good days of a run that will fail for others."""
-    for day, metadata in _made(sharing):
+    for day, metadata in _made(outcome):
         yield dg.AssetMaterialization(asset_key=key, partition=day.isoformat(), metadata=metadata)
 
 
@@ -107,13 +107,13 @@ def _lacking(days: list[dt.date]) -> str:
     return f"The costs of {', '.join(map(str, DayRange.covering(days)))} are not stored; the other days are shared out."
 
 
-def _name_what_is_left_out(context: dg.AssetExecutionContext, sharing: Sharing) -> None:
+def _name_what_is_left_out(context: dg.AssetExecutionContext, outcome: AllocationOutcome) -> None:
     reasons: dict[str, list[dt.date]] = {}
-    for day, reason in sharing.left_out.items():
+    for day, reason in outcome.skipped.items():
         reasons.setdefault(reason, []).append(day)
     for reason, days in reasons.items():
         context.log.warning("left out %s: %s", ", ".join(map(str, DayRange.covering(days))), reason)
-    unsplit = [day for day, report in sharing.days.items() if report.unsplit_line_items]
+    unsplit = [day for day, report in outcome.days.items() if report.unsplit_line_items]
     if unsplit:
         context.log.warning(
             "some line items of %s stay unallocated: no usage connects their rows with users, and there are too many "
@@ -122,7 +122,7 @@ def _name_what_is_left_out(context: dg.AssetExecutionContext, sharing: Sharing) 
         )
 
 
-def _metadata(report: SharedDay) -> dict[str, Any]:
+def _metadata(report: AllocatedDay) -> dict[str, Any]:
     """What the UI plots by day; shares are of spend without its signs."""
     return {
         "to_users_percent": percent(report.to_users_usd, report.gross_usd),
@@ -139,7 +139,7 @@ def percent(part: Decimal, whole: Decimal) -> float:
     return round(float(100 * part / whole), 2) if whole else 100.0
 
 
-def _evaluation(key: dg.AssetKey, day: dt.date, report: SharedDay, target: Any) -> dg.AssetCheckEvaluation:
+def _evaluation(key: dg.AssetKey, day: dt.date, report: AllocatedDay, target: Any) -> dg.AssetCheckEvaluation:
     said = "Billed and counted tokens agree."
     if not report.has_usage:
         said = "No usage was counted."

@@ -18,7 +18,7 @@ from openai_costs_dagster.orchestration.assets.table_schemas import DAILY_COSTS
 from openai_costs_dagster.orchestration.automation import with_its_asset
 from openai_costs_dagster.orchestration.check_results import Target, evaluation, targets
 from openai_costs_dagster.orchestration.partitions import days_of
-from openai_costs_dagster.sync.costs import Request, ingest
+from openai_costs_dagster.sync.costs import CostsRequest, ingest_costs
 from openai_costs_dagster.sync.outcome import DayReport, Outcome
 from openai_costs_dagster.warehouse.errors import WarehouseError
 
@@ -96,8 +96,8 @@ def _run(context: dg.AssetExecutionContext, organization: Organization, configur
         outcome = Outcome()
         outcome.fail(days, error)
         return outcome
-    outcome = ingest(
-        Request(
+    outcome = ingest_costs(
+        CostsRequest(
             organization,
             database,
             days,
@@ -161,7 +161,7 @@ def _fail(context: dg.AssetExecutionContext, outcome: Outcome) -> NoReturn:
         context.instance.add_run_tags(context.run.run_id, asset_keys.NO_RUN_RETRIES)
     asked = len(outcome.failed) + len(outcome.stored)
     raise dg.Failure(
-        f"{len(outcome.failed)} of {asked} days were not stored. {outcome.sentence}",
+        f"{len(outcome.failed)} of {asked} days were not stored. {outcome.message}",
         metadata={
             "failed_days": [day.isoformat() for day in sorted(outcome.failed)],
             "kind": "permanent" if permanent else "transient",

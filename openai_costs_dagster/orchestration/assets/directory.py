@@ -8,7 +8,7 @@ import dagster as dg
 from openai_costs_dagster.configuration import Configuration, Organization
 from openai_costs_dagster.orchestration import asset_keys, database_access, triggers
 from openai_costs_dagster.orchestration.assets.table_schemas import DIRECTORY
-from openai_costs_dagster.sync.directory import read_names
+from openai_costs_dagster.sync.directory import sync_directory
 
 _DESCRIPTION = """What the ids of {title} stand for: projects, users and API keys, with the names that they had
 before.
@@ -37,7 +37,7 @@ def directory_asset(
         code_version="1",
     )
     def directory(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
-        found = read_names(
+        found = sync_directory(
             organization,
             database_access.database(configuration),
             may_alert=triggers.asked_by(context.instance, context.run) == triggers.REFRESH,

@@ -76,11 +76,11 @@ def run_task(
         "organization": organization.name,
         "run_id": result.run_id,
         "success": result.success,
-        "trouble": _trouble(result),
+        "error": _error_of(result),
     }
 
 
-def _trouble(result: dg.ExecuteInProcessResult) -> str | None:
+def _error_of(result: dg.ExecuteInProcessResult) -> str | None:
     """Why steps failed, in a sentence; None where none did."""
     said = []
     for event in result.all_events:

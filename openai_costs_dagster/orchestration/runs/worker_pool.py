@@ -57,11 +57,11 @@ class Result:
     other_spend: Sequence[str] = ()
     """What was billed in other currencies, which `spend` does not include."""
     failed: Mapping[str, str] = field(default_factory=dict)
-    beyond: Sequence[str] = ()
+    outside_retention: Sequence[str] = ()
     """Those of the failed days that lie before what the API serves."""
     notes: Sequence[str] = ()
     """What a person should know of days that were stored."""
-    trouble: str | None = None
+    error: str | None = None
     """What went wrong beside the days themselves."""
 
 
@@ -205,12 +205,12 @@ def _follow(
             elif message.get("finished"):
                 finished = message["finished"]
             elif "success" in message:
-                trouble = None
+                error = None
                 if not message["success"] and not finished.get("failed"):
-                    trouble = message.get("trouble") or f"its run failed: see {log_file}"
-                return Result(task.organization, message["success"], trouble=trouble, **finished)
+                    error = message.get("error") or f"its run failed: see {log_file}"
+                return Result(task.organization, message["success"], error=error, **finished)
     except BrokenPipeError:
         pass
     return Result(
-        task.organization, success=False, trouble=f"its process ended in the middle: see {log_file}", **finished
+        task.organization, success=False, error=f"its process ended in the middle: see {log_file}", **finished
     )

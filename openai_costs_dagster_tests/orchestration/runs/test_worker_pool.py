@@ -80,7 +80,7 @@ def test_a_process_takes_one_organization_after_the_other_and_each_result_says_w
     }
     log = (tmp_path / "worker.log").read_text(encoding="utf-8")
     assert results["acme"].success, log
-    assert (results["acme"].stored, results["acme"].failed, results["acme"].trouble) == (7, {}, None)
+    assert (results["acme"].stored, results["acme"].failed, results["acme"].error) == (7, {}, None)
     assert done["acme"] == 7
     assert not results["beta"].success
     assert list(results["beta"].failed) == [day.isoformat() for day in week]
