@@ -9,8 +9,9 @@ from typing import Literal
 import numpy as np
 
 from benchmarks.detection.panels import Flags, LabelledPanel
+from openai_costs_dagster.records import SeriesKey
 from openai_costs_dagster.spend.detection.detector import Walk
-from openai_costs_dagster.spend.detection.panel import Series, Spend, panel_of
+from openai_costs_dagster.spend.detection.panel import Spend, panel_of
 from openai_costs_dagster.spend.detection.parameters import Tuning
 
 Sensitivity = Literal["low", "medium", "high"]
@@ -23,7 +24,7 @@ def prepare(panel: LabelledPanel, sensitivity: Sensitivity) -> Callable[[], Flag
     """Adds spend up to all levels; what is returned judges all of them and tells the leaves' flags."""
     spend = panel_of(_rows(panel))
     first = (spend.first_day - panel.first_day).days
-    columns = [spend.series.index(Series(*leaf[:3])) for leaf in panel.leaves]
+    columns = [spend.series.index(SeriesKey(*leaf[:3])) for leaf in panel.leaves]
 
     def judge() -> Flags:
         found = Walk(spend, Tuning.of(sensitivity, MINIMUM_IMPACT)).judge().flagged[:, columns]
@@ -38,10 +39,10 @@ def _rows(panel: LabelledPanel) -> Iterator[Spend]:
     days = panel.days
     for column, (organization, project, model, *_) in enumerate(panel.leaves):
         levels = [
-            Series(organization, project, model),
-            Series(organization, project),
-            Series(organization, "", model),
-            Series(organization),
+            SeriesKey(organization, project, model),
+            SeriesKey(organization, project),
+            SeriesKey(organization, "", model),
+            SeriesKey(organization),
         ]
         for row in np.flatnonzero(panel.spend[:, column]).tolist():
             amount = Decimal(f"{panel.spend[row, column]:.6f}")

@@ -16,9 +16,10 @@ from openai_costs_dagster.configuration import Anomalies
 from openai_costs_dagster.days import ONE_DAY, DayRange
 from openai_costs_dagster.monitoring.findings import Judgement, cents, null_if_none, parts_of, series_of
 from openai_costs_dagster.monitoring.other_findings import changed_prices, severity, vanished
+from openai_costs_dagster.records import NO_VALUE, SeriesKey
 from openai_costs_dagster.spend import money
 from openai_costs_dagster.spend.detection.detector import Walk
-from openai_costs_dagster.spend.detection.panel import NO_PARENT, Flags, Panel, Series, Spend, columns_of, panel_of
+from openai_costs_dagster.spend.detection.panel import NO_PARENT, Flags, Panel, Spend, columns_of, panel_of
 from openai_costs_dagster.spend.detection.parameters import Tuning
 from openai_costs_dagster.spend.detection.root_causes import Cause, Flag, causes_of, one_by_owner, overlap
 from openai_costs_dagster.spend.detection.state.day import FailedTest
@@ -26,7 +27,7 @@ from openai_costs_dagster.spend.detection.verdicts import Circumstances, Verdict
 from openai_costs_dagster.spend.explanation import Figures, Names, TotalJump, explain
 from openai_costs_dagster.spend.price_volume_mix import Part
 from openai_costs_dagster.warehouse import anomalies
-from openai_costs_dagster.warehouse.anomalies import NOTHING, Feedback, Finding
+from openai_costs_dagster.warehouse.anomalies import Feedback, Finding
 from openai_costs_dagster.warehouse.database import Connection
 
 _HISTORY_DAYS = 240
@@ -110,7 +111,7 @@ class _Seen:
         settled = np.array([day in stored and not stored[day].provisional for day in panel.days])
         expected = expected_days(panel, organization, said)
         self._verdicts: Verdicts = Walk(panel, self._tuning, Circumstances(settled, known, expected)).judge()
-        self._whole = panel.series.index(Series(organization))
+        self._whole = panel.series.index(SeriesKey(organization))
 
     @property
     def first_day(self) -> dt.date:
@@ -211,10 +212,10 @@ class _Seen:
         )
         return expected, lower, upper
 
-    def _is_muted(self, series: Series, day: dt.date) -> bool:
+    def _is_muted(self, series: SeriesKey, day: dt.date) -> bool:
         return any(muted == series and one.first_day <= day <= one.last_day for one, muted in self._muted)
 
-    def _parts(self, series: Series, day: dt.date, count: int) -> list[Part]:
+    def _parts(self, series: SeriesKey, day: dt.date, count: int) -> list[Part]:
         """What makes up some days up to one, beside the same weekdays of the four weeks before them."""
         days = [day - number * ONE_DAY for number in range(count)]
         first_week = (count + _WEEK - 1) // _WEEK
@@ -301,23 +302,23 @@ def is_reported(user: Flag, causes: Iterable[Cause], parts: Callable[[], list[Pa
     return bool(theirs) and (user.difference < 0 or abs(user.difference) < _NEWS * sum(theirs))
 
 
-def _holds(series: Series, part: Part) -> bool:
+def _holds(series: SeriesKey, part: Part) -> bool:
     """Whether a part of a user's spend belongs to a series; parts do not know their service."""
     return (
         series.project in {"", part.project}
         and series.model in {"", part.model}
-        and series.api_key in {"", NOTHING, part.api_key}  # what is billed without a key is allocated to keys too
+        and series.api_key in {"", NO_VALUE, part.api_key}  # what is billed without a key is allocated to keys too
     )
 
 
 def _spend(connection: Connection, organization: str, days: DayRange, *, users: bool) -> list[Spend]:
     spend = [
-        Spend(Series(organization, one.project, one.model, one.service, one.api_key), one.usage_date, one.amount)
+        Spend(SeriesKey(organization, one.project, one.model, one.service, one.api_key), one.usage_date, one.amount)
         for one in anomalies.spend_of_series(connection, organization, days)
     ]
     if users:
         spend += [
-            Spend(Series(organization, user=user), day, amount)
+            Spend(SeriesKey(organization, user=user), day, amount)
             for day, user, amount in anomalies.spend_of_users(connection, organization, days)
         ]
     return spend
@@ -325,7 +326,7 @@ def _spend(connection: Connection, organization: str, days: DayRange, *, users: 
 
 def _panel(organization: str, spend: list[Spend], days: DayRange, *, is_older: bool) -> Panel:
     """Some days' spend. An organization that is older than they are is not new, however long it was silent."""
-    whole = Series(organization)
+    whole = SeriesKey(organization)
     ends = [days.first, days.last] if is_older else [days.last]
     return panel_of([*spend, *(Spend(whole, day, _ZERO) for day in ends)], {whole} if is_older else ())
 

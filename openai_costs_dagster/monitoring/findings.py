@@ -7,10 +7,10 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from openai_costs_dagster.records import NO_VALUE, SeriesKey
 from openai_costs_dagster.spend import money
-from openai_costs_dagster.spend.detection.panel import Series
 from openai_costs_dagster.spend.price_volume_mix import Part
-from openai_costs_dagster.warehouse.anomalies import NOTHING, Feedback, Finding, SpendDetail
+from openai_costs_dagster.warehouse.anomalies import Feedback, Finding, SpendDetail
 
 _CENTS = Decimal("0.01")
 _ZERO = Decimal(0)
@@ -74,10 +74,10 @@ def _quantity(details: Iterable[SpendDetail]) -> Decimal | None:
     return money.total(known) if known else None
 
 
-def series_of(organization: str, one: Feedback | Finding) -> Series:
+def series_of(organization: str, one: Feedback | Finding) -> SeriesKey:
     """The series that a finding, or what was said of one, is about."""
     level = one.level
-    return Series(
+    return SeriesKey(
         organization,
         project=_named(one.project_id, "project" in level or level == "api_key"),
         model=_named(one.model, "model" in level),
@@ -88,12 +88,12 @@ def series_of(organization: str, one: Feedback | Finding) -> Series:
 
 
 def _named(name: str | None, is_dimension: bool) -> str:
-    return (name or NOTHING) if is_dimension else ""
+    return (name or NO_VALUE) if is_dimension else ""
 
 
 def null_if_none(name: str) -> str | None:
     """Return None for a dimension that the series does not have or whose value is missing."""
-    return None if name in {"", NOTHING} else name
+    return None if name in {"", NO_VALUE} else name
 
 
 def cents(value: float) -> Decimal:

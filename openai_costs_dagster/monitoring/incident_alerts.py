@@ -16,7 +16,7 @@ from openai_costs_dagster.days import ONE_DAY
 from openai_costs_dagster.monitoring.anomalies import names_of
 from openai_costs_dagster.monitoring.findings import Judgement, series_of
 from openai_costs_dagster.monitoring.other_findings import severity
-from openai_costs_dagster.spend.detection.panel import Series
+from openai_costs_dagster.records import SeriesKey
 from openai_costs_dagster.spend.explanation import Names
 from openai_costs_dagster.spend.incidents import QUIET_DAYS, Incident, News, Unusual, follow
 from openai_costs_dagster.spend.money import dollars, signed_dollars
@@ -143,7 +143,7 @@ def _over(incident: Incident, called: Names) -> str:
     )
 
 
-def _asset(organization: Organization, series: Series) -> list[str]:
+def _asset(organization: Organization, series: SeriesKey) -> list[str]:
     return asset_paths.allocated_costs_path(organization) if series.user else asset_paths.costs_path(organization)
 
 
@@ -153,7 +153,7 @@ def _unusual(organization: str, finding: StoredFinding) -> Unusual:
 
 def _known(organization: str, stored: StoredIncident) -> Incident:
     return Incident(
-        Series(
+        SeriesKey(
             organization,
             stored.project_id or "",
             stored.model or "",

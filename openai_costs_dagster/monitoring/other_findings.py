@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from openai_costs_dagster.days import ONE_DAY, DayRange
 from openai_costs_dagster.spend.money import dollars
-from openai_costs_dagster.spend.price_changes import PriceChange, Priced, price_changes
+from openai_costs_dagster.spend.price_changes import PriceChange, price_changes
 from openai_costs_dagster.warehouse import anomalies, coverage
 from openai_costs_dagster.warehouse.anomalies import Finding
 from openai_costs_dagster.warehouse.database import Connection
@@ -69,7 +69,7 @@ def changed_prices(
     history = anomalies.priced_days(connection, organization, DayRange(days.first - _HISTORY, days.last))
     muted = [one for one in anomalies.feedback(connection, organization) if one.level == PRICE]
     found: dict[dt.date, list[Finding]] = {}
-    for change in price_changes(Priced(*one) for one in history):
+    for change in price_changes(history):
         day, label = change.priced.day, change.priced.line_item
         if day in days and label is not None:
             is_muted = any(one.line_item == label and one.first_day <= day <= one.last_day for one in muted)

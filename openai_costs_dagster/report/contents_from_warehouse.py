@@ -11,6 +11,7 @@ from openai_costs_dagster.configuration import Configuration, Organization
 from openai_costs_dagster.cost_records import in_currency
 from openai_costs_dagster.days import ONE_DAY, DayRange
 from openai_costs_dagster.monitoring.status import Overview, overviews_of
+from openai_costs_dagster.records import NO_VALUE
 from openai_costs_dagster.report.contents import (
     AnomalyEntry,
     BudgetStatus,
@@ -23,7 +24,7 @@ from openai_costs_dagster.report.cube import Cube, pack
 from openai_costs_dagster.spend import money
 from openai_costs_dagster.spend.price_volume_mix import Part, change_of
 from openai_costs_dagster.warehouse import anomalies, report_queries
-from openai_costs_dagster.warehouse.anomalies import NOTHING, StoredFinding
+from openai_costs_dagster.warehouse.anomalies import StoredFinding
 from openai_costs_dagster.warehouse.budgets import ALLOCATED, BudgetState
 from openai_costs_dagster.warehouse.database import Connection, Database
 from openai_costs_dagster.warehouse.focus import snapshot
@@ -238,8 +239,8 @@ def _mover(organization: str, project: str, model: str, parts: Sequence[SpentPar
     change = change_of(_part(one) for one in parts)
     return Mover(
         organization=organization,
-        project=None if project == NOTHING else project,
-        model=None if model == NOTHING else model,
+        project=None if project == NO_VALUE else project,
+        model=None if model == NO_VALUE else model,
         amount=money.total(one.amount for one in parts),
         earlier_amount=money.total(one.earlier_amount for one in parts),
         change=change.total,

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from openai_costs_dagster.records import SeriesKey
 from openai_costs_dagster.spend import money
-from openai_costs_dagster.spend.detection.panel import Series
 from openai_costs_dagster.spend.detection.root_causes import Flag
 from openai_costs_dagster.spend.money import dollars
 from openai_costs_dagster.spend.price_volume_mix import Change, Part, change_of, leading_share
@@ -50,7 +50,7 @@ class Names:
         name = self.users.get(user_id)
         return f"{name} ({user_id})" if name else user_id
 
-    def of(self, series: Series) -> str:
+    def of(self, series: SeriesKey) -> str:
         """A series as people call it."""
         named = [
             series.project and self.project(series.project),
@@ -95,7 +95,7 @@ class Figures:
 
 
 def explain(
-    series: Series, figures: Figures, parts: Sequence[Part], names: Names, *, merged: Sequence[Flag] = ()
+    series: SeriesKey, figures: Figures, parts: Sequence[Part], names: Names, *, merged: Sequence[Flag] = ()
 ) -> str:
     """The sentences. `parts` are what makes up the days' spend, beside what usually does.
 
@@ -161,7 +161,7 @@ def _of_total(total: TotalJump | None) -> str:
     return f"; {total.name} cost {dollars(total.actual)} in all, {dollars(total.expected)} were expected"
 
 
-def _causes(series: Series, impact: Decimal, parts: Sequence[Part], names: Names) -> list[str]:
+def _causes(series: SeriesKey, impact: Decimal, parts: Sequence[Part], names: Names) -> list[str]:
     """What changed and how, credits apart: they have no tokens and no key.
 
     Parts are compared with the weeks before and may have changed the other way; then they explain nothing.
@@ -190,7 +190,7 @@ def _of_credits(negative: Sequence[Part], credited: Decimal) -> list[str]:
     return [f"{dollars(credited)} less of {'an' if word == 'adjustment' else 'a'} {word}{item} than usual"]
 
 
-def _what_changed(series: Series, parts: Sequence[Part], names: Names) -> list[str]:
+def _what_changed(series: SeriesKey, parts: Sequence[Part], names: Names) -> list[str]:
     """The dimensions below the series in which most of the change lies."""
     said = []
     if not series.project:

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Literal, NamedTuple
 
 from openai_costs_dagster.days import ONE_DAY
-from openai_costs_dagster.spend.detection.panel import Series
+from openai_costs_dagster.records import SeriesKey
 from openai_costs_dagster.spend.detection.root_causes import contains, overlap
 
 QUIET_DAYS = 2
@@ -27,7 +27,7 @@ class Unusual(NamedTuple):
     """An unusual day of a series, or of a line item's price; `impact` in US dollars, signed."""
 
     day: dt.date
-    series: Series
+    series: SeriesKey
     line_item: str | None
     impact: Decimal
 
@@ -41,7 +41,7 @@ class Unusual(NamedTuple):
 class Incident:
     """Days of one cause; `alerted_impact` is what `alerted_day` costs as far as people know, in US dollars, no sign."""
 
-    series: Series
+    series: SeriesKey
     line_item: str | None
     direction: str
     first_day: dt.date
@@ -161,11 +161,11 @@ def _continued(incident: Incident, found: Unusual, *, announced: bool, is_over: 
     return False
 
 
-def _named(series: Series) -> int:
+def _named(series: SeriesKey) -> int:
     return sum(map(bool, series[1:]))
 
 
-def _is_same(one: Series, other: Series) -> bool:
+def _is_same(one: SeriesKey, other: SeriesKey) -> bool:
     """Whether they name one cause; of a whole organization's nothing finer is, for that could be anything."""
     if one == other:
         return True

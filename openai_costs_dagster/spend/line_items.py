@@ -10,9 +10,9 @@ stored history is classified anew from its own line items, with no request.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from openai_costs_dagster.cost_records import LONGEST_KEY
+from openai_costs_dagster.records import LineItem
 
 RULES_VERSION = 2
 
@@ -67,22 +67,6 @@ _KINDS = {
     "output tokens": "output",
     "cache writes": "cache writes",
 }
-
-
-class LineItem(NamedTuple):
-    """What a line item is about.
-
-    `category` is the model, or the tool's name where there is none, or the label itself; `subcategory` is the
-    kind (input, cached input, output ...); `surface` the product or tier it was billed through.
-    """
-
-    service: str
-    category: str
-    subcategory: str | None = None
-    model: str | None = None
-    surface: str | None = None
-    modality: str | None = None
-    long_context: bool = False
 
 
 def classify(label: str | None) -> LineItem:

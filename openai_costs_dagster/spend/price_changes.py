@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Context, Decimal
@@ -10,6 +9,7 @@ from itertools import chain
 from statistics import median
 from typing import NamedTuple
 
+from openai_costs_dagster.records import PricedDay
 from openai_costs_dagster.spend.allocation.model_names import label_with_alias, name_one_model
 from openai_costs_dagster.spend.explanation import shortened
 from openai_costs_dagster.spend.money import dollars
@@ -23,25 +23,10 @@ _FEWEST_DAYS = 3
 _FOUR_DIGITS = Context(prec=4)
 
 
-class Priced(NamedTuple):
-    """A line item's day: its amount and the quantity, above zero, that it was billed for."""
-
-    day: dt.date
-    line_item: str
-    unit: str | None
-    amount: Decimal
-    quantity: Decimal
-
-    @property
-    def price(self) -> Decimal:
-        """Per unit."""
-        return self.amount / self.quantity
-
-
 class PriceChange(NamedTuple):
     """The first day of a new unit price."""
 
-    priced: Priced
+    priced: PricedDay
     before: Decimal
     """The price per unit of the days before."""
 
@@ -51,9 +36,10 @@ class PriceChange(NamedTuple):
         return self.priced.amount - self.before * self.priced.quantity
 
     def __str__(self) -> str:
-        now, before = self.priced.price, self.before
+        now, before = self.priced.unit_price, self.before
         change = f"{abs(now / before - 1):.1%}" if before else "from nothing"
-        scale, unit = (1_000_000, "a million tokens") if self.priced.unit == "tokens" else (1, _unit(self.priced.unit))
+        is_tokens = self.priced.quantity_unit == "tokens"
+        scale, unit = (1_000_000, "a million tokens") if is_tokens else (1, _unit(self.priced.quantity_unit))
         moved = "rose" if now > before else "fell"
         return (
             f"The unit price of {shortened(self.priced.line_item)} {moved} by {change}, to "
@@ -62,7 +48,7 @@ class PriceChange(NamedTuple):
         )
 
 
-def price_changes(priced: Iterable[Priced]) -> list[PriceChange]:
+def price_changes(priced: Iterable[PricedDay]) -> list[PriceChange]:
     """The days on which a steady price became another one. Needs three priced days before; any order.
 
     A model whose bill changes from its alias to the dated snapshot, or back, is one model. Two snapshots are two.
@@ -71,16 +57,16 @@ def price_changes(priced: Iterable[Priced]) -> list[PriceChange]:
     for history in _histories(priced):
         for place in range(_FEWEST_DAYS, len(history)):
             before = _steady_price(history[max(0, place - _DAYS) : place])
-            if before is not None and abs(history[place].price - before) > CHANGE * before:
+            if before is not None and abs(history[place].unit_price - before) > CHANGE * before:
                 changes.append(PriceChange(history[place], before))
     return sorted(changes, key=lambda one: (one.priced.day, -abs(one.impact), one.priced.line_item))
 
 
-def _histories(priced: Iterable[Priced]) -> Iterator[list[Priced]]:
+def _histories(priced: Iterable[PricedDay]) -> Iterator[list[PricedDay]]:
     """The priced days of each line item and unit, oldest first."""
-    by_item: dict[tuple[str, str | None], dict[str, list[Priced]]] = defaultdict(lambda: defaultdict(list))
-    for one in sorted(priced, key=lambda one: (one.line_item, one.unit or "", one.day)):
-        by_item[label_with_alias(one.line_item), one.unit][one.line_item].append(one)
+    by_item: dict[tuple[str, str | None], dict[str, list[PricedDay]]] = defaultdict(lambda: defaultdict(list))
+    for one in sorted(priced, key=lambda one: (one.line_item, one.quantity_unit or "", one.day)):
+        by_item[label_with_alias(one.line_item), one.quantity_unit][one.line_item].append(one)
     for by_label in by_item.values():
         together = sorted(chain.from_iterable(by_label.values()), key=lambda one: one.day)
         is_billed_under_one_name = len({one.day for one in together}) == len(together)
@@ -90,8 +76,8 @@ def _histories(priced: Iterable[Priced]) -> Iterator[list[Priced]]:
             yield from by_label.values()
 
 
-def _steady_price(days: Sequence[Priced]) -> Decimal | None:
-    prices = [one.price for one in days]
+def _steady_price(days: Sequence[PricedDay]) -> Decimal | None:
+    prices = [one.unit_price for one in days]
     usual = median(prices)
     return usual if usual > 0 and max(prices) - min(prices) <= _STEADY * usual else None
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from openai_costs_dagster.cost_records import US_DOLLARS, CostRow, grouping_named
+from openai_costs_dagster.records import LineItem, UserTotal
 from openai_costs_dagster.spend import money
-from openai_costs_dagster.spend.allocation.allocate import UNALLOCATED, Counted, DayUsage, UserTotal, allocate
+from openai_costs_dagster.spend.allocation.allocate import UNALLOCATED, Counted, DayUsage, allocate
 from openai_costs_dagster.spend.allocation.usage_reconciliation import TokenDifference, token_differences
-from openai_costs_dagster.spend.line_items import LineItem, classify
+from openai_costs_dagster.spend.line_items import classify
 from openai_costs_dagster.warehouse import allocations, usage
-from openai_costs_dagster.warehouse.allocations import DayOfShares, Share, StoredReading
+from openai_costs_dagster.warehouse.allocations import DayOfShares, StoredReading
 from openai_costs_dagster.warehouse.database import Connection
 
 _DAYS_AT_ONCE = 14  # bounds memory
@@ -87,7 +88,7 @@ def _share_some(
 class _Rows:
     costs: Sequence[CostRow]
     usage: Sequence[Counted]
-    totals: Sequence[allocations.UserCost] | None
+    totals: Sequence[UserTotal] | None
     model_names: Mapping[str, str]
 
     @property
@@ -102,12 +103,12 @@ def _shared(reading: StoredReading, rows: _Rows) -> DayOfShares:
         DayUsage(rows.usage, rows.model_names),
         by_user="user_id" in grouping_named(reading.grouping),
         by_key="api_key_id" in grouping_named(reading.grouping),
-        totals=None if rows.totals is None else [UserTotal(*total) for total in rows.totals],
+        totals=rows.totals,
     )
     shares = allocation.shares
     return DayOfShares(
         reading.reading_id,
-        [Share(*share) for share in shares],
+        shares,
         gross_usd=_gross(share.amount for share in shares if share.currency == US_DOLLARS),
         to_users_usd=_gross(
             share.amount for share in shares if share.currency == US_DOLLARS and share.user_id is not None

@@ -20,10 +20,10 @@ from openai_costs_dagster.api.detail import joined
 from openai_costs_dagster.api.wire import read_cost
 from openai_costs_dagster.cost_records import BY_USER, UNGROUPED
 from openai_costs_dagster.days import DayRange
+from openai_costs_dagster.records import UserTotal
 from openai_costs_dagster.spend import money
 from openai_costs_dagster.sync.served_groupings import PersistentGroupingPlanner
 from openai_costs_dagster.warehouse import allocations
-from openai_costs_dagster.warehouse.allocations import UserCost
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.errors import ValueRefused
 
@@ -72,11 +72,11 @@ class UserTotals:
             allocations.store_user_costs(self._connection, self._organization, piece.days, found, self._now)
 
 
-def _totals(bucket: CostsBucket) -> list[UserCost]:
+def _totals(bucket: CostsBucket) -> list[UserTotal]:
     """A day's users and line items; rows that share both, in other units or projects, are one."""
     added: dict[tuple[str | None, str | None, str | None], Decimal] = defaultdict(Decimal)
     for cost in map(read_cost, bucket.rows):
         if cost.amount is not None:
             key = (cost.user_id, cost.line_item, cost.currency)
             added[key] = money.add(added[key], money.normalised(cost.amount))
-    return [UserCost(*key, amount) for key, amount in added.items()]
+    return [UserTotal(*key, amount) for key, amount in added.items()]

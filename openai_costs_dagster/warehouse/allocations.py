@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from openai_costs_dagster.cost_records import CostRow
 from openai_costs_dagster.days import DayRange
+from openai_costs_dagster.records import AllocatedCost, UserTotal
 from openai_costs_dagster.warehouse import errors
 from openai_costs_dagster.warehouse.copy import copy_into
 from openai_costs_dagster.warehouse.database import Connection
@@ -25,32 +26,11 @@ class StoredReading(NamedTuple):
     reconciled: bool | None
 
 
-class UserCost(NamedTuple):
-    """What a user was billed for a line item, in units of the currency."""
-
-    user_id: str | None
-    line_item: str | None
-    currency: str | None
-    amount: Decimal
-
-
-class Share(NamedTuple):
-    """A part of a cost row, in units of its currency; `method` is billed, usage or unallocated."""
-
-    project_id: str | None
-    user_id: str | None
-    api_key_id: str | None
-    line_item: str | None
-    currency: str | None
-    amount: Decimal | None
-    method: str
-
-
 class DayOfShares(NamedTuple):
     """A day's cost rows, shared out; sums in US dollars, signs left out."""
 
     reading_id: int
-    shares: list[Share]
+    shares: list[AllocatedCost]
     gross_usd: Decimal
     to_users_usd: Decimal
     to_keys_usd: Decimal
@@ -81,12 +61,12 @@ def costs(connection: Connection, organization: str, days: Iterable[dt.date]) ->
     return found
 
 
-def user_costs(connection: Connection, organization: str, days: Iterable[dt.date]) -> dict[dt.date, list[UserCost]]:
+def user_costs(connection: Connection, organization: str, days: Iterable[dt.date]) -> dict[dt.date, list[UserTotal]]:
     """Each user's own totals on those of some days on which they are known."""
     values = {"organization": organization, "days": list(days)}
-    found: dict[dt.date, list[UserCost]] = {}
+    found: dict[dt.date, list[UserTotal]] = {}
     for day, *row in connection.execute(statement("user_costs_of_days"), values):
-        found.setdefault(day, []).append(UserCost._make(row))
+        found.setdefault(day, []).append(UserTotal._make(row))
     return found
 
 
@@ -103,7 +83,7 @@ def store_user_costs(
     connection: Connection,
     organization: str,
     days: DayRange,
-    found: Mapping[dt.date, Iterable[UserCost]],
+    found: Mapping[dt.date, Iterable[UserTotal]],
     now: dt.datetime,
 ) -> None:
     """Replaces the users' totals of whole days in one transaction. Raises ValueRefused, with nothing changed."""

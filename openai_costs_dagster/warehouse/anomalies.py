@@ -11,12 +11,9 @@ from typing import NamedTuple
 from psycopg.rows import class_row
 
 from openai_costs_dagster.days import ONE_DAY, DayRange
+from openai_costs_dagster.records import PricedDay
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.statements import statement
-
-NOTHING = "(none)"
-"""What a series is called whose project, model, service or key is null."""
-
 
 FOREVER = dt.date.max
 """The last day of a mute without an end."""
@@ -183,16 +180,6 @@ def spend_of_users(connection: Connection, organization: str, days: DayRange) ->
     """What users spent on each of some days, as far as it was billed or allocated to them; US dollars."""
     values = {"organization": organization, "first": days.first, "last": days.last}
     return connection.execute(statement("spend_of_users"), values).fetchall()
-
-
-class PricedDay(NamedTuple):
-    """A line item's day: US dollars and the quantity that they were billed for, above zero."""
-
-    usage_date: dt.date
-    line_item: str
-    quantity_unit: str | None
-    amount: Decimal
-    quantity: Decimal
 
 
 def priced_days(connection: Connection, organization: str, days: DayRange) -> list[PricedDay]:

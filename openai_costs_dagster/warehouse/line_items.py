@@ -3,27 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
 
 from openai_costs_dagster.cost_records import LONGEST_KEY
+from openai_costs_dagster.records import LineItem
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.statements import statement
 
-
-class Classification(NamedTuple):
-    """What a line item is, in the columns of `daily_costs`."""
-
-    service: str
-    category: str
-    subcategory: str | None
-    model: str | None
-    surface: str | None
-    modality: str | None
-    long_context: bool
-
-
-Classify = Callable[[str], Sequence[Any]]
-"""Reads a line item; gives the fields of a `Classification`."""
+Classify = Callable[[str], LineItem]
+"""Classifies a line item by its label."""
 
 
 def classify_new(connection: Connection, labels: Iterable[str], classify: Classify, rules_version: int) -> None:
@@ -46,7 +33,7 @@ def _store(connection: Connection, labels: Sequence[str], classify: Classify, ru
                 {
                     "line_item": label,
                     "rules_version": rules_version,
-                    **Classification(*classify(label))._asdict(),
+                    **classify(label)._asdict(),
                 }
                 for label in labels
                 if len(label) <= LONGEST_KEY

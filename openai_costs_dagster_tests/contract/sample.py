@@ -17,6 +17,7 @@ from openai_costs_dagster.configuration import Budget, Configuration, Organizati
 from openai_costs_dagster.configuration.secret import SecretReference
 from openai_costs_dagster.days import ONE_DAY, DayRange
 from openai_costs_dagster.monitoring.evaluation import Watch
+from openai_costs_dagster.records import UserTotal
 from openai_costs_dagster.simulator import SimulatedOrganization, Simulator, catalogue
 from openai_costs_dagster.simulator.companies import LAB, SHOP
 from openai_costs_dagster.simulator.workloads import ApiKey, Project, Workload
@@ -25,7 +26,6 @@ from openai_costs_dagster.sync.costs import CostsRequest, ingest_costs
 from openai_costs_dagster.sync.directory import sync_directory
 from openai_costs_dagster.sync.usage import UsageRequest, ingest_usage
 from openai_costs_dagster.warehouse import allocations, outbox
-from openai_costs_dagster.warehouse.allocations import UserCost
 from openai_costs_dagster.warehouse.database import Connection, Database
 
 from ..conftest import NOW
@@ -86,7 +86,7 @@ def load(database: Database, folder: Path) -> Sample:
         shop.revoke_key()
         assert ingest_costs(CostsRequest(second, database, days[-1:], asked_by="refresh", now=lambda: NOW)).failed
     with database.connect() as connection:
-        total = UserCost("user-simulated-ada", "gpt-5-mini-2025-08-07, input", "usd", Decimal(5))
+        total = UserTotal("user-simulated-ada", "gpt-5-mini-2025-08-07, input", "usd", Decimal(5))
         one_day = DayRange(FIRST_DAY, FIRST_DAY)
         allocations.store_user_costs(connection, first.name, one_day, {FIRST_DAY: [total]}, NOW)
         _break(connection, first.name)

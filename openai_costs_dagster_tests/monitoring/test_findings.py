@@ -16,8 +16,8 @@ from openai_costs_dagster.configuration import Anomalies
 from openai_costs_dagster.days import ONE_DAY, DayRange
 from openai_costs_dagster.monitoring.anomalies import expected_days, is_reported, judge
 from openai_costs_dagster.monitoring.findings import Judgement
+from openai_costs_dagster.records import SeriesKey
 from openai_costs_dagster.simulator import Fact
-from openai_costs_dagster.spend.detection.panel import Series
 from openai_costs_dagster.spend.detection.root_causes import Cause, Flag
 from openai_costs_dagster.spend.price_volume_mix import Part
 from openai_costs_dagster.warehouse import anomalies
@@ -314,7 +314,7 @@ def test_an_endless_answer_is_an_interval_and_no_list_of_days(monkeypatch: pytes
     assert expected_days(made, "acme", [answer._replace(first_day=made.days[-1] + ONE_DAY)]) is None
 
 
-USER = Series("acme", user="user_1")
+USER = SeriesKey("acme", user="user_1")
 
 
 def used(project: str, change: str, model: str = "gpt", api_key: str = "key_1") -> Part:
@@ -338,12 +338,12 @@ def used(project: str, change: str, model: str = "gpt", api_key: str = "key_1") 
 def test_a_user_is_reported_unless_costs_tell_of_the_change(
     user: float, causes: list[tuple[str, float]], parts: list[tuple[str, str]], expected: bool
 ) -> None:
-    of_costs = [Cause(Flag(Series("acme", project), difference)) for project, difference in causes]
+    of_costs = [Cause(Flag(SeriesKey("acme", project), difference)) for project, difference in causes]
     assert is_reported(Flag(USER, user), of_costs, lambda: [used(*one) for one in parts]) is expected
 
 
 def test_spend_without_a_key_covers_what_is_allocated_to_keys() -> None:
-    cause = Cause(Flag(Series("acme", "p", api_key="(none)"), -20.0))
+    cause = Cause(Flag(SeriesKey("acme", "p", api_key="(none)"), -20.0))
     assert is_reported(Flag(USER, -20.0), [cause], lambda: [used("p", "-20")])
 
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from openai_costs_dagster.spend.detection.panel import Series
+from openai_costs_dagster.records import SeriesKey
 from openai_costs_dagster.spend.detection.root_causes import Flag
 from openai_costs_dagster.spend.explanation import Figures, Names, TotalJump, explain
 from openai_costs_dagster.spend.price_volume_mix import Part
 
 from .test_price_volume_mix import part
 
-SEARCH = Series("acme", "proj_search")
+SEARCH = SeriesKey("acme", "proj_search")
 NAMES = Names(projects={"proj_search": "Search"}, api_keys={"key_9": "batch"}, users={"user_1": "Ada"})
 
 
@@ -36,7 +36,7 @@ def figures(**values: Any) -> Figures:
     return Figures(**read)
 
 
-def explained(series: Series, *parts: Part, **values: Any) -> str:
+def explained(series: SeriesKey, *parts: Part, **values: Any) -> str:
     return explain(series, figures(**values), parts, NAMES)
 
 
@@ -49,16 +49,16 @@ def test_a_rise_names_what_changed_and_its_range() -> None:
 
 
 def test_a_drop_starts_with_its_loss() -> None:
-    text = explained(Series("acme"), actual="10", expected="100")
+    text = explained(SeriesKey("acme"), actual="10", expected="100")
     assert text.startswith("Down $90.00 (-90 %) on the organization. It cost $10.00, below its range")
 
 
 def test_a_changed_price_is_named() -> None:
-    assert "unit price +50 %" in explained(Series("acme"), part("150", "100", "1000", "1000"))
+    assert "unit price +50 %" in explained(SeriesKey("acme"), part("150", "100", "1000", "1000"))
 
 
 def test_a_line_item_never_billed_before_is_new() -> None:
-    assert "key_7 alone, new." in explained(Series("acme", "proj_search", "gpt-5.5"), part("150", "0"), expected="0")
+    assert "key_7 alone, new." in explained(SeriesKey("acme", "proj_search", "gpt-5.5"), part("150", "0"), expected="0")
 
 
 def test_days_together_are_added_up() -> None:
@@ -100,7 +100,7 @@ def test_a_newcomer_names_the_total_that_it_moved() -> None:
 def test_a_credit_is_not_explained_by_tokens(item: str, word: str) -> None:
     usage = part("50", "54", "900", "1000")
     credit = part("-60", "0", kind=item, model="(none)", api_key="(none)")
-    text = explained(Series("acme"), usage, credit, actual="-10", expected="54")
+    text = explained(SeriesKey("acme"), usage, credit, actual="-10", expected="54")
     assert text.startswith(f"Down $64.00 (-119 %) on the organization: {word} of $60.00 ({item}). It cost -$10.00")
     assert "tokens" not in text
 
@@ -117,13 +117,13 @@ def test_parts_that_changed_the_other_way_explain_nothing() -> None:
 
 
 def test_ids_are_shown_as_names_where_they_are_known() -> None:
-    series = Series("acme", "proj_search", api_key="key_9")
+    series = SeriesKey("acme", "proj_search", api_key="key_9")
     assert explained(series).startswith('Up $412.00 (+310 %) on Search, key "batch".')
-    assert "on Ada (user_1)." in explained(Series("acme", user="user_1"))
-    assert "on proj_other, no API key." in explained(Series("acme", "proj_other", api_key="(none)"))
+    assert "on Ada (user_1)." in explained(SeriesKey("acme", user="user_1"))
+    assert "on proj_other, no API key." in explained(SeriesKey("acme", "proj_other", api_key="(none)"))
 
 
 def test_keys_of_one_owner_are_named_together() -> None:
-    merged = [Flag(Series("acme", "proj_search", api_key="key_9"), -6.314)]
+    merged = [Flag(SeriesKey("acme", "proj_search", api_key="key_9"), -6.314)]
     text = explain(SEARCH, figures(actual="10"), [], NAMES, merged=merged)
     assert text.endswith(' Other keys of the same owner changed with it: Search, key "batch" (-$6.31).')

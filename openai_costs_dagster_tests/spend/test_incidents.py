@@ -9,18 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openai_costs_dagster.days import ONE_DAY
-from openai_costs_dagster.spend.detection.panel import Series
+from openai_costs_dagster.records import SeriesKey
 from openai_costs_dagster.spend.incidents import Incident, Unusual, follow
 
 DAY = dt.date(2026, 2, 2)
-LEAF = Series("acme", "proj_a", "gpt-5")
-PROJECT = Series("acme", "proj_a")
-OTHER = Series("acme", "proj_b", "gpt-5")
-SERVICE = Series("acme", service="Chat completions")
-WHOLE = Series("acme")
+LEAF = SeriesKey("acme", "proj_a", "gpt-5")
+PROJECT = SeriesKey("acme", "proj_a")
+OTHER = SeriesKey("acme", "proj_b", "gpt-5")
+SERVICE = SeriesKey("acme", service="Chat completions")
+WHOLE = SeriesKey("acme")
 
 
-def unusual(number: int, impact: int, series: Series = LEAF, line_item: str | None = None) -> Unusual:
+def unusual(number: int, impact: int, series: SeriesKey = LEAF, line_item: str | None = None) -> Unusual:
     return Unusual(DAY + number * ONE_DAY, series, line_item, Decimal(impact))
 
 

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from openai_costs_dagster.records import LineItem
 from openai_costs_dagster.spend.allocation.metering import meters_of
-from openai_costs_dagster.spend.line_items import UNLABELLED, LineItem, classify
+from openai_costs_dagster.spend.line_items import UNLABELLED, classify
 
 _CHAT = "Chat completions"
 

@@ -8,16 +8,17 @@ from decimal import Decimal
 import pytest
 
 from openai_costs_dagster.days import ONE_DAY
+from openai_costs_dagster.records import PricedDay
 from openai_costs_dagster.spend.explanation import shortened
-from openai_costs_dagster.spend.price_changes import PriceChange, Priced, price_changes
+from openai_costs_dagster.spend.price_changes import PriceChange, price_changes
 
 START = dt.date(2026, 3, 1)
 
 
-def priced(prices: list[str], *, quantity: int = 1_000_000, label: str = "gpt-5-mini, input") -> list[Priced]:
+def priced(prices: list[str], *, quantity: int = 1_000_000, label: str = "gpt-5-mini, input") -> list[PricedDay]:
     """A day for each price of a million tokens."""
     return [
-        Priced(START + day * ONE_DAY, label, "tokens", Decimal(price) * quantity / 1_000_000, Decimal(quantity))
+        PricedDay(START + day * ONE_DAY, label, "tokens", Decimal(price) * quantity / 1_000_000, Decimal(quantity))
         for day, price in enumerate(prices)
     ]
 
@@ -54,7 +55,7 @@ def test_other_line_items_and_the_order_of_days_change_nothing() -> None:
     assert price_changes([*other, *one][::-1]) == price_changes(one)
 
 
-def renamed(before: str, after: str, *, overlap: bool = False) -> list[Priced]:
+def renamed(before: str, after: str, *, overlap: bool = False) -> list[PricedDay]:
     """Four days at $5 under one name, then one at $6 under another."""
     first = priced(["5", "5", "5", "5", "5"] if overlap else ["5", "5", "5", "5"], label=f"{before}, input")
     return [*first, *priced(["6"] * 5, label=f"{after}, input")[4:]]

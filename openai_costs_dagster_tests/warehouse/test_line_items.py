@@ -2,9 +2,9 @@
 
 import datetime as dt
 
+from openai_costs_dagster.records import LineItem
 from openai_costs_dagster.warehouse import directory, line_items, refused_groupings
 from openai_costs_dagster.warehouse.database import Connection
-from openai_costs_dagster.warehouse.line_items import Classification
 from openai_costs_dagster.warehouse.refused_groupings import StoredRefusal
 
 from ..conftest import NOW
@@ -12,7 +12,7 @@ from .windows import DAY, row, store
 
 
 def by_rules(model: str | None) -> line_items.Classify:
-    return lambda label: Classification("Service", label.upper(), "kind", model, None, None, long_context=False)
+    return lambda label: LineItem("Service", label.upper(), "kind", model, None, None, long_context=False)
 
 
 def seen(connection: Connection) -> list[tuple[str | None, ...]]:

@@ -27,9 +27,7 @@ NEXT_DAY = DAY + dt.timedelta(days=1)
 
 def bill(connection: Connection, models: Iterable[str], day: dt.date = DAY) -> None:
     labels = [f"{model}, output" for model in models]
-    line_items.classify_new(
-        connection, labels, lambda label: line_items.Classification(*classify(label)), RULES_VERSION
-    )
+    line_items.classify_new(connection, labels, classify, RULES_VERSION)
     store(connection, {day: [row("8", label, quantity=Decimal(8), quantity_unit="tokens") for label in labels]})
 
 

@@ -4,6 +4,7 @@ from decimal import Decimal
 
 from sqlalchemy import Table
 
+from openai_costs_dagster import records
 from openai_costs_dagster.cost_records import grouping_name
 from openai_costs_dagster.days import DayRange
 from openai_costs_dagster.usage_records import OPERATIONS, UsageRow
@@ -79,9 +80,9 @@ def _fill_usage(connection: Connection, name: str) -> None:
     reading = UsageReading(name, OPERATIONS[0], days, OPERATIONS[0].groups, NOW, frozenset())
     usage.store(connection, reading, [UsageDay(DAY, [counted], b"{}")])
     directory.keep(connection, name, [directory.Entry("user", "user-1", "Ada")], NOW)
-    total = allocations.UserCost("user-1", "gpt-5, input", "usd", Decimal(1))
+    total = records.UserTotal("user-1", "gpt-5, input", "usd", Decimal(1))
     allocations.store_user_costs(connection, name, days, {DAY: [total]}, NOW)
-    share = allocations.Share("proj_a", "user-1", None, "gpt-5, input", "usd", Decimal(1), "usage")
+    share = records.AllocatedCost("proj_a", "user-1", None, "gpt-5, input", "usd", Decimal(1), "usage")
     shared = allocations.DayOfShares(1, [share], Decimal(1), Decimal(1), Decimal(0), [])
     allocations.store(connection, name, {DAY: shared}, NOW)
 
@@ -112,7 +113,7 @@ def rows_of(connection: Connection, table: Table, name: str) -> int:
 
 def test_purging_leaves_nothing_of_an_organization_and_all_of_the_others(connection: Connection) -> None:
     fill(connection, "other")
-    line_items.classify_new(connection, ["a"], lambda label: (label, label, None, None, None, None, False), 1)
+    line_items.classify_new(connection, ["a"], lambda label: records.LineItem(label, label), 1)
     others = everything(connection)
     fill(connection, "acme")
     held = {table.name: rows_of(connection, table, "acme") for table in PERSONAL}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 
 from openai_costs_dagster.days import DayRange
+from openai_costs_dagster.records import UserTotal
 from openai_costs_dagster.spend.allocation.allocate import LARGEST_UNEXPLAINED_SPLIT
 from openai_costs_dagster.sync.allocation import allocate_days
 from openai_costs_dagster.warehouse import allocations, anomalies, budgets
-from openai_costs_dagster.warehouse.allocations import UserCost
 from openai_costs_dagster.warehouse.database import Connection
 
 from ..conftest import NOW
@@ -22,8 +22,8 @@ PROJECTS, USERS = 1_000, 20
 def load(connection: Connection, *, projects: int = PROJECTS) -> None:
     rows = [row(str(USERS), LABEL, f"proj_{one}") for one in range(projects)]
     store(connection, {DAY: [*rows, row("5", OTHER, "proj_0")]})
-    totals = [UserCost(f"user-{one}", LABEL, "usd", Decimal(projects)) for one in range(USERS)]
-    totals.append(UserCost("user-1", OTHER, "usd", Decimal(5)))
+    totals = [UserTotal(f"user-{one}", LABEL, "usd", Decimal(projects)) for one in range(USERS)]
+    totals.append(UserTotal("user-1", OTHER, "usd", Decimal(5)))
     allocations.store_user_costs(connection, "acme", ONE_DAY, {DAY: totals}, NOW)
     allocate_days(connection, "acme", [DAY], NOW)
 

@@ -12,19 +12,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import chain
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from openai_costs_dagster.cost_records import CostRow
+from openai_costs_dagster.records import AllocatedCost, AllocationMethod, LineItem, UserTotal
 from openai_costs_dagster.spend import money
 from openai_costs_dagster.spend.allocation.metering import Meter, counted, meters_of, tier_of
 from openai_costs_dagster.spend.allocation.proportional_fitting import cut_both_ways
 from openai_costs_dagster.spend.allocation.rounding import cut, from_units, scale_of, to_units
-from openai_costs_dagster.spend.line_items import LineItem
 from openai_costs_dagster.usage_records import UsageRow
 
-BILLED, USAGE, UNALLOCATED = "billed", "usage", "unallocated"
+BILLED: Final = "billed"
+USAGE: Final = "usage"
+UNALLOCATED: Final = "unallocated"
 
 TOLERANCE = Decimal("0.02")
 """How much of what was billed may be missing from usage before the rest of an amount counts as unexplained."""
@@ -40,27 +42,6 @@ _FINEST_COUNT = 6  # decimals of a counter that is no whole number
 
 Weights = Mapping[tuple[str | None, str | None], int]
 """How much of a counter each user and API key caused."""
-
-
-class Share(NamedTuple):
-    """A part of a cost row, in units of its currency."""
-
-    project_id: str | None
-    user_id: str | None
-    api_key_id: str | None
-    line_item: str | None
-    currency: str | None
-    amount: Decimal | None
-    method: str
-
-
-class UserTotal(NamedTuple):
-    """What a user was billed for a line item in all projects together."""
-
-    user_id: str | None
-    line_item: str | None
-    currency: str | None
-    amount: Decimal
 
 
 @dataclass(frozen=True)
@@ -133,7 +114,7 @@ class Through(NamedTuple):
 class Allocation:
     """The shares of a day's cost rows."""
 
-    shares: list[Share]
+    shares: list[AllocatedCost]
     unsplit_line_items: list[str | None]
     """Line items whose rows stay unallocated although each user's total is known: `LARGEST_UNEXPLAINED_SPLIT`."""
 
@@ -152,7 +133,7 @@ def allocate(
     `by_user` and `by_key` say how the API billed the day; `totals` are each user's own, where it told them apart.
     """
     work = _Day(rows, items, usage, by_key=by_key)
-    shares: list[Share] = []
+    shares: list[AllocatedCost] = []
     done: set[int] = set()
     unsplit: set[str | None] = set()
     if totals is not None and not by_user:
@@ -193,7 +174,7 @@ class _Day:
             self._billed_keys[row.project_id, row.line_item].add(row.api_key_id)
         self._coverage = self._covered(rows)
 
-    def one(self, row: CostRow) -> list[Share]:
+    def one(self, row: CostRow) -> list[AllocatedCost]:
         """A row by itself."""
         if row.user_id is not None:
             weights = {} if self._by_key else self._weights(row)
@@ -214,7 +195,7 @@ class _Day:
         unexplained = sum(not any(user in totals for user, _ in self._weights(row)) for row in rows)
         return unexplained * len(totals) > LARGEST_UNEXPLAINED_SPLIT
 
-    def both_ways(self, rows: Sequence[CostRow], totals: Mapping[str | None, Decimal]) -> list[Share]:
+    def both_ways(self, rows: Sequence[CostRow], totals: Mapping[str | None, Decimal]) -> list[AllocatedCost]:
         """The rows of a line item by each user's own total of it."""
         users = sorted(totals, key=_id)
         weights = [self._weights(row) for row in rows]
@@ -225,7 +206,7 @@ class _Day:
                 if user in totals:
                     prior[place, users.index(user)] += weight / whole
         cells = cut_both_ways([_known(row) for row in rows], [totals[user] for user in users], prior)
-        shares: list[Share] = []
+        shares: list[AllocatedCost] = []
         for row, of_row, amounts in zip(rows, weights, cells, strict=True):
             for user, amount in zip(users, amounts, strict=True):
                 if amount:
@@ -237,7 +218,7 @@ class _Day:
 
     def _to_keys(
         self, row: CostRow, user: str | None, amount: Decimal | None, weights: Weights, method: str
-    ) -> list[Share]:
+    ) -> list[AllocatedCost]:
         """A user's part of a row, by key where the row came without one and usage tells."""
         of_user = _of_user(weights, user)
         if amount is None or self._by_key or not of_user:
@@ -360,8 +341,10 @@ def _of_user(weights: Weights, user: str | None) -> Weights:
     return {who: weight for who, weight in weights.items() if who[0] == user}
 
 
-def _share(row: CostRow, user: str | None, key: str | None, amount: Decimal | None, method: str) -> Share:
-    return Share(row.project_id, user, key, row.line_item, row.currency, amount, method)
+def _share(
+    row: CostRow, user: str | None, key: str | None, amount: Decimal | None, method: AllocationMethod
+) -> AllocatedCost:
+    return AllocatedCost(row.project_id, user, key, row.line_item, row.currency, amount, method)
 
 
 def _known(row: CostRow) -> Decimal:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import NamedTuple
 
-from openai_costs_dagster.spend.line_items import LineItem
+from openai_costs_dagster.records import LineItem
 from openai_costs_dagster.usage_records import OPERATIONS, TOKEN_TOTALS, Counter, UsageRow
 
 _ZERO = Decimal(0)

@@ -11,9 +11,9 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from openai_costs_dagster.cost_records import CostRow
+from openai_costs_dagster.records import LineItem
 from openai_costs_dagster.spend.allocation.allocate import Counted, ModelNames
 from openai_costs_dagster.spend.allocation.metering import TOKEN_OPERATIONS, counted, meters_of
-from openai_costs_dagster.spend.line_items import LineItem
 
 TOLERANCE = Decimal("0.02")
 """The share of the larger side by which billed and counted may differ."""

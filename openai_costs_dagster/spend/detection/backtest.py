@@ -9,14 +9,13 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from openai_costs_dagster.days import ONE_DAY
+from openai_costs_dagster.records import NO_VALUE, SeriesKey
 from openai_costs_dagster.spend.detection.detector import Walk
-from openai_costs_dagster.spend.detection.panel import Panel, Series, Spend, columns_of, panel_of
+from openai_costs_dagster.spend.detection.panel import Panel, Spend, columns_of, panel_of
 from openai_costs_dagster.spend.detection.parameters import Tuning
 from openai_costs_dagster.spend.detection.root_causes import Flag, causes_of
 from openai_costs_dagster.spend.detection.verdicts import Verdicts, words
 
-NOTHING = "(none)"
-"""What an empty project or model is called, since empty means all of them."""
 _DAYS_A_MONTH = 30.4
 _SAME_FINDING = 7  # days within which a cause that comes back is not another one
 
@@ -34,7 +33,7 @@ class Leaf(NamedTuple):
 class Row(NamedTuple):
     """A series' verdict on a day; US dollars but for the score, which counts standard deviations."""
 
-    series: Series
+    series: SeriesKey
     day: dt.date
     flagged: bool
     score: float
@@ -50,12 +49,12 @@ def panel_of_leaves(leaves: Iterable[Leaf]) -> Panel:
 
 
 def _levels(leaf: Leaf) -> Iterator[Spend]:
-    organization, project, model = leaf.organization, leaf.project or NOTHING, leaf.model or NOTHING
+    organization, project, model = leaf.organization, leaf.project or NO_VALUE, leaf.model or NO_VALUE
     for series in (
-        Series(organization, project, model),
-        Series(organization, project),
-        Series(organization, model=model),
-        Series(organization),
+        SeriesKey(organization, project, model),
+        SeriesKey(organization, project),
+        SeriesKey(organization, model=model),
+        SeriesKey(organization),
     ):
         yield Spend(series, leaf.day, leaf.amount)
 
@@ -89,12 +88,12 @@ def findings_a_month(panel: Panel, verdicts: Verdicts) -> float:
 
 
 def _organization_months(panel: Panel) -> float:
-    whole = [column for column, series in enumerate(panel.series) if series == Series(series.organization)]
+    whole = [column for column, series in enumerate(panel.series) if series == SeriesKey(series.organization)]
     return sum(int(panel.last[column] - panel.born[column]) + 1 for column in whole) / _DAYS_A_MONTH
 
 
 def _count_findings(panel: Panel, verdicts: Verdicts) -> int:
-    last_seen: dict[Series, dt.date] = {}
+    last_seen: dict[SeriesKey, dt.date] = {}
     count = 0
     for row, day in enumerate(panel.days):
         flags: dict[str, list[Flag]] = defaultdict(list)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openai_costs_dagster.days import ONE_DAY
+from openai_costs_dagster.records import SeriesKey
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -23,34 +24,10 @@ Flags = NDArray[np.bool_]
 NO_PARENT = -1
 
 
-class Series(NamedTuple):
-    """What a series adds up: all spend of an organization that has these dimensions. Empty: any."""
-
-    organization: str
-    project: str = ""
-    model: str = ""
-    service: str = ""
-    api_key: str = ""
-    user: str = ""
-
-    @property
-    def level(self) -> str:
-        """What kind of series it is, as in ``project and model``; keys are named without their project."""
-        if self.api_key:
-            return "api_key"
-        named = [name for name in self._fields[1:] if getattr(self, name)]
-        return " and ".join(named) if named else "organization"
-
-    @property
-    def is_leaf(self) -> bool:
-        """Whether it is a model within a project, the finest level at which all spend is split."""
-        return bool(self.project and self.model)
-
-
 class Spend(NamedTuple):
     """An amount in US dollars that a series had on a day."""
 
-    series: Series
+    series: SeriesKey
     day: dt.date
     amount: Decimal
 
@@ -60,7 +37,7 @@ class Panel:
     """`spend[day, series]` in US dollars. A series lives from its first spend to its organization's last day."""
 
     first_day: dt.date
-    series: tuple[Series, ...]
+    series: tuple[SeriesKey, ...]
     spend: Floats
     born: Integers
     """By series: the row of its first spend; 0 where it spent before the first day."""
@@ -82,13 +59,13 @@ class Panel:
         return (day - self.first_day).days
 
 
-def panel_of(spend: Iterable[Spend], older: Collection[Series] = ()) -> Panel:
+def panel_of(spend: Iterable[Spend], older: Collection[SeriesKey] = ()) -> Panel:
     """Adds up what falls on the same series and day, exactly; days without spend are zero.
 
-    The order of `spend` does not matter. Series that are `older` spent before the first day, whatever they spend here.
+    The order of `spend` does not matter. The series in `older` spent before the first day, whatever they spend here.
     Raises ValueError where there is none.
     """
-    sums: dict[Series, dict[dt.date, Decimal]] = {}
+    sums: dict[SeriesKey, dict[dt.date, Decimal]] = {}
     for series, day, amount in spend:
         days = sums.setdefault(series, {})
         days[day] = days.get(day, Decimal(0)) + amount
@@ -110,7 +87,7 @@ def panel_of(spend: Iterable[Spend], older: Collection[Series] = ()) -> Panel:
         born=np.where([series in older for series in names], 0, born),
         last=np.array([(ends[series.organization] - first).days for series in names]),
         parent=np.array([_column_of(_parent(series), column) for series in names]),
-        organization=np.array([column.get(Series(series.organization), NO_PARENT) for series in names]),
+        organization=np.array([column.get(SeriesKey(series.organization), NO_PARENT) for series in names]),
         is_leaf=np.array([series.is_leaf for series in names]),
     )
 
@@ -121,20 +98,20 @@ def columns_of(found: Flags) -> list[int]:
     return columns
 
 
-def _last_days(sums: dict[Series, dict[dt.date, Decimal]]) -> dict[str, dt.date]:
+def _last_days(sums: dict[SeriesKey, dict[dt.date, Decimal]]) -> dict[str, dt.date]:
     ends: dict[str, dt.date] = {}
     for series, days in sums.items():
         ends[series.organization] = max(*days, ends.get(series.organization, dt.date.min))
     return ends
 
 
-def _column_of(series: Series | None, column: dict[Series, int]) -> int:
+def _column_of(series: SeriesKey | None, column: dict[SeriesKey, int]) -> int:
     return NO_PARENT if series is None else column.get(series, NO_PARENT)
 
 
-def _parent(series: Series) -> Series | None:
-    if series == Series(series.organization):
+def _parent(series: SeriesKey) -> SeriesKey | None:
+    if series == SeriesKey(series.organization):
         return None
-    if series.project and series != Series(series.organization, series.project):
-        return Series(series.organization, series.project)
-    return Series(series.organization)
+    if series.project and series != SeriesKey(series.organization, series.project):
+        return SeriesKey(series.organization, series.project)
+    return SeriesKey(series.organization)

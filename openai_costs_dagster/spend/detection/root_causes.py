@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from openai_costs_dagster.spend.detection.panel import Series
+from openai_costs_dagster.records import SeriesKey
 
 _MOST = 0.6
 _THE_SAME = 0.25
@@ -20,7 +20,7 @@ _WITHOUT_KEY = "(none)"
 class Flag(NamedTuple):
     """A series on a day that is out of its range, by so many US dollars (negative: less)."""
 
-    series: Series
+    series: SeriesKey
     difference: float
     alerting: bool = True
     """Whether it is worth an alert by itself; what is only unusual is never the cause of what is worth one."""
@@ -70,14 +70,14 @@ def one_by_owner(causes: Iterable[Cause], owners: Mapping[str, str]) -> list[Cau
     return kept
 
 
-def contains(whole: Series, part: Series) -> bool:
+def contains(whole: SeriesKey, part: SeriesKey) -> bool:
     """Whether all spend of `part` is spend of `whole` too."""
     return whole.organization == part.organization and all(
         not mine or mine == theirs for mine, theirs in zip(whole[1:], part[1:], strict=True)
     )
 
 
-def _coarseness(series: Series) -> int:
+def _coarseness(series: SeriesKey) -> int:
     return -sum(map(bool, series))
 
 
@@ -137,7 +137,7 @@ def _explained(flag: Flag, causes: list[Cause]) -> bool:
     return accounted >= _MOST * abs(flag.difference)
 
 
-def overlap(one: Series, other: Series) -> bool:
+def overlap(one: SeriesKey, other: SeriesKey) -> bool:
     """Whether two series can share spend: no dimension that both name differs."""
     return one.organization == other.organization and all(
         not mine or not theirs or mine == theirs for mine, theirs in zip(one[1:], other[1:], strict=True)

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openai_costs_dagster.cost_records import CostRow
+from openai_costs_dagster.records import AllocatedCost, UserTotal
 from openai_costs_dagster.spend.allocation.allocate import (
     BILLED,
     LARGEST_UNEXPLAINED_SPLIT,
@@ -19,8 +20,6 @@ from openai_costs_dagster.spend.allocation.allocate import (
     Allocation,
     Counted,
     DayUsage,
-    Share,
-    UserTotal,
     allocate,
 )
 from openai_costs_dagster.spend.line_items import classify
@@ -41,7 +40,7 @@ def shares(
     by_key: bool = False,
     totals: list[UserTotal] | None = None,
     names: dict[str, str] | None = None,
-) -> list[Share]:
+) -> list[AllocatedCost]:
     return allocation(rows, usage, by_user=by_user, by_key=by_key, totals=totals, names=names).shares
 
 
@@ -58,7 +57,7 @@ def allocation(
     return allocate(rows, items, DayUsage(usage, names), by_user=by_user, by_key=by_key, totals=totals)
 
 
-def of(found: list[Share]) -> dict[tuple[str | None, str | None, str], Decimal | None]:
+def of(found: list[AllocatedCost]) -> dict[tuple[str | None, str | None, str], Decimal | None]:
     """Amounts by user, key and method."""
     result: dict[tuple[str | None, str | None, str], Decimal | None] = {}
     for share in found:
@@ -109,7 +108,7 @@ _totals = st.none() | st.lists(
 def test_shares_add_up_to_the_costs_for_any_costs_and_usage(
     rows: list[CostRow], usage: list[Counted], by_user: bool, by_key: bool, totals: list[UserTotal] | None
 ) -> None:
-    def sums(parts: list[CostRow] | list[Share]) -> dict[Key, Decimal | None]:
+    def sums(parts: list[CostRow] | list[AllocatedCost]) -> dict[Key, Decimal | None]:
         result: dict[Key, Decimal | None] = {}
         for part in parts:
             place = (part.project_id, part.line_item, part.currency)
@@ -415,7 +414,7 @@ def test_rows_with_usage_keep_their_shares_where_the_other_rows_are_not_split() 
     totals = [UserTotal(f"user-{one}", INPUT, "usd", Decimal(100)) for one in range(200)]
     found = allocation(rows, [used("user-7", project="p7", input_tokens=10)], totals=totals)
     assert [share for share in found.shares if share.user_id] == [
-        Share("p7", "user-7", "k", INPUT, "usd", Decimal(200), USAGE)
+        AllocatedCost("p7", "user-7", "k", INPUT, "usd", Decimal(200), USAGE)
     ]
     assert found.unsplit_line_items == [INPUT]
 

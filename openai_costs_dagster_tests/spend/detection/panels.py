@@ -9,9 +9,10 @@ from decimal import Decimal
 import numpy as np
 
 from openai_costs_dagster.days import ONE_DAY
+from openai_costs_dagster.records import SeriesKey
 from openai_costs_dagster.spend.detection.backtest import Leaf, panel_of_leaves
 from openai_costs_dagster.spend.detection.detector import Walk
-from openai_costs_dagster.spend.detection.panel import Panel, Series
+from openai_costs_dagster.spend.detection.panel import Panel
 from openai_costs_dagster.spend.detection.parameters import Tuning
 from openai_costs_dagster.spend.detection.verdicts import Circumstances, Verdicts
 
@@ -52,7 +53,7 @@ def flagged(
 ) -> list[int]:
     """The days on which a series is flagged, counted from the first."""
     made = panel(values)
-    column = made.series.index(Series("acme", project, model))
+    column = made.series.index(SeriesKey("acme", project, model))
     return [int(row) for row in np.flatnonzero(judged(made).flagged[:, column])]
 
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from openai_costs_dagster.records import SeriesKey
 from openai_costs_dagster.spend.detection.backtest import Leaf, backtest, findings_a_month, panel_of_leaves
-from openai_costs_dagster.spend.detection.panel import Series
 from openai_costs_dagster.spend.detection.parameters import SENSITIVITIES, Tuning
 from openai_costs_dagster.spend.detection.verdicts import Circumstances
 
@@ -139,7 +139,7 @@ def test_a_migration_stays_believed_over_quiet_weekends() -> None:
     heir = [value + old[day] * (day >= 92) for day, value in enumerate(heir)]
     old = with_days(old, dict.fromkeys(range(92, DAYS), 0.0))
     made = panel({**BESIDE, ("search", "gpt"): heir, ("search", "other"): old})
-    expected = judged(made).expected[:, made.series.index(Series("acme", "search", "gpt"))]
+    expected = judged(made).expected[:, made.series.index(SeriesKey("acme", "search", "gpt"))]
     usual = np.array(steady(180, noise=0.0, weekend=0.25))
     assert np.abs(np.log(expected[94:] / usual[94:])).max() < np.log(1.4)
 
@@ -160,7 +160,7 @@ def of_three_models() -> dict[tuple[str, str], list[float]]:
 def test_what_two_were_taken_to_have_migrated_from_keeps_its_level() -> None:
     made = panel(of_three_models())
     verdicts = judged(made)
-    column = made.series.index(Series("acme", "search", "b"))
+    column = made.series.index(SeriesKey("acme", "search", "b"))
     assert not verdicts.flagged[:, column].any()
     assert np.abs(np.log(verdicts.expected[94:, column] / np.array(steady(330, noise=0.0)[94:]))).max() < np.log(1.2)
     for rose in ("gpt", "c"):
@@ -173,7 +173,7 @@ def test_what_was_said_to_be_expected_stays_the_level_after_a_migration_that_was
     for day in (92, 93):
         other[day] -= changed[92] - mine[92]
     made = panel({**BESIDE, ("search", "gpt"): changed, ("search", "other"): other})
-    column = made.series.index(Series("acme", "search", "gpt"))
+    column = made.series.index(SeriesKey("acme", "search", "gpt"))
     expected = np.zeros(made.spend.shape, bool)
     expected[93] = True
     assert judged(made).flagged[93, column]
@@ -188,7 +188,7 @@ def test_an_unknown_day_takes_no_migration_back() -> None:
     made.spend[94] = 0
     known = np.ones(len(made.spend), bool)
     known[94] = False
-    column = made.series.index(Series("acme", "search", "gpt"))
+    column = made.series.index(SeriesKey("acme", "search", "gpt"))
     assert judged(made, Circumstances(known=known)).expected[94, column] < 20
 
 
@@ -204,7 +204,7 @@ def test_a_fall_back_is_expected_soon_even_where_no_day_is_low_enough_to_be_flag
     runaway = with_days(steady(100, noise=0.25, seed=seed), dict.fromkeys(range(60, 68), 3.0))
     made = panel(search(runaway))
     verdicts = judged(made)
-    column = made.series.index(Series("acme", "search", "gpt"))
+    column = made.series.index(SeriesKey("acme", "search", "gpt"))
     assert np.flatnonzero(verdicts.flagged[:, column]).tolist() == list(range(60, 65))
     working = np.array([day for day in range(72, 90) if day % 7 < 5])
     assert np.abs(np.log(verdicts.expected[working, column] / 100)).max() < np.log(1.5)
@@ -230,7 +230,7 @@ def test_a_day_far_above_the_level_that_was_told_of_is_told_of_itself() -> None:
 def test_a_series_that_alerted_lately_must_be_further_off() -> None:
     def upper(spikes: dict[int, float]) -> float:
         made = panel(search(with_days(steady(100), spikes)))
-        return float(judged(made).upper[110, made.series.index(Series("acme", "search", "gpt"))])
+        return float(judged(made).upper[110, made.series.index(SeriesKey("acme", "search", "gpt"))])
 
     calm, restless = upper({}), upper({60: 4.0, 75: 4.0, 90: 4.0})
     assert calm < restless < 1.3 * calm
@@ -247,7 +247,7 @@ def test_falling_back_while_a_rise_still_goes_on_is_a_recovery() -> None:
 def test_what_was_adopted_slowly_is_expected_on_the_level_that_it_came_to() -> None:
     adopted = [0.0] * 28 + [value * min(1, 0.04 * 1.1**day) for day, value in enumerate(steady(100, 120, noise=0.05))]
     made = panel({("search", "young"): adopted, **{name: steady(300, 148) for name in BESIDE}})
-    expected = judged(made).expected[:, made.series.index(Series("acme", "search", "young"))]
+    expected = judged(made).expected[:, made.series.index(SeriesKey("acme", "search", "young"))]
     usual = np.array([0.0] * 28 + steady(100, 120, noise=0.0))
     assert np.abs(expected[78:] / usual[78:] - 1).max() < 0.25
 
@@ -330,7 +330,7 @@ def test_no_drop_is_said_of_a_day_that_is_not_settled_and_a_rise_is() -> None:
     made = panel(search(with_days(steady(100), {110: 0.0, 112: 5.0})))
     settled = np.ones(len(made.spend), bool)
     settled[108:] = False
-    column = made.series.index(Series("acme", "search", "gpt"))
+    column = made.series.index(SeriesKey("acme", "search", "gpt"))
     found = judged(made, Circumstances(settled=settled)).flagged[:, column]
     assert [int(row) for row in np.flatnonzero(found)] == [112]
 
@@ -339,7 +339,7 @@ def test_days_that_are_not_known_are_not_judged_and_teach_nothing() -> None:
     made = panel(search(with_days(steady(100), dict.fromkeys(range(80, 90), 0.0))))
     known = np.ones(len(made.spend), bool)
     known[80:90] = False
-    column = made.series.index(Series("acme", "search", "gpt"))
+    column = made.series.index(SeriesKey("acme", "search", "gpt"))
     assert not judged(made, Circumstances(known=known)).flagged[:, column].any()
 
 
@@ -347,14 +347,14 @@ def test_what_was_said_to_be_expected_is_the_normal_level_at_once() -> None:
     made = panel(search(with_days(steady(100), dict.fromkeys(range(90, DAYS), 3.0))))
     expected = np.zeros(made.spend.shape, bool)
     expected[90] = True
-    column = made.series.index(Series("acme", "search", "gpt"))
+    column = made.series.index(SeriesKey("acme", "search", "gpt"))
     assert judged(made).flagged[:, column].any()
     assert not judged(made, Circumstances(expected=expected)).flagged[:, column].any()
 
 
 def test_what_is_unusual_and_too_small_is_noticed_and_flagged_when_it_grows() -> None:
     small, large = (panel(search(with_days(steady(6, noise=0.03), {92: times}))) for times in (1.6, 3.0))
-    column = small.series.index(Series("acme", "search", "gpt"))
+    column = small.series.index(SeriesKey("acme", "search", "gpt"))
     assert (judged(small).noticed[92, column], judged(small).flagged[92, column]) == (True, False)
     assert judged(large).flagged[92, column]
 
@@ -411,7 +411,7 @@ def rich(seed: int) -> dict[tuple[str, str], list[float]]:
 def test_a_panel_with_something_of_everything_has_it() -> None:
     made = panel(rich(0))
     verdicts = judged(made)
-    seldom = made.series.index(Series("acme", "batch", "seldom"))
+    seldom = made.series.index(SeriesKey("acme", "batch", "seldom"))
     assert verdicts.flagged[90:97, seldom].any()
     assert {"above", "below", "2 days"} <= set(verdicts.reason[verdicts.flagged].tolist())
     assert {"migration", "recovery", "told", "excused", "young"} <= set(verdicts.reason.ravel().tolist())
@@ -454,14 +454,14 @@ def test_every_day_of_a_series_from_its_first_spend_to_its_organizations_last_ha
         Leaf("acme", "p", "n", START + dt.timedelta(days=4), Decimal(2)),
         Leaf("beta", "", "", START + dt.timedelta(days=1), Decimal(1)),
     ]
-    counted: dict[Series, int] = {}
+    counted: dict[SeriesKey, int] = {}
     for row in backtest(panel_of_leaves(rows), Tuning()):
         counted[row.series] = counted.get(row.series, 0) + 1
-    assert counted[Series("acme", "p", "m")] == 5
-    assert counted[Series("acme", "p", "n")] == 1
-    assert counted[Series("acme", "p")] == counted[Series("acme")] == 5
-    assert counted[Series("acme", model="m")] == 5
-    assert counted[Series("beta", "(none)", "(none)")] == 1
+    assert counted[SeriesKey("acme", "p", "m")] == 5
+    assert counted[SeriesKey("acme", "p", "n")] == 1
+    assert counted[SeriesKey("acme", "p")] == counted[SeriesKey("acme")] == 5
+    assert counted[SeriesKey("acme", model="m")] == 5
+    assert counted[SeriesKey("beta", "(none)", "(none)")] == 1
 
 
 def test_findings_are_counted_by_cause_and_event() -> None:

@@ -7,7 +7,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from openai_costs_dagster.spend.detection.panel import Panel, Series
+from openai_costs_dagster.records import SeriesKey
+from openai_costs_dagster.spend.detection.panel import Panel
 from openai_costs_dagster.spend.detection.parameters import SENSITIVITIES, Tuning
 from openai_costs_dagster.spend.detection.verdicts import Verdicts
 
@@ -48,7 +49,7 @@ def net_cost(amount: float) -> tuple[Verdicts, int]:
     values = steady(1.5)
     values[92] = amount
     made = panel({("search", "gpt"): values, **BESIDE})
-    return judged(made, tuning=Tuning.of("high", MINIMUM)), made.series.index(Series("acme", "search", "gpt"))
+    return judged(made, tuning=Tuning.of("high", MINIMUM)), made.series.index(SeriesKey("acme", "search", "gpt"))
 
 
 def test_a_small_negative_day_is_not_flagged() -> None:
@@ -71,7 +72,7 @@ def test_the_lower_bound_is_below_zero_only_on_days_of_negative_cost() -> None:
 def test_the_range_of_days_together_belongs_to_their_sum() -> None:
     values = [value * (1.35 if day >= 90 else 1.0) for day, value in enumerate(steady(100, noise=0.15))]
     made = panel({("search", "gpt"): values, **BESIDE})
-    verdicts, column = judged(made), made.series.index(Series("acme", "search", "gpt"))
+    verdicts, column = judged(made), made.series.index(SeriesKey("acme", "search", "gpt"))
     together = [test for (_, one), test in verdicts.tests.items() if one == column and test.days > 1]
     assert together
     usual = [100 * (0.4 if day % 7 >= 5 else 1.0) for day in range(120)]

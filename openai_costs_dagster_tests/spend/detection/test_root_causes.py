@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import itertools
 
-from openai_costs_dagster.spend.detection.panel import Series
+from openai_costs_dagster.records import SeriesKey
 from openai_costs_dagster.spend.detection.root_causes import Cause, Flag, causes_of, one_by_owner
 
-WHOLE = Series("acme")
-SEARCH = Series("acme", "search")
-SEARCH_GPT = Series("acme", "search", "gpt")
-SEARCH_MINI = Series("acme", "search", "mini")
-CHAT_GPT = Series("acme", "chat", "gpt")
-GPT = Series("acme", model="gpt")
-SERVICE = Series("acme", service="Chat completions")
-KEY = Series("acme", "search", api_key="key_7")
+WHOLE = SeriesKey("acme")
+SEARCH = SeriesKey("acme", "search")
+SEARCH_GPT = SeriesKey("acme", "search", "gpt")
+SEARCH_MINI = SeriesKey("acme", "search", "mini")
+CHAT_GPT = SeriesKey("acme", "chat", "gpt")
+GPT = SeriesKey("acme", model="gpt")
+SERVICE = SeriesKey("acme", service="Chat completions")
+KEY = SeriesKey("acme", "search", api_key="key_7")
 
 
-def named(causes: list[Cause]) -> list[Series]:
+def named(causes: list[Cause]) -> list[SeriesKey]:
     return [cause.flag.series for cause in causes]
 
 
@@ -58,7 +58,7 @@ def test_nothing_flagged_is_no_cause() -> None:
 
 
 def test_a_user_is_the_cause_where_nothing_that_they_used_stands_out() -> None:
-    user = Series("acme", user="user-ada")
+    user = SeriesKey("acme", user="user-ada")
     assert named(causes_of([Flag(WHOLE, 90.0), Flag(user, 90.0)])) == [user]
     assert user not in named(causes_of([Flag(user, 290.0), Flag(SEARCH_GPT, 300.0), Flag(WHOLE, 300.0)]))
 
@@ -76,7 +76,7 @@ def test_spend_without_a_key_is_named_by_its_project() -> None:
 
 
 def test_keys_of_one_owner_that_fall_together_are_one_finding() -> None:
-    other = Series("acme", "chat", api_key="key_8")
+    other = SeriesKey("acme", "chat", api_key="key_8")
     apart = causes_of([Flag(KEY, -18.0), Flag(other, -6.0)])
     assert named(apart) == [KEY, other]
     (cause,) = one_by_owner(apart, {"key_7": "user_1", "key_8": "user_1"})
@@ -84,7 +84,7 @@ def test_keys_of_one_owner_that_fall_together_are_one_finding() -> None:
 
 
 def test_keys_of_several_owners_and_of_both_directions_stay_apart() -> None:
-    other = Series("acme", "chat", api_key="key_8")
+    other = SeriesKey("acme", "chat", api_key="key_8")
     assert len(one_by_owner(causes_of([Flag(KEY, -18.0), Flag(other, -6.0)]), {"key_7": "user_1"})) == 2
     owners = {"key_7": "user_1", "key_8": "user_1"}
     assert len(one_by_owner(causes_of([Flag(KEY, -18.0), Flag(other, 6.0)]), owners)) == 2
