@@ -19,8 +19,8 @@ import msgspec
 import stamina
 
 from openai_costs_dagster import http_client
-from openai_costs_dagster.api import answers, errors
-from openai_costs_dagster.api.text import as_utf8, with_storable_escapes
+from openai_costs_dagster.api import error_responses, errors
+from openai_costs_dagster.api.unicode_repair import as_utf8, with_storable_escapes
 from openai_costs_dagster.days import utc_now
 from openai_costs_dagster.redaction import redact
 from openai_costs_dagster.version import __version__
@@ -151,7 +151,7 @@ class AdminApi:
             except UnicodeDecodeError:  # rare; a page's buckets are checked one by one, which needs less memory
                 return msgspec.json.decode(as_utf8(body), type=answer)
         except msgspec.ValidationError as error:
-            if answers.is_error(response.content):
+            if error_responses.is_error(response.content):
                 raise errors.BrokenAnswer("an error came with status 200", status=200) from None
             said = redact(f"the answer has another shape than the API documents: {error}", self._secrets)
             raise errors.UnknownShape(said, status=200) from None
@@ -168,10 +168,10 @@ class AdminApi:
         return redact(words + through, self._secrets)
 
     def _refusal(self, status: int, body: bytes, headers: Mapping[str, str]) -> errors.ApiError:
-        refusal = answers.error_of(status, body, headers.get("retry-after"), self._now())
+        refusal = error_responses.error_of(status, body, headers.get("retry-after"), self._now())
         refusal.args = (redact(str(refusal), self._secrets),)
         if refusal.is_unknown:
-            _log_once(redact(answers.summary(body), self._secrets))
+            _log_once(redact(error_responses.summary(body), self._secrets))
         return refusal
 
 

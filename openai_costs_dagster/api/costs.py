@@ -10,8 +10,8 @@ import msgspec
 
 from openai_costs_dagster.api import errors
 from openai_costs_dagster.api.client import AdminApi
-from openai_costs_dagster.api.pages import check_day, read_days
-from openai_costs_dagster.api.wire import WireBucket, WireCost
+from openai_costs_dagster.api.pagination import check_day, read_days
+from openai_costs_dagster.api.response_types import WireBucket, WireCost
 from openai_costs_dagster.cost_records import Grouping
 from openai_costs_dagster.days import DayRange
 

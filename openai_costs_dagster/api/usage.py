@@ -12,7 +12,7 @@ import msgspec
 
 from openai_costs_dagster.api import errors
 from openai_costs_dagster.api.client import AdminApi
-from openai_costs_dagster.api.pages import check_day, read_days
+from openai_costs_dagster.api.pagination import check_day, read_days
 from openai_costs_dagster.days import DayRange
 from openai_costs_dagster.usage_records import COMMON_GROUPS, Operation, UsageRow
 

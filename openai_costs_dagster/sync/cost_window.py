@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from openai_costs_dagster.api import errors
 from openai_costs_dagster.api.client import AdminApi
 from openai_costs_dagster.api.costs import CostsBucket, OrganizationGuard, read_costs
-from openai_costs_dagster.api.detail import Piece
-from openai_costs_dagster.api.wire import read_cost
+from openai_costs_dagster.api.groupings import Piece
+from openai_costs_dagster.api.response_types import read_cost
 from openai_costs_dagster.cost_records import UNGROUPED, CostRow
 from openai_costs_dagster.days import DayRange
 from openai_costs_dagster.spend.daily_bill import Bill, bill_of

@@ -16,7 +16,7 @@ from decimal import Decimal
 from openai_costs_dagster.api import errors
 from openai_costs_dagster.api.client import AdminApi
 from openai_costs_dagster.api.costs import OrganizationGuard
-from openai_costs_dagster.api.detail import Piece, joined
+from openai_costs_dagster.api.groupings import Piece, joined
 from openai_costs_dagster.configuration import Organization
 from openai_costs_dagster.configuration.secret import SecretUnavailable
 from openai_costs_dagster.cost_records import GROUPINGS, US_DOLLARS, grouping_name, grouping_named

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from openai_costs_dagster.api.client import AdminApi
 from openai_costs_dagster.api.costs import is_served
-from openai_costs_dagster.api.detail import Detail, Piece, Refusal
+from openai_costs_dagster.api.groupings import Detail, Piece, Refusal
 from openai_costs_dagster.cost_records import Grouping, grouping_name, grouping_named
 from openai_costs_dagster.days import DayRange
 from openai_costs_dagster.warehouse import refused_groupings

@@ -16,8 +16,8 @@ from decimal import Decimal
 from openai_costs_dagster.api import errors
 from openai_costs_dagster.api.client import AdminApi
 from openai_costs_dagster.api.costs import CostsBucket, OrganizationGuard, read_costs
-from openai_costs_dagster.api.detail import joined
-from openai_costs_dagster.api.wire import read_cost
+from openai_costs_dagster.api.groupings import joined
+from openai_costs_dagster.api.response_types import read_cost
 from openai_costs_dagster.cost_records import BY_USER, UNGROUPED
 from openai_costs_dagster.days import DayRange
 from openai_costs_dagster.records import UserTotal

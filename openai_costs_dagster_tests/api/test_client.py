@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from openai_costs_dagster.api import errors
 from openai_costs_dagster.api.client import SOMEONE_WAITS, UNATTENDED, AdminApi, Endpoint, Patience
 from openai_costs_dagster.api.costs import COSTS_PATH
-from openai_costs_dagster.api.wire import WirePage
+from openai_costs_dagster.api.response_types import WirePage
 from openai_costs_dagster.simulator import Fault, FaultKind, SimulatedOrganization, Simulator
 
 from .conftest import Pauses

@@ -12,9 +12,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from openai_costs_dagster.api import errors
-from openai_costs_dagster.api.answers import error_of
 from openai_costs_dagster.api.costs import COSTS_PATH
-from openai_costs_dagster.api.wire import WirePage
+from openai_costs_dagster.api.error_responses import error_of
+from openai_costs_dagster.api.response_types import WirePage
 from openai_costs_dagster.days import ONE_DAY, DayRange
 
 from .conftest import Pauses

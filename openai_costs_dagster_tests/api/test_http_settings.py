@@ -14,7 +14,7 @@ from openai_costs_dagster import http_client
 from openai_costs_dagster.api import errors
 from openai_costs_dagster.api.client import AdminApi, Endpoint, Patience
 from openai_costs_dagster.api.costs import COSTS_PATH
-from openai_costs_dagster.api.wire import WirePage
+from openai_costs_dagster.api.response_types import WirePage
 from openai_costs_dagster.http_client import HttpSettingsError, Proxy, proxy_of
 from openai_costs_dagster.simulator import SimulatedOrganization, Simulator
 

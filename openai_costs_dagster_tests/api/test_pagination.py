@@ -12,7 +12,7 @@ import pytest
 from openai_costs_dagster.api import errors
 from openai_costs_dagster.api.client import AdminApi, Endpoint
 from openai_costs_dagster.api.costs import CostsBucket, OrganizationGuard, is_served, read_costs
-from openai_costs_dagster.api.wire import read_cost
+from openai_costs_dagster.api.response_types import read_cost
 from openai_costs_dagster.cost_records import GROUPINGS, UNGROUPED, Grouping
 from openai_costs_dagster.days import ONE_DAY, DayRange, unix_midnight
 from openai_costs_dagster.simulator import Fault, FaultKind, Quirks, SimulatedOrganization, Simulator

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from openai_costs_dagster.api import errors
-from openai_costs_dagster.api.text import storable
+from openai_costs_dagster.api.unicode_repair import storable
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _MONTH = rf"(?P<month>{'|'.join(_MONTHS)})[a-z]*\.?"

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 
 from openai_costs_dagster.api import errors
 from openai_costs_dagster.api.client import AdminApi
-from openai_costs_dagster.api.text import as_utf8
-from openai_costs_dagster.api.wire import WirePage
+from openai_costs_dagster.api.response_types import WirePage
+from openai_costs_dagster.api.unicode_repair import as_utf8
 from openai_costs_dagster.days import ONE_DAY, DayRange, day_of_unix_midnight, unix_midnight
 
 _DAY_SECONDS = 86_400

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openai_costs_dagster.api.wire import WireBucket, WireCost, WirePage, read_cost
+from openai_costs_dagster.api.response_types import WireBucket, WireCost, WirePage, read_cost
 from openai_costs_dagster.cost_records import ReadCost
 
 _digits = st.integers(0, 10**34 - 1).map(str)

@@ -14,7 +14,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from openai_costs_dagster.api import errors
-from openai_costs_dagster.api.detail import API_KEYS_BEGIN, KEPT_FOR, Detail, Piece, Refusal, joined
+from openai_costs_dagster.api.groupings import API_KEYS_BEGIN, KEPT_FOR, Detail, Piece, Refusal, joined
 from openai_costs_dagster.cost_records import GROUPINGS, Grouping
 from openai_costs_dagster.days import ONE_DAY, DayRange
 
