@@ -37,7 +37,7 @@ class Route:
         wanted = self.settings
         return (
             alert.kind in wanted.events
-            and _RANK[alert.severity] >= _RANK[wanted.severity]
+            and _RANK[alert.severity] >= _RANK[wanted.minimum_severity]
             and (not wanted.organizations or alert.organization in wanted.organizations)
             and (not wanted.projects or alert.project_id in wanted.projects)
         )
@@ -62,7 +62,7 @@ def routes(configuration: Configuration) -> list[Route]:
     """All channels: those of `alerts`, and the owners of projects."""
     found = [Route(one, _channel(one)) for one in configuration.alerts]
     for organization in configuration.organizations.values():
-        for project, url in organization.owners.items():
+        for project, url in organization.project_alert_urls.items():
             name = f"{OWNER}{project} in {organization.name}"
             settings = AlertSettings(url=url, name=name, organizations=(organization.name,), projects=(project,))
             found.append(Route(settings, _channel(settings)))

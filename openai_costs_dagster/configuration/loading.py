@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from openai_costs_dagster.configuration.renames import renamed_setting, renamed_variable
 from openai_costs_dagster.configuration.secret import SecretReference
 from openai_costs_dagster.configuration.settings import (
     Alert,
@@ -25,6 +26,12 @@ from openai_costs_dagster.redaction import redact
 from openai_costs_dagster.user_input import read_text, variable
 
 DEFAULT_FILE = "openai_costs.yaml"
+
+# A user may write a secret into one of these settings by mistake, so error messages never quote their values.
+_SECRET_SETTINGS = frozenset(
+    {"admin_key", "proxy", "url", "base_url", "webhook", "secret"}
+    | {"project_alert_urls", "dagster_url", "heartbeat_url"}
+)
 
 
 def load(path: Path | None = None) -> Configuration:
@@ -104,6 +111,8 @@ def lines_of_organization(path: Path, name: str) -> list[tuple[int, str]]:
 
 
 def _validated(value: dict[str, Any], where: str, folder: Path, document: Document | None) -> Configuration:
+    if renamed := renamed_variable():
+        raise ConfigurationError(renamed)
     try:
         configuration = Configuration.model_validate(value)
     except ValidationError as error:
@@ -139,7 +148,9 @@ def _resolved(configuration: Configuration, folder: Path) -> Configuration:
                 "proxy": organization.proxy.beside(folder)
                 if isinstance(organization.proxy, SecretReference)
                 else organization.proxy,
-                "owners": {project: url.beside(folder) for project, url in organization.owners.items()},
+                "project_alert_urls": {
+                    project: url.beside(folder) for project, url in organization.project_alert_urls.items()
+                },
             }
         )
         for name, organization in configuration.organizations.items()
@@ -168,7 +179,9 @@ def _sentence(error: ValidationError, where: str, document: Document | None) -> 
     first = error.errors(include_url=False, include_context=False)[0]
     path = tuple(part for part in first["loc"] if isinstance(part, str | int))
     message = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "extra_forbidden":
+    if first["type"] == "extra_forbidden" and (renamed := renamed_setting(path)):
+        message = renamed
+    elif first["type"] == "extra_forbidden":
         message = f"{str(path[-1])!r} is not a setting here; there are {', '.join(_settings_beside(path))}"
     elif first["type"] == "missing":
         message = f"{path[-1]!r} is missing"
@@ -182,8 +195,7 @@ def _sentence(error: ValidationError, where: str, document: Document | None) -> 
 
 def _may_be_secret(path: tuple[str | int, ...]) -> bool:
     in_place_of_settings = path[-1:] == ("database",) or (path[:1] == ("alerts",) and len(path) <= 2)
-    secrets = {"admin_key", "proxy", "url", "base_url", "webhook", "secret", "owners", "dagster_url", "heartbeat_url"}
-    return in_place_of_settings or bool(secrets & set(map(str, path)))
+    return in_place_of_settings or bool(_SECRET_SETTINGS & set(map(str, path)))
 
 
 def _settings_beside(path: tuple[str | int, ...]) -> list[str]:

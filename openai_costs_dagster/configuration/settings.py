@@ -133,14 +133,14 @@ class Organization(_Part):
     start_date: dt.date | None = None
     usage: StrictBool = True
     """Whether the usage endpoints are read; without them costs stay where no user was billed unallocated."""
-    names: StrictBool = True
+    read_names: StrictBool = True
     """Whether projects, users and keys are read for their names."""
-    emails: StrictBool = True
+    store_emails: StrictBool = True
     """Whether addresses are kept; without, they are taken out of answers before anything is stored."""
     budgets: tuple[Budget, ...] = ()
     openai_budgets: StrictBool = False
     """Whether OpenAI's own spend limit and spend alerts are read in as budgets."""
-    owners: dict[str, SecretReference] = {}
+    project_alert_urls: dict[str, SecretReference] = {}
     """Who is told of a project's alerts besides everyone else: an Apprise URL by project id."""
     asset_key_prefix: tuple[str, ...] = Field(default=DEFAULT_PREFIX, exclude=True)
     """The configuration's."""
@@ -277,7 +277,7 @@ class Alert(_Part):
     """Empty: all."""
     projects: tuple[str, ...] = ()
     """Ids; empty: all, and what is of no project."""
-    severity: Literal["low", "medium", "high"] = "low"
+    minimum_severity: Literal["low", "medium", "high"] = "low"
     """The lowest that is sent."""
     digest: str | None = None
     """Everything in one message at these times (cron, UTC) instead of at once."""

@@ -102,7 +102,7 @@ def _build(configuration: Configuration, part: Part, *, automation: bool) -> dg.
         if organization.usage:
             assets.append(usage_asset(organization, configuration, **shared, automation_condition=read))
         assets.append(allocation_asset(organization, configuration, **shared, automation_condition=derived))
-        if organization.names:
+        if organization.read_names:
             assets.append(directory_asset(organization, configuration, automation_condition=daily))
         checks += _checks(organization, configuration, partitions)
     if part.is_first:

@@ -80,7 +80,7 @@ def _days(first: dt.date, today: dt.date) -> DayRange:
 
 
 def _known_names(connection: Connection, configuration: Configuration) -> list[KnownName]:
-    with_addresses = [name for name, one in configuration.organizations.items() if one.emails]
+    with_addresses = [name for name, one in configuration.organizations.items() if one.store_emails]
     return report_queries.known_names(connection, list(configuration.organizations), with_addresses)
 
 

@@ -102,7 +102,7 @@ class _Ingestion:
         self._outcome = outcome
         self._staging = Staging(connection)
         self._guard = OrganizationGuard(None)
-        cleaned = cleaner(emails=request.organization.emails, forgotten=directory.forgotten(connection))
+        cleaned = cleaner(emails=request.organization.store_emails, forgotten=directory.forgotten(connection))
         self._reader = WindowFetcher(api, self._guard, self._staging, cleaned)
         self._detail = PersistentGroupingPlanner(api, connection, self._name, GROUPINGS, request.now())
 
@@ -209,7 +209,7 @@ class _Ingestion:
 
     def _keep_names(self, window: Window, seen_at: dt.datetime) -> None:
         """DirectoryOutcome that answers carried by the way."""
-        emails = self._request.organization.emails
+        emails = self._request.organization.store_emails
         projects = {one: kept for one, name in window.project_names.items() if (kept := scrubbed(name, emails=emails))}
         directory.name_projects(self._connection, self._name, projects, seen_at)
         found = [directory.Entry("project", one, name) for one, name in projects.items()]

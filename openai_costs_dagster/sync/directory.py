@@ -165,7 +165,7 @@ class _Reading:
         forgotten = directory.forgotten(self._connection)
         self._unwanted = {one.email.lower() for one in found if one.email and one.id in forgotten}
         return [
-            Entry("user", one.id, self._kept(one.name), one.email if self._organization.emails else None)
+            Entry("user", one.id, self._kept(one.name), one.email if self._organization.store_emails else None)
             for one in found
         ]
 
@@ -178,7 +178,7 @@ class _Reading:
     def _kept(self, name: str | None) -> str | None:
         if name and any(address in name.lower() for address in self._unwanted):
             return None
-        return scrubbed(name, emails=self._organization.emails)
+        return scrubbed(name, emails=self._organization.store_emails)
 
 
 def _owner(key: WireApiKey) -> str | None:

@@ -132,7 +132,7 @@ class _UsageIngestion:
         self._missing = MissingEndpoints(connection, request.organization, request.now())
         since = request.now().date() - LATELY
         self._lately_counted = usage.lately_counted(connection, self._name, since)
-        self._cleaned = cleaner(emails=request.organization.emails, forgotten=directory.forgotten(connection))
+        self._cleaned = cleaner(emails=request.organization.store_emails, forgotten=directory.forgotten(connection))
 
     def run(self) -> None:
         organization, now = self._request.organization, self._request.now

@@ -285,8 +285,8 @@ def test_an_alert_without_a_channel_is_done_with_and_a_later_channel_does_not_ge
     [
         ({}, True),
         ({"events": ("budget",)}, False),
-        ({"severity": "high"}, False),
-        ({"severity": "medium"}, True),
+        ({"minimum_severity": "high"}, False),
+        ({"minimum_severity": "medium"}, True),
         ({"organizations": ("acme",)}, True),
         ({"projects": ("proj_a",)}, True),
         ({"projects": ("proj_b",)}, False),
@@ -306,7 +306,7 @@ def test_a_channel_gets_what_it_is_for(
 
 
 def test_the_owner_of_a_project_gets_its_alerts_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    configuration = configured(owners={"proj_a": {"env": "URL_OF_OWNER"}})
+    configuration = configured(project_alert_urls={"proj_a": {"env": "URL_OF_OWNER"}})
     (owner,) = routes(configuration)
     assert owner.name == "owner of proj_a in acme"
     assert owner.settings.projects == ("proj_a",)

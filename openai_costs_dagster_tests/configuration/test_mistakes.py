@@ -176,6 +176,34 @@ def test_an_unknown_setting_is_named_with_those_that_there_are(
     assert re.search(rf"\b{allowed}\b", sentence.replace(found, ""))
 
 
+@pytest.mark.parametrize(
+    ("text", "line", "path", "new"),
+    [
+        (f"{ACME}    names: false\n", 4, "organizations.acme.names", "read_names"),
+        (f"{ACME}    emails: false\n", 4, "organizations.acme.emails", "store_emails"),
+        (f"{ACME}    owners: {{p: {{env: U}}}}\n", 4, "organizations.acme.owners", "project_alert_urls"),
+        (f"{ACME}alerts:\n  - {{url: {{env: U}}, severity: high}}\n", 5, "alerts.0.severity", "minimum_severity"),
+    ],
+)
+def test_renamed_setting_is_refused_with_the_new_name(
+    mistake: Mistake, text: str, line: int, path: str, new: str
+) -> None:
+    old = path.rpartition(".")[2]
+    assert mistake(text) == f"line {line}: {path}: {old!r} is now called {new!r}: rename it"
+
+
+def test_renamed_environment_variable_is_refused_with_the_new_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OPENAI_COSTS_DAGSTER_URL", "postgresql://user:secret@host/db")
+    with pytest.raises(ConfigurationError) as raised:
+        configuration.from_mapping({"organizations": {"acme": {"admin_key": {"env": "KEY"}}}}, "test", Path())
+    assert str(raised.value) == (
+        "the environment variable OPENAI_COSTS_DAGSTER_URL is now called OPENAI_COSTS_DAGSTER_DATABASE_URL: "
+        "rename or unset it"
+    )
+
+
 _SECRETS = {
     "key in place of its reference": f"organizations:\n  acme:\n    admin_key: {KEY}\n",
     "key in a list": f"organizations:\n  acme:\n    admin_key: [{KEY}]\n",

@@ -156,7 +156,7 @@ def _lay_out(deployment: Deployment, simulator: Simulator) -> None:
         (folder / "dagster" / name).write_text(here((FOLDER / name).read_text(encoding="utf-8")))
     settings = yaml.safe_load(here((FOLDER / "openai_costs.example.yaml").read_text(encoding="utf-8")))
     settings["organizations"]["acme"] |= {"base_url": simulator.base_url, "start_date": first_day()}
-    settings["organizations"]["acme"] |= {"usage": False, "names": False}  # runs that nothing here is about
+    settings["organizations"]["acme"] |= {"usage": False, "read_names": False}  # runs that nothing here is about
     settings["refresh"] = refresh_at_another_time()
     (folder / "config" / "openai_costs.yaml").write_text(yaml.safe_dump(settings))
     environment = deployment.place.environment

@@ -110,7 +110,7 @@ def test_an_organizations_partitioned_assets_are_one_run_for_a_range(configure: 
 
 
 def test_only_costs_are_read_where_usage_and_names_are_not_wanted(configure: Configure) -> None:
-    one = organization("acme").model_copy(update={"usage": False, "names": False})
+    one = organization("acme").model_copy(update={"usage": False, "read_names": False})
     keys = build_definitions(configure(one)).resolve_asset_graph().get_all_asset_keys()
     ours = {key for key in keys if asset_keys.organization_of(key, ["openai"]) == "acme"}
     assert ours == {

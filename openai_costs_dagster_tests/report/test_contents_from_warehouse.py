@@ -211,7 +211,7 @@ def test_addresses_stand_on_it_only_while_they_are_kept(work: Bench, configure: 
             [user],
         )
     assert user in {one.id for one in report(work, configuration).names}
-    silent = configure(work.organization.model_copy(update={"emails": False}), database=work.database)
+    silent = configure(work.organization.model_copy(update={"store_emails": False}), database=work.database)
     assert user not in {one.id for one in report(work, silent).names}
 
 

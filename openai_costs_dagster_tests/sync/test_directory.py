@@ -84,7 +84,7 @@ def test_without_the_scope_everything_works_and_what_is_missing_is_said(bench: M
 
 
 def test_without_addresses_names_are_kept_and_addresses_are_not(bench: MakeBench) -> None:
-    work = bench(everything(), emails=False)
+    work = bench(everything(), store_emails=False)
     names(work)
     assert known(work, "user")
     assert work.ask("select count(*) from openai_costs.known_names where email like '%%@%%' or name like '%%@%%'") == [
@@ -215,7 +215,7 @@ def test_a_name_outlives_an_answer_that_carries_the_address_alone(bench: MakeBen
 
 
 def test_a_project_named_by_an_address_is_kept_without_it(bench: MakeBench) -> None:
-    work = bench(everything(), emails=False)
+    work = bench(everything(), store_emails=False)
     project = work.world.projects[0]
     work.world.rename_project(project.id, "work of ada@example.com")
     work.read(DAYS)

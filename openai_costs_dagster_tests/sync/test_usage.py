@@ -167,7 +167,7 @@ def test_a_day_that_is_read_again_is_replaced(bench: MakeBench) -> None:
 
 
 def test_without_addresses_none_is_kept(bench: MakeBench) -> None:
-    work = bench(everything(), emails=False)
+    work = bench(everything(), store_emails=False)
     work.read(DAYS)
     read(work)
     bodies = [zlib.decompress(body) for (body,) in work.ask("select body from openai_costs.raw_buckets")]

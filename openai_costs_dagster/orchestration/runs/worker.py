@@ -53,7 +53,7 @@ def run_task(
     job: dg.JobDefinition, instance: dg.DagsterInstance, organization: configuration.Organization, task: dict[str, Any]
 ) -> dict[str, Any]:
     """One task's range of days, of all of an organization's assets; says what came of it."""
-    named = [asset_keys.directory_key(organization)] if organization.names else []
+    named = [asset_keys.directory_key(organization)] if organization.read_names else []
     days = DayRange(dt.date.fromisoformat(task["first"]), dt.date.fromisoformat(task["last"]))
 
     def execute(assets: list[dg.AssetKey]) -> dg.ExecuteInProcessResult:

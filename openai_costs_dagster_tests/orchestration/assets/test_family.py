@@ -47,7 +47,7 @@ def run(
     configuration: Configuration = configure(organization, database=work.database)
     job = build_definitions(configuration).get_repository_def().get_implicit_global_asset_job_def()
     keys = family_of(organization) + (
-        [asset_keys.directory_key(OrganizationName("acme"))] if organization.names else []
+        [asset_keys.directory_key(OrganizationName("acme"))] if organization.read_names else []
     )
     return job.execute_in_process(
         instance=instance,
@@ -102,7 +102,7 @@ def test_metadata_tells_what_was_counted_and_how_much_reached_someone(
 def test_without_usage_costs_are_still_shared_as_far_as_they_were_billed(
     work: Bench, configure: Configure, instance: dg.DagsterInstance
 ) -> None:
-    assert run(work, configure, instance, DAYS[:2], usage=False, names=False).success
+    assert run(work, configure, instance, DAYS[:2], usage=False, read_names=False).success
     assert {request.path for request in work.simulator.requests} == {"/v1/organization/costs"}
     methods = {method for (method,) in work.ask("select distinct method from openai_costs.allocated_costs")}
     assert methods == {"billed", "unallocated"}
