@@ -25,7 +25,7 @@ from openai_costs_dagster.warehouse.database import Database
 
 _ROOM = resources.files("openai_costs_dagster.report").joinpath("page_parts")
 _SCRIPTS = ("data.js", "text.js", "elements.js", "filters.js", "charts.js", "sums.js", "sections.js", "main.js")
-_CHARTS = resources.files("chartkick").joinpath("django", "static", "chartkick", "Chart.bundle.js")
+_CHART_JS = resources.files("openai_costs_dagster.report").joinpath("vendor", "chart.umd.js")
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def render(report: SpendReport) -> str:
         report=report,
         style=_part("page.css"),
         script="\n".join(map(_part, _SCRIPTS)),
-        charts=_packed(_CHARTS.read_bytes()),
+        charts=_packed(_CHART_JS.read_bytes()),
         data=_packed(msgspec.json.encode(report)),
     )
 
