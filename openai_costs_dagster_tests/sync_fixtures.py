@@ -1,6 +1,7 @@
-"""Fixtures of tests that synchronize an organization: simulated, or served by a server of fixed answers."""
+"""Fixtures of tests that synchronize an organization, from the simulator or from a server of rows."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -9,8 +10,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from openai_costs_dagster.configuration import Budget, Organization
-from openai_costs_dagster.configuration.secret import SecretReference
+from openai_costs_dagster.configuration import Budget
 from openai_costs_dagster.days import ONE_DAY
 from openai_costs_dagster.orchestration import partitions
 from openai_costs_dagster.orchestration.assets import costs as assets_costs
@@ -21,9 +21,8 @@ from openai_costs_dagster.warehouse.database import Database
 
 from .bench import Bench, small_world
 from .conftest import Clock, Configure, MakeOrganization, RunSimulator
-from .plain_reader import MakeReader, Reader
-from .plain_server import PlainServer
-from .served_costs import Costs, Place, serving
+from .row_server import RowServer
+from .served_organization import Serve, ServedOrganization
 
 MakeBench = Callable[..., Bench]
 
@@ -63,35 +62,22 @@ def runs_at_the_clock(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
 
 
 @pytest.fixture
-def costs() -> Costs:
-    return Costs()
+def serve(database: Database, clock: Clock, configure: Configure, tmp_path: Path) -> Iterator[Serve]:
+    """Start servers of rows that run until the test ends, at the time of `clock`."""
+    with ExitStack() as stack:
+
+        def start(server: RowServer, **settings: Any) -> ServedOrganization:
+            server.today = lambda: clock.today
+            stack.enter_context(server)
+            organization = server.organization(tmp_path, **settings)
+            configuration = configure(organization, database=database)
+            return ServedOrganization(server, organization, database, clock, configuration)
+
+        yield start
 
 
 @pytest.fixture
-def place(costs: Costs, database: Database, clock: Clock, configure: Configure, tmp_path: Path) -> Iterator[Place]:
-    """An organization of the rows of `costs`, with one monthly budget of $4,000."""
-    file = tmp_path / "acme.key"
-    file.write_text("sk-admin-" + "Served0123456789", encoding="utf-8")
-    with serving(costs) as base_url:
-        organization = Organization(
-            name="acme",
-            admin_key=SecretReference(file=file),
-            base_url=base_url,
-            start_date=clock.today - 90 * ONE_DAY,
-            budgets=(Budget(amount_usd=Decimal(4000)),),
-        )
-        yield Place(organization, database, clock, configure(organization, database=database))
-
-
-@pytest.fixture
-def reader(database: Database, clock: Clock, tmp_path: Path) -> Iterator[MakeReader]:
-    servers: list[PlainServer] = []
-
-    def make(server: PlainServer, **settings: Any) -> Reader:
-        server.today = lambda: clock.today
-        servers.append(server.__enter__())
-        return Reader(server, server.organization(tmp_path, **settings), database, clock)
-
-    yield make
-    for server in servers:
-        server.__exit__(None, None, None)
+def served(serve: Serve, clock: Clock) -> ServedOrganization:
+    """Serve an organization without rows and with one monthly budget of $4,000; a test sets `served.server.rows`."""
+    budgets = (Budget(amount_usd=Decimal(4000)),)
+    return serve(RowServer(), start_date=clock.today - 90 * ONE_DAY, budgets=budgets)

@@ -17,57 +17,57 @@ from openai_costs_dagster.report.contents_from_warehouse import load_spend_repor
 from openai_costs_dagster.sync.allocation import allocate_days
 
 from ..api.scripted import Script
-from ..served_costs import Costs, Place, cost
+from ..served_organization import ServedOrganization, cost
 
 
-def test_an_upper_case_code_counts_in_every_total(costs: Costs, place: Place) -> None:
-    day = place.clock.today - ONE_DAY
-    costs.rows = lambda one: [cost("1850.00", "USD")] if one == day else []
-    outcome = place.read(place.month)
+def test_an_upper_case_code_counts_in_every_total(served: ServedOrganization) -> None:
+    day = served.clock.today - ONE_DAY
+    served.server.rows = lambda one: [cost("1850.00", "USD")] if one == day else []
+    outcome = served.load(served.month)
     assert outcome.summary()["spend"] == "1850.00"
     assert outcome.stored[day].reconciled
-    assert place.ask("select currency, amount from openai_costs.daily_costs") == [("usd", 1850)]
-    with place.database.connect() as connection:
-        allocate_days(connection, "acme", [day], place.clock.now)
+    assert served.query("select currency, amount from openai_costs.daily_costs") == [("usd", 1850)]
+    with served.database.connect() as connection:
+        allocate_days(connection, "acme", [day], served.clock.now)
         ((standing,),) = [
             one
             for when, one in evaluate(
-                connection, place.organization, [day], place.clock.now, allocated=False, alert_since=dt.date.max
+                connection, served.organization, [day], served.clock.now, allocated=False, alert_since=dt.date.max
             ).items()
             if when == day
         ]
     assert standing.spent == 1850
-    assert place.ask("select user_id, amount from openai_costs.allocated_costs") == [("user-a", 1850)]
-    found = place.overview()
+    assert served.query("select user_id, amount from openai_costs.allocated_costs") == [("user-a", 1850)]
+    found = served.overview()
     assert found.month_to_date == 1850
     assert found.forecast
     assert found.forecast > 1850
     assert found.budgets[0].startswith("organization, month: $1,850.00 of $4,000.00 (46 %)")
     assert found.in_other_currencies == {}
-    page = load_spend_report(place.configuration, place.database, place.clock.now)
+    page = load_spend_report(served.configuration, served.database, served.clock.now)
     assert [sum(series.amounts) for series in page.cube.series] == [1850 * 10**9]
 
 
-def test_codes_of_one_currency_are_added_up_to_the_last_digit(costs: Costs, place: Place) -> None:
+def test_codes_of_one_currency_are_added_up_to_the_last_digit(served: ServedOrganization) -> None:
     digits = "0.1234567890123456789012345678901234"
-    costs.rows = lambda _: [cost(digits, "USD"), cost("1", "usd"), cost("2", " Usd ")]
-    outcome = place.read(DayRange(place.clock.today, place.clock.today))
-    assert place.ask("select currency, amount::text from openai_costs.daily_costs") == [("usd", f"3{digits[1:]}")]
+    served.server.rows = lambda _: [cost(digits, "USD"), cost("1", "usd"), cost("2", " Usd ")]
+    outcome = served.load(DayRange(served.clock.today, served.clock.today))
+    assert served.query("select currency, amount::text from openai_costs.daily_costs") == [("usd", f"3{digits[1:]}")]
     assert [report.reconciled for report in outcome.stored.values()] == [True]
-    assert place.ask("select received_count, row_count from openai_costs.cost_days") == [(3, 1)]
+    assert served.query("select received_count, row_count from openai_costs.cost_days") == [(3, 1)]
 
 
 def test_a_second_currency_is_shown_and_never_added(
-    costs: Costs, place: Place, capsys: pytest.CaptureFixture[str]
+    served: ServedOrganization, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    day = place.clock.today - ONE_DAY
-    costs.rows = lambda one: (
+    day = served.clock.today - ONE_DAY
+    served.server.rows = lambda one: (
         [cost("10"), cost("90000", "JPY"), cost("3.5", None)] if one == day else [cost("10")] if one < day else []
     )
-    outcome = place.read(place.month)
+    outcome = served.load(served.month)
     assert outcome.summary()["other_spend"] == ["90,000.00 JPY", "3.50 without a currency"]
-    found = place.overview()
-    assert found.month_to_date == 10 * (len(place.month) - 1)
+    found = served.overview()
+    assert found.month_to_date == 10 * (len(served.month) - 1)
     assert found.month_in_other_currencies == {"jpy": 90000, None: Decimal("3.5")}
     show([found])
     shown = " ".join(capsys.readouterr().out.split())
@@ -75,7 +75,7 @@ def test_a_second_currency_is_shown_and_never_added(
         f"acme: billed 90,000.00 JPY and 3.50 without a currency since {found.other_currencies_since}, "
         "in no forecast, budget or anomaly: those cover US dollars only"
     ) in shown
-    page = load_spend_report(place.configuration, place.database, place.clock.now)
+    page = load_spend_report(served.configuration, served.database, served.clock.now)
     assert [tuple(one) for one in page.other_currencies] == [
         ("acme", day, "jpy", 90000),
         ("acme", day, None, Decimal("3.5")),
@@ -84,12 +84,12 @@ def test_a_second_currency_is_shown_and_never_added(
     assert page.budgets[0].spent == found.month_to_date
 
 
-def test_an_emptied_day_in_another_currency_is_read_twice_before_it_is_believed(costs: Costs, place: Place) -> None:
-    day = place.clock.today - 10 * ONE_DAY
-    costs.rows = lambda _: [cost("90000", "JPY")]
-    place.read(DayRange(day, day))
-    costs.rows = lambda _: []
-    (report,) = place.read(DayRange(day, day)).stored.values()
+def test_an_emptied_day_in_another_currency_is_read_twice_before_it_is_believed(served: ServedOrganization) -> None:
+    day = served.clock.today - 10 * ONE_DAY
+    served.server.rows = lambda _: [cost("90000", "JPY")]
+    served.load(DayRange(day, day))
+    served.server.rows = lambda _: []
+    (report,) = served.load(DayRange(day, day)).stored.values()
     assert report.came_back_empty
     assert report.requests > 2
 

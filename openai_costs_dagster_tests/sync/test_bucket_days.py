@@ -17,7 +17,7 @@ from openai_costs_dagster.usage_records import OPERATIONS
 from openai_costs_dagster.warehouse.database import Database
 
 from ..conftest import Clock
-from ..plain_server import COSTS, USAGE, PlainServer, Row
+from ..row_server import COSTS, USAGE, Row, RowServer
 
 DAY = dt.date(2026, 2, 3)
 DAYS = [DAY, DAY + ONE_DAY, DAY + 2 * ONE_DAY]
@@ -99,7 +99,7 @@ def test_a_window_of_costs_with_another_bucket_than_a_day_is_not_stored(
     database: Database, clock: Clock, tmp_path: Path, name: str, grouped: bool
 ) -> None:
     change, reason = WRONG[name]
-    with PlainServer(rows=cost, today=lambda: clock.today, page=changed(change, COSTS, grouped=grouped)) as server:
+    with RowServer(rows=cost, today=lambda: clock.today, page=changed(change, COSTS, grouped=grouped)) as server:
         organization = server.organization(tmp_path, start_date=DAY)
         outcome = ingest_costs(CostsRequest(organization, database, DAYS, now=clock))
         requests = len(server.requests)
@@ -116,7 +116,7 @@ def test_a_window_of_costs_with_another_bucket_than_a_day_is_not_stored(
 def test_a_window_of_days_with_other_spellings_of_its_times_is_stored(
     database: Database, clock: Clock, tmp_path: Path, name: str
 ) -> None:
-    with PlainServer(
+    with RowServer(
         rows=cost,
         usage=lambda operation, _: [{"project_id": "p", "num_requests": 1}] if "search" in operation else [],
         today=lambda: clock.today,
@@ -135,7 +135,7 @@ def test_usage_of_an_endpoint_with_another_bucket_than_a_day_is_not_stored(
     database: Database, clock: Clock, tmp_path: Path, operation: str
 ) -> None:
     change, reason = WRONG["two days"]
-    with PlainServer(
+    with RowServer(
         rows=cost,
         usage=lambda _operation, _day: [{"project_id": "proj_a", "num_model_requests": 1, "num_requests": 1}],
         today=lambda: clock.today,
@@ -157,7 +157,7 @@ def test_usage_with_another_bucket_than_a_day_is_not_stored(
     database: Database, clock: Clock, tmp_path: Path, name: str
 ) -> None:
     change, reason = WRONG[name]
-    with PlainServer(rows=cost, today=lambda: clock.today, page=changed(change, f"{USAGE}completions")) as server:
+    with RowServer(rows=cost, today=lambda: clock.today, page=changed(change, f"{USAGE}completions")) as server:
         organization = server.organization(tmp_path, start_date=DAY)
         outcome = ingest_usage(UsageRequest(organization, database, DAYS, now=clock))
     assert list(outcome.failed) == DAYS

@@ -18,7 +18,7 @@ from openai_costs_dagster.sync.usage import UsageOutcome, UsageRequest, ingest_u
 from openai_costs_dagster.warehouse.database import Database
 
 from ..conftest import NOW, Clock
-from ..plain_server import COSTS, USAGE, PlainServer, Query, Refusal, Row
+from ..row_server import COSTS, USAGE, Query, Refusal, Row, RowServer
 
 TODAY = NOW.date()
 YEAR_AGO = TODAY - 365 * ONE_DAY
@@ -68,7 +68,7 @@ def read(database: Database, clock: Clock, tmp_path: Path) -> Read:
 
     def read(respond: Respond, first: dt.date, last: dt.date, **settings: Any) -> tuple[Outcome, UsageOutcome]:
         days = [first + number * ONE_DAY for number in range((last - first).days + 1)]
-        with PlainServer(rows=rows, usage=usage, today=lambda: clock.today, respond=respond) as server:
+        with RowServer(rows=rows, usage=usage, today=lambda: clock.today, respond=respond) as server:
             organization = server.organization(tmp_path, **settings)
             costs = ingest_costs(CostsRequest(organization, database, days, now=clock))
             return costs, ingest_usage(UsageRequest(organization, database, days, now=clock))

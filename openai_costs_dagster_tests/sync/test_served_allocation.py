@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from ..plain_reader import DAY, MakeReader
-from ..plain_server import PlainServer, Row
+from ..row_server import Row, RowServer
+from ..served_organization import DAY, Serve
 
 Usage = Callable[[str, dt.date], list[Row]]
 Shares = set[tuple[str, str | None, Decimal]]
@@ -44,15 +44,15 @@ def counted(user: str, model: str, **more: Any) -> Row:
     }
 
 
-def serving(**of_endpoints: list[Row]) -> Usage:
+def usage_of(**of_endpoints: list[Row]) -> Usage:
     return lambda operation, _: of_endpoints.get(operation, [])
 
 
-def shares(make: MakeReader, rows: list[Row], usage: Usage) -> Shares:
+def shares(serve: Serve, rows: list[Row], usage: Usage) -> Shares:
     """Line item, user and amount of every share of a day."""
-    work = make(PlainServer(rows=lambda _: rows, usage=usage))
-    assert not work.costs().failed
-    assert not work.usage().failed
+    work = serve(RowServer(rows=lambda _: rows, usage=usage))
+    assert not work.ingest().failed
+    assert not work.ingest_usage().failed
     work.allocate()
     query = f"select line_item, user_id, amount from openai_costs.allocated_costs where usage_date = '{DAY}'"  # noqa: S608
     return set(work.query(query))
@@ -62,7 +62,7 @@ def of(label: str, **amounts: str) -> Shares:
     return {(label, None if user == "nobody" else user, Decimal(amount)) for user, amount in amounts.items()}
 
 
-def test_uncached_and_cached_audio_follow_their_own_tokens(reader: MakeReader) -> None:
+def test_uncached_and_cached_audio_follow_their_own_tokens(serve: Serve) -> None:
     model = "gpt-audio-2025-08-28"
     audio, cached, text = f"{model} audio, input", f"{model} audio, cached input", f"{model} text, input"
     rows = [
@@ -71,7 +71,7 @@ def test_uncached_and_cached_audio_follow_their_own_tokens(reader: MakeReader) -
         billed(text, "1.00", 200),
         billed(f"{model} text, cached input", "0.30", 300),
     ]
-    usage = serving(
+    usage = usage_of(
         completions=[
             counted(
                 "ada",
@@ -97,7 +97,7 @@ def test_uncached_and_cached_audio_follow_their_own_tokens(reader: MakeReader) -
             ),
         ]
     )
-    assert shares(reader, rows, usage) == (
+    assert shares(serve, rows, usage) == (
         of(audio, ada="1", lin="1")
         | of(cached, ada="0.4")
         | of(text, ada="0.5", lin="0.5")
@@ -105,15 +105,15 @@ def test_uncached_and_cached_audio_follow_their_own_tokens(reader: MakeReader) -
     )
 
 
-def test_text_without_a_counter_of_its_own_is_what_audio_leaves(reader: MakeReader) -> None:
+def test_text_without_a_counter_of_its_own_is_what_audio_leaves(serve: Serve) -> None:
     rows = [billed("gpt-audio text, input", "3.00", 300), billed("gpt-audio audio, input", "1.00", 100)]
-    usage = serving(
+    usage = usage_of(
         completions=[
             counted("ada", "gpt-audio", input_tokens=250, input_cached_tokens=0, input_audio_tokens=50),
             counted("lin", "gpt-audio", input_tokens=150, input_cached_tokens=0, input_audio_tokens=50),
         ]
     )
-    assert shares(reader, rows, usage) == of("gpt-audio text, input", ada="2", lin="1") | of(
+    assert shares(serve, rows, usage) == of("gpt-audio text, input", ada="2", lin="1") | of(
         "gpt-audio audio, input", ada="0.5", lin="0.5"
     )
 
@@ -126,11 +126,9 @@ def test_text_without_a_counter_of_its_own_is_what_audio_leaves(reader: MakeRead
         ("gpt-image-2", "gpt-image-2-2026-04-21"),
     ],
 )
-def test_images_billed_in_tokens_follow_tokens_under_either_name(
-    reader: MakeReader, on_bill: str, in_usage: str
-) -> None:
+def test_images_billed_in_tokens_follow_tokens_under_either_name(serve: Serve, on_bill: str, in_usage: str) -> None:
     label = f"{on_bill} image, output"
-    usage = serving(
+    usage = usage_of(
         completions=[
             counted("ada", in_usage, output_tokens=6000, output_image_tokens=6000),
             counted("lin", in_usage, output_tokens=2000, output_image_tokens=2000),
@@ -149,22 +147,22 @@ def test_images_billed_in_tokens_follow_tokens_under_either_name(
             for user, images in (("ada", 1), ("lin", 3))
         ],
     )
-    assert shares(reader, [billed(label, "8.00", 8000)], usage) == of(label, ada="6", lin="2")
+    assert shares(serve, [billed(label, "8.00", 8000)], usage) == of(label, ada="6", lin="2")
 
 
-def test_cost_of_a_tier_follows_the_usage_that_names_it(reader: MakeReader) -> None:
+def test_cost_of_a_tier_follows_the_usage_that_names_it(serve: Serve) -> None:
     rows = [
         billed("gpt-6.2-sol, output", "1.00", 1000),
         billed("priority | gpt-6.2-sol, output", "2.00", 1000),
         billed("ultrafast | gpt-6.2-sol, output", "6.00", None),
     ]
-    usage = serving(
+    usage = usage_of(
         completions=[
             counted("ada", "gpt-6.2-sol", output_tokens=1000),
             counted("lin", "gpt-6.2-sol", output_tokens=1000, service_tier="fast"),
         ]
     )
-    assert shares(reader, rows, usage) == (
+    assert shares(serve, rows, usage) == (
         of("gpt-6.2-sol, output", ada="1")
         | of("priority | gpt-6.2-sol, output", lin="2")
         | of("ultrafast | gpt-6.2-sol, output", nobody="6")

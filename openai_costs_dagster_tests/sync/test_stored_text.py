@@ -21,8 +21,8 @@ from openai_costs_dagster.warehouse.database import Database
 from openai_costs_dagster.warehouse.errors import DatabaseRefused
 
 from ..conftest import Clock
-from ..plain_reader import DAYS, MakeReader
-from ..plain_server import PlainServer, Refusal, Row
+from ..row_server import Refusal, Row, RowServer
+from ..served_organization import DAYS, Serve
 
 LABEL = "gpt-5-mini-2025-08-07, output"
 
@@ -66,22 +66,20 @@ def only_completions(**texts: str) -> Callable[[str, dt.date], list[Row]]:
 
 
 @pytest.mark.parametrize("name", HALVES)
-def test_surrogate_half_in_a_cost_row_is_stored_as_replacement_character(reader: MakeReader, name: str) -> None:
+def test_surrogate_half_in_a_cost_row_is_stored_as_replacement_character(serve: Serve, name: str) -> None:
     sent, stored = HALVES[name]
-    work = reader(PlainServer(rows=lambda _: [cost(**dict.fromkeys(_COST_TEXTS, sent))]))
-    assert not work.costs().failed
+    work = serve(RowServer(rows=lambda _: [cost(**dict.fromkeys(_COST_TEXTS, sent))]))
+    assert not work.ingest().failed
     found = work.query(f"select distinct {', '.join(_COST_TEXTS)}, amount from openai_costs.daily_costs")  # noqa: S608  # our own names
     assert found == [(*[stored] * 5, Decimal("1.5"))]
 
 
 @pytest.mark.parametrize("name", HALVES)
-def test_surrogate_half_in_an_undocumented_field_is_stored_as_replacement_character(
-    reader: MakeReader, name: str
-) -> None:
+def test_surrogate_half_in_an_undocumented_field_is_stored_as_replacement_character(serve: Serve, name: str) -> None:
     sent, stored = HALVES[name]
     more = {"project_name": sent, "user_email": f"{sent}@example.org", "a new field": sent, sent: 1}
-    work = reader(PlainServer(rows=lambda _: [cost()], result=lambda _, row: {**row, **more}))
-    assert not work.costs().failed
+    work = serve(RowServer(rows=lambda _: [cost()], result=lambda _, row: {**row, **more}))
+    assert not work.ingest().failed
     assert work.query("select distinct project_name from openai_costs.daily_costs") == [(stored,)]
     assert (f"{stored}@example.org",) in work.query("select email from openai_costs.known_names where kind = 'user'")
     for (body,) in work.query("select body from openai_costs.raw_buckets"):
@@ -92,25 +90,25 @@ def test_surrogate_half_in_an_undocumented_field_is_stored_as_replacement_charac
 
 
 @pytest.mark.parametrize("name", HALVES)
-def test_surrogate_half_in_a_usage_row_is_stored_as_replacement_character(reader: MakeReader, name: str) -> None:
+def test_surrogate_half_in_a_usage_row_is_stored_as_replacement_character(serve: Serve, name: str) -> None:
     sent, stored = HALVES[name]
-    work = reader(PlainServer(usage=only_completions(**dict.fromkeys(_USAGE_TEXTS, sent))))
-    assert not work.usage().failed
+    work = serve(RowServer(usage=only_completions(**dict.fromkeys(_USAGE_TEXTS, sent))))
+    assert not work.ingest_usage().failed
     found = work.query(f"select distinct {', '.join(_USAGE_TEXTS)}, input_tokens from openai_costs.daily_usage")  # noqa: S608  # our own names
     assert found == [(*[stored] * 5, Decimal(10))]
 
 
 @pytest.mark.parametrize("name", HALVES)
-def test_surrogate_half_in_the_directory_is_stored_as_replacement_character(reader: MakeReader, name: str) -> None:
+def test_surrogate_half_in_the_directory_is_stored_as_replacement_character(serve: Serve, name: str) -> None:
     sent, stored = HALVES[name]
-    work = reader(
-        PlainServer(
+    work = serve(
+        RowServer(
             projects=[{"id": "proj_a", "name": sent, "status": sent}],
             users=[{"id": f"user-{sent}", "name": sent, "email": f"{sent}@example.org"}],
             api_keys=[{"id": f"key_{sent}", "name": sent, "project_id": "proj_a", "owner": {"user": {"id": sent}}}],
         )
     )
-    assert work.names().notes == []
+    assert work.sync_directory().notes == []
     assert work.query("select kind, id, name, email from openai_costs.known_names order by kind") == [
         ("api_key", f"key_{stored}", stored, None),
         ("project", "proj_a", stored, None),
@@ -118,15 +116,15 @@ def test_surrogate_half_in_the_directory_is_stored_as_replacement_character(read
     ]
 
 
-def test_rows_whose_keys_become_equal_are_merged(reader: MakeReader) -> None:
+def test_rows_whose_keys_become_equal_are_merged(serve: Serve) -> None:
     def usage(operation: str, _: dt.date) -> list[Row]:
         return [counted(model=f"m{half}") for half in ("\ud83d", "\ude80", "\0")] if operation == "completions" else []
 
-    work = reader(
-        PlainServer(rows=lambda _: [cost(line_item=f"x{half}") for half in ("\ud83d", "\ude80", "\0")], usage=usage)
+    work = serve(
+        RowServer(rows=lambda _: [cost(line_item=f"x{half}") for half in ("\ud83d", "\ude80", "\0")], usage=usage)
     )
-    assert not work.costs().failed
-    assert not work.usage().failed
+    assert not work.ingest().failed
+    assert not work.ingest_usage().failed
     assert work.query("select line_item, amount, quantity from openai_costs.daily_costs") == [
         ("x\ufffd", Decimal("4.5"), Decimal(3000)),
         ("x\ufffd", Decimal("4.5"), Decimal(3000)),
@@ -134,27 +132,27 @@ def test_rows_whose_keys_become_equal_are_merged(reader: MakeReader) -> None:
     assert work.query("select distinct model, input_tokens from openai_costs.daily_usage") == [("m\ufffd", Decimal(30))]
 
 
-def test_entries_of_the_directory_whose_ids_become_equal_are_merged(reader: MakeReader) -> None:
+def test_entries_of_the_directory_whose_ids_become_equal_are_merged(serve: Serve) -> None:
     users = [{"id": "u\ud83d", "name": "first"}, {"id": "u\0", "name": "second"}]
-    work = reader(PlainServer(users=users))
-    assert work.names().notes == []
+    work = serve(RowServer(users=users))
+    assert work.sync_directory().notes == []
     assert work.query("select id from openai_costs.directory_entries where kind = 'user'") == [("u\ufffd",)]
 
 
 @pytest.mark.parametrize("sent", [b"a\xffb", b"a\xed\xa0\xbdb", b"a\xc3"], ids=["a byte", "half a pair", "cut"])
-def test_bytes_that_are_not_utf_8_are_stored_as_replacement_character(reader: MakeReader, sent: bytes) -> None:
+def test_bytes_that_are_not_utf_8_are_stored_as_replacement_character(serve: Serve, sent: bytes) -> None:
     def page(_: str, page: dict[str, Any]) -> bytes:
         return json.dumps(page).encode().replace(b"SENT", sent)
 
-    work = reader(
-        PlainServer(
+    work = serve(
+        RowServer(
             rows=lambda _: [cost(line_item="SENT")],
             usage=only_completions(model="SENT"),
             page=page,
         )
     )
-    assert not work.costs().failed
-    assert not work.usage().failed
+    assert not work.ingest().failed
+    assert not work.ingest_usage().failed
     assert {label for (label,) in work.query("select line_item from openai_costs.daily_costs")} <= {
         "a\ufffdb",
         "a\ufffd",
@@ -162,45 +160,45 @@ def test_bytes_that_are_not_utf_8_are_stored_as_replacement_character(reader: Ma
     assert {label for (label,) in work.query("select model from openai_costs.daily_usage")} <= {"a\ufffdb", "a\ufffd"}
 
 
-def test_a_long_text_in_a_cost_row_is_stored_unchanged(reader: MakeReader) -> None:
+def test_a_long_text_in_a_cost_row_is_stored_unchanged(serve: Serve) -> None:
     texts = {name: long_text(seed=number) for number, name in enumerate((*_COST_TEXTS, "currency"))}
-    work = reader(PlainServer(rows=lambda _: [cost(), cost(amount="0.50", **texts)]))
+    work = serve(RowServer(rows=lambda _: [cost(), cost(amount="0.50", **texts)]))
     for _ in range(2):  # a second load finds the entries of the first
-        assert not work.costs().failed
+        assert not work.ingest().failed
     found = work.query(f"select distinct {', '.join(texts)}, amount from openai_costs.daily_costs where amount < 1")  # noqa: S608  # our own names
     assert found == [(*(texts | {"currency": texts["currency"].lower()}).values(), Decimal("0.5"))]
 
 
-def test_a_long_name_an_address_and_an_organization_are_stored_unchanged(reader: MakeReader) -> None:
+def test_a_long_name_an_address_and_an_organization_are_stored_unchanged(serve: Serve) -> None:
     long = long_text()
     more = {"project_name": long, "user_email": f"{long}@example.org", "organization_id": long}
-    work = reader(PlainServer(rows=lambda _: [cost()], result=lambda _, row: {**row, **more}))
-    assert not work.costs().failed
-    assert not work.costs().failed
+    work = serve(RowServer(rows=lambda _: [cost()], result=lambda _, row: {**row, **more}))
+    assert not work.ingest().failed
+    assert not work.ingest().failed
     assert work.query("select distinct project_name from openai_costs.daily_costs") == [(long,)]
     assert work.query("select email from openai_costs.known_names where kind = 'user'") == [(f"{long}@example.org",)]
     assert work.query("select openai_organization_id from openai_costs.organizations") == [(long,)]
 
 
-def test_a_long_text_in_a_usage_row_is_stored_unchanged(reader: MakeReader) -> None:
+def test_a_long_text_in_a_usage_row_is_stored_unchanged(serve: Serve) -> None:
     texts = {name: long_text(seed=number) for number, name in enumerate(_USAGE_TEXTS)}
-    work = reader(PlainServer(usage=only_completions(**texts)))
+    work = serve(RowServer(usage=only_completions(**texts)))
     for _ in range(2):
-        assert not work.usage().failed
+        assert not work.ingest_usage().failed
     assert work.query(f"select distinct {', '.join(texts)} from openai_costs.daily_usage") == [(*texts.values(),)]  # noqa: S608  # our own names
 
 
-def test_a_long_text_in_the_directory_is_stored_unchanged(reader: MakeReader) -> None:
+def test_a_long_text_in_the_directory_is_stored_unchanged(serve: Serve) -> None:
     long = long_text()
-    work = reader(
-        PlainServer(
+    work = serve(
+        RowServer(
             projects=[{"id": f"proj_{long}", "name": long, "status": "archived"}, {"id": "proj_a", "name": "a"}],
             users=[{"id": long, "name": long, "email": f"{long}@example.org"}],
             api_keys=[{"id": long, "name": long, "project_id": "proj_a", "owner": {"user": {"id": long}}}],
         )
     )
     for _ in range(2):
-        assert work.names().notes == []
+        assert work.sync_directory().notes == []
     assert work.query("select kind, id, name, email from openai_costs.known_names order by kind, length(id)") == [
         ("api_key", long, long, None),
         ("project", "proj_a", "a", None),
@@ -209,21 +207,21 @@ def test_a_long_text_in_the_directory_is_stored_unchanged(reader: MakeReader) ->
     ]
 
 
-def test_error_texts_with_a_half_pair_keep_their_meaning(reader: MakeReader) -> None:
-    work = reader(PlainServer(respond=lambda _path, _query: Refusal(401, "no \ud83d\0", code="invalid_api_key")))
-    outcome = work.costs()
+def test_error_texts_with_a_half_pair_keep_their_meaning(serve: Serve) -> None:
+    work = serve(RowServer(respond=lambda _path, _query: Refusal(401, "no \ud83d\0", code="invalid_api_key")))
+    outcome = work.ingest()
     assert {failure.kind for failure in outcome.failed.values()} == {"AuthenticationFailed"}
     assert "no \ufffd\ufffd" in outcome.message
     assert work.query("select last_error like '%\ufffd%' from openai_costs.organizations") == [(True,)]
 
 
-def test_long_texts_are_shared_out(reader: MakeReader, clock: Clock) -> None:
+def test_long_texts_are_shared_out(serve: Serve, clock: Clock) -> None:
     long, label = long_text(), long_text(seed=2)
     rows = [cost(user_id=None, project_id=long, quantity=5), cost(user_id=None, project_id=long, line_item=label)]
     usage = only_completions(user_id=f"u{long}", project_id=long)
-    work = reader(PlainServer(rows=lambda _: rows, usage=usage))
-    assert not work.costs().failed
-    assert not work.usage().failed
+    work = serve(RowServer(rows=lambda _: rows, usage=usage))
+    assert not work.ingest().failed
+    assert not work.ingest_usage().failed
     with work.database.connect() as connection:
         allocate_days(connection, work.organization.name, DAYS, clock())
     assert work.query(
@@ -234,10 +232,10 @@ def test_long_texts_are_shared_out(reader: MakeReader, clock: Clock) -> None:
     ]
 
 
-def test_a_long_line_item_is_its_own_service_and_category(reader: MakeReader) -> None:
+def test_a_long_line_item_is_its_own_service_and_category(serve: Serve) -> None:
     label = long_text()
-    work = reader(PlainServer(rows=lambda _: [cost(line_item=label)]))
-    assert not work.costs().failed
+    work = serve(RowServer(rows=lambda _: [cost(line_item=label)]))
+    assert not work.ingest().failed
     assert work.query("select distinct service, category, model from openai_costs.daily_costs") == [
         (label, label, None)
     ]

@@ -67,7 +67,7 @@ class Refusal:
 
 
 @dataclass
-class PlainServer:
+class RowServer:
     """Serves one organization at `base_url` while its context is entered.
 
     `result(day, row)` changes a finished row, `page(path, page)` a finished page (or returns the bytes to send), and
@@ -219,7 +219,7 @@ def _json(value: Any) -> bytes:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server_of_rows: PlainServer
+    server_of_rows: RowServer
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = 1 << 16
@@ -240,4 +240,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the base class chose the name
-        """Writes no log: `PlainServer.requests` is the record."""
+        """Writes no log: `RowServer.requests` is the record."""
