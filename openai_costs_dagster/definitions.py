@@ -1,8 +1,8 @@
-"""Dagster's door: `dagster dev -w workspace.yaml` loads this module."""
+"""Dagster's entry point: the definitions of all configured organizations, for `dagster dev -w workspace.yaml`."""
 
 from openai_costs_dagster import configuration
 from openai_costs_dagster.orchestration.build import build_definitions
-from openai_costs_dagster.orchestration.runtime.gc_tuning import spare_the_collector
+from openai_costs_dagster.orchestration.runtime.gc_tuning import freeze_loaded_objects
 
-spare_the_collector()
+freeze_loaded_objects()
 defs = build_definitions(configuration.load())

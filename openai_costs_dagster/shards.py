@@ -1,6 +1,7 @@
-"""Dagster's doors where there are very many organizations: `part_1_of_10` … `part_10_of_10`, a code location each.
+"""Dagster's entry points for very many organizations: one code location per shard, `shard_1_of_10` to `shard_10_of_10`.
 
-In a workspace file: `python_module: {module_name: openai_costs_dagster.parts, attribute: part_1_of_10}`.
+A workspace file loads one of them by
+`python_module: {module_name: openai_costs_dagster.shards, attribute: shard_1_of_10}`.
 """
 
 import re
@@ -8,20 +9,20 @@ from functools import cache
 
 from openai_costs_dagster import configuration
 from openai_costs_dagster.orchestration.build import build_definitions
-from openai_costs_dagster.orchestration.runtime.gc_tuning import spare_the_collector
-from openai_costs_dagster.orchestration.sharding import Part
+from openai_costs_dagster.orchestration.runtime.gc_tuning import freeze_loaded_objects
+from openai_costs_dagster.orchestration.sharding import Shard
 
-_NAME = re.compile(r"part_(\d+)_of_(\d+)")
+_NAME = re.compile(r"shard_(\d+)_of_(\d+)")
 
 
 def __getattr__(name: str) -> object:
-    asked = _NAME.fullmatch(name)
-    if not asked:
-        raise AttributeError(f"{name!r} is no part: write part_1_of_10, part_2_of_10 and so on")
-    return _definitions(Part(int(asked[1]), int(asked[2])))
+    match = _NAME.fullmatch(name)
+    if not match:
+        raise AttributeError(f"{name!r} is not a shard: use a name such as shard_1_of_10")
+    return _definitions(Shard(int(match[1]), int(match[2])))
 
 
-@cache  # Dagster asks for the attribute four times in each run
-def _definitions(part: Part) -> object:
-    spare_the_collector()
-    return build_definitions(configuration.load(), part=part)
+@cache  # Dagster reads the attribute four times in each run.
+def _definitions(shard: Shard) -> object:
+    freeze_loaded_objects()
+    return build_definitions(configuration.load(), shard=shard)

@@ -18,7 +18,7 @@ from openai_costs_dagster import OpenAICostsComponent
 from openai_costs_dagster.asset_paths import OrganizationName
 from openai_costs_dagster.component import OpenAICostsScaffolder
 from openai_costs_dagster.configuration import Configuration, ConfigurationError
-from openai_costs_dagster.orchestration import asset_keys, automation
+from openai_costs_dagster.orchestration import asset_keys
 
 ACME = "organizations: {acme: {admin_key: {env: ACME_KEY}, start_date: '2026-01-01'}}\n"
 
@@ -83,14 +83,14 @@ def test_a_secret_does_not_become_part_of_it(tmp_path: Path, monkeypatch: pytest
 
 def test_it_loads_without_any_secret_and_refreshes_by_itself(tmp_path: Path) -> None:
     built = definitions(ACME, tmp_path)
-    assert automation.SENSOR in {sensor.name for sensor in built.sensors or ()}
+    assert "openai_costs_refresh" in {sensor.name for sensor in built.sensors or ()}
     assert asset_keys.costs_key(OrganizationName("acme")) in {spec.key for spec in built.resolve_all_asset_specs()}
 
 
 def test_with_automation_off_nothing_starts_by_itself(tmp_path: Path) -> None:
     built = definitions(ACME + "automation: false\n", tmp_path)
     sensors = [sensor for sensor in built.sensors or () if isinstance(sensor, dg.SensorDefinition)]
-    assert automation.SENSOR not in {sensor.name for sensor in sensors}
+    assert "openai_costs_refresh" not in {sensor.name for sensor in sensors}
     assert {sensor.default_status for sensor in sensors} == {dg.DefaultSensorStatus.STOPPED}
     assert {spec.automation_condition for spec in built.resolve_all_asset_specs()} == {None}
 
@@ -111,6 +111,19 @@ def test_keys_begin_as_the_project_wants(tmp_path: Path) -> None:
     keys = [spec.key.path for spec in specs(text, tmp_path)]
     assert ["finance", "openai", "acme", "costs"] in keys
     assert all(key[:2] == ["finance", "openai"] for key in keys)
+
+
+def test_names_of_sensors_and_ops_contain_the_key_prefix(tmp_path: Path) -> None:
+    first = definitions(ACME, tmp_path)
+    second = definitions(ACME + "asset_key_prefix: [finance, open-ai]\n", tmp_path)
+    assert {sensor.name for sensor in second.sensors or ()} == {
+        "finance_open_ai_costs_refresh",
+        "finance_open_ai_costs_alerts",
+        "finance_open_ai_costs_late_days",
+    }
+    merged = dg.Definitions.merge(first, second).get_repository_def()
+    assert len(merged.sensor_defs) == 6
+    assert merged.get_implicit_global_asset_job_def()
 
 
 @pytest.mark.parametrize("wanted", [[], ["latest_day"], ["anomalous_spend", "budgets"]])

@@ -22,7 +22,7 @@ from benchmarks.scale.filling import Size, fill
 from benchmarks.scale.morning import morning
 from benchmarks.scale.questions import answers
 from benchmarks.scale.report import Found, Place, Warehouse
-from openai_costs_dagster.orchestration.sharding import ORGANIZATIONS_OF_A_PART, parts
+from openai_costs_dagster.orchestration.sharding import ORGANIZATIONS_PER_SHARD, shards
 from openai_costs_dagster.simulator import SimulatedOrganization, Simulator
 from openai_costs_dagster.warehouse import embedded
 from openai_costs_dagster.warehouse.database import Database
@@ -32,8 +32,8 @@ _SIZE = "select pg_size_pretty(pg_relation_size(%s))"
 _A_MONTH = dt.timedelta(days=30)
 _MANY = 1_000
 _PLACES = [
-    *(Place(count, 1) for count in (1, ORGANIZATIONS_OF_A_PART, _MANY)),
-    *(Place(_MANY, locations) for locations in (len(parts(_MANY)), 10)),
+    *(Place(count, 1) for count in (1, ORGANIZATIONS_PER_SHARD, _MANY)),
+    *(Place(_MANY, locations) for locations in (len(shards(_MANY)), 10)),
 ]
 
 

@@ -80,7 +80,7 @@ def _run(organizations: int, number: int, count: int, *where: str) -> dict[str, 
     import dagster as dg
 
     from openai_costs_dagster.days import DayRange
-    from openai_costs_dagster.orchestration.build import family_of
+    from openai_costs_dagster.orchestration.build import partitioned_asset_keys
     from openai_costs_dagster.orchestration.partitions import range_tags
 
     imported = time.process_time()
@@ -93,7 +93,7 @@ def _run(organizations: int, number: int, count: int, *where: str) -> dict[str, 
         begun = time.process_time()  # a run finds its storage made
         done = job.execute_in_process(
             instance=instance,
-            asset_selection=family_of(configuration.organization(SIMULATED)),
+            asset_selection=partitioned_asset_keys(configuration.organization(SIMULATED)),
             tags=range_tags(DayRange(today - dt.timedelta(days=3), today)),
         )
     assert done.success
@@ -126,9 +126,9 @@ def _name(place: int, organizations: int) -> str:
 
 def _definitions(organizations: int, number: int, count: int, *where: str) -> Any:
     from openai_costs_dagster.orchestration.build import build_definitions
-    from openai_costs_dagster.orchestration.sharding import Part
+    from openai_costs_dagster.orchestration.sharding import Shard
 
-    return build_definitions(_configuration(organizations, *where), part=Part(number, count))
+    return build_definitions(_configuration(organizations, *where), shard=Shard(number, count))
 
 
 if __name__ == "__main__":

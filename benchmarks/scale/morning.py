@@ -25,7 +25,7 @@ import psycopg
 
 from benchmarks.scale.ui import look
 from openai_costs_dagster.cli.dagster_dev import free_port
-from openai_costs_dagster.orchestration.sharding import parts
+from openai_costs_dagster.orchestration.sharding import shards
 from openai_costs_dagster.simulator import SimulatedOrganization, Simulator
 
 _PROGRAM = Path(sys.executable).with_name("openai-costs")
@@ -172,7 +172,7 @@ class _Watch:
         found = self._runs()
         return Morning(
             organizations=wanted,
-            locations=len(parts(wanted)),
+            locations=len(shards(wanted)),
             up=up,
             asked=found["asked"] - self._tick,
             ended=found["ended"] - self._tick,

@@ -151,10 +151,10 @@ What bends it: a run in a fresh process, as containers have them, loads all defi
 reads one organization; an evaluation of the sensor costs 25 ms an organization, and 50 to 100 in the middle of a
 morning. `openai-costs up` forks its runs from loaded definitions ([decision 22](decisions/0022-run-launcher.md)): of *a
 run* above, what loading takes is gone. It serves more than 250 organizations from several code locations of at most 250
-(`openai_costs_dagster.shards`, as in `workspace.yaml`: `python_module: {module_name: openai_costs_dagster.parts,
-attribute: part_1_of_10}`), and the sensor looks every two seconds for each organization of its location, at least every
-30. For containers, 100 to a code location are better. What all organizations share (report, FOCUS, alerts) is in the
-first one. On a cluster the runs spread: each is a process of its own that needs PostgreSQL and the API alone
+(`openai_costs_dagster.shards`, as in `workspace.yaml`: `python_module: {module_name: openai_costs_dagster.shards,
+attribute: shard_1_of_10}`), and the sensor looks every two seconds for each organization of its location, at least
+every 30. For containers, 100 to a code location are better. What all organizations share (report, FOCUS, alerts) is in
+the first one. On a cluster the runs spread: each is a process of its own that needs PostgreSQL and the API alone
 ([deployment](deployment.md)).
 
 Very many organizations on one machine need `refresh.intraday_minutes` at null or at several hours: its default reads

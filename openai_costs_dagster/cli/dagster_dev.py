@@ -29,7 +29,7 @@ from openai_costs_dagster.cli.dagster_services import (
 from openai_costs_dagster.cli.errors import InputMistake
 from openai_costs_dagster.cli.supervisor import STARTUP, Service, Supervisor
 from openai_costs_dagster.orchestration.runtime.process_id import Process, State
-from openai_costs_dagster.orchestration.sharding import parts
+from openai_costs_dagster.orchestration.sharding import shards
 from openai_costs_dagster.warehouse.database import Database
 
 _PATIENCE = 30.0  # seconds for all processes to end
@@ -185,10 +185,12 @@ class DevelopmentServer:
 
 def code_locations(organizations: int) -> list[CodeLocation]:
     """The code location as the checkout's own workspace calls it; of very many organizations, several."""
-    several = parts(organizations)
+    several = shards(organizations)
     if len(several) == 1:
         return [CodeLocation("openai_costs", "openai_costs_dagster.definitions")]
-    return [CodeLocation(f"openai_costs_{part.number}", "openai_costs_dagster.shards", part.name) for part in several]
+    return [
+        CodeLocation(f"openai_costs_{shard.number}", "openai_costs_dagster.shards", shard.name) for shard in several
+    ]
 
 
 def socket_of(location: CodeLocation, sockets: Path) -> Path:

@@ -1,7 +1,8 @@
-"""How things are called in Dagster; one organization's things all carry its name."""
+"""Names in Dagster: asset keys, groups, ops, sensors, pools and tags. `asset_paths.py` holds the paths as strings."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import dagster as dg
@@ -10,7 +11,7 @@ from openai_costs_dagster import asset_paths
 from openai_costs_dagster.asset_paths import AssetOwner, Prefixed
 
 SHARED_GROUP = "openai_reports"
-"""Where the assets across organizations are."""
+"""The asset group of the assets that cover all organizations."""
 
 ORGANIZATION_TAG = "openai-costs/organization"
 ASKED_BY_TAG = "openai-costs/asked_by"
@@ -18,56 +19,88 @@ NO_RUN_RETRIES = {"dagster/retry_on_asset_or_op_failure": "false"}
 
 
 def organization_of(key: dg.AssetKey, prefix: Sequence[str]) -> str | None:
-    """Whose asset it is; None where it is no organization's."""
-    *begin, name, _ = ["", "", *key.path]
-    return name if begin == ["", "", *prefix] else None
+    """Return the name of the organization that owns an asset, or None for an asset of all organizations."""
+    *first_parts, name, _ = ["", "", *key.path]
+    return name if first_parts == ["", "", *prefix] else None
 
 
 def assets_of_run(run: dg.DagsterRun) -> set[dg.AssetKey]:
-    """The assets that a run materializes or checks."""
+    """Return the assets that a run materializes or checks."""
     return {check.asset_key for check in run.asset_check_selection or ()} | set(run.asset_selection or ())
 
 
 def spend_report_key(configuration: Prefixed) -> dg.AssetKey:
-    """The asset that is the report's page."""
+    """Return the key of the asset that writes the spend report."""
     return dg.AssetKey(asset_paths.spend_report_path(configuration))
 
 
 def focus_export_key(configuration: Prefixed) -> dg.AssetKey:
-    """The asset that holds the months' FOCUS files."""
+    """Return the key of the asset that writes the monthly FOCUS files."""
     return dg.AssetKey(asset_paths.focus_export_path(configuration))
 
 
 def costs_key(organization: AssetOwner) -> dg.AssetKey:
-    """The asset that holds an organization's daily costs."""
+    """Return the key of the asset that holds an organization's daily costs."""
     return dg.AssetKey(asset_paths.costs_path(organization))
 
 
 def usage_key(organization: AssetOwner) -> dg.AssetKey:
-    """The asset that holds what an organization's usage endpoints counted."""
+    """Return the key of the asset that holds an organization's daily usage."""
     return dg.AssetKey(asset_paths.usage_path(organization))
 
 
 def allocated_costs_key(organization: AssetOwner) -> dg.AssetKey:
-    """The asset that holds an organization's costs, shared out to users and keys."""
+    """Return the key of the asset that holds an organization's costs, allocated to users and API keys."""
     return dg.AssetKey(asset_paths.allocated_costs_path(organization))
 
 
 def directory_key(organization: AssetOwner) -> dg.AssetKey:
-    """The asset that holds the names of an organization's projects, users and keys."""
+    """Return the key of the asset that holds the names of an organization's projects, users and API keys."""
     return dg.AssetKey(asset_paths.directory_path(organization))
 
 
 def group(organization: str) -> str:
-    """Dagster's group names accept no hyphen."""
+    """Return the asset group of an organization. Dagster does not accept hyphens in group names."""
     return organization.replace("-", "_")
 
 
-def op_name(organization: str, what: str) -> str:
-    """The name of an op; nor do those."""
-    return f"openai__{group(organization)}__{what}"
+def op_name(organization: AssetOwner, suffix: str) -> str:
+    """Return a name for an op of an organization, as in ``openai__acme__budgets``.
+
+    The name contains the key prefix, because Dagster allows each op name once per code location.
+    """
+    return "__".join(map(_identifier, [*asset_paths.organization_path(organization), suffix]))
+
+
+def refresh_sensor_name(configuration: Prefixed) -> str:
+    """Return the name of the sensor that requests refreshes, ``openai_costs_refresh`` with the default prefix."""
+    return _sensor_name(configuration, "refresh")
+
+
+def alert_sensor_name(configuration: Prefixed) -> str:
+    """Return the name of the sensor that delivers alerts, ``openai_costs_alerts`` with the default prefix."""
+    return _sensor_name(configuration, "alerts")
+
+
+def late_days_sensor_name(configuration: Prefixed) -> str:
+    """Return the name of the sensor that reports late days, ``openai_costs_late_days`` with the default prefix."""
+    return _sensor_name(configuration, "late_days")
 
 
 def pool(organization: str) -> str:
-    """Spares queue slots; the one-reader lock lies in Postgres."""
+    """Return the concurrency pool of an organization's assets.
+
+    The pool only keeps waiting runs out of the queue's slots. A lock in Postgres makes sure that one process at a time
+    synchronizes an organization.
+    """
     return f"openai_{organization}"
+
+
+def _sensor_name(configuration: Prefixed, suffix: str) -> str:
+    """Put the key prefix before a name, so that two instances of the component in one project do not collide."""
+    return "_".join([*map(_identifier, configuration.asset_key_prefix), "costs", suffix])
+
+
+def _identifier(text: str) -> str:
+    """Replace the characters that Dagster does not accept in names of ops and sensors."""
+    return re.sub(r"\W", "_", text, flags=re.ASCII)

@@ -14,9 +14,9 @@ from typing import Any
 
 import dagster as dg
 
-from openai_costs_dagster.configuration import Refresh
+from openai_costs_dagster.configuration import Configuration, Refresh
+from openai_costs_dagster.orchestration import asset_keys
 
-SENSOR = "openai_costs_refresh"
 _CONDITION = dg.AutomationCondition
 _SENSOR_INTERVAL = 30  # seconds
 _FOR_EACH_ORGANIZATION = 2  # seconds; an evaluation takes 50 to 100 ms of them (docs/scale.md)
@@ -53,7 +53,7 @@ def refresh_condition(refresh: Refresh, served_days: int) -> dg.AutomationCondit
     ).with_label("refresh")
 
 
-def derived_condition(refresh: Refresh, served_days: int) -> dg.AutomationCondition[Any]:
+def downstream_condition(refresh: Refresh, served_days: int) -> dg.AutomationCondition[Any]:
     """For what is made of other assets: with them, and again when one of them was read alone."""
     alone = (
         _CONDITION.any_deps_updated().since_last_handled()
@@ -63,7 +63,7 @@ def derived_condition(refresh: Refresh, served_days: int) -> dg.AutomationCondit
     return refresh_condition(refresh, served_days) | alone.with_label("what it is made of was read")
 
 
-def with_its_asset() -> dg.AutomationCondition[Any]:
+def evaluated_with_asset() -> dg.AutomationCondition[Any]:
     """Return the condition of a check that is evaluated inside its asset: it never holds by itself.
 
     Dagster requests such a check explicitly whenever it requests one day of the asset, and that list then replaces the
@@ -115,10 +115,12 @@ def monthly_condition(refresh: Refresh) -> dg.AutomationCondition[Any]:
     ).with_label("monthly")
 
 
-def refresh_sensor(assets: Sequence[dg.AssetKey], organizations: int) -> dg.AutomationConditionSensorDefinition:
+def refresh_sensor(
+    configuration: Configuration, assets: Sequence[dg.AssetKey], organizations: int
+) -> dg.AutomationConditionSensorDefinition:
     """The one sensor that evaluates them all, running unless someone switches it off; of many it looks less often."""
     return dg.AutomationConditionSensorDefinition(
-        SENSOR,
+        asset_keys.refresh_sensor_name(configuration),
         target=dg.AssetSelection.assets(*assets),
         default_status=dg.DefaultSensorStatus.RUNNING,
         run_tags=_AHEAD_OF_BACKFILLS,

@@ -18,7 +18,7 @@ from openai_costs_dagster.orchestration.assets.spend_report import report_asset
 from openai_costs_dagster.orchestration.assets.usage import usage_asset
 from openai_costs_dagster.orchestration.automation import (
     daily_condition,
-    derived_condition,
+    downstream_condition,
     monthly_condition,
     refresh_condition,
     refresh_sensor,
@@ -30,8 +30,8 @@ from openai_costs_dagster.orchestration.checks.latest_day import latest_day_chec
 from openai_costs_dagster.orchestration.partitions import daily_partitions
 from openai_costs_dagster.orchestration.partitions import histories as partition_histories
 from openai_costs_dagster.orchestration.sensors.alerts import alert_sensor
-from openai_costs_dagster.orchestration.sensors.late_days import arrival_sensor
-from openai_costs_dagster.orchestration.sharding import WHOLE, Part
+from openai_costs_dagster.orchestration.sensors.late_days import late_days_sensor
+from openai_costs_dagster.orchestration.sharding import WHOLE, Shard
 
 _NO_RANGE_IS_LONGER = 100_000  # days
 """A range is one run either way. Dagster would join two organizations' days in one run where both partitions and
@@ -45,21 +45,21 @@ class _Shared(TypedDict):
     backfill_policy: dg.BackfillPolicy
 
 
-def build_definitions(configuration: Configuration, *, automation: bool = True, part: Part = WHOLE) -> dg.Definitions:
+def build_definitions(configuration: Configuration, *, automation: bool = True, shard: Shard = WHOLE) -> dg.Definitions:
     """Everything that the configured organizations, or a part of them, need in Dagster.
 
     Loads while Postgres is down and without any secret. `automation=False`, here or in the configuration, leaves
     refreshing to the caller, and the sensors for alerts stopped until someone starts them. What all organizations share
-    is in the first part.
+    is in the first shard.
     """
     automation = automation and configuration.automation
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=dg.PreviewWarning)  # partitioned checks
         warnings.filterwarnings("ignore", category=dg.BetaWarning)  # backfill policies
-        return _build(configuration, part, automation=automation)
+        return _build(configuration, shard, automation=automation)
 
 
-def family_of(organization: Organization) -> list[dg.AssetKey]:
+def partitioned_asset_keys(organization: Organization) -> list[dg.AssetKey]:
     """An organization's partitioned assets, which are one run for a range of days."""
     usage = [asset_keys.usage_key(organization)] if organization.usage else []
     return [asset_keys.costs_key(organization), *usage, asset_keys.allocated_costs_key(organization)]
@@ -80,24 +80,24 @@ def _checks(
     return [check for check in found if check]
 
 
-def _build(configuration: Configuration, part: Part, *, automation: bool) -> dg.Definitions:
+def _build(configuration: Configuration, shard: Shard, *, automation: bool) -> dg.Definitions:
     refresh = configuration.refresh
     daily = daily_condition(refresh) if automation else None
     assets: list[dg.AssetsDefinition] = []
     checks: list[dg.AssetChecksDefinition] = []
     shared_out: list[dg.AssetKey] = []
     histories = partition_histories(configuration)
-    held = sum(map(part.holds, range(len(histories))))
+    held = sum(map(shard.contains, range(len(histories))))
     for place, (name, history) in enumerate(histories.items()):
         # One partitions definition and one policy for all assets of an organization: a chain of them is one run.
         policy = dg.BackfillPolicy.multi_run(_NO_RANGE_IS_LONGER + place)
         organization, partitions = configuration.organization(name), daily_partitions(history.first_day)
         shared_out.append(asset_keys.allocated_costs_key(organization))
-        if not part.holds(place):
+        if not shard.contains(place):
             continue
         shared: _Shared = {"partitions": partitions, "backfill_policy": policy}
         read = refresh_condition(refresh, history.served_days) if automation else None
-        derived = derived_condition(refresh, history.served_days) if automation else None
+        derived = downstream_condition(refresh, history.served_days) if automation else None
         assets.append(costs_asset(organization, configuration, **shared, automation_condition=read))
         if organization.usage:
             assets.append(usage_asset(organization, configuration, **shared, automation_condition=read))
@@ -105,7 +105,7 @@ def _build(configuration: Configuration, part: Part, *, automation: bool) -> dg.
         if organization.read_names:
             assets.append(directory_asset(organization, configuration, automation_condition=daily))
         checks += _checks(organization, configuration, partitions)
-    if part.is_first:
+    if shard.is_first:
         first_day = min(history.first_day for history in histories.values())
         monthly = monthly_condition(refresh) if automation else None
         assets.append(focus_asset(configuration, first_day, automation_condition=monthly))
@@ -115,9 +115,9 @@ def _build(configuration: Configuration, part: Part, *, automation: bool) -> dg.
         assets=assets,
         asset_checks=checks,
         sensors=[
-            *([refresh_sensor([asset.key for asset in assets], held)] if automation else []),
-            *([alert_sensor(configuration, running=automation, part=part)] if part.is_first else []),
-            *([arrival_sensor(configuration, running=automation)] if part.is_first else []),
+            *([refresh_sensor(configuration, [asset.key for asset in assets], held)] if automation else []),
+            *([alert_sensor(configuration, running=automation, shard=shard)] if shard.is_first else []),
+            *([late_days_sensor(configuration, running=automation)] if shard.is_first else []),
         ],
         executor=dg.in_process_executor,
     )

@@ -11,7 +11,7 @@ EMBEDDED_SERVER = "OPENAI_COSTS_EMBEDDED_SERVER"
 _NEVER = "never"
 
 
-class NotStarted(Exception):
+class EmbeddedServerNotStarted(Exception):
     """The embedded server was never started, so nothing is stored yet."""
 
 
@@ -27,11 +27,11 @@ def database(configuration: Configuration) -> Database:
 
 
 def existing_database(configuration: Configuration) -> Database:
-    """The same, but raises NotStarted rather than make an embedded server for the first time."""
+    """The same, but raises EmbeddedServerNotStarted rather than make an embedded server for the first time."""
     if configuration.database is None:
         _refuse_unless_allowed()
         if not embedded.exists(configuration.data_directory):
-            raise NotStarted
+            raise EmbeddedServerNotStarted
     return database(configuration)
 
 

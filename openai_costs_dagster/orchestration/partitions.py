@@ -12,7 +12,7 @@ import dagster as dg
 from openai_costs_dagster.configuration import Configuration
 from openai_costs_dagster.configuration.secret import SecretUnavailable
 from openai_costs_dagster.days import DayRange, utc_now
-from openai_costs_dagster.orchestration.database_access import NotStarted, existing_database
+from openai_costs_dagster.orchestration.database_access import EmbeddedServerNotStarted, existing_database
 from openai_costs_dagster.sync.history_start import served_days, start_of
 from openai_costs_dagster.warehouse import organizations
 from openai_costs_dagster.warehouse.errors import WarehouseError
@@ -50,7 +50,7 @@ def days_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -
     return [dt.date.fromisoformat(key) for key in context.partition_keys]
 
 
-def days_to_judge(context: dg.AssetCheckExecutionContext, trailing_days: int) -> list[dt.date]:
+def days_to_evaluate(context: dg.AssetCheckExecutionContext, trailing_days: int) -> list[dt.date]:
     """The days that a check was asked for; started without any, as the UI does it, the trailing window."""
     if context.has_partition_key or context.has_partition_key_range:
         return days_of(context)
@@ -72,7 +72,7 @@ def _registered(configuration: Configuration) -> list[organizations.Registered]:
     try:
         with existing_database(configuration).connect() as connection:
             return organizations.everyone(connection) if organizations.is_there(connection) else []
-    except NotStarted:
+    except EmbeddedServerNotStarted:
         return []
     except (WarehouseError, SecretUnavailable) as error:
         _LOG.warning("partitions begin at their fallback: %s", error)

@@ -1,47 +1,51 @@
-"""Shares of very many organizations, each for a code location of its own.
+"""Shards: the division of very many organizations among several Dagster code locations.
 
-A run loads all definitions of its code location before it reads its organization: the fewer these are, the less it
-waits.
+A run loads all definitions of its code location before it requests any data. With fewer organizations in a code
+location, runs start sooner.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-ORGANIZATIONS_OF_A_PART = 250
-"""More than these in one code location make every run load longer than it reads (docs/scale.md)."""
+ORGANIZATIONS_PER_SHARD = 250
+"""The largest number of organizations in one code location. Beyond it, loading takes longer than the run's own work
+(docs/scale.md)."""
 
 
 @dataclass(frozen=True)
-class Part:
-    """The `number`th of `count` parts, from 1 on: every `count`th organization by its place in the configuration."""
+class Shard:
+    """Every `count`th organization of the configuration, beginning with the one at index `number - 1`."""
 
     number: int
+    """The number of this shard, from 1 to `count`."""
     count: int
+    """The number of all shards."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.number <= self.count:
-            raise ValueError(f"there is no part {self.number} of {self.count}: parts are counted from 1")
+            raise ValueError(f"shard {self.number} of {self.count} does not exist: shards are numbered from 1")
 
     @property
     def is_first(self) -> bool:
-        """The first one has what all organizations share."""
+        """Whether this shard also holds the assets and sensors that all organizations share."""
         return self.number == 1
 
     @property
     def name(self) -> str:
-        """As it is asked for: `openai_costs_dagster.shards` has an attribute of this name."""
-        return f"part_{self.number}_of_{self.count}"
+        """The attribute of `openai_costs_dagster.shards` that holds the definitions, as in ``shard_1_of_10``."""
+        return f"shard_{self.number}_of_{self.count}"
 
-    def holds(self, place: int) -> bool:
-        """Whether the organization at a place, from 0 on, is in it."""
-        return place % self.count == self.number - 1
-
-
-WHOLE = Part(1, 1)
+    def contains(self, index: int) -> bool:
+        """Return whether the organization at `index` (from 0) of the configuration belongs to this shard."""
+        return index % self.count == self.number - 1
 
 
-def parts(organizations: int) -> list[Part]:
-    """Into how many code locations a number of organizations is best divided."""
-    count = max(1, -(-organizations // ORGANIZATIONS_OF_A_PART))
-    return [Part(number, count) for number in range(1, count + 1)]
+WHOLE = Shard(1, 1)
+"""The only shard of an installation that is not divided."""
+
+
+def shards(organizations: int) -> list[Shard]:
+    """Return the shards for a number of organizations: as few as `ORGANIZATIONS_PER_SHARD` allows, at least one."""
+    count = max(1, -(-organizations // ORGANIZATIONS_PER_SHARD))
+    return [Shard(number, count) for number in range(1, count + 1)]

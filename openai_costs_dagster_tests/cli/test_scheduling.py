@@ -66,9 +66,9 @@ def test_tick_older_than_five_intervals_is_a_problem(database: Database, judge: 
 def test_ticks_that_fail_count_as_none_and_their_error_is_shown(
     database: Database, judge: Callable[..., Scheduling]
 ) -> None:
-    tick(database, "openai_costs_arrivals", 3600)
+    tick(database, "openai_costs_late_days", 3600)
     with database.connect() as connection:
-        key = sensor_ticks.Sensor("openai_costs", "one", "openai_costs_arrivals")
+        key = sensor_ticks.Sensor("openai_costs", "one", "openai_costs_late_days")
         sensor_ticks.record_error(connection, key, "a table is locked")
     (problem,) = judge().problems
     assert "last ran 60 min ago" in problem

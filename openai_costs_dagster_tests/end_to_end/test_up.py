@@ -253,7 +253,7 @@ def test_killed_child_of_the_code_server_is_replaced_and_a_later_alert_gets_its_
     sensors = json.loads(up.place.run("status", "--json").out)["scheduling"]["sensors"]
     assert {one["sensor"] for one in sensors} == {
         "openai_costs_alerts",
-        "openai_costs_arrivals",
+        "openai_costs_late_days",
         "openai_costs_refresh",
     }
     (alerts,) = [one for one in sensors if one["sensor"] == "openai_costs_alerts"]

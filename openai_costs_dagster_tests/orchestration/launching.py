@@ -21,7 +21,7 @@ from dagster._core.definitions.partitions.context import partition_loading_conte
 from openai_costs_dagster.asset_paths import OrganizationName
 from openai_costs_dagster.configuration import Configuration
 from openai_costs_dagster.days import DayRange
-from openai_costs_dagster.orchestration import asset_keys, automation
+from openai_costs_dagster.orchestration import asset_keys
 from openai_costs_dagster.orchestration.build import build_definitions
 from openai_costs_dagster.orchestration.partitions import RANGE_END_TAG, RANGE_START_TAG, range_tags
 
@@ -115,8 +115,7 @@ def requested_runs(
     runs as its backfill daemon does.
     """
     repository = definitions.get_repository_def()
-    sensor = repository.get_sensor_def(automation.SENSOR)
-    assert isinstance(sensor, dg.AutomationConditionSensorDefinition)
+    (sensor,) = (one for one in repository.sensor_defs if isinstance(one, dg.AutomationConditionSensorDefinition))
     graph, cursor = repository.asset_graph, cursor or AssetDaemonCursor.empty()
     requests: Sequence[dg.RunRequest] = []
     for number, time in enumerate(times):

@@ -13,8 +13,7 @@ from openai_costs_dagster.configuration.secret import SecretReference
 from openai_costs_dagster.days import ONE_DAY, utc_now
 from openai_costs_dagster.orchestration import asset_keys
 from openai_costs_dagster.orchestration.assets import table_schemas
-from openai_costs_dagster.orchestration.automation import SENSOR
-from openai_costs_dagster.orchestration.build import build_definitions, family_of
+from openai_costs_dagster.orchestration.build import build_definitions, partitioned_asset_keys
 from openai_costs_dagster.orchestration.partitions import histories
 from openai_costs_dagster.warehouse import embedded, organizations
 from openai_costs_dagster.warehouse.database import Connection, Database
@@ -103,7 +102,7 @@ def test_every_check_is_partitioned_like_its_asset_and_none_blocks(configure: Co
 def test_an_organizations_partitioned_assets_are_one_run_for_a_range(configure: Configure) -> None:
     one = organization("acme")
     graph = build_definitions(configure(one)).resolve_asset_graph()
-    family = [graph.get(key) for key in family_of(one)]
+    family = [graph.get(key) for key in partitioned_asset_keys(one)]
     assert [node.key.path[-1] for node in family] == ["costs", "usage", "allocated_costs"]
     assert len({id(node.partitions_def) for node in family}) == 1
     assert len({node.backfill_policy for node in family}) == 1
@@ -151,9 +150,9 @@ def test_a_database_without_our_schema_is_like_one_that_is_down(configure: Confi
 def test_organizations_share_the_sensors_and_no_job_of_their_own(configure: Configure) -> None:
     repository = build_definitions(configure(organization("acme"), organization("beta"))).get_repository_def()
     assert {sensor.name for sensor in repository.sensor_defs} == {
-        SENSOR,
+        "openai_costs_refresh",
         "openai_costs_alerts",
-        "openai_costs_arrivals",
+        "openai_costs_late_days",
     }
     assert {sensor.default_status for sensor in repository.sensor_defs} == {dg.DefaultSensorStatus.RUNNING}
     assert [job.name for job in repository.get_all_jobs()] == ["__ASSET_JOB"]

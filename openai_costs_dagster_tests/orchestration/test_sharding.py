@@ -17,8 +17,8 @@ from openai_costs_dagster.configuration import Configuration, Organization
 from openai_costs_dagster.configuration.secret import SecretReference
 from openai_costs_dagster.orchestration import asset_keys
 from openai_costs_dagster.orchestration.build import build_definitions
-from openai_costs_dagster.orchestration.sharding import ORGANIZATIONS_OF_A_PART, Part, parts
-from openai_costs_dagster.shards import _definitions as cached_parts
+from openai_costs_dagster.orchestration.sharding import ORGANIZATIONS_PER_SHARD, Shard, shards
+from openai_costs_dagster.shards import _definitions
 
 from ..conftest import Configure
 
@@ -31,8 +31,8 @@ def configuration(configure: Configure) -> Configuration:
 
 
 @pytest.fixture(autouse=True)
-def _no_part_of_another_test() -> None:
-    cached_parts.cache_clear()
+def _no_cached_definitions() -> None:
+    _definitions.cache_clear()
 
 
 def made(definitions: dg.Definitions) -> set[dg.AssetKey]:
@@ -42,16 +42,16 @@ def made(definitions: dg.Definitions) -> set[dg.AssetKey]:
 
 @given(st.integers(1, 5_000))
 def test_any_number_of_organizations_is_divided_whole_and_evenly(organizations: int) -> None:
-    held = [sum(part.holds(place) for place in range(organizations)) for part in parts(organizations)]
+    held = [sum(shard.contains(place) for place in range(organizations)) for shard in shards(organizations)]
     assert sum(held) == organizations
-    assert max(held) <= ORGANIZATIONS_OF_A_PART
+    assert max(held) <= ORGANIZATIONS_PER_SHARD
     assert max(held) - min(held) <= 1
-    assert [part.is_first for part in parts(organizations)].count(True) == 1
+    assert [shard.is_first for shard in shards(organizations)].count(True) == 1
 
 
 def test_the_parts_together_are_the_whole_and_have_nothing_twice(configuration: Configuration) -> None:
     whole = made(build_definitions(configuration))
-    found = [made(build_definitions(configuration, part=Part(number, 3))) for number in (1, 2, 3)]
+    found = [made(build_definitions(configuration, shard=Shard(number, 3))) for number in (1, 2, 3)]
     assert set().union(*found) == whole
     assert sum(map(len, found)) == len(whole)
     assert {asset_keys.spend_report_key(configuration), asset_keys.focus_export_key(configuration)} <= found[0]
@@ -59,17 +59,17 @@ def test_the_parts_together_are_the_whole_and_have_nothing_twice(configuration: 
 
 def test_each_part_refreshes_its_own_and_the_first_alerts_for_all(configuration: Configuration) -> None:
     sensors = [
-        {sensor.name for sensor in build_definitions(configuration, part=Part(number, 2)).sensors or ()}
+        {sensor.name for sensor in build_definitions(configuration, shard=Shard(number, 2)).sensors or ()}
         for number in (1, 2)
     ]
     assert sensors == [
-        {"openai_costs_refresh", "openai_costs_alerts", "openai_costs_arrivals"},
+        {"openai_costs_refresh", "openai_costs_alerts", "openai_costs_late_days"},
         {"openai_costs_refresh"},
     ]
 
 
 def test_no_two_organizations_share_a_backfill_policy(configuration: Configuration) -> None:
-    built = [build_definitions(configuration, part=Part(number, 2)).resolve_asset_graph() for number in (1, 2)]
+    built = [build_definitions(configuration, shard=Shard(number, 2)).resolve_asset_graph() for number in (1, 2)]
     policies = [
         graph.get(key).backfill_policy
         for graph in built
@@ -81,9 +81,9 @@ def test_no_two_organizations_share_a_backfill_policy(configuration: Configurati
 
 def test_dagster_finds_a_part_by_its_name(monkeypatch: pytest.MonkeyPatch, configuration: Configuration) -> None:
     monkeypatch.setattr("openai_costs_dagster.configuration.load", lambda: configuration)
-    found = ModuleCodePointer("openai_costs_dagster.shards", "part_2_of_3").load_target()
+    found = ModuleCodePointer("openai_costs_dagster.shards", "shard_2_of_3").load_target()
     assert isinstance(found, dg.Definitions)
-    assert made(found) == made(build_definitions(configuration, part=Part(2, 3)))
+    assert made(found) == made(build_definitions(configuration, shard=Shard(2, 3)))
 
 
 def test_a_process_builds_a_part_once_however_often_it_is_asked_for(
@@ -91,17 +91,17 @@ def test_a_process_builds_a_part_once_however_often_it_is_asked_for(
 ) -> None:
     load = Mock(return_value=configuration)
     monkeypatch.setattr("openai_costs_dagster.configuration.load", load)
-    pointer = ModuleCodePointer("openai_costs_dagster.shards", "part_1_of_3")
+    pointer = ModuleCodePointer("openai_costs_dagster.shards", "shard_1_of_3")
     assert pointer.load_target() is pointer.load_target()
     load.assert_called_once_with()
 
 
-@pytest.mark.parametrize("name", ["part_0_of_3", "part_4_of_3"])
+@pytest.mark.parametrize("name", ["shard_0_of_3", "shard_4_of_3"])
 def test_a_part_that_cannot_be_is_refused(
     name: str, monkeypatch: pytest.MonkeyPatch, configuration: Configuration
 ) -> None:
     monkeypatch.setattr("openai_costs_dagster.configuration.load", lambda: configuration)
-    with pytest.raises(ValueError, match="parts are counted from 1"):
+    with pytest.raises(ValueError, match="shards are numbered from 1"):
         ModuleCodePointer("openai_costs_dagster.shards", name).load_target()
 
 
@@ -110,5 +110,5 @@ def test_up_serves_few_organizations_at_one_place_and_many_at_several() -> None:
         workspace = yaml.safe_load(workspace_of(code_locations(organizations), Path("sockets")))
         return [one["grpc_server"]["location_name"] for one in workspace["load_from"]]
 
-    assert locations(ORGANIZATIONS_OF_A_PART) == ["openai_costs"]
-    assert locations(ORGANIZATIONS_OF_A_PART + 1) == ["openai_costs_1", "openai_costs_2"]
+    assert locations(ORGANIZATIONS_PER_SHARD) == ["openai_costs"]
+    assert locations(ORGANIZATIONS_PER_SHARD + 1) == ["openai_costs_1", "openai_costs_2"]

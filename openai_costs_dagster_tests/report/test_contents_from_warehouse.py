@@ -16,7 +16,7 @@ from openai_costs_dagster.asset_paths import OrganizationName
 from openai_costs_dagster.configuration import SIMULATED_MARK, Budget, Configuration
 from openai_costs_dagster.days import ONE_DAY, DayRange
 from openai_costs_dagster.orchestration import asset_keys
-from openai_costs_dagster.orchestration.build import build_definitions, family_of
+from openai_costs_dagster.orchestration.build import build_definitions, partitioned_asset_keys
 from openai_costs_dagster.orchestration.partitions import range_tags
 from openai_costs_dagster.report import locations
 from openai_costs_dagster.report.contents import SpendReport
@@ -49,7 +49,9 @@ def read(work: Bench, configure: Configure, count: int = 70) -> Configuration:
         assert job.execute_in_process(
             instance=instance,
             asset_selection=[
-                key for key in family_of(work.organization) if key != asset_keys.costs_key(OrganizationName("acme"))
+                key
+                for key in partitioned_asset_keys(work.organization)
+                if key != asset_keys.costs_key(OrganizationName("acme"))
             ],
             tags=range_tags(wanted),
         ).success

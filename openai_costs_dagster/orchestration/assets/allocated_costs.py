@@ -16,7 +16,7 @@ from openai_costs_dagster.configuration import Configuration, Organization
 from openai_costs_dagster.days import DayRange, utc_now
 from openai_costs_dagster.orchestration import asset_keys, database_access
 from openai_costs_dagster.orchestration.assets.table_schemas import ALLOCATED_COSTS
-from openai_costs_dagster.orchestration.automation import with_its_asset
+from openai_costs_dagster.orchestration.automation import evaluated_with_asset
 from openai_costs_dagster.orchestration.check_results import evaluation, targets
 from openai_costs_dagster.orchestration.partitions import days_of
 from openai_costs_dagster.sync.allocation import AllocatedDay, AllocationOutcome, allocate_days
@@ -47,7 +47,7 @@ def allocation_asset(
             asset=key,
             description="The tokens that were billed are those that were counted, by model.",
             partitions_def=partitions,
-            automation_condition=with_its_asset(),
+            automation_condition=evaluated_with_asset(),
         )
     ] * organization.usage
 

@@ -15,7 +15,7 @@ from openai_costs_dagster.days import utc_now
 from openai_costs_dagster.monitoring.evaluation import Watch
 from openai_costs_dagster.orchestration import asset_keys, database_access, progress, triggers
 from openai_costs_dagster.orchestration.assets.table_schemas import DAILY_COSTS
-from openai_costs_dagster.orchestration.automation import with_its_asset
+from openai_costs_dagster.orchestration.automation import evaluated_with_asset
 from openai_costs_dagster.orchestration.check_results import Target, evaluation, targets
 from openai_costs_dagster.orchestration.partitions import days_of
 from openai_costs_dagster.sync.costs import CostsRequest, ingest_costs
@@ -49,7 +49,7 @@ def costs_asset(
     key = asset_keys.costs_key(organization)
     specs = [
         dg.AssetCheckSpec(
-            name, asset=key, description=text, partitions_def=partitions, automation_condition=with_its_asset()
+            name, asset=key, description=text, partitions_def=partitions, automation_condition=evaluated_with_asset()
         )
         for name, text in _CHECKS.items()
     ]

@@ -17,7 +17,7 @@ from openai_costs_dagster.monitoring.evaluation import Watch
 from openai_costs_dagster.monitoring.findings import Judgement
 from openai_costs_dagster.orchestration import asset_keys, database_access, triggers
 from openai_costs_dagster.orchestration.check_results import evaluation, targets
-from openai_costs_dagster.orchestration.partitions import days_to_judge
+from openai_costs_dagster.orchestration.partitions import days_to_evaluate
 from openai_costs_dagster.spend.money import dollars
 from openai_costs_dagster.warehouse.anomalies import Finding
 
@@ -45,12 +45,12 @@ def anomaly_check(
     )
 
     @dg.multi_asset_check(
-        name=asset_keys.op_name(organization.name, f"{asset_paths.ANOMALOUS_SPEND}{'_by_user' if users else ''}"),
+        name=asset_keys.op_name(organization, f"{asset_paths.ANOMALOUS_SPEND}{'_by_user' if users else ''}"),
         specs=[spec],
         pool=asset_keys.pool(organization.name),
     )
     def anomalous_spend(context: dg.AssetCheckExecutionContext) -> Iterator[Any]:
-        days = days_to_judge(context, configuration.refresh.trailing_days)
+        days = days_to_evaluate(context, configuration.refresh.trailing_days)
         judgements = _judge_and_keep(context, organization, configuration, days, users=users)
         target = targets(context.instance, key, judgements)
         for day, judgement in judgements.items():

@@ -14,7 +14,7 @@ from openai_costs_dagster.monitoring.budgets import BudgetDay, has_budgets
 from openai_costs_dagster.monitoring.evaluation import Watch
 from openai_costs_dagster.orchestration import asset_keys, database_access, triggers
 from openai_costs_dagster.orchestration.check_results import evaluation, targets
-from openai_costs_dagster.orchestration.partitions import days_to_judge
+from openai_costs_dagster.orchestration.partitions import days_to_evaluate
 from openai_costs_dagster.spend.money import dollars
 
 
@@ -41,12 +41,12 @@ def budget_check(
     )
 
     @dg.multi_asset_check(
-        name=asset_keys.op_name(name, f"{asset_paths.BUDGETS}{'_of_users' if allocated else ''}"),
+        name=asset_keys.op_name(organization, f"{asset_paths.BUDGETS}{'_of_users' if allocated else ''}"),
         specs=[spec],
         pool=asset_keys.pool(name),
     )
     def budgets(context: dg.AssetCheckExecutionContext) -> Iterator[Any]:
-        days = days_to_judge(context, configuration.refresh.trailing_days)
+        days = days_to_evaluate(context, configuration.refresh.trailing_days)
         found = _evaluate(context, organization, configuration, days, allocated=allocated)
         target = targets(context.instance, key, found)
         for day, of_day in found.items():

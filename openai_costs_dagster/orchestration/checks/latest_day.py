@@ -12,7 +12,7 @@ from openai_costs_dagster.days import DayRange, utc_now
 from openai_costs_dagster.monitoring import late_days
 from openai_costs_dagster.orchestration import asset_keys, database_access
 from openai_costs_dagster.orchestration.check_results import latest_day_evaluation, targets
-from openai_costs_dagster.orchestration.partitions import days_to_judge
+from openai_costs_dagster.orchestration.partitions import days_to_evaluate
 from openai_costs_dagster.warehouse import coverage
 
 
@@ -29,12 +29,12 @@ def latest_day_check(
     )
 
     @dg.multi_asset_check(
-        name=asset_keys.op_name(organization.name, asset_paths.LATEST_DAY),
+        name=asset_keys.op_name(organization, asset_paths.LATEST_DAY),
         specs=[spec],
         pool=asset_keys.pool(organization.name),
     )
     def latest_day(context: dg.AssetCheckExecutionContext) -> Iterator[Any]:
-        days = days_to_judge(context, configuration.refresh.trailing_days)
+        days = days_to_evaluate(context, configuration.refresh.trailing_days)
         due = late_days.latest_due(configuration.refresh.cron, utc_now())
         with database_access.database(configuration).connect() as connection:
             asked = DayRange(min(days), max(days))

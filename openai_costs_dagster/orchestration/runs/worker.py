@@ -20,10 +20,10 @@ import dagster as dg
 from openai_costs_dagster import configuration
 from openai_costs_dagster.days import DayRange
 from openai_costs_dagster.orchestration import asset_keys, progress
-from openai_costs_dagster.orchestration.build import build_definitions, family_of
+from openai_costs_dagster.orchestration.build import build_definitions, partitioned_asset_keys
 from openai_costs_dagster.orchestration.partitions import range_tags
 from openai_costs_dagster.orchestration.runtime import process_id
-from openai_costs_dagster.orchestration.runtime.gc_tuning import spare_the_collector
+from openai_costs_dagster.orchestration.runtime.gc_tuning import freeze_loaded_objects
 
 
 def main() -> None:
@@ -42,7 +42,7 @@ def _work(output: TextIO) -> None:
 
     settings = configuration.load()
     job = build_definitions(settings).get_repository_def().get_implicit_global_asset_job_def()
-    spare_the_collector()
+    freeze_loaded_objects()
     with dg.DagsterInstance.get() as instance, progress.listening(lambda step: say(asdict(step))):
         for line in sys.stdin:
             task = json.loads(line)
@@ -67,7 +67,7 @@ def run_task(
             raise_on_error=False,
         )
 
-    result = execute(family_of(organization) + named)
+    result = execute(partitioned_asset_keys(organization) + named)
     made = {event.asset_key for event in result.get_asset_materialization_events()}
     shared = asset_keys.allocated_costs_key(organization)
     if asset_keys.costs_key(organization) in made and shared not in made:

@@ -24,7 +24,7 @@ from dagster._serdes import deserialize_value, serialize_value
 from dagster._utils.hosted_user_process import recon_job_from_origin
 from dagster._utils.interrupts import capture_interrupts
 
-from openai_costs_dagster.orchestration.runtime.gc_tuning import spare_the_collector
+from openai_costs_dagster.orchestration.runtime.gc_tuning import freeze_loaded_objects
 
 GO = "go"
 
@@ -62,7 +62,7 @@ def _load(order: str, loaded: set[str]) -> None:
     if name not in loaded:
         recon_job_from_origin(origin).get_definition()
         loaded.add(name)
-        spare_the_collector()
+        freeze_loaded_objects()
 
 
 def _run(order: str, gate: Connection, of_the_parent: list[Connection | TextIO]) -> None:

@@ -39,7 +39,7 @@ _BY_DAGSTER = "dagster"
 _ENDED = "the process that loads definitions has ended; what it said is in the log of the daemon"
 
 
-class NotPreloaded(Exception):
+class ForkServerUnavailable(Exception):
     """Definitions were not loaded, so there is nothing to fork a run from."""
 
 
@@ -60,7 +60,7 @@ class RunLauncher(dg.DefaultRunLauncher):
         try:
             with self._lock:
                 self._fork(context)
-        except NotPreloaded as error:
+        except ForkServerUnavailable as error:
             run = context.dagster_run
             # The tag may name a process that will not run this.
             by_dagster = f"{run.run_id} {_BY_DAGSTER} {process_id.Process.of()}"
@@ -136,7 +136,7 @@ class RunLauncher(dg.DefaultRunLauncher):
             self._part()
             self._resting_until = 0.0
         if why := self._why_not(run):
-            raise NotPreloaded(why)
+            raise ForkServerUnavailable(why)
         assert run.job_code_origin  # noqa: S101 - else there is a reason why not
         order = ExecuteRunArgs(run.job_code_origin, run.run_id, self._instance.get_ref())
 
@@ -150,7 +150,7 @@ class RunLauncher(dg.DefaultRunLauncher):
             otherwise.callback(source.kill)
             try:
                 source.fork(serialize_value(order), note)
-            except NotPreloaded:
+            except ForkServerUnavailable:
                 self._resting_until = time.monotonic() + _REST
                 raise
             otherwise.pop_all()
@@ -195,13 +195,13 @@ class _Source:
         self._process = subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)  # noqa: S603 - ours
 
     def fork(self, order: str, note: Callable[[int], None]) -> None:
-        """Makes a process for an order, which begins when it has been noted. Raises NotPreloaded."""
+        """Makes a process for an order, which begins when it has been noted. Raises ForkServerUnavailable."""
         try:
             self._say(order)
             note(self._pid())
             self._say(fork_server.GO)
         except BrokenPipeError:
-            raise NotPreloaded(_ENDED) from None
+            raise ForkServerUnavailable(_ENDED) from None
 
     def part(self) -> None:
         """It ends by itself, after the last of its runs."""
@@ -225,10 +225,10 @@ class _Source:
         answers = select.poll()
         answers.register(self._process.stdout, select.POLLIN)
         if not answers.poll(_PATIENCE * 1000):
-            raise NotPreloaded(f"definitions did not load within {_PATIENCE:.0f} s")
+            raise ForkServerUnavailable(f"definitions did not load within {_PATIENCE:.0f} s")
         answer = self._process.stdout.readline()
         if not answer:
-            raise NotPreloaded(_ENDED)
+            raise ForkServerUnavailable(_ENDED)
         return int(answer)
 
 

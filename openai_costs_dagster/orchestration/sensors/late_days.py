@@ -8,27 +8,27 @@ from openai_costs_dagster import asset_paths
 from openai_costs_dagster.configuration import Configuration
 from openai_costs_dagster.days import utc_now
 from openai_costs_dagster.monitoring import late_days
-from openai_costs_dagster.orchestration import database_access
+from openai_costs_dagster.orchestration import asset_keys, database_access
 from openai_costs_dagster.orchestration.check_results import latest_day_evaluation
 from openai_costs_dagster.orchestration.sensors import tick_records
 
-SENSOR = "openai_costs_arrivals"
 _INTERVAL = 300  # seconds
 
 
-def arrival_sensor(configuration: Configuration, *, running: bool) -> dg.SensorDefinition:
+def late_days_sensor(configuration: Configuration, *, running: bool) -> dg.SensorDefinition:
     """Makes the sensor; `running` unless someone switches it off."""
+    sensor = asset_keys.late_days_sensor_name(configuration)
 
     @dg.sensor(
-        name=SENSOR,
+        name=sensor,
         minimum_interval_seconds=_INTERVAL,
         default_status=dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED,
         description="Tells of organizations whose newest day should be here and is not.",
         target=None,
     )
-    def openai_costs_arrivals(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+    def report_late_days(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         told, database = set((context.cursor or "").split()), database_access.database(configuration)
-        recorded = tick_records.recorded(context, database, configuration, SENSOR, _INTERVAL)
+        recorded = tick_records.recorded(context, database, configuration, sensor, _INTERVAL)
         with recorded, database.connect() as connection:
             found = late_days.look(connection, configuration, utc_now())
         late = {f"{name}/{day}": (name, day) for name, (day, is_here) in found.items() if not is_here}
@@ -43,4 +43,4 @@ def arrival_sensor(configuration: Configuration, *, running: bool) -> dg.SensorD
             skip_reason=None if events else dg.SkipReason(f"{len(late)} of {len(found)} lack their newest day"),
         )
 
-    return openai_costs_arrivals
+    return report_late_days

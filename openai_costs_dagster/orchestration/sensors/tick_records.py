@@ -18,7 +18,7 @@ from openai_costs_dagster.configuration import Configuration
 from openai_costs_dagster.days import utc_now
 from openai_costs_dagster.orchestration import asset_keys
 from openai_costs_dagster.orchestration.runtime.run_launcher import RunLauncher
-from openai_costs_dagster.orchestration.sharding import Part
+from openai_costs_dagster.orchestration.sharding import Shard
 from openai_costs_dagster.redaction import redact
 from openai_costs_dagster.warehouse import sensor_ticks
 from openai_costs_dagster.warehouse.database import Connection, Database
@@ -69,7 +69,7 @@ def record_refreshes(
     context: dg.SensorEvaluationContext,
     connection: Connection,
     configuration: Configuration,
-    part: Part,
+    shard: Shard,
     *,
     sensor: str,
 ) -> None:
@@ -84,7 +84,7 @@ def record_refreshes(
     states = [
         state.instigator_data
         for state in context.instance.all_instigator_state(instigator_type=InstigatorType.SENSOR)
-        if state.instigator_name == sensor and (part.count > 1 or _location_of(state) == location)
+        if state.instigator_name == sensor and (shard.count > 1 or _location_of(state) == location)
     ]
     ticked = sorted(
         (
@@ -94,9 +94,9 @@ def record_refreshes(
         ),
         reverse=True,
     )
-    if len(ticked) < part.count:
+    if len(ticked) < shard.count:
         return
-    timestamp, interval = ticked[part.count - 1]
+    timestamp, interval = ticked[shard.count - 1]
     sensor_ticks.record_tick(
         connection,
         SensorTick(

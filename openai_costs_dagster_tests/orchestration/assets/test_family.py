@@ -15,7 +15,7 @@ from openai_costs_dagster.asset_paths import OrganizationName
 from openai_costs_dagster.configuration import Budget, Configuration
 from openai_costs_dagster.days import DayRange
 from openai_costs_dagster.orchestration import asset_keys
-from openai_costs_dagster.orchestration.build import build_definitions, family_of
+from openai_costs_dagster.orchestration.build import build_definitions, partitioned_asset_keys
 from openai_costs_dagster.orchestration.partitions import range_tags
 from openai_costs_dagster.orchestration.runs.worker import run_task
 from openai_costs_dagster.simulator import Fault, FaultKind
@@ -46,7 +46,7 @@ def run(
     organization = work.organization.model_copy(update=settings)
     configuration: Configuration = configure(organization, database=work.database)
     job = build_definitions(configuration).get_repository_def().get_implicit_global_asset_job_def()
-    keys = family_of(organization) + (
+    keys = partitioned_asset_keys(organization) + (
         [asset_keys.directory_key(OrganizationName("acme"))] if organization.read_names else []
     )
     return job.execute_in_process(

@@ -272,7 +272,7 @@ def test_a_run_that_dagster_starts_after_all_has_no_dead_process_in_its_tags(
     def killed_meanwhile(run_id: str, tags: Mapping[str, str]) -> None:
         note(run_id, tags)
         for process in psutil.Process().children():
-            if "orchestration.preloaded" in " ".join(process.cmdline()):
+            if "orchestration.runtime.fork_server" in " ".join(process.cmdline()):
                 process.kill()
                 process.wait()
 

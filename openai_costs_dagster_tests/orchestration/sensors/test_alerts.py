@@ -74,7 +74,7 @@ def test_a_day_that_stopped_arriving_fails_its_check_once(
     work = bench()
     monkeypatch.setattr(late_days, "utc_now", clock)
     work.read(days(clock.today.replace(day=1), 3))
-    sensor = late_days.arrival_sensor(configure(work.organization, database=work.database), running=True)
+    sensor = late_days.late_days_sensor(configure(work.organization, database=work.database), running=True)
     with dg.DagsterInstance.ephemeral() as instance:
         with dg.build_sensor_context(instance=instance) as context:
             first = sensor.evaluate_tick(context)
@@ -92,7 +92,7 @@ def test_a_check_that_is_not_there_has_no_results_and_its_alert_is_told_all_the_
     monkeypatch.setattr(late_days, "utc_now", clock)
     work.read(days(clock.today.replace(day=1), 3))
     configuration = configure(work.organization, database=work.database, checks=("anomalous_spend",))
-    sensor = late_days.arrival_sensor(configuration, running=True)
+    sensor = late_days.late_days_sensor(configuration, running=True)
     with dg.DagsterInstance.ephemeral() as instance, dg.build_sensor_context(instance=instance) as context:
         assert not sensor.evaluate_tick(context).asset_events
     assert work.ask("select event from openai_costs.outbox") == [("failed",)]

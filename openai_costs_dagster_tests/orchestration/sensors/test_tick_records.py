@@ -21,8 +21,8 @@ from openai_costs_dagster.configuration.secret import SecretReference
 from openai_costs_dagster.orchestration import asset_keys
 from openai_costs_dagster.orchestration.sensors import tick_records
 from openai_costs_dagster.orchestration.sensors.alerts import alert_sensor
-from openai_costs_dagster.orchestration.sensors.late_days import arrival_sensor
-from openai_costs_dagster.orchestration.sharding import WHOLE, Part
+from openai_costs_dagster.orchestration.sensors.late_days import late_days_sensor
+from openai_costs_dagster.orchestration.sharding import WHOLE, Shard
 from openai_costs_dagster.warehouse import sensor_ticks
 from openai_costs_dagster.warehouse.database import Connection, Database
 from openai_costs_dagster.warehouse.sensor_ticks import SensorTick
@@ -54,14 +54,14 @@ def origin(location: str) -> GrpcServerCodeLocationOrigin:
 
 
 def test_every_tick_of_a_sensor_is_recorded(configuration: Configuration, database: Database) -> None:
-    for sensor in (alert_sensor(configuration, running=True), arrival_sensor(configuration, running=True)):
+    for sensor in (alert_sensor(configuration, running=True), late_days_sensor(configuration, running=True)):
         with dg.DagsterInstance.ephemeral() as own, dg.build_sensor_context(own, repository_name="costs") as context:
             sensor.evaluate_tick(context)
     with database.connect() as connection:
         found = sensor_ticks.all_ticks(connection)
     assert [(one.sensor, one.interval_seconds, one.last_error) for one in found] == [
         ("openai_costs_alerts", 15, None),
-        ("openai_costs_arrivals", 300, None),
+        ("openai_costs_late_days", 300, None),
     ]
     for one in found:
         assert (one.location, one.host, one.organizations) == ("costs", platform.node(), ["acme", "beta"])
@@ -117,9 +117,9 @@ Recorded = Callable[..., list[SensorTick]]
 
 @pytest.fixture
 def recorded(instance: dg.DagsterInstance, configuration: Configuration, connection: Connection) -> Recorded:
-    def record(sensor: str, location: str, part: Part = WHOLE) -> list[SensorTick]:
+    def record(sensor: str, location: str, shard: Shard = WHOLE) -> list[SensorTick]:
         context = context_in(location, instance)
-        tick_records.record_refreshes(context, connection, configuration, part, sensor=sensor)
+        tick_records.record_refreshes(context, connection, configuration, shard, sensor=sensor)
         return sensor_ticks.all_ticks(connection)
 
     return record
@@ -138,12 +138,12 @@ def test_refreshes_of_the_own_location_are_recorded(instance: dg.DagsterInstance
 def test_of_several_locations_the_one_that_ticked_longest_ago_counts(
     instance: dg.DagsterInstance, recorded: Recorded
 ) -> None:
-    part = Part(1, 2)
+    shard = Shard(1, 2)
     refreshed(instance, "divided", "costs_1", NOW)
-    assert recorded("divided", "costs_1", part) == []
+    assert recorded("divided", "costs_1", shard) == []
     refreshed(instance, "divided", "costs_2", NOW - dt.timedelta(hours=1))
     refreshed(instance, "divided", "costs", NOW - dt.timedelta(days=9))  # from before they were divided
-    (found,) = recorded("divided", "costs_1", part)
+    (found,) = recorded("divided", "costs_1", shard)
     assert found.last_tick_at == NOW - dt.timedelta(hours=1)
 
 
