@@ -1,9 +1,13 @@
-"""Shares stored costs out to users and keys by stored usage; needs no request and knows nothing of Dagster."""
+"""Allocates stored costs to users and API keys by stored usage, day by day; sends no request to OpenAI.
+
+`spend/allocation/` holds the rules. This module loads a day's costs, usage and users' totals, applies the rules and
+stores the result for the view `allocated_costs`.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -13,130 +17,157 @@ from openai_costs_dagster.spend import money
 from openai_costs_dagster.spend.allocation.allocate import UNALLOCATED, Counted, DayUsage, allocate
 from openai_costs_dagster.spend.allocation.usage_reconciliation import TokenDifference, token_differences
 from openai_costs_dagster.spend.line_items import classify
-from openai_costs_dagster.warehouse import allocations, usage
+from openai_costs_dagster.warehouse import allocations, line_items, usage
 from openai_costs_dagster.warehouse.allocations import DayOfShares, StoredReading
 from openai_costs_dagster.warehouse.database import Connection
 
-_DAYS_AT_ONCE = 14  # bounds memory
+_DAYS_PER_BATCH = 14  # bounds memory
 _ZERO = Decimal(0)
 
 
 @dataclass(frozen=True)
 class AllocatedDay:
-    """What became of a day's costs; US dollars, signs left out."""
+    """The result of one day. Amounts are in US dollars and gross: credits count with their absolute amount."""
 
     shares: int
+    """Number of stored rows."""
     gross_usd: Decimal
     to_users_usd: Decimal
     to_keys_usd: Decimal
     unallocated_usd: Decimal
     provisional: bool
     differences: Sequence[TokenDifference]
-    """Models whose billed and counted tokens differ."""
+    """Models for which OpenAI billed another number of tokens than its usage endpoints counted."""
     has_usage: bool
     unsplit_line_items: Sequence[str | None]
-    """Line items whose rows stay unallocated although each user's total is known."""
+    """Line items whose rows stay unallocated although the total of each user is known."""
 
 
 @dataclass
 class AllocationOutcome:
-    """What became of the days asked for."""
+    """The result of a call of `allocate_days`; every requested day is either in `days` or in `skipped`."""
 
     days: dict[dt.date, AllocatedDay] = field(default_factory=dict)
     skipped: dict[dt.date, str] = field(default_factory=dict)
-    """Days that were not shared out, and why; they stand in the view as they were billed."""
+    """Days that were not allocated, with the reason. The view shows their costs as OpenAI billed them."""
     unreconciled: list[dt.date] = field(default_factory=list)
-    """Those of them whose costs are stored."""
+    """Skipped days whose costs are stored but do not add up to the billed total."""
 
 
 def allocate_days(
     connection: Connection, organization: str, days: Iterable[dt.date], now: dt.datetime
 ) -> AllocationOutcome:
-    """Shares some days out anew and stores the shares. Raises a WarehouseError."""
-    outcome, asked = AllocationOutcome(), sorted(days)
-    for start in range(0, len(asked), _DAYS_AT_ONCE):
-        _share_some(connection, organization, asked[start : start + _DAYS_AT_ONCE], outcome, now)
+    """Allocate the costs of the days and replace what is stored for them.
+
+    Raises a `WarehouseError` if the database fails; the batches of days before the failure stay stored.
+    """
+    outcome, ordered = AllocationOutcome(), sorted(days)
+    for start in range(0, len(ordered), _DAYS_PER_BATCH):
+        _allocate_batch(connection, organization, ordered[start : start + _DAYS_PER_BATCH], outcome, now)
     return outcome
 
 
-def _share_some(
-    connection: Connection, organization: str, days: Sequence[dt.date], outcome: AllocationOutcome, now: dt.datetime
+def _allocate_batch(
+    connection: Connection,
+    organization: str,
+    days: Sequence[dt.date],
+    outcome: AllocationOutcome,
+    now: dt.datetime,
 ) -> None:
-    readings = {one.usage_date: one for one in allocations.readings(connection, organization, days)}
-    costs = allocations.costs(connection, organization, days)
-    totals = allocations.user_costs(connection, organization, days)
-    names = allocations.model_names(connection, organization, days)
-    counted: dict[dt.date, list[Counted]] = {}
-    for one in usage.of_days(connection, organization, days):
-        counted.setdefault(one.usage_date, []).append(Counted(one.operation, one.row))
-    stored: dict[dt.date, DayOfShares] = {}
-    for day in days:
+    readings = {reading.usage_date: reading for reading in allocations.readings(connection, organization, days)}
+    results: dict[dt.date, DayOfShares] = {}
+    for day, inputs in _load(connection, organization, days):
         reading = readings.get(day)
         if reading is None:
             outcome.skipped[day] = "its costs are not stored"
         elif reading.reconciled is False and not reading.provisional:
+            # Costs of a provisional day are expected to change; a settled day that does not add up is an error.
             outcome.skipped[day] = "its rows do not add up to the total that the API bills"
             outcome.unreconciled.append(day)
         else:
-            of_day = _Rows(costs.get(day, []), counted.get(day, []), totals.get(day), names.get(day, {}))
-            stored[day] = _shared(reading, of_day)
-            outcome.days[day] = _report(reading, of_day, stored[day])
-    allocations.store(connection, organization, stored, now)
+            results[day] = _allocate(reading, inputs)
+            outcome.days[day] = _report(reading, inputs, results[day])
+    allocations.store(connection, organization, results, now)
 
 
 @dataclass(frozen=True)
-class _Rows:
+class _DayInputs:
+    """The stored rows of one day."""
+
     costs: Sequence[CostRow]
+    line_items: Mapping[str | None, LineItem]
+    """The classification of each label in `costs`."""
     usage: Sequence[Counted]
     totals: Sequence[UserTotal] | None
+    """The total of each user by line item; None where OpenAI does not report it."""
     model_names: Mapping[str, str]
-
-    @property
-    def items(self) -> Mapping[str | None, LineItem]:
-        return {label: classify(label) for label in {row.line_item for row in self.costs}}
+    """The name on the bill by the name in the usage, for models whose two names differ."""
 
 
-def _shared(reading: StoredReading, rows: _Rows) -> DayOfShares:
+def _load(connection: Connection, organization: str, days: Sequence[dt.date]) -> Iterator[tuple[dt.date, _DayInputs]]:
+    costs = allocations.costs(connection, organization, days)
+    totals = allocations.user_costs(connection, organization, days)
+    names = allocations.model_names(connection, organization, days)
+    counted: dict[dt.date, list[Counted]] = {}
+    for stored in usage.of_days(connection, organization, days):
+        counted.setdefault(stored.usage_date, []).append(Counted(stored.operation, stored.row))
+    classified = _classifications(connection, (row for rows in costs.values() for row in rows))
+    for day in days:
+        yield (
+            day,
+            _DayInputs(costs.get(day, []), classified, counted.get(day, []), totals.get(day), names.get(day, {})),
+        )
+
+
+def _classifications(connection: Connection, rows: Iterable[CostRow]) -> dict[str | None, LineItem]:
+    """Return the classification of each label, as it was stored with the costs.
+
+    Rows without a label, and labels longer than `LONGEST_KEY`, have no row in the table `line_items`. Their
+    classification needs no rule that could have changed, so it is computed.
+    """
+    labels = {row.line_item for row in rows}
+    stored = line_items.find(connection, (label for label in labels if label is not None))
+    return {label: stored[label] if label in stored else classify(label) for label in labels}
+
+
+def _allocate(reading: StoredReading, inputs: _DayInputs) -> DayOfShares:
     allocation = allocate(
-        rows.costs,
-        rows.items,
-        DayUsage(rows.usage, rows.model_names),
+        inputs.costs,
+        inputs.line_items,
+        DayUsage(inputs.usage, inputs.model_names),
         by_user="user_id" in grouping_named(reading.grouping),
         by_key="api_key_id" in grouping_named(reading.grouping),
-        totals=rows.totals,
+        totals=inputs.totals,
     )
-    shares = allocation.shares
+    dollars = [share for share in allocation.shares if share.currency == US_DOLLARS]
     return DayOfShares(
         reading.reading_id,
-        shares,
-        gross_usd=_gross(share.amount for share in shares if share.currency == US_DOLLARS),
-        to_users_usd=_gross(
-            share.amount for share in shares if share.currency == US_DOLLARS and share.user_id is not None
-        ),
-        to_keys_usd=_gross(
-            share.amount for share in shares if share.currency == US_DOLLARS and share.api_key_id is not None
-        ),
+        allocation.shares,
+        gross_usd=_gross(share.amount for share in dollars),
+        to_users_usd=_gross(share.amount for share in dollars if share.user_id is not None),
+        to_keys_usd=_gross(share.amount for share in dollars if share.api_key_id is not None),
         unsplit_line_items=allocation.unsplit_line_items,
     )
 
 
-def _report(reading: StoredReading, rows: _Rows, shared: DayOfShares) -> AllocatedDay:
+def _report(reading: StoredReading, inputs: _DayInputs, result: DayOfShares) -> AllocatedDay:
     return AllocatedDay(
-        shares=len(shared.shares),
-        gross_usd=shared.gross_usd,
-        to_users_usd=shared.to_users_usd,
-        to_keys_usd=shared.to_keys_usd,
+        shares=len(result.shares),
+        gross_usd=result.gross_usd,
+        to_users_usd=result.to_users_usd,
+        to_keys_usd=result.to_keys_usd,
         unallocated_usd=_gross(
-            share.amount for share in shared.shares if share.currency == US_DOLLARS and share.method == UNALLOCATED
+            share.amount for share in result.shares if share.currency == US_DOLLARS and share.method == UNALLOCATED
         ),
         provisional=reading.provisional,
-        differences=token_differences(rows.costs, rows.items, rows.usage, rows.model_names),
-        has_usage=bool(rows.usage),
-        unsplit_line_items=shared.unsplit_line_items,
+        differences=token_differences(inputs.costs, inputs.line_items, inputs.usage, inputs.model_names),
+        has_usage=bool(inputs.usage),
+        unsplit_line_items=result.unsplit_line_items,
     )
 
 
 def _gross(amounts: Iterable[Decimal | None]) -> Decimal:
+    """Return the exact sum of the absolute amounts; a missing amount counts as zero."""
     total = _ZERO
     for amount in amounts:
         if amount is not None:

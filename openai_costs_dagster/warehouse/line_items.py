@@ -18,6 +18,12 @@ def classify_new(connection: Connection, labels: Iterable[str], classify: Classi
     _store(connection, sorted(labels), classify, rules_version)
 
 
+def find(connection: Connection, labels: Iterable[str]) -> dict[str, LineItem]:
+    """Return the stored classifications of line items by label; a label that is not stored is left out."""
+    rows = connection.execute(statement("find_line_items"), {"labels": list(labels)})
+    return {label: LineItem(*columns) for label, *columns in rows}
+
+
 def reclassify(connection: Connection, classify: Classify, rules_version: int) -> int:
     """Classifies all history anew where the rules have improved since; returns how many line items that were."""
     rows = connection.execute(statement("outdated_line_items"), {"rules_version": rules_version}).fetchall()

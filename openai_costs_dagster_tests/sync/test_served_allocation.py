@@ -9,6 +9,11 @@ from typing import Any
 
 import pytest
 
+from openai_costs_dagster.cost_records import LONGEST_KEY
+from openai_costs_dagster.records import LineItem
+from openai_costs_dagster.spend.line_items import classify
+from openai_costs_dagster.sync import allocation
+
 from ..row_server import Row, RowServer
 from ..served_organization import DAY, Serve
 
@@ -167,3 +172,20 @@ def test_cost_of_a_tier_follows_the_usage_that_names_it(serve: Serve) -> None:
         | of("priority | gpt-6.2-sol, output", lin="2")
         | of("ultrafast | gpt-6.2-sol, output", nobody="6")
     )
+
+
+def test_stored_classifications_are_used_without_classifying_again(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    computed: list[str | None] = []
+
+    def classify_and_record(label: str | None) -> LineItem:
+        computed.append(label)
+        return classify(label)
+
+    monkeypatch.setattr(allocation, "classify", classify_and_record)
+    long = "gpt-5-mini-2025-08-07, " + "output" * LONGEST_KEY
+    rows = [billed("gpt-5-mini-2025-08-07, output", "8.00", 8000), billed(long, "1.00", 1000)]
+    usage = usage_of(completions=[counted("ada", "gpt-5-mini-2025-08-07", output_tokens=8000)])
+    assert shares(serve, rows, usage) == of("gpt-5-mini-2025-08-07, output", ada="8") | of(long, nobody="1")
+    assert computed == [long]  # too long to be stored
