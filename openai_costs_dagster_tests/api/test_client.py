@@ -19,7 +19,7 @@ from openai_costs_dagster.api.response_types import WirePage
 from openai_costs_dagster.simulator import Fault, FaultKind, SimulatedOrganization, Simulator
 
 from .conftest import Pauses
-from .scripted import FIRST, KEY, NOW, Script, page, refusal
+from .scripted_api import FIRST, KEY, NOW, Script, page, refusal
 
 _PAGE = page([FIRST])
 _ASKED = [("start_time", "1772323200"), ("end_time", "1772409600"), ("bucket_width", "1d"), ("limit", "1")]

@@ -11,7 +11,7 @@ from openai_costs_dagster.configuration.secret import SecretReference, SecretUna
 from openai_costs_dagster.simulator import Fault, FaultKind, SimulatedOrganization, Simulator
 
 from .conftest import Pauses
-from .scripted import NOW
+from .scripted_api import NOW
 
 _KEY = "sk-admin-wrong0123456789abcd"
 

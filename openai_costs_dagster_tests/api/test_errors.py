@@ -18,7 +18,7 @@ from openai_costs_dagster.api.response_types import WirePage
 from openai_costs_dagster.days import ONE_DAY, DayRange
 
 from .conftest import Pauses
-from .scripted import KEY, NOW, Script, refusal
+from .scripted_api import KEY, NOW, Script, refusal
 
 _SCOPES = "You have insufficient permissions for this operation. Missing scopes: {}. Check your role."
 _LOOKBACK = "Usage and cost data are available for the past year. Earliest supported start date: 2025-03-11 (UTC)."

@@ -18,7 +18,7 @@ from openai_costs_dagster.api.response_types import WirePage
 from openai_costs_dagster.http_client import HttpSettingsError, Proxy, proxy_of
 from openai_costs_dagster.simulator import SimulatedOrganization, Simulator
 
-from .scripted import KEY, NOW
+from .scripted_api import KEY, NOW
 
 _API = "https://api.example/v1"
 _VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")

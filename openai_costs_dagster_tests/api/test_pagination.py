@@ -17,7 +17,7 @@ from openai_costs_dagster.cost_records import GROUPINGS, UNGROUPED, Grouping
 from openai_costs_dagster.days import ONE_DAY, DayRange, unix_midnight
 from openai_costs_dagster.simulator import Fault, FaultKind, Quirks, SimulatedOrganization, Simulator
 
-from .scripted import FIRST, NOW, Script, bucket, days, page, refusal
+from .scripted_api import FIRST, NOW, Script, bucket, days, page, refusal
 
 _SECOND, _THIRD, _FOURTH = (FIRST + number * ONE_DAY for number in (1, 2, 3))
 

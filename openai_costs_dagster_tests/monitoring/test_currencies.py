@@ -16,7 +16,7 @@ from openai_costs_dagster.monitoring.budgets import evaluate
 from openai_costs_dagster.report.contents_from_warehouse import load_spend_report
 from openai_costs_dagster.sync.allocation import allocate_days
 
-from ..api.scripted import Script
+from ..api.scripted_api import Script
 from ..served_organization import ServedOrganization, cost
 
 
