@@ -10,9 +10,9 @@ import numpy as np
 
 from benchmarks.detection.panels import Flags, LabelledPanel
 from openai_costs_dagster.records import SeriesKey
-from openai_costs_dagster.spend.detection.detector import Walk
-from openai_costs_dagster.spend.detection.panel import Spend, panel_of
-from openai_costs_dagster.spend.detection.parameters import Tuning
+from openai_costs_dagster.spend.detection.detector import Detector
+from openai_costs_dagster.spend.detection.panel import Spend, build_panel
+from openai_costs_dagster.spend.detection.parameters import Parameters
 
 Sensitivity = Literal["low", "medium", "high"]
 SENSITIVITIES: tuple[Sensitivity, ...] = ("low", "medium", "high")
@@ -22,12 +22,12 @@ MINIMUM_IMPACT = 5.0
 
 def prepare(panel: LabelledPanel, sensitivity: Sensitivity) -> Callable[[], Flags]:
     """Adds spend up to all levels; what is returned judges all of them and tells the leaves' flags."""
-    spend = panel_of(_rows(panel))
+    spend = build_panel(_rows(panel))
     first = (spend.first_day - panel.first_day).days
     columns = [spend.series.index(SeriesKey(*leaf[:3])) for leaf in panel.leaves]
 
     def judge() -> Flags:
-        found = Walk(spend, Tuning.of(sensitivity, MINIMUM_IMPACT)).judge().flagged[:, columns]
+        found = Detector(spend, Parameters.for_sensitivity(sensitivity, MINIMUM_IMPACT)).run().flagged[:, columns]
         flags = np.zeros(panel.spend.shape, bool)
         flags[first : first + len(found)] = found
         return flags & panel.alive

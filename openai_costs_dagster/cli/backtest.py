@@ -36,19 +36,19 @@ def backtest(spend: Path, out: Path, sensitivity: Sensitivity, minimum_impact: f
 
     from openai_costs_dagster.cli.spend_csv import read_spend, write_verdicts
     from openai_costs_dagster.spend.detection import backtest as detection
-    from openai_costs_dagster.spend.detection.detector import Walk
-    from openai_costs_dagster.spend.detection.parameters import Tuning
+    from openai_costs_dagster.spend.detection.detector import Detector
+    from openai_costs_dagster.spend.detection.parameters import Parameters
 
     if not math.isfinite(minimum_impact):
         raise InputMistake(f"--minimum-impact-usd {minimum_impact} is no amount of money")
     try:
-        panel = detection.panel_of_leaves(read_spend(spend))
+        panel = detection.build_leaf_panel(read_spend(spend))
     except ValueError:
         raise InputMistake(f"{spend} holds no spend") from None
-    verdicts = {one: Walk(panel, Tuning.of(one, minimum_impact)).judge() for one in _SENSITIVITIES}
-    count, flagged = write_verdicts(out, detection.rows_of(panel, verdicts[sensitivity]))
+    verdicts = {one: Detector(panel, Parameters.for_sensitivity(one, minimum_impact)).run() for one in _SENSITIVITIES}
+    count, flagged = write_verdicts(out, detection.verdict_rows(panel, verdicts[sensitivity]))
     click.echo(f"{len(panel.series):,} series, {count:,} verdicts, {flagged:,} flagged: {out}")
     click.echo("findings a month and organization, one for each cause:")
     for one in _SENSITIVITIES:
-        rate = detection.findings_a_month(panel, verdicts[one])
+        rate = detection.findings_per_month(panel, verdicts[one])
         click.echo(f"  {one:8}{rate:8.1f}{'   (as asked)' if one == sensitivity else ''}")

@@ -17,7 +17,7 @@ from openai_costs_dagster.report.csv_injection import escape_formula
 from openai_costs_dagster.user_input import open_text, trimmed
 
 if TYPE_CHECKING:
-    from openai_costs_dagster.spend.detection.backtest import Leaf, Row
+    from openai_costs_dagster.spend.detection.backtest import SpendRow, VerdictRow
 
 COLUMNS = ("organization", "project", "model", "date", "amount")
 HEADINGS = (*COLUMNS[:4], "flagged", "score", "expected", "lower", "upper", "reason")
@@ -26,12 +26,12 @@ _LONGEST_GAP = dt.timedelta(days=3653)  # ten years; the detector keeps a value 
 _LARGEST_AMOUNT = Decimal("1E+30")
 
 
-def read_spend(path: Path) -> Iterator[Leaf]:
+def read_spend(path: Path) -> Iterator[SpendRow]:
     """The rows of a file with the columns organization, project, model, date and amount, in any order.
 
     Raises InputMistake that names the line.
     """
-    from openai_costs_dagster.spend.detection.backtest import Leaf
+    from openai_costs_dagster.spend.detection.backtest import SpendRow
 
     lines_by_day: dict[dt.date, list[int]] = {}
     try:
@@ -45,7 +45,7 @@ def read_spend(path: Path) -> Iterator[Leaf]:
                 if len(cells) <= max(place):
                     raise InputMistake(f"{where}: {len(cells)} cells are too few")
                 organization, project, model, day, amount = (trimmed(cells[number]) for number in place)
-                leaf = Leaf(organization, project, model, _day(where, day), _amount(where, amount))
+                leaf = SpendRow(organization, project, model, _day(where, day), _amount(where, amount))
                 lines_by_day.setdefault(leaf.day, []).append(reader.line_num)
                 yield leaf
     except OSError as error:
@@ -57,7 +57,7 @@ def read_spend(path: Path) -> Iterator[Leaf]:
     _refuse_far_days(path, lines_by_day)
 
 
-def write_verdicts(path: Path, rows: Iterable[Row]) -> tuple[int, int]:
+def write_verdicts(path: Path, rows: Iterable[VerdictRow]) -> tuple[int, int]:
     """Writes a line for every verdict; returns how many and how many of them are flagged. Raises InputMistake."""
     count = flagged = 0
     try:
@@ -73,7 +73,7 @@ def write_verdicts(path: Path, rows: Iterable[Row]) -> tuple[int, int]:
     return count, flagged
 
 
-def _cells(row: Row) -> list[str]:
+def _cells(row: VerdictRow) -> list[str]:
     series = row.series
     names = [escape_formula(name) for name in (series.organization, series.project, series.model)]
     figures = [f"{value:.6f}" for value in (row.expected, row.lower, row.upper)]

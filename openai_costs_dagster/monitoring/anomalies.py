@@ -18,12 +18,12 @@ from openai_costs_dagster.monitoring.findings import Judgement, cents, null_if_n
 from openai_costs_dagster.monitoring.other_findings import changed_prices, severity, vanished
 from openai_costs_dagster.records import NO_VALUE, SeriesKey
 from openai_costs_dagster.spend import money
-from openai_costs_dagster.spend.detection.detector import Walk
-from openai_costs_dagster.spend.detection.panel import NO_PARENT, Flags, Panel, Spend, columns_of, panel_of
-from openai_costs_dagster.spend.detection.parameters import Tuning
-from openai_costs_dagster.spend.detection.root_causes import Cause, Flag, causes_of, one_by_owner, overlap
+from openai_costs_dagster.spend.detection.detector import Detector
+from openai_costs_dagster.spend.detection.panel import NO_PARENT, Flags, Panel, Spend, build_panel, true_columns
+from openai_costs_dagster.spend.detection.parameters import Parameters
+from openai_costs_dagster.spend.detection.root_causes import Cause, Flag, find_root_causes, merge_by_owner, overlap
 from openai_costs_dagster.spend.detection.state.day import FailedTest
-from openai_costs_dagster.spend.detection.verdicts import Circumstances, Verdicts
+from openai_costs_dagster.spend.detection.verdicts import Annotations, Verdicts
 from openai_costs_dagster.spend.explanation import Figures, Names, TotalJump, explain
 from openai_costs_dagster.spend.price_volume_mix import Part
 from openai_costs_dagster.warehouse import anomalies
@@ -106,11 +106,11 @@ class _Seen:
         self._muted = [(one, series_of(organization, one)) for one in said if one.kind == "mute"]
         self._names = names_of(connection, organization)
         self._owners = anomalies.key_owners(connection, organization)
-        self._tuning = Tuning.of(settings.sensitivity, _number(settings.minimum_impact_usd))
+        self._parameters = Parameters.for_sensitivity(settings.sensitivity, _number(settings.minimum_impact_usd))
         known = np.array([day in stored for day in panel.days])
         settled = np.array([day in stored and not stored[day].provisional for day in panel.days])
         expected = expected_days(panel, organization, said)
-        self._verdicts: Verdicts = Walk(panel, self._tuning, Circumstances(settled, known, expected)).judge()
+        self._verdicts: Verdicts = Detector(panel, self._parameters, Annotations(settled, known, expected)).run()
         self._whole = panel.series.index(SeriesKey(organization))
 
     @property
@@ -123,7 +123,7 @@ class _Seen:
         row = self._panel.row(plain.day)
         age = row - int(self._panel.born[self._whole])
         found = [*plain.findings, *(self._finding(cause, plain) for cause in self._causes(row))]
-        if age < self._tuning.mature:
+        if age < self._parameters.mature_age_days:
             return Judgement(plain.day, plain.actual, plain.provisional, known_days=max(age, 0), findings=found)
         expected, lower, upper = self._range(row, self._whole)
         pictures = self._pictures(row, found)
@@ -137,13 +137,13 @@ class _Seen:
                 (self._panel.spend[row, column] - verdicts.expected[row, column]).item(),
                 bool(verdicts.flagged[row, column]),
             )
-            for column in columns_of(verdicts.flagged[row] | verdicts.noticed[row])
+            for column in true_columns(verdicts.flagged[row] | verdicts.minor[row])
         ]
-        causes = causes_of(flag for flag in flags if not flag.series.user)
+        causes = find_root_causes(flag for flag in flags if not flag.series.user)
         if not self._users:
-            return one_by_owner(causes, self._owners)
+            return merge_by_owner(causes, self._owners)
         day = self._panel.days[row]
-        of_users = causes_of(flag for flag in flags if flag.series.user)
+        of_users = find_root_causes(flag for flag in flags if flag.series.user)
         return [
             cause
             for cause in of_users
@@ -190,7 +190,7 @@ class _Seen:
             expected=cents(test.expected),
             lower=cents(test.lower),
             upper=cents(test.upper),
-            reason=str(verdicts.reason[row, column]) if verdicts.flagged[row, column] else "noticed",
+            reason=str(verdicts.reason[row, column]) if verdicts.flagged[row, column] else "minor",
             days=test.days,
             score=Decimal(str(round(verdicts.score[row, column].item(), 2))),
             provisional=plain.provisional,
@@ -328,7 +328,7 @@ def _panel(organization: str, spend: list[Spend], days: DayRange, *, is_older: b
     """Some days' spend. An organization that is older than they are is not new, however long it was silent."""
     whole = SeriesKey(organization)
     ends = [days.first, days.last] if is_older else [days.last]
-    return panel_of([*spend, *(Spend(whole, day, _ZERO) for day in ends)], {whole} if is_older else ())
+    return build_panel([*spend, *(Spend(whole, day, _ZERO) for day in ends)], {whole} if is_older else ())
 
 
 def _special(

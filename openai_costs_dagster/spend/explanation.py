@@ -81,7 +81,7 @@ class Figures:
     lower: Decimal
     upper: Decimal
     reason: str
-    """Which test failed, as the detector calls it; `noticed` where a day is unusual and too small to alert."""
+    """Which test failed, as the detector calls it; `minor` where a day is unusual and too small to alert."""
     days: int = 1
     score: Decimal = Decimal(0)
     """Standard deviations of the last day."""
@@ -138,7 +138,7 @@ def _test(figures: Figures) -> str:
     usual = f"usual: {low} to {high}" if figures.lower else f"usual: up to {high}"
     more = figures.actual > figures.upper
     limit = f"{'more' if more else 'less'} than {high if more else low}"
-    if reason == "noticed":
+    if reason == "minor":
         alerts = f"below {low} or above {high}" if figures.lower else f"above {high}"
         expected = f"{dollars(figures.expected)} were expected"
         return (
@@ -146,7 +146,7 @@ def _test(figures: Figures) -> str:
         )
     if reason == "continues":
         return f"; the unusual days before it go on (while they do, {limit} is unusual)"
-    if reason == "seldom":
+    if reason == "intermittent":
         return f", more than any {figures.days} days of a series that spends now and then ({usual})"
     if reason == "new":
         return f"; it is too new to have a range of its own ({limit} is unusual for it){_of_total(figures.total)}"

@@ -84,7 +84,7 @@ class Finding:
     @property
     def has_daily_range(self) -> bool:
         """Whether amounts and range are those of the day; otherwise they are sums over several days up to it."""
-        return self.reason != "seldom" and not self.reason.endswith(" days")
+        return self.reason != "intermittent" and not self.reason.endswith(" days")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ..loaded import Loaded
-from ..spend.detection.panels import BESIDE, leaves, steady
+from ..spend.detection.panels import BESIDE, spend_rows, steady
 from .conftest import Type
 from .program import days_ago, lines
 
@@ -23,7 +23,7 @@ def spend(tmp_path: Path) -> Path:
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["amount", "date", "note", "model", "project", "organization"])
-        for leaf in leaves(values):
+        for leaf in spend_rows(values):
             writer.writerow([leaf.amount, leaf.day, "x", leaf.model, leaf.project, leaf.organization])
     return path
 

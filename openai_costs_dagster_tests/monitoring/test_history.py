@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from openai_costs_dagster.days import ONE_DAY
 from openai_costs_dagster.monitoring.anomalies import begins
-from openai_costs_dagster.spend.detection.parameters import Tuning
+from openai_costs_dagster.spend.detection.parameters import Parameters
 
 DAYS = st.dates(dt.date(2024, 1, 1), dt.date(2100, 1, 1))
 
@@ -17,7 +17,7 @@ DAYS = st.dates(dt.date(2024, 1, 1), dt.date(2100, 1, 1))
 @given(DAYS)
 def test_a_day_is_judged_by_eight_months_which_is_longer_than_anything_is_remembered(day: dt.date) -> None:
     past = (day - begins(day)).days
-    assert Tuning().noise_window + Tuning().window <= past <= 240 + 30
+    assert Parameters().noise_window_days + Parameters().window_days <= past <= 240 + 30
 
 
 @given(DAYS)

@@ -71,14 +71,14 @@ def test_days_together_are_added_up() -> None:
     ("values", "expected"),
     [
         ({"reason": "continues"}, "the unusual days before it go on (while they do, more than $200.00 is unusual)"),
-        ({"reason": "seldom", "days": 3, "lower": "0"}, "than any 3 days of a series that spends now and then"),
-        ({"reason": "seldom", "days": 3, "lower": "0"}, "(usual: up to $200.00)"),
+        ({"reason": "intermittent", "days": 3, "lower": "0"}, "than any 3 days of a series that spends now and then"),
+        ({"reason": "intermittent", "days": 3, "lower": "0"}, "(usual: up to $200.00)"),
         (
             {"reason": "new", "expected": "0"},
             "too new to have a range of its own (more than $200.00 is",
         ),
         (
-            {"reason": "noticed", "actual": "150", "score": "4.1"},
+            {"reason": "minor", "actual": "150", "score": "4.1"},
             "by 4.1 standard deviations, too small to alert",
         ),
     ],

@@ -9,84 +9,84 @@ from __future__ import annotations
 
 import numpy as np
 
-from openai_costs_dagster.spend.detection.panel import Flags, Floats, Integers, Panel, columns_of
-from openai_costs_dagster.spend.detection.parameters import Tuning
+from openai_costs_dagster.spend.detection.panel import Flags, Floats, Integers, Panel, true_columns
+from openai_costs_dagster.spend.detection.parameters import Parameters
 from openai_costs_dagster.spend.detection.rules.migrations import Migrations
-from openai_costs_dagster.spend.detection.rules.outliers import Suspicion
+from openai_costs_dagster.spend.detection.rules.outliers import Outliers
 from openai_costs_dagster.spend.detection.rules.recoveries import Recoveries
-from openai_costs_dagster.spend.detection.rules.suppressions import Excuses
-from openai_costs_dagster.spend.detection.state.activity import rhythm_of
-from openai_costs_dagster.spend.detection.state.baseline import Regression
+from openai_costs_dagster.spend.detection.rules.suppressions import Suppressions
+from openai_costs_dagster.spend.detection.state.activity import classify_activity
+from openai_costs_dagster.spend.detection.state.baseline import Baseline
 from openai_costs_dagster.spend.detection.state.day import REASONS, Day
-from openai_costs_dagster.spend.detection.state.episodes import Events
-from openai_costs_dagster.spend.detection.state.history import Memory, active_days
+from openai_costs_dagster.spend.detection.state.episodes import Episodes
+from openai_costs_dagster.spend.detection.state.history import History, active_days
 from openai_costs_dagster.spend.detection.state.levels import Levels
-from openai_costs_dagster.spend.detection.verdicts import Circumstances, Verdicts
+from openai_costs_dagster.spend.detection.verdicts import Annotations, Verdicts
 
-_NOTICED = 0.2  # of the minimum impact: what is unusual and smaller is not even kept
+_MINOR_IMPACT_SHARE = 0.2  # of the minimum impact: what is unusual and smaller is not even kept
 
 
-class Walk:
+class Detector:
     """Judges a panel once."""
 
-    def __init__(self, panel: Panel, tuning: Tuning, circumstances: Circumstances | None = None) -> None:
+    def __init__(self, panel: Panel, parameters: Parameters, annotations: Annotations | None = None) -> None:
         days = len(panel.spend)
-        given = circumstances or Circumstances()
+        annotations = annotations or Annotations()
         self._panel = panel
-        self._tuning = tuning
-        self._settled = np.ones(days, bool) if given.settled is None else given.settled
-        self._known = np.ones(days, bool) if given.known is None else given.known
-        self._expected = given.expected
+        self._parameters = parameters
+        self._settled = np.ones(days, bool) if annotations.settled is None else annotations.settled
+        self._known = np.ones(days, bool) if annotations.known is None else annotations.known
+        self._expected = annotations.expected
         self._dates = panel.days
-        self._regression = Regression(tuning)
-        self._memory = Memory(panel, tuning)
-        self._levels = Levels(panel, tuning, self._memory)
-        self._events = Events(panel, tuning, self._memory, self._levels)
-        self._suspicion = Suspicion(panel, tuning, self._memory, self._levels, self._events)
-        self._excuses = Excuses(panel, tuning, self._memory, self._levels)
-        self._recoveries = Recoveries(tuning, self._memory, self._levels, self._events)
-        self._migrations = Migrations(panel, tuning, self._memory, self._levels)
+        self._baseline = Baseline(parameters)
+        self._history = History(panel, parameters)
+        self._levels = Levels(panel, parameters, self._history)
+        self._episodes = Episodes(panel, parameters, self._history, self._levels)
+        self._outliers = Outliers(panel, parameters, self._history, self._levels, self._episodes)
+        self._suppressions = Suppressions(panel, parameters, self._history, self._levels)
+        self._recoveries = Recoveries(parameters, self._history, self._levels, self._episodes)
+        self._migrations = Migrations(panel, parameters, self._history, self._levels)
         self._verdicts = Verdicts.empty(panel.spend.shape)
 
-    def judge(self) -> Verdicts:
+    def run(self) -> Verdicts:
         """Every day of every series; rows outside a series' life mean nothing."""
         for row in range(len(self._panel.spend)):
-            day = self._expect(row)
-            if self._migrations.doubted(day):
-                day = self._expect(row)
-            self._suspicion.raise_on(day)
-            self._take_what_was_said(day)
-            self._excuses.consider(day)
-            self._recoveries.recognise(day)
-            self._migrations.recognise(day)
-            self._write(day)
-            self._memory.note_day(day)
-            self._events.follow(day)
+            day = self._predict(row)
+            if self._migrations.revoke_doubtful(day):
+                day = self._predict(row)
+            self._outliers.apply(day)
+            self._apply_expected(day)
+            self._suppressions.apply(day)
+            self._recoveries.apply(day)
+            self._migrations.apply(day)
+            self._record(day)
+            self._history.record_day(day)
+            self._episodes.update(day)
         return self._verdicts
 
-    def _expect(self, row: int) -> Day:
-        panel, tuning, memory = self._panel, self._tuning, self._memory
+    def _predict(self, row: int) -> Day:
+        panel, parameters, history = self._panel, self._parameters, self._history
         date, spend, age = self._dates[row], panel.spend[row], row - panel.born
-        active = active_days(panel.spend, row, tuning)
-        rhythm = rhythm_of(active, age, date.weekday())
-        past, weights = memory.past(row)
-        found = self._regression.predict(
+        active = active_days(panel.spend, row, parameters)
+        activity = classify_activity(active, age, date.weekday())
+        past, weights = history.past(row)
+        found = self._baseline.predict(
             date.weekday(),
             past,
-            weights * (active | ~rhythm.now_and_then),
-            memory.noise,
-            np.where(rhythm.by_weekday, tuning.odd_weekday_spread, tuning.weekday_spread),
-            memory.settled_for(row, age),
-            memory.usual_trend,
+            weights * (active | ~activity.is_intermittent),
+            history.noise,
+            np.where(activity.on_some_weekdays, parameters.some_weekdays_prior, parameters.weekday_prior),
+            history.settled_days(row, age),
+            history.long_term_trend,
         )
-        memory.note_prediction(row, found, known=bool(self._known[row]))
-        spread = memory.noise * np.sqrt(1 + found.uncertainty)
+        history.record_prediction(row, found, known=bool(self._known[row]))
+        spread = history.noise * np.sqrt(1 + found.uncertainty)
         alive = (age >= 0) & (row <= panel.last) & self._known[row]
-        mature = alive & (age >= tuning.mature)
-        expected = np.where(age > 0, tuning.dollars(found.value), 0)
-        alerts = self._events.lately(row)
-        lower, upper = self._range(row, found.value, spread, expected, mature, alerts)
-        residual = memory.logs[row] - found.value
+        mature = alive & (age >= parameters.mature_age_days)
+        expected = np.where(age > 0, parameters.to_usd(found.value), 0)
+        recent_alerts = self._episodes.lately(row)
+        lower, upper = self._range(row, found.value, spread, expected, mature, recent_alerts)
+        residual = history.log_spend[row] - found.value
         return Day(
             row=row,
             date=date,
@@ -95,56 +95,58 @@ class Walk:
             alive=alive,
             mature=mature,
             settled=bool(self._settled[row]),
-            rhythm=rhythm,
+            activity=activity,
             uncertainty=found.uncertainty,
             spread=spread,
-            week_effect=found.value - found.level,
+            weekday_effect=found.value - found.level,
             expected=expected,
             lower=lower,
             upper=upper,
             residual=residual,
             score=residual / spread,
-            alerts=alerts,
-            fresh=~self._events.is_open,
-            began=np.full(len(age), row),
-            up=np.zeros(len(age), bool),
-            down=np.zeros(len(age), bool),
-            excused=np.zeros(len(age), bool),
-            unlike=np.zeros(len(age), bool),
+            recent_alerts=recent_alerts,
+            outside_episode=~self._episodes.is_open,
+            began_row=np.full(len(age), row),
+            rise=np.zeros(len(age), bool),
+            drop=np.zeros(len(age), bool),
+            suppressed=np.zeros(len(age), bool),
+            is_rest_day=np.zeros(len(age), bool),
             reason=np.where(alive & ~mature, "young", "").astype(REASONS),
         )
 
     def _range(
-        self, row: int, logs: Floats, spread: Floats, expected: Floats, mature: Flags, alerts: Integers
+        self, row: int, log_spend: Floats, spread: Floats, expected: Floats, mature: Flags, recent_alerts: Integers
     ) -> tuple[Floats, Floats]:
         """Within which a day is usual or not worth anyone's time; for young series what would make them explode."""
-        tuning, impact = self._tuning, self._tuning.minimum_impact
-        above = tuning.dollars(logs + (tuning.deviations + tuning.alerted * alerts) * spread)
-        below = tuning.dollars(logs - tuning.deviations_down * spread)
-        upper = np.maximum.reduce([above, expected * (1 + tuning.relative), expected + impact])
-        lower = np.minimum.reduce([below, expected * (1 - tuning.relative_down), expected - impact])
+        parameters, impact = self._parameters, self._parameters.minimum_impact_usd
+        above = parameters.to_usd(
+            log_spend + (parameters.rise_sigmas + parameters.sigmas_per_alert * recent_alerts) * spread
+        )
+        below = parameters.to_usd(log_spend - parameters.drop_sigmas * spread)
+        upper = np.maximum.reduce([above, expected * (1 + parameters.rise_share), expected + impact])
+        lower = np.minimum.reduce([below, expected * (1 - parameters.drop_share), expected - impact])
         week = self._panel.spend[max(0, row - 7) : row]
         highest = week.max(0) if len(week) else np.zeros_like(expected)
         return np.where(mature, lower, 0), np.where(mature, upper, 4 * highest + 2 * impact)
 
-    def _take_what_was_said(self, day: Day) -> None:
+    def _apply_expected(self, day: Day) -> None:
         if self._expected is not None:
-            for column in columns_of(self._expected[day.row] & day.out):
-                self._levels.take(column, day, "expected")
+            for column in true_columns(self._expected[day.row] & day.flagged):
+                self._levels.adopt(column, day, "expected")
 
-    def _write(self, day: Day) -> None:
-        verdicts, row, tuning = self._verdicts, day.row, self._tuning
-        small = np.abs(day.difference) > _NOTICED * tuning.minimum_impact
-        above = tuning.deviations + tuning.alerted * day.alerts
-        unusual = np.abs(day.score) > np.where(day.score > 0, above, tuning.deviations_down)
+    def _record(self, day: Day) -> None:
+        verdicts, row, parameters = self._verdicts, day.row, self._parameters
+        small = np.abs(day.difference) > _MINOR_IMPACT_SHARE * parameters.minimum_impact_usd
+        above = parameters.rise_sigmas + parameters.sigmas_per_alert * day.recent_alerts
+        unusual = np.abs(day.score) > np.where(day.score > 0, above, parameters.drop_sigmas)
         unusual &= day.settled | (day.score > 0)
-        plain = (day.reason == "") & day.often(0.5, tuning.window) & ~day.rhythm.now_and_then
-        verdicts.flagged[row] = day.out
-        verdicts.noticed[row] = day.mature & ~day.out & unusual & small & plain
+        plain = (day.reason == "") & day.is_mostly_active(0.5, parameters.window_days) & ~day.activity.is_intermittent
+        verdicts.flagged[row] = day.flagged
+        verdicts.minor[row] = day.mature & ~day.flagged & unusual & small & plain
         verdicts.score[row] = day.score
         verdicts.expected[row] = day.expected
         verdicts.lower[row] = day.shown_lower
         verdicts.upper[row] = day.upper
         verdicts.reason[row] = day.reason
-        for column in columns_of(day.out):
+        for column in true_columns(day.flagged):
             verdicts.tests[row, column] = day.failed_test(column)

@@ -59,7 +59,7 @@ class Panel:
         return (day - self.first_day).days
 
 
-def panel_of(spend: Iterable[Spend], older: Collection[SeriesKey] = ()) -> Panel:
+def build_panel(spend: Iterable[Spend], older: Collection[SeriesKey] = ()) -> Panel:
     """Adds up what falls on the same series and day, exactly; days without spend are zero.
 
     The order of `spend` does not matter. The series in `older` spent before the first day, whatever they spend here.
@@ -92,7 +92,7 @@ def panel_of(spend: Iterable[Spend], older: Collection[SeriesKey] = ()) -> Panel
     )
 
 
-def columns_of(found: Flags) -> list[int]:
+def true_columns(found: Flags) -> list[int]:
     """The columns of what was found."""
     columns: list[int] = np.flatnonzero(found).tolist()
     return columns

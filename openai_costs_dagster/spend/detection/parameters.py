@@ -1,7 +1,9 @@
-"""The detector's numbers, in one place; measured on the panels of ``benchmarks/detection``.
+"""The parameters of the detector and their values at each sensitivity.
 
-Amounts in dollars are multiples of the minimum impact, so that scaling both scales every bound. Changes are on a log
-scale: 0.25 is about 28 % more.
+The values were tuned on synthetic panels of `benchmarks/detection`, never on the published seeds 101 to 103.
+Bounds in US dollars are multiples of the minimum impact, so scaling the amounts and the minimum impact by the same
+factor scales every bound. Changes are measured on a log scale, where 0.25 is an increase of about 28 %.
+A "sigma" is one standard deviation of a series' noise.
 """
 
 from __future__ import annotations
@@ -17,190 +19,243 @@ Sensitivity = Literal["low", "medium", "high"]
 
 Days = TypeVar("Days", float, NDArray[np.float64])
 
-_MOST = 60.0  # of the log scale: more dollars than there are
+_MAX_LOG = 60.0  # log scale; larger predictions are cut so that `expm1` cannot overflow
 
 SENSITIVITIES: tuple[Sensitivity, ...] = ("low", "medium", "high")
 
 
-class _Differences(TypedDict):
-    """What the sensitivities differ by."""
+class _SensitivityValues(TypedDict):
+    """The parameters whose values depend on the sensitivity."""
 
-    deviations: float
-    deviations_down: float
-    relative: float
-    relative_down: float
-    persistent: float
-    persistent_down: float
-    newcomer: float
-    usual_noise_days: float
-    youth: float
+    rise_sigmas: float
+    drop_sigmas: float
+    rise_share: float
+    drop_share: float
+    run_rise_sigmas: float
+    run_drop_sigmas: float
+    newcomer_total_sigmas: float
+    typical_noise_days: float
+    young_weight: float
 
 
 @dataclass(frozen=True)
-class Tuning:
-    """What decides; days, unless said otherwise."""
+class Parameters:
+    """The parameters of the detector; the defaults are those of medium sensitivity."""
 
-    minimum_impact: float = 5.0
-    """US dollars that a day must differ by to be worth someone's time."""
-    deviations: float = 3.4
-    """Standard deviations above what was expected that are unusual."""
-    deviations_down: float = 5.35
-    relative: float = 0.27
-    """The share of what was expected by which a day must be more."""
-    relative_down: float = 0.45
-    persistent: float = 3.4
-    """Deviations of two days together, both on the same side, that are unusual ..."""
-    persistent_less: float = 0.2
-    """... and how many less of 2.7 times as many days, for there are fewer such runs in a month."""
-    alerted: float = 0.2
-    """Deviations more that a day takes for each alert of its series lately: some have more odd days than others ..."""
-    alerted_together: float = 0.1
-    """... and several days together."""
-    most_alerts: int = 3
-    lately: int = 84
-    settling: int = 10
-    """How long after a level changed it is known less well ..."""
-    doubt: float = 1.37
-    """... so that days together must be this many times as unusual."""
-    persistent_down: float = 4.1
-    lasting: float = 1.0
-    """Times the minimum impact that several days together must differ by, each of them by its part of that."""
-    together: tuple[int, ...] = (2, 3, 4, 5, 6, 8)
-    alike: float = 0.92
-    """How much neighbouring days share: the noise of a long run's mean over that of independent days."""
-    reference_uncertainty: float = 0.5
-    newcomer: float = 3.7
-    """Deviations that a total must be off since a series appeared in it."""
+    # The test of a single day: `rules/outliers.py`.
+    minimum_impact_usd: float = 5.0
+    """The smallest difference from the expected amount that is flagged, in US dollars."""
+    rise_sigmas: float = 3.4
+    """The sigmas above the expected amount from which a day is unusually high.
 
-    window: int = 56
-    memory: float = 0.975
-    """What a day weighs against the day after it."""
-    recent: float = 4.7
-    """How quickly the passing part of a level fades."""
-    drift: float = 0.024
-    """Prior deviation of that passing part."""
-    weekly_trend: float = 0.0108
-    trend_rate: float = 0.02
-    """How quickly it is learned how a series mostly grows, which is what its trend is drawn towards."""
-    restless: int = 50
-    """The age below which levels are still found: they forget sooner and may have steeper trends."""
-    restless_memory: float = 0.92
-    restless_trend: float = 0.1
-    weekday_spread: float = 0.13
-    """Prior deviation of single weekdays around working days and weekends."""
-    odd_weekday_spread: float = 1.5
-    """The same where spend happens on some weekdays only."""
+    Raising the value by one false alert in ten costs half a point of recall and improves F1 on every tuning panel.
+    """
+    drop_sigmas: float = 5.35
+    """The sigmas below the expected amount from which a day is unusually low.
 
-    least_noise: float = 0.05
-    usual_noise: float = 0.2
-    usual_noise_days: float = 12
-    """How many days of its own a series needs to outweigh what is usual."""
-    youth: float = 0.3
-    """What a day counts for the noise while its series is restless."""
-    noise_from: int = 7
-    noise_window: int = 168
-    noise_memory: float = 0.99
-    noise_memory_soon: float = 0.95
-    calmer: float = 1.05
-    """Times the noise of the last weeks that the noise is at most: what was restless once need not be now."""
-    cut: float = 3.8
-    """Typical deviations at which a surprise is cut before it counts as noise."""
-    blunt: float = 2.9
-    """Deviations from which on a day weighs less."""
+    The value is larger than `rise_sigmas` because spend stops for many harmless reasons.
+    """
+    rise_share: float = 0.27
+    """The share of the expected amount by which a flagged rise exceeds it."""
+    drop_share: float = 0.45
+    """The share of the expected amount by which a flagged drop falls below it."""
+    fading_share: float = 0.6
+    """The share of the expected amount that a fading series has not reached on any of the last `fading_days` days.
 
-    rest: float = 0.75
-    """Deviations below what was expected at which a day of common rest teaches nothing."""
-    mature: int = 14
-    grown: int = 28
-    """The age from which on days are judged together."""
-    steady: int = 5
-    """How many flagged days must agree to be the new level."""
-    steady_down: int = 4
-    held: int = 5
-    """A level that was found by this many days before the last is accepted at once."""
-    longest_event: int = 12
-    told: int = 28
-    """For how long a finding has told of the level that came with it ..."""
-    stayed: float = 0.5
-    """... if four of five days since then reach this share of it ..."""
-    beyond: float = 4.5
-    """... and the day is not this many deviations beyond that level."""
-    continuing: float = 0.64
-    """The share of an event that is still part of it."""
-    continuing_deviations: float = 2.0
-    remembered: int = 80
-    """How long a level counts as one to fall back to."""
-    returns: int = 27
-    """How long a level counts as one to rise back to."""
-    steep: float = 0.2
-    """A rise of the level in two weeks from which falling back is a recovery."""
-
-    faded: float = 0.6
-    """The share of what was expected that none of so many days before reached: it had all but ended."""
+    An outage starts abruptly, so a drop that ends a fading series is not flagged.
+    """
     fading_days: int = 5
+    """The number of days over which a series counts as fading."""
 
-    slide: float = 0.2
-    """A fall of the level in two weeks that says a series is being wound down; its falling on is no news."""
+    # A series that alerted recently has heavier tails, so its next alert needs more sigmas.
+    sigmas_per_alert: float = 0.2
+    """The additional sigmas that a single day needs for each recent alert of its series."""
+    run_sigmas_per_alert: float = 0.1
+    """The additional sigmas that a run of days needs for each recent alert of its series."""
+    max_recent_alerts: int = 3
+    """The largest number of recent alerts that counts."""
+    recent_alert_days: int = 84
+    """The number of days for which an alert counts as recent."""
 
-    seldom: float = 1.75
-    """Times the highest day that one day must be, where spend comes now and then."""
-    seldom_sum: float = 2.5
-    """Times the highest sum of so many days that their sum must be."""
-    seldom_days: tuple[int, ...] = (3, 5)
-    seldom_doubt: float = 4.0
-    """Days that one active day more takes from both: of few days the highest tells little."""
-    seldom_row: tuple[int, ...] = (2, 3, 4, 5, 6)
-    """Days within which spend that comes more often is looked at ..."""
-    seldom_more: float = 0.6
-    """... with so many deviations more than `persistent`."""
-    seldom_uncertainty: float = 0.3
-    seldom_weekly: float = 2.5
-    """Times the highest day, where spend comes about once a week."""
+    # The test of a run of days, whose spend is compared with the level known before its first day.
+    run_lengths: tuple[int, ...] = (2, 3, 4, 5, 6, 8)
+    """The lengths of the tested runs, in days."""
+    run_rise_sigmas: float = 3.4
+    """The sigmas from which a run of two days is unusually high."""
+    run_drop_sigmas: float = 4.1
+    """The sigmas from which a run is unusually low."""
+    run_sigmas_discount: float = 0.2
+    """The sigmas by which the bound falls each time the run is e (2.7) times as long.
 
-    def unusual_together(self, days: int) -> float:
-        """Deviations of so many days together that are unusual."""
-        return self.persistent - self.persistent_less * math.log(days / 2)
+    A month holds fewer independent long runs than short ones, so chance produces fewer of them.
+    """
+    run_min_impact: float = 1.0
+    """The smallest total difference of a run, in minimum impacts; its last day contributes an equal part."""
+    run_min_age_days: int = 28
+    """The age of a series, at the start of a run, from which runs are tested, in days."""
+    run_level_uncertainty: float = 0.5
+    """The part of the prediction's variance that counts as uncertainty of the level before a run."""
+    autocorrelation: float = 0.92
+    """The correlation assumed between neighboring days when the variance of a mean over several days is computed."""
+    new_level_days: int = 10
+    """The number of days after a level change during which the level is known less well."""
+    new_level_factor: float = 1.37
+    """The factor by which a run must be more unusual during `new_level_days`."""
 
-    def of_a_mean(self, days: Days) -> Days:
-        """Variance of the mean of so many neighbouring days, in units of the noise's."""
-        return (1 + self.alike * (1 - 1 / days)) / days
+    # The test of a series without a history of its own.
+    mature_age_days: int = 14
+    """The age from which a series is compared with its own history, in days."""
+    newcomer_total_sigmas: float = 3.7
+    """The sigmas by which a total must deviate since a new series appeared in it."""
+
+    # The baseline: `state/baseline.py`.
+    window_days: int = 56
+    """The number of days in the regression."""
+    day_weight_decay: float = 0.975
+    """The weight of a day relative to the weight of the following day."""
+    transient_decay_days: float = 4.7
+    """The number of days in which the transient part of a level fades to 1/e."""
+    transient_prior: float = 0.024
+    """The prior standard deviation of the transient part of a level, on the log scale."""
+    weekly_trend_prior: float = 0.0108
+    """The prior standard deviation of the trend, on the log scale per week."""
+    long_term_trend_rate: float = 0.02
+    """The share of the difference to the current trend that the long-term trend adopts each day."""
+    weekday_prior: float = 0.13
+    """The prior standard deviation of a weekday around the mean of working days or weekends, on the log scale."""
+    some_weekdays_prior: float = 1.5
+    """The value of `weekday_prior` for a series that spends on some working days only."""
+    settling_age_days: int = 50
+    """The age below which a series is still finding its level, in days."""
+    young_day_weight_decay: float = 0.92
+    """The value of `day_weight_decay` below `settling_age_days`."""
+    young_weekly_trend_prior: float = 0.1
+    """The value of `weekly_trend_prior` below `settling_age_days`; adopted series may grow steeply."""
+
+    # The estimate of the noise: `state/history.py`.
+    min_noise: float = 0.05
+    """The smallest standard deviation of the noise, on the log scale (5 %)."""
+    typical_noise: float = 0.2
+    """The standard deviation assumed for a series without history, on the log scale."""
+    typical_noise_days: float = 12
+    """The number of days of history that weigh as much as `typical_noise`."""
+    young_weight: float = 0.3
+    """The weight of a day in the noise estimate below `settling_age_days`."""
+    noise_min_age_days: int = 7
+    """The age from which a day counts in the noise estimate, in days."""
+    noise_window_days: int = 168
+    """The number of days in the noise estimate."""
+    noise_decay: float = 0.99
+    """The weight of a day relative to the following day in the long-term noise estimate."""
+    recent_noise_decay: float = 0.95
+    """The weight of a day relative to the following day in the recent noise estimate."""
+    recent_noise_cap: float = 1.05
+    """The largest ratio of the noise to the recent noise estimate; a series that became calm is tested as calm."""
+    winsorize_at_sigmas: float = 3.8
+    """The robust sigmas at which a residual is cut before it enters the noise estimate."""
+    downweight_from_sigmas: float = 2.9
+    """The sigmas from which a day weighs less in the regression."""
+    rest_day_sigmas: float = 0.75
+    """The sigmas below the expected amount from which a day of common rest is excluded from the baseline."""
+
+    # Episodes and levels: `state/episodes.py`, `state/levels.py`.
+    level_rise_flags: int = 5
+    """The number of flagged days that must agree before their level becomes the normal level."""
+    level_drop_flags: int = 4
+    """The number of flagged low days after which their level becomes the normal level."""
+    level_confirm_days: int = 5
+    """The number of days before a run's last day after which the level of the run is accepted at once."""
+    max_episode_days: int = 12
+    """The number of days after which an episode ends and its level becomes the normal level."""
+    continuation_share: float = 0.64
+    """The share of an episode's median deviation that keeps the episode going, on the log scale."""
+    continuation_sigmas: float = 2.0
+    """The sigmas that a day of a continued episode must deviate from the expected amount."""
+
+    # Recoveries: `rules/recoveries.py`.
+    level_memory_days: int = 28
+    """The number of days after a finding during which days at the level of the finding are not flagged again."""
+    level_hold_share: float = 0.5
+    """The share of the finding's level change that four of five days since then must reach."""
+    level_break_sigmas: float = 4.5
+    """The sigmas beyond the level of the finding from which a day is flagged all the same."""
+    fall_back_days: int = 80
+    """The number of days during which a return to an earlier, lower level is a recovery."""
+    rise_back_days: int = 27
+    """The number of days during which a return to an earlier, higher level is a recovery."""
+    steep_rise: float = 0.2
+    """The rise of the level in two weeks, on the log scale, from which a fall to the level before is a recovery."""
+
+    # Suppressions: `rules/suppressions.py`.
+    winding_down_drop: float = 0.2
+    """The fall of the level in two weeks, on the log scale, from which further drops are suppressed."""
+
+    # Intermittent series: `rules/intermittent.py`.
+    intermittent_day_factor: float = 1.75
+    """The multiple of the highest day in the window from which a single day is flagged."""
+    intermittent_sum_factor: float = 2.5
+    """The multiple of the highest earlier sum over as many days from which a sum is flagged."""
+    intermittent_sum_days: tuple[int, ...] = (3, 5)
+    """The lengths of the tested sums, in days."""
+    intermittent_few_days_margin: float = 4.0
+    """The amount added to both factors after division by the number of active days.
+
+    The maximum of a few days says little about the maximum of many.
+    """
+    intermittent_run_lengths: tuple[int, ...] = (2, 3, 4, 5, 6)
+    """The lengths of the runs tested for high and frequent days, in days."""
+    intermittent_extra_sigmas: float = 0.6
+    """The sigmas beyond `run_rise_sigmas` from which a run of high and frequent days is flagged."""
+    intermittent_level_uncertainty: float = 0.3
+    """The value of `run_level_uncertainty` for intermittent series."""
+    weekly_job_factor: float = 2.5
+    """The multiple of the highest day in the window from which a day of a weekly job is flagged."""
+
+    def run_sigmas(self, days: int) -> float:
+        """Return the sigmas from which a run of `days` days is unusually high."""
+        return self.run_rise_sigmas - self.run_sigmas_discount * math.log(days / 2)
+
+    def mean_variance(self, days: Days) -> Days:
+        """Return the variance of the mean of `days` neighboring days, in units of the noise's variance."""
+        return (1 + self.autocorrelation * (1 - 1 / days)) / days
 
     @property
-    def floor(self) -> float:
-        """US dollars below which nothing is told apart: the log scale is linear there."""
-        return 0.1 * max(self.minimum_impact, 0.01)
+    def floor_usd(self) -> float:
+        """The amount in US dollars below which amounts are not distinguished: the log scale is linear there."""
+        return 0.1 * max(self.minimum_impact_usd, 0.01)
 
-    def dollars(self, logs: NDArray[np.float64]) -> NDArray[np.float64]:
-        """US dollars of the log scale, never negative."""
-        return self.floor * np.expm1(np.clip(logs, 0, _MOST))
+    def to_usd(self, logs: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Convert values on the log scale to US dollars. The result is never negative."""
+        return self.floor_usd * np.expm1(np.clip(logs, 0, _MAX_LOG))
 
     @classmethod
-    def of(cls, sensitivity: Sensitivity, minimum_impact: float) -> Self:
-        """The numbers of a sensitivity."""
+    def for_sensitivity(cls, sensitivity: Sensitivity, minimum_impact_usd: float) -> Self:
+        """Return the parameters of a sensitivity with the given minimum impact in US dollars."""
         if sensitivity == "medium":
-            return cls(minimum_impact)
-        return cls(minimum_impact, **(_LOW if sensitivity == "low" else _HIGH))
+            return cls(minimum_impact_usd)
+        return cls(minimum_impact_usd, **(_LOW if sensitivity == "low" else _HIGH))
 
 
-_LOW: _Differences = {
-    "deviations": 5.4,
-    "deviations_down": 7.2,
-    "relative": 0.45,
-    "relative_down": 0.6,
-    "persistent": 4.8,
-    "persistent_down": 6.0,
-    "newcomer": 5.0,
-    "usual_noise_days": 12,
-    "youth": 0.3,
+_LOW: _SensitivityValues = {
+    "rise_sigmas": 5.4,
+    "drop_sigmas": 7.2,
+    "rise_share": 0.45,
+    "drop_share": 0.6,
+    "run_rise_sigmas": 4.8,
+    "run_drop_sigmas": 6.0,
+    "newcomer_total_sigmas": 5.0,
+    "typical_noise_days": 12,
+    "young_weight": 0.3,
 }
-_HIGH: _Differences = {
-    "deviations": 3.1,
-    "deviations_down": 4.1,
-    "relative": 0.2,
-    "relative_down": 0.3,
-    "persistent": 2.9,
-    "persistent_down": 3.3,
-    "newcomer": 3.0,
-    "usual_noise_days": 7.5,  # a young series is taken at its own word sooner
-    "youth": 1.0,
+_HIGH: _SensitivityValues = {
+    "rise_sigmas": 3.1,
+    "drop_sigmas": 4.1,
+    "rise_share": 0.2,
+    "drop_share": 0.3,
+    "run_rise_sigmas": 2.9,
+    "run_drop_sigmas": 3.3,
+    "newcomer_total_sigmas": 3.0,
+    # High sensitivity trusts the noise of a young series' own history sooner.
+    "typical_noise_days": 7.5,
+    "young_weight": 1.0,
 }

@@ -36,7 +36,7 @@ class Cause:
     """Smaller causes that are reported with it."""
 
 
-def causes_of(flags: Iterable[Flag]) -> list[Cause]:
+def find_root_causes(flags: Iterable[Flag]) -> list[Cause]:
     """The causes of one organization's day, the largest first. The order of `flags` does not matter."""
     waiting = sorted(
         flags, key=lambda flag: (not flag.alerting, -abs(flag.difference), _coarseness(flag.series), flag.series)
@@ -54,7 +54,7 @@ def causes_of(flags: Iterable[Flag]) -> list[Cause]:
     return sorted(causes, key=lambda cause: (-abs(cause.flag.difference), cause.flag.series))
 
 
-def one_by_owner(causes: Iterable[Cause], owners: Mapping[str, str]) -> list[Cause]:
+def merge_by_owner(causes: Iterable[Cause], owners: Mapping[str, str]) -> list[Cause]:
     """Merges keys of one owner that changed the same way: a person who pauses is one cause, not one for each key."""
     largest: dict[tuple[str, bool], Cause] = {}
     kept = []

@@ -9,19 +9,19 @@ import numpy as np
 from openai_costs_dagster.spend.detection.panel import Flags, Floats
 from openai_costs_dagster.spend.detection.state.day import REASONS, FailedTest, Reasons
 
-_WORDS = {
+_DESCRIPTIONS = {
     "": "within its range",
     "above": "above its range",
     "below": "below its range",
     "continues": "the event of the days before goes on",
-    "seldom": "spends seldom, and more in these days than in any before",
+    "intermittent": "spends seldom, and more in these days than in any before",
     "new": "too young for a range of its own, and the total that it belongs to jumped, or it multiplied",
     "young": "too young to be judged",
     "migration": "others of its project changed as much the other way",
     "recovery": "back at an earlier level",
-    "told": "the level that a finding of the last weeks announced",
-    "noticed": "unusual, and too small to be worth anyone's time",
-    "excused": "out of its range on a holiday, a month's end, or a day on which most of the organization rested",
+    "reported": "the level that a finding of the last weeks announced",
+    "minor": "unusual, and too small to be worth anyone's time",
+    "suppressed": "out of its range on a holiday, a month's end, or a day on which most of the organization rested",
     "expected": "said to be expected",
 }
 
@@ -32,7 +32,7 @@ class Verdicts:
 
     flagged: Flags
     """Unusual and worth someone's time."""
-    noticed: Flags
+    minor: Flags
     """Unusual, and too small for that."""
     score: Floats
     expected: Floats
@@ -47,7 +47,7 @@ class Verdicts:
         """Nothing judged yet."""
         return cls(
             flagged=np.zeros(shape, bool),
-            noticed=np.zeros(shape, bool),
+            minor=np.zeros(shape, bool),
             score=np.zeros(shape),
             expected=np.zeros(shape),
             lower=np.zeros(shape),
@@ -57,7 +57,7 @@ class Verdicts:
 
 
 @dataclass(frozen=True)
-class Circumstances:
+class Annotations:
     """What is known of a panel's days beside spend. `expected` is by day and series, the others by day."""
 
     settled: Flags | None = None
@@ -68,8 +68,8 @@ class Circumstances:
     """What someone said was expected: it is not flagged, and its level is the normal one from then on."""
 
 
-def words(reason: str) -> str:
+def describe_reason(reason: str) -> str:
     """A reason for people; some days together against the level before them are counted."""
     if reason.endswith(" days"):
         return f"{reason} together differ from the level before them"
-    return _WORDS.get(reason, reason)
+    return _DESCRIPTIONS.get(reason, reason)

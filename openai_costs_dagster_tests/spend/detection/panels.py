@@ -10,11 +10,11 @@ import numpy as np
 
 from openai_costs_dagster.days import ONE_DAY
 from openai_costs_dagster.records import SeriesKey
-from openai_costs_dagster.spend.detection.backtest import Leaf, panel_of_leaves
-from openai_costs_dagster.spend.detection.detector import Walk
+from openai_costs_dagster.spend.detection.backtest import SpendRow, build_leaf_panel
+from openai_costs_dagster.spend.detection.detector import Detector
 from openai_costs_dagster.spend.detection.panel import Panel
-from openai_costs_dagster.spend.detection.parameters import Tuning
-from openai_costs_dagster.spend.detection.verdicts import Circumstances, Verdicts
+from openai_costs_dagster.spend.detection.parameters import Parameters
+from openai_costs_dagster.spend.detection.verdicts import Annotations, Verdicts
 
 START = dt.date(2026, 1, 5)
 WEEKEND = 0.4
@@ -30,10 +30,10 @@ def steady(
     ]
 
 
-def leaves(values: Mapping[tuple[str, str], Iterable[float]], organization: str = "acme") -> list[Leaf]:
+def spend_rows(values: Mapping[tuple[str, str], Iterable[float]], organization: str = "acme") -> list[SpendRow]:
     """Rows of spend by project and model; days without spend have none."""
     return [
-        Leaf(organization, project, model, START + number * ONE_DAY, Decimal(str(round(value, 6))))
+        SpendRow(organization, project, model, START + number * ONE_DAY, Decimal(str(round(value, 6))))
         for (project, model), days in values.items()
         for number, value in enumerate(days)
         if value
@@ -41,11 +41,11 @@ def leaves(values: Mapping[tuple[str, str], Iterable[float]], organization: str 
 
 
 def panel(values: Mapping[tuple[str, str], Iterable[float]]) -> Panel:
-    return panel_of_leaves(leaves(values))
+    return build_leaf_panel(spend_rows(values))
 
 
-def judged(panel: Panel, circumstances: Circumstances | None = None, tuning: Tuning | None = None) -> Verdicts:
-    return Walk(panel, tuning or Tuning(), circumstances).judge()
+def detect(panel: Panel, annotations: Annotations | None = None, parameters: Parameters | None = None) -> Verdicts:
+    return Detector(panel, parameters or Parameters(), annotations).run()
 
 
 def flagged(
@@ -54,7 +54,7 @@ def flagged(
     """The days on which a series is flagged, counted from the first."""
     made = panel(values)
     column = made.series.index(SeriesKey("acme", project, model))
-    return [int(row) for row in np.flatnonzero(judged(made).flagged[:, column])]
+    return [int(row) for row in np.flatnonzero(detect(made).flagged[:, column])]
 
 
 BESIDE = {

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openai_costs_dagster.records import SeriesKey
-from openai_costs_dagster.spend.detection.backtest import Leaf, backtest, findings_a_month, panel_of_leaves
-from openai_costs_dagster.spend.detection.parameters import SENSITIVITIES, Tuning
-from openai_costs_dagster.spend.detection.verdicts import Circumstances
+from openai_costs_dagster.spend.detection.backtest import SpendRow, backtest, build_leaf_panel, findings_per_month
+from openai_costs_dagster.spend.detection.parameters import SENSITIVITIES, Parameters
+from openai_costs_dagster.spend.detection.verdicts import Annotations
 
-from .panels import BESIDE, START, flagged, judged, leaves, panel, steady
+from .panels import BESIDE, START, detect, flagged, panel, spend_rows, steady
 
 DAYS = 120
 SPIKE = 90  # a Monday... Sunday is 90 % 7 == 6; see `weekday`
@@ -139,7 +139,7 @@ def test_a_migration_stays_believed_over_quiet_weekends() -> None:
     heir = [value + old[day] * (day >= 92) for day, value in enumerate(heir)]
     old = with_days(old, dict.fromkeys(range(92, DAYS), 0.0))
     made = panel({**BESIDE, ("search", "gpt"): heir, ("search", "other"): old})
-    expected = judged(made).expected[:, made.series.index(SeriesKey("acme", "search", "gpt"))]
+    expected = detect(made).expected[:, made.series.index(SeriesKey("acme", "search", "gpt"))]
     usual = np.array(steady(180, noise=0.0, weekend=0.25))
     assert np.abs(np.log(expected[94:] / usual[94:])).max() < np.log(1.4)
 
@@ -159,7 +159,7 @@ def of_three_models() -> dict[tuple[str, str], list[float]]:
 
 def test_what_two_were_taken_to_have_migrated_from_keeps_its_level() -> None:
     made = panel(of_three_models())
-    verdicts = judged(made)
+    verdicts = detect(made)
     column = made.series.index(SeriesKey("acme", "search", "b"))
     assert not verdicts.flagged[:, column].any()
     assert np.abs(np.log(verdicts.expected[94:, column] / np.array(steady(330, noise=0.0)[94:]))).max() < np.log(1.2)
@@ -176,8 +176,8 @@ def test_what_was_said_to_be_expected_stays_the_level_after_a_migration_that_was
     column = made.series.index(SeriesKey("acme", "search", "gpt"))
     expected = np.zeros(made.spend.shape, bool)
     expected[93] = True
-    assert judged(made).flagged[93, column]
-    assert not judged(made, Circumstances(expected=expected)).flagged[93:, column].any()
+    assert detect(made).flagged[93, column]
+    assert not detect(made, Annotations(expected=expected)).flagged[93:, column].any()
 
 
 def test_an_unknown_day_takes_no_migration_back() -> None:
@@ -189,13 +189,13 @@ def test_an_unknown_day_takes_no_migration_back() -> None:
     known = np.ones(len(made.spend), bool)
     known[94] = False
     column = made.series.index(SeriesKey("acme", "search", "gpt"))
-    assert judged(made, Circumstances(known=known)).expected[94, column] < 20
+    assert detect(made, Annotations(known=known)).expected[94, column] < 20
 
 
 def test_an_organization_is_judged_alike_alone_and_beside_another_whose_migration_is_taken_back() -> None:
-    beta = leaves({("p", "m"): [value * 1.01**day for day, value in enumerate(steady(50))]}, "beta")
-    alone = list(backtest(panel_of_leaves(beta), Tuning()))
-    beside = backtest(panel_of_leaves(beta + leaves(of_three_models())), Tuning())
+    beta = spend_rows({("p", "m"): [value * 1.01**day for day, value in enumerate(steady(50))]}, "beta")
+    alone = list(backtest(build_leaf_panel(beta), Parameters()))
+    beside = backtest(build_leaf_panel(beta + spend_rows(of_three_models())), Parameters())
     assert [row for row in beside if row.series.organization == "beta"] == alone
 
 
@@ -203,7 +203,7 @@ def test_an_organization_is_judged_alike_alone_and_beside_another_whose_migratio
 def test_a_fall_back_is_expected_soon_even_where_no_day_is_low_enough_to_be_flagged(seed: int) -> None:
     runaway = with_days(steady(100, noise=0.25, seed=seed), dict.fromkeys(range(60, 68), 3.0))
     made = panel(search(runaway))
-    verdicts = judged(made)
+    verdicts = detect(made)
     column = made.series.index(SeriesKey("acme", "search", "gpt"))
     assert np.flatnonzero(verdicts.flagged[:, column]).tolist() == list(range(60, 65))
     working = np.array([day for day in range(72, 90) if day % 7 < 5])
@@ -230,7 +230,7 @@ def test_a_day_far_above_the_level_that_was_told_of_is_told_of_itself() -> None:
 def test_a_series_that_alerted_lately_must_be_further_off() -> None:
     def upper(spikes: dict[int, float]) -> float:
         made = panel(search(with_days(steady(100), spikes)))
-        return float(judged(made).upper[110, made.series.index(SeriesKey("acme", "search", "gpt"))])
+        return float(detect(made).upper[110, made.series.index(SeriesKey("acme", "search", "gpt"))])
 
     calm, restless = upper({}), upper({60: 4.0, 75: 4.0, 90: 4.0})
     assert calm < restless < 1.3 * calm
@@ -247,7 +247,7 @@ def test_falling_back_while_a_rise_still_goes_on_is_a_recovery() -> None:
 def test_what_was_adopted_slowly_is_expected_on_the_level_that_it_came_to() -> None:
     adopted = [0.0] * 28 + [value * min(1, 0.04 * 1.1**day) for day, value in enumerate(steady(100, 120, noise=0.05))]
     made = panel({("search", "young"): adopted, **{name: steady(300, 148) for name in BESIDE}})
-    expected = judged(made).expected[:, made.series.index(SeriesKey("acme", "search", "young"))]
+    expected = detect(made).expected[:, made.series.index(SeriesKey("acme", "search", "young"))]
     usual = np.array([0.0] * 28 + steady(100, 120, noise=0.0))
     assert np.abs(expected[78:] / usual[78:] - 1).max() < 0.25
 
@@ -298,10 +298,10 @@ def test_series_of_cents_and_of_a_day_now_and_then_are_silent() -> None:
     rng = np.random.default_rng(5)
     seldom = [float(20 * np.exp(0.3 * rng.standard_normal())) if rng.random() < 0.15 else 0.0 for _ in range(DAYS)]
     assert flagged(search(with_days(steady(0.1), {92: 20.0}))) == []
-    assert flagged({**search(steady(100)), ("batch", "seldom"): seldom}, "batch", "seldom") == []
+    assert flagged({**search(steady(100)), ("batch", "intermittent"): seldom}, "batch", "intermittent") == []
 
 
-def now_and_then(days: dict[int, float]) -> list[float]:
+def intermittent(days: dict[int, float]) -> list[float]:
     """About 20 on a day in five, and on the given days."""
     rng = np.random.default_rng(6)
     spent = 20 * np.exp(0.3 * rng.standard_normal(DAYS)) * (rng.random(DAYS) < 0.2)
@@ -310,15 +310,15 @@ def now_and_then(days: dict[int, float]) -> list[float]:
 
 def test_high_days_in_a_row_of_what_spends_seldom_are_flagged() -> None:
     found = flagged(
-        {("batch", "seldom"): now_and_then(dict.fromkeys(range(90, 97), 34.0)), **BESIDE}, "batch", "seldom"
+        {("batch", "intermittent"): intermittent(dict.fromkeys(range(90, 97), 34.0)), **BESIDE}, "batch", "intermittent"
     )
     assert found
     assert 91 <= found[0] <= 94
 
 
 def test_usual_days_in_a_row_of_what_spends_seldom_are_not() -> None:
-    usual = now_and_then(dict.fromkeys(range(90, 97), 20.0))
-    assert flagged({("batch", "seldom"): usual, **BESIDE}, "batch", "seldom") == []
+    usual = intermittent(dict.fromkeys(range(90, 97), 20.0))
+    assert flagged({("batch", "intermittent"): usual, **BESIDE}, "batch", "intermittent") == []
 
 
 def test_an_outlier_does_not_poison_the_baseline_it_leaves_behind() -> None:
@@ -331,7 +331,7 @@ def test_no_drop_is_said_of_a_day_that_is_not_settled_and_a_rise_is() -> None:
     settled = np.ones(len(made.spend), bool)
     settled[108:] = False
     column = made.series.index(SeriesKey("acme", "search", "gpt"))
-    found = judged(made, Circumstances(settled=settled)).flagged[:, column]
+    found = detect(made, Annotations(settled=settled)).flagged[:, column]
     assert [int(row) for row in np.flatnonzero(found)] == [112]
 
 
@@ -340,7 +340,7 @@ def test_days_that_are_not_known_are_not_judged_and_teach_nothing() -> None:
     known = np.ones(len(made.spend), bool)
     known[80:90] = False
     column = made.series.index(SeriesKey("acme", "search", "gpt"))
-    assert not judged(made, Circumstances(known=known)).flagged[:, column].any()
+    assert not detect(made, Annotations(known=known)).flagged[:, column].any()
 
 
 def test_what_was_said_to_be_expected_is_the_normal_level_at_once() -> None:
@@ -348,20 +348,23 @@ def test_what_was_said_to_be_expected_is_the_normal_level_at_once() -> None:
     expected = np.zeros(made.spend.shape, bool)
     expected[90] = True
     column = made.series.index(SeriesKey("acme", "search", "gpt"))
-    assert judged(made).flagged[:, column].any()
-    assert not judged(made, Circumstances(expected=expected)).flagged[:, column].any()
+    assert detect(made).flagged[:, column].any()
+    assert not detect(made, Annotations(expected=expected)).flagged[:, column].any()
 
 
 def test_what_is_unusual_and_too_small_is_noticed_and_flagged_when_it_grows() -> None:
     small, large = (panel(search(with_days(steady(6, noise=0.03), {92: times}))) for times in (1.6, 3.0))
     column = small.series.index(SeriesKey("acme", "search", "gpt"))
-    assert (judged(small).noticed[92, column], judged(small).flagged[92, column]) == (True, False)
-    assert judged(large).flagged[92, column]
+    assert (detect(small).minor[92, column], detect(small).flagged[92, column]) == (True, False)
+    assert detect(large).flagged[92, column]
 
 
 def test_more_sensitivity_finds_no_less() -> None:
     values = search(with_days(steady(100, noise=0.2), {92: 2.0, 100: 1.7, 110: 3.0}))
-    counts = [int(judged(panel(values), tuning=Tuning.of(one, 5.0)).flagged.sum()) for one in SENSITIVITIES]
+    counts = [
+        int(detect(panel(values), parameters=Parameters.for_sensitivity(one, 5.0)).flagged.sum())
+        for one in SENSITIVITIES
+    ]
     assert counts == sorted(counts)
     assert counts[-1]
 
@@ -378,9 +381,9 @@ RANDOM_SPEND = st.lists(
 )
 
 
-def of(rows: list[tuple[str, str, int, Decimal]]) -> list[Leaf]:
+def of(rows: list[tuple[str, str, int, Decimal]]) -> list[SpendRow]:
     return [
-        Leaf("acme", project, model, START + dt.timedelta(days=day), amount) for project, model, day, amount in rows
+        SpendRow("acme", project, model, START + dt.timedelta(days=day), amount) for project, model, day, amount in rows
     ]
 
 
@@ -389,8 +392,10 @@ def of(rows: list[tuple[str, str, int, Decimal]]) -> list[Leaf]:
 def test_the_order_of_rows_changes_nothing(rows: list[tuple[str, str, int, Decimal]], order: object) -> None:
     shuffled = list(rows)
     order.shuffle(shuffled)  # type: ignore[attr-defined]
-    tuning = Tuning()
-    assert list(backtest(panel_of_leaves(of(rows)), tuning)) == list(backtest(panel_of_leaves(of(shuffled)), tuning))
+    parameters = Parameters()
+    assert list(backtest(build_leaf_panel(of(rows)), parameters)) == list(
+        backtest(build_leaf_panel(of(shuffled)), parameters)
+    )
 
 
 def rich(seed: int) -> dict[tuple[str, str], list[float]]:
@@ -402,7 +407,7 @@ def rich(seed: int) -> dict[tuple[str, str], list[float]]:
         ("search", "gpt"): with_days(steady(100, seed=seed, noise=0.2), days),
         ("search", "other"): with_days(steady(30, seed=seed + 1), shift),
         ("chat", "new"): [0.0] * 70 + steady(60, DAYS - 70, seed=seed + 2),
-        ("batch", "seldom"): now_and_then(dict.fromkeys(range(90, 97), 34.0)),
+        ("batch", "intermittent"): intermittent(dict.fromkeys(range(90, 97), 34.0)),
         **{("ranking", model): of_three_models()["search", model] for model in ("gpt", "b", "c")},
         **BESIDE,
     }
@@ -410,27 +415,29 @@ def rich(seed: int) -> dict[tuple[str, str], list[float]]:
 
 def test_a_panel_with_something_of_everything_has_it() -> None:
     made = panel(rich(0))
-    verdicts = judged(made)
-    seldom = made.series.index(SeriesKey("acme", "batch", "seldom"))
+    verdicts = detect(made)
+    seldom = made.series.index(SeriesKey("acme", "batch", "intermittent"))
     assert verdicts.flagged[90:97, seldom].any()
     assert {"above", "below", "2 days"} <= set(verdicts.reason[verdicts.flagged].tolist())
-    assert {"migration", "recovery", "told", "excused", "young"} <= set(verdicts.reason.ravel().tolist())
+    assert {"migration", "recovery", "reported", "suppressed", "young"} <= set(verdicts.reason.ravel().tolist())
 
 
 @pytest.mark.parametrize("seed", range(2))
 def test_rows_in_another_order_give_the_same_verdicts_of_a_panel_with_something_of_everything(seed: int) -> None:
-    rows = leaves(rich(seed))
+    rows = spend_rows(rich(seed))
     shuffled = [rows[place] for place in np.random.default_rng(seed).permutation(len(rows))]
-    assert list(backtest(panel_of_leaves(rows), Tuning())) == list(backtest(panel_of_leaves(shuffled), Tuning()))
+    assert list(backtest(build_leaf_panel(rows), Parameters())) == list(
+        backtest(build_leaf_panel(shuffled), Parameters())
+    )
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_the_future_never_changes_the_past(seed: int) -> None:
-    rows = leaves(rich(seed))
+    rows = spend_rows(rich(seed))
     for cut in (60, 75, 95, 110):
-        before = [leaf for leaf in rows if leaf.day < START + dt.timedelta(days=cut)]
-        short = {(row.series, row.day): row for row in backtest(panel_of_leaves(before), Tuning())}
-        whole = {(row.series, row.day): row for row in backtest(panel_of_leaves(rows), Tuning())}
+        before = [row for row in rows if row.day < START + dt.timedelta(days=cut)]
+        short = {(row.series, row.day): row for row in backtest(build_leaf_panel(before), Parameters())}
+        whole = {(row.series, row.day): row for row in backtest(build_leaf_panel(rows), Parameters())}
         for key, row in short.items():
             assert row.flagged == whole[key].flagged
             assert row.expected == pytest.approx(whole[key].expected, rel=1e-6, abs=1e-6)
@@ -438,10 +445,10 @@ def test_the_future_never_changes_the_past(seed: int) -> None:
 
 @pytest.mark.parametrize("factor", [0.01, 40.0])
 def test_scaling_amounts_and_the_dollar_floor_scales_the_bounds(factor: float) -> None:
-    rows = leaves(rich(5))
-    scaled = [leaf._replace(amount=leaf.amount * Decimal(str(factor))) for leaf in rows]
-    plain = list(backtest(panel_of_leaves(rows), Tuning.of("medium", 5.0)))
-    other = list(backtest(panel_of_leaves(scaled), Tuning.of("medium", 5.0 * factor)))
+    rows = spend_rows(rich(5))
+    scaled = [row._replace(amount=row.amount * Decimal(str(factor))) for row in rows]
+    plain = list(backtest(build_leaf_panel(rows), Parameters.for_sensitivity("medium", 5.0)))
+    other = list(backtest(build_leaf_panel(scaled), Parameters.for_sensitivity("medium", 5.0 * factor)))
     assert [row.flagged for row in plain] == [row.flagged for row in other]
     for one, two in zip(plain, other, strict=True):
         for name in ("expected", "lower", "upper"):
@@ -450,12 +457,12 @@ def test_scaling_amounts_and_the_dollar_floor_scales_the_bounds(factor: float) -
 
 def test_every_day_of_a_series_from_its_first_spend_to_its_organizations_last_has_a_verdict() -> None:
     rows = [
-        Leaf("acme", "p", "m", START, Decimal(3)),
-        Leaf("acme", "p", "n", START + dt.timedelta(days=4), Decimal(2)),
-        Leaf("beta", "", "", START + dt.timedelta(days=1), Decimal(1)),
+        SpendRow("acme", "p", "m", START, Decimal(3)),
+        SpendRow("acme", "p", "n", START + dt.timedelta(days=4), Decimal(2)),
+        SpendRow("beta", "", "", START + dt.timedelta(days=1), Decimal(1)),
     ]
     counted: dict[SeriesKey, int] = {}
-    for row in backtest(panel_of_leaves(rows), Tuning()):
+    for row in backtest(build_leaf_panel(rows), Parameters()):
         counted[row.series] = counted.get(row.series, 0) + 1
     assert counted[SeriesKey("acme", "p", "m")] == 5
     assert counted[SeriesKey("acme", "p", "n")] == 1
@@ -467,4 +474,4 @@ def test_every_day_of_a_series_from_its_first_spend_to_its_organizations_last_ha
 def test_findings_are_counted_by_cause_and_event() -> None:
     made = panel(search(with_days(steady(100), dict.fromkeys((92, 93), 6.0))))
     months = 120 / 30.4
-    assert findings_a_month(made, judged(made)) == pytest.approx(1 / months)
+    assert findings_per_month(made, detect(made)) == pytest.approx(1 / months)

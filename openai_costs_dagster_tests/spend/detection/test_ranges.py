@@ -9,10 +9,10 @@ import pytest
 
 from openai_costs_dagster.records import SeriesKey
 from openai_costs_dagster.spend.detection.panel import Panel
-from openai_costs_dagster.spend.detection.parameters import SENSITIVITIES, Tuning
+from openai_costs_dagster.spend.detection.parameters import SENSITIVITIES, Parameters
 from openai_costs_dagster.spend.detection.verdicts import Verdicts
 
-from .panels import BESIDE, judged, panel, steady
+from .panels import BESIDE, detect, panel, steady
 from .test_detector import rich
 
 MINIMUM = 5.0
@@ -33,7 +33,7 @@ def with_credits(seed: int) -> Panel:
 @pytest.mark.parametrize("seed", range(6))
 def test_a_flagged_amount_is_outside_its_range_and_off_by_the_minimum_impact(seed: int) -> None:
     made = with_credits(seed)
-    verdicts = judged(made, tuning=Tuning.of(SENSITIVITIES[seed % 3], MINIMUM))
+    verdicts = detect(made, parameters=Parameters.for_sensitivity(SENSITIVITIES[seed % 3], MINIMUM))
     assert set(verdicts.tests) == set(zip(*map(np.ndarray.tolist, np.nonzero(verdicts.flagged)), strict=True))
     for (row, column), test in verdicts.tests.items():
         spent = made.spend[row - test.days + 1 : row + 1, column].sum()
@@ -49,7 +49,9 @@ def net_cost(amount: float) -> tuple[Verdicts, int]:
     values = steady(1.5)
     values[92] = amount
     made = panel({("search", "gpt"): values, **BESIDE})
-    return judged(made, tuning=Tuning.of("high", MINIMUM)), made.series.index(SeriesKey("acme", "search", "gpt"))
+    return detect(made, parameters=Parameters.for_sensitivity("high", MINIMUM)), made.series.index(
+        SeriesKey("acme", "search", "gpt")
+    )
 
 
 def test_a_small_negative_day_is_not_flagged() -> None:
@@ -72,7 +74,7 @@ def test_the_lower_bound_is_below_zero_only_on_days_of_negative_cost() -> None:
 def test_the_range_of_days_together_belongs_to_their_sum() -> None:
     values = [value * (1.35 if day >= 90 else 1.0) for day, value in enumerate(steady(100, noise=0.15))]
     made = panel({("search", "gpt"): values, **BESIDE})
-    verdicts, column = judged(made), made.series.index(SeriesKey("acme", "search", "gpt"))
+    verdicts, column = detect(made), made.series.index(SeriesKey("acme", "search", "gpt"))
     together = [test for (_, one), test in verdicts.tests.items() if one == column and test.days > 1]
     assert together
     usual = [100 * (0.4 if day % 7 >= 5 else 1.0) for day in range(120)]
@@ -85,7 +87,7 @@ def test_the_minimum_impact_holds_at_every_size() -> None:
     impacts = []
     for minimum in (1.0, 5.0, 25.0):
         made = with_credits(3)
-        verdicts = judged(made, tuning=Tuning.of("high", minimum))
+        verdicts = detect(made, parameters=Parameters.for_sensitivity("high", minimum))
         impacts.append(len([test for test in verdicts.tests.values() if test.days == 1]))
     assert all(more >= fewer for more, fewer in pairwise(impacts))
     assert impacts[0] > impacts[-1]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from openai_costs_dagster.spend.detection.panel import columns_of
-from openai_costs_dagster.spend.detection.parameters import Tuning
+from openai_costs_dagster.spend.detection.panel import true_columns
+from openai_costs_dagster.spend.detection.parameters import Parameters
 from openai_costs_dagster.spend.detection.state.day import Day
-from openai_costs_dagster.spend.detection.state.episodes import Events
-from openai_costs_dagster.spend.detection.state.history import Memory
+from openai_costs_dagster.spend.detection.state.episodes import Episodes
+from openai_costs_dagster.spend.detection.state.history import History
 from openai_costs_dagster.spend.detection.state.levels import Levels
 
 _NEAR = 0.4  # on the log scale, or of a change
@@ -22,38 +22,40 @@ _FEWEST_LOW_DAYS, _MOST_LOW_DAYS = 3, 14
 class Recoveries:
     """By series."""
 
-    def __init__(self, tuning: Tuning, memory: Memory, levels: Levels, events: Events) -> None:
-        self._tuning = tuning
-        self._memory = memory
+    def __init__(self, parameters: Parameters, history: History, levels: Levels, episodes: Episodes) -> None:
+        self._parameters = parameters
+        self._history = history
         self._levels = levels
-        self._events = events
+        self._episodes = episodes
 
-    def recognise(self, day: Day) -> None:
+    def apply(self, day: Day) -> None:
         """Takes back what returns to a level that was normal before, or that a finding of the last weeks told of."""
-        self._recognise_slow_ones(day)
-        turned = day.fresh | (day.down & self._events.rises)
-        for column in columns_of(day.out & turned & (day.reason != "new")):
+        self._adopt_slow_recoveries(day)
+        turned = day.outside_episode | (day.drop & self._episodes.last_is_rise)
+        for column in true_columns(day.flagged & turned & (day.reason != "new")):
             change = self._returns(column, day)
-            if change is None and day.down[column]:
+            if change is None and day.drop[column]:
                 change = self._falls_back(column, day)
             if change is not None:
-                self._levels.take(column, day, "recovery", change)
-            elif self._was_told(column, day):
-                day.acquit(column, "told")
+                self._levels.adopt(column, day, "recovery", change)
+            elif self._is_reported_level(column, day):
+                day.unflag(column, "reported")
 
-    def _recognise_slow_ones(self, day: Day) -> None:
+    def _adopt_slow_recoveries(self, day: Day) -> None:
         """A fall to about an earlier level, over days of which none was low enough to be flagged."""
-        moved = self._levels.moved
-        lately = (moved < day.row - _FEWEST_LOW_DAYS + 1) & (day.row - moved <= self._tuning.remembered)
+        changed_row = self._levels.changed_row
+        lately = (changed_row < day.row - _FEWEST_LOW_DAYS + 1) & (
+            day.row - changed_row <= self._parameters.fall_back_days
+        )
         if not (day.settled and lately.any()):
             return
-        low = day.mature & ~day.unlike & ~day.rhythm.now_and_then & (day.score < -_LOW)
-        may = lately & low & day.fresh & ~day.out
-        for column in columns_of(may):
+        low = day.mature & ~day.is_rest_day & ~day.activity.is_intermittent & (day.score < -_LOW)
+        may = lately & low & day.outside_episode & ~day.flagged
+        for column in true_columns(may):
             first = self._low_since(column, day.row)
             if day.row - first + 1 < _FEWEST_LOW_DAYS:
                 continue
-            change = self._memory.above(column, first, day.row).mean().item()
+            change = self._history.above(column, first, day.row).mean().item()
             if self._is_earlier(column, day.row, change) and change < -_CLEAR * self._spread_of_mean(
                 column, first, day
             ):
@@ -64,28 +66,28 @@ class Recoveries:
 
     def _is_earlier(self, column: int, row: int, change: float) -> bool:
         return any(
-            row - since <= self._tuning.remembered and back < 0 and abs(change - back) < -_SAME * back
+            row - since <= self._parameters.fall_back_days and back < 0 and abs(change - back) < -_SAME * back
             for since, back in self._levels.earlier(column)
         )
 
     def _low_since(self, column: int, row: int) -> int:
         """The first of the days in a row, up to a day, that were low."""
-        earliest = max(self._levels.moved[column] + 1, row - _MOST_LOW_DAYS + 1)
+        earliest = max(self._levels.changed_row[column] + 1, row - _MOST_LOW_DAYS + 1)
         days = slice(earliest, row)
-        off = self._memory.flat[days, column] - self._memory.level[days, column]
-        others = np.flatnonzero(off >= -_LOW * self._memory.noise[column])
+        off = self._history.deseasonalized[days, column] - self._history.level[days, column]
+        others = np.flatnonzero(off >= -_LOW * self._history.noise[column])
         return int(earliest + others[-1] + 1 if len(others) else earliest)
 
     def _spread_of_mean(self, column: int, first: int, day: Day) -> float:
-        tuning, days = self._tuning, day.row - first + 1
-        variance = tuning.of_a_mean(days) + tuning.reference_uncertainty * day.uncertainty[column].item()
-        spread: float = self._memory.noise[column].item() * variance**0.5
+        parameters, days = self._parameters, day.row - first + 1
+        variance = parameters.mean_variance(days) + parameters.run_level_uncertainty * day.uncertainty[column].item()
+        spread: float = self._history.noise[column].item() * variance**0.5
         return spread
 
     def _returns(self, column: int, day: Day) -> float | None:
         """The change to a level that an accepted change had left."""
         residual = day.residual[column]
-        within = self._tuning.remembered if day.down[column] else self._tuning.returns
+        within = self._parameters.fall_back_days if day.drop[column] else self._parameters.rise_back_days
         tolerance = max(_TOLERANT * day.spread[column], _NEAR)
         near = [
             change
@@ -98,27 +100,31 @@ class Recoveries:
 
     def _falls_back(self, column: int, day: Day) -> float | None:
         """The change to a level from which the baseline itself had risen steeply."""
-        tuning = self._tuning
-        levels = self._memory.level[max(0, day.row - tuning.remembered // 2) : max(0, day.row - 2), column]
-        if len(levels) <= 14 or day.spend[column] <= tuning.minimum_impact:
+        parameters = self._parameters
+        levels = self._history.level[max(0, day.row - parameters.fall_back_days // 2) : max(0, day.row - 2), column]
+        if len(levels) <= 14 or day.spend[column] <= parameters.minimum_impact_usd:
             return None
-        before = levels[:-14][levels[14:] - levels[:-14] > tuning.steep]
+        before = levels[:-14][levels[14:] - levels[:-14] > parameters.steep_rise]
         tolerance = max(_TOLERANT * day.spread[column], 0.25)
-        if not len(before) or before.min() - tolerance >= self._memory.flat[day.row, column]:
+        if not len(before) or before.min() - tolerance >= self._history.deseasonalized[day.row, column]:
             return None
         return day.residual[column].item()  # type: ignore[no-any-return]
 
-    def _was_told(self, column: int, day: Day) -> bool:
+    def _is_reported_level(self, column: int, day: Day) -> bool:
         """Whether most days since an event of the last weeks lie where this one does: accepts that as the level."""
-        tuning, began = self._tuning, self._events.began[column]
-        days = day.row - began + 1
-        if days > tuning.told or self._levels.moved[column] >= began or self._events.rises[column] != day.up[column]:
+        parameters, began_row = self._parameters, self._episodes.began_row[column]
+        days = day.row - began_row + 1
+        if (
+            days > parameters.level_memory_days
+            or self._levels.changed_row[column] >= began_row
+            or self._episodes.last_is_rise[column] != day.rise[column]
+        ):
             return False
-        above = self._memory.above(column, began, day.row)
-        change, sign = np.median(above).item(), 1 if day.up[column] else -1
-        if np.sort(above * sign)[days // 5] < tuning.stayed * change * sign or change * sign < 0:
+        above = self._history.above(column, began_row, day.row)
+        change, sign = np.median(above).item(), 1 if day.rise[column] else -1
+        if np.sort(above * sign)[days // 5] < parameters.level_hold_share * change * sign or change * sign < 0:
             return False
-        if (above[-1] - change) * sign > tuning.beyond * day.spread[column]:
+        if (above[-1] - change) * sign > parameters.level_break_sigmas * day.spread[column]:
             return False
-        self._events.accept(column, day.row, change, kept=days)
+        self._episodes.accept(column, day.row, change, kept=days)
         return True

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from openai_costs_dagster.spend.detection.panel import Panel
-from openai_costs_dagster.spend.detection.parameters import Tuning
+from openai_costs_dagster.spend.detection.parameters import Parameters
 from openai_costs_dagster.spend.detection.rules import holidays
 from openai_costs_dagster.spend.detection.state.day import Day
-from openai_costs_dagster.spend.detection.state.history import Memory
+from openai_costs_dagster.spend.detection.state.history import History
 from openai_costs_dagster.spend.detection.state.levels import Levels
 
 _RESTS = 0.02  # of what was expected: below it a day is an outage, whatever the calendar says
@@ -21,39 +21,39 @@ _PLACES = 2 * holidays.CLOSE_TO_THE_END
 _TWO_WEEKS = 14
 
 
-class Excuses:
+class Suppressions:
     """By series."""
 
-    def __init__(self, panel: Panel, tuning: Tuning, memory: Memory, levels: Levels) -> None:
+    def __init__(self, panel: Panel, parameters: Parameters, history: History, levels: Levels) -> None:
         self._panel = panel
-        self._tuning = tuning
-        self._memory = memory
+        self._parameters = parameters
+        self._history = history
         self._levels = levels
         self._turns = np.full((_MONTHS_KEPT + 1, _PLACES, len(panel.series)), np.nan)
         self._organizations = [panel.organization == one for one in np.unique(panel.organization)]
 
-    def consider(self, day: Day) -> None:
+    def apply(self, day: Day) -> None:
         """Takes back what the calendar, the organization or a fall that goes on explains."""
         if holidays.is_holiday(day.date):
-            rests = day.down & (day.spend > _RESTS * day.expected)
-            day.excused |= rests | (day.up & (day.spend < _HOLIDAY_RISE * day.expected))
-            day.unlike |= day.score < -self._tuning.rest
-        day.excused |= day.down & (day.row - self._levels.fell <= _STILL_FALLING)
+            rests = day.drop & (day.spend > _RESTS * day.expected)
+            day.suppressed |= rests | (day.rise & (day.spend < _HOLIDAY_RISE * day.expected))
+            day.is_rest_day |= day.score < -self._parameters.rest_day_sigmas
+        day.suppressed |= day.drop & (day.row - self._levels.drop_row <= _STILL_FALLING)
         if day.row > _TWO_WEEKS:
-            slid = self._memory.level[day.row - _TWO_WEEKS] - self._memory.level[day.row]
-            day.excused |= day.down & (slid > self._tuning.slide)
+            slid = self._history.level[day.row - _TWO_WEEKS] - self._history.level[day.row]
+            day.suppressed |= day.drop & (slid > self._parameters.winding_down_drop)
         self._common_rest(day)
         self._month_end(day)
-        day.acquit(day.excused, "excused")
+        day.unflag(day.suppressed, "suppressed")
 
     def _common_rest(self, day: Day) -> None:
         """Most of an organization resting at once is a holiday, wherever it is."""
-        counted = day.mature & self._panel.is_leaf & (day.expected > self._tuning.floor)
+        counted = day.mature & self._panel.is_leaf & (day.expected > self._parameters.floor_usd)
         for ours in self._organizations:
             scores = day.score[counted & ours]
             if len(scores) >= _FEWEST_SERIES and (scores < -1.5).mean() >= 0.5:
-                day.excused |= ours & day.down
-                day.unlike |= ours & (day.score < -self._tuning.rest)
+                day.suppressed |= ours & day.drop
+                day.is_rest_day |= ours & (day.score < -self._parameters.rest_day_sigmas)
 
     def _month_end(self, day: Day) -> None:
         """What came around the same place of at least half of the months' ends before."""
@@ -67,5 +67,7 @@ class Excuses:
         around = self._turns[:-1, max(0, place - 1) : place + 2]
         known = np.isfinite(around).any(1).sum(0)
         came = (around > _AS_HIGH * day.residual).any(1).sum(0)
-        day.excused |= day.up & (came > 0) & (2 * came >= known)
-        self._turns[-1, place] = np.where(day.mature & (day.expected > self._tuning.floor), day.residual, np.nan)
+        day.suppressed |= day.rise & (came > 0) & (2 * came >= known)
+        self._turns[-1, place] = np.where(
+            day.mature & (day.expected > self._parameters.floor_usd), day.residual, np.nan
+        )

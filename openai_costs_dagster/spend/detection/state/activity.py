@@ -15,18 +15,18 @@ _IRREGULAR = 0.4
 _SOME_WEEKDAYS = 0.6
 
 
-class Rhythm(NamedTuple):
+class Activity(NamedTuple):
     """By series; `active[days ago, series]`."""
 
     active: Flags
-    now_and_then: Flags
+    is_intermittent: Flags
     """Spend comes on days that the weekday does not tell."""
-    by_weekday: Flags
+    on_some_weekdays: Flags
     """Some working days spend and others never do."""
     active_days: Integers
 
 
-def rhythm_of(active: Flags, age: Integers, weekday: int) -> Rhythm:
+def classify_activity(active: Flags, age: Integers, weekday: int) -> Activity:
     """Reads the rhythm from the past, the day before first. `age` is the number of days since the first spend."""
     window = len(active)
     known = np.clip(age, 1, window)
@@ -42,5 +42,5 @@ def rhythm_of(active: Flags, age: Integers, weekday: int) -> Rhythm:
     there_were = np.stack([(known + 6 - ago) // 7 for ago in range(7)])
     came_and_did_not = ((came > 0) & (came < there_were)).any(0)
     unsettled = (rate < _NEARLY_ALWAYS) & (came_and_did_not | some_weekdays)  # two weeks do not tell a rhythm
-    now_and_then = (rate > 0) & np.where(age >= _KNOWN_AFTER, irregular, unsettled)
-    return Rhythm(active, now_and_then, some_weekdays & ~now_and_then, count)
+    is_intermittent = (rate > 0) & np.where(age >= _KNOWN_AFTER, irregular, unsettled)
+    return Activity(active, is_intermittent, some_weekdays & ~is_intermittent, count)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from openai_costs_dagster.spend.detection.panel import Flags, Floats, Integers
-from openai_costs_dagster.spend.detection.parameters import Tuning
+from openai_costs_dagster.spend.detection.parameters import Parameters
 
 _LEVEL, _TREND, _WEEKDAY, _RECENT, _WEEKEND, _SIZE = 0, 1, 2, 9, 10, 11
 _WEEKEND_SPREAD = 2.0
@@ -32,23 +32,25 @@ class Prediction(NamedTuple):
     """Variance of the prediction itself, in units of the noise's."""
 
 
-class Regression:
+class Baseline:
     """The basis for each weekday that may be judged, and its products, made once."""
 
-    def __init__(self, tuning: Tuning) -> None:
-        self._tuning = tuning
-        self._ago = np.arange(1, tuning.window + 1)[:, None]
-        settled = np.minimum(self._ago, np.arange(tuning.window + 1))
-        self._weights = tuning.memory**settled * tuning.restless_memory ** (self._ago - settled)
+    def __init__(self, parameters: Parameters) -> None:
+        self._parameters = parameters
+        self._ago = np.arange(1, parameters.window_days + 1)[:, None]
+        settled = np.minimum(self._ago, np.arange(parameters.window_days + 1))
+        self._weights = parameters.day_weight_decay**settled * parameters.young_day_weight_decay ** (
+            self._ago - settled
+        )
         self._bases = [self._basis(weekday) for weekday in range(7)]
 
     def _basis(self, weekday: int) -> tuple[Floats, Floats, Floats]:
-        ago = np.arange(0, self._tuning.window + 1)
+        ago = np.arange(0, self._parameters.window_days + 1)
         rows = np.zeros((len(ago), _SIZE))
         rows[:, _LEVEL] = 1
         rows[:, _TREND] = -ago / 7
         rows[ago, _WEEKDAY + ago % 7] = 1
-        rows[:, _RECENT] = np.exp(-ago / self._tuning.recent)
+        rows[:, _RECENT] = np.exp(-ago / self._parameters.transient_decay_days)
         rows[:, _WEEKEND] = (weekday - ago) % 7 >= 5
         past, judged = rows[1:], rows[0]
         products = (past[:, :, None] * past[:, None, :]).reshape(len(past), _SIZE * _SIZE)
@@ -61,8 +63,8 @@ class Regression:
         weights: Floats,
         noise: Floats,
         weekday_spread: Floats,
-        settled_for: Integers,
-        usual_trend: Floats,
+        settled_days: Integers,
+        long_term_trend: Floats,
     ) -> Prediction:
         """Predicts a day from `past[days ago, series]`, the day before first, each day weighing `weights`.
 
@@ -70,28 +72,28 @@ class Regression:
         many days, forgets the days before that sooner still.
         """
         rows, judged, products = self._bases[weekday]
-        weights = weights * self._weights[:, settled_for]
-        past = past + self._ago * usual_trend
+        weights = weights * self._weights[:, settled_days]
+        past = past + self._ago * long_term_trend
         count = past.shape[1]
         normal = (weights.T @ products).reshape(count, _SIZE, _SIZE)
-        normal[:, range(_SIZE), range(_SIZE)] += self._priors(noise, weekday_spread, settled_for == 0)
+        normal[:, range(_SIZE), range(_SIZE)] += self._priors(noise, weekday_spread, settled_days == 0)
         right = np.stack([(weights * past).T @ rows, np.broadcast_to(judged, (count, _SIZE))], axis=-1)
         solved = np.linalg.solve(normal, right)
         found = solved[..., 0]
         return Prediction(
             value=found @ judged,
             level=found[:, _LEVEL] + found[:, _RECENT],
-            trend=found[:, _TREND] / 7 + usual_trend,
+            trend=found[:, _TREND] / 7 + long_term_trend,
             uncertainty=np.clip(solved[..., 1] @ judged, 0, _MOST_UNCERTAIN),
         )
 
     def _priors(self, noise: Floats, weekday_spread: Floats, restless: Flags) -> Floats:
-        tuning, variance = self._tuning, noise**2
+        parameters, variance = self._parameters, noise**2
         priors = np.empty((len(noise), _SIZE))
         priors[:, _LEVEL] = _NO_PRIOR
-        trend = np.where(restless, tuning.restless_trend, tuning.weekly_trend)
+        trend = np.where(restless, parameters.young_weekly_trend_prior, parameters.weekly_trend_prior)
         priors[:, _TREND] = variance / trend**2
         priors[:, _WEEKDAY : _WEEKDAY + 7] = (variance / weekday_spread**2)[:, None]
-        priors[:, _RECENT] = variance / tuning.drift**2
+        priors[:, _RECENT] = variance / parameters.transient_prior**2
         priors[:, _WEEKEND] = variance / _WEEKEND_SPREAD**2
         return priors

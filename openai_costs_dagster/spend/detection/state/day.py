@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from openai_costs_dagster.spend.detection.panel import NO_PARENT, Flags, Floats, Integers, columns_of
-from openai_costs_dagster.spend.detection.state.activity import Rhythm
+from openai_costs_dagster.spend.detection.panel import NO_PARENT, Flags, Floats, Integers, true_columns
+from openai_costs_dagster.spend.detection.state.activity import Activity
 
 Reasons = NDArray[np.str_]
 REASONS: Any = np.dtype("U12")
@@ -48,44 +48,44 @@ class Day:
     alive: Flags
     mature: Flags
     settled: bool
-    rhythm: Rhythm
+    activity: Activity
     uncertainty: Floats
     """Variance of the prediction, in units of the noise's."""
     spread: Floats
-    week_effect: Floats
+    weekday_effect: Floats
     expected: Floats
     lower: Floats
     upper: Floats
     residual: Floats
     score: Floats
     """The residual in standard deviations of the prediction."""
-    alerts: Integers
+    recent_alerts: Integers
     """Of the weeks before."""
-    fresh: Flags
+    outside_episode: Flags
     """Not within an event that began before."""
-    began: Integers
-    up: Flags
-    down: Flags
-    excused: Flags
-    unlike: Flags
+    began_row: Integers
+    rise: Flags
+    drop: Flags
+    suppressed: Flags
+    is_rest_day: Flags
     """A day of rest: neither flagged for being low nor a lesson about ordinary days."""
     reason: Reasons
     tests: dict[int, FailedTest] = field(default_factory=dict)
     """By column: the tests whose range is not that of the day itself."""
 
     @property
-    def out(self) -> Flags:
+    def flagged(self) -> Flags:
         """What is flagged so far."""
-        return self.up | self.down
+        return self.rise | self.drop
 
     @property
     def difference(self) -> Floats:
         """Spend less what was expected."""
         return self.spend - self.expected
 
-    def often(self, share: float, window: int) -> Flags:
+    def is_mostly_active(self, share: float, window: int) -> Flags:
         """Whether a series spent on at least this share of the days of the window that it lived."""
-        return self.rhythm.active_days >= share * np.minimum(self.age, window)
+        return self.activity.active_days >= share * np.minimum(self.age, window)
 
     @property
     def shown_lower(self) -> Floats:
@@ -97,19 +97,19 @@ class Day:
         bounds = (self.expected[column].item(), self.shown_lower[column].item(), self.upper[column].item())
         return self.tests.get(column) or FailedTest(1, *bounds)
 
-    def accuse(self, found: Flags, reason: str, *, up: bool, test: Callable[[int], FailedTest] | None = None) -> None:
+    def flag(self, found: Flags, reason: str, *, rise: bool, test: Callable[[int], FailedTest] | None = None) -> None:
         """Flags what was not flagged. `test` gives the numbers of a column's test where they are not the day's."""
-        found = found & ~self.out
-        if up:
-            self.up |= found
+        found = found & ~self.flagged
+        if rise:
+            self.rise |= found
         else:
             found &= self.settled
-            self.down |= found
+            self.drop |= found
         self.reason[found] = reason
         if test:
-            self.tests |= {column: test(column) for column in columns_of(found)}
+            self.tests |= {column: test(column) for column in true_columns(found)}
 
-    def acquit(self, found: Flags | int, reason: str) -> None:
+    def unflag(self, found: Flags | int, reason: str) -> None:
         """Takes flags back."""
-        self.up[found] = self.down[found] = False
+        self.rise[found] = self.drop[found] = False
         self.reason[found] = reason

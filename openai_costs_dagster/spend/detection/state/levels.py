@@ -11,16 +11,16 @@ from typing import NamedTuple
 import numpy as np
 
 from openai_costs_dagster.spend.detection.panel import Panel
-from openai_costs_dagster.spend.detection.parameters import Tuning
+from openai_costs_dagster.spend.detection.parameters import Parameters
 from openai_costs_dagster.spend.detection.state.day import Day
-from openai_costs_dagster.spend.detection.state.history import Memory
+from openai_costs_dagster.spend.detection.state.history import History
 
 LONG_AGO = -(10**6)
 _LEVELS_KEPT = 3
 _ANOTHER = 0.1  # on the log scale: what is nearer is the same level
 
 
-class Earlier(NamedTuple):
+class EarlierLevel(NamedTuple):
     """A level that was normal for a while."""
 
     since: int
@@ -29,61 +29,61 @@ class Earlier(NamedTuple):
     """From the level now to that one, on the log scale."""
 
 
-class Move(NamedTuple):
+class LevelChange(NamedTuple):
     """A change of a series' level, and what stood before it."""
 
     row: int
     change: float
     """On the log scale."""
-    earlier: list[Earlier]
+    earlier: list[EarlierLevel]
     normal_since: int
-    moved: int
+    changed_row: int
 
 
 class Levels:
     """By series."""
 
-    def __init__(self, panel: Panel, tuning: Tuning, memory: Memory) -> None:
+    def __init__(self, panel: Panel, parameters: Parameters, history: History) -> None:
         count = len(panel.series)
-        self._tuning = tuning
-        self._memory = memory
-        self._earlier: dict[int, list[Earlier]] = defaultdict(list)
+        self._parameters = parameters
+        self._history = history
+        self._earlier: dict[int, list[EarlierLevel]] = defaultdict(list)
         self._normal_since = panel.born.copy()
-        self.moved = np.full(count, LONG_AGO)
+        self.changed_row = np.full(count, LONG_AGO)
         """The day on which a series last changed its level."""
-        self.fell = np.full(count, LONG_AGO)
+        self.drop_row = np.full(count, LONG_AGO)
         """The day on which an event's lower level was last accepted."""
 
-    def earlier(self, column: int) -> list[Earlier]:
+    def earlier(self, column: int) -> list[EarlierLevel]:
         """The levels that accepted changes had left."""
         return self._earlier[column]
 
-    def take(self, column: int, day: Day, reason: str, change: float | None = None) -> Move:
+    def adopt(self, column: int, day: Day, reason: str, change: float | None = None) -> LevelChange:
         """Takes the day's level, or one that was known before, for the normal one at once."""
         change = day.residual[column].item() if change is None else change
-        since, moved = self._normal_since[column].item(), self.moved[column].item()
-        before = Move(day.row, change, self._earlier[column], since, moved)
+        since, changed_row = self._normal_since[column].item(), self.changed_row[column].item()
+        before = LevelChange(day.row, change, self._earlier[column], since, changed_row)
         self.change(column, day.row, change, since=day.row)
         day.residual[column] = day.score[column] = 0
-        day.acquit(column, reason)
+        day.unflag(column, reason)
         return before
 
-    def take_back(self, column: int, move: Move, row: int) -> None:
+    def revert(self, column: int, shift: LevelChange, row: int) -> None:
         """Has the level before a change be the normal one again; days since it until before `row` teach none."""
-        self._memory.move(column, move.row, -move.change)
-        self._memory.level[move.row + 1 : row + 1, column] -= move.change
-        self._memory.weigh(column, move.row, row, 0)
-        self._earlier[column] = move.earlier
-        self._normal_since[column], self.moved[column] = move.normal_since, move.moved
+        self._history.shift(column, shift.row, -shift.change)
+        self._history.level[shift.row + 1 : row + 1, column] -= shift.change
+        self._history.set_weights(column, shift.row, row, 0)
+        self._earlier[column] = shift.earlier
+        self._normal_since[column], self.changed_row[column] = shift.normal_since, shift.changed_row
 
     def change(self, column: int, row: int, change: float, *, since: int) -> None:
         """Has the level be another one from a day on, known on day `row`.
 
         A level counts as one to go back to when it was the normal one for a while.
         """
-        self._memory.move(column, since, change)
-        earlier = [Earlier(left, back - change) for left, back in self._earlier[column]]
-        if row - self._normal_since[column] >= self._tuning.mature:
-            earlier.append(Earlier(row, -change))
+        self._history.shift(column, since, change)
+        earlier = [EarlierLevel(left, back - change) for left, back in self._earlier[column]]
+        if row - self._normal_since[column] >= self._parameters.mature_age_days:
+            earlier.append(EarlierLevel(row, -change))
         self._earlier[column] = [one for one in earlier if abs(one.change) > _ANOTHER][-_LEVELS_KEPT:]
-        self._normal_since[column] = self.moved[column] = row
+        self._normal_since[column] = self.changed_row[column] = row
