@@ -24,7 +24,7 @@ BY_USER: Grouping = frozenset({"user_id", "line_item"})
 US_DOLLARS = "usd"
 """The currency of every total, budget, forecast and anomaly."""
 
-LONGEST_KEY = 500
+MAX_KEY_LENGTH = 500
 """Characters of a line item or project id that the tables of line items and projects take as a key.
 
 PostgreSQL limits an index entry to 2,704 bytes. A longer line item keeps its own name instead of being classified.
@@ -38,7 +38,7 @@ def grouping_name(grouping: Grouping) -> str:
     return ",".join(name.removesuffix("_id") for name in _DIMENSIONS if name in grouping)
 
 
-def grouping_named(name: str) -> Grouping:
+def parse_grouping(name: str) -> Grouping:
     """The inverse of `grouping_name`."""
     words = set(name.split(",")) if name else set()
     return frozenset(dimension for dimension in _DIMENSIONS if dimension.removesuffix("_id") in words)
@@ -52,7 +52,7 @@ def currency_code(text: str | None) -> str | None:
     return None if text is None else text.strip().lower() or None
 
 
-def in_currency(amount: Decimal, currency: str | None) -> str:
+def format_amount(amount: Decimal, currency: str | None) -> str:
     """An amount for people, as in ``90,000.00 JPY``."""
     return f"{amount:,.2f} {currency_name(currency)}"
 
@@ -62,7 +62,7 @@ def currency_name(currency: str | None) -> str:
     return "".join(filter(str.isprintable, currency.upper())) if currency else "without a currency"
 
 
-class ReadCost(NamedTuple):
+class ReportedCost(NamedTuple):
     """A cost as it was read, not yet normalised; `from_number` where the amount came as a JSON number."""
 
     project_id: str | None

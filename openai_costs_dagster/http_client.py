@@ -17,7 +17,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 import httpx2
 
-from openai_costs_dagster.user_input import trimmed, variable
+from openai_costs_dagster.user_input import env_variable, strip_padding
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _PORTS = {"http": 80, "https": 443}
@@ -50,7 +50,7 @@ def is_loopback(url: str) -> bool:
     return (_split(url).hostname or "") in LOOPBACK
 
 
-def proxy_of(url: str, configured: str | None = None) -> Proxy | None:
+def find_proxy(url: str, configured: str | None = None) -> Proxy | None:
     """The proxy for a URL: the configured one, or that of the environment. Raises HttpSettingsError."""
     if configured:
         return _usable(Proxy("proxy", configured))
@@ -59,15 +59,15 @@ def proxy_of(url: str, configured: str | None = None) -> Proxy | None:
         return None
     for name in (f"{parts.scheme}_proxy", "all_proxy"):
         for spelling in (name, name.upper()):
-            if value := variable(spelling):
+            if value := env_variable(spelling):
                 return _usable(Proxy(spelling, value))
     return None
 
 
-def client(url: str, *, proxy: Proxy | None = None, **options: Any) -> httpx2.Client:
-    """A client for a URL and what lies below it, through a proxy of `proxy_of`. Raises HttpSettingsError."""
+def create_client(url: str, *, proxy: Proxy | None = None, **options: Any) -> httpx2.Client:
+    """A client for a URL and what lies below it, through a proxy of `find_proxy`. Raises HttpSettingsError."""
     needs_certificates = _split(url).scheme == "https" or (proxy is not None and _split(proxy.url).scheme == "https")
-    context = certificates() if needs_certificates else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context = ssl_context() if needs_certificates else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     through = None
     if proxy:
         is_tls = _split(proxy.url).scheme == "https"
@@ -75,18 +75,18 @@ def client(url: str, *, proxy: Proxy | None = None, **options: Any) -> httpx2.Cl
     return httpx2.Client(proxy=through, verify=context, trust_env=False, **options)
 
 
-def certificates() -> ssl.SSLContext:
+def ssl_context() -> ssl.SSLContext:
     """The authorities to trust: those of `SSL_CERT_FILE` or `SSL_CERT_DIR`, else the system's.
 
     Raises HttpSettingsError that names the variable.
     """
-    return _context(variable("SSL_CERT_FILE"), variable("SSL_CERT_DIR"))
+    return _context(env_variable("SSL_CERT_FILE"), env_variable("SSL_CERT_DIR"))
 
 
-def refuse_unusable_bundle() -> None:
+def check_requests_ca_bundle() -> None:
     """Checks the certificates that `requests` uses, and with it Apprise. Raises HttpSettingsError."""
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
-        if file := variable(name):
+        if file := env_variable(name):
             if not Path(file).is_dir():  # a directory is allowed there
                 _context_of_file(name, file)
             return
@@ -125,7 +125,7 @@ def _holds_certificates(folder: Path) -> bool:
 
 def _usable(proxy: Proxy) -> Proxy:
     """The proxy with a scheme, which many people leave out. Raises HttpSettingsError."""
-    url = trimmed(proxy.url)
+    url = strip_padding(proxy.url)
     url = url if "://" in url else f"http://{url}"
     scheme = url.partition("://")[0].lower()
     if scheme not in {*_PORTS, *_SOCKS}:
@@ -144,7 +144,7 @@ def _usable(proxy: Proxy) -> Proxy:
 def _is_excluded(parts: SplitResult) -> bool:
     """Whether `NO_PROXY` lists a host: names with all below them, addresses, networks, each with or without a port."""
     host, port = (parts.hostname or "").lower(), parts.port or _PORTS.get(parts.scheme)
-    listed = variable("no_proxy") or variable("NO_PROXY") or ""
+    listed = env_variable("no_proxy") or env_variable("NO_PROXY") or ""
     return any(_covers(entry, host, port) for entry in re.split(r"[,\s]+", listed.lower()) if entry)
 
 

@@ -92,7 +92,7 @@ def forget(text: str, person: Person) -> Edited:
     return _Page(person).edited(text, root)
 
 
-def forget_in_sentences(text: str, person: Person) -> str:
+def forget_in_free_text(text: str, person: Person) -> str:
     """Takes a person's addresses and full names out of sentences, also where they stand in JSON of any program.
 
     Fields of the JSON stay, because a program that reads it back may need them.
@@ -103,17 +103,17 @@ def forget_in_sentences(text: str, person: Person) -> str:
         text = _without(person.found_in(text), text)
         return _without(person.named_in(text), text)
     for node in sorted(strings, key=lambda one: -one.start):
-        edited = forget_in_sentences(node.string or "", person)
+        edited = forget_in_free_text(node.string or "", person)
         if edited != node.string:
             text = text[: node.start] + json.dumps(edited) + text[node.end :]
     return text
 
 
-def remains_in_sentences(text: str, person: Person) -> bool:
+def remains_in_free_text(text: str, person: Person) -> bool:
     """Whether sentences still hold an address or a full name, also where they stand in JSON."""
     plain = [text, _unescaped(text)]
     found = any(person.found_in(one) or person.named_in(one) for one in plain)
-    return found or forget_in_sentences(text, person) != text
+    return found or forget_in_free_text(text, person) != text
 
 
 def remains(text: str, person: Person) -> bool:

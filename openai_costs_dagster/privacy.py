@@ -16,7 +16,7 @@ _ADDRESS = re.compile(rb'(?<![^\s"<>()@\\])[^\s"<>()@\\]+@[^\s"<>()@\\]+\.[^\s"<
 _AT = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0040")
 
 
-def without_addresses(raw: bytes) -> bytes:
+def remove_addresses(raw: bytes) -> bytes:
     """The same JSON with null for every address field, and without any other address in it."""
     if b"u0040" in raw:
         raw = _AT.sub(rb"\1@", raw)
@@ -25,7 +25,7 @@ def without_addresses(raw: bytes) -> bytes:
     return _ADDRESS.sub(b"...", _ADDRESS_FIELD.sub(rb"\1null", raw))
 
 
-def without_users(raw: bytes, users: Collection[str]) -> bytes:
+def remove_users(raw: bytes, users: Collection[str]) -> bytes:
     """The same JSON, where rows of these users carry no name or address; the ids stay."""
     text = raw.decode("utf-8", "surrogateescape")
     for user in users:
@@ -33,18 +33,18 @@ def without_users(raw: bytes, users: Collection[str]) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def cleaner(*, emails: bool, forgotten: Collection[str]) -> Callable[[bytes], bytes]:
+def response_cleaner(*, emails: bool, forgotten: Collection[str]) -> Callable[[bytes], bytes]:
     """What answers go through before they are stored: without those who are forgotten, and without all addresses."""
     users = frozenset(forgotten)
 
     def cleaned(raw: bytes) -> bytes:
-        raw = without_users(raw, users) if users else raw
-        return raw if emails else without_addresses(raw)
+        raw = remove_users(raw, users) if users else raw
+        return raw if emails else remove_addresses(raw)
 
     return cleaned
 
 
-def scrubbed(name: str | None, *, emails: bool) -> str | None:
+def scrub_name(name: str | None, *, emails: bool) -> str | None:
     """A name as it may be kept: without an address in it where none is wanted, and as PostgreSQL can hold it."""
     if name is None:
         return None

@@ -26,7 +26,7 @@ class Counter:
     """
 
     name: str
-    meaning: str
+    description: str
     parts: tuple[str, ...] = ()
 
 
@@ -34,12 +34,12 @@ class Counter:
 class Operation:
     """One usage endpoint: ``/organization/usage/<name>``.
 
-    `groups` are all dimensions that it is asked to group by, `table` describes what its rows count.
+    `groups` are all dimensions that it is asked to group by, `counter_definitions` describes what its rows count.
     """
 
     name: str
     groups: tuple[str, ...]
-    table: tuple[Counter, ...]
+    counter_definitions: tuple[Counter, ...]
     result_object: str
     published: bool = True
     """Whether the published spec has it; others are asked for where the server has them."""
@@ -47,7 +47,7 @@ class Operation:
     @property
     def counters(self) -> tuple[str, ...]:
         """The names of its counters."""
-        return tuple(counter.name for counter in self.table)
+        return tuple(counter.name for counter in self.counter_definitions)
 
     @property
     def other_groups(self) -> tuple[str, ...]:

@@ -20,14 +20,14 @@ _PADDING = re.compile(r"\A[\s\ufeff\u200b]+|[\s\ufeff\u200b]+\Z")
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
-def trimmed(text: str) -> str:
+def strip_padding(text: str) -> str:
     """The text without blanks, line breaks and byte order marks around it."""
     return _PADDING.sub("", text)
 
 
-def variable(name: str) -> str | None:
+def env_variable(name: str) -> str | None:
     """The trimmed value of an environment variable, or None where it is unset or empty."""
-    return trimmed(os.environ.get(name, "")) or None
+    return strip_padding(os.environ.get(name, "")) or None
 
 
 def read_text(path: Path) -> str:

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from openai_costs_dagster.cost_records import GROUPINGS, UNGROUPED, Grouping, grouping_name, grouping_named
+from openai_costs_dagster.cost_records import GROUPINGS, UNGROUPED, Grouping, grouping_name, parse_grouping
 
 _DIMENSIONS = ("project_id", "user_id", "line_item", "api_key_id")
 _ALL = [frozenset(some) for size in range(5) for some in itertools.combinations(_DIMENSIONS, size)]
@@ -14,7 +14,7 @@ _ALL = [frozenset(some) for size in range(5) for some in itertools.combinations(
 
 @pytest.mark.parametrize("grouping", _ALL, ids=grouping_name)
 def test_a_grouping_is_found_again_by_its_name(grouping: Grouping) -> None:
-    assert grouping_named(grouping_name(grouping)) == grouping
+    assert parse_grouping(grouping_name(grouping)) == grouping
 
 
 def test_groupings_have_the_documented_order_and_names() -> None:

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from openai_costs_dagster.personal_data import (
     Person,
     forget,
-    forget_in_sentences,
+    forget_in_free_text,
     remains,
-    remains_in_sentences,
+    remains_in_free_text,
 )
 
 ADA = Person("user-ada", frozenset({"ada@example.com", "ada.l+openai@corp.example"}), names=frozenset({"Ada Lovelace"}))
@@ -138,6 +138,6 @@ def test_text_that_is_no_json_loses_the_address(text: str) -> None:
 )
 def test_sentences_lose_addresses_and_full_names_and_no_field(text: str, expected: str | None) -> None:
     expected = expected or r'{"name": "op", "text": "\n...", "id": "user-ada"}'
-    assert forget_in_sentences(text, ADA) == expected
-    assert not remains_in_sentences(expected, ADA)
-    assert remains_in_sentences(text, ADA) is (text != expected)
+    assert forget_in_free_text(text, ADA) == expected
+    assert not remains_in_free_text(expected, ADA)
+    assert remains_in_free_text(text, ADA) is (text != expected)

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openai_costs_dagster.privacy import cleaner, scrubbed, without_addresses, without_users
+from openai_costs_dagster.privacy import remove_addresses, remove_users, response_cleaner, scrub_name
 
 _text = st.text(max_size=8)
 _row = st.fixed_dictionaries(
@@ -27,7 +27,7 @@ def bucket(rows: list[dict[str, Any]]) -> bytes:
 
 @given(st.lists(_row, max_size=4))
 def test_a_forgotten_user_loses_the_address_and_nobody_else_anything(rows: list[dict[str, Any]]) -> None:
-    found = json.loads(without_users(bucket(rows), ["user-ada"]))["results"]
+    found = json.loads(remove_users(bucket(rows), ["user-ada"]))["results"]
     for before, after in zip(rows, found, strict=True):
         mentions = "user-ada" in json.dumps(before)
         wanted = {**before, "user_email": None} if mentions and "user_email" in before else before
@@ -38,13 +38,13 @@ def test_a_forgotten_user_loses_the_address_and_nobody_else_anything(rows: list[
 def test_what_holds_no_address_stays_byte_by_byte(rows: list[dict[str, Any]]) -> None:
     clean = [{name: value for name, value in row.items() if name not in {"user_email", "project_name"}} for row in rows]
     raw = bucket([row for row in clean if "@" not in json.dumps(row)])
-    assert without_addresses(raw) == raw
-    assert without_users(raw, ["user-nobody"]) == raw
+    assert remove_addresses(raw) == raw
+    assert remove_users(raw, ["user-nobody"]) == raw
 
 
 def test_addresses_go_wherever_they_stand() -> None:
     raw = b'{"email": "ada@example.com", "user_email":"x\\"y@z.com", "name": "write to ada@example.com", "kept": "a@b"}'
-    assert json.loads(without_addresses(raw)) == {
+    assert json.loads(remove_addresses(raw)) == {
         "email": None,
         "user_email": None,
         "name": "write to ...",
@@ -54,34 +54,34 @@ def test_addresses_go_wherever_they_stand() -> None:
 
 def test_what_is_kept_is_asked_for() -> None:
     raw = bucket([{"user_id": "user-ada", "user_email": "ada@example.com"}])
-    assert cleaner(emails=True, forgotten=[])(raw) == raw
-    assert b"@" not in cleaner(emails=False, forgotten=[])(raw)
-    assert b"@" not in cleaner(emails=True, forgotten=["user-ada"])(raw)
-    assert cleaner(emails=True, forgotten=["user-lin"])(raw) == raw
+    assert response_cleaner(emails=True, forgotten=[])(raw) == raw
+    assert b"@" not in response_cleaner(emails=False, forgotten=[])(raw)
+    assert b"@" not in response_cleaner(emails=True, forgotten=["user-ada"])(raw)
+    assert response_cleaner(emails=True, forgotten=["user-lin"])(raw) == raw
 
 
 def test_who_is_forgotten_loses_the_name_too_where_no_addresses_are_kept() -> None:
     raw = b'{"user_id": "user-ada", "user_email": "ada@example.com", "user_name": "Ada"}'
     gone = {"user_id": "user-ada", "user_email": None, "user_name": None}
-    assert json.loads(cleaner(emails=False, forgotten=["user-ada"])(raw)) == gone
-    assert json.loads(cleaner(emails=False, forgotten=["user-lin"])(raw)) == {**gone, "user_name": "Ada"}
+    assert json.loads(response_cleaner(emails=False, forgotten=["user-ada"])(raw)) == gone
+    assert json.loads(response_cleaner(emails=False, forgotten=["user-lin"])(raw)) == {**gone, "user_name": "Ada"}
 
 
 def test_a_nested_user_is_forgotten_with_the_row() -> None:
     raw = b'{"results": [{"user": {"id": "user-ada", "email": "ada@example.com", "name": "Ada"}, "amount": 1}]}'
-    rest = json.loads(without_users(raw, ["user-ada"]))
+    rest = json.loads(remove_users(raw, ["user-ada"]))
     assert rest == {"results": [{"user": {"id": "user-ada", "email": None, "name": None}, "amount": 1}]}
 
 
 def test_an_address_is_found_however_its_sign_is_written() -> None:
     raw = b'{"kept": "a\\\\u0040b.c", "name": "ada\\u0040example.com", "other": "x"}'
-    assert json.loads(without_addresses(raw)) == {"kept": "a\\u0040b.c", "name": "...", "other": "x"}
+    assert json.loads(remove_addresses(raw)) == {"kept": "a\\u0040b.c", "name": "...", "other": "x"}
 
 
 def test_a_name_is_kept_without_the_address_in_it() -> None:
-    assert scrubbed("ada@example.com", emails=False) is None
-    assert scrubbed("key of ada@example.com (old)", emails=False) == "key of ... (old)"
-    assert scrubbed("Ada @ home", emails=False) == "Ada @ home"
-    assert scrubbed("ada@example.com", emails=True) == "ada@example.com"
-    assert scrubbed("a\0b", emails=True) == "a\ufffdb"
-    assert scrubbed(None, emails=False) is None
+    assert scrub_name("ada@example.com", emails=False) is None
+    assert scrub_name("key of ada@example.com (old)", emails=False) == "key of ... (old)"
+    assert scrub_name("Ada @ home", emails=False) == "Ada @ home"
+    assert scrub_name("ada@example.com", emails=True) == "ada@example.com"
+    assert scrub_name("a\0b", emails=True) == "a\ufffdb"
+    assert scrub_name(None, emails=False) is None

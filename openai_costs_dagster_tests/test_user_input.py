@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import openai_costs_dagster
-from openai_costs_dagster.user_input import read_text, trimmed, variable
+from openai_costs_dagster.user_input import env_variable, read_text, strip_padding
 
 _PACKAGE = Path(openai_costs_dagster.__file__).parent
 
@@ -16,17 +16,17 @@ _PACKAGE = Path(openai_costs_dagster.__file__).parent
 @pytest.mark.parametrize("padding", ["", " ", "\t", "\r\n", "\n", "\u00a0", "\ufeff", "\u200b", "\ufeff \r\n\ufeff"])
 def test_padding_is_removed_around_a_value_and_kept_inside(monkeypatch: pytest.MonkeyPatch, padding: str) -> None:
     value = f"a{padding}b"
-    assert trimmed(f"{padding}{value}{padding}") == value
+    assert strip_padding(f"{padding}{value}{padding}") == value
     monkeypatch.setenv("A_VARIABLE", f"{padding}{value}{padding}")
-    assert variable("A_VARIABLE") == value
+    assert env_variable("A_VARIABLE") == value
 
 
 @pytest.mark.parametrize("value", ["", " ", "\r\n", "\ufeff"])
 def test_empty_variable_equals_an_unset_one(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("A_VARIABLE", value)
-    assert variable("A_VARIABLE") is None
+    assert env_variable("A_VARIABLE") is None
     monkeypatch.delenv("A_VARIABLE")
-    assert variable("A_VARIABLE") is None
+    assert env_variable("A_VARIABLE") is None
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])

@@ -62,7 +62,7 @@ class AppriseChannel:
     def send(self, message: Message, now: dt.datetime) -> None:  # noqa: ARG002  # no service takes a time
         """Sends plain text, and the chart where the service shows pictures. Raises NotDeliveredError."""
         try:
-            http_client.refuse_unusable_bundle()
+            http_client.check_requests_ca_bundle()
         except http_client.HttpSettingsError as error:
             raise NotDeliveredError(str(error)) from None
         service = apprise.Apprise.instantiate(read_secret(self.url), suppress_exceptions=True)
@@ -119,7 +119,9 @@ def request(
     `what` and `where` name the receiver in errors. Raises NotDeliveredError without the URL.
     """
     try:
-        made = http_client.client(url, proxy=http_client.proxy_of(url), timeout=SECONDS, follow_redirects=False)
+        made = http_client.create_client(
+            url, proxy=http_client.find_proxy(url), timeout=SECONDS, follow_redirects=False
+        )
     except http_client.HttpSettingsError as error:
         raise NotDeliveredError(str(error)) from None
     with made as client:

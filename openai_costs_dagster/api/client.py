@@ -46,19 +46,19 @@ Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """How long what may pass is asked for again: at most so many attempts, within so many seconds."""
 
     attempts: int = 10
     seconds: float = 900.0
 
 
-UNATTENDED = Patience()
-SOMEONE_WAITS = Patience(attempts=5, seconds=60.0)
+BACKGROUND = RetryPolicy()
+INTERACTIVE = RetryPolicy(attempts=5, seconds=60.0)
 
 
 @dataclass(frozen=True)
-class Endpoint:
+class ConnectionSettings:
     """Where an organization is read and how; secrets are read when used, so that rotating needs no restart."""
 
     base_url: str
@@ -71,11 +71,11 @@ class AdminApi:
 
     def __init__(
         self,
-        endpoint: Endpoint,
+        endpoint: ConnectionSettings,
         *,
         transport: httpx2.BaseTransport | None = None,
         now: Callable[[], dt.datetime] = utc_now,
-        patience: Patience = UNATTENDED,
+        retry_policy: RetryPolicy = BACKGROUND,
     ) -> None:
         """Raises AuthenticationFailed for a key that cannot be an admin key, RequestRefused for unusable HTTP settings.
 
@@ -85,13 +85,13 @@ class AdminApi:
         _refuse_other_kinds(key)
         self._secrets = [key]
         self._now = now
-        self._patience = patience
+        self._retry_policy = retry_policy
         self.requests = 0
         """How many requests were sent so far, retries included."""
         try:
-            self._proxy = http_client.proxy_of(endpoint.base_url, configured) if transport is None else None
+            self._proxy = http_client.find_proxy(endpoint.base_url, configured) if transport is None else None
             self._secrets += self._proxy.secrets if self._proxy else []
-            self._client = http_client.client(
+            self._client = http_client.create_client(
                 endpoint.base_url,
                 proxy=self._proxy,
                 base_url=endpoint.base_url.rstrip("/"),
@@ -113,16 +113,16 @@ class AdminApi:
         self._client.close()
 
     def get(self, path: str, query: Query, answer: type[Answer]) -> Answer:
-        """Reads a path and decodes its JSON; retries what may pass, within its patience.
+        """Reads a path and decodes its JSON; retries what may pass, within its retry_policy.
 
         Raises an `ApiError`: see its tree.
         """
         if not any(pattern.fullmatch(path) for pattern in READABLE_PATHS):
             raise errors.RequestRefused(f"{path} is not on the list of paths that may be read")
         for attempt in stamina.retry_context(
-            on=_Pauses(self._patience),
-            attempts=self._patience.attempts,
-            timeout=self._patience.seconds,
+            on=_Pauses(self._retry_policy),
+            attempts=self._retry_policy.attempts,
+            timeout=self._retry_policy.seconds,
             wait_initial=0.5,
             wait_max=_LONGEST_WAIT,
             wait_jitter=1.0,
@@ -152,13 +152,13 @@ class AdminApi:
                 return msgspec.json.decode(as_utf8(body), type=answer)
         except msgspec.ValidationError as error:
             if error_responses.is_error(response.content):
-                raise errors.BrokenAnswer("an error came with status 200", status=200) from None
+                raise errors.MalformedResponse("an error came with status 200", status=200) from None
             said = redact(f"the answer has another shape than the API documents: {error}", self._secrets)
-            raise errors.UnknownShape(said, status=200) from None
+            raise errors.UnexpectedSchema(said, status=200) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             kind = response.headers.get("content-type", "no content type")
             said = redact(f"the answer is no page of JSON ({kind}): {error}", self._secrets)
-            raise errors.BrokenAnswer(said, status=200) from None
+            raise errors.MalformedResponse(said, status=200) from None
 
     def _describe(self, error: httpx2.RequestError) -> str:
         words = str(error) or type(error).__name__
@@ -168,9 +168,9 @@ class AdminApi:
         return redact(words + through, self._secrets)
 
     def _refusal(self, status: int, body: bytes, headers: Mapping[str, str]) -> errors.ApiError:
-        refusal = error_responses.error_of(status, body, headers.get("retry-after"), self._now())
+        refusal = error_responses.error_from_response(status, body, headers.get("retry-after"), self._now())
         refusal.args = (redact(str(refusal), self._secrets),)
-        if refusal.is_unknown:
+        if refusal.is_unrecognized:
             _log_once(redact(error_responses.summary(body), self._secrets))
         return refusal
 
@@ -198,8 +198,8 @@ def _refuse_other_kinds(key: str) -> None:
 class _Pauses:
     """Whether to ask again, or the seconds that the server asked us to wait first (stamina's backoff hook)."""
 
-    def __init__(self, patience: Patience) -> None:
-        self._left = patience.seconds
+    def __init__(self, retry_policy: RetryPolicy) -> None:
+        self._left = retry_policy.seconds
 
     def __call__(self, error: Exception) -> bool | float:
         if not isinstance(error, errors.TransientApiError):

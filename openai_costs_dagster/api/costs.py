@@ -54,7 +54,7 @@ def read_costs(api: AdminApi, days: DayRange, grouping: Grouping, guard: Organiz
     """Yields one bucket for every day of `days`, in order.
 
     Only a chain that was read to its end is whole: what it yielded before it raised must not be kept.
-    Raises an `ApiError`; IncompleteChain where the pages loop or stop early, UnexpectedBucket for any bucket but
+    Raises an `ApiError`; IncompletePagination where the pages loop or stop early, UnexpectedBucket for any bucket but
     that of the next day.
     """
     for due, raw in read_days(api, COSTS_PATH, days, group_by=sorted(grouping), days_per_page=DAYS_PER_PAGE):
@@ -63,7 +63,7 @@ def read_costs(api: AdminApi, days: DayRange, grouping: Grouping, guard: Organiz
         yield bucket
 
 
-def is_served(api: AdminApi, day: dt.date, grouping: Grouping) -> bool:
+def is_grouping_served(api: AdminApi, day: dt.date, grouping: Grouping) -> bool:
     """Whether the API serves this grouping for this day; one request. Raises any other `ApiError`."""
     try:
         for _ in read_costs(api, DayRange(day, day), grouping, OrganizationGuard(None)):
@@ -77,6 +77,6 @@ def _decode(raw: bytes, due: dt.date, days: DayRange) -> CostsBucket:
     try:
         bucket = _BUCKET.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise errors.UnknownShape(f"{due}: a bucket of another shape than the API documents: {error}") from None
+        raise errors.UnexpectedSchema(f"{due}: a bucket of another shape than the API documents: {error}") from None
     check_day(bucket.start_time, bucket.end_time, due, days)
     return CostsBucket(due, bucket.results, raw)

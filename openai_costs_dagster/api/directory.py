@@ -95,13 +95,13 @@ def read_list(api: AdminApi, path: str, query: list[tuple[str, str]], kind: type
         try:
             entries: list[Entry] = msgspec.convert(page.data, list[kind])  # type: ignore[valid-type]
         except msgspec.ValidationError as error:
-            raise errors.UnknownShape(f"{path}: {error}") from None
+            raise errors.UnexpectedSchema(f"{path}: {error}") from None
         yield from entries
         if not page.has_more or not entries:
             return
         after = page.last_id or str(page.data[-1].get("id"))
         if after in seen:
-            raise errors.IncompleteChain(f"{path}: the pages repeat themselves after {after}")
+            raise errors.IncompletePagination(f"{path}: the pages repeat themselves after {after}")
         seen.add(after)
 
 

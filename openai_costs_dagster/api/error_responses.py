@@ -42,7 +42,7 @@ class _Envelope(msgspec.Struct):
     error: _Error
 
 
-def error_of(status: int, body: bytes, retry_after: str | None, now: dt.datetime) -> errors.ApiError:
+def error_from_response(status: int, body: bytes, retry_after: str | None, now: dt.datetime) -> errors.ApiError:
     """The error behind an answer that is not 200. Texts are unredacted: the caller redacts."""
     error = _decode(body)
     said = str(error.message or "no message")
@@ -50,13 +50,13 @@ def error_of(status: int, body: bytes, retry_after: str | None, now: dt.datetime
         return errors.RateLimited(said, status=status, retry_after=seconds_to_wait(retry_after, now))
     if status >= 500 or status == 408:
         wait = seconds_to_wait(retry_after, now)
-        return errors.ServerFailed(f"the server answered {status}: {said}", status=status, retry_after=wait)
+        return errors.ServerError(f"the server answered {status}: {said}", status=status, retry_after=wait)
     if status in (401, 403):
         return _unauthorized(status, said)
     if status == 400:
         return _bad_request(error, said, now)
     if status == 404:
-        return errors.NotServed(f"nothing is served at this path (404): {said}", status=status)
+        return errors.EndpointNotFound(f"nothing is served at this path (404): {said}", status=status)
     if 300 <= status < 400:
         said = f"the server redirects ({status}); base_url must name the final address"
     return errors.RequestRefused(said, status=status)
@@ -116,7 +116,7 @@ def _bad_request(error: _Error, said: str, now: dt.datetime) -> errors.ApiError:
     if _refuses_grouping(error, said):
         return errors.GroupingRefused(said, status=400)
     refusal = errors.RequestRefused(said, status=400)
-    refusal.is_unknown = True
+    refusal.is_unrecognized = True
     return refusal
 
 

@@ -7,16 +7,16 @@ ApiError
 │   ├── LookbackExceeded      the window begins before the year that the API keeps (400)
 │   ├── GroupingRefused       these dimensions are not served together for this window (400)
 │   ├── RequestRefused        any other answer that will stay the same (other 4xx, redirects)
-│   │   └── NotServed         nothing is served at this path (404)
+│   │   └── EndpointNotFound         nothing is served at this path (404)
 │   ├── WrongOrganization     the key belongs to another organization than configured
-│   ├── UnknownShape          JSON of another shape than the API documents: this program has to learn it
+│   ├── UnexpectedSchema          JSON of another shape than the API documents: this program has to learn it
 │   └── UnexpectedBucket      a bucket that is not exactly the UTC day that was due
 └── TransientApiError         the same request may succeed later
     ├── RateLimited           429
-    ├── ServerFailed          5xx
-    ├── BrokenAnswer          HTML, a cut-off body, an error where an answer should be
+    ├── ServerError          5xx
+    ├── MalformedResponse          HTML, a cut-off body, an error where an answer should be
     ├── Unreachable           no connection, a reset, a time-out
-    └── IncompleteChain       pages that loop or end early
+    └── IncompletePagination       pages that loop or end early
 
 Every text is redacted before it gets in here: error answers of the API echo parts of the key.
 """
@@ -34,7 +34,7 @@ class ApiError(Exception):
     """Base of all that the Admin API can do to us; the text is one sentence, free of secrets."""
 
     status: int | None = None
-    is_unknown = False
+    is_unrecognized = False
     """Whether a 400 is none of the refusals that this program knows."""
 
     def __init__(self, message: str, *, status: int | None = None) -> None:
@@ -65,7 +65,7 @@ class LookbackExceeded(PermanentApiError):
         self.earliest = named or year_ago
         self._year_ago = year_ago
 
-    def served(self, days: DayRange) -> DayRange | None:
+    def served_days(self, days: DayRange) -> DayRange | None:
         """The rest of a refused window that the API should serve; None where all of it is too old.
 
         Raises RequestRefused where the API refuses days that lie well within its year.
@@ -86,7 +86,7 @@ class RequestRefused(PermanentApiError):
     """Any other refusal."""
 
 
-class NotServed(RequestRefused):
+class EndpointNotFound(RequestRefused):
     """Nothing is served at this path: a proxy or an older server lacks it."""
 
 
@@ -94,7 +94,7 @@ class WrongOrganization(PermanentApiError):
     """An answer carries an organization id that differs from the expected one."""
 
 
-class UnknownShape(PermanentApiError):
+class UnexpectedSchema(PermanentApiError):
     """JSON of another shape than the API documents; guessing at it could store wrong figures."""
 
 
@@ -114,11 +114,11 @@ class RateLimited(TransientApiError):
     """429."""
 
 
-class ServerFailed(TransientApiError):
+class ServerError(TransientApiError):
     """5xx."""
 
 
-class BrokenAnswer(TransientApiError):
+class MalformedResponse(TransientApiError):
     """A body that is no JSON, or an error with the status of an answer."""
 
 
@@ -126,5 +126,5 @@ class Unreachable(TransientApiError):
     """No answer came, or it stopped in the middle."""
 
 
-class IncompleteChain(TransientApiError):
+class IncompletePagination(TransientApiError):
     """The pages of one query loop, or end before the last day that was requested."""

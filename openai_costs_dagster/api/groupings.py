@@ -1,7 +1,7 @@
 """Finds the finest grouping that an organization is served, day by day, and remembers what was refused.
 
 Which groupings are served depends on the organization and the requested time range, and is documented nowhere:
-it is found out. A query over a range is refused when one of its days is, so a refused range is taken apart by
+it is found out. A query over a range is refused when one of its days is, so a refused range is taken do_not_merge by
 one-day probes, known dates first. What was learned saves the next run its probes and is tried anew now and then.
 """
 
@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 from openai_costs_dagster.cost_records import GROUPINGS, Grouping
 from openai_costs_dagster.days import ONE_DAY, DayRange
 
-API_KEYS_BEGIN = dt.date(2025, 12, 6)
+API_KEY_GROUPING_SINCE = dt.date(2025, 12, 6)
 """Windows that start before this day were seen to be refused `api_key_id` (a captured answer)."""
 
-KEPT_FOR = dt.timedelta(days=7)
+REFUSAL_TTL = dt.timedelta(days=7)
 """How long a refusal is believed before it is tried anew."""
 
 SHORT = 31
@@ -25,18 +25,18 @@ SHORT = 31
 
 _WITH_API_KEYS = GROUPINGS[1]
 
-Serves = Callable[[dt.date, Grouping], bool]
+Probe = Callable[[dt.date, Grouping], bool]
 """Asks the API whether a day is served with a grouping; costs one request."""
 
 
 @dataclass(frozen=True)
-class Refusal:
-    """Days, both ends included and None without end, for which a grouping was refused at `seen_at`."""
+class RefusedGrouping:
+    """Days, both ends included and None without end, for which a grouping was refused at `refused_at`."""
 
     grouping: Grouping
     first: dt.date | None
     last: dt.date | None
-    seen_at: dt.datetime
+    refused_at: dt.datetime
 
     def covers(self, day: dt.date) -> bool:
         """Whether the day was refused."""
@@ -44,80 +44,80 @@ class Refusal:
 
 
 @dataclass(frozen=True)
-class Piece:
+class QueryWindow:
     """Days that one query asks for together, and the grouping it asks with."""
 
     days: DayRange
     grouping: Grouping
-    apart: bool = False
-    """Whether it was cut off a refused range for no reason that its own days show: not to be joined again."""
+    do_not_merge: bool = False
+    """Whether the window is half of a refused range whose refused days could not be located."""
 
 
-class Detail:
+class GroupingPlanner:
     """What one organization is served; `refusals` is the memory to keep when the work is done."""
 
     def __init__(
         self,
-        refusals: Iterable[Refusal],
+        refusals: Iterable[RefusedGrouping],
         *,
-        serves: Serves,
+        probe: Probe,
         now: dt.datetime,
         groupings: Sequence[Grouping] = GROUPINGS,
     ) -> None:
         """`groupings` go from the finest to the one that cannot be refused."""
         self.refusals = list(refusals)
         self._groupings = groupings
-        self._serves = serves
+        self._is_served = probe
         self._now = now
         self._newest: dt.date | None = None
 
-    def plan(self, days: DayRange) -> list[Piece]:
+    def plan(self, days: DayRange) -> list[QueryWindow]:
         """Cuts a range into as few queries as the memory allows; probes what is not known or no longer believed."""
         self._newest = max(days.last, self._newest or days.last)
         self._try_anew(days)
         self._probe_known_date(days)
-        return self._pieces(days)
+        return self._queries(days)
 
-    def refused(self, piece: Piece) -> list[Piece]:
-        """What to ask instead of a piece that the API refused. Costs probes; raises any other `ApiError`.
+    def replan(self, query: QueryWindow) -> list[QueryWindow]:
+        """What to ask instead of a query that the API refused. Costs probes; raises any other `ApiError`.
 
         Raises ValueError for the coarsest grouping, below which there is nothing.
         """
-        if piece.grouping == self._groupings[-1]:
+        if query.grouping == self._groupings[-1]:
             raise ValueError("the coarsest grouping cannot be refused for its detail")
-        blamed = self._refused_parts(piece.days, piece.grouping)
+        blamed = self._refused_parts(query.days, query.grouping)
         for days in blamed:
             # What was refused a few days ago, and is refused until the newest day asked for, is not asked for today.
-            until_further_notice = days.last == self._newest and days.last >= self._now.date() - KEPT_FOR
+            until_further_notice = days.last == self._newest and days.last >= self._now.date() - REFUSAL_TTL
             last = None if until_further_notice else days.last
-            self.refusals.append(Refusal(piece.grouping, days.first, last, self._now))
-        return self._pieces(piece.days) if blamed else _halves(piece)
+            self.refusals.append(RefusedGrouping(query.grouping, days.first, last, self._now))
+        return self._queries(query.days) if blamed else _halves(query)
 
     def _try_anew(self, days: DayRange) -> None:
         """Probes the newest of `days` in every refusal that is no longer believed: forgets it, or believes it again."""
         for refusal in list(self.refusals):
             shared = days.intersection(refusal.first, refusal.last)
-            if shared is None or self._now - refusal.seen_at < KEPT_FOR:
+            if shared is None or self._now - refusal.refused_at < REFUSAL_TTL:
                 continue
-            served = self._serves(shared.last, refusal.grouping)
+            served = self._is_served(shared.last, refusal.grouping)
             self.refusals.remove(refusal)
             if not served:
-                self.refusals.append(replace(refusal, seen_at=self._now))
+                self.refusals.append(replace(refusal, refused_at=self._now))
 
     def _probe_known_date(self, days: DayRange) -> None:
         """Spares the bisection where the documented date of `api_key_id` lies inside the range."""
-        before = API_KEYS_BEGIN - ONE_DAY
+        before = API_KEY_GROUPING_SINCE - ONE_DAY
         if not (days.first <= before < days.last) or _WITH_API_KEYS not in self._order_left(before):
             return
-        if self._serves(before, _WITH_API_KEYS):
+        if self._is_served(before, _WITH_API_KEYS):
             return
         older = DayRange(days.first, before)
-        oldest_is_served = len(older) > 1 and self._serves(older.first, _WITH_API_KEYS)
+        oldest_is_served = len(older) > 1 and self._is_served(older.first, _WITH_API_KEYS)
         first = self._first_refused(older, _WITH_API_KEYS) if oldest_is_served else older.first
-        self.refusals.append(Refusal(_WITH_API_KEYS, first, before, self._now))
+        self.refusals.append(RefusedGrouping(_WITH_API_KEYS, first, before, self._now))
 
-    def _pieces(self, days: DayRange) -> list[Piece]:
-        return joined(Piece(DayRange(day, day), self._finest(day)) for day in days)
+    def _queries(self, days: DayRange) -> list[QueryWindow]:
+        return merge_query_windows(QueryWindow(DayRange(day, day), self._finest(day)) for day in days)
 
     def _finest(self, day: dt.date) -> Grouping:
         return self._order_left(day)[0]
@@ -135,7 +135,7 @@ class Detail:
         """The days of a refused range that are to blame; none where both ends and the middle are served."""
         if len(days) == 1:
             return [days]
-        newest, oldest = self._serves(days.last, grouping), self._serves(days.first, grouping)
+        newest, oldest = self._is_served(days.last, grouping), self._serves(days.first, grouping)
         if newest and not oldest:
             return [DayRange(days.first, self._last_refused(days, grouping))]
         if oldest and not newest:
@@ -144,7 +144,7 @@ class Detail:
             return [days]
         middle = _middle(days)
         before, after = DayRange(days.first, middle), DayRange(middle, days.last)
-        if newest == self._serves(middle, grouping):
+        if newest == self._is_served(middle, grouping):
             return [] if newest else [days]
         if newest:
             return [DayRange(self._first_refused(before, grouping), self._last_refused(after, grouping))]
@@ -166,7 +166,7 @@ class Detail:
         first, last = days.first, days.last
         while last - first > ONE_DAY:
             middle = _middle(DayRange(first, last))
-            if self._serves(middle, grouping) == newest_is_served:
+            if self._is_served(middle, grouping) == newest_is_served:
                 last = middle
             else:
                 first = middle
@@ -177,24 +177,24 @@ def _middle(days: DayRange) -> dt.date:
     return days.first + (days.last - days.first) // 2
 
 
-def _halves(piece: Piece) -> list[Piece]:
-    middle = _middle(piece.days)
-    before, after = DayRange(piece.days.first, middle), DayRange(middle + ONE_DAY, piece.days.last)
-    return [replace(piece, days=before, apart=True), replace(piece, days=after, apart=True)]
+def _halves(query: QueryWindow) -> list[QueryWindow]:
+    middle = _middle(query.days)
+    before, after = DayRange(query.days.first, middle), DayRange(middle + ONE_DAY, query.days.last)
+    return [replace(query, days=before, do_not_merge=True), replace(query, days=after, do_not_merge=True)]
 
 
-def joined(pieces: Iterable[Piece]) -> list[Piece]:
+def merge_query_windows(queries: Iterable[QueryWindow]) -> list[QueryWindow]:
     """The same days in as few queries as possible: neighbours of one grouping become one, oldest first."""
-    result: list[Piece] = []
-    for piece in sorted(pieces, key=lambda one: one.days):
+    result: list[QueryWindow] = []
+    for query in sorted(queries, key=lambda one: one.days):
         before = result[-1] if result else None
         if (
             before
-            and before.grouping == piece.grouping
-            and before.days.last + ONE_DAY == piece.days.first
-            and not (before.apart and piece.apart)
+            and before.grouping == query.grouping
+            and before.days.last + ONE_DAY == query.days.first
+            and not (before.do_not_merge and query.do_not_merge)
         ):
-            result[-1] = Piece(DayRange(before.days.first, piece.days.last), piece.grouping)
+            result[-1] = QueryWindow(DayRange(before.days.first, query.days.last), query.grouping)
         else:
-            result.append(piece)
+            result.append(query)
     return result

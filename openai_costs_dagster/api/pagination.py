@@ -24,7 +24,7 @@ def read_days(
     """Yields the bytes of one bucket for every day of `days`, in order; the caller holds it to its day.
 
     Only a chain that was read to its end is whole: what it yielded before it raised must not be kept.
-    Raises an `ApiError`; IncompleteChain where the pages loop or stop early.
+    Raises an `ApiError`; IncompletePagination where the pages loop or stop early.
     """
     query = [
         ("start_time", str(unix_midnight(days.first))),
@@ -41,13 +41,13 @@ def read_days(
             yield due, as_utf8(bytes(raw))
             due += ONE_DAY
         if page.has_more and not page.next_page:
-            raise errors.IncompleteChain(f"{days}: a page says that there is more and gives no next_page")
+            raise errors.IncompletePagination(f"{days}: a page says that there is more and gives no next_page")
         if due > days.last:
             return
         if not page.next_page or not page.data:
-            raise errors.IncompleteChain(f"{days}: the pages end before {due}")
+            raise errors.IncompletePagination(f"{days}: the pages end before {due}")
         if page.next_page in seen_tokens:
-            raise errors.IncompleteChain(f"{days}: the pages repeat themselves before {due}")
+            raise errors.IncompletePagination(f"{days}: the pages repeat themselves before {due}")
         seen_tokens.add(token := page.next_page)
 
 

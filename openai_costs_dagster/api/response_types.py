@@ -11,7 +11,7 @@ from decimal import Decimal
 
 import msgspec
 
-from openai_costs_dagster.cost_records import ReadCost, currency_code
+from openai_costs_dagster.cost_records import ReportedCost, currency_code
 
 _DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]{1,6})?")
 _NO_VALUE = msgspec.Raw(b"null")
@@ -55,13 +55,13 @@ class WirePage(msgspec.Struct):
     next_page: str | None = None
 
 
-def read_cost(cost: WireCost) -> ReadCost:
+def parse_cost(cost: WireCost) -> ReportedCost:
     """A row without the wire around it. Raises ValueError for an amount that is no decimal number."""
     amount, currency, from_number = None, None, False
     if cost.amount is not None:
         currency = currency_code(cost.amount.currency)
         amount, from_number = _number("amount.value", cost.amount.value)
-    return ReadCost(
+    return ReportedCost(
         cost.project_id,
         cost.user_id,
         cost.api_key_id,

@@ -42,7 +42,7 @@ def read_spend_limits(api: AdminApi) -> SpendLimits:
     """
     try:
         hard = [api.get("/organization/spend_limit", [], _Wire)]
-    except errors.NotServed:
+    except errors.EndpointNotFound:
         hard = []
     alerts = read_list(api, "/organization/spend_alerts", [], _Wire)
     found = [*((one, True) for one in hard), *((one, False) for one in alerts)]

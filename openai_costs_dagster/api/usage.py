@@ -37,7 +37,7 @@ class UsageBucket:
     raw: bytes
 
 
-def path_of(operation: Operation) -> str:
+def usage_endpoint_path(operation: Operation) -> str:
     """Where an operation's usage is read."""
     return f"/organization/usage/{operation.name}"
 
@@ -47,14 +47,15 @@ def read_usage(
 ) -> Iterator[UsageBucket]:
     """Yields one bucket for every day of `days`, in order, by the operation's own groups or by fewer.
 
-    Only a chain that was read to its end is whole. Raises an `ApiError`; NotServed where the server lacks the endpoint.
+    Only a chain that was read to its end is whole. Raises an `ApiError`; EndpointNotFound if the server lacks the
+    endpoint.
     """
     asked = operation.groups if groups is None else groups
-    for due, raw in read_days(api, path_of(operation), days, group_by=asked, days_per_page=DAYS_PER_PAGE):
+    for due, raw in read_days(api, usage_endpoint_path(operation), days, group_by=asked, days_per_page=DAYS_PER_PAGE):
         try:
             bucket = _BUCKET.decode(raw)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise errors.UnknownShape(f"{due}: a bucket of another shape than the API documents: {error}") from None
+            raise errors.UnexpectedSchema(f"{due}: a bucket of another shape than the API documents: {error}") from None
         check_day(bucket.start_time, bucket.end_time, due, days)
         yield UsageBucket(due, _added_up(operation, due, bucket.results), raw)
 
@@ -84,7 +85,7 @@ def _row(operation: Operation, day: dt.date, result: Mapping[str, Any]) -> Usage
 def _text(day: dt.date, name: str, value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
-    raise errors.UnknownShape(f"{day}: {name} of a usage row is {value!r}, and a text was expected")
+    raise errors.UnexpectedSchema(f"{day}: {name} of a usage row is {value!r}, and a text was expected")
 
 
 def _group(day: dt.date, name: str, value: Any) -> str | bool | None:
@@ -94,4 +95,4 @@ def _group(day: dt.date, name: str, value: Any) -> str | bool | None:
 def _count(day: dt.date, name: str, value: Any) -> Decimal:
     if isinstance(value, int | Decimal) and not isinstance(value, bool) and Decimal(value).is_finite():
         return Decimal(value)
-    raise errors.UnknownShape(f"{day}: {name} of a usage row is {value!r}, and a number was expected")
+    raise errors.UnexpectedSchema(f"{day}: {name} of a usage row is {value!r}, and a number was expected")

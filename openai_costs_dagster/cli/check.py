@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from openai_costs_dagster.api.connection_test import (
-    ConnectionTest,
-    connection_test,
-    warning_of_key,
+from openai_costs_dagster.api.connection_check import (
+    ConnectionCheck,
+    admin_key_warning,
+    check_connection,
 )
 from openai_costs_dagster.configuration import Organization, load
 from openai_costs_dagster.configuration.secret import SecretUnavailable
@@ -20,7 +20,7 @@ from openai_costs_dagster.days import utc_now
 def check(context: click.Context, organizations: tuple[str, ...]) -> None:
     """Test the connection of each organization; exit 1 if any fails."""
     from openai_costs_dagster.cli.session import chosen
-    from openai_costs_dagster.sync.onboarding import endpoint_of
+    from openai_costs_dagster.sync.onboarding import connection_settings
 
     configuration = load()
     failed = False
@@ -29,31 +29,31 @@ def check(context: click.Context, organizations: tuple[str, ...]) -> None:
         click.echo(f"{organization.name}: ", nl=False)
         try:
             key = organization.admin_key.read()
-            result = connection_test(endpoint_of(organization), organization.organization_id, utc_now().date())
-            warning = warning_of_key(key, organization.base_url)
+            result = check_connection(connection_settings(organization), organization.organization_id, utc_now().date())
+            warning = admin_key_warning(key, organization.base_url)
         except SecretUnavailable as error:
-            result, warning = ConnectionTest(False, "The admin key cannot be read", str(error)), None
+            result, warning = ConnectionCheck(False, "The admin key cannot be read", str(error)), None
         result = _refuse_twin(organization, result, seen)
         _report(organization, result, warning)
         failed = failed or not result.ok
     context.exit(1 if failed else 0)
 
 
-def _refuse_twin(organization: Organization, result: ConnectionTest, seen: dict[str, str]) -> ConnectionTest:
+def _refuse_twin(organization: Organization, result: ConnectionCheck, seen: dict[str, str]) -> ConnectionCheck:
     """Two names for one OpenAI organization would count it double."""
     if not result.organization_id:
         return result
     other = seen.setdefault(result.organization_id, organization.name)
     if other == organization.name:
         return result
-    return ConnectionTest(
+    return ConnectionCheck(
         False,
         f"{other} and {organization.name} are one OpenAI organization",
         f"both keys read {result.organization_id}, which would be counted twice: keep one of the two names",
     )
 
 
-def _report(organization: Organization, result: ConnectionTest, warning: str | None) -> None:
+def _report(organization: Organization, result: ConnectionCheck, warning: str | None) -> None:
     click.echo(result.headline)
     click.echo(f"  Endpoint: {organization.base_url}")
     known = result.organization_id or organization.organization_id

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from openai_costs_dagster.cli.errors import InputMistake
 from openai_costs_dagster.report.csv_injection import escape_formula
-from openai_costs_dagster.user_input import open_text, trimmed
+from openai_costs_dagster.user_input import open_text, strip_padding
 
 if TYPE_CHECKING:
     from openai_costs_dagster.spend.detection.backtest import SpendRow, VerdictRow
@@ -44,7 +44,7 @@ def read_spend(path: Path) -> Iterator[SpendRow]:
                 where = f"{path}, line {reader.line_num}"
                 if len(cells) <= max(place):
                     raise InputMistake(f"{where}: {len(cells)} cells are too few")
-                organization, project, model, day, amount = (trimmed(cells[number]) for number in place)
+                organization, project, model, day, amount = (strip_padding(cells[number]) for number in place)
                 leaf = SpendRow(organization, project, model, _day(where, day), _amount(where, amount))
                 lines_by_day.setdefault(leaf.day, []).append(reader.line_num)
                 yield leaf

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from openai_costs_dagster.cost_records import in_currency
+from openai_costs_dagster.cost_records import format_amount
 from openai_costs_dagster.days import RECENT_DAYS, utc_now
 from openai_costs_dagster.spend.money import dollars
 
@@ -112,7 +112,7 @@ def _other_currencies(one: Overview) -> str:
 
 
 def _in_currencies(amounts: Mapping[str | None, Decimal]) -> list[str]:
-    return [in_currency(amount, currency) for currency, amount in amounts.items()]
+    return [format_amount(amount, currency) for currency, amount in amounts.items()]
 
 
 def _percent(share: float | None) -> str:

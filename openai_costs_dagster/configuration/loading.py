@@ -23,7 +23,7 @@ from openai_costs_dagster.configuration.settings import (
 )
 from openai_costs_dagster.configuration.yaml_document import Document, YamlError
 from openai_costs_dagster.redaction import redact
-from openai_costs_dagster.user_input import read_text, variable
+from openai_costs_dagster.user_input import env_variable, read_text
 
 DEFAULT_FILE = "openai_costs.yaml"
 
@@ -38,13 +38,13 @@ def load(path: Path | None = None) -> Configuration:
     """The user's configuration. Raises ConfigurationError."""
     if path is not None:
         return read_file(path)
-    named = variable("OPENAI_COSTS_CONFIG")
+    named = env_variable("OPENAI_COSTS_CONFIG")
     path = Path(named or DEFAULT_FILE)
     if _exists(path):
         return read_file(path)
     if named:
         raise ConfigurationError(f"OPENAI_COSTS_CONFIG names {path}, which does not exist")
-    if variable("OPENAI_ADMIN_KEY"):
+    if env_variable("OPENAI_ADMIN_KEY"):
         return from_environment()
     raise ConfigurationError(
         f"there is neither {DEFAULT_FILE} in {_working_directory()} nor OPENAI_ADMIN_KEY in the environment: "
@@ -55,12 +55,12 @@ def load(path: Path | None = None) -> Configuration:
 def from_environment() -> Configuration:
     """One organization named `default`, from `OPENAI_ADMIN_KEY` and its companions. Raises ConfigurationError."""
     organization: dict[str, Any] = {"admin_key": {"env": "OPENAI_ADMIN_KEY"}}
-    if base_url := variable("OPENAI_BASE_URL"):
+    if base_url := env_variable("OPENAI_BASE_URL"):
         organization["base_url"] = base_url
-    if organization_id := variable("OPENAI_ORG_ID"):
+    if organization_id := env_variable("OPENAI_ORG_ID"):
         organization["organization_id"] = organization_id
     value: dict[str, Any] = {"organizations": {"default": organization}}
-    if variable("DATABASE_URL"):
+    if env_variable("DATABASE_URL"):
         value["database"] = {"url": {"env": "DATABASE_URL"}}
     return _validated(value, "the environment", _working_directory(), None)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from openai_costs_dagster.user_input import variable
+from openai_costs_dagster.user_input import env_variable
 
 RENAMED_SETTINGS = {
     ("organizations", "names"): "read_names",
@@ -29,6 +29,6 @@ def renamed_setting(path: tuple[str | int, ...]) -> str | None:
 def renamed_variable() -> str | None:
     """Return the message about the first renamed environment variable that is still set, or None."""
     for old, new in RENAMED_VARIABLES.items():
-        if variable(old):
+        if env_variable(old):
             return f"the environment variable {old} is now called {new}: rename or unset it"
     return None

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from openai_costs_dagster.user_input import read_text, trimmed, variable
+from openai_costs_dagster.user_input import env_variable, read_text, strip_padding
 
 _VARIABLE = re.compile(r"(?!sk-)[A-Za-z_][A-Za-z0-9_.-]*")
 
@@ -46,12 +46,12 @@ class SecretReference(BaseModel):
     def read(self) -> str:
         """The secret itself, trimmed. Raises SecretUnavailable."""
         if self.env:
-            if value := variable(self.env):
+            if value := env_variable(self.env):
                 return value
             raise SecretUnavailable(f"the environment variable {self.env} is not set")
         assert self.file is not None  # noqa: S101 - the validator above
         try:
-            secret = trimmed(read_text(self.file))
+            secret = strip_padding(read_text(self.file))
         except OSError as error:
             raise SecretUnavailable(f"the file {self.file} cannot be read: {error.strerror}") from None
         except UnicodeError:

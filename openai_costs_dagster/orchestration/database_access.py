@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from openai_costs_dagster.configuration import Configuration, ConfigurationError
-from openai_costs_dagster.user_input import variable
+from openai_costs_dagster.user_input import env_variable
 from openai_costs_dagster.warehouse import embedded
 from openai_costs_dagster.warehouse.database import Database
 
@@ -37,7 +37,7 @@ def existing_database(configuration: Configuration) -> Database:
 
 def _refuse_unless_allowed() -> None:
     """In a container an embedded server would be one nobody else sees, and would end with it."""
-    said = variable(EMBEDDED_SERVER)
+    said = env_variable(EMBEDDED_SERVER)
     if said == _NEVER:
         raise ConfigurationError(
             f"no database is configured, and {EMBEDDED_SERVER}={_NEVER} refuses the embedded PostgreSQL: "

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from openai_costs_dagster import asset_paths
 from openai_costs_dagster.configuration import Configuration, Organization
-from openai_costs_dagster.cost_records import in_currency
+from openai_costs_dagster.cost_records import format_amount
 from openai_costs_dagster.days import ONE_DAY, DayRange
 from openai_costs_dagster.monitoring.status import Overview, overviews_of
 from openai_costs_dagster.records import NO_VALUE
@@ -104,7 +104,7 @@ def _standing(one: Overview, configuration: Configuration, first_day: dt.date | 
         grouping=one.detail[-1].grouping if one.detail else "",
         month_to_date=one.month_to_date,
         month_in_other_currencies=[
-            in_currency(amount, currency) for currency, amount in one.month_in_other_currencies.items()
+            format_amount(amount, currency) for currency, amount in one.month_in_other_currencies.items()
         ],
         forecast=one.forecast,
         forecast_low=one.forecast_low,

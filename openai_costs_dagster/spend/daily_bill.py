@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from openai_costs_dagster.cost_records import CostRow, ReadCost
+from openai_costs_dagster.cost_records import CostRow, ReportedCost
 from openai_costs_dagster.spend import money
 
 _ZERO = Decimal(0)
@@ -28,7 +28,7 @@ class Bill:
     """By how much each total may differ from one that was read otherwise: 0 where all amounts came as strings."""
 
 
-def bill_of(costs: Iterable[ReadCost]) -> tuple[list[CostRow], Bill]:
+def bill_of(costs: Iterable[ReportedCost]) -> tuple[list[CostRow], Bill]:
     """Adds up a day: rows that share a key become one, none is dropped, currencies and units are never mixed.
 
     Raises ValueError for an amount or quantity that is no finite number.

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 
-from openai_costs_dagster.cost_records import LONGEST_KEY
+from openai_costs_dagster.cost_records import MAX_KEY_LENGTH
 from openai_costs_dagster.records import LineItem
 
 RULES_VERSION = 2
@@ -72,11 +72,11 @@ _KINDS = {
 def classify(label: str | None) -> LineItem:
     """Reads one line item. Total: every text, the empty one and null have an answer.
 
-    A label of more than `LONGEST_KEY` characters is not parsed and keeps its own name.
+    A label of more than `MAX_KEY_LENGTH` characters is not parsed and keeps its own name.
     """
     if label is None or not label.strip():
         return LineItem(UNLABELLED, UNLABELLED)
-    if len(label) > LONGEST_KEY:
+    if len(label) > MAX_KEY_LENGTH:
         return LineItem(label, label)
     text = _normalised(label)
     parsed = _LABEL.match(text)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from openai_costs_dagster.cost_records import US_DOLLARS, CostRow, grouping_named
+from openai_costs_dagster.cost_records import US_DOLLARS, CostRow, parse_grouping
 from openai_costs_dagster.records import LineItem, UserTotal
 from openai_costs_dagster.spend import money
 from openai_costs_dagster.spend.allocation.allocate import UNALLOCATED, Counted, DayUsage, allocate
@@ -122,7 +122,7 @@ def _load(connection: Connection, organization: str, days: Sequence[dt.date]) ->
 def _classifications(connection: Connection, rows: Iterable[CostRow]) -> dict[str | None, LineItem]:
     """Return the classification of each label, as it was stored with the costs.
 
-    Rows without a label, and labels longer than `LONGEST_KEY`, have no row in the table `line_items`. Their
+    Rows without a label, and labels longer than `MAX_KEY_LENGTH`, have no row in the table `line_items`. Their
     classification needs no rule that could have changed, so it is computed.
     """
     labels = {row.line_item for row in rows}
@@ -135,8 +135,8 @@ def _allocate(reading: StoredReading, inputs: _DayInputs) -> DayOfShares:
         inputs.costs,
         inputs.line_items,
         DayUsage(inputs.usage, inputs.model_names),
-        by_user="user_id" in grouping_named(reading.grouping),
-        by_key="api_key_id" in grouping_named(reading.grouping),
+        by_user="user_id" in parse_grouping(reading.grouping),
+        by_key="api_key_id" in parse_grouping(reading.grouping),
         totals=inputs.totals,
     )
     dollars = [share for share in allocation.shares if share.currency == US_DOLLARS]

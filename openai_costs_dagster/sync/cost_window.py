@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from openai_costs_dagster.api import errors
 from openai_costs_dagster.api.client import AdminApi
 from openai_costs_dagster.api.costs import CostsBucket, OrganizationGuard, read_costs
-from openai_costs_dagster.api.groupings import Piece
-from openai_costs_dagster.api.response_types import read_cost
+from openai_costs_dagster.api.groupings import QueryWindow
+from openai_costs_dagster.api.response_types import parse_cost
 from openai_costs_dagster.cost_records import UNGROUPED, CostRow
 from openai_costs_dagster.days import DayRange
 from openai_costs_dagster.spend.daily_bill import Bill, bill_of
@@ -25,7 +25,7 @@ ACCESS_ERRORS = (errors.AuthenticationFailed, errors.PermissionDenied, errors.Wr
 class Window:
     """What was read: staged rows are in the staging table, this is the rest."""
 
-    piece: Piece
+    query: QueryWindow
     bills: dict[dt.date, Bill] = field(default_factory=dict)
     ungrouped: dict[dt.date, Bill] = field(default_factory=dict)
     line_items: set[str] = field(default_factory=set)
@@ -56,18 +56,18 @@ class WindowFetcher:
         self._guard = guard
         self._staging = staging
 
-    def read(self, piece: Piece, known: Mapping[dt.date, KnownDay]) -> Window:
-        """Stages the piece's days. `known` is what is stored of them.
+    def read(self, query: QueryWindow, known: Mapping[dt.date, KnownDay]) -> Window:
+        """Stages the query's days. `known` is what is stored of them.
 
         Days whose two answers differ, and settled days that held spend and come back empty, are read once more.
         Raises an `ApiError`; then nothing of the window may be stored.
         """
         self._staging.clear()
-        window = Window(piece)
-        for bucket in read_costs(self._api, piece.days, piece.grouping, self._guard):
+        window = Window(query)
+        for bucket in read_costs(self._api, query.days, query.grouping, self._guard):
             self._stage(window, bucket)
-        window.ungrouped = self._ungrouped(piece.days)
-        doubtful = [day for day in piece.days if self._is_doubtful(window, day, known.get(day))]
+        window.ungrouped = self._ungrouped(query.days)
+        doubtful = [day for day in query.days if self._is_doubtful(window, day, known.get(day))]
         if doubtful:
             self._read_again(window, DayRange(doubtful[0], doubtful[-1]))
         return window
@@ -78,9 +78,9 @@ class WindowFetcher:
 
     def _bill(self, window: Window, bucket: CostsBucket) -> list[CostRow]:
         try:
-            rows, window.bills[bucket.day] = bill_of(map(read_cost, bucket.rows))
+            rows, window.bills[bucket.day] = bill_of(map(parse_cost, bucket.rows))
         except ValueError as error:
-            raise errors.UnknownShape(f"{bucket.day}: {error}") from None
+            raise errors.UnexpectedSchema(f"{bucket.day}: {error}") from None
         window.line_items.update(row.line_item for row in rows if row.line_item is not None)
         for cost in bucket.rows:
             if cost.project_id is not None and cost.project_name:
@@ -95,7 +95,7 @@ class WindowFetcher:
 
     def _read_again(self, window: Window, days: DayRange) -> None:
         """Reads both sides of some days once more; what the second reading says is believed."""
-        buckets = list(read_costs(self._api, days, window.piece.grouping, self._guard))
+        buckets = list(read_costs(self._api, days, window.query.grouping, self._guard))
         self._staging.forget(days)
         for bucket in buckets:
             self._stage(window, bucket)
@@ -109,7 +109,7 @@ class WindowFetcher:
         """
         try:
             return {
-                bucket.day: bill_of(map(read_cost, bucket.rows))[1]
+                bucket.day: bill_of(map(parse_cost, bucket.rows))[1]
                 for bucket in read_costs(self._api, days, UNGROUPED, self._guard)
             }
         except (*ACCESS_ERRORS, errors.UnexpectedBucket):

@@ -16,17 +16,17 @@ from decimal import Decimal
 from openai_costs_dagster.api import errors
 from openai_costs_dagster.api.client import AdminApi
 from openai_costs_dagster.api.costs import OrganizationGuard
-from openai_costs_dagster.api.groupings import Piece, joined
+from openai_costs_dagster.api.groupings import QueryWindow, merge_query_windows
 from openai_costs_dagster.configuration import Organization
 from openai_costs_dagster.configuration.secret import SecretUnavailable
-from openai_costs_dagster.cost_records import GROUPINGS, US_DOLLARS, grouping_name, grouping_named
+from openai_costs_dagster.cost_records import GROUPINGS, US_DOLLARS, grouping_name, parse_grouping
 from openai_costs_dagster.days import ONE_DAY, DayRange, utc_midnight, utc_now
-from openai_costs_dagster.privacy import cleaner, scrubbed
+from openai_costs_dagster.privacy import response_cleaner, scrub_name
 from openai_costs_dagster.spend import line_items, money
 from openai_costs_dagster.sync import failure_alerts
 from openai_costs_dagster.sync.cost_window import ACCESS_ERRORS, Window, WindowFetcher
 from openai_costs_dagster.sync.key_identity import remember_identity
-from openai_costs_dagster.sync.onboarding import endpoint_of, register, register_and_probe
+from openai_costs_dagster.sync.onboarding import connection_settings, register, register_and_probe
 from openai_costs_dagster.sync.outcome import DayReport, Outcome
 from openai_costs_dagster.sync.served_groupings import PersistentGroupingPlanner
 from openai_costs_dagster.sync.user_totals import UserTotals
@@ -75,7 +75,7 @@ def ingest_costs(request: CostsRequest) -> Outcome:
     try:
         request.database.prepare()
         with (
-            AdminApi(endpoint_of(request.organization), now=request.now) as api,
+            AdminApi(connection_settings(request.organization), now=request.now) as api,
             lock.reader(
                 request.database, name, purpose=request.run_id or request.asked_by, on_wait=waiting
             ) as connection,
@@ -102,9 +102,9 @@ class _Ingestion:
         self._outcome = outcome
         self._staging = Staging(connection)
         self._guard = OrganizationGuard(None)
-        cleaned = cleaner(emails=request.organization.store_emails, forgotten=directory.forgotten(connection))
+        cleaned = response_cleaner(emails=request.organization.store_emails, forgotten=directory.forgotten(connection))
         self._reader = WindowFetcher(api, self._guard, self._staging, cleaned)
-        self._detail = PersistentGroupingPlanner(api, connection, self._name, GROUPINGS, request.now())
+        self._planner = PersistentGroupingPlanner(api, connection, self._name, GROUPINGS, request.now())
 
     def run(self) -> None:
         self._guard.organization_id = register_and_probe(
@@ -112,14 +112,14 @@ class _Ingestion:
         )
         work = self._plan_all(DayRange.covering(self._request.days))
         while work:  # the newest days first: they are asked for most
-            piece = work.pop()
-            with self._failing(piece.days):
+            query = work.pop()
+            with self._failing(query.days):
                 try:
-                    work = joined(work + self._store_or_split(piece))
+                    work = merge_query_windows(work + self._store_or_split(query))
                 except errors.LookbackExceeded as refusal:
-                    work = self._cut([*work, piece], refusal)
+                    work = self._cut([*work, query], refusal)
         without_users = [
-            day for day, report in self._outcome.stored.items() if "user_id" not in grouping_named(report.grouping)
+            day for day, report in self._outcome.stored.items() if "user_id" not in parse_grouping(report.grouping)
         ]
         if without_users:
             totals = UserTotals(
@@ -139,49 +139,49 @@ class _Ingestion:
             self._outcome.fail(days, error)
             self._request.on_progress(len(days))
 
-    def _plan_all(self, ranges: list[DayRange]) -> list[Piece]:
-        pieces: list[Piece] = []
+    def _plan_all(self, ranges: list[DayRange]) -> list[QueryWindow]:
+        queries: list[QueryWindow] = []
         while ranges:
             days = ranges.pop()
             with self._failing(days):
                 try:
-                    pieces += self._detail.plan(days)
+                    queries += self._planner.plan(days)
                 except errors.LookbackExceeded as refusal:
-                    ranges += [piece.days for piece in self._cut([Piece(days, GROUPINGS[0])], refusal)]
-        return joined(pieces)
+                    ranges += [query.days for query in self._cut([QueryWindow(days, GROUPINGS[0])], refusal)]
+        return merge_query_windows(queries)
 
-    def _store_or_split(self, piece: Piece) -> list[Piece]:
-        """Stores a piece, or says what to ask for instead where the API refuses it as it is."""
+    def _store_or_split(self, query: QueryWindow) -> list[QueryWindow]:
+        """Stores a query, or says what to ask for instead where the API refuses it as it is."""
         try:
-            self._store(piece)
+            self._store(query)
         except errors.GroupingRefused:
-            if piece.grouping == GROUPINGS[-1]:
+            if query.grouping == GROUPINGS[-1]:
                 raise
-            return self._detail.refused(piece)
+            return self._planner.replan(query)
         return []
 
-    def _cut(self, work: list[Piece], refusal: errors.LookbackExceeded) -> list[Piece]:
+    def _cut(self, work: list[QueryWindow], refusal: errors.LookbackExceeded) -> list[QueryWindow]:
         """What is left from the first served day on; what lies before it is stored no more, nor deleted."""
         refused = work[-1].days
-        left_of_it = refusal.served(refused)
+        left_of_it = refusal.served_days(refused)
         earliest = left_of_it.first if left_of_it else max(refusal.earliest, refused.last + ONE_DAY)
         left = []
-        for piece in work:
-            beyond = piece.days.intersection(None, earliest - ONE_DAY)
+        for query in work:
+            beyond = query.days.intersection(None, earliest - ONE_DAY)
             if beyond:
                 self._outcome.fail(beyond, refusal)
                 self._outcome.outside_retention.update(beyond)
                 self._request.on_progress(len(beyond))
-            served = piece.days.intersection(earliest, None)
+            served = query.days.intersection(earliest, None)
             if served:
-                left.append(replace(piece, days=served))
+                left.append(replace(query, days=served))
         organizations.begin_later(self._connection, self._name, earliest, self._request.now())
         return left
 
-    def _store(self, piece: Piece) -> None:
+    def _store(self, query: QueryWindow) -> None:
         started_at, requests_before = self._request.now(), self._api.requests
-        known = known_days(self._connection, self._name, piece.days)
-        window = self._reader.read(piece, known)
+        known = known_days(self._connection, self._name, query.days)
+        window = self._reader.read(query, known)
         if self._guard.organization_id:
             organizations.identify(self._connection, self._name, self._guard.organization_id)
             remember_identity(self._request.organization, self._guard, started_at)
@@ -191,26 +191,28 @@ class _Ingestion:
         self._keep_names(window, started_at)
         reading = Reading(
             organization=self._name,
-            days=piece.days,
-            grouping=piece.grouping,
+            days=query.days,
+            grouping=query.grouping,
             requests=self._api.requests - requests_before,
             started_at=started_at,
             asked_by=self._request.asked_by,
             run_id=self._request.run_id,
         )
-        days = [self._day(window, day, started_at) for day in piece.days]
+        days = [self._day(window, day, started_at) for day in query.days]
         self._staging.commit(reading, days, now=self._request.now())
         for day in days:
             self._outcome.stored[day.day] = _report(day, known.get(day.day), reading)
         self._request.log.info(
-            "%s %s stored by %s: %d requests", self._name, piece.days, grouping_name(piece.grouping), reading.requests
+            "%s %s stored by %s: %d requests", self._name, query.days, grouping_name(query.grouping), reading.requests
         )
         self._request.on_progress(len(days))
 
     def _keep_names(self, window: Window, seen_at: dt.datetime) -> None:
         """DirectoryOutcome that answers carried by the way."""
         emails = self._request.organization.store_emails
-        projects = {one: kept for one, name in window.project_names.items() if (kept := scrubbed(name, emails=emails))}
+        projects = {
+            one: kept for one, name in window.project_names.items() if (kept := scrub_name(name, emails=emails))
+        }
         directory.name_projects(self._connection, self._name, projects, seen_at)
         found = [directory.Entry("project", one, name) for one, name in projects.items()]
         if emails:

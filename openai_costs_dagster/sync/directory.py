@@ -22,11 +22,11 @@ from openai_costs_dagster.api.spend_limits import read_spend_limits
 from openai_costs_dagster.configuration import Organization
 from openai_costs_dagster.configuration.secret import SecretUnavailable
 from openai_costs_dagster.days import DayRange, utc_now
-from openai_costs_dagster.privacy import scrubbed
+from openai_costs_dagster.privacy import scrub_name
 from openai_costs_dagster.sync import key_alerts
 from openai_costs_dagster.sync.key_identity import verify_identity
 from openai_costs_dagster.sync.missing_endpoints import MissingEndpoints
-from openai_costs_dagster.sync.onboarding import endpoint_of, register
+from openai_costs_dagster.sync.onboarding import connection_settings, register
 from openai_costs_dagster.warehouse import budgets, directory, lock
 from openai_costs_dagster.warehouse.database import Connection, Database
 from openai_costs_dagster.warehouse.directory import Entry
@@ -61,7 +61,7 @@ def sync_directory(
     database.prepare()
     try:
         with (
-            AdminApi(endpoint_of(organization), now=now) as api,
+            AdminApi(connection_settings(organization), now=now) as api,
             lock.reader(database, organization.name, purpose="names", on_wait=log.warning) as connection,
         ):
             register(connection, organization)
@@ -122,9 +122,9 @@ class _Reading:
         try:
             found = list(read())
             directory.keep(self._connection, self._organization.name, found, self._now)
-        except (errors.PermissionDenied, errors.RequestRefused, errors.UnknownShape, ValueRefused) as error:
+        except (errors.PermissionDenied, errors.RequestRefused, errors.UnexpectedSchema, ValueRefused) as error:
             self._names.notes.append(f"{kind}: {error}")
-            self._absent = isinstance(error, errors.NotServed)
+            self._absent = isinstance(error, errors.EndpointNotFound)
             return []
         directory.note_gone(self._connection, self._organization.name, kind, self._now, project_id=project_id)
         self._names.counts[kind] = self._names.counts.get(kind, 0) + len(found)
@@ -134,7 +134,7 @@ class _Reading:
         """OpenAI's own spend limit and alerts; what is known of them stays where they cannot be read."""
         try:
             found = read_spend_limits(self._api)
-        except (errors.PermissionDenied, errors.RequestRefused, errors.UnknownShape) as error:
+        except (errors.PermissionDenied, errors.RequestRefused, errors.UnexpectedSchema) as error:
             self._names.notes.append(f"spend limits: {error}")
             return
         self._names.notes += found.left_out
@@ -144,7 +144,7 @@ class _Reading:
         """The health of the key itself, where it may be read."""
         try:
             listed = list(read_admin_keys(self._api))
-        except (errors.PermissionDenied, errors.RequestRefused, errors.UnknownShape) as error:
+        except (errors.PermissionDenied, errors.RequestRefused, errors.UnexpectedSchema) as error:
             self._names.notes.append(f"admin key: {error}")
             return
         key_alerts.record_alerts(
@@ -178,7 +178,7 @@ class _Reading:
     def _kept(self, name: str | None) -> str | None:
         if name and any(address in name.lower() for address in self._unwanted):
             return None
-        return scrubbed(name, emails=self._organization.store_emails)
+        return scrub_name(name, emails=self._organization.store_emails)
 
 
 def _owner(key: WireApiKey) -> str | None:

@@ -48,7 +48,7 @@ def verify_identity(
             for _ in read_costs(api, wanted, UNGROUPED, guard):
                 pass
         except errors.LookbackExceeded as refusal:
-            wanted = refusal.served(wanted)
+            wanted = refusal.served_days(wanted)
         else:
             break
     if guard.organization_id:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Iterable
 
 from openai_costs_dagster.api import errors
-from openai_costs_dagster.api.client import AdminApi, Endpoint
+from openai_costs_dagster.api.client import AdminApi, ConnectionSettings
 from openai_costs_dagster.api.costs import OrganizationGuard, read_costs
 from openai_costs_dagster.api.errors import ApiError
 from openai_costs_dagster.configuration import Organization
@@ -26,9 +26,9 @@ _SURELY_SERVED = dt.timedelta(days=360)
 _SURELY_REFUSED = dt.timedelta(days=400)
 
 
-def endpoint_of(organization: Organization) -> Endpoint:
+def connection_settings(organization: Organization) -> ConnectionSettings:
     """Where and how an organization is read."""
-    return Endpoint(organization.base_url, organization.admin_key.read, organization.read_proxy)
+    return ConnectionSettings(organization.base_url, organization.admin_key.read, organization.read_proxy)
 
 
 def register(connection: Connection, organization: Organization) -> None:
@@ -104,7 +104,7 @@ def _start(organization: Organization, database: Database, clock: Callable[[], d
     now = clock()
     with database.connect() as connection:
         known = organizations_table.find(connection, organization.name)
-    with AdminApi(endpoint_of(organization), now=clock) as api:
+    with AdminApi(connection_settings(organization), now=clock) as api:
         if has_known_start(organization, known, now.date()):
             return start_of(organization, known, now.date())
         with lock.reader(database, organization.name, purpose="first contact", on_wait=_LOG.warning) as connection:

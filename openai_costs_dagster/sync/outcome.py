@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from openai_costs_dagster.api import errors
-from openai_costs_dagster.cost_records import in_currency
+from openai_costs_dagster.cost_records import format_amount
 from openai_costs_dagster.days import DayRange
 from openai_costs_dagster.spend import money
 from openai_costs_dagster.warehouse.errors import DatabaseUnavailable, LoadMismatch
@@ -108,7 +108,7 @@ class Outcome:
             "stored": len(self.stored),
             "requests": self.requests,
             "spend": f"{money.total(report.amount_usd for report in self.stored.values()):.2f}",
-            "other_spend": [in_currency(amount, currency) for currency, amount in self.other_totals.items()],
+            "other_spend": [format_amount(amount, currency) for currency, amount in self.other_totals.items()],
             "failed": {day.isoformat(): failure.reason for day, failure in self.failed.items()},
             "outside_retention": [day.isoformat() for day in sorted(self.outside_retention)],
             "notes": self.notes(),

@@ -16,14 +16,14 @@ from decimal import Decimal
 
 from openai_costs_dagster.api import errors
 from openai_costs_dagster.api.client import AdminApi
-from openai_costs_dagster.api.usage import DAYS_PER_PAGE, UsageBucket, path_of, read_usage
+from openai_costs_dagster.api.usage import DAYS_PER_PAGE, UsageBucket, read_usage, usage_endpoint_path
 from openai_costs_dagster.configuration import Organization
 from openai_costs_dagster.configuration.secret import SecretUnavailable
 from openai_costs_dagster.days import ONE_DAY, DayRange, utc_midnight, utc_now
-from openai_costs_dagster.privacy import cleaner
+from openai_costs_dagster.privacy import response_cleaner
 from openai_costs_dagster.sync.key_identity import verify_identity
 from openai_costs_dagster.sync.missing_endpoints import MissingEndpoints
-from openai_costs_dagster.sync.onboarding import endpoint_of, register
+from openai_costs_dagster.sync.onboarding import connection_settings, register
 from openai_costs_dagster.sync.outcome import is_permanent
 from openai_costs_dagster.usage_records import COMMON_GROUPS, OPERATIONS, Operation
 from openai_costs_dagster.warehouse import directory, lock, usage
@@ -132,11 +132,13 @@ class _UsageIngestion:
         self._missing = MissingEndpoints(connection, request.organization, request.now())
         since = request.now().date() - LATELY
         self._lately_counted = usage.lately_counted(connection, self._name, since)
-        self._cleaned = cleaner(emails=request.organization.store_emails, forgotten=directory.forgotten(connection))
+        self._cleaned = response_cleaner(
+            emails=request.organization.store_emails, forgotten=directory.forgotten(connection)
+        )
 
     def run(self) -> None:
         organization, now = self._request.organization, self._request.now
-        with AdminApi(endpoint_of(organization), now=now) as api:
+        with AdminApi(connection_settings(organization), now=now) as api:
             asked = DayRange(min(self._request.days), max(self._request.days))
             verify_identity(self._connection, api, organization, asked, now())
             self._outcome.requests += api.requests
@@ -160,7 +162,9 @@ class _UsageIngestion:
 
     def _operations_to_ask(self) -> list[Operation]:
         absent = self._missing.known()
-        self._outcome.skipped.update({one.name: absent[path_of(one)] for one in OPERATIONS if path_of(one) in absent})
+        self._outcome.skipped.update(
+            {one.name: absent[usage_endpoint_path(one)] for one in OPERATIONS if usage_endpoint_path(one) in absent}
+        )
         return [one for one in OPERATIONS if one.name not in self._outcome.skipped]
 
     def _read_window(self, operations: Sequence[Operation], days: DayRange) -> None:
@@ -172,7 +176,7 @@ class _UsageIngestion:
     def _read(self, operation: Operation, days: DayRange) -> _Chain:
         """In a thread of its own, with a client of its own."""
         started_at = self._request.now()
-        with AdminApi(endpoint_of(self._request.organization), now=self._request.now) as api:
+        with AdminApi(connection_settings(self._request.organization), now=self._request.now) as api:
             groupings = _groupings(operation)
             while True:
                 try:
@@ -182,7 +186,7 @@ class _UsageIngestion:
                         raise
                     groupings = groupings[1:]
                 except errors.LookbackExceeded as refusal:
-                    served = refusal.served(days)
+                    served = refusal.served_days(days)
                     if served is None:
                         raise
                     days = served
@@ -194,7 +198,7 @@ class _UsageIngestion:
         try:
             found = chain.result()
             self._commit(found)
-        except errors.NotServed as error:
+        except errors.EndpointNotFound as error:
             if operation.name in self._lately_counted:
                 said = f"{error}; it was served before, so this is believed to be a mistake on the way there"
                 self._outcome.fail(days, f"{operation.name}: {said}", error)
@@ -212,7 +216,7 @@ class _UsageIngestion:
 
     def _skip(self, operation: Operation, said: str) -> None:
         self._outcome.skipped[operation.name] = said
-        self._missing.record(path_of(operation), said)
+        self._missing.record(usage_endpoint_path(operation), said)
         self._request.log.warning("%s: usage of %s is skipped: %s", self._name, operation.name, said)
 
     def _commit(self, chain: _Chain) -> None:
@@ -228,7 +232,7 @@ class _UsageIngestion:
         )
         kept = [UsageDay(bucket.day, bucket.rows, self._cleaned(bucket.raw)) for bucket in chain.buckets]
         usage.store(self._connection, reading, kept)
-        if self._missing.forget(path_of(chain.operation)):
+        if self._missing.forget(usage_endpoint_path(chain.operation)):
             said = "%s: usage of %s is served now; openai-costs backfill reads the days before %s"
             self._request.log.warning(said, self._name, chain.operation.name, days.first)
         for bucket in chain.buckets:

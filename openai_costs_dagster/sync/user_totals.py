@@ -16,8 +16,8 @@ from decimal import Decimal
 from openai_costs_dagster.api import errors
 from openai_costs_dagster.api.client import AdminApi
 from openai_costs_dagster.api.costs import CostsBucket, OrganizationGuard, read_costs
-from openai_costs_dagster.api.groupings import joined
-from openai_costs_dagster.api.response_types import read_cost
+from openai_costs_dagster.api.groupings import merge_query_windows
+from openai_costs_dagster.api.response_types import parse_cost
 from openai_costs_dagster.cost_records import BY_USER, UNGROUPED
 from openai_costs_dagster.days import DayRange
 from openai_costs_dagster.records import UserTotal
@@ -46,7 +46,7 @@ class UserTotals:
         self._organization = organization
         self._now = now
         self._log = log
-        self._detail = PersistentGroupingPlanner(api, connection, organization, (BY_USER, UNGROUPED), now)
+        self._planner = PersistentGroupingPlanner(api, connection, organization, (BY_USER, UNGROUPED), now)
 
     def read(self, days: Collection[dt.date]) -> None:
         """Stores what each user was billed on some days, as far as the API tells it."""
@@ -58,24 +58,24 @@ class UserTotals:
                 self._log.warning("%s %s: %s: %s", self._organization, some, said, error)
 
     def _read(self, days: DayRange) -> None:
-        work = self._detail.plan(days)
+        work = self._planner.plan(days)
         while work:
-            piece = work.pop()
-            if piece.grouping == UNGROUPED:
+            query = work.pop()
+            if query.grouping == UNGROUPED:
                 continue
             try:
-                buckets = list(read_costs(self._api, piece.days, BY_USER, self._guard))
+                buckets = list(read_costs(self._api, query.days, BY_USER, self._guard))
             except errors.GroupingRefused:
-                work = joined(work + self._detail.refused(piece))
+                work = merge_query_windows(work + self._planner.replan(query))
                 continue
             found = {bucket.day: _totals(bucket) for bucket in buckets}
-            allocations.store_user_costs(self._connection, self._organization, piece.days, found, self._now)
+            allocations.store_user_costs(self._connection, self._organization, query.days, found, self._now)
 
 
 def _totals(bucket: CostsBucket) -> list[UserTotal]:
     """A day's users and line items; rows that share both, in other units or projects, are one."""
     added: dict[tuple[str | None, str | None, str | None], Decimal] = defaultdict(Decimal)
-    for cost in map(read_cost, bucket.rows):
+    for cost in map(parse_cost, bucket.rows):
         if cost.amount is not None:
             key = (cost.user_id, cost.line_item, cost.currency)
             added[key] = money.add(added[key], money.normalised(cost.amount))

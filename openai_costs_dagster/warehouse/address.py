@@ -12,7 +12,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from openai_costs_dagster.redaction import redact
-from openai_costs_dagster.user_input import variable
+from openai_costs_dagster.user_input import env_variable
 from openai_costs_dagster.warehouse import errors
 
 CONNECTION_DEFAULTS: Mapping[str, str] = {
@@ -77,7 +77,7 @@ class Address:
 
     def _defaults(self) -> dict[str, str]:
         found = dict(CONNECTION_DEFAULTS)
-        if variable("PGCONNECT_TIMEOUT"):
+        if env_variable("PGCONNECT_TIMEOUT"):
             del found["connect_timeout"]
         return found
 

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from openai_costs_dagster.cost_records import LONGEST_KEY
+from openai_costs_dagster.cost_records import MAX_KEY_LENGTH
 from openai_costs_dagster.personal_data import Person
 from openai_costs_dagster.warehouse import errors
 from openai_costs_dagster.warehouse.database import Connection
@@ -63,7 +63,7 @@ def name_projects(connection: Connection, organization: str, names: Mapping[str,
                     "seen_at": seen_at,
                 }
                 for project_id, name in names.items()
-                if len(project_id) <= LONGEST_KEY
+                if len(project_id) <= MAX_KEY_LENGTH
             ],
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from openai_costs_dagster.cost_records import LONGEST_KEY
+from openai_costs_dagster.cost_records import MAX_KEY_LENGTH
 from openai_costs_dagster.records import LineItem
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.statements import statement
@@ -14,7 +14,7 @@ Classify = Callable[[str], LineItem]
 
 
 def classify_new(connection: Connection, labels: Iterable[str], classify: Classify, rules_version: int) -> None:
-    """Classifies the line items that were never met before; a longer one than `LONGEST_KEY` is its own class."""
+    """Classifies the line items that were never met before; a longer one than `MAX_KEY_LENGTH` is its own class."""
     _store(connection, sorted(labels), classify, rules_version)
 
 
@@ -42,6 +42,6 @@ def _store(connection: Connection, labels: Sequence[str], classify: Classify, ru
                     **classify(label)._asdict(),
                 }
                 for label in labels
-                if len(label) <= LONGEST_KEY
+                if len(label) <= MAX_KEY_LENGTH
             ],
         )

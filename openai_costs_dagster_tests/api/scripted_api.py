@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx2
 
-from openai_costs_dagster.api.client import UNATTENDED, AdminApi, Endpoint, Patience
+from openai_costs_dagster.api.client import BACKGROUND, AdminApi, ConnectionSettings, RetryPolicy
 from openai_costs_dagster.days import DayRange, unix_midnight
 
 KEY = "sk-admin-" + "Scripted0123456789abcd"  # made up; in two parts, for scanners take the whole for a real one
@@ -36,9 +36,9 @@ class Script:
     def queries(self) -> list[list[tuple[str, str]]]:
         return [request.url.params.multi_items() for request in self.requests]
 
-    def api(self, *, key: str = KEY, patience: Patience = UNATTENDED) -> AdminApi:
-        endpoint = Endpoint("https://api.example/v1", lambda: key)
-        return AdminApi(endpoint, transport=httpx2.MockTransport(self), now=lambda: NOW, patience=patience)
+    def api(self, *, key: str = KEY, retry_policy: RetryPolicy = BACKGROUND) -> AdminApi:
+        endpoint = ConnectionSettings("https://api.example/v1", lambda: key)
+        return AdminApi(endpoint, transport=httpx2.MockTransport(self), now=lambda: NOW, retry_policy=retry_policy)
 
 
 def days(count: int, first: dt.date = FIRST) -> DayRange:

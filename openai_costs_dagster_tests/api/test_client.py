@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from openai_costs_dagster.api import errors
-from openai_costs_dagster.api.client import SOMEONE_WAITS, UNATTENDED, AdminApi, Endpoint, Patience
+from openai_costs_dagster.api.client import BACKGROUND, INTERACTIVE, AdminApi, ConnectionSettings, RetryPolicy
 from openai_costs_dagster.api.costs import COSTS_PATH
 from openai_costs_dagster.api.response_types import WirePage
 from openai_costs_dagster.simulator import Fault, FaultKind, SimulatedOrganization, Simulator
@@ -29,7 +29,7 @@ def _as_json(value: object) -> bytes:
     return json.dumps({"data": value}).encode()
 
 
-def _read(endpoint: Endpoint) -> int:
+def _read(endpoint: ConnectionSettings) -> int:
     with AdminApi(endpoint) as api:
         return len(api.get(COSTS_PATH, _ASKED, WirePage).data)
 
@@ -96,7 +96,7 @@ def test_other_keys_are_for_the_endpoint_to_judge(key: str) -> None:
 def test_a_key_that_no_header_can_carry_is_refused_before_any_request(key: str) -> None:
     with Simulator([SimulatedOrganization()]) as simulator:
         with pytest.raises(errors.AuthenticationFailed) as raised:
-            _read(Endpoint(simulator.base_url, lambda: key))
+            _read(ConnectionSettings(simulator.base_url, lambda: key))
         assert simulator.requests == []
     assert not any(part in str(raised.value) for part in ("abc", "wxyz", "first", "second"))
 
@@ -104,7 +104,7 @@ def test_a_key_that_no_header_can_carry_is_refused_before_any_request(key: str) 
 def test_a_rotated_key_is_read_by_the_next_line() -> None:
     keys = iter(["sk-admin-old", "sk-admin-new"])
     script = Script(_PAGE)
-    endpoint = Endpoint("https://api.example/v1", lambda: next(keys))
+    endpoint = ConnectionSettings("https://api.example/v1", lambda: next(keys))
     for key in ("sk-admin-old", "sk-admin-new"):
         with AdminApi(endpoint, transport=httpx2.MockTransport(script)) as api:
             api.get(COSTS_PATH, _ASKED, WirePage)
@@ -113,16 +113,16 @@ def test_a_rotated_key_is_read_by_the_next_line() -> None:
 
 _TRANSIENT: dict[str, tuple[httpx2.Response | Exception, type[errors.TransientApiError]]] = {
     "429": (refusal(429), errors.RateLimited),
-    "500": (refusal(500), errors.ServerFailed),
-    "502 in HTML": (httpx2.Response(502, html="<html>502 Bad Gateway</html>"), errors.ServerFailed),
-    "503": (refusal(503), errors.ServerFailed),
-    "504 in HTML": (httpx2.Response(504, html="<html>504</html>"), errors.ServerFailed),
-    "408": (refusal(408), errors.ServerFailed),
-    "200 in HTML": (httpx2.Response(200, html="<html>Just a moment...</html>"), errors.BrokenAnswer),
-    "200 without a body": (httpx2.Response(200), errors.BrokenAnswer),
-    "JSON cut off": (httpx2.Response(200, content=_PAGE.content[:-20]), errors.BrokenAnswer),
-    "an error that says 200": (httpx2.Response(200, content=refusal(500).content), errors.BrokenAnswer),
-    "JSON that never ends": (httpx2.Response(200, content=b'{"x":' + b"[" * 100_000), errors.BrokenAnswer),
+    "500": (refusal(500), errors.ServerError),
+    "502 in HTML": (httpx2.Response(502, html="<html>502 Bad Gateway</html>"), errors.ServerError),
+    "503": (refusal(503), errors.ServerError),
+    "504 in HTML": (httpx2.Response(504, html="<html>504</html>"), errors.ServerError),
+    "408": (refusal(408), errors.ServerError),
+    "200 in HTML": (httpx2.Response(200, html="<html>Just a moment...</html>"), errors.MalformedResponse),
+    "200 without a body": (httpx2.Response(200), errors.MalformedResponse),
+    "JSON cut off": (httpx2.Response(200, content=_PAGE.content[:-20]), errors.MalformedResponse),
+    "an error that says 200": (httpx2.Response(200, content=refusal(500).content), errors.MalformedResponse),
+    "JSON that never ends": (httpx2.Response(200, content=b'{"x":' + b"[" * 100_000), errors.MalformedResponse),
     "no connection": (httpx2.ConnectError("refused"), errors.Unreachable),
     "a reset": (httpx2.ReadError("reset by peer"), errors.Unreachable),
     "a body cut off": (httpx2.RemoteProtocolError("peer closed connection"), errors.Unreachable),
@@ -164,7 +164,7 @@ def test_what_does_not_pass_is_given_up_after_ten_attempts(name: str, pauses: Pa
 )
 def test_json_of_another_shape_is_not_asked_for_again(body: bytes, pauses: Pauses) -> None:
     script = Script(httpx2.Response(200, content=body))
-    with script.api() as api, pytest.raises(errors.UnknownShape) as raised:
+    with script.api() as api, pytest.raises(errors.UnexpectedSchema) as raised:
         api.get(COSTS_PATH, _ASKED, WirePage)
     assert raised.value.status == 200
     assert len(script.requests) == 1
@@ -176,16 +176,16 @@ def test_json_of_another_shape_is_not_asked_for_again(body: bytes, pauses: Pause
 @example(b'{"data": ' + b"[" * 100_000)
 def test_any_body_is_a_page_or_an_error_of_the_api(body: bytes) -> None:
     script = Script(httpx2.Response(200, content=body))
-    with script.api(patience=Patience(attempts=1)) as api, contextlib.suppress(errors.ApiError):
+    with script.api(retry_policy=RetryPolicy(attempts=1)) as api, contextlib.suppress(errors.ApiError):
         assert isinstance(api.get(COSTS_PATH, _ASKED, WirePage), WirePage)
 
 
 def test_where_someone_waits_less_is_tried(pauses: Pauses) -> None:
     script = Script(refusal(503))
-    with script.api(patience=SOMEONE_WAITS) as api, pytest.raises(errors.ServerFailed):
+    with script.api(retry_policy=INTERACTIVE) as api, pytest.raises(errors.ServerError):
         api.get(COSTS_PATH, _ASKED, WirePage)
-    assert len(script.requests) == SOMEONE_WAITS.attempts == 5
-    assert sum(pauses) <= SOMEONE_WAITS.seconds == 60
+    assert len(script.requests) == INTERACTIVE.attempts == 5
+    assert sum(pauses) <= INTERACTIVE.seconds == 60
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -233,13 +233,13 @@ def test_a_wait_that_cannot_be_understood_is_ours(value: str, pauses: Pauses) ->
     assert 0.5 <= pauses[0] <= 1.5
 
 
-@pytest.mark.parametrize("patience", [UNATTENDED, SOMEONE_WAITS], ids=["unattended", "someone waits"])
+@pytest.mark.parametrize("retry_policy", [BACKGROUND, INTERACTIVE], ids=["unattended", "someone waits"])
 @pytest.mark.parametrize("seconds", [50, 100, 170])
-def test_the_servers_waits_do_not_outlast_our_patience(patience: Patience, seconds: int, pauses: Pauses) -> None:
+def test_the_servers_waits_do_not_outlast_our_patience(retry_policy: RetryPolicy, seconds: int, pauses: Pauses) -> None:
     script = Script(refusal(429, headers=[("Retry-After", str(seconds))]))
-    with script.api(patience=patience) as api, pytest.raises(errors.RateLimited):
+    with script.api(retry_policy=retry_policy) as api, pytest.raises(errors.RateLimited):
         api.get(COSTS_PATH, _ASKED, WirePage)
-    assert sum(pauses) <= patience.seconds
+    assert sum(pauses) <= retry_policy.seconds
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ def test_a_breakage_on_a_real_connection_is_asked_again(kind: FaultKind) -> None
     organization = SimulatedOrganization()
     with (
         Simulator([organization], clock=lambda: NOW) as simulator,
-        AdminApi(Endpoint(simulator.base_url, lambda: organization.admin_key)) as api,
+        AdminApi(ConnectionSettings(simulator.base_url, lambda: organization.admin_key)) as api,
     ):
         simulator.faults.queue(Fault(kind), Fault(kind))
         assert len(api.get(COSTS_PATH, _ASKED, WirePage).data) == 1
@@ -269,7 +269,7 @@ def test_a_breakage_on_a_real_connection_is_asked_again(kind: FaultKind) -> None
 def test_a_server_that_is_not_there_is_unreachable_after_ten_attempts() -> None:
     with Simulator([]) as simulator:
         gone = simulator.base_url
-    with AdminApi(Endpoint(gone, lambda: KEY)) as api:
+    with AdminApi(ConnectionSettings(gone, lambda: KEY)) as api:
         with pytest.raises(errors.Unreachable):
             api.get(COSTS_PATH, _ASKED, WirePage)
         assert api.requests == 10
@@ -279,14 +279,14 @@ def test_the_loopback_is_reached_past_the_environments_proxies(monkeypatch: pyte
     organization = SimulatedOrganization()
     with Simulator([organization], clock=lambda: NOW) as simulator:
         monkeypatch.setenv("HTTP_PROXY", "http://user:password@127.0.0.1:9")
-        assert _read(Endpoint(simulator.base_url, lambda: organization.admin_key)) == 1
+        assert _read(ConnectionSettings(simulator.base_url, lambda: organization.admin_key)) == 1
 
 
 def test_requests_go_through_the_configured_proxy() -> None:
     organization = SimulatedOrganization()
     with Simulator([organization], clock=lambda: NOW) as proxy:
         address = proxy.base_url.removesuffix("/v1").replace("//", "//user:password@")
-        assert _read(Endpoint("http://api.example/v1", lambda: organization.admin_key, lambda: address)) == 1
+        assert _read(ConnectionSettings("http://api.example/v1", lambda: organization.admin_key, lambda: address)) == 1
         assert len(proxy.requests) == 1
 
 
@@ -303,11 +303,11 @@ def test_requests_go_through_the_configured_proxy() -> None:
 )
 def test_a_proxy_that_does_not_work_is_an_api_error_without_its_credentials(proxy: str) -> None:
     with pytest.raises(errors.ApiError) as raised:
-        _read(Endpoint("https://api.example/v1", lambda: KEY, lambda: proxy))
+        _read(ConnectionSettings("https://api.example/v1", lambda: KEY, lambda: proxy))
     assert "hunter22" not in str(raised.value)
 
 
 @pytest.mark.parametrize("base_url", ["https://api..example/v1", f"https://{'a' * 70}.example/v1"])
 def test_an_address_that_no_name_server_can_know_is_refused(base_url: str) -> None:
-    with pytest.raises(errors.ApiError), AdminApi(Endpoint(base_url, lambda: KEY)) as api:
+    with pytest.raises(errors.ApiError), AdminApi(ConnectionSettings(base_url, lambda: KEY)) as api:
         api.get(COSTS_PATH, _ASKED, WirePage)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from openai_costs_dagster.api import errors
 from openai_costs_dagster.api.costs import COSTS_PATH
-from openai_costs_dagster.api.error_responses import error_of
+from openai_costs_dagster.api.error_responses import error_from_response
 from openai_costs_dagster.api.response_types import WirePage
 from openai_costs_dagster.days import ONE_DAY, DayRange
 
@@ -76,7 +76,7 @@ _PERMANENT: dict[str, tuple[httpx2.Response, type[errors.PermanentApiError]]] = 
     ),
     "a limit": (refusal(400, "Invalid 'limit'.", param="limit"), errors.RequestRefused),
     "a 400 in HTML": (httpx2.Response(400, html="<html>"), errors.RequestRefused),
-    "another path": (refusal(404, "Invalid URL (GET /v2/organization/costs)"), errors.NotServed),
+    "another path": (refusal(404, "Invalid URL (GET /v2/organization/costs)"), errors.EndpointNotFound),
     "a method": (refusal(405, "Not allowed."), errors.RequestRefused),
     "a bill": (refusal(402, "Pay."), errors.RequestRefused),
     "a redirect": (
@@ -107,7 +107,7 @@ def test_a_redirect_is_not_followed_with_the_key() -> None:
 
 
 def test_a_lookback_refusal_names_the_first_day_that_is_served() -> None:
-    error = error_of(400, refusal(400, _LOOKBACK, code="reporting_lookback_exceeded").content, None, NOW)
+    error = error_from_response(400, refusal(400, _LOOKBACK, code="reporting_lookback_exceeded").content, None, NOW)
     assert isinstance(error, errors.LookbackExceeded)
     assert error.earliest == dt.date(2025, 3, 11)
 
@@ -130,23 +130,23 @@ def test_a_lookback_refusal_names_the_first_day_that_is_served() -> None:
     ],
 )
 def test_the_first_served_day_is_read_in_any_form(text: str) -> None:
-    error = error_of(400, refusal(400, text, code="reporting_lookback_exceeded").content, None, NOW)
+    error = error_from_response(400, refusal(400, text, code="reporting_lookback_exceeded").content, None, NOW)
     assert isinstance(error, errors.LookbackExceeded)
     assert error.earliest == dt.date(2025, 4, 30)
 
 
 @pytest.mark.parametrize("text", ["Too far back.", "", "From 2025-13-45 on.", "From 31 February 2026 on.", "2025."])
 def test_without_a_date_a_year_is_served(text: str) -> None:
-    error = error_of(400, refusal(400, text, code="reporting_lookback_exceeded").content, None, NOW)
+    error = error_from_response(400, refusal(400, text, code="reporting_lookback_exceeded").content, None, NOW)
     assert isinstance(error, errors.LookbackExceeded)
     year_ago = NOW.date() - dt.timedelta(days=365)
     assert error.earliest == year_ago
     window = DayRange(year_ago - 10 * ONE_DAY, NOW.date())
-    assert error.served(window) == DayRange(year_ago, NOW.date())
-    assert error.served(DayRange(year_ago, NOW.date())) == DayRange(year_ago + ONE_DAY, NOW.date())
-    assert error.served(DayRange(year_ago - 9 * ONE_DAY, year_ago - ONE_DAY)) is None
+    assert error.served_days(window) == DayRange(year_ago, NOW.date())
+    assert error.served_days(DayRange(year_ago, NOW.date())) == DayRange(year_ago + ONE_DAY, NOW.date())
+    assert error.served_days(DayRange(year_ago - 9 * ONE_DAY, year_ago - ONE_DAY)) is None
     with pytest.raises(errors.RequestRefused):
-        error.served(DayRange(year_ago + 8 * ONE_DAY, NOW.date()))
+        error.served_days(DayRange(year_ago + 8 * ONE_DAY, NOW.date()))
 
 
 def test_a_refusal_that_is_not_known_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
@@ -161,7 +161,7 @@ def test_a_refusal_that_is_not_known_is_logged_once(caplog: pytest.LogCaptureFix
 
 def test_half_a_surrogate_pair_in_an_error_keeps_its_code() -> None:
     body = refusal(400, "Too early \ud83d\0.", code="reporting_lookback_exceeded").content
-    error = error_of(400, body, None, NOW)
+    error = error_from_response(400, body, None, NOW)
     assert isinstance(error, errors.LookbackExceeded)
     assert str(error) == "Too early \ufffd\ufffd."
 
@@ -169,7 +169,7 @@ def test_half_a_surrogate_pair_in_an_error_keeps_its_code() -> None:
 def test_what_the_api_said_is_told() -> None:
     for answer, _ in (_PERMANENT["the same day"], _PERMANENT["a missing scope, 403"], _PERMANENT["another path"]):
         said = json.loads(answer.content)["error"]["message"]
-        assert said in str(error_of(answer.status_code, answer.content, None, NOW))
+        assert said in str(error_from_response(answer.status_code, answer.content, None, NOW))
 
 
 def test_every_error_is_either_permanent_or_transient_and_drawn_in_the_tree() -> None:
@@ -205,7 +205,7 @@ _bodies = st.one_of(
 def test_any_answer_that_is_not_200_is_one_error_with_its_status(
     status: int, body: bytes, retry_after: str | None
 ) -> None:
-    error = error_of(status, body, retry_after, NOW)
+    error = error_from_response(status, body, retry_after, NOW)
     assert isinstance(error, errors.ApiError)
     assert error.status == status
     assert str(error)

@@ -14,7 +14,14 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from openai_costs_dagster.api import errors
-from openai_costs_dagster.api.groupings import API_KEYS_BEGIN, KEPT_FOR, Detail, Piece, Refusal, joined
+from openai_costs_dagster.api.groupings import (
+    API_KEY_GROUPING_SINCE,
+    REFUSAL_TTL,
+    GroupingPlanner,
+    QueryWindow,
+    RefusedGrouping,
+    merge_query_windows,
+)
 from openai_costs_dagster.cost_records import GROUPINGS, Grouping
 from openai_costs_dagster.days import ONE_DAY, DayRange
 
@@ -33,7 +40,7 @@ class Api:
     def __init__(self, served: Mapping[Grouping, ServedOn]) -> None:
         self._served = served
         self.probes: list[tuple[dt.date, Grouping]] = []
-        self.queries: list[Piece] = []
+        self.queries: list[QueryWindow] = []
 
     def serves(self, day: dt.date, grouping: Grouping) -> bool:
         return all(served(day) for part, served in self._served.items() if part <= grouping)
@@ -45,21 +52,23 @@ class Api:
         self.probes.append((day, grouping))
         return self.serves(day, grouping)
 
-    def query(self, piece: Piece) -> bool:
-        self.queries.append(piece)
-        return all(self.serves(day, piece.grouping) for day in piece.days)
+    def query(self, query: QueryWindow) -> bool:
+        self.queries.append(query)
+        return all(self.serves(day, query.grouping) for day in query.days)
 
-    def read(self, days: DayRange, refusals: Iterable[Refusal] = ()) -> tuple[dict[dt.date, Grouping], list[Refusal]]:
+    def read(
+        self, days: DayRange, refusals: Iterable[RefusedGrouping] = ()
+    ) -> tuple[dict[dt.date, Grouping], list[RefusedGrouping]]:
         """Drives a plan to its end, as ingestion does: what each day was read with, and what is remembered."""
-        detail = Detail(refusals, serves=self.probe, now=_NOW)
-        work, read = joined(detail.plan(days)), dict[dt.date, Grouping]()
+        detail = GroupingPlanner(refusals, probe=self.probe, now=_NOW)
+        work, read = merge_query_windows(detail.plan(days)), dict[dt.date, Grouping]()
         while work:
-            piece = work.pop()
-            if self.query(piece):
-                assert not read.keys() & set(piece.days)
-                read.update(dict.fromkeys(piece.days, piece.grouping))
+            query = work.pop()
+            if self.query(query):
+                assert not read.keys() & set(query.days)
+                read.update(dict.fromkeys(query.days, query.grouping))
             else:
-                work = joined(work + detail.refused(piece))
+                work = merge_query_windows(work + detail.replan(query))
             assert len(self.queries) < 4 * len(days) + 20, "it does not end"
         return read, detail.refusals
 
@@ -114,7 +123,7 @@ def _monotone(direction: Callable[[dt.date], ServedOn]) -> st.SearchStrategy[Api
 
 
 def _spans_the_known_date(days: DayRange) -> bool:
-    return API_KEYS_BEGIN in days and API_KEYS_BEGIN - ONE_DAY in days
+    return API_KEY_GROUPING_SINCE in days and API_KEY_GROUPING_SINCE - ONE_DAY in days
 
 
 def _every_day_is_had_in_its_finest_grouping(api: Api, days: DayRange) -> None:
@@ -131,7 +140,7 @@ def test_detail_that_began_on_some_day_is_had_from_that_day_on(api: Api, days: D
 @given(_monotone(since), _recent)
 @example(Api({}), _A_YEAR)
 @example(Api({_KEYS: never, _USERS: never}), _A_YEAR)
-@example(Api({_KEYS: since(API_KEYS_BEGIN), _USERS: never}), _A_YEAR)
+@example(Api({_KEYS: since(API_KEY_GROUPING_SINCE), _USERS: never}), _A_YEAR)
 @example(Api({_KEYS: since(_TODAY - 2 * ONE_DAY)}), _MONTH)
 def test_detail_that_began_this_week_is_had_from_that_day_on(api: Api, days: DayRange) -> None:
     _every_day_is_had_in_its_finest_grouping(api, days)
@@ -145,8 +154,11 @@ def test_detail_that_was_withdrawn_on_some_day_is_had_until_that_day(api: Api, d
 
 
 @given(_monotone(until), _past | _recent)
-@example(Api({_KEYS: until(API_KEYS_BEGIN - 60 * ONE_DAY)}), _A_YEAR)
-@example(Api({_KEYS: until(API_KEYS_BEGIN - 31 * ONE_DAY)}), DayRange(API_KEYS_BEGIN - 31 * ONE_DAY, _A_YEAR.last))
+@example(Api({_KEYS: until(API_KEY_GROUPING_SINCE - 60 * ONE_DAY)}), _A_YEAR)
+@example(
+    Api({_KEYS: until(API_KEY_GROUPING_SINCE - 31 * ONE_DAY)}),
+    DayRange(API_KEY_GROUPING_SINCE - 31 * ONE_DAY, _A_YEAR.last),
+)
 def test_detail_that_was_withdrawn_is_had_until_that_day_over_the_known_date_as_well(api: Api, days: DayRange) -> None:
     assume(_spans_the_known_date(days))
     _every_day_is_had_in_its_finest_grouping(api, days)
@@ -176,7 +188,7 @@ def test_only_the_days_of_a_gap_lose_detail(api: Api, days: DayRange) -> None:
 
 
 @given(_gaps, _past)
-@example(Api({_KEYS: but(API_KEYS_BEGIN - ONE_DAY, API_KEYS_BEGIN - ONE_DAY)}), _A_YEAR)
+@example(Api({_KEYS: but(API_KEY_GROUPING_SINCE - ONE_DAY, API_KEY_GROUPING_SINCE - ONE_DAY)}), _A_YEAR)
 def test_only_the_days_of_a_gap_around_the_known_date_lose_detail(api: Api, days: DayRange) -> None:
     assume(_spans_the_known_date(days))
     _only_the_days_of_the_gap_lose_detail(api, days)
@@ -211,20 +223,20 @@ def test_a_month_that_is_served_alike_costs_few_requests(served: Mapping[Groupin
 
 
 def test_the_documented_date_of_keys_spares_the_bisection() -> None:
-    api = Api({_KEYS: since(API_KEYS_BEGIN)})
+    api = Api({_KEYS: since(API_KEY_GROUPING_SINCE)})
     read, _ = api.read(_A_YEAR)
     assert read == api.expected(_A_YEAR)
-    assert API_KEYS_BEGIN - ONE_DAY in {day for day, _ in api.probes}
+    assert API_KEY_GROUPING_SINCE - ONE_DAY in {day for day, _ in api.probes}
     assert len(api.probes) + len(api.queries) <= 6
 
 
 def test_a_range_is_asked_for_in_as_few_queries_as_its_groupings_allow() -> None:
-    api = Api({_KEYS: since(API_KEYS_BEGIN), _USERS: since(dt.date(2026, 2, 1))})
+    api = Api({_KEYS: since(API_KEY_GROUPING_SINCE), _USERS: since(dt.date(2026, 2, 1))})
     _, refusals = api.read(_A_YEAR)
-    assert Detail(refusals, serves=api.probe, now=_NOW).plan(_A_YEAR) == [
-        Piece(DayRange(_A_YEAR.first, dt.date(2025, 12, 5)), _LEAST),
-        Piece(DayRange(dt.date(2025, 12, 6), dt.date(2026, 1, 31)), _KEYS),
-        Piece(DayRange(dt.date(2026, 2, 1), _TODAY), _EVERYTHING),
+    assert GroupingPlanner(refusals, probe=api.probe, now=_NOW).plan(_A_YEAR) == [
+        QueryWindow(DayRange(_A_YEAR.first, dt.date(2025, 12, 5)), _LEAST),
+        QueryWindow(DayRange(dt.date(2025, 12, 6), dt.date(2026, 1, 31)), _KEYS),
+        QueryWindow(DayRange(dt.date(2026, 2, 1), _TODAY), _EVERYTHING),
     ]
 
 
@@ -237,12 +249,12 @@ def test_what_was_learned_makes_the_second_plan_free(api: Api, days: DayRange) -
     second, kept = api.read(days, refusals)
     assert (second, kept) == (first, refusals)
     assert api.probes == []
-    assert all(api.query(piece) for piece in list(api.queries))
+    assert all(api.query(query) for query in list(api.queries))
 
 
 @pytest.mark.parametrize(
     ("served", "probes"),
-    [({}, 1), ({_KEYS: since(API_KEYS_BEGIN)}, 0), ({_KEYS: since(dt.date(2026, 1, 1))}, 0)],
+    [({}, 1), ({_KEYS: since(API_KEY_GROUPING_SINCE)}, 0), ({_KEYS: since(dt.date(2026, 1, 1))}, 0)],
     ids=["what is served is asked again", "the known date", "a later date"],
 )
 def test_the_second_plan_over_the_known_date_asks_once_at_most(
@@ -255,29 +267,29 @@ def test_the_second_plan_over_the_known_date_asks_once_at_most(
     assert len(api.probes) == probes
 
 
-def _refusal(age: dt.timedelta, grouping: Grouping = _KEYS) -> Refusal:
-    return Refusal(grouping, dt.date(2026, 2, 1), None, _NOW - age)
+def _refusal(age: dt.timedelta, grouping: Grouping = _KEYS) -> RefusedGrouping:
+    return RefusedGrouping(grouping, dt.date(2026, 2, 1), None, _NOW - age)
 
 
 def test_a_refusal_is_believed_for_a_week() -> None:
     api = Api({})
-    remembered = [_refusal(KEPT_FOR - dt.timedelta(seconds=1))]
-    detail = Detail(remembered, serves=api.probe, now=_NOW)
-    assert detail.plan(_MONTH) == [Piece(_MONTH, _USERS)]
+    remembered = [_refusal(REFUSAL_TTL - dt.timedelta(seconds=1))]
+    detail = GroupingPlanner(remembered, probe=api.probe, now=_NOW)
+    assert detail.plan(_MONTH) == [QueryWindow(_MONTH, _USERS)]
     assert (api.probes, detail.refusals) == ([], remembered)
 
 
 def test_an_older_refusal_is_tried_anew_on_the_newest_day_and_forgotten_where_it_is_served() -> None:
     api = Api({})
-    detail = Detail([_refusal(KEPT_FOR)], serves=api.probe, now=_NOW)
-    assert detail.plan(_MONTH) == [Piece(_MONTH, _EVERYTHING)]
+    detail = GroupingPlanner([_refusal(REFUSAL_TTL)], probe=api.probe, now=_NOW)
+    assert detail.plan(_MONTH) == [QueryWindow(_MONTH, _EVERYTHING)]
     assert (api.probes, detail.refusals) == ([(_TODAY, _KEYS)], [])
 
 
 def test_an_older_refusal_that_still_holds_is_believed_for_another_week() -> None:
     api = Api({_KEYS: never})
-    detail = Detail([_refusal(KEPT_FOR)], serves=api.probe, now=_NOW)
-    assert detail.plan(_MONTH) == [Piece(_MONTH, _USERS)]
+    detail = GroupingPlanner([_refusal(REFUSAL_TTL)], probe=api.probe, now=_NOW)
+    assert detail.plan(_MONTH) == [QueryWindow(_MONTH, _USERS)]
     assert detail.refusals == [_refusal(dt.timedelta(0))]
     detail.plan(_MONTH)
     assert api.probes == [(_TODAY, _KEYS)]
@@ -285,35 +297,35 @@ def test_an_older_refusal_that_still_holds_is_believed_for_another_week() -> Non
 
 def test_an_older_refusal_of_other_days_is_left_alone() -> None:
     api = Api({})
-    old = Refusal(_KEYS, None, _MONTH.first - ONE_DAY, _NOW - 10 * KEPT_FOR)
-    detail = Detail([old], serves=api.probe, now=_NOW)
-    assert detail.plan(_MONTH) == [Piece(_MONTH, _EVERYTHING)]
+    old = RefusedGrouping(_KEYS, None, _MONTH.first - ONE_DAY, _NOW - 10 * REFUSAL_TTL)
+    detail = GroupingPlanner([old], probe=api.probe, now=_NOW)
+    assert detail.plan(_MONTH) == [QueryWindow(_MONTH, _EVERYTHING)]
     assert (api.probes, detail.refusals) == ([], [old])
 
 
 def test_a_refusal_without_ends_covers_every_day() -> None:
-    assert Refusal(_KEYS, None, None, _NOW).covers(dt.date(1970, 1, 1))
-    detail = Detail([Refusal(_KEYS, None, None, _NOW)], serves=Api({}).probe, now=_NOW)
-    assert detail.plan(_A_YEAR) == [Piece(_A_YEAR, _USERS)]
+    assert RefusedGrouping(_KEYS, None, None, _NOW).covers(dt.date(1970, 1, 1))
+    detail = GroupingPlanner([RefusedGrouping(_KEYS, None, None, _NOW)], probe=Api({}).probe, now=_NOW)
+    assert detail.plan(_A_YEAR) == [QueryWindow(_A_YEAR, _USERS)]
 
 
 def test_a_refused_part_refuses_what_holds_it_and_nothing_coarser() -> None:
     for refused, left in ((_EVERYTHING, _KEYS), (_KEYS, _USERS), (_USERS, _KEYS)):
-        detail = Detail([_refusal(dt.timedelta(0), refused)], serves=Api({}).probe, now=_NOW)
-        assert detail.plan(DayRange(_TODAY, _TODAY)) == [Piece(DayRange(_TODAY, _TODAY), left)]
+        detail = GroupingPlanner([_refusal(dt.timedelta(0), refused)], probe=Api({}).probe, now=_NOW)
+        assert detail.plan(DayRange(_TODAY, _TODAY)) == [QueryWindow(DayRange(_TODAY, _TODAY), left)]
 
 
 def test_there_is_nothing_below_the_coarsest_grouping() -> None:
-    detail = Detail([], serves=Api({}).probe, now=_NOW)
+    detail = GroupingPlanner([], probe=Api({}).probe, now=_NOW)
     with pytest.raises(ValueError, match="coarsest"):
-        detail.refused(Piece(_MONTH, _LEAST))
+        detail.replan(QueryWindow(_MONTH, _LEAST))
 
 
 def test_a_probe_that_fails_forgets_nothing() -> None:
     def fails(_day: dt.date, _grouping: Grouping) -> bool:
-        raise errors.ServerFailed("the server answered 503", status=503)
+        raise errors.ServerError("the server answered 503", status=503)
 
-    detail = Detail([_refusal(KEPT_FOR)], serves=fails, now=_NOW)
-    with pytest.raises(errors.ServerFailed):
+    detail = GroupingPlanner([_refusal(REFUSAL_TTL)], probe=fails, now=_NOW)
+    with pytest.raises(errors.ServerError):
         detail.plan(_MONTH)
-    assert detail.refusals == [_refusal(KEPT_FOR)]
+    assert detail.refusals == [_refusal(REFUSAL_TTL)]

@@ -12,10 +12,10 @@ import pytest
 
 from openai_costs_dagster import http_client
 from openai_costs_dagster.api import errors
-from openai_costs_dagster.api.client import AdminApi, Endpoint, Patience
+from openai_costs_dagster.api.client import AdminApi, ConnectionSettings, RetryPolicy
 from openai_costs_dagster.api.costs import COSTS_PATH
 from openai_costs_dagster.api.response_types import WirePage
-from openai_costs_dagster.http_client import HttpSettingsError, Proxy, proxy_of
+from openai_costs_dagster.http_client import HttpSettingsError, Proxy, find_proxy
 from openai_costs_dagster.simulator import SimulatedOrganization, Simulator
 
 from .scripted_api import KEY, NOW
@@ -33,7 +33,9 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _read(base_url: str, key: str = KEY, proxy: str | None = None) -> None:
-    with AdminApi(Endpoint(base_url, lambda: key, lambda: proxy), patience=Patience(attempts=1)) as api:
+    with AdminApi(
+        ConnectionSettings(base_url, lambda: key, lambda: proxy), retry_policy=RetryPolicy(attempts=1)
+    ) as api:
         api.get(COSTS_PATH, _ASKED, WirePage)
 
 
@@ -59,7 +61,7 @@ def test_proxy_is_the_first_that_the_environment_names_for_the_scheme(
 ) -> None:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert proxy_of(_API) == expected
+    assert find_proxy(_API) == expected
 
 
 @pytest.mark.parametrize(
@@ -94,7 +96,7 @@ def test_no_proxy_excludes_names_addresses_networks_and_ports(
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy:1")
     monkeypatch.setenv(name, listed)
-    assert (proxy_of(url) is None) == is_direct
+    assert (find_proxy(url) is None) == is_direct
 
 
 @pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
@@ -119,16 +121,16 @@ def test_unusable_proxy_is_one_sentence_with_the_variable_and_without_credential
     assert str(raised.value).startswith(f"{name} {message}")
     assert "hunter22" not in str(raised.value)
     monkeypatch.setenv("NO_PROXY", "api.example")
-    assert proxy_of(_API) is None
+    assert find_proxy(_API) is None
 
 
 def test_socks_proxy_needs_its_package_only_where_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     monkeypatch.setenv("ALL_PROXY", "socks5://user:hunter22@proxy:1080")
     with pytest.raises(HttpSettingsError, match=r"^ALL_PROXY names a SOCKS proxy: pip install socksio first$"):
-        proxy_of(_API)
+        find_proxy(_API)
     monkeypatch.setenv("HTTPS_PROXY", "http://good:3128")
-    assert proxy_of(_API) == Proxy("HTTPS_PROXY", "http://good:3128")
+    assert find_proxy(_API) == Proxy("HTTPS_PROXY", "http://good:3128")
 
 
 @pytest.fixture
@@ -222,7 +224,7 @@ def test_unusable_bundle_of_the_alerts_is_one_sentence_with_the_variable(
     file = make(tmp_path)
     monkeypatch.setenv(name, str(file))
     with pytest.raises(HttpSettingsError) as raised:
-        http_client.refuse_unusable_bundle()
+        http_client.check_requests_ca_bundle()
     assert str(raised.value) == f"{name} names {file}, {message}"
 
 
@@ -230,14 +232,14 @@ def test_unusable_bundle_of_the_alerts_is_one_sentence_with_the_variable(
 def test_certificate_file_is_trimmed_and_trusted(monkeypatch: pytest.MonkeyPatch, padding: str) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", f"{padding}{certifi.where()}{padding}")
     monkeypatch.setenv("SSL_CERT_DIR", "/missing")
-    assert http_client.certificates().cert_store_stats()["x509_ca"] > 50
+    assert http_client.ssl_context().cert_store_stats()["x509_ca"] > 50
 
 
 def test_empty_certificate_variables_equal_unset_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    of_the_system = http_client.certificates()
+    of_the_system = http_client.ssl_context()
     monkeypatch.setenv("SSL_CERT_FILE", " ")
     monkeypatch.setenv("SSL_CERT_DIR", "")
-    assert http_client.certificates() is of_the_system
+    assert http_client.ssl_context() is of_the_system
 
 
 def test_nothing_in_the_environment_matters_for_plain_http_to_this_machine(

@@ -10,9 +10,9 @@ import httpx2
 import pytest
 
 from openai_costs_dagster.api import errors
-from openai_costs_dagster.api.client import AdminApi, Endpoint
-from openai_costs_dagster.api.costs import CostsBucket, OrganizationGuard, is_served, read_costs
-from openai_costs_dagster.api.response_types import read_cost
+from openai_costs_dagster.api.client import AdminApi, ConnectionSettings
+from openai_costs_dagster.api.costs import CostsBucket, OrganizationGuard, is_grouping_served, read_costs
+from openai_costs_dagster.api.response_types import parse_cost
 from openai_costs_dagster.cost_records import GROUPINGS, UNGROUPED, Grouping
 from openai_costs_dagster.days import ONE_DAY, DayRange, unix_midnight
 from openai_costs_dagster.simulator import Fault, FaultKind, Quirks, SimulatedOrganization, Simulator
@@ -60,7 +60,7 @@ def test_a_year_is_read_in_pages_of_180_days_each_token_with_the_very_same_query
 def test_rows_come_as_sent_with_the_buckets_own_bytes() -> None:
     script = Script(page([bucket(FIRST, row(line_item="a"), row(line_item="a")), bucket(_SECOND)]))
     first, second = read(script, days(2))
-    assert [read_cost(one).line_item for one in first.rows] == ["a", "a"]
+    assert [parse_cost(one).line_item for one in first.rows] == ["a", "a"]
     assert first.raw.startswith(b'{"object":"bucket","start_time":1772323200')
     assert (second.day, list(second.rows)) == (_SECOND, [])
 
@@ -97,19 +97,19 @@ def test_pages_after_the_last_day_are_not_asked_for() -> None:
 
 
 _BROKEN: dict[str, tuple[list[httpx2.Response], type[errors.ApiError]]] = {
-    "ends early": ([page([FIRST, _SECOND])], errors.IncompleteChain),
-    "ends early on a second page": ([page([FIRST], "2"), page([_SECOND])], errors.IncompleteChain),
-    "holds nothing": ([page([])], errors.IncompleteChain),
+    "ends early": ([page([FIRST, _SECOND])], errors.IncompletePagination),
+    "ends early on a second page": ([page([FIRST], "2"), page([_SECOND])], errors.IncompletePagination),
+    "holds nothing": ([page([])], errors.IncompletePagination),
     "an empty page before the end": (
         [page([FIRST], "2"), page([], "3"), page([_SECOND, _THIRD])],
-        errors.IncompleteChain,
+        errors.IncompletePagination,
     ),
-    "more without a cursor": ([page([FIRST], has_more=True)], errors.IncompleteChain),
-    "more without a cursor on the last day": ([page(days(3), has_more=True)], errors.IncompleteChain),
-    "more with an empty cursor": ([page([FIRST], "", has_more=True)], errors.IncompleteChain),
+    "more without a cursor": ([page([FIRST], has_more=True)], errors.IncompletePagination),
+    "more without a cursor on the last day": ([page(days(3), has_more=True)], errors.IncompletePagination),
+    "more with an empty cursor": ([page([FIRST], "", has_more=True)], errors.IncompletePagination),
     "a cursor that leads to itself": (
         [page([FIRST], "2"), page([_SECOND], "2"), page([_THIRD])],
-        errors.IncompleteChain,
+        errors.IncompletePagination,
     ),
     "cursors in a circle": ([page([FIRST], "2"), page([_SECOND], "3"), page([FIRST], "2")], errors.UnexpectedBucket),
     "a page that comes again": ([page([FIRST], "2"), page([FIRST], "3")], errors.UnexpectedBucket),
@@ -122,13 +122,13 @@ _BROKEN: dict[str, tuple[list[httpx2.Response], type[errors.ApiError]]] = {
     "a day after the range": ([page([FIRST, _SECOND, _THIRD, _FOURTH])], errors.UnexpectedBucket),
     "a bucket that begins at noon": ([page([{**bucket(FIRST), "start_time": 1772366400}])], errors.UnexpectedBucket),
     "milliseconds": ([page([{**bucket(FIRST), "start_time": 1772323200000}])], errors.UnexpectedBucket),
-    "a time that is text": ([page([{**bucket(FIRST), "start_time": "1772323200"}])], errors.UnknownShape),
-    "a bucket without results": ([page([{"start_time": 1772323200, "end_time": 1772409600}])], errors.UnknownShape),
+    "a time that is text": ([page([{**bucket(FIRST), "start_time": "1772323200"}])], errors.UnexpectedSchema),
+    "a bucket without results": ([page([{"start_time": 1772323200, "end_time": 1772409600}])], errors.UnexpectedSchema),
     "a bucket that is no object": (
         [httpx2.Response(200, content=b'{"data": [1], "has_more": false}')],
-        errors.UnknownShape,
+        errors.UnexpectedSchema,
     ),
-    "a line item that is no text": ([page([bucket(FIRST, {"line_item": 1})])], errors.UnknownShape),
+    "a line item that is no text": ([page([bucket(FIRST, {"line_item": 1})])], errors.UnexpectedSchema),
     "an hour": ([page([{**bucket(FIRST), "end_time": 1772326800}])], errors.UnexpectedBucket),
     "two days": ([page([{**bucket(FIRST), "end_time": 1772496000}])], errors.UnexpectedBucket),
     "a day that ends before it begins": ([page([{**bucket(FIRST), "end_time": 1772236800}])], errors.UnexpectedBucket),
@@ -200,14 +200,14 @@ def test_rows_that_tell_no_organization_are_accepted() -> None:
 def test_a_day_is_served_where_the_api_does_not_refuse_its_grouping() -> None:
     script = Script(page([FIRST]), refusal(400, "no", param="group_by"))
     with script.api() as api:
-        assert is_served(api, FIRST, GROUPINGS[0])
-        assert not is_served(api, FIRST, GROUPINGS[0])
+        assert is_grouping_served(api, FIRST, GROUPINGS[0])
+        assert not is_grouping_served(api, FIRST, GROUPINGS[0])
     assert len(script.requests) == 2
 
 
 def test_any_other_refusal_of_a_probe_is_an_error_to_show() -> None:
     with Script(refusal(401)).api() as api, pytest.raises(errors.AuthenticationFailed):
-        is_served(api, FIRST, GROUPINGS[0])
+        is_grouping_served(api, FIRST, GROUPINGS[0])
 
 
 @pytest.mark.parametrize("quirks", [Quirks(), Quirks.none()], ids=["as the live API", "as the spec"])
@@ -216,7 +216,7 @@ def test_a_simulated_year_comes_whole_and_to_the_last_digit(quirks: Quirks) -> N
     wanted = days(365, NOW.date() - 364 * ONE_DAY)
     with (
         Simulator([organization], quirks, clock=lambda: NOW) as simulator,
-        AdminApi(Endpoint(simulator.base_url, lambda: organization.admin_key)) as api,
+        AdminApi(ConnectionSettings(simulator.base_url, lambda: organization.admin_key)) as api,
     ):
         guard = OrganizationGuard(None)
         buckets = list(read_costs(api, wanted, GROUPINGS[1], guard))
@@ -225,14 +225,14 @@ def test_a_simulated_year_comes_whole_and_to_the_last_digit(quirks: Quirks) -> N
     assert [one.day for one in buckets] == list(wanted)
     assert guard.organization_id == (organization.organization_id if quirks.undocumented_fields else None)
     one = buckets[200]
-    found = sum((read_cost(cost).amount or Decimal(0) for cost in one.rows), Decimal(0))
+    found = sum((parse_cost(cost).amount or Decimal(0) for cost in one.rows), Decimal(0))
     assert found == sum((fact.amount or Decimal(0) for fact in organization.facts(one.day)), Decimal(0))
 
 
 @pytest.mark.parametrize(
     ("kind", "error"),
     [
-        (FaultKind.MORE_WITHOUT_CURSOR, errors.IncompleteChain),
+        (FaultKind.MORE_WITHOUT_CURSOR, errors.IncompletePagination),
         (FaultKind.MISSING_DAY, errors.UnexpectedBucket),
         (FaultKind.WRONG_ORGANIZATION, errors.WrongOrganization),
     ],
@@ -241,7 +241,7 @@ def test_a_spoiled_page_over_real_http_breaks_the_chain(kind: FaultKind, error: 
     organization = SimulatedOrganization()
     with (
         Simulator([organization], clock=lambda: NOW) as simulator,
-        AdminApi(Endpoint(simulator.base_url, lambda: organization.admin_key)) as api,
+        AdminApi(ConnectionSettings(simulator.base_url, lambda: organization.admin_key)) as api,
     ):
         simulator.faults.queue(Fault(kind))
         with pytest.raises(error):
@@ -252,7 +252,7 @@ def test_a_chain_that_loops_over_real_http_ends() -> None:
     organization = SimulatedOrganization(api_keys_from=None)
     with (
         Simulator([organization], clock=lambda: NOW) as simulator,
-        AdminApi(Endpoint(simulator.base_url, lambda: organization.admin_key)) as api,
+        AdminApi(ConnectionSettings(simulator.base_url, lambda: organization.admin_key)) as api,
     ):
         simulator.faults.ratio(1, seed=1, kinds=[FaultKind.REPEATED_CURSOR])
         with pytest.raises(errors.UnexpectedBucket):

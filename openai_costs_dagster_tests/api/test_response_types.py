@@ -10,17 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openai_costs_dagster.api.response_types import WireBucket, WireCost, WirePage, read_cost
-from openai_costs_dagster.cost_records import ReadCost
+from openai_costs_dagster.api.response_types import WireBucket, WireCost, WirePage, parse_cost
+from openai_costs_dagster.cost_records import ReportedCost
 
 _digits = st.integers(0, 10**34 - 1).map(str)
 
 
-def cost(text: str) -> ReadCost:
-    return read_cost(msgspec.json.decode(text.encode(), type=WireCost))
+def cost(text: str) -> ReportedCost:
+    return parse_cost(msgspec.json.decode(text.encode(), type=WireCost))
 
 
-def amount(value: str) -> ReadCost:
+def amount(value: str) -> ReportedCost:
     return cost(f'{{"amount": {{"value": {value}, "currency": "usd"}}}}')
 
 
@@ -132,7 +132,7 @@ def test_dimensions_are_read_as_they_come_null_apart_from_empty() -> None:
         '{"project_id": "proj_1", "user_id": null, "api_key_id": "", "line_item": "a, \\"b\\" \\u00e9",'
         ' "quantity_unit": "tokens"}'
     )
-    assert read == ReadCost("proj_1", None, "", 'a, "b" \u00e9', None, "tokens", None, None, False)
+    assert read == ReportedCost("proj_1", None, "", 'a, "b" \u00e9', None, "tokens", None, None, False)
 
 
 def test_unknown_keys_break_nothing_at_any_level() -> None:
@@ -143,7 +143,7 @@ def test_unknown_keys_break_nothing_at_any_level() -> None:
         type=WirePage,
     )
     bucket = msgspec.json.decode(page.data[0], type=WireBucket)
-    assert [read_cost(row).amount for row in bucket.results] == [1]
+    assert [parse_cost(row).amount for row in bucket.results] == [1]
 
 
 def test_a_buckets_own_bytes_are_kept_for_the_raw_page() -> None:

@@ -32,7 +32,7 @@ VALUE_ERRORS_ARE_SHOWN_OF = {"settings", "secret"}  # pydantic puts them into a 
 RUNTIME_ERRORS_ARE_SHOWN_OF = {"cli.development_server"}
 
 SAID = {
-    "api.connection_test": {"connection_test", "_explain", "warning_of_key"},
+    "api.connection_check": {"check_connection", "_explain", "admin_key_warning"},
     "cli.check": {"check", "_refuse_twin", "_report"},
     "orchestration.overview": {"_overview", "_key_trouble", "_sync_trouble", "_sum_trouble", "delivery_trouble"},
     "orchestration.outcome": {"notes"},

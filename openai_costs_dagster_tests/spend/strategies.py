@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from hypothesis import strategies as st
 
-from openai_costs_dagster.cost_records import ReadCost
+from openai_costs_dagster.cost_records import ReportedCost
 
 ZERO_OF_THE_API = Decimal("0E-6176")
 SMALLEST = Decimal("1E-6176")
@@ -25,7 +25,7 @@ any_amounts = st.one_of(amounts, amounts, amounts, st.sampled_from(_EXTREMES))
 
 _dimension = st.sampled_from([None, "", "a", "b"])
 costs = st.builds(
-    ReadCost,
+    ReportedCost,
     project_id=_dimension,
     user_id=st.sampled_from([None, "u"]),
     api_key_id=st.sampled_from([None, ""]),

@@ -11,16 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openai_costs_dagster.cost_records import CostRow, ReadCost
+from openai_costs_dagster.cost_records import CostRow, ReportedCost
 from openai_costs_dagster.spend.daily_bill import Bill, bill_of
 
 from .strategies import ZERO_OF_THE_API, costs
 
-_ROW = ReadCost("p", None, None, "gpt-4o, input", "usd", "tokens", Decimal("1.5"), Decimal(10), from_number=False)
+_ROW = ReportedCost("p", None, None, "gpt-4o, input", "usd", "tokens", Decimal("1.5"), Decimal(10), from_number=False)
 _Key = tuple[str | None, ...]
 
 
-def _key(row: ReadCost | CostRow) -> _Key:
+def _key(row: ReportedCost | CostRow) -> _Key:
     return (row.project_id, row.user_id, row.api_key_id, row.line_item, row.currency, row.quantity_unit)
 
 
@@ -44,9 +44,9 @@ def _as_sets(rows: list[CostRow], bill: Bill) -> tuple[object, ...]:
 
 
 @given(st.lists(costs, max_size=30))
-def test_every_key_is_one_row_with_the_exact_sums_of_its_rows(read: list[ReadCost]) -> None:
+def test_every_key_is_one_row_with_the_exact_sums_of_its_rows(read: list[ReportedCost]) -> None:
     rows, bill = bill_of(read)
-    by_key: dict[_Key, list[ReadCost]] = {}
+    by_key: dict[_Key, list[ReportedCost]] = {}
     for cost in read:
         by_key.setdefault(_key(cost), []).append(cost)
     assert len(rows) == len(by_key) == bill.row_count
@@ -58,7 +58,7 @@ def test_every_key_is_one_row_with_the_exact_sums_of_its_rows(read: list[ReadCos
 
 
 @given(st.lists(costs, max_size=30))
-def test_totals_are_those_of_the_rows_received_currency_by_currency(read: list[ReadCost]) -> None:
+def test_totals_are_those_of_the_rows_received_currency_by_currency(read: list[ReportedCost]) -> None:
     rows, bill = bill_of(read)
     billed = {cost.currency for cost in read if cost.amount is not None}
     assert bill.totals.keys() == billed
@@ -71,13 +71,13 @@ def test_totals_are_those_of_the_rows_received_currency_by_currency(read: list[R
 
 
 @given(st.lists(costs, max_size=20), st.integers())
-def test_a_bill_does_not_depend_on_the_order_of_its_rows(read: list[ReadCost], seed: int) -> None:
+def test_a_bill_does_not_depend_on_the_order_of_its_rows(read: list[ReportedCost], seed: int) -> None:
     shuffled = random.Random(seed).sample(read, len(read))  # noqa: S311 - repeatable, not secret
     assert _as_sets(*bill_of(read)) == _as_sets(*bill_of(shuffled))
 
 
 @given(st.lists(costs, max_size=15), st.lists(costs, max_size=15))
-def test_a_day_in_two_parts_is_billed_as_the_whole(some: list[ReadCost], others: list[ReadCost]) -> None:
+def test_a_day_in_two_parts_is_billed_as_the_whole(some: list[ReportedCost], others: list[ReportedCost]) -> None:
     _, whole = bill_of([*some, *others])
     (_, left), (_, right) = bill_of(some), bill_of(others)
     for currency, total in whole.totals.items():
@@ -105,7 +105,7 @@ def test_rows_that_share_every_dimension_are_added_up() -> None:
         _ROW._replace(line_item="gpt-4o, input "),
     ],
 )
-def test_rows_that_differ_in_a_dimension_stay_apart_null_from_empty_as_well(other: ReadCost) -> None:
+def test_rows_that_differ_in_a_dimension_stay_apart_null_from_empty_as_well(other: ReportedCost) -> None:
     rows, bill = bill_of([_ROW, other])
     assert [_key(row) for row in rows] == [_key(_ROW), _key(other)]
     assert [row.amount for row in rows] == [Decimal("1.5")] * 2
@@ -113,7 +113,7 @@ def test_rows_that_differ_in_a_dimension_stay_apart_null_from_empty_as_well(othe
 
 
 def test_null_equals_null() -> None:
-    nothing = ReadCost(None, None, None, None, None, None, Decimal(1), None, from_number=False)
+    nothing = ReportedCost(None, None, None, None, None, None, Decimal(1), None, from_number=False)
     rows, bill = bill_of([nothing, nothing])
     assert [row.amount for row in rows] == [2]
     assert bill.totals == {None: 2}
@@ -156,7 +156,7 @@ def test_what_is_no_number_is_refused_wherever_it_stands(value: str) -> None:
 
 
 @given(st.lists(costs, max_size=20))
-def test_only_amounts_in_number_form_have_slack(read: list[ReadCost]) -> None:
+def test_only_amounts_in_number_form_have_slack(read: list[ReportedCost]) -> None:
     _, bill = bill_of(read)
     for currency in bill.totals:
         numbers = [cost.amount for cost in read if cost.currency == currency and cost.from_number and cost.amount]

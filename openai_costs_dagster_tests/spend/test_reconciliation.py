@@ -9,22 +9,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openai_costs_dagster.cost_records import ReadCost
+from openai_costs_dagster.cost_records import ReportedCost
 from openai_costs_dagster.spend.daily_bill import Bill, bill_of
 from openai_costs_dagster.spend.reconciliation import differences, reconciles
 
 from .strategies import SMALLEST, amounts
 
 
-def row(amount: Decimal, currency: str | None = "usd", *, from_number: bool = False) -> ReadCost:
-    return ReadCost(None, None, None, None, currency, None, amount, None, from_number)
+def row(amount: Decimal, currency: str | None = "usd", *, from_number: bool = False) -> ReportedCost:
+    return ReportedCost(None, None, None, None, currency, None, amount, None, from_number)
 
 
-def bill(*rows: ReadCost) -> Bill:
+def bill(*rows: ReportedCost) -> Bill:
     return bill_of(rows)[1]
 
 
-def as_number(amount: Decimal) -> ReadCost:
+def as_number(amount: Decimal) -> ReportedCost:
     """The row as a server with doubles sends it."""
     return row(Decimal(repr(float(amount))), from_number=True)
 

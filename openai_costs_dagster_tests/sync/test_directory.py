@@ -15,7 +15,7 @@ from openai_costs_dagster.monitoring.budgets import evaluate
 from openai_costs_dagster.simulator.world import USAGE_SCOPE
 from openai_costs_dagster.sync import key_alerts
 from openai_costs_dagster.sync.directory import DirectoryOutcome, sync_directory
-from openai_costs_dagster.sync.onboarding import endpoint_of
+from openai_costs_dagster.sync.onboarding import connection_settings
 from openai_costs_dagster.sync.usage import UsageRequest, ingest_usage
 from openai_costs_dagster.warehouse import anomalies, directory, lock, outbox
 from openai_costs_dagster.warehouse.forget_user import forget_user
@@ -263,7 +263,7 @@ def test_a_key_is_told_at_ninety_days_once_and_is_no_news_where_it_was_old_long_
 
 def key_of(work: Bench) -> dict[str, Any]:
     """The admin key as the directory lists it."""
-    with AdminApi(endpoint_of(work.organization), now=work.clock) as api:
+    with AdminApi(connection_settings(work.organization), now=work.clock) as api:
         (one,) = read_admin_keys(api)
     return {name: getattr(one, name) for name in one.__struct_fields__}
 

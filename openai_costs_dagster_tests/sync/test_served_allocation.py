@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from openai_costs_dagster.cost_records import LONGEST_KEY
+from openai_costs_dagster.cost_records import MAX_KEY_LENGTH
 from openai_costs_dagster.records import LineItem
 from openai_costs_dagster.spend.line_items import classify
 from openai_costs_dagster.sync import allocation
@@ -184,7 +184,7 @@ def test_stored_classifications_are_used_without_classifying_again(
         return classify(label)
 
     monkeypatch.setattr(allocation, "classify", classify_and_record)
-    long = "gpt-5-mini-2025-08-07, " + "output" * LONGEST_KEY
+    long = "gpt-5-mini-2025-08-07, " + "output" * MAX_KEY_LENGTH
     rows = [billed("gpt-5-mini-2025-08-07, output", "8.00", 8000), billed(long, "1.00", 1000)]
     usage = usage_of(completions=[counted("ada", "gpt-5-mini-2025-08-07", output_tokens=8000)])
     assert shares(serve, rows, usage) == of("gpt-5-mini-2025-08-07, output", ada="8") | of(long, nobody="1")

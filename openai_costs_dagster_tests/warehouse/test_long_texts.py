@@ -112,7 +112,7 @@ def test_no_index_holds_a_text_of_the_api(connection: Connection) -> None:
         where table_class.relnamespace = 'openai_costs'::regnamespace and column_of.atttypid = 'text'::regtype
         """
     ).fetchall()
-    bounded = {("line_items", "line_item"), ("projects", "project_id")}  # at most LONGEST_KEY characters
+    bounded = {("line_items", "line_item"), ("projects", "project_id")}  # at most MAX_KEY_LENGTH characters
     assert {(table, column) for table, column in found if column in texts} <= bounded
 
 

@@ -12,7 +12,7 @@ import psycopg2.extensions  # type: ignore[import-untyped]
 import sqlalchemy
 
 from openai_costs_dagster.configuration import Configuration, ConfigurationError
-from openai_costs_dagster.user_input import variable
+from openai_costs_dagster.user_input import env_variable
 from openai_costs_dagster.warehouse.database import Database
 from openai_costs_dagster.warehouse.errors import DatabaseRefused
 
@@ -27,7 +27,7 @@ def home(configuration: Configuration) -> Path:
 
     Raises ConfigurationError where it cannot be used.
     """
-    if given := variable("DAGSTER_HOME"):
+    if given := env_variable("DAGSTER_HOME"):
         folder = Path(given).expanduser().resolve()
         if not folder.is_dir():
             raise ConfigurationError(

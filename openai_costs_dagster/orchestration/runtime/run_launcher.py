@@ -29,7 +29,7 @@ from typing_extensions import override
 
 from openai_costs_dagster.orchestration.runtime import fork_server, process_id
 from openai_costs_dagster.orchestration.runtime.process_id import PROCESS_TAG, State
-from openai_costs_dagster.user_input import variable
+from openai_costs_dagster.user_input import env_variable
 
 _PATIENCE = 60.0  # seconds for definitions to load; runs wait for them, and Dagster waits 900 s for a run to start
 _REST = 300.0  # seconds, after definitions did not load, in which nobody waits for them
@@ -172,7 +172,7 @@ class RunLauncher(dg.DefaultRunLauncher):
 
     def _is_outdated(self, context: LaunchRunContext) -> bool:
         """Whether definitions may be others by now: their code location was loaded again, or the file has changed."""
-        made_of: dict[str, object] = {"": _version(variable("OPENAI_COSTS_CONFIG"))}
+        made_of: dict[str, object] = {"": _version(env_variable("OPENAI_COSTS_CONFIG"))}
         origin = context.dagster_run.remote_job_origin
         if origin and context.workspace:
             name = origin.repository_origin.code_location_origin.location_name

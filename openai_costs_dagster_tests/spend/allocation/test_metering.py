@@ -103,7 +103,7 @@ def test_the_table_has_the_counters_of_the_official_sdk(operation: Operation) ->
     fields = _sdk_results(operation).model_fields
     numbers = {name for name, field in fields.items() if field.annotation in (int, int | None)}
     assert set(operation.counters) == numbers
-    assert all(counter.meaning for counter in operation.table)
+    assert all(counter.description for counter in operation.counter_definitions)
 
 
 @pytest.mark.parametrize("example", _COMPLETIONS, ids=["result object", "endpoint"])

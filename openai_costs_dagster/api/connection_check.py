@@ -6,7 +6,7 @@ import datetime as dt
 from dataclasses import dataclass
 
 from openai_costs_dagster.api import errors
-from openai_costs_dagster.api.client import SOMEONE_WAITS, AdminApi, Endpoint
+from openai_costs_dagster.api.client import INTERACTIVE, AdminApi, ConnectionSettings
 from openai_costs_dagster.api.costs import OrganizationGuard, read_costs
 from openai_costs_dagster.cost_records import UNGROUPED
 from openai_costs_dagster.days import ONE_DAY, DayRange
@@ -17,7 +17,7 @@ _DAYS = 7
 
 
 @dataclass(frozen=True)
-class ConnectionTest:
+class ConnectionCheck:
     """What a test found: `headline` as users of such connectors know it, `advice` says what to do next."""
 
     ok: bool
@@ -26,27 +26,27 @@ class ConnectionTest:
     organization_id: str | None = None
 
 
-def warning_of_key(key: str, base_url: str) -> str | None:
+def admin_key_warning(key: str, base_url: str) -> str | None:
     """What looks odd about a key that is tried all the same, or None."""
     if _OFFICIAL_HOST in base_url and not key.startswith(_ADMIN_PREFIX):
         return f"the key does not begin with {_ADMIN_PREFIX}, as OpenAI's admin keys do"
     return None
 
 
-def connection_test(endpoint: Endpoint, expected_id: str | None, today: dt.date) -> ConnectionTest:
+def check_connection(endpoint: ConnectionSettings, expected_id: str | None, today: dt.date) -> ConnectionCheck:
     """Reads the last week's costs, ungrouped. Raises nothing of the API: the result says it.
 
     Raises SecretUnavailable where the key cannot be read at all.
     """
     guard = OrganizationGuard(expected_id)
     try:
-        with AdminApi(endpoint, patience=SOMEONE_WAITS) as api:
+        with AdminApi(endpoint, retry_policy=INTERACTIVE) as api:
             for _ in read_costs(api, DayRange(today - _DAYS * ONE_DAY, today - ONE_DAY), UNGROUPED, guard):
                 pass
     except errors.ApiError as error:
         headline, advice = _explain(error)
-        return ConnectionTest(False, headline, advice)
-    return ConnectionTest(True, "Successfully connected to OpenAI API", organization_id=guard.organization_id)
+        return ConnectionCheck(False, headline, advice)
+    return ConnectionCheck(True, "Successfully connected to OpenAI API", organization_id=guard.organization_id)
 
 
 def _explain(error: errors.ApiError) -> tuple[str, str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from openai_costs_dagster.api import errors
-from openai_costs_dagster.api.client import SOMEONE_WAITS, Endpoint
-from openai_costs_dagster.api.connection_test import ConnectionTest, connection_test, warning_of_key
+from openai_costs_dagster.api.client import INTERACTIVE, ConnectionSettings
+from openai_costs_dagster.api.connection_check import ConnectionCheck, admin_key_warning, check_connection
 from openai_costs_dagster.configuration.secret import SecretReference, SecretUnavailable
 from openai_costs_dagster.simulator import Fault, FaultKind, SimulatedOrganization, Simulator
 
@@ -18,9 +18,9 @@ _KEY = "sk-admin-wrong0123456789abcd"
 
 def check(
     simulator: Simulator, *, key: str | None = None, expected_id: str | None = None, path: str = ""
-) -> ConnectionTest:
+) -> ConnectionCheck:
     key = key or simulator.organizations[0].admin_key
-    return connection_test(Endpoint(simulator.base_url + path, lambda: key), expected_id, NOW.date())
+    return check_connection(ConnectionSettings(simulator.base_url + path, lambda: key), expected_id, NOW.date())
 
 
 def running(**settings: bool) -> Simulator:
@@ -29,7 +29,7 @@ def running(**settings: bool) -> Simulator:
 
 def test_a_connection_that_works_says_so_and_whose_it_is() -> None:
     with running() as simulator:
-        assert check(simulator) == ConnectionTest(
+        assert check(simulator) == ConnectionCheck(
             True, "Successfully connected to OpenAI API", organization_id="org-SIMULATEDACME"
         )
         assert len(simulator.requests) <= 2
@@ -83,7 +83,7 @@ def test_a_key_of_another_organization_fails_naming_both() -> None:
 def test_a_server_that_is_not_there_fails_without_a_status() -> None:
     with running() as simulator:
         base_url = simulator.base_url
-    found = connection_test(Endpoint(base_url, lambda: _KEY), None, NOW.date())
+    found = check_connection(ConnectionSettings(base_url, lambda: _KEY), None, NOW.date())
     assert (found.ok, found.headline) == (False, "Connection failed")
     assert found.advice
 
@@ -98,20 +98,20 @@ def test_what_does_not_pass_is_given_up_while_someone_still_waits(pauses: Pauses
     with running() as simulator:
         simulator.faults.ratio(1, seed=1, kinds=[FaultKind.UNAVAILABLE])
         found = check(simulator)
-        assert len(simulator.requests) == SOMEONE_WAITS.attempts
+        assert len(simulator.requests) == INTERACTIVE.attempts
     assert (found.ok, found.headline) == (False, "Connection failed with status 503")
-    assert sum(pauses) <= SOMEONE_WAITS.seconds
+    assert sum(pauses) <= INTERACTIVE.seconds
 
 
 def test_a_key_that_is_not_there_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_SUCH_KEY", raising=False)
-    endpoint = Endpoint("http://127.0.0.1:9/v1", SecretReference(env="NO_SUCH_KEY").read)
+    endpoint = ConnectionSettings("http://127.0.0.1:9/v1", SecretReference(env="NO_SUCH_KEY").read)
     with pytest.raises(SecretUnavailable, match="NO_SUCH_KEY"):
-        connection_test(endpoint, None, NOW.date())
+        check_connection(endpoint, None, NOW.date())
 
 
 def test_an_unusable_address_is_told_and_not_raised() -> None:
-    found = connection_test(Endpoint("https://api..example/v1", lambda: _KEY), None, NOW.date())
+    found = check_connection(ConnectionSettings("https://api..example/v1", lambda: _KEY), None, NOW.date())
     assert not found.ok
 
 
@@ -125,20 +125,20 @@ def test_an_unusable_address_is_told_and_not_raised() -> None:
     ],
 )
 def test_an_odd_key_is_warned_about_only_at_openais_own_address(key: str, base_url: str, warned: bool) -> None:
-    warning = warning_of_key(key, base_url)
+    warning = admin_key_warning(key, base_url)
     assert (warning is not None) == warned
     assert warning is None or key not in warning
 
 
 def test_a_test_says_what_it_found_of_every_error_of_the_api() -> None:
     kinds: list[errors.ApiError] = [
-        errors.IncompleteChain("the pages end early"),
-        errors.UnknownShape("no JSON", status=200),
+        errors.IncompletePagination("the pages end early"),
+        errors.UnexpectedSchema("no JSON", status=200),
     ]
     for error in kinds:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("openai_costs_dagster.api.connection_test.read_costs", _raising(error))
-            found = connection_test(Endpoint("http://127.0.0.1:9/v1", lambda: _KEY), None, NOW.date())
+            patch.setattr("openai_costs_dagster.api.connection_check.read_costs", _raising(error))
+            found = check_connection(ConnectionSettings("http://127.0.0.1:9/v1", lambda: _KEY), None, NOW.date())
         assert not found.ok
         assert str(error) in (found.advice or "")
 
