@@ -135,7 +135,7 @@ class GroupingPlanner:
         """The days of a refused range that are to blame; none where both ends and the middle are served."""
         if len(days) == 1:
             return [days]
-        newest, oldest = self._is_served(days.last, grouping), self._serves(days.first, grouping)
+        newest, oldest = self._is_served(days.last, grouping), self._is_served(days.first, grouping)
         if newest and not oldest:
             return [DayRange(days.first, self._last_refused(days, grouping))]
         if oldest and not newest:
