@@ -1,1 +1,1 @@
-"""What people look at: pictures and pages made of figures that others computed."""
+"""The spend report page and the FOCUS export: the files that the project writes for people and for other tools."""

@@ -1,10 +1,16 @@
-"""What a spreadsheet must not take for a formula: names of projects, users and line items are hostile text."""
+"""Escaping of text in CSV files against formula injection."""
 
 from __future__ import annotations
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# A spreadsheet evaluates a cell that begins with one of these characters. Tab and carriage return are listed because
+# some spreadsheets strip them before they look at the next character.
+_FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r")
 
 
 def escape_formula(text: str) -> str:
-    """The text, with an apostrophe in front where a spreadsheet would run it. For text alone, never for numbers."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    """Return the text with a leading apostrophe if a spreadsheet would evaluate it as a formula.
+
+    Apply this to names and labels only. A negative number would no longer be a number.
+    Source: OWASP, "CSV Injection".
+    """
+    return f"'{text}" if text.startswith(_FORMULA_PREFIXES) else text

@@ -1,4 +1,4 @@
-"""Exports a month's FOCUS rows to files, all of them from one moment, and says what they hold."""
+"""Export of one month's bill to FOCUS files."""
 
 from __future__ import annotations
 
@@ -14,33 +14,37 @@ from openai_costs_dagster.warehouse import focus
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.focus import Days, Wanted
 
-_ROWS_AT_ONCE = 10_000  # bounds memory; also the rows of a Parquet row group
+_BATCH_ROWS = 10_000  # rows; bounds memory and is the size of a row group in Parquet
 
 
 class NoStoredDays(FocusError):
-    """No day of the month is stored."""
+    """A month of which the database stores no day."""
 
 
 @dataclass(frozen=True)
 class ExportResult:
-    """What was written."""
+    """Summary of the exported rows."""
 
     wanted: Wanted
+    """The month and the organizations of the export."""
     rows: int
+    """Number of exported rows."""
     billed: Mapping[str, Decimal]
-    """The exact sum of BilledCost by currency."""
+    """Exact sum of the column BilledCost, by currency code."""
     days: Days
+    """Numbers of stored, provisional and missing days."""
 
     @property
     def provisional(self) -> bool:
-        """Whether the month may still change: a day of it is provisional, missing or still to come."""
+        """Whether the month may still change, because a day is provisional, missing or in the future."""
         return bool(self.days.provisional_days or self.days.missing_days)
 
 
 def export(connection: Connection, wanted: Wanted, paths: Sequence[Path]) -> ExportResult:
-    """Writes a month to each path, by its ending `.csv` or `.parquet`; all or none of them.
+    """Write a month to every path and return a summary. The suffix `.csv` or `.parquet` selects the format.
 
-    Raises UnknownFormat, NoStoredDays, NotWritable, TooManyDigits or a WarehouseError.
+    All rows come from one database snapshot. If one file fails, no file is replaced.
+    Raises `UnknownFormat`, `NoStoredDays`, `NotWritable`, `TooManyDigits` or `WarehouseError`.
     """
     formats = {path: format_of(path) for path in paths}
     with focus.snapshot(connection):
@@ -48,12 +52,17 @@ def export(connection: Connection, wanted: Wanted, paths: Sequence[Path]) -> Exp
         if not days.stored_days:
             first, last = wanted.month.days.first, wanted.month.days.last
             raise NoStoredDays(
-                f"nothing is stored of {wanted.month} for {', '.join(wanted.organizations)}: "
+                f"no day of {wanted.month} is stored for {', '.join(wanted.organizations)}: "
                 f"run openai-costs backfill --from {first} --to {last} first"
             )
         sums, digits = focus.sums(connection, wanted), focus.digits(connection, wanted)
-        with ExitStack() as places, focus.rows(connection, wanted, at_once=_ROWS_AT_ONCE) as rows, ExitStack() as open_:
-            drafts = {path: places.enter_context(atomic_write(path)) for path in paths}
+        # The files close before the drafts are renamed, because the footer of a Parquet file is written on close.
+        with (
+            ExitStack() as drafts_stack,
+            focus.rows(connection, wanted, at_once=_BATCH_ROWS) as rows,
+            ExitStack() as open_,
+        ):
+            drafts = {path: drafts_stack.enter_context(atomic_write(path)) for path in paths}
             files = [
                 open_.enter_context(closing(make(drafts[path], rows.columns, digits))) for path, make in formats.items()
             ]

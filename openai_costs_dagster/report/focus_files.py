@@ -1,4 +1,4 @@
-"""Writes FOCUS rows as CSV or Parquet, batch by batch, every decimal exact: no float anywhere on the way."""
+"""Writers of FOCUS rows in the formats CSV and Parquet, with exact decimals."""
 
 from __future__ import annotations
 
@@ -14,68 +14,73 @@ from openai_costs_dagster.version import __version__
 from openai_costs_dagster.warehouse.focus import Column, Digits
 
 VERSION = "1.2"
-"""Of the FOCUS specification."""
+"""Version of the FOCUS specification."""
 
-_DIGITS_OF_128_BITS, _DIGITS_OF_256_BITS = 38, 76  # of Arrow's and Parquet's decimals
-_NO_DIGITS = Digits(1, 0)
+_MAX_DIGITS_128, _MAX_DIGITS_256 = 38, 76  # decimal digits of the 128-bit and 256-bit decimal types of Arrow
+_DIGITS_OF_EMPTY_COLUMN = Digits(1, 0)  # any decimal type holds a column of nulls
 
 
 class FocusError(Exception):
-    """Base; the text is one sentence that says what would do."""
+    """Base class of the errors of the FOCUS export. The message is one sentence with the remedy."""
 
 
 class UnknownFormat(FocusError):
-    """The file's ending names no format."""
+    """A file name with a suffix other than `.csv` and `.parquet`."""
 
 
 class TooManyDigits(FocusError):
-    """A number is longer than any decimal of the format."""
+    """A number with more digits than the longest decimal type of Parquet."""
 
 
 class File(Protocol):
-    """A file that takes rows."""
+    """An open file to which rows are appended."""
 
     def write(self, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Appends a batch of rows."""
+        """Append a batch of rows."""
 
     def close(self) -> None:
-        """No more rows follow."""
+        """Complete and close the file."""
 
 
 MakeFile = Callable[[Path, Sequence[Column], Mapping[str, Digits]], File]
 
 
 def format_of(path: Path) -> MakeFile:
-    """What writes a file with this ending. Raises UnknownFormat."""
+    """Return the class that writes files with the suffix of `path`. Raises `UnknownFormat`."""
     try:
         return _FORMATS[path.suffix.lower()]
     except KeyError:
-        raise UnknownFormat(f"{path} ends with neither .csv nor .parquet: end it with the one you want") from None
+        raise UnknownFormat(f"{path} has an unknown suffix: use .csv or .parquet") from None
 
 
 class CsvFile:
-    """UTF-8 with a header: plain decimals, RFC 3339 times in UTC, null as nothing, text that no spreadsheet runs."""
+    """A CSV file in UTF-8 with a header.
+
+    Decimals have no exponent, times are RFC 3339 in UTC, null is an empty field, and text is escaped against formula
+    injection.
+    """
 
     def __init__(self, path: Path, columns: Sequence[Column], _: Mapping[str, Digits]) -> None:
         self._file = path.open("w", encoding="utf-8", newline="")
-        self._writer = csv.writer(self._file, lineterminator="\r\n")  # with "\n" alone a "\r" would stand unquoted
-        self._spellings = [_SPELLINGS[column.kind] for column in columns]
+        # The csv module quotes a field with "\r" only if the line terminator contains that character.
+        self._writer = csv.writer(self._file, lineterminator="\r\n")
+        self._formatters = [_FORMATTERS[column.kind] for column in columns]
         self._writer.writerow(column.name for column in columns)
 
     def write(self, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Appends a batch of rows."""
+        """Append a batch of rows."""
         self._writer.writerows(
-            ["" if value is None else spell(value) for spell, value in zip(self._spellings, row, strict=True)]
+            ["" if value is None else format_(value) for format_, value in zip(self._formatters, row, strict=True)]
             for row in rows
         )
 
     def close(self) -> None:
-        """No more rows follow."""
+        """Complete and close the file."""
         self._file.close()
 
 
 class ParquetFile:
-    """Decimals as decimals, times in UTC, text dictionary-encoded; a row group for every batch."""
+    """A Parquet file with decimal columns, times in UTC, dictionary-encoded text and one row group per batch."""
 
     def __init__(self, path: Path, columns: Sequence[Column], digits: Mapping[str, Digits]) -> None:
         import pyarrow as pa
@@ -90,7 +95,10 @@ class ParquetFile:
         }
         self._schema = pa.schema(
             [
-                (name, decimal_type(name, digits.get(name, _NO_DIGITS)) if kind == "numeric" else kinds[kind])
+                (
+                    name,
+                    decimal_type(name, digits.get(name, _DIGITS_OF_EMPTY_COLUMN)) if kind == "numeric" else kinds[kind],
+                )
                 for name, kind in columns
             ],
             metadata={"focus_version": VERSION, "created_with": f"openai-costs-dagster {__version__}"},
@@ -104,7 +112,7 @@ class ParquetFile:
         )
 
     def write(self, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Appends a batch of rows."""
+        """Append a batch of rows."""
         import pyarrow as pa
 
         arrays = [
@@ -114,39 +122,42 @@ class ParquetFile:
         self._writer.write_batch(pa.record_batch(arrays, schema=self._schema))
 
     def close(self) -> None:
-        """No more rows follow."""
+        """Complete and close the file."""
         with self._file:
             self._writer.close()
 
 
 def decimal_type(name: str, digits: Digits) -> Any:
-    """Arrow's type with the smallest scale that holds every digit of a column. Raises TooManyDigits."""
+    """Return the Arrow decimal type with the smallest scale that holds all digits of the column `name`.
+
+    Raises `TooManyDigits` if the column needs more than 76 digits.
+    """
     import pyarrow as pa
 
     needed = digits.before + digits.after
-    if needed <= _DIGITS_OF_128_BITS:
-        return pa.decimal128(_DIGITS_OF_128_BITS, digits.after)
-    if needed <= _DIGITS_OF_256_BITS:
-        return pa.decimal256(_DIGITS_OF_256_BITS, digits.after)
+    if needed <= _MAX_DIGITS_128:
+        return pa.decimal128(_MAX_DIGITS_128, digits.after)
+    if needed <= _MAX_DIGITS_256:
+        return pa.decimal256(_MAX_DIGITS_256, digits.after)
     raise TooManyDigits(
-        f"{name} needs {needed} digits, and Parquet's longest decimals have {_DIGITS_OF_256_BITS}: export .csv instead"
+        f"{name} needs {needed} digits, and decimals of Parquet have at most {_MAX_DIGITS_256}: export .csv instead"
     )
 
 
-def _spell_time(value: dt.datetime) -> str:
+def _format_time(value: dt.datetime) -> str:
     return value.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _spell_decimal(value: Decimal) -> str:
+def _format_decimal(value: Decimal) -> str:
     return format(value, "f")
 
 
-_SPELLINGS: Mapping[str, Callable[[Any], str]] = {
+_FORMATTERS: Mapping[str, Callable[[Any], str]] = {
     "text": escape_formula,
     "json": str,
     "boolean": lambda value: "true" if value else "false",
     "date": dt.date.isoformat,
-    "timestamptz": _spell_time,
-    "numeric": _spell_decimal,
+    "timestamptz": _format_time,
+    "numeric": _format_decimal,
 }
 _FORMATS: Mapping[str, MakeFile] = {".csv": CsvFile, ".parquet": ParquetFile}

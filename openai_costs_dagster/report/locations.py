@@ -1,4 +1,4 @@
-"""Where the files lie that assets write for other tools and people."""
+"""Paths of the files that assets write for people and for other tools."""
 
 from __future__ import annotations
 
@@ -6,24 +6,27 @@ from pathlib import Path
 
 from openai_costs_dagster.configuration import Configuration
 
-_PAGE = "openai-spend.html"
+_REPORT_FILE = "openai-spend.html"
 
 
 def report_path(configuration: Configuration) -> Path:
-    """Where the asset puts the spend report."""
-    return exports_folder(configuration) / _PAGE
+    """Return the path of the spend report that the asset `openai/spend_report` writes."""
+    return exports_folder(configuration) / _REPORT_FILE
 
 
 def delete_report(configuration: Configuration) -> None:
-    """Deletes the page, which holds names: the next reading of costs makes it anew, without what was forgotten."""
+    """Delete the spend report, because it contains names of users.
+
+    The asset writes a new report without the deleted names after the next refresh.
+    """
     report_path(configuration).unlink(missing_ok=True)
 
 
 def exported_files(configuration: Configuration) -> list[Path]:
-    """What was exported for other tools and is not made anew by itself."""
+    """Return the FOCUS files in the exports folder, sorted by name. A refresh does not rewrite files of old months."""
     return sorted(exports_folder(configuration).glob("openai-focus-*"))
 
 
 def exports_folder(configuration: Configuration) -> Path:
-    """The folder, made where it is not there; for the user alone, since bills lie in it."""
+    """Return the exports folder and create it if necessary, readable only by its owner because it contains bills."""
     return configuration.make_folder("exports", 0o700)

@@ -1,7 +1,8 @@
-"""One HTML page from a spend report: no network, no server, everything inside.
+"""The spend report as one HTML page that contains its data, scripts and styles and needs no network.
 
-The data lie in it compressed, the page adds them up. Its charts are drawn by Chart.js, which the package `chartkick`
-ships (decision 17). Text of others reaches the page as data and is only ever set as text.
+Python embeds the data as compressed JSON; the JavaScript in page_parts/ filters and sums it, and the vendored Chart.js
+draws the charts. Names of projects and users reach the page as data, and the scripts insert them as text only, so that a
+hostile name cannot become markup.
 """
 
 from __future__ import annotations
@@ -23,27 +24,29 @@ from openai_costs_dagster.report.contents_from_warehouse import load_spend_repor
 from openai_costs_dagster.spend.money import dollars
 from openai_costs_dagster.warehouse.database import Database
 
-_ROOM = resources.files("openai_costs_dagster.report").joinpath("page_parts")
+_PAGE_PARTS = resources.files("openai_costs_dagster.report").joinpath("page_parts")
+# The scripts are concatenated into one module: a file may use constants only of files before it.
 _SCRIPTS = ("data.js", "text.js", "elements.js", "filters.js", "charts.js", "sums.js", "sections.js", "main.js")
 _CHART_JS = resources.files("openai_costs_dagster.report").joinpath("vendor", "chart.umd.js")
 
 
 @dataclass(frozen=True)
 class WrittenReport:
-    """A report and the file that it lies in; `size` in bytes."""
+    """A report that was written to a file."""
 
     path: Path
     size_bytes: int
     report: SpendReport
+    """The data on the page."""
 
     @property
     def first_day(self) -> dt.date:
-        """The first UTC day on the page."""
+        """First UTC day of the report."""
         return self.report.first_day
 
     @property
     def last_day(self) -> dt.date:
-        """The last one, today."""
+        """Last UTC day of the report: the day on which it was generated."""
         return self.report.last_day
 
 
@@ -53,7 +56,7 @@ def write_report(
     database: Database,
     now: dt.datetime,
 ) -> WrittenReport:
-    """Makes the page and puts it in the place of an older one. Raises WarehouseError or NotWritable."""
+    """Generate the report and write it atomically to `path`. Raises `WarehouseError` or `NotWritable`."""
     report = load_spend_report(configuration, database, now)
     page = render(report).encode()
     with atomic_write(path) as draft:
@@ -62,23 +65,24 @@ def write_report(
 
 
 def render(report: SpendReport) -> str:
-    """The page."""
+    """Return the HTML page of a report. Equal reports return equal pages."""
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     environment.filters["dollars"] = dollars
-    template = environment.from_string(_part("page.html.jinja"))
+    template = environment.from_string(_read_part("page.html.jinja"))
     return template.render(
         report=report,
-        style=_part("page.css"),
-        script="\n".join(map(_part, _SCRIPTS)),
-        charts=_packed(_CHART_JS.read_bytes()),
-        data=_packed(msgspec.json.encode(report)),
+        style=_read_part("page.css"),
+        script="\n".join(map(_read_part, _SCRIPTS)),
+        charts=_compressed(_CHART_JS.read_bytes()),
+        data=_compressed(msgspec.json.encode(report)),
     )
 
 
-def _part(name: str) -> str:
-    return _ROOM.joinpath(name).read_text(encoding="utf-8")
+def _read_part(name: str) -> str:
+    return _PAGE_PARTS.joinpath(name).read_text(encoding="utf-8")
 
 
-def _packed(content: bytes) -> str:
-    """Compressed, in letters that end no element; the same for the same content."""
+def _compressed(content: bytes) -> str:
+    """Return the content as gzip in base64, which contains no character that could end an HTML element."""
+    # Without mtime=0 the header would contain the current time, and equal reports would be different pages.
     return base64.b64encode(gzip.compress(content, compresslevel=9, mtime=0)).decode()

@@ -67,7 +67,7 @@ def test_a_month_that_may_still_change_is_said_to_be_provisional(export: Type) -
 
 def test_a_month_without_data_is_told_and_nothing_is_written(export: Type, tmp_path: Path) -> None:
     finished = export("--month", "2025-06", "--out", "june.csv")
-    assert_one_sentence(finished, 1, "nothing is stored of 2025-06 for acme, beta: run openai-costs backfill")
+    assert_one_sentence(finished, 1, "no day of 2025-06 is stored for acme, beta: run openai-costs backfill")
     assert {path.name for path in tmp_path.iterdir()} <= {"openai_costs.yaml", ".openai-costs"}
 
 

@@ -47,7 +47,7 @@ def assert_nothing_was_made(folder: Path) -> None:
         (["backfill", "--from", "{tomorrow}"], "--from {tomorrow} lies in the future: today is {today} in UTC"),
         (["backfill", "--to", "{tomorrow}"], "--to {tomorrow} lies in the future"),
         ([*EXPORT, "x.csv", "--org", "nobody"], "no organization 'nobody'; configured: acme, beta"),
-        ([*EXPORT, "x.xlsx"], r"x.xlsx ends with neither .csv nor .parquet"),
+        ([*EXPORT, "x.xlsx"], r"x.xlsx has an unknown suffix: use .csv or .parquet"),
         (
             ["export", "focus", "--month", "2999-01", "--out", "x.csv"],
             "2999-01 lies in the future: today is {today}",

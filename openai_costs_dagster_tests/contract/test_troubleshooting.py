@@ -33,7 +33,7 @@ NEED_NO_ROW = {
     f"{BLANK} {BLANK} lies in the future: today is {BLANK} in UTC, the last day there is",
     f"--month {BLANK} lies in the future: today is {BLANK} in UTC",
     f"{BLANK} is no month as in 2026-03",
-    f"{BLANK} ends with neither .csv nor .parquet: end it with the one you want",
+    f"{BLANK} has an unknown suffix: use .csv or .parquet",
     f"{BLANK} exists and was not made by the demo: move it away",
     f"there is no user {BLANK}, neither by id nor by address; ids begin with user-",
     f"there is no organization {BLANK}, neither configured nor stored",

@@ -204,14 +204,14 @@ def test_a_month_of_quiet_days_is_a_file_without_rows(connection: Connection, tm
 def test_a_month_of_which_nothing_is_stored_is_refused(connection: Connection, tmp_path: Path) -> None:
     store(connection, {DAY: [row("1")]})
     april = Wanted(Month(2026, 4), ["acme"])
-    with pytest.raises(NoStoredDays, match=r"2026-04 for acme: run .* --from 2026-04-01 --to 2026-04-30"):
+    with pytest.raises(NoStoredDays, match=r"2026-04 is stored for acme: run .* --from 2026-04-01 --to 2026-04-30"):
         write(connection, tmp_path, "csv", wanted=april)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["march.xlsx", "march", "march.csv.gz"])
 def test_an_unknown_ending_is_refused(connection: Connection, tmp_path: Path, name: str) -> None:
-    with pytest.raises(UnknownFormat, match=r"neither \.csv nor \.parquet"):
+    with pytest.raises(UnknownFormat, match=r"use \.csv or \.parquet"):
         export(connection, MARCH, [tmp_path / name])
 
 
@@ -221,7 +221,7 @@ def test_an_export_that_breaks_leaves_the_file_before_it(
     store(connection, {DAY: [row("1", str(place)) for place in range(10)]})
     write(connection, tmp_path, "csv", "parquet")
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    monkeypatch.setattr(report, "_ROWS_AT_ONCE", 4)
+    monkeypatch.setattr(report, "_BATCH_ROWS", 4)
     whole = focus_files.CsvFile.write
     batches: list[int] = []
 
@@ -248,7 +248,7 @@ def test_a_folder_that_is_not_there_is_told(connection: Connection, tmp_path: Pa
 def test_memory_does_not_grow_with_the_rows(
     connection: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(report, "_ROWS_AT_ONCE", 200)
+    monkeypatch.setattr(report, "_BATCH_ROWS", 200)
 
     def peak(rows: int) -> int:
         store(connection, {DAY: [row("1.5", f"item {place}") for place in range(rows)]})

@@ -98,7 +98,7 @@ def test_a_month_of_which_nothing_is_stored_fails_alone(
     assert not result.success
     assert set(materializations(instance, asset_keys.focus_export_key(OrganizationName("acme")))) == {JANUARY}
     (failure,) = (event for event in result.all_events if event.is_step_failure)
-    assert "nothing is stored of 2026-02 for acme: run openai-costs backfill" in str(failure.event_specific_data)
+    assert "no day of 2026-02 is stored for acme: run openai-costs backfill" in str(failure.event_specific_data)
     assert {path.name for path in (configuration.data_directory / "exports").iterdir()} == {
         "openai-focus-2026-01.csv",
         "openai-focus-2026-01.parquet",
