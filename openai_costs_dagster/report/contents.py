@@ -1,4 +1,8 @@
-"""What a spend report says, before it is a page. Days are UTC, money US dollars unless a currency is named."""
+"""The data of a spend report, independent of its page.
+
+Days are UTC days. Amounts are US dollars unless a currency is given. The page's JavaScript declares the same fields in
+page_parts/report.d.ts; a test compares both.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ from openai_costs_dagster.warehouse.report_queries import KnownName, MonthOfMode
 
 @dataclass(frozen=True)
 class OrganizationStatus:
-    """How far an organization is read, and where its month stands."""
+    """Freshness, month to date and forecast of an organization."""
 
     organization: str
     title: str
@@ -24,24 +28,26 @@ class OrganizationStatus:
     last_success_at: dt.datetime | None
     last_error: str | None
     grouping: str
+    """Dimensions by which OpenAI currently returns the costs, such as `project,user,line_item,api_key`."""
     month_to_date: Decimal
     forecast: Decimal | None
     forecast_low: Decimal | None
     forecast_high: Decimal | None
     needs: Sequence[str]
+    """Problems that require a person's action, one sentence each."""
     dagster_path: str
-    """The path of its costs in Dagster."""
+    """Path of the costs asset in Dagster's UI."""
     forecast_as_of: dt.date | None = None
-    """The last day that was read after its end, at whose end the forecast was made."""
+    """Last complete day that the forecast is based on."""
     month_in_other_currencies: Sequence[str] = ()
-    """The month to date in each other currency, for people; never added to dollars."""
+    """Month to date in each currency other than US dollars, formatted. Never added to US dollars."""
     open_anomalies: int = 0
-    """Of the last 30 days, worth someone's time and not answered."""
+    """Number of anomalies of the last 30 days that are worth an alert and have no feedback."""
 
 
 @dataclass(frozen=True)
 class BudgetStatus:
-    """A budget in its present period; `share` is what was spent of it, 1 being all."""
+    """A budget in its current period."""
 
     organization: str
     budget: str
@@ -52,6 +58,7 @@ class BudgetStatus:
     limit: Decimal
     spent: Decimal
     share: Decimal | None
+    """Spend divided by the limit: 1 means that the budget is used up. None if the limit is 0."""
     forecast: Decimal | None
     forecast_low: Decimal | None
     forecast_high: Decimal | None
@@ -59,13 +66,17 @@ class BudgetStatus:
 
 @dataclass(frozen=True)
 class AnomalyEntry:
-    """A finding. What is among `dimensions` and null is spend that belongs to none."""
+    """An anomaly finding of one series on one day.
+
+    A field that `dimensions` lists and whose value is None means spend without such a value, such as spend without a
+    project.
+    """
 
     organization: str
     day: dt.date
     level: str
     dimensions: Sequence[str]
-    """Those that name its series."""
+    """Names of the fields that identify the series of the finding."""
     project: str | None
     service: str | None
     model: str | None
@@ -80,16 +91,19 @@ class AnomalyEntry:
     explanation: str
     feedback: str | None
     is_open: bool
-    """Not answered yet."""
+    """Whether the finding has no feedback yet."""
     dagster_path: str
-    """The path of its check in Dagster."""
+    """Path of the check in Dagster's UI."""
     has_daily_range: bool = True
-    """Whether its amounts and range are those of its day; otherwise they are sums over several days."""
+    """Whether amounts and range belong to the single day. Otherwise they are sums over several days."""
 
 
 @dataclass(frozen=True)
 class Mover:
-    """A model of a project in two ranges of days; volume, price, mix and what has no quantity make up the change."""
+    """Spend of a model in a project in two ranges of days.
+
+    `volume`, `price`, `mix` and `unmeasured` add up to `change`.
+    """
 
     organization: str
     project: str | None
@@ -101,6 +115,7 @@ class Mover:
     price: Decimal
     mix: Decimal
     unmeasured: Decimal
+    """Change of line items without a quantity."""
     volume_ratio: Decimal | None
     price_ratio: Decimal | None
     unit: str | None
@@ -108,7 +123,7 @@ class Mover:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two ranges of settled days side by side, both ends included."""
+    """Comparison of two ranges of settled days. Both ends of a range are included."""
 
     name: str
     first: dt.date
@@ -117,12 +132,12 @@ class Comparison:
     earlier_last: dt.date
     movers: Sequence[Mover]
     excluded_organizations: Sequence[str]
-    """Organizations whose history does not reach back so far."""
+    """Organizations whose stored history begins after the first day of the earlier range."""
 
 
 @dataclass(frozen=True)
 class SpendReport:
-    """Everything on the page."""
+    """All data on the page."""
 
     generated_at: dt.datetime
     first_day: dt.date
@@ -133,9 +148,9 @@ class SpendReport:
     cube: Cube
     names: Sequence[KnownName] = ()
     provisional: dict[str, Sequence[dt.date]] = field(default_factory=dict)
-    """By organization, the days that OpenAI may still change."""
+    """Days that OpenAI may still change, by organization."""
     missing: dict[str, Sequence[dt.date]] = field(default_factory=dict)
-    """By organization, the days of its history that are not stored; today is none of them."""
+    """Days that are not stored, by organization. Excludes the current day."""
     budgets: Sequence[BudgetStatus] = ()
     anomalies: Sequence[AnomalyEntry] = ()
     comparisons: Sequence[Comparison] = ()

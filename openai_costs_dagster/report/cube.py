@@ -1,7 +1,8 @@
-"""Spend by day and dimension in few bytes, so that a page can add it up by any filter without asking anyone.
+"""Spend by day and dimension in a compact form from which the page computes every sum.
 
-Amounts become whole billionths of a dollar: exact in a browser's numbers up to nine million dollars, and near enough
-beyond that every sum of a page is, to the cent, what SQL says.
+The page has no server to query. It therefore contains the spend of every combination of organization, project, service,
+model, user and API key as a series of daily amounts. Amounts are whole billionths of a US dollar: JavaScript represents
+sums up to nine million dollars exactly, and larger sums to the cent.
 """
 
 from __future__ import annotations
@@ -16,13 +17,15 @@ from typing import NamedTuple
 from openai_costs_dagster.warehouse.report_queries import Cell
 
 OTHERS = "(others)"
-"""Who stands for the users, keys, projects and models that are too many to show one by one."""
+"""Label of the users, API keys, projects and models that are folded into one because the page has a size limit."""
 
-_BILLIONTHS = 9  # digits behind the point
+_BILLIONTHS = 9  # decimal places of an amount on the page
 _WIDE = Context(prec=60, rounding=ROUND_HALF_EVEN)
 
 
 class _Dimensions(NamedTuple):
+    """A combination of dimension values. None means that the spend belongs to no project, model, user or key."""
+
     organization: str
     project: str | None
     service: str
@@ -31,15 +34,16 @@ class _Dimensions(NamedTuple):
     key: str | None
 
 
-_Days = dict[int, Decimal]
+_Days = dict[int, Decimal]  # US dollars by day number, counted from the first day of the report
 _Spend = dict[_Dimensions, _Days]
-_Member = tuple[str | None, ...]
+_Member = tuple[str | None, ...]  # an organization and its values of the folded dimensions
 
 
 class PackedSeries(NamedTuple):
-    """A series: places in `Cube.names`, null for nothing, and its billionths.
+    """The daily amounts of one combination of dimension values, in billionths of a US dollar.
 
-    They are those of each day from the first one's number on; where most days have none, of the days `first + later`.
+    The first six fields are indexes into `Cube.names`, or None. Without `offsets`, `amounts` are those of consecutive
+    days from day number `first` on. With `offsets`, the amount at index i is that of the day `first + offsets[i]`.
     """
 
     organization: int | None
@@ -50,68 +54,75 @@ class PackedSeries(NamedTuple):
     key: int | None
     first: int
     amounts: list[int]
-    later: list[int] | None
+    offsets: list[int] | None
 
 
 @dataclass
 class Cube:
-    """All spend as a page keeps it."""
+    """All spend of a report."""
 
     names: dict[str, list[list[str]]] = field(default_factory=dict)
-    """By dimension: the organization and the id or label; of labels that all share the former is empty."""
+    """Pairs of organization and id by dimension. The organization is empty for services and models, which
+    organizations have in common."""
     series: list[PackedSeries] = field(default_factory=list)
     folded: dict[str, int] = field(default_factory=dict)
-    """How many stand together as others, by what they are."""
+    """Number of members that are folded into `OTHERS`, by the name of their group."""
 
 
-_FOLDS = {"users and keys": ("user", "key"), "projects": ("project",), "models": ("model",)}  # the first ones first
+# Groups in the order in which they are folded. Users and API keys come first: they are the most numerous.
+_FOLDS = {"users and keys": ("user", "key"), "projects": ("project",), "models": ("model",)}
 
 
-def pack(cells: Iterable[Cell], first_day: dt.date, most_numbers: int) -> Cube:
-    """Adds cells up.
+def pack(cells: Iterable[Cell], first_day: dt.date, max_numbers: int) -> Cube:
+    """Sum the cells by day and dimensions into a cube of about `max_numbers` numbers.
 
-    Where that takes more than `most_numbers`, the users and keys of least spend stand together; where that is not
-    enough, projects do as well, and then models.
+    If the cube would be larger, the users and API keys with the least spend are folded into `OTHERS`. If it is still
+    too large, projects are folded, and then models. Folding changes no total.
     """
     spend: _Spend = defaultdict(dict)
     for organization, day, project, service, model, user, key, amount in cells:
         days, number = spend[_Dimensions(organization, project, service, model, user, key)], (day - first_day).days
         days[number] = _WIDE.add(days.get(number, Decimal(0)), amount)
     cube = Cube({name: [] for name in _Dimensions._fields})
-    for what, dimensions in _FOLDS.items():
-        if folded := _fold(spend, dimensions, most_numbers):
-            cube.folded[what] = folded
-    places: dict[tuple[str, str, str], int] = {}
-    for its, days in sorted(spend.items(), key=lambda item: _order(item[0])):
-        named = [_place(cube, places, its[0], *one) for one in zip(_Dimensions._fields, its, strict=True)]
-        cube.series.append(PackedSeries._make([*named, *_written(days)]))
+    for group, dimensions in _FOLDS.items():
+        if folded := _fold(spend, dimensions, max_numbers):
+            cube.folded[group] = folded
+    indexes: dict[tuple[str, str, str], int] = {}
+    # Sorted series make the page independent of the order in which the database returns rows.
+    for values, days in sorted(spend.items(), key=lambda item: _sort_key(item[0])):
+        named = [
+            _index_of(cube, indexes, values.organization, dimension, value)
+            for dimension, value in zip(_Dimensions._fields, values, strict=True)
+        ]
+        cube.series.append(PackedSeries._make([*named, *_encode(days)]))
     return cube
 
 
 def daily_dollars(cube: Cube, days: int) -> list[float]:
-    """All spend by day from the first on, rounded to the cent: for pictures."""
+    """Return the total spend in US dollars of each of the first `days` days, rounded to the cent, for charts."""
     sums = [0] * days
-    for *_, first, amounts, later in cube.series:
-        for number, amount in zip(later or range(len(amounts)), amounts, strict=True):
+    for *_, first, amounts, offsets in cube.series:
+        for number, amount in zip(offsets or range(len(amounts)), amounts, strict=True):
             sums[first + number] += amount
     return [round(billionths / 10**_BILLIONTHS, 2) for billionths in sums]
 
 
-def _place(
-    cube: Cube, places: dict[tuple[str, str, str], int], organization: str, dimension: str, value: str | None
+def _index_of(
+    cube: Cube, indexes: dict[tuple[str, str, str], int], organization: str, dimension: str, value: str | None
 ) -> int | None:
+    """Return the index of a value in `Cube.names`, and append the value if it is new."""
     if value is None:
         return None
     owner = "" if dimension in {"service", "model"} else organization
     key = (dimension, owner, value)
-    if key not in places:
-        places[key] = len(cube.names[dimension])
+    if key not in indexes:
+        indexes[key] = len(cube.names[dimension])
         cube.names[dimension].append([owner, value])
-    return places[key]
+    return indexes[key]
 
 
-def _written(days: _Days) -> tuple[int, list[int], list[int] | None]:
-    """The first day, amounts, and which days they are of unless of each; in as few numbers as that takes."""
+def _encode(days: _Days) -> tuple[int, list[int], list[int] | None]:
+    """Return first day, amounts and offsets of a series, in the encoding that takes fewer numbers."""
     first, last = min(days), max(days)
     if _is_sparse(days):
         ordered = sorted(days)
@@ -120,11 +131,12 @@ def _written(days: _Days) -> tuple[int, list[int], list[int] | None]:
 
 
 def _is_sparse(days: _Days) -> bool:
+    """Return whether one amount and one offset per stored day take fewer numbers than one amount per calendar day."""
     return 2 * len(days) < max(days) - min(days) + 1
 
 
-def _numbers(days: _Days) -> int:
-    """How many numbers a series takes."""
+def _encoded_length(days: _Days) -> int:
+    """Return how many numbers the encoding of a series takes."""
     return min(2 * len(days), max(days) - min(days) + 1)
 
 
@@ -132,58 +144,60 @@ def _billionths(amount: Decimal) -> int:
     return int(_WIDE.to_integral_value(_WIDE.scaleb(amount, _BILLIONTHS))) if amount else 0
 
 
-def _fold(spend: _Spend, dimensions: tuple[str, ...], most: int) -> int:
-    """Puts the smallest members of some dimensions together until few enough numbers are left; says how many were."""
-    if sum(map(_numbers, spend.values())) <= most:
+def _fold(spend: _Spend, dimensions: tuple[str, ...], max_numbers: int) -> int:
+    """Replace the smallest members by `OTHERS` until the spend fits. Return the number of replaced members."""
+    if sum(map(_encoded_length, spend.values())) <= max_numbers:
         return 0
-    kept = _largest(spend, dimensions, most)
-    small = [its for its in spend if _is_member(its, dimensions) and _member(its, dimensions) not in kept]
-    for its in small:
-        _add(spend[_together(its, dimensions)], spend.pop(its))
-    return len({_member(its, dimensions) for its in small})
+    shown = _largest_members(spend, dimensions, max_numbers)
+    small = [values for values in spend if _has_member(values, dimensions) and _member(values, dimensions) not in shown]
+    for values in small:
+        _add(spend[_as_others(values, dimensions)], spend.pop(values))
+    return len({_member(values, dimensions) for values in small})
 
 
-def _largest(spend: _Spend, dimensions: tuple[str, ...], most: int) -> set[_Member]:
-    """The members of most spend that there is room for, beside all others as one."""
+def _largest_members(spend: _Spend, dimensions: tuple[str, ...], max_numbers: int) -> set[_Member]:
+    """Return the members of most spend that fit beside one series of all other members."""
     numbers: dict[_Member, int] = defaultdict(int)
     dollars: dict[_Member, Decimal] = defaultdict(Decimal)
     folded: _Spend = defaultdict(dict)
-    for its, days in spend.items():
-        if _is_member(its, dimensions):
-            member = _member(its, dimensions)
-            numbers[member] += _numbers(days)
+    for values, days in spend.items():
+        if _has_member(values, dimensions):
+            member = _member(values, dimensions)
+            numbers[member] += _encoded_length(days)
+            # Absolute amounts, so that a credit does not make a member look small.
             dollars[member] += sum(map(abs, days.values()))
-            _add(folded[_together(its, dimensions)], days)
+            _add(folded[_as_others(values, dimensions)], days)
         else:
-            _add(folded[its], days)
-    room = most - sum(map(_numbers, folded.values()))
-    kept = set()
-    for member in sorted(numbers, key=lambda one: (-dollars[one], _order(one))):
-        room -= numbers[member]
-        if room < 0:
+            _add(folded[values], days)
+    remaining = max_numbers - sum(map(_encoded_length, folded.values()))
+    shown = set()
+    for member in sorted(numbers, key=lambda member: (-dollars[member], _sort_key(member))):
+        remaining -= numbers[member]
+        if remaining < 0:
             break
-        kept.add(member)
-    return kept
+        shown.add(member)
+    return shown
 
 
-def _is_member(its: _Dimensions, dimensions: tuple[str, ...]) -> bool:
-    """Nobody is no one to be folded away."""
-    return any(getattr(its, name) is not None for name in dimensions)
+def _has_member(values: _Dimensions, dimensions: tuple[str, ...]) -> bool:
+    """Return whether spend belongs to a user, project or model. Spend without one is never folded into `OTHERS`."""
+    return any(getattr(values, name) is not None for name in dimensions)
 
 
-def _member(its: _Dimensions, dimensions: tuple[str, ...]) -> _Member:
-    return (its.organization, *(getattr(its, name) for name in dimensions))
+def _member(values: _Dimensions, dimensions: tuple[str, ...]) -> _Member:
+    return (values.organization, *(getattr(values, name) for name in dimensions))
 
 
-def _together(its: _Dimensions, dimensions: tuple[str, ...]) -> _Dimensions:
-    return its._replace(**dict.fromkeys(dimensions, OTHERS))
+def _as_others(values: _Dimensions, dimensions: tuple[str, ...]) -> _Dimensions:
+    return values._replace(**dict.fromkeys(dimensions, OTHERS))
 
 
 def _add(sums: _Days, days: _Days) -> None:
+    """Add daily amounts to `sums` in place."""
     for number, amount in days.items():
         sums[number] = _WIDE.add(sums.get(number, Decimal(0)), amount)
 
 
-def _order(names: Iterable[str | None]) -> list[tuple[bool, str]]:
-    """Nothing comes before the empty name."""
-    return [(name is not None, name or "") for name in names]
+def _sort_key(values: Iterable[str | None]) -> list[tuple[bool, str]]:
+    """Return a sort key that places None before the empty string."""
+    return [(value is not None, value or "") for value in values]

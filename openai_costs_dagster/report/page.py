@@ -1,8 +1,8 @@
 """The spend report as one HTML page that contains its data, scripts and styles and needs no network.
 
-Python embeds the data as compressed JSON; the JavaScript in page_parts/ filters and sums it, and the vendored Chart.js
-draws the charts. Names of projects and users reach the page as data, and the scripts insert them as text only, so that a
-hostile name cannot become markup.
+Python embeds the data as compressed JSON. The JavaScript in page_parts/ filters and sums the data, and the vendored
+Chart.js draws the charts. The scripts insert names of projects and users as text only, so that a hostile name cannot
+become markup.
 """
 
 from __future__ import annotations

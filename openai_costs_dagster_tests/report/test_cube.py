@@ -38,13 +38,13 @@ CELLS = st.lists(
 def cells_of(cube: Cube) -> list[Cell]:
     """What a page sees: the cells again, in whole billionths of a dollar."""
     found = []
-    for *places, first, amounts, later in cube.series:
+    for *places, first, amounts, offsets in cube.series:
         named = [
             None if place is None else cube.names[dimension][place][1]
             for dimension, place in zip(cube.names, places, strict=True)
         ]
         organization, project, service, model, user, key = named
-        for number, amount in zip(later or range(len(amounts)), amounts, strict=True):
+        for number, amount in zip(offsets or range(len(amounts)), amounts, strict=True):
             day = FIRST + (first + number) * ONE_DAY
             found.append(
                 Cell(organization or "", day, project, service or "", model, user, key, Decimal(amount) / 10**9)
@@ -104,9 +104,9 @@ def names_folded(cube: Cube) -> set[str]:
 @given(cells=CELLS, most=st.integers(0, 200))
 def test_a_page_takes_no_more_numbers_than_it_may_while_anything_is_left_to_fold(cells: list[Cell], most: int) -> None:
     cube = pack(cells, FIRST, most)
-    numbers = sum(len(one.amounts) + len(one.later or ()) for one in cube.series)
+    numbers = sum(len(one.amounts) + len(one.offsets or ()) for one in cube.series)
     everything_folded = pack(cells, FIRST, 0)
-    least = sum(len(one.amounts) + len(one.later or ()) for one in everything_folded.series)
+    least = sum(len(one.amounts) + len(one.offsets or ()) for one in everything_folded.series)
     assert numbers <= max(most, least)
 
 
@@ -138,7 +138,7 @@ def test_small_projects_stand_together_where_users_alone_leave_too_much() -> Non
 def test_a_series_of_few_days_is_kept_as_few_numbers() -> None:
     cells = [Cell("acme", FIRST + day * ONE_DAY, None, "Images", None, None, None, Decimal(day)) for day in (2, 30)]
     (series,) = pack(cells, FIRST, PLENTY).series
-    assert (series.first, series.amounts, series.later) == (2, [2 * 10**9, 30 * 10**9], [0, 28])
+    assert (series.first, series.amounts, series.offsets) == (2, [2 * 10**9, 30 * 10**9], [0, 28])
 
 
 def test_days_between_are_zero_and_days_outside_are_not_there() -> None:
