@@ -6,6 +6,7 @@ This room must never write to OpenAI, never let a key out, and never guess: what
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -71,7 +72,7 @@ class AdminApi:
 
     def __init__(
         self,
-        endpoint: ConnectionSettings,
+        settings: ConnectionSettings,
         *,
         transport: httpx2.BaseTransport | None = None,
         now: Callable[[], dt.datetime] = utc_now,
@@ -81,20 +82,22 @@ class AdminApi:
 
         What the endpoint's readers raise comes through.
         """
-        key, configured = endpoint.read_admin_key(), endpoint.read_proxy()
+        key, configured = settings.read_admin_key(), settings.read_proxy()
         _refuse_other_kinds(key)
+        self._admin_key = key
         self._secrets = [key]
+        self._base_url = settings.base_url
         self._now = now
         self._retry_policy = retry_policy
         self.requests = 0
         """How many requests were sent so far, retries included."""
         try:
-            self._proxy = http_client.find_proxy(endpoint.base_url, configured) if transport is None else None
+            self._proxy = http_client.find_proxy(settings.base_url, configured) if transport is None else None
             self._secrets += self._proxy.secrets if self._proxy else []
             self._client = http_client.create_client(
-                endpoint.base_url,
+                settings.base_url,
                 proxy=self._proxy,
-                base_url=endpoint.base_url.rstrip("/"),
+                base_url=settings.base_url.rstrip("/"),
                 headers={"Authorization": f"Bearer {key}", "User-Agent": f"openai-costs-dagster/{__version__}"},
                 timeout=_TIMEOUT,
                 transport=transport,
@@ -111,6 +114,16 @@ class AdminApi:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._client.close()
+
+    @property
+    def fingerprint(self) -> bytes:
+        """The SHA-256 digest of the base URL and the admin key. Equal digests mean the same key at the same server."""
+        return hashlib.sha256(f"{self._base_url}\n{self._admin_key}".encode()).digest()
+
+    def is_own(self, redacted_key: str | None) -> bool:
+        """Whether OpenAI's redacted form of a key, such as ``sk-admin...def``, fits the admin key of this client."""
+        prefix, dots, suffix = (redacted_key or "").partition("...")
+        return bool(dots and suffix) and self._admin_key.startswith(prefix) and self._admin_key.endswith(suffix)
 
     def get(self, path: str, query: Query, answer: type[Answer]) -> Answer:
         """Reads a path and decodes its JSON; retries what may pass, within its retry_policy.

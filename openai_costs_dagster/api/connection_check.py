@@ -26,21 +26,26 @@ class ConnectionCheck:
     organization_id: str | None = None
 
 
-def admin_key_warning(key: str, base_url: str) -> str | None:
-    """What looks odd about a key that is tried all the same, or None."""
-    if _OFFICIAL_HOST in base_url and not key.startswith(_ADMIN_PREFIX):
+def admin_key_warning(settings: ConnectionSettings) -> str | None:
+    """Return a warning about a key that does not look like an admin key, or None.
+
+    Only OpenAI's own host is known to use this prefix: a proxy may accept any key. Raises SecretUnavailable if the key
+    cannot be read.
+    """
+    key = settings.read_admin_key()
+    if _OFFICIAL_HOST in settings.base_url and not key.startswith(_ADMIN_PREFIX):
         return f"the key does not begin with {_ADMIN_PREFIX}, as OpenAI's admin keys do"
     return None
 
 
-def check_connection(endpoint: ConnectionSettings, expected_id: str | None, today: dt.date) -> ConnectionCheck:
+def check_connection(settings: ConnectionSettings, expected_id: str | None, today: dt.date) -> ConnectionCheck:
     """Reads the last week's costs, ungrouped. Raises nothing of the API: the result says it.
 
     Raises SecretUnavailable where the key cannot be read at all.
     """
     guard = OrganizationGuard(expected_id)
     try:
-        with AdminApi(endpoint, retry_policy=INTERACTIVE) as api:
+        with AdminApi(settings, retry_policy=INTERACTIVE) as api:
             for _ in read_costs(api, DayRange(today - _DAYS * ONE_DAY, today - ONE_DAY), UNGROUPED, guard):
                 pass
     except errors.ApiError as error:

@@ -85,6 +85,15 @@ def read_admin_keys(api: AdminApi) -> Iterator[WireAdminKey]:
     return read_list(api, "/organization/admin_api_keys", [], WireAdminKey)
 
 
+def read_own_admin_key(api: AdminApi) -> WireAdminKey | None:
+    """Return the listed admin key that `api` itself uses. Raises an `ApiError`.
+
+    Return None if no listed key fits, or more than one: OpenAI lists keys by their first and last characters only.
+    """
+    own = [key for key in read_admin_keys(api) if api.is_own(key.redacted_value)]
+    return own[0] if len(own) == 1 else None
+
+
 def read_list(api: AdminApi, path: str, query: list[tuple[str, str]], kind: type[Entry]) -> Iterator[Entry]:
     """All entries of a list, page by page. Raises an `ApiError`."""
     after: str | None = None

@@ -28,9 +28,9 @@ def check(context: click.Context, organizations: tuple[str, ...]) -> None:
     for organization in chosen(configuration, organizations):
         click.echo(f"{organization.name}: ", nl=False)
         try:
-            key = organization.admin_key.read()
-            result = check_connection(connection_settings(organization), organization.organization_id, utc_now().date())
-            warning = admin_key_warning(key, organization.base_url)
+            settings = connection_settings(organization)
+            result = check_connection(settings, organization.organization_id, utc_now().date())
+            warning = admin_key_warning(settings)
         except SecretUnavailable as error:
             result, warning = ConnectionCheck(False, "The admin key cannot be read", str(error)), None
         result = _refuse_twin(organization, result, seen)

@@ -184,7 +184,7 @@ class _Ingestion:
         window = self._reader.read(query, known)
         if self._guard.organization_id:
             organizations.identify(self._connection, self._name, self._guard.organization_id)
-            remember_identity(self._request.organization, self._guard, started_at)
+            remember_identity(self._api, self._guard, started_at)
         warehouse_line_items.classify_new(
             self._connection, window.line_items, line_items.classify, line_items.RULES_VERSION
         )

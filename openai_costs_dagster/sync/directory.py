@@ -13,8 +13,8 @@ from openai_costs_dagster.api.client import AdminApi
 from openai_costs_dagster.api.directory import (
     PROJECTS_PATH,
     WireApiKey,
-    read_admin_keys,
     read_api_keys,
+    read_own_admin_key,
     read_projects,
     read_users,
 )
@@ -143,13 +143,12 @@ class _Reading:
     def _own_key(self) -> None:
         """The health of the key itself, where it may be read."""
         try:
-            listed = list(read_admin_keys(self._api))
+            own_key = read_own_admin_key(self._api)
         except (errors.PermissionDenied, errors.RequestRefused, errors.UnexpectedSchema) as error:
             self._names.notes.append(f"admin key: {error}")
             return
-        key_alerts.record_alerts(
-            self._connection, self._organization.name, self._organization.admin_key.read(), listed, self._now
-        )
+        if own_key:
+            key_alerts.record_alerts(self._connection, self._organization.name, own_key, self._now)
 
     def _projects(self) -> list[Entry]:
         found = [

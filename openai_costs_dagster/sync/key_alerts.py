@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
 
 from openai_costs_dagster.api.directory import WireAdminKey
 from openai_costs_dagster.days import ONE_DAY
@@ -16,25 +15,14 @@ _LONG_AGO = 30 * ONE_DAY  # a key that was old for longer when it is first met i
 _WARNINGS = ((3 * ONE_DAY, "high"), (14 * ONE_DAY, "medium"))
 
 
-def record_alerts(
-    connection: Connection, organization: str, key: str, listed: Iterable[WireAdminKey], now: dt.datetime
-) -> None:
-    """Records what is news of the key that reads an organization; each warning once."""
-    own = [one for one in listed if is_shown_as(key, one.redacted_value)]
-    if len(own) != 1:
-        return
-    expiry, age = _expiry(organization, own[0], now), _age(organization, own[0], now)
+def record_alerts(connection: Connection, organization: str, own: WireAdminKey, now: dt.datetime) -> None:
+    """Records the alerts about the admin key `own` that reads an organization. Each warning is recorded once."""
+    expiry, age = _expiry(organization, own, now), _age(organization, own, now)
     if expiry:
         outbox.record(connection, expiry, now)
     if age:
-        created = _moment(own[0].created_at)
+        created = _moment(own.created_at)
         outbox.record(connection, age, now, seen=created is not None and now - created > OLD + _LONG_AGO)
-
-
-def is_shown_as(key: str, redacted: str | None) -> bool:
-    """Whether a redacted value, as in ``sk-admin...def``, is that of a key."""
-    beginning, dots, end = (redacted or "").partition("...")
-    return bool(dots and end) and key.startswith(beginning) and key.endswith(end)
 
 
 def _expiry(organization: str, own: WireAdminKey, now: dt.datetime) -> outbox.Alert | None:

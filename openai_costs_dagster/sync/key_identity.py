@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 
 from openai_costs_dagster.api import errors
 from openai_costs_dagster.api.client import AdminApi
@@ -17,14 +16,14 @@ from openai_costs_dagster.warehouse.database import Connection
 _LATELY = dt.timedelta(days=60)
 _BELIEVED_FOR = dt.timedelta(hours=1)
 
-_found: dict[tuple[str, bytes], tuple[str, dt.datetime]] = {}
-"""Whose a key was when this process last read costs with it, by address and the key's digest."""
+_found: dict[bytes, tuple[str, dt.datetime]] = {}
+"""OpenAI's organization id of each key and when this process last read costs with it, by `AdminApi.fingerprint`."""
 
 
-def remember_identity(organization: Organization, guard: OrganizationGuard, now: dt.datetime) -> None:
+def remember_identity(api: AdminApi, guard: OrganizationGuard, now: dt.datetime) -> None:
     """Spares `verify_identity` its request for a while: costs were just read through this guard."""
     if guard.organization_id:
-        _found[_key_of(organization)] = guard.organization_id, now
+        _found[api.fingerprint] = guard.organization_id, now
 
 
 def verify_identity(
@@ -38,7 +37,7 @@ def verify_identity(
     """
     known = organizations.find(connection, organization.name)
     expected = organization.organization_id or (known.openai_organization_id if known else None)
-    found, at = _found.get(_key_of(organization), ("", now - 2 * _BELIEVED_FOR))
+    found, at = _found.get(api.fingerprint, ("", now - 2 * _BELIEVED_FOR))
     if found == expected and dt.timedelta(0) <= now - at < _BELIEVED_FOR:
         return
     guard = OrganizationGuard(expected)
@@ -53,8 +52,4 @@ def verify_identity(
             break
     if guard.organization_id:
         organizations.identify(connection, organization.name, guard.organization_id)
-        remember_identity(organization, guard, now)
-
-
-def _key_of(organization: Organization) -> tuple[str, bytes]:
-    return organization.base_url, hashlib.sha256(organization.admin_key.read().encode()).digest()
+        remember_identity(api, guard, now)

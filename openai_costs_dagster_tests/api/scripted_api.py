@@ -37,8 +37,8 @@ class Script:
         return [request.url.params.multi_items() for request in self.requests]
 
     def api(self, *, key: str = KEY, retry_policy: RetryPolicy = BACKGROUND) -> AdminApi:
-        endpoint = ConnectionSettings("https://api.example/v1", lambda: key)
-        return AdminApi(endpoint, transport=httpx2.MockTransport(self), now=lambda: NOW, retry_policy=retry_policy)
+        settings = ConnectionSettings("https://api.example/v1", lambda: key)
+        return AdminApi(settings, transport=httpx2.MockTransport(self), now=lambda: NOW, retry_policy=retry_policy)
 
 
 def days(count: int, first: dt.date = FIRST) -> DayRange:

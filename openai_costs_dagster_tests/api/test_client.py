@@ -29,8 +29,8 @@ def _as_json(value: object) -> bytes:
     return json.dumps({"data": value}).encode()
 
 
-def _read(endpoint: ConnectionSettings) -> int:
-    with AdminApi(endpoint) as api:
+def _read(settings: ConnectionSettings) -> int:
+    with AdminApi(settings) as api:
         return len(api.get(COSTS_PATH, _ASKED, WirePage).data)
 
 
@@ -80,6 +80,23 @@ def test_keys_that_cannot_be_admin_keys_are_refused_before_any_request(key: str)
     assert "abc123" not in str(raised.value)
 
 
+def test_a_client_recognizes_its_own_key_in_redacted_form() -> None:
+    with Script(_PAGE).api(key="sk-admin-abcdef") as api:
+        assert api.is_own("sk-admin...def")
+        assert not api.is_own("sk-admin...xyz")
+        assert not api.is_own("sk-admin...")
+        assert not api.is_own("sk-admin-abcdef")
+        assert not api.is_own(None)
+
+
+def test_the_fingerprint_differs_by_key_and_does_not_contain_the_key() -> None:
+    with Script(_PAGE).api(key="sk-admin-a") as one, Script(_PAGE).api(key="sk-admin-a") as same:
+        assert one.fingerprint == same.fingerprint
+        assert b"sk-admin" not in one.fingerprint
+    with Script(_PAGE).api(key="sk-admin-b") as other:
+        assert other.fingerprint != one.fingerprint
+
+
 @pytest.mark.parametrize("key", ["sk-admin-abc", "sk-abc", "anything-a-proxy-takes"])
 def test_other_keys_are_for_the_endpoint_to_judge(key: str) -> None:
     script = Script(_PAGE)
@@ -104,9 +121,9 @@ def test_a_key_that_no_header_can_carry_is_refused_before_any_request(key: str) 
 def test_a_rotated_key_is_read_by_the_next_line() -> None:
     keys = iter(["sk-admin-old", "sk-admin-new"])
     script = Script(_PAGE)
-    endpoint = ConnectionSettings("https://api.example/v1", lambda: next(keys))
+    settings = ConnectionSettings("https://api.example/v1", lambda: next(keys))
     for key in ("sk-admin-old", "sk-admin-new"):
-        with AdminApi(endpoint, transport=httpx2.MockTransport(script)) as api:
+        with AdminApi(settings, transport=httpx2.MockTransport(script)) as api:
             api.get(COSTS_PATH, _ASKED, WirePage)
         assert script.requests[-1].headers["Authorization"] == f"Bearer {key}"
 

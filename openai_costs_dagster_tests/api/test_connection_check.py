@@ -105,9 +105,9 @@ def test_what_does_not_pass_is_given_up_while_someone_still_waits(pauses: Pauses
 
 def test_a_key_that_is_not_there_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_SUCH_KEY", raising=False)
-    endpoint = ConnectionSettings("http://127.0.0.1:9/v1", SecretReference(env="NO_SUCH_KEY").read)
+    settings = ConnectionSettings("http://127.0.0.1:9/v1", SecretReference(env="NO_SUCH_KEY").read)
     with pytest.raises(SecretUnavailable, match="NO_SUCH_KEY"):
-        check_connection(endpoint, None, NOW.date())
+        check_connection(settings, None, NOW.date())
 
 
 def test_an_unusable_address_is_told_and_not_raised() -> None:
@@ -125,7 +125,7 @@ def test_an_unusable_address_is_told_and_not_raised() -> None:
     ],
 )
 def test_an_odd_key_is_warned_about_only_at_openais_own_address(key: str, base_url: str, warned: bool) -> None:
-    warning = admin_key_warning(key, base_url)
+    warning = admin_key_warning(ConnectionSettings(base_url, lambda: key))
     assert (warning is not None) == warned
     assert warning is None or key not in warning
 

@@ -250,14 +250,12 @@ def test_a_key_is_told_at_ninety_days_once_and_is_no_news_where_it_was_old_long_
     for age, expected in ((89, []), (91, [("low", False)]), (92, [("low", False)])):
         with work.database.connect() as connection:
             now = dt.datetime.fromtimestamp(founded, dt.UTC) + age * ONE_DAY
-            key_alerts.record_alerts(connection, "acme", work.world.admin_key, [WireAdminKey(**key_of(work))], now)
+            key_alerts.record_alerts(connection, "acme", WireAdminKey(**key_of(work)), now)
         assert told(work) == expected
     names(work)
     work.clock.now += 400 * ONE_DAY
     with work.database.connect() as connection:
-        key_alerts.record_alerts(
-            connection, "beta", work.world.admin_key, [WireAdminKey(**key_of(work))], work.clock.now
-        )
+        key_alerts.record_alerts(connection, "beta", WireAdminKey(**key_of(work)), work.clock.now)
     assert told(work)[1:] == [("low", True)]
 
 
