@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
@@ -83,6 +84,12 @@ _LEVELS: Mapping[tuple[str, ...], str] = {
 }
 """The label of each level at which spend is monitored, by its dimensions; stored in the column `level`."""
 
+PRICE_LEVEL = "line item"
+"""The label of the level of a changed unit price: a finding about a line item instead of a series of spend."""
+
+SERIES_COLUMNS = ("level", "project_id", "service", "model", "api_key_id", "user_id")
+"""The columns that hold a series in the tables of findings, incidents and feedback."""
+
 _DIMENSIONS_BY_LEVEL = {label: dimensions for dimensions, label in _LEVELS.items()}
 
 
@@ -141,3 +148,23 @@ class SeriesKey(NamedTuple):
 
 def _column(value: str) -> str | None:
     return None if value in {"", NO_VALUE} else value
+
+
+@dataclass
+class Incident:
+    """Unusual days with one cause.
+
+    `alerted_impact` is the impact of `alerted_day` that was alerted last, in US dollars without sign. `announced`
+    says whether anyone was alerted. `incident_id` is None until the incident is stored.
+    """
+
+    series: SeriesKey
+    line_item: str | None
+    direction: Direction
+    first_day: dt.date
+    last_day: dt.date
+    alerted_impact: Decimal
+    alerted_day: dt.date
+    announced: bool
+    is_open: bool = True
+    incident_id: int | None = None

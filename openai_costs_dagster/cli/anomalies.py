@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -223,16 +222,16 @@ def _answers(
 
 
 def _scope(answer: Answer) -> str:
-    dimensions = (
-        answer.project_name or answer.project_id, answer.model, answer.service, answer.api_key_id, answer.user_id,
-        answer.line_item,
-    )  # fmt: skip
-    named = ", ".join(name for name in dimensions if name)
+    series = answer.series
+    if answer.project_name and series.project:
+        series = series._replace(project=answer.project_name)
+    named = ", ".join([*series.names, *([answer.line_item] if answer.line_item else [])])
     return f"{answer.level}: {named}" if named else answer.level
 
 
 def _answer_as_json(answer: Answer) -> dict[str, Any]:
-    shown = {name: value for name, value in answer._asdict().items() if name != "kind"}
+    columns = {"organization": answer.organization, **answer.series.columns(), "level": answer.level}
+    shown = columns | {name: value for name, value in answer._asdict().items() if name not in {"kind", "series"}}
     shown["last_day"] = answer.until
     shown["given_at"] = answer.given_at.isoformat()
     return {name: value if isinstance(value, int | None) else str(value) for name, value in shown.items()}
@@ -240,5 +239,5 @@ def _answer_as_json(answer: Answer) -> dict[str, Any]:
 
 def _as_json(finding: StoredFinding) -> dict[str, Any]:
     return {
-        name: value if isinstance(value, bool | int | None) else str(value) for name, value in asdict(finding).items()
+        name: value if isinstance(value, bool | int | None) else str(value) for name, value in finding.columns().items()
     }

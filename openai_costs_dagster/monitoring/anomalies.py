@@ -14,7 +14,7 @@ import numpy as np
 from openai_costs_dagster.charts import png, svg
 from openai_costs_dagster.configuration import Anomalies
 from openai_costs_dagster.days import ONE_DAY, DayRange
-from openai_costs_dagster.monitoring.findings import Judgement, cents, null_if_none, parts_of, series_of
+from openai_costs_dagster.monitoring.findings import Judgement, cents, parts_of
 from openai_costs_dagster.monitoring.other_findings import changed_prices, severity, vanished
 from openai_costs_dagster.records import NO_VALUE, SeriesKey
 from openai_costs_dagster.spend import money
@@ -103,13 +103,13 @@ class _Seen:
         self._settings = settings
         self._panel = panel
         self._amounts = {(entry.series, entry.day): entry.amount for entry in spend}
-        self._muted = [(one, series_of(organization, one)) for one in said if one.kind == "mute"]
+        self._mutes = [one for one in said if one.kind == "mute"]
         self._names = names_of(connection, organization)
         self._owners = anomalies.key_owners(connection, organization)
         self._parameters = Parameters.for_sensitivity(settings.sensitivity, _number(settings.minimum_impact_usd))
         known = np.array([day in stored for day in panel.days])
         settled = np.array([day in stored and not stored[day].provisional for day in panel.days])
-        expected = expected_days(panel, organization, said)
+        expected = expected_days(panel, said)
         self._verdicts: Verdicts = Detector(panel, self._parameters, Annotations(settled, known, expected)).run()
         self._whole = panel.series.index(SeriesKey(organization))
 
@@ -155,12 +155,7 @@ class _Seen:
         figures = self._figures(row, self._panel.series.index(series), plain)
         return Finding(
             usage_date=plain.day,
-            level=series.level,
-            project_id=null_if_none(series.project),
-            service=null_if_none(series.service),
-            model=null_if_none(series.model),
-            api_key_id=null_if_none(series.api_key),
-            user_id=null_if_none(series.user),
+            series=series,
             actual=figures.actual,
             expected=figures.expected,
             lower=figures.lower,
@@ -213,7 +208,7 @@ class _Seen:
         return expected, lower, upper
 
     def _is_muted(self, series: SeriesKey, day: dt.date) -> bool:
-        return any(muted == series and one.first_day <= day <= one.last_day for one, muted in self._muted)
+        return any(mute.series == series and mute.first_day <= day <= mute.last_day for mute in self._mutes)
 
     def _parts(self, series: SeriesKey, day: dt.date, count: int) -> list[Part]:
         """What makes up some days up to one, beside the same weekdays of the four weeks before them."""
@@ -242,7 +237,7 @@ class _Seen:
         shown = [finding for finding in alarming if finding.line_item is None]
         if not shown:
             return None, None
-        series = series_of(self._organization, shown[0])
+        series = shown[0].series
         if series not in self._panel.series:
             return None, None
         column = self._panel.series.index(series)
@@ -340,14 +335,13 @@ def _special(
     return found
 
 
-def expected_days(panel: Panel, organization: str, answers: Iterable[Feedback]) -> Flags | None:
+def expected_days(panel: Panel, answers: Iterable[Feedback]) -> Flags | None:
     """The days that people called expected: of a series and of all that shares spend with it; None without any."""
     mask = np.zeros(panel.spend.shape, bool)
     for one in answers:
         first, last = max(panel.row(one.first_day), 0), min(panel.row(one.last_day), len(mask) - 1)
         if one.kind == "expected" and first <= last:
-            series = series_of(organization, one)
-            related = [column for column, other in enumerate(panel.series) if overlap(series, other)]
+            related = [column for column, other in enumerate(panel.series) if overlap(one.series, other)]
             mask[first : last + 1, related] = True
     return mask if mask.any() else None
 

@@ -7,10 +7,9 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from openai_costs_dagster.records import NO_VALUE, SeriesKey
 from openai_costs_dagster.spend import money
 from openai_costs_dagster.spend.price_volume_mix import Part
-from openai_costs_dagster.warehouse.anomalies import Feedback, Finding, SpendDetail
+from openai_costs_dagster.warehouse.anomalies import Finding, SpendDetail
 
 _CENTS = Decimal("0.01")
 _ZERO = Decimal(0)
@@ -72,28 +71,6 @@ def parts_of(details: Iterable[SpendDetail], days: Collection[dt.date], referenc
 def _quantity(details: Iterable[SpendDetail]) -> Decimal | None:
     known = [one.quantity for one in details if one.quantity is not None]
     return money.total(known) if known else None
-
-
-def series_of(organization: str, one: Feedback | Finding) -> SeriesKey:
-    """The series that a finding, or what was said of one, is about."""
-    level = one.level
-    return SeriesKey(
-        organization,
-        project=_named(one.project_id, "project" in level or level == "api_key"),
-        model=_named(one.model, "model" in level),
-        service=_named(one.service, level == "service"),
-        api_key=_named(one.api_key_id, level == "api_key"),
-        user=_named(one.user_id, level == "user"),
-    )
-
-
-def _named(name: str | None, is_dimension: bool) -> str:
-    return (name or NO_VALUE) if is_dimension else ""
-
-
-def null_if_none(name: str) -> str | None:
-    """Return None for a dimension that the series does not have or whose value is missing."""
-    return None if name in {"", NO_VALUE} else name
 
 
 def cents(value: float) -> Decimal:

@@ -7,23 +7,22 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from openai_costs_dagster import asset_paths
 from openai_costs_dagster.configuration import Organization
 from openai_costs_dagster.days import ONE_DAY
 from openai_costs_dagster.monitoring.anomalies import names_of
-from openai_costs_dagster.monitoring.findings import Judgement, series_of
+from openai_costs_dagster.monitoring.findings import Judgement
 from openai_costs_dagster.monitoring.other_findings import severity
-from openai_costs_dagster.records import SeriesKey
+from openai_costs_dagster.records import Incident, SeriesKey
 from openai_costs_dagster.spend.explanation import Names
-from openai_costs_dagster.spend.incidents import QUIET_DAYS, Incident, News, Unusual, follow
+from openai_costs_dagster.spend.incidents import QUIET_DAYS, News, Unusual, follow
 from openai_costs_dagster.spend.money import dollars, signed_dollars
 from openai_costs_dagster.warehouse import anomalies, incidents, organizations, outbox
 from openai_costs_dagster.warehouse.anomalies import StoredFinding
 from openai_costs_dagster.warehouse.database import Connection
-from openai_costs_dagster.warehouse.incidents import StoredIncident
 
 _TITLES = {"opened": "unusual spend", "grown": "unusual spend that grows", "ended": "unusual spend is over"}
 _MEMORY = (QUIET_DAYS + 1) * ONE_DAY
@@ -64,35 +63,28 @@ def tell(
     name = organization.name
     outbox.lock(connection, name)
     first, last = min(judgements), max(judgements)
-    stored = {
-        incident.incident_id: incident
+    known = [
+        incident
         for incident in incidents.recent(connection, name, first - _MEMORY)
-        if (incident.level == "user") == users
-    }
-    known = [_known(name, incident) for incident in stored.values()]
-    before = [StoredIncident(**vars(incident)) for incident in stored.values()]
+        if bool(incident.series.user) == users
+    ]
+    before = [replace(incident) for incident in known]
     found = {
-        _unusual(name, finding): finding
+        Unusual(finding.usage_date, finding.series, finding.line_item, finding.impact): finding
         for finding in anomalies.findings(connection, name, first=first, last=last)
         if finding.worth_alerting
         and not finding.feedback
         and finding.usage_date in judgements
-        and (finding.level == "user") == users
+        and bool(finding.series.user) == users
     }
     called = names_of(connection, name, users=True)
     for news in follow(known, found, asked.today, last, asked.may_alert, may_end=asked.may_end):
         finding = found[news.found] if news.found else None
         chart = judgements[finding.usage_date].photo if finding else None
         outbox.record(connection, _alert(organization, news, finding, minimum, chart, called), now, seen=news.seen)
-    _keep(connection, name, known, before)
-
-
-def _keep(connection: Connection, organization: str, known: list[Incident], before: list[StoredIncident]) -> None:
-    for place, incident in enumerate(known):
-        earlier = before[place] if place < len(before) else None
-        kept = _stored(incident, earlier.incident_id if earlier else None)
-        if kept != earlier:
-            incidents.keep(connection, organization, kept)
+    for incident in known:
+        if incident not in before:
+            incidents.keep(connection, name, incident)
 
 
 def _alert(
@@ -116,7 +108,7 @@ def _alert(
         title=f"{organization.name}: {_TITLES[news.event]} on {day}",
         sentence=sentence,
         organization=organization.name,
-        project_id=finding.project_id if finding else incident.series.project or None,
+        project_id=incident.series.columns()["project_id"],
         usage_date=day,
         anomaly_id=finding.anomaly_id if finding else None,
         facts=_facts(finding) if finding else (),
@@ -145,52 +137,6 @@ def _over(incident: Incident, called: Names) -> str:
 
 def _asset(organization: Organization, series: SeriesKey) -> list[str]:
     return asset_paths.allocated_costs_path(organization) if series.user else asset_paths.costs_path(organization)
-
-
-def _unusual(organization: str, finding: StoredFinding) -> Unusual:
-    return Unusual(finding.usage_date, series_of(organization, finding), finding.line_item, finding.impact)
-
-
-def _known(organization: str, stored: StoredIncident) -> Incident:
-    return Incident(
-        SeriesKey(
-            organization,
-            stored.project_id or "",
-            stored.model or "",
-            stored.service or "",
-            stored.api_key_id or "",
-            stored.user_id or "",
-        ),
-        stored.line_item,
-        stored.direction,
-        stored.first_day,
-        stored.last_day,
-        stored.alerted_impact,
-        stored.alerted_day,
-        stored.announced,
-        stored.is_open,
-    )
-
-
-def _stored(incident: Incident, incident_id: int | None) -> StoredIncident:
-    series = incident.series
-    return StoredIncident(
-        series.level,
-        series.project or None,
-        series.service or None,
-        series.model or None,
-        series.api_key or None,
-        series.user or None,
-        incident.line_item,
-        incident.direction,
-        incident.first_day,
-        incident.last_day,
-        incident.alerted_impact,
-        incident.alerted_day,
-        incident.announced,
-        incident.is_open,
-        incident_id,
-    )
 
 
 def is_first_judgement(connection: Connection, organization: str, run_id: str) -> bool:

@@ -6,24 +6,21 @@ import datetime as dt
 from decimal import Decimal
 
 from openai_costs_dagster.days import ONE_DAY, DayRange
+from openai_costs_dagster.records import SeriesKey, Severity
 from openai_costs_dagster.spend.money import dollars
 from openai_costs_dagster.spend.price_changes import PriceChange, price_changes
 from openai_costs_dagster.warehouse import anomalies, coverage
 from openai_costs_dagster.warehouse.anomalies import Finding
 from openai_costs_dagster.warehouse.database import Connection
 
-PRICE = "line item"
-"""The level of a finding about a unit price."""
-
-SEVERITIES = ((50, "high"), (10, "medium"))
+SEVERITIES: tuple[tuple[int, Severity], ...] = ((50, "high"), (10, "medium"))
 """Times the minimum impact."""
 
-_WHOLE = "organization"
 _HISTORY = 30 * ONE_DAY  # within which the days lie that say what a price was
 _ZERO = Decimal(0)
 
 
-def severity(impact: Decimal, minimum: Decimal) -> str:
+def severity(impact: Decimal, minimum: Decimal) -> Severity:
     """How serious a finding is, by its dollars alone."""
     return next((name for times, name in SEVERITIES if abs(impact) >= times * minimum), "low")
 
@@ -32,17 +29,16 @@ def vanished(
     connection: Connection, organization: str, days: DayRange, minimum: Decimal
 ) -> dict[dt.date, list[Finding]]:
     """Settled days that held spend and came back empty, in two readings. Smaller ones than the minimum do not alert."""
-    muted = [one for one in anomalies.feedback(connection, organization) if one.level == _WHOLE]
+    muted = [
+        one
+        for one in anomalies.feedback(connection, organization)
+        if one.series == SeriesKey(organization) and one.line_item is None
+    ]
     return {
         day.usage_date: [
             Finding(
                 usage_date=day.usage_date,
-                level=_WHOLE,
-                project_id=None,
-                service=None,
-                model=None,
-                api_key_id=None,
-                user_id=None,
+                series=SeriesKey(organization),
                 actual=day.amount_usd,
                 expected=day.vanished,
                 lower=day.vanished,
@@ -67,26 +63,21 @@ def changed_prices(
 ) -> dict[dt.date, list[Finding]]:
     """The first days of new unit prices. Smaller ones than the minimum impact are kept and not alerted."""
     history = anomalies.priced_days(connection, organization, DayRange(days.first - _HISTORY, days.last))
-    muted = [one for one in anomalies.feedback(connection, organization) if one.level == PRICE]
+    muted = [one for one in anomalies.feedback(connection, organization) if one.line_item is not None]
     found: dict[dt.date, list[Finding]] = {}
     for change in price_changes(history):
         day, label = change.priced.day, change.priced.line_item
         if day in days and label is not None:
             is_muted = any(one.line_item == label and one.first_day <= day <= one.last_day for one in muted)
-            found.setdefault(day, []).append(_finding(change, minimum, is_muted=is_muted))
+            found.setdefault(day, []).append(_finding(organization, change, minimum, is_muted=is_muted))
     return found
 
 
-def _finding(change: PriceChange, minimum: Decimal, *, is_muted: bool) -> Finding:
+def _finding(organization: str, change: PriceChange, minimum: Decimal, *, is_muted: bool) -> Finding:
     expected = change.before * change.priced.quantity
     return Finding(
         usage_date=change.priced.day,
-        level=PRICE,
-        project_id=None,
-        service=None,
-        model=None,
-        api_key_id=None,
-        user_id=None,
+        series=SeriesKey(organization),
         line_item=change.priced.line_item,
         actual=change.priced.amount,
         expected=expected,

@@ -25,7 +25,7 @@ from openai_costs_dagster.spend import money
 from openai_costs_dagster.spend.price_volume_mix import Part, change_of
 from openai_costs_dagster.warehouse import anomalies, report_queries
 from openai_costs_dagster.warehouse.anomalies import StoredFinding
-from openai_costs_dagster.warehouse.budgets import ALLOCATED, BudgetState
+from openai_costs_dagster.warehouse.budgets import BudgetState
 from openai_costs_dagster.warehouse.database import Connection, Database
 from openai_costs_dagster.warehouse.focus import snapshot
 from openai_costs_dagster.warehouse.report_queries import DoubtfulDay, KnownName, SpentPart
@@ -150,18 +150,18 @@ def _anomalies(connection: Connection, configuration: Configuration, days: DayRa
 
 
 def _anomaly(one: StoredFinding, organization: Organization) -> AnomalyEntry:
-    by_user = one.level in ALLOCATED - {"api_key"}
+    by_user, columns = bool(one.series.user), one.series.columns()
     asset = asset_paths.allocated_costs_path(organization) if by_user else asset_paths.costs_path(organization)
     return AnomalyEntry(
         organization=one.organization,
         day=one.usage_date,
         level=one.level,
-        dimensions=_dimensions(one.level),
-        project=one.project_id,
-        service=one.service,
-        model=one.model,
-        key=one.api_key_id,
-        user=one.user_id,
+        dimensions=["key" if name == "api_key" else name for name in one.series.dimensions],
+        project=columns["project_id"],
+        service=columns["service"],
+        model=columns["model"],
+        key=columns["api_key_id"],
+        user=columns["user_id"],
         actual=one.actual,
         expected=one.expected,
         lower=one.lower,
@@ -174,12 +174,6 @@ def _anomaly(one: StoredFinding, organization: Organization) -> AnomalyEntry:
         dagster_path=asset_paths.check_page(asset, asset_paths.ANOMALOUS_SPEND, one.usage_date),
         has_daily_range=one.has_daily_range,
     )
-
-
-def _dimensions(level: str) -> list[str]:
-    if level == "api_key":
-        return ["project", "key"]
-    return [name for name in ("project", "service", "model", "user") if name in level.split(" and ")]
 
 
 def _comparisons(

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
 from openai_costs_dagster.days import ONE_DAY
-from openai_costs_dagster.records import SeriesKey
+from openai_costs_dagster.records import Direction, Incident, SeriesKey
 from openai_costs_dagster.spend.detection.root_causes import contains, overlap
 
 QUIET_DAYS = 2
@@ -32,44 +31,9 @@ class Unusual(NamedTuple):
     impact: Decimal
 
     @property
-    def direction(self) -> str:
+    def direction(self) -> Direction:
         """Whether it costs more or less than usual: up or down."""
         return "up" if self.impact >= 0 else "down"
-
-
-@dataclass
-class Incident:
-    """Days of one cause; `alerted_impact` is what `alerted_day` costs as far as people know, in US dollars, no sign."""
-
-    series: SeriesKey
-    line_item: str | None
-    direction: str
-    first_day: dt.date
-    last_day: dt.date
-    alerted_impact: Decimal
-    alerted_day: dt.date
-    announced: bool
-    is_open: bool = True
-
-    def goes_on(self, found: Unusual) -> bool:
-        """Whether an unusual day belongs to it, by its series; a later day than its end does not."""
-        if self.line_item != found.line_item or self.direction != found.direction:
-            return False
-        longest = self.last_day + (QUIET_DAYS + 1) * ONE_DAY if self.is_open else self.last_day
-        return self.first_day - ONE_DAY <= found.day <= longest and _is_same(self.series, found.series)
-
-    def is_named_coarser_by(self, found: Unusual) -> bool:
-        """Whether the day after it a coarser series is as far off as it was: its cause under another name."""
-        return (
-            self.is_open
-            and self.line_item == found.line_item
-            and self.direction == found.direction
-            and found.day == self.last_day + ONE_DAY
-            and overlap(self.series, found.series)
-            and _named(found.series) < _named(self.series)
-            and any(found.series[1:])
-            and abs(found.impact) < _NEWS * self.alerted_impact
-        )
 
 
 class News(NamedTuple):
@@ -117,15 +81,15 @@ def follow(
 def _of_day(
     known: list[Incident], found: list[Unusual], may_alert: Callable[[dt.date], bool], *, is_over: bool
 ) -> list[News]:
-    places = {one: next((each for each in known if each.goes_on(one)), None) for one in found}
+    places = {one: next((each for each in known if _goes_on(each, one)), None) for one in found}
     going_on = {id(incident) for incident in places.values() if incident}
     for one in found:
         if places[one] is None:
-            renamed = (each for each in known if id(each) not in going_on and each.is_named_coarser_by(one))
+            renamed = (each for each in known if id(each) not in going_on and _is_named_coarser_by(each, one))
             places[one] = next(renamed, None)
     news = []
     for one in found:
-        told, incident = may_alert(one.day), places[one] or next((each for each in known if each.goes_on(one)), None)
+        told, incident = may_alert(one.day), places[one] or next((each for each in known if _goes_on(each, one)), None)
         if incident is None:
             incident = _begun(one, announced=told)
             known.append(incident)
@@ -133,6 +97,28 @@ def _of_day(
         elif _continued(incident, one, announced=told, is_over=is_over):
             news.append(News("grown", incident, one, seen=not told))
     return news
+
+
+def _goes_on(incident: Incident, found: Unusual) -> bool:
+    """Whether an unusual day belongs to it, by its series; a later day than its end does not."""
+    if incident.line_item != found.line_item or incident.direction != found.direction:
+        return False
+    longest = incident.last_day + (QUIET_DAYS + 1) * ONE_DAY if incident.is_open else incident.last_day
+    return incident.first_day - ONE_DAY <= found.day <= longest and _is_same(incident.series, found.series)
+
+
+def _is_named_coarser_by(incident: Incident, found: Unusual) -> bool:
+    """Whether the day after it a coarser series is as far off as it was: its cause under another name."""
+    return (
+        incident.is_open
+        and incident.line_item == found.line_item
+        and incident.direction == found.direction
+        and found.day == incident.last_day + ONE_DAY
+        and overlap(incident.series, found.series)
+        and _named(found.series) < _named(incident.series)
+        and any(found.series[1:])
+        and abs(found.impact) < _NEWS * incident.alerted_impact
+    )
 
 
 def _begun(found: Unusual, *, announced: bool) -> Incident:

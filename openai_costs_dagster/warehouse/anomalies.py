@@ -6,14 +6,17 @@ import datetime as dt
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from psycopg.rows import class_row
 
 from openai_costs_dagster.days import ONE_DAY, DayRange
-from openai_costs_dagster.records import PricedDay
+from openai_costs_dagster.records import PRICE_LEVEL, Direction, PricedDay, SeriesKey, Severity
 from openai_costs_dagster.warehouse.database import Connection
+from openai_costs_dagster.warehouse.series_rows import series_row
 from openai_costs_dagster.warehouse.statements import statement
+
+FeedbackKind = Literal["mute", "expected"]
 
 FOREVER = dt.date.max
 """The last day of a mute without an end."""
@@ -54,25 +57,18 @@ class JudgedDay(NamedTuple):
 
 @dataclass(frozen=True)
 class Finding:
-    """A day of a series that is not like the days before it; US dollars. Null dimensions are not part of the series,
-    or are nothing, as `level` says.
-    """
+    """A UTC day on which a series of spend, or a line item's unit price, was unusual. Amounts are US dollars."""
 
     usage_date: dt.date
-    level: str
-    project_id: str | None
-    service: str | None
-    model: str | None
-    api_key_id: str | None
-    user_id: str | None
+    series: SeriesKey
     actual: Decimal
     expected: Decimal
     lower: Decimal
     upper: Decimal
     impact: Decimal
     score: Decimal
-    direction: str
-    severity: str
+    direction: Direction
+    severity: Severity
     reason: str
     explanation: str
     worth_alerting: bool
@@ -80,6 +76,21 @@ class Finding:
     """Of a changed unit price."""
     muted: bool = False
     """Whether someone muted the series on that day."""
+
+    @property
+    def organization(self) -> str:
+        """The configured name of the organization."""
+        return self.series.organization
+
+    @property
+    def level(self) -> str:
+        """The label of the level, as in ``project and model``."""
+        return self.series.level if self.line_item is None else PRICE_LEVEL
+
+    def columns(self) -> dict[str, Any]:
+        """Return the finding as the columns of its table; the series takes several of them."""
+        fields = {name: value for name, value in asdict(self).items() if name != "series"}
+        return {"organization": self.series.organization, **self.series.columns(), **fields, "level": self.level}
 
     @property
     def has_daily_range(self) -> bool:
@@ -92,7 +103,6 @@ class StoredFinding(Finding):
     """A finding with what became of it."""
 
     anomaly_id: int
-    organization: str
     project_name: str | None
     found_by: str
     found_at: dt.datetime
@@ -105,13 +115,8 @@ class StoredFinding(Finding):
 class Feedback(NamedTuple):
     """What a person said of a series for some days, both ends included: `mute` or `expected`."""
 
-    kind: str
-    level: str
-    project_id: str | None
-    service: str | None
-    model: str | None
-    api_key_id: str | None
-    user_id: str | None
+    kind: FeedbackKind
+    series: SeriesKey
     line_item: str | None
     first_day: dt.date
     last_day: dt.date
@@ -122,20 +127,24 @@ class Answer(NamedTuple):
     """A stored answer with the finding that it was given to; both ends of its days are included."""
 
     anomaly_id: int
-    organization: str
-    kind: str
-    level: str
-    project_id: str | None
+    kind: FeedbackKind
+    series: SeriesKey
     project_name: str | None
-    service: str | None
-    model: str | None
-    api_key_id: str | None
-    user_id: str | None
     line_item: str | None
     first_day: dt.date
     last_day: dt.date
     reason: str
     given_at: dt.datetime
+
+    @property
+    def organization(self) -> str:
+        """The configured name of the organization."""
+        return self.series.organization
+
+    @property
+    def level(self) -> str:
+        """The label of the level, as in ``project and model``."""
+        return self.series.level if self.line_item is None else PRICE_LEVEL
 
     @property
     def until(self) -> dt.date | None:
@@ -210,7 +219,10 @@ def replace_findings(
     """
     values = {"organization": organization, "now": now, "days": list(days), "found_by": found_by, "users": users}
     with connection.transaction(), connection.cursor() as cursor:
-        cursor.executemany(statement("keep_finding"), [{**values, **asdict(finding)} for finding in found])
+        cursor.executemany(
+            statement("keep_finding"),
+            [{**values, **finding.columns(), "organization": organization} for finding in found],
+        )
         cursor.execute(statement("drop_findings"), values)
 
 
@@ -231,13 +243,13 @@ def findings(
         "anomaly_id": anomaly_id,
         "only_open": only_open,
     }
-    with connection.cursor(row_factory=class_row(StoredFinding)) as cursor:
+    with connection.cursor(row_factory=series_row(StoredFinding)) as cursor:
         return cursor.execute(statement("findings"), values).fetchall()
 
 
 def feedback(connection: Connection, organization: str) -> list[Feedback]:
     """All that people said of an organization's findings, oldest first."""
-    with connection.cursor(row_factory=class_row(Feedback)) as cursor:
+    with connection.cursor(row_factory=series_row(Feedback)) as cursor:
         return cursor.execute(statement("feedback"), {"organization": organization}).fetchall()
 
 
@@ -259,7 +271,7 @@ def answers(
 ) -> list[Answer]:
     """The answers of a kind, oldest first within an organization; with `running_on`, those that have not ended."""
     values = {"kind": kind, "organization": organization, "running_on": running_on}
-    with connection.cursor(row_factory=class_row(Answer)) as cursor:
+    with connection.cursor(row_factory=series_row(Answer)) as cursor:
         return cursor.execute(statement("answers"), values).fetchall()
 
 

@@ -77,7 +77,7 @@ def test_a_model_that_explodes_is_one_finding_that_names_it_and_its_range(work: 
     work.read(HISTORY)
     judgement = judged(work)
     (finding,) = judgement.alarming
-    assert (finding.level, finding.project_id, finding.model) == ("project and model", project, model)
+    assert (finding.level, finding.series) == ("project and model", SeriesKey("acme", project, model))
     assert finding.direction == "up"
     assert finding.impact == finding.actual - finding.expected
     assert finding.lower <= finding.expected <= finding.upper < finding.actual
@@ -261,7 +261,7 @@ def test_a_mute_counts_from_today_and_lists_its_scope(work: Bench) -> None:
     with work.database.connect() as connection:
         (running,) = anomalies.answers(connection, "mute", "acme", running_on=today + 2 * ONE_DAY)
         assert anomalies.answers(connection, "mute", "acme", running_on=today + 3 * ONE_DAY) == []
-    assert (running.anomaly_id, running.project_id, running.model) == (finding.anomaly_id, project, model)
+    assert (running.anomaly_id, running.series) == (finding.anomaly_id, SeriesKey("acme", project, model))
     assert (running.first_day, running.last_day, running.reason) == (SPIKE, today + 2 * ONE_DAY, "a test")
 
 
@@ -305,13 +305,13 @@ def test_an_endless_answer_is_an_interval_and_no_list_of_days(monkeypatch: pytes
 
     made = panel(BESIDE)
     monkeypatch.setattr(DayRange, "__iter__", refuse)
-    answer = Feedback("expected", "project", "chat", None, None, None, None, None, made.days[100], FOREVER, "a test")
-    mask = expected_days(made, "acme", [answer, answer._replace(kind="mute", first_day=made.days[0])])
+    answer = Feedback("expected", SeriesKey("acme", project="chat"), None, made.days[100], FOREVER, "a test")
+    mask = expected_days(made, [answer, answer._replace(kind="mute", first_day=made.days[0])])
     assert mask is not None
     chat = [column for column, series in enumerate(made.series) if series.project in ("", "chat")]
     assert np.flatnonzero(mask.any(1)).tolist() == list(range(100, len(made.days)))
     assert np.flatnonzero(mask[-1]).tolist() == chat
-    assert expected_days(made, "acme", [answer._replace(first_day=made.days[-1] + ONE_DAY)]) is None
+    assert expected_days(made, [answer._replace(first_day=made.days[-1] + ONE_DAY)]) is None
 
 
 USER = SeriesKey("acme", user="user_1")

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openai_costs_dagster.days import ONE_DAY
-from openai_costs_dagster.records import SeriesKey
-from openai_costs_dagster.spend.incidents import Incident, Unusual, follow
+from openai_costs_dagster.records import Incident, SeriesKey
+from openai_costs_dagster.spend.incidents import Unusual, follow
 
 DAY = dt.date(2026, 2, 2)
 LEAF = SeriesKey("acme", "proj_a", "gpt-5")

@@ -12,6 +12,7 @@ from openai_costs_dagster.api.client import AdminApi
 from openai_costs_dagster.api.directory import WireAdminKey, read_admin_keys
 from openai_costs_dagster.days import ONE_DAY
 from openai_costs_dagster.monitoring.budgets import evaluate
+from openai_costs_dagster.records import SeriesKey
 from openai_costs_dagster.simulator.world import USAGE_SCOPE
 from openai_costs_dagster.sync import key_alerts
 from openai_costs_dagster.sync.directory import DirectoryOutcome, sync_directory
@@ -128,12 +129,7 @@ def test_findings_and_alerts_name_a_user_until_the_user_is_forgotten(bench: Make
     text = f"Up $9.00 on {user.id}. It cost $12.00"
     finding = anomalies.Finding(
         usage_date=DAYS[0],
-        level="user",
-        project_id=None,
-        service=None,
-        model=None,
-        api_key_id=None,
-        user_id=user.id,
+        series=SeriesKey("acme", user=user.id),
         actual=Decimal(12),
         expected=Decimal(3),
         lower=Decimal(0),

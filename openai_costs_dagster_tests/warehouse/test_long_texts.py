@@ -12,6 +12,7 @@ from decimal import Decimal
 import psycopg
 import pytest
 
+from openai_costs_dagster.records import SeriesKey
 from openai_costs_dagster.warehouse import anomalies, directory, errors, organizations, outbox
 from openai_costs_dagster.warehouse.anomalies import Finding
 from openai_costs_dagster.warehouse.database import Connection
@@ -30,14 +31,14 @@ def long_text(seed: int) -> str:
 
 A, B = long_text(1), long_text(2)
 FINDING = Finding(
-    usage_date=dt.date(2026, 3, 1), level="project", project_id=A, service=B, model=A, api_key_id=None, user_id=A,
+    usage_date=dt.date(2026, 3, 1), series=SeriesKey("acme", project=A, model=A),
     actual=Decimal(9), expected=Decimal(1), lower=Decimal(0), upper=Decimal(2), impact=Decimal(8), score=Decimal(7),
     direction="up", severity="high", reason="level", explanation="It rose.", worth_alerting=True, line_item=A,
 )  # fmt: skip
 
 
 def test_a_finding_of_long_names_is_stored_once_and_updated(connection: Connection) -> None:
-    other = dataclasses.replace(FINDING, model=B)
+    other = dataclasses.replace(FINDING, series=SeriesKey("acme", project=A, model=B))
     for found in ([FINDING, other], [dataclasses.replace(FINDING, actual=Decimal(10)), other]):
         anomalies.replace_findings(connection, "acme", [FINDING.usage_date], found, now=NOW, found_by="refresh")
     stored = connection.execute(

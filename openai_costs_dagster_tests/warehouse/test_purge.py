@@ -25,7 +25,6 @@ from openai_costs_dagster.warehouse import (
 from openai_costs_dagster.warehouse.anomalies import Finding
 from openai_costs_dagster.warehouse.budgets import BudgetState
 from openai_costs_dagster.warehouse.database import Connection
-from openai_costs_dagster.warehouse.incidents import StoredIncident
 from openai_costs_dagster.warehouse.open_failures import OpenFailure
 from openai_costs_dagster.warehouse.purge import purge
 from openai_costs_dagster.warehouse.refused_groupings import StoredRefusal
@@ -38,12 +37,7 @@ from .windows import BY_KEY, DAY, everything, row, store
 PERSONAL = [table for table in metadata.sorted_tables if "organization" in table.columns]
 FINDING = Finding(
     usage_date=DAY,
-    level="organization",
-    project_id=None,
-    service=None,
-    model=None,
-    api_key_id=None,
-    user_id=None,
+    series=records.SeriesKey("acme"),
     actual=Decimal(90),
     expected=Decimal(10),
     lower=Decimal(5),
@@ -91,8 +85,8 @@ def _fill_alerts(connection: Connection, name: str) -> None:
     alert = outbox.Alert(f"sync/{name}", "sync_failure", "failed", "high", "A title", "A sentence.", name)
     outbox.record(connection, alert, NOW)
     outbox.keep_message(connection, "mail", name, [1], organization=name, due_at=NOW, now=NOW)
-    series = ("organization", None, None, None, None, None, None)
-    incidents.keep(connection, name, StoredIncident(*series, "up", DAY, DAY, Decimal(5), DAY, True))
+    incident = records.Incident(records.SeriesKey(name), None, "up", DAY, DAY, Decimal(5), DAY, announced=True)
+    incidents.keep(connection, name, incident)
     open_failures.keep(connection, name, OpenFailure("sync", "days", "A sentence.", "high", [DAY], NOW, NOW))
     one = Decimal(1)
     state = BudgetState("organization, month", DAY, DAY, "organization", None, one, one, one, one, one, DAY)

@@ -117,8 +117,7 @@ def _metadata(judgement: Judgement) -> dict[str, Any]:
 
 
 def _of_series(finding: Finding) -> dict[str, Any]:
-    dimensions = (finding.project_id, finding.service, finding.model, finding.api_key_id, finding.user_id)
-    named = [name for name in (*dimensions, finding.line_item) if name is not None]
+    named = finding.series.names + ([] if finding.line_item is None else [finding.line_item])
     figures = {"spend": finding.actual, "expected": finding.expected, "lower": finding.lower, "upper": finding.upper}
     return {
         "series": f"{finding.level}: {', '.join(named)}" if named else finding.level,

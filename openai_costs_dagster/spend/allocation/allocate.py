@@ -210,14 +210,16 @@ class _Day:
         for row, of_row, amounts in zip(rows, weights, cells, strict=True):
             for user, amount in zip(users, amounts, strict=True):
                 if amount:
-                    method = BILLED if user is not None else USAGE if _of_user(of_row, None) else UNALLOCATED
+                    method: AllocationMethod = (
+                        BILLED if user is not None else USAGE if _of_user(of_row, None) else UNALLOCATED
+                    )
                     shares += self._to_keys(row, user, amount, of_row, method)
             if not any(amounts):
                 shares.append(_share(row, None, row.api_key_id, row.amount, UNALLOCATED))
         return shares
 
     def _to_keys(
-        self, row: CostRow, user: str | None, amount: Decimal | None, weights: Weights, method: str
+        self, row: CostRow, user: str | None, amount: Decimal | None, weights: Weights, method: AllocationMethod
     ) -> list[AllocatedCost]:
         """A user's part of a row, by key where the row came without one and usage tells."""
         of_user = _of_user(weights, user)
