@@ -27,7 +27,7 @@ from openai_costs_dagster.alerts.message import Message
 from openai_costs_dagster.configuration.secret import SecretReference, SecretUnavailable
 from openai_costs_dagster.warehouse.outbox import StoredAlert
 
-SECONDS = 10.0
+TIMEOUT_S = 10.0
 """How long a channel may take to answer."""
 
 _TYPES = {"high": apprise.NotifyType.FAILURE, "medium": apprise.NotifyType.WARNING, "low": apprise.NotifyType.INFO}
@@ -75,11 +75,11 @@ class AppriseChannel:
         sender.add(service)
         arrived = sender.notify(
             title=message.title,
-            body=message.text_within(_room(service, message.title)),
+            body=message.text_within(_body_limit(service, message.title)),
             notify_type=_TYPES[message.severity],
             body_format=apprise.NotifyFormat.TEXT,
             attach=picture if len(picture) else None,
-            timeout=SECONDS,
+            timeout=TIMEOUT_S,
         )
         if not arrived:
             raise NotDeliveredError("the service refused the message or did not answer")
@@ -87,7 +87,7 @@ class AppriseChannel:
 
 @dataclass(frozen=True)
 class WebhookChannel:
-    """A JSON document, signed as the Standard Webhooks specification says."""
+    """A JSON webhook_body, signature_headers as the Standard Webhooks specification says."""
 
     url: SecretReference
     secret: SecretReference
@@ -95,10 +95,13 @@ class WebhookChannel:
     def send(self, message: Message, now: dt.datetime) -> None:
         """Posts once, follows no redirect. Raises NotDeliveredError for any answer but 2xx."""
         url = read_secret(self.url)
-        if not is_safe(url):
+        if not is_https_or_loopback(url):
             raise NotDeliveredError(f"the {self.url} holds no https address")
-        body = json.dumps(document(message, now), separators=(",", ":")).encode()
-        headers = {"Content-Type": "application/json", **signed(message.key, now, body, read_secret(self.secret))}
+        body = json.dumps(webhook_body(message, now), separators=(",", ":")).encode()
+        headers = {
+            "Content-Type": "application/json",
+            **signature_headers(message.key, now, body, read_secret(self.secret)),
+        }
         status, wait = request("POST", url, what="webhook", where=str(self.url), body=body, headers=headers)
         if not 200 <= status < 300:
             raise NotDeliveredError(f"the webhook answered {status}", wait=wait)
@@ -120,19 +123,19 @@ def request(
     """
     try:
         made = http_client.create_client(
-            url, proxy=http_client.find_proxy(url), timeout=SECONDS, follow_redirects=False
+            url, proxy=http_client.find_proxy(url), timeout=TIMEOUT_S, follow_redirects=False
         )
     except http_client.HttpSettingsError as error:
         raise NotDeliveredError(str(error)) from None
     with made as client:
-        watch = threading.Timer(SECONDS, client.close)
+        watch = threading.Timer(TIMEOUT_S, client.close)
         watch.start()
         try:
             with client.stream(method, url, content=body, headers=headers) as answer:
-                return answer.status_code, _asked(answer.headers)
+                return answer.status_code, _retry_after(answer.headers)
         except httpx2.HTTPError as error:
             is_late = watch.finished.is_set() or isinstance(error, httpx2.TimeoutException)
-            said = f"within {SECONDS:g} seconds" if is_late else f"properly: {type(error).__name__}"
+            said = f"within {TIMEOUT_S:g} seconds" if is_late else f"properly: {type(error).__name__}"
             raise NotDeliveredError(f"the {what} did not answer {said}") from None
         except (httpx2.InvalidURL, ValueError, RuntimeError, OSError):
             raise NotDeliveredError(f"the {what} at the {where} could not be asked") from None
@@ -140,18 +143,18 @@ def request(
             watch.cancel()
 
 
-def _room(service: apprise.NotifyBase, title: str) -> int:
+def _body_limit(service: apprise.NotifyBase, title: str) -> int:
     """How many characters of text a service takes; some put the title into it."""
     return int(service.body_maxlen) - (0 if service.title_maxlen else len(title) + 8)
 
 
-def signed(key: str, now: dt.datetime, body: bytes, secret: str) -> dict[str, str]:
+def signature_headers(key: str, now: dt.datetime, body: bytes, secret: str) -> dict[str, str]:
     """The headers that prove a body: HMAC-SHA256 of ``<id>.<timestamp>.<body>``, base64 after ``v1,``.
 
     A secret that begins with ``whsec_`` is base64, any other one is taken as it is. Source: standardwebhooks.com.
     """
     timestamp = str(int(now.timestamp()))
-    digest = hmac.new(_bytes_of(secret), f"{key}.{timestamp}.".encode() + body, hashlib.sha256).digest()
+    digest = hmac.new(_secret_bytes(secret), f"{key}.{timestamp}.".encode() + body, hashlib.sha256).digest()
     return {
         "Webhook-Id": key,
         "Webhook-Timestamp": timestamp,
@@ -160,7 +163,7 @@ def signed(key: str, now: dt.datetime, body: bytes, secret: str) -> dict[str, st
     }
 
 
-def document(message: Message, now: dt.datetime) -> dict[str, Any]:
+def webhook_body(message: Message, now: dt.datetime) -> dict[str, Any]:
     """The body of a webhook; its shape is documented and grows by addition only."""
     return {
         "version": 1,
@@ -169,11 +172,11 @@ def document(message: Message, now: dt.datetime) -> dict[str, Any]:
         "title": message.title,
         "text": message.text,
         "severity": message.severity,
-        "alerts": [_document(alert, message.link(alert)) for alert in message.alerts],
+        "alerts": [_alert_body(alert, message.link(alert)) for alert in message.alerts],
     }
 
 
-def _document(alert: StoredAlert, link: str | None) -> dict[str, Any]:
+def _alert_body(alert: StoredAlert, link: str | None) -> dict[str, Any]:
     return {
         "id": alert.dedup_key,
         "kind": alert.kind,
@@ -189,7 +192,7 @@ def _document(alert: StoredAlert, link: str | None) -> dict[str, Any]:
     }
 
 
-def is_safe(url: str) -> bool:
+def is_https_or_loopback(url: str) -> bool:
     """Whether nobody on the way can read it: https, or plain http to this very machine."""
     try:
         parts = urlsplit(url)
@@ -206,7 +209,7 @@ def read_secret(reference: SecretReference) -> str:
         raise NotDeliveredError(str(error)) from None
 
 
-def _bytes_of(secret: str) -> bytes:
+def _secret_bytes(secret: str) -> bytes:
     if not secret.startswith("whsec_"):
         return secret.encode()
     try:
@@ -215,7 +218,7 @@ def _bytes_of(secret: str) -> bytes:
         return secret.encode()
 
 
-def _asked(headers: Mapping[str, str]) -> dt.timedelta | None:
+def _retry_after(headers: Mapping[str, str]) -> dt.timedelta | None:
     """The wait that a receiver asks for in seconds; other forms are not read."""
     asked = headers.get("Retry-After", "")
     return dt.timedelta(seconds=min(int(asked), 3600)) if asked.isascii() and asked.isdigit() else None

@@ -13,35 +13,35 @@ from dataclasses import dataclass, field
 
 from openai_costs_dagster.alerts.channels import NotDeliveredError
 from openai_costs_dagster.alerts.message import Message
-from openai_costs_dagster.alerts.routing import TEST, Bundle, Route, bundles
+from openai_costs_dagster.alerts.routing import TEST, Bundle, Route, bundle_alerts
 from openai_costs_dagster.warehouse import outbox
 from openai_costs_dagster.warehouse.database import Connection, Database
 
-QUIET = dt.timedelta(seconds=20)
+GROUPING_DELAY = dt.timedelta(seconds=20)
 """How long alerts wait for others of their cause before they are put into a message."""
 
-FIRST_WAIT = dt.timedelta(seconds=15)
-LONGEST_WAIT = dt.timedelta(hours=1)
-LEASE = dt.timedelta(seconds=60)
+FIRST_RETRY_DELAY = dt.timedelta(seconds=15)
+MAX_RETRY_DELAY = dt.timedelta(hours=1)
+CLAIM_DURATION = dt.timedelta(seconds=60)
 """How long nobody else tries what a sender has claimed; longer than any attempt lasts."""
 
-GIVEN_UP_AFTER = dt.timedelta(days=3)
-_LEAST_ATTEMPTS = 20  # a daemon that rested meanwhile has tried too little to give up
-SIDE_BY_SIDE = 8
-_LONGEST_ERROR = 500
+RETRY_PERIOD = dt.timedelta(days=3)
+_MIN_ATTEMPTS = 20  # a daemon that rested meanwhile has tried too little to give up
+MAX_PARALLEL_CHANNELS = 8
+_MAX_ERROR_LENGTH = 500
 
 Now = Callable[[], dt.datetime]
 
 
 @dataclass
-class Delivered:
+class DeliveryResult:
     """What a round did."""
 
     sent: int = 0
     failed: dict[str, str] = field(default_factory=dict)
     """Channels that did not take a message, and why."""
 
-    def add(self, other: Delivered) -> None:
+    def add(self, other: DeliveryResult) -> None:
         """Takes in what another channel's round did."""
         self.sent += other.sent
         self.failed.update(other.failed)
@@ -51,17 +51,19 @@ def route(
     database: Database,
     routes: Sequence[Route],
     now: dt.datetime,
-    quiet: dt.timedelta = QUIET,
+    grouping_delay: dt.timedelta = GROUPING_DELAY,
     *,
     tests_only: bool = False,
 ) -> int:
     """Puts alerts into messages, in one transaction; how many alerts. Without channels they are done with."""
     with database.connect(name="openai-costs alerts") as connection, connection.transaction():
         known = outbox.unrouted(connection)
-        waiting = [one for one in known if one.kind == TEST or (one.created_at <= now - quiet and not tests_only)]
+        waiting = [
+            one for one in known if one.kind == TEST or (one.created_at <= now - grouping_delay and not tests_only)
+        ]
         for one in routes:
-            for bundle in bundles(one, waiting, now):
-                _keep(connection, one, bundle, now)
+            for bundle in bundle_alerts(one, waiting, now):
+                _store_message(connection, one, bundle, now)
         outbox.note_routed(connection, [alert.alert_id for alert in waiting], now)
         outbox.drop_others(connection, [one.name for one in routes], now)
     return len(waiting)
@@ -69,12 +71,12 @@ def route(
 
 def deliver(
     database: Database, routes: Sequence[Route], dagster_url: str | None, now: Now, deadline: dt.datetime
-) -> Delivered:
+) -> DeliveryResult:
     """Sends what is due, channels side by side; begins nothing after `deadline`. Raises WarehouseError."""
-    done = Delivered()
+    done = DeliveryResult()
     if not routes:
         return done
-    with ThreadPoolExecutor(SIDE_BY_SIDE) as threads:
+    with ThreadPoolExecutor(MAX_PARALLEL_CHANNELS) as threads:
         for one in threads.map(lambda each: _deliver_to(database, each, dagster_url, now, deadline), routes):
             done.add(one)
     return done
@@ -92,7 +94,7 @@ def test_alert(channel: str, now: dt.datetime) -> outbox.Alert:
     )
 
 
-def _keep(connection: Connection, one: Route, bundle: Bundle, now: dt.datetime) -> None:
+def _store_message(connection: Connection, one: Route, bundle: Bundle, now: dt.datetime) -> None:
     alert_ids = [alert.alert_id for alert in bundle.alerts]
     for key in (bundle.key, f"{bundle.key}-{min(alert_ids)}"):  # the second, where that digest was tried already
         if outbox.keep_message(
@@ -101,11 +103,13 @@ def _keep(connection: Connection, one: Route, bundle: Bundle, now: dt.datetime) 
             return
 
 
-def _deliver_to(database: Database, one: Route, dagster_url: str | None, now: Now, deadline: dt.datetime) -> Delivered:
-    done, after = Delivered(), 0
+def _deliver_to(
+    database: Database, one: Route, dagster_url: str | None, now: Now, deadline: dt.datetime
+) -> DeliveryResult:
+    done, after = DeliveryResult(), 0
     with database.connect(name="openai-costs alerts") as connection:
         while now() < deadline:
-            message = outbox.claim_message(connection, one.name, after, now(), now() + LEASE)
+            message = outbox.claim_message(connection, one.name, after, now(), now() + CLAIM_DURATION)
             if message is None:
                 break
             after = message.message_id
@@ -125,10 +129,10 @@ def _send(connection: Connection, one: Route, message: outbox.Message, dagster_u
         if alerts:
             one.channel.send(Message(message.idempotency_key, alerts, dagster_url), now())
     except NotDeliveredError as error:
-        said = str(error)[:_LONGEST_ERROR]
-        doubled = FIRST_WAIT * 2 ** min(message.attempts - 1, 12)
-        waits = max(error.wait or dt.timedelta(0), min(doubled, LONGEST_WAIT))
-        is_dead = message.attempts >= _LEAST_ATTEMPTS and now() - message.first_tried_at > GIVEN_UP_AFTER
+        said = str(error)[:_MAX_ERROR_LENGTH]
+        doubled = FIRST_RETRY_DELAY * 2 ** min(message.attempts - 1, 12)
+        waits = max(error.wait or dt.timedelta(0), min(doubled, MAX_RETRY_DELAY))
+        is_dead = message.attempts >= _MIN_ATTEMPTS and now() - message.first_tried_at > RETRY_PERIOD
         outbox.note_undelivered(connection, message, said, now() + waits, now(), dead=is_dead)
         return said
     outbox.note_delivered(connection, message, now())

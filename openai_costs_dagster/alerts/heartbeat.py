@@ -10,7 +10,7 @@ import datetime as dt
 import logging
 from collections.abc import Callable
 
-from openai_costs_dagster.alerts.channels import NotDeliveredError, is_safe, read_secret, request
+from openai_costs_dagster.alerts.channels import NotDeliveredError, is_https_or_loopback, read_secret, request
 from openai_costs_dagster.configuration import Configuration
 from openai_costs_dagster.configuration.secret import SecretReference
 from openai_costs_dagster.days import ONE_DAY
@@ -18,9 +18,11 @@ from openai_costs_dagster.warehouse import sensor_ticks
 from openai_costs_dagster.warehouse.database import Connection, Database
 
 _LOG = logging.getLogger(__name__)
-_LEASE = dt.timedelta(seconds=60)  # no attempt takes longer, so a second process does not send the same heartbeat
-_FIRST_WAIT = dt.timedelta(seconds=30)
-_LONGEST_WAIT = dt.timedelta(hours=1)
+_CLAIM_DURATION = dt.timedelta(
+    seconds=60
+)  # no attempt takes longer, so a second process does not send the same heartbeat
+_FIRST_RETRY_DELAY = dt.timedelta(seconds=30)
+_MAX_RETRY_DELAY = dt.timedelta(hours=1)
 
 Now = Callable[[], dt.datetime]
 
@@ -41,11 +43,13 @@ def send_heartbeat(database: Database, configuration: Configuration, location: s
             return False
         if not _is_complete(connection, configuration, day):
             return False
-        attempt = sensor_ticks.claim_heartbeat(connection, location, str(reference), day, now(), now() + _LEASE)
+        attempt = sensor_ticks.claim_heartbeat(
+            connection, location, str(reference), day, now(), now() + _CLAIM_DURATION
+        )
         if attempt is None:
             return False
         error = _request(reference)
-        wait = min(_FIRST_WAIT * 2 ** min(attempt - 1, 12), _LONGEST_WAIT)
+        wait = min(_FIRST_RETRY_DELAY * 2 ** min(attempt - 1, 12), _MAX_RETRY_DELAY)
         sensor_ticks.record_heartbeat(
             connection,
             location,
@@ -74,7 +78,7 @@ def _request(reference: SecretReference) -> str | None:
     """Requests the URL with GET and returns the error, if there was one, without the URL."""
     try:
         url = read_secret(reference)
-        if not is_safe(url):
+        if not is_https_or_loopback(url):
             return f"the {reference} holds no https address"
         status, _ = request("GET", url, what="heartbeat service", where=str(reference))
     except NotDeliveredError as error:

@@ -1,7 +1,7 @@
 """What a message says: the sentences of its alerts, their figures, a link into Dagster.
 
 Names of projects, users and models come from other people and are hostile: in chat they could mention everyone, hide
-a link behind other words or break the layout. What would do that is made harmless here, for every channel.
+a link behind other words or break the layout. What would do that is made neutralize here, for every channel.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from openai_costs_dagster.warehouse.outbox import StoredAlert
 
-_ORDER = {"high": 0, "medium": 1, "low": 2}
-_SHOWN = 20
-_ANY_LENGTH = 1_000_000
-_HARMLESS = str.maketrans({"<": "\u2039", ">": "\u203a", "@": "@\u200b", "`": "'"})
+_SEVERITY_RANK = {"high": 0, "medium": 1, "low": 2}
+_MAX_ALERTS = 20
+_UNLIMITED = 1_000_000
+_REPLACEMENTS = str.maketrans({"<": "\u2039", ">": "\u203a", "@": "@\u200b", "`": "'"})
 _INVISIBLE = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069]")
 _MARKUP = re.compile(r"(?<=[*_~|#])(?=[*_~|#])|^(?=#)")
 
@@ -31,39 +31,39 @@ class Message:
     @property
     def severity(self) -> str:
         """That of its gravest alert."""
-        return min((alert.severity for alert in self.alerts), key=_ORDER.__getitem__, default="low")
+        return min((alert.severity for alert in self.alerts), key=_SEVERITY_RANK.__getitem__, default="low")
 
     @property
     def title(self) -> str:
         """One line."""
         if len(self.alerts) == 1:
-            return harmless(self.alerts[0].title)
+            return neutralize(self.alerts[0].title)
         organizations = sorted({alert.organization for alert in self.alerts if alert.organization})
         who = ", ".join(organizations[:3]) + (" and others" if len(organizations) > 3 else "")
-        return harmless(f"{who or 'openai-costs'}: {len(self.alerts)} alerts")
+        return neutralize(f"{who or 'openai-costs'}: {len(self.alerts)} alerts")
 
     @property
     def text(self) -> str:
         """Plain text, the gravest first."""
-        return self.text_within(_ANY_LENGTH)
+        return self.text_within(_UNLIMITED)
 
     def text_within(self, length: int) -> str:
         """The same in so many characters at most: what has no room is counted, and a single alert's end left out."""
-        ordered = sorted(self.alerts, key=lambda alert: (_ORDER[alert.severity], alert.alert_id))
+        ordered = sorted(self.alerts, key=lambda alert: (_SEVERITY_RANK[alert.severity], alert.alert_id))
         if len(ordered) == 1:
-            return _cut("\n".join(self._lines(ordered[0])), length)
-        parts = ["\n".join([harmless(alert.title), *self._lines(alert)]) for alert in ordered]
-        for shown in range(min(len(parts), _SHOWN), 0, -1):
+            return _truncate("\n".join(self._lines(ordered[0])), length)
+        parts = ["\n".join([neutralize(alert.title), *self._lines(alert)]) for alert in ordered]
+        for shown in range(min(len(parts), _MAX_ALERTS), 0, -1):
             rest = [f"and {len(parts) - shown} more: openai-costs alerts list"] if shown < len(parts) else []
             text = "\n\n".join(parts[:shown] + rest)
             if len(text) <= length:
                 return text
-        return _cut(parts[0] if parts else "", length)
+        return _truncate(parts[0] if parts else "", length)
 
     @property
     def chart(self) -> bytes | None:
         """The picture of its gravest alert that has one."""
-        ordered = sorted(self.alerts, key=lambda alert: (_ORDER[alert.severity], alert.alert_id))
+        ordered = sorted(self.alerts, key=lambda alert: (_SEVERITY_RANK[alert.severity], alert.alert_id))
         return next((alert.chart for alert in ordered if alert.chart), None)
 
     def link(self, alert: StoredAlert) -> str | None:
@@ -71,16 +71,16 @@ class Message:
         return f"{self.dagster_url}{alert.page}" if self.dagster_url and alert.page else None
 
     def _lines(self, alert: StoredAlert) -> list[str]:
-        lines = [harmless(alert.sentence), *(harmless(f"{label}: {value}") for label, value in alert.facts)]
+        lines = [neutralize(alert.sentence), *(neutralize(f"{label}: {value}") for label, value in alert.facts)]
         link = self.link(alert)
         return [*lines, link] if link else lines
 
 
-def harmless(text: str) -> str:
+def neutralize(text: str) -> str:
     """One line that no chat makes a mention, a link or a layout of; it reads the same."""
-    plain = _INVISIBLE.sub(" ", text).translate(_HARMLESS).replace("](", "]\u200b(").replace("://", ":\u200b//")
+    plain = _INVISIBLE.sub(" ", text).translate(_REPLACEMENTS).replace("](", "]\u200b(").replace("://", ":\u200b//")
     return _MARKUP.sub("\u200b", plain)
 
 
-def _cut(text: str, length: int) -> str:
+def _truncate(text: str, length: int) -> str:
     return text if len(text) <= length else f"{text[: max(length - 1, 0)]}\u2026"

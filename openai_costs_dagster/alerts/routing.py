@@ -8,14 +8,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from openai_costs_dagster.alerts.channels import AppriseChannel, Channel, WebhookChannel
-from openai_costs_dagster.configuration import OWNER, Configuration
+from openai_costs_dagster.configuration import PROJECT_CHANNEL_PREFIX, Configuration
 from openai_costs_dagster.configuration import Alert as AlertSettings
 from openai_costs_dagster.configuration.cron import next_tick
 from openai_costs_dagster.warehouse.outbox import StoredAlert
 
 TEST = "test"
 _DIGEST = "digest"
-_RANK = {"low": 0, "medium": 1, "high": 2}
+_SEVERITY_RANK = {"low": 0, "medium": 1, "high": 2}
 
 
 @dataclass(frozen=True)
@@ -30,14 +30,14 @@ class Route:
         """What the channel is called in the database; never its address."""
         return self.settings.channel
 
-    def takes(self, alert: StoredAlert) -> bool:
+    def matches(self, alert: StoredAlert) -> bool:
         """Whether an alert belongs here. A test belongs to the channel that its event names, or to all."""
         if alert.kind == TEST:
             return alert.event in {"", self.name}
         wanted = self.settings
         return (
             alert.kind in wanted.events
-            and _RANK[alert.severity] >= _RANK[wanted.minimum_severity]
+            and _SEVERITY_RANK[alert.severity] >= _SEVERITY_RANK[wanted.minimum_severity]
             and (not wanted.organizations or alert.organization in wanted.organizations)
             and (not wanted.projects or alert.project_id in wanted.projects)
         )
@@ -63,17 +63,17 @@ def routes(configuration: Configuration) -> list[Route]:
     found = [Route(one, _channel(one)) for one in configuration.alerts]
     for organization in configuration.organizations.values():
         for project, url in organization.project_alert_urls.items():
-            name = f"{OWNER}{project} in {organization.name}"
+            name = f"{PROJECT_CHANNEL_PREFIX}{project} in {organization.name}"
             settings = AlertSettings(url=url, name=name, organizations=(organization.name,), projects=(project,))
             found.append(Route(settings, _channel(settings)))
     return found
 
 
-def bundles(route: Route, alerts: Iterable[StoredAlert], now: dt.datetime) -> list[Bundle]:
+def bundle_alerts(route: Route, alerts: Iterable[StoredAlert], now: dt.datetime) -> list[Bundle]:
     """What a route sends of some alerts: one message by organization, kind and day, or one digest."""
     groups: dict[tuple[str, ...], list[StoredAlert]] = {}
     for alert in alerts:
-        if not route.takes(alert):
+        if not route.matches(alert):
             continue
         if route.settings.digest and alert.kind != TEST:
             cause: tuple[str, ...] = (_DIGEST,)

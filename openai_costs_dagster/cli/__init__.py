@@ -75,7 +75,7 @@ for command in (
 
 def main() -> None:
     """The entry point. Mistakes of the input end with 2 and one sentence, failures with 1 and one sentence."""
-    from openai_costs_dagster.cli.errors import sentence_of
+    from openai_costs_dagster.cli.errors import user_message
 
     for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background job ignores SIGINT unless told otherwise
         signal.signal(number, signal.default_int_handler)
@@ -92,7 +92,7 @@ def main() -> None:
         click.echo("; ".join(["interrupted", *notes]), err=True)
         sys.exit(130)
     except Exception as error:
-        said = sentence_of(error)
+        said = user_message(error)
         if said is None:
             raise
         click.echo(f"openai-costs: {said.text}", err=True)

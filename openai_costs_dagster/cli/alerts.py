@@ -25,10 +25,10 @@ def test(context: click.Context, channel: str | None) -> None:
     """Send a test to CHANNEL, or to all; exit 1 where it does not arrive."""
     from openai_costs_dagster.alerts import delivery
     from openai_costs_dagster.alerts.routing import routes
-    from openai_costs_dagster.cli.session import begin
+    from openai_costs_dagster.cli.session import open_session
     from openai_costs_dagster.warehouse import outbox
 
-    session = begin()
+    session = open_session()
     known = routes(session.configuration)
     names = [one.name for one in known]
     if not names:
@@ -38,7 +38,7 @@ def test(context: click.Context, channel: str | None) -> None:
     now = utc_now()
     with session.database.connect() as connection:
         outbox.record(connection, delivery.test_alert(channel or "", now), now)
-    delivery.route(session.database, known, now, delivery.QUIET, tests_only=True)
+    delivery.route(session.database, known, now, delivery.GROUPING_DELAY, tests_only=True)
     chosen = [one for one in known if channel in {None, one.name}]
     done = delivery.deliver(session.database, chosen, session.configuration.dagster_url, utc_now, utc_now() + ONE_DAY)
     for one in chosen:
@@ -48,13 +48,13 @@ def test(context: click.Context, channel: str | None) -> None:
 
 @alerts.command("list")
 @click.option("--count", default=30, show_default=True, type=click.IntRange(min=1), help="How many, newest first.")
-def show_all(count: int) -> None:
+def list_alerts(count: int) -> None:
     """List what was told, where it went, and what was recorded as already seen."""
     from openai_costs_dagster.cli.console import show_table
-    from openai_costs_dagster.cli.session import begin
+    from openai_costs_dagster.cli.session import open_session
     from openai_costs_dagster.warehouse import outbox
 
-    with begin().database.connect() as connection:
+    with open_session().database.connect() as connection:
         found = outbox.recent(connection, count)
     if not found:
         click.echo("there are no alerts yet")
@@ -68,7 +68,7 @@ def show_all(count: int) -> None:
                 f"{one.kind} {one.event}".strip(),
                 one.severity,
                 one.sentence,
-                _whereabouts(one),
+                _delivery_status(one),
             )
             for one in found
         ],
@@ -78,15 +78,15 @@ def show_all(count: int) -> None:
 @alerts.command()
 def retry() -> None:
     """Let messages that were given up be tried again, by the daemon."""
-    from openai_costs_dagster.cli.session import begin
+    from openai_costs_dagster.cli.session import open_session
     from openai_costs_dagster.warehouse import outbox
 
-    with begin().database.connect() as connection:
+    with open_session().database.connect() as connection:
         count = outbox.revive(connection, utc_now())
     click.echo(f"{count} messages are tried again")
 
 
-def _whereabouts(one: outbox.RecentAlert) -> str:
+def _delivery_status(one: outbox.RecentAlert) -> str:
     if one.seen:
         return "recorded as already seen"
     if one.routed_at is None:

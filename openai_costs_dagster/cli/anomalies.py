@@ -1,4 +1,4 @@
-"""`openai-costs anomalies`: what was found, why, and what people say of it."""
+"""`openai-costs anomalies`: what was found, why, and what people print_line of it."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def anomalies() -> None:
 )
 @click.option("--all", "everything", is_flag=True, help="Also what is too small, muted or expected.")
 @click.option("--json", "as_json", is_flag=True, help="For machines; amounts are strings.")
-def show_all(organization: str | None, days: int, everything: bool, as_json: bool) -> None:
+def list_anomalies(organization: str | None, days: int, everything: bool, as_json: bool) -> None:
     """List findings, the newest first."""
     from openai_costs_dagster.cli.console import show_table
     from openai_costs_dagster.spend.money import signed_dollars
 
-    found = [finding for finding in _findings(_begin(), organization, days) if everything or finding.is_open]
+    found = [finding for finding in _findings(_open_session(), organization, days) if everything or finding.is_open]
     if as_json:
         click.echo(json.dumps([_as_json(finding) for finding in found], indent=2))
         return
@@ -63,7 +63,7 @@ def show_all(organization: str | None, days: int, everything: bool, as_json: boo
 @click.argument("anomaly_id", metavar="ID", type=int)
 def explain(anomaly_id: int) -> None:
     """Say all that is known of one finding."""
-    finding = _finding(_begin(), anomaly_id)
+    finding = _finding(_open_session(), anomaly_id)
     click.echo(finding.explanation)
     for name, value in _as_json(finding).items():
         if value is not None and name != "explanation":
@@ -80,10 +80,10 @@ def mute(anomaly_id: int, reason: str, days: int | None) -> None:
     """Stop alerting about a finding's series; it is judged and kept as before."""
     from openai_costs_dagster.warehouse.anomalies import muted_until
 
-    session = _begin()
+    session = _open_session()
     finding = _finding(session, anomaly_id)
     last = muted_until(utc_now().date(), days)
-    _say(session, finding, "mute", last, reason)
+    _store_feedback(session, finding, "mute", last, reason)
     until = f"until {last}" if days else "without an end"
     click.echo(f"muted {until}: {finding.level} of {finding.organization}; it is judged and kept as before")
 
@@ -92,8 +92,8 @@ def mute(anomaly_id: int, reason: str, days: int | None) -> None:
 @click.argument("anomaly_id", metavar="ID", type=int)
 def unmute(anomaly_id: int) -> None:
     """End the mutes of a finding's series; days that are judged from now on alert again."""
-    session = _begin()
-    ended = _take_back(session, anomaly_id, "mute")
+    session = _open_session()
+    ended = _delete_feedback(session, anomaly_id, "mute")
     if not ended:
         raise InputMistake(
             f"nothing is muted by finding {anomaly_id}: openai-costs anomalies mutes shows the mutes with their ids"
@@ -108,7 +108,7 @@ def mutes(organization: str | None, as_json: bool) -> None:
     """List the mutes that have not ended, each with the id that unmute takes."""
     from openai_costs_dagster.cli.console import show_table
 
-    found = _answers(_begin(), "mute", organization, utc_now().date())
+    found = _answers(_open_session(), "mute", organization, utc_now().date())
     if as_json:
         click.echo(json.dumps([_answer_as_json(answer) for answer in found], indent=2))
         return
@@ -138,9 +138,9 @@ def mutes(organization: str | None, as_json: bool) -> None:
 @click.option("--reason", required=True, help="Why; it is shown with the finding.")
 def expected(anomaly_id: int, reason: str) -> None:
     """Say that a finding was expected: its level is the normal one from its day on."""
-    session = _begin()
+    session = _open_session()
     finding = _finding(session, anomaly_id)
-    _say(session, finding, "expected", finding.usage_date, reason)
+    _store_feedback(session, finding, "expected", finding.usage_date, reason)
     click.echo(
         f"noted: {finding.usage_date} of {finding.organization} was expected; later days are judged by its level "
         "when they are judged next"
@@ -151,8 +151,8 @@ def expected(anomaly_id: int, reason: str) -> None:
 @click.argument("anomaly_id", metavar="ID", type=int)
 def withdraw(anomaly_id: int) -> None:
     """Take back that a finding was expected: its day and later ones are judged as if nobody had said so."""
-    session = _begin()
-    if not _take_back(session, anomaly_id, "expected"):
+    session = _open_session()
+    if not _delete_feedback(session, anomaly_id, "expected"):
         given = [f"{one.anomaly_id} ({one.organization}, {one.first_day})" for one in _answers(session, "expected")]
         those = ", ".join(given) or "none"
         raise InputMistake(f"finding {anomaly_id} was not called expected; these findings were: {those}")
@@ -162,10 +162,10 @@ def withdraw(anomaly_id: int) -> None:
     )
 
 
-def _begin() -> Session:
-    from openai_costs_dagster.cli.session import begin
+def _open_session() -> Session:
+    from openai_costs_dagster.cli.session import open_session
 
-    return begin()
+    return open_session()
 
 
 def _findings(session: Session, organization: str | None, days: int) -> list[StoredFinding]:
@@ -188,7 +188,7 @@ def _finding(session: Session, anomaly_id: int) -> StoredFinding:
     return found[0]
 
 
-def _say(session: Session, finding: StoredFinding, kind: str, last_day: dt.date, reason: str) -> None:
+def _store_feedback(session: Session, finding: StoredFinding, kind: str, last_day: dt.date, reason: str) -> None:
     from openai_costs_dagster.warehouse import anomalies as stored
 
     if not reason.strip():
@@ -203,7 +203,7 @@ def _say(session: Session, finding: StoredFinding, kind: str, last_day: dt.date,
         )
 
 
-def _take_back(session: Session, anomaly_id: int, kind: str) -> int:
+def _delete_feedback(session: Session, anomaly_id: int, kind: str) -> int:
     from openai_costs_dagster.warehouse import anomalies as stored
 
     with session.database.connect() as connection:

@@ -12,7 +12,7 @@ from openai_costs_dagster.cli.errors import InputMistake
 from openai_costs_dagster.days import DayRange, utc_now
 
 if TYPE_CHECKING:
-    from openai_costs_dagster.cli.console import Bar
+    from openai_costs_dagster.cli.console import ProgressBar
     from openai_costs_dagster.cli.session import Session
     from openai_costs_dagster.configuration import Organization
     from openai_costs_dagster.orchestration.runs.worker_pool import Result, Step, Task
@@ -42,14 +42,14 @@ def backfill(
     context: click.Context, organizations: tuple[str, ...], first: dt.date | None, last: dt.date | None
 ) -> None:
     """Read days again, in processes of its own; exit 1 if any day failed."""
-    from openai_costs_dagster.cli.session import begin, chosen
+    from openai_costs_dagster.cli.session import open_session, selected_organizations
     from openai_costs_dagster.configuration import load
 
     today = utc_now().date()
-    _refuse_impossible(first, last, today)
+    _validate_range(first, last, today)
     configuration = load()
-    wanted = chosen(configuration, organizations)
-    session = begin(configuration)
+    wanted = selected_organizations(configuration, organizations)
+    session = open_session(configuration)
     session.database.check_rights()
     try:
         results = run_backfill(session, wanted, first, last or today)
@@ -74,7 +74,9 @@ def run_backfill(
     for result in results:
         click.echo(f"{result.organization}: nothing was read: {result.error}", err=True)
     tasks = [
-        Task(organization.name, _days(organization.name, starts[organization.name], first, last), backfill_tags())
+        Task(
+            organization.name, _days_to_read(organization.name, starts[organization.name], first, last), backfill_tags()
+        )
         for organization in organizations
         if organization.name in starts
     ]
@@ -83,12 +85,12 @@ def run_backfill(
 
 def run_tasks(session: Session, tasks: Sequence[Task], title: str) -> list[Result]:
     """Runs tasks with a progress bar and a line for each result."""
-    from openai_costs_dagster.cli.console import bar
+    from openai_costs_dagster.cli.console import progress_bar
     from openai_costs_dagster.orchestration.runs.worker_pool import run_all
 
     results: list[Result] = []
     end_abandoned_runs(session)
-    with bar(title, sum(len(task.days) for task in tasks)) as progress:
+    with progress_bar(title, sum(len(task.days) for task in tasks)) as progress:
         for result in run_all(
             tasks,
             environment=session.environment,
@@ -96,15 +98,15 @@ def run_tasks(session: Session, tasks: Sequence[Task], title: str) -> list[Resul
             on_step=lambda step: _show(progress, step),
         ):
             results.append(result)
-            for line in _lines(result):
-                progress.say(line)
+            for line in _result_lines(result):
+                progress.print_line(line)
     end_abandoned_runs(session)  # a worker that was killed has left its run behind
     return results
 
 
-def _show(progress: Bar, step: Step) -> None:
+def _show(progress: ProgressBar, step: Step) -> None:
     if step.note:
-        progress.say(step.note)
+        progress.print_line(step.note)
     progress.advance(step.days)
 
 
@@ -135,7 +137,7 @@ def end_abandoned_runs(session: Session) -> None:
         click.echo(f"runs without a process could not be ended: {reason}", err=True)
 
 
-def _refuse_impossible(first: dt.date | None, last: dt.date | None, today: dt.date) -> None:
+def _validate_range(first: dt.date | None, last: dt.date | None, today: dt.date) -> None:
     if first and last and last < first:
         raise InputMistake(f"--from {first} lies after --to {last}: swap them")
     for option, day in (("--from", first), ("--to", last)):
@@ -143,7 +145,7 @@ def _refuse_impossible(first: dt.date | None, last: dt.date | None, today: dt.da
             raise InputMistake(f"{option} {day} lies in the future: today is {today} in UTC, the last day there is")
 
 
-def _days(organization: str, start: dt.date, first: dt.date | None, last: dt.date) -> DayRange:
+def _days_to_read(organization: str, start: dt.date, first: dt.date | None, last: dt.date) -> DayRange:
     if first and first < start:
         raise InputMistake(
             f"{organization}: {first} is before {start}, where its history begins "
@@ -158,7 +160,7 @@ def _days(organization: str, start: dt.date, first: dt.date | None, last: dt.dat
     return DayRange(first or served, last)
 
 
-def _lines(result: Result) -> list[str]:
+def _result_lines(result: Result) -> list[str]:
     notes = [f"  {note}" for note in result.notes]
     if result.success:
         stored = f"{result.stored} days stored, {_spend(result)}, {result.requests} requests"

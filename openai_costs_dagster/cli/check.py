@@ -19,13 +19,13 @@ from openai_costs_dagster.days import utc_now
 @click.pass_context
 def check(context: click.Context, organizations: tuple[str, ...]) -> None:
     """Test the connection of each organization; exit 1 if any fails."""
-    from openai_costs_dagster.cli.session import chosen
+    from openai_costs_dagster.cli.session import selected_organizations
     from openai_costs_dagster.sync.onboarding import connection_settings
 
     configuration = load()
     failed = False
     seen: dict[str, str] = {}
-    for organization in chosen(configuration, organizations):
+    for organization in selected_organizations(configuration, organizations):
         click.echo(f"{organization.name}: ", nl=False)
         try:
             settings = connection_settings(organization)
@@ -33,13 +33,13 @@ def check(context: click.Context, organizations: tuple[str, ...]) -> None:
             warning = admin_key_warning(settings)
         except SecretUnavailable as error:
             result, warning = ConnectionCheck(False, "The admin key cannot be read", str(error)), None
-        result = _refuse_twin(organization, result, seen)
+        result = _reject_duplicate(organization, result, seen)
         _report(organization, result, warning)
         failed = failed or not result.ok
     context.exit(1 if failed else 0)
 
 
-def _refuse_twin(organization: Organization, result: ConnectionCheck, seen: dict[str, str]) -> ConnectionCheck:
+def _reject_duplicate(organization: Organization, result: ConnectionCheck, seen: dict[str, str]) -> ConnectionCheck:
     """Two names for one OpenAI organization would count it double."""
     if not result.organization_id:
         return result

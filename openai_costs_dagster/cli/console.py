@@ -16,17 +16,17 @@ from rich.text import Text
 _PLAIN_WIDTH = 160
 
 
-class Bar(Protocol):
+class ProgressBar(Protocol):
     """Something that shows how far long work is."""
 
     def advance(self, days: int) -> None:
         """So many more days are done."""
 
-    def say(self, line: str) -> None:
+    def print_line(self, line: str) -> None:
         """Shows a line above the bar."""
 
 
-class _RichBar:
+class _RichProgressBar:
     def __init__(self, progress: Progress, total: int) -> None:
         self._progress = progress
         self._task = progress.add_task("days", total=total)
@@ -34,11 +34,11 @@ class _RichBar:
     def advance(self, days: int) -> None:
         self._progress.advance(self._task, days)
 
-    def say(self, line: str) -> None:
+    def print_line(self, line: str) -> None:
         self._progress.console.print(Text(line))
 
 
-class _Lines:
+class _PlainProgress:
     """A line for every tenth of the work: logs of machines are read too."""
 
     def __init__(self, title: str, total: int) -> None:
@@ -51,20 +51,20 @@ class _Lines:
             self._told = tenth
             click.echo(f"{self._title}: {self._done} of {self._total} days")
 
-    def say(self, line: str) -> None:
+    def print_line(self, line: str) -> None:
         click.echo(line)
 
 
 @contextmanager
-def bar(title: str, total: int) -> Iterator[Bar]:
+def progress_bar(title: str, total: int) -> Iterator[ProgressBar]:
     """A progress bar on a terminal, plain lines elsewhere."""
     console = Console()
     if not console.is_terminal:
-        yield _Lines(title, total)
+        yield _PlainProgress(title, total)
         return
     columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TextColumn("days"), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
-        yield _RichBar(progress, total)
+        yield _RichProgressBar(progress, total)
 
 
 def show_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> None:

@@ -17,27 +17,27 @@ from typing import IO, NamedTuple, NoReturn
 import psutil
 
 from openai_costs_dagster.cli.dagster_services import (
-    Daemon,
+    DaemonService,
     DatabaseService,
-    Groups,
+    ProcessGroups,
     ProcessService,
-    Ticks,
+    SensorTicks,
     code_server_answers,
-    end_groups,
+    stop_groups,
     webserver_answers,
 )
 from openai_costs_dagster.cli.errors import InputMistake
-from openai_costs_dagster.cli.supervisor import STARTUP, Service, Supervisor
+from openai_costs_dagster.cli.supervisor import STARTUP_TIMEOUT_S, Service, Supervisor
 from openai_costs_dagster.orchestration.runtime.process_id import Process, State
 from openai_costs_dagster.orchestration.sharding import shards
 from openai_costs_dagster.warehouse.database import Database
 
-_PATIENCE = 30.0  # seconds for all processes to end
-_UP_WITHIN = 120.0
+_STOP_TIMEOUT_S = 30.0  # seconds for all processes to end
+_WEBSERVER_TIMEOUT_S = 120.0
 _LOOPBACK = "127.0.0.1"
 PREFERRED_PORT = 3000
 
-CHECK_EVERY = 3.0
+CHECK_INTERVAL_S = 3.0
 """Seconds between two checks. A service that fails three in a row is restarted, so it is back within a minute."""
 
 
@@ -49,14 +49,14 @@ class CodeLocation(NamedTuple):
     attribute: str | None = None
 
 
-class DevelopmentServer:
-    """Dagster's webserver, daemon and code servers, noted in a file so that another process can end them."""
+class DagsterDev:
+    """Dagster's webserver, daemon and code servers, recorded_process in a file so that another process can end them."""
 
-    def __init__(self, note: Path, organizations: int = 1) -> None:
-        self._note = note
+    def __init__(self, state_file: Path, organizations: int = 1) -> None:
+        self._state_file = state_file
         self._locations = code_locations(organizations)
         self._services: list[Service] = []
-        self._groups = Groups()
+        self._groups = ProcessGroups()
         self._stack = ExitStack()
         self._address = ("", 0)
 
@@ -90,10 +90,12 @@ class DevelopmentServer:
             self._start(self._code_server(location, sockets, environment, output, colored))
         # A code server listens once it has loaded its definitions or failed to: the UI then shows the error.
         listening = [socket_of(location, sockets) for location in self._locations]
-        self._await(
-            lambda: all(map(_is_listening, listening)), f"definitions do not load within {STARTUP:.0f} s", STARTUP
+        self._wait_until(
+            lambda: all(map(_is_listening, listening)),
+            f"definitions do not load within {STARTUP_TIMEOUT_S:.0f} s",
+            STARTUP_TIMEOUT_S,
         )
-        workspace = self._note.with_name("workspace.yaml")
+        workspace = self._state_file.with_name("workspace.yaml")
         workspace.write_text(workspace_of(self._locations, sockets), encoding="utf-8")
         common = ["--workspace", str(workspace), "--log-format", colored]
         self._start(
@@ -106,11 +108,13 @@ class DevelopmentServer:
                 answers=lambda: webserver_answers(url),
             )
         )
-        ticks = Ticks(database, [location.name for location in self._locations])
+        ticks = SensorTicks(database, [location.name for location in self._locations])
         daemon = ["dagster._daemon", "run", *common]
-        self._start(Daemon(daemon, ticks, environment=environment, output=output, groups=self._groups))
-        self._await(
-            lambda: webserver_answers(url), f"it does not answer at {url} within {_UP_WITHIN:.0f} s", _UP_WITHIN
+        self._start(DaemonService(daemon, ticks, environment=environment, output=output, groups=self._groups))
+        self._wait_until(
+            lambda: webserver_answers(url),
+            f"it does not answer at {url} within {_WEBSERVER_TIMEOUT_S:.0f} s",
+            _WEBSERVER_TIMEOUT_S,
         )
         return url
 
@@ -119,16 +123,16 @@ class DevelopmentServer:
         supervisor = Supervisor(self._services)
         while True:
             if supervisor.check():
-                self._write_note()
-            self._groups.forget_empty()
-            time.sleep(CHECK_EVERY)
+                self._write_state()
+            self._groups.remove_empty()
+            time.sleep(CHECK_INTERVAL_S)
 
     def stop(self) -> None:
         """Ends all of them, and runs that they started."""
-        self._groups.forget_empty()
-        end_groups(self._groups.leaders, patience=_PATIENCE)
+        self._groups.remove_empty()
+        stop_groups(self._groups.leaders, timeout_s=_STOP_TIMEOUT_S)
         self._stack.close()
-        self._note.unlink(missing_ok=True)
+        self._state_file.unlink(missing_ok=True)
 
     def _code_server(
         self,
@@ -146,7 +150,7 @@ class DevelopmentServer:
             [
                 *("dagster", "code-server", "start", "--socket", str(socket_file), "--log-level", "warning"),
                 *("--log-format", log_format, "--location-name", location.name, "--inject-env-vars-from-instance"),
-                *("--startup-timeout", f"{STARTUP:.0f}", "-m", location.module, *attribute),
+                *("--startup-timeout", f"{STARTUP_TIMEOUT_S:.0f}", "-m", location.module, *attribute),
             ],
             environment=environment,
             output=output,
@@ -157,9 +161,9 @@ class DevelopmentServer:
     def _start(self, service: ProcessService) -> None:
         service.start()
         self._services.append(service)
-        self._write_note()
+        self._write_state()
 
-    def _await(self, condition: Callable[[], bool], otherwise: str, seconds: float) -> None:
+    def _wait_until(self, condition: Callable[[], bool], otherwise: str, seconds: float) -> None:
         """Waits for a condition while all processes run. Raises RuntimeError."""
         deadline = time.monotonic() + seconds
         while not condition():
@@ -170,17 +174,17 @@ class DevelopmentServer:
                 raise RuntimeError(f"Dagster did not start: {otherwise}")
             time.sleep(0.2)
 
-    def _write_note(self) -> None:
+    def _write_state(self) -> None:
         host, port = self._address
         groups = {leader: name for leader in self._groups.leaders if (name := _name_of(leader))}
-        noted = {
+        recorded_process = {
             "pid": os.getpid(),
             "process": str(Process.of()),
             "host": host,
             "port": port,
             "groups": groups,
         }
-        self._note.write_text(json.dumps(noted), encoding="utf-8")
+        self._state_file.write_text(json.dumps(recorded_process), encoding="utf-8")
 
 
 def code_locations(organizations: int) -> list[CodeLocation]:
@@ -207,42 +211,42 @@ def workspace_of(locations: list[CodeLocation], sockets: Path) -> str:
     return json.dumps({"load_from": servers})  # JSON is YAML
 
 
-def noted(note: Path) -> Process | None:
-    """The process that wrote a note; None if there is no such note."""
+def recorded_process(state_file: Path) -> Process | None:
+    """The process that wrote a state_file; None if there is no such state_file."""
     try:
-        return Process.parse(json.loads(note.read_text(encoding="utf-8"))["process"])
+        return Process.parse(json.loads(state_file.read_text(encoding="utf-8"))["process"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def stop_noted(note: Path) -> bool:
-    """Ends what a note names, whether or not the process that wrote it still runs. Returns whether there was anything.
+def stop_recorded_processes(state_file: Path) -> bool:
+    """Stop the processes that a state file names. Return whether there were any.
 
     The process that wrote it ends its services itself. If it was killed, the groups of those services are ended here.
     Raises InputMistake if the process belongs to another host or container, where it may be running.
     """
-    process = noted(note)
+    process = recorded_process(state_file)
     if process and process.state is State.UNKNOWN:
         raise InputMistake(
-            f"{note} names a process of {process.place.host}, another host or container: "
+            f"{state_file} names a process of {process.place.host}, another host or container: "
             "stop it there, or delete the file if that host is gone"
         )
     was_running = process is not None and process.send(signal.SIGINT)
     if process and was_running:
         with suppress(psutil.NoSuchProcess):
-            psutil.wait_procs([psutil.Process(process.pid)], timeout=2 * _PATIENCE)
-    left = _noted_groups(note)
-    end_groups(left, patience=_PATIENCE)
+            psutil.wait_procs([psutil.Process(process.pid)], timeout=2 * _STOP_TIMEOUT_S)
+    left = _recorded_groups(state_file)
+    stop_groups(left, timeout_s=_STOP_TIMEOUT_S)
     if process:
         process.send(signal.SIGKILL)
-    note.unlink(missing_ok=True)
+    state_file.unlink(missing_ok=True)
     return was_running or bool(left)
 
 
-def _noted_groups(note: Path) -> list[int]:
-    """The groups of a note whose leader is still the process that it was."""
+def _recorded_groups(state_file: Path) -> list[int]:
+    """The groups of a state_file whose leader is still the process that it was."""
     try:
-        groups: dict[str, str] = json.loads(note.read_text(encoding="utf-8"))["groups"]
+        groups: dict[str, str] = json.loads(state_file.read_text(encoding="utf-8"))["groups"]
     except (OSError, ValueError, KeyError, TypeError):
         return []
     leaders = {int(leader): Process.parse(name) for leader, name in groups.items()}

@@ -20,15 +20,15 @@ from openai_costs_dagster.warehouse import sensor_ticks
 from openai_costs_dagster.warehouse.database import Database
 from openai_costs_dagster.warehouse.errors import WarehouseError
 
-ANSWER_WITHIN = 5.0  # seconds
-_END_WITHIN = 5.0
-HANGS_AFTER = 300.0
+ANSWER_TIMEOUT_S = 5.0  # seconds
+_STOP_TIMEOUT_S = 5.0
+HANG_TIMEOUT_S = 300.0
 """Seconds without a tick of any sensor after which a daemon that ticked before is taken for hanging."""
 
-_READ_TICKS_EVERY = 15.0
+_TICK_POLL_INTERVAL_S = 15.0
 
 
-class Groups:
+class ProcessGroups:
     """The process groups that were started and may still have members, those of ended services included.
 
     Runs are in the group of the daemon that started them and outlive it.
@@ -41,7 +41,7 @@ class Groups:
         """Remembers a group by its leader."""
         self._leaders.append(leader)
 
-    def forget_empty(self) -> None:
+    def remove_empty(self) -> None:
         """Forgets groups without members: another process may get the number of their leader."""
         self._leaders = [leader for leader in self._leaders if _has_members(leader)]
 
@@ -61,7 +61,7 @@ class ProcessService:
         *,
         environment: Mapping[str, str],
         output: IO[bytes] | None,
-        groups: Groups,
+        groups: ProcessGroups,
         answers: Callable[[], bool],
     ) -> None:
         self.name = name
@@ -101,7 +101,7 @@ class ProcessService:
             return
         self._process.send_signal(signal.SIGINT)
         try:
-            self._process.wait(_END_WITHIN)
+            self._process.wait(_STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -136,7 +136,7 @@ class DatabaseService:
         """Does nothing: a server that recovers must not be interrupted, and starting attaches to one that runs."""
 
 
-class Ticks:
+class SensorTicks:
     """Whether the sensors of some code locations go on ticking, by the table that they write.
 
     A daemon that never ticked since `restart` is not judged: every sensor may be switched off. Time is measured by a
@@ -153,13 +153,13 @@ class Ticks:
         self._last: dt.datetime | None = None
         self._changed_at: float | None = None
 
-    def go_on(self) -> bool:
-        """False if ticks were recorded and then none for `HANGS_AFTER` seconds."""
+    def are_recent(self) -> bool:
+        """False if ticks were recorded and then none for `HANG_TIMEOUT_S` seconds."""
         now = self._clock()
-        if now - self._read_at >= _READ_TICKS_EVERY:
+        if now - self._read_at >= _TICK_POLL_INTERVAL_S:
             self._read_at = now
             self._read(now)
-        return self._changed_at is None or now - self._changed_at < HANGS_AFTER
+        return self._changed_at is None or now - self._changed_at < HANG_TIMEOUT_S
 
     def restart(self) -> None:
         """Begins anew, with the daemon."""
@@ -178,17 +178,17 @@ class Ticks:
             self._last = newest
 
 
-class Daemon(ProcessService):
+class DaemonService(ProcessService):
     """Dagster's daemon, which works as long as sensors tick."""
 
     def __init__(
         self,
         command: Sequence[str],
-        ticks: Ticks,
+        ticks: SensorTicks,
         *,
         environment: Mapping[str, str],
         output: IO[bytes] | None,
-        groups: Groups,
+        groups: ProcessGroups,
     ) -> None:
         super().__init__(
             "Dagster's daemon",
@@ -196,7 +196,7 @@ class Daemon(ProcessService):
             environment=environment,
             output=output,
             groups=groups,
-            answers=ticks.go_on,
+            answers=ticks.are_recent,
         )
         self._ticks = ticks
 
@@ -209,7 +209,7 @@ class Daemon(ProcessService):
 def webserver_answers(url: str) -> bool:
     """Whether Dagster's webserver answers."""
     try:
-        return httpx2.get(f"{url}/server_info", timeout=ANSWER_WITHIN, trust_env=False).status_code == 200
+        return httpx2.get(f"{url}/server_info", timeout=ANSWER_TIMEOUT_S, trust_env=False).status_code == 200
     except httpx2.HTTPError:
         return False
 
@@ -220,16 +220,16 @@ def code_server_answers(socket: Path) -> bool:
     from dagster._grpc.client import DagsterGrpcClient
 
     try:
-        return bool(DagsterGrpcClient(socket=str(socket)).get_server_id(timeout=int(ANSWER_WITHIN)))
+        return bool(DagsterGrpcClient(socket=str(socket)).get_server_id(timeout=int(ANSWER_TIMEOUT_S)))
     except DagsterUserCodeUnreachableError:
         return False
 
 
-def end_groups(leaders: Sequence[int], *, patience: float) -> None:
+def stop_groups(leaders: Sequence[int], *, timeout_s: float) -> None:
     """SIGINT to process groups, a wait, then SIGKILL to what is left. A second Ctrl-C shortens the wait."""
     _signal(leaders, signal.SIGINT)
     with suppress(KeyboardInterrupt):
-        psutil.wait_procs(_members(leaders), timeout=patience)
+        psutil.wait_procs(_members(leaders), timeout=timeout_s)
     _signal(leaders, signal.SIGKILL)
     psutil.wait_procs(_members(leaders), timeout=5)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from openai_costs_dagster.configuration import SIMULATED_MARK
+from openai_costs_dagster.configuration import SIMULATED_MARKER
 from openai_costs_dagster.days import ONE_DAY, RECENT_DAYS, first_recent_day, utc_now
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from openai_costs_dagster.simulator import SimulatedOrganization
 
 FOLDER = ".openai-costs-demo"
-HISTORY = 90  # days
-_NOTE = "up.json"
-_OF_THE_USER = (
+HISTORY_DAYS = 90  # days
+_STATE_FILE = "up.json"
+_USER_VARIABLES = (
     *("OPENAI_ADMIN_KEY", "OPENAI_BASE_URL", "OPENAI_ORG_ID", "OPENAI_COSTS_CONFIG", "DATABASE_URL", "DAGSTER_HOME"),
     *(name for proxy in ("http_proxy", "https_proxy", "all_proxy") for name in (proxy, proxy.upper())),
 )
@@ -42,44 +42,44 @@ def demo(context: click.Context, once: bool, port: int | None) -> None:
     from openai_costs_dagster.simulator import Simulator, demo_organizations
     from openai_costs_dagster.simulator.webhook import receiver
 
-    for name in _OF_THE_USER:
+    for name in _USER_VARIABLES:
         os.environ.pop(name, None)
     folder = _fresh_folder(Path.cwd() / FOLDER)
     today = utc_now().date()
     organizations = demo_organizations(today)
-    _plant(organizations, today)
-    with Simulator(organizations) as simulator, receiver() as (hook, arrived), _database_of(folder):
+    _plant_anomaly(organizations, today)
+    with Simulator(organizations) as simulator, receiver() as (webhook_url, received), _database_of(folder):
         port = None if once else port or free_port(PREFERRED_PORT)
-        _configure(folder, simulator.base_url, hook, organizations, today, port)
-        session = _main_job(folder, today)
-        _alerts(session, arrived)
-        _report(session, folder)
+        _configure(folder, simulator.base_url, webhook_url, organizations, today, port)
+        session = _load_history(folder, today)
+        _deliver_alerts(session, received)
+        _write_report(session, folder)
         if port:
             _serve(session, folder, port, context.obj)
 
 
-def _main_job(folder: Path, today: dt.date) -> Session:
+def _load_history(folder: Path, today: dt.date) -> Session:
     from openai_costs_dagster.cli.backfill import run_backfill, run_tasks
-    from openai_costs_dagster.cli.session import begin
+    from openai_costs_dagster.cli.session import open_session
     from openai_costs_dagster.configuration import read_file
     from openai_costs_dagster.orchestration.runs.scheduled_refresh import scheduled_tasks
 
     configuration = read_file(folder / "openai_costs.yaml")
     os.environ["OPENAI_COSTS_CONFIG"] = str(configuration.source)
     _title("Simulated organizations, an embedded PostgreSQL and Dagster's history are in " + FOLDER)
-    session = begin(configuration)
-    _title(f"Backfill of {HISTORY} days, up to the day before yesterday")
+    session = open_session(configuration)
+    _title(f"Backfill of {HISTORY_DAYS} days, up to the day before yesterday")
     run_backfill(session, list(configuration.organizations.values()), None, today - 2 * ONE_DAY)
     _title("The scheduled refresh: what Dagster's automation conditions ask for at the daily tick")
     tasks = scheduled_tasks(configuration, session.environment, utc_now())
     run_tasks(session, tasks, "refresh")
-    _findings(session)
+    _print_findings(session)
     return session
 
 
-def _findings(session: Session) -> None:
+def _print_findings(session: Session) -> None:
     from openai_costs_dagster.cli.console import show_table
-    from openai_costs_dagster.cli.status import show
+    from openai_costs_dagster.cli.status import print_overviews
     from openai_costs_dagster.monitoring.status import overviews
     from openai_costs_dagster.spend.money import signed_dollars
     from openai_costs_dagster.warehouse import anomalies
@@ -93,10 +93,10 @@ def _findings(session: Session) -> None:
     _title(f"Open anomalies of the last {RECENT_DAYS} days, from the check anomalous_spend (all data is simulated)")
     show_table(("organization", "day", "impact", "what happened"), rows, right=(2,))
     _title("Where every organization stands")
-    show(overviews(configuration, session.database, now))
+    print_overviews(overviews(configuration, session.database, now))
 
 
-def _alerts(session: Session, arrived: list[dict[str, Any]]) -> None:
+def _deliver_alerts(session: Session, received: list[dict[str, Any]]) -> None:
     """What the alert sensor does every few seconds, done once."""
     from openai_costs_dagster.alerts import delivery
     from openai_costs_dagster.alerts.routing import routes
@@ -104,14 +104,14 @@ def _alerts(session: Session, arrived: list[dict[str, Any]]) -> None:
     now, channels = utc_now(), routes(session.configuration)
     delivery.route(session.database, channels, now, dt.timedelta(0))
     delivery.deliver(session.database, channels, None, utc_now, now + dt.timedelta(minutes=1))
-    _title("Alerts that arrived at the demo's webhook")
-    for message in arrived:
+    _title("Alerts that received at the demo's webhook")
+    for message in received:
         click.echo(f"[{message['severity']}] {message['title']}")
         for alert in message["alerts"]:
             click.echo(f"  {alert['sentence']}")
 
 
-def _report(session: Session, folder: Path) -> None:
+def _write_report(session: Session, folder: Path) -> None:
     from openai_costs_dagster.cli.report import DEFAULT_FILE
     from openai_costs_dagster.report.page import write_report
 
@@ -121,10 +121,10 @@ def _report(session: Session, folder: Path) -> None:
 
 
 def _serve(session: Session, folder: Path, port: int, log_format: str) -> None:
-    from openai_costs_dagster.cli.dagster_dev import DevelopmentServer
+    from openai_costs_dagster.cli.dagster_dev import DagsterDev
     from openai_costs_dagster.warehouse import embedded
 
-    server = DevelopmentServer(folder / _NOTE)
+    server = DagsterDev(folder / _STATE_FILE)
     try:
         url = server.start(
             session.environment,
@@ -145,24 +145,24 @@ def _serve(session: Session, folder: Path, port: int, log_format: str) -> None:
 
 def _fresh_folder(folder: Path) -> Path:
     """An empty folder; a former demo in it is ended and deleted, anything else is left alone."""
-    from openai_costs_dagster.cli.dagster_dev import stop_noted
+    from openai_costs_dagster.cli.dagster_dev import stop_recorded_processes
     from openai_costs_dagster.cli.errors import InputMistake
     from openai_costs_dagster.warehouse import embedded
 
     if folder.exists():
-        if not (folder / SIMULATED_MARK).exists():
+        if not (folder / SIMULATED_MARKER).exists():
             raise InputMistake(f"{folder} exists and was not made by the demo: move it away")
-        stop_noted(folder / _NOTE)
+        stop_recorded_processes(folder / _STATE_FILE)
         embedded.stop(folder)
         shutil.rmtree(folder)
     folder.mkdir(mode=0o700)
-    (folder / SIMULATED_MARK).write_text(
+    (folder / SIMULATED_MARKER).write_text(
         "Everything in here is simulated and made anew by openai-costs demo.\n", encoding="utf-8"
     )
     return folder
 
 
-def _plant(organizations: list[SimulatedOrganization], today: dt.date) -> None:
+def _plant_anomaly(organizations: list[SimulatedOrganization], today: dt.date) -> None:
     """Yesterday one project of the shop runs away: what the refresh is to find."""
     shop = organizations[1]
     yesterday = today - ONE_DAY
@@ -183,13 +183,13 @@ def _database_of(folder: Path) -> Iterator[None]:
 def _configure(
     folder: Path,
     base_url: str,
-    hook: str,
+    webhook_url: str,
     organizations: list[SimulatedOrganization],
     today: dt.date,
     port: int | None,
 ) -> None:
-    _keep_secret(folder / "webhook.url", hook)
-    _keep_secret(folder / "webhook.secret", "whsec_c2ltdWxhdGVk")
+    _write_secret(folder / "webhook.url", webhook_url)
+    _write_secret(folder / "webhook.secret", "whsec_c2ltdWxhdGVk")
     lines = [
         "# Written by openai-costs demo; all organizations are simulated.",
         "data_directory: .",
@@ -201,20 +201,20 @@ def _configure(
     for organization in organizations:
         name = f"{organization.name.split()[0].lower()}-simulated"
         key = folder / f"{name}.key"
-        _keep_secret(key, organization.admin_key)
+        _write_secret(key, organization.admin_key)
         lines += [
             f"  {name}:",
             f"    display_name: {organization.name}",
             f"    admin_key: {{file: {key.name}}}",
             f"    organization_id: {organization.organization_id}",
             f"    base_url: {base_url}",
-            f"    start_date: {today - HISTORY * ONE_DAY}",
+            f"    start_date: {today - HISTORY_DAYS * ONE_DAY}",
             f"    budgets: [{{amount_usd: {_budget(organization, today)}, period: month}}]",
         ]
     (folder / "openai_costs.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _keep_secret(file: Path, text: str) -> None:
+def _write_secret(file: Path, text: str) -> None:
     file.write_text(text, encoding="utf-8")
     file.chmod(0o600)
 

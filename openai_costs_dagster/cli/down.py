@@ -8,13 +8,13 @@ import click
 @click.command()
 def down() -> None:
     """Stop the embedded PostgreSQL server and whatever `up` left behind; data stays."""
-    from openai_costs_dagster.cli.dagster_dev import stop_noted
-    from openai_costs_dagster.cli.up import note_of
+    from openai_costs_dagster.cli.dagster_dev import stop_recorded_processes
+    from openai_costs_dagster.cli.up import state_file_of
     from openai_costs_dagster.configuration import load
     from openai_costs_dagster.warehouse import embedded
 
     configuration = load()
-    if stop_noted(note_of(configuration.data_directory)):
+    if stop_recorded_processes(state_file_of(configuration.data_directory)):
         click.echo("Dagster is down")
     if configuration.database:
         click.echo("the database is your own server and goes on")

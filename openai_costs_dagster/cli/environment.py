@@ -13,10 +13,10 @@ def env() -> None:
 
     Use it as: eval "$(openai-costs env)". The database's password is not printed, but asked for when needed.
     """
-    from openai_costs_dagster.cli.session import begin
+    from openai_costs_dagster.cli.session import open_session
     from openai_costs_dagster.orchestration.runtime.instance import STORAGE_URL
 
-    for name, value in begin().environment.items():
+    for name, value in open_session().environment.items():
         quoted = '"$(openai-costs database-url --dagster)"' if name == STORAGE_URL else shlex.quote(value)
         click.echo(f"export {name}={quoted}")
 
@@ -25,8 +25,8 @@ def env() -> None:
 @click.option("--dagster", is_flag=True, help="The URL of Dagster's own storage instead.")
 def database_url(dagster: bool) -> None:
     """Print what psql should be given; starts the embedded server if it is not running."""
-    from openai_costs_dagster.cli.session import begin
+    from openai_costs_dagster.cli.session import open_session
     from openai_costs_dagster.orchestration.runtime.instance import storage_url
 
-    database = begin().database
+    database = open_session().database
     click.echo(storage_url(database) if dagster else database.url)

@@ -11,10 +11,10 @@ from openai_costs_dagster.report.atomic_file import NotWritable
 from openai_costs_dagster.report.focus_files import FocusError, UnknownFormat
 from openai_costs_dagster.warehouse.errors import WarehouseError
 
-MISTAKE, FAILURE = 2, 1
+EXIT_MISTAKE, EXIT_FAILURE = 2, 1
 
 
-class Said(NamedTuple):
+class UserMessage(NamedTuple):
     """A sentence and the exit code that goes with it."""
 
     text: str
@@ -25,13 +25,13 @@ class InputMistake(Exception):
     """What was typed cannot be done; the text says why and what would do."""
 
 
-def sentence_of(error: BaseException) -> Said | None:
+def user_message(error: BaseException) -> UserMessage | None:
     """The sentence for an error, or None where it is a defect of ours."""
     if isinstance(error, ConfigurationError | InputMistake | SecretUnavailable | NotWritable | UnknownFormat):
-        return Said(str(error), MISTAKE)
+        return UserMessage(str(error), EXIT_MISTAKE)
     if isinstance(error, ApiError | FocusError | WarehouseError):
-        return Said(str(error), FAILURE)
+        return UserMessage(str(error), EXIT_FAILURE)
     from openai_costs_dagster.orchestration.runtime.storage_session import storage_failure
 
     failure = storage_failure(error)
-    return Said(str(failure), FAILURE) if failure else None
+    return UserMessage(str(failure), EXIT_FAILURE) if failure else None

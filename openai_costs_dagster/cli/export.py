@@ -41,7 +41,7 @@ def export() -> None:
 @click.option("--org", "organizations", multiple=True, metavar="N", help="Only this organization; may be repeated.")
 def focus(month: Month, out: Path, organizations: tuple[str, ...]) -> None:
     """Write a month as FOCUS 1.2 rows, CSV or Parquet by the file's ending; amounts are exact."""
-    from openai_costs_dagster.cli.session import begin, chosen
+    from openai_costs_dagster.cli.session import open_session, selected_organizations
     from openai_costs_dagster.configuration import load
     from openai_costs_dagster.report import focus_export as report
     from openai_costs_dagster.report.focus_files import format_of
@@ -52,8 +52,8 @@ def focus(month: Month, out: Path, organizations: tuple[str, ...]) -> None:
         raise InputMistake(f"--month {month} lies in the future: today is {today} in UTC")
     format_of(out)
     configuration = load()
-    names = [one.name for one in chosen(configuration, organizations)]
-    with begin(configuration).database.connect() as connection:
+    names = [one.name for one in selected_organizations(configuration, organizations)]
+    with open_session(configuration).database.connect() as connection:
         exported = report.export(connection, Wanted(month, names), [out])
     for line in _lines(exported, out):
         click.echo(line)

@@ -14,13 +14,13 @@ def forget_user(user: str) -> None:
 
     Amounts stay under the id, and no later answer brings name or address back.
     """
-    from openai_costs_dagster.cli.session import begin
+    from openai_costs_dagster.cli.session import open_session
     from openai_costs_dagster.days import utc_now
     from openai_costs_dagster.report import locations
     from openai_costs_dagster.warehouse import directory
     from openai_costs_dagster.warehouse import forget_user as warehouse_forget_user
 
-    session = begin()
+    session = open_session()
     with session.database.connect() as connection:
         found = directory.users_like(connection, user)
     if not found:

@@ -8,9 +8,9 @@ import click
 @click.command()
 def prepare() -> None:
     """Make or migrate the costs' tables and Dagster's, and end; for what starts processes in an order."""
-    from openai_costs_dagster.cli.session import begin
+    from openai_costs_dagster.cli.session import open_session
     from openai_costs_dagster.orchestration.runtime.preparation import prepare_dagster
 
-    session = begin()
+    session = open_session()
     prepare_dagster(session.database, session.environment)
     click.echo(f"{session.database.safe_url} is ready")

@@ -16,7 +16,7 @@ def remove(organization: str, purge: bool) -> None:
     Refuses while the configuration names it, and shows the lines to delete.
     """
     from openai_costs_dagster.asset_paths import OrganizationName
-    from openai_costs_dagster.cli.session import begin
+    from openai_costs_dagster.cli.session import open_session
     from openai_costs_dagster.configuration import load
     from openai_costs_dagster.orchestration.runs.purge import purge_organization
     from openai_costs_dagster.report import locations
@@ -25,7 +25,7 @@ def remove(organization: str, purge: bool) -> None:
     configuration = load()
     if organization in configuration.organizations:
         raise InputMistake(_still_configured(organization))
-    session = begin(configuration)
+    session = open_session(configuration)
     with session.database.connect() as connection:
         known = organizations.find(connection, organization)
     if known is None:

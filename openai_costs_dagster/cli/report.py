@@ -26,9 +26,9 @@ def report(out: Path) -> None:
     Spend by day, month to date with budgets and forecast, movers, anomalies, users and keys, unit costs, freshness;
     filtered in the page by organization, project, model, user and period.
     """
-    from openai_costs_dagster.cli.session import begin
+    from openai_costs_dagster.cli.session import open_session
     from openai_costs_dagster.report.page import write_report
 
-    session = begin()
+    session = open_session()
     written = write_report(out, session.configuration, session.database, utc_now())
     click.echo(f"{written.path}: {written.size_bytes / 1e6:.1f} MB, {written.first_day} to {written.last_day}")

@@ -21,9 +21,9 @@ from openai_costs_dagster.warehouse.sensor_ticks import DeadRun, Heartbeat, Sens
 LATE_AFTER = 5
 """A sensor is late when it has not completed a tick for this many of its intervals."""
 
-_DEAD_RUNS_OF = dt.timedelta(days=1)
-_ATTEMPTS = 5  # failed attempts to send a heartbeat, from which on somebody has to look at the URL
-_HOW = "is openai-costs up or Dagster's daemon running, and is the sensor switched on?"
+_DEAD_RUN_PERIOD = dt.timedelta(days=1)
+_PROBLEM_AFTER_ATTEMPTS = 5  # failed attempts to send a heartbeat, from which on somebody has to look at the URL
+_REMEDY = "is openai-costs up or Dagster's daemon running, and is the sensor switched on?"
 
 
 @dataclass(frozen=True)
@@ -56,13 +56,13 @@ def scheduling(configuration: Configuration, database: Database, now: dt.datetim
     """Whether the sensors of the configured organizations run. Raises WarehouseError."""
     with database.connect() as connection:
         ticks = sensor_ticks.all_ticks(connection)
-        died = sensor_ticks.dead_runs(connection, now - _DEAD_RUNS_OF)
+        died = sensor_ticks.dead_runs(connection, now - _DEAD_RUN_PERIOD)
         sent = sensor_ticks.heartbeats(connection)
     names = set(configuration.organizations)
     dead_runs = [run for run in died if run.organization is None or run.organization in names]
     relevant = [tick for tick in ticks if names & set(tick.organizations)]
     heartbeat = _heartbeat_of(configuration, sent)
-    problems, notes = _of_heartbeat(configuration, heartbeat)
+    problems, notes = _heartbeat_messages(configuration, heartbeat)
     if not configuration.automation:
         notes.insert(0, "nothing is scheduled: automation is false, so your own schedules refresh")
         return Scheduling(False, [], dead_runs, heartbeat, problems, notes)
@@ -72,11 +72,13 @@ def scheduling(configuration: Configuration, database: Database, now: dt.datetim
         )
         return Scheduling(False, [], dead_runs, heartbeat, problems, notes)
     states = [SensorState(tick, now - tick.last_tick_at) for tick in _newest(relevant, names)]
-    late = [_late(state) for state in states if state.is_late]
-    return Scheduling(True, states, dead_runs, heartbeat, [*late, *_uncovered(relevant, names), *problems], notes)
+    late = [_late_message(state) for state in states if state.is_late]
+    return Scheduling(
+        True, states, dead_runs, heartbeat, [*late, *_uncovered_message(relevant, names), *problems], notes
+    )
 
 
-def show(found: Scheduling) -> None:
+def print_scheduling(found: Scheduling) -> None:
     """Prints the sensors' last ticks, then notes, dead runs and problems as sentences."""
     if found.sensors:
         show_table(
@@ -84,7 +86,7 @@ def show(found: Scheduling) -> None:
             [
                 (
                     one.tick.sensor,
-                    f"{_moment(one.tick.last_tick_at)} ({_age(one.age)} ago)",
+                    f"{_format_time(one.tick.last_tick_at)} ({_format_age(one.age)} ago)",
                     f"{one.tick.interval_seconds} s",
                     one.tick.location,
                     one.tick.host,
@@ -92,7 +94,7 @@ def show(found: Scheduling) -> None:
                 for one in found.sensors
             ],
         )
-    for sentence in (*found.notes, *map(_dead_run, found.dead_runs), *found.problems):
+    for sentence in (*found.notes, *map(_dead_run_message, found.dead_runs), *found.problems):
         click.echo(sentence)
 
 
@@ -149,7 +151,7 @@ def _newest(ticks: Sequence[SensorTick], names: set[str]) -> Iterator[SensorTick
             yield tick
 
 
-def _uncovered(ticks: Sequence[SensorTick], names: set[str]) -> list[str]:
+def _uncovered_message(ticks: Sequence[SensorTick], names: set[str]) -> list[str]:
     """Organizations that no sensor knows: their code location was loaded before they were configured."""
     covered = {name for tick in ticks for name in tick.organizations}
     missing = sorted(names - covered)
@@ -158,12 +160,12 @@ def _uncovered(ticks: Sequence[SensorTick], names: set[str]) -> list[str]:
     return [f"no sensor covers {', '.join(missing)}: restart openai-costs up, or reload the code location in Dagster"]
 
 
-def _late(state: SensorState) -> str:
+def _late_message(state: SensorState) -> str:
     tick = state.tick
     failed = f" (its last tick failed: {tick.last_error})" if tick.last_error else ""
     return (
-        f"{tick.sensor} last ran {_age(state.age)} ago and should run every {tick.interval_seconds} s, "
-        f"in the code location {tick.location} on {tick.host}{failed}: {_HOW}"
+        f"{tick.sensor} last ran {_format_age(state.age)} ago and should run every {tick.interval_seconds} s, "
+        f"in the code location {tick.location} on {tick.host}{failed}: {_REMEDY}"
     )
 
 
@@ -173,30 +175,30 @@ def _heartbeat_of(configuration: Configuration, sent: Sequence[Heartbeat]) -> He
     return max((one for one in sent if one.address == address), key=lambda one: one.day, default=None)
 
 
-def _of_heartbeat(configuration: Configuration, known: Heartbeat | None) -> tuple[list[str], list[str]]:
+def _heartbeat_messages(configuration: Configuration, known: Heartbeat | None) -> tuple[list[str], list[str]]:
     """Problems and notes about the heartbeat."""
     if configuration.heartbeat_url is None:
         return [], []
     if known is None:
         return [], ["no heartbeat was sent yet: the first one follows the first complete morning"]
     if known.delivered_at:
-        return [], [f"the heartbeat for {known.day} was sent at {_moment(known.delivered_at)}"]
+        return [], [f"the heartbeat for {known.day} was sent at {_format_time(known.delivered_at)}"]
     said = f"the heartbeat for {known.day} could not be sent in {known.attempts} attempts: {known.last_error}"
-    return ([said], []) if known.attempts >= _ATTEMPTS else ([], [said])
+    return ([said], []) if known.attempts >= _PROBLEM_AFTER_ATTEMPTS else ([], [said])
 
 
-def _dead_run(run: DeadRun) -> str:
+def _dead_run_message(run: DeadRun) -> str:
     """One dead run in a sentence."""
     retried = "is retried" if run.is_retried else "is not retried"
     whose = f"{run.organization}: " if run.organization else ""
-    return f"{whose}run {run.run_id[:8]} died at {_moment(run.ended_at)} and {retried}: {run.reason}"
+    return f"{whose}run {run.run_id[:8]} died at {_format_time(run.ended_at)} and {retried}: {run.reason}"
 
 
-def _moment(moment: dt.datetime) -> str:
+def _format_time(moment: dt.datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
-def _age(age: dt.timedelta) -> str:
+def _format_age(age: dt.timedelta) -> str:
     """A duration in its largest unit, as in ``3 min``."""
     seconds = max(0, int(age.total_seconds()))
     for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):

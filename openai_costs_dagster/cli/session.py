@@ -31,7 +31,7 @@ class Session:
         return self.configuration.make_folder("logs") / "openai-costs.log"
 
 
-def begin(configuration: Configuration | None = None) -> Session:
+def open_session(configuration: Configuration | None = None) -> Session:
     """Opens the database of a configuration, the user's own by default, and brings its schema up to date.
 
     Raises ConfigurationError, SecretUnavailable or WarehouseError.
@@ -43,6 +43,6 @@ def begin(configuration: Configuration | None = None) -> Session:
     return Session(configuration, database)
 
 
-def chosen(configuration: Configuration, names: Sequence[str]) -> list[Organization]:
+def selected_organizations(configuration: Configuration, names: Sequence[str]) -> list[Organization]:
     """The organizations named, or all. Raises ConfigurationError for an unknown name."""
     return [configuration.organization(name) for name in dict.fromkeys(names or configuration.organizations)]

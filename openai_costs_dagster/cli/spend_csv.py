@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 COLUMNS = ("organization", "project", "model", "date", "amount")
 HEADINGS = (*COLUMNS[:4], "flagged", "score", "expected", "lower", "upper", "reason")
 
-_LONGEST_GAP = dt.timedelta(days=3653)  # ten years; the detector keeps a value for every day between the first and last
-_LARGEST_AMOUNT = Decimal("1E+30")
+_MAX_GAP = dt.timedelta(days=3653)  # ten years; the detector keeps a value for every day between the first and last
+_MAX_AMOUNT = Decimal("1E+30")
 
 
 def read_spend(path: Path) -> Iterator[SpendRow]:
@@ -37,7 +37,7 @@ def read_spend(path: Path) -> Iterator[SpendRow]:
     try:
         with open_text(path, newline="") as file:
             reader = csv.reader(file)
-            place = _places(path, next(reader, []))
+            place = _column_indexes(path, next(reader, []))
             for cells in reader:
                 if not any(cells):
                     continue
@@ -54,7 +54,7 @@ def read_spend(path: Path) -> Iterator[SpendRow]:
         raise InputMistake(f"{path} is not UTF-8 text") from None
     except csv.Error as error:
         raise InputMistake(f"{path}, line {reader.line_num}: not CSV: {error}") from None
-    _refuse_far_days(path, lines_by_day)
+    _reject_isolated_dates(path, lines_by_day)
 
 
 def write_verdicts(path: Path, rows: Iterable[VerdictRow]) -> tuple[int, int]:
@@ -80,7 +80,7 @@ def _cells(row: VerdictRow) -> list[str]:
     return [*names, row.day.isoformat(), str(row.flagged).lower(), f"{row.score:.3f}", *figures, row.reason]
 
 
-def _places(path: Path, headings: list[str]) -> list[int]:
+def _column_indexes(path: Path, headings: list[str]) -> list[int]:
     known = {heading.strip().lower(): number for number, heading in enumerate(headings)}
     missing = [name for name in COLUMNS if name not in known]
     if missing:
@@ -89,14 +89,14 @@ def _places(path: Path, headings: list[str]) -> list[int]:
     return [known[name] for name in COLUMNS]
 
 
-def _refuse_far_days(path: Path, lines_by_day: Mapping[dt.date, list[int]]) -> None:
+def _reject_isolated_dates(path: Path, lines_by_day: Mapping[dt.date, list[int]]) -> None:
     """Raises InputMistake where a gap of years divides the days, and names a line of the smaller side.
 
     A mistyped year would make millions of days out of a file of a few lines.
     """
     days = sorted(lines_by_day)
     for number, (before, after) in enumerate(itertools.pairwise(days), 1):
-        if after - before <= _LONGEST_GAP:
+        if after - before <= _MAX_GAP:
             continue
         older, newer = (sum(len(lines_by_day[day]) for day in side) for side in (days[:number], days[number:]))
         far, neighbour = (before, after) if older < newer else (after, before)
@@ -119,6 +119,6 @@ def _amount(where: str, text: str) -> Decimal:
         amount = Decimal(text)
     except InvalidOperation:
         raise InputMistake(f"{where}: {text!r} is no amount, as in 12.50") from None
-    if not amount.is_finite() or abs(amount) >= _LARGEST_AMOUNT:
+    if not amount.is_finite() or abs(amount) >= _MAX_AMOUNT:
         raise InputMistake(f"{where}: {text!r} is no amount of money")
     return amount

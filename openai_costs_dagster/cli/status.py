@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 def status(context: click.Context, as_json: bool) -> None:
     """Show how far each organization is read and whether the sensors run; exit 1 when something needs a person."""
     from openai_costs_dagster.cli import scheduling
-    from openai_costs_dagster.cli.session import begin
+    from openai_costs_dagster.cli.session import open_session
     from openai_costs_dagster.monitoring.status import delivery_trouble, overviews
     from openai_costs_dagster.orchestration.runs.abandoned_runs import stuck_runs
 
-    session = begin()
+    session = open_session()
     found = overviews(session.configuration, session.database, utc_now())
     undelivered = delivery_trouble(session.database, utc_now())
     scheduled = scheduling.scheduling(session.configuration, session.database, utc_now())
@@ -46,14 +46,14 @@ def status(context: click.Context, as_json: bool) -> None:
         }
         click.echo(json.dumps(document, indent=2))
     else:
-        show(found)
+        print_overviews(found)
         for sentence in [*(f"alerts to {one}" for one in undelivered), *stuck]:
             click.echo(sentence)
-        scheduling.show(scheduled)
+        scheduling.print_scheduling(scheduled)
     context.exit(0 if is_well else 1)
 
 
-def show(found: list[Overview]) -> None:
+def print_overviews(found: list[Overview]) -> None:
     """Prints the overviews as a table and what needs a person below it."""
     from openai_costs_dagster.cli.console import show_table
 

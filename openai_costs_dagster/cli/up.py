@@ -10,7 +10,7 @@ import click
 
 from openai_costs_dagster.cli.errors import InputMistake
 
-NOTE = "up.json"
+STATE_FILE = "up.json"
 
 
 @click.command()
@@ -23,8 +23,8 @@ def up(context: click.Context, host: str, port: int | None) -> None:
     A process that is killed or does not answer any more is restarted.
     """
     from openai_costs_dagster.cli.backfill import end_abandoned_runs
-    from openai_costs_dagster.cli.dagster_dev import DevelopmentServer
-    from openai_costs_dagster.cli.session import begin, chosen
+    from openai_costs_dagster.cli.dagster_dev import DagsterDev
+    from openai_costs_dagster.cli.session import open_session, selected_organizations
     from openai_costs_dagster.configuration import load
     from openai_costs_dagster.sync.onboarding import start_dates
     from openai_costs_dagster.warehouse import embedded
@@ -32,15 +32,15 @@ def up(context: click.Context, host: str, port: int | None) -> None:
     if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # nohup ignores it
         signal.signal(signal.SIGHUP, signal.default_int_handler)  # closing the terminal ends every process
     configuration = load()
-    note = note_of(configuration.data_directory)
-    _replace_a_killed_one(note)
-    session = begin(configuration)
+    state_file = state_file_of(configuration.data_directory)
+    _stop_killed_predecessor(state_file)
+    session = open_session(configuration)
     session.database.check_rights()
-    _, unreachable = start_dates(chosen(configuration, ()), session.database)
+    _, unreachable = start_dates(selected_organizations(configuration, ()), session.database)
     for name, error in unreachable.items():
         click.echo(f"{name} cannot be read now: {error}", err=True)
     end_abandoned_runs(session)
-    server = DevelopmentServer(note, len(configuration.organizations))
+    server = DagsterDev(state_file, len(configuration.organizations))
     try:
         url = server.start(
             session.environment,
@@ -61,23 +61,25 @@ def up(context: click.Context, host: str, port: int | None) -> None:
         server.stop()
 
 
-def _replace_a_killed_one(note: Path) -> None:
+def _stop_killed_predecessor(state_file: Path) -> None:
     """Ends what a killed `up` left. Raises InputMistake if one is running here.
 
     Only warns of a process of another host, whose container may be gone.
     """
-    from openai_costs_dagster.cli.dagster_dev import noted, stop_noted
+    from openai_costs_dagster.cli.dagster_dev import recorded_process, stop_recorded_processes
     from openai_costs_dagster.orchestration.runtime.process_id import State
 
-    process = noted(note)
+    process = recorded_process(state_file)
     if process and process.state is State.RUNNING:
-        raise InputMistake(f"it is up already (see {note}): stop it with Ctrl-C there, or with openai-costs down")
+        raise InputMistake(f"it is up already (see {state_file}): stop it with Ctrl-C there, or with openai-costs down")
     if process and process.state is State.UNKNOWN:
-        click.echo(f"{note} names a process of {process.place.host}: stop it there if it is still running", err=True)
-    elif stop_noted(note):
+        click.echo(
+            f"{state_file} names a process of {process.place.host}: stop it there if it is still running", err=True
+        )
+    elif stop_recorded_processes(state_file):
         click.echo("ended the processes of an openai-costs up that was killed", err=True)
 
 
-def note_of(data_directory: Path) -> Path:
+def state_file_of(data_directory: Path) -> Path:
     """Where `up` notes what it started."""
-    return data_directory / NOTE
+    return data_directory / STATE_FILE

@@ -11,8 +11,8 @@ from openai_costs_dagster.configuration.loading import (
 )
 from openai_costs_dagster.configuration.settings import (
     DEFAULT_PREFIX,
-    OWNER,
-    SIMULATED_MARK,
+    PROJECT_CHANNEL_PREFIX,
+    SIMULATED_MARKER,
     Alert,
     Anomalies,
     Budget,
@@ -25,8 +25,8 @@ from openai_costs_dagster.configuration.settings import (
 
 __all__ = [
     "DEFAULT_PREFIX",
-    "OWNER",
-    "SIMULATED_MARK",
+    "PROJECT_CHANNEL_PREFIX",
+    "SIMULATED_MARKER",
     "Alert",
     "Anomalies",
     "Budget",

@@ -116,7 +116,7 @@ def _validated(value: dict[str, Any], where: str, folder: Path, document: Docume
     try:
         configuration = Configuration.model_validate(value)
     except ValidationError as error:
-        raise ConfigurationError(_sentence(error, where, document)) from None
+        raise ConfigurationError(_error_message(error, where, document)) from None
     try:
         return _resolved(configuration, folder)
     except (OSError, RuntimeError, ValueError) as error:  # a link to itself, or a path that no file system can hold
@@ -144,12 +144,12 @@ def _resolved(configuration: Configuration, folder: Path) -> Configuration:
     organizations = {
         name: organization.model_copy(
             update={
-                "admin_key": organization.admin_key.beside(folder),
-                "proxy": organization.proxy.beside(folder)
+                "admin_key": organization.admin_key.relative_to(folder),
+                "proxy": organization.proxy.relative_to(folder)
                 if isinstance(organization.proxy, SecretReference)
                 else organization.proxy,
                 "project_alert_urls": {
-                    project: url.beside(folder) for project, url in organization.project_alert_urls.items()
+                    project: url.relative_to(folder) for project, url in organization.project_alert_urls.items()
                 },
             }
         )
@@ -157,24 +157,24 @@ def _resolved(configuration: Configuration, folder: Path) -> Configuration:
     }
     database = configuration.database
     if database:
-        database = DatabaseSettings(url=database.url.beside(folder))
+        database = DatabaseSettings(url=database.url.relative_to(folder))
     return configuration.model_copy(
         update={
             "organizations": organizations,
-            "alerts": tuple(_alert_beside(alert, folder) for alert in configuration.alerts),
+            "alerts": tuple(_resolved_alert(alert, folder) for alert in configuration.alerts),
             "database": database,
-            "heartbeat_url": configuration.heartbeat_url.beside(folder) if configuration.heartbeat_url else None,
+            "heartbeat_url": configuration.heartbeat_url.relative_to(folder) if configuration.heartbeat_url else None,
             "data_directory": (folder / configuration.data_directory).resolve(),
         }
     )
 
 
-def _alert_beside(alert: Alert, folder: Path) -> Alert:
+def _resolved_alert(alert: Alert, folder: Path) -> Alert:
     named = {name: reference for name in ("url", "webhook", "secret") if (reference := getattr(alert, name))}
-    return alert.model_copy(update={name: reference.beside(folder) for name, reference in named.items()})
+    return alert.model_copy(update={name: reference.relative_to(folder) for name, reference in named.items()})
 
 
-def _sentence(error: ValidationError, where: str, document: Document | None) -> str:
+def _error_message(error: ValidationError, where: str, document: Document | None) -> str:
     """The first mistake in one sentence; the value found is named unless it may be a secret."""
     first = error.errors(include_url=False, include_context=False)[0]
     path = tuple(part for part in first["loc"] if isinstance(part, str | int))
@@ -182,7 +182,7 @@ def _sentence(error: ValidationError, where: str, document: Document | None) -> 
     if first["type"] == "extra_forbidden" and (renamed := renamed_setting(path)):
         message = renamed
     elif first["type"] == "extra_forbidden":
-        message = f"{str(path[-1])!r} is not a setting here; there are {', '.join(_settings_beside(path))}"
+        message = f"{str(path[-1])!r} is not a setting here; there are {', '.join(_allowed_settings(path))}"
     elif first["type"] == "missing":
         message = f"{path[-1]!r} is missing"
     elif isinstance(first["input"], str | int | Decimal) and not _may_be_secret(path) and "found" not in message:
@@ -198,19 +198,19 @@ def _may_be_secret(path: tuple[str | int, ...]) -> bool:
     return in_place_of_settings or bool(_SECRET_SETTINGS & set(map(str, path)))
 
 
-def _settings_beside(path: tuple[str | int, ...]) -> list[str]:
+def _allowed_settings(path: tuple[str | int, ...]) -> list[str]:
     """The settings that are allowed where an unknown one stands."""
     model: type[BaseModel] = Configuration
     for part in path[:-1]:
         field = model.model_fields.get(str(part))
         if field:
-            model = _model_in(field.annotation) or model
+            model = _model_of(field.annotation) or model
     hidden = {"asset_key_prefix"} if model is Organization else set()
     return sorted(name for name in model.model_fields if name not in {"name", "source", *hidden})
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
+def _model_of(annotation: Any) -> type[BaseModel] | None:
     """The model somewhere inside an annotation such as ``dict[str, Organization]``."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    return next((model for part in get_args(annotation) if (model := _model_in(part))), None)
+    return next((model for part in get_args(annotation) if (model := _model_of(part))), None)

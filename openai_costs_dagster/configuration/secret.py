@@ -62,6 +62,6 @@ class SecretReference(BaseModel):
             raise SecretUnavailable(f"the file {self.file} is empty")
         return secret
 
-    def beside(self, folder: Path) -> SecretReference:
+    def relative_to(self, folder: Path) -> SecretReference:
         """The same reference with a relative file taken from a folder."""
         return self.model_copy(update={"file": folder / self.file}) if self.file else self

@@ -33,11 +33,11 @@ from openai_costs_dagster.days import utc_now
 from openai_costs_dagster.redaction import redact
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
-_LARGEST_SHARE = 5
+_MAX_SHARE = 5
 _NAME = re.compile(r"[a-z0-9_-]+")
-_OWNER_IN_DAGSTER = re.compile(r"team:[A-Za-z0-9_]+|[^\s@:]+@[^\s@]+\.[^\s@]+")
+_DAGSTER_OWNER = re.compile(r"team:[A-Za-z0-9_]+|[^\s@:]+@[^\s@]+\.[^\s@]+")
 DEFAULT_PREFIX = ("openai",)
-_PART_OF_A_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_ASSET_KEY_PART = re.compile(r"[A-Za-z0-9_-]+")
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -55,36 +55,36 @@ def _split(url: str) -> SplitResult | None:
     return parts
 
 
-SIMULATED_MARK = "simulated-data"
+SIMULATED_MARKER = "simulated-data"
 """The file in a data directory that says that everything in it is simulated."""
 
 
 OptionalCheck = Literal["anomalous_spend", "budgets", "latest_day"]
 
 
-class _Part(BaseModel):
+class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
 
 
-def _money(value: Any) -> Any:
+def _number(value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         raise ValueError("an amount of US dollars is a number")
     return value
 
 
-Dollars = Annotated[Decimal, BeforeValidator(_money), Field(ge=0)]
+Dollars = Annotated[Decimal, BeforeValidator(_number), Field(ge=0)]
 
 
 def _share(value: Decimal) -> Decimal:
-    if not 0 < value <= _LARGEST_SHARE:
-        raise ValueError(f"a share of a budget is above 0 and at most {_LARGEST_SHARE}, as in 0.8 for 80 %")
+    if not 0 < value <= _MAX_SHARE:
+        raise ValueError(f"a share of a budget is above 0 and at most {_MAX_SHARE}, as in 0.8 for 80 %")
     return value
 
 
 Share = Annotated[Decimal, AfterValidator(_share)]
 
 
-class Budget(_Part):
+class Budget(_Section):
     """An amount not to be exceeded in a period: of the organization, or of one thing in it."""
 
     amount_usd: Dollars
@@ -120,7 +120,7 @@ class Budget(_Part):
         return f"{self.name or (f'{kind} {named}' if named else kind)}, {self.period}"
 
 
-class Organization(_Part):
+class Organization(_Section):
     """One OpenAI organization and how it is read."""
 
     name: str
@@ -159,9 +159,9 @@ class Organization(_Part):
 
     @field_validator("dagster_owners")
     @classmethod
-    def _owners_are_known_to_dagster(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _dagster_owners_are_valid(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for owner in value:
-            if not _OWNER_IN_DAGSTER.fullmatch(owner):
+            if not _DAGSTER_OWNER.fullmatch(owner):
                 raise ValueError(f"an owner in Dagster is an address or a team, as in team:finops; found {owner!r}")
         return value
 
@@ -211,13 +211,13 @@ class Organization(_Part):
         return self.proxy.read() if isinstance(self.proxy, SecretReference) else self.proxy
 
 
-class DatabaseSettings(_Part):
+class DatabaseSettings(_Section):
     """A PostgreSQL server of the user's own."""
 
     url: SecretReference
 
 
-class Refresh(_Part):
+class Refresh(_Section):
     """When costs are read again; crons are UTC."""
 
     cron: str = "30 1 * * *"
@@ -236,7 +236,7 @@ class Refresh(_Part):
 
     @field_validator("intraday_minutes")
     @classmethod
-    def _fits_the_clock(cls, value: int | None) -> int | None:
+    def _divides_the_day(cls, value: int | None) -> int | None:
         if value is not None and (60 % value if value < 60 else (24 * 60) % value or value % 60):
             raise ValueError("minutes must divide an hour, or be whole hours that divide a day: 5, 15, 60, 240 ...")
         return value
@@ -252,7 +252,7 @@ class Refresh(_Part):
         return "0 * * * *" if minutes == 60 else f"0 */{minutes // 60} * * *" if minutes < 24 * 60 else "0 0 * * *"
 
 
-class Anomalies(_Part):
+class Anomalies(_Section):
     """What counts as worth someone's time."""
 
     sensitivity: Literal["low", "medium", "high"] = "medium"
@@ -262,10 +262,10 @@ class Anomalies(_Part):
 Kind = Literal["anomaly", "budget", "sync_failure"]
 
 
-OWNER = "owner of "
+PROJECT_CHANNEL_PREFIX = "owner of "
 
 
-class Alert(_Part):
+class Alert(_Section):
     """Where alerts go, and which: an Apprise URL, or a webhook that is signed with a secret of its own."""
 
     url: SecretReference | None = None
@@ -305,13 +305,13 @@ class Alert(_Part):
         return self.name or str(self.webhook or self.url)
 
 
-class Retention(_Part):
+class Retention(_Section):
     """How long raw pages are kept; null: for ever. Rows and revisions stay until purged."""
 
     raw_pages_days: Annotated[StrictInt, Field(ge=1)] | None = None
 
 
-class Configuration(_Part):
+class Configuration(_Section):
     """Everything a user says, with relative paths resolved."""
 
     organizations: dict[str, Organization]
@@ -337,7 +337,7 @@ class Configuration(_Part):
     def is_simulated(self) -> bool:
         """Whether all data is the demo's: it is marked as simulated wherever it is shown."""
         try:
-            return (self.data_directory / SIMULATED_MARK).exists()
+            return (self.data_directory / SIMULATED_MARKER).exists()
         except OSError:  # a directory that cannot be entered holds no demo; whoever writes to it gets the reason
             return False
 
@@ -372,16 +372,16 @@ class Configuration(_Part):
     def _organizations_are_distinct(self) -> Configuration:
         if not self.organizations:
             raise ValueError("organizations is empty: name at least one")
-        _refuse_twins(self.organizations, lambda one: one.name.replace("-", "_"), "differ only by - and _")
-        _refuse_twins(self.organizations, lambda one: one.organization_id, "have the same organization_id")
-        _refuse_twins(self.organizations, lambda one: (str(one.admin_key), one.base_url), "use the same admin key")
+        _reject_duplicates(self.organizations, lambda one: one.name.replace("-", "_"), "differ only by - and _")
+        _reject_duplicates(self.organizations, lambda one: one.organization_id, "have the same organization_id")
+        _reject_duplicates(self.organizations, lambda one: (str(one.admin_key), one.base_url), "use the same admin key")
         return self
 
     @field_validator("asset_key_prefix")
     @classmethod
     def _prefix_is_usable(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for part in value:
-            if not _PART_OF_A_KEY.fullmatch(part):
+            if not _ASSET_KEY_PART.fullmatch(part):
                 raise ValueError(f"{part!r} cannot be part of an asset key: it may hold A-Z, a-z, 0-9, - and _")
         return value
 
@@ -400,7 +400,7 @@ class Configuration(_Part):
 
     @field_validator("dagster_url")
     @classmethod
-    def _is_a_web_address(cls, value: str | None) -> str | None:
+    def _dagster_url_is_valid(cls, value: str | None) -> str | None:
         parts = _split(value) if value is not None else None
         if value is not None and (parts is None or parts.scheme not in {"http", "https"} or not parts.hostname):
             raise ValueError("dagster_url needs a scheme and a host, as in https://dagster.example")
@@ -412,7 +412,7 @@ class Configuration(_Part):
     def _alerts_are_distinct(self) -> Configuration:
         seen: set[str] = set()
         for alert in self.alerts:
-            if alert.channel.startswith(OWNER):
+            if alert.channel.startswith(PROJECT_CHANNEL_PREFIX):
                 raise ValueError(f"an alert is called {alert.channel!r}: such names are those of owners of projects")
             if alert.channel in seen:
                 raise ValueError(f"two alerts are called {alert.channel!r}: give each a name of its own")
@@ -432,7 +432,7 @@ class Configuration(_Part):
             raise ConfigurationError(f"there is no organization {name!r}; configured: {known}") from None
 
 
-def _refuse_twins(organizations: Mapping[str, Organization], key: Any, why: str) -> None:
+def _reject_duplicates(organizations: Mapping[str, Organization], key: Any, why: str) -> None:
     seen: dict[Any, str] = {}
     for name, organization in organizations.items():
         value = key(organization)

@@ -14,7 +14,7 @@ import yaml
 
 Path = tuple[str | int, ...]
 
-_DEEPEST = 20
+_MAX_DEPTH = 20
 _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _NULLS = {"", "~", "null", "Null", "NULL"}
 _INTEGER = re.compile(r"[-+]?[0-9]+")
@@ -22,7 +22,7 @@ _OCTAL_OR_HEX = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
 _DECIMAL = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 
 
-_QUICK_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_FAST_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class YamlError(ValueError):
@@ -36,7 +36,7 @@ class Document:
         """Raises YamlError."""
         self._lines: dict[Path, int] = {}
         try:
-            root = _composed(text)
+            root = _compose(text)
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
             raise YamlError(f"line {line}: {error.problem or 'this is no YAML'}") from None
@@ -52,7 +52,7 @@ class Document:
 
     def _read(self, node: yaml.Node, path: Path) -> Any:
         line = self._lines.setdefault(path, node.start_mark.line + 1)
-        if len(path) > _DEEPEST:
+        if len(path) > _MAX_DEPTH:
             raise YamlError(f"line {line}: nested without end")
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
@@ -92,20 +92,20 @@ def _scalar(node: yaml.ScalarNode) -> Any:
     return Decimal(text) if _DECIMAL.fullmatch(text) else text
 
 
-def _composed(text: str) -> yaml.Node | None:
+def _compose(text: str) -> yaml.Node | None:
     """By libyaml where PyYAML has it; what that refuses is read once more, so that the sentence is PyYAML's own."""
     try:
-        _refuse_endless_nesting(text)
-        return yaml.compose(text, Loader=_QUICK_LOADER)
+        _reject_deep_nesting(text)
+        return yaml.compose(text, Loader=_FAST_LOADER)
     except yaml.YAMLError:
         return yaml.compose(text, Loader=yaml.SafeLoader)
 
 
-def _refuse_endless_nesting(text: str) -> None:
+def _reject_deep_nesting(text: str) -> None:
     """Before it is composed: both composers call themselves for each level, and libyaml's then ends the process."""
     depth = 0
-    for event in yaml.parse(text, Loader=_QUICK_LOADER):
+    for event in yaml.parse(text, Loader=_FAST_LOADER):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > _DEEPEST + 1:
+        if depth > _MAX_DEPTH + 1:
             line = event.start_mark.line + 1 if event.start_mark else 1
             raise YamlError(f"line {line}: nested without end")

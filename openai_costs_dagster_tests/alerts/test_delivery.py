@@ -30,7 +30,7 @@ def record(connection: Connection, clock: Clock, *keys: str, seen: bool = False,
         outbox.record(connection, news(key, **values), clock.now, seen=seen)
 
 
-def go(database: Database, clock: Clock, *channels: Route) -> delivery.Delivered:
+def go(database: Database, clock: Clock, *channels: Route) -> delivery.DeliveryResult:
     """A tick of the sensor, a minute later."""
     clock.now += MINUTE
     delivery.route(database, channels, clock.now)
@@ -114,7 +114,7 @@ def test_a_channel_that_hangs_delays_no_other(
     make_route: MakeRoute,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(channels, "SECONDS", 0.3)
+    monkeypatch.setattr(channels, "TIMEOUT_S", 0.3)
     record(connection, clock, "one")
     with receiving() as hanging:
         hanging.hold = 1.0
@@ -167,7 +167,7 @@ def test_an_answer_that_drips_is_not_waited_for(
     make_route: MakeRoute,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(channels, "SECONDS", 0.5)
+    monkeypatch.setattr(channels, "TIMEOUT_S", 0.5)
     record(connection, clock, "one")
     with dripping() as drip:
         done = go(database, clock, make_route(drip, "drip"))
@@ -231,7 +231,7 @@ def test_a_message_on_its_way_is_tried_by_nobody_else_before_its_lease_is_over(
     hook = make_route(receiver)
     delivery.route(database, [hook], clock.now + MINUTE)
     clock.now += MINUTE
-    assert outbox.claim_message(connection, "hook", 0, clock.now, clock.now + delivery.LEASE)
+    assert outbox.claim_message(connection, "hook", 0, clock.now, clock.now + delivery.CLAIM_DURATION)
     deadline = clock.now + MINUTE
     assert delivery.deliver(database, [hook], None, clock, deadline).sent == 0
     assert go(database, clock, hook).sent == 1

@@ -185,7 +185,7 @@ def test_address_that_cannot_be_requested_is_an_error_without_the_address(
 def test_service_that_does_not_answer_in_time_is_an_error(
     database: Database, clock: Clock, send: Send, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(channels, "SECONDS", 0.3)
+    monkeypatch.setattr(channels, "TIMEOUT_S", 0.3)
     morning(database, clock)
     with dripping() as slow:
         monkeypatch.setenv("HEARTBEAT", slow.url)

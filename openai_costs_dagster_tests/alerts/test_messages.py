@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openai_costs_dagster.alerts.message import Message, harmless
+from openai_costs_dagster.alerts.message import Message, neutralize
 from openai_costs_dagster.charts.png import Bar, png
 from openai_costs_dagster.warehouse.outbox import StoredAlert
 
@@ -55,7 +55,7 @@ def test_a_service_gets_no_more_than_it_takes() -> None:
 
 def test_a_name_can_mention_nobody_and_hide_no_link() -> None:
     hostile = "# <!channel> @everyone [click](https://evil.example) **x** `x`\nsecond\0line\u2028third\u202eright"
-    said = harmless(hostile)
+    said = neutralize(hostile)
     assert not said.startswith("#")
     for dangerous in ("<!", "@everyone", "](", "://", "`", "**", "\n", "\0", "\u2028", "\u202e"):
         assert dangerous not in said
@@ -63,7 +63,7 @@ def test_a_name_can_mention_nobody_and_hide_no_link() -> None:
 
 @given(st.text())
 def test_any_text_stays_one_harmless_line(text: str) -> None:
-    assert not {"<", ">", "`", "\n", "\r", "\0"} & set(harmless(text))
+    assert not {"<", ">", "`", "\n", "\r", "\0"} & set(neutralize(text))
 
 
 @given(

@@ -36,7 +36,7 @@ def test_interrupted_backfill_keeps_its_windows(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("openai_costs_dagster.configuration.load", lambda: None)
-    monkeypatch.setattr(session, "begin", lambda _: Mock())
-    monkeypatch.setattr(session, "chosen", lambda _, names: names)
+    monkeypatch.setattr(session, "open_session", lambda _: Mock())
+    monkeypatch.setattr(session, "selected_organizations", lambda _, names: names)
     monkeypatch.setattr(backfill, "run_backfill", _raise)
     assert _interrupted(monkeypatch, capsys, "backfill") == "interrupted; windows that were already stored are kept"

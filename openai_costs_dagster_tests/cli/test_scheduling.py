@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from openai_costs_dagster.cli.scheduling import Scheduling, as_json, scheduling, show
+from openai_costs_dagster.cli.scheduling import Scheduling, as_json, print_scheduling, scheduling
 from openai_costs_dagster.configuration import Configuration, Organization
 from openai_costs_dagster.configuration.secret import SecretReference
 from openai_costs_dagster.warehouse import sensor_ticks
@@ -127,7 +127,7 @@ def test_dead_runs_of_the_last_day_are_shown_and_are_no_problem(
             sensor_ticks.record_dead_run(connection, died)
     found = judge()
     assert found.problems == []
-    show(found)
+    print_scheduling(found)
     shown = [line for line in capsys.readouterr().out.splitlines() if "died" in line]
     assert shown == ["acme: run 00000001 died at 2026-03-11 13:30:00 UTC and is retried: its process is gone"]
 

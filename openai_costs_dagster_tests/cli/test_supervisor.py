@@ -13,17 +13,17 @@ from pathlib import Path
 import psutil
 import pytest
 
-from openai_costs_dagster.cli.dagster_dev import noted, stop_noted
+from openai_costs_dagster.cli.dagster_dev import recorded_process, stop_recorded_processes
 from openai_costs_dagster.cli.dagster_services import (
-    HANGS_AFTER,
+    HANG_TIMEOUT_S,
     DatabaseService,
-    Groups,
+    ProcessGroups,
     ProcessService,
-    Ticks,
+    SensorTicks,
     code_server_answers,
-    end_groups,
+    stop_groups,
 )
-from openai_costs_dagster.cli.supervisor import MISSED_ANSWERS, STARTUP, STEADY, Supervisor
+from openai_costs_dagster.cli.supervisor import MAX_MISSED_ANSWERS, STABLE_AFTER_S, STARTUP_TIMEOUT_S, Supervisor
 from openai_costs_dagster.orchestration.runtime.process_id import Process, State
 from openai_costs_dagster.warehouse import sensor_ticks
 from openai_costs_dagster.warehouse.database import Database
@@ -93,7 +93,7 @@ def test_process_that_does_not_answer_is_ended_and_restarted_after_three_checks(
     service = FakeService()
     supervisor = Supervisor([service], clock=time)
     service.is_well = False
-    assert [supervisor.check() for _ in range(MISSED_ANSWERS)] == [[], [], ["the service"]]
+    assert [supervisor.check() for _ in range(MAX_MISSED_ANSWERS)] == [[], [], ["the service"]]
     assert service.calls == ["end", "start"]
 
 
@@ -108,12 +108,12 @@ def test_one_missed_answer_restarts_nothing(time: Time) -> None:
 def test_restarted_service_has_time_to_load_before_its_first_answer(time: Time) -> None:
     service = FakeService(is_well=False)
     supervisor = Supervisor([service], clock=time)
-    for _ in range(MISSED_ANSWERS):
+    for _ in range(MAX_MISSED_ANSWERS):
         supervisor.check()
-    time.now += STARTUP - 1
+    time.now += STARTUP_TIMEOUT_S - 1
     assert [supervisor.check() for _ in range(10)] == [[]] * 10
     time.now += 2
-    for _ in range(MISSED_ANSWERS):
+    for _ in range(MAX_MISSED_ANSWERS):
         supervisor.check()
     assert service.calls == ["end", "start", "end"]
 
@@ -139,7 +139,7 @@ def test_pause_is_forgotten_after_a_steady_time(time: Time) -> None:
         supervisor.check()
         time.now += 100
         supervisor.check()
-    time.now += STEADY
+    time.now += STABLE_AFTER_S
     service.ended = "was killed by signal 9"
     assert supervisor.check() == ["the service"]
 
@@ -157,7 +157,7 @@ def test_service_that_cannot_be_started_now_is_started_later(time: Time, error: 
 
 
 def test_process_tells_by_which_signal_it_was_killed_and_starts_again() -> None:
-    groups = Groups()
+    groups = ProcessGroups()
     service = ProcessService(
         "timer",
         ["timeit", "-n1", "-r1", "import time; time.sleep(600)"],
@@ -171,7 +171,7 @@ def test_process_tells_by_which_signal_it_was_killed_and_starts_again() -> None:
     psutil.Process(groups.leaders[0]).kill()
     os.waitid(os.P_PID, groups.leaders[0], os.WEXITED | os.WNOWAIT)
     assert service.ending() == "was killed by signal 9"
-    groups.forget_empty()
+    groups.remove_empty()
     assert not groups.leaders
     service.start()
     leader = groups.leaders[-1]
@@ -180,14 +180,14 @@ def test_process_tells_by_which_signal_it_was_killed_and_starts_again() -> None:
 
 
 def test_group_without_its_leader_is_ended_too() -> None:
-    groups = Groups()
+    groups = ProcessGroups()
     code = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])"
     with subprocess.Popen([sys.executable, "-c", code], start_new_session=True) as leader:  # noqa: S603
         groups.add(leader.pid)
-    groups.forget_empty()
+    groups.remove_empty()
     assert list(groups.leaders) == [leader.pid]
-    end_groups(groups.leaders, patience=30)
-    groups.forget_empty()
+    stop_groups(groups.leaders, timeout_s=30)
+    groups.remove_empty()
     assert not groups.leaders
 
 
@@ -213,61 +213,61 @@ def tick(database: Database, at: dt.datetime) -> None:
 
 
 def test_daemon_whose_sensors_stop_ticking_hangs(database: Database, time: Time) -> None:
-    ticks = Ticks(database, ["openai_costs"], clock=time)
+    ticks = SensorTicks(database, ["openai_costs"], clock=time)
     for number in range(4):
         tick(database, NOW + dt.timedelta(seconds=15 * number))
-        assert ticks.go_on()
+        assert ticks.are_recent()
         time.now += 15
-    time.now += HANGS_AFTER
-    assert not ticks.go_on()
+    time.now += HANG_TIMEOUT_S
+    assert not ticks.are_recent()
     ticks.restart()
-    time.now += 2 * HANGS_AFTER
-    assert ticks.go_on()  # it has not ticked since, so its sensors may be switched off
+    time.now += 2 * HANG_TIMEOUT_S
+    assert ticks.are_recent()  # it has not ticked since, so its sensors may be switched off
 
 
 def test_sensors_that_are_switched_off_are_no_reason_to_restart(database: Database, time: Time) -> None:
     tick(database, NOW)
-    ticks = Ticks(database, ["openai_costs"], clock=time)
+    ticks = SensorTicks(database, ["openai_costs"], clock=time)
     for _ in range(10):
-        assert ticks.go_on()
-        time.now += HANGS_AFTER
+        assert ticks.are_recent()
+        time.now += HANG_TIMEOUT_S
 
 
 def test_daemon_is_not_judged_while_the_database_is_down(database: Database, time: Time) -> None:
-    ticks = Ticks(Database("postgresql://nobody@127.0.0.1:1/none"), ["openai_costs"], clock=time)
+    ticks = SensorTicks(Database("postgresql://nobody@127.0.0.1:1/none"), ["openai_costs"], clock=time)
     for _ in range(3):
-        assert ticks.go_on()
-        time.now += HANGS_AFTER
+        assert ticks.are_recent()
+        time.now += HANG_TIMEOUT_S
 
 
 # What a killed `up` leaves behind
 
 
-def note_of_killed(folder: Path, groups: dict[int, str]) -> Path:
-    """The note of a process that is gone, naming groups by their leaders."""
-    note = folder / "up.json"
+def state_file_of_killed(folder: Path, groups: dict[int, str]) -> Path:
+    """The state_file of a process that is gone, naming groups by their leaders."""
+    state_file = folder / "up.json"
     gone = replace(Process.of(), start="0")
     content = {"pid": gone.pid, "process": str(gone), "host": "127.0.0.1", "port": 3000, "groups": groups}
-    note.write_text(json.dumps(content), encoding="utf-8")
-    return note
+    state_file.write_text(json.dumps(content), encoding="utf-8")
+    return state_file
 
 
 def test_services_of_a_killed_process_are_ended(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True) as service:
-        note = note_of_killed(tmp_path, {service.pid: str(Process.of(service.pid))})
-        writer = noted(note)
+        state_file = state_file_of_killed(tmp_path, {service.pid: str(Process.of(service.pid))})
+        writer = recorded_process(state_file)
         assert writer is not None
         assert writer.state is State.ENDED
-        assert stop_noted(note)
+        assert stop_recorded_processes(state_file)
         assert not psutil.pid_exists(service.pid)
-    assert not note.exists()
-    assert not stop_noted(note)
+    assert not state_file.exists()
+    assert not stop_recorded_processes(state_file)
 
 
 def test_process_that_was_given_the_number_of_a_service_is_left_alone(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True) as stranger:
-        assert not stop_noted(
-            note_of_killed(tmp_path, {stranger.pid: str(replace(Process.of(stranger.pid), start="0"))})
+        assert not stop_recorded_processes(
+            state_file_of_killed(tmp_path, {stranger.pid: str(replace(Process.of(stranger.pid), start="0"))})
         )
         assert stranger.poll() is None
         stranger.kill()
@@ -275,6 +275,6 @@ def test_process_that_was_given_the_number_of_a_service_is_left_alone(tmp_path: 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"pid": 1, "process": "1@0"}'])
 def test_note_that_cannot_be_read_names_nothing(tmp_path: Path, text: str) -> None:
-    note = tmp_path / "up.json"
-    note.write_text(text, encoding="utf-8")
-    assert not stop_noted(note)
+    state_file = tmp_path / "up.json"
+    state_file.write_text(text, encoding="utf-8")
+    assert not stop_recorded_processes(state_file)

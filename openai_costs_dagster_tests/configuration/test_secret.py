@@ -102,6 +102,6 @@ def test_no_text_of_a_reference_holds_the_secret(monkeypatch: pytest.MonkeyPatch
 
 
 def test_only_a_relative_file_is_taken_from_the_folder(tmp_path: Path) -> None:
-    assert SecretReference(file=Path("keys/a")).beside(tmp_path).file == tmp_path / "keys/a"
-    assert SecretReference(file=Path("/run/secrets/a")).beside(tmp_path).file == Path("/run/secrets/a")
-    assert SecretReference(env="A_KEY").beside(tmp_path) == SecretReference(env="A_KEY")
+    assert SecretReference(file=Path("keys/a")).relative_to(tmp_path).file == tmp_path / "keys/a"
+    assert SecretReference(file=Path("/run/secrets/a")).relative_to(tmp_path).file == Path("/run/secrets/a")
+    assert SecretReference(env="A_KEY").relative_to(tmp_path) == SecretReference(env="A_KEY")

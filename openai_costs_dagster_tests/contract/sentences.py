@@ -28,24 +28,27 @@ RAISED = _OURS | {
 }
 """Errors whose text is shown as it is."""
 
-VALUE_ERRORS_ARE_SHOWN_OF = {"settings", "secret"}  # pydantic puts them into a ConfigurationError
-RUNTIME_ERRORS_ARE_SHOWN_OF = {"cli.development_server"}
+VALUE_ERRORS_ARE_SHOWN_OF = {
+    "configuration.settings",
+    "configuration.secret",
+}  # pydantic puts them into a ConfigurationError
+RUNTIME_ERRORS_ARE_SHOWN_OF = {"cli.dagster_dev"}
 
 SAID = {
     "api.connection_check": {"check_connection", "_explain", "admin_key_warning"},
-    "cli.check": {"check", "_refuse_twin", "_report"},
-    "orchestration.overview": {"_overview", "_key_trouble", "_sync_trouble", "_sum_trouble", "delivery_trouble"},
-    "orchestration.outcome": {"notes"},
-    "orchestration.costs_asset": {"_checks_of_stored"},
-    "orchestration.arrivals": {"_tell"},
-    "orchestration.allocation_asset": {"_lacking"},
-    "orchestration.usage_ingestion": {"_skip_all_others"},
+    "cli.check": {"check", "_reject_duplicate", "_report"},
+    "monitoring.status": {"_overview", "_key_trouble", "_sync_trouble", "_sum_trouble", "delivery_trouble"},
+    "sync.outcome": {"notes"},
+    "orchestration.assets.costs": {"_checks_of_stored"},
+    "monitoring.late_days": {"_tell"},
+    "orchestration.assets.allocated_costs": {"_lacking"},
+    "sync.usage": {"_skip_all_others"},
     "cli.backfill": {"convert"},
     "cli.export": {"convert"},
     "cli.remove": {"_still_configured"},
-    "cli.scheduling": {"scheduling", "_uncovered", "_late", "_of_heartbeat", "_dead_run"},
+    "cli.scheduling": {"scheduling", "_uncovered_message", "_late_message", "_heartbeat_messages", "_dead_run_message"},
     "alerts.heartbeat": {"_request"},
-    "orchestration.storage_session": {"storage_failure"},
+    "orchestration.runtime.storage_session": {"storage_failure"},
     "warehouse.failures": {"of_connecting", "of_use"},
     "warehouse.lock": {"reader"},
 }

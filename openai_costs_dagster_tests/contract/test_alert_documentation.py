@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import get_args
 
 import openai_costs_dagster
-from openai_costs_dagster.alerts.channels import document, signed
+from openai_costs_dagster.alerts.channels import signature_headers, webhook_body
 from openai_costs_dagster.alerts.message import Message
 from openai_costs_dagster.alerts.routing import TEST
 from openai_costs_dagster.configuration.settings import Kind
@@ -100,9 +100,9 @@ def test_every_field_and_header_of_the_webhook_is_documented() -> None:
         facts=[("Spent", "$1")],
         page="/page",
     )
-    body = document(Message("key", [alert], "https://dagster.example"), NOW)
+    body = webhook_body(Message("key", [alert], "https://dagster.example"), NOW)
     (example,) = re.findall(r"```json\n(.+?)```", PAGE, re.DOTALL)
     shown = json.loads(example)
     assert list(shown) == list(body)
     assert list(shown["alerts"][0]) == list(body["alerts"][0])
-    assert [header for header in signed("key", NOW, b"", "secret") if f"`{header}`" not in PAGE] == []
+    assert [header for header in signature_headers("key", NOW, b"", "secret") if f"`{header}`" not in PAGE] == []

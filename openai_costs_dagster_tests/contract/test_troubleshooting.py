@@ -14,11 +14,11 @@ _TOO_SHORT = 12  # characters, which could be part of any message
 FEWEST_WORDS = 3  # fewer are put into sentences that stand elsewhere
 
 SAYS_WHAT_TO_DO = {
-    "settings": "what is allowed, beside the file, the line and what was found",
-    "secret": "what to write instead",
+    "configuration.settings": "what is allowed, beside the file, the line and what was found",
+    "configuration.secret": "what to write instead",
     "component": "what to write or to call instead",
-    "configuration": "the file and what it must be",
-    "yaml_document": "the line and what is wrong with it",
+    "configuration.loading": "the file and what it must be",
+    "configuration.yaml_document": "the line and what is wrong with it",
     "cli.spend_csv": "the line of the user's own file and what belongs there",
     "cli.backtest": "that the user's own file is empty",
 }

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from openai_costs_dagster.api.spend_limits import read_spend_limits
-from openai_costs_dagster.cli.status import show
+from openai_costs_dagster.cli.status import print_overviews
 from openai_costs_dagster.days import ONE_DAY, DayRange
 from openai_costs_dagster.monitoring.budgets import evaluate
 from openai_costs_dagster.report.contents_from_warehouse import load_spend_report
@@ -69,7 +69,7 @@ def test_a_second_currency_is_shown_and_never_added(
     found = served.overview()
     assert found.month_to_date == 10 * (len(served.month) - 1)
     assert found.month_in_other_currencies == {"jpy": 90000, None: Decimal("3.5")}
-    show([found])
+    print_overviews([found])
     shown = " ".join(capsys.readouterr().out.split())
     assert (
         f"acme: billed 90,000.00 JPY and 3.50 without a currency since {found.other_currencies_since}, "

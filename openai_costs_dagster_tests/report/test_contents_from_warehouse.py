@@ -13,7 +13,7 @@ import dagster as dg
 import pytest
 
 from openai_costs_dagster.asset_paths import OrganizationName
-from openai_costs_dagster.configuration import SIMULATED_MARK, Budget, Configuration
+from openai_costs_dagster.configuration import SIMULATED_MARKER, Budget, Configuration
 from openai_costs_dagster.days import ONE_DAY, DayRange
 from openai_costs_dagster.orchestration import asset_keys
 from openai_costs_dagster.orchestration.build import build_definitions, partitioned_asset_keys
@@ -237,7 +237,7 @@ def test_what_the_demo_made_is_marked_as_simulated(work: Bench, configure: Confi
     configuration = configure(work.organization, database=work.database)
     assert not report(work, configuration).is_simulated
     configuration.data_directory.mkdir()
-    (configuration.data_directory / SIMULATED_MARK).touch()
+    (configuration.data_directory / SIMULATED_MARKER).touch()
     assert report(work, configuration).is_simulated
 
 
