@@ -23,7 +23,7 @@ class Bar(NamedTuple):
     actual: float
     lower: float
     upper: float
-    stands_out: bool
+    is_flagged: bool
 
 
 def png(bars: Sequence[Bar]) -> bytes:
@@ -36,7 +36,7 @@ def png(bars: Sequence[Bar]) -> bytes:
         left, right = round(_MARGIN + number * step), round(_MARGIN + (number + 1) * step)
         _fill(image, left, right, bar.lower / top, min(bar.upper / top, 1), _RANGE)
         gap = max(1, round(step / 5)) if step >= 3 else 0
-        _fill(image, left, right - gap, 0, max(bar.actual, 0) / top, _ALARM if bar.stands_out else _BAR)
+        _fill(image, left, right - gap, 0, max(bar.actual, 0) / top, _ALARM if bar.is_flagged else _BAR)
     return _encoded(image)
 
 

@@ -25,12 +25,12 @@ def status(context: click.Context, as_json: bool) -> None:
     """Show how far each organization is read and whether the sensors run; exit 1 when something needs a person."""
     from openai_costs_dagster.cli import scheduling
     from openai_costs_dagster.cli.session import open_session
-    from openai_costs_dagster.monitoring.status import delivery_trouble, overviews
+    from openai_costs_dagster.monitoring.status import delivery_problems, overviews
     from openai_costs_dagster.orchestration.runs.abandoned_runs import stuck_runs
 
     session = open_session()
     found = overviews(session.configuration, session.database, utc_now())
-    undelivered = delivery_trouble(session.database, utc_now())
+    undelivered = delivery_problems(session.database, utc_now())
     scheduled = scheduling.scheduling(session.configuration, session.database, utc_now())
     with session.database.connect() as connection:
         stuck = stuck_runs(connection, session.configuration.asset_key_prefix, utc_now())

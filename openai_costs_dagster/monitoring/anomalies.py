@@ -14,8 +14,8 @@ import numpy as np
 from openai_costs_dagster.charts import png, svg
 from openai_costs_dagster.configuration import Anomalies
 from openai_costs_dagster.days import ONE_DAY, DayRange
-from openai_costs_dagster.monitoring.findings import Judgement, cents, parts_of
-from openai_costs_dagster.monitoring.other_findings import changed_prices, severity, vanished
+from openai_costs_dagster.monitoring.findings import DayEvaluation, cents, segments_of
+from openai_costs_dagster.monitoring.other_findings import price_findings, severity, vanished_days
 from openai_costs_dagster.records import NO_VALUE, SeriesKey
 from openai_costs_dagster.spend import money
 from openai_costs_dagster.spend.detection.detector import Detector
@@ -24,8 +24,8 @@ from openai_costs_dagster.spend.detection.parameters import Parameters
 from openai_costs_dagster.spend.detection.root_causes import Cause, Flag, find_root_causes, merge_by_owner, overlap
 from openai_costs_dagster.spend.detection.state.day import FailedTest
 from openai_costs_dagster.spend.detection.verdicts import Annotations, Verdicts
-from openai_costs_dagster.spend.explanation import Figures, Names, TotalJump, explain
-from openai_costs_dagster.spend.price_volume_mix import Part
+from openai_costs_dagster.spend.explanation import DisplayNames, Figures, ParentTotal, explain
+from openai_costs_dagster.spend.price_volume_mix import Segment
 from openai_costs_dagster.warehouse import anomalies
 from openai_costs_dagster.warehouse.anomalies import Feedback, Finding
 from openai_costs_dagster.warehouse.database import Connection
@@ -39,7 +39,7 @@ _NEWS = 2  # times what was reported, as for incidents
 _ZERO = Decimal(0)
 
 
-def begins(day: dt.date) -> dt.date:
+def first_history_day(day: dt.date) -> dt.date:
     """Return the first UTC day of the history that a day is evaluated with: the first day of a month, 240 days back.
 
     It depends on the day alone, so a day is evaluated with the same history whether it is evaluated alone or in a
@@ -51,9 +51,9 @@ def begins(day: dt.date) -> dt.date:
     return (day - _HISTORY_DAYS * ONE_DAY).replace(day=1)
 
 
-def judge(
+def evaluate_days(
     connection: Connection, organization: str, settings: Anomalies, days: Iterable[dt.date], *, users: bool = False
-) -> dict[dt.date, Judgement]:
+) -> dict[dt.date, DayEvaluation]:
     """Judges those of `days` that are stored, oldest first, by what was known at the end of each.
 
     With `users`, which needs allocated costs, what is found is of users alone: what nothing else explains.
@@ -63,26 +63,26 @@ def judge(
     wanted = [day for day in asked if day in stored]
     if not wanted:
         return {}
-    special = {} if users else _special(connection, organization, settings, DayRange(wanted[0], wanted[-1]))
-    judgements = {
-        day: Judgement(day, stored[day].amount_usd, stored[day].provisional, findings=special.get(day, []))
+    special = {} if users else _other_findings(connection, organization, settings, DayRange(wanted[0], wanted[-1]))
+    evaluations = {
+        day: DayEvaluation(day, stored[day].amount_usd, stored[day].provisional, findings=special.get(day, []))
         for day in wanted
     }
     said = [one for one in anomalies.feedback(connection, organization) if one.line_item is None]
-    spend = _spend(connection, organization, DayRange(begins(wanted[0]), wanted[-1]), users=users)
+    spend = _spend(connection, organization, DayRange(first_history_day(wanted[0]), wanted[-1]), users=users)
     oldest = min(stored)
-    for begin, together in groupby(wanted, key=lambda day: max(begins(day), oldest)):
+    for begin, together in groupby(wanted, key=lambda day: max(first_history_day(day), oldest)):
         month = list(together)
         known = [one for one in spend if begin <= one.day <= month[-1]]
         is_older = any(day < begin and one.amount_usd for day, one in stored.items())
         if known or is_older:
             panel = _panel(organization, known, DayRange(begin, month[-1]), is_older=is_older)
-            seen = _Seen(connection, organization, settings, stored, known, said, panel, users=users)
-            judgements |= {day: seen.judgement(judgements[day]) for day in month if day >= seen.first_day}
-    return judgements
+            seen = PanelEvaluation(connection, organization, settings, stored, known, said, panel, users=users)
+            evaluations |= {day: seen.evaluation(evaluations[day]) for day in month if day >= seen.first_day}
+    return evaluations
 
 
-class _Seen:
+class PanelEvaluation:
     """A panel that was walked, and the words for what was found."""
 
     def __init__(
@@ -104,7 +104,7 @@ class _Seen:
         self._panel = panel
         self._amounts = {(entry.series, entry.day): entry.amount for entry in spend}
         self._mutes = [one for one in said if one.kind == "mute"]
-        self._names = names_of(connection, organization)
+        self._names = display_names(connection, organization)
         self._owners = anomalies.key_owners(connection, organization)
         self._parameters = Parameters.for_sensitivity(settings.sensitivity, _number(settings.minimum_impact_usd))
         known = np.array([day in stored for day in panel.days])
@@ -118,16 +118,16 @@ class _Seen:
         """That of the first spend, or of all that is looked at where there was spend before it."""
         return self._panel.first_day
 
-    def judgement(self, plain: Judgement) -> Judgement:
+    def evaluation(self, plain: DayEvaluation) -> DayEvaluation:
         """A day with its range and findings."""
         row = self._panel.row(plain.day)
         age = row - int(self._panel.born[self._whole])
         found = [*plain.findings, *(self._finding(cause, plain) for cause in self._causes(row))]
         if age < self._parameters.mature_age_days:
-            return Judgement(plain.day, plain.actual, plain.provisional, known_days=max(age, 0), findings=found)
+            return DayEvaluation(plain.day, plain.actual, plain.provisional, history_days=max(age, 0), findings=found)
         expected, lower, upper = self._range(row, self._whole)
         pictures = self._pictures(row, found)
-        return Judgement(plain.day, plain.actual, plain.provisional, expected, lower, upper, age, found, *pictures)
+        return DayEvaluation(plain.day, plain.actual, plain.provisional, expected, lower, upper, age, found, *pictures)
 
     def _causes(self, row: int) -> list[Cause]:
         verdicts = self._verdicts
@@ -147,10 +147,10 @@ class _Seen:
         return [
             cause
             for cause in of_users
-            if not is_reported(cause.flag, causes, partial(self._parts, cause.flag.series, day, 1))
+            if not is_already_reported(cause.flag, causes, partial(self._parts, cause.flag.series, day, 1))
         ]
 
-    def _finding(self, cause: Cause, plain: Judgement) -> Finding:
+    def _finding(self, cause: Cause, plain: DayEvaluation) -> Finding:
         series, row = cause.flag.series, self._panel.row(plain.day)
         figures = self._figures(row, self._panel.series.index(series), plain)
         return Finding(
@@ -172,7 +172,7 @@ class _Seen:
             muted=self._is_muted(series, plain.day),
         )
 
-    def _figures(self, row: int, column: int, plain: Judgement) -> Figures:
+    def _figures(self, row: int, column: int, plain: DayEvaluation) -> Figures:
         """What a series cost in the days of the test that it failed; of a day that failed none, its own range."""
         verdicts, series = self._verdicts, self._panel.series[column]
         bounds = (verdicts.expected, verdicts.lower, verdicts.upper)
@@ -192,13 +192,13 @@ class _Seen:
             total=self._total(row, test.total, plain.day),
         )
 
-    def _total(self, row: int, column: int, day: dt.date) -> TotalJump | None:
+    def _total(self, row: int, column: int, day: dt.date) -> ParentTotal | None:
         if column == NO_PARENT:
             return None
         series = self._panel.series[column]
         name = f"the project {self._names.project(series.project)}" if series.project else "the organization"
         expected = cents(self._verdicts.expected[row, column].item())
-        return TotalJump(name, self._amounts.get((series, day), _ZERO), expected)
+        return ParentTotal(name, self._amounts.get((series, day), _ZERO), expected)
 
     def _range(self, row: int, column: int) -> tuple[Decimal, Decimal, Decimal]:
         verdicts = self._verdicts
@@ -210,7 +210,7 @@ class _Seen:
     def _is_muted(self, series: SeriesKey, day: dt.date) -> bool:
         return any(mute.series == series and mute.first_day <= day <= mute.last_day for mute in self._mutes)
 
-    def _parts(self, series: SeriesKey, day: dt.date, count: int) -> list[Part]:
+    def _parts(self, series: SeriesKey, day: dt.date, count: int) -> list[Segment]:
         """What makes up some days up to one, beside the same weekdays of the four weeks before them."""
         days = [day - number * ONE_DAY for number in range(count)]
         first_week = (count + _WEEK - 1) // _WEEK
@@ -230,11 +230,11 @@ class _Seen:
             api_key=series.api_key,
             user=series.user,
         )
-        return parts_of(details, days, len(weeks))
+        return segments_of(details, days, len(weeks))
 
     def _pictures(self, row: int, found: list[Finding]) -> tuple[str | None, bytes | None]:
-        alarming = [finding for finding in found if finding.worth_alerting and not finding.muted]
-        shown = [finding for finding in alarming if finding.line_item is None]
+        alerting = [finding for finding in found if finding.worth_alerting and not finding.muted]
+        shown = [finding for finding in alerting if finding.line_item is None]
         if not shown:
             return None, None
         series = shown[0].series
@@ -259,19 +259,19 @@ class _Seen:
         return svg.markdown(title, points, flagged), png.png(bars)
 
 
-def names_of(connection: Connection, organization: str, *, users: bool = False) -> Names:
-    """What an organization's ids are called. Names that several keys have are no names."""
+def display_names(connection: Connection, organization: str, *, users: bool = False) -> DisplayNames:
+    """What an organization's ids are called. DisplayNames that several keys have are no names."""
     found = anomalies.directory_names(connection, organization)
     keys = [one for one in found if one.kind == "api_key"]
     shared = Counter(one.name for one in keys)
-    return Names(
+    return DisplayNames(
         projects={one.id: one.name for one in found if one.kind == "project"},
         api_keys={one.id: one.name for one in keys if shared[one.name] == 1},
         users={one.id: one.name for one in found if one.kind == "user" and users},
     )
 
 
-def is_reported(user: Flag, causes: Iterable[Cause], parts: Callable[[], list[Part]]) -> bool:
+def is_already_reported(user: Flag, causes: Iterable[Cause], parts: Callable[[], list[Segment]]) -> bool:
     """Whether a user's change is one that findings about costs tell of already.
 
     They do where most of the user's change lies within them, or most of theirs is the user's; then the user is news
@@ -297,7 +297,7 @@ def is_reported(user: Flag, causes: Iterable[Cause], parts: Callable[[], list[Pa
     return bool(theirs) and (user.difference < 0 or abs(user.difference) < _NEWS * sum(theirs))
 
 
-def _holds(series: SeriesKey, part: Part) -> bool:
+def _holds(series: SeriesKey, part: Segment) -> bool:
     """Whether a part of a user's spend belongs to a series; parts do not know their service."""
     return (
         series.project in {"", part.project}
@@ -326,11 +326,11 @@ def _panel(organization: str, spend: list[Spend], days: DayRange, *, is_older: b
     return build_panel([*spend, *(Spend(whole, day, _ZERO) for day in ends)], {whole} if is_older else ())
 
 
-def _special(
+def _other_findings(
     connection: Connection, organization: str, settings: Anomalies, days: DayRange
 ) -> dict[dt.date, list[Finding]]:
-    found = vanished(connection, organization, days, settings.minimum_impact_usd)
-    for day, findings in changed_prices(connection, organization, days, settings.minimum_impact_usd).items():
+    found = vanished_days(connection, organization, days, settings.minimum_impact_usd)
+    for day, findings in price_findings(connection, organization, days, settings.minimum_impact_usd).items():
         found.setdefault(day, []).extend(findings)
     return found
 

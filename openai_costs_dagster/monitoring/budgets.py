@@ -15,7 +15,7 @@ from openai_costs_dagster.configuration import Budget, Organization
 from openai_costs_dagster.days import DayRange
 from openai_costs_dagster.spend import budgets as rules
 from openai_costs_dagster.spend import money
-from openai_costs_dagster.spend.budgets import Crossing, KnownDays, Standing
+from openai_costs_dagster.spend.budgets import BudgetStatus, Crossing, KnownDays
 from openai_costs_dagster.spend.money import dollars
 from openai_costs_dagster.warehouse import budgets, coverage, outbox
 from openai_costs_dagster.warehouse.budgets import ALLOCATED, BudgetState
@@ -65,10 +65,10 @@ def known_days(connection: Connection, organization: str) -> KnownDays | None:
     )
 
 
-def month_standing(connection: Connection, organization: str, today: dt.date, known: KnownDays) -> Standing:
+def month_status(connection: Connection, organization: str, today: dt.date, known: KnownDays) -> BudgetStatus:
     """How an organization's present month stands, as a monthly budget of the organization would."""
     period = rules.period_of(today, "month")
-    return rules.standing(_spend(connection, organization, ("organization", None), period), period, known)
+    return rules.budget_status(_spend(connection, organization, ("organization", None), period), period, known)
 
 
 def current_states(
@@ -82,7 +82,7 @@ def current_states(
     for budget in _all(connection, organization):
         period = rules.period_of(today, budget.period)
         spend = _spend(connection, organization.name, budget.scope, period)
-        states.append(_state(budget, rules.standing(spend, period, known)))
+        states.append(_state(budget, rules.budget_status(spend, period, known)))
     return sorted(states, key=lambda state: state.budget)
 
 
@@ -115,7 +115,7 @@ def _openais(amount: Decimal, is_hard: bool) -> Budget:
     return Budget(amount_usd=amount, name=f"OpenAI's spend alert of {dollars(amount)}", alert_at=(_ALL,))
 
 
-def evaluate(
+def evaluate_budgets(
     connection: Connection,
     organization: Organization,
     days: Collection[dt.date],
@@ -141,24 +141,28 @@ def evaluate(
         for budget in _of(configured, allocated=allocated):
             for period in rules.periods_of(days, budget.period):
                 spend = _spend(connection, name, budget.scope, period)
-                at = rules.standing(spend, period, known)
-                crossed = rules.crossings(spend, at, budget.amount_usd, budget.alert_at)
+                status = rules.budget_status(spend, period, known)
+                crossed = rules.crossings(spend, status, budget.amount_usd, budget.alert_at)
                 is_watched = budgets.is_known(connection, name, budget.title, period.first, budget.amount_usd)
-                budgets.keep(connection, name, [_state(budget, at)], now)
+                budgets.keep(connection, name, [_state(budget, status)], now)
                 for crossing in crossed:
                     is_news = crossing.day >= alert_since and (is_watched or crossing.day in days)
-                    _record(connection, _Crossed(organization, budget, at, crossing), now, seen=not is_news)
-                for day, of_day in _by_day(budget, spend, at, crossed, days):
+                    _record(connection, _Crossed(organization, budget, status, crossing), now, seen=not is_news)
+                for day, of_day in _by_day(budget, spend, status, crossed, days):
                     told[day].append(of_day)
     return told
 
 
 def _by_day(
-    budget: Budget, spend: dict[dt.date, Decimal], at: Standing, crossed: Iterable[Crossing], days: Collection[dt.date]
+    budget: Budget,
+    spend: dict[dt.date, Decimal],
+    status: BudgetStatus,
+    crossed: Iterable[Crossing],
+    days: Collection[dt.date],
 ) -> Iterable[tuple[dt.date, BudgetDay]]:
     so_far = Decimal(0)
-    for day in at.period:
-        if at.known_to is None or day > at.known_to:
+    for day in status.period:
+        if status.known_to is None or day > status.known_to:
             return
         so_far = money.add(so_far, spend.get(day, Decimal(0)))
         if day in days:
@@ -166,21 +170,21 @@ def _by_day(
             yield day, BudgetDay(budget.title, so_far, budget.amount_usd, shares)
 
 
-def _state(budget: Budget, at: Standing) -> BudgetState:
+def _state(budget: Budget, status: BudgetStatus) -> BudgetState:
     scope, scope_id = budget.scope
-    expected, low, high = at.forecast or (None, None, None)
+    expected, low, high = status.forecast or (None, None, None)
     return BudgetState(
         budget.title,
-        at.period.first,
-        at.period.last,
+        status.period.first,
+        status.period.last,
         scope,
         scope_id,
         budget.amount_usd,
-        at.spent,
+        status.spent,
         expected,
         low,
         high,
-        at.known_to,
+        status.known_to,
     )
 
 
@@ -190,13 +194,13 @@ class _Crossed:
 
     organization: Organization
     budget: Budget
-    at: Standing
+    status: BudgetStatus
     crossing: Crossing
 
     def key(self, event: str) -> str:
         """What is told once; amounts by their value, however they are written."""
         limit, share = (f"{money.normalised(one):f}" for one in (self.budget.amount_usd, self.crossing.share))
-        first_day = str(self.at.period.first)
+        first_day = str(self.status.period.first)
         return outbox.dedup_key("budget", self.organization.name, self.budget.title, first_day, limit, share, event)
 
 
@@ -208,31 +212,31 @@ def _record(connection: Connection, crossed: _Crossed, now: dt.datetime, *, seen
 
 
 def _alert(crossed: _Crossed) -> outbox.Alert:
-    organization, budget, at, crossing = crossed.organization, crossed.budget, crossed.at, crossed.crossing
+    organization, budget, status, crossing = crossed.organization, crossed.budget, crossed.status, crossed.crossing
     scope, scope_id = budget.scope
     event = _FORECAST if crossing.is_forecast else _CROSSED
     share, limit = f"{float(100 * crossing.share):g} %", dollars(budget.amount_usd)
-    verb = "will be crossed as it looks" if crossing.is_forecast else "was crossed"
+    verb = "is forecast to be crossed" if crossing.is_forecast else "was crossed"
     return outbox.Alert(
         dedup_key=crossed.key(event),
         kind=KIND,
         event=event,
         severity=_severity(crossing),
         title=f"{organization.name}: {share} of the {_named(budget)} {verb}",
-        sentence=_sentence(budget, at, crossing, share, limit),
+        sentence=_sentence(budget, status, crossing, share, limit),
         organization=organization.name,
         project_id=scope_id if scope == "project" else None,
         usage_date=crossing.day,
-        facts=_facts(at, limit),
+        facts=_facts(status, limit),
         page=asset_paths.check_page(_asset(organization, scope), asset_paths.BUDGETS, crossing.day),
     )
 
 
-def _sentence(budget: Budget, at: Standing, crossing: Crossing, share: str, limit: str) -> str:
-    if crossing.is_forecast and at.forecast:
+def _sentence(budget: Budget, status: BudgetStatus, crossing: Crossing, share: str, limit: str) -> str:
+    if crossing.is_forecast and status.forecast:
+        expected = dollars(status.forecast.expected)
         return (
-            f"By {at.period.last} {dollars(at.forecast.expected)} will be spent as it looks now, which is over {share} "
-            f"of the {_named(budget)}, {limit}."
+            f"{expected} of spend is forecast by {status.period.last}, over {share} of the {_named(budget)}, {limit}."
         )
     return f"On {crossing.day} spend reached {share} of the {_named(budget)}, {limit}."
 
@@ -246,11 +250,11 @@ def _named(budget: Budget) -> str:
     return f"{budget.period}ly budget of {f'{what} {scope_id}' if scope_id else 'the organization'}"
 
 
-def _facts(at: Standing, limit: str) -> list[tuple[str, str]]:
-    facts = [("Budget", limit), ("Spent", f"{dollars(at.spent)} through {at.known_to}")]
-    if at.forecast:
-        expected, low, high = at.forecast
-        facts.append((f"Forecast for {at.period.last}", f"{dollars(expected)} ({dollars(low)} to {dollars(high)})"))
+def _facts(status: BudgetStatus, limit: str) -> list[tuple[str, str]]:
+    facts = [("Budget", limit), ("Spent", f"{dollars(status.spent)} through {status.known_to}")]
+    if status.forecast:
+        expected, low, high = status.forecast
+        facts.append((f"Forecast for {status.period.last}", f"{dollars(expected)} ({dollars(low)} to {dollars(high)})"))
     return facts
 
 

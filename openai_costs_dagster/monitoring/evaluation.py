@@ -14,15 +14,15 @@ from openai_costs_dagster import asset_paths
 from openai_costs_dagster.configuration import Configuration, Organization
 from openai_costs_dagster.days import ONE_DAY
 from openai_costs_dagster.monitoring import incident_alerts
-from openai_costs_dagster.monitoring.anomalies import judge
-from openai_costs_dagster.monitoring.budgets import BudgetDay, evaluate, has_budgets
-from openai_costs_dagster.monitoring.findings import Judgement
+from openai_costs_dagster.monitoring.anomalies import evaluate_days
+from openai_costs_dagster.monitoring.budgets import BudgetDay, evaluate_budgets, has_budgets
+from openai_costs_dagster.monitoring.findings import DayEvaluation
 from openai_costs_dagster.warehouse import anomalies
 from openai_costs_dagster.warehouse.database import Connection
 
 
 @dataclass(frozen=True)
-class Watch:
+class Evaluator:
     """Whose days are looked at, in which run, asked for by whom, and when."""
 
     organization: Organization
@@ -31,21 +31,23 @@ class Watch:
     asked_by: str
     now: dt.datetime
 
-    def judge(self, connection: Connection, days: Collection[dt.date], *, users: bool) -> dict[dt.date, Judgement]:
+    def evaluate_anomalies(
+        self, connection: Connection, days: Collection[dt.date], *, users: bool
+    ) -> dict[dt.date, DayEvaluation]:
         """Judges days and keeps what was found, with what is news of it, in one transaction."""
         name, asked_by, now = self.organization.name, self.asked_by, self.now
-        judgements = judge(connection, name, self.configuration.anomalies, days, users=users)
-        found = [finding for judgement in judgements.values() for finding in judgement.findings]
+        evaluations = evaluate_days(connection, name, self.configuration.anomalies, days, users=users)
+        found = [finding for evaluation in evaluations.values() for finding in evaluation.findings]
         minimum = self.configuration.anomalies.minimum_impact_usd
         with connection.transaction():
-            asked = incident_alerts.Asked(
+            policy = incident_alerts.AlertPolicy(
                 asked_by, self._is_first(connection), self.configuration.refresh.trailing_days, now.date()
             )
             anomalies.replace_findings(connection, name, days, found, found_by=asked_by, now=now, users=users)
-            incident_alerts.tell(connection, self.organization, judgements, asked, minimum, now, users=users)
-        return judgements
+            incident_alerts.record_alerts(connection, self.organization, evaluations, policy, minimum, now, users=users)
+        return evaluations
 
-    def hold_against_budgets(
+    def evaluate_budgets(
         self, connection: Connection, days: Collection[dt.date], *, allocated: bool
     ) -> dict[dt.date, list[BudgetDay]]:
         """Each day's budgets; what was crossed is news when a refresh sees it and it was not there at first."""
@@ -53,15 +55,15 @@ class Watch:
         newest = max(refresh.trailing_days, refresh.deep_trailing_days) * ONE_DAY
         may_alert = self.asked_by == "refresh" and not self._is_first(connection)
         since = self.now.date() - newest if may_alert else dt.date.max
-        return evaluate(connection, self.organization, days, self.now, allocated=allocated, alert_since=since)
+        return evaluate_budgets(connection, self.organization, days, self.now, allocated=allocated, alert_since=since)
 
-    def look_at(self, connection: Connection, days: Collection[dt.date]) -> None:
+    def evaluate(self, connection: Connection, days: Collection[dt.date]) -> None:
         """All that the checks of costs would have looked at."""
         checks = self.configuration.checks
         if asset_paths.ANOMALOUS_SPEND in checks:
-            self.judge(connection, days, users=False)
+            self.evaluate_anomalies(connection, days, users=False)
         if asset_paths.BUDGETS in checks and has_budgets(self.organization, allocated=False):
-            self.hold_against_budgets(connection, days, allocated=False)
+            self.evaluate_budgets(connection, days, allocated=False)
 
     def _is_first(self, connection: Connection) -> bool:
-        return incident_alerts.is_first_judgement(connection, self.organization.name, self.run_id)
+        return incident_alerts.is_first_evaluation(connection, self.organization.name, self.run_id)

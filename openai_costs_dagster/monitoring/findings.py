@@ -8,16 +8,16 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from openai_costs_dagster.spend import money
-from openai_costs_dagster.spend.price_volume_mix import Part
+from openai_costs_dagster.spend.price_volume_mix import Segment
 from openai_costs_dagster.warehouse.anomalies import Finding, SpendDetail
 
 _CENTS = Decimal("0.01")
 _ZERO = Decimal(0)
-_PartKey = tuple[str, str, str, str, str, str | None]
+_SegmentKey = tuple[str, str, str, str, str, str | None]
 
 
 @dataclass(frozen=True)
-class Judgement:
+class DayEvaluation:
     """What is said of one organization's day; US dollars. `expected` is null while too little is known."""
 
     day: dt.date
@@ -26,25 +26,25 @@ class Judgement:
     expected: Decimal | None = None
     lower: Decimal | None = None
     upper: Decimal | None = None
-    known_days: int = 0
+    history_days: int = 0
     findings: list[Finding] = field(default_factory=list)
-    picture: str | None = None
+    chart_markdown: str | None = None
     """The series of the largest finding, as Markdown."""
-    photo: bytes | None = None
+    chart_png: bytes | None = None
     """The same for channels that show no Markdown: a PNG."""
 
     @property
-    def alarming(self) -> list[Finding]:
+    def alerting(self) -> list[Finding]:
         """What is worth someone's time and not muted."""
         return [finding for finding in self.findings if finding.worth_alerting and not finding.muted]
 
 
-def parts_of(details: Iterable[SpendDetail], days: Collection[dt.date], references: int) -> list[Part]:
+def segments_of(details: Iterable[SpendDetail], days: Collection[dt.date], references: int) -> list[Segment]:
     """What makes up some days beside what usually does: the mean of the other days, `references` times as many."""
-    now: dict[_PartKey, list[SpendDetail]] = {}
-    before: dict[_PartKey, list[SpendDetail]] = {}
+    now: dict[_SegmentKey, list[SpendDetail]] = {}
+    before: dict[_SegmentKey, list[SpendDetail]] = {}
     for one in details:
-        key: _PartKey = (one.project, one.model, one.api_key, one.line_item, one.kind, one.quantity_unit)
+        key: _SegmentKey = (one.project, one.model, one.api_key, one.line_item, one.kind, one.quantity_unit)
         (now if one.usage_date in days else before).setdefault(key, []).append(one)
     parts = []
     for key in sorted({*now, *before}, key=str):
@@ -52,7 +52,7 @@ def parts_of(details: Iterable[SpendDetail], days: Collection[dt.date], referenc
         project, model, api_key, line_item, kind, unit = key
         usual_quantity = _quantity(earlier)
         parts.append(
-            Part(
+            Segment(
                 project=project,
                 model=model,
                 api_key=api_key,

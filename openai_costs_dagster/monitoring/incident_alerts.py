@@ -13,12 +13,12 @@ from decimal import Decimal
 from openai_costs_dagster import asset_paths
 from openai_costs_dagster.configuration import Organization
 from openai_costs_dagster.days import ONE_DAY
-from openai_costs_dagster.monitoring.anomalies import names_of
-from openai_costs_dagster.monitoring.findings import Judgement
+from openai_costs_dagster.monitoring.anomalies import display_names
+from openai_costs_dagster.monitoring.findings import DayEvaluation
 from openai_costs_dagster.monitoring.other_findings import severity
 from openai_costs_dagster.records import Incident, SeriesKey
-from openai_costs_dagster.spend.explanation import Names
-from openai_costs_dagster.spend.incidents import QUIET_DAYS, News, Unusual, follow
+from openai_costs_dagster.spend.explanation import DisplayNames
+from openai_costs_dagster.spend.incidents import QUIET_DAYS, IncidentEvent, UnusualDay, update_incidents
 from openai_costs_dagster.spend.money import dollars, signed_dollars
 from openai_costs_dagster.warehouse import anomalies, incidents, organizations, outbox
 from openai_costs_dagster.warehouse.anomalies import StoredFinding
@@ -29,8 +29,8 @@ _MEMORY = (QUIET_DAYS + 1) * ONE_DAY
 
 
 @dataclass(frozen=True)
-class Asked:
-    """Who asked for a judgement: only a scheduled refresh tells of the trailing days, and never the first one."""
+class AlertPolicy:
+    """Who asked for a evaluation: only a scheduled refresh tells of the trailing days, and never the first one."""
 
     asked_by: str
     is_first: bool
@@ -47,22 +47,22 @@ class Asked:
         return self.asked_by == "refresh" and not self.is_first
 
 
-def tell(
+def record_alerts(
     connection: Connection,
     organization: Organization,
-    judgements: Mapping[dt.date, Judgement],
-    asked: Asked,
+    evaluations: Mapping[dt.date, DayEvaluation],
+    policy: AlertPolicy,
     minimum: Decimal,
     now: dt.datetime,
     *,
     users: bool,
 ) -> None:
     """Follows the incidents of an organization over judged days and records what is new about them."""
-    if not judgements:
+    if not evaluations:
         return
     name = organization.name
     outbox.lock(connection, name)
-    first, last = min(judgements), max(judgements)
+    first, last = min(evaluations), max(evaluations)
     known = [
         incident
         for incident in incidents.recent(connection, name, first - _MEMORY)
@@ -70,18 +70,20 @@ def tell(
     ]
     before = [replace(incident) for incident in known]
     found = {
-        Unusual(finding.usage_date, finding.series, finding.line_item, finding.impact): finding
+        UnusualDay(finding.usage_date, finding.series, finding.line_item, finding.impact): finding
         for finding in anomalies.findings(connection, name, first=first, last=last)
         if finding.worth_alerting
         and not finding.feedback
-        and finding.usage_date in judgements
+        and finding.usage_date in evaluations
         and bool(finding.series.user) == users
     }
-    called = names_of(connection, name, users=True)
-    for news in follow(known, found, asked.today, last, asked.may_alert, may_end=asked.may_end):
+    called = display_names(connection, name, users=True)
+    for news in update_incidents(known, found, policy.today, last, policy.may_alert, may_end=policy.may_end):
         finding = found[news.found] if news.found else None
-        chart = judgements[finding.usage_date].photo if finding else None
-        outbox.record(connection, _alert(organization, news, finding, minimum, chart, called), now, seen=news.seen)
+        chart = evaluations[finding.usage_date].chart_png if finding else None
+        outbox.record(
+            connection, _alert(organization, news, finding, minimum, chart, called), now, seen=news.acknowledged
+        )
     for incident in known:
         if incident not in before:
             incidents.keep(connection, name, incident)
@@ -89,11 +91,11 @@ def tell(
 
 def _alert(
     organization: Organization,
-    news: News,
+    news: IncidentEvent,
     finding: StoredFinding | None,
     minimum: Decimal,
     chart: bytes | None,
-    called: Names,
+    called: DisplayNames,
 ) -> outbox.Alert:
     incident = news.incident
     day = finding.usage_date if finding else incident.last_day
@@ -127,7 +129,7 @@ def _facts(finding: StoredFinding) -> list[tuple[str, str]]:
     ]
 
 
-def _over(incident: Incident, called: Names) -> str:
+def _over(incident: Incident, called: DisplayNames) -> str:
     named = incident.line_item or called.of(incident.series)
     return (
         f"What was unusual about {named} since {incident.first_day} is over, or has become the new normal: its last "
@@ -139,6 +141,6 @@ def _asset(organization: Organization, series: SeriesKey) -> list[str]:
     return asset_paths.allocated_costs_path(organization) if series.user else asset_paths.costs_path(organization)
 
 
-def is_first_judgement(connection: Connection, organization: str, run_id: str) -> bool:
+def is_first_evaluation(connection: Connection, organization: str, run_id: str) -> bool:
     """Whether no run before this one judged any day of an organization: then all that it finds was there before."""
     return organizations.judged_first_by(connection, organization, run_id) == run_id

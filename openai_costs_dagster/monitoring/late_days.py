@@ -19,7 +19,7 @@ GRACE = dt.timedelta(hours=3)
 """How long after its daily refresh a day may be missing."""
 
 
-def latest_due(cron: str, now: dt.datetime) -> dt.date:
+def latest_due_day(cron: str, now: dt.datetime) -> dt.date:
     """The newest UTC day that should be stored by now, `GRACE` after the first daily refresh at or after its end.
 
     A refresh at midnight sharp stores the day that ends at that moment.
@@ -27,18 +27,20 @@ def latest_due(cron: str, now: dt.datetime) -> dt.date:
     return latest_tick(cron, now - GRACE).date() - ONE_DAY
 
 
-def is_here(connection: Connection, organization: str, days: DayRange) -> bool:
+def are_stored(connection: Connection, organization: str, days: DayRange) -> bool:
     """Whether all of some days were read after their end."""
     return not coverage.days_that_did_not_arrive(connection, organization, days)
 
 
-def look(connection: Connection, configuration: Configuration, now: dt.datetime) -> dict[str, tuple[dt.date, bool]]:
+def check_late_days(
+    connection: Connection, configuration: Configuration, now: dt.datetime
+) -> dict[str, tuple[dt.date, bool]]:
     """By organization that was ever read: the newest day that is due, and whether it is here. Tells what is news."""
-    due = latest_due(configuration.refresh.cron, now)
+    due = latest_due_day(configuration.refresh.cron, now)
     found = {}
     for name, organization in configuration.organizations.items():
         if coverage.last_stored_day(connection, name) is not None:
-            found[name] = due, is_here(connection, name, DayRange(due, due))
+            found[name] = due, are_stored(connection, name, DayRange(due, due))
             with connection.transaction():
                 _tell(connection, organization, due, now, configuration.checks, arrived=found[name][1])
     return found
@@ -62,7 +64,7 @@ def _tell(
         trouble = OpenFailure(DAYS, "missing", said, "medium", [due], now, now)
         open_failures.keep(connection, name, trouble)
         outbox.record(connection, _alert(organization, trouble, checks, "failed", "days stopped arriving"), now)
-    elif known and is_here(connection, name, DayRange(known.days[0], max(due, known.days[0]))):
+    elif known and are_stored(connection, name, DayRange(known.days[0], max(due, known.days[0]))):
         open_failures.end(connection, name, DAYS)
         said = f"{known.days[0]} and all days up to {due} arrived."
         back = OpenFailure(DAYS, "missing", said, "medium", known.days, known.opened_at, now)

@@ -25,7 +25,7 @@ def severity(impact: Decimal, minimum: Decimal) -> Severity:
     return next((name for times, name in SEVERITIES if abs(impact) >= times * minimum), "low")
 
 
-def vanished(
+def vanished_days(
     connection: Connection, organization: str, days: DayRange, minimum: Decimal
 ) -> dict[dt.date, list[Finding]]:
     """Settled days that held spend and came back empty, in two readings. Smaller ones than the minimum do not alert."""
@@ -58,7 +58,7 @@ def vanished(
     }
 
 
-def changed_prices(
+def price_findings(
     connection: Connection, organization: str, days: DayRange, minimum: Decimal
 ) -> dict[dt.date, list[Finding]]:
     """The first days of new unit prices. Smaller ones than the minimum impact are kept and not alerted."""

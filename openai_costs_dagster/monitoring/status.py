@@ -12,7 +12,7 @@ from openai_costs_dagster.configuration.secret import SecretUnavailable
 from openai_costs_dagster.days import ONE_DAY, DayRange, first_recent_day
 from openai_costs_dagster.monitoring import budgets as monitoring_budgets
 from openai_costs_dagster.spend import money
-from openai_costs_dagster.spend.budgets import KnownDays, Standing
+from openai_costs_dagster.spend.budgets import BudgetStatus, KnownDays
 from openai_costs_dagster.spend.money import dollars
 from openai_costs_dagster.sync.history_start import start_of
 from openai_costs_dagster.sync.missing_endpoints import MissingEndpoints
@@ -144,7 +144,7 @@ class _Standings:
     """How an organization's month and budgets stand now; empty where nothing is stored."""
 
     known: KnownDays | None = None
-    month: Standing | None = None
+    month: BudgetStatus | None = None
     budgets: list[BudgetState] = field(default_factory=list)
 
 
@@ -154,7 +154,7 @@ def _standings(connection: Connection, organization: Organization, today: dt.dat
         return _Standings()
     return _Standings(
         known,
-        monitoring_budgets.month_standing(connection, organization.name, today, known),
+        monitoring_budgets.month_status(connection, organization.name, today, known),
         monitoring_budgets.current_states(connection, organization, today, known),
     )
 
@@ -209,10 +209,10 @@ def _budget(state: BudgetState) -> str:
     if state.forecast is None or state.forecast_low is None or state.forecast_high is None:
         return spent
     interval = f"{dollars(state.forecast_low)} to {dollars(state.forecast_high)}"
-    return f"{spent}, {dollars(state.forecast)} as it looks by {state.period_end} ({interval})"
+    return f"{spent}, {dollars(state.forecast)} forecast by {state.period_end} ({interval})"
 
 
-def delivery_trouble(database: Database, now: dt.datetime) -> list[str]:
+def delivery_problems(database: Database, now: dt.datetime) -> list[str]:
     """Sentences about alerts that do not arrive. Raises WarehouseError."""
     with database.connect() as connection:
         states = outbox.delivery_states(connection)

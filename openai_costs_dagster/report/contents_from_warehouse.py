@@ -22,7 +22,7 @@ from openai_costs_dagster.report.contents import (
 )
 from openai_costs_dagster.report.cube import Cube, pack
 from openai_costs_dagster.spend import money
-from openai_costs_dagster.spend.price_volume_mix import Part, change_of
+from openai_costs_dagster.spend.price_volume_mix import Segment, decompose_change
 from openai_costs_dagster.warehouse import anomalies, report_queries
 from openai_costs_dagster.warehouse.anomalies import StoredFinding
 from openai_costs_dagster.warehouse.budgets import BudgetState
@@ -230,7 +230,7 @@ def _movers(parts: Iterable[SpentPart]) -> list[Mover]:
 
 
 def _mover(organization: str, project: str, model: str, parts: Sequence[SpentPart]) -> Mover:
-    change = change_of(_part(one) for one in parts)
+    change = decompose_change(_part(one) for one in parts)
     return Mover(
         organization=organization,
         project=None if project == NO_VALUE else project,
@@ -248,8 +248,8 @@ def _mover(organization: str, project: str, model: str, parts: Sequence[SpentPar
     )
 
 
-def _part(one: SpentPart) -> Part:
-    return Part(
+def _part(one: SpentPart) -> Segment:
+    return Segment(
         project=one.project,
         model=one.model,
         api_key="",

@@ -33,7 +33,7 @@ class KnownDays(NamedTuple):
     """Earlier days that are missing or were not read after their end."""
 
 
-class Standing(NamedTuple):
+class BudgetStatus(NamedTuple):
     """A budget in one period, as far as days are known; US dollars."""
 
     period: DayRange
@@ -66,7 +66,7 @@ def periods_of(days: Iterable[dt.date], period: Period) -> list[DayRange]:
     return sorted({period_of(day, period) for day in days})
 
 
-def standing(spend: Mapping[dt.date, Decimal], period: DayRange, known: KnownDays) -> Standing:
+def budget_status(spend: Mapping[dt.date, Decimal], period: DayRange, known: KnownDays) -> BudgetStatus:
     """How a budget stands, by spend from `HISTORY` before the period on.
 
     Every stored day counts as spent with what it cost so far. The forecast is made at the end of the last known day
@@ -80,11 +80,11 @@ def standing(spend: Mapping[dt.date, Decimal], period: DayRange, known: KnownDay
         forecast = forecast_period(filled, period.first, period.last, min(last, known.complete_to))
     if forecast and known.complete_to and last > known.complete_to:
         forecast = Forecast(*(max(one, spent) for one in forecast))
-    return Standing(period, spent, forecast, last if last >= period.first else None)
+    return BudgetStatus(period, spent, forecast, last if last >= period.first else None)
 
 
 def crossings(
-    spend: Mapping[dt.date, Decimal], at: Standing, limit: Decimal, shares: Sequence[Decimal]
+    spend: Mapping[dt.date, Decimal], at: BudgetStatus, limit: Decimal, shares: Sequence[Decimal]
 ) -> list[Crossing]:
     """The shares that were reached, each with its first day, and those that the forecast reaches."""
     found = []
@@ -108,11 +108,11 @@ def _filled(spend: Mapping[dt.date, Decimal], unknown: Collection[dt.date]) -> M
     return filled
 
 
-def _foreseen(at: Standing, amount: Decimal) -> bool:
+def _foreseen(at: BudgetStatus, amount: Decimal) -> bool:
     return at.forecast is not None and at.forecast.expected >= amount and at.forecast.expected > 0
 
 
-def _reached(spend: Mapping[dt.date, Decimal], at: Standing, amount: Decimal) -> dt.date | None:
+def _reached(spend: Mapping[dt.date, Decimal], at: BudgetStatus, amount: Decimal) -> dt.date | None:
     """The day on which the period's spend reached an amount and did not fall below it again."""
     if at.known_to is None or at.spent < amount or at.spent <= 0:
         return None

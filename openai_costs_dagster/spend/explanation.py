@@ -16,7 +16,7 @@ from openai_costs_dagster.records import SeriesKey
 from openai_costs_dagster.spend import money
 from openai_costs_dagster.spend.detection.root_causes import Flag
 from openai_costs_dagster.spend.money import dollars
-from openai_costs_dagster.spend.price_volume_mix import Change, Part, change_of, leading_share
+from openai_costs_dagster.spend.price_volume_mix import ChangeBreakdown, Segment, decompose_change, main_contributor
 
 _LONGEST_NAME = 100  # characters
 _MOST = Decimal("0.6")
@@ -29,7 +29,7 @@ _NOTHING = "(none)"
 
 
 @dataclass(frozen=True)
-class Names:
+class DisplayNames:
     """What ids are called. `users` is empty for texts that are stored: a user's name may have to be forgotten."""
 
     projects: Mapping[str, str] = field(default_factory=dict)
@@ -59,11 +59,11 @@ class Names:
             series.api_key and self.api_key(series.api_key),
             series.user and self.user(series.user),
         ]
-        return ", ".join(shortened(name) for name in named if name) or "the organization"
+        return ", ".join(shorten(name) for name in named if name) or "the organization"
 
 
 @dataclass(frozen=True)
-class TotalJump:
+class ParentTotal:
     """The total, a project's or the organization's, that a newcomer moved; US dollars."""
 
     name: str
@@ -86,7 +86,7 @@ class Figures:
     score: Decimal = Decimal(0)
     """Standard deviations of the last day."""
     provisional: bool = False
-    total: TotalJump | None = None
+    total: ParentTotal | None = None
 
     @property
     def impact(self) -> Decimal:
@@ -95,7 +95,7 @@ class Figures:
 
 
 def explain(
-    series: SeriesKey, figures: Figures, parts: Sequence[Part], names: Names, *, merged: Sequence[Flag] = ()
+    series: SeriesKey, figures: Figures, parts: Sequence[Segment], names: DisplayNames, *, merged: Sequence[Flag] = ()
 ) -> str:
     """The sentences. `parts` are what makes up the days' spend, beside what usually does.
 
@@ -111,14 +111,14 @@ def explain(
     return f"{found} {_failed_test(figures)}.{_also(merged, names)}"
 
 
-def _also(merged: Sequence[Flag], names: Names) -> str:
+def _also(merged: Sequence[Flag], names: DisplayNames) -> str:
     if not merged:
         return ""
     shown = (f"{names.of(flag.series)} ({money.signed_dollars(Decimal(flag.difference))})" for flag in merged)
     return f" Other keys of the same owner changed with it: {'; '.join(shown)}."
 
 
-def shortened(name: str) -> str:
+def shorten(name: str) -> str:
     """A name as a sentence can hold it: some line items and ids have thousands of characters."""
     return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}\u2026"
 
@@ -155,13 +155,13 @@ def _test(figures: Figures) -> str:
     return f", {'above' if more else 'below'} its range ({usual})"
 
 
-def _of_total(total: TotalJump | None) -> str:
+def _of_total(total: ParentTotal | None) -> str:
     if total is None:
         return ""
     return f"; {total.name} cost {dollars(total.actual)} in all, {dollars(total.expected)} were expected"
 
 
-def _causes(series: SeriesKey, impact: Decimal, parts: Sequence[Part], names: Names) -> list[str]:
+def _causes(series: SeriesKey, impact: Decimal, parts: Sequence[Segment], names: DisplayNames) -> list[str]:
     """What changed and how, credits apart: they have no tokens and no key.
 
     Parts are compared with the weeks before and may have changed the other way; then they explain nothing.
@@ -178,19 +178,19 @@ def _causes(series: SeriesKey, impact: Decimal, parts: Sequence[Part], names: Na
     return [*_what_changed(series, others, names), *_how(others, impact), *said]
 
 
-def _of_credits(negative: Sequence[Part], credited: Decimal) -> list[str]:
+def _of_credits(negative: Sequence[Segment], credited: Decimal) -> list[str]:
     """The largest credit, discount or refund that changed."""
     largest = max(negative, key=lambda part: (abs(part.change), part.line_item))
     named = _CREDIT_WORD.search(largest.line_item)
     word = named[0].lower() if named else "credit"
-    item = "" if largest.line_item in {"", _NOTHING} else f" ({shortened(largest.line_item)})"
+    item = "" if largest.line_item in {"", _NOTHING} else f" ({shorten(largest.line_item)})"
     article = "an" if word == "adjustment" else "a"
     if credited < 0:
         return [f"{article} {word} of {dollars(abs(largest.amount))}{item}"]
     return [f"{dollars(credited)} less of {'an' if word == 'adjustment' else 'a'} {word}{item} than usual"]
 
 
-def _what_changed(series: SeriesKey, parts: Sequence[Part], names: Names) -> list[str]:
+def _what_changed(series: SeriesKey, parts: Sequence[Segment], names: DisplayNames) -> list[str]:
     """The dimensions below the series in which most of the change lies."""
     said = []
     if not series.project:
@@ -203,20 +203,20 @@ def _what_changed(series: SeriesKey, parts: Sequence[Part], names: Names) -> lis
     return said
 
 
-def _leading(parts: Sequence[Part], dimension: str, names: Names) -> list[str]:
-    found = leading_share(parts, lambda part: str(getattr(part, dimension)))
+def _leading(parts: Sequence[Segment], dimension: str, names: DisplayNames) -> list[str]:
+    found = main_contributor(parts, lambda part: str(getattr(part, dimension)))
     if found is None or found[1] < _MOST or found[0] == _NOTHING:
         return []
     name, share = found
-    shown = shortened({"project": names.project, "api_key": names.api_key}.get(dimension, str)(name))
+    shown = shorten({"project": names.project, "api_key": names.api_key}.get(dimension, str)(name))
     if share >= _ALONE:
         return [f"{shown}{' alone' if dimension == 'api_key' else ''}"]
     return [f"{shown} ({share:.0%})".replace("%", " %")]
 
 
-def _how(parts: Sequence[Part], impact: Decimal) -> list[str]:
+def _how(parts: Sequence[Segment], impact: Decimal) -> list[str]:
     """Volume, price and mix, where quantities tell them apart."""
-    change = change_of(parts)
+    change = decompose_change(parts)
     if change.volume_ratio is None or change.price_ratio is None:
         return ["new"] if parts and all(not part.usual_amount for part in parts) else []
     unit = f"the {change.unit}" if change.unit else "the units"
@@ -232,5 +232,5 @@ def _how(parts: Sequence[Part], impact: Decimal) -> list[str]:
     return said
 
 
-def _has_notable_mix(change: Change, impact: Decimal) -> bool:
+def _has_notable_mix(change: ChangeBreakdown, impact: Decimal) -> bool:
     return change.mix * impact > 0 and abs(change.mix) >= _NOTABLE_MIX * abs(impact)

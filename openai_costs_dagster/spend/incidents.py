@@ -18,11 +18,11 @@ from openai_costs_dagster.spend.detection.root_causes import contains, overlap
 QUIET_DAYS = 2
 """So many finished days without it end an incident; a pause that is shorter is none."""
 
-_NEWS = 2  # times what people know of
-_NEWS_OF_THE_SAME_DAY = 5  # it was told when it had only begun
+GROWTH_FACTOR = 2  # times what people know of
+_SAME_DAY_GROWTH_FACTOR = 5  # it was told when it had only begun
 
 
-class Unusual(NamedTuple):
+class UnusualDay(NamedTuple):
     """An unusual day of a series, or of a line item's price; `impact` in US dollars, signed."""
 
     day: dt.date
@@ -36,7 +36,7 @@ class Unusual(NamedTuple):
         return "up" if self.impact >= 0 else "down"
 
 
-class News(NamedTuple):
+class IncidentEvent(NamedTuple):
     """Something to tell of an incident; `found` is the day that made it news, None for its end.
 
     `seen` says that it is to be recorded and not sent.
@@ -44,44 +44,44 @@ class News(NamedTuple):
 
     event: Literal["opened", "grown", "ended"]
     incident: Incident
-    found: Unusual | None
-    seen: bool
+    found: UnusualDay | None
+    acknowledged: bool
 
 
-def follow(
+def update_incidents(
     known: list[Incident],
-    found: Iterable[Unusual],
+    found: Iterable[UnusualDay],
     today: dt.date,
-    judged_to: dt.date,
+    evaluated_to: dt.date,
     may_alert: Callable[[dt.date], bool],
     *,
     may_end: bool,
-) -> list[News]:
+) -> list[IncidentEvent]:
     """What is new; changes `known` and adds new incidents to it.
 
-    All days up to `judged_to` were judged, now or before; `today` is not over. Asking again with the same findings
+    All days up to `evaluated_to` were judged, now or before; `today` is not over. Asking again with the same findings
     brings no news.
     """
-    by_day: dict[dt.date, list[Unusual]] = {}
+    by_day: dict[dt.date, list[UnusualDay]] = {}
     for unusual in found:
         by_day.setdefault(unusual.day, []).append(unusual)
-    news: list[News] = []
+    news: list[IncidentEvent] = []
     for day in sorted(by_day):
         of_day = sorted(by_day[day], key=lambda one: (-abs(one.impact), one.series, one.line_item or ""))
         news += _of_day(known, of_day, may_alert, is_over=day < today)
     for incident in known:
-        is_quiet = incident.last_day + QUIET_DAYS * ONE_DAY <= min(judged_to, today - ONE_DAY)
+        is_quiet = incident.last_day + QUIET_DAYS * ONE_DAY <= min(evaluated_to, today - ONE_DAY)
         if may_end and incident.is_open and is_quiet:
             incident.is_open = False
             if incident.announced:
-                news.append(News("ended", incident, None, seen=False))
+                news.append(IncidentEvent("ended", incident, None, acknowledged=False))
     return news
 
 
 def _of_day(
-    known: list[Incident], found: list[Unusual], may_alert: Callable[[dt.date], bool], *, is_over: bool
-) -> list[News]:
-    places = {one: next((each for each in known if _goes_on(each, one)), None) for one in found}
+    known: list[Incident], found: list[UnusualDay], may_alert: Callable[[dt.date], bool], *, is_over: bool
+) -> list[IncidentEvent]:
+    places = {one: next((each for each in known if _continues(each, one)), None) for one in found}
     going_on = {id(incident) for incident in places.values() if incident}
     for one in found:
         if places[one] is None:
@@ -89,17 +89,18 @@ def _of_day(
             places[one] = next(renamed, None)
     news = []
     for one in found:
-        told, incident = may_alert(one.day), places[one] or next((each for each in known if _goes_on(each, one)), None)
+        announced = may_alert(one.day)
+        incident = places[one] or next((each for each in known if _continues(each, one)), None)
         if incident is None:
-            incident = _begun(one, announced=told)
+            incident = _open_incident(one, announced=announced)
             known.append(incident)
-            news.append(News("opened", incident, one, seen=not told))
-        elif _continued(incident, one, announced=told, is_over=is_over):
-            news.append(News("grown", incident, one, seen=not told))
+            news.append(IncidentEvent("opened", incident, one, acknowledged=not announced))
+        elif _extend(incident, one, announced=announced, is_over=is_over):
+            news.append(IncidentEvent("grown", incident, one, acknowledged=not announced))
     return news
 
 
-def _goes_on(incident: Incident, found: Unusual) -> bool:
+def _continues(incident: Incident, found: UnusualDay) -> bool:
     """Whether an unusual day belongs to it, by its series; a later day than its end does not."""
     if incident.line_item != found.line_item or incident.direction != found.direction:
         return False
@@ -107,7 +108,7 @@ def _goes_on(incident: Incident, found: Unusual) -> bool:
     return incident.first_day - ONE_DAY <= found.day <= longest and _is_same(incident.series, found.series)
 
 
-def _is_named_coarser_by(incident: Incident, found: Unusual) -> bool:
+def _is_named_coarser_by(incident: Incident, found: UnusualDay) -> bool:
     """Whether the day after it a coarser series is as far off as it was: its cause under another name."""
     return (
         incident.is_open
@@ -115,13 +116,13 @@ def _is_named_coarser_by(incident: Incident, found: Unusual) -> bool:
         and incident.direction == found.direction
         and found.day == incident.last_day + ONE_DAY
         and overlap(incident.series, found.series)
-        and _named(found.series) < _named(incident.series)
+        and _dimension_count(found.series) < _dimension_count(incident.series)
         and any(found.series[1:])
-        and abs(found.impact) < _NEWS * incident.alerted_impact
+        and abs(found.impact) < GROWTH_FACTOR * incident.alerted_impact
     )
 
 
-def _begun(found: Unusual, *, announced: bool) -> Incident:
+def _open_incident(found: UnusualDay, *, announced: bool) -> Incident:
     return Incident(
         found.series,
         found.line_item,
@@ -134,11 +135,11 @@ def _begun(found: Unusual, *, announced: bool) -> Incident:
     )
 
 
-def _continued(incident: Incident, found: Unusual, *, announced: bool, is_over: bool) -> bool:
-    """Takes a day in; whether that is news. A day that is told while it grows is expected to grow."""
+def _extend(incident: Incident, found: UnusualDay, *, announced: bool, is_over: bool) -> bool:
+    """Takes a day in; whether that is news. A day that is announced while it grows is expected to grow."""
     impact, is_same_day = abs(found.impact), found.day == incident.alerted_day
     incident.first_day, incident.last_day = min(incident.first_day, found.day), max(incident.last_day, found.day)
-    if impact >= (_NEWS_OF_THE_SAME_DAY if is_same_day else _NEWS) * incident.alerted_impact:
+    if impact >= (_SAME_DAY_GROWTH_FACTOR if is_same_day else GROWTH_FACTOR) * incident.alerted_impact:
         incident.alerted_impact, incident.alerted_day = impact, found.day
         incident.announced = incident.announced or announced
         return True
@@ -147,7 +148,7 @@ def _continued(incident: Incident, found: Unusual, *, announced: bool, is_over: 
     return False
 
 
-def _named(series: SeriesKey) -> int:
+def _dimension_count(series: SeriesKey) -> int:
     return sum(map(bool, series[1:]))
 
 

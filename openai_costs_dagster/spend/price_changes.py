@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from openai_costs_dagster.records import PricedDay
 from openai_costs_dagster.spend.allocation.model_names import label_with_alias, name_one_model
-from openai_costs_dagster.spend.explanation import shortened
+from openai_costs_dagster.spend.explanation import shorten
 from openai_costs_dagster.spend.money import dollars
 
 CHANGE = Decimal("0.02")
@@ -42,7 +42,7 @@ class PriceChange(NamedTuple):
         scale, unit = (1_000_000, "a million tokens") if is_tokens else (1, _unit(self.priced.quantity_unit))
         moved = "rose" if now > before else "fell"
         return (
-            f"The unit price of {shortened(self.priced.line_item)} {moved} by {change}, to "
+            f"The unit price of {shorten(self.priced.line_item)} {moved} by {change}, to "
             f"{_short(now * scale)} {unit} from {_short(before * scale)}: {dollars(abs(self.impact))} "
             f"{'more' if self.impact > 0 else 'less'} on the day."
         )

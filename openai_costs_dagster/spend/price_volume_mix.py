@@ -21,7 +21,7 @@ _WIDE = Context(prec=400)  # a quantity near zero makes a huge ratio
 
 
 @dataclass(frozen=True)
-class Part:
+class Segment:
     """A part of a series' spend now and usually: US dollars, quantities in `unit`, null where unknown."""
 
     project: str
@@ -41,13 +41,13 @@ class Part:
         return money.subtract(self.amount, self.usual_amount)
 
     @property
-    def is_measured(self) -> bool:
+    def has_quantities(self) -> bool:
         """Whether both amounts have quantities to compare."""
         return bool(self.quantity and self.usual_quantity and self.unit)
 
 
 @dataclass(frozen=True)
-class Change:
+class ChangeBreakdown:
     """US dollars; the four parts add up to `total`. `volume_ratio` is units now to usual ones, where one unit leads."""
 
     total: Decimal
@@ -61,10 +61,10 @@ class Change:
     unit: str | None
 
 
-def change_of(parts: Iterable[Part]) -> Change:
+def decompose_change(parts: Iterable[Segment]) -> ChangeBreakdown:
     """Splits the change of all parts together."""
     parts = list(parts)
-    by_unit = _by([part for part in parts if part.is_measured], lambda part: part.unit)
+    by_unit = _by([part for part in parts if part.has_quantities], lambda part: part.unit)
     # Billed and credited quantities of a unit may cancel each other out, and nothing compares with zero units.
     measured = [of_unit for of_unit in by_unit.values() if _usual_quantity(of_unit)]
     total = money.total(part.change for part in parts)
@@ -76,7 +76,7 @@ def change_of(parts: Iterable[Part]) -> Change:
         price += _cents(sum((part.amount - _at_usual_price(part) for part in of_unit), _ZERO))
         explained = money.add(explained, money.total(part.change for part in of_unit))
     leading = max(measured, key=_weight, default=[])
-    return Change(
+    return ChangeBreakdown(
         total=total,
         volume=volume,
         price=price,
@@ -90,7 +90,7 @@ def change_of(parts: Iterable[Part]) -> Change:
     )
 
 
-def leading_share(parts: Iterable[Part], name: Callable[[Part], str]) -> tuple[str, Decimal] | None:
+def main_contributor(parts: Iterable[Segment], name: Callable[[Segment], str]) -> tuple[str, Decimal] | None:
     """Which of the parts, named by `name`, has most of the change, and its share; None without a change."""
     changes: dict[str, Decimal] = defaultdict(Decimal)
     for part in parts:
@@ -102,22 +102,22 @@ def leading_share(parts: Iterable[Part], name: Callable[[Part], str]) -> tuple[s
     return best, _RATIOS.divide(changes[best], total)
 
 
-def _by(parts: Iterable[Part], key: Callable[[Part], str | None]) -> dict[str | None, list[Part]]:
-    groups: dict[str | None, list[Part]] = defaultdict(list)
+def _by(parts: Iterable[Segment], key: Callable[[Segment], str | None]) -> dict[str | None, list[Segment]]:
+    groups: dict[str | None, list[Segment]] = defaultdict(list)
     for part in parts:
         groups[key(part)].append(part)
     return groups
 
 
-def _quantity(parts: list[Part]) -> Decimal:
+def _quantity(parts: list[Segment]) -> Decimal:
     return sum((part.quantity or _ZERO for part in parts), _ZERO)
 
 
-def _usual_quantity(parts: list[Part]) -> Decimal:
+def _usual_quantity(parts: list[Segment]) -> Decimal:
     return sum((part.usual_quantity or _ZERO for part in parts), _ZERO)
 
 
-def _at_usual_price(part: Part) -> Decimal:
+def _at_usual_price(part: Segment) -> Decimal:
     return _RATIOS.divide(part.usual_amount * (part.quantity or _ZERO), part.usual_quantity or Decimal(1))
 
 
@@ -125,7 +125,7 @@ def _cents(amount: Decimal) -> Decimal:
     return amount.quantize(_CENTS, context=_WIDE)
 
 
-def _weight(parts: list[Part]) -> Decimal:
+def _weight(parts: list[Segment]) -> Decimal:
     return sum((abs(part.change) + part.amount for part in parts), _ZERO)
 
 

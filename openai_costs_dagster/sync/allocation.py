@@ -14,7 +14,7 @@ from decimal import Decimal
 from openai_costs_dagster.cost_records import US_DOLLARS, CostRow, parse_grouping
 from openai_costs_dagster.records import LineItem, UserTotal
 from openai_costs_dagster.spend import money
-from openai_costs_dagster.spend.allocation.allocate import UNALLOCATED, Counted, DayUsage, allocate
+from openai_costs_dagster.spend.allocation.allocate import UNALLOCATED, DayUsage, OperationUsage, allocate
 from openai_costs_dagster.spend.allocation.usage_reconciliation import TokenDifference, token_differences
 from openai_costs_dagster.spend.line_items import classify
 from openai_costs_dagster.warehouse import allocations, line_items, usage
@@ -97,7 +97,7 @@ class _DayInputs:
     costs: Sequence[CostRow]
     line_items: Mapping[str | None, LineItem]
     """The classification of each label in `costs`."""
-    usage: Sequence[Counted]
+    usage: Sequence[OperationUsage]
     totals: Sequence[UserTotal] | None
     """The total of each user by line item; None where OpenAI does not report it."""
     model_names: Mapping[str, str]
@@ -108,9 +108,9 @@ def _load(connection: Connection, organization: str, days: Sequence[dt.date]) ->
     costs = allocations.costs(connection, organization, days)
     totals = allocations.user_costs(connection, organization, days)
     names = allocations.model_names(connection, organization, days)
-    counted: dict[dt.date, list[Counted]] = {}
+    counted: dict[dt.date, list[OperationUsage]] = {}
     for stored in usage.of_days(connection, organization, days):
-        counted.setdefault(stored.usage_date, []).append(Counted(stored.operation, stored.row))
+        counted.setdefault(stored.usage_date, []).append(OperationUsage(stored.operation, stored.row))
     classified = _classifications(connection, (row for rows in costs.values() for row in rows))
     for day in days:
         yield (

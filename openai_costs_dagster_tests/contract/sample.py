@@ -16,7 +16,7 @@ from typing import Any
 from openai_costs_dagster.configuration import Budget, Configuration, Organization
 from openai_costs_dagster.configuration.secret import SecretReference
 from openai_costs_dagster.days import ONE_DAY, DayRange
-from openai_costs_dagster.monitoring.evaluation import Watch
+from openai_costs_dagster.monitoring.evaluation import Evaluator
 from openai_costs_dagster.records import UserTotal
 from openai_costs_dagster.simulator import SimulatedOrganization, Simulator, catalogue
 from openai_costs_dagster.simulator.companies import LAB, SHOP
@@ -115,12 +115,12 @@ def _read(database: Database, organization: Organization, days: list[dt.date] | 
     assert not ingest_usage(UsageRequest(organization, database, days, now=lambda: now)).failed
     sync_directory(organization, database, now=lambda: now)
     configuration = Configuration.model_construct(organizations={organization.name: organization})
-    watch = Watch(organization, configuration, run_id=by, asked_by=by, now=now)
+    evaluator = Evaluator(organization, configuration, run_id=by, asked_by=by, now=now)
     with database.connect() as connection:
         allocate_days(connection, organization.name, days, now)
         for one in (False, True):
-            watch.judge(connection, days[-21:], users=one)
-            watch.hold_against_budgets(connection, days[-40:], allocated=one)
+            evaluator.evaluate_anomalies(connection, days[-21:], users=one)
+            evaluator.evaluate_budgets(connection, days[-40:], allocated=one)
 
 
 def _break(connection: Connection, organization: str) -> None:

@@ -37,7 +37,7 @@ RUNTIME_ERRORS_ARE_SHOWN_OF = {"cli.dagster_dev"}
 SAID = {
     "api.connection_check": {"check_connection", "_explain", "admin_key_warning"},
     "cli.check": {"check", "_reject_duplicate", "_report"},
-    "monitoring.status": {"_overview", "_key_trouble", "_sync_trouble", "_sum_trouble", "delivery_trouble"},
+    "monitoring.status": {"_overview", "_key_trouble", "_sync_trouble", "_sum_trouble", "delivery_problems"},
     "sync.outcome": {"notes"},
     "orchestration.assets.costs": {"_checks_of_stored"},
     "monitoring.late_days": {"_tell"},

@@ -10,7 +10,7 @@ from typing import Any
 
 from openai_costs_dagster.configuration import Budget
 from openai_costs_dagster.days import ONE_DAY, DayRange
-from openai_costs_dagster.monitoring.budgets import BudgetDay, evaluate
+from openai_costs_dagster.monitoring.budgets import BudgetDay, evaluate_budgets
 from openai_costs_dagster.sync.allocation import allocate_days
 
 from ..bench import Bench, days, spent
@@ -29,7 +29,9 @@ def look(
     organization = work.organization.model_copy(update={"budgets": budgets})
     with work.database.connect() as connection:
         since = dt.date.min if may_alert else dt.date.max
-        return evaluate(connection, organization, wanted, work.clock.now, allocated=allocated, alert_since=since)
+        return evaluate_budgets(
+            connection, organization, wanted, work.clock.now, allocated=allocated, alert_since=since
+        )
 
 
 def told(work: Bench) -> list[tuple[Any, ...]]:

@@ -12,7 +12,7 @@ import pytest
 from openai_costs_dagster.api.spend_limits import read_spend_limits
 from openai_costs_dagster.cli.status import print_overviews
 from openai_costs_dagster.days import ONE_DAY, DayRange
-from openai_costs_dagster.monitoring.budgets import evaluate
+from openai_costs_dagster.monitoring.budgets import evaluate_budgets
 from openai_costs_dagster.report.contents_from_warehouse import load_spend_report
 from openai_costs_dagster.sync.allocation import allocate_days
 
@@ -31,7 +31,7 @@ def test_an_upper_case_code_counts_in_every_total(served: ServedOrganization) ->
         allocate_days(connection, "acme", [day], served.clock.now)
         ((standing,),) = [
             one
-            for when, one in evaluate(
+            for when, one in evaluate_budgets(
                 connection, served.organization, [day], served.clock.now, allocated=False, alert_since=dt.date.max
             ).items()
             if when == day

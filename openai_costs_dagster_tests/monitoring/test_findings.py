@@ -14,12 +14,12 @@ import pytest
 
 from openai_costs_dagster.configuration import Anomalies
 from openai_costs_dagster.days import ONE_DAY, DayRange
-from openai_costs_dagster.monitoring.anomalies import expected_days, is_reported, judge
-from openai_costs_dagster.monitoring.findings import Judgement
+from openai_costs_dagster.monitoring.anomalies import evaluate_days, expected_days, is_already_reported
+from openai_costs_dagster.monitoring.findings import DayEvaluation
 from openai_costs_dagster.records import SeriesKey
 from openai_costs_dagster.simulator import Fact
 from openai_costs_dagster.spend.detection.root_causes import Cause, Flag
-from openai_costs_dagster.spend.price_volume_mix import Part
+from openai_costs_dagster.spend.price_volume_mix import Segment
 from openai_costs_dagster.warehouse import anomalies
 from openai_costs_dagster.warehouse.anomalies import FOREVER, Feedback, StoredFinding
 from openai_costs_dagster.warehouse.database import Connection
@@ -38,13 +38,15 @@ def work(bench: MakeBench) -> Bench:
     return bench(small_world(users_with_projects_served=True), start_date=START)
 
 
-def judged(work: Bench, day: dt.date = SPIKE, *, found_by: str = "refresh", **settings: object) -> Judgement:
+def judged(work: Bench, day: dt.date = SPIKE, *, found_by: str = "refresh", **settings: object) -> DayEvaluation:
     """Judges a day and keeps what was found, as the check does."""
     with work.database.connect() as connection:
-        judgement = judge(connection, "acme", Anomalies.model_validate(settings), [day])[day]
-        anomalies.replace_findings(connection, "acme", [day], judgement.findings, found_by=found_by, now=work.clock.now)
+        evaluation = evaluate_days(connection, "acme", Anomalies.model_validate(settings), [day])[day]
+        anomalies.replace_findings(
+            connection, "acme", [day], evaluation.findings, found_by=found_by, now=work.clock.now
+        )
     work.clock.now += dt.timedelta(minutes=1)
-    return judgement
+    return evaluation
 
 
 def kept(work: Bench) -> list[StoredFinding]:
@@ -75,16 +77,16 @@ def test_a_model_that_explodes_is_one_finding_that_names_it_and_its_range(work: 
     project, model = largest_leaf(work)
     work.world.plant_anomaly(SPIKE, 6, project, model)
     work.read(HISTORY)
-    judgement = judged(work)
-    (finding,) = judgement.alarming
+    evaluation = judged(work)
+    (finding,) = evaluation.alerting
     assert (finding.level, finding.series) == ("project and model", SeriesKey("acme", project, model))
     assert finding.direction == "up"
     assert finding.impact == finding.actual - finding.expected
     assert finding.lower <= finding.expected <= finding.upper < finding.actual
     assert finding.explanation.startswith(f"Up ${finding.impact:,.2f}")
     assert "unit price unchanged" in finding.explanation
-    assert judgement.picture
-    assert judgement.picture.startswith("![spend by day](data:image/svg+xml;base64,")
+    assert evaluation.chart_markdown
+    assert evaluation.chart_markdown.startswith("![spend by day](data:image/svg+xml;base64,")
     (stored,) = [one for one in kept(work) if one.worth_alerting]
     assert (stored.actual, stored.explanation, stored.found_by) == (finding.actual, finding.explanation, "refresh")
 
@@ -93,7 +95,7 @@ def test_the_actual_amount_of_a_finding_is_exact(work: Bench) -> None:
     project, model = largest_leaf(work)
     work.world.plant_anomaly(SPIKE, 6, project, model)
     work.read(HISTORY)
-    (finding,) = judged(work).alarming
+    (finding,) = judged(work).alerting
     facts = work.world.facts(SPIKE)
     spent = [fact.amount or Decimal(0) for fact in facts if (fact.project_id, fact.model) == (project, model)]
     assert finding.actual == sum(spent, Decimal(0))
@@ -119,7 +121,7 @@ def test_a_restated_day_is_judged_again_and_what_is_found_no_more_is_gone(work: 
     assert kept(work)
     work.world.plant_anomaly(SPIKE, Decimal(1) / 6)
     work.read([SPIKE])
-    assert judged(work).alarming == []
+    assert judged(work).alerting == []
     assert [one for one in kept(work) if one.worth_alerting] == []
 
 
@@ -148,9 +150,9 @@ def test_a_muted_series_is_judged_and_kept_and_does_not_alert(work: Bench) -> No
             )
     assert kept(work)
     assert {(one.worth_alerting, one.feedback) for one in kept(work)} == {(False, "mute: a test")}
-    judgement = judged(work)
-    assert judgement.findings
-    assert judgement.alarming == []
+    evaluation = judged(work)
+    assert evaluation.findings
+    assert evaluation.alerting == []
 
 
 def credited(amount: str) -> Callable[[tuple[Fact, ...]], tuple[Fact, ...]]:
@@ -180,10 +182,10 @@ def test_every_alarming_finding_is_worth_the_minimum_and_outside_the_range_it_sh
     work.read(HISTORY)
     minimum = Decimal(9)
     with work.database.connect() as connection:
-        judgements = judge(connection, "acme", Anomalies(minimum_impact_usd=minimum), HISTORY)
-    alarming = [finding for judgement in judgements.values() for finding in judgement.alarming]
-    assert {"up", "down"} <= {finding.direction for finding in alarming}
-    for finding in alarming:
+        evaluations = evaluate_days(connection, "acme", Anomalies(minimum_impact_usd=minimum), HISTORY)
+    alerting = [finding for evaluation in evaluations.values() for finding in evaluation.alerting]
+    assert {"up", "down"} <= {finding.direction for finding in alerting}
+    for finding in alerting:
         assert abs(finding.impact) >= minimum
         assert not finding.lower <= finding.actual <= finding.upper
         assert "$-" not in finding.explanation
@@ -193,7 +195,7 @@ def test_every_alarming_finding_is_worth_the_minimum_and_outside_the_range_it_sh
 def test_a_credit_is_explained_as_one(work: Bench) -> None:
     work.world.restate(SPIKE, credited("-300.00"))
     work.read(HISTORY)
-    (finding,) = judged(work).alarming
+    (finding,) = judged(work).alerting
     assert "on the organization: a credit of $300.00 (Promotional credit). It cost -$" in finding.explanation
     assert "tokens" not in finding.explanation
 
@@ -231,11 +233,11 @@ def test_a_mute_during_an_evaluation_holds_for_what_the_evaluation_finds(work: B
     work.read(HISTORY)
     judged(work)
     with work.database.connect() as connection:
-        judgement = judge(connection, "acme", Anomalies(), [SPIKE])[SPIKE]
+        evaluation = evaluate_days(connection, "acme", Anomalies(), [SPIKE])[SPIKE]
         for finding in kept(work):
             mute(work, finding)
         anomalies.replace_findings(
-            connection, "acme", [SPIKE], judgement.findings, found_by="refresh", now=work.clock.now
+            connection, "acme", [SPIKE], evaluation.findings, found_by="refresh", now=work.clock.now
         )
     assert {(finding.worth_alerting, finding.muted) for finding in kept(work)} == {(False, True)}
 
@@ -268,16 +270,16 @@ def test_a_mute_counts_from_today_and_lists_its_scope(work: Bench) -> None:
 def test_an_unmuted_series_alerts_again(work: Bench) -> None:
     work.world.plant_anomaly(SPIKE, 6)
     work.read(HISTORY)
-    before = judged(work).alarming
+    before = judged(work).alerting
     for finding in kept(work):
         mute(work, finding)
-    assert judged(work).alarming == []
+    assert judged(work).alerting == []
     with work.database.connect() as connection:
         for finding in kept(work):
             anomalies.delete_feedback(connection, finding.anomaly_id, kind="mute")
         assert anomalies.answers(connection, "mute") == []
     assert [finding.worth_alerting for finding in kept(work)] == [True] * len(before)
-    assert judged(work).alarming == before
+    assert judged(work).alerting == before
 
 
 def test_a_withdrawn_answer_gives_the_old_baseline_back(work: Bench) -> None:
@@ -317,9 +319,9 @@ def test_an_endless_answer_is_an_interval_and_no_list_of_days(monkeypatch: pytes
 USER = SeriesKey("acme", user="user_1")
 
 
-def used(project: str, change: str, model: str = "gpt", api_key: str = "key_1") -> Part:
+def used(project: str, change: str, model: str = "gpt", api_key: str = "key_1") -> Segment:
     """A part of a user's spend that changed by so many US dollars."""
-    return Part(project, model, api_key, "output", "output", None, Decimal(change), Decimal(0), None, None)
+    return Segment(project, model, api_key, "output", "output", None, Decimal(change), Decimal(0), None, None)
 
 
 @pytest.mark.parametrize(
@@ -339,12 +341,12 @@ def test_a_user_is_reported_unless_costs_tell_of_the_change(
     user: float, causes: list[tuple[str, float]], parts: list[tuple[str, str]], expected: bool
 ) -> None:
     of_costs = [Cause(Flag(SeriesKey("acme", project), difference)) for project, difference in causes]
-    assert is_reported(Flag(USER, user), of_costs, lambda: [used(*one) for one in parts]) is expected
+    assert is_already_reported(Flag(USER, user), of_costs, lambda: [used(*one) for one in parts]) is expected
 
 
 def test_spend_without_a_key_covers_what_is_allocated_to_keys() -> None:
     cause = Cause(Flag(SeriesKey("acme", "p", api_key="(none)"), -20.0))
-    assert is_reported(Flag(USER, -20.0), [cause], lambda: [used("p", "-20")])
+    assert is_already_reported(Flag(USER, -20.0), [cause], lambda: [used("p", "-20")])
 
 
 def test_what_was_said_to_be_expected_is_found_no_more_and_neither_is_its_level(work: Bench) -> None:
@@ -357,8 +359,8 @@ def test_what_was_said_to_be_expected_is_found_no_more_and_neither_is_its_level(
             anomalies.keep_feedback(
                 connection, one.anomaly_id, kind="expected", last_day=SPIKE, reason="launch", now=work.clock.now
             )
-    assert judged(work).alarming == []
-    assert judged(work, SPIKE + ONE_DAY).alarming == []
+    assert judged(work).alerting == []
+    assert judged(work, SPIKE + ONE_DAY).alerting == []
 
 
 def test_a_day_with_a_long_past_is_judged_alike_alone_and_in_a_range(work: Bench) -> None:
@@ -366,10 +368,10 @@ def test_a_day_with_a_long_past_is_judged_alike_alone_and_in_a_range(work: Bench
     work.read(days(SPIKE - 300 * ONE_DAY, 301))
     months = days(SPIKE - 60 * ONE_DAY, 61)
     with work.database.connect() as connection:
-        together = judge(connection, "acme", Anomalies(), months)
-        alone = {day: judge(connection, "acme", Anomalies(), [day])[day] for day in months[::10]}
+        together = evaluate_days(connection, "acme", Anomalies(), months)
+        alone = {day: evaluate_days(connection, "acme", Anomalies(), [day])[day] for day in months[::10]}
     assert alone == {day: together[day] for day in alone}
-    assert alone[SPIKE].alarming
+    assert alone[SPIKE].alerting
     assert all(one.expected is not None for one in together.values())
 
 
@@ -380,11 +382,11 @@ def test_an_organization_that_was_silent_for_a_year_is_not_new_when_it_spends_ag
     work.read(history)
     silent = judged(work, SPIKE - ONE_DAY)
     assert silent.actual == silent.expected == 0
-    assert silent.alarming == []
-    judgement = judged(work)
-    assert judgement.expected == 0
-    assert {finding.direction for finding in judgement.alarming} == {"up"}
-    assert not any(finding.expected for finding in judgement.alarming)
+    assert silent.alerting == []
+    evaluation = judged(work)
+    assert evaluation.expected == 0
+    assert {finding.direction for finding in evaluation.alerting} == {"up"}
+    assert not any(finding.expected for finding in evaluation.alerting)
 
 
 def test_purging_an_organization_takes_its_findings_and_answers_along(work: Bench) -> None:

@@ -39,7 +39,7 @@ def told(work: Bench) -> list[tuple[Any, ...]]:
     ],
 )
 def test_a_day_is_due_three_hours_after_its_refresh(now: str, cron: str, due: str) -> None:
-    assert str(late_days.latest_due(cron, dt.datetime.fromisoformat(f"{now}+00:00"))) == due
+    assert str(late_days.latest_due_day(cron, dt.datetime.fromisoformat(f"{now}+00:00"))) == due
 
 
 @given(
@@ -57,7 +57,7 @@ def test_the_latest_due_day_is_the_newest_whose_first_refresh_is_past_the_grace_
         end = utc_midnight(day + ONE_DAY)
         return next_tick(cron, end - dt.timedelta(microseconds=1)) + late_days.GRACE <= now
 
-    due = late_days.latest_due(cron, now)
+    due = late_days.latest_due_day(cron, now)
     assert is_due(due)
     assert not is_due(due + ONE_DAY)
 
@@ -66,21 +66,21 @@ def test_a_day_that_is_missing_is_told_once_and_its_arrival_once(bench: MakeBenc
     work = bench()
     configuration = configure(work.organization, database=work.database)
 
-    def look() -> dict[str, tuple[dt.date, bool]]:
+    def check() -> dict[str, tuple[dt.date, bool]]:
         with work.database.connect() as connection:
-            return late_days.look(connection, configuration, work.clock.now)
+            return late_days.check_late_days(connection, configuration, work.clock.now)
 
-    assert look() == {}
+    assert check() == {}
     work.clock.now = work.clock.now.replace(hour=12)
     yesterday = work.clock.today - ONE_DAY
     work.read(days(yesterday - 3 * ONE_DAY, 3))
     work.read([work.clock.today])
-    assert look() == {"acme": (yesterday, False)}
-    look()
+    assert check() == {"acme": (yesterday, False)}
+    check()
     assert told(work) == [("failed", "acme: days stopped arriving")]
     work.read([yesterday])
-    assert look() == {"acme": (yesterday, True)}
-    look()
+    assert check() == {"acme": (yesterday, True)}
+    check()
     assert told(work)[1:] == [("recovered", "acme: days arrive again")]
 
 
@@ -92,10 +92,10 @@ def test_a_day_that_was_read_before_its_end_alone_has_not_arrived(bench: MakeBen
     work.read([day])
     work.clock.now += dt.timedelta(days=1, hours=12)
     with work.database.connect() as connection:
-        assert late_days.look(connection, configuration, work.clock.now) == {"acme": (day, False)}
+        assert late_days.check_late_days(connection, configuration, work.clock.now) == {"acme": (day, False)}
     work.read([day])
     with work.database.connect() as connection:
-        assert late_days.look(connection, configuration, work.clock.now) == {"acme": (day, True)}
+        assert late_days.check_late_days(connection, configuration, work.clock.now) == {"acme": (day, True)}
     assert [event for event, _ in told(work)] == ["failed", "recovered"]
 
 
@@ -110,7 +110,7 @@ def test_days_that_are_missing_because_reading_fails_are_told_once_as_that(
         work.clock.now += dt.timedelta(hours=1)
         work.read([work.clock.today], asked_by="refresh")
         with work.database.connect() as connection:
-            late_days.look(connection, configuration, work.clock.now)
+            late_days.check_late_days(connection, configuration, work.clock.now)
     assert told(work) == [("failed", "acme: its key is refused")]
 
 
@@ -121,17 +121,17 @@ def test_days_arrived_when_all_of_them_did(bench: MakeBench, configure: Configur
     work.read([first - ONE_DAY])
     work.clock.now = dt.datetime.combine(first + 3 * ONE_DAY, dt.time(12), dt.UTC)
 
-    def look() -> list[str]:
+    def check() -> list[str]:
         with work.database.connect() as connection:
-            late_days.look(connection, configuration, work.clock.now)
+            late_days.check_late_days(connection, configuration, work.clock.now)
         return [event for event, _ in told(work)]
 
-    assert look() == ["failed"]
+    assert check() == ["failed"]
     work.clock.now += ONE_DAY
     work.read([first + 3 * ONE_DAY])
-    assert look() == ["failed"]
+    assert check() == ["failed"]
     work.read(days(first, 3))
-    assert look() == ["failed", "recovered"]
+    assert check() == ["failed", "recovered"]
 
 
 @pytest.mark.parametrize("has_check", [True, False])
@@ -143,7 +143,7 @@ def test_an_alert_leads_to_the_check_or_where_that_is_left_out_to_the_asset(
     configuration = configure(work.organization, database=work.database, checks=checks)
     work.read([work.clock.today - 3 * ONE_DAY])
     with work.database.connect() as connection:
-        late_days.look(connection, configuration, work.clock.now)
+        late_days.check_late_days(connection, configuration, work.clock.now)
     ((page,),) = work.ask("select page from openai_costs.outbox")
     assert page.startswith("/assets/openai/acme/costs")
     assert ("checkDetail=latest_day" in page) is has_check

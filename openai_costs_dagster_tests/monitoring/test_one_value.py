@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from openai_costs_dagster.days import ONE_DAY, DayRange
-from openai_costs_dagster.monitoring.budgets import evaluate
+from openai_costs_dagster.monitoring.budgets import evaluate_budgets
 from openai_costs_dagster.report.contents import SpendReport
 from openai_costs_dagster.report.contents_from_warehouse import load_spend_report
 
@@ -21,7 +21,7 @@ def history(served: ServedOrganization) -> DayRange:
 def check(served: ServedOrganization) -> None:
     """What the check `budgets` does at a refresh of today."""
     with served.database.connect() as connection:
-        evaluate(
+        evaluate_budgets(
             connection,
             served.organization,
             [served.clock.today],

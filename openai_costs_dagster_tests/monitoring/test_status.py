@@ -8,7 +8,7 @@ import pytest
 
 from openai_costs_dagster.configuration import Anomalies
 from openai_costs_dagster.days import ONE_DAY, DayRange, utc_now
-from openai_costs_dagster.monitoring.anomalies import judge
+from openai_costs_dagster.monitoring.anomalies import evaluate_days
 from openai_costs_dagster.monitoring.status import Overview, overviews
 from openai_costs_dagster.report.contents_from_warehouse import load_spend_report
 from openai_costs_dagster.simulator.queries import Query
@@ -149,7 +149,7 @@ def answer_all(work: Bench) -> None:
 
 def keep_findings(work: Bench, day: dt.date) -> None:
     with work.database.connect() as connection:
-        judgements = judge(connection, "acme", Anomalies(), [day])
+        judgements = evaluate_days(connection, "acme", Anomalies(), [day])
         found = [finding for judgement in judgements.values() for finding in judgement.findings]
         anomalies.replace_findings(connection, "acme", [day], found, found_by="refresh", now=work.clock.now)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from openai_costs_dagster.cost_records import CostRow
-from openai_costs_dagster.spend.allocation.allocate import Counted
+from openai_costs_dagster.spend.allocation.allocate import OperationUsage
 from openai_costs_dagster.usage_records import UsageRow
 
 INPUT, CACHED, OUTPUT = "gpt-5-mini, input", "gpt-5-mini, cached input", "gpt-5-mini, output"
@@ -37,9 +37,9 @@ def used(
     tier: str | None = "default",
     counts: Mapping[str, int | Decimal] | None = None,
     **counters: int,
-) -> Counted:
+) -> OperationUsage:
     groups = {"batch": batch, "service_tier": tier}
-    return Counted(
+    return OperationUsage(
         operation,
         UsageRow(
             project,

@@ -14,10 +14,10 @@ from openai_costs_dagster.spend.budgets import (
     Crossing,
     KnownDays,
     Period,
+    budget_status,
     crossings,
     period_of,
     periods_of,
-    standing,
 )
 
 FEBRUARY = DayRange(dt.date(2028, 2, 1), dt.date(2028, 2, 29))
@@ -62,7 +62,7 @@ def test_the_day_after_a_period_begins_the_next_one(day: dt.date, period: Period
 
 def test_a_share_is_crossed_on_the_day_that_reached_it() -> None:
     spend = every_day(10, FEBRUARY)
-    at = standing(spend, FEBRUARY, read_to(dt.date(2028, 3, 5)))
+    at = budget_status(spend, FEBRUARY, read_to(dt.date(2028, 3, 5)))
     assert at.spent == 290
     assert crossings(spend, at, Decimal(290), SHARES) == [
         Crossing(Decimal("0.5"), dt.date(2028, 2, 15), is_forecast=False),
@@ -73,7 +73,7 @@ def test_a_share_is_crossed_on_the_day_that_reached_it() -> None:
 
 def test_what_the_forecast_reaches_is_told_as_a_forecast() -> None:
     spend = every_day(10, DayRange(dt.date(2027, 12, 1), dt.date(2028, 2, 10)))
-    at = standing(spend, FEBRUARY, read_to(dt.date(2028, 2, 10)))
+    at = budget_status(spend, FEBRUARY, read_to(dt.date(2028, 2, 10)))
     assert at.forecast
     assert at.forecast.low <= at.forecast.expected == 290 <= at.forecast.high
     found = [(one.share, one.is_forecast) for one in crossings(spend, at, Decimal(200), SHARES)]
@@ -83,14 +83,14 @@ def test_what_the_forecast_reaches_is_told_as_a_forecast() -> None:
 def test_credits_that_bring_spend_below_a_share_take_the_crossing_back() -> None:
     days = list(FEBRUARY)
     spend = {days[0]: Decimal(60), days[1]: Decimal(-30), days[5]: Decimal(25)}
-    at = standing(spend, FEBRUARY, read_to(dt.date(2028, 3, 1)))
+    at = budget_status(spend, FEBRUARY, read_to(dt.date(2028, 3, 1)))
     assert crossings(spend, at, Decimal(100), SHARES) == [Crossing(Decimal("0.5"), days[5], is_forecast=False)]
 
 
 def test_today_counts_with_what_it_cost_so_far() -> None:
     today = dt.date(2028, 2, 11)
     spend = every_day(10, DayRange(dt.date(2027, 12, 1), dt.date(2028, 2, 10))) | {today: Decimal(900)}
-    at = standing(spend, FEBRUARY, KnownDays(today, today - ONE_DAY))
+    at = budget_status(spend, FEBRUARY, KnownDays(today, today - ONE_DAY))
     assert at.spent == 1000
     assert at.forecast
     assert at.forecast.low >= 1000
@@ -98,7 +98,7 @@ def test_today_counts_with_what_it_cost_so_far() -> None:
 
 def test_a_period_that_has_not_begun_stands_at_nothing_and_is_forecast() -> None:
     spend = every_day(10, DayRange(dt.date(2027, 12, 1), dt.date(2028, 1, 31)))
-    at = standing(spend, FEBRUARY, read_to(dt.date(2028, 1, 31)))
+    at = budget_status(spend, FEBRUARY, read_to(dt.date(2028, 1, 31)))
     assert at.spent == 0
     assert at.known_to is None
     assert at.forecast
@@ -108,10 +108,10 @@ def test_a_period_that_has_not_begun_stands_at_nothing_and_is_forecast() -> None
 
 def test_a_budget_of_nothing_is_crossed_by_the_first_spend_and_not_before() -> None:
     days = list(FEBRUARY)
-    at = standing({}, FEBRUARY, read_to(days[3]))
+    at = budget_status({}, FEBRUARY, read_to(days[3]))
     assert crossings({}, at, Decimal(0), (Decimal(1),)) == []
     spend = {days[2]: Decimal(1)}
-    at = standing(spend, FEBRUARY, read_to(days[3]))
+    at = budget_status(spend, FEBRUARY, read_to(days[3]))
     assert crossings(spend, at, Decimal(0), (Decimal(1),))[0] == Crossing(Decimal(1), days[2], is_forecast=False)
 
 
@@ -119,7 +119,7 @@ def test_days_that_are_not_known_are_not_spent_and_not_forecast_as_free() -> Non
     known = every_day(10, DayRange(dt.date(2027, 12, 1), dt.date(2028, 2, 10)))
     unknown = [dt.date(2028, 2, 11) + number * ONE_DAY for number in range(8)]
     later = {dt.date(2028, 2, 19): Decimal(10)}
-    at = standing(known | later, FEBRUARY, KnownDays(dt.date(2028, 2, 19), dt.date(2028, 2, 19), unknown))
+    at = budget_status(known | later, FEBRUARY, KnownDays(dt.date(2028, 2, 19), dt.date(2028, 2, 19), unknown))
     assert at.spent == 110
     assert at.forecast
     assert at.forecast.expected == 290
@@ -127,8 +127,8 @@ def test_days_that_are_not_known_are_not_spent_and_not_forecast_as_free() -> Non
 
 def test_last_days_without_spend_are_known_and_lower_the_forecast() -> None:
     spend = every_day(100, DayRange(dt.date(2027, 12, 1), dt.date(2028, 2, 10)))
-    silent = standing(spend, FEBRUARY, read_to(dt.date(2028, 2, 20)))
-    unread = standing(spend, FEBRUARY, read_to(dt.date(2028, 2, 10)))
+    silent = budget_status(spend, FEBRUARY, read_to(dt.date(2028, 2, 20)))
+    unread = budget_status(spend, FEBRUARY, read_to(dt.date(2028, 2, 10)))
     assert silent.forecast
     assert unread.forecast
     assert silent.spent == unread.spent == 1000
@@ -139,7 +139,7 @@ def test_last_days_without_spend_are_known_and_lower_the_forecast() -> None:
 def test_a_day_that_was_read_before_its_end_is_forecast_and_not_taken_for_a_cheap_day() -> None:
     until = dt.date(2028, 2, 10)
     spend = every_day(100, DayRange(dt.date(2027, 12, 1), until)) | {until + ONE_DAY: Decimal(4)}
-    at = standing(spend, FEBRUARY, KnownDays(until + ONE_DAY, until))
+    at = budget_status(spend, FEBRUARY, KnownDays(until + ONE_DAY, until))
     assert at.spent == 1004
     assert at.known_to == until + ONE_DAY
     assert at.forecast
@@ -151,7 +151,7 @@ def test_an_incomplete_day_counts_what_it_cost_so_far_where_that_is_more_than_us
     incomplete = dt.date(2028, 2, 5)
     for amount, expected in ((4, 2900), (500, 3300)):
         spend = every_day(100, days) | {incomplete: Decimal(amount)}
-        at = standing(spend, FEBRUARY, KnownDays(days.last, days.last, {incomplete}))
+        at = budget_status(spend, FEBRUARY, KnownDays(days.last, days.last, {incomplete}))
         assert at.spent == 900 + amount
         assert at.forecast
         assert abs(at.forecast.expected - expected) < 150
@@ -159,6 +159,6 @@ def test_an_incomplete_day_counts_what_it_cost_so_far_where_that_is_more_than_us
 
 def test_nothing_that_is_complete_means_no_forecast() -> None:
     today = dt.date(2028, 2, 11)
-    at = standing({today: Decimal(5)}, FEBRUARY, KnownDays(today, None))
+    at = budget_status({today: Decimal(5)}, FEBRUARY, KnownDays(today, None))
     assert at.spent == 5
     assert at.forecast is None

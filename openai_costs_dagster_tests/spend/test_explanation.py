@@ -10,13 +10,13 @@ import pytest
 
 from openai_costs_dagster.records import SeriesKey
 from openai_costs_dagster.spend.detection.root_causes import Flag
-from openai_costs_dagster.spend.explanation import Figures, Names, TotalJump, explain
-from openai_costs_dagster.spend.price_volume_mix import Part
+from openai_costs_dagster.spend.explanation import DisplayNames, Figures, ParentTotal, explain
+from openai_costs_dagster.spend.price_volume_mix import Segment
 
-from .test_price_volume_mix import part
+from .test_price_volume_mix import segment
 
 SEARCH = SeriesKey("acme", "proj_search")
-NAMES = Names(projects={"proj_search": "Search"}, api_keys={"key_9": "batch"}, users={"user_1": "Ada"})
+NAMES = DisplayNames(projects={"proj_search": "Search"}, api_keys={"key_9": "batch"}, users={"user_1": "Ada"})
 
 
 def figures(**values: Any) -> Figures:
@@ -36,12 +36,15 @@ def figures(**values: Any) -> Figures:
     return Figures(**read)
 
 
-def explained(series: SeriesKey, *parts: Part, **values: Any) -> str:
+def explained(series: SeriesKey, *parts: Segment, **values: Any) -> str:
     return explain(series, figures(**values), parts, NAMES)
 
 
 def test_a_rise_names_what_changed_and_its_range() -> None:
-    parts = [part("530", "54", "98000", "10000"), part("15", "14", kind="input", quantity="15", usual_quantity="14")]
+    parts = [
+        segment("530", "54", "98000", "10000"),
+        segment("15", "14", kind="input", quantity="15", usual_quantity="14"),
+    ]
     assert explained(SEARCH, *parts) == (
         "Up $412.00 (+310 %) on Search: gpt-5.5, output, key_7 alone, 9.8x the tokens, unit price unchanged. "
         "It cost $545.00, above its range (usual: $60.00 to $200.00)."
@@ -54,11 +57,13 @@ def test_a_drop_starts_with_its_loss() -> None:
 
 
 def test_a_changed_price_is_named() -> None:
-    assert "unit price +50 %" in explained(SeriesKey("acme"), part("150", "100", "1000", "1000"))
+    assert "unit price +50 %" in explained(SeriesKey("acme"), segment("150", "100", "1000", "1000"))
 
 
 def test_a_line_item_never_billed_before_is_new() -> None:
-    assert "key_7 alone, new." in explained(SeriesKey("acme", "proj_search", "gpt-5.5"), part("150", "0"), expected="0")
+    assert "key_7 alone, new." in explained(
+        SeriesKey("acme", "proj_search", "gpt-5.5"), segment("150", "0"), expected="0"
+    )
 
 
 def test_days_together_are_added_up() -> None:
@@ -88,7 +93,7 @@ def test_other_tests_are_named_with_their_own_numbers(values: dict[str, Any], ex
 
 
 def test_a_newcomer_names_the_total_that_it_moved() -> None:
-    total = TotalJump("the organization", Decimal(900), Decimal(400))
+    total = ParentTotal("the organization", Decimal(900), Decimal(400))
     text = explained(SEARCH, reason="new", expected="0", total=total)
     assert text.endswith("; the organization cost $900.00 in all, $400.00 were expected.")
 
@@ -98,22 +103,22 @@ def test_a_newcomer_names_the_total_that_it_moved() -> None:
     [("Promotional credit", "a credit"), ("Volume discount", "a discount"), ("Refund of May", "a refund")],
 )
 def test_a_credit_is_not_explained_by_tokens(item: str, word: str) -> None:
-    usage = part("50", "54", "900", "1000")
-    credit = part("-60", "0", kind=item, model="(none)", api_key="(none)")
+    usage = segment("50", "54", "900", "1000")
+    credit = segment("-60", "0", kind=item, model="(none)", api_key="(none)")
     text = explained(SeriesKey("acme"), usage, credit, actual="-10", expected="54")
     assert text.startswith(f"Down $64.00 (-119 %) on the organization: {word} of $60.00 ({item}). It cost -$10.00")
     assert "tokens" not in text
 
 
 def test_a_mix_that_makes_most_of_a_change_is_named_instead_of_an_unchanged_price() -> None:
-    parts = [part("20", "20", "2000", "2000"), part("100", "10", "500", "50", model="large")]
+    parts = [segment("20", "20", "2000", "2000"), segment("100", "10", "500", "50", model="large")]
     text = explained(SEARCH, *parts, actual="120", expected="30")
     assert "a dearer mix (+$" in text
     assert "unit price unchanged" not in text
 
 
 def test_parts_that_changed_the_other_way_explain_nothing() -> None:
-    assert "x the tokens" not in explained(SEARCH, part("10", "54", "1000", "10000"))
+    assert "x the tokens" not in explained(SEARCH, segment("10", "54", "1000", "10000"))
 
 
 def test_ids_are_shown_as_names_where_they_are_known() -> None:

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from openai_costs_dagster.records import LineItem
-from openai_costs_dagster.spend.allocation.metering import meters_of
+from openai_costs_dagster.spend.allocation.allocation_rules import billed_counters
 from openai_costs_dagster.spend.line_items import UNLABELLED, classify
 
 _CHAT = "Chat completions"
@@ -221,5 +221,5 @@ def test_a_label_longer_than_a_key_keeps_its_own_name(label: str) -> None:
 
 
 def test_speech_in_high_definition_is_allocated_by_its_model() -> None:
-    (meter,) = meters_of(classify("tts hd"))
+    (meter,) = billed_counters(classify("tts hd"))
     assert meter.model == "tts-1-hd"

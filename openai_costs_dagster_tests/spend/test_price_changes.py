@@ -9,7 +9,7 @@ import pytest
 
 from openai_costs_dagster.days import ONE_DAY
 from openai_costs_dagster.records import PricedDay
-from openai_costs_dagster.spend.explanation import shortened
+from openai_costs_dagster.spend.explanation import shorten
 from openai_costs_dagster.spend.price_changes import PriceChange, price_changes
 
 START = dt.date(2026, 3, 1)
@@ -79,5 +79,5 @@ def test_prices_of_an_alias_and_a_snapshot_billed_on_the_same_day_are_not_compar
 
 
 def test_a_long_line_item_is_shortened_in_the_sentence_of_its_price() -> None:
-    assert shortened("a" * 100) == "a" * 100
-    assert shortened("a" * 6000) == "a" * 99 + "\u2026"
+    assert shorten("a" * 100) == "a" * 100
+    assert shorten("a" * 6000) == "a" * 99 + "\u2026"

@@ -7,7 +7,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openai_costs_dagster.spend.price_volume_mix import Part, change_of, leading_share
+from openai_costs_dagster.spend.price_volume_mix import Segment, decompose_change, main_contributor
 
 MONEY = st.decimals(0, 10_000, places=6, allow_nan=False)
 QUANTITY = (
@@ -17,8 +17,10 @@ QUANTITY = (
 )
 
 
-def part(amount: str, usual: str, quantity: str | None = None, usual_quantity: str | None = None, **names: str) -> Part:
-    return Part(
+def segment(
+    amount: str, usual: str, quantity: str | None = None, usual_quantity: str | None = None, **names: str
+) -> Segment:
+    return Segment(
         project=names.get("project", "proj_search"),
         model=names.get("model", "gpt-5.5"),
         api_key=names.get("api_key", "key_7"),
@@ -36,42 +38,42 @@ def part(amount: str, usual: str, quantity: str | None = None, usual_quantity: s
 def test_the_parts_of_a_change_add_up_to_it(
     rows: list[tuple[Decimal, Decimal, Decimal | None, Decimal | None]],
 ) -> None:
-    parts = [Part("p", "m", "k", str(number), "kind", "tokens", *row) for number, row in enumerate(rows)]
-    change = change_of(parts)
+    parts = [Segment("p", "m", "k", str(number), "kind", "tokens", *row) for number, row in enumerate(rows)]
+    change = decompose_change(parts)
     assert change.volume + change.price + change.mix + change.unmeasured == change.total
     assert change.total == sum((one.amount - one.usual_amount for one in parts), Decimal(0))
 
 
 def test_quantities_that_cancel_each_other_out_are_not_compared() -> None:
-    change = change_of([part("8", "5", "100", "100"), part("-3", "-1", "-100", "-100")])
+    change = decompose_change([segment("8", "5", "100", "100"), segment("-3", "-1", "-100", "-100")])
     assert change.total == change.unmeasured == 1
     assert change.unit is None
-    assert change_of([part("8", "5", "100", "100")]).unmeasured == 0
+    assert decompose_change([segment("8", "5", "100", "100")]).unmeasured == 0
 
 
 def test_more_units_at_the_same_price_are_volume_alone() -> None:
-    change = change_of([part("98", "10", "9800", "1000")])
+    change = decompose_change([segment("98", "10", "9800", "1000")])
     assert [change.volume, change.price, change.mix, change.unmeasured] == [Decimal(88), 0, 0, 0]
     assert (change.volume_ratio, change.price_ratio) == (Decimal("9.8"), Decimal(1))
 
 
 def test_the_same_units_at_another_price_are_price_alone() -> None:
-    change = change_of([part("15", "10", "1000", "1000")])
+    change = decompose_change([segment("15", "10", "1000", "1000")])
     assert [change.volume, change.price, change.mix] == [0, Decimal(5), 0]
 
 
 def test_units_that_moved_to_a_dearer_model_are_mix() -> None:
-    parts = [part("0", "10", "0", "1000", model="mini"), part("110", "100", "1100", "1000", model="large")]
-    change = change_of([parts[0], parts[1], part("100", "0", "1000", None, model="new")])
+    parts = [segment("0", "10", "0", "1000", model="mini"), segment("110", "100", "1100", "1000", model="large")]
+    change = decompose_change([parts[0], parts[1], segment("100", "0", "1000", None, model="new")])
     assert change.unmeasured == Decimal(90)  # what cannot be compared stays apart
 
 
 def test_what_has_no_quantity_stays_apart() -> None:
-    change = change_of([part("5", "3")])
+    change = decompose_change([segment("5", "3")])
     assert (change.unmeasured, change.volume_ratio) == (Decimal(2), None)
 
 
 def test_the_leading_part_is_the_one_with_most_of_the_change() -> None:
-    parts = [part("90", "10", api_key="key_7"), part("25", "5", api_key="key_8")]
-    assert leading_share(parts, lambda one: one.api_key) == ("key_7", Decimal("0.8"))
-    assert leading_share([part("3", "3")], lambda one: one.api_key) is None
+    parts = [segment("90", "10", api_key="key_7"), segment("25", "5", api_key="key_8")]
+    assert main_contributor(parts, lambda one: one.api_key) == ("key_7", Decimal("0.8"))
+    assert main_contributor([segment("3", "3")], lambda one: one.api_key) is None

@@ -11,7 +11,7 @@ from typing import Any
 from openai_costs_dagster.api.client import AdminApi
 from openai_costs_dagster.api.directory import WireAdminKey, read_admin_keys
 from openai_costs_dagster.days import ONE_DAY
-from openai_costs_dagster.monitoring.budgets import evaluate
+from openai_costs_dagster.monitoring.budgets import evaluate_budgets
 from openai_costs_dagster.records import SeriesKey
 from openai_costs_dagster.simulator.world import USAGE_SCOPE
 from openai_costs_dagster.sync import key_alerts
@@ -270,7 +270,7 @@ def test_openais_own_limits_are_budgets_where_that_is_asked_for(bench: MakeBench
 
     def stand() -> dict[str, Decimal]:
         with work.database.connect() as connection:
-            evaluate(connection, work.organization, DAYS, work.clock.now, allocated=False, alert_since=DAYS[0])
+            evaluate_budgets(connection, work.organization, DAYS, work.clock.now, allocated=False, alert_since=DAYS[0])
         return dict(work.ask("select budget, amount_limit from openai_costs.budget_status"))
 
     assert stand() == {

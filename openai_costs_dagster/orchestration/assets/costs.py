@@ -12,7 +12,7 @@ from openai_costs_dagster.configuration import Configuration, Organization
 from openai_costs_dagster.configuration.secret import SecretUnavailable
 from openai_costs_dagster.cost_records import currency_name
 from openai_costs_dagster.days import utc_now
-from openai_costs_dagster.monitoring.evaluation import Watch
+from openai_costs_dagster.monitoring.evaluation import Evaluator
 from openai_costs_dagster.orchestration import asset_keys, database_access, progress, triggers
 from openai_costs_dagster.orchestration.assets.table_schemas import DAILY_COSTS
 from openai_costs_dagster.orchestration.automation import evaluated_with_asset
@@ -145,12 +145,12 @@ def _look_at_the_good_days(
     """What the checks would do, which Dagster skips now."""
     if not outcome.stored:
         return
-    watch = Watch(
+    evaluator = Evaluator(
         organization, configuration, context.run.run_id, triggers.asked_by(context.instance, context.run), utc_now()
     )
     try:
         with database_access.database(configuration).connect() as connection:
-            watch.look_at(connection, list(outcome.stored))
+            evaluator.evaluate(connection, list(outcome.stored))
     except (WarehouseError, SecretUnavailable) as error:
         context.log.warning("the days that were stored could not be judged: %s", error)
 

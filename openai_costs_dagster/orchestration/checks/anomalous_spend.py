@@ -13,8 +13,8 @@ import dagster as dg
 from openai_costs_dagster import asset_paths
 from openai_costs_dagster.configuration import Configuration, Organization
 from openai_costs_dagster.days import utc_now
-from openai_costs_dagster.monitoring.evaluation import Watch
-from openai_costs_dagster.monitoring.findings import Judgement
+from openai_costs_dagster.monitoring.evaluation import Evaluator
+from openai_costs_dagster.monitoring.findings import DayEvaluation
 from openai_costs_dagster.orchestration import asset_keys, database_access, triggers
 from openai_costs_dagster.orchestration.check_results import evaluation, targets
 from openai_costs_dagster.orchestration.partitions import days_to_evaluate
@@ -51,17 +51,17 @@ def anomaly_check(
     )
     def anomalous_spend(context: dg.AssetCheckExecutionContext) -> Iterator[Any]:
         days = days_to_evaluate(context, configuration.refresh.trailing_days)
-        judgements = _judge_and_keep(context, organization, configuration, days, users=users)
-        target = targets(context.instance, key, judgements)
-        for day, judgement in judgements.items():
+        evaluations = _judge_and_keep(context, organization, configuration, days, users=users)
+        target = targets(context.instance, key, evaluations)
+        for day, day_evaluation in evaluations.items():
             yield evaluation(
                 key,
                 asset_paths.ANOMALOUS_SPEND,
                 day,
-                passed=not judgement.alarming,
+                passed=not day_evaluation.alerting,
                 severity=dg.AssetCheckSeverity.WARN,
-                description=_description(judgement),
-                metadata={**_metadata(judgement), **_where_to_look(organization, key, day)},
+                description=_description(day_evaluation),
+                metadata={**_metadata(day_evaluation), **_where_to_look(organization, key, day)},
                 target=target.get(day),
             )
         yield dg.Output(None, output_name=spec.get_python_identifier())
@@ -76,43 +76,44 @@ def _judge_and_keep(
     days: list[dt.date],
     *,
     users: bool,
-) -> dict[dt.date, Judgement]:
+) -> dict[dt.date, DayEvaluation]:
     asked_by = triggers.asked_by(context.instance, context.run)
-    watch = Watch(organization, configuration, context.run.run_id, asked_by, utc_now())
+    evaluator = Evaluator(organization, configuration, context.run.run_id, asked_by, utc_now())
     with database_access.database(configuration).connect() as connection:
-        return watch.judge(connection, days, users=users)
+        return evaluator.evaluate_anomalies(connection, days, users=users)
 
 
-def _description(judgement: Judgement) -> str:
-    if judgement.alarming:
-        return "\n".join(finding.explanation for finding in judgement.alarming)
-    if judgement.lower is None or judgement.upper is None:
-        return f"Not judged: {judgement.known_days} days are known before this one, 14 are needed."
-    so_far = " so far" if judgement.provisional else ""
-    said = f"{dollars(judgement.actual)}{so_far}, usual: {dollars(judgement.lower)} to {dollars(judgement.upper)}."
-    if judgement.findings:
-        said += f" {len(judgement.findings)} smaller or muted findings are kept."
+def _description(day_evaluation: DayEvaluation) -> str:
+    if day_evaluation.alerting:
+        return "\n".join(finding.explanation for finding in day_evaluation.alerting)
+    if day_evaluation.lower is None or day_evaluation.upper is None:
+        return f"Not judged: {day_evaluation.history_days} days are known before this one, 14 are needed."
+    so_far = " so far" if day_evaluation.provisional else ""
+    usual = f"{dollars(day_evaluation.lower)} to {dollars(day_evaluation.upper)}"
+    said = f"{dollars(day_evaluation.actual)}{so_far}, usual: {usual}."
+    if day_evaluation.findings:
+        said += f" {len(day_evaluation.findings)} smaller or muted findings are kept."
     return said
 
 
-def _metadata(judgement: Judgement) -> dict[str, Any]:
+def _metadata(day_evaluation: DayEvaluation) -> dict[str, Any]:
     """What the UI plots by day, the day's findings as a table, and a picture of the largest one's series.
 
     The organization's figures are there every day. On days that alert, those of the series with the largest finding
     stand beside them.
     """
-    metadata: dict[str, Any] = {"organization_spend_usd": round(float(judgement.actual), 2)}
+    metadata: dict[str, Any] = {"organization_spend_usd": round(float(day_evaluation.actual), 2)}
     for name in ("expected", "lower", "upper"):
-        value = getattr(judgement, name)
+        value = getattr(day_evaluation, name)
         if value is not None:
             metadata[f"organization_{name}_usd"] = round(float(value), 2)
-    if judgement.alarming:
-        metadata |= _of_series(max(judgement.alarming, key=lambda one: abs(one.impact)))
-    metadata["findings"] = len(judgement.alarming)
-    if judgement.findings:
-        metadata["what_was_found"] = dg.MetadataValue.table([_record(finding) for finding in judgement.findings])
-    if judgement.picture:
-        metadata["chart"] = dg.MetadataValue.md(judgement.picture)
+    if day_evaluation.alerting:
+        metadata |= _of_series(max(day_evaluation.alerting, key=lambda one: abs(one.impact)))
+    metadata["findings"] = len(day_evaluation.alerting)
+    if day_evaluation.findings:
+        metadata["what_was_found"] = dg.MetadataValue.table([_record(finding) for finding in day_evaluation.findings])
+    if day_evaluation.chart_markdown:
+        metadata["chart"] = dg.MetadataValue.md(day_evaluation.chart_markdown)
     return metadata
 
 

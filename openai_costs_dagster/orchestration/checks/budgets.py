@@ -11,7 +11,7 @@ from openai_costs_dagster import asset_paths
 from openai_costs_dagster.configuration import Configuration, Organization
 from openai_costs_dagster.days import utc_now
 from openai_costs_dagster.monitoring.budgets import BudgetDay, has_budgets
-from openai_costs_dagster.monitoring.evaluation import Watch
+from openai_costs_dagster.monitoring.evaluation import Evaluator
 from openai_costs_dagster.orchestration import asset_keys, database_access, triggers
 from openai_costs_dagster.orchestration.check_results import evaluation, targets
 from openai_costs_dagster.orchestration.partitions import days_to_evaluate
@@ -73,11 +73,11 @@ def _evaluate(
     *,
     allocated: bool,
 ) -> dict[dt.date, list[BudgetDay]]:
-    watch = Watch(
+    evaluator = Evaluator(
         organization, configuration, context.run.run_id, triggers.asked_by(context.instance, context.run), utc_now()
     )
     with database_access.database(configuration).connect() as connection:
-        found = watch.hold_against_budgets(connection, days, allocated=allocated)
+        found = evaluator.evaluate_budgets(connection, days, allocated=allocated)
     return {day: of_day for day, of_day in found.items() if of_day}
 
 

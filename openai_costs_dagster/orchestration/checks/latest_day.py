@@ -35,7 +35,7 @@ def latest_day_check(
     )
     def latest_day(context: dg.AssetCheckExecutionContext) -> Iterator[Any]:
         days = days_to_evaluate(context, configuration.refresh.trailing_days)
-        due = late_days.latest_due(configuration.refresh.cron, utc_now())
+        due = late_days.latest_due_day(configuration.refresh.cron, utc_now())
         with database_access.database(configuration).connect() as connection:
             asked = DayRange(min(days), max(days))
             late = {

@@ -30,7 +30,7 @@ def late_days_sensor(configuration: Configuration, *, running: bool) -> dg.Senso
         told, database = set((context.cursor or "").split()), database_access.database(configuration)
         recorded = tick_records.recorded(context, database, configuration, sensor, _INTERVAL)
         with recorded, database.connect() as connection:
-            found = late_days.look(connection, configuration, utc_now())
+            found = late_days.check_late_days(connection, configuration, utc_now())
         late = {f"{name}/{day}": (name, day) for name, (day, is_here) in found.items() if not is_here}
         events = [
             latest_day_evaluation(configuration.organization(name), day, is_here=False, target=None)

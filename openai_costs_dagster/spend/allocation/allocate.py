@@ -19,9 +19,14 @@ import numpy as np
 from openai_costs_dagster.cost_records import CostRow
 from openai_costs_dagster.records import AllocatedCost, AllocationMethod, LineItem, UserTotal
 from openai_costs_dagster.spend import money
-from openai_costs_dagster.spend.allocation.metering import Meter, counted, meters_of, tier_of
-from openai_costs_dagster.spend.allocation.proportional_fitting import cut_both_ways
-from openai_costs_dagster.spend.allocation.rounding import cut, from_units, scale_of, to_units
+from openai_costs_dagster.spend.allocation.allocation_rules import (
+    BilledCounter,
+    billed_counters,
+    counter_value,
+    tier_of,
+)
+from openai_costs_dagster.spend.allocation.proportional_fitting import fit_to_margins
+from openai_costs_dagster.spend.allocation.rounding import from_units, scale_of, split_amount, to_units
 from openai_costs_dagster.usage_records import UsageRow
 
 BILLED: Final = "billed"
@@ -45,7 +50,7 @@ Weights = Mapping[tuple[str | None, str | None], int]
 
 
 @dataclass(frozen=True)
-class Counted:
+class OperationUsage:
     """A row of usage and the operation that counted it."""
 
     operation: str
@@ -62,7 +67,7 @@ Tier = tuple[bool, str | None]
 class DayUsage:
     """A day's usage, found by what a line item bills."""
 
-    def __init__(self, rows: Iterable[Counted], names: ModelNames | None = None) -> None:
+    def __init__(self, rows: Iterable[OperationUsage], names: ModelNames | None = None) -> None:
         names = names or {}
         self._rows: dict[tuple[str, str | None, str | None], list[UsageRow]] = defaultdict(list)
         for one in rows:
@@ -71,7 +76,9 @@ class DayUsage:
             if model is not None:
                 self._rows[one.operation, one.row.project_id, None].append(one.row)
 
-    def weights(self, meter: Meter, project_id: str | None, through: Through, billed_tiers: frozenset[Tier]) -> Weights:
+    def weights(
+        self, meter: BilledCounter, project_id: str | None, through: KeyScope, billed_tiers: frozenset[Tier]
+    ) -> Weights:
         """Who caused what a meter counts in a project.
 
         Cost of the standard tier follows the usage of that tier or, without any, of tiers that the bill does not
@@ -80,17 +87,17 @@ class DayUsage:
         rows = [
             row for operation in meter.operations for row in self._rows.get((operation, project_id, meter.model), ())
         ]
-        of_tiers = [[row for row in rows if meter.is_of_tier(row)]]
+        of_tiers = [[row for row in rows if meter.matches_tier(row)]]
         if meter.is_standard:
             of_tiers.append([row for row in rows if _tier_of(row) not in billed_tiers])
         for of_tier in of_tiers:
-            for candidates in through.first_of(of_tier):
+            for candidates in through.candidates(of_tier):
                 if found := _added_up(candidates, meter.counter):
                     return found
         return {}
 
 
-class Through(NamedTuple):
+class KeyScope(NamedTuple):
     """Which API keys a cost row is about: one, none, or all of its project where the bill does not tell keys."""
 
     api_key_id: str | None
@@ -98,7 +105,7 @@ class Through(NamedTuple):
     billed_keys: frozenset[str | None] = frozenset()
     """Keys that have rows of their own beside this one."""
 
-    def first_of(self, rows: Sequence[UsageRow]) -> Iterable[list[UsageRow]]:
+    def candidates(self, rows: Sequence[UsageRow]) -> Iterable[list[UsageRow]]:
         """The rows of usage that fit best, then those that fit less."""
         if not self.by_key:
             yield list(rows)
@@ -155,9 +162,9 @@ class _Day:
     ) -> None:
         self._usage = usage
         self._by_key = by_key
-        self._known_weights: dict[tuple[Meter, str | None, Through], Weights] = {}
+        self._known_weights: dict[tuple[BilledCounter, str | None, KeyScope], Weights] = {}
         self._meters = {
-            (row.line_item, row.quantity_unit): meters_of(items[row.line_item], row.quantity_unit)
+            (row.line_item, row.quantity_unit): billed_counters(items[row.line_item], row.quantity_unit)
             for row in rows
             if row.line_item in items
         }
@@ -205,7 +212,7 @@ class _Day:
             for (user, _), weight in of_row.items():
                 if user in totals:
                     prior[place, users.index(user)] += weight / whole
-        cells = cut_both_ways([_known(row) for row in rows], [totals[user] for user in users], prior)
+        cells = fit_to_margins([_known(row) for row in rows], [totals[user] for user in users], prior)
         shares: list[AllocatedCost] = []
         for row, of_row, amounts in zip(rows, weights, cells, strict=True):
             for user, amount in zip(users, amounts, strict=True):
@@ -233,7 +240,7 @@ class _Day:
 
     def _weights(self, row: CostRow) -> Weights:
         billed = frozenset(self._billed_keys[row.project_id, row.line_item] - {row.api_key_id} if self._by_key else ())
-        through = Through(row.api_key_id if self._by_key else None, self._by_key, billed)
+        through = KeyScope(row.api_key_id if self._by_key else None, self._by_key, billed)
         for meter in self._meters.get((row.line_item, row.quantity_unit), ()):
             asked = (meter, row.project_id, through)
             if asked not in self._known_weights:
@@ -252,7 +259,7 @@ class _Day:
         counts, billed = self._coverage.get(self._pool(row), (Decimal(1), Decimal(1)))
         if counts >= billed * (1 - TOLERANCE):
             return amount, _ZERO
-        explained, rest = cut(amount, [_whole(counts), _whole(billed - counts)])
+        explained, rest = split_amount(amount, [_whole(counts), _whole(billed - counts)])
         return explained, rest
 
     def _covered(self, rows: Sequence[CostRow]) -> dict[object, tuple[Decimal, Decimal]]:
@@ -262,7 +269,7 @@ class _Day:
         for row in rows:
             pool = self._pool(row)
             meter = self._first_meter(row)
-            units = meter.units_of(row.quantity_unit) if meter else None
+            units = meter.counter_units_per(row.quantity_unit) if meter else None
             if row.user_id is not None:
                 continue
             if pool is None or units is None or row.quantity is None:
@@ -279,7 +286,7 @@ class _Day:
         meter = self._first_meter(row)
         return (meter, row.project_id, row.api_key_id) if meter else None
 
-    def _first_meter(self, row: CostRow) -> Meter | None:
+    def _first_meter(self, row: CostRow) -> BilledCounter | None:
         return next(iter(self._meters.get((row.line_item, row.quantity_unit), ())), None)
 
 
@@ -312,7 +319,7 @@ def _balanced(wanted: dict[str | None, Decimal], missing: Decimal) -> dict[str |
         weights = [to_units(amount, scale) for amount in wanted.values()]
         due = from_units(sum(weights) + to_units(missing, scale), scale)
         if due >= 0:
-            return dict(zip(wanted, cut(due, weights), strict=True))
+            return dict(zip(wanted, split_amount(due, weights), strict=True))
     if missing:
         wanted[None] = money.add(wanted.get(None, _ZERO), missing)
     return wanted
@@ -326,7 +333,7 @@ def _tier_of(row: UsageRow) -> Tier:
 def _added_up(rows: Iterable[UsageRow], counter: str) -> Weights:
     found: dict[tuple[str | None, str | None], int] = defaultdict(int)
     for row in rows:
-        found[row.user_id, row.api_key_id] += _whole(counted(row, counter))
+        found[row.user_id, row.api_key_id] += _whole(counter_value(row, counter))
     return {who: weight for who, weight in sorted(found.items(), key=lambda one: _ids(one[0])) if weight > 0}
 
 
@@ -335,7 +342,7 @@ def _whole(count: Decimal) -> int:
 
 
 def _cut(amount: Decimal, weights: Weights) -> list[tuple[tuple[str | None, str | None], Decimal]]:
-    shares = list(zip(weights, cut(amount, list(weights.values())), strict=True))
+    shares = list(zip(weights, split_amount(amount, list(weights.values())), strict=True))
     return [(who, share) for who, share in shares if share or not amount]
 
 

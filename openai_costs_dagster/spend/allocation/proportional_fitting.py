@@ -9,7 +9,7 @@ from decimal import Decimal
 import numpy as np
 from numpy.typing import NDArray
 
-from openai_costs_dagster.spend.allocation.rounding import cut, from_units, scale_of, to_units
+from openai_costs_dagster.spend.allocation.rounding import from_units, scale_of, split_amount, to_units
 
 _ROUNDS = 200
 _NEAR_ENOUGH = 1e-12
@@ -20,7 +20,7 @@ _WHOLE = 2**62
 Table = list[list[int]]
 
 
-def cut_both_ways(
+def fit_to_margins(
     rows: Sequence[Decimal], columns: Sequence[Decimal], prior: NDArray[np.float64]
 ) -> list[list[Decimal]]:
     """Shares whose rows and columns add up to given sums, as near to `prior` as those allow.
@@ -35,7 +35,7 @@ def cut_both_ways(
         raise ValueError("rows and columns do not add up to the same")
     if min(due) < 0 or min(owed) < 0:
         if max(due) <= 0 and max(owed) <= 0:
-            opposite = cut_both_ways(
+            opposite = fit_to_margins(
                 [row.copy_negate() for row in rows], [column.copy_negate() for column in columns], prior
             )
             return [[share.copy_negate() if share else share for share in row] for row in opposite]
@@ -153,7 +153,7 @@ def _with_mixed_signs(due: list[int], owed: list[int], prior: NDArray[np.float64
     units = []
     for row, amount in enumerate(due):
         whole = [int(weight) for weight in weights[row] / weights[row].max() * 10**9]
-        parts = cut(Decimal(amount), whole)
+        parts = split_amount(Decimal(amount), whole)
         shares = [int(part) for part in parts]
         shares[-1] += amount - sum(shares)
         units.append(shares)

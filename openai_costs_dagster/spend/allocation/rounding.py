@@ -17,7 +17,7 @@ def scale_of(amounts: Sequence[Decimal]) -> int:
     return max([COARSEST, *(-exponent for exponent in exponents if isinstance(exponent, int))])
 
 
-def cut(amount: Decimal, weights: Sequence[int]) -> list[Decimal]:
+def split_amount(amount: Decimal, weights: Sequence[int]) -> list[Decimal]:
     """Shares in proportion to whole weights, not all zero; rest by largest remainder, ties to the first.
 
     Raises ValueError for negative weights or none above zero.

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from openai_costs_dagster.cost_records import CostRow
 from openai_costs_dagster.records import LineItem
-from openai_costs_dagster.spend.allocation.allocate import Counted, ModelNames
-from openai_costs_dagster.spend.allocation.metering import TOKEN_OPERATIONS, counted, meters_of
+from openai_costs_dagster.spend.allocation.allocate import ModelNames, OperationUsage
+from openai_costs_dagster.spend.allocation.allocation_rules import TOKEN_OPERATIONS, billed_counters, counter_value
 
 TOLERANCE = Decimal("0.02")
 """The share of the larger side by which billed and counted may differ."""
@@ -44,7 +44,7 @@ class TokenDifference(NamedTuple):
 def token_differences(
     rows: Iterable[CostRow],
     items: Mapping[str | None, LineItem],
-    usage: Iterable[Counted],
+    usage: Iterable[OperationUsage],
     names: ModelNames | None = None,
 ) -> list[TokenDifference]:
     """The models of a day whose billed and counted tokens differ by more than the tolerance, the largest first.
@@ -56,10 +56,14 @@ def token_differences(
     in_other_units: set[str] = set()
     without_quantity: set[str] = set()
     for row in rows:
-        meter = next(iter(meters_of(items[row.line_item], row.quantity_unit)), None) if row.line_item in items else None
+        meter = (
+            next(iter(billed_counters(items[row.line_item], row.quantity_unit)), None)
+            if row.line_item in items
+            else None
+        )
         if meter is None or meter.model is None:
             continue
-        units = meter.units_of(row.quantity_unit)
+        units = meter.counter_units_per(row.quantity_unit)
         if meter.operations[0] not in TOKEN_OPERATIONS:
             in_other_units.add(meter.model)
         elif units is None or row.quantity is None:
@@ -71,7 +75,7 @@ def token_differences(
     for one in usage:
         if one.operation in TOKEN_OPERATIONS and one.row.model is not None:
             model = names.get(one.row.model, one.row.model)
-            counts[model] += sum((counted(one.row, counter) for counter in _COUNTED), _ZERO)
+            counts[model] += sum((counter_value(one.row, counter) for counter in _COUNTED), _ZERO)
     comparable = sorted({*billed, *counts} - incomparable)
     found = [TokenDifference(model, billed[model], counts[model]) for model in comparable]
     return sorted(filter(_is_notable, found), key=lambda one: -abs(one.billed - one.counted))

@@ -9,7 +9,7 @@ import pytest
 from openai_costs_dagster import asset_paths
 from openai_costs_dagster.configuration import Anomalies, Configuration
 from openai_costs_dagster.days import ONE_DAY
-from openai_costs_dagster.monitoring.anomalies import judge
+from openai_costs_dagster.monitoring.anomalies import evaluate_days
 from openai_costs_dagster.orchestration import partitions
 from openai_costs_dagster.orchestration.build import build_definitions
 
@@ -130,5 +130,5 @@ def test_days_that_are_not_stored_are_not_judged(work: Bench, configuration: Con
     work.read(HISTORY)
     with work.database.connect() as connection:
         connection.execute("delete from openai_costs.cost_days where usage_date = %s", [SPIKE])
-        stored = judge(connection, work.organization.name, configuration.anomalies, days(SPIKE - ONE_DAY, 3))
+        stored = evaluate_days(connection, work.organization.name, configuration.anomalies, days(SPIKE - ONE_DAY, 3))
     assert list(stored) == [SPIKE - ONE_DAY, SPIKE + ONE_DAY]

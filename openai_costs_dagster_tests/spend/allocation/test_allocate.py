@@ -18,8 +18,8 @@ from openai_costs_dagster.spend.allocation.allocate import (
     UNALLOCATED,
     USAGE,
     Allocation,
-    Counted,
     DayUsage,
+    OperationUsage,
     allocate,
 )
 from openai_costs_dagster.spend.line_items import classify
@@ -34,7 +34,7 @@ Key = tuple[str | None, str | None, str | None]
 
 def shares(
     rows: list[CostRow],
-    usage: list[Counted],
+    usage: list[OperationUsage],
     *,
     by_user: bool = False,
     by_key: bool = False,
@@ -46,7 +46,7 @@ def shares(
 
 def allocation(
     rows: list[CostRow],
-    usage: list[Counted],
+    usage: list[OperationUsage],
     *,
     by_user: bool = False,
     by_key: bool = False,
@@ -106,7 +106,7 @@ _totals = st.none() | st.lists(
 
 @given(_rows, _usage, st.booleans(), st.booleans(), _totals)
 def test_shares_add_up_to_the_costs_for_any_costs_and_usage(
-    rows: list[CostRow], usage: list[Counted], by_user: bool, by_key: bool, totals: list[UserTotal] | None
+    rows: list[CostRow], usage: list[OperationUsage], by_user: bool, by_key: bool, totals: list[UserTotal] | None
 ) -> None:
     def sums(parts: list[CostRow] | list[AllocatedCost]) -> dict[Key, Decimal | None]:
         result: dict[Key, Decimal | None] = {}
@@ -119,13 +119,13 @@ def test_shares_add_up_to_the_costs_for_any_costs_and_usage(
 
 
 @given(_rows, _usage)
-def test_the_order_of_rows_changes_nothing(rows: list[CostRow], usage: list[Counted]) -> None:
+def test_the_order_of_rows_changes_nothing(rows: list[CostRow], usage: list[OperationUsage]) -> None:
     found = shares(rows, usage)
     assert sorted(shares(rows[::-1], usage[::-1]), key=str) == sorted(found, key=str)
 
 
 @given(_rows, _usage)
-def test_what_the_api_billed_to_a_user_stays_with_them(rows: list[CostRow], usage: list[Counted]) -> None:
+def test_what_the_api_billed_to_a_user_stays_with_them(rows: list[CostRow], usage: list[OperationUsage]) -> None:
     billed: dict[str, Decimal | None] = defaultdict(lambda: None)
     for row in rows:
         if row.user_id is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from openai_costs_dagster.cost_records import CostRow
-from openai_costs_dagster.spend.allocation.allocate import Counted
+from openai_costs_dagster.spend.allocation.allocate import OperationUsage
 from openai_costs_dagster.spend.allocation.usage_reconciliation import token_differences
 from openai_costs_dagster.spend.line_items import classify
 
@@ -14,7 +14,7 @@ from ..rows import CACHED, INPUT, OUTPUT, cost, used
 COUNTED = [used("ada", input_tokens=90_000, input_cached_tokens=40_000, output_tokens=10_000)]
 
 
-def said(rows: list[CostRow], usage: list[Counted]) -> list[str]:
+def said(rows: list[CostRow], usage: list[OperationUsage]) -> list[str]:
     return [
         str(one) for one in token_differences(rows, {row.line_item: classify(row.line_item) for row in rows}, usage)
     ]

@@ -80,7 +80,7 @@ _TOTALS = {total.name: total for total in (*TOKEN_TOTALS, _ALL_TOKENS)}
 _TOTAL_OF = {part: total for total in TOKEN_TOTALS for part in total.parts}
 
 
-class Meter(NamedTuple):
+class BilledCounter(NamedTuple):
     """What a line item bills: a counter of one or more operations, of one model and tier.
 
     `model` is null for tools; `tier` is null for the standard one.
@@ -97,12 +97,12 @@ class Meter(NamedTuple):
         """Whether it bills the standard tier."""
         return not self.batch and self.tier is None
 
-    def units_of(self, quantity_unit: str | None) -> int | None:
+    def counter_units_per(self, quantity_unit: str | None) -> int | None:
         """How much of the counter one billed unit is; None where the two cannot be compared."""
         factors = _FACTORS.get(self.counter, _TOKENS if self.counter.endswith("_tokens") else {})
         return factors.get(quantity_unit or "")
 
-    def is_of_tier(self, row: UsageRow) -> bool:
+    def matches_tier(self, row: UsageRow) -> bool:
         """Whether the row was used at this meter's tier.
 
         Batch work has no other tier. A row of an endpoint that does not tell tiers apart is of any.
@@ -115,18 +115,18 @@ class Meter(NamedTuple):
         return "service_tier" not in row.groups or tier_of(row) == self.tier
 
 
-def meters_of(item: LineItem, quantity_unit: str | None = None) -> tuple[Meter, ...]:
+def billed_counters(item: LineItem, quantity_unit: str | None = None) -> tuple[BilledCounter, ...]:
     """The meters that may measure a line item billed in a unit, the best first; none if no usage endpoint counts it.
 
     There are two only where the bill names no unit and the model may be billed in tokens or in another unit.
     """
     if item.model is None:
         tool = _TOOLS.get(item.service)
-        return (Meter((tool[0],), tool[1]),) if tool else ()
+        return (BilledCounter((tool[0],), tool[1]),) if tool else ()
     surface = " ".join((item.surface or "").lower().split())
     tier = None if surface in _PRODUCTS | _BATCH else _tier(surface)
     return tuple(
-        Meter(operations, counter, item.model, batch=surface in _BATCH, tier=tier)
+        BilledCounter(operations, counter, item.model, batch=surface in _BATCH, tier=tier)
         for operations, counter in _counters(item, quantity_unit)
     )
 
@@ -136,7 +136,7 @@ def tier_of(row: UsageRow) -> str | None:
     return _tier(str(row.groups.get("service_tier") or "").strip().lower())
 
 
-def counted(row: UsageRow, counter: str) -> Decimal:
+def counter_value(row: UsageRow, counter: str) -> Decimal:
     """How much of a counter a row of usage counted; never negative.
 
     A counter that the row leaves out is derived from the others where they tell it (`usage_records.Counter.parts`).

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from openai.types.admin.organization import usage_completions_response, usage_decisions_response
 from pydantic import BaseModel
 
-from openai_costs_dagster.spend.allocation.metering import counted, meters_of
+from openai_costs_dagster.spend.allocation.allocation_rules import billed_counters, counter_value
 from openai_costs_dagster.spend.line_items import classify
 from openai_costs_dagster.usage_records import OPERATIONS, TOKEN_TOTALS, Operation, UsageRow
 
@@ -111,21 +111,21 @@ def test_a_counter_that_a_row_leaves_out_is_derived_from_the_others(example: dic
     first_parts = {total.parts[0] for total in TOKEN_TOTALS}
     for name in first_parts & example.keys():
         without = {key: value for key, value in example.items() if key != name}
-        assert counted(row(without), name) == example[name], name
+        assert counter_value(row(without), name) == example[name], name
 
 
 def test_uncached_text_is_derived_where_no_uncached_counter_came() -> None:
     old = {"input_tokens": 1000, "input_cached_tokens": 400, "input_audio_tokens": 100}
-    assert counted(row(old), "input_uncached_tokens") == 600
-    assert counted(row(old), "input_text_tokens") == 500
-    assert counted(row(old), "input_image_tokens") == 0
+    assert counter_value(row(old), "input_uncached_tokens") == 600
+    assert counter_value(row(old), "input_text_tokens") == 500
+    assert counter_value(row(old), "input_image_tokens") == 0
 
 
 def test_cached_tokens_are_never_subtracted_from_the_counters_of_a_modality() -> None:
     (example, _) = _COMPLETIONS
-    assert counted(row(example), "input_text_tokens") == 2500
-    assert counted(row(example), "input_audio_tokens") == 300
-    assert counted(row(example), "input_image_tokens") == 200
+    assert counter_value(row(example), "input_text_tokens") == 2500
+    assert counter_value(row(example), "input_audio_tokens") == 300
+    assert counter_value(row(example), "input_image_tokens") == 200
 
 
 @pytest.mark.parametrize(
@@ -148,8 +148,8 @@ def test_cached_tokens_are_never_subtracted_from_the_counters_of_a_modality() ->
     ],
 )
 def test_each_line_item_in_tokens_bills_its_own_counter_of_the_specs_example(label: str, expected: int) -> None:
-    (meter,) = meters_of(classify(label), "tokens")
-    assert counted(row(_COMPLETIONS[0]), meter.counter) == expected
+    (meter,) = billed_counters(classify(label), "tokens")
+    assert counter_value(row(_COMPLETIONS[0]), meter.counter) == expected
 
 
 @given(
@@ -160,4 +160,4 @@ def test_each_line_item_in_tokens_bills_its_own_counter_of_the_specs_example(lab
 )
 def test_no_counter_is_negative_for_any_row(counters: dict[str, int]) -> None:
     for name in (*_BY_NAME["completions"].counters, "all_tokens"):
-        assert counted(row(counters), name) >= 0
+        assert counter_value(row(counters), name) >= 0
