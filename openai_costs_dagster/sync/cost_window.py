@@ -1,4 +1,8 @@
-"""Reads one window from the API into staging: one chain, held against a second, ungrouped answer."""
+"""Fetches one window of costs into the staging table and checks it against a second, ungrouped answer.
+
+OpenAI documents no checksum for costs. The totals of an answer without grouping are the only independent figure to
+compare the grouped rows with.
+"""
 
 from __future__ import annotations
 
@@ -18,94 +22,77 @@ from openai_costs_dagster.spend.reconciliation import Difference, differences, r
 from openai_costs_dagster.warehouse.costs import KnownDay, Staging
 
 ACCESS_ERRORS = (errors.AuthenticationFailed, errors.PermissionDenied, errors.WrongOrganization)
-"""What no other window of the organization would fare better with."""
+"""Errors that end the whole run, because every other window would fail in the same way."""
 
 
 @dataclass
-class Window:
-    """What was read: staged rows are in the staging table, this is the rest."""
+class FetchedWindow:
+    """Everything that was fetched for a window, except its cost rows: these are in the staging table."""
 
     query: QueryWindow
     bills: dict[dt.date, Bill] = field(default_factory=dict)
+    """The totals of the grouped rows of each day."""
     ungrouped: dict[dt.date, Bill] = field(default_factory=dict)
+    """The totals of the ungrouped answer; a day is missing if OpenAI returned no ungrouped answer for it."""
     line_items: set[str] = field(default_factory=set)
     project_names: dict[str, str] = field(default_factory=dict)
-    addresses: dict[str, str] = field(default_factory=dict)
-    """Of users, where the answers carry them."""
+    """Project names by project id, if the rows contain them."""
+    emails: dict[str, str] = field(default_factory=dict)
+    """E-mail addresses by user id, if the rows contain them."""
 
     def reconciled(self, day: dt.date) -> bool | None:
-        """Whether both answers bill the same for a day; None where the second could not be had."""
+        """Return whether the grouped rows add up to the ungrouped totals; None without an ungrouped answer."""
         return reconciles(self.bills[day], self.ungrouped[day]) if day in self.ungrouped else None
 
     def largest_difference(self, day: dt.date) -> Difference | None:
-        """The currency that differs most, or None where there is nothing to compare."""
+        """Return the difference of the currency that differs most; None without an ungrouped answer."""
         if day not in self.ungrouped:
             return None
-        return max(differences(self.bills[day], self.ungrouped[day]), key=lambda one: abs(one.amount), default=None)
+        found = differences(self.bills[day], self.ungrouped[day])
+        return max(found, key=lambda difference: abs(difference.amount), default=None)
 
 
 class WindowFetcher:
-    """Reads windows of one organization, one after the other, into its staging table."""
+    """Fetches the windows of one organization, one after the other, into its staging table."""
 
     def __init__(
-        self, api: AdminApi, guard: OrganizationGuard, staging: Staging, cleaned: Callable[[bytes], bytes]
+        self,
+        api: AdminApi,
+        guard: OrganizationGuard,
+        staging: Staging,
+        remove_personal_data: Callable[[bytes], bytes],
     ) -> None:
-        """`cleaned` takes out of a bucket's bytes what must not be kept."""
-        self._cleaned = cleaned
+        """`remove_personal_data` returns the raw bytes of a bucket without the texts that must not be stored."""
         self._api = api
         self._guard = guard
         self._staging = staging
+        self._remove_personal_data = remove_personal_data
 
-    def read(self, query: QueryWindow, known: Mapping[dt.date, KnownDay]) -> Window:
-        """Stages the query's days. `known` is what is stored of them.
+    def fetch(self, query: QueryWindow, known: Mapping[dt.date, KnownDay]) -> FetchedWindow:
+        """Stage the rows of the query's days. `known` holds the days that are stored already.
 
-        Days whose two answers differ, and settled days that held spend and come back empty, are read once more.
-        Raises an `ApiError`; then nothing of the window may be stored.
+        Doubtful days are fetched a second time: days whose rows do not add up to the ungrouped totals, and settled
+        days whose stored spend is missing from the answer. Raises an `ApiError`; the caller must then store nothing
+        of the window.
         """
         self._staging.clear()
-        window = Window(query)
+        window = FetchedWindow(query)
         for bucket in read_costs(self._api, query.days, query.grouping, self._guard):
             self._stage(window, bucket)
-        window.ungrouped = self._ungrouped(query.days)
-        doubtful = [day for day in query.days if self._is_doubtful(window, day, known.get(day))]
+        window.ungrouped = self._fetch_ungrouped(query.days)
+        doubtful = [day for day in query.days if _is_doubtful(window, day, known.get(day))]
         if doubtful:
-            self._read_again(window, DayRange(doubtful[0], doubtful[-1]))
+            self._fetch_again(window, DayRange(doubtful[0], doubtful[-1]))
         return window
 
-    def _stage(self, window: Window, bucket: CostsBucket) -> None:
-        rows = self._bill(window, bucket)
-        self._staging.add(bucket.day, rows, self._cleaned(bucket.raw))
+    def _stage(self, window: FetchedWindow, bucket: CostsBucket) -> None:
+        rows = _add_to_bill(window, bucket)
+        self._staging.add(bucket.day, rows, self._remove_personal_data(bucket.raw))
 
-    def _bill(self, window: Window, bucket: CostsBucket) -> list[CostRow]:
-        try:
-            rows, window.bills[bucket.day] = bill_of(map(parse_cost, bucket.rows))
-        except ValueError as error:
-            raise errors.UnexpectedSchema(f"{bucket.day}: {error}") from None
-        window.line_items.update(row.line_item for row in rows if row.line_item is not None)
-        for cost in bucket.rows:
-            if cost.project_id is not None and cost.project_name:
-                window.project_names[cost.project_id] = cost.project_name
-            if cost.user_email and cost.user_id is not None:
-                window.addresses[cost.user_id] = cost.user_email
-        return rows
+    def _fetch_ungrouped(self, days: DayRange) -> dict[dt.date, Bill]:
+        """Return the ungrouped totals, or nothing if the request fails: a failed check does not prevent storing.
 
-    def _is_doubtful(self, window: Window, day: dt.date, known: KnownDay | None) -> bool:
-        vanished = known and not known.provisional and known.is_billed and not window.bills[day].row_count
-        return bool(vanished) or window.reconciled(day) is False
-
-    def _read_again(self, window: Window, days: DayRange) -> None:
-        """Reads both sides of some days once more; what the second reading says is believed."""
-        buckets = list(read_costs(self._api, days, window.query.grouping, self._guard))
-        self._staging.forget(days)
-        for bucket in buckets:
-            self._stage(window, bucket)
-            window.ungrouped.pop(bucket.day, None)  # two readings are not held against each other
-        window.ungrouped.update(self._ungrouped(days))
-
-    def _ungrouped(self, days: DayRange) -> dict[dt.date, Bill]:
-        """The second answer; empty where it cannot be had, for it never prevents storing.
-
-        Raises UnexpectedBucket: an API whose buckets are no UTC days is not read at all.
+        Raises UnexpectedBucket, because an API whose buckets are not UTC days must not be stored at all.
         """
         try:
             return {
@@ -116,3 +103,33 @@ class WindowFetcher:
             raise
         except (errors.ApiError, ValueError):
             return {}
+
+    def _fetch_again(self, window: FetchedWindow, days: DayRange) -> None:
+        """Replace the staged rows and the ungrouped totals of the days by a second answer, which is final."""
+        buckets = list(read_costs(self._api, days, window.query.grouping, self._guard))
+        self._staging.forget(days)
+        for bucket in buckets:
+            self._stage(window, bucket)
+            # The costs may have changed between both answers, so the old totals do not belong to the new rows.
+            window.ungrouped.pop(bucket.day, None)
+        window.ungrouped.update(self._fetch_ungrouped(days))
+
+
+def _add_to_bill(window: FetchedWindow, bucket: CostsBucket) -> list[CostRow]:
+    """Parse a bucket, add its totals and names to the window, and return its rows. Raises UnexpectedSchema."""
+    try:
+        rows, window.bills[bucket.day] = bill_of(map(parse_cost, bucket.rows))
+    except ValueError as error:
+        raise errors.UnexpectedSchema(f"{bucket.day}: {error}") from None
+    window.line_items.update(row.line_item for row in rows if row.line_item is not None)
+    for cost in bucket.rows:
+        if cost.project_id is not None and cost.project_name:
+            window.project_names[cost.project_id] = cost.project_name
+        if cost.user_email and cost.user_id is not None:
+            window.emails[cost.user_id] = cost.user_email
+    return rows
+
+
+def _is_doubtful(window: FetchedWindow, day: dt.date, known: KnownDay | None) -> bool:
+    lost_all_rows = known and not known.provisional and known.is_billed and not window.bills[day].row_count
+    return bool(lost_all_rows) or window.reconciled(day) is False

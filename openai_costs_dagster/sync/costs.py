@@ -1,7 +1,18 @@
-"""One organization's days from the API into the warehouse; knows nothing of Dagster, which calls it.
+"""Synchronizes an organization's costs from the OpenAI Admin API into Postgres.
 
-A run works through windows one after the other and commits each: a window that fails fails its own days and no
-others. What cannot be had is said for each day, as permanent (a person has to act) or transient.
+`ingest_costs` splits the requested days into windows. A window is a range of days that one query covers. Each window
+passes through four steps:
+
+1. Request: `served_groupings.py` plans the query with the finest grouping that OpenAI serves for the days.
+2. Parse: `cost_window.py` fetches the pages (`api/costs.py`), adds up each day's rows (`spend/daily_bill.py`) and
+   copies them into a staging table.
+3. Reconcile: `cost_window.py` also fetches the days without grouping and compares the totals of both answers
+   (`spend/reconciliation.py`). Days whose totals differ are fetched once more.
+4. Store: `_store_window` classifies the line items (`spend/line_items.py`) and replaces the window's days in one
+   transaction (`warehouse/costs.py`).
+
+If a window fails, its days keep what is stored for them and the other windows continue. `outcome.py` holds the result
+of each day. This module does not import Dagster; the asset in `orchestration/assets/costs.py` calls it.
 """
 
 from __future__ import annotations
@@ -24,12 +35,12 @@ from openai_costs_dagster.days import ONE_DAY, DayRange, utc_midnight, utc_now
 from openai_costs_dagster.privacy import response_cleaner, scrub_name
 from openai_costs_dagster.spend import line_items, money
 from openai_costs_dagster.sync import failure_alerts
-from openai_costs_dagster.sync.cost_window import ACCESS_ERRORS, Window, WindowFetcher
+from openai_costs_dagster.sync.cost_window import ACCESS_ERRORS, FetchedWindow, WindowFetcher
 from openai_costs_dagster.sync.key_identity import remember_identity
 from openai_costs_dagster.sync.onboarding import connection_settings, register, register_and_probe
 from openai_costs_dagster.sync.outcome import DayReport, Outcome
 from openai_costs_dagster.sync.served_groupings import PersistentGroupingPlanner
-from openai_costs_dagster.sync.user_totals import UserTotals
+from openai_costs_dagster.sync.user_totals import UserTotalsSync
 from openai_costs_dagster.warehouse import directory, lock, organizations, retention
 from openai_costs_dagster.warehouse import line_items as warehouse_line_items
 from openai_costs_dagster.warehouse.costs import KnownDay, Reading, Staging, StoredDay, known_days
@@ -42,58 +53,66 @@ _ZERO = Decimal(0)
 
 @dataclass(frozen=True)
 class CostsRequest:
-    """Who reads what and how; `now` is injected by tests."""
+    """The organization and the days to synchronize, and the settings of the run. Days are UTC days."""
 
     organization: Organization
     database: Database
     days: Collection[dt.date]
     settle_hours: int = 48
+    """Hours after the end of a day during which OpenAI may still change its costs; until then it is provisional."""
     asked_by: str = "person"
     run_id: str | None = None
     raw_pages_days: int | None = None
-    """How long raw answers are kept; None: for ever."""
+    """Days for which raw answers are stored; None stores them forever."""
     now: Callable[[], dt.datetime] = utc_now
+    """The clock; tests replace it."""
     on_progress: Callable[[int], None] = lambda _: None
-    """Told how many more days are done, stored or failed."""
+    """Called with the number of days that were stored or failed since the last call."""
     on_wait: Callable[[str], None] = lambda _: None
-    """Told for whom we wait, where another reader has the organization."""
+    """Called with a message while another process holds the lock of the organization."""
     log: logging.Logger = _LOG
 
 
 def ingest_costs(request: CostsRequest) -> Outcome:
-    """Stores the days asked for, window by window, as the organization's only reader.
+    """Store the costs of the requested days and return the result of each day.
 
-    Never raises for what the API, the key or the database do: the outcome says it, day by day.
+    Takes the organization's lock, so that only one process writes its costs at a time. Errors of the API, the key and
+    the database are not raised: they are recorded as failures of the days in the outcome.
     """
     outcome = Outcome()
-    name = request.organization.name
-
-    def waiting(sentence: str) -> None:
-        request.log.warning(sentence)
-        request.on_wait(sentence)
-
     try:
         request.database.prepare()
         with (
             AdminApi(connection_settings(request.organization), now=request.now) as api,
-            lock.reader(
-                request.database, name, purpose=request.run_id or request.asked_by, on_wait=waiting
-            ) as connection,
+            _organization_lock(request) as connection,
         ):
             try:
                 _Ingestion(request, api, connection, outcome).run()
             finally:
                 outcome.requests = api.requests
-            _record(connection, request, outcome)
+            _record_result(connection, request, outcome)
     except (errors.ApiError, WarehouseError, SecretUnavailable) as error:
         outcome.fail([day for day in request.days if day not in outcome.stored], error)
-        _try_to_record(request, outcome)
+        _record_result_on_new_connection(request, outcome)
     outcome.stored = dict(sorted(outcome.stored.items()))
     outcome.failed = dict(sorted(outcome.failed.items()))
     return outcome
 
 
+@contextmanager
+def _organization_lock(request: CostsRequest) -> Iterator[Connection]:
+    def report_wait(message: str) -> None:
+        request.log.warning(message)
+        request.on_wait(message)
+
+    name, purpose = request.organization.name, request.run_id or request.asked_by
+    with lock.reader(request.database, name, purpose=purpose, on_wait=report_wait) as connection:
+        yield connection
+
+
 class _Ingestion:
+    """One run of `ingest_costs`, while it holds the organization's lock."""
+
     def __init__(self, request: CostsRequest, api: AdminApi, connection: Connection, outcome: Outcome) -> None:
         self._request = request
         self._name = request.organization.name
@@ -102,34 +121,30 @@ class _Ingestion:
         self._outcome = outcome
         self._staging = Staging(connection)
         self._guard = OrganizationGuard(None)
-        cleaned = response_cleaner(emails=request.organization.store_emails, forgotten=directory.forgotten(connection))
-        self._reader = WindowFetcher(api, self._guard, self._staging, cleaned)
+        remove_personal_data = response_cleaner(
+            emails=request.organization.store_emails, forgotten=directory.forgotten(connection)
+        )
+        self._fetcher = WindowFetcher(api, self._guard, self._staging, remove_personal_data)
         self._planner = PersistentGroupingPlanner(api, connection, self._name, GROUPINGS, request.now())
 
     def run(self) -> None:
+        """Store all windows, newest first, and then the users' totals of days whose costs lack users."""
         self._guard.organization_id = register_and_probe(
             self._connection, self._api, self._request.organization, self._request.now()
         )
-        work = self._plan_all(DayRange.covering(self._request.days))
-        while work:  # the newest days first: they are asked for most
-            query = work.pop()
-            with self._failing(query.days):
+        windows = self._plan(DayRange.covering(self._request.days))
+        while windows:
+            window = windows.pop()  # the newest days first, because they are the ones that people wait for
+            with self._isolating_failures(window.days):
                 try:
-                    work = merge_query_windows(work + self._store_or_split(query))
+                    windows = merge_query_windows(windows + self._store_or_replan(window))
                 except errors.LookbackExceeded as refusal:
-                    work = self._cut([*work, query], refusal)
-        without_users = [
-            day for day, report in self._outcome.stored.items() if "user_id" not in parse_grouping(report.grouping)
-        ]
-        if without_users:
-            totals = UserTotals(
-                self._api, self._guard, self._connection, self._name, self._request.now(), self._request.log
-            )
-            totals.read(without_users)
+                    windows = self._drop_days_outside_retention([*windows, window], refusal)
+        self._store_user_totals()
 
     @contextmanager
-    def _failing(self, days: DayRange) -> Iterator[None]:
-        """Fails these days and no others for what the API or their own figures do; lost access ends the run."""
+    def _isolating_failures(self, days: DayRange) -> Iterator[None]:
+        """Record an error as a failure of these days only. Errors of access are raised: they end the run."""
         try:
             yield
         except ACCESS_ERRORS:
@@ -139,88 +154,102 @@ class _Ingestion:
             self._outcome.fail(days, error)
             self._request.on_progress(len(days))
 
-    def _plan_all(self, ranges: list[DayRange]) -> list[QueryWindow]:
-        queries: list[QueryWindow] = []
+    def _plan(self, ranges: list[DayRange]) -> list[QueryWindow]:
+        """Return the windows that cover the ranges, oldest first; days that OpenAI no longer serves are left out."""
+        windows: list[QueryWindow] = []
         while ranges:
             days = ranges.pop()
-            with self._failing(days):
+            with self._isolating_failures(days):
                 try:
-                    queries += self._planner.plan(days)
+                    windows += self._planner.plan(days)
                 except errors.LookbackExceeded as refusal:
-                    ranges += [query.days for query in self._cut([QueryWindow(days, GROUPINGS[0])], refusal)]
-        return merge_query_windows(queries)
+                    served = self._drop_days_outside_retention([QueryWindow(days, GROUPINGS[0])], refusal)
+                    ranges += [window.days for window in served]
+        return merge_query_windows(windows)
 
-    def _store_or_split(self, query: QueryWindow) -> list[QueryWindow]:
-        """Stores a query, or says what to ask for instead where the API refuses it as it is."""
+    def _store_or_replan(self, window: QueryWindow) -> list[QueryWindow]:
+        """Store the window, or return the windows that replace it if OpenAI refuses its grouping."""
         try:
-            self._store(query)
+            self._store_window(window)
         except errors.GroupingRefused:
-            if query.grouping == GROUPINGS[-1]:
+            if window.grouping == GROUPINGS[-1]:
                 raise
-            return self._planner.replan(query)
+            return self._planner.replan(window)
         return []
 
-    def _cut(self, work: list[QueryWindow], refusal: errors.LookbackExceeded) -> list[QueryWindow]:
-        """What is left from the first served day on; what lies before it is stored no more, nor deleted."""
-        refused = work[-1].days
-        left_of_it = refusal.served_days(refused)
-        earliest = left_of_it.first if left_of_it else max(refusal.earliest, refused.last + ONE_DAY)
-        left = []
-        for query in work:
-            beyond = query.days.intersection(None, earliest - ONE_DAY)
-            if beyond:
-                self._outcome.fail(beyond, refusal)
-                self._outcome.outside_retention.update(beyond)
-                self._request.on_progress(len(beyond))
-            served = query.days.intersection(earliest, None)
-            if served:
-                left.append(replace(query, days=served))
-        organizations.begin_later(self._connection, self._name, earliest, self._request.now())
-        return left
+    def _drop_days_outside_retention(
+        self, windows: list[QueryWindow], refusal: errors.LookbackExceeded
+    ) -> list[QueryWindow]:
+        """Return the windows from the first day that OpenAI serves on; the last window is the refused one.
 
-    def _store(self, query: QueryWindow) -> None:
+        Earlier days fail. Rows that are already stored for them are not deleted.
+        """
+        refused = windows[-1].days
+        rest = refusal.served_days(refused)
+        earliest = rest.first if rest else max(refusal.earliest, refused.last + ONE_DAY)
+        served = []
+        for window in windows:
+            too_old = window.days.intersection(None, earliest - ONE_DAY)
+            if too_old:
+                self._outcome.fail(too_old, refusal)
+                self._outcome.outside_retention.update(too_old)
+                self._request.on_progress(len(too_old))
+            days = window.days.intersection(earliest, None)
+            if days:
+                served.append(replace(window, days=days))
+        organizations.begin_later(self._connection, self._name, earliest, self._request.now())
+        return served
+
+    def _store_window(self, window: QueryWindow) -> None:
+        """Fetch, check and store one window. Raises an `ApiError`, LoadMismatch or ValueRefused."""
         started_at, requests_before = self._request.now(), self._api.requests
-        known = known_days(self._connection, self._name, query.days)
-        window = self._reader.read(query, known)
-        if self._guard.organization_id:
-            organizations.identify(self._connection, self._name, self._guard.organization_id)
-            remember_identity(self._api, self._guard, started_at)
+        known = known_days(self._connection, self._name, window.days)
+        fetched = self._fetcher.fetch(window, known)
+        self._store_identity(started_at)
         warehouse_line_items.classify_new(
-            self._connection, window.line_items, line_items.classify, line_items.RULES_VERSION
+            self._connection, fetched.line_items, line_items.classify, line_items.RULES_VERSION
         )
-        self._keep_names(window, started_at)
+        self._store_names(fetched, started_at)
         reading = Reading(
             organization=self._name,
-            days=query.days,
-            grouping=query.grouping,
+            days=window.days,
+            grouping=window.grouping,
             requests=self._api.requests - requests_before,
             started_at=started_at,
             asked_by=self._request.asked_by,
             run_id=self._request.run_id,
         )
-        days = [self._day(window, day, started_at) for day in query.days]
+        days = [self._stored_day(fetched, day, started_at) for day in window.days]
         self._staging.commit(reading, days, now=self._request.now())
         for day in days:
             self._outcome.stored[day.day] = _report(day, known.get(day.day), reading)
         self._request.log.info(
-            "%s %s stored by %s: %d requests", self._name, query.days, grouping_name(query.grouping), reading.requests
+            "%s %s stored by %s: %d requests", self._name, window.days, grouping_name(window.grouping), reading.requests
         )
         self._request.on_progress(len(days))
 
-    def _keep_names(self, window: Window, seen_at: dt.datetime) -> None:
-        """DirectoryOutcome that answers carried by the way."""
+    def _store_identity(self, started_at: dt.datetime) -> None:
+        """Store which OpenAI organization the key belongs to, if an answer contained its id."""
+        if self._guard.organization_id:
+            organizations.identify(self._connection, self._name, self._guard.organization_id)
+            remember_identity(self._api, self._guard, started_at)
+
+    def _store_names(self, fetched: FetchedWindow, fetched_at: dt.datetime) -> None:
+        """Store the project names and e-mail addresses that the cost rows contained, as far as privacy allows."""
         emails = self._request.organization.store_emails
         projects = {
-            one: kept for one, name in window.project_names.items() if (kept := scrub_name(name, emails=emails))
+            project_id: name
+            for project_id, raw_name in fetched.project_names.items()
+            if (name := scrub_name(raw_name, emails=emails))
         }
-        directory.name_projects(self._connection, self._name, projects, seen_at)
-        found = [directory.Entry("project", one, name) for one, name in projects.items()]
+        directory.name_projects(self._connection, self._name, projects, fetched_at)
+        entries = [directory.Entry("project", project_id, name) for project_id, name in projects.items()]
         if emails:
-            found += [directory.Entry("user", one, None, email) for one, email in window.addresses.items()]
-        directory.know_names(self._connection, self._name, found, seen_at)
+            entries += [directory.Entry("user", user_id, None, email) for user_id, email in fetched.emails.items()]
+        directory.know_names(self._connection, self._name, entries, fetched_at)
 
-    def _day(self, window: Window, day: dt.date, started_at: dt.datetime) -> StoredDay:
-        bill, difference = window.bills[day], window.largest_difference(day)
+    def _stored_day(self, fetched: FetchedWindow, day: dt.date, started_at: dt.datetime) -> StoredDay:
+        bill, difference = fetched.bills[day], fetched.largest_difference(day)
         settled_from = utc_midnight(day + ONE_DAY) + dt.timedelta(hours=self._request.settle_hours)
         return StoredDay(
             day=day,
@@ -229,9 +258,19 @@ class _Ingestion:
             received_count=bill.received,
             absent_amounts=bill.absent_amounts,
             totals=bill.totals,
-            reconciled=window.reconciled(day),
+            reconciled=fetched.reconciled(day),
             reconcile_difference=difference.amount if difference else None,
         )
+
+    def _store_user_totals(self) -> None:
+        without_users = [
+            day for day, report in self._outcome.stored.items() if "user_id" not in parse_grouping(report.grouping)
+        ]
+        if without_users:
+            totals = UserTotalsSync(
+                self._api, self._guard, self._connection, self._name, self._request.now(), self._request.log
+            )
+            totals.run(without_users)
 
 
 def _report(day: StoredDay, known: KnownDay | None, reading: Reading) -> DayReport:
@@ -248,11 +287,12 @@ def _report(day: StoredDay, known: KnownDay | None, reading: Reading) -> DayRepo
         reconciled=day.reconciled,
         difference=day.reconcile_difference,
         other_totals={currency: total for currency, total in day.totals.items() if currency != US_DOLLARS},
-        came_back_empty=bool(known and not known.provisional and known.is_billed and not day.row_count),
+        became_empty=bool(known and not known.provisional and known.is_billed and not day.row_count),
     )
 
 
-def _record(connection: Connection, request: CostsRequest, outcome: Outcome) -> None:
+def _record_result(connection: Connection, request: CostsRequest, outcome: Outcome) -> None:
+    """Record success or failure of the run, record its alerts, and delete raw answers that are older than wanted."""
     name, now = request.organization.name, request.now()
     with connection.transaction():
         if outcome.failed:
@@ -261,16 +301,17 @@ def _record(connection: Connection, request: CostsRequest, outcome: Outcome) -> 
         else:
             organizations.record_success(connection, name, now)
         failure_alerts.record_alerts(connection, request.organization, outcome, request.asked_by, now)
-    if request.raw_pages_days is not None:  # last: what this reading brought of old days goes as well
+    if request.raw_pages_days is not None:
+        # Last, because this run may have stored raw answers of days that are older than the limit.
         retention.delete_raw(connection, name, older_than=now.date() - request.raw_pages_days * ONE_DAY)
 
 
-def _try_to_record(request: CostsRequest, outcome: Outcome) -> None:
-    """Notes a failure that ended the reader's own connection, if the database can be reached at all."""
+def _record_result_on_new_connection(request: CostsRequest, outcome: Outcome) -> None:
+    """Record a failure that broke the run's own connection. Only logs if the database cannot be reached."""
     organization = request.organization
     try:
         with request.database.connect() as connection:
             register(connection, organization)
-            _record(connection, request, outcome)
+            _record_result(connection, request, outcome)
     except WarehouseError as error:
-        request.log.warning("the failure of %s could not be noted: %s", organization.name, error)
+        request.log.warning("the failure of %s could not be recorded: %s", organization.name, error)

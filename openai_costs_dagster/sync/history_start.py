@@ -1,4 +1,4 @@
-"""When an organization's history begins, and how many days of it the API serves. Days are UTC."""
+"""The first day of an organization's history, and the number of days that OpenAI serves. Days are UTC days."""
 
 from __future__ import annotations
 
@@ -11,23 +11,25 @@ YEAR = dt.timedelta(days=365)
 
 
 def fallback_start(today: dt.date) -> dt.date:
-    """Where partitions begin as long as nothing else is known: a year back, which is what the API keeps."""
+    """Return the first day if nothing else is known: one year back, because OpenAI serves costs of one year."""
     return today - YEAR
 
 
 def start_of(organization: Organization, known: organizations.Registered | None, today: dt.date) -> dt.date:
-    """Where an organization's history begins: as configured, but no earlier than the API served on first contact.
+    """Return the first day of an organization's history.
 
-    Before first contact it is the configured start, or else a year back from today.
+    This is the later one of the configured start date and the first day that OpenAI served during onboarding. If
+    neither is known, it is one year back from `today`.
     """
     days = [day for day in (organization.start_date, known.earliest_day if known else None) if day]
     return max(days) if days else fallback_start(today)
 
 
 def served_days(known: organizations.Registered | None) -> int:
-    """Return how many days the API serves an organization, today included.
+    """Return the number of days that OpenAI serves an organization, including today.
 
-    OpenAI serves the same number every day, so it follows from the earliest day that it served and when that was.
+    OpenAI serves the same number of days on every date. The number therefore follows from the first day that OpenAI
+    served during onboarding and the date of the onboarding.
     """
     if known and known.earliest_day and known.first_contact_at:
         return max((known.first_contact_at.astimezone(dt.UTC).date() - known.earliest_day).days + 1, 1)

@@ -1,4 +1,4 @@
-"""What an organization's server was found not to serve, remembered for a week so that each run need not ask."""
+"""Remembers for a week which endpoints an organization's server lacks, so that not every run requests them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from openai_costs_dagster.configuration import Organization
 from openai_costs_dagster.warehouse import usage
 from openai_costs_dagster.warehouse.database import Connection
 
-KEPT_FOR = dt.timedelta(days=7)
+VALID_FOR = dt.timedelta(days=7)
+"""Time after which a missing endpoint is requested again."""
 
 
 class MissingEndpoints:
-    """By path, of the address that the organization is read at now: another server may serve what this one lacks."""
+    """The missing endpoints of one organization, by path.
+
+    They are stored with the organization's `base_url`: when it changes, the new server is requested at once.
+    """
 
     def __init__(self, connection: Connection, organization: Organization, now: dt.datetime) -> None:
         self._connection = connection
@@ -21,17 +25,17 @@ class MissingEndpoints:
         self._now = now
 
     def known(self) -> dict[str, str]:
-        """The paths that need not be asked for, and what was said of each."""
+        """Return the paths that need no request now, each with the server's error."""
         return {
-            one.what.removeprefix(self._base_url): one.said
-            for one in usage.absences(self._connection, self._name)
-            if one.what.startswith(f"{self._base_url}/") and self._now - one.seen_at < KEPT_FOR
+            missing.what.removeprefix(self._base_url): missing.said
+            for missing in usage.absences(self._connection, self._name)
+            if missing.what.startswith(f"{self._base_url}/") and self._now - missing.seen_at < VALID_FOR
         }
 
-    def record(self, path: str, said: str) -> None:
-        """Remembers that nothing is served there."""
-        usage.note_absence(self._connection, self._name, self._base_url + path, said, self._now)
+    def record(self, path: str, message: str) -> None:
+        """Store that the server lacks the path, with its error."""
+        usage.note_absence(self._connection, self._name, self._base_url + path, message, self._now)
 
     def forget(self, path: str) -> bool:
-        """Forgets what was said of a path that answers; whether anything was."""
+        """Delete the record of a path that the server serves now. Return whether there was a record."""
         return usage.forget_absence(self._connection, self._name, self._base_url + path)

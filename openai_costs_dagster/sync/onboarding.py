@@ -1,4 +1,7 @@
-"""Meeting an organization: who it is at OpenAI, and where its history begins (asked once, kept for ever)."""
+"""Onboards organizations: registers their names and finds the first day that OpenAI serves for each of them.
+
+The first day is requested once and stored. It is the start of the organization's Dagster partitions.
+"""
 
 from __future__ import annotations
 
@@ -23,16 +26,57 @@ from openai_costs_dagster.warehouse.errors import WarehouseError
 _LOG = logging.getLogger(__name__)
 
 _SURELY_SERVED = dt.timedelta(days=360)
+"""An age of days that OpenAI always serves: a year, less a margin for leap days and time zones."""
 _SURELY_REFUSED = dt.timedelta(days=400)
+"""An age of days that OpenAI always refuses, with an error that names the first day it serves."""
 
 
 def connection_settings(organization: Organization) -> ConnectionSettings:
-    """Where and how an organization is read."""
+    """Return the address, the key and the proxy for requests of an organization."""
     return ConnectionSettings(organization.base_url, organization.admin_key.read, organization.read_proxy)
 
 
+def start_dates(
+    organizations: Iterable[Organization], database: Database, *, now: Callable[[], dt.datetime] = utc_now
+) -> tuple[dict[str, dt.date], dict[str, str]]:
+    """Return the first day of each organization's history, and the error of each organization that is unreachable.
+
+    Sends one request per organization that is not onboarded. Raises a `WarehouseError` if the failure of an
+    organization cannot be recorded.
+    """
+    starts: dict[str, dt.date] = {}
+    unreachable: dict[str, str] = {}
+    for organization in organizations:
+        try:
+            starts[organization.name] = _start_date(organization, database, now)
+        except (ApiError, SecretUnavailable) as error:
+            unreachable[organization.name] = str(error)
+            _record_failure(organization, database, str(error), now())
+        except WarehouseError as error:
+            unreachable[organization.name] = str(error)
+    return starts, unreachable
+
+
+def _start_date(organization: Organization, database: Database, clock: Callable[[], dt.datetime]) -> dt.date:
+    now = clock()
+    with database.connect() as connection:
+        known = organizations_table.find(connection, organization.name)
+    with AdminApi(connection_settings(organization), now=clock) as api:
+        if has_known_start(organization, known, now.date()):
+            return start_of(organization, known, now.date())
+        with lock.reader(database, organization.name, purpose="onboarding", on_wait=_LOG.warning) as connection:
+            register_and_probe(connection, api, organization, now)
+            return start_of(organization, organizations_table.find(connection, organization.name), now.date())
+
+
+def _record_failure(organization: Organization, database: Database, message: str, now: dt.datetime) -> None:
+    with database.connect() as connection:
+        register(connection, organization)
+        organizations_table.record_failure(connection, organization.name, message, now, permanent=True)
+
+
 def register(connection: Connection, organization: Organization) -> None:
-    """Makes an organization known, or brings what is configured about it up to date."""
+    """Insert the organization, or update its configured display name and start date."""
     organizations_table.enrol(
         connection,
         organization.name,
@@ -44,33 +88,34 @@ def register(connection: Connection, organization: Organization) -> None:
 def register_and_probe(
     connection: Connection, api: AdminApi, organization: Organization, now: dt.datetime
 ) -> str | None:
-    """Makes an organization known, finds its earliest day on first contact, returns the id that answers must carry.
+    """Register an organization and, the first time, request the first day that OpenAI serves.
 
-    That is the configured one, else the one that answers carried before, else None. Raises an `ApiError`.
+    Returns the OpenAI organization id that every answer must contain: the configured id, or else the id of earlier
+    answers, or None. Raises an `ApiError`.
     """
     register(connection, organization)
     known = organizations_table.find(connection, organization.name)
     if not has_known_start(organization, known, now.date()):
-        organizations_table.first_contact(connection, organization.name, _earliest_day(api, now.date()), now)
+        organizations_table.first_contact(connection, organization.name, _first_served_day(api, now.date()), now)
     return organization.organization_id or (known.openai_organization_id if known else None)
 
 
 def has_known_start(organization: Organization, known: organizations_table.Registered | None, today: dt.date) -> bool:
-    """Whether its beginning is known: stored, or configured and well within the year that the API keeps."""
+    """Return whether the first day needs no request: it is stored, or the configured one is surely served."""
     if known and known.earliest_day:
         return True
     return bool(organization.start_date and organization.start_date >= today - _SURELY_SERVED)
 
 
-def _earliest_day(api: AdminApi, today: dt.date) -> dt.date:
-    """The earliest day that the API serves.
+def _first_served_day(api: AdminApi, today: dt.date) -> dt.date:
+    """Return the first day that OpenAI serves. Sends one request for a day that is too old.
 
-    One request, for a day too old: its refusal names the date. A server without such a limit, and one that refuses the
-    day for another reason, begins a year back.
+    The refusal of this request contains the first served day. A server that serves the old day, or that refuses it
+    for another reason, is assumed to serve one year.
     """
-    ancient = today - _SURELY_REFUSED
+    too_old = today - _SURELY_REFUSED
     try:
-        for _ in read_costs(api, DayRange(ancient, ancient), UNGROUPED, OrganizationGuard(None)):
+        for _ in read_costs(api, DayRange(too_old, too_old), UNGROUPED, OrganizationGuard(None)):
             pass
     except errors.LookbackExceeded as refusal:
         return refusal.earliest
@@ -78,41 +123,3 @@ def _earliest_day(api: AdminApi, today: dt.date) -> dt.date:
         if refusal.status != 400:
             raise
     return fallback_start(today)
-
-
-def start_dates(
-    organizations: Iterable[Organization], database: Database, *, now: Callable[[], dt.datetime] = utc_now
-) -> tuple[dict[str, dt.date], dict[str, str]]:
-    """Where each organization's history begins, and for those that cannot be read, why, in a sentence.
-
-    Costs a request the first time only. Raises DatabaseUnavailable and its kin for the database itself.
-    """
-    starts: dict[str, dt.date] = {}
-    unreachable: dict[str, str] = {}
-    for organization in organizations:
-        try:
-            starts[organization.name] = _start(organization, database, now)
-        except (ApiError, SecretUnavailable) as error:
-            unreachable[organization.name] = str(error)
-            _note(organization, database, str(error), now())
-        except WarehouseError as error:
-            unreachable[organization.name] = str(error)
-    return starts, unreachable
-
-
-def _start(organization: Organization, database: Database, clock: Callable[[], dt.datetime]) -> dt.date:
-    now = clock()
-    with database.connect() as connection:
-        known = organizations_table.find(connection, organization.name)
-    with AdminApi(connection_settings(organization), now=clock) as api:
-        if has_known_start(organization, known, now.date()):
-            return start_of(organization, known, now.date())
-        with lock.reader(database, organization.name, purpose="first contact", on_wait=_LOG.warning) as connection:
-            register_and_probe(connection, api, organization, now)
-            return start_of(organization, organizations_table.find(connection, organization.name), now.date())
-
-
-def _note(organization: Organization, database: Database, sentence: str, now: dt.datetime) -> None:
-    with database.connect() as connection:
-        register(connection, organization)
-        organizations_table.record_failure(connection, organization.name, sentence, now, permanent=True)

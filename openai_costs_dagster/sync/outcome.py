@@ -1,4 +1,4 @@
-"""What became of the days that a run was asked for: stored, with what is to be known of them, or failed, with why."""
+"""The result of synchronizing costs: a report of each stored day and the reason of each failure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ZERO = Decimal(0)
 
 @dataclass(frozen=True)
 class DayReport:
-    """What was stored of a day; amounts in US dollars."""
+    """The report of a stored day. Amounts are in US dollars unless noted."""
 
     day: dt.date
     amount_usd: Decimal
@@ -28,46 +28,48 @@ class DayReport:
     grouping: str
     provisional: bool
     requests: int
-    """How many requests brought the day's whole window."""
+    """Requests for the window that the day belongs to."""
     change_usd: Decimal | None
-    """Against the version stored before; None the first time."""
+    """The amount less the amount that was stored before; None if the day was not stored."""
     reconciled: bool | None
+    """Whether the rows add up to the ungrouped totals; None without an ungrouped answer."""
     difference: Decimal | None
-    """Grouped less ungrouped answer; None where there was no second answer."""
-    came_back_empty: bool
-    """A settled day that held spend is empty now, in two readings."""
+    """The grouped amount less the ungrouped one; None without an ungrouped answer."""
+    became_empty: bool
+    """Whether a settled day had spend before and is empty now, in two consecutive answers."""
     other_totals: Mapping[str | None, Decimal] = field(default_factory=dict)
-    """What was billed in other currencies, by currency; in none of the amounts above."""
+    """Totals in other currencies, in their own units. No other amount of the report includes them."""
 
 
 @dataclass(frozen=True)
 class DayFailure:
-    """Why a day was not stored; nothing of it was touched."""
+    """The reason why a day was not stored. The rows that were stored for the day before are unchanged."""
 
     reason: str
     permanent: bool
+    """Whether a person has to act before another attempt can succeed."""
     kind: str = ""
-    """What went wrong, by the name of its error."""
+    """The class name of the error."""
 
 
 @dataclass
 class Outcome:
-    """What became of each day that was asked for."""
+    """The result of a call of `ingest_costs`; every requested day is either in `stored` or in `failed`."""
 
     stored: dict[dt.date, DayReport] = field(default_factory=dict)
     failed: dict[dt.date, DayFailure] = field(default_factory=dict)
     outside_retention: set[dt.date] = field(default_factory=set)
-    """Those of the failed days that lie before what the API serves."""
+    """Failed days that are older than the year that OpenAI serves."""
     requests: int = 0
 
     def fail(self, days: Collection[dt.date] | DayRange, error: Exception) -> None:
-        """Says of days why they could not be stored."""
+        """Record that the days could not be stored."""
         failure = DayFailure(str(error), permanent=is_permanent(error), kind=type(error).__name__)
         self.failed.update(dict.fromkeys(days, failure))
 
     @property
     def message(self) -> str:
-        """The failures in one sentence, each reason once with its days."""
+        """All failures in one message; each reason appears once, after the days that it applies to."""
         reasons: dict[str, list[dt.date]] = {}
         for day, failure in self.failed.items():
             reasons.setdefault(failure.reason, []).append(day)
@@ -76,26 +78,26 @@ class Outcome:
         )
 
     def notes(self) -> list[str]:
-        """What a person should know of days that were stored, in sentences."""
-        said = {
+        """Return warnings about stored days, each with the days that it applies to."""
+        warnings = {
             "the rows do not add up to the total that the API bills": [
                 day for day, report in self.stored.items() if report.reconciled is False and not report.provisional
             ],
-            "the second, ungrouped answer could not be had": [
+            "OpenAI returned no ungrouped answer to check the totals with": [
                 day for day, report in self.stored.items() if report.reconciled is None
             ],
-            "held spend and came back empty, in two readings": [
-                day for day, report in self.stored.items() if report.came_back_empty
+            "had spend before and are empty now, in two consecutive answers": [
+                day for day, report in self.stored.items() if report.became_empty
             ],
-            "rows came without an amount and are stored as null": [
+            "some rows have no amount and are stored as null": [
                 day for day, report in self.stored.items() if report.absent_amounts
             ],
         }
-        return [f"{', '.join(map(str, DayRange.covering(days)))}: {text}" for text, days in said.items() if days]
+        return [f"{', '.join(map(str, DayRange.covering(days)))}: {text}" for text, days in warnings.items() if days]
 
     @property
     def other_totals(self) -> dict[str | None, Decimal]:
-        """What the stored days were billed in currencies other than US dollars, by currency."""
+        """Totals of the stored days in currencies other than US dollars, by currency."""
         totals: dict[str | None, Decimal] = {}
         for report in self.stored.values():
             for currency, amount in report.other_totals.items():
@@ -103,7 +105,7 @@ class Outcome:
         return totals
 
     def summary(self) -> dict[str, Any]:
-        """The outcome in values that JSON knows; spend in US dollars."""
+        """Return the outcome as values that can be encoded as JSON; `spend` is in US dollars."""
         return {
             "stored": len(self.stored),
             "requests": self.requests,
@@ -116,5 +118,5 @@ class Outcome:
 
 
 def is_permanent(error: Exception) -> bool:
-    """Whether a person has to act before asking again helps."""
+    """Return whether a person has to act before another attempt can succeed."""
     return not isinstance(error, errors.TransientApiError | DatabaseUnavailable | LoadMismatch)

@@ -1,4 +1,4 @@
-"""Keeps stored line items classified by the present rules; needs no request."""
+"""Classifies stored line items again after an upgrade of the rules in `spend/line_items.py`; sends no request."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _LOG = logging.getLogger(__name__)
 
 
 def reclassify(database: Database) -> int:
-    """Classifies all stored line items anew where the rules have improved since. Raises WarehouseError."""
+    """Classify the line items that were stored by older rules. Return their number. Raises a `WarehouseError`."""
     with database.connect() as connection:
         changed = warehouse_line_items.reclassify(connection, line_items.classify, line_items.RULES_VERSION)
     if changed:
-        _LOG.info("%d line items were classified anew", changed)
+        _LOG.info("%d line items were classified by the rules of this release", changed)
     return changed

@@ -1,4 +1,4 @@
-"""What an organization is served, as the warehouse remembers it between runs."""
+"""Plans queries with the finest grouping that OpenAI serves, and stores refused groupings between runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from openai_costs_dagster.warehouse.database import Connection
 
 
 class PersistentGroupingPlanner:
-    """A `GroupingPlanner` that stores every refused grouping at once, so that the next run starts with them."""
+    """A planner of queries (`api/groupings.py`) that stores each refusal, so that the next run does not repeat it."""
 
     def __init__(
         self,
@@ -25,41 +25,42 @@ class PersistentGroupingPlanner:
         groupings: Sequence[Grouping],
         now: dt.datetime,
     ) -> None:
+        """`groupings` are ordered from the finest to the coarsest; refusals of other groupings stay untouched."""
         self._connection = connection
         self._organization = organization
         self._groupings = groupings
-        known = [
-            RefusedGrouping(parse_grouping(one.grouping), one.first_day, one.last_day, one.seen_at)
-            for one in refused_groupings.refusals(connection, organization)
+        stored = [
+            RefusedGrouping(parse_grouping(refusal.grouping), refusal.first_day, refusal.last_day, refusal.seen_at)
+            for refusal in refused_groupings.refusals(connection, organization)
         ]
         self._planner = GroupingPlanner(
-            [one for one in known if one.grouping in groupings],
+            [refusal for refusal in stored if refusal.grouping in groupings],
             probe=lambda day, grouping: is_grouping_served(api, day, grouping),
             now=now,
             groupings=groupings,
         )
-        self._kept = list(self._planner.refusals)
+        self._stored_refusals = list(self._planner.refusals)
 
     def plan(self, days: DayRange) -> list[QueryWindow]:
-        """`GroupingPlanner.plan`, with the new refusals stored."""
-        queries = self._planner.plan(days)
-        self._keep()
-        return queries
+        """Return the queries that cover the days. May send requests; raises an `ApiError`."""
+        windows = self._planner.plan(days)
+        self._store_refusals()
+        return windows
 
-    def replan(self, query: QueryWindow) -> list[QueryWindow]:
-        """`GroupingPlanner.replan`, with the new refusals stored."""
-        queries = self._planner.replan(query)
-        self._keep()
-        return queries
+    def replan(self, window: QueryWindow) -> list[QueryWindow]:
+        """Return the queries that replace a refused one. Sends requests; raises an `ApiError`."""
+        windows = self._planner.replan(window)
+        self._store_refusals()
+        return windows
 
-    def _keep(self) -> None:
-        if self._planner.refusals == self._kept:
+    def _store_refusals(self) -> None:
+        if self._planner.refusals == self._stored_refusals:
             return
-        self._kept = list(self._planner.refusals)
-        stored = [
-            refused_groupings.StoredRefusal(grouping_name(one.grouping), one.first, one.last, one.refused_at)
-            for one in self._kept
+        self._stored_refusals = list(self._planner.refusals)
+        rows = [
+            refused_groupings.StoredRefusal(
+                grouping_name(refusal.grouping), refusal.first, refusal.last, refusal.refused_at
+            )
+            for refusal in self._stored_refusals
         ]
-        refused_groupings.keep_refusals(
-            self._connection, self._organization, map(grouping_name, self._groupings), stored
-        )
+        refused_groupings.keep_refusals(self._connection, self._organization, map(grouping_name, self._groupings), rows)

@@ -1,7 +1,11 @@
-"""One organization's usage from the API into the warehouse; knows nothing of Dagster, which calls it.
+"""Synchronizes an organization's usage from the usage endpoints of the OpenAI Admin API into Postgres.
 
-All endpoints of a window are read side by side, each as one chain, and each is stored when it is whole. An endpoint
-that the server lacks is skipped, said, and asked for again a week later.
+`ingest_usage` splits the requested days into windows and requests the usage endpoints of a window concurrently. The
+answer of one endpoint is stored in one transaction (`warehouse/usage.py`) when its last page has arrived. An endpoint
+that the server lacks is skipped and requested again a week later (`missing_endpoints.py`).
+
+The endpoints and their counters are listed in `usage_records.py`; a new counter is added to that list. This module
+does not import Dagster; the asset in `orchestration/assets/usage.py` calls it.
 """
 
 from __future__ import annotations
@@ -31,80 +35,88 @@ from openai_costs_dagster.warehouse.database import Connection, Database
 from openai_costs_dagster.warehouse.errors import LoadMismatch, ValueRefused, WarehouseError
 from openai_costs_dagster.warehouse.usage import UsageDay, UsageReading
 
-SIDE_BY_SIDE = 4
-"""How many endpoints of an organization are read at once: its rate limit is shared by all of them."""
+CONCURRENT_ENDPOINTS = 4
+"""Endpoints of an organization that are requested at once; OpenAI applies one rate limit to all of them."""
 
-LATELY = dt.timedelta(days=35)
-"""An endpoint that counted something in so many days and is not served any more is an error of the server's."""
+RECENT = dt.timedelta(days=35)
+"""An endpoint with stored usage in this period exists, so that its absence is an error of the server."""
 
-_TELLING = {"completions", "embeddings", "images"}  # a server without any of these has no usage endpoints at all
-_DAYS_PER_CHAIN = DAYS_PER_PAGE  # bounds memory; a year is 12 requests either way
+_COMMON_OPERATIONS = {"completions", "embeddings", "images"}
+"""Endpoints that every server with usage endpoints has; they are requested first."""
+
+_DAYS_PER_WINDOW = DAYS_PER_PAGE  # bounds memory; a year takes 12 requests with windows of any size
 _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class UsageRequest:
-    """Who reads what; `now` is injected by tests."""
+    """The organization and the UTC days to synchronize, and the settings of the run."""
 
     organization: Organization
     database: Database
     days: Collection[dt.date]
     settle_hours: int = 48
+    """Hours after the end of a day during which OpenAI may still change its usage; until then it is provisional."""
     run_id: str | None = None
     now: Callable[[], dt.datetime] = utc_now
+    """The clock; tests replace it."""
     on_wait: Callable[[str], None] = lambda _: None
-    """Told for whom we wait, where another reader has the organization."""
+    """Called with a message while another process holds the lock of the organization."""
     log: logging.Logger = _LOG
 
 
 @dataclass
 class UsageDayReport:
-    """What was counted on a day, over all endpoints."""
+    """Totals of the stored usage of one day, over all endpoints."""
 
     rows: int = 0
     requests: Decimal = Decimal(0)
+    """Requests to models, as OpenAI counts them."""
     tokens: Decimal = Decimal(0)
+    """Input and output tokens."""
 
 
 @dataclass
 class UsageOutcome:
-    """What became of the days asked for. A day is stored when all endpoints that the server has are."""
+    """The result of a call of `ingest_usage`. A day is stored if every endpoint that the server has is stored."""
 
     days: dict[dt.date, UsageDayReport] = field(default_factory=lambda: defaultdict(UsageDayReport))
     failed: dict[dt.date, str] = field(default_factory=dict)
+    """The reason of the first failure of each day."""
     permanent: bool = True
-    """Whether a person has to act before asking again helps; of the failures alone."""
+    """Whether all failures need a person; False as soon as one of them may disappear by itself."""
     skipped: dict[str, str] = field(default_factory=dict)
-    """Endpoints that the server lacks, and what it said."""
+    """Endpoints that the server lacks, with its error."""
     requests: int = 0
 
     def fail(self, days: Collection[dt.date] | DayRange, reason: str, error: Exception) -> None:
-        """Says of days why their usage is not whole."""
+        """Record that the usage of the days is incomplete."""
         for day in days:
             self.failed.setdefault(day, reason)
         self.permanent = self.permanent and is_permanent(error)
 
     @property
     def stored(self) -> dict[dt.date, UsageDayReport]:
-        """The days that are whole, oldest first."""
+        """The days with complete usage, oldest first."""
         return {day: self.days[day] for day in sorted(self.days) if day not in self.failed}
 
 
 def ingest_usage(request: UsageRequest) -> UsageOutcome:
-    """Stores the usage of the days asked for, as the organization's only reader.
+    """Store the usage of the requested days and return the result.
 
-    Never raises for what the API, the key or the database do: the outcome says it.
+    Takes the organization's lock, so that only one process writes its usage at a time. Errors of the API, the key and
+    the database are not raised: they are recorded as failures of the days in the outcome.
     """
     outcome = UsageOutcome()
     name = request.organization.name
 
-    def waiting(sentence: str) -> None:
-        request.log.warning(sentence)
-        request.on_wait(sentence)
+    def report_wait(message: str) -> None:
+        request.log.warning(message)
+        request.on_wait(message)
 
     try:
         request.database.prepare()
-        with lock.reader(request.database, name, purpose=request.run_id or "usage", on_wait=waiting) as connection:
+        with lock.reader(request.database, name, purpose=request.run_id or "usage", on_wait=report_wait) as connection:
             register(connection, request.organization)
             _UsageIngestion(request, connection, outcome).run()
     except (errors.ApiError, WarehouseError, SecretUnavailable) as error:
@@ -113,8 +125,8 @@ def ingest_usage(request: UsageRequest) -> UsageOutcome:
 
 
 @dataclass(frozen=True)
-class _Chain:
-    """What one endpoint answered for a window."""
+class _Answer:
+    """The complete answer of one endpoint for a window."""
 
     operation: Operation
     groups: Sequence[str]
@@ -124,57 +136,73 @@ class _Chain:
 
 
 class _UsageIngestion:
+    """One run of `ingest_usage`, while it holds the organization's lock."""
+
     def __init__(self, request: UsageRequest, connection: Connection, outcome: UsageOutcome) -> None:
         self._request = request
         self._name = request.organization.name
         self._connection = connection
         self._outcome = outcome
         self._missing = MissingEndpoints(connection, request.organization, request.now())
-        since = request.now().date() - LATELY
-        self._lately_counted = usage.lately_counted(connection, self._name, since)
-        self._cleaned = response_cleaner(
+        since = request.now().date() - RECENT
+        self._recently_served = usage.lately_counted(connection, self._name, since)
+        self._remove_personal_data = response_cleaner(
             emails=request.organization.store_emails, forgotten=directory.forgotten(connection)
         )
 
     def run(self) -> None:
-        organization, now = self._request.organization, self._request.now
-        with AdminApi(connection_settings(organization), now=now) as api:
-            asked = DayRange(min(self._request.days), max(self._request.days))
-            verify_identity(self._connection, api, organization, asked, now())
-            self._outcome.requests += api.requests
-        operations = self._operations_to_ask()
-        for window in reversed(list(_windows(self._request.days))):  # the newest first: they are asked for most
-            for some in (
-                [one for one in operations if one.name in _TELLING],
-                [one for one in operations if one.name not in _TELLING],
-            ):
-                self._read_window([one for one in some if one.name not in self._outcome.skipped], window)
-                if self._outcome.skipped.keys() >= _TELLING:
+        """Verify the key, then store the windows, newest first."""
+        self._verify_key()
+        operations = self._operations_to_request()
+        # The newest days first, because they are the ones that people wait for.
+        for window in reversed(list(_windows(self._request.days))):
+            common = [operation for operation in operations if operation.name in _COMMON_OPERATIONS]
+            others = [operation for operation in operations if operation.name not in _COMMON_OPERATIONS]
+            for group in (common, others):
+                self._store_window([one for one in group if one.name not in self._outcome.skipped], window)
+                if self._outcome.skipped.keys() >= _COMMON_OPERATIONS:
                     self._skip_all_others()
             for day in window:
-                _ = self._outcome.days[day]
+                _ = self._outcome.days[day]  # creates the report of a day without usage, which is stored as well
+
+    def _verify_key(self) -> None:
+        organization, now = self._request.organization, self._request.now
+        with AdminApi(connection_settings(organization), now=now) as api:
+            days = DayRange(min(self._request.days), max(self._request.days))
+            verify_identity(self._connection, api, organization, days, now())
+            self._outcome.requests += api.requests
+
+    def _operations_to_request(self) -> list[Operation]:
+        missing = self._missing.known()
+        for operation in OPERATIONS:
+            path = usage_endpoint_path(operation)
+            if path in missing:
+                self._outcome.skipped[operation.name] = missing[path]
+        return [operation for operation in OPERATIONS if operation.name not in self._outcome.skipped]
 
     def _skip_all_others(self) -> None:
-        """A proxy that passes on costs alone is not asked for eleven endpoints."""
+        """Skip every endpoint after the common ones were missing, as behind a proxy that only serves costs."""
         for operation in OPERATIONS:
             if operation.name not in self._outcome.skipped:
-                self._skip(operation, "the server has no usage endpoints, as those that were asked for tell")
+                self._skip(
+                    operation, "the server has no usage endpoints: completions, embeddings and images are missing"
+                )
 
-    def _operations_to_ask(self) -> list[Operation]:
-        absent = self._missing.known()
-        self._outcome.skipped.update(
-            {one.name: absent[usage_endpoint_path(one)] for one in OPERATIONS if usage_endpoint_path(one) in absent}
-        )
-        return [one for one in OPERATIONS if one.name not in self._outcome.skipped]
+    def _skip(self, operation: Operation, reason: str) -> None:
+        self._outcome.skipped[operation.name] = reason
+        self._missing.record(usage_endpoint_path(operation), reason)
+        self._request.log.warning("%s: usage of %s is skipped: %s", self._name, operation.name, reason)
 
-    def _read_window(self, operations: Sequence[Operation], days: DayRange) -> None:
-        with ThreadPoolExecutor(SIDE_BY_SIDE) as threads:
-            chains = {threads.submit(self._read, operation, days): operation for operation in operations}
-            for chain in as_completed(chains):
-                self._store(chain, chains.pop(chain), days)
+    def _store_window(self, operations: Sequence[Operation], days: DayRange) -> None:
+        """Request the endpoints concurrently and store each answer as soon as it is complete."""
+        with ThreadPoolExecutor(CONCURRENT_ENDPOINTS) as threads:
+            pending = {threads.submit(self._fetch, operation, days): operation for operation in operations}
+            for answer in as_completed(pending):
+                # Removed from `pending` at once, so that the rows of a stored answer do not stay in memory.
+                self._store(answer, pending.pop(answer), days)
 
-    def _read(self, operation: Operation, days: DayRange) -> _Chain:
-        """In a thread of its own, with a client of its own."""
+    def _fetch(self, operation: Operation, days: DayRange) -> _Answer:
+        """Fetch one endpoint in a thread. Each thread has its own client, which counts the requests of its endpoint."""
         started_at = self._request.now()
         with AdminApi(connection_settings(self._request.organization), now=self._request.now) as api:
             groupings = _groupings(operation)
@@ -191,69 +219,74 @@ class _UsageIngestion:
                         raise
                     days = served
                 else:
-                    return _Chain(operation, groupings[0], buckets, started_at, api.requests)
+                    return _Answer(operation, groupings[0], buckets, started_at, api.requests)
 
-    def _store(self, chain: Future[_Chain], operation: Operation, days: DayRange) -> None:
+    def _store(self, fetched: Future[_Answer], operation: Operation, days: DayRange) -> None:
+        """Store an answer, or record the failure of its endpoint."""
         log = self._request.log
         try:
-            found = chain.result()
-            self._commit(found)
+            answer = fetched.result()
+            self._commit(answer)
         except errors.EndpointNotFound as error:
-            if operation.name in self._lately_counted:
-                said = f"{error}; it was served before, so this is believed to be a mistake on the way there"
-                self._outcome.fail(days, f"{operation.name}: {said}", error)
+            if operation.name in self._recently_served:
+                reason = f"{error}; OpenAI served this endpoint in the last {RECENT.days} days, so this is an error"
+                self._outcome.fail(days, f"{operation.name}: {reason}", error)
             else:
                 self._skip(operation, str(error))
         except (errors.ApiError, LoadMismatch, ValueRefused, SecretUnavailable) as error:
             self._outcome.fail(days, f"{operation.name}: {error}", error)
             log.warning("%s: usage of %s %s was not stored: %s", self._name, operation.name, days, error)
         else:
-            self._outcome.requests += found.requests
-            first = found.buckets[0].day
+            self._outcome.requests += answer.requests
+            first = answer.buckets[0].day
             if first > days.first:
                 log.warning("%s: usage of %s is served from %s on", self._name, operation.name, first)
-            log.info("%s: usage of %s %s stored: %d requests", self._name, operation.name, days, found.requests)
+            log.info("%s: usage of %s %s stored: %d requests", self._name, operation.name, days, answer.requests)
 
-    def _skip(self, operation: Operation, said: str) -> None:
-        self._outcome.skipped[operation.name] = said
-        self._missing.record(usage_endpoint_path(operation), said)
-        self._request.log.warning("%s: usage of %s is skipped: %s", self._name, operation.name, said)
-
-    def _commit(self, chain: _Chain) -> None:
-        days = DayRange(chain.buckets[0].day, chain.buckets[-1].day)
-        settled = dt.timedelta(hours=self._request.settle_hours)
+    def _commit(self, answer: _Answer) -> None:
+        days = DayRange(answer.buckets[0].day, answer.buckets[-1].day)
+        settle_time = dt.timedelta(hours=self._request.settle_hours)
         reading = UsageReading(
             organization=self._name,
-            operation=chain.operation,
+            operation=answer.operation,
             days=days,
-            grouping=chain.groups,
-            started_at=chain.started_at,
-            provisional=frozenset(day for day in days if chain.started_at < utc_midnight(day + ONE_DAY) + settled),
+            grouping=answer.groups,
+            started_at=answer.started_at,
+            provisional=frozenset(day for day in days if answer.started_at < utc_midnight(day + ONE_DAY) + settle_time),
         )
-        kept = [UsageDay(bucket.day, bucket.rows, self._cleaned(bucket.raw)) for bucket in chain.buckets]
-        usage.store(self._connection, reading, kept)
-        if self._missing.forget(usage_endpoint_path(chain.operation)):
-            said = "%s: usage of %s is served now; openai-costs backfill reads the days before %s"
-            self._request.log.warning(said, self._name, chain.operation.name, days.first)
-        for bucket in chain.buckets:
-            report = self._outcome.days[bucket.day]
-            report.rows += len(bucket.rows)
-            for row in bucket.rows:
-                report.requests += row.counters.get("num_model_requests", Decimal(0))
-                report.tokens += row.counters.get("input_tokens", Decimal(0))
-                report.tokens += row.counters.get("output_tokens", Decimal(0))
+        usage_days = [
+            UsageDay(bucket.day, bucket.rows, self._remove_personal_data(bucket.raw)) for bucket in answer.buckets
+        ]
+        usage.store(self._connection, reading, usage_days)
+        if self._missing.forget(usage_endpoint_path(answer.operation)):
+            self._request.log.warning(
+                "%s: usage of %s is served now; run openai-costs backfill to fetch the days before %s",
+                self._name,
+                answer.operation.name,
+                days.first,
+            )
+        for bucket in answer.buckets:
+            _add_to_report(self._outcome.days[bucket.day], bucket)
+
+
+def _add_to_report(report: UsageDayReport, bucket: UsageBucket) -> None:
+    report.rows += len(bucket.rows)
+    for row in bucket.rows:
+        report.requests += row.counters.get("num_model_requests", Decimal(0))
+        report.tokens += row.counters.get("input_tokens", Decimal(0))
+        report.tokens += row.counters.get("output_tokens", Decimal(0))
 
 
 def _groupings(operation: Operation) -> list[tuple[str, ...]]:
-    """All of an operation's groups, or the common ones where an older server refuses the others."""
+    """Return all dimensions of an endpoint, and then the common ones in case an older server refuses the others."""
     common = tuple(group for group in operation.groups if group in COMMON_GROUPS)
     return [operation.groups] if common == operation.groups else [operation.groups, common]
 
 
 def _windows(days: Collection[dt.date]) -> Iterator[DayRange]:
-    for whole in DayRange.covering(days):
-        first = whole.first
-        while first <= whole.last:
-            last = min(whole.last, first + (_DAYS_PER_CHAIN - 1) * ONE_DAY)
+    for contiguous in DayRange.covering(days):
+        first = contiguous.first
+        while first <= contiguous.last:
+            last = min(contiguous.last, first + (_DAYS_PER_WINDOW - 1) * ONE_DAY)
             yield DayRange(first, last)
             first = last + ONE_DAY

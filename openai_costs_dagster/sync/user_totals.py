@@ -1,8 +1,10 @@
-"""Each user's own totals by line item, for days whose costs come without users: they serve allocation alone.
+"""Synchronizes the total of each user by line item, for days whose cost rows have no user.
 
-Where user and project exclude each other the API still tells users by themselves, and the two must add up to the
-same. Never prevents storing costs, and never takes away what was read before: a later reading of the rows that
-differs is levelled out when they are shared.
+Some organizations are not served users and projects in one query. OpenAI then still serves costs grouped by user and
+line item alone. Allocation (`sync/allocation.py`) uses these totals to allocate the cost rows of the day to users.
+
+The totals are optional: a failure here never fails a day of costs and never deletes totals that are stored. If costs
+are fetched again and no longer add up to the stored totals, allocation scales the totals to the costs.
 """
 
 from __future__ import annotations
@@ -28,8 +30,8 @@ from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.errors import ValueRefused
 
 
-class UserTotals:
-    """Reads and stores them for one organization, through the guard that its costs went through."""
+class UserTotalsSync:
+    """Fetches and stores the users' totals of one organization, with the API client and guard of its costs."""
 
     def __init__(
         self,
@@ -48,35 +50,39 @@ class UserTotals:
         self._log = log
         self._planner = PersistentGroupingPlanner(api, connection, organization, (BY_USER, UNGROUPED), now)
 
-    def read(self, days: Collection[dt.date]) -> None:
-        """Stores what each user was billed on some days, as far as the API tells it."""
-        for some in reversed(list(DayRange.covering(days))):
+    def run(self, days: Collection[dt.date]) -> None:
+        """Store the users' totals of the days. Errors are logged; the stored totals of the days then stay."""
+        for contiguous in reversed(list(DayRange.covering(days))):
             try:
-                self._read(some)
+                self._store(contiguous)
             except (errors.ApiError, ValueError, ValueRefused) as error:
-                said = "what each user was billed could not be read, what is known of it stays"
-                self._log.warning("%s %s: %s: %s", self._organization, some, said, error)
+                self._log.warning(
+                    "%s %s: the totals of users could not be fetched, stored totals stay unchanged: %s",
+                    self._organization,
+                    contiguous,
+                    error,
+                )
 
-    def _read(self, days: DayRange) -> None:
-        work = self._planner.plan(days)
-        while work:
-            query = work.pop()
-            if query.grouping == UNGROUPED:
-                continue
+    def _store(self, days: DayRange) -> None:
+        windows = self._planner.plan(days)
+        while windows:
+            window = windows.pop()
+            if window.grouping == UNGROUPED:
+                continue  # OpenAI serves no users for these days
             try:
-                buckets = list(read_costs(self._api, query.days, BY_USER, self._guard))
+                buckets = list(read_costs(self._api, window.days, BY_USER, self._guard))
             except errors.GroupingRefused:
-                work = merge_query_windows(work + self._planner.replan(query))
+                windows = merge_query_windows(windows + self._planner.replan(window))
                 continue
-            found = {bucket.day: _totals(bucket) for bucket in buckets}
-            allocations.store_user_costs(self._connection, self._organization, query.days, found, self._now)
+            totals = {bucket.day: _totals(bucket) for bucket in buckets}
+            allocations.store_user_costs(self._connection, self._organization, window.days, totals, self._now)
 
 
 def _totals(bucket: CostsBucket) -> list[UserTotal]:
-    """A day's users and line items; rows that share both, in other units or projects, are one."""
-    added: dict[tuple[str | None, str | None, str | None], Decimal] = defaultdict(Decimal)
+    """Return one exact total per user, line item and currency; rows without an amount are left out."""
+    amounts: dict[tuple[str | None, str | None, str | None], Decimal] = defaultdict(Decimal)
     for cost in map(parse_cost, bucket.rows):
         if cost.amount is not None:
             key = (cost.user_id, cost.line_item, cost.currency)
-            added[key] = money.add(added[key], money.normalised(cost.amount))
-    return [UserTotal(*key, amount) for key, amount in added.items()]
+            amounts[key] = money.add(amounts[key], money.normalised(cost.amount))
+    return [UserTotal(*key, amount) for key, amount in amounts.items()]

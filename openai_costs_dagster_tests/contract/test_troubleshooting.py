@@ -49,7 +49,7 @@ NEED_NO_ROW = {
     "is tried again by the next refresh",
     "needs a person",
     f"{BLANK}: {BLANK}: openai-costs alerts retry",
-    "the server has no usage endpoints, as those that were asked for tell",
+    "the server has no usage endpoints: completions, embeddings and images are missing",
 }
 """Those that say themselves what to do."""
 

@@ -90,7 +90,7 @@ def test_an_emptied_day_in_another_currency_is_read_twice_before_it_is_believed(
     served.load(DayRange(day, day))
     served.server.rows = lambda _: []
     (report,) = served.load(DayRange(day, day)).stored.values()
-    assert report.came_back_empty
+    assert report.became_empty
     assert report.requests > 2
 
 

@@ -229,10 +229,10 @@ def test_a_settled_day_that_came_back_empty_is_read_once_more_before_it_is_belie
     asked = len(work.simulator.requests)
     report = work.read(BEFORE).stored[DAY]
     assert len(work.simulator.requests) - asked == 5  # both sides twice, and the users' totals
-    assert report.came_back_empty
+    assert report.became_empty
     assert work.stored() == work.truth(BEFORE)
     assert work.ask("select sum(new_amount) from openai_costs.cost_revisions") == [(Decimal(0),)]
-    assert not work.read(BEFORE).stored[DAY].came_back_empty
+    assert not work.read(BEFORE).stored[DAY].became_empty
 
 
 def test_a_day_that_is_empty_for_a_moment_is_not_believed(bench: MakeBench) -> None:
@@ -249,7 +249,7 @@ def test_a_day_that_is_empty_for_a_moment_is_not_believed(bench: MakeBench) -> N
 
     work.simulator.script = come_back
     report = work.read(BEFORE).stored[DAY]
-    assert not report.came_back_empty
+    assert not report.became_empty
     assert report.change_usd == 0
     assert work.stored() == before
     assert work.ask("select * from openai_costs.cost_revisions") == []
@@ -261,7 +261,7 @@ def test_a_provisional_day_may_come_back_empty_without_a_second_look(bench: Make
     work.world.empty(clock.today)
     outcome = work.read([clock.today])
     assert outcome.requests == 3  # both sides once, and the users' totals
-    assert not outcome.stored[clock.today].came_back_empty
+    assert not outcome.stored[clock.today].became_empty
 
 
 @pytest.fixture
