@@ -198,3 +198,36 @@ def test_no_file_tells_of_the_machine_it_was_written_on() -> None:
         for match in telling.finditer(path.read_text(encoding="utf-8"))
     ]
     assert found == []
+
+
+# The source layout
+
+
+def packages() -> set[str]:
+    """Return the paths of all packages, relative to the root package."""
+    root = ROOT / "openai_costs_dagster"
+    data = {"migrations", "versions", "roles", "queries", "views"}
+    folders = {path.parent.relative_to(root) for path in root.rglob("__init__.py")}
+    return {folder.as_posix() for folder in folders if folder.parts and not data & set(folder.parts)}
+
+
+def test_readme_lists_every_package() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    layout = readme.partition("## Source layout")[2].partition("```")[2].partition("```")[0]
+    listed, parents = set(), list[str]()
+    for indentation, name in re.findall(r"^( +)([a-z_]+)/ ", layout, re.MULTILINE):
+        depth = len(indentation) // 2 - 1
+        parents[depth:] = [name]
+        listed.add("/".join(parents))
+    assert listed == packages()
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/architecture.md"])
+def test_every_named_module_exists(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    root = ROOT / "openai_costs_dagster"
+    modules = set(re.findall(r"(?<![\w./])(?:[a-z_]+/)*[a-z_]+\.py\b", text))
+    assert modules
+    places = (ROOT, root, root / "orchestration", root.with_name("openai_costs_dagster_tests"))
+    missing = {one for one in modules if not any((place / one).exists() for place in places)}
+    assert missing == set()
