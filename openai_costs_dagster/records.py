@@ -11,6 +11,9 @@ from typing import Any, Literal, NamedTuple
 Severity = Literal["low", "medium", "high"]
 """How serious a finding or an alert is."""
 
+Trigger = Literal["schedule", "backfill", "manual"]
+"""The origin of a run. ``schedule`` covers schedules, sensors and automation conditions, ``manual`` a person's runs."""
+
 Direction = Literal["up", "down"]
 """Whether a finding costs more or less than expected."""
 

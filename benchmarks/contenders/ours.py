@@ -34,7 +34,7 @@ def _prepare(order: Order) -> Load:
                 base_url=order.base_url(stage),
                 start_date=first,
             )
-            outcome = ingest_costs(CostsRequest(organization, database, DayRange(first, last), asked_by="backfill"))
+            outcome = ingest_costs(CostsRequest(organization, database, DayRange(first, last), trigger="backfill"))
             assert not outcome.failed, outcome.message
             assert all(report.reconciled for report in outcome.stored.values()), "a day does not reconcile"
 

@@ -186,7 +186,7 @@ def _alert_body(alert: StoredAlert, link: str | None) -> dict[str, Any]:
         "project_id": alert.project_id,
         "usage_date": alert.usage_date.isoformat() if alert.usage_date else None,
         "title": alert.title,
-        "sentence": alert.sentence,
+        "sentence": alert.message,
         "facts": dict(alert.facts),
         "url": link,
     }

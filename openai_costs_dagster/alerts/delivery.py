@@ -90,7 +90,7 @@ def test_alert(channel: str, now: dt.datetime) -> outbox.Alert:
         event=channel,
         severity="low",
         title="openai-costs: a test",
-        sentence="Alerts of openai-costs arrive here.",
+        message="Alerts of openai-costs arrive here.",
     )
 
 

@@ -71,7 +71,7 @@ class Message:
         return f"{self.dagster_url}{alert.page}" if self.dagster_url and alert.page else None
 
     def _lines(self, alert: StoredAlert) -> list[str]:
-        lines = [neutralize(alert.sentence), *(neutralize(f"{label}: {value}") for label, value in alert.facts)]
+        lines = [neutralize(alert.message), *(neutralize(f"{label}: {value}") for label, value in alert.facts)]
         link = self.link(alert)
         return [*lines, link] if link else lines
 

@@ -67,7 +67,7 @@ def list_alerts(count: int) -> None:
                 one.organization or "-",
                 f"{one.kind} {one.event}".strip(),
                 one.severity,
-                one.sentence,
+                one.message,
                 _delivery_status(one),
             )
             for one in found
@@ -87,7 +87,7 @@ def retry() -> None:
 
 
 def _delivery_status(one: outbox.RecentAlert) -> str:
-    if one.seen:
+    if one.acknowledged:
         return "recorded as already seen"
     if one.routed_at is None:
         return "waiting"

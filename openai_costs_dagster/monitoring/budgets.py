@@ -147,7 +147,7 @@ def evaluate_budgets(
                 budgets.keep(connection, name, [_state(budget, status)], now)
                 for crossing in crossed:
                     is_news = crossing.day >= alert_since and (is_watched or crossing.day in days)
-                    _record(connection, _Crossed(organization, budget, status, crossing), now, seen=not is_news)
+                    _record(connection, _Crossed(organization, budget, status, crossing), now, acknowledged=not is_news)
                 for day, of_day in _by_day(budget, spend, status, crossed, days):
                     told[day].append(of_day)
     return told
@@ -204,11 +204,11 @@ class _Crossed:
         return outbox.dedup_key("budget", self.organization.name, self.budget.title, first_day, limit, share, event)
 
 
-def _record(connection: Connection, crossed: _Crossed, now: dt.datetime, *, seen: bool) -> None:
+def _record(connection: Connection, crossed: _Crossed, now: dt.datetime, *, acknowledged: bool) -> None:
     """A share that was crossed once is not told as one that may be: a credit had taken it back."""
     if crossed.crossing.is_forecast and outbox.is_recorded(connection, crossed.key(_CROSSED)):
         return
-    outbox.record(connection, _alert(crossed), now, seen=seen)
+    outbox.record(connection, _alert(crossed), now, acknowledged=acknowledged)
 
 
 def _alert(crossed: _Crossed) -> outbox.Alert:
@@ -223,7 +223,7 @@ def _alert(crossed: _Crossed) -> outbox.Alert:
         event=event,
         severity=_severity(crossing),
         title=f"{organization.name}: {share} of the {_named(budget)} {verb}",
-        sentence=_sentence(budget, status, crossing, share, limit),
+        message=_sentence(budget, status, crossing, share, limit),
         organization=organization.name,
         project_id=scope_id if scope == "project" else None,
         usage_date=crossing.day,

@@ -17,6 +17,7 @@ from openai_costs_dagster.monitoring import incident_alerts
 from openai_costs_dagster.monitoring.anomalies import evaluate_days
 from openai_costs_dagster.monitoring.budgets import BudgetDay, evaluate_budgets, has_budgets
 from openai_costs_dagster.monitoring.findings import DayEvaluation
+from openai_costs_dagster.records import Trigger
 from openai_costs_dagster.warehouse import anomalies
 from openai_costs_dagster.warehouse.database import Connection
 
@@ -28,22 +29,22 @@ class Evaluator:
     organization: Organization
     configuration: Configuration
     run_id: str
-    asked_by: str
+    trigger: Trigger
     now: dt.datetime
 
     def evaluate_anomalies(
         self, connection: Connection, days: Collection[dt.date], *, users: bool
     ) -> dict[dt.date, DayEvaluation]:
         """Judges days and keeps what was found, with what is news of it, in one transaction."""
-        name, asked_by, now = self.organization.name, self.asked_by, self.now
+        name, trigger, now = self.organization.name, self.trigger, self.now
         evaluations = evaluate_days(connection, name, self.configuration.anomalies, days, users=users)
         found = [finding for evaluation in evaluations.values() for finding in evaluation.findings]
         minimum = self.configuration.anomalies.minimum_impact_usd
         with connection.transaction():
             policy = incident_alerts.AlertPolicy(
-                asked_by, self._is_first(connection), self.configuration.refresh.trailing_days, now.date()
+                trigger, self._is_first(connection), self.configuration.refresh.trailing_days, now.date()
             )
-            anomalies.replace_findings(connection, name, days, found, found_by=asked_by, now=now, users=users)
+            anomalies.replace_findings(connection, name, days, found, trigger=trigger, now=now, users=users)
             incident_alerts.record_alerts(connection, self.organization, evaluations, policy, minimum, now, users=users)
         return evaluations
 
@@ -53,7 +54,7 @@ class Evaluator:
         """Each day's budgets; what was crossed is news when a refresh sees it and it was not there at first."""
         refresh = self.configuration.refresh
         newest = max(refresh.trailing_days, refresh.deep_trailing_days) * ONE_DAY
-        may_alert = self.asked_by == "refresh" and not self._is_first(connection)
+        may_alert = self.trigger == "schedule" and not self._is_first(connection)
         since = self.now.date() - newest if may_alert else dt.date.max
         return evaluate_budgets(connection, self.organization, days, self.now, allocated=allocated, alert_since=since)
 

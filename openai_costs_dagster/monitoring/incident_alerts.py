@@ -16,7 +16,7 @@ from openai_costs_dagster.days import ONE_DAY
 from openai_costs_dagster.monitoring.anomalies import display_names
 from openai_costs_dagster.monitoring.findings import DayEvaluation
 from openai_costs_dagster.monitoring.other_findings import severity
-from openai_costs_dagster.records import Incident, SeriesKey
+from openai_costs_dagster.records import Incident, SeriesKey, Trigger
 from openai_costs_dagster.spend.explanation import DisplayNames
 from openai_costs_dagster.spend.incidents import QUIET_DAYS, IncidentEvent, UnusualDay, update_incidents
 from openai_costs_dagster.spend.money import dollars, signed_dollars
@@ -32,7 +32,7 @@ _MEMORY = (QUIET_DAYS + 1) * ONE_DAY
 class AlertPolicy:
     """Who asked for a evaluation: only a scheduled refresh tells of the trailing days, and never the first one."""
 
-    asked_by: str
+    trigger: Trigger
     is_first: bool
     trailing_days: int
     today: dt.date
@@ -44,7 +44,7 @@ class AlertPolicy:
     @property
     def may_end(self) -> bool:
         """Whether an incident may be called over."""
-        return self.asked_by == "refresh" and not self.is_first
+        return self.trigger == "schedule" and not self.is_first
 
 
 def record_alerts(
@@ -82,7 +82,7 @@ def record_alerts(
         finding = found[news.found] if news.found else None
         chart = evaluations[finding.usage_date].chart_png if finding else None
         outbox.record(
-            connection, _alert(organization, news, finding, minimum, chart, called), now, seen=news.acknowledged
+            connection, _alert(organization, news, finding, minimum, chart, called), now, acknowledged=news.acknowledged
         )
     for incident in known:
         if incident not in before:
@@ -108,7 +108,7 @@ def _alert(
         event=news.event,
         severity=finding.severity if finding else severity(incident.alerted_impact, minimum),
         title=f"{organization.name}: {_TITLES[news.event]} on {day}",
-        sentence=sentence,
+        message=sentence,
         organization=organization.name,
         project_id=incident.series.columns()["project_id"],
         usage_date=day,

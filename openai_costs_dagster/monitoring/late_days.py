@@ -14,7 +14,7 @@ from openai_costs_dagster.warehouse import coverage, open_failures, outbox
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.open_failures import OpenFailure
 
-DAYS = "arrivals"
+DAYS = "late_days"
 GRACE = dt.timedelta(hours=3)
 """How long after its daily refresh a day may be missing."""
 
@@ -77,12 +77,12 @@ def _alert(
     asset = asset_paths.costs_path(organization)
     has_check = asset_paths.LATEST_DAY in checks
     return outbox.Alert(
-        dedup_key=outbox.dedup_key("arrivals", organization.name, trouble.opened_at.isoformat(), event),
+        dedup_key=outbox.dedup_key("late_days", organization.name, trouble.opened_at.isoformat(), event),
         kind="sync_failure",
         event=event,
         severity=trouble.severity,
         title=f"{organization.name}: {title}",
-        sentence=trouble.sentence,
+        message=trouble.message,
         organization=organization.name,
         page=asset_paths.check_page(asset, asset_paths.LATEST_DAY, trouble.days[-1])
         if has_check

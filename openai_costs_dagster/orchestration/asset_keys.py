@@ -14,7 +14,7 @@ SHARED_GROUP = "openai_reports"
 """The asset group of the assets that cover all organizations."""
 
 ORGANIZATION_TAG = "openai-costs/organization"
-ASKED_BY_TAG = "openai-costs/asked_by"
+TRIGGER_TAG = "openai-costs/trigger"
 NO_RUN_RETRIES = {"dagster/retry_on_asset_or_op_failure": "false"}
 
 

@@ -1,17 +1,26 @@
-"""What started a run: only a refresh may alert."""
+"""The trigger of a run, derived from its Dagster tags. Only runs with the trigger ``schedule`` send alerts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final, get_args
 
 import dagster as dg
 
-from openai_costs_dagster.orchestration.asset_keys import ASKED_BY_TAG
+from openai_costs_dagster.orchestration.asset_keys import TRIGGER_TAG
+from openai_costs_dagster.records import Trigger
 
-REFRESH, BACKFILL, PERSON = TRIGGERS = ("refresh", "backfill", "person")
+SCHEDULE: Final = "schedule"
+BACKFILL: Final = "backfill"
+MANUAL: Final = "manual"
 
-# Dagster copies all tags of a run to its automatic retry and to a person's re-execution; both have a parent, and only
-# the retry has a number. A re-executed backfill keeps the tags of the backfill before it.
+# Runs that were queued before the upgrade to 0.1.0 carry this tag with its former values. Such a run must keep its
+# trigger, because a queued backfill would otherwise send alerts.
+_FORMER_TAG = "openai-costs/asked_by"
+_FORMER_VALUES: Mapping[str, Trigger] = {"refresh": SCHEDULE, "backfill": BACKFILL, "person": MANUAL}
+
+# Dagster copies all tags of a run to its automatic retry and to its manual re-execution. Both have a parent run, and
+# only the retry has a retry number. A re-executed backfill keeps the tags of the original backfill.
 _RETRY_NUMBER_TAG = "dagster/retry_number"
 _PARENT_RUN_TAG = "dagster/parent_run_id"
 _PARENT_BACKFILL_TAG = "dagster/parent_backfill_id"
@@ -20,35 +29,40 @@ _AUTOMATION_TAG = "dagster/from_automation_condition"
 _TICK_TAGS = ("dagster/schedule_name", "dagster/sensor_name")
 
 
-def asked_by(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
-    """Return what started a run: ``refresh``, ``backfill`` or ``person``.
+def trigger_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Trigger:
+    """Return the trigger of a run.
 
-    Runs of schedules, sensors and automation conditions are refreshes; an automatic retry counts as the run that it
-    retries, a person's re-execution as ``person``. The tag `openai-costs/asked_by` overrides this. Raises `Failure` for
-    another value of that tag.
+    Runs of schedules, sensors and automation conditions have the trigger ``schedule``. An automatic retry has the
+    trigger of the run that it retries; a manual re-execution is ``manual``. The tag `openai-costs/trigger` overrides
+    all of these. Raises `Failure` if the tag has another value than the three triggers.
     """
-    if ASKED_BY_TAG in run.tags:
-        return _overridden(run.tags[ASKED_BY_TAG])
+    if TRIGGER_TAG in run.tags:
+        return _overridden(run.tags[TRIGGER_TAG])
+    if run.tags.get(_FORMER_TAG) in _FORMER_VALUES:
+        return _FORMER_VALUES[run.tags[_FORMER_TAG]]
     origin: dg.DagsterRun | None = run
     while origin and _RETRY_NUMBER_TAG in origin.tags:
         origin = instance.get_run_by_id(origin.tags.get(_PARENT_RUN_TAG, ""))
+    # If the original run was deleted, the retry is classified by its own tags, without its parent.
     return _by_tags(origin.tags if origin else {**run.tags, _PARENT_RUN_TAG: ""})
 
 
-def _by_tags(tags: Mapping[str, str]) -> str:
+def _by_tags(tags: Mapping[str, str]) -> Trigger:
     if tags.get(_PARENT_BACKFILL_TAG):
         return BACKFILL
     if tags.get(_PARENT_RUN_TAG):
-        return PERSON
+        return MANUAL
     if tags.get(_AUTOMATION_TAG) == "true":
-        return REFRESH
+        return SCHEDULE
     if _BACKFILL_TAG in tags:
         return BACKFILL
-    return REFRESH if any(tag in tags for tag in _TICK_TAGS) else PERSON
+    return SCHEDULE if any(tag in tags for tag in _TICK_TAGS) else MANUAL
 
 
-def _overridden(value: str) -> str:
-    if value not in TRIGGERS:
-        expected = f"{', '.join(TRIGGERS[:-1])} or {TRIGGERS[-1]}"
-        raise dg.Failure(f"the tag {ASKED_BY_TAG} is {value!r}: it must be {expected}", allow_retries=False)
-    return value
+def _overridden(value: str) -> Trigger:
+    for trigger in get_args(Trigger):
+        if value == trigger:
+            return trigger  # type: ignore[no-any-return]
+    raise dg.Failure(
+        f"the tag {TRIGGER_TAG} is {value!r}: it must be {SCHEDULE}, {BACKFILL} or {MANUAL}", allow_retries=False
+    )

@@ -141,7 +141,7 @@ def _allocate(reading: StoredReading, inputs: _DayInputs) -> DayOfShares:
     )
     dollars = [share for share in allocation.shares if share.currency == US_DOLLARS]
     return DayOfShares(
-        reading.reading_id,
+        reading.sync_window_id,
         allocation.shares,
         gross_usd=_gross(share.amount for share in dollars),
         to_users_usd=_gross(share.amount for share in dollars if share.user_id is not None),

@@ -33,6 +33,7 @@ from openai_costs_dagster.configuration.secret import SecretUnavailable
 from openai_costs_dagster.cost_records import GROUPINGS, US_DOLLARS, grouping_name, parse_grouping
 from openai_costs_dagster.days import ONE_DAY, DayRange, utc_midnight, utc_now
 from openai_costs_dagster.privacy import response_cleaner, scrub_name
+from openai_costs_dagster.records import Trigger
 from openai_costs_dagster.spend import line_items, money
 from openai_costs_dagster.sync import failure_alerts
 from openai_costs_dagster.sync.cost_window import ACCESS_ERRORS, FetchedWindow, WindowFetcher
@@ -60,7 +61,7 @@ class CostsRequest:
     days: Collection[dt.date]
     settle_hours: int = 48
     """Hours after the end of a day during which OpenAI may still change its costs; until then it is provisional."""
-    asked_by: str = "person"
+    trigger: Trigger = "manual"
     run_id: str | None = None
     raw_pages_days: int | None = None
     """Days for which raw answers are stored; None stores them forever."""
@@ -105,7 +106,7 @@ def _organization_lock(request: CostsRequest) -> Iterator[Connection]:
         request.log.warning(message)
         request.on_wait(message)
 
-    name, purpose = request.organization.name, request.run_id or request.asked_by
+    name, purpose = request.organization.name, request.run_id or request.trigger
     with lock.reader(request.database, name, purpose=purpose, on_wait=report_wait) as connection:
         yield connection
 
@@ -216,7 +217,7 @@ class _Ingestion:
             grouping=window.grouping,
             requests=self._api.requests - requests_before,
             started_at=started_at,
-            asked_by=self._request.asked_by,
+            trigger=self._request.trigger,
             run_id=self._request.run_id,
         )
         days = [self._stored_day(fetched, day, started_at) for day in window.days]
@@ -300,7 +301,7 @@ def _record_result(connection: Connection, request: CostsRequest, outcome: Outco
             organizations.record_failure(connection, name, outcome.message, now, permanent=permanent)
         else:
             organizations.record_success(connection, name, now)
-        failure_alerts.record_alerts(connection, request.organization, outcome, request.asked_by, now)
+        failure_alerts.record_alerts(connection, request.organization, outcome, request.trigger, now)
     if request.raw_pages_days is not None:
         # Last, because this run may have stored raw answers of days that are older than the limit.
         retention.delete_raw(connection, name, older_than=now.date() - request.raw_pages_days * ONE_DAY)

@@ -13,6 +13,7 @@ from dataclasses import replace
 from openai_costs_dagster import asset_paths
 from openai_costs_dagster.configuration import Organization
 from openai_costs_dagster.days import DayRange
+from openai_costs_dagster.records import Trigger
 from openai_costs_dagster.sync.outcome import DayFailure, Outcome
 from openai_costs_dagster.warehouse import open_failures, outbox
 from openai_costs_dagster.warehouse.database import Connection
@@ -28,7 +29,7 @@ _SOME_DAYS = "days"
 
 
 def record_alerts(
-    connection: Connection, organization: Organization, outcome: Outcome, asked_by: str, now: dt.datetime
+    connection: Connection, organization: Organization, outcome: Outcome, trigger: Trigger, now: dt.datetime
 ) -> None:
     """Follows what an organization's reading comes to; part of the transaction that records it.
 
@@ -36,7 +37,7 @@ def record_alerts(
     """
     known = open_failures.find(connection, organization.name, SYNC)
     failed = {day: one for day, one in outcome.failed.items() if day not in outcome.outside_retention}
-    if failed and asked_by == "refresh":
+    if failed and trigger == "schedule":
         _failed(connection, organization, known, failed, outcome, now)
     elif known:
         _worked(connection, organization, known, outcome, now)
@@ -61,7 +62,7 @@ def _failed(
         trouble = replace(
             known,
             reason=reason,
-            sentence=outcome.message,
+            message=outcome.message,
             severity=severity,
             days=days,
             announced_at=told,
@@ -91,7 +92,7 @@ def _alert(organization: Organization, trouble: OpenFailure, worst: DayFailure) 
         event="failed",
         severity=trouble.severity,
         title=f"{organization.name}: {what}",
-        sentence=trouble.sentence,
+        message=trouble.message,
         organization=organization.name,
         facts=[("Since", f"{trouble.opened_at:%Y-%m-%d %H:%M} UTC"), ("Days", _days(trouble.days))],
         page=asset_paths.asset_page(asset_paths.costs_path(organization)),
@@ -105,7 +106,7 @@ def _recovery(organization: Organization, trouble: OpenFailure) -> outbox.Alert:
         event="recovered",
         severity=trouble.severity,
         title=f"{organization.name}: costs are read again",
-        sentence=f"What failed since {trouble.opened_at:%Y-%m-%d %H:%M} UTC works again.",
+        message=f"What failed since {trouble.opened_at:%Y-%m-%d %H:%M} UTC works again.",
         organization=organization.name,
         page=asset_paths.asset_page(asset_paths.costs_path(organization)),
     )

@@ -31,6 +31,6 @@ def served_days(known: organizations.Registered | None) -> int:
     OpenAI serves the same number of days on every date. The number therefore follows from the first day that OpenAI
     served during onboarding and the date of the onboarding.
     """
-    if known and known.earliest_day and known.first_contact_at:
-        return max((known.first_contact_at.astimezone(dt.UTC).date() - known.earliest_day).days + 1, 1)
+    if known and known.earliest_day and known.onboarded_at:
+        return max((known.onboarded_at.astimezone(dt.UTC).date() - known.earliest_day).days + 1, 1)
     return YEAR.days + 1

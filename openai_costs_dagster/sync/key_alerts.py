@@ -22,7 +22,7 @@ def record_alerts(connection: Connection, organization: str, own: WireAdminKey, 
         outbox.record(connection, expiry, now)
     if age:
         created = _moment(own.created_at)
-        outbox.record(connection, age, now, seen=created is not None and now - created > OLD + _LONG_AGO)
+        outbox.record(connection, age, now, acknowledged=created is not None and now - created > OLD + _LONG_AGO)
 
 
 def _expiry(organization: str, own: WireAdminKey, now: dt.datetime) -> outbox.Alert | None:
@@ -36,7 +36,7 @@ def _expiry(organization: str, own: WireAdminKey, now: dt.datetime) -> outbox.Al
         event="expires",
         severity=near[1],
         title=f"{organization}: its admin key expires on {expires.date()}",
-        sentence=f"The admin key expires at {expires:%Y-%m-%d %H:%M} UTC; from then on no day is read. Make a new one.",
+        message=f"The admin key expires at {expires:%Y-%m-%d %H:%M} UTC; from then on no day is read. Make a new one.",
         organization=organization,
     )
 
@@ -51,7 +51,7 @@ def _age(organization: str, own: WireAdminKey, now: dt.datetime) -> outbox.Alert
         event="aged",
         severity="low",
         title=f"{organization}: its admin key is {OLD.days} days old",
-        sentence=f"The admin key was made on {created.date()}. Rotating it needs no restart: it is read when used.",
+        message=f"The admin key was made on {created.date()}. Rotating it needs no restart: it is read when used.",
         organization=organization,
     )
 

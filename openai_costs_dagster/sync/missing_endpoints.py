@@ -27,9 +27,9 @@ class MissingEndpoints:
     def known(self) -> dict[str, str]:
         """Return the paths that need no request now, each with the server's error."""
         return {
-            missing.what.removeprefix(self._base_url): missing.said
+            missing.endpoint.removeprefix(self._base_url): missing.message
             for missing in usage.absences(self._connection, self._name)
-            if missing.what.startswith(f"{self._base_url}/") and self._now - missing.seen_at < VALID_FOR
+            if missing.endpoint.startswith(f"{self._base_url}/") and self._now - missing.observed_at < VALID_FOR
         }
 
     def record(self, path: str, message: str) -> None:

@@ -30,7 +30,7 @@ class PersistentGroupingPlanner:
         self._organization = organization
         self._groupings = groupings
         stored = [
-            RefusedGrouping(parse_grouping(refusal.grouping), refusal.first_day, refusal.last_day, refusal.seen_at)
+            RefusedGrouping(parse_grouping(refusal.grouping), refusal.first_day, refusal.last_day, refusal.observed_at)
             for refusal in refused_groupings.refusals(connection, organization)
         ]
         self._planner = GroupingPlanner(

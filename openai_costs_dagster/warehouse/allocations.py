@@ -20,7 +20,7 @@ class StoredReading(NamedTuple):
     """Which reading a stored day of costs came from, and how fine it was."""
 
     usage_date: dt.date
-    reading_id: int
+    sync_window_id: int
     grouping: str
     provisional: bool
     reconciled: bool | None
@@ -29,7 +29,7 @@ class StoredReading(NamedTuple):
 class DayOfShares(NamedTuple):
     """A day's cost rows, shared out; sums in US dollars, signs left out."""
 
-    reading_id: int
+    sync_window_id: int
     shares: list[AllocatedCost]
     gross_usd: Decimal
     to_users_usd: Decimal
@@ -116,7 +116,7 @@ def store(connection: Connection, organization: str, shared: Mapping[dt.date, Da
                 {
                     "organization": organization,
                     "usage_date": day,
-                    "reading_id": of_day.reading_id,
+                    "sync_window_id": of_day.sync_window_id,
                     "now": now,
                     "gross_usd": of_day.gross_usd,
                     "to_users_usd": of_day.to_users_usd,

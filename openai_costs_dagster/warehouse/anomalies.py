@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 from psycopg.rows import class_row
 
 from openai_costs_dagster.days import ONE_DAY, DayRange
-from openai_costs_dagster.records import PRICE_LEVEL, Direction, PricedDay, SeriesKey, Severity
+from openai_costs_dagster.records import PRICE_LEVEL, Direction, PricedDay, SeriesKey, Severity, Trigger
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.series_rows import series_row
 from openai_costs_dagster.warehouse.statements import statement
@@ -104,7 +104,7 @@ class StoredFinding(Finding):
 
     anomaly_id: int
     project_name: str | None
-    found_by: str
+    trigger: Trigger
     found_at: dt.datetime
     alerted_at: dt.datetime | None
     feedback: str | None
@@ -209,7 +209,7 @@ def replace_findings(
     days: Iterable[dt.date],
     found: Iterable[Finding],
     *,
-    found_by: str,
+    trigger: Trigger,
     now: dt.datetime,
     users: bool = False,
 ) -> None:
@@ -217,7 +217,7 @@ def replace_findings(
 
     `users` says whether users were judged, or everything else.
     """
-    values = {"organization": organization, "now": now, "days": list(days), "found_by": found_by, "users": users}
+    values = {"organization": organization, "now": now, "days": list(days), "trigger": trigger, "users": users}
     with connection.transaction(), connection.cursor() as cursor:
         cursor.executemany(
             statement("keep_finding"),

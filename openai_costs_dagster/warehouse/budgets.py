@@ -23,7 +23,7 @@ _QUERIES = {
 
 @dataclass(frozen=True)
 class BudgetState:
-    """A budget in one period as of `known_to`; US dollars, forecasts null where nothing is known."""
+    """A budget in one period as of `complete_to`; US dollars, forecasts null where nothing is known."""
 
     budget: str
     period_start: dt.date
@@ -35,7 +35,7 @@ class BudgetState:
     forecast: Decimal | None
     forecast_low: Decimal | None
     forecast_high: Decimal | None
-    known_to: dt.date | None
+    complete_to: dt.date | None
 
 
 def spend(

@@ -18,6 +18,7 @@ from psycopg.rows import class_row
 
 from openai_costs_dagster.cost_records import US_DOLLARS, CostRow, Grouping, grouping_name
 from openai_costs_dagster.days import DayRange
+from openai_costs_dagster.records import Trigger
 from openai_costs_dagster.warehouse import errors
 from openai_costs_dagster.warehouse.copy import CopyText
 from openai_costs_dagster.warehouse.database import Connection
@@ -65,7 +66,7 @@ class Reading:
     grouping: Grouping
     requests: int
     started_at: dt.datetime
-    asked_by: str
+    trigger: Trigger
     run_id: str | None = None
 
 
@@ -115,7 +116,7 @@ class Staging:
             "grouping": grouping_name(reading.grouping),
             "requests": reading.requests,
             "started_at": reading.started_at,
-            "asked_by": reading.asked_by,
+            "trigger": reading.trigger,
             "run_id": reading.run_id,
             "now": now,
         }
@@ -173,7 +174,7 @@ class Staging:
 
     def _note(self, values: dict[str, Any], days: list[StoredDay]) -> None:
         row = self._connection.execute(statement("note_reading"), values).fetchone()
-        values = {**values, "reading_id": row[0] if row else None}
+        values = {**values, "sync_window_id": row[0] if row else None}
         provisional = [day.day for day in days if day.provisional]
         self._connection.execute(statement("insert_buckets"), {**values, "provisional": provisional})
         with self._connection.cursor() as cursor:

@@ -50,7 +50,9 @@ def know_names(connection: Connection, organization: str, entries: Iterable[Entr
         cursor.executemany(statement("know_name"), values)
 
 
-def name_projects(connection: Connection, organization: str, names: Mapping[str, str], seen_at: dt.datetime) -> None:
+def name_projects(
+    connection: Connection, organization: str, names: Mapping[str, str], observed_at: dt.datetime
+) -> None:
     """Keeps the newest name of each project; the directory has those of longer ids."""
     with connection.cursor() as cursor:
         cursor.executemany(
@@ -60,7 +62,7 @@ def name_projects(connection: Connection, organization: str, names: Mapping[str,
                     "organization": organization,
                     "project_id": project_id,
                     "project_name": name,
-                    "seen_at": seen_at,
+                    "observed_at": observed_at,
                 }
                 for project_id, name in names.items()
                 if len(project_id) <= MAX_KEY_LENGTH

@@ -12,7 +12,7 @@ from openai_costs_dagster.warehouse.schema import SCHEMA
 from openai_costs_dagster.warehouse.statements import statement
 
 COLUMNS = (
-    ("absences", "said"),
+    ("missing_endpoints", "message"),
     ("anomaly_feedback", "reason"),
     ("anomaly_findings", "explanation"),
     ("dead_runs", "reason"),
@@ -21,11 +21,11 @@ COLUMNS = (
     ("organizations", "display_name"),
     ("organizations", "last_error"),
     ("outbox", "facts"),
-    ("outbox", "sentence"),
+    ("outbox", "message"),
     ("outbox", "title"),
     ("projects", "project_name"),
     ("sensor_ticks", "last_error"),
-    ("troubles", "sentence"),
+    ("open_failures", "message"),
 )
 """Table and column. Every other text of `schema.py` is an identifier, or a word from a closed list."""
 

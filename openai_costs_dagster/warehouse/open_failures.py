@@ -18,18 +18,18 @@ class OpenFailure:
     `days` are those that failed.
     """
 
-    what: str
+    kind: str
     reason: str
-    sentence: str
+    message: str
     severity: str
     days: list[dt.date]
     opened_at: dt.datetime
     announced_at: dt.datetime | None
 
 
-def find(connection: Connection, organization: str, what: str) -> OpenFailure | None:
+def find(connection: Connection, organization: str, kind: str) -> OpenFailure | None:
     """What is known of it, locked until the transaction ends; None where it works."""
-    values = {"organization": organization, "what": what}
+    values = {"organization": organization, "kind": kind}
     with connection.cursor(row_factory=class_row(OpenFailure)) as cursor:
         return cursor.execute(statement("trouble"), values).fetchone()
 
@@ -39,6 +39,6 @@ def keep(connection: Connection, organization: str, trouble: OpenFailure) -> Non
     connection.execute(statement("keep_trouble"), {"organization": organization, **asdict(trouble)})
 
 
-def end(connection: Connection, organization: str, what: str) -> None:
+def end(connection: Connection, organization: str, kind: str) -> None:
     """It works again."""
-    connection.execute(statement("end_trouble"), {"organization": organization, "what": what})
+    connection.execute(statement("end_trouble"), {"organization": organization, "kind": kind})

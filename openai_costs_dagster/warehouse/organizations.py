@@ -21,7 +21,7 @@ class Registered:
     openai_organization_id: str | None
     start_date: dt.date | None
     earliest_day: dt.date | None
-    first_contact_at: dt.datetime | None = None
+    onboarded_at: dt.datetime | None = None
     """When `earliest_day` was the earliest day that the API served."""
 
 
@@ -100,12 +100,12 @@ def record_success(connection: Connection, organization: str, now: dt.datetime) 
 
 
 def record_failure(
-    connection: Connection, organization: str, sentence: str, now: dt.datetime, *, permanent: bool
+    connection: Connection, organization: str, message: str, now: dt.datetime, *, permanent: bool
 ) -> None:
-    """Notes why a run failed, in a sentence without secrets."""
+    """Notes why a run failed, in a message without secrets."""
     connection.execute(
         statement("record_failure"),
-        {"organization": organization, "sentence": sentence, "now": now, "permanent": permanent},
+        {"organization": organization, "message": message, "now": now, "permanent": permanent},
     )
 
 

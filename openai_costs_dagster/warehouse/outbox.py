@@ -32,7 +32,7 @@ class Alert:
     event: str
     severity: str
     title: str
-    sentence: str
+    message: str
     organization: str | None = None
     project_id: str | None = None
     usage_date: dt.date | None = None
@@ -84,8 +84,8 @@ class RecentAlert(NamedTuple):
     kind: str
     event: str
     severity: str
-    sentence: str
-    seen: bool
+    message: str
+    acknowledged: bool
     routed_at: dt.datetime | None
     deliveries: list[str]
 
@@ -95,14 +95,14 @@ def lock(connection: Connection, organization: str) -> None:
     connection.execute(statement("lock_alerts"), {"organization": organization})
 
 
-def record(connection: Connection, alert: Alert, now: dt.datetime, *, seen: bool = False) -> bool:
-    """Records an alert unless it was recorded before; whether it is new. With `seen` it is never sent."""
-    values = {**asdict(alert), "facts": json.dumps(list(alert.facts)), "now": now, "seen": seen}
+def record(connection: Connection, alert: Alert, now: dt.datetime, *, acknowledged: bool = False) -> bool:
+    """Records an alert unless it was recorded before; whether it is new. With `acknowledged` it is never sent."""
+    values = {**asdict(alert), "facts": json.dumps(list(alert.facts)), "now": now, "acknowledged": acknowledged}
     return connection.execute(statement("record_alert"), values).rowcount > 0
 
 
 def is_recorded(connection: Connection, dedup_key: str) -> bool:
-    """Whether an alert with this key was recorded, sent or seen."""
+    """Whether an alert with this key was recorded, sent or acknowledged."""
     row = connection.execute(statement("is_recorded"), {"dedup_key": dedup_key}).fetchone()
     return bool(row and row[0])
 

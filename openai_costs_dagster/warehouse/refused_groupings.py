@@ -13,12 +13,12 @@ from openai_costs_dagster.warehouse.statements import statement
 
 
 class StoredRefusal(NamedTuple):
-    """Days, both ends included and null without end, for which a grouping was refused at `seen_at`."""
+    """Days, both ends included and null without end, for which a grouping was refused at `observed_at`."""
 
     grouping: str
     first_day: dt.date | None
     last_day: dt.date | None
-    seen_at: dt.datetime
+    observed_at: dt.datetime
 
 
 def refusals(connection: Connection, organization: str) -> list[StoredRefusal]:

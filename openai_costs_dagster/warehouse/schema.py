@@ -1,6 +1,6 @@
-"""The tables. People and dashboards read the views in `views/`; these are free to change by migration.
+"""Tables of the schema `openai_costs`. Queries of users read the views in `views/`, so migrations may change tables.
 
-Amounts are unconstrained `numeric` and hold what the API billed to the last digit. `usage_date` is a UTC day.
+Amounts are unconstrained `numeric` and hold every digit that the API returned. `usage_date` is a UTC day.
 """
 
 from __future__ import annotations
@@ -31,31 +31,38 @@ metadata = MetaData(schema=SCHEMA)
 
 
 def _key(column: str) -> TextClause:
-    """A text of the API in a unique index: it may be longer than an index entry (migration 0007)."""
+    """Return an index expression for a text column of the API, which may exceed the size of an index entry.
+
+    The function `openai_costs.text_key` hashes long texts (migration 0007).
+    """
     return text(f"openai_costs.text_key({column})")
 
 
 organizations = Table(
     "organizations",
     metadata,
-    Column("organization", Text, primary_key=True, comment="the configured name"),
-    Column("openai_organization_id", Text, comment="learned from the configuration or an answer"),
+    Column("organization", Text, primary_key=True, comment="configured name"),
+    Column("openai_organization_id", Text, comment="from the configuration or a response of the API"),
     Column("display_name", Text),
-    Column("start_date", Date, comment="as configured"),
-    Column("earliest_day", Date, comment="the earliest day that the API served on first contact, kept for ever"),
-    Column("first_contact_at", DateTime(timezone=True)),
+    Column("start_date", Date, comment="configured start date"),
+    Column(
+        "earliest_day",
+        Date,
+        comment="earliest day that the API served at onboarding; never changes once data is stored",
+    ),
+    Column("onboarded_at", DateTime(timezone=True), comment="time at which earliest_day was determined"),
     Column("last_success_at", DateTime(timezone=True)),
     Column("last_error", Text),
     Column("last_error_at", DateTime(timezone=True)),
     Column("last_error_is_permanent", Boolean),
-    Column("first_judged_run", Text, comment="Dagster's run that first judged any day; what it found was seen"),
+    Column("first_evaluated_run", Text, comment="first Dagster run that evaluated any day; its findings never alert"),
     Index("organizations_once", _key("openai_organization_id"), unique=True),
 )
 
-readings = Table(
-    "readings",
+sync_windows = Table(
+    "sync_windows",
     metadata,
-    Column("reading_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("sync_window_id", BigInteger, Identity(always=True), primary_key=True),
     Column("organization", Text, nullable=False),
     Column("first_day", Date, nullable=False),
     Column("last_day", Date, nullable=False),
@@ -63,10 +70,10 @@ readings = Table(
     Column("requests", Integer, nullable=False),
     Column("started_at", DateTime(timezone=True), nullable=False),
     Column("stored_at", DateTime(timezone=True), nullable=False),
-    Column("asked_by", Text, nullable=False, comment="refresh, backfill or person"),
-    Column("run_id", Text, comment="Dagster's run"),
-    Index("readings_by_organization", "organization", "stored_at"),
-    comment="one row for every window that was stored",
+    Column("trigger", Text, nullable=False, comment="schedule, backfill or manual"),
+    Column("run_id", Text, comment="Dagster run"),
+    Index("sync_windows_by_organization", "organization", "stored_at"),
+    comment="one row per synchronization of a window of days",
 )
 
 cost_days = Table(
@@ -74,17 +81,25 @@ cost_days = Table(
     metadata,
     Column("organization", Text, primary_key=True),
     Column("usage_date", Date, primary_key=True),
-    Column("reading_id", BigInteger, nullable=False),
+    Column("sync_window_id", BigInteger, nullable=False),
     Column("grouping", Text, nullable=False),
     Column("provisional", Boolean, nullable=False),
     Column("fetched_at", DateTime(timezone=True), nullable=False),
     Column("row_count", Integer, nullable=False),
-    Column("received_count", Integer, nullable=False, comment="before rows of one key were added up"),
+    Column("received_count", Integer, nullable=False, comment="rows before those with the same key were summed"),
     Column("absent_amounts", Integer, nullable=False),
     Column("amount_usd", Numeric, nullable=False),
-    Column("reconciled", Boolean, comment="null where no second answer could be had"),
-    Column("reconcile_difference", Numeric, comment="grouped less ungrouped, of the currency that differs most"),
-    comment="one row for every stored organization-day; the unit of change",
+    Column(
+        "reconciled",
+        Boolean,
+        comment="whether grouped and ungrouped totals agree; null if OpenAI returned no ungrouped total",
+    ),
+    Column(
+        "reconcile_difference",
+        Numeric,
+        comment="grouped minus ungrouped total, in the currency with the largest difference",
+    ),
+    comment="one row per stored day of an organization; a day is always replaced as a whole",
 )
 
 cost_rows = Table(
@@ -108,7 +123,7 @@ cost_rows = Table(
         "usage_date",
         postgresql_where=text("currency is distinct from 'usd'"),
     ),
-    comment="one row per key; unique by construction: a day is added up, then replaced whole",
+    comment="one row per combination of dimensions; a day is summed, then replaced as a whole",
 )
 
 revisions = Table(
@@ -127,6 +142,7 @@ revisions = Table(
     Column("compared_by", Text, nullable=False),
     Column("observed_at", DateTime(timezone=True), nullable=False),
     Index("revisions_by_day", "organization", "usage_date"),
+    comment="changes of amounts of settled days",
 )
 
 raw_buckets = Table(
@@ -135,12 +151,14 @@ raw_buckets = Table(
     Column("raw_id", BigInteger, Identity(always=True), primary_key=True),
     Column("organization", Text, nullable=False),
     Column("usage_date", Date, nullable=False),
-    Column("source", Text, nullable=False, comment="the endpoint: costs"),
+    Column("source", Text, nullable=False, comment="endpoint, for example costs"),
     Column("grouping", Text, nullable=False),
     Column("provisional", Boolean, nullable=False),
     Column("fetched_at", DateTime(timezone=True), nullable=False),
-    Column("digest", LargeBinary, nullable=False, comment="SHA-256 of the uncompressed bytes"),
-    Column("body", LargeBinary, nullable=False, comment="the day's bucket as the API sent it, zlib"),
+    Column("digest", LargeBinary, nullable=False, comment="SHA-256 of the uncompressed body"),
+    Column(
+        "body", LargeBinary, nullable=False, comment="bucket of the day as returned by the API, compressed with zlib"
+    ),
     Index("raw_buckets_by_day", "organization", "usage_date", "source"),
 )
 
@@ -155,7 +173,8 @@ line_items = Table(
     Column("surface", Text),
     Column("modality", Text),
     Column("long_context", Boolean, nullable=False),
-    Column("rules_version", SmallInteger, nullable=False),
+    Column("rules_version", SmallInteger, nullable=False, comment="version of the classification rules"),
+    comment="classification of each line item",
 )
 
 projects = Table(
@@ -164,50 +183,58 @@ projects = Table(
     Column("organization", Text, primary_key=True),
     Column("project_id", Text, primary_key=True),
     Column("project_name", Text, nullable=False),
-    Column("seen_at", DateTime(timezone=True), nullable=False),
+    Column("observed_at", DateTime(timezone=True), nullable=False),
+    comment="latest name of each project",
 )
 
-refusals = Table(
-    "refusals",
+refused_groupings = Table(
+    "refused_groupings",
     metadata,
     Column("refusal_id", BigInteger, Identity(always=True), primary_key=True),
     Column("organization", Text, nullable=False),
     Column("grouping", Text, nullable=False),
-    Column("first_day", Date, comment="null: all earlier days"),
-    Column("last_day", Date, comment="null: until further notice"),
-    Column("seen_at", DateTime(timezone=True), nullable=False),
-    Index("refusals_by_organization", "organization"),
-    comment="groupings that the API refused, so that the next run need not ask",
+    Column("first_day", Date, comment="null: no first day"),
+    Column("last_day", Date, comment="null: no last day"),
+    Column("observed_at", DateTime(timezone=True), nullable=False),
+    Index("refused_groupings_by_organization", "organization"),
+    comment="groupings that the API refused, which later runs do not request",
 )
 
-anomalies = Table(
+anomaly_findings = Table(
     "anomaly_findings",
     metadata,
     Column("anomaly_id", BigInteger, Identity(always=True), primary_key=True),
     Column("organization", Text, nullable=False),
     Column("usage_date", Date, nullable=False),
-    Column("level", Text, nullable=False, comment="which of the dimensions name the series"),
+    Column("level", Text, nullable=False, comment="dimensions of the series, for example project and model"),
     Column("project_id", Text),
     Column("service", Text),
-    Column("model", Text, comment="or the tool, where there is no model"),
+    Column("model", Text, comment="model, or the tool of costs without a model"),
     Column("api_key_id", Text),
     Column("user_id", Text),
     Column("actual", Numeric, nullable=False),
     Column("expected", Numeric, nullable=False),
     Column("lower", Numeric, nullable=False),
     Column("upper", Numeric, nullable=False),
-    Column("impact", Numeric, nullable=False, comment="actual less expected"),
-    Column("score", Numeric, nullable=False, comment="standard deviations"),
+    Column("impact", Numeric, nullable=False, comment="actual minus expected, US dollars"),
+    Column("score", Numeric, nullable=False, comment="difference in standard deviations"),
     Column("direction", Text, nullable=False, comment="up or down"),
     Column("severity", Text, nullable=False, comment="low, medium or high, by impact"),
-    Column("reason", Text, nullable=False, comment="which test it failed"),
+    Column("reason", Text, nullable=False, comment="detection rule"),
     Column("explanation", Text, nullable=False),
-    Column("worth_alerting", Boolean, nullable=False, comment="unusual and large enough; the view applies mutes"),
-    Column("found_by", Text, nullable=False, comment="refresh, backfill or person, whoever found it first"),
+    Column(
+        "worth_alerting",
+        Boolean,
+        nullable=False,
+        comment="whether the impact is large enough for an alert; mutes apply in the view",
+    ),
+    Column(
+        "trigger", Text, nullable=False, comment="trigger of the first run with the finding: schedule, backfill, manual"
+    ),
     Column("found_at", DateTime(timezone=True), nullable=False),
-    Column("judged_at", DateTime(timezone=True), nullable=False),
+    Column("evaluated_at", DateTime(timezone=True), nullable=False),
     Column("alerted_at", DateTime(timezone=True)),
-    Column("line_item", Text, comment="of a changed unit price"),
+    Column("line_item", Text, comment="line item of a changed unit price"),
     Index(
         "anomaly_findings_one_per_series_and_day",
         "organization",
@@ -217,7 +244,7 @@ anomalies = Table(
         unique=True,
         postgresql_nulls_not_distinct=True,
     ),
-    comment="days of series that are not like the days before them, one for each cause",
+    comment="unusual days of a series, one finding per cause",
 )
 
 anomaly_feedback = Table(
@@ -236,10 +263,15 @@ anomaly_feedback = Table(
     Column("last_day", Date, nullable=False),
     Column("reason", Text, nullable=False),
     Column("given_at", DateTime(timezone=True), nullable=False),
-    Column("line_item", Text, comment="of a changed unit price"),
-    Column("anomaly_id", BigInteger, nullable=False, comment="of the finding that was answered, which may be gone"),
+    Column("line_item", Text, comment="line item of a changed unit price"),
+    Column(
+        "anomaly_id",
+        BigInteger,
+        nullable=False,
+        comment="finding that the feedback was given to; the finding may no longer exist",
+    ),
     Index("anomaly_feedback_by_organization", "organization", "first_day"),
-    comment="what people said of findings; it changes how days are judged from then on",
+    comment="feedback on findings, which later evaluations apply",
 )
 
 usage_days = Table(
@@ -251,8 +283,8 @@ usage_days = Table(
     Column("provisional", Boolean, nullable=False),
     Column("fetched_at", DateTime(timezone=True), nullable=False),
     Column("row_count", Integer, nullable=False),
-    Column("grouping", Text, nullable=False, comment="the groups that were served"),
-    comment="one row for every stored day of a usage endpoint",
+    Column("grouping", Text, nullable=False, comment="dimensions that the API served"),
+    comment="one row per stored day of a usage endpoint",
 )
 
 usage_rows = Table(
@@ -265,20 +297,20 @@ usage_rows = Table(
     Column("user_id", Text),
     Column("api_key_id", Text),
     Column("model", Text),
-    Column("groups", JSONB, nullable=False, comment="the endpoint's other groups"),
+    Column("groups", JSONB, nullable=False, comment="dimensions of the endpoint that have no column"),
     Column("counters", JSONB, nullable=False),
     Index("usage_rows_by_day", "organization", "usage_date", "operation"),
-    comment="what was counted; never money",
+    comment="usage counters; no amounts of money",
 )
 
-absences = Table(
-    "absences",
+missing_endpoints = Table(
+    "missing_endpoints",
     metadata,
     Column("organization", Text, primary_key=True),
-    Column("what", Text, primary_key=True, comment="an endpoint's address"),
-    Column("said", Text, nullable=False),
-    Column("seen_at", DateTime(timezone=True), nullable=False),
-    comment="what the server did not serve, so that the next run need not ask",
+    Column("endpoint", Text, primary_key=True, comment="URL of the endpoint"),
+    Column("message", Text, nullable=False, comment="error message of the API"),
+    Column("observed_at", DateTime(timezone=True), nullable=False),
+    comment="endpoints that the server does not have, which later runs do not request",
 )
 
 directory_entries = Table(
@@ -287,15 +319,16 @@ directory_entries = Table(
     Column("organization", Text, nullable=False),
     Column("kind", Text, nullable=False, comment="project, user or api_key"),
     Column("id", Text, nullable=False),
-    Column("project_id", Text, comment="of an API key"),
-    Column("owner_id", Text, comment="of an API key: a user or a service account"),
+    Column("project_id", Text, comment="project of an API key"),
+    Column("owner_id", Text, comment="owner of an API key: a user or a service account"),
     Column("status", Text, comment="active, archived or gone"),
-    Column("seen_at", DateTime(timezone=True), nullable=False),
+    Column("observed_at", DateTime(timezone=True), nullable=False),
     Index("directory_entries_once", "organization", "kind", _key("id"), unique=True),
+    comment="projects, users and API keys of the latest synchronization",
 )
 
-known_names = Table(
-    "known_names",
+directory_names = Table(
+    "directory_names",
     metadata,
     Column("organization", Text, nullable=False),
     Column("kind", Text, nullable=False, comment="project, user or api_key"),
@@ -305,14 +338,14 @@ known_names = Table(
     Column("first_seen_at", DateTime(timezone=True), nullable=False),
     Column("last_seen_at", DateTime(timezone=True), nullable=False),
     Index(
-        "known_names_once",
+        "directory_names_once",
         "organization",
         "kind",
         *map(_key, ("id", "name", "email")),
         unique=True,
         postgresql_nulls_not_distinct=True,
     ),
-    comment="every name that was ever seen; the one seen last is the present one",
+    comment="all names that a project, user or API key ever had; the latest is the current one",
 )
 
 forgotten_users = Table(
@@ -321,7 +354,7 @@ forgotten_users = Table(
     Column("user_id", Text, nullable=False),
     Column("forgotten_at", DateTime(timezone=True), nullable=False),
     Index("forgotten_users_once", _key("user_id"), unique=True),
-    comment="whose name and address are kept no more, in any organization",
+    comment="users whose name and email address are never stored again, in any organization",
 )
 
 user_cost_days = Table(
@@ -330,7 +363,7 @@ user_cost_days = Table(
     Column("organization", Text, primary_key=True),
     Column("usage_date", Date, primary_key=True),
     Column("fetched_at", DateTime(timezone=True), nullable=False),
-    comment="days of which each user's own totals are known, where costs came without users",
+    comment="days with totals per user, stored if the costs themselves name no users",
 )
 
 user_costs = Table(
@@ -343,7 +376,7 @@ user_costs = Table(
     Column("currency", Text),
     Column("amount", Numeric, nullable=False),
     Index("user_costs_by_day", "organization", "usage_date"),
-    comment="costs by user and line item: serves allocation alone and is never added to costs",
+    comment="costs by user and line item; an input of allocation that is never added to costs",
 )
 
 allocations = Table(
@@ -359,7 +392,7 @@ allocations = Table(
     Column("amount", Numeric),
     Column("method", Text, nullable=False, comment="billed, usage or unallocated"),
     Index("allocations_by_day", "organization", "usage_date"),
-    comment="cost rows shared out to users and keys; the shares of a row add up to it",
+    comment="cost rows allocated to users and API keys; the allocations of a row add up to its amount",
 )
 
 allocation_days = Table(
@@ -367,69 +400,75 @@ allocation_days = Table(
     metadata,
     Column("organization", Text, primary_key=True),
     Column("usage_date", Date, primary_key=True),
-    Column("reading_id", BigInteger, nullable=False, comment="the reading of costs that was shared out"),
+    Column("sync_window_id", BigInteger, nullable=False, comment="sync window of the allocated costs"),
     Column("allocated_at", DateTime(timezone=True), nullable=False),
-    Column("gross_usd", Numeric, nullable=False, comment="of all shares, without their signs"),
-    Column("to_users_usd", Numeric, nullable=False, comment="of those with a user"),
-    Column("to_keys_usd", Numeric, nullable=False, comment="of those with an API key"),
-    Column("unsplit_line_items", ARRAY(Text), comment="line items whose rows are not split by the users' totals"),
+    Column("gross_usd", Numeric, nullable=False, comment="sum of the absolute amounts of all allocations"),
+    Column("to_users_usd", Numeric, nullable=False, comment="part of gross_usd that is allocated to users"),
+    Column("to_keys_usd", Numeric, nullable=False, comment="part of gross_usd that is allocated to API keys"),
+    Column("unsplit_line_items", ARRAY(Text), comment="line items that allocation does not split by user totals"),
+    comment="one row per allocated day",
 )
 
-program = Table(
-    "program",
+schema_metadata = Table(
+    "schema_metadata",
     metadata,
     Column("key", Text, primary_key=True),
     Column("value", Text, nullable=False),
-    comment="what the program notes about the schema itself: digests of views, version of the rules",
+    comment="facts about the schema itself, for example the version of the views",
 )
 
 outbox = Table(
     "outbox",
     metadata,
     Column("alert_id", BigInteger, Identity(always=True), primary_key=True),
-    Column("dedup_key", Text, nullable=False, comment="what this alert is about, once and for all"),
-    Column("organization", Text, comment="null where it is of none, as a test"),
+    Column(
+        "dedup_key",
+        Text,
+        nullable=False,
+        comment="identity of the alert; a second alert with the same key is never recorded",
+    ),
+    Column("organization", Text, comment="null for alerts without an organization, for example tests"),
     Column("kind", Text, nullable=False, comment="anomaly, budget, sync_failure or test"),
-    Column("event", Text, nullable=False, comment="what became of it: opened, grown, ended, crossed, failed ..."),
+    Column("event", Text, nullable=False, comment="opened, grown, ended, crossed, failed, recovered or another change"),
     Column("severity", Text, nullable=False, comment="low, medium or high"),
     Column("project_id", Text),
     Column("usage_date", Date),
     Column("anomaly_id", BigInteger),
     Column("title", Text, nullable=False),
-    Column("sentence", Text, nullable=False),
-    Column("facts", JSONB, nullable=False, comment="label and value, in order"),
-    Column("page", Text, comment="path of the page in Dagster"),
+    Column("message", Text, nullable=False),
+    Column("facts", JSONB, nullable=False, comment="ordered pairs of label and value"),
+    Column("page", Text, comment="path of a page in the Dagster UI"),
     Column("chart", LargeBinary, comment="PNG"),
     Column("created_at", DateTime(timezone=True), nullable=False),
-    Column("seen", Boolean, nullable=False, comment="recorded as already seen: never sent"),
-    Column("routed_at", DateTime(timezone=True), comment="when it was put into messages"),
+    Column("acknowledged", Boolean, nullable=False, comment="recorded without being sent to anyone"),
+    Column("routed_at", DateTime(timezone=True), comment="time at which the messages of the alert were created"),
     Index("outbox_once", _key("dedup_key"), unique=True),
-    Index("outbox_unrouted", "alert_id", postgresql_where=text("routed_at is null and not seen")),
-    comment="what people are to be told, written in the transaction that records it",
+    Index("outbox_unrouted", "alert_id", postgresql_where=text("routed_at is null and not acknowledged")),
+    comment="alerts, each written in the transaction that records its cause",
 )
 
 messages = Table(
     "messages",
     metadata,
     Column("message_id", BigInteger, Identity(always=True), primary_key=True),
-    Column("channel", Text, nullable=False, comment="the name of where it goes; never its address"),
-    Column("idempotency_key", Text, nullable=False, unique=True, comment="the same in every attempt"),
-    Column("organization", Text, comment="null where it tells of several, or of none"),
+    Column("channel", Text, nullable=False, comment="name of the channel; never its address"),
+    Column("idempotency_key", Text, nullable=False, unique=True, comment="identical in every attempt"),
+    Column("organization", Text, comment="null for messages about several organizations, or none"),
     Column("alert_ids", ARRAY(BigInteger), nullable=False),
     Column("state", Text, nullable=False, comment="waiting, delivered, dead or dropped"),
     Column(
         "due_at",
         DateTime(timezone=True),
         nullable=False,
-        comment="not to be tried before; while it is being sent, when another may try",
+        comment="earliest time of the next attempt; during an attempt, the end of its lease",
     ),
-    Column("attempts", Integer, nullable=False, comment="begun"),
+    Column("attempts", Integer, nullable=False, comment="number of attempts that were started"),
     Column("first_tried_at", DateTime(timezone=True)),
     Column("last_error", Text),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("finished_at", DateTime(timezone=True)),
     Index("messages_due", "channel", "due_at", postgresql_where=text("state = 'waiting'")),
-    comment="alerts on their way to a channel; those of one cause are one message",
+    comment="messages to channels; alerts with one cause share a message",
 )
 
 incidents = Table(
@@ -448,37 +487,40 @@ incidents = Table(
     Column("first_day", Date, nullable=False),
     Column("last_day", Date, nullable=False),
     Column(
-        "alerted_impact", Numeric, nullable=False, comment="US dollars a day that people know of; twice that is news"
+        "alerted_impact",
+        Numeric,
+        nullable=False,
+        comment="US dollars a day at the latest alert; twice this amount alerts again",
     ),
-    Column("alerted_day", Date, nullable=False, comment="the day of that"),
-    Column("announced", Boolean, nullable=False, comment="whether anyone was told"),
+    Column("alerted_day", Date, nullable=False, comment="day of alerted_impact"),
+    Column("announced", Boolean, nullable=False, comment="whether an alert was sent"),
     Column("is_open", Boolean, nullable=False),
     Index("incidents_by_organization", "organization", "last_day"),
-    comment="anomalies over their days: one that goes on is one incident",
+    comment="anomalies of a series over consecutive days",
 )
 
-troubles = Table(
-    "troubles",
+open_failures = Table(
+    "open_failures",
     metadata,
     Column("organization", Text, primary_key=True),
-    Column("what", Text, primary_key=True, comment="sync or arrivals"),
-    Column("reason", Text, nullable=False, comment="kind of failure; another one is news"),
-    Column("sentence", Text, nullable=False),
+    Column("kind", Text, primary_key=True, comment="sync or late_days"),
+    Column("reason", Text, nullable=False, comment="cause of the failure; another cause alerts again"),
+    Column("message", Text, nullable=False),
     Column("severity", Text, nullable=False, comment="low, medium or high"),
-    Column("days", ARRAY(Date), nullable=False, comment="that failed, oldest first"),
+    Column("days", ARRAY(Date), nullable=False, comment="failed days, oldest first"),
     Column("opened_at", DateTime(timezone=True), nullable=False),
-    Column("announced_at", DateTime(timezone=True)),
-    comment="what does not work now",
+    Column("announced_at", DateTime(timezone=True), comment="time of the alert; null if none was sent"),
+    comment="failures that have not recovered yet",
 )
 
 openai_budgets = Table(
     "openai_budgets",
     metadata,
     Column("organization", Text, primary_key=True),
-    Column("amount_limit", Numeric, primary_key=True, comment="US dollars a month"),
-    Column("is_hard", Boolean, primary_key=True, comment="whether OpenAI stops at it"),
-    Column("seen_at", DateTime(timezone=True), nullable=False),
-    comment="OpenAI's own spend limits and alerts, where they are read in as budgets",
+    Column("amount_limit", Numeric, primary_key=True, comment="US dollars per month"),
+    Column("is_hard", Boolean, primary_key=True, comment="whether OpenAI refuses requests above the limit"),
+    Column("observed_at", DateTime(timezone=True), nullable=False),
+    comment="spend limits and alerts that are configured at OpenAI, imported as budgets",
 )
 
 budget_states = Table(
@@ -487,7 +529,7 @@ budget_states = Table(
     Column("organization", Text, primary_key=True),
     Column("budget", Text, primary_key=True),
     Column("period_start", Date, primary_key=True),
-    Column("period_end", Date, nullable=False, comment="its last day"),
+    Column("period_end", Date, nullable=False, comment="last day of the period"),
     Column("scope", Text, nullable=False, comment="organization, project, user, api_key, model or service"),
     Column("scope_id", Text),
     Column("amount_limit", Numeric, nullable=False),
@@ -495,45 +537,52 @@ budget_states = Table(
     Column("forecast", Numeric),
     Column("forecast_low", Numeric),
     Column("forecast_high", Numeric),
-    Column("known_to", Date, comment="the last day that is in it"),
+    Column("complete_to", Date, comment="last complete day in spent"),
     Column("evaluated_at", DateTime(timezone=True), nullable=False),
-    comment="budgets in their periods, as they were last looked at; US dollars",
+    comment="latest evaluation of each budget in each period; US dollars",
 )
 
 sensor_ticks = Table(
     "sensor_ticks",
     metadata,
-    Column("location", Text, primary_key=True, comment="the code location in Dagster"),
-    Column("host", Text, primary_key=True, comment="the machine or container of its code server"),
+    Column("location", Text, primary_key=True, comment="Dagster code location"),
+    Column("host", Text, primary_key=True, comment="machine or container of the code server"),
     Column("sensor", Text, primary_key=True),
-    Column("organizations", ARRAY(Text), nullable=False, comment="that the sensor covers"),
+    Column("organizations", ARRAY(Text), nullable=False, comment="organizations that the sensor covers"),
     Column("interval_seconds", Integer, nullable=False),
-    Column("last_tick_at", DateTime(timezone=True), nullable=False, comment="the last completed tick"),
-    Column("last_error", Text, comment="of the last tick; null if it succeeded"),
-    comment="one row per sensor and code location: when it last ran",
+    Column("last_tick_at", DateTime(timezone=True), nullable=False, comment="time of the last completed tick"),
+    Column("last_error", Text, comment="error of the last tick; null if the tick succeeded"),
+    comment="latest tick of each sensor in each code location",
 )
 
 dead_runs = Table(
     "dead_runs",
     metadata,
-    Column("run_id", Text, primary_key=True, comment="Dagster's run"),
-    Column("organization", Text, comment="null for a run of the assets that all organizations share"),
-    Column("ended_at", DateTime(timezone=True), nullable=False, comment="when Dagster marked it as failed"),
+    Column("run_id", Text, primary_key=True, comment="Dagster run"),
+    Column("organization", Text, comment="null for runs of assets that all organizations share"),
+    Column(
+        "ended_at", DateTime(timezone=True), nullable=False, comment="time at which Dagster marked the run as failed"
+    ),
     Column("reason", Text, nullable=False),
-    Column("is_retried", Boolean, nullable=False, comment="whether Dagster starts the run again"),
+    Column("is_retried", Boolean, nullable=False, comment="whether Dagster retries the run"),
     Index("dead_runs_by_time", "ended_at"),
-    comment="runs whose process died, as the run monitor found them",
+    comment="runs whose process died, as detected by the run monitor",
 )
 
 heartbeats = Table(
     "heartbeats",
     metadata,
-    Column("location", Text, primary_key=True, comment="the code location in Dagster"),
-    Column("address", Text, primary_key=True, comment="where heartbeat_url is read from; never the URL"),
-    Column("day", Date, nullable=False, comment="the complete UTC day that is reported"),
+    Column("location", Text, primary_key=True, comment="Dagster code location"),
+    Column(
+        "address",
+        Text,
+        primary_key=True,
+        comment="source of heartbeat_url, for example an environment variable; never the URL itself",
+    ),
+    Column("day", Date, nullable=False, comment="complete UTC day that the heartbeat reports"),
     Column("attempts", Integer, nullable=False),
     Column("due_at", DateTime(timezone=True), nullable=False, comment="earliest time of the next attempt"),
     Column("delivered_at", DateTime(timezone=True)),
     Column("last_error", Text),
-    comment="the newest heartbeat of each code location",
+    comment="latest heartbeat of each code location",
 )

@@ -137,9 +137,9 @@ def _decimals(counters: str) -> dict[str, Decimal]:
 class Absence(NamedTuple):
     """An address at which nothing was served."""
 
-    what: str
-    said: str
-    seen_at: dt.datetime
+    endpoint: str
+    message: str
+    observed_at: dt.datetime
 
 
 def absences(connection: Connection, organization: str) -> list[Absence]:
@@ -148,15 +148,18 @@ def absences(connection: Connection, organization: str) -> list[Absence]:
     return [Absence(*row) for row in found]
 
 
-def note_absence(connection: Connection, organization: str, what: str, said: str, now: dt.datetime) -> None:
+def note_absence(connection: Connection, organization: str, endpoint: str, message: str, now: dt.datetime) -> None:
     """Remembers that something is not served."""
-    values = {"organization": organization, "what": what, "said": said, "now": now}
+    values = {"organization": organization, "endpoint": endpoint, "message": message, "now": now}
     connection.execute(statement("note_absence"), values)
 
 
-def forget_absence(connection: Connection, organization: str, what: str) -> bool:
+def forget_absence(connection: Connection, organization: str, endpoint: str) -> bool:
     """It is served now; whether it was remembered as absent."""
-    return connection.execute(statement("forget_absence"), {"organization": organization, "what": what}).rowcount > 0
+    return (
+        connection.execute(statement("forget_absence"), {"organization": organization, "endpoint": endpoint}).rowcount
+        > 0
+    )
 
 
 def lately_counted(connection: Connection, organization: str, since: dt.date) -> set[str]:

@@ -19,6 +19,7 @@ from openai_costs_dagster.warehouse.statements import views
 
 DIGESTS: Final = {
     1: "e4deede21a7b2571",
+    2: "24e710ce5f078b40",
 }
 """By version, the first 16 digits of the digest of its views and grants."""
 

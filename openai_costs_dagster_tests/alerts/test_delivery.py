@@ -25,9 +25,9 @@ from .receiver import Receiver, dripping, receiving
 MINUTE = dt.timedelta(minutes=1)
 
 
-def record(connection: Connection, clock: Clock, *keys: str, seen: bool = False, **values: Any) -> None:
+def record(connection: Connection, clock: Clock, *keys: str, acknowledged: bool = False, **values: Any) -> None:
     for key in keys:
-        outbox.record(connection, news(key, **values), clock.now, seen=seen)
+        outbox.record(connection, news(key, **values), clock.now, acknowledged=acknowledged)
 
 
 def go(database: Database, clock: Clock, *channels: Route) -> delivery.DeliveryResult:
@@ -66,7 +66,7 @@ def test_the_same_news_is_recorded_once(connection: Connection, clock: Clock) ->
 def test_what_was_recorded_as_seen_is_never_sent(
     database: Database, connection: Connection, clock: Clock, receiver: Receiver, make_route: MakeRoute
 ) -> None:
-    record(connection, clock, "one", seen=True)
+    record(connection, clock, "one", acknowledged=True)
     assert go(database, clock, make_route(receiver)).sent == 0
     assert states(connection) == []
 
@@ -366,8 +366,8 @@ def test_findings_that_were_told_say_when(
 ) -> None:
     connection.execute(
         "insert into openai_costs.anomaly_findings (organization, usage_date, level, actual, expected, lower, upper,"
-        " impact, score, direction, severity, reason, explanation, worth_alerting, found_by, found_at, judged_at)"
-        " values ('acme', '2026-02-02', 'organization', 1, 1, 1, 1, 1, 1, 'up', 'low', '', '', true, 'refresh',"
+        " impact, score, direction, severity, reason, explanation, worth_alerting, trigger, found_at, evaluated_at)"
+        " values ('acme', '2026-02-02', 'organization', 1, 1, 1, 1, 1, 1, 'up', 'low', '', '', true, 'schedule',"
         " now(), now())"
     )
     (number,) = connection.execute("select anomaly_id from openai_costs.anomaly_findings").fetchone() or ()

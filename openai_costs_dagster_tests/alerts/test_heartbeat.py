@@ -56,7 +56,7 @@ def read(database: Database, organization: str, day: dt.date, at: dt.datetime) -
     """A day that was read completely at a time."""
     with database.connect() as connection:
         connection.execute(
-            "insert into openai_costs.cost_days (organization, usage_date, reading_id, grouping, provisional,"
+            "insert into openai_costs.cost_days (organization, usage_date, sync_window_id, grouping, provisional,"
             " fetched_at, row_count, received_count, absent_amounts, amount_usd)"
             " values (%s, %s, 1, '', true, %s, 0, 0, 0, 0)"
             " on conflict (organization, usage_date) do update set fetched_at = excluded.fetched_at",

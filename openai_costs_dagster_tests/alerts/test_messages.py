@@ -50,7 +50,7 @@ def test_a_service_gets_no_more_than_it_takes() -> None:
     for length in (200, 500, 2000):
         assert len(many.text_within(length)) <= length
     assert "and 9 more" in many.text_within(200)
-    assert Message("k", [stored(sentence="x" * 900)]).text_within(100) == "x" * 99 + "\u2026"
+    assert Message("k", [stored(message="x" * 900)]).text_within(100) == "x" * 99 + "\u2026"
 
 
 def test_a_name_can_mention_nobody_and_hide_no_link() -> None:

@@ -46,4 +46,6 @@ def test_without_alerts_the_way_to_them_is_said(loaded: Loaded) -> None:
 
 
 def test_what_the_backfill_found_was_recorded_and_nothing_was_sent(loaded: Loaded) -> None:
-    assert loaded.place.sql("select count(*) from openai_costs.outbox where not seen and kind <> 'test'") == [(0,)]
+    assert loaded.place.sql("select count(*) from openai_costs.outbox where not acknowledged and kind <> 'test'") == [
+        (0,)
+    ]

@@ -53,7 +53,7 @@ def test_each_organization_is_one_run_that_dagster_knows(loaded: Loaded) -> None
             on first.run_id = run.run_id and first.key = 'dagster/asset_partition_range_start'
         join openai_costs_dagster.run_tags as last
             on last.run_id = run.run_id and last.key = 'dagster/asset_partition_range_end'
-        join openai_costs_dagster.run_tags as key on key.run_id = run.run_id and key.key = 'openai-costs/asked_by'
+        join openai_costs_dagster.run_tags as key on key.run_id = run.run_id and key.key = 'openai-costs/trigger'
         where first.value = %s
         """,
         str(first_day()),

@@ -25,7 +25,7 @@ def test_a_person_is_forgotten_by_address_and_amounts_stay(loaded: Loaded) -> No
     assert finished.code == 0, finished.said
     assert not page.exists()
     assert f"{user_id} is forgotten" in finished.out
-    assert place.sql("select count(*) from openai_costs.known_names where id = %s", user_id) == [(0,)]
+    assert place.sql("select count(*) from openai_costs.directory_names where id = %s", user_id) == [(0,)]
     assert place.sql("select sum(amount) from openai_costs.allocated_costs where user_id = %s", user_id) == before
     assert address not in finished.out
 

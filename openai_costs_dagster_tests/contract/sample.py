@@ -8,6 +8,7 @@ other has the worst of names, and so has one of the first one's projects.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
@@ -17,7 +18,7 @@ from openai_costs_dagster.configuration import Budget, Configuration, Organizati
 from openai_costs_dagster.configuration.secret import SecretReference
 from openai_costs_dagster.days import ONE_DAY, DayRange
 from openai_costs_dagster.monitoring.evaluation import Evaluator
-from openai_costs_dagster.records import UserTotal
+from openai_costs_dagster.records import Trigger, UserTotal
 from openai_costs_dagster.simulator import SimulatedOrganization, Simulator, catalogue
 from openai_costs_dagster.simulator.companies import LAB, SHOP
 from openai_costs_dagster.simulator.workloads import ApiKey, Project, Workload
@@ -82,9 +83,9 @@ def load(database: Database, folder: Path) -> Sample:
         lab.restate(RESTATED, lambda facts: (*facts[:1], *facts[2:]))
         lab.plant_anomaly(RESTATED + ONE_DAY, 1.5, project_id=HOSTILE_PROJECT.id)
         lab.plant_anomaly(UNUSUAL, 9, project_id="proj_simulated_retrieval")
-        _read(database, first, [day for day in days[-26:] if day != MISSING], "refresh")
+        _read(database, first, [day for day in days[-26:] if day != MISSING], "schedule")
         shop.revoke_key()
-        assert ingest_costs(CostsRequest(second, database, days[-1:], asked_by="refresh", now=lambda: NOW)).failed
+        assert ingest_costs(CostsRequest(second, database, days[-1:], trigger="schedule", now=lambda: NOW)).failed
     with database.connect() as connection:
         total = UserTotal("user-simulated-ada", "gpt-5-mini-2025-08-07, input", "usd", Decimal(5))
         one_day = DayRange(FIRST_DAY, FIRST_DAY)
@@ -108,14 +109,14 @@ def _organization(
     )
 
 
-def _read(database: Database, organization: Organization, days: list[dt.date] | tuple[dt.date, ...], by: str) -> None:
+def _read(database: Database, organization: Organization, days: Sequence[dt.date], trigger: Trigger) -> None:
     """What a run of the whole family does."""
-    now = NOW if by == "refresh" else NOW - dt.timedelta(minutes=30)
-    assert not ingest_costs(CostsRequest(organization, database, days, asked_by=by, now=lambda: now)).failed
+    now = NOW if trigger == "schedule" else NOW - dt.timedelta(minutes=30)
+    assert not ingest_costs(CostsRequest(organization, database, days, trigger=trigger, now=lambda: now)).failed
     assert not ingest_usage(UsageRequest(organization, database, days, now=lambda: now)).failed
     sync_directory(organization, database, now=lambda: now)
     configuration = Configuration.model_construct(organizations={organization.name: organization})
-    evaluator = Evaluator(organization, configuration, run_id=by, asked_by=by, now=now)
+    evaluator = Evaluator(organization, configuration, run_id=trigger, trigger=trigger, now=now)
     with database.connect() as connection:
         allocate_days(connection, organization.name, days, now)
         for one in (False, True):

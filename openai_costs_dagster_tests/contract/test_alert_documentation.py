@@ -93,7 +93,7 @@ def test_every_field_and_header_of_the_webhook_is_documented() -> None:
         event="opened",
         severity="high",
         title="",
-        sentence="",
+        message="",
         organization="acme",
         project_id="proj_search",
         usage_date=dt.date(2026, 11, 20),

@@ -124,7 +124,7 @@ LEAKS = {
     "unit_costs": ("organization", "amount"),
     "unit_prices": ("organization", "unit_price"),
     "daily_usage": ("organization", "input_tokens"),
-    "alerts": ("sentence", "given_up"),
+    "alerts": ("message", "given_up"),
     "anomalies": ("organization", "explanation"),
     "model_names": ("organization", "usage_model"),
     "user_totals": ("organization", "user_id"),
@@ -286,7 +286,7 @@ def test_it_outlives_views_that_are_made_anew(by_organization: Installation) -> 
     for database in (by_organization.owner, by_organization.database):
         by_organization.run(
             "drop view openai_costs.daily_costs cascade",
-            "update openai_costs.program set value = 'of another release' where key = 'views'",
+            "update openai_costs.schema_metadata set value = 'of another release' where key = 'views'",
         )
         database.prepare()
         assert [row[:3] for row in state()] == [row[:3] for row in before]

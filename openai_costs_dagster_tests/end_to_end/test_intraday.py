@@ -99,7 +99,7 @@ def test_next_refresh_does_not_alert_again(watched: Watched) -> None:
         lambda: [run for run in watched.refreshes("north") if run["runId"] not in known and run["status"] == "SUCCESS"]
     )
     events = watched.place.sql(
-        "select distinct event from openai_costs.outbox where organization = 'north' and not seen"
+        "select distinct event from openai_costs.outbox where organization = 'north' and not acknowledged"
     )
     assert events == [("opened",)]
     sent = [alert["id"] for message in watched.hook.received for alert in message.document["alerts"]]

@@ -36,7 +36,8 @@ def look(
 
 def told(work: Bench) -> list[tuple[Any, ...]]:
     return work.ask(
-        "select event, severity, usage_date, seen from openai_costs.outbox where kind = 'budget' order by alert_id"
+        "select event, severity, usage_date, acknowledged from openai_costs.outbox"
+        " where kind = 'budget' order by alert_id"
     )
 
 

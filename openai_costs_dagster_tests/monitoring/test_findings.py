@@ -16,7 +16,7 @@ from openai_costs_dagster.configuration import Anomalies
 from openai_costs_dagster.days import ONE_DAY, DayRange
 from openai_costs_dagster.monitoring.anomalies import evaluate_days, expected_days, is_already_reported
 from openai_costs_dagster.monitoring.findings import DayEvaluation
-from openai_costs_dagster.records import SeriesKey
+from openai_costs_dagster.records import SeriesKey, Trigger
 from openai_costs_dagster.simulator import Fact
 from openai_costs_dagster.spend.detection.root_causes import Cause, Flag
 from openai_costs_dagster.spend.price_volume_mix import Segment
@@ -38,13 +38,11 @@ def work(bench: MakeBench) -> Bench:
     return bench(small_world(users_with_projects_served=True), start_date=START)
 
 
-def judged(work: Bench, day: dt.date = SPIKE, *, found_by: str = "refresh", **settings: object) -> DayEvaluation:
+def judged(work: Bench, day: dt.date = SPIKE, *, trigger: Trigger = "schedule", **settings: object) -> DayEvaluation:
     """Judges a day and keeps what was found, as the check does."""
     with work.database.connect() as connection:
         evaluation = evaluate_days(connection, "acme", Anomalies.model_validate(settings), [day])[day]
-        anomalies.replace_findings(
-            connection, "acme", [day], evaluation.findings, found_by=found_by, now=work.clock.now
-        )
+        anomalies.replace_findings(connection, "acme", [day], evaluation.findings, trigger=trigger, now=work.clock.now)
     work.clock.now += dt.timedelta(minutes=1)
     return evaluation
 
@@ -88,7 +86,7 @@ def test_a_model_that_explodes_is_one_finding_that_names_it_and_its_range(work: 
     assert evaluation.chart_markdown
     assert evaluation.chart_markdown.startswith("![spend by day](data:image/svg+xml;base64,")
     (stored,) = [one for one in kept(work) if one.worth_alerting]
-    assert (stored.actual, stored.explanation, stored.found_by) == (finding.actual, finding.explanation, "refresh")
+    assert (stored.actual, stored.explanation, stored.trigger) == (finding.actual, finding.explanation, "schedule")
 
 
 def test_the_actual_amount_of_a_finding_is_exact(work: Bench) -> None:
@@ -104,13 +102,13 @@ def test_the_actual_amount_of_a_finding_is_exact(work: Bench) -> None:
 def test_judging_again_replaces_findings_and_keeps_when_and_by_whom_they_were_found(work: Bench) -> None:
     work.world.plant_anomaly(SPIKE, 6)
     work.read(HISTORY)
-    judged(work, found_by="backfill")
+    judged(work, trigger="backfill")
     before = kept(work)
-    judged(work, found_by="refresh")
+    judged(work, trigger="schedule")
     again = kept(work)
     assert before
-    assert [(one.anomaly_id, one.found_at, one.found_by) for one in before] == [
-        (one.anomaly_id, one.found_at, one.found_by) for one in again
+    assert [(one.anomaly_id, one.found_at, one.trigger) for one in before] == [
+        (one.anomaly_id, one.found_at, one.trigger) for one in again
     ]
 
 
@@ -128,10 +126,10 @@ def test_a_restated_day_is_judged_again_and_what_is_found_no_more_is_gone(work: 
 def test_what_is_below_the_threshold_is_kept_and_may_alert_when_it_grows(work: Bench) -> None:
     work.world.plant_anomaly(SPIKE, 6)
     work.read(HISTORY)
-    judged(work, found_by="backfill", minimum_impact_usd=Decimal(2000))
+    judged(work, trigger="backfill", minimum_impact_usd=Decimal(2000))
     assert not any(one.worth_alerting for one in kept(work))
-    judged(work, found_by="refresh")
-    assert {one.found_by for one in kept(work) if one.worth_alerting} == {"refresh"}
+    judged(work, trigger="schedule")
+    assert {one.trigger for one in kept(work) if one.worth_alerting} == {"schedule"}
 
 
 def test_a_muted_series_is_judged_and_kept_and_does_not_alert(work: Bench) -> None:
@@ -237,7 +235,7 @@ def test_a_mute_during_an_evaluation_holds_for_what_the_evaluation_finds(work: B
         for finding in kept(work):
             mute(work, finding)
         anomalies.replace_findings(
-            connection, "acme", [SPIKE], evaluation.findings, found_by="refresh", now=work.clock.now
+            connection, "acme", [SPIKE], evaluation.findings, trigger="schedule", now=work.clock.now
         )
     assert {(finding.worth_alerting, finding.muted) for finding in kept(work)} == {(False, True)}
 

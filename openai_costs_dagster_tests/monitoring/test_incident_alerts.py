@@ -22,7 +22,7 @@ from ..conftest import Clock, Configure
 from ..orchestration.launching import run
 from ..sync_fixtures import MakeBench
 
-REFRESH = {asset_keys.ASKED_BY_TAG: "refresh"}
+REFRESH = {asset_keys.TRIGGER_TAG: "schedule"}
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def work(bench: MakeBench, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Ben
 
 def told(work: Bench, since: dt.date) -> list[tuple[Any, ...]]:
     return work.ask(
-        "select event, usage_date, seen from openai_costs.outbox"
+        "select event, usage_date, acknowledged from openai_costs.outbox"
         " where kind = 'anomaly' and usage_date >= %s order by alert_id",
         since,
     )
@@ -80,14 +80,14 @@ def test_an_anomaly_over_days_is_told_when_it_begins_doubles_and_ends(
     assert whole == [("opened", first), ("grown", first + 2 * ONE_DAY), ("ended", first + 2 * ONE_DAY)]
 
 
-@pytest.mark.parametrize("asked_by", ["backfill", "person"])
+@pytest.mark.parametrize("trigger", ["backfill", "manual"])
 def test_what_others_find_is_recorded_as_seen_and_never_sent(
-    work: Bench, configure: Configure, instance: dg.DagsterInstance, asked_by: str, runs_at_the_clock: None
+    work: Bench, configure: Configure, instance: dg.DagsterInstance, trigger: str, runs_at_the_clock: None
 ) -> None:
     yesterday = work.clock.today - ONE_DAY
     read(work, configure, instance, days(yesterday - 60 * ONE_DAY, 60))
     explode(work, yesterday, 20)
-    read(work, configure, instance, [yesterday], **{asset_keys.ASKED_BY_TAG: asked_by})
+    read(work, configure, instance, [yesterday], **{asset_keys.TRIGGER_TAG: trigger})
     assert [seen for *_, seen in told(work, yesterday)] == [True]
     read(work, configure, instance, [yesterday], **REFRESH)
     assert [seen for *_, seen in told(work, yesterday)] == [True]

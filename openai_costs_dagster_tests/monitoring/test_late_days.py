@@ -108,7 +108,7 @@ def test_days_that_are_missing_because_reading_fails_are_told_once_as_that(
     work.world.admin_key = "sk-admin-another"
     for _ in range(60):
         work.clock.now += dt.timedelta(hours=1)
-        work.read([work.clock.today], asked_by="refresh")
+        work.read([work.clock.today], trigger="schedule")
         with work.database.connect() as connection:
             late_days.check_late_days(connection, configuration, work.clock.now)
     assert told(work) == [("failed", "acme: its key is refused")]

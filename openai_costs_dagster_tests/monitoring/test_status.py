@@ -151,7 +151,7 @@ def keep_findings(work: Bench, day: dt.date) -> None:
     with work.database.connect() as connection:
         judgements = evaluate_days(connection, "acme", Anomalies(), [day])
         found = [finding for judgement in judgements.values() for finding in judgement.findings]
-        anomalies.replace_findings(connection, "acme", [day], found, found_by="refresh", now=work.clock.now)
+        anomalies.replace_findings(connection, "acme", [day], found, trigger="schedule", now=work.clock.now)
 
 
 def test_meeting_tells_where_histories_begin_and_who_cannot_be_read_and_why(bench: MakeBench, clock: Clock) -> None:

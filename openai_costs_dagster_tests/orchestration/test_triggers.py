@@ -64,7 +64,7 @@ class Project:
         self._iteration_times: dict[str, Any] = {}
 
     def trigger(self, run: dg.DagsterRun) -> str:
-        return triggers.asked_by(self.instance, run)
+        return triggers.trigger_of(self.instance, run)
 
     def scheduled(self) -> dg.DagsterRun:
         """The run of the schedule's next tick."""
@@ -111,8 +111,8 @@ class Project:
         assert launched["__typename"] == "LaunchBackfillSuccess", launched
         return self._run_of_backfill(launched["backfillId"])
 
-    def tagged(self, run: dg.DagsterRun, asked_by: str) -> dg.DagsterRun:
-        self.instance.add_run_tags(run.run_id, {asset_keys.ASKED_BY_TAG: asked_by})
+    def tagged(self, run: dg.DagsterRun, trigger: str) -> dg.DagsterRun:
+        self.instance.add_run_tags(run.run_id, {asset_keys.TRIGGER_TAG: trigger})
         return self._run(run.run_id)
 
     def _run_of_backfill(self, backfill: str) -> dg.DagsterRun:
@@ -165,38 +165,38 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
 def test_run_of_a_schedule_is_a_refresh(project: Project) -> None:
     run = project.scheduled()
     assert run.tags["dagster/schedule_name"] == host_project.SCHEDULE
-    assert project.trigger(run) == "refresh"
+    assert project.trigger(run) == "schedule"
 
 
 def test_run_of_a_sensor_is_a_refresh(project: Project) -> None:
     run = project.of_sensor()
     assert run.tags["dagster/sensor_name"] == host_project.SENSOR
-    assert project.trigger(run) == "refresh"
+    assert project.trigger(run) == "schedule"
 
 
 def test_automatic_retries_of_a_scheduled_run_are_refreshes(project: Project) -> None:
     first = project.retried(project.scheduled())
     assert first.tags["dagster/retry_number"] == "1"
     second = project.retried(first)
-    assert [project.trigger(run) for run in (first, second)] == ["refresh", "refresh"]
+    assert [project.trigger(run) for run in (first, second)] == ["schedule", "schedule"]
 
 
 def test_retry_of_a_run_that_was_deleted_counts_by_its_own_tags(project: Project) -> None:
     scheduled = project.scheduled()
     retry = project.retried(scheduled)
     project.instance.delete_run(scheduled.run_id)
-    assert project.trigger(retry) == "refresh"
+    assert project.trigger(retry) == "schedule"
 
 
 def test_reexecution_by_a_person_is_manual_and_so_is_its_retry(project: Project) -> None:
     scheduled = project.scheduled()
     reexecuted = project.reexecuted(scheduled)
     assert reexecuted.tags["dagster/schedule_name"] == host_project.SCHEDULE  # Dagster copies it
-    assert [project.trigger(run) for run in (reexecuted, project.retried(reexecuted))] == ["person", "person"]
+    assert [project.trigger(run) for run in (reexecuted, project.retried(reexecuted))] == ["manual", "manual"]
 
 
 def test_reexecution_of_a_retry_is_manual(project: Project) -> None:
-    assert project.trigger(project.reexecuted(project.retried(project.scheduled()))) == "person"
+    assert project.trigger(project.reexecuted(project.retried(project.scheduled()))) == "manual"
 
 
 def test_backfill_of_a_person_and_its_retries_are_backfills(project: Project) -> None:
@@ -208,13 +208,24 @@ def test_backfill_of_an_automation_condition_is_a_refresh_until_a_person_reexecu
     backfill, run = project.backfilled(
         **{"dagster/from_automation_condition": "true", "dagster/sensor_name": "openai_costs_refresh"}
     )
-    assert [project.trigger(one) for one in (run, project.retried(run))] == ["refresh", "refresh"]
+    assert [project.trigger(one) for one in (run, project.retried(run))] == ["schedule", "schedule"]
     assert project.trigger(project.reexecuted_backfill(backfill)) == "backfill"
 
 
 def test_tag_overrides_what_started_a_run(project: Project) -> None:
     run = project.scheduled()
-    for value in ("backfill", "person", "refresh"):
+    for value in ("backfill", "manual", "schedule"):
         assert project.trigger(project.tagged(run, value)) == value
-    with pytest.raises(dg.Failure, match=r"openai-costs/asked_by is 'me': it must be refresh, backfill or person"):
+    with pytest.raises(dg.Failure, match=r"openai-costs/trigger is 'me': it must be schedule, backfill or manual"):
         project.trigger(project.tagged(run, "me"))
+
+
+@pytest.mark.parametrize(
+    ("former", "trigger"), [("refresh", "schedule"), ("backfill", "backfill"), ("person", "manual")]
+)
+def test_run_queued_before_the_upgrade_keeps_its_trigger(project: Project, former: str, trigger: str) -> None:
+    run = project.scheduled()
+    project.instance.add_run_tags(run.run_id, {"openai-costs/asked_by": former})
+    queued = project.instance.get_run_by_id(run.run_id)
+    assert queued
+    assert project.trigger(queued) == trigger

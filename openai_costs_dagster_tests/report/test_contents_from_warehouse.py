@@ -206,9 +206,9 @@ def test_addresses_stand_on_it_only_while_they_are_kept(work: Bench, configure: 
     configuration = read(work, configure, 3)
     user = next(name for _, name in report(work, configuration).cube.names["user"] if name != OTHERS)
     with work.database.connect() as connection:
-        connection.execute("delete from openai_costs.known_names where id = %s", [user])
+        connection.execute("delete from openai_costs.directory_names where id = %s", [user])
         connection.execute(
-            "insert into openai_costs.known_names (organization, kind, id, email, first_seen_at, last_seen_at)"
+            "insert into openai_costs.directory_names (organization, kind, id, email, first_seen_at, last_seen_at)"
             " values ('acme', 'user', %s, 'vera@example.com', now(), now())",
             [user],
         )

@@ -106,7 +106,7 @@ def test_the_start_of_the_first_contact_stays_while_the_year_rolls_on(bench: Mak
     work.read([clock.today])
     clock.now += dt.timedelta(days=30)
     work.read([clock.today])
-    assert work.ask("select earliest_day, first_contact_at from openai_costs.organizations") == [
+    assert work.ask("select earliest_day, onboarded_at from openai_costs.organizations") == [
         (NOW.date() - 365 * ONE_DAY, NOW)
     ]
 
@@ -225,7 +225,7 @@ def test_progress_is_told_for_every_day_once(bench: MakeBench) -> None:
 
 def test_who_asked_and_in_which_run_is_kept_with_the_reading(bench: MakeBench) -> None:
     work = bench()
-    work.read([DAY], asked_by="refresh", run_id="run-1")
+    work.read([DAY], trigger="schedule", run_id="run-1")
     assert work.ask(
-        "select organization, first_day, last_day, requests, asked_by, run_id from openai_costs.readings"
-    ) == [("acme", DAY, DAY, 2, "refresh", "run-1")]
+        "select organization, first_day, last_day, requests, trigger, run_id from openai_costs.sync_windows"
+    ) == [("acme", DAY, DAY, 2, "schedule", "run-1")]

@@ -88,9 +88,9 @@ def test_without_addresses_names_are_kept_and_addresses_are_not(bench: MakeBench
     work = bench(everything(), store_emails=False)
     names(work)
     assert known(work, "user")
-    assert work.ask("select count(*) from openai_costs.known_names where email like '%%@%%' or name like '%%@%%'") == [
-        (0,)
-    ]
+    assert work.ask(
+        "select count(*) from openai_costs.directory_names where email like '%%@%%' or name like '%%@%%'"
+    ) == [(0,)]
 
 
 def test_a_forgotten_user_is_nowhere_and_comes_back_by_no_later_answer(bench: MakeBench) -> None:
@@ -104,7 +104,7 @@ def test_a_forgotten_user_is_nowhere_and_comes_back_by_no_later_answer(bench: Ma
 
     def traces() -> int:
         bodies = [zlib.decompress(body) for (body,) in work.ask("select body from openai_costs.raw_buckets")]
-        in_names = work.ask("select count(*) from openai_costs.known_names where id = %s", user.id)[0][0]
+        in_names = work.ask("select count(*) from openai_costs.directory_names where id = %s", user.id)[0][0]
         return int(in_names) + sum(user.email.encode() in body for body in bodies)
 
     read_all()
@@ -149,14 +149,14 @@ def test_findings_and_alerts_name_a_user_until_the_user_is_forgotten(bench: Make
 
     named = text.replace(user.id, f"{user.name} ({user.id})")
     with work.database.connect() as connection:
-        anomalies.replace_findings(connection, "acme", DAYS[:1], [finding], found_by="refresh", now=now, users=True)
+        anomalies.replace_findings(connection, "acme", DAYS[:1], [finding], trigger="schedule", now=now, users=True)
         alert = outbox.Alert("key", "anomaly", "opened", "low", "unusual spend", named, "acme", usage_date=DAYS[0])
         outbox.record(connection, alert, now)
     assert shown() == named
     assert work.ask("select explanation from openai_costs.anomaly_findings") == [(text,)]
     forget_user(work.database, user.id, now, on_wait=print)
     assert shown() == text
-    assert work.ask("select sentence from openai_costs.outbox where kind = 'anomaly'") == [(text,)]
+    assert work.ask("select message from openai_costs.outbox where kind = 'anomaly'") == [(text,)]
 
 
 def test_a_reader_at_work_is_waited_for_and_leaves_nothing_of_a_forgotten_user(bench: MakeBench) -> None:
@@ -178,7 +178,7 @@ def test_a_reader_at_work_is_waited_for_and_leaves_nothing_of_a_forgotten_user(b
         directory.know_names(connection, "acme", [entry], work.clock.now)
     forgetting.join(timeout=30)
     assert "another reader has acme" in said[0]
-    assert work.ask("select count(*) from openai_costs.known_names where id = %s", user.id) == [(0,)]
+    assert work.ask("select count(*) from openai_costs.directory_names where id = %s", user.id) == [(0,)]
 
 
 def test_a_key_named_by_a_forgotten_address_loses_that_name(bench: MakeBench) -> None:
@@ -198,7 +198,7 @@ def test_names_of_another_organization_are_never_stored(bench: MakeBench) -> Non
     found = names(work)
     assert found.counts == {}
     assert "org-another was expected" in found.notes[0]
-    assert work.ask("select count(*) from openai_costs.known_names") == [(0,)]
+    assert work.ask("select count(*) from openai_costs.directory_names") == [(0,)]
 
 
 def test_a_name_outlives_an_answer_that_carries_the_address_alone(bench: MakeBench) -> None:
@@ -239,7 +239,7 @@ def test_a_key_that_expires_soon_is_told_at_two_weeks_and_at_three_days_and_each
 
 def test_a_key_is_told_at_ninety_days_once_and_is_no_news_where_it_was_old_long_before(bench: MakeBench) -> None:
     def told(work: Bench) -> list[tuple[str, bool]]:
-        return work.ask("select severity, seen from openai_costs.outbox where event = 'aged'")
+        return work.ask("select severity, acknowledged from openai_costs.outbox where event = 'aged'")
 
     work = bench(everything())
     founded = int(key_of(work)["created_at"])

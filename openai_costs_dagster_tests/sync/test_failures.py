@@ -365,7 +365,7 @@ def test_two_ingestions_at_once_of_the_same_days_leave_the_right_figures(
 
     def read() -> None:
         barrier.wait(30)
-        outcomes.append(work.read(wanted, asked_by="person"))
+        outcomes.append(work.read(wanted, trigger="manual"))
 
     with caplog.at_level(logging.WARNING):
         threads = [threading.Thread(target=read) for _ in range(2)]

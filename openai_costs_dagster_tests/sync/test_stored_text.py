@@ -81,7 +81,9 @@ def test_surrogate_half_in_an_undocumented_field_is_stored_as_replacement_charac
     work = serve(RowServer(rows=lambda _: [cost()], result=lambda _, row: {**row, **more}))
     assert not work.ingest().failed
     assert work.query("select distinct project_name from openai_costs.daily_costs") == [(stored,)]
-    assert (f"{stored}@example.org",) in work.query("select email from openai_costs.known_names where kind = 'user'")
+    assert (f"{stored}@example.org",) in work.query(
+        "select email from openai_costs.directory_names where kind = 'user'"
+    )
     for (body,) in work.query("select body from openai_costs.raw_buckets"):
         text = zlib.decompress(body).decode()
         with work.database.connect() as connection:
@@ -109,7 +111,7 @@ def test_surrogate_half_in_the_directory_is_stored_as_replacement_character(serv
         )
     )
     assert work.sync_directory().notes == []
-    assert work.query("select kind, id, name, email from openai_costs.known_names order by kind") == [
+    assert work.query("select kind, id, name, email from openai_costs.directory_names order by kind") == [
         ("api_key", f"key_{stored}", stored, None),
         ("project", "proj_a", stored, None),
         ("user", f"user-{stored}", stored, f"{stored}@example.org"),
@@ -176,7 +178,9 @@ def test_a_long_name_an_address_and_an_organization_are_stored_unchanged(serve: 
     assert not work.ingest().failed
     assert not work.ingest().failed
     assert work.query("select distinct project_name from openai_costs.daily_costs") == [(long,)]
-    assert work.query("select email from openai_costs.known_names where kind = 'user'") == [(f"{long}@example.org",)]
+    assert work.query("select email from openai_costs.directory_names where kind = 'user'") == [
+        (f"{long}@example.org",)
+    ]
     assert work.query("select openai_organization_id from openai_costs.organizations") == [(long,)]
 
 
@@ -199,7 +203,7 @@ def test_a_long_text_in_the_directory_is_stored_unchanged(serve: Serve) -> None:
     )
     for _ in range(2):
         assert work.sync_directory().notes == []
-    assert work.query("select kind, id, name, email from openai_costs.known_names order by kind, length(id)") == [
+    assert work.query("select kind, id, name, email from openai_costs.directory_names order by kind, length(id)") == [
         ("api_key", long, long, None),
         ("project", "proj_a", "a", None),
         ("project", f"proj_{long}", long, None),

@@ -93,7 +93,7 @@ def test_an_endpoint_that_the_server_lacks_is_skipped_and_asked_for_again_a_week
     work.clock.now += 8 * ONE_DAY
     work.world.usage_endpoints = {*USAGE_ENDPOINTS}
     assert "embeddings" not in read(work).skipped
-    (absent,) = work.ask("select what from openai_costs.absences")
+    (absent,) = work.ask("select what from openai_costs.missing_endpoints")
     assert absent[0] == f"{work.organization.base_url}/organization/usage/decisions"
 
 
@@ -173,7 +173,7 @@ def test_without_addresses_none_is_kept(bench: MakeBench) -> None:
     bodies = [zlib.decompress(body) for (body,) in work.ask("select body from openai_costs.raw_buckets")]
     assert bodies
     assert not any(b"@" in body for body in bodies)
-    assert work.ask("select count(*) from openai_costs.known_names where email is not null") == [(0,)]
+    assert work.ask("select count(*) from openai_costs.directory_names where email is not null") == [(0,)]
     assert work.stored() == work.truth(DAYS)
 
 

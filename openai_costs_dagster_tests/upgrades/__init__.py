@@ -1,1 +1,1 @@
-"""What a database of every release becomes when this one opens it."""
+"""Tests that databases of earlier releases can be opened, and their fixtures."""

@@ -1,7 +1,9 @@
-"""Keeps a small database with something of everything as a release stored it, and what must hold of it for ever.
+"""Writes the upgrade fixture of a release: a small database with rows in every table, and totals of its views.
 
-`python -m openai_costs_dagster_tests.upgrades.dump NAME`, once for each release, writes `NAME.json.gz` (the revision of
-the schema, the migrations that led to it, each table's rows as COPY writes them) and `NAME.json` (what views answered).
+Run `python -m openai_costs_dagster_tests.upgrades.dump NAME` once for each release. The command writes two files:
+
+- `NAME.json.gz`: the revision of the schema, a digest of each migration, and the rows of each table in COPY format
+- `NAME.json`: row count and total of each view
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from openai_costs_dagster.warehouse.database import Connection, Database
 from ..contract.sample import TODAY, load
 
 FOLDER = Path(__file__).resolve().parent
-_KEPT = 24  # days: the restated one is among them
+_STORED_DAYS = 24  # The days of the fixture include the restated day of the sample.
 _SUMS = {
     "daily_costs": "sum(amount)",
     "allocated_costs": "sum(amount)",
@@ -35,27 +37,27 @@ _SUMS = {
     "directory": "count(distinct id)",
     "budget_status": "sum(spent)",
 }
-"""Of each view whose answer does not depend on the time, what has to stay."""
+"""An aggregate of each view whose rows do not depend on the current time."""
 
 
-def answers(connection: Connection) -> dict[str, list[str]]:
-    """Of each view how many rows it has, and its sum to the last digit."""
-    found = {}
+def view_totals(connection: Connection) -> dict[str, list[str]]:
+    """Return the row count and the exact total of each view, as text."""
+    totals = {}
     for view, total in _SUMS.items():
-        query = f"select count(*), {total} from openai_costs.{view}"  # noqa: S608  # our own words
-        found[view] = [str(one) for one in connection.execute(query).fetchall()[0]]
-    return found
+        query = f"select count(*), {total} from openai_costs.{view}"  # noqa: S608  # constants
+        totals[view] = [str(value) for value in connection.execute(query).fetchall()[0]]
+    return totals
 
 
 def migrations() -> dict[str, str]:
-    """A digest of each migration: one that a release had may not change any more."""
+    """Return the SHA-256 of each migration file by name. Released migrations must not change."""
     folder = resources.files("openai_costs_dagster.warehouse.migrations").joinpath("versions")
     files = sorted((file for file in folder.iterdir() if file.name[0].isdigit()), key=lambda file: file.name)
     return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
 def main() -> None:
-    """Writes both files beside this one."""
+    """Write both fixture files into the folder of this module."""
     name = sys.argv[1]
     with tempfile.TemporaryDirectory(prefix="openai-costs-dump-") as folder:
         data, keys = Path(folder, "data"), Path(folder, "keys")
@@ -65,16 +67,16 @@ def main() -> None:
             database.prepare()
             load(database, keys)
             with database.connect() as connection:
-                _keep_the_last(connection, TODAY - _KEPT * ONE_DAY)
-                said = json.dumps(answers(connection), indent=1)
+                _delete_days_before(connection, TODAY - _STORED_DAYS * ONE_DAY)
+                totals = json.dumps(view_totals(connection), indent=1)
                 dumped = json.dumps(_dumped(connection)).encode()
         finally:
             embedded.stop(data)
-    (FOLDER / f"{name}.json").write_text(f"{said}\n", encoding="utf-8")
+    (FOLDER / f"{name}.json").write_text(f"{totals}\n", encoding="utf-8")
     (FOLDER / f"{name}.json.gz").write_bytes(gzip.compress(dumped, mtime=0))
 
 
-def _keep_the_last(connection: Connection, first: dt.date) -> None:
+def _delete_days_before(connection: Connection, first: dt.date) -> None:
     for table, columns in _tables(connection).items():
         if "usage_date" in columns:
             connection.execute(f"delete from openai_costs.{table} where usage_date < %s", [first])  # noqa: S608
@@ -87,12 +89,12 @@ def _dumped(connection: Connection) -> dict[str, Any]:
 
 
 def _tables(connection: Connection) -> dict[str, list[str]]:
-    """The columns of each table, in their order."""
+    """Return the columns of each table in the order of their definition."""
     found = connection.execute(
         "select relname::text, array_agg(attname::text order by attnum)"
         " from pg_class join pg_attribute on attrelid = pg_class.oid"
         " where relnamespace = 'openai_costs'::regnamespace and relkind = 'r' and attnum > 0 and not attisdropped"
-        " and relname not in ('alembic_version', 'program') group by relname order by relname"
+        " and relname not in ('alembic_version', 'schema_metadata') group by relname order by relname"
     ).fetchall()
     return dict(found)
 
@@ -102,7 +104,7 @@ def _copied(connection: Connection, table: str, columns: list[str]) -> dict[str,
         connection.cursor() as cursor,
         cursor.copy(f"copy openai_costs.{table} ({', '.join(columns)}) to stdout") as copy,
     ):
-        return {"columns": columns, "text": b"".join(bytes(part) for part in copy).decode()}
+        return {"columns": columns, "text": b"".join(bytes(block) for block in copy).decode()}
 
 
 if __name__ == "__main__":

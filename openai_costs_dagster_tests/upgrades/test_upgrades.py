@@ -1,8 +1,9 @@
-"""A database of any earlier release is opened by this one with every sum unchanged, to the last digit."""
+"""Upgrades: every earlier release's database opens with all rows kept and every sum unchanged, to the last digit."""
 
 from __future__ import annotations
 
 import gzip
+import importlib
 import json
 import re
 from collections.abc import Iterator
@@ -20,65 +21,118 @@ from openai_costs_dagster.version import __version__
 from openai_costs_dagster.warehouse.database import Database
 
 from ..conftest import Databases
-from .dump import FOLDER, answers, migrations
+from .dump import FOLDER, migrations, view_totals
 
-KEPT = sorted(file.name.removesuffix(".json.gz") for file in FOLDER.glob("*.json.gz"))
+FIXTURES = sorted(file.name.removesuffix(".json.gz") for file in FOLDER.glob("*.json.gz"))
 ROOT = FOLDER.parents[1]
 SCRIPTS = ROOT / "openai_costs_dagster" / "warehouse" / "migrations"
+# The name of the module begins with a digit, so that an import statement cannot load it.
+names = importlib.import_module("openai_costs_dagster.warehouse.migrations.versions.0012_names")
 
 
-def read(name: str) -> Any:
+def load_fixture(name: str) -> Any:
     return json.loads(gzip.decompress((FOLDER / f"{name}.json.gz").read_bytes()))
 
 
-def restore(database: Database, dumped: Any) -> None:
-    """The schema as its release's migrations made it, and its rows."""
+def restore(database: Database, fixture: Any) -> None:
+    """Create the schema with the migrations of the fixture's release and load its rows."""
     engine = sqlalchemy.create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(database.url))
     with engine.begin() as connection:
         connection.exec_driver_sql("create schema openai_costs")
         config = Config()
         config.set_main_option("script_location", str(SCRIPTS))
         config.attributes["connection"] = connection
-        command.upgrade(config, dumped["revision"])
+        command.upgrade(config, fixture["revision"])
     engine.dispose()
     with psycopg.connect(database.url) as connection:
-        connection.execute("set session_replication_role = replica")  # in any order of tables
-        for table, kept in dumped["rows"].items():
-            columns = sql.SQL(", ").join(map(sql.Identifier, kept["columns"]))
+        # Without triggers and foreign keys, tables can be loaded in any order.
+        connection.execute("set session_replication_role = replica")
+        for table, rows in fixture["rows"].items():
+            columns = sql.SQL(", ").join(map(sql.Identifier, rows["columns"]))
             target = sql.SQL("copy {} ({}) from stdin").format(sql.Identifier("openai_costs", table), columns)
             with connection.cursor() as cursor, cursor.copy(target) as copy:
-                copy.write(kept["text"])
+                copy.write(rows["text"])
 
 
-@pytest.fixture(params=KEPT)
+def renamed(table: str, columns: list[str], text: str) -> tuple[str, list[str], list[str]]:
+    """Return the table, columns and rows of a fixture under the names of migration 0012."""
+    table = names._TABLES.get(table, table)
+    new_columns = {old: new for owner, old, new in names._COLUMNS if owner == table}
+    columns = [new_columns.get(column, column) for column in columns]
+    new_values = {(column, old): new for owner, column, old, new in names._VALUES if owner == table}
+    rows = [
+        "\t".join(
+            new_values.get((column, value), value) for column, value in zip(columns, row.split("\t"), strict=True)
+        )
+        for row in text.splitlines()
+    ]
+    return table, columns, rows
+
+
+@pytest.fixture(params=FIXTURES)
 def upgraded(request: pytest.FixtureRequest, trusting: Databases) -> Iterator[tuple[str, Database]]:
     database = trusting.new(prepared=False)
-    restore(database, read(request.param))
+    restore(database, load_fixture(request.param))
     database.prepare()
     yield request.param, database
     trusting.drop(database)
 
 
-def test_every_sum_and_every_count_of_the_views_is_as_it_was(upgraded: tuple[str, Database]) -> None:
+def test_view_totals_are_unchanged(upgraded: tuple[str, Database]) -> None:
     name, database = upgraded
     with database.connect() as connection:
-        assert answers(connection) == json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+        assert view_totals(connection) == json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
 
 
-def test_every_row_is_there_as_it_was(upgraded: tuple[str, Database]) -> None:
+def test_every_row_is_kept_under_the_new_names(upgraded: tuple[str, Database]) -> None:
     name, database = upgraded
     with database.connect() as connection:
-        for table, kept in read(name)["rows"].items():
-            columns = sql.SQL(", ").join(map(sql.Identifier, kept["columns"]))
+        for old_table, stored in load_fixture(name)["rows"].items():
+            table, columns, rows = renamed(old_table, stored["columns"], stored["text"])
             source = sql.SQL("copy (select {} from {}) to stdout").format(
-                columns, sql.Identifier("openai_costs", table)
+                sql.SQL(", ").join(map(sql.Identifier, columns)), sql.Identifier("openai_costs", table)
             )
             with connection.cursor() as cursor, cursor.copy(source) as copy:
-                found = b"".join(bytes(part) for part in copy).decode()
-            assert sorted(found.splitlines()) == sorted(kept["text"].splitlines()), table
+                found = b"".join(bytes(block) for block in copy).decode()
+            assert sorted(found.splitlines()) == sorted(rows), table
 
 
-def test_preparing_again_changes_nothing(upgraded: tuple[str, Database]) -> None:
+def test_no_old_name_or_value_remains(upgraded: tuple[str, Database]) -> None:
+    _, database = upgraded
+    with database.connect() as connection:
+        relations = {
+            name
+            for (name,) in connection.execute(
+                "select relname from pg_class where relnamespace = 'openai_costs'::regnamespace"
+            )
+        }
+        assert not relations & (names._TABLES.keys() | names._INDEXES.keys() | names._SEQUENCES.keys())
+        for table in ("sync_windows", "anomaly_findings"):
+            triggers = connection.execute(
+                sql.SQL("select distinct trigger from {}").format(sql.Identifier("openai_costs", table))
+            ).fetchall()
+            assert triggers
+            assert {trigger for (trigger,) in triggers} <= {"schedule", "backfill", "manual"}
+
+
+def test_views_of_the_old_schema_get_the_new_column_names(trusting: Databases) -> None:
+    database = trusting.new(prepared=False)
+    restore(database, load_fixture("0.1.0.dev2"))
+    with psycopg.connect(database.url) as connection:
+        connection.execute(
+            "create view openai_costs.budget_status as select organization, budget, period_start, amount_limit, spent,"
+            " forecast, forecast_low, forecast_high, spent / nullif(amount_limit, 0) as share, period_end, scope,"
+            " scope_id, known_to, evaluated_at from openai_costs.budget_states"
+        )
+        connection.execute("create view public.of_a_user as select known_to from openai_costs.budget_status")
+    database.prepare()
+    with database.connect() as connection:
+        cursor = connection.execute("select complete_to from openai_costs.budget_status")
+        assert connection.execute("select known_to from public.of_a_user").fetchall() == cursor.fetchall()
+    trusting.drop(database)
+
+
+def test_preparing_twice_changes_nothing(upgraded: tuple[str, Database]) -> None:
     _, database = upgraded
     state = (
         "select relname, relfilenode, xmin::text from pg_class"
@@ -91,15 +145,15 @@ def test_preparing_again_changes_nothing(upgraded: tuple[str, Database]) -> None
         assert connection.execute(state).fetchall() == before
 
 
-@pytest.mark.parametrize("name", KEPT)
-def test_a_migration_that_was_released_is_not_edited_any_more(name: str) -> None:
-    assert read(name)["migrations"].items() <= migrations().items()
+@pytest.mark.parametrize("name", FIXTURES)
+def test_released_migrations_are_never_edited(name: str) -> None:
+    assert load_fixture(name)["migrations"].items() <= migrations().items()
 
 
-def test_every_released_version_is_kept() -> None:
+def test_every_released_version_has_a_fixture() -> None:
     changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     released = re.findall(r"^## (\S+) \(\d{4}-\d\d-\d\d\)$", changes, re.MULTILINE)
-    assert set(released) <= set(KEPT)
+    assert set(released) <= set(FIXTURES)
     assert f"## {__version__} (" in changes
-    assert KEPT
-    assert Path(FOLDER / f"{KEPT[0]}.json").exists()
+    assert FIXTURES
+    assert Path(FOLDER / f"{FIXTURES[0]}.json").exists()

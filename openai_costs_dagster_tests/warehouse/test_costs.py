@@ -152,13 +152,13 @@ def test_what_is_known_of_a_day_is_noted_beside_it(connection: Connection) -> No
         """
         select
             day.row_count, day.received_count, day.absent_amounts, day.reconciled, day.reconcile_difference,
-            day.provisional, day.fetched_at, reading.stored_at, reading.requests, reading.asked_by
+            day.provisional, day.fetched_at, reading.stored_at, reading.requests, reading.trigger
         from openai_costs.cost_days as day
-        join openai_costs.readings as reading using (reading_id)
+        join openai_costs.sync_windows as reading using (sync_window_id)
         """
     ).fetchall()
     stored_at = NOW + dt.timedelta(minutes=1)
-    assert found == [(2, 3, 1, False, Decimal("-0.25"), True, NOW, stored_at, 2, "person")]
+    assert found == [(2, 3, 1, False, Decimal("-0.25"), True, NOW, stored_at, 2, "manual")]
 
 
 def test_a_staged_day_that_is_read_once_more_is_stored_once(connection: Connection) -> None:
@@ -238,7 +238,7 @@ def test_a_connection_killed_before_the_commit_leaves_nothing(database: Database
             outcome.append(error)
 
     with database.connect() as gate, gate.transaction():
-        gate.execute("lock table openai_costs.readings in access exclusive mode")  # the last step waits here
+        gate.execute("lock table openai_costs.sync_windows in access exclusive mode")  # the last step waits here
         thread = threading.Thread(target=commit)
         thread.start()
         _wait_until_blocked(connection, thread, pid)

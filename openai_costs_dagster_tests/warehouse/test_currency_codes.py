@@ -85,7 +85,7 @@ def insert_shares(connection: Connection) -> None:
     connection.execute(
         """
         insert into openai_costs.allocation_days (
-            organization, usage_date, reading_id, allocated_at, gross_usd, to_users_usd, to_keys_usd
+            organization, usage_date, sync_window_id, allocated_at, gross_usd, to_users_usd, to_keys_usd
         )
         values ('acme', %s, 1, %s, 0.5, 0.5, 0.5)
         """,

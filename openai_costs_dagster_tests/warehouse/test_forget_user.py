@@ -35,10 +35,10 @@ CLEAN = (
 SENTENCE = "Ada Lovelace (ada@example.com) spent $5.00."
 CLOSED_WORDS = {
     *("address", "host", "location", "sensor"),
-    *("asked_by", "category", "channel", "compared_by", "counters", "currency", "dedup_key", "direction", "event"),
+    *("trigger", "category", "channel", "compared_by", "counters", "currency", "dedup_key", "direction", "event"),
     *(
-        "first_judged_run",
-        "found_by",
+        "first_evaluated_run",
+        "trigger",
         "grouping",
         "groups",
         "id",
@@ -95,7 +95,7 @@ def test_a_user_is_gone_from_deep_rows_sentences_and_dagsters_events(
             store_page(connection, name, DEEP)
         gone = forget_user(database, "user-ada", NOW, on_wait=print)
         assert pages(connection) == [CLEAN, CLEAN]
-        assert connection.execute("select sentence from openai_costs.outbox").fetchone() == ("... (...) spent $5.00.",)
+        assert connection.execute("select message from openai_costs.outbox").fetchone() == ("... (...) spent $5.00.",)
     assert (gone.names, gone.pages) == (1, 2)
     assert gone.texts >= 3
     assert "... (...) spent $5.00." in [entry.message for entry in instance.all_logs(run.run_id)]
@@ -120,7 +120,7 @@ def test_what_is_left_is_a_failure_that_names_the_place(
     store_page(connection, "acme", DEEP)
     monkeypatch.setattr(directory, "edit_buckets", lambda *_: 0)
     monkeypatch.setattr(free_texts, "edit", lambda *_: 0)
-    with pytest.raises(errors.NotForgotten, match=r"user-ada is still stored in 1 raw pages, .*outbox\.sentence"):
+    with pytest.raises(errors.NotForgotten, match=r"user-ada is still stored in 1 raw pages, .*outbox\.messce"):
         forget_user(database, "user-ada", NOW, on_wait=print)
 
 

@@ -40,7 +40,7 @@ FINDING = Finding(
 def test_a_finding_of_long_names_is_stored_once_and_updated(connection: Connection) -> None:
     other = dataclasses.replace(FINDING, series=SeriesKey("acme", project=A, model=B))
     for found in ([FINDING, other], [dataclasses.replace(FINDING, actual=Decimal(10)), other]):
-        anomalies.replace_findings(connection, "acme", [FINDING.usage_date], found, now=NOW, found_by="refresh")
+        anomalies.replace_findings(connection, "acme", [FINDING.usage_date], found, now=NOW, trigger="schedule")
     stored = connection.execute(
         "select model, actual from openai_costs.anomaly_findings order by anomaly_id"
     ).fetchall()
@@ -51,14 +51,16 @@ def test_null_and_the_empty_text_are_two_names_and_null_equals_null(connection: 
     names = [Entry("user", "u", None, "a@example.org"), Entry("user", "u", "", "a@example.org")]
     for now in (NOW, LATER):
         directory.know_names(connection, "acme", names, now)
-    found = connection.execute("select name, first_seen_at, last_seen_at from openai_costs.known_names order by name")
+    found = connection.execute(
+        "select name, first_seen_at, last_seen_at from openai_costs.directory_names order by name"
+    )
     assert found.fetchall() == [("", NOW, LATER), (None, NOW, LATER)]
 
 
 def test_a_text_with_backslashes_is_found_again(connection: Connection) -> None:
     for now in (NOW, LATER):
         directory.know_names(connection, "acme", [Entry("user", "\\x00\\\\", "a\\'b", None)], now)
-    assert connection.execute("select count(*), max(last_seen_at) from openai_costs.known_names").fetchall() == [
+    assert connection.execute("select count(*), max(last_seen_at) from openai_costs.directory_names").fetchall() == [
         (1, LATER)
     ]
 
@@ -78,7 +80,7 @@ def test_a_user_with_a_long_id_is_forgotten(connection: Connection) -> None:
         directory.note_forgotten(connection, A, NOW)
     assert directory.forget_names(connection, "acme", A, []) == 1
     directory.know_names(connection, "acme", [Entry("user", A, B)], LATER)
-    assert connection.execute("select count(*) from openai_costs.known_names").fetchall() == [(0,)]
+    assert connection.execute("select count(*) from openai_costs.directory_names").fetchall() == [(0,)]
 
 
 def test_an_alert_with_a_long_key_is_recorded_once(connection: Connection) -> None:
@@ -102,7 +104,7 @@ def test_no_index_holds_a_text_of_the_api(connection: Connection) -> None:
     """An index entry of more than 2,704 bytes loses the window: such columns are indexed by their keys."""
     texts = {
         "openai_organization_id", "project_id", "user_id", "api_key_id", "line_item", "model", "service", "id", "name",
-        "email", "owner_id", "project_name", "currency", "quantity_unit", "dedup_key", "title", "sentence",
+        "email", "owner_id", "project_name", "currency", "quantity_unit", "dedup_key", "title", "message",
     }  # fmt: skip
     found = connection.execute(
         """

@@ -30,7 +30,7 @@ def test_enrolling_again_brings_what_is_configured_up_to_date_and_forgets_nothin
     organizations.first_contact(connection, "acme", DAY, NOW)
     organizations.enrol(connection, "acme", display_name="Acme Inc.", start_date=DAY)
     assert organizations.find(connection, "acme") == organizations.Registered(
-        "acme", "org-A", start_date=DAY, earliest_day=DAY, first_contact_at=NOW
+        "acme", "org-A", start_date=DAY, earliest_day=DAY, onboarded_at=NOW
     )
 
 
@@ -60,7 +60,7 @@ def test_the_earliest_day_of_the_first_contact_stays_for_ever(connection: Connec
     enrol(connection, "acme")
     organizations.first_contact(connection, "acme", DAY, NOW)
     organizations.first_contact(connection, "acme", DAY + dt.timedelta(days=30), NOW + dt.timedelta(days=30))
-    found = connection.execute("select earliest_day, first_contact_at from openai_costs.organizations").fetchall()
+    found = connection.execute("select earliest_day, onboarded_at from openai_costs.organizations").fetchall()
     assert found == [(DAY, NOW)]
 
 

@@ -74,7 +74,7 @@ def test_preparing_again_only_looks(database: Database) -> None:
 def test_a_view_that_another_release_left_is_made_anew(database: Database) -> None:
     with database.connect() as connection:
         connection.execute("drop view openai_costs.daily_costs cascade")  # and focus, which is made of it
-        connection.execute("update openai_costs.program set value = 'of another release' where key = 'views'")
+        connection.execute("update openai_costs.schema_metadata set value = 'of another release' where key = 'views'")
     database.prepare()
     with database.connect() as connection:
         assert connection.execute("select count(*) from openai_costs.daily_costs").fetchone() == (0,)
@@ -145,11 +145,13 @@ def test_an_older_release_that_waited_for_a_newer_one_leaves_its_views_alone(
 ) -> None:
     with database.connect() as connection:
         newer = str(view_versions.CURRENT + 1)
-        connection.execute("update openai_costs.program set value = %s where key = 'views'", [newer])
+        connection.execute("update openai_costs.schema_metadata set value = %s where key = 'views'", [newer])
     monkeypatch.setattr("openai_costs_dagster.warehouse.database.views", lambda: ("this is no view",))
     database._migrate()
     with database.connect() as connection:
-        assert connection.execute("select value from openai_costs.program where key = 'views'").fetchone() == (newer,)
+        assert connection.execute("select value from openai_costs.schema_metadata where key = 'views'").fetchone() == (
+            newer,
+        )
 
 
 def test_views_have_a_version_of_their_own() -> None:
@@ -190,7 +192,7 @@ def test_a_preparation_that_fails_leaves_nothing_behind(
 def test_the_history_of_an_older_schema_survives_its_migration(database: Database) -> None:
     with database.connect() as connection:
         store(connection, {DAY: [row("1.5")]})
-        connection.execute("update openai_costs.program set value = 'older' where key = 'views'")
+        connection.execute("update openai_costs.schema_metadata set value = 'older' where key = 'views'")
     database.prepare()
     with database.connect() as connection:
         assert stored(connection) == {DAY: [row("1.5")]}

@@ -62,7 +62,7 @@ def fill(connection: Connection, name: str) -> None:
         store(connection, {DAY: [row(amount)]}, organization=name)
     usage.note_absence(connection, name, "usage/decisions", "404", NOW)
     _fill_usage(connection, name)
-    anomalies.replace_findings(connection, name, [DAY], [FINDING], found_by="refresh", now=NOW)
+    anomalies.replace_findings(connection, name, [DAY], [FINDING], trigger="schedule", now=NOW)
     (kept,) = anomalies.findings(connection, name)
     _fill_alerts(connection, name)
     anomalies.keep_feedback(connection, kept.anomaly_id, kind="mute", last_day=DAY, reason="known", now=NOW)

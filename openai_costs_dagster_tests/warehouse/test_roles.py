@@ -165,7 +165,7 @@ def test_the_loader_may_change_rows_and_no_table(installed: Installation, table:
         "truncate openai_costs.cost_rows",
         "create table openai_costs_dagster.mine (id int)",
         "create schema mine",
-        "update openai_costs.program set value = ''",
+        "update openai_costs.schema_metadata set value = ''",
         "update openai_costs.alembic_version set version_num = ''",
         "alter table openai_costs.raw_buckets owner to openai_costs_loader",
         "set role openai_costs_owner",
@@ -178,7 +178,7 @@ def test_the_loader_changes_no_schema_and_is_nobody_else(installed: Installation
 
 
 def test_a_loader_that_is_newer_than_the_schema_says_who_migrates_it(installed: Installation) -> None:
-    installed.run("update openai_costs.program set value = 'of another release' where key = 'views'")
+    installed.run("update openai_costs.schema_metadata set value = 'of another release' where key = 'views'")
     with pytest.raises(
         errors.DatabaseRefused, match=r"cannot be migrated.*whoever owns the schema.*openai-costs prepare"
     ):
@@ -238,7 +238,7 @@ def test_rights_outlive_views_that_are_made_anew(installed: Installation) -> Non
     before = digest(installed)
     installed.run(
         "drop view openai_costs.daily_costs cascade",  # and focus, which is made of it
-        "update openai_costs.program set value = 'of another release' where key = 'views'",
+        "update openai_costs.schema_metadata set value = 'of another release' where key = 'views'",
     )
     installed.owner.prepare()
     assert digest(installed) == before
@@ -248,7 +248,7 @@ def test_a_superuser_who_migrates_leaves_nothing_of_their_own(installed: Install
     before = digest(installed)
     installed.run(
         "drop view openai_costs.unit_prices",
-        "update openai_costs.program set value = 'of another release' where key = 'views'",
+        "update openai_costs.schema_metadata set value = 'of another release' where key = 'views'",
     )
     installed.database.prepare()
     assert digest(installed) == before

@@ -67,7 +67,7 @@ def noted(day: dt.date, rows: Sequence[CostRow], *, provisional: bool = False, *
 
 
 def reading(days: DayRange, *, organization: str = "acme", grouping: Grouping = COARSEST) -> Reading:
-    return Reading(organization, days, grouping, requests=2, started_at=NOW, asked_by="person")
+    return Reading(organization, days, grouping, requests=2, started_at=NOW, trigger="manual")
 
 
 def store(

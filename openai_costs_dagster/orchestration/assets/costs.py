@@ -102,7 +102,7 @@ def _run(context: dg.AssetExecutionContext, organization: Organization, configur
             database,
             days,
             settle_hours=configuration.refresh.settle_hours,
-            asked_by=triggers.asked_by(context.instance, context.run),
+            trigger=triggers.trigger_of(context.instance, context.run),
             run_id=context.run.run_id,
             raw_pages_days=configuration.retention.raw_pages_days,
             on_progress=lambda done: progress.days_done(organization.name, done),
@@ -146,7 +146,7 @@ def _look_at_the_good_days(
     if not outcome.stored:
         return
     evaluator = Evaluator(
-        organization, configuration, context.run.run_id, triggers.asked_by(context.instance, context.run), utc_now()
+        organization, configuration, context.run.run_id, triggers.trigger_of(context.instance, context.run), utc_now()
     )
     try:
         with database_access.database(configuration).connect() as connection:

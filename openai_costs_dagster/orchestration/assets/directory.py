@@ -40,7 +40,7 @@ def directory_asset(
         found = sync_directory(
             organization,
             database_access.database(configuration),
-            may_alert=triggers.asked_by(context.instance, context.run) == triggers.REFRESH,
+            may_alert=triggers.trigger_of(context.instance, context.run) == triggers.SCHEDULE,
             log=context.log,
         )
         metadata: dict[str, Any] = {f"{kind}s": count for kind, count in found.counts.items()}

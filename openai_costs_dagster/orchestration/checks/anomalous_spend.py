@@ -77,8 +77,8 @@ def _judge_and_keep(
     *,
     users: bool,
 ) -> dict[dt.date, DayEvaluation]:
-    asked_by = triggers.asked_by(context.instance, context.run)
-    evaluator = Evaluator(organization, configuration, context.run.run_id, asked_by, utc_now())
+    trigger = triggers.trigger_of(context.instance, context.run)
+    evaluator = Evaluator(organization, configuration, context.run.run_id, trigger, utc_now())
     with database_access.database(configuration).connect() as connection:
         return evaluator.evaluate_anomalies(connection, days, users=users)
 

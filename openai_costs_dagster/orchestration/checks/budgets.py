@@ -74,7 +74,7 @@ def _evaluate(
     allocated: bool,
 ) -> dict[dt.date, list[BudgetDay]]:
     evaluator = Evaluator(
-        organization, configuration, context.run.run_id, triggers.asked_by(context.instance, context.run), utc_now()
+        organization, configuration, context.run.run_id, triggers.trigger_of(context.instance, context.run), utc_now()
     )
     with database_access.database(configuration).connect() as connection:
         found = evaluator.evaluate_budgets(connection, days, allocated=allocated)

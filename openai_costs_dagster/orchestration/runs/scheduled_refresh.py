@@ -30,5 +30,5 @@ def scheduled_tasks(configuration: Configuration, environment: Mapping[str, str]
     for name, organization in configuration.organizations.items():
         keys = result.get_requested_partitions(asset_keys.costs_key(organization))
         days = [dt.date.fromisoformat(key) for key in keys if key]
-        tasks += [Task(name, part, {asset_keys.ASKED_BY_TAG: "refresh"}) for part in DayRange.covering(days)]
+        tasks += [Task(name, part, {asset_keys.TRIGGER_TAG: "schedule"}) for part in DayRange.covering(days)]
     return tasks

@@ -133,7 +133,7 @@ def _is_ours(run: dg.DagsterRun, prefix: Sequence[str]) -> bool:
 
 def backfill_tags() -> dict[str, str]:
     """Marks a run as asked for by `openai-costs backfill`: what it finds does not alert."""
-    return {asset_keys.ASKED_BY_TAG: "backfill", **asset_keys.NO_RUN_RETRIES}
+    return {asset_keys.TRIGGER_TAG: "backfill", **asset_keys.NO_RUN_RETRIES}
 
 
 @contextmanager

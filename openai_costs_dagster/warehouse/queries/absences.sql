@@ -1,4 +1,4 @@
-select what, said, seen_at
-from openai_costs.absences
+select endpoint, message, observed_at
+from openai_costs.missing_endpoints
 where organization = %(organization)s
-order by what
+order by endpoint

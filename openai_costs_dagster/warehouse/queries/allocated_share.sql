@@ -9,5 +9,5 @@ left join openai_costs.allocation_days as shared
     on
         shared.organization = day.organization
         and shared.usage_date = day.usage_date
-        and shared.reading_id = day.reading_id
+        and shared.sync_window_id = day.sync_window_id
 where day.organization = %(organization)s and day.usage_date between %(first)s and %(last)s

@@ -3,7 +3,7 @@
 update openai_costs.organizations
 set
     earliest_day = %(earliest_day)s,
-    first_contact_at = %(now)s
+    onboarded_at = %(now)s
 where
     organization = %(organization)s
     and earliest_day < %(earliest_day)s

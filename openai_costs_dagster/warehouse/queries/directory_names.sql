@@ -5,7 +5,7 @@ where organization = %(organization)s and project_name <> ''
 union all
 (
     select distinct on (kind, id) kind, id, name
-    from openai_costs.known_names
+    from openai_costs.directory_names
     where
         organization = %(organization)s
         and (kind = 'user' or (kind = 'api_key' and name not like '%%@%%'))

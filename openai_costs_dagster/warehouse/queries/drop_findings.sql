@@ -3,5 +3,5 @@ delete from openai_costs.anomaly_findings
 where
     organization = %(organization)s
     and usage_date = any(%(days)s::date[])
-    and judged_at <> %(now)s
+    and evaluated_at <> %(now)s
     and (level = 'user') = %(users)s

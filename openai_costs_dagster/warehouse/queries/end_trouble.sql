@@ -1,1 +1,1 @@
-delete from openai_costs.troubles where organization = %(organization)s and what = %(what)s
+delete from openai_costs.open_failures where organization = %(organization)s and kind = %(kind)s

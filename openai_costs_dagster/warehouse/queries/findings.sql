@@ -1,7 +1,7 @@
 select
     anomaly_id, organization, usage_date, level, project_id, project_name, service, model, api_key_id, user_id,
     line_item, actual,
-    expected, lower, upper, impact, score, direction, severity, reason, explanation, worth_alerting, found_by, found_at,
+    expected, lower, upper, impact, score, direction, severity, reason, explanation, worth_alerting, trigger, found_at,
     alerted_at, feedback, is_open, muted
 from openai_costs.anomalies
 where

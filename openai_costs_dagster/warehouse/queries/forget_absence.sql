@@ -1,1 +1,1 @@
-delete from openai_costs.absences where organization = %(organization)s and what = %(what)s
+delete from openai_costs.missing_endpoints where organization = %(organization)s and endpoint = %(endpoint)s

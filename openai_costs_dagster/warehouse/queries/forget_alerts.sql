@@ -1,10 +1,10 @@
 -- Alerts call a user "Ada (user-abc)"; afterwards the id alone.
 update openai_costs.outbox as alert
-set sentence = replace(alert.sentence, known.name || ' (' || known.id || ')', known.id)
-from openai_costs.known_names as known
+set message = replace(alert.message, known.name || ' (' || known.id || ')', known.id)
+from openai_costs.directory_names as known
 where
     alert.organization = %(organization)s
     and known.organization = alert.organization
     and known.kind = 'user'
     and known.id = %(user_id)s
-    and position(known.name || ' (' || known.id || ')' in alert.sentence) > 0
+    and position(known.name || ' (' || known.id || ')' in alert.message) > 0

@@ -1,5 +1,5 @@
 -- The user's own, and those of other things that hold one of the user's addresses.
-delete from openai_costs.known_names as name
+delete from openai_costs.directory_names as name
 where
     name.organization = %(organization)s
     and (

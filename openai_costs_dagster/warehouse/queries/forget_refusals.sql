@@ -1,2 +1,2 @@
-delete from openai_costs.refusals
+delete from openai_costs.refused_groupings
 where organization = %(organization)s and grouping = any(%(groupings)s::text[])

@@ -1,4 +1,4 @@
 update openai_costs.organizations
-set first_judged_run = coalesce(first_judged_run, %(run_id)s)
+set first_evaluated_run = coalesce(first_evaluated_run, %(run_id)s)
 where organization = %(organization)s
-returning first_judged_run
+returning first_evaluated_run

@@ -1,12 +1,12 @@
 insert into openai_costs.anomaly_findings (
     organization, usage_date, level, project_id, service, model, api_key_id, user_id, line_item, actual, expected, lower, upper,
-    impact, score, direction, severity, reason, explanation, worth_alerting, found_by, found_at, judged_at
+    impact, score, direction, severity, reason, explanation, worth_alerting, trigger, found_at, evaluated_at
 )
 values (
     %(organization)s, %(usage_date)s, %(level)s, %(project_id)s, %(service)s, %(model)s, %(api_key_id)s, %(user_id)s,
     %(line_item)s,
     %(actual)s, %(expected)s, %(lower)s, %(upper)s, %(impact)s, %(score)s, %(direction)s, %(severity)s, %(reason)s,
-    %(explanation)s, %(worth_alerting)s, %(found_by)s, %(now)s, %(now)s
+    %(explanation)s, %(worth_alerting)s, %(trigger)s, %(now)s, %(now)s
 )
 on conflict (
     organization, usage_date, level, openai_costs.text_key(project_id), openai_costs.text_key(service), openai_costs.text_key(model),
@@ -23,9 +23,9 @@ on conflict (
     reason = excluded.reason,
     explanation = excluded.explanation,
     -- What was too small is found anew when it has grown: whoever found that decides whether it may alert.
-    found_by = case
-        when excluded.worth_alerting and not anomaly_findings.worth_alerting then excluded.found_by
-        else anomaly_findings.found_by
+    trigger = case
+        when excluded.worth_alerting and not anomaly_findings.worth_alerting then excluded.trigger
+        else anomaly_findings.trigger
     end,
     worth_alerting = excluded.worth_alerting,
-    judged_at = excluded.judged_at
+    evaluated_at = excluded.evaluated_at

@@ -1,3 +1,3 @@
-insert into openai_costs.absences (organization, what, said, seen_at)
-values (%(organization)s, %(what)s, %(said)s, %(now)s)
-on conflict (organization, what) do update set said = excluded.said, seen_at = excluded.seen_at
+insert into openai_costs.missing_endpoints (organization, endpoint, message, observed_at)
+values (%(organization)s, %(endpoint)s, %(message)s, %(now)s)
+on conflict (organization, endpoint) do update set message = excluded.message, observed_at = excluded.observed_at

@@ -4,7 +4,7 @@ set status = 'gone'
 where
     organization = %(organization)s
     and kind = %(kind)s
-    and seen_at < %(now)s
+    and observed_at < %(now)s
     and (%(project_id)s::text is null or project_id = %(project_id)s)
     and status is distinct from 'archived'
     and status is distinct from 'gone'

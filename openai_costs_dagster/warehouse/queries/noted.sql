@@ -1,1 +1,1 @@
-select value from openai_costs.program where key = %(key)s
+select value from openai_costs.schema_metadata where key = %(key)s

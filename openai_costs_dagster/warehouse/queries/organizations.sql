@@ -1,3 +1,3 @@
-select organization, openai_organization_id, start_date, earliest_day, first_contact_at
+select organization, openai_organization_id, start_date, earliest_day, onboarded_at
 from openai_costs.organizations
 order by organization

@@ -4,8 +4,8 @@ select
     alert.kind,
     alert.event,
     alert.severity,
-    alert.sentence,
-    alert.seen,
+    alert.message,
+    alert.acknowledged,
     alert.routed_at,
     coalesce(
         (

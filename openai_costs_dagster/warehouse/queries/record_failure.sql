@@ -1,3 +1,3 @@
 update openai_costs.organizations
-set last_error = %(sentence)s, last_error_at = %(now)s, last_error_is_permanent = %(permanent)s
+set last_error = %(message)s, last_error_at = %(now)s, last_error_is_permanent = %(permanent)s
 where organization = %(organization)s

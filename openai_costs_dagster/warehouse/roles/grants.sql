@@ -50,7 +50,7 @@ begin
         select
             object.oid::regclass as name,
             object.relname = any (our_views) as is_view,
-            object.relname in ('program', 'alembic_version') as is_of_the_schema
+            object.relname in ('schema_metadata', 'alembic_version') as is_of_the_schema
         from pg_class as object
         where
             object.relnamespace = to_regnamespace('openai_costs')

@@ -10,7 +10,7 @@ select
         case
             when length(cost.project_id) > 500 then (
                 select known.name
-                from openai_costs.known_names as known
+                from openai_costs.directory_names as known
                 where
                     known.organization = cost.organization
                     and known.kind = 'project'

@@ -12,7 +12,7 @@ select
         case
             when length(finding.project_id) > 500 then (
                 select known.name
-                from openai_costs.known_names as known
+                from openai_costs.directory_names as known
                 where
                     known.organization = finding.organization
                     and known.kind = 'project'
@@ -43,9 +43,9 @@ select
     finding.worth_alerting and not coalesce(answer.muted, false) as worth_alerting,
     finding.score,
     finding.reason,
-    finding.found_by,
+    finding.trigger,
     finding.found_at,
-    finding.judged_at,
+    finding.evaluated_at,
     finding.anomaly_id,
     finding.line_item,
     finding.worth_alerting and not coalesce(answer.muted, false) and answer.feedback is null as is_open,
@@ -70,7 +70,7 @@ left join lateral (
 ) as answer on true
 left join lateral (
     select known.name
-    from openai_costs.known_names as known
+    from openai_costs.directory_names as known
     where
         known.organization = finding.organization
         and known.kind = 'user'

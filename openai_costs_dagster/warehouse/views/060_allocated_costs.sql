@@ -7,7 +7,7 @@ with people as materialized (
         id,
         (array_agg(name order by last_seen_at desc) filter (where name is not null))[1] as name,
         (array_agg(email order by last_seen_at desc) filter (where email is not null))[1] as email
-    from openai_costs.known_names
+    from openai_costs.directory_names
     where kind = 'user'
     group by organization, id
 ),
@@ -25,7 +25,7 @@ shares as (
     from openai_costs.allocations as allocation
     join openai_costs.allocation_days as shared using (organization, usage_date)
     join openai_costs.cost_days as day using (organization, usage_date)
-    where shared.reading_id = day.reading_id
+    where shared.sync_window_id = day.sync_window_id
     union all
     select
         cost.organization,
@@ -45,7 +45,7 @@ shares as (
         where
             shared.organization = day.organization
             and shared.usage_date = day.usage_date
-            and shared.reading_id = day.reading_id
+            and shared.sync_window_id = day.sync_window_id
     )
 )
 select
@@ -68,7 +68,7 @@ select
         case
             when length(share.project_id) > 500 then (
                 select known.name
-                from openai_costs.known_names as known
+                from openai_costs.directory_names as known
                 where
                     known.organization = share.organization
                     and known.kind = 'project'

@@ -7,7 +7,7 @@ with people as materialized (
         id,
         (array_agg(name order by last_seen_at desc) filter (where name is not null))[1] as name,
         (array_agg(email order by last_seen_at desc) filter (where email is not null))[1] as email
-    from openai_costs.known_names
+    from openai_costs.directory_names
     where kind = 'user'
     group by organization, id
 )

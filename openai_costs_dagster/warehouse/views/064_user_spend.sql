@@ -5,7 +5,7 @@ with unsplit as not materialized (
     select allocated.organization, allocated.usage_date, allocated.unsplit_line_items as line_items
     from openai_costs.allocation_days as allocated
     join openai_costs.cost_days as day using (organization, usage_date)
-    where allocated.unsplit_line_items is not null and allocated.reading_id = day.reading_id
+    where allocated.unsplit_line_items is not null and allocated.sync_window_id = day.sync_window_id
 )
 select
     share.organization,

@@ -19,7 +19,7 @@ from (
         (array_agg(name order by last_seen_at desc) filter (where name is not null))[1] as name,
         (array_agg(email order by last_seen_at desc) filter (where email is not null))[1] as email,
         max(last_seen_at) as last_seen_at
-    from openai_costs.known_names
+    from openai_costs.directory_names
     group by organization, kind, id
 ) as present
 left join openai_costs.directory_entries as entry using (organization, kind, id)
@@ -27,7 +27,7 @@ left join lateral (
     select array_agg(known.name order by known.last_seen_at desc) as names
     from (
         select name, max(last_seen_at) as last_seen_at
-        from openai_costs.known_names
+        from openai_costs.directory_names
         where
             organization = present.organization
             and kind = present.kind

@@ -13,6 +13,6 @@ select
     period_end,
     scope,
     scope_id,
-    known_to,
+    complete_to,
     evaluated_at
 from openai_costs.budget_states;

@@ -6,7 +6,7 @@ with api_keys as materialized (
         organization,
         id,
         (array_agg(name order by last_seen_at desc) filter (where name is not null))[1] as name
-    from openai_costs.known_names
+    from openai_costs.directory_names
     where kind = 'api_key'
     group by organization, id
 ),

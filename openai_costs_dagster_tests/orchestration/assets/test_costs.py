@@ -239,21 +239,21 @@ def test_a_second_reading_tells_by_how_much_a_day_changed(
 
 
 @pytest.mark.parametrize(
-    ("tags", "asked_by"),
+    ("tags", "trigger"),
     [
-        ({}, "person"),
+        ({}, "manual"),
         ({"dagster/backfill": "abcdefgh"}, "backfill"),
-        ({"dagster/from_automation_condition": "true"}, "refresh"),
-        ({"dagster/schedule_name": "every_morning"}, "refresh"),
-        ({asset_keys.ASKED_BY_TAG: "refresh", "dagster/backfill": "abcdefgh"}, "refresh"),
-        ({"dagster/from_automation_condition": "true", "dagster/backfill": "abcdefgh"}, "refresh"),
+        ({"dagster/from_automation_condition": "true"}, "schedule"),
+        ({"dagster/schedule_name": "every_morning"}, "schedule"),
+        ({asset_keys.TRIGGER_TAG: "schedule", "dagster/backfill": "abcdefgh"}, "schedule"),
+        ({"dagster/from_automation_condition": "true", "dagster/backfill": "abcdefgh"}, "schedule"),
     ],
 )
 def test_who_asked_for_a_run_is_kept(
-    work: Bench, configuration: Configuration, instance: dg.DagsterInstance, tags: dict[str, str], asked_by: str
+    work: Bench, configuration: Configuration, instance: dg.DagsterInstance, tags: dict[str, str], trigger: str
 ) -> None:
     result = run(configuration, instance, WEEK[:1], tags=tags)
-    assert work.ask("select asked_by, run_id from openai_costs.readings") == [(asked_by, result.run_id)]
+    assert work.ask("select trigger, run_id from openai_costs.sync_windows") == [(trigger, result.run_id)]
 
 
 def test_settle_hours_are_the_configured_ones(

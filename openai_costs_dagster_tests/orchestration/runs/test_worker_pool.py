@@ -87,7 +87,7 @@ def test_a_process_takes_one_organization_after_the_other_and_each_result_says_w
     assert acme.stored() == acme.truth(week)
     assert len(materializations(instance)) == 7
     recorded = instance.get_runs()
-    assert {run.tags[asset_keys.ASKED_BY_TAG] for run in recorded} == {"backfill"}
+    assert {run.tags[asset_keys.TRIGGER_TAG] for run in recorded} == {"backfill"}
     assert all(run.is_finished for run in recorded)
 
 

@@ -169,4 +169,4 @@ def test_one_scheduled_refresh_is_known_without_waiting_for_its_hour(
         instance.report_runless_asset_event(dg.AssetMaterialization(KEY, partition=day.isoformat()))
     (task,) = scheduled_tasks(configuration, environment(configuration, work.database), clock.now)
     assert list(task.days) == read[-4:]
-    assert (task.organization, task.tags) == ("acme", {asset_keys.ASKED_BY_TAG: "refresh"})
+    assert (task.organization, task.tags) == ("acme", {asset_keys.TRIGGER_TAG: "schedule"})

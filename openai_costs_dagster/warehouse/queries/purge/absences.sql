@@ -1,1 +1,0 @@
-delete from openai_costs.absences where organization = %(organization)s

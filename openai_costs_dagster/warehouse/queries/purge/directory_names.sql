@@ -1,0 +1,1 @@
+delete from openai_costs.directory_names where organization = %(organization)s

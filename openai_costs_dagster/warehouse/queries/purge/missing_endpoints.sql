@@ -1,0 +1,1 @@
+delete from openai_costs.missing_endpoints where organization = %(organization)s

@@ -1,0 +1,1 @@
+delete from openai_costs.open_failures where organization = %(organization)s

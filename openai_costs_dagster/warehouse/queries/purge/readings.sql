@@ -1,1 +1,0 @@
-delete from openai_costs.readings where organization = %(organization)s

@@ -1,1 +1,0 @@
-delete from openai_costs.refusals where organization = %(organization)s

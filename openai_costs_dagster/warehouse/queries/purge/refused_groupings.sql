@@ -1,0 +1,1 @@
+delete from openai_costs.refused_groupings where organization = %(organization)s

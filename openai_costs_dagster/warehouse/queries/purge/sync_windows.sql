@@ -1,0 +1,1 @@
+delete from openai_costs.sync_windows where organization = %(organization)s

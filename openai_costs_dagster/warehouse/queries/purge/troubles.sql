@@ -1,1 +1,0 @@
-delete from openai_costs.troubles where organization = %(organization)s
