@@ -26,6 +26,7 @@ def up(context: click.Context, host: str, port: int | None) -> None:
     from openai_costs_dagster.cli.dagster_dev import DagsterDev
     from openai_costs_dagster.cli.session import open_session, selected_organizations
     from openai_costs_dagster.configuration import load
+    from openai_costs_dagster.orchestration.runtime.instance import describe_run_launcher
     from openai_costs_dagster.sync.onboarding import start_dates
     from openai_costs_dagster.warehouse import embedded
 
@@ -52,6 +53,7 @@ def up(context: click.Context, host: str, port: int | None) -> None:
             log_file=None,
         )
         click.echo(f"Dagster is up: {url} (Ctrl-C ends it)")
+        click.echo(describe_run_launcher(len(configuration.organizations)))
         server.supervise()
     except RuntimeError as error:
         raise InputMistake(str(error)) from None

@@ -292,7 +292,7 @@ def test_the_instance_is_ours_where_containers_make_no_difference(tmp_path: Path
     own = instance.home(configuration_in(tmp_path))
     theirs = yaml.safe_load((own / "dagster.yaml").read_text(encoding="utf-8"))
     differs = {name for name in {*theirs, *instance_settings()} if theirs.get(name) != instance_settings().get(name)}
-    assert differs == {"compute_logs", "run_launcher", "run_monitoring"}
+    assert differs == {"compute_logs", "run_monitoring"}
     assert theirs["run_monitoring"].items() <= instance_settings()["run_monitoring"].items()
 
 

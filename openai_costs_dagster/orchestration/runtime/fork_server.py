@@ -1,9 +1,9 @@
-"""A process that has loaded definitions, and forks a run's process from itself for each run that it is told of.
+"""The fork server: a process that loads definitions once and forks a process from itself for each run.
 
-Reads orders from standard input, a line each: what `dagster api execute_run` takes, then `go` once the process that
-was made for it has been written down; anything else, or an end, and that process runs nothing. Answers with the number
-of the process, a line, on standard output. It has no thread and keeps no connection, so forking is safe; and it
-ends when standard input does, after the last of its runs.
+The server reads requests from standard input, one line each: the argument of `dagster api execute_run`, then `go` after
+the id of the new process has been stored. If any other line or the end of the input follows, that process runs nothing.
+The server writes the process id to standard output. It has no thread and keeps no connection open, which makes forking
+safe. It ends after the end of its input and the end of its last run.
 """
 
 from __future__ import annotations
@@ -30,34 +30,38 @@ GO = "go"
 
 
 def main() -> None:
-    """Works until standard input ends. Ends with an error where definitions do not load."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # one for all of a group is for the runs
+    """Serve requests until the end of standard input. Exits with an error if definitions do not load."""
+    # An interrupt of the process group is for the runs: the server waits for them and ends.
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     loaded: set[str] = set()
-    with os.fdopen(os.dup(sys.stdout.fileno()), "w") as answers:
+    with os.fdopen(os.dup(sys.stdout.fileno()), "w") as output:
+        # Definitions may print while they load. Only process ids may reach the pipe.
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-        for order in iter(sys.stdin.readline, ""):
-            _load(order, loaded)
-            _fork(order, answers)
+        for request in iter(sys.stdin.readline, ""):
+            _load(request, loaded)
+            _fork(request, output)
 
 
-def _fork(order: str, answers: TextIO) -> None:
+def _fork(request: str, output: TextIO) -> None:
     if threading.active_count() > 1:
-        raise RuntimeError("loading definitions has started a thread: what it holds, a run would wait for without end")
-    fork = multiprocessing.get_context("fork")
-    gate, release = fork.Pipe(duplex=False)
+        raise RuntimeError(
+            "loading definitions has started a thread; a forked run could wait forever for a lock of that thread"
+        )
+    context = multiprocessing.get_context("fork")
+    gate, release = context.Pipe(duplex=False)
     with release:
         with gate:
-            process = fork.Process(target=_run, args=(order, gate, [release, answers]))
+            process = context.Process(target=_run, args=(request, gate, [release, output]))
             process.start()
-        print(process.pid, file=answers, flush=True)
+        print(process.pid, file=output, flush=True)
         if sys.stdin.readline().strip() == GO:
-            with suppress(BrokenPipeError):  # it may have been killed meanwhile
+            with suppress(BrokenPipeError):  # The process may have been killed in the meantime.
                 release.send(GO)
 
 
-def _load(order: str, loaded: set[str]) -> None:
-    """Definitions stay where Dagster looks for them: with the modules that they are loaded from."""
-    origin = deserialize_value(order, ExecuteRunArgs).job_origin
+def _load(request: str, loaded: set[str]) -> None:
+    """Load the definitions of a run into this process, where Dagster finds them in the modules of the forked runs."""
+    origin = deserialize_value(request, ExecuteRunArgs).job_origin
     name = serialize_value(origin)
     if name not in loaded:
         recon_job_from_origin(origin).get_definition()
@@ -65,20 +69,20 @@ def _load(order: str, loaded: set[str]) -> None:
         freeze_loaded_objects()
 
 
-def _run(order: str, gate: Connection, of_the_parent: list[Connection | TextIO]) -> None:
-    for one in of_the_parent:
-        one.close()
+def _run(request: str, gate: Connection, inherited: list[Connection | TextIO]) -> None:
+    for stream in inherited:
+        stream.close()
     with Path(os.devnull).open() as nothing:
-        os.dup2(nothing.fileno(), 0)  # orders are not for runs
+        os.dup2(nothing.fileno(), 0)  # Standard input holds the requests of other runs.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    with capture_interrupts():  # one that comes too early for Dagster is kept for it
+    with capture_interrupts():  # Keeps an interrupt that arrives before Dagster handles interrupts itself.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
         try:
             gate.recv()
         except EOFError:
             return
         gate.close()
-        execute_run_command.main([order], prog_name="dagster api execute_run", standalone_mode=False)
+        execute_run_command.main([request], prog_name="dagster api execute_run", standalone_mode=False)
 
 
 if __name__ == "__main__":

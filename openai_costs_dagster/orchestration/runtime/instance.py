@@ -1,4 +1,7 @@
-"""Dagster's own home: its storage lies in the same Postgres server as the costs, in a schema of its own."""
+"""Dagster's instance: its home with `dagster.yaml`, its storage in Postgres, its run launcher and its environment.
+
+Dagster's tables are in the same database as the costs, in a schema of their own.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from pathlib import Path
 import psycopg2  # type: ignore[import-untyped]
 import psycopg2.extensions  # type: ignore[import-untyped]
 import sqlalchemy
+import yaml
 
 from openai_costs_dagster.configuration import Configuration, ConfigurationError
 from openai_costs_dagster.user_input import env_variable
@@ -17,39 +21,67 @@ from openai_costs_dagster.warehouse.database import Database
 from openai_costs_dagster.warehouse.errors import DatabaseRefused
 
 STORAGE_URL = "OPENAI_COSTS_DAGSTER_DATABASE_URL"
+FORK_FROM_ORGANIZATIONS = 50
+"""The number of organizations from which runs are forked (docs/decisions/0022-run-launcher.md)."""
+
+_RUNTIME = "openai_costs_dagster.orchestration.runtime"
 _SCHEMA = "openai_costs_dagster"
 _SESSION = "-csynchronous_commit=off -ctimezone=UTC"
-_EVENT_BATCH_SIZE = "500"  # events written together; a year in one run takes a third of the time
+# Events that are written together. With this size, storing a year in one run takes a third of the time.
+_EVENT_BATCH_SIZE = "500"
 
 
 def home(configuration: Configuration) -> Path:
-    """`DAGSTER_HOME` where it is set, else a folder of the data directory with a `dagster.yaml` written by us.
+    """Return `DAGSTER_HOME` if it is set, or else a folder of the data directory after writing its `dagster.yaml`.
 
-    Raises ConfigurationError where it cannot be used.
+    Raises `ConfigurationError` if the folder cannot be used.
     """
     if given := env_variable("DAGSTER_HOME"):
         folder = Path(given).expanduser().resolve()
         if not folder.is_dir():
             raise ConfigurationError(
-                f"DAGSTER_HOME names {folder}, which is not a directory: make it, or unset DAGSTER_HOME"
+                f"DAGSTER_HOME names {folder}, which is not a directory: create it, or unset DAGSTER_HOME"
             )
         return folder
     folder = configuration.make_folder("dagster")
-    settings = resources.files("openai_costs_dagster.orchestration.runtime").joinpath("dagster.yaml").read_text("utf-8")
+    settings = resources.files(_RUNTIME).joinpath("dagster.yaml").read_text("utf-8")
+    settings += yaml.safe_dump({"run_launcher": run_launcher(len(configuration.organizations))}, sort_keys=False)
     file = folder / "dagster.yaml"
     if not file.exists() or file.read_text(encoding="utf-8") != settings:
         file.write_text(settings, encoding="utf-8")
     return folder
 
 
-def storage_url(database: Database) -> str:
-    """The address of the same database for Dagster's storage: for psycopg2, with the schema that holds its tables.
+def run_launcher(organizations: int) -> dict[str, str]:
+    """Return the setting `run_launcher` for a number of organizations.
 
-    SQLAlchemy 2.1 takes a bare ``postgresql://`` for psycopg 3, with which Dagster's statements do not work.
-    Dagster stores times without a zone and takes them for UTC, whatever the zone of the role or server.
-    Dagster's history may lose its last half second when the machine dies; costs are on disk when a load has ended.
-    Host and port stand among the parameters, where several hosts and sockets fit too. Raises DatabaseRefused where
-    psycopg2 does not know a parameter.
+    Below `FORK_FROM_ORGANIZATIONS`, this is Dagster's default run launcher with a check for dead runs.
+    """
+    if organizations < FORK_FROM_ORGANIZATIONS:
+        return {"module": f"{_RUNTIME}.run_launcher", "class": "RunLauncher"}
+    return {"module": f"{_RUNTIME}.forking_run_launcher", "class": "ForkingRunLauncher"}
+
+
+def describe_run_launcher(organizations: int) -> str:
+    """Return a message that names the run launcher in use, for `openai-costs up`."""
+    if env_variable("DAGSTER_HOME"):
+        return "Run launcher: as configured in the dagster.yaml of DAGSTER_HOME"
+    if organizations < FORK_FROM_ORGANIZATIONS:
+        return f"Run launcher: Dagster's default (fewer than {FORK_FROM_ORGANIZATIONS} organizations)"
+    return f"Run launcher: fork server ({FORK_FROM_ORGANIZATIONS} or more organizations)"
+
+
+def storage_url(database: Database) -> str:
+    """Return the URL of the same database for Dagster's storage: for psycopg2, with the schema of Dagster's tables.
+
+    Raises `DatabaseRefused` if psycopg2 does not support a parameter of the URL.
+
+    - The driver is explicit, because SQLAlchemy 2.1 uses psycopg 3 for a bare ``postgresql://``, and Dagster's
+      statements do not work with psycopg 3.
+    - The time zone of the session is UTC, because Dagster stores times without a zone and assumes UTC.
+    - Commits are asynchronous: Dagster's history may lose the last half second if the machine crashes. Costs are
+      committed synchronously, by another connection.
+    - Host and port are parameters of the query, which also accepts several hosts and sockets.
     """
     parameters = database.address.for_dagster()
     options = parameters.get("options", "")
@@ -71,22 +103,25 @@ def storage_url(database: Database) -> str:
 
 
 def prepare(database: Database) -> None:
-    """Makes the costs' tables and the schema for Dagster's. Raises WarehouseError."""
-    storage_url(database)  # refused here, before anything is written
+    """Create or migrate the tables of the warehouse, and create the schema for Dagster's tables.
+
+    Raises `WarehouseError`.
+    """
+    storage_url(database)  # Raises for an unusable URL before anything is written.
     database.prepare()
     database.make_schema(_SCHEMA)
 
 
 def environment(configuration: Configuration, database: Database) -> dict[str, str]:
-    """What a Dagster process needs to see this configuration and its history. Holds the database's password.
+    """Return the environment variables with which a Dagster process uses this configuration and its storage.
 
-    Raises ConfigurationError where Dagster cannot run.
+    One of them contains the password of the database. Raises `ConfigurationError` if Dagster cannot run.
     """
     _refuse_percent_sign(importlib.util.find_spec("dagster_postgres"))
     variables = {
         "DAGSTER_HOME": str(home(configuration)),
         "DAGSTER_EVENT_BATCH_SIZE": _EVENT_BATCH_SIZE,
-        # While a code server restarts, backfills wait for it. By default Dagster fails them.
+        # Backfills wait while a code server restarts. By default, Dagster fails them.
         "DAGSTER_BACKFILL_RETRY_DEFINITION_CHANGED_ERROR": "1",
         STORAGE_URL: storage_url(database),
     }
@@ -96,9 +131,12 @@ def environment(configuration: Configuration, database: Database) -> dict[str, s
 
 
 def _refuse_percent_sign(package: ModuleSpec | None) -> None:
-    """Dagster hands its own path to Alembic, which takes a "%" for the beginning of a variable."""
+    """Raise `ConfigurationError` if the path of Dagster's package contains "%".
+
+    Dagster passes the path to Alembic, which treats "%" as the beginning of a variable.
+    """
     if package and package.origin and "%" in package.origin:
         raise ConfigurationError(
-            f"Dagster is installed in {Path(package.origin).parent}, and cannot migrate its tables in a folder "
-            "with '%' in its name: move the virtual environment"
+            f"Dagster is installed in {Path(package.origin).parent} and cannot migrate its tables from a path "
+            "that contains '%': move the virtual environment"
         )

@@ -77,7 +77,7 @@ def test_any_other_text_is_no_process(text: str) -> None:
 UNSHARE = [shutil.which("unshare") or "", "--user", "--map-root-user", "--uts", "--pid", "--fork", "--mount-proc"]
 JUDGE = """
 import sys
-from openai_costs_dagster.orchestration.processes import Process
+from openai_costs_dagster.orchestration.runtime.process_id import Process
 print(Process.parse(sys.argv[1]).state)
 """
 
