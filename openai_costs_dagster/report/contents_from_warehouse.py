@@ -1,4 +1,4 @@
-"""Gathers what the spend report says, from what is stored; nothing is asked of OpenAI."""
+"""Loading of the spend report's data from the database. No request is sent to OpenAI."""
 
 from __future__ import annotations
 
@@ -30,94 +30,106 @@ from openai_costs_dagster.warehouse.database import Connection, Database
 from openai_costs_dagster.warehouse.focus import snapshot
 from openai_costs_dagster.warehouse.report_queries import DoubtfulDay, KnownName, SpentPart
 
-HISTORY = 366  # days
-_MOST_NUMBERS = 400_000  # keeps a page of 20 organizations with 25 users each below 5 MB
-_MOST_FINDINGS = 400
-_MOST_MOVERS = 25  # of an organization
-_MOST_RESTATEMENTS = 20
-_RESTATED_LATELY = dt.timedelta(days=35)
+HISTORY = 366  # days; the length of a leap year
+_MAX_NUMBERS = 400_000  # amounts and offsets; a page of 20 organizations with 25 users each stays below 5 MB
+_MAX_FINDINGS = 400
+_MAX_MOVERS = 25  # for each organization
+_MAX_RESTATEMENTS = 20
+_RESTATEMENT_PERIOD = dt.timedelta(days=35)
 
 
 def load_spend_report(configuration: Configuration, database: Database, now: dt.datetime) -> SpendReport:
-    """The last year of every configured organization, with links where `dagster_url` is configured.
+    """Load the report of the last year for all configured organizations.
 
-    All figures come from one snapshot, so that a reading that is stored meanwhile changes none or all of them.
-    Raises WarehouseError.
+    All queries run in one database snapshot, so that a refresh during the load cannot mix old and new figures.
+    The report contains links to Dagster if `dagster_url` is configured. Raises `WarehouseError`.
     """
     organizations, today = sorted(configuration.organizations), now.date()
     with database.connect() as connection, snapshot(connection):
-        known = overviews_of(connection, configuration, now)
-        begun = report_queries.first_stored_days(connection, organizations)
-        days = _days(min(begun.values(), default=today), today)
-        cube = pack(report_queries.cells(connection, organizations, days), days.first, _MOST_NUMBERS)
-        found = _anomalies(connection, configuration, days)
-        provisional, missing = _doubtful(report_queries.doubtful_days(connection, organizations, days))
+        overviews = overviews_of(connection, configuration, now)
+        first_days = report_queries.first_stored_days(connection, organizations)
+        days = _days(min(first_days.values(), default=today), today)
+        cube = pack(report_queries.cells(connection, organizations, days), days.first, _MAX_NUMBERS)
+        entries = _anomalies(connection, configuration, days)
+        provisional, missing = _split_doubtful(report_queries.doubtful_days(connection, organizations, days))
         return SpendReport(
             generated_at=now,
             first_day=days.first,
             last_day=days.last,
             is_simulated=configuration.is_simulated,
             dagster_url=configuration.dagster_url,
-            organizations=[_standing(one, configuration, begun.get(one.organization)) for one in known],
+            organizations=[
+                _organization_status(overview, configuration, first_days.get(overview.organization))
+                for overview in overviews
+            ],
             cube=cube,
-            names=_names(_known_names(connection, configuration), cube, found),
+            names=_names_on_page(_known_names(connection, configuration), cube, entries),
             provisional=provisional,
             missing=missing,
-            budgets=[_budget(one.organization, state) for one in known for state in one.budget_states],
-            anomalies=found,
-            comparisons=_comparisons(connection, begun, now, configuration.refresh.settle_hours),
+            budgets=[
+                _budget_status(overview.organization, state)
+                for overview in overviews
+                for state in overview.budget_states
+            ],
+            anomalies=entries,
+            comparisons=_comparisons(connection, first_days, now, configuration.refresh.settle_hours),
             unit_costs=report_queries.months_of_models(connection, organizations, days),
             restatements=report_queries.restatements(
-                connection, organizations, now - _RESTATED_LATELY, _MOST_RESTATEMENTS
+                connection, organizations, now - _RESTATEMENT_PERIOD, _MAX_RESTATEMENTS
             ),
             other_currencies=report_queries.other_money(connection, organizations, days),
         )
 
 
 def _days(first: dt.date, today: dt.date) -> DayRange:
-    """The last year, or what there is of it."""
+    """Return the last year, or the days since the first stored day if they are fewer."""
     return DayRange(min(max(first, today - (HISTORY - 1) * ONE_DAY), today), today)
 
 
 def _known_names(connection: Connection, configuration: Configuration) -> list[KnownName]:
-    with_addresses = [name for name, one in configuration.organizations.items() if one.store_emails]
+    """Load display names. Email addresses replace missing names only where the configuration stores addresses."""
+    with_addresses = [name for name, organization in configuration.organizations.items() if organization.store_emails]
     return report_queries.known_names(connection, list(configuration.organizations), with_addresses)
 
 
-def _names(known: Iterable[KnownName], cube: Cube, found: Iterable[AnomalyEntry]) -> list[KnownName]:
-    """Of what is on the page alone: whoever reads it need not learn who else there is."""
-    shown = {(owner, value) for names_ in cube.names.values() for owner, value in names_}
-    shown |= {(one.organization, value) for one in found for value in (one.project, one.user, one.key) if value}
-    return [one for one in known if (one.organization, one.id) in shown]
+def _names_on_page(known: Iterable[KnownName], cube: Cube, entries: Iterable[AnomalyEntry]) -> list[KnownName]:
+    """Return the names of ids that the page shows. Names of other users would be personal data without a purpose."""
+    shown = {(organization, value) for pairs in cube.names.values() for organization, value in pairs}
+    shown |= {
+        (entry.organization, value) for entry in entries for value in (entry.project, entry.user, entry.key) if value
+    }
+    return [name for name in known if (name.organization, name.id) in shown]
 
 
-def _standing(one: Overview, configuration: Configuration, first_day: dt.date | None) -> OrganizationStatus:
+def _organization_status(
+    overview: Overview, configuration: Configuration, first_day: dt.date | None
+) -> OrganizationStatus:
     return OrganizationStatus(
-        organization=one.organization,
-        title=one.title,
+        organization=overview.organization,
+        title=overview.title,
         first_day=first_day,
-        last_day=one.last_day,
-        settled_to=one.settled_to,
-        missing_days=one.missing_days,
-        last_success_at=one.last_success_at,
-        last_error=one.last_error,
-        grouping=one.detail[-1].grouping if one.detail else "",
-        month_to_date=one.month_to_date,
+        last_day=overview.last_day,
+        settled_to=overview.settled_to,
+        missing_days=overview.missing_days,
+        last_success_at=overview.last_success_at,
+        last_error=overview.last_error,
+        grouping=overview.detail[-1].grouping if overview.detail else "",
+        month_to_date=overview.month_to_date,
         month_in_other_currencies=[
-            format_amount(amount, currency) for currency, amount in one.month_in_other_currencies.items()
+            format_amount(amount, currency) for currency, amount in overview.month_in_other_currencies.items()
         ],
-        forecast=one.forecast,
-        forecast_low=one.forecast_low,
-        forecast_high=one.forecast_high,
-        forecast_as_of=one.known_to,
-        open_anomalies=len(one.open_anomalies),
-        needs=one.needs,
-        dagster_path=asset_paths.asset_page(asset_paths.costs_path(configuration.organization(one.organization))),
+        forecast=overview.forecast,
+        forecast_low=overview.forecast_low,
+        forecast_high=overview.forecast_high,
+        forecast_as_of=overview.known_to,
+        open_anomalies=len(overview.open_anomalies),
+        needs=overview.needs,
+        dagster_path=asset_paths.asset_page(asset_paths.costs_path(configuration.organization(overview.organization))),
     )
 
 
-def _doubtful(days: Iterable[DoubtfulDay]) -> tuple[dict[str, Sequence[dt.date]], dict[str, Sequence[dt.date]]]:
-    """The provisional and the missing days, each by organization."""
+def _split_doubtful(days: Iterable[DoubtfulDay]) -> tuple[dict[str, Sequence[dt.date]], dict[str, Sequence[dt.date]]]:
+    """Return the provisional days and the missing days, each by organization."""
     provisional: dict[str, list[dt.date]] = defaultdict(list)
     missing: dict[str, list[dt.date]] = defaultdict(list)
     for organization, day, is_missing in days:
@@ -125,7 +137,7 @@ def _doubtful(days: Iterable[DoubtfulDay]) -> tuple[dict[str, Sequence[dt.date]]
     return dict(provisional), dict(missing)
 
 
-def _budget(organization: str, state: BudgetState) -> BudgetStatus:
+def _budget_status(organization: str, state: BudgetState) -> BudgetStatus:
     return BudgetStatus(
         organization=organization,
         budget=state.budget,
@@ -143,68 +155,75 @@ def _budget(organization: str, state: BudgetState) -> BudgetStatus:
 
 
 def _anomalies(connection: Connection, configuration: Configuration, days: DayRange) -> list[AnomalyEntry]:
-    """The newest that are worth someone's time, answered or not."""
+    """Return the newest findings that are worth an alert, with and without feedback."""
     found = anomalies.findings(connection, first=days.first, last=days.last)
-    ours = [one for one in found if one.worth_alerting and one.organization in configuration.organizations]
-    return [_anomaly(one, configuration.organization(one.organization)) for one in ours[:_MOST_FINDINGS]]
+    # The database keeps findings of organizations that were removed from the configuration.
+    shown = [
+        finding for finding in found if finding.worth_alerting and finding.organization in configuration.organizations
+    ]
+    return [_anomaly(finding, configuration.organization(finding.organization)) for finding in shown[:_MAX_FINDINGS]]
 
 
-def _anomaly(one: StoredFinding, organization: Organization) -> AnomalyEntry:
-    by_user, columns = bool(one.series.user), one.series.columns()
+def _anomaly(finding: StoredFinding, organization: Organization) -> AnomalyEntry:
+    by_user, columns = bool(finding.series.user), finding.series.columns()
     asset = asset_paths.allocated_costs_path(organization) if by_user else asset_paths.costs_path(organization)
     return AnomalyEntry(
-        organization=one.organization,
-        day=one.usage_date,
-        level=one.level,
-        dimensions=["key" if name == "api_key" else name for name in one.series.dimensions],
+        organization=finding.organization,
+        day=finding.usage_date,
+        level=finding.level,
+        dimensions=["key" if name == "api_key" else name for name in finding.series.dimensions],
         project=columns["project_id"],
         service=columns["service"],
         model=columns["model"],
         key=columns["api_key_id"],
         user=columns["user_id"],
-        actual=one.actual,
-        expected=one.expected,
-        lower=one.lower,
-        upper=one.upper,
-        impact=one.impact,
-        severity=one.severity,
-        explanation=one.explanation,
-        feedback=one.feedback,
-        is_open=one.is_open,
-        dagster_path=asset_paths.check_page(asset, asset_paths.ANOMALOUS_SPEND, one.usage_date),
-        has_daily_range=one.has_daily_range,
+        actual=finding.actual,
+        expected=finding.expected,
+        lower=finding.lower,
+        upper=finding.upper,
+        impact=finding.impact,
+        severity=finding.severity,
+        explanation=finding.explanation,
+        feedback=finding.feedback,
+        is_open=finding.is_open,
+        dagster_path=asset_paths.check_page(asset, asset_paths.ANOMALOUS_SPEND, finding.usage_date),
+        has_daily_range=finding.has_daily_range,
     )
 
 
 def _comparisons(
-    connection: Connection, begun: Mapping[str, dt.date], now: dt.datetime, settle_hours: int
+    connection: Connection, first_days: Mapping[str, dt.date], now: dt.datetime, settle_hours: int
 ) -> list[Comparison]:
-    """What grew and what shrank, of days that are settled by now as far as their age tells.
+    """Compare ranges of days that are older than `settle_hours`.
 
-    An organization whose history does not reach back to the earlier range's first day would only seem to have grown.
+    Excludes organizations whose history begins after the first day of the earlier range: their spend would
+    appear as growth.
     """
     settled = (now - dt.timedelta(hours=settle_hours)).date() - ONE_DAY
-    found = []
+    comparisons = []
     for name, days, earlier in _ranges(settled):
-        reaching = [organization for organization, first in begun.items() if first <= earlier.first]
-        if reaching:
-            movers = _movers(report_queries.spent_parts(connection, reaching, days, earlier))
+        compared = [organization for organization, first in first_days.items() if first <= earlier.first]
+        if compared:
+            movers = _movers(report_queries.spent_parts(connection, compared, days, earlier))
             ends = (days.first, days.last, earlier.first, earlier.last)
-            found.append(Comparison(name, *ends, movers, sorted(set(begun) - set(reaching))))
-    return found
+            comparisons.append(Comparison(name, *ends, movers, sorted(set(first_days) - set(compared))))
+    return comparisons
 
 
 def _ranges(settled: dt.date) -> list[tuple[str, DayRange, DayRange]]:
-    """Ranges of days and as many before them, the newest ending with the last settled day."""
-    found = []
+    """Return the compared ranges with their titles. `settled` is the last settled day."""
+    ranges = []
     for length in (7, 28):
         days = DayRange(settled - (length - 1) * ONE_DAY, settled)
-        found.append((f"{length} days with the {length} before", days, _before(days)))
-    return [*found, calendar_month_ranges(settled)]
+        ranges.append((f"{length} days with the {length} before", days, _preceding(days)))
+    return [*ranges, calendar_month_ranges(settled)]
 
 
 def calendar_month_ranges(settled: dt.date) -> tuple[str, DayRange, DayRange]:
-    """The month of the last settled day beside the one before, as many days of each: the shorter one's at most."""
+    """Return the title and the ranges that compare the month of the day `settled` with the month before.
+
+    Both ranges have the same number of days, at most that of the shorter month.
+    """
     first, last_of_earlier = settled.replace(day=1), settled.replace(day=1) - ONE_DAY
     length = min(settled.day, last_of_earlier.day)
     days = DayRange(first, first.replace(day=length))
@@ -212,31 +231,32 @@ def calendar_month_ranges(settled: dt.date) -> tuple[str, DayRange, DayRange]:
     return f"{length} days of {first:%B} with those of {last_of_earlier:%B}", days, earlier
 
 
-def _before(days: DayRange) -> DayRange:
+def _preceding(days: DayRange) -> DayRange:
+    """Return the range of the same length that ends before `days`."""
     return DayRange(days.first - len(days) * ONE_DAY, days.first - ONE_DAY)
 
 
 def _movers(parts: Iterable[SpentPart]) -> list[Mover]:
-    """By organization, those that changed most."""
+    """Return the models of projects with the largest changes of each organization."""
     groups: dict[tuple[str, str, str], list[SpentPart]] = defaultdict(list)
     for part in parts:
         groups[part.organization, part.project, part.model].append(part)
     ranked: dict[str, list[Mover]] = defaultdict(list)
-    for (organization, project, model), of_series in groups.items():
-        ranked[organization].append(_mover(organization, project, model, of_series))
+    for (organization, project, model), group in groups.items():
+        ranked[organization].append(_mover(organization, project, model, group))
     for movers in ranked.values():
-        movers.sort(key=lambda one: (-abs(one.change), one.project or "", one.model or ""))
-    return [mover for movers in ranked.values() for mover in movers[:_MOST_MOVERS]]
+        movers.sort(key=lambda mover: (-abs(mover.change), mover.project or "", mover.model or ""))
+    return [mover for movers in ranked.values() for mover in movers[:_MAX_MOVERS]]
 
 
 def _mover(organization: str, project: str, model: str, parts: Sequence[SpentPart]) -> Mover:
-    change = decompose_change(_part(one) for one in parts)
+    change = decompose_change(_segment(part) for part in parts)
     return Mover(
         organization=organization,
         project=None if project == NO_VALUE else project,
         model=None if model == NO_VALUE else model,
-        amount=money.total(one.amount for one in parts),
-        earlier_amount=money.total(one.earlier_amount for one in parts),
+        amount=money.total(part.amount for part in parts),
+        earlier_amount=money.total(part.earlier_amount for part in parts),
         change=change.total,
         volume=change.volume,
         price=change.price,
@@ -248,16 +268,16 @@ def _mover(organization: str, project: str, model: str, parts: Sequence[SpentPar
     )
 
 
-def _part(one: SpentPart) -> Segment:
+def _segment(spent: SpentPart) -> Segment:
     return Segment(
-        project=one.project,
-        model=one.model,
+        project=spent.project,
+        model=spent.model,
         api_key="",
-        line_item=one.line_item,
-        kind=one.kind,
-        unit=one.quantity_unit,
-        amount=one.amount,
-        usual_amount=one.earlier_amount,
-        quantity=one.quantity,
-        usual_quantity=one.earlier_quantity,
+        line_item=spent.line_item,
+        kind=spent.kind,
+        unit=spent.quantity_unit,
+        amount=spent.amount,
+        usual_amount=spent.earlier_amount,
+        quantity=spent.quantity,
+        usual_quantity=spent.earlier_quantity,
     )

@@ -1,1 +1,1 @@
-"""Tests of what people look at."""
+"""Tests of the spend report and the FOCUS export."""

@@ -1,4 +1,4 @@
-"""Spend reports to make pages of."""
+"""Builders of spend reports for tests of the page."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def organization_status(name: str, **more: Any) -> OrganizationStatus:
     return OrganizationStatus(**values)
 
 
-def report_of(cells: list[Cell], *, days: int = 30, most: int = 100_000, **more: Any) -> SpendReport:
+def report_of(cells: list[Cell], *, days: int = 30, max_numbers: int = 100_000, **more: Any) -> SpendReport:
     first = LAST - (days - 1) * ONE_DAY
     names = sorted({cell.organization for cell in cells}) or ["acme"]
     values: dict[str, Any] = {
@@ -52,14 +52,14 @@ def report_of(cells: list[Cell], *, days: int = 30, most: int = 100_000, **more:
         "is_simulated": False,
         "dagster_url": None,
         "organizations": [organization_status(name) for name in names],
-        "cube": pack(cells, first, most),
+        "cube": pack(cells, first, max_numbers),
         **more,
     }
     return SpendReport(**values)
 
 
 def large_company(name: str, days: int, projects: int, users: int) -> Iterator[Cell]:
-    """Every user of a project spends on two models with a key of their own, every day, in uneven amounts."""
+    """Yield cells of a company in which every user spends on two models every day with their own API key."""
     for number in range(days):
         for project in range(projects):
             for user in range(users):
@@ -81,12 +81,13 @@ def large_company(name: str, days: int, projects: int, users: int) -> Iterator[C
 
 
 def names_of(cells: list[Cell]) -> list[KnownName]:
+    """Return a display name for every user."""
     people = {(cell.organization, cell.user_id) for cell in cells if cell.user_id}
-    return [KnownName(owner, "user", user, f"Somebody {user}") for owner, user in sorted(people)]
+    return [KnownName(owner, "user", user, f"Name of {user}") for owner, user in sorted(people)]
 
 
 def data_in(page: str) -> Any:
-    """What the page's script unpacks."""
+    """Return the data that the page's script decompresses."""
     found = re.search(r'id="data">([A-Za-z0-9+/=]+)<', page)
     assert found
     return json.loads(gzip.decompress(base64.b64decode(found[1])), parse_float=Decimal)

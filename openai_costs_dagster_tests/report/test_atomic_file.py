@@ -1,4 +1,4 @@
-"""Tests of atomic file replacement."""
+"""Tests of the atomic replacement of files."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_symbolic_link_stays_and_its_target_is_replaced(tmp_path: Path, exists: 
     assert list(target.parent.iterdir()) == [target]
 
 
-def test_device_and_pipe_are_refused_and_left_alone(tmp_path: Path) -> None:
+def test_device_and_pipe_are_refused_and_unchanged(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     for special in (Path("/dev/null"), pipe):
@@ -60,7 +60,7 @@ def test_device_and_pipe_are_refused_and_left_alone(tmp_path: Path) -> None:
         ("loop", "its symbolic links form a loop|Too many levels of symbolic links"),
     ],
 )
-def test_path_that_cannot_be_written_is_one_sentence(tmp_path: Path, name: str, reason: str) -> None:
+def test_unwritable_path_is_reported_in_one_sentence(tmp_path: Path, name: str, reason: str) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").touch()
     (tmp_path / "loop").symlink_to("loop")

@@ -1,9 +1,10 @@
-"""The report tells what is stored, to the last digit, of the organizations that are configured, and makes itself."""
+"""Tests of the report's data, and of the asset and the automation condition that write the report."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
@@ -24,8 +25,7 @@ from openai_costs_dagster.report.contents_from_warehouse import calendar_month_r
 from openai_costs_dagster.report.cube import OTHERS
 from openai_costs_dagster.report.page import write_report
 from openai_costs_dagster.spend import money
-from openai_costs_dagster.warehouse import report_queries
-from openai_costs_dagster.warehouse.database import Connection
+from openai_costs_dagster.warehouse import coverage, report_queries
 
 from ..bench import Bench, days, small_world
 from ..conftest import Clock, Configure
@@ -39,8 +39,8 @@ def work(bench: MakeBench, clock: Clock) -> Bench:
     return bench(everything(), start_date=clock.today - 69 * ONE_DAY)
 
 
-def read(work: Bench, configure: Configure, count: int = 70) -> Configuration:
-    """Reads the last days and shares them out, as one run of the family does."""
+def refresh(work: Bench, configure: Configure, count: int = 70) -> Configuration:
+    """Synchronize and allocate the last `count` days, as one run of the organization's assets does."""
     configuration = configure(work.organization, database=work.database)
     wanted = DayRange(work.clock.today - (count - 1) * ONE_DAY, work.clock.today)
     work.read(wanted)
@@ -63,50 +63,62 @@ def report(work: Bench, configuration: Configuration) -> SpendReport:
 
 
 def total(found: SpendReport) -> Decimal:
+    """Return the sum of all amounts of the cube in US dollars."""
     return Decimal(sum(sum(series.amounts) for series in found.cube.series)) / 10**9
 
 
-def test_all_spend_of_all_dimensions_is_on_the_page(work: Bench, configure: Configure) -> None:
-    found = report(work, read(work, configure))
+def test_report_contains_all_spend_and_all_users(work: Bench, configure: Configure) -> None:
+    found = report(work, refresh(work, configure))
     ((stored,),) = work.ask("select sum(amount) from openai_costs.daily_costs where currency = 'usd'")
     assert abs(total(found) - stored) < Decimal("1e-5")
     users = {name for _, name in found.cube.names["user"]}
     assert users == {user for (user,) in work.ask("select distinct user_id from openai_costs.allocated_costs") if user}
-    assert {one.id for one in found.names if one.kind == "user"} >= users
+    assert {name.id for name in found.names if name.kind == "user"} >= users
     assert found.provisional == {"acme": [work.clock.today - number * ONE_DAY for number in (2, 1, 0)]}
     assert (found.first_day, found.last_day) == (work.clock.today - 69 * ONE_DAY, work.clock.today)
 
 
-def test_report_does_not_mix_figures_of_before_and_after_a_change(
-    work: Bench, configure: Configure, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "query",
+    [
+        coverage.sync_status,  # between the first and the second query of the overview
+        report_queries.first_stored_days,
+        report_queries.cells,
+        report_queries.spent_parts,
+        report_queries.other_money,
+    ],
+    ids=lambda query: str(query.__name__),
+)
+def test_write_between_two_queries_is_not_seen(
+    work: Bench, configure: Configure, monkeypatch: pytest.MonkeyPatch, query: Callable[..., Any]
 ) -> None:
-    configuration = read(work, configure, 40)
+    configuration = refresh(work, configure, 40)
     before = report(work, configuration)
-    days_of = report_queries.first_stored_days
 
-    def change_then_days_of(connection: Connection, organizations: Sequence[str]) -> dict[str, dt.date]:
+    def write_then_query(*arguments: Any) -> Any:
+        patched.setattr(module, query.__name__, query)  # the report calls some queries several times: write once
         with work.database.connect() as other:
             for table in ("cost_rows", "allocations"):
                 other.execute(f"update openai_costs.{table} set amount = 2 * amount")  # noqa: S608 - our own names
-        return days_of(connection, organizations)
+            other.execute("update openai_costs.organizations set display_name = 'Renamed'")
+        return query(*arguments)
 
     with monkeypatch.context() as patched:
-        patched.setattr(report_queries, "first_stored_days", change_then_days_of)
+        module = sys.modules[query.__module__]
+        patched.setattr(module, query.__name__, write_then_query)
         assert report(work, configuration) == before
     assert total(report(work, configuration)) == 2 * total(before)
 
 
-def test_a_tool_without_a_model_goes_by_its_own_name(work: Bench, configure: Configure) -> None:
-    found = report(work, read(work, configure, 3))
+def test_tool_without_model_is_listed_under_its_name(work: Bench, configure: Configure) -> None:
+    found = report(work, refresh(work, configure, 3))
     models = {name for _, name in found.cube.names["model"]}
     expected = work.ask("select distinct coalesce(model, category) from openai_costs.daily_costs where amount <> 0")
     assert models >= {name for (name,) in expected}
 
 
-def test_movers_are_settled_days_beside_as_many_before_and_split_without_a_rest(
-    work: Bench, configure: Configure
-) -> None:
-    found = report(work, read(work, configure))
+def test_movers_compare_settled_days_and_their_effects_add_up(work: Bench, configure: Configure) -> None:
+    found = report(work, refresh(work, configure))
     settled = work.clock.today - 3 * ONE_DAY
     week, four_weeks, month = found.comparisons
     assert (week.first, week.last) == (settled - 6 * ONE_DAY, settled)
@@ -120,19 +132,19 @@ def test_movers_are_settled_days_beside_as_many_before_and_split_without_a_rest(
     spent = work.ask(
         "select sum(amount) from openai_costs.daily_costs where usage_date between %s and %s", week.first, week.last
     )
-    assert [(money.total(one.amount for one in week.movers),)] == spent
+    assert [(money.total(mover.amount for mover in week.movers),)] == spent
     for mover in week.movers:
         assert mover.change == money.subtract(mover.amount, mover.earlier_amount)
         assert money.total([mover.volume, mover.price, mover.mix, mover.unmeasured]) == mover.change
 
 
-def test_what_lies_before_the_first_stored_day_is_compared_with_nothing(work: Bench, configure: Configure) -> None:
-    found = report(work, read(work, configure, 12))
+def test_no_comparison_if_history_is_too_short(work: Bench, configure: Configure) -> None:
+    found = report(work, refresh(work, configure, 12))
     assert found.comparisons == []
 
 
-def test_a_restated_day_is_told(work: Bench, configure: Configure) -> None:
-    configuration = read(work, configure, 20)
+def test_restated_day_is_listed(work: Bench, configure: Configure) -> None:
+    configuration = refresh(work, configure, 20)
     day = work.clock.today - 10 * ONE_DAY
     work.world.restate(day, lambda facts: (replace(facts[0], amount=(facts[0].amount or Decimal(0)) + 7), *facts[1:]))
     work.read([day])
@@ -140,7 +152,7 @@ def test_a_restated_day_is_told(work: Bench, configure: Configure) -> None:
     assert (organization, restated, currency, parts, change) == ("acme", day, "usd", 1, Decimal(7))
 
 
-def test_budgets_are_on_it_after_a_run(bench: MakeBench, configure: Configure, clock: Clock) -> None:
+def test_report_contains_budgets_after_a_run(bench: MakeBench, configure: Configure, clock: Clock) -> None:
     budget = Budget(amount_usd=Decimal(10))
     work = bench(small_world(), start_date=clock.today - 40 * ONE_DAY, budgets=(budget,))
     configuration = configure(work.organization, database=work.database)
@@ -153,29 +165,29 @@ def test_budgets_are_on_it_after_a_run(bench: MakeBench, configure: Configure, c
             tags=range_tags(DayRange(clock.today, clock.today)),
         )
     found = report(work, configuration)
-    assert {(one.organization, one.budget, one.limit) for one in found.budgets} == {
+    assert {(status.organization, status.budget, status.limit) for status in found.budgets} == {
         ("acme", budget.title, Decimal("10.00"))
     }
 
 
-def test_an_organization_that_was_never_read_has_a_page_that_says_so(work: Bench, configure: Configure) -> None:
+def test_report_of_organization_without_data_asks_for_a_backfill(work: Bench, configure: Configure) -> None:
     found = report(work, configure(work.organization, database=work.database))
-    (standing,) = found.organizations
-    assert standing.last_day is None
-    assert standing.needs[0].startswith("never read")
+    (status,) = found.organizations
+    assert status.last_day is None
+    assert status.needs[0].startswith("never read")
     assert (found.cube.series, found.comparisons, found.first_day) == ([], [], found.last_day)
 
 
-def test_organizations_that_are_configured_no_more_are_not_on_it(work: Bench, configure: Configure) -> None:
-    read(work, configure, 3)
+def test_removed_organization_is_not_in_the_report(work: Bench, configure: Configure) -> None:
+    refresh(work, configure, 3)
     other = work.organization.model_copy(update={"name": "beta"})
     found = report(work, configure(other, database=work.database))
-    assert [one.organization for one in found.organizations] == ["beta"]
+    assert [status.organization for status in found.organizations] == ["beta"]
     assert found.cube.series == []
     assert found.names == []
 
 
-def test_a_page_takes_the_place_of_an_older_one_or_leaves_it(work: Bench, configure: Configure, tmp_path: Path) -> None:
+def test_new_page_replaces_the_old_page(work: Bench, configure: Configure, tmp_path: Path) -> None:
     configuration, page = configure(work.organization, database=work.database), tmp_path / "pages" / "spend.html"
     page.parent.mkdir()
     first = write_report(page, configuration, work.database, work.clock.now)
@@ -185,7 +197,7 @@ def test_a_page_takes_the_place_of_an_older_one_or_leaves_it(work: Bench, config
     assert [file.name for file in page.parent.iterdir()] == ["spend.html"]
 
 
-def test_a_page_is_its_owners_alone_until_its_owner_opens_it(work: Bench, configure: Configure, tmp_path: Path) -> None:
+def test_page_is_private_and_keeps_later_permissions(work: Bench, configure: Configure, tmp_path: Path) -> None:
     configuration, page = configure(work.organization, database=work.database), tmp_path / "spend.html"
     write_report(page, configuration, work.database, work.clock.now)
     assert page.stat().st_mode & 0o777 == 0o600
@@ -194,16 +206,16 @@ def test_a_page_is_its_owners_alone_until_its_owner_opens_it(work: Bench, config
     assert page.stat().st_mode & 0o777 == 0o644
 
 
-def test_days_that_are_not_stored_are_told_but_today(work: Bench, configure: Configure) -> None:
-    configuration = read(work, configure, 3)
+def test_missing_days_exclude_today(work: Bench, configure: Configure) -> None:
+    configuration = refresh(work, configure, 3)
     found = report(work, configuration)
     assert found.missing == {}
     work.read([work.clock.today - 9 * ONE_DAY])
     assert report(work, configuration).missing == {"acme": [work.clock.today - n * ONE_DAY for n in range(8, 2, -1)]}
 
 
-def test_addresses_stand_on_it_only_while_they_are_kept(work: Bench, configure: Configure) -> None:
-    configuration = read(work, configure, 3)
+def test_report_shows_addresses_only_if_they_are_stored(work: Bench, configure: Configure) -> None:
+    configuration = refresh(work, configure, 3)
     user = next(name for _, name in report(work, configuration).cube.names["user"] if name != OTHERS)
     with work.database.connect() as connection:
         connection.execute("delete from openai_costs.directory_names where id = %s", [user])
@@ -212,9 +224,9 @@ def test_addresses_stand_on_it_only_while_they_are_kept(work: Bench, configure: 
             " values ('acme', 'user', %s, 'vera@example.com', now(), now())",
             [user],
         )
-    assert user in {one.id for one in report(work, configuration).names}
-    silent = configure(work.organization.model_copy(update={"store_emails": False}), database=work.database)
-    assert user not in {one.id for one in report(work, silent).names}
+    assert user in {name.id for name in report(work, configuration).names}
+    without_addresses = configure(work.organization.model_copy(update={"store_emails": False}), database=work.database)
+    assert user not in {name.id for name in report(work, without_addresses).names}
 
 
 @pytest.mark.parametrize(
@@ -225,7 +237,7 @@ def test_addresses_stand_on_it_only_while_they_are_kept(work: Bench, configure: 
         ("2026-03-31", "28 days of March with those of February", ("03-01", "03-28"), ("02-01", "02-28")),
     ],
 )
-def test_months_are_compared_by_as_many_days_of_each(
+def test_month_comparison_uses_equal_numbers_of_days(
     settled: str, name: str, days: tuple[str, str], earlier: tuple[str, str]
 ) -> None:
     found = calendar_month_ranges(dt.date.fromisoformat(settled))
@@ -233,7 +245,7 @@ def test_months_are_compared_by_as_many_days_of_each(
     assert found == (name, *ranges)
 
 
-def test_what_the_demo_made_is_marked_as_simulated(work: Bench, configure: Configure) -> None:
+def test_report_of_the_demo_is_marked_as_simulated(work: Bench, configure: Configure) -> None:
     configuration = configure(work.organization, database=work.database)
     assert not report(work, configuration).is_simulated
     configuration.data_directory.mkdir()
@@ -241,10 +253,8 @@ def test_what_the_demo_made_is_marked_as_simulated(work: Bench, configure: Confi
     assert report(work, configuration).is_simulated
 
 
-def test_the_asset_writes_the_page_and_tells_its_figures(
-    work: Bench, configure: Configure, instance: dg.DagsterInstance
-) -> None:
-    configuration = read(work, configure, 40)
+def test_asset_writes_page_and_metadata(work: Bench, configure: Configure, instance: dg.DagsterInstance) -> None:
+    configuration = refresh(work, configure, 40)
     job = build_definitions(configuration).get_repository_def().get_implicit_global_asset_job_def()
     assert job.execute_in_process(
         instance=instance, asset_selection=[asset_keys.spend_report_key(OrganizationName("acme"))]
@@ -258,35 +268,35 @@ def test_the_asset_writes_the_page_and_tells_its_figures(
 
 
 @dataclass
-class Ticks:
-    """The sensor's evaluations, minutes after the first one."""
+class AutomationTicks:
+    """Evaluations of the automation condition at minutes after the first evaluation."""
 
     definitions: dg.Definitions
     instance: dg.DagsterInstance
-    began: dt.datetime
+    started_at: dt.datetime
     day: str
     cursor: Any = None
 
-    def asked(self, minutes: int) -> int:
-        """How many reports are asked for at a tick."""
-        time = self.began + dt.timedelta(minutes=minutes)
+    def requested(self, minutes: int) -> int:
+        """Return the number of reports that an evaluation requests."""
+        time = self.started_at + dt.timedelta(minutes=minutes)
         result = dg.evaluate_automation_conditions(
             self.definitions, self.instance, evaluation_time=time, cursor=self.cursor
         )
         self.cursor = result.cursor
         return result.get_num_requested(asset_keys.spend_report_key(OrganizationName("acme")))
 
-    def made(self) -> None:
+    def report_written(self) -> None:
         self.instance.report_runless_asset_event(
             dg.AssetMaterialization(asset_keys.spend_report_key(OrganizationName("acme")))
         )
 
-    def costs_were_read(self) -> None:
+    def refresh_finished(self) -> None:
         asset = asset_keys.allocated_costs_key(OrganizationName("acme"))
         self.instance.report_runless_asset_event(dg.AssetMaterialization(asset, partition=self.day))
 
-    def reading_begins(self) -> None:
-        """And never ends."""
+    def refresh_started(self) -> None:
+        """Record a refresh that never finishes."""
         asset = asset_keys.allocated_costs_key(OrganizationName("acme"))
         everything = self.definitions.get_repository_def().get_implicit_global_asset_job_def()
         self.instance.create_run_for_job(
@@ -298,38 +308,38 @@ class Ticks:
 
 
 @pytest.fixture
-def ticks(bench: MakeBench, configure: Configure, instance: dg.DagsterInstance) -> Ticks:
+def ticks(bench: MakeBench, configure: Configure, instance: dg.DagsterInstance) -> AutomationTicks:
     work = bench(small_world())
     definitions = build_definitions(configure(work.organization, database=work.database))
-    return Ticks(definitions, instance, work.clock.now, (work.clock.today - ONE_DAY).isoformat())
+    return AutomationTicks(definitions, instance, work.clock.now, (work.clock.today - ONE_DAY).isoformat())
 
 
-def test_the_page_is_made_at_first_and_again_once_costs_were_read(ticks: Ticks) -> None:
-    assert ticks.asked(0) == 1
-    ticks.made()
-    assert ticks.asked(1) == 0
-    ticks.costs_were_read()
-    assert ticks.asked(2) == 1
+def test_report_is_requested_first_and_after_each_refresh(ticks: AutomationTicks) -> None:
+    assert ticks.requested(0) == 1
+    ticks.report_written()
+    assert ticks.requested(1) == 0
+    ticks.refresh_finished()
+    assert ticks.requested(2) == 1
 
 
-def test_what_is_read_while_the_page_is_made_is_told_by_another(ticks: Ticks) -> None:
-    assert ticks.asked(0) == 1
-    ticks.costs_were_read()
-    ticks.made()
-    assert ticks.asked(1) == 1
-    ticks.made()
-    assert ticks.asked(2) == 0
-    assert ticks.asked(3) == 0
+def test_refresh_during_the_report_requests_another_report(ticks: AutomationTicks) -> None:
+    assert ticks.requested(0) == 1
+    ticks.refresh_finished()
+    ticks.report_written()
+    assert ticks.requested(1) == 1
+    ticks.report_written()
+    assert ticks.requested(2) == 0
+    assert ticks.requested(3) == 0
 
 
-def test_the_page_waits_for_readers_but_not_beyond_the_hour(ticks: Ticks) -> None:
-    assert ticks.asked(0) == 1  # at half past
-    ticks.made()
-    assert ticks.asked(1) == 0
-    ticks.costs_were_read()
-    ticks.reading_begins()
-    assert ticks.asked(2) == 0
-    assert ticks.asked(29) == 0
-    assert ticks.asked(31) == 1
-    ticks.made()
-    assert ticks.asked(32) == 0
+def test_report_waits_for_running_refreshes_until_the_full_hour(ticks: AutomationTicks) -> None:
+    assert ticks.requested(0) == 1  # at half past
+    ticks.report_written()
+    assert ticks.requested(1) == 0
+    ticks.refresh_finished()
+    ticks.refresh_started()
+    assert ticks.requested(2) == 0
+    assert ticks.requested(29) == 0
+    assert ticks.requested(31) == 1
+    ticks.report_written()
+    assert ticks.requested(32) == 0

@@ -1,4 +1,4 @@
-"""Spend packed for a page adds up to the same dollars by every dimension, whatever it is."""
+"""Tests of the packed cube: sums are preserved and the size limit holds."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from openai_costs_dagster.report.cube import OTHERS, Cube, daily_dollars, pack
 from openai_costs_dagster.warehouse.report_queries import Cell
 
 FIRST = dt.date(2026, 1, 1)
-PLENTY = 10_000
-NOBODY = st.none()
+NO_LIMIT = 10_000
+NO_VALUE = st.none()
 CELLS = st.lists(
     st.builds(
         Cell,
         organization=st.sampled_from(["acme", "beta"]),
         usage_date=st.integers(0, 40).map(lambda number: FIRST + number * ONE_DAY),
-        project_id=NOBODY | st.sampled_from(["proj_1", "proj_2", ""]),
+        project_id=NO_VALUE | st.sampled_from(["proj_1", "proj_2", ""]),
         service=st.sampled_from(["Chat completions", "Images"]),
-        model=NOBODY | st.sampled_from(["gpt-5", "</script>"]),
-        user_id=NOBODY | st.sampled_from(["user-1", "user-2", "user-3"]),
-        api_key_id=NOBODY | st.sampled_from(["key_1", "key_2"]),
+        model=NO_VALUE | st.sampled_from(["gpt-5", "</script>"]),
+        user_id=NO_VALUE | st.sampled_from(["user-1", "user-2", "user-3"]),
+        api_key_id=NO_VALUE | st.sampled_from(["key_1", "key_2"]),
         amount=st.decimals(-1000, 1000, places=9) | st.just(Decimal("0.02579200000000000000000000000000001")),
     ),
     max_size=60,
@@ -36,12 +36,12 @@ CELLS = st.lists(
 
 
 def cells_of(cube: Cube) -> list[Cell]:
-    """What a page sees: the cells again, in whole billionths of a dollar."""
+    """Return the cells that the page decodes from a cube, rounded to billionths of a dollar."""
     found = []
-    for *places, first, amounts, offsets in cube.series:
+    for *indexes, first, amounts, offsets in cube.series:
         named = [
-            None if place is None else cube.names[dimension][place][1]
-            for dimension, place in zip(cube.names, places, strict=True)
+            None if index is None else cube.names[dimension][index][1]
+            for dimension, index in zip(cube.names, indexes, strict=True)
         ]
         organization, project, service, model, user, key = named
         for number, amount in zip(offsets or range(len(amounts)), amounts, strict=True):
@@ -53,7 +53,7 @@ def cells_of(cube: Cube) -> list[Cell]:
 
 
 def sums(cells: Iterable[Cell], by: Callable[[Cell], Any]) -> dict[Any, Decimal]:
-    """To the nano-dollar, without what is zero."""
+    """Return sums by the key `by`, without sums below a millionth of a dollar."""
     found: dict[Any, Decimal] = defaultdict(Decimal)
     for cell in cells:
         found[by(cell)] += cell.amount
@@ -65,31 +65,29 @@ def same(one: dict[Any, Decimal], other: dict[Any, Decimal]) -> bool:
 
 
 @given(cells=CELLS)
-def test_what_is_packed_adds_up_to_the_same_by_every_dimension(cells: list[Cell]) -> None:
-    packed = cells_of(pack(cells, FIRST, PLENTY))
+def test_packing_preserves_the_sums_of_every_dimension(cells: list[Cell]) -> None:
+    packed = cells_of(pack(cells, FIRST, NO_LIMIT))
     for place in range(len(Cell._fields) - 1):
         assert same(sums(packed, itemgetter(place)), sums(cells, itemgetter(place)))
     assert same(sums(packed, lambda cell: cell[:-1]), sums(cells, lambda cell: cell[:-1]))
 
 
-@given(cells=CELLS, chance=st.randoms())
-def test_the_order_of_rows_changes_nothing(cells: list[Cell], chance: Any) -> None:
+@given(cells=CELLS, random=st.randoms())
+def test_order_of_rows_does_not_change_the_cube(cells: list[Cell], random: Any) -> None:
     shuffled = list(cells)
-    chance.shuffle(shuffled)
-    assert pack(shuffled, FIRST, PLENTY) == pack(cells, FIRST, PLENTY)
+    random.shuffle(shuffled)
+    assert pack(shuffled, FIRST, NO_LIMIT) == pack(cells, FIRST, NO_LIMIT)
 
 
-@given(cells=CELLS, most=st.integers(0, 200))
-def test_folding_loses_no_dollar_and_takes_users_and_keys_before_projects_before_models(
-    cells: list[Cell], most: int
-) -> None:
-    cube = pack(cells, FIRST, most)
+@given(cells=CELLS, max_numbers=st.integers(0, 200))
+def test_folding_preserves_sums_and_folds_users_then_projects_then_models(cells: list[Cell], max_numbers: int) -> None:
+    cube = pack(cells, FIRST, max_numbers)
     packed = cells_of(cube)
     names = {"users and keys": "user_id", "projects": "project_id", "models": "model"}
-    for what, name in names.items():
-        assert (what in cube.folded) == any(getattr(cell, name) == OTHERS for cell in packed)
-    kept = [place for place, name in enumerate(Cell._fields[:-1]) if names_folded(cube).isdisjoint({name})]
-    assert same(sums(packed, itemgetter(*kept)), sums(cells, itemgetter(*kept)))
+    for group, name in names.items():
+        assert (group in cube.folded) == any(getattr(cell, name) == OTHERS for cell in packed)
+    unfolded = [place for place, name in enumerate(Cell._fields[:-1]) if names_folded(cube).isdisjoint({name})]
+    assert same(sums(packed, itemgetter(*unfolded)), sums(cells, itemgetter(*unfolded)))
     if "projects" in cube.folded:
         assert {cell.user_id for cell in packed} <= {None, OTHERS}
     if "models" in cube.folded:
@@ -98,19 +96,19 @@ def test_folding_loses_no_dollar_and_takes_users_and_keys_before_projects_before
 
 def names_folded(cube: Cube) -> set[str]:
     columns = {"users and keys": {"user_id", "api_key_id"}, "projects": {"project_id"}, "models": {"model"}}
-    return {column for what in cube.folded for column in columns[what]}
+    return {column for group in cube.folded for column in columns[group]}
 
 
-@given(cells=CELLS, most=st.integers(0, 200))
-def test_a_page_takes_no_more_numbers_than_it_may_while_anything_is_left_to_fold(cells: list[Cell], most: int) -> None:
-    cube = pack(cells, FIRST, most)
-    numbers = sum(len(one.amounts) + len(one.offsets or ()) for one in cube.series)
+@given(cells=CELLS, max_numbers=st.integers(0, 200))
+def test_cube_respects_the_limit_until_everything_is_folded(cells: list[Cell], max_numbers: int) -> None:
+    cube = pack(cells, FIRST, max_numbers)
+    numbers = sum(len(series.amounts) + len(series.offsets or ()) for series in cube.series)
     everything_folded = pack(cells, FIRST, 0)
-    least = sum(len(one.amounts) + len(one.offsets or ()) for one in everything_folded.series)
-    assert numbers <= max(most, least)
+    least = sum(len(series.amounts) + len(series.offsets or ()) for series in everything_folded.series)
+    assert numbers <= max(max_numbers, least)
 
 
-def test_whoever_spends_most_is_shown_by_name_the_longest() -> None:
+def test_users_of_most_spend_are_folded_last() -> None:
     spenders = [
         Cell(
             "acme", FIRST + day * ONE_DAY, "proj", "Chat completions", "gpt-5", f"user-{number}", "key", Decimal(number)
@@ -124,7 +122,7 @@ def test_whoever_spends_most_is_shown_by_name_the_longest() -> None:
     assert cube.folded == {"users and keys": 4}
 
 
-def test_small_projects_stand_together_where_users_alone_leave_too_much() -> None:
+def test_small_projects_are_folded_if_folding_users_is_not_enough() -> None:
     cells = [
         Cell("acme", FIRST + day * ONE_DAY, f"proj-{number}", "Images", "gpt-5", "user", "key", Decimal(number))
         for number in range(1, 10)
@@ -135,21 +133,21 @@ def test_small_projects_stand_together_where_users_alone_leave_too_much() -> Non
     assert cube.folded == {"users and keys": 1, "projects": 6}
 
 
-def test_a_series_of_few_days_is_kept_as_few_numbers() -> None:
+def test_sparse_series_is_encoded_with_offsets() -> None:
     cells = [Cell("acme", FIRST + day * ONE_DAY, None, "Images", None, None, None, Decimal(day)) for day in (2, 30)]
-    (series,) = pack(cells, FIRST, PLENTY).series
+    (series,) = pack(cells, FIRST, NO_LIMIT).series
     assert (series.first, series.amounts, series.offsets) == (2, [2 * 10**9, 30 * 10**9], [0, 28])
 
 
-def test_days_between_are_zero_and_days_outside_are_not_there() -> None:
+def test_dense_series_has_zeros_between_its_first_and_last_day() -> None:
     cells = [Cell("acme", FIRST + day * ONE_DAY, None, "Images", None, None, None, Decimal(day)) for day in (2, 5)]
-    cube = pack(cells, FIRST, PLENTY)
-    assert [(one.first, one.amounts) for one in cube.series] == [(2, [2 * 10**9, 0, 0, 5 * 10**9])]
+    cube = pack(cells, FIRST, NO_LIMIT)
+    assert [(series.first, series.amounts) for series in cube.series] == [(2, [2 * 10**9, 0, 0, 5 * 10**9])]
     assert daily_dollars(cube, 7) == [0, 0, 2, 0, 0, 5, 0]
 
 
-def test_one_label_of_two_organizations_is_one_model_and_two_projects() -> None:
+def test_organizations_share_models_but_not_projects() -> None:
     cells = [Cell(name, FIRST, "proj", "Images", "gpt-5", None, None, Decimal(1)) for name in ("acme", "beta")]
-    cube = pack(cells, FIRST, PLENTY)
+    cube = pack(cells, FIRST, NO_LIMIT)
     assert cube.names["model"] == [["", "gpt-5"]]
     assert cube.names["project"] == [["acme", "proj"], ["beta", "proj"]]

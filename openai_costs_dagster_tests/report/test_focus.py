@@ -1,4 +1,4 @@
-"""FOCUS files hold a month to the last digit, in the types that FOCUS asks for, whole or not at all."""
+"""Tests of FOCUS files: exact decimals, types, formula escaping, and atomic replacement."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from openai_costs_dagster.report import focus_export as report
-from openai_costs_dagster.report import focus_files
+from openai_costs_dagster.report import focus_export, focus_files
 from openai_costs_dagster.report.atomic_file import NotWritable
 from openai_costs_dagster.report.focus_export import ExportResult, NoStoredDays, export
 from openai_costs_dagster.report.focus_files import TooManyDigits, UnknownFormat
@@ -37,8 +36,8 @@ WITHIN_76_DIGITS = st.builds(
 )
 
 
-def write(connection: Connection, folder: Path, *endings: str, wanted: Wanted = MARCH) -> ExportResult:
-    return export(connection, wanted, [folder / f"march.{ending}" for ending in endings])
+def write(connection: Connection, folder: Path, *suffixes: str, wanted: Wanted = MARCH) -> ExportResult:
+    return export(connection, wanted, [folder / f"march.{suffix}" for suffix in suffixes])
 
 
 def cells(folder: Path) -> list[dict[str, str]]:
@@ -57,20 +56,20 @@ def amounts_stored(connection: Connection) -> list[Decimal]:
 
 @given(amounts=st.lists(any_amounts, max_size=5))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
-def test_any_amount_comes_through_csv_exactly_and_as_plain_text(
+def test_csv_contains_exact_amounts_without_exponent(
     database: Database, tmp_path: Path, amounts: list[Decimal]
 ) -> None:
     with database.connect() as connection:
         store(connection, {DAY: [row(amount, f"item {place}") for place, amount in enumerate(amounts)]})
         write(connection, tmp_path, "csv")
-        spelled = [one["BilledCost"] for one in cells(tmp_path)]
-        assert all(set(text) <= set("-.0123456789") for text in spelled)
-        assert sorted(map(Decimal, spelled)) == amounts_stored(connection)
+        formatted = [line["BilledCost"] for line in cells(tmp_path)]
+        assert all(set(text) <= set("-.0123456789") for text in formatted)
+        assert sorted(map(Decimal, formatted)) == amounts_stored(connection)
 
 
 @given(amounts=st.lists(WITHIN_76_DIGITS, max_size=5), quantity=st.none() | WITHIN_76_DIGITS)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
-def test_any_34_digits_come_through_parquet_exactly(
+def test_parquet_contains_exact_amounts_of_34_digits(
     database: Database, tmp_path: Path, amounts: list[Decimal], quantity: Decimal | None
 ) -> None:
     with database.connect() as connection:
@@ -88,8 +87,8 @@ def test_any_34_digits_come_through_parquet_exactly(
         assert sorted(found["BilledCost"].to_pylist()) == amounts_stored(connection)
         for name in ("BilledCost", "ConsumedQuantity", "ContractedUnitPrice"):
             assert pa.types.is_decimal(found.schema.field(name).type)
-            spelled = [Decimal(one[name]) if one[name] else None for one in cells(tmp_path)]
-            assert spelled == found[name].to_pylist()
+            formatted = [Decimal(line[name]) if line[name] else None for line in cells(tmp_path)]
+            assert formatted == found[name].to_pylist()
         assert exported.rows == len(amounts)
         assert (
             exported.billed.get("USD", 0)
@@ -108,12 +107,12 @@ def test_any_34_digits_come_through_parquet_exactly(
         (Digits(36, 40), pa.decimal256(76, 40)),
     ],
 )
-def test_the_scale_is_the_smallest_that_holds_every_digit(digits: Digits, kind: Any) -> None:
+def test_decimal_type_has_the_smallest_sufficient_scale(digits: Digits, kind: Any) -> None:
     assert focus_files.decimal_type("BilledCost", digits) == kind
 
 
 @pytest.mark.parametrize("amounts", [[SMALLEST], [LARGEST], ["1E+40", "1E-40"]])
-def test_a_number_that_no_decimal_of_parquet_holds_is_refused_and_leaves_nothing(
+def test_number_of_more_than_76_digits_is_refused_without_leaving_files(
     connection: Connection, tmp_path: Path, amounts: Sequence[str | Decimal]
 ) -> None:
     store(connection, {DAY: [row(amount, str(amount)) for amount in amounts]})
@@ -121,35 +120,37 @@ def test_a_number_that_no_decimal_of_parquet_holds_is_refused_and_leaves_nothing
         write(connection, tmp_path, "csv", "parquet")
     assert list(tmp_path.iterdir()) == []
     write(connection, tmp_path, "csv")
-    assert {Decimal(one["BilledCost"]) for one in cells(tmp_path)} == {Decimal(amount) for amount in amounts}
+    assert {Decimal(line["BilledCost"]) for line in cells(tmp_path)} == {Decimal(amount) for amount in amounts}
 
 
-def test_times_are_rfc_3339_in_utc_and_null_is_nothing(connection: Connection, tmp_path: Path) -> None:
+def test_times_are_rfc_3339_in_utc_and_null_is_empty(connection: Connection, tmp_path: Path) -> None:
     store(connection, {DAY: [row("1", None, project_id=None)]})
     write(connection, tmp_path, "csv", "parquet")
-    (one,) = cells(tmp_path)
-    assert (one["BillingPeriodStart"], one["BillingPeriodEnd"]) == ("2026-03-01T00:00:00Z", "2026-04-01T00:00:00Z")
-    assert (one["ChargePeriodStart"], one["ChargePeriodEnd"]) == ("2026-03-02T00:00:00Z", "2026-03-03T00:00:00Z")
-    assert (one["x_FetchedAt"], one["x_Provisional"]) == ("2026-03-11T14:30:00Z", "false")
-    assert {one[name] for name in ("SubAccountId", "ChargeDescription", "ListUnitPrice", "RegionId")} == {""}
+    (line,) = cells(tmp_path)
+    assert (line["BillingPeriodStart"], line["BillingPeriodEnd"]) == ("2026-03-01T00:00:00Z", "2026-04-01T00:00:00Z")
+    assert (line["ChargePeriodStart"], line["ChargePeriodEnd"]) == ("2026-03-02T00:00:00Z", "2026-03-03T00:00:00Z")
+    assert (line["x_FetchedAt"], line["x_Provisional"]) == ("2026-03-11T14:30:00Z", "false")
+    assert {line[name] for name in ("SubAccountId", "ChargeDescription", "ListUnitPrice", "RegionId")} == {""}
     found = table(tmp_path)
     assert found.schema.field("ChargePeriodStart").type == pa.timestamp("us", tz="UTC")
     assert found["ChargePeriodStart"].to_pylist() == [dt.datetime(2026, 3, 2, tzinfo=dt.UTC)]
     assert found["SubAccountId"].to_pylist() == [None]
     assert found.schema.metadata[b"focus_version"] == b"1.2"
-    assert list(one) == found.schema.names
+    assert list(line) == found.schema.names
 
 
 @pytest.mark.parametrize("hostile", ["=cmd|' /C calc'!A0", "+1+1", "-2+3", "@SUM(A1)", "\t=1", "\r=1"])
-def test_text_that_a_spreadsheet_would_run_is_tamed_and_numbers_stay_numbers(
+def test_formulas_are_escaped_and_negative_numbers_are_not(
     connection: Connection, tmp_path: Path, hostile: str
 ) -> None:
     store(connection, {DAY: [row("-3.5", hostile)]})
     write(connection, tmp_path, "csv", "parquet")
-    (one,) = cells(tmp_path)
-    assert one["ChargeDescription"] == one["SkuPriceId"] == f"'{hostile}"
-    assert one["BilledCost"] == "-3.5"
-    assert table(tmp_path)["ChargeDescription"].to_pylist() == [hostile]  # Parquet runs nothing
+    (line,) = cells(tmp_path)
+    assert line["ChargeDescription"] == line["SkuPriceId"] == f"'{hostile}"
+    assert line["BilledCost"] == "-3.5"
+    assert table(tmp_path)["ChargeDescription"].to_pylist() == [
+        hostile
+    ]  # no tool evaluates text of Parquet files as formulas
 
 
 def test_text_is_dictionary_encoded_in_parquet(connection: Connection, tmp_path: Path) -> None:
@@ -161,12 +162,12 @@ def test_text_is_dictionary_encoded_in_parquet(connection: Connection, tmp_path:
     assert "RLE_DICTIONARY" not in encodings["BilledCost"]
 
 
-def test_only_the_month_and_the_organizations_asked_for_are_written(connection: Connection, tmp_path: Path) -> None:
+def test_export_contains_only_the_selected_month_and_organizations(connection: Connection, tmp_path: Path) -> None:
     for name in ("acme", "beta", "gone"):
         for day in (dt.date(2026, 2, 28), dt.date(2026, 3, 1), dt.date(2026, 3, 31), dt.date(2026, 4, 1)):
             store(connection, {day: [row("1")]}, organization=name)
     exported = write(connection, tmp_path, "csv", wanted=Wanted(Month(2026, 3), ["acme", "beta"]))
-    assert [(one["x_UsageDate"], one["x_Organization"]) for one in cells(tmp_path)] == [
+    assert [(line["x_UsageDate"], line["x_Organization"]) for line in cells(tmp_path)] == [
         ("2026-03-01", "acme"),
         ("2026-03-01", "beta"),
         ("2026-03-31", "acme"),
@@ -175,13 +176,13 @@ def test_only_the_month_and_the_organizations_asked_for_are_written(connection: 
     assert (exported.rows, exported.billed) == (4, {"USD": Decimal(4)})
 
 
-def test_rows_without_an_amount_are_left_out_and_counted(connection: Connection, tmp_path: Path) -> None:
+def test_rows_without_amount_are_excluded_and_counted(connection: Connection, tmp_path: Path) -> None:
     store(connection, {DAY: [row(None), row("2"), row(None, "x")]})
     exported = write(connection, tmp_path, "csv")
     assert (exported.rows, exported.days.left_out, len(cells(tmp_path))) == (1, 2, 1)
 
 
-def test_a_month_is_provisional_until_all_of_its_days_are_settled(connection: Connection, tmp_path: Path) -> None:
+def test_month_is_provisional_until_all_days_are_settled(connection: Connection, tmp_path: Path) -> None:
     organizations.enrol(connection, "acme", display_name=None, start_date=dt.date(2026, 2, 27))
     february = Wanted(Month(2026, 2), ["acme"])
     days = [dt.date(2026, 2, 27), dt.date(2026, 2, 28)]
@@ -193,7 +194,7 @@ def test_a_month_is_provisional_until_all_of_its_days_are_settled(connection: Co
     assert not write(connection, tmp_path, "csv", wanted=february).provisional
 
 
-def test_a_month_of_quiet_days_is_a_file_without_rows(connection: Connection, tmp_path: Path) -> None:
+def test_month_without_spend_is_exported_without_rows(connection: Connection, tmp_path: Path) -> None:
     store(connection, {DAY: []})
     exported = write(connection, tmp_path, "csv", "parquet")
     assert (exported.rows, exported.billed) == (0, {})
@@ -201,7 +202,7 @@ def test_a_month_of_quiet_days_is_a_file_without_rows(connection: Connection, tm
     assert table(tmp_path).num_rows == 0
 
 
-def test_a_month_of_which_nothing_is_stored_is_refused(connection: Connection, tmp_path: Path) -> None:
+def test_month_without_stored_days_is_refused(connection: Connection, tmp_path: Path) -> None:
     store(connection, {DAY: [row("1")]})
     april = Wanted(Month(2026, 4), ["acme"])
     with pytest.raises(NoStoredDays, match=r"2026-04 is stored for acme: run .* --from 2026-04-01 --to 2026-04-30"):
@@ -210,47 +211,48 @@ def test_a_month_of_which_nothing_is_stored_is_refused(connection: Connection, t
 
 
 @pytest.mark.parametrize("name", ["march.xlsx", "march", "march.csv.gz"])
-def test_an_unknown_ending_is_refused(connection: Connection, tmp_path: Path, name: str) -> None:
+def test_unknown_suffix_is_refused(connection: Connection, tmp_path: Path, name: str) -> None:
     with pytest.raises(UnknownFormat, match=r"use \.csv or \.parquet"):
         export(connection, MARCH, [tmp_path / name])
 
 
-def test_an_export_that_breaks_leaves_the_file_before_it(
+def test_failed_export_keeps_the_previous_files(
     connection: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store(connection, {DAY: [row("1", str(place)) for place in range(10)]})
     write(connection, tmp_path, "csv", "parquet")
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    monkeypatch.setattr(report, "_BATCH_ROWS", 4)
-    whole = focus_files.CsvFile.write
+    monkeypatch.setattr(focus_export, "_BATCH_ROWS", 4)
+    write_batch = focus_files.CsvFile.write
     batches: list[int] = []
 
-    def breaks(self: focus_files.CsvFile, rows: Sequence[tuple[Any, ...]]) -> None:
-        whole(self, rows)
+    def fail_on_second_batch(self: focus_files.CsvFile, rows: Sequence[tuple[Any, ...]]) -> None:
+        write_batch(self, rows)
         batches.append(len(rows))
         if len(batches) == 2:
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(focus_files.CsvFile, "write", breaks)
+    monkeypatch.setattr(focus_files.CsvFile, "write", fail_on_second_batch)
     with pytest.raises(NotWritable, match="cannot be written: No space left on device"):
         write(connection, tmp_path, "csv", "parquet")
     assert batches == [4, 4]
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-def test_a_folder_that_is_not_there_is_told(connection: Connection, tmp_path: Path) -> None:
+def test_missing_folder_is_reported(connection: Connection, tmp_path: Path) -> None:
     store(connection, {DAY: [row("1")]})
     for ending in ("csv", "parquet"):
         with pytest.raises(NotWritable, match="cannot be written: No such file or directory"):
             write(connection, tmp_path / "nowhere", ending)
 
 
-def test_memory_does_not_grow_with_the_rows(
+def test_memory_does_not_grow_with_the_number_of_rows(
     connection: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(report, "_BATCH_ROWS", 200)
+    monkeypatch.setattr(focus_export, "_BATCH_ROWS", 200)
 
     def peak(rows: int) -> int:
+        """Return the peak of Python's memory in bytes during an export."""
         store(connection, {DAY: [row("1.5", f"item {place}") for place in range(rows)]})
         tracemalloc.start()
         try:
@@ -259,5 +261,5 @@ def test_memory_does_not_grow_with_the_rows(
         finally:
             tracemalloc.stop()
 
-    peak(100)  # imports
+    peak(100)  # the first export also imports pyarrow
     assert peak(6000) < 1.5 * peak(600)

@@ -1,4 +1,4 @@
-"""The page holds everything, fetches nothing, and whatever others call their projects stays text."""
+"""Tests of the rendered page: complete data, no external references, and escaped names."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ CELL = Cell("acme", LAST, "proj_1", "Chat completions", "gpt-5", "user-1", "key_
 FIVE_MEGABYTES = 5_000_000
 
 
-def test_the_page_fetches_nothing() -> None:
+def test_page_contains_no_external_references() -> None:
     page = render(report_of([CELL]))
     assert "default-src 'none'" in page
     assert re.findall(r"""(?:src|href|action)\s*=\s*["']?(?:https?:)?//""", page) == []
     assert re.findall(r"@import|url\(", page) == []
 
 
-def test_data_reach_the_page_whole() -> None:
+def test_page_contains_the_complete_data() -> None:
     data = data_in(render(report_of([CELL], names=[KnownName("acme", "user", "user-1", "Vera")])))
     assert data["cube"]["series"] == [[0, 0, 0, 0, 0, 0, 29, [123_456_789], None]]
     assert data["names"] == [["acme", "user", "user-1", "Vera"]]
@@ -33,7 +33,7 @@ def test_data_reach_the_page_whole() -> None:
     assert (data["first_day"], data["last_day"]) == ("2026-10-27", "2026-11-25")
 
 
-def test_a_hostile_name_stays_text() -> None:
+def test_hostile_names_are_escaped() -> None:
     hostile = CELL._replace(project_id=HOSTILE, service=HOSTILE, model=HOSTILE, user_id=HOSTILE)
     report = report_of(
         [hostile],
@@ -43,21 +43,21 @@ def test_a_hostile_name_stays_text() -> None:
     page = render(report)
     assert "alert(1)</script>" not in page
     assert "<img" not in page
-    assert "&lt;/script&gt;" in page  # the table for those without scripts
+    assert "&lt;/script&gt;" in page  # in the table for browsers without JavaScript
     assert "{{ 7 * 7 }}" in page
     assert data_in(page)["cube"]["names"]["project"] == [["acme", HOSTILE]]
 
 
-def test_the_same_report_is_the_same_page() -> None:
+def test_equal_reports_render_to_equal_pages() -> None:
     assert render(report_of([CELL])) == render(report_of([CELL]))
 
 
 @pytest.mark.parametrize("simulated", [True, False])
-def test_simulated_data_are_said_to_be(simulated: bool) -> None:
+def test_simulated_data_are_labelled(simulated: bool) -> None:
     assert ("All data on this page is simulated" in render(report_of([CELL], is_simulated=simulated))) is simulated
 
 
-def test_without_scripts_the_month_of_each_organization_is_there_all_the_same() -> None:
+def test_noscript_table_shows_month_of_each_organization() -> None:
     page = render(
         report_of([CELL], organizations=[organization_status("acme"), organization_status("beta", forecast=None)])
     )
@@ -66,36 +66,43 @@ def test_without_scripts_the_month_of_each_organization_is_there_all_the_same() 
     assert within.count("$1,500.00") == 1
 
 
-def test_links_lead_to_dagster_only_where_that_is_known() -> None:
+def test_link_to_dagster_requires_a_configured_url() -> None:
     assert "Open Dagster" not in render(report_of([CELL]))
     assert 'href="https://dagster.example"' in render(report_of([CELL], dagster_url="https://dagster.example"))
 
 
-def test_a_quarter_of_twenty_organizations_stays_below_a_quarter_of_five_megabytes() -> None:
+def test_quarter_of_twenty_organizations_takes_less_than_1_25_megabytes() -> None:
     cells = [cell for number in range(20) for cell in large_company(f"org{number}", 92, projects=5, users=5)]
-    page = render(report_of(cells, days=92, most=100_000, names=names_of(cells)))
+    page = render(report_of(cells, days=92, max_numbers=100_000, names=names_of(cells)))
     assert len(cells) == 92_000
     assert len(page) < FIVE_MEGABYTES / 4
 
 
-def test_more_users_than_a_page_can_hold_stand_together() -> None:
+def test_users_beyond_the_limit_are_folded() -> None:
     cells = list(large_company("acme", 60, projects=4, users=40))
-    folded = data_in(render(report_of(cells, days=60, most=5_000)))["cube"]["folded"]
+    folded = data_in(render(report_of(cells, days=60, max_numbers=5_000)))["cube"]["folded"]
     assert folded["users and keys"] > 100
 
 
-def test_very_many_projects_make_no_larger_page() -> None:
+def test_projects_beyond_the_limit_are_folded() -> None:
     cells = [
         Cell(
-            f"org{one % 4}", LAST - day * ONE_DAY, f"proj-{one}", "Images", f"gpt-{one % 5}", None, None, odd(one, day)
+            f"org{project % 4}",
+            LAST - day * ONE_DAY,
+            f"proj-{project}",
+            "Images",
+            f"gpt-{project % 5}",
+            None,
+            None,
+            uneven_amount(project, day),
         )
-        for one in range(400)
+        for project in range(400)
         for day in range(60)
     ]
-    small = render(report_of(cells, days=60, most=5_000))
+    small = render(report_of(cells, days=60, max_numbers=5_000))
     assert len(small) < len(render(report_of(cells, days=60))) - 100_000
     assert data_in(small)["cube"]["folded"]["projects"] > 300
 
 
-def odd(one: int, day: int) -> Decimal:
-    return Decimal((one * 104_729 + day * 1_299_709) % 10**10) / 10**7
+def uneven_amount(project: int, day: int) -> Decimal:
+    return Decimal((project * 104_729 + day * 1_299_709) % 10**10) / 10**7
