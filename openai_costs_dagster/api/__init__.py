@@ -1,4 +1,5 @@
-"""OpenAI's Admin API: client, wire types, errors, pages, which detail is served. Knows neither Dagster nor Postgres.
+"""The client of OpenAI's Admin API: requests, pagination, response types, errors and the choice of groupings.
 
-It must never send anything but GET to the listed paths, let a key out, or guess at what it does not understand.
+The package sends only GET requests, and only to listed paths. It never puts a key into a message, and it raises an
+error for a response that does not have the documented format. It imports neither Dagster nor the database.
 """

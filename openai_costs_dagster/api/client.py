@@ -1,7 +1,4 @@
-"""One organization's line to the Admin API: GET alone, listed paths alone, retried within bounds.
-
-This room must never write to OpenAI, never let a key out, and never guess: what cannot be understood raises.
-"""
+"""The HTTP client for one organization: sends GET requests to listed paths and retries temporary errors."""
 
 from __future__ import annotations
 
@@ -21,7 +18,7 @@ import stamina
 
 from openai_costs_dagster import http_client
 from openai_costs_dagster.api import error_responses, errors
-from openai_costs_dagster.api.unicode_repair import as_utf8, with_storable_escapes
+from openai_costs_dagster.api.unicode_repair import repair_escapes, repair_utf8
 from openai_costs_dagster.days import utc_now
 from openai_costs_dagster.redaction import redact
 from openai_costs_dagster.version import __version__
@@ -32,35 +29,44 @@ READABLE_PATHS = (
     re.compile(r"/organization/(projects|users|admin_api_keys|spend_limit|spend_alerts)"),
     re.compile(r"/organization/projects/[\w-]+/api_keys"),
 )
-"""The only paths that are ever asked for; everything is GET."""
+"""The only paths that the client requests. An admin key could also change the organization, so no other path is
+allowed."""
 
 _LOG = logging.getLogger(__name__)
-_TIMEOUT = httpx2.Timeout(connect=20.0, read=120.0, write=20.0, pool=20.0)  # answers of 30-90 s are reported
-_LONGEST_WAIT = 60.0
-_LONGEST_RETRY_AFTER = 180.0  # seconds; a server that asks for more is left alone until the next tick
+# Users report that some costs responses take 30 to 90 seconds.
+_TIMEOUT = httpx2.Timeout(connect=20.0, read=120.0, write=20.0, pool=20.0)
+_MAX_BACKOFF_S = 60.0
+# If the server asks for a longer wait, the request fails and the next scheduled refresh tries again.
+_MAX_RETRY_AFTER_S = 180.0
 
 _HEADER_VALUE = re.compile(r"[!-~]+")
-_OTHER_KINDS = {"sk-proj-": "a project key", "sk-svcacct-": "a service account's key"}
+_NON_ADMIN_PREFIXES = {"sk-proj-": "a project key", "sk-svcacct-": "a service account's key"}
 
 Query = Sequence[tuple[str, str]]
-Answer = TypeVar("Answer")
+Response = TypeVar("Response")
 
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How long what may pass is asked for again: at most so many attempts, within so many seconds."""
+    """The limits for repeating a request after a temporary error: a number of attempts and a total time in seconds."""
 
     attempts: int = 10
     seconds: float = 900.0
 
 
 BACKGROUND = RetryPolicy()
+"""The policy for runs that nobody waits for."""
 INTERACTIVE = RetryPolicy(attempts=5, seconds=60.0)
+"""The policy for commands that a person waits for."""
 
 
 @dataclass(frozen=True)
 class ConnectionSettings:
-    """Where an organization is read and how; secrets are read when used, so that rotating needs no restart."""
+    """The base URL, admin key and proxy of an organization.
+
+    The key and the proxy are functions, because each new client reads them again. A rotated key therefore needs no
+    restart.
+    """
 
     base_url: str
     read_admin_key: Callable[[], str]
@@ -68,7 +74,10 @@ class ConnectionSettings:
 
 
 class AdminApi:
-    """Reads one organization. Not for several threads at once; close it or use it as a context manager."""
+    """A client for one organization, and the only holder of its admin key.
+
+    An instance must not be shared between threads. Use it as a context manager, so that its connections are closed.
+    """
 
     def __init__(
         self,
@@ -78,19 +87,20 @@ class AdminApi:
         now: Callable[[], dt.datetime] = utc_now,
         retry_policy: RetryPolicy = BACKGROUND,
     ) -> None:
-        """Raises AuthenticationFailed for a key that cannot be an admin key, RequestRefused for unusable HTTP settings.
+        """Create the client without sending a request. `transport` replaces the network in tests.
 
-        What the endpoint's readers raise comes through.
+        Raises AuthenticationFailed if the key cannot be an admin key, and RequestRefused if the base URL, the proxy or
+        the certificates are unusable. Errors of `settings.read_admin_key` and `settings.read_proxy` are not caught.
         """
         key, configured = settings.read_admin_key(), settings.read_proxy()
-        _refuse_other_kinds(key)
+        _reject_unusable_key(key)
         self._admin_key = key
         self._secrets = [key]
         self._base_url = settings.base_url
         self._now = now
         self._retry_policy = retry_policy
         self.requests = 0
-        """How many requests were sent so far, retries included."""
+        """The number of requests sent so far, including retries."""
         try:
             self._proxy = http_client.find_proxy(settings.base_url, configured) if transport is None else None
             self._secrets += self._proxy.secrets if self._proxy else []
@@ -105,7 +115,7 @@ class AdminApi:
         except http_client.HttpSettingsError as error:
             raise errors.RequestRefused(redact(str(error), self._secrets)) from None
         except (ValueError, httpx2.InvalidURL) as error:
-            raise errors.RequestRefused(redact(f"base_url is not usable: {error}", self._secrets)) from None
+            raise errors.RequestRefused(redact(f"base_url is not a valid URL: {error}", self._secrets)) from None
 
     def __enter__(self) -> Self:
         return self
@@ -125,82 +135,84 @@ class AdminApi:
         prefix, dots, suffix = (redacted_key or "").partition("...")
         return bool(dots and suffix) and self._admin_key.startswith(prefix) and self._admin_key.endswith(suffix)
 
-    def get(self, path: str, query: Query, answer: type[Answer]) -> Answer:
-        """Reads a path and decodes its JSON; retries what may pass, within its retry_policy.
+    def get(self, path: str, query: Query, kind: type[Response]) -> Response:
+        """Request a path and decode its JSON as `kind`. Temporary errors are retried within the retry policy.
 
-        Raises an `ApiError`: see its tree.
+        Raises an `ApiError`. The module `errors` lists the subclasses.
         """
         if not any(pattern.fullmatch(path) for pattern in READABLE_PATHS):
-            raise errors.RequestRefused(f"{path} is not on the list of paths that may be read")
+            raise errors.RequestRefused(f"the path {path} is not in the list of paths that this program may request")
         for attempt in stamina.retry_context(
-            on=_Pauses(self._retry_policy),
+            on=_RetryDecision(self._retry_policy),
             attempts=self._retry_policy.attempts,
             timeout=self._retry_policy.seconds,
             wait_initial=0.5,
-            wait_max=_LONGEST_WAIT,
+            wait_max=_MAX_BACKOFF_S,
             wait_jitter=1.0,
         ):
             with attempt:
-                return self._get_once(path, query, answer)
+                return self._get_once(path, query, kind)
         raise AssertionError("stamina ends a retry loop by returning or raising")
 
-    def _get_once(self, path: str, query: Query, answer: type[Answer]) -> Answer:
+    def _get_once(self, path: str, query: Query, kind: type[Response]) -> Response:
         self.requests += 1
         try:
             response = self._client.get(path, params=list(query))
         except (httpx2.InvalidURL, UnicodeError) as error:
-            raise errors.RequestRefused(redact(f"the address is not usable: {error}", self._secrets)) from None
+            raise errors.RequestRefused(redact(f"the URL is not valid: {error}", self._secrets)) from None
         except httpx2.RequestError as error:
             raise errors.Unreachable(self._describe(error)) from None
         if response.status_code != 200:
-            raise self._refusal(response.status_code, response.content, response.headers)
-        return self._decode(response, answer)
+            raise self._error(response.status_code, response.content, response.headers)
+        return self._decode(response, kind)
 
-    def _decode(self, response: httpx2.Response, answer: type[Answer]) -> Answer:
-        body = with_storable_escapes(response.content)
+    def _decode(self, response: httpx2.Response, kind: type[Response]) -> Response:
+        body = repair_escapes(response.content)
         try:
             try:
-                return msgspec.json.decode(body, type=answer)
-            except UnicodeDecodeError:  # rare; a page's buckets are checked one by one, which needs less memory
-                return msgspec.json.decode(as_utf8(body), type=answer)
+                return msgspec.json.decode(body, type=kind)
+            except UnicodeDecodeError:
+                # Invalid UTF-8 is rare, so the repair runs only after a failure. The buckets of a page stay bytes and
+                # are repaired one by one in `pagination`: to repair a whole page takes several times its memory.
+                return msgspec.json.decode(repair_utf8(body), type=kind)
         except msgspec.ValidationError as error:
-            if error_responses.is_error(response.content):
-                raise errors.MalformedResponse("an error came with status 200", status=200) from None
-            said = redact(f"the answer has another shape than the API documents: {error}", self._secrets)
-            raise errors.UnexpectedSchema(said, status=200) from None
+            if error_responses.is_error_body(response.content):
+                raise errors.MalformedResponse("the server returned an error with status 200", status=200) from None
+            message = redact(f"the response does not have the documented format: {error}", self._secrets)
+            raise errors.UnexpectedSchema(message, status=200) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            kind = response.headers.get("content-type", "no content type")
-            said = redact(f"the answer is no page of JSON ({kind}): {error}", self._secrets)
-            raise errors.MalformedResponse(said, status=200) from None
+            content_type = response.headers.get("content-type", "no content type")
+            message = redact(f"the response is not valid JSON ({content_type}): {error}", self._secrets)
+            raise errors.MalformedResponse(message, status=200) from None
 
     def _describe(self, error: httpx2.RequestError) -> str:
-        words = str(error) or type(error).__name__
+        message = str(error) or type(error).__name__
         if isinstance(error, httpx2.TimeoutException):
-            words = f"no answer in time ({type(error).__name__})"
-        through = f" (through the proxy that {self._proxy.source} names)" if self._proxy else ""
-        return redact(words + through, self._secrets)
+            message = f"no response in time ({type(error).__name__})"
+        proxy = f" (through the proxy set in {self._proxy.source})" if self._proxy else ""
+        return redact(message + proxy, self._secrets)
 
-    def _refusal(self, status: int, body: bytes, headers: Mapping[str, str]) -> errors.ApiError:
-        refusal = error_responses.error_from_response(status, body, headers.get("retry-after"), self._now())
-        refusal.args = (redact(str(refusal), self._secrets),)
-        if refusal.is_unrecognized:
-            _log_once(redact(error_responses.summary(body), self._secrets))
-        return refusal
-
-
-@cache
-def _log_once(refusal: str) -> None:
-    _LOG.warning("OpenAI refused a request for a reason that this program does not know: %s", refusal)
+    def _error(self, status: int, body: bytes, headers: Mapping[str, str]) -> errors.ApiError:
+        error = error_responses.error_from_response(status, body, headers.get("retry-after"), self._now())
+        error.args = (redact(str(error), self._secrets),)
+        if error.is_unrecognized:
+            _log_unrecognized(redact(error_responses.summary(body), self._secrets))
+        return error
 
 
-def _refuse_other_kinds(key: str) -> None:
-    """Project and service account keys cannot read an organization's costs: no request is wasted on them."""
+@cache  # one line in the log per process and reason: each window of a backfill would repeat the warning
+def _log_unrecognized(reason: str) -> None:
+    _LOG.warning("OpenAI rejected a request for a reason that this program does not recognize: %s", reason)
+
+
+def _reject_unusable_key(key: str) -> None:
+    """Raise AuthenticationFailed, without a request, for a key that cannot read the costs of an organization."""
     if not _HEADER_VALUE.fullmatch(key):
         raise errors.AuthenticationFailed(
-            "the key holds characters that no key has (a line break, a blank, or the dots of a shortened display): "
-            "copy it whole"
+            "the key contains characters that no key has (a line break, a space, or the dots of a shortened key): "
+            "copy the whole key"
         )
-    for prefix, kind in _OTHER_KINDS.items():
+    for prefix, kind in _NON_ADMIN_PREFIXES.items():
         if key.startswith(prefix):
             raise errors.AuthenticationFailed(
                 f"{prefix}... is {kind}, which cannot read an organization's costs: "
@@ -208,11 +220,11 @@ def _refuse_other_kinds(key: str) -> None:
             )
 
 
-class _Pauses:
-    """Whether to ask again, or the seconds that the server asked us to wait first (stamina's backoff hook)."""
+class _RetryDecision:
+    """The backoff hook of stamina: whether to repeat a request, or the seconds to wait before."""
 
     def __init__(self, retry_policy: RetryPolicy) -> None:
-        self._left = retry_policy.seconds
+        self._seconds_left = retry_policy.seconds
 
     def __call__(self, error: Exception) -> bool | float:
         if not isinstance(error, errors.TransientApiError):
@@ -220,7 +232,8 @@ class _Pauses:
         wait = error.retry_after
         if wait is None:
             return True
-        if wait > min(_LONGEST_RETRY_AFTER, self._left):
+        # All waits that the server asks for must fit into the time of the retry policy together.
+        if wait > min(_MAX_RETRY_AFTER_S, self._seconds_left):
             return False
-        self._left -= wait
+        self._seconds_left -= wait
         return wait

@@ -1,4 +1,4 @@
-"""Tests an organization's connection as `openai-costs check` reports it; two requests at most, nothing stored."""
+"""Checks the connection of an organization for `openai-costs check`. Sends at most two requests and stores nothing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ _DAYS = 7
 
 @dataclass(frozen=True)
 class ConnectionCheck:
-    """What a test found: `headline` as users of such connectors know it, `advice` says what to do next."""
+    """The result of a connection check.
+
+    `headline` uses the wording of other OpenAI connectors, so that a search for the message finds help. `advice` is
+    the next step for the user.
+    """
 
     ok: bool
     headline: str
@@ -29,8 +33,8 @@ class ConnectionCheck:
 def admin_key_warning(settings: ConnectionSettings) -> str | None:
     """Return a warning about a key that does not look like an admin key, or None.
 
-    Only OpenAI's own host is known to use this prefix: a proxy may accept any key. Raises SecretUnavailable if the key
-    cannot be read.
+    The warning is limited to OpenAI's own host, because a proxy may accept any key. Raises SecretUnavailable if the
+    key cannot be read.
     """
     key = settings.read_admin_key()
     if _OFFICIAL_HOST in settings.base_url and not key.startswith(_ADMIN_PREFIX):
@@ -39,9 +43,9 @@ def admin_key_warning(settings: ConnectionSettings) -> str | None:
 
 
 def check_connection(settings: ConnectionSettings, expected_id: str | None, today: dt.date) -> ConnectionCheck:
-    """Reads the last week's costs, ungrouped. Raises nothing of the API: the result says it.
+    """Read the ungrouped costs of the last seven UTC days before `today` and return the result.
 
-    Raises SecretUnavailable where the key cannot be read at all.
+    An `ApiError` becomes a failed check. Raises SecretUnavailable if the key cannot be read.
     """
     guard = OrganizationGuard(expected_id)
     try:
@@ -55,12 +59,13 @@ def check_connection(settings: ConnectionSettings, expected_id: str | None, toda
 
 
 def _explain(error: errors.ApiError) -> tuple[str, str]:
+    """Return the headline and the advice for an error."""
     if isinstance(error, errors.AuthenticationFailed):
-        if error.status is None:  # refused by us, before any request
+        if error.status is None:  # The client rejected the key itself and knows the reason.
             return "Authentication failed - please check your API key", str(error)
         return (
             "Authentication failed - please check your API key",
-            "the key was not accepted: it is mistyped, deleted or of another kind; it must be an admin key",
+            "OpenAI does not accept the key: the key is mistyped, deleted or not an admin key",
         )
     if isinstance(error, errors.PermissionDenied):
         return (

@@ -1,4 +1,4 @@
-"""Reads costs, with the organization that they are of held against the one that was expected."""
+"""Reads daily costs and verifies that every row belongs to the expected organization."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _BUCKET = msgspec.json.Decoder(WireBucket)
 
 @dataclass(frozen=True)
 class CostsBucket:
-    """A day as the API sent it: its rows, and the very bytes they came in."""
+    """The costs of one UTC day: the decoded rows and the unchanged bytes of the bucket."""
 
     day: dt.date
     rows: Sequence[WireCost]
@@ -31,13 +31,16 @@ class CostsBucket:
 
 
 class OrganizationGuard:
-    """Holds every answer's organization id against the expected one; learns it where none is expected."""
+    """A check that all responses belong to one organization.
+
+    Without an expected id, the first id that a response contains becomes the expected one.
+    """
 
     def __init__(self, expected: str | None) -> None:
         self.organization_id = expected
 
     def check(self, rows: Sequence[WireCost]) -> None:
-        """Raises WrongOrganization on the first row of another organization."""
+        """Raise WrongOrganization if a row belongs to another organization."""
         for row in rows:
             found = row.organization_id
             if found is None or found == self.organization_id:
@@ -51,20 +54,19 @@ class OrganizationGuard:
 
 
 def read_costs(api: AdminApi, days: DayRange, grouping: Grouping, guard: OrganizationGuard) -> Iterator[CostsBucket]:
-    """Yields one bucket for every day of `days`, in order.
+    """Yield one bucket for every day of `days`, in order.
 
-    Only a chain that was read to its end is whole: what it yielded before it raised must not be kept.
-    Raises an `ApiError`; IncompletePagination where the pages loop or stop early, UnexpectedBucket for any bucket but
-    that of the next day.
+    Raises an `ApiError`: IncompletePagination if the pages repeat or end early, UnexpectedBucket if a bucket does not
+    cover the next day. After an error, discard all buckets of the call, because the pages of one query belong together.
     """
-    for due, raw in read_days(api, COSTS_PATH, days, group_by=sorted(grouping), days_per_page=DAYS_PER_PAGE):
-        bucket = _decode(raw, due, days)
+    for expected, raw in read_days(api, COSTS_PATH, days, group_by=sorted(grouping), days_per_page=DAYS_PER_PAGE):
+        bucket = _decode(raw, expected, days)
         guard.check(bucket.rows)
         yield bucket
 
 
 def is_grouping_served(api: AdminApi, day: dt.date, grouping: Grouping) -> bool:
-    """Whether the API serves this grouping for this day; one request. Raises any other `ApiError`."""
+    """Whether the API serves this grouping for this day. Sends one request. Raises any other `ApiError`."""
     try:
         for _ in read_costs(api, DayRange(day, day), grouping, OrganizationGuard(None)):
             pass
@@ -73,10 +75,10 @@ def is_grouping_served(api: AdminApi, day: dt.date, grouping: Grouping) -> bool:
     return True
 
 
-def _decode(raw: bytes, due: dt.date, days: DayRange) -> CostsBucket:
+def _decode(raw: bytes, expected: dt.date, days: DayRange) -> CostsBucket:
     try:
         bucket = _BUCKET.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise errors.UnexpectedSchema(f"{due}: a bucket of another shape than the API documents: {error}") from None
-    check_day(bucket.start_time, bucket.end_time, due, days)
-    return CostsBucket(due, bucket.results, raw)
+        raise errors.UnexpectedSchema(f"{expected}: the bucket does not have the documented format: {error}") from None
+    check_day(bucket.start_time, bucket.end_time, expected, days)
+    return CostsBucket(expected, bucket.results, raw)

@@ -1,6 +1,6 @@
-"""Reads who and what the ids of costs and usage stand for: projects, users, API keys of projects.
+"""Reads the names of projects, users and API keys. Costs and usage contain only their ids.
 
-Needs a second scope (`api.management.read`); without it everything else works and shows ids.
+These requests need the scope `api.management.read`. Without that scope, the ids are shown instead of names.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _ENTRIES_PER_PAGE = 100
 
 
 class WireProject(msgspec.Struct):
-    """A project; `archived_at` in Unix seconds, null while it is active."""
+    """A project. `archived_at` is in Unix seconds and None while the project is active."""
 
     id: str
     name: str | None = None
@@ -37,7 +37,7 @@ class WireUser(msgspec.Struct):
 
 
 class WireOwner(msgspec.Struct):
-    """Who owns a key: a user or a service account."""
+    """The owner of an API key: a user or a service account."""
 
     type: str | None = None
     user: WireUser | None = None
@@ -45,7 +45,7 @@ class WireOwner(msgspec.Struct):
 
 
 class WireApiKey(msgspec.Struct):
-    """An API key of a project; the key itself is never in an answer."""
+    """An API key of a project. No response contains the key itself."""
 
     id: str
     name: str | None = None
@@ -53,7 +53,10 @@ class WireApiKey(msgspec.Struct):
 
 
 class WireAdminKey(msgspec.Struct):
-    """An admin key of the organization; times in Unix seconds. `redacted_value` shows its beginning and end."""
+    """An admin key of the organization. Times are Unix seconds.
+
+    `redacted_value` contains only the first and the last characters of the key, as in ``sk-admin...def``.
+    """
 
     id: str
     redacted_value: str | None = None
@@ -65,23 +68,23 @@ Entry = TypeVar("Entry", bound=msgspec.Struct)
 
 
 def read_projects(api: AdminApi) -> Iterator[WireProject]:
-    """All projects, archived ones too. Raises an `ApiError`."""
+    """Return all projects, including archived projects. Raises an `ApiError`."""
     return read_list(api, PROJECTS_PATH, [("include_archived", "true")], WireProject)
 
 
 def read_users(api: AdminApi) -> Iterator[WireUser]:
-    """All members. Raises an `ApiError`."""
+    """Return all members of the organization. Raises an `ApiError`."""
     return read_list(api, "/organization/users", [], WireUser)
 
 
 def read_api_keys(api: AdminApi, project_id: str) -> Iterator[WireApiKey]:
-    """A project's keys; refused for archived projects. Raises an `ApiError`."""
+    """Return the API keys of a project. Raises an `ApiError`, also if the project is archived."""
     path = f"{PROJECTS_PATH}/{project_id}/api_keys"
     return read_list(api, path, [("owner_project_access", "any")], WireApiKey)
 
 
 def read_admin_keys(api: AdminApi) -> Iterator[WireAdminKey]:
-    """The organization's admin keys. Raises an `ApiError`."""
+    """Return the admin keys of the organization. Raises an `ApiError`."""
     return read_list(api, "/organization/admin_api_keys", [], WireAdminKey)
 
 
@@ -95,12 +98,12 @@ def read_own_admin_key(api: AdminApi) -> WireAdminKey | None:
 
 
 def read_list(api: AdminApi, path: str, query: list[tuple[str, str]], kind: type[Entry]) -> Iterator[Entry]:
-    """All entries of a list, page by page. Raises an `ApiError`."""
+    """Yield all entries of a list, page by page. Raises an `ApiError`."""
     after: str | None = None
-    seen: set[str] = set()
+    used_cursors: set[str] = set()
     while True:
-        asked = [("limit", str(_ENTRIES_PER_PAGE)), *query, *([("after", after)] if after else [])]
-        page = api.get(path, asked, _List)
+        page_query = [("limit", str(_ENTRIES_PER_PAGE)), *query, *([("after", after)] if after else [])]
+        page = api.get(path, page_query, _List)
         try:
             entries: list[Entry] = msgspec.convert(page.data, list[kind])  # type: ignore[valid-type]
         except msgspec.ValidationError as error:
@@ -109,9 +112,9 @@ def read_list(api: AdminApi, path: str, query: list[tuple[str, str]], kind: type
         if not page.has_more or not entries:
             return
         after = page.last_id or str(page.data[-1].get("id"))
-        if after in seen:
-            raise errors.IncompletePagination(f"{path}: the pages repeat themselves after {after}")
-        seen.add(after)
+        if after in used_cursors:
+            raise errors.IncompletePagination(f"{path}: the pages repeat after {after}")
+        used_cursors.add(after)
 
 
 class _List(msgspec.Struct):

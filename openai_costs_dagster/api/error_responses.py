@@ -1,6 +1,7 @@
-"""Turns an HTTP status and body into the error that it means; sources in docs/openai-api.md.
+"""Converts an error response of OpenAI into an exception. docs/openai-api.md lists the sources.
 
-Exactly three refusals steer the fetch (lookback, grouping, scopes); any other 4xx is shown as it is.
+Three refusals change the next request: the lookback limit, a refused grouping and missing scopes. The message of any
+other 4xx response is shown unchanged.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ from typing import Any
 import msgspec
 
 from openai_costs_dagster.api import errors
-from openai_costs_dagster.api.unicode_repair import storable
+from openai_costs_dagster.api.unicode_repair import repair_text
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _MONTH = rf"(?P<month>{'|'.join(_MONTHS)})[a-z]*\.?"
 _DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
-_DATES = (  # 2025-11-30, 2025/11/30 and either with a time; November 30, 2025; 30 Nov 2025
+# OpenAI does not document how the lookback error writes its date. The patterns match 2025-11-30, 2025/11/30 (both with
+# or without a time), "November 30, 2025" and "30 Nov 2025".
+_DATES = (
     re.compile(r"(?<!\d)(?P<year>\d{4})[-/](?P<number>\d{1,2})[-/](?P<day>\d{1,2})(?!\d)"),
     re.compile(rf"\b{_MONTH}\s+{_DAY},?\s+(?P<year>\d{{4}})(?!\d)", re.IGNORECASE),
     re.compile(rf"(?<!\d){_DAY}\s+(?:of\s+)?{_MONTH},?\s+(?P<year>\d{{4}})(?!\d)", re.IGNORECASE),
@@ -43,45 +46,53 @@ class _Envelope(msgspec.Struct):
 
 
 def error_from_response(status: int, body: bytes, retry_after: str | None, now: dt.datetime) -> errors.ApiError:
-    """The error behind an answer that is not 200. Texts are unredacted: the caller redacts."""
+    """Return the exception for a response whose status is not 200.
+
+    `retry_after` is the header `Retry-After`. The message is not redacted: the caller must redact it.
+    """
     error = _decode(body)
-    said = str(error.message or "no message")
+    message = str(error.message or "no message")
     if status == 429:
-        return errors.RateLimited(said, status=status, retry_after=seconds_to_wait(retry_after, now))
+        return errors.RateLimited(message, status=status, retry_after=seconds_to_wait(retry_after, now))
     if status >= 500 or status == 408:
         wait = seconds_to_wait(retry_after, now)
-        return errors.ServerError(f"the server answered {status}: {said}", status=status, retry_after=wait)
+        return errors.ServerError(f"the server returned status {status}: {message}", status=status, retry_after=wait)
     if status in (401, 403):
-        return _unauthorized(status, said)
+        return _unauthorized(status, message)
     if status == 400:
-        return _bad_request(error, said, now)
+        return _bad_request(error, message, now)
     if status == 404:
-        return errors.EndpointNotFound(f"nothing is served at this path (404): {said}", status=status)
+        return errors.EndpointNotFound(f"the server has no such path (404): {message}", status=status)
     if 300 <= status < 400:
-        said = f"the server redirects ({status}); base_url must name the final address"
-    return errors.RequestRefused(said, status=status)
+        # The key must not be sent to an address that is not configured, so redirects are never followed.
+        message = f"the server redirects ({status}): set base_url to the final address"
+    return errors.RequestRefused(message, status=status)
 
 
-def is_error(body: bytes) -> bool:
-    """Whether a body has OpenAI's error shape, whatever its status."""
+def is_error_body(body: bytes) -> bool:
+    """Whether a body has OpenAI's error format, whatever the status of its response."""
     try:
-        return bool(msgspec.json.decode(storable(body), type=_Envelope).error.message)
+        return bool(msgspec.json.decode(repair_text(body), type=_Envelope).error.message)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
 
 
 def summary(body: bytes) -> str:
-    """What identifies a refusal: code, parameter and message. Unredacted."""
+    """Return code, parameter and message of an error body for the log. The text is not redacted."""
     error = _decode(body)
     return f"code {error.code!r}, param {error.param!r}: {error.message}"
 
 
 def seconds_to_wait(retry_after: str | None, now: dt.datetime) -> float | None:
-    """`Retry-After` in seconds, from either of its forms (RFC 9110: seconds or an HTTP date)."""
+    """Return the header `Retry-After` in seconds, or None if the header is missing or unreadable.
+
+    RFC 9110 allows a number of seconds or an HTTP date.
+    """
     if not retry_after:
         return None
     text = retry_after.strip()
     if seconds := re.fullmatch(r"(\d{1,9})(\.\d+)?", text):
+        # Fractions are rounded up: a retry that is a moment too early would be rejected again.
         return int(seconds[1]) + (1 if seconds[2] else 0)
     try:
         moment = parsedate_to_datetime(text)
@@ -94,40 +105,42 @@ def seconds_to_wait(retry_after: str | None, now: dt.datetime) -> float | None:
 
 def _decode(body: bytes) -> _Error:
     try:
-        return msgspec.json.decode(storable(body), type=_Envelope).error
-    except (
-        msgspec.DecodeError,
-        UnicodeDecodeError,
-        RecursionError,
-    ):  # HTML from an edge proxy, or JSON of another shape
-        return _Error(message=f"an answer without OpenAI's error shape ({len(body)} bytes)")
+        return msgspec.json.decode(repair_text(body), type=_Envelope).error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        # The body is HTML from a proxy in front of OpenAI, or JSON with another structure.
+        return _Error(message=f"the response is not an OpenAI error message ({len(body)} bytes)")
 
 
-def _unauthorized(status: int, said: str) -> errors.ApiError:
-    if status == 403 or "missing scopes" in said.lower() or "insufficient permissions" in said.lower():
-        return errors.PermissionDenied(said, status=status)
-    return errors.AuthenticationFailed(said, status=status)
+def _unauthorized(status: int, message: str) -> errors.ApiError:
+    # OpenAI reports missing scopes with status 401 as well as with status 403.
+    if status == 403 or "missing scopes" in message.lower() or "insufficient permissions" in message.lower():
+        return errors.PermissionDenied(message, status=status)
+    return errors.AuthenticationFailed(message, status=status)
 
 
-def _bad_request(error: _Error, said: str, now: dt.datetime) -> errors.ApiError:
+def _bad_request(error: _Error, message: str, now: dt.datetime) -> errors.ApiError:
     if error.code == "reporting_lookback_exceeded":
         today = now.astimezone(dt.UTC).date()
-        return errors.LookbackExceeded(said, year_ago=today - _YEAR, named=_earliest_day(said, today))
-    if _refuses_grouping(error, said):
-        return errors.GroupingRefused(said, status=400)
-    refusal = errors.RequestRefused(said, status=400)
+        return errors.LookbackExceeded(message, year_ago=today - _YEAR, named=_earliest_day(message, today))
+    if _refuses_grouping(error, message):
+        return errors.GroupingRefused(message, status=400)
+    refusal = errors.RequestRefused(message, status=400)
     refusal.is_unrecognized = True
     return refusal
 
 
-def _earliest_day(said: str, today: dt.date) -> dt.date | None:
-    """The first day that a text names as still served: of several days the latest before today."""
-    named = {day for pattern in _DATES for found in pattern.finditer(said) if (day := _date(found))}
+def _earliest_day(message: str, today: dt.date) -> dt.date | None:
+    """Return the first UTC day that OpenAI still serves according to the message, or None.
+
+    A message with several days may repeat the requested range. The first served day is then the latest day before
+    today, because the requested range begins earlier.
+    """
+    named = {day for pattern in _DATES for match in pattern.finditer(message) if (day := _date(match))}
     return max(named if len(named) == 1 else {day for day in named if day < today}, default=None)
 
 
-def _date(found: re.Match[str]) -> dt.date | None:
-    groups = found.groupdict()
+def _date(match: re.Match[str]) -> dt.date | None:
+    groups = match.groupdict()
     month = groups.get("number") or _MONTHS.index(groups["month"].lower()) + 1
     try:
         return dt.date(int(groups["year"]), int(month), int(groups["day"]))
@@ -135,19 +148,19 @@ def _date(found: re.Match[str]) -> dt.date | None:
         return None
 
 
-def _refuses_grouping(error: _Error, said: str) -> bool:
-    """Whether a 400 is about the requested dimensions, by `param` and `code`.
+def _refuses_grouping(error: _Error, message: str) -> bool:
+    """Whether a status 400 rejects the requested dimensions, according to `param` and `code`.
 
-    `param` may carry an index or a path: ``group_by[2]``, ``group_by[]``, ``group_by.2``, ``query.group_by``.
-    Seen: ``param=start_time, code=invalid_request_error`` for `api_key_id`; for `user_id` with `project_id`
-    only "Unsupported combinations return HTTP 400" is published, so without a `param` a text that names dimensions
-    counts.
+    `param` may contain an index or a path: ``group_by[2]``, ``group_by[]``, ``group_by.2``, ``query.group_by``.
+    OpenAI was observed to reject `api_key_id` with ``param=start_time, code=invalid_request_error``. For `user_id`
+    with `project_id`, OpenAI only documents "Unsupported combinations return HTTP 400". An error without `param`
+    therefore counts if its message mentions a dimension.
     """
     param = str(error.param or "").lower()
     if _GROUPING_PARAMETERS & set(re.findall(r"[a-z_]+", param)):
         return True
-    if "must come after" in said:
+    if "must come after" in message:  # start_time is not before end_time: a mistake in the time range
         return False
     if param == "start_time":
         return bool(error.code == "invalid_request_error")
-    return not param and bool(_DIMENSION_WORDS.search(said))
+    return not param and bool(_DIMENSION_WORDS.search(message))

@@ -1,24 +1,24 @@
-"""Everything that can go wrong between us and the Admin API.
+"""The errors that a request to the Admin API can end with.
 
 ApiError
-├── PermanentApiError         asking again changes nothing: a person has to act
-│   ├── AuthenticationFailed  the key is wrong, deleted or of the wrong kind (401)
-│   ├── PermissionDenied      the key lacks a scope (403, or 401 with a list of scopes)
-│   ├── LookbackExceeded      the window begins before the year that the API keeps (400)
-│   ├── GroupingRefused       these dimensions are not served together for this window (400)
-│   ├── RequestRefused        any other answer that will stay the same (other 4xx, redirects)
-│   │   └── EndpointNotFound         nothing is served at this path (404)
-│   ├── WrongOrganization     the key belongs to another organization than configured
-│   ├── UnexpectedSchema          JSON of another shape than the API documents: this program has to learn it
-│   └── UnexpectedBucket      a bucket that is not exactly the UTC day that was due
-└── TransientApiError         the same request may succeed later
-    ├── RateLimited           429
-    ├── ServerError          5xx
-    ├── MalformedResponse          HTML, a cut-off body, an error where an answer should be
-    ├── Unreachable           no connection, a reset, a time-out
-    └── IncompletePagination       pages that loop or end early
+├── PermanentApiError           a retry cannot help: somebody has to correct a setting, a key or this program
+│   ├── AuthenticationFailed    the key is wrong, deleted or not an admin key (401)
+│   ├── PermissionDenied        the key lacks a scope (403, or 401 with a list of scopes)
+│   ├── LookbackExceeded        the request begins before the year that OpenAI keeps (400)
+│   ├── GroupingRefused         OpenAI does not combine these dimensions for these days (400)
+│   ├── RequestRefused          any other rejected request (other 4xx, redirects)
+│   │   └── EndpointNotFound    the server has no such path (404)
+│   ├── WrongOrganization       the key belongs to another organization than the expected one
+│   ├── UnexpectedSchema        valid JSON that does not have the documented format
+│   └── UnexpectedBucket        a bucket that does not cover the requested UTC day
+└── TransientApiError           the same request may succeed later
+    ├── RateLimited             429
+    ├── ServerError             5xx or 408
+    ├── MalformedResponse       HTML, a truncated body, or an error with status 200
+    ├── Unreachable             no connection, a reset or a timeout
+    └── IncompletePagination    pages that repeat or end early
 
-Every text is redacted before it gets in here: error answers of the API echo parts of the key.
+All messages are redacted before the error is raised, because error responses of OpenAI repeat parts of the key.
 """
 
 from __future__ import annotations
@@ -27,15 +27,17 @@ import datetime as dt
 
 from openai_costs_dagster.days import ONE_DAY, DayRange
 
-_TOLERANCE = 7 * ONE_DAY  # by which OpenAI's year may be shorter than ours, as after a leap day
+# OpenAI's year may be a few days shorter than 365 days before today, for example after a leap day.
+_LOOKBACK_TOLERANCE = 7 * ONE_DAY
 
 
 class ApiError(Exception):
-    """Base of all that the Admin API can do to us; the text is one sentence, free of secrets."""
+    """Base class of all errors of the Admin API. The message is one sentence without secrets."""
 
     status: int | None = None
+    """The HTTP status, or None if there was no response."""
     is_unrecognized = False
-    """Whether a 400 is none of the refusals that this program knows."""
+    """Whether OpenAI rejected the request with a status 400 that matches none of the known reasons."""
 
     def __init__(self, message: str, *, status: int | None = None) -> None:
         super().__init__(message)
@@ -43,21 +45,21 @@ class ApiError(Exception):
 
 
 class PermanentApiError(ApiError):
-    """Asking again changes nothing."""
+    """An error that a retry cannot solve."""
 
 
 class AuthenticationFailed(PermanentApiError):
-    """The key was not accepted."""
+    """OpenAI does not accept the key, or the key cannot be an admin key."""
 
 
 class PermissionDenied(PermanentApiError):
-    """The key was accepted, and may not read this."""
+    """OpenAI accepts the key, but the key lacks the scope for this request."""
 
 
 class LookbackExceeded(PermanentApiError):
-    """The window begins before `earliest`, the first day that the API still serves (UTC).
+    """The requested days begin before `earliest`, the first UTC day that OpenAI still serves.
 
-    Where the API names no day, that is `year_ago`, a year before the answer.
+    If the response names no day, `earliest` is `year_ago`, one year before the response.
     """
 
     def __init__(self, message: str, *, year_ago: dt.date, named: dt.date | None = None) -> None:
@@ -66,44 +68,49 @@ class LookbackExceeded(PermanentApiError):
         self._year_ago = year_ago
 
     def served_days(self, days: DayRange) -> DayRange | None:
-        """The rest of a refused window that the API should serve; None where all of it is too old.
+        """Return the part of the refused `days` that OpenAI should still serve, or None if all days are too old.
 
-        Raises RequestRefused where the API refuses days that lie well within its year.
+        Raises RequestRefused if OpenAI refuses days that are clearly less than a year old.
         """
         first = self.earliest
-        if first <= days.first:  # no day was named, or that of the request itself
-            if days.first >= self._year_ago + _TOLERANCE:
+        if first <= days.first:
+            # The response named no later day than the first requested one. Give up one day per request, up to the
+            # tolerance, so that an unclear refusal never drops a whole year.
+            if days.first >= self._year_ago + _LOOKBACK_TOLERANCE:
                 raise RequestRefused(str(self), status=400)
             first = max(self._year_ago, days.first + ONE_DAY)
         return days.intersection(first, None)
 
 
 class GroupingRefused(PermanentApiError):
-    """The organization is not served this combination of dimensions for this window."""
+    """OpenAI does not serve this combination of dimensions for the requested days."""
 
 
 class RequestRefused(PermanentApiError):
-    """Any other refusal."""
+    """OpenAI rejected the request for any other reason."""
 
 
 class EndpointNotFound(RequestRefused):
-    """Nothing is served at this path: a proxy or an older server lacks it."""
+    """The server has no such path, for example because it is a proxy or an older server."""
 
 
 class WrongOrganization(PermanentApiError):
-    """An answer carries an organization id that differs from the expected one."""
+    """The organization id of a response differs from the expected one."""
 
 
 class UnexpectedSchema(PermanentApiError):
-    """JSON of another shape than the API documents; guessing at it could store wrong figures."""
+    """The response is valid JSON without the documented format. Guessing its meaning could store wrong amounts."""
 
 
 class UnexpectedBucket(PermanentApiError):
-    """A bucket is not exactly the UTC day that was due: storing it would put amounts on wrong days."""
+    """A bucket does not cover the requested UTC day. Storing the bucket would put amounts on wrong days."""
 
 
 class TransientApiError(ApiError):
-    """The same request may succeed later; `retry_after` is the server's own wait in seconds, if it named one."""
+    """An error after which the same request may succeed.
+
+    `retry_after` is the number of seconds that the server asked to wait, or None.
+    """
 
     def __init__(self, message: str, *, status: int | None = None, retry_after: float | None = None) -> None:
         super().__init__(message, status=status)
@@ -111,20 +118,20 @@ class TransientApiError(ApiError):
 
 
 class RateLimited(TransientApiError):
-    """429."""
+    """The server returned status 429."""
 
 
 class ServerError(TransientApiError):
-    """5xx."""
+    """The server returned status 5xx or 408."""
 
 
 class MalformedResponse(TransientApiError):
-    """A body that is no JSON, or an error with the status of an answer."""
+    """The body is not JSON, or the body is an error although the status is 200."""
 
 
 class Unreachable(TransientApiError):
-    """No answer came, or it stopped in the middle."""
+    """The server sent no response, or the connection broke in the middle of one."""
 
 
 class IncompletePagination(TransientApiError):
-    """The pages of one query loop, or end before the last day that was requested."""
+    """The pages of a query repeat, or end before the last requested day."""

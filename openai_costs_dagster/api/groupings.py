@@ -1,8 +1,9 @@
-"""Finds the finest grouping that an organization is served, day by day, and remembers what was refused.
+"""Plans queries so that every day is read with the finest grouping that OpenAI serves.
 
-Which groupings are served depends on the organization and the requested time range, and is documented nowhere:
-it is found out. A query over a range is refused when one of its days is, so a refused range is taken do_not_merge by
-one-day probes, known dates first. What was learned saves the next run its probes and is tried anew now and then.
+The served groupings depend on the organization and on the requested days, and OpenAI does not document them. OpenAI
+refuses a query if the grouping is not served for one of its days. The planner therefore locates the refused days of a
+range with one-day requests (probes), and returns the refused groupings for storage. The next run starts with the stored
+refusals and probes them again after a week.
 """
 
 from __future__ import annotations
@@ -15,23 +16,27 @@ from openai_costs_dagster.cost_records import GROUPINGS, Grouping
 from openai_costs_dagster.days import ONE_DAY, DayRange
 
 API_KEY_GROUPING_SINCE = dt.date(2025, 12, 6)
-"""Windows that start before this day were seen to be refused `api_key_id` (a captured answer)."""
+"""The first UTC day with grouping by API key, according to a captured refusal."""
 
 REFUSAL_TTL = dt.timedelta(days=7)
-"""How long a refusal is believed before it is tried anew."""
+"""The time after which a refused grouping is probed again."""
 
-SHORT = 31
-"""A range of so many days is believed refused when both of its ends are; in a longer one the middle is asked too."""
+SHORT_RANGE_DAYS = 31
+"""The longest range that counts as refused if its first and last day are. Longer ranges are also probed in the
+middle."""
 
 _WITH_API_KEYS = GROUPINGS[1]
 
 Probe = Callable[[dt.date, Grouping], bool]
-"""Asks the API whether a day is served with a grouping; costs one request."""
+"""A function that returns whether the API serves a grouping for a day. Each call is one request."""
 
 
 @dataclass(frozen=True)
 class RefusedGrouping:
-    """Days, both ends included and None without end, for which a grouping was refused at `refused_at`."""
+    """A grouping that the API refused at `refused_at` for a range of days.
+
+    `first` and `last` are included; None means no limit on that side.
+    """
 
     grouping: Grouping
     first: dt.date | None
@@ -39,22 +44,23 @@ class RefusedGrouping:
     refused_at: dt.datetime
 
     def covers(self, day: dt.date) -> bool:
-        """Whether the day was refused."""
+        """Whether the grouping was refused for this day."""
         return (self.first is None or self.first <= day) and (self.last is None or day <= self.last)
 
 
 @dataclass(frozen=True)
 class QueryWindow:
-    """Days that one query asks for together, and the grouping it asks with."""
+    """The days and the grouping of one query."""
 
     days: DayRange
     grouping: Grouping
     do_not_merge: bool = False
-    """Whether the window is half of a refused range whose refused days could not be located."""
+    """Whether the window is half of a refused range in which no probe found a refused day. Merging both halves would
+    repeat the refused query."""
 
 
 class GroupingPlanner:
-    """What one organization is served; `refusals` is the memory to keep when the work is done."""
+    """The planner for the queries of one organization. Store `refusals` at the end of a run for the next run."""
 
     def __init__(
         self,
@@ -64,7 +70,10 @@ class GroupingPlanner:
         now: dt.datetime,
         groupings: Sequence[Grouping] = GROUPINGS,
     ) -> None:
-        """`groupings` go from the finest to the one that cannot be refused."""
+        """Start with the stored `refusals`.
+
+        `groupings` are ordered from the finest to the coarsest. The API must serve the coarsest for every day.
+        """
         self.refusals = list(refusals)
         self._groupings = groupings
         self._is_served = probe
@@ -72,29 +81,36 @@ class GroupingPlanner:
         self._newest: dt.date | None = None
 
     def plan(self, days: DayRange) -> list[QueryWindow]:
-        """Cuts a range into as few queries as the memory allows; probes what is not known or no longer believed."""
+        """Return the fewest queries that read `days`, given the known refusals. May send probes.
+
+        Raises any `ApiError` of a probe.
+        """
         self._newest = max(days.last, self._newest or days.last)
-        self._try_anew(days)
-        self._probe_known_date(days)
-        return self._queries(days)
+        self._recheck_old_refusals(days)
+        self._probe_api_key_date(days)
+        return self._windows(days)
 
     def replan(self, query: QueryWindow) -> list[QueryWindow]:
-        """What to ask instead of a query that the API refused. Costs probes; raises any other `ApiError`.
+        """Return the queries that replace a refused one. Sends probes.
 
-        Raises ValueError for the coarsest grouping, below which there is nothing.
+        Raises any `ApiError` of a probe, and ValueError for the coarsest grouping, which has no replacement.
         """
         if query.grouping == self._groupings[-1]:
-            raise ValueError("the coarsest grouping cannot be refused for its detail")
-        blamed = self._refused_parts(query.days, query.grouping)
-        for days in blamed:
-            # What was refused a few days ago, and is refused until the newest day asked for, is not asked for today.
-            until_further_notice = days.last == self._newest and days.last >= self._now.date() - REFUSAL_TTL
-            last = None if until_further_notice else days.last
+            raise ValueError("the API refused the coarsest grouping, which has no replacement")
+        refused_ranges = self._refused_ranges(query.days, query.grouping)
+        for days in refused_ranges:
+            # A refusal that reaches the newest requested day is stored without an end, so that the days to come do not
+            # start with a request that will be refused as well.
+            is_open_ended = days.last == self._newest and days.last >= self._now.date() - REFUSAL_TTL
+            last = None if is_open_ended else days.last
             self.refusals.append(RefusedGrouping(query.grouping, days.first, last, self._now))
-        return self._queries(query.days) if blamed else _halves(query)
+        return self._windows(query.days) if refused_ranges else _halves(query)
 
-    def _try_anew(self, days: DayRange) -> None:
-        """Probes the newest of `days` in every refusal that is no longer believed: forgets it, or believes it again."""
+    def _recheck_old_refusals(self, days: DayRange) -> None:
+        """Probe each refusal older than `REFUSAL_TTL` on the newest of `days` that the refusal covers.
+
+        A refusal is dropped if the grouping is served again, and renewed otherwise.
+        """
         for refusal in list(self.refusals):
             shared = days.intersection(refusal.first, refusal.last)
             if shared is None or self._now - refusal.refused_at < REFUSAL_TTL:
@@ -104,10 +120,13 @@ class GroupingPlanner:
             if not served:
                 self.refusals.append(replace(refusal, refused_at=self._now))
 
-    def _probe_known_date(self, days: DayRange) -> None:
-        """Spares the bisection where the documented date of `api_key_id` lies inside the range."""
+    def _probe_api_key_date(self, days: DayRange) -> None:
+        """Probe the day before grouping by API key began, if `days` spans that date.
+
+        The probe usually finds the boundary with one request, which a bisection of a year finds with nine.
+        """
         before = API_KEY_GROUPING_SINCE - ONE_DAY
-        if not (days.first <= before < days.last) or _WITH_API_KEYS not in self._order_left(before):
+        if not (days.first <= before < days.last) or _WITH_API_KEYS not in self._candidates(before):
             return
         if self._is_served(before, _WITH_API_KEYS):
             return
@@ -116,23 +135,29 @@ class GroupingPlanner:
         first = self._first_refused(older, _WITH_API_KEYS) if oldest_is_served else older.first
         self.refusals.append(RefusedGrouping(_WITH_API_KEYS, first, before, self._now))
 
-    def _queries(self, days: DayRange) -> list[QueryWindow]:
+    def _windows(self, days: DayRange) -> list[QueryWindow]:
         return merge_query_windows(QueryWindow(DayRange(day, day), self._finest(day)) for day in days)
 
     def _finest(self, day: dt.date) -> Grouping:
-        return self._order_left(day)[0]
+        return self._candidates(day)[0]
 
-    def _order_left(self, day: dt.date) -> list[Grouping]:
-        """The groupings, finest first, of which neither themselves nor a part was refused for the day."""
+    def _candidates(self, day: dt.date) -> list[Grouping]:
+        """Return the groupings that may be served for a day, finest first.
+
+        A grouping is excluded if the API refused it or any subset of its dimensions.
+        """
         refused = [refusal.grouping for refusal in self.refusals if refusal.covers(day)]
         return [
             grouping
             for grouping in self._groupings
-            if grouping == self._groupings[-1] or not any(part <= grouping for part in refused)
+            if grouping == self._groupings[-1] or not any(subset <= grouping for subset in refused)
         ]
 
-    def _refused_parts(self, days: DayRange, grouping: Grouping) -> list[DayRange]:
-        """The days of a refused range that are to blame; none where both ends and the middle are served."""
+    def _refused_ranges(self, days: DayRange, grouping: Grouping) -> list[DayRange]:
+        """Return the parts of a refused range for which the grouping is not served.
+
+        The result is empty if both ends and the middle are served, because the refused days are then unknown.
+        """
         if len(days) == 1:
             return [days]
         newest, oldest = self._is_served(days.last, grouping), self._is_served(days.first, grouping)
@@ -140,7 +165,7 @@ class GroupingPlanner:
             return [DayRange(days.first, self._last_refused(days, grouping))]
         if oldest and not newest:
             return [DayRange(self._first_refused(days, grouping), days.last)]
-        if not newest and len(days) <= SHORT:
+        if not newest and len(days) <= SHORT_RANGE_DAYS:
             return [days]
         middle = _middle(days)
         before, after = DayRange(days.first, middle), DayRange(middle, days.last)
@@ -154,15 +179,15 @@ class GroupingPlanner:
         ]
 
     def _last_refused(self, days: DayRange, grouping: Grouping) -> dt.date:
-        """Where the first day is refused and the last is served."""
-        return self._edge(days, grouping, newest_is_served=True).first
+        """Return the last refused day of a range whose first day is refused and whose last day is served."""
+        return self._boundary(days, grouping, newest_is_served=True).first
 
     def _first_refused(self, days: DayRange, grouping: Grouping) -> dt.date:
-        """Where the first day is served and the last is refused."""
-        return self._edge(days, grouping, newest_is_served=False).last
+        """Return the first refused day of a range whose first day is served and whose last day is refused."""
+        return self._boundary(days, grouping, newest_is_served=False).last
 
-    def _edge(self, days: DayRange, grouping: Grouping, *, newest_is_served: bool) -> DayRange:
-        """Bisects to two neighbouring days, of which one is served and the other is not."""
+    def _boundary(self, days: DayRange, grouping: Grouping, *, newest_is_served: bool) -> DayRange:
+        """Return two consecutive days, one served and one refused, by bisection."""
         first, last = days.first, days.last
         while last - first > ONE_DAY:
             middle = _middle(DayRange(first, last))
@@ -184,17 +209,17 @@ def _halves(query: QueryWindow) -> list[QueryWindow]:
 
 
 def merge_query_windows(queries: Iterable[QueryWindow]) -> list[QueryWindow]:
-    """The same days in as few queries as possible: neighbours of one grouping become one, oldest first."""
-    result: list[QueryWindow] = []
-    for query in sorted(queries, key=lambda one: one.days):
-        before = result[-1] if result else None
+    """Merge adjacent windows with the same grouping, and return all windows in the order of their days."""
+    merged: list[QueryWindow] = []
+    for query in sorted(queries, key=lambda window: window.days):
+        before = merged[-1] if merged else None
         if (
             before
             and before.grouping == query.grouping
             and before.days.last + ONE_DAY == query.days.first
             and not (before.do_not_merge and query.do_not_merge)
         ):
-            result[-1] = QueryWindow(DayRange(before.days.first, query.days.last), query.grouping)
+            merged[-1] = QueryWindow(DayRange(before.days.first, query.days.last), query.grouping)
         else:
-            result.append(query)
-    return result
+            merged.append(query)
+    return merged

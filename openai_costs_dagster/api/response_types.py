@@ -1,7 +1,7 @@
-"""What the Admin API sends, as typed records; decoded by msgspec so that no amount ever passes through a float.
+"""The types of the costs responses. msgspec decodes them so that no amount is ever a float.
 
-The structs of a bucket hold no cycles and are kept from the garbage collector (`gc=False`): its walks over a page's
-rows took a sixth of a load's time.
+The types of a bucket are excluded from garbage collection (`gc=False`). They contain no reference cycles, and the
+collector's passes over the rows of a page took one sixth of the load time.
 """
 
 from __future__ import annotations
@@ -18,14 +18,17 @@ _NO_VALUE = msgspec.Raw(b"null")
 
 
 class WireAmount(msgspec.Struct, gc=False):
-    """`value` stays undecoded: whether it came as a string or as a number decides how exact it is."""
+    """The amount of a costs row.
+
+    `value` stays undecoded, because only its text shows whether the API sent an exact string or a JSON number.
+    """
 
     value: msgspec.Raw = _NO_VALUE
     currency: str | None = None
 
 
 class WireCost(msgspec.Struct, gc=False):
-    """A row of a costs bucket; unknown keys stay in the raw bucket and break nothing."""
+    """A row of a costs bucket. Unknown JSON keys are ignored here and stay in the stored bytes of the bucket."""
 
     amount: WireAmount | None = None
     line_item: str | None = None
@@ -40,7 +43,7 @@ class WireCost(msgspec.Struct, gc=False):
 
 
 class WireBucket(msgspec.Struct, gc=False):
-    """A day; `start_time` and `end_time` in Unix seconds, which may be written as floats."""
+    """The costs of one day. Times are Unix seconds, which the API may write with a decimal point."""
 
     start_time: float
     results: list[WireCost]
@@ -48,7 +51,7 @@ class WireBucket(msgspec.Struct, gc=False):
 
 
 class WirePage(msgspec.Struct):
-    """A page whose buckets are still bytes, so that each day's own bytes can be kept."""
+    """A page of costs or usage. The buckets stay undecoded, because the unchanged bytes of each day are stored."""
 
     data: list[msgspec.Raw]
     has_more: bool = False
@@ -56,11 +59,11 @@ class WirePage(msgspec.Struct):
 
 
 def parse_cost(cost: WireCost) -> ReportedCost:
-    """A row without the wire around it. Raises ValueError for an amount that is no decimal number."""
+    """Convert a costs row of the API into a record. Raises ValueError if an amount or a quantity is not a decimal."""
     amount, currency, from_number = None, None, False
     if cost.amount is not None:
         currency = currency_code(cost.amount.currency)
-        amount, from_number = _number("amount.value", cost.amount.value)
+        amount, from_number = _parse_number("amount.value", cost.amount.value)
     return ReportedCost(
         cost.project_id,
         cost.user_id,
@@ -69,18 +72,18 @@ def parse_cost(cost: WireCost) -> ReportedCost:
         currency,
         cost.quantity_unit,
         amount,
-        _number("quantity", cost.quantity)[0],
+        _parse_number("quantity", cost.quantity)[0],
         from_number,
     )
 
 
-def _number(name: str, raw: msgspec.Raw) -> tuple[Decimal | None, bool]:
-    """A number in either of its forms, exact, and whether it came as a JSON number."""
+def _parse_number(name: str, raw: msgspec.Raw) -> tuple[Decimal | None, bool]:
+    """Return the exact value of a JSON number or of a string with a number, and whether `raw` is a JSON number."""
     text = str(raw, "utf-8")
     if text == "null":
         return None, False
     from_number = text[0] != '"'
     digits = text if from_number else text[1:-1]
     if not _DECIMAL.fullmatch(digits):
-        raise ValueError(f"{name} is {digits[:60]!r}, which is no decimal number")
+        raise ValueError(f"{name} is {digits[:60]!r}, which is not a decimal number")
     return Decimal(digits), from_number

@@ -1,4 +1,4 @@
-"""Reads OpenAI's own limits: an organization's hard spend limit and the spend alerts that it has set there."""
+"""Reads the hard spend limit and the spend alerts that an organization has configured at OpenAI."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ _MONTH = "month"
 
 
 class SpendLimit(NamedTuple):
-    """An amount of US dollars in a calendar month; `is_hard` where OpenAI stops at it, else it sends a mail."""
+    """A monthly limit in US dollars.
+
+    At a hard limit, OpenAI stops serving the organization. At any other limit, OpenAI only sends an email.
+    """
 
     amount_usd: Decimal
     is_hard: bool
@@ -29,32 +32,34 @@ class _Wire(msgspec.Struct):
 
 
 class SpendLimits(NamedTuple):
-    """An organization's limits in US dollars a month, and a sentence about each limit in another currency."""
+    """The monthly limits of an organization in US dollars, and one message for each limit in another currency."""
 
     in_usd: list[SpendLimit]
-    left_out: list[str]
+    ignored: list[str]
 
 
 def read_spend_limits(api: AdminApi) -> SpendLimits:
-    """Reads the hard limit, where one is set, and all alerts. Intervals other than the month are left out.
+    """Return the hard limit, if there is one, and all spend alerts. Raises an `ApiError`.
 
-    Raises an `ApiError`.
+    Limits with another interval than a calendar month are ignored.
     """
     try:
         hard = [api.get("/organization/spend_limit", [], _Wire)]
     except errors.EndpointNotFound:
+        # The published specification does not describe the response for an organization without a hard limit.
         hard = []
     alerts = read_list(api, "/organization/spend_alerts", [], _Wire)
-    found = [*((one, True) for one in hard), *((one, False) for one in alerts)]
+    found = [*((limit, True) for limit in hard), *((limit, False) for limit in alerts)]
     limits = SpendLimits([], [])
-    for one, is_hard in found:
-        if one.interval != _MONTH or one.threshold_amount <= 0:
+    for limit, is_hard in found:
+        if limit.interval != _MONTH or limit.threshold_amount <= 0:
             continue
-        currency = currency_code(one.currency)
+        currency = currency_code(limit.currency)
         if currency == US_DOLLARS:
-            limits.in_usd.append(SpendLimit(Decimal(one.threshold_amount) / 100, is_hard))
+            # OpenAI sends thresholds in cents, unlike the amounts of costs.
+            limits.in_usd.append(SpendLimit(Decimal(limit.threshold_amount) / 100, is_hard))
         else:
             kind = "limit" if is_hard else "alert"
             named = f"in {currency.upper()}" if currency else "without a currency"
-            limits.left_out.append(f"a monthly spend {kind} {named} is not used: budgets are in US dollars")
+            limits.ignored.append(f"a monthly spend {kind} {named} is not used: budgets are in US dollars")
     return limits

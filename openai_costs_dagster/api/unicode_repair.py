@@ -1,39 +1,45 @@
-"""Replaces the characters of an answer that no database stores: NUL and unpaired surrogates become U+FFFD.
+"""Replaces the characters of a response that PostgreSQL cannot store with the replacement character U+FFFD.
 
-JSON can spell both as escapes. A name that was cut in the middle of a surrogate pair is valid JSON, but its last
-character is none; PostgreSQL's `text` and `jsonb` accept neither. Everything else stays as the API sent it.
+JSON can contain NUL and unpaired surrogates as escapes, for example in a name that was cut in the middle of an emoji.
+PostgreSQL's types `text` and `jsonb` reject both. All other characters stay as the API sent them.
 """
 
 from __future__ import annotations
 
 import re
 
-_FIRST_HALF, _SECOND_HALF = rb"u[dD][89abAB][0-9a-fA-F]{2}", rb"u[dD][c-fC-F][0-9a-fA-F]{2}"
-_PAIR = _FIRST_HALF + rb"\\" + _SECOND_HALF
-# Every escape is matched, so that a backslash which is itself escaped begins none.
+_HIGH_SURROGATE, _LOW_SURROGATE = rb"u[dD][89abAB][0-9a-fA-F]{2}", rb"u[dD][c-fC-F][0-9a-fA-F]{2}"
+_PAIR = _HIGH_SURROGATE + rb"\\" + _LOW_SURROGATE
+# The pattern matches every escape, storable or not. Otherwise the second backslash of an escaped backslash would be
+# mistaken for the beginning of an escape.
 _ESCAPE = re.compile(rb"\\(?:(" + _PAIR + rb"|u(?!0000|[dD][89a-fA-F])|[^u])|u.{4})", re.DOTALL)
 _SUSPECT = (rb"\u0000", rb"\ud", rb"\uD")
-_ENCODED_HALF = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")
+_UTF8_SURROGATE = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")
 
 
-def with_storable_escapes(body: bytes) -> bytes:
-    """The same JSON with an escaped U+FFFD for every escaped NUL and unpaired surrogate."""
+def repair_escapes(body: bytes) -> bytes:
+    r"""Return the same JSON with ``\ufffd`` instead of each escaped NUL and each escaped unpaired surrogate."""
+    # Nearly all pages contain none of these escapes, and the scan is much faster than the substitution.
     if b"\\u" not in body or not any(escape in body for escape in _SUSPECT):
         return body
     return _ESCAPE.sub(lambda found: found[0] if found[1] else rb"\ufffd", body)
 
 
-def as_utf8(body: bytes) -> bytes:
-    """The same bytes where they are UTF-8; otherwise with U+FFFD for each part that is not."""
+def repair_utf8(body: bytes) -> bytes:
+    """Return the same bytes with U+FFFD instead of each sequence that is not valid UTF-8."""
     if body.isascii():
         return body
     try:
         body.decode()
     except UnicodeDecodeError:
-        return _ENCODED_HALF.sub("\ufffd".encode(), body).decode("utf-8", "replace").encode()
+        # A surrogate takes three bytes. Without this step Python would insert three replacement characters for it.
+        return _UTF8_SURROGATE.sub("\ufffd".encode(), body).decode("utf-8", "replace").encode()
     return body
 
 
-def storable(body: bytes) -> bytes:
-    """The same JSON in UTF-8 with U+FFFD for everything that is no character. Needs several times the body's memory."""
-    return as_utf8(with_storable_escapes(body))
+def repair_text(body: bytes) -> bytes:
+    """Return the same JSON as valid UTF-8 with U+FFFD for everything that PostgreSQL cannot store.
+
+    Needs several times the memory of the body.
+    """
+    return repair_utf8(repair_escapes(body))

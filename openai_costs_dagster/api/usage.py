@@ -1,4 +1,4 @@
-"""Reads usage: what was counted, by user, API key and model. It never makes money: only costs do."""
+"""Reads usage: the counters of each usage endpoint by user, API key and model. Amounts come from costs alone."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _BUCKET = msgspec.json.Decoder(_Bucket, float_hook=Decimal)
 
 @dataclass(frozen=True)
 class UsageBucket:
-    """A day as the API sent it: its rows, those of one key added up, and the very bytes they came in."""
+    """The usage of one UTC day: its rows, with equal dimensions added up, and the unchanged bytes of the bucket."""
 
     day: dt.date
     rows: Sequence[UsageRow]
@@ -38,36 +38,41 @@ class UsageBucket:
 
 
 def usage_endpoint_path(operation: Operation) -> str:
-    """Where an operation's usage is read."""
+    """Return the path of an operation's usage endpoint."""
     return f"/organization/usage/{operation.name}"
 
 
 def read_usage(
     api: AdminApi, operation: Operation, days: DayRange, groups: Sequence[str] | None = None
 ) -> Iterator[UsageBucket]:
-    """Yields one bucket for every day of `days`, in order, by the operation's own groups or by fewer.
+    """Yield one bucket for every day of `days`, in order, grouped by `groups` (by default: all of the operation).
 
-    Only a chain that was read to its end is whole. Raises an `ApiError`; EndpointNotFound if the server lacks the
-    endpoint.
+    Raises an `ApiError`: EndpointNotFound if the server lacks the endpoint. After an error, discard all buckets of the
+    call, because the pages of one query belong together.
     """
-    asked = operation.groups if groups is None else groups
-    for due, raw in read_days(api, usage_endpoint_path(operation), days, group_by=asked, days_per_page=DAYS_PER_PAGE):
+    group_by = operation.groups if groups is None else groups
+    for expected, raw in read_days(
+        api, usage_endpoint_path(operation), days, group_by=group_by, days_per_page=DAYS_PER_PAGE
+    ):
         try:
             bucket = _BUCKET.decode(raw)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise errors.UnexpectedSchema(f"{due}: a bucket of another shape than the API documents: {error}") from None
-        check_day(bucket.start_time, bucket.end_time, due, days)
-        yield UsageBucket(due, _added_up(operation, due, bucket.results), raw)
+            raise errors.UnexpectedSchema(
+                f"{expected}: the bucket does not have the documented format: {error}"
+            ) from None
+        check_day(bucket.start_time, bucket.end_time, expected, days)
+        yield UsageBucket(expected, _add_up(operation, expected, bucket.results), raw)
 
 
-def _added_up(operation: Operation, day: dt.date, results: Sequence[Mapping[str, Any]]) -> list[UsageRow]:
+def _add_up(operation: Operation, day: dt.date, results: Sequence[Mapping[str, Any]]) -> list[UsageRow]:
     rows: dict[tuple[Any, ...], UsageRow] = {}
     for result in results:
         row = _row(operation, day, result)
         key = (*row[:4], *row.groups.values())
-        known = rows.get(key)
-        if known is not None:
-            counters = dict(known.counters)
+        # The API may return several rows with equal dimensions for one day.
+        previous = rows.get(key)
+        if previous is not None:
+            counters = dict(previous.counters)
             for name, value in row.counters.items():
                 counters[name] = counters.get(name, Decimal(0)) + value
             row = row._replace(counters=counters)
@@ -85,7 +90,7 @@ def _row(operation: Operation, day: dt.date, result: Mapping[str, Any]) -> Usage
 def _text(day: dt.date, name: str, value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
-    raise errors.UnexpectedSchema(f"{day}: {name} of a usage row is {value!r}, and a text was expected")
+    raise errors.UnexpectedSchema(f"{day}: {name} of a usage row must be a string, but is {value!r}")
 
 
 def _group(day: dt.date, name: str, value: Any) -> str | bool | None:
@@ -93,6 +98,7 @@ def _group(day: dt.date, name: str, value: Any) -> str | bool | None:
 
 
 def _count(day: dt.date, name: str, value: Any) -> Decimal:
+    # In Python, True is an int: a counter that is a JSON boolean must be refused explicitly.
     if isinstance(value, int | Decimal) and not isinstance(value, bool) and Decimal(value).is_finite():
         return Decimal(value)
-    raise errors.UnexpectedSchema(f"{day}: {name} of a usage row is {value!r}, and a number was expected")
+    raise errors.UnexpectedSchema(f"{day}: {name} of a usage row must be a number, but is {value!r}")

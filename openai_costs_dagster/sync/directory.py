@@ -137,7 +137,7 @@ class _Reading:
         except (errors.PermissionDenied, errors.RequestRefused, errors.UnexpectedSchema) as error:
             self._names.notes.append(f"spend limits: {error}")
             return
-        self._names.notes += found.left_out
+        self._names.notes += found.ignored
         budgets.keep_openais(self._connection, self._organization.name, found.in_usd, self._now)
 
     def _own_key(self) -> None:

@@ -101,7 +101,7 @@ def test_what_will_stay_refused_is_asked_once_and_told_as_what_it_is(name: str, 
 
 def test_a_redirect_is_not_followed_with_the_key() -> None:
     script = Script(httpx2.Response(302, headers={"Location": "https://elsewhere.example/v1/organization/costs"}))
-    with script.api() as api, pytest.raises(errors.RequestRefused, match="base_url must name the final address"):
+    with script.api() as api, pytest.raises(errors.RequestRefused, match="set base_url to the final address"):
         api.get(COSTS_PATH, [], WirePage)
     assert {request.url.host for request in script.requests} == {"api.example"}
 

@@ -323,7 +323,7 @@ def test_there_is_nothing_below_the_coarsest_grouping() -> None:
 
 def test_a_probe_that_fails_forgets_nothing() -> None:
     def fails(_day: dt.date, _grouping: Grouping) -> bool:
-        raise errors.ServerError("the server answered 503", status=503)
+        raise errors.ServerError("the server returned status 503", status=503)
 
     detail = GroupingPlanner([_refusal(REFUSAL_TTL)], probe=fails, now=_NOW)
     with pytest.raises(errors.ServerError):

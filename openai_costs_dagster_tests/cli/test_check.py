@@ -61,7 +61,7 @@ def test_a_key_that_is_not_accepted(type_in: Type, api: Simulator, organization:
     headline, endpoint, advice = lines(finished.out)
     assert headline == "default: Authentication failed - please check your API key"
     assert endpoint == f"  Endpoint: {api.base_url}"
-    assert advice.startswith("  What to do: the key was not accepted: ")
+    assert advice.startswith("  What to do: OpenAI does not accept the key: ")
     assert len(api.requests) == 1
 
 
@@ -177,10 +177,10 @@ def test_what_is_tried_again_is_told_in_the_log_and_not_in_between(place: Workpl
     in_text = place.run("check", **environment)
     assert in_text.code == 0
     assert lines(in_text.out)[0] == "default: Successfully connected to OpenAI API"
-    assert "the server answered 500" in in_text.err
+    assert "the server returned status 500" in in_text.err
     api.faults.queue(Fault(FaultKind.SERVER_ERROR))
     in_json = place.run("--log-format", "json", "check", **environment)
     assert lines(in_json.out)[0] == "default: Successfully connected to OpenAI API"
     (line,) = [json.loads(line) for line in lines(in_json.err)]
     assert line["level"] == "warning"
-    assert "the server answered 500" in json.dumps(line)
+    assert "the server returned status 500" in json.dumps(line)

@@ -83,7 +83,7 @@ def test_the_sentences_are_found_where_they_are_made() -> None:
     assert len(found) > 150
     assert {
         f"PostgreSQL at {BLANK} cannot be used: {BLANK}",  # made by a variable's class
-        f"the answer has another shape than the API documents: {BLANK}",  # redacted first
+        f"the response does not have the documented format: {BLANK}",  # redacted first
         f"{BLANK}: names could not be read: {BLANK}",  # logged
         f"the file {BLANK} is empty",
         "Connection failed",

@@ -101,7 +101,7 @@ def test_a_spend_limit_in_another_currency_is_named_and_not_used() -> None:
     with script.api() as api:
         found = read_spend_limits(api)
     assert [(one.amount_usd, one.is_hard) for one in found.in_usd] == [(Decimal(1000), False)]
-    assert found.left_out == [
+    assert found.ignored == [
         "a monthly spend limit in EUR is not used: budgets are in US dollars",
         "a monthly spend alert without a currency is not used: budgets are in US dollars",
     ]

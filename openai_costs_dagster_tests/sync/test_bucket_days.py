@@ -54,15 +54,21 @@ WRONG: dict[str, tuple[Callable[[Buckets], Buckets], str]] = {
     "a shifted day": (moved(1, start=_HOUR, end=_HOUR), "starts at 2026-02-04 01:00:00, which is not midnight UTC"),
     "a late start": (moved(2, start=1), "starts at 2026-02-05 00:00:01, which is not midnight UTC"),
     "half a second": (moved(0, start=0.5), "starts at 2026-02-03 00:00:00.500000, which is not midnight UTC"),
-    "a day twice": (lambda buckets: [buckets[0], buckets[0], *buckets[2:]], "2026-02-04 was due, and a bucket came"),
+    "a day twice": (
+        lambda buckets: [buckets[0], buckets[0], *buckets[2:]],
+        "expected the bucket of 2026-02-04, but received a bucket",
+    ),
     "a day out of order": (
         lambda buckets: [buckets[1], buckets[0], buckets[2]],
-        "a bucket came that is for 2026-02-04",
+        "but received a bucket that is for 2026-02-04",
     ),
-    "a gap": (lambda buckets: [buckets[0], buckets[2]], "2026-02-04 was due, and a bucket came that is for 2026-02-05"),
+    "a gap": (
+        lambda buckets: [buckets[0], buckets[2]],
+        "expected the bucket of 2026-02-04, but received a bucket that is for 2026-02-05",
+    ),
     "two days without an end": (
         lambda buckets: without_end([buckets[0], buckets[2]]),
-        "2026-02-04 was due, and a bucket came that is for 2026-02-05",
+        "expected the bucket of 2026-02-04, but received a bucket that is for 2026-02-05",
     ),
     "a start at noon without an end": (
         lambda buckets: without_end(moved(1, start=_DAY / 2)(buckets)),

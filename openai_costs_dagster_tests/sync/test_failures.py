@@ -97,7 +97,7 @@ def test_the_last_error_is_noted_with_its_days_until_a_success(bench: MakeBench)
     work.simulator.script = breaking(work, CONCERNED[0], *[Fault(FaultKind.UNAVAILABLE)] * 10)
     work.read(ALL)
     ((error, permanent, last_success),) = work.ask(query)
-    assert error.startswith(f"{CONCERNED[0]}..{CONCERNED[-1]}: the server answered 503")
+    assert error.startswith(f"{CONCERNED[0]}..{CONCERNED[-1]}: the server returned status 503")
     assert (permanent, last_success) == (False, work.clock.now)
     work.read(ALL)
     assert work.ask(query) == [(None, None, work.clock.now)]

@@ -147,7 +147,7 @@ def test_an_endpoint_that_fails_fails_its_days_and_keeps_nothing_from_the_others
     outcome = read(work)
     assert sorted(outcome.failed) == DAYS
     assert not outcome.permanent
-    assert all("images: the server answered" in reason for reason in outcome.failed.values())
+    assert all("images: the server returned status" in reason for reason in outcome.failed.values())
     stored = {operation for (operation,) in work.ask("select distinct operation from openai_costs.usage_days")}
     assert "images" not in stored
     assert {"completions", "embeddings", "web_search_calls"} <= stored

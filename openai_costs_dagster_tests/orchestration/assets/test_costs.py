@@ -134,10 +134,10 @@ def test_in_a_partly_failed_range_exactly_the_bad_days_are_left_unmaterialized(
     assert {day for day, one in complete.items() if one.passed} == set(texts(good))
     for day in texts(bad):
         assert complete[day].severity is dg.AssetCheckSeverity.ERROR
-        assert "the server answered 503" in str(complete[day].description)
+        assert "the server returned status 503" in str(complete[day].description)
     assert set(evaluations(result, asset_paths.RECONCILES)) == set(texts(good))
     (failure,) = (event for event in result.all_events if event.is_step_failure)
-    assert "3 of 6 days were not stored. 2025-12-03..2025-12-05: the server answered 503" in str(
+    assert "3 of 6 days were not stored. 2025-12-03..2025-12-05: the server returned status 503" in str(
         failure.step_failure_data
     )
     record = instance.get_run_by_id(result.run_id)
