@@ -1,4 +1,9 @@
-"""Reads an organization's names into the warehouse, best effort: without the scope everything works and shows ids."""
+"""Synchronizes the names of an organization's projects, users and API keys from the OpenAI Admin API into Postgres.
+
+Costs only contain ids. Reading names needs the scope `api.management.read`; without it, ids are shown instead of
+names and nothing else changes. The same run checks the age and expiry of the admin key (`key_alerts.py`) and reads
+OpenAI's own spend limits, if the organization is configured to use them as budgets.
+"""
 
 from __future__ import annotations
 
@@ -33,13 +38,14 @@ from openai_costs_dagster.warehouse.directory import Entry
 from openai_costs_dagster.warehouse.errors import ValueRefused
 
 _LOG = logging.getLogger(__name__)
-_LATELY = dt.timedelta(days=60)
+_IDENTITY_WINDOW = dt.timedelta(days=60)
+"""The days before now whose costs are requested to verify the key."""
 _ARCHIVED = "archived"
 
 
 @dataclass
 class DirectoryOutcome:
-    """What was read, by kind, and what could not be."""
+    """The number of stored entries of each kind, and a message for each part that could not be read."""
 
     counts: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -53,11 +59,12 @@ def sync_directory(
     may_alert: bool = True,
     log: logging.Logger = _LOG,
 ) -> DirectoryOutcome:
-    """Stores projects, users and project keys, as far as the key may read them. Raises a WarehouseError.
+    """Store the names of projects, users and API keys, as far as the key may read them.
 
-    `may_alert` says whether news of the key itself is looked for.
+    `may_alert` also checks the admin key and records alerts about it. Errors of the API and the key become notes of
+    the outcome. Raises a `WarehouseError`.
     """
-    names = DirectoryOutcome()
+    outcome = DirectoryOutcome()
     database.prepare()
     try:
         with (
@@ -65,23 +72,23 @@ def sync_directory(
             lock.reader(database, organization.name, purpose="names", on_wait=log.warning) as connection,
         ):
             register(connection, organization)
-            _Reading(organization, connection, api, names, now(), may_alert=may_alert).run()
-    except SecretUnavailable as error:
-        names.notes.append(str(error))
-    except errors.ApiError as error:
-        names.notes.append(str(error))
-    for note in names.notes:
+            _DirectorySync(organization, connection, api, outcome, now(), may_alert=may_alert).run()
+    except (SecretUnavailable, errors.ApiError) as error:
+        outcome.notes.append(str(error))
+    for note in outcome.notes:
         log.warning("%s: names could not be read: %s", organization.name, note)
-    return names
+    return outcome
 
 
-class _Reading:
+class _DirectorySync:
+    """One run of `sync_directory`, while it holds the organization's lock."""
+
     def __init__(
         self,
         organization: Organization,
         connection: Connection,
         api: AdminApi,
-        names: DirectoryOutcome,
+        outcome: DirectoryOutcome,
         now: dt.datetime,
         *,
         may_alert: bool,
@@ -90,97 +97,100 @@ class _Reading:
         self._organization = organization
         self._connection = connection
         self._api = api
-        self._names = names
+        self._outcome = outcome
         self._now = now
-        self._absent = False
-        self._unwanted: set[str] = set()  # addresses of people who want to be forgotten
+        self._is_missing = False  # whether the server lacks the endpoint that was requested last
+        self._forgotten_emails: set[str] = set()
 
     def run(self) -> None:
         missing = MissingEndpoints(self._connection, self._organization, self._now)
         if PROJECTS_PATH in missing.known():
-            self._names.notes.append(missing.known()[PROJECTS_PATH])
+            self._outcome.notes.append(missing.known()[PROJECTS_PATH])
             return
-        lately = DayRange((self._now - _LATELY).date(), self._now.date())
-        verify_identity(self._connection, self._api, self._organization, lately, self._now)
-        projects = self._kind("project", self._projects)
-        if self._absent:
-            said = f"the server has no directory: {self._names.notes[-1]}"
-            missing.record(PROJECTS_PATH, said)
+        recent = DayRange((self._now - _IDENTITY_WINDOW).date(), self._now.date())
+        verify_identity(self._connection, self._api, self._organization, recent, self._now)
+        projects = self._store_kind("project", self._fetch_projects)
+        if self._is_missing:
+            # A server without projects has no directory at all, so that no further endpoint is requested.
+            missing.record(PROJECTS_PATH, f"the server has no directory: {self._outcome.notes[-1]}")
             return
         missing.forget(PROJECTS_PATH)
-        self._kind("user", self._users)
+        # Users before API keys, because names of keys may contain the address of a forgotten user.
+        self._store_kind("user", self._fetch_users)
         if self._may_alert:
-            self._own_key()
+            self._check_admin_key()
         if self._organization.openai_budgets:
-            self._limits()
+            self._store_spend_limits()
         for project in projects:
-            if project.status != _ARCHIVED:
-                self._kind("api_key", partial(self._keys, project.id), project_id=project.id)
+            if project.status != _ARCHIVED:  # OpenAI refuses to list the keys of archived projects
+                self._store_kind("api_key", partial(self._fetch_api_keys, project.id), project_id=project.id)
 
-    def _kind(self, kind: str, read: Callable[[], Iterable[Entry]], *, project_id: str | None = None) -> list[Entry]:
-        """One whole reading; what it does not list any more is marked as gone, and keeps its name."""
+    def _store_kind(
+        self, kind: str, fetch: Callable[[], Iterable[Entry]], *, project_id: str | None = None
+    ) -> list[Entry]:
+        """Store the complete list of a kind and return it. Stored entries that it lacks are marked as deleted."""
         try:
-            found = list(read())
-            directory.keep(self._connection, self._organization.name, found, self._now)
+            entries = list(fetch())
+            directory.keep(self._connection, self._organization.name, entries, self._now)
         except (errors.PermissionDenied, errors.RequestRefused, errors.UnexpectedSchema, ValueRefused) as error:
-            self._names.notes.append(f"{kind}: {error}")
-            self._absent = isinstance(error, errors.EndpointNotFound)
+            self._outcome.notes.append(f"{kind}: {error}")
+            self._is_missing = isinstance(error, errors.EndpointNotFound)
             return []
         directory.note_gone(self._connection, self._organization.name, kind, self._now, project_id=project_id)
-        self._names.counts[kind] = self._names.counts.get(kind, 0) + len(found)
-        return found
+        self._outcome.counts[kind] = self._outcome.counts.get(kind, 0) + len(entries)
+        return entries
 
-    def _limits(self) -> None:
-        """OpenAI's own spend limit and alerts; what is known of them stays where they cannot be read."""
-        try:
-            found = read_spend_limits(self._api)
-        except (errors.PermissionDenied, errors.RequestRefused, errors.UnexpectedSchema) as error:
-            self._names.notes.append(f"spend limits: {error}")
-            return
-        self._names.notes += found.ignored
-        budgets.keep_openais(self._connection, self._organization.name, found.in_usd, self._now)
-
-    def _own_key(self) -> None:
-        """The health of the key itself, where it may be read."""
+    def _check_admin_key(self) -> None:
         try:
             own_key = read_own_admin_key(self._api)
         except (errors.PermissionDenied, errors.RequestRefused, errors.UnexpectedSchema) as error:
-            self._names.notes.append(f"admin key: {error}")
+            self._outcome.notes.append(f"admin key: {error}")
             return
         if own_key:
             key_alerts.record_alerts(self._connection, self._organization.name, own_key, self._now)
 
-    def _projects(self) -> list[Entry]:
-        found = [
-            Entry("project", one.id, self._kept(one.name), status=one.status or "active")
-            for one in read_projects(self._api)
-        ]
-        named = {one.id: one.name for one in found if one.name}
-        directory.name_projects(self._connection, self._organization.name, named, self._now)
-        return found
+    def _store_spend_limits(self) -> None:
+        """Store OpenAI's spend limit and spend alerts. If they cannot be read, the stored ones stay unchanged."""
+        try:
+            limits = read_spend_limits(self._api)
+        except (errors.PermissionDenied, errors.RequestRefused, errors.UnexpectedSchema) as error:
+            self._outcome.notes.append(f"spend limits: {error}")
+            return
+        self._outcome.notes += limits.ignored
+        budgets.keep_openais(self._connection, self._organization.name, limits.in_usd, self._now)
 
-    def _users(self) -> list[Entry]:
-        found = list(read_users(self._api))
+    def _fetch_projects(self) -> list[Entry]:
+        entries = [
+            Entry("project", project.id, self._scrub(project.name), status=project.status or "active")
+            for project in read_projects(self._api)
+        ]
+        names = {entry.id: entry.name for entry in entries if entry.name}
+        directory.name_projects(self._connection, self._organization.name, names, self._now)
+        return entries
+
+    def _fetch_users(self) -> list[Entry]:
+        users = list(read_users(self._api))
         forgotten = directory.forgotten(self._connection)
-        self._unwanted = {one.email.lower() for one in found if one.email and one.id in forgotten}
+        self._forgotten_emails = {user.email.lower() for user in users if user.email and user.id in forgotten}
         return [
-            Entry("user", one.id, self._kept(one.name), one.email if self._organization.store_emails else None)
-            for one in found
+            Entry("user", user.id, self._scrub(user.name), user.email if self._organization.store_emails else None)
+            for user in users
         ]
 
-    def _keys(self, project_id: str) -> list[Entry]:
+    def _fetch_api_keys(self, project_id: str) -> list[Entry]:
         return [
-            Entry("api_key", one.id, self._kept(one.name), project_id=project_id, owner_id=_owner(one))
-            for one in read_api_keys(self._api, project_id)
+            Entry("api_key", key.id, self._scrub(key.name), project_id=project_id, owner_id=_owner_id(key))
+            for key in read_api_keys(self._api, project_id)
         ]
 
-    def _kept(self, name: str | None) -> str | None:
-        if name and any(address in name.lower() for address in self._unwanted):
+    def _scrub(self, name: str | None) -> str | None:
+        """Return the name without personal data; None if it contains the address of a forgotten user."""
+        if name and any(email in name.lower() for email in self._forgotten_emails):
             return None
         return scrub_name(name, emails=self._organization.store_emails)
 
 
-def _owner(key: WireApiKey) -> str | None:
+def _owner_id(key: WireApiKey) -> str | None:
     if key.owner is None:
         return None
     owner = key.owner.user or key.owner.service_account

@@ -1,8 +1,10 @@
-"""What people are told of reading: that it fails, once, and that it works again.
+"""Alerts about failed synchronization: one when an organization's costs cannot be read, one when it works again.
 
-What a person has to mend is told at once; what may pass by itself when it did not within an hour. It is over when the
-newest day that failed is stored, so that a run for other days that works is not taken for the end of it; lost access
-is over with the first reading that has it.
+A failure that needs a person, for example a revoked key, alerts at once. A failure that may disappear by itself, for
+example an error of OpenAI's server, alerts if it lasts longer than `TRANSIENT_GRACE_PERIOD`.
+
+A failure ends when its newest failed day is stored. A run that only stores other days does not end it. A failure of
+access, for example a revoked key, ends with the first run that stores any day.
 """
 
 from __future__ import annotations
@@ -20,30 +22,35 @@ from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.open_failures import OpenFailure
 
 SYNC = "sync"
+"""The name of this failure in the table of open failures."""
 KIND = "sync_failure"
-PATIENCE = dt.timedelta(minutes=50)
-"""How long what may pass by itself is waited for: an hourly refresh tries it once more in this time."""
+"""The `kind` of the alerts."""
+TRANSIENT_GRACE_PERIOD = dt.timedelta(minutes=50)
+"""Time before a transient failure alerts. It is below an hour, so that the next hourly refresh decides."""
 
-ACCESS = frozenset({"AuthenticationFailed", "PermissionDenied", "WrongOrganization", "SecretUnavailable"})
+ACCESS_FAILURES = frozenset({"AuthenticationFailed", "PermissionDenied", "WrongOrganization", "SecretUnavailable"})
+"""Errors that fail every day of the organization, by class name."""
 _SOME_DAYS = "days"
+"""The reason of a failure that only concerns some days."""
 
 
 def record_alerts(
     connection: Connection, organization: Organization, outcome: Outcome, trigger: Trigger, now: dt.datetime
 ) -> None:
-    """Follows what an organization's reading comes to; part of the transaction that records it.
+    """Open, update or close the organization's failure after a run, and record the alerts that follow from it.
 
-    Failures count when a scheduled refresh meets them; days that are stored count whoever asked.
+    The caller's transaction contains the result of the run as well. Only a scheduled run opens a failure, because a
+    person sees the failure of their own run. Every run can close one.
     """
     known = open_failures.find(connection, organization.name, SYNC)
-    failed = {day: one for day, one in outcome.failed.items() if day not in outcome.outside_retention}
+    failed = {day: failure for day, failure in outcome.failed.items() if day not in outcome.outside_retention}
     if failed and trigger == "schedule":
-        _failed(connection, organization, known, failed, outcome, now)
+        _record_failure(connection, organization, known, failed, outcome, now)
     elif known:
-        _worked(connection, organization, known, outcome, now)
+        _close_if_recovered(connection, organization, known, outcome, now)
 
 
-def _failed(
+def _record_failure(
     connection: Connection,
     organization: Organization,
     known: OpenFailure | None,
@@ -51,66 +58,62 @@ def _failed(
     outcome: Outcome,
     now: dt.datetime,
 ) -> None:
-    worst = min(failed.values(), key=lambda one: (one.kind not in ACCESS, not one.permanent))
-    reason = worst.kind if worst.kind in ACCESS else _SOME_DAYS
+    worst = min(failed.values(), key=lambda failure: (failure.kind not in ACCESS_FAILURES, not failure.permanent))
+    reason = worst.kind if worst.kind in ACCESS_FAILURES else _SOME_DAYS
     severity = "high" if worst.permanent else "medium"
     days = sorted(set(known.days if known else ()) | set(failed))
     if known is None:
-        trouble = OpenFailure(SYNC, reason, outcome.message, severity, days, now, None)
+        failure = OpenFailure(SYNC, reason, outcome.message, severity, days, now, None)
     else:
-        told = known.announced_at if reason in {known.reason, _SOME_DAYS} else None
-        trouble = replace(
-            known,
-            reason=reason,
-            message=outcome.message,
-            severity=severity,
-            days=days,
-            announced_at=told,
+        # Another failure of access is a new problem and alerts again. Failed days after it belong to the same problem.
+        announced_at = known.announced_at if reason in {known.reason, _SOME_DAYS} else None
+        failure = replace(
+            known, reason=reason, message=outcome.message, severity=severity, days=days, announced_at=announced_at
         )
-    if trouble.announced_at is None and (worst.permanent or now - trouble.opened_at >= PATIENCE):
-        outbox.record(connection, _alert(organization, trouble, worst), now)
-        trouble = replace(trouble, announced_at=now)
-    open_failures.keep(connection, organization.name, trouble)
+    is_due = worst.permanent or now - failure.opened_at >= TRANSIENT_GRACE_PERIOD
+    if failure.announced_at is None and is_due:
+        outbox.record(connection, _failure_alert(organization, failure, worst), now)
+        failure = replace(failure, announced_at=now)
+    open_failures.keep(connection, organization.name, failure)
 
 
-def _worked(
+def _close_if_recovered(
     connection: Connection, organization: Organization, known: OpenFailure, outcome: Outcome, now: dt.datetime
 ) -> None:
-    has_access = known.reason in ACCESS and bool(outcome.stored)
-    if outcome.failed or not (has_access or known.days[-1] in outcome.stored):
+    has_access_again = known.reason in ACCESS_FAILURES and bool(outcome.stored)
+    if outcome.failed or not (has_access_again or known.days[-1] in outcome.stored):
         return
     open_failures.end(connection, organization.name, SYNC)
     if known.announced_at:
-        outbox.record(connection, _recovery(organization, known), now)
+        outbox.record(connection, _recovery_alert(organization, known), now)
 
 
-def _alert(organization: Organization, trouble: OpenFailure, worst: DayFailure) -> outbox.Alert:
-    what = "its key is refused" if worst.kind in ACCESS else "costs cannot be read"
+def _failure_alert(organization: Organization, failure: OpenFailure, worst: DayFailure) -> outbox.Alert:
+    problem = "its admin key does not work" if worst.kind in ACCESS_FAILURES else "costs cannot be read"
     return outbox.Alert(
-        dedup_key=outbox.dedup_key("sync", organization.name, trouble.opened_at.isoformat(), trouble.reason),
+        dedup_key=outbox.dedup_key("sync", organization.name, failure.opened_at.isoformat(), failure.reason),
         kind=KIND,
         event="failed",
-        severity=trouble.severity,
-        title=f"{organization.name}: {what}",
-        message=trouble.message,
+        severity=failure.severity,
+        title=f"{organization.name}: {problem}",
+        message=failure.message,
         organization=organization.name,
-        facts=[("Since", f"{trouble.opened_at:%Y-%m-%d %H:%M} UTC"), ("Days", _days(trouble.days))],
+        facts=[
+            ("Since", f"{failure.opened_at:%Y-%m-%d %H:%M} UTC"),
+            ("Days", ", ".join(map(str, DayRange.covering(failure.days)))),
+        ],
         page=asset_paths.asset_page(asset_paths.costs_path(organization)),
     )
 
 
-def _recovery(organization: Organization, trouble: OpenFailure) -> outbox.Alert:
+def _recovery_alert(organization: Organization, failure: OpenFailure) -> outbox.Alert:
     return outbox.Alert(
-        dedup_key=outbox.dedup_key("sync", organization.name, trouble.opened_at.isoformat(), "recovered"),
+        dedup_key=outbox.dedup_key("sync", organization.name, failure.opened_at.isoformat(), "recovered"),
         kind=KIND,
         event="recovered",
-        severity=trouble.severity,
+        severity=failure.severity,
         title=f"{organization.name}: costs are read again",
-        message=f"What failed since {trouble.opened_at:%Y-%m-%d %H:%M} UTC works again.",
+        message=f"The failure since {failure.opened_at:%Y-%m-%d %H:%M} UTC is over.",
         organization=organization.name,
         page=asset_paths.asset_page(asset_paths.costs_path(organization)),
     )
-
-
-def _days(days: list[dt.date]) -> str:
-    return ", ".join(map(str, DayRange.covering(days)))

@@ -1,4 +1,4 @@
-"""What people are told of an admin key: that it expires soon, and that it is old."""
+"""Alerts about an organization's admin key: it expires soon, or it is old."""
 
 from __future__ import annotations
 
@@ -10,54 +10,66 @@ from openai_costs_dagster.sync.failure_alerts import KIND
 from openai_costs_dagster.warehouse import outbox
 from openai_costs_dagster.warehouse.database import Connection
 
-OLD = 90 * ONE_DAY
-_LONG_AGO = 30 * ONE_DAY  # a key that was old for longer when it is first met is no news
-_WARNINGS = ((3 * ONE_DAY, "high"), (14 * ONE_DAY, "medium"))
+OLD_AFTER = 90 * ONE_DAY
+"""The age from which on a key should be replaced."""
+_ALERT_ON_AGE_FOR = 30 * ONE_DAY
+"""A key that became old longer ago was old before it was configured: its alert is stored as acknowledged."""
+_EXPIRY_WARNINGS = ((3 * ONE_DAY, "high"), (14 * ONE_DAY, "medium"))
+"""Remaining time and severity of each warning, the most urgent first."""
 
 
 def record_alerts(connection: Connection, organization: str, own: WireAdminKey, now: dt.datetime) -> None:
-    """Records the alerts about the admin key `own` that reads an organization. Each warning is recorded once."""
+    """Record the alerts about `own`, the admin key that is used for an organization. Each alert is recorded once."""
     expiry, age = _expiry(organization, own, now), _age(organization, own, now)
     if expiry:
         outbox.record(connection, expiry, now)
     if age:
-        created = _moment(own.created_at)
-        outbox.record(connection, age, now, acknowledged=created is not None and now - created > OLD + _LONG_AGO)
+        created = _utc_time(own.created_at)
+        outbox.record(
+            connection, age, now, acknowledged=created is not None and now - created > OLD_AFTER + _ALERT_ON_AGE_FOR
+        )
 
 
 def _expiry(organization: str, own: WireAdminKey, now: dt.datetime) -> outbox.Alert | None:
-    expires = _moment(own.expires_at)
-    near = next((one for one in _WARNINGS if expires and expires - now <= one[0]), None)
-    if expires is None or near is None:
+    expires = _utc_time(own.expires_at)
+    due = next((warning for warning in _EXPIRY_WARNINGS if expires and expires - now <= warning[0]), None)
+    if expires is None or due is None:
         return None
+    remaining, severity = due
     return outbox.Alert(
-        dedup_key=outbox.dedup_key("key", organization, own.id, str(own.expires_at), str(near[0].days)),
+        dedup_key=outbox.dedup_key("key", organization, own.id, str(own.expires_at), str(remaining.days)),
         kind=KIND,
         event="expires",
-        severity=near[1],
+        severity=severity,
         title=f"{organization}: its admin key expires on {expires.date()}",
-        message=f"The admin key expires at {expires:%Y-%m-%d %H:%M} UTC; from then on no day is read. Make a new one.",
+        message=(
+            f"The admin key expires at {expires:%Y-%m-%d %H:%M} UTC, and costs cannot be read after that. "
+            "Create a new admin key before then."
+        ),
         organization=organization,
     )
 
 
 def _age(organization: str, own: WireAdminKey, now: dt.datetime) -> outbox.Alert | None:
-    created = _moment(own.created_at)
-    if created is None or now - created < OLD:
+    created = _utc_time(own.created_at)
+    if created is None or now - created < OLD_AFTER:
         return None
     return outbox.Alert(
         dedup_key=outbox.dedup_key("key", organization, own.id, "aged"),
         kind=KIND,
         event="aged",
         severity="low",
-        title=f"{organization}: its admin key is {OLD.days} days old",
-        message=f"The admin key was made on {created.date()}. Rotating it needs no restart: it is read when used.",
+        title=f"{organization}: its admin key is {OLD_AFTER.days} days old",
+        message=(
+            f"The admin key was created on {created.date()}. "
+            "Consider replacing it: a new key is used from the next run on, without a restart."
+        ),
         organization=organization,
     )
 
 
-def _moment(seconds: int | None) -> dt.datetime | None:
-    """The moment of a Unix second; None where there is none, or none that a calendar knows."""
+def _utc_time(seconds: int | None) -> dt.datetime | None:
+    """Return the time of a Unix timestamp; None without a timestamp or if it is out of range."""
     try:
         return None if seconds is None else dt.datetime.fromtimestamp(seconds, dt.UTC)
     except (OverflowError, ValueError, OSError):

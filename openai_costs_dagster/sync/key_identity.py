@@ -1,4 +1,8 @@
-"""Whose a key is, held against whose it should be: answers of usage and directory do not say whose they are."""
+"""Verifies that an organization's key belongs to the expected OpenAI organization.
+
+Answers of the usage endpoints and of the directory do not contain an organization id, so a wrong key would store
+another organization's data without an error. Answers of the costs endpoint contain the id.
+"""
 
 from __future__ import annotations
 
@@ -13,41 +17,44 @@ from openai_costs_dagster.days import DayRange
 from openai_costs_dagster.warehouse import organizations
 from openai_costs_dagster.warehouse.database import Connection
 
-_LATELY = dt.timedelta(days=60)
-_BELIEVED_FOR = dt.timedelta(hours=1)
+_MAX_WINDOW = dt.timedelta(days=60)
+"""The longest range of days whose costs are requested to find the organization id."""
+_VALID_FOR = dt.timedelta(hours=1)
+"""Time during which this process does not verify the same key again."""
 
-_found: dict[bytes, tuple[str, dt.datetime]] = {}
-"""OpenAI's organization id of each key and when this process last read costs with it, by `AdminApi.fingerprint`."""
+_verified: dict[bytes, tuple[str, dt.datetime]] = {}
+"""The OpenAI organization id of each key and the time of its last verification, by `AdminApi.fingerprint`."""
 
 
 def remember_identity(api: AdminApi, guard: OrganizationGuard, now: dt.datetime) -> None:
-    """Spares `verify_identity` its request for a while: costs were just read through this guard."""
+    """Store in memory that the answers of `api` belong to the guard's organization, for `verify_identity`."""
     if guard.organization_id:
-        _found[api.fingerprint] = guard.organization_id, now
+        _verified[api.fingerprint] = guard.organization_id, now
 
 
 def verify_identity(
     connection: Connection, api: AdminApi, organization: Organization, days: DayRange, now: dt.datetime
 ) -> None:
-    """Holds the key's organization against the expected one: the configured one, else the one that was met before.
+    """Request the costs of the newest of `days` and compare their organization id with the expected one.
 
-    At most one request, unless some of the days are too old: the costs of the newest of `days` name the organization,
-    where anything was spent. Raises WrongOrganization
-    and any other `ApiError`, OrganizationChanged or SharedOrganization.
+    The expected id is the configured one, or else the id of earlier answers. Sends no request if the key was verified
+    within the last hour. Costs of an organization without spend contain no id: the key is then accepted.
+
+    Raises WrongOrganization, OrganizationChanged, SharedOrganization or another `ApiError`.
     """
     known = organizations.find(connection, organization.name)
     expected = organization.organization_id or (known.openai_organization_id if known else None)
-    found, at = _found.get(api.fingerprint, ("", now - 2 * _BELIEVED_FOR))
-    if found == expected and dt.timedelta(0) <= now - at < _BELIEVED_FOR:
+    found, at = _verified.get(api.fingerprint, ("", now - 2 * _VALID_FOR))
+    if found == expected and dt.timedelta(0) <= now - at < _VALID_FOR:
         return
     guard = OrganizationGuard(expected)
-    wanted: DayRange | None = DayRange(max(days.first, days.last - _LATELY), days.last)
-    while wanted:
+    window: DayRange | None = DayRange(max(days.first, days.last - _MAX_WINDOW), days.last)
+    while window:
         try:
-            for _ in read_costs(api, wanted, UNGROUPED, guard):
-                pass
+            for _ in read_costs(api, window, UNGROUPED, guard):
+                pass  # the guard checks every row
         except errors.LookbackExceeded as refusal:
-            wanted = refusal.served_days(wanted)
+            window = refusal.served_days(window)
         else:
             break
     if guard.organization_id:

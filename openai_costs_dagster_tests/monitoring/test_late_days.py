@@ -111,7 +111,7 @@ def test_days_that_are_missing_because_reading_fails_are_told_once_as_that(
         work.read([work.clock.today], trigger="schedule")
         with work.database.connect() as connection:
             late_days.check_late_days(connection, configuration, work.clock.now)
-    assert told(work) == [("failed", "acme: its key is refused")]
+    assert told(work) == [("failed", "acme: its admin key does not work")]
 
 
 def test_days_arrived_when_all_of_them_did(bench: MakeBench, configure: Configure) -> None:

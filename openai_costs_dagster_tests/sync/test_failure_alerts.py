@@ -38,7 +38,7 @@ def test_a_revoked_key_is_told_once_and_its_return_once(bench: MakeBench) -> Non
     refresh(work, 4)
     for _ in range(30):
         refresh(work)
-    assert told(work) == [("failed", "high", "acme: its key is refused")]
+    assert told(work) == [("failed", "high", "acme: its admin key does not work")]
     work.world.admin_key = key
     refresh(work)
     assert [event for event, *_ in told(work)] == ["failed", "recovered"]
