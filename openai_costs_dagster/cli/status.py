@@ -1,9 +1,13 @@
-"""`openai-costs status`: how far each organization is read, whether the sensors run, and what needs a person."""
+"""`openai-costs status`: the table, the messages and the JSON document that the command prints.
+
+The data come from `monitoring/status.py` (organizations), `cli/scheduling.py` (sensors, dead runs, heartbeat),
+`warehouse/outbox.py` (undelivered alerts) and `orchestration/runs/abandoned_runs.py` (runs without a process).
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -16,98 +20,112 @@ from openai_costs_dagster.spend.money import dollars
 
 if TYPE_CHECKING:
     from openai_costs_dagster.monitoring.status import Overview
+    from openai_costs_dagster.warehouse.anomalies import StoredFinding
+    from openai_costs_dagster.warehouse.budgets import BudgetState
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="For machines; amounts are strings.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON document in which amounts are strings.")
 @click.pass_context
 def status(context: click.Context, as_json: bool) -> None:
-    """Show how far each organization is read and whether the sensors run; exit 1 when something needs a person."""
+    """Show stored days, month to date, sensors and required actions.
+
+    Exits with 1 if an action is required.
+    """
     from openai_costs_dagster.cli import scheduling
     from openai_costs_dagster.cli.session import open_session
     from openai_costs_dagster.monitoring.status import delivery_problems, overviews
     from openai_costs_dagster.orchestration.runs.abandoned_runs import stuck_runs
 
     session = open_session()
-    found = overviews(session.configuration, session.database, utc_now())
+    organizations = overviews(session.configuration, session.database, utc_now())
     undelivered = delivery_problems(session.database, utc_now())
     scheduled = scheduling.scheduling(session.configuration, session.database, utc_now())
     with session.database.connect() as connection:
         stuck = stuck_runs(connection, session.configuration.asset_key_prefix, utc_now())
-    is_well = not undelivered and not stuck and not scheduled.problems and not _needs(found)
+    is_ok = not (
+        undelivered
+        or stuck
+        or scheduled.problems
+        or any(organization.required_actions for organization in organizations)
+    )
     if as_json:
-        organizations = [_as_json(one) for one in found]
         document = {
-            "ok": is_well,
-            "organizations": organizations,
-            "undelivered": undelivered,
+            "ok": is_ok,
+            "organizations": [_organization_as_json(organization) for organization in organizations],
+            "delivery_problems": undelivered,
             "stuck_runs": stuck,
             "scheduling": scheduling.as_json(scheduled),
         }
         click.echo(json.dumps(document, indent=2))
     else:
-        print_overviews(found)
-        for sentence in [*(f"alerts to {one}" for one in undelivered), *stuck]:
-            click.echo(sentence)
+        print_overviews(organizations)
+        for message in [*(f"alerts to {problem}" for problem in undelivered), *stuck]:
+            click.echo(message)
         scheduling.print_scheduling(scheduled)
-    context.exit(0 if is_well else 1)
+    context.exit(0 if is_ok else 1)
 
 
-def print_overviews(found: list[Overview]) -> None:
-    """Prints the overviews as a table and what needs a person below it."""
+def print_overviews(organizations: Sequence[Overview]) -> None:
+    """Print one table row per organization, then a line per open anomaly, budget and required action."""
     from openai_costs_dagster.cli.console import show_table
 
     show_table(
         (
             "organization",
             "last day",
-            "settled to",
-            "missing",
+            "settled until",
+            "missing days",
             "month to date",
             "forecast",
             f"open anomalies ({RECENT_DAYS} days)",
-            "to users",
-            "to keys",
-            "detail",
+            "allocated to users",
+            "allocated to keys",
+            "grouping",
         ),
         [
             (
                 one.title if one.title == one.organization else f"{one.organization} ({one.title})",
                 str(one.last_day or "never"),
-                str(one.settled_to or "-"),
+                str(one.last_settled_day or "-"),
                 str(one.missing_days),
                 _month_to_date(one),
                 "-" if one.forecast is None else dollars(one.forecast),
                 str(len(one.open_anomalies)),
-                _percent(one.to_users_percent),
-                _percent(one.to_keys_percent),
-                "; ".join(f"{part.grouping} since {part.first_day}" for part in one.detail[-2:]) or "-",
+                _percent(one.allocated_to_users_percent),
+                _percent(one.allocated_to_keys_percent),
+                "; ".join(f"{days.grouping} since {days.first_day}" for days in one.groupings[-2:]) or "-",
             )
-            for one in found
+            for one in organizations
         ],
         right=(3, 4, 5, 6, 7, 8),
     )
-    for one in found:
-        for sentence in one.open_anomalies:
-            click.echo(f"{one.organization}: anomaly {sentence}")
-        for sentence in one.budgets:
-            click.echo(f"{one.organization}: budget {sentence}")
-        if one.in_other_currencies:
-            click.echo(f"{one.organization}: {_other_currencies(one)}")
-        for sentence in one.needs:
-            click.echo(f"{one.organization}: {sentence}")
+    for organization in organizations:
+        for message in _messages(organization):
+            click.echo(f"{organization.organization}: {message}")
 
 
-def _month_to_date(one: Overview) -> str:
-    """Different currencies stand side by side and are never added."""
-    return " and ".join([dollars(one.month_to_date), *_in_currencies(one.month_in_other_currencies)])
+def _messages(organization: Overview) -> list[str]:
+    from openai_costs_dagster.monitoring.status import describe_budget
+
+    messages = [f"anomaly {finding.usage_date}: {finding.explanation}" for finding in organization.open_anomalies]
+    messages += [f"budget {describe_budget(state)}" for state in organization.budgets]
+    if organization.other_currencies:
+        messages.append(_other_currencies(organization))
+    return messages + organization.required_actions
 
 
-def _other_currencies(one: Overview) -> str:
-    amounts = " and ".join(_in_currencies(one.in_other_currencies))
+def _month_to_date(organization: Overview) -> str:
+    """Return the month to date, one amount per currency. Amounts of different currencies are never added."""
+    others = _in_currencies(organization.month_to_date_other_currencies)
+    return " and ".join([dollars(organization.month_to_date), *others])
+
+
+def _other_currencies(organization: Overview) -> str:
+    amounts = " and ".join(_in_currencies(organization.other_currencies))
     return (
-        f"billed {amounts} since {one.other_currencies_since}, in no forecast, budget or anomaly: "
-        "those cover US dollars only"
+        f"billed {amounts} since {organization.other_currencies_since}; "
+        "forecasts, budgets and anomalies cover US dollars only"
     )
 
 
@@ -119,34 +137,87 @@ def _percent(share: float | None) -> str:
     return "-" if share is None else f"{share:.1f} %"
 
 
-def _needs(found: list[Overview]) -> bool:
-    return any(one.needs for one in found)
-
-
-def _as_json(one: Overview) -> dict[str, Any]:
+def _organization_as_json(organization: Overview) -> dict[str, Any]:
+    """Return the JSON object of an organization. docs/command-line.md documents every key."""
     return {
-        "organization": one.organization,
-        "title": one.title,
-        "last_day": one.last_day and one.last_day.isoformat(),
-        "settled_to": one.settled_to and one.settled_to.isoformat(),
-        "missing_days": one.missing_days,
-        "missing": [{"first": str(days.first), "last": str(days.last)} for days in one.missing],
-        "detail": [{name: str(value) for name, value in asdict(part).items()} for part in one.detail],
-        "month_to_date_usd": f"{one.month_to_date:f}",
-        "month_to_date_other_currencies": _amounts_as_json(one.month_in_other_currencies),
-        "other_currencies": _amounts_as_json(one.in_other_currencies),
-        "other_currencies_since": one.other_currencies_since and one.other_currencies_since.isoformat(),
-        "forecast_usd": None if one.forecast is None else str(one.forecast),
-        "forecast_known_to": one.known_to and one.known_to.isoformat(),
-        "open_anomalies": one.open_anomalies,
-        "allocated_to_users_percent": one.to_users_percent,
-        "allocated_to_keys_percent": one.to_keys_percent,
-        "budgets": one.budgets,
-        "not_served": one.skipped,
-        "last_success_at": one.last_success_at and one.last_success_at.isoformat(),
-        "last_error": one.last_error,
-        "needs": one.needs,
+        "organization": organization.organization,
+        "title": organization.title,
+        "last_day": _text(organization.last_day),
+        "last_settled_day": _text(organization.last_settled_day),
+        "missing_days": organization.missing_days,
+        "missing_ranges": [
+            {"first_day": str(days.first), "last_day": str(days.last)} for days in organization.missing_ranges
+        ],
+        "groupings": [{name: str(value) for name, value in asdict(days).items()} for days in organization.groupings],
+        "month_to_date_usd": f"{organization.month_to_date:f}",
+        "month_to_date_other_currencies": _amounts_as_json(organization.month_to_date_other_currencies),
+        "other_currencies": _amounts_as_json(organization.other_currencies),
+        "other_currencies_since": _text(organization.other_currencies_since),
+        "forecast_usd": _text(organization.forecast),
+        "forecast_low_usd": _text(organization.forecast_low),
+        "forecast_high_usd": _text(organization.forecast_high),
+        "forecast_as_of": _text(organization.forecast_as_of),
+        "open_anomalies": [_finding_as_json(finding) for finding in organization.open_anomalies],
+        "allocated_to_users_percent": organization.allocated_to_users_percent,
+        "allocated_to_keys_percent": organization.allocated_to_keys_percent,
+        "budgets": [_budget_as_json(state) for state in organization.budgets],
+        "missing_endpoints": organization.missing_endpoints,
+        "last_success_at": organization.last_success_at and organization.last_success_at.isoformat(),
+        "last_error": organization.last_error,
+        "required_actions": organization.required_actions,
     }
+
+
+def _finding_as_json(finding: StoredFinding) -> dict[str, Any]:
+    columns = finding.series.columns()
+    return {
+        "id": finding.anomaly_id,
+        "usage_date": str(finding.usage_date),
+        "level": finding.level,
+        "project_id": columns["project_id"],
+        "project_name": finding.project_name,
+        "model": columns["model"],
+        "service": columns["service"],
+        "api_key_id": columns["api_key_id"],
+        "user_id": columns["user_id"],
+        "line_item": finding.line_item,
+        "actual_usd": f"{finding.actual:f}",
+        "expected_usd": f"{finding.expected:f}",
+        "impact_usd": f"{finding.impact:f}",
+        "severity": finding.severity,
+        "status": "open" if finding.is_open else "closed",
+        "alerted_at": finding.alerted_at and finding.alerted_at.isoformat(),
+        "explanation": finding.explanation,
+    }
+
+
+def _budget_as_json(state: BudgetState) -> dict[str, Any]:
+    return {
+        "name": state.budget,
+        "scope": state.scope,
+        "scope_id": state.scope_id,
+        "period_start": str(state.period_start),
+        "period_end": str(state.period_end),
+        "limit_usd": f"{state.amount_limit:f}",
+        "spent_usd": f"{state.spent:f}",
+        "forecast_usd": _text(state.forecast),
+        "forecast_low_usd": _text(state.forecast_low),
+        "forecast_high_usd": _text(state.forecast_high),
+        "forecast_as_of": _text(state.known_to),
+        "status": _budget_status(state),
+    }
+
+
+def _budget_status(state: BudgetState) -> str:
+    if state.spent >= state.amount_limit:
+        return "exceeded"
+    if state.forecast is not None and state.forecast >= state.amount_limit:
+        return "forecast_to_exceed"
+    return "within_limit"
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
 
 
 def _amounts_as_json(amounts: Mapping[str | None, Decimal]) -> list[dict[str, str | None]]:

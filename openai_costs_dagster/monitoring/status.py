@@ -1,4 +1,7 @@
-"""What `status` says of each organization, and what of it needs a person."""
+"""Data of `openai-costs status` for each organization: stored days, month to date, budgets and required actions.
+
+`cli/status.py` prints it.
+"""
 
 from __future__ import annotations
 
@@ -31,41 +34,45 @@ class Overview:
     organization: str
     title: str
     last_day: dt.date | None = None
-    settled_to: dt.date | None = None
-    missing: list[DayRange] = field(default_factory=list)
-    detail: list[coverage.GroupedDays] = field(default_factory=list)
+    last_settled_day: dt.date | None = None
+    """The last day up to which every day is settled: read completely long enough after its end."""
+    missing_ranges: list[DayRange] = field(default_factory=list)
+    """Finished days of the history that are not stored."""
+    groupings: list[coverage.GroupedDays] = field(default_factory=list)
+    """The grouping of the stored days, oldest first."""
     month_to_date: Decimal = Decimal(0)
-    month_in_other_currencies: dict[str | None, Decimal] = field(default_factory=dict)
-    """Of the month to date, by currency; in no other figure here."""
-    in_other_currencies: dict[str | None, Decimal] = field(default_factory=dict)
-    """The same since `other_currencies_since`."""
+    month_to_date_other_currencies: dict[str | None, Decimal] = field(default_factory=dict)
+    """Spend of the month to date by currency other than US dollars. No other figure includes it."""
+    other_currencies: dict[str | None, Decimal] = field(default_factory=dict)
+    """Spend by currency other than US dollars since `other_currencies_since`."""
     other_currencies_since: dt.date | None = None
     forecast: Decimal | None = None
-    """Of the month, made at the end of `known_to`."""
-    known_to: dt.date | None = None
+    """The forecast for the whole month, computed from the days up to `forecast_as_of`."""
+    forecast_as_of: dt.date | None = None
     """The last day that was read after its end."""
     forecast_low: Decimal | None = None
-    """One in ten such months ends below; one in ten above `forecast_high`."""
+    """The lower end of the 80 % interval of the forecast."""
     forecast_high: Decimal | None = None
-    open_anomalies: list[str] = field(default_factory=list)
-    """Of the last `RECENT_DAYS` days."""
-    to_users_percent: float | None = None
-    """The share of the last days' spend that reached a user; None where nothing was shared out."""
-    to_keys_percent: float | None = None
-    budgets: list[str] = field(default_factory=list)
-    """How each budget stands in its present period, in a sentence."""
-    budget_states: list[BudgetState] = field(default_factory=list)
-    skipped: list[str] = field(default_factory=list)
-    """Endpoints that the server lacks."""
+    """The upper end of the 80 % interval of the forecast."""
+    open_anomalies: list[anomalies.StoredFinding] = field(default_factory=list)
+    """Open findings of the last `RECENT_DAYS` days."""
+    allocated_to_users_percent: float | None = None
+    """The share of spend in the last `RECENT_DAYS` days that is allocated to users; None without allocated costs."""
+    allocated_to_keys_percent: float | None = None
+    """The share of spend in the last `RECENT_DAYS` days that is allocated to API keys."""
+    budgets: list[BudgetState] = field(default_factory=list)
+    """The state of each budget in its current period."""
+    missing_endpoints: list[str] = field(default_factory=list)
+    """Usage endpoints that the server does not provide."""
     last_success_at: dt.datetime | None = None
     last_error: str | None = None
-    needs: list[str] = field(default_factory=list)
-    """Sentences about what a person has to do."""
+    required_actions: list[str] = field(default_factory=list)
+    """Problems that a person has to solve, one sentence each."""
 
     @property
     def missing_days(self) -> int:
-        """How many finished days of its history are not stored."""
-        return sum(map(len, self.missing))
+        """The number of finished days of the history that are not stored."""
+        return sum(map(len, self.missing_ranges))
 
 
 def overviews(configuration: Configuration, database: Database, now: dt.datetime) -> list[Overview]:
@@ -94,7 +101,7 @@ def _overview(
     today = now.date()
     if known is None or synced is None:
         needs = [*_key_trouble(organization), "never read: run openai-costs backfill, or leave openai-costs up running"]
-        return Overview(organization.name, organization.title, needs=needs)
+        return Overview(organization.name, organization.title, required_actions=needs)
     days = DayRange(min(start_of(organization, known, today), today), today)
     finished = days.intersection(None, today - ONE_DAY)
     missing = DayRange.covering(coverage.missing_days(connection, organization.name, finished)) if finished else []
@@ -108,26 +115,27 @@ def _overview(
         organization.name,
         organization.title,
         last_day=synced.last_day,
-        settled_to=synced.settled_to,
-        missing=missing,
-        detail=coverage.detail_served(connection, organization.name),
+        last_settled_day=synced.settled_to,
+        missing_ranges=missing,
+        groupings=coverage.detail_served(connection, organization.name),
         month_to_date=standings.month.spent if standings.month else Decimal(0),
-        month_in_other_currencies=_by_currency(one for one in other if one.usage_date >= month_first),
-        in_other_currencies=_by_currency(other),
+        month_to_date_other_currencies=_by_currency(one for one in other if one.usage_date >= month_first),
+        other_currencies=_by_currency(other),
         other_currencies_since=since,
         forecast=forecast.expected if forecast else None,
         forecast_low=forecast.low if forecast else None,
         forecast_high=forecast.high if forecast else None,
-        known_to=standings.known.complete_to if standings.known else None,
+        forecast_as_of=standings.known.complete_to if standings.known else None,
         open_anomalies=_open_anomalies(connection, organization.name, today),
-        to_users_percent=_percent(shared.to_users_usd, shared.gross_usd),
-        to_keys_percent=_percent(shared.to_keys_usd, shared.gross_usd),
-        budgets=[_budget(state) for state in standings.budgets],
-        budget_states=standings.budgets,
-        skipped=sorted(path.split("/", 2)[2] for path in MissingEndpoints(connection, organization, now).known()),
+        allocated_to_users_percent=_percent(shared.to_users_usd, shared.gross_usd),
+        allocated_to_keys_percent=_percent(shared.to_keys_usd, shared.gross_usd),
+        budgets=standings.budgets,
+        missing_endpoints=sorted(
+            path.split("/", 2)[2] for path in MissingEndpoints(connection, organization, now).known()
+        ),
         last_success_at=synced.last_success_at,
         last_error=synced.last_error,
-        needs=[
+        required_actions=[
             *_key_trouble(organization),
             *_sync_trouble(synced, missing, today),
             *_sum_trouble(connection, organization),
@@ -167,12 +175,8 @@ def _by_currency(billed: Iterable[coverage.OtherCurrency]) -> dict[str | None, D
     return totals
 
 
-def _open_anomalies(connection: Connection, name: str, today: dt.date) -> list[str]:
-    first = first_recent_day(today)
-    return [
-        f"{finding.usage_date}: {finding.explanation}"
-        for finding in anomalies.findings(connection, name, first=first, only_open=True)
-    ]
+def _open_anomalies(connection: Connection, name: str, today: dt.date) -> list[anomalies.StoredFinding]:
+    return anomalies.findings(connection, name, first=first_recent_day(today), only_open=True)
 
 
 def _key_trouble(organization: Organization) -> list[str]:
@@ -203,7 +207,8 @@ def _sum_trouble(connection: Connection, organization: Organization) -> list[str
     return [f"rows do not add up to the total that the API bills on {named}: see the check reconciles"]
 
 
-def _budget(state: BudgetState) -> str:
+def describe_budget(state: BudgetState) -> str:
+    """Return one line about a budget, as in ``organization, month: $1,350.00 of $4,000.00 (34 %)``."""
     share = f" ({state.spent / state.amount_limit:.0%})".replace("%", " %") if state.amount_limit else ""
     spent = f"{state.budget}: {dollars(state.spent)} of {dollars(state.amount_limit)}{share}"
     if state.forecast is None or state.forecast_low is None or state.forecast_high is None:

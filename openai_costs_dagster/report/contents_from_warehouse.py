@@ -67,9 +67,7 @@ def load_spend_report(configuration: Configuration, database: Database, now: dt.
             provisional=provisional,
             missing=missing,
             budgets=[
-                _budget_status(overview.organization, state)
-                for overview in overviews
-                for state in overview.budget_states
+                _budget_status(overview.organization, state) for overview in overviews for state in overview.budgets
             ],
             anomalies=entries,
             comparisons=_comparisons(connection, first_days, now, configuration.refresh.settle_hours),
@@ -109,21 +107,21 @@ def _organization_status(
         title=overview.title,
         first_day=first_day,
         last_day=overview.last_day,
-        settled_to=overview.settled_to,
+        settled_to=overview.last_settled_day,
         missing_days=overview.missing_days,
         last_success_at=overview.last_success_at,
         last_error=overview.last_error,
-        grouping=overview.detail[-1].grouping if overview.detail else "",
+        grouping=overview.groupings[-1].grouping if overview.groupings else "",
         month_to_date=overview.month_to_date,
         month_in_other_currencies=[
-            format_amount(amount, currency) for currency, amount in overview.month_in_other_currencies.items()
+            format_amount(amount, currency) for currency, amount in overview.month_to_date_other_currencies.items()
         ],
         forecast=overview.forecast,
         forecast_low=overview.forecast_low,
         forecast_high=overview.forecast_high,
-        forecast_as_of=overview.known_to,
+        forecast_as_of=overview.forecast_as_of,
         open_anomalies=len(overview.open_anomalies),
-        needs=overview.needs,
+        needs=overview.required_actions,
         dagster_path=asset_paths.asset_page(asset_paths.costs_path(configuration.organization(overview.organization))),
     )
 

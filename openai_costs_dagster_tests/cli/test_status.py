@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import json
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from openai_costs_dagster.warehouse.database import Database
 
@@ -50,10 +52,49 @@ def test_each_organization_is_a_line_of_the_table(text: Finished) -> None:
     assert "\x1b" not in text.out
 
 
-def test_an_open_anomaly_is_told_in_a_sentence(text: Finished, overviews: dict[str, Any]) -> None:
-    sentence, *_ = [said for said in overviews["acme"]["open_anomalies"] if said.startswith(f"{yesterday()}: ")]
-    assert sentence.startswith(f"{yesterday()}: Up $")
-    assert f"acme: anomaly {sentence}" in lines(text.out)
+def test_open_anomaly_is_a_line_and_a_json_object(text: Finished, overviews: dict[str, Any]) -> None:
+    finding, *_ = [one for one in overviews["acme"]["open_anomalies"] if one["usage_date"] == str(yesterday())]
+    assert finding["explanation"].startswith("Up $")
+    assert f"acme: anomaly {yesterday()}: {finding['explanation']}" in lines(text.out)
+    assert (finding["status"], finding["severity"] in {"low", "medium", "high"}) == ("open", True)
+    assert Decimal(finding["impact_usd"]) > Decimal(5)
+    assert Decimal(finding["actual_usd"]) - Decimal(finding["expected_usd"]) == Decimal(finding["impact_usd"])
+    assert isinstance(finding["id"], int)
+    assert finding["level"]
+
+
+def test_budget_is_a_line_and_a_json_object(loaded: Loaded) -> None:
+    budgets = [{"amount_usd": 1, "name": "small"}, {"amount_usd": 10_000_000, "period": "year"}]
+    config = loaded.place.configure(
+        loaded.simulator, loaded.organizations, file="budgets.yaml", start_date=days_ago(HISTORY - 1)
+    )
+    content = yaml.safe_load(config.read_text())
+    content["organizations"]["acme"]["budgets"] = budgets
+    config.write_text(yaml.safe_dump(content))
+    printed = loaded.place.run("status", OPENAI_COSTS_CONFIG=str(config))
+    document = json.loads(loaded.place.run("status", "--json", OPENAI_COSTS_CONFIG=str(config)).out)
+    (acme,) = [one for one in document["organizations"] if one["organization"] == "acme"]
+    large, small = sorted(acme["budgets"], key=lambda budget: budget["name"])
+    assert (small["name"], small["limit_usd"], small["status"]) == ("small, month", "1", "exceeded")
+    assert (large["name"], large["scope"], large["scope_id"]) == ("organization, year", "organization", None)
+    assert large["status"] == "within_limit"
+    assert (large["period_start"], large["period_end"]) == (f"{today().year}-01-01", f"{today().year}-12-31")
+    assert Decimal(large["forecast_usd"]) >= Decimal(large["spent_usd"]) >= Decimal(small["spent_usd"]) > 1
+    assert any(line.startswith("acme: budget small, month: $") for line in lines(printed.out))
+
+
+def test_every_json_key_is_documented(machine_readable: Finished) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "command-line.md").read_text(encoding="utf-8")
+    missing = [key for key in _keys(json.loads(machine_readable.out)) if f"`{key}`" not in page]
+    assert missing == []
+
+
+def _keys(value: object) -> set[str]:
+    if isinstance(value, list):
+        return set().union(*map(_keys, value))
+    if isinstance(value, dict):
+        return set(value).union(*map(_keys, value.values()))
+    return set()
 
 
 def test_machines_get_days_and_exact_amounts_as_text(loaded: Loaded, overviews: dict[str, Any]) -> None:
@@ -71,10 +112,15 @@ def test_machines_get_days_and_exact_amounts_as_text(loaded: Loaded, overviews: 
         assert Decimal(one["month_to_date_usd"]) == spent
         assert Decimal(one["forecast_usd"]) >= spent
         assert one["last_day"] == str(today())
-        assert one["settled_to"] == str(days_ago(3))  # 48 hours after its end
-        assert (one["missing_days"], one["missing"], one["needs"], one["last_error"]) == (0, [], [], None)
-    assert [one["grouping"] for one in overviews["acme"]["detail"]] == ["project,user,line_item,api_key"]
-    assert overviews["acme"]["detail"][0]["first_day"] == str(first_day())
+        assert one["last_settled_day"] == str(days_ago(3))  # 48 hours after its end
+        assert (one["missing_days"], one["missing_ranges"], one["required_actions"], one["last_error"]) == (
+            0,
+            [],
+            [],
+            None,
+        )
+    assert [one["grouping"] for one in overviews["acme"]["groupings"]] == ["project,user,line_item,api_key"]
+    assert overviews["acme"]["groupings"][0]["first_day"] == str(first_day())
 
 
 def test_what_needs_a_person_is_said_and_ends_with_1(loaded: Loaded) -> None:
@@ -100,4 +146,4 @@ def test_nothing_was_read_yet(type_in: Type, database: Database) -> None:
         "0",
         None,
     )
-    assert one["needs"] == ["never read: run openai-costs backfill, or leave openai-costs up running"]
+    assert one["required_actions"] == ["never read: run openai-costs backfill, or leave openai-costs up running"]

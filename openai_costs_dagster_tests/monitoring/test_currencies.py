@@ -13,6 +13,7 @@ from openai_costs_dagster.api.spend_limits import read_spend_limits
 from openai_costs_dagster.cli.status import print_overviews
 from openai_costs_dagster.days import ONE_DAY, DayRange
 from openai_costs_dagster.monitoring.budgets import evaluate_budgets
+from openai_costs_dagster.monitoring.status import describe_budget
 from openai_costs_dagster.report.contents_from_warehouse import load_spend_report
 from openai_costs_dagster.sync.allocation import allocate_days
 
@@ -42,8 +43,8 @@ def test_an_upper_case_code_counts_in_every_total(served: ServedOrganization) ->
     assert found.month_to_date == 1850
     assert found.forecast
     assert found.forecast > 1850
-    assert found.budgets[0].startswith("organization, month: $1,850.00 of $4,000.00 (46 %)")
-    assert found.in_other_currencies == {}
+    assert describe_budget(found.budgets[0]).startswith("organization, month: $1,850.00 of $4,000.00 (46 %)")
+    assert found.other_currencies == {}
     page = load_spend_report(served.configuration, served.database, served.clock.now)
     assert [sum(series.amounts) for series in page.cube.series] == [1850 * 10**9]
 
@@ -68,12 +69,12 @@ def test_a_second_currency_is_shown_and_never_added(
     assert outcome.summary()["other_spend"] == ["90,000.00 JPY", "3.50 without a currency"]
     found = served.overview()
     assert found.month_to_date == 10 * (len(served.month) - 1)
-    assert found.month_in_other_currencies == {"jpy": 90000, None: Decimal("3.5")}
+    assert found.month_to_date_other_currencies == {"jpy": 90000, None: Decimal("3.5")}
     print_overviews([found])
     shown = " ".join(capsys.readouterr().out.split())
     assert (
-        f"acme: billed 90,000.00 JPY and 3.50 without a currency since {found.other_currencies_since}, "
-        "in no forecast, budget or anomaly: those cover US dollars only"
+        f"acme: billed 90,000.00 JPY and 3.50 without a currency since {found.other_currencies_since}; "
+        "forecasts, budgets and anomalies cover US dollars only"
     ) in shown
     page = load_spend_report(served.configuration, served.database, served.clock.now)
     assert [tuple(one) for one in page.other_currencies] == [

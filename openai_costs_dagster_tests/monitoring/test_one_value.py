@@ -8,6 +8,7 @@ from typing import Any
 
 from openai_costs_dagster.days import ONE_DAY, DayRange
 from openai_costs_dagster.monitoring.budgets import evaluate_budgets
+from openai_costs_dagster.monitoring.status import describe_budget
 from openai_costs_dagster.report.contents import SpendReport
 from openai_costs_dagster.report.contents_from_warehouse import load_spend_report
 
@@ -55,7 +56,7 @@ def test_last_days_without_spend_give_one_forecast_everywhere(served: ServedOrga
     assert low <= expected <= high
     assert served.overview().month_to_date == 500
     assert expected < 1500  # the run rate to the last day with spend would make 3,100
-    assert served.overview().known_to == served.clock.today - ONE_DAY
+    assert served.overview().forecast_as_of == served.clock.today - ONE_DAY
 
 
 def test_missing_last_days_give_one_forecast_everywhere(served: ServedOrganization) -> None:
@@ -71,7 +72,7 @@ def test_a_day_that_was_read_before_its_end_is_not_the_last_known_one(served: Se
     yesterday = served.clock.today
     served.clock.now += dt.timedelta(hours=12)  # past midnight, and nothing was read since
     check(served)
-    assert served.overview().known_to == yesterday - ONE_DAY
+    assert served.overview().forecast_as_of == yesterday - ONE_DAY
     assert {one[0] for one in forecasts(served)} == {Decimal(3100)}
 
 
@@ -84,7 +85,7 @@ def test_budgets_are_computed_when_they_are_shown(served: ServedOrganization) ->
     shown, page = served.overview(), report(served)
     assert served.query("select spent from openai_costs.budget_status") == [(1100,)]
     assert shown.month_to_date == page.organizations[0].month_to_date == page.budgets[0].spent == 1350
-    assert shown.budgets[0].startswith("organization, month: $1,350.00 of $4,000.00")
+    assert describe_budget(shown.budgets[0]).startswith("organization, month: $1,350.00 of $4,000.00")
 
 
 def test_a_budget_shows_before_its_check_ever_ran(served: ServedOrganization) -> None:

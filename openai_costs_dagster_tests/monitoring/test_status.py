@@ -41,17 +41,17 @@ def history(work: Bench) -> list[dt.date]:
 def test_one_that_is_read_needs_nobody(work: Bench, configure: Configure) -> None:
     work.read(history(work))
     found = seen(work, configure)
-    assert found.needs == []
+    assert found.required_actions == []
     assert found.last_day == work.clock.today
-    assert found.settled_to == work.clock.today - 3 * ONE_DAY
+    assert found.last_settled_day == work.clock.today - 3 * ONE_DAY
     assert found.missing_days == 0
-    assert [part.grouping for part in found.detail] == ["project,user,line_item,api_key"]
+    assert [part.grouping for part in found.groupings] == ["project,user,line_item,api_key"]
     assert found.open_anomalies == []
     assert found.forecast
 
 
 def test_one_that_was_never_read_is_said_to_need_it(work: Bench, configure: Configure) -> None:
-    (need,) = seen(work, configure).needs
+    (need,) = seen(work, configure).required_actions
     assert need.startswith("never read")
 
 
@@ -59,16 +59,16 @@ def test_missing_days_are_named_as_ranges(work: Bench, configure: Configure) -> 
     hole = set(history(work)[10:13])
     work.read([day for day in history(work) if day not in hole])
     found = seen(work, configure)
-    assert found.missing == [DayRange(min(hole), max(hole))]
-    assert f"days are missing: {min(hole)}..{max(hole)}" in found.needs
-    assert found.settled_to == min(hole) - ONE_DAY
+    assert found.missing_ranges == [DayRange(min(hole), max(hole))]
+    assert f"days are missing: {min(hole)}..{max(hole)}" in found.required_actions
+    assert found.last_settled_day == min(hole) - ONE_DAY
 
 
 def test_a_key_that_stopped_working_needs_a_person(work: Bench, configure: Configure) -> None:
     work.read(history(work))
     work.world.revoke_key()
     work.read([work.clock.today])
-    (need,) = seen(work, configure).needs
+    (need,) = seen(work, configure).required_actions
     assert need.startswith("its last reading failed and needs a person:")
     assert "Incorrect API key provided" in need
 
@@ -77,7 +77,7 @@ def test_a_key_file_that_is_gone_is_named(work: Bench, configure: Configure) -> 
     work.read(history(work))
     assert work.organization.admin_key.file
     work.organization.admin_key.file.unlink()
-    (need,) = seen(work, configure).needs
+    (need,) = seen(work, configure).required_actions
     assert need.startswith(f"its admin key cannot be read: the file {work.organization.admin_key.file}")
 
 
@@ -91,7 +91,7 @@ def test_settled_days_that_do_not_add_up_are_named(work: Bench, configure: Confi
 
     work.simulator.script = bill_a_cent_more
     work.read(history(work))
-    (need,) = seen(work, configure).needs
+    (need,) = seen(work, configure).required_actions
     assert str(day) in need
     assert "do not add up" in need
 
@@ -103,7 +103,7 @@ def test_an_open_anomaly_is_told_with_its_explanation(work: Bench, configure: Co
     keep_findings(work, yesterday)
     found = seen(work, configure).open_anomalies
     assert found
-    assert all(anomaly.startswith(f"{yesterday}: Up $") for anomaly in found)
+    assert all(anomaly.usage_date == yesterday and anomaly.explanation.startswith("Up $") for anomaly in found)
 
 
 def test_an_anomaly_that_was_answered_is_open_no_more(work: Bench, configure: Configure) -> None:
