@@ -64,8 +64,8 @@ def route(
         for one in routes:
             for bundle in bundle_alerts(one, waiting, now):
                 _store_message(connection, one, bundle, now)
-        outbox.note_routed(connection, [alert.alert_id for alert in waiting], now)
-        outbox.drop_others(connection, [one.name for one in routes], now)
+        outbox.mark_routed(connection, [alert.alert_id for alert in waiting], now)
+        outbox.drop_unconfigured(connection, [one.name for one in routes], now)
     return len(waiting)
 
 
@@ -97,7 +97,7 @@ def test_alert(channel: str, now: dt.datetime) -> outbox.Alert:
 def _store_message(connection: Connection, one: Route, bundle: Bundle, now: dt.datetime) -> None:
     alert_ids = [alert.alert_id for alert in bundle.alerts]
     for key in (bundle.key, f"{bundle.key}-{min(alert_ids)}"):  # the second, where that digest was tried already
-        if outbox.keep_message(
+        if outbox.store_message(
             connection, one.name, key, alert_ids, organization=bundle.organization, due_at=bundle.due_at, now=now
         ):
             return
@@ -133,7 +133,7 @@ def _send(connection: Connection, one: Route, message: outbox.Message, dagster_u
         doubled = FIRST_RETRY_DELAY * 2 ** min(message.attempts - 1, 12)
         waits = max(error.wait or dt.timedelta(0), min(doubled, MAX_RETRY_DELAY))
         is_dead = message.attempts >= _MIN_ATTEMPTS and now() - message.first_tried_at > RETRY_PERIOD
-        outbox.note_undelivered(connection, message, said, now() + waits, now(), dead=is_dead)
+        outbox.record_failed_attempt(connection, message, said, now() + waits, now(), dead=is_dead)
         return said
-    outbox.note_delivered(connection, message, now())
+    outbox.mark_delivered(connection, message, now())
     return None

@@ -82,7 +82,7 @@ def retry() -> None:
     from openai_costs_dagster.warehouse import outbox
 
     with open_session().database.connect() as connection:
-        count = outbox.revive(connection, utc_now())
+        count = outbox.requeue_dead(connection, utc_now())
     click.echo(f"{count} messages are tried again")
 
 

@@ -13,7 +13,7 @@ from openai_costs_dagster.days import ONE_DAY, RECENT_DAYS, utc_now
 
 if TYPE_CHECKING:
     from openai_costs_dagster.cli.session import Session
-    from openai_costs_dagster.warehouse.anomalies import Answer, StoredFinding
+    from openai_costs_dagster.warehouse.anomalies import StoredFeedback, StoredFinding
 
 _LONGEST_MUTE = 36_500  # days
 
@@ -78,11 +78,11 @@ def explain(anomaly_id: int) -> None:
 )
 def mute(anomaly_id: int, reason: str, days: int | None) -> None:
     """Stop alerting about a finding's series; it is judged and kept as before."""
-    from openai_costs_dagster.warehouse.anomalies import muted_until
+    from openai_costs_dagster.warehouse.anomalies import end_of_mute
 
     session = _open_session()
     finding = _finding(session, anomaly_id)
-    last = muted_until(utc_now().date(), days)
+    last = end_of_mute(utc_now().date(), days)
     _store_feedback(session, finding, "mute", last, reason)
     until = f"until {last}" if days else "without an end"
     click.echo(f"muted {until}: {finding.level} of {finding.organization}; it is judged and kept as before")
@@ -194,7 +194,7 @@ def _store_feedback(session: Session, finding: StoredFinding, kind: str, last_da
     if not reason.strip():
         raise InputMistake("a reason cannot be empty: whoever reads the finding next will ask")
     with session.database.connect() as connection:
-        is_kept = stored.keep_feedback(
+        is_kept = stored.store_feedback(
             connection, finding.anomaly_id, kind=kind, last_day=last_day, reason=reason, now=utc_now()
         )
     if not is_kept:
@@ -212,16 +212,16 @@ def _delete_feedback(session: Session, anomaly_id: int, kind: str) -> int:
 
 def _answers(
     session: Session, kind: str, organization: str | None = None, running_on: dt.date | None = None
-) -> list[Answer]:
+) -> list[StoredFeedback]:
     from openai_costs_dagster.warehouse import anomalies as stored
 
     if organization is not None:
         session.configuration.organization(organization)
     with session.database.connect() as connection:
-        return stored.answers(connection, kind, organization, running_on=running_on)
+        return stored.stored_feedback(connection, kind, organization, running_on=running_on)
 
 
-def _scope(answer: Answer) -> str:
+def _scope(answer: StoredFeedback) -> str:
     series = answer.series
     if answer.project_name and series.project:
         series = series._replace(project=answer.project_name)
@@ -229,7 +229,7 @@ def _scope(answer: Answer) -> str:
     return f"{answer.level}: {named}" if named else answer.level
 
 
-def _answer_as_json(answer: Answer) -> dict[str, Any]:
+def _answer_as_json(answer: StoredFeedback) -> dict[str, Any]:
     columns = {"organization": answer.organization, **answer.series.columns(), "level": answer.level}
     shown = columns | {name: value for name, value in answer._asdict().items() if name not in {"kind", "series"}}
     shown["last_day"] = answer.until

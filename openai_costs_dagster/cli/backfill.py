@@ -50,7 +50,7 @@ def backfill(
     configuration = load()
     wanted = selected_organizations(configuration, organizations)
     session = open_session(configuration)
-    session.database.check_rights()
+    session.database.check_privileges()
     try:
         results = run_backfill(session, wanted, first, last or today)
     except KeyboardInterrupt as error:

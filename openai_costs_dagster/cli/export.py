@@ -45,7 +45,7 @@ def focus(month: Month, out: Path, organizations: tuple[str, ...]) -> None:
     from openai_costs_dagster.configuration import load
     from openai_costs_dagster.report import focus_export as report
     from openai_costs_dagster.report.focus_files import format_of
-    from openai_costs_dagster.warehouse.focus import Wanted
+    from openai_costs_dagster.warehouse.focus import Selection
 
     today = utc_now().date()
     if month > Month.of(today):
@@ -54,7 +54,7 @@ def focus(month: Month, out: Path, organizations: tuple[str, ...]) -> None:
     configuration = load()
     names = [one.name for one in selected_organizations(configuration, organizations)]
     with open_session(configuration).database.connect() as connection:
-        exported = report.export(connection, Wanted(month, names), [out])
+        exported = report.export(connection, Selection(month, names), [out])
     for line in _lines(exported, out):
         click.echo(line)
 

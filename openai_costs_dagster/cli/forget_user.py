@@ -22,7 +22,7 @@ def forget_user(user: str) -> None:
 
     session = open_session()
     with session.database.connect() as connection:
-        found = directory.users_like(connection, user)
+        found = directory.find_users(connection, user)
     if not found:
         raise InputMistake(f"there is no user {user!r}, neither by id nor by address; ids begin with user-")
     for user_id in found:

@@ -36,7 +36,7 @@ def up(context: click.Context, host: str, port: int | None) -> None:
     state_file = state_file_of(configuration.data_directory)
     _stop_killed_predecessor(state_file)
     session = open_session(configuration)
-    session.database.check_rights()
+    session.database.check_privileges()
     _, unreachable = start_dates(selected_organizations(configuration, ()), session.database)
     for name, error in unreachable.items():
         click.echo(f"{name} cannot be read now: {error}", err=True)

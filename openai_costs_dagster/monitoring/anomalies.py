@@ -90,7 +90,7 @@ class PanelEvaluation:
         connection: Connection,
         organization: str,
         settings: Anomalies,
-        stored: Mapping[dt.date, anomalies.JudgedDay],
+        stored: Mapping[dt.date, anomalies.EvaluatedDay],
         spend: list[Spend],
         said: list[Feedback],
         panel: Panel,
@@ -220,7 +220,7 @@ class PanelEvaluation:
             if days[-1] - week * _WEEK * ONE_DAY >= self._panel.first_day
         ]
         reference = [one - week * _WEEK * ONE_DAY for one in days for week in weeks]
-        details = anomalies.spend_in_detail(
+        details = anomalies.spend_breakdown(
             self._connection,
             self._organization,
             [*days, *reference],

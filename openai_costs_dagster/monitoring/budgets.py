@@ -61,7 +61,7 @@ def known_days(connection: Connection, organization: str) -> KnownDays | None:
     return KnownDays(
         stored.last_day,
         stored.complete_to,
-        frozenset(coverage.days_that_did_not_arrive(connection, organization, days)),
+        frozenset(coverage.unread_days(connection, organization, days)),
     )
 
 
@@ -106,7 +106,7 @@ def _all(connection: Connection, organization: Organization) -> list[Budget]:
     """The configured ones and OpenAI's own, where those are read in."""
     if not organization.openai_budgets:
         return list(organization.budgets)
-    return [*organization.budgets, *(_openais(*one) for one in budgets.openais(connection, organization.name))]
+    return [*organization.budgets, *(_openais(*one) for one in budgets.openai_budgets(connection, organization.name))]
 
 
 def _openais(amount: Decimal, is_hard: bool) -> Budget:
@@ -137,14 +137,14 @@ def evaluate_budgets(
     with connection.transaction():
         outbox.lock(connection, name)
         configured = _all(connection, organization)
-        budgets.forget_others(connection, name, [one.title for one in configured])
+        budgets.delete_unconfigured(connection, name, [one.title for one in configured])
         for budget in _of(configured, allocated=allocated):
             for period in rules.periods_of(days, budget.period):
                 spend = _spend(connection, name, budget.scope, period)
                 status = rules.budget_status(spend, period, known)
                 crossed = rules.crossings(spend, status, budget.amount_usd, budget.alert_at)
-                is_watched = budgets.is_known(connection, name, budget.title, period.first, budget.amount_usd)
-                budgets.keep(connection, name, [_state(budget, status)], now)
+                is_watched = budgets.was_evaluated(connection, name, budget.title, period.first, budget.amount_usd)
+                budgets.store_states(connection, name, [_state(budget, status)], now)
                 for crossing in crossed:
                     is_news = crossing.day >= alert_since and (is_watched or crossing.day in days)
                     _record(connection, _Crossed(organization, budget, status, crossing), now, acknowledged=not is_news)

@@ -86,7 +86,7 @@ def record_alerts(
         )
     for incident in known:
         if incident not in before:
-            incidents.keep(connection, name, incident)
+            incidents.store(connection, name, incident)
 
 
 def _alert(
@@ -143,4 +143,4 @@ def _asset(organization: Organization, series: SeriesKey) -> list[str]:
 
 def is_first_evaluation(connection: Connection, organization: str, run_id: str) -> bool:
     """Whether no run before this one judged any day of an organization: then all that it finds was there before."""
-    return organizations.judged_first_by(connection, organization, run_id) == run_id
+    return organizations.claim_first_evaluation(connection, organization, run_id) == run_id

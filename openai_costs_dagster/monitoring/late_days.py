@@ -29,7 +29,7 @@ def latest_due_day(cron: str, now: dt.datetime) -> dt.date:
 
 def are_stored(connection: Connection, organization: str, days: DayRange) -> bool:
     """Whether all of some days were read after their end."""
-    return not coverage.days_that_did_not_arrive(connection, organization, days)
+    return not coverage.unread_days(connection, organization, days)
 
 
 def check_late_days(
@@ -62,10 +62,10 @@ def _tell(
         last = coverage.last_stored_day(connection, name)
         said = f"{due} should be here since its daily refresh; the newest stored day is {last}. Is the daemon running?"
         trouble = OpenFailure(DAYS, "missing", said, "medium", [due], now, now)
-        open_failures.keep(connection, name, trouble)
+        open_failures.store(connection, name, trouble)
         outbox.record(connection, _alert(organization, trouble, checks, "failed", "days stopped arriving"), now)
     elif known and are_stored(connection, name, DayRange(known.days[0], max(due, known.days[0]))):
-        open_failures.end(connection, name, DAYS)
+        open_failures.delete(connection, name, DAYS)
         said = f"{known.days[0]} and all days up to {due} arrived."
         back = OpenFailure(DAYS, "missing", said, "medium", known.days, known.opened_at, now)
         outbox.record(connection, _alert(organization, back, checks, "recovered", "days arrive again"), now)

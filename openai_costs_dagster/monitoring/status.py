@@ -83,7 +83,7 @@ def overviews(configuration: Configuration, database: Database, now: dt.datetime
 
 def overviews_of(connection: Connection, configuration: Configuration, now: dt.datetime) -> list[Overview]:
     """The same, within a snapshot that the caller has opened."""
-    known = {one.organization: one for one in organizations.everyone(connection)}
+    known = {one.organization: one for one in organizations.all_organizations(connection)}
     synced = {one.organization: one for one in coverage.sync_status(connection)}
     return [
         _overview(connection, organization, known.get(name), synced.get(name), now)
@@ -94,7 +94,7 @@ def overviews_of(connection: Connection, configuration: Configuration, now: dt.d
 def _overview(
     connection: Connection,
     organization: Organization,
-    known: organizations.Registered | None,
+    known: organizations.StoredOrganization | None,
     synced: coverage.SyncStatus | None,
     now: dt.datetime,
 ) -> Overview:
@@ -105,7 +105,7 @@ def _overview(
     days = DayRange(min(start_of(organization, known, today), today), today)
     finished = days.intersection(None, today - ONE_DAY)
     missing = DayRange.covering(coverage.missing_days(connection, organization.name, finished)) if finished else []
-    shared = allocations.allocated_share(connection, organization.name, DayRange(first_recent_day(today), today))
+    shared = allocations.allocation_coverage(connection, organization.name, DayRange(first_recent_day(today), today))
     standings = _standings(connection, organization, today)
     forecast = standings.month.forecast if standings.month else None
     month_first = today.replace(day=1)
@@ -117,7 +117,7 @@ def _overview(
         last_day=synced.last_day,
         last_settled_day=synced.settled_to,
         missing_ranges=missing,
-        groupings=coverage.detail_served(connection, organization.name),
+        groupings=coverage.stored_groupings(connection, organization.name),
         month_to_date=standings.month.spent if standings.month else Decimal(0),
         month_to_date_other_currencies=_by_currency(one for one in other if one.usage_date >= month_first),
         other_currencies=_by_currency(other),

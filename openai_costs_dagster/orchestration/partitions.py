@@ -68,10 +68,10 @@ def histories(configuration: Configuration) -> Mapping[str, History]:
     }
 
 
-def _registered(configuration: Configuration) -> list[organizations.Registered]:
+def _registered(configuration: Configuration) -> list[organizations.StoredOrganization]:
     try:
         with existing_database(configuration).connect() as connection:
-            return organizations.everyone(connection) if organizations.is_there(connection) else []
+            return organizations.all_organizations(connection) if organizations.schema_exists(connection) else []
     except EmbeddedServerNotStarted:
         return []
     except (WarehouseError, SecretUnavailable) as error:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from openai_costs_dagster.report.cube import Cube
-from openai_costs_dagster.warehouse.report_queries import KnownName, MonthOfModel, OtherMoney, Restatement
+from openai_costs_dagster.warehouse.report_queries import CurrentName, MonthlyUnitCost, OtherCurrencyAmount, Restatement
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ class SpendReport:
     dagster_url: str | None
     organizations: Sequence[OrganizationStatus]
     cube: Cube
-    names: Sequence[KnownName] = ()
+    names: Sequence[CurrentName] = ()
     provisional: dict[str, Sequence[dt.date]] = field(default_factory=dict)
     """Days that OpenAI may still change, by organization."""
     missing: dict[str, Sequence[dt.date]] = field(default_factory=dict)
@@ -154,6 +154,6 @@ class SpendReport:
     budgets: Sequence[BudgetStatus] = ()
     anomalies: Sequence[AnomalyEntry] = ()
     comparisons: Sequence[Comparison] = ()
-    unit_costs: Sequence[MonthOfModel] = ()
+    unit_costs: Sequence[MonthlyUnitCost] = ()
     restatements: Sequence[Restatement] = ()
-    other_currencies: Sequence[OtherMoney] = ()
+    other_currencies: Sequence[OtherCurrencyAmount] = ()

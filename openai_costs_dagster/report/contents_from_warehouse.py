@@ -28,7 +28,7 @@ from openai_costs_dagster.warehouse.anomalies import StoredFinding
 from openai_costs_dagster.warehouse.budgets import BudgetState
 from openai_costs_dagster.warehouse.database import Connection, Database
 from openai_costs_dagster.warehouse.focus import snapshot
-from openai_costs_dagster.warehouse.report_queries import DoubtfulDay, KnownName, SpentPart
+from openai_costs_dagster.warehouse.report_queries import CurrentName, NonFinalDay, SpentPart
 
 HISTORY = 366  # days; the length of a leap year
 _MAX_NUMBERS = 400_000  # amounts and offsets; a page of 20 organizations with 25 users each stays below 5 MB
@@ -51,7 +51,7 @@ def load_spend_report(configuration: Configuration, database: Database, now: dt.
         days = _days(min(first_days.values(), default=today), today)
         cube = pack(report_queries.cells(connection, organizations, days), days.first, _MAX_NUMBERS)
         entries = _anomalies(connection, configuration, days)
-        provisional, missing = _split_doubtful(report_queries.doubtful_days(connection, organizations, days))
+        provisional, missing = _split_doubtful(report_queries.non_final_days(connection, organizations, days))
         return SpendReport(
             generated_at=now,
             first_day=days.first,
@@ -71,11 +71,11 @@ def load_spend_report(configuration: Configuration, database: Database, now: dt.
             ],
             anomalies=entries,
             comparisons=_comparisons(connection, first_days, now, configuration.refresh.settle_hours),
-            unit_costs=report_queries.months_of_models(connection, organizations, days),
+            unit_costs=report_queries.monthly_unit_costs(connection, organizations, days),
             restatements=report_queries.restatements(
                 connection, organizations, now - _RESTATEMENT_PERIOD, _MAX_RESTATEMENTS
             ),
-            other_currencies=report_queries.other_money(connection, organizations, days),
+            other_currencies=report_queries.other_currencies(connection, organizations, days),
         )
 
 
@@ -84,13 +84,13 @@ def _days(first: dt.date, today: dt.date) -> DayRange:
     return DayRange(min(max(first, today - (HISTORY - 1) * ONE_DAY), today), today)
 
 
-def _known_names(connection: Connection, configuration: Configuration) -> list[KnownName]:
+def _known_names(connection: Connection, configuration: Configuration) -> list[CurrentName]:
     """Load display names. Email addresses replace missing names only where the configuration stores addresses."""
     with_addresses = [name for name, organization in configuration.organizations.items() if organization.store_emails]
-    return report_queries.known_names(connection, list(configuration.organizations), with_addresses)
+    return report_queries.current_names(connection, list(configuration.organizations), with_addresses)
 
 
-def _names_on_page(known: Iterable[KnownName], cube: Cube, entries: Iterable[AnomalyEntry]) -> list[KnownName]:
+def _names_on_page(known: Iterable[CurrentName], cube: Cube, entries: Iterable[AnomalyEntry]) -> list[CurrentName]:
     """Return the names of ids that the page shows. Names of other users would be personal data without a purpose."""
     shown = {(organization, value) for pairs in cube.names.values() for organization, value in pairs}
     shown |= {
@@ -126,7 +126,7 @@ def _organization_status(
     )
 
 
-def _split_doubtful(days: Iterable[DoubtfulDay]) -> tuple[dict[str, Sequence[dt.date]], dict[str, Sequence[dt.date]]]:
+def _split_doubtful(days: Iterable[NonFinalDay]) -> tuple[dict[str, Sequence[dt.date]], dict[str, Sequence[dt.date]]]:
     """Return the provisional days and the missing days, each by organization."""
     provisional: dict[str, list[dt.date]] = defaultdict(list)
     missing: dict[str, list[dt.date]] = defaultdict(list)

@@ -12,7 +12,7 @@ from openai_costs_dagster.report.atomic_file import atomic_write
 from openai_costs_dagster.report.focus_files import FocusError, format_of
 from openai_costs_dagster.warehouse import focus
 from openai_costs_dagster.warehouse.database import Connection
-from openai_costs_dagster.warehouse.focus import Days, Wanted
+from openai_costs_dagster.warehouse.focus import MonthCompleteness, Selection
 
 _BATCH_ROWS = 10_000  # rows; bounds memory and is the size of a row group in Parquet
 
@@ -25,13 +25,13 @@ class NoStoredDays(FocusError):
 class ExportResult:
     """Summary of the exported rows."""
 
-    wanted: Wanted
+    wanted: Selection
     """The month and the organizations of the export."""
     rows: int
     """Number of exported rows."""
     billed: Mapping[str, Decimal]
     """Exact sum of the column BilledCost, by currency code."""
-    days: Days
+    days: MonthCompleteness
     """Numbers of stored, provisional and missing days."""
 
     @property
@@ -40,7 +40,7 @@ class ExportResult:
         return bool(self.days.provisional_days or self.days.missing_days)
 
 
-def export(connection: Connection, wanted: Wanted, paths: Sequence[Path]) -> ExportResult:
+def export(connection: Connection, wanted: Selection, paths: Sequence[Path]) -> ExportResult:
     """Write a month to every path and return a summary. The suffix `.csv` or `.parquet` selects the format.
 
     All rows come from one database snapshot. If one file fails, no file is replaced.

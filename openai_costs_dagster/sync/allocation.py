@@ -18,7 +18,7 @@ from openai_costs_dagster.spend.allocation.allocate import UNALLOCATED, DayUsage
 from openai_costs_dagster.spend.allocation.usage_reconciliation import TokenDifference, token_differences
 from openai_costs_dagster.spend.line_items import classify
 from openai_costs_dagster.warehouse import allocations, line_items, usage
-from openai_costs_dagster.warehouse.allocations import DayOfShares, StoredReading
+from openai_costs_dagster.warehouse.allocations import DayAllocation, SyncedDay
 from openai_costs_dagster.warehouse.database import Connection
 
 _DAYS_PER_BATCH = 14  # bounds memory
@@ -74,8 +74,8 @@ def _allocate_batch(
     outcome: AllocationOutcome,
     now: dt.datetime,
 ) -> None:
-    readings = {reading.usage_date: reading for reading in allocations.readings(connection, organization, days)}
-    results: dict[dt.date, DayOfShares] = {}
+    readings = {reading.usage_date: reading for reading in allocations.synced_days(connection, organization, days)}
+    results: dict[dt.date, DayAllocation] = {}
     for day, inputs in _load(connection, organization, days):
         reading = readings.get(day)
         if reading is None:
@@ -109,7 +109,7 @@ def _load(connection: Connection, organization: str, days: Sequence[dt.date]) ->
     totals = allocations.user_costs(connection, organization, days)
     names = allocations.model_names(connection, organization, days)
     counted: dict[dt.date, list[OperationUsage]] = {}
-    for stored in usage.of_days(connection, organization, days):
+    for stored in usage.rows_of_days(connection, organization, days):
         counted.setdefault(stored.usage_date, []).append(OperationUsage(stored.operation, stored.row))
     classified = _classifications(connection, (row for rows in costs.values() for row in rows))
     for day in days:
@@ -130,7 +130,7 @@ def _classifications(connection: Connection, rows: Iterable[CostRow]) -> dict[st
     return {label: stored[label] if label in stored else classify(label) for label in labels}
 
 
-def _allocate(reading: StoredReading, inputs: _DayInputs) -> DayOfShares:
+def _allocate(reading: SyncedDay, inputs: _DayInputs) -> DayAllocation:
     allocation = allocate(
         inputs.costs,
         inputs.line_items,
@@ -140,7 +140,7 @@ def _allocate(reading: StoredReading, inputs: _DayInputs) -> DayOfShares:
         totals=inputs.totals,
     )
     dollars = [share for share in allocation.shares if share.currency == US_DOLLARS]
-    return DayOfShares(
+    return DayAllocation(
         reading.sync_window_id,
         allocation.shares,
         gross_usd=_gross(share.amount for share in dollars),
@@ -150,7 +150,7 @@ def _allocate(reading: StoredReading, inputs: _DayInputs) -> DayOfShares:
     )
 
 
-def _report(reading: StoredReading, inputs: _DayInputs, result: DayOfShares) -> AllocatedDay:
+def _report(reading: SyncedDay, inputs: _DayInputs, result: DayAllocation) -> AllocatedDay:
     return AllocatedDay(
         shares=len(result.shares),
         gross_usd=result.gross_usd,

@@ -19,7 +19,7 @@ from openai_costs_dagster.cost_records import UNGROUPED, CostRow
 from openai_costs_dagster.days import DayRange
 from openai_costs_dagster.spend.daily_bill import Bill, bill_of
 from openai_costs_dagster.spend.reconciliation import Difference, differences, reconciles
-from openai_costs_dagster.warehouse.costs import KnownDay, Staging
+from openai_costs_dagster.warehouse.costs import ExistingDay, Staging
 
 ACCESS_ERRORS = (errors.AuthenticationFailed, errors.PermissionDenied, errors.WrongOrganization)
 """Errors that end the whole run, because every other window would fail in the same way."""
@@ -68,7 +68,7 @@ class WindowFetcher:
         self._staging = staging
         self._remove_personal_data = remove_personal_data
 
-    def fetch(self, query: QueryWindow, known: Mapping[dt.date, KnownDay]) -> FetchedWindow:
+    def fetch(self, query: QueryWindow, known: Mapping[dt.date, ExistingDay]) -> FetchedWindow:
         """Stage the rows of the query's days. `known` holds the days that are stored already.
 
         Doubtful days are fetched a second time: days whose rows do not add up to the ungrouped totals, and settled
@@ -130,6 +130,6 @@ def _add_to_bill(window: FetchedWindow, bucket: CostsBucket) -> list[CostRow]:
     return rows
 
 
-def _is_doubtful(window: FetchedWindow, day: dt.date, known: KnownDay | None) -> bool:
+def _is_doubtful(window: FetchedWindow, day: dt.date, known: ExistingDay | None) -> bool:
     lost_all_rows = known and not known.provisional and known.is_billed and not window.bills[day].row_count
     return bool(lost_all_rows) or window.reconciled(day) is False

@@ -44,7 +44,7 @@ from openai_costs_dagster.sync.served_groupings import PersistentGroupingPlanner
 from openai_costs_dagster.sync.user_totals import UserTotalsSync
 from openai_costs_dagster.warehouse import directory, lock, organizations, retention
 from openai_costs_dagster.warehouse import line_items as warehouse_line_items
-from openai_costs_dagster.warehouse.costs import KnownDay, Reading, Staging, StoredDay, known_days
+from openai_costs_dagster.warehouse.costs import ExistingDay, Staging, StoredDay, SyncWindow, existing_days
 from openai_costs_dagster.warehouse.database import Connection, Database
 from openai_costs_dagster.warehouse.errors import LoadMismatch, ValueRefused, WarehouseError
 
@@ -107,7 +107,7 @@ def _organization_lock(request: CostsRequest) -> Iterator[Connection]:
         request.on_wait(message)
 
     name, purpose = request.organization.name, request.run_id or request.trigger
-    with lock.reader(request.database, name, purpose=purpose, on_wait=report_wait) as connection:
+    with lock.organization_lock(request.database, name, purpose=purpose, on_wait=report_wait) as connection:
         yield connection
 
 
@@ -123,7 +123,7 @@ class _Ingestion:
         self._staging = Staging(connection)
         self._guard = OrganizationGuard(None)
         remove_personal_data = response_cleaner(
-            emails=request.organization.store_emails, forgotten=directory.forgotten(connection)
+            emails=request.organization.store_emails, forgotten=directory.forgotten_users(connection)
         )
         self._fetcher = WindowFetcher(api, self._guard, self._staging, remove_personal_data)
         self._planner = PersistentGroupingPlanner(api, connection, self._name, GROUPINGS, request.now())
@@ -198,20 +198,20 @@ class _Ingestion:
             days = window.days.intersection(earliest, None)
             if days:
                 served.append(replace(window, days=days))
-        organizations.begin_later(self._connection, self._name, earliest, self._request.now())
+        organizations.postpone_earliest_day(self._connection, self._name, earliest, self._request.now())
         return served
 
     def _store_window(self, window: QueryWindow) -> None:
         """Fetch, check and store one window. Raises an `ApiError`, LoadMismatch or ValueRefused."""
         started_at, requests_before = self._request.now(), self._api.requests
-        known = known_days(self._connection, self._name, window.days)
+        known = existing_days(self._connection, self._name, window.days)
         fetched = self._fetcher.fetch(window, known)
         self._store_identity(started_at)
         warehouse_line_items.classify_new(
             self._connection, fetched.line_items, line_items.classify, line_items.RULES_VERSION
         )
         self._store_names(fetched, started_at)
-        reading = Reading(
+        reading = SyncWindow(
             organization=self._name,
             days=window.days,
             grouping=window.grouping,
@@ -232,7 +232,7 @@ class _Ingestion:
     def _store_identity(self, started_at: dt.datetime) -> None:
         """Store which OpenAI organization the key belongs to, if an answer contained its id."""
         if self._guard.organization_id:
-            organizations.identify(self._connection, self._name, self._guard.organization_id)
+            organizations.bind_openai_organization(self._connection, self._name, self._guard.organization_id)
             remember_identity(self._api, self._guard, started_at)
 
     def _store_names(self, fetched: FetchedWindow, fetched_at: dt.datetime) -> None:
@@ -243,11 +243,11 @@ class _Ingestion:
             for project_id, raw_name in fetched.project_names.items()
             if (name := scrub_name(raw_name, emails=emails))
         }
-        directory.name_projects(self._connection, self._name, projects, fetched_at)
+        directory.store_project_names(self._connection, self._name, projects, fetched_at)
         entries = [directory.Entry("project", project_id, name) for project_id, name in projects.items()]
         if emails:
             entries += [directory.Entry("user", user_id, None, email) for user_id, email in fetched.emails.items()]
-        directory.know_names(self._connection, self._name, entries, fetched_at)
+        directory.store_names(self._connection, self._name, entries, fetched_at)
 
     def _stored_day(self, fetched: FetchedWindow, day: dt.date, started_at: dt.datetime) -> StoredDay:
         bill, difference = fetched.bills[day], fetched.largest_difference(day)
@@ -274,7 +274,7 @@ class _Ingestion:
             totals.run(without_users)
 
 
-def _report(day: StoredDay, known: KnownDay | None, reading: Reading) -> DayReport:
+def _report(day: StoredDay, known: ExistingDay | None, reading: SyncWindow) -> DayReport:
     amount = day.totals.get(US_DOLLARS, _ZERO)
     return DayReport(
         day=day.day,
@@ -304,7 +304,7 @@ def _record_result(connection: Connection, request: CostsRequest, outcome: Outco
         failure_alerts.record_alerts(connection, request.organization, outcome, request.trigger, now)
     if request.raw_pages_days is not None:
         # Last, because this run may have stored raw answers of days that are older than the limit.
-        retention.delete_raw(connection, name, older_than=now.date() - request.raw_pages_days * ONE_DAY)
+        retention.delete_raw_buckets(connection, name, older_than=now.date() - request.raw_pages_days * ONE_DAY)
 
 
 def _record_result_on_new_connection(request: CostsRequest, outcome: Outcome) -> None:

@@ -69,7 +69,7 @@ def sync_directory(
     try:
         with (
             AdminApi(connection_settings(organization), now=now) as api,
-            lock.reader(database, organization.name, purpose="names", on_wait=log.warning) as connection,
+            lock.organization_lock(database, organization.name, purpose="names", on_wait=log.warning) as connection,
         ):
             register(connection, organization)
             _DirectorySync(organization, connection, api, outcome, now(), may_alert=may_alert).run()
@@ -131,12 +131,12 @@ class _DirectorySync:
         """Store the complete list of a kind and return it. Stored entries that it lacks are marked as deleted."""
         try:
             entries = list(fetch())
-            directory.keep(self._connection, self._organization.name, entries, self._now)
+            directory.store_entries(self._connection, self._organization.name, entries, self._now)
         except (errors.PermissionDenied, errors.RequestRefused, errors.UnexpectedSchema, ValueRefused) as error:
             self._outcome.notes.append(f"{kind}: {error}")
             self._is_missing = isinstance(error, errors.EndpointNotFound)
             return []
-        directory.note_gone(self._connection, self._organization.name, kind, self._now, project_id=project_id)
+        directory.mark_gone(self._connection, self._organization.name, kind, self._now, project_id=project_id)
         self._outcome.counts[kind] = self._outcome.counts.get(kind, 0) + len(entries)
         return entries
 
@@ -157,7 +157,7 @@ class _DirectorySync:
             self._outcome.notes.append(f"spend limits: {error}")
             return
         self._outcome.notes += limits.ignored
-        budgets.keep_openais(self._connection, self._organization.name, limits.in_usd, self._now)
+        budgets.store_openai_budgets(self._connection, self._organization.name, limits.in_usd, self._now)
 
     def _fetch_projects(self) -> list[Entry]:
         entries = [
@@ -165,12 +165,12 @@ class _DirectorySync:
             for project in read_projects(self._api)
         ]
         names = {entry.id: entry.name for entry in entries if entry.name}
-        directory.name_projects(self._connection, self._organization.name, names, self._now)
+        directory.store_project_names(self._connection, self._organization.name, names, self._now)
         return entries
 
     def _fetch_users(self) -> list[Entry]:
         users = list(read_users(self._api))
-        forgotten = directory.forgotten(self._connection)
+        forgotten = directory.forgotten_users(self._connection)
         self._forgotten_emails = {user.email.lower() for user in users if user.email and user.id in forgotten}
         return [
             Entry("user", user.id, self._scrub(user.name), user.email if self._organization.store_emails else None)

@@ -74,7 +74,7 @@ def _record_failure(
     if failure.announced_at is None and is_due:
         outbox.record(connection, _failure_alert(organization, failure, worst), now)
         failure = replace(failure, announced_at=now)
-    open_failures.keep(connection, organization.name, failure)
+    open_failures.store(connection, organization.name, failure)
 
 
 def _close_if_recovered(
@@ -83,7 +83,7 @@ def _close_if_recovered(
     has_access_again = known.reason in ACCESS_FAILURES and bool(outcome.stored)
     if outcome.failed or not (has_access_again or known.days[-1] in outcome.stored):
         return
-    open_failures.end(connection, organization.name, SYNC)
+    open_failures.delete(connection, organization.name, SYNC)
     if known.announced_at:
         outbox.record(connection, _recovery_alert(organization, known), now)
 

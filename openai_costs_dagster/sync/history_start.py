@@ -15,7 +15,7 @@ def fallback_start(today: dt.date) -> dt.date:
     return today - YEAR
 
 
-def start_of(organization: Organization, known: organizations.Registered | None, today: dt.date) -> dt.date:
+def start_of(organization: Organization, known: organizations.StoredOrganization | None, today: dt.date) -> dt.date:
     """Return the first day of an organization's history.
 
     This is the later one of the configured start date and the first day that OpenAI served during onboarding. If
@@ -25,7 +25,7 @@ def start_of(organization: Organization, known: organizations.Registered | None,
     return max(days) if days else fallback_start(today)
 
 
-def served_days(known: organizations.Registered | None) -> int:
+def served_days(known: organizations.StoredOrganization | None) -> int:
     """Return the number of days that OpenAI serves an organization, including today.
 
     OpenAI serves the same number of days on every date. The number therefore follows from the first day that OpenAI

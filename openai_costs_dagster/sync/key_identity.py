@@ -58,5 +58,5 @@ def verify_identity(
         else:
             break
     if guard.organization_id:
-        organizations.identify(connection, organization.name, guard.organization_id)
+        organizations.bind_openai_organization(connection, organization.name, guard.organization_id)
         remember_identity(api, guard, now)

@@ -28,14 +28,14 @@ class MissingEndpoints:
         """Return the paths that need no request now, each with the server's error."""
         return {
             missing.endpoint.removeprefix(self._base_url): missing.message
-            for missing in usage.absences(self._connection, self._name)
+            for missing in usage.missing_endpoints(self._connection, self._name)
             if missing.endpoint.startswith(f"{self._base_url}/") and self._now - missing.observed_at < VALID_FOR
         }
 
     def record(self, path: str, message: str) -> None:
         """Store that the server lacks the path, with its error."""
-        usage.note_absence(self._connection, self._name, self._base_url + path, message, self._now)
+        usage.record_missing_endpoint(self._connection, self._name, self._base_url + path, message, self._now)
 
     def forget(self, path: str) -> bool:
         """Delete the record of a path that the server serves now. Return whether there was a record."""
-        return usage.forget_absence(self._connection, self._name, self._base_url + path)
+        return usage.delete_missing_endpoint(self._connection, self._name, self._base_url + path)

@@ -64,7 +64,9 @@ def _start_date(organization: Organization, database: Database, clock: Callable[
     with AdminApi(connection_settings(organization), now=clock) as api:
         if has_known_start(organization, known, now.date()):
             return start_of(organization, known, now.date())
-        with lock.reader(database, organization.name, purpose="onboarding", on_wait=_LOG.warning) as connection:
+        with lock.organization_lock(
+            database, organization.name, purpose="onboarding", on_wait=_LOG.warning
+        ) as connection:
             register_and_probe(connection, api, organization, now)
             return start_of(organization, organizations_table.find(connection, organization.name), now.date())
 
@@ -77,7 +79,7 @@ def _record_failure(organization: Organization, database: Database, message: str
 
 def register(connection: Connection, organization: Organization) -> None:
     """Insert the organization, or update its configured display name and start date."""
-    organizations_table.enrol(
+    organizations_table.register(
         connection,
         organization.name,
         display_name=organization.display_name,
@@ -96,11 +98,13 @@ def register_and_probe(
     register(connection, organization)
     known = organizations_table.find(connection, organization.name)
     if not has_known_start(organization, known, now.date()):
-        organizations_table.first_contact(connection, organization.name, _first_served_day(api, now.date()), now)
+        organizations_table.record_onboarding(connection, organization.name, _first_served_day(api, now.date()), now)
     return organization.organization_id or (known.openai_organization_id if known else None)
 
 
-def has_known_start(organization: Organization, known: organizations_table.Registered | None, today: dt.date) -> bool:
+def has_known_start(
+    organization: Organization, known: organizations_table.StoredOrganization | None, today: dt.date
+) -> bool:
     """Return whether the first day needs no request: it is stored, or the configured one is surely served."""
     if known and known.earliest_day:
         return True

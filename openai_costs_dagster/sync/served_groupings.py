@@ -31,7 +31,7 @@ class PersistentGroupingPlanner:
         self._groupings = groupings
         stored = [
             RefusedGrouping(parse_grouping(refusal.grouping), refusal.first_day, refusal.last_day, refusal.observed_at)
-            for refusal in refused_groupings.refusals(connection, organization)
+            for refusal in refused_groupings.stored_refusals(connection, organization)
         ]
         self._planner = GroupingPlanner(
             [refusal for refusal in stored if refusal.grouping in groupings],
@@ -63,4 +63,6 @@ class PersistentGroupingPlanner:
             )
             for refusal in self._stored_refusals
         ]
-        refused_groupings.keep_refusals(self._connection, self._organization, map(grouping_name, self._groupings), rows)
+        refused_groupings.replace_refusals(
+            self._connection, self._organization, map(grouping_name, self._groupings), rows
+        )

@@ -33,7 +33,7 @@ from openai_costs_dagster.usage_records import COMMON_GROUPS, OPERATIONS, Operat
 from openai_costs_dagster.warehouse import directory, lock, usage
 from openai_costs_dagster.warehouse.database import Connection, Database
 from openai_costs_dagster.warehouse.errors import LoadMismatch, ValueRefused, WarehouseError
-from openai_costs_dagster.warehouse.usage import UsageDay, UsageReading
+from openai_costs_dagster.warehouse.usage import UsageDay, UsageWindow
 
 CONCURRENT_ENDPOINTS = 4
 """Endpoints of an organization that are requested at once; OpenAI applies one rate limit to all of them."""
@@ -116,7 +116,9 @@ def ingest_usage(request: UsageRequest) -> UsageOutcome:
 
     try:
         request.database.prepare()
-        with lock.reader(request.database, name, purpose=request.run_id or "usage", on_wait=report_wait) as connection:
+        with lock.organization_lock(
+            request.database, name, purpose=request.run_id or "usage", on_wait=report_wait
+        ) as connection:
             register(connection, request.organization)
             _UsageIngestion(request, connection, outcome).run()
     except (errors.ApiError, WarehouseError, SecretUnavailable) as error:
@@ -145,9 +147,9 @@ class _UsageIngestion:
         self._outcome = outcome
         self._missing = MissingEndpoints(connection, request.organization, request.now())
         since = request.now().date() - RECENT
-        self._recently_served = usage.lately_counted(connection, self._name, since)
+        self._recently_served = usage.recent_operations(connection, self._name, since)
         self._remove_personal_data = response_cleaner(
-            emails=request.organization.store_emails, forgotten=directory.forgotten(connection)
+            emails=request.organization.store_emails, forgotten=directory.forgotten_users(connection)
         )
 
     def run(self) -> None:
@@ -246,7 +248,7 @@ class _UsageIngestion:
     def _commit(self, answer: _Answer) -> None:
         days = DayRange(answer.buckets[0].day, answer.buckets[-1].day)
         settle_time = dt.timedelta(hours=self._request.settle_hours)
-        reading = UsageReading(
+        reading = UsageWindow(
             organization=self._name,
             operation=answer.operation,
             days=days,

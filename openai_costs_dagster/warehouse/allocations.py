@@ -16,7 +16,7 @@ from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.statements import statement
 
 
-class StoredReading(NamedTuple):
+class SyncedDay(NamedTuple):
     """Which reading a stored day of costs came from, and how fine it was."""
 
     usage_date: dt.date
@@ -26,7 +26,7 @@ class StoredReading(NamedTuple):
     reconciled: bool | None
 
 
-class DayOfShares(NamedTuple):
+class DayAllocation(NamedTuple):
     """A day's cost rows, shared out; sums in US dollars, signs left out."""
 
     sync_window_id: int
@@ -38,7 +38,7 @@ class DayOfShares(NamedTuple):
     """Line items whose rows are not split by the users' totals; `spend.allocation.LARGEST_UNEXPLAINED_SPLIT`."""
 
 
-class AllocatedShare(NamedTuple):
+class AllocationCoverage(NamedTuple):
     """How much of some days' spend reached a user and a key; US dollars, null where nothing was shared out."""
 
     gross_usd: Decimal | None
@@ -46,10 +46,10 @@ class AllocatedShare(NamedTuple):
     to_keys_usd: Decimal | None
 
 
-def readings(connection: Connection, organization: str, days: Iterable[dt.date]) -> list[StoredReading]:
+def synced_days(connection: Connection, organization: str, days: Iterable[dt.date]) -> list[SyncedDay]:
     """The stored ones of some days, oldest first."""
     values = {"organization": organization, "days": list(days)}
-    return [StoredReading(*row) for row in connection.execute(statement("readings_of_days"), values)]
+    return [SyncedDay(*row) for row in connection.execute(statement("readings_of_days"), values)]
 
 
 def costs(connection: Connection, organization: str, days: Iterable[dt.date]) -> dict[dt.date, list[CostRow]]:
@@ -101,7 +101,7 @@ def store_user_costs(
         raise errors.ValueRefused(f"{organization} {days}: {error.diag.message_primary}") from None
 
 
-def store(connection: Connection, organization: str, shared: Mapping[dt.date, DayOfShares], now: dt.datetime) -> None:
+def store(connection: Connection, organization: str, shared: Mapping[dt.date, DayAllocation], now: dt.datetime) -> None:
     """Replaces the shares of some days in one transaction."""
     with connection.transaction(), connection.cursor() as cursor:
         cursor.execute(statement("lock_allocation"), {"organization": organization})  # two at once would both insert
@@ -128,8 +128,8 @@ def store(connection: Connection, organization: str, shared: Mapping[dt.date, Da
         )
 
 
-def allocated_share(connection: Connection, organization: str, days: DayRange) -> AllocatedShare:
+def allocation_coverage(connection: Connection, organization: str, days: DayRange) -> AllocationCoverage:
     """How much of some days' spend reached a user and a key."""
     values = {"organization": organization, "first": days.first, "last": days.last}
     row = connection.execute(statement("allocated_share"), values).fetchone()
-    return AllocatedShare(*row) if row else AllocatedShare(None, None, None)
+    return AllocationCoverage(*row) if row else AllocationCoverage(None, None, None)

@@ -47,7 +47,7 @@ class SpendDetail(NamedTuple):
     quantity: Decimal | None
 
 
-class JudgedDay(NamedTuple):
+class EvaluatedDay(NamedTuple):
     """A stored day."""
 
     usage_date: dt.date
@@ -123,7 +123,7 @@ class Feedback(NamedTuple):
     reason: str
 
 
-class Answer(NamedTuple):
+class StoredFeedback(NamedTuple):
     """A stored answer with the finding that it was given to; both ends of its days are included."""
 
     anomaly_id: int
@@ -159,7 +159,7 @@ def spend_of_series(connection: Connection, organization: str, days: DayRange) -
     return [SeriesSpend._make(row) for row in rows]
 
 
-def spend_in_detail(
+def spend_breakdown(
     connection: Connection,
     organization: str,
     days: Sequence[dt.date],
@@ -197,9 +197,9 @@ def priced_days(connection: Connection, organization: str, days: DayRange) -> li
     return [PricedDay._make(row) for row in connection.execute(statement("unit_prices"), values)]
 
 
-def stored_days(connection: Connection, organization: str, last: dt.date) -> list[JudgedDay]:
+def stored_days(connection: Connection, organization: str, last: dt.date) -> list[EvaluatedDay]:
     """The stored days up to a day, oldest first."""
-    with connection.cursor(row_factory=class_row(JudgedDay)) as cursor:
+    with connection.cursor(row_factory=class_row(EvaluatedDay)) as cursor:
         return cursor.execute(statement("stored_days"), {"organization": organization, "last": last}).fetchall()
 
 
@@ -253,7 +253,7 @@ def feedback(connection: Connection, organization: str) -> list[Feedback]:
         return cursor.execute(statement("feedback"), {"organization": organization}).fetchall()
 
 
-def keep_feedback(
+def store_feedback(
     connection: Connection, anomaly_id: int, *, kind: str, last_day: dt.date, reason: str, now: dt.datetime
 ) -> bool:
     """Stores an answer to a finding: about its series, from its day to `last_day`. False if the finding is gone."""
@@ -266,16 +266,16 @@ def delete_feedback(connection: Connection, anomaly_id: int, *, kind: str) -> in
     return connection.execute(statement("delete_feedback"), {"anomaly_id": anomaly_id, "kind": kind}).rowcount
 
 
-def answers(
+def stored_feedback(
     connection: Connection, kind: str, organization: str | None = None, *, running_on: dt.date | None = None
-) -> list[Answer]:
+) -> list[StoredFeedback]:
     """The answers of a kind, oldest first within an organization; with `running_on`, those that have not ended."""
     values = {"kind": kind, "organization": organization, "running_on": running_on}
-    with connection.cursor(row_factory=series_row(Answer)) as cursor:
+    with connection.cursor(row_factory=series_row(StoredFeedback)) as cursor:
         return cursor.execute(statement("answers"), values).fetchall()
 
 
-def muted_until(today: dt.date, days: int | None) -> dt.date:
+def end_of_mute(today: dt.date, days: int | None) -> dt.date:
     """The last day of a mute that begins to count today; without a number of days it never ends."""
     return FOREVER if days is None else today + (days - 1) * ONE_DAY
 

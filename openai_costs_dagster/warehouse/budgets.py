@@ -53,7 +53,7 @@ def spend(
     return dict(connection.execute(statement(query), values).fetchall())
 
 
-def keep(connection: Connection, organization: str, states: Iterable[BudgetState], now: dt.datetime) -> None:
+def store_states(connection: Connection, organization: str, states: Iterable[BudgetState], now: dt.datetime) -> None:
     """Stores how budgets stand."""
     with connection.cursor() as cursor:
         cursor.executemany(
@@ -62,7 +62,7 @@ def keep(connection: Connection, organization: str, states: Iterable[BudgetState
         )
 
 
-def is_known(
+def was_evaluated(
     connection: Connection, organization: str, budget: str, period_start: dt.date, amount_limit: Decimal
 ) -> bool:
     """Whether a budget of this amount was looked at before, in this period or the one before it."""
@@ -76,13 +76,13 @@ def is_known(
     return bool(row and row[0])
 
 
-def forget_others(connection: Connection, organization: str, budgets: Iterable[str]) -> None:
+def delete_unconfigured(connection: Connection, organization: str, budgets: Iterable[str]) -> None:
     """Deletes what is known of budgets that are configured no more."""
     values = {"organization": organization, "budgets": list(budgets)}
     connection.execute(statement("forget_budgets"), values)
 
 
-def keep_openais(
+def store_openai_budgets(
     connection: Connection, organization: str, limits: Iterable[tuple[Decimal, bool]], now: dt.datetime
 ) -> None:
     """Replaces OpenAI's own limits of an organization: US dollars a month, and whether OpenAI stops at it."""
@@ -97,6 +97,6 @@ def keep_openais(
         )
 
 
-def openais(connection: Connection, organization: str) -> list[tuple[Decimal, bool]]:
+def openai_budgets(connection: Connection, organization: str) -> list[tuple[Decimal, bool]]:
     """OpenAI's own limits of an organization, as they were last read."""
     return connection.execute(statement("openai_budgets"), {"organization": organization}).fetchall()

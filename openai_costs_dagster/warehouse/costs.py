@@ -31,7 +31,7 @@ _COMPRESSION = 1  # of zlib's levels; higher ones cost more than the bytes they 
 
 
 @dataclass(frozen=True)
-class KnownDay:
+class ExistingDay:
     """A day as it is stored now; the amount in US dollars."""
 
     usage_date: dt.date
@@ -58,7 +58,7 @@ class StoredDay:
 
 
 @dataclass(frozen=True)
-class Reading:
+class SyncWindow:
     """One chain of one query, read to its end."""
 
     organization: str
@@ -101,7 +101,7 @@ class Staging:
         if len(self._lines) >= _ROWS_PER_COPY:
             self._flush()
 
-    def commit(self, reading: Reading, days: Iterable[StoredDay], *, now: dt.datetime) -> None:
+    def commit(self, reading: SyncWindow, days: Iterable[StoredDay], *, now: dt.datetime) -> None:
         """Replaces the reading's days in one transaction.
 
         Raises LoadMismatch, with nothing changed, where the stored rows or sums are not those of `days`.
@@ -151,7 +151,7 @@ class Staging:
                     for bucket in self._buckets:
                         copy.write_row(bucket)
 
-    def _verify(self, reading: Reading, days: list[StoredDay], inserted: int) -> None:
+    def _verify(self, reading: SyncWindow, days: list[StoredDay], inserted: int) -> None:
         expected: dict[tuple[dt.date, str | None], Decimal] = {
             (day.day, currency): total for day in days for currency, total in day.totals.items()
         }
@@ -197,9 +197,9 @@ class Staging:
             )
 
 
-def known_days(connection: Connection, organization: str, days: DayRange) -> dict[dt.date, KnownDay]:
+def existing_days(connection: Connection, organization: str, days: DayRange) -> dict[dt.date, ExistingDay]:
     """The days of a range that are stored already."""
-    with connection.cursor(row_factory=class_row(KnownDay)) as cursor:
+    with connection.cursor(row_factory=class_row(ExistingDay)) as cursor:
         found = cursor.execute(
             statement("known_days"), {"organization": organization, "first": days.first, "last": days.last}
         ).fetchall()

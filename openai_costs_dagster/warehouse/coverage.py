@@ -74,7 +74,7 @@ def sync_status(connection: Connection) -> list[SyncStatus]:
         return cursor.execute(statement("sync_status")).fetchall()
 
 
-def detail_served(connection: Connection, organization: str) -> list[GroupedDays]:
+def stored_groupings(connection: Connection, organization: str) -> list[GroupedDays]:
     """Which days are stored with which grouping, oldest first."""
     with connection.cursor(row_factory=class_row(GroupedDays)) as cursor:
         return cursor.execute(statement("detail_served"), {"organization": organization}).fetchall()
@@ -113,7 +113,7 @@ def unreconciled_days(connection: Connection, organization: str) -> list[dt.date
     return [row[0] for row in rows]
 
 
-def days_that_did_not_arrive(connection: Connection, organization: str, days: DayRange) -> list[dt.date]:
+def unread_days(connection: Connection, organization: str, days: DayRange) -> list[dt.date]:
     """The days of a range that were not read after their end, oldest first."""
     values = {"organization": organization, "first": days.first, "last": days.last}
     return [day for (day,) in connection.execute(statement("days_that_did_not_arrive"), values)]

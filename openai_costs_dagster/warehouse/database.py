@@ -22,7 +22,7 @@ from openai_costs_dagster.warehouse import errors, failures, view_versions
 from openai_costs_dagster.warehouse.address import Address
 from openai_costs_dagster.warehouse.roles import grants
 from openai_costs_dagster.warehouse.schema import SCHEMA
-from openai_costs_dagster.warehouse.server_checks import check_rights, check_server
+from openai_costs_dagster.warehouse.server_checks import check_privileges, check_server
 from openai_costs_dagster.warehouse.statements import statement, views
 
 Connection = psycopg.Connection[TupleRow]
@@ -92,13 +92,13 @@ class Database:
             connection.execute(statement("session"))
             if _is_current(connection):
                 return
-            check_rights(connection, self.safe_url)
+            check_privileges(connection, self.safe_url)
         self._migrate()
 
-    def check_rights(self) -> None:
+    def check_privileges(self) -> None:
         """Checks that this user may write here. Raises a WarehouseError."""
         with self.connect() as connection:
-            check_rights(connection, self.safe_url)
+            check_privileges(connection, self.safe_url)
 
     def make_schema(self, name: str) -> None:
         """Makes a schema where there is none; one that is there may be someone else's. Raises a WarehouseError."""

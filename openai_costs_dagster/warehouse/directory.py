@@ -1,4 +1,4 @@
-"""Names of projects, users and API keys: the present one, those before it, and who wants to be forgotten."""
+"""Names of projects, users and API keys, their earlier names, and users whose names must not be stored."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Entry(NamedTuple):
     status: str | None = "active"
 
 
-def keep(connection: Connection, organization: str, entries: Iterable[Entry], now: dt.datetime) -> None:
+def store_entries(connection: Connection, organization: str, entries: Iterable[Entry], now: dt.datetime) -> None:
     """Keeps present names beside the earlier ones, and who owns what. Forgotten users stay without a name.
 
     Raises ValueRefused, with nothing changed.
@@ -43,14 +43,14 @@ def keep(connection: Connection, organization: str, entries: Iterable[Entry], no
         raise errors.ValueRefused(f"a value that PostgreSQL cannot hold: {error}") from None
 
 
-def know_names(connection: Connection, organization: str, entries: Iterable[Entry], now: dt.datetime) -> None:
+def store_names(connection: Connection, organization: str, entries: Iterable[Entry], now: dt.datetime) -> None:
     """Keeps names that answers carried by the way."""
     values = [{"organization": organization, "now": now, **entry._asdict()} for entry in entries]
     with connection.cursor() as cursor:
         cursor.executemany(statement("know_name"), values)
 
 
-def name_projects(
+def store_project_names(
     connection: Connection, organization: str, names: Mapping[str, str], observed_at: dt.datetime
 ) -> None:
     """Keeps the newest name of each project; the directory has those of longer ids."""
@@ -70,7 +70,7 @@ def name_projects(
         )
 
 
-def note_gone(
+def mark_gone(
     connection: Connection, organization: str, kind: str, now: dt.datetime, *, project_id: str | None = None
 ) -> None:
     """Marks what a whole reading at `now` did not list any more; names stay."""
@@ -78,24 +78,24 @@ def note_gone(
     connection.execute(statement("note_gone"), values)
 
 
-def forgotten(connection: Connection) -> set[str]:
+def forgotten_users(connection: Connection) -> set[str]:
     """The users whose name and address are kept no more."""
     return {user for (user,) in connection.execute(statement("forgotten_users"))}
 
 
-def users_like(connection: Connection, user: str) -> list[str]:
+def find_users(connection: Connection, user: str) -> list[str]:
     """The ids that an id or an address stands for; empty where nothing is known of it."""
     found = {one for (one,) in connection.execute(statement("users_like"), {"user": user})}
     row = connection.execute(statement("is_known_user"), {"user": user}).fetchone()
     return sorted(found | ({user} if row and row[0] else set()))
 
 
-def note_forgotten(connection: Connection, user_id: str, now: dt.datetime) -> None:
+def record_forgotten_user(connection: Connection, user_id: str, now: dt.datetime) -> None:
     """From now on nothing keeps a name or an address of this user."""
     connection.execute(statement("note_forgotten"), {"user_id": user_id, "now": now})
 
 
-def person(connection: Connection, user_id: str) -> Person:
+def find_person(connection: Connection, user_id: str) -> Person:
     """What is known of a user in all organizations."""
     names: set[str] = set()
     own: set[str] = set()
@@ -130,7 +130,7 @@ def buckets_with(connection: Connection, organization: str, is_found: Callable[[
         return sum(is_found(raw) for _, raw in _buckets(connection, organization))
 
 
-def forget_names(connection: Connection, organization: str, user_id: str, addresses: Iterable[str]) -> int:
+def delete_names(connection: Connection, organization: str, user_id: str, addresses: Iterable[str]) -> int:
     """Deletes a user's names and addresses, the name in alerts, and names of other things that hold an address."""
     values = {"organization": organization, "user_id": user_id, "addresses": sorted(addresses)}
     with connection.transaction():

@@ -72,7 +72,7 @@ class Digits(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Days:
+class MonthCompleteness:
     """How whole a month is, over the organizations asked for."""
 
     stored_days: int
@@ -84,7 +84,7 @@ class Days:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Selection:
     """Which rows: a month of some organizations, by their configured names."""
 
     month: Month
@@ -105,21 +105,21 @@ def snapshot(connection: Connection) -> Iterator[None]:
         yield
 
 
-def days(connection: Connection, wanted: Wanted) -> Days:
+def days(connection: Connection, wanted: Selection) -> MonthCompleteness:
     """How whole the month is."""
-    with connection.cursor(row_factory=class_row(Days)) as cursor:
+    with connection.cursor(row_factory=class_row(MonthCompleteness)) as cursor:
         found = cursor.execute(statement("focus_days"), wanted.parameters).fetchone()
     assert found  # noqa: S101  # an aggregate is always a row
     return found
 
 
-def sums(connection: Connection, wanted: Wanted) -> Mapping[str, tuple[Decimal, int]]:
+def sums(connection: Connection, wanted: Selection) -> Mapping[str, tuple[Decimal, int]]:
     """The exact sum of what was billed and the number of rows, by currency."""
     rows = connection.execute(statement("focus_sums"), wanted.parameters).fetchall()
     return {currency: (billed, count) for currency, billed, count in rows}
 
 
-def digits(connection: Connection, wanted: Wanted) -> Mapping[str, Digits]:
+def digits(connection: Connection, wanted: Selection) -> Mapping[str, Digits]:
     """How long the numbers of each decimal column are; a column that is null throughout is not there."""
     rows = connection.execute(statement("focus_digits"), wanted.parameters).fetchall()
     return {name: Digits(before, after) for name, before, after in rows}
@@ -143,7 +143,7 @@ class Rows:
 
 
 @contextmanager
-def rows(connection: Connection, wanted: Wanted, *, at_once: int) -> Iterator[Rows]:
+def rows(connection: Connection, wanted: Selection, *, at_once: int) -> Iterator[Rows]:
     """The month's rows, in batches of `at_once`."""
     with connection.cursor(name=_CURSOR) as cursor:
         set_json_loads(lambda text: text if isinstance(text, str) else text.decode(), cursor)

@@ -36,9 +36,9 @@ def forget_user(database: Database, user_id: str, now: dt.datetime, on_wait: Cal
     addresses are still known. Raises NotForgotten if a name or an address is left, or another WarehouseError.
     """
     with database.connect() as connection:
-        directory.note_forgotten(connection, user_id, now)
-        organizations = [one.organization for one in warehouse_organizations.everyone(connection)]
-        person = directory.person(connection, user_id)
+        directory.record_forgotten_user(connection, user_id, now)
+        organizations = [one.organization for one in warehouse_organizations.all_organizations(connection)]
+        person = directory.find_person(connection, user_id)
     task = _Task(database, person, organizations, on_wait)
     pages = task.edit_pages()
     with database.connect() as connection:
@@ -65,7 +65,7 @@ class _Task:
         for _ in range(_MOST_PASSES):
             before = self.person
             for organization in self._organizations:
-                with lock.reader(
+                with lock.organization_lock(
                     self._database, organization, purpose="forget-user", on_wait=self._on_wait
                 ) as connection:
                     pages += directory.edit_buckets(connection, organization, self._edit)
@@ -77,8 +77,10 @@ class _Task:
         """Deletes the names in all organizations; returns how many there were."""
         names = 0
         for organization in self._organizations:
-            with lock.reader(self._database, organization, purpose="forget-user", on_wait=self._on_wait) as connection:
-                names += directory.forget_names(connection, organization, self.person.user_id, self.person.addresses)
+            with lock.organization_lock(
+                self._database, organization, purpose="forget-user", on_wait=self._on_wait
+            ) as connection:
+                names += directory.delete_names(connection, organization, self.person.user_id, self.person.addresses)
         return names
 
     def verify(self) -> None:

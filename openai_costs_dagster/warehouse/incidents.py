@@ -18,7 +18,7 @@ def recent(connection: Connection, organization: str, since: dt.date) -> list[In
         return cursor.execute(statement("recent_incidents"), values).fetchall()
 
 
-def keep(connection: Connection, organization: str, incident: Incident) -> None:
+def store(connection: Connection, organization: str, incident: Incident) -> None:
     """Stores a new one, or what changed about a known one."""
     query = "open_incident" if incident.incident_id is None else "change_incident"
     connection.execute(

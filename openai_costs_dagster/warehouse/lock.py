@@ -10,7 +10,7 @@ from openai_costs_dagster.warehouse.statements import statement
 
 
 @contextmanager
-def reader(
+def organization_lock(
     database: Database, organization: str, *, purpose: str, on_wait: Callable[[str], None]
 ) -> Iterator[Connection]:
     """Yields the connection of the organization's only reader; a second caller waits for the first.

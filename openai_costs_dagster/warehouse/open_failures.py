@@ -34,11 +34,11 @@ def find(connection: Connection, organization: str, kind: str) -> OpenFailure | 
         return cursor.execute(statement("trouble"), values).fetchone()
 
 
-def keep(connection: Connection, organization: str, trouble: OpenFailure) -> None:
+def store(connection: Connection, organization: str, trouble: OpenFailure) -> None:
     """Stores what is known of it."""
     connection.execute(statement("keep_trouble"), {"organization": organization, **asdict(trouble)})
 
 
-def end(connection: Connection, organization: str, kind: str) -> None:
+def delete(connection: Connection, organization: str, kind: str) -> None:
     """It works again."""
     connection.execute(statement("end_trouble"), {"organization": organization, "kind": kind})

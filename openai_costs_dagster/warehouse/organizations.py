@@ -14,7 +14,7 @@ from openai_costs_dagster.warehouse.statements import statement
 
 
 @dataclass(frozen=True)
-class Registered:
+class StoredOrganization:
     """What is known of a configured name; days are UTC."""
 
     organization: str
@@ -25,24 +25,26 @@ class Registered:
     """When `earliest_day` was the earliest day that the API served."""
 
 
-def is_there(connection: Connection) -> bool:
+def schema_exists(connection: Connection) -> bool:
     """Whether the schema was ever made here."""
     row = connection.execute(statement("has_schema")).fetchone()
     return bool(row and row[0])
 
 
-def find(connection: Connection, organization: str) -> Registered | None:
+def find(connection: Connection, organization: str) -> StoredOrganization | None:
     """What is known of one name, or None."""
-    return next((known for known in everyone(connection) if known.organization == organization), None)
+    return next((known for known in all_organizations(connection) if known.organization == organization), None)
 
 
-def everyone(connection: Connection) -> list[Registered]:
+def all_organizations(connection: Connection) -> list[StoredOrganization]:
     """All names that were ever contacted, in order."""
-    with connection.cursor(row_factory=class_row(Registered)) as cursor:
+    with connection.cursor(row_factory=class_row(StoredOrganization)) as cursor:
         return cursor.execute(statement("organizations")).fetchall()
 
 
-def enrol(connection: Connection, organization: str, *, display_name: str | None, start_date: dt.date | None) -> None:
+def register(
+    connection: Connection, organization: str, *, display_name: str | None, start_date: dt.date | None
+) -> None:
     """Makes a name known, or brings what is configured about it up to date."""
     connection.execute(
         statement("enrol"),
@@ -50,7 +52,7 @@ def enrol(connection: Connection, organization: str, *, display_name: str | None
     )
 
 
-def identify(connection: Connection, organization: str, openai_organization_id: str) -> None:
+def bind_openai_organization(connection: Connection, organization: str, openai_organization_id: str) -> None:
     """Binds a name to the OpenAI organization that its key reads.
 
     Raises SharedOrganization where another name has it, OrganizationChanged where the name had another.
@@ -71,7 +73,7 @@ def identify(connection: Connection, organization: str, openai_organization_id: 
     except psycopg.errors.UniqueViolation:
         other = next(
             other.organization
-            for other in everyone(connection)
+            for other in all_organizations(connection)
             if other.openai_organization_id == openai_organization_id
         )
         raise errors.SharedOrganization(
@@ -80,14 +82,14 @@ def identify(connection: Connection, organization: str, openai_organization_id: 
         ) from None
 
 
-def first_contact(connection: Connection, organization: str, earliest_day: dt.date, now: dt.datetime) -> None:
+def record_onboarding(connection: Connection, organization: str, earliest_day: dt.date, now: dt.datetime) -> None:
     """Stores the earliest day that the API serves; the first one stored stays for ever."""
     connection.execute(
         statement("first_contact"), {"organization": organization, "earliest_day": earliest_day, "now": now}
     )
 
 
-def begin_later(connection: Connection, organization: str, earliest_day: dt.date, now: dt.datetime) -> None:
+def postpone_earliest_day(connection: Connection, organization: str, earliest_day: dt.date, now: dt.datetime) -> None:
     """Moves an organization's beginning to the day that the API names now, as long as nothing before it is stored."""
     connection.execute(
         statement("begin_later"), {"organization": organization, "earliest_day": earliest_day, "now": now}
@@ -109,7 +111,7 @@ def record_failure(
     )
 
 
-def judged_first_by(connection: Connection, organization: str, run_id: str) -> str | None:
+def claim_first_evaluation(connection: Connection, organization: str, run_id: str) -> str | None:
     """The run that was the first to judge any day, which this one becomes where there was none."""
     values = {"organization": organization, "run_id": run_id}
     row = connection.execute(statement("judged_first_by"), values).fetchone()

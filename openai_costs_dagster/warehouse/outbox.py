@@ -119,12 +119,12 @@ def alerts(connection: Connection, alert_ids: Sequence[int]) -> list[StoredAlert
         return cursor.execute(statement("alerts_by_id"), {"alert_ids": list(alert_ids)}).fetchall()
 
 
-def note_routed(connection: Connection, alert_ids: Sequence[int], now: dt.datetime) -> None:
+def mark_routed(connection: Connection, alert_ids: Sequence[int], now: dt.datetime) -> None:
     """They are in all messages that they belong into, none perhaps."""
     connection.execute(statement("note_routed"), {"alert_ids": list(alert_ids), "now": now})
 
 
-def keep_message(
+def store_message(
     connection: Connection,
     channel: str,
     idempotency_key: str,
@@ -158,19 +158,19 @@ def claim_message(
     return Message(*row) if row else None
 
 
-def drop_others(connection: Connection, channels: Sequence[str], now: dt.datetime) -> int:
+def drop_unconfigured(connection: Connection, channels: Sequence[str], now: dt.datetime) -> int:
     """Gives up what waits for channels that are configured no more; how many messages."""
     return connection.execute(statement("drop_messages"), {"channels": list(channels), "now": now}).rowcount
 
 
-def note_delivered(connection: Connection, message: Message, now: dt.datetime) -> None:
+def mark_delivered(connection: Connection, message: Message, now: dt.datetime) -> None:
     """It arrived, and findings in it were alerted."""
     with connection.transaction():
         connection.execute(statement("note_delivered"), {"message_id": message.message_id, "now": now})
         connection.execute(statement("note_alerted"), {"alert_ids": message.alert_ids, "now": now})
 
 
-def note_undelivered(
+def record_failed_attempt(
     connection: Connection, message: Message, error: str, due_at: dt.datetime, now: dt.datetime, *, dead: bool
 ) -> None:
     """It did not arrive: tried again at `due_at`, or given up where `dead`."""
@@ -190,7 +190,7 @@ def delivery_states(connection: Connection) -> list[DeliveryState]:
     return [DeliveryState(*row) for row in connection.execute(statement("delivery_states"))]
 
 
-def revive(connection: Connection, now: dt.datetime) -> int:
+def requeue_dead(connection: Connection, now: dt.datetime) -> int:
     """Lets messages that were given up be tried again; how many."""
     return connection.execute(statement("revive_messages"), {"now": now}).rowcount
 

@@ -21,13 +21,13 @@ class StoredRefusal(NamedTuple):
     observed_at: dt.datetime
 
 
-def refusals(connection: Connection, organization: str) -> list[StoredRefusal]:
+def stored_refusals(connection: Connection, organization: str) -> list[StoredRefusal]:
     """The groupings that an organization was refused."""
     with connection.cursor(row_factory=class_row(StoredRefusal)) as cursor:
         return cursor.execute(statement("refusals"), {"organization": organization}).fetchall()
 
 
-def keep_refusals(
+def replace_refusals(
     connection: Connection, organization: str, groupings: Iterable[str], known: Iterable[StoredRefusal]
 ) -> None:
     """Replaces what is remembered of an organization's refusals of some groupings."""

@@ -42,7 +42,7 @@ class SpentPart(NamedTuple):
     earlier_quantity: Decimal | None
 
 
-class MonthOfModel(NamedTuple):
+class MonthlyUnitCost(NamedTuple):
     """What a model's tokens cost in a month, of the days on which they were both billed and counted."""
 
     organization: str
@@ -53,7 +53,7 @@ class MonthOfModel(NamedTuple):
     requests: Decimal | None
 
 
-class KnownName(NamedTuple):
+class CurrentName(NamedTuple):
     """What a project, user or API key is called."""
 
     organization: str
@@ -62,7 +62,7 @@ class KnownName(NamedTuple):
     name: str
 
 
-class DoubtfulDay(NamedTuple):
+class NonFinalDay(NamedTuple):
     """A day whose spend is not final: not stored, or stored and provisional."""
 
     organization: str
@@ -81,7 +81,7 @@ class Restatement(NamedTuple):
     change: Decimal
 
 
-class OtherMoney(NamedTuple):
+class OtherCurrencyAmount(NamedTuple):
     """What a day was billed in another currency, which is never added to dollars."""
 
     organization: str
@@ -105,23 +105,25 @@ def spent_parts(
     return [SpentPart._make(row) for row in connection.execute(statement("report_parts"), values)]
 
 
-def months_of_models(connection: Connection, organizations: Sequence[str], days: DayRange) -> list[MonthOfModel]:
+def monthly_unit_costs(connection: Connection, organizations: Sequence[str], days: DayRange) -> list[MonthlyUnitCost]:
     """Unit costs by month, oldest first."""
     rows = connection.execute(statement("report_unit_costs"), _asked(organizations, days))
-    return [MonthOfModel._make(row) for row in rows]
+    return [MonthlyUnitCost._make(row) for row in rows]
 
 
-def known_names(connection: Connection, organizations: Sequence[str], with_addresses: Sequence[str]) -> list[KnownName]:
+def current_names(
+    connection: Connection, organizations: Sequence[str], with_addresses: Sequence[str]
+) -> list[CurrentName]:
     """The present names of everything that has one; where addresses are kept, those of people without a name."""
     values = {"organizations": list(organizations), "with_addresses": list(with_addresses)}
     rows = connection.execute(statement("report_names"), values)
-    return [KnownName._make(row) for row in rows]
+    return [CurrentName._make(row) for row in rows]
 
 
-def doubtful_days(connection: Connection, organizations: Sequence[str], days: DayRange) -> list[DoubtfulDay]:
+def non_final_days(connection: Connection, organizations: Sequence[str], days: DayRange) -> list[NonFinalDay]:
     """The days of a range that may still change or are missing; its last one, today, is never missing."""
     rows = connection.execute(statement("report_doubtful_days"), _asked(organizations, days))
-    return [DoubtfulDay._make(row) for row in rows]
+    return [NonFinalDay._make(row) for row in rows]
 
 
 def restatements(
@@ -132,10 +134,10 @@ def restatements(
     return [Restatement._make(row) for row in connection.execute(statement("report_restatements"), values)]
 
 
-def other_money(connection: Connection, organizations: Sequence[str], days: DayRange) -> list[OtherMoney]:
+def other_currencies(connection: Connection, organizations: Sequence[str], days: DayRange) -> list[OtherCurrencyAmount]:
     """What was billed in other currencies, by day."""
     rows = connection.execute(statement("report_other_currencies"), _asked(organizations, days))
-    return [OtherMoney._make(row) for row in rows]
+    return [OtherCurrencyAmount._make(row) for row in rows]
 
 
 def _asked(organizations: Sequence[str], days: DayRange) -> dict[str, object]:

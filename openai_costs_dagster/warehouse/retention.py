@@ -8,7 +8,7 @@ from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.statements import statement
 
 
-def delete_raw(connection: Connection, organization: str, *, older_than: dt.date) -> int:
+def delete_raw_buckets(connection: Connection, organization: str, *, older_than: dt.date) -> int:
     """Deletes an organization's raw answers, costs and usage, of days before `older_than`; returns how many."""
     return connection.execute(
         statement("delete_old_buckets"), {"organization": organization, "older_than": older_than}

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.statements import statement
 
-KEPT_FOR = dt.timedelta(days=30)
+RETENTION = dt.timedelta(days=30)
 """Rows that have not been renewed for so long are deleted by the next tick of any sensor."""
 
 
@@ -152,7 +152,7 @@ def unread_organizations(connection: Connection, organizations: Collection[str],
 
 
 def delete_old(connection: Connection, now: dt.datetime) -> None:
-    """Deletes rows that have not been renewed for `KEPT_FOR`."""
-    values = {"before": now - KEPT_FOR}
+    """Deletes rows that have not been renewed for `RETENTION`."""
+    values = {"before": now - RETENTION}
     for name in ("delete_old_sensor_ticks", "delete_old_dead_runs", "delete_old_heartbeats"):
         connection.execute(statement(name), values)

@@ -38,7 +38,7 @@ def check_server(connection: Connection, another: Callable[[], AbstractContextMa
         )
 
 
-def check_rights(connection: Connection, safe: str) -> None:
+def check_privileges(connection: Connection, safe: str) -> None:
     """Checks that this user can prepare the database and load into it. Raises DatabaseRefused."""
     user, database, is_standby, is_read_only, may_make_temporary, may_create = (
         connection.execute(statement("rights")).fetchone() or (None,) * 6

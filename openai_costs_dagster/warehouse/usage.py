@@ -30,7 +30,7 @@ class UsageDay(NamedTuple):
 
 
 @dataclass(frozen=True)
-class UsageReading:
+class UsageWindow:
     """One chain of one usage endpoint, read to its end."""
 
     organization: str
@@ -49,7 +49,7 @@ class StoredUsage(NamedTuple):
     row: UsageRow
 
 
-def store(connection: Connection, reading: UsageReading, buckets: Iterable[UsageDay]) -> int:
+def store(connection: Connection, reading: UsageWindow, buckets: Iterable[UsageDay]) -> int:
     """Replaces the reading's days in one transaction and returns how many rows that were.
 
     Raises LoadMismatch, with nothing changed, where the buckets are not those of the reading's days.
@@ -89,7 +89,7 @@ def _copy_buckets(connection: Connection, buckets: Sequence[UsageDay]) -> None:
             copy.write_row((bucket.day, digest, zlib.compress(bucket.raw, _COMPRESSION)))
 
 
-def _copy_rows(connection: Connection, reading: UsageReading, buckets: Sequence[UsageDay]) -> None:
+def _copy_rows(connection: Connection, reading: UsageWindow, buckets: Sequence[UsageDay]) -> None:
     with copy_into(connection, "usage_rows") as copy:
         for bucket in buckets:
             for row in bucket.rows:
@@ -118,7 +118,7 @@ def _note_days(connection: Connection, values: Mapping[str, Any], buckets: Seque
         )
 
 
-def of_days(connection: Connection, organization: str, days: Iterable[dt.date]) -> list[StoredUsage]:
+def rows_of_days(connection: Connection, organization: str, days: Iterable[dt.date]) -> list[StoredUsage]:
     """All usage of some days."""
     found = connection.execute(statement("usage_of_days"), {"organization": organization, "days": list(days)})
     return [
@@ -134,7 +134,7 @@ def _decimals(counters: str) -> dict[str, Decimal]:
     }
 
 
-class Absence(NamedTuple):
+class MissingEndpoint(NamedTuple):
     """An address at which nothing was served."""
 
     endpoint: str
@@ -142,19 +142,21 @@ class Absence(NamedTuple):
     observed_at: dt.datetime
 
 
-def absences(connection: Connection, organization: str) -> list[Absence]:
+def missing_endpoints(connection: Connection, organization: str) -> list[MissingEndpoint]:
     """What an organization was not served when it was last asked for."""
     found = connection.execute(statement("absences"), {"organization": organization})
-    return [Absence(*row) for row in found]
+    return [MissingEndpoint(*row) for row in found]
 
 
-def note_absence(connection: Connection, organization: str, endpoint: str, message: str, now: dt.datetime) -> None:
+def record_missing_endpoint(
+    connection: Connection, organization: str, endpoint: str, message: str, now: dt.datetime
+) -> None:
     """Remembers that something is not served."""
     values = {"organization": organization, "endpoint": endpoint, "message": message, "now": now}
     connection.execute(statement("note_absence"), values)
 
 
-def forget_absence(connection: Connection, organization: str, endpoint: str) -> bool:
+def delete_missing_endpoint(connection: Connection, organization: str, endpoint: str) -> bool:
     """It is served now; whether it was remembered as absent."""
     return (
         connection.execute(statement("forget_absence"), {"organization": organization, "endpoint": endpoint}).rowcount
@@ -162,7 +164,7 @@ def forget_absence(connection: Connection, organization: str, endpoint: str) -> 
     )
 
 
-def lately_counted(connection: Connection, organization: str, since: dt.date) -> set[str]:
+def recent_operations(connection: Connection, organization: str, since: dt.date) -> set[str]:
     """The operations that counted anything on a day since then."""
     values = {"organization": organization, "since": since}
     return {operation for (operation,) in connection.execute(statement("lately_counted"), values)}

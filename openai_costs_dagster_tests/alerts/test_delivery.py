@@ -140,7 +140,7 @@ def test_after_three_days_and_many_attempts_it_is_given_up_and_said_and_can_be_t
     assert (state.channel, state.waiting, state.dead) == ("hook", 0, 1)
     assert state.last_error == "the webhook answered 500"
     receiver.answers = [500]
-    assert outbox.revive(connection, clock.now) == 1
+    assert outbox.requeue_dead(connection, clock.now) == 1
     go(database, clock, hook)
     clock.now += MINUTE
     assert go(database, clock, hook).sent == 1

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 from openai_costs_dagster.days import ONE_DAY
 from openai_costs_dagster.report.contents import AnomalyEntry, BudgetStatus
 from openai_costs_dagster.report.page import render
-from openai_costs_dagster.warehouse.report_queries import Cell, KnownName, OtherMoney
+from openai_costs_dagster.warehouse.report_queries import Cell, CurrentName, OtherCurrencyAmount
 
 from ..report.pages import LAST, organization_status, report_of
 from .chromium import Watched
@@ -100,10 +100,10 @@ def open_days(page: Page) -> list[str]:
 
 
 SAME_NAMES = [
-    KnownName("acme", "project", "proj-a", "Default project"),
-    KnownName("acme", "project", "proj-b", "Search"),
-    KnownName("acme", "project", "proj-c", "Search"),
-    KnownName("beta", "project", "proj-d", "Default project"),
+    CurrentName("acme", "project", "proj-a", "Default project"),
+    CurrentName("acme", "project", "proj-b", "Search"),
+    CurrentName("acme", "project", "proj-c", "Search"),
+    CurrentName("beta", "project", "proj-d", "Default project"),
 ]
 
 
@@ -128,9 +128,9 @@ def test_things_of_the_same_name_are_told_apart_by_organization_and_then_by_id(o
 
 def test_other_currencies_of_the_period_are_a_figure_of_their_own(open_report: Open) -> None:
     other = [
-        OtherMoney("acme", LAST, "jpy", Decimal(90000)),
-        OtherMoney("acme", LAST - 9 * ONE_DAY, "jpy", Decimal(500)),
-        OtherMoney("acme", LAST, None, Decimal("3.5")),
+        OtherCurrencyAmount("acme", LAST, "jpy", Decimal(90000)),
+        OtherCurrencyAmount("acme", LAST - 9 * ONE_DAY, "jpy", Decimal(500)),
+        OtherCurrencyAmount("acme", LAST, None, Decimal("3.5")),
     ]
     organizations = [
         organization_status("acme", month_in_other_currencies=["90,500.00 JPY", "3.50 without a currency"])

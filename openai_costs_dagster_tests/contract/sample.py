@@ -138,7 +138,7 @@ def _deliver(connection: Connection) -> None:
     alerts = [one.alert_id for one in outbox.unrouted(connection)]
     assert alerts
     for channel, state in (("chat", "delivered"), ("pager", "dead"), ("mail", "waiting")):
-        outbox.keep_message(connection, channel, channel, alerts, organization="lumen", due_at=NOW, now=NOW)
+        outbox.store_message(connection, channel, channel, alerts, organization="lumen", due_at=NOW, now=NOW)
         connection.execute(
             "update openai_costs.messages set state = %s, finished_at = case when %s <> 'waiting' then %s end"
             " where channel = %s",

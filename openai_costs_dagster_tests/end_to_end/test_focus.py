@@ -14,7 +14,7 @@ from openai_costs_dagster.simulator import SimulatedOrganization
 from openai_costs_dagster.sync.costs import CostsRequest, ingest_costs
 from openai_costs_dagster.sync.directory import sync_directory
 from openai_costs_dagster.warehouse.database import Database
-from openai_costs_dagster.warehouse.focus import Month, Wanted
+from openai_costs_dagster.warehouse.focus import Month, Selection
 
 from ..conftest import Clock, MakeOrganization, RunSimulator
 from . import focus_validator
@@ -62,7 +62,7 @@ def month(
     sync_directory(one, database, may_alert=False, log=logging.getLogger(__name__))
     with database.connect() as connection:
         files = [tmp_path / f"february.{ending}" for ending in ("csv", "parquet")]
-        exported = export(connection, Wanted(FEBRUARY, ["acme"]), files)
+        exported = export(connection, Selection(FEBRUARY, ["acme"]), files)
     assert exported.rows > 300
     return tmp_path
 

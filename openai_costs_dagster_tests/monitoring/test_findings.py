@@ -54,9 +54,9 @@ def kept(work: Bench) -> list[StoredFinding]:
 
 def mute(work: Bench, finding: StoredFinding, *, days: int | None = None, connection: Connection | None = None) -> None:
     """Mutes a finding's series from the clock's day on."""
-    last_day = anomalies.muted_until(work.clock.today, days)
+    last_day = anomalies.end_of_mute(work.clock.today, days)
     with nullcontext(connection) if connection else work.database.connect() as used_connection:
-        anomalies.keep_feedback(
+        anomalies.store_feedback(
             used_connection, finding.anomaly_id, kind="mute", last_day=last_day, reason="a test", now=work.clock.now
         )
 
@@ -138,7 +138,7 @@ def test_a_muted_series_is_judged_and_kept_and_does_not_alert(work: Bench) -> No
     judged(work)
     with work.database.connect() as connection:
         for one in kept(work):
-            anomalies.keep_feedback(
+            anomalies.store_feedback(
                 connection,
                 one.anomaly_id,
                 kind="mute",
@@ -242,16 +242,16 @@ def test_a_mute_during_an_evaluation_holds_for_what_the_evaluation_finds(work: B
 
 def test_an_answer_to_a_finding_that_is_gone_is_refused(work: Bench) -> None:
     with work.database.connect() as connection:
-        assert not anomalies.keep_feedback(
+        assert not anomalies.store_feedback(
             connection, 12345, kind="mute", last_day=SPIKE, reason="late", now=work.clock.now
         )
-        assert anomalies.answers(connection, "mute") == []
+        assert anomalies.stored_feedback(connection, "mute") == []
 
 
 def test_a_mute_counts_from_today_and_lists_its_scope(work: Bench) -> None:
     today = work.clock.today
-    assert anomalies.muted_until(today, 30) == today + 29 * ONE_DAY
-    assert anomalies.muted_until(today, None) == FOREVER
+    assert anomalies.end_of_mute(today, 30) == today + 29 * ONE_DAY
+    assert anomalies.end_of_mute(today, None) == FOREVER
     project, model = largest_leaf(work)
     work.world.plant_anomaly(SPIKE, 6, project, model)
     work.read(HISTORY)
@@ -259,8 +259,8 @@ def test_a_mute_counts_from_today_and_lists_its_scope(work: Bench) -> None:
     (finding,) = [one for one in kept(work) if one.worth_alerting]
     mute(work, finding, days=3)
     with work.database.connect() as connection:
-        (running,) = anomalies.answers(connection, "mute", "acme", running_on=today + 2 * ONE_DAY)
-        assert anomalies.answers(connection, "mute", "acme", running_on=today + 3 * ONE_DAY) == []
+        (running,) = anomalies.stored_feedback(connection, "mute", "acme", running_on=today + 2 * ONE_DAY)
+        assert anomalies.stored_feedback(connection, "mute", "acme", running_on=today + 3 * ONE_DAY) == []
     assert (running.anomaly_id, running.series) == (finding.anomaly_id, SeriesKey("acme", project, model))
     assert (running.first_day, running.last_day, running.reason) == (SPIKE, today + 2 * ONE_DAY, "a test")
 
@@ -275,7 +275,7 @@ def test_an_unmuted_series_alerts_again(work: Bench) -> None:
     with work.database.connect() as connection:
         for finding in kept(work):
             anomalies.delete_feedback(connection, finding.anomaly_id, kind="mute")
-        assert anomalies.answers(connection, "mute") == []
+        assert anomalies.stored_feedback(connection, "mute") == []
     assert [finding.worth_alerting for finding in kept(work)] == [True] * len(before)
     assert judged(work).alerting == before
 
@@ -287,7 +287,7 @@ def test_a_withdrawn_answer_gives_the_old_baseline_back(work: Bench) -> None:
     before = {day: judged(work, day) for day in days(SPIKE, 3)}
     (finding, *_) = [one for one in kept(work) if one.usage_date == SPIKE and one.worth_alerting]
     with work.database.connect() as connection:
-        anomalies.keep_feedback(
+        anomalies.store_feedback(
             connection, finding.anomaly_id, kind="expected", last_day=SPIKE, reason="launch", now=work.clock.now
         )
     assert {day: judged(work, day).expected for day in days(SPIKE, 3)} != {
@@ -354,7 +354,7 @@ def test_what_was_said_to_be_expected_is_found_no_more_and_neither_is_its_level(
     judged(work)
     with work.database.connect() as connection:
         for one in kept(work):
-            anomalies.keep_feedback(
+            anomalies.store_feedback(
                 connection, one.anomaly_id, kind="expected", last_day=SPIKE, reason="launch", now=work.clock.now
             )
     assert judged(work).alerting == []
@@ -394,7 +394,7 @@ def test_purging_an_organization_takes_its_findings_and_answers_along(work: Benc
     work.read(HISTORY)
     judged(work)
     with work.database.connect() as connection:
-        anomalies.keep_feedback(
+        anomalies.store_feedback(
             connection, kept(work)[0].anomaly_id, kind="mute", last_day=SPIKE, reason="x", now=work.clock.now
         )
         deleted = purge(connection, "acme")

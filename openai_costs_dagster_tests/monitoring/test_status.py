@@ -113,7 +113,7 @@ def test_an_anomaly_that_was_answered_is_open_no_more(work: Bench, configure: Co
     keep_findings(work, yesterday)
     with work.database.connect() as connection:
         for finding in anomalies.findings(connection, "acme"):
-            anomalies.keep_feedback(
+            anomalies.store_feedback(
                 connection, finding.anomaly_id, kind="mute", last_day=yesterday, reason="known", now=work.clock.now
             )
     assert seen(work, configure).open_anomalies == []
@@ -137,7 +137,7 @@ def test_open_anomalies_are_those_of_thirty_days_in_status_and_report(work: Benc
 def answer_all(work: Bench) -> None:
     with work.database.connect() as connection:
         for finding in anomalies.findings(connection, "acme"):
-            anomalies.keep_feedback(
+            anomalies.store_feedback(
                 connection,
                 finding.anomaly_id,
                 kind="expected",

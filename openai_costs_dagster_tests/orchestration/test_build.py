@@ -134,9 +134,9 @@ def test_partitions_begin_where_the_api_did_on_first_contact_and_no_earlier_than
     asked = {"met": None, "asked-later": served + ONE_DAY, "asked-earlier": served - ONE_DAY, "stranger": None}
     with database.connect() as connection:
         for name, start in asked.items():
-            organizations.enrol(connection, name, display_name=None, start_date=start)
+            organizations.register(connection, name, display_name=None, start_date=start)
             if name != "stranger":
-                organizations.first_contact(connection, name, served, NOW)
+                organizations.record_onboarding(connection, name, served, NOW)
     configuration = configure(*(organization(name, start) for name, start in asked.items()), database=database)
     starts = {name: history.first_day for name, history in histories(configuration).items()}
     assert [starts[name] for name in ("met", "asked-later", "asked-earlier")] == [served, served + ONE_DAY, served]

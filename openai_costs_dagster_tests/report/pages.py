@@ -14,7 +14,7 @@ from typing import Any
 from openai_costs_dagster.days import ONE_DAY
 from openai_costs_dagster.report.contents import OrganizationStatus, SpendReport
 from openai_costs_dagster.report.cube import pack
-from openai_costs_dagster.warehouse.report_queries import Cell, KnownName
+from openai_costs_dagster.warehouse.report_queries import Cell, CurrentName
 
 GENERATED_AT = dt.datetime(2026, 11, 25, 14, 5, tzinfo=dt.UTC)
 LAST = GENERATED_AT.date()
@@ -80,10 +80,10 @@ def large_company(name: str, days: int, projects: int, users: int) -> Iterator[C
                     )
 
 
-def names_of(cells: list[Cell]) -> list[KnownName]:
+def names_of(cells: list[Cell]) -> list[CurrentName]:
     """Return a display name for every user."""
     people = {(cell.organization, cell.user_id) for cell in cells if cell.user_id}
-    return [KnownName(owner, "user", user, f"Name of {user}") for owner, user in sorted(people)]
+    return [CurrentName(owner, "user", user, f"Name of {user}") for owner, user in sorted(people)]
 
 
 def data_in(page: str) -> Any:

@@ -85,7 +85,7 @@ def test_report_contains_all_spend_and_all_users(work: Bench, configure: Configu
         report_queries.first_stored_days,
         report_queries.cells,
         report_queries.spent_parts,
-        report_queries.other_money,
+        report_queries.other_currencies,
     ],
     ids=lambda query: str(query.__name__),
 )

@@ -22,12 +22,12 @@ from openai_costs_dagster.report.focus_export import ExportResult, NoStoredDays,
 from openai_costs_dagster.report.focus_files import TooManyDigits, UnknownFormat
 from openai_costs_dagster.warehouse import organizations
 from openai_costs_dagster.warehouse.database import Connection, Database
-from openai_costs_dagster.warehouse.focus import Digits, Month, Wanted
+from openai_costs_dagster.warehouse.focus import Digits, Month, Selection
 
 from ..spend.strategies import LARGEST, SMALLEST, any_amounts
 from ..warehouse.windows import DAY, row, store
 
-MARCH = Wanted(Month(2026, 3), ["acme"])
+MARCH = Selection(Month(2026, 3), ["acme"])
 WITHIN_76_DIGITS = st.builds(
     lambda sign, digits, exponent: Decimal((sign, tuple(map(int, str(digits))), exponent)),
     st.integers(0, 1),
@@ -36,7 +36,7 @@ WITHIN_76_DIGITS = st.builds(
 )
 
 
-def write(connection: Connection, folder: Path, *suffixes: str, wanted: Wanted = MARCH) -> ExportResult:
+def write(connection: Connection, folder: Path, *suffixes: str, wanted: Selection = MARCH) -> ExportResult:
     return export(connection, wanted, [folder / f"march.{suffix}" for suffix in suffixes])
 
 
@@ -166,7 +166,7 @@ def test_export_contains_only_the_selected_month_and_organizations(connection: C
     for name in ("acme", "beta", "gone"):
         for day in (dt.date(2026, 2, 28), dt.date(2026, 3, 1), dt.date(2026, 3, 31), dt.date(2026, 4, 1)):
             store(connection, {day: [row("1")]}, organization=name)
-    exported = write(connection, tmp_path, "csv", wanted=Wanted(Month(2026, 3), ["acme", "beta"]))
+    exported = write(connection, tmp_path, "csv", wanted=Selection(Month(2026, 3), ["acme", "beta"]))
     assert [(line["x_UsageDate"], line["x_Organization"]) for line in cells(tmp_path)] == [
         ("2026-03-01", "acme"),
         ("2026-03-01", "beta"),
@@ -183,8 +183,8 @@ def test_rows_without_amount_are_excluded_and_counted(connection: Connection, tm
 
 
 def test_month_is_provisional_until_all_days_are_settled(connection: Connection, tmp_path: Path) -> None:
-    organizations.enrol(connection, "acme", display_name=None, start_date=dt.date(2026, 2, 27))
-    february = Wanted(Month(2026, 2), ["acme"])
+    organizations.register(connection, "acme", display_name=None, start_date=dt.date(2026, 2, 27))
+    february = Selection(Month(2026, 2), ["acme"])
     days = [dt.date(2026, 2, 27), dt.date(2026, 2, 28)]
     store(connection, {days[0]: [row("1")]})
     assert write(connection, tmp_path, "csv", wanted=february).provisional
@@ -204,7 +204,7 @@ def test_month_without_spend_is_exported_without_rows(connection: Connection, tm
 
 def test_month_without_stored_days_is_refused(connection: Connection, tmp_path: Path) -> None:
     store(connection, {DAY: [row("1")]})
-    april = Wanted(Month(2026, 4), ["acme"])
+    april = Selection(Month(2026, 4), ["acme"])
     with pytest.raises(NoStoredDays, match=r"2026-04 is stored for acme: run .* --from 2026-04-01 --to 2026-04-30"):
         write(connection, tmp_path, "csv", wanted=april)
     assert list(tmp_path.iterdir()) == []

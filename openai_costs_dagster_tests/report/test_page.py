@@ -9,7 +9,7 @@ import pytest
 
 from openai_costs_dagster.days import ONE_DAY
 from openai_costs_dagster.report.page import render
-from openai_costs_dagster.warehouse.report_queries import Cell, KnownName
+from openai_costs_dagster.warehouse.report_queries import Cell, CurrentName
 
 from .pages import LAST, data_in, large_company, names_of, organization_status, report_of
 
@@ -26,7 +26,7 @@ def test_page_contains_no_external_references() -> None:
 
 
 def test_page_contains_the_complete_data() -> None:
-    data = data_in(render(report_of([CELL], names=[KnownName("acme", "user", "user-1", "Vera")])))
+    data = data_in(render(report_of([CELL], names=[CurrentName("acme", "user", "user-1", "Vera")])))
     assert data["cube"]["series"] == [[0, 0, 0, 0, 0, 0, 29, [123_456_789], None]]
     assert data["names"] == [["acme", "user", "user-1", "Vera"]]
     assert data["organizations"][0]["month_to_date"] == "1234.56"
@@ -38,7 +38,7 @@ def test_hostile_names_are_escaped() -> None:
     report = report_of(
         [hostile],
         organizations=[organization_status("acme", title=HOSTILE)],
-        names=[KnownName("acme", "user", HOSTILE, HOSTILE)],
+        names=[CurrentName("acme", "user", HOSTILE, HOSTILE)],
     )
     page = render(report)
     assert "alert(1)</script>" not in page

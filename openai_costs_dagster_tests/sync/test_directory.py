@@ -111,7 +111,7 @@ def test_a_forgotten_user_is_nowhere_and_comes_back_by_no_later_answer(bench: Ma
     stored = work.stored(["user_id"])
     assert traces() > 1
     with work.database.connect() as connection:
-        assert directory.users_like(connection, user.email.upper()) == [user.id]
+        assert directory.find_users(connection, user.email.upper()) == [user.id]
     gone = forget_user(work.database, user.id, work.clock.now, on_wait=print)
     assert gone.names > 0
     assert gone.pages > 0
@@ -171,11 +171,11 @@ def test_a_reader_at_work_is_waited_for_and_leaves_nothing_of_a_forgotten_user(b
         waiting.set()
 
     forgetting = threading.Thread(target=forget_user, args=(work.database, user.id, work.clock.now, on_wait))
-    with lock.reader(work.database, "acme", purpose="costs", on_wait=print) as connection:
+    with lock.organization_lock(work.database, "acme", purpose="costs", on_wait=print) as connection:
         forgetting.start()
         assert waiting.wait(timeout=30)
         entry = directory.Entry("user", user.id, user.name, user.email)
-        directory.know_names(connection, "acme", [entry], work.clock.now)
+        directory.store_names(connection, "acme", [entry], work.clock.now)
     forgetting.join(timeout=30)
     assert "another reader has acme" in said[0]
     assert work.ask("select count(*) from openai_costs.directory_names where id = %s", user.id) == [(0,)]
@@ -187,7 +187,7 @@ def test_a_key_named_by_a_forgotten_address_loses_that_name(bench: MakeBench) ->
     names(work)
     with work.database.connect() as connection:
         entry = directory.Entry("api_key", key.id, f"laptop of {user.email.upper()}")
-        directory.know_names(connection, "acme", [entry], work.clock.now + ONE_DAY)
+        directory.store_names(connection, "acme", [entry], work.clock.now + ONE_DAY)
     assert known(work, "api_key")[key.id] == entry.name
     forget_user(work.database, user.id, work.clock.now, on_wait=print)
     assert known(work, "api_key")[key.id] == key.name

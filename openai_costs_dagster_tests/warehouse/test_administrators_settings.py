@@ -154,7 +154,7 @@ def test_a_user_without_a_needed_right_is_refused_with_the_remedy(
     with pytest.raises(errors.DatabaseRefused, match=remedy):
         database_of_role.prepare()
     with pytest.raises(errors.DatabaseRefused, match=remedy):
-        database_of_role.check_rights()
+        database_of_role.check_privileges()
     assert schemas(database_of_role) == []
 
 

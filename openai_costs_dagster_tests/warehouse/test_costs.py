@@ -13,7 +13,7 @@ from openai_costs_dagster.cost_records import GROUPINGS, CostRow
 from openai_costs_dagster.days import ONE_DAY, DayRange
 from openai_costs_dagster.spend import money
 from openai_costs_dagster.warehouse import errors
-from openai_costs_dagster.warehouse.costs import KnownDay, Staging, StoredDay, known_days
+from openai_costs_dagster.warehouse.costs import ExistingDay, Staging, StoredDay, existing_days
 from openai_costs_dagster.warehouse.database import Connection, Database
 
 from ..conftest import NOW
@@ -112,8 +112,8 @@ def test_a_window_replaces_its_own_days_and_touches_no_other(connection: Connect
 def test_an_empty_day_is_stored_as_one_with_no_rows(connection: Connection) -> None:
     store(connection, {DAY: []}, grouping=BY_KEY)
     assert stored(connection) == {}
-    assert known_days(connection, "acme", DayRange(DAY, DAY)) == {
-        DAY: KnownDay(
+    assert existing_days(connection, "acme", DayRange(DAY, DAY)) == {
+        DAY: ExistingDay(
             DAY,
             provisional=False,
             grouping="project,line_item,api_key",
@@ -126,12 +126,12 @@ def test_an_empty_day_is_stored_as_one_with_no_rows(connection: Connection) -> N
 
 def test_only_us_dollars_make_the_amount_in_us_dollars(connection: Connection) -> None:
     store(connection, {DAY: [row("1"), row("2", currency="eur"), row("4", currency=None), row(None, "b")]})
-    assert known_days(connection, "acme", DayRange(DAY, DAY))[DAY].amount_usd == 1
+    assert existing_days(connection, "acme", DayRange(DAY, DAY))[DAY].amount_usd == 1
 
 
 def test_a_day_in_another_currency_is_known_as_billed(connection: Connection) -> None:
     store(connection, {DAY: [row("90000", currency="jpy")]})
-    (known,) = known_days(connection, "acme", DayRange(DAY, DAY)).values()
+    (known,) = existing_days(connection, "acme", DayRange(DAY, DAY)).values()
     assert known.amount_usd == 0
     assert known.is_billed
 

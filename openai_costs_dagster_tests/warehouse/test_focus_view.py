@@ -14,13 +14,13 @@ from openai_costs_dagster.days import DayRange
 from openai_costs_dagster.spend.line_items import RULES_VERSION, classify
 from openai_costs_dagster.warehouse import directory, focus, line_items, organizations
 from openai_costs_dagster.warehouse.database import Connection, Database
-from openai_costs_dagster.warehouse.focus import Month, Wanted
+from openai_costs_dagster.warehouse.focus import Month, Selection
 
 from ..conftest import NOW
 from ..spend.strategies import any_amounts
 from .windows import DAY, row, store
 
-MARCH = Wanted(Month(2026, 3), ["acme"])
+MARCH = Selection(Month(2026, 3), ["acme"])
 
 
 def recognised(connection: Connection, *labels: str) -> None:
@@ -179,8 +179,8 @@ def test_the_account_is_the_configured_name_until_openais_own_is_known(connectio
     store(connection, {DAY: [row("1", project_id="")]})
     names = "BillingAccountId BillingAccountName SubAccountId SubAccountName x_Organization"
     assert charge(connection, names) == ("acme", "acme", None, None, "acme")
-    organizations.enrol(connection, "acme", display_name="Acme Inc.", start_date=None)
-    organizations.identify(connection, "acme", "org-1")
+    organizations.register(connection, "acme", display_name="Acme Inc.", start_date=None)
+    organizations.bind_openai_organization(connection, "acme", "org-1")
     assert charge(connection, names) == ("org-1", "Acme Inc.", None, None, "acme")
 
 
@@ -189,7 +189,7 @@ def test_a_key_is_a_resource_whose_name_never_holds_an_address(
     connection: Connection, called: str, shown: str | None
 ) -> None:
     store(connection, {DAY: [row("1", api_key_id="key_1", user_id="user-1")]})
-    directory.know_names(connection, "acme", [directory.Entry("api_key", "key_1", called)], NOW)
+    directory.store_names(connection, "acme", [directory.Entry("api_key", "key_1", called)], NOW)
     assert charge(connection, "ResourceId ResourceName ResourceType x_UserId Tags") == (
         "key_1",
         shown,
@@ -214,7 +214,7 @@ def test_a_currency_is_iso_4217_and_no_currency_is_its_word_for_none(
 
 
 def test_a_month_says_how_whole_it_is(connection: Connection) -> None:
-    organizations.enrol(connection, "acme", display_name=None, start_date=dt.date(2026, 3, 5))
+    organizations.register(connection, "acme", display_name=None, start_date=dt.date(2026, 3, 5))
     store(connection, {day: [row("1"), row(None, "x")] for day in DayRange(dt.date(2026, 3, 5), dt.date(2026, 3, 9))})
     store(connection, {dt.date(2026, 3, 10): []}, provisional=[dt.date(2026, 3, 10)])
     found = focus.days(connection, MARCH)

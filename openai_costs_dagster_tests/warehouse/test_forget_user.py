@@ -72,11 +72,11 @@ def pages(connection: Connection) -> list[str]:
 def fill(connection: Connection) -> None:
     """Two organizations; only the first one knows the address from its directory."""
     for name in ("acme", "beta"):
-        organizations.enrol(connection, name, display_name=None, start_date=None)
+        organizations.register(connection, name, display_name=None, start_date=None)
     entry = directory.Entry("user", "user-ada", "Ada Lovelace", "ada@example.com")
-    directory.keep(connection, "acme", [entry], NOW)
+    directory.store_entries(connection, "acme", [entry], NOW)
     other = directory.Entry("user", "user-lin", "Lin", "lin@example.com")
-    directory.keep(connection, "acme", [other], NOW)
+    directory.store_entries(connection, "acme", [other], NOW)
     outbox.record(connection, outbox.Alert("one", "anomaly", "opened", "high", "A title", SENTENCE, "acme"), NOW)
     organizations.record_failure(connection, "beta", f"refused: {SENTENCE}", NOW, permanent=True)
 

@@ -53,7 +53,7 @@ def test_the_newest_name_of_a_project_is_shown_and_an_older_reading_does_not_bri
     store(connection, {DAY: [row("1")]})
     store(connection, {DAY: [row("2")]}, organization="beta")
     for name, hours in (("Serch", 1), ("Search", 2), ("Serch", 0)):
-        directory.name_projects(connection, "acme", {"proj_a": name}, NOW + dt.timedelta(hours=hours))
+        directory.store_project_names(connection, "acme", {"proj_a": name}, NOW + dt.timedelta(hours=hours))
     found = connection.execute("select organization, project_name from openai_costs.daily_costs order by 1").fetchall()
     assert found == [("acme", "Search"), ("beta", None)]
 
@@ -62,13 +62,16 @@ def test_refusals_are_replaced_whole_and_each_organization_has_its_own(connectio
     ended = StoredRefusal("project,line_item,api_key", None, DAY, NOW)
     begun = StoredRefusal("project,user,line_item", DAY, None, NOW)
     both = [ended.grouping, begun.grouping]
-    refused_groupings.keep_refusals(connection, "acme", both, [ended, begun])
-    refused_groupings.keep_refusals(connection, "beta", both, [begun])
-    assert refused_groupings.refusals(connection, "acme") == [ended, begun]
-    refused_groupings.keep_refusals(connection, "acme", [ended.grouping], [])
-    assert refused_groupings.refusals(connection, "acme") == [begun]
-    refused_groupings.keep_refusals(connection, "acme", both, [])
-    assert (refused_groupings.refusals(connection, "acme"), refused_groupings.refusals(connection, "beta")) == (
+    refused_groupings.replace_refusals(connection, "acme", both, [ended, begun])
+    refused_groupings.replace_refusals(connection, "beta", both, [begun])
+    assert refused_groupings.stored_refusals(connection, "acme") == [ended, begun]
+    refused_groupings.replace_refusals(connection, "acme", [ended.grouping], [])
+    assert refused_groupings.stored_refusals(connection, "acme") == [begun]
+    refused_groupings.replace_refusals(connection, "acme", both, [])
+    assert (
+        refused_groupings.stored_refusals(connection, "acme"),
+        refused_groupings.stored_refusals(connection, "beta"),
+    ) == (
         [],
         [begun],
     )

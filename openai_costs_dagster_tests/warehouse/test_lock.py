@@ -18,7 +18,7 @@ class SecondReader(threading.Thread):
         self.entered = threading.Event()
 
     def run(self) -> None:
-        with lock.reader(self.database, "acme", purpose="second", on_wait=self.told.append):
+        with lock.organization_lock(self.database, "acme", purpose="second", on_wait=self.told.append):
             self.entered.set()
 
     def start_and_wait(self, observer: Connection) -> None:
@@ -35,7 +35,7 @@ def nobody_waits(sentence: str) -> None:
 
 def test_a_second_reader_waits_and_says_for_whom(database: Database, connection: Connection) -> None:
     second = SecondReader(database)
-    with lock.reader(database, "acme", purpose="run 1a2b", on_wait=nobody_waits):
+    with lock.organization_lock(database, "acme", purpose="run 1a2b", on_wait=nobody_waits):
         second.start_and_wait(connection)
     second.join(30)
     assert second.entered.is_set()
@@ -46,7 +46,7 @@ def test_a_second_reader_waits_and_says_for_whom(database: Database, connection:
 
 def test_the_lock_ends_with_the_connection_however_it_ends(database: Database, connection: Connection) -> None:
     second = SecondReader(database)
-    first = lock.reader(database, "acme", purpose="about to die", on_wait=nobody_waits)
+    first = lock.organization_lock(database, "acme", purpose="about to die", on_wait=nobody_waits)
     holder = first.__enter__()
     second.start_and_wait(connection)
     connection.execute("select pg_terminate_backend(%s)", [holder.info.backend_pid])
@@ -57,16 +57,19 @@ def test_the_lock_ends_with_the_connection_however_it_ends(database: Database, c
 
 def test_other_organizations_do_not_wait(database: Database) -> None:
     with (
-        lock.reader(database, "acme", purpose="first", on_wait=nobody_waits),
-        lock.reader(database, "acme-2", purpose="second", on_wait=nobody_waits),
+        lock.organization_lock(database, "acme", purpose="first", on_wait=nobody_waits),
+        lock.organization_lock(database, "acme-2", purpose="second", on_wait=nobody_waits),
     ):
         pass
 
 
 def test_the_lock_is_free_after_a_failure_in_our_own_code(database: Database) -> None:
-    with pytest.raises(ZeroDivisionError), lock.reader(database, "acme", purpose="first", on_wait=nobody_waits):
+    with (
+        pytest.raises(ZeroDivisionError),
+        lock.organization_lock(database, "acme", purpose="first", on_wait=nobody_waits),
+    ):
         raise ZeroDivisionError
     told: list[str] = []
-    with lock.reader(database, "acme", purpose="second", on_wait=told.append):
+    with lock.organization_lock(database, "acme", purpose="second", on_wait=told.append):
         pass
     assert all("just ending" in sentence for sentence in told)  # Postgres may need a moment to see the first one go

@@ -50,7 +50,7 @@ def test_a_finding_of_long_names_is_stored_once_and_updated(connection: Connecti
 def test_null_and_the_empty_text_are_two_names_and_null_equals_null(connection: Connection) -> None:
     names = [Entry("user", "u", None, "a@example.org"), Entry("user", "u", "", "a@example.org")]
     for now in (NOW, LATER):
-        directory.know_names(connection, "acme", names, now)
+        directory.store_names(connection, "acme", names, now)
     found = connection.execute(
         "select name, first_seen_at, last_seen_at from openai_costs.directory_names order by name"
     )
@@ -59,27 +59,27 @@ def test_null_and_the_empty_text_are_two_names_and_null_equals_null(connection: 
 
 def test_a_text_with_backslashes_is_found_again(connection: Connection) -> None:
     for now in (NOW, LATER):
-        directory.know_names(connection, "acme", [Entry("user", "\\x00\\\\", "a\\'b", None)], now)
+        directory.store_names(connection, "acme", [Entry("user", "\\x00\\\\", "a\\'b", None)], now)
     assert connection.execute("select count(*), max(last_seen_at) from openai_costs.directory_names").fetchall() == [
         (1, LATER)
     ]
 
 
 def test_the_directory_of_long_names_shows_the_present_and_the_earlier_one(connection: Connection) -> None:
-    directory.keep(connection, "acme", [Entry("project", A, A)], NOW)
-    directory.keep(connection, "acme", [Entry("project", A, B)], LATER)
+    directory.store_entries(connection, "acme", [Entry("project", A, A)], NOW)
+    directory.store_entries(connection, "acme", [Entry("project", A, B)], LATER)
     assert connection.execute("select id, name, earlier_names, status from openai_costs.directory").fetchall() == [
         (A, B, [A], "active")
     ]
 
 
 def test_a_user_with_a_long_id_is_forgotten(connection: Connection) -> None:
-    directory.keep(connection, "acme", [Entry("user", A, B, f"{B}@example.org")], NOW)
-    assert directory.users_like(connection, f"{B}@example.org") == [A]
+    directory.store_entries(connection, "acme", [Entry("user", A, B, f"{B}@example.org")], NOW)
+    assert directory.find_users(connection, f"{B}@example.org") == [A]
     for _ in range(2):
-        directory.note_forgotten(connection, A, NOW)
-    assert directory.forget_names(connection, "acme", A, []) == 1
-    directory.know_names(connection, "acme", [Entry("user", A, B)], LATER)
+        directory.record_forgotten_user(connection, A, NOW)
+    assert directory.delete_names(connection, "acme", A, []) == 1
+    directory.store_names(connection, "acme", [Entry("user", A, B)], LATER)
     assert connection.execute("select count(*) from openai_costs.directory_names").fetchall() == [(0,)]
 
 
@@ -94,10 +94,10 @@ def test_an_alert_with_a_long_key_is_recorded_once(connection: Connection) -> No
 
 def test_two_names_of_one_organization_with_a_long_id_are_refused(connection: Connection) -> None:
     for name in ("acme", "beta"):
-        organizations.enrol(connection, name, display_name=None, start_date=None)
-    organizations.identify(connection, "acme", A)
+        organizations.register(connection, name, display_name=None, start_date=None)
+    organizations.bind_openai_organization(connection, "acme", A)
     with pytest.raises(errors.SharedOrganization):
-        organizations.identify(connection, "beta", A)
+        organizations.bind_openai_organization(connection, "beta", A)
 
 
 def test_no_index_holds_a_text_of_the_api(connection: Connection) -> None:

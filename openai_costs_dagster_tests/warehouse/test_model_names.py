@@ -16,7 +16,7 @@ from openai_costs_dagster.sync.allocation import allocate_days
 from openai_costs_dagster.usage_records import OPERATIONS, UsageRow
 from openai_costs_dagster.warehouse import allocations, line_items, statements, usage
 from openai_costs_dagster.warehouse.database import Connection
-from openai_costs_dagster.warehouse.usage import UsageDay, UsageReading
+from openai_costs_dagster.warehouse.usage import UsageDay, UsageWindow
 
 from ..conftest import NOW
 from .windows import DAY, row, store
@@ -38,7 +38,7 @@ def count(connection: Connection, models: Iterable[str], day: dt.date = DAY) -> 
         )
         for model in models
     ]
-    reading = UsageReading("acme", COMPLETIONS, DayRange(day, day), COMPLETIONS.groups, NOW, frozenset())
+    reading = UsageWindow("acme", COMPLETIONS, DayRange(day, day), COMPLETIONS.groups, NOW, frozenset())
     usage.store(connection, reading, [UsageDay(day, rows, b"{}")])
 
 

@@ -12,24 +12,24 @@ from .windows import DAY
 
 
 def enrol(connection: Connection, name: str, display_name: str | None = None) -> None:
-    organizations.enrol(connection, name, display_name=display_name, start_date=None)
+    organizations.register(connection, name, display_name=display_name, start_date=None)
 
 
 def test_nothing_is_there_before_the_schema_is(empty_database: Database) -> None:
     with empty_database.connect() as connection:
-        assert not organizations.is_there(connection)
+        assert not organizations.schema_exists(connection)
     empty_database.prepare()
     with empty_database.connect() as connection:
-        assert organizations.is_there(connection)
-        assert organizations.everyone(connection) == []
+        assert organizations.schema_exists(connection)
+        assert organizations.all_organizations(connection) == []
 
 
 def test_enrolling_again_brings_what_is_configured_up_to_date_and_forgets_nothing(connection: Connection) -> None:
     enrol(connection, "acme")
-    organizations.identify(connection, "acme", "org-A")
-    organizations.first_contact(connection, "acme", DAY, NOW)
-    organizations.enrol(connection, "acme", display_name="Acme Inc.", start_date=DAY)
-    assert organizations.find(connection, "acme") == organizations.Registered(
+    organizations.bind_openai_organization(connection, "acme", "org-A")
+    organizations.record_onboarding(connection, "acme", DAY, NOW)
+    organizations.register(connection, "acme", display_name="Acme Inc.", start_date=DAY)
+    assert organizations.find(connection, "acme") == organizations.StoredOrganization(
         "acme", "org-A", start_date=DAY, earliest_day=DAY, onboarded_at=NOW
     )
 
@@ -37,10 +37,10 @@ def test_enrolling_again_brings_what_is_configured_up_to_date_and_forgets_nothin
 def test_two_names_for_one_organization_are_refused_and_both_are_named(connection: Connection) -> None:
     for name in ("acme", "acme-again"):
         enrol(connection, name)
-    organizations.identify(connection, "acme", "org-A")
-    organizations.identify(connection, "acme", "org-A")
+    organizations.bind_openai_organization(connection, "acme", "org-A")
+    organizations.bind_openai_organization(connection, "acme", "org-A")
     with pytest.raises(errors.SharedOrganization, match=r"acme-again and acme are one OpenAI organization \(org-A\)"):
-        organizations.identify(connection, "acme-again", "org-A")
+        organizations.bind_openai_organization(connection, "acme-again", "org-A")
     known = organizations.find(connection, "acme-again")
     assert known
     assert known.openai_organization_id is None
@@ -48,9 +48,9 @@ def test_two_names_for_one_organization_are_refused_and_both_are_named(connectio
 
 def test_a_name_whose_key_reads_another_organization_is_refused_and_stays_who_it_was(connection: Connection) -> None:
     enrol(connection, "acme")
-    organizations.identify(connection, "acme", "org-A")
+    organizations.bind_openai_organization(connection, "acme", "org-A")
     with pytest.raises(errors.OrganizationChanged, match=r"acme was org-A until now and its key reads org-B.*--purge"):
-        organizations.identify(connection, "acme", "org-B")
+        organizations.bind_openai_organization(connection, "acme", "org-B")
     known = organizations.find(connection, "acme")
     assert known
     assert known.openai_organization_id == "org-A"
@@ -58,8 +58,8 @@ def test_a_name_whose_key_reads_another_organization_is_refused_and_stays_who_it
 
 def test_the_earliest_day_of_the_first_contact_stays_for_ever(connection: Connection) -> None:
     enrol(connection, "acme")
-    organizations.first_contact(connection, "acme", DAY, NOW)
-    organizations.first_contact(connection, "acme", DAY + dt.timedelta(days=30), NOW + dt.timedelta(days=30))
+    organizations.record_onboarding(connection, "acme", DAY, NOW)
+    organizations.record_onboarding(connection, "acme", DAY + dt.timedelta(days=30), NOW + dt.timedelta(days=30))
     found = connection.execute("select earliest_day, onboarded_at from openai_costs.organizations").fetchall()
     assert found == [(DAY, NOW)]
 

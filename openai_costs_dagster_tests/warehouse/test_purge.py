@@ -29,7 +29,7 @@ from openai_costs_dagster.warehouse.open_failures import OpenFailure
 from openai_costs_dagster.warehouse.purge import purge
 from openai_costs_dagster.warehouse.refused_groupings import StoredRefusal
 from openai_costs_dagster.warehouse.schema import metadata
-from openai_costs_dagster.warehouse.usage import UsageDay, UsageReading
+from openai_costs_dagster.warehouse.usage import UsageDay, UsageWindow
 
 from ..conftest import NOW
 from .windows import BY_KEY, DAY, everything, row, store
@@ -54,44 +54,44 @@ FINDING = Finding(
 
 def fill(connection: Connection, name: str) -> None:
     """Something in every table that knows organizations."""
-    organizations.enrol(connection, name, display_name=None, start_date=None)
+    organizations.register(connection, name, display_name=None, start_date=None)
     by_key = grouping_name(BY_KEY)
-    refused_groupings.keep_refusals(connection, name, [by_key], [StoredRefusal(by_key, None, DAY, NOW)])
-    directory.name_projects(connection, name, {"proj_a": "Search"}, NOW)
+    refused_groupings.replace_refusals(connection, name, [by_key], [StoredRefusal(by_key, None, DAY, NOW)])
+    directory.store_project_names(connection, name, {"proj_a": "Search"}, NOW)
     for amount in ("1", "2"):
         store(connection, {DAY: [row(amount)]}, organization=name)
-    usage.note_absence(connection, name, "usage/decisions", "404", NOW)
+    usage.record_missing_endpoint(connection, name, "usage/decisions", "404", NOW)
     _fill_usage(connection, name)
     anomalies.replace_findings(connection, name, [DAY], [FINDING], trigger="schedule", now=NOW)
     (kept,) = anomalies.findings(connection, name)
     _fill_alerts(connection, name)
-    anomalies.keep_feedback(connection, kept.anomaly_id, kind="mute", last_day=DAY, reason="known", now=NOW)
+    anomalies.store_feedback(connection, kept.anomaly_id, kind="mute", last_day=DAY, reason="known", now=NOW)
 
 
 def _fill_usage(connection: Connection, name: str) -> None:
     days = DayRange(DAY, DAY)
     counted = UsageRow("proj_a", "user-1", "key_1", "gpt-5", {}, {"input_tokens": Decimal(5)})
-    reading = UsageReading(name, OPERATIONS[0], days, OPERATIONS[0].groups, NOW, frozenset())
+    reading = UsageWindow(name, OPERATIONS[0], days, OPERATIONS[0].groups, NOW, frozenset())
     usage.store(connection, reading, [UsageDay(DAY, [counted], b"{}")])
-    directory.keep(connection, name, [directory.Entry("user", "user-1", "Ada")], NOW)
+    directory.store_entries(connection, name, [directory.Entry("user", "user-1", "Ada")], NOW)
     total = records.UserTotal("user-1", "gpt-5, input", "usd", Decimal(1))
     allocations.store_user_costs(connection, name, days, {DAY: [total]}, NOW)
     share = records.AllocatedCost("proj_a", "user-1", None, "gpt-5, input", "usd", Decimal(1), "usage")
-    shared = allocations.DayOfShares(1, [share], Decimal(1), Decimal(1), Decimal(0), [])
+    shared = allocations.DayAllocation(1, [share], Decimal(1), Decimal(1), Decimal(0), [])
     allocations.store(connection, name, {DAY: shared}, NOW)
 
 
 def _fill_alerts(connection: Connection, name: str) -> None:
     alert = outbox.Alert(f"sync/{name}", "sync_failure", "failed", "high", "A title", "A sentence.", name)
     outbox.record(connection, alert, NOW)
-    outbox.keep_message(connection, "mail", name, [1], organization=name, due_at=NOW, now=NOW)
+    outbox.store_message(connection, "mail", name, [1], organization=name, due_at=NOW, now=NOW)
     incident = records.Incident(records.SeriesKey(name), None, "up", DAY, DAY, Decimal(5), DAY, announced=True)
-    incidents.keep(connection, name, incident)
-    open_failures.keep(connection, name, OpenFailure("sync", "days", "A sentence.", "high", [DAY], NOW, NOW))
+    incidents.store(connection, name, incident)
+    open_failures.store(connection, name, OpenFailure("sync", "days", "A sentence.", "high", [DAY], NOW, NOW))
     one = Decimal(1)
     state = BudgetState("organization, month", DAY, DAY, "organization", None, one, one, one, one, one, DAY)
-    budgets.keep(connection, name, [state], NOW)
-    budgets.keep_openais(connection, name, [(one, True)], NOW)
+    budgets.store_states(connection, name, [state], NOW)
+    budgets.store_openai_budgets(connection, name, [(one, True)], NOW)
     died = sensor_ticks.DeadRun(f"run of {name}", name, NOW, "its process is gone", is_retried=True)
     sensor_ticks.record_dead_run(connection, died)
 

@@ -31,8 +31,8 @@ def read(
     connection: Connection, today: dt.date, days_ago: Collection[int], *, provisional: Collection[int] = ()
 ) -> None:
     """Stores some days, told by how long ago they were; history begins ten days ago."""
-    organizations.enrol(connection, "acme", display_name=None, start_date=None)
-    organizations.first_contact(connection, "acme", today - 10 * ONE_DAY, NOW)
+    organizations.register(connection, "acme", display_name=None, start_date=None)
+    organizations.record_onboarding(connection, "acme", today - 10 * ONE_DAY, NOW)
     for number in days_ago:
         day = today - number * ONE_DAY
         store(connection, {day: [row("1.5")]}, provisional=[day] if number in provisional else [])
@@ -69,17 +69,17 @@ def test_settled_to_is_the_last_day_before_anything_missing_or_provisional(
 
 
 def test_a_history_begins_at_the_later_of_start_date_and_first_contact(connection: Connection, today: dt.date) -> None:
-    organizations.first_contact(connection, "acme", today, NOW)
+    organizations.record_onboarding(connection, "acme", today, NOW)
     read(connection, today, [1, 2, 3])
     assert status(connection).missing_days == 7
-    organizations.enrol(connection, "acme", display_name=None, start_date=today - 4 * ONE_DAY)
+    organizations.register(connection, "acme", display_name=None, start_date=today - 4 * ONE_DAY)
     assert status(connection).missing_days == 1
-    organizations.enrol(connection, "acme", display_name=None, start_date=today - 400 * ONE_DAY)
+    organizations.register(connection, "acme", display_name=None, start_date=today - 400 * ONE_DAY)
     assert status(connection).missing_days == 7
 
 
 def test_an_organization_that_was_never_reached_says_why(connection: Connection) -> None:
-    organizations.enrol(connection, "acme", display_name=None, start_date=None)
+    organizations.register(connection, "acme", display_name=None, start_date=None)
     organizations.record_failure(connection, "acme", "the key is gone", NOW, permanent=True)
     found = status(connection)
     assert (found.last_day, found.settled_to, found.missing_days) == (None, None, 0)
@@ -88,8 +88,8 @@ def test_an_organization_that_was_never_reached_says_why(connection: Connection)
 
 def test_organizations_do_not_lend_each_other_days(connection: Connection, today: dt.date) -> None:
     read(connection, today, range(11))
-    organizations.enrol(connection, "beta", display_name=None, start_date=None)
-    organizations.first_contact(connection, "beta", today - 3 * ONE_DAY, NOW)
+    organizations.register(connection, "beta", display_name=None, start_date=None)
+    organizations.record_onboarding(connection, "beta", today - 3 * ONE_DAY, NOW)
     assert (status(connection).missing_days, status(connection, "beta").missing_days) == (0, 3)
 
 
@@ -127,7 +127,7 @@ def test_a_vanished_day_counts_us_dollars_only(connection: Connection, today: dt
 def test_detail_is_told_as_runs_of_days(connection: Connection, today: dt.date) -> None:
     for number, grouping in enumerate([COARSEST, COARSEST, BY_KEY, COARSEST]):
         store(connection, {today + number * ONE_DAY: []}, grouping=grouping)
-    assert coverage.detail_served(connection, "acme") == [
+    assert coverage.stored_groupings(connection, "acme") == [
         coverage.GroupedDays("project,line_item", today, today + ONE_DAY),
         coverage.GroupedDays("project,line_item,api_key", today + 2 * ONE_DAY, today + 2 * ONE_DAY),
         coverage.GroupedDays("project,line_item", today + 3 * ONE_DAY, today + 3 * ONE_DAY),

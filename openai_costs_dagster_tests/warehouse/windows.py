@@ -11,7 +11,7 @@ from psycopg import sql
 
 from openai_costs_dagster.cost_records import GROUPINGS, CostRow, Grouping
 from openai_costs_dagster.days import DayRange
-from openai_costs_dagster.warehouse.costs import Reading, Staging, StoredDay
+from openai_costs_dagster.warehouse.costs import Staging, StoredDay, SyncWindow
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.schema import SCHEMA, metadata
 
@@ -66,8 +66,8 @@ def noted(day: dt.date, rows: Sequence[CostRow], *, provisional: bool = False, *
     return StoredDay(day, provisional, **values)
 
 
-def reading(days: DayRange, *, organization: str = "acme", grouping: Grouping = COARSEST) -> Reading:
-    return Reading(organization, days, grouping, requests=2, started_at=NOW, trigger="manual")
+def reading(days: DayRange, *, organization: str = "acme", grouping: Grouping = COARSEST) -> SyncWindow:
+    return SyncWindow(organization, days, grouping, requests=2, started_at=NOW, trigger="manual")
 
 
 def store(

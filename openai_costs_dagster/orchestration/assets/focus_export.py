@@ -16,7 +16,7 @@ from openai_costs_dagster.report.atomic_file import NotWritable
 from openai_costs_dagster.report.focus_export import ExportResult, export
 from openai_costs_dagster.report.focus_files import FocusError
 from openai_costs_dagster.report.locations import exports_folder
-from openai_costs_dagster.warehouse.focus import Month, Wanted
+from openai_costs_dagster.warehouse.focus import Month, Selection
 
 _ENDINGS = ("parquet", "csv")
 
@@ -53,7 +53,7 @@ def focus_asset(
         failed: list[str] = []
         with database_access.database(configuration).connect() as connection:
             for key in context.partition_keys:
-                wanted = Wanted(Month.of(dt.date.fromisoformat(key)), list(configuration.organizations))
+                wanted = Selection(Month.of(dt.date.fromisoformat(key)), list(configuration.organizations))
                 paths = _paths(configuration, wanted.month)
                 try:
                     made[key] = _metadata(export(connection, wanted, paths), paths)

@@ -38,9 +38,7 @@ def latest_day_check(
         due = late_days.latest_due_day(configuration.refresh.cron, utc_now())
         with database_access.database(configuration).connect() as connection:
             asked = DayRange(min(days), max(days))
-            late = {
-                day for day in coverage.days_that_did_not_arrive(connection, organization.name, asked) if day <= due
-            }
+            late = {day for day in coverage.unread_days(connection, organization.name, asked) if day <= due}
         target = targets(context.instance, key, days)
         for day in days:  # one for each: Dagster shows a planned day without a result as skipped
             yield latest_day_evaluation(organization, day, is_here=day not in late, target=target.get(day))

@@ -27,7 +27,7 @@ def purge_organization(
     """Deletes all of an organization; returns what was deleted, by table. Raises WarehouseError."""
     os.environ.update(environment)  # Dagster reads its instance from the environment alone
     name = organization.name
-    with lock.reader(database, name, purpose="purge", on_wait=_LOG.warning) as connection:
+    with lock.organization_lock(database, name, purpose="purge", on_wait=_LOG.warning) as connection:
         deleted = purge.purge(connection, name)
         with dg.DagsterInstance.get() as instance:
             deleted["Dagster's runs"] = _wipe(instance, organization)

@@ -16,7 +16,7 @@ def prepare_dagster(database: Database, environment: Mapping[str, str]) -> None:
 
     Of several processes one works, the others wait. Raises WarehouseError.
     """
-    database.check_rights()
+    database.check_privileges()
     os.environ.update(environment)  # Dagster reads its instance from the environment alone
     with database.connect() as connection, connection.transaction():
         connection.execute(statement("migration_lock"))
