@@ -203,7 +203,7 @@ def _budget_as_json(state: BudgetState) -> dict[str, Any]:
         "forecast_usd": _text(state.forecast),
         "forecast_low_usd": _text(state.forecast_low),
         "forecast_high_usd": _text(state.forecast_high),
-        "forecast_as_of": _text(state.known_to),
+        "forecast_as_of": _text(state.complete_to),
         "status": _budget_status(state),
     }
 
