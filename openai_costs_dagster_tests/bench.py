@@ -46,7 +46,7 @@ class Bench:
         """All that the API serves now, today included."""
         return days(self.clock.today - 365 * ONE_DAY, 366)
 
-    def read(self, wanted: Iterable[dt.date], **more: Any) -> Outcome:
+    def ingest(self, wanted: Iterable[dt.date], **more: Any) -> Outcome:
         values: dict[str, Any] = {"now": self.clock, **more}
         return ingest_costs(CostsRequest(self.organization, self.database, list(wanted), **values))
 
@@ -61,7 +61,7 @@ class Bench:
             ).fetchall()
         return {key: amount for *parts, amount in found for key in [tuple(parts)]}
 
-    def truth(self, wanted: Iterable[dt.date], by: Collection[str] = DIMENSIONS) -> Sums:
+    def expected(self, wanted: Iterable[dt.date], by: Collection[str] = DIMENSIONS) -> Sums:
         """What was spent, by the world's own account."""
         sums: Sums = {}
         for day in wanted:
@@ -70,12 +70,12 @@ class Bench:
                 sums[key] = WIDE.add(sums.get(key, Decimal(0)), fact.amount or Decimal(0))
         return sums
 
-    def ask(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
+    def query(self, text: str, *parameters: Any) -> list[tuple[Any, ...]]:
         with self.database.connect() as connection:
-            return connection.execute(query, parameters).fetchall()
+            return connection.execute(text, parameters).fetchall()
 
     def stored_days(self) -> list[dt.date]:
-        found = self.ask(
+        found = self.query(
             "select usage_date from openai_costs.cost_days where organization = %s order by 1", self.organization.name
         )
         return [day for (day,) in found]

@@ -40,9 +40,9 @@ class Installation:
             for statement in statements:
                 connection.execute(statement)
 
-    def ask(self, query: str) -> list[tuple[Any, ...]]:
+    def query(self, text: str) -> list[tuple[Any, ...]]:
         with self.database.connect() as connection:
-            return connection.execute(query).fetchall()
+            return connection.execute(text).fetchall()
 
     def make_reader(self, name: str, *organizations: str) -> Database:
         """A reader of some organizations' rows."""

@@ -76,18 +76,20 @@ def test_before_the_owner_has_migrated_the_loader_says_so_and_does_nothing(worke
 
 def test_the_owner_makes_dagsters_tables_as_well(worked: Worked) -> None:
     assert worked.migrated.code == 0, worked.migrated
-    owners = worked.installation.ask("select distinct tableowner from pg_tables where schemaname like 'openai_costs%'")
+    owners = worked.installation.query(
+        "select distinct tableowner from pg_tables where schemaname like 'openai_costs%'"
+    )
     assert owners == [("openai_costs_owner",)]
 
 
 def test_a_backfill_as_the_loader_stores_every_day_to_the_last_digit(worked: Worked) -> None:
     assert worked.backfilled.code == 0, worked.backfilled
-    found = worked.installation.ask(
+    found = worked.installation.query(
         "select usage_date::text, project_id, line_item, coalesce(sum(amount), 0) from openai_costs.daily_costs"
         " where usage_date < (now() at time zone 'utc')::date group by 1, 2, 3"
     )
     assert {tuple(key): amount for *key, amount in found} == truth_of(worked.organization, days_ago(HISTORY - 1))
-    runs = worked.installation.ask("select status from openai_costs_dagster.runs")
+    runs = worked.installation.query("select status from openai_costs_dagster.runs")
     assert runs == [("SUCCESS",)]
 
 
@@ -99,7 +101,7 @@ def test_the_loader_does_all_else(worked: Worked, command: str) -> None:
 
 def test_migrating_again_changes_nothing(worked: Worked) -> None:
     def state() -> list[tuple[object, ...]]:
-        return worked.installation.ask(
+        return worked.installation.query(
             "select oid::regclass::text, relowner, relacl::text, relrowsecurity from pg_class"
             " where relnamespace in ('openai_costs'::regnamespace, 'openai_costs_dagster'::regnamespace) order by 1"
         )
@@ -117,8 +119,8 @@ def test_the_loader_deletes_an_organization(worked: Worked) -> None:
     url = worked.installation.loader.url
     done = worked.place.run("remove", "acme", "--purge", DATABASE_URL=url, OPENAI_COSTS_CONFIG=renamed.name)
     assert done.code == 0, done
-    assert worked.installation.ask("select from openai_costs.cost_rows") == []
-    assert worked.installation.ask("select from openai_costs_dagster.runs") == []
+    assert worked.installation.query("select from openai_costs.cost_rows") == []
+    assert worked.installation.query("select from openai_costs_dagster.runs") == []
 
 
 def test_roles_runs_nothing_and_needs_no_configuration(type_in: Type, tmp_path: Path) -> None:

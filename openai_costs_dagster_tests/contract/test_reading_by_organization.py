@@ -277,7 +277,7 @@ def test_a_role_of_ones_own_with_some_views_is_held_to_the_same(readers: Readers
 
 def test_it_outlives_views_that_are_made_anew(by_organization: Installation) -> None:
     def state() -> list[tuple[Any, ...]]:
-        return by_organization.ask(
+        return by_organization.query(
             "select relname::text, relowner::regrole::text, relrowsecurity, relacl::text from pg_class"
             " where relnamespace = 'openai_costs'::regnamespace and relkind in ('r', 'v') order by 1"
         )
@@ -303,11 +303,11 @@ def test_it_can_be_turned_off_and_nobody_sees_more_in_between(by_organization: I
     assert rows(reader, "sync_status") == []
     by_organization.run(script(by_organization=False))
     assert len(rows(reader, "sync_status")) == 1
-    assert by_organization.ask("select from pg_policies") == []
-    assert by_organization.ask("select distinct viewowner from pg_views where schemaname = 'openai_costs'") == [
+    assert by_organization.query("select from pg_policies") == []
+    assert by_organization.query("select distinct viewowner from pg_views where schemaname = 'openai_costs'") == [
         ("openai_costs_owner",)
     ]
-    assert by_organization.ask("select from pg_class where relrowsecurity") == []
+    assert by_organization.query("select from pg_class where relrowsecurity") == []
 
 
 def test_the_loader_forgets_an_organization_there_as_well(by_organization: Installation) -> None:

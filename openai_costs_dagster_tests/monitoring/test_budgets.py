@@ -35,7 +35,7 @@ def look(
 
 
 def told(work: Bench) -> list[tuple[Any, ...]]:
-    return work.ask(
+    return work.query(
         "select event, severity, usage_date, acknowledged from openai_costs.outbox"
         " where kind = 'budget' order by alert_id"
     )
@@ -47,7 +47,7 @@ def month(work: Bench) -> Decimal:
 
 def test_each_share_is_told_once_with_the_day_that_reached_it(bench: MakeBench) -> None:
     work = bench()
-    work.read(JANUARY)
+    work.ingest(JANUARY)
     budget = Budget(amount_usd=month(work) / 2)
     found = look(work, budget)
     so_far, reached = Decimal(0), dict[Decimal, dt.date]()
@@ -69,9 +69,9 @@ def test_each_share_is_told_once_with_the_day_that_reached_it(bench: MakeBench) 
 
 def test_how_a_budget_stands_can_be_asked(bench: MakeBench) -> None:
     work = bench()
-    work.read(JANUARY)
+    work.ingest(JANUARY)
     look(work, Budget(amount_usd=Decimal(1000)))
-    ((budget, start, amount, share, low, high),) = work.ask(
+    ((budget, start, amount, share, low, high),) = work.query(
         "select budget, period_start, spent, share, forecast_low, forecast_high from openai_costs.budget_status"
     )
     assert (budget, start, amount) == ("organization, month", JANUARY.first, month(work))
@@ -81,7 +81,7 @@ def test_how_a_budget_stands_can_be_asked(bench: MakeBench) -> None:
 
 def test_what_a_backfill_crosses_is_seen_and_not_sent_by_the_refresh_after_it(bench: MakeBench) -> None:
     work = bench()
-    work.read(JANUARY)
+    work.ingest(JANUARY)
     budget = Budget(amount_usd=month(work) / 2)
     look(work, budget, may_alert=False)
     look(work, budget, may_alert=True)
@@ -90,13 +90,13 @@ def test_what_a_backfill_crosses_is_seen_and_not_sent_by_the_refresh_after_it(be
 
 def test_a_late_restatement_that_crosses_a_share_of_last_month_is_told(bench: MakeBench) -> None:
     work = bench()
-    work.read(JANUARY)
+    work.ingest(JANUARY)
     budget = Budget(amount_usd=month(work) + 100, alert_at=(Decimal(1),))
     look(work, budget)
     assert told(work) == []
     late = JANUARY.last - 5 * ONE_DAY
     work.world.restate(late, lambda facts: (*facts, replace(facts[0], line_item="late", amount=Decimal(200))))
-    work.read([late])
+    work.ingest([late])
     look(work, budget, wanted=[late])
     assert [(event, severity) for event, severity, *_ in told(work)] == [("crossed", "high")]
 
@@ -105,16 +105,16 @@ def test_a_forecast_is_told_before_the_crossing_and_each_once(bench: MakeBench) 
     work = bench()
     work.clock.now = dt.datetime(2026, 1, 20, 12, tzinfo=dt.UTC)
     so_far = days(dt.date(2025, 11, 1), 81)
-    work.read(so_far)
+    work.ingest(so_far)
     budget = Budget(amount_usd=Decimal(1), alert_at=(Decimal(1),))
     state = look(work, budget, wanted=[so_far[-1]], may_alert=False)
     assert state
-    expected = work.ask("select forecast from openai_costs.budget_status")[0][0]
+    expected = work.query("select forecast from openai_costs.budget_status")[0][0]
     budget = Budget(amount_usd=expected * Decimal("0.98"), alert_at=(Decimal(1),))
     look(work, budget, wanted=[so_far[-1]])
     assert [(event, seen) for event, _, _, seen in told(work)] == [("crossed", True), ("forecast", False)]
     work.clock.now = dt.datetime(2026, 2, 3, tzinfo=dt.UTC)
-    work.read(JANUARY)
+    work.ingest(JANUARY)
     final = Budget(amount_usd=budget.amount_usd, alert_at=budget.alert_at)
     look(work, final)
     events = [event for event, _, _, seen in told(work) if not seen]
@@ -123,10 +123,10 @@ def test_a_forecast_is_told_before_the_crossing_and_each_once(bench: MakeBench) 
 
 def test_every_scope_counts_its_own_spend(bench: MakeBench) -> None:
     work = bench()
-    work.read(JANUARY)
+    work.ingest(JANUARY)
     with work.database.connect() as connection:
         allocate_days(connection, "acme", list(JANUARY), work.clock.now)
-    project, model, service, key = work.ask(
+    project, model, service, key = work.query(
         "select project_id, model, service, api_key_id from openai_costs.daily_costs"
         " where api_key_id is not null and model is not null limit 1"
     )[0]
@@ -134,24 +134,24 @@ def test_every_scope_counts_its_own_spend(bench: MakeBench) -> None:
     budgets = [Budget(amount_usd=Decimal(10**6), **{scope: one}) for scope, one in scopes.items()]
     look(work, *budgets)
     look(work, *budgets, allocated=True)
-    found = dict(work.ask("select scope, spent from openai_costs.budget_status"))
+    found = dict(work.query("select scope, spent from openai_costs.budget_status"))
     columns = {"project": "project_id", "model": "model", "service": "service", "api_key": "api_key_id"}
     for scope, one in scopes.items():
         query = f"select sum(amount) from openai_costs.daily_costs where {columns[scope]} = %s"  # noqa: S608  # our own names
-        assert found[scope] == work.ask(query, one)[0][0], scope
+        assert found[scope] == work.query(query, one)[0][0], scope
 
 
 def test_a_budget_that_is_configured_no_more_is_forgotten(bench: MakeBench) -> None:
     work = bench()
-    work.read(JANUARY)
+    work.ingest(JANUARY)
     look(work, Budget(amount_usd=Decimal(5)), Budget(amount_usd=Decimal(5), period="year"))
     look(work, Budget(amount_usd=Decimal(5)))
-    assert work.ask("select budget from openai_costs.budget_status") == [("organization, month",)]
+    assert work.query("select budget from openai_costs.budget_status") == [("organization, month",)]
 
 
 def test_an_amount_is_the_same_however_it_is_written(bench: MakeBench) -> None:
     work = bench()
-    work.read(JANUARY)
+    work.ingest(JANUARY)
     look(work, Budget(amount_usd=Decimal(100), alert_at=(Decimal(1),)))
     look(work, Budget(amount_usd=Decimal("100.00"), alert_at=(Decimal("1.0"),)))
     assert len(told(work)) == 1
@@ -159,7 +159,7 @@ def test_an_amount_is_the_same_however_it_is_written(bench: MakeBench) -> None:
 
 def test_a_new_budget_tells_of_the_days_that_are_read_and_has_seen_the_others(bench: MakeBench) -> None:
     work = bench()
-    work.read(JANUARY)
+    work.ingest(JANUARY)
     budget = Budget(amount_usd=month(work) * Decimal("0.99"), alert_at=(Decimal("0.1"), Decimal(1)))
     look(work, budget, wanted=list(JANUARY)[-4:])
     assert [(event, seen) for event, _, _, seen in told(work)] == [("crossed", True), ("crossed", False)]
@@ -168,12 +168,12 @@ def test_a_new_budget_tells_of_the_days_that_are_read_and_has_seen_the_others(be
 def test_what_a_credit_took_back_is_not_forecast_again(bench: MakeBench) -> None:
     work = bench()
     work.clock.now = dt.datetime(2026, 1, 20, 12, tzinfo=dt.UTC)
-    work.read(days(dt.date(2025, 12, 1), 50))
-    so_far = work.ask("select sum(amount) from openai_costs.daily_costs where usage_date >= '2026-01-01'")[0][0]
+    work.ingest(days(dt.date(2025, 12, 1), 50))
+    so_far = work.query("select sum(amount) from openai_costs.daily_costs where usage_date >= '2026-01-01'")[0][0]
     budget = Budget(amount_usd=so_far - Decimal("0.01"), alert_at=(Decimal(1),))
     wanted = [dt.date(2026, 1, 19)]
     look(work, budget, wanted=wanted)
     work.world.restate(wanted[0], lambda facts: (replace(facts[0], line_item="credit", amount=Decimal(-1)), *facts))
-    work.read(wanted)
+    work.ingest(wanted)
     look(work, budget, wanted=wanted)
     assert [event for event, *_ in told(work)] == ["crossed"]

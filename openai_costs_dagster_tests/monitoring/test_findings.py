@@ -74,7 +74,7 @@ def largest_leaf(work: Bench) -> tuple[str, str]:
 def test_a_model_that_explodes_is_one_finding_that_names_it_and_its_range(work: Bench) -> None:
     project, model = largest_leaf(work)
     work.world.plant_anomaly(SPIKE, 6, project, model)
-    work.read(HISTORY)
+    work.ingest(HISTORY)
     evaluation = judged(work)
     (finding,) = evaluation.alerting
     assert (finding.level, finding.series) == ("project and model", SeriesKey("acme", project, model))
@@ -92,7 +92,7 @@ def test_a_model_that_explodes_is_one_finding_that_names_it_and_its_range(work: 
 def test_the_actual_amount_of_a_finding_is_exact(work: Bench) -> None:
     project, model = largest_leaf(work)
     work.world.plant_anomaly(SPIKE, 6, project, model)
-    work.read(HISTORY)
+    work.ingest(HISTORY)
     (finding,) = judged(work).alerting
     facts = work.world.facts(SPIKE)
     spent = [fact.amount or Decimal(0) for fact in facts if (fact.project_id, fact.model) == (project, model)]
@@ -101,7 +101,7 @@ def test_the_actual_amount_of_a_finding_is_exact(work: Bench) -> None:
 
 def test_judging_again_replaces_findings_and_keeps_when_and_by_whom_they_were_found(work: Bench) -> None:
     work.world.plant_anomaly(SPIKE, 6)
-    work.read(HISTORY)
+    work.ingest(HISTORY)
     judged(work, trigger="backfill")
     before = kept(work)
     judged(work, trigger="schedule")
@@ -114,18 +114,18 @@ def test_judging_again_replaces_findings_and_keeps_when_and_by_whom_they_were_fo
 
 def test_a_restated_day_is_judged_again_and_what_is_found_no_more_is_gone(work: Bench) -> None:
     work.world.plant_anomaly(SPIKE, 6)
-    work.read(HISTORY)
+    work.ingest(HISTORY)
     judged(work)
     assert kept(work)
     work.world.plant_anomaly(SPIKE, Decimal(1) / 6)
-    work.read([SPIKE])
+    work.ingest([SPIKE])
     assert judged(work).alerting == []
     assert [one for one in kept(work) if one.worth_alerting] == []
 
 
 def test_what_is_below_the_threshold_is_kept_and_may_alert_when_it_grows(work: Bench) -> None:
     work.world.plant_anomaly(SPIKE, 6)
-    work.read(HISTORY)
+    work.ingest(HISTORY)
     judged(work, trigger="backfill", minimum_impact_usd=Decimal(2000))
     assert not any(one.worth_alerting for one in kept(work))
     judged(work, trigger="schedule")
@@ -134,7 +134,7 @@ def test_what_is_below_the_threshold_is_kept_and_may_alert_when_it_grows(work: B
 
 def test_a_muted_series_is_judged_and_kept_and_does_not_alert(work: Bench) -> None:
     work.world.plant_anomaly(SPIKE, 6)
-    work.read(HISTORY)
+    work.ingest(HISTORY)
     judged(work)
     with work.database.connect() as connection:
         for one in kept(work):
@@ -177,7 +177,7 @@ def test_every_alarming_finding_is_worth_the_minimum_and_outside_the_range_it_sh
             work.world.plant_anomaly(day, float(dice.uniform(0.1, 4)))
         else:
             work.world.restate(day, credited(f"-{dice.uniform(1, 90):.2f}"))
-    work.read(HISTORY)
+    work.ingest(HISTORY)
     minimum = Decimal(9)
     with work.database.connect() as connection:
         evaluations = evaluate_days(connection, "acme", Anomalies(minimum_impact_usd=minimum), HISTORY)
@@ -192,7 +192,7 @@ def test_every_alarming_finding_is_worth_the_minimum_and_outside_the_range_it_sh
 
 def test_a_credit_is_explained_as_one(work: Bench) -> None:
     work.world.restate(SPIKE, credited("-300.00"))
-    work.read(HISTORY)
+    work.ingest(HISTORY)
     (finding,) = judged(work).alerting
     assert "on the organization: a credit of $300.00 (Promotional credit). It cost -$" in finding.explanation
     assert "tokens" not in finding.explanation
@@ -201,9 +201,9 @@ def test_a_credit_is_explained_as_one(work: Bench) -> None:
 @pytest.mark.parametrize(("minimum", "worth"), [(5000, False), (5, True)])
 def test_a_vanished_day_alerts_from_the_minimum_impact_on(work: Bench, minimum: int, worth: bool) -> None:
     history = HISTORY[30:]
-    work.read(history)
+    work.ingest(history)
     work.world.empty(SPIKE)
-    work.read([SPIKE])
+    work.ingest([SPIKE])
     found = judged(work, minimum_impact_usd=minimum).findings
     assert [one.worth_alerting for one in found if one.reason == "vanished"] == [worth]
 
@@ -212,7 +212,7 @@ def test_mutes_of_several_people_at_once_all_hold(work: Bench) -> None:
     """Both are stored before either is committed, as two commands at the same time do."""
     work.world.plant_anomaly(SPIKE, 6)
     work.world.plant_anomaly(SPIKE - ONE_DAY, Decimal("0.05"))
-    work.read(HISTORY)
+    work.ingest(HISTORY)
     for day in (SPIKE - ONE_DAY, SPIKE):
         judged(work, day)
     one, other = [finding for finding in kept(work) if finding.worth_alerting][:2]
@@ -228,7 +228,7 @@ def test_mutes_of_several_people_at_once_all_hold(work: Bench) -> None:
 
 def test_a_mute_during_an_evaluation_holds_for_what_the_evaluation_finds(work: Bench) -> None:
     work.world.plant_anomaly(SPIKE, 6)
-    work.read(HISTORY)
+    work.ingest(HISTORY)
     judged(work)
     with work.database.connect() as connection:
         evaluation = evaluate_days(connection, "acme", Anomalies(), [SPIKE])[SPIKE]
@@ -254,7 +254,7 @@ def test_a_mute_counts_from_today_and_lists_its_scope(work: Bench) -> None:
     assert anomalies.end_of_mute(today, None) == FOREVER
     project, model = largest_leaf(work)
     work.world.plant_anomaly(SPIKE, 6, project, model)
-    work.read(HISTORY)
+    work.ingest(HISTORY)
     judged(work)
     (finding,) = [one for one in kept(work) if one.worth_alerting]
     mute(work, finding, days=3)
@@ -267,7 +267,7 @@ def test_a_mute_counts_from_today_and_lists_its_scope(work: Bench) -> None:
 
 def test_an_unmuted_series_alerts_again(work: Bench) -> None:
     work.world.plant_anomaly(SPIKE, 6)
-    work.read(HISTORY)
+    work.ingest(HISTORY)
     before = judged(work).alerting
     for finding in kept(work):
         mute(work, finding)
@@ -283,7 +283,7 @@ def test_an_unmuted_series_alerts_again(work: Bench) -> None:
 def test_a_withdrawn_answer_gives_the_old_baseline_back(work: Bench) -> None:
     for day in days(SPIKE, 3):
         work.world.plant_anomaly(day, 6)
-    work.read(HISTORY)
+    work.ingest(HISTORY)
     before = {day: judged(work, day) for day in days(SPIKE, 3)}
     (finding, *_) = [one for one in kept(work) if one.usage_date == SPIKE and one.worth_alerting]
     with work.database.connect() as connection:
@@ -350,7 +350,7 @@ def test_spend_without_a_key_covers_what_is_allocated_to_keys() -> None:
 def test_what_was_said_to_be_expected_is_found_no_more_and_neither_is_its_level(work: Bench) -> None:
     for day in days(SPIKE, 3):
         work.world.plant_anomaly(day, 6)
-    work.read(HISTORY)
+    work.ingest(HISTORY)
     judged(work)
     with work.database.connect() as connection:
         for one in kept(work):
@@ -363,7 +363,7 @@ def test_what_was_said_to_be_expected_is_found_no_more_and_neither_is_its_level(
 
 def test_a_day_with_a_long_past_is_judged_alike_alone_and_in_a_range(work: Bench) -> None:
     work.world.plant_anomaly(SPIKE, 6)
-    work.read(days(SPIKE - 300 * ONE_DAY, 301))
+    work.ingest(days(SPIKE - 300 * ONE_DAY, 301))
     months = days(SPIKE - 60 * ONE_DAY, 61)
     with work.database.connect() as connection:
         together = evaluate_days(connection, "acme", Anomalies(), months)
@@ -377,7 +377,7 @@ def test_an_organization_that_was_silent_for_a_year_is_not_new_when_it_spends_ag
     history = days(SPIKE - 330 * ONE_DAY, 331)
     for day in history[30:-1]:
         work.world.empty(day)
-    work.read(history)
+    work.ingest(history)
     silent = judged(work, SPIKE - ONE_DAY)
     assert silent.actual == silent.expected == 0
     assert silent.alerting == []
@@ -391,7 +391,7 @@ def test_purging_an_organization_takes_its_findings_and_answers_along(work: Benc
     from openai_costs_dagster.warehouse.purge import purge
 
     work.world.plant_anomaly(SPIKE, 6)
-    work.read(HISTORY)
+    work.ingest(HISTORY)
     judged(work)
     with work.database.connect() as connection:
         anomalies.store_feedback(

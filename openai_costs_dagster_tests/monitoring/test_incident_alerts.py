@@ -33,7 +33,7 @@ def work(bench: MakeBench, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Ben
 
 
 def told(work: Bench, since: dt.date) -> list[tuple[Any, ...]]:
-    return work.ask(
+    return work.query(
         "select event, usage_date, acknowledged from openai_costs.outbox"
         " where kind = 'anomaly' and usage_date >= %s order by alert_id",
         since,
@@ -143,7 +143,7 @@ def test_an_alert_carries_the_figures_the_page_and_a_picture(
     read(work, configure, instance, days(yesterday - 60 * ONE_DAY, 60))
     explode(work, yesterday, 20)
     read(work, configure, instance, [yesterday], **REFRESH)
-    ((facts, page, chart, impact),) = work.ask(
+    ((facts, page, chart, impact),) = work.query(
         "select facts, page, chart, impact from openai_costs.outbox join openai_costs.anomalies using (anomaly_id)"
         " where event = 'opened' and outbox.usage_date = %s",
         yesterday,

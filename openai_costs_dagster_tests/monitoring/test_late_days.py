@@ -19,7 +19,7 @@ from ..sync_fixtures import MakeBench
 
 
 def told(work: Bench) -> list[tuple[Any, ...]]:
-    return work.ask("select event, title from openai_costs.outbox order by alert_id")
+    return work.query("select event, title from openai_costs.outbox order by alert_id")
 
 
 @pytest.mark.parametrize(
@@ -73,12 +73,12 @@ def test_a_day_that_is_missing_is_told_once_and_its_arrival_once(bench: MakeBenc
     assert check() == {}
     work.clock.now = work.clock.now.replace(hour=12)
     yesterday = work.clock.today - ONE_DAY
-    work.read(days(yesterday - 3 * ONE_DAY, 3))
-    work.read([work.clock.today])
+    work.ingest(days(yesterday - 3 * ONE_DAY, 3))
+    work.ingest([work.clock.today])
     assert check() == {"acme": (yesterday, False)}
     check()
     assert told(work) == [("failed", "acme: days stopped arriving")]
-    work.read([yesterday])
+    work.ingest([yesterday])
     assert check() == {"acme": (yesterday, True)}
     check()
     assert told(work)[1:] == [("recovered", "acme: days arrive again")]
@@ -89,11 +89,11 @@ def test_a_day_that_was_read_before_its_end_alone_has_not_arrived(bench: MakeBen
     configuration = configure(work.organization, database=work.database)
     work.clock.now = work.clock.now.replace(hour=0, minute=5)
     day = work.clock.today
-    work.read([day])
+    work.ingest([day])
     work.clock.now += dt.timedelta(days=1, hours=12)
     with work.database.connect() as connection:
         assert late_days.check_late_days(connection, configuration, work.clock.now) == {"acme": (day, False)}
-    work.read([day])
+    work.ingest([day])
     with work.database.connect() as connection:
         assert late_days.check_late_days(connection, configuration, work.clock.now) == {"acme": (day, True)}
     assert [event for event, _ in told(work)] == ["failed", "recovered"]
@@ -104,11 +104,11 @@ def test_days_that_are_missing_because_reading_fails_are_told_once_as_that(
 ) -> None:
     work = bench()
     configuration = configure(work.organization, database=work.database)
-    work.read(days(work.clock.today - 3 * ONE_DAY, 4))
+    work.ingest(days(work.clock.today - 3 * ONE_DAY, 4))
     work.world.admin_key = "sk-admin-another"
     for _ in range(60):
         work.clock.now += dt.timedelta(hours=1)
-        work.read([work.clock.today], trigger="schedule")
+        work.ingest([work.clock.today], trigger="schedule")
         with work.database.connect() as connection:
             late_days.check_late_days(connection, configuration, work.clock.now)
     assert told(work) == [("failed", "acme: its admin key does not work")]
@@ -118,7 +118,7 @@ def test_days_arrived_when_all_of_them_did(bench: MakeBench, configure: Configur
     work = bench()
     configuration = configure(work.organization, database=work.database)
     first = work.clock.today
-    work.read([first - ONE_DAY])
+    work.ingest([first - ONE_DAY])
     work.clock.now = dt.datetime.combine(first + 3 * ONE_DAY, dt.time(12), dt.UTC)
 
     def check() -> list[str]:
@@ -128,9 +128,9 @@ def test_days_arrived_when_all_of_them_did(bench: MakeBench, configure: Configur
 
     assert check() == ["failed"]
     work.clock.now += ONE_DAY
-    work.read([first + 3 * ONE_DAY])
+    work.ingest([first + 3 * ONE_DAY])
     assert check() == ["failed"]
-    work.read(days(first, 3))
+    work.ingest(days(first, 3))
     assert check() == ["failed", "recovered"]
 
 
@@ -141,9 +141,9 @@ def test_an_alert_leads_to_the_check_or_where_that_is_left_out_to_the_asset(
     work = bench()
     checks = ("latest_day",) if has_check else ("budgets",)
     configuration = configure(work.organization, database=work.database, checks=checks)
-    work.read([work.clock.today - 3 * ONE_DAY])
+    work.ingest([work.clock.today - 3 * ONE_DAY])
     with work.database.connect() as connection:
         late_days.check_late_days(connection, configuration, work.clock.now)
-    ((page,),) = work.ask("select page from openai_costs.outbox")
+    ((page,),) = work.query("select page from openai_costs.outbox")
     assert page.startswith("/assets/openai/acme/costs")
     assert ("checkDetail=latest_day" in page) is has_check

@@ -39,7 +39,7 @@ def history(work: Bench) -> list[dt.date]:
 
 
 def test_one_that_is_read_needs_nobody(work: Bench, configure: Configure) -> None:
-    work.read(history(work))
+    work.ingest(history(work))
     found = seen(work, configure)
     assert found.required_actions == []
     assert found.last_day == work.clock.today
@@ -57,7 +57,7 @@ def test_one_that_was_never_read_is_said_to_need_it(work: Bench, configure: Conf
 
 def test_missing_days_are_named_as_ranges(work: Bench, configure: Configure) -> None:
     hole = set(history(work)[10:13])
-    work.read([day for day in history(work) if day not in hole])
+    work.ingest([day for day in history(work) if day not in hole])
     found = seen(work, configure)
     assert found.missing_ranges == [DayRange(min(hole), max(hole))]
     assert f"days are missing: {min(hole)}..{max(hole)}" in found.required_actions
@@ -65,16 +65,16 @@ def test_missing_days_are_named_as_ranges(work: Bench, configure: Configure) -> 
 
 
 def test_a_key_that_stopped_working_needs_a_person(work: Bench, configure: Configure) -> None:
-    work.read(history(work))
+    work.ingest(history(work))
     work.world.revoke_key()
-    work.read([work.clock.today])
+    work.ingest([work.clock.today])
     (need,) = seen(work, configure).required_actions
     assert need.startswith("its last reading failed and needs a person:")
     assert "Incorrect API key provided" in need
 
 
 def test_a_key_file_that_is_gone_is_named(work: Bench, configure: Configure) -> None:
-    work.read(history(work))
+    work.ingest(history(work))
     assert work.organization.admin_key.file
     work.organization.admin_key.file.unlink()
     (need,) = seen(work, configure).required_actions
@@ -90,7 +90,7 @@ def test_settled_days_that_do_not_add_up_are_named(work: Bench, configure: Confi
         work.world.restate(day, lambda _: facts if "group_by" in query else (*facts, cent))
 
     work.simulator.script = bill_a_cent_more
-    work.read(history(work))
+    work.ingest(history(work))
     (need,) = seen(work, configure).required_actions
     assert str(day) in need
     assert "do not add up" in need
@@ -99,7 +99,7 @@ def test_settled_days_that_do_not_add_up_are_named(work: Bench, configure: Confi
 def test_an_open_anomaly_is_told_with_its_explanation(work: Bench, configure: Configure) -> None:
     yesterday = work.clock.today - ONE_DAY
     work.world.plant_anomaly(yesterday, 6)
-    work.read(history(work))
+    work.ingest(history(work))
     keep_findings(work, yesterday)
     found = seen(work, configure).open_anomalies
     assert found
@@ -109,7 +109,7 @@ def test_an_open_anomaly_is_told_with_its_explanation(work: Bench, configure: Co
 def test_an_anomaly_that_was_answered_is_open_no_more(work: Bench, configure: Configure) -> None:
     yesterday = work.clock.today - ONE_DAY
     work.world.plant_anomaly(yesterday, 6)
-    work.read(history(work))
+    work.ingest(history(work))
     keep_findings(work, yesterday)
     with work.database.connect() as connection:
         for finding in anomalies.findings(connection, "acme"):
@@ -122,7 +122,7 @@ def test_an_anomaly_that_was_answered_is_open_no_more(work: Bench, configure: Co
 def test_open_anomalies_are_those_of_thirty_days_in_status_and_report(work: Bench, configure: Configure) -> None:
     long_ago = work.clock.today - 29 * ONE_DAY  # older than the days that a refresh reads
     work.world.plant_anomaly(long_ago, 6)
-    work.read(history(work))
+    work.ingest(history(work))
     keep_findings(work, long_ago)
     shown = seen(work, configure)
     page = load_spend_report(configure(work.organization, database=work.database), work.database, work.clock.now)
@@ -164,6 +164,6 @@ def test_meeting_tells_where_histories_begin_and_who_cannot_be_read_and_why(benc
         assert list(unreachable) == ["beta"]
         assert "Incorrect API key provided" in unreachable["beta"]
     assert len(known.simulator.requests) == 1  # the first time only
-    assert known.ask("select last_error_is_permanent from openai_costs.organizations where organization = 'beta'") == [
-        (True,)
-    ]
+    assert known.query(
+        "select last_error_is_permanent from openai_costs.organizations where organization = 'beta'"
+    ) == [(True,)]

@@ -43,7 +43,7 @@ def refresh(work: Bench, configure: Configure, count: int = 70) -> Configuration
     """Synchronize and allocate the last `count` days, as one run of the organization's assets does."""
     configuration = configure(work.organization, database=work.database)
     wanted = DayRange(work.clock.today - (count - 1) * ONE_DAY, work.clock.today)
-    work.read(wanted)
+    work.ingest(wanted)
     job = build_definitions(configuration).get_repository_def().get_implicit_global_asset_job_def()
     with dg.DagsterInstance.ephemeral() as instance:
         assert job.execute_in_process(
@@ -69,10 +69,12 @@ def total(found: SpendReport) -> Decimal:
 
 def test_report_contains_all_spend_and_all_users(work: Bench, configure: Configure) -> None:
     found = report(work, refresh(work, configure))
-    ((stored,),) = work.ask("select sum(amount) from openai_costs.daily_costs where currency = 'usd'")
+    ((stored,),) = work.query("select sum(amount) from openai_costs.daily_costs where currency = 'usd'")
     assert abs(total(found) - stored) < Decimal("1e-5")
     users = {name for _, name in found.cube.names["user"]}
-    assert users == {user for (user,) in work.ask("select distinct user_id from openai_costs.allocated_costs") if user}
+    assert users == {
+        user for (user,) in work.query("select distinct user_id from openai_costs.allocated_costs") if user
+    }
     assert {name.id for name in found.names if name.kind == "user"} >= users
     assert found.provisional == {"acme": [work.clock.today - number * ONE_DAY for number in (2, 1, 0)]}
     assert (found.first_day, found.last_day) == (work.clock.today - 69 * ONE_DAY, work.clock.today)
@@ -113,7 +115,7 @@ def test_write_between_two_queries_is_not_seen(
 def test_tool_without_model_is_listed_under_its_name(work: Bench, configure: Configure) -> None:
     found = report(work, refresh(work, configure, 3))
     models = {name for _, name in found.cube.names["model"]}
-    expected = work.ask("select distinct coalesce(model, category) from openai_costs.daily_costs where amount <> 0")
+    expected = work.query("select distinct coalesce(model, category) from openai_costs.daily_costs where amount <> 0")
     assert models >= {name for (name,) in expected}
 
 
@@ -129,7 +131,7 @@ def test_movers_compare_settled_days_and_their_effects_add_up(work: Bench, confi
         dt.date(2026, 2, 1),
         dt.date(2026, 2, settled.day),
     )
-    spent = work.ask(
+    spent = work.query(
         "select sum(amount) from openai_costs.daily_costs where usage_date between %s and %s", week.first, week.last
     )
     assert [(money.total(mover.amount for mover in week.movers),)] == spent
@@ -147,7 +149,7 @@ def test_restated_day_is_listed(work: Bench, configure: Configure) -> None:
     configuration = refresh(work, configure, 20)
     day = work.clock.today - 10 * ONE_DAY
     work.world.restate(day, lambda facts: (replace(facts[0], amount=(facts[0].amount or Decimal(0)) + 7), *facts[1:]))
-    work.read([day])
+    work.ingest([day])
     ((organization, restated, _, currency, parts, change),) = report(work, configuration).restatements
     assert (organization, restated, currency, parts, change) == ("acme", day, "usd", 1, Decimal(7))
 
@@ -157,7 +159,7 @@ def test_report_contains_budgets_after_a_run(bench: MakeBench, configure: Config
     work = bench(small_world(), start_date=clock.today - 40 * ONE_DAY, budgets=(budget,))
     configuration = configure(work.organization, database=work.database)
     job = build_definitions(configuration).get_repository_def().get_implicit_global_asset_job_def()
-    work.read(days(clock.today - 40 * ONE_DAY, 41))
+    work.ingest(days(clock.today - 40 * ONE_DAY, 41))
     with dg.DagsterInstance.ephemeral() as instance:
         job.execute_in_process(
             instance=instance,
@@ -210,7 +212,7 @@ def test_missing_days_exclude_today(work: Bench, configure: Configure) -> None:
     configuration = refresh(work, configure, 3)
     found = report(work, configuration)
     assert found.missing == {}
-    work.read([work.clock.today - 9 * ONE_DAY])
+    work.ingest([work.clock.today - 9 * ONE_DAY])
     assert report(work, configuration).missing == {"acme": [work.clock.today - n * ONE_DAY for n in range(8, 2, -1)]}
 
 

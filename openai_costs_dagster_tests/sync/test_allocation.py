@@ -45,21 +45,21 @@ def make(bench: MakeBench, served: dict[str, Any]) -> Bench:
     for name, value in served.items():
         setattr(world, name, value)
     work = bench(world)
-    work.read(DAYS)
+    work.ingest(DAYS)
     return work
 
 
 def allocated(work: Bench, *by: str, where: str = "true") -> dict[tuple[Any, ...], Decimal]:
     columns = ", ".join(by)
     query = f"select {columns}, sum(amount) from openai_costs.allocated_costs where {where} group by {columns}"  # noqa: S608  # our own names
-    return {tuple(key): amount for *key, amount in work.ask(query)}
+    return {tuple(key): amount for *key, amount in work.query(query)}
 
 
 def difference(work: Bench) -> list[tuple[Any, ...]]:
     """Where allocated costs do not add up to the costs, to the last digit."""
     sums = "select usage_date, project_id, line_item, currency, sum(amount) from openai_costs.{} group by 1, 2, 3, 4"
     billed, shared = sums.format("daily_costs"), sums.format("allocated_costs")
-    return work.ask(f"({billed} except {shared}) union all ({shared} except {billed})")
+    return work.query(f"({billed} except {shared}) union all ({shared} except {billed})")
 
 
 def caused(work: Bench) -> dict[tuple[Any, ...], Decimal]:
@@ -97,7 +97,7 @@ def test_costs_that_were_read_again_are_never_shown_with_shares_of_the_old_ones(
     work = make(bench, SERVED["users and projects exclude each other"])
     share(work)
     work.world.restate(DAY, lambda facts: facts[:-3])
-    work.read([DAY])
+    work.ingest([DAY])
     assert difference(work) == []
     share(work, [DAY])
     assert difference(work) == []
@@ -153,13 +153,13 @@ def test_billed_and_counted_tokens_agree_and_missing_usage_is_seen(bench: MakeBe
 def test_unit_costs_are_amounts_by_counted_tokens(bench: MakeBench) -> None:
     work = make(bench, SERVED["by everything"])
     share(work)
-    for amount, tokens, requests, by_tokens, by_request in work.ask(
+    for amount, tokens, requests, by_tokens, by_request in work.query(
         "select amount, tokens, requests, cost_per_1k_tokens, cost_per_request from openai_costs.unit_costs"
         " where tokens is not null"
     ):
         assert by_tokens == round(1000 * amount / tokens, 12)
         assert by_request is None or by_request == round(amount / requests, 12)
-    assert work.ask("select count(*) from openai_costs.unit_costs where tokens > 0")[0][0] > 3
+    assert work.query("select count(*) from openai_costs.unit_costs where tokens > 0")[0][0] > 3
 
 
 def test_how_much_was_allocated_is_told(bench: MakeBench) -> None:
@@ -171,17 +171,17 @@ def test_how_much_was_allocated_is_told(bench: MakeBench) -> None:
 
 
 def known_totals(work: Bench) -> set[dt.date]:
-    return {day for (day,) in work.ask("select usage_date from openai_costs.user_cost_days")}
+    return {day for (day,) in work.query("select usage_date from openai_costs.user_cost_days")}
 
 
 @pytest.mark.parametrize("trouble", ["refused", "failing"])
 def test_users_totals_stay_when_they_cannot_be_read_again(bench: MakeBench, trouble: str) -> None:
     work = make(bench, SERVED["neither"])
     assert known_totals(work) == set(DAYS)
-    before = work.ask("select * from openai_costs.user_costs order by user_costs")
+    before = work.query("select * from openai_costs.user_costs order by user_costs")
     work.simulator.script = when_asked_by_user(work, lambda _: break_users(work, trouble))
-    assert not work.read(DAYS).failed
-    assert work.ask("select * from openai_costs.user_costs order by user_costs") == before
+    assert not work.ingest(DAYS).failed
+    assert work.query("select * from openai_costs.user_costs order by user_costs") == before
     share(work)
     assert difference(work) == []
 
@@ -196,10 +196,10 @@ def test_a_refused_day_costs_no_other_day_its_users_totals(bench: MakeBench) -> 
         world.users_served = not set(wanted[:3]) & set(asked)
 
     work.simulator.script = when_asked_by_user(work, refuse_some)
-    assert not work.read(wanted).failed
+    assert not work.ingest(wanted).failed
     assert known_totals(work) == set(wanted[3:])
     requests = len(work.simulator.requests)
-    assert not work.read(wanted).failed
+    assert not work.ingest(wanted).failed
     assert known_totals(work) == set(wanted[3:])
     assert len(work.simulator.requests) - requests <= 4
 

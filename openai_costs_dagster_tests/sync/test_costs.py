@@ -26,16 +26,16 @@ def everything_served() -> SimulatedOrganization:
 @pytest.mark.parametrize("quirks", [Quirks(), Quirks.none()], ids=["quirks", "spec"])
 def test_a_year_is_stored_exactly_as_it_happened(bench: MakeBench, quirks: Quirks) -> None:
     work = bench(SimulatedOrganization(), quirks=quirks)
-    outcome = work.read(work.year)
+    outcome = work.ingest(work.year)
     assert not outcome.failed
     assert list(outcome.stored) == work.year == work.stored_days()
-    assert work.stored() == work.truth(work.year)
+    assert work.stored() == work.expected(work.year)
     for day, report in outcome.stored.items():
         assert report.amount_usd == spent(work.world.facts_by(day, NOW))
         assert report.reconciled
     by_key = ("project_id", "line_item", "api_key_id")
     detailed = {key: amount for key, amount in work.stored(by_key).items() if key[0] >= KEYS_BEGIN}
-    assert detailed == work.truth([day for day in work.year if day >= KEYS_BEGIN], by_key)
+    assert detailed == work.expected([day for day in work.year if day >= KEYS_BEGIN], by_key)
 
 
 @pytest.mark.parametrize(
@@ -51,9 +51,9 @@ def test_a_year_is_stored_exactly_as_it_happened(bench: MakeBench, quirks: Quirk
 )
 def test_requests_stay_few(bench: MakeBench, served: dict[str, object]) -> None:
     work = bench(small_world(**served))
-    assert work.read(work.year).requests <= 24
-    assert work.read(work.year).requests <= 12
-    assert work.read(days(work.clock.today - 3 * ONE_DAY, 4)).requests <= 3
+    assert work.ingest(work.year).requests <= 24
+    assert work.ingest(work.year).requests <= 12
+    assert work.ingest(days(work.clock.today - 3 * ONE_DAY, 4)).requests <= 3
     assert {request.method for request in work.simulator.requests} == {"GET"}
 
 
@@ -64,23 +64,23 @@ def test_a_third_of_the_answers_failing_costs_patience_and_nothing_else(bench: M
     kinds = [kind for kind in FaultKind if kind not in PAGE_FAULTS - {FaultKind.CUT_JSON}]
     kinds = [kind for kind in kinds if kind not in (FaultKind.HANG, FaultKind.RATE_LIMITED_DATE)]
     work.simulator.faults.ratio(1 / 3, seed=seed, kinds=kinds)
-    outcome = work.read(work.year)
+    outcome = work.ingest(work.year)
     assert any(request.fault for request in work.simulator.requests)
     assert not outcome.failed
     assert outcome.requests == len(work.simulator.requests)
-    assert work.stored() == work.truth(work.year)
+    assert work.stored() == work.expected(work.year)
 
 
 def test_days_before_the_year_that_the_api_keeps_fail_alone_and_for_good(bench: MakeBench) -> None:
     work = bench()
     earliest = work.clock.today - 365 * ONE_DAY
-    outcome = work.read(days(earliest - 2 * ONE_DAY, 10))
+    outcome = work.ingest(days(earliest - 2 * ONE_DAY, 10))
     assert {day: failure.permanent for day, failure in outcome.failed.items()} == {
         earliest - 2 * ONE_DAY: True,
         earliest - ONE_DAY: True,
     }
     assert f"Earliest supported start date: {earliest}" in outcome.message
-    assert work.stored() == work.truth(days(earliest, 8))
+    assert work.stored() == work.expected(days(earliest, 8))
 
 
 def test_a_year_that_rolls_on_between_two_pages_loses_its_oldest_day_alone(bench: MakeBench, clock: Clock) -> None:
@@ -93,34 +93,34 @@ def test_a_year_that_rolls_on_between_two_pages_loses_its_oldest_day_alone(bench
             clock.now = utc_midnight(NOW.date() + ONE_DAY)
 
     work.simulator.script = midnight_passes
-    outcome = work.read(year)
+    outcome = work.ingest(year)
     assert list(outcome.failed) == year[:1]
     assert outcome.failed[year[0]].permanent
     settled = year[1:-1]
-    assert {key: value for key, value in work.stored().items() if key[0] in settled} == work.truth(settled)
+    assert {key: value for key, value in work.stored().items() if key[0] in settled} == work.expected(settled)
     assert work.stored_days() == year[1:]
 
 
 def test_the_start_of_the_first_contact_stays_while_the_year_rolls_on(bench: MakeBench, clock: Clock) -> None:
     work = bench()
-    work.read([clock.today])
+    work.ingest([clock.today])
     clock.now += dt.timedelta(days=30)
-    work.read([clock.today])
-    assert work.ask("select earliest_day, onboarded_at from openai_costs.organizations") == [
+    work.ingest([clock.today])
+    assert work.query("select earliest_day, onboarded_at from openai_costs.organizations") == [
         (NOW.date() - 365 * ONE_DAY, NOW)
     ]
 
 
 def test_a_start_within_the_year_costs_no_question_about_the_past(bench: MakeBench) -> None:
     work = bench(everything_served(), start_date=DAY)
-    assert work.read([DAY]).requests == 2
+    assert work.ingest([DAY]).requests == 2
 
 
 def test_one_day_and_scattered_days_touch_no_others(bench: MakeBench) -> None:
     work = bench()
     wanted = [DAY, DAY + 2 * ONE_DAY, DAY + 3 * ONE_DAY, DAY + 9 * ONE_DAY]
-    work.read(reversed(wanted))
-    assert work.stored() == work.truth(wanted)
+    work.ingest(reversed(wanted))
+    assert work.stored() == work.expected(wanted)
     assert work.stored_days() == wanted
 
 
@@ -132,25 +132,25 @@ def test_a_day_is_settled_by_a_reading_begun_settle_hours_after_its_end_and_not_
     boundary = utc_midnight(DAY + ONE_DAY) + dt.timedelta(hours=settle_hours)
     for now, provisional in ((boundary - dt.timedelta(microseconds=1), True), (boundary, False)):
         clock.now = now
-        outcome = work.read([DAY], settle_hours=settle_hours)
+        outcome = work.ingest([DAY], settle_hours=settle_hours)
         assert outcome.stored[DAY].provisional is provisional
-        assert work.ask("select distinct provisional from openai_costs.daily_costs") == [(provisional,)]
+        assert work.query("select distinct provisional from openai_costs.daily_costs") == [(provisional,)]
 
 
 def test_today_grows_without_being_a_restatement(bench: MakeBench, clock: Clock) -> None:
     work = bench()
-    morning = work.read([clock.today]).stored[clock.today]
+    morning = work.ingest([clock.today]).stored[clock.today]
     clock.now += dt.timedelta(hours=6)
-    evening = work.read([clock.today]).stored[clock.today]
+    evening = work.ingest([clock.today]).stored[clock.today]
     assert morning.change_usd is None
     assert evening.change_usd == WIDE.subtract(evening.amount_usd, morning.amount_usd) > 0
-    assert work.stored() == work.truth([clock.today])
-    assert work.ask("select * from openai_costs.cost_revisions") == []
+    assert work.stored() == work.expected([clock.today])
+    assert work.query("select * from openai_costs.cost_revisions") == []
 
 
 def test_a_restated_a_grown_and_a_vanished_row_are_stored_and_told(bench: MakeBench) -> None:
     work = bench()
-    work.read([DAY])
+    work.ingest([DAY])
     before = work.stored()
     restated, grown, vanished, *_ = dict.fromkeys(fact.line_item for fact in work.world.facts(DAY))
     factors = {restated: Decimal("0.5"), grown: Decimal(3)}
@@ -160,13 +160,13 @@ def test_a_restated_a_grown_and_a_vanished_row_are_stored_and_told(bench: MakeBe
             fact.scaled(factors.get(fact.line_item, Decimal(1))) for fact in facts if fact.line_item != vanished
         ),
     )
-    report = work.read([DAY]).stored[DAY]
-    after = work.truth([DAY])
+    report = work.ingest([DAY]).stored[DAY]
+    after = work.expected([DAY])
     assert work.stored() == after
     assert report.change_usd == WIDE.subtract(total(after), total(before))
     changed = {key for key in before if before[key] != after.get(key, Decimal(0))}
     assert {key[2] for key in changed} == {restated, grown, vanished}
-    found = work.ask(
+    found = work.query(
         """
         select usage_date, project_id, line_item, sum(old_amount), sum(new_amount)
         from openai_costs.cost_revisions group by 1, 2, 3
@@ -182,18 +182,18 @@ def test_rows_that_share_every_dimension_are_added_up(bench: MakeBench) -> None:
     twice = work.world.facts(DAY)[0]
     half = replace(twice, api_source="agents_api")
     work.world.restate(DAY, lambda facts: (replace(twice, api_source="unlabeled"), half, *facts[2:]))
-    work.read([DAY])
-    assert work.stored() == work.truth([DAY])
-    counted = work.ask("select received_count - row_count from openai_costs.cost_days")
+    work.ingest([DAY])
+    assert work.stored() == work.expected([DAY])
+    counted = work.query("select received_count - row_count from openai_costs.cost_days")
     assert counted[0][0] >= 1
 
 
 def test_an_absent_amount_is_stored_as_null_and_counted(bench: MakeBench) -> None:
     work = bench(quirks=Quirks.none())
     work.world.restate(DAY, lambda facts: (replace(facts[0], line_item="a free sample", amount=None), *facts[1:]))
-    report = work.read([DAY]).stored[DAY]
+    report = work.ingest([DAY]).stored[DAY]
     assert report.absent_amounts == 1
-    assert work.ask("select amount from openai_costs.daily_costs where line_item = 'a free sample'") == [(None,)]
+    assert work.query("select amount from openai_costs.daily_costs where line_item = 'a free sample'") == [(None,)]
 
 
 def test_names_are_kept_whatever_they_are(bench: MakeBench) -> None:
@@ -202,14 +202,14 @@ def test_names_are_kept_whatever_they_are(bench: MakeBench) -> None:
     work.world.restate(
         DAY, lambda facts: (replace(facts[0], line_item=hostile, project_id=hostile, project_name=hostile),)
     )
-    assert not work.read([DAY]).failed
-    assert work.ask("select line_item, project_id, project_name from openai_costs.daily_costs") == [(hostile,) * 3]
+    assert not work.ingest([DAY]).failed
+    assert work.query("select line_item, project_id, project_name from openai_costs.daily_costs") == [(hostile,) * 3]
 
 
 def test_a_quiet_organization_has_empty_days(bench: MakeBench) -> None:
     work = bench(SimulatedOrganization(workloads=()))
     quiet = days(DAY, 30)
-    outcome = work.read(quiet)
+    outcome = work.ingest(quiet)
     assert not outcome.failed
     assert work.stored_days() == quiet
     assert work.stored() == {}
@@ -219,13 +219,13 @@ def test_progress_is_told_for_every_day_once(bench: MakeBench) -> None:
     work = bench()
     told: list[int] = []
     earliest = work.clock.today - 365 * ONE_DAY
-    work.read(days(earliest - 2 * ONE_DAY, 20), on_progress=told.append)
+    work.ingest(days(earliest - 2 * ONE_DAY, 20), on_progress=told.append)
     assert sum(told) == 20
 
 
 def test_who_asked_and_in_which_run_is_kept_with_the_reading(bench: MakeBench) -> None:
     work = bench()
-    work.read([DAY], trigger="schedule", run_id="run-1")
-    assert work.ask(
+    work.ingest([DAY], trigger="schedule", run_id="run-1")
+    assert work.query(
         "select organization, first_day, last_day, requests, trigger, run_id from openai_costs.sync_windows"
     ) == [("acme", DAY, DAY, 2, "schedule", "run-1")]

@@ -33,7 +33,7 @@ def names(work: Bench) -> DirectoryOutcome:
 
 
 def known(work: Bench, kind: str) -> dict[str, str]:
-    return dict(work.ask("select id, name from openai_costs.directory where kind = %s", kind))
+    return dict(work.query("select id, name from openai_costs.directory where kind = %s", kind))
 
 
 def test_projects_users_and_keys_are_known_by_name(bench: MakeBench) -> None:
@@ -43,7 +43,7 @@ def test_projects_users_and_keys_are_known_by_name(bench: MakeBench) -> None:
     assert known(work, "project") == {one.id: one.name for one in work.world.projects}
     assert set(known(work, "user")) == {one.id for one in work.world.users}
     assert set(known(work, "api_key")) == {one.id for one in work.world.api_keys}
-    owners = dict(work.ask("select id, owner_id from openai_costs.directory where kind = 'api_key'"))
+    owners = dict(work.query("select id, owner_id from openai_costs.directory where kind = 'api_key'"))
     for key in work.world.api_keys:
         if key.user:
             assert owners[key.id] == key.user.id
@@ -51,16 +51,16 @@ def test_projects_users_and_keys_are_known_by_name(bench: MakeBench) -> None:
 
 def test_a_renamed_project_keeps_its_old_name_and_shows_the_new_one(bench: MakeBench) -> None:
     work = bench(everything())
-    work.read(DAYS)
+    work.ingest(DAYS)
     names(work)
     project = work.world.projects[0]
     work.world.rename_project(project.id, "Another name")
     work.clock.now += ONE_DAY
     names(work)
-    assert work.ask("select name, earlier_names from openai_costs.directory where id = %s", project.id) == [
+    assert work.query("select name, earlier_names from openai_costs.directory where id = %s", project.id) == [
         ("Another name", [project.name])
     ]
-    shown = work.ask("select distinct project_name from openai_costs.daily_costs where project_id = %s", project.id)
+    shown = work.query("select distinct project_name from openai_costs.daily_costs where project_id = %s", project.id)
     assert shown == [("Another name",)]
 
 
@@ -72,7 +72,7 @@ def test_a_deleted_user_is_gone_and_keeps_the_name(bench: MakeBench) -> None:
     work.world.delete_user(user.id)
     work.clock.now += ONE_DAY
     names(work)
-    assert work.ask("select name, status from openai_costs.directory where id = %s", user.id) == [(before, "gone")]
+    assert work.query("select name, status from openai_costs.directory where id = %s", user.id) == [(before, "gone")]
 
 
 def test_without_the_scope_everything_works_and_what_is_missing_is_said(bench: MakeBench) -> None:
@@ -81,14 +81,14 @@ def test_without_the_scope_everything_works_and_what_is_missing_is_said(bench: M
     found = names(work)
     assert found.counts == {}
     assert any("api.management.read" in note for note in found.notes)
-    assert not work.read(DAYS).failed
+    assert not work.ingest(DAYS).failed
 
 
 def test_without_addresses_names_are_kept_and_addresses_are_not(bench: MakeBench) -> None:
     work = bench(everything(), store_emails=False)
     names(work)
     assert known(work, "user")
-    assert work.ask(
+    assert work.query(
         "select count(*) from openai_costs.directory_names where email like '%%@%%' or name like '%%@%%'"
     ) == [(0,)]
 
@@ -98,13 +98,13 @@ def test_a_forgotten_user_is_nowhere_and_comes_back_by_no_later_answer(bench: Ma
     user = work.world.users[0]
 
     def read_all() -> None:
-        work.read(DAYS)
+        work.ingest(DAYS)
         ingest_usage(UsageRequest(work.organization, work.database, DAYS, now=work.clock))
         names(work)
 
     def traces() -> int:
-        bodies = [zlib.decompress(body) for (body,) in work.ask("select body from openai_costs.raw_buckets")]
-        in_names = work.ask("select count(*) from openai_costs.directory_names where id = %s", user.id)[0][0]
+        bodies = [zlib.decompress(body) for (body,) in work.query("select body from openai_costs.raw_buckets")]
+        in_names = work.query("select count(*) from openai_costs.directory_names where id = %s", user.id)[0][0]
         return int(in_names) + sum(user.email.encode() in body for body in bodies)
 
     read_all()
@@ -153,10 +153,10 @@ def test_findings_and_alerts_name_a_user_until_the_user_is_forgotten(bench: Make
         alert = outbox.Alert("key", "anomaly", "opened", "low", "unusual spend", named, "acme", usage_date=DAYS[0])
         outbox.record(connection, alert, now)
     assert shown() == named
-    assert work.ask("select explanation from openai_costs.anomaly_findings") == [(text,)]
+    assert work.query("select explanation from openai_costs.anomaly_findings") == [(text,)]
     forget_user(work.database, user.id, now, on_wait=print)
     assert shown() == text
-    assert work.ask("select message from openai_costs.outbox where kind = 'anomaly'") == [(text,)]
+    assert work.query("select message from openai_costs.outbox where kind = 'anomaly'") == [(text,)]
 
 
 def test_a_reader_at_work_is_waited_for_and_leaves_nothing_of_a_forgotten_user(bench: MakeBench) -> None:
@@ -178,7 +178,7 @@ def test_a_reader_at_work_is_waited_for_and_leaves_nothing_of_a_forgotten_user(b
         directory.store_names(connection, "acme", [entry], work.clock.now)
     forgetting.join(timeout=30)
     assert "another reader has acme" in said[0]
-    assert work.ask("select count(*) from openai_costs.directory_names where id = %s", user.id) == [(0,)]
+    assert work.query("select count(*) from openai_costs.directory_names where id = %s", user.id) == [(0,)]
 
 
 def test_a_key_named_by_a_forgotten_address_loses_that_name(bench: MakeBench) -> None:
@@ -198,7 +198,7 @@ def test_names_of_another_organization_are_never_stored(bench: MakeBench) -> Non
     found = names(work)
     assert found.counts == {}
     assert "org-another was expected" in found.notes[0]
-    assert work.ask("select count(*) from openai_costs.directory_names") == [(0,)]
+    assert work.query("select count(*) from openai_costs.directory_names") == [(0,)]
 
 
 def test_a_name_outlives_an_answer_that_carries_the_address_alone(bench: MakeBench) -> None:
@@ -206,7 +206,7 @@ def test_a_name_outlives_an_answer_that_carries_the_address_alone(bench: MakeBen
     names(work)
     before = known(work, "user")
     work.clock.now += ONE_DAY
-    work.read(DAYS)
+    work.ingest(DAYS)
     assert known(work, "user") == before
 
 
@@ -214,10 +214,10 @@ def test_a_project_named_by_an_address_is_kept_without_it(bench: MakeBench) -> N
     work = bench(everything(), store_emails=False)
     project = work.world.projects[0]
     work.world.rename_project(project.id, "work of ada@example.com")
-    work.read(DAYS)
+    work.ingest(DAYS)
     names(work)
     assert known(work, "project")[project.id] == "work of ..."
-    found = work.ask("select project_name from openai_costs.daily_costs where project_id = %s", project.id)
+    found = work.query("select project_name from openai_costs.daily_costs where project_id = %s", project.id)
     assert set(found) == {("work of ...",)}
 
 
@@ -226,7 +226,7 @@ def test_a_key_that_expires_soon_is_told_at_two_weeks_and_at_three_days_and_each
     work.world.admin_key_expires = work.clock.now + 15 * ONE_DAY
 
     def told() -> list[tuple[str, str]]:
-        return work.ask("select event, severity from openai_costs.outbox where event = 'expires' order by alert_id")
+        return work.query("select event, severity from openai_costs.outbox where event = 'expires' order by alert_id")
 
     heard = []
     for _ in range(15):
@@ -239,7 +239,7 @@ def test_a_key_that_expires_soon_is_told_at_two_weeks_and_at_three_days_and_each
 
 def test_a_key_is_told_at_ninety_days_once_and_is_no_news_where_it_was_old_long_before(bench: MakeBench) -> None:
     def told(work: Bench) -> list[tuple[str, bool]]:
-        return work.ask("select severity, acknowledged from openai_costs.outbox where event = 'aged'")
+        return work.query("select severity, acknowledged from openai_costs.outbox where event = 'aged'")
 
     work = bench(everything())
     founded = int(key_of(work)["created_at"])
@@ -265,13 +265,13 @@ def key_of(work: Bench) -> dict[str, Any]:
 def test_openais_own_limits_are_budgets_where_that_is_asked_for(bench: MakeBench) -> None:
     work = bench(everything(), openai_budgets=True)
     work.world.spend_limit_cents, work.world.spend_alert_cents = 1_000_050, (100_000,)
-    work.read(DAYS)
+    work.ingest(DAYS)
     names(work)
 
     def stand() -> dict[str, Decimal]:
         with work.database.connect() as connection:
             evaluate_budgets(connection, work.organization, DAYS, work.clock.now, allocated=False, alert_since=DAYS[0])
-        return dict(work.ask("select budget, amount_limit from openai_costs.budget_status"))
+        return dict(work.query("select budget, amount_limit from openai_costs.budget_status"))
 
     assert stand() == {
         "OpenAI's spend limit, month": Decimal("10000.50"),

@@ -17,13 +17,13 @@ HOUR = dt.timedelta(hours=1)
 
 
 def told(work: Bench) -> list[tuple[Any, ...]]:
-    return work.ask("select event, severity, title from openai_costs.outbox where not acknowledged order by alert_id")
+    return work.query("select event, severity, title from openai_costs.outbox where not acknowledged order by alert_id")
 
 
 def refresh(work: Bench, count: int = 1, trigger: str = "schedule") -> None:
     """An hourly one reads today, a daily one the trailing days."""
     work.clock.now += HOUR
-    work.read(days(work.clock.today - (count - 1) * ONE_DAY, count), trigger=trigger)
+    work.ingest(days(work.clock.today - (count - 1) * ONE_DAY, count), trigger=trigger)
 
 
 def break_everything(work: Bench) -> None:
@@ -56,7 +56,7 @@ def test_a_lost_scope_is_told_apart_from_a_revoked_key(bench: MakeBench) -> None
     work.world.admin_key = "sk-admin-another"
     refresh(work)
     refresh(work)
-    sentences = [one for (one,) in work.ask("select message from openai_costs.outbox order by alert_id")]
+    sentences = [one for (one,) in work.query("select message from openai_costs.outbox order by alert_id")]
     assert len(sentences) == 2
     assert "api.usage.read" in sentences[0]
     assert "api.usage.read" not in sentences[1]
@@ -88,11 +88,11 @@ def test_a_run_for_other_days_that_works_is_not_the_end_of_it(bench: MakeBench) 
     old = [work.clock.today - 9 * ONE_DAY]
     for _ in range(2):
         break_everything(work)
-        work.read(old, trigger="schedule")
+        work.ingest(old, trigger="schedule")
         work.simulator.faults.clear()
         refresh(work)
     assert [event for event, *_ in told(work)] == ["failed"]
-    work.read(old, trigger="schedule")
+    work.ingest(old, trigger="schedule")
     assert [event for event, *_ in told(work)] == ["failed", "recovered"]
 
 
@@ -110,5 +110,5 @@ def test_what_a_person_meets_is_not_told_and_what_a_person_mends_is(bench: MakeB
 
 def test_days_before_what_the_api_keeps_are_no_failure(bench: MakeBench) -> None:
     work = bench(small_world(lookback_days=100))
-    work.read(days(work.clock.today - 120 * ONE_DAY, 121), trigger="schedule")
+    work.ingest(days(work.clock.today - 120 * ONE_DAY, 121), trigger="schedule")
     assert told(work) == []

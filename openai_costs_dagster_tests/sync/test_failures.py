@@ -56,20 +56,20 @@ def reasons(outcome: Outcome) -> set[tuple[str, bool]]:
 )
 def test_a_failed_window_fails_its_own_days_and_no_others(bench: MakeBench, kind: FaultKind) -> None:
     work = bench()
-    work.read(ALL)  # what is served is known now: each window is one chain
+    work.ingest(ALL)  # what is served is known now: each window is one chain
     before = {key: amount for key, amount in work.stored().items() if key[0] in CONCERNED}
     for day in ALL:
         work.world.restate(day, lambda facts: tuple(fact.scaled(Decimal(2)) for fact in facts))
     work.simulator.script = breaking(work, CONCERNED[0], *[Fault(kind)] * 10)
-    outcome = work.read(ALL)
+    outcome = work.ingest(ALL)
     assert list(outcome.failed) == CONCERNED
     assert {failure.permanent for failure in outcome.failed.values()} == {kind is FaultKind.MISSING_DAY}
     assert list(outcome.stored) == [*BEFORE, *AFTER]
-    assert work.stored() == {**before, **work.truth([*BEFORE, *AFTER])}
+    assert work.stored() == {**before, **work.expected([*BEFORE, *AFTER])}
     work.simulator.script = nothing
     work.simulator.faults.clear()
-    assert list(work.read(outcome.failed).stored) == CONCERNED
-    assert work.stored() == work.truth(ALL)
+    assert list(work.ingest(outcome.failed).stored) == CONCERNED
+    assert work.stored() == work.expected(ALL)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_a_chain_that_breaks_on_its_second_page_of_three_stores_nothing_of_its_w
             work.simulator.faults.queue(Fault(kind))
 
     work.simulator.script = break_second_pages
-    outcome = work.read(work.year)
+    outcome = work.ingest(work.year)
     assert list(outcome.failed) == work.year
     assert work.stored_days() == []
 
@@ -93,21 +93,21 @@ def test_a_chain_that_breaks_on_its_second_page_of_three_stores_nothing_of_its_w
 def test_the_last_error_is_noted_with_its_days_until_a_success(bench: MakeBench) -> None:
     work = bench()
     query = "select last_error, last_error_is_permanent, last_success_at from openai_costs.organizations"
-    work.read(ALL)
+    work.ingest(ALL)
     work.simulator.script = breaking(work, CONCERNED[0], *[Fault(FaultKind.UNAVAILABLE)] * 10)
-    work.read(ALL)
-    ((error, permanent, last_success),) = work.ask(query)
+    work.ingest(ALL)
+    ((error, permanent, last_success),) = work.query(query)
     assert error.startswith(f"{CONCERNED[0]}..{CONCERNED[-1]}: the server returned status 503")
     assert (permanent, last_success) == (False, work.clock.now)
-    work.read(ALL)
-    assert work.ask(query) == [(None, None, work.clock.now)]
+    work.ingest(ALL)
+    assert work.query(query) == [(None, None, work.clock.now)]
 
 
 def test_an_organization_that_was_never_read_has_its_first_failure_noted(bench: MakeBench) -> None:
     work = bench()
     work.world.revoke_key()
-    work.read([DAY])
-    assert work.ask(
+    work.ingest([DAY])
+    assert work.query(
         "select organization, last_error_is_permanent from openai_costs.sync_status join "
         "openai_costs.organizations using (organization)"
     ) == [("acme", True)]
@@ -116,7 +116,7 @@ def test_an_organization_that_was_never_read_has_its_first_failure_noted(bench: 
 def test_a_revoked_key_takes_few_requests_and_needs_a_person(bench: MakeBench) -> None:
     work = bench()
     work.world.revoke_key()
-    outcome = work.read(work.year)
+    outcome = work.ingest(work.year)
     assert set(outcome.failed) == set(work.year)
     assert outcome.requests == len(work.simulator.requests) <= 2
     ((reason, permanent),) = reasons(outcome)
@@ -127,24 +127,24 @@ def test_a_revoked_key_takes_few_requests_and_needs_a_person(bench: MakeBench) -
 
 def test_a_key_revoked_in_the_middle_leaves_what_was_stored(bench: MakeBench) -> None:
     work = bench()
-    work.read(ALL)
+    work.ingest(ALL)
     work.simulator.script = lambda query: work.world.revoke_key() if asks_for(query, CONCERNED[0]) else None
-    outcome = work.read(ALL)
+    outcome = work.ingest(ALL)
     assert set(outcome.failed) >= set(CONCERNED)
     assert {permanent for _, permanent in reasons(outcome)} == {True}
     assert outcome.stored
-    assert work.stored() == work.truth(ALL)
+    assert work.stored() == work.expected(ALL)
 
 
 def test_a_rotated_key_needs_no_restart(bench: MakeBench) -> None:
     work = bench()
-    work.read([DAY])
+    work.ingest([DAY])
     work.world.rotate_key("sk-admin-simulated-new")
-    assert work.read([DAY]).failed
+    assert work.ingest([DAY]).failed
     key = work.organization.admin_key.file
     assert key
     key.write_text("sk-admin-simulated-new\n", encoding="utf-8")
-    assert work.read([DAY]).stored
+    assert work.ingest([DAY]).stored
 
 
 def test_a_key_that_is_not_there_fails_every_day_without_a_request(
@@ -153,7 +153,7 @@ def test_a_key_that_is_not_there_fails_every_day_without_a_request(
     work = bench()
     monkeypatch.delenv("NO_SUCH_KEY", raising=False)
     work.organization = work.organization.model_copy(update={"admin_key": SecretReference(env="NO_SUCH_KEY")})
-    outcome = work.read(ALL)
+    outcome = work.ingest(ALL)
     assert reasons(outcome) == {("the environment variable NO_SUCH_KEY is not set", True)}
     assert list(outcome.failed) == ALL
     assert work.simulator.requests == []
@@ -161,7 +161,7 @@ def test_a_key_that_is_not_there_fails_every_day_without_a_request(
 
 def test_an_organization_that_is_not_the_configured_one_stops_everything(bench: MakeBench) -> None:
     work = bench(organization_id="org-ANOTHER")
-    outcome = work.read(work.year)
+    outcome = work.ingest(work.year)
     assert set(outcome.failed) == set(work.year)
     ((reason, permanent),) = reasons(outcome)
     assert permanent
@@ -172,19 +172,19 @@ def test_an_organization_that_is_not_the_configured_one_stops_everything(bench: 
 
 def test_a_mistyped_organization_id_can_be_corrected(bench: MakeBench) -> None:
     work = bench(organization_id="org-MISTYPED")
-    assert work.read([DAY]).failed
+    assert work.ingest([DAY]).failed
     work.organization = work.organization.model_copy(update={"organization_id": work.world.organization_id})
-    assert reasons(work.read([DAY])) == set()
-    assert work.stored() == work.truth([DAY])
+    assert reasons(work.ingest([DAY])) == set()
+    assert work.stored() == work.expected([DAY])
 
 
 @pytest.mark.parametrize("configured", [None, "org-SIMULATEDACME"])
 def test_an_answer_of_another_organization_stops_the_run(bench: MakeBench, configured: str | None) -> None:
     work = bench(organization_id=configured)
-    work.read(ALL)
+    work.ingest(ALL)
     before = work.stored()
     work.simulator.script = breaking(work, CONCERNED[0], Fault(FaultKind.WRONG_ORGANIZATION))
-    outcome = work.read(ALL)
+    outcome = work.ingest(ALL)
     assert set(CONCERNED) <= set(outcome.failed)
     assert {permanent for _, permanent in reasons(outcome)} == {True}
     assert work.stored() == before
@@ -192,53 +192,53 @@ def test_an_answer_of_another_organization_stops_the_run(bench: MakeBench, confi
 
 def test_two_names_for_one_organization_are_refused(bench: MakeBench, organization: MakeOrganization) -> None:
     work = bench()
-    work.read([DAY])
+    work.ingest([DAY])
     work.organization = organization(work.simulator, "acme-again")
-    ((reason, permanent),) = reasons(work.read([DAY]))
+    ((reason, permanent),) = reasons(work.ingest([DAY]))
     assert permanent
     assert "acme-again and acme are one OpenAI organization (org-SIMULATEDACME)" in reason
     assert work.stored(("organization",)) == {}
-    assert work.stored(organization="acme") == work.truth([DAY])
+    assert work.stored(organization="acme") == work.expected([DAY])
 
 
 def test_a_name_whose_key_reads_another_organization_is_refused(
     bench: MakeBench, organization: MakeOrganization
 ) -> None:
     work = bench()
-    work.read([DAY])
+    work.ingest([DAY])
     before = work.stored()
     other = small_world(organization_id="org-OTHER", admin_key="sk-admin-simulated-other", seed=2)
     work.simulator.organizations.append(other)
     work.organization = organization(work.simulator, "acme", simulated=other)
-    assert {permanent for _, permanent in reasons(work.read([DAY]))} == {True}
+    assert {permanent for _, permanent in reasons(work.ingest([DAY]))} == {True}
     assert work.stored() == before
 
 
 def test_the_one_character_that_postgres_cannot_hold_is_replaced_and_nothing_else_suffers(bench: MakeBench) -> None:
     work = bench()
     work.world.restate(CONCERNED[1], lambda facts: (replace(facts[0], line_item="a\0b"), *facts[1:]))
-    assert not work.read(ALL).failed
-    assert work.ask("select count(*) from openai_costs.daily_costs where line_item = 'a\ufffdb'") == [(1,)]
-    assert work.stored(["project_id"]) == work.truth(ALL, ["project_id"])
+    assert not work.ingest(ALL).failed
+    assert work.query("select count(*) from openai_costs.daily_costs where line_item = 'a\ufffdb'") == [(1,)]
+    assert work.stored(["project_id"]) == work.expected(ALL, ["project_id"])
 
 
 def test_a_settled_day_that_came_back_empty_is_read_once_more_before_it_is_believed(bench: MakeBench) -> None:
     work = bench()
-    work.read(BEFORE)
+    work.ingest(BEFORE)
     work.world.empty(DAY)
     asked = len(work.simulator.requests)
-    report = work.read(BEFORE).stored[DAY]
+    report = work.ingest(BEFORE).stored[DAY]
     assert len(work.simulator.requests) - asked == 5  # both sides twice, and the users' totals
     assert report.became_empty
-    assert work.stored() == work.truth(BEFORE)
-    assert work.ask("select sum(new_amount) from openai_costs.cost_revisions") == [(Decimal(0),)]
-    assert not work.read(BEFORE).stored[DAY].became_empty
+    assert work.stored() == work.expected(BEFORE)
+    assert work.query("select sum(new_amount) from openai_costs.cost_revisions") == [(Decimal(0),)]
+    assert not work.ingest(BEFORE).stored[DAY].became_empty
 
 
 def test_a_day_that_is_empty_for_a_moment_is_not_believed(bench: MakeBench) -> None:
     work = bench()
     facts = work.world.facts(DAY)
-    work.read(BEFORE)
+    work.ingest(BEFORE)
     before = work.stored()
     work.world.empty(DAY)
     answers = iter(range(100))
@@ -248,18 +248,18 @@ def test_a_day_that_is_empty_for_a_moment_is_not_believed(bench: MakeBench) -> N
             work.world.restate(DAY, lambda _: facts)
 
     work.simulator.script = come_back
-    report = work.read(BEFORE).stored[DAY]
+    report = work.ingest(BEFORE).stored[DAY]
     assert not report.became_empty
     assert report.change_usd == 0
     assert work.stored() == before
-    assert work.ask("select * from openai_costs.cost_revisions") == []
+    assert work.query("select * from openai_costs.cost_revisions") == []
 
 
 def test_a_provisional_day_may_come_back_empty_without_a_second_look(bench: MakeBench, clock: Clock) -> None:
     work = bench()
-    work.read([clock.today])
+    work.ingest([clock.today])
     work.world.empty(clock.today)
-    outcome = work.read([clock.today])
+    outcome = work.ingest([clock.today])
     assert outcome.requests == 3  # both sides once, and the users' totals
     assert not outcome.stored[clock.today].became_empty
 
@@ -282,14 +282,14 @@ def billed_otherwise(bench: MakeBench) -> Iterator[Bench]:
 
 def test_sums_that_differ_are_read_once_more_then_stored_and_flagged(billed_otherwise: Bench) -> None:
     work = billed_otherwise
-    outcome = work.read(BEFORE)
+    outcome = work.ingest(BEFORE)
     assert not outcome.failed
     assert outcome.stored[DAY].reconciled is False
     assert outcome.stored[DAY].difference == Decimal("-0.01")
     assert all(outcome.stored[day].reconciled for day in BEFORE[1:])
     grouped = [request.query["start_time"] for request in work.simulator.requests if "group_by" in request.query]
     assert grouped[-1] == [str(unix_midnight(DAY))]
-    assert work.ask("select usage_date, reconcile_difference from openai_costs.cost_days where not reconciled") == [
+    assert work.query("select usage_date, reconcile_difference from openai_costs.cost_days where not reconciled") == [
         (DAY, Decimal("-0.01"))
     ]
     assert outcome.stored[DAY].amount_usd == spent(small_world().facts(DAY))
@@ -303,9 +303,9 @@ def test_a_second_answer_that_cannot_be_had_never_prevents_storing(bench: MakeBe
             work.simulator.faults.queue(Fault(FaultKind.UNAVAILABLE))
 
     work.simulator.script = refuse
-    outcome = work.read([DAY])
+    outcome = work.ingest([DAY])
     assert outcome.stored[DAY].reconciled is None
-    assert work.stored() == work.truth([DAY])
+    assert work.stored() == work.expected([DAY])
 
 
 def test_answers_of_two_readings_are_not_held_against_each_other(bench: MakeBench) -> None:
@@ -321,13 +321,13 @@ def test_answers_of_two_readings_are_not_held_against_each_other(bench: MakeBenc
             work.simulator.faults.queue(Fault(FaultKind.UNAVAILABLE))
 
     work.simulator.script = script
-    assert work.read([DAY]).stored[DAY].reconciled is None
+    assert work.ingest([DAY]).stored[DAY].reconciled is None
 
 
 def test_postgres_down_is_said_for_every_day_and_passes(bench: MakeBench, caplog: pytest.LogCaptureFixture) -> None:
     work = bench()
     work.database = Database("postgresql://ann:hunter2xyz@127.0.0.1:1/x")
-    outcome = work.read(ALL)
+    outcome = work.ingest(ALL)
     ((reason, permanent),) = reasons(outcome)
     assert "is PostgreSQL running there" in reason
     assert not permanent
@@ -338,21 +338,21 @@ def test_postgres_down_is_said_for_every_day_and_passes(bench: MakeBench, caplog
 
 def test_postgres_going_away_in_the_middle_leaves_whole_windows_and_passes(bench: MakeBench) -> None:
     work = bench()
-    work.read(ALL)
+    work.ingest(ALL)
     before = work.stored()
     for day in ALL:
         work.world.restate(day, lambda facts: tuple(fact.scaled(Decimal(2)) for fact in facts))
 
     def kill_the_reader(query: Query) -> None:
         if asks_for(query, CONCERNED[0]):
-            work.ask("select pg_terminate_backend(pid) from pg_stat_activity where application_name like '%acme%'")
+            work.query("select pg_terminate_backend(pid) from pg_stat_activity where application_name like '%acme%'")
 
     work.simulator.script = kill_the_reader
-    outcome = work.read(ALL)
+    outcome = work.ingest(ALL)
     assert {permanent for _, permanent in reasons(outcome)} == {False}
     assert set(CONCERNED) <= set(outcome.failed)
     untouched = {key: amount for key, amount in before.items() if key[0] in outcome.failed}
-    assert work.stored() == {**untouched, **work.truth(outcome.stored)}
+    assert work.stored() == {**untouched, **work.expected(outcome.stored)}
 
 
 def test_two_ingestions_at_once_of_the_same_days_leave_the_right_figures(
@@ -365,7 +365,7 @@ def test_two_ingestions_at_once_of_the_same_days_leave_the_right_figures(
 
     def read() -> None:
         barrier.wait(30)
-        outcomes.append(work.read(wanted, trigger="manual"))
+        outcomes.append(work.ingest(wanted, trigger="manual"))
 
     with caplog.at_level(logging.WARNING):
         threads = [threading.Thread(target=read) for _ in range(2)]
@@ -374,8 +374,8 @@ def test_two_ingestions_at_once_of_the_same_days_leave_the_right_figures(
         for thread in threads:
             thread.join(60)
     assert [len(outcome.stored) for outcome in outcomes] == [30, 30]
-    assert work.stored() == work.truth(wanted)
-    assert work.ask("select count(*) from openai_costs.cost_revisions") == [(0,)]
+    assert work.stored() == work.expected(wanted)
+    assert work.query("select count(*) from openai_costs.cost_revisions") == [(0,)]
     assert "another reader has acme: openai-costs acme person" in caplog.text
 
 
@@ -394,5 +394,5 @@ def far_east(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_days_do_not_follow_the_zone_of_the_host(bench: MakeBench) -> None:
     work = bench()
     wanted = [work.clock.today - ONE_DAY, work.clock.today]
-    assert not work.read(wanted).failed
-    assert work.stored() == work.truth(wanted)
+    assert not work.ingest(wanted).failed
+    assert work.stored() == work.expected(wanted)

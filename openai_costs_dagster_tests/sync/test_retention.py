@@ -26,59 +26,59 @@ KEPT = days(dt.date(2026, 2, 5), 3)
 
 def kept(work: Bench) -> list[dt.date]:
     """The days of which an answer is kept."""
-    found = work.ask("select distinct usage_date from openai_costs.raw_buckets order by 1")
+    found = work.query("select distinct usage_date from openai_costs.raw_buckets order by 1")
     return [day for (day,) in found]
 
 
 def revisions(work: Bench) -> list[tuple[Any, ...]]:
-    return work.ask("select usage_date, old_amount, new_amount from openai_costs.cost_revisions order by 1")
+    return work.query("select usage_date, old_amount, new_amount from openai_costs.cost_revisions order by 1")
 
 
 def test_raw_answers_are_kept_for_ever_unless_told_otherwise(bench: MakeBench) -> None:
     work = bench()
-    work.read(DAYS)
+    work.ingest(DAYS)
     work.clock.now = NOW + 300 * ONE_DAY
-    work.read([work.clock.today])
+    work.ingest([work.clock.today])
     assert kept(work) == [*DAYS, work.clock.today]
 
 
 def test_answers_that_are_too_old_go_and_rows_and_days_stay(bench: MakeBench) -> None:
     work = bench()
-    work.read(DAYS)
+    work.ingest(DAYS)
     assert not ingest_usage(UsageRequest(work.organization, work.database, DAYS, now=work.clock)).failed
     work.clock.now = LATER
-    work.read([LATER.date()], raw_pages_days=30)
+    work.ingest([LATER.date()], raw_pages_days=30)
     assert kept(work) == [*KEPT, LATER.date()]
-    assert work.stored() == work.truth([*DAYS, LATER.date()])
+    assert work.stored() == work.expected([*DAYS, LATER.date()])
 
 
 def test_another_organizations_answers_stay(bench: MakeBench) -> None:
     work = bench()
-    work.read(DAYS)
-    work.ask("update openai_costs.raw_buckets set organization = 'beta' returning 1")
+    work.ingest(DAYS)
+    work.query("update openai_costs.raw_buckets set organization = 'beta' returning 1")
     work.clock.now = LATER
-    work.read([LATER.date()], raw_pages_days=30)
+    work.ingest([LATER.date()], raw_pages_days=30)
     assert kept(work) == [*DAYS, LATER.date()]
 
 
 def test_a_day_that_is_read_again_as_it_was_is_no_restatement(bench: MakeBench) -> None:
     work = bench()
-    work.read(DAYS)
+    work.ingest(DAYS)
     work.clock.now = LATER
     for _ in range(2):
-        assert not work.read(DAYS, raw_pages_days=30).failed
+        assert not work.ingest(DAYS, raw_pages_days=30).failed
         assert kept(work) == KEPT
     assert revisions(work) == []
-    assert work.stored() == work.truth(DAYS)
+    assert work.stored() == work.expected(DAYS)
 
 
 def test_a_restatement_is_seen_without_the_answer_it_changed(bench: MakeBench) -> None:
     work = bench()
-    work.read(DAYS)
+    work.ingest(DAYS)
     work.clock.now = LATER
-    work.read([LATER.date()], raw_pages_days=30)
+    work.ingest([LATER.date()], raw_pages_days=30)
     work.world.plant_anomaly(DAY, 2)
-    work.read(DAYS, raw_pages_days=30)
+    work.ingest(DAYS, raw_pages_days=30)
     restated = revisions(work)
     assert {day for day, *_ in restated} == {DAY}
     assert all(new == 2 * old for _, old, new in restated)
@@ -86,25 +86,25 @@ def test_a_restatement_is_seen_without_the_answer_it_changed(bench: MakeBench) -
 
 def test_a_day_that_went_back_to_what_it_was_is_a_second_restatement(bench: MakeBench) -> None:
     work = bench()
-    work.read(DAYS)
+    work.ingest(DAYS)
     original = work.world.facts(DAY)
     work.clock.now = LATER
     work.world.plant_anomaly(DAY, 2)
-    work.read(DAYS)
-    work.read([LATER.date()], raw_pages_days=30)
+    work.ingest(DAYS)
+    work.ingest([LATER.date()], raw_pages_days=30)
     work.world.restate(DAY, lambda _: original)
-    work.read(DAYS, raw_pages_days=30)
+    work.ingest(DAYS, raw_pages_days=30)
     assert len(revisions(work)) % 2 == 0
     assert sum(new - old for _, old, new in revisions(work)) == 0
-    assert work.stored() == work.truth([*DAYS, LATER.date()])
+    assert work.stored() == work.expected([*DAYS, LATER.date()])
 
 
 def test_answers_go_also_while_nothing_can_be_read(bench: MakeBench) -> None:
     work = bench()
-    work.read(DAYS)
+    work.ingest(DAYS)
     work.clock.now = LATER
     work.world.revoke_key()
-    assert work.read([LATER.date()], raw_pages_days=30).failed
+    assert work.ingest([LATER.date()], raw_pages_days=30).failed
     assert kept(work) == KEPT
 
 
@@ -113,7 +113,7 @@ def test_the_asset_keeps_to_the_configuration(
     bench: MakeBench, configure: Configure, instance: dg.DagsterInstance
 ) -> None:
     work = bench(start_date=DAY)
-    work.read(DAYS)
+    work.ingest(DAYS)
     work.clock.now = LATER
     configuration = configure(work.organization, database=work.database, retention={"raw_pages_days": 30})
     definitions = build_definitions(configuration)

@@ -57,10 +57,10 @@ def test_whenever_a_grouping_begins_every_day_has_the_finest_that_is_served(
         users_with_projects_from=users_from,
     )
     work = bench(world, name=f"acme-{number}")
-    outcome = work.read(WINDOW)
+    outcome = work.ingest(WINDOW)
     assert not outcome.failed
     assert groupings(outcome) == {day: finest_served(world, day) for day in WINDOW}
-    assert work.stored() == work.truth(WINDOW)
+    assert work.stored() == work.expected(WINDOW)
 
 
 def refusing_keys(work: Bench, refused: Collection[dt.date]) -> Callable[[Query], None]:
@@ -93,33 +93,33 @@ def test_an_island_of_refused_days_loses_detail_and_no_other_day_does(
     work = bench(small_world(api_keys_from=None))
     refused = {day for first, end in islands for day in WINDOW[first:end]}
     work.simulator.script = refusing_keys(work, refused)
-    outcome = work.read(WINDOW)
+    outcome = work.ingest(WINDOW)
     assert not outcome.failed
     assert groupings(outcome) == {day: COARSEST if day in refused else BY_KEY for day in WINDOW}
-    assert work.stored() == work.truth(WINDOW)
+    assert work.stored() == work.expected(WINDOW)
     assert outcome.requests <= 60
 
 
 def test_what_was_refused_is_remembered_for_a_week_and_then_tried_anew(bench: MakeBench, clock: Clock) -> None:
     work = bench(small_world(api_keys_served=False))
-    assert set(groupings(work.read(WINDOW)).values()) == {COARSEST}
+    assert set(groupings(work.ingest(WINDOW)).values()) == {COARSEST}
     work.world.api_keys_served, work.world.api_keys_from = True, None
     clock.now += dt.timedelta(days=6)
-    assert set(groupings(work.read(WINDOW)).values()) == {COARSEST}
+    assert set(groupings(work.ingest(WINDOW)).values()) == {COARSEST}
     clock.now += dt.timedelta(days=1)
-    assert set(groupings(work.read(WINDOW)).values()) == {BY_KEY}
-    assert work.ask("select * from openai_costs.cost_revisions") == []
-    assert work.stored() == work.truth(WINDOW)
+    assert set(groupings(work.ingest(WINDOW)).values()) == {BY_KEY}
+    assert work.query("select * from openai_costs.cost_revisions") == []
+    assert work.stored() == work.expected(WINDOW)
 
 
 def test_detail_that_is_withdrawn_is_missed_without_a_restatement(bench: MakeBench) -> None:
     work = bench(small_world(api_keys_from=None))
-    assert set(groupings(work.read(WINDOW)).values()) == {BY_KEY}
+    assert set(groupings(work.ingest(WINDOW)).values()) == {BY_KEY}
     work.world.api_keys_served = False
-    outcome = work.read(WINDOW)
+    outcome = work.ingest(WINDOW)
     assert not outcome.failed
     assert set(groupings(outcome).values()) == {COARSEST}
-    assert work.ask("select * from openai_costs.cost_revisions") == []
+    assert work.query("select * from openai_costs.cost_revisions") == []
 
 
 def test_a_year_with_dates_that_nobody_documented_takes_no_more_than_forty_requests(bench: MakeBench) -> None:
@@ -129,7 +129,7 @@ def test_a_year_with_dates_that_nobody_documented_takes_no_more_than_forty_reque
         users_with_projects_from=dt.date(2026, 1, 14),
     )
     work = bench(world)
-    outcome = work.read(work.year)
+    outcome = work.ingest(work.year)
     assert groupings(outcome) == {day: finest_served(world, day) for day in work.year}
     assert outcome.requests <= 40
-    assert work.read(work.year).requests <= 12
+    assert work.ingest(work.year).requests <= 12

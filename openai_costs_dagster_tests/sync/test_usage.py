@@ -46,7 +46,7 @@ def test_what_was_counted_is_stored_by_everyone_who_caused_it(bench: MakeBench) 
             for operation in ("completions", "embeddings", "moderations", "decisions"):
                 if is_counted_by(fact, operation) and fact.model:
                     truth[day, operation, fact.project_id, fact.user_id, fact.api_key_id] += int(fact.units or 0)
-    found = work.ask(
+    found = work.query(
         "select usage_date, operation, project_id, user_id, api_key_id,"
         " sum(input_tokens + coalesce(output_tokens, 0)) from openai_costs.daily_usage"
         " where input_tokens is not null group by 1, 2, 3, 4, 5"
@@ -71,7 +71,7 @@ def test_every_endpoint_has_its_own_groups_and_counters(bench: MakeBench) -> Non
         ("completions", "input_cached_tokens"),
     ):
         query = f"select count({column}) from openai_costs.daily_usage where operation = %s"  # noqa: S608  # our own names
-        assert work.ask(query, operation)[0][0] > 0, (operation, column)
+        assert work.query(query, operation)[0][0] > 0, (operation, column)
 
 
 def test_a_year_takes_twelve_requests_an_endpoint(bench: MakeBench) -> None:
@@ -93,7 +93,7 @@ def test_an_endpoint_that_the_server_lacks_is_skipped_and_asked_for_again_a_week
     work.clock.now += 8 * ONE_DAY
     work.world.usage_endpoints = {*USAGE_ENDPOINTS}
     assert "embeddings" not in read(work).skipped
-    (absent,) = work.ask("select what from openai_costs.missing_endpoints")
+    (absent,) = work.query("select endpoint from openai_costs.missing_endpoints")
     assert absent[0] == f"{work.organization.base_url}/organization/usage/decisions"
 
 
@@ -111,14 +111,14 @@ def test_an_endpoint_that_counted_until_lately_and_is_missing_now_fails_its_days
     work = bench(everything())
     wanted = [work.clock.today - ONE_DAY]
     assert not read(work, wanted).failed
-    kept = work.ask("select count(*) from openai_costs.usage_rows")
+    kept = work.query("select count(*) from openai_costs.usage_rows")
     work.world.usage_endpoints = set()
     outcome = read(work, wanted)
     assert sorted(outcome.failed) == wanted
     assert outcome.permanent
     assert "it was served before" in outcome.failed[wanted[0]]
     assert "completions" not in outcome.skipped
-    assert work.ask("select count(*) from openai_costs.usage_rows") == kept
+    assert work.query("select count(*) from openai_costs.usage_rows") == kept
 
 
 def test_usage_of_another_organization_is_never_stored(bench: MakeBench) -> None:
@@ -128,7 +128,7 @@ def test_usage_of_another_organization_is_never_stored(bench: MakeBench) -> None
     assert outcome.permanent
     assert "org-another was expected" in outcome.failed[DAY]
     assert asked(work).total() == 0
-    assert work.ask("select count(*) from openai_costs.usage_days") == [(0,)]
+    assert work.query("select count(*) from openai_costs.usage_days") == [(0,)]
 
 
 def test_a_server_without_usage_is_asked_three_times_and_then_not_for_a_week(bench: MakeBench) -> None:
@@ -148,7 +148,7 @@ def test_an_endpoint_that_fails_fails_its_days_and_keeps_nothing_from_the_others
     assert sorted(outcome.failed) == DAYS
     assert not outcome.permanent
     assert all("images: the server returned status" in reason for reason in outcome.failed.values())
-    stored = {operation for (operation,) in work.ask("select distinct operation from openai_costs.usage_days")}
+    stored = {operation for (operation,) in work.query("select distinct operation from openai_costs.usage_days")}
     assert "images" not in stored
     assert {"completions", "embeddings", "web_search_calls"} <= stored
     assert not read(work).failed
@@ -159,27 +159,27 @@ def test_a_day_that_is_read_again_is_replaced(bench: MakeBench) -> None:
     read(work)
     work.world.restate_usage(DAY, lambda facts: tuple(replace(fact, user_id="user-late") for fact in facts))
     read(work, [DAY])
-    users = work.ask(
+    users = work.query(
         "select distinct user_id from openai_costs.daily_usage where usage_date = %s and user_id is not null", DAY
     )
     assert users == [("user-late",)]
-    assert work.ask("select count(distinct usage_date) from openai_costs.daily_usage") == [(3,)]
+    assert work.query("select count(distinct usage_date) from openai_costs.daily_usage") == [(3,)]
 
 
 def test_without_addresses_none_is_kept(bench: MakeBench) -> None:
     work = bench(everything(), store_emails=False)
-    work.read(DAYS)
+    work.ingest(DAYS)
     read(work)
-    bodies = [zlib.decompress(body) for (body,) in work.ask("select body from openai_costs.raw_buckets")]
+    bodies = [zlib.decompress(body) for (body,) in work.query("select body from openai_costs.raw_buckets")]
     assert bodies
     assert not any(b"@" in body for body in bodies)
-    assert work.ask("select count(*) from openai_costs.directory_names where email is not null") == [(0,)]
-    assert work.stored() == work.truth(DAYS)
+    assert work.query("select count(*) from openai_costs.directory_names where email is not null") == [(0,)]
+    assert work.stored() == work.expected(DAYS)
 
 
 def test_counters_keep_every_digit(bench: MakeBench) -> None:
     work = bench(everything())
     read(work, [DAY])
-    (tokens,) = work.ask("select sum(input_tokens) from openai_costs.daily_usage")[0]
+    (tokens,) = work.query("select sum(input_tokens) from openai_costs.daily_usage")[0]
     assert tokens == tokens.to_integral_value()
     assert isinstance(tokens, Decimal)

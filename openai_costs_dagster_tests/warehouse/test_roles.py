@@ -30,12 +30,12 @@ def refused(database: Database, statement: str) -> str:
 def digest(installation: Installation) -> list[tuple[object, ...]]:
     """Who owns what, who may do what, and which policies there are."""
     return [
-        *installation.ask(
+        *installation.query(
             "select relname::text, relowner::regrole::text, relrowsecurity,"
             " array(select acl::text from unnest(relacl) as acl order by 1)"
             " from pg_class where relnamespace = 'openai_costs'::regnamespace and relkind in ('r', 'v') order by 1"
         ),
-        *installation.ask("select tablename, policyname, qual from pg_policies order by 1, 2"),
+        *installation.query("select tablename, policyname, qual from pg_policies order by 1, 2"),
     ]
 
 
@@ -43,7 +43,7 @@ def digest(installation: Installation) -> list[tuple[object, ...]]:
 
 
 def test_the_owner_owns_all_and_needs_no_right_beyond_its_schemas(installed: Installation) -> None:
-    owners = installed.ask(
+    owners = installed.query(
         "select distinct relowner::regrole::text from pg_class"
         " where relnamespace = 'openai_costs'::regnamespace and relkind in ('r', 'v')"
     )
@@ -70,7 +70,7 @@ def test_what_was_there_before_the_roles_is_handed_over(trusting: Databases) -> 
         store(connection, {DAY: [row("2.5")]})
         assert stored(connection) == {DAY: [row("2.5")]}
         connection.execute("insert into openai_costs_dagster.runs (run_id) values ('one')")
-    someone = installation.ask("select tableowner from pg_tables where tablename = 'someone_elses'")
+    someone = installation.query("select tableowner from pg_tables where tablename = 'someone_elses'")
     assert someone == [("postgres",)]
     assert "permission denied" in refused(installation.loader, "select from openai_costs.someone_elses")
 
@@ -95,7 +95,7 @@ def test_an_administrator_who_is_no_superuser_may_run_it(trusting: Databases) ->
     installation.owner.prepare()
     with installation.of("an_administrator").connect() as connection:
         connection.execute(script(by_organization=True))
-    assert installation.ask("select viewowner from pg_views where viewname = 'focus'") == [("openai_costs_views",)]
+    assert installation.query("select viewowner from pg_views where viewname = 'focus'") == [("openai_costs_views",)]
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_the_loader_stores_days_in_a_schema_that_the_owner_made(installed: Insta
 @pytest.mark.parametrize("table", TABLES)
 def test_the_loader_may_change_rows_and_no_table(installed: Installation, table: str) -> None:
     rights = {
-        right: installed.ask(f"select has_table_privilege('openai_costs_loader', 'openai_costs.{table}', '{right}')")
+        right: installed.query(f"select has_table_privilege('openai_costs_loader', 'openai_costs.{table}', '{right}')")
         == [(True,)]
         for right in ("select", "insert", "update", "delete", "truncate", "references", "trigger")
     }
@@ -257,9 +257,9 @@ def test_a_superuser_who_migrates_leaves_nothing_of_their_own(installed: Install
 def test_a_database_without_the_roles_is_left_as_it_is(trusting: Databases) -> None:
     """They are the server's: another database of it may have them."""
     without = Installation(trusting.new())
-    assert without.ask("select from pg_roles where rolname = 'openai_costs_reader'")
+    assert without.query("select from pg_roles where rolname = 'openai_costs_reader'")
     assert (
-        without.ask("select from pg_class where relnamespace = 'openai_costs'::regnamespace and relrowsecurity") == []
+        without.query("select from pg_class where relnamespace = 'openai_costs'::regnamespace and relrowsecurity") == []
     )
     said = "select from pg_class where relnamespace = 'openai_costs'::regnamespace and relacl is not null"
-    assert without.ask(said) == []
+    assert without.query(said) == []

@@ -47,11 +47,11 @@ def test_a_range_is_one_run_that_materializes_each_day_with_its_figures(
 ) -> None:
     result = run(configuration, instance, WEEK)
     assert result.success
-    assert work.stored() == work.truth(WEEK)
+    assert work.stored() == work.expected(WEEK)
     found = materializations(instance)
     assert list(found) == texts(WEEK)
-    spent = dict(work.ask("select usage_date, sum(amount) from openai_costs.daily_costs group by 1"))
-    rows = dict(work.ask("select usage_date, count(*) from openai_costs.daily_costs group by 1"))
+    spent = dict(work.query("select usage_date, sum(amount) from openai_costs.daily_costs group by 1"))
+    rows = dict(work.query("select usage_date, count(*) from openai_costs.daily_costs group by 1"))
     for day in WEEK:
         values = found[day.isoformat()]
         assert Decimal(str(values["spend_exact"]).removesuffix(" USD")) == spent[day]
@@ -117,7 +117,7 @@ def earlier(work: Bench) -> list[dt.date]:
     """The days around 6 December, which are two windows, and known to be: by API key only since then."""
     work.organization = work.organization.model_copy(update={"start_date": dt.date(2025, 12, 1)})
     wanted = days(dt.date(2025, 12, 3), 6)
-    work.read(wanted)
+    work.ingest(wanted)
     return wanted
 
 
@@ -149,7 +149,7 @@ def test_in_a_partly_failed_range_exactly_the_bad_days_are_left_unmaterialized(
     work.simulator.faults.clear()
     assert run(configuration, instance, bad).success
     assert sorted(map(str, materializations(instance))) == texts(earlier)
-    assert work.stored() == work.truth(earlier)
+    assert work.stored() == work.expected(earlier)
 
 
 def test_a_failure_that_needs_a_person_is_not_run_again_by_dagster(
@@ -253,7 +253,7 @@ def test_who_asked_for_a_run_is_kept(
     work: Bench, configuration: Configuration, instance: dg.DagsterInstance, tags: dict[str, str], trigger: str
 ) -> None:
     result = run(configuration, instance, WEEK[:1], tags=tags)
-    assert work.ask("select trigger, run_id from openai_costs.sync_windows") == [(trigger, result.run_id)]
+    assert work.query("select trigger, run_id from openai_costs.sync_windows") == [(trigger, result.run_id)]
 
 
 def test_settle_hours_are_the_configured_ones(
@@ -289,5 +289,5 @@ def test_organizations_of_one_run_do_not_mix(
     configuration = configure(work.organization, other.organization, database=work.database)
     for name in ("acme", "beta"):
         assert run(configuration, instance, WEEK, key=asset_keys.costs_key(OrganizationName(name))).success
-    assert work.stored() == work.truth(WEEK)
-    assert other.stored() == other.truth(WEEK)
+    assert work.stored() == work.expected(WEEK)
+    assert other.stored() == other.expected(WEEK)

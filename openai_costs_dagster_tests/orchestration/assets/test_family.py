@@ -84,7 +84,7 @@ def test_users_and_their_budgets_are_looked_at_in_the_same_run(
         asset_paths.USAGE_MATCHES_BILL,
         asset_paths.BUDGETS,
     }
-    assert work.ask("select spent > 0 from openai_costs.budget_status where scope = 'user'") == [(True,)]
+    assert work.query("select spent > 0 from openai_costs.budget_status where scope = 'user'") == [(True,)]
 
 
 def test_metadata_tells_what_was_counted_and_how_much_reached_someone(
@@ -104,7 +104,7 @@ def test_without_usage_costs_are_still_shared_as_far_as_they_were_billed(
 ) -> None:
     assert run(work, configure, instance, DAYS[:2], usage=False, read_names=False).success
     assert {request.path for request in work.simulator.requests} == {"/v1/organization/costs"}
-    methods = {method for (method,) in work.ask("select distinct method from openai_costs.allocated_costs")}
+    methods = {method for (method,) in work.query("select distinct method from openai_costs.allocated_costs")}
     assert methods == {"billed", "unallocated"}
 
 
@@ -116,7 +116,7 @@ def test_usage_that_cannot_be_read_fails_itself_and_no_costs(
     result = run(work, configure, instance, DAYS[:2])
     assert not result.success
     assert set(materializations(instance)) == {day.isoformat() for day in DAYS[:2]}
-    assert work.stored() == work.truth(DAYS[:2])
+    assert work.stored() == work.expected(DAYS[:2])
     assert run(work, configure, instance, DAYS[:2]).success
     assert set(materializations(instance, ALLOCATED)) == {day.isoformat() for day in DAYS[:2]}
 
@@ -143,7 +143,7 @@ def test_a_changed_price_is_a_finding_of_its_first_day(
     for day in DAYS[5:]:
         work.world.restate(day, dearer)
     run(work, configure, instance)
-    found = work.ask(
+    found = work.query(
         "select usage_date, line_item, direction, reason, impact, explanation from openai_costs.anomalies"
         " where level = 'line item'"
     )

@@ -45,7 +45,7 @@ def test_a_planted_spike_and_a_drop_are_warned_about_and_nothing_else_is(
     drop = SPIKE + 2 * ONE_DAY
     work.world.plant_anomaly(SPIKE, 4)
     work.world.plant_anomaly(drop, Decimal("0.05"))
-    work.read(HISTORY)
+    work.ingest(HISTORY)
     result = run(configuration, instance, days(SPIKE - 3 * ONE_DAY, 7))
     assert result.success
     found = judged(result)
@@ -63,7 +63,7 @@ def test_a_planted_spike_and_a_drop_are_warned_about_and_nothing_else_is(
 def test_no_drop_is_said_of_a_day_that_still_grows(
     work: Bench, configuration: Configuration, instance: dg.DagsterInstance, clock: Clock
 ) -> None:
-    work.read(days(START, (clock.today - START).days))
+    work.ingest(days(START, (clock.today - START).days))
     today = judged(run(configuration, instance, [clock.today]))[clock.today.isoformat()]
     values = told(today.metadata)
     assert values["organization_spend_usd"] < values["organization_expected_usd"]
@@ -73,7 +73,7 @@ def test_no_drop_is_said_of_a_day_that_still_grows(
 def test_a_settled_day_that_vanished_is_flagged_with_what_it_held(
     work: Bench, configuration: Configuration, instance: dg.DagsterInstance
 ) -> None:
-    work.read(HISTORY)
+    work.ingest(HISTORY)
     work.world.empty(SPIKE)
     found = judged(run(configuration, instance, [SPIKE]))[SPIKE.isoformat()]
     assert not found.passed
@@ -92,7 +92,7 @@ def test_sensitivity_and_least_impact_are_the_configured_ones(
     work: Bench, configure: Configure, instance: dg.DagsterInstance
 ) -> None:
     work.world.plant_anomaly(SPIKE, Decimal("1.7"))
-    work.read(HISTORY)
+    work.ingest(HISTORY)
 
     def flagged(**settings: object) -> bool:
         anomalies = Anomalies.model_validate(settings)
@@ -127,7 +127,7 @@ def test_started_without_a_partition_it_judges_the_trailing_window(
 
 
 def test_days_that_are_not_stored_are_not_judged(work: Bench, configuration: Configuration) -> None:
-    work.read(HISTORY)
+    work.ingest(HISTORY)
     with work.database.connect() as connection:
         connection.execute("delete from openai_costs.cost_days where usage_date = %s", [SPIKE])
         stored = evaluate_days(connection, work.organization.name, configuration.anomalies, days(SPIKE - ONE_DAY, 3))

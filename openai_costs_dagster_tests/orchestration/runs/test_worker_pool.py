@@ -84,7 +84,7 @@ def test_a_process_takes_one_organization_after_the_other_and_each_result_says_w
     assert done["acme"] == 7
     assert not results["beta"].success
     assert list(results["beta"].failed) == [day.isoformat() for day in week]
-    assert acme.stored() == acme.truth(week)
+    assert acme.stored() == acme.expected(week)
     assert len(materializations(instance)) == 7
     recorded = instance.get_runs()
     assert {run.tags[asset_keys.TRIGGER_TAG] for run in recorded} == {"backfill"}

@@ -125,7 +125,7 @@ def test_a_whole_organization_can_be_taken_out_and_the_others_stay(
     assert deleted["cost_days"] == 7
     assert materializations(instance) == {}
     assert materializations(instance, beta) == kept
-    assert other.stored() == other.truth(WEEK)
+    assert other.stored() == other.expected(WEEK)
     assert [run.asset_selection for run in instance.get_runs()] == [frozenset({beta})]
     assert not [table for table, text in everything(work.database) if '"acme"' in text and table != "snapshots"]
 

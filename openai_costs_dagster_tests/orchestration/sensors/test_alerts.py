@@ -63,7 +63,7 @@ def test_a_tick_is_red_while_a_channel_fails_and_nothing_is_lost(
     with receiving() as receiver:
         monkeypatch.setenv("HOOK", receiver.url)
         fail(receiver)
-        work.ask("update openai_costs.messages set due_at = now() returning 1")
+        work.query("update openai_costs.messages set due_at = now() returning 1")
         assert "1 messages delivered" in str(tick(sensor).skip_message)
         assert len(set(receiver.keys)) == 1
 
@@ -73,7 +73,7 @@ def test_a_day_that_stopped_arriving_fails_its_check_once(
 ) -> None:
     work = bench()
     monkeypatch.setattr(late_days, "utc_now", clock)
-    work.read(days(clock.today.replace(day=1), 3))
+    work.ingest(days(clock.today.replace(day=1), 3))
     sensor = late_days.late_days_sensor(configure(work.organization, database=work.database), running=True)
     with dg.DagsterInstance.ephemeral() as instance:
         with dg.build_sensor_context(instance=instance) as context:
@@ -90,9 +90,9 @@ def test_a_check_that_is_not_there_has_no_results_and_its_alert_is_told_all_the_
 ) -> None:
     work = bench()
     monkeypatch.setattr(late_days, "utc_now", clock)
-    work.read(days(clock.today.replace(day=1), 3))
+    work.ingest(days(clock.today.replace(day=1), 3))
     configuration = configure(work.organization, database=work.database, checks=("anomalous_spend",))
     sensor = late_days.late_days_sensor(configuration, running=True)
     with dg.DagsterInstance.ephemeral() as instance, dg.build_sensor_context(instance=instance) as context:
         assert not sensor.evaluate_tick(context).asset_events
-    assert work.ask("select event from openai_costs.outbox") == [("failed",)]
+    assert work.query("select event from openai_costs.outbox") == [("failed",)]
