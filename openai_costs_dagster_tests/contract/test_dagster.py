@@ -135,7 +135,7 @@ def test_our_storages_share_two_connections_for_many_statements_and_have_none_af
 def test_a_connection_that_the_server_has_ended_is_replaced(
     stored: Callable[[], dg.DagsterInstance], database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pooled_engine, "_ASK_AFTER", 0)
+    monkeypatch.setattr(pooled_engine, "_PING_AFTER_IDLE_S", 0)
     instance = stored()
     assert instance.get_runs() == []
     assert ask(database, f"select pg_terminate_backend(pid, 10000) {SESSIONS}")

@@ -1,4 +1,4 @@
-"""Connections to Dagster's tables that are kept open and shared by all storages of a process."""
+"""A pool of database connections that all storages of a Dagster process share."""
 
 from __future__ import annotations
 
@@ -12,50 +12,54 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from openai_costs_dagster.orchestration.runtime.storage_session import session_of
 
-_KEPT = 4  # connections; threads that need more open some for a while
-_MOST_MORE = 20
-_RECYCLE_AFTER = 1800  # seconds
-_ASK_AFTER = 1.0  # seconds without use, after which a server may have gone away meanwhile
+_POOL_SIZE = 4  # connections that stay open
+_MAX_OVERFLOW = 20  # further connections, which are closed when they are returned
+_RECYCLE_AFTER_S = 1800
+_PING_AFTER_IDLE_S = 1.0
 
 _lock = threading.Lock()
 _engines: dict[str, Engine] = {}
 
 
 def engine_of(url: str) -> Engine:
-    """The engine of an address, of which a process has one; each statement is committed by itself, as Dagster has it.
+    """Return the engine for a database URL. Each process has one engine per URL.
 
-    A connection that was idle is asked whether it still is one; asking each time took as long as the statements. Where
-    it is none, all others are taken for dead as well. Disposing of it closes what is idle, whoever used it.
+    Each statement is committed on its own, as in Dagster's own storages. Disposing of the engine closes the connections
+    that are idle.
     """
     with _lock:
         if url not in _engines:
-            _engines[url] = _engine(url)
+            _engines[url] = _create_engine(url)
         return _engines[url]
 
 
-def _engine(url: str) -> Engine:
-    configure = session_of(url)
+def _create_engine(url: str) -> Engine:
+    session = session_of(url)
     engine = create_engine(
-        configure.url,
+        session.url,
         isolation_level="AUTOCOMMIT",
-        pool_size=_KEPT,
-        max_overflow=_MOST_MORE,
-        pool_recycle=_RECYCLE_AFTER,
+        pool_size=_POOL_SIZE,
+        max_overflow=_MAX_OVERFLOW,
+        pool_recycle=_RECYCLE_AFTER_S,
     )
-    configure.listen(engine)
-    event.listen(engine, "checkin", _remember)
-    event.listen(engine, "checkout", partial(_ask, engine.dialect))
+    session.listen(engine)
+    event.listen(engine, "checkin", _record_idle_since)
+    # SQLAlchemy's `pool_pre_ping` would ping before each use, which takes as long as the statement itself.
+    event.listen(engine, "checkout", partial(_ping_if_idle, engine.dialect))
     return engine
 
 
-def _remember(_connection: Any, record: ConnectionPoolEntry) -> None:
+def _record_idle_since(_connection: Any, record: ConnectionPoolEntry) -> None:
     record.info["idle_since"] = time.monotonic()
 
 
-def _ask(dialect: Dialect, connection: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:
-    """Raises InvalidatePoolError where the other end is gone: SQLAlchemy then opens another connection."""
+def _ping_if_idle(dialect: Dialect, connection: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:
+    """Ping a connection that was idle, because the server may have closed it.
+
+    Raises `InvalidatePoolError` if the ping fails. SQLAlchemy then replaces all connections of the pool.
+    """
     idle_since = record.info.get("idle_since")
-    if idle_since is None or time.monotonic() - idle_since < _ASK_AFTER:
+    if idle_since is None or time.monotonic() - idle_since < _PING_AFTER_IDLE_S:
         return
     try:
         dialect.do_ping(connection)
