@@ -1,4 +1,4 @@
-"""Every OpenAI organization's daily bill in Postgres, exact to the last digit, watched by Dagster."""
+"""Loads the daily costs and usage of OpenAI organizations into Postgres, and monitors them with Dagster."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ __all__ = ["Configuration", "OpenAICostsComponent", "__version__", "build_defini
 
 
 def __getattr__(name: str) -> Any:
-    """Imports Dagster only where someone asks for what needs it: the rooms below must load without it."""
+    """Import a public name on first use.
+
+    An import at the top of this module would load Dagster for every command, which takes seconds.
+    """
     if name == "build_definitions":
         from openai_costs_dagster.orchestration.build import build_definitions
 
@@ -32,5 +35,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """What `dg` looks through for components, those that are not imported yet as well."""
+    """Return all names, including names that are not imported yet: `dg` searches this list for components."""
     return sorted({*globals(), *__all__})

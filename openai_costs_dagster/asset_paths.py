@@ -1,4 +1,4 @@
-"""Paths of assets, names of checks and links to their pages in Dagster, as plain strings. Never imports Dagster.
+"""Paths of assets, names of checks and links to their pages in Dagster, as plain strings. Does not import Dagster.
 
 Every asset of an organization has a path that begins with the key prefix and the organization's name. The package
 `orchestration` turns these paths into asset keys (`orchestration/asset_keys.py`).
@@ -44,7 +44,7 @@ class OrganizationName(NamedTuple):
 
 
 def organization_path(organization: AssetOwner) -> list[str]:
-    """Return what the paths of all assets of an organization begin with."""
+    """Return the prefix that the paths of all assets of an organization share."""
     return [*organization.asset_key_prefix, organization.name]
 
 

@@ -1,4 +1,4 @@
-"""The words that the rooms share about a cost row: its dimensions, groupings and shape. No behaviour lives here."""
+"""Cost rows, groupings and currency codes: the records and names that all packages share."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 Grouping = frozenset[str]
-"""The dimensions that a query asked for, by the API's own names."""
+"""The dimensions by which a query groups costs, with OpenAI's names."""
 
 GROUPINGS: tuple[Grouping, ...] = (
     frozenset({"project_id", "user_id", "line_item", "api_key_id"}),
@@ -14,56 +14,61 @@ GROUPINGS: tuple[Grouping, ...] = (
     frozenset({"project_id", "user_id", "line_item"}),
     frozenset({"project_id", "line_item"}),
 )
-"""From the finest to the one that every organization is served."""
+"""All groupings that the sync tries, from the finest to the coarsest. OpenAI serves the coarsest to everybody."""
 
 UNGROUPED: Grouping = frozenset()
+"""One total per day and currency, which verifies the grouped costs of the day."""
 
 BY_USER: Grouping = frozenset({"user_id", "line_item"})
-"""Users by themselves, which are served where a project excludes them."""
+"""Users without projects. OpenAI serves this grouping also to organizations that cannot combine user and project."""
 
 US_DOLLARS = "usd"
 """The currency of every total, budget, forecast and anomaly."""
 
 MAX_KEY_LENGTH = 500
-"""Characters of a line item or project id that the tables of line items and projects take as a key.
+"""The most characters of a line item or a project id that are stored as a table key.
 
-PostgreSQL limits an index entry to 2,704 bytes. A longer line item keeps its own name instead of being classified.
+PostgreSQL limits an index entry to 2,704 bytes. A longer line item is not classified: its label is its category.
 """
 
 _DIMENSIONS = ("project_id", "user_id", "line_item", "api_key_id")
 
 
 def grouping_name(grouping: Grouping) -> str:
-    """How a grouping is written in the database and for people, as in ``project,line_item,api_key``."""
+    """Return the text for a grouping in the database and in messages, as in ``project,line_item,api_key``."""
     return ",".join(name.removesuffix("_id") for name in _DIMENSIONS if name in grouping)
 
 
 def parse_grouping(name: str) -> Grouping:
-    """The inverse of `grouping_name`."""
-    words = set(name.split(",")) if name else set()
-    return frozenset(dimension for dimension in _DIMENSIONS if dimension.removesuffix("_id") in words)
+    """Return the grouping for a text that `grouping_name` returned."""
+    names = set(name.split(",")) if name else set()
+    return frozenset(dimension for dimension in _DIMENSIONS if dimension.removesuffix("_id") in names)
 
 
 def currency_code(text: str | None) -> str | None:
-    """The one spelling of a currency that is stored and compared: trimmed and in lower case.
+    """Return a currency code in the spelling that is stored and compared: in lower case, without spaces around it.
 
-    None where the API names no currency, or a blank one. Such amounts are a currency of their own and never US dollars.
+    Return None if the API sends no currency or a blank one. Such amounts are never counted as US dollars.
     """
     return None if text is None else text.strip().lower() or None
 
 
 def format_amount(amount: Decimal, currency: str | None) -> str:
-    """An amount for people, as in ``90,000.00 JPY``."""
+    """Return an amount with its currency for display, as in ``90,000.00 JPY``."""
     return f"{amount:,.2f} {currency_name(currency)}"
 
 
 def currency_name(currency: str | None) -> str:
-    """A stored code for people, without control characters: codes are the API's text."""
+    """Return a stored currency code for display. Control characters are removed, because OpenAI sends the code."""
     return "".join(filter(str.isprintable, currency.upper())) if currency else "without a currency"
 
 
 class ReportedCost(NamedTuple):
-    """A cost as it was read, not yet normalised; `from_number` where the amount came as a JSON number."""
+    """A cost row as OpenAI reported it.
+
+    `amount` is in units of `currency`. `from_number` is true if the API sent the amount as a JSON number, which may
+    carry rounding noise, and false if it sent an exact string.
+    """
 
     project_id: str | None
     user_id: str | None
@@ -77,10 +82,10 @@ class ReportedCost(NamedTuple):
 
 
 class CostRow(NamedTuple):
-    """One row of a day's bill; unique within the day by everything but amount and quantity.
+    """A stored cost row of one day. The row is unique within the day by all fields except amount and quantity.
 
-    Null equals null and differs from the empty string. The currency is spelled as `currency_code` does. Amount is in
-    units of its currency, exact; null where the API gave none. Quantity is in `quantity_unit`; null where unknown.
+    None equals None, and differs from the empty string. `currency` is spelled as by `currency_code`. `amount` is exact,
+    in units of its currency, and None if OpenAI sent no amount. `quantity` is in `quantity_unit`, and None if unknown.
     """
 
     project_id: str | None

@@ -1,7 +1,7 @@
-"""Takes one person's names and addresses out of JSON pages and texts, and checks that none is left.
+"""Removes the names and email addresses of one person from JSON pages and free text, and verifies the result.
 
-A page is edited in place: only the values that go are replaced, so that every number and every other byte stays as it
-was sent. A row is the innermost element of a list, else the whole page, that names the user's id.
+Only the affected values of a page are replaced. Every number and every other byte stays as OpenAI sent it. In this
+module, a row is the innermost list element that contains the user's id, or the whole page if there is no such element.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-GONE = "..."
-"""Stands where an address was, in the middle of a text."""
+REPLACEMENT = "..."
+"""The replacement for a removed address or name within a text."""
 
 _TOKEN = re.compile(r'\s*(?:("(?:[^"\\]|\\.)*")|([{}\[\],:])|([^\s{}\[\],:"]+))', re.DOTALL)
 _LITERAL = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null|NaN|-?Infinity")
@@ -28,28 +28,37 @@ _ID_KEYS = ("id", "user_id")
 
 @dataclass(frozen=True)
 class Person:
-    """A user to forget; addresses are in lower case."""
+    """The person to remove: a user id with the email addresses and names of that user.
+
+    Addresses are in lower case.
+    """
 
     user_id: str
     addresses: frozenset[str] = frozenset()
-    of_others: frozenset[str] = frozenset()
-    """Addresses of other users, which stay although they may look like an alias of one that goes."""
+    addresses_of_others: frozenset[str] = frozenset()
+    """Addresses of other users. They stay even if they look like an alias of a removed address."""
     names: frozenset[str] = frozenset()
-    """Full names, which go from sentences. A name of one word is left out, because it can be any word."""
+    """Full names, which are removed from free text. Callers omit names of one word, which may be ordinary words."""
 
     def with_addresses(self, addresses: Collection[str]) -> Person:
-        """The same person with more addresses."""
+        """Return a copy of this person with more addresses."""
         return replace(self, addresses=self.addresses | {one.lower() for one in addresses})
 
     @property
-    def words(self) -> list[str]:
-        """One of these stands in every sentence that names the person, whatever its case and JSON escapes."""
+    def search_terms(self) -> list[str]:
+        """The terms for a case-insensitive search of texts that may mention the person.
+
+        Every such text contains at least one of the terms, even if the text is JSON with escapes.
+        """
         domains = {one.rpartition("@")[2] for one in self.addresses}
         return sorted(domains | {max(re.findall(r"[\w .-]+", name, re.ASCII), key=len) for name in self.names})
 
     @cached_property
     def _addresses_pattern(self) -> re.Pattern[str] | None:
-        """Finds the addresses as whole words in any case, and as `user+tag@` if the address has no tag itself."""
+        """A pattern for the addresses as whole words, in any case, and with any tag as in `user+tag@example.com`.
+
+        An address that has a tag itself matches only with that tag.
+        """
         forms = []
         for address in sorted(self.addresses, key=len, reverse=True):
             local, _, domain = address.rpartition("@")
@@ -57,51 +66,57 @@ class Person:
             forms.append(f"{re.escape(local)}{tag}@{re.escape(domain)}")
         return re.compile(rf"(?<![\w.%+-])(?:{'|'.join(forms)})(?![\w-]|\.\w)", re.IGNORECASE) if forms else None
 
-    def found_in(self, text: str) -> list[re.Match[str]]:
-        """Where the person's addresses stand in a text without JSON escapes."""
+    def find_addresses(self, text: str) -> list[re.Match[str]]:
+        """Return all occurrences of the person's addresses in a text without JSON escapes."""
         found = self._addresses_pattern.finditer(text) if self._addresses_pattern else ()
-        return [one for one in found if one[0].lower() not in self.of_others]
+        return [one for one in found if one[0].lower() not in self.addresses_of_others]
 
-    def named_in(self, text: str) -> list[re.Match[str]]:
-        """Where the person's full names stand in a text without JSON escapes."""
+    def find_names(self, text: str) -> list[re.Match[str]]:
+        """Return all occurrences of the person's full names in a text without JSON escapes."""
         return [one for name in self.names for one in re.finditer(rf"(?<!\w){re.escape(name)}(?!\w)", text)]
 
-    def may_be_in(self, text: str) -> bool:
-        """Whether the id or the domain of an address occurs, escaped or not, so that a closer look is worth it."""
+    def may_be_mentioned(self, text: str) -> bool:
+        """Whether a text contains the user id or the domain of an address.
+
+        This fast check spares most pages the slow search for names and addresses.
+        """
         plain = _unescaped(text).lower()
         domains = {address.rpartition("@")[2] for address in self.addresses}
         return self.user_id.lower() in plain or any(f"@{domain}" in plain for domain in domains)
 
 
 @dataclass
-class Edited:
-    """A text without the person, and the addresses of the person that its rows named."""
+class EditedText:
+    """A text without the person, and the person's addresses that its rows contained."""
 
     text: str
     addresses: set[str] = field(default_factory=set)
 
 
-def forget(text: str, person: Person) -> Edited:
-    """Takes a person's names and addresses out of a JSON page."""
-    if not person.may_be_in(text):
-        return Edited(text)
+def forget(text: str, person: Person) -> EditedText:
+    """Remove a person's names and email addresses from a JSON page.
+
+    Only the addresses are removed from a text that is not JSON.
+    """
+    if not person.may_be_mentioned(text):
+        return EditedText(text)
     try:
         root = _parse(text)
     except ValueError:
-        return Edited(_without(person.found_in(text), text))
-    return _Page(person).edited(text, root)
+        return EditedText(_without(person.find_addresses(text), text))
+    return _PageEditor(person).edit(text, root)
 
 
 def forget_in_free_text(text: str, person: Person) -> str:
-    """Takes a person's addresses and full names out of sentences, also where they stand in JSON of any program.
+    """Remove a person's email addresses and full names from free text, or from the strings of a JSON text.
 
-    Fields of the JSON stay, because a program that reads it back may need them.
+    All fields of a JSON text stay, because the program that wrote the JSON may need them.
     """
     try:
         strings = list(_strings(_parse(text)))
     except ValueError:
-        text = _without(person.found_in(text), text)
-        return _without(person.named_in(text), text)
+        text = _without(person.find_addresses(text), text)
+        return _without(person.find_names(text), text)
     for node in sorted(strings, key=lambda one: -one.start):
         edited = forget_in_free_text(node.string or "", person)
         if edited != node.string:
@@ -110,32 +125,32 @@ def forget_in_free_text(text: str, person: Person) -> str:
 
 
 def remains_in_free_text(text: str, person: Person) -> bool:
-    """Whether sentences still hold an address or a full name, also where they stand in JSON."""
+    """Whether free text, or a string in a JSON text, still contains an address or a full name of the person."""
     plain = [text, _unescaped(text)]
-    found = any(person.found_in(one) or person.named_in(one) for one in plain)
+    found = any(person.find_addresses(one) or person.find_names(one) for one in plain)
     return found or forget_in_free_text(text, person) != text
 
 
 def remains(text: str, person: Person) -> bool:
-    """Whether a page or text still holds an address of the person, or a name in an object that names the id.
+    """Whether a text still contains an address of the person, or a name in an object that contains the user id.
 
-    It also decodes the whole text, so that it does not repeat a mistake of `forget`.
+    The check decodes the JSON with another parser than `forget`, so that a mistake of `forget` is found.
     """
-    if not person.may_be_in(text):
+    if not person.may_be_mentioned(text):
         return False
     if forget(text, person).text != text:
         return True
     try:
         value = json.loads(text, parse_float=str, parse_int=str, strict=False)
     except ValueError:
-        return bool(person.found_in(text) or person.found_in(_unescaped(text)))
+        return bool(person.find_addresses(text) or person.find_addresses(_unescaped(text)))
     return _remains(value, person)
 
 
 def _remains(value: Any, person: Person) -> bool:
     if isinstance(value, str):
         is_json = value.lstrip()[:1] in {"{", "["}
-        return bool(person.found_in(value)) or (is_json and remains(value, person))
+        return bool(person.find_addresses(value)) or (is_json and remains(value, person))
     if isinstance(value, dict):
         return _has_name(value, person.user_id) or any(_remains(one, person) for pair in value.items() for one in pair)
     return isinstance(value, list) and any(_remains(one, person) for one in value)
@@ -150,7 +165,7 @@ def _has_name(fields: dict[str, Any], user_id: str) -> bool:
 
 def _without(found: Collection[re.Match[str]], text: str) -> str:
     for one in sorted(found, key=lambda match: -match.start()):
-        text = text[: one.start()] + GONE + text[one.end() :]
+        text = text[: one.start()] + REPLACEMENT + text[one.end() :]
     return text
 
 
@@ -173,13 +188,13 @@ def _is_personal(key: str) -> bool:
 
 @dataclass(eq=False)
 class _Node:
-    """A JSON value: where it stands in the text, and what it holds."""
+    """A JSON value with its position in the text and its members."""
 
     start: int
     end: int
     string: str | None = None
     members: list[tuple[_Node | None, _Node]] = field(default_factory=list)
-    """Key and value of each member of an object; None and the element of a list."""
+    """Pairs of key and value for an object, and pairs of None and element for a list."""
     kind: str = ""
     """`{` for an object, `[` for a list."""
 
@@ -190,14 +205,14 @@ class _Node:
 
 
 def _parse(text: str) -> _Node:
-    """The outermost value of a JSON text. Raises ValueError if the text is not JSON."""
+    """Return the outermost value of a JSON text. Raises ValueError if the text is not JSON."""
     tokens = _tokens(text)
     try:
         root = _value(next(tokens), tokens)
     except StopIteration:
         raise ValueError("the text ends in the middle of a value") from None
     if next(tokens, None) is not None or not root.kind:
-        raise ValueError("the text is no JSON document")
+        raise ValueError("the text is not a JSON document")
     return root
 
 
@@ -206,7 +221,7 @@ def _tokens(text: str) -> Iterator[tuple[str, int, int]]:
     while position < end:
         found = _TOKEN.match(text, position)
         if not found:
-            raise ValueError(f"no JSON at character {position}")
+            raise ValueError(f"invalid JSON at character {position}")
         group = found.lastindex or 0
         yield found[group], found.start(group), found.end(group)
         position = found.end()
@@ -218,7 +233,7 @@ def _value(token: tuple[str, int, int], tokens: Iterator[tuple[str, int, int]]) 
         return _Node(start, end, string=json.loads(text, strict=False))
     if text not in {"{", "["}:
         if not _LITERAL.fullmatch(text):
-            raise ValueError(f"{text} at character {start}")
+            raise ValueError(f"unexpected {text} at character {start}")
         return _Node(start, end)
     node = _Node(start, end, kind=text)
     closing = {"{": "}", "[": "]"}[text]
@@ -227,40 +242,43 @@ def _value(token: tuple[str, int, int], tokens: Iterator[tuple[str, int, int]]) 
         key = _value(token, tokens) if text == "{" else None
         if key:
             if key.string is None or next(tokens)[0] != ":":
-                raise ValueError(f"no member of an object at character {key.start}")
+                raise ValueError(f"expected an object member at character {key.start}")
             token = next(tokens)
         node.members.append((key, _value(token, tokens)))
         token = next(tokens)
         if token[0] == ",":
             token = next(tokens)
         elif token[0] != closing:
-            raise ValueError(f"{token[0]} at character {token[1]}")
+            raise ValueError(f"unexpected {token[0]} at character {token[1]}")
     node.end = token[2]
     return node
 
 
-class _Page:
-    """Edits one JSON page."""
+class _PageEditor:
+    """The editor of one JSON page."""
 
     def __init__(self, person: Person) -> None:
         self._person = person
         self._edits: dict[_Node, str] = {}
         self._addresses: set[str] = set()
 
-    def edited(self, text: str, root: _Node) -> Edited:
-        """The page without the person."""
+    def edit(self, text: str, root: _Node) -> EditedText:
+        """Return the page without the person."""
         if self._find_rows(root):
             self._clear(root)
         self._edit_strings(root)
         pieces, position = [], 0
-        for node, instead in sorted(self._edits.items(), key=lambda one: one[0].start):
-            if node.start >= position:  # else it lies in a value that goes as a whole
-                pieces += [text[position : node.start], instead]
+        for node, replacement in sorted(self._edits.items(), key=lambda one: one[0].start):
+            if node.start >= position:  # A node before `position` is part of a value that is replaced as a whole.
+                pieces += [text[position : node.start], replacement]
                 position = node.end
-        return Edited("".join([*pieces, text[position:]]), self._addresses)
+        return EditedText("".join([*pieces, text[position:]]), self._addresses)
 
     def _find_rows(self, node: _Node) -> bool:
-        """Clears the rows of the user within a value; returns whether the value belongs to a row around it."""
+        """Clear the rows of the user within a value.
+
+        Return whether the value contains the user id outside of these rows, so that a surrounding value is the row.
+        """
         if not node.kind:
             return node.string == self._person.user_id
         belongs = False
@@ -274,7 +292,7 @@ class _Page:
         return belongs
 
     def _clear(self, node: _Node) -> None:
-        """Clears names and addresses in a row of the user, except in objects of other users."""
+        """Set names and addresses in a row of the user to null, except in objects of other users."""
         if node.kind == "{" and self._is_of_another_user(node):
             return
         for key, value in node.members:
@@ -298,11 +316,11 @@ class _Page:
         return any(one.startswith("user") for one in ids) and self._person.user_id not in ids
 
     def _is_name_of_a_thing(self, node: _Node, name: str) -> bool:
-        """Whether an object with an id of its own, as a key or a project, calls itself so."""
+        """Whether `name` is the name of an object such as an API key or a project, and not of the user."""
         return name.lower() == "name" and "id" in node.fields and not self._names_user(node)
 
     def _edit_strings(self, node: _Node) -> None:
-        """Takes addresses out of every other string, also where a string holds JSON itself."""
+        """Remove addresses from all strings that are not replaced yet, also if a string contains JSON itself."""
         if node in self._edits:
             return
         if node.string is not None:

@@ -1,6 +1,6 @@
-"""Takes names and addresses of people out of answers before they are stored.
+"""Removes names and email addresses of people from responses before the responses are stored.
 
-Works on the bytes, so that what is kept is otherwise what the API sent.
+The functions edit the bytes of a response, so that all other bytes stay exactly as OpenAI sent them.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from collections.abc import Callable, Collection
 from openai_costs_dagster.personal_data import Person, forget
 
 _ADDRESS_FIELD = re.compile(rb'("[^"\\]*e?mail[^"\\]*"\s*:\s*)"(?:[^"\\]|\\.)*"')
-# An address begins where a word does: without the lookbehind, a long word took time with the square of its length.
+# The lookbehind lets a match begin only at the start of a word. Otherwise a long word takes quadratic time.
 _ADDRESS = re.compile(rb'(?<![^\s"<>()@\\])[^\s"<>()@\\]+@[^\s"<>()@\\]+\.[^\s"<>()@\\]+')
 _AT = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0040")
 
 
 def remove_addresses(raw: bytes) -> bytes:
-    """The same JSON with null for every address field, and without any other address in it."""
+    """Return the same JSON with null in every email field and ``...`` in place of all other email addresses."""
     if b"u0040" in raw:
         raw = _AT.sub(rb"\1@", raw)
     if b"@" not in raw and b"mail" not in raw:
@@ -26,7 +26,7 @@ def remove_addresses(raw: bytes) -> bytes:
 
 
 def remove_users(raw: bytes, users: Collection[str]) -> bytes:
-    """The same JSON, where rows of these users carry no name or address; the ids stay."""
+    """Return the same JSON without the names and email addresses of these users. Their ids stay."""
     text = raw.decode("utf-8", "surrogateescape")
     for user in users:
         text = forget(text, Person(user)).text
@@ -34,22 +34,30 @@ def remove_users(raw: bytes, users: Collection[str]) -> bytes:
 
 
 def response_cleaner(*, emails: bool, forgotten: Collection[str]) -> Callable[[bytes], bytes]:
-    """What answers go through before they are stored: without those who are forgotten, and without all addresses."""
+    """Return a function that cleans a response before storage.
+
+    The function removes the names and addresses of the `forgotten` users, given by id. Unless `emails` is true, the
+    function also removes all email addresses.
+    """
     users = frozenset(forgotten)
 
-    def cleaned(raw: bytes) -> bytes:
+    def clean(raw: bytes) -> bytes:
         raw = remove_users(raw, users) if users else raw
         return raw if emails else remove_addresses(raw)
 
-    return cleaned
+    return clean
 
 
 def scrub_name(name: str | None, *, emails: bool) -> str | None:
-    """A name as it may be kept: without an address in it where none is wanted, and as PostgreSQL can hold it."""
+    """Return a name for storage, or None if nothing of the name may be stored.
+
+    Unless `emails` is true, email addresses in the name become ``...``. NUL, which PostgreSQL cannot store, becomes
+    U+FFFD.
+    """
     if name is None:
         return None
     name = name.replace("\0", "\ufffd")
     if emails or "@" not in name:
         return name
-    rest = _ADDRESS.sub(b"...", name.encode("utf-8", "replace")).decode("utf-8", "replace")
-    return None if rest == "..." else rest
+    remainder = _ADDRESS.sub(b"...", name.encode("utf-8", "replace")).decode("utf-8", "replace")
+    return None if remainder == "..." else remainder

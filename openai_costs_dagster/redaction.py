@@ -1,4 +1,4 @@
-"""Keeps secrets out of every text that is logged, stored or shown."""
+"""Removes secrets from texts before they are logged, stored or shown."""
 
 from __future__ import annotations
 
@@ -6,22 +6,25 @@ import re
 from collections.abc import Iterable
 
 _KEY_SHAPED = re.compile(
-    r"(?<![A-Za-z0-9])sk-[\w*.…-]+"  # OpenAI's own, whole or with a part blotted out
+    r"(?<![A-Za-z0-9])sk-[\w*.…-]+"  # a key of OpenAI, complete or partly masked
     r"|\bBearer\s+\S+"
-    r"|\S*(?:\*{3}|…|•{3})\S*"  # whatever an answer blots out was secret in whole
+    r"|\S*(?:\*{3}|…|•{3})\S*"  # A masked word is secret: the visible rest may still identify the key.
     r"|(?<=API key provided: )\S+",
     re.IGNORECASE,
 )
 _CREDENTIALS_IN_URL = re.compile(r"(?<=://)[^/\s]+@")
-_LONGEST_MESSAGE = 500
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")  # no database stores NUL or half a surrogate pair
+_MAX_LENGTH = 500
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")  # PostgreSQL cannot store NUL and unpaired surrogates.
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
-    """`text` without keys, given secrets or credentials in URLs, on one line, storable, and of bounded length."""
+    """Return `text` without keys, without the given secrets and without credentials in URLs.
+
+    The result is one line of at most 500 characters, and PostgreSQL can store it.
+    """
     for secret in secrets:
-        if len(secret) >= 4:
+        if len(secret) >= 4:  # To replace a shorter secret would garble unrelated words.
             text = text.replace(secret, "[redacted]")
     text = _CREDENTIALS_IN_URL.sub("[redacted]@", _KEY_SHAPED.sub("[redacted]", text))
     text = " ".join(_UNSTORABLE.sub("\ufffd", text).split())
-    return text if len(text) <= _LONGEST_MESSAGE else text[: _LONGEST_MESSAGE - 1] + "…"
+    return text if len(text) <= _MAX_LENGTH else text[: _MAX_LENGTH - 1] + "…"

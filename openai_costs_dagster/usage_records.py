@@ -1,7 +1,7 @@
-"""The words that the rooms share about usage: one description for each usage endpoint, and the shape of a row.
+"""Usage endpoints with their groups and counters, and the record of a usage row.
 
-The description drives what is asked for, stored and shown: a new endpoint is one more `Operation` here. Sources: the
-published spec, and the types of the official `openai` package, which are newer (docs/openai-api.md).
+To support a new usage endpoint, add an `Operation` to `OPERATIONS`: requests, tables and reports follow this list. The
+sources are OpenAI's published specification and the newer types of the official `openai` package (docs/openai-api.md).
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from typing import NamedTuple
 
 GroupValue = str | bool | None
 COMMON_GROUPS = ("project_id", "user_id", "api_key_id", "model")
-"""The groups that have a column of their own."""
+"""The groups that are fields of `UsageRow`. All other groups of an operation are in `UsageRow.groups`."""
 
 
 @dataclass(frozen=True)
 class Counter:
-    """One counter of a usage endpoint, by the API's own name.
+    """A counter of a usage endpoint, with OpenAI's name.
 
-    `parts` are the counters that add up to this one. Where the API leaves out the first of them, it is the rest after
-    the others: text after audio and images, for example. A part that has no counter in a row, other than the first,
-    counts zero.
+    `parts` are the counters that add up to this counter. If the API omits the first part, its value is the total minus
+    the other parts, for example text tokens as all tokens minus audio and image tokens. Any other part that is missing
+    in a row counts as zero.
     """
 
     name: str
@@ -32,9 +32,10 @@ class Counter:
 
 @dataclass(frozen=True)
 class Operation:
-    """One usage endpoint: ``/organization/usage/<name>``.
+    """A usage endpoint, ``/organization/usage/<name>``.
 
-    `groups` are all dimensions that it is asked to group by, `counter_definitions` describes what its rows count.
+    `groups` are the dimensions by which requests group the rows. `result_object` is the type of its rows in OpenAI's
+    specification.
     """
 
     name: str
@@ -42,23 +43,23 @@ class Operation:
     counter_definitions: tuple[Counter, ...]
     result_object: str
     published: bool = True
-    """Whether the published spec has it; others are asked for where the server has them."""
+    """Whether the published specification contains the endpoint. Other endpoints may be missing on a server."""
 
     @property
     def counters(self) -> tuple[str, ...]:
-        """The names of its counters."""
+        """The names of the counters."""
         return tuple(counter.name for counter in self.counter_definitions)
 
     @property
     def other_groups(self) -> tuple[str, ...]:
-        """Its groups beyond the common ones."""
+        """The groups that are not in `COMMON_GROUPS`."""
         return tuple(group for group in self.groups if group not in COMMON_GROUPS)
 
 
 class UsageRow(NamedTuple):
-    """One row of a day's usage; unique within day and operation by everything but the counters.
+    """A usage row of one day and operation. The row is unique by all fields except the counters.
 
-    Null equals null: a dimension that the endpoint does not know is null, as is one that it could not tell.
+    None equals None. A dimension is None if the endpoint does not have that dimension, or sends no value for it.
     """
 
     project_id: str | None
@@ -66,9 +67,9 @@ class UsageRow(NamedTuple):
     api_key_id: str | None
     model: str | None
     groups: Mapping[str, GroupValue]
-    """The operation's other groups."""
+    """The values of the operation's other groups."""
     counters: Mapping[str, Decimal]
-    """Only those that came; a counter that is null or absent is unknown, not zero."""
+    """The counters that OpenAI sent. A counter that is null or missing is unknown, not zero."""
 
 
 _REQUESTS = Counter("num_model_requests", "Requests made to the model.")
@@ -113,9 +114,9 @@ _TOKENS = (
     Counter("input_cache_write_12h_tokens", "Input written to the cache for 12 hours."),
 )
 TOKEN_TOTALS = (_INPUT, _UNCACHED, _CACHED, _WRITTEN, _OUTPUT)
-"""The token counters that have parts. Source: the descriptions in the published spec and in the official SDK."""
+"""The token counters that have parts, according to the published specification and the official SDK."""
 
-_PLAIN_INPUT = Counter("input_tokens", "All input; these models have no cache.")
+_PLAIN_INPUT = Counter("input_tokens", "All input. These models have no cache.")
 _BY_MODEL = COMMON_GROUPS
 _BY_TIER = (*COMMON_GROUPS, "batch", "service_tier")
 
@@ -171,8 +172,8 @@ OPERATIONS: tuple[Operation, ...] = (
 COLUMNS: tuple[str, ...] = tuple(
     dict.fromkeys(name for operation in OPERATIONS for name in (*operation.other_groups, *operation.counters))
 )
-"""Other groups and counters of all operations, each once. One more operation appends to them and changes none."""
+"""The column names of all other groups and counters. A new operation adds columns and never changes existing ones."""
 
 COUNTERS = frozenset(name for operation in OPERATIONS for name in operation.counters)
 FLAGS = frozenset({"batch"})
-"""Groups that are true or false."""
+"""The groups with boolean values."""

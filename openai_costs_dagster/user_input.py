@@ -1,7 +1,7 @@
-"""Environment variables and text files that people provide, without what shells and editors add to them.
+"""Reads environment variables and text files of the user, and removes what shells and editors add to them.
 
-Everything that this program reads from its environment or from a file of the user comes through here: blanks, line
-breaks and a byte order mark around a value never belong to it, and an empty variable equals an unset one.
+Spaces, line breaks and a byte order mark around a value are not part of the value. An empty variable counts as unset.
+All environment variables and all files of the user are read through this module.
 """
 
 from __future__ import annotations
@@ -15,32 +15,36 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-# U+FEFF is a byte order mark that was decoded as text; U+200B comes with text copied from web pages.
+# U+FEFF is a byte order mark that was decoded as text. U+200B often comes with text that was copied from a web page.
 _PADDING = re.compile(r"\A[\s\ufeff\u200b]+|[\s\ufeff\u200b]+\Z")
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def strip_padding(text: str) -> str:
-    """The text without blanks, line breaks and byte order marks around it."""
+    """Return the text without spaces, line breaks and byte order marks at both ends."""
     return _PADDING.sub("", text)
 
 
 def env_variable(name: str) -> str | None:
-    """The trimmed value of an environment variable, or None where it is unset or empty."""
+    """Return the value of an environment variable without padding, or None if the variable is unset or empty."""
     return strip_padding(os.environ.get(name, "")) or None
 
 
 def read_text(path: Path) -> str:
-    """A whole text file; see `open_text`. Raises OSError, or UnicodeDecodeError where it is no text."""
+    """Return the text of a file, decoded as in `open_text`.
+
+    Raises OSError, and UnicodeDecodeError if the file is not a text file.
+    """
     with open_text(path) as file:
         return file.read()
 
 
 @contextmanager
 def open_text(path: Path, *, newline: str | None = None) -> Iterator[IO[str]]:
-    """A text file in UTF-8, or in UTF-16 where it begins with that byte order mark, as Windows programs write it.
+    """Open a text file in UTF-8, or in UTF-16 if it begins with a UTF-16 byte order mark, as Windows programs write.
 
-    `newline` is that of `open`. Raises OSError; reading raises UnicodeDecodeError where it is no text.
+    `newline` has the meaning of the argument of `open`. Raises OSError. Reading raises UnicodeDecodeError if the file
+    is not a text file.
     """
     with path.open("rb") as file:
         encoding = "utf-16" if file.peek(2)[:2] in _UTF_16 else "utf-8-sig"

@@ -1,3 +1,3 @@
-"""The one place that says which release this is."""
+"""The version of this release. All other places read the version from this module."""
 
 __version__ = "0.1.0"

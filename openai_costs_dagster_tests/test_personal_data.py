@@ -95,7 +95,9 @@ def test_what_only_looks_like_the_person_stays(row: str) -> None:
 
 
 def test_the_address_of_another_user_is_no_alias() -> None:
-    person = Person("user-ada", frozenset({"team@example.com"}), of_others=frozenset({"team+lin@example.com"}))
+    person = Person(
+        "user-ada", frozenset({"team@example.com"}), addresses_of_others=frozenset({"team+lin@example.com"})
+    )
     text = '{"a": "team+lin@example.com", "b": "team+x@example.com"}'
     assert json.loads(forget(text, person).text) == {"a": "team+lin@example.com", "b": "..."}
 

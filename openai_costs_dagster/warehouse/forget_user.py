@@ -42,7 +42,9 @@ def forget_user(database: Database, user_id: str, now: dt.datetime, on_wait: Cal
     task = _Task(database, person, organizations, on_wait)
     pages = task.edit_pages()
     with database.connect() as connection:
-        texts = free_texts.edit(connection, task.person.words, lambda text: forget_in_free_text(text, task.person))
+        texts = free_texts.edit(
+            connection, task.person.search_terms, lambda text: forget_in_free_text(text, task.person)
+        )
     names = task.delete_names()
     task.verify()
     return Forgotten(names, pages, texts)
@@ -88,7 +90,7 @@ class _Task:
         with self._database.connect() as connection:
             pages = sum(directory.buckets_with(connection, one, self._remains) for one in self._organizations)
             columns = free_texts.columns_with(
-                connection, self.person.words, lambda text: remains_in_free_text(text, self.person)
+                connection, self.person.search_terms, lambda text: remains_in_free_text(text, self.person)
             )
         left = ([f"{pages} raw pages"] if pages else []) + columns
         if left:

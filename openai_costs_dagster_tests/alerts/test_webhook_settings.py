@@ -51,7 +51,7 @@ def test_unusable_certificates_are_one_sentence_with_the_variable(
 
 def test_unusable_proxy_is_one_sentence_with_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "socks://user:hunter22@proxy:1080")
-    with pytest.raises(NotDeliveredError, match=r"^HTTPS_PROXY has another scheme") as raised:
+    with pytest.raises(NotDeliveredError, match=r"^HTTPS_PROXY must begin with http://") as raised:
         _webhook().send(_MESSAGE, _NOW)
     assert "hunter22" not in str(raised.value)
 

@@ -103,13 +103,13 @@ def test_no_proxy_excludes_names_addresses_networks_and_ports(
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("socks://user:hunter22@proxy:1080", "has another scheme than http, https, socks5 and socks5h"),
-        ("socks4://user:hunter22@proxy:1080", "has another scheme"),
-        ("hunter22://proxy", "has another scheme"),
-        ("http://user:hunter22@proxy:no", "is not the address of a proxy"),
-        ("http://user:hunter22@", "is not the address of a proxy"),
-        ("http://user:hunter22@[::1", "is not the address of a proxy"),
-        ("http://", "is not the address of a proxy"),
+        ("socks://user:hunter22@proxy:1080", "must begin with http://, https://, socks5:// or socks5h://"),
+        ("socks4://user:hunter22@proxy:1080", "must begin with http://"),
+        ("hunter22://proxy", "must begin with http://"),
+        ("http://user:hunter22@proxy:no", "is not the URL of a proxy"),
+        ("http://user:hunter22@", "is not the URL of a proxy"),
+        ("http://user:hunter22@[::1", "is not the URL of a proxy"),
+        ("http://", "is not the URL of a proxy"),
     ],
 )
 def test_unusable_proxy_is_one_sentence_with_the_variable_and_without_credentials(
@@ -127,7 +127,7 @@ def test_unusable_proxy_is_one_sentence_with_the_variable_and_without_credential
 def test_socks_proxy_needs_its_package_only_where_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     monkeypatch.setenv("ALL_PROXY", "socks5://user:hunter22@proxy:1080")
-    with pytest.raises(HttpSettingsError, match=r"^ALL_PROXY names a SOCKS proxy: pip install socksio first$"):
+    with pytest.raises(HttpSettingsError, match=r"^ALL_PROXY is a SOCKS proxy, .*: run pip install socksio$"):
         find_proxy(_API)
     monkeypatch.setenv("HTTPS_PROXY", "http://good:3128")
     assert find_proxy(_API) == Proxy("HTTPS_PROXY", "http://good:3128")
@@ -190,8 +190,8 @@ def _folder(folder: Path) -> Path:
 
 _UNUSABLE: list[tuple[Callable[[Path], Path], str]] = [
     (_missing, "which cannot be read: No such file or directory"),
-    (_empty, "which holds no certificate in PEM form"),
-    (_garbage, "which holds no certificate in PEM form"),
+    (_empty, "which contains no certificate in PEM format"),
+    (_garbage, "which contains no certificate in PEM format"),
     (_folder, "which cannot be read: Is a directory"),
 ]
 
@@ -204,7 +204,7 @@ def test_unusable_certificate_file_is_one_sentence_with_the_variable(
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
     with pytest.raises(errors.RequestRefused) as raised:
         _read(_API)
-    assert str(raised.value) == f"SSL_CERT_FILE names {file}, {message}"
+    assert str(raised.value) == f"SSL_CERT_FILE is set to {file}, {message}"
 
 
 @pytest.mark.parametrize("make", [_missing, _empty, _folder])
@@ -212,7 +212,7 @@ def test_unusable_certificate_directory_is_one_sentence_with_the_variable(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, make: Callable[[Path], Path]
 ) -> None:
     monkeypatch.setenv("SSL_CERT_DIR", str(make(tmp_path)))
-    with pytest.raises(errors.RequestRefused, match=r"^SSL_CERT_DIR names .*, where no certificates lie"):
+    with pytest.raises(errors.RequestRefused, match=r"^SSL_CERT_DIR is set to .*, which contains no certificates"):
         _read(_API)
 
 
@@ -225,7 +225,7 @@ def test_unusable_bundle_of_the_alerts_is_one_sentence_with_the_variable(
     monkeypatch.setenv(name, str(file))
     with pytest.raises(HttpSettingsError) as raised:
         http_client.check_requests_ca_bundle()
-    assert str(raised.value) == f"{name} names {file}, {message}"
+    assert str(raised.value) == f"{name} is set to {file}, {message}"
 
 
 @pytest.mark.parametrize("padding", ["", " \r\n", "\ufeff"])
