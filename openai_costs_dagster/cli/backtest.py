@@ -1,4 +1,4 @@
-"""`openai-costs backtest`: the detector, walked forward over anyone's daily spend."""
+"""`openai-costs backtest`: runs the anomaly detector over a CSV file of past daily spend."""
 
 from __future__ import annotations
 
@@ -16,21 +16,29 @@ _SENSITIVITIES: tuple[Sensitivity, ...] = ("low", "medium", "high")
 
 @click.command()
 @click.argument("spend", metavar="SPEND.csv", type=click.Path(path_type=Path))
-@click.option("--out", required=True, metavar="FLAGS.csv", type=click.Path(path_type=Path), help="Where verdicts go.")
-@click.option("--sensitivity", type=click.Choice(_SENSITIVITIES), default="medium", show_default=True)
+@click.option(
+    "--out", required=True, metavar="FLAGS.csv", type=click.Path(path_type=Path), help="The file for the verdicts."
+)
+@click.option(
+    "--sensitivity",
+    type=click.Choice(_SENSITIVITIES),
+    default="medium",
+    show_default=True,
+    help="The sensitivity of the verdicts in FLAGS.csv.",
+)
 @click.option(
     "--minimum-impact-usd",
     "minimum_impact",
     type=click.FloatRange(min=0),
     default=5.0,
     show_default=True,
-    help="What a day must differ by to be flagged, in US dollars.",
+    help="The smallest difference from the expected amount that is flagged, in US dollars.",
 )
 def backtest(spend: Path, out: Path, sensitivity: Sensitivity, minimum_impact: float) -> None:
-    """Judge every day of a table of daily spend by the days before it alone.
+    """Evaluate every day of a spend table by the data of the days before it.
 
-    SPEND.csv has the columns organization, project, model, date and amount. FLAGS.csv gets a line for every day of
-    every series: project and model, project, model, and organization.
+    SPEND.csv has the columns organization, project, model, date and amount. FLAGS.csv receives a row for every day of
+    every series. The series are the models within projects, the projects, the models and the organizations.
     """
     import math
 
@@ -39,16 +47,19 @@ def backtest(spend: Path, out: Path, sensitivity: Sensitivity, minimum_impact: f
     from openai_costs_dagster.spend.detection.detector import Detector
     from openai_costs_dagster.spend.detection.parameters import Parameters
 
+    # `FloatRange` accepts "nan" and "inf".
     if not math.isfinite(minimum_impact):
-        raise InputMistake(f"--minimum-impact-usd {minimum_impact} is no amount of money")
+        raise InputMistake(f"--minimum-impact-usd must be a finite number, not {minimum_impact}")
     try:
-        panel = detection.build_leaf_panel(read_spend(spend))
+        panel = detection.build_spend_panel(read_spend(spend))
     except ValueError:
-        raise InputMistake(f"{spend} holds no spend") from None
-    verdicts = {one: Detector(panel, Parameters.for_sensitivity(one, minimum_impact)).run() for one in _SENSITIVITIES}
+        raise InputMistake(f"{spend} contains no spend; add at least one row below the header") from None
+    verdicts = {
+        level: Detector(panel, Parameters.for_sensitivity(level, minimum_impact)).run() for level in _SENSITIVITIES
+    }
     count, flagged = write_verdicts(out, detection.verdict_rows(panel, verdicts[sensitivity]))
-    click.echo(f"{len(panel.series):,} series, {count:,} verdicts, {flagged:,} flagged: {out}")
-    click.echo("findings a month and organization, one for each cause:")
-    for one in _SENSITIVITIES:
-        rate = detection.findings_per_month(panel, verdicts[one])
-        click.echo(f"  {one:8}{rate:8.1f}{'   (as asked)' if one == sensitivity else ''}")
+    click.echo(f"Wrote {count:,} verdicts on {len(panel.series):,} series to {out}; {flagged:,} days are flagged.")
+    click.echo("Findings per month and organization, by sensitivity:")
+    for level in _SENSITIVITIES:
+        rate = detection.findings_per_month(panel, verdicts[level])
+        click.echo(f"  {level:8}{rate:8.1f}{'   (selected)' if level == sensitivity else ''}")

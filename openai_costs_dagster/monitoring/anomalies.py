@@ -121,7 +121,7 @@ class PanelEvaluation:
     def evaluation(self, plain: DayEvaluation) -> DayEvaluation:
         """A day with its range and findings."""
         row = self._panel.row(plain.day)
-        age = row - int(self._panel.born[self._whole])
+        age = row - int(self._panel.first_row[self._whole])
         found = [*plain.findings, *(self._finding(cause, plain) for cause in self._causes(row))]
         if age < self._parameters.mature_age_days:
             return DayEvaluation(plain.day, plain.actual, plain.provisional, history_days=max(age, 0), findings=found)
@@ -241,7 +241,7 @@ class PanelEvaluation:
         if series not in self._panel.series:
             return None, None
         column = self._panel.series.index(series)
-        first = max(row - _CHART_DAYS + 1, int(self._panel.born[column]))
+        first = max(row - _CHART_DAYS + 1, int(self._panel.first_row[column]))
         days, verdicts = self._panel.days, self._verdicts
         points = [
             svg.Point(

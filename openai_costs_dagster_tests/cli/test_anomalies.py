@@ -57,7 +57,7 @@ def test_every_day_of_every_series_gets_a_line_and_the_spike_is_flagged(
     assert ("search", "gpt", "2026-04-07") in flagged
     assert {date for _, _, date in flagged} == {"2026-04-07"}
     said = lines(finished.out)
-    assert said[0].startswith("9 series, 1,080 verdicts")
+    assert said[0].startswith("Wrote 1,080 verdicts on 9 series to ")
     assert [line.split()[0] for line in said[-3:]] == ["low", "medium", "high"]
 
 
@@ -79,7 +79,7 @@ def test_names_that_a_spreadsheet_would_run_are_tamed(type_in: Type, tmp_path: P
     [
         ("", "has no column organization and no column project"),
         ("organization,project,date,amount\n", "has no column model"),
-        ("organization,project,model,date,amount\n", "holds no spend"),
+        ("organization,project,model,date,amount\n", "contains no spend"),
         ("organization,project,model,date,amount\na,b,c,yesterday,1\n", "line 2: 'yesterday' is no date"),
         ("organization,project,model,date,amount\na,b,c,2026-01-01,$5\n", "line 2: '$5' is no amount"),
         ("organization,project,model,date,amount\na,b,c,2026-01-01,nan\n", "line 2: 'nan' is no amount of money"),

@@ -1,4 +1,4 @@
-"""The detector over a table of anyone's daily spend: every verdict, and how many findings a month."""
+"""The backtest: runs the detector over a table of past spend and counts the findings per month."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from openai_costs_dagster.spend.detection.parameters import Parameters
 from openai_costs_dagster.spend.detection.root_causes import Flag, find_root_causes
 from openai_costs_dagster.spend.detection.verdicts import Verdicts, describe_reason
 
-_DAYS_A_MONTH = 30.4
-_SAME_FINDING = 7  # days within which a cause that comes back is not another one
+_DAYS_PER_MONTH = 30.4
+_REPEAT_DAYS = 7  # days within which the same cause counts as the same finding
 
 
 class SpendRow(NamedTuple):
-    """A row of spend; US dollars."""
+    """A row of a spend table, in US dollars."""
 
     organization: str
     project: str
@@ -31,7 +31,7 @@ class SpendRow(NamedTuple):
 
 
 class VerdictRow(NamedTuple):
-    """A series' verdict on a day; US dollars but for the score, which counts standard deviations."""
+    """The verdict on a series and day. `score` counts standard deviations; the other numbers are US dollars."""
 
     series: SeriesKey
     day: dt.date
@@ -41,38 +41,38 @@ class VerdictRow(NamedTuple):
     lower: float
     upper: float
     reason: str
+    """The description of the reason, or "within the expected range"."""
 
 
-def build_leaf_panel(rows: Iterable[SpendRow]) -> Panel:
-    """Spend at all levels: project and model, project, model, and the organization. Raises ValueError for none."""
-    return build_panel(spend for row_of_spend in rows for spend in _levels(row_of_spend))
+def build_spend_panel(rows: Iterable[SpendRow]) -> Panel:
+    """Return the panel of a spend table at all levels: project and model, project, model, and organization.
+
+    Raises `ValueError` if `rows` is empty.
+    """
+    return build_panel(spend for row in rows for spend in _levels(row))
 
 
-def _levels(row_of_spend: SpendRow) -> Iterator[Spend]:
-    organization, project, model = (
-        row_of_spend.organization,
-        row_of_spend.project or NO_VALUE,
-        row_of_spend.model or NO_VALUE,
-    )
+def _levels(row: SpendRow) -> Iterator[Spend]:
+    organization, project, model = row.organization, row.project or NO_VALUE, row.model or NO_VALUE
     for series in (
         SeriesKey(organization, project, model),
         SeriesKey(organization, project),
         SeriesKey(organization, model=model),
         SeriesKey(organization),
     ):
-        yield Spend(series, row_of_spend.day, row_of_spend.amount)
+        yield Spend(series, row.day, row.amount)
 
 
 def backtest(panel: Panel, parameters: Parameters) -> Iterator[VerdictRow]:
-    """Walks forward: each series from its first spend to its organization's last day."""
+    """Evaluate a panel and yield a verdict for each day of each series' lifetime."""
     return verdict_rows(panel, Detector(panel, parameters).run())
 
 
 def verdict_rows(panel: Panel, verdicts: Verdicts) -> Iterator[VerdictRow]:
-    """Each series' verdicts from its first spend to its organization's last day."""
+    """Yield the verdicts of each series, from its first spend to the last day of its organization."""
     days = panel.days
     for column, series in enumerate(panel.series):
-        for row in range(panel.born[column], panel.last[column] + 1):
+        for row in range(panel.first_row[column], panel.last_row[column] + 1):
             yield VerdictRow(
                 series,
                 days[row],
@@ -86,14 +86,18 @@ def verdict_rows(panel: Panel, verdicts: Verdicts) -> Iterator[VerdictRow]:
 
 
 def findings_per_month(panel: Panel, verdicts: Verdicts) -> float:
-    """How many findings a month and organization there would have been: causes, an event of days counted once."""
+    """Return the average number of findings per month and organization.
+
+    Each root cause is a finding. A cause that returns within seven days counts once.
+    """
     months = _organization_months(panel)
     return _count_findings(panel, verdicts) / months if months else 0.0
 
 
 def _organization_months(panel: Panel) -> float:
-    whole = [column for column, series in enumerate(panel.series) if series == SeriesKey(series.organization)]
-    return sum(int(panel.last[column] - panel.born[column]) + 1 for column in whole) / _DAYS_A_MONTH
+    """Return the months of data, added up over the organizations."""
+    totals = [column for column, series in enumerate(panel.series) if series == SeriesKey(series.organization)]
+    return sum(int(panel.last_row[column] - panel.first_row[column]) + 1 for column in totals) / _DAYS_PER_MONTH
 
 
 def _count_findings(panel: Panel, verdicts: Verdicts) -> int:
@@ -108,6 +112,6 @@ def _count_findings(panel: Panel, verdicts: Verdicts) -> int:
         for found in flags.values():
             for cause in find_root_causes(found):
                 series = cause.flag.series
-                count += day - last_found.get(series, dt.date.min) >= ONE_DAY * _SAME_FINDING
+                count += day - last_found.get(series, dt.date.min) >= ONE_DAY * _REPEAT_DAYS
                 last_found[series] = day
     return count

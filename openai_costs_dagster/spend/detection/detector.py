@@ -1,8 +1,8 @@
-"""Walks through a panel day by day and judges every series by what was known at the end of that day.
+"""The detector: evaluates a panel day by day, using only what was known at the end of each day.
 
-A day is flagged when it lies outside what its own past makes likely **and** is relatively **and** absolutely far off;
-flagged days stay out of the baseline. Calendar, recoveries and migrations may only excuse. A level that holds for some
-days becomes the normal one.
+A day is flagged if its spend is unlikely given the series' own past and the difference is large both in US dollars and
+as a share of the expected amount. Flagged days are excluded from the baseline. A level that holds for some days
+becomes the normal level.
 """
 
 from __future__ import annotations
@@ -23,11 +23,13 @@ from openai_costs_dagster.spend.detection.state.history import History, active_d
 from openai_costs_dagster.spend.detection.state.levels import Levels
 from openai_costs_dagster.spend.detection.verdicts import Annotations, Verdicts
 
-_MINOR_IMPACT_SHARE = 0.2  # of the minimum impact: what is unusual and smaller is not even kept
+_MINOR_IMPACT_SHARE = 0.2  # share of the minimum impact from which an unusual day is recorded as minor
+_MINOR_ACTIVITY = 0.5  # share of active days from which minor days are recorded
+_YOUNG_RANGE_FACTOR, _YOUNG_RANGE_IMPACTS = 4, 2  # upper bound of a young series: its highest day and minimum impacts
 
 
 class Detector:
-    """Judges a panel once."""
+    """The evaluation of one panel; an instance runs once."""
 
     def __init__(self, panel: Panel, parameters: Parameters, annotations: Annotations | None = None) -> None:
         days = len(panel.spend)
@@ -49,44 +51,47 @@ class Detector:
         self._verdicts = Verdicts.empty(panel.spend.shape)
 
     def run(self) -> Verdicts:
-        """Every day of every series; rows outside a series' life mean nothing."""
+        """Return the verdicts on every day of every series; rows outside a series' lifetime are meaningless."""
         for row in range(len(self._panel.spend)):
             day = self._predict(row)
-            if self._migrations.revoke_doubtful(day):
+            if self._migrations.revert_coincidences(day):
                 day = self._predict(row)
             self._outliers.apply(day)
-            self._apply_expected(day)
+            # Everything below only removes flags. The order matters: a suppressed day changes no level.
+            self._adopt_expected_days(day)
             self._suppressions.apply(day)
             self._recoveries.apply(day)
             self._migrations.apply(day)
-            self._record(day)
+            self._record_verdicts(day)
             self._history.record_day(day)
             self._episodes.update(day)
         return self._verdicts
 
     def _predict(self, row: int) -> Day:
+        """Return a day with the predictions from the days before it and without flags."""
         panel, parameters, history = self._panel, self._parameters, self._history
-        date, spend, age = self._dates[row], panel.spend[row], row - panel.born
+        date, spend, age = self._dates[row], panel.spend[row], row - panel.first_row
         active = active_days(panel.spend, row, parameters)
         activity = classify_activity(active, age, date.weekday())
         past, weights = history.past(row)
-        found = self._baseline.predict(
+        prediction = self._baseline.predict(
             date.weekday(),
             past,
+            # The level of an intermittent series is that of its active days.
             weights * (active | ~activity.is_intermittent),
             history.noise,
             np.where(activity.on_some_weekdays, parameters.some_weekdays_prior, parameters.weekday_prior),
             history.settled_days(row, age),
             history.long_term_trend,
         )
-        history.record_prediction(row, found, known=bool(self._known[row]))
-        spread = history.noise * np.sqrt(1 + found.uncertainty)
-        alive = (age >= 0) & (row <= panel.last) & self._known[row]
+        history.record_prediction(row, prediction, known=bool(self._known[row]))
+        spread = history.noise * np.sqrt(1 + prediction.uncertainty)
+        alive = (age >= 0) & (row <= panel.last_row) & self._known[row]
         mature = alive & (age >= parameters.mature_age_days)
-        expected = np.where(age > 0, parameters.to_usd(found.value), 0)
-        recent_alerts = self._episodes.lately(row)
-        lower, upper = self._range(row, found.value, spread, expected, mature, recent_alerts)
-        residual = history.log_spend[row] - found.value
+        expected = np.where(age > 0, parameters.to_usd(prediction.value), 0)
+        recent_alerts = self._episodes.recent_alerts(row)
+        lower, upper = self._range(row, prediction.value, spread, expected, mature, recent_alerts)
+        residual = history.log_spend[row] - prediction.value
         return Day(
             row=row,
             date=date,
@@ -96,9 +101,9 @@ class Detector:
             mature=mature,
             settled=bool(self._settled[row]),
             activity=activity,
-            uncertainty=found.uncertainty,
+            uncertainty=prediction.uncertainty,
             spread=spread,
-            weekday_effect=found.value - found.level,
+            weekday_effect=prediction.value - prediction.level,
             expected=expected,
             lower=lower,
             upper=upper,
@@ -117,32 +122,38 @@ class Detector:
     def _range(
         self, row: int, log_spend: Floats, spread: Floats, expected: Floats, mature: Flags, recent_alerts: Integers
     ) -> tuple[Floats, Floats]:
-        """Within which a day is usual or not worth anyone's time; for young series what would make them explode."""
+        """Return the lower and upper bounds in US dollars within which a day is not flagged.
+
+        A day outside the bounds is unusual, differs by the minimum impact and differs by the required share. The
+        bounds of a young series depend on its highest day of the last week.
+        """
         parameters, impact = self._parameters, self._parameters.minimum_impact_usd
-        above = parameters.to_usd(
-            log_spend + (parameters.rise_sigmas + parameters.sigmas_per_alert * recent_alerts) * spread
-        )
-        below = parameters.to_usd(log_spend - parameters.drop_sigmas * spread)
-        upper = np.maximum.reduce([above, expected * (1 + parameters.rise_share), expected + impact])
-        lower = np.minimum.reduce([below, expected * (1 - parameters.drop_share), expected - impact])
+        rise_sigmas = parameters.rise_sigmas + parameters.sigmas_per_alert * recent_alerts
+        unusually_high = parameters.to_usd(log_spend + rise_sigmas * spread)
+        unusually_low = parameters.to_usd(log_spend - parameters.drop_sigmas * spread)
+        upper = np.maximum.reduce([unusually_high, expected * (1 + parameters.rise_share), expected + impact])
+        lower = np.minimum.reduce([unusually_low, expected * (1 - parameters.drop_share), expected - impact])
         week = self._panel.spend[max(0, row - 7) : row]
         highest = week.max(0) if len(week) else np.zeros_like(expected)
-        return np.where(mature, lower, 0), np.where(mature, upper, 4 * highest + 2 * impact)
+        young_upper = _YOUNG_RANGE_FACTOR * highest + _YOUNG_RANGE_IMPACTS * impact
+        return np.where(mature, lower, 0), np.where(mature, upper, young_upper)
 
-    def _apply_expected(self, day: Day) -> None:
+    def _adopt_expected_days(self, day: Day) -> None:
+        """Remove the flags of days that a user marked as expected, and make their level the normal level."""
         if self._expected is not None:
             for column in true_columns(self._expected[day.row] & day.flagged):
                 self._levels.adopt(column, day, "expected")
 
-    def _record(self, day: Day) -> None:
+    def _record_verdicts(self, day: Day) -> None:
         verdicts, row, parameters = self._verdicts, day.row, self._parameters
-        small = np.abs(day.difference) > _MINOR_IMPACT_SHARE * parameters.minimum_impact_usd
-        above = parameters.rise_sigmas + parameters.sigmas_per_alert * day.recent_alerts
-        unusual = np.abs(day.score) > np.where(day.score > 0, above, parameters.drop_sigmas)
+        noticeable = np.abs(day.difference) > _MINOR_IMPACT_SHARE * parameters.minimum_impact_usd
+        rise_sigmas = parameters.rise_sigmas + parameters.sigmas_per_alert * day.recent_alerts
+        unusual = np.abs(day.score) > np.where(day.score > 0, rise_sigmas, parameters.drop_sigmas)
         unusual &= day.settled | (day.score > 0)
-        plain = (day.reason == "") & day.is_mostly_active(0.5, parameters.window_days) & ~day.activity.is_intermittent
+        regular = day.is_mostly_active(_MINOR_ACTIVITY, parameters.window_days) & ~day.activity.is_intermittent
+        unexplained = (day.reason == "") & regular
         verdicts.flagged[row] = day.flagged
-        verdicts.minor[row] = day.mature & ~day.flagged & unusual & small & plain
+        verdicts.minor[row] = day.mature & ~day.flagged & unusual & noticeable & unexplained
         verdicts.score[row] = day.score
         verdicts.expected[row] = day.expected
         verdicts.lower[row] = day.shown_lower

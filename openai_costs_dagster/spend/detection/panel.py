@@ -1,6 +1,7 @@
-"""Daily spend as an array: a row per day, a column per series, from single rows of spend at several levels.
+"""The panel: daily spend as an array with a row per UTC day and a column per series.
 
-Amounts become floating point here and only here: an expectation is an estimate, and no amount is ever made from one.
+The panel is the only place where amounts become floating-point numbers. The detector's results are estimates, and no
+stored amount is computed from them.
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ Integers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 NO_PARENT = -1
+"""The column number that stands for no total."""
 
 
 class Spend(NamedTuple):
-    """An amount in US dollars that a series had on a day."""
+    """The spend of a series on a UTC day, in US dollars."""
 
     series: SeriesKey
     day: dt.date
@@ -34,43 +36,49 @@ class Spend(NamedTuple):
 
 @dataclass(frozen=True)
 class Panel:
-    """`spend[day, series]` in US dollars. A series lives from its first spend to its organization's last day."""
+    """Daily spend of all series, in US dollars.
+
+    `spend` has the shape ``[day, series]``. The lifetime of a series lasts from its first spend to the last day of its
+    organization.
+    """
 
     first_day: dt.date
     series: tuple[SeriesKey, ...]
     spend: Floats
-    born: Integers
-    """By series: the row of its first spend; 0 where it spent before the first day."""
-    last: Integers
-    """By series: the row of its organization's last day."""
+    first_row: Integers
+    """The row of the first spend of each series; 0 if the series already spent before the panel begins."""
+    last_row: Integers
+    """The row of the last day of each series' organization."""
     parent: Integers
-    """By series: the column of the total that it is a part of, a model's project or else the organization."""
+    """The column of the total that contains each series: its project, or else its organization."""
     organization: Integers
-    """By series: the column of its organization's total."""
+    """The column of the total of each series' organization."""
     is_leaf: Flags
+    """Whether each series belongs to the finest level, a model within a project."""
 
     @property
     def days(self) -> list[dt.date]:
-        """The day of each row; UTC."""
+        """The UTC day of each row."""
         return [self.first_day + ONE_DAY * row for row in range(len(self.spend))]
 
     def row(self, day: dt.date) -> int:
-        """Where a day stands."""
+        """Return the row of a UTC day."""
         return (day - self.first_day).days
 
 
 def build_panel(spend: Iterable[Spend], older: Collection[SeriesKey] = ()) -> Panel:
-    """Adds up what falls on the same series and day, exactly; days without spend are zero.
+    """Return the panel of the given spend.
 
-    The order of `spend` does not matter. The series in `older` spent before the first day, whatever they spend here.
-    Raises ValueError where there is none.
+    Amounts of the same series and day are added up exactly, and days without spend are zero. The order of `spend` does
+    not matter. `older` lists the series that already spent before the first day. Raises `ValueError` if `spend` is
+    empty.
     """
     sums: dict[SeriesKey, dict[dt.date, Decimal]] = {}
     for series, day, amount in spend:
         days = sums.setdefault(series, {})
         days[day] = days.get(day, Decimal(0)) + amount
     if not sums:
-        raise ValueError("there is no spend to judge")
+        raise ValueError("a panel needs at least one row of spend")
     ends = _last_days(sums)
     first = min(day for days in sums.values() for day in days)
     names = tuple(sorted(sums))
@@ -79,13 +87,13 @@ def build_panel(spend: Iterable[Spend], older: Collection[SeriesKey] = ()) -> Pa
     for series, days in sums.items():
         for day, amount in days.items():
             values[(day - first).days, column[series]] = amount
-    born = np.where((values != 0).any(0), (values != 0).argmax(0), len(values))
+    first_row = np.where((values != 0).any(0), (values != 0).argmax(0), len(values))
     return Panel(
         first_day=first,
         series=names,
         spend=values,
-        born=np.where([series in older for series in names], 0, born),
-        last=np.array([(ends[series.organization] - first).days for series in names]),
+        first_row=np.where([series in older for series in names], 0, first_row),
+        last_row=np.array([(ends[series.organization] - first).days for series in names]),
         parent=np.array([_column_of(_parent(series), column) for series in names]),
         organization=np.array([column.get(SeriesKey(series.organization), NO_PARENT) for series in names]),
         is_leaf=np.array([series.is_leaf for series in names]),
@@ -93,12 +101,13 @@ def build_panel(spend: Iterable[Spend], older: Collection[SeriesKey] = ()) -> Pa
 
 
 def true_columns(found: Flags) -> list[int]:
-    """The columns of what was found."""
+    """Return the numbers of the columns in which `found` is true."""
     columns: list[int] = np.flatnonzero(found).tolist()
     return columns
 
 
 def _last_days(sums: dict[SeriesKey, dict[dt.date, Decimal]]) -> dict[str, dt.date]:
+    """Return the last day of each organization."""
     ends: dict[str, dt.date] = {}
     for series, days in sums.items():
         ends[series.organization] = max(*days, ends.get(series.organization, dt.date.min))
@@ -110,6 +119,7 @@ def _column_of(series: SeriesKey | None, column: dict[SeriesKey, int]) -> int:
 
 
 def _parent(series: SeriesKey) -> SeriesKey | None:
+    """Return the total that contains a series: its project, or else its organization. An organization has no parent."""
     if series == SeriesKey(series.organization):
         return None
     if series.project and series != SeriesKey(series.organization, series.project):

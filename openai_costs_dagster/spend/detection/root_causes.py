@@ -1,7 +1,7 @@
-"""One finding per cause: which of a day's flagged series say the same thing, and which of them says it best.
+"""The root causes of a day: one finding for all flagged series that show the same change.
 
-When a project's model explodes, the project, the service, the key and the organization above it are flagged too. The
-cause is the finest series that accounts for most of the change; what it explains is not reported again.
+If the spend of a model in one project rises, its project, service, API key and organization are flagged too. The root
+cause is the finest series that accounts for most of the change. The series that it explains are not reported again.
 """
 
 from __future__ import annotations
@@ -10,70 +10,80 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from openai_costs_dagster.records import SeriesKey
+from openai_costs_dagster.records import NO_VALUE, SeriesKey
 
-_MOST = 0.6
-_THE_SAME = 0.25
-_WITHOUT_KEY = "(none)"
+_MOST = 0.6  # share of a change that a finer series must account for
+_SAME_CHANGE = 0.25  # share by which two changes may differ and still count as the same
 
 
 class Flag(NamedTuple):
-    """A series on a day that is out of its range, by so many US dollars (negative: less)."""
+    """A flagged series on a day, with its difference from the expected amount in US dollars."""
 
     series: SeriesKey
     difference: float
     alerting: bool = True
-    """Whether it is worth an alert by itself; what is only unusual is never the cause of what is worth one."""
+    """Whether the difference reaches the minimum impact. A minor flag is never the cause of an alerting one."""
 
 
 @dataclass
 class Cause:
-    """A flag that explains others."""
+    """A flag that explains other flags."""
 
     flag: Flag
     explains: list[Flag] = field(default_factory=list)
     merged: list[Flag] = field(default_factory=list)
-    """Smaller causes that are reported with it."""
+    """The smaller causes that are reported together with this cause."""
 
 
 def find_root_causes(flags: Iterable[Flag]) -> list[Cause]:
-    """The causes of one organization's day, the largest first. The order of `flags` does not matter."""
-    waiting = sorted(
+    """Return the root causes of one organization's day, the largest first. The order of `flags` does not matter."""
+    remaining = sorted(
         flags, key=lambda flag: (not flag.alerting, -abs(flag.difference), _coarseness(flag.series), flag.series)
     )
     causes: list[Cause] = []
-    while waiting:
-        alike = [flag for flag in waiting if flag.alerting == waiting[0].alerting]
-        cause = Cause(_within(waiting[0], alike))
-        waiting = [flag for flag in waiting if flag != cause.flag]
+    while remaining:
+        comparable = [flag for flag in remaining if flag.alerting == remaining[0].alerting]
+        cause = Cause(_finest_cause(remaining[0], comparable))
+        remaining = [flag for flag in remaining if flag != cause.flag]
         causes.append(cause)
-        left: list[Flag] = []
-        for flag in waiting:
-            (cause.explains if _explained(flag, causes) else left).append(flag)
-        waiting = left
+        unexplained: list[Flag] = []
+        for flag in remaining:
+            (cause.explains if _is_explained(flag, causes) else unexplained).append(flag)
+        remaining = unexplained
     return sorted(causes, key=lambda cause: (-abs(cause.flag.difference), cause.flag.series))
 
 
 def merge_by_owner(causes: Iterable[Cause], owners: Mapping[str, str]) -> list[Cause]:
-    """Merges keys of one owner that changed the same way: a person who pauses is one cause, not one for each key."""
+    """Merge the API keys of one owner that changed in the same direction, so that one person is one cause.
+
+    `owners` maps the id of an API key to the id of its owner.
+    """
     largest: dict[tuple[str, bool], Cause] = {}
-    kept = []
+    separate = []
     for cause in causes:
         flag = cause.flag
         owner = owners.get(flag.series.api_key, flag.series.api_key)
         first = largest.setdefault((owner, flag.difference > 0), cause)
-        if owner in {"", _WITHOUT_KEY} or not flag.alerting or first is cause:
-            kept.append(cause)
+        if owner in {"", NO_VALUE} or not flag.alerting or first is cause:
+            separate.append(cause)
         else:
             first.merged.append(flag)
             first.explains += [flag, *cause.explains]
-    return kept
+    return separate
 
 
 def contains(whole: SeriesKey, part: SeriesKey) -> bool:
-    """Whether all spend of `part` is spend of `whole` too."""
+    """Return whether all spend of `part` is also spend of `whole`."""
     return whole.organization == part.organization and all(
-        not mine or mine == theirs for mine, theirs in zip(whole[1:], part[1:], strict=True)
+        not value or value == other for value, other in zip(whole[1:], part[1:], strict=True)
+    )
+
+
+def overlap(series: SeriesKey, other: SeriesKey) -> bool:
+    """Return whether two series can share spend, that is, whether no dimension has two different values."""
+    return series.organization == other.organization and all(
+        not value or not other_value or value == other_value
+        for value, other_value in zip(series[1:], other[1:], strict=True)
     )
 
 
@@ -81,8 +91,8 @@ def _coarseness(series: SeriesKey) -> int:
     return -sum(map(bool, series))
 
 
-def _within(flag: Flag, flags: list[Flag]) -> Flag:
-    """The finest flag that accounts for most of this one, or itself."""
+def _finest_cause(flag: Flag, flags: list[Flag]) -> Flag:
+    """Return the finest flag that accounts for most of the given flag, or the given flag."""
     inside = [
         other
         for other in flags
@@ -92,37 +102,41 @@ def _within(flag: Flag, flags: list[Flag]) -> Flag:
         and abs(other.difference) >= _MOST * abs(flag.difference)
     ]
     if not inside:
-        return _without_key(flag, flags)
+        return _replace_key(flag, flags)
     best = max(inside, key=lambda other: (not other.series.api_key, abs(other.difference), other.series))
-    return _within(best, flags)
+    return _finest_cause(best, flags)
 
 
-def _without_key(flag: Flag, flags: list[Flag]) -> Flag:
-    """What a key spent says less than what it was spent on, where both say the same.
+def _replace_key(flag: Flag, flags: list[Flag]) -> Flag:
+    """Return the model in a project that shows the same change as an API key, or the given flag.
 
-    Spend without a key is that of its whole project on days that are stored without keys.
+    The model says more about the cause than the key. Costs without an API key are those of a whole project on days
+    that are stored without keys, so the project replaces them.
     """
     if not flag.series.api_key:
         return flag
-    close = [
+    similar = [
         other
         for other in flags
         if overlap(other.series, flag.series)
         and other.difference * flag.difference > 0
-        and (1 - _THE_SAME) * abs(flag.difference) <= abs(other.difference) <= (1 + _THE_SAME) * abs(flag.difference)
+        and (1 - _SAME_CHANGE) * abs(flag.difference)
+        <= abs(other.difference)
+        <= (1 + _SAME_CHANGE) * abs(flag.difference)
     ]
     best = max(
-        (other for other in close if other.series.is_leaf),
+        (other for other in similar if other.series.is_leaf),
         key=lambda other: (abs(other.difference), other.series),
         default=None,
     )
-    if best is None and flag.series.api_key == _WITHOUT_KEY:
+    if best is None and flag.series.api_key == NO_VALUE:
         project = flag.series._replace(api_key="")
-        best = next((other for other in close if other.series == project), None)
+        best = next((other for other in similar if other.series == project), None)
     return best or flag
 
 
-def _explained(flag: Flag, causes: list[Cause]) -> bool:
+def _is_explained(flag: Flag, causes: list[Cause]) -> bool:
+    """Return whether the causes explain a flag, either one of them alone or most of it together."""
     accounted = 0.0
     for cause in causes:
         difference = cause.flag.difference
@@ -132,13 +146,6 @@ def _explained(flag: Flag, causes: list[Cause]) -> bool:
             return True
         if contains(flag.series, cause.flag.series):
             accounted += abs(difference)
-        elif overlap(flag.series, cause.flag.series) and abs(flag.difference) <= (1 + _THE_SAME) * abs(difference):
+        elif overlap(flag.series, cause.flag.series) and abs(flag.difference) <= (1 + _SAME_CHANGE) * abs(difference):
             return True
     return accounted >= _MOST * abs(flag.difference)
-
-
-def overlap(one: SeriesKey, other: SeriesKey) -> bool:
-    """Whether two series can share spend: no dimension that both name differs."""
-    return one.organization == other.organization and all(
-        not mine or not theirs or mine == theirs for mine, theirs in zip(one[1:], other[1:], strict=True)
-    )

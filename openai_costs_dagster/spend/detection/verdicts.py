@@ -1,4 +1,4 @@
-"""What the detector decides about each series and day, and the words for its reasons."""
+"""The results of the detector, the annotations that it accepts, and the descriptions of its reasons."""
 
 from __future__ import annotations
 
@@ -10,41 +10,45 @@ from openai_costs_dagster.spend.detection.panel import Flags, Floats
 from openai_costs_dagster.spend.detection.state.day import REASONS, FailedTest, Reasons
 
 _DESCRIPTIONS = {
-    "": "within its range",
-    "above": "above its range",
-    "below": "below its range",
-    "continues": "the event of the days before goes on",
-    "intermittent": "spends seldom, and more in these days than in any before",
-    "new": "too young for a range of its own, and the total that it belongs to jumped, or it multiplied",
-    "young": "too young to be judged",
-    "migration": "others of its project changed as much the other way",
-    "recovery": "back at an earlier level",
-    "reported": "the level that a finding of the last weeks announced",
-    "minor": "unusual, and too small to be worth anyone's time",
-    "suppressed": "out of its range on a holiday, a month's end, or a day on which most of the organization rested",
-    "expected": "said to be expected",
+    "": "within the expected range",
+    "above": "above the expected range",
+    "below": "below the expected range",
+    "continues": "continues the episode of the previous days",
+    "intermittent": "highest spend of an intermittent series so far",
+    "new": "new series that multiplied or raised the total that it belongs to",
+    "young": "not evaluated because the series is younger than 14 days",
+    "migration": "offset by an opposite change of other series in the same project",
+    "recovery": "back at an earlier normal level",
+    "reported": "at the level of a recent finding",
+    "minor": "unusual, but the difference is below the minimum impact",
+    "suppressed": "suppressed: a holiday, a regular month-end rise, a common day of rest or a series that winds down",
+    "expected": "marked as expected by a user",
 }
 
 
 @dataclass(frozen=True)
 class Verdicts:
-    """By day and series; dollars but for `score`, which counts standard deviations."""
+    """The results for every day and series of a panel, as arrays of the shape ``[day, series]``.
+
+    `expected`, `lower` and `upper` are US dollars; `score` counts standard deviations.
+    """
 
     flagged: Flags
-    """Unusual and worth someone's time."""
+    """Whether the day is unusual and its difference reaches the minimum impact."""
     minor: Flags
-    """Unusual, and too small for that."""
+    """Whether the day is unusual and its difference is below the minimum impact."""
     score: Floats
     expected: Floats
     lower: Floats
     upper: Floats
     reason: Reasons
+    """The keys of the descriptions in this module, or ``"<n> days"`` for a run of days."""
     tests: dict[tuple[int, int], FailedTest] = field(default_factory=dict)
-    """By row and column of each flagged day: the test that it failed."""
+    """The failed test of each flagged day, by row and column."""
 
     @classmethod
     def empty(cls, shape: tuple[int, int]) -> Verdicts:
-        """Nothing judged yet."""
+        """Return verdicts of the given shape in which nothing is flagged."""
         return cls(
             flagged=np.zeros(shape, bool),
             minor=np.zeros(shape, bool),
@@ -58,18 +62,21 @@ class Verdicts:
 
 @dataclass(frozen=True)
 class Annotations:
-    """What is known of a panel's days beside spend. `expected` is by day and series, the others by day."""
+    """Facts about the days of a panel that the spend does not show.
+
+    `settled` and `known` have one value per day; `expected` has the shape ``[day, series]``.
+    """
 
     settled: Flags | None = None
-    """Whether spend is final; no drop is seen on other days. None: all are."""
+    """Whether the spend of the day is final. Drops are flagged on settled days only. None: every day is settled."""
     known: Flags | None = None
-    """Whether spend is known at all; unknown days are not judged and teach nothing. None: all are."""
+    """Whether the spend of the day is known. Unknown days are neither flagged nor used. None: every day is known."""
     expected: Flags | None = None
-    """What someone said was expected: it is not flagged, and its level is the normal one from then on."""
+    """Whether a user marked the day as expected. Such a day is not flagged and its level becomes the normal level."""
 
 
 def describe_reason(reason: str) -> str:
-    """A reason for people; some days together against the level before them are counted."""
+    """Return the description of a reason; a reason without a description is returned unchanged."""
     if reason.endswith(" days"):
-        return f"{reason} together differ from the level before them"
+        return f"the last {reason} together differ from the level before them"
     return _DESCRIPTIONS.get(reason, reason)

@@ -10,7 +10,7 @@ import numpy as np
 
 from openai_costs_dagster.days import ONE_DAY
 from openai_costs_dagster.records import SeriesKey
-from openai_costs_dagster.spend.detection.backtest import SpendRow, build_leaf_panel
+from openai_costs_dagster.spend.detection.backtest import SpendRow, build_spend_panel
 from openai_costs_dagster.spend.detection.detector import Detector
 from openai_costs_dagster.spend.detection.panel import Panel
 from openai_costs_dagster.spend.detection.parameters import Parameters
@@ -41,7 +41,7 @@ def spend_rows(values: Mapping[tuple[str, str], Iterable[float]], organization: 
 
 
 def panel(values: Mapping[tuple[str, str], Iterable[float]]) -> Panel:
-    return build_leaf_panel(spend_rows(values))
+    return build_spend_panel(spend_rows(values))
 
 
 def detect(panel: Panel, annotations: Annotations | None = None, parameters: Parameters | None = None) -> Verdicts:

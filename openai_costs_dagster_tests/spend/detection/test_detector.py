@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openai_costs_dagster.records import SeriesKey
-from openai_costs_dagster.spend.detection.backtest import SpendRow, backtest, build_leaf_panel, findings_per_month
+from openai_costs_dagster.spend.detection.backtest import SpendRow, backtest, build_spend_panel, findings_per_month
 from openai_costs_dagster.spend.detection.parameters import SENSITIVITIES, Parameters
 from openai_costs_dagster.spend.detection.verdicts import Annotations
 
@@ -194,8 +194,8 @@ def test_an_unknown_day_takes_no_migration_back() -> None:
 
 def test_an_organization_is_judged_alike_alone_and_beside_another_whose_migration_is_taken_back() -> None:
     beta = spend_rows({("p", "m"): [value * 1.01**day for day, value in enumerate(steady(50))]}, "beta")
-    alone = list(backtest(build_leaf_panel(beta), Parameters()))
-    beside = backtest(build_leaf_panel(beta + spend_rows(of_three_models())), Parameters())
+    alone = list(backtest(build_spend_panel(beta), Parameters()))
+    beside = backtest(build_spend_panel(beta + spend_rows(of_three_models())), Parameters())
     assert [row for row in beside if row.series.organization == "beta"] == alone
 
 
@@ -393,8 +393,8 @@ def test_the_order_of_rows_changes_nothing(rows: list[tuple[str, str, int, Decim
     shuffled = list(rows)
     order.shuffle(shuffled)  # type: ignore[attr-defined]
     parameters = Parameters()
-    assert list(backtest(build_leaf_panel(of(rows)), parameters)) == list(
-        backtest(build_leaf_panel(of(shuffled)), parameters)
+    assert list(backtest(build_spend_panel(of(rows)), parameters)) == list(
+        backtest(build_spend_panel(of(shuffled)), parameters)
     )
 
 
@@ -426,8 +426,8 @@ def test_a_panel_with_something_of_everything_has_it() -> None:
 def test_rows_in_another_order_give_the_same_verdicts_of_a_panel_with_something_of_everything(seed: int) -> None:
     rows = spend_rows(rich(seed))
     shuffled = [rows[place] for place in np.random.default_rng(seed).permutation(len(rows))]
-    assert list(backtest(build_leaf_panel(rows), Parameters())) == list(
-        backtest(build_leaf_panel(shuffled), Parameters())
+    assert list(backtest(build_spend_panel(rows), Parameters())) == list(
+        backtest(build_spend_panel(shuffled), Parameters())
     )
 
 
@@ -436,8 +436,8 @@ def test_the_future_never_changes_the_past(seed: int) -> None:
     rows = spend_rows(rich(seed))
     for cut in (60, 75, 95, 110):
         before = [row for row in rows if row.day < START + dt.timedelta(days=cut)]
-        short = {(row.series, row.day): row for row in backtest(build_leaf_panel(before), Parameters())}
-        whole = {(row.series, row.day): row for row in backtest(build_leaf_panel(rows), Parameters())}
+        short = {(row.series, row.day): row for row in backtest(build_spend_panel(before), Parameters())}
+        whole = {(row.series, row.day): row for row in backtest(build_spend_panel(rows), Parameters())}
         for key, row in short.items():
             assert row.flagged == whole[key].flagged
             assert row.expected == pytest.approx(whole[key].expected, rel=1e-6, abs=1e-6)
@@ -447,8 +447,8 @@ def test_the_future_never_changes_the_past(seed: int) -> None:
 def test_scaling_amounts_and_the_dollar_floor_scales_the_bounds(factor: float) -> None:
     rows = spend_rows(rich(5))
     scaled = [row._replace(amount=row.amount * Decimal(str(factor))) for row in rows]
-    plain = list(backtest(build_leaf_panel(rows), Parameters.for_sensitivity("medium", 5.0)))
-    other = list(backtest(build_leaf_panel(scaled), Parameters.for_sensitivity("medium", 5.0 * factor)))
+    plain = list(backtest(build_spend_panel(rows), Parameters.for_sensitivity("medium", 5.0)))
+    other = list(backtest(build_spend_panel(scaled), Parameters.for_sensitivity("medium", 5.0 * factor)))
     assert [row.flagged for row in plain] == [row.flagged for row in other]
     for one, two in zip(plain, other, strict=True):
         for name in ("expected", "lower", "upper"):
@@ -462,7 +462,7 @@ def test_every_day_of_a_series_from_its_first_spend_to_its_organizations_last_ha
         SpendRow("beta", "", "", START + dt.timedelta(days=1), Decimal(1)),
     ]
     counted: dict[SeriesKey, int] = {}
-    for row in backtest(build_leaf_panel(rows), Parameters()):
+    for row in backtest(build_spend_panel(rows), Parameters()):
         counted[row.series] = counted.get(row.series, 0) + 1
     assert counted[SeriesKey("acme", "p", "m")] == 5
     assert counted[SeriesKey("acme", "p", "n")] == 1

@@ -1,1 +1,1 @@
-"""The rules of the detector: each decides about one kind of day or event."""
+"""The rules of the detector: each module flags days of one kind or removes flags for one reason."""

@@ -1,4 +1,4 @@
-"""Days that excuse: what people do not work on, and the ends of months. They never accuse."""
+"""The calendar of the suppressions: public holidays and the days around the turn of a month."""
 
 from __future__ import annotations
 
@@ -7,29 +7,32 @@ from functools import cache
 
 from openai_costs_dagster.days import ONE_DAY
 
+# Month and day of the holidays with a fixed date; July 3 and 5 are the observed days of July 4.
 _FIXED = ((1, 1), (1, 2), (5, 1), (7, 3), (7, 4), (7, 5), (11, 11), (6, 19), *((12, day) for day in range(23, 32)))
 _THURSDAY, _MONDAY = 3, 0
-CLOSE_TO_THE_END = 3
+MONTH_END_DAYS = 3
+"""The number of days before and after the turn of a month that belong to a month end."""
 
 
 def is_holiday(day: dt.date) -> bool:
-    """Whether many organizations rest: public holidays of the United States and those that much of Europe shares."""
+    """Return whether a day is a public holiday of the United States or one that most of Europe shares."""
     return day in _holidays(day.year)
 
 
 def month_position(day: dt.date) -> int | None:
-    """How far into a month (0, 1, 2) or from its end (-1, -2, -3) a day is; None in between."""
-    if day.day <= CLOSE_TO_THE_END:
+    """Return the position of a day at a month end: 0 to 2 for the first days, -3 to -1 for the last days, or None."""
+    if day.day <= MONTH_END_DAYS:
         return day.day - 1
     next_month = (day.replace(day=28) + 4 * ONE_DAY).replace(day=1)
-    left = (next_month - day).days
-    return -left if left <= CLOSE_TO_THE_END else None
+    days_left = (next_month - day).days
+    return -days_left if days_left <= MONTH_END_DAYS else None
 
 
 @cache
 def _holidays(year: int) -> frozenset[dt.date]:
     fixed = {dt.date(year, month, day) for month, day in _FIXED}
     easter = _easter(year)
+    # Good Friday to Easter Monday, Ascension Day and Whit Monday.
     around_easter = {easter + ONE_DAY * days for days in (-2, -1, 0, 1, 39, 50)}
     thanksgiving = _nth(year, 11, _THURSDAY, 4)
     long_weekend = {thanksgiving + ONE_DAY * days for days in range(-1, 4)}
@@ -43,6 +46,7 @@ def _holidays(year: int) -> frozenset[dt.date]:
 
 
 def _nth(year: int, month: int, weekday: int, number: int) -> dt.date:
+    """Return the `number`-th given weekday of a month."""
     first = dt.date(year, month, 1)
     return first + ONE_DAY * ((weekday - first.weekday()) % 7 + 7 * (number - 1))
 
@@ -53,7 +57,7 @@ def _last_monday_of_may(year: int) -> dt.date:
 
 
 def _easter(year: int) -> dt.date:
-    """The Gregorian computus, as anonymously published in Nature in 1876."""
+    """Return Easter Sunday by the anonymous Gregorian algorithm (Nature, 1876)."""
     a, b, c = year % 19, year // 100, year % 100
     d, e = divmod(b, 4)
     g = (b - (b + 8) // 25 + 1) // 3

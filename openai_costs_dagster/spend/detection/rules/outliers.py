@@ -1,6 +1,7 @@
-"""What makes a day suspicious: the day itself, several days together, a sudden newcomer.
+"""The tests that flag days: a single day, a continued episode, a run of days, and a new series.
 
-Each test asks two things: is it unusual for this series, and is it large, in dollars and in proportion.
+Each test requires that the spend is unusual for the series and that the difference is large, both in US dollars and as
+a share of the expected amount. Intermittent series have their own tests in `intermittent`.
 """
 
 from __future__ import annotations
@@ -18,18 +19,30 @@ from openai_costs_dagster.spend.detection.state.history import History
 from openai_costs_dagster.spend.detection.state.levels import Levels
 from openai_costs_dagster.spend.detection.state.ranges import DayRun, Ranges
 
-_HALF = 0.5
-_LATELY = 3
-_FIRST_DAYS = 5
-_SUDDEN = 2.0  # times the highest day before
-_LARGE_PART = 0.6  # of what was expected of the total
-_GOOD_PART = 0.25  # the same, of what is there at once and nothing fell for
-_MOST_OF_IT = 0.6
-_MULTIPLIED = 3.5  # times the highest day before
+_MIN_ACTIVITY = 0.5  # share of active days from which runs of days are tested
+_RUN_DAY_SHARE = 0.3  # share of a run's mean deviation that four of five days must reach
+
+# A young series that stopped before it matured has no level to drop from.
+_YOUNG_STOP_DAYS = 3
+
+# The tests of a new series.
+_RISING_SHARE = 0.5  # share of its highest recent day above which a new series is tested
+_FIRST_DAYS = 5  # age in days up to which a new series may appear or grow without being adopted gradually
+_SUDDEN_FACTOR = 2.0  # multiple of the highest earlier day from which a growing series is sudden
+_MULTIPLE_FACTOR = 3.5  # multiple of the highest earlier day from which a new series is flagged by its own history
+_MIN_HISTORY_DAYS = 3  # days of own history that this comparison needs
+_APPEARING_SHARE = 0.25  # share of the expected total that a series spends on its first day
+_OFFSET_SHARE = 0.5  # share of its spend by which siblings may drop before a first day is a migration
+_SIBLING_DROP_SIGMAS = 1  # sigmas below the expected amount from which a sibling counts as dropped
+_EXCESS_SHARES = 0.5, 0.6  # a new series explains the total's excess between the first and 1 / the second share of it
+_LARGE_IMPACTS = 4  # minimum impacts from which a new series is compared with the uncertainty of its total
+_FIRST_DAYS_SHARE = 0.6  # share of the expected total that a series spends within its first days
+_EXCESS_MIN_SHARE = 0.15  # share of the expected total by which the total must exceed it
+_EXCESS_DAYS = 4  # days before today whose scores are added up for the total
 
 
 class Outliers:
-    """The tests, over one panel."""
+    """The tests over one panel."""
 
     def __init__(
         self, panel: Panel, parameters: Parameters, history: History, levels: Levels, episodes: Episodes
@@ -44,34 +57,34 @@ class Outliers:
         self._dimensions = np.unique([series.level for series in panel.series], return_inverse=True)[1]
 
     def apply(self, day: Day) -> None:
-        """Flags all that is suspicious of a day."""
-        self._single_day(day)
-        self._continuation(day)
-        self._day_runs(day)
-        self._newcomer(day)
+        """Flag the unusual series of a day."""
+        self._flag_single_day(day)
+        self._flag_continuation(day)
+        self._flag_runs(day)
+        self._flag_new_series(day)
         self._intermittent.apply(day)
 
-    def _single_day(self, day: Day) -> None:
+    def _flag_single_day(self, day: Day) -> None:
         day.flag(day.mature & (day.spend > day.upper), "above", rise=True)
-        lately = self._panel.spend[max(0, day.row - _LATELY) : day.row].max(0, initial=0)
-        fell_young = (day.age < self._parameters.mature_age_days + _LATELY) & (lately < day.lower)
-        day.flag(day.mature & (day.spend < day.lower) & ~fell_young & ~self._has_faded(day), "below", rise=False)
+        recent = self._panel.spend[max(0, day.row - _YOUNG_STOP_DAYS) : day.row].max(0, initial=0)
+        stopped_young = (day.age < self._parameters.mature_age_days + _YOUNG_STOP_DAYS) & (recent < day.lower)
+        low = day.mature & (day.spend < day.lower)
+        day.flag(low & ~stopped_young & ~self._has_faded(day), "below", rise=False)
 
     def _has_faded(self, day: Day) -> Flags:
-        """What had all but ended before: an outage begins at once, and what is wound down does not end by one."""
+        """Return which series had almost stopped over the last days. An outage would have started abruptly."""
         before = self._panel.spend[max(0, day.row - self._parameters.fading_days) : day.row].max(0, initial=0)
         faded: Flags = before < self._parameters.fading_share * day.expected
         return faded
 
-    def _continuation(self, day: Day) -> None:
-        """While an event lasts, a good part of it is enough."""
+    def _flag_continuation(self, day: Day) -> None:
+        """Flag days that continue an open episode, for which a part of its deviation is enough."""
         parameters = self._parameters
         large = (np.abs(day.difference) > parameters.minimum_impact_usd) & (
             np.abs(day.score) > parameters.continuation_sigmas
         )
-        for column in true_columns(
-            day.mature & ~day.outside_episode & ~day.flagged & large & ~day.activity.is_intermittent
-        ):
+        in_episode = day.mature & ~day.outside_episode & ~day.flagged & ~day.activity.is_intermittent
+        for column in true_columns(in_episode & large):
             size = self._episodes.size(column)
             if day.residual[column] / size > parameters.continuation_share:
                 found = np.zeros_like(day.rise)
@@ -80,19 +93,17 @@ class Outliers:
                 test = self._ranges.for_episode(column, day, size, rise=rise)
                 day.flag(found, "continues", rise=rise, test={column: test}.__getitem__)
 
-    def _day_runs(self, day: Day) -> None:
-        """Several days on one side of the level that was known before the first of them."""
-        may = (
-            day.mature
-            & day.outside_episode
-            & ~day.activity.is_intermittent
-            & day.is_mostly_active(_HALF, self._parameters.window_days)
-        )
-        for days in self._parameters.run_lengths:
+    def _flag_runs(self, day: Day) -> None:
+        """Flag runs of days that all lie on one side of the level known before the first of them."""
+        parameters = self._parameters
+        regular = ~day.activity.is_intermittent & day.is_mostly_active(_MIN_ACTIVITY, parameters.window_days)
+        tested = day.mature & day.outside_episode & regular
+        for days in parameters.run_lengths:
             if day.row - days + 1 > 0:
-                self._day_run(days, day, may & ~day.flagged & (day.age - days >= self._parameters.run_min_age_days))
+                self._flag_run(days, day, tested & ~day.flagged & (day.age - days >= parameters.run_min_age_days))
 
-    def _day_run(self, days: int, day: Day, may: Flags) -> None:
+    def _flag_run(self, days: int, day: Day, tested: Flags) -> None:
+        """Flag the series whose last `days` days together deviate from the level before them."""
         parameters, history, first = self._parameters, self._history, day.row - days + 1
         reference = history.level[first] + history.trend[first] * (days - 1)
         above = history.deseasonalized[first : day.row + 1] - reference
@@ -100,112 +111,120 @@ class Outliers:
         spread = history.noise * np.sqrt(
             parameters.mean_variance(days) + parameters.run_level_uncertainty * day.uncertainty
         )
-        unusual = parameters.run_sigmas(days)
-        least = np.maximum(np.log1p(parameters.rise_share), min(unusual, parameters.run_drop_sigmas) * spread)
-        may &= (self._levels.changed_row < first) & (np.abs(change) > least)
-        if not may.any():  # as on most days: the rest is looked at where it matters
+        rise_sigmas = parameters.run_sigmas(days)
+        least = np.maximum(np.log1p(parameters.rise_share), min(rise_sigmas, parameters.run_drop_sigmas) * spread)
+        tested &= (self._levels.changed_row < first) & (np.abs(change) > least)
+        # Most days end here: the remaining conditions are only computed if a series can still be flagged.
+        if not tested.any():
             return
         usual = parameters.to_usd(reference + day.weekday_effect)
         lowest = np.sort(above * np.sign(change), axis=0)[days // 5]
         found = (
-            may
+            tested
             & (history.weights(first, day.row).min(0) > 0)
             & (np.abs(day.spend - usual) > parameters.run_min_impact / days * parameters.minimum_impact_usd)
-            & (lowest > 0.3 * np.abs(change))
+            & (lowest > _RUN_DAY_SHARE * np.abs(change))
         )
         score = change / spread
-        doubt = np.where(
-            day.row - self._levels.changed_row <= parameters.new_level_days, parameters.new_level_factor, 1.0
-        )
-        rise = found & (score > doubt * (unusual + parameters.run_sigmas_per_alert * day.recent_alerts))
+        is_new_level = day.row - self._levels.changed_row <= parameters.new_level_days
+        factor = np.where(is_new_level, parameters.new_level_factor, 1.0)
+        rise_sigmas_by_series = rise_sigmas + parameters.run_sigmas_per_alert * day.recent_alerts
+        rise = found & (score > factor * rise_sigmas_by_series)
         drop = (
             found
             & ~self._has_faded(day)
-            & (score < -doubt * parameters.run_drop_sigmas)
+            & (score < -factor * parameters.run_drop_sigmas)
             & (day.spend < usual * (1 - parameters.drop_share))
         )
-        least_up = np.maximum(least, doubt * (unusual + parameters.run_sigmas_per_alert * day.recent_alerts) * spread)
-        least_down = np.maximum(least, doubt * parameters.run_drop_sigmas * spread)
+        least_rise = np.maximum(least, factor * rise_sigmas_by_series * spread)
+        least_drop = np.maximum(least, factor * parameters.run_drop_sigmas * spread)
         run, ranges = DayRun(first, reference, usual, above), self._ranges
-        day.flag(rise, f"{days} days", rise=True, test=partial(ranges.for_run_rise, day, run, least_up))
-        day.flag(drop, f"{days} days", rise=False, test=partial(ranges.for_run_drop, day, run, least_down))
-        held = (rise | drop) & day.flagged
-        day.expected = np.where(held, usual, day.expected)
-        day.residual = np.where(held, above[-1], day.residual)
-        day.began_row[held] = first
+        day.flag(rise, f"{days} days", rise=True, test=partial(ranges.for_run_rise, day, run, least_rise))
+        day.flag(drop, f"{days} days", rise=False, test=partial(ranges.for_run_drop, day, run, least_drop))
+        newly_flagged = (rise | drop) & day.flagged
+        # The regression has already adapted to the run, so the finding uses the level before the run instead.
+        day.expected = np.where(newly_flagged, usual, day.expected)
+        day.residual = np.where(newly_flagged, above[-1], day.residual)
+        day.began_row[newly_flagged] = first
 
-    def _newcomer(self, day: Day) -> None:
-        """A series without a past of its own is judged by the total that it is a part of, or by multiplying."""
+    def _flag_new_series(self, day: Day) -> None:
+        """Flag new series, which have no baseline, by the total that they belong to or by their few days."""
         parameters = self._parameters
         highest = self._panel.spend[max(0, day.row - 7) : day.row].max(0, initial=0)
-        rising = day.spend > np.maximum(_HALF * highest, parameters.minimum_impact_usd)
-        young = day.alive & ~day.mature & (self._panel.parent != NO_PARENT) & rising
+        rising = day.spend > np.maximum(_RISING_SHARE * highest, parameters.minimum_impact_usd)
+        tested = day.alive & ~day.mature & (self._panel.parent != NO_PARENT) & rising
         tests: dict[int, FailedTest] = {}
-        for column in true_columns(young):
+        for column in true_columns(tested):
             total = self._mature_total(column, day)
             if total != NO_PARENT:
-                test = self._newcomer_test(column, total, day, highest[column].item())
+                test = self._new_series_test(column, total, day, highest[column].item())
                 tests |= {column: test} if test else {}
         found = np.zeros_like(day.rise)
         found[list(tests)] = True
         day.flag(found, "new", rise=True, test=tests.__getitem__)
 
-    def _newcomer_test(self, column: int, total: int, day: Day, highest: float) -> FailedTest | None:
-        """The test that makes a newcomer a finding: of its own past, or nothing was expected of it."""
+    def _new_series_test(self, column: int, total: int, day: Day, highest: float) -> FailedTest | None:
+        """Return the test that a new series fails, or None.
+
+        `highest` is the highest spend of the last seven days in US dollars.
+        """
         impact = self._parameters.minimum_impact_usd
         if self._multiplies(column, day):
-            past = self._panel.spend[int(self._panel.born[column]) : day.row, column].max().item()
-            return FailedTest(1, past, min(past, 0), _MULTIPLIED * past + impact)
+            past = self._panel.spend[int(self._panel.first_row[column]) : day.row, column].max().item()
+            return FailedTest(1, past, min(past, 0), _MULTIPLE_FACTOR * past + impact)
         if self._appears_at_once(column, total, day):
-            return FailedTest(1, 0, 0, max(_GOOD_PART * day.expected[total].item(), 2 * impact), total)
+            return FailedTest(1, 0, 0, max(_APPEARING_SHARE * day.expected[total].item(), 2 * impact), total)
         if self._moves_total(column, total, day):
-            return FailedTest(1, 0, 0, max(_HALF * highest, impact), total)
+            return FailedTest(1, 0, 0, max(_RISING_SHARE * highest, impact), total)
         return None
 
     def _mature_total(self, column: int, day: Day) -> int:
+        """Return the column of the closest mature total above a series, or `NO_PARENT`."""
         total = int(self._panel.parent[column])
         while total != NO_PARENT and not day.mature[total]:
             total = int(self._panel.parent[total])
         return total
 
     def _multiplies(self, column: int, day: Day) -> bool:
-        born = int(self._panel.born[column])
-        past = self._panel.spend[born : day.row, column]
-        return len(past) >= 3 and bool(
-            day.spend[column] > _MULTIPLIED * past.max() + self._parameters.minimum_impact_usd
+        """Return whether a series spends a multiple of its highest day so far."""
+        past = self._panel.spend[int(self._panel.first_row[column]) : day.row, column]
+        return len(past) >= _MIN_HISTORY_DAYS and bool(
+            day.spend[column] > _MULTIPLE_FACTOR * past.max() + self._parameters.minimum_impact_usd
         )
 
     def _appears_at_once(self, column: int, total: int, day: Day) -> bool:
-        """Whether a good part of the total is spent on a very first day, and nothing else fell for it."""
+        """Return whether a series spends a large part of the total on its first day without replacing a sibling."""
         spend = day.spend[column]
-        large = spend > max(_GOOD_PART * day.expected[total], 2 * self._parameters.minimum_impact_usd)
-        return bool(day.age[column] == 0 and large and self._sibling_drop(column, total, day) < _HALF * spend)
+        large = spend > max(_APPEARING_SHARE * day.expected[total], 2 * self._parameters.minimum_impact_usd)
+        return bool(day.age[column] == 0 and large and self._sibling_drop(column, total, day) < _OFFSET_SHARE * spend)
 
     def _sibling_drop(self, column: int, total: int, day: Day) -> float:
-        """By how many dollars the parts of a total that are like a series are lower than expected."""
+        """Return by how many US dollars the series of the same level within a total fall below their expectation."""
         panel = self._panel
         within = (panel.parent == total) | ((panel.organization == total) & (panel.parent != NO_PARENT))
-        lower = within & (self._dimensions == self._dimensions[column]) & day.mature & (day.score < -1)
-        drop_row: float = -np.minimum(day.difference[lower], 0).sum().item()
-        return drop_row
+        same_level = self._dimensions == self._dimensions[column]
+        lower = within & same_level & day.mature & (day.score < -_SIBLING_DROP_SIGMAS)
+        drop: float = -np.minimum(day.difference[lower], 0).sum().item()
+        return drop
 
     def _moves_total(self, column: int, total: int, day: Day) -> bool:
-        """Whether the total is up by about what a sudden newcomer spends, and that is large for it or unusual."""
+        """Return whether a sudden new series explains the excess of its total, and the excess is unusual or large."""
         spend, excess = day.spend[column], day.difference[total]
-        if not _HALF * excess < spend < excess / _MOST_OF_IT or not self._is_sudden(column, day):
+        low, high = _EXCESS_SHARES
+        if not low * excess < spend < excess / high or not self._is_sudden(column, day):
             return False
         if day.spend[total] > day.upper[total]:
             return True
-        if spend < 4 * self._parameters.minimum_impact_usd:
+        if spend < _LARGE_IMPACTS * self._parameters.minimum_impact_usd:
             return False
-        if day.age[column] < _FIRST_DAYS and spend > _LARGE_PART * day.expected[total]:
+        if day.age[column] < _FIRST_DAYS and spend > _FIRST_DAYS_SHARE * day.expected[total]:
             return True
-        since = max(int(self._panel.born[column]), day.row - 4)
+        since = max(int(self._panel.first_row[column]), day.row - _EXCESS_DAYS)
         scores = np.append(self._history.scores[since : day.row, total], day.score[total])
-        large = excess > 0.15 * day.expected[total]
+        large = excess > _EXCESS_MIN_SHARE * day.expected[total]
         return bool(large and scores.sum() / np.sqrt(len(scores)) > self._parameters.newcomer_total_sigmas)
 
     def _is_sudden(self, column: int, day: Day) -> bool:
-        """What is being adopted grows, day by day."""
-        past = self._panel.spend[int(self._panel.born[column]) : day.row, column]
-        return len(past) < _FIRST_DAYS or bool(day.spend[column] > _SUDDEN * past.max())
+        """Return whether a new series rose suddenly; a series that is being adopted grows day by day."""
+        past = self._panel.spend[int(self._panel.first_row[column]) : day.row, column]
+        return len(past) < _FIRST_DAYS or bool(day.spend[column] > _SUDDEN_FACTOR * past.max())

@@ -1,4 +1,4 @@
-"""Going back to a level that was normal before, or to one that was told of, is no finding."""
+"""The recoveries: a return to an earlier normal level, or to the level of a recent finding, is not a finding."""
 
 from __future__ import annotations
 
@@ -11,16 +11,22 @@ from openai_costs_dagster.spend.detection.state.episodes import Episodes
 from openai_costs_dagster.spend.detection.state.history import History
 from openai_costs_dagster.spend.detection.state.levels import Levels
 
-_NEAR = 0.4  # on the log scale, or of a change
-_SAME = 0.25  # of a change
-_TOLERANT = 2.5  # deviations
-_LOW = 1.0  # deviations of a day ...
-_CLEAR = 3.5  # ... and of all such days in a row
-_FEWEST_LOW_DAYS, _MOST_LOW_DAYS = 3, 14
+_RETURN_TOLERANCE = 0.4  # log scale: least distance to an earlier level within which a day has returned
+_RETURN_SHARE = 0.4  # share of the way back to an earlier level that a day must have covered
+_RETURN_SIGMAS = 2.5  # sigmas within which a day has returned, if they are more than `_RETURN_TOLERANCE`
+_SLOW_RETURN_SHARE = 0.25  # share of an earlier level change within which a slow fall matches it
+_STEEP_RISE_TOLERANCE = 0.25  # log scale: the same as `_RETURN_TOLERANCE`, for a baseline that rose steeply
+_RISE_DAYS = 14  # days over which a steep rise of the baseline is measured
+_RISE_GAP_DAYS = 2  # days before today that are not compared, because they may belong to the fall
+
+# A slow fall: several low days, none of which is flagged.
+_LOW_SIGMAS = 1.0  # sigmas below the level from which a day is low
+_LOW_MEAN_SIGMAS = 3.5  # sigmas below the level from which the mean of all low days is low
+_MIN_LOW_DAYS, _MAX_LOW_DAYS = 3, 14
 
 
 class Recoveries:
-    """By series."""
+    """The recoveries of all series."""
 
     def __init__(self, parameters: Parameters, history: History, levels: Levels, episodes: Episodes) -> None:
         self._parameters = parameters
@@ -29,89 +35,94 @@ class Recoveries:
         self._episodes = episodes
 
     def apply(self, day: Day) -> None:
-        """Takes back what returns to a level that was normal before, or that a finding of the last weeks told of."""
+        """Remove the flags of days that return to an earlier normal level or stay at the level of a recent finding."""
         self._adopt_slow_recoveries(day)
         turned = day.outside_episode | (day.drop & self._episodes.last_is_rise)
         for column in true_columns(day.flagged & turned & (day.reason != "new")):
-            change = self._returns(column, day)
+            change = self._change_to_earlier_level(column, day)
             if change is None and day.drop[column]:
-                change = self._falls_back(column, day)
+                change = self._change_to_level_before_rise(column, day)
             if change is not None:
                 self._levels.adopt(column, day, "recovery", change)
-            elif self._is_reported_level(column, day):
+            elif self._accept_reported_level(column, day):
                 day.unflag(column, "reported")
 
     def _adopt_slow_recoveries(self, day: Day) -> None:
-        """A fall to about an earlier level, over days of which none was low enough to be flagged."""
-        changed_row = self._levels.changed_row
-        lately = (changed_row < day.row - _FEWEST_LOW_DAYS + 1) & (
-            day.row - changed_row <= self._parameters.fall_back_days
-        )
-        if not (day.settled and lately.any()):
+        """Adopt an earlier level if several low days together show the fall and no single day is flagged.
+
+        Without this rule the expectation stays too high for weeks after an episode whose level had become normal.
+        """
+        days_since_change = day.row - self._levels.changed_row
+        recent = (days_since_change > _MIN_LOW_DAYS - 1) & (days_since_change <= self._parameters.fall_back_days)
+        if not (day.settled and recent.any()):
             return
-        low = day.mature & ~day.is_rest_day & ~day.activity.is_intermittent & (day.score < -_LOW)
-        may = lately & low & day.outside_episode & ~day.flagged
-        for column in true_columns(may):
-            first = self._low_since(column, day.row)
-            if day.row - first + 1 < _FEWEST_LOW_DAYS:
+        low = day.mature & ~day.is_rest_day & ~day.activity.is_intermittent & (day.score < -_LOW_SIGMAS)
+        for column in true_columns(recent & low & day.outside_episode & ~day.flagged):
+            first = self._first_low_row(column, day.row)
+            if day.row - first + 1 < _MIN_LOW_DAYS:
                 continue
-            change = self._history.above(column, first, day.row).mean().item()
-            if self._is_earlier(column, day.row, change) and change < -_CLEAR * self._spread_of_mean(
-                column, first, day
-            ):
-                self._levels.change(column, day.row, change, since=first)
+            change = self._history.deviations(column, first, day.row).mean().item()
+            clear = change < -_LOW_MEAN_SIGMAS * self._spread_of_mean(column, first, day)
+            if clear and self._matches_earlier_level(column, day.row, change):
+                self._levels.shift(column, day.row, change, since=first)
                 day.residual[column] -= change
                 day.score[column] = day.residual[column] / day.spread[column]
                 day.reason[column] = "recovery"
 
-    def _is_earlier(self, column: int, row: int, change: float) -> bool:
+    def _matches_earlier_level(self, column: int, row: int, change: float) -> bool:
+        """Return whether a change leads back to about an earlier, lower level."""
         return any(
-            row - since <= self._parameters.fall_back_days and back < 0 and abs(change - back) < -_SAME * back
-            for since, back in self._levels.earlier(column)
+            row - left_row <= self._parameters.fall_back_days
+            and back < 0
+            and abs(change - back) < -_SLOW_RETURN_SHARE * back
+            for left_row, back in self._levels.earlier(column)
         )
 
-    def _low_since(self, column: int, row: int) -> int:
-        """The first of the days in a row, up to a day, that were low."""
-        earliest = max(self._levels.changed_row[column] + 1, row - _MOST_LOW_DAYS + 1)
+    def _first_low_row(self, column: int, row: int) -> int:
+        """Return the row of the first of the consecutive low days that end with day `row`."""
+        earliest = max(self._levels.changed_row[column] + 1, row - _MAX_LOW_DAYS + 1)
         days = slice(earliest, row)
         off = self._history.deseasonalized[days, column] - self._history.level[days, column]
-        others = np.flatnonzero(off >= -_LOW * self._history.noise[column])
-        return int(earliest + others[-1] + 1 if len(others) else earliest)
+        not_low = np.flatnonzero(off >= -_LOW_SIGMAS * self._history.noise[column])
+        return int(earliest + not_low[-1] + 1 if len(not_low) else earliest)
 
     def _spread_of_mean(self, column: int, first: int, day: Day) -> float:
+        """Return the standard deviation of the mean of the days since `first` around the level before them."""
         parameters, days = self._parameters, day.row - first + 1
-        variance = parameters.mean_variance(days) + parameters.run_level_uncertainty * day.uncertainty[column].item()
+        uncertainty = parameters.run_level_uncertainty * day.uncertainty[column].item()
+        variance = parameters.mean_variance(days) + uncertainty
         spread: float = self._history.noise[column].item() * variance**0.5
         return spread
 
-    def _returns(self, column: int, day: Day) -> float | None:
-        """The change to a level that an accepted change had left."""
+    def _change_to_earlier_level(self, column: int, day: Day) -> float | None:
+        """Return the residual of a day that returned to an earlier level, or None."""
         residual = day.residual[column]
         within = self._parameters.fall_back_days if day.drop[column] else self._parameters.rise_back_days
-        tolerance = max(_TOLERANT * day.spread[column], _NEAR)
-        near = [
-            change
-            for since, change in self._levels.earlier(column)
-            if day.row - since <= within
+        tolerance = max(_RETURN_SIGMAS * day.spread[column], _RETURN_TOLERANCE)
+        returned = any(
+            day.row - left_row <= within
             and (residual - change) * np.sign(change) < tolerance
-            and residual * np.sign(change) > _NEAR * abs(change)
-        ]
-        return residual.item() if near else None
+            and residual * np.sign(change) > _RETURN_SHARE * abs(change)
+            for left_row, change in self._levels.earlier(column)
+        )
+        return residual.item() if returned else None
 
-    def _falls_back(self, column: int, day: Day) -> float | None:
-        """The change to a level from which the baseline itself had risen steeply."""
+    def _change_to_level_before_rise(self, column: int, day: Day) -> float | None:
+        """Return the residual of a day that fell to the level from which the baseline had risen steeply, or None."""
         parameters = self._parameters
-        levels = self._history.level[max(0, day.row - parameters.fall_back_days // 2) : max(0, day.row - 2), column]
-        if len(levels) <= 14 or day.spend[column] <= parameters.minimum_impact_usd:
+        window = slice(max(0, day.row - parameters.fall_back_days // 2), max(0, day.row - _RISE_GAP_DAYS))
+        levels = self._history.level[window, column]
+        if len(levels) <= _RISE_DAYS or day.spend[column] <= parameters.minimum_impact_usd:
             return None
-        before = levels[:-14][levels[14:] - levels[:-14] > parameters.steep_rise]
-        tolerance = max(_TOLERANT * day.spread[column], 0.25)
+        rise = levels[_RISE_DAYS:] - levels[:-_RISE_DAYS]
+        before = levels[:-_RISE_DAYS][rise > parameters.steep_rise]
+        tolerance = max(_RETURN_SIGMAS * day.spread[column], _STEEP_RISE_TOLERANCE)
         if not len(before) or before.min() - tolerance >= self._history.deseasonalized[day.row, column]:
             return None
         return day.residual[column].item()  # type: ignore[no-any-return]
 
-    def _is_reported_level(self, column: int, day: Day) -> bool:
-        """Whether most days since an event of the last weeks lie where this one does: accepts that as the level."""
+    def _accept_reported_level(self, column: int, day: Day) -> bool:
+        """Accept the level of a recent finding if most days since then stayed there. Returns whether it did."""
         parameters, began_row = self._parameters, self._episodes.began_row[column]
         days = day.row - began_row + 1
         if (
@@ -120,11 +131,11 @@ class Recoveries:
             or self._episodes.last_is_rise[column] != day.rise[column]
         ):
             return False
-        above = self._history.above(column, began_row, day.row)
+        above = self._history.deviations(column, began_row, day.row)
         change, sign = np.median(above).item(), 1 if day.rise[column] else -1
         if np.sort(above * sign)[days // 5] < parameters.level_hold_share * change * sign or change * sign < 0:
             return False
         if (above[-1] - change) * sign > parameters.level_break_sigmas * day.spread[column]:
             return False
-        self._episodes.accept(column, day.row, change, kept=days)
+        self._episodes.accept_level(column, day.row, change, used_days=days)
         return True

@@ -1,4 +1,4 @@
-"""What excuses a suspicious day: holidays, common rest, ends of months, a fall that goes on. None accuses."""
+"""The suppressions: holidays, days of common rest, month ends and series that wind down remove flags."""
 
 from __future__ import annotations
 
@@ -11,63 +11,69 @@ from openai_costs_dagster.spend.detection.state.day import Day
 from openai_costs_dagster.spend.detection.state.history import History
 from openai_costs_dagster.spend.detection.state.levels import Levels
 
-_RESTS = 0.02  # of what was expected: below it a day is an outage, whatever the calendar says
-_HOLIDAY_RISE = 1.5
-_STILL_FALLING = 14  # days after a lower level was accepted
-_FEWEST_SERIES = 4
-_MONTHS_KEPT = 4
-_AS_HIGH = 0.5  # of the rise, on the log scale
-_PLACES = 2 * holidays.CLOSE_TO_THE_END
-_TWO_WEEKS = 14
+_OUTAGE_SHARE = 0.02  # share of the expected amount below which a holiday is an outage
+_HOLIDAY_RISE = 1.5  # multiple of the expected amount up to which a rise on a holiday is suppressed
+_AFTER_DROP_DAYS = 14  # days after a lower level became normal during which further drops are suppressed
+_WINDING_DOWN_DAYS = 14  # days over which the fall of a level is measured
+
+# A day of common rest: at least half of at least four series spend clearly less than expected.
+_MIN_SERIES = 4
+_RESTING_SIGMAS = 1.5
+_RESTING_SHARE = 0.5
+
+_MONTHS = 4  # number of earlier month ends that are compared
+_MONTH_END_SHARE = 0.5  # share of the rise, on the log scale, that an earlier month end must reach
+_MONTH_END_PLACES = 2 * holidays.MONTH_END_DAYS  # days around the turn of a month
 
 
 class Suppressions:
-    """By series."""
+    """The suppressions over one panel."""
 
     def __init__(self, panel: Panel, parameters: Parameters, history: History, levels: Levels) -> None:
         self._panel = panel
         self._parameters = parameters
         self._history = history
         self._levels = levels
-        self._turns = np.full((_MONTHS_KEPT + 1, _PLACES, len(panel.series)), np.nan)
-        self._organizations = [panel.organization == one for one in np.unique(panel.organization)]
+        # Residuals by month (the current month last), place around the turn of the month, and series.
+        self._month_ends = np.full((_MONTHS + 1, _MONTH_END_PLACES, len(panel.series)), np.nan)
+        self._organizations = [panel.organization == column for column in np.unique(panel.organization)]
 
     def apply(self, day: Day) -> None:
-        """Takes back what the calendar, the organization or a fall that goes on explains."""
+        """Remove the flags that a holiday, common rest, a month end or a lasting decline explains."""
         if holidays.is_holiday(day.date):
-            rests = day.drop & (day.spend > _RESTS * day.expected)
-            day.suppressed |= rests | (day.rise & (day.spend < _HOLIDAY_RISE * day.expected))
+            drop = day.drop & (day.spend > _OUTAGE_SHARE * day.expected)
+            day.suppressed |= drop | (day.rise & (day.spend < _HOLIDAY_RISE * day.expected))
             day.is_rest_day |= day.score < -self._parameters.rest_day_sigmas
-        day.suppressed |= day.drop & (day.row - self._levels.drop_row <= _STILL_FALLING)
-        if day.row > _TWO_WEEKS:
-            slid = self._history.level[day.row - _TWO_WEEKS] - self._history.level[day.row]
-            day.suppressed |= day.drop & (slid > self._parameters.winding_down_drop)
-        self._common_rest(day)
-        self._month_end(day)
+        day.suppressed |= day.drop & (day.row - self._levels.drop_row <= _AFTER_DROP_DAYS)
+        if day.row > _WINDING_DOWN_DAYS:
+            fallen = self._history.level[day.row - _WINDING_DOWN_DAYS] - self._history.level[day.row]
+            day.suppressed |= day.drop & (fallen > self._parameters.winding_down_drop)
+        self._suppress_common_rest(day)
+        self._suppress_month_end(day)
         day.unflag(day.suppressed, "suppressed")
 
-    def _common_rest(self, day: Day) -> None:
-        """Most of an organization resting at once is a holiday, wherever it is."""
+    def _suppress_common_rest(self, day: Day) -> None:
+        """Suppress drops if most of an organization rests: the day is a holiday that the calendar does not list."""
         counted = day.mature & self._panel.is_leaf & (day.expected > self._parameters.floor_usd)
-        for ours in self._organizations:
-            scores = day.score[counted & ours]
-            if len(scores) >= _FEWEST_SERIES and (scores < -1.5).mean() >= 0.5:
-                day.suppressed |= ours & day.drop
-                day.is_rest_day |= ours & (day.score < -self._parameters.rest_day_sigmas)
+        for members in self._organizations:
+            scores = day.score[counted & members]
+            if len(scores) >= _MIN_SERIES and (scores < -_RESTING_SIGMAS).mean() >= _RESTING_SHARE:
+                day.suppressed |= members & day.drop
+                day.is_rest_day |= members & (day.score < -self._parameters.rest_day_sigmas)
 
-    def _month_end(self, day: Day) -> None:
-        """What came around the same place of at least half of the months' ends before."""
+    def _suppress_month_end(self, day: Day) -> None:
+        """Suppress rises that also occurred around the same place of at least half of the earlier month ends."""
         position = holidays.month_position(day.date)
         if position is None:
             return
-        place = position + holidays.CLOSE_TO_THE_END
+        place = position + holidays.MONTH_END_DAYS
         if place == 0:
-            self._turns = np.roll(self._turns, -1, axis=0)
-            self._turns[-1] = np.nan
-        around = self._turns[:-1, max(0, place - 1) : place + 2]
+            self._month_ends = np.roll(self._month_ends, -1, axis=0)
+            self._month_ends[-1] = np.nan
+        # A month end may move by a day, so the neighboring places count as well.
+        around = self._month_ends[:-1, max(0, place - 1) : place + 2]
         known = np.isfinite(around).any(1).sum(0)
-        came = (around > _AS_HIGH * day.residual).any(1).sum(0)
-        day.suppressed |= day.rise & (came > 0) & (2 * came >= known)
-        self._turns[-1, place] = np.where(
-            day.mature & (day.expected > self._parameters.floor_usd), day.residual, np.nan
-        )
+        similar = (around > _MONTH_END_SHARE * day.residual).any(1).sum(0)
+        day.suppressed |= day.rise & (similar > 0) & (2 * similar >= known)
+        counted = day.mature & (day.expected > self._parameters.floor_usd)
+        self._month_ends[-1, place] = np.where(counted, day.residual, np.nan)

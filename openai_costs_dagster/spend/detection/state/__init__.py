@@ -1,1 +1,1 @@
-"""The state of the detector: what it knows about each series before it evaluates a day."""
+"""The state of the detector: the baseline, history, levels and episodes of each series before a day is evaluated."""

@@ -1,4 +1,4 @@
-"""On which days a series spends at all: every day, on fixed weekdays, or now and then."""
+"""The activity of series: whether a series spends every day, on fixed weekdays or intermittently."""
 
 from __future__ import annotations
 
@@ -8,39 +8,46 @@ import numpy as np
 
 from openai_costs_dagster.spend.detection.panel import Flags, Integers
 
-_KNOWN_AFTER = 21
-_MOSTLY_ACTIVE = 0.8
-_NEARLY_ALWAYS = 0.95
-_IRREGULAR = 0.4
-_SOME_WEEKDAYS = 0.6
+_MIN_AGE_DAYS = 21  # age in days from which three weeks of data classify a series
+_MOSTLY_ACTIVE = 0.8  # share of active days below which a series can be intermittent
+_NEARLY_ALWAYS_ACTIVE = 0.95  # the same share for series that are younger than `_MIN_AGE_DAYS`
+_IRREGULARITY = 0.4  # share of the variance of activity that remains within weekdays, from which days are irregular
+_WEEKDAY_SPREAD = 0.6  # difference between the shares of active days of two working days
 
 
 class Activity(NamedTuple):
-    """By series; `active[days ago, series]`."""
+    """The activity of each series within the baseline's window, before the evaluated day."""
 
     active: Flags
+    """Whether a series spent, as an array of the shape ``[days ago, series]``."""
     is_intermittent: Flags
-    """Spend comes on days that the weekday does not tell."""
+    """Whether a series spends on days that the weekday does not predict."""
     on_some_weekdays: Flags
-    """Some working days spend and others never do."""
+    """Whether a series spends on some working days and never on others."""
     active_days: Integers
 
 
 def classify_activity(active: Flags, age: Integers, weekday: int) -> Activity:
-    """Reads the rhythm from the past, the day before first. `age` is the number of days since the first spend."""
+    """Classify the activity of each series.
+
+    `active` has the shape ``[days ago, series]``, beginning with the day before. `age` is the number of days since
+    the first spend. `weekday` is that of the evaluated day.
+    """
     window = len(active)
     known = np.clip(age, 1, window)
     count = active.sum(0)
     rate = count / known
     weeks = np.maximum(known / 7, 1)
-    came = np.stack([active[ago::7].sum(0) for ago in range(7)])
-    share = np.minimum(came / weeks, 1)
+    by_weekday = np.stack([active[ago::7].sum(0) for ago in range(7)])
+    share = np.minimum(by_weekday / weeks, 1)
+    # Variance within weekdays, corrected for the small number of weeks (Bessel's correction).
     within = (share * (1 - share)).mean(0) * np.where(weeks > 1.5, weeks / np.maximum(weeks - 1, 0.5), 2)
-    working = share[[(weekday - 1 - ago) % 7 < 5 for ago in range(7)]]
-    some_weekdays = np.ptp(working, axis=0) > _SOME_WEEKDAYS
-    irregular = (rate < _MOSTLY_ACTIVE) & (within > _IRREGULAR * rate * (1 - rate))
-    there_were = np.stack([(known + 6 - ago) // 7 for ago in range(7)])
-    came_and_did_not = ((came > 0) & (came < there_were)).any(0)
-    unsettled = (rate < _NEARLY_ALWAYS) & (came_and_did_not | some_weekdays)  # two weeks do not tell a rhythm
-    is_intermittent = (rate > 0) & np.where(age >= _KNOWN_AFTER, irregular, unsettled)
-    return Activity(active, is_intermittent, some_weekdays & ~is_intermittent, count)
+    working_days = share[[(weekday - 1 - ago) % 7 < 5 for ago in range(7)]]
+    on_some_weekdays = np.ptp(working_days, axis=0) > _WEEKDAY_SPREAD
+    irregular = (rate < _MOSTLY_ACTIVE) & (within > _IRREGULARITY * rate * (1 - rate))
+    possible = np.stack([(known + 6 - ago) // 7 for ago in range(7)])
+    mixed_weekday = ((by_weekday > 0) & (by_weekday < possible)).any(0)
+    # Two weeks of data cannot show a weekly pattern, so a young series with any gap counts as intermittent.
+    unsettled = (rate < _NEARLY_ALWAYS_ACTIVE) & (mixed_weekday | on_some_weekdays)
+    is_intermittent = (rate > 0) & np.where(age >= _MIN_AGE_DAYS, irregular, unsettled)
+    return Activity(active, is_intermittent, on_some_weekdays & ~is_intermittent, count)

@@ -1,8 +1,8 @@
-"""What a day is expected to cost: a ridge regression of the logarithm on level, trend and weekday, over eight weeks.
+"""The expected spend of a day: a ridge regression of log spend on level, trend and weekday over eight weeks.
 
-All series are solved at once. The basis is laid out backwards from the day that is judged, so that its prediction is
-the sum of a few coefficients; priors keep single weekdays near their working-day or weekend level and trends small,
-which is what lets three weeks of history predict a fourth.
+The regression solves all series at once. Its basis is laid out backwards from the evaluated day, so that the
+prediction is the sum of a few coefficients. The priors keep each weekday near the level of working days or weekends
+and keep trends small. With these priors three weeks of history are enough to predict a fourth.
 """
 
 from __future__ import annotations
@@ -14,26 +14,27 @@ import numpy as np
 from openai_costs_dagster.spend.detection.panel import Flags, Floats, Integers
 from openai_costs_dagster.spend.detection.parameters import Parameters
 
-_LEVEL, _TREND, _WEEKDAY, _RECENT, _WEEKEND, _SIZE = 0, 1, 2, 9, 10, 11
-_WEEKEND_SPREAD = 2.0
-_NO_PRIOR = 1e-9
-_MOST_UNCERTAIN = 25.0
+# Columns of the basis; the weekdays take seven columns.
+_LEVEL, _TREND, _WEEKDAY, _TRANSIENT, _WEEKEND, _SIZE = 0, 1, 2, 9, 10, 11
+_WEEKEND_PRIOR = 2.0  # prior standard deviation of the weekend effect, on the log scale
+_NO_PRIOR = 1e-9  # keeps the matrix regular without influencing the level
+_MAX_UNCERTAINTY = 25.0  # upper bound of the prediction's variance, in units of the noise's variance
 
 
 class Prediction(NamedTuple):
-    """By series, on the log scale."""
+    """The prediction of a day for each series, on the log scale."""
 
     value: Floats
     level: Floats
-    """The same without the weekday."""
+    """The predicted value without the weekday effect."""
     trend: Floats
-    """Per day."""
+    """The change per day."""
     uncertainty: Floats
-    """Variance of the prediction itself, in units of the noise's."""
+    """The variance of the prediction, in units of the noise's variance."""
 
 
 class Baseline:
-    """The basis for each weekday that may be judged, and its products, made once."""
+    """The regression with its precomputed basis for each weekday."""
 
     def __init__(self, parameters: Parameters) -> None:
         self._parameters = parameters
@@ -45,16 +46,17 @@ class Baseline:
         self._bases = [self._basis(weekday) for weekday in range(7)]
 
     def _basis(self, weekday: int) -> tuple[Floats, Floats, Floats]:
+        """Return the basis of the past days, of the evaluated day, and the outer products of the past days."""
         ago = np.arange(0, self._parameters.window_days + 1)
         rows = np.zeros((len(ago), _SIZE))
         rows[:, _LEVEL] = 1
         rows[:, _TREND] = -ago / 7
         rows[ago, _WEEKDAY + ago % 7] = 1
-        rows[:, _RECENT] = np.exp(-ago / self._parameters.transient_decay_days)
+        rows[:, _TRANSIENT] = np.exp(-ago / self._parameters.transient_decay_days)
         rows[:, _WEEKEND] = (weekday - ago) % 7 >= 5
-        past, judged = rows[1:], rows[0]
+        past, today = rows[1:], rows[0]
         products = (past[:, :, None] * past[:, None, :]).reshape(len(past), _SIZE * _SIZE)
-        return past, judged, products
+        return past, today, products
 
     def predict(
         self,
@@ -62,38 +64,41 @@ class Baseline:
         past: Floats,
         weights: Floats,
         noise: Floats,
-        weekday_spread: Floats,
+        weekday_prior: Floats,
         settled_days: Integers,
         long_term_trend: Floats,
     ) -> Prediction:
-        """Predicts a day from `past[days ago, series]`, the day before first, each day weighing `weights`.
+        """Predict a day from the past.
 
-        A level that has not settled yet forgets sooner and may have a steeper trend. One that has, `settled_for` so
-        many days, forgets the days before that sooner still.
+        `past` and `weights` have the shape ``[days ago, series]``, beginning with the day before. `settled_days` is
+        the number of days since the level of a series settled. While it is 0, older days weigh less and the trend may
+        be steeper. After that, the days before the level settled still weigh less.
         """
-        rows, judged, products = self._bases[weekday]
+        rows, today, products = self._bases[weekday]
         weights = weights * self._weights[:, settled_days]
+        # The trend is estimated around the long-term trend, which is added again below.
         past = past + self._ago * long_term_trend
         count = past.shape[1]
         normal = (weights.T @ products).reshape(count, _SIZE, _SIZE)
-        normal[:, range(_SIZE), range(_SIZE)] += self._priors(noise, weekday_spread, settled_days == 0)
-        right = np.stack([(weights * past).T @ rows, np.broadcast_to(judged, (count, _SIZE))], axis=-1)
+        normal[:, range(_SIZE), range(_SIZE)] += self._priors(noise, weekday_prior, settled_days == 0)
+        right = np.stack([(weights * past).T @ rows, np.broadcast_to(today, (count, _SIZE))], axis=-1)
         solved = np.linalg.solve(normal, right)
-        found = solved[..., 0]
+        coefficients = solved[..., 0]
         return Prediction(
-            value=found @ judged,
-            level=found[:, _LEVEL] + found[:, _RECENT],
-            trend=found[:, _TREND] / 7 + long_term_trend,
-            uncertainty=np.clip(solved[..., 1] @ judged, 0, _MOST_UNCERTAIN),
+            value=coefficients @ today,
+            level=coefficients[:, _LEVEL] + coefficients[:, _TRANSIENT],
+            trend=coefficients[:, _TREND] / 7 + long_term_trend,
+            uncertainty=np.clip(solved[..., 1] @ today, 0, _MAX_UNCERTAINTY),
         )
 
-    def _priors(self, noise: Floats, weekday_spread: Floats, restless: Flags) -> Floats:
+    def _priors(self, noise: Floats, weekday_prior: Floats, unsettled: Flags) -> Floats:
+        """Return the ridge penalties as ratios of the noise's variance to the prior variance."""
         parameters, variance = self._parameters, noise**2
         priors = np.empty((len(noise), _SIZE))
         priors[:, _LEVEL] = _NO_PRIOR
-        trend = np.where(restless, parameters.young_weekly_trend_prior, parameters.weekly_trend_prior)
+        trend = np.where(unsettled, parameters.young_weekly_trend_prior, parameters.weekly_trend_prior)
         priors[:, _TREND] = variance / trend**2
-        priors[:, _WEEKDAY : _WEEKDAY + 7] = (variance / weekday_spread**2)[:, None]
-        priors[:, _RECENT] = variance / parameters.transient_prior**2
-        priors[:, _WEEKEND] = variance / _WEEKEND_SPREAD**2
+        priors[:, _WEEKDAY : _WEEKDAY + 7] = (variance / weekday_prior**2)[:, None]
+        priors[:, _TRANSIENT] = variance / parameters.transient_prior**2
+        priors[:, _WEEKEND] = variance / _WEEKEND_PRIOR**2
         return priors

@@ -1,4 +1,4 @@
-"""One day while it is judged: what was expected of each series, what came, and what is thought of it so far."""
+"""The day under evaluation: the predictions, the actual spend and the flags of all series."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from openai_costs_dagster.spend.detection.panel import NO_PARENT, Flags, Floats,
 from openai_costs_dagster.spend.detection.state.activity import Activity
 
 Reasons = NDArray[np.str_]
-REASONS: Any = np.dtype("U12")
+REASONS: Any = np.dtype("U12")  # the longest reason, "intermittent", has 12 characters
 
 
 class FailedTest(NamedTuple):
-    """The test that flagged a day, with its own numbers in US dollars.
+    """The test that flagged a day, with its own bounds in US dollars.
 
-    The spend of the last `days` days lies outside `lower` to `upper`, and differs from `expected` by at least the
-    minimum impact.
+    The spend of the last `days` days lies outside the range from `lower` to `upper` and differs from `expected` by at
+    least the minimum impact.
     """
 
     days: int
@@ -29,76 +29,89 @@ class FailedTest(NamedTuple):
     lower: float
     upper: float
     total: int = NO_PARENT
-    """The column of the total whose jump made a newcomer remarkable."""
+    """The column of the total whose rise caused a new series to be flagged."""
 
 
 @dataclass
 class Day:
-    """By series. Money in US dollars; `residual`, `week_effect` and `spread` on the log scale.
+    """One day of a panel; every array has one value per series.
 
-    What suspects sets `up`, `down`, `reason`, and `began` where days before belong to it; what forgives takes them
-    back and sets `excused`.
+    Amounts are US dollars. `residual`, `weekday_effect` and `spread` are on the log scale. A rule that flags a series
+    sets `rise` or `drop`, the `reason`, and `began_row` if earlier days belong to the same finding. A rule that
+    removes a flag clears `rise` and `drop`, and sets `suppressed` if the day is excluded from the baseline.
     """
 
     row: int
     date: dt.date
     spend: Floats
     age: Integers
-    """Days since the first spend."""
+    """The days since the first spend; negative before it."""
     alive: Flags
+    """Whether the day lies between the first spend of the series and its organization's last known day."""
     mature: Flags
+    """Whether the series is old enough to be compared with its own history."""
     settled: bool
+    """Whether the spend of the day is final."""
     activity: Activity
     uncertainty: Floats
-    """Variance of the prediction, in units of the noise's."""
+    """The variance of the prediction, in units of the noise's variance."""
     spread: Floats
+    """The standard deviation of the residual: noise and uncertainty of the prediction together."""
     weekday_effect: Floats
     expected: Floats
     lower: Floats
     upper: Floats
     residual: Floats
     score: Floats
-    """The residual in standard deviations of the prediction."""
+    """The residual in units of `spread`."""
     recent_alerts: Integers
-    """Of the weeks before."""
+    """The number of episodes of the series that opened in recent weeks."""
     outside_episode: Flags
-    """Not within an event that began before."""
+    """Whether no episode of the series was open when the day began."""
     began_row: Integers
+    """The row of the first day that belongs to the finding."""
     rise: Flags
+    """Whether the series is flagged because it spent more than expected."""
     drop: Flags
+    """Whether the series is flagged because it spent less than expected."""
     suppressed: Flags
+    """Whether a suppression applies: the day is neither flagged nor used by the baseline."""
     is_rest_day: Flags
-    """A day of rest: neither flagged for being low nor a lesson about ordinary days."""
+    """Whether the series rests along with others, so that the day is not used by the baseline."""
     reason: Reasons
     tests: dict[int, FailedTest] = field(default_factory=dict)
-    """By column: the tests whose range is not that of the day itself."""
+    """The failed tests whose bounds differ from those of the day itself, by column."""
 
     @property
     def flagged(self) -> Flags:
-        """What is flagged so far."""
+        """Whether each series is flagged."""
         return self.rise | self.drop
 
     @property
     def difference(self) -> Floats:
-        """Spend less what was expected."""
+        """The actual minus the expected spend, in US dollars."""
         return self.spend - self.expected
 
     def is_mostly_active(self, share: float, window: int) -> Flags:
-        """Whether a series spent on at least this share of the days of the window that it lived."""
+        """Return whether each series was active on at least `share` of its days in a window of `window` days."""
         return self.activity.active_days >= share * np.minimum(self.age, window)
 
     @property
     def shown_lower(self) -> Floats:
-        """The lower bound as people see it: below zero only on days of negative net cost."""
+        """The lower bound for display: negative only on days with a negative net cost."""
         return np.where(self.spend < 0, self.lower, np.maximum(self.lower, 0))
 
     def failed_test(self, column: int) -> FailedTest:
-        """The test that a flagged series failed: the range of the day itself, unless another test flagged it."""
+        """Return the test that flagged a series; without a special test, the range of the day itself."""
         bounds = (self.expected[column].item(), self.shown_lower[column].item(), self.upper[column].item())
         return self.tests.get(column) or FailedTest(1, *bounds)
 
     def flag(self, found: Flags, reason: str, *, rise: bool, test: Callable[[int], FailedTest] | None = None) -> None:
-        """Flags what was not flagged. `test` gives the numbers of a column's test where they are not the day's."""
+        """Flag the series in `found` that are not flagged yet, as a rise or a drop.
+
+        `test` returns the failed test of a column; without it, the range of the day itself applies. Drops on a
+        provisional day are ignored, because part of its spend may still be missing.
+        """
         found = found & ~self.flagged
         if rise:
             self.rise |= found
@@ -110,6 +123,6 @@ class Day:
             self.tests |= {column: test(column) for column in true_columns(found)}
 
     def unflag(self, found: Flags | int, reason: str) -> None:
-        """Takes flags back."""
+        """Remove the flags of the series in `found` and set their reason."""
         self.rise[found] = self.drop[found] = False
         self.reason[found] = reason

@@ -1,4 +1,4 @@
-"""What lasts longer than a day: a flagged day opens an event, and a level that holds becomes the normal one."""
+"""The episodes of unusual spend: a flagged day opens an episode, and a level that holds becomes the normal level."""
 
 from __future__ import annotations
 
@@ -12,75 +12,86 @@ from openai_costs_dagster.spend.detection.state.day import Day
 from openai_costs_dagster.spend.detection.state.history import History
 from openai_costs_dagster.spend.detection.state.levels import LONG_AGO, Levels
 
-_QUIET_DAYS = 2
+_CLOSE_AFTER_DAYS = 2  # consecutive unflagged days that close an episode
+_DROP_LEVEL_DAYS = 3  # last days of a drop whose median is the new level
+_STEADY_NOISES = 5  # in units of noise: range of the last flagged days within which they agree
+_STEADY_RANGE = 0.35  # log scale: the same range for series with little noise
 
 
 class Episodes:
-    """By series."""
+    """The open and past episodes of all series."""
 
     def __init__(self, panel: Panel, parameters: Parameters, history: History, levels: Levels) -> None:
         count = len(panel.series)
         self._parameters = parameters
         self._history = history
         self._levels = levels
-        self._run = np.zeros(count, int)
-        self._quiet = np.zeros(count, int)
+        self._flagged_days = np.zeros(count, int)
+        self._unflagged_days = np.zeros(count, int)
         self._opened = np.zeros(panel.spend.shape, bool)
         self._residuals: dict[int, list[float]] = defaultdict(list)
         self.last_is_rise = np.zeros(count, bool)
-        """Whether the last flagged day was above what was expected."""
+        """Whether the last flagged day of each series was a rise."""
         self.began_row = np.full(count, LONG_AGO)
-        """The first day of the last event."""
+        """The row of the first day of the last episode of each series."""
 
     @property
     def is_open(self) -> np.ndarray:
-        """Which series are within an event."""
-        return self._run > 0
+        """Whether an episode of each series is open."""
+        return self._flagged_days > 0
 
-    def lately(self, row: int) -> Integers:
-        """How many events each series had in the weeks before a day, those that make no more difference left out."""
+    def recent_alerts(self, row: int) -> Integers:
+        """Return how many episodes of each series opened in the recent weeks, at most `max_recent_alerts`."""
         opened: Integers = self._opened[max(0, row - self._parameters.recent_alert_days) : row].sum(0)
         return np.minimum(opened, self._parameters.max_recent_alerts)
 
     def size(self, column: int) -> float:
-        """How far an open event's days are from what was expected, on the log scale."""
+        """Return the median residual of an open episode, on the log scale."""
         return np.median(self._residuals[column]).item()
 
     def update(self, day: Day) -> None:
-        """Opens, extends and closes events by what was flagged, and accepts levels that hold."""
+        """Open, extend and close episodes by the flags of a day, and accept levels that hold."""
         impact = self._parameters.minimum_impact_usd
-        telling = (day.expected > impact) | (day.spend > impact)  # a weekend without spend ends no event
-        self._quiet = np.where(day.flagged, 0, self._quiet + telling)
-        self._run[(self._quiet >= _QUIET_DAYS) | (self._levels.changed_row == day.row)] = 0
+        # A weekend on which the series does not spend anyway does not close an episode.
+        counts = (day.expected > impact) | (day.spend > impact)
+        self._unflagged_days = np.where(day.flagged, 0, self._unflagged_days + counts)
+        closed = (self._unflagged_days >= _CLOSE_AFTER_DAYS) | (self._levels.changed_row == day.row)
+        self._flagged_days[closed] = 0
         for column in true_columns(day.flagged):
-            if self._run[column] == 0:
+            if self._flagged_days[column] == 0:
                 self._opened[day.row, column] = True
                 self.began_row[column] = day.began_row[column]
                 self._residuals[column].clear()
+                # The days of the run before its last day were recorded as normal days.
                 self._history.set_weights(column, day.began_row[column], day.row, 0)
-            self._run[column] += 1
+            self._flagged_days[column] += 1
             self.last_is_rise[column] = day.rise[column]
             self._residuals[column].append(day.residual[column].item())
-            self._accept_what_holds(column, day)
+            self._accept_lasting_level(column, day)
 
-    def _accept_what_holds(self, column: int, day: Day) -> None:
+    def _accept_lasting_level(self, column: int, day: Day) -> None:
+        """Accept the level of the episode if it was found by a long run or has held for enough flagged days."""
         parameters, residuals = self._parameters, self._residuals[column]
-        known = day.row - day.began_row[column]
-        if known >= parameters.level_confirm_days:
+        run_days = day.row - day.began_row[column]
+        if run_days >= parameters.level_confirm_days:
             level = self._history.level[day.row, column]
             above = self._history.deseasonalized[day.began_row[column] : day.row + 1, column] - level
-            self.accept(column, day.row, np.median(above).item(), kept=known + 1)
+            self.accept_level(column, day.row, np.median(above).item(), used_days=run_days + 1)
         elif day.drop[column] and len(residuals) >= parameters.level_drop_flags:
             self._levels.drop_row[column] = day.row
-            self.accept(column, day.row, np.median(residuals[-3:]).item(), kept=3)
+            change = np.median(residuals[-_DROP_LEVEL_DAYS:]).item()
+            self.accept_level(column, day.row, change, used_days=_DROP_LEVEL_DAYS)
         elif len(residuals) >= parameters.level_rise_flags:
-            lately = residuals[-parameters.level_rise_flags :]
-            steady = max(lately) - min(lately) < max(5 * self._history.noise[column], 0.35)
+            last = residuals[-parameters.level_rise_flags :]
+            steady = max(last) - min(last) < max(_STEADY_NOISES * self._history.noise[column], _STEADY_RANGE)
             if steady or day.row - self.began_row[column] >= parameters.max_episode_days:
-                self.accept(column, day.row, np.median(lately).item(), kept=parameters.level_rise_flags)
+                self.accept_level(column, day.row, np.median(last).item(), used_days=parameters.level_rise_flags)
 
-    def accept(self, column: int, row: int, change: float, *, kept: int) -> None:
-        """Ends an event: its level is the normal one from its first day on, and its last days teach again."""
-        self._levels.change(column, row, change, since=self.began_row[column].item())
-        self._history.set_weights(column, row - kept + 1, row + 1, 1)
-        self._run[column] = 0
+    def accept_level(self, column: int, row: int, change: float, *, used_days: int) -> None:
+        """Close an episode and make its level normal from its first day on.
+
+        The last `used_days` days of the episode weigh fully in the baseline again.
+        """
+        self._levels.shift(column, row, change, since=self.began_row[column].item())
+        self._history.set_weights(column, row - used_days + 1, row + 1, 1)
+        self._flagged_days[column] = 0

@@ -1,7 +1,7 @@
-"""What is kept of the days that were judged: the clean past, the noise around it, and the level that it had each day.
+"""The history of evaluated days: cleaned past spend, the noise around it, and the level of each day.
 
-Arrays that a window is read from have the window's length of empty rows in front, so that the window before day `row`
-begins at row `row`.
+Arrays from which a window is read begin with a window of empty rows, so that the window before day `row` begins at
+index `row`.
 """
 
 from __future__ import annotations
@@ -13,14 +13,16 @@ from openai_costs_dagster.spend.detection.parameters import Parameters
 from openai_costs_dagster.spend.detection.state.baseline import Prediction
 from openai_costs_dagster.spend.detection.state.day import Day
 
-_TO_DEVIATION = 1.4826  # the median of absolute normal noise in standard deviations
-_BEGUN = 10  # the age in days from which on it is looked at whether a series is being adopted
-_ADOPTED = 0.3  # on the log scale: a rise of the level that says so
-_STEEPEST_TREND = 0.012  # a day; what grows faster is not extrapolated
+_MAD_TO_SIGMA = 1.4826  # converts the median absolute deviation of a normal distribution to its standard deviation
+_ADOPTION_START_DAYS = 10  # age in days from which the rise of an adopted series is measured
+_ADOPTION_RISE = 0.3  # log scale: rise of the level until `settling_age_days` from which a series counts as adopted
+_MAX_TREND = 0.012  # log scale per day: steeper trends are not extrapolated
+_TRUSTED_AGE_DAYS = 3  # days at the start of a series that weigh fully, because no baseline can rate them
+_MIN_YOUNG_WEIGHT = 0.3  # least weight of a day of a series that is not mature
 
 
 class History:
-    """By day and series, on the log scale: 0 is nothing, and the tuning's floor is log 2."""
+    """The history of all series on the log scale, where 0 is no spend and log 2 is `Parameters.floor_usd`."""
 
     def __init__(self, panel: Panel, parameters: Parameters) -> None:
         self._parameters = parameters
@@ -36,101 +38,111 @@ class History:
         self.trend = np.zeros((days, count))
         self._is_adopted = np.zeros(count, bool)
         self.long_term_trend = np.zeros(count)
-        """How a series has mostly grown, per day."""
+        """The slowly updated average of the trend, per day."""
         self.deseasonalized = np.zeros((days, count))
-        """Each day without its weekday's effect."""
+        """The spend of each day without its weekday effect."""
         self.noise = np.full(count, parameters.typical_noise)
-        self._fading_soon = parameters.recent_noise_decay ** np.arange(1, parameters.noise_window_days + 1)[:, None]
-        self._fading = parameters.noise_decay ** np.arange(1, parameters.noise_window_days + 1)[:, None]
+        """The standard deviation of the noise."""
+        ago = np.arange(1, parameters.noise_window_days + 1)[:, None]
+        self._recent_decay = parameters.recent_noise_decay**ago
+        self._decay = parameters.noise_decay**ago
 
     def past(self, row: int) -> tuple[Floats, Floats]:
-        """The window before a day and what its days weigh, the day before first."""
+        """Return the spend and the weights of the window before a day, beginning with the day before."""
         window = slice(row, row + self._parameters.window_days)
         return self._past[window][::-1], self._weight[window][::-1]
 
-    def above(self, column: int, first: int, row: int) -> Floats:
-        """How far the days from `first` to `row` are above the level that was known before the first of them."""
+    def deviations(self, column: int, first: int, row: int) -> Floats:
+        """Return how far the days from `first` to `row` lie above the level known before `first`."""
         above: Floats = self.deseasonalized[first : row + 1, column] - self.level[first, column]
         return above
 
     def weights(self, first: int, row: int) -> Floats:
-        """What the days from `first` until before `row` weigh."""
+        """Return the weights of the days from `first` to `row`, excluding `row`."""
         return self._weight[first + self._parameters.window_days : row + self._parameters.window_days]
 
     def settled_days(self, row: int, age: Integers) -> Integers:
-        """For how many days a series that came up from little is no longer restless; of others, the whole window."""
+        """Return for how many days the level of each series has been settled, at most the window.
+
+        Only adopted series, which grew from little, need time to settle; the level of the others counts as settled
+        for the whole window once they are `settling_age_days` old.
+        """
         parameters = self._parameters
         settling = np.flatnonzero(age == parameters.settling_age_days)
         if len(settling):
-            risen = self.level[row - 1, settling] - self.level[row - parameters.settling_age_days + _BEGUN, settling]
-            self._is_adopted[settling] = risen > _ADOPTED
+            start = row - parameters.settling_age_days + _ADOPTION_START_DAYS
+            risen = self.level[row - 1, settling] - self.level[start, settling]
+            self._is_adopted[settling] = risen > _ADOPTION_RISE
         since = np.clip(age - parameters.settling_age_days + 1, 0, parameters.window_days)
         return np.where(self._is_adopted | (age < parameters.settling_age_days), since, parameters.window_days)
 
-    def record_prediction(self, row: int, found: Prediction, *, known: bool) -> None:
-        """Keeps what was thought of the level when the day began; an unknown day is taken to be on it."""
-        self.level[row] = found.level
-        self.trend[row] = np.clip(found.trend, -_STEEPEST_TREND, _STEEPEST_TREND)
-        self.deseasonalized[row] = self.log_spend[row] - (found.value - found.level) if known else found.level
+    def record_prediction(self, row: int, prediction: Prediction, *, known: bool) -> None:
+        """Record the level and trend predicted for a day. The spend of an unknown day is assumed to equal the level."""
+        self.level[row] = prediction.level
+        self.trend[row] = np.clip(prediction.trend, -_MAX_TREND, _MAX_TREND)
+        weekday_effect = prediction.value - prediction.level
+        self.deseasonalized[row] = self.log_spend[row] - weekday_effect if known else prediction.level
 
     def record_day(self, day: Day) -> None:
-        """Takes a judged day into the past: flagged and excused days weigh nothing, odd ones less."""
-        parameters, here = self._parameters, day.row + self._parameters.window_days
-        taken = day.alive & ~day.flagged & ~day.suppressed & ~day.is_rest_day
+        """Record an evaluated day. Flagged and suppressed days weigh nothing, and unusual days weigh less."""
+        parameters, index = self._parameters, day.row + self._parameters.window_days
+        used = day.alive & ~day.flagged & ~day.suppressed & ~day.is_rest_day
         idle = day.activity.is_intermittent & (day.spend <= parameters.floor_usd)
-        asleep = (day.expected < parameters.floor_usd) & (day.spend < parameters.floor_usd)
-        blunted = np.minimum(1, parameters.downweight_from_sigmas / np.maximum(np.abs(day.score), 1e-9))
-        weight = np.where(day.age < 3, 1, np.where(day.mature, blunted, np.maximum(blunted, 0.3)))
-        self._past[here] = self.log_spend[day.row]
-        self._weight[here] = np.where(taken, weight, 0)
-        self._abs_residual[here] = np.abs(day.residual) / np.sqrt(1 + day.uncertainty)
-        counted = taken & ~idle & ~asleep & (day.age >= parameters.noise_min_age_days)
-        self._noise_weight[here] = (
-            np.where(day.age < parameters.settling_age_days, parameters.young_weight, 1) * counted
-        )
-        learned = parameters.long_term_trend_rate * (self.trend[day.row] - self.long_term_trend)
-        self.long_term_trend += np.where(day.age >= parameters.settling_age_days, learned, 0)
-        self.scores[day.row] = np.where(taken & ~idle, day.score, 0)
-        self._estimate_noise(here)
+        # A day on which nothing was expected and nothing was spent says nothing about the noise.
+        dormant = (day.expected < parameters.floor_usd) & (day.spend < parameters.floor_usd)
+        downweighted = np.minimum(1, parameters.downweight_from_sigmas / np.maximum(np.abs(day.score), 1e-9))
+        young = np.maximum(downweighted, _MIN_YOUNG_WEIGHT)
+        weight = np.where(day.age < _TRUSTED_AGE_DAYS, 1, np.where(day.mature, downweighted, young))
+        self._past[index] = self.log_spend[day.row]
+        self._weight[index] = np.where(used, weight, 0)
+        self._abs_residual[index] = np.abs(day.residual) / np.sqrt(1 + day.uncertainty)
+        counted = used & ~idle & ~dormant & (day.age >= parameters.noise_min_age_days)
+        noise_weight = np.where(day.age < parameters.settling_age_days, parameters.young_weight, 1)
+        self._noise_weight[index] = noise_weight * counted
+        step = parameters.long_term_trend_rate * (self.trend[day.row] - self.long_term_trend)
+        self.long_term_trend += np.where(day.age >= parameters.settling_age_days, step, 0)
+        self.scores[day.row] = np.where(used & ~idle, day.score, 0)
+        self._estimate_noise(index)
 
-    def _estimate_noise(self, here: int) -> None:
-        """The root mean square of surprises once outliers are cut, drawn towards what is usual while days are few."""
+    def _estimate_noise(self, index: int) -> None:
+        """Estimate the noise as the root mean square of winsorized residuals, shrunk towards the typical noise."""
         parameters = self._parameters
-        window = slice(max(0, here + 1 - parameters.noise_window_days), here + 1)
-        counted, surprise = self._noise_weight[window][::-1], self._abs_residual[window][::-1]
-        ranked = np.sort(np.where(counted > 0, surprise, np.inf), axis=0)
-        count = (counted > 0).sum(0)
-        typical = _TO_DEVIATION * _ranked(ranked, count // 2)
-        typical = np.maximum(np.where(np.isfinite(typical), typical, parameters.typical_noise), parameters.min_noise)
-        cut = np.minimum(surprise, parameters.winsorize_at_sigmas * typical) ** 2
-        long = self._root_mean_square(cut, counted * self._fading[: len(counted)])
-        lately = self._root_mean_square(cut, counted * self._fading_soon[: len(counted)])
-        self.noise = np.maximum(parameters.min_noise, np.minimum(long, parameters.recent_noise_cap * lately))
+        window = slice(max(0, index + 1 - parameters.noise_window_days), index + 1)
+        weights, residuals = self._noise_weight[window][::-1], self._abs_residual[window][::-1]
+        ranked = np.sort(np.where(weights > 0, residuals, np.inf), axis=0)
+        count = (weights > 0).sum(0)
+        robust = _MAD_TO_SIGMA * _take_rank(ranked, count // 2)
+        robust = np.maximum(np.where(np.isfinite(robust), robust, parameters.typical_noise), parameters.min_noise)
+        squares = np.minimum(residuals, parameters.winsorize_at_sigmas * robust) ** 2
+        long_term = self._root_mean_square(squares, weights * self._decay[: len(weights)])
+        recent = self._root_mean_square(squares, weights * self._recent_decay[: len(weights)])
+        self.noise = np.maximum(parameters.min_noise, np.minimum(long_term, parameters.recent_noise_cap * recent))
 
     def _root_mean_square(self, squares: Floats, weights: Floats) -> Floats:
-        """Drawn towards what is usual while days are few."""
+        """Return the weighted root mean square, shrunk towards the typical noise for series with few days."""
         days = self._parameters.typical_noise_days
-        usual = days * self._parameters.typical_noise**2
-        mean: Floats = np.sqrt((usual + (weights * squares).sum(0)) / (days + weights.sum(0)))
+        typical = days * self._parameters.typical_noise**2
+        mean: Floats = np.sqrt((typical + (weights * squares).sum(0)) / (days + weights.sum(0)))
         return mean
 
     def shift(self, column: int, until: int, change: float) -> None:
-        """Moves the past before a day to where it would have been on another level."""
+        """Shift the past of a series before day `until` by `change`, so that it fits a new level."""
         self._past[: until + self._parameters.window_days, column] += change
 
     def set_weights(self, column: int, first: int, row: int, weight: float) -> None:
-        """Says anew what the days from `first` until before `row` weigh."""
+        """Set the weight of the days from `first` to `row`, excluding `row`."""
         self._weight[first + self._parameters.window_days : row + self._parameters.window_days, column] = weight
 
 
 def active_days(spend: Floats, row: int, parameters: Parameters) -> Flags:
-    """Which days of the window before a day had spend worth the name, the day before first."""
+    """Return on which days of the window before a day each series spent more than the floor, newest day first."""
     active = np.zeros((parameters.window_days, spend.shape[1]), bool)
     known = spend[max(0, row - parameters.window_days) : row][::-1]
     active[: len(known)] = known > parameters.floor_usd
     return active
 
 
-def _ranked(ranked: Floats, place: np.ndarray) -> Floats:
-    found: Floats = np.take_along_axis(ranked, np.minimum(place, len(ranked) - 1)[None], axis=0)[0]
-    return found
+def _take_rank(ranked: Floats, rank: np.ndarray) -> Floats:
+    """Return the value of each column at its rank."""
+    values: Floats = np.take_along_axis(ranked, np.minimum(rank, len(ranked) - 1)[None], axis=0)[0]
+    return values

@@ -1,7 +1,7 @@
-"""The ranges of the tests that judge more than a day by itself, in US dollars, so that a finding can name its own.
+"""The ranges of tests over more than a single day, in US dollars, for display in findings.
 
-For several days together the range is that of their sum: the days before the last one are taken as they were, and the
-range ends where the last day would no longer have failed the test.
+The range of a run of days applies to the sum of the run. Its bounds assume that only the last day can change: a bound
+is the sum at which the last day would no longer have failed the test.
 """
 
 from __future__ import annotations
@@ -15,19 +15,20 @@ from openai_costs_dagster.spend.detection.state.history import History
 
 
 class DayRun(NamedTuple):
-    """Days since `first` that are judged together, by series; on the log scale but for `usual`."""
+    """A run of days that ends with the evaluated day and is tested as a whole; one value per series."""
 
     first: int
+    """The row of the first day."""
     reference: Floats
-    """The level before the first of them."""
+    """The level before the first day, on the log scale."""
     usual: Floats
-    """What the last day usually costs, in US dollars."""
+    """The expected spend of the last day, in US dollars."""
     above: Floats
-    """By day: how far it is above the level."""
+    """The distance of each day above the reference level, on the log scale; shape ``[day, series]``."""
 
 
 class Ranges:
-    """Of one panel."""
+    """The ranges of the tests over one panel."""
 
     def __init__(self, panel: Panel, parameters: Parameters, history: History) -> None:
         self._panel = panel
@@ -35,7 +36,10 @@ class Ranges:
         self._history = history
 
     def for_episode(self, column: int, day: Day, size: float, *, rise: bool) -> FailedTest:
-        """The range of a day within an event of a size on the log scale: narrower than that of a day alone."""
+        """Return the range of a day within an episode, which is narrower than that of a day alone.
+
+        `size` is the median residual of the episode, on the log scale.
+        """
         parameters, expected = self._parameters, day.expected[column].item()
         off = max(parameters.continuation_share * abs(size), parameters.continuation_sigmas * day.spread[column].item())
         predicted = self._history.log_spend[day.row, column] - day.residual[column]
@@ -46,38 +50,49 @@ class Ranges:
         return FailedTest(1, expected, min(bound, expected - parameters.minimum_impact_usd), upper)
 
     def for_run_rise(self, day: Day, run: DayRun, least: Floats, column: int) -> FailedTest:
-        """The sums that are not unusually high; `least` is how far above the level the mean of the days must be."""
+        """Return the range of a run that is unusually high.
+
+        `least` is the distance above the level, on the log scale, that the mean of the run must reach.
+        """
         days, change = day.row - run.first + 1, least[column].item()
-        small = run.usual[column].item() + self._parameters.run_min_impact / days * self._parameters.minimum_impact_usd
-        upper = self._before(column, day, run) + max(self._last_day(column, day, run, days * change), small)
-        expected = min(self._sum(column, day, run), upper)
-        return FailedTest(days, expected, min(self._sum(column, day, run, -change), expected), upper)
+        parameters = self._parameters
+        small = run.usual[column].item() + parameters.run_min_impact / days * parameters.minimum_impact_usd
+        upper = self._spend_before_last_day(column, day, run) + max(
+            self._last_day(column, day, run, days * change), small
+        )
+        expected = min(self._expected_sum(column, day, run), upper)
+        return FailedTest(days, expected, min(self._expected_sum(column, day, run, -change), expected), upper)
 
     def for_run_drop(self, day: Day, run: DayRun, least: Floats, column: int) -> FailedTest:
-        """The sums that are not unusually low; `least` is how far below the level the mean of the days must be."""
+        """Return the range of a run that is unusually low.
+
+        `least` is the distance below the level, on the log scale, that the mean of the run must reach.
+        """
         parameters, usual = self._parameters, run.usual[column].item()
         days, change = day.row - run.first + 1, least[column].item()
         small = min(
             usual * (1 - parameters.drop_share),
             usual - parameters.run_min_impact / days * parameters.minimum_impact_usd,
         )
-        lower = self._before(column, day, run) + min(self._last_day(column, day, run, -days * change), small)
-        expected = max(self._sum(column, day, run), lower)
-        return FailedTest(days, expected, lower, max(self._sum(column, day, run, change), expected))
+        lower = self._spend_before_last_day(column, day, run) + min(
+            self._last_day(column, day, run, -days * change), small
+        )
+        expected = max(self._expected_sum(column, day, run), lower)
+        return FailedTest(days, expected, lower, max(self._expected_sum(column, day, run, change), expected))
 
-    def _before(self, column: int, day: Day, run: DayRun) -> float:
+    def _spend_before_last_day(self, column: int, day: Day, run: DayRun) -> float:
         before: float = self._panel.spend[run.first : day.row, column].sum().item()
         return before
 
     def _last_day(self, column: int, day: Day, run: DayRun, above: float) -> float:
-        """What the last day costs where all days add up to being `above` the level."""
+        """Return the spend of the last day at which the distances of all days add up to `above`."""
         last = above - run.above[:-1, column].sum()
         dollars: float = self._parameters.to_usd(run.reference[column] + day.weekday_effect[column] + last).item()
         return dollars
 
-    def _sum(self, column: int, day: Day, run: DayRun, above: float = 0) -> float:
-        """What the days cost where each of them is `above` the level."""
+    def _expected_sum(self, column: int, day: Day, run: DayRun, above: float = 0) -> float:
+        """Return the sum of the run if each day lay `above` the level."""
         days = slice(run.first, day.row + 1)
-        week_effects = self._history.log_spend[days, column] - self._history.deseasonalized[days, column]
-        usual: float = self._parameters.to_usd(run.reference[column] + week_effects + above).sum().item()
+        weekday_effects = self._history.log_spend[days, column] - self._history.deseasonalized[days, column]
+        usual: float = self._parameters.to_usd(run.reference[column] + weekday_effects + above).sum().item()
         return usual
