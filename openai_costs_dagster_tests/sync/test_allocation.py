@@ -1,4 +1,4 @@
-"""Stored costs are shared out to those who, by the world's own account, caused them."""
+"""Allocation of stored costs, compared with the users and keys that caused them in the simulator."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ def allocated(work: Bench, *by: str, where: str = "true") -> dict[tuple[Any, ...
 
 
 def difference(work: Bench) -> list[tuple[Any, ...]]:
-    """Where allocated costs do not add up to the costs, to the last digit."""
+    """Return the keys whose allocated costs do not add up to their costs exactly."""
     sums = "select usage_date, project_id, line_item, currency, sum(amount) from openai_costs.{} group by 1, 2, 3, 4"
     billed, shared = sums.format("daily_costs"), sums.format("allocated_costs")
     return work.query(f"({billed} except {shared}) union all ({shared} except {billed})")
 
 
-def caused(work: Bench) -> dict[tuple[Any, ...], Decimal]:
-    """What token line items truly cost, by user, key and project."""
+def caused_costs(work: Bench) -> dict[tuple[Any, ...], Decimal]:
+    """Return the true amounts of line items billed by tokens, by user, key and project."""
     truth: dict[tuple[Any, ...], Decimal] = defaultdict(Decimal)
     for day in DAYS:
         for fact in work.world.facts(day):
@@ -74,26 +74,26 @@ def caused(work: Bench) -> dict[tuple[Any, ...], Decimal]:
 
 
 @pytest.mark.parametrize("served", SERVED.values(), ids=SERVED)
-def test_users_and_keys_get_what_they_caused(bench: MakeBench, served: dict[str, Any]) -> None:
+def test_costs_are_allocated_to_the_users_and_keys_that_caused_them(bench: MakeBench, served: dict[str, Any]) -> None:
     work = make(bench, served)
     share(work)
     assert difference(work) == []
     tokens = " or ".join(f"line_item like '%%{kind}'" for kind in TOKENS)
     found = allocated(work, "user_id", "api_key_id", "project_id", where=f"({tokens})")
-    truth = caused(work)
+    truth = caused_costs(work)
     assert truth
     for who, amount in truth.items():
         assert abs(found.pop(who) - amount) <= Decimal("0.0001") * abs(amount), who
     assert sum(map(abs, found.values()), Decimal(0)) < Decimal("0.000001")
 
 
-def test_a_day_that_was_not_shared_out_stands_as_it_was_billed(bench: MakeBench) -> None:
+def test_day_without_allocation_is_shown_as_billed(bench: MakeBench) -> None:
     work = make(bench, SERVED["by everything"])
     assert difference(work) == []
     assert {method for (method,) in allocated(work, "method")} <= {"billed", "unallocated"}
 
 
-def test_costs_that_were_read_again_are_never_shown_with_shares_of_the_old_ones(bench: MakeBench) -> None:
+def test_outdated_allocation_is_not_shown_after_costs_change(bench: MakeBench) -> None:
     work = make(bench, SERVED["users and projects exclude each other"])
     share(work)
     work.world.restate(DAY, lambda facts: facts[:-3])
@@ -103,7 +103,7 @@ def test_costs_that_were_read_again_are_never_shown_with_shares_of_the_old_ones(
     assert difference(work) == []
 
 
-def test_usage_that_arrives_a_day_late_is_shared_out_then(bench: MakeBench) -> None:
+def test_late_usage_is_allocated_when_it_is_stored(bench: MakeBench) -> None:
     work = make(bench, {"users_with_projects_served": False})
     work.world.restate_usage(DAY, lambda _: ())
     share(work)
@@ -115,7 +115,7 @@ def test_usage_that_arrives_a_day_late_is_shared_out_then(bench: MakeBench) -> N
     assert after.get(("unallocated",), Decimal(0)) < before.get(("unallocated",), Decimal(0))
 
 
-def test_a_restated_day_of_usage_is_shared_out_anew(bench: MakeBench) -> None:
+def test_restated_usage_changes_the_allocation(bench: MakeBench) -> None:
     work = make(bench, {"users_with_projects_served": False, "api_keys_served": False})
     work.world.restate_usage(
         DAY, lambda facts: tuple(replace(fact, api_key_id="key_moved") if fact.api_key_id else fact for fact in facts)
@@ -127,7 +127,7 @@ def test_a_restated_day_of_usage_is_shared_out_anew(bench: MakeBench) -> None:
     assert ("key_moved",) not in allocated(work, "api_key_id")
 
 
-def test_days_that_cannot_be_shared_out_are_left_out_and_named(bench: MakeBench) -> None:
+def test_missing_and_unreconciled_days_are_skipped_with_a_reason(bench: MakeBench) -> None:
     work = make(bench, SERVED["by everything"])
     with work.database.connect() as connection:
         connection.execute("update openai_costs.cost_days set reconciled = false where usage_date = %s", [DAY])
@@ -141,7 +141,7 @@ def test_days_that_cannot_be_shared_out_are_left_out_and_named(bench: MakeBench)
     assert difference(work) == []
 
 
-def test_billed_and_counted_tokens_agree_and_missing_usage_is_seen(bench: MakeBench) -> None:
+def test_missing_usage_is_reported_as_a_token_difference(bench: MakeBench) -> None:
     work = make(bench, SERVED["by everything"])
     assert all(not report.differences for report in share(work).days.values())
     work.world.restate_usage(DAY, lambda facts: tuple(fact for fact in facts if fact.model != "gpt-5-mini-2025-08-07"))
@@ -150,7 +150,7 @@ def test_billed_and_counted_tokens_agree_and_missing_usage_is_seen(bench: MakeBe
     assert not found.counted
 
 
-def test_unit_costs_are_amounts_by_counted_tokens(bench: MakeBench) -> None:
+def test_unit_cost_is_the_amount_per_counted_token(bench: MakeBench) -> None:
     work = make(bench, SERVED["by everything"])
     share(work)
     for amount, tokens, requests, by_tokens, by_request in work.query(
@@ -162,7 +162,7 @@ def test_unit_costs_are_amounts_by_counted_tokens(bench: MakeBench) -> None:
     assert work.query("select count(*) from openai_costs.unit_costs where tokens > 0")[0][0] > 3
 
 
-def test_how_much_was_allocated_is_told(bench: MakeBench) -> None:
+def test_report_contains_the_allocated_amounts(bench: MakeBench) -> None:
     work = make(bench, SERVED["users and projects exclude each other"])
     for report in share(work).days.values():
         assert report.gross_usd >= report.to_users_usd > 0
@@ -175,18 +175,18 @@ def known_totals(work: Bench) -> set[dt.date]:
 
 
 @pytest.mark.parametrize("trouble", ["refused", "failing"])
-def test_users_totals_stay_when_they_cannot_be_read_again(bench: MakeBench, trouble: str) -> None:
+def test_stored_user_totals_stay_if_a_later_request_fails(bench: MakeBench, trouble: str) -> None:
     work = make(bench, SERVED["neither"])
     assert known_totals(work) == set(DAYS)
     before = work.query("select * from openai_costs.user_costs order by user_costs")
-    work.simulator.script = when_asked_by_user(work, lambda _: break_users(work, trouble))
+    work.simulator.script = before_user_totals(work, lambda _: break_users(work, trouble))
     assert not work.ingest(DAYS).failed
     assert work.query("select * from openai_costs.user_costs order by user_costs") == before
     share(work)
     assert difference(work) == []
 
 
-def test_a_refused_day_costs_no_other_day_its_users_totals(bench: MakeBench) -> None:
+def test_refused_day_does_not_affect_user_totals_of_other_days(bench: MakeBench) -> None:
     world = everything()
     world.users_with_projects_served = False
     work = bench(world)
@@ -195,7 +195,7 @@ def test_a_refused_day_costs_no_other_day_its_users_totals(bench: MakeBench) -> 
     def refuse_some(asked: DayRange) -> None:
         world.users_served = not set(wanted[:3]) & set(asked)
 
-    work.simulator.script = when_asked_by_user(work, refuse_some)
+    work.simulator.script = before_user_totals(work, refuse_some)
     assert not work.ingest(wanted).failed
     assert known_totals(work) == set(wanted[3:])
     requests = len(work.simulator.requests)
@@ -211,8 +211,8 @@ def break_users(work: Bench, trouble: str) -> None:
         work.simulator.faults.queue(Fault(FaultKind.UNAVAILABLE))
 
 
-def when_asked_by_user(work: Bench, then: Callable[[DayRange], None]) -> Callable[[Query], None]:
-    """Does something before each answer of costs by users alone."""
+def before_user_totals(work: Bench, then: Callable[[DayRange], None]) -> Callable[[Query], None]:
+    """Return a script that calls `then` before each answer of costs grouped by user and line item."""
 
     def script(query: Query) -> None:
         if set(query.get("group_by", ())) == {"user_id", "line_item"}:

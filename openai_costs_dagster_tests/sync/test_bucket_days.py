@@ -1,4 +1,4 @@
-"""A daily bucket is exactly one UTC day: a window with any other bucket is not stored, and the error names it."""
+"""Buckets that are not exactly one UTC day: their window is not stored, and the error names the bucket."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Buckets = list[dict[str, Any]]
 
 
 def moved(number: int, *, start: float = 0, end: float = 0) -> Callable[[Buckets], Buckets]:
-    """Moves the start and the end of one bucket by so many seconds."""
+    """Return a change that moves the start and the end of one bucket by a number of seconds."""
 
     def change(buckets: Buckets) -> Buckets:
         one = buckets[number]
@@ -89,7 +89,7 @@ def cost(_: dt.date) -> list[Row]:
 
 
 def changed(change: Callable[[Buckets], Buckets], path: str, *, grouped: bool | None = None) -> Any:
-    """Changes the buckets of one path; of costs those of grouped or ungrouped answers alone."""
+    """Return a page hook that changes the buckets of one path; `grouped` limits it to grouped or ungrouped costs."""
 
     def page(found: str, page: dict[str, Any]) -> dict[str, Any]:
         is_grouped = any(row.get("line_item") for one in page["data"] for row in one["results"])
@@ -101,7 +101,7 @@ def changed(change: Callable[[Buckets], Buckets], path: str, *, grouped: bool | 
 
 @pytest.mark.parametrize("grouped", [True, False], ids=["grouped", "ungrouped"])
 @pytest.mark.parametrize("name", WRONG)
-def test_a_window_of_costs_with_another_bucket_than_a_day_is_not_stored(
+def test_costs_with_an_unexpected_bucket_are_not_stored(
     database: Database, clock: Clock, tmp_path: Path, name: str, grouped: bool
 ) -> None:
     change, reason = WRONG[name]
@@ -114,12 +114,12 @@ def test_a_window_of_costs_with_another_bucket_than_a_day_is_not_stored(
     assert reason in outcome.message
     assert requests <= 4
     with database.connect() as connection:
-        for table in ("cost_rows", "cost_days", "raw_buckets", "readings"):
+        for table in ("cost_rows", "cost_days", "raw_buckets", "sync_windows"):
             assert connection.execute(f"select count(*) from openai_costs.{table}".encode()).fetchone() == (0,)  # noqa: S608
 
 
 @pytest.mark.parametrize("name", RIGHT)
-def test_a_window_of_days_with_other_spellings_of_its_times_is_stored(
+def test_costs_with_timestamps_in_another_notation_are_stored(
     database: Database, clock: Clock, tmp_path: Path, name: str
 ) -> None:
     with RowServer(
@@ -137,7 +137,7 @@ def test_a_window_of_days_with_other_spellings_of_its_times_is_stored(
 
 
 @pytest.mark.parametrize("operation", [one.name for one in OPERATIONS])
-def test_usage_of_an_endpoint_with_another_bucket_than_a_day_is_not_stored(
+def test_usage_endpoint_with_an_unexpected_bucket_is_not_stored(
     database: Database, clock: Clock, tmp_path: Path, operation: str
 ) -> None:
     change, reason = WRONG["two days"]
@@ -159,7 +159,7 @@ def test_usage_of_an_endpoint_with_another_bucket_than_a_day_is_not_stored(
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_usage_with_another_bucket_than_a_day_is_not_stored(
+def test_usage_with_an_unexpected_bucket_is_not_stored(
     database: Database, clock: Clock, tmp_path: Path, name: str
 ) -> None:
     change, reason = WRONG[name]

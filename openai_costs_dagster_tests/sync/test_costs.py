@@ -1,4 +1,4 @@
-"""A year from the API into the warehouse: exact to the last digit, as fine as it is served, in few requests."""
+"""Synchronizing costs: exact amounts, the finest served grouping, few requests, and the stored state of each day."""
 
 import datetime as dt
 from dataclasses import replace
@@ -24,7 +24,7 @@ def everything_served() -> SimulatedOrganization:
 
 
 @pytest.mark.parametrize("quirks", [Quirks(), Quirks.none()], ids=["quirks", "spec"])
-def test_a_year_is_stored_exactly_as_it_happened(bench: MakeBench, quirks: Quirks) -> None:
+def test_year_is_stored_exactly(bench: MakeBench, quirks: Quirks) -> None:
     work = bench(SimulatedOrganization(), quirks=quirks)
     outcome = work.ingest(work.year)
     assert not outcome.failed
@@ -49,7 +49,7 @@ def test_a_year_is_stored_exactly_as_it_happened(bench: MakeBench, quirks: Quirk
     ],
     ids=["as most", "users", "users since keys", "no keys", "keys"],
 )
-def test_requests_stay_few(bench: MakeBench, served: dict[str, object]) -> None:
+def test_year_takes_few_requests(bench: MakeBench, served: dict[str, object]) -> None:
     work = bench(small_world(**served))
     assert work.ingest(work.year).requests <= 24
     assert work.ingest(work.year).requests <= 12
@@ -58,9 +58,9 @@ def test_requests_stay_few(bench: MakeBench, served: dict[str, object]) -> None:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_a_third_of_the_answers_failing_costs_patience_and_nothing_else(bench: MakeBench, seed: int) -> None:
+def test_all_days_are_stored_although_a_third_of_the_answers_fail(bench: MakeBench, seed: int) -> None:
     work = bench()
-    # A Retry-After as a date is told by the wall clock, which is not the one here.
+    # A date in Retry-After is compared with the wall clock, which differs from the clock of this test.
     kinds = [kind for kind in FaultKind if kind not in PAGE_FAULTS - {FaultKind.CUT_JSON}]
     kinds = [kind for kind in kinds if kind not in (FaultKind.HANG, FaultKind.RATE_LIMITED_DATE)]
     work.simulator.faults.ratio(1 / 3, seed=seed, kinds=kinds)
@@ -71,7 +71,7 @@ def test_a_third_of_the_answers_failing_costs_patience_and_nothing_else(bench: M
     assert work.stored() == work.expected(work.year)
 
 
-def test_days_before_the_year_that_the_api_keeps_fail_alone_and_for_good(bench: MakeBench) -> None:
+def test_days_outside_retention_fail_permanently_and_the_others_are_stored(bench: MakeBench) -> None:
     work = bench()
     earliest = work.clock.today - 365 * ONE_DAY
     outcome = work.ingest(days(earliest - 2 * ONE_DAY, 10))
@@ -83,7 +83,7 @@ def test_days_before_the_year_that_the_api_keeps_fail_alone_and_for_good(bench: 
     assert work.stored() == work.expected(days(earliest, 8))
 
 
-def test_a_year_that_rolls_on_between_two_pages_loses_its_oldest_day_alone(bench: MakeBench, clock: Clock) -> None:
+def test_midnight_between_two_pages_only_loses_the_oldest_day(bench: MakeBench, clock: Clock) -> None:
     work = bench()
     clock.now = utc_midnight(NOW.date() + ONE_DAY) - dt.timedelta(seconds=1)
     year = work.year
@@ -101,7 +101,7 @@ def test_a_year_that_rolls_on_between_two_pages_loses_its_oldest_day_alone(bench
     assert work.stored_days() == year[1:]
 
 
-def test_the_start_of_the_first_contact_stays_while_the_year_rolls_on(bench: MakeBench, clock: Clock) -> None:
+def test_first_day_found_by_onboarding_stays_as_time_passes(bench: MakeBench, clock: Clock) -> None:
     work = bench()
     work.ingest([clock.today])
     clock.now += dt.timedelta(days=30)
@@ -111,12 +111,12 @@ def test_the_start_of_the_first_contact_stays_while_the_year_rolls_on(bench: Mak
     ]
 
 
-def test_a_start_within_the_year_costs_no_question_about_the_past(bench: MakeBench) -> None:
+def test_configured_start_within_the_year_needs_no_probe(bench: MakeBench) -> None:
     work = bench(everything_served(), start_date=DAY)
     assert work.ingest([DAY]).requests == 2
 
 
-def test_one_day_and_scattered_days_touch_no_others(bench: MakeBench) -> None:
+def test_scattered_days_do_not_change_the_days_between(bench: MakeBench) -> None:
     work = bench()
     wanted = [DAY, DAY + 2 * ONE_DAY, DAY + 3 * ONE_DAY, DAY + 9 * ONE_DAY]
     work.ingest(reversed(wanted))
@@ -125,9 +125,7 @@ def test_one_day_and_scattered_days_touch_no_others(bench: MakeBench) -> None:
 
 
 @pytest.mark.parametrize("settle_hours", [0, 48, 72])
-def test_a_day_is_settled_by_a_reading_begun_settle_hours_after_its_end_and_not_a_moment_sooner(
-    bench: MakeBench, clock: Clock, settle_hours: int
-) -> None:
+def test_day_is_settled_from_settle_hours_after_its_end_on(bench: MakeBench, clock: Clock, settle_hours: int) -> None:
     work = bench()
     boundary = utc_midnight(DAY + ONE_DAY) + dt.timedelta(hours=settle_hours)
     for now, provisional in ((boundary - dt.timedelta(microseconds=1), True), (boundary, False)):
@@ -137,7 +135,7 @@ def test_a_day_is_settled_by_a_reading_begun_settle_hours_after_its_end_and_not_
         assert work.query("select distinct provisional from openai_costs.daily_costs") == [(provisional,)]
 
 
-def test_today_grows_without_being_a_restatement(bench: MakeBench, clock: Clock) -> None:
+def test_growth_of_a_provisional_day_is_not_a_restatement(bench: MakeBench, clock: Clock) -> None:
     work = bench()
     morning = work.ingest([clock.today]).stored[clock.today]
     clock.now += dt.timedelta(hours=6)
@@ -148,7 +146,7 @@ def test_today_grows_without_being_a_restatement(bench: MakeBench, clock: Clock)
     assert work.query("select * from openai_costs.cost_revisions") == []
 
 
-def test_a_restated_a_grown_and_a_vanished_row_are_stored_and_told(bench: MakeBench) -> None:
+def test_changed_added_and_removed_rows_of_a_settled_day_are_revisions(bench: MakeBench) -> None:
     work = bench()
     work.ingest([DAY])
     before = work.stored()
@@ -177,7 +175,7 @@ def test_a_restated_a_grown_and_a_vanished_row_are_stored_and_told(bench: MakeBe
     }
 
 
-def test_rows_that_share_every_dimension_are_added_up(bench: MakeBench) -> None:
+def test_rows_with_equal_dimensions_are_added_up(bench: MakeBench) -> None:
     work = bench()
     twice = work.world.facts(DAY)[0]
     half = replace(twice, api_source="agents_api")
@@ -188,7 +186,7 @@ def test_rows_that_share_every_dimension_are_added_up(bench: MakeBench) -> None:
     assert counted[0][0] >= 1
 
 
-def test_an_absent_amount_is_stored_as_null_and_counted(bench: MakeBench) -> None:
+def test_missing_amount_is_stored_as_null_and_counted(bench: MakeBench) -> None:
     work = bench(quirks=Quirks.none())
     work.world.restate(DAY, lambda facts: (replace(facts[0], line_item="a free sample", amount=None), *facts[1:]))
     report = work.ingest([DAY]).stored[DAY]
@@ -196,7 +194,7 @@ def test_an_absent_amount_is_stored_as_null_and_counted(bench: MakeBench) -> Non
     assert work.query("select amount from openai_costs.daily_costs where line_item = 'a free sample'") == [(None,)]
 
 
-def test_names_are_kept_whatever_they_are(bench: MakeBench) -> None:
+def test_unusual_names_are_stored_unchanged(bench: MakeBench) -> None:
     hostile = "'; drop table openai_costs.cost_rows; --\t\\N\n<script>=1+1</script> \u202e🧪"
     work = bench()
     work.world.restate(
@@ -206,7 +204,7 @@ def test_names_are_kept_whatever_they_are(bench: MakeBench) -> None:
     assert work.query("select line_item, project_id, project_name from openai_costs.daily_costs") == [(hostile,) * 3]
 
 
-def test_a_quiet_organization_has_empty_days(bench: MakeBench) -> None:
+def test_organization_without_spend_has_stored_empty_days(bench: MakeBench) -> None:
     work = bench(SimulatedOrganization(workloads=()))
     quiet = days(DAY, 30)
     outcome = work.ingest(quiet)
@@ -215,7 +213,7 @@ def test_a_quiet_organization_has_empty_days(bench: MakeBench) -> None:
     assert work.stored() == {}
 
 
-def test_progress_is_told_for_every_day_once(bench: MakeBench) -> None:
+def test_progress_counts_every_day_once(bench: MakeBench) -> None:
     work = bench()
     told: list[int] = []
     earliest = work.clock.today - 365 * ONE_DAY
@@ -223,7 +221,7 @@ def test_progress_is_told_for_every_day_once(bench: MakeBench) -> None:
     assert sum(told) == 20
 
 
-def test_who_asked_and_in_which_run_is_kept_with_the_reading(bench: MakeBench) -> None:
+def test_trigger_and_run_id_are_stored_with_the_sync_window(bench: MakeBench) -> None:
     work = bench()
     work.ingest([DAY], trigger="schedule", run_id="run-1")
     assert work.query(

@@ -1,4 +1,4 @@
-"""Names are read as far as the key may, kept when they change, and forgotten when a person wants it."""
+"""Names of projects, users and API keys: stored as far as the key may read them, and removed on request."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def known(work: Bench, kind: str) -> dict[str, str]:
     return dict(work.query("select id, name from openai_costs.directory where kind = %s", kind))
 
 
-def test_projects_users_and_keys_are_known_by_name(bench: MakeBench) -> None:
+def test_names_of_projects_users_and_keys_are_stored(bench: MakeBench) -> None:
     work = bench(everything())
     found = names(work)
     assert found.notes == []
@@ -49,7 +49,7 @@ def test_projects_users_and_keys_are_known_by_name(bench: MakeBench) -> None:
             assert owners[key.id] == key.user.id
 
 
-def test_a_renamed_project_keeps_its_old_name_and_shows_the_new_one(bench: MakeBench) -> None:
+def test_renamed_project_has_its_new_name_and_the_old_one_is_kept(bench: MakeBench) -> None:
     work = bench(everything())
     work.ingest(DAYS)
     names(work)
@@ -64,7 +64,7 @@ def test_a_renamed_project_keeps_its_old_name_and_shows_the_new_one(bench: MakeB
     assert shown == [("Another name",)]
 
 
-def test_a_deleted_user_is_gone_and_keeps_the_name(bench: MakeBench) -> None:
+def test_deleted_user_is_marked_and_keeps_the_name(bench: MakeBench) -> None:
     work = bench(everything())
     names(work)
     user = work.world.users[0]
@@ -75,7 +75,7 @@ def test_a_deleted_user_is_gone_and_keeps_the_name(bench: MakeBench) -> None:
     assert work.query("select name, status from openai_costs.directory where id = %s", user.id) == [(before, "gone")]
 
 
-def test_without_the_scope_everything_works_and_what_is_missing_is_said(bench: MakeBench) -> None:
+def test_key_without_the_scope_is_reported_as_a_note(bench: MakeBench) -> None:
     work = bench(everything())
     work.world.scopes = frozenset({USAGE_SCOPE})
     found = names(work)
@@ -84,7 +84,7 @@ def test_without_the_scope_everything_works_and_what_is_missing_is_said(bench: M
     assert not work.ingest(DAYS).failed
 
 
-def test_without_addresses_names_are_kept_and_addresses_are_not(bench: MakeBench) -> None:
+def test_addresses_are_not_stored_if_configured_so(bench: MakeBench) -> None:
     work = bench(everything(), store_emails=False)
     names(work)
     assert known(work, "user")
@@ -93,7 +93,7 @@ def test_without_addresses_names_are_kept_and_addresses_are_not(bench: MakeBench
     ) == [(0,)]
 
 
-def test_a_forgotten_user_is_nowhere_and_comes_back_by_no_later_answer(bench: MakeBench) -> None:
+def test_forgotten_user_does_not_return_with_later_answers(bench: MakeBench) -> None:
     work = bench(everything())
     user = work.world.users[0]
 
@@ -122,7 +122,7 @@ def test_a_forgotten_user_is_nowhere_and_comes_back_by_no_later_answer(bench: Ma
     assert work.stored(["user_id"]) == stored
 
 
-def test_findings_and_alerts_name_a_user_until_the_user_is_forgotten(bench: MakeBench) -> None:
+def test_findings_and_alerts_lose_the_name_of_a_forgotten_user(bench: MakeBench) -> None:
     work = bench(everything())
     names(work)
     user, now = work.world.users[0], work.clock.now
@@ -159,15 +159,15 @@ def test_findings_and_alerts_name_a_user_until_the_user_is_forgotten(bench: Make
     assert work.query("select message from openai_costs.outbox where kind = 'anomaly'") == [(text,)]
 
 
-def test_a_reader_at_work_is_waited_for_and_leaves_nothing_of_a_forgotten_user(bench: MakeBench) -> None:
+def test_forgetting_a_user_waits_for_a_running_synchronization(bench: MakeBench) -> None:
     work = bench(everything())
     names(work)
     user = work.world.users[0]
-    said: list[str] = []
+    messages: list[str] = []
     waiting = threading.Event()
 
-    def on_wait(sentence: str) -> None:
-        said.append(sentence)
+    def on_wait(message: str) -> None:
+        messages.append(message)
         waiting.set()
 
     forgetting = threading.Thread(target=forget_user, args=(work.database, user.id, work.clock.now, on_wait))
@@ -177,11 +177,11 @@ def test_a_reader_at_work_is_waited_for_and_leaves_nothing_of_a_forgotten_user(b
         entry = directory.Entry("user", user.id, user.name, user.email)
         directory.store_names(connection, "acme", [entry], work.clock.now)
     forgetting.join(timeout=30)
-    assert "another reader has acme" in said[0]
+    assert "another reader has acme" in messages[0]
     assert work.query("select count(*) from openai_costs.directory_names where id = %s", user.id) == [(0,)]
 
 
-def test_a_key_named_by_a_forgotten_address_loses_that_name(bench: MakeBench) -> None:
+def test_key_named_after_a_forgotten_address_loses_its_name(bench: MakeBench) -> None:
     work = bench(everything())
     user, key = work.world.users[0], work.world.api_keys[0]
     names(work)
@@ -193,7 +193,7 @@ def test_a_key_named_by_a_forgotten_address_loses_that_name(bench: MakeBench) ->
     assert known(work, "api_key")[key.id] == key.name
 
 
-def test_names_of_another_organization_are_never_stored(bench: MakeBench) -> None:
+def test_names_of_another_organization_are_not_stored(bench: MakeBench) -> None:
     work = bench(everything(), organization_id="org-another")
     found = names(work)
     assert found.counts == {}
@@ -201,7 +201,7 @@ def test_names_of_another_organization_are_never_stored(bench: MakeBench) -> Non
     assert work.query("select count(*) from openai_costs.directory_names") == [(0,)]
 
 
-def test_a_name_outlives_an_answer_that_carries_the_address_alone(bench: MakeBench) -> None:
+def test_answer_without_a_name_does_not_delete_the_stored_name(bench: MakeBench) -> None:
     work = bench(everything())
     names(work)
     before = known(work, "user")
@@ -210,7 +210,7 @@ def test_a_name_outlives_an_answer_that_carries_the_address_alone(bench: MakeBen
     assert known(work, "user") == before
 
 
-def test_a_project_named_by_an_address_is_kept_without_it(bench: MakeBench) -> None:
+def test_address_is_removed_from_the_name_of_a_project(bench: MakeBench) -> None:
     work = bench(everything(), store_emails=False)
     project = work.world.projects[0]
     work.world.rename_project(project.id, "work of ada@example.com")
@@ -221,24 +221,24 @@ def test_a_project_named_by_an_address_is_kept_without_it(bench: MakeBench) -> N
     assert set(found) == {("work of ...",)}
 
 
-def test_a_key_that_expires_soon_is_told_at_two_weeks_and_at_three_days_and_each_once(bench: MakeBench) -> None:
+def test_expiring_key_alerts_once_at_two_weeks_and_once_at_three_days(bench: MakeBench) -> None:
     work = bench(everything())
     work.world.admin_key_expires = work.clock.now + 15 * ONE_DAY
 
-    def told() -> list[tuple[str, str]]:
+    def alerts() -> list[tuple[str, str]]:
         return work.query("select event, severity from openai_costs.outbox where event = 'expires' order by alert_id")
 
     heard = []
     for _ in range(15):
         names(work)
-        heard.append(len(told()))
+        heard.append(len(alerts()))
         work.clock.now += ONE_DAY
-    assert told() == [("expires", "medium"), ("expires", "high")]
+    assert alerts() == [("expires", "medium"), ("expires", "high")]
     assert heard == [0, *[1] * 11, *[2] * 3]
 
 
-def test_a_key_is_told_at_ninety_days_once_and_is_no_news_where_it_was_old_long_before(bench: MakeBench) -> None:
-    def told(work: Bench) -> list[tuple[str, bool]]:
+def test_old_key_alerts_once_at_ninety_days_unless_it_is_much_older(bench: MakeBench) -> None:
+    def alerts(work: Bench) -> list[tuple[str, bool]]:
         return work.query("select severity, acknowledged from openai_costs.outbox where event = 'aged'")
 
     work = bench(everything())
@@ -247,42 +247,42 @@ def test_a_key_is_told_at_ninety_days_once_and_is_no_news_where_it_was_old_long_
         with work.database.connect() as connection:
             now = dt.datetime.fromtimestamp(founded, dt.UTC) + age * ONE_DAY
             key_alerts.record_alerts(connection, "acme", WireAdminKey(**key_of(work)), now)
-        assert told(work) == expected
+        assert alerts(work) == expected
     names(work)
     work.clock.now += 400 * ONE_DAY
     with work.database.connect() as connection:
         key_alerts.record_alerts(connection, "beta", WireAdminKey(**key_of(work)), work.clock.now)
-    assert told(work)[1:] == [("low", True)]
+    assert alerts(work)[1:] == [("low", True)]
 
 
 def key_of(work: Bench) -> dict[str, Any]:
-    """The admin key as the directory lists it."""
+    """Return the admin key as the directory lists it."""
     with AdminApi(connection_settings(work.organization), now=work.clock) as api:
         (one,) = read_admin_keys(api)
     return {name: getattr(one, name) for name in one.__struct_fields__}
 
 
-def test_openais_own_limits_are_budgets_where_that_is_asked_for(bench: MakeBench) -> None:
+def test_spend_limits_become_budgets_if_configured_so(bench: MakeBench) -> None:
     work = bench(everything(), openai_budgets=True)
     work.world.spend_limit_cents, work.world.spend_alert_cents = 1_000_050, (100_000,)
     work.ingest(DAYS)
     names(work)
 
-    def stand() -> dict[str, Decimal]:
+    def limits() -> dict[str, Decimal]:
         with work.database.connect() as connection:
             evaluate_budgets(connection, work.organization, DAYS, work.clock.now, allocated=False, alert_since=DAYS[0])
         return dict(work.query("select budget, amount_limit from openai_costs.budget_status"))
 
-    assert stand() == {
+    assert limits() == {
         "OpenAI's spend limit, month": Decimal("10000.50"),
         "OpenAI's spend alert of $1,000.00, month": Decimal(1000),
     }
     work.world.spend_limit_cents, work.world.spend_alert_cents = None, ()
     names(work)
-    assert stand() == {}
+    assert limits() == {}
 
 
-def test_openais_own_limits_are_not_asked_for_unless_wanted(bench: MakeBench) -> None:
+def test_spend_limits_are_not_requested_by_default(bench: MakeBench) -> None:
     work = bench(everything())
     names(work)
     assert not [one for one in work.simulator.requests if "spend_" in one.path]

@@ -1,4 +1,4 @@
-"""What goes wrong fails the days that it concerns and no others, is said for each, and stores nothing by half."""
+"""Failures while synchronizing costs: each fails its own days only, and no window is stored in part."""
 
 import datetime as dt
 import itertools
@@ -23,28 +23,28 @@ from ..conftest import Clock, MakeOrganization
 from ..sync_fixtures import MakeBench
 
 DAY = dt.date(2026, 2, 3)
-BEFORE, CONCERNED, AFTER = days(DAY, 3), days(DAY + 10 * ONE_DAY, 3), days(DAY + 20 * ONE_DAY, 3)
-ALL = [*BEFORE, *CONCERNED, *AFTER]
+BEFORE, FAILING, AFTER = days(DAY, 3), days(DAY + 10 * ONE_DAY, 3), days(DAY + 20 * ONE_DAY, 3)
+ALL = [*BEFORE, *FAILING, *AFTER]
 
 
-def asks_for(query: Query, day: dt.date) -> bool:
-    """Whether a grouped request begins on a day."""
+def is_grouped_from(query: Query, day: dt.date) -> bool:
+    """Return whether the request is grouped and starts on the day."""
     return query["start_time"] == [str(unix_midnight(day))] and "group_by" in query
 
 
-def breaking(work: Bench, day: dt.date, *faults: Fault) -> Callable[[Query], None]:
-    """Breaks the grouped requests that begin on a day, as often as there are faults."""
-    left = list(faults)
+def queue_faults(work: Bench, day: dt.date, *faults: Fault) -> Callable[[Query], None]:
+    """Return a script that answers each grouped request from the day on with the next of the faults."""
+    remaining = list(faults)
 
     def script(query: Query) -> None:
-        if left and asks_for(query, day):
-            work.simulator.faults.queue(left.pop(0))
+        if remaining and is_grouped_from(query, day):
+            work.simulator.faults.queue(remaining.pop(0))
 
     return script
 
 
-def nothing(_: Query) -> None:
-    """What the script of a quiet day does."""
+def no_script(_: Query) -> None:
+    """Change nothing."""
 
 
 def reasons(outcome: Outcome) -> set[tuple[str, bool]]:
@@ -54,30 +54,28 @@ def reasons(outcome: Outcome) -> set[tuple[str, bool]]:
 @pytest.mark.parametrize(
     "kind", [FaultKind.MISSING_DAY, FaultKind.MORE_WITHOUT_CURSOR, FaultKind.CUT_JSON, FaultKind.UNAVAILABLE]
 )
-def test_a_failed_window_fails_its_own_days_and_no_others(bench: MakeBench, kind: FaultKind) -> None:
+def test_failed_window_fails_only_its_own_days(bench: MakeBench, kind: FaultKind) -> None:
     work = bench()
-    work.ingest(ALL)  # what is served is known now: each window is one chain
-    before = {key: amount for key, amount in work.stored().items() if key[0] in CONCERNED}
+    work.ingest(ALL)  # stores the served groupings, so that the next run sends one query per window
+    before = {key: amount for key, amount in work.stored().items() if key[0] in FAILING}
     for day in ALL:
         work.world.restate(day, lambda facts: tuple(fact.scaled(Decimal(2)) for fact in facts))
-    work.simulator.script = breaking(work, CONCERNED[0], *[Fault(kind)] * 10)
+    work.simulator.script = queue_faults(work, FAILING[0], *[Fault(kind)] * 10)
     outcome = work.ingest(ALL)
-    assert list(outcome.failed) == CONCERNED
+    assert list(outcome.failed) == FAILING
     assert {failure.permanent for failure in outcome.failed.values()} == {kind is FaultKind.MISSING_DAY}
     assert list(outcome.stored) == [*BEFORE, *AFTER]
     assert work.stored() == {**before, **work.expected([*BEFORE, *AFTER])}
-    work.simulator.script = nothing
+    work.simulator.script = no_script
     work.simulator.faults.clear()
-    assert list(work.ingest(outcome.failed).stored) == CONCERNED
+    assert list(work.ingest(outcome.failed).stored) == FAILING
     assert work.stored() == work.expected(ALL)
 
 
 @pytest.mark.parametrize(
     "kind", [FaultKind.REPEATED_CURSOR, FaultKind.MISSING_DAY, FaultKind.MORE_WITHOUT_CURSOR, FaultKind.CUT_JSON]
 )
-def test_a_chain_that_breaks_on_its_second_page_of_three_stores_nothing_of_its_window(
-    bench: MakeBench, kind: FaultKind
-) -> None:
+def test_failure_on_the_second_page_stores_nothing_of_the_window(bench: MakeBench, kind: FaultKind) -> None:
     work = bench(small_world(api_keys_from=None, users_with_projects_served=True))
 
     def break_second_pages(query: Query) -> None:
@@ -90,20 +88,20 @@ def test_a_chain_that_breaks_on_its_second_page_of_three_stores_nothing_of_its_w
     assert work.stored_days() == []
 
 
-def test_the_last_error_is_noted_with_its_days_until_a_success(bench: MakeBench) -> None:
+def test_last_error_is_stored_with_its_days_until_a_success(bench: MakeBench) -> None:
     work = bench()
     query = "select last_error, last_error_is_permanent, last_success_at from openai_costs.organizations"
     work.ingest(ALL)
-    work.simulator.script = breaking(work, CONCERNED[0], *[Fault(FaultKind.UNAVAILABLE)] * 10)
+    work.simulator.script = queue_faults(work, FAILING[0], *[Fault(FaultKind.UNAVAILABLE)] * 10)
     work.ingest(ALL)
     ((error, permanent, last_success),) = work.query(query)
-    assert error.startswith(f"{CONCERNED[0]}..{CONCERNED[-1]}: the server returned status 503")
+    assert error.startswith(f"{FAILING[0]}..{FAILING[-1]}: the server returned status 503")
     assert (permanent, last_success) == (False, work.clock.now)
     work.ingest(ALL)
     assert work.query(query) == [(None, None, work.clock.now)]
 
 
-def test_an_organization_that_was_never_read_has_its_first_failure_noted(bench: MakeBench) -> None:
+def test_first_failure_of_a_new_organization_is_stored(bench: MakeBench) -> None:
     work = bench()
     work.world.revoke_key()
     work.ingest([DAY])
@@ -113,7 +111,7 @@ def test_an_organization_that_was_never_read_has_its_first_failure_noted(bench: 
     ) == [("acme", True)]
 
 
-def test_a_revoked_key_takes_few_requests_and_needs_a_person(bench: MakeBench) -> None:
+def test_revoked_key_is_permanent_after_two_requests(bench: MakeBench) -> None:
     work = bench()
     work.world.revoke_key()
     outcome = work.ingest(work.year)
@@ -125,18 +123,18 @@ def test_a_revoked_key_takes_few_requests_and_needs_a_person(bench: MakeBench) -
     assert work.world.admin_key[-4:] not in reason
 
 
-def test_a_key_revoked_in_the_middle_leaves_what_was_stored(bench: MakeBench) -> None:
+def test_key_revoked_during_a_run_keeps_stored_windows(bench: MakeBench) -> None:
     work = bench()
     work.ingest(ALL)
-    work.simulator.script = lambda query: work.world.revoke_key() if asks_for(query, CONCERNED[0]) else None
+    work.simulator.script = lambda query: work.world.revoke_key() if is_grouped_from(query, FAILING[0]) else None
     outcome = work.ingest(ALL)
-    assert set(outcome.failed) >= set(CONCERNED)
+    assert set(outcome.failed) >= set(FAILING)
     assert {permanent for _, permanent in reasons(outcome)} == {True}
     assert outcome.stored
     assert work.stored() == work.expected(ALL)
 
 
-def test_a_rotated_key_needs_no_restart(bench: MakeBench) -> None:
+def test_rotated_key_is_used_without_a_restart(bench: MakeBench) -> None:
     work = bench()
     work.ingest([DAY])
     work.world.rotate_key("sk-admin-simulated-new")
@@ -147,9 +145,7 @@ def test_a_rotated_key_needs_no_restart(bench: MakeBench) -> None:
     assert work.ingest([DAY]).stored
 
 
-def test_a_key_that_is_not_there_fails_every_day_without_a_request(
-    bench: MakeBench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unavailable_key_fails_every_day_without_a_request(bench: MakeBench, monkeypatch: pytest.MonkeyPatch) -> None:
     work = bench()
     monkeypatch.delenv("NO_SUCH_KEY", raising=False)
     work.organization = work.organization.model_copy(update={"admin_key": SecretReference(env="NO_SUCH_KEY")})
@@ -159,7 +155,7 @@ def test_a_key_that_is_not_there_fails_every_day_without_a_request(
     assert work.simulator.requests == []
 
 
-def test_an_organization_that_is_not_the_configured_one_stops_everything(bench: MakeBench) -> None:
+def test_key_of_another_organization_than_configured_stores_nothing(bench: MakeBench) -> None:
     work = bench(organization_id="org-ANOTHER")
     outcome = work.ingest(work.year)
     assert set(outcome.failed) == set(work.year)
@@ -170,7 +166,7 @@ def test_an_organization_that_is_not_the_configured_one_stops_everything(bench: 
     assert outcome.requests <= 12
 
 
-def test_a_mistyped_organization_id_can_be_corrected(bench: MakeBench) -> None:
+def test_corrected_organization_id_is_accepted(bench: MakeBench) -> None:
     work = bench(organization_id="org-MISTYPED")
     assert work.ingest([DAY]).failed
     work.organization = work.organization.model_copy(update={"organization_id": work.world.organization_id})
@@ -179,18 +175,18 @@ def test_a_mistyped_organization_id_can_be_corrected(bench: MakeBench) -> None:
 
 
 @pytest.mark.parametrize("configured", [None, "org-SIMULATEDACME"])
-def test_an_answer_of_another_organization_stops_the_run(bench: MakeBench, configured: str | None) -> None:
+def test_answer_of_another_organization_ends_the_run(bench: MakeBench, configured: str | None) -> None:
     work = bench(organization_id=configured)
     work.ingest(ALL)
     before = work.stored()
-    work.simulator.script = breaking(work, CONCERNED[0], Fault(FaultKind.WRONG_ORGANIZATION))
+    work.simulator.script = queue_faults(work, FAILING[0], Fault(FaultKind.WRONG_ORGANIZATION))
     outcome = work.ingest(ALL)
-    assert set(CONCERNED) <= set(outcome.failed)
+    assert set(FAILING) <= set(outcome.failed)
     assert {permanent for _, permanent in reasons(outcome)} == {True}
     assert work.stored() == before
 
 
-def test_two_names_for_one_organization_are_refused(bench: MakeBench, organization: MakeOrganization) -> None:
+def test_second_name_for_the_same_organization_is_rejected(bench: MakeBench, organization: MakeOrganization) -> None:
     work = bench()
     work.ingest([DAY])
     work.organization = organization(work.simulator, "acme-again")
@@ -201,9 +197,7 @@ def test_two_names_for_one_organization_are_refused(bench: MakeBench, organizati
     assert work.stored(organization="acme") == work.expected([DAY])
 
 
-def test_a_name_whose_key_reads_another_organization_is_refused(
-    bench: MakeBench, organization: MakeOrganization
-) -> None:
+def test_name_with_a_key_of_another_organization_is_rejected(bench: MakeBench, organization: MakeOrganization) -> None:
     work = bench()
     work.ingest([DAY])
     before = work.stored()
@@ -214,28 +208,28 @@ def test_a_name_whose_key_reads_another_organization_is_refused(
     assert work.stored() == before
 
 
-def test_the_one_character_that_postgres_cannot_hold_is_replaced_and_nothing_else_suffers(bench: MakeBench) -> None:
+def test_nul_character_is_replaced_and_all_other_rows_are_stored(bench: MakeBench) -> None:
     work = bench()
-    work.world.restate(CONCERNED[1], lambda facts: (replace(facts[0], line_item="a\0b"), *facts[1:]))
+    work.world.restate(FAILING[1], lambda facts: (replace(facts[0], line_item="a\0b"), *facts[1:]))
     assert not work.ingest(ALL).failed
     assert work.query("select count(*) from openai_costs.daily_costs where line_item = 'a\ufffdb'") == [(1,)]
     assert work.stored(["project_id"]) == work.expected(ALL, ["project_id"])
 
 
-def test_a_settled_day_that_came_back_empty_is_read_once_more_before_it_is_believed(bench: MakeBench) -> None:
+def test_settled_day_that_becomes_empty_is_requested_twice(bench: MakeBench) -> None:
     work = bench()
     work.ingest(BEFORE)
     work.world.empty(DAY)
-    asked = len(work.simulator.requests)
+    requests_before = len(work.simulator.requests)
     report = work.ingest(BEFORE).stored[DAY]
-    assert len(work.simulator.requests) - asked == 5  # both sides twice, and the users' totals
+    assert len(work.simulator.requests) - requests_before == 5  # both answers twice, and the users' totals
     assert report.became_empty
     assert work.stored() == work.expected(BEFORE)
     assert work.query("select sum(new_amount) from openai_costs.cost_revisions") == [(Decimal(0),)]
     assert not work.ingest(BEFORE).stored[DAY].became_empty
 
 
-def test_a_day_that_is_empty_for_a_moment_is_not_believed(bench: MakeBench) -> None:
+def test_day_that_is_empty_in_one_answer_only_keeps_its_costs(bench: MakeBench) -> None:
     work = bench()
     facts = work.world.facts(DAY)
     work.ingest(BEFORE)
@@ -243,11 +237,11 @@ def test_a_day_that_is_empty_for_a_moment_is_not_believed(bench: MakeBench) -> N
     work.world.empty(DAY)
     answers = iter(range(100))
 
-    def come_back(_: Query) -> None:
-        if next(answers) == 2:  # both sides were answered empty
+    def restore_day(_: Query) -> None:
+        if next(answers) == 2:  # after the grouped and the ungrouped answer, both empty
             work.world.restate(DAY, lambda _: facts)
 
-    work.simulator.script = come_back
+    work.simulator.script = restore_day
     report = work.ingest(BEFORE).stored[DAY]
     assert not report.became_empty
     assert report.change_usd == 0
@@ -255,33 +249,33 @@ def test_a_day_that_is_empty_for_a_moment_is_not_believed(bench: MakeBench) -> N
     assert work.query("select * from openai_costs.cost_revisions") == []
 
 
-def test_a_provisional_day_may_come_back_empty_without_a_second_look(bench: MakeBench, clock: Clock) -> None:
+def test_provisional_day_that_becomes_empty_is_requested_once(bench: MakeBench, clock: Clock) -> None:
     work = bench()
     work.ingest([clock.today])
     work.world.empty(clock.today)
     outcome = work.ingest([clock.today])
-    assert outcome.requests == 3  # both sides once, and the users' totals
+    assert outcome.requests == 3  # both answers once, and the users' totals
     assert not outcome.stored[clock.today].became_empty
 
 
 @pytest.fixture
-def billed_otherwise(bench: MakeBench) -> Iterator[Bench]:
-    """The ungrouped answer bills a cent more on one day than its rows add up to."""
+def unreconciled(bench: MakeBench) -> Iterator[Bench]:
+    """An organization whose ungrouped answer for `DAY` is one cent more than the sum of the grouped rows."""
     work = bench()
     facts = work.world.facts(DAY)
     cent = replace(facts[0], amount=Decimal("0.01"))
 
     def script(query: Query) -> None:
-        more: tuple[Fact, ...] = facts if "group_by" in query else (*facts, cent)
-        work.world.restate(DAY, lambda _: more)
+        served: tuple[Fact, ...] = facts if "group_by" in query else (*facts, cent)
+        work.world.restate(DAY, lambda _: served)
 
     work.simulator.script = script
     yield work
     work.world.restate(DAY, lambda _: facts)
 
 
-def test_sums_that_differ_are_read_once_more_then_stored_and_flagged(billed_otherwise: Bench) -> None:
-    work = billed_otherwise
+def test_unreconciled_day_is_requested_twice_and_stored_with_its_difference(unreconciled: Bench) -> None:
+    work = unreconciled
     outcome = work.ingest(BEFORE)
     assert not outcome.failed
     assert outcome.stored[DAY].reconciled is False
@@ -295,7 +289,7 @@ def test_sums_that_differ_are_read_once_more_then_stored_and_flagged(billed_othe
     assert outcome.stored[DAY].amount_usd == spent(small_world().facts(DAY))
 
 
-def test_a_second_answer_that_cannot_be_had_never_prevents_storing(bench: MakeBench) -> None:
+def test_failed_ungrouped_request_does_not_prevent_storing(bench: MakeBench) -> None:
     work = bench()
 
     def refuse(query: Query) -> None:
@@ -308,8 +302,8 @@ def test_a_second_answer_that_cannot_be_had_never_prevents_storing(bench: MakeBe
     assert work.stored() == work.expected([DAY])
 
 
-def test_answers_of_two_readings_are_not_held_against_each_other(bench: MakeBench) -> None:
-    # The day is restated before every request, so both answers are asked for again; the last one cannot be had.
+def test_answers_from_before_and_after_a_restatement_are_not_compared(bench: MakeBench) -> None:
+    # The day is restated before every request, so both answers are requested twice. The last request fails.
     work = bench(small_world(api_keys_from=None, users_with_projects_served=True), start_date=DAY)
     facts = work.world.facts(DAY)
     numbers = itertools.count()
@@ -324,7 +318,7 @@ def test_answers_of_two_readings_are_not_held_against_each_other(bench: MakeBenc
     assert work.ingest([DAY]).stored[DAY].reconciled is None
 
 
-def test_postgres_down_is_said_for_every_day_and_passes(bench: MakeBench, caplog: pytest.LogCaptureFixture) -> None:
+def test_unreachable_database_fails_every_day_as_transient(bench: MakeBench, caplog: pytest.LogCaptureFixture) -> None:
     work = bench()
     work.database = Database("postgresql://ann:hunter2xyz@127.0.0.1:1/x")
     outcome = work.ingest(ALL)
@@ -336,26 +330,26 @@ def test_postgres_down_is_said_for_every_day_and_passes(bench: MakeBench, caplog
     assert "hunter2xyz" not in reason + caplog.text
 
 
-def test_postgres_going_away_in_the_middle_leaves_whole_windows_and_passes(bench: MakeBench) -> None:
+def test_lost_database_connection_leaves_complete_windows(bench: MakeBench) -> None:
     work = bench()
     work.ingest(ALL)
     before = work.stored()
     for day in ALL:
         work.world.restate(day, lambda facts: tuple(fact.scaled(Decimal(2)) for fact in facts))
 
-    def kill_the_reader(query: Query) -> None:
-        if asks_for(query, CONCERNED[0]):
+    def end_session(query: Query) -> None:
+        if is_grouped_from(query, FAILING[0]):
             work.query("select pg_terminate_backend(pid) from pg_stat_activity where application_name like '%acme%'")
 
-    work.simulator.script = kill_the_reader
+    work.simulator.script = end_session
     outcome = work.ingest(ALL)
     assert {permanent for _, permanent in reasons(outcome)} == {False}
-    assert set(CONCERNED) <= set(outcome.failed)
+    assert set(FAILING) <= set(outcome.failed)
     untouched = {key: amount for key, amount in before.items() if key[0] in outcome.failed}
     assert work.stored() == {**untouched, **work.expected(outcome.stored)}
 
 
-def test_two_ingestions_at_once_of_the_same_days_leave_the_right_figures(
+def test_concurrent_runs_for_the_same_days_store_the_correct_amounts(
     bench: MakeBench, caplog: pytest.LogCaptureFixture
 ) -> None:
     work = bench()
@@ -363,12 +357,12 @@ def test_two_ingestions_at_once_of_the_same_days_leave_the_right_figures(
     barrier = threading.Barrier(2)
     outcomes: list[Outcome] = []
 
-    def read() -> None:
+    def ingest() -> None:
         barrier.wait(30)
         outcomes.append(work.ingest(wanted, trigger="manual"))
 
     with caplog.at_level(logging.WARNING):
-        threads = [threading.Thread(target=read) for _ in range(2)]
+        threads = [threading.Thread(target=ingest) for _ in range(2)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -376,12 +370,12 @@ def test_two_ingestions_at_once_of_the_same_days_leave_the_right_figures(
     assert [len(outcome.stored) for outcome in outcomes] == [30, 30]
     assert work.stored() == work.expected(wanted)
     assert work.query("select count(*) from openai_costs.cost_revisions") == [(0,)]
-    assert "another reader has acme: openai-costs acme person" in caplog.text
+    assert "another reader has acme: openai-costs acme manual" in caplog.text
 
 
 @pytest.fixture
-def far_east(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The host keeps the time of Kiritimati, 14 hours ahead of UTC, and libpq that of Tokyo."""
+def host_ahead_of_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Set the time zone of the host to Kiritimati, 14 hours ahead of UTC, and that of libpq to Tokyo."""
     with monkeypatch.context() as zone:
         zone.setenv("TZ", "Pacific/Kiritimati")
         zone.setenv("PGTZ", "Asia/Tokyo")
@@ -390,8 +384,8 @@ def far_east(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     time.tzset()
 
 
-@pytest.mark.usefixtures("far_east")
-def test_days_do_not_follow_the_zone_of_the_host(bench: MakeBench) -> None:
+@pytest.mark.usefixtures("host_ahead_of_utc")
+def test_days_are_utc_days_in_any_host_time_zone(bench: MakeBench) -> None:
     work = bench()
     wanted = [work.clock.today - ONE_DAY, work.clock.today]
     assert not work.ingest(wanted).failed

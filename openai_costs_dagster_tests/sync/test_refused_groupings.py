@@ -1,4 +1,4 @@
-"""Refusals are recognised by code and parameter, whatever their words; what is stored outlives every refusal."""
+"""Refused queries: they are recognized by code and parameter, in any wording, and never delete stored rows."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def first_day(query: Query) -> dt.date:
 
 
 def too_old(message: str, earliest: dt.date = YEAR_AGO, **refusal: Any) -> Respond:
-    """Refuses windows that begin before a day."""
+    """Return a response hook that refuses windows with a start before `earliest`."""
 
     def respond(path: str, query: Query) -> Refusal | None:
         is_old = path.startswith((COSTS, USAGE)) and first_day(query) < earliest
@@ -54,7 +54,7 @@ def too_old(message: str, earliest: dt.date = YEAR_AGO, **refusal: Any) -> Respo
 
 
 def no_keys(**refusal: Any) -> Respond:
-    """Refuses to group by API key."""
+    """Return a response hook that refuses queries grouped by API key."""
 
     def respond(_: str, query: Query) -> Refusal | None:
         return Refusal(400, "Unsupported.", **refusal) if "api_key_id" in query.get("group_by", []) else None
@@ -64,7 +64,7 @@ def no_keys(**refusal: Any) -> Respond:
 
 @pytest.fixture
 def read(database: Database, clock: Clock, tmp_path: Path) -> Read:
-    """Reads costs and usage of some days from a server that refuses as told."""
+    """Return a function that synchronizes costs and usage from a server with the given response hook."""
 
     def read(respond: Respond, first: dt.date, last: dt.date, **settings: Any) -> tuple[Outcome, UsageOutcome]:
         days = [first + number * ONE_DAY for number in range((last - first).days + 1)]
@@ -92,7 +92,7 @@ def stored(database: Database) -> tuple[dt.date, dt.date, Decimal]:
         "Too far back \ud83d",
     ],
 )
-def test_a_year_is_read_whatever_a_lookback_refusal_says(read: Read, database: Database, message: str) -> None:
+def test_year_is_stored_with_any_wording_of_the_lookback_refusal(read: Read, database: Database, message: str) -> None:
     costs, counted = read(too_old(message), YEAR_AGO - 5 * ONE_DAY, TODAY)
     assert list(costs.failed) == [YEAR_AGO - number * ONE_DAY for number in range(5, 0, -1)]
     assert costs.outside_retention == set(costs.failed)
@@ -104,7 +104,7 @@ def test_a_year_is_read_whatever_a_lookback_refusal_says(read: Read, database: D
         assert connection.execute(query).fetchone() == (YEAR_AGO, 366)
 
 
-def test_a_year_that_is_a_day_shorter_is_read_without_its_first_day(read: Read, database: Database) -> None:
+def test_year_that_is_one_day_shorter_is_stored_without_its_first_day(read: Read, database: Database) -> None:
     respond = too_old("Too far back.", YEAR_AGO + 2 * ONE_DAY)
     costs, counted = read(respond, YEAR_AGO, YEAR_AGO + 9 * ONE_DAY)
     assert list(costs.failed) == [YEAR_AGO, YEAR_AGO + ONE_DAY]
@@ -112,9 +112,7 @@ def test_a_year_that_is_a_day_shorter_is_read_without_its_first_day(read: Read, 
     assert stored(database)[0] == YEAR_AGO + 2 * ONE_DAY
 
 
-def test_an_unknown_refusal_of_the_past_does_not_keep_an_organization_from_being_read(
-    read: Read, database: Database
-) -> None:
+def test_unknown_refusal_of_the_probe_does_not_prevent_onboarding(read: Read, database: Database) -> None:
     costs, counted = read(too_old("No.", code="something_new"), TODAY - 3 * ONE_DAY, TODAY)
     assert not costs.failed
     assert not counted.failed
@@ -122,18 +120,20 @@ def test_an_unknown_refusal_of_the_past_does_not_keep_an_organization_from_being
 
 
 @pytest.mark.parametrize("param", ["group_by", "group_by[]", "group_by[2]", "group_by.2", "group_by[0]"])
-def test_a_grouping_is_given_up_by_any_form_of_its_parameter(read: Read, database: Database, param: str) -> None:
+def test_grouping_refusal_is_recognized_by_any_form_of_its_parameter(
+    read: Read, database: Database, param: str
+) -> None:
     costs, _ = read(no_keys(param=param, code="unsupported"), TODAY - 3 * ONE_DAY, TODAY)
     assert not costs.failed
     assert {report.grouping for report in costs.stored.values()} == {"project,user,line_item"}
     assert stored(database)[2] == 4
 
 
-def test_refusals_on_the_second_page_are_those_of_the_first(read: Read, database: Database) -> None:
+def test_refusal_on_the_second_page_is_handled_like_one_on_the_first(read: Read, database: Database) -> None:
     boundary = YEAR_AGO + ONE_DAY
 
     def respond(path: str, query: Query) -> Refusal | None:
-        """The year rolls on between two pages, and usage loses a group."""
+        """Refuse the oldest day and one dimension of usage, but only on the second page."""
         if path == COSTS and query.get("page") and first_day(query) < boundary:
             return Refusal(400, "Too far back.", param="start_time", code=LOOKBACK)
         if path.startswith(USAGE) and query.get("page") and "service_tier" in query.get("group_by", []):
@@ -159,7 +159,7 @@ def test_refusals_on_the_second_page_are_those_of_the_first(read: Read, database
     ],
     ids=["lookback without a date", "lookback", "grouping", "unknown", "forbidden"],
 )
-def test_a_refusal_deletes_nothing(read: Read, database: Database, respond: Respond) -> None:
+def test_refusal_deletes_no_stored_rows(read: Read, database: Database, respond: Respond) -> None:
     first = TODAY - 9 * ONE_DAY
     read(lambda _path, _query: None, first, TODAY)
     before = stored(database)
@@ -172,7 +172,7 @@ def test_a_refusal_deletes_nothing(read: Read, database: Database, respond: Resp
     assert not counted.failed or counted.permanent
 
 
-def test_an_unknown_refusal_is_permanent_and_says_what_the_api_said(read: Read) -> None:
+def test_unknown_refusal_is_permanent_with_the_message_of_the_api(read: Read) -> None:
     def respond(path: str, _: Query) -> Refusal | None:
         return Refusal(400, "Something new.", "x", "something_new") if path == COSTS else None
 

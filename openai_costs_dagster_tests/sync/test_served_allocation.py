@@ -1,4 +1,4 @@
-"""Allocation of days as public reports and the published spec describe them; the server is not the simulator."""
+"""Allocation of line items that public bug reports and the published API specification describe."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from ..row_server import Row, RowServer
 from ..served_organization import DAY, Serve
 
 Usage = Callable[[str, dt.date], list[Row]]
-Shares = set[tuple[str, str | None, Decimal]]
+Allocated = set[tuple[str, str | None, Decimal]]
 
 
-def billed(label: str, amount: str, quantity: int | None, **more: Any) -> Row:
+def cost_row(label: str, amount: str, quantity: int | None, **more: Any) -> Row:
     return {
         "project_id": "proj_a",
         "api_key_id": "key_a",
@@ -34,7 +34,7 @@ def billed(label: str, amount: str, quantity: int | None, **more: Any) -> Row:
     }
 
 
-def counted(user: str, model: str, **more: Any) -> Row:
+def usage_row(user: str, model: str, **more: Any) -> Row:
     return {
         "project_id": "proj_a",
         "api_key_id": "key_a",
@@ -53,8 +53,8 @@ def usage_of(**of_endpoints: list[Row]) -> Usage:
     return lambda operation, _: of_endpoints.get(operation, [])
 
 
-def shares(serve: Serve, rows: list[Row], usage: Usage) -> Shares:
-    """Line item, user and amount of every share of a day."""
+def allocated(serve: Serve, rows: list[Row], usage: Usage) -> Allocated:
+    """Return the line item, user and amount of every allocated cost of `DAY`."""
     work = serve(RowServer(rows=lambda _: rows, usage=usage))
     assert not work.ingest().failed
     assert not work.ingest_usage().failed
@@ -63,22 +63,22 @@ def shares(serve: Serve, rows: list[Row], usage: Usage) -> Shares:
     return set(work.query(query))
 
 
-def of(label: str, **amounts: str) -> Shares:
+def of(label: str, **amounts: str) -> Allocated:
     return {(label, None if user == "nobody" else user, Decimal(amount)) for user, amount in amounts.items()}
 
 
-def test_uncached_and_cached_audio_follow_their_own_tokens(serve: Serve) -> None:
+def test_uncached_and_cached_audio_costs_follow_their_own_tokens(serve: Serve) -> None:
     model = "gpt-audio-2025-08-28"
     audio, cached, text = f"{model} audio, input", f"{model} audio, cached input", f"{model} text, input"
     rows = [
-        billed(audio, "2.00", 200),
-        billed(cached, "0.40", 400),
-        billed(text, "1.00", 200),
-        billed(f"{model} text, cached input", "0.30", 300),
+        cost_row(audio, "2.00", 200),
+        cost_row(cached, "0.40", 400),
+        cost_row(text, "1.00", 200),
+        cost_row(f"{model} text, cached input", "0.30", 300),
     ]
     usage = usage_of(
         completions=[
-            counted(
+            usage_row(
                 "ada",
                 model,
                 input_tokens=600,
@@ -89,7 +89,7 @@ def test_uncached_and_cached_audio_follow_their_own_tokens(serve: Serve) -> None
                 input_audio_tokens=100,
                 input_cached_audio_tokens=400,
             ),
-            counted(
+            usage_row(
                 "lin",
                 model,
                 input_tokens=500,
@@ -102,7 +102,7 @@ def test_uncached_and_cached_audio_follow_their_own_tokens(serve: Serve) -> None
             ),
         ]
     )
-    assert shares(serve, rows, usage) == (
+    assert allocated(serve, rows, usage) == (
         of(audio, ada="1", lin="1")
         | of(cached, ada="0.4")
         | of(text, ada="0.5", lin="0.5")
@@ -110,15 +110,15 @@ def test_uncached_and_cached_audio_follow_their_own_tokens(serve: Serve) -> None
     )
 
 
-def test_text_without_a_counter_of_its_own_is_what_audio_leaves(serve: Serve) -> None:
-    rows = [billed("gpt-audio text, input", "3.00", 300), billed("gpt-audio audio, input", "1.00", 100)]
+def test_text_tokens_are_all_tokens_less_audio_tokens(serve: Serve) -> None:
+    rows = [cost_row("gpt-audio text, input", "3.00", 300), cost_row("gpt-audio audio, input", "1.00", 100)]
     usage = usage_of(
         completions=[
-            counted("ada", "gpt-audio", input_tokens=250, input_cached_tokens=0, input_audio_tokens=50),
-            counted("lin", "gpt-audio", input_tokens=150, input_cached_tokens=0, input_audio_tokens=50),
+            usage_row("ada", "gpt-audio", input_tokens=250, input_cached_tokens=0, input_audio_tokens=50),
+            usage_row("lin", "gpt-audio", input_tokens=150, input_cached_tokens=0, input_audio_tokens=50),
         ]
     )
-    assert shares(serve, rows, usage) == of("gpt-audio text, input", ada="2", lin="1") | of(
+    assert allocated(serve, rows, usage) == of("gpt-audio text, input", ada="2", lin="1") | of(
         "gpt-audio audio, input", ada="0.5", lin="0.5"
     )
 
@@ -131,12 +131,14 @@ def test_text_without_a_counter_of_its_own_is_what_audio_leaves(serve: Serve) ->
         ("gpt-image-2", "gpt-image-2-2026-04-21"),
     ],
 )
-def test_images_billed_in_tokens_follow_tokens_under_either_name(serve: Serve, on_bill: str, in_usage: str) -> None:
+def test_image_costs_billed_in_tokens_follow_tokens_under_either_model_name(
+    serve: Serve, on_bill: str, in_usage: str
+) -> None:
     label = f"{on_bill} image, output"
     usage = usage_of(
         completions=[
-            counted("ada", in_usage, output_tokens=6000, output_image_tokens=6000),
-            counted("lin", in_usage, output_tokens=2000, output_image_tokens=2000),
+            usage_row("ada", in_usage, output_tokens=6000, output_image_tokens=6000),
+            usage_row("lin", in_usage, output_tokens=2000, output_image_tokens=2000),
         ],
         images=[
             {
@@ -152,22 +154,22 @@ def test_images_billed_in_tokens_follow_tokens_under_either_name(serve: Serve, o
             for user, images in (("ada", 1), ("lin", 3))
         ],
     )
-    assert shares(serve, [billed(label, "8.00", 8000)], usage) == of(label, ada="6", lin="2")
+    assert allocated(serve, [cost_row(label, "8.00", 8000)], usage) == of(label, ada="6", lin="2")
 
 
-def test_cost_of_a_tier_follows_the_usage_that_names_it(serve: Serve) -> None:
+def test_costs_of_a_service_tier_follow_usage_of_the_same_tier(serve: Serve) -> None:
     rows = [
-        billed("gpt-6.2-sol, output", "1.00", 1000),
-        billed("priority | gpt-6.2-sol, output", "2.00", 1000),
-        billed("ultrafast | gpt-6.2-sol, output", "6.00", None),
+        cost_row("gpt-6.2-sol, output", "1.00", 1000),
+        cost_row("priority | gpt-6.2-sol, output", "2.00", 1000),
+        cost_row("ultrafast | gpt-6.2-sol, output", "6.00", None),
     ]
     usage = usage_of(
         completions=[
-            counted("ada", "gpt-6.2-sol", output_tokens=1000),
-            counted("lin", "gpt-6.2-sol", output_tokens=1000, service_tier="fast"),
+            usage_row("ada", "gpt-6.2-sol", output_tokens=1000),
+            usage_row("lin", "gpt-6.2-sol", output_tokens=1000, service_tier="fast"),
         ]
     )
-    assert shares(serve, rows, usage) == (
+    assert allocated(serve, rows, usage) == (
         of("gpt-6.2-sol, output", ada="1")
         | of("priority | gpt-6.2-sol, output", lin="2")
         | of("ultrafast | gpt-6.2-sol, output", nobody="6")
@@ -185,7 +187,7 @@ def test_stored_classifications_are_used_without_classifying_again(
 
     monkeypatch.setattr(allocation, "classify", classify_and_record)
     long = "gpt-5-mini-2025-08-07, " + "output" * MAX_KEY_LENGTH
-    rows = [billed("gpt-5-mini-2025-08-07, output", "8.00", 8000), billed(long, "1.00", 1000)]
-    usage = usage_of(completions=[counted("ada", "gpt-5-mini-2025-08-07", output_tokens=8000)])
-    assert shares(serve, rows, usage) == of("gpt-5-mini-2025-08-07, output", ada="8") | of(long, nobody="1")
+    rows = [cost_row("gpt-5-mini-2025-08-07, output", "8.00", 8000), cost_row(long, "1.00", 1000)]
+    usage = usage_of(completions=[usage_row("ada", "gpt-5-mini-2025-08-07", output_tokens=8000)])
+    assert allocated(serve, rows, usage) == of("gpt-5-mini-2025-08-07, output", ada="8") | of(long, nobody="1")
     assert computed == [long]  # too long to be stored

@@ -1,4 +1,4 @@
-"""Every day is stored as fine as the API serves it; only days that are refused lose detail."""
+"""Served groupings: each day is stored with the finest grouping that OpenAI serves for it."""
 
 import datetime as dt
 import itertools
@@ -29,13 +29,13 @@ def groupings(outcome: Outcome) -> dict[dt.date, str]:
 
 
 def finest_served(world: SimulatedOrganization, day: dt.date) -> str:
-    """What a window that begins on a day is served at best."""
+    """Return the finest grouping that a window from the day on is served with."""
 
-    def begun(served: bool, since: dt.date | None) -> bool:
+    def is_served(served: bool, since: dt.date | None) -> bool:
         return served and (since is None or day >= since)
 
-    keys = begun(world.api_keys_served, world.api_keys_from)
-    users = begun(world.users_with_projects_served, world.users_with_projects_from)
+    keys = is_served(world.api_keys_served, world.api_keys_from)
+    users = is_served(world.users_with_projects_served, world.users_with_projects_from)
     return FINEST if keys and users else BY_KEY if keys else BY_USER if users else COARSEST
 
 
@@ -45,7 +45,7 @@ _since = st.none() | st.integers(-5, 45).map(lambda number: FIRST + number * ONE
 
 @settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(keys=st.booleans(), keys_from=_since, users=st.booleans(), users_from=_since)
-def test_whenever_a_grouping_begins_every_day_has_the_finest_that_is_served(
+def test_every_day_has_the_finest_grouping_from_any_first_served_day(
     bench: MakeBench, keys: bool, keys_from: dt.date | None, users: bool, users_from: dt.date | None
 ) -> None:
     number = next(_numbers)
@@ -64,7 +64,7 @@ def test_whenever_a_grouping_begins_every_day_has_the_finest_that_is_served(
 
 
 def refusing_keys(work: Bench, refused: Collection[dt.date]) -> Callable[[Query], None]:
-    """Answers by API key but for windows that hold one of some days."""
+    """Return a script that refuses grouping by API key for windows that contain one of the days."""
 
     def script(query: Query) -> None:
         first, end = (
@@ -87,9 +87,7 @@ def refusing_keys(work: Bench, refused: Collection[dt.date]) -> Callable[[Query]
         pytest.param([(0, 2), (38, 40)], id="both ends"),
     ],
 )
-def test_an_island_of_refused_days_loses_detail_and_no_other_day_does(
-    bench: MakeBench, islands: list[tuple[int, int]]
-) -> None:
+def test_only_refused_days_are_stored_with_a_coarser_grouping(bench: MakeBench, islands: list[tuple[int, int]]) -> None:
     work = bench(small_world(api_keys_from=None))
     refused = {day for first, end in islands for day in WINDOW[first:end]}
     work.simulator.script = refusing_keys(work, refused)
@@ -100,7 +98,7 @@ def test_an_island_of_refused_days_loses_detail_and_no_other_day_does(
     assert outcome.requests <= 60
 
 
-def test_what_was_refused_is_remembered_for_a_week_and_then_tried_anew(bench: MakeBench, clock: Clock) -> None:
+def test_refused_grouping_is_requested_again_after_a_week(bench: MakeBench, clock: Clock) -> None:
     work = bench(small_world(api_keys_served=False))
     assert set(groupings(work.ingest(WINDOW)).values()) == {COARSEST}
     work.world.api_keys_served, work.world.api_keys_from = True, None
@@ -112,7 +110,7 @@ def test_what_was_refused_is_remembered_for_a_week_and_then_tried_anew(bench: Ma
     assert work.stored() == work.expected(WINDOW)
 
 
-def test_detail_that_is_withdrawn_is_missed_without_a_restatement(bench: MakeBench) -> None:
+def test_coarser_grouping_of_a_stored_day_is_not_a_restatement(bench: MakeBench) -> None:
     work = bench(small_world(api_keys_from=None))
     assert set(groupings(work.ingest(WINDOW)).values()) == {BY_KEY}
     work.world.api_keys_served = False
@@ -122,7 +120,7 @@ def test_detail_that_is_withdrawn_is_missed_without_a_restatement(bench: MakeBen
     assert work.query("select * from openai_costs.cost_revisions") == []
 
 
-def test_a_year_with_dates_that_nobody_documented_takes_no_more_than_forty_requests(bench: MakeBench) -> None:
+def test_year_with_unknown_first_served_days_takes_at_most_forty_requests(bench: MakeBench) -> None:
     world = small_world(
         api_keys_from=dt.date(2025, 9, 17),
         users_with_projects_served=True,

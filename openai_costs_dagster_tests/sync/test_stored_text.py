@@ -39,21 +39,21 @@ HALVES = {
 
 
 def long_text(length: int = 6000, seed: int = 1) -> str:
-    """A text that does not compress: an index entry of it would be longer than PostgreSQL allows."""
+    """Return a text that does not compress and is therefore too long for an index entry of PostgreSQL."""
     letters = string.ascii_letters + string.digits
     dice = random.Random(seed)  # noqa: S311  # repeatable, not secret
     return "".join(dice.choice(letters) for _ in range(length))
 
 
-def cost(**more: Any) -> Row:
+def cost_row(**fields: Any) -> Row:
     return {"project_id": "proj_a", "api_key_id": "key_a", "user_id": "user-a", "currency": "usd",
-            "line_item": LABEL, "amount": "1.50", "quantity": 1000, "quantity_unit": "tokens", **more}  # fmt: skip
+            "line_item": LABEL, "amount": "1.50", "quantity": 1000, "quantity_unit": "tokens", **fields}  # fmt: skip
 
 
-def counted(**more: Any) -> Row:
+def usage_row(**fields: Any) -> Row:
     return {"project_id": "proj_a", "api_key_id": "key_a", "user_id": "user-a", "model": "gpt-5-mini-2025-08-07",
             "batch": False, "service_tier": "default", "input_tokens": 10, "output_tokens": 5,
-            "num_model_requests": 1, **more}  # fmt: skip
+            "num_model_requests": 1, **fields}  # fmt: skip
 
 
 _COST_TEXTS = ("project_id", "user_id", "api_key_id", "line_item", "quantity_unit")
@@ -61,14 +61,14 @@ _USAGE_TEXTS = ("project_id", "user_id", "api_key_id", "model", "service_tier")
 
 
 def only_completions(**texts: str) -> Callable[[str, dt.date], list[Row]]:
-    """One row of usage a day, of one endpoint."""
-    return lambda operation, _: [counted(**texts)] if operation == "completions" else []
+    """Return the usage of one row per day, of the endpoint for completions."""
+    return lambda operation, _: [usage_row(**texts)] if operation == "completions" else []
 
 
 @pytest.mark.parametrize("name", HALVES)
 def test_surrogate_half_in_a_cost_row_is_stored_as_replacement_character(serve: Serve, name: str) -> None:
     sent, stored = HALVES[name]
-    work = serve(RowServer(rows=lambda _: [cost(**dict.fromkeys(_COST_TEXTS, sent))]))
+    work = serve(RowServer(rows=lambda _: [cost_row(**dict.fromkeys(_COST_TEXTS, sent))]))
     assert not work.ingest().failed
     found = work.query(f"select distinct {', '.join(_COST_TEXTS)}, amount from openai_costs.daily_costs")  # noqa: S608  # our own names
     assert found == [(*[stored] * 5, Decimal("1.5"))]
@@ -78,7 +78,7 @@ def test_surrogate_half_in_a_cost_row_is_stored_as_replacement_character(serve: 
 def test_surrogate_half_in_an_undocumented_field_is_stored_as_replacement_character(serve: Serve, name: str) -> None:
     sent, stored = HALVES[name]
     more = {"project_name": sent, "user_email": f"{sent}@example.org", "a new field": sent, sent: 1}
-    work = serve(RowServer(rows=lambda _: [cost()], result=lambda _, row: {**row, **more}))
+    work = serve(RowServer(rows=lambda _: [cost_row()], result=lambda _, row: {**row, **more}))
     assert not work.ingest().failed
     assert work.query("select distinct project_name from openai_costs.daily_costs") == [(stored,)]
     assert (f"{stored}@example.org",) in work.query(
@@ -120,10 +120,12 @@ def test_surrogate_half_in_the_directory_is_stored_as_replacement_character(serv
 
 def test_rows_whose_keys_become_equal_are_merged(serve: Serve) -> None:
     def usage(operation: str, _: dt.date) -> list[Row]:
-        return [counted(model=f"m{half}") for half in ("\ud83d", "\ude80", "\0")] if operation == "completions" else []
+        return (
+            [usage_row(model=f"m{half}") for half in ("\ud83d", "\ude80", "\0")] if operation == "completions" else []
+        )
 
     work = serve(
-        RowServer(rows=lambda _: [cost(line_item=f"x{half}") for half in ("\ud83d", "\ude80", "\0")], usage=usage)
+        RowServer(rows=lambda _: [cost_row(line_item=f"x{half}") for half in ("\ud83d", "\ude80", "\0")], usage=usage)
     )
     assert not work.ingest().failed
     assert not work.ingest_usage().failed
@@ -134,7 +136,7 @@ def test_rows_whose_keys_become_equal_are_merged(serve: Serve) -> None:
     assert work.query("select distinct model, input_tokens from openai_costs.daily_usage") == [("m\ufffd", Decimal(30))]
 
 
-def test_entries_of_the_directory_whose_ids_become_equal_are_merged(serve: Serve) -> None:
+def test_directory_entries_whose_ids_become_equal_are_merged(serve: Serve) -> None:
     users = [{"id": "u\ud83d", "name": "first"}, {"id": "u\0", "name": "second"}]
     work = serve(RowServer(users=users))
     assert work.sync_directory().notes == []
@@ -148,7 +150,7 @@ def test_bytes_that_are_not_utf_8_are_stored_as_replacement_character(serve: Ser
 
     work = serve(
         RowServer(
-            rows=lambda _: [cost(line_item="SENT")],
+            rows=lambda _: [cost_row(line_item="SENT")],
             usage=only_completions(model="SENT"),
             page=page,
         )
@@ -162,19 +164,19 @@ def test_bytes_that_are_not_utf_8_are_stored_as_replacement_character(serve: Ser
     assert {label for (label,) in work.query("select model from openai_costs.daily_usage")} <= {"a\ufffdb", "a\ufffd"}
 
 
-def test_a_long_text_in_a_cost_row_is_stored_unchanged(serve: Serve) -> None:
+def test_long_text_in_a_cost_row_is_stored_unchanged(serve: Serve) -> None:
     texts = {name: long_text(seed=number) for number, name in enumerate((*_COST_TEXTS, "currency"))}
-    work = serve(RowServer(rows=lambda _: [cost(), cost(amount="0.50", **texts)]))
-    for _ in range(2):  # a second load finds the entries of the first
+    work = serve(RowServer(rows=lambda _: [cost_row(), cost_row(amount="0.50", **texts)]))
+    for _ in range(2):  # the second run updates the rows of the first
         assert not work.ingest().failed
     found = work.query(f"select distinct {', '.join(texts)}, amount from openai_costs.daily_costs where amount < 1")  # noqa: S608  # our own names
     assert found == [(*(texts | {"currency": texts["currency"].lower()}).values(), Decimal("0.5"))]
 
 
-def test_a_long_name_an_address_and_an_organization_are_stored_unchanged(serve: Serve) -> None:
+def test_long_names_addresses_and_organization_ids_are_stored_unchanged(serve: Serve) -> None:
     long = long_text()
     more = {"project_name": long, "user_email": f"{long}@example.org", "organization_id": long}
-    work = serve(RowServer(rows=lambda _: [cost()], result=lambda _, row: {**row, **more}))
+    work = serve(RowServer(rows=lambda _: [cost_row()], result=lambda _, row: {**row, **more}))
     assert not work.ingest().failed
     assert not work.ingest().failed
     assert work.query("select distinct project_name from openai_costs.daily_costs") == [(long,)]
@@ -184,7 +186,7 @@ def test_a_long_name_an_address_and_an_organization_are_stored_unchanged(serve: 
     assert work.query("select openai_organization_id from openai_costs.organizations") == [(long,)]
 
 
-def test_a_long_text_in_a_usage_row_is_stored_unchanged(serve: Serve) -> None:
+def test_long_text_in_a_usage_row_is_stored_unchanged(serve: Serve) -> None:
     texts = {name: long_text(seed=number) for number, name in enumerate(_USAGE_TEXTS)}
     work = serve(RowServer(usage=only_completions(**texts)))
     for _ in range(2):
@@ -192,7 +194,7 @@ def test_a_long_text_in_a_usage_row_is_stored_unchanged(serve: Serve) -> None:
     assert work.query(f"select distinct {', '.join(texts)} from openai_costs.daily_usage") == [(*texts.values(),)]  # noqa: S608  # our own names
 
 
-def test_a_long_text_in_the_directory_is_stored_unchanged(serve: Serve) -> None:
+def test_long_text_in_the_directory_is_stored_unchanged(serve: Serve) -> None:
     long = long_text()
     work = serve(
         RowServer(
@@ -211,7 +213,7 @@ def test_a_long_text_in_the_directory_is_stored_unchanged(serve: Serve) -> None:
     ]
 
 
-def test_error_texts_with_a_half_pair_keep_their_meaning(serve: Serve) -> None:
+def test_error_message_with_a_surrogate_half_stays_readable(serve: Serve) -> None:
     work = serve(RowServer(respond=lambda _path, _query: Refusal(401, "no \ud83d\0", code="invalid_api_key")))
     outcome = work.ingest()
     assert {failure.kind for failure in outcome.failed.values()} == {"AuthenticationFailed"}
@@ -219,9 +221,12 @@ def test_error_texts_with_a_half_pair_keep_their_meaning(serve: Serve) -> None:
     assert work.query("select last_error like '%\ufffd%' from openai_costs.organizations") == [(True,)]
 
 
-def test_long_texts_are_shared_out(serve: Serve, clock: Clock) -> None:
+def test_costs_with_long_texts_are_allocated(serve: Serve, clock: Clock) -> None:
     long, label = long_text(), long_text(seed=2)
-    rows = [cost(user_id=None, project_id=long, quantity=5), cost(user_id=None, project_id=long, line_item=label)]
+    rows = [
+        cost_row(user_id=None, project_id=long, quantity=5),
+        cost_row(user_id=None, project_id=long, line_item=label),
+    ]
     usage = only_completions(user_id=f"u{long}", project_id=long)
     work = serve(RowServer(rows=lambda _: rows, usage=usage))
     assert not work.ingest().failed
@@ -236,9 +241,9 @@ def test_long_texts_are_shared_out(serve: Serve, clock: Clock) -> None:
     ]
 
 
-def test_a_long_line_item_is_its_own_service_and_category(serve: Serve) -> None:
+def test_long_line_item_is_its_own_service_and_category(serve: Serve) -> None:
     label = long_text()
-    work = serve(RowServer(rows=lambda _: [cost(line_item=label)]))
+    work = serve(RowServer(rows=lambda _: [cost_row(line_item=label)]))
     assert not work.ingest().failed
     assert work.query("select distinct service, category, model from openai_costs.daily_costs") == [
         (label, label, None)
@@ -247,7 +252,7 @@ def test_a_long_line_item_is_its_own_service_and_category(serve: Serve) -> None:
     assert work.query(series) == [(label, label, Decimal("1.5"))]
 
 
-def test_a_value_that_no_table_takes_is_a_permanent_failure(database: Database) -> None:
+def test_value_too_large_for_a_column_is_a_permanent_failure(database: Database) -> None:
     def insert(text: str) -> None:
         with database.connect() as connection:
             connection.execute("create temporary table t (a text primary key)")

@@ -1,4 +1,4 @@
-"""What the usage endpoints count is stored whole, each by itself, and what the server lacks is skipped and said."""
+"""Synchronizing usage: every endpoint is stored on its own, and endpoints that the server lacks are skipped."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ DAY = dt.date(2026, 2, 4)
 DAYS = days(DAY, 3)
 
 
-def read(work: Bench, wanted: Iterable[dt.date] = DAYS, **settings: Any) -> UsageOutcome:
+def sync_usage(work: Bench, wanted: Iterable[dt.date] = DAYS, **settings: Any) -> UsageOutcome:
     organization = work.organization.model_copy(update=settings)
     return ingest_usage(UsageRequest(organization, work.database, list(wanted), now=work.clock))
 
 
-def asked(work: Bench) -> Counter[str]:
-    """How often each usage endpoint was asked."""
+def requests_per_endpoint(work: Bench) -> Counter[str]:
+    """Return the number of requests of each usage endpoint."""
     return Counter(
         request.path.rpartition("/")[2] for request in work.simulator.requests if "/organization/usage/" in request.path
     )
 
 
-def test_what_was_counted_is_stored_by_everyone_who_caused_it(bench: MakeBench) -> None:
+def test_usage_is_stored_by_user_key_and_model(bench: MakeBench) -> None:
     work = bench(everything())
-    outcome = read(work)
+    outcome = sync_usage(work)
     assert not outcome.failed
     assert sorted(outcome.stored) == DAYS
     truth: Counter[tuple[Any, ...]] = Counter()
@@ -54,9 +54,9 @@ def test_what_was_counted_is_stored_by_everyone_who_caused_it(bench: MakeBench) 
     assert {tuple(key): int(tokens) for *key, tokens in found} == dict(truth)
 
 
-def test_every_endpoint_has_its_own_groups_and_counters(bench: MakeBench) -> None:
+def test_every_endpoint_is_stored_with_its_dimensions_and_counters(bench: MakeBench) -> None:
     work = bench(everything())
-    read(work, [DAY])
+    sync_usage(work, [DAY])
     for operation, column in (
         ("images", "size"),
         ("images", "images"),
@@ -74,46 +74,46 @@ def test_every_endpoint_has_its_own_groups_and_counters(bench: MakeBench) -> Non
         assert work.query(query, operation)[0][0] > 0, (operation, column)
 
 
-def test_a_year_takes_twelve_requests_an_endpoint(bench: MakeBench) -> None:
+def test_year_takes_twelve_requests_per_endpoint(bench: MakeBench) -> None:
     work = bench(everything())
-    assert not read(work, work.year).failed
-    assert set(asked(work).values()) == {12}
-    assert len(asked(work)) == 11
+    assert not sync_usage(work, work.year).failed
+    assert set(requests_per_endpoint(work).values()) == {12}
+    assert len(requests_per_endpoint(work)) == 11
 
 
-def test_an_endpoint_that_the_server_lacks_is_skipped_and_asked_for_again_a_week_later(bench: MakeBench) -> None:
+def test_missing_endpoint_is_skipped_and_requested_again_after_a_week(bench: MakeBench) -> None:
     work = bench(everything())
     work.world.usage_endpoints = {*USAGE_ENDPOINTS} - {"embeddings"}
-    outcome = read(work)
+    outcome = sync_usage(work)
     assert set(outcome.skipped) == {"embeddings", "decisions"}
     assert not outcome.failed
-    assert asked(work)["embeddings"] == 1
-    read(work)
-    assert asked(work)["embeddings"] == 1
+    assert requests_per_endpoint(work)["embeddings"] == 1
+    sync_usage(work)
+    assert requests_per_endpoint(work)["embeddings"] == 1
     work.clock.now += 8 * ONE_DAY
     work.world.usage_endpoints = {*USAGE_ENDPOINTS}
-    assert "embeddings" not in read(work).skipped
+    assert "embeddings" not in sync_usage(work).skipped
     (absent,) = work.query("select endpoint from openai_costs.missing_endpoints")
     assert absent[0] == f"{work.organization.base_url}/organization/usage/decisions"
 
 
-def test_another_server_is_asked_anew_for_what_the_first_one_lacked(bench: MakeBench) -> None:
+def test_missing_endpoint_is_requested_at_once_from_another_server(bench: MakeBench) -> None:
     work = bench(everything())
     work.world.usage_endpoints = {*USAGE_ENDPOINTS} - {"embeddings"}
-    assert "embeddings" in read(work).skipped
+    assert "embeddings" in sync_usage(work).skipped
     work.world.usage_endpoints = {*USAGE_ENDPOINTS}
     by_another_name = work.organization.base_url.replace("127.0.0.1", "localhost")
     assert by_another_name != work.organization.base_url
-    assert "embeddings" not in read(work, base_url=by_another_name).skipped
+    assert "embeddings" not in sync_usage(work, base_url=by_another_name).skipped
 
 
-def test_an_endpoint_that_counted_until_lately_and_is_missing_now_fails_its_days(bench: MakeBench) -> None:
+def test_recently_served_endpoint_that_is_missing_fails_its_days(bench: MakeBench) -> None:
     work = bench(everything())
     wanted = [work.clock.today - ONE_DAY]
-    assert not read(work, wanted).failed
+    assert not sync_usage(work, wanted).failed
     kept = work.query("select count(*) from openai_costs.usage_rows")
     work.world.usage_endpoints = set()
-    outcome = read(work, wanted)
+    outcome = sync_usage(work, wanted)
     assert sorted(outcome.failed) == wanted
     assert outcome.permanent
     assert "it was served before" in outcome.failed[wanted[0]]
@@ -121,44 +121,44 @@ def test_an_endpoint_that_counted_until_lately_and_is_missing_now_fails_its_days
     assert work.query("select count(*) from openai_costs.usage_rows") == kept
 
 
-def test_usage_of_another_organization_is_never_stored(bench: MakeBench) -> None:
+def test_usage_of_another_organization_is_not_stored(bench: MakeBench) -> None:
     work = bench(everything())
-    outcome = read(work, organization_id="org-another")
+    outcome = sync_usage(work, organization_id="org-another")
     assert sorted(outcome.failed) == DAYS
     assert outcome.permanent
     assert "org-another was expected" in outcome.failed[DAY]
-    assert asked(work).total() == 0
+    assert requests_per_endpoint(work).total() == 0
     assert work.query("select count(*) from openai_costs.usage_days") == [(0,)]
 
 
-def test_a_server_without_usage_is_asked_three_times_and_then_not_for_a_week(bench: MakeBench) -> None:
+def test_server_without_usage_endpoints_is_requested_three_times_a_week(bench: MakeBench) -> None:
     work = bench(everything())
     work.world.usage_endpoints = set()
-    assert len(read(work, work.year).skipped) == 11
-    assert asked(work).total() == 3
-    assert not read(work).failed
-    assert asked(work).total() == 3
+    assert len(sync_usage(work, work.year).skipped) == 11
+    assert requests_per_endpoint(work).total() == 3
+    assert not sync_usage(work).failed
+    assert requests_per_endpoint(work).total() == 3
 
 
-def test_an_endpoint_that_fails_fails_its_days_and_keeps_nothing_from_the_others(bench: MakeBench) -> None:
+def test_failing_endpoint_fails_its_days_and_the_others_are_stored(bench: MakeBench) -> None:
     work = bench(everything())
     for _ in range(10):
         work.simulator.faults.queue(Fault(FaultKind.SERVER_ERROR), path="/v1/organization/usage/images")
-    outcome = read(work)
+    outcome = sync_usage(work)
     assert sorted(outcome.failed) == DAYS
     assert not outcome.permanent
     assert all("images: the server returned status" in reason for reason in outcome.failed.values())
     stored = {operation for (operation,) in work.query("select distinct operation from openai_costs.usage_days")}
     assert "images" not in stored
     assert {"completions", "embeddings", "web_search_calls"} <= stored
-    assert not read(work).failed
+    assert not sync_usage(work).failed
 
 
-def test_a_day_that_is_read_again_is_replaced(bench: MakeBench) -> None:
+def test_stored_day_is_replaced(bench: MakeBench) -> None:
     work = bench(everything())
-    read(work)
+    sync_usage(work)
     work.world.restate_usage(DAY, lambda facts: tuple(replace(fact, user_id="user-late") for fact in facts))
-    read(work, [DAY])
+    sync_usage(work, [DAY])
     users = work.query(
         "select distinct user_id from openai_costs.daily_usage where usage_date = %s and user_id is not null", DAY
     )
@@ -166,10 +166,10 @@ def test_a_day_that_is_read_again_is_replaced(bench: MakeBench) -> None:
     assert work.query("select count(distinct usage_date) from openai_costs.daily_usage") == [(3,)]
 
 
-def test_without_addresses_none_is_kept(bench: MakeBench) -> None:
+def test_addresses_in_raw_answers_are_removed_if_configured_so(bench: MakeBench) -> None:
     work = bench(everything(), store_emails=False)
     work.ingest(DAYS)
-    read(work)
+    sync_usage(work)
     bodies = [zlib.decompress(body) for (body,) in work.query("select body from openai_costs.raw_buckets")]
     assert bodies
     assert not any(b"@" in body for body in bodies)
@@ -177,9 +177,9 @@ def test_without_addresses_none_is_kept(bench: MakeBench) -> None:
     assert work.stored() == work.expected(DAYS)
 
 
-def test_counters_keep_every_digit(bench: MakeBench) -> None:
+def test_counters_are_stored_with_every_digit(bench: MakeBench) -> None:
     work = bench(everything())
-    read(work, [DAY])
+    sync_usage(work, [DAY])
     (tokens,) = work.query("select sum(input_tokens) from openai_costs.daily_usage")[0]
     assert tokens == tokens.to_integral_value()
     assert isinstance(tokens, Decimal)
