@@ -74,19 +74,19 @@ def _allocate_batch(
     outcome: AllocationOutcome,
     now: dt.datetime,
 ) -> None:
-    readings = {reading.usage_date: reading for reading in allocations.synced_days(connection, organization, days)}
+    synced = {day.usage_date: day for day in allocations.synced_days(connection, organization, days)}
     results: dict[dt.date, DayAllocation] = {}
     for day, inputs in _load(connection, organization, days):
-        reading = readings.get(day)
-        if reading is None:
+        synced_day = synced.get(day)
+        if synced_day is None:
             outcome.skipped[day] = "its costs are not stored"
-        elif reading.reconciled is False and not reading.provisional:
+        elif synced_day.reconciled is False and not synced_day.provisional:
             # Costs of a provisional day are expected to change; a settled day that does not add up is an error.
             outcome.skipped[day] = "its rows do not add up to the total that the API bills"
             outcome.unreconciled.append(day)
         else:
-            results[day] = _allocate(reading, inputs)
-            outcome.days[day] = _report(reading, inputs, results[day])
+            results[day] = _allocate(synced_day, inputs)
+            outcome.days[day] = _report(synced_day, inputs, results[day])
     allocations.store(connection, organization, results, now)
 
 
@@ -130,18 +130,18 @@ def _classifications(connection: Connection, rows: Iterable[CostRow]) -> dict[st
     return {label: stored[label] if label in stored else classify(label) for label in labels}
 
 
-def _allocate(reading: SyncedDay, inputs: _DayInputs) -> DayAllocation:
+def _allocate(synced_day: SyncedDay, inputs: _DayInputs) -> DayAllocation:
     allocation = allocate(
         inputs.costs,
         inputs.line_items,
         DayUsage(inputs.usage, inputs.model_names),
-        by_user="user_id" in parse_grouping(reading.grouping),
-        by_key="api_key_id" in parse_grouping(reading.grouping),
+        by_user="user_id" in parse_grouping(synced_day.grouping),
+        by_key="api_key_id" in parse_grouping(synced_day.grouping),
         totals=inputs.totals,
     )
     dollars = [share for share in allocation.shares if share.currency == US_DOLLARS]
     return DayAllocation(
-        reading.sync_window_id,
+        synced_day.sync_window_id,
         allocation.shares,
         gross_usd=_gross(share.amount for share in dollars),
         to_users_usd=_gross(share.amount for share in dollars if share.user_id is not None),
@@ -150,7 +150,7 @@ def _allocate(reading: SyncedDay, inputs: _DayInputs) -> DayAllocation:
     )
 
 
-def _report(reading: SyncedDay, inputs: _DayInputs, result: DayAllocation) -> AllocatedDay:
+def _report(synced_day: SyncedDay, inputs: _DayInputs, result: DayAllocation) -> AllocatedDay:
     return AllocatedDay(
         shares=len(result.shares),
         gross_usd=result.gross_usd,
@@ -159,7 +159,7 @@ def _report(reading: SyncedDay, inputs: _DayInputs, result: DayAllocation) -> Al
         unallocated_usd=_gross(
             share.amount for share in result.shares if share.currency == US_DOLLARS and share.method == UNALLOCATED
         ),
-        provisional=reading.provisional,
+        provisional=synced_day.provisional,
         differences=token_differences(inputs.costs, inputs.line_items, inputs.usage, inputs.model_names),
         has_usage=bool(inputs.usage),
         unsplit_line_items=result.unsplit_line_items,

@@ -68,8 +68,8 @@ class WindowFetcher:
         self._staging = staging
         self._remove_personal_data = remove_personal_data
 
-    def fetch(self, query: QueryWindow, known: Mapping[dt.date, ExistingDay]) -> FetchedWindow:
-        """Stage the rows of the query's days. `known` holds the days that are stored already.
+    def fetch(self, query: QueryWindow, existing: Mapping[dt.date, ExistingDay]) -> FetchedWindow:
+        """Stage the rows of the query's days. `existing` holds the days that are stored already.
 
         Doubtful days are fetched a second time: days whose rows do not add up to the ungrouped totals, and settled
         days whose stored spend is missing from the answer. Raises an `ApiError`; the caller must then store nothing
@@ -80,7 +80,7 @@ class WindowFetcher:
         for bucket in read_costs(self._api, query.days, query.grouping, self._guard):
             self._stage(window, bucket)
         window.ungrouped = self._fetch_ungrouped(query.days)
-        doubtful = [day for day in query.days if _is_doubtful(window, day, known.get(day))]
+        doubtful = [day for day in query.days if _is_doubtful(window, day, existing.get(day))]
         if doubtful:
             self._fetch_again(window, DayRange(doubtful[0], doubtful[-1]))
         return window
@@ -130,6 +130,6 @@ def _add_to_bill(window: FetchedWindow, bucket: CostsBucket) -> list[CostRow]:
     return rows
 
 
-def _is_doubtful(window: FetchedWindow, day: dt.date, known: ExistingDay | None) -> bool:
-    lost_all_rows = known and not known.provisional and known.is_billed and not window.bills[day].row_count
+def _is_doubtful(window: FetchedWindow, day: dt.date, existing: ExistingDay | None) -> bool:
+    lost_all_rows = existing and not existing.provisional and existing.is_billed and not window.bills[day].row_count
     return bool(lost_all_rows) or window.reconciled(day) is False

@@ -204,14 +204,14 @@ class _Ingestion:
     def _store_window(self, window: QueryWindow) -> None:
         """Fetch, check and store one window. Raises an `ApiError`, LoadMismatch or ValueRefused."""
         started_at, requests_before = self._request.now(), self._api.requests
-        known = existing_days(self._connection, self._name, window.days)
-        fetched = self._fetcher.fetch(window, known)
+        existing = existing_days(self._connection, self._name, window.days)
+        fetched = self._fetcher.fetch(window, existing)
         self._store_identity(started_at)
         warehouse_line_items.classify_new(
             self._connection, fetched.line_items, line_items.classify, line_items.RULES_VERSION
         )
         self._store_names(fetched, started_at)
-        reading = SyncWindow(
+        sync_window = SyncWindow(
             organization=self._name,
             days=window.days,
             grouping=window.grouping,
@@ -221,11 +221,15 @@ class _Ingestion:
             run_id=self._request.run_id,
         )
         days = [self._stored_day(fetched, day, started_at) for day in window.days]
-        self._staging.commit(reading, days, now=self._request.now())
+        self._staging.commit(sync_window, days, now=self._request.now())
         for day in days:
-            self._outcome.stored[day.day] = _report(day, known.get(day.day), reading)
+            self._outcome.stored[day.day] = _report(day, existing.get(day.day), sync_window)
         self._request.log.info(
-            "%s %s stored by %s: %d requests", self._name, window.days, grouping_name(window.grouping), reading.requests
+            "%s %s stored by %s: %d requests",
+            self._name,
+            window.days,
+            grouping_name(window.grouping),
+            sync_window.requests,
         )
         self._request.on_progress(len(days))
 
@@ -274,21 +278,21 @@ class _Ingestion:
             totals.run(without_users)
 
 
-def _report(day: StoredDay, known: ExistingDay | None, reading: SyncWindow) -> DayReport:
+def _report(day: StoredDay, existing: ExistingDay | None, sync_window: SyncWindow) -> DayReport:
     amount = day.totals.get(US_DOLLARS, _ZERO)
     return DayReport(
         day=day.day,
         amount_usd=amount,
         row_count=day.row_count,
         absent_amounts=day.absent_amounts,
-        grouping=grouping_name(reading.grouping),
+        grouping=grouping_name(sync_window.grouping),
         provisional=day.provisional,
-        requests=reading.requests,
-        change_usd=money.subtract(amount, known.amount_usd) if known else None,
+        requests=sync_window.requests,
+        change_usd=money.subtract(amount, existing.amount_usd) if existing else None,
         reconciled=day.reconciled,
         difference=day.reconcile_difference,
         other_totals={currency: total for currency, total in day.totals.items() if currency != US_DOLLARS},
-        became_empty=bool(known and not known.provisional and known.is_billed and not day.row_count),
+        became_empty=bool(existing and not existing.provisional and existing.is_billed and not day.row_count),
     )
 
 

@@ -42,18 +42,18 @@ def record_alerts(
     The caller's transaction contains the result of the run as well. Only a scheduled run opens a failure, because a
     person sees the failure of their own run. Every run can close one.
     """
-    known = open_failures.find(connection, organization.name, SYNC)
+    open_failure = open_failures.find(connection, organization.name, SYNC)
     failed = {day: failure for day, failure in outcome.failed.items() if day not in outcome.outside_retention}
     if failed and trigger == "schedule":
-        _record_failure(connection, organization, known, failed, outcome, now)
-    elif known:
-        _close_if_recovered(connection, organization, known, outcome, now)
+        _record_failure(connection, organization, open_failure, failed, outcome, now)
+    elif open_failure:
+        _close_if_recovered(connection, organization, open_failure, outcome, now)
 
 
 def _record_failure(
     connection: Connection,
     organization: Organization,
-    known: OpenFailure | None,
+    open_failure: OpenFailure | None,
     failed: dict[dt.date, DayFailure],
     outcome: Outcome,
     now: dt.datetime,
@@ -61,14 +61,19 @@ def _record_failure(
     worst = min(failed.values(), key=lambda failure: (failure.kind not in ACCESS_FAILURES, not failure.permanent))
     reason = worst.kind if worst.kind in ACCESS_FAILURES else _SOME_DAYS
     severity = "high" if worst.permanent else "medium"
-    days = sorted(set(known.days if known else ()) | set(failed))
-    if known is None:
+    days = sorted(set(open_failure.days if open_failure else ()) | set(failed))
+    if open_failure is None:
         failure = OpenFailure(SYNC, reason, outcome.message, severity, days, now, None)
     else:
         # Another failure of access is a new problem and alerts again. Failed days after it belong to the same problem.
-        announced_at = known.announced_at if reason in {known.reason, _SOME_DAYS} else None
+        announced_at = open_failure.announced_at if reason in {open_failure.reason, _SOME_DAYS} else None
         failure = replace(
-            known, reason=reason, message=outcome.message, severity=severity, days=days, announced_at=announced_at
+            open_failure,
+            reason=reason,
+            message=outcome.message,
+            severity=severity,
+            days=days,
+            announced_at=announced_at,
         )
     is_due = worst.permanent or now - failure.opened_at >= TRANSIENT_GRACE_PERIOD
     if failure.announced_at is None and is_due:
@@ -78,14 +83,14 @@ def _record_failure(
 
 
 def _close_if_recovered(
-    connection: Connection, organization: Organization, known: OpenFailure, outcome: Outcome, now: dt.datetime
+    connection: Connection, organization: Organization, open_failure: OpenFailure, outcome: Outcome, now: dt.datetime
 ) -> None:
-    has_access_again = known.reason in ACCESS_FAILURES and bool(outcome.stored)
-    if outcome.failed or not (has_access_again or known.days[-1] in outcome.stored):
+    has_access_again = open_failure.reason in ACCESS_FAILURES and bool(outcome.stored)
+    if outcome.failed or not (has_access_again or open_failure.days[-1] in outcome.stored):
         return
     open_failures.delete(connection, organization.name, SYNC)
-    if known.announced_at:
-        outbox.record(connection, _recovery_alert(organization, known), now)
+    if open_failure.announced_at:
+        outbox.record(connection, _recovery_alert(organization, open_failure), now)
 
 
 def _failure_alert(organization: Organization, failure: OpenFailure, worst: DayFailure) -> outbox.Alert:

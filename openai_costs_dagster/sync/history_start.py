@@ -15,22 +15,22 @@ def fallback_start(today: dt.date) -> dt.date:
     return today - YEAR
 
 
-def start_of(organization: Organization, known: organizations.StoredOrganization | None, today: dt.date) -> dt.date:
+def start_of(organization: Organization, stored: organizations.StoredOrganization | None, today: dt.date) -> dt.date:
     """Return the first day of an organization's history.
 
     This is the later one of the configured start date and the first day that OpenAI served during onboarding. If
     neither is known, it is one year back from `today`.
     """
-    days = [day for day in (organization.start_date, known.earliest_day if known else None) if day]
+    days = [day for day in (organization.start_date, stored.earliest_day if stored else None) if day]
     return max(days) if days else fallback_start(today)
 
 
-def served_days(known: organizations.StoredOrganization | None) -> int:
+def served_days(stored: organizations.StoredOrganization | None) -> int:
     """Return the number of days that OpenAI serves an organization, including today.
 
     OpenAI serves the same number of days on every date. The number therefore follows from the first day that OpenAI
     served during onboarding and the date of the onboarding.
     """
-    if known and known.earliest_day and known.onboarded_at:
-        return max((known.onboarded_at.astimezone(dt.UTC).date() - known.earliest_day).days + 1, 1)
+    if stored and stored.earliest_day and stored.onboarded_at:
+        return max((stored.onboarded_at.astimezone(dt.UTC).date() - stored.earliest_day).days + 1, 1)
     return YEAR.days + 1

@@ -42,8 +42,8 @@ def verify_identity(
 
     Raises WrongOrganization, OrganizationChanged, SharedOrganization or another `ApiError`.
     """
-    known = organizations.find(connection, organization.name)
-    expected = organization.organization_id or (known.openai_organization_id if known else None)
+    stored = organizations.find(connection, organization.name)
+    expected = organization.organization_id or (stored.openai_organization_id if stored else None)
     found, at = _verified.get(api.fingerprint, ("", now - 2 * _VALID_FOR))
     if found == expected and dt.timedelta(0) <= now - at < _VALID_FOR:
         return

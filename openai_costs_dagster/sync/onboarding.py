@@ -60,10 +60,10 @@ def start_dates(
 def _start_date(organization: Organization, database: Database, clock: Callable[[], dt.datetime]) -> dt.date:
     now = clock()
     with database.connect() as connection:
-        known = organizations_table.find(connection, organization.name)
+        stored = organizations_table.find(connection, organization.name)
     with AdminApi(connection_settings(organization), now=clock) as api:
-        if has_known_start(organization, known, now.date()):
-            return start_of(organization, known, now.date())
+        if has_known_start(organization, stored, now.date()):
+            return start_of(organization, stored, now.date())
         with lock.organization_lock(
             database, organization.name, purpose="onboarding", on_wait=_LOG.warning
         ) as connection:
@@ -96,17 +96,17 @@ def register_and_probe(
     answers, or None. Raises an `ApiError`.
     """
     register(connection, organization)
-    known = organizations_table.find(connection, organization.name)
-    if not has_known_start(organization, known, now.date()):
+    stored = organizations_table.find(connection, organization.name)
+    if not has_known_start(organization, stored, now.date()):
         organizations_table.record_onboarding(connection, organization.name, _first_served_day(api, now.date()), now)
-    return organization.organization_id or (known.openai_organization_id if known else None)
+    return organization.organization_id or (stored.openai_organization_id if stored else None)
 
 
 def has_known_start(
-    organization: Organization, known: organizations_table.StoredOrganization | None, today: dt.date
+    organization: Organization, stored: organizations_table.StoredOrganization | None, today: dt.date
 ) -> bool:
     """Return whether the first day needs no request: it is stored, or the configured one is surely served."""
-    if known and known.earliest_day:
+    if stored and stored.earliest_day:
         return True
     return bool(organization.start_date and organization.start_date >= today - _SURELY_SERVED)
 

@@ -248,7 +248,7 @@ class _UsageIngestion:
     def _commit(self, answer: _Answer) -> None:
         days = DayRange(answer.buckets[0].day, answer.buckets[-1].day)
         settle_time = dt.timedelta(hours=self._request.settle_hours)
-        reading = UsageWindow(
+        sync_window = UsageWindow(
             organization=self._name,
             operation=answer.operation,
             days=days,
@@ -259,7 +259,7 @@ class _UsageIngestion:
         usage_days = [
             UsageDay(bucket.day, bucket.rows, self._remove_personal_data(bucket.raw)) for bucket in answer.buckets
         ]
-        usage.store(self._connection, reading, usage_days)
+        usage.store(self._connection, sync_window, usage_days)
         if self._missing.forget(usage_endpoint_path(answer.operation)):
             self._request.log.warning(
                 "%s: usage of %s is served now; run openai-costs backfill to fetch the days before %s",
