@@ -1,6 +1,6 @@
 /* Shifts the wall clock of every process that preloads it by OFFSET seconds. at_date.sh compiles it.
  *
- * The monotonic clock keeps its time, as it does when an administrator sets the clock of a machine.
+ * The monotonic clock is not shifted, just as when an administrator sets the clock of a machine.
  * libfaketime 0.9.10 cannot do that: with FAKETIME_DONT_FAKE_MONOTONIC=1, time.sleep() of Python 3.11 fails with EINVAL. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -16,7 +16,7 @@
 
 #define IS_WALL_CLOCK(clock) ((clock) == CLOCK_REALTIME || (clock) == CLOCK_REALTIME_COARSE)
 
-/* Deadlines on the monotonic clock are seconds since the boot, far below this. */
+/* Deadlines on the monotonic clock count seconds since boot and are far smaller than this value. */
 #define LEAST_WALL_CLOCK_SECONDS 1000000000
 
 static long next_syscall(long number, long a, long b, long c, long d, long e, long f) {
@@ -57,7 +57,7 @@ int timespec_get(struct timespec *now, int base) {
     return base == TIME_UTC && !clock_gettime(CLOCK_REALTIME, now) ? base : 0;
 }
 
-/* Deadlines on the wall clock go back to the kernel's time. */
+/* The kernel does not know the shifted time, so deadlines on the wall clock are shifted back. */
 
 int sem_timedwait(sem_t *restrict semaphore, const struct timespec *restrict deadline) {
     static int (*next)(sem_t *, const struct timespec *);
@@ -76,7 +76,7 @@ int sem_clockwait(sem_t *restrict semaphore, clockid_t clock, const struct times
 int pthread_cond_timedwait(pthread_cond_t *restrict condition, pthread_mutex_t *restrict mutex,
                            const struct timespec *restrict deadline) {
     static int (*next)(pthread_cond_t *, pthread_mutex_t *, const struct timespec *);
-    if (!next) next = dlvsym(RTLD_NEXT, "pthread_cond_timedwait", "GLIBC_2.3.2"); /* x86-64 has an older one, too */
+    if (!next) next = dlvsym(RTLD_NEXT, "pthread_cond_timedwait", "GLIBC_2.3.2"); /* x86-64 also has an older version of this symbol. */
     if (!next) next = dlsym(RTLD_NEXT, "pthread_cond_timedwait");
     struct timespec at = shifted(deadline, -(OFFSET));
     return next(condition, mutex, &at);

@@ -1,9 +1,8 @@
-"""Repeats a test that fails because midnight UTC passes while it runs.
+"""A pytest plugin that repeats a test if it fails and the UTC date changed during the test.
 
-Tests of the whole program use the real clock, because Dagster's daemon and PostgreSQL have no other. They compare what
-the program stores with `today()`, which is another date after midnight. Days that a fixture stored before midnight
-are no longer the expected ones, so every fixture is made again on the new date, those of the session included.
-Midnight inside the product is tested with injected clocks, which this module does not affect.
+End-to-end tests use the real clock, because Dagster's daemon and PostgreSQL have no other clock. These tests compare
+stored days with `today()`, which changes at midnight UTC. All fixtures are therefore created again on the new date,
+including session fixtures. Tests with an injected clock are not affected.
 """
 
 from __future__ import annotations
@@ -15,17 +14,17 @@ from _pytest.runner import runtestprotocol
 
 
 def today() -> dt.date:
-    """The present UTC date. A test must not keep it in a module constant, which is evaluated before fixtures are."""
+    """Return the current UTC date. Do not store it in a module constant, which is evaluated before the fixtures."""
     return dt.datetime.now(dt.UTC).date()
 
 
 _DATE = pytest.StashKey[dt.date]()
-"""The date on which the session's present fixtures were made."""
+"""The UTC date on which the current fixtures of the session were created."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool:
-    """Runs a test with fixtures of today, and runs it again if it failed and the date changed meanwhile."""
+    """Run a test with fixtures of the current date, and once more if it fails and the date has changed meanwhile."""
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     _renew_fixtures(item)
     reports = runtestprotocol(item, log=False, nextitem=nextitem)
@@ -38,10 +37,10 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 
 def _renew_fixtures(item: pytest.Item) -> bool:
-    """Tears every fixture down if they were made on an earlier date; returns whether they were."""
+    """Tear down all fixtures if they were created on an earlier date. Return whether that was the case."""
     date, stash = today(), item.session.stash
     if stash.setdefault(_DATE, date) == date:
         return False
-    item.session._setupstate.teardown_exact(None)  # pytest has no public way
+    item.session._setupstate.teardown_exact(None)  # pytest has no public function for this.
     stash[_DATE] = date
     return True

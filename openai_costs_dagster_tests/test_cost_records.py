@@ -1,4 +1,4 @@
-"""Groupings are ordered from the finest, and their names lose nothing."""
+"""Tests of the groupings and their names."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _ALL = [frozenset(some) for size in range(5) for some in itertools.combinations(
 
 
 @pytest.mark.parametrize("grouping", _ALL, ids=grouping_name)
-def test_a_grouping_is_found_again_by_its_name(grouping: Grouping) -> None:
+def test_parse_grouping_inverts_grouping_name(grouping: Grouping) -> None:
     assert parse_grouping(grouping_name(grouping)) == grouping
 
 
@@ -27,5 +27,5 @@ def test_groupings_have_the_documented_order_and_names() -> None:
     assert grouping_name(UNGROUPED) == ""
 
 
-def test_no_grouping_is_finer_than_one_before_it() -> None:
+def test_groupings_are_ordered_from_finest_to_coarsest() -> None:
     assert not any(earlier < later for earlier, later in itertools.combinations(GROUPINGS, 2))

@@ -1,4 +1,4 @@
-"""Days are UTC, ranges hold both of their ends, and no run of days is told in more ranges than it needs."""
+"""Tests of UTC days and ranges of days."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from openai_costs_dagster.days import ONE_DAY, DayRange, day_of_unix_midnight, unix_midnight, utc_midnight, utc_now
 
-DAY = dt.date(2026, 3, 8)  # clocks change in America on this day
+DAY = dt.date(2026, 3, 8)  # Daylight saving time begins in America on this day.
 days = st.dates(dt.date(1970, 1, 1), dt.date(2100, 12, 31))
 nearby = st.dates(dt.date(2026, 1, 1), dt.date(2026, 3, 31))
 
@@ -33,7 +33,7 @@ def zone(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 @pytest.mark.usefixtures("zone")
-def test_a_day_begins_at_utc_midnight_whatever_the_hosts_zone() -> None:
+def test_a_day_begins_at_utc_midnight_in_any_time_zone() -> None:
     assert unix_midnight(DAY) == 1_772_928_000
     assert unix_midnight(DAY + ONE_DAY) - unix_midnight(DAY) == 86_400
     assert day_of_unix_midnight(1_772_928_000) == DAY
@@ -42,23 +42,23 @@ def test_a_day_begins_at_utc_midnight_whatever_the_hosts_zone() -> None:
 
 
 @given(days)
-def test_a_day_and_its_unix_midnight_tell_the_same(day: dt.date) -> None:
+def test_day_of_unix_midnight_inverts_unix_midnight(day: dt.date) -> None:
     assert day_of_unix_midnight(unix_midnight(day)) == day
 
 
 @given(days, st.integers(1, 86_399))
-def test_a_second_within_a_day_begins_none(day: dt.date, seconds: int) -> None:
+def test_a_second_within_a_day_is_not_a_midnight(day: dt.date, seconds: int) -> None:
     assert day_of_unix_midnight(unix_midnight(day) + seconds) is None
 
 
 @pytest.mark.parametrize("seconds", [1_772_928_000_000, -(10**15) // 86_400 * 86_400, 86_400 * 10**12])
-def test_a_moment_beyond_every_calendar_begins_no_day(seconds: int) -> None:
-    # Milliseconds in place of seconds, as some proxies send them.
+def test_a_time_beyond_the_calendar_is_not_a_midnight(seconds: int) -> None:
+    # Some proxies send milliseconds instead of seconds.
     assert day_of_unix_midnight(seconds) is None
 
 
 @given(nearby, st.integers(0, 60))
-def test_a_range_holds_both_ends_and_what_lies_between(first: dt.date, more: int) -> None:
+def test_a_range_includes_both_ends_and_all_days_between(first: dt.date, more: int) -> None:
     whole = DayRange(first, first + more * ONE_DAY)
     assert len(whole) == len(list(whole)) == more + 1
     assert (min(whole), max(whole)) == (whole.first, whole.last)
@@ -68,7 +68,7 @@ def test_a_range_holds_both_ends_and_what_lies_between(first: dt.date, more: int
     assert whole.last + ONE_DAY not in whole
 
 
-def test_a_range_cannot_end_before_it_starts() -> None:
+def test_a_range_that_ends_before_it_starts_raises() -> None:
     with pytest.raises(ValueError, match="2026-03-07"):
         DayRange(DAY, DAY - ONE_DAY)
 
@@ -79,14 +79,14 @@ def test_a_range_of_one_day_is_written_as_that_day() -> None:
 
 
 @given(st.sets(nearby))
-def test_covering_holds_exactly_the_days_in_the_fewest_ranges(wanted: set[dt.date]) -> None:
+def test_covering_returns_exactly_the_days_in_the_fewest_ranges(wanted: set[dt.date]) -> None:
     ranges = DayRange.covering(wanted)
     assert [day for one in ranges for day in one] == sorted(wanted)
     assert all(left.last + ONE_DAY < right.first for left, right in itertools.pairwise(ranges))
 
 
 @given(nearby, st.integers(0, 30), st.none() | nearby, st.none() | nearby)
-def test_an_intersection_holds_the_days_of_both_and_no_other(
+def test_an_intersection_contains_exactly_the_shared_days(
     start: dt.date, more: int, first: dt.date | None, last: dt.date | None
 ) -> None:
     whole = DayRange(start, start + more * ONE_DAY)

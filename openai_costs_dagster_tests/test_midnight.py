@@ -1,4 +1,4 @@
-"""Tests over which midnight passes are repeated with fixtures of the new date; other failures stay failures."""
+"""Tests of the plugin `midnight`: only failures during which the UTC date changed are repeated."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_fails_without_midnight():
 """
 
 
-def test_only_tests_that_midnight_made_fail_are_repeated(tmp_path: Path) -> None:
+def test_only_failures_caused_by_midnight_are_repeated(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text(_CONFTEST)
     (tmp_path / "test_dates.py").write_text(_TESTS)
     finished = subprocess.run(  # noqa: S603  # pytest itself

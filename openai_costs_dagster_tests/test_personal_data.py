@@ -1,4 +1,4 @@
-"""A forgotten person's names and addresses go from pages and sentences; every other byte stays."""
+"""Tests of the removal of one person's names and addresses from pages and free text."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def page(row: str) -> str:
         pytest.param('{"note": "\\nada@example.com\\n"}', '{"note": "\\n...\\n"}', id="after a line break"),
     ],
 )
-def test_names_and_addresses_go_and_other_bytes_stay(row: str, expected: str) -> None:
+def test_names_and_addresses_are_removed_and_other_bytes_stay(row: str, expected: str) -> None:
     before, after = page(row.replace("AMOUNT", AMOUNT)), page(expected.replace("AMOUNT", AMOUNT))
     assert remains(before, ADA)
     assert forget(before, ADA).text == after
@@ -88,13 +88,13 @@ def test_names_and_addresses_go_and_other_bytes_stay(row: str, expected: str) ->
         '{"amount": AMOUNT}',
     ],
 )
-def test_what_only_looks_like_the_person_stays(row: str) -> None:
+def test_similar_ids_and_addresses_stay(row: str) -> None:
     text = page(row.replace("AMOUNT", AMOUNT))
     assert forget(text, ADA).text == text
     assert not remains(text, ADA)
 
 
-def test_the_address_of_another_user_is_no_alias() -> None:
+def test_the_address_of_another_user_is_not_an_alias() -> None:
     person = Person(
         "user-ada", frozenset({"team@example.com"}), addresses_of_others=frozenset({"team+lin@example.com"})
     )
@@ -102,7 +102,7 @@ def test_the_address_of_another_user_is_no_alias() -> None:
     assert json.loads(forget(text, person).text) == {"a": "team+lin@example.com", "b": "..."}
 
 
-def test_addresses_that_only_pages_know_are_returned() -> None:
+def test_addresses_found_only_in_pages_are_returned() -> None:
     row = '{"user": {"id": "user-ada", "email": "Other@Example.org"}, "invited_by_email": "boss@example.com"}'
     assert forget(page(row), ADA).addresses == {"other@example.org"}
 
@@ -115,7 +115,7 @@ _values = st.recursive(
 
 
 @given(_values, st.booleans())
-def test_any_page_keeps_everything_but_the_address(value: Any, escaped: bool) -> None:
+def test_any_page_loses_only_the_address(value: Any, escaped: bool) -> None:
     hidden = json.dumps({"deep": [[{"x": value, "by": "ada@example.com"}]], "id": "user-ada"}, ensure_ascii=escaped)
     kept = json.dumps({"deep": [[{"x": value, "by": "..."}]], "id": "user-ada"}, ensure_ascii=escaped)
     if "mail" not in kept and "name" not in kept:
@@ -125,7 +125,7 @@ def test_any_page_keeps_everything_but_the_address(value: Any, escaped: bool) ->
 @pytest.mark.parametrize(
     "text", ["", "{", '{"a" 1}', "[1,]]", "user-ada", '"ada@example.com', '{"a": ada@example.com}']
 )
-def test_text_that_is_no_json_loses_the_address(text: str) -> None:
+def test_invalid_json_loses_the_address(text: str) -> None:
     assert forget(text, ADA).text == text.replace("ada@example.com", "...")
 
 
@@ -138,7 +138,7 @@ def test_text_that_is_no_json_loses_the_address(text: str) -> None:
         ("Ada Lovelacey spent $5.00 on Adaptive", "Ada Lovelacey spent $5.00 on Adaptive"),
     ],
 )
-def test_sentences_lose_addresses_and_full_names_and_no_field(text: str, expected: str | None) -> None:
+def test_free_text_loses_addresses_and_full_names_but_no_field(text: str, expected: str | None) -> None:
     expected = expected or r'{"name": "op", "text": "\n...", "id": "user-ada"}'
     assert forget_in_free_text(text, ADA) == expected
     assert not remains_in_free_text(expected, ADA)

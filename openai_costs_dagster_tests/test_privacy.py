@@ -1,4 +1,4 @@
-"""Names and addresses go, everything else stays as the API sent it, byte by byte."""
+"""Tests of the removal of names and email addresses from responses."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def bucket(rows: list[dict[str, Any]]) -> bytes:
 
 
 @given(st.lists(_row, max_size=4))
-def test_a_forgotten_user_loses_the_address_and_nobody_else_anything(rows: list[dict[str, Any]]) -> None:
+def test_only_the_forgotten_user_loses_the_address(rows: list[dict[str, Any]]) -> None:
     found = json.loads(remove_users(bucket(rows), ["user-ada"]))["results"]
     for before, after in zip(rows, found, strict=True):
         mentions = "user-ada" in json.dumps(before)
@@ -35,14 +35,14 @@ def test_a_forgotten_user_loses_the_address_and_nobody_else_anything(rows: list[
 
 
 @given(st.lists(_row, max_size=4))
-def test_what_holds_no_address_stays_byte_by_byte(rows: list[dict[str, Any]]) -> None:
+def test_a_response_without_addresses_is_unchanged(rows: list[dict[str, Any]]) -> None:
     clean = [{name: value for name, value in row.items() if name not in {"user_email", "project_name"}} for row in rows]
     raw = bucket([row for row in clean if "@" not in json.dumps(row)])
     assert remove_addresses(raw) == raw
     assert remove_users(raw, ["user-nobody"]) == raw
 
 
-def test_addresses_go_wherever_they_stand() -> None:
+def test_addresses_are_removed_from_all_fields() -> None:
     raw = b'{"email": "ada@example.com", "user_email":"x\\"y@z.com", "name": "write to ada@example.com", "kept": "a@b"}'
     assert json.loads(remove_addresses(raw)) == {
         "email": None,
@@ -52,7 +52,7 @@ def test_addresses_go_wherever_they_stand() -> None:
     }
 
 
-def test_what_is_kept_is_asked_for() -> None:
+def test_the_cleaner_follows_its_settings() -> None:
     raw = bucket([{"user_id": "user-ada", "user_email": "ada@example.com"}])
     assert response_cleaner(emails=True, forgotten=[])(raw) == raw
     assert b"@" not in response_cleaner(emails=False, forgotten=[])(raw)
@@ -60,25 +60,25 @@ def test_what_is_kept_is_asked_for() -> None:
     assert response_cleaner(emails=True, forgotten=["user-lin"])(raw) == raw
 
 
-def test_who_is_forgotten_loses_the_name_too_where_no_addresses_are_kept() -> None:
+def test_a_forgotten_user_loses_the_name_if_no_emails_are_stored() -> None:
     raw = b'{"user_id": "user-ada", "user_email": "ada@example.com", "user_name": "Ada"}'
     gone = {"user_id": "user-ada", "user_email": None, "user_name": None}
     assert json.loads(response_cleaner(emails=False, forgotten=["user-ada"])(raw)) == gone
     assert json.loads(response_cleaner(emails=False, forgotten=["user-lin"])(raw)) == {**gone, "user_name": "Ada"}
 
 
-def test_a_nested_user_is_forgotten_with_the_row() -> None:
+def test_a_nested_user_object_is_cleared() -> None:
     raw = b'{"results": [{"user": {"id": "user-ada", "email": "ada@example.com", "name": "Ada"}, "amount": 1}]}'
     rest = json.loads(remove_users(raw, ["user-ada"]))
     assert rest == {"results": [{"user": {"id": "user-ada", "email": None, "name": None}, "amount": 1}]}
 
 
-def test_an_address_is_found_however_its_sign_is_written() -> None:
+def test_an_address_with_an_escaped_at_sign_is_removed() -> None:
     raw = b'{"kept": "a\\\\u0040b.c", "name": "ada\\u0040example.com", "other": "x"}'
     assert json.loads(remove_addresses(raw)) == {"kept": "a\\u0040b.c", "name": "...", "other": "x"}
 
 
-def test_a_name_is_kept_without_the_address_in_it() -> None:
+def test_a_name_is_stored_without_the_address_in_it() -> None:
     assert scrub_name("ada@example.com", emails=False) is None
     assert scrub_name("key of ada@example.com (old)", emails=False) == "key of ... (old)"
     assert scrub_name("Ada @ home", emails=False) == "Ada @ home"

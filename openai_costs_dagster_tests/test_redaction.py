@@ -1,4 +1,4 @@
-"""Nothing of a secret is left in a redacted text, and what is no secret stays readable."""
+"""Tests of the redaction of secrets in messages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _printable = st.text(string.ascii_letters + string.digits + string.punctuation, 
 
 
 @given(_surroundings, _key_characters, _surroundings)
-def test_any_openai_key_is_removed_from_any_text_unasked(before: str, key: str, after: str) -> None:
+def test_any_openai_key_is_removed_from_any_text(before: str, key: str, after: str) -> None:
     assume(key not in before + after)
     assert key not in redact(f"{before} sk-admin-{key} {after}")
 
@@ -34,7 +34,7 @@ def test_any_given_secret_is_removed_from_any_text(before: str, secret: str, aft
     st.integers(0, 8),
     st.sampled_from(["***", "*" * 20, "\u2026", "*\u2026", "..."]),
 )
-def test_a_key_that_is_shown_in_part_is_removed_with_that_part(key: str, head: int, tail: int, between: str) -> None:
+def test_a_masked_key_is_removed_completely(key: str, head: int, tail: int, between: str) -> None:
     shown = f"sk-{key[:head]}{between}{key[len(key) - tail :]}"
     assert redact(f"Incorrect API key provided: {shown}") == "Incorrect API key provided: [redacted]"
 
@@ -56,7 +56,7 @@ def test_credentials_in_a_url_are_removed_and_its_host_stays(url: str) -> None:
     assert url.rpartition("@")[2].partition("/")[0] in text
 
 
-def test_a_bearer_is_removed_whatever_its_shape() -> None:
+def test_a_bearer_token_is_removed() -> None:
     assert "tok_123" not in redact("header b'Bearer tok_123'")
     assert "tok_123" not in redact("authorization: bearer  tok_123")
 
@@ -70,17 +70,17 @@ def test_a_bearer_is_removed_whatever_its_shape() -> None:
         "Earliest supported start date: 2025-03-11 (UTC).",
     ],
 )
-def test_a_text_without_a_secret_stays_as_it_is(text: str) -> None:
+def test_a_text_without_a_secret_is_unchanged(text: str) -> None:
     assert redact(text, ["sk-admin-something-else"]) == text
 
 
 @given(st.text(max_size=2000))
-def test_a_redacted_text_is_one_line_of_bounded_length(text: str) -> None:
+def test_a_redacted_text_is_one_line_of_limited_length(text: str) -> None:
     redacted = redact(text)
     assert len(redacted) <= 500
     assert len(redacted.splitlines()) <= 1
 
 
 @given(st.integers(480, 520))
-def test_a_secret_at_the_end_of_a_long_text_is_not_cut_in_two(length: int) -> None:
+def test_a_secret_at_the_end_of_a_long_text_is_removed(length: int) -> None:
     assert "sk-admin" not in redact("x" * length + " sk-admin-abcdefgh", ["sk-admin-abcdefgh"])

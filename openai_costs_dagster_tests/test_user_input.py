@@ -1,4 +1,4 @@
-"""Environment variables and text files of the user, whatever shell or editor wrote them."""
+"""Tests of reading environment variables and text files with padding and various encodings."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ def test_empty_variable_equals_an_unset_one(monkeypatch: pytest.MonkeyPatch, val
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
-def test_text_file_is_read_in_the_encodings_of_windows(tmp_path: Path, encoding: str) -> None:
+def test_text_files_are_read_in_the_encodings_of_windows(tmp_path: Path, encoding: str) -> None:
     path = tmp_path / "a b'c\"d%$`\\\u00e4\u65e5"
     path.write_bytes("first: \u00e4\u65e5\r\nsecond\r\n".encode(encoding))
     assert read_text(path) == "first: \u00e4\u65e5\nsecond\n"
 
 
 @pytest.mark.parametrize("content", [b"\xff\xffx", b"\xe4\n", b"\xff\xfea"])
-def test_file_in_another_encoding_is_no_text(tmp_path: Path, content: bytes) -> None:
+def test_a_file_in_another_encoding_raises(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "file").write_bytes(content)
     with pytest.raises(UnicodeError):
         read_text(tmp_path / "file")
 
 
-def test_the_environment_is_read_in_one_place() -> None:
-    # A variable that is read directly would keep the blanks and line breaks around its value.
+def test_environment_variables_are_read_only_in_user_input() -> None:
+    # A direct read of os.environ would keep the spaces and line breaks around a value.
     readers = {
         path.relative_to(_PACKAGE).as_posix()
         for path in _PACKAGE.rglob("*.py")

@@ -44,7 +44,7 @@ def test_unusable_certificates_are_one_sentence_with_the_variable(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, channel: Channel, variable: str
 ) -> None:
     monkeypatch.setenv(variable, str(tmp_path / "missing"))
-    with pytest.raises(NotDeliveredError, match=f"^{variable} names .*missing, w") as raised:
+    with pytest.raises(NotDeliveredError, match=f"^{variable} is set to .*missing, w") as raised:
         channel.send(_MESSAGE, _NOW)
     assert "hooks.example" not in str(raised.value)
 

@@ -1,1 +1,1 @@
-"""The line to the Admin API, held against scripted answers and the simulator over real HTTP."""
+"""Tests of the API client, with scripted responses and with the simulator over HTTP."""

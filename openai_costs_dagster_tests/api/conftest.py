@@ -1,3 +1,5 @@
+"""Fixtures that replace the waits between retries and remove the proxies of the environment."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -8,17 +10,17 @@ import stamina
 
 
 class Pauses(list[float]):
-    """Every pause that was asked for, in seconds, in order; the time that passes is their sum."""
+    """The waits between retries in seconds, in order. The simulated time is their sum."""
 
 
 @pytest.fixture(autouse=True)
 def pauses(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pauses]:
-    """Retries ask for the pauses that users get, and none is slept: time is the sum of what was asked for."""
-    asked = Pauses()
-    monkeypatch.setattr("tenacity.nap.time", SimpleNamespace(sleep=asked.append))
-    monkeypatch.setattr("tenacity.time", SimpleNamespace(monotonic=lambda: sum(asked)))
+    """Record the waits between retries instead of sleeping, and advance the clock of the retry library by them."""
+    recorded = Pauses()
+    monkeypatch.setattr("tenacity.nap.time", SimpleNamespace(sleep=recorded.append))
+    monkeypatch.setattr("tenacity.time", SimpleNamespace(monotonic=lambda: sum(recorded)))
     with stamina.set_testing(False):
-        yield asked
+        yield recorded
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""An Admin API that answers by a script, and the pages that it may answer with."""
+"""A scripted Admin API for tests, and helpers that build its responses."""
 
 from __future__ import annotations
 
@@ -12,26 +12,29 @@ import httpx2
 from openai_costs_dagster.api.client import BACKGROUND, AdminApi, ConnectionSettings, RetryPolicy
 from openai_costs_dagster.days import DayRange, unix_midnight
 
-KEY = "sk-admin-" + "Scripted0123456789abcd"  # made up; in two parts, for scanners take the whole for a real one
+KEY = "sk-admin-" + "Scripted0123456789abcd"  # A fake key, split in two so that secret scanners do not report it.
 NOW = dt.datetime(2026, 3, 11, 14, 30, tzinfo=dt.UTC)
 FIRST = dt.date(2026, 3, 1)
 
-Answer = httpx2.Response | Exception
+Reply = httpx2.Response | Exception
 
 
 class Script:
-    """Gives its answers one by one, the last one for ever; an exception is raised as the connection's failure."""
+    """A transport that returns the given responses in order and repeats the last one.
 
-    def __init__(self, *answers: Answer) -> None:
+    An exception in place of a response is raised as a connection failure.
+    """
+
+    def __init__(self, *replies: Reply) -> None:
         self.requests: list[httpx2.Request] = []
-        self._answers = answers
+        self._replies = replies
 
     def __call__(self, request: httpx2.Request) -> httpx2.Response:
-        answer = self._answers[min(len(self.requests), len(self._answers) - 1)]
+        reply = self._replies[min(len(self.requests), len(self._replies) - 1)]
         self.requests.append(request)
-        if isinstance(answer, Exception):
-            raise answer
-        return httpx2.Response(answer.status_code, headers=answer.headers, content=answer.content)
+        if isinstance(reply, Exception):
+            raise reply
+        return httpx2.Response(reply.status_code, headers=reply.headers, content=reply.content)
 
     def queries(self) -> list[list[tuple[str, str]]]:
         return [request.url.params.multi_items() for request in self.requests]
@@ -53,11 +56,11 @@ def bucket(day: dt.date, *rows: dict[str, Any]) -> dict[str, Any]:
 def page(
     buckets: Iterable[dict[str, Any] | dt.date], next_page: str | None = None, *, has_more: bool | None = None
 ) -> httpx2.Response:
-    """A page of buckets, a day being an empty one; there is more where a token says so, unless told."""
+    """Return a page of buckets. A day stands for an empty bucket. `has_more` follows from `next_page` by default."""
     data = [bucket(one) if isinstance(one, dt.date) else one for one in buckets]
     more = next_page is not None if has_more is None else has_more
     body = {"object": "page", "data": data, "has_more": more, "next_page": next_page}
-    content = json.dumps(body, separators=(",", ":")).encode()  # ASCII: half a surrogate pair goes out as its escape
+    content = json.dumps(body, separators=(",", ":")).encode()  # json.dumps escapes unpaired surrogates.
     return httpx2.Response(200, headers={"Content-Type": "application/json"}, content=content)
 
 

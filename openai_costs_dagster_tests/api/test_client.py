@@ -1,4 +1,4 @@
-"""The line itself: GET alone, listed paths alone, what may pass asked again within bounds, what stays asked once."""
+"""Tests of `AdminApi`: allowed requests, keys, retries and proxies."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .conftest import Pauses
 from .scripted_api import FIRST, KEY, NOW, Script, page, refusal
 
 _PAGE = page([FIRST])
-_ASKED = [("start_time", "1772323200"), ("end_time", "1772409600"), ("bucket_width", "1d"), ("limit", "1")]
+_QUERY = [("start_time", "1772323200"), ("end_time", "1772409600"), ("bucket_width", "1d"), ("limit", "1")]
 
 
 def _as_json(value: object) -> bytes:
@@ -31,10 +31,10 @@ def _as_json(value: object) -> bytes:
 
 def _read(settings: ConnectionSettings) -> int:
     with AdminApi(settings) as api:
-        return len(api.get(COSTS_PATH, _ASKED, WirePage).data)
+        return len(api.get(COSTS_PATH, _QUERY, WirePage).data)
 
 
-def test_a_request_is_a_get_with_the_key_as_its_bearer() -> None:
+def test_a_request_is_a_get_with_the_key_as_bearer_token() -> None:
     script = Script(_PAGE)
     with script.api() as api:
         api.get(COSTS_PATH, [("group_by", "project_id"), ("group_by", "line_item")], WirePage)
@@ -62,7 +62,7 @@ def test_a_request_is_a_get_with_the_key_as_its_bearer() -> None:
         "",
     ],
 )
-def test_a_path_that_is_not_listed_is_never_asked_for(path: str) -> None:
+def test_an_unlisted_path_is_never_requested(path: str) -> None:
     script = Script(_PAGE)
     with script.api() as api, pytest.raises(errors.RequestRefused, match="list of paths"):
         api.get(path, [], WirePage)
@@ -70,7 +70,7 @@ def test_a_path_that_is_not_listed_is_never_asked_for(path: str) -> None:
 
 
 @pytest.mark.parametrize("key", ["sk-proj-abc123", "sk-svcacct-abc123"])
-def test_keys_that_cannot_be_admin_keys_are_refused_before_any_request(key: str) -> None:
+def test_project_and_service_account_keys_are_rejected_without_a_request(key: str) -> None:
     script = Script(_PAGE)
     with pytest.raises(errors.AuthenticationFailed) as raised:
         script.api(key=key)
@@ -98,19 +98,19 @@ def test_the_fingerprint_differs_by_key_and_does_not_contain_the_key() -> None:
 
 
 @pytest.mark.parametrize("key", ["sk-admin-abc", "sk-abc", "anything-a-proxy-takes"])
-def test_other_keys_are_for_the_endpoint_to_judge(key: str) -> None:
+def test_keys_with_any_other_prefix_are_sent(key: str) -> None:
     script = Script(_PAGE)
     with script.api(key=key) as api:
-        api.get(COSTS_PATH, _ASKED, WirePage)
+        api.get(COSTS_PATH, _QUERY, WirePage)
     assert script.requests[0].headers["Authorization"] == f"Bearer {key}"
 
 
 @pytest.mark.parametrize(
     "key",
     ["sk-admin-abc\u2026wxyz", "sk-admin-\u00e4bc", "sk-admin-first\nsk-admin-second", "sk-admin-first second"],
-    ids=["copied from where it is shortened", "no ASCII", "two lines", "two words"],
+    ids=["shortened", "not ASCII", "two lines", "two words"],
 )
-def test_a_key_that_no_header_can_carry_is_refused_before_any_request(key: str) -> None:
+def test_a_key_with_invalid_characters_is_rejected_without_a_request(key: str) -> None:
     with Simulator([SimulatedOrganization()]) as simulator:
         with pytest.raises(errors.AuthenticationFailed) as raised:
             _read(ConnectionSettings(simulator.base_url, lambda: key))
@@ -118,13 +118,13 @@ def test_a_key_that_no_header_can_carry_is_refused_before_any_request(key: str) 
     assert not any(part in str(raised.value) for part in ("abc", "wxyz", "first", "second"))
 
 
-def test_a_rotated_key_is_read_by_the_next_line() -> None:
+def test_a_rotated_key_is_used_by_the_next_client() -> None:
     keys = iter(["sk-admin-old", "sk-admin-new"])
     script = Script(_PAGE)
     settings = ConnectionSettings("https://api.example/v1", lambda: next(keys))
     for key in ("sk-admin-old", "sk-admin-new"):
         with AdminApi(settings, transport=httpx2.MockTransport(script)) as api:
-            api.get(COSTS_PATH, _ASKED, WirePage)
+            api.get(COSTS_PATH, _QUERY, WirePage)
         assert script.requests[-1].headers["Authorization"] == f"Bearer {key}"
 
 
@@ -137,37 +137,37 @@ _TRANSIENT: dict[str, tuple[httpx2.Response | Exception, type[errors.TransientAp
     "408": (refusal(408), errors.ServerError),
     "200 in HTML": (httpx2.Response(200, html="<html>Just a moment...</html>"), errors.MalformedResponse),
     "200 without a body": (httpx2.Response(200), errors.MalformedResponse),
-    "JSON cut off": (httpx2.Response(200, content=_PAGE.content[:-20]), errors.MalformedResponse),
-    "an error that says 200": (httpx2.Response(200, content=refusal(500).content), errors.MalformedResponse),
-    "JSON that never ends": (httpx2.Response(200, content=b'{"x":' + b"[" * 100_000), errors.MalformedResponse),
+    "truncated JSON": (httpx2.Response(200, content=_PAGE.content[:-20]), errors.MalformedResponse),
+    "an error with status 200": (httpx2.Response(200, content=refusal(500).content), errors.MalformedResponse),
+    "deeply nested JSON": (httpx2.Response(200, content=b'{"x":' + b"[" * 100_000), errors.MalformedResponse),
     "no connection": (httpx2.ConnectError("refused"), errors.Unreachable),
     "a reset": (httpx2.ReadError("reset by peer"), errors.Unreachable),
-    "a body cut off": (httpx2.RemoteProtocolError("peer closed connection"), errors.Unreachable),
-    "a read time-out": (httpx2.ReadTimeout("slow"), errors.Unreachable),
-    "a connect time-out": (httpx2.ConnectTimeout(""), errors.Unreachable),
+    "a truncated body": (httpx2.RemoteProtocolError("peer closed connection"), errors.Unreachable),
+    "a read timeout": (httpx2.ReadTimeout("slow"), errors.Unreachable),
+    "a connect timeout": (httpx2.ConnectTimeout(""), errors.Unreachable),
     "a body that cannot be unzipped": (httpx2.DecodingError("incorrect header check"), errors.Unreachable),
     "a proxy that fails": (httpx2.ProxyError("407 Proxy Authentication Required"), errors.Unreachable),
 }
 
 
 @pytest.mark.parametrize("name", _TRANSIENT)
-def test_what_may_pass_is_asked_again_until_it_passes(name: str, pauses: Pauses) -> None:
+def test_temporary_errors_are_retried_until_success(name: str, pauses: Pauses) -> None:
     failure, _ = _TRANSIENT[name]
     script = Script(failure, failure, _PAGE)
     with script.api() as api:
-        assert len(api.get(COSTS_PATH, _ASKED, WirePage).data) == 1
+        assert len(api.get(COSTS_PATH, _QUERY, WirePage).data) == 1
         assert api.requests == 3
     assert [request.url for request in script.requests] == [script.requests[0].url] * 3
     assert len(pauses) == 2
 
 
 @pytest.mark.parametrize("name", _TRANSIENT)
-def test_what_does_not_pass_is_given_up_after_ten_attempts(name: str, pauses: Pauses) -> None:
+def test_a_persistent_temporary_error_is_raised_after_ten_attempts(name: str, pauses: Pauses) -> None:
     failure, kind = _TRANSIENT[name]
     script = Script(failure)
     with script.api() as api:
         with pytest.raises(errors.TransientApiError) as raised:
-            api.get(COSTS_PATH, _ASKED, WirePage)
+            api.get(COSTS_PATH, _QUERY, WirePage)
         assert api.requests == 10
     assert type(raised.value) is kind
     assert len(script.requests) == 10
@@ -179,10 +179,10 @@ def test_what_does_not_pass_is_given_up_after_ten_attempts(name: str, pauses: Pa
 @pytest.mark.parametrize(
     "body", [b"[]", b'"text"', b"12", b"{}", b'{"data": {}}', b'{"data": [], "next_page": 7}', b'{"error": null}']
 )
-def test_json_of_another_shape_is_not_asked_for_again(body: bytes, pauses: Pauses) -> None:
+def test_json_with_another_format_is_not_retried(body: bytes, pauses: Pauses) -> None:
     script = Script(httpx2.Response(200, content=body))
     with script.api() as api, pytest.raises(errors.UnexpectedSchema) as raised:
-        api.get(COSTS_PATH, _ASKED, WirePage)
+        api.get(COSTS_PATH, _QUERY, WirePage)
     assert raised.value.status == 200
     assert len(script.requests) == 1
     assert pauses == []
@@ -194,13 +194,13 @@ def test_json_of_another_shape_is_not_asked_for_again(body: bytes, pauses: Pause
 def test_any_body_is_a_page_or_an_error_of_the_api(body: bytes) -> None:
     script = Script(httpx2.Response(200, content=body))
     with script.api(retry_policy=RetryPolicy(attempts=1)) as api, contextlib.suppress(errors.ApiError):
-        assert isinstance(api.get(COSTS_PATH, _ASKED, WirePage), WirePage)
+        assert isinstance(api.get(COSTS_PATH, _QUERY, WirePage), WirePage)
 
 
-def test_where_someone_waits_less_is_tried(pauses: Pauses) -> None:
+def test_the_interactive_policy_makes_fewer_attempts(pauses: Pauses) -> None:
     script = Script(refusal(503))
     with script.api(retry_policy=INTERACTIVE) as api, pytest.raises(errors.ServerError):
-        api.get(COSTS_PATH, _ASKED, WirePage)
+        api.get(COSTS_PATH, _QUERY, WirePage)
     assert len(script.requests) == INTERACTIVE.attempts == 5
     assert sum(pauses) <= INTERACTIVE.seconds == 60
 
@@ -220,20 +220,20 @@ def test_where_someone_waits_less_is_tried(pauses: Pauses) -> None:
         (format_datetime(NOW - dt.timedelta(hours=1), usegmt=True), 0),
     ],
 )
-def test_the_servers_own_wait_is_kept_to_the_second(status: int, value: str, seconds: float, pauses: Pauses) -> None:
+def test_retry_after_is_respected_to_the_second(status: int, value: str, seconds: float, pauses: Pauses) -> None:
     script = Script(refusal(status, headers=[("Retry-After", value)]), _PAGE)
     with script.api() as api:
-        api.get(COSTS_PATH, _ASKED, WirePage)
+        api.get(COSTS_PATH, _QUERY, WirePage)
     assert pauses == [seconds]
 
 
 @pytest.mark.parametrize(
     "value", ["181", "3600", "99999999", format_datetime(NOW + dt.timedelta(hours=1), usegmt=True)]
 )
-def test_a_server_that_asks_for_too_long_a_wait_is_left_alone(value: str, pauses: Pauses) -> None:
+def test_a_retry_after_beyond_the_maximum_is_not_retried(value: str, pauses: Pauses) -> None:
     script = Script(refusal(429, headers=[("Retry-After", value)]))
     with script.api() as api, pytest.raises(errors.RateLimited):
-        api.get(COSTS_PATH, _ASKED, WirePage)
+        api.get(COSTS_PATH, _QUERY, WirePage)
     assert len(script.requests) == 1
     assert pauses == []
 
@@ -242,20 +242,22 @@ def test_a_server_that_asks_for_too_long_a_wait_is_left_alone(value: str, pauses
     "value",
     ["", "soon", "-5", "1e3", "NaN", "Wed, 99 Mar 2026 14:30:00 GMT", "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"],
 )
-def test_a_wait_that_cannot_be_understood_is_ours(value: str, pauses: Pauses) -> None:
+def test_an_unreadable_retry_after_uses_the_default_backoff(value: str, pauses: Pauses) -> None:
     script = Script(refusal(429, headers=[("Retry-After", value)]), _PAGE)
     with script.api() as api:
-        api.get(COSTS_PATH, _ASKED, WirePage)
+        api.get(COSTS_PATH, _QUERY, WirePage)
     assert len(pauses) == 1
     assert 0.5 <= pauses[0] <= 1.5
 
 
-@pytest.mark.parametrize("retry_policy", [BACKGROUND, INTERACTIVE], ids=["unattended", "someone waits"])
+@pytest.mark.parametrize("retry_policy", [BACKGROUND, INTERACTIVE], ids=["background", "interactive"])
 @pytest.mark.parametrize("seconds", [50, 100, 170])
-def test_the_servers_waits_do_not_outlast_our_patience(retry_policy: RetryPolicy, seconds: int, pauses: Pauses) -> None:
+def test_retry_after_waits_stay_within_the_retry_policy(
+    retry_policy: RetryPolicy, seconds: int, pauses: Pauses
+) -> None:
     script = Script(refusal(429, headers=[("Retry-After", str(seconds))]))
     with script.api(retry_policy=retry_policy) as api, pytest.raises(errors.RateLimited):
-        api.get(COSTS_PATH, _ASKED, WirePage)
+        api.get(COSTS_PATH, _QUERY, WirePage)
     assert sum(pauses) <= retry_policy.seconds
 
 
@@ -271,28 +273,28 @@ def test_the_servers_waits_do_not_outlast_our_patience(retry_policy: RetryPolicy
         FaultKind.RESET,
     ],
 )
-def test_a_breakage_on_a_real_connection_is_asked_again(kind: FaultKind) -> None:
+def test_a_fault_on_a_real_connection_is_retried(kind: FaultKind) -> None:
     organization = SimulatedOrganization()
     with (
         Simulator([organization], clock=lambda: NOW) as simulator,
         AdminApi(ConnectionSettings(simulator.base_url, lambda: organization.admin_key)) as api,
     ):
         simulator.faults.queue(Fault(kind), Fault(kind))
-        assert len(api.get(COSTS_PATH, _ASKED, WirePage).data) == 1
+        assert len(api.get(COSTS_PATH, _QUERY, WirePage).data) == 1
         assert [request.fault and request.fault.kind for request in simulator.requests] == [kind, kind, None]
         assert {request.method for request in simulator.requests} == {"GET"}
 
 
-def test_a_server_that_is_not_there_is_unreachable_after_ten_attempts() -> None:
+def test_a_missing_server_is_unreachable_after_ten_attempts() -> None:
     with Simulator([]) as simulator:
         gone = simulator.base_url
     with AdminApi(ConnectionSettings(gone, lambda: KEY)) as api:
         with pytest.raises(errors.Unreachable):
-            api.get(COSTS_PATH, _ASKED, WirePage)
+            api.get(COSTS_PATH, _QUERY, WirePage)
         assert api.requests == 10
 
 
-def test_the_loopback_is_reached_past_the_environments_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_loopback_addresses_bypass_proxies_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     organization = SimulatedOrganization()
     with Simulator([organization], clock=lambda: NOW) as simulator:
         monkeypatch.setenv("HTTP_PROXY", "http://user:password@127.0.0.1:9")
@@ -316,15 +318,15 @@ def test_requests_go_through_the_configured_proxy() -> None:
         "user:hunter22@127.0.0.1:9",
         "socks5://user:hunter22@127.0.0.1:9",
     ],
-    ids=["not there", "no port", "another scheme", "no scheme", "SOCKS"],
+    ids=["no server", "invalid port", "unknown scheme", "no scheme", "SOCKS"],
 )
-def test_a_proxy_that_does_not_work_is_an_api_error_without_its_credentials(proxy: str) -> None:
+def test_a_broken_proxy_is_an_api_error_without_credentials(proxy: str) -> None:
     with pytest.raises(errors.ApiError) as raised:
         _read(ConnectionSettings("https://api.example/v1", lambda: KEY, lambda: proxy))
     assert "hunter22" not in str(raised.value)
 
 
 @pytest.mark.parametrize("base_url", ["https://api..example/v1", f"https://{'a' * 70}.example/v1"])
-def test_an_address_that_no_name_server_can_know_is_refused(base_url: str) -> None:
+def test_an_invalid_host_name_is_refused(base_url: str) -> None:
     with pytest.raises(errors.ApiError), AdminApi(ConnectionSettings(base_url, lambda: KEY)) as api:
-        api.get(COSTS_PATH, _ASKED, WirePage)
+        api.get(COSTS_PATH, _QUERY, WirePage)

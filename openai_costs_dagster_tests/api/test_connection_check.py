@@ -1,4 +1,4 @@
-"""`openai-costs check` says what works, what does not and what to do next, in two requests and without a secret."""
+"""Tests of the connection check behind `openai-costs check`: headline, advice and number of requests."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def running(**settings: bool) -> Simulator:
     return Simulator([SimulatedOrganization(**settings)], clock=lambda: NOW)  # type: ignore[arg-type]
 
 
-def test_a_connection_that_works_says_so_and_whose_it_is() -> None:
+def test_a_working_connection_reports_its_organization() -> None:
     with running() as simulator:
         assert check(simulator) == ConnectionCheck(
             True, "Successfully connected to OpenAI API", organization_id="org-SIMULATEDACME"
@@ -35,7 +35,7 @@ def test_a_connection_that_works_says_so_and_whose_it_is() -> None:
         assert len(simulator.requests) <= 2
 
 
-def test_a_wrong_key_fails_in_the_known_words_without_echoing_it() -> None:
+def test_a_wrong_key_fails_without_repeating_the_key() -> None:
     with running() as simulator:
         found = check(simulator, key=_KEY)
     assert (found.ok, found.headline) == (False, "Authentication failed - please check your API key")
@@ -46,7 +46,7 @@ def test_a_wrong_key_fails_in_the_known_words_without_echoing_it() -> None:
 @pytest.mark.parametrize(
     ("prefix", "kind"), [("sk-proj-", "a project key"), ("sk-svcacct-", "a service account's key")]
 )
-def test_a_key_of_another_kind_fails_with_no_request_and_is_told_what_it_is(prefix: str, kind: str) -> None:
+def test_another_kind_of_key_fails_without_a_request_and_names_the_kind(prefix: str, kind: str) -> None:
     with running() as simulator:
         found = check(simulator, key=f"{prefix}0123456789")
         assert simulator.requests == []
@@ -56,7 +56,7 @@ def test_a_key_of_another_kind_fails_with_no_request_and_is_told_what_it_is(pref
     assert "0123456789" not in f"{found}"
 
 
-def test_a_missing_scope_fails_with_its_status_and_names_the_scope() -> None:
+def test_a_missing_scope_fails_with_status_and_scope() -> None:
     organization = SimulatedOrganization(scopes=frozenset())
     with Simulator([organization], clock=lambda: NOW) as simulator:
         found = check(simulator)
@@ -65,14 +65,14 @@ def test_a_missing_scope_fails_with_its_status_and_names_the_scope() -> None:
     assert "api.usage.read" in (found.advice or "")
 
 
-def test_another_path_fails_with_its_status_and_says_how_base_url_ends() -> None:
+def test_a_wrong_path_fails_with_an_example_base_url() -> None:
     with running() as simulator:
         found = check(simulator, path="/elsewhere")
     assert (found.ok, found.headline) == (False, "Connection failed with status 404")
     assert "https://api.openai.com/v1" in (found.advice or "")
 
 
-def test_a_key_of_another_organization_fails_naming_both() -> None:
+def test_a_key_of_another_organization_fails_with_both_ids() -> None:
     with running() as simulator:
         found = check(simulator, expected_id="org-EXPECTED")
     assert not found.ok
@@ -80,7 +80,7 @@ def test_a_key_of_another_organization_fails_naming_both() -> None:
     assert "org-SIMULATEDACME" in (found.advice or "")
 
 
-def test_a_server_that_is_not_there_fails_without_a_status() -> None:
+def test_a_missing_server_fails_without_a_status() -> None:
     with running() as simulator:
         base_url = simulator.base_url
     found = check_connection(ConnectionSettings(base_url, lambda: _KEY), None, NOW.date())
@@ -88,13 +88,13 @@ def test_a_server_that_is_not_there_fails_without_a_status() -> None:
     assert found.advice
 
 
-def test_what_passes_is_waited_for() -> None:
+def test_temporary_errors_are_retried() -> None:
     with running() as simulator:
         simulator.faults.queue(Fault(FaultKind.BAD_GATEWAY), Fault(FaultKind.RESET))
         assert check(simulator).ok
 
 
-def test_what_does_not_pass_is_given_up_while_someone_still_waits(pauses: Pauses) -> None:
+def test_persistent_errors_fail_within_the_interactive_time_limit(pauses: Pauses) -> None:
     with running() as simulator:
         simulator.faults.ratio(1, seed=1, kinds=[FaultKind.UNAVAILABLE])
         found = check(simulator)
@@ -103,14 +103,14 @@ def test_what_does_not_pass_is_given_up_while_someone_still_waits(pauses: Pauses
     assert sum(pauses) <= INTERACTIVE.seconds
 
 
-def test_a_key_that_is_not_there_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_key_raises_secret_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_SUCH_KEY", raising=False)
     settings = ConnectionSettings("http://127.0.0.1:9/v1", SecretReference(env="NO_SUCH_KEY").read)
     with pytest.raises(SecretUnavailable, match="NO_SUCH_KEY"):
         check_connection(settings, None, NOW.date())
 
 
-def test_an_unusable_address_is_told_and_not_raised() -> None:
+def test_an_invalid_url_is_a_failed_check() -> None:
     found = check_connection(ConnectionSettings("https://api..example/v1", lambda: _KEY), None, NOW.date())
     assert not found.ok
 
@@ -124,13 +124,13 @@ def test_an_unusable_address_is_told_and_not_raised() -> None:
         ("tok_x", "https://proxy.example/v1", False),
     ],
 )
-def test_an_odd_key_is_warned_about_only_at_openais_own_address(key: str, base_url: str, warned: bool) -> None:
+def test_an_unusual_key_is_warned_about_only_for_openais_host(key: str, base_url: str, warned: bool) -> None:
     warning = admin_key_warning(ConnectionSettings(base_url, lambda: key))
     assert (warning is not None) == warned
     assert warning is None or key not in warning
 
 
-def test_a_test_says_what_it_found_of_every_error_of_the_api() -> None:
+def test_every_api_error_becomes_a_failed_check_with_its_message() -> None:
     kinds: list[errors.ApiError] = [
         errors.IncompletePagination("the pages end early"),
         errors.UnexpectedSchema("no JSON", status=200),

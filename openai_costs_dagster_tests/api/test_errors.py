@@ -1,4 +1,4 @@
-"""Every refusal of the API becomes the error that it means, once; texts come out without a key in them."""
+"""Tests of the conversion of error responses into exceptions, and of the redaction of keys in messages."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _PERMANENT: dict[str, tuple[httpx2.Response, type[errors.PermanentApiError]]] = 
         refusal(400, "Too early.", code="reporting_lookback_exceeded"),
         errors.LookbackExceeded,
     ),
-    "lookback with no real date": (
+    "lookback with an invalid date": (
         refusal(400, "Earliest supported start date: 2025-13-45 (UTC).", code="reporting_lookback_exceeded"),
         errors.LookbackExceeded,
     ),
@@ -50,7 +50,7 @@ _PERMANENT: dict[str, tuple[httpx2.Response, type[errors.PermanentApiError]]] = 
     "a grouping, by a dotted index": (refusal(400, "Unsupported.", param="group_by.2"), errors.GroupingRefused),
     "a grouping, by a path": (refusal(400, "Unsupported.", param="query.group_by[0]"), errors.GroupingRefused),
     "a filter, by an index": (refusal(400, "Unsupported.", param="project_ids[0]"), errors.GroupingRefused),
-    "a code that is not known": (
+    "an unknown code": (
         refusal(400, "Something new.", param="x", code="something_new"),
         errors.RequestRefused,
     ),
@@ -70,7 +70,7 @@ _PERMANENT: dict[str, tuple[httpx2.Response, type[errors.PermanentApiError]]] = 
         errors.RequestRefused,
     ),
     "a page token of another query": (refusal(400, "Invalid page token.", param="page"), errors.RequestRefused),
-    "a page token, in words of groupings": (
+    "a page token, with a message about group_by": (
         refusal(400, "Invalid page token: group_by differs.", param="page"),
         errors.RequestRefused,
     ),
@@ -78,7 +78,7 @@ _PERMANENT: dict[str, tuple[httpx2.Response, type[errors.PermanentApiError]]] = 
     "a 400 in HTML": (httpx2.Response(400, html="<html>"), errors.RequestRefused),
     "another path": (refusal(404, "Invalid URL (GET /v2/organization/costs)"), errors.EndpointNotFound),
     "a method": (refusal(405, "Not allowed."), errors.RequestRefused),
-    "a bill": (refusal(402, "Pay."), errors.RequestRefused),
+    "payment required": (refusal(402, "Pay."), errors.RequestRefused),
     "a redirect": (
         httpx2.Response(301, headers={"Location": "https://elsewhere.example/v1"}),
         errors.RequestRefused,
@@ -88,13 +88,13 @@ _PERMANENT: dict[str, tuple[httpx2.Response, type[errors.PermanentApiError]]] = 
 
 
 @pytest.mark.parametrize("name", _PERMANENT)
-def test_what_will_stay_refused_is_asked_once_and_told_as_what_it_is(name: str, pauses: Pauses) -> None:
-    answer, kind = _PERMANENT[name]
-    script = Script(answer)
+def test_permanent_errors_are_raised_without_retry(name: str, pauses: Pauses) -> None:
+    response, kind = _PERMANENT[name]
+    script = Script(response)
     with script.api() as api, pytest.raises(errors.ApiError) as raised:
         api.get(COSTS_PATH, [], WirePage)
     assert type(raised.value) is kind
-    assert raised.value.status == answer.status_code
+    assert raised.value.status == response.status_code
     assert len(script.requests) == 1
     assert pauses == []
 
@@ -106,7 +106,7 @@ def test_a_redirect_is_not_followed_with_the_key() -> None:
     assert {request.url.host for request in script.requests} == {"api.example"}
 
 
-def test_a_lookback_refusal_names_the_first_day_that_is_served() -> None:
+def test_a_lookback_error_contains_the_first_served_day() -> None:
     error = error_from_response(400, refusal(400, _LOOKBACK, code="reporting_lookback_exceeded").content, None, NOW)
     assert isinstance(error, errors.LookbackExceeded)
     assert error.earliest == dt.date(2025, 3, 11)
@@ -129,14 +129,14 @@ def test_a_lookback_refusal_names_the_first_day_that_is_served() -> None:
         "The earliest start date is April 30, 2025; requested: January 1, 2025.",
     ],
 )
-def test_the_first_served_day_is_read_in_any_form(text: str) -> None:
+def test_the_first_served_day_is_parsed_in_any_format(text: str) -> None:
     error = error_from_response(400, refusal(400, text, code="reporting_lookback_exceeded").content, None, NOW)
     assert isinstance(error, errors.LookbackExceeded)
     assert error.earliest == dt.date(2025, 4, 30)
 
 
 @pytest.mark.parametrize("text", ["Too far back.", "", "From 2025-13-45 on.", "From 31 February 2026 on.", "2025."])
-def test_without_a_date_a_year_is_served(text: str) -> None:
+def test_a_lookback_error_without_a_date_assumes_one_year(text: str) -> None:
     error = error_from_response(400, refusal(400, text, code="reporting_lookback_exceeded").content, None, NOW)
     assert isinstance(error, errors.LookbackExceeded)
     year_ago = NOW.date() - dt.timedelta(days=365)
@@ -149,30 +149,30 @@ def test_without_a_date_a_year_is_served(text: str) -> None:
         error.served_days(DayRange(year_ago + 8 * ONE_DAY, NOW.date()))
 
 
-def test_a_refusal_that_is_not_known_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
-    answer = refusal(400, f"Something new for {KEY}.", param="made_up", code="made_up_code")
+def test_an_unrecognized_refusal_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    response = refusal(400, f"Something new for {KEY}.", param="made_up", code="made_up_code")
     for _ in range(3):
-        with Script(answer).api() as api, pytest.raises(errors.RequestRefused):
+        with Script(response).api() as api, pytest.raises(errors.RequestRefused):
             api.get(COSTS_PATH, [], WirePage)
     (record,) = [one for one in caplog.records if "made_up_code" in one.getMessage()]
     assert "'made_up'" in record.getMessage()
     assert KEY not in record.getMessage()
 
 
-def test_half_a_surrogate_pair_in_an_error_keeps_its_code() -> None:
+def test_an_unpaired_surrogate_in_an_error_does_not_hide_its_code() -> None:
     body = refusal(400, "Too early \ud83d\0.", code="reporting_lookback_exceeded").content
     error = error_from_response(400, body, None, NOW)
     assert isinstance(error, errors.LookbackExceeded)
     assert str(error) == "Too early \ufffd\ufffd."
 
 
-def test_what_the_api_said_is_told() -> None:
-    for answer, _ in (_PERMANENT["the same day"], _PERMANENT["a missing scope, 403"], _PERMANENT["another path"]):
-        said = json.loads(answer.content)["error"]["message"]
-        assert said in str(error_from_response(answer.status_code, answer.content, None, NOW))
+def test_the_message_of_the_api_is_part_of_the_error() -> None:
+    for response, _ in (_PERMANENT["the same day"], _PERMANENT["a missing scope, 403"], _PERMANENT["another path"]):
+        message = json.loads(response.content)["error"]["message"]
+        assert message in str(error_from_response(response.status_code, response.content, None, NOW))
 
 
-def test_every_error_is_either_permanent_or_transient_and_drawn_in_the_tree() -> None:
+def test_every_error_is_permanent_or_transient_and_listed_in_the_tree() -> None:
     kinds = [
         kind
         for kind in vars(errors).values()
@@ -202,7 +202,7 @@ _bodies = st.one_of(
 @example(400, b'{"error": {"message": "\xff"}}', None)
 @example(400, b'{"error": {"message": ' + b"[" * 100_000, None)
 @example(503, b"", "Mon, 01 Jan 99999999999999999999 00:00:00 GMT")
-def test_any_answer_that_is_not_200_is_one_error_with_its_status(
+def test_any_status_other_than_200_is_an_error_with_that_status(
     status: int, body: bytes, retry_after: str | None
 ) -> None:
     error = error_from_response(status, body, retry_after, NOW)
@@ -220,9 +220,9 @@ def test_any_answer_that_is_not_200_is_one_error_with_its_status(
         f"Incorrect API key provided: {KEY[:8]}*\u2026{KEY[-4:]}. You can find it at https://platform.openai.com",
         {"detail": f"Bearer {KEY}"},
     ],
-    ids=["whole", "starred", "shortened", "in another shape"],
+    ids=["complete", "masked", "shortened", "nested"],
 )
-def test_an_echoed_key_comes_out_of_no_error(status: int, message: Any) -> None:
+def test_a_key_in_an_error_response_is_redacted(status: int, message: Any) -> None:
     script = Script(refusal(status, message))
     with script.api() as api, pytest.raises(errors.ApiError) as raised:
         api.get(COSTS_PATH, [], WirePage)
@@ -231,7 +231,7 @@ def test_an_echoed_key_comes_out_of_no_error(status: int, message: Any) -> None:
     assert KEY[-4:] not in text
 
 
-def test_an_echoed_key_of_another_providers_shape_comes_out_of_no_error() -> None:
+def test_a_key_of_another_provider_in_an_error_response_is_redacted() -> None:
     key = "tok_Another0123456789wxyz"
     script = Script(refusal(401, f"Incorrect API key provided: {key[:8]}{'*' * 9}{key[-4:]}.", code="invalid_api_key"))
     with script.api(key=key) as api, pytest.raises(errors.AuthenticationFailed) as raised:
@@ -248,7 +248,7 @@ def test_an_echoed_key_of_another_providers_shape_comes_out_of_no_error() -> Non
         httpx2.LocalProtocolError(KEY),
     ],
 )
-def test_a_connections_failure_is_told_without_secrets(failure: Exception) -> None:
+def test_a_connection_failure_is_reported_without_secrets(failure: Exception) -> None:
     script = Script(failure)
     with script.api() as api, pytest.raises(errors.Unreachable) as raised:
         api.get(COSTS_PATH, [], WirePage)

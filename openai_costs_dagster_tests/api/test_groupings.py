@@ -1,7 +1,7 @@
-"""Every day is asked for in the finest grouping that the API serves that day, found with few probes.
+"""Tests of `GroupingPlanner`: each day is read with its finest served grouping, and few probes are sent.
 
-The model here is what the live API was seen to do: a query over a range is refused where one of its days is, and a
-grouping is refused where a part of it is.
+Like the live API, the fake API refuses a query if it refuses one of the days, and refuses a grouping if it refuses a
+subset of the dimensions.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ ServedOn = Callable[[dt.date], bool]
 
 
 class Api:
-    """What an organization is served, and how often it was asked."""
+    """A fake API that serves each grouping on some days, and records probes and queries."""
 
     def __init__(self, served: Mapping[Grouping, ServedOn]) -> None:
         self._served = served
@@ -43,7 +43,7 @@ class Api:
         self.queries: list[QueryWindow] = []
 
     def serves(self, day: dt.date, grouping: Grouping) -> bool:
-        return all(served(day) for part, served in self._served.items() if part <= grouping)
+        return all(served(day) for subset, served in self._served.items() if subset <= grouping)
 
     def finest(self, day: dt.date) -> Grouping:
         return next(grouping for grouping in GROUPINGS if grouping == _LEAST or self.serves(day, grouping))
@@ -59,18 +59,18 @@ class Api:
     def read(
         self, days: DayRange, refusals: Iterable[RefusedGrouping] = ()
     ) -> tuple[dict[dt.date, Grouping], list[RefusedGrouping]]:
-        """Drives a plan to its end, as ingestion does: what each day was read with, and what is remembered."""
-        detail = GroupingPlanner(refusals, probe=self.probe, now=_NOW)
-        work, read = merge_query_windows(detail.plan(days)), dict[dt.date, Grouping]()
+        """Run a plan to its end, as the synchronization does. Return the grouping of each day and the refusals."""
+        planner = GroupingPlanner(refusals, probe=self.probe, now=_NOW)
+        work, read = merge_query_windows(planner.plan(days)), dict[dt.date, Grouping]()
         while work:
             query = work.pop()
             if self.query(query):
                 assert not read.keys() & set(query.days)
                 read.update(dict.fromkeys(query.days, query.grouping))
             else:
-                work = merge_query_windows(work + detail.replan(query))
-            assert len(self.queries) < 4 * len(days) + 20, "it does not end"
-        return read, detail.refusals
+                work = merge_query_windows(work + planner.replan(query))
+            assert len(self.queries) < 4 * len(days) + 20, "the plan does not end"
+        return read, planner.refusals
 
     def expected(self, days: DayRange) -> dict[dt.date, Grouping]:
         return {day: self.finest(day) for day in days}
@@ -92,12 +92,12 @@ def until(last: dt.date) -> ServedOn:
     return lambda day: day <= last
 
 
-def but(first: dt.date, last: dt.date) -> ServedOn:
+def except_between(first: dt.date, last: dt.date) -> ServedOn:
     return lambda day: not first <= day <= last
 
 
-def few(days: DayRange) -> int:
-    """Probes that bisecting each of three groupings costs, on both sides of the known date."""
+def max_probes(days: DayRange) -> int:
+    """Return the number of probes for a bisection of three groupings on both sides of the known date."""
     return 1 + 2 * 3 * (2 + len(days).bit_length())
 
 
@@ -105,7 +105,7 @@ _dates = st.dates(_TODAY - 420 * ONE_DAY, _TODAY + 3 * ONE_DAY)
 
 
 def _ranges(*, ended: st.SearchStrategy[int]) -> st.SearchStrategy[DayRange]:
-    """Up to a year of days that ended so many days ago."""
+    """Generate ranges of up to a year. `ended` is the number of days since the end of the range."""
     return st.builds(
         lambda ago, more: DayRange(_TODAY - (ago + more) * ONE_DAY, _TODAY - ago * ONE_DAY),
         ended,
@@ -126,15 +126,15 @@ def _spans_the_known_date(days: DayRange) -> bool:
     return API_KEY_GROUPING_SINCE in days and API_KEY_GROUPING_SINCE - ONE_DAY in days
 
 
-def _every_day_is_had_in_its_finest_grouping(api: Api, days: DayRange) -> None:
+def _assert_finest_grouping_per_day(api: Api, days: DayRange) -> None:
     read, _ = api.read(days)
     assert read == api.expected(days)
-    assert len(api.probes) <= few(days)
+    assert len(api.probes) <= max_probes(days)
 
 
 @given(_monotone(since), _past)
-def test_detail_that_began_on_some_day_is_had_from_that_day_on(api: Api, days: DayRange) -> None:
-    _every_day_is_had_in_its_finest_grouping(api, days)
+def test_a_grouping_that_starts_on_some_day_is_used_from_that_day(api: Api, days: DayRange) -> None:
+    _assert_finest_grouping_per_day(api, days)
 
 
 @given(_monotone(since), _recent)
@@ -142,15 +142,15 @@ def test_detail_that_began_on_some_day_is_had_from_that_day_on(api: Api, days: D
 @example(Api({_KEYS: never, _USERS: never}), _A_YEAR)
 @example(Api({_KEYS: since(API_KEY_GROUPING_SINCE), _USERS: never}), _A_YEAR)
 @example(Api({_KEYS: since(_TODAY - 2 * ONE_DAY)}), _MONTH)
-def test_detail_that_began_this_week_is_had_from_that_day_on(api: Api, days: DayRange) -> None:
-    _every_day_is_had_in_its_finest_grouping(api, days)
+def test_a_grouping_that_starts_this_week_is_used_from_that_day(api: Api, days: DayRange) -> None:
+    _assert_finest_grouping_per_day(api, days)
 
 
 @given(_monotone(until), _past | _recent)
 @example(Api({_KEYS: until(_TODAY - 20 * ONE_DAY)}), _MONTH)
-def test_detail_that_was_withdrawn_on_some_day_is_had_until_that_day(api: Api, days: DayRange) -> None:
+def test_a_grouping_that_ends_on_some_day_is_used_until_that_day(api: Api, days: DayRange) -> None:
     assume(not _spans_the_known_date(days))
-    _every_day_is_had_in_its_finest_grouping(api, days)
+    _assert_finest_grouping_per_day(api, days)
 
 
 @given(_monotone(until), _past | _recent)
@@ -159,13 +159,13 @@ def test_detail_that_was_withdrawn_on_some_day_is_had_until_that_day(api: Api, d
     Api({_KEYS: until(API_KEY_GROUPING_SINCE - 31 * ONE_DAY)}),
     DayRange(API_KEY_GROUPING_SINCE - 31 * ONE_DAY, _A_YEAR.last),
 )
-def test_detail_that_was_withdrawn_is_had_until_that_day_over_the_known_date_as_well(api: Api, days: DayRange) -> None:
+def test_a_grouping_that_ends_is_used_until_that_day_across_the_known_date(api: Api, days: DayRange) -> None:
     assume(_spans_the_known_date(days))
-    _every_day_is_had_in_its_finest_grouping(api, days)
+    _assert_finest_grouping_per_day(api, days)
 
 
 _gaps = st.builds(
-    lambda first, more, grouping: Api({grouping: but(first, first + more * ONE_DAY)}),
+    lambda first, more, grouping: Api({grouping: except_between(first, first + more * ONE_DAY)}),
     _dates,
     st.integers(0, 20),
     st.sampled_from([_EVERYTHING, _KEYS, _USERS]),
@@ -180,49 +180,52 @@ def _only_the_days_of_the_gap_lose_detail(api: Api, days: DayRange) -> None:
 
 @given(_gaps, _past)
 @example(
-    Api({_KEYS: but(_TODAY - 20 * ONE_DAY, _TODAY - 20 * ONE_DAY)}), DayRange(_A_YEAR.first, _TODAY - 12 * ONE_DAY)
+    Api({_KEYS: except_between(_TODAY - 20 * ONE_DAY, _TODAY - 20 * ONE_DAY)}),
+    DayRange(_A_YEAR.first, _TODAY - 12 * ONE_DAY),
 )
-def test_only_the_days_of_a_gap_lose_detail(api: Api, days: DayRange) -> None:
+def test_only_the_days_of_a_gap_are_read_coarsely(api: Api, days: DayRange) -> None:
     assume(not _spans_the_known_date(days))
     _only_the_days_of_the_gap_lose_detail(api, days)
 
 
 @given(_gaps, _past)
-@example(Api({_KEYS: but(API_KEY_GROUPING_SINCE - ONE_DAY, API_KEY_GROUPING_SINCE - ONE_DAY)}), _A_YEAR)
-def test_only_the_days_of_a_gap_around_the_known_date_lose_detail(api: Api, days: DayRange) -> None:
+@example(Api({_KEYS: except_between(API_KEY_GROUPING_SINCE - ONE_DAY, API_KEY_GROUPING_SINCE - ONE_DAY)}), _A_YEAR)
+def test_only_the_days_of_a_gap_around_the_known_date_are_read_coarsely(api: Api, days: DayRange) -> None:
     assume(_spans_the_known_date(days))
     _only_the_days_of_the_gap_lose_detail(api, days)
 
 
 @given(_gaps, _recent)
-@example(Api({_KEYS: but(_TODAY - 4 * ONE_DAY, _TODAY - 4 * ONE_DAY)}), DayRange(_TODAY - 7 * ONE_DAY, _TODAY))
-def test_only_the_days_of_a_gap_in_this_week_lose_detail(api: Api, days: DayRange) -> None:
+@example(
+    Api({_KEYS: except_between(_TODAY - 4 * ONE_DAY, _TODAY - 4 * ONE_DAY)}), DayRange(_TODAY - 7 * ONE_DAY, _TODAY)
+)
+def test_only_the_days_of_a_gap_in_this_week_are_read_coarsely(api: Api, days: DayRange) -> None:
     assume(not _spans_the_known_date(days))
     _only_the_days_of_the_gap_lose_detail(api, days)
 
 
 @given(_past | _recent, _dates, st.integers(0, 20))
-def test_an_island_of_detail_is_read_whole_whatever_was_found_of_it(days: DayRange, first: dt.date, more: int) -> None:
-    # Nothing but a probe of every day finds all islands; none may be read with more than it is served.
+def test_an_island_of_served_days_is_read_completely(days: DayRange, first: dt.date, more: int) -> None:
+    # Only a probe of every day could find all islands of served days. A day must never be read too finely.
     last = first + more * ONE_DAY
     api = Api({_KEYS: lambda day: first <= day <= last})
     read, _ = api.read(days)
     assert read.keys() == set(days)
     assert all(api.serves(day, grouping) for day, grouping in read.items())
-    assert len(api.probes) <= few(days)
+    assert len(api.probes) <= max_probes(days)
 
 
 @pytest.mark.parametrize(
     ("served", "requests"), [({}, 1), ({_EVERYTHING: never}, 4), ({_KEYS: never, _USERS: never}, 12)]
 )
-def test_a_month_that_is_served_alike_costs_few_requests(served: Mapping[Grouping, ServedOn], requests: int) -> None:
+def test_a_month_with_one_grouping_needs_few_requests(served: Mapping[Grouping, ServedOn], requests: int) -> None:
     api = Api(served)
     read, _ = api.read(_MONTH)
     assert read == api.expected(_MONTH)
     assert len(api.probes) + len(api.queries) <= requests
 
 
-def test_the_documented_date_of_keys_spares_the_bisection() -> None:
+def test_the_known_date_of_api_keys_avoids_the_bisection() -> None:
     api = Api({_KEYS: since(API_KEY_GROUPING_SINCE)})
     read, _ = api.read(_A_YEAR)
     assert read == api.expected(_A_YEAR)
@@ -230,7 +233,7 @@ def test_the_documented_date_of_keys_spares_the_bisection() -> None:
     assert len(api.probes) + len(api.queries) <= 6
 
 
-def test_a_range_is_asked_for_in_as_few_queries_as_its_groupings_allow() -> None:
+def test_a_range_is_split_only_where_the_grouping_changes() -> None:
     api = Api({_KEYS: since(API_KEY_GROUPING_SINCE), _USERS: since(dt.date(2026, 2, 1))})
     _, refusals = api.read(_A_YEAR)
     assert GroupingPlanner(refusals, probe=api.probe, now=_NOW).plan(_A_YEAR) == [
@@ -241,13 +244,13 @@ def test_a_range_is_asked_for_in_as_few_queries_as_its_groupings_allow() -> None
 
 
 @given(_monotone(since) | _monotone(until), _past | _recent)
-def test_what_was_learned_makes_the_second_plan_free(api: Api, days: DayRange) -> None:
+def test_a_second_plan_with_stored_refusals_needs_no_probe(api: Api, days: DayRange) -> None:
     assume(not _spans_the_known_date(days))
     first, refusals = api.read(days)
     api.probes.clear()
     api.queries.clear()
-    second, kept = api.read(days, refusals)
-    assert (second, kept) == (first, refusals)
+    second, second_refusals = api.read(days, refusals)
+    assert (second, second_refusals) == (first, refusals)
     assert api.probes == []
     assert all(api.query(query) for query in list(api.queries))
 
@@ -255,9 +258,9 @@ def test_what_was_learned_makes_the_second_plan_free(api: Api, days: DayRange) -
 @pytest.mark.parametrize(
     ("served", "probes"),
     [({}, 1), ({_KEYS: since(API_KEY_GROUPING_SINCE)}, 0), ({_KEYS: since(dt.date(2026, 1, 1))}, 0)],
-    ids=["what is served is asked again", "the known date", "a later date"],
+    ids=["everything served", "the known date", "a later date"],
 )
-def test_the_second_plan_over_the_known_date_asks_once_at_most(
+def test_a_second_plan_across_the_known_date_needs_at_most_one_probe(
     served: Mapping[Grouping, ServedOn], probes: int
 ) -> None:
     api = Api(served)
@@ -271,61 +274,61 @@ def _refusal(age: dt.timedelta, grouping: Grouping = _KEYS) -> RefusedGrouping:
     return RefusedGrouping(grouping, dt.date(2026, 2, 1), None, _NOW - age)
 
 
-def test_a_refusal_is_believed_for_a_week() -> None:
+def test_a_refusal_is_valid_for_one_week() -> None:
     api = Api({})
-    remembered = [_refusal(REFUSAL_TTL - dt.timedelta(seconds=1))]
-    detail = GroupingPlanner(remembered, probe=api.probe, now=_NOW)
-    assert detail.plan(_MONTH) == [QueryWindow(_MONTH, _USERS)]
-    assert (api.probes, detail.refusals) == ([], remembered)
+    stored = [_refusal(REFUSAL_TTL - dt.timedelta(seconds=1))]
+    planner = GroupingPlanner(stored, probe=api.probe, now=_NOW)
+    assert planner.plan(_MONTH) == [QueryWindow(_MONTH, _USERS)]
+    assert (api.probes, planner.refusals) == ([], stored)
 
 
-def test_an_older_refusal_is_tried_anew_on_the_newest_day_and_forgotten_where_it_is_served() -> None:
+def test_an_expired_refusal_is_probed_on_the_newest_day_and_dropped_if_served() -> None:
     api = Api({})
-    detail = GroupingPlanner([_refusal(REFUSAL_TTL)], probe=api.probe, now=_NOW)
-    assert detail.plan(_MONTH) == [QueryWindow(_MONTH, _EVERYTHING)]
-    assert (api.probes, detail.refusals) == ([(_TODAY, _KEYS)], [])
+    planner = GroupingPlanner([_refusal(REFUSAL_TTL)], probe=api.probe, now=_NOW)
+    assert planner.plan(_MONTH) == [QueryWindow(_MONTH, _EVERYTHING)]
+    assert (api.probes, planner.refusals) == ([(_TODAY, _KEYS)], [])
 
 
-def test_an_older_refusal_that_still_holds_is_believed_for_another_week() -> None:
+def test_an_expired_refusal_that_is_refused_again_is_renewed() -> None:
     api = Api({_KEYS: never})
-    detail = GroupingPlanner([_refusal(REFUSAL_TTL)], probe=api.probe, now=_NOW)
-    assert detail.plan(_MONTH) == [QueryWindow(_MONTH, _USERS)]
-    assert detail.refusals == [_refusal(dt.timedelta(0))]
-    detail.plan(_MONTH)
+    planner = GroupingPlanner([_refusal(REFUSAL_TTL)], probe=api.probe, now=_NOW)
+    assert planner.plan(_MONTH) == [QueryWindow(_MONTH, _USERS)]
+    assert planner.refusals == [_refusal(dt.timedelta(0))]
+    planner.plan(_MONTH)
     assert api.probes == [(_TODAY, _KEYS)]
 
 
-def test_an_older_refusal_of_other_days_is_left_alone() -> None:
+def test_an_expired_refusal_of_other_days_is_not_probed() -> None:
     api = Api({})
     old = RefusedGrouping(_KEYS, None, _MONTH.first - ONE_DAY, _NOW - 10 * REFUSAL_TTL)
-    detail = GroupingPlanner([old], probe=api.probe, now=_NOW)
-    assert detail.plan(_MONTH) == [QueryWindow(_MONTH, _EVERYTHING)]
-    assert (api.probes, detail.refusals) == ([], [old])
+    planner = GroupingPlanner([old], probe=api.probe, now=_NOW)
+    assert planner.plan(_MONTH) == [QueryWindow(_MONTH, _EVERYTHING)]
+    assert (api.probes, planner.refusals) == ([], [old])
 
 
 def test_a_refusal_without_ends_covers_every_day() -> None:
     assert RefusedGrouping(_KEYS, None, None, _NOW).covers(dt.date(1970, 1, 1))
-    detail = GroupingPlanner([RefusedGrouping(_KEYS, None, None, _NOW)], probe=Api({}).probe, now=_NOW)
-    assert detail.plan(_A_YEAR) == [QueryWindow(_A_YEAR, _USERS)]
+    planner = GroupingPlanner([RefusedGrouping(_KEYS, None, None, _NOW)], probe=Api({}).probe, now=_NOW)
+    assert planner.plan(_A_YEAR) == [QueryWindow(_A_YEAR, _USERS)]
 
 
-def test_a_refused_part_refuses_what_holds_it_and_nothing_coarser() -> None:
+def test_a_refused_subset_excludes_finer_groupings_only() -> None:
     for refused, left in ((_EVERYTHING, _KEYS), (_KEYS, _USERS), (_USERS, _KEYS)):
-        detail = GroupingPlanner([_refusal(dt.timedelta(0), refused)], probe=Api({}).probe, now=_NOW)
-        assert detail.plan(DayRange(_TODAY, _TODAY)) == [QueryWindow(DayRange(_TODAY, _TODAY), left)]
+        planner = GroupingPlanner([_refusal(dt.timedelta(0), refused)], probe=Api({}).probe, now=_NOW)
+        assert planner.plan(DayRange(_TODAY, _TODAY)) == [QueryWindow(DayRange(_TODAY, _TODAY), left)]
 
 
-def test_there_is_nothing_below_the_coarsest_grouping() -> None:
-    detail = GroupingPlanner([], probe=Api({}).probe, now=_NOW)
+def test_the_coarsest_grouping_cannot_be_replanned() -> None:
+    planner = GroupingPlanner([], probe=Api({}).probe, now=_NOW)
     with pytest.raises(ValueError, match="coarsest"):
-        detail.replan(QueryWindow(_MONTH, _LEAST))
+        planner.replan(QueryWindow(_MONTH, _LEAST))
 
 
-def test_a_probe_that_fails_forgets_nothing() -> None:
+def test_a_failed_probe_keeps_all_refusals() -> None:
     def fails(_day: dt.date, _grouping: Grouping) -> bool:
         raise errors.ServerError("the server returned status 503", status=503)
 
-    detail = GroupingPlanner([_refusal(REFUSAL_TTL)], probe=fails, now=_NOW)
+    planner = GroupingPlanner([_refusal(REFUSAL_TTL)], probe=fails, now=_NOW)
     with pytest.raises(errors.ServerError):
-        detail.plan(_MONTH)
-    assert detail.refusals == [_refusal(REFUSAL_TTL)]
+        planner.plan(_MONTH)
+    assert planner.refusals == [_refusal(REFUSAL_TTL)]

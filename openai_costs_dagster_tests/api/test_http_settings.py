@@ -1,4 +1,4 @@
-"""The environment's proxies and certificates, followed where a request uses them and named where they are unusable."""
+"""Tests of the proxy and certificate settings of the environment."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .scripted_api import KEY, NOW
 _API = "https://api.example/v1"
 _VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-_ASKED = [("start_time", "1772323200"), ("end_time", "1772409600"), ("bucket_width", "1d"), ("limit", "1")]
+_QUERY = [("start_time", "1772323200"), ("end_time", "1772409600"), ("bucket_width", "1d"), ("limit", "1")]
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +36,7 @@ def _read(base_url: str, key: str = KEY, proxy: str | None = None) -> None:
     with AdminApi(
         ConnectionSettings(base_url, lambda: key, lambda: proxy), retry_policy=RetryPolicy(attempts=1)
     ) as api:
-        api.get(COSTS_PATH, _ASKED, WirePage)
+        api.get(COSTS_PATH, _QUERY, WirePage)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def _read(base_url: str, key: str = KEY, proxy: str | None = None) -> None:
         ({"HTTPS_PROXY": " \n"}, None),
     ],
 )
-def test_proxy_is_the_first_that_the_environment_names_for_the_scheme(
+def test_proxy_variables_are_used_in_order_of_precedence(
     monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], expected: Proxy | None
 ) -> None:
     for name, value in environment.items():
@@ -112,7 +112,7 @@ def test_no_proxy_excludes_names_addresses_networks_and_ports(
         ("http://", "is not the URL of a proxy"),
     ],
 )
-def test_unusable_proxy_is_one_sentence_with_the_variable_and_without_credentials(
+def test_unusable_proxy_error_names_the_variable_without_credentials(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str
 ) -> None:
     monkeypatch.setenv(name, value)
@@ -124,7 +124,7 @@ def test_unusable_proxy_is_one_sentence_with_the_variable_and_without_credential
     assert find_proxy(_API) is None
 
 
-def test_socks_proxy_needs_its_package_only_where_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_socks_proxy_needs_the_package_only_if_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     monkeypatch.setenv("ALL_PROXY", "socks5://user:hunter22@proxy:1080")
     with pytest.raises(HttpSettingsError, match=r"^ALL_PROXY is a SOCKS proxy, .*: run pip install socksio$"):
@@ -135,7 +135,7 @@ def test_socks_proxy_needs_its_package_only_where_it_is_used(monkeypatch: pytest
 
 @pytest.fixture
 def refusing_proxy() -> Iterator[tuple[str, list[bytes]]]:
-    """A proxy that opens no tunnel, and the first lines of the requests that reached it."""
+    """Yield the address of a proxy that refuses every tunnel, and the request lines that it received."""
     lines: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -158,7 +158,7 @@ def refusing_proxy() -> Iterator[tuple[str, list[bytes]]]:
     thread.join()
 
 
-def test_https_proxy_is_used_beside_an_all_proxy_that_is_not_usable(
+def test_https_proxy_is_used_despite_an_invalid_all_proxy(
     monkeypatch: pytest.MonkeyPatch, refusing_proxy: tuple[str, list[bytes]]
 ) -> None:
     address, lines = refusing_proxy
@@ -197,7 +197,7 @@ _UNUSABLE: list[tuple[Callable[[Path], Path], str]] = [
 
 
 @pytest.mark.parametrize(("make", "message"), _UNUSABLE)
-def test_unusable_certificate_file_is_one_sentence_with_the_variable(
+def test_unusable_certificate_file_error_names_the_variable(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, make: Callable[[Path], Path], message: str
 ) -> None:
     file = make(tmp_path)
@@ -208,7 +208,7 @@ def test_unusable_certificate_file_is_one_sentence_with_the_variable(
 
 
 @pytest.mark.parametrize("make", [_missing, _empty, _folder])
-def test_unusable_certificate_directory_is_one_sentence_with_the_variable(
+def test_unusable_certificate_directory_error_names_the_variable(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, make: Callable[[Path], Path]
 ) -> None:
     monkeypatch.setenv("SSL_CERT_DIR", str(make(tmp_path)))
@@ -218,7 +218,7 @@ def test_unusable_certificate_directory_is_one_sentence_with_the_variable(
 
 @pytest.mark.parametrize(("make", "message"), [case for case in _UNUSABLE if case[0] is not _folder])
 @pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
-def test_unusable_bundle_of_the_alerts_is_one_sentence_with_the_variable(
+def test_unusable_requests_bundle_error_names_the_variable(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, make: Callable[[Path], Path], message: str
 ) -> None:
     file = make(tmp_path)
@@ -229,22 +229,20 @@ def test_unusable_bundle_of_the_alerts_is_one_sentence_with_the_variable(
 
 
 @pytest.mark.parametrize("padding", ["", " \r\n", "\ufeff"])
-def test_certificate_file_is_trimmed_and_trusted(monkeypatch: pytest.MonkeyPatch, padding: str) -> None:
+def test_certificate_file_with_padding_is_trusted(monkeypatch: pytest.MonkeyPatch, padding: str) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", f"{padding}{certifi.where()}{padding}")
     monkeypatch.setenv("SSL_CERT_DIR", "/missing")
     assert http_client.ssl_context().cert_store_stats()["x509_ca"] > 50
 
 
 def test_empty_certificate_variables_equal_unset_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    of_the_system = http_client.ssl_context()
+    system_context = http_client.ssl_context()
     monkeypatch.setenv("SSL_CERT_FILE", " ")
     monkeypatch.setenv("SSL_CERT_DIR", "")
-    assert http_client.ssl_context() is of_the_system
+    assert http_client.ssl_context() is system_context
 
 
-def test_nothing_in_the_environment_matters_for_plain_http_to_this_machine(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_plain_http_to_loopback_ignores_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     organization = SimulatedOrganization()
     for name in _CERTIFICATES:
         monkeypatch.setenv(name, str(tmp_path / "missing.pem"))
@@ -255,7 +253,7 @@ def test_nothing_in_the_environment_matters_for_plain_http_to_this_machine(
         assert len(simulator.requests) == 1
 
 
-def test_plain_http_through_a_plain_proxy_needs_no_certificates(
+def test_plain_http_through_a_plain_proxy_loads_no_certificates(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     organization = SimulatedOrganization()

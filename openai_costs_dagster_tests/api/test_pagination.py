@@ -1,4 +1,4 @@
-"""One chain is one query over a range of days: it brings every day once and in order, or it raises."""
+"""Tests of reading the pages of one query: every day once and in order, or an error."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def row(organization_id: str | None = None, **more: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("grouping", [UNGROUPED, *GROUPINGS])
-def test_the_query_is_whole_utc_days_the_grouping_and_no_more_days_than_needed(grouping: Grouping) -> None:
+def test_the_query_contains_utc_days_grouping_and_limit(grouping: Grouping) -> None:
     script = Script(page([FIRST, _SECOND]))
     read(script, days(2), grouping)
     assert script.queries() == [
@@ -48,7 +48,7 @@ def test_the_query_is_whole_utc_days_the_grouping_and_no_more_days_than_needed(g
     ]
 
 
-def test_a_year_is_read_in_pages_of_180_days_each_token_with_the_very_same_query() -> None:
+def test_a_year_is_read_in_pages_of_180_days_with_the_same_query() -> None:
     year = list(days(365))
     script = Script(page(year[:180], "page_2"), page(year[180:360], "page_3"), page(year[360:]))
     assert [one.day for one in read(script, days(365), GROUPINGS[0])] == year
@@ -57,7 +57,7 @@ def test_a_year_is_read_in_pages_of_180_days_each_token_with_the_very_same_query
     assert others == [[*first, ("page", "page_2")], [*first, ("page", "page_3")]]
 
 
-def test_rows_come_as_sent_with_the_buckets_own_bytes() -> None:
+def test_rows_and_bytes_of_a_bucket_are_unchanged() -> None:
     script = Script(page([bucket(FIRST, row(line_item="a"), row(line_item="a")), bucket(_SECOND)]))
     first, second = read(script, days(2))
     assert [parse_cost(one).line_item for one in first.rows] == ["a", "a"]
@@ -65,32 +65,32 @@ def test_rows_come_as_sent_with_the_buckets_own_bytes() -> None:
     assert (second.day, list(second.rows)) == (_SECOND, [])
 
 
-def test_nul_and_half_a_surrogate_pair_are_replaced_in_rows_and_raw_bytes() -> None:
+def test_nul_and_unpaired_surrogates_are_replaced_in_rows_and_bytes() -> None:
     (only,) = read(Script(page([bucket(FIRST, row(line_item="a\0b"), row(line_item="\ud83d"))])), days(1))
     assert [one.line_item for one in only.rows] == ["a\ufffdb", "\ufffd"]
     assert only.raw.count(rb"\ufffd") == 2
 
 
 @pytest.mark.parametrize("sent", [b"\xff", b"\xed\xa0\xbd"])
-def test_bytes_that_are_no_utf_8_are_replaced(sent: bytes) -> None:
+def test_invalid_utf8_is_replaced(sent: bytes) -> None:
     body = page([bucket(FIRST, row(line_item="x"))]).content.replace(b'"x"', b'"' + sent + b'"')
     (only,) = read(Script(httpx2.Response(200, content=body)), days(1))
     assert [one.line_item for one in only.rows] == ["\ufffd"]
 
 
 @pytest.mark.parametrize("end", [{"end_time": 1772409600.0}, {"end_time": None}, {}], ids=["float", "null", "absent"])
-def test_a_bucket_with_whole_floats_or_without_an_end_is_a_day(end: dict[str, Any]) -> None:
+def test_a_bucket_with_float_times_or_without_end_is_accepted(end: dict[str, Any]) -> None:
     buckets = [{"start_time": 1772323200.0, "results": [row()], **end}, {"start_time": 1772409600.0, "results": []}]
     assert [one.day for one in read(Script(page(buckets)), days(2))] == [FIRST, _SECOND]
 
 
-def test_a_text_that_only_spells_that_character_stays_as_it_is() -> None:
+def test_an_escaped_backslash_before_u0000_is_unchanged() -> None:
     (only,) = read(Script(page([bucket(FIRST, row(line_item=r"a\u0000b"))])), days(1))
     assert only.rows[0].line_item == r"a\u0000b"
 
 
-def test_pages_after_the_last_day_are_not_asked_for() -> None:
-    # The live API names a next page past the last data, for ever.
+def test_pages_after_the_last_day_are_not_requested() -> None:
+    # The live API returns further page tokens after the last day, without end.
     script = Script(page([FIRST, _SECOND], "page_2"), page([], "page_3"))
     assert len(read(script, days(2))) == 2
     assert len(script.requests) == 1
@@ -99,7 +99,7 @@ def test_pages_after_the_last_day_are_not_asked_for() -> None:
 _BROKEN: dict[str, tuple[list[httpx2.Response], type[errors.ApiError]]] = {
     "ends early": ([page([FIRST, _SECOND])], errors.IncompletePagination),
     "ends early on a second page": ([page([FIRST], "2"), page([_SECOND])], errors.IncompletePagination),
-    "holds nothing": ([page([])], errors.IncompletePagination),
+    "an empty page": ([page([])], errors.IncompletePagination),
     "an empty page before the end": (
         [page([FIRST], "2"), page([], "3"), page([_SECOND, _THIRD])],
         errors.IncompletePagination,
@@ -111,24 +111,24 @@ _BROKEN: dict[str, tuple[list[httpx2.Response], type[errors.ApiError]]] = {
         [page([FIRST], "2"), page([_SECOND], "2"), page([_THIRD])],
         errors.IncompletePagination,
     ),
-    "cursors in a circle": ([page([FIRST], "2"), page([_SECOND], "3"), page([FIRST], "2")], errors.UnexpectedBucket),
-    "a page that comes again": ([page([FIRST], "2"), page([FIRST], "3")], errors.UnexpectedBucket),
+    "cursors in a loop": ([page([FIRST], "2"), page([_SECOND], "3"), page([FIRST], "2")], errors.UnexpectedBucket),
+    "a repeated page": ([page([FIRST], "2"), page([FIRST], "3")], errors.UnexpectedBucket),
     "a day is missing": ([page([FIRST, _THIRD])], errors.UnexpectedBucket),
     "the first day is missing": ([page([_SECOND, _THIRD])], errors.UnexpectedBucket),
     "a day is missing between pages": ([page([FIRST], "2"), page([_THIRD])], errors.UnexpectedBucket),
-    "a day comes twice": ([page([FIRST, FIRST, _SECOND, _THIRD])], errors.UnexpectedBucket),
+    "a repeated day": ([page([FIRST, FIRST, _SECOND, _THIRD])], errors.UnexpectedBucket),
     "days are out of order": ([page([_SECOND, FIRST, _THIRD])], errors.UnexpectedBucket),
     "a day before the range": ([page([FIRST - ONE_DAY, FIRST, _SECOND, _THIRD])], errors.UnexpectedBucket),
     "a day after the range": ([page([FIRST, _SECOND, _THIRD, _FOURTH])], errors.UnexpectedBucket),
     "a bucket that begins at noon": ([page([{**bucket(FIRST), "start_time": 1772366400}])], errors.UnexpectedBucket),
     "milliseconds": ([page([{**bucket(FIRST), "start_time": 1772323200000}])], errors.UnexpectedBucket),
-    "a time that is text": ([page([{**bucket(FIRST), "start_time": "1772323200"}])], errors.UnexpectedSchema),
+    "a time that is a string": ([page([{**bucket(FIRST), "start_time": "1772323200"}])], errors.UnexpectedSchema),
     "a bucket without results": ([page([{"start_time": 1772323200, "end_time": 1772409600}])], errors.UnexpectedSchema),
-    "a bucket that is no object": (
+    "a bucket that is not an object": (
         [httpx2.Response(200, content=b'{"data": [1], "has_more": false}')],
         errors.UnexpectedSchema,
     ),
-    "a line item that is no text": ([page([bucket(FIRST, {"line_item": 1})])], errors.UnexpectedSchema),
+    "a line item that is not a string": ([page([bucket(FIRST, {"line_item": 1})])], errors.UnexpectedSchema),
     "an hour": ([page([{**bucket(FIRST), "end_time": 1772326800}])], errors.UnexpectedBucket),
     "two days": ([page([{**bucket(FIRST), "end_time": 1772496000}])], errors.UnexpectedBucket),
     "a day that ends before it begins": ([page([{**bucket(FIRST), "end_time": 1772236800}])], errors.UnexpectedBucket),
@@ -143,9 +143,9 @@ _BROKEN: dict[str, tuple[list[httpx2.Response], type[errors.ApiError]]] = {
 
 
 @pytest.mark.parametrize("name", _BROKEN)
-def test_a_chain_that_is_not_whole_raises(name: str) -> None:
-    answers, kind = _BROKEN[name]
-    script = Script(*answers, page([], "never"))
+def test_incomplete_pages_raise(name: str) -> None:
+    replies, kind = _BROKEN[name]
+    script = Script(*replies, page([], "never"))
     with pytest.raises(errors.ApiError) as raised:
         read(script, days(3))
     assert type(raised.value) is kind
@@ -153,7 +153,7 @@ def test_a_chain_that_is_not_whole_raises(name: str) -> None:
     assert len(script.requests) <= 3
 
 
-def test_a_refusal_on_a_later_page_ends_the_chain() -> None:
+def test_a_refusal_on_a_later_page_is_raised() -> None:
     script = Script(
         page([FIRST], "2"),
         refusal(400, "Earliest supported start date: 2026-03-02 (UTC).", code="reporting_lookback_exceeded"),
@@ -163,25 +163,25 @@ def test_a_refusal_on_a_later_page_ends_the_chain() -> None:
     assert raised.value.earliest == _SECOND
 
 
-def test_a_failure_on_a_later_page_is_asked_again_with_the_same_token() -> None:
+def test_a_failed_later_page_is_retried_with_the_same_token() -> None:
     script = Script(page([FIRST], "2"), refusal(503), page([_SECOND]))
     assert len(read(script, days(2))) == 2
     assert script.queries()[1] == script.queries()[2]
 
 
-def test_an_organization_is_learned_from_the_first_row_that_tells_it() -> None:
+def test_the_guard_takes_the_organization_of_the_first_row_with_an_id() -> None:
     guard = OrganizationGuard(None)
     read(Script(page([bucket(FIRST, row(None), row("org-A"), row("org-A"))])), days(1), guard=guard)
     assert guard.organization_id == "org-A"
 
 
-def test_rows_of_another_organization_than_configured_are_refused_naming_both() -> None:
+def test_rows_of_another_organization_raise_with_both_ids() -> None:
     script = Script(page([bucket(FIRST, row("org-A")), bucket(_SECOND, row("org-B"))]))
     with pytest.raises(errors.WrongOrganization, match=r"org-B.*org-A"):
         read(script, days(2), guard=OrganizationGuard("org-A"))
 
 
-def test_an_organization_that_was_learned_holds_for_every_later_page_and_chain() -> None:
+def test_the_guard_applies_to_later_pages_and_queries() -> None:
     guard = OrganizationGuard(None)
     script = Script(page([bucket(FIRST, row("org-A"))], "2"), page([bucket(_SECOND, row("org-B"))]))
     with pytest.raises(errors.WrongOrganization):
@@ -191,13 +191,13 @@ def test_an_organization_that_was_learned_holds_for_every_later_page_and_chain()
     assert guard.organization_id == "org-A"
 
 
-def test_rows_that_tell_no_organization_are_accepted() -> None:
+def test_rows_without_organization_id_are_accepted() -> None:
     guard = OrganizationGuard("org-A")
     assert len(read(Script(page([bucket(FIRST, row(None))])), days(1), guard=guard)) == 1
     assert guard.organization_id == "org-A"
 
 
-def test_a_day_is_served_where_the_api_does_not_refuse_its_grouping() -> None:
+def test_a_grouping_is_served_unless_the_api_refuses_it() -> None:
     script = Script(page([FIRST]), refusal(400, "no", param="group_by"))
     with script.api() as api:
         assert is_grouping_served(api, FIRST, GROUPINGS[0])
@@ -205,13 +205,13 @@ def test_a_day_is_served_where_the_api_does_not_refuse_its_grouping() -> None:
     assert len(script.requests) == 2
 
 
-def test_any_other_refusal_of_a_probe_is_an_error_to_show() -> None:
+def test_any_other_error_of_a_probe_is_raised() -> None:
     with Script(refusal(401)).api() as api, pytest.raises(errors.AuthenticationFailed):
         is_grouping_served(api, FIRST, GROUPINGS[0])
 
 
-@pytest.mark.parametrize("quirks", [Quirks(), Quirks.none()], ids=["as the live API", "as the spec"])
-def test_a_simulated_year_comes_whole_and_to_the_last_digit(quirks: Quirks) -> None:
+@pytest.mark.parametrize("quirks", [Quirks(), Quirks.none()], ids=["live API", "specification"])
+def test_a_simulated_year_is_read_completely_and_exactly(quirks: Quirks) -> None:
     organization = SimulatedOrganization(api_keys_from=None)
     wanted = days(365, NOW.date() - 364 * ONE_DAY)
     with (
@@ -237,7 +237,7 @@ def test_a_simulated_year_comes_whole_and_to_the_last_digit(quirks: Quirks) -> N
         (FaultKind.WRONG_ORGANIZATION, errors.WrongOrganization),
     ],
 )
-def test_a_spoiled_page_over_real_http_breaks_the_chain(kind: FaultKind, error: type[errors.ApiError]) -> None:
+def test_a_faulty_page_over_http_raises(kind: FaultKind, error: type[errors.ApiError]) -> None:
     organization = SimulatedOrganization()
     with (
         Simulator([organization], clock=lambda: NOW) as simulator,
@@ -248,7 +248,7 @@ def test_a_spoiled_page_over_real_http_breaks_the_chain(kind: FaultKind, error: 
             list(read_costs(api, days(5), UNGROUPED, OrganizationGuard(organization.organization_id)))
 
 
-def test_a_chain_that_loops_over_real_http_ends() -> None:
+def test_repeating_pages_over_http_end() -> None:
     organization = SimulatedOrganization(api_keys_from=None)
     with (
         Simulator([organization], clock=lambda: NOW) as simulator,

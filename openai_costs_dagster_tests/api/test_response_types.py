@@ -1,4 +1,4 @@
-"""What the API sends is read digit by digit, and what is no amount is refused, never guessed."""
+"""Tests of the decoding of costs rows: exact amounts, missing values and invalid numbers."""
 
 from __future__ import annotations
 
@@ -24,48 +24,48 @@ def amount(value: str) -> ReportedCost:
     return cost(f'{{"amount": {{"value": {value}, "currency": "usd"}}}}')
 
 
-def as_told(value: Decimal | None) -> str | None:
-    """Sign, digits and exponent: 2.10 differs from 2.1."""
+def exact_text(value: Decimal | None) -> str | None:
+    """Return sign, digits and exponent as text, because Decimal compares 2.10 and 2.1 as equal."""
     return None if value is None else str(value)
 
 
 @pytest.mark.parametrize(
     "digits", ["0.02579200000000000000000000000000000", "2.193950000000000000000000000000000", "0E-6176", "-12.5", "7"]
 )
-def test_a_string_amount_is_kept_digit_by_digit(digits: str) -> None:
+def test_a_string_amount_keeps_every_digit(digits: str) -> None:
     read = amount(f'"{digits}"')
-    assert as_told(read.amount) == str(Decimal(digits))
+    assert exact_text(read.amount) == str(Decimal(digits))
     assert (read.currency, read.from_number) == ("usd", False)
 
 
 @pytest.mark.parametrize(
     "digits", ["0.21870350744715547", "0", "0.06", "1e-7", "-3.25", "12345678901234567890.123456789"]
 )
-def test_a_number_amount_is_never_a_float_and_is_marked(digits: str) -> None:
+def test_a_number_amount_is_exact_and_marked(digits: str) -> None:
     read = amount(digits)
-    assert as_told(read.amount) == str(Decimal(digits))
+    assert exact_text(read.amount) == str(Decimal(digits))
     assert read.from_number
 
 
 @given(_digits, _digits, st.integers(-6176, 6144), st.booleans(), st.booleans())
-def test_any_decimal_is_read_exactly_in_both_forms(
+def test_any_decimal_is_parsed_exactly_as_string_and_number(
     whole: str, fraction: str, exponent: int, negative: bool, as_string: bool
 ) -> None:
     text = f"{'-' if negative else ''}{whole}.{fraction}E{exponent}"
     read = amount(f'"{text}"' if as_string else text)
-    assert as_told(read.amount) == str(Decimal(text))
+    assert exact_text(read.amount) == str(Decimal(text))
     assert read.from_number is not as_string
 
 
 @pytest.mark.parametrize(
     "text", ["{}", '{"amount": null}', '{"amount": {}}', '{"amount": {"value": null, "currency": null}}']
 )
-def test_an_amount_that_is_not_there_is_none(text: str) -> None:
+def test_a_missing_amount_is_none(text: str) -> None:
     read = cost(text)
     assert (read.amount, read.currency, read.from_number) == (None, None, False)
 
 
-def test_a_currency_is_kept_where_its_amount_is_not_there() -> None:
+def test_a_currency_without_amount_is_kept() -> None:
     assert cost('{"amount": {"value": null, "currency": "usd"}}').currency == "usd"
 
 
@@ -92,13 +92,13 @@ def test_a_currency_is_kept_where_its_amount_is_not_there() -> None:
         "[1]",
     ],
 )
-def test_what_is_no_decimal_number_is_no_amount(value: str) -> None:
+def test_an_amount_that_is_not_a_decimal_raises(value: str) -> None:
     with pytest.raises(ValueError, match=r"amount\.value"):
         amount(value)
 
 
 @given(st.text(max_size=12))
-def test_any_text_is_a_finite_amount_or_refused(text: str) -> None:
+def test_any_text_is_a_finite_amount_or_raises(text: str) -> None:
     try:
         found = amount(json.dumps(text)).amount
     except ValueError:
@@ -118,16 +118,16 @@ def test_any_text_is_a_finite_amount_or_refused(text: str) -> None:
     ],
 )
 def test_a_quantity_is_exact_or_none(value: str, quantity: str | None) -> None:
-    assert as_told(cost(f'{{"quantity": {value}}}').quantity) == quantity
+    assert exact_text(cost(f'{{"quantity": {value}}}').quantity) == quantity
 
 
 @pytest.mark.parametrize("value", ['"1_000"', '"abc"', '""', "true", "[]", "1e99999999999999999999"])
-def test_what_is_no_decimal_number_is_no_quantity(value: str) -> None:
+def test_a_quantity_that_is_not_a_decimal_raises(value: str) -> None:
     with pytest.raises(ValueError, match="quantity"):
         cost(f'{{"quantity": {value}}}')
 
 
-def test_dimensions_are_read_as_they_come_null_apart_from_empty() -> None:
+def test_null_and_empty_dimensions_stay_different() -> None:
     read = cost(
         '{"project_id": "proj_1", "user_id": null, "api_key_id": "", "line_item": "a, \\"b\\" \\u00e9",'
         ' "quantity_unit": "tokens"}'
@@ -135,7 +135,7 @@ def test_dimensions_are_read_as_they_come_null_apart_from_empty() -> None:
     assert read == ReportedCost("proj_1", None, "", 'a, "b" \u00e9', None, "tokens", None, None, False)
 
 
-def test_unknown_keys_break_nothing_at_any_level() -> None:
+def test_unknown_keys_are_ignored_at_any_level() -> None:
     page = msgspec.json.decode(
         b'{"object": "page", "new": {"a": [1]}, "has_more": false, "next_page": null, "data": ['
         b'{"object": "bucket", "start_time": 0, "end_time": 86400, "start_time_iso": "1970-01-01T00:00:00",'
@@ -146,14 +146,14 @@ def test_unknown_keys_break_nothing_at_any_level() -> None:
     assert [parse_cost(row).amount for row in bucket.results] == [1]
 
 
-def test_a_buckets_own_bytes_are_kept_for_the_raw_page() -> None:
+def test_the_bytes_of_a_bucket_are_unchanged() -> None:
     raw = b'{"end_time": 86400,  "start_time": 0, "results": [], "unknown": 1.50}'
     page = msgspec.json.decode(b'{"data": [' + raw + b"]}", type=WirePage)
     assert bytes(page.data[0]) == raw
 
 
 @pytest.mark.parametrize("body", [b"{}", b"[]", b'{"data": null}', b'{"data": [], "next_page": 1}', b'{"data": []'])
-def test_a_page_of_another_shape_is_no_page(body: bytes) -> None:
+def test_a_page_with_another_format_is_rejected(body: bytes) -> None:
     with pytest.raises(msgspec.DecodeError):
         msgspec.json.decode(body, type=WirePage)
 
@@ -170,5 +170,5 @@ def test_a_page_of_another_shape_is_no_page(body: bytes) -> None:
         ('"  "', None),
     ],
 )
-def test_a_currency_has_one_spelling(sent: str, stored: str | None) -> None:
+def test_currency_codes_are_normalized(sent: str, stored: str | None) -> None:
     assert cost(f'{{"amount": {{"value": "1", "currency": {sent}}}}}').currency == stored
