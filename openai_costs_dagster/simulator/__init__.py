@@ -16,19 +16,19 @@ the reader and the simulator would go unseen), never hand out anything that coul
 real company, never let a float touch an amount, and never log a key.
 """
 
-from openai_costs_dagster.simulator.answers import Answer, answer
+from openai_costs_dagster.simulator.deviations import Quirks
 from openai_costs_dagster.simulator.facts import Fact
 from openai_costs_dagster.simulator.faults import Fault, FaultKind, Faults
-from openai_costs_dagster.simulator.pages import Page
-from openai_costs_dagster.simulator.quirks import Quirks
-from openai_costs_dagster.simulator.server import RecordedRequest, Simulator
-from openai_costs_dagster.simulator.workloads import ApiKey, Meter, Project, User, Workload
-from openai_costs_dagster.simulator.world import (
+from openai_costs_dagster.simulator.organization import (
     DECISIONS,
     USAGE_ENDPOINTS,
     SimulatedOrganization,
     demo_organizations,
 )
+from openai_costs_dagster.simulator.pagination import Page
+from openai_costs_dagster.simulator.routes import Answer, answer
+from openai_costs_dagster.simulator.server import RecordedRequest, Simulator
+from openai_costs_dagster.simulator.workloads import ApiKey, Meter, Project, User, Workload
 
 __all__ = [
     "DECISIONS",

@@ -6,8 +6,8 @@ import sys
 import threading
 from collections.abc import Sequence
 
+from openai_costs_dagster.simulator.organization import demo_organizations
 from openai_costs_dagster.simulator.server import Simulator, utc_now
-from openai_costs_dagster.simulator.world import demo_organizations
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Protocol
 
-from openai_costs_dagster.simulator.quirks import Quirks
-from openai_costs_dagster.simulator.world import SimulatedOrganization
+from openai_costs_dagster.simulator.deviations import Quirks
+from openai_costs_dagster.simulator.organization import SimulatedOrganization
 
 
 class DayView(Protocol):

@@ -9,8 +9,8 @@ from collections.abc import Hashable
 from datetime import date, datetime, timedelta
 
 from openai_costs_dagster.simulator.buckets import DayView, render_bucket
-from openai_costs_dagster.simulator.quirks import Quirks
-from openai_costs_dagster.simulator.world import SimulatedOrganization
+from openai_costs_dagster.simulator.deviations import Quirks
+from openai_costs_dagster.simulator.organization import SimulatedOrganization
 
 # Some ten years of days; a day of forty rows is about 20 KB of text.
 _MOST_DAYS = 4_000

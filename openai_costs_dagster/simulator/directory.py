@@ -9,6 +9,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, time
 from urllib.parse import unquote
 
+from openai_costs_dagster.simulator.error_responses import (
+    bad_parameter,
+    no_spend_limit,
+    project_archived,
+    unknown_project,
+)
+from openai_costs_dagster.simulator.organization import SimulatedOrganization
 from openai_costs_dagster.simulator.queries import (
     Query,
     check_names,
@@ -17,14 +24,7 @@ from openai_costs_dagster.simulator.queries import (
     read_limit,
     read_scalar,
 )
-from openai_costs_dagster.simulator.refusals import (
-    bad_parameter,
-    no_spend_limit,
-    project_archived,
-    unknown_project,
-)
 from openai_costs_dagster.simulator.workloads import ApiKey, Project, User
-from openai_costs_dagster.simulator.world import SimulatedOrganization
 
 Entry = Mapping[str, object]
 Directory = Callable[[SimulatedOrganization, Query, datetime], str]

@@ -14,9 +14,9 @@ from datetime import date
 from email.utils import formatdate
 from enum import StrEnum
 
-from openai_costs_dagster.simulator.answers import Answer
-from openai_costs_dagster.simulator.pages import Page
-from openai_costs_dagster.simulator.refusals import error_text
+from openai_costs_dagster.simulator.error_responses import error_text
+from openai_costs_dagster.simulator.pagination import Page
+from openai_costs_dagster.simulator.routes import Answer
 
 WRONG_ORGANIZATION_ID = "org-SIMULATEDSOMEONEELSE"
 

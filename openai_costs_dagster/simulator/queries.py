@@ -8,7 +8,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from openai_costs_dagster.simulator.refusals import (
+from openai_costs_dagster.simulator.costs import DIMENSIONS, View
+from openai_costs_dagster.simulator.error_responses import (
     RefusalError,
     api_keys_refused,
     bad_parameter,
@@ -17,8 +18,7 @@ from openai_costs_dagster.simulator.refusals import (
     users_with_projects_refused,
     window_too_short,
 )
-from openai_costs_dagster.simulator.views import DIMENSIONS, View
-from openai_costs_dagster.simulator.world import SimulatedOrganization
+from openai_costs_dagster.simulator.organization import SimulatedOrganization
 
 Query = dict[str, list[str]]
 

@@ -17,13 +17,13 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from openai_costs_dagster.simulator.answers import Answer, answer, refused
 from openai_costs_dagster.simulator.cache import RenderedBuckets
+from openai_costs_dagster.simulator.deviations import Quirks
+from openai_costs_dagster.simulator.error_responses import incorrect_key, unknown_path
 from openai_costs_dagster.simulator.faults import Fault, FaultKind, Faults, Reply, spoiled
+from openai_costs_dagster.simulator.organization import SimulatedOrganization
 from openai_costs_dagster.simulator.queries import Query
-from openai_costs_dagster.simulator.quirks import Quirks
-from openai_costs_dagster.simulator.refusals import incorrect_key, unknown_path
-from openai_costs_dagster.simulator.world import SimulatedOrganization
+from openai_costs_dagster.simulator.routes import Answer, answer, refused
 
 LOOPBACK = "127.0.0.1"
 

@@ -23,7 +23,7 @@ import yaml
 from openai_costs_dagster.simulator import SimulatedOrganization, Simulator
 
 from ..midnight import today
-from ..simulator.wire import Key, days_between, truth
+from ..simulator.http_requests import Key, days_between, truth
 
 PROGRAM = Path(sys.executable).with_name("openai-costs")
 

@@ -17,7 +17,7 @@ import openai_costs_dagster
 from openai_costs_dagster.api.client import READABLE_PATHS
 from openai_costs_dagster.cli import cli
 from openai_costs_dagster.simulator import SimulatedOrganization, Simulator
-from openai_costs_dagster.simulator.world import MANAGEMENT_SCOPE, USAGE_SCOPE
+from openai_costs_dagster.simulator.organization import MANAGEMENT_SCOPE, USAGE_SCOPE
 from openai_costs_dagster.usage_records import OPERATIONS
 
 ROOT = Path(openai_costs_dagster.__file__).parents[1]

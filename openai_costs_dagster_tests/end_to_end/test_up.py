@@ -32,7 +32,7 @@ from openai_costs_dagster.warehouse.database import Database
 from ..browser.chromium import HOW_TO_GET_IT, chromium, executable
 from ..cli.program import Workplace, days_ago, is_alive, truth_of, until, workplace
 from ..midnight import today
-from ..simulator.wire import total
+from ..simulator.http_requests import total
 from .hurry import hurry, refresh_at_another_time
 from .ui import Dagster
 

@@ -30,7 +30,7 @@ from openai_costs_dagster.warehouse import coverage, report_queries
 from ..bench import Bench, days, small_world
 from ..conftest import Clock, Configure
 from ..orchestration.launching import materializations
-from ..simulator.everything import everything
+from ..simulator.full_organization import everything
 from ..sync_fixtures import MakeBench
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from openai_costs_dagster.simulator import SimulatedOrganization, Simulator
 
-from .wire import NOW
+from .http_requests import NOW
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ import pytest
 
 from openai_costs_dagster.simulator import SimulatedOrganization, Simulator
 
-from .wire import NOW, USAGE, Parameters, get, parsed, rows, window
+from .http_requests import NOW, USAGE, Parameters, get, parsed, rows, window
 
 PROJECTS, USERS, ADMIN_KEYS = "/organization/projects", "/organization/users", "/organization/admin_api_keys"
 FIRST, END = date(2026, 2, 2), date(2026, 2, 4)

@@ -14,7 +14,7 @@ import pytest
 
 from openai_costs_dagster.simulator import Fault, FaultKind, SimulatedOrganization, Simulator
 
-from .wire import get, parsed, seconds, window
+from .http_requests import get, parsed, seconds, window
 
 FIRST, END = date(2026, 2, 2), date(2026, 2, 7)
 ASKED = window(FIRST, END, group_by="line_item")

@@ -11,10 +11,24 @@ import pytest
 from openai.types.admin.organization.usage_costs_response import DataResultOrganizationCostsResult
 
 from openai_costs_dagster.simulator import Quirks, SimulatedOrganization, Simulator
-from openai_costs_dagster.simulator.usage import ENDPOINTS
+from openai_costs_dagster.simulator.usage_endpoints import ENDPOINTS
 
-from .everything import ALL_ENDPOINTS, everything
-from .wire import DIMENSIONS, NOW, USAGE, WIDE, Key, buckets, days_between, get, money, parsed, seconds, truth, window
+from .full_organization import ALL_ENDPOINTS, everything
+from .http_requests import (
+    DIMENSIONS,
+    NOW,
+    USAGE,
+    WIDE,
+    Key,
+    buckets,
+    days_between,
+    get,
+    money,
+    parsed,
+    seconds,
+    truth,
+    window,
+)
 
 FIRST, END = date(2026, 1, 5), date(2026, 1, 26)
 
@@ -53,7 +67,7 @@ def sdk_rows(simulator: Simulator, groups: Sequence[str]) -> Iterator[tuple[Key,
 def test_the_official_sdk_reads_the_truth_of_every_grouping(
     organization: SimulatedOrganization, simulator: Simulator, groups: tuple[str, ...], quirks: Quirks
 ) -> None:
-    simulator.quirks = quirks
+    simulator.deviations = quirks
     sums: dict[Key, Decimal] = {}
     for key, typed, exact in sdk_rows(simulator, groups):
         # Its types say float, and a string becomes one too: the nearest to the truth. Only the raw text is exact.

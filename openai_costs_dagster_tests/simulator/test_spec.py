@@ -10,8 +10,8 @@ import pytest
 
 from openai_costs_dagster.simulator import USAGE_ENDPOINTS, Quirks, SimulatedOrganization, Simulator
 
-from .everything import everything
-from .wire import EVERY_GROUPING, NOW, TODAY, USAGE, Parameters, get, rows, window
+from .full_organization import everything
+from .http_requests import EVERY_GROUPING, NOW, TODAY, USAGE, Parameters, get, rows, window
 
 SPEC = Path(__file__).resolve().parents[2].parent / "shared" / "openai_admin_api.yaml"
 FIRST, END = date(2026, 3, 1), TODAY + timedelta(days=1)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from openai_costs_dagster.simulator import Quirks, SimulatedOrganization, Simulator
 
-from .wire import (
+from .http_requests import (
     DIMENSIONS,
     EVERY_GROUPING,
     NOW,
@@ -42,7 +42,7 @@ def shared() -> Iterator[Simulator]:
 def test_every_grouping_adds_up_to_the_same_total_to_the_last_digit(
     organization: SimulatedOrganization, simulator: Simulator, quirks: Quirks
 ) -> None:
-    simulator.quirks = quirks
+    simulator.deviations = quirks
     everything = total(truth(organization, days_between(FIRST, END), ()).values())
     assert len(everything.as_tuple().digits) > 28, "no test of exactness: Python's default context would do"
     for groups in EVERY_GROUPING:
@@ -51,7 +51,7 @@ def test_every_grouping_adds_up_to_the_same_total_to_the_last_digit(
 
 
 def test_without_quirks_a_row_is_one_combination_of_what_was_grouped_by(simulator: Simulator) -> None:
-    simulator.quirks = Quirks.none()
+    simulator.deviations = Quirks.none()
     for groups in EVERY_GROUPING:
         found = rows(simulator, window(FIRST, FIRST + timedelta(days=1), group_by=groups))
         keys = [tuple(row[name] for name in groups) for row in found]

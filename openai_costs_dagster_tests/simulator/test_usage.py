@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from openai_costs_dagster.simulator import Fact, Quirks, SimulatedOrganization, Simulator
-from openai_costs_dagster.simulator.usage import ENDPOINTS, is_counted_by
+from openai_costs_dagster.simulator.usage_endpoints import ENDPOINTS, is_counted_by
 from openai_costs_dagster.usage_records import OPERATIONS, TOKEN_TOTALS
 
-from .everything import ALL_ENDPOINTS, everything
-from .wire import NOW, TODAY, USAGE, Parameters, buckets, days_between, get, rows, seconds, window
+from .full_organization import ALL_ENDPOINTS, everything
+from .http_requests import NOW, TODAY, USAGE, Parameters, buckets, days_between, get, rows, seconds, window
 
 FIRST, END = date(2026, 2, 2), date(2026, 2, 12)
 DAYS = days_between(FIRST, END)

@@ -18,7 +18,7 @@ from openai_costs_dagster.sync.allocation import AllocationOutcome, allocate_day
 from openai_costs_dagster.sync.usage import UsageRequest, ingest_usage
 
 from ..bench import WIDE, Bench, days
-from ..simulator.everything import everything
+from ..simulator.full_organization import everything
 from ..sync_fixtures import MakeBench
 
 DAY = dt.date(2026, 2, 4)

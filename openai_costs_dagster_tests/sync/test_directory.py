@@ -13,7 +13,7 @@ from openai_costs_dagster.api.directory import WireAdminKey, read_admin_keys
 from openai_costs_dagster.days import ONE_DAY
 from openai_costs_dagster.monitoring.budgets import evaluate_budgets
 from openai_costs_dagster.records import SeriesKey
-from openai_costs_dagster.simulator.world import USAGE_SCOPE
+from openai_costs_dagster.simulator.organization import USAGE_SCOPE
 from openai_costs_dagster.sync import key_alerts
 from openai_costs_dagster.sync.directory import DirectoryOutcome, sync_directory
 from openai_costs_dagster.sync.onboarding import connection_settings
@@ -22,7 +22,7 @@ from openai_costs_dagster.warehouse import anomalies, directory, lock, outbox
 from openai_costs_dagster.warehouse.forget_user import forget_user
 
 from ..bench import Bench, days
-from ..simulator.everything import everything
+from ..simulator.full_organization import everything
 from ..sync_fixtures import MakeBench
 
 DAYS = days(dt.date(2026, 2, 4), 2)

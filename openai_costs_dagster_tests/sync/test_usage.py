@@ -12,11 +12,11 @@ from typing import Any
 
 from openai_costs_dagster.days import ONE_DAY
 from openai_costs_dagster.simulator import USAGE_ENDPOINTS, Fault, FaultKind
-from openai_costs_dagster.simulator.usage import is_counted_by
+from openai_costs_dagster.simulator.usage_endpoints import is_counted_by
 from openai_costs_dagster.sync.usage import UsageOutcome, UsageRequest, ingest_usage
 
 from ..bench import Bench, days
-from ..simulator.everything import everything
+from ..simulator.full_organization import everything
 from ..sync_fixtures import MakeBench
 
 DAY = dt.date(2026, 2, 4)

@@ -22,7 +22,7 @@ from openai_costs_dagster.simulator import Fault, FaultKind
 
 from ...bench import Bench, days
 from ...conftest import Configure
-from ...simulator.everything import everything
+from ...simulator.full_organization import everything
 from ...sync_fixtures import MakeBench
 from ..launching import evaluations, materializations
 

@@ -8,8 +8,8 @@ import pytest
 
 from openai_costs_dagster.simulator import Fault, FaultKind, SimulatedOrganization, Simulator
 
-from .everything import ALL_ENDPOINTS, everything
-from .wire import NOW, TODAY, USAGE, Parameters, get, parsed, seconds, window
+from .full_organization import ALL_ENDPOINTS, everything
+from .http_requests import NOW, TODAY, USAGE, Parameters, get, parsed, seconds, window
 
 FIRST, END = date(2026, 2, 1), date(2026, 2, 20)
 

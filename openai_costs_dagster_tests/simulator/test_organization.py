@@ -16,7 +16,7 @@ import pytest
 
 from openai_costs_dagster.simulator import Fact, SimulatedOrganization, Simulator, demo_organizations
 
-from .wire import TODAY, days_between, get, rows, seconds, spent, total, window
+from .http_requests import TODAY, days_between, get, rows, seconds, spent, total, window
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 MONDAY = date(2026, 2, 2)

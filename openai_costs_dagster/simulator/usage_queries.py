@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from openai_costs_dagster.simulator.buckets import json_object
+from openai_costs_dagster.simulator.deviations import Quirks
 from openai_costs_dagster.simulator.facts import Fact
+from openai_costs_dagster.simulator.organization import SimulatedOrganization
 from openai_costs_dagster.simulator.queries import (
     WINDOW_PARAMETERS,
     Query,
@@ -21,8 +23,7 @@ from openai_costs_dagster.simulator.queries import (
     read_groups,
     read_window,
 )
-from openai_costs_dagster.simulator.quirks import Quirks
-from openai_costs_dagster.simulator.usage import (
+from openai_costs_dagster.simulator.usage_endpoints import (
     FILTER_VALUES,
     NEWER,
     Counts,
@@ -31,7 +32,6 @@ from openai_costs_dagster.simulator.usage import (
     dimension,
     is_counted_by,
 )
-from openai_costs_dagster.simulator.world import SimulatedOrganization
 
 _MOST_BUCKETS = 31
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from openai_costs_dagster.simulator.buckets import BucketRenderer, DayView
+from openai_costs_dagster.simulator.deviations import Quirks
+from openai_costs_dagster.simulator.error_responses import bad_parameter
+from openai_costs_dagster.simulator.organization import SimulatedOrganization
 from openai_costs_dagster.simulator.queries import Window
-from openai_costs_dagster.simulator.quirks import Quirks
-from openai_costs_dagster.simulator.refusals import bad_parameter
-from openai_costs_dagster.simulator.world import SimulatedOrganization
 
 _CURSOR_PREFIX = "page_"
 _POSITION_BYTES = 8

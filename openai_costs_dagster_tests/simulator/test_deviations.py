@@ -11,7 +11,7 @@ import pytest
 
 from openai_costs_dagster.simulator import Fact, Quirks, SimulatedOrganization, Simulator
 
-from .wire import COSTS, USAGE, get, parsed, window
+from .http_requests import COSTS, USAGE, get, parsed, window
 
 DAY = date(2026, 2, 3)
 NAMES = [field.name for field in fields(Quirks)]
@@ -70,7 +70,7 @@ def test_a_quirk_is_seen_when_on_and_gone_when_off(
     groups, path = (["model"], USAGE + "completions") if of_usage else (["line_item"], COSTS)
 
     def seen(quirks: Quirks) -> bool:
-        simulator.quirks = quirks
+        simulator.deviations = quirks
         return SHOWN[name](get(simulator, window(DAY, DAY + timedelta(days=1), group_by=groups), path=path))
 
     needed = {"string_amounts": True} if name == "mixed_amounts" else {}
@@ -83,7 +83,7 @@ def test_a_quirk_is_seen_when_on_and_gone_when_off(
 def test_a_string_amount_has_34_significant_digits_as_the_live_one(
     organization: SimulatedOrganization, simulator: Simulator
 ) -> None:
-    simulator.quirks = Quirks(mixed_amounts=False)
+    simulator.deviations = Quirks(mixed_amounts=False)
     organization.restate(DAY, facts_that_show_everything)
     values = row_values(get(simulator, window(DAY, DAY + timedelta(days=1), group_by=["line_item"])))
     assert "2.193950000000000000000000000000000" in values
@@ -95,7 +95,7 @@ def test_a_string_amount_has_34_significant_digits_as_the_live_one(
 def test_no_digit_of_an_amount_is_lost_in_either_form(
     organization: SimulatedOrganization, simulator: Simulator, amount: str, *, mixed: bool
 ) -> None:
-    simulator.quirks = Quirks(string_amounts=not mixed, mixed_amounts=mixed)
+    simulator.deviations = Quirks(string_amounts=not mixed, mixed_amounts=mixed)
     organization.restate(DAY, lambda facts: (replace(facts[0], amount=Decimal(amount)),))
     (value,) = row_values(get(simulator, window(DAY, DAY + timedelta(days=1))))
     assert isinstance(value, Decimal) is mixed

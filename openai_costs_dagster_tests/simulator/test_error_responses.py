@@ -7,7 +7,7 @@ import pytest
 
 from openai_costs_dagster.simulator import SimulatedOrganization, Simulator
 
-from .wire import TODAY, Parameters, get, money, parsed, rows, seconds, total, window
+from .http_requests import TODAY, Parameters, get, money, parsed, rows, seconds, total, window
 
 FIRST, END = date(2026, 2, 1), date(2026, 2, 20)
 

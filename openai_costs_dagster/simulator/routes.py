@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from openai_costs_dagster.simulator.buckets import BucketRenderer, render_bucket
+from openai_costs_dagster.simulator.deviations import Quirks
 from openai_costs_dagster.simulator.directory import directory_at
-from openai_costs_dagster.simulator.pages import Page, page_of
+from openai_costs_dagster.simulator.error_responses import RefusalError, missing_scope, unknown_path, wrong_method
+from openai_costs_dagster.simulator.organization import MANAGEMENT_SCOPE, USAGE_SCOPE, SimulatedOrganization
+from openai_costs_dagster.simulator.pagination import Page, page_of
 from openai_costs_dagster.simulator.queries import Query, parse
-from openai_costs_dagster.simulator.quirks import Quirks
-from openai_costs_dagster.simulator.refusals import RefusalError, missing_scope, unknown_path, wrong_method
-from openai_costs_dagster.simulator.usage import ENDPOINTS, UsageEndpoint
-from openai_costs_dagster.simulator.usage_views import read_usage
-from openai_costs_dagster.simulator.world import MANAGEMENT_SCOPE, USAGE_SCOPE, SimulatedOrganization
+from openai_costs_dagster.simulator.usage_endpoints import ENDPOINTS, UsageEndpoint
+from openai_costs_dagster.simulator.usage_queries import read_usage
 
 COSTS_PATH = "/organization/costs"
 USAGE_PATH = "/organization/usage/"

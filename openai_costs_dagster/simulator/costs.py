@@ -11,9 +11,9 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from openai_costs_dagster.simulator.buckets import json_object
+from openai_costs_dagster.simulator.deviations import Quirks
 from openai_costs_dagster.simulator.facts import EXACT, Fact, total
-from openai_costs_dagster.simulator.quirks import Quirks
-from openai_costs_dagster.simulator.world import SimulatedOrganization
+from openai_costs_dagster.simulator.organization import SimulatedOrganization
 
 DIMENSIONS = ("project_id", "user_id", "line_item", "api_key_id", "api_source")
 
