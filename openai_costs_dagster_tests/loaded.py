@@ -1,4 +1,4 @@
-"""A workplace with stored days, made once for all folders that look at one."""
+"""Two organizations with stored days, created once per test session for all tests that only read them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from .cli.program import Finished, Workplace, days_ago, workplace, yesterday
 
 @dataclass(frozen=True)
 class Loaded:
-    """Two organizations whose days are stored, how the backfill that stored them went, and a third one to remove."""
+    """The working directory of the program, its simulated organizations, and the finished backfill that stored them.
+
+    The organization `vanishing` is in the configuration `with_vanishing.yaml` only, so that tests can remove it.
+    """
 
     place: Workplace
     simulator: Simulator
@@ -22,13 +25,15 @@ class Loaded:
     backfill: Finished
 
 
-HISTORY = 61  # days
+HISTORY = 61
+"""Days that are stored of `acme` and `beta`, including today."""
 VANISHING_HISTORY = 3
+"""Days that are stored of `vanishing`, including today."""
 
 
 @pytest.fixture(scope="session")
 def loaded() -> Iterator[Loaded]:
-    """Shared: whoever changes what is stored does so to organizations of its own."""
+    """Store the organizations with a real backfill. A test that changes stored rows must use its own organization."""
     organizations = {
         "acme": SimulatedOrganization(api_keys_from=None, users_with_projects_served=True),
         "beta": SimulatedOrganization(organization_id="org-SIMULATEDBETA", admin_key="sk-admin-simulated-beta", seed=5),

@@ -1,8 +1,8 @@
-"""A small Admin API that is not the simulator: it serves given rows, so that a test states its own facts.
+"""A small Admin API that serves the rows of a test, for cases that the simulator does not generate.
 
-The rows come from functions like those of the case modules: `rows(day)` are cost rows before grouping, with `amount`
-and `currency` side by side, and `usage(operation, day)` are usage rows. The server groups, pages and refuses them as
-docs/openai-api.md says. It shares no code with the product or with the simulator.
+`rows(day)` returns cost rows before grouping, with `amount` and `currency` as two fields. `usage(operation, day)`
+returns usage rows. The server groups the rows, splits them into pages and refuses queries as docs/openai-api.md
+describes. It shares no code with the product or the simulator, so that an error in either of them is found.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from urllib.parse import parse_qs, urlsplit
 from openai_costs_dagster.configuration import Organization
 from openai_costs_dagster.configuration.secret import SecretReference
 
-KEY = "sk-admin-" + "PlainServer0123456789"  # made up, in two parts so that no scanner takes it for a real one
+# An invented key. It is written in two parts so that secret scanners do not take it for a real one.
+KEY = "sk-admin-" + "RowServer0123456789"
 
 Row = dict[str, Any]
 Query = dict[str, list[str]]
@@ -52,7 +53,7 @@ _LISTS = {
 
 @dataclass(frozen=True)
 class Refusal:
-    """An error answer, as `respond` may return it."""
+    """An error response."""
 
     status: int
     message: str = "no"
@@ -61,18 +62,18 @@ class Refusal:
 
     @property
     def body(self) -> bytes:
-        """The error in the published shape."""
+        """The response body in the format that OpenAI publishes."""
         error = {"message": self.message, "type": "invalid_request_error", "param": self.param, "code": self.code}
         return json.dumps({"error": error}).encode()
 
 
 @dataclass
 class RowServer:
-    """Serves one organization at `base_url` while its context is entered.
+    """Serves one organization at `base_url` inside a ``with`` block.
 
-    `result(day, row)` changes a finished row, `page(path, page)` a finished page (or returns the bytes to send), and
-    `respond(path, query)` answers a request in place of everything else. `users_with_projects` and `api_keys_from`
-    restrict which groupings are served. `requests` records every path with its query.
+    Hooks change the responses: `result(day, row)` changes a row, `page(path, page)` changes a page or returns the bytes
+    to send, and `respond(path, query)` returns a response in place of all of these, or None. `users_with_projects` and
+    `api_keys_from` restrict the groupings that are served. `requests` records the path and query of every request.
     """
 
     rows: Callable[[dt.date], Iterable[Row]] = lambda _day: ()
@@ -92,7 +93,7 @@ class RowServer:
 
     @property
     def base_url(self) -> str:
-        """The address for `base_url` of an organization."""
+        """The value for the setting `base_url` of an organization."""
         assert self._server is not None, "the server is not running"
         return f"http://127.0.0.1:{self._server.server_port}/v1"
 
@@ -112,13 +113,13 @@ class RowServer:
         server.server_close()
 
     def organization(self, folder: Path, name: str = "acme", **settings: Any) -> Organization:
-        """Configures this server's organization, with its key in a file of `folder`."""
+        """Return the configuration of this server's organization, with its key in a file in `folder`."""
         file = folder / f"{name}.key"
         file.write_text(KEY, encoding="utf-8")
         return Organization(name=name, admin_key=SecretReference(file=file), base_url=self.base_url, **settings)
 
     def answer(self, path: str, query: Query) -> tuple[int, bytes]:
-        """The status and the body of one request."""
+        """Return the status and the body of the response to a request."""
         answer = self.respond(path, query)
         if answer is None:
             answer = self._answer(path, query)
@@ -138,10 +139,10 @@ class RowServer:
         start, groups = _first_day(query), set(query.get("group_by", []))
         earliest = self.today() - dt.timedelta(days=365)
         if start < earliest:
-            said = (
+            message = (
                 f"Usage and cost data are available for the past year. Earliest supported start date: {earliest} (UTC)."
             )
-            return Refusal(400, said, "start_time", "reporting_lookback_exceeded")
+            return Refusal(400, message, "start_time", "reporting_lookback_exceeded")
         if path != COSTS:
             return None
         if {"user_id", "project_id"} <= groups and not self.users_with_projects:
@@ -178,7 +179,7 @@ class RowServer:
 
 
 def _costs(rows: Iterable[Row], groups: Sequence[str]) -> list[Row]:
-    """Adds up the rows that share every requested dimension, the currency and the unit."""
+    """Return the rows grouped by the requested dimensions, the currency and the unit of quantity."""
     added: dict[tuple[Any, ...], Row] = {}
     for row in rows:
         shown = {name: row.get(name) if name in groups else None for name in _DIMENSIONS}
@@ -198,7 +199,7 @@ def _costs(rows: Iterable[Row], groups: Sequence[str]) -> list[Row]:
 
 
 def _usage(rows: Iterable[Row], groups: Sequence[str]) -> list[Row]:
-    """Adds up the counters of the rows that share every requested dimension."""
+    """Return the rows grouped by the requested dimensions, with the sums of their counters."""
     added: dict[tuple[Any, ...], Row] = {}
     for row in rows:
         shown = {name: row.get(name) if name in groups else None for name in _USAGE_GROUPS}
@@ -214,7 +215,7 @@ def _first_day(query: Query) -> dt.date:
 
 
 def _json(value: Any) -> bytes:
-    """JSON as ASCII: half a surrogate pair goes out as its escape."""
+    """Encode as ASCII, so that half a surrogate pair is sent as an escape sequence."""
     return json.dumps(value).encode()
 
 
@@ -225,7 +226,7 @@ class _Handler(BaseHTTPRequestHandler):
     wbufsize = 1 << 16
 
     def do_GET(self) -> None:
-        """Answers one request."""
+        """Send the response to one request."""
         parts = urlsplit(self.path)
         path, query = parts.path.removeprefix("/v1"), parse_qs(parts.query, keep_blank_values=True)
         self.server_of_rows.requests.append((path, query))
@@ -239,5 +240,5 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the base class chose the name
-        """Writes no log: `RowServer.requests` is the record."""
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the name comes from the base class
+        """Log nothing, because `RowServer.requests` records all requests."""

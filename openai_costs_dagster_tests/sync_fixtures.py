@@ -25,11 +25,12 @@ from .row_server import RowServer
 from .served_organization import Serve, ServedOrganization
 
 MakeBench = Callable[..., Bench]
+"""The type of the fixture `bench`."""
 
 
 @pytest.fixture
 def bench(database: Database, simulator: RunSimulator, organization: MakeOrganization, clock: Clock) -> MakeBench:
-    """Makes a simulated organization, small unless told, and all it takes to read it; `settings` are configured."""
+    """Return a function that simulates an organization, by default `small_world`, and configures it with `settings`."""
 
     def make(
         world: SimulatedOrganization | None = None,
@@ -52,7 +53,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 @pytest.fixture
 def runs_at_the_clock(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
-    """Runs that Dagster starts read at the time of `clock`, and an unknown history begins a year before it."""
+    """Let runs that Dagster starts use `clock`, also for the start of a history that is not stored yet."""
 
     def ingest_at_the_clock(request: CostsRequest) -> Outcome:
         return ingest_costs(replace(request, now=clock))

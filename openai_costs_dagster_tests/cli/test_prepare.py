@@ -48,7 +48,7 @@ def test_a_refusal_that_is_mistyped_is_not_taken_for_leave(type_in: Type) -> Non
 
 
 def test_a_database_of_another_encoding_is_refused_with_the_remedy(type_in: Type, databases: Databases) -> None:
-    database = databases.new(prepared=False, more="encoding 'LATIN1' locale 'C'")
+    database = databases.new(prepared=False, options="encoding 'LATIN1' locale 'C'")
     finished = type_in("prepare", DATABASE_URL=database.url, **GIVEN)
     assert (finished.code, finished.out) == (1, "")
     assert finished.err.endswith("use a database made with CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0\n")

@@ -12,7 +12,7 @@ import pytest
 from openai_costs_dagster.simulator import SimulatedOrganization, Simulator
 
 from ..conftest import Databases
-from ..installation import Installation, program_of_postgres
+from ..installation import Installation, postgres_program
 from .conftest import Type
 from .program import Finished, Workplace, days_ago, truth_of, workplace
 
@@ -49,7 +49,7 @@ def worked(trusting: Databases) -> Iterator[Worked]:
         script = place.run("roles", "--by-organization").out
         for _ in range(2):
             subprocess.run(  # noqa: S603  # our own program
-                [program_of_postgres("psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", database.url],
+                [postgres_program("psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", database.url],
                 input=script,
                 text=True,
                 check=True,

@@ -264,10 +264,10 @@ def test_a_role_of_ones_own_with_some_views_is_held_to_the_same(readers: Readers
         "grant usage on schema openai_costs to a_dashboard",
         "grant select on openai_costs.daily_costs to a_dashboard",
     )
-    assert rows(readers.installation.of("a_dashboard"), "daily_costs") == []
+    assert rows(readers.installation.as_role("a_dashboard"), "daily_costs") == []
     with (
         pytest.raises(psycopg.errors.InsufficientPrivilege),
-        psycopg.connect(readers.installation.of("a_dashboard").url) as connection,
+        psycopg.connect(readers.installation.as_role("a_dashboard").url) as connection,
     ):
         connection.execute("select from openai_costs.directory")
 

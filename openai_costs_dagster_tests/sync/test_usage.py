@@ -116,7 +116,7 @@ def test_recently_served_endpoint_that_is_missing_fails_its_days(bench: MakeBenc
     outcome = sync_usage(work, wanted)
     assert sorted(outcome.failed) == wanted
     assert outcome.permanent
-    assert "it was served before" in outcome.failed[wanted[0]]
+    assert "served this endpoint in the last 35 days" in outcome.failed[wanted[0]]
     assert "completions" not in outcome.skipped
     assert work.query("select count(*) from openai_costs.usage_rows") == kept
 

@@ -97,7 +97,7 @@ def test_an_unusual_database_is_prepared_and_loaded(
 
 @pytest.mark.parametrize("encoding", ["LATIN1", "LATIN9", "SQL_ASCII", "WIN1252", "EUC_JP", "MULE_INTERNAL"])
 def test_a_database_of_another_encoding_is_refused(databases: Databases, encoding: str) -> None:
-    database = databases.new(prepared=False, more=f"encoding '{encoding}' locale 'C'")
+    database = databases.new(prepared=False, options=f"encoding '{encoding}' locale 'C'")
     with pytest.raises(errors.DatabaseRefused, match=r"ENCODING 'UTF8' TEMPLATE template0") as refusal:
         database.prepare()
     assert encoding in str(refusal.value)

@@ -90,10 +90,10 @@ def test_an_administrator_who_is_no_superuser_may_run_it(trusting: Databases) ->
             for role in ("openai_costs_owner", "openai_costs_loader", "openai_costs_reader", "openai_costs_views")
         ),
     )
-    with installation.of("an_administrator").connect() as connection:
+    with installation.as_role("an_administrator").connect() as connection:
         connection.execute(script(by_organization=True))
     installation.owner.prepare()
-    with installation.of("an_administrator").connect() as connection:
+    with installation.as_role("an_administrator").connect() as connection:
         connection.execute(script(by_organization=True))
     assert installation.query("select viewowner from pg_views where viewname = 'focus'") == [("openai_costs_views",)]
 
