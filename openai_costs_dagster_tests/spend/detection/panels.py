@@ -1,4 +1,4 @@
-"""Daily spend for tests of the detector: a steady series with weekdays and noise, and what is done to it."""
+"""Synthetic daily spend for tests of the detector."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WEEKEND = 0.4
 def steady(
     level: float, days: int = 120, *, noise: float = 0.1, seed: int = 1, weekend: float = WEEKEND
 ) -> list[float]:
-    """US dollars by day, from a Monday on."""
+    """Return US dollars per day from a Monday on, with lower weekends and log-normal noise."""
     rng = np.random.default_rng(seed)
     return [
         level * (weekend if day % 7 >= 5 else 1.0) * float(np.exp(noise * rng.standard_normal())) for day in range(days)
@@ -31,7 +31,7 @@ def steady(
 
 
 def spend_rows(values: Mapping[tuple[str, str], Iterable[float]], organization: str = "acme") -> list[SpendRow]:
-    """Rows of spend by project and model; days without spend have none."""
+    """Return a spend table from values by project and model. Days without spend have no row."""
     return [
         SpendRow(organization, project, model, START + number * ONE_DAY, Decimal(str(round(value, 6))))
         for (project, model), days in values.items()
@@ -51,10 +51,10 @@ def detect(panel: Panel, annotations: Annotations | None = None, parameters: Par
 def flagged(
     values: Mapping[tuple[str, str], Iterable[float]], project: str = "search", model: str = "gpt"
 ) -> list[int]:
-    """The days on which a series is flagged, counted from the first."""
-    made = panel(values)
-    column = made.series.index(SeriesKey("acme", project, model))
-    return [int(row) for row in np.flatnonzero(detect(made).flagged[:, column])]
+    """Return the rows of the days on which a series is flagged."""
+    spend_panel = panel(values)
+    column = spend_panel.series.index(SeriesKey("acme", project, model))
+    return [int(row) for row in np.flatnonzero(detect(spend_panel).flagged[:, column])]
 
 
 BESIDE = {
@@ -62,4 +62,4 @@ BESIDE = {
     ("chat", "gpt"): steady(500, seed=8),
     ("chat", "other"): steady(80, seed=9),
 }
-"""Other series of the organization, so that totals are not the series itself."""
+"""Other series of the organization, so that its totals differ from the tested series."""
