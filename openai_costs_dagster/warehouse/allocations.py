@@ -15,6 +15,12 @@ from openai_costs_dagster.warehouse.copy import copy_into
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.statements import statement
 
+_INSERT_USER_COST_DAY = """
+insert into openai_costs.user_cost_days (organization, usage_date, fetched_at)
+values (%(organization)s, %(usage_date)s, %(now)s)
+"""
+_LOCK = "select pg_advisory_xact_lock(hashtextextended('openai_costs/allocation/' || %(organization)s, 0))"
+
 
 class SyncedDay(NamedTuple):
     """Which reading a stored day of costs came from, and how fine it was."""
@@ -49,14 +55,14 @@ class AllocationCoverage(NamedTuple):
 def synced_days(connection: Connection, organization: str, days: Iterable[dt.date]) -> list[SyncedDay]:
     """The stored ones of some days, oldest first."""
     values = {"organization": organization, "days": list(days)}
-    return [SyncedDay(*row) for row in connection.execute(statement("readings_of_days"), values)]
+    return [SyncedDay(*row) for row in connection.execute(statement("allocations/synced_days"), values)]
 
 
 def costs(connection: Connection, organization: str, days: Iterable[dt.date]) -> dict[dt.date, list[CostRow]]:
     """The cost rows of some days."""
     values = {"organization": organization, "days": list(days)}
     found: dict[dt.date, list[CostRow]] = {}
-    for day, *row in connection.execute(statement("costs_of_days"), values):
+    for day, *row in connection.execute(statement("costs/rows_of_days"), values):
         found.setdefault(day, []).append(CostRow._make(row))
     return found
 
@@ -65,7 +71,7 @@ def user_costs(connection: Connection, organization: str, days: Iterable[dt.date
     """Each user's own totals on those of some days on which they are known."""
     values = {"organization": organization, "days": list(days)}
     found: dict[dt.date, list[UserTotal]] = {}
-    for day, *row in connection.execute(statement("user_costs_of_days"), values):
+    for day, *row in connection.execute(statement("allocations/user_costs_of_days"), values):
         found.setdefault(day, []).append(UserTotal._make(row))
     return found
 
@@ -74,7 +80,7 @@ def model_names(connection: Connection, organization: str, days: Iterable[dt.dat
     """The name on the bill of each model that usage calls by another name, by day."""
     values = {"organization": organization, "days": list(days)}
     found: dict[dt.date, dict[str, str]] = {}
-    for day, usage_model, billed_model in connection.execute(statement("model_names_of_days"), values):
+    for day, usage_model, billed_model in connection.execute(statement("allocations/model_names_of_days"), values):
         found.setdefault(day, {})[usage_model] = billed_model
     return found
 
@@ -90,13 +96,13 @@ def store_user_costs(
     values = {"organization": organization, "first": days.first, "last": days.last}
     try:
         with connection.transaction(), connection.cursor() as cursor:
-            cursor.execute(statement("delete_user_costs"), values)
+            cursor.execute(statement("allocations/delete_user_costs"), values)
             with copy_into(connection, "user_costs") as copy:
                 for day, rows in found.items():
                     for row in rows:
                         copy.write_row((organization, day, *row))
             notes = [{"organization": organization, "usage_date": day, "now": now} for day in days]
-            cursor.executemany(statement("note_user_cost_day"), notes)
+            cursor.executemany(_INSERT_USER_COST_DAY, notes)
     except errors.VALUE_ERRORS as error:
         raise errors.ValueRefused(f"{organization} {days}: {error.diag.message_primary}") from None
 
@@ -104,14 +110,16 @@ def store_user_costs(
 def store(connection: Connection, organization: str, shared: Mapping[dt.date, DayAllocation], now: dt.datetime) -> None:
     """Replaces the shares of some days in one transaction."""
     with connection.transaction(), connection.cursor() as cursor:
-        cursor.execute(statement("lock_allocation"), {"organization": organization})  # two at once would both insert
-        cursor.execute(statement("delete_allocations"), {"organization": organization, "days": list(shared)})
+        cursor.execute(_LOCK, {"organization": organization})  # two at once would both insert
+        cursor.execute(
+            statement("allocations/delete_allocations"), {"organization": organization, "days": list(shared)}
+        )
         with copy_into(connection, "allocations") as copy:
             for day, of_day in shared.items():
                 for share in of_day.shares:
                     copy.write_row((organization, day, *share))
         cursor.executemany(
-            statement("note_allocation_day"),
+            statement("allocations/insert_day"),
             [
                 {
                     "organization": organization,
@@ -131,5 +139,5 @@ def store(connection: Connection, organization: str, shared: Mapping[dt.date, Da
 def allocation_coverage(connection: Connection, organization: str, days: DayRange) -> AllocationCoverage:
     """How much of some days' spend reached a user and a key."""
     values = {"organization": organization, "first": days.first, "last": days.last}
-    row = connection.execute(statement("allocated_share"), values).fetchone()
+    row = connection.execute(statement("allocations/coverage"), values).fetchone()
     return AllocationCoverage(*row) if row else AllocationCoverage(None, None, None)

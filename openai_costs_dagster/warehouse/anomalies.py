@@ -155,7 +155,7 @@ class StoredFeedback(NamedTuple):
 def spend_of_series(connection: Connection, organization: str, days: DayRange) -> list[SeriesSpend]:
     """The spend of some days, at every level that is judged."""
     values = {"organization": organization, "first": days.first, "last": days.last}
-    rows = connection.execute(statement("spend_of_series"), values)
+    rows = connection.execute(statement("anomalies/spend_of_series"), values)
     return [SeriesSpend._make(row) for row in rows]
 
 
@@ -180,7 +180,7 @@ def spend_breakdown(
         "api_key": api_key,
         "user": user,
     }
-    query = statement("user_spend_in_detail" if user else "spend_in_detail")
+    query = statement("anomalies/user_spend_breakdown" if user else "anomalies/spend_breakdown")
     with connection.cursor(row_factory=class_row(SpendDetail)) as cursor:
         return cursor.execute(query, values).fetchall()
 
@@ -188,19 +188,21 @@ def spend_breakdown(
 def spend_of_users(connection: Connection, organization: str, days: DayRange) -> list[tuple[dt.date, str, Decimal]]:
     """What users spent on each of some days, as far as it was billed or allocated to them; US dollars."""
     values = {"organization": organization, "first": days.first, "last": days.last}
-    return connection.execute(statement("spend_of_users"), values).fetchall()
+    return connection.execute(statement("anomalies/spend_of_users"), values).fetchall()
 
 
 def priced_days(connection: Connection, organization: str, days: DayRange) -> list[PricedDay]:
     """All line items that were billed by quantity, each oldest first."""
     values = {"organization": organization, "first": days.first, "last": days.last}
-    return [PricedDay._make(row) for row in connection.execute(statement("unit_prices"), values)]
+    return [PricedDay._make(row) for row in connection.execute(statement("anomalies/unit_prices"), values)]
 
 
 def stored_days(connection: Connection, organization: str, last: dt.date) -> list[EvaluatedDay]:
     """The stored days up to a day, oldest first."""
     with connection.cursor(row_factory=class_row(EvaluatedDay)) as cursor:
-        return cursor.execute(statement("stored_days"), {"organization": organization, "last": last}).fetchall()
+        return cursor.execute(
+            statement("anomalies/stored_days"), {"organization": organization, "last": last}
+        ).fetchall()
 
 
 def replace_findings(
@@ -220,10 +222,10 @@ def replace_findings(
     values = {"organization": organization, "now": now, "days": list(days), "trigger": trigger, "users": users}
     with connection.transaction(), connection.cursor() as cursor:
         cursor.executemany(
-            statement("keep_finding"),
+            statement("anomalies/upsert_finding"),
             [{**values, **finding.columns(), "organization": organization} for finding in found],
         )
-        cursor.execute(statement("drop_findings"), values)
+        cursor.execute(statement("anomalies/delete_outdated_findings"), values)
 
 
 def findings(
@@ -244,13 +246,13 @@ def findings(
         "only_open": only_open,
     }
     with connection.cursor(row_factory=series_row(StoredFinding)) as cursor:
-        return cursor.execute(statement("findings"), values).fetchall()
+        return cursor.execute(statement("anomalies/findings"), values).fetchall()
 
 
 def feedback(connection: Connection, organization: str) -> list[Feedback]:
     """All that people said of an organization's findings, oldest first."""
     with connection.cursor(row_factory=series_row(Feedback)) as cursor:
-        return cursor.execute(statement("feedback"), {"organization": organization}).fetchall()
+        return cursor.execute(statement("anomalies/feedback"), {"organization": organization}).fetchall()
 
 
 def store_feedback(
@@ -258,12 +260,12 @@ def store_feedback(
 ) -> bool:
     """Stores an answer to a finding: about its series, from its day to `last_day`. False if the finding is gone."""
     values = {"anomaly_id": anomaly_id, "kind": kind, "last_day": last_day, "reason": reason, "now": now}
-    return connection.execute(statement("keep_feedback"), values).rowcount > 0
+    return connection.execute(statement("anomalies/insert_feedback"), values).rowcount > 0
 
 
 def delete_feedback(connection: Connection, anomaly_id: int, *, kind: str) -> int:
     """Takes back the answers of a kind that were given to a finding or cover it. Returns how many there were."""
-    return connection.execute(statement("delete_feedback"), {"anomaly_id": anomaly_id, "kind": kind}).rowcount
+    return connection.execute(statement("anomalies/delete_feedback"), {"anomaly_id": anomaly_id, "kind": kind}).rowcount
 
 
 def stored_feedback(
@@ -272,7 +274,7 @@ def stored_feedback(
     """The answers of a kind, oldest first within an organization; with `running_on`, those that have not ended."""
     values = {"kind": kind, "organization": organization, "running_on": running_on}
     with connection.cursor(row_factory=series_row(StoredFeedback)) as cursor:
-        return cursor.execute(statement("answers"), values).fetchall()
+        return cursor.execute(statement("anomalies/stored_feedback"), values).fetchall()
 
 
 def end_of_mute(today: dt.date, days: int | None) -> dt.date:
@@ -290,10 +292,10 @@ class DirectoryName(NamedTuple):
 
 def key_owners(connection: Connection, organization: str) -> dict[str, str]:
     """The user or service account that owns each API key, by the key's id."""
-    return dict(connection.execute(statement("key_owners"), {"organization": organization}).fetchall())
+    return dict(connection.execute(statement("directory/key_owners"), {"organization": organization}).fetchall())
 
 
 def directory_names(connection: Connection, organization: str) -> list[DirectoryName]:
     """The present names of projects, users and API keys. Keys whose name holds an address are left out."""
-    rows = connection.execute(statement("directory_names"), {"organization": organization})
+    rows = connection.execute(statement("directory/current_names"), {"organization": organization})
     return [DirectoryName._make(row) for row in rows]

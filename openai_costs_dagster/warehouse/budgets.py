@@ -15,10 +15,11 @@ ALLOCATED = frozenset({"user", "api_key"})
 """The scopes whose spend is known once costs are shared out."""
 
 _QUERIES = {
-    "organization": "spend_of_organization",
-    "user": "user_spend_of_budget",
-    "api_key": "api_key_spend_of_budget",
+    "organization": "budgets/spend_of_organization",
+    "user": "budgets/spend_of_user",
+    "api_key": "budgets/spend_of_api_key",
 }
+_DELETE_OPENAI_BUDGETS = "delete from openai_costs.openai_budgets where organization = %(organization)s"
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def spend(
     connection: Connection, organization: str, scope: str, scope_id: str | None, days: DayRange
 ) -> dict[dt.date, Decimal]:
     """What counts against a budget, by day with spend; US dollars. Other currencies never count."""
-    query = _QUERIES.get(scope, "spend_of_budget")
+    query = _QUERIES.get(scope, "budgets/spend_of_scope")
     values = {
         "organization": organization,
         "scope": scope,
@@ -57,7 +58,7 @@ def store_states(connection: Connection, organization: str, states: Iterable[Bud
     """Stores how budgets stand."""
     with connection.cursor() as cursor:
         cursor.executemany(
-            statement("keep_budget_state"),
+            statement("budgets/upsert_state"),
             [{"organization": organization, "now": now, **asdict(state)} for state in states],
         )
 
@@ -72,14 +73,14 @@ def was_evaluated(
         "period_start": period_start,
         "amount_limit": amount_limit,
     }
-    row = connection.execute(statement("is_known_budget"), values).fetchone()
+    row = connection.execute(statement("budgets/was_evaluated"), values).fetchone()
     return bool(row and row[0])
 
 
 def delete_unconfigured(connection: Connection, organization: str, budgets: Iterable[str]) -> None:
     """Deletes what is known of budgets that are configured no more."""
     values = {"organization": organization, "budgets": list(budgets)}
-    connection.execute(statement("forget_budgets"), values)
+    connection.execute(statement("budgets/delete_unconfigured"), values)
 
 
 def store_openai_budgets(
@@ -87,9 +88,9 @@ def store_openai_budgets(
 ) -> None:
     """Replaces OpenAI's own limits of an organization: US dollars a month, and whether OpenAI stops at it."""
     with connection.transaction(), connection.cursor() as cursor:
-        cursor.execute(statement("forget_openai_budgets"), {"organization": organization})
+        cursor.execute(_DELETE_OPENAI_BUDGETS, {"organization": organization})
         cursor.executemany(
-            statement("keep_openai_budget"),
+            statement("budgets/insert_openai_budget"),
             [
                 {"organization": organization, "amount_limit": amount, "is_hard": is_hard, "now": now}
                 for amount, is_hard in limits
@@ -99,4 +100,4 @@ def store_openai_budgets(
 
 def openai_budgets(connection: Connection, organization: str) -> list[tuple[Decimal, bool]]:
     """OpenAI's own limits of an organization, as they were last read."""
-    return connection.execute(statement("openai_budgets"), {"organization": organization}).fetchall()
+    return connection.execute(statement("budgets/openai_budgets"), {"organization": organization}).fetchall()

@@ -1,19 +1,41 @@
-"""Copies rows into a table, also where PostgreSQL's own COPY refuses to: it goes with no policy of rows.
+"""COPY of rows into tables, also into tables with row level security.
 
-Policies are there only where readers are shown their own organizations alone (docs/security.md).
+Tables have row level security if readers may see only their own organizations (docs/security.md).
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 import psycopg
+from psycopg import sql
 
 from openai_costs_dagster.cost_records import CostRow
 from openai_costs_dagster.warehouse.database import Connection
-from openai_costs_dagster.warehouse.statements import statement
+from openai_costs_dagster.warehouse.schema import SCHEMA
+
+COPY_STAGED_BUCKETS = "copy staged_buckets (usage_date, digest, body) from stdin"
+"""COPY of raw buckets into the temporary table of `costs/create_staging.sql` and `usage/create_staging.sql`."""
+
+_COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "allocations": (
+        *("organization", "usage_date", "project_id", "user_id", "api_key_id", "line_item"),
+        *("currency", "amount", "method"),
+    ),
+    "usage_rows": (
+        *("organization", "usage_date", "operation", "project_id", "user_id", "api_key_id", "model"),
+        *("groups", "counters"),
+    ),
+    "user_costs": ("organization", "usage_date", "user_id", "line_item", "currency", "amount"),
+}
+"""The columns of each table in the order of the copied rows."""
+
+_COPY = sql.SQL("copy {target} ({columns}) from stdin")
+_COPY_VIA_TEMP_BEGIN = sql.SQL("create temporary table {temporary} (like {target}) on commit drop")
+_COPY_VIA_TEMP_END = sql.SQL("insert into {target} select * from {temporary}; drop table {temporary}")
+_HAS_POLICIES = "select row_security_active(%(table)s)"
 
 _NULL = r"\N"
 _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
@@ -21,35 +43,37 @@ _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
 @contextmanager
 def copy_into(connection: Connection, table: str) -> Iterator[psycopg.Copy]:
-    """COPY into a table by its `copy_<table>.sql`, in a transaction of the caller's."""
-    text = statement(f"copy_{table}")
+    """Open a COPY into one of the tables of `_COLUMNS`. The caller starts the transaction."""
+    target, temporary = sql.Identifier(SCHEMA, table), sql.Identifier(f"copied_{table}")
+    columns = sql.SQL(", ").join(map(sql.Identifier, _COLUMNS[table]))
     if not _has_policies(connection, table):
-        with connection.cursor() as cursor, cursor.copy(text) as copy:
+        with connection.cursor() as cursor, cursor.copy(_COPY.format(target=target, columns=columns)) as copy:
             yield copy
         return
-    connection.execute(statement("copied_begin").replace("/*table*/", table))
-    with connection.cursor() as cursor, cursor.copy(text.replace(f"openai_costs.{table}", f"copied_{table}")) as copy:
+    # PostgreSQL refuses COPY FROM on tables with row level security, so that rows go through a temporary table.
+    connection.execute(_COPY_VIA_TEMP_BEGIN.format(temporary=temporary, target=target))
+    with connection.cursor() as cursor, cursor.copy(_COPY.format(target=temporary, columns=columns)) as copy:
         yield copy
-    connection.execute(statement("copied_end").replace("/*table*/", table))
+    connection.execute(_COPY_VIA_TEMP_END.format(target=target, temporary=temporary))
 
 
 def _has_policies(connection: Connection, table: str) -> bool:
-    row = connection.execute(statement("has_policies"), {"table": f"openai_costs.{table}"}).fetchone()
+    row = connection.execute(_HAS_POLICIES, {"table": f"{SCHEMA}.{table}"}).fetchone()
     return bool(row and row[0])
 
 
 class CopyText:
-    """Writes rows as the lines that ``COPY ... FROM stdin`` reads, and keeps escaped texts of one organization.
+    """Formats cost rows as the text lines that ``COPY ... FROM stdin`` reads, for one organization.
 
-    Escaping took most of a load's own time: the same few hundred project, key and line item names stand in every row,
-    so each is escaped once.
+    Escaped texts are cached, because escaping took most of the time of a load: the same few hundred names of projects,
+    keys and line items occur in every row.
     """
 
     def __init__(self) -> None:
-        self._escaped = _Escaped({None: _NULL})
+        self._escaped = _EscapedTexts({None: _NULL})
 
     def lines(self, day: dt.date, rows: Iterable[CostRow]) -> list[str]:
-        """One line per row: the day and then the row's fields, in their order."""
+        """Return one line per row: the day, then the fields of the row in their order."""
         text = self._escaped
         return [
             f"{day}\t{text[project]}\t{text[user]}\t{text[api_key]}\t{text[line_item]}\t{text[currency]}\t{text[unit]}"
@@ -58,7 +82,7 @@ class CopyText:
         ]
 
 
-class _Escaped(dict[str | None, str]):
+class _EscapedTexts(dict[str | None, str]):
     def __missing__(self, value: str | None) -> str:
         text = self[value] = _NULL if value is None else value.translate(_ESCAPES)
         return text

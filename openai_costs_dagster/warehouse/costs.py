@@ -20,7 +20,7 @@ from openai_costs_dagster.cost_records import US_DOLLARS, CostRow, Grouping, gro
 from openai_costs_dagster.days import DayRange
 from openai_costs_dagster.records import Trigger
 from openai_costs_dagster.warehouse import errors
-from openai_costs_dagster.warehouse.copy import CopyText
+from openai_costs_dagster.warehouse.copy import COPY_STAGED_BUCKETS, CopyText
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.statements import statement
 
@@ -28,6 +28,15 @@ _ROWS_PER_COPY = 20_000  # bounds memory: a window's rows are never held at once
 COSTS = "costs"
 """The source of raw buckets of costs."""
 _COMPRESSION = 1  # of zlib's levels; higher ones cost more than the bytes they save are worth here
+_CLEAR_STAGING = "truncate staged_rows, staged_buckets"
+_DELETE_STAGED_DAYS = """
+with forgotten as (delete from staged_buckets where usage_date between %(first)s and %(last)s)
+delete from staged_rows where usage_date between %(first)s and %(last)s
+"""
+_DELETE_ROWS = """
+delete from openai_costs.cost_rows
+where organization = %(organization)s and usage_date between %(first)s and %(last)s
+"""
 
 
 @dataclass(frozen=True)
@@ -79,20 +88,20 @@ class Staging:
         self._lines: list[str] = []
         self._buckets: list[tuple[Any, ...]] = []
         self._holds_rows = False
-        connection.execute(statement("create_staging"))
+        connection.execute(statement("costs/create_staging"))
 
     def clear(self) -> None:
         """Forgets all that was staged: the chain broke."""
         self._lines.clear()
         self._buckets.clear()
         if self._holds_rows:
-            self._connection.execute(statement("clear_staging"))
+            self._connection.execute(_CLEAR_STAGING)
             self._holds_rows = False
 
     def forget(self, days: DayRange) -> None:
         """Forgets some staged days, which are read once more."""
         self._flush()
-        self._connection.execute(statement("forget_staged"), {"first": days.first, "last": days.last})
+        self._connection.execute(_DELETE_STAGED_DAYS, {"first": days.first, "last": days.last})
 
     def add(self, day: dt.date, rows: Iterable[CostRow], raw: bytes) -> None:
         """Stages one day: its rows, added up and normalised, and the bytes it came in."""
@@ -122,11 +131,11 @@ class Staging:
         }
         try:
             with self._connection.transaction():
-                self._connection.execute(statement("note_revisions"), values)
-                self._connection.execute(statement("delete_rows"), values)
-                inserted = self._connection.execute(statement("insert_rows"), values).rowcount
+                self._connection.execute(statement("costs/insert_revisions"), values)
+                self._connection.execute(_DELETE_ROWS, values)
+                inserted = self._connection.execute(statement("costs/insert_rows"), values).rowcount
                 self._verify(reading, days, inserted)
-                self._connection.execute(statement("delete_provisional_buckets"), values)
+                self._connection.execute(statement("costs/delete_provisional_buckets"), values)
                 self._note(values, days)
         except errors.VALUE_ERRORS as error:
             raise errors.ValueRefused(f"{reading.organization} {reading.days}: {error.diag.message_primary}") from None
@@ -144,10 +153,10 @@ class Staging:
     def _copy(self) -> None:
         with self._connection.cursor() as cursor:
             if self._lines:
-                with cursor.copy(statement("copy_rows")) as copy:
+                with cursor.copy(statement("costs/copy_staged_rows")) as copy:
                     copy.write("".join(self._lines))
             if self._buckets:
-                with cursor.copy(statement("copy_buckets")) as copy:
+                with cursor.copy(COPY_STAGED_BUCKETS) as copy:
                     for bucket in self._buckets:
                         copy.write_row(bucket)
 
@@ -157,7 +166,7 @@ class Staging:
         }
         counts = {day.day: day.row_count for day in days}
         found = self._connection.execute(
-            statement("stored_sums"),
+            statement("costs/stored_sums"),
             {"organization": reading.organization, "first": reading.days.first, "last": reading.days.last},
         ).fetchall()
         for day, currency, row_count, total in found:
@@ -173,13 +182,13 @@ class Staging:
             raise errors.LoadMismatch(f"{reading.organization}: rows read and rows stored differ on {', '.join(wrong)}")
 
     def _note(self, values: dict[str, Any], days: list[StoredDay]) -> None:
-        row = self._connection.execute(statement("note_reading"), values).fetchone()
+        row = self._connection.execute(statement("costs/insert_sync_window"), values).fetchone()
         values = {**values, "sync_window_id": row[0] if row else None}
         provisional = [day.day for day in days if day.provisional]
-        self._connection.execute(statement("insert_buckets"), {**values, "provisional": provisional})
+        self._connection.execute(statement("costs/insert_raw_buckets"), {**values, "provisional": provisional})
         with self._connection.cursor() as cursor:
             cursor.executemany(
-                statement("note_day"),
+                statement("costs/upsert_day"),
                 [
                     {
                         **values,
@@ -201,6 +210,6 @@ def existing_days(connection: Connection, organization: str, days: DayRange) -> 
     """The days of a range that are stored already."""
     with connection.cursor(row_factory=class_row(ExistingDay)) as cursor:
         found = cursor.execute(
-            statement("known_days"), {"organization": organization, "first": days.first, "last": days.last}
+            statement("costs/existing_days"), {"organization": organization, "first": days.first, "last": days.last}
         ).fetchall()
     return {day.usage_date: day for day in found}

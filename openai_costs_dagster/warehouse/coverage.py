@@ -71,27 +71,27 @@ class DaySpend:
 def sync_status(connection: Connection) -> list[SyncStatus]:
     """Every organization that was ever contacted, by name."""
     with connection.cursor(row_factory=class_row(SyncStatus)) as cursor:
-        return cursor.execute(statement("sync_status")).fetchall()
+        return cursor.execute(statement("organizations/sync_status")).fetchall()
 
 
 def stored_groupings(connection: Connection, organization: str) -> list[GroupedDays]:
     """Which days are stored with which grouping, oldest first."""
     with connection.cursor(row_factory=class_row(GroupedDays)) as cursor:
-        return cursor.execute(statement("detail_served"), {"organization": organization}).fetchall()
+        return cursor.execute(statement("costs/stored_groupings"), {"organization": organization}).fetchall()
 
 
 def daily_spend(connection: Connection, organization: str, days: DayRange) -> list[DaySpend]:
     """Stored days of a range, oldest first."""
     with connection.cursor(row_factory=class_row(DaySpend)) as cursor:
         return cursor.execute(
-            statement("daily_spend"), {"organization": organization, "first": days.first, "last": days.last}
+            statement("costs/daily_spend"), {"organization": organization, "first": days.first, "last": days.last}
         ).fetchall()
 
 
 def coverage(connection: Connection, organization: str) -> Coverage:
     """How far an organization's days are stored, and how far they are complete."""
     with connection.cursor(row_factory=class_row(Coverage)) as cursor:
-        found = cursor.execute(statement("coverage"), {"organization": organization}).fetchone()
+        found = cursor.execute(statement("costs/coverage"), {"organization": organization}).fetchone()
     return found or Coverage(None, None, None)
 
 
@@ -104,24 +104,24 @@ def other_currencies(connection: Connection, organization: str, days: DayRange) 
     """What was billed in currencies other than US dollars, by day; it is in no total of US dollars."""
     values = {"organization": organization, "first": days.first, "last": days.last}
     with connection.cursor(row_factory=class_row(OtherCurrency)) as cursor:
-        return cursor.execute(statement("other_currencies"), values).fetchall()
+        return cursor.execute(statement("costs/other_currencies"), values).fetchall()
 
 
 def unreconciled_days(connection: Connection, organization: str) -> list[dt.date]:
     """Settled days whose rows do not add up to the total that the API bills, oldest first."""
-    rows = connection.execute(statement("unreconciled_days"), {"organization": organization}).fetchall()
+    rows = connection.execute(statement("costs/unreconciled_days"), {"organization": organization}).fetchall()
     return [row[0] for row in rows]
 
 
 def unread_days(connection: Connection, organization: str, days: DayRange) -> list[dt.date]:
     """The days of a range that were not read after their end, oldest first."""
     values = {"organization": organization, "first": days.first, "last": days.last}
-    return [day for (day,) in connection.execute(statement("days_that_did_not_arrive"), values)]
+    return [day for (day,) in connection.execute(statement("costs/unread_days"), values)]
 
 
 def missing_days(connection: Connection, organization: str, days: DayRange) -> list[dt.date]:
     """The days of a range that are not stored, oldest first."""
     rows = connection.execute(
-        statement("missing_days"), {"organization": organization, "first": days.first, "last": days.last}
+        statement("costs/missing_days"), {"organization": organization, "first": days.first, "last": days.last}
     ).fetchall()
     return [row[0] for row in rows]

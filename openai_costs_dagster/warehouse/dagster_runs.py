@@ -1,4 +1,4 @@
-"""Reads Dagster's own tables of runs, where they are in the same database as the costs."""
+"""Read access to Dagster's own tables, if Dagster stores its runs in the database of the costs."""
 
 from __future__ import annotations
 
@@ -10,9 +10,14 @@ from psycopg.rows import class_row
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.statements import statement
 
+SCHEMA = "openai_costs_dagster"
+"""The schema of Dagster's tables, if Dagster's storage is in the database of the costs."""
+
+_TABLES = "select tablename from pg_catalog.pg_tables where schemaname = %(schema)s"
+
 
 class StoredRun(NamedTuple):
-    """A run that has not finished; `body` is Dagster's serialization of it, in JSON."""
+    """An unfinished run. `body` is the run as serialized by Dagster, in JSON; times are in UTC."""
 
     run_id: str
     status: str
@@ -23,30 +28,34 @@ class StoredRun(NamedTuple):
 
 
 class Queue(NamedTuple):
-    """Runs that wait for a daemon, and when a daemon last looked at the queue."""
+    """The queued runs: their number, the start of the longest wait, and the latest heartbeat of a queue daemon."""
 
     length: int
     since: dt.datetime
     daemon_at: dt.datetime | None
 
 
+def tables(connection: Connection) -> set[str]:
+    """Return the names of Dagster's tables; empty if Dagster's storage is in another database."""
+    return {name for (name,) in connection.execute(_TABLES, {"schema": SCHEMA})}
+
+
 def unfinished(connection: Connection) -> list[StoredRun]:
-    """All runs that have not finished; none if Dagster's tables are elsewhere."""
-    if not _are_here(connection):
+    """Return all unfinished runs; empty if Dagster's storage is in another database."""
+    if not _has_runs(connection):
         return []
     with connection.cursor(row_factory=class_row(StoredRun)) as cursor:
-        return cursor.execute(statement("unfinished_runs")).fetchall()
+        return cursor.execute(statement("dagster/unfinished_runs")).fetchall()
 
 
 def queue(connection: Connection) -> Queue | None:
-    """The queued runs; None if there are none."""
-    if not _are_here(connection):
+    """Return the queued runs, or None if no run is queued."""
+    if not _has_runs(connection):
         return None
     with connection.cursor(row_factory=class_row(Queue)) as cursor:
-        found = cursor.execute(statement("queued_runs")).fetchone()
+        found = cursor.execute(statement("dagster/queued_runs")).fetchone()
     return found if found and found.length else None
 
 
-def _are_here(connection: Connection) -> bool:
-    tables = {name for (name,) in connection.execute(statement("dagster_tables")).fetchall()}
-    return {"runs", "run_tags", "daemon_heartbeats"} <= tables
+def _has_runs(connection: Connection) -> bool:
+    return {"runs", "run_tags", "daemon_heartbeats"} <= tables(connection)

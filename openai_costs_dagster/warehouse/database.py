@@ -28,6 +28,13 @@ from openai_costs_dagster.warehouse.statements import statement, views
 Connection = psycopg.Connection[TupleRow]
 
 _NAME = "openai-costs"
+_NAMESPACE_EXISTS = "select to_regnamespace(%(name)s) is not null"
+_REVISION = "select version_num from openai_costs.alembic_version"
+_STORE_METADATA = """
+insert into openai_costs.schema_metadata (key, value) values (%(key)s, %(value)s)
+on conflict (key) do update set value = excluded.value
+"""
+_FIND_METADATA = "select value from openai_costs.schema_metadata where key = %(key)s"
 
 
 class Database:
@@ -58,7 +65,7 @@ class Database:
         using the connection.
         """
         with self._open(name) as connection:
-            connection.execute(statement("session"))
+            connection.execute(statement("session/settings"))
             yield connection
 
     @contextmanager
@@ -89,7 +96,7 @@ class Database:
         """
         with self._open() as connection:
             check_server(connection, self._open, self.safe_url)
-            connection.execute(statement("session"))
+            connection.execute(statement("session/settings"))
             if _is_current(connection):
                 return
             check_privileges(connection, self.safe_url)
@@ -103,8 +110,10 @@ class Database:
     def make_schema(self, name: str) -> None:
         """Makes a schema where there is none; one that is there may be someone else's. Raises a WarehouseError."""
         with self.connect() as connection, connection.transaction():
-            connection.execute(statement("migration_lock"))  # two that make one at once fail, "if not exists" or not
-            found = connection.execute(statement("has_namespace"), {"name": name}).fetchone()
+            connection.execute(
+                statement("session/migration_lock")
+            )  # two that make one at once fail, "if not exists" or not
+            found = connection.execute(_NAMESPACE_EXISTS, {"name": name}).fetchone()
             if not (found and found[0]):
                 connection.execute(f"create schema if not exists {name}")
 
@@ -119,7 +128,7 @@ class Database:
         )
         try:
             with engine.begin() as connection:
-                connection.exec_driver_sql(statement("migration_lock"))
+                connection.exec_driver_sql(statement("session/migration_lock"))
                 driver: Any = connection.connection.driver_connection
                 if _is_current(driver):  # another process was first
                     return
@@ -133,14 +142,14 @@ class Database:
                 for view in views():
                     connection.exec_driver_sql(view.replace("%", "%%"))
                 connection.exec_driver_sql(grants().replace("%", "%%"))
-                connection.exec_driver_sql(statement("note"), {"key": "views", "value": str(view_versions.CURRENT)})
+                connection.exec_driver_sql(_STORE_METADATA, {"key": "views", "value": str(view_versions.CURRENT)})
         except sqlalchemy.exc.DBAPIError as error:
             raise self._not_migrated(error.orig or error) from None
 
     def _migrating_connection(self) -> Connection:
         """A connection for SQLAlchemy, which begins and ends its transaction and closes it."""
         connection = self._new_connection(_NAME)
-        connection.execute(statement("session"))
+        connection.execute(statement("session/settings"))
         connection.autocommit = False
         return connection
 
@@ -185,19 +194,19 @@ def _is_current(connection: Connection) -> bool:
 
 
 def _revision(connection: Connection) -> str | None:
-    exists = connection.execute(statement("has_schema")).fetchone()
+    exists = connection.execute(statement("session/schema_exists")).fetchone()
     if not exists or not exists[0]:
         return None
-    row = connection.execute(statement("revision")).fetchone()
+    row = connection.execute(_REVISION).fetchone()
     return str(row[0]) if row else None
 
 
 def _has_namespace(connection: sqlalchemy.Connection, name: str) -> bool:
-    return bool(connection.exec_driver_sql(statement("has_namespace"), {"name": name}).scalar())
+    return bool(connection.exec_driver_sql(_NAMESPACE_EXISTS, {"name": name}).scalar())
 
 
 def _noted(connection: Connection, key: str) -> str | None:
-    row = connection.execute(statement("noted"), {"key": key}).fetchone()
+    row = connection.execute(_FIND_METADATA, {"key": key}).fetchone()
     return str(row[0]) if row else None
 
 

@@ -15,6 +15,11 @@ from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.statements import statement
 
 _COMPRESSION = 1
+_RAW_BUCKETS = "select raw_id, body from openai_costs.raw_buckets where organization = %(organization)s"
+_REPLACE_RAW_BUCKET = """
+update openai_costs.raw_buckets set digest = %(digest)s, body = %(body)s where raw_id = %(raw_id)s
+"""
+_FORGOTTEN_USERS = "select user_id from openai_costs.forgotten_users"
 
 
 class Entry(NamedTuple):
@@ -37,8 +42,10 @@ def store_entries(connection: Connection, organization: str, entries: Iterable[E
     values = [{"organization": organization, "now": now, **entry._asdict()} for entry in entries]
     try:
         with connection.transaction(), connection.cursor() as cursor:
-            cursor.executemany(statement("note_entry"), values)
-            cursor.executemany(statement("know_name"), [one for one in values if one["name"] or one["email"]])
+            cursor.executemany(statement("directory/upsert_entry"), values)
+            cursor.executemany(
+                statement("directory/upsert_name"), [one for one in values if one["name"] or one["email"]]
+            )
     except errors.VALUE_ERRORS as error:
         raise errors.ValueRefused(f"a value that PostgreSQL cannot hold: {error}") from None
 
@@ -47,7 +54,7 @@ def store_names(connection: Connection, organization: str, entries: Iterable[Ent
     """Keeps names that answers carried by the way."""
     values = [{"organization": organization, "now": now, **entry._asdict()} for entry in entries]
     with connection.cursor() as cursor:
-        cursor.executemany(statement("know_name"), values)
+        cursor.executemany(statement("directory/upsert_name"), values)
 
 
 def store_project_names(
@@ -56,7 +63,7 @@ def store_project_names(
     """Keeps the newest name of each project; the directory has those of longer ids."""
     with connection.cursor() as cursor:
         cursor.executemany(
-            statement("name_project"),
+            statement("directory/upsert_project_name"),
             [
                 {
                     "organization": organization,
@@ -75,24 +82,24 @@ def mark_gone(
 ) -> None:
     """Marks what a whole reading at `now` did not list any more; names stay."""
     values = {"organization": organization, "kind": kind, "now": now, "project_id": project_id}
-    connection.execute(statement("note_gone"), values)
+    connection.execute(statement("directory/mark_gone"), values)
 
 
 def forgotten_users(connection: Connection) -> set[str]:
     """The users whose name and address are kept no more."""
-    return {user for (user,) in connection.execute(statement("forgotten_users"))}
+    return {user for (user,) in connection.execute(_FORGOTTEN_USERS)}
 
 
 def find_users(connection: Connection, user: str) -> list[str]:
     """The ids that an id or an address stands for; empty where nothing is known of it."""
-    found = {one for (one,) in connection.execute(statement("users_like"), {"user": user})}
-    row = connection.execute(statement("is_known_user"), {"user": user}).fetchone()
+    found = {one for (one,) in connection.execute(statement("directory/find_users"), {"user": user})}
+    row = connection.execute(statement("directory/has_rows_of_user"), {"user": user}).fetchone()
     return sorted(found | ({user} if row and row[0] else set()))
 
 
 def record_forgotten_user(connection: Connection, user_id: str, now: dt.datetime) -> None:
     """From now on nothing keeps a name or an address of this user."""
-    connection.execute(statement("note_forgotten"), {"user_id": user_id, "now": now})
+    connection.execute(statement("directory/insert_forgotten_user"), {"user_id": user_id, "now": now})
 
 
 def find_person(connection: Connection, user_id: str) -> Person:
@@ -100,7 +107,7 @@ def find_person(connection: Connection, user_id: str) -> Person:
     names: set[str] = set()
     own: set[str] = set()
     others: set[str] = set()
-    for one, name, address in connection.execute(statement("names_of_users")):
+    for one, name, address in connection.execute(statement("directory/names_of_users")):
         (own if one == user_id else others).update({address} - {None, ""})
         if one == user_id and name and len(name.split()) > 1:
             names.add(name)
@@ -119,7 +126,7 @@ def edit_buckets(connection: Connection, organization: str, edit: Callable[[byte
                     "digest": hashlib.sha256(rest).digest(),
                     "body": zlib.compress(rest, _COMPRESSION),
                 }
-                connection.execute(statement("replace_raw_body"), replaced)
+                connection.execute(_REPLACE_RAW_BUCKET, replaced)
                 changed += 1
     return changed
 
@@ -134,11 +141,11 @@ def delete_names(connection: Connection, organization: str, user_id: str, addres
     """Deletes a user's names and addresses, the name in alerts, and names of other things that hold an address."""
     values = {"organization": organization, "user_id": user_id, "addresses": sorted(addresses)}
     with connection.transaction():
-        connection.execute(statement("forget_alerts"), values)
-        return connection.execute(statement("forget_names"), values).rowcount
+        connection.execute(statement("directory/delete_name_in_alerts"), values)
+        return connection.execute(statement("directory/delete_names"), values).rowcount
 
 
 def _buckets(connection: Connection, organization: str) -> Iterator[tuple[int, bytes]]:
     with connection.cursor(name="bodies") as bodies:
-        for raw_id, body in bodies.execute(statement("raw_bucket_bodies"), {"organization": organization}):
+        for raw_id, body in bodies.execute(_RAW_BUCKETS, {"organization": organization}):
             yield raw_id, zlib.decompress(body)

@@ -26,6 +26,7 @@ _MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
 _CURSOR = "openai_costs_focus"
 _KINDS = {16: "boolean", 25: "text", 1082: "date", 1184: "timestamptz", 1700: "numeric", 3802: "json"}
 """The kinds of columns by PostgreSQL's own numbers of types."""
+_BEGIN_SNAPSHOT = "set transaction isolation level repeatable read, read only"
 
 
 @dataclass(frozen=True, order=True)
@@ -101,27 +102,27 @@ class Selection:
 def snapshot(connection: Connection) -> Iterator[None]:
     """A read-only transaction that sees one moment."""
     with connection.transaction():
-        connection.execute(statement("one_snapshot"))
+        connection.execute(_BEGIN_SNAPSHOT)
         yield
 
 
 def days(connection: Connection, wanted: Selection) -> MonthCompleteness:
     """How whole the month is."""
     with connection.cursor(row_factory=class_row(MonthCompleteness)) as cursor:
-        found = cursor.execute(statement("focus_days"), wanted.parameters).fetchone()
+        found = cursor.execute(statement("report/focus_completeness"), wanted.parameters).fetchone()
     assert found  # noqa: S101  # an aggregate is always a row
     return found
 
 
 def sums(connection: Connection, wanted: Selection) -> Mapping[str, tuple[Decimal, int]]:
     """The exact sum of what was billed and the number of rows, by currency."""
-    rows = connection.execute(statement("focus_sums"), wanted.parameters).fetchall()
+    rows = connection.execute(statement("report/focus_sums"), wanted.parameters).fetchall()
     return {currency: (billed, count) for currency, billed, count in rows}
 
 
 def digits(connection: Connection, wanted: Selection) -> Mapping[str, Digits]:
     """How long the numbers of each decimal column are; a column that is null throughout is not there."""
-    rows = connection.execute(statement("focus_digits"), wanted.parameters).fetchall()
+    rows = connection.execute(statement("report/focus_digits"), wanted.parameters).fetchall()
     return {name: Digits(before, after) for name, before, after in rows}
 
 
@@ -147,5 +148,5 @@ def rows(connection: Connection, wanted: Selection, *, at_once: int) -> Iterator
     """The month's rows, in batches of `at_once`."""
     with connection.cursor(name=_CURSOR) as cursor:
         set_json_loads(lambda text: text if isinstance(text, str) else text.decode(), cursor)
-        cursor.execute(statement("focus_rows"), wanted.parameters)
+        cursor.execute(statement("report/focus_rows"), wanted.parameters)
         yield Rows(cursor, at_once)

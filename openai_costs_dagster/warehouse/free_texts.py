@@ -89,7 +89,7 @@ def columns_with(connection: Connection, words: Iterable[str], is_found: Callabl
 
 def _places(connection: Connection) -> list[Place]:
     ours = [Place(SCHEMA, table, column) for table, column in COLUMNS]
-    theirs = connection.execute(statement("dagster_texts")).fetchall()
+    theirs = connection.execute(statement("dagster/text_columns")).fetchall()
     return ours + [Place(_DAGSTER, table, column) for table, column in theirs]
 
 

@@ -15,12 +15,12 @@ def recent(connection: Connection, organization: str, since: dt.date) -> list[In
     """Those that are open or ended on `since` or later."""
     values = {"organization": organization, "since": since}
     with connection.cursor(row_factory=series_row(Incident)) as cursor:
-        return cursor.execute(statement("recent_incidents"), values).fetchall()
+        return cursor.execute(statement("anomalies/recent_incidents"), values).fetchall()
 
 
 def store(connection: Connection, organization: str, incident: Incident) -> None:
     """Stores a new one, or what changed about a known one."""
-    query = "open_incident" if incident.incident_id is None else "change_incident"
+    query = "anomalies/insert_incident" if incident.incident_id is None else "anomalies/update_incident"
     connection.execute(
         statement(query), {**asdict(incident), **incident.series.columns(), "organization": organization}
     )

@@ -11,6 +11,7 @@ from openai_costs_dagster.warehouse.statements import statement
 
 Classify = Callable[[str], LineItem]
 """Classifies a line item by its label."""
+_OUTDATED = "select line_item from openai_costs.line_items where rules_version < %(rules_version)s order by line_item"
 
 
 def classify_new(connection: Connection, labels: Iterable[str], classify: Classify, rules_version: int) -> None:
@@ -20,13 +21,13 @@ def classify_new(connection: Connection, labels: Iterable[str], classify: Classi
 
 def find(connection: Connection, labels: Iterable[str]) -> dict[str, LineItem]:
     """Return the stored classifications of line items by label; a label that is not stored is left out."""
-    rows = connection.execute(statement("find_line_items"), {"labels": list(labels)})
+    rows = connection.execute(statement("costs/find_line_items"), {"labels": list(labels)})
     return {label: LineItem(*columns) for label, *columns in rows}
 
 
 def reclassify(connection: Connection, classify: Classify, rules_version: int) -> int:
     """Classifies all history anew where the rules have improved since; returns how many line items that were."""
-    rows = connection.execute(statement("outdated_line_items"), {"rules_version": rules_version}).fetchall()
+    rows = connection.execute(_OUTDATED, {"rules_version": rules_version}).fetchall()
     _store(connection, [row[0] for row in rows], classify, rules_version)
     return len(rows)
 
@@ -34,7 +35,7 @@ def reclassify(connection: Connection, classify: Classify, rules_version: int) -
 def _store(connection: Connection, labels: Sequence[str], classify: Classify, rules_version: int) -> None:
     with connection.transaction(), connection.cursor() as cursor:
         cursor.executemany(
-            statement("classify_line_item"),
+            statement("costs/upsert_line_item"),
             [
                 {
                     "line_item": label,

@@ -8,6 +8,9 @@ from contextlib import contextmanager
 from openai_costs_dagster.warehouse.database import Connection, Database
 from openai_costs_dagster.warehouse.statements import statement
 
+_TRY_LOCK = "select pg_try_advisory_lock(hashtextextended(%(key)s, 0))"
+_LOCK = "select pg_advisory_lock(hashtextextended(%(key)s, 0))"
+
 
 @contextmanager
 def organization_lock(
@@ -19,9 +22,9 @@ def organization_lock(
     """
     with database.connect(name=f"openai-costs {organization} {purpose}") as connection:
         lock = {"key": f"openai_costs/organization/{organization}"}
-        row = connection.execute(statement("try_lock"), lock).fetchone()
+        row = connection.execute(_TRY_LOCK, lock).fetchone()
         if not (row and row[0]):
-            holder = connection.execute(statement("lock_holder"), lock).fetchone()
+            holder = connection.execute(statement("session/lock_holder"), lock).fetchone()
             on_wait(f"another reader has {organization}: {holder[0] if holder else 'just ending'}; waiting for it")
-            connection.execute(statement("lock"), lock)
+            connection.execute(_LOCK, lock)
         yield connection

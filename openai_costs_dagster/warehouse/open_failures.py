@@ -10,6 +10,8 @@ from psycopg.rows import class_row
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.statements import statement
 
+_DELETE = "delete from openai_costs.open_failures where organization = %(organization)s and kind = %(kind)s"
+
 
 @dataclass(frozen=True)
 class OpenFailure:
@@ -31,14 +33,14 @@ def find(connection: Connection, organization: str, kind: str) -> OpenFailure | 
     """What is known of it, locked until the transaction ends; None where it works."""
     values = {"organization": organization, "kind": kind}
     with connection.cursor(row_factory=class_row(OpenFailure)) as cursor:
-        return cursor.execute(statement("trouble"), values).fetchone()
+        return cursor.execute(statement("alerts/open_failure"), values).fetchone()
 
 
 def store(connection: Connection, organization: str, trouble: OpenFailure) -> None:
     """Stores what is known of it."""
-    connection.execute(statement("keep_trouble"), {"organization": organization, **asdict(trouble)})
+    connection.execute(statement("alerts/upsert_open_failure"), {"organization": organization, **asdict(trouble)})
 
 
 def delete(connection: Connection, organization: str, kind: str) -> None:
     """It works again."""
-    connection.execute(statement("end_trouble"), {"organization": organization, "kind": kind})
+    connection.execute(_DELETE, {"organization": organization, "kind": kind})

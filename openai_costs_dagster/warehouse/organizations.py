@@ -27,7 +27,7 @@ class StoredOrganization:
 
 def schema_exists(connection: Connection) -> bool:
     """Whether the schema was ever made here."""
-    row = connection.execute(statement("has_schema")).fetchone()
+    row = connection.execute(statement("session/schema_exists")).fetchone()
     return bool(row and row[0])
 
 
@@ -39,7 +39,7 @@ def find(connection: Connection, organization: str) -> StoredOrganization | None
 def all_organizations(connection: Connection) -> list[StoredOrganization]:
     """All names that were ever contacted, in order."""
     with connection.cursor(row_factory=class_row(StoredOrganization)) as cursor:
-        return cursor.execute(statement("organizations")).fetchall()
+        return cursor.execute(statement("organizations/all")).fetchall()
 
 
 def register(
@@ -47,7 +47,7 @@ def register(
 ) -> None:
     """Makes a name known, or brings what is configured about it up to date."""
     connection.execute(
-        statement("enrol"),
+        statement("organizations/upsert"),
         {"organization": organization, "display_name": display_name, "start_date": start_date},
     )
 
@@ -67,7 +67,7 @@ def bind_openai_organization(connection: Connection, organization: str, openai_o
         )
     try:
         connection.execute(
-            statement("identify"),
+            statement("organizations/set_openai_id"),
             {"organization": organization, "openai_organization_id": openai_organization_id},
         )
     except psycopg.errors.UniqueViolation:
@@ -85,20 +85,22 @@ def bind_openai_organization(connection: Connection, organization: str, openai_o
 def record_onboarding(connection: Connection, organization: str, earliest_day: dt.date, now: dt.datetime) -> None:
     """Stores the earliest day that the API serves; the first one stored stays for ever."""
     connection.execute(
-        statement("first_contact"), {"organization": organization, "earliest_day": earliest_day, "now": now}
+        statement("organizations/set_earliest_day"),
+        {"organization": organization, "earliest_day": earliest_day, "now": now},
     )
 
 
 def postpone_earliest_day(connection: Connection, organization: str, earliest_day: dt.date, now: dt.datetime) -> None:
     """Moves an organization's beginning to the day that the API names now, as long as nothing before it is stored."""
     connection.execute(
-        statement("begin_later"), {"organization": organization, "earliest_day": earliest_day, "now": now}
+        statement("organizations/postpone_earliest_day"),
+        {"organization": organization, "earliest_day": earliest_day, "now": now},
     )
 
 
 def record_success(connection: Connection, organization: str, now: dt.datetime) -> None:
     """Notes that a run stored all that it was asked for."""
-    connection.execute(statement("record_success"), {"organization": organization, "now": now})
+    connection.execute(statement("organizations/record_success"), {"organization": organization, "now": now})
 
 
 def record_failure(
@@ -106,7 +108,7 @@ def record_failure(
 ) -> None:
     """Notes why a run failed, in a message without secrets."""
     connection.execute(
-        statement("record_failure"),
+        statement("organizations/record_failure"),
         {"organization": organization, "message": message, "now": now, "permanent": permanent},
     )
 
@@ -114,5 +116,5 @@ def record_failure(
 def claim_first_evaluation(connection: Connection, organization: str, run_id: str) -> str | None:
     """The run that was the first to judge any day, which this one becomes where there was none."""
     values = {"organization": organization, "run_id": run_id}
-    row = connection.execute(statement("judged_first_by"), values).fetchone()
+    row = connection.execute(statement("organizations/claim_first_evaluation"), values).fetchone()
     return row[0] if row else None

@@ -18,6 +18,16 @@ from psycopg.rows import class_row
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.statements import statement
 
+# One writer of an organization's incidents and budgets at a time, until the transaction ends.
+_LOCK = "select pg_advisory_xact_lock(hashtextextended('openai_costs/alerts/' || %(organization)s, 0))"
+_IS_RECORDED = """
+select exists (
+    select from openai_costs.outbox
+    where openai_costs.text_key(dedup_key) = openai_costs.text_key(%(dedup_key)s)
+)
+"""
+_MARK_ROUTED = "update openai_costs.outbox set routed_at = %(now)s where alert_id = any(%(alert_ids)s::bigint[])"
+
 
 @dataclass(frozen=True)
 class Alert:
@@ -92,36 +102,36 @@ class RecentAlert(NamedTuple):
 
 def lock(connection: Connection, organization: str) -> None:
     """Lets one transaction at a time decide what is news of an organization."""
-    connection.execute(statement("lock_alerts"), {"organization": organization})
+    connection.execute(_LOCK, {"organization": organization})
 
 
 def record(connection: Connection, alert: Alert, now: dt.datetime, *, acknowledged: bool = False) -> bool:
     """Records an alert unless it was recorded before; whether it is new. With `acknowledged` it is never sent."""
     values = {**asdict(alert), "facts": json.dumps(list(alert.facts)), "now": now, "acknowledged": acknowledged}
-    return connection.execute(statement("record_alert"), values).rowcount > 0
+    return connection.execute(statement("alerts/insert_alert"), values).rowcount > 0
 
 
 def is_recorded(connection: Connection, dedup_key: str) -> bool:
     """Whether an alert with this key was recorded, sent or acknowledged."""
-    row = connection.execute(statement("is_recorded"), {"dedup_key": dedup_key}).fetchone()
+    row = connection.execute(_IS_RECORDED, {"dedup_key": dedup_key}).fetchone()
     return bool(row and row[0])
 
 
 def unrouted(connection: Connection) -> list[StoredAlert]:
     """Alerts that are in no message yet, locked until the transaction ends."""
     with connection.cursor(row_factory=class_row(StoredAlert)) as cursor:
-        return cursor.execute(statement("unrouted_alerts")).fetchall()
+        return cursor.execute(statement("alerts/unrouted")).fetchall()
 
 
 def alerts(connection: Connection, alert_ids: Sequence[int]) -> list[StoredAlert]:
     """Some alerts, oldest first."""
     with connection.cursor(row_factory=class_row(StoredAlert)) as cursor:
-        return cursor.execute(statement("alerts_by_id"), {"alert_ids": list(alert_ids)}).fetchall()
+        return cursor.execute(statement("alerts/by_id"), {"alert_ids": list(alert_ids)}).fetchall()
 
 
 def mark_routed(connection: Connection, alert_ids: Sequence[int], now: dt.datetime) -> None:
     """They are in all messages that they belong into, none perhaps."""
-    connection.execute(statement("note_routed"), {"alert_ids": list(alert_ids), "now": now})
+    connection.execute(_MARK_ROUTED, {"alert_ids": list(alert_ids), "now": now})
 
 
 def store_message(
@@ -146,7 +156,7 @@ def store_message(
         "due_at": due_at,
         "now": now,
     }
-    return connection.execute(statement("keep_message"), values).rowcount > 0
+    return connection.execute(statement("alerts/upsert_message"), values).rowcount > 0
 
 
 def claim_message(
@@ -154,20 +164,20 @@ def claim_message(
 ) -> Message | None:
     """Claims the oldest message after one that is due for a channel: until `leased_to` nobody else does."""
     values = {"channel": channel, "after": after, "now": now, "leased_to": leased_to}
-    row = connection.execute(statement("claim_message"), values).fetchone()
+    row = connection.execute(statement("alerts/claim_message"), values).fetchone()
     return Message(*row) if row else None
 
 
 def drop_unconfigured(connection: Connection, channels: Sequence[str], now: dt.datetime) -> int:
     """Gives up what waits for channels that are configured no more; how many messages."""
-    return connection.execute(statement("drop_messages"), {"channels": list(channels), "now": now}).rowcount
+    return connection.execute(statement("alerts/drop_unconfigured"), {"channels": list(channels), "now": now}).rowcount
 
 
 def mark_delivered(connection: Connection, message: Message, now: dt.datetime) -> None:
     """It arrived, and findings in it were alerted."""
     with connection.transaction():
-        connection.execute(statement("note_delivered"), {"message_id": message.message_id, "now": now})
-        connection.execute(statement("note_alerted"), {"alert_ids": message.alert_ids, "now": now})
+        connection.execute(statement("alerts/mark_delivered"), {"message_id": message.message_id, "now": now})
+        connection.execute(statement("alerts/mark_findings_alerted"), {"alert_ids": message.alert_ids, "now": now})
 
 
 def record_failed_attempt(
@@ -182,19 +192,19 @@ def record_failed_attempt(
         "now": now,
         "dead": dead,
     }
-    connection.execute(statement("note_undelivered"), values)
+    connection.execute(statement("alerts/record_failed_attempt"), values)
 
 
 def delivery_states(connection: Connection) -> list[DeliveryState]:
     """The channels at which something did not arrive."""
-    return [DeliveryState(*row) for row in connection.execute(statement("delivery_states"))]
+    return [DeliveryState(*row) for row in connection.execute(statement("alerts/delivery_states"))]
 
 
 def requeue_dead(connection: Connection, now: dt.datetime) -> int:
     """Lets messages that were given up be tried again; how many."""
-    return connection.execute(statement("revive_messages"), {"now": now}).rowcount
+    return connection.execute(statement("alerts/requeue_dead"), {"now": now}).rowcount
 
 
 def recent(connection: Connection, count: int) -> list[RecentAlert]:
     """The newest alerts, newest first."""
-    return [RecentAlert(*row) for row in connection.execute(statement("recent_alerts"), {"count": count})]
+    return [RecentAlert(*row) for row in connection.execute(statement("alerts/recent"), {"count": count})]

@@ -1,10 +1,15 @@
-"""Takes an organization out for good: out of our tables, and out of Dagster's where they lie beside them."""
+"""Deletion of all rows of an organization, in the tables of this package and of Dagster."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import LiteralString
 
+from psycopg import sql
+
+from openai_costs_dagster.warehouse import dagster_runs
 from openai_costs_dagster.warehouse.database import Connection
+from openai_costs_dagster.warehouse.schema import SCHEMA
 from openai_costs_dagster.warehouse.statements import statement
 
 _TABLES = (
@@ -33,49 +38,62 @@ _TABLES = (
     "budget_states",
     "openai_budgets",
     "dead_runs",
-    "sensor_ticks",
     "organizations",
 )
-_DAGSTERS = (
-    "event_logs",
-    "asset_keys",
-    "asset_event_tags",
-    "asset_check_executions",
-    "asset_daemon_asset_evaluations",
-    "concurrency_limits",
-    "concurrency_slots",
-    "pending_steps",
-    "job_ticks",
-    "bulk_actions",
-)
+"""The tables with one row per organization or finer. Line items are shared by all organizations and stay."""
+
+_CONDITIONS: Mapping[str, LiteralString] = {
+    "event_logs": "asset_key ~ %(pattern)s or event ~ %(pattern)s",
+    "asset_keys": "asset_key ~ %(pattern)s",
+    "asset_event_tags": "asset_key ~ %(pattern)s",
+    "asset_check_executions": "asset_key ~ %(pattern)s",
+    "asset_daemon_asset_evaluations": "asset_key ~ %(pattern)s",
+    "concurrency_limits": "concurrency_key = %(pool)s",
+    "concurrency_slots": "concurrency_key = %(pool)s",
+    "pending_steps": "concurrency_key = %(pool)s",
+    "job_ticks": "tick_body ~ %(pattern)s",
+    # A finished backfill of several organizations is deleted as a whole. The costs that the backfill stored for the
+    # other organizations stay.
+    "bulk_actions": "body ~ %(pattern)s and status not in ('REQUESTED', 'CANCELING', 'FAILING')",
+}
+"""The condition for rows of one organization, by table of Dagster."""
 
 
 def purge(connection: Connection, organization: str) -> dict[str, int]:
-    """Deletes all that is stored of an organization, in one transaction; returns rows deleted by table."""
-    deleted: dict[str, int] = {}
+    """Delete all rows of an organization in one transaction. Returns the number of deleted rows by table."""
+    values = {"organization": organization}
     with connection.transaction():
-        for table in _TABLES:
-            cursor = connection.execute(statement(f"purge/{table}"), {"organization": organization})
-            deleted[table] = cursor.rowcount
+        deleted = {table: _delete(connection, table, values) for table in _TABLES}
+        # A row of sensor_ticks covers several organizations, so that it is updated and not deleted.
+        deleted["sensor_ticks"] = connection.execute(statement("purge/sensor_ticks"), values).rowcount
     return deleted
 
 
-def purge_dagster(connection: Connection, assets: Sequence[str], *, pool: str) -> int:
-    """Deletes what Dagster's tables still say of an organization after its own wiping: the name alone.
+def purge_dagster(connection: Connection, key_prefix: Sequence[str], *, pool: str) -> int:
+    """Delete rows of Dagster's tables that still name an organization after Dagster has wiped its assets.
 
-    `assets` is what the keys of its assets begin with. Returns how many rows that were. Where Dagster keeps its history
-    elsewhere there is nothing to do here.
+    `key_prefix` is the common beginning of the organization's asset keys, `pool` its concurrency pool. Returns the
+    number of deleted rows, which is 0 if Dagster's storage is in another database.
     """
-    values = {"mentions": _mentions(assets), "pool": pool}
+    values = {"pattern": _pattern(key_prefix), "pool": pool}
     with connection.transaction():
-        there = {name for (name,) in connection.execute(statement("dagster_tables")).fetchall()}
+        existing = dagster_runs.tables(connection)
         return sum(
-            connection.execute(statement(f"purge/dagster/{table}"), values).rowcount
-            for table in _DAGSTERS
-            if table in there
+            connection.execute(
+                sql.SQL("delete from {} where ").format(sql.Identifier(dagster_runs.SCHEMA, table))
+                + sql.SQL(condition),
+                values,
+            ).rowcount
+            for table, condition in _CONDITIONS.items()
+            if table in existing
         )
 
 
-def _mentions(assets: Sequence[str]) -> str:
-    r"""A regular expression for its assets, however they are written: ``openai/acme/``, ``[\"openai\", \"acme\"``."""
-    return "[^A-Za-z0-9_-]+".join(assets) + "[^A-Za-z0-9_-]"
+def _delete(connection: Connection, table: str, values: Mapping[str, str]) -> int:
+    query = sql.SQL("delete from {} where organization = %(organization)s").format(sql.Identifier(SCHEMA, table))
+    return connection.execute(query, values).rowcount
+
+
+def _pattern(key_prefix: Sequence[str]) -> str:
+    r"""Return a regular expression for asset keys in every form, as ``openai/acme/`` and ``[\"openai\", \"acme\"``."""
+    return "[^A-Za-z0-9_-]+".join(key_prefix) + "[^A-Za-z0-9_-]"

@@ -11,6 +11,15 @@ from psycopg.rows import class_row
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.statements import statement
 
+_DELETE = """
+delete from openai_costs.refused_groupings
+where organization = %(organization)s and grouping = any(%(groupings)s::text[])
+"""
+_INSERT = """
+insert into openai_costs.refused_groupings (organization, grouping, first_day, last_day, observed_at)
+values (%(organization)s, %(grouping)s, %(first_day)s, %(last_day)s, %(observed_at)s)
+"""
+
 
 class StoredRefusal(NamedTuple):
     """Days, both ends included and null without end, for which a grouping was refused at `observed_at`."""
@@ -24,7 +33,7 @@ class StoredRefusal(NamedTuple):
 def stored_refusals(connection: Connection, organization: str) -> list[StoredRefusal]:
     """The groupings that an organization was refused."""
     with connection.cursor(row_factory=class_row(StoredRefusal)) as cursor:
-        return cursor.execute(statement("refusals"), {"organization": organization}).fetchall()
+        return cursor.execute(statement("costs/refused_groupings"), {"organization": organization}).fetchall()
 
 
 def replace_refusals(
@@ -33,8 +42,8 @@ def replace_refusals(
     """Replaces what is remembered of an organization's refusals of some groupings."""
     values = {"organization": organization, "groupings": list(groupings)}
     with connection.transaction(), connection.cursor() as cursor:
-        cursor.execute(statement("forget_refusals"), values)
+        cursor.execute(_DELETE, values)
         cursor.executemany(
-            statement("note_refusal"),
+            _INSERT,
             [{"organization": organization, **refusal._asdict()} for refusal in known],
         )

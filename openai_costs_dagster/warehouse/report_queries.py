@@ -94,7 +94,7 @@ def cells(connection: Connection, organizations: Sequence[str], days: DayRange) 
     """All spend of a range of days, in no order; read in portions, so that memory does not grow with it."""
     with connection.transaction(), connection.cursor("report_cells") as cursor:
         cursor.itersize = _AT_ONCE
-        yield from map(Cell._make, cursor.execute(statement("report_cells"), _asked(organizations, days)))
+        yield from map(Cell._make, cursor.execute(statement("report/cells"), _asked(organizations, days)))
 
 
 def spent_parts(
@@ -102,12 +102,12 @@ def spent_parts(
 ) -> list[SpentPart]:
     """What makes up the bill of `days` and of `earlier`, which ends before them."""
     values = {**_asked(organizations, days), "earlier_first": earlier.first, "earlier_last": earlier.last}
-    return [SpentPart._make(row) for row in connection.execute(statement("report_parts"), values)]
+    return [SpentPart._make(row) for row in connection.execute(statement("report/spent_parts"), values)]
 
 
 def monthly_unit_costs(connection: Connection, organizations: Sequence[str], days: DayRange) -> list[MonthlyUnitCost]:
     """Unit costs by month, oldest first."""
-    rows = connection.execute(statement("report_unit_costs"), _asked(organizations, days))
+    rows = connection.execute(statement("report/monthly_unit_costs"), _asked(organizations, days))
     return [MonthlyUnitCost._make(row) for row in rows]
 
 
@@ -116,13 +116,13 @@ def current_names(
 ) -> list[CurrentName]:
     """The present names of everything that has one; where addresses are kept, those of people without a name."""
     values = {"organizations": list(organizations), "with_addresses": list(with_addresses)}
-    rows = connection.execute(statement("report_names"), values)
+    rows = connection.execute(statement("report/current_names"), values)
     return [CurrentName._make(row) for row in rows]
 
 
 def non_final_days(connection: Connection, organizations: Sequence[str], days: DayRange) -> list[NonFinalDay]:
     """The days of a range that may still change or are missing; its last one, today, is never missing."""
-    rows = connection.execute(statement("report_doubtful_days"), _asked(organizations, days))
+    rows = connection.execute(statement("report/non_final_days"), _asked(organizations, days))
     return [NonFinalDay._make(row) for row in rows]
 
 
@@ -131,12 +131,12 @@ def restatements(
 ) -> list[Restatement]:
     """The largest that were seen since a moment."""
     values = {"organizations": list(organizations), "since": since, "most": most}
-    return [Restatement._make(row) for row in connection.execute(statement("report_restatements"), values)]
+    return [Restatement._make(row) for row in connection.execute(statement("report/restatements"), values)]
 
 
 def other_currencies(connection: Connection, organizations: Sequence[str], days: DayRange) -> list[OtherCurrencyAmount]:
     """What was billed in other currencies, by day."""
-    rows = connection.execute(statement("report_other_currencies"), _asked(organizations, days))
+    rows = connection.execute(statement("report/other_currencies"), _asked(organizations, days))
     return [OtherCurrencyAmount._make(row) for row in rows]
 
 
@@ -146,4 +146,6 @@ def _asked(organizations: Sequence[str], days: DayRange) -> dict[str, object]:
 
 def first_stored_days(connection: Connection, organizations: Sequence[str]) -> dict[str, dt.date]:
     """The oldest stored day of each organization that has any."""
-    return dict(connection.execute(statement("report_first_day"), {"organizations": list(organizations)}).fetchall())
+    return dict(
+        connection.execute(statement("report/first_stored_days"), {"organizations": list(organizations)}).fetchall()
+    )

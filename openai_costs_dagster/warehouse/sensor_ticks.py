@@ -15,6 +15,12 @@ from openai_costs_dagster.warehouse.statements import statement
 
 RETENTION = dt.timedelta(days=30)
 """Rows that have not been renewed for so long are deleted by the next tick of any sensor."""
+_DELETE_OLD = (
+    "delete from openai_costs.sensor_ticks where last_tick_at < %(before)s",
+    "delete from openai_costs.dead_runs where ended_at < %(before)s",
+    "delete from openai_costs.heartbeats where day < %(before)s",
+)
+_NEWEST_TICK = "select max(last_tick_at) from openai_costs.sensor_ticks where location = any (%(locations)s)"
 
 
 class Sensor(NamedTuple):
@@ -64,39 +70,41 @@ class Heartbeat:
 
 def record_tick(connection: Connection, tick: SensorTick) -> None:
     """Stores a completed tick."""
-    connection.execute(statement("note_sensor_tick"), {**asdict(tick), "organizations": list(tick.organizations)})
+    connection.execute(
+        statement("dagster/upsert_sensor_tick"), {**asdict(tick), "organizations": list(tick.organizations)}
+    )
 
 
 def record_error(connection: Connection, sensor: Sensor, error: str) -> None:
     """Stores the error of a tick that did not complete. The time of the last completed tick stays."""
-    connection.execute(statement("note_sensor_error"), {**sensor._asdict(), "last_error": error})
+    connection.execute(statement("dagster/record_sensor_error"), {**sensor._asdict(), "last_error": error})
 
 
 def all_ticks(connection: Connection) -> list[SensorTick]:
     """The last tick of every sensor of every code location, newest first within a sensor."""
-    return [SensorTick(*row) for row in connection.execute(statement("sensor_ticks"))]
+    return [SensorTick(*row) for row in connection.execute(statement("dagster/sensor_ticks"))]
 
 
 def last_tick_at(connection: Connection, location: str, sensor: str) -> dt.datetime | None:
     """When a sensor of a code location last completed a tick, on whichever host."""
-    row = connection.execute(statement("last_sensor_tick"), {"location": location, "sensor": sensor}).fetchone()
+    row = connection.execute(statement("dagster/last_sensor_tick"), {"location": location, "sensor": sensor}).fetchone()
     return row[0] if row else None
 
 
 def newest_tick_at(connection: Connection, locations: Sequence[str]) -> dt.datetime | None:
     """When any sensor of these code locations last completed a tick."""
-    row = connection.execute(statement("newest_sensor_tick"), {"locations": list(locations)}).fetchone()
+    row = connection.execute(_NEWEST_TICK, {"locations": list(locations)}).fetchone()
     return row[0] if row else None
 
 
 def record_dead_run(connection: Connection, run: DeadRun) -> bool:
     """Stores a run whose process died. Returns whether it was not stored before."""
-    return connection.execute(statement("note_dead_run"), asdict(run)).rowcount > 0
+    return connection.execute(statement("dagster/insert_dead_run"), asdict(run)).rowcount > 0
 
 
 def dead_runs(connection: Connection, since: dt.datetime) -> list[DeadRun]:
     """Runs that died since then, oldest first."""
-    return [DeadRun(*row) for row in connection.execute(statement("dead_runs"), {"since": since})]
+    return [DeadRun(*row) for row in connection.execute(statement("dagster/dead_runs"), {"since": since})]
 
 
 def claim_heartbeat(
@@ -107,7 +115,7 @@ def claim_heartbeat(
     Returns None if the heartbeat was delivered, is not due again yet, or another process sends it.
     """
     values = {"location": location, "address": address, "day": day, "now": now, "leased_to": leased_to}
-    row = connection.execute(statement("claim_heartbeat"), values).fetchone()
+    row = connection.execute(statement("alerts/claim_heartbeat"), values).fetchone()
     return int(row[0]) if row else None
 
 
@@ -130,29 +138,29 @@ def record_heartbeat(
         "delivered_at": delivered_at,
         "last_error": error,
     }
-    connection.execute(statement("note_heartbeat"), values)
+    connection.execute(statement("alerts/update_heartbeat"), values)
 
 
 def heartbeat(connection: Connection, location: str, address: str) -> Heartbeat | None:
     """The newest heartbeat of a code location to an address."""
     values = {"location": location, "address": address}
-    row = connection.execute(statement("heartbeat"), values).fetchone()
+    row = connection.execute(statement("alerts/heartbeat"), values).fetchone()
     return Heartbeat(location, address, *row) if row else None
 
 
 def heartbeats(connection: Connection) -> list[Heartbeat]:
     """The newest heartbeat of every code location."""
-    return [Heartbeat(*row) for row in connection.execute(statement("heartbeats"))]
+    return [Heartbeat(*row) for row in connection.execute(statement("alerts/heartbeats"))]
 
 
 def unread_organizations(connection: Connection, organizations: Collection[str], day: dt.date) -> list[str]:
     """Those of some organizations of which a UTC day was not read completely after its end."""
     values = {"organizations": list(organizations), "day": day}
-    return [name for (name,) in connection.execute(statement("unread_organizations"), values)]
+    return [name for (name,) in connection.execute(statement("organizations/without_day"), values)]
 
 
 def delete_old(connection: Connection, now: dt.datetime) -> None:
     """Deletes rows that have not been renewed for `RETENTION`."""
     values = {"before": now - RETENTION}
-    for name in ("delete_old_sensor_ticks", "delete_old_dead_runs", "delete_old_heartbeats"):
-        connection.execute(statement(name), values)
+    for query in _DELETE_OLD:
+        connection.execute(query, values)

@@ -41,7 +41,7 @@ def check_server(connection: Connection, another: Callable[[], AbstractContextMa
 def check_privileges(connection: Connection, safe: str) -> None:
     """Checks that this user can prepare the database and load into it. Raises DatabaseRefused."""
     user, database, is_standby, is_read_only, may_make_temporary, may_create = (
-        connection.execute(statement("rights")).fetchone() or (None,) * 6
+        connection.execute(statement("session/privileges")).fetchone() or (None,) * 6
     )
     reason = None
     if is_standby:
@@ -73,7 +73,7 @@ def _shares_sessions(first: Connection, another: Callable[[], AbstractContextMan
 
 
 def _backend(connection: Connection) -> int:
-    cursor = connection.execute(statement("backend"))
+    cursor = connection.execute(statement("session/backend_pid"))
     cursor.nextset()
     row = cursor.fetchone()
     return int(row[0]) if row else 0

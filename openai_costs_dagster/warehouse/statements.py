@@ -1,4 +1,7 @@
-"""Finds the `.sql` files of this room. Parameters are psycopg's named ones: ``%(name)s``."""
+"""Access to the SQL files of this package. Their parameters have psycopg's named form, ``%(name)s``.
+
+Statements of one or two lines are constants of the module that executes them; longer ones are files in `queries/`.
+"""
 
 from __future__ import annotations
 
@@ -8,34 +11,34 @@ from importlib.resources.abc import Traversable
 
 from openai_costs_dagster.usage_records import COLUMNS, COUNTERS, FLAGS
 
-_ROOM = resources.files("openai_costs_dagster.warehouse")
+_PACKAGE = resources.files("openai_costs_dagster.warehouse")
 
 
 @cache
 def statement(name: str) -> str:
-    """The text of ``queries/<name>.sql``. Raises FileNotFoundError."""
-    return _ROOM.joinpath("queries", f"{name}.sql").read_text(encoding="utf-8")
+    """Return the text of ``queries/<name>.sql``, for example ``costs/insert_rows``. Raises `FileNotFoundError`."""
+    return _PACKAGE.joinpath("queries", f"{name}.sql").read_text(encoding="utf-8")
 
 
 @cache
 def views() -> tuple[str, ...]:
-    """The ``views/*.sql`` in the order of their numbers, each one `create or replace view`."""
+    """Return the statements of ``views/*.sql``, each a `create or replace view`, in the order of the file numbers."""
     texts = (file.read_text(encoding="utf-8") for file in _view_files())
     return tuple(text.replace("/*usage columns*/", _usage_columns()) for text in texts)
 
 
 def view_names() -> tuple[str, ...]:
-    """What the views are called, in the same order: a file's name without its number."""
+    """Return the names of the views in the same order. A name is the file name without its number."""
     return tuple(file.name.removesuffix(".sql").partition("_")[2] for file in _view_files())
 
 
 def _view_files() -> list[Traversable]:
-    files = sorted(_ROOM.joinpath("views").iterdir(), key=lambda file: file.name)
+    files = sorted(_PACKAGE.joinpath("views").iterdir(), key=lambda file: file.name)
     return [file for file in files if file.name.endswith(".sql")]
 
 
 def _usage_columns() -> str:
-    """A column for each group and counter that the usage endpoints are described with."""
+    """Return the select list of `daily_usage`: one column per dimension and counter of `usage_records.OPERATIONS`."""
     return ",\n    ".join(_usage_column(name) for name in COLUMNS)
 
 

@@ -14,11 +14,14 @@ from typing import Any, NamedTuple
 from openai_costs_dagster.days import DayRange
 from openai_costs_dagster.usage_records import Operation, UsageRow
 from openai_costs_dagster.warehouse import errors
-from openai_costs_dagster.warehouse.copy import copy_into
+from openai_costs_dagster.warehouse.copy import COPY_STAGED_BUCKETS, copy_into
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.statements import statement
 
 _COMPRESSION = 1
+_DELETE_MISSING_ENDPOINT = """
+delete from openai_costs.missing_endpoints where organization = %(organization)s and endpoint = %(endpoint)s
+"""
 
 
 class UsageDay(NamedTuple):
@@ -69,12 +72,12 @@ def store(connection: Connection, reading: UsageWindow, buckets: Iterable[UsageD
     }
     try:
         with connection.transaction():
-            connection.execute(statement("create_usage_staging"))
+            connection.execute(statement("usage/create_staging"))
             _copy_buckets(connection, buckets)
-            connection.execute(statement("delete_usage_rows"), values)
+            connection.execute(statement("usage/delete_rows"), values)
             _copy_rows(connection, reading, buckets)
-            connection.execute(statement("delete_provisional_buckets"), values)
-            connection.execute(statement("insert_buckets"), values)
+            connection.execute(statement("costs/delete_provisional_buckets"), values)
+            connection.execute(statement("costs/insert_raw_buckets"), values)
             _note_days(connection, values, buckets)
     except errors.VALUE_ERRORS as error:
         said = f"{reading.organization} {reading.operation.name} {reading.days}: {error.diag.message_primary}"
@@ -83,7 +86,7 @@ def store(connection: Connection, reading: UsageWindow, buckets: Iterable[UsageD
 
 
 def _copy_buckets(connection: Connection, buckets: Sequence[UsageDay]) -> None:
-    with connection.cursor() as cursor, cursor.copy(statement("copy_buckets")) as copy:
+    with connection.cursor() as cursor, cursor.copy(COPY_STAGED_BUCKETS) as copy:
         for bucket in buckets:
             digest = hashlib.sha256(bucket.raw).digest()
             copy.write_row((bucket.day, digest, zlib.compress(bucket.raw, _COMPRESSION)))
@@ -105,7 +108,7 @@ def _json_of(counters: Mapping[str, Decimal]) -> str:
 def _note_days(connection: Connection, values: Mapping[str, Any], buckets: Sequence[UsageDay]) -> None:
     with connection.cursor() as cursor:
         cursor.executemany(
-            statement("note_usage_day"),
+            statement("usage/upsert_day"),
             [
                 {
                     **values,
@@ -120,7 +123,7 @@ def _note_days(connection: Connection, values: Mapping[str, Any], buckets: Seque
 
 def rows_of_days(connection: Connection, organization: str, days: Iterable[dt.date]) -> list[StoredUsage]:
     """All usage of some days."""
-    found = connection.execute(statement("usage_of_days"), {"organization": organization, "days": list(days)})
+    found = connection.execute(statement("usage/rows_of_days"), {"organization": organization, "days": list(days)})
     return [
         StoredUsage(day, operation, UsageRow(project, user, api_key, model, groups, _decimals(counters)))
         for day, operation, project, user, api_key, model, groups, counters in found
@@ -144,7 +147,7 @@ class MissingEndpoint(NamedTuple):
 
 def missing_endpoints(connection: Connection, organization: str) -> list[MissingEndpoint]:
     """What an organization was not served when it was last asked for."""
-    found = connection.execute(statement("absences"), {"organization": organization})
+    found = connection.execute(statement("usage/missing_endpoints"), {"organization": organization})
     return [MissingEndpoint(*row) for row in found]
 
 
@@ -153,18 +156,17 @@ def record_missing_endpoint(
 ) -> None:
     """Remembers that something is not served."""
     values = {"organization": organization, "endpoint": endpoint, "message": message, "now": now}
-    connection.execute(statement("note_absence"), values)
+    connection.execute(statement("usage/upsert_missing_endpoint"), values)
 
 
 def delete_missing_endpoint(connection: Connection, organization: str, endpoint: str) -> bool:
     """It is served now; whether it was remembered as absent."""
     return (
-        connection.execute(statement("forget_absence"), {"organization": organization, "endpoint": endpoint}).rowcount
-        > 0
+        connection.execute(_DELETE_MISSING_ENDPOINT, {"organization": organization, "endpoint": endpoint}).rowcount > 0
     )
 
 
 def recent_operations(connection: Connection, organization: str, since: dt.date) -> set[str]:
     """The operations that counted anything on a day since then."""
     values = {"organization": organization, "since": since}
-    return {operation for (operation,) in connection.execute(statement("lately_counted"), values)}
+    return {operation for (operation,) in connection.execute(statement("usage/recent_operations"), values)}

@@ -41,8 +41,7 @@ def before() -> str:
 
 @pytest.fixture
 def migrated(database: Database) -> Database:
-    """Days as an earlier release stored them, opened by this one."""
-    move(database, command.downgrade, before())
+    """A database with the currency codes of an earlier release, upgraded to the current schema."""
     with database.connect() as connection:
         usd: dict[str, Any] = {"currency": "USD"}
         quantity: dict[str, Any] = {"quantity": Decimal(2), "quantity_unit": "tokens"}
@@ -57,6 +56,8 @@ def migrated(database: Database) -> Database:
         store(connection, {MIXED: mixed, PLAIN: [row("1.5", "a")]})
         insert_shares(connection)
         insert_revisions(connection)
+    # Rows are inserted first, because the code of this release stores them under the current names of tables.
+    move(database, command.downgrade, before())
     database.prepare()
     return database
 

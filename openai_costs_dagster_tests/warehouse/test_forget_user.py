@@ -34,7 +34,7 @@ CLEAN = (
 )
 SENTENCE = "Ada Lovelace (ada@example.com) spent $5.00."
 CLOSED_WORDS = {
-    *("address", "host", "location", "sensor"),
+    *("address", "endpoint", "host", "location", "sensor"),
     *("trigger", "category", "channel", "compared_by", "counters", "currency", "dedup_key", "direction", "event"),
     *(
         "first_evaluated_run",
@@ -100,7 +100,7 @@ def test_a_user_is_gone_from_deep_rows_sentences_and_dagsters_events(
     assert gone.texts >= 3
     assert "... (...) spent $5.00." in [entry.message for entry in instance.all_logs(run.run_id)]
     assert tables_with(database, "ada@example.com") == tables_with(database, "Ada Lovelace") == set()
-    assert tables_with(database, "lin@example.com") == {"known_names"}
+    assert tables_with(database, "lin@example.com") == {"directory_names"}
 
 
 def test_an_address_that_only_a_page_of_another_organization_knows_goes_everywhere(
@@ -120,7 +120,7 @@ def test_what_is_left_is_a_failure_that_names_the_place(
     store_page(connection, "acme", DEEP)
     monkeypatch.setattr(directory, "edit_buckets", lambda *_: 0)
     monkeypatch.setattr(free_texts, "edit", lambda *_: 0)
-    with pytest.raises(errors.NotForgotten, match=r"user-ada is still stored in 1 raw pages, .*outbox\.messce"):
+    with pytest.raises(errors.NotForgotten, match=r"user-ada is still stored in 1 raw pages, .*outbox\.message"):
         forget_user(database, "user-ada", NOW, on_wait=print)
 
 
@@ -131,9 +131,9 @@ def test_every_text_column_is_known_to_hold_sentences_or_not_to() -> None:
         for column in table.columns
         if isinstance(column.type, Text | JSONB) and not column.name.endswith("_id")
     }
-    names_of_people = {("known_names", "name"), ("known_names", "email")}
+    names_of_people = {("directory_names", "name"), ("directory_names", "email")}
     words = {(table, column) for table, column in texts if column in CLOSED_WORDS}
     assert set(free_texts.COLUMNS) <= texts
     left = texts - set(free_texts.COLUMNS) - names_of_people - words
-    assert left == {("anomaly_findings", "reason"), ("budget_states", "budget"), ("troubles", "reason")}
+    assert left == {("anomaly_findings", "reason"), ("budget_states", "budget"), ("open_failures", "reason")}
     assert warehouse_forget_user._MOST_PASSES > 1

@@ -16,7 +16,7 @@ from ..installation import Installation
 from .windows import DAY, row, store, stored
 
 TABLES = sorted(table.name for table in metadata.tables.values())
-OF_THE_SCHEMA = {"program", "alembic_version"}
+OF_THE_SCHEMA = {"schema_metadata", "alembic_version"}
 
 
 def refused(database: Database, statement: str) -> str:

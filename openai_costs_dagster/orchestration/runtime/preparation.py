@@ -19,7 +19,7 @@ def prepare_dagster(database: Database, environment: Mapping[str, str]) -> None:
     database.check_privileges()
     os.environ.update(environment)  # Dagster reads its instance from the environment alone
     with database.connect() as connection, connection.transaction():
-        connection.execute(statement("migration_lock"))
+        connection.execute(statement("session/migration_lock"))
         with dg.DagsterInstance.get() as instance:
             instance.upgrade()
     database.grant()

@@ -41,7 +41,7 @@ class StorageSession:
 
     def _configure(self, connection: Any, _record: Any) -> None:
         with connection.cursor() as cursor:
-            cursor.execute(statement("session"))
+            cursor.execute(statement("session/settings"))
             cursor.execute(_ROLE_DEFAULT)
             for name, value in self._settings.items():
                 cursor.execute("select set_config(%s, %s, false)", (name, value))

@@ -1,1 +1,0 @@
-create temporary table copied_/*table*/ (like openai_costs./*table*/) on commit drop

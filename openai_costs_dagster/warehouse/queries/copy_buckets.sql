@@ -1,1 +1,0 @@
-copy staged_buckets (usage_date, digest, body) from stdin

@@ -1,1 +1,0 @@
-delete from openai_costs.heartbeats where day < %(before)s

@@ -1,1 +1,0 @@
-delete from openai_costs.missing_endpoints where organization = %(organization)s and endpoint = %(endpoint)s

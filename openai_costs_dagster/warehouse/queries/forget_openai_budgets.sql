@@ -1,1 +1,0 @@
-delete from openai_costs.openai_budgets where organization = %(organization)s

@@ -1,1 +1,0 @@
-select user_id from openai_costs.forgotten_users

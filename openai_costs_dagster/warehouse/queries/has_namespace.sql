@@ -1,1 +1,0 @@
-select to_regnamespace(%(name)s) is not null

@@ -1,1 +1,0 @@
-select row_security_active(%(table)s)

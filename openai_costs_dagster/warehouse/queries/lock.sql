@@ -1,1 +1,0 @@
-select pg_advisory_lock(hashtextextended(%(key)s, 0))

@@ -1,1 +1,0 @@
-select pg_advisory_xact_lock(hashtextextended('openai_costs/allocation/' || %(organization)s, 0))

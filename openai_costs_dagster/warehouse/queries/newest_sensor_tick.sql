@@ -1,1 +1,0 @@
-select max(last_tick_at) from openai_costs.sensor_ticks where location = any (%(locations)s)

@@ -1,1 +1,0 @@
-select value from openai_costs.schema_metadata where key = %(key)s

@@ -1,1 +1,0 @@
-delete from openai_costs.allocation_days where organization = %(organization)s

@@ -1,1 +1,0 @@
-delete from openai_costs.allocations where organization = %(organization)s

@@ -1,1 +1,0 @@
-delete from openai_costs.anomaly_feedback where organization = %(organization)s

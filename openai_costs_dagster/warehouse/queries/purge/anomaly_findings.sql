@@ -1,1 +1,0 @@
-delete from openai_costs.anomaly_findings where organization = %(organization)s

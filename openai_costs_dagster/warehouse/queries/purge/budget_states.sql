@@ -1,1 +1,0 @@
-delete from openai_costs.budget_states where organization = %(organization)s

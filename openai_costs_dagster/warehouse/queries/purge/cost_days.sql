@@ -1,1 +1,0 @@
-delete from openai_costs.cost_days where organization = %(organization)s

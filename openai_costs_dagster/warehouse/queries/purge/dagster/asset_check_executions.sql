@@ -1,1 +1,0 @@
-delete from openai_costs_dagster.asset_check_executions where asset_key ~ %(mentions)s

@@ -1,1 +1,0 @@
-delete from openai_costs_dagster.asset_keys where asset_key ~ %(mentions)s

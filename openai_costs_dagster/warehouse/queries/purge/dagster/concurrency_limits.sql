@@ -1,1 +1,0 @@
-delete from openai_costs_dagster.concurrency_limits where concurrency_key = %(pool)s

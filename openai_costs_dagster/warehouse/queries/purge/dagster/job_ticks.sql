@@ -1,1 +1,0 @@
-delete from openai_costs_dagster.job_ticks where tick_body ~ %(mentions)s

@@ -1,1 +1,0 @@
-delete from openai_costs.dead_runs where organization = %(organization)s

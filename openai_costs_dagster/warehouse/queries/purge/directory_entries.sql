@@ -1,1 +1,0 @@
-delete from openai_costs.directory_entries where organization = %(organization)s

@@ -1,1 +1,0 @@
-delete from openai_costs.directory_names where organization = %(organization)s

@@ -1,1 +1,0 @@
-delete from openai_costs.incidents where organization = %(organization)s

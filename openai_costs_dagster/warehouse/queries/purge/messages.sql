@@ -1,1 +1,0 @@
-delete from openai_costs.messages where organization = %(organization)s

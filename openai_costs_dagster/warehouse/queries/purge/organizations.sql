@@ -1,1 +1,0 @@
-delete from openai_costs.organizations where organization = %(organization)s

@@ -1,1 +1,0 @@
-delete from openai_costs.outbox where organization = %(organization)s

@@ -1,1 +1,0 @@
-delete from openai_costs.projects where organization = %(organization)s

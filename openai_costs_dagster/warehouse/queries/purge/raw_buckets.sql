@@ -1,1 +1,0 @@
-delete from openai_costs.raw_buckets where organization = %(organization)s

@@ -1,1 +1,0 @@
-delete from openai_costs.refused_groupings where organization = %(organization)s

@@ -1,1 +1,0 @@
-delete from openai_costs.revisions where organization = %(organization)s

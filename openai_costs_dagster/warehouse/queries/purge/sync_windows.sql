@@ -1,1 +1,0 @@
-delete from openai_costs.sync_windows where organization = %(organization)s

@@ -1,1 +1,0 @@
-delete from openai_costs.usage_days where organization = %(organization)s

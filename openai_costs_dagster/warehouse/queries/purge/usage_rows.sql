@@ -1,1 +1,0 @@
-delete from openai_costs.usage_rows where organization = %(organization)s

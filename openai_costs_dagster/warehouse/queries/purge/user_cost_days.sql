@@ -1,1 +1,0 @@
-delete from openai_costs.user_cost_days where organization = %(organization)s

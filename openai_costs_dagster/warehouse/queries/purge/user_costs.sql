@@ -1,1 +1,0 @@
-delete from openai_costs.user_costs where organization = %(organization)s

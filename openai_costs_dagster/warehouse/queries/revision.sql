@@ -1,1 +1,0 @@
-select version_num from openai_costs.alembic_version
