@@ -255,7 +255,7 @@ class PanelEvaluation:
         ]
         flagged = {days[one] for one in range(first, row + 1) if verdicts.flagged[one, column]} | {days[row]}
         bars = [png.Bar(one.actual, one.lower, one.upper, one.day in flagged) for one in points]
-        title = f"US dollars a day: {self._names.of(series) if any(series[1:]) else self._organization}"
+        title = f"US dollars a day: {self._names.series(series) if any(series[1:]) else self._organization}"
         return svg.markdown(title, points, flagged), png.png(bars)
 
 

@@ -79,7 +79,7 @@ def record_alerts(
     }
     called = display_names(connection, name, users=True)
     for news in update_incidents(known, found, policy.today, last, policy.may_alert, may_end=policy.may_end):
-        finding = found[news.found] if news.found else None
+        finding = found[news.unusual_day] if news.unusual_day else None
         chart = evaluations[finding.usage_date].chart_png if finding else None
         outbox.record(
             connection, _alert(organization, news, finding, minimum, chart, called), now, acknowledged=news.acknowledged
@@ -130,7 +130,7 @@ def _facts(finding: StoredFinding) -> list[tuple[str, str]]:
 
 
 def _over(incident: Incident, called: DisplayNames) -> str:
-    named = incident.line_item or called.of(incident.series)
+    named = incident.line_item or called.series(incident.series)
     return (
         f"What was unusual about {named} since {incident.first_day} is over, or has become the new normal: its last "
         f"unusual day was {incident.last_day}."

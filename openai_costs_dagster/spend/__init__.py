@@ -1,1 +1,1 @@
-"""Pure rules about money: adding up, reconciling, naming line items, judging a day. No Dagster, SQL or HTTP in here."""
+"""Rules about spend without I/O: reconciliation, line items, allocation, anomaly detection, budgets and forecasts."""

@@ -1,4 +1,4 @@
-"""Budgets: their periods in UTC days, how they stand, and which shares of them were crossed when."""
+"""Budgets: calendar periods in UTC days, the spend and forecast of a period, and the thresholds that were crossed."""
 
 from __future__ import annotations
 
@@ -15,45 +15,45 @@ from openai_costs_dagster.spend.forecast import Forecast, forecast_period
 Period = Literal["month", "quarter", "year"]
 _MONTHS: dict[Period, int] = {"month": 1, "quarter": 3, "year": 12}
 
-_WEEKS = 28  # days
+_AVERAGED_DAYS = 28  # days before an incomplete day whose average replaces the incomplete amount: four whole weeks
 
 HISTORY = dt.timedelta(days=400)
-"""How far before a period its forecast looks."""
+"""The length of the history before a period that its forecast is made from."""
 
 
 class KnownDays(NamedTuple):
-    """How far an organization's spend is known; UTC days."""
+    """The UTC days up to which an organization's spend is stored and complete."""
 
     last_day: dt.date
-    """The newest stored day. It may be unfinished; what it cost so far counts as spent."""
+    """The newest stored day. The day may be unfinished; the amount so far counts as spent."""
     complete_to: dt.date | None
-    """The last known day: the newest day that was read after its end, whatever it cost. Forecasts are made at its end.
-    None where there is no such day."""
+    """The newest day that was read after its end. Forecasts start from the end of this day. None without such a day."""
     incomplete: Collection[dt.date] = frozenset()
-    """Earlier days that are missing or were not read after their end."""
+    """Days up to `complete_to` that are missing or were read before their end."""
 
 
 class BudgetStatus(NamedTuple):
-    """A budget in one period, as far as days are known; US dollars."""
+    """The spend and the forecast of a budget in one period, in US dollars."""
 
     period: DayRange
     spent: Decimal
     forecast: Forecast | None
     known_to: dt.date | None
-    """The last day whose cost counts as spent, None where none of the period is known."""
+    """The last day whose cost is counted in `spent`; None if no day of the period is stored."""
 
 
 class Crossing(NamedTuple):
-    """A share of a budget that was reached, or will be by the period's end as it looks."""
+    """A threshold of a budget that spend has reached, or is forecast to reach by the end of the period."""
 
     share: Decimal
+    """The threshold as a share of the budget; 1 is the whole budget."""
     day: dt.date
-    """The day on which it was reached, or the last known one of a forecast."""
+    """The UTC day on which spend reached the threshold. For a forecast, the last day that the forecast is based on."""
     is_forecast: bool
 
 
 def period_of(day: dt.date, period: Period) -> DayRange:
-    """The calendar month, quarter or year that a UTC day lies in."""
+    """Return the calendar month, quarter or year that contains a UTC day."""
     months = _MONTHS[period]
     first_month = (day.month - 1) // months * months + 1
     last_month = first_month + months - 1
@@ -62,62 +62,70 @@ def period_of(day: dt.date, period: Period) -> DayRange:
 
 
 def periods_of(days: Iterable[dt.date], period: Period) -> list[DayRange]:
-    """The periods that some days lie in, oldest first."""
+    """Return the periods that contain any of the days, oldest first."""
     return sorted({period_of(day, period) for day in days})
 
 
 def budget_status(spend: Mapping[dt.date, Decimal], period: DayRange, known: KnownDays) -> BudgetStatus:
-    """How a budget stands, by spend from `HISTORY` before the period on.
+    """Return the spend and the forecast of a period.
 
-    Every stored day counts as spent with what it cost so far. The forecast is made at the end of the last known day
-    and is at least what was spent. Incomplete days are forecast as the weeks before them.
+    `spend` holds US dollars by UTC day, from `HISTORY` before the period on. Every stored day counts with its amount
+    so far. The forecast starts from the end of `known.complete_to` and is never below the spend. Incomplete days are
+    filled with the average of the four weeks before.
     """
     last = min(known.last_day, period.last)
     spent = money.total(amount for day, amount in spend.items() if period.first <= day <= last)
     forecast = None
     if known.complete_to:
-        filled = _filled(spend, known.incomplete)
+        filled = _fill_incomplete_days(spend, known.incomplete)
         forecast = forecast_period(filled, period.first, period.last, min(last, known.complete_to))
     if forecast and known.complete_to and last > known.complete_to:
-        forecast = Forecast(*(max(one, spent) for one in forecast))
+        # The forecast does not include the unfinished day, which may already cost more than the forecast expects.
+        forecast = Forecast(*(max(amount, spent) for amount in forecast))
     return BudgetStatus(period, spent, forecast, last if last >= period.first else None)
 
 
 def crossings(
-    spend: Mapping[dt.date, Decimal], at: BudgetStatus, limit: Decimal, shares: Sequence[Decimal]
+    spend: Mapping[dt.date, Decimal], status: BudgetStatus, limit: Decimal, shares: Sequence[Decimal]
 ) -> list[Crossing]:
-    """The shares that were reached, each with its first day, and those that the forecast reaches."""
+    """Return the thresholds that spend has reached, each with its day, and those that the forecast reaches."""
     found = []
     for share in sorted(set(shares)):
-        day = _reached(spend, at, share * limit)
+        day = _day_reached(spend, status, share * limit)
         if day is not None:
             found.append(Crossing(share, day, is_forecast=False))
-        elif at.known_to and at.known_to < at.period.last and _foreseen(at, share * limit):
-            found.append(Crossing(share, at.known_to, is_forecast=True))
+        elif status.known_to and status.known_to < status.period.last and _is_forecast_to_reach(status, share * limit):
+            found.append(Crossing(share, status.known_to, is_forecast=True))
     return found
 
 
-def _filled(spend: Mapping[dt.date, Decimal], unknown: Collection[dt.date]) -> Mapping[dt.date, Decimal]:
-    """Spend with incomplete days at the average of the complete ones of four weeks before, or what they cost so far."""
+def _fill_incomplete_days(
+    spend: Mapping[dt.date, Decimal], incomplete: Collection[dt.date]
+) -> Mapping[dt.date, Decimal]:
+    """Return spend with the larger of the amount so far and the average of the four weeks before on incomplete days."""
     filled = dict(spend)
-    for day in sorted(unknown):
-        before = [day - number * ONE_DAY for number in range(1, _WEEKS + 1)]
-        known = [spend.get(one, Decimal(0)) for one in before if one not in unknown]
-        if known and spend:
-            filled[day] = max(money.total(known) / len(known), spend.get(day, Decimal(0)))
+    for day in sorted(incomplete):
+        before = [day - number * ONE_DAY for number in range(1, _AVERAGED_DAYS + 1)]
+        amounts = [spend.get(earlier, Decimal(0)) for earlier in before if earlier not in incomplete]
+        if amounts and spend:
+            filled[day] = max(money.total(amounts) / len(amounts), spend.get(day, Decimal(0)))
     return filled
 
 
-def _foreseen(at: BudgetStatus, amount: Decimal) -> bool:
-    return at.forecast is not None and at.forecast.expected >= amount and at.forecast.expected > 0
+def _is_forecast_to_reach(status: BudgetStatus, amount: Decimal) -> bool:
+    # A budget of zero is not forecast to be crossed while nothing is expected to be spent.
+    return status.forecast is not None and status.forecast.expected >= amount and status.forecast.expected > 0
 
 
-def _reached(spend: Mapping[dt.date, Decimal], at: BudgetStatus, amount: Decimal) -> dt.date | None:
-    """The day on which the period's spend reached an amount and did not fall below it again."""
-    if at.known_to is None or at.spent < amount or at.spent <= 0:
+def _day_reached(spend: Mapping[dt.date, Decimal], status: BudgetStatus, amount: Decimal) -> dt.date | None:
+    """Return the day on which the period's spend reached an amount for good.
+
+    A credit can bring spend below the amount again. Then only a later day counts.
+    """
+    if status.known_to is None or status.spent < amount or status.spent <= 0:
         return None
     so_far, reached = Decimal(0), None
-    for day in DayRange(at.period.first, at.known_to):
+    for day in DayRange(status.period.first, status.known_to):
         so_far = money.add(so_far, spend.get(day, Decimal(0)))
         if so_far < amount or so_far <= 0:
             reached = None

@@ -1,4 +1,4 @@
-"""A day's bill: rows that share a key added up, amounts normalised, totals and what is known of their exactness."""
+"""The bill of one UTC day: cost rows with equal keys added up, exact totals by currency, and their tolerance."""
 
 from __future__ import annotations
 
@@ -15,29 +15,31 @@ _Key = tuple[str | None, str | None, str | None, str | None, str | None, str | N
 
 @dataclass(frozen=True)
 class Bill:
-    """What is known of one organization's day beside its rows. By currency; an amount without one is under null."""
+    """The totals of one organization's UTC day, by currency. Amounts without a currency are under None."""
 
     row_count: int
     received: int
-    """How many rows came, before those that share a key were added up."""
+    """The number of rows in the API's response, before rows with equal keys were added up."""
     absent_amounts: int
-    """How many of them had no amount."""
+    """The number of received rows without an amount."""
     totals: Mapping[str | None, Decimal]
-    """Exact sums."""
+    """Exact sums by currency."""
     slack: Mapping[str | None, Decimal] = field(default_factory=dict)
-    """By how much each total may differ from one that was read otherwise: 0 where all amounts came as strings."""
+    """The largest rounding error of each total. An error is possible only where amounts came as JSON numbers."""
 
 
 def bill_of(costs: Iterable[ReportedCost]) -> tuple[list[CostRow], Bill]:
-    """Adds up a day: rows that share a key become one, none is dropped, currencies and units are never mixed.
+    """Add up the cost rows of one day and return the rows with their totals.
 
-    Raises ValueError for an amount or quantity that is no finite number.
+    Rows with equal keys become one row. No row is dropped, and currencies and units are never mixed. Raises ValueError
+    for an amount or a quantity that is not a finite number.
     """
     added: dict[_Key, list[Decimal | None]] = {}
     totals: dict[str | None, Decimal] = {}
     slack: dict[str | None, Decimal] = {}
     received = absent = 0
     for cost in costs:
+        # The first six fields of a `ReportedCost` are the key of a `CostRow`.
         key, currency, (read_amount, read_quantity, from_number) = cost[:6], cost.currency, cost[6:]
         received += 1
         quantity = None if read_quantity is None else money.normalised(read_quantity)

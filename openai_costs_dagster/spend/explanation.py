@@ -1,7 +1,7 @@
-"""Explains a finding in words and figures: one or two sentences that a person can act on.
+"""The text of a finding: one or two sentences with the impact, the cause, and the range that the spend left.
 
-"Up $412.00 (+310 %) on Search, gpt-5.5: output, 9.8x the tokens, unit price unchanged, key_7 alone. It cost $545.00,
-above its range (usual: $60.00 to $200.00)."
+Example: "Up $412.00 (+310 %) on Search: gpt-5.5, output, key_7 alone, 9.8x the tokens, unit price unchanged. Spend was
+$545.00, above its range (usual: $60.00 to $200.00)."
 """
 
 from __future__ import annotations
@@ -12,59 +12,61 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from openai_costs_dagster.records import SeriesKey
+from openai_costs_dagster.records import NO_VALUE, SeriesKey
 from openai_costs_dagster.spend import money
 from openai_costs_dagster.spend.detection.root_causes import Flag
 from openai_costs_dagster.spend.money import dollars
 from openai_costs_dagster.spend.price_volume_mix import ChangeBreakdown, Segment, decompose_change, main_contributor
 
-_LONGEST_NAME = 100  # characters
-_MOST = Decimal("0.6")
-_ALONE = Decimal("0.9")
-_NOTABLE_MIX = Decimal("0.25")
-_UNCHANGED = (Decimal("0.97"), Decimal("1.03"))
-_NOTABLE = (Decimal("0.8"), Decimal("1.25"))
+_MAX_NAME_LENGTH = 100  # characters of a name in a sentence
+_MAIN_SHARE = Decimal("0.6")  # of the change, from which on a dimension is named as its cause
+_SOLE_SHARE = Decimal("0.9")  # of the change, from which on the dimension is named without a percentage
+_NOTABLE_MIX = Decimal("0.25")  # of the impact
+_UNCHANGED_PRICE = (Decimal("0.97"), Decimal("1.03"))  # effective prices vary by 3 % without a price change
+_UNCHANGED_VOLUME = (Decimal("0.8"), Decimal("1.25"))
 _CREDIT_WORD = re.compile(r"discount|refund|adjustment|credit", re.IGNORECASE)
-_NOTHING = "(none)"
 
 
 @dataclass(frozen=True)
 class DisplayNames:
-    """What ids are called. `users` is empty for texts that are stored: a user's name may have to be forgotten."""
+    """The display names of ids.
+
+    Leave `users` empty for text that is stored, because the name of a user may have to be deleted later.
+    """
 
     projects: Mapping[str, str] = field(default_factory=dict)
     api_keys: Mapping[str, str] = field(default_factory=dict)
     users: Mapping[str, str] = field(default_factory=dict)
 
     def project(self, project_id: str) -> str:
-        """A project's name, or its id where the name is unknown."""
-        return "no project" if project_id == _NOTHING else self.projects.get(project_id, project_id)
+        """Return the name of a project, or the id if the name is unknown."""
+        return "no project" if project_id == NO_VALUE else self.projects.get(project_id, project_id)
 
     def api_key(self, api_key_id: str) -> str:
-        """A key's name as in ``key "batch"``, or its id where the name is unknown."""
+        """Return the name of an API key as in ``key "batch"``, or the id if the name is unknown."""
         name = self.api_keys.get(api_key_id)
-        return f'key "{name}"' if name else "no API key" if api_key_id == _NOTHING else api_key_id
+        return f'key "{name}"' if name else "no API key" if api_key_id == NO_VALUE else api_key_id
 
     def user(self, user_id: str) -> str:
-        """A user as in ``Ada (user-abc)``, or the id where the name is unknown."""
+        """Return a user as in ``Ada (user-abc)``, or the id if the name is unknown."""
         name = self.users.get(user_id)
         return f"{name} ({user_id})" if name else user_id
 
-    def of(self, series: SeriesKey) -> str:
-        """A series as people call it."""
-        named = [
+    def series(self, series: SeriesKey) -> str:
+        """Return the names of a series' dimensions, or ``the organization`` for the total."""
+        names = [
             series.project and self.project(series.project),
-            "no model" if series.model == _NOTHING else series.model,
-            "no service" if series.service == _NOTHING else series.service,
+            "no model" if series.model == NO_VALUE else series.model,
+            "no service" if series.service == NO_VALUE else series.service,
             series.api_key and self.api_key(series.api_key),
             series.user and self.user(series.user),
         ]
-        return ", ".join(shorten(name) for name in named if name) or "the organization"
+        return ", ".join(shorten(name) for name in names if name) or "the organization"
 
 
 @dataclass(frozen=True)
 class ParentTotal:
-    """The total, a project's or the organization's, that a newcomer moved; US dollars."""
+    """The total of a project or the organization that jumped together with a new series; US dollars."""
 
     name: str
     actual: Decimal
@@ -73,7 +75,10 @@ class ParentTotal:
 
 @dataclass(frozen=True)
 class Figures:
-    """A finding in US dollars: what the `days` days up to `day` cost in all, and the range of the test they failed."""
+    """The figures of a finding in US dollars.
+
+    `actual` is the sum of the `days` days up to `day`. `expected`, `lower` and `upper` belong to the test that failed.
+    """
 
     day: dt.date
     actual: Decimal
@@ -81,155 +86,163 @@ class Figures:
     lower: Decimal
     upper: Decimal
     reason: str
-    """Which test failed, as the detector calls it; `minor` where a day is unusual and too small to alert."""
+    """The detector's name of the test that failed; ``minor`` for a day that is unusual but too small to alert."""
     days: int = 1
     score: Decimal = Decimal(0)
-    """Standard deviations of the last day."""
+    """The distance of the last day from its expectation, in standard deviations."""
     provisional: bool = False
     total: ParentTotal | None = None
 
     @property
     def impact(self) -> Decimal:
-        """What it cost more than expected; negative: less."""
+        """Actual less expected spend."""
         return self.actual - self.expected
 
 
 def explain(
-    series: SeriesKey, figures: Figures, parts: Sequence[Segment], names: DisplayNames, *, merged: Sequence[Flag] = ()
+    series: SeriesKey,
+    figures: Figures,
+    segments: Sequence[Segment],
+    names: DisplayNames,
+    *,
+    merged: Sequence[Flag] = (),
 ) -> str:
-    """The sentences. `parts` are what makes up the days' spend, beside what usually does.
+    """Return the sentences that explain a finding.
 
-    `merged` are the other keys of the same owner that changed the same way.
+    `segments` are the segments of the series' spend, with their usual amounts. `merged` are the other API keys of the
+    same owner that changed in the same direction.
     """
     impact, expected = figures.impact, figures.expected
     share = f" ({impact / expected:+.0%})".replace("%", " %") if expected >= 1 else ""
     direction = "Up" if impact >= 0 else "Down"
-    during = f" in {figures.days} days" if figures.days > 1 else ""
-    about = _causes(series, impact, parts, names)
-    detail = f": {', '.join(about)}" if about else ""
-    found = f"{direction} {dollars(abs(impact))}{share}{during} on {names.of(series)}{detail}."
-    return f"{found} {_failed_test(figures)}.{_also(merged, names)}"
+    period = f" in {figures.days} days" if figures.days > 1 else ""
+    causes = _causes(series, impact, segments, names)
+    detail = f": {', '.join(causes)}" if causes else ""
+    summary = f"{direction} {dollars(abs(impact))}{share}{period} on {names.series(series)}{detail}."
+    return f"{summary} {_failed_test(figures)}.{_merged_keys(merged, names)}"
 
 
-def _also(merged: Sequence[Flag], names: DisplayNames) -> str:
+def _merged_keys(merged: Sequence[Flag], names: DisplayNames) -> str:
     if not merged:
         return ""
-    shown = (f"{names.of(flag.series)} ({money.signed_dollars(Decimal(flag.difference))})" for flag in merged)
-    return f" Other keys of the same owner changed with it: {'; '.join(shown)}."
+    keys = (f"{names.series(flag.series)} ({money.signed_dollars(Decimal(flag.difference))})" for flag in merged)
+    return f" Other API keys of the same owner changed with it: {'; '.join(keys)}."
 
 
 def shorten(name: str) -> str:
-    """A name as a sentence can hold it: some line items and ids have thousands of characters."""
-    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}\u2026"
+    """Shorten a name to 100 characters. Some line items and ids have thousands of characters."""
+    return name if len(name) <= _MAX_NAME_LENGTH else f"{name[: _MAX_NAME_LENGTH - 1]}\u2026"
 
 
 def _failed_test(figures: Figures) -> str:
-    """The amount beside the range of the test that it failed."""
+    """Return the amount and the range of the test that failed."""
     so_far = " so far, the day is not settled" if figures.provisional else ""
     if figures.days > 1:
-        what = f"The {figures.days} days up to {figures.day} cost {dollars(figures.actual)} together{so_far}"
+        spend = f"The {figures.days} days up to {figures.day} cost {dollars(figures.actual)} together{so_far}"
     else:
-        what = f"It cost {dollars(figures.actual)}{so_far}"
-    return what + _test(figures)
+        spend = f"Spend was {dollars(figures.actual)}{so_far}"
+    return spend + _range(figures)
 
 
-def _test(figures: Figures) -> str:
+def _range(figures: Figures) -> str:
     low, high, reason = dollars(figures.lower), dollars(figures.upper), figures.reason
     usual = f"usual: {low} to {high}" if figures.lower else f"usual: up to {high}"
-    more = figures.actual > figures.upper
-    limit = f"{'more' if more else 'less'} than {high if more else low}"
+    is_above = figures.actual > figures.upper
+    limit = f"{'more' if is_above else 'less'} than {high if is_above else low}"
     if reason == "minor":
         alerts = f"below {low} or above {high}" if figures.lower else f"above {high}"
-        expected = f"{dollars(figures.expected)} were expected"
         return (
-            f"; {expected}: unusual by {abs(figures.score)} standard deviations, too small to alert (alerts: {alerts})"
+            f", expected {dollars(figures.expected)}: unusual by {abs(figures.score)} standard deviations, "
+            f"too small to alert (alerts: {alerts})"
         )
     if reason == "continues":
-        return f"; the unusual days before it go on (while they do, {limit} is unusual)"
+        return f"; the unusual days before it continue (until they end, {limit} is unusual)"
     if reason == "intermittent":
-        return f", more than any {figures.days} days of a series that spends now and then ({usual})"
+        return f", more than any {figures.days} days of this intermittent series before ({usual})"
     if reason == "new":
-        return f"; it is too new to have a range of its own ({limit} is unusual for it){_of_total(figures.total)}"
+        return f"; the series is too new for a range of its own ({limit} is unusual for it){_parent(figures.total)}"
     if figures.days > 1:
-        return f", {'above' if more else 'below'} the level before them ({usual})"
-    return f", {'above' if more else 'below'} its range ({usual})"
+        return f", {'above' if is_above else 'below'} the level before them ({usual})"
+    return f", {'above' if is_above else 'below'} its range ({usual})"
 
 
-def _of_total(total: ParentTotal | None) -> str:
+def _parent(total: ParentTotal | None) -> str:
     if total is None:
         return ""
-    return f"; {total.name} cost {dollars(total.actual)} in all, {dollars(total.expected)} were expected"
+    return f"; {total.name} cost {dollars(total.actual)} in total, expected {dollars(total.expected)}"
 
 
-def _causes(series: SeriesKey, impact: Decimal, parts: Sequence[Segment], names: DisplayNames) -> list[str]:
-    """What changed and how, credits apart: they have no tokens and no key.
+def _causes(series: SeriesKey, impact: Decimal, segments: Sequence[Segment], names: DisplayNames) -> list[str]:
+    """Return the phrases that name the causes of a change.
 
-    Parts are compared with the weeks before and may have changed the other way; then they explain nothing.
+    Credits are separated from usage, because they have neither tokens nor an API key. Segments are compared with the
+    weeks before, and the finding with the detector's expectation, so the two can differ in sign. Then the segments
+    explain nothing.
     """
-    negative = [part for part in parts if part.amount < 0 or part.usual_amount < 0]
-    total = money.total(part.change for part in parts)
-    credited = money.total(part.change for part in negative)
-    others = [part for part in parts if part not in negative]
+    negative = [segment for segment in segments if segment.amount < 0 or segment.usual_amount < 0]
+    total = money.total(segment.change for segment in segments)
+    credited = money.total(segment.change for segment in negative)
+    others = [segment for segment in segments if segment not in negative]
     if total * impact < 0:
         return []
-    said = _of_credits(negative, credited) if total and credited / total >= 1 - _ALONE else []
-    if said and credited / total >= _MOST:
-        return said
-    return [*_what_changed(series, others, names), *_how(others, impact), *said]
+    credit = _credit(negative, credited) if total and credited / total >= 1 - _SOLE_SHARE else []
+    if credit and credited / total >= _MAIN_SHARE:
+        return credit
+    return [*_main_dimensions(series, others, names), *_price_and_volume(others, impact), *credit]
 
 
-def _of_credits(negative: Sequence[Segment], credited: Decimal) -> list[str]:
-    """The largest credit, discount or refund that changed."""
-    largest = max(negative, key=lambda part: (abs(part.change), part.line_item))
-    named = _CREDIT_WORD.search(largest.line_item)
-    word = named[0].lower() if named else "credit"
-    item = "" if largest.line_item in {"", _NOTHING} else f" ({shorten(largest.line_item)})"
+def _credit(negative: Sequence[Segment], credited: Decimal) -> list[str]:
+    """Return the phrase for the credit, discount or refund with the largest change."""
+    largest = max(negative, key=lambda segment: (abs(segment.change), segment.line_item))
+    match = _CREDIT_WORD.search(largest.line_item)
+    word = match[0].lower() if match else "credit"
+    item = "" if largest.line_item in {"", NO_VALUE} else f" ({shorten(largest.line_item)})"
     article = "an" if word == "adjustment" else "a"
     if credited < 0:
         return [f"{article} {word} of {dollars(abs(largest.amount))}{item}"]
-    return [f"{dollars(credited)} less of {'an' if word == 'adjustment' else 'a'} {word}{item} than usual"]
+    return [f"{dollars(credited)} less of {article} {word}{item} than usual"]
 
 
-def _what_changed(series: SeriesKey, parts: Sequence[Segment], names: DisplayNames) -> list[str]:
-    """The dimensions below the series in which most of the change lies."""
-    said = []
+def _main_dimensions(series: SeriesKey, segments: Sequence[Segment], names: DisplayNames) -> list[str]:
+    """Return the values of the dimensions below the series that account for most of the change."""
+    phrases = []
     if not series.project:
-        said += _leading(parts, "project", names)
+        phrases += _main_value(segments, "project", names)
     if not series.model:
-        said += _leading(parts, "model", names)
-    said += _leading(parts, "kind", names)
+        phrases += _main_value(segments, "model", names)
+    phrases += _main_value(segments, "kind", names)
     if not series.api_key:
-        said += _leading(parts, "api_key", names)
-    return said
+        phrases += _main_value(segments, "api_key", names)
+    return phrases
 
 
-def _leading(parts: Sequence[Segment], dimension: str, names: DisplayNames) -> list[str]:
-    found = main_contributor(parts, lambda part: str(getattr(part, dimension)))
-    if found is None or found[1] < _MOST or found[0] == _NOTHING:
+def _main_value(segments: Sequence[Segment], dimension: str, names: DisplayNames) -> list[str]:
+    found = main_contributor(segments, lambda segment: str(getattr(segment, dimension)))
+    if found is None or found[1] < _MAIN_SHARE or found[0] == NO_VALUE:
         return []
-    name, share = found
-    shown = shorten({"project": names.project, "api_key": names.api_key}.get(dimension, str)(name))
-    if share >= _ALONE:
-        return [f"{shown}{' alone' if dimension == 'api_key' else ''}"]
-    return [f"{shown} ({share:.0%})".replace("%", " %")]
+    value, share = found
+    name = shorten({"project": names.project, "api_key": names.api_key}.get(dimension, str)(value))
+    if share >= _SOLE_SHARE:
+        return [f"{name}{' alone' if dimension == 'api_key' else ''}"]
+    return [f"{name} ({share:.0%})".replace("%", " %")]
 
 
-def _how(parts: Sequence[Segment], impact: Decimal) -> list[str]:
-    """Volume, price and mix, where quantities tell them apart."""
-    change = decompose_change(parts)
+def _price_and_volume(segments: Sequence[Segment], impact: Decimal) -> list[str]:
+    """Return the phrases for volume, price and mix, or ``new`` for segments that were never billed before."""
+    change = decompose_change(segments)
     if change.volume_ratio is None or change.price_ratio is None:
-        return ["new"] if parts and all(not part.usual_amount for part in parts) else []
+        return ["new"] if segments and all(not segment.usual_amount for segment in segments) else []
     unit = f"the {change.unit}" if change.unit else "the units"
-    low, high = _NOTABLE
-    said = [] if low < change.volume_ratio < high else [f"{change.volume_ratio:.2g}x {unit}"]
-    cheap, dear = _UNCHANGED
-    if not cheap <= change.price_ratio <= dear:
-        said.append(f"unit price {change.price_ratio - 1:+.0%}".replace("%", " %"))
+    fewer, more = _UNCHANGED_VOLUME
+    phrases = [] if fewer < change.volume_ratio < more else [f"{change.volume_ratio:.2g}x {unit}"]
+    cheaper, dearer = _UNCHANGED_PRICE
+    if not cheaper <= change.price_ratio <= dearer:
+        phrases.append(f"unit price {change.price_ratio - 1:+.0%}".replace("%", " %"))
     elif not _has_notable_mix(change, impact):
-        return [*said, "unit price unchanged"] if said else []
+        return [*phrases, "unit price unchanged"] if phrases else []
     if _has_notable_mix(change, impact):
-        said.append(f"a {'dearer' if change.mix > 0 else 'cheaper'} mix ({money.signed_dollars(change.mix)})")
-    return said
+        phrases.append(f"a {'dearer' if change.mix > 0 else 'cheaper'} mix ({money.signed_dollars(change.mix)})")
+    return phrases
 
 
 def _has_notable_mix(change: ChangeBreakdown, impact: Decimal) -> bool:

@@ -1,7 +1,9 @@
-"""Anomalies over their days: what is news about them, so that one that goes on is told once and not every day.
+"""Incidents: unusual days grouped by cause, and the events for which an alert is due.
 
-An incident begins with its first unusual day, is news again when it costs twice of what people know of, and ends
-after two finished days without it. Where a cause is named finer or coarser the next day, it is the same incident.
+A cause that lasts for days is alerted once and not every day. An incident opens with its first unusual day. It has
+grown when its impact is `GROWTH_FACTOR` times the impact that was alerted last. It ends after `QUIET_DAYS` finished
+days without an unusual day. If the next day's finding names the same cause by a coarser or finer series, the incident
+continues.
 """
 
 from __future__ import annotations
@@ -16,146 +18,165 @@ from openai_costs_dagster.records import Direction, Incident, SeriesKey
 from openai_costs_dagster.spend.detection.root_causes import contains, overlap
 
 QUIET_DAYS = 2
-"""So many finished days without it end an incident; a pause that is shorter is none."""
+"""The number of finished days without an unusual day after which an incident ends; a shorter pause does not end it."""
 
-GROWTH_FACTOR = 2  # times what people know of
-_SAME_DAY_GROWTH_FACTOR = 5  # it was told when it had only begun
+GROWTH_FACTOR = 2
+"""An incident has grown when its impact is this many times the impact that was alerted last."""
+
+# A day that is alerted in its first hours is expected to cost more by its end, so only a much larger impact of the
+# same day is alerted again.
+_SAME_DAY_GROWTH_FACTOR = 5
 
 
 class UnusualDay(NamedTuple):
-    """An unusual day of a series, or of a line item's price; `impact` in US dollars, signed."""
+    """An unusual UTC day of a series, or of a line item's unit price."""
 
     day: dt.date
     series: SeriesKey
     line_item: str | None
+    """The line item whose unit price changed; None for a finding about spend."""
     impact: Decimal
+    """Actual less expected spend, in US dollars."""
 
     @property
     def direction(self) -> Direction:
-        """Whether it costs more or less than usual: up or down."""
+        """Whether the day costs more (``up``) or less (``down``) than expected."""
         return "up" if self.impact >= 0 else "down"
 
 
 class IncidentEvent(NamedTuple):
-    """Something to tell of an incident; `found` is the day that made it news, None for its end.
-
-    `seen` says that it is to be recorded and not sent.
-    """
+    """An event in the life of an incident, to be written to the outbox."""
 
     event: Literal["opened", "grown", "ended"]
     incident: Incident
-    found: UnusualDay | None
+    unusual_day: UnusualDay | None
+    """The unusual day that caused the event; None for the end of an incident."""
     acknowledged: bool
+    """Whether the event is only recorded and no alert is sent."""
 
 
 def update_incidents(
-    known: list[Incident],
-    found: Iterable[UnusualDay],
+    incidents: list[Incident],
+    unusual_days: Iterable[UnusualDay],
     today: dt.date,
     evaluated_to: dt.date,
     may_alert: Callable[[dt.date], bool],
     *,
     may_end: bool,
 ) -> list[IncidentEvent]:
-    """What is new; changes `known` and adds new incidents to it.
+    """Add unusual days to their incidents, end quiet incidents, and return the events.
 
-    All days up to `evaluated_to` were judged, now or before; `today` is not over. Asking again with the same findings
-    brings no news.
+    `incidents` is changed in place and receives the new incidents. All days up to `evaluated_to` must have been
+    evaluated, in this run or before. `today` is the current UTC day, which is not finished. `may_alert` decides by day
+    whether an event is sent or only recorded. A second call with the same unusual days returns no events.
     """
     by_day: dict[dt.date, list[UnusualDay]] = {}
-    for unusual in found:
+    for unusual in unusual_days:
         by_day.setdefault(unusual.day, []).append(unusual)
-    news: list[IncidentEvent] = []
+    events: list[IncidentEvent] = []
     for day in sorted(by_day):
-        of_day = sorted(by_day[day], key=lambda one: (-abs(one.impact), one.series, one.line_item or ""))
-        news += _of_day(known, of_day, may_alert, is_over=day < today)
-    for incident in known:
+        largest_first = sorted(by_day[day], key=lambda one: (-abs(one.impact), one.series, one.line_item or ""))
+        events += _add_day(incidents, largest_first, may_alert, is_over=day < today)
+    for incident in incidents:
         is_quiet = incident.last_day + QUIET_DAYS * ONE_DAY <= min(evaluated_to, today - ONE_DAY)
         if may_end and incident.is_open and is_quiet:
             incident.is_open = False
-            if incident.announced:
-                news.append(IncidentEvent("ended", incident, None, acknowledged=False))
-    return news
+            if incident.announced:  # the end of an incident that nobody was alerted about is not sent either
+                events.append(IncidentEvent("ended", incident, None, acknowledged=False))
+    return events
 
 
-def _of_day(
-    known: list[Incident], found: list[UnusualDay], may_alert: Callable[[dt.date], bool], *, is_over: bool
+def _add_day(
+    incidents: list[Incident], unusual_days: list[UnusualDay], may_alert: Callable[[dt.date], bool], *, is_over: bool
 ) -> list[IncidentEvent]:
-    places = {one: next((each for each in known if _continues(each, one)), None) for one in found}
-    going_on = {id(incident) for incident in places.values() if incident}
-    for one in found:
-        if places[one] is None:
-            renamed = (each for each in known if id(each) not in going_on and _is_named_coarser_by(each, one))
-            places[one] = next(renamed, None)
-    news = []
-    for one in found:
-        announced = may_alert(one.day)
-        incident = places[one] or next((each for each in known if _continues(each, one)), None)
+    """Add the unusual days of one UTC day, sorted by impact, to their incidents."""
+    matches = {unusual: _find(incidents, unusual) for unusual in unusual_days}
+    # An incident that continues under its own series is not matched to a coarser series of the same day as well:
+    # the coarser series then has a cause of its own.
+    continuing = {id(incident) for incident in matches.values() if incident}
+    for unusual in unusual_days:
+        if matches[unusual] is None:
+            coarser = (
+                incident
+                for incident in incidents
+                if id(incident) not in continuing and _continues_as_coarser(incident, unusual)
+            )
+            matches[unusual] = next(coarser, None)
+    events = []
+    for unusual in unusual_days:
+        announced = may_alert(unusual.day)
+        # The second search finds an incident that was opened by a larger unusual day of the same UTC day.
+        incident = matches[unusual] or _find(incidents, unusual)
         if incident is None:
-            incident = _open_incident(one, announced=announced)
-            known.append(incident)
-            news.append(IncidentEvent("opened", incident, one, acknowledged=not announced))
-        elif _extend(incident, one, announced=announced, is_over=is_over):
-            news.append(IncidentEvent("grown", incident, one, acknowledged=not announced))
-    return news
+            incident = _open_incident(unusual, announced=announced)
+            incidents.append(incident)
+            events.append(IncidentEvent("opened", incident, unusual, acknowledged=not announced))
+        elif _extend(incident, unusual, announced=announced, is_over=is_over):
+            events.append(IncidentEvent("grown", incident, unusual, acknowledged=not announced))
+    return events
 
 
-def _continues(incident: Incident, found: UnusualDay) -> bool:
-    """Whether an unusual day belongs to it, by its series; a later day than its end does not."""
-    if incident.line_item != found.line_item or incident.direction != found.direction:
+def _find(incidents: Iterable[Incident], unusual: UnusualDay) -> Incident | None:
+    return next((incident for incident in incidents if _continues(incident, unusual)), None)
+
+
+def _continues(incident: Incident, unusual: UnusualDay) -> bool:
+    """Return whether an unusual day belongs to an incident, by its series, direction and date."""
+    if incident.line_item != unusual.line_item or incident.direction != unusual.direction:
         return False
-    longest = incident.last_day + (QUIET_DAYS + 1) * ONE_DAY if incident.is_open else incident.last_day
-    return incident.first_day - ONE_DAY <= found.day <= longest and _is_same(incident.series, found.series)
+    latest = incident.last_day + (QUIET_DAYS + 1) * ONE_DAY if incident.is_open else incident.last_day
+    return incident.first_day - ONE_DAY <= unusual.day <= latest and _is_same_cause(incident.series, unusual.series)
 
 
-def _is_named_coarser_by(incident: Incident, found: UnusualDay) -> bool:
-    """Whether the day after it a coarser series is as far off as it was: its cause under another name."""
+def _continues_as_coarser(incident: Incident, unusual: UnusualDay) -> bool:
+    """Return whether the day after an incident, a coarser series shows a similar impact: the same cause, renamed."""
     return (
         incident.is_open
-        and incident.line_item == found.line_item
-        and incident.direction == found.direction
-        and found.day == incident.last_day + ONE_DAY
-        and overlap(incident.series, found.series)
-        and _dimension_count(found.series) < _dimension_count(incident.series)
-        and any(found.series[1:])
-        and abs(found.impact) < GROWTH_FACTOR * incident.alerted_impact
+        and incident.line_item == unusual.line_item
+        and incident.direction == unusual.direction
+        and unusual.day == incident.last_day + ONE_DAY
+        and overlap(incident.series, unusual.series)
+        and len(unusual.series.dimensions) < len(incident.series.dimensions)
+        and bool(unusual.series.dimensions)
+        and abs(unusual.impact) < GROWTH_FACTOR * incident.alerted_impact
     )
 
 
-def _open_incident(found: UnusualDay, *, announced: bool) -> Incident:
+def _open_incident(unusual: UnusualDay, *, announced: bool) -> Incident:
     return Incident(
-        found.series,
-        found.line_item,
-        found.direction,
-        first_day=found.day,
-        last_day=found.day,
-        alerted_impact=abs(found.impact),
-        alerted_day=found.day,
+        unusual.series,
+        unusual.line_item,
+        unusual.direction,
+        first_day=unusual.day,
+        last_day=unusual.day,
+        alerted_impact=abs(unusual.impact),
+        alerted_day=unusual.day,
         announced=announced,
     )
 
 
-def _extend(incident: Incident, found: UnusualDay, *, announced: bool, is_over: bool) -> bool:
-    """Takes a day in; whether that is news. A day that is announced while it grows is expected to grow."""
-    impact, is_same_day = abs(found.impact), found.day == incident.alerted_day
-    incident.first_day, incident.last_day = min(incident.first_day, found.day), max(incident.last_day, found.day)
+def _extend(incident: Incident, unusual: UnusualDay, *, announced: bool, is_over: bool) -> bool:
+    """Add an unusual day to an incident and return whether the incident has grown."""
+    impact, is_same_day = abs(unusual.impact), unusual.day == incident.alerted_day
+    incident.first_day = min(incident.first_day, unusual.day)
+    incident.last_day = max(incident.last_day, unusual.day)
     if impact >= (_SAME_DAY_GROWTH_FACTOR if is_same_day else GROWTH_FACTOR) * incident.alerted_impact:
-        incident.alerted_impact, incident.alerted_day = impact, found.day
+        incident.alerted_impact, incident.alerted_day = impact, unusual.day
         incident.announced = incident.announced or announced
         return True
     if is_same_day and is_over:
+        # The alert was sent during the day. Later days are compared with the impact of the whole day.
         incident.alerted_impact = max(impact, incident.alerted_impact)
     return False
 
 
-def _dimension_count(series: SeriesKey) -> int:
-    return sum(map(bool, series[1:]))
+def _is_same_cause(one: SeriesKey, other: SeriesKey) -> bool:
+    """Return whether one series contains the other, or both are equal.
 
-
-def _is_same(one: SeriesKey, other: SeriesKey) -> bool:
-    """Whether they name one cause; of a whole organization's nothing finer is, for that could be anything."""
+    The whole organization contains every series, so it is the same cause as itself only.
+    """
     if one == other:
         return True
-    if not any(one[1:]) or not any(other[1:]):
+    if not one.dimensions or not other.dimensions:
         return False
     return contains(one, other) or contains(other, one)

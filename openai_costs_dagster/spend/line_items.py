@@ -1,10 +1,13 @@
-"""Names what a line item is: service, category, subcategory and model, the dimensions that FinOps tools show.
+"""Rules that classify a line item by service, category, subcategory and model, the dimensions of FinOps tools.
 
-Line items are undocumented display text. What was seen follows
-``[<surface or tier> " | "] <model> [" " <modality>] ", " <kind> [", long context"]``, or is a bare label; a label
-that the grammar does not know keeps its own name. Blanks and the case of kinds vary in what was seen, so a label is
-normalised before it is parsed; what is stored is the label as it came. When the rules improve, raise `RULES_VERSION`:
-stored history is classified anew from its own line items, with no request.
+A line item is an undocumented display text. Observed labels follow the grammar
+``[<surface or tier> " | "] <model> [" " <modality>] ", " <kind> [", long context"]`` or are a bare name. A label
+outside the grammar becomes its own service and category. Blanks and the case of kinds vary between labels, so a label
+is normalised before it is parsed. The database stores the label unchanged.
+
+Add a new service to `_SERVICE_OF_MODEL`, a new tool to `_TOOLS` and a new kind to `_KINDS`, and raise
+`RULES_VERSION`. Stored line items are then classified again without a request to OpenAI. The usage counter that a line
+item's cost is allocated by is chosen in `spend/allocation/allocation_rules.py`.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from openai_costs_dagster.cost_records import MAX_KEY_LENGTH
 from openai_costs_dagster.records import LineItem
 
 RULES_VERSION = 2
+"""The version of the rules in this module. Stored classifications of an older version are computed again."""
 
 CHAT = "Chat completions"
 UNLABELLED = "Unlabelled"
@@ -38,7 +42,7 @@ _NAMED_OTHERWISE = {
     "whisper": "whisper",
     "whisper-1": "whisper",
 }
-"""Models that labels do not call by their ids, in lower case."""
+"""Model ids by the other names that labels use for the models, in lower case."""
 _FINE_TUNED = re.compile(r"^ft[:-]")
 
 _SERVICE_OF_MODEL = (
@@ -70,9 +74,9 @@ _KINDS = {
 
 
 def classify(label: str | None) -> LineItem:
-    """Reads one line item. Total: every text, the empty one and null have an answer.
+    """Classify one line item. Every text has a classification; None and blank text are `UNLABELLED`.
 
-    A label of more than `MAX_KEY_LENGTH` characters is not parsed and keeps its own name.
+    A label of more than `MAX_KEY_LENGTH` characters is not parsed and becomes its own service and category.
     """
     if label is None or not label.strip():
         return LineItem(UNLABELLED, UNLABELLED)
@@ -81,27 +85,28 @@ def classify(label: str | None) -> LineItem:
     text = _normalised(label)
     parsed = _LABEL.match(text)
     if parsed and _is_model(parsed["model"]):
-        return _of_model(parsed)
+        return _model_item(parsed)
     surface, _, name = text.rpartition(" | ")
     if _is_model(name) and " " not in name:
         return LineItem(_service_of(name), name, model=name, surface=surface or None)
     for pattern, tool in _TOOLS:
         if pattern.search(text):
             return LineItem(tool, tool, surface=surface or None)
-    if parsed and _kind(parsed["kind"]) in _KINDS:  # billed like a model, of a family not met yet
-        return _of_model(parsed)
+    # An unknown name with a token kind is the model of a new family.
+    if parsed and _kind(parsed["kind"]) in _KINDS:
+        return _model_item(parsed)
     return LineItem(label, label)
 
 
 def _normalised(label: str) -> str:
-    """The label with single blanks, only where the grammar has them, and with the model's id for its other names."""
+    """Return the label with single blanks, the separators of the grammar, and the model's id for its other names."""
     text = _SEPARATOR.sub(lambda found: ", " if found[1] == "," else " | ", " ".join(label.split()))
     before, bar, rest = text.rpartition(" | ")
     name, comma, kind = rest.partition(", ")
     return f"{before}{bar}{_NAMED_OTHERWISE.get(name.lower(), name)}{comma}{kind}"
 
 
-def _of_model(parsed: re.Match[str]) -> LineItem:
+def _model_item(parsed: re.Match[str]) -> LineItem:
     model, kind = parsed["model"], _kind(parsed["kind"])
     return LineItem(
         service=_service_of(model),

@@ -1,4 +1,4 @@
-"""Changes of effective unit prices: what a line item's amount is by its quantity, against the days before."""
+"""Changes of effective unit prices: a line item's amount divided by its quantity, compared with the days before."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from openai_costs_dagster.spend.explanation import shorten
 from openai_costs_dagster.spend.money import dollars
 
 CHANGE = Decimal("0.02")
-"""By how much a unit price must differ; effective prices of mixed work wander by less."""
+"""The relative difference from which on a unit price has changed. Effective prices of mixed work vary by less."""
 
-_STEADY = Decimal("0.01")
-_DAYS = 7  # priced days that say what a price was
-_FEWEST_DAYS = 3
+_STEADY = Decimal("0.01")  # the relative spread up to which the prices of the days before are steady
+_DAYS = 7  # the number of earlier priced days whose median is the price before
+_MIN_DAYS = 3  # priced days before a change can be found
 _FOUR_DIGITS = Context(prec=4)
 
 
@@ -28,16 +28,16 @@ class PriceChange(NamedTuple):
 
     priced: PricedDay
     before: Decimal
-    """The price per unit of the days before."""
+    """The median price per unit of the days before, in US dollars."""
 
     @property
     def impact(self) -> Decimal:
-        """What the day cost more, or less, than it would have."""
+        """The day's amount less its amount at the price before, in US dollars."""
         return self.priced.amount - self.before * self.priced.quantity
 
     def __str__(self) -> str:
         now, before = self.priced.unit_price, self.before
-        change = f"{abs(now / before - 1):.1%}" if before else "from nothing"
+        change = f"{abs(now / before - 1):.1%}" if before else "from zero"
         is_tokens = self.priced.quantity_unit == "tokens"
         scale, unit = (1_000_000, "a million tokens") if is_tokens else (1, _unit(self.priced.quantity_unit))
         moved = "rose" if now > before else "fell"
@@ -49,13 +49,15 @@ class PriceChange(NamedTuple):
 
 
 def price_changes(priced: Iterable[PricedDay]) -> list[PriceChange]:
-    """The days on which a steady price became another one. Needs three priced days before; any order.
+    """Return the first day of each new unit price, sorted by day and impact.
 
-    A model whose bill changes from its alias to the dated snapshot, or back, is one model. Two snapshots are two.
+    A change needs at least three priced days with a steady price before it. `priced` may be in any order. A model that
+    is billed under its alias and later under its dated snapshot, or the reverse, is one model. Two snapshots are two
+    models.
     """
     changes: list[PriceChange] = []
     for history in _histories(priced):
-        for place in range(_FEWEST_DAYS, len(history)):
+        for place in range(_MIN_DAYS, len(history)):
             before = _steady_price(history[max(0, place - _DAYS) : place])
             if before is not None and abs(history[place].unit_price - before) > CHANGE * before:
                 changes.append(PriceChange(history[place], before))
@@ -63,12 +65,13 @@ def price_changes(priced: Iterable[PricedDay]) -> list[PriceChange]:
 
 
 def _histories(priced: Iterable[PricedDay]) -> Iterator[list[PricedDay]]:
-    """The priced days of each line item and unit, oldest first."""
+    """Yield the priced days of each line item and unit, oldest first."""
     by_item: dict[tuple[str, str | None], dict[str, list[PricedDay]]] = defaultdict(lambda: defaultdict(list))
     for one in sorted(priced, key=lambda one: (one.line_item, one.quantity_unit or "", one.day)):
         by_item[label_with_alias(one.line_item), one.quantity_unit][one.line_item].append(one)
     for by_label in by_item.values():
         together = sorted(chain.from_iterable(by_label.values()), key=lambda one: one.day)
+        # An alias and a snapshot that are billed on the same day are two models with two prices.
         is_billed_under_one_name = len({one.day for one in together}) == len(together)
         if is_billed_under_one_name and name_one_model(by_label):
             yield together

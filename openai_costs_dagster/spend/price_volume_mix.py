@@ -1,8 +1,8 @@
-"""How much of a change of spend is price, volume and mix, exactly: the parts add up to the change.
+"""Price-volume-mix analysis: split a change of spend into price, volume and mix, which add up exactly to the change.
 
-Volume is what more or fewer units would have cost at the price and mix there were; price is what the units that came
-cost more or less each; mix is the rest of what is measured, units having moved between cheaper and dearer ones. What
-has no quantity, or none to compare with, stays apart.
+Volume is the cost of more or fewer units at the usual price and mix. Price is the change of the price per unit, times
+the units of today. Mix is the rest of the measured change, caused by units that moved between cheaper and more
+expensive segments. Segments without a quantity, or without a usual quantity to compare with, are unmeasured.
 """
 
 from __future__ import annotations
@@ -17,12 +17,15 @@ from openai_costs_dagster.spend import money
 _ZERO = Decimal(0)
 _CENTS = Decimal("0.01")
 _RATIOS = Context(prec=28)
-_WIDE = Context(prec=400)  # a quantity near zero makes a huge ratio
+_WIDE = Context(prec=400)  # A usual quantity near zero makes a huge ratio, whose cents need more than 28 digits.
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A part of a series' spend now and usually: US dollars, quantities in `unit`, null where unknown."""
+    """The spend of one project, model, API key, line item and kind: now, and its usual amount. US dollars.
+
+    Quantities are in `unit` and None if unknown.
+    """
 
     project: str
     model: str
@@ -37,18 +40,18 @@ class Segment:
 
     @property
     def change(self) -> Decimal:
-        """Amount less the usual one."""
+        """The amount less the usual amount."""
         return money.subtract(self.amount, self.usual_amount)
 
     @property
     def has_quantities(self) -> bool:
-        """Whether both amounts have quantities to compare."""
+        """Whether both amounts have a quantity in the same unit."""
         return bool(self.quantity and self.usual_quantity and self.unit)
 
 
 @dataclass(frozen=True)
 class ChangeBreakdown:
-    """US dollars; the four parts add up to `total`. `volume_ratio` is units now to usual ones, where one unit leads."""
+    """A change of spend in US dollars. `volume`, `price`, `mix` and `unmeasured` add up to `total`."""
 
     total: Decimal
     volume: Decimal
@@ -56,25 +59,30 @@ class ChangeBreakdown:
     mix: Decimal
     unmeasured: Decimal
     volume_ratio: Decimal | None
+    """Units now divided by usual units, in `unit`; None if no segment has quantities."""
     price_ratio: Decimal | None
-    """What the same units cost now to what they cost usually."""
+    """The cost of today's units divided by their cost at the usual prices."""
     unit: str | None
+    """The unit with the largest change, to which both ratios refer."""
 
 
-def decompose_change(parts: Iterable[Segment]) -> ChangeBreakdown:
-    """Splits the change of all parts together."""
-    parts = list(parts)
-    by_unit = _by([part for part in parts if part.has_quantities], lambda part: part.unit)
-    # Billed and credited quantities of a unit may cancel each other out, and nothing compares with zero units.
+def decompose_change(segments: Iterable[Segment]) -> ChangeBreakdown:
+    """Split the change of all segments together into price, volume and mix."""
+    segments = list(segments)
+    by_unit: dict[str | None, list[Segment]] = defaultdict(list)
+    for segment in segments:
+        if segment.has_quantities:
+            by_unit[segment.unit].append(segment)
+    # Billed and credited quantities of a unit may cancel out. A usual quantity of zero has no ratio.
     measured = [of_unit for of_unit in by_unit.values() if _usual_quantity(of_unit)]
-    total = money.total(part.change for part in parts)
+    total = money.total(segment.change for segment in segments)
     volume = price = explained = _ZERO
     for of_unit in measured:
         now, usual = _quantity(of_unit), _usual_quantity(of_unit)
-        amount = money.total(part.usual_amount for part in of_unit)
+        amount = money.total(segment.usual_amount for segment in of_unit)
         volume += _cents(amount * (_RATIOS.divide(now, usual) - 1))
-        price += _cents(sum((part.amount - _at_usual_price(part) for part in of_unit), _ZERO))
-        explained = money.add(explained, money.total(part.change for part in of_unit))
+        price += _cents(sum((segment.amount - _at_usual_price(segment) for segment in of_unit), _ZERO))
+        explained = money.add(explained, money.total(segment.change for segment in of_unit))
     leading = max(measured, key=_weight, default=[])
     return ChangeBreakdown(
         total=total,
@@ -84,49 +92,47 @@ def decompose_change(parts: Iterable[Segment]) -> ChangeBreakdown:
         unmeasured=money.subtract(total, explained),
         volume_ratio=_ratio(_quantity(leading), _usual_quantity(leading)),
         price_ratio=_ratio(
-            sum((part.amount for part in leading), _ZERO), sum((_at_usual_price(part) for part in leading), _ZERO)
+            sum((segment.amount for segment in leading), _ZERO),
+            sum((_at_usual_price(segment) for segment in leading), _ZERO),
         ),
         unit=leading[0].unit if leading else None,
     )
 
 
-def main_contributor(parts: Iterable[Segment], name: Callable[[Segment], str]) -> tuple[str, Decimal] | None:
-    """Which of the parts, named by `name`, has most of the change, and its share; None without a change."""
+def main_contributor(segments: Iterable[Segment], name: Callable[[Segment], str]) -> tuple[str, Decimal] | None:
+    """Return the name with the largest share of the change, and its share; None if there is no change.
+
+    `name` groups the segments, for example by project.
+    """
     changes: dict[str, Decimal] = defaultdict(Decimal)
-    for part in parts:
-        changes[name(part)] = money.add(changes[name(part)], part.change)
+    for segment in segments:
+        changes[name(segment)] = money.add(changes[name(segment)], segment.change)
     total = money.total(changes.values())
     if not total:
         return None
-    best = max(changes, key=lambda one: (changes[one] / total, one))
-    return best, _RATIOS.divide(changes[best], total)
+    largest = max(changes, key=lambda group: (changes[group] / total, group))
+    return largest, _RATIOS.divide(changes[largest], total)
 
 
-def _by(parts: Iterable[Segment], key: Callable[[Segment], str | None]) -> dict[str | None, list[Segment]]:
-    groups: dict[str | None, list[Segment]] = defaultdict(list)
-    for part in parts:
-        groups[key(part)].append(part)
-    return groups
+def _quantity(segments: list[Segment]) -> Decimal:
+    return sum((segment.quantity or _ZERO for segment in segments), _ZERO)
 
 
-def _quantity(parts: list[Segment]) -> Decimal:
-    return sum((part.quantity or _ZERO for part in parts), _ZERO)
+def _usual_quantity(segments: list[Segment]) -> Decimal:
+    return sum((segment.usual_quantity or _ZERO for segment in segments), _ZERO)
 
 
-def _usual_quantity(parts: list[Segment]) -> Decimal:
-    return sum((part.usual_quantity or _ZERO for part in parts), _ZERO)
-
-
-def _at_usual_price(part: Segment) -> Decimal:
-    return _RATIOS.divide(part.usual_amount * (part.quantity or _ZERO), part.usual_quantity or Decimal(1))
+def _at_usual_price(segment: Segment) -> Decimal:
+    """Return the cost of the segment's quantity at its usual price per unit."""
+    return _RATIOS.divide(segment.usual_amount * (segment.quantity or _ZERO), segment.usual_quantity or Decimal(1))
 
 
 def _cents(amount: Decimal) -> Decimal:
     return amount.quantize(_CENTS, context=_WIDE)
 
 
-def _weight(parts: list[Segment]) -> Decimal:
-    return sum((abs(part.change) + part.amount for part in parts), _ZERO)
+def _weight(segments: list[Segment]) -> Decimal:
+    return sum((abs(segment.change) + segment.amount for segment in segments), _ZERO)
 
 
 def _ratio(now: Decimal, usual: Decimal) -> Decimal | None:

@@ -1,4 +1,4 @@
-"""Holds a day's grouped bill against a second, ungrouped answer for the same day."""
+"""Reconciliation: compares the grouped costs of a day with the ungrouped total of the same day."""
 
 from __future__ import annotations
 
@@ -12,26 +12,27 @@ _ZERO = Decimal(0)
 
 
 class Difference(NamedTuple):
-    """What one currency's two sums differ by (grouped less ungrouped), and by how much they may."""
+    """The grouped and the ungrouped sum of one day in one currency."""
 
     currency: str | None
     grouped: Decimal
     ungrouped: Decimal
     allowed: Decimal
+    """The difference that rounding of JSON numbers can explain."""
 
     @property
     def amount(self) -> Decimal:
-        """Grouped less ungrouped, exact."""
+        """The grouped sum less the ungrouped sum, exact."""
         return money.subtract(self.grouped, self.ungrouped)
 
     @property
     def is_explained(self) -> bool:
-        """Whether it is no more than amounts in number form account for; nothing is where all came as strings."""
+        """Whether rounding explains the difference. Sums of amounts that came as strings must be equal."""
         return abs(self.amount) <= self.allowed
 
 
 def differences(grouped: Bill, ungrouped: Bill) -> list[Difference]:
-    """One entry for every currency of either side. A currency that one side lacks counts as 0 there."""
+    """Return one entry for each currency of either bill. A currency that one bill lacks counts as 0 in that bill."""
     currencies = sorted({*grouped.totals, *ungrouped.totals}, key=lambda currency: currency or "")
     return [
         Difference(
@@ -45,5 +46,5 @@ def differences(grouped: Bill, ungrouped: Bill) -> list[Difference]:
 
 
 def reconciles(grouped: Bill, ungrouped: Bill) -> bool:
-    """Whether both answers bill the same."""
+    """Return whether both bills have the same total in every currency, apart from rounding."""
     return all(difference.is_explained for difference in differences(grouped, ungrouped))

@@ -194,7 +194,7 @@ def test_a_credit_is_explained_as_one(work: Bench) -> None:
     work.world.restate(SPIKE, credited("-300.00"))
     work.ingest(HISTORY)
     (finding,) = judged(work).alerting
-    assert "on the organization: a credit of $300.00 (Promotional credit). It cost -$" in finding.explanation
+    assert "on the organization: a credit of $300.00 (Promotional credit). Spend was -$" in finding.explanation
     assert "tokens" not in finding.explanation
 
 

@@ -1,4 +1,4 @@
-"""Rows of costs and usage for tests, with all that does not matter left out."""
+"""Builders of cost and usage rows for tests, with defaults for irrelevant fields."""
 
 from __future__ import annotations
 
@@ -47,6 +47,6 @@ def used(
             key,
             model,
             groups,
-            {name: Decimal(one) for name, one in {**counters, **(counts or {})}.items()},
+            {name: Decimal(count) for name, count in {**counters, **(counts or {})}.items()},
         ),
     )

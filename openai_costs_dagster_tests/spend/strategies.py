@@ -1,4 +1,4 @@
-"""Amounts and rows as hostile as the API was seen to send them."""
+"""Hypothesis strategies for amounts and cost rows, with the extremes that the API has returned."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _decimal(negative: bool, digits: int, exponent: int) -> Decimal:
 
 
 amounts = st.builds(_decimal, st.booleans(), st.integers(0, 10**34 - 1), st.integers(-40, 4))
-"""Up to 34 digits, of ordinary size."""
+"""Amounts of ordinary size with up to 34 digits."""
 
 _EXTREMES = [ZERO_OF_THE_API, SMALLEST, SMALLEST.copy_negate(), LARGEST, LARGEST.copy_negate(), Decimal(0)]
 any_amounts = st.one_of(amounts, amounts, amounts, st.sampled_from(_EXTREMES))
@@ -36,4 +36,4 @@ costs = st.builds(
     quantity=st.none() | amounts,
     from_number=st.booleans(),
 )
-"""Few values a dimension, so that rows collide."""
+"""Cost rows with few values in each dimension, so that keys often collide."""

@@ -1,4 +1,4 @@
-"""A forecast adds to what was spent exactly an estimate of the days left, from nothing but what was known."""
+"""Test that a forecast is the exact spend so far plus an estimate of the remaining days, without later data."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ _days = st.dates(dt.date(2025, 9, 1), _LAST)
 
 
 def histories(amounts: st.SearchStrategy[Decimal], least: int = 1) -> st.SearchStrategy[Spend]:
-    """Some days of seven months, up to the end of March 2026."""
+    """Generate spend on some days of seven months that end in March 2026."""
     return st.dictionaries(_days, amounts, min_size=least, max_size=60)
 
 
 def every_day(cost: Callable[[dt.date], float], days: int, to: dt.date = _TODAY) -> Spend:
-    """What each of the last days cost, `to` being the last of them."""
+    """Return spend on consecutive days that end with `to`."""
     return {day: Decimal(str(round(cost(day), 4))) for day in (to - age * ONE_DAY for age in range(days))}
 
 
@@ -61,7 +61,7 @@ def about(value: Decimal | Fraction, expected: Decimal | Fraction | float, share
 
 
 def wave(day: dt.date) -> float:
-    """From 0.9 to 1.1 and back, in step with neither weeks nor months."""
+    """Return a factor between 0.9 and 1.1 with a period of neither weeks nor months."""
     return 1 + math.sin(day.toordinal() * 0.7) / 10
 
 
@@ -73,7 +73,7 @@ def quiet_weekends(day: dt.date) -> float:
 
 
 @given(histories(_signed))
-def test_a_period_that_is_known_to_its_end_costs_exactly_what_was_spent(spend: Spend) -> None:
+def test_finished_period_equals_its_spend(spend: Spend) -> None:
     assume(min(spend) <= _LAST)
     found = forecast(spend, known_to=_LAST)
     assert found.expected == found.low == found.high
@@ -82,7 +82,7 @@ def test_a_period_that_is_known_to_its_end_costs_exactly_what_was_spent(spend: S
 
 
 @given(histories(_signed), _days)
-def test_what_was_spent_is_added_exactly_to_a_rest_in_cents(spend: Spend, known_to: dt.date) -> None:
+def test_spend_is_exact_and_the_estimate_is_in_cents(spend: Spend, known_to: dt.date) -> None:
     assume(min(spend) <= known_to)
     spent = exact(spend, _FIRST, min(known_to, _LAST))
     for value in forecast(spend, known_to=known_to):
@@ -90,23 +90,21 @@ def test_what_was_spent_is_added_exactly_to_a_rest_in_cents(spend: Spend, known_
         assert cents.denominator == 1
 
 
-def test_neither_the_last_of_34_digits_nor_a_zero_of_6176_places_is_lost() -> None:
+def test_34_digits_and_zero_with_exponent_are_exact() -> None:
     precise = Decimal("1234567890123456789012.345678901234")
     spend = {_FIRST: precise, _FIRST + ONE_DAY: ZERO_OF_THE_API, _FIRST + 2 * ONE_DAY: Decimal("0.000000000001")}
     assert str(forecast(spend, last=_FIRST + 2 * ONE_DAY).expected) == "1234567890123456789012.345678901235"
 
 
 @pytest.mark.parametrize("amount", [LARGEST, SMALLEST, -LARGEST, -SMALLEST])
-def test_the_largest_and_the_smallest_amounts_there_are_can_be_forecast(amount: Decimal) -> None:
+def test_extreme_amounts_can_be_forecast(amount: Decimal) -> None:
     found = forecast({_FIRST + number * ONE_DAY: amount for number in range(10)})
     assert found.low <= found.expected <= found.high
     assert all(value.is_finite() for value in found)
 
 
 @given(histories(_dollars), _days)
-def test_no_period_ends_below_what_it_has_cost_already_where_there_are_no_credits(
-    spend: Spend, known_to: dt.date
-) -> None:
+def test_forecast_without_credits_is_at_least_the_spend(spend: Spend, known_to: dt.date) -> None:
     assume(min(spend) <= known_to)
     assert Fraction(forecast(spend, known_to=known_to).low) >= exact(spend, _FIRST, min(known_to, _LAST))
 
@@ -115,14 +113,14 @@ def test_no_period_ends_below_what_it_has_cost_already_where_there_are_no_credit
 
 
 @given(histories(_signed), _days)
-def test_expected_is_never_outside_low_to_high(spend: Spend, known_to: dt.date) -> None:
+def test_expected_is_within_the_interval(spend: Spend, known_to: dt.date) -> None:
     assume(min(spend) <= known_to)
     found = forecast(spend, known_to=known_to)
     assert found.low <= found.expected <= found.high
 
 
 @given(histories(_signed), _days, st.integers(-6, 6))
-def test_another_unit_of_money_changes_the_unit_alone(spend: Spend, known_to: dt.date, places: int) -> None:
+def test_forecast_scales_with_powers_of_ten(spend: Spend, known_to: dt.date, places: int) -> None:
     assume(min(spend) <= known_to)
     scaled = forecast({day: amount.scaleb(places) for day, amount in spend.items()}, known_to=known_to)
     for value, other in zip(forecast(spend, known_to=known_to), scaled, strict=True):
@@ -130,7 +128,7 @@ def test_another_unit_of_money_changes_the_unit_alone(spend: Spend, known_to: dt
 
 
 @given(histories(_dollars), _days, st.integers(2, 1_000))
-def test_a_multiple_of_all_amounts_multiplies_the_forecast(spend: Spend, known_to: dt.date, factor: int) -> None:
+def test_forecast_scales_with_any_factor(spend: Spend, known_to: dt.date, factor: int) -> None:
     assume(min(spend) <= known_to)
     multiplied = forecast({day: amount * factor for day, amount in spend.items()}, known_to=known_to)
     for value, other in zip(forecast(spend, known_to=known_to), multiplied, strict=True):
@@ -138,7 +136,7 @@ def test_a_multiple_of_all_amounts_multiplies_the_forecast(spend: Spend, known_t
 
 
 @given(histories(_signed))
-def test_credits_are_forecast_as_the_same_spend_with_the_sign_turned(spend: Spend) -> None:
+def test_credits_are_forecast_like_charges_with_opposite_sign(spend: Spend) -> None:
     assume(min(spend) <= _TODAY)
     assume(sum(amount for day, amount in spend.items() if day <= _TODAY))
     found, turned = forecast(spend), forecast({day: -amount for day, amount in spend.items()})
@@ -146,7 +144,7 @@ def test_credits_are_forecast_as_the_same_spend_with_the_sign_turned(spend: Spen
 
 
 @given(histories(_signed), histories(_signed), _days)
-def test_the_future_does_not_matter(spend: Spend, other: Spend, known_to: dt.date) -> None:
+def test_days_after_known_to_are_ignored(spend: Spend, other: Spend, known_to: dt.date) -> None:
     assume(min(spend) <= known_to)
     known = {day: amount for day, amount in spend.items() if day <= known_to}
     future = {day: amount for day, amount in other.items() if day > known_to}
@@ -154,7 +152,7 @@ def test_the_future_does_not_matter(spend: Spend, other: Spend, known_to: dt.dat
 
 
 @given(histories(_signed, least=2), st.randoms(use_true_random=False))
-def test_the_order_of_the_mapping_does_not_matter(spend: Spend, chance: object) -> None:
+def test_order_of_the_mapping_is_irrelevant(spend: Spend, chance: object) -> None:
     assume(min(spend) <= _TODAY)
     items = list(spend.items())
     chance.shuffle(items)  # type: ignore[attr-defined]
@@ -162,7 +160,7 @@ def test_the_order_of_the_mapping_does_not_matter(spend: Spend, chance: object) 
 
 
 @given(histories(_signed), st.sets(_days))
-def test_a_day_that_is_absent_after_the_first_one_cost_nothing(spend: Spend, more: set[dt.date]) -> None:
+def test_absent_day_after_the_first_is_zero_spend(spend: Spend, more: set[dt.date]) -> None:
     assume(min(spend) <= _TODAY)
     zeros = {day: Decimal(0) for day in more if day > min(spend)}
     assert forecast(zeros | spend) == forecast(spend)
@@ -172,29 +170,29 @@ def test_a_day_that_is_absent_after_the_first_one_cost_nothing(spend: Spend, mor
 
 
 @pytest.mark.parametrize("spend", [{}, {_TODAY + ONE_DAY: Decimal(5)}])
-def test_where_nothing_is_known_there_is_no_forecast(spend: Spend) -> None:
+def test_no_known_spend_means_no_forecast(spend: Spend) -> None:
     assert forecast_period(spend, _FIRST, _LAST, _TODAY) is None
 
 
-def test_a_period_that_ends_before_it_starts_is_refused() -> None:
+def test_period_that_ends_before_its_start_is_rejected() -> None:
     with pytest.raises(ValueError, match="cannot end"):
         forecast_period({_TODAY: Decimal(1)}, _LAST, _FIRST, _TODAY)
 
 
 @pytest.mark.parametrize("days", [1, 2, 5, 9, 30, 100, 500])
-def test_even_spend_goes_on_however_short_it_is_known(days: int) -> None:
+def test_constant_spend_continues_after_any_history(days: int) -> None:
     found = forecast(every_day(lambda _: 10, days))
     assert found.expected == 10 * (min(days, 10) + 21)
     assert found.low < found.expected < found.high
 
 
-def test_the_less_is_known_the_wider_is_the_interval() -> None:
+def test_short_history_widens_the_interval() -> None:
     ratios = [(found.high - 100) / 210 for found in (forecast(every_day(lambda _: 10, d)) for d in (10, 40, 100, 400))]
     assert ratios == sorted(ratios, reverse=True)
     assert ratios[-1] < Decimal("1.1")
 
 
-def test_a_series_that_was_hard_to_forecast_gets_a_wider_interval_than_an_easy_one() -> None:
+def test_large_past_errors_widen_the_interval() -> None:
     def jumping(day: dt.date) -> float:
         return 100 * (1 + day.toordinal() // 20 % 2 * 2)
 
@@ -202,26 +200,26 @@ def test_a_series_that_was_hard_to_forecast_gets_a_wider_interval_than_an_easy_o
     assert (hard.high - hard.low) / hard.expected > 2 * (easy.high - easy.low) / easy.expected
 
 
-def test_without_any_spend_none_is_expected() -> None:
+def test_zero_spend_is_forecast_as_zero() -> None:
     assert forecast(every_day(lambda _: 0, 200)) == _NOTHING
     assert forecast({_TODAY: ZERO_OF_THE_API}) == _NOTHING
 
 
-def test_weekends_without_work_are_expected_to_stay_so() -> None:
+def test_weekends_without_spend_are_forecast_as_zero() -> None:
     sunday = dt.date(2026, 5, 31)
     friday = sunday - 2 * ONE_DAY
     found = forecast(every_day(quiet_weekends, 200, friday), dt.date(2026, 5, 1), sunday, friday)
     assert 2_100 <= found.low <= found.expected <= found.high <= 2_105
 
 
-def test_a_week_of_workdays_is_expected_whatever_the_weekday_it_is_asked_on() -> None:
+def test_weekday_pattern_is_forecast_from_any_weekday() -> None:
     for number in range(7):
         known_to = _TODAY + number * ONE_DAY
         found = forecast(every_day(quiet_weekends, 200, known_to), known_to + ONE_DAY, known_to + 7 * ONE_DAY, known_to)
         assert about(found.expected, 500, 0.01)
 
 
-def test_what_is_spent_now_and_then_has_a_rest_between_nothing_and_a_few_times_its_average() -> None:
+def test_intermittent_spend_has_a_wide_interval_from_zero() -> None:
     history = every_day(lambda day: 100 if day.toordinal() % 11 == 0 else 0, 300)
     expected, low, high = (Fraction(value) - exact(history, _FIRST, _TODAY) for value in forecast(history))
     average = Fraction(21 * 100, 11)
@@ -229,13 +227,13 @@ def test_what_is_spent_now_and_then_has_a_rest_between_nothing_and_a_few_times_i
     assert average / 2 <= expected <= 2 * average
 
 
-def test_two_weeks_after_a_jump_the_new_level_is_expected() -> None:
+def test_new_level_is_forecast_two_weeks_after_a_jump() -> None:
     jump = _TODAY - 13 * ONE_DAY
     found = forecast(every_day(lambda day: (300 if day >= jump else 100) * wave(day), 200))
     assert about(found.expected, 31 * 300, 0.15)
 
 
-def test_spend_that_stopped_three_weeks_ago_is_not_expected_again() -> None:
+def test_spend_that_stopped_three_weeks_ago_is_forecast_as_zero() -> None:
     stop = _TODAY - 20 * ONE_DAY
     found = forecast(every_day(lambda day: 100 if day <= stop else 0, 200))
     assert found.expected < 50
@@ -243,21 +241,21 @@ def test_spend_that_stopped_three_weeks_ago_is_not_expected_again() -> None:
 
 
 @pytest.mark.parametrize("age", range(0, 28, 3))
-def test_a_single_spike_does_not_become_the_level(age: int) -> None:
+def test_single_spike_does_not_move_the_level(age: int) -> None:
     usual = every_day(lambda day: 100 * wave(day), 200)
     spike = _TODAY - age * ONE_DAY
     found = forecast(usual | {spike: Decimal(50_000)}, _LAST + ONE_DAY, _LAST + 30 * ONE_DAY)
     assert about(found.expected, forecast(usual, _LAST + ONE_DAY, _LAST + 30 * ONE_DAY).expected, 0.1)
 
 
-def test_steep_growth_is_expected_to_go_on_and_to_fade() -> None:
+def test_steep_growth_continues_and_fades() -> None:
     found = forecast(every_day(lambda day: 100 * 1.05 ** (day - _TODAY).days, 100))
     spent = 100 * sum(1.05**-age for age in range(10))
     assert spent + 21 * 80 < found.expected < spent + 21 * 300
     assert found.high > spent + sum(100 * 1.05**ahead for ahead in range(1, 11)) * 2
 
 
-def test_a_large_credit_leaves_the_forecast_in_order_and_the_level_alone() -> None:
+def test_large_credit_does_not_move_the_level() -> None:
     usual = every_day(lambda day: 100 * wave(day), 200)
     found = forecast(usual | {_TODAY - 3 * ONE_DAY: Decimal(-20_000)})
     spent = exact(usual, _FIRST, _TODAY) - 100 - 20_000
@@ -268,7 +266,7 @@ def test_a_large_credit_leaves_the_forecast_in_order_and_the_level_alone() -> No
 # Periods
 
 
-def test_february_has_a_day_more_in_leap_years() -> None:
+def test_february_of_a_leap_year_has_one_more_day() -> None:
     for year, days in ((2027, 28), (2028, 29)):
         known_to = dt.date(year, 2, 10)
         last = dt.date(year, 2, calendar.monthrange(year, 2)[1])
@@ -285,22 +283,20 @@ def test_february_has_a_day_more_in_leap_years() -> None:
         (dt.date(2028, 1, 1), dt.date(2028, 12, 31)),
     ],
 )
-def test_months_quarters_and_leap_years_of_even_spend_cost_a_day_times_their_days(
-    first: dt.date, last: dt.date
-) -> None:
+def test_constant_spend_is_multiplied_by_the_days_of_the_period(first: dt.date, last: dt.date) -> None:
     known_to = first + 9 * ONE_DAY
     found = forecast(every_day(lambda _: 10, 400, known_to), first, last, known_to)
     assert found.expected == 10 * ((last - first).days + 1)
 
 
-def test_a_period_begins_with_nothing_of_the_one_before_it() -> None:
+def test_period_excludes_spend_before_its_start() -> None:
     end = _FIRST - ONE_DAY
     history = every_day(lambda day: 10_000 if day == end else 10, 200, end)
     assert about(forecast(history, known_to=end).expected, 310, 0.05)
     assert forecast(history, known_to=end - ONE_DAY).expected == 310
 
 
-def test_a_period_that_is_weeks_ahead_is_less_certain_than_one_that_begins_tomorrow() -> None:
+def test_distant_period_has_a_wider_interval() -> None:
     history = every_day(lambda day: 100 * wave(day), 60)
     near = forecast(history, _TODAY + ONE_DAY, _TODAY + 30 * ONE_DAY)
     far = forecast(history, _TODAY + 61 * ONE_DAY, _TODAY + 90 * ONE_DAY)
@@ -308,7 +304,7 @@ def test_a_period_that_is_weeks_ahead_is_less_certain_than_one_that_begins_tomor
     assert far.high - far.low > near.high - near.low
 
 
-def test_the_interval_closes_towards_the_end_of_the_period() -> None:
+def test_interval_narrows_towards_the_end_of_the_period() -> None:
     history = every_day(lambda day: 100 * wave(day), 300, _LAST)
     widths = [
         found.high - found.low
@@ -321,7 +317,7 @@ def test_the_interval_closes_towards_the_end_of_the_period() -> None:
 # What it needs
 
 
-def test_it_imports_nothing_but_arithmetic() -> None:
+def test_forecast_imports_only_arithmetic() -> None:
     tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
     imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     imported |= {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
@@ -339,7 +335,7 @@ def test_it_imports_nothing_but_arithmetic() -> None:
     }
 
 
-def test_no_file_is_read_for_a_forecast(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_forecast_reads_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(*_: object, **__: object) -> None:
         raise AssertionError("a forecast opened a file")
 

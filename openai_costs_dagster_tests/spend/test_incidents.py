@@ -1,4 +1,4 @@
-"""An anomaly that goes on is told once, again when it doubles, and when it is over."""
+"""Test incidents: an alert when one opens, when its impact doubles, and when it ends."""
 
 from __future__ import annotations
 
@@ -27,23 +27,24 @@ def unusual(number: int, impact: int, series: SeriesKey = LEAF, line_item: str |
 def update(
     known: list[Incident], found: list[UnusualDay], evaluated_to: int, may_alert: bool = True
 ) -> list[tuple[str, bool]]:
-    """IncidentEvent at the end of a day: what is found is of days up to it."""
+    """Update incidents at the end of a day, and return each event and whether it was only recorded."""
     today = DAY + (evaluated_to + 1) * ONE_DAY
-    news = update_incidents(known, found, today, DAY + evaluated_to * ONE_DAY, lambda _: may_alert, may_end=may_alert)
-    return [(one.event, one.acknowledged) for one in news]
+    last = DAY + evaluated_to * ONE_DAY
+    events = update_incidents(known, found, today, last, lambda _: may_alert, may_end=may_alert)
+    return [(event.event, event.acknowledged) for event in events]
 
 
-def test_an_anomaly_of_many_days_is_told_when_it_begins_doubles_and_ends() -> None:
+def test_events_when_an_incident_opens_doubles_and_ends() -> None:
     known: list[Incident] = []
     found: list[UnusualDay] = []
-    heard = []
+    events = []
     for number, impact in enumerate((10, 12, 19, 24, 30, 0, 0)):
         found += [unusual(number, impact)] if impact else []
-        heard.append([event for event, _ in update(known, found[-4:], number)])
-    assert heard == [["opened"], [], [], ["grown"], [], [], ["ended"]]
+        events.append([event for event, _ in update(known, found[-4:], number)])
+    assert events == [["opened"], [], [], ["grown"], [], [], ["ended"]]
 
 
-def test_a_quiet_day_in_between_is_no_end_and_no_new_beginning() -> None:
+def test_one_quiet_day_does_not_end_an_incident() -> None:
     known: list[Incident] = []
     assert update(known, [unusual(0, 10)], 0) == [("opened", False)]
     assert update(known, [unusual(0, 10)], 1) == []
@@ -51,7 +52,7 @@ def test_a_quiet_day_in_between_is_no_end_and_no_new_beginning() -> None:
     assert len(known) == 1
 
 
-def test_after_its_end_what_is_found_is_new_and_what_was_found_is_not() -> None:
+def test_unusual_day_after_the_end_opens_a_new_incident() -> None:
     known: list[Incident] = []
     assert update(known, [unusual(0, 10)], 2) == [("opened", False), ("ended", False)]
     assert update(known, [unusual(0, 10)], 2) == []
@@ -59,7 +60,7 @@ def test_after_its_end_what_is_found_is_new_and_what_was_found_is_not() -> None:
     assert update(known, [unusual(0, 10), unusual(3, 10)], 5) == [("ended", False)]
 
 
-def test_a_cause_that_is_named_coarser_or_finer_is_the_same_and_another_project_is_not() -> None:
+def test_coarser_series_continues_and_other_project_opens() -> None:
     known: list[Incident] = []
     assert update(known, [unusual(0, 10)], 0) == [("opened", False)]
     assert update(known, [unusual(1, 10, PROJECT)], 1) == []
@@ -69,7 +70,7 @@ def test_a_cause_that_is_named_coarser_or_finer_is_the_same_and_another_project_
     assert update(known, [unusual(1, 10, LEAF, "gpt-5, input")], 1) == [("opened", False)]
 
 
-def test_a_service_that_is_off_as_much_the_day_after_is_the_same_cause_and_beside_it_is_another() -> None:
+def test_overlapping_series_continues_only_on_the_next_day_with_similar_impact() -> None:
     known: list[Incident] = []
     update(known, [unusual(0, 10)], 0)
     assert update(known, [unusual(1, 12, SERVICE)], 1) == []
@@ -82,26 +83,26 @@ def test_a_service_that_is_off_as_much_the_day_after_is_the_same_cause_and_besid
     assert update(known, [unusual(1, 30, SERVICE)], 1) == [("opened", False)]
 
 
-def test_a_day_that_grows_while_it_lasts_is_told_once() -> None:
+def test_growth_of_an_unfinished_day_is_not_an_event() -> None:
     known: list[Incident] = []
-    heard = []
+    events = []
     for impact in (10, 21, 35, 49):
-        news = update_incidents(known, [unusual(0, impact)], DAY, DAY, lambda _: True, may_end=True)
-        heard.append([one.event for one in news])
-    assert heard == [["opened"], [], [], []]
+        grown = update_incidents(known, [unusual(0, impact)], DAY, DAY, lambda _: True, may_end=True)
+        events.append([event.event for event in grown])
+    assert events == [["opened"], [], [], []]
     assert update(known, [unusual(0, 49)], 0) == []
     assert update(known, [unusual(1, 97)], 1) == []
     assert update(known, [unusual(2, 98)], 2) == [("grown", False)]
 
 
-def test_a_day_that_explodes_after_it_was_told_is_news() -> None:
+def test_fivefold_growth_of_the_alerted_day_is_an_event() -> None:
     known: list[Incident] = []
     update_incidents(known, [unusual(0, 10)], DAY, DAY, lambda _: True, may_end=True)
-    (news,) = update_incidents(known, [unusual(0, 50)], DAY, DAY, lambda _: True, may_end=True)
-    assert news.event == "grown"
+    (event,) = update_incidents(known, [unusual(0, 50)], DAY, DAY, lambda _: True, may_end=True)
+    assert event.event == "grown"
 
 
-def test_what_is_found_without_a_refresh_is_seen_and_its_end_is_not_told() -> None:
+def test_incident_without_alert_is_acknowledged_and_ends_silently() -> None:
     known: list[Incident] = []
     assert update(known, [unusual(0, 10)], 0, may_alert=False) == [("opened", True)]
     assert update(known, [unusual(1, 30)], 1, may_alert=False) == [("grown", True)]
@@ -109,7 +110,7 @@ def test_what_is_found_without_a_refresh_is_seen_and_its_end_is_not_told() -> No
     assert not known[0].is_open
 
 
-def test_what_was_seen_and_doubles_is_told_and_so_is_its_end() -> None:
+def test_acknowledged_incident_that_doubles_is_alerted() -> None:
     known: list[Incident] = []
     update(known, [unusual(0, 10)], 0, may_alert=False)
     assert update(known, [unusual(1, 20)], 1) == [("grown", False)]
@@ -121,12 +122,12 @@ _found = st.lists(
         unusual, st.integers(0, 9), st.sampled_from([-40, -9, 9, 18, 40]), st.sampled_from([LEAF, PROJECT, OTHER])
     ),
     max_size=12,
-    unique_by=lambda one: (one.day, one.series),
+    unique_by=lambda unusual_day: (unusual_day.day, unusual_day.series),
 )
 
 
 @given(_found)
-def test_the_same_days_read_again_are_never_news(found: list[UnusualDay]) -> None:
+def test_same_unusual_days_twice_cause_no_events(found: list[UnusualDay]) -> None:
     known: list[Incident] = []
     update(known, found, 9)
     assert update(known, found, 9) == []

@@ -1,4 +1,4 @@
-"""Every line item has an answer: what was seen is named exactly, what was not keeps its own name."""
+"""Test the classification of line items: observed labels exactly, and unknown labels as their own category."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from openai_costs_dagster.spend.line_items import UNLABELLED, classify
 
 _CHAT = "Chat completions"
 
-# Every label that is known from captured answers, the documentation and connectors' code.
-_SEEN: dict[str | None, tuple[str, str, str | None, str | None]] = {
+# Every label that is known from captured API responses, the documentation and the code of other connectors.
+_OBSERVED: dict[str | None, tuple[str, str, str | None, str | None]] = {
     "gpt-6-astra, input_tokens": (_CHAT, "gpt-6-astra", "input", "gpt-6-astra"),
     "gpt-5.5-2026-04-23, input": (_CHAT, "gpt-5.5-2026-04-23", "input", "gpt-5.5-2026-04-23"),
     "gpt-5.5-2026-04-23, cached input": (_CHAT, "gpt-5.5-2026-04-23", "cached input", "gpt-5.5-2026-04-23"),
@@ -68,10 +68,10 @@ _SEEN: dict[str | None, tuple[str, str, str | None, str | None]] = {
 }
 
 
-@pytest.mark.parametrize("label", _SEEN)
-def test_a_label_that_was_seen_is_named_exactly(label: str | None) -> None:
+@pytest.mark.parametrize("label", _OBSERVED)
+def test_observed_label_is_classified_exactly(label: str | None) -> None:
     item = classify(label)
-    assert (item.service, item.category, item.subcategory, item.model) == _SEEN[label]
+    assert (item.service, item.category, item.subcategory, item.model) == _OBSERVED[label]
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_a_label_that_was_seen_is_named_exactly(label: str | None) -> None:
         ("batch | whisper", "batch", None, False),
     ],
 )
-def test_what_a_label_says_beside_its_model_is_kept(
+def test_surface_modality_and_context_are_parsed(
     label: str, surface: str | None, modality: str | None, long_context: bool
 ) -> None:
     item = classify(label)
@@ -110,7 +110,7 @@ def test_what_a_label_says_beside_its_model_is_kept(
         ("batch | o4-mini-2025-04-16, input", _CHAT),
     ],
 )
-def test_a_model_of_a_known_family_has_the_service_of_its_product(label: str, service: str) -> None:
+def test_model_of_a_known_family_has_its_service(label: str, service: str) -> None:
     item = classify(label)
     assert item.service == service
     assert item.model == item.category
@@ -128,7 +128,7 @@ _kinds = st.sampled_from(["input", "cached input", "output", "cache writes", "vo
     _kinds,
     st.booleans(),
 )
-def test_a_label_of_the_grammar_is_taken_apart_into_what_it_was_made_of(
+def test_label_of_the_grammar_is_parsed_into_its_fields(
     surface: str | None, model: str, modality: str | None, kind: str, long_context: bool
 ) -> None:
     label = f"{surface} | " if surface else ""
@@ -142,7 +142,7 @@ def test_a_label_of_the_grammar_is_taken_apart_into_what_it_was_made_of(
 @given(st.none() | st.text(max_size=60) | st.text(st.sampled_from("gpt-4o|, inpux\n\t_")) | st.text("ab, |"))
 @example("gpt-4o,input")
 @example("evals |gpt-4o")
-def test_any_text_at_all_has_an_answer(label: str | None) -> None:
+def test_any_text_is_classified(label: str | None) -> None:
     item = classify(label)
     assert isinstance(item, LineItem)
     assert item.service.strip()
@@ -156,21 +156,21 @@ def test_any_text_at_all_has_an_answer(label: str | None) -> None:
 @pytest.mark.parametrize(
     "label", ["Something new", "x | y", "'; drop table --", "<b>bold</b>", "=1+1", "a, b, c", " , "]
 )
-def test_a_label_that_the_grammar_does_not_know_keeps_its_own_name(label: str) -> None:
+def test_unknown_label_is_its_own_service_and_category(label: str) -> None:
     assert classify(label) == LineItem(label, label)
 
 
 @pytest.mark.parametrize("label", [" ", "\t\n", "\u00a0"])
-def test_a_label_of_nothing_but_white_space_is_unlabelled(label: str) -> None:
+def test_blank_label_is_unlabelled(label: str) -> None:
     assert classify(label) == LineItem(UNLABELLED, UNLABELLED)
 
 
-def test_a_family_not_met_yet_is_a_model_where_its_kind_is_known() -> None:
+def test_unknown_model_family_with_known_kind_is_a_model() -> None:
     item = classify("aurora-9, cached input")
     assert (item.category, item.subcategory, item.model) == ("aurora-9", "cached input", "aurora-9")
 
 
-def test_a_hostile_label_is_answered_in_time_that_grows_with_its_length() -> None:
+def test_hostile_label_is_classified_in_linear_time() -> None:
     for label in (
         "gpt-" + "a" * 50_000,
         "a" * 50_000 + ", ",
@@ -205,21 +205,21 @@ def test_a_hostile_label_is_answered_in_time_that_grows_with_its_length() -> Non
         ("whisper-1", "whisper", None),
     ],
 )
-def test_blanks_and_capital_letters_do_not_change_model_and_kind(label: str, model: str, kind: str | None) -> None:
+def test_blanks_and_case_do_not_change_model_and_kind(label: str, model: str, kind: str | None) -> None:
     item = classify(label)
     assert (item.model, item.category, item.subcategory) == (model, model, kind)
 
 
-def test_blanks_and_capital_letters_do_not_change_surface_modality_and_context() -> None:
+def test_blanks_and_case_do_not_change_surface_modality_and_context() -> None:
     item = classify(" batch  |gpt-audio  Audio ,Output , Long  context ")
     assert item == LineItem("Chat completions", "gpt-audio", "output", "gpt-audio", "batch", "audio", long_context=True)
 
 
 @pytest.mark.parametrize("label", ["gpt-5, " + "x" * 500, "a" * 6000 + ", output"])
-def test_a_label_longer_than_a_key_keeps_its_own_name(label: str) -> None:
+def test_label_longer_than_a_key_is_not_parsed(label: str) -> None:
     assert classify(label) == LineItem(label, label)
 
 
-def test_speech_in_high_definition_is_allocated_by_its_model() -> None:
-    (meter,) = billed_counters(classify("tts hd"))
-    assert meter.model == "tts-1-hd"
+def test_tts_hd_is_allocated_by_its_model() -> None:
+    (counter,) = billed_counters(classify("tts hd"))
+    assert counter.model == "tts-1-hd"

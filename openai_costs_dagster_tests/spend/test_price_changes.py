@@ -1,4 +1,4 @@
-"""A changed unit price is told once, on its first day, and a price that wanders is not."""
+"""Test changes of unit prices: reported once, on the first day, and only for steady prices."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ START = dt.date(2026, 3, 1)
 
 
 def priced(prices: list[str], *, quantity: int = 1_000_000, label: str = "gpt-5-mini, input") -> list[PricedDay]:
-    """A day for each price of a million tokens."""
+    """Return one day for each price, in US dollars a million tokens."""
     return [
         PricedDay(START + day * ONE_DAY, label, "tokens", Decimal(price) * quantity / 1_000_000, Decimal(quantity))
         for day, price in enumerate(prices)
@@ -27,7 +27,7 @@ def days(found: list[PriceChange]) -> list[int]:
     return [(one.priced.day - START).days for one in found]
 
 
-def test_a_new_price_is_told_on_its_first_day_alone() -> None:
+def test_new_price_is_reported_on_its_first_day_only() -> None:
     found = price_changes(priced(["5", "5", "5", "5", "6", "6", "6", "6", "6", "6", "6", "6"]))
     assert days(found) == [4]
     assert str(found[0]) == (
@@ -35,28 +35,28 @@ def test_a_new_price_is_told_on_its_first_day_alone() -> None:
     )
 
 
-def test_a_price_that_falls_is_told_with_what_it_saves() -> None:
+def test_lower_price_is_reported_with_its_savings() -> None:
     (found,) = price_changes(priced(["5", "5", "5", "4"], quantity=50_000_000))
     assert found.impact == -50
     assert "fell by 20.0%" in str(found)
     assert "$50.00 less" in str(found)
 
 
-def test_a_price_that_wanders_says_nothing() -> None:
+def test_fluctuating_price_is_not_reported() -> None:
     assert price_changes(priced(["5", "5.3", "4.8", "5.2", "4.9", "5.4", "6"])) == []
 
 
-def test_the_first_days_of_a_line_item_are_no_change() -> None:
+def test_first_days_of_a_line_item_are_not_reported() -> None:
     assert price_changes(priced(["5", "6"])) == []
 
 
-def test_other_line_items_and_the_order_of_days_change_nothing() -> None:
+def test_result_is_independent_of_order_and_other_line_items() -> None:
     one, other = priced(["5", "5", "5", "6"]), priced(["9", "9", "9", "9"], label="o3, output")
     assert price_changes([*other, *one][::-1]) == price_changes(one)
 
 
 def renamed(before: str, after: str, *, overlap: bool = False) -> list[PricedDay]:
-    """Four days at $5 under one name, then one at $6 under another."""
+    """Return four days at $5 under one model name, then one day at $6 under another name."""
     first = priced(["5", "5", "5", "5", "5"] if overlap else ["5", "5", "5", "5"], label=f"{before}, input")
     return [*first, *priced(["6"] * 5, label=f"{after}, input")[4:]]
 
@@ -64,7 +64,7 @@ def renamed(before: str, after: str, *, overlap: bool = False) -> list[PricedDay
 @pytest.mark.parametrize(
     ("before", "after"), [("gpt-image-2", "gpt-image-2-2026-04-21"), ("gpt-image-2-2026-04-21", "gpt-image-2")]
 )
-def test_a_price_change_is_found_when_the_bill_changes_between_alias_and_snapshot(before: str, after: str) -> None:
+def test_price_change_is_found_across_alias_and_snapshot(before: str, after: str) -> None:
     (found,) = price_changes(renamed(before, after))
     assert found.priced.line_item == f"{after}, input"
     assert found.before * 1_000_000 == 5
@@ -74,10 +74,10 @@ def test_prices_of_two_snapshots_are_not_compared() -> None:
     assert price_changes(renamed("gpt-5-2026-04-21", "gpt-5-2026-06-01")) == []
 
 
-def test_prices_of_an_alias_and_a_snapshot_billed_on_the_same_day_are_not_compared() -> None:
+def test_alias_and_snapshot_billed_on_the_same_day_are_not_compared() -> None:
     assert price_changes(renamed("gpt-5", "gpt-5-2026-06-01", overlap=True)) == []
 
 
-def test_a_long_line_item_is_shortened_in_the_sentence_of_its_price() -> None:
+def test_long_line_item_is_shortened() -> None:
     assert shorten("a" * 100) == "a" * 100
     assert shorten("a" * 6000) == "a" * 99 + "\u2026"

@@ -1,4 +1,4 @@
-"""Price, volume and mix add up to the change, to the last digit."""
+"""Test that price, volume, mix and unmeasured changes add up exactly to the change."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def segment(
 
 
 @given(st.lists(st.tuples(MONEY, MONEY, QUANTITY, QUANTITY), max_size=8))
-def test_the_parts_of_a_change_add_up_to_it(
+def test_breakdown_adds_up_to_the_change(
     rows: list[tuple[Decimal, Decimal, Decimal | None, Decimal | None]],
 ) -> None:
     parts = [Segment("p", "m", "k", str(number), "kind", "tokens", *row) for number, row in enumerate(rows)]
@@ -44,36 +44,36 @@ def test_the_parts_of_a_change_add_up_to_it(
     assert change.total == sum((one.amount - one.usual_amount for one in parts), Decimal(0))
 
 
-def test_quantities_that_cancel_each_other_out_are_not_compared() -> None:
+def test_quantities_that_cancel_out_are_unmeasured() -> None:
     change = decompose_change([segment("8", "5", "100", "100"), segment("-3", "-1", "-100", "-100")])
     assert change.total == change.unmeasured == 1
     assert change.unit is None
     assert decompose_change([segment("8", "5", "100", "100")]).unmeasured == 0
 
 
-def test_more_units_at_the_same_price_are_volume_alone() -> None:
+def test_more_units_at_the_same_price_are_volume() -> None:
     change = decompose_change([segment("98", "10", "9800", "1000")])
     assert [change.volume, change.price, change.mix, change.unmeasured] == [Decimal(88), 0, 0, 0]
     assert (change.volume_ratio, change.price_ratio) == (Decimal("9.8"), Decimal(1))
 
 
-def test_the_same_units_at_another_price_are_price_alone() -> None:
+def test_same_units_at_another_price_are_price() -> None:
     change = decompose_change([segment("15", "10", "1000", "1000")])
     assert [change.volume, change.price, change.mix] == [0, Decimal(5), 0]
 
 
-def test_units_that_moved_to_a_dearer_model_are_mix() -> None:
+def test_units_without_a_counterpart_are_unmeasured() -> None:
     parts = [segment("0", "10", "0", "1000", model="mini"), segment("110", "100", "1100", "1000", model="large")]
     change = decompose_change([parts[0], parts[1], segment("100", "0", "1000", None, model="new")])
-    assert change.unmeasured == Decimal(90)  # what cannot be compared stays apart
+    assert change.unmeasured == Decimal(90)  # segments without a usual or present quantity
 
 
-def test_what_has_no_quantity_stays_apart() -> None:
+def test_segment_without_quantity_is_unmeasured() -> None:
     change = decompose_change([segment("5", "3")])
     assert (change.unmeasured, change.volume_ratio) == (Decimal(2), None)
 
 
-def test_the_leading_part_is_the_one_with_most_of_the_change() -> None:
+def test_main_contributor_has_the_largest_share_of_the_change() -> None:
     parts = [segment("90", "10", api_key="key_7"), segment("25", "5", api_key="key_8")]
-    assert main_contributor(parts, lambda one: one.api_key) == ("key_7", Decimal("0.8"))
-    assert main_contributor([segment("3", "3")], lambda one: one.api_key) is None
+    assert main_contributor(parts, lambda segment: segment.api_key) == ("key_7", Decimal("0.8"))
+    assert main_contributor([segment("3", "3")], lambda segment: segment.api_key) is None

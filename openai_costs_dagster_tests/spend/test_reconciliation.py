@@ -1,4 +1,4 @@
-"""Two answers for a day bill the same to the last digit, or within what number-form amounts can have lost."""
+"""Test that grouped and ungrouped sums must be equal, apart from the rounding of JSON numbers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def bill(*rows: ReportedCost) -> Bill:
 
 
 def as_number(amount: Decimal) -> ReportedCost:
-    """The row as a server with doubles sends it."""
+    """Return the row as a server that computes with doubles sends it."""
     return row(Decimal(repr(float(amount))), from_number=True)
 
 
@@ -34,14 +34,14 @@ def as_one_row(exact: list[Decimal]) -> Decimal:
 
 
 @given(st.lists(amounts, max_size=20))
-def test_strings_that_add_up_reconcile_to_the_last_digit(exact: list[Decimal]) -> None:
+def test_equal_sums_of_strings_reconcile(exact: list[Decimal]) -> None:
     grouped, ungrouped = bill(*map(row, exact)), bill(row(as_one_row(exact)))
     assert reconciles(grouped, ungrouped)
     assert all(one.amount == 0 for one in differences(grouped, ungrouped))
 
 
 @given(st.lists(amounts, min_size=1, max_size=20), st.sampled_from([SMALLEST, Decimal("-1E-34"), Decimal("0.01")]))
-def test_strings_that_differ_in_their_last_digit_do_not(exact: list[Decimal], off: Decimal) -> None:
+def test_sums_of_strings_that_differ_in_the_last_digit_do_not_reconcile(exact: list[Decimal], off: Decimal) -> None:
     grouped = bill(*map(row, exact))
     (difference,) = differences(grouped, bill(row(as_one_row(exact)), row(off)))
     assert Fraction(difference.amount) == -Fraction(off)
@@ -52,7 +52,7 @@ def test_strings_that_differ_in_their_last_digit_do_not(exact: list[Decimal], of
 @given(
     st.lists(st.tuples(amounts.filter(lambda one: not one or abs(one) > Decimal("1E-30")), st.booleans()), max_size=20)
 )
-def test_whatever_was_printed_as_numbers_reconciles_with_the_exact_sum(sent: list[tuple[Decimal, bool]]) -> None:
+def test_rounded_numbers_reconcile_with_the_exact_sum(sent: list[tuple[Decimal, bool]]) -> None:
     exact = [amount for amount, _ in sent]
     grouped = bill(*(as_number(amount) if number else row(amount) for amount, number in sent))
     assert reconciles(grouped, bill(row(as_one_row(exact))))
@@ -60,12 +60,12 @@ def test_whatever_was_printed_as_numbers_reconciles_with_the_exact_sum(sent: lis
 
 
 @given(st.lists(amounts.filter(lambda one: Decimal("1E-9") < abs(one) < Decimal("1E6")), min_size=1, max_size=20))
-def test_a_cent_is_never_explained_by_number_form(exact: list[Decimal]) -> None:
+def test_one_cent_is_never_explained_by_rounding(exact: list[Decimal]) -> None:
     grouped = bill(*map(as_number, exact))
     assert not reconciles(grouped, bill(row(as_one_row(exact)), row(Decimal("0.01"))))
 
 
-def test_slack_of_both_sides_counts() -> None:
+def test_slack_of_both_bills_is_added() -> None:
     number, string = as_number(Decimal("0.1")), row(Decimal("0.1"))
     slack = bill(number).slack["usd"]
     assert differences(bill(number), bill(string))[0].allowed == slack

@@ -1,8 +1,9 @@
-"""Shares each cost row out to the users and API keys that caused it. The shares of a row add up to it.
+"""Allocation of one day's cost rows to the users and API keys that caused them. The shares of a row add up to the row.
 
-What the API billed to a user stays with them. Everything else follows the usage that caused it: same day, project,
-key and model, and the counter that the line item bills. Where the API tells each user's own totals and not their
-projects, the shares meet both sums. What no usage explains stays visible as unallocated.
+An amount that OpenAI billed to a user stays with the user. Every other amount follows usage of the same day, project,
+API key and model, in proportion to the counter that the line item bills (`allocation_rules.py`). Where OpenAI reports
+the total of each user, but not by project, the shares add up to the rows and to the users' totals. The part of an
+amount that no usage explains is stored as unallocated.
 """
 
 from __future__ import annotations
@@ -34,79 +35,83 @@ USAGE: Final = "usage"
 UNALLOCATED: Final = "unallocated"
 
 TOLERANCE = Decimal("0.02")
-"""How much of what was billed may be missing from usage before the rest of an amount counts as unexplained."""
+"""The share of the billed quantity that may be missing from usage before the excess stays unallocated."""
 
 LARGEST_UNEXPLAINED_SPLIT = 10_000
-"""The most rows without usage, times users, of one line item that are split by the users' totals alone.
+"""The limit of rows without usage, times users, up to which a line item is split by the users' totals alone.
 
-Above it nothing tells which user caused which row, and the shares would be as many as rows times users.
+Without usage, nothing shows which user caused which row, and the split would store a share for every row and user.
 """
 
 _ZERO = Decimal(0)
-_FINEST_COUNT = 6  # decimals of a counter that is no whole number
+_COUNTER_DECIMALS = 6  # counters that are not whole numbers are used with six decimals
 
 Weights = Mapping[tuple[str | None, str | None], int]
-"""How much of a counter each user and API key caused."""
+"""The value of a counter by user and API key, in units of the sixth decimal."""
 
 
 @dataclass(frozen=True)
 class OperationUsage:
-    """A row of usage and the operation that counted it."""
+    """A row of usage with the operation (usage endpoint) that counted it."""
 
     operation: str
     row: UsageRow
 
 
 ModelNames = Mapping[str, str]
-"""The name on the bill of a model by its name in usage, where the two differ."""
+"""The billed name of a model by its name in usage, for models with two names."""
 
 Tier = tuple[bool, str | None]
-"""Batch or not, and the service tier; (False, None) is the standard one."""
+"""Whether the work is batch, and its service tier; (False, None) is the standard tier."""
 
 
 class DayUsage:
-    """A day's usage, found by what a line item bills."""
+    """The usage of one day, indexed by operation, project and model."""
 
     def __init__(self, rows: Iterable[OperationUsage], names: ModelNames | None = None) -> None:
         names = names or {}
         self._rows: dict[tuple[str, str | None, str | None], list[UsageRow]] = defaultdict(list)
-        for one in rows:
-            model = one.row.model
-            self._rows[one.operation, one.row.project_id, names.get(model, model) if model else model].append(one.row)
+        for used in rows:
+            project, model = used.row.project_id, used.row.model
+            self._rows[used.operation, project, names.get(model, model) if model else model].append(used.row)
+            # Tools are billed without a model, so their cost follows the usage of all models.
             if model is not None:
-                self._rows[one.operation, one.row.project_id, None].append(one.row)
+                self._rows[used.operation, project, None].append(used.row)
 
     def weights(
-        self, meter: BilledCounter, project_id: str | None, through: KeyScope, billed_tiers: frozenset[Tier]
+        self, counter: BilledCounter, project_id: str | None, scope: KeyScope, billed_tiers: frozenset[Tier]
     ) -> Weights:
-        """Who caused what a meter counts in a project.
+        """Return the value of a billed counter in a project, by user and API key.
 
-        Cost of the standard tier follows the usage of that tier or, without any, of tiers that the bill does not
-        name. The cost of any other tier follows the usage of that tier alone.
+        Cost of the standard tier follows usage of the standard tier. If there is none, the cost follows usage of the
+        tiers that the bill does not name. The cost of any other tier follows only usage of the same tier.
         """
         rows = [
-            row for operation in meter.operations for row in self._rows.get((operation, project_id, meter.model), ())
+            row
+            for operation in counter.operations
+            for row in self._rows.get((operation, project_id, counter.model), ())
         ]
-        of_tiers = [[row for row in rows if meter.matches_tier(row)]]
-        if meter.is_standard:
+        of_tiers = [[row for row in rows if counter.matches_tier(row)]]
+        if counter.is_standard:
             of_tiers.append([row for row in rows if _tier_of(row) not in billed_tiers])
         for of_tier in of_tiers:
-            for candidates in through.candidates(of_tier):
-                if found := _added_up(candidates, meter.counter):
+            for candidates in scope.candidates(of_tier):
+                if found := _sum_by_user_and_key(candidates, counter.counter):
                     return found
         return {}
 
 
 class KeyScope(NamedTuple):
-    """Which API keys a cost row is about: one, none, or all of its project where the bill does not tell keys."""
+    """The API keys whose usage may explain a cost row: one key, no key, or all keys of the project."""
 
     api_key_id: str | None
     by_key: bool
+    """Whether the day is billed by API key."""
     billed_keys: frozenset[str | None] = frozenset()
-    """Keys that have rows of their own beside this one."""
+    """Keys of the same project and line item that have their own cost rows."""
 
     def candidates(self, rows: Sequence[UsageRow]) -> Iterable[list[UsageRow]]:
-        """The rows of usage that fit best, then those that fit less."""
+        """Yield the usage rows of the same API key first, then the next best candidates."""
         if not self.by_key:
             yield list(rows)
             return
@@ -119,11 +124,11 @@ class KeyScope(NamedTuple):
 
 @dataclass(frozen=True)
 class Allocation:
-    """The shares of a day's cost rows."""
+    """The result of the allocation of one day."""
 
     shares: list[AllocatedCost]
     unsplit_line_items: list[str | None]
-    """Line items whose rows stay unallocated although each user's total is known: `LARGEST_UNEXPLAINED_SPLIT`."""
+    """Line items that stay unallocated although each user's total is known, see `LARGEST_UNEXPLAINED_SPLIT`."""
 
 
 def allocate(
@@ -135,42 +140,45 @@ def allocate(
     by_key: bool,
     totals: Sequence[UserTotal] | None = None,
 ) -> Allocation:
-    """Shares out one day of an organization.
+    """Allocate one day of an organization.
 
-    `by_user` and `by_key` say how the API billed the day; `totals` are each user's own, where it told them apart.
+    `items` holds the classification of each line item. `by_user` and `by_key` are the dimensions by which the day is
+    billed. `totals` are the totals of each user in all projects, if OpenAI reports them; None otherwise.
     """
-    work = _Day(rows, items, usage, by_key=by_key)
+    allocator = _DayAllocator(rows, items, usage, by_key=by_key)
     shares: list[AllocatedCost] = []
-    done: set[int] = set()
+    allocated: set[int] = set()  # ids of rows that are already allocated: equal rows are different rows
     unsplit: set[str | None] = set()
     if totals is not None and not by_user:
-        groups = list(_groups(rows, totals))
-        unsplit = {group[0].line_item for group, wanted in groups if work.is_too_large(group, wanted)}
-        for group, wanted in groups:
+        groups = list(_group_by_line_item(rows, totals))
+        unsplit = {group[0].line_item for group, user_totals in groups if allocator.is_too_large(group, user_totals)}
+        for group, user_totals in groups:
             if group[0].line_item not in unsplit:
-                shares += work.both_ways(group, wanted)
-                done.update(map(id, group))
+                shares += allocator.fit_to_user_totals(group, user_totals)
+                allocated.update(map(id, group))
     for row in rows:
-        if id(row) not in done:
-            shares += work.one(row)
-    return Allocation(shares, sorted(unsplit, key=_id))
+        if id(row) not in allocated:
+            shares += allocator.allocate_row(row)
+    return Allocation(shares, sorted(unsplit, key=_sort_key))
 
 
-class _Day:
+class _DayAllocator:
+    """The cost rows and the usage of one day, with indexes and cached weights."""
+
     def __init__(
         self, rows: Sequence[CostRow], items: Mapping[str | None, LineItem], usage: DayUsage, *, by_key: bool
     ) -> None:
         self._usage = usage
         self._by_key = by_key
-        self._known_weights: dict[tuple[BilledCounter, str | None, KeyScope], Weights] = {}
-        self._meters = {
+        self._cached_weights: dict[tuple[BilledCounter, str | None, KeyScope], Weights] = {}
+        self._counters = {
             (row.line_item, row.quantity_unit): billed_counters(items[row.line_item], row.quantity_unit)
             for row in rows
             if row.line_item in items
         }
         billed_tiers: dict[str | None, set[Tier]] = defaultdict(set)
-        for meter in chain.from_iterable(self._meters.values()):
-            billed_tiers[meter.model].add((meter.batch, meter.tier))
+        for counter in chain.from_iterable(self._counters.values()):
+            billed_tiers[counter.model].add((counter.batch, counter.tier))
         self._billed_tiers = {model: frozenset(tiers) for model, tiers in billed_tiers.items()}
         self._billed_users: dict[tuple[str | None, str | None, str | None], set[str]] = defaultdict(set)
         for row in rows:
@@ -179,150 +187,159 @@ class _Day:
         self._billed_keys: dict[tuple[str | None, str | None], set[str | None]] = defaultdict(set)
         for row in rows:
             self._billed_keys[row.project_id, row.line_item].add(row.api_key_id)
-        self._coverage = self._covered(rows)
+        self._coverage = self._measure_coverage(rows)
 
-    def one(self, row: CostRow) -> list[AllocatedCost]:
-        """A row by itself."""
+    def allocate_row(self, row: CostRow) -> list[AllocatedCost]:
+        """Allocate one row by its billed user or by usage."""
         if row.user_id is not None:
             weights = {} if self._by_key else self._weights(row)
-            return self._to_keys(row, row.user_id, row.amount, weights, BILLED)
+            return self._split_by_key(row, row.user_id, row.amount, weights, BILLED)
         weights = self._of_unbilled_users(row)
         if row.amount is None or not weights:
             return [_share(row, None, row.api_key_id, row.amount, UNALLOCATED)]
         explained, rest = self._explained(row, row.amount)
         shares = [
-            _share(row, user, self._key(row, key), amount, USAGE) for (user, key), amount in _cut(explained, weights)
+            _share(row, user, self._key(row, key), amount, USAGE) for (user, key), amount in _split(explained, weights)
         ]
         return shares + ([_share(row, None, row.api_key_id, rest, UNALLOCATED)] if rest else [])
 
     def is_too_large(self, rows: Sequence[CostRow], totals: Mapping[str | None, Decimal]) -> bool:
-        """Whether splitting rows by the users' totals alone, with no usage to guide it, makes too many shares."""
+        """Return whether a split by the users' totals would store too many shares that no usage supports."""
         if len(rows) * len(totals) <= LARGEST_UNEXPLAINED_SPLIT:
             return False
         unexplained = sum(not any(user in totals for user, _ in self._weights(row)) for row in rows)
         return unexplained * len(totals) > LARGEST_UNEXPLAINED_SPLIT
 
-    def both_ways(self, rows: Sequence[CostRow], totals: Mapping[str | None, Decimal]) -> list[AllocatedCost]:
-        """The rows of a line item by each user's own total of it."""
-        users = sorted(totals, key=_id)
+    def fit_to_user_totals(self, rows: Sequence[CostRow], totals: Mapping[str | None, Decimal]) -> list[AllocatedCost]:
+        """Allocate the rows of a line item so that the shares of each user add up to the user's total."""
+        users = sorted(totals, key=_sort_key)
         weights = [self._weights(row) for row in rows]
         prior = np.zeros((len(rows), len(users)))
-        for place, of_row in enumerate(weights):
-            whole = sum(of_row.values())
-            for (user, _), weight in of_row.items():
+        for number, row_weights in enumerate(weights):
+            row_total = sum(row_weights.values())
+            for (user, _), weight in row_weights.items():
                 if user in totals:
-                    prior[place, users.index(user)] += weight / whole
-        cells = fit_to_margins([_known(row) for row in rows], [totals[user] for user in users], prior)
+                    prior[number, users.index(user)] += weight / row_total
+        cells = fit_to_margins([_amount(row) for row in rows], [totals[user] for user in users], prior)
         shares: list[AllocatedCost] = []
-        for row, of_row, amounts in zip(rows, weights, cells, strict=True):
+        for row, row_weights, amounts in zip(rows, weights, cells, strict=True):
             for user, amount in zip(users, amounts, strict=True):
                 if amount:
                     method: AllocationMethod = (
-                        BILLED if user is not None else USAGE if _of_user(of_row, None) else UNALLOCATED
+                        BILLED if user is not None else USAGE if _of_user(row_weights, None) else UNALLOCATED
                     )
-                    shares += self._to_keys(row, user, amount, of_row, method)
+                    shares += self._split_by_key(row, user, amount, row_weights, method)
             if not any(amounts):
                 shares.append(_share(row, None, row.api_key_id, row.amount, UNALLOCATED))
         return shares
 
-    def _to_keys(
+    def _split_by_key(
         self, row: CostRow, user: str | None, amount: Decimal | None, weights: Weights, method: AllocationMethod
     ) -> list[AllocatedCost]:
-        """A user's part of a row, by key where the row came without one and usage tells."""
+        """Split a user's share of a row by API key, if the row has no key and usage has keys of the user."""
         of_user = _of_user(weights, user)
         if amount is None or self._by_key or not of_user:
             return [_share(row, user, row.api_key_id, amount, method)]
-        return [_share(row, user, key, part, method) for (_, key), part in _cut(amount, of_user)]
+        return [_share(row, user, key, share, method) for (_, key), share in _split(amount, of_user)]
 
-    def _key(self, row: CostRow, counted: str | None) -> str | None:
-        """The bill's own word on keys, where it has one."""
-        return row.api_key_id if self._by_key else counted
+    def _key(self, row: CostRow, counted_key: str | None) -> str | None:
+        """Return the billed key if the day is billed by key, else the key of the usage."""
+        return row.api_key_id if self._by_key else counted_key
 
     def _weights(self, row: CostRow) -> Weights:
+        """Return the weights of the first counter of the row's line item that has usage."""
         billed = frozenset(self._billed_keys[row.project_id, row.line_item] - {row.api_key_id} if self._by_key else ())
-        through = KeyScope(row.api_key_id if self._by_key else None, self._by_key, billed)
-        for meter in self._meters.get((row.line_item, row.quantity_unit), ()):
-            asked = (meter, row.project_id, through)
-            if asked not in self._known_weights:
-                self._known_weights[asked] = self._usage.weights(*asked, self._billed_tiers[meter.model])
-            if self._known_weights[asked]:
-                return self._known_weights[asked]
+        scope = KeyScope(row.api_key_id if self._by_key else None, self._by_key, billed)
+        for counter in self._counters.get((row.line_item, row.quantity_unit), ()):
+            key = (counter, row.project_id, scope)
+            if key not in self._cached_weights:
+                self._cached_weights[key] = self._usage.weights(*key, self._billed_tiers[counter.model])
+            if self._cached_weights[key]:
+                return self._cached_weights[key]
         return {}
 
     def _of_unbilled_users(self, row: CostRow) -> Weights:
-        """Without those whose part of the same work has rows of their own."""
+        """Return the weights of a row without the users who have their own rows for the same key and line item."""
         billed = self._billed_users.get((row.project_id, row.api_key_id, row.line_item), set())
-        return {who: weight for who, weight in self._weights(row).items() if who[0] not in billed}
+        return {(user, key): weight for (user, key), weight in self._weights(row).items() if user not in billed}
 
     def _explained(self, row: CostRow, amount: Decimal) -> tuple[Decimal, Decimal]:
-        """The part of an amount that usage explains, and the rest."""
-        counts, billed = self._coverage.get(self._pool(row), (Decimal(1), Decimal(1)))
-        if counts >= billed * (1 - TOLERANCE):
+        """Split an amount into the part that usage explains and the rest."""
+        counted, billed = self._coverage.get(self._pool(row), (Decimal(1), Decimal(1)))
+        if counted >= billed * (1 - TOLERANCE):
             return amount, _ZERO
-        explained, rest = split_amount(amount, [_whole(counts), _whole(billed - counts)])
+        explained, rest = split_amount(amount, [_to_integer(counted), _to_integer(billed - counted)])
         return explained, rest
 
-    def _covered(self, rows: Sequence[CostRow]) -> dict[object, tuple[Decimal, Decimal]]:
-        """By pool of usage: what it counted, and what all rows that draw on it were billed, in the same unit."""
+    def _measure_coverage(self, rows: Sequence[CostRow]) -> dict[object, tuple[Decimal, Decimal]]:
+        """Return the counted and the billed quantity of each pool of usage, in the unit of its counter.
+
+        Several cost rows can follow the same pool. Together they must not be billed for more than the pool counted.
+        """
         billed: dict[object, Decimal | None] = {}
-        counts: dict[object, Decimal] = {}
+        counted: dict[object, Decimal] = {}
         for row in rows:
             pool = self._pool(row)
-            meter = self._first_meter(row)
-            units = meter.counter_units_per(row.quantity_unit) if meter else None
+            counter = self._first_counter(row)
+            factor = counter.counter_units_per(row.quantity_unit) if counter else None
             if row.user_id is not None:
                 continue
-            if pool is None or units is None or row.quantity is None:
-                billed[pool] = None  # cannot be compared
+            if pool is None or factor is None or row.quantity is None:
+                billed[pool] = None  # One row without a comparable quantity makes the whole pool incomparable.
                 continue
             before = billed.get(pool, _ZERO)
-            billed[pool] = None if before is None else before + row.quantity * units
-            if pool not in counts:
+            billed[pool] = None if before is None else before + row.quantity * factor
+            if pool not in counted:
                 weights = self._of_unbilled_users(row)
-                counts[pool] = Decimal(sum(weights.values())).scaleb(-_FINEST_COUNT)
-        return {pool: (counts[pool], whole) for pool, whole in billed.items() if whole}
+                counted[pool] = Decimal(sum(weights.values())).scaleb(-_COUNTER_DECIMALS)
+        return {pool: (counted[pool], quantity) for pool, quantity in billed.items() if quantity}
 
     def _pool(self, row: CostRow) -> object:
-        meter = self._first_meter(row)
-        return (meter, row.project_id, row.api_key_id) if meter else None
+        """Return the key of the usage that a row follows; None if no counter measures the row."""
+        counter = self._first_counter(row)
+        return (counter, row.project_id, row.api_key_id) if counter else None
 
-    def _first_meter(self, row: CostRow) -> BilledCounter | None:
-        return next(iter(self._meters.get((row.line_item, row.quantity_unit), ())), None)
+    def _first_counter(self, row: CostRow) -> BilledCounter | None:
+        return next(iter(self._counters.get((row.line_item, row.quantity_unit), ())), None)
 
 
-def _groups(
+def _group_by_line_item(
     rows: Sequence[CostRow], totals: Sequence[UserTotal]
 ) -> Iterable[tuple[list[CostRow], dict[str | None, Decimal]]]:
-    """The rows of each line item with the users' totals of it; what the totals lack is nobody's."""
-    of_users: dict[tuple[str | None, str | None], dict[str | None, Decimal]] = defaultdict(dict)
+    """Yield the rows of each line item and currency with its user totals, adjusted to the sum of the rows."""
+    totals_by_item: dict[tuple[str | None, str | None], dict[str | None, Decimal]] = defaultdict(dict)
     for total in totals:
-        known = of_users[total.line_item, total.currency]
-        known[total.user_id] = money.add(known.get(total.user_id, _ZERO), total.amount)
+        by_user = totals_by_item[total.line_item, total.currency]
+        by_user[total.user_id] = money.add(by_user.get(total.user_id, _ZERO), total.amount)
     groups: dict[tuple[str | None, str | None], list[CostRow]] = defaultdict(list)
     for row in rows:
-        if row.amount is not None and (row.line_item, row.currency) in of_users:
+        if row.amount is not None and (row.line_item, row.currency) in totals_by_item:
             groups[row.line_item, row.currency].append(row)
     for key, group in groups.items():
-        wanted = of_users[key]
+        user_totals = totals_by_item[key]
         missing = _ZERO
         for row in group:
-            missing = money.add(missing, _known(row))
-        for amount in wanted.values():
+            missing = money.add(missing, _amount(row))
+        for amount in user_totals.values():
             missing = money.subtract(missing, amount)
-        yield group, _balanced(wanted, missing)
+        yield group, _adjust_totals(user_totals, missing)
 
 
-def _balanced(wanted: dict[str | None, Decimal], missing: Decimal) -> dict[str | None, Decimal]:
-    """Totals that add up to the rows: what they lack is nobody's; what they have too much, read later, is cut off."""
-    if missing < 0 and all(amount >= 0 for amount in wanted.values()):
-        scale = scale_of([missing, *wanted.values()])
-        weights = [to_units(amount, scale) for amount in wanted.values()]
-        due = from_units(sum(weights) + to_units(missing, scale), scale)
-        if due >= 0:
-            return dict(zip(wanted, split_amount(due, weights), strict=True))
+def _adjust_totals(user_totals: dict[str | None, Decimal], missing: Decimal) -> dict[str | None, Decimal]:
+    """Return user totals that add up to the rows.
+
+    A missing amount belongs to no user. Totals that exceed the rows were read later than the rows and are reduced in
+    proportion.
+    """
+    if missing < 0 and all(amount >= 0 for amount in user_totals.values()):
+        scale = scale_of([missing, *user_totals.values()])
+        weights = [to_units(amount, scale) for amount in user_totals.values()]
+        row_sum = from_units(sum(weights) + to_units(missing, scale), scale)
+        if row_sum >= 0:
+            return dict(zip(user_totals, split_amount(row_sum, weights), strict=True))
     if missing:
-        wanted[None] = money.add(wanted.get(None, _ZERO), missing)
-    return wanted
+        user_totals[None] = money.add(user_totals.get(None, _ZERO), missing)
+    return user_totals
 
 
 def _tier_of(row: UsageRow) -> Tier:
@@ -330,24 +347,25 @@ def _tier_of(row: UsageRow) -> Tier:
     return batch, None if batch else tier_of(row)
 
 
-def _added_up(rows: Iterable[UsageRow], counter: str) -> Weights:
+def _sum_by_user_and_key(rows: Iterable[UsageRow], counter: str) -> Weights:
     found: dict[tuple[str | None, str | None], int] = defaultdict(int)
     for row in rows:
-        found[row.user_id, row.api_key_id] += _whole(counter_value(row, counter))
-    return {who: weight for who, weight in sorted(found.items(), key=lambda one: _ids(one[0])) if weight > 0}
+        found[row.user_id, row.api_key_id] += _to_integer(counter_value(row, counter))
+    # Sorted, so that the order of usage rows never decides which share gets the last unit.
+    return {key: weight for key, weight in sorted(found.items(), key=lambda item: _sort_keys(item[0])) if weight > 0}
 
 
-def _whole(count: Decimal) -> int:
-    return int(count.scaleb(_FINEST_COUNT))
+def _to_integer(count: Decimal) -> int:
+    return int(count.scaleb(_COUNTER_DECIMALS))
 
 
-def _cut(amount: Decimal, weights: Weights) -> list[tuple[tuple[str | None, str | None], Decimal]]:
+def _split(amount: Decimal, weights: Weights) -> list[tuple[tuple[str | None, str | None], Decimal]]:
     shares = list(zip(weights, split_amount(amount, list(weights.values())), strict=True))
-    return [(who, share) for who, share in shares if share or not amount]
+    return [(key, share) for key, share in shares if share or not amount]
 
 
 def _of_user(weights: Weights, user: str | None) -> Weights:
-    return {who: weight for who, weight in weights.items() if who[0] == user}
+    return {key: weight for key, weight in weights.items() if key[0] == user}
 
 
 def _share(
@@ -356,13 +374,14 @@ def _share(
     return AllocatedCost(row.project_id, user, key, row.line_item, row.currency, amount, method)
 
 
-def _known(row: CostRow) -> Decimal:
+def _amount(row: CostRow) -> Decimal:
     return row.amount if row.amount is not None else _ZERO
 
 
-def _id(name: str | None) -> tuple[bool, str]:
+def _sort_key(name: str | None) -> tuple[bool, str]:
+    """Return a sort key that places None before all names."""
     return name is not None, name or ""
 
 
-def _ids(who: tuple[str | None, str | None]) -> tuple[tuple[bool, str], tuple[bool, str]]:
-    return _id(who[0]), _id(who[1])
+def _sort_keys(key: tuple[str | None, str | None]) -> tuple[tuple[bool, str], tuple[bool, str]]:
+    return _sort_key(key[0]), _sort_key(key[1])

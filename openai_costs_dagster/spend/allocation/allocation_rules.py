@@ -1,8 +1,14 @@
-"""Which usage counter a line item bills, and how much of it a row of usage counted.
+"""Allocation rules: the usage counter by which the cost of each line item is allocated to users and API keys.
 
-Allocation follows the billed unit: a line item billed in tokens follows tokens, whatever the model makes of them, and
-one billed in images, seconds or characters follows those. Sources: the grammar of line items and the counters of the
-usage endpoints (docs/openai-api.md, usage_records.OPERATIONS).
+The billed unit decides, not the product. A line item billed in tokens follows tokens, and a line item billed in images,
+seconds or characters follows the counter of images, seconds or characters. So image costs follow `images` if they are
+billed per image, and image tokens if they are billed per token.
+
+To add a rule: a unit goes to `_UNIT_COUNTERS`, a tool to `_TOOL_COUNTERS`, a kind of token to `_TOKEN_COUNTERS`, and a
+service whose bill names no unit to `_COUNTERS_WITHOUT_UNIT`. A new counter of the usage API is declared in
+`usage_records.py`, in the table `OPERATIONS`.
+
+Sources: the grammar of line items and the counters of the usage endpoints, see docs/openai-api.md.
 """
 
 from __future__ import annotations
@@ -16,11 +22,12 @@ from openai_costs_dagster.usage_records import OPERATIONS, TOKEN_TOTALS, Counter
 
 _ZERO = Decimal(0)
 
-TOKEN_OPERATIONS = tuple(one.name for one in OPERATIONS if "input_tokens" in one.counters)
-"""The endpoints that count tokens."""
+TOKEN_OPERATIONS = tuple(operation.name for operation in OPERATIONS if "input_tokens" in operation.counters)
+"""The usage endpoints that count tokens."""
 
+# Service tiers and products, the part of a label before " | ".
 _STANDARD_TIERS = {"", "default", "auto", "standard"}
-_SAME_TIER = {"fast": "priority"}  # OpenAI renamed Priority to Fast in July 2026; both words are in use
+_TIER_SYNONYMS = {"fast": "priority"}  # OpenAI renamed Priority to Fast in July 2026; labels use both words.
 _PRODUCTS = {
     "agents api",
     "assistants api",
@@ -40,72 +47,75 @@ _PRODUCTS = {
     "responses api",
     "stored completions",
 }
-"""Surfaces that name a product, billed at the standard tier. Any other surface names a service tier."""
+"""Surfaces that name a product, which is billed at the standard tier. Any other surface names a service tier."""
 _BATCH = {"batch", "batch api"}
 
+# Units: how many counted units one billed unit stands for, and the counter of each unit.
 _TOKENS = {"tokens": 1, "1000_tokens": 1000}
 _SECONDS = {"duration_seconds": 1, "duration_minutes": 60, "duration_hours": 3600}
-_OTHER_UNITS: dict[str, tuple[str, str]] = {
+_UNIT_COUNTERS: dict[str, tuple[str, str]] = {
     "images": ("images", "images"),
     "characters": ("audio_speeches", "characters"),
     **dict.fromkeys(_SECONDS, ("audio_transcriptions", "seconds")),
 }
+"""The operation and the counter of each billed unit other than tokens."""
 _FACTORS: dict[str, Mapping[str, int]] = {"images": {"images": 1}, "characters": {"characters": 1}, "seconds": _SECONDS}
-_TOOLS = {
+_TOOL_COUNTERS = {
     "Web search": ("web_search_calls", "num_requests"),
     "File search": ("file_search_calls", "num_requests"),
     "Code interpreter": ("code_interpreter_sessions", "num_sessions"),
     "Vector stores": ("vector_stores", "usage_bytes"),
 }
-_TOKENS_OF_SERVICE = {"Embeddings": ("embeddings",), "Moderations": ("moderations",)}
-_WITHOUT_UNIT = {
+"""The operation and the counter of each tool."""
+_TOKEN_OPERATIONS_OF_SERVICE = {"Embeddings": ("embeddings",), "Moderations": ("moderations",)}
+_COUNTERS_WITHOUT_UNIT = {
     "Images": ("images", "images"),
     "Audio transcriptions": ("audio_transcriptions", "seconds"),
     "Audio speeches": ("audio_speeches", "characters"),
 }
-"""What these services count where the bill names no unit."""
+"""The operation and the counter of services whose line items may come without a unit."""
 
+# Tokens, by kind and modality.
 _MODALITIES = ("text", "audio", "image")
 _TOKEN_COUNTERS: dict[tuple[str, str | None], str] = {
     ("input", None): "input_uncached_tokens",
     ("cached input", None): "input_cached_tokens",
     ("output", None): "output_tokens",
-    **{("input", one): f"input_{one}_tokens" for one in _MODALITIES},
-    **{("cached input", one): f"input_cached_{one}_tokens" for one in _MODALITIES},
-    **{("output", one): f"output_{one}_tokens" for one in _MODALITIES},
+    **{("input", modality): f"input_{modality}_tokens" for modality in _MODALITIES},
+    **{("cached input", modality): f"input_cached_{modality}_tokens" for modality in _MODALITIES},
+    **{("output", modality): f"output_{modality}_tokens" for modality in _MODALITIES},
 }
 _BOTH = ("input_tokens", "output_tokens")
-_ALL_TOKENS = Counter("all_tokens", "Input and output: what a label without a kind bills.", _BOTH)
+_ALL_TOKENS = Counter("all_tokens", "Input and output tokens, which a label without a kind bills together.", _BOTH)
 _TOTALS = {total.name: total for total in (*TOKEN_TOTALS, _ALL_TOKENS)}
 _TOTAL_OF = {part: total for total in TOKEN_TOTALS for part in total.parts}
 
 
 class BilledCounter(NamedTuple):
-    """What a line item bills: a counter of one or more operations, of one model and tier.
-
-    `model` is null for tools; `tier` is null for the standard one.
-    """
+    """The usage counter that a line item bills: a counter of one or more operations, for one model and tier."""
 
     operations: tuple[str, ...]
     counter: str
     model: str | None = None
+    """None for tools."""
     batch: bool = False
     tier: str | None = None
+    """None for the standard tier."""
 
     @property
     def is_standard(self) -> bool:
-        """Whether it bills the standard tier."""
+        """Whether the line item is billed at the standard tier."""
         return not self.batch and self.tier is None
 
     def counter_units_per(self, quantity_unit: str | None) -> int | None:
-        """How much of the counter one billed unit is; None where the two cannot be compared."""
+        """Return how many units of the counter one billed unit is; None if the two cannot be compared."""
         factors = _FACTORS.get(self.counter, _TOKENS if self.counter.endswith("_tokens") else {})
         return factors.get(quantity_unit or "")
 
     def matches_tier(self, row: UsageRow) -> bool:
-        """Whether the row was used at this meter's tier.
+        """Return whether a row of usage was counted at the tier of this line item.
 
-        Batch work has no other tier. A row of an endpoint that does not tell tiers apart is of any.
+        Batch work has no service tier. A row of an endpoint that does not report tiers matches every tier.
         """
         batch = row.groups.get("batch")
         if batch is None and self.batch:
@@ -116,12 +126,13 @@ class BilledCounter(NamedTuple):
 
 
 def billed_counters(item: LineItem, quantity_unit: str | None = None) -> tuple[BilledCounter, ...]:
-    """The meters that may measure a line item billed in a unit, the best first; none if no usage endpoint counts it.
+    """Return the counters that may measure a line item, the most likely first.
 
-    There are two only where the bill names no unit and the model may be billed in tokens or in another unit.
+    The result is empty if no usage endpoint counts the line item. It has two entries only if the bill names no unit
+    and the model may be billed in tokens or in another unit.
     """
     if item.model is None:
-        tool = _TOOLS.get(item.service)
+        tool = _TOOL_COUNTERS.get(item.service)
         return (BilledCounter((tool[0],), tool[1]),) if tool else ()
     surface = " ".join((item.surface or "").lower().split())
     tier = None if surface in _PRODUCTS | _BATCH else _tier(surface)
@@ -132,39 +143,40 @@ def billed_counters(item: LineItem, quantity_unit: str | None = None) -> tuple[B
 
 
 def tier_of(row: UsageRow) -> str | None:
-    """The service tier of a row of usage; None for the standard one."""
+    """Return the service tier of a row of usage; None for the standard tier."""
     return _tier(str(row.groups.get("service_tier") or "").strip().lower())
 
 
 def counter_value(row: UsageRow, counter: str) -> Decimal:
-    """How much of a counter a row of usage counted; never negative.
+    """Return the value of a counter in a row of usage; never negative.
 
-    A counter that the row leaves out is derived from the others where they tell it (`usage_records.Counter.parts`).
+    A counter that is missing from the row is derived from the other counters, see `usage_records.Counter.parts`.
     """
-    return max(_known(row.counters, counter), _ZERO)
+    return max(_value(row.counters, counter), _ZERO)
 
 
 def _tier(word: str) -> str | None:
-    return None if word in _STANDARD_TIERS else _SAME_TIER.get(word, word)
+    return None if word in _STANDARD_TIERS else _TIER_SYNONYMS.get(word, word)
 
 
 def _counters(item: LineItem, quantity_unit: str | None) -> Iterator[tuple[tuple[str, ...], str]]:
-    if quantity_unit in _OTHER_UNITS:
-        operation, counter = _OTHER_UNITS[quantity_unit]
+    """Yield the operations and the counter of a model's line item, the most likely first."""
+    if quantity_unit in _UNIT_COUNTERS:
+        operation, counter = _UNIT_COUNTERS[quantity_unit]
         yield (operation,), counter
         return
     tokens = _token_counter(item, quantity_unit)
     if tokens is not None:
-        yield _TOKENS_OF_SERVICE.get(item.service, ("completions", "decisions")), tokens
-    if item.service in _WITHOUT_UNIT and quantity_unit not in _TOKENS:
-        operation, counter = _WITHOUT_UNIT[item.service]
+        yield _TOKEN_OPERATIONS_OF_SERVICE.get(item.service, ("completions", "decisions")), tokens
+    if item.service in _COUNTERS_WITHOUT_UNIT and quantity_unit not in _TOKENS:
+        operation, counter = _COUNTERS_WITHOUT_UNIT[item.service]
         yield (operation,), counter
 
 
 def _token_counter(item: LineItem, quantity_unit: str | None) -> str | None:
     kind = item.subcategory
     if kind is None:
-        if item.service in _TOKENS_OF_SERVICE:
+        if item.service in _TOKEN_OPERATIONS_OF_SERVICE:
             return "input_uncached_tokens"
         return _ALL_TOKENS.name if quantity_unit in _TOKENS else None
     if kind.startswith("cache writes"):
@@ -172,18 +184,20 @@ def _token_counter(item: LineItem, quantity_unit: str | None) -> str | None:
     return _TOKEN_COUNTERS.get((kind, item.modality if item.modality in _MODALITIES else None))
 
 
-def _known(counters: Mapping[str, Decimal], name: str) -> Decimal:
+def _value(counters: Mapping[str, Decimal], name: str) -> Decimal:
     if name in counters:
         return counters[name]
     total = _TOTAL_OF.get(name)
+    # The first part of a total is the remainder: the total less the other parts.
     if total is not None and name == total.parts[0] and _is_known(counters, total):
-        return _known(counters, total.name) - sum((_known(counters, part) for part in total.parts[1:]), _ZERO)
+        return _value(counters, total.name) - sum((_value(counters, part) for part in total.parts[1:]), _ZERO)
     parts = _TOTALS[name].parts if name in _TOTALS else ()
     return sum((counters.get(part, _ZERO) for part in parts), _ZERO)
 
 
 def _is_known(counters: Mapping[str, Decimal], total: Counter) -> bool:
-    above = _TOTAL_OF.get(total.name)
+    """Return whether a total is in the row, or can be derived as the remainder of a larger total."""
     if total.name in counters:
         return True
-    return above is not None and total.name == above.parts[0] and _is_known(counters, above)
+    parent = _TOTAL_OF.get(total.name)
+    return parent is not None and total.name == parent.parts[0] and _is_known(counters, parent)

@@ -1,6 +1,6 @@
-"""The two names of a model: its alias, which moves on to newer snapshots, and the name of a dated snapshot.
+"""The two names of a model: the alias, which points to the newest snapshot, and the name of a dated snapshot.
 
-The view `openai_costs.model_names` applies the same pattern to the names in usage and on the bill of a day.
+The view `openai_costs.model_names` applies the same pattern to the names in a day's usage and costs.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ from collections.abc import Iterable
 from openai_costs_dagster.spend.line_items import classify
 
 SNAPSHOT = r"-(\d{4}-\d{2}-\d{2}|\d{4}|\d{6}|\d{8}|v\d+)$"
-"""How the name of a snapshot ends, after the alias."""
+"""The pattern of the suffix that a snapshot's name has after the alias, for example ``-2026-04-21``."""
 
 
 def alias_of(model: str) -> str:
-    """The alias of a snapshot; an alias itself is returned as it is."""
+    """Return the alias of a snapshot. An alias is returned unchanged."""
     return re.sub(SNAPSHOT, "", model)
 
 
 def label_with_alias(label: str) -> str:
-    """A line item with its model's alias in place of the snapshot."""
+    """Return the label of a line item with the alias in place of the model's snapshot name."""
     model = classify(label).model
     return label.replace(model, alias_of(model), 1) if model else label
 
 
 def name_one_model(labels: Iterable[str]) -> bool:
-    """Whether line items that are alike but for their model's name bill one model: one snapshot and its alias."""
+    """Return whether labels that differ only in the model's name bill one model: one snapshot and its alias at most."""
     models = {classify(label).model for label in labels}
     return sum(model is not None and alias_of(model) != model for model in models) <= 1

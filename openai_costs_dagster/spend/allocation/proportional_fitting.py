@@ -1,4 +1,9 @@
-"""Shares whose rows and columns add up to given sums at once, to the last digit."""
+"""Proportional fitting: a table of shares whose rows and columns add up exactly to given sums.
+
+Allocation uses it where OpenAI reports costs by project and, separately, costs by user: rows are cost rows, columns are
+users. Iterative proportional fitting finds the shares, and integer rounding makes both sums exact.
+Source: Deming and Stephan (1940), "On a least squares adjustment of a sampled frequency table".
+"""
 
 from __future__ import annotations
 
@@ -11,11 +16,11 @@ from numpy.typing import NDArray
 
 from openai_costs_dagster.spend.allocation.rounding import from_units, scale_of, split_amount, to_units
 
-_ROUNDS = 200
-_NEAR_ENOUGH = 1e-12
-_FAINT = 1e-9  # the weight of what nothing speaks for, where what does cannot meet the sums
-_GHOST = 1e-6  # of a row: below it a share that nothing speaks for is none
-_WHOLE = 2**62
+_MAX_ITERATIONS = 200
+_TOLERANCE = 1e-12  # of the total: largest difference of a column at which the iteration stops
+_NO_EVIDENCE_WEIGHT = 1e-9  # of the total: weight of cells without evidence, if the other cells cannot meet both sums
+_MIN_SHARE_WITHOUT_EVIDENCE = 1e-6  # of a row: smaller shares of cells without evidence are dropped
+_FIXED_POINT = 2**62  # shares from 0 to 1 as integers, so that large amounts are multiplied exactly
 
 Table = list[list[int]]
 
@@ -23,117 +28,129 @@ Table = list[list[int]]
 def fit_to_margins(
     rows: Sequence[Decimal], columns: Sequence[Decimal], prior: NDArray[np.float64]
 ) -> list[list[Decimal]]:
-    """Shares whose rows and columns add up to given sums, as near to `prior` as those allow.
+    """Return shares whose rows and columns add up exactly to the given sums, as close to `prior` as the sums allow.
 
-    Iterative proportional fitting, then whole units so that both sums hold to the last digit. `prior[row, column]` is
-    the share of a row that is thought to be the column's; a row of zeros says that nothing is known. Raises
-    ValueError where the sums of rows and columns differ.
+    `prior[row, column]` is the estimated share of a row that belongs to a column. A row of zeros has no estimate.
+    Raises ValueError if the totals of rows and columns differ.
     """
     scale = scale_of([*rows, *columns])
-    due, owed = [to_units(row, scale) for row in rows], [to_units(column, scale) for column in columns]
-    if sum(due) != sum(owed):
-        raise ValueError("rows and columns do not add up to the same")
-    if min(due) < 0 or min(owed) < 0:
-        if max(due) <= 0 and max(owed) <= 0:
+    row_sums, column_sums = [to_units(row, scale) for row in rows], [to_units(column, scale) for column in columns]
+    if sum(row_sums) != sum(column_sums):
+        raise ValueError("the totals of rows and columns differ")
+    if min(row_sums) < 0 or min(column_sums) < 0:
+        if max(row_sums) <= 0 and max(column_sums) <= 0:  # only credits: fit them like charges
             opposite = fit_to_margins(
                 [row.copy_negate() for row in rows], [column.copy_negate() for column in columns], prior
             )
             return [[share.copy_negate() if share else share for share in row] for row in opposite]
-        units = _with_mixed_signs(due, owed, prior)
+        units = _fit_mixed_signs(row_sums, column_sums, prior)
     else:
         grains = [10 ** (scale - scale_of([row])) for row in rows]
-        units = _fitted(due, owed, prior, grains)
+        units = _fit(row_sums, column_sums, prior, grains)
     return [[from_units(unit, scale) for unit in row] for row in units]
 
 
-def _fitted(due: list[int], owed: list[int], prior: NDArray[np.float64], grains: list[int]) -> Table:
-    total = sum(due)
+def _fit(row_sums: list[int], column_sums: list[int], prior: NDArray[np.float64], grains: list[int]) -> Table:
+    """Fit sums that are not negative. `grains` are the units of each row's own last decimal."""
+    total = sum(row_sums)
     if not total:
-        return [[0] * len(owed) for _ in due]
-    rows, columns = (np.array([unit / total for unit in sums]) for sums in (due, owed))
-    known = rows[:, None] * prior
-    fit, met = _proportional(rows, columns, known)
-    if not met:
-        fit, _ = _proportional(rows, columns, known + _FAINT * np.outer(rows, columns))
-        fit = np.where((prior > 0) | (fit > _GHOST * rows[:, None]), fit, 0)
-    wanted = [[total * int(share * _WHOLE) // _WHOLE for share in row] for row in fit]
-    likely = [[bool(share > 0) for share in row] for row in fit]
-    return _Whole(due, owed, grains).filled(wanted, likely)
+        return [[0] * len(column_sums) for _ in row_sums]
+    rows, columns = (np.array([unit / total for unit in sums]) for sums in (row_sums, column_sums))
+    evidence = rows[:, None] * prior
+    shares, converged = _iterate(rows, columns, evidence)
+    if not converged:
+        # The cells with evidence cannot meet both sums, so every cell gets a small weight.
+        shares, _ = _iterate(rows, columns, evidence + _NO_EVIDENCE_WEIGHT * np.outer(rows, columns))
+        shares = np.where((prior > 0) | (shares > _MIN_SHARE_WITHOUT_EVIDENCE * rows[:, None]), shares, 0)
+    # Integer arithmetic: a float cannot hold all digits of a large total.
+    targets = [[total * int(share * _FIXED_POINT) // _FIXED_POINT for share in row] for row in shares]
+    has_share = [[bool(share > 0) for share in row] for row in shares]
+    return _IntegerTable(row_sums, column_sums, grains).fill(targets, has_share)
 
 
-def _proportional(
-    rows: NDArray[np.float64], columns: NDArray[np.float64], fit: NDArray[np.float64]
+def _iterate(
+    rows: NDArray[np.float64], columns: NDArray[np.float64], shares: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], bool]:
-    """Iterative proportional fitting, and whether both sums could be met."""
-    for _ in range(_ROUNDS):
-        fit = fit * _ratio(columns, fit.sum(0))
-        fit = fit * _ratio(rows, fit.sum(1))[:, None]
-        if np.abs(fit.sum(0) - columns).max() < _NEAR_ENOUGH:
+    """Scale columns and rows in turns until both sums are met. Return the shares and whether the sums are met."""
+    for _ in range(_MAX_ITERATIONS):
+        shares = shares * _ratio(columns, shares.sum(0))
+        shares = shares * _ratio(rows, shares.sum(1))[:, None]
+        if np.abs(shares.sum(0) - columns).max() < _TOLERANCE:
             break
-    off = max(np.abs(fit.sum(0) - columns).max(), np.abs(fit.sum(1) - rows).max())
-    return fit, bool(off < _FAINT)
+    error = max(np.abs(shares.sum(0) - columns).max(), np.abs(shares.sum(1) - rows).max())
+    return shares, bool(error < _NO_EVIDENCE_WEIGHT)
 
 
 def _ratio(wanted: NDArray[np.float64], found: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.divide(wanted, found, out=np.zeros_like(wanted), where=found > 0)
 
 
-class _Whole:
-    """Whole units: rows by their grains, and the rest where both a row and a column lack it."""
+class _IntegerTable:
+    """A table of integer units that is filled until all row sums and column sums are met."""
 
-    def __init__(self, due: list[int], owed: list[int], grains: list[int]) -> None:
-        self._left, self._lacking, self._grains = list(due), list(owed), grains
-        self._units = [[0] * len(owed) for _ in due]
+    def __init__(self, row_sums: list[int], column_sums: list[int], grains: list[int]) -> None:
+        self._row_rest, self._column_rest, self._grains = list(row_sums), list(column_sums), grains
+        self._units = [[0] * len(column_sums) for _ in row_sums]
 
-    def filled(self, wanted: Table, likely: list[list[bool]]) -> Table:
-        """As wanted as far as both sums allow; then the rest, by grain and where it is likely as long as that goes."""
-        everywhere = [[True] * len(row) for row in likely]
-        coarsest_first = sorted(range(len(self._left)), key=lambda row: -self._grains[row])
+    def fill(self, targets: Table, has_share: list[list[bool]]) -> Table:
+        """Round to whole units: first the fitted shares, then the remainder, preferring cells with a share.
+
+        Rows keep their own decimals (`grains`) as long as both sums allow it.
+        """
+        everywhere = [[True] * len(row) for row in has_share]
+        coarsest_first = sorted(range(len(self._row_rest)), key=lambda row: -self._grains[row])
         for row in coarsest_first:
-            for column, units in enumerate(wanted[row]):
-                self._give(row, column, units, self._grains[row])
+            for column, units in enumerate(targets[row]):
+                self._assign(row, column, units, self._grains[row])
+        # The remainder relaxes one condition after the other: own decimals, then cells with a share.
         for allowed, grains in (
-            (likely, self._grains),
-            (likely, [1] * len(likely)),
-            (everywhere, [1] * len(likely)),
+            (has_share, self._grains),
+            (has_share, [1] * len(has_share)),
+            (everywhere, [1] * len(has_share)),
         ):
             for row in coarsest_first:
-                while self._left[row] and self._reroute(row, allowed, grains):
+                while self._row_rest[row] and self._augment(row, allowed, grains):
                     pass
         return self._units
 
-    def _give(self, row: int, column: int, most: int, grain: int) -> None:
-        share = min(self._left[row], self._lacking[column], most) // grain * grain
+    def _assign(self, row: int, column: int, limit: int, grain: int) -> None:
+        share = min(self._row_rest[row], self._column_rest[column], limit) // grain * grain
         self._units[row][column] += share
-        self._left[row] -= share
-        self._lacking[column] -= share
+        self._row_rest[row] -= share
+        self._column_rest[column] -= share
 
-    def _reroute(self, row: int, allowed: list[list[bool]], grains: list[int]) -> bool:
-        """Brings some of what a row has left to a column that lacks it, other rows making room on the way."""
-        came_from: dict[int, tuple[int, int]] = {}  # column: the row that would give to it, and the column before
-        reached, seen_rows = deque([(row, -1)]), {row}
-        while reached:
-            giver, before = reached.popleft()
-            for column, open_ in enumerate(allowed[giver]):
-                if not open_ or column in came_from:
+    def _augment(self, row: int, allowed: list[list[bool]], grains: list[int]) -> bool:
+        """Move units of a row's remainder along an augmenting path to a column whose sum is not met.
+
+        A breadth-first search as in the Edmonds-Karp algorithm: other rows on the path move units between columns.
+        Return False if there is no path.
+        """
+        # For each column that was reached: the row that would add to the column, and the column that the row leaves.
+        came_from: dict[int, tuple[int, int]] = {}
+        queue, visited_rows = deque([(row, -1)]), {row}
+        while queue:
+            giver, left_column = queue.popleft()
+            for column, is_allowed in enumerate(allowed[giver]):
+                if not is_allowed or column in came_from:
                     continue
-                came_from[column] = (giver, before)
-                if self._lacking[column] and self._move(column, came_from, grains):
+                came_from[column] = (giver, left_column)
+                if self._column_rest[column] and self._apply_path(column, came_from, grains):
                     return True
                 for other, units in enumerate(self._units):
-                    if units[column] and other not in seen_rows:
-                        seen_rows.add(other)
-                        reached.append((other, column))
+                    if units[column] and other not in visited_rows:
+                        visited_rows.add(other)
+                        queue.append((other, column))
         return False
 
-    def _move(self, column: int, came_from: dict[int, tuple[int, int]], grains: list[int]) -> bool:
+    def _apply_path(self, column: int, came_from: dict[int, tuple[int, int]], grains: list[int]) -> bool:
+        """Move as many units as the path to `column` allows. Return False if the rows' grains allow none."""
         path, last = [], column
-        amount = self._lacking[column]
+        amount = self._column_rest[column]
         while column >= 0:
-            giver, before = came_from[column]
-            path.append((giver, column, before))
-            amount = min(amount, self._left[giver] if before < 0 else self._units[giver][before])
-            column = before
+            giver, left_column = came_from[column]
+            path.append((giver, column, left_column))
+            amount = min(amount, self._row_rest[giver] if left_column < 0 else self._units[giver][left_column])
+            column = left_column
         grain = max(grains[giver] for giver, _, _ in path)
         amount = amount // grain * grain
         if not amount:
@@ -142,22 +159,24 @@ class _Whole:
             self._units[giver][onto] += amount
             if off >= 0:
                 self._units[giver][off] -= amount
-        self._left[path[-1][0]] -= amount
-        self._lacking[last] -= amount
+        self._row_rest[path[-1][0]] -= amount
+        self._column_rest[last] -= amount
         return True
 
 
-def _with_mixed_signs(due: list[int], owed: list[int], prior: NDArray[np.float64]) -> Table:
-    """Rows cut by the prior; what the columns then lack is put into the largest row, where it adds up to nothing."""
+def _fit_mixed_signs(row_sums: list[int], column_sums: list[int], prior: NDArray[np.float64]) -> Table:
+    """Split each row by the prior, and correct the column sums in the largest row.
+
+    Charges and credits in one table have no unique fit. The corrections add up to zero, so the row sums hold.
+    """
     weights = np.where(prior.sum(1, keepdims=True) > 0, prior, 1.0)
     units = []
-    for row, amount in enumerate(due):
-        whole = [int(weight) for weight in weights[row] / weights[row].max() * 10**9]
-        parts = split_amount(Decimal(amount), whole)
-        shares = [int(part) for part in parts]
+    for row, amount in enumerate(row_sums):
+        integer_weights = [int(weight) for weight in weights[row] / weights[row].max() * 10**9]
+        shares = [int(share) for share in split_amount(Decimal(amount), integer_weights)]
         shares[-1] += amount - sum(shares)
         units.append(shares)
-    largest = max(range(len(due)), key=lambda row: abs(due[row]))
-    for column, wanted in enumerate(owed):
+    largest = max(range(len(row_sums)), key=lambda row: abs(row_sums[row]))
+    for column, wanted in enumerate(column_sums):
         units[largest][column] += wanted - sum(row[column] for row in units)
     return units

@@ -1,4 +1,4 @@
-"""Cuts an amount into shares that add up to it, to the last digit."""
+"""Split an amount by weights into shares that add up exactly to the amount."""
 
 from __future__ import annotations
 
@@ -7,38 +7,39 @@ from decimal import Decimal
 
 from openai_costs_dagster.spend.money import EXACT
 
-COARSEST = 12
-"""Decimals at which an amount is cut, unless it has more of its own."""
+MIN_DECIMALS = 12
+"""The number of decimals to which shares are rounded, unless the amount itself has more."""
 
 
 def scale_of(amounts: Sequence[Decimal]) -> int:
-    """The decimals at which amounts are cut."""
+    """Return the number of decimals to which the shares of the amounts are rounded."""
     exponents = [amount.as_tuple().exponent for amount in amounts]
-    return max([COARSEST, *(-exponent for exponent in exponents if isinstance(exponent, int))])
+    return max([MIN_DECIMALS, *(-exponent for exponent in exponents if isinstance(exponent, int))])
 
 
 def split_amount(amount: Decimal, weights: Sequence[int]) -> list[Decimal]:
-    """Shares in proportion to whole weights, not all zero; rest by largest remainder, ties to the first.
+    """Return shares of the amount in proportion to integer weights.
 
-    Raises ValueError for negative weights or none above zero.
+    Units that are left after rounding down go to the largest remainders, and to the first share of equal remainders.
+    Raises ValueError if a weight is negative or no weight is above zero.
     """
     total = sum(weights)
     if total <= 0 or min(weights) < 0:
-        raise ValueError("an amount is cut by weights of which none is negative and one is above zero")
+        raise ValueError("weights must not be negative, and at least one weight must be above zero")
     scale = scale_of([amount])
     units = to_units(amount, scale)
-    floors, rests = zip(*(divmod(abs(units) * weight, total) for weight in weights), strict=True)
+    floors, remainders = zip(*(divmod(abs(units) * weight, total) for weight in weights), strict=True)
     shares = list(floors)
-    for place in sorted(range(len(weights)), key=lambda one: -rests[one])[: abs(units) - sum(floors)]:
+    for place in sorted(range(len(weights)), key=lambda index: -remainders[index])[: abs(units) - sum(floors)]:
         shares[place] += 1
     return [from_units(-share if units < 0 else share, scale) for share in shares]
 
 
 def to_units(amount: Decimal, scale: int) -> int:
-    """An amount in units of its last decimal."""
+    """Return the amount as an integer number of units of 10 to the power of minus `scale`."""
     return int(EXACT.scaleb(amount, scale))
 
 
 def from_units(units: int, scale: int) -> Decimal:
-    """The inverse of `to_units`, without trailing zeros."""
+    """Return the amount of a number of units, without trailing zeros; the inverse of `to_units`."""
     return EXACT.normalize(EXACT.scaleb(Decimal(units), -scale)) if units else Decimal(0)

@@ -1,6 +1,7 @@
-"""Holds what was billed against what was counted: finds missing usage, a wrong proxy, or free allowances.
+"""Usage reconciliation: compares billed with counted tokens by model, to find missing usage and free allowances.
 
-Costs reconcile to the invoice, usage does not quite: hence a tolerance, and a warning at most.
+Costs reconcile to the invoice, but usage does not reconcile exactly to costs. So the comparison has a tolerance, and a
+difference is a warning, never an error.
 """
 
 from __future__ import annotations
@@ -16,17 +17,17 @@ from openai_costs_dagster.spend.allocation.allocate import ModelNames, Operation
 from openai_costs_dagster.spend.allocation.allocation_rules import TOKEN_OPERATIONS, billed_counters, counter_value
 
 TOLERANCE = Decimal("0.02")
-"""The share of the larger side by which billed and counted may differ."""
+"""The relative difference of billed and counted tokens that is not reported, as a share of the larger side."""
 
-LEAST_TOKENS = 1_000
-"""Differences of fewer tokens are not worth a word."""
+MIN_TOKENS = 1_000
+"""The smallest difference in tokens that is reported."""
 
 _ZERO = Decimal(0)
-_COUNTED = ("input_tokens", "output_tokens")
+_TOTAL_COUNTERS = ("input_tokens", "output_tokens")
 
 
 class TokenDifference(NamedTuple):
-    """A model whose billed tokens are not those that were counted."""
+    """A model whose billed and counted tokens of a day differ."""
 
     model: str
     billed: Decimal
@@ -47,7 +48,7 @@ def token_differences(
     usage: Iterable[OperationUsage],
     names: ModelNames | None = None,
 ) -> list[TokenDifference]:
-    """The models of a day whose billed and counted tokens differ by more than the tolerance, the largest first.
+    """Return the models of a day whose billed and counted tokens differ beyond the tolerance, the largest first.
 
     Models that are billed in another unit than tokens, or without a quantity, cannot be compared and are left out.
     """
@@ -56,31 +57,29 @@ def token_differences(
     in_other_units: set[str] = set()
     without_quantity: set[str] = set()
     for row in rows:
-        meter = (
-            next(iter(billed_counters(items[row.line_item], row.quantity_unit)), None)
-            if row.line_item in items
-            else None
-        )
-        if meter is None or meter.model is None:
+        item = items.get(row.line_item)
+        counter = next(iter(billed_counters(item, row.quantity_unit)), None) if item else None
+        if counter is None or counter.model is None:
             continue
-        units = meter.counter_units_per(row.quantity_unit)
-        if meter.operations[0] not in TOKEN_OPERATIONS:
-            in_other_units.add(meter.model)
-        elif units is None or row.quantity is None:
-            without_quantity.add(meter.model)
+        factor = counter.counter_units_per(row.quantity_unit)
+        if counter.operations[0] not in TOKEN_OPERATIONS:
+            in_other_units.add(counter.model)
+        elif factor is None or row.quantity is None:
+            without_quantity.add(counter.model)
         else:
-            billed[meter.model] += row.quantity * units
+            billed[counter.model] += row.quantity * factor
+    # A model that is billed in tokens and in another unit is compared by its tokens.
     incomparable = without_quantity | (in_other_units - billed.keys())
-    counts: dict[str, Decimal] = defaultdict(Decimal)
-    for one in usage:
-        if one.operation in TOKEN_OPERATIONS and one.row.model is not None:
-            model = names.get(one.row.model, one.row.model)
-            counts[model] += sum((counter_value(one.row, counter) for counter in _COUNTED), _ZERO)
-    comparable = sorted({*billed, *counts} - incomparable)
-    found = [TokenDifference(model, billed[model], counts[model]) for model in comparable]
-    return sorted(filter(_is_notable, found), key=lambda one: -abs(one.billed - one.counted))
+    counted: dict[str, Decimal] = defaultdict(Decimal)
+    for used in usage:
+        if used.operation in TOKEN_OPERATIONS and used.row.model is not None:
+            model = names.get(used.row.model, used.row.model)
+            counted[model] += sum((counter_value(used.row, name) for name in _TOTAL_COUNTERS), _ZERO)
+    comparable = sorted({*billed, *counted} - incomparable)
+    differences = [TokenDifference(model, billed[model], counted[model]) for model in comparable]
+    return sorted(filter(_is_notable, differences), key=lambda found: -abs(found.billed - found.counted))
 
 
-def _is_notable(one: TokenDifference) -> bool:
-    difference = abs(one.billed - one.counted)
-    return difference >= LEAST_TOKENS and difference > TOLERANCE * max(one.billed, one.counted)
+def _is_notable(found: TokenDifference) -> bool:
+    difference = abs(found.billed - found.counted)
+    return difference >= MIN_TOKENS and difference > TOLERANCE * max(found.billed, found.counted)

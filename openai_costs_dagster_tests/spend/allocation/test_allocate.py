@@ -1,4 +1,4 @@
-"""Every cost row is shared out to those who caused it, adds up to itself, and hides nothing that is not known."""
+"""Test that every cost row is allocated to the users who caused it and that its shares add up to it."""
 
 from __future__ import annotations
 
@@ -58,15 +58,15 @@ def allocation(
 
 
 def of(found: list[AllocatedCost]) -> dict[tuple[str | None, str | None, str], Decimal | None]:
-    """Amounts by user, key and method."""
+    """Return amounts by user, API key and method."""
     result: dict[tuple[str | None, str | None, str], Decimal | None] = {}
     for share in found:
-        who = (share.user_id, share.api_key_id, share.method)
-        result[who] = add_known(result.get(who), share.amount)
+        key = (share.user_id, share.api_key_id, share.method)
+        result[key] = add_known(result.get(key), share.amount)
     return result
 
 
-# The law
+# Properties of every allocation
 
 
 _name = st.sampled_from([None, "", "a", "b"])
@@ -105,27 +105,27 @@ _totals = st.none() | st.lists(
 
 
 @given(_rows, _usage, st.booleans(), st.booleans(), _totals)
-def test_shares_add_up_to_the_costs_for_any_costs_and_usage(
+def test_shares_add_up_to_any_costs(
     rows: list[CostRow], usage: list[OperationUsage], by_user: bool, by_key: bool, totals: list[UserTotal] | None
 ) -> None:
-    def sums(parts: list[CostRow] | list[AllocatedCost]) -> dict[Key, Decimal | None]:
+    def sums(costs: list[CostRow] | list[AllocatedCost]) -> dict[Key, Decimal | None]:
         result: dict[Key, Decimal | None] = {}
-        for part in parts:
-            place = (part.project_id, part.line_item, part.currency)
-            result[place] = add_known(result.get(place), part.amount)
+        for cost_part in costs:
+            key = (cost_part.project_id, cost_part.line_item, cost_part.currency)
+            result[key] = add_known(result.get(key), cost_part.amount)
         return result
 
     assert sums(shares(rows, usage, by_user=by_user, by_key=by_key, totals=totals)) == sums(rows)
 
 
 @given(_rows, _usage)
-def test_the_order_of_rows_changes_nothing(rows: list[CostRow], usage: list[OperationUsage]) -> None:
+def test_allocation_is_independent_of_row_order(rows: list[CostRow], usage: list[OperationUsage]) -> None:
     found = shares(rows, usage)
     assert sorted(shares(rows[::-1], usage[::-1]), key=str) == sorted(found, key=str)
 
 
 @given(_rows, _usage)
-def test_what_the_api_billed_to_a_user_stays_with_them(rows: list[CostRow], usage: list[OperationUsage]) -> None:
+def test_amount_billed_to_a_user_stays_with_the_user(rows: list[CostRow], usage: list[OperationUsage]) -> None:
     billed: dict[str, Decimal | None] = defaultdict(lambda: None)
     for row in rows:
         if row.user_id is not None:
@@ -137,10 +137,10 @@ def test_what_the_api_billed_to_a_user_stays_with_them(rows: list[CostRow], usag
     assert found == billed
 
 
-# What causes what
+# The counter that each line item follows
 
 
-def test_input_follows_uncached_tokens_and_cached_input_cached_ones() -> None:
+def test_input_follows_uncached_and_cached_input_follows_cached_tokens() -> None:
     usage = [
         used("ada", input_tokens=1000, input_cached_tokens=900, output_tokens=1),
         used("lin", input_tokens=1000, input_cached_tokens=700, output_tokens=3),
@@ -156,7 +156,7 @@ def test_input_follows_uncached_tokens_and_cached_input_cached_ones() -> None:
     ]
 
 
-def test_cache_writes_are_no_plain_input() -> None:
+def test_cache_writes_follow_cache_write_tokens() -> None:
     usage = [
         used("ada", input_tokens=100, input_cache_write_tokens=100),
         used("lin", input_tokens=100, input_cache_write_tokens=0),
@@ -166,7 +166,7 @@ def test_cache_writes_are_no_plain_input() -> None:
     assert of(shares([cost(5, "gpt-5-mini, cache writes")], usage)) == {("ada", "k", USAGE): 5}
 
 
-def test_tiers_follow_their_own_users() -> None:
+def test_tier_follows_usage_of_the_same_tier() -> None:
     usage = [
         used("ada", input_tokens=100),
         used("lin", input_tokens=100, batch=True),
@@ -176,19 +176,19 @@ def test_tiers_follow_their_own_users() -> None:
         assert of(shares([cost(5, f"{label}gpt-5-mini, input")], usage)) == {(user, "k", USAGE): 5}
 
 
-def test_a_key_keeps_its_own_users_and_costs_without_keys_get_them_from_usage() -> None:
+def test_billed_key_is_kept_and_missing_keys_come_from_usage() -> None:
     usage = [used("ada", "k1", input_tokens=100), used("lin", "k2", input_tokens=300)]
     assert of(shares([cost(4, key="k1")], usage, by_key=True)) == {("ada", "k1", USAGE): 4}
     assert of(shares([cost(4)], usage)) == {("ada", "k1", USAGE): 1, ("lin", "k2", USAGE): 3}
 
 
-def test_work_without_a_key_is_not_that_of_the_keys() -> None:
+def test_cost_without_key_follows_usage_without_key() -> None:
     usage = [used("ada", None, input_tokens=100), used("lin", "k1", input_tokens=300)]
     rows = [cost(4, key=None), cost(9, key="k1")]
     assert of(shares(rows, usage, by_key=True)) == {("ada", None, USAGE): 4, ("lin", "k1", USAGE): 9}
 
 
-def test_a_billed_user_keeps_the_amount_and_gets_the_keys_from_usage() -> None:
+def test_amount_of_a_billed_user_is_split_by_keys() -> None:
     usage = [
         used("ada", "k1", input_tokens=100),
         used("ada", "k2", input_tokens=300),
@@ -198,7 +198,7 @@ def test_a_billed_user_keeps_the_amount_and_gets_the_keys_from_usage() -> None:
     assert found == {("ada", "k1", BILLED): 1, ("ada", "k2", BILLED): 3}
 
 
-def test_the_part_without_a_user_is_not_given_to_those_who_were_billed_by_name() -> None:
+def test_row_without_user_is_not_allocated_to_billed_users() -> None:
     usage = [used("ada", input_tokens=100), used(None, "service", input_tokens=100)]
     found = of(shares([cost(4, user="ada"), cost(6)], usage, by_user=True))
     assert found == {("ada", "k", BILLED): 4, (None, "service", USAGE): 6}
@@ -215,7 +215,7 @@ def test_the_part_without_a_user_is_not_given_to_those_who_were_billed_by_name()
         ("assistants api | file search", "file_search_calls", "num_requests"),
     ],
 )
-def test_each_service_follows_its_own_counter(label: str, operation: str, counter: str) -> None:
+def test_service_follows_its_own_counter(label: str, operation: str, counter: str) -> None:
     usage = [
         used("ada", model=classify(label).model, operation=operation, counts={counter: 3}),
         used("lin", model=classify(label).model, operation=operation, counts={counter: 1}),
@@ -224,7 +224,7 @@ def test_each_service_follows_its_own_counter(label: str, operation: str, counte
     assert of(shares([cost(4, label)], usage)) == {("ada", "k", USAGE): 3, ("lin", "k", USAGE): 1}
 
 
-def test_usage_is_found_under_the_name_that_the_bill_gives_to_a_model() -> None:
+def test_usage_is_found_under_the_billed_model_name() -> None:
     usage = [used("ada", model="gpt-image-2", output_tokens=5)]
     names = {"gpt-image-2": "gpt-image-2-2026-04-21"}
     found = of(shares([cost(4, "gpt-image-2-2026-04-21 image, output")], usage, names=names))
@@ -266,7 +266,7 @@ def test_cost_of_a_product_follows_usage_of_the_standard_tier() -> None:
     assert of(shares([cost(5, "evals | gpt-5-mini, input")], usage)) == {("ada", "k", USAGE): 5}
 
 
-def test_a_bill_without_tiers_follows_usage_of_the_tier_there_is() -> None:
+def test_standard_cost_follows_the_only_tier_with_usage() -> None:
     usage = [used("lin", input_tokens=1, tier="flex")]
     assert of(shares([cost(5)], usage)) == {("lin", "k", USAGE): 5}
     assert of(shares([cost(5), cost(3, "flex | gpt-5-mini, input")], usage)) == {
@@ -314,7 +314,7 @@ def test_allocation_follows_the_billed_unit(label: str, unit: str, expected: dic
     assert {share.user_id: share.amount for share in shares([row], usage)} == expected
 
 
-def test_a_modality_follows_its_own_tokens() -> None:
+def test_modality_follows_its_own_tokens() -> None:
     usage = [
         used("ada", model="gpt-audio", input_tokens=100, input_audio_tokens=100),
         used("lin", model="gpt-audio", input_tokens=100, input_audio_tokens=0),
@@ -338,24 +338,24 @@ def test_a_modality_follows_its_own_tokens() -> None:
     ],
     ids=["a credit", "no label", "a model that usage does not know", "another project", "another key", "no amount"],
 )
-def test_what_no_usage_explains_stays_visible(row: CostRow) -> None:
+def test_cost_without_usage_stays_unallocated(row: CostRow) -> None:
     (share,) = shares([row], [used("ada", input_tokens=100)], by_key=row.api_key_id is not None)
     assert (share.user_id, share.amount, share.method) == (None, row.amount, UNALLOCATED)
 
 
-def test_what_was_billed_beyond_what_was_counted_is_not_spread_over_those_who_were() -> None:
+def test_billed_excess_over_usage_stays_unallocated() -> None:
     found = of(shares([cost(10, quantity=1000)], [used("ada", input_tokens=400)]))
     assert found == {("ada", "k", USAGE): 4, (None, None, UNALLOCATED): 6}
 
 
-def test_what_was_billed_to_users_by_name_does_not_hide_that_the_rest_was_not_counted() -> None:
+def test_excess_beside_billed_users_stays_unallocated() -> None:
     rows = [cost(5, user="lin", key="k"), cost(10, quantity=1000)]
     found = of(shares(rows, [used("ada", input_tokens=400)]))
     assert found[None, None, UNALLOCATED] == 6
     assert found["ada", "k", USAGE] == 4
 
 
-def test_counts_below_one_are_counted() -> None:
+def test_fractional_counts_are_used() -> None:
     row = cost(10, "whisper")._replace(quantity_unit="duration_seconds", quantity=Decimal("0.5"))
     counts: dict[str, int | Decimal] = {"seconds": Decimal("0.25")}
     usage = [used("ada", model="whisper", operation="audio_transcriptions", counts=counts)]
@@ -363,14 +363,14 @@ def test_counts_below_one_are_counted() -> None:
     assert found == {("ada", "k", USAGE): 5, (None, None, UNALLOCATED): 5}
 
 
-def test_a_count_that_is_nearly_whole_explains_all_of_it() -> None:
+def test_usage_within_tolerance_explains_the_whole_amount() -> None:
     assert of(shares([cost(10, quantity=1000)], [used("ada", input_tokens=985)])) == {("ada", "k", USAGE): 10}
 
 
 # Users' own totals, where users and projects exclude each other
 
 
-def test_shares_meet_the_users_totals_and_the_rows() -> None:
+def test_shares_add_up_to_user_totals_and_rows() -> None:
     rows = [cost(10, project="p"), cost(30, project="q")]
     usage = [used("ada", project="p", input_tokens=50), used("lin", project="p", input_tokens=50)]
     usage += [used("lin", project="q", input_tokens=300)]
@@ -385,18 +385,18 @@ def test_shares_meet_the_users_totals_and_the_rows() -> None:
     assert sum(share.amount or 0 for share in found if share.project_id == "p") == 10
 
 
-def test_totals_that_lack_a_part_leave_it_to_nobody() -> None:
+def test_amount_missing_from_user_totals_has_no_user() -> None:
     found = of(shares([cost(10)], [], totals=[UserTotal("ada", INPUT, "usd", Decimal(7))]))
     assert found == {("ada", None, BILLED): 7, (None, None, UNALLOCATED): 3}
 
 
-def test_totals_that_were_read_later_and_are_larger_are_cut_to_the_rows() -> None:
+def test_larger_user_totals_are_reduced_to_the_rows() -> None:
     totals = [UserTotal("ada", INPUT, "usd", Decimal(9)), UserTotal("lin", INPUT, "usd", Decimal(3))]
     found = of(shares([cost(10)], [], totals=totals))
     assert found == {("ada", None, BILLED): Decimal("7.5"), ("lin", None, BILLED): Decimal("2.5")}
 
 
-def test_rows_are_not_split_where_no_usage_connects_too_many_of_them_with_users() -> None:
+def test_too_many_rows_without_usage_are_not_split() -> None:
     users, projects = 101, 100
     rows = [cost(users, project=f"p{one}", quantity=10) for one in range(projects)]
     totals = [UserTotal(f"user-{one}", INPUT, "usd", Decimal(projects)) for one in range(users)]
@@ -409,7 +409,7 @@ def test_rows_are_not_split_where_no_usage_connects_too_many_of_them_with_users(
     assert allocation(rows[:-1], [], totals=totals).unsplit_line_items == []
 
 
-def test_rows_with_usage_keep_their_shares_where_the_other_rows_are_not_split() -> None:
+def test_rows_with_usage_are_allocated_beside_unsplit_rows() -> None:
     rows = [cost(200, project=f"p{one}") for one in range(100)]
     totals = [UserTotal(f"user-{one}", INPUT, "usd", Decimal(100)) for one in range(200)]
     found = allocation(rows, [used("user-7", project="p7", input_tokens=10)], totals=totals)
@@ -419,7 +419,7 @@ def test_rows_with_usage_keep_their_shares_where_the_other_rows_are_not_split() 
     assert found.unsplit_line_items == [INPUT]
 
 
-def test_many_rows_and_users_that_usage_connects_are_split() -> None:
+def test_many_rows_with_usage_are_split() -> None:
     rows = [cost(1, project=f"p{one}") for one in range(120)]
     usage = [used(f"user-{one}", project=f"p{one}", input_tokens=10) for one in range(120)]
     totals = [UserTotal(f"user-{one}", INPUT, "usd", Decimal(1)) for one in range(120)]

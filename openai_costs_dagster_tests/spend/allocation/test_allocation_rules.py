@@ -1,4 +1,4 @@
-"""Counters mean what the published spec and the official SDK say, and line items follow the counter that they bill."""
+"""Test the usage counters against the published API specification and SDK, and the counter of each line item."""
 
 from __future__ import annotations
 
@@ -74,12 +74,12 @@ def row(counters: dict[str, int]) -> UsageRow:
 
 
 @pytest.mark.parametrize(("name", "example"), _EXAMPLES)
-def test_every_counter_of_the_specs_examples_is_in_the_table(name: str, example: dict[str, int]) -> None:
+def test_counters_of_the_specification_are_in_the_table(name: str, example: dict[str, int]) -> None:
     assert example.keys() <= set(_BY_NAME[name].counters)
 
 
 @pytest.mark.parametrize("example", _COMPLETIONS, ids=["result object", "endpoint"])
-def test_the_parts_of_each_total_add_up_in_the_specs_examples(example: dict[str, int]) -> None:
+def test_parts_add_up_to_totals_in_the_specification(example: dict[str, int]) -> None:
     for total in TOKEN_TOTALS:
         if known := [example[part] for part in total.parts if part in example]:
             assert sum(known) == example[total.name], total.name
@@ -99,7 +99,7 @@ def _sdk_results(operation: Operation) -> type[BaseModel]:
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
-def test_the_table_has_the_counters_of_the_official_sdk(operation: Operation) -> None:
+def test_table_has_the_counters_of_the_official_sdk(operation: Operation) -> None:
     fields = _sdk_results(operation).model_fields
     numbers = {name for name, field in fields.items() if field.annotation in (int, int | None)}
     assert set(operation.counters) == numbers
@@ -107,21 +107,21 @@ def test_the_table_has_the_counters_of_the_official_sdk(operation: Operation) ->
 
 
 @pytest.mark.parametrize("example", _COMPLETIONS, ids=["result object", "endpoint"])
-def test_a_counter_that_a_row_leaves_out_is_derived_from_the_others(example: dict[str, int]) -> None:
+def test_missing_counter_is_derived_from_the_others(example: dict[str, int]) -> None:
     first_parts = {total.parts[0] for total in TOKEN_TOTALS}
     for name in first_parts & example.keys():
         without = {key: value for key, value in example.items() if key != name}
         assert counter_value(row(without), name) == example[name], name
 
 
-def test_uncached_text_is_derived_where_no_uncached_counter_came() -> None:
+def test_uncached_text_tokens_are_derived() -> None:
     old = {"input_tokens": 1000, "input_cached_tokens": 400, "input_audio_tokens": 100}
     assert counter_value(row(old), "input_uncached_tokens") == 600
     assert counter_value(row(old), "input_text_tokens") == 500
     assert counter_value(row(old), "input_image_tokens") == 0
 
 
-def test_cached_tokens_are_never_subtracted_from_the_counters_of_a_modality() -> None:
+def test_cached_tokens_are_not_subtracted_from_modality_counters() -> None:
     (example, _) = _COMPLETIONS
     assert counter_value(row(example), "input_text_tokens") == 2500
     assert counter_value(row(example), "input_audio_tokens") == 300
@@ -147,9 +147,9 @@ def test_cached_tokens_are_never_subtracted_from_the_counters_of_a_modality() ->
         ("gpt-audio", 6000),
     ],
 )
-def test_each_line_item_in_tokens_bills_its_own_counter_of_the_specs_example(label: str, expected: int) -> None:
-    (meter,) = billed_counters(classify(label), "tokens")
-    assert counter_value(row(_COMPLETIONS[0]), meter.counter) == expected
+def test_line_item_in_tokens_follows_its_own_counter(label: str, expected: int) -> None:
+    (counter,) = billed_counters(classify(label), "tokens")
+    assert counter_value(row(_COMPLETIONS[0]), counter.counter) == expected
 
 
 @given(
@@ -158,6 +158,6 @@ def test_each_line_item_in_tokens_bills_its_own_counter_of_the_specs_example(lab
         st.integers(0, 10**12),
     )
 )
-def test_no_counter_is_negative_for_any_row(counters: dict[str, int]) -> None:
+def test_derived_counters_are_never_negative(counters: dict[str, int]) -> None:
     for name in (*_BY_NAME["completions"].counters, "all_tokens"):
         assert counter_value(row(counters), name) >= 0

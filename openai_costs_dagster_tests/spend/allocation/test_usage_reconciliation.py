@@ -1,4 +1,4 @@
-"""Billed and counted tokens are held against each other by model, within a tolerance."""
+"""Test the comparison of billed and counted tokens by model."""
 
 from __future__ import annotations
 
@@ -14,57 +14,58 @@ from ..rows import CACHED, INPUT, OUTPUT, cost, used
 COUNTED = [used("ada", input_tokens=90_000, input_cached_tokens=40_000, output_tokens=10_000)]
 
 
-def said(rows: list[CostRow], usage: list[OperationUsage]) -> list[str]:
+def messages(rows: list[CostRow], usage: list[OperationUsage]) -> list[str]:
     return [
-        str(one) for one in token_differences(rows, {row.line_item: classify(row.line_item) for row in rows}, usage)
+        str(difference)
+        for difference in token_differences(rows, {row.line_item: classify(row.line_item) for row in rows}, usage)
     ]
 
 
-def test_what_agrees_is_not_mentioned() -> None:
+def test_equal_tokens_are_not_reported() -> None:
     rows = [cost(1, INPUT, quantity=50_000), cost(1, CACHED, quantity=40_000), cost(1, OUTPUT, quantity=10_000)]
-    assert said(rows, COUNTED) == []
+    assert messages(rows, COUNTED) == []
 
 
-def test_a_hair_and_a_handful_of_tokens_are_within_the_tolerance() -> None:
-    assert said([cost(1, INPUT, quantity=101_500)], COUNTED) == []
-    assert said([cost(1, INPUT, quantity=900)], []) == []
+def test_small_differences_are_within_tolerance() -> None:
+    assert messages([cost(1, INPUT, quantity=101_500)], COUNTED) == []
+    assert messages([cost(1, INPUT, quantity=900)], []) == []
 
 
-def test_missing_usage_is_said() -> None:
-    assert said([cost(1, INPUT, quantity=50_000)], []) == [
+def test_missing_usage_is_reported() -> None:
+    assert messages([cost(1, INPUT, quantity=50_000)], []) == [
         "gpt-5-mini: 50,000 tokens were billed and none counted (usage is missing)"
     ]
 
 
-def test_a_free_allowance_is_said() -> None:
-    assert said([], COUNTED) == ["gpt-5-mini: 100,000 tokens were counted and none billed (a free allowance?)"]
+def test_unbilled_usage_is_reported() -> None:
+    assert messages([], COUNTED) == ["gpt-5-mini: 100,000 tokens were counted and none billed (a free allowance?)"]
 
 
-def test_a_part_that_is_missing_is_said_with_its_share() -> None:
-    (sentence,) = said([cost(1, INPUT, quantity=125_000)], COUNTED)
-    assert "125,000 tokens billed, 100,000 counted (20.0% apart)" in sentence
+def test_partial_difference_is_reported_with_its_share() -> None:
+    (message,) = messages([cost(1, INPUT, quantity=125_000)], COUNTED)
+    assert "125,000 tokens billed, 100,000 counted (20.0% apart)" in message
 
 
-def test_tokens_of_images_that_are_billed_and_counted_agree() -> None:
+def test_image_tokens_are_compared() -> None:
     label = "gpt-image-1 image, output"
     counted = [
         used("ada", model="gpt-image-1", output_tokens=8_000, output_image_tokens=8_000),
         used("ada", model="gpt-image-1", operation="images", images=4),
     ]
-    assert said([cost(8, label, quantity=8_000)], counted) == []
+    assert messages([cost(8, label, quantity=8_000)], counted) == []
 
 
-def test_a_model_billed_in_another_unit_is_not_compared_with_its_tokens() -> None:
+def test_model_billed_in_another_unit_is_not_compared() -> None:
     counted = [used("ada", model="gpt-4o-transcribe", input_tokens=90_000)]
     row = cost(8, "gpt-4o-transcribe")._replace(quantity=Decimal(60), quantity_unit="duration_minutes")
-    assert said([row], counted) == []
+    assert messages([row], counted) == []
 
 
-def test_a_model_billed_without_a_quantity_is_not_compared() -> None:
-    assert said([cost(8, INPUT), cost(1, OUTPUT, quantity=10_000)], COUNTED) == []
+def test_model_billed_without_quantity_is_not_compared() -> None:
+    assert messages([cost(8, INPUT), cost(1, OUTPUT, quantity=10_000)], COUNTED) == []
 
 
-def test_usage_under_another_name_of_the_model_is_compared() -> None:
+def test_usage_under_alias_is_compared_with_the_billed_snapshot() -> None:
     counted = [used("ada", model="gpt-image-2", output_tokens=8_000)]
     rows = [cost(8, "gpt-image-2-2026-04-21 image, output", quantity=8_000)]
     items = {row.line_item: classify(row.line_item) for row in rows}
