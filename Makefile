@@ -19,6 +19,7 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python .ci/check_javascript.py
 
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.everything $(ARGS)

@@ -25,8 +25,8 @@ from openai_costs_dagster.spend.money import dollars
 from openai_costs_dagster.warehouse.database import Database
 
 _PAGE_PARTS = resources.files("openai_costs_dagster.report").joinpath("page_parts")
-# The scripts are concatenated into one module: a file may use constants only of files before it.
-_SCRIPTS = ("data.js", "text.js", "elements.js", "filters.js", "charts.js", "sums.js", "sections.js", "main.js")
+# The page contains the scripts as one module, in this order. main.js is last because it starts the page.
+SCRIPTS = ("text.js", "elements.js", "data.js", "filters.js", "charts.js", "totals.js", "sections.js", "main.js")
 _CHART_JS = resources.files("openai_costs_dagster.report").joinpath("vendor", "chart.umd.js")
 
 
@@ -72,7 +72,7 @@ def render(report: SpendReport) -> str:
     return template.render(
         report=report,
         style=_read_part("page.css"),
-        script="\n".join(map(_read_part, _SCRIPTS)),
+        script="\n".join(map(_read_part, SCRIPTS)),
         charts=_compressed(_CHART_JS.read_bytes()),
         data=_compressed(msgspec.json.encode(report)),
     )

@@ -1,4 +1,4 @@
-"""The system's Chromium under Playwright. Playwright's own download of a browser is not used."""
+"""The system's Chromium, controlled by Playwright. Playwright's own download of a browser is not used."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from playwright.sync_api import Browser, Page, sync_playwright
 
 VARIABLE = "CHROMIUM_PATH"
-HOW_TO_GET_IT = f"no Chromium on this machine: `apt-get install chromium`, or name a Chrome in {VARIABLE}"
+INSTALL_HINT = f"Chromium is not installed: run `apt-get install chromium`, or set {VARIABLE} to the path of Chrome"
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 _QUIET = (
@@ -24,13 +24,14 @@ _QUIET = (
 
 
 def executable() -> str | None:
-    """Where the browser is; None where there is none."""
+    """Return the path of the browser, or None if none is installed."""
     return os.environ.get(VARIABLE) or next(filter(None, map(shutil.which, _NAMES)), None)
 
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """A running browser. Root's browser has no sandbox: it would refuse to start."""
+    """Yield a running browser."""
+    # Chromium refuses to start its sandbox as root.
     sandbox = [] if os.geteuid() else ["--no-sandbox"]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable(), args=[*_QUIET, *sandbox])
@@ -40,13 +41,16 @@ def chromium() -> Iterator[Browser]:
             browser.close()
 
 
-class Watched:
-    """A page, and everything that went wrong or was fetched while it was looked at."""
+class MonitoredPage:
+    """A page with its script errors, console warnings and network requests."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
-        self.troubles: list[str] = []
+        self.errors: list[str] = []
         self.requests: list[str] = []
-        page.on("pageerror", lambda error: self.troubles.append(str(error)))
-        page.on("console", lambda said: self.troubles.append(said.text) if said.type in {"error", "warning"} else None)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on(
+            "console",
+            lambda message: self.errors.append(message.text) if message.type in {"error", "warning"} else None,
+        )
         page.on("request", lambda request: self.requests.append(request.url))

@@ -1,4 +1,4 @@
-"""A browser, and the report that the program writes of two simulated organizations."""
+"""Fixtures: a browser, and the report of two simulated organizations."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from playwright.sync_api import Browser
 
 from ..cli.program import Finished, Workplace, days_ago
 from ..loaded import HISTORY, Loaded
-from .chromium import HOW_TO_GET_IT, chromium, executable
+from .chromium import INSTALL_HINT, chromium, executable
 
 DAGSTER = "http://dagster.example"
 
 
 @dataclass(frozen=True)
-class Reported:
-    """A workplace with stored days, and the page that was made of them."""
+class WrittenPage:
+    """A page that the command `report` wrote, and the workplace with its database."""
 
     place: Workplace
     organizations: Collection[str]
-    made: Finished
+    command: Finished
     page: Path
 
     def spend(self, first: object, last: object, **equal: str | None) -> Any:
-        """What SQL says was spent on some days by what is equal, in US dollars."""
+        """Return the spend in US dollars from `first` to `last`, by SQL, of rows with equal column values."""
         conditions = "".join(f" and {column} is not distinct from %s" for column in equal)
         ((amount,),) = self.place.sql(
             "select coalesce(sum(amount), 0) from openai_costs.allocated_costs"  # noqa: S608  # our own columns
@@ -43,14 +43,14 @@ class Reported:
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     if executable() is None:
-        pytest.skip(HOW_TO_GET_IT)
+        pytest.skip(INSTALL_HINT)
     with chromium() as browser:
         yield browser
 
 
 @pytest.fixture(scope="package")
-def reported(loaded: Loaded) -> Reported:
-    """Of stored days that other folders look at too: it is made of what is stored when the first test asks."""
+def written(loaded: Loaded) -> WrittenPage:
+    """Write the report of the stored days, which tests of other folders share."""
     place, organizations = loaded.place, loaded.organizations
     config = place.configure(
         loaded.simulator,
@@ -60,5 +60,5 @@ def reported(loaded: Loaded) -> Reported:
         dagster_url=DAGSTER,
     )
     (place.folder / "pages").mkdir()
-    made = place.run("report", "--out", "pages/spend.html", OPENAI_COSTS_CONFIG=str(config))
-    return Reported(place, organizations, made, place.folder / "pages" / "spend.html")
+    command = place.run("report", "--out", "pages/spend.html", OPENAI_COSTS_CONFIG=str(config))
+    return WrittenPage(place, organizations, command, place.folder / "pages" / "spend.html")

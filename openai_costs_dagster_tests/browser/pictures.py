@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page
 
 from ..cli.program import until, workplace, yesterday
 from ..end_to_end.ui import Dagster
-from .chromium import HOW_TO_GET_IT, chromium, executable
+from .chromium import INSTALL_HINT, chromium, executable
 
 IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 PORT = 3478
@@ -74,7 +74,7 @@ def take(browser: Browser, picture: Picture) -> None:
 def main() -> None:
     """Runs the demo in a folder of its own and looks at everything."""
     if executable() is None:
-        sys.exit(HOW_TO_GET_IT)
+        sys.exit(INSTALL_HINT)
     dagster = Dagster(f"http://127.0.0.1:{PORT}")
     with workplace() as place, (place.folder / "demo.log").open("w") as output:
         report = place.folder / ".openai-costs-demo" / "openai-spend.html"

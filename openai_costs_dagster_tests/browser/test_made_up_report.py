@@ -1,4 +1,4 @@
-"""The spend report in a real browser, of spend that is made up for what seldom happens."""
+"""Browser tests of reports with constructed data, for cases that the simulator does not produce."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from openai_costs_dagster.report.page import render
 from openai_costs_dagster.warehouse.report_queries import Cell, CurrentName, OtherCurrencyAmount
 
 from ..report.pages import LAST, organization_status, report_of
-from .chromium import Watched
+from .chromium import MonitoredPage
 
 Open = Callable[..., Page]
 
@@ -70,22 +70,22 @@ def finding(ago: int, impact: int) -> AnomalyEntry:
 
 @pytest.fixture
 def open_report(browser: Browser, tmp_path: Path) -> Iterator[Open]:
-    """Opens a page of some spend, and holds it to no error."""
-    opened: list[Watched] = []
+    """Open a page with given spend, and verify that it has no errors."""
+    opened: list[MonitoredPage] = []
 
     def open_it(cells: list[Cell], fragment: str = "#period=30", **contents: Any) -> Page:
         file = tmp_path / "page.html"
         file.write_text(render(report_of(cells, **contents)), encoding="utf-8")
-        watched = Watched(browser.new_page())
-        opened.append(watched)
-        watched.page.goto(file.as_uri() + fragment)
-        watched.page.wait_for_selector("html[data-ready]")
-        return watched.page
+        monitored = MonitoredPage(browser.new_page())
+        opened.append(monitored)
+        monitored.page.goto(file.as_uri() + fragment)
+        monitored.page.wait_for_selector("html[data-ready]")
+        return monitored.page
 
     yield open_it
-    for watched in opened:
-        assert watched.troubles == []
-        watched.page.close()
+    for monitored in opened:
+        assert monitored.errors == []
+        monitored.page.close()
 
 
 def options(page: Page, name: str) -> list[str]:
@@ -93,7 +93,7 @@ def options(page: Page, name: str) -> list[str]:
 
 
 def open_days(page: Page) -> list[str]:
-    """The first cells of the days' table, the newest first."""
+    """Open the table of the daily figures and return its first column, newest day first."""
     page.locator("#days-figures").evaluate("details => { details.open = true; }")
     page.wait_for_selector("#days-figures table")
     return page.locator("#days-figures tbody td:first-child").all_inner_texts()
@@ -107,7 +107,7 @@ SAME_NAMES = [
 ]
 
 
-def test_things_of_the_same_name_are_told_apart_by_organization_and_then_by_id(open_report: Open) -> None:
+def test_equal_names_are_distinguished_by_organization_then_by_id(open_report: Open) -> None:
     cells = [cell("acme", f"proj-{letter}", "u1", 5) for letter in "abc"] + [cell("beta", "proj-d", "u1", 5)]
     page = open_report(cells, "#period=30&stack=project", names=SAME_NAMES)
     open_days(page)
@@ -126,7 +126,7 @@ def test_things_of_the_same_name_are_told_apart_by_organization_and_then_by_id(o
     assert "project Default project · Beta" in page.inner_text("#shown")
 
 
-def test_other_currencies_of_the_period_are_a_figure_of_their_own(open_report: Open) -> None:
+def test_other_currencies_have_their_own_tile(open_report: Open) -> None:
     other = [
         OtherCurrencyAmount("acme", LAST, "jpy", Decimal(90000)),
         OtherCurrencyAmount("acme", LAST - 9 * ONE_DAY, "jpy", Decimal(500)),
@@ -146,66 +146,64 @@ def test_other_currencies_of_the_period_are_a_figure_of_their_own(open_report: O
     assert plain.locator("#total-other-currencies").count() == 0
 
 
-def test_an_answered_anomaly_is_listed_and_not_counted_as_open(open_report: Open) -> None:
-    answered = replace(finding(4, 50), is_open=False, feedback="mute: known")
-    page = open_report([cell("acme", "proj-a", None, 5)], anomalies=[finding(5, 60), answered])
+def test_anomaly_with_feedback_is_listed_and_not_counted_as_open(open_report: Open) -> None:
+    with_feedback = replace(finding(4, 50), is_open=False, feedback="mute: known")
+    page = open_report([cell("acme", "proj-a", None, 5)], anomalies=[finding(5, 60), with_feedback])
     assert page.inner_text("#total-anomalies") == "1"
     assert page.locator("#anomalies-list .finding").count() == 2
 
 
-def test_organizations_of_the_same_name_are_told_apart(open_report: Open) -> None:
+def test_organizations_with_equal_titles_are_distinguished(open_report: Open) -> None:
     cells = [cell("acme", "proj-a", None, 5), cell("beta", "proj-d", None, 6)]
     page = open_report(cells, organizations=[organization_status(name, title="Same") for name in ("acme", "beta")])
     assert options(page, "organization")[1:] == ["Same (acme)", "Same (beta)"]
 
 
-@pytest.mark.parametrize("asked", ["project=acme/proj-old", "user=acme/left", "model=/gpt-1", "organization=no/no"])
-def test_what_has_no_spend_here_is_said_to_have_none(open_report: Open, asked: str) -> None:
-    page = open_report([cell("acme", "proj-a", None, 5)], f"#period=30&{asked}")
+@pytest.mark.parametrize("fragment", ["project=acme/proj-old", "user=acme/left", "model=/gpt-1", "organization=no/no"])
+def test_linked_value_without_spend_is_marked(open_report: Open, fragment: str) -> None:
+    page = open_report([cell("acme", "proj-a", None, 5)], f"#period=30&{fragment}")
     assert page.inner_text("#total-period") == "$0.00"
-    name = asked.partition("=")[2].rpartition("/")[2]
-    assert f"{name} (not here)" in page.inner_text("#shown")
-    assert page.locator("#lacking").is_visible()
+    name = fragment.partition("=")[2].rpartition("/")[2]
+    assert f"{name} (not in this report)" in page.inner_text("#shown")
+    assert page.locator("#absent").is_visible()
     page.locator("[name=stack]").select_option("model")
-    assert asked.replace("/", "%2F") in page.url
+    assert fragment.replace("/", "%2F") in page.url
     page.click("button[type=reset]")
     expect(page.locator("#total-period")).to_have_text("$5.00")
-    assert not page.locator("#lacking").is_visible()
+    assert not page.locator("#absent").is_visible()
 
 
-def test_spend_of_no_project_where_everything_has_one_is_nothing(open_report: Open) -> None:
+def test_spend_without_project_is_zero_if_all_spend_has_a_project(open_report: Open) -> None:
     page = open_report([cell("acme", "proj-a", None, 5)], "#period=30&project=-")
     assert page.inner_text("#total-period") == "$0.00"
-    assert "(no project) (not here)" in page.inner_text("#shown")
+    assert "(no project) (not in this report)" in page.inner_text("#shown")
 
 
-def test_days_that_were_not_read_are_no_days_without_spend(open_report: Open) -> None:
+def test_missing_days_are_marked_as_incomplete(open_report: Open) -> None:
     cells = [cell("acme", "proj-a", None, 5, ago) for ago in range(30) if ago not in {7, 8}]
     missing = {"acme": [LAST - 8 * ONE_DAY, LAST - 7 * ONE_DAY]}
     page = open_report(cells, "#period=30", missing=missing)
-    assert "2 days of them not all read" in page.locator("#totals .tile").first.inner_text()
+    assert "2 days incomplete" in page.locator("#totals .tile").first.inner_text()
     days = open_days(page)
-    assert [day for day in days if "not all read" in day] == [
-        f"{LAST - ago * ONE_DAY} (not all read)" for ago in (7, 8)
-    ]
+    assert [day for day in days if "incomplete" in day] == [f"{LAST - ago * ONE_DAY} (incomplete)" for ago in (7, 8)]
     assert page.locator("#days-missing").is_visible()
     grey = "getComputedStyle(document.documentElement).getPropertyValue('--missing')"
     assert page.evaluate(grey) != ""
     page.locator("[name=period]").select_option("7")
     assert not page.locator("#days-missing").is_visible()
-    assert "not all read" not in page.locator("#totals .tile").first.inner_text()
+    assert "incomplete" not in page.locator("#totals .tile").first.inner_text()
 
 
-def test_an_organization_of_which_nothing_is_stored_is_missing_too(open_report: Open) -> None:
+def test_days_of_organization_without_data_are_incomplete(open_report: Open) -> None:
     cells = [cell("acme", "proj-a", None, 5, ago) for ago in range(30)]
     both = [organization_status("acme"), organization_status("beta", first_day=None, last_day=None)]
     page = open_report(cells, organizations=both, missing={"beta": [LAST - ONE_DAY]})
-    assert "1 day of them not all read" in page.locator("#totals .tile").first.inner_text()
+    assert "1 day incomplete" in page.locator("#totals .tile").first.inner_text()
     page.locator("[name=organization]").select_option(label="Acme")
-    assert "not all read" not in page.locator("#totals .tile").first.inner_text()
+    assert "incomplete" not in page.locator("#totals .tile").first.inner_text()
 
 
-def test_budgets_are_those_of_what_is_chosen(open_report: Open) -> None:
+def test_budgets_follow_the_filters(open_report: Open) -> None:
     budgets = [budget("organization", None), budget("project", "proj-a"), budget("model", "gpt-5")]
     cells = [cell("acme", "proj-a", None, 5), cell("acme", "proj-b", None, 5)]
 
@@ -219,10 +217,10 @@ def test_budgets_are_those_of_what_is_chosen(open_report: Open) -> None:
     assert page.inner_text("#total-budgets") == "0 of 1"
     page.locator("[name=project]").select_option(label="proj-b")
     assert shown() == []
-    assert "none for just what is chosen" in page.inner_text("#month-budgets")
+    assert "no budget for this selection" in page.inner_text("#month-budgets")
 
 
-def test_unit_costs_say_what_they_do_not_follow(open_report: Open) -> None:
+def test_unit_costs_show_a_note_if_a_filter_does_not_apply(open_report: Open) -> None:
     page = open_report([cell("acme", "proj-a", "u1", 5)])
     assert not page.locator("#units-note").is_visible()
     page.locator("[name=user]").select_option(label="u1")
@@ -232,11 +230,11 @@ def test_unit_costs_say_what_they_do_not_follow(open_report: Open) -> None:
 def test_credits_have_no_share(open_report: Open) -> None:
     page = open_report([cell("acme", "proj-a", "u1", -5), cell("acme", "proj-a", "u2", 2)])
     shares = page.locator("#people-users tbody td:nth-child(3)").all_inner_texts()
-    assert shares == ["–", "–"]  # noqa: RUF001  # as it stands there
+    assert shares == ["–", "–"]  # noqa: RUF001  # the page contains en dashes
     assert page.inner_text("#total-period") == "-$3.00"
 
 
-def test_findings_stay_as_the_reader_left_them_whatever_is_chosen(open_report: Open) -> None:
+def test_opened_anomalies_stay_open_when_a_filter_changes(open_report: Open) -> None:
     cells = [cell("acme", "proj-a", None, 5, ago) for ago in range(30)]
     page = open_report(cells, anomalies=[finding(ago, 100 - ago) for ago in range(4, 10)])
     findings = page.locator("details.finding")
@@ -257,7 +255,7 @@ def test_findings_stay_as_the_reader_left_them_whatever_is_chosen(open_report: O
     assert are_open() == expected
 
 
-def test_another_theme_changes_colours_and_nothing_else(open_report: Open) -> None:
+def test_theme_changes_only_colours(open_report: Open) -> None:
     page = open_report([cell("acme", "proj-a", None, 5)])
     page.evaluate("document.querySelector('#people-users table').dataset.mine = 'yes'")
     before = page.evaluate("Object.values(Chart.instances)[0].options.scales.y.grid.color")
@@ -266,7 +264,7 @@ def test_another_theme_changes_colours_and_nothing_else(open_report: Open) -> No
     assert page.evaluate("Object.values(Chart.instances)[0].options.scales.y.grid.color") != before
 
 
-def test_a_part_that_cannot_be_drawn_says_so_and_keeps_no_other_from_it(browser: Browser, tmp_path: Path) -> None:
+def test_error_in_one_section_does_not_affect_others(browser: Browser, tmp_path: Path) -> None:
     file = tmp_path / "page.html"
     head = "function showMovers(report, filters) {"
     broken = render(report_of([cell("acme", "proj-a", None, 5)])).replace(head, f"{head} throw new Error('odd');")
@@ -274,13 +272,13 @@ def test_a_part_that_cannot_be_drawn_says_so_and_keeps_no_other_from_it(browser:
     page = browser.new_page()
     page.goto(file.as_uri())
     page.wait_for_selector("html[data-ready]")
-    assert "This part could not be drawn (odd)." in page.inner_text("#movers")
+    assert "This section could not be shown (odd)." in page.inner_text("#movers")
     assert page.locator("#freshness-table table").is_visible()
     page.close()
 
 
 @pytest.mark.parametrize("size", [(1280, 900), (1000, 900), (390, 844)])
-def test_seven_digits_stand_in_one_line_of_a_tile(open_report: Open, size: tuple[int, int]) -> None:
+def test_seven_digit_amount_fits_one_line_of_a_tile(open_report: Open, size: tuple[int, int]) -> None:
     page = open_report([cell("acme", "proj-a", None, 8_888_888)])
     page.set_viewport_size({"width": size[0], "height": size[1]})
     one_line = "figure.clientHeight < 1.8 * parseFloat(getComputedStyle(figure).fontSize)"
@@ -289,14 +287,14 @@ def test_seven_digits_stand_in_one_line_of_a_tile(open_report: Open, size: tuple
     assert page.locator("#total-period").evaluate(fits)
 
 
-def test_filters_do_not_cover_a_phone_on_its_side(open_report: Open) -> None:
+def test_filters_scroll_away_on_a_phone_in_landscape(open_report: Open) -> None:
     page = open_report([cell("acme", "proj-a", None, 5)])
     page.set_viewport_size({"width": 780, "height": 360})
     assert page.locator("#filters").evaluate("form => getComputedStyle(form).position") == "static"
 
 
-def test_paper_says_what_is_stacked(open_report: Open) -> None:
+def test_print_shows_the_stacking(open_report: Open) -> None:
     page = open_report([cell("acme", "proj-a", None, 5)], "#period=30&stack=model&bar=week")
     assert not page.locator("#days-as").is_visible()
     page.emulate_media(media="print")
-    assert page.inner_text("#days-as") == "Stacked by model, a bar for each week."
+    assert page.inner_text("#days-as") == "Stacked by model, one bar per week."

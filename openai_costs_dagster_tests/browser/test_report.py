@@ -1,4 +1,4 @@
-"""The spend report in a real browser: it opens, its figures are SQL's, its filters work, and everyone can read it."""
+"""Browser tests of the report of two simulated organizations: figures equal SQL, filters, accessibility, printing."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from playwright.sync_api import Browser, Page, expect
 from ..cli.program import days_ago, yesterday
 from ..loaded import HISTORY
 from ..midnight import today
-from .chromium import Watched
-from .conftest import DAGSTER, Reported
+from .chromium import MonitoredPage
+from .conftest import DAGSTER, WrittenPage
 
 
 def first_day() -> dt.date:
@@ -24,53 +24,53 @@ def first_day() -> dt.date:
 
 
 PHONE = {"width": 390, "height": 844}
-Open = Callable[..., Watched]
+Open = Callable[..., MonitoredPage]
 
 
 @pytest.fixture(scope="module")
-def shared(browser: Browser, reported: Reported) -> Iterator[Watched]:
-    """One page for all who need no window of their own."""
-    watched = Watched(browser.new_page())
-    watched.page.goto(reported.page.as_uri())
-    watched.page.wait_for_selector("html[data-ready]")
-    yield watched
-    watched.page.close()
+def shared(browser: Browser, written: WrittenPage) -> Iterator[MonitoredPage]:
+    """Open one page for all tests that do not need a window of their own."""
+    monitored = MonitoredPage(browser.new_page())
+    monitored.page.goto(written.page.as_uri())
+    monitored.page.wait_for_selector("html[data-ready]")
+    yield monitored
+    monitored.page.close()
 
 
 @pytest.fixture
-def open_page(browser: Browser, reported: Reported, shared: Watched) -> Iterator[Open]:
-    """Opens the report, and holds it to no error and no request but for itself."""
+def open_page(browser: Browser, written: WrittenPage, shared: MonitoredPage) -> Iterator[Open]:
+    """Open the report, and verify that it has no errors and requests nothing but itself."""
     opened = [shared]
 
-    def open_it(fragment: str = "", **settings: Any) -> Watched:
+    def open_it(fragment: str = "", **settings: Any) -> MonitoredPage:
         if not settings:
-            shared.page.goto(f"{reported.page.as_uri()}#")
-            shared.page.goto(f"{reported.page.as_uri()}{fragment or '#period=30'}")
+            shared.page.goto(f"{written.page.as_uri()}#")
+            shared.page.goto(f"{written.page.as_uri()}{fragment or '#period=30'}")
             return shared
         page = browser.new_context(bypass_csp=settings.pop("bypass_csp", False), **settings).new_page()
-        watched = Watched(page)
-        opened.append(watched)
-        page.goto(reported.page.as_uri() + fragment)
+        monitored = MonitoredPage(page)
+        opened.append(monitored)
+        page.goto(written.page.as_uri() + fragment)
         page.wait_for_selector("html[data-ready]")
-        return watched
+        return monitored
 
     yield open_it
-    for watched in opened:
-        assert watched.troubles == []
-        fetched = {url.partition("#")[0] for url in watched.requests if not url.startswith("data:")}
-        assert fetched == {reported.page.as_uri()}
-        if watched is not shared:
-            watched.page.context.close()
+    for monitored in opened:
+        assert monitored.errors == []
+        fetched = {url.partition("#")[0] for url in monitored.requests if not url.startswith("data:")}
+        assert fetched == {written.page.as_uri()}
+        if monitored is not shared:
+            monitored.page.context.close()
 
 
 def open_table(page: Page) -> None:
-    """The days' figures, which are closed at first."""
+    """Open the table of the daily figures, which is closed initially."""
     page.locator("#days-figures").evaluate("details => { details.open = true; }")
     page.wait_for_selector("#days-figures table")
 
 
 def figure(page: Page, name: str) -> Decimal:
-    """A tile's dollars."""
+    """Return the amount on a tile."""
     return dollars(page.inner_text(f"#{name}"))
 
 
@@ -83,7 +83,7 @@ def cents(amount: Decimal) -> Decimal:
 
 
 def rows(page: Page, selector: str) -> list[list[str]]:
-    """The cells of a table's body."""
+    """Return the text of the body cells of a table."""
     return [row.locator("td").all_inner_texts() for row in page.locator(f"{selector} tbody tr").all()]
 
 
@@ -92,66 +92,66 @@ def choose(page: Page, **filters: str) -> None:
         page.locator(f"select[name={name}]").select_option(label=label)
 
 
-def test_the_program_says_where_the_page_is(reported: Reported) -> None:
-    assert (reported.made.code, reported.made.err) == (0, "")
-    size = f"{reported.page.stat().st_size / 1e6:.1f} MB"
-    assert reported.made.out == f"pages/spend.html: {size}, {first_day()} to {today()}\n"
+def test_command_prints_path_size_and_days(written: WrittenPage) -> None:
+    assert (written.command.code, written.command.err) == (0, "")
+    size = f"{written.page.stat().st_size / 1e6:.1f} MB"
+    assert written.command.out == f"pages/spend.html: {size}, {first_day()} to {today()}\n"
 
 
-def test_its_totals_are_those_of_sql(open_page: Open, reported: Reported) -> None:
+def test_totals_equal_sums_in_sql(open_page: Open, written: WrittenPage) -> None:
     page = open_page().page
-    assert figure(page, "total-period") == cents(reported.spend(days_ago(29), today()))
-    assert figure(page, "total-month") == cents(reported.spend(today().replace(day=1), today()))
-    choose(page, period="Everything here")
-    assert figure(page, "total-period") == cents(reported.spend(first_day(), today()))
+    assert figure(page, "total-period") == cents(written.spend(days_ago(29), today()))
+    assert figure(page, "total-month") == cents(written.spend(today().replace(day=1), today()))
+    choose(page, period="All days")
+    assert figure(page, "total-period") == cents(written.spend(first_day(), today()))
 
 
 @pytest.mark.parametrize("dimension", ["organization", "project", "model", "user"])
-def test_each_filter_leaves_what_sql_leaves(open_page: Open, reported: Reported, dimension: str) -> None:
+def test_each_filter_equals_a_condition_in_sql(open_page: Open, written: WrittenPage, dimension: str) -> None:
     column = {"organization": "organization", "project": "project_id", "model": "model", "user": "user_id"}[dimension]
-    ((owner, value),) = reported.place.sql(
+    ((owner, value),) = written.place.sql(
         f"select organization, {column} from openai_costs.allocated_costs where {column} is not null"  # noqa: S608
         " group by 1, 2 order by sum(amount) desc limit 1"
     )
     fragment = {"organization": f"{owner}/{value}", "model": f"/{value}"}.get(dimension, f"{owner}/{value}")
     page = open_page(f"#{dimension}={fragment}&period=all").page
-    asked = {column: value} if dimension == "model" else {"organization": owner, column: value}
-    expected = reported.spend(first_day(), today(), **asked)
+    conditions = {column: value} if dimension == "model" else {"organization": owner, column: value}
+    expected = written.spend(first_day(), today(), **conditions)
     assert expected > 0
     assert figure(page, "total-period") == cents(expected)
 
 
-def test_all_filters_together_are_those_of_sql(open_page: Open, reported: Reported) -> None:
-    ((owner, project, model, user),) = reported.place.sql(
+def test_all_filters_together_equal_conditions_in_sql(open_page: Open, written: WrittenPage) -> None:
+    ((owner, project, model, user),) = written.place.sql(
         "select organization, project_id, model, user_id from openai_costs.allocated_costs"
         " where user_id is not null and model is not null group by 1, 2, 3, 4 order by sum(amount) desc limit 1"
     )
     first, last = days_ago(40), days_ago(12)
     page = open_page(
         f"#organization={owner}/{owner}&project={owner}/{project}&model=/{model}&user={owner}/{user}"
-        f"&period=own&first={first}&last={last}"
+        f"&period=custom&first={first}&last={last}"
     ).page
-    spent = reported.spend(first, last, organization=owner, project_id=project, model=model, user_id=user)
+    spent = written.spend(first, last, organization=owner, project_id=project, model=model, user_id=user)
     assert figure(page, "total-period") == cents(spent)
     assert page.inner_text("#shown").startswith(f"{first} to {last}: organization acme, project ")
 
 
-def test_nobody_is_someone_to_ask_for(open_page: Open, reported: Reported) -> None:
+def test_filter_selects_spend_without_user(open_page: Open, written: WrittenPage) -> None:
     page = open_page().page
-    choose(page, user="(nobody)")
-    assert figure(page, "total-period") == cents(reported.spend(days_ago(29), today(), user_id=None))
+    choose(page, user="(no user)")
+    assert figure(page, "total-period") == cents(written.spend(days_ago(29), today(), user_id=None))
 
 
-def test_days_chosen_by_hand_are_those_of_sql(open_page: Open, reported: Reported) -> None:
+def test_custom_period_equals_a_range_in_sql(open_page: Open, written: WrittenPage) -> None:
     page = open_page().page
     page.fill("[name=first]", str(days_ago(50)))
     page.fill("[name=last]", str(days_ago(20)))
     page.press("[name=last]", "Tab")
-    assert page.input_value("[name=period]") == "own"
-    assert figure(page, "total-period") == cents(reported.spend(days_ago(50), days_ago(20)))
+    assert page.input_value("[name=period]") == "custom"
+    assert figure(page, "total-period") == cents(written.spend(days_ago(50), days_ago(20)))
 
 
-def test_the_stacked_days_are_those_of_sql(open_page: Open, reported: Reported) -> None:
+def test_stacked_days_equal_sums_in_sql(open_page: Open, written: WrittenPage) -> None:
     page = open_page("#period=7&stack=organization").page
     open_table(page)
     _, *heads = page.locator("#days-figures thead th").all_inner_texts()
@@ -160,12 +160,12 @@ def test_the_stacked_days_are_those_of_sql(open_page: Open, reported: Reported) 
     assert set(shown) == {str(days_ago(number)) for number in range(7)}
     for day, amounts in shown.items():
         for organization in ("acme", "beta"):
-            assert amounts[organization] == cents(reported.spend(day, day, organization=organization))
-        assert amounts["Total"] == cents(reported.spend(day, day))
+            assert amounts[organization] == cents(written.spend(day, day, organization=organization))
+        assert amounts["Total"] == cents(written.spend(day, day))
 
 
 def week_of(day: dt.date) -> str:
-    """The first day of the report in a day's week, which begins on Monday."""
+    """Return the Monday of a day's week, or the first day of the report if it is later."""
     return str(max(day - dt.timedelta(days=day.weekday()), first_day()))
 
 
@@ -174,7 +174,9 @@ def month_of(day: dt.date) -> str:
 
 
 @pytest.mark.parametrize(("bar", "label_of"), [("week", week_of), ("month", month_of)])
-def test_longer_bars_add_up_to_the_same(open_page: Open, bar: str, label_of: Callable[[dt.date], str]) -> None:
+def test_weekly_and_monthly_bars_add_up_to_the_total(
+    open_page: Open, bar: str, label_of: Callable[[dt.date], str]
+) -> None:
     page = open_page(f"#period=90&bar={bar}").page
     open_table(page)
     total = page.locator("#days-figures tfoot td").last.inner_text()
@@ -184,34 +186,34 @@ def test_longer_bars_add_up_to_the_same(open_page: Open, bar: str, label_of: Cal
 
 
 @pytest.mark.parametrize(("place", "column"), [("people-users", "user_id"), ("people-keys", "api_key_id")])
-def test_users_and_keys_add_up_to_the_bill(open_page: Open, reported: Reported, place: str, column: str) -> None:
+def test_users_and_keys_add_up_to_the_bill(open_page: Open, written: WrittenPage, place: str, column: str) -> None:
     page = open_page().page
-    expected = reported.place.sql(
+    expected = written.place.sql(
         "select sum(amount) from openai_costs.allocated_costs"  # noqa: S608  # our own columns
         f" where usage_date >= %s and organization = any(%s) group by organization, {column}",
         days_ago(29),
-        list(reported.organizations),
+        list(written.organizations),
     )
-    nobody = reported.spend(days_ago(29), today(), **{column: None})
+    without_user = written.spend(days_ago(29), today(), **{column: None})
     shown = [dollars(row[1]) for row in rows(page, f"#{place}")]
-    assert cents(nobody) in shown
+    assert cents(without_user) in shown
     assert len(shown) <= len(expected)
     assert dollars(page.locator(f"#{place} tfoot td").nth(1).inner_text()) == figure(page, "total-period")
 
 
-def test_movers_are_split_without_a_rest(open_page: Open) -> None:
+def test_effects_of_movers_add_up_to_the_change(open_page: Open) -> None:
     page = open_page().page
     found = rows(page, "#movers-table")
     assert found
-    for _, _, _, before, now, change, *parts, _ in found:
+    for _, _, _, before, now, change, *effects, _ in found:
         assert abs(dollars(now) - dollars(before) - dollars(change)) <= Decimal("0.01")
-        told = sum((dollars(part) for part in parts if "$" in part), Decimal(0))
-        assert abs(told - dollars(change)) <= Decimal("0.03")  # each is rounded to the cent
+        effects_sum = sum((dollars(effect) for effect in effects if "$" in effect), Decimal(0))
+        assert abs(effects_sum - dollars(change)) <= Decimal("0.03")  # each is rounded to the cent
 
 
-def test_the_planted_anomaly_is_there_with_its_words_and_its_picture(open_page: Open, reported: Reported) -> None:
+def test_simulated_anomaly_is_shown_with_explanation_and_chart(open_page: Open, written: WrittenPage) -> None:
     page = open_page().page
-    ((impact, explanation),) = reported.place.sql(
+    ((impact, explanation),) = written.place.sql(
         "select impact, explanation from openai_costs.anomalies where usage_date = %s and worth_alerting"
         " order by abs(impact) desc limit 1",
         yesterday(),
@@ -223,7 +225,7 @@ def test_the_planted_anomaly_is_there_with_its_words_and_its_picture(open_page: 
 
 
 def drawn(page: Page, selector: str) -> bool:
-    """Whether a canvas holds more than nothing."""
+    """Return whether a canvas has visible pixels."""
     script = "canvas => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some(Boolean)"
     return bool(page.locator(selector).first.evaluate(script))
 
@@ -237,17 +239,17 @@ def test_links_lead_to_dagster(open_page: Open) -> None:
     assert all(link.startswith(DAGSTER) for link in links)
 
 
-def test_freshness_is_what_sync_status_says(open_page: Open, reported: Reported) -> None:
+def test_freshness_equals_the_view_sync_status(open_page: Open, written: WrittenPage) -> None:
     page = open_page().page
-    expected = reported.place.sql(
+    expected = written.place.sql(
         "select organization, last_day::text, settled_to::text, missing_days::text"
         " from openai_costs.sync_status where organization = any(%s) order by organization",
-        list(reported.organizations),
+        list(written.organizations),
     )
     assert [tuple(row[:4]) for row in rows(page, "#freshness-table")] == expected
 
 
-def test_a_view_can_be_sent_to_someone(open_page: Open) -> None:
+def test_url_restores_the_view(open_page: Open) -> None:
     page = open_page().page
     choose(page, organization="acme", period="Last 90 days", stack="model")
     again = open_page("#" + page.url.partition("#")[2], viewport={"width": 1000, "height": 900}).page
@@ -257,7 +259,7 @@ def test_a_view_can_be_sent_to_someone(open_page: Open) -> None:
     assert figure(again, "total-period") == figure(page, "total-period")
 
 
-def test_an_organization_narrows_what_else_can_be_chosen_and_reset_widens_it(open_page: Open) -> None:
+def test_organization_filter_limits_project_options_until_reset(open_page: Open) -> None:
     page = open_page().page
     projects = page.locator("[name=project] option")
     before = projects.count()
@@ -267,21 +269,23 @@ def test_an_organization_narrows_what_else_can_be_chosen_and_reset_widens_it(ope
     expect(projects).to_have_count(before)
 
 
-def test_a_hostile_address_stays_text(open_page: Open) -> None:
-    page = open_page("#organization=nobody/nobody&period=never&model=</script>").page
-    assert page.inner_text("#shown").endswith("organization nobody (not here), model script> (not here)")
+def test_hostile_url_is_shown_as_text(open_page: Open) -> None:
+    page = open_page("#organization=unknown/unknown&period=never&model=</script>").page
+    assert page.inner_text("#shown").endswith(
+        "organization unknown (not in this report), model script> (not in this report)"
+    )
     assert page.locator("[name=period]").input_value() == "30"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [PHONE["width"], 1400])
-def test_axe_finds_nothing_that_keeps_people_out(open_page: Open, scheme: str, width: int) -> None:
+def test_page_has_no_accessibility_violations(open_page: Open, scheme: str, width: int) -> None:
     page = open_page(bypass_csp=True, color_scheme=scheme, viewport={"width": width, "height": 900}).page
     found = Axe().run(page)
     assert [(one["id"], [node["html"][:120] for node in one["nodes"]]) for one in found.response["violations"]] == []
 
 
-def test_it_is_dark_where_the_reader_is_and_at_the_press_of_a_button(open_page: Open) -> None:
+def test_dark_theme_follows_the_system_and_the_button(open_page: Open) -> None:
     ground = "getComputedStyle(document.body).backgroundColor"
     dark = open_page(color_scheme="dark").page.evaluate(ground)
     page = open_page(color_scheme="light").page
@@ -291,12 +295,12 @@ def test_it_is_dark_where_the_reader_is_and_at_the_press_of_a_button(open_page: 
     assert page.get_attribute("#theme", "aria-pressed") == "true"
 
 
-def test_a_phone_need_not_scroll_sideways(open_page: Open) -> None:
+def test_page_fits_the_width_of_a_phone(open_page: Open) -> None:
     page = open_page(viewport=PHONE, is_mobile=True, has_touch=True).page
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_the_filters_work_by_keyboard_alone(open_page: Open) -> None:
+def test_filters_work_with_the_keyboard(open_page: Open) -> None:
     page = open_page(viewport={"width": 1000, "height": 900}).page
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
@@ -306,7 +310,7 @@ def test_the_filters_work_by_keyboard_alone(open_page: Open) -> None:
     assert "organization acme" in page.inner_text("#shown")
 
 
-def test_it_prints_on_paper_in_light_without_its_controls(open_page: Open) -> None:
+def test_print_uses_light_theme_and_hides_controls(open_page: Open) -> None:
     page = open_page(color_scheme="dark").page
     page.emulate_media(media="print")
     assert not page.locator("#filters").is_visible()
@@ -315,7 +319,7 @@ def test_it_prints_on_paper_in_light_without_its_controls(open_page: Open) -> No
     assert page.pdf(format="A4").startswith(b"%PDF")
 
 
-def test_today_is_pale_in_words_too(open_page: Open) -> None:
+def test_table_marks_today_as_provisional(open_page: Open) -> None:
     page = open_page("#period=7").page
     open_table(page)
     newest, *_, oldest = (row[0] for row in rows(page, "#days-figures"))
@@ -323,13 +327,13 @@ def test_today_is_pale_in_words_too(open_page: Open) -> None:
     assert oldest == str(today() - dt.timedelta(days=6))
 
 
-def test_a_page_of_months_without_spend_says_so(open_page: Open) -> None:
-    page = open_page(f"#period=own&first={today()}&last={days_ago(3)}").page
-    assert page.inner_text("#shown") == "The period ends before it begins."
+def test_period_that_ends_before_it_starts_is_reported(open_page: Open) -> None:
+    page = open_page(f"#period=custom&first={today()}&last={days_ago(3)}").page
+    assert page.inner_text("#shown") == "The period ends before it starts."
     assert figure(page, "total-period") == 0
 
 
-def test_on_paper_findings_are_open_and_drawn(open_page: Open) -> None:
+def test_print_opens_and_draws_anomalies(open_page: Open) -> None:
     page = open_page("#period=all", viewport={"width": 1000, "height": 900}).page
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     findings = page.locator("details.finding")
@@ -340,32 +344,32 @@ def test_on_paper_findings_are_open_and_drawn(open_page: Open) -> None:
     assert page.evaluate("document.documentElement.dataset.theme") is None
 
 
-def test_charts_that_were_taken_off_the_page_are_let_go(open_page: Open) -> None:
+def test_removed_charts_are_destroyed(open_page: Open) -> None:
     page = open_page().page
-    for period in ("Last 90 days", "Everything here", "Last 30 days"):
+    for period in ("Last 90 days", "All days", "Last 30 days"):
         choose(page, period=period)
     page.wait_for_timeout(100)
     assert page.evaluate("Object.keys(Chart.instances).length") <= 1 + page.locator("details.finding").count()
 
 
-def test_what_does_not_follow_a_filter_says_so(open_page: Open) -> None:
+def test_sections_of_whole_organizations_show_a_note(open_page: Open) -> None:
     page = open_page("#model=/gpt-5.5-2026-04-23").page
     assert page.locator("[name=model]").input_value() != ""
     assert page.locator("#month-note").is_visible()
-    assert page.inner_text("#total-forecast") == "–"  # noqa: RUF001  # as it stands there
+    assert page.inner_text("#total-forecast") == "–"  # noqa: RUF001  # the page contains an en dash
     choose(page, model="All")
     assert not page.locator("#month-note").is_visible()
 
 
-def test_an_old_browser_gets_a_sentence_instead_of_an_empty_page(browser: Browser, reported: Reported) -> None:
+def test_old_browser_shows_a_message(browser: Browser, written: WrittenPage) -> None:
     page = browser.new_page()
     page.add_init_script("delete globalThis.DecompressionStream")
-    page.goto(reported.page.as_uri())
-    expect(page.locator("#shown")).to_contain_text("could not be drawn here")
+    page.goto(written.page.as_uri())
+    expect(page.locator("#shown")).to_contain_text("cannot be shown")
     page.close()
 
 
-def test_the_way_to_the_figures_leaves_the_filters_alone(open_page: Open) -> None:
+def test_skip_link_keeps_the_filters(open_page: Open) -> None:
     page = open_page("#period=90&stack=model", viewport={"width": 1000, "height": 900}).page
     page.focus("a.skip")
     page.keyboard.press("Enter")
@@ -373,8 +377,8 @@ def test_the_way_to_the_figures_leaves_the_filters_alone(open_page: Open) -> Non
     assert page.locator("[name=stack]").input_value() == "model"
 
 
-def test_only_settled_days_are_compared_with_as_many_before(open_page: Open, reported: Reported) -> None:
+def test_only_settled_days_are_compared_with_preceding_days(open_page: Open, written: WrittenPage) -> None:
     page = open_page("#period=7").page
     note = page.locator("#totals .tile").first.inner_text()
-    settled, before = reported.spend(days_ago(6), days_ago(3)), reported.spend(days_ago(10), days_ago(7))
-    assert f"${cents(settled):,.2f} of it settled, to {days_ago(3)}; ${cents(before):,.2f} in the 4 days before" in note
+    settled, before = written.spend(days_ago(6), days_ago(3)), written.spend(days_ago(10), days_ago(7))
+    assert f"${cents(settled):,.2f} settled to {days_ago(3)}; ${cents(before):,.2f} in the 4 days before" in note

@@ -29,7 +29,7 @@ from openai_costs_dagster.simulator import SimulatedOrganization, Simulator
 from openai_costs_dagster.warehouse import outbox
 from openai_costs_dagster.warehouse.database import Database
 
-from ..browser.chromium import HOW_TO_GET_IT, chromium, executable
+from ..browser.chromium import INSTALL_HINT, chromium, executable
 from ..cli.program import Workplace, days_ago, is_alive, truth_of, until, workplace
 from ..midnight import today
 from ..simulator.http_requests import total
@@ -217,7 +217,7 @@ def test_running_again_from_failure_asks_for_the_failed_day_alone(up: Up, backfi
 
 def test_its_pages_show_every_organization_its_columns_and_its_checks(up: Up, backfills: Backfills) -> None:
     if executable() is None:
-        pytest.skip(HOW_TO_GET_IT)
+        pytest.skip(INSTALL_HINT)
     costs = f"{up.dagster.url}/assets/openai/north/costs"
     expected = {
         f"{up.dagster.url}/asset-groups": ["north", "south", "openai_reports"],

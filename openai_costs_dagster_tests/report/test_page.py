@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import re
 from decimal import Decimal
+from importlib import resources
+from typing import TYPE_CHECKING
 
 import pytest
 
 from openai_costs_dagster.days import ONE_DAY
-from openai_costs_dagster.report.page import render
+from openai_costs_dagster.report.contents import (
+    AnomalyEntry,
+    BudgetStatus,
+    Comparison,
+    Mover,
+    OrganizationStatus,
+    SpendReport,
+)
+from openai_costs_dagster.report.cube import Cube
+from openai_costs_dagster.report.page import SCRIPTS, render
 from openai_costs_dagster.warehouse.report_queries import Cell, CurrentName
 
 from .pages import LAST, data_in, large_company, names_of, organization_status, report_of
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+PAGE_PARTS = resources.files("openai_costs_dagster.report").joinpath("page_parts")
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>\"'&{{ 7 * 7 }}"
 CELL = Cell("acme", LAST, "proj_1", "Chat completions", "gpt-5", "user-1", "key_1", Decimal("0.123456789"))
 FIVE_MEGABYTES = 5_000_000
@@ -106,3 +123,25 @@ def test_projects_beyond_the_limit_are_folded() -> None:
 
 def uneven_amount(project: int, day: int) -> Decimal:
     return Decimal((project * 104_729 + day * 1_299_709) % 10**10) / 10**7
+
+
+def declared_fields(interface: str) -> list[str]:
+    """Return the field names of an interface of report.d.ts."""
+    declarations = PAGE_PARTS.joinpath("report.d.ts").read_text(encoding="utf-8")
+    body = declarations.partition(f"interface {interface} {{")[2].partition("\n}")[0]
+    return re.findall(r"^  (\w+): ", body, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [SpendReport, OrganizationStatus, BudgetStatus, AnomalyEntry, Mover, Comparison, Cube],
+    ids=lambda r: r.__name__,
+)
+def test_declared_types_have_the_fields_of_the_records(record: type[DataclassInstance]) -> None:
+    assert declared_fields(record.__name__) == [field.name for field in dataclasses.fields(record)]
+
+
+def test_every_script_is_type_checked_and_part_of_the_page() -> None:
+    scripts = {file.name for file in PAGE_PARTS.iterdir() if file.name.endswith(".js")}
+    checked = json.loads(PAGE_PARTS.joinpath("tsconfig.json").read_text(encoding="utf-8"))["files"]
+    assert set(checked) - {"report.d.ts"} == scripts == set(SCRIPTS)

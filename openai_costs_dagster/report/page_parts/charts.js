@@ -1,35 +1,47 @@
-// Charts by Chart.js, in the page's own colours. Told apart without colour too: by legend, tooltip and the table below.
+// Charts drawn by Chart.js. Legends, tooltips and the table below each chart distinguish the layers without colour.
 
+// The Okabe-Ito palette, which people with colour blindness can distinguish, and three more colours.
 const PALETTE = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#7b68c8", "#b8a400", "#8c8c8c"];
-const MOST_LAYERS = PALETTE.length - 1;
-const drawn = new Map();
+const MAX_LAYERS = PALETTE.length - 1;  // the last colour is for the sum of all others
+/** @type {Map<HTMLCanvasElement, { chart: Chart, configure: () => object }>} */
+const drawnCharts = new Map();
 
-// What a colour of the style sheet is now, light or dark.
+/**
+ * Returns the current value of a colour variable of the style sheet, in the light or dark theme.
+ * @param {string} name
+ */
 function colour(name) {
+  // A canvas does not resolve CSS variables, so a temporary element resolves the colour.
   const probe = element("span", { style: `color: var(--${name})` });
   document.body.append(probe);
-  const found = getComputedStyle(probe).color;
+  const resolved = getComputedStyle(probe).color;
   probe.remove();
-  return found;
+  return resolved;
 }
 
-// Charts of what was taken off the page.
-function forgetOldCharts() {
-  for (const [canvas, { chart }] of drawn) {
-    if (!canvas.isConnected) { chart.destroy(); drawn.delete(canvas); }
+/** Destroys the charts whose canvas is no longer on the page: Chart.js would keep them in memory. */
+function destroyDetachedCharts() {
+  for (const [canvas, { chart }] of drawnCharts) {
+    if (!canvas.isConnected) { chart.destroy(); drawnCharts.delete(canvas); }
   }
 }
 
+/**
+ * Draws a chart and replaces an older chart on the same canvas.
+ * @param {HTMLCanvasElement} canvas
+ * @param {() => object} configure Returns the configuration in the colours of the current theme.
+ */
 function draw(canvas, configure) {
-  drawn.get(canvas)?.chart.destroy();
-  drawn.set(canvas, { configure, chart: new Chart(canvas, configure()) });
+  drawnCharts.get(canvas)?.chart.destroy();
+  drawnCharts.set(canvas, { configure, chart: new Chart(canvas, configure()) });
 }
 
-// The same charts in the colours of now.
+/** Redraws all charts in the colours of the current theme. */
 function recolour() {
-  for (const [canvas, { configure }] of [...drawn]) draw(canvas, configure);
+  for (const [canvas, { configure }] of [...drawnCharts]) draw(canvas, configure);
 }
 
+/** @param {boolean} stacked */
 function axes(stacked) {
   const ticks = { color: colour("quiet") }, grid = { color: colour("grid") };
   return {
@@ -38,10 +50,14 @@ function axes(stacked) {
   };
 }
 
-// Marks the places of bars whose days were not read: nothing there is not the same as no spend.
-function marksOf(missing) {
+/**
+ * Returns a Chart.js plugin that shades bars with missing days. A missing day is not a day without spend.
+ * @param {boolean[]} missing
+ */
+function missingDaysPlugin(missing) {
   return {
     id: "missing",
+    /** @param {{ ctx: CanvasRenderingContext2D, chartArea: { top: number, width: number, height: number }, scales: any }} chart */
     beforeDatasetsDraw({ ctx, chartArea, scales: { x } }) {
       const width = chartArea.width / Math.max(missing.length, 1);
       ctx.fillStyle = colour("missing");
@@ -52,36 +68,50 @@ function marksOf(missing) {
   };
 }
 
-// Bars of layers, each with a name and dollars by bar; pale where a bar is provisional, marked where days are missing.
-function stackedBars(canvas, bars, layers, provisional, missing) {
-  const datasets = layers.map(({ name, amounts }, place) => ({
+/**
+ * Draws stacked bars. Provisional bars are pale, and bars with missing days are shaded.
+ * @param {HTMLCanvasElement} canvas
+ * @param {Bar[]} bars
+ * @param {Layer[]} layers
+ * @param {boolean[]} provisional
+ * @param {boolean[]} missing
+ */
+function drawStackedBars(canvas, bars, layers, provisional, missing) {
+  const datasets = layers.map(({ name, amounts }, index) => ({
     label: name,
     data: amounts,
-    backgroundColor: bars.map((_, bar) => PALETTE[place % PALETTE.length] + (provisional[bar] ? "88" : "ff")),
+    backgroundColor: bars.map((_, bar) => PALETTE[index % PALETTE.length] + (provisional[bar] ? "88" : "ff")),
     borderWidth: 0,
     barPercentage: 1,
     categoryPercentage: bars.length > 60 ? 1 : 0.85,
   }));
+  /** @param {{ raw: number }[]} items */
   const total = (items) => dollars(items.reduce((sum, item) => sum + item.raw, 0));
-  const remarks = (bar) => (provisional[bar] ? ", provisional" : "") + (missing[bar] ? ", not all of it was read" : "");
+  /** @param {number} bar */
+  const remarks = (bar) => (provisional[bar] ? ", provisional" : "") + (missing[bar] ? ", incomplete" : "");
   draw(canvas, () => ({
     type: "bar",
-    plugins: [marksOf(missing)],
+    plugins: [missingDaysPlugin(missing)],
     data: { labels: bars.map((bar) => bar.label), datasets },
     options: {
       animation: false, responsive: true, maintainAspectRatio: false, scales: axes(true),
       interaction: { mode: "index", intersect: false },
       plugins: {
         legend: { position: "bottom", labels: { color: colour("ink"), boxWidth: 12,
-          generateLabels: (chart) => chart.data.datasets.map(({ label }, place) => (
-            { text: shortened(label), fillStyle: PALETTE[place % PALETTE.length], strokeStyle: "transparent", datasetIndex: place,
-              hidden: !chart.isDatasetVisible(place), fontColor: colour("ink") })) } },
+          /** @param {any} chart  Without this function, a pale first bar would make the legend pale. */
+          generateLabels: (chart) => datasets.map(({ label }, index) => (
+            { text: shortened(label), fillStyle: PALETTE[index % PALETTE.length], strokeStyle: "transparent", datasetIndex: index,
+              hidden: !chart.isDatasetVisible(index), fontColor: colour("ink") })) } },
         tooltip: {
-          itemSort: (one, other) => other.raw - one.raw,
+          /** @param {{ raw: number }} left @param {{ raw: number }} right */
+          itemSort: (left, right) => right.raw - left.raw,
+          /** @param {{ raw: number }} item */
           filter: (item) => item.raw !== 0,
           callbacks: {
+            /** @param {{ dataset: { label: string }, raw: number }} item */
             label: (item) => `${item.dataset.label}: ${dollars(item.raw)}`,
-            footer: (items) => `Total: ${total(items)}${remarks(items[0]?.dataIndex)}`,
+            /** @param {{ raw: number, dataIndex: number }[]} items */
+            footer: (items) => `Total: ${total(items)}${items.length ? remarks(items[0].dataIndex) : ""}`,
           },
         },
       },
@@ -89,28 +119,36 @@ function stackedBars(canvas, bars, layers, provisional, missing) {
   }));
 }
 
-// A series' days, the ones that were found in another colour with the range that was usual beside them.
-function findingBars(canvas, days, found) {
-  const ranges = days.map(({ label }) => { const one = found.get(label); return one ? [one.lower, one.upper] : null; });
+/**
+ * Draws the days around an anomaly. Anomalous days have another colour and show their usual range.
+ * @param {HTMLCanvasElement} canvas
+ * @param {{ label: string, amount: number }[]} days
+ * @param {Map<string, { lower: number, upper: number } | null>} anomalies The usual range of each anomalous day.
+ */
+function drawAnomalyBars(canvas, days, anomalies) {
+  const ranges = days.map(({ label }) => { const range = anomalies.get(label); return range ? [range.lower, range.upper] : null; });
   draw(canvas, () => ({
     type: "bar",
     data: {
       labels: days.map((day) => day.label),
       datasets: [
         { label: "spend", data: days.map((day) => day.amount), grouped: false, order: 2,
-          backgroundColor: days.map((day) => (found.has(day.label) ? colour("up") : colour("bar"))) },
-        { label: "usual", data: ranges, grouped: false, order: 1, barPercentage: 0.35, backgroundColor: colour("accent") },
+          backgroundColor: days.map((day) => (anomalies.has(day.label) ? colour("up") : colour("bar"))) },
+        { label: "usual range", data: ranges, grouped: false, order: 1, barPercentage: 0.35, backgroundColor: colour("accent") },
       ],
     },
     options: {
       animation: false, responsive: true, maintainAspectRatio: false, scales: axes(false),
       plugins: {
         legend: { position: "bottom", labels: { color: colour("ink"), boxWidth: 12,
-          generateLabels: () => [["a day's spend", "bar"], ["found", "up"], ["what was usual", "accent"]].map(
+          generateLabels: () => [["daily spend", "bar"], ["anomaly", "up"], ["usual range", "accent"]].map(
             ([text, name]) => ({ text, fillStyle: colour(name), strokeStyle: "transparent", fontColor: colour("ink") })) },
           onClick: null },
-        tooltip: { callbacks: { label: ({ dataset, raw }) => (
-          Array.isArray(raw) ? `usual: ${dollars(raw[0])} to ${dollars(raw[1])}` : `${dataset.label}: ${dollars(raw)}`) } },
+        tooltip: { callbacks: {
+          /** @param {{ dataset: { label: string }, raw: number | [number, number] }} item */
+          label: ({ dataset, raw }) => (
+            Array.isArray(raw) ? `usual range: ${dollars(raw[0])} to ${dollars(raw[1])}` : `${dataset.label}: ${dollars(raw)}`),
+        } },
       },
     },
   }));

@@ -1,98 +1,162 @@
-// What lies in the page: compressed JSON. Days are numbers counted from the report's first day; amounts are billionths
-// of a dollar until they are shown.
+// Decompression of the embedded data, and access to it. A day is a number counted from the first day of the report.
 
-const DOLLAR = 1e9;
-const ONE_DAY = 86400000;
+const BILLIONTHS_PER_DOLLAR = 1e9;
+const MS_PER_DAY = 86400000;
 
-async function inflated(id) {
-  const letters = document.getElementById(id).textContent.trim();
-  const bytes = Uint8Array.from(atob(letters), (letter) => letter.charCodeAt(0));
+/**
+ * Decompresses the gzip content, encoded in base64, of a script element.
+ * @param {string} id
+ */
+async function decompress(id) {
+  const encoded = (byId(id).textContent ?? "").trim();
+  const bytes = Uint8Array.from(atob(encoded), (character) => character.charCodeAt(0));
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
   return new Response(stream).text();
 }
 
-// The library is a script like this one; it only came compressed.
-async function loadCharts() {
+/** Loads Chart.js. The security policy of the page allows inline scripts only. */
+async function loadChartJs() {
   const script = document.createElement("script");
-  script.textContent = await inflated("charts");
+  script.textContent = await decompress("charts");
   document.head.append(script);
 }
 
-// Whether a dimension's values are the same things in all organizations.
+/**
+ * Returns whether organizations share the values of a dimension: a model is the same in every organization.
+ * @param {Dimension} dimension
+ */
 const isShared = (dimension) => dimension === "service" || dimension === "model";
 
-// Of several names of each thing, from short to long, the first one that is no other thing's, or the last: pairs.
-function distinct(things) {
-  let found = things.map(([thing, [name]]) => [thing, name]);
-  for (let length = 1; length < 3; length += 1) {
+/**
+ * Gives each item the shortest of its candidate names that no other item has, or the last candidate.
+ * @template Key
+ * @param {[Key, string[]][]} items Pairs of a key and its candidate names, from short to long.
+ * @returns {[Key, string][]}
+ */
+function distinctNames(items) {
+  /** @type {[Key, string][]} */
+  let named = items.map(([key, candidates]) => [key, candidates[0]]);
+  for (let candidate = 1; candidate < 3; candidate += 1) {
     const counts = new Map();
-    for (const [, name] of found) counts.set(name, (counts.get(name) ?? 0) + 1);
-    found = found.map(([thing, name], place) => (
-      [thing, counts.get(name) > 1 ? things[place][1][length] ?? things[place][1].at(-1) : name]));
+    for (const [, name] of named) counts.set(name, (counts.get(name) ?? 0) + 1);
+    named = named.map(([key, name], index) => {
+      const candidates = items[index][1];
+      return [key, counts.get(name) > 1 ? candidates[candidate] ?? candidates[candidates.length - 1] : name];
+    });
   }
-  return found;
+  return named;
 }
 
-class Report {
-  constructor(content) {
-    Object.assign(this, content);
-    this.start = Date.parse(content.first_day);
-    this.count = this.dayOf(content.last_day) + 1;
-    this.titles = new Map(distinct(content.organizations.map(
+class ReportData {
+  /** @param {SpendReport} data */
+  constructor(data) {
+    this.data = data;
+    this.startMs = Date.parse(data.first_day);
+    this.dayCount = this.dayOf(data.last_day) + 1;
+    this.titles = new Map(distinctNames(data.organizations.map(
       ({ organization, title }) => [organization, [title, `${title} (${organization})`]])));
-    this.called = this.namesWithin(content.names);
-    this.series = content.cube.series.map(([organization, project, service, model, user, key, first, amounts, later]) => (
-      { organization, project, service, model, user, key, first, amounts, later }));
-    this.owners = new Map(this.cube.names.organization.map(([, name], place) => [name, place]));
-    this.labels = Object.fromEntries(Object.keys(NOTHING).map((dimension) => [dimension, this.labelsOf(dimension)]));
-    const daysOf = (days) => new Set(days.map((day) => this.dayOf(day)));
-    this.provisionalDays = new Map(Object.entries(content.provisional).map(
-      ([owner, days]) => [this.owners.get(owner), daysOf(days)]));
-    this.missingDays = new Map(Object.entries(content.missing).map(([owner, days]) => [owner, daysOf(days)]));
+    this.displayNames = this.namesWithinOrganizations(data.names);
+    /** @type {Series[]} */
+    this.series = data.cube.series.map(
+      ([organization, project, service, model, user, key, first, amounts, offsets]) => (
+        { organization, project, service, model, user, key, first, amounts, offsets }));
+    this.organizationIndexes = new Map(data.cube.names.organization.map(([, name], index) => [name, index]));
+    this.labels = Object.fromEntries(
+      Object.keys(NO_VALUE_LABELS).map((name) => [name, this.labelsOf(/** @type {Dimension} */ (name))]));
+    /** @param {IsoDay[]} days */
+    const dayNumbers = (days) => new Set(days.map((day) => this.dayOf(day)));
+    this.provisionalDays = new Map(Object.entries(data.provisional).map(
+      ([organization, days]) => [this.organizationIndexes.get(organization), dayNumbers(days)]));
+    this.missingDays = new Map(Object.entries(data.missing).map(([organization, days]) => [organization, dayNumbers(days)]));
   }
 
-  dayOf(text) { return Math.round((Date.parse(text) - this.start) / ONE_DAY); }
+  /** @param {IsoDay} text */
+  dayOf(text) { return Math.round((Date.parse(text) - this.startMs) / MS_PER_DAY); }
 
-  dateOf(day) { return new Date(this.start + day * ONE_DAY).toISOString().slice(0, 10); }
+  /** @param {number} day */
+  dateOf(day) { return new Date(this.startMs + day * MS_PER_DAY).toISOString().slice(0, 10); }
 
-  // What projects, users and keys are called, by owner, kind and id: no two the same within an organization.
-  namesWithin(names) {
+  /** The first day of the current month. */
+  get monthStart() { return `${this.data.last_day.slice(0, 8)}01`; }
+
+  /**
+   * Returns the title of an organization.
+   * @param {string} organization
+   */
+  titleOf(organization) { return this.titles.get(organization) ?? organization; }
+
+  /**
+   * Returns names by "organization/kind/id". Two things of one organization and kind never have the same name.
+   * @param {CurrentName[]} names
+   */
+  namesWithinOrganizations(names) {
+    /** @type {Map<string, [string, string[]][]>} */
     const groups = new Map();
-    for (const [owner, kind, id, name] of names) {
-      const group = groups.get(`${owner}/${kind}`) ?? groups.set(`${owner}/${kind}`, []).get(`${owner}/${kind}`);
-      group.push([`${owner}/${kind}/${id}`, [name, `${name} (${id})`]]);
+    for (const [organization, kind, id, name] of names) {
+      const group = groups.get(`${organization}/${kind}`) ?? [];
+      group.push([`${organization}/${kind}/${id}`, [name, `${name} (${id})`]]);
+      groups.set(`${organization}/${kind}`, group);
     }
-    return new Map([...groups.values()].flatMap(distinct));
+    return new Map([...groups.values()].flatMap(distinctNames));
   }
 
-  // What a dimension's values are called among those of all organizations; with the owner of each, or only where two
-  // would have the same name.
-  labelsOf(dimension, withOwner = false) {
-    return new Map(distinct(this.cube.names[dimension].map(([owner, id], place) => {
-      const name = this.name(dimension, owner, id);
-      if (isShared(dimension) || dimension === "organization") return [place, [name]];
-      const owned = `${name} · ${this.titles.get(owner) ?? owner}`;
-      return [place, withOwner ? [owned] : [name, owned]];
-    })));
+  /**
+   * Returns the label of each value of a dimension by its index. A label contains the organization's title if two
+   * organizations have the same label, or always with `withOrganization`.
+   * @param {Dimension} dimension
+   */
+  labelsOf(dimension, withOrganization = false) {
+    return new Map(distinctNames(this.data.cube.names[dimension].map(
+      /** @returns {[number, string[]]} */
+      ([organization, id], index) => {
+        const name = this.name(dimension, organization, id);
+        if (isShared(dimension) || dimension === "organization") return [index, [name]];
+        const qualified = `${name} · ${this.titleOf(organization)}`;
+        return [index, withOrganization ? [qualified] : [name, qualified]];
+      })));
   }
 
-  // The place of a dimension's value, or -1 where no spend on the page has it.
-  placeOf(dimension, owner, value) {
-    return this.cube.names[dimension].findIndex(([its, id]) => id === value && (isShared(dimension) || its === owner));
+  /**
+   * Returns the index of a dimension's value, or -1 if the report has no spend of it.
+   * @param {Dimension} dimension
+   * @param {string} organization
+   * @param {string} value
+   */
+  indexOf(dimension, organization, value) {
+    return this.data.cube.names[dimension].findIndex(
+      ([owner, id]) => id === value && (isShared(dimension) || owner === organization));
   }
 
-  nameOf(dimension, place) { return place === null ? NOTHING[dimension] : this.labels[dimension].get(place); }
+  /**
+   * @param {Dimension} dimension
+   * @param {number | null} index
+   */
+  labelOf(dimension, index) { return index === null ? NO_VALUE_LABELS[dimension] : this.labels[dimension].get(index) ?? ""; }
 
-  // A name for people that is the only such one of its organization; the id where nobody knows a better one.
-  name(dimension, owner, id) {
-    if (id === null) return NOTHING[dimension];
-    if (dimension === "organization") return this.titles.get(id) ?? id;
+  /**
+   * Returns the display name of a value, unique within its organization, or the id if no name is known.
+   * @param {Dimension} dimension
+   * @param {string} organization
+   * @param {string | null} id
+   * @returns {string}
+   */
+  name(dimension, organization, id) {
+    if (id === null) return NO_VALUE_LABELS[dimension];
+    if (dimension === "organization") return this.titleOf(id);
     const kind = dimension === "key" ? "api_key" : dimension;
-    return this.called.get(`${owner}/${kind}/${id}`) ?? id;
+    return this.displayNames.get(`${organization}/${kind}/${id}`) ?? id;
   }
 
-  // Whether a day of one of some organizations, by name, is not stored.
-  isMissing(owners, day) { return owners.some((owner) => this.missingDays.get(owner)?.has(day)); }
+  /**
+   * Returns whether a day of at least one of the organizations is not stored.
+   * @param {string[]} organizations
+   * @param {number} day
+   */
+  isMissing(organizations, day) { return organizations.some((name) => this.missingDays.get(name)?.has(day)); }
 
-  isProvisional(organization, day) { return this.provisionalDays.get(organization)?.has(day) ?? false; }
+  /**
+   * @param {number | null} organizationIndex
+   * @param {number} day
+   */
+  isProvisional(organizationIndex, day) { return this.provisionalDays.get(organizationIndex ?? -1)?.has(day) ?? false; }
 }

@@ -1,40 +1,79 @@
-// Elements by hand. Text is only ever set as text: names of projects and users are other people's.
+// Construction of HTML elements. Names of projects and users come from outside: they are inserted as text, never as HTML.
 
+/**
+ * Returns the element with an id of the page's template.
+ * @param {string} id
+ */
+function byId(id) { return /** @type {HTMLElement} */ (document.getElementById(id)); }
+
+/**
+ * Creates an element. Attributes and children that are null, undefined or false are omitted.
+ * @param {string} tag
+ * @param {Record<string, string | false | null | undefined>} [attributes]
+ * @param {...(string | Node | null | undefined)} children
+ */
 function element(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
+  const created = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
-    if (value !== undefined && value !== false && value !== null) made.setAttribute(name, value);
+    if (value !== undefined && value !== false && value !== null) created.setAttribute(name, value);
   }
-  made.append(...children.filter((child) => child !== null && child !== undefined));
-  return made;
+  for (const child of children) if (child !== null && child !== undefined) created.append(child);
+  return created;
 }
 
-// A table of rows; a column is its heading, how to write a row's cell, and whether it is a number.
+/**
+ * Creates a table.
+ * @template Row
+ * @param {string} caption
+ * @param {Column<Row>[]} columns
+ * @param {Row[]} rows
+ * @param {string[]} [foot] The cells of the footer.
+ */
 function table(caption, columns, rows, foot) {
-  const cells = (row, tag) => columns.map(({ write, number }) => {
-    const said = write(row);
-    return element(tag, { class: number ? "number" : undefined }, ...(Array.isArray(said) ? said : [said]));
+  /** @param {boolean | undefined} isNumber */
+  const attributes = (isNumber) => ({ class: isNumber ? "number" : undefined });
+  /** @param {Row} row */
+  const cells = (row) => columns.map(({ write, isNumber }) => {
+    const content = write(row);
+    return element("td", attributes(isNumber), ...(Array.isArray(content) ? content : [content]));
   });
-  const heads = columns.map(({ head, number }) => element("th", { scope: "col", class: number ? "number" : undefined }, head));
+  const heads = columns.map(({ head, isNumber }) => element("th", { scope: "col", ...attributes(isNumber) }, head));
   return element("table", {},
     element("caption", {}, caption),
     element("thead", {}, element("tr", {}, ...heads)),
-    element("tbody", {}, ...rows.map((row) => element("tr", {}, ...cells(row, "td")))),
+    element("tbody", {}, ...rows.map((row) => element("tr", {}, ...cells(row)))),
     foot ? element("tfoot", {}, element("tr", {}, ...foot.map(
-      (text, place) => element("td", { class: columns[place].number ? "number" : undefined }, text)))) : null);
+      (text, index) => element("td", attributes(columns[index].isNumber), text)))) : null);
 }
 
-function show(id, ...children) {
-  document.getElementById(id).replaceChildren(...children.filter((child) => child !== null));
+/**
+ * Replaces the content of an element.
+ * @param {string} id
+ * @param {...(Node | null)} children
+ */
+function replaceContent(id, ...children) {
+  byId(id).replaceChildren(...children.filter((child) => child !== null));
 }
 
-function say(text) { return element("p", { class: "quiet" }, text); }
+/** @param {string} text */
+function note(text) { return element("p", { class: "quiet" }, text); }
 
-function link(report, path, text) {
-  return report.dagster_url ? element("a", { href: report.dagster_url.replace(/\/$/, "") + path }, text) : text;
+/**
+ * Returns a link into Dagster, or plain text if the report has no address of Dagster.
+ * @param {ReportData} report
+ * @param {string} path
+ * @param {string} text
+ */
+function dagsterLink({ data }, path, text) {
+  return data.dagster_url ? element("a", { href: data.dagster_url.replace(/\/$/, "") + path }, text) : text;
 }
 
-// How much of an amount is reached, with a mark where the forecast ends.
+/**
+ * Creates a bar that shows a share, with a mark at the forecast. 1 is the limit.
+ * @param {number} share
+ * @param {number | null} forecast
+ * @param {string} label
+ */
 function meter(share, forecast, label) {
   const scale = Math.max(1, share, forecast ?? 0);
   const bar = element("span", { class: share >= 1 ? "meter over" : "meter", role: "img", "aria-label": label },

@@ -1,89 +1,102 @@
-// Begins, and draws anew whatever depends on what was changed.
+// Entry point: loads the data, sets up the controls, and redraws the sections when a filter changes.
 
-const PARTS = [
-  ["shown", sayWhatIsShown], ["totals", showTotals], ["days", showDays], ["month", showMonth], ["movers", showMovers],
+/** @type {[string, (report: ReportData, filters: Filters, selected: Series[]) => void][]} */
+const SECTIONS = [
+  ["shown", showSelection], ["totals", showTotals], ["days", showDays], ["month", showMonth], ["movers", showMovers],
   ["anomalies", showAnomalies], ["people", showPeople], ["units", showUnitCosts], ["freshness", showFreshness],
 ];
 
-// A part that cannot be drawn says so, and keeps no other from it.
-function showOrTell(part, showIt) {
-  part.querySelector(".failure")?.remove();
+/**
+ * Shows a section, or an error message in its place. An error in one section does not affect the others.
+ * @param {HTMLElement} section
+ * @param {() => void} showIt
+ */
+function showOrReport(section, showIt) {
+  section.querySelector(".failure")?.remove();
   try {
     showIt();
   } catch (error) {
     console.error(error);
-    part.append(element("p", { class: "failure warn" }, `This part could not be drawn (${error.message}).`));
+    section.append(element("p", { class: "failure warn" },
+      `This section could not be shown (${/** @type {Error} */ (error).message}).`));
   }
 }
 
+/**
+ * @param {ReportData} report
+ * @param {Filters} filters
+ */
 function showAll(report, filters) {
-  const chosen = report.series.filter((series) => filters.matches(series));
-  for (const [part, showPart] of PARTS) showOrTell(document.getElementById(part), () => showPart(report, filters, chosen));
-  forgetOldCharts();
-  letKeysScroll();
+  const selected = report.series.filter((series) => filters.matches(series));
+  for (const [id, showSection] of SECTIONS) showOrReport(byId(id), () => showSection(report, filters, selected));
+  destroyDetachedCharts();
+  makeWideTablesFocusable();
 }
 
-// What has to be scrolled sideways can be, without a pointer.
-function letKeysScroll() {
-  for (const part of document.querySelectorAll(".scroll")) {
-    if (part.scrollWidth > part.clientWidth) part.tabIndex = 0; else part.removeAttribute("tabindex");
+/** Makes tables that are wider than the screen focusable, so that the keyboard can scroll them. */
+function makeWideTablesFocusable() {
+  for (const scrollable of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(".scroll"))) {
+    if (scrollable.scrollWidth > scrollable.clientWidth) scrollable.tabIndex = 0; else scrollable.removeAttribute("tabindex");
   }
 }
 
-function fillComparisons(report) {
-  const select = document.querySelector("[name=comparison]");
-  select.replaceChildren(...report.comparisons.map(({ name }, place) => element("option", { value: String(place) }, name)));
-  select.parentElement.hidden = !report.comparisons.length;
+/** @param {ReportData} report */
+function fillComparisons({ data }) {
+  const select = /** @type {HTMLSelectElement} */ (document.querySelector("[name=comparison]"));
+  select.replaceChildren(...data.comparisons.map(({ name }, index) => element("option", { value: String(index) }, name)));
+  /** @type {HTMLElement} */ (select.parentElement).hidden = !data.comparisons.length;
 }
 
 function setUpTheme() {
-  const button = document.getElementById("theme"), root = document.documentElement;
+  const button = byId("theme"), root = document.documentElement, darkSystem = matchMedia("(prefers-color-scheme: dark)");
   const isDark = () => getComputedStyle(button).getPropertyValue("color-scheme") === "dark"
-    || (!root.dataset.theme && matchMedia("(prefers-color-scheme: dark)").matches);
-  const tell = () => button.setAttribute("aria-pressed", String(isDark()));
-  button.addEventListener("click", () => { root.dataset.theme = isDark() ? "light" : "dark"; tell(); recolour(); });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { tell(); recolour(); });
-  tell();
+    || (!root.dataset.theme && darkSystem.matches);
+  const updateButton = () => button.setAttribute("aria-pressed", String(isDark()));
+  button.addEventListener("click", () => { root.dataset.theme = isDark() ? "light" : "dark"; updateButton(); recolour(); });
+  darkSystem.addEventListener("change", () => { updateButton(); recolour(); });
+  updateButton();
 }
 
-// On paper everything is light, and the findings that matter most are open.
+/** Prints in the light theme, with the largest anomalies open. After printing, the page is as before. */
 function setUpPrinting() {
   const root = document.documentElement;
-  let before, openedForPaper = [];
+  /** @type {string | undefined} */
+  let themeBefore;
+  /** @type {AnomalyElement[]} */
+  let openedForPrint = [];
   addEventListener("beforeprint", () => {
-    before = root.dataset.theme;
+    themeBefore = root.dataset.theme;
     root.dataset.theme = "light";
-    openedForPaper = [...document.querySelectorAll(".finding")].slice(0, MOST_ON_PAPER).filter((found) => !found.open);
-    for (const found of openedForPaper) {
-      found.open = true;
-      found.drawChart?.();
+    openedForPrint = [.../** @type {NodeListOf<AnomalyElement>} */ (document.querySelectorAll(".finding"))]
+      .slice(0, MAX_PRINTED_ANOMALIES).filter((details) => !details.open);
+    for (const details of openedForPrint) {
+      details.open = true;
+      details.drawChart?.();
     }
     recolour();
   });
   addEventListener("afterprint", () => {
-    if (before) root.dataset.theme = before; else delete root.dataset.theme;
-    for (const found of openedForPaper) found.open = false;
+    if (themeBefore) root.dataset.theme = themeBefore; else delete root.dataset.theme;
+    for (const details of openedForPrint) details.open = false;
     recolour();
   });
 }
 
-async function begin() {
-  if (!globalThis.DecompressionStream) throw new Error("it cannot unpack its data");
-  const [text] = await Promise.all([inflated("data"), loadCharts()]);
-  const report = new Report(JSON.parse(text));
+async function main() {
+  if (!globalThis.DecompressionStream) throw new Error("DecompressionStream is missing");
+  const [text] = await Promise.all([decompress("data"), loadChartJs()]);
+  const report = new ReportData(JSON.parse(text));
   fillComparisons(report);
-  const filters = new Filters(report, document.getElementById("filters"), () => showAll(report, filters));
-  const redraw = () => showAll(report, filters);
+  /** @type {Filters} */
+  const filters = new Filters(report, /** @type {HTMLFormElement} */ (byId("filters")), () => showAll(report, filters));
   setUpTheme();
   setUpPrinting();
-  addEventListener("resize", letKeysScroll);
-  redraw();
-  document.documentElement.dataset.ready = "";
+  addEventListener("resize", makeWideTablesFocusable);
+  showAll(report, filters);
+  document.documentElement.dataset.ready = "";  // for tests that wait until the page is complete
 }
 
-// A reader whose browser cannot do this sees a sentence instead of an empty page.
-begin().catch((error) => {
-  document.getElementById("shown").textContent =
-    `This page could not be drawn here (${error.message}): it needs a browser of 2023 or newer.`;
+main().catch((error) => {
+  byId("shown").textContent = `This page cannot be shown (${error.message}). Open it in a browser from 2023 or later.`;
   throw error;
 });
