@@ -212,7 +212,7 @@ def clock() -> Clock:
 
 
 class ScriptedSimulator(Simulator):
-    """A simulator that calls `script` with each query before it answers, so that a test can change the data."""
+    """A simulator that calls `script` with each query before it responds, so that a test can change the data."""
 
     script: Callable[[Query], None] = staticmethod(lambda _: None)
 

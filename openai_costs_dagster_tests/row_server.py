@@ -118,14 +118,14 @@ class RowServer:
         file.write_text(KEY, encoding="utf-8")
         return Organization(name=name, admin_key=SecretReference(file=file), base_url=self.base_url, **settings)
 
-    def answer(self, path: str, query: Query) -> tuple[int, bytes]:
+    def respond_to(self, path: str, query: Query) -> tuple[int, bytes]:
         """Return the status and the body of the response to a request."""
-        answer = self.respond(path, query)
-        if answer is None:
-            answer = self._answer(path, query)
-        return (answer.status, answer.body) if isinstance(answer, Refusal) else (200, answer)
+        response = self.respond(path, query)
+        if response is None:
+            response = self._default_response(path, query)
+        return (response.status, response.body) if isinstance(response, Refusal) else (200, response)
 
-    def _answer(self, path: str, query: Query) -> Refusal | bytes:
+    def _default_response(self, path: str, query: Query) -> Refusal | bytes:
         if path == COSTS or path.startswith(USAGE):
             return self._refusal(path, query) or self._page(path, query)
         if path.endswith("/api_keys"):
@@ -233,7 +233,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.headers.get("Authorization") != f"Bearer {KEY}":
             status, body = 401, Refusal(401, "Incorrect API key provided.", code="invalid_api_key").body
         else:
-            status, body = self.server_of_rows.answer(path, query)
+            status, body = self.server_of_rows.respond_to(path, query)
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))

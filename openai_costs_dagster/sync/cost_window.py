@@ -1,6 +1,6 @@
-"""Fetches one window of costs into the staging table and checks it against a second, ungrouped answer.
+"""Fetches one window of costs into the staging table and checks it against a second, ungrouped response.
 
-OpenAI documents no checksum for costs. The totals of an answer without grouping are the only independent figure to
+OpenAI documents no checksum for costs. The totals of a response without grouping are the only independent figure to
 compare the grouped rows with.
 """
 
@@ -33,7 +33,7 @@ class FetchedWindow:
     bills: dict[dt.date, Bill] = field(default_factory=dict)
     """The totals of the grouped rows of each day."""
     ungrouped: dict[dt.date, Bill] = field(default_factory=dict)
-    """The totals of the ungrouped answer; a day is missing if OpenAI returned no ungrouped answer for it."""
+    """The totals of the ungrouped response; a day is missing if OpenAI returned no ungrouped response for it."""
     line_items: set[str] = field(default_factory=set)
     project_names: dict[str, str] = field(default_factory=dict)
     """Project names by project id, if the rows contain them."""
@@ -41,11 +41,11 @@ class FetchedWindow:
     """E-mail addresses by user id, if the rows contain them."""
 
     def reconciled(self, day: dt.date) -> bool | None:
-        """Return whether the grouped rows add up to the ungrouped totals; None without an ungrouped answer."""
+        """Return whether the grouped rows add up to the ungrouped totals; None without an ungrouped response."""
         return reconciles(self.bills[day], self.ungrouped[day]) if day in self.ungrouped else None
 
     def largest_difference(self, day: dt.date) -> Difference | None:
-        """Return the difference of the currency that differs most; None without an ungrouped answer."""
+        """Return the difference of the currency that differs most; None without an ungrouped response."""
         if day not in self.ungrouped:
             return None
         found = differences(self.bills[day], self.ungrouped[day])
@@ -72,7 +72,7 @@ class WindowFetcher:
         """Stage the rows of the query's days. `existing` holds the days that are stored already.
 
         Doubtful days are fetched a second time: days whose rows do not add up to the ungrouped totals, and settled
-        days whose stored spend is missing from the answer. Raises an `ApiError`; the caller must then store nothing
+        days whose stored spend is missing from the response. Raises an `ApiError`; the caller must then store nothing
         of the window.
         """
         self._staging.clear()
@@ -105,12 +105,12 @@ class WindowFetcher:
             return {}
 
     def _fetch_again(self, window: FetchedWindow, days: DayRange) -> None:
-        """Replace the staged rows and the ungrouped totals of the days by a second answer, which is final."""
+        """Replace the staged rows and the ungrouped totals of the days by a second response, which is final."""
         buckets = list(read_costs(self._api, days, window.query.grouping, self._guard))
         self._staging.forget(days)
         for bucket in buckets:
             self._stage(window, bucket)
-            # The costs may have changed between both answers, so the old totals do not belong to the new rows.
+            # The costs may have changed between both responses, so the old totals do not belong to the new rows.
             window.ungrouped.pop(bucket.day, None)
         window.ungrouped.update(self._fetch_ungrouped(days))
 

@@ -6,7 +6,7 @@ passes through four steps:
 1. Request: `served_groupings.py` plans the query with the finest grouping that OpenAI serves for the days.
 2. Parse: `cost_window.py` fetches the pages (`api/costs.py`), adds up each day's rows (`spend/daily_bill.py`) and
    copies them into a staging table.
-3. Reconcile: `cost_window.py` also fetches the days without grouping and compares the totals of both answers
+3. Reconcile: `cost_window.py` also fetches the days without grouping and compares the totals of both responses
    (`spend/reconciliation.py`). Days whose totals differ are fetched once more.
 4. Store: `_store_window` classifies the line items (`spend/line_items.py`) and replaces the window's days in one
    transaction (`warehouse/costs.py`).
@@ -62,9 +62,10 @@ class CostsRequest:
     settle_hours: int = 48
     """Hours after the end of a day during which OpenAI may still change its costs; until then it is provisional."""
     trigger: Trigger = "manual"
+    """What started the run. Only scheduled runs open an alert about a failure."""
     run_id: str | None = None
     raw_pages_days: int | None = None
-    """Days for which raw answers are stored; None stores them forever."""
+    """Days for which raw responses are stored; None stores them forever."""
     now: Callable[[], dt.datetime] = utc_now
     """The clock; tests replace it."""
     on_progress: Callable[[int], None] = lambda _: None
@@ -95,6 +96,7 @@ def ingest_costs(request: CostsRequest) -> Outcome:
     except (errors.ApiError, WarehouseError, SecretUnavailable) as error:
         outcome.fail([day for day in request.days if day not in outcome.stored], error)
         _record_result_on_new_connection(request, outcome)
+    # Windows are stored newest first; the outcome lists its days oldest first.
     outcome.stored = dict(sorted(outcome.stored.items()))
     outcome.failed = dict(sorted(outcome.failed.items()))
     return outcome
@@ -140,6 +142,7 @@ class _Ingestion:
                 try:
                     windows = merge_query_windows(windows + self._store_or_replan(window))
                 except errors.LookbackExceeded as refusal:
+                    # Midnight UTC may pass during a run, and OpenAI then serves one day less than it did.
                     windows = self._drop_days_outside_retention([*windows, window], refusal)
         self._store_user_totals()
 
@@ -174,7 +177,7 @@ class _Ingestion:
             self._store_window(window)
         except errors.GroupingRefused:
             if window.grouping == GROUPINGS[-1]:
-                raise
+                raise  # OpenAI serves this grouping to every organization, so nothing coarser is left to request
             return self._planner.replan(window)
         return []
 
@@ -198,6 +201,7 @@ class _Ingestion:
             days = window.days.intersection(earliest, None)
             if days:
                 served.append(replace(window, days=days))
+        # Empty partitions before this day could never be filled, so the stored start of the history moves to it.
         organizations.postpone_earliest_day(self._connection, self._name, earliest, self._request.now())
         return served
 
@@ -207,6 +211,7 @@ class _Ingestion:
         existing = existing_days(self._connection, self._name, window.days)
         fetched = self._fetcher.fetch(window, existing)
         self._store_identity(started_at)
+        # Before the rows, so that no stored row is without the classification of its line item.
         warehouse_line_items.classify_new(
             self._connection, fetched.line_items, line_items.classify, line_items.RULES_VERSION
         )
@@ -234,7 +239,7 @@ class _Ingestion:
         self._request.on_progress(len(days))
 
     def _store_identity(self, started_at: dt.datetime) -> None:
-        """Store which OpenAI organization the key belongs to, if an answer contained its id."""
+        """Store which OpenAI organization the key belongs to, if a response contained its id."""
         if self._guard.organization_id:
             organizations.bind_openai_organization(self._connection, self._name, self._guard.organization_id)
             remember_identity(self._api, self._guard, started_at)
@@ -297,7 +302,7 @@ def _report(day: StoredDay, existing: ExistingDay | None, sync_window: SyncWindo
 
 
 def _record_result(connection: Connection, request: CostsRequest, outcome: Outcome) -> None:
-    """Record success or failure of the run, record its alerts, and delete raw answers that are older than wanted."""
+    """Record success or failure of the run, record its alerts, and delete raw responses that are older than wanted."""
     name, now = request.organization.name, request.now()
     with connection.transaction():
         if outcome.failed:
@@ -307,7 +312,7 @@ def _record_result(connection: Connection, request: CostsRequest, outcome: Outco
             organizations.record_success(connection, name, now)
         failure_alerts.record_alerts(connection, request.organization, outcome, request.trigger, now)
     if request.raw_pages_days is not None:
-        # Last, because this run may have stored raw answers of days that are older than the limit.
+        # Last, because this run may have stored raw responses of days that are older than the limit.
         retention.delete_raw_buckets(connection, name, older_than=now.date() - request.raw_pages_days * ONE_DAY)
 
 

@@ -1,7 +1,7 @@
 """Verifies that an organization's key belongs to the expected OpenAI organization.
 
-Answers of the usage endpoints and of the directory do not contain an organization id, so a wrong key would store
-another organization's data without an error. Answers of the costs endpoint contain the id.
+Responses of the usage endpoints and of the directory do not contain an organization id, so a wrong key would store
+another organization's data without an error. Responses of the costs endpoint contain the id.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _verified: dict[bytes, tuple[str, dt.datetime]] = {}
 
 
 def remember_identity(api: AdminApi, guard: OrganizationGuard, now: dt.datetime) -> None:
-    """Store in memory that the answers of `api` belong to the guard's organization, for `verify_identity`."""
+    """Store in memory that the responses of `api` belong to the guard's organization, for `verify_identity`."""
     if guard.organization_id:
         _verified[api.fingerprint] = guard.organization_id, now
 
@@ -37,7 +37,7 @@ def verify_identity(
 ) -> None:
     """Request the costs of the newest of `days` and compare their organization id with the expected one.
 
-    The expected id is the configured one, or else the id of earlier answers. Sends no request if the key was verified
+    The expected id is the configured one, or else the id of earlier responses. Sends no request if the key was verified
     within the last hour. Costs of an organization without spend contain no id: the key is then accepted.
 
     Raises WrongOrganization, OrganizationChanged, SharedOrganization or another `ApiError`.
@@ -54,6 +54,7 @@ def verify_identity(
             for _ in read_costs(api, window, UNGROUPED, guard):
                 pass  # the guard checks every row
         except errors.LookbackExceeded as refusal:
+            # Repeat the request for the part that OpenAI still serves; None if it serves no day of the window.
             window = refusal.served_days(window)
         else:
             break

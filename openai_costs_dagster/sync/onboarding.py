@@ -92,8 +92,8 @@ def register_and_probe(
 ) -> str | None:
     """Register an organization and, the first time, request the first day that OpenAI serves.
 
-    Returns the OpenAI organization id that every answer must contain: the configured id, or else the id of earlier
-    answers, or None. Raises an `ApiError`.
+    Returns the OpenAI organization id that every response must contain: the configured id, or else the id of earlier
+    responses, or None. Raises an `ApiError`.
     """
     register(connection, organization)
     stored = organizations_table.find(connection, organization.name)
@@ -124,6 +124,7 @@ def _first_served_day(api: AdminApi, today: dt.date) -> dt.date:
     except errors.LookbackExceeded as refusal:
         return refusal.earliest
     except (errors.GroupingRefused, errors.RequestRefused) as refusal:
+        # Another status, for example 404, means a wrong address rather than a wrong day.
         if refusal.status != 400:
             raise
     return fallback_start(today)

@@ -32,11 +32,11 @@ class DayReport:
     change_usd: Decimal | None
     """The amount less the amount that was stored before; None if the day was not stored."""
     reconciled: bool | None
-    """Whether the rows add up to the ungrouped totals; None without an ungrouped answer."""
+    """Whether the rows add up to the ungrouped totals; None without an ungrouped response."""
     difference: Decimal | None
-    """The grouped amount less the ungrouped one; None without an ungrouped answer."""
+    """The grouped amount less the ungrouped one; None without an ungrouped response."""
     became_empty: bool
-    """Whether a settled day had spend before and is empty now, in two consecutive answers."""
+    """Whether a settled day had spend before and is empty now, in two consecutive responses."""
     other_totals: Mapping[str | None, Decimal] = field(default_factory=dict)
     """Totals in other currencies, in their own units. No other amount of the report includes them."""
 
@@ -83,10 +83,10 @@ class Outcome:
             "the rows do not add up to the total that the API bills": [
                 day for day, report in self.stored.items() if report.reconciled is False and not report.provisional
             ],
-            "OpenAI returned no ungrouped answer to check the totals with": [
+            "OpenAI returned no ungrouped response to check the totals with": [
                 day for day, report in self.stored.items() if report.reconciled is None
             ],
-            "had spend before and are empty now, in two consecutive answers": [
+            "had spend before and are empty now, in two consecutive responses": [
                 day for day, report in self.stored.items() if report.became_empty
             ],
             "some rows have no amount and are stored as null": [

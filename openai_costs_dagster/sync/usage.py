@@ -1,7 +1,7 @@
 """Synchronizes an organization's usage from the usage endpoints of the OpenAI Admin API into Postgres.
 
 `ingest_usage` splits the requested days into windows and requests the usage endpoints of a window concurrently. The
-answer of one endpoint is stored in one transaction (`warehouse/usage.py`) when its last page has arrived. An endpoint
+response of one endpoint is stored in one transaction (`warehouse/usage.py`) when its last page has arrived. An endpoint
 that the server lacks is skipped and requested again a week later (`missing_endpoints.py`).
 
 The endpoints and their counters are listed in `usage_records.py`; a new counter is added to that list. This module
@@ -127,8 +127,8 @@ def ingest_usage(request: UsageRequest) -> UsageOutcome:
 
 
 @dataclass(frozen=True)
-class _Answer:
-    """The complete answer of one endpoint for a window."""
+class _Response:
+    """The complete response of one endpoint for a window."""
 
     operation: Operation
     groups: Sequence[str]
@@ -160,6 +160,7 @@ class _UsageIngestion:
         for window in reversed(list(_windows(self._request.days))):
             common = [operation for operation in operations if operation.name in _COMMON_OPERATIONS]
             others = [operation for operation in operations if operation.name not in _COMMON_OPERATIONS]
+            # Common endpoints first: if the server lacks all of them, the others need no request.
             for group in (common, others):
                 self._store_window([one for one in group if one.name not in self._outcome.skipped], window)
                 if self._outcome.skipped.keys() >= _COMMON_OPERATIONS:
@@ -196,14 +197,14 @@ class _UsageIngestion:
         self._request.log.warning("%s: usage of %s is skipped: %s", self._name, operation.name, reason)
 
     def _store_window(self, operations: Sequence[Operation], days: DayRange) -> None:
-        """Request the endpoints concurrently and store each answer as soon as it is complete."""
+        """Request the endpoints concurrently and store each response as soon as it is complete."""
         with ThreadPoolExecutor(CONCURRENT_ENDPOINTS) as threads:
             pending = {threads.submit(self._fetch, operation, days): operation for operation in operations}
-            for answer in as_completed(pending):
-                # Removed from `pending` at once, so that the rows of a stored answer do not stay in memory.
-                self._store(answer, pending.pop(answer), days)
+            for response in as_completed(pending):
+                # Removed from `pending` at once, so that the rows of a stored response do not stay in memory.
+                self._store(response, pending.pop(response), days)
 
-    def _fetch(self, operation: Operation, days: DayRange) -> _Answer:
+    def _fetch(self, operation: Operation, days: DayRange) -> _Response:
         """Fetch one endpoint in a thread. Each thread has its own client, which counts the requests of its endpoint."""
         started_at = self._request.now()
         with AdminApi(connection_settings(self._request.organization), now=self._request.now) as api:
@@ -221,14 +222,14 @@ class _UsageIngestion:
                         raise
                     days = served
                 else:
-                    return _Answer(operation, groupings[0], buckets, started_at, api.requests)
+                    return _Response(operation, groupings[0], buckets, started_at, api.requests)
 
-    def _store(self, fetched: Future[_Answer], operation: Operation, days: DayRange) -> None:
-        """Store an answer, or record the failure of its endpoint."""
+    def _store(self, fetched: Future[_Response], operation: Operation, days: DayRange) -> None:
+        """Store a response, or record the failure of its endpoint."""
         log = self._request.log
         try:
-            answer = fetched.result()
-            self._commit(answer)
+            response = fetched.result()
+            self._commit(response)
         except errors.EndpointNotFound as error:
             if operation.name in self._recently_served:
                 reason = f"{error}; OpenAI served this endpoint in the last {RECENT.days} days, so this is an error"
@@ -239,35 +240,37 @@ class _UsageIngestion:
             self._outcome.fail(days, f"{operation.name}: {error}", error)
             log.warning("%s: usage of %s %s was not stored: %s", self._name, operation.name, days, error)
         else:
-            self._outcome.requests += answer.requests
-            first = answer.buckets[0].day
+            self._outcome.requests += response.requests
+            first = response.buckets[0].day
             if first > days.first:
                 log.warning("%s: usage of %s is served from %s on", self._name, operation.name, first)
-            log.info("%s: usage of %s %s stored: %d requests", self._name, operation.name, days, answer.requests)
+            log.info("%s: usage of %s %s stored: %d requests", self._name, operation.name, days, response.requests)
 
-    def _commit(self, answer: _Answer) -> None:
-        days = DayRange(answer.buckets[0].day, answer.buckets[-1].day)
+    def _commit(self, response: _Response) -> None:
+        days = DayRange(response.buckets[0].day, response.buckets[-1].day)
         settle_time = dt.timedelta(hours=self._request.settle_hours)
         sync_window = UsageWindow(
             organization=self._name,
-            operation=answer.operation,
+            operation=response.operation,
             days=days,
-            grouping=answer.groups,
-            started_at=answer.started_at,
-            provisional=frozenset(day for day in days if answer.started_at < utc_midnight(day + ONE_DAY) + settle_time),
+            grouping=response.groups,
+            started_at=response.started_at,
+            provisional=frozenset(
+                day for day in days if response.started_at < utc_midnight(day + ONE_DAY) + settle_time
+            ),
         )
         usage_days = [
-            UsageDay(bucket.day, bucket.rows, self._remove_personal_data(bucket.raw)) for bucket in answer.buckets
+            UsageDay(bucket.day, bucket.rows, self._remove_personal_data(bucket.raw)) for bucket in response.buckets
         ]
         usage.store(self._connection, sync_window, usage_days)
-        if self._missing.forget(usage_endpoint_path(answer.operation)):
+        if self._missing.forget(usage_endpoint_path(response.operation)):
             self._request.log.warning(
                 "%s: usage of %s is served now; run openai-costs backfill to fetch the days before %s",
                 self._name,
-                answer.operation.name,
+                response.operation.name,
                 days.first,
             )
-        for bucket in answer.buckets:
+        for bucket in response.buckets:
             _add_to_report(self._outcome.days[bucket.day], bucket)
 
 

@@ -52,6 +52,7 @@ class UserTotalsSync:
 
     def run(self, days: Collection[dt.date]) -> None:
         """Store the users' totals of the days. Errors are logged; the stored totals of the days then stay."""
+        # The newest days first, as for costs: a run that is stopped has then stored the days that people use most.
         for contiguous in reversed(list(DayRange.covering(days))):
             try:
                 self._store(contiguous)

@@ -212,7 +212,7 @@ def break_users(work: Bench, trouble: str) -> None:
 
 
 def before_user_totals(work: Bench, then: Callable[[DayRange], None]) -> Callable[[Query], None]:
-    """Return a script that calls `then` before each answer of costs grouped by user and line item."""
+    """Return a script that calls `then` before each response of costs grouped by user and line item."""
 
     def script(query: Query) -> None:
         if set(query.get("group_by", ())) == {"user_id", "line_item"}:

@@ -58,7 +58,7 @@ def test_year_takes_few_requests(bench: MakeBench, served: dict[str, object]) ->
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_all_days_are_stored_although_a_third_of_the_answers_fail(bench: MakeBench, seed: int) -> None:
+def test_all_days_are_stored_although_a_third_of_the_responses_fail(bench: MakeBench, seed: int) -> None:
     work = bench()
     # A date in Retry-After is compared with the wall clock, which differs from the clock of this test.
     kinds = [kind for kind in FaultKind if kind not in PAGE_FAULTS - {FaultKind.CUT_JSON}]

@@ -93,7 +93,7 @@ def test_addresses_are_not_stored_if_configured_so(bench: MakeBench) -> None:
     ) == [(0,)]
 
 
-def test_forgotten_user_does_not_return_with_later_answers(bench: MakeBench) -> None:
+def test_forgotten_user_does_not_return_with_later_responses(bench: MakeBench) -> None:
     work = bench(everything())
     user = work.world.users[0]
 
@@ -201,7 +201,7 @@ def test_names_of_another_organization_are_not_stored(bench: MakeBench) -> None:
     assert work.query("select count(*) from openai_costs.directory_names") == [(0,)]
 
 
-def test_answer_without_a_name_does_not_delete_the_stored_name(bench: MakeBench) -> None:
+def test_response_without_a_name_does_not_delete_the_stored_name(bench: MakeBench) -> None:
     work = bench(everything())
     names(work)
     before = known(work, "user")

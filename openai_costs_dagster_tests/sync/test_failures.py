@@ -33,7 +33,7 @@ def is_grouped_from(query: Query, day: dt.date) -> bool:
 
 
 def queue_faults(work: Bench, day: dt.date, *faults: Fault) -> Callable[[Query], None]:
-    """Return a script that answers each grouped request from the day on with the next of the faults."""
+    """Return a script that responds to each grouped request from the day on with the next of the faults."""
     remaining = list(faults)
 
     def script(query: Query) -> None:
@@ -175,7 +175,7 @@ def test_corrected_organization_id_is_accepted(bench: MakeBench) -> None:
 
 
 @pytest.mark.parametrize("configured", [None, "org-SIMULATEDACME"])
-def test_answer_of_another_organization_ends_the_run(bench: MakeBench, configured: str | None) -> None:
+def test_response_of_another_organization_ends_the_run(bench: MakeBench, configured: str | None) -> None:
     work = bench(organization_id=configured)
     work.ingest(ALL)
     before = work.stored()
@@ -222,23 +222,23 @@ def test_settled_day_that_becomes_empty_is_requested_twice(bench: MakeBench) -> 
     work.world.empty(DAY)
     requests_before = len(work.simulator.requests)
     report = work.ingest(BEFORE).stored[DAY]
-    assert len(work.simulator.requests) - requests_before == 5  # both answers twice, and the users' totals
+    assert len(work.simulator.requests) - requests_before == 5  # both responses twice, and the users' totals
     assert report.became_empty
     assert work.stored() == work.expected(BEFORE)
     assert work.query("select sum(new_amount) from openai_costs.cost_revisions") == [(Decimal(0),)]
     assert not work.ingest(BEFORE).stored[DAY].became_empty
 
 
-def test_day_that_is_empty_in_one_answer_only_keeps_its_costs(bench: MakeBench) -> None:
+def test_day_that_is_empty_in_one_response_only_keeps_its_costs(bench: MakeBench) -> None:
     work = bench()
     facts = work.world.facts(DAY)
     work.ingest(BEFORE)
     before = work.stored()
     work.world.empty(DAY)
-    answers = iter(range(100))
+    responses = iter(range(100))
 
     def restore_day(_: Query) -> None:
-        if next(answers) == 2:  # after the grouped and the ungrouped answer, both empty
+        if next(responses) == 2:  # after the grouped and the ungrouped response, both empty
             work.world.restate(DAY, lambda _: facts)
 
     work.simulator.script = restore_day
@@ -254,13 +254,13 @@ def test_provisional_day_that_becomes_empty_is_requested_once(bench: MakeBench, 
     work.ingest([clock.today])
     work.world.empty(clock.today)
     outcome = work.ingest([clock.today])
-    assert outcome.requests == 3  # both answers once, and the users' totals
+    assert outcome.requests == 3  # both responses once, and the users' totals
     assert not outcome.stored[clock.today].became_empty
 
 
 @pytest.fixture
 def unreconciled(bench: MakeBench) -> Iterator[Bench]:
-    """An organization whose ungrouped answer for `DAY` is one cent more than the sum of the grouped rows."""
+    """An organization whose ungrouped response for `DAY` is one cent more than the sum of the grouped rows."""
     work = bench()
     facts = work.world.facts(DAY)
     cent = replace(facts[0], amount=Decimal("0.01"))
@@ -302,8 +302,8 @@ def test_failed_ungrouped_request_does_not_prevent_storing(bench: MakeBench) -> 
     assert work.stored() == work.expected([DAY])
 
 
-def test_answers_from_before_and_after_a_restatement_are_not_compared(bench: MakeBench) -> None:
-    # The day is restated before every request, so both answers are requested twice. The last request fails.
+def test_responses_from_before_and_after_a_restatement_are_not_compared(bench: MakeBench) -> None:
+    # The day is restated before every request, so both responses are requested twice. The last request fails.
     work = bench(small_world(api_keys_from=None, users_with_projects_served=True), start_date=DAY)
     facts = work.world.facts(DAY)
     numbers = itertools.count()

@@ -1,4 +1,4 @@
-"""Retention of raw answers: they are deleted after the configured time, while rows and revisions stay correct."""
+"""Retention of raw responses: they are deleted after the configured time, while rows and revisions stay correct."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ LATER = dt.datetime(2026, 3, 7, 12, tzinfo=dt.UTC)  # thirty days earlier is the
 KEPT = days(dt.date(2026, 2, 5), 3)
 
 
-def days_with_raw_answer(work: Bench) -> list[dt.date]:
-    """Return the days whose raw answer is stored."""
+def days_with_raw_response(work: Bench) -> list[dt.date]:
+    """Return the days whose raw response is stored."""
     found = work.query("select distinct usage_date from openai_costs.raw_buckets order by 1")
     return [day for (day,) in found]
 
@@ -34,45 +34,45 @@ def revisions(work: Bench) -> list[tuple[Any, ...]]:
     return work.query("select usage_date, old_amount, new_amount from openai_costs.cost_revisions order by 1")
 
 
-def test_raw_answers_are_stored_forever_by_default(bench: MakeBench) -> None:
+def test_raw_responses_are_stored_forever_by_default(bench: MakeBench) -> None:
     work = bench()
     work.ingest(DAYS)
     work.clock.now = NOW + 300 * ONE_DAY
     work.ingest([work.clock.today])
-    assert days_with_raw_answer(work) == [*DAYS, work.clock.today]
+    assert days_with_raw_response(work) == [*DAYS, work.clock.today]
 
 
-def test_old_raw_answers_are_deleted_and_rows_stay(bench: MakeBench) -> None:
+def test_old_raw_responses_are_deleted_and_rows_stay(bench: MakeBench) -> None:
     work = bench()
     work.ingest(DAYS)
     assert not ingest_usage(UsageRequest(work.organization, work.database, DAYS, now=work.clock)).failed
     work.clock.now = LATER
     work.ingest([LATER.date()], raw_pages_days=30)
-    assert days_with_raw_answer(work) == [*KEPT, LATER.date()]
+    assert days_with_raw_response(work) == [*KEPT, LATER.date()]
     assert work.stored() == work.expected([*DAYS, LATER.date()])
 
 
-def test_raw_answers_of_another_organization_stay(bench: MakeBench) -> None:
+def test_raw_responses_of_another_organization_stay(bench: MakeBench) -> None:
     work = bench()
     work.ingest(DAYS)
     work.query("update openai_costs.raw_buckets set organization = 'beta' returning 1")
     work.clock.now = LATER
     work.ingest([LATER.date()], raw_pages_days=30)
-    assert days_with_raw_answer(work) == [*DAYS, LATER.date()]
+    assert days_with_raw_response(work) == [*DAYS, LATER.date()]
 
 
-def test_unchanged_day_without_raw_answer_is_not_a_restatement(bench: MakeBench) -> None:
+def test_unchanged_day_without_raw_response_is_not_a_restatement(bench: MakeBench) -> None:
     work = bench()
     work.ingest(DAYS)
     work.clock.now = LATER
     for _ in range(2):
         assert not work.ingest(DAYS, raw_pages_days=30).failed
-        assert days_with_raw_answer(work) == KEPT
+        assert days_with_raw_response(work) == KEPT
     assert revisions(work) == []
     assert work.stored() == work.expected(DAYS)
 
 
-def test_restatement_is_found_without_the_earlier_raw_answer(bench: MakeBench) -> None:
+def test_restatement_is_found_without_the_earlier_raw_response(bench: MakeBench) -> None:
     work = bench()
     work.ingest(DAYS)
     work.clock.now = LATER
@@ -99,13 +99,13 @@ def test_day_that_returns_to_its_first_amount_is_a_second_restatement(bench: Mak
     assert work.stored() == work.expected([*DAYS, LATER.date()])
 
 
-def test_old_raw_answers_are_deleted_although_the_run_fails(bench: MakeBench) -> None:
+def test_old_raw_responses_are_deleted_although_the_run_fails(bench: MakeBench) -> None:
     work = bench()
     work.ingest(DAYS)
     work.clock.now = LATER
     work.world.revoke_key()
     assert work.ingest([LATER.date()], raw_pages_days=30).failed
-    assert days_with_raw_answer(work) == KEPT
+    assert days_with_raw_response(work) == KEPT
 
 
 @pytest.mark.usefixtures("runs_at_the_clock")
@@ -119,4 +119,4 @@ def test_asset_uses_the_configured_retention(
     definitions = build_definitions(configuration)
     asset = definitions.get_assets_def(costs_key(OrganizationName("acme")))
     assert dg.materialize([asset], instance=instance, partition_key="2026-03-01").success
-    assert days_with_raw_answer(work) == [*KEPT, dt.date(2026, 3, 1)]
+    assert days_with_raw_response(work) == [*KEPT, dt.date(2026, 3, 1)]

@@ -166,7 +166,7 @@ def test_stored_day_is_replaced(bench: MakeBench) -> None:
     assert work.query("select count(distinct usage_date) from openai_costs.daily_usage") == [(3,)]
 
 
-def test_addresses_in_raw_answers_are_removed_if_configured_so(bench: MakeBench) -> None:
+def test_addresses_in_raw_responses_are_removed_if_configured_so(bench: MakeBench) -> None:
     work = bench(everything(), store_emails=False)
     work.ingest(DAYS)
     sync_usage(work)
