@@ -73,6 +73,7 @@ _VALUES = (
     ("anomaly_findings", "trigger", "refresh", "schedule"),
     ("anomaly_findings", "trigger", "person", "manual"),
     ("anomaly_findings", "reason", "seldom", "intermittent"),
+    ("anomaly_findings", "reason", "noticed", "minor"),
     ("open_failures", "kind", "arrivals", "late_days"),
 )
 """Renamed values: table, column, the old and the new value."""
