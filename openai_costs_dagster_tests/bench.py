@@ -26,7 +26,7 @@ Sums = dict[tuple[Any, ...], Decimal]
 """Amounts by day and dimensions."""
 
 
-def small_world(**settings: Any) -> SimulatedOrganization:
+def small_organization(**settings: Any) -> SimulatedOrganization:
     """Return an organization of about five cost rows a day: two line items with an API key and one without."""
     return SimulatedOrganization(workloads=SHOP[:3], **settings)
 
@@ -42,7 +42,7 @@ class Bench:
 
     database: Database
     simulator: ScriptedSimulator
-    world: SimulatedOrganization
+    simulated: SimulatedOrganization
     clock: Clock
     organization: Organization
 
@@ -71,7 +71,7 @@ class Bench:
         """Return the sums that the simulator generated."""
         sums: Sums = {}
         for day in wanted:
-            for fact in self.world.facts_by(day, self.clock.now):
+            for fact in self.simulated.facts_until(day, self.clock.now):
                 key = (day, *(getattr(fact, name) for name in by))
                 sums[key] = WIDE.add(sums.get(key, Decimal(0)), fact.amount or Decimal(0))
         return sums

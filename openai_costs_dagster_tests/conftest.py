@@ -26,7 +26,7 @@ import stamina
 from openai_costs_dagster.configuration import Configuration, DatabaseSettings, Organization
 from openai_costs_dagster.configuration.secret import SecretReference
 from openai_costs_dagster.orchestration.runtime import instance
-from openai_costs_dagster.simulator import Fault, Quirks, SimulatedOrganization, Simulator
+from openai_costs_dagster.simulator import Deviations, Fault, SimulatedOrganization, Simulator
 from openai_costs_dagster.simulator.faults import Reply
 from openai_costs_dagster.simulator.queries import Query
 from openai_costs_dagster.warehouse import embedded
@@ -223,7 +223,10 @@ class ScriptedSimulator(Simulator):
 
 class RunSimulator(Protocol):
     def __call__(
-        self, *organizations: SimulatedOrganization, quirks: Quirks = ..., clock: Callable[[], dt.datetime] = ...
+        self,
+        *organizations: SimulatedOrganization,
+        deviations: Deviations = ...,
+        clock: Callable[[], dt.datetime] = ...,
     ) -> ScriptedSimulator: ...
 
 
@@ -234,10 +237,10 @@ def simulator(clock: Clock) -> Iterator[RunSimulator]:
 
         def run(
             *organizations: SimulatedOrganization,
-            quirks: Quirks = Quirks(),  # noqa: B008  # frozen
+            deviations: Deviations = Deviations(),  # noqa: B008  # frozen
             clock: Callable[[], dt.datetime] = clock,
         ) -> ScriptedSimulator:
-            running = ScriptedSimulator(organizations, quirks, clock)
+            running = ScriptedSimulator(organizations, deviations, clock)
             stack.enter_context(running)
             return running
 

@@ -14,12 +14,12 @@ from openai_costs_dagster.configuration import Budget
 from openai_costs_dagster.days import ONE_DAY
 from openai_costs_dagster.orchestration import partitions
 from openai_costs_dagster.orchestration.assets import costs as assets_costs
-from openai_costs_dagster.simulator import Quirks, SimulatedOrganization
+from openai_costs_dagster.simulator import Deviations, SimulatedOrganization
 from openai_costs_dagster.sync.costs import CostsRequest, ingest_costs
 from openai_costs_dagster.sync.outcome import Outcome
 from openai_costs_dagster.warehouse.database import Database
 
-from .bench import Bench, small_world
+from .bench import Bench, small_organization
 from .conftest import Clock, Configure, MakeOrganization, RunSimulator
 from .row_server import RowServer
 from .served_organization import Serve, ServedOrganization
@@ -30,17 +30,20 @@ MakeBench = Callable[..., Bench]
 
 @pytest.fixture
 def bench(database: Database, simulator: RunSimulator, organization: MakeOrganization, clock: Clock) -> MakeBench:
-    """Return a function that simulates an organization, by default `small_world`, and configures it with `settings`."""
+    """Return a function that simulates an organization and configures it with `settings`.
+
+    The default is `small_organization`.
+    """
 
     def make(
-        world: SimulatedOrganization | None = None,
+        simulated: SimulatedOrganization | None = None,
         *,
-        quirks: Quirks = Quirks(),  # noqa: B008  # frozen
+        deviations: Deviations = Deviations(),  # noqa: B008  # frozen
         **settings: Any,
     ) -> Bench:
-        world = world or small_world()
-        running = simulator(world, quirks=quirks)
-        return Bench(database, running, world, clock, organization(running, **settings))
+        simulated = simulated or small_organization()
+        running = simulator(simulated, deviations=deviations)
+        return Bench(database, running, simulated, clock, organization(running, **settings))
 
     return make
 

@@ -291,7 +291,7 @@ Numbers and code: `benchmarks/detection/`."""
 _LIMITS = """\
 ## What this does not say
 - The panels are ours, and the detector's numbers were chosen on other seeds of the same generator. Nothing was
-  chosen on these; but a world that is unlike the generator's, real series for one, is harder than this table.
+  chosen on these; but a simulated that is unlike the generator's, real series for one, is harder than this table.
 - Rules are measured as they come. Each could be tuned; rows with $5 show what the most obvious step does for them.
 - The oracle is no upper bound: it judges each day alone, and what is small every day and lasts can escape it.
 - Only leaves are scored. What the detector says of projects and organizations, and how it joins findings of one

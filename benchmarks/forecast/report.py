@@ -208,7 +208,7 @@ _LIMITS = """\
 ## What this does not say
 - The series are page views, rides, flights, shops and the like, each unit taken for a dollar. They have weeks, seasons,
   growth and jumps as spend has, but they are no one's spend, and no series of API costs is among them.
-- The halves are of different series and of the same families: the other half is no other world.
+- The halves are of different series and of the same families: the other half is no other simulated.
 - No holiday is known to any contender here, and no plan: a launch next week is in no history.
 - 80 % is meant of all forecasts together. It is no promise for a single series, least of all for one that just did
   what it never did before; nor for years, whose interval is what the error of a quarter grows to if it grows as a

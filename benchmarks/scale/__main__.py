@@ -79,9 +79,9 @@ def _server(kept: Path | None) -> Iterator[str]:
 
 
 def _dagster(url: str) -> list[tuple[Place, dict[str, dict[str, float]]]]:
-    world = SimulatedOrganization(api_keys_from=None, users_with_projects_served=True)
-    os.environ |= {KEY: world.admin_key, "SCALE_DATABASE_URL": url}
-    with Simulator([world]) as simulator:
+    simulated = SimulatedOrganization(api_keys_from=None, users_with_projects_served=True)
+    os.environ |= {KEY: simulated.admin_key, "SCALE_DATABASE_URL": url}
+    with Simulator([simulated]) as simulator:
         return [
             (place, {what: _measured(what, place, url, simulator.base_url) for what in ("load", "tick", "run")})
             for place in _PLACES

@@ -54,9 +54,9 @@ def main() -> None:
 
 
 def _measure(organizations: int, *, forks: bool) -> list[float]:
-    world = SimulatedOrganization(api_keys_from=None, users_with_projects_served=True)
-    os.environ[_KEY] = world.admin_key
-    with tempfile.TemporaryDirectory() as name, Simulator([world]) as simulator, _database(Path(name)) as database:
+    simulated = SimulatedOrganization(api_keys_from=None, users_with_projects_served=True)
+    os.environ[_KEY] = simulated.admin_key
+    with tempfile.TemporaryDirectory() as name, Simulator([simulated]) as simulator, _database(Path(name)) as database:
         folder = Path(name)
         configuration = _configuration(folder, organizations, simulator.base_url, database)
         os.environ |= dagster_instance.environment(configuration, database)

@@ -7,7 +7,7 @@ Over real HTTP on loopback it serves, for organizations whose every day follows 
   quantity of tokens is the number counted (`SimulatedOrganization.usage_endpoints` says which there are);
 - `GET /v1/organization/{projects, projects/{id}, projects/{id}/api_keys, users, admin_api_keys}`.
 
-It does so with the departures of the live API from its published spec (`Quirks`) and with breakages on demand
+It does so with the departures of the live API from its published spec (`Deviations`) and with breakages on demand
 (`Faults`). What it serves can be held against what happened: `SimulatedOrganization.facts(day)` is the truth of
 costs, `SimulatedOrganization.usage_facts(day)` that of usage.
 
@@ -16,7 +16,7 @@ the reader and the simulator would go unseen), never hand out anything that coul
 real company, never let a float touch an amount, and never log a key.
 """
 
-from openai_costs_dagster.simulator.deviations import Quirks
+from openai_costs_dagster.simulator.deviations import Deviations
 from openai_costs_dagster.simulator.facts import Fact
 from openai_costs_dagster.simulator.faults import Fault, FaultKind, Faults
 from openai_costs_dagster.simulator.organization import (
@@ -26,15 +26,15 @@ from openai_costs_dagster.simulator.organization import (
     demo_organizations,
 )
 from openai_costs_dagster.simulator.pagination import Page
-from openai_costs_dagster.simulator.routes import Answer, answer
+from openai_costs_dagster.simulator.routes import Response, respond
 from openai_costs_dagster.simulator.server import RecordedRequest, Simulator
 from openai_costs_dagster.simulator.workloads import ApiKey, Meter, Project, User, Workload
 
 __all__ = [
     "DECISIONS",
     "USAGE_ENDPOINTS",
-    "Answer",
     "ApiKey",
+    "Deviations",
     "Fact",
     "Fault",
     "FaultKind",
@@ -42,12 +42,12 @@ __all__ = [
     "Meter",
     "Page",
     "Project",
-    "Quirks",
     "RecordedRequest",
+    "Response",
     "SimulatedOrganization",
     "Simulator",
     "User",
     "Workload",
-    "answer",
     "demo_organizations",
+    "respond",
 ]

@@ -5,26 +5,30 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Protocol
 
-from openai_costs_dagster.simulator.deviations import Quirks
+from openai_costs_dagster.simulator.deviations import Deviations
 from openai_costs_dagster.simulator.organization import SimulatedOrganization
 
 
 class DayView(Protocol):
     """How one query sees a day. Equal views are hashed alike, so that a day may be kept under its view."""
 
-    def told(self) -> list[object]:
+    def identity(self) -> list[object]:
         """What the view is, for JSON; the same for equal views and no others."""
 
-    def results(self, organization: SimulatedOrganization, day: date, quirks: Quirks, now: datetime) -> Iterable[str]:
+    def results(
+        self, organization: SimulatedOrganization, day: date, deviations: Deviations, now: datetime
+    ) -> Iterable[str]:
         """The JSON text of every row of a UTC day at `now`, an aware time."""
 
     def __hash__(self) -> int: ...
 
 
-BucketRenderer = Callable[[SimulatedOrganization, date, DayView, Quirks, datetime], str]
+BucketRenderer = Callable[[SimulatedOrganization, date, DayView, Deviations, datetime], str]
 
 
-def render_bucket(organization: SimulatedOrganization, day: date, view: DayView, quirks: Quirks, now: datetime) -> str:
+def render_bucket(
+    organization: SimulatedOrganization, day: date, view: DayView, deviations: Deviations, now: datetime
+) -> str:
     """The JSON text of one UTC day at `now`."""
     start = datetime.combine(day, time(), UTC)
     end = start + timedelta(days=1)
@@ -33,10 +37,10 @@ def render_bucket(organization: SimulatedOrganization, day: date, view: DayView,
         "start_time": str(int(start.timestamp())),
         "end_time": str(int(end.timestamp())),
     }
-    if quirks.undocumented_fields:
+    if deviations.undocumented_fields:
         members["start_time_iso"] = f'"{start:%Y-%m-%dT%H:%M:%S}"'
         members["end_time_iso"] = f'"{end:%Y-%m-%dT%H:%M:%S}"'
-    members["results"] = f"[{', '.join(view.results(organization, day, quirks, now))}]"
+    members["results"] = f"[{', '.join(view.results(organization, day, deviations, now))}]"
     return json_object(members)
 
 

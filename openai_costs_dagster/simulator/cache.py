@@ -9,7 +9,7 @@ from collections.abc import Hashable
 from datetime import date, datetime, timedelta
 
 from openai_costs_dagster.simulator.buckets import DayView, render_bucket
-from openai_costs_dagster.simulator.deviations import Quirks
+from openai_costs_dagster.simulator.deviations import Deviations
 from openai_costs_dagster.simulator.organization import SimulatedOrganization
 
 # Some ten years of days; a day of forty rows is about 20 KB of text.
@@ -24,11 +24,11 @@ class RenderedBuckets:
         self._texts: dict[Hashable, str] = {}
 
     def __call__(
-        self, organization: SimulatedOrganization, day: date, view: DayView, quirks: Quirks, now: datetime
+        self, organization: SimulatedOrganization, day: date, view: DayView, deviations: Deviations, now: datetime
     ) -> str:
         """The JSON text of one UTC day at `now`."""
         if day >= now.date() - timedelta(days=organization.usage_delay_days):
-            return render_bucket(organization, day, view, quirks, now)
+            return render_bucket(organization, day, view, deviations, now)
         # The revision is read first: a change made meanwhile leaves a text that is never asked for again.
         key = (
             organization,
@@ -37,12 +37,12 @@ class RenderedBuckets:
             organization.name,
             day,
             view,
-            quirks,
+            deviations,
         )
         with self._lock:
             text = self._texts.get(key)
         if text is None:
-            text = render_bucket(organization, day, view, quirks, now)
+            text = render_bucket(organization, day, view, deviations, now)
             with self._lock:
                 if len(self._texts) >= _MOST_DAYS:
                     self._texts.clear()

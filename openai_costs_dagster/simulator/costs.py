@@ -11,7 +11,7 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from openai_costs_dagster.simulator.buckets import json_object
-from openai_costs_dagster.simulator.deviations import Quirks
+from openai_costs_dagster.simulator.deviations import Deviations
 from openai_costs_dagster.simulator.facts import EXACT, Fact, total
 from openai_costs_dagster.simulator.organization import SimulatedOrganization
 
@@ -24,7 +24,7 @@ _ONE_ROW_IN = 4
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class CostsView:
     """Which facts a query sees and by what they are told apart. A filter that is None lets all pass."""
 
     group_by: frozenset[str] = frozenset()
@@ -32,7 +32,7 @@ class View:
     api_key_ids: frozenset[str] | None = None
     line_items: frozenset[str] | None = None
 
-    def sees(self, fact: Fact) -> bool:
+    def matches(self, fact: Fact) -> bool:
         """Whether the fact passes every filter."""
         return (
             (self.project_ids is None or fact.project_id in self.project_ids)
@@ -40,15 +40,17 @@ class View:
             and (self.line_items is None or fact.line_item in self.line_items)
         )
 
-    def told(self) -> list[object]:
+    def identity(self) -> list[object]:
         """What the view is, for JSON; the same for equal views and no others."""
         told = (self.group_by, self.project_ids, self.api_key_ids, self.line_items)
         return ["costs", *(None if values is None else sorted(values) for values in told)]
 
-    def results(self, organization: SimulatedOrganization, day: date, quirks: Quirks, now: datetime) -> list[str]:
+    def results(
+        self, organization: SimulatedOrganization, day: date, deviations: Deviations, now: datetime
+    ) -> list[str]:
         """The JSON text of every row of a UTC day at `now`, an aware time."""
-        rows = added_up(organization.facts_by(day, now), self, quirks)
-        return [_row_text(organization, day, row, self, quirks) for row in rows]
+        rows = aggregate_costs(organization.facts_until(day, now), self, deviations)
+        return [_row_text(organization, day, row, self, deviations) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +66,17 @@ class Row:
     quantity_unit: str | None
 
 
-def added_up(facts: Iterable[Fact], view: View, quirks: Quirks) -> list[Row]:
+def aggregate_costs(facts: Iterable[Fact], view: CostsView, deviations: Deviations) -> list[Row]:
     """The rows of a day, in the order in which they first occur. Different currencies are never added."""
     shown = set(view.group_by)
-    if quirks.line_item_splits_projects and shown == {"line_item"}:
+    if deviations.line_item_splits_projects and shown == {"line_item"}:
         shown.add("project_id")
-    hidden = {"api_source"} if quirks.duplicate_rows else set()
-    told_apart_by = [name for name in DIMENSIONS if name in shown | hidden]
+    hidden = {"api_source"} if deviations.duplicate_rows else set()
+    group_names = [name for name in DIMENSIONS if name in shown | hidden]
     groups: dict[tuple[str | None, ...], list[Fact]] = {}
     for fact in facts:
-        if view.sees(fact):
-            key = (fact.currency, *(getattr(fact, name) for name in told_apart_by))
+        if view.matches(fact):
+            key = (fact.currency, *(getattr(fact, name) for name in group_names))
             groups.setdefault(key, []).append(fact)
     return [_row(group, shown, with_quantity="line_item" in shown) for group in groups.values()]
 
@@ -95,20 +97,20 @@ def _row(facts: list[Fact], shown: set[str], *, with_quantity: bool) -> Row:
     )
 
 
-def _row_text(organization: SimulatedOrganization, day: date, row: Row, view: View, quirks: Quirks) -> str:
+def _row_text(organization: SimulatedOrganization, day: date, row: Row, view: CostsView, deviations: Deviations) -> str:
     members = {"object": '"organization.costs.result"'}
     if row.amount is not None:
-        value = _amount_text(row.amount, quirks, as_number=_keeps_number(day, row))
+        value = _amount_text(row.amount, deviations, as_number=_keeps_number(day, row))
         members["amount"] = f'{{"value": {value}, "currency": {json.dumps(row.currency)}}}'
-    elif quirks.null_amounts:
+    elif deviations.null_amounts:
         members["amount"] = "null"
-    members["quantity"] = _quantity_text(row.quantity, quirks)
+    members["quantity"] = _quantity_text(row.quantity, deviations)
     members["quantity_unit"] = json.dumps(row.quantity_unit)
     for name in DIMENSIONS:
         documented = name in ("project_id", "line_item", "api_key_id") or name in view.group_by
-        if documented or quirks.undocumented_fields:
+        if documented or deviations.undocumented_fields:
             members[name] = json.dumps(row.dimensions[name])
-    if quirks.undocumented_fields:
+    if deviations.undocumented_fields:
         members["organization_id"] = json.dumps(organization.organization_id)
         members["organization_name"] = json.dumps(organization.name)
         members["project_name"] = json.dumps(row.project_name)
@@ -121,10 +123,10 @@ def _keeps_number(day: date, row: Row) -> bool:
     return fingerprint % _ONE_ROW_IN == 0
 
 
-def _amount_text(amount: Decimal, quirks: Quirks, *, as_number: bool) -> str:
-    if not amount and quirks.zero_exponent:
-        return f'"{_ZERO}"' if quirks.string_amounts else _ZERO
-    if not quirks.string_amounts or (quirks.mixed_amounts and as_number):
+def _amount_text(amount: Decimal, deviations: Deviations, *, as_number: bool) -> str:
+    if not amount and deviations.zero_exponent:
+        return f'"{_ZERO}"' if deviations.string_amounts else _ZERO
+    if not deviations.string_amounts or (deviations.mixed_amounts and as_number):
         return _shortest(amount)
     return f'"{_padded(amount)}"'
 
@@ -144,8 +146,8 @@ def _padded(amount: Decimal) -> str:
     return f"{shortest:f}"
 
 
-def _quantity_text(quantity: Decimal | None, quirks: Quirks) -> str:
+def _quantity_text(quantity: Decimal | None, deviations: Deviations) -> str:
     if quantity is None:
         return "null"
     text = _shortest(quantity)
-    return f"{text}.0" if quirks.float_quantities and "." not in text else text
+    return f"{text}.0" if deviations.float_quantities and "." not in text else text

@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields
 
 
 @dataclass(frozen=True, slots=True)
-class Quirks:
+class Deviations:
     """Each is what the live API does where it is on, and what the spec says where it is off.
 
     `string_amounts`: amounts are JSON strings of 34 significant digits. `mixed_amounts`: about a row in four
@@ -30,6 +30,6 @@ class Quirks:
     null_counters: bool = True
 
     @classmethod
-    def none(cls) -> "Quirks":
+    def none(cls) -> "Deviations":
         """An API that keeps to its spec."""
         return cls(**{field.name: False for field in fields(cls)})

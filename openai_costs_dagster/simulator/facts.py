@@ -22,7 +22,7 @@ class Fact:
 
     `operation` names the usage endpoint that counts it ("completions", "embeddings" …; "" for none).
     `requests` is held by the first line item of its kind of work and is 0 on the others, so that it adds up.
-    `untold` is what was done where the bill tells no quantity (calls, sessions): only usage counts it.
+    `unbilled_quantity` is what was done where the bill tells no quantity (calls, sessions): only usage counts it.
     """
 
     day: date
@@ -40,12 +40,12 @@ class Fact:
     model: str | None
     operation: str
     requests: int
-    untold: Decimal | None = None
+    unbilled_quantity: Decimal | None = None
 
     @property
     def units(self) -> Decimal:
-        """What was done, in units of the line item: the billed quantity, or what the bill leaves untold."""
-        return next((units for units in (self.quantity, self.untold) if units is not None), Decimal(0))
+        """What was done, in units of the line item: the billed quantity, or what the bill leaves unbilled_quantity."""
+        return next((units for units in (self.quantity, self.unbilled_quantity) if units is not None), Decimal(0))
 
     def scaled(self, factor: Decimal) -> "Fact":
         """The same fact with amount, quantity and requests multiplied.
@@ -58,7 +58,9 @@ class Fact:
             amount=None if self.amount is None else to_places(EXACT.multiply(self.amount, factor)),
             quantity=None if self.quantity is None else EXACT.multiply(self.quantity, factor),
             requests=int(self.requests * factor),
-            untold=None if self.untold is None else EXACT.multiply(self.untold, factor),
+            unbilled_quantity=None
+            if self.unbilled_quantity is None
+            else EXACT.multiply(self.unbilled_quantity, factor),
         )
 
 

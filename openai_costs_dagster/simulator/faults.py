@@ -16,7 +16,7 @@ from enum import StrEnum
 
 from openai_costs_dagster.simulator.error_responses import error_text
 from openai_costs_dagster.simulator.pagination import Page
-from openai_costs_dagster.simulator.routes import Answer
+from openai_costs_dagster.simulator.routes import Response
 
 WRONG_ORGANIZATION_ID = "org-SIMULATEDSOMEONEELSE"
 
@@ -137,7 +137,7 @@ class Faults:
             self._queue.clear()
             self._ratios.clear()
 
-    def take(self, path: str, admin_key: str | None, answer: Answer) -> Fault | None:
+    def take(self, path: str, admin_key: str | None, answer: Response) -> Fault | None:
         """The fault for this request, if any, which is then spent. Queued faults go before random ones."""
         with self._lock:
             for index, (fault, target) in enumerate(self._queue):
@@ -151,13 +151,13 @@ class Faults:
         return None
 
 
-def _applies(kind: FaultKind, answer: Answer) -> bool:
+def _applies(kind: FaultKind, answer: Response) -> bool:
     if kind is FaultKind.WRONG_ORGANIZATION:
         return answer.page is not None and any('"organization_id"' in text for text in answer.page.buckets)
     return kind not in PAGE_FAULTS or (answer.page is not None and bool(answer.page.buckets))
 
 
-def spoiled(answer: Answer, fault: Fault | None) -> Reply:
+def apply_fault(answer: Response, fault: Fault | None) -> Reply:
     """What is sent for an answer under a fault; a hang sends the right answer, later."""
     if fault is None:
         return Reply(answer.status, answer.text)
@@ -167,11 +167,11 @@ def spoiled(answer: Answer, fault: Fault | None) -> Reply:
         return Reply(answer.status, answer.text, cut=True)
     if fault.kind is FaultKind.CUT_JSON:
         return Reply(answer.status, answer.text[: len(answer.text) // 2])
-    page = answer.page and _spoiled_page(answer.page, fault)
+    page = answer.page and _faulty_page(answer.page, fault)
     return Reply(answer.status, page.text if page else answer.text)
 
 
-def _spoiled_page(page: Page, fault: Fault) -> Page:
+def _faulty_page(page: Page, fault: Fault) -> Page:
     match fault.kind:
         case FaultKind.MORE_WITHOUT_CURSOR:
             return replace(page, has_more=True, next_page=None)

@@ -131,12 +131,12 @@ class SimulatedOrganization:
                 self._known[day] = facts
             return self._known[day]
 
-    def facts_by(self, day: date, now: datetime) -> tuple[Fact, ...]:
+    def facts_until(self, day: date, now: datetime) -> tuple[Fact, ...]:
         """What of a UTC day has happened by `now`, an aware time: part of today, nothing of later days.
 
         The part is told to four decimals, rounded down; at 0 there are no facts.
         """
-        part = _part_of(day, now)
+        part = _elapsed_share(day, now)
         return self.facts(day) if part == 1 else _scaled(self.facts(day), part)
 
     def usage_facts(self, day: date) -> tuple[Fact, ...]:
@@ -147,10 +147,10 @@ class SimulatedOrganization:
                 facts = change(facts)
             return facts
 
-    def usage_facts_by(self, day: date, now: datetime) -> tuple[Fact, ...]:
+    def usage_facts_until(self, day: date, now: datetime) -> tuple[Fact, ...]:
         """What usage counts of a UTC day by `now`, an aware time; nothing of the newest `usage_delay_days`."""
         newest = now.astimezone(UTC).date() - timedelta(days=self.usage_delay_days)
-        part = _part_of(day, now) if day <= newest else Decimal(0)
+        part = _elapsed_share(day, now) if day <= newest else Decimal(0)
         return self.usage_facts(day) if part == 1 else _scaled(self.usage_facts(day), part)
 
     def plant_anomaly(
@@ -190,7 +190,7 @@ class SimulatedOrganization:
             self._usage_changes.setdefault(day, []).append(function)
             self.revision += 1
 
-    def empty(self, day: date) -> None:
+    def clear_day(self, day: date) -> None:
         """Make a day a quiet one."""
         self.restate(day, lambda _: ())
 
@@ -221,7 +221,7 @@ class SimulatedOrganization:
             self._deleted |= {api_key_id}
 
     def revoke_key(self) -> None:
-        """Answer the admin key with 401 from now on."""
+        """Response the admin key with 401 from now on."""
         with self._lock:
             self.key_revoked = True
 
@@ -249,7 +249,7 @@ class SimulatedOrganization:
         )
 
 
-def _part_of(day: date, now: datetime) -> Decimal:
+def _elapsed_share(day: date, now: datetime) -> Decimal:
     """How much of a UTC day is over at `now`, to four decimals, rounded down."""
     today = now.astimezone(UTC).date()
     if day != today:

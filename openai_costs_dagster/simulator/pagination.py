@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from openai_costs_dagster.simulator.buckets import BucketRenderer, DayView
-from openai_costs_dagster.simulator.deviations import Quirks
+from openai_costs_dagster.simulator.deviations import Deviations
 from openai_costs_dagster.simulator.error_responses import bad_parameter
 from openai_costs_dagster.simulator.organization import SimulatedOrganization
 from openai_costs_dagster.simulator.queries import Window
@@ -38,11 +38,11 @@ class Page:
         )
 
 
-def page_of(
+def render_page(
     organization: SimulatedOrganization,
     window: Window,
     view: DayView,
-    quirks: Quirks,
+    deviations: Deviations,
     now: datetime,
     render: BucketRenderer,
     *,
@@ -59,7 +59,7 @@ def page_of(
     shown = tuple(days[position:following])
     return Page(
         days=shown,
-        buckets=tuple(render(organization, day, view, quirks, now) for day in shown),
+        buckets=tuple(render(organization, day, view, deviations, now) for day in shown),
         has_more=more,
         next_page=_cursor(organization, window, view, following) if more else None,
         cursor=_cursor(organization, window, view, position),
@@ -68,7 +68,7 @@ def page_of(
 
 def _cursor(organization: SimulatedOrganization, window: Window, view: DayView, position: int) -> str:
     """A cursor names a day of one exact query of one organization; a seal over both binds it to them."""
-    asked = [window.start_time, window.end_time, window.limit, view.told()]
+    asked = [window.start_time, window.end_time, window.limit, view.identity()]
     sealed = json.dumps([organization.organization_id, position, *asked])
     seal = hashlib.sha256(sealed.encode()).digest()[:10]
     return _CURSOR_PREFIX + base64.urlsafe_b64encode(position.to_bytes(_POSITION_BYTES, "big") + seal).decode()

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from openai_costs_dagster.simulator.costs import DIMENSIONS, View
+from openai_costs_dagster.simulator.costs import DIMENSIONS, CostsView
 from openai_costs_dagster.simulator.error_responses import (
     RefusalError,
     api_keys_refused,
@@ -65,7 +65,7 @@ class CostsQuery:
     """A costs request."""
 
     window: Window
-    view: View
+    view: CostsView
 
     def check_served(self, organization: SimulatedOrganization, today: date) -> None:
         """Raise RefusalError for what this organization is not served in this window."""
@@ -88,11 +88,11 @@ class CostsQuery:
         return organization.users_with_projects_served and (since is None or self.window.first_day >= since)
 
 
-def parse(query: Query) -> CostsQuery:
+def parse_costs_query(query: Query) -> CostsQuery:
     """Read the parameters, arrays in any spelling. Raises RefusalError (400) that names the parameter."""
     check_names(query, WINDOW_PARAMETERS, ("group_by", *_FILTERS))
     window = read_window(query, _MOST_BUCKETS)
-    return CostsQuery(window, View(read_groups(query, DIMENSIONS), *(_filter(query, name) for name in _FILTERS)))
+    return CostsQuery(window, CostsView(read_groups(query, DIMENSIONS), *(_filter(query, name) for name in _FILTERS)))
 
 
 def check_names(query: Query, scalars: Collection[str], arrays: Iterable[str] = ()) -> None:

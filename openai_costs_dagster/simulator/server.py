@@ -18,17 +18,17 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from openai_costs_dagster.simulator.cache import RenderedBuckets
-from openai_costs_dagster.simulator.deviations import Quirks
+from openai_costs_dagster.simulator.deviations import Deviations
 from openai_costs_dagster.simulator.error_responses import incorrect_key, unknown_path
-from openai_costs_dagster.simulator.faults import Fault, FaultKind, Faults, Reply, spoiled
+from openai_costs_dagster.simulator.faults import Fault, FaultKind, Faults, Reply, apply_fault
 from openai_costs_dagster.simulator.organization import SimulatedOrganization
 from openai_costs_dagster.simulator.queries import Query
-from openai_costs_dagster.simulator.routes import Answer, answer, refused
+from openai_costs_dagster.simulator.routes import Response, error_response, respond
 
 LOOPBACK = "127.0.0.1"
 
 _PREFIX = "/v1"
-_ALL_QUIRKS = Quirks()
+_ALL_DEVIATIONS = Deviations()
 _SMALLEST_ZIPPED = 1024
 _POLL_SECONDS = 0.02  # how long a shutdown waits for the accept loop at most
 _GOODBYE_SECONDS = 2.0  # how long it waits for open connections to notice
@@ -59,7 +59,7 @@ class RecordedRequest:
 class Simulator:
     """Serves organizations at `base_url` from entering the context to leaving it.
 
-    `requests` grows by each request before its answer is sent. `faults`, `quirks` and the organizations may
+    `requests` grows by each request before its answer is sent. `faults`, `deviations` and the organizations may
     be changed while it serves. `clock` must tell aware times. `port` 0 takes any free one. Entering raises
     OSError where the port is taken.
     """
@@ -67,12 +67,12 @@ class Simulator:
     def __init__(
         self,
         organizations: Sequence[SimulatedOrganization],
-        quirks: Quirks = _ALL_QUIRKS,
+        deviations: Deviations = _ALL_DEVIATIONS,
         clock: Callable[[], datetime] = utc_now,
         port: int = 0,
     ) -> None:
         self.organizations = list(organizations)
-        self.quirks = quirks
+        self.deviations = deviations
         self.clock = clock
         self.faults = Faults()
         self.requests: list[RecordedRequest] = []
@@ -110,13 +110,13 @@ class Simulator:
             server.hang_up()
 
     def reply(self, method: str, target: str, key: str | None) -> tuple[Reply, Fault | None]:
-        """Answer, break and record one request; `target` is its path and query, `key` its bearer key."""
+        """Response, break and record one request; `target` is its path and query, `key` its bearer key."""
         parts = urlsplit(target)
         query = parse_qs(parts.query, keep_blank_values=True)
         organization = next((found for found in self.organizations if key and found.accepts(key)), None)
         right = self._answer(organization, method, parts.path, query, key)
         fault = self.faults.take(parts.path, key, right)
-        reply = spoiled(right, fault)
+        reply = apply_fault(right, fault)
         self.requests.append(
             RecordedRequest(
                 method=method,
@@ -136,13 +136,13 @@ class Simulator:
         path: str,
         query: Query,
         key: str | None,
-    ) -> Answer:
+    ) -> Response:
         if organization is None:
-            return refused(incorrect_key(key))
+            return error_response(incorrect_key(key))
         if not path.startswith(f"{_PREFIX}/"):
-            return refused(unknown_path(method, path))
+            return error_response(unknown_path(method, path))
         path = path.removeprefix(_PREFIX)
-        return answer(organization, method, path, query, self.quirks, self.clock(), self._render)
+        return respond(organization, method, path, query, self.deviations, self.clock(), self._render)
 
 
 class _Server(ThreadingHTTPServer):
@@ -199,7 +199,7 @@ class _Handler(BaseHTTPRequestHandler):
     wbufsize = 1 << 16
 
     def serve(self) -> None:
-        """Answer one request of any method."""
+        """Response one request of any method."""
         self._discard_body()
         scheme, _, key = self.headers.get("Authorization", "").partition(" ")
         bearer = key.strip() if scheme.lower() == "bearer" else None

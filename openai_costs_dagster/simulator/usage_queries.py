@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from openai_costs_dagster.simulator.buckets import json_object
-from openai_costs_dagster.simulator.deviations import Quirks
+from openai_costs_dagster.simulator.deviations import Deviations
 from openai_costs_dagster.simulator.facts import Fact
 from openai_costs_dagster.simulator.organization import SimulatedOrganization
 from openai_costs_dagster.simulator.queries import (
@@ -47,24 +47,26 @@ class UsageView:
     group_by: frozenset[str] = frozenset()
     filters: tuple[tuple[str, frozenset[Value]], ...] = ()
 
-    def sees(self, fact: Fact) -> bool:
+    def matches(self, fact: Fact) -> bool:
         """Whether the endpoint counts the fact and it passes every filter."""
         return is_counted_by(fact, self.endpoint.name) and all(
             dimension(fact, name) in values for name, values in self.filters
         )
 
-    def told(self) -> list[object]:
+    def identity(self) -> list[object]:
         """What the view is, for JSON; the same for equal views and no others."""
         filters = [[name, sorted(map(str, values))] for name, values in self.filters]
         return [self.endpoint.name, sorted(self.group_by), filters]
 
-    def results(self, organization: SimulatedOrganization, day: date, quirks: Quirks, now: datetime) -> list[str]:
+    def results(
+        self, organization: SimulatedOrganization, day: date, deviations: Deviations, now: datetime
+    ) -> list[str]:
         """The JSON text of every row of a UTC day at `now`, an aware time."""
-        rows = counted(organization.usage_facts_by(day, now), self)
-        return [_row_text(self, dimensions, counts, quirks) for dimensions, counts in rows]
+        rows = aggregate_usage(organization.usage_facts_until(day, now), self)
+        return [_row_text(self, dimensions, counts, deviations) for dimensions, counts in rows]
 
 
-def read_usage(endpoint: UsageEndpoint, query: Query) -> tuple[Window, UsageView]:
+def parse_usage_query(endpoint: UsageEndpoint, query: Query) -> tuple[Window, UsageView]:
     """Read the parameters, arrays in any spelling. Raises RefusalError (400) that names the parameter."""
     arrays = [name for name in endpoint.filters.values() if name != "batch"]
     scalars = (*WINDOW_PARAMETERS, "batch") if "batch" in endpoint.dimensions else WINDOW_PARAMETERS
@@ -74,16 +76,16 @@ def read_usage(endpoint: UsageEndpoint, query: Query) -> tuple[Window, UsageView
     return read_window(query, _MOST_BUCKETS), UsageView(endpoint, read_groups(query, endpoint.dimensions), asked)
 
 
-def counted(facts: Iterable[Fact], view: UsageView) -> list[tuple[dict[str, Value], Counts]]:
+def aggregate_usage(facts: Iterable[Fact], view: UsageView) -> list[tuple[dict[str, Value], Counts]]:
     """The rows of a day, dimensions and counters, in the order in which they first occur."""
-    told_apart_by = [name for name in view.endpoint.dimensions if name in view.group_by]
+    group_names = [name for name in view.endpoint.dimensions if name in view.group_by]
     rows: dict[tuple[Value, ...], Counts] = {}
     for fact in facts:
-        if view.sees(fact):
-            row = rows.setdefault(tuple(dimension(fact, name) for name in told_apart_by), {})
+        if view.matches(fact):
+            row = rows.setdefault(tuple(dimension(fact, name) for name in group_names), {})
             for counter, number in view.endpoint.counts(fact).items():
                 row[counter] = row.get(counter, 0) + number
-    return [(dict(zip(told_apart_by, key, strict=True)), row) for key, row in rows.items() if any(row.values())]
+    return [(dict(zip(group_names, key, strict=True)), row) for key, row in rows.items() if any(row.values())]
 
 
 def _filter(query: Query, parameter: str) -> frozenset[Value]:
@@ -97,12 +99,12 @@ def _filter(query: Query, parameter: str) -> frozenset[Value]:
     return frozenset(values)
 
 
-def _row_text(view: UsageView, dimensions: dict[str, Value], counts: Counts, quirks: Quirks) -> str:
+def _row_text(view: UsageView, dimensions: dict[str, Value], counts: Counts, deviations: Deviations) -> str:
     members = {"object": json.dumps(view.endpoint.result)}
     members.update({name: str(counts.get(name, 0)) for name in view.endpoint.counters})
     for name in view.endpoint.optional:
         number = counts.get(name, 0)
-        members[name] = "null" if quirks.null_counters and not number else str(number)
+        members[name] = "null" if deviations.null_counters and not number else str(number)
     members.update({name: json.dumps(dimensions.get(name)) for name in view.endpoint.dimensions})
-    shown = members.keys() if quirks.undocumented_fields else members.keys() - (NEWER - view.group_by)
+    shown = members.keys() if deviations.undocumented_fields else members.keys() - (NEWER - view.group_by)
     return json_object({name: text for name, text in members.items() if name in shown})

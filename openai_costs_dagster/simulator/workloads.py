@@ -147,5 +147,5 @@ def _fact(work: Workload, meter: Meter, day: date, source: str, units: int, requ
         model=work.model,
         operation=work.operation,
         requests=requests,
-        untold=None if meter.counted else Decimal(units),
+        unbilled_quantity=None if meter.counted else Decimal(units),
     )

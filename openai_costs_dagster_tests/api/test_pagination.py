@@ -15,7 +15,7 @@ from openai_costs_dagster.api.costs import CostsBucket, OrganizationGuard, is_gr
 from openai_costs_dagster.api.response_types import parse_cost
 from openai_costs_dagster.cost_records import GROUPINGS, UNGROUPED, Grouping
 from openai_costs_dagster.days import ONE_DAY, DayRange, unix_midnight
-from openai_costs_dagster.simulator import Fault, FaultKind, Quirks, SimulatedOrganization, Simulator
+from openai_costs_dagster.simulator import Deviations, Fault, FaultKind, SimulatedOrganization, Simulator
 
 from .scripted_api import FIRST, NOW, Script, bucket, days, page, refusal
 
@@ -210,12 +210,12 @@ def test_any_other_error_of_a_probe_is_raised() -> None:
         is_grouping_served(api, FIRST, GROUPINGS[0])
 
 
-@pytest.mark.parametrize("quirks", [Quirks(), Quirks.none()], ids=["live API", "specification"])
-def test_a_simulated_year_is_read_completely_and_exactly(quirks: Quirks) -> None:
+@pytest.mark.parametrize("deviations", [Deviations(), Deviations.none()], ids=["live API", "specification"])
+def test_a_simulated_year_is_read_completely_and_exactly(deviations: Deviations) -> None:
     organization = SimulatedOrganization(api_keys_from=None)
     wanted = days(365, NOW.date() - 364 * ONE_DAY)
     with (
-        Simulator([organization], quirks, clock=lambda: NOW) as simulator,
+        Simulator([organization], deviations, clock=lambda: NOW) as simulator,
         AdminApi(ConnectionSettings(simulator.base_url, lambda: organization.admin_key)) as api,
     ):
         guard = OrganizationGuard(None)
@@ -223,7 +223,7 @@ def test_a_simulated_year_is_read_completely_and_exactly(quirks: Quirks) -> None
         assert len(simulator.requests) == api.requests == 3
         assert {request.method for request in simulator.requests} == {"GET"}
     assert [one.day for one in buckets] == list(wanted)
-    assert guard.organization_id == (organization.organization_id if quirks.undocumented_fields else None)
+    assert guard.organization_id == (organization.organization_id if deviations.undocumented_fields else None)
     one = buckets[200]
     found = sum((parse_cost(cost).amount or Decimal(0) for cost in one.rows), Decimal(0))
     assert found == sum((fact.amount or Decimal(0) for fact in organization.facts(one.day)), Decimal(0))

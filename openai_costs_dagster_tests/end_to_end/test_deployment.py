@@ -109,19 +109,19 @@ class Reader(Workplace):
 
 
 @pytest.fixture(scope="module")
-def world() -> SimulatedOrganization:
+def simulated() -> SimulatedOrganization:
     return SimulatedOrganization(name="acme", organization_id="org-SIMULATEDACME", admin_key=f"sk-admin-{SECRET}")
 
 
 @pytest.fixture(scope="module")
-def simulator(world: SimulatedOrganization) -> Iterator[ScriptedSimulator]:
-    simulator = ScriptedSimulator([world])
+def simulator(simulated: SimulatedOrganization) -> Iterator[ScriptedSimulator]:
+    simulator = ScriptedSimulator([simulated])
     with simulator:
         yield simulator
 
 
 @pytest.fixture(scope="module")
-def deployment(databases: Databases, world: SimulatedOrganization, simulator: Simulator) -> Iterator[Deployment]:
+def deployment(databases: Databases, simulated: SimulatedOrganization, simulator: Simulator) -> Iterator[Deployment]:
     """The files of `deploy/` in a folder, with nothing started."""
     database = databases.new(prepared=False)
     with workplace() as place, ExitStack() as stack:
@@ -142,7 +142,7 @@ def deployment(databases: Databases, world: SimulatedOrganization, simulator: Si
         (place.folder / "secrets" / "database_url").write_text(
             database.url.replace("postgres:@", f"postgres:{SECRET}@")
         )
-        (place.folder / "secrets" / "acme_admin_key").write_text(f"{world.admin_key}\n")
+        (place.folder / "secrets" / "acme_admin_key").write_text(f"{simulated.admin_key}\n")
         yield deployment
     databases.drop(database)
 
@@ -193,13 +193,13 @@ def test_prepare_makes_all_tables_and_tells_no_password(deployment: Deployment, 
 
 
 def test_days_asked_of_the_webserver_are_read_to_the_last_digit(
-    deployment: Deployment, dagster: Dagster, world: SimulatedOrganization
+    deployment: Deployment, dagster: Dagster, simulated: SimulatedOrganization
 ) -> None:
     asked = dagster.launch_backfill(["acme"], stored_days())
     assert until(lambda: dagster.ended(asked), every=0.5) == "COMPLETED_SUCCESS"
     (run,) = dagster.runs({"dagster/backfill": asked})
     assert run["status"] == "SUCCESS"
-    assert deployment.place.stored("acme") == truth_of(world, first_day())
+    assert deployment.place.stored("acme") == truth_of(simulated, first_day())
 
 
 def test_no_command_line_and_no_log_shows_a_secret(deployment: Deployment, dagster: Dagster) -> None:

@@ -55,8 +55,8 @@ def month(
     database: Database, simulator: RunSimulator, organization: MakeOrganization, clock: Clock, tmp_path: Path
 ) -> Path:
     """A simulated organization's February, read over HTTP and exported."""
-    world = SimulatedOrganization(api_keys_from=None, users_with_projects_served=True)
-    one = organization(simulator(world))
+    simulated = SimulatedOrganization(api_keys_from=None, users_with_projects_served=True)
+    one = organization(simulator(simulated))
     days = DayRange(FEBRUARY.days.first, FEBRUARY.days.last + dt.timedelta(days=1))
     assert not ingest_costs(CostsRequest(one, database, list(days), now=clock)).failed
     sync_directory(one, database, may_alert=False, log=logging.getLogger(__name__))

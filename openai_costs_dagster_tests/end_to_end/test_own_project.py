@@ -72,13 +72,13 @@ def database(databases: Databases) -> Iterator[Database]:
 
 
 @pytest.fixture(scope="module")
-def world() -> SimulatedOrganization:
+def simulated() -> SimulatedOrganization:
     return SimulatedOrganization(api_keys_from=None, users_with_projects_served=True)
 
 
 @pytest.fixture(scope="module")
 def project(
-    database: Database, world: SimulatedOrganization, tmp_path_factory: pytest.TempPathFactory
+    database: Database, simulated: SimulatedOrganization, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Project]:
     programs = dg_environment.programs()
     if programs is None:
@@ -92,11 +92,11 @@ def project(
         "LANG": "C.UTF-8",
         "PYTHONPATH": str(place / "host" / "src"),
         "DAGSTER_HOME": str(place / "home"),
-        "ACME_KEY": world.admin_key,
+        "ACME_KEY": simulated.admin_key,
         "COSTS_DATABASE_URL": database.url,
     }
     project = Project(place / "host", programs, environment)
-    with Simulator([world]) as simulator:
+    with Simulator([simulated]) as simulator:
         project.run("create-dagster", "project", "host", "--no-uv-sync", folder=place)
         project.run("dg", "scaffold", "defs", COMPONENT, "openai")
         organization = {
@@ -130,12 +130,14 @@ def test_dg_finds_no_mistake_and_the_assets_as_they_were_asked_for(project: Proj
 
 
 def test_what_is_materialized_there_is_exact(
-    project: Project, database: Database, world: SimulatedOrganization
+    project: Project, database: Database, simulated: SimulatedOrganization
 ) -> None:
     project.run("dg", "launch", "--assets", ",".join(FAMILY), "--partition", str(yesterday()))
     with database.connect() as connection:
         ((stored, count),) = connection.execute(
             "select sum(amount), count(distinct usage_date) from openai_costs.allocated_costs"
         ).fetchall()
-    expected = money.total(amount for amount in truth_of(world, yesterday()).values() if isinstance(amount, Decimal))
+    expected = money.total(
+        amount for amount in truth_of(simulated, yesterday()).values() if isinstance(amount, Decimal)
+    )
     assert (stored, count) == (expected, 1)

@@ -42,7 +42,7 @@ def told(work: Bench) -> list[tuple[Any, ...]]:
 
 
 def month(work: Bench) -> Decimal:
-    return spent(fact for day in JANUARY for fact in work.world.facts(day))
+    return spent(fact for day in JANUARY for fact in work.simulated.facts(day))
 
 
 def test_each_share_is_told_once_with_the_day_that_reached_it(bench: MakeBench) -> None:
@@ -52,7 +52,7 @@ def test_each_share_is_told_once_with_the_day_that_reached_it(bench: MakeBench) 
     found = look(work, budget)
     so_far, reached = Decimal(0), dict[Decimal, dt.date]()
     for day in JANUARY:
-        so_far += spent(work.world.facts(day))
+        so_far += spent(work.simulated.facts(day))
         for share in budget.alert_at:
             if so_far >= share * budget.amount_usd:
                 reached.setdefault(share, day)
@@ -95,7 +95,7 @@ def test_a_late_restatement_that_crosses_a_share_of_last_month_is_told(bench: Ma
     look(work, budget)
     assert told(work) == []
     late = JANUARY.last - 5 * ONE_DAY
-    work.world.restate(late, lambda facts: (*facts, replace(facts[0], line_item="late", amount=Decimal(200))))
+    work.simulated.restate(late, lambda facts: (*facts, replace(facts[0], line_item="late", amount=Decimal(200))))
     work.ingest([late])
     look(work, budget, wanted=[late])
     assert [(event, severity) for event, severity, *_ in told(work)] == [("crossed", "high")]
@@ -173,7 +173,7 @@ def test_what_a_credit_took_back_is_not_forecast_again(bench: MakeBench) -> None
     budget = Budget(amount_usd=so_far - Decimal("0.01"), alert_at=(Decimal(1),))
     wanted = [dt.date(2026, 1, 19)]
     look(work, budget, wanted=wanted)
-    work.world.restate(wanted[0], lambda facts: (replace(facts[0], line_item="credit", amount=Decimal(-1)), *facts))
+    work.simulated.restate(wanted[0], lambda facts: (replace(facts[0], line_item="credit", amount=Decimal(-1)), *facts))
     work.ingest(wanted)
     look(work, budget, wanted=wanted)
     assert [event for event, *_ in told(work)] == ["crossed"]

@@ -24,7 +24,7 @@ from openai_costs_dagster.warehouse import anomalies
 from openai_costs_dagster.warehouse.anomalies import FOREVER, Feedback, StoredFinding
 from openai_costs_dagster.warehouse.database import Connection
 
-from ..bench import Bench, days, small_world
+from ..bench import Bench, days, small_organization
 from ..spend.detection.panels import BESIDE, panel
 from ..sync_fixtures import MakeBench
 
@@ -35,7 +35,7 @@ HISTORY = days(START, 50)
 
 @pytest.fixture
 def work(bench: MakeBench) -> Bench:
-    return bench(small_world(users_with_projects_served=True), start_date=START)
+    return bench(small_organization(users_with_projects_served=True), start_date=START)
 
 
 def judged(work: Bench, day: dt.date = SPIKE, *, trigger: Trigger = "schedule", **settings: object) -> DayEvaluation:
@@ -64,7 +64,7 @@ def mute(work: Bench, finding: StoredFinding, *, days: int | None = None, connec
 def largest_leaf(work: Bench) -> tuple[str, str]:
     """The project and model that spend most on the day before the spike."""
     totals: dict[tuple[str, str], Decimal] = {}
-    for fact in work.world.facts(SPIKE - ONE_DAY):
+    for fact in work.simulated.facts(SPIKE - ONE_DAY):
         if fact.model and fact.project_id:
             key = fact.project_id, fact.model
             totals[key] = totals.get(key, Decimal(0)) + (fact.amount or 0)
@@ -73,7 +73,7 @@ def largest_leaf(work: Bench) -> tuple[str, str]:
 
 def test_a_model_that_explodes_is_one_finding_that_names_it_and_its_range(work: Bench) -> None:
     project, model = largest_leaf(work)
-    work.world.plant_anomaly(SPIKE, 6, project, model)
+    work.simulated.plant_anomaly(SPIKE, 6, project, model)
     work.ingest(HISTORY)
     evaluation = judged(work)
     (finding,) = evaluation.alerting
@@ -91,16 +91,16 @@ def test_a_model_that_explodes_is_one_finding_that_names_it_and_its_range(work: 
 
 def test_the_actual_amount_of_a_finding_is_exact(work: Bench) -> None:
     project, model = largest_leaf(work)
-    work.world.plant_anomaly(SPIKE, 6, project, model)
+    work.simulated.plant_anomaly(SPIKE, 6, project, model)
     work.ingest(HISTORY)
     (finding,) = judged(work).alerting
-    facts = work.world.facts(SPIKE)
+    facts = work.simulated.facts(SPIKE)
     spent = [fact.amount or Decimal(0) for fact in facts if (fact.project_id, fact.model) == (project, model)]
     assert finding.actual == sum(spent, Decimal(0))
 
 
 def test_judging_again_replaces_findings_and_keeps_when_and_by_whom_they_were_found(work: Bench) -> None:
-    work.world.plant_anomaly(SPIKE, 6)
+    work.simulated.plant_anomaly(SPIKE, 6)
     work.ingest(HISTORY)
     judged(work, trigger="backfill")
     before = kept(work)
@@ -113,18 +113,18 @@ def test_judging_again_replaces_findings_and_keeps_when_and_by_whom_they_were_fo
 
 
 def test_a_restated_day_is_judged_again_and_what_is_found_no_more_is_gone(work: Bench) -> None:
-    work.world.plant_anomaly(SPIKE, 6)
+    work.simulated.plant_anomaly(SPIKE, 6)
     work.ingest(HISTORY)
     judged(work)
     assert kept(work)
-    work.world.plant_anomaly(SPIKE, Decimal(1) / 6)
+    work.simulated.plant_anomaly(SPIKE, Decimal(1) / 6)
     work.ingest([SPIKE])
     assert judged(work).alerting == []
     assert [one for one in kept(work) if one.worth_alerting] == []
 
 
 def test_what_is_below_the_threshold_is_kept_and_may_alert_when_it_grows(work: Bench) -> None:
-    work.world.plant_anomaly(SPIKE, 6)
+    work.simulated.plant_anomaly(SPIKE, 6)
     work.ingest(HISTORY)
     judged(work, trigger="backfill", minimum_impact_usd=Decimal(2000))
     assert not any(one.worth_alerting for one in kept(work))
@@ -133,7 +133,7 @@ def test_what_is_below_the_threshold_is_kept_and_may_alert_when_it_grows(work: B
 
 
 def test_a_muted_series_is_judged_and_kept_and_does_not_alert(work: Bench) -> None:
-    work.world.plant_anomaly(SPIKE, 6)
+    work.simulated.plant_anomaly(SPIKE, 6)
     work.ingest(HISTORY)
     judged(work)
     with work.database.connect() as connection:
@@ -174,9 +174,9 @@ def test_every_alarming_finding_is_worth_the_minimum_and_outside_the_range_it_sh
     dice = np.random.default_rng(4)
     for day in HISTORY[20::3]:
         if dice.random() < 0.5:
-            work.world.plant_anomaly(day, float(dice.uniform(0.1, 4)))
+            work.simulated.plant_anomaly(day, float(dice.uniform(0.1, 4)))
         else:
-            work.world.restate(day, credited(f"-{dice.uniform(1, 90):.2f}"))
+            work.simulated.restate(day, credited(f"-{dice.uniform(1, 90):.2f}"))
     work.ingest(HISTORY)
     minimum = Decimal(9)
     with work.database.connect() as connection:
@@ -191,7 +191,7 @@ def test_every_alarming_finding_is_worth_the_minimum_and_outside_the_range_it_sh
 
 
 def test_a_credit_is_explained_as_one(work: Bench) -> None:
-    work.world.restate(SPIKE, credited("-300.00"))
+    work.simulated.restate(SPIKE, credited("-300.00"))
     work.ingest(HISTORY)
     (finding,) = judged(work).alerting
     assert "on the organization: a credit of $300.00 (Promotional credit). Spend was -$" in finding.explanation
@@ -202,7 +202,7 @@ def test_a_credit_is_explained_as_one(work: Bench) -> None:
 def test_a_vanished_day_alerts_from_the_minimum_impact_on(work: Bench, minimum: int, worth: bool) -> None:
     history = HISTORY[30:]
     work.ingest(history)
-    work.world.empty(SPIKE)
+    work.simulated.clear_day(SPIKE)
     work.ingest([SPIKE])
     found = judged(work, minimum_impact_usd=minimum).findings
     assert [one.worth_alerting for one in found if one.reason == "vanished"] == [worth]
@@ -210,8 +210,8 @@ def test_a_vanished_day_alerts_from_the_minimum_impact_on(work: Bench, minimum: 
 
 def test_mutes_of_several_people_at_once_all_hold(work: Bench) -> None:
     """Both are stored before either is committed, as two commands at the same time do."""
-    work.world.plant_anomaly(SPIKE, 6)
-    work.world.plant_anomaly(SPIKE - ONE_DAY, Decimal("0.05"))
+    work.simulated.plant_anomaly(SPIKE, 6)
+    work.simulated.plant_anomaly(SPIKE - ONE_DAY, Decimal("0.05"))
     work.ingest(HISTORY)
     for day in (SPIKE - ONE_DAY, SPIKE):
         judged(work, day)
@@ -227,7 +227,7 @@ def test_mutes_of_several_people_at_once_all_hold(work: Bench) -> None:
 
 
 def test_a_mute_during_an_evaluation_holds_for_what_the_evaluation_finds(work: Bench) -> None:
-    work.world.plant_anomaly(SPIKE, 6)
+    work.simulated.plant_anomaly(SPIKE, 6)
     work.ingest(HISTORY)
     judged(work)
     with work.database.connect() as connection:
@@ -253,7 +253,7 @@ def test_a_mute_counts_from_today_and_lists_its_scope(work: Bench) -> None:
     assert anomalies.end_of_mute(today, 30) == today + 29 * ONE_DAY
     assert anomalies.end_of_mute(today, None) == FOREVER
     project, model = largest_leaf(work)
-    work.world.plant_anomaly(SPIKE, 6, project, model)
+    work.simulated.plant_anomaly(SPIKE, 6, project, model)
     work.ingest(HISTORY)
     judged(work)
     (finding,) = [one for one in kept(work) if one.worth_alerting]
@@ -266,7 +266,7 @@ def test_a_mute_counts_from_today_and_lists_its_scope(work: Bench) -> None:
 
 
 def test_an_unmuted_series_alerts_again(work: Bench) -> None:
-    work.world.plant_anomaly(SPIKE, 6)
+    work.simulated.plant_anomaly(SPIKE, 6)
     work.ingest(HISTORY)
     before = judged(work).alerting
     for finding in kept(work):
@@ -282,7 +282,7 @@ def test_an_unmuted_series_alerts_again(work: Bench) -> None:
 
 def test_a_withdrawn_answer_gives_the_old_baseline_back(work: Bench) -> None:
     for day in days(SPIKE, 3):
-        work.world.plant_anomaly(day, 6)
+        work.simulated.plant_anomaly(day, 6)
     work.ingest(HISTORY)
     before = {day: judged(work, day) for day in days(SPIKE, 3)}
     (finding, *_) = [one for one in kept(work) if one.usage_date == SPIKE and one.worth_alerting]
@@ -349,7 +349,7 @@ def test_spend_without_a_key_covers_what_is_allocated_to_keys() -> None:
 
 def test_what_was_said_to_be_expected_is_found_no_more_and_neither_is_its_level(work: Bench) -> None:
     for day in days(SPIKE, 3):
-        work.world.plant_anomaly(day, 6)
+        work.simulated.plant_anomaly(day, 6)
     work.ingest(HISTORY)
     judged(work)
     with work.database.connect() as connection:
@@ -362,7 +362,7 @@ def test_what_was_said_to_be_expected_is_found_no_more_and_neither_is_its_level(
 
 
 def test_a_day_with_a_long_past_is_judged_alike_alone_and_in_a_range(work: Bench) -> None:
-    work.world.plant_anomaly(SPIKE, 6)
+    work.simulated.plant_anomaly(SPIKE, 6)
     work.ingest(days(SPIKE - 300 * ONE_DAY, 301))
     months = days(SPIKE - 60 * ONE_DAY, 61)
     with work.database.connect() as connection:
@@ -376,7 +376,7 @@ def test_a_day_with_a_long_past_is_judged_alike_alone_and_in_a_range(work: Bench
 def test_an_organization_that_was_silent_for_a_year_is_not_new_when_it_spends_again(work: Bench) -> None:
     history = days(SPIKE - 330 * ONE_DAY, 331)
     for day in history[30:-1]:
-        work.world.empty(day)
+        work.simulated.clear_day(day)
     work.ingest(history)
     silent = judged(work, SPIKE - ONE_DAY)
     assert silent.actual == silent.expected == 0
@@ -390,7 +390,7 @@ def test_an_organization_that_was_silent_for_a_year_is_not_new_when_it_spends_ag
 def test_purging_an_organization_takes_its_findings_and_answers_along(work: Bench) -> None:
     from openai_costs_dagster.warehouse.purge import purge
 
-    work.world.plant_anomaly(SPIKE, 6)
+    work.simulated.plant_anomaly(SPIKE, 6)
     work.ingest(HISTORY)
     judged(work)
     with work.database.connect() as connection:

@@ -48,7 +48,7 @@ def explode(work: Bench, day: dt.date, times: int) -> None:
         same = (leaf.project_id, leaf.model)
         return tuple(_times(fact, times) if (fact.project_id, fact.model) == same else fact for fact in facts)
 
-    work.world.restate(day, more)
+    work.simulated.restate(day, more)
 
 
 def _times(fact: Fact, times: int) -> Fact:
@@ -114,7 +114,7 @@ def test_a_first_load_that_fails_in_part_tells_nothing_either(
         if "group_by" in query and len(work.stored_days()) > 0 and first < wanted[30]:
             work.simulator.faults.queue(Fault(FaultKind.SERVER_ERROR))
 
-    work.world.api_keys_from = wanted[30]
+    work.simulated.api_keys_from = wanted[30]
     work.simulator.script = fail
     assert not read(work, configure, instance, wanted, **REFRESH).success
     assert yesterday in work.stored_days()

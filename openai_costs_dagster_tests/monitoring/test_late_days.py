@@ -105,7 +105,7 @@ def test_days_that_are_missing_because_reading_fails_are_told_once_as_that(
     work = bench()
     configuration = configure(work.organization, database=work.database)
     work.ingest(days(work.clock.today - 3 * ONE_DAY, 4))
-    work.world.admin_key = "sk-admin-another"
+    work.simulated.admin_key = "sk-admin-another"
     for _ in range(60):
         work.clock.now += dt.timedelta(hours=1)
         work.ingest([work.clock.today], trigger="schedule")

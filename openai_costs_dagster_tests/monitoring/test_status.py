@@ -15,7 +15,7 @@ from openai_costs_dagster.simulator.queries import Query
 from openai_costs_dagster.sync.onboarding import start_dates
 from openai_costs_dagster.warehouse import anomalies
 
-from ..bench import Bench, days, small_world
+from ..bench import Bench, days, small_organization
 from ..conftest import Clock, Configure
 from ..sync_fixtures import MakeBench
 
@@ -25,7 +25,7 @@ START = dt.date(2026, 1, 5)
 @pytest.fixture
 def work(bench: MakeBench, clock: Clock) -> Bench:
     clock.now = utc_now()  # the views go by the server's clock
-    return bench(small_world(users_with_projects_served=True), start_date=clock.today - 59 * ONE_DAY)
+    return bench(small_organization(users_with_projects_served=True), start_date=clock.today - 59 * ONE_DAY)
 
 
 def seen(work: Bench, configure: Configure) -> Overview:
@@ -66,7 +66,7 @@ def test_missing_days_are_named_as_ranges(work: Bench, configure: Configure) -> 
 
 def test_a_key_that_stopped_working_needs_a_person(work: Bench, configure: Configure) -> None:
     work.ingest(history(work))
-    work.world.revoke_key()
+    work.simulated.revoke_key()
     work.ingest([work.clock.today])
     (need,) = seen(work, configure).required_actions
     assert need.startswith("its last reading failed and needs a person:")
@@ -83,11 +83,11 @@ def test_a_key_file_that_is_gone_is_named(work: Bench, configure: Configure) -> 
 
 def test_settled_days_that_do_not_add_up_are_named(work: Bench, configure: Configure) -> None:
     day = history(work)[20]
-    facts = work.world.facts(day)
+    facts = work.simulated.facts(day)
 
     def bill_a_cent_more(query: Query) -> None:
         cent = replace(facts[0], amount=Decimal("0.01"))
-        work.world.restate(day, lambda _: facts if "group_by" in query else (*facts, cent))
+        work.simulated.restate(day, lambda _: facts if "group_by" in query else (*facts, cent))
 
     work.simulator.script = bill_a_cent_more
     work.ingest(history(work))
@@ -98,7 +98,7 @@ def test_settled_days_that_do_not_add_up_are_named(work: Bench, configure: Confi
 
 def test_an_open_anomaly_is_told_with_its_explanation(work: Bench, configure: Configure) -> None:
     yesterday = work.clock.today - ONE_DAY
-    work.world.plant_anomaly(yesterday, 6)
+    work.simulated.plant_anomaly(yesterday, 6)
     work.ingest(history(work))
     keep_findings(work, yesterday)
     found = seen(work, configure).open_anomalies
@@ -108,7 +108,7 @@ def test_an_open_anomaly_is_told_with_its_explanation(work: Bench, configure: Co
 
 def test_an_anomaly_that_was_answered_is_open_no_more(work: Bench, configure: Configure) -> None:
     yesterday = work.clock.today - ONE_DAY
-    work.world.plant_anomaly(yesterday, 6)
+    work.simulated.plant_anomaly(yesterday, 6)
     work.ingest(history(work))
     keep_findings(work, yesterday)
     with work.database.connect() as connection:
@@ -121,7 +121,7 @@ def test_an_anomaly_that_was_answered_is_open_no_more(work: Bench, configure: Co
 
 def test_open_anomalies_are_those_of_thirty_days_in_status_and_report(work: Bench, configure: Configure) -> None:
     long_ago = work.clock.today - 29 * ONE_DAY  # older than the days that a refresh reads
-    work.world.plant_anomaly(long_ago, 6)
+    work.simulated.plant_anomaly(long_ago, 6)
     work.ingest(history(work))
     keep_findings(work, long_ago)
     shown = seen(work, configure)
@@ -156,8 +156,8 @@ def keep_findings(work: Bench, day: dt.date) -> None:
 
 def test_meeting_tells_where_histories_begin_and_who_cannot_be_read_and_why(bench: MakeBench, clock: Clock) -> None:
     known = bench()
-    stranger = bench(small_world(organization_id="org-BETA", admin_key="sk-admin-simulated-beta"), name="beta")
-    stranger.world.revoke_key()
+    stranger = bench(small_organization(organization_id="org-BETA", admin_key="sk-admin-simulated-beta"), name="beta")
+    stranger.simulated.revoke_key()
     for _ in range(2):
         starts, unreachable = start_dates([known.organization, stranger.organization], known.database, now=clock)
         assert starts == {"acme": clock.today - 365 * ONE_DAY}

@@ -14,7 +14,7 @@ from openai_costs_dagster.simulator import Fault, FaultKind
 from openai_costs_dagster.simulator.queries import Query
 from openai_costs_dagster.sync.onboarding import start_dates
 
-from ..bench import Bench, small_world
+from ..bench import Bench, small_organization
 from ..conftest import Clock, Configure
 from ..sync_fixtures import MakeBench
 from .launching import requested, run
@@ -55,7 +55,7 @@ def test_oldest_served_day_is_requested_until_it_is_read(
     start_date: dt.date | None,
 ) -> None:
     clock.now = at(today, "10:10:00")
-    work = bench(small_world(lookback_days=lookback_days), start_date=start_date)
+    work = bench(small_organization(lookback_days=lookback_days), start_date=start_date)
     definitions = build_definitions(configure(onboarded(work), database=work.database))
     served = DayRange(today - lookback_days * ONE_DAY, today)
     found, cursor = requested(definitions, instance, clock.now)
@@ -72,11 +72,11 @@ def test_first_run_that_fails_is_requested_again_with_its_oldest_day(
     bench: MakeBench, configure: Configure, instance: dg.DagsterInstance, clock: Clock
 ) -> None:
     clock.now = at(MARCH, "10:10:00")
-    work = bench(small_world(lookback_days=90))
+    work = bench(small_organization(lookback_days=90))
     configuration = configure(onboarded(work), database=work.database)
     definitions = build_definitions(configuration)
     (first,), cursor = requested(definitions, instance, clock.now)
-    work.world.revoke_key()
+    work.simulated.revoke_key()
     assert not run(configuration, instance, list(first)).success
     again, _ = requested(definitions, instance, at(MARCH, "11:00:10"), cursor=cursor)
     assert again == [first]
@@ -86,7 +86,7 @@ def test_days_that_a_first_run_did_not_reach_are_requested_again(
     bench: MakeBench, configure: Configure, instance: dg.DagsterInstance, clock: Clock
 ) -> None:
     clock.now = at(MARCH, "10:10:00")
-    work = bench(small_world(lookback_days=90, api_keys_from=MARCH - 40 * ONE_DAY))  # two windows
+    work = bench(small_organization(lookback_days=90, api_keys_from=MARCH - 40 * ONE_DAY))  # two windows
     configuration = configure(onboarded(work), database=work.database)
     definitions = build_definitions(configuration)
 
@@ -108,7 +108,7 @@ def test_start_that_moved_later_still_ends_where_the_api_does(
     bench: MakeBench, configure: Configure, instance: dg.DagsterInstance, clock: Clock
 ) -> None:
     clock.now = at(MARCH, "10:10:00")
-    work = bench(small_world(lookback_days=90))
+    work = bench(small_organization(lookback_days=90))
     configuration = configure(onboarded(work), database=work.database)
     clock.now += dt.timedelta(days=10)
     late = [clock.today - 100 * ONE_DAY, clock.today - 90 * ONE_DAY]

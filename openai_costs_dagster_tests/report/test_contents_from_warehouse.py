@@ -27,16 +27,16 @@ from openai_costs_dagster.report.page import write_report
 from openai_costs_dagster.spend import money
 from openai_costs_dagster.warehouse import coverage, report_queries
 
-from ..bench import Bench, days, small_world
+from ..bench import Bench, days, small_organization
 from ..conftest import Clock, Configure
 from ..orchestration.launching import materializations
-from ..simulator.full_organization import everything
+from ..simulator.full_organization import full_organization
 from ..sync_fixtures import MakeBench
 
 
 @pytest.fixture
 def work(bench: MakeBench, clock: Clock) -> Bench:
-    return bench(everything(), start_date=clock.today - 69 * ONE_DAY)
+    return bench(full_organization(), start_date=clock.today - 69 * ONE_DAY)
 
 
 def refresh(work: Bench, configure: Configure, count: int = 70) -> Configuration:
@@ -148,7 +148,9 @@ def test_no_comparison_if_history_is_too_short(work: Bench, configure: Configure
 def test_restated_day_is_listed(work: Bench, configure: Configure) -> None:
     configuration = refresh(work, configure, 20)
     day = work.clock.today - 10 * ONE_DAY
-    work.world.restate(day, lambda facts: (replace(facts[0], amount=(facts[0].amount or Decimal(0)) + 7), *facts[1:]))
+    work.simulated.restate(
+        day, lambda facts: (replace(facts[0], amount=(facts[0].amount or Decimal(0)) + 7), *facts[1:])
+    )
     work.ingest([day])
     ((organization, restated, _, currency, parts, change),) = report(work, configuration).restatements
     assert (organization, restated, currency, parts, change) == ("acme", day, "usd", 1, Decimal(7))
@@ -156,7 +158,7 @@ def test_restated_day_is_listed(work: Bench, configure: Configure) -> None:
 
 def test_report_contains_budgets_after_a_run(bench: MakeBench, configure: Configure, clock: Clock) -> None:
     budget = Budget(amount_usd=Decimal(10))
-    work = bench(small_world(), start_date=clock.today - 40 * ONE_DAY, budgets=(budget,))
+    work = bench(small_organization(), start_date=clock.today - 40 * ONE_DAY, budgets=(budget,))
     configuration = configure(work.organization, database=work.database)
     job = build_definitions(configuration).get_repository_def().get_implicit_global_asset_job_def()
     work.ingest(days(clock.today - 40 * ONE_DAY, 41))
@@ -311,7 +313,7 @@ class AutomationTicks:
 
 @pytest.fixture
 def ticks(bench: MakeBench, configure: Configure, instance: dg.DagsterInstance) -> AutomationTicks:
-    work = bench(small_world())
+    work = bench(small_organization())
     definitions = build_definitions(configure(work.organization, database=work.database))
     return AutomationTicks(definitions, instance, work.clock.now, (work.clock.today - ONE_DAY).isoformat())
 

@@ -8,7 +8,7 @@ _LONG_KEPT = catalogue.plain("gpt-5.5-2026-04-23, cache writes - 12hr", catalogu
 _MODERATIONS = (catalogue.plain("omni-moderation-2024-09-26, input", catalogue.per_million("0")),)
 _AT, _BY = LAB[0].project, LAB[0].key
 
-EVERYTHING: tuple[Workload, ...] = (
+FULL_WORKLOADS: tuple[Workload, ...] = (
     *LAB,
     *(work for work in SHOP if work.operation == "audio_speeches"),
     Workload((_LONG_KEPT,), 900_000, "completions", "gpt-5.5-2026-04-23", _AT, _BY),
@@ -18,10 +18,10 @@ EVERYTHING: tuple[Workload, ...] = (
 ALL_ENDPOINTS = sorted({*USAGE_ENDPOINTS, DECISIONS})
 
 
-def everything() -> SimulatedOrganization:
+def full_organization() -> SimulatedOrganization:
     """It is served every grouping and every endpoint."""
     return SimulatedOrganization(
-        workloads=EVERYTHING,
+        workloads=FULL_WORKLOADS,
         api_keys_from=None,
         users_with_projects_served=True,
         usage_endpoints={*USAGE_ENDPOINTS, DECISIONS},

@@ -9,12 +9,12 @@ from typing import Any
 import httpx2
 import pytest
 
-from openai_costs_dagster.simulator import Fact, Quirks, SimulatedOrganization, Simulator
+from openai_costs_dagster.simulator import Deviations, Fact, SimulatedOrganization, Simulator
 
 from .http_requests import COSTS, USAGE, get, parsed, window
 
 DAY = date(2026, 2, 3)
-NAMES = [field.name for field in fields(Quirks)]
+NAMES = [field.name for field in fields(Deviations)]
 
 
 def facts_that_show_everything(facts: tuple[Fact, ...]) -> tuple[Fact, ...]:
@@ -69,21 +69,21 @@ def test_a_quirk_is_seen_when_on_and_gone_when_off(
     of_usage = name == "null_counters"
     groups, path = (["model"], USAGE + "completions") if of_usage else (["line_item"], COSTS)
 
-    def seen(quirks: Quirks) -> bool:
-        simulator.deviations = quirks
+    def seen(deviations: Deviations) -> bool:
+        simulator.deviations = deviations
         return SHOWN[name](get(simulator, window(DAY, DAY + timedelta(days=1), group_by=groups), path=path))
 
     needed = {"string_amounts": True} if name == "mixed_amounts" else {}
-    assert seen(Quirks())
-    assert seen(replace(Quirks.none(), **{name: True}, **needed))
-    assert not seen(replace(Quirks(), **{name: False}))
-    assert not seen(Quirks.none())
+    assert seen(Deviations())
+    assert seen(replace(Deviations.none(), **{name: True}, **needed))
+    assert not seen(replace(Deviations(), **{name: False}))
+    assert not seen(Deviations.none())
 
 
 def test_a_string_amount_has_34_significant_digits_as_the_live_one(
     organization: SimulatedOrganization, simulator: Simulator
 ) -> None:
-    simulator.deviations = Quirks(mixed_amounts=False)
+    simulator.deviations = Deviations(mixed_amounts=False)
     organization.restate(DAY, facts_that_show_everything)
     values = row_values(get(simulator, window(DAY, DAY + timedelta(days=1), group_by=["line_item"])))
     assert "2.193950000000000000000000000000000" in values
@@ -95,7 +95,7 @@ def test_a_string_amount_has_34_significant_digits_as_the_live_one(
 def test_no_digit_of_an_amount_is_lost_in_either_form(
     organization: SimulatedOrganization, simulator: Simulator, amount: str, *, mixed: bool
 ) -> None:
-    simulator.deviations = Quirks(string_amounts=not mixed, mixed_amounts=mixed)
+    simulator.deviations = Deviations(string_amounts=not mixed, mixed_amounts=mixed)
     organization.restate(DAY, lambda facts: (replace(facts[0], amount=Decimal(amount)),))
     (value,) = row_values(get(simulator, window(DAY, DAY + timedelta(days=1))))
     assert isinstance(value, Decimal) is mixed

@@ -31,13 +31,13 @@ def broken(simulator: Simulator, kind: FaultKind, seconds: float = 1) -> httpx2.
 def test_429_may_tell_the_wait_in_seconds_as_a_date_or_not_at_all(simulator: Simulator) -> None:
     in_seconds = broken(simulator, FaultKind.RATE_LIMITED_SECONDS, 7)
     as_date = broken(simulator, FaultKind.RATE_LIMITED_DATE, 90)
-    untold = broken(simulator, FaultKind.RATE_LIMITED)
-    assert {in_seconds.status_code, as_date.status_code, untold.status_code} == {429}
+    unbilled_quantity = broken(simulator, FaultKind.RATE_LIMITED)
+    assert {in_seconds.status_code, as_date.status_code, unbilled_quantity.status_code} == {429}
     assert in_seconds.headers["Retry-After"] == "7"
     wait = parsedate_to_datetime(as_date.headers["Retry-After"]) - datetime.now(UTC)
     assert timedelta(seconds=80) < wait <= timedelta(seconds=90)
-    assert "Retry-After" not in untold.headers
-    assert untold.json()["error"]["code"] == "rate_limit_exceeded"
+    assert "Retry-After" not in unbilled_quantity.headers
+    assert unbilled_quantity.json()["error"]["code"] == "rate_limit_exceeded"
 
 
 @pytest.mark.parametrize(

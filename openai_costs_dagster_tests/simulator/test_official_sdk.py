@@ -10,10 +10,10 @@ import openai
 import pytest
 from openai.types.admin.organization.usage_costs_response import DataResultOrganizationCostsResult
 
-from openai_costs_dagster.simulator import Quirks, SimulatedOrganization, Simulator
+from openai_costs_dagster.simulator import Deviations, SimulatedOrganization, Simulator
 from openai_costs_dagster.simulator.usage_endpoints import ENDPOINTS
 
-from .full_organization import ALL_ENDPOINTS, everything
+from .full_organization import ALL_ENDPOINTS, full_organization
 from .http_requests import (
     DIMENSIONS,
     NOW,
@@ -62,12 +62,12 @@ def sdk_rows(simulator: Simulator, groups: Sequence[str]) -> Iterator[tuple[Key,
             page = answer.next_page
 
 
-@pytest.mark.parametrize("quirks", [Quirks(), Quirks.none()], ids=["quirks", "spec"])
+@pytest.mark.parametrize("deviations", [Deviations(), Deviations.none()], ids=["deviations", "spec"])
 @pytest.mark.parametrize("groups", GROUPINGS, ids="+".join)
 def test_the_official_sdk_reads_the_truth_of_every_grouping(
-    organization: SimulatedOrganization, simulator: Simulator, groups: tuple[str, ...], quirks: Quirks
+    organization: SimulatedOrganization, simulator: Simulator, groups: tuple[str, ...], deviations: Deviations
 ) -> None:
-    simulator.deviations = quirks
+    simulator.deviations = deviations
     sums: dict[Key, Decimal] = {}
     for key, typed, exact in sdk_rows(simulator, groups):
         # Its types say float, and a string becomes one too: the nearest to the truth. Only the raw text is exact.
@@ -79,7 +79,7 @@ def test_the_official_sdk_reads_the_truth_of_every_grouping(
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[Simulator]:
-    with Simulator([everything()], clock=lambda: NOW) as running:
+    with Simulator([full_organization()], clock=lambda: NOW) as running:
         yield running
 
 

@@ -142,7 +142,7 @@ def test_changes_are_made_on_top_of_each_other_and_seen_at_once_over_http(
     assert read() == Decimal("1.5")
     organization.plant_anomaly(MONDAY, 3)
     assert read() == Decimal("4.5")
-    organization.empty(MONDAY)
+    organization.clear_day(MONDAY)
     assert read() == 0
 
 

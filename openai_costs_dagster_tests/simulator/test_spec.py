@@ -1,4 +1,4 @@
-"""Without its quirks the simulator keeps to the published spec; with them it does not, as the live API does not."""
+"""Without its deviations the simulator keeps to the published spec; with them it does not, as the live API does not."""
 
 import importlib
 from collections.abc import Iterator
@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from openai_costs_dagster.simulator import USAGE_ENDPOINTS, Quirks, SimulatedOrganization, Simulator
+from openai_costs_dagster.simulator import USAGE_ENDPOINTS, Deviations, SimulatedOrganization, Simulator
 
-from .full_organization import everything
+from .full_organization import full_organization
 from .http_requests import EVERY_GROUPING, NOW, TODAY, USAGE, Parameters, get, rows, window
 
 SPEC = Path(__file__).resolve().parents[2].parent / "shared" / "openai_admin_api.yaml"
@@ -28,14 +28,14 @@ def spec() -> Any:
 @pytest.fixture(scope="module")
 def conforming() -> Iterator[Simulator]:
     organization = SimulatedOrganization(api_keys_from=None, users_with_projects_served=True)
-    with Simulator([organization], Quirks.none(), clock=lambda: NOW) as running:
+    with Simulator([organization], Deviations.none(), clock=lambda: NOW) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def using() -> Iterator[Simulator]:
     """Conforming too, with an organization that uses everything."""
-    with Simulator([everything()], Quirks.none(), clock=lambda: NOW) as running:
+    with Simulator([full_organization()], Deviations.none(), clock=lambda: NOW) as running:
         yield running
 
 
@@ -110,7 +110,7 @@ def test_every_directory_answer_is_as_the_spec_says(
 ) -> None:
     organization.archive_project("proj_simulated_support", NOW)
     organization.delete_user("user-simulated-omar")
-    with Simulator([organization], Quirks.none(), clock=lambda: NOW) as simulator:
+    with Simulator([organization], Deviations.none(), clock=lambda: NOW) as simulator:
         response = get(simulator, query, path=path)
     assert response.status_code == 200
     check(spec, schema, response.text)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openai_costs_dagster.simulator import Quirks, SimulatedOrganization, Simulator
+from openai_costs_dagster.simulator import Deviations, SimulatedOrganization, Simulator
 
 from .http_requests import (
     DIMENSIONS,
@@ -38,11 +38,11 @@ def shared() -> Iterator[Simulator]:
         yield running
 
 
-@pytest.mark.parametrize("quirks", [Quirks(), Quirks.none()], ids=["quirks", "spec"])
+@pytest.mark.parametrize("deviations", [Deviations(), Deviations.none()], ids=["deviations", "spec"])
 def test_every_grouping_adds_up_to_the_same_total_to_the_last_digit(
-    organization: SimulatedOrganization, simulator: Simulator, quirks: Quirks
+    organization: SimulatedOrganization, simulator: Simulator, deviations: Deviations
 ) -> None:
-    simulator.deviations = quirks
+    simulator.deviations = deviations
     everything = total(truth(organization, days_between(FIRST, END), ()).values())
     assert len(everything.as_tuple().digits) > 28, "no test of exactness: Python's default context would do"
     for groups in EVERY_GROUPING:
@@ -51,7 +51,7 @@ def test_every_grouping_adds_up_to_the_same_total_to_the_last_digit(
 
 
 def test_without_quirks_a_row_is_one_combination_of_what_was_grouped_by(simulator: Simulator) -> None:
-    simulator.deviations = Quirks.none()
+    simulator.deviations = Deviations.none()
     for groups in EVERY_GROUPING:
         found = rows(simulator, window(FIRST, FIRST + timedelta(days=1), group_by=groups))
         keys = [tuple(row[name] for name in groups) for row in found]
@@ -63,8 +63,8 @@ def test_quantities_are_told_only_where_line_items_are(simulator: Simulator) -> 
     told = rows(simulator, window(FIRST, END, group_by=["line_item"]))
     assert {row["quantity_unit"] for row in told} >= {"tokens", "gibibyte_hours", None}
     assert all((row["quantity"] is None) == (row["quantity_unit"] is None) for row in told)
-    untold = rows(simulator, window(FIRST, END, group_by=["project_id"]))
-    assert {(row["quantity"], row["quantity_unit"]) for row in untold} == {(None, None)}
+    unbilled_quantity = rows(simulator, window(FIRST, END, group_by=["project_id"]))
+    assert {(row["quantity"], row["quantity_unit"]) for row in unbilled_quantity} == {(None, None)}
 
 
 @pytest.mark.parametrize("name", ["project_ids", "api_key_ids", "line_items", "project_ids[]", "line_items[]"])
@@ -97,7 +97,7 @@ def test_the_three_spellings_of_an_array_mean_the_same(simulator: Simulator, spe
 def test_any_window_and_any_limit_give_each_day_once_in_order(
     shared: Simulator, first: date, length: int, limit: int, *, tail: bool
 ) -> None:
-    shared.quirks = Quirks(tail_pages=tail)
+    shared.deviations = Deviations(tail_pages=tail)
     end = first + timedelta(days=length)
     starts = [bucket["start_time"] for bucket in buckets(shared, window(first, end, limit=limit))]
     assert starts == [seconds(day) for day in days_between(first, min(end, TODAY + timedelta(days=1)))]
@@ -110,7 +110,7 @@ def test_small_pages_give_each_day_once_in_order(simulator: Simulator, limit: in
 
 
 def test_a_quiet_day_is_an_empty_bucket(organization: SimulatedOrganization, simulator: Simulator) -> None:
-    organization.empty(FIRST)
+    organization.clear_day(FIRST)
     organization.first_day = FIRST
     before = FIRST - timedelta(days=1)
     found = buckets(simulator, window(before, FIRST + timedelta(days=2)))

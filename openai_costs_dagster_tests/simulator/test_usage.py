@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from openai_costs_dagster.simulator import Fact, Quirks, SimulatedOrganization, Simulator
+from openai_costs_dagster.simulator import Deviations, Fact, SimulatedOrganization, Simulator
 from openai_costs_dagster.simulator.usage_endpoints import ENDPOINTS, is_counted_by
 from openai_costs_dagster.usage_records import OPERATIONS, TOKEN_TOTALS
 
-from .full_organization import ALL_ENDPOINTS, everything
+from .full_organization import ALL_ENDPOINTS, full_organization
 from .http_requests import NOW, TODAY, USAGE, Parameters, buckets, days_between, get, rows, seconds, window
 
 FIRST, END = date(2026, 2, 2), date(2026, 2, 12)
@@ -47,7 +47,7 @@ COUNTERS = {
 @pytest.fixture(scope="module")
 def shared() -> Iterator[Simulator]:
     """Only read: the tests that change an organization make their own."""
-    with Simulator([everything()], clock=lambda: NOW) as running:
+    with Simulator([full_organization()], clock=lambda: NOW) as running:
         yield running
 
 
@@ -326,14 +326,14 @@ def test_a_counter_is_whole_and_every_grouping_agrees_where_a_factor_makes_parts
         assert isinstance(whole[counter], int)
 
 
-@pytest.mark.parametrize("quirks", [Quirks(), Quirks.none()], ids=["quirks", "spec"])
-def test_what_only_the_sdk_knows_comes_when_it_is_asked_for(quirks: Quirks) -> None:
-    with Simulator([everything()], quirks, clock=lambda: NOW) as simulator:
+@pytest.mark.parametrize("deviations", [Deviations(), Deviations.none()], ids=["deviations", "spec"])
+def test_what_only_the_sdk_knows_comes_when_it_is_asked_for(deviations: Deviations) -> None:
+    with Simulator([full_organization()], deviations, clock=lambda: NOW) as simulator:
         asked = window(FIRST, END, group_by="api_source")
         sources = {row["api_source"] for row in rows(simulator, asked, COMPLETIONS)}
         unasked = rows(simulator, window(FIRST, END), COMPLETIONS)[0]
     assert sources == {"agents_api", "unlabeled"}
-    assert ("api_source" in unasked) == ("input_cache_write_12h_tokens" in unasked) == quirks.undocumented_fields
+    assert ("api_source" in unasked) == ("input_cache_write_12h_tokens" in unasked) == deviations.undocumented_fields
 
 
 def test_a_day_that_is_billed_at_zero_has_no_rows_of_usage(

@@ -8,7 +8,7 @@ import pytest
 
 from openai_costs_dagster.simulator import Fault, FaultKind, SimulatedOrganization, Simulator
 
-from .full_organization import ALL_ENDPOINTS, everything
+from .full_organization import ALL_ENDPOINTS, full_organization
 from .http_requests import NOW, TODAY, USAGE, Parameters, get, parsed, seconds, window
 
 FIRST, END = date(2026, 2, 1), date(2026, 2, 20)
@@ -16,7 +16,7 @@ FIRST, END = date(2026, 2, 1), date(2026, 2, 20)
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[Simulator]:
-    with Simulator([everything()], clock=lambda: NOW) as running:
+    with Simulator([full_organization()], clock=lambda: NOW) as running:
         yield running
 
 

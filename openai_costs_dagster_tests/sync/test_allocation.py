@@ -18,7 +18,7 @@ from openai_costs_dagster.sync.allocation import AllocationOutcome, allocate_day
 from openai_costs_dagster.sync.usage import UsageRequest, ingest_usage
 
 from ..bench import WIDE, Bench, days
-from ..simulator.full_organization import everything
+from ..simulator.full_organization import full_organization
 from ..sync_fixtures import MakeBench
 
 DAY = dt.date(2026, 2, 4)
@@ -41,10 +41,10 @@ def share(work: Bench, wanted: Collection[dt.date] = DAYS, *, usage: bool = True
 
 
 def make(bench: MakeBench, served: dict[str, Any]) -> Bench:
-    world = everything()
+    simulated = full_organization()
     for name, value in served.items():
-        setattr(world, name, value)
-    work = bench(world)
+        setattr(simulated, name, value)
+    work = bench(simulated)
     work.ingest(DAYS)
     return work
 
@@ -66,7 +66,7 @@ def caused_costs(work: Bench) -> dict[tuple[Any, ...], Decimal]:
     """Return the true amounts of line items billed by tokens, by user, key and project."""
     truth: dict[tuple[Any, ...], Decimal] = defaultdict(Decimal)
     for day in DAYS:
-        for fact in work.world.facts(day):
+        for fact in work.simulated.facts(day):
             if fact.line_item and fact.line_item.endswith(TOKENS):
                 key = (fact.user_id, fact.api_key_id, fact.project_id)
                 truth[key] = WIDE.add(truth[key], fact.amount or Decimal(0))
@@ -96,7 +96,7 @@ def test_day_without_allocation_is_shown_as_billed(bench: MakeBench) -> None:
 def test_outdated_allocation_is_not_shown_after_costs_change(bench: MakeBench) -> None:
     work = make(bench, SERVED["users and projects exclude each other"])
     share(work)
-    work.world.restate(DAY, lambda facts: facts[:-3])
+    work.simulated.restate(DAY, lambda facts: facts[:-3])
     work.ingest([DAY])
     assert difference(work) == []
     share(work, [DAY])
@@ -105,10 +105,10 @@ def test_outdated_allocation_is_not_shown_after_costs_change(bench: MakeBench) -
 
 def test_late_usage_is_allocated_when_it_is_stored(bench: MakeBench) -> None:
     work = make(bench, {"users_with_projects_served": False})
-    work.world.restate_usage(DAY, lambda _: ())
+    work.simulated.restate_usage(DAY, lambda _: ())
     share(work)
     before = allocated(work, "method", where=f"usage_date = '{DAY}'")
-    work.world.restate_usage(DAY, lambda _: work.world.facts(DAY))
+    work.simulated.restate_usage(DAY, lambda _: work.simulated.facts(DAY))
     share(work, [DAY])
     after = allocated(work, "method", where=f"usage_date = '{DAY}'")
     assert difference(work) == []
@@ -117,12 +117,12 @@ def test_late_usage_is_allocated_when_it_is_stored(bench: MakeBench) -> None:
 
 def test_restated_usage_changes_the_allocation(bench: MakeBench) -> None:
     work = make(bench, {"users_with_projects_served": False, "api_keys_served": False})
-    work.world.restate_usage(
+    work.simulated.restate_usage(
         DAY, lambda facts: tuple(replace(fact, api_key_id="key_moved") if fact.api_key_id else fact for fact in facts)
     )
     share(work, [DAY])
     assert ("key_moved",) in allocated(work, "api_key_id", where=f"usage_date = '{DAY}'")
-    work.world.restate_usage(DAY, lambda _: work.world.facts(DAY))
+    work.simulated.restate_usage(DAY, lambda _: work.simulated.facts(DAY))
     share(work, [DAY])
     assert ("key_moved",) not in allocated(work, "api_key_id")
 
@@ -144,7 +144,9 @@ def test_missing_and_unreconciled_days_are_skipped_with_a_reason(bench: MakeBenc
 def test_missing_usage_is_reported_as_a_token_difference(bench: MakeBench) -> None:
     work = make(bench, SERVED["by everything"])
     assert all(not report.differences for report in share(work).days.values())
-    work.world.restate_usage(DAY, lambda facts: tuple(fact for fact in facts if fact.model != "gpt-5-mini-2025-08-07"))
+    work.simulated.restate_usage(
+        DAY, lambda facts: tuple(fact for fact in facts if fact.model != "gpt-5-mini-2025-08-07")
+    )
     (found, *_) = share(work, [DAY]).days[DAY].differences
     assert found.model == "gpt-5-mini-2025-08-07"
     assert not found.counted
@@ -187,13 +189,13 @@ def test_stored_user_totals_stay_if_a_later_request_fails(bench: MakeBench, trou
 
 
 def test_refused_day_does_not_affect_user_totals_of_other_days(bench: MakeBench) -> None:
-    world = everything()
-    world.users_with_projects_served = False
-    work = bench(world)
+    simulated = full_organization()
+    simulated.users_with_projects_served = False
+    work = bench(simulated)
     wanted = days(DAY, 10)
 
     def refuse_some(asked: DayRange) -> None:
-        world.users_served = not set(wanted[:3]) & set(asked)
+        simulated.users_served = not set(wanted[:3]) & set(asked)
 
     work.simulator.script = before_user_totals(work, refuse_some)
     assert not work.ingest(wanted).failed
@@ -206,7 +208,7 @@ def test_refused_day_does_not_affect_user_totals_of_other_days(bench: MakeBench)
 
 def break_users(work: Bench, trouble: str) -> None:
     if trouble == "refused":
-        work.world.users_served = False
+        work.simulated.users_served = False
     else:
         work.simulator.faults.queue(Fault(FaultKind.UNAVAILABLE))
 

@@ -7,11 +7,11 @@ from decimal import Decimal
 import pytest
 
 from openai_costs_dagster.days import ONE_DAY, utc_midnight
-from openai_costs_dagster.simulator import FaultKind, Quirks, SimulatedOrganization
+from openai_costs_dagster.simulator import Deviations, FaultKind, SimulatedOrganization
 from openai_costs_dagster.simulator.faults import PAGE_FAULTS
 from openai_costs_dagster.simulator.queries import Query
 
-from ..bench import WIDE, days, small_world, spent, total
+from ..bench import WIDE, days, small_organization, spent, total
 from ..conftest import NOW, Clock
 from ..sync_fixtures import MakeBench
 
@@ -20,18 +20,18 @@ KEYS_BEGIN = dt.date(2025, 12, 6)
 
 
 def everything_served() -> SimulatedOrganization:
-    return small_world(api_keys_from=None, users_with_projects_served=True)
+    return small_organization(api_keys_from=None, users_with_projects_served=True)
 
 
-@pytest.mark.parametrize("quirks", [Quirks(), Quirks.none()], ids=["quirks", "spec"])
-def test_year_is_stored_exactly(bench: MakeBench, quirks: Quirks) -> None:
-    work = bench(SimulatedOrganization(), quirks=quirks)
+@pytest.mark.parametrize("deviations", [Deviations(), Deviations.none()], ids=["deviations", "spec"])
+def test_year_is_stored_exactly(bench: MakeBench, deviations: Deviations) -> None:
+    work = bench(SimulatedOrganization(), deviations=deviations)
     outcome = work.ingest(work.year)
     assert not outcome.failed
     assert list(outcome.stored) == work.year == work.stored_days()
     assert work.stored() == work.expected(work.year)
     for day, report in outcome.stored.items():
-        assert report.amount_usd == spent(work.world.facts_by(day, NOW))
+        assert report.amount_usd == spent(work.simulated.facts_until(day, NOW))
         assert report.reconciled
     by_key = ("project_id", "line_item", "api_key_id")
     detailed = {key: amount for key, amount in work.stored(by_key).items() if key[0] >= KEYS_BEGIN}
@@ -50,7 +50,7 @@ def test_year_is_stored_exactly(bench: MakeBench, quirks: Quirks) -> None:
     ids=["as most", "users", "users since keys", "no keys", "keys"],
 )
 def test_year_takes_few_requests(bench: MakeBench, served: dict[str, object]) -> None:
-    work = bench(small_world(**served))
+    work = bench(small_organization(**served))
     assert work.ingest(work.year).requests <= 24
     assert work.ingest(work.year).requests <= 12
     assert work.ingest(days(work.clock.today - 3 * ONE_DAY, 4)).requests <= 3
@@ -150,9 +150,9 @@ def test_changed_added_and_removed_rows_of_a_settled_day_are_revisions(bench: Ma
     work = bench()
     work.ingest([DAY])
     before = work.stored()
-    restated, grown, vanished, *_ = dict.fromkeys(fact.line_item for fact in work.world.facts(DAY))
+    restated, grown, vanished, *_ = dict.fromkeys(fact.line_item for fact in work.simulated.facts(DAY))
     factors = {restated: Decimal("0.5"), grown: Decimal(3)}
-    work.world.restate(
+    work.simulated.restate(
         DAY,
         lambda facts: tuple(
             fact.scaled(factors.get(fact.line_item, Decimal(1))) for fact in facts if fact.line_item != vanished
@@ -177,9 +177,9 @@ def test_changed_added_and_removed_rows_of_a_settled_day_are_revisions(bench: Ma
 
 def test_rows_with_equal_dimensions_are_added_up(bench: MakeBench) -> None:
     work = bench()
-    twice = work.world.facts(DAY)[0]
+    twice = work.simulated.facts(DAY)[0]
     half = replace(twice, api_source="agents_api")
-    work.world.restate(DAY, lambda facts: (replace(twice, api_source="unlabeled"), half, *facts[2:]))
+    work.simulated.restate(DAY, lambda facts: (replace(twice, api_source="unlabeled"), half, *facts[2:]))
     work.ingest([DAY])
     assert work.stored() == work.expected([DAY])
     counted = work.query("select received_count - row_count from openai_costs.cost_days")
@@ -187,8 +187,8 @@ def test_rows_with_equal_dimensions_are_added_up(bench: MakeBench) -> None:
 
 
 def test_missing_amount_is_stored_as_null_and_counted(bench: MakeBench) -> None:
-    work = bench(quirks=Quirks.none())
-    work.world.restate(DAY, lambda facts: (replace(facts[0], line_item="a free sample", amount=None), *facts[1:]))
+    work = bench(deviations=Deviations.none())
+    work.simulated.restate(DAY, lambda facts: (replace(facts[0], line_item="a free sample", amount=None), *facts[1:]))
     report = work.ingest([DAY]).stored[DAY]
     assert report.absent_amounts == 1
     assert work.query("select amount from openai_costs.daily_costs where line_item = 'a free sample'") == [(None,)]
@@ -197,7 +197,7 @@ def test_missing_amount_is_stored_as_null_and_counted(bench: MakeBench) -> None:
 def test_unusual_names_are_stored_unchanged(bench: MakeBench) -> None:
     hostile = "'; drop table openai_costs.cost_rows; --\t\\N\n<script>=1+1</script> \u202e🧪"
     work = bench()
-    work.world.restate(
+    work.simulated.restate(
         DAY, lambda facts: (replace(facts[0], line_item=hostile, project_id=hostile, project_name=hostile),)
     )
     assert not work.ingest([DAY]).failed

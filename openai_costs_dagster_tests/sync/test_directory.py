@@ -22,7 +22,7 @@ from openai_costs_dagster.warehouse import anomalies, directory, lock, outbox
 from openai_costs_dagster.warehouse.forget_user import forget_user
 
 from ..bench import Bench, days
-from ..simulator.full_organization import everything
+from ..simulator.full_organization import full_organization
 from ..sync_fixtures import MakeBench
 
 DAYS = days(dt.date(2026, 2, 4), 2)
@@ -37,24 +37,24 @@ def known(work: Bench, kind: str) -> dict[str, str]:
 
 
 def test_names_of_projects_users_and_keys_are_stored(bench: MakeBench) -> None:
-    work = bench(everything())
+    work = bench(full_organization())
     found = names(work)
     assert found.notes == []
-    assert known(work, "project") == {one.id: one.name for one in work.world.projects}
-    assert set(known(work, "user")) == {one.id for one in work.world.users}
-    assert set(known(work, "api_key")) == {one.id for one in work.world.api_keys}
+    assert known(work, "project") == {one.id: one.name for one in work.simulated.projects}
+    assert set(known(work, "user")) == {one.id for one in work.simulated.users}
+    assert set(known(work, "api_key")) == {one.id for one in work.simulated.api_keys}
     owners = dict(work.query("select id, owner_id from openai_costs.directory where kind = 'api_key'"))
-    for key in work.world.api_keys:
+    for key in work.simulated.api_keys:
         if key.user:
             assert owners[key.id] == key.user.id
 
 
 def test_renamed_project_has_its_new_name_and_the_old_one_is_kept(bench: MakeBench) -> None:
-    work = bench(everything())
+    work = bench(full_organization())
     work.ingest(DAYS)
     names(work)
-    project = work.world.projects[0]
-    work.world.rename_project(project.id, "Another name")
+    project = work.simulated.projects[0]
+    work.simulated.rename_project(project.id, "Another name")
     work.clock.now += ONE_DAY
     names(work)
     assert work.query("select name, earlier_names from openai_costs.directory where id = %s", project.id) == [
@@ -65,19 +65,19 @@ def test_renamed_project_has_its_new_name_and_the_old_one_is_kept(bench: MakeBen
 
 
 def test_deleted_user_is_marked_and_keeps_the_name(bench: MakeBench) -> None:
-    work = bench(everything())
+    work = bench(full_organization())
     names(work)
-    user = work.world.users[0]
+    user = work.simulated.users[0]
     before = known(work, "user")[user.id]
-    work.world.delete_user(user.id)
+    work.simulated.delete_user(user.id)
     work.clock.now += ONE_DAY
     names(work)
     assert work.query("select name, status from openai_costs.directory where id = %s", user.id) == [(before, "gone")]
 
 
 def test_key_without_the_scope_is_reported_as_a_note(bench: MakeBench) -> None:
-    work = bench(everything())
-    work.world.scopes = frozenset({USAGE_SCOPE})
+    work = bench(full_organization())
+    work.simulated.scopes = frozenset({USAGE_SCOPE})
     found = names(work)
     assert found.counts == {}
     assert any("api.management.read" in note for note in found.notes)
@@ -85,7 +85,7 @@ def test_key_without_the_scope_is_reported_as_a_note(bench: MakeBench) -> None:
 
 
 def test_addresses_are_not_stored_if_configured_so(bench: MakeBench) -> None:
-    work = bench(everything(), store_emails=False)
+    work = bench(full_organization(), store_emails=False)
     names(work)
     assert known(work, "user")
     assert work.query(
@@ -94,8 +94,8 @@ def test_addresses_are_not_stored_if_configured_so(bench: MakeBench) -> None:
 
 
 def test_forgotten_user_does_not_return_with_later_responses(bench: MakeBench) -> None:
-    work = bench(everything())
-    user = work.world.users[0]
+    work = bench(full_organization())
+    user = work.simulated.users[0]
 
     def read_all() -> None:
         work.ingest(DAYS)
@@ -123,9 +123,9 @@ def test_forgotten_user_does_not_return_with_later_responses(bench: MakeBench) -
 
 
 def test_findings_and_alerts_lose_the_name_of_a_forgotten_user(bench: MakeBench) -> None:
-    work = bench(everything())
+    work = bench(full_organization())
     names(work)
-    user, now = work.world.users[0], work.clock.now
+    user, now = work.simulated.users[0], work.clock.now
     text = f"Up $9.00 on {user.id}. It cost $12.00"
     finding = anomalies.Finding(
         usage_date=DAYS[0],
@@ -160,9 +160,9 @@ def test_findings_and_alerts_lose_the_name_of_a_forgotten_user(bench: MakeBench)
 
 
 def test_forgetting_a_user_waits_for_a_running_synchronization(bench: MakeBench) -> None:
-    work = bench(everything())
+    work = bench(full_organization())
     names(work)
-    user = work.world.users[0]
+    user = work.simulated.users[0]
     messages: list[str] = []
     waiting = threading.Event()
 
@@ -182,8 +182,8 @@ def test_forgetting_a_user_waits_for_a_running_synchronization(bench: MakeBench)
 
 
 def test_key_named_after_a_forgotten_address_loses_its_name(bench: MakeBench) -> None:
-    work = bench(everything())
-    user, key = work.world.users[0], work.world.api_keys[0]
+    work = bench(full_organization())
+    user, key = work.simulated.users[0], work.simulated.api_keys[0]
     names(work)
     with work.database.connect() as connection:
         entry = directory.Entry("api_key", key.id, f"laptop of {user.email.upper()}")
@@ -194,7 +194,7 @@ def test_key_named_after_a_forgotten_address_loses_its_name(bench: MakeBench) ->
 
 
 def test_names_of_another_organization_are_not_stored(bench: MakeBench) -> None:
-    work = bench(everything(), organization_id="org-another")
+    work = bench(full_organization(), organization_id="org-another")
     found = names(work)
     assert found.counts == {}
     assert "org-another was expected" in found.notes[0]
@@ -202,7 +202,7 @@ def test_names_of_another_organization_are_not_stored(bench: MakeBench) -> None:
 
 
 def test_response_without_a_name_does_not_delete_the_stored_name(bench: MakeBench) -> None:
-    work = bench(everything())
+    work = bench(full_organization())
     names(work)
     before = known(work, "user")
     work.clock.now += ONE_DAY
@@ -211,9 +211,9 @@ def test_response_without_a_name_does_not_delete_the_stored_name(bench: MakeBenc
 
 
 def test_address_is_removed_from_the_name_of_a_project(bench: MakeBench) -> None:
-    work = bench(everything(), store_emails=False)
-    project = work.world.projects[0]
-    work.world.rename_project(project.id, "work of ada@example.com")
+    work = bench(full_organization(), store_emails=False)
+    project = work.simulated.projects[0]
+    work.simulated.rename_project(project.id, "work of ada@example.com")
     work.ingest(DAYS)
     names(work)
     assert known(work, "project")[project.id] == "work of ..."
@@ -222,8 +222,8 @@ def test_address_is_removed_from_the_name_of_a_project(bench: MakeBench) -> None
 
 
 def test_expiring_key_alerts_once_at_two_weeks_and_once_at_three_days(bench: MakeBench) -> None:
-    work = bench(everything())
-    work.world.admin_key_expires = work.clock.now + 15 * ONE_DAY
+    work = bench(full_organization())
+    work.simulated.admin_key_expires = work.clock.now + 15 * ONE_DAY
 
     def alerts() -> list[tuple[str, str]]:
         return work.query("select event, severity from openai_costs.outbox where event = 'expires' order by alert_id")
@@ -241,7 +241,7 @@ def test_old_key_alerts_once_at_ninety_days_unless_it_is_much_older(bench: MakeB
     def alerts(work: Bench) -> list[tuple[str, bool]]:
         return work.query("select severity, acknowledged from openai_costs.outbox where event = 'aged'")
 
-    work = bench(everything())
+    work = bench(full_organization())
     founded = int(key_of(work)["created_at"])
     for age, expected in ((89, []), (91, [("low", False)]), (92, [("low", False)])):
         with work.database.connect() as connection:
@@ -263,8 +263,8 @@ def key_of(work: Bench) -> dict[str, Any]:
 
 
 def test_spend_limits_become_budgets_if_configured_so(bench: MakeBench) -> None:
-    work = bench(everything(), openai_budgets=True)
-    work.world.spend_limit_cents, work.world.spend_alert_cents = 1_000_050, (100_000,)
+    work = bench(full_organization(), openai_budgets=True)
+    work.simulated.spend_limit_cents, work.simulated.spend_alert_cents = 1_000_050, (100_000,)
     work.ingest(DAYS)
     names(work)
 
@@ -277,12 +277,12 @@ def test_spend_limits_become_budgets_if_configured_so(bench: MakeBench) -> None:
         "OpenAI's spend limit, month": Decimal("10000.50"),
         "OpenAI's spend alert of $1,000.00, month": Decimal(1000),
     }
-    work.world.spend_limit_cents, work.world.spend_alert_cents = None, ()
+    work.simulated.spend_limit_cents, work.simulated.spend_alert_cents = None, ()
     names(work)
     assert limits() == {}
 
 
 def test_spend_limits_are_not_requested_by_default(bench: MakeBench) -> None:
-    work = bench(everything())
+    work = bench(full_organization())
     names(work)
     assert not [one for one in work.simulator.requests if "spend_" in one.path]

@@ -10,7 +10,7 @@ import pytest
 from openai_costs_dagster.days import ONE_DAY
 from openai_costs_dagster.simulator import Fault, FaultKind
 
-from ..bench import Bench, days, small_world
+from ..bench import Bench, days, small_organization
 from ..sync_fixtures import MakeBench
 
 HOUR = dt.timedelta(hours=1)
@@ -34,12 +34,12 @@ def break_everything(work: Bench) -> None:
 def test_revoked_key_alerts_once_and_its_recovery_once(bench: MakeBench) -> None:
     work = bench()
     refresh(work, 4)
-    key, work.world.admin_key = work.world.admin_key, "sk-admin-another"
+    key, work.simulated.admin_key = work.simulated.admin_key, "sk-admin-another"
     refresh(work, 4)
     for _ in range(30):
         refresh(work)
     assert alerts(work) == [("failed", "high", "acme: its admin key does not work")]
-    work.world.admin_key = key
+    work.simulated.admin_key = key
     refresh(work)
     assert [event for event, *_ in alerts(work)] == ["failed", "recovered"]
     refresh(work, 4)
@@ -51,9 +51,9 @@ def test_revoked_key_alerts_once_and_its_recovery_once(bench: MakeBench) -> None
 def test_missing_scope_after_a_revoked_key_alerts_again(bench: MakeBench) -> None:
     work = bench()
     refresh(work)
-    work.world.scopes = frozenset()
+    work.simulated.scopes = frozenset()
     refresh(work)
-    work.world.admin_key = "sk-admin-another"
+    work.simulated.admin_key = "sk-admin-another"
     refresh(work)
     refresh(work)
     messages = [message for (message,) in work.query("select message from openai_costs.outbox order by alert_id")]
@@ -99,16 +99,16 @@ def test_successful_run_for_other_days_does_not_end_the_failure(bench: MakeBench
 @pytest.mark.parametrize("trigger", ["manual", "backfill"])
 def test_manual_runs_and_backfills_do_not_alert_but_end_a_failure(bench: MakeBench, trigger: str) -> None:
     work = bench()
-    work.world.admin_key = "sk-admin-another"
+    work.simulated.admin_key = "sk-admin-another"
     refresh(work, trigger=trigger)
     assert alerts(work) == []
     refresh(work)
-    work.world.admin_key = work.organization.admin_key.read()
+    work.simulated.admin_key = work.organization.admin_key.read()
     refresh(work, trigger=trigger)
     assert [event for event, *_ in alerts(work)] == ["failed", "recovered"]
 
 
 def test_days_outside_retention_do_not_alert(bench: MakeBench) -> None:
-    work = bench(small_world(lookback_days=100))
+    work = bench(small_organization(lookback_days=100))
     work.ingest(days(work.clock.today - 120 * ONE_DAY, 121), trigger="schedule")
     assert alerts(work) == []

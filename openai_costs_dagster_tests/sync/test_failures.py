@@ -18,7 +18,7 @@ from openai_costs_dagster.simulator.queries import Query
 from openai_costs_dagster.sync.outcome import Outcome
 from openai_costs_dagster.warehouse.database import Database
 
-from ..bench import Bench, days, small_world, spent
+from ..bench import Bench, days, small_organization, spent
 from ..conftest import Clock, MakeOrganization
 from ..sync_fixtures import MakeBench
 
@@ -59,7 +59,7 @@ def test_failed_window_fails_only_its_own_days(bench: MakeBench, kind: FaultKind
     work.ingest(ALL)  # stores the served groupings, so that the next run sends one query per window
     before = {key: amount for key, amount in work.stored().items() if key[0] in FAILING}
     for day in ALL:
-        work.world.restate(day, lambda facts: tuple(fact.scaled(Decimal(2)) for fact in facts))
+        work.simulated.restate(day, lambda facts: tuple(fact.scaled(Decimal(2)) for fact in facts))
     work.simulator.script = queue_faults(work, FAILING[0], *[Fault(kind)] * 10)
     outcome = work.ingest(ALL)
     assert list(outcome.failed) == FAILING
@@ -76,7 +76,7 @@ def test_failed_window_fails_only_its_own_days(bench: MakeBench, kind: FaultKind
     "kind", [FaultKind.REPEATED_CURSOR, FaultKind.MISSING_DAY, FaultKind.MORE_WITHOUT_CURSOR, FaultKind.CUT_JSON]
 )
 def test_failure_on_the_second_page_stores_nothing_of_the_window(bench: MakeBench, kind: FaultKind) -> None:
-    work = bench(small_world(api_keys_from=None, users_with_projects_served=True))
+    work = bench(small_organization(api_keys_from=None, users_with_projects_served=True))
 
     def break_second_pages(query: Query) -> None:
         if "page" in query and "group_by" in query:
@@ -103,7 +103,7 @@ def test_last_error_is_stored_with_its_days_until_a_success(bench: MakeBench) ->
 
 def test_first_failure_of_a_new_organization_is_stored(bench: MakeBench) -> None:
     work = bench()
-    work.world.revoke_key()
+    work.simulated.revoke_key()
     work.ingest([DAY])
     assert work.query(
         "select organization, last_error_is_permanent from openai_costs.sync_status join "
@@ -113,20 +113,20 @@ def test_first_failure_of_a_new_organization_is_stored(bench: MakeBench) -> None
 
 def test_revoked_key_is_permanent_after_two_requests(bench: MakeBench) -> None:
     work = bench()
-    work.world.revoke_key()
+    work.simulated.revoke_key()
     outcome = work.ingest(work.year)
     assert set(outcome.failed) == set(work.year)
     assert outcome.requests == len(work.simulator.requests) <= 2
     ((reason, permanent),) = reasons(outcome)
     assert permanent
     assert "Incorrect API key provided" in reason
-    assert work.world.admin_key[-4:] not in reason
+    assert work.simulated.admin_key[-4:] not in reason
 
 
 def test_key_revoked_during_a_run_keeps_stored_windows(bench: MakeBench) -> None:
     work = bench()
     work.ingest(ALL)
-    work.simulator.script = lambda query: work.world.revoke_key() if is_grouped_from(query, FAILING[0]) else None
+    work.simulator.script = lambda query: work.simulated.revoke_key() if is_grouped_from(query, FAILING[0]) else None
     outcome = work.ingest(ALL)
     assert set(outcome.failed) >= set(FAILING)
     assert {permanent for _, permanent in reasons(outcome)} == {True}
@@ -137,7 +137,7 @@ def test_key_revoked_during_a_run_keeps_stored_windows(bench: MakeBench) -> None
 def test_rotated_key_is_used_without_a_restart(bench: MakeBench) -> None:
     work = bench()
     work.ingest([DAY])
-    work.world.rotate_key("sk-admin-simulated-new")
+    work.simulated.rotate_key("sk-admin-simulated-new")
     assert work.ingest([DAY]).failed
     key = work.organization.admin_key.file
     assert key
@@ -169,7 +169,7 @@ def test_key_of_another_organization_than_configured_stores_nothing(bench: MakeB
 def test_corrected_organization_id_is_accepted(bench: MakeBench) -> None:
     work = bench(organization_id="org-MISTYPED")
     assert work.ingest([DAY]).failed
-    work.organization = work.organization.model_copy(update={"organization_id": work.world.organization_id})
+    work.organization = work.organization.model_copy(update={"organization_id": work.simulated.organization_id})
     assert reasons(work.ingest([DAY])) == set()
     assert work.stored() == work.expected([DAY])
 
@@ -201,7 +201,7 @@ def test_name_with_a_key_of_another_organization_is_rejected(bench: MakeBench, o
     work = bench()
     work.ingest([DAY])
     before = work.stored()
-    other = small_world(organization_id="org-OTHER", admin_key="sk-admin-simulated-other", seed=2)
+    other = small_organization(organization_id="org-OTHER", admin_key="sk-admin-simulated-other", seed=2)
     work.simulator.organizations.append(other)
     work.organization = organization(work.simulator, "acme", simulated=other)
     assert {permanent for _, permanent in reasons(work.ingest([DAY]))} == {True}
@@ -210,7 +210,7 @@ def test_name_with_a_key_of_another_organization_is_rejected(bench: MakeBench, o
 
 def test_nul_character_is_replaced_and_all_other_rows_are_stored(bench: MakeBench) -> None:
     work = bench()
-    work.world.restate(FAILING[1], lambda facts: (replace(facts[0], line_item="a\0b"), *facts[1:]))
+    work.simulated.restate(FAILING[1], lambda facts: (replace(facts[0], line_item="a\0b"), *facts[1:]))
     assert not work.ingest(ALL).failed
     assert work.query("select count(*) from openai_costs.daily_costs where line_item = 'a\ufffdb'") == [(1,)]
     assert work.stored(["project_id"]) == work.expected(ALL, ["project_id"])
@@ -219,7 +219,7 @@ def test_nul_character_is_replaced_and_all_other_rows_are_stored(bench: MakeBenc
 def test_settled_day_that_becomes_empty_is_requested_twice(bench: MakeBench) -> None:
     work = bench()
     work.ingest(BEFORE)
-    work.world.empty(DAY)
+    work.simulated.clear_day(DAY)
     requests_before = len(work.simulator.requests)
     report = work.ingest(BEFORE).stored[DAY]
     assert len(work.simulator.requests) - requests_before == 5  # both responses twice, and the users' totals
@@ -231,15 +231,15 @@ def test_settled_day_that_becomes_empty_is_requested_twice(bench: MakeBench) -> 
 
 def test_day_that_is_empty_in_one_response_only_keeps_its_costs(bench: MakeBench) -> None:
     work = bench()
-    facts = work.world.facts(DAY)
+    facts = work.simulated.facts(DAY)
     work.ingest(BEFORE)
     before = work.stored()
-    work.world.empty(DAY)
+    work.simulated.clear_day(DAY)
     responses = iter(range(100))
 
     def restore_day(_: Query) -> None:
         if next(responses) == 2:  # after the grouped and the ungrouped response, both empty
-            work.world.restate(DAY, lambda _: facts)
+            work.simulated.restate(DAY, lambda _: facts)
 
     work.simulator.script = restore_day
     report = work.ingest(BEFORE).stored[DAY]
@@ -252,7 +252,7 @@ def test_day_that_is_empty_in_one_response_only_keeps_its_costs(bench: MakeBench
 def test_provisional_day_that_becomes_empty_is_requested_once(bench: MakeBench, clock: Clock) -> None:
     work = bench()
     work.ingest([clock.today])
-    work.world.empty(clock.today)
+    work.simulated.clear_day(clock.today)
     outcome = work.ingest([clock.today])
     assert outcome.requests == 3  # both responses once, and the users' totals
     assert not outcome.stored[clock.today].became_empty
@@ -262,16 +262,16 @@ def test_provisional_day_that_becomes_empty_is_requested_once(bench: MakeBench, 
 def unreconciled(bench: MakeBench) -> Iterator[Bench]:
     """An organization whose ungrouped response for `DAY` is one cent more than the sum of the grouped rows."""
     work = bench()
-    facts = work.world.facts(DAY)
+    facts = work.simulated.facts(DAY)
     cent = replace(facts[0], amount=Decimal("0.01"))
 
     def script(query: Query) -> None:
         served: tuple[Fact, ...] = facts if "group_by" in query else (*facts, cent)
-        work.world.restate(DAY, lambda _: served)
+        work.simulated.restate(DAY, lambda _: served)
 
     work.simulator.script = script
     yield work
-    work.world.restate(DAY, lambda _: facts)
+    work.simulated.restate(DAY, lambda _: facts)
 
 
 def test_unreconciled_day_is_requested_twice_and_stored_with_its_difference(unreconciled: Bench) -> None:
@@ -286,7 +286,7 @@ def test_unreconciled_day_is_requested_twice_and_stored_with_its_difference(unre
     assert work.query("select usage_date, reconcile_difference from openai_costs.cost_days where not reconciled") == [
         (DAY, Decimal("-0.01"))
     ]
-    assert outcome.stored[DAY].amount_usd == spent(small_world().facts(DAY))
+    assert outcome.stored[DAY].amount_usd == spent(small_organization().facts(DAY))
 
 
 def test_failed_ungrouped_request_does_not_prevent_storing(bench: MakeBench) -> None:
@@ -304,13 +304,13 @@ def test_failed_ungrouped_request_does_not_prevent_storing(bench: MakeBench) -> 
 
 def test_responses_from_before_and_after_a_restatement_are_not_compared(bench: MakeBench) -> None:
     # The day is restated before every request, so both responses are requested twice. The last request fails.
-    work = bench(small_world(api_keys_from=None, users_with_projects_served=True), start_date=DAY)
-    facts = work.world.facts(DAY)
+    work = bench(small_organization(api_keys_from=None, users_with_projects_served=True), start_date=DAY)
+    facts = work.simulated.facts(DAY)
     numbers = itertools.count()
 
     def script(_: Query) -> None:
         number = next(numbers)
-        work.world.restate(DAY, lambda _: facts[number:])
+        work.simulated.restate(DAY, lambda _: facts[number:])
         if number >= 3:
             work.simulator.faults.queue(Fault(FaultKind.UNAVAILABLE))
 
@@ -335,7 +335,7 @@ def test_lost_database_connection_leaves_complete_windows(bench: MakeBench) -> N
     work.ingest(ALL)
     before = work.stored()
     for day in ALL:
-        work.world.restate(day, lambda facts: tuple(fact.scaled(Decimal(2)) for fact in facts))
+        work.simulated.restate(day, lambda facts: tuple(fact.scaled(Decimal(2)) for fact in facts))
 
     def end_session(query: Query) -> None:
         if is_grouped_from(query, FAILING[0]):

@@ -77,7 +77,7 @@ def test_restatement_is_found_without_the_earlier_raw_response(bench: MakeBench)
     work.ingest(DAYS)
     work.clock.now = LATER
     work.ingest([LATER.date()], raw_pages_days=30)
-    work.world.plant_anomaly(DAY, 2)
+    work.simulated.plant_anomaly(DAY, 2)
     work.ingest(DAYS, raw_pages_days=30)
     restated = revisions(work)
     assert {day for day, *_ in restated} == {DAY}
@@ -87,12 +87,12 @@ def test_restatement_is_found_without_the_earlier_raw_response(bench: MakeBench)
 def test_day_that_returns_to_its_first_amount_is_a_second_restatement(bench: MakeBench) -> None:
     work = bench()
     work.ingest(DAYS)
-    original = work.world.facts(DAY)
+    original = work.simulated.facts(DAY)
     work.clock.now = LATER
-    work.world.plant_anomaly(DAY, 2)
+    work.simulated.plant_anomaly(DAY, 2)
     work.ingest(DAYS)
     work.ingest([LATER.date()], raw_pages_days=30)
-    work.world.restate(DAY, lambda _: original)
+    work.simulated.restate(DAY, lambda _: original)
     work.ingest(DAYS, raw_pages_days=30)
     assert len(revisions(work)) % 2 == 0
     assert sum(new - old for _, old, new in revisions(work)) == 0
@@ -103,7 +103,7 @@ def test_old_raw_responses_are_deleted_although_the_run_fails(bench: MakeBench) 
     work = bench()
     work.ingest(DAYS)
     work.clock.now = LATER
-    work.world.revoke_key()
+    work.simulated.revoke_key()
     assert work.ingest([LATER.date()], raw_pages_days=30).failed
     assert days_with_raw_response(work) == KEPT
 

@@ -14,7 +14,7 @@ from openai_costs_dagster.simulator import SimulatedOrganization
 from openai_costs_dagster.simulator.queries import Query
 from openai_costs_dagster.sync.outcome import Outcome
 
-from ..bench import Bench, days, small_world
+from ..bench import Bench, days, small_organization
 from ..conftest import Clock
 from ..sync_fixtures import MakeBench
 
@@ -28,14 +28,14 @@ def groupings(outcome: Outcome) -> dict[dt.date, str]:
     return {day: report.grouping for day, report in outcome.stored.items()}
 
 
-def finest_served(world: SimulatedOrganization, day: dt.date) -> str:
+def finest_served(simulated: SimulatedOrganization, day: dt.date) -> str:
     """Return the finest grouping that a window from the day on is served with."""
 
     def is_served(served: bool, since: dt.date | None) -> bool:
         return served and (since is None or day >= since)
 
-    keys = is_served(world.api_keys_served, world.api_keys_from)
-    users = is_served(world.users_with_projects_served, world.users_with_projects_from)
+    keys = is_served(simulated.api_keys_served, simulated.api_keys_from)
+    users = is_served(simulated.users_with_projects_served, simulated.users_with_projects_from)
     return FINEST if keys and users else BY_KEY if keys else BY_USER if users else COARSEST
 
 
@@ -49,17 +49,17 @@ def test_every_day_has_the_finest_grouping_from_any_first_served_day(
     bench: MakeBench, keys: bool, keys_from: dt.date | None, users: bool, users_from: dt.date | None
 ) -> None:
     number = next(_numbers)
-    world = small_world(
+    simulated = small_organization(
         organization_id=f"org-{number}",
         api_keys_served=keys,
         api_keys_from=keys_from,
         users_with_projects_served=users,
         users_with_projects_from=users_from,
     )
-    work = bench(world, name=f"acme-{number}")
+    work = bench(simulated, name=f"acme-{number}")
     outcome = work.ingest(WINDOW)
     assert not outcome.failed
-    assert groupings(outcome) == {day: finest_served(world, day) for day in WINDOW}
+    assert groupings(outcome) == {day: finest_served(simulated, day) for day in WINDOW}
     assert work.stored() == work.expected(WINDOW)
 
 
@@ -70,7 +70,7 @@ def refusing_keys(work: Bench, refused: Collection[dt.date]) -> Callable[[Query]
         first, end = (
             dt.datetime.fromtimestamp(int(query[name][0]), dt.UTC).date() for name in ("start_time", "end_time")
         )
-        work.world.api_keys_served = not any(first <= day < end for day in refused)
+        work.simulated.api_keys_served = not any(first <= day < end for day in refused)
 
     return script
 
@@ -88,7 +88,7 @@ def refusing_keys(work: Bench, refused: Collection[dt.date]) -> Callable[[Query]
     ],
 )
 def test_only_refused_days_are_stored_with_a_coarser_grouping(bench: MakeBench, islands: list[tuple[int, int]]) -> None:
-    work = bench(small_world(api_keys_from=None))
+    work = bench(small_organization(api_keys_from=None))
     refused = {day for first, end in islands for day in WINDOW[first:end]}
     work.simulator.script = refusing_keys(work, refused)
     outcome = work.ingest(WINDOW)
@@ -99,9 +99,9 @@ def test_only_refused_days_are_stored_with_a_coarser_grouping(bench: MakeBench, 
 
 
 def test_refused_grouping_is_requested_again_after_a_week(bench: MakeBench, clock: Clock) -> None:
-    work = bench(small_world(api_keys_served=False))
+    work = bench(small_organization(api_keys_served=False))
     assert set(groupings(work.ingest(WINDOW)).values()) == {COARSEST}
-    work.world.api_keys_served, work.world.api_keys_from = True, None
+    work.simulated.api_keys_served, work.simulated.api_keys_from = True, None
     clock.now += dt.timedelta(days=6)
     assert set(groupings(work.ingest(WINDOW)).values()) == {COARSEST}
     clock.now += dt.timedelta(days=1)
@@ -111,9 +111,9 @@ def test_refused_grouping_is_requested_again_after_a_week(bench: MakeBench, cloc
 
 
 def test_coarser_grouping_of_a_stored_day_is_not_a_restatement(bench: MakeBench) -> None:
-    work = bench(small_world(api_keys_from=None))
+    work = bench(small_organization(api_keys_from=None))
     assert set(groupings(work.ingest(WINDOW)).values()) == {BY_KEY}
-    work.world.api_keys_served = False
+    work.simulated.api_keys_served = False
     outcome = work.ingest(WINDOW)
     assert not outcome.failed
     assert set(groupings(outcome).values()) == {COARSEST}
@@ -121,13 +121,13 @@ def test_coarser_grouping_of_a_stored_day_is_not_a_restatement(bench: MakeBench)
 
 
 def test_year_with_unknown_first_served_days_takes_at_most_forty_requests(bench: MakeBench) -> None:
-    world = small_world(
+    simulated = small_organization(
         api_keys_from=dt.date(2025, 9, 17),
         users_with_projects_served=True,
         users_with_projects_from=dt.date(2026, 1, 14),
     )
-    work = bench(world)
+    work = bench(simulated)
     outcome = work.ingest(work.year)
-    assert groupings(outcome) == {day: finest_served(world, day) for day in work.year}
+    assert groupings(outcome) == {day: finest_served(simulated, day) for day in work.year}
     assert outcome.requests <= 40
     assert work.ingest(work.year).requests <= 12

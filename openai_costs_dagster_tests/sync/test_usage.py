@@ -16,7 +16,7 @@ from openai_costs_dagster.simulator.usage_endpoints import is_counted_by
 from openai_costs_dagster.sync.usage import UsageOutcome, UsageRequest, ingest_usage
 
 from ..bench import Bench, days
-from ..simulator.full_organization import everything
+from ..simulator.full_organization import full_organization
 from ..sync_fixtures import MakeBench
 
 DAY = dt.date(2026, 2, 4)
@@ -36,13 +36,13 @@ def requests_per_endpoint(work: Bench) -> Counter[str]:
 
 
 def test_usage_is_stored_by_user_key_and_model(bench: MakeBench) -> None:
-    work = bench(everything())
+    work = bench(full_organization())
     outcome = sync_usage(work)
     assert not outcome.failed
     assert sorted(outcome.stored) == DAYS
     truth: Counter[tuple[Any, ...]] = Counter()
     for day in DAYS:
-        for fact in work.world.usage_facts(day):
+        for fact in work.simulated.usage_facts(day):
             for operation in ("completions", "embeddings", "moderations", "decisions"):
                 if is_counted_by(fact, operation) and fact.model:
                     truth[day, operation, fact.project_id, fact.user_id, fact.api_key_id] += int(fact.units or 0)
@@ -55,7 +55,7 @@ def test_usage_is_stored_by_user_key_and_model(bench: MakeBench) -> None:
 
 
 def test_every_endpoint_is_stored_with_its_dimensions_and_counters(bench: MakeBench) -> None:
-    work = bench(everything())
+    work = bench(full_organization())
     sync_usage(work, [DAY])
     for operation, column in (
         ("images", "size"),
@@ -75,15 +75,15 @@ def test_every_endpoint_is_stored_with_its_dimensions_and_counters(bench: MakeBe
 
 
 def test_year_takes_twelve_requests_per_endpoint(bench: MakeBench) -> None:
-    work = bench(everything())
+    work = bench(full_organization())
     assert not sync_usage(work, work.year).failed
     assert set(requests_per_endpoint(work).values()) == {12}
     assert len(requests_per_endpoint(work)) == 11
 
 
 def test_missing_endpoint_is_skipped_and_requested_again_after_a_week(bench: MakeBench) -> None:
-    work = bench(everything())
-    work.world.usage_endpoints = {*USAGE_ENDPOINTS} - {"embeddings"}
+    work = bench(full_organization())
+    work.simulated.usage_endpoints = {*USAGE_ENDPOINTS} - {"embeddings"}
     outcome = sync_usage(work)
     assert set(outcome.skipped) == {"embeddings", "decisions"}
     assert not outcome.failed
@@ -91,28 +91,28 @@ def test_missing_endpoint_is_skipped_and_requested_again_after_a_week(bench: Mak
     sync_usage(work)
     assert requests_per_endpoint(work)["embeddings"] == 1
     work.clock.now += 8 * ONE_DAY
-    work.world.usage_endpoints = {*USAGE_ENDPOINTS}
+    work.simulated.usage_endpoints = {*USAGE_ENDPOINTS}
     assert "embeddings" not in sync_usage(work).skipped
     (absent,) = work.query("select endpoint from openai_costs.missing_endpoints")
     assert absent[0] == f"{work.organization.base_url}/organization/usage/decisions"
 
 
 def test_missing_endpoint_is_requested_at_once_from_another_server(bench: MakeBench) -> None:
-    work = bench(everything())
-    work.world.usage_endpoints = {*USAGE_ENDPOINTS} - {"embeddings"}
+    work = bench(full_organization())
+    work.simulated.usage_endpoints = {*USAGE_ENDPOINTS} - {"embeddings"}
     assert "embeddings" in sync_usage(work).skipped
-    work.world.usage_endpoints = {*USAGE_ENDPOINTS}
+    work.simulated.usage_endpoints = {*USAGE_ENDPOINTS}
     by_another_name = work.organization.base_url.replace("127.0.0.1", "localhost")
     assert by_another_name != work.organization.base_url
     assert "embeddings" not in sync_usage(work, base_url=by_another_name).skipped
 
 
 def test_recently_served_endpoint_that_is_missing_fails_its_days(bench: MakeBench) -> None:
-    work = bench(everything())
+    work = bench(full_organization())
     wanted = [work.clock.today - ONE_DAY]
     assert not sync_usage(work, wanted).failed
     kept = work.query("select count(*) from openai_costs.usage_rows")
-    work.world.usage_endpoints = set()
+    work.simulated.usage_endpoints = set()
     outcome = sync_usage(work, wanted)
     assert sorted(outcome.failed) == wanted
     assert outcome.permanent
@@ -122,7 +122,7 @@ def test_recently_served_endpoint_that_is_missing_fails_its_days(bench: MakeBenc
 
 
 def test_usage_of_another_organization_is_not_stored(bench: MakeBench) -> None:
-    work = bench(everything())
+    work = bench(full_organization())
     outcome = sync_usage(work, organization_id="org-another")
     assert sorted(outcome.failed) == DAYS
     assert outcome.permanent
@@ -132,8 +132,8 @@ def test_usage_of_another_organization_is_not_stored(bench: MakeBench) -> None:
 
 
 def test_server_without_usage_endpoints_is_requested_three_times_a_week(bench: MakeBench) -> None:
-    work = bench(everything())
-    work.world.usage_endpoints = set()
+    work = bench(full_organization())
+    work.simulated.usage_endpoints = set()
     assert len(sync_usage(work, work.year).skipped) == 11
     assert requests_per_endpoint(work).total() == 3
     assert not sync_usage(work).failed
@@ -141,7 +141,7 @@ def test_server_without_usage_endpoints_is_requested_three_times_a_week(bench: M
 
 
 def test_failing_endpoint_fails_its_days_and_the_others_are_stored(bench: MakeBench) -> None:
-    work = bench(everything())
+    work = bench(full_organization())
     for _ in range(10):
         work.simulator.faults.queue(Fault(FaultKind.SERVER_ERROR), path="/v1/organization/usage/images")
     outcome = sync_usage(work)
@@ -155,9 +155,9 @@ def test_failing_endpoint_fails_its_days_and_the_others_are_stored(bench: MakeBe
 
 
 def test_stored_day_is_replaced(bench: MakeBench) -> None:
-    work = bench(everything())
+    work = bench(full_organization())
     sync_usage(work)
-    work.world.restate_usage(DAY, lambda facts: tuple(replace(fact, user_id="user-late") for fact in facts))
+    work.simulated.restate_usage(DAY, lambda facts: tuple(replace(fact, user_id="user-late") for fact in facts))
     sync_usage(work, [DAY])
     users = work.query(
         "select distinct user_id from openai_costs.daily_usage where usage_date = %s and user_id is not null", DAY
@@ -167,7 +167,7 @@ def test_stored_day_is_replaced(bench: MakeBench) -> None:
 
 
 def test_addresses_in_raw_responses_are_removed_if_configured_so(bench: MakeBench) -> None:
-    work = bench(everything(), store_emails=False)
+    work = bench(full_organization(), store_emails=False)
     work.ingest(DAYS)
     sync_usage(work)
     bodies = [zlib.decompress(body) for (body,) in work.query("select body from openai_costs.raw_buckets")]
@@ -178,7 +178,7 @@ def test_addresses_in_raw_responses_are_removed_if_configured_so(bench: MakeBenc
 
 
 def test_counters_are_stored_with_every_digit(bench: MakeBench) -> None:
-    work = bench(everything())
+    work = bench(full_organization())
     sync_usage(work, [DAY])
     (tokens,) = work.query("select sum(input_tokens) from openai_costs.daily_usage")[0]
     assert tokens == tokens.to_integral_value()

@@ -13,10 +13,10 @@ from openai_costs_dagster.asset_paths import OrganizationName
 from openai_costs_dagster.configuration import Configuration, Refresh
 from openai_costs_dagster.days import ONE_DAY, unix_midnight
 from openai_costs_dagster.orchestration import asset_keys, progress
-from openai_costs_dagster.simulator import Fault, FaultKind, Quirks
+from openai_costs_dagster.simulator import Deviations, Fault, FaultKind
 from openai_costs_dagster.simulator.queries import Query
 
-from ...bench import Bench, days, small_world
+from ...bench import Bench, days, small_organization
 from ...conftest import Clock, Configure
 from ...sync_fixtures import MakeBench
 from ..launching import KEY, evaluations, materializations, run
@@ -30,7 +30,7 @@ RETRY = "dagster/retry_on_asset_or_op_failure"
 
 @pytest.fixture
 def work(bench: MakeBench) -> Bench:
-    return bench(small_world(users_with_projects_served=True), start_date=START)
+    return bench(small_organization(users_with_projects_served=True), start_date=START)
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_a_partition_key_alone_is_enough(
 def test_a_day_without_any_spend_is_materialized_with_no_rows(
     work: Bench, configuration: Configuration, instance: dg.DagsterInstance
 ) -> None:
-    work.world.empty(WEEK[0])
+    work.simulated.clear_day(WEEK[0])
     assert run(configuration, instance, WEEK).success
     assert materializations(instance)[WEEK[0].isoformat()]["dagster/partition_row_count"] == 0
 
@@ -155,7 +155,7 @@ def test_in_a_partly_failed_range_exactly_the_bad_days_are_left_unmaterialized(
 def test_a_failure_that_needs_a_person_is_not_run_again_by_dagster(
     work: Bench, configuration: Configuration, instance: dg.DagsterInstance
 ) -> None:
-    work.world.revoke_key()
+    work.simulated.revoke_key()
     result = run(configuration, instance, WEEK)
     assert not result.success
     record = instance.get_run_by_id(result.run_id)
@@ -195,13 +195,13 @@ def test_a_difference_is_an_error_on_a_settled_day_and_a_warning_on_a_provisiona
     work: Bench, configuration: Configuration, instance: dg.DagsterInstance, clock: Clock
 ) -> None:
     settled, provisional = clock.today - 5 * ONE_DAY, clock.today - ONE_DAY
-    facts = {day: work.world.facts(day) for day in (settled, provisional)}
+    facts = {day: work.simulated.facts(day) for day in (settled, provisional)}
 
     def bill_otherwise(query: Query) -> None:
         for day, rows in facts.items():
             cent = replace(rows[0], amount=Decimal("0.01"))
             shown = rows if "group_by" in query else (*rows, cent)
-            work.world.restate(day, lambda _, shown=shown: shown)  # type: ignore[misc]
+            work.simulated.restate(day, lambda _, shown=shown: shown)  # type: ignore[misc]
 
     work.simulator.script = bill_otherwise
     result = run(configuration, instance, days(settled, 5))
@@ -218,8 +218,8 @@ def test_a_difference_is_an_error_on_a_settled_day_and_a_warning_on_a_provisiona
 def test_rows_without_an_amount_are_counted_and_warned_about(
     bench: MakeBench, configure: Configure, instance: dg.DagsterInstance
 ) -> None:
-    work = bench(quirks=Quirks.none(), start_date=START)
-    work.world.restate(WEEK[0], lambda facts: (replace(facts[0], line_item="free", amount=None), *facts[1:]))
+    work = bench(deviations=Deviations.none(), start_date=START)
+    work.simulated.restate(WEEK[0], lambda facts: (replace(facts[0], line_item="free", amount=None), *facts[1:]))
     result = run(configure(work.organization, database=work.database), instance, WEEK[:1])
     assert result.success
     one = evaluations(result, asset_paths.COMPLETE)[WEEK[0].isoformat()]
@@ -231,8 +231,8 @@ def test_a_second_reading_tells_by_how_much_a_day_changed(
     work: Bench, configuration: Configuration, instance: dg.DagsterInstance
 ) -> None:
     run(configuration, instance, WEEK[:2])
-    one = work.world.facts(WEEK[0])[0]
-    work.world.restate(WEEK[0], lambda facts: (replace(one, amount=(one.amount or 0) + Decimal(3)), *facts[1:]))
+    one = work.simulated.facts(WEEK[0])[0]
+    work.simulated.restate(WEEK[0], lambda facts: (replace(one, amount=(one.amount or 0) + Decimal(3)), *facts[1:]))
     run(configuration, instance, WEEK[:2])
     changes = [materializations(instance)[day]["change_usd"] for day in texts(WEEK[:2])]
     assert changes == [3.0, 0.0]
@@ -282,7 +282,7 @@ def test_organizations_of_one_run_do_not_mix(
     work: Bench, configure: Configure, instance: dg.DagsterInstance, bench: MakeBench
 ) -> None:
     other = bench(
-        small_world(organization_id="org-BETA", admin_key="sk-admin-simulated-beta", seed=7),
+        small_organization(organization_id="org-BETA", admin_key="sk-admin-simulated-beta", seed=7),
         name="beta",
         start_date=START,
     )

@@ -22,7 +22,7 @@ from openai_costs_dagster.simulator import Fault, FaultKind
 
 from ...bench import Bench, days
 from ...conftest import Configure
-from ...simulator.full_organization import everything
+from ...simulator.full_organization import full_organization
 from ...sync_fixtures import MakeBench
 from ..launching import evaluations, materializations
 
@@ -37,7 +37,7 @@ KEYS = {day.isoformat() for day in DAYS}
 
 @pytest.fixture
 def work(bench: MakeBench) -> Bench:
-    return bench(everything())
+    return bench(full_organization())
 
 
 def run(
@@ -74,7 +74,7 @@ def test_a_range_of_the_whole_family_is_one_run(
 def test_users_and_their_budgets_are_looked_at_in_the_same_run(
     work: Bench, configure: Configure, instance: dg.DagsterInstance
 ) -> None:
-    user = work.world.users[0].id
+    user = work.simulated.users[0].id
     result = run(work, configure, instance, budgets=(Budget(amount_usd=Decimal(1), user=user),))
     of_users = [
         one for one in result.get_asset_check_evaluations() if one.asset_key == ALLOCATED and one.partition in KEYS
@@ -122,7 +122,9 @@ def test_usage_that_cannot_be_read_fails_itself_and_no_costs(
 
 
 def test_missing_usage_is_a_warning_of_its_day(work: Bench, configure: Configure, instance: dg.DagsterInstance) -> None:
-    work.world.restate_usage(SETTLED, lambda facts: tuple(fact for fact in facts if fact.operation != "completions"))
+    work.simulated.restate_usage(
+        SETTLED, lambda facts: tuple(fact for fact in facts if fact.operation != "completions")
+    )
     found = evaluations(run(work, configure, instance), asset_paths.USAGE_MATCHES_BILL)
     failed = {day for day, one in found.items() if not one.passed}
     assert failed == {SETTLED.isoformat()}
@@ -141,7 +143,7 @@ def test_a_changed_price_is_a_finding_of_its_first_day(
         )
 
     for day in DAYS[5:]:
-        work.world.restate(day, dearer)
+        work.simulated.restate(day, dearer)
     run(work, configure, instance)
     found = work.query(
         "select usage_date, line_item, direction, reason, impact, explanation from openai_costs.anomalies"
@@ -150,7 +152,7 @@ def test_a_changed_price_is_a_finding_of_its_first_day(
     assert [(day, item, direction, reason) for day, item, direction, reason, _, _ in found] == [
         (DAYS[5], label, "up", "price")
     ]
-    spent = sum(fact.amount or Decimal(0) for fact in work.world.facts(DAYS[5]) if fact.line_item == label)
+    spent = sum(fact.amount or Decimal(0) for fact in work.simulated.facts(DAYS[5]) if fact.line_item == label)
     assert abs(found[0][4] - spent / 2) < Decimal("0.000001")
     assert "rose by 100.0%" in found[0][5]
 

@@ -13,7 +13,7 @@ from openai_costs_dagster.monitoring.anomalies import evaluate_days
 from openai_costs_dagster.orchestration import partitions
 from openai_costs_dagster.orchestration.build import build_definitions
 
-from ...bench import Bench, days, small_world
+from ...bench import Bench, days, small_organization
 from ...conftest import Clock, Configure
 from ...sync_fixtures import MakeBench
 from ..launching import KEY, evaluations, run, told
@@ -27,7 +27,7 @@ HISTORY = days(START, 50)
 
 @pytest.fixture
 def work(bench: MakeBench) -> Bench:
-    return bench(small_world(users_with_projects_served=True), start_date=START)
+    return bench(small_organization(users_with_projects_served=True), start_date=START)
 
 
 @pytest.fixture
@@ -43,8 +43,8 @@ def test_a_planted_spike_and_a_drop_are_warned_about_and_nothing_else_is(
     work: Bench, configuration: Configuration, instance: dg.DagsterInstance
 ) -> None:
     drop = SPIKE + 2 * ONE_DAY
-    work.world.plant_anomaly(SPIKE, 4)
-    work.world.plant_anomaly(drop, Decimal("0.05"))
+    work.simulated.plant_anomaly(SPIKE, 4)
+    work.simulated.plant_anomaly(drop, Decimal("0.05"))
     work.ingest(HISTORY)
     result = run(configuration, instance, days(SPIKE - 3 * ONE_DAY, 7))
     assert result.success
@@ -74,7 +74,7 @@ def test_a_settled_day_that_vanished_is_flagged_with_what_it_held(
     work: Bench, configuration: Configuration, instance: dg.DagsterInstance
 ) -> None:
     work.ingest(HISTORY)
-    work.world.empty(SPIKE)
+    work.simulated.clear_day(SPIKE)
     found = judged(run(configuration, instance, [SPIKE]))[SPIKE.isoformat()]
     assert not found.passed
     assert "came back empty, in two readings" in str(found.description)
@@ -91,7 +91,7 @@ def test_history_that_is_too_short_is_said_and_passes(
 def test_sensitivity_and_least_impact_are_the_configured_ones(
     work: Bench, configure: Configure, instance: dg.DagsterInstance
 ) -> None:
-    work.world.plant_anomaly(SPIKE, Decimal("1.7"))
+    work.simulated.plant_anomaly(SPIKE, Decimal("1.7"))
     work.ingest(HISTORY)
 
     def flagged(**settings: object) -> bool:

@@ -22,7 +22,7 @@ from openai_costs_dagster.orchestration.runtime.instance import environment
 from openai_costs_dagster.orchestration.runtime.process_id import PROCESS_TAG, Process
 from openai_costs_dagster.warehouse.database import Connection, Database
 
-from ...bench import Bench, small_world
+from ...bench import Bench, small_organization
 from ...cli.program import days_ago
 from ...conftest import Clock, Configure, OpenInstance
 from ...sync_fixtures import MakeBench
@@ -45,8 +45,8 @@ data_directory: data
 
 @pytest.fixture
 def beta(bench: MakeBench) -> Bench:
-    world = small_world(organization_id="org-BETA", admin_key="sk-admin-simulated-beta", seed=7)
-    return bench(world, name="beta")
+    simulated = small_organization(organization_id="org-BETA", admin_key="sk-admin-simulated-beta", seed=7)
+    return bench(simulated, name="beta")
 
 
 def test_a_process_takes_one_organization_after_the_other_and_each_result_says_what_came_of_it(
@@ -67,7 +67,7 @@ def test_a_process_takes_one_organization_after_the_other_and_each_result_says_w
     file.write_text(text, encoding="utf-8")
     settings = configuration.read_file(file)
     instance = open_instance(settings, acme.database)
-    beta.world.revoke_key()
+    beta.simulated.revoke_key()
     done: dict[str, int] = {}
     results = {
         result.organization: result

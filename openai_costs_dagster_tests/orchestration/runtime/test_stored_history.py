@@ -20,7 +20,7 @@ from openai_costs_dagster.orchestration.runs.scheduled_refresh import scheduled_
 from openai_costs_dagster.orchestration.runtime.instance import environment
 from openai_costs_dagster.warehouse.database import Database
 
-from ...bench import Bench, days, small_world
+from ...bench import Bench, days, small_organization
 from ...conftest import Clock, Configure, OpenInstance
 from ...sync_fixtures import MakeBench
 from ..assets.test_costs import START, WEEK
@@ -71,8 +71,8 @@ def with_password(database: Database) -> Database:
 
 @pytest.fixture
 def work(bench: MakeBench) -> Bench:
-    world = small_world(users_with_projects_served=True, admin_key=KEY_WITH_A_TAIL)
-    return bench(world, start_date=START)
+    simulated = small_organization(users_with_projects_served=True, admin_key=KEY_WITH_A_TAIL)
+    return bench(simulated, start_date=START)
 
 
 def test_no_secret_is_in_any_event_tag_metadata_table_file_or_log(
@@ -90,7 +90,7 @@ def test_no_secret_is_in_any_event_tag_metadata_table_file_or_log(
     instance = open_instance(configuration, database)
     with caplog.at_level(logging.DEBUG):
         assert run(configuration, instance, WEEK).success
-        work.world.revoke_key()  # refused with the key's beginning and end
+        work.simulated.revoke_key()  # refused with the key's beginning and end
         assert not run(configuration, instance, WEEK).success
         down = f"postgresql://ann:{password}@127.0.0.1:1/x"
         assert not run(configure(work.organization, database=down), instance, WEEK).success
@@ -110,7 +110,7 @@ def test_a_whole_organization_can_be_taken_out_and_the_others_stay(
     work: Bench, bench: MakeBench, configure: Configure, open_instance: OpenInstance
 ) -> None:
     other = bench(
-        small_world(organization_id="org-BETA", admin_key="sk-admin-simulated-beta", seed=7),
+        small_organization(organization_id="org-BETA", admin_key="sk-admin-simulated-beta", seed=7),
         name="beta",
         start_date=START,
     )
