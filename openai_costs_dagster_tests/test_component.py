@@ -57,12 +57,15 @@ def test_every_setting_is_an_attribute() -> None:
     [
         ("organizations: {}", "organizations is empty"),
         ("organizations: {acme: {}}", "organizations.acme.admin_key: 'admin_key' is missing"),
-        (ACME + "refresh: {crons: x}", "refresh.crons: 'crons' is not a setting here; there are cron,"),
+        (ACME + "refresh: {crons: x}", "refresh.crons: 'crons' is not a setting here; allowed are cron,"),
         ("organizations: {acme: {admin_key: '{{ env.ACME_KEY }}'}}", r"write \{env: NAME\} or \{file: PATH\}"),
         (ACME + "config: openai_costs.yaml", "config names a file that says all: move organizations there"),
         (ACME + "asset_key_prefix: [fin/ops]", "'fin/ops' cannot be part of an asset key"),
         (ACME + "asset_key_prefix: []", "asset_key_prefix"),
-        (ACME.replace("admin_key", "asset_key_prefix: [x], admin_key"), "it is one for all: write it beside them"),
+        (
+            ACME.replace("admin_key", "asset_key_prefix: [x], admin_key"),
+            "which applies to all: move it to the top level",
+        ),
         (ACME + "checks: [reconciles]", "checks"),
     ],
 )

@@ -1,6 +1,7 @@
-"""Where messages go: any service that Apprise knows, or a webhook of our own documented shape.
+"""Channels that alerts are sent to: services supported by Apprise, and signed webhooks.
 
-Addresses are secrets: they are read when used and stand in no error.
+A new kind of channel is a class that implements `Channel`; `routing._channel` creates it from the settings of an alert.
+Channel URLs are secrets. They are read when a message is sent, and error messages never contain them.
 """
 
 from __future__ import annotations
@@ -28,52 +29,53 @@ from openai_costs_dagster.configuration.secret import SecretReference, SecretUna
 from openai_costs_dagster.warehouse.outbox import StoredAlert
 
 TIMEOUT_S = 10.0
-"""How long a channel may take to answer."""
+"""Time limit in seconds for a channel's response."""
 
 _TYPES = {"high": apprise.NotifyType.FAILURE, "medium": apprise.NotifyType.WARNING, "low": apprise.NotifyType.INFO}
 
-# These libraries log the addresses that they request, and addresses are secrets.
+# These libraries log the URLs that they request, and the URLs of channels are secrets.
 logging.getLogger("apprise").setLevel(logging.CRITICAL)
 for _name in ("httpx2", "httpcore2"):
     logging.getLogger(_name).setLevel(logging.WARNING)
 
 
 class NotDeliveredError(Exception):
-    """A message did not arrive; the text is a sentence without the address. `wait` is what the receiver asked for."""
+    """A failed attempt to send a message. The text never contains the URL of the channel."""
 
-    def __init__(self, said: str, *, wait: dt.timedelta | None = None) -> None:
-        super().__init__(said)
-        self.wait = wait
+    def __init__(self, message: str, *, retry_after: dt.timedelta | None = None) -> None:
+        """`retry_after` is the wait that the receiver requested with the header `Retry-After`."""
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class Channel(Protocol):
-    """Somewhere that messages go."""
+    """A destination for messages."""
 
     def send(self, message: Message, now: dt.datetime) -> None:
-        """Sends a message. Raises NotDeliveredError."""
+        """Send a message. Raises `NotDeliveredError` if the channel does not accept it."""
 
 
 @dataclass(frozen=True)
 class AppriseChannel:
-    """A service that Apprise knows, by its URL."""
+    """A service that Apprise supports, for example Slack or mail."""
 
     url: SecretReference
 
-    def send(self, message: Message, now: dt.datetime) -> None:  # noqa: ARG002  # no service takes a time
-        """Sends plain text, and the chart where the service shows pictures. Raises NotDeliveredError."""
+    def send(self, message: Message, now: dt.datetime) -> None:  # noqa: ARG002  # part of `Channel`; only webhooks send it
+        """Send plain text, with the chart as an attachment if the service supports attachments."""
         try:
             http_client.check_requests_ca_bundle()
         except http_client.HttpSettingsError as error:
             raise NotDeliveredError(str(error)) from None
         service = apprise.Apprise.instantiate(read_secret(self.url), suppress_exceptions=True)
         if service is None:
-            raise NotDeliveredError(f"the {self.url} holds no URL that Apprise knows")
+            raise NotDeliveredError(f"the {self.url} contains no URL that Apprise supports")
         picture = apprise.AppriseAttachment()
         if message.chart and service.attachment_support:
             picture.add(AttachMemory(message.chart, name="spend.png", mimetype="image/png"))  # type: ignore[no-untyped-call]
         sender = apprise.Apprise()
         sender.add(service)
-        arrived = sender.notify(
+        is_accepted = sender.notify(
             title=message.title,
             body=message.text_within(_body_limit(service, message.title)),
             notify_type=_TYPES[message.severity],
@@ -81,30 +83,30 @@ class AppriseChannel:
             attach=picture if len(picture) else None,
             timeout=TIMEOUT_S,
         )
-        if not arrived:
+        if not is_accepted:
             raise NotDeliveredError("the service refused the message or did not answer")
 
 
 @dataclass(frozen=True)
 class WebhookChannel:
-    """A JSON webhook_body, signature_headers as the Standard Webhooks specification says."""
+    """An HTTPS endpoint that receives a JSON document, signed according to the Standard Webhooks specification."""
 
     url: SecretReference
     secret: SecretReference
 
     def send(self, message: Message, now: dt.datetime) -> None:
-        """Posts once, follows no redirect. Raises NotDeliveredError for any answer but 2xx."""
+        """Post the message once, without following redirects. Any status other than 2xx is a failure."""
         url = read_secret(self.url)
         if not is_https_or_loopback(url):
-            raise NotDeliveredError(f"the {self.url} holds no https address")
+            raise NotDeliveredError(f"the {self.url} contains no https URL")
         body = json.dumps(webhook_body(message, now), separators=(",", ":")).encode()
         headers = {
             "Content-Type": "application/json",
             **signature_headers(message.key, now, body, read_secret(self.secret)),
         }
-        status, wait = request("POST", url, what="webhook", where=str(self.url), body=body, headers=headers)
+        status, retry_after = request("POST", url, what="webhook", where=str(self.url), body=body, headers=headers)
         if not 200 <= status < 300:
-            raise NotDeliveredError(f"the webhook answered {status}", wait=wait)
+            raise NotDeliveredError(f"the webhook answered {status}", retry_after=retry_after)
 
 
 def request(
@@ -116,10 +118,10 @@ def request(
     body: bytes | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> tuple[int, dt.timedelta | None]:
-    """Requests a URL once and returns the status and the wait that the answer asks for.
+    """Request a URL once and return the status and the wait of the header `Retry-After`.
 
-    Follows no redirect and does not read the body. Headers that arrive byte by byte do not extend the time-out.
-    `what` and `where` name the receiver in errors. Raises NotDeliveredError without the URL.
+    Redirects are not followed and the response body is not read. `what` and `where` name the receiver in error
+    messages, which never contain the URL. Raises `NotDeliveredError`.
     """
     try:
         made = http_client.create_client(
@@ -128,6 +130,7 @@ def request(
     except http_client.HttpSettingsError as error:
         raise NotDeliveredError(str(error)) from None
     with made as client:
+        # The client's timeout restarts with every byte, so a slow trickle of headers would extend it without end.
         watch = threading.Timer(TIMEOUT_S, client.close)
         watch.start()
         try:
@@ -135,23 +138,24 @@ def request(
                 return answer.status_code, _retry_after(answer.headers)
         except httpx2.HTTPError as error:
             is_late = watch.finished.is_set() or isinstance(error, httpx2.TimeoutException)
-            said = f"within {TIMEOUT_S:g} seconds" if is_late else f"properly: {type(error).__name__}"
-            raise NotDeliveredError(f"the {what} did not answer {said}") from None
+            failure = f"within {TIMEOUT_S:g} seconds" if is_late else f"properly: {type(error).__name__}"
+            raise NotDeliveredError(f"the {what} did not answer {failure}") from None
         except (httpx2.InvalidURL, ValueError, RuntimeError, OSError):
-            raise NotDeliveredError(f"the {what} at the {where} could not be asked") from None
+            raise NotDeliveredError(f"the {what} at the {where} could not be requested") from None
         finally:
             watch.cancel()
 
 
 def _body_limit(service: apprise.NotifyBase, title: str) -> int:
-    """How many characters of text a service takes; some put the title into it."""
+    """Return the number of characters that fit into the body. Services without a title field put the title there."""
     return int(service.body_maxlen) - (0 if service.title_maxlen else len(title) + 8)
 
 
 def signature_headers(key: str, now: dt.datetime, body: bytes, secret: str) -> dict[str, str]:
-    """The headers that prove a body: HMAC-SHA256 of ``<id>.<timestamp>.<body>``, base64 after ``v1,``.
+    """Return the headers that identify and sign a body.
 
-    A secret that begins with ``whsec_`` is base64, any other one is taken as it is. Source: standardwebhooks.com.
+    The signature is ``v1,`` and the base64 of the HMAC-SHA256 of ``<id>.<timestamp>.<body>``. A secret that begins
+    with ``whsec_`` is decoded from base64; any other secret is used as it is. Source: standardwebhooks.com.
     """
     timestamp = str(int(now.timestamp()))
     digest = hmac.new(_secret_bytes(secret), f"{key}.{timestamp}.".encode() + body, hashlib.sha256).digest()
@@ -164,7 +168,7 @@ def signature_headers(key: str, now: dt.datetime, body: bytes, secret: str) -> d
 
 
 def webhook_body(message: Message, now: dt.datetime) -> dict[str, Any]:
-    """The body of a webhook; its shape is documented and grows by addition only."""
+    """Return the JSON document of a webhook. docs/alerts.md documents it; keys are only ever added."""
     return {
         "version": 1,
         "id": message.key,
@@ -186,14 +190,14 @@ def _alert_body(alert: StoredAlert, link: str | None) -> dict[str, Any]:
         "project_id": alert.project_id,
         "usage_date": alert.usage_date.isoformat() if alert.usage_date else None,
         "title": alert.title,
-        "sentence": alert.message,
+        "message": alert.message,
         "facts": dict(alert.facts),
         "url": link,
     }
 
 
 def is_https_or_loopback(url: str) -> bool:
-    """Whether nobody on the way can read it: https, or plain http to this very machine."""
+    """Return whether a URL is confidential on the network: https, or plain http to this machine."""
     try:
         parts = urlsplit(url)
         return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in http_client.LOOPBACK)
@@ -202,7 +206,7 @@ def is_https_or_loopback(url: str) -> bool:
 
 
 def read_secret(reference: SecretReference) -> str:
-    """The secret itself. Raises NotDeliveredError."""
+    """Return the value of a secret. Raises `NotDeliveredError` if it cannot be read."""
     try:
         return reference.read()
     except SecretUnavailable as error:
@@ -219,6 +223,6 @@ def _secret_bytes(secret: str) -> bytes:
 
 
 def _retry_after(headers: Mapping[str, str]) -> dt.timedelta | None:
-    """The wait that a receiver asks for in seconds; other forms are not read."""
-    asked = headers.get("Retry-After", "")
-    return dt.timedelta(seconds=min(int(asked), 3600)) if asked.isascii() and asked.isdigit() else None
+    """Return the wait of the header `Retry-After` if it is a number of seconds, at most one hour."""
+    seconds = headers.get("Retry-After", "")
+    return dt.timedelta(seconds=min(int(seconds), 3600)) if seconds.isascii() and seconds.isdigit() else None

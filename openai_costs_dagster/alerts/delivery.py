@@ -1,7 +1,11 @@
-"""Brings alerts from the outbox to their channels: at least once, under the same key, none held up by another channel.
+"""Delivery of alerts from the outbox to their channels, at least once. A failing channel does not delay the others.
 
-Both steps may be killed anywhere and done by several processes at once. Routing is one transaction. A message is
-claimed before it is sent; killed before it is marked, it is sent again under its key once its lease is over.
+Start here if an alert did not arrive. `route` puts alerts into messages, one for each channel, and `deliver` sends the
+messages that are due. `warehouse/outbox.py` stores both; `openai-costs alerts list` shows them.
+
+Several processes may run both steps at once, and each step may be killed at any time. Routing is one transaction. A
+message is claimed before it is sent. If the process is killed before the message is recorded as delivered, the message
+is sent again with the same key after the claim has expired.
 """
 
 from __future__ import annotations
@@ -18,15 +22,15 @@ from openai_costs_dagster.warehouse import outbox
 from openai_costs_dagster.warehouse.database import Connection, Database
 
 GROUPING_DELAY = dt.timedelta(seconds=20)
-"""How long alerts wait for others of their cause before they are put into a message."""
+"""How long an alert waits before it is routed, so that findings of one cause go into one message."""
 
 FIRST_RETRY_DELAY = dt.timedelta(seconds=15)
 MAX_RETRY_DELAY = dt.timedelta(hours=1)
 CLAIM_DURATION = dt.timedelta(seconds=60)
-"""How long nobody else tries what a sender has claimed; longer than any attempt lasts."""
+"""How long a message is reserved for the process that claimed it. No attempt takes longer."""
 
 RETRY_PERIOD = dt.timedelta(days=3)
-_MIN_ATTEMPTS = 20  # a daemon that rested meanwhile has tried too little to give up
+_MIN_ATTEMPTS = 20  # a daemon that was down for days has made few attempts within RETRY_PERIOD
 MAX_PARALLEL_CHANNELS = 8
 _MAX_ERROR_LENGTH = 500
 
@@ -35,14 +39,14 @@ Now = Callable[[], dt.datetime]
 
 @dataclass
 class DeliveryResult:
-    """What a round did."""
+    """The result of one delivery round."""
 
     sent: int = 0
     failed: dict[str, str] = field(default_factory=dict)
-    """Channels that did not take a message, and why."""
+    """Error messages by name of the channel that failed."""
 
     def add(self, other: DeliveryResult) -> None:
-        """Takes in what another channel's round did."""
+        """Add the result of another channel."""
         self.sent += other.sent
         self.failed.update(other.failed)
 
@@ -55,35 +59,43 @@ def route(
     *,
     tests_only: bool = False,
 ) -> int:
-    """Puts alerts into messages, in one transaction; how many alerts. Without channels they are done with."""
+    """Put alerts into messages for their channels, in one transaction. Return the number of routed alerts.
+
+    Alerts that no channel accepts are marked as routed and are never sent.
+    """
     with database.connect(name="openai-costs alerts") as connection, connection.transaction():
         known = outbox.unrouted(connection)
         waiting = [
-            one for one in known if one.kind == TEST or (one.created_at <= now - grouping_delay and not tests_only)
+            alert
+            for alert in known
+            if alert.kind == TEST or (alert.created_at <= now - grouping_delay and not tests_only)
         ]
-        for one in routes:
-            for bundle in bundle_alerts(one, waiting, now):
-                _store_message(connection, one, bundle, now)
+        for channel in routes:
+            for bundle in bundle_alerts(channel, waiting, now):
+                _store_message(connection, channel, bundle, now)
         outbox.mark_routed(connection, [alert.alert_id for alert in waiting], now)
-        outbox.drop_unconfigured(connection, [one.name for one in routes], now)
+        outbox.drop_unconfigured(connection, [channel.name for channel in routes], now)
     return len(waiting)
 
 
 def deliver(
     database: Database, routes: Sequence[Route], dagster_url: str | None, now: Now, deadline: dt.datetime
 ) -> DeliveryResult:
-    """Sends what is due, channels side by side; begins nothing after `deadline`. Raises WarehouseError."""
+    """Send the messages that are due, several channels at once. No attempt starts after `deadline`.
+
+    Raises `WarehouseError`.
+    """
     done = DeliveryResult()
     if not routes:
         return done
     with ThreadPoolExecutor(MAX_PARALLEL_CHANNELS) as threads:
-        for one in threads.map(lambda each: _deliver_to(database, each, dagster_url, now, deadline), routes):
-            done.add(one)
+        for result in threads.map(lambda each: _deliver_to(database, each, dagster_url, now, deadline), routes):
+            done.add(result)
     return done
 
 
 def test_alert(channel: str, now: dt.datetime) -> outbox.Alert:
-    """An alert that says that alerts arrive; `channel` is empty for all."""
+    """Return an alert that tests a channel, or all channels if `channel` is empty."""
     return outbox.Alert(
         dedup_key=outbox.dedup_key("test", channel, now.isoformat()),
         kind=TEST,
@@ -94,46 +106,49 @@ def test_alert(channel: str, now: dt.datetime) -> outbox.Alert:
     )
 
 
-def _store_message(connection: Connection, one: Route, bundle: Bundle, now: dt.datetime) -> None:
+def _store_message(connection: Connection, target: Route, bundle: Bundle, now: dt.datetime) -> None:
     alert_ids = [alert.alert_id for alert in bundle.alerts]
-    for key in (bundle.key, f"{bundle.key}-{min(alert_ids)}"):  # the second, where that digest was tried already
+    # If the digest of that time was already sent, its key is taken: later alerts get a message with a second key.
+    for key in (bundle.key, f"{bundle.key}-{min(alert_ids)}"):
         if outbox.store_message(
-            connection, one.name, key, alert_ids, organization=bundle.organization, due_at=bundle.due_at, now=now
+            connection, target.name, key, alert_ids, organization=bundle.organization, due_at=bundle.due_at, now=now
         ):
             return
 
 
 def _deliver_to(
-    database: Database, one: Route, dagster_url: str | None, now: Now, deadline: dt.datetime
+    database: Database, target: Route, dagster_url: str | None, now: Now, deadline: dt.datetime
 ) -> DeliveryResult:
     done, after = DeliveryResult(), 0
     with database.connect(name="openai-costs alerts") as connection:
         while now() < deadline:
-            message = outbox.claim_message(connection, one.name, after, now(), now() + CLAIM_DURATION)
+            message = outbox.claim_message(connection, target.name, after, now(), now() + CLAIM_DURATION)
             if message is None:
                 break
             after = message.message_id
-            said = _send(connection, one, message, dagster_url, now)
-            if said is None:
+            failure = _send(connection, target, message, dagster_url, now)
+            if failure is None:
                 done.sent += 1
             else:
-                done.failed[one.name] = said
-                break  # the others would meet the same; the next round begins with them
+                done.failed[target.name] = failure
+                break  # the next messages would fail in the same way; the next round starts with them
     return done
 
 
-def _send(connection: Connection, one: Route, message: outbox.Message, dagster_url: str | None, now: Now) -> str | None:
-    """Sends and marks; why it did not arrive, or None."""
+def _send(
+    connection: Connection, target: Route, message: outbox.Message, dagster_url: str | None, now: Now
+) -> str | None:
+    """Send a message and record the result. Return the error, or None if the message was delivered."""
     alerts = outbox.alerts(connection, message.alert_ids)
     try:
         if alerts:
-            one.channel.send(Message(message.idempotency_key, alerts, dagster_url), now())
+            target.channel.send(Message(message.idempotency_key, alerts, dagster_url), now())
     except NotDeliveredError as error:
-        said = str(error)[:_MAX_ERROR_LENGTH]
+        failure = str(error)[:_MAX_ERROR_LENGTH]
         doubled = FIRST_RETRY_DELAY * 2 ** min(message.attempts - 1, 12)
-        waits = max(error.wait or dt.timedelta(0), min(doubled, MAX_RETRY_DELAY))
+        wait = max(error.retry_after or dt.timedelta(0), min(doubled, MAX_RETRY_DELAY))
         is_dead = message.attempts >= _MIN_ATTEMPTS and now() - message.first_tried_at > RETRY_PERIOD
-        outbox.record_failed_attempt(connection, message, said, now() + waits, now(), dead=is_dead)
-        return said
+        outbox.record_failed_attempt(connection, message, failure, now() + wait, now(), dead=is_dead)
+        return failure
     outbox.mark_delivered(connection, message, now())
     return None

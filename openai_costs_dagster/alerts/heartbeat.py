@@ -1,7 +1,7 @@
-"""Requests `heartbeat_url` after a complete morning, so that an outside service notices when nothing runs any more.
+"""The daily request to `heartbeat_url`, which shows an external service that refreshes are still running.
 
-Services such as healthchecks.io alert when the request does not arrive. The URL is a secret: it is read when it is used
-and stands in no log and no table.
+Services such as healthchecks.io alert when the request does not arrive. The URL is a secret: it is read when the
+request is sent, and no log and no table contains it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from openai_costs_dagster.warehouse.database import Connection, Database
 _LOG = logging.getLogger(__name__)
 _CLAIM_DURATION = dt.timedelta(
     seconds=60
-)  # no attempt takes longer, so a second process does not send the same heartbeat
+)  # longer than any attempt, so that two processes never send the same heartbeat
 _FIRST_RETRY_DELAY = dt.timedelta(seconds=30)
 _MAX_RETRY_DELAY = dt.timedelta(hours=1)
 
@@ -28,10 +28,10 @@ Now = Callable[[], dt.datetime]
 
 
 def send_heartbeat(database: Database, configuration: Configuration, location: str, now: Now) -> bool:
-    """Requests `heartbeat_url` if yesterday is complete and its heartbeat is due. Returns whether it was delivered.
+    """Request `heartbeat_url` if yesterday is complete and its heartbeat is due. Return whether it was delivered.
 
-    Yesterday is complete when it was read, after its end, for every configured organization whose history includes it.
-    Each day is reported once. A failed attempt is recorded, logged and repeated later, and raises nothing.
+    Yesterday is complete if every configured organization whose history includes it was read after the end of the day.
+    Each day is reported once. A failed attempt is recorded, logged and repeated later; it raises no error.
     """
     reference = configuration.heartbeat_url
     if reference is None:
@@ -65,7 +65,7 @@ def send_heartbeat(database: Database, configuration: Configuration, location: s
 
 
 def _is_complete(connection: Connection, configuration: Configuration, day: dt.date) -> bool:
-    """Whether a day was read completely for every organization that has it in its history."""
+    """Return whether a day was read completely for every organization whose history includes it."""
     names = [
         name
         for name, organization in configuration.organizations.items()
@@ -75,11 +75,11 @@ def _is_complete(connection: Connection, configuration: Configuration, day: dt.d
 
 
 def _request(reference: SecretReference) -> str | None:
-    """Requests the URL with GET and returns the error, if there was one, without the URL."""
+    """Send a GET request and return the error without the URL, or None on success."""
     try:
         url = read_secret(reference)
         if not is_https_or_loopback(url):
-            return f"the {reference} holds no https address"
+            return f"the {reference} contains no https URL"
         status, _ = request("GET", url, what="heartbeat service", where=str(reference))
     except NotDeliveredError as error:
         return str(error)

@@ -1,7 +1,7 @@
-"""What a message says: the sentences of its alerts, their figures, a link into Dagster.
+"""Text of a message: titles, explanations, figures and links of its alerts.
 
-Names of projects, users and models come from other people and are hostile: in chat they could mention everyone, hide
-a link behind other words or break the layout. What would do that is made neutralize here, for every channel.
+Names of projects, users and models are untrusted input. In a chat they could mention everyone, disguise a link or break
+the layout. `neutralize` disarms them for every channel.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ _MAX_ALERTS = 20
 _UNLIMITED = 1_000_000
 _REPLACEMENTS = str.maketrans({"<": "\u2039", ">": "\u203a", "@": "@\u200b", "`": "'"})
 _INVISIBLE = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069]")
+# A zero-width space between two markup characters ends the markup without changing how the text looks.
 _MARKUP = re.compile(r"(?<=[*_~|#])(?=[*_~|#])|^(?=#)")
 
 
 @dataclass(frozen=True)
 class Message:
-    """Alerts of one cause, or of one digest, for one channel; `key` is the same in every attempt to send it."""
+    """The alerts of one bundle for one channel. `key` is the same in every attempt to send it."""
 
     key: str
     alerts: Sequence[StoredAlert]
@@ -30,12 +31,12 @@ class Message:
 
     @property
     def severity(self) -> str:
-        """That of its gravest alert."""
+        """The highest severity of the alerts."""
         return min((alert.severity for alert in self.alerts), key=_SEVERITY_RANK.__getitem__, default="low")
 
     @property
     def title(self) -> str:
-        """One line."""
+        """The title in one line."""
         if len(self.alerts) == 1:
             return neutralize(self.alerts[0].title)
         organizations = sorted({alert.organization for alert in self.alerts if alert.organization})
@@ -44,30 +45,33 @@ class Message:
 
     @property
     def text(self) -> str:
-        """Plain text, the gravest first."""
+        """The full text without markup, the most severe alert first."""
         return self.text_within(_UNLIMITED)
 
     def text_within(self, length: int) -> str:
-        """The same in so many characters at most: what has no room is counted, and a single alert's end left out."""
+        """Return the text in at most `length` characters.
+
+        Alerts that do not fit are counted in the last line. The text of a single alert is truncated.
+        """
         ordered = sorted(self.alerts, key=lambda alert: (_SEVERITY_RANK[alert.severity], alert.alert_id))
         if len(ordered) == 1:
             return _truncate("\n".join(self._lines(ordered[0])), length)
-        parts = ["\n".join([neutralize(alert.title), *self._lines(alert)]) for alert in ordered]
-        for shown in range(min(len(parts), _MAX_ALERTS), 0, -1):
-            rest = [f"and {len(parts) - shown} more: openai-costs alerts list"] if shown < len(parts) else []
-            text = "\n\n".join(parts[:shown] + rest)
+        texts = ["\n".join([neutralize(alert.title), *self._lines(alert)]) for alert in ordered]
+        for shown in range(min(len(texts), _MAX_ALERTS), 0, -1):
+            rest = [f"and {len(texts) - shown} more: openai-costs alerts list"] if shown < len(texts) else []
+            text = "\n\n".join(texts[:shown] + rest)
             if len(text) <= length:
                 return text
-        return _truncate(parts[0] if parts else "", length)
+        return _truncate(texts[0] if texts else "", length)
 
     @property
     def chart(self) -> bytes | None:
-        """The picture of its gravest alert that has one."""
+        """The chart of the most severe alert that has one, as PNG."""
         ordered = sorted(self.alerts, key=lambda alert: (_SEVERITY_RANK[alert.severity], alert.alert_id))
         return next((alert.chart for alert in ordered if alert.chart), None)
 
     def link(self, alert: StoredAlert) -> str | None:
-        """The page in Dagster, where it is known at which address people open it."""
+        """Return the URL of the alert's page in Dagster, or None without `dagster_url`."""
         return f"{self.dagster_url}{alert.page}" if self.dagster_url and alert.page else None
 
     def _lines(self, alert: StoredAlert) -> list[str]:
@@ -77,7 +81,7 @@ class Message:
 
 
 def neutralize(text: str) -> str:
-    """One line that no chat makes a mention, a link or a layout of; it reads the same."""
+    """Return the text as one line in which no chat service recognizes a mention, a link or markup."""
     plain = _INVISIBLE.sub(" ", text).translate(_REPLACEMENTS).replace("](", "]\u200b(").replace("://", ":\u200b//")
     return _MARKUP.sub("\u200b", plain)
 

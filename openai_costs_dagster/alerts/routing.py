@@ -1,4 +1,4 @@
-"""Which channels there are, which alerts belong to which, and which of them are one message."""
+"""Routing of alerts: the configured channels, the alerts that each accepts, and their grouping into messages."""
 
 from __future__ import annotations
 
@@ -20,18 +20,21 @@ _SEVERITY_RANK = {"low": 0, "medium": 1, "high": 2}
 
 @dataclass(frozen=True)
 class Route:
-    """A channel, and what it is for."""
+    """A channel with the settings that select its alerts."""
 
     settings: AlertSettings
     channel: Channel
 
     @property
     def name(self) -> str:
-        """What the channel is called in the database; never its address."""
+        """The name of the channel in the database; it never contains the URL."""
         return self.settings.channel
 
     def matches(self, alert: StoredAlert) -> bool:
-        """Whether an alert belongs here. A test belongs to the channel that its event names, or to all."""
+        """Return whether the channel accepts an alert.
+
+        The event of a test alert is the name of the channel to test, or empty for all channels.
+        """
         if alert.kind == TEST:
             return alert.event in {"", self.name}
         wanted = self.settings
@@ -45,7 +48,7 @@ class Route:
 
 @dataclass(frozen=True)
 class Bundle:
-    """Alerts that are one message."""
+    """Alerts that are sent as one message."""
 
     key: str
     alerts: Sequence[StoredAlert]
@@ -53,13 +56,13 @@ class Bundle:
 
     @property
     def organization(self) -> str | None:
-        """Whose alerts they are; None where they are not of one."""
+        """The organization of the alerts, or None if they belong to several."""
         found = {alert.organization for alert in self.alerts}
         return found.pop() if len(found) == 1 else None
 
 
 def routes(configuration: Configuration) -> list[Route]:
-    """All channels: those of `alerts`, and the owners of projects."""
+    """Return the channels of the settings `alerts` and `project_alert_urls`."""
     found = [Route(one, _channel(one)) for one in configuration.alerts]
     for organization in configuration.organizations.values():
         for project, url in organization.project_alert_urls.items():
@@ -70,7 +73,7 @@ def routes(configuration: Configuration) -> list[Route]:
 
 
 def bundle_alerts(route: Route, alerts: Iterable[StoredAlert], now: dt.datetime) -> list[Bundle]:
-    """What a route sends of some alerts: one message by organization, kind and day, or one digest."""
+    """Group the alerts that a route accepts: by organization, kind and day, or into one digest."""
     groups: dict[tuple[str, ...], list[StoredAlert]] = {}
     for alert in alerts:
         if not route.matches(alert):
@@ -84,7 +87,10 @@ def bundle_alerts(route: Route, alerts: Iterable[StoredAlert], now: dt.datetime)
 
 
 def _bundle(route: Route, alerts: Sequence[StoredAlert], now: dt.datetime, *, digest: bool) -> Bundle:
-    """Its key is the same for the same alerts, or for the same digest, however often they are put together."""
+    """Return a bundle whose key depends only on its alerts, or on the time of its digest.
+
+    Repeated routing after a crash therefore produces the same key, and receivers can drop duplicates.
+    """
     due_at = next_tick(route.settings.digest, now) if digest and route.settings.digest else now
     about = (_DIGEST, due_at.isoformat()) if digest else sorted(alert.dedup_key for alert in alerts)
     key = hashlib.sha256("\0".join((route.name, *about)).encode()).hexdigest()[:32]
@@ -95,5 +101,5 @@ def _channel(settings: AlertSettings) -> Channel:
     if settings.webhook and settings.secret:
         return WebhookChannel(settings.webhook, settings.secret)
     if settings.url is None:
-        raise ValueError("an alert without an address")  # its settings do not allow that
+        raise ValueError("an alert without an address")  # the validation of the settings prevents this
     return AppriseChannel(settings.url)

@@ -108,7 +108,7 @@ def _deliver_alerts(session: Session, received: list[dict[str, Any]]) -> None:
     for message in received:
         click.echo(f"[{message['severity']}] {message['title']}")
         for alert in message["alerts"]:
-            click.echo(f"  {alert['sentence']}")
+            click.echo(f"  {alert['message']}")
 
 
 def _write_report(session: Session, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Find, read and check the configuration: `openai_costs.yaml` or `OPENAI_ADMIN_KEY` alone. Never imports Dagster."""
+"""The configuration: `settings` holds all settings, `loading` reads them, `renames` lists renamed ones. No Dagster."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Tells whether a text is a cron expression: Dagster would say so only when it is too late to name the line."""
+"""Validation and evaluation of cron expressions in UTC, without Dagster.
+
+Dagster would reject an invalid expression only when definitions are loaded, without the line in the configuration.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,10 @@ _CRON_RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
 
 
 def is_cron(text: str) -> bool:
-    """Whether a text is a cron expression of five numeric fields with lists, ranges and steps, and comes ever."""
+    """Return whether a text is a cron expression of five numeric fields that ticks at least once.
+
+    Lists, ranges and steps are allowed.
+    """
     fields = text.split()
     if len(fields) != len(_CRON_RANGES):
         return False
@@ -25,7 +31,7 @@ def is_cron(text: str) -> bool:
 
 
 def next_tick(cron: str, after: dt.datetime) -> dt.datetime:
-    """The first tick of a cron expression later than `after`, in UTC. Raises ValueError if the expression never ticks.
+    """Return the first tick after `after`, in UTC. Raises `ValueError` if the expression never ticks.
 
     As in cron itself, a day must match either the day or the weekday if both are restricted.
     """
@@ -36,7 +42,7 @@ def next_tick(cron: str, after: dt.datetime) -> dt.datetime:
 
 
 def latest_tick(cron: str, until: dt.datetime) -> dt.datetime:
-    """The last tick of a cron expression at or before `until`, in UTC. Raises ValueError if there is none."""
+    """Return the last tick at or before `until`, in UTC. Raises `ValueError` if the expression never ticks."""
     for moment in _ticks(cron, until.date(), -ONE_DAY):
         if moment <= until:
             return moment
@@ -44,7 +50,7 @@ def latest_tick(cron: str, until: dt.datetime) -> dt.datetime:
 
 
 def _ticks(cron: str, start: dt.date, step: dt.timedelta) -> Iterator[dt.datetime]:
-    """All ticks from a day on, day by day in the direction of `step`, for a little more than eight years."""
+    """Yield the ticks of each day from `start` on, in the direction of `step`, for a little more than eight years."""
     minutes, hours, days, months, weekdays = (
         _cron_values(field, *limits) for field, limits in zip(cron.split(), _CRON_RANGES, strict=True)
     )
@@ -52,7 +58,7 @@ def _ticks(cron: str, start: dt.date, step: dt.timedelta) -> Iterator[dt.datetim
         (dt.time(hour, minute, tzinfo=dt.UTC) for hour in hours for minute in minutes), reverse=step < ONE_DAY
     )
     by_day, by_weekday = (field != "*" for field in (cron.split()[2], cron.split()[4]))
-    for number in range(8 * 366 + 1):  # 29 February comes again within eight years, 1900 and 2100 included
+    for number in range(8 * 366 + 1):  # two 29 Februaries are at most eight years apart, as around 2100
         day = start + number * step
         fits_day, fits_weekday = day.day in days, bool({day.isoweekday(), day.isoweekday() % 7} & weekdays)
         fits = fits_day or fits_weekday if by_day and by_weekday else fits_day and fits_weekday
@@ -61,7 +67,7 @@ def _ticks(cron: str, start: dt.date, step: dt.timedelta) -> Iterator[dt.datetim
 
 
 def _cron_values(field: str, least: int, most: int) -> set[int]:
-    """The numbers that a field names; none where it is no field."""
+    """Return the numbers that a field selects, or an empty set if the field is invalid."""
     values: set[int] = set()
     for part in field.split(","):
         match = re.fullmatch(r"(?:\*|(\d{1,2})(?:-(\d{1,2}))?)(?:/([1-9]\d?))?", part)

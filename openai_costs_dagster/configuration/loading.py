@@ -1,7 +1,7 @@
-"""Finds and reads the user's configuration: `openai_costs.yaml`, or `OPENAI_ADMIN_KEY` alone.
+"""Loading of the configuration from `openai_costs.yaml`, or from the environment variable `OPENAI_ADMIN_KEY` alone.
 
-The file is found by `OPENAI_COSTS_CONFIG`, else in the working directory. Every mistake becomes one sentence that
-names the file, the line or path, what was found and what is allowed, and never a secret.
+`OPENAI_COSTS_CONFIG` names the file; the default is `openai_costs.yaml` in the working directory. An error message
+names the file, the line, the invalid value and the allowed values. It never contains a secret.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _SECRET_SETTINGS = frozenset(
 
 
 def load(path: Path | None = None) -> Configuration:
-    """The user's configuration. Raises ConfigurationError."""
+    """Return the user's configuration. Raises `ConfigurationError`."""
     if path is not None:
         return read_file(path)
     named = env_variable("OPENAI_COSTS_CONFIG")
@@ -48,12 +48,15 @@ def load(path: Path | None = None) -> Configuration:
         return from_environment()
     raise ConfigurationError(
         f"there is neither {DEFAULT_FILE} in {_working_directory()} nor OPENAI_ADMIN_KEY in the environment: "
-        "export OPENAI_ADMIN_KEY=... (an admin key), or write the file as README.md shows"
+        "export OPENAI_ADMIN_KEY=... (an admin key), or create the file as shown in README.md"
     )
 
 
 def from_environment() -> Configuration:
-    """One organization named `default`, from `OPENAI_ADMIN_KEY` and its companions. Raises ConfigurationError."""
+    """Return a configuration with one organization named `default`, read from environment variables.
+
+    Reads `OPENAI_ADMIN_KEY`, `OPENAI_BASE_URL`, `OPENAI_ORG_ID` and `DATABASE_URL`. Raises `ConfigurationError`.
+    """
     organization: dict[str, Any] = {"admin_key": {"env": "OPENAI_ADMIN_KEY"}}
     if base_url := env_variable("OPENAI_BASE_URL"):
         organization["base_url"] = base_url
@@ -66,32 +69,36 @@ def from_environment() -> Configuration:
 
 
 def from_mapping(value: dict[str, Any], where: str, folder: Path) -> Configuration:
-    """Settings that stand in another program's file, relative paths taken from a folder. Raises ConfigurationError."""
+    """Return the configuration for settings from another file, such as a component's `defs.yaml`.
+
+    Relative paths are resolved against `folder`. `where` names the file in error messages. Raises `ConfigurationError`.
+    """
     return _validated(value, where, folder, None)
 
 
 def read_file(path: Path) -> Configuration:
-    """A configuration file. Raises ConfigurationError."""
+    """Return the configuration of a file. Raises `ConfigurationError`."""
     try:
         text = read_text(path)
         folder = path.resolve().parent
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeError:
-        raise ConfigurationError(f"{path} is no UTF-8 text") from None
+        raise ConfigurationError(f"{path} is not UTF-8 text") from None
     try:
         document = Document(text)
     except YamlError as error:
         raise ConfigurationError(f"{path}, {error}") from None
     if not isinstance(document.value, dict):
-        raise ConfigurationError(f"{path} must begin with organizations: and hold settings below it")
+        raise ConfigurationError(f"{path} must contain a mapping with the key organizations:")
     configuration = _validated(document.value, str(path), folder, document)
-    # Links are not resolved here: Kubernetes replaces the target of a mounted file, and other processes read it again.
+    # Symbolic links are not resolved: Kubernetes replaces the target of a mounted file, and other processes read the
+    # file again by this path.
     return configuration.model_copy(update={"source": path.absolute()})
 
 
 def lines_of_organization(path: Path, name: str) -> list[tuple[int, str]]:
-    """The numbered lines of a configuration file that make up one organization."""
+    """Return the lines of a configuration file that configure one organization, with line numbers."""
     text = read_text(path)
     document, lines = Document(text), text.splitlines()
     first = document.line(("organizations", name))
@@ -119,7 +126,7 @@ def _validated(value: dict[str, Any], where: str, folder: Path, document: Docume
         raise ConfigurationError(_error_message(error, where, document)) from None
     try:
         return _resolved(configuration, folder)
-    except (OSError, RuntimeError, ValueError) as error:  # a link to itself, or a path that no file system can hold
+    except (OSError, RuntimeError, ValueError) as error:  # a symbolic link to itself, or a path that is too long
         raise ConfigurationError(f"{where}: data_directory cannot be used: {error}") from None
 
 
@@ -137,7 +144,7 @@ def _working_directory() -> Path:
     try:
         return Path.cwd()
     except FileNotFoundError:
-        raise ConfigurationError("the working directory was deleted: change to another one") from None
+        raise ConfigurationError("the working directory was deleted: change to another directory") from None
 
 
 def _resolved(configuration: Configuration, folder: Path) -> Configuration:
@@ -175,14 +182,14 @@ def _resolved_alert(alert: Alert, folder: Path) -> Alert:
 
 
 def _error_message(error: ValidationError, where: str, document: Document | None) -> str:
-    """The first mistake in one sentence; the value found is named unless it may be a secret."""
+    """Return a message about the first error. It contains the invalid value unless that may be a secret."""
     first = error.errors(include_url=False, include_context=False)[0]
     path = tuple(part for part in first["loc"] if isinstance(part, str | int))
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden" and (renamed := renamed_setting(path)):
         message = renamed
     elif first["type"] == "extra_forbidden":
-        message = f"{str(path[-1])!r} is not a setting here; there are {', '.join(_allowed_settings(path))}"
+        message = f"{str(path[-1])!r} is not a setting here; allowed are {', '.join(_allowed_settings(path))}"
     elif first["type"] == "missing":
         message = f"{path[-1]!r} is missing"
     elif isinstance(first["input"], str | int | Decimal) and not _may_be_secret(path) and "found" not in message:
@@ -199,7 +206,7 @@ def _may_be_secret(path: tuple[str | int, ...]) -> bool:
 
 
 def _allowed_settings(path: tuple[str | int, ...]) -> list[str]:
-    """The settings that are allowed where an unknown one stands."""
+    """Return the settings that are allowed in the place of an unknown setting."""
     model: type[BaseModel] = Configuration
     for part in path[:-1]:
         field = model.model_fields.get(str(part))
@@ -210,7 +217,7 @@ def _allowed_settings(path: tuple[str | int, ...]) -> list[str]:
 
 
 def _model_of(annotation: Any) -> type[BaseModel] | None:
-    """The model somewhere inside an annotation such as ``dict[str, Organization]``."""
+    """Return the model inside an annotation such as ``dict[str, Organization]``."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return next((model for part in get_args(annotation) if (model := _model_of(part))), None)

@@ -1,4 +1,4 @@
-"""References to secrets: where one is found, never what it is."""
+"""References to secrets in environment variables and files. A reference never contains the secret itself."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _VARIABLE = re.compile(r"(?!sk-)[A-Za-z_][A-Za-z0-9_.-]*")
 
 
 class SecretUnavailable(Exception):
-    """A secret's environment variable or file is not there or empty; the text says which, and never the secret."""
+    """The environment variable or file of a secret is missing, empty or unreadable; the text names it."""
 
 
 class SecretReference(BaseModel):
-    """``{env: NAME}`` or ``{file: PATH}``; read when used, so that rotating a secret needs no restart."""
+    """A reference ``{env: NAME}`` or ``{file: PATH}``. The secret is read at each use, so rotation needs no restart."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
 
@@ -29,7 +29,7 @@ class SecretReference(BaseModel):
     @classmethod
     def _is_a_reference(cls, value: Any) -> Any:
         if isinstance(value, str):
-            raise ValueError("a secret does not belong in this file: write {env: NAME} or {file: PATH}")
+            raise ValueError("a secret must not be written into this file: write {env: NAME} or {file: PATH}")
         return value
 
     @model_validator(mode="after")
@@ -37,31 +37,31 @@ class SecretReference(BaseModel):
         if (self.env is None) == (self.file is None):
             raise ValueError("write either {env: NAME} or {file: PATH}")
         if self.env is not None and not _VARIABLE.fullmatch(self.env):
-            raise ValueError("env takes the name of an environment variable, not a secret itself")
+            raise ValueError("env must be the name of an environment variable, not the secret itself")
         return self
 
     def __str__(self) -> str:
         return f"environment variable {self.env}" if self.env else f"file {self.file}"
 
     def read(self) -> str:
-        """The secret itself, trimmed. Raises SecretUnavailable."""
+        """Return the secret without surrounding whitespace. Raises `SecretUnavailable`."""
         if self.env:
             if value := env_variable(self.env):
                 return value
             raise SecretUnavailable(f"the environment variable {self.env} is not set")
-        assert self.file is not None  # noqa: S101 - the validator above
+        assert self.file is not None  # noqa: S101 - the validator guarantees one of both
         try:
             secret = strip_padding(read_text(self.file))
         except OSError as error:
             raise SecretUnavailable(f"the file {self.file} cannot be read: {error.strerror}") from None
         except UnicodeError:
-            raise SecretUnavailable(f"the file {self.file} is no text") from None
-        except ValueError as error:  # a path that no file system can hold
+            raise SecretUnavailable(f"the file {self.file} is not text") from None
+        except ValueError as error:  # the path contains a null character
             raise SecretUnavailable(f"the file {str(self.file)!r} cannot be read: {error}") from None
         if not secret:
             raise SecretUnavailable(f"the file {self.file} is empty")
         return secret
 
     def relative_to(self, folder: Path) -> SecretReference:
-        """The same reference with a relative file taken from a folder."""
+        """Return the reference with a relative file path resolved against a folder."""
         return self.model_copy(update={"file": folder / self.file}) if self.file else self

@@ -1,7 +1,7 @@
-"""What a user can say, as checked records: organizations, database, refreshes, anomalies, alerts, retention.
+"""Validated settings of `openai_costs.yaml`: organizations, database, refreshes, anomalies, alerts and retention.
 
-Secrets stand here by reference only. A mistake raises pydantic's ValidationError, which `configuration` puts into a
-sentence.
+Secrets are stored as references only. An invalid value raises pydantic's ValidationError, which `loading` turns into a
+message with file and line. docs/configuration.md documents every setting.
 """
 
 from __future__ import annotations
@@ -42,21 +42,21 @@ _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
 class ConfigurationError(Exception):
-    """The configuration cannot be used; the text is one sentence a person can act on."""
+    """An invalid configuration. The text is one message with the remedy."""
 
 
 def _split(url: str) -> SplitResult | None:
-    """The parts of a URL, or None where it is none."""
+    """Return the parts of a URL, or None if it is not a valid URL."""
     try:
         parts = urlsplit(url)
-        _ = parts.port
+        _ = parts.port  # raises ValueError if the port is no number in the range of ports
     except ValueError:
         return None
     return parts
 
 
 SIMULATED_MARKER = "simulated-data"
-"""The file in a data directory that says that everything in it is simulated."""
+"""The name of the file that marks a data directory whose data are simulated."""
 
 
 OptionalCheck = Literal["anomalous_spend", "budgets", "latest_day"]
@@ -68,7 +68,7 @@ class _Section(BaseModel):
 
 def _number(value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
-        raise ValueError("an amount of US dollars is a number")
+        raise ValueError("an amount of US dollars must be a number")
     return value
 
 
@@ -77,7 +77,7 @@ Dollars = Annotated[Decimal, BeforeValidator(_number), Field(ge=0)]
 
 def _share(value: Decimal) -> Decimal:
     if not 0 < value <= _MAX_SHARE:
-        raise ValueError(f"a share of a budget is above 0 and at most {_MAX_SHARE}, as in 0.8 for 80 %")
+        raise ValueError(f"a share of a budget must be above 0 and at most {_MAX_SHARE}, for example 0.8 for 80 %")
     return value
 
 
@@ -85,11 +85,11 @@ Share = Annotated[Decimal, AfterValidator(_share)]
 
 
 class Budget(_Section):
-    """An amount not to be exceeded in a period: of the organization, or of one thing in it."""
+    """A spending limit for a period, for the whole organization or one project, user, model, API key or service."""
 
     amount_usd: Dollars
     name: str | None = None
-    """What people call it; by default what it is for."""
+    """The name that people read; by default the scope."""
     period: Literal["month", "quarter", "year"] = "month"
     alert_at: Annotated[tuple[Share, ...], Field(min_length=1)] = (Decimal("0.5"), Decimal("0.8"), Decimal(1))
     project: str | None = None
@@ -102,12 +102,14 @@ class Budget(_Section):
     def _has_one_scope(self) -> Budget:
         named = [scope for scope in ("project", "user", "model", "api_key", "service") if getattr(self, scope)]
         if len(named) > 1:
-            raise ValueError(f"a budget is for one thing; this one names {' and '.join(named)}")
+            raise ValueError(
+                f"a budget has one scope, but this one names {' and '.join(named)}: write one budget for each"
+            )
         return self
 
     @property
     def scope(self) -> tuple[str, str | None]:
-        """What it is for: a kind and an id, which is null for the whole organization."""
+        """The kind of the scope and its id; the id is None for the whole organization."""
         for kind in ("project", "user", "model", "api_key", "service"):
             if named := getattr(self, kind):
                 return kind, named
@@ -115,13 +117,13 @@ class Budget(_Section):
 
     @property
     def title(self) -> str:
-        """Its name, unique within the organization, as in ``project proj_search, month``."""
+        """The name with the period, unique within the organization, for example ``project proj_search, month``."""
         kind, named = self.scope
         return f"{self.name or (f'{kind} {named}' if named else kind)}, {self.period}"
 
 
 class Organization(_Section):
-    """One OpenAI organization and how it is read."""
+    """An OpenAI organization and the settings for reading it."""
 
     name: str
     admin_key: SecretReference
@@ -132,20 +134,20 @@ class Organization(_Section):
     proxy: SecretReference | str | None = None
     start_date: dt.date | None = None
     usage: StrictBool = True
-    """Whether the usage endpoints are read; without them costs stay where no user was billed unallocated."""
+    """Whether usage is read. Without usage, only costs that OpenAI bills by user are allocated to users."""
     read_names: StrictBool = True
-    """Whether projects, users and keys are read for their names."""
+    """Whether the names of projects, users and API keys are read."""
     store_emails: StrictBool = True
-    """Whether addresses are kept; without, they are taken out of answers before anything is stored."""
+    """Whether email addresses are stored. If not, they are removed from responses before anything is stored."""
     budgets: tuple[Budget, ...] = ()
     openai_budgets: StrictBool = False
-    """Whether OpenAI's own spend limit and spend alerts are read in as budgets."""
+    """Whether the spend limit and spend alerts configured at OpenAI are read as budgets."""
     project_alert_urls: dict[str, SecretReference] = {}
-    """Who is told of a project's alerts besides everyone else: an Apprise URL by project id."""
+    """Additional channels for the alerts of single projects: an Apprise URL by project id."""
     asset_key_prefix: tuple[str, ...] = Field(default=DEFAULT_PREFIX, exclude=True)
-    """The configuration's."""
+    """A copy of `Configuration.asset_key_prefix`."""
     dagster_owners: tuple[str, ...] = ()
-    """Whose assets these are in Dagster: addresses, or teams as in ``team:finops``."""
+    """Owners of the assets in Dagster: email addresses, or teams as in ``team:finops``."""
 
     @field_validator("budgets")
     @classmethod
@@ -153,7 +155,7 @@ class Organization(_Section):
         seen: set[str] = set()
         for budget in value:
             if budget.title in seen:
-                raise ValueError(f"there are two budgets for {budget.title}: keep one, or give one a name")
+                raise ValueError(f"there are two budgets for {budget.title}: keep one, or give one of them a name")
             seen.add(budget.title)
         return value
 
@@ -162,14 +164,16 @@ class Organization(_Section):
     def _dagster_owners_are_valid(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for owner in value:
             if not _DAGSTER_OWNER.fullmatch(owner):
-                raise ValueError(f"an owner in Dagster is an address or a team, as in team:finops; found {owner!r}")
+                raise ValueError(
+                    f"an owner in Dagster must be an email address or a team, for example team:finops; found {owner!r}"
+                )
         return value
 
     @field_validator("start_date")
     @classmethod
     def _start_is_not_ahead(cls, value: dt.date | None) -> dt.date | None:
         if value and value > utc_now().date():
-            raise ValueError(f"start_date lies in the future: today is {utc_now().date()} in UTC")
+            raise ValueError(f"start_date is in the future: today is {utc_now().date()} in UTC")
         return value
 
     @field_validator("proxy", mode="before")
@@ -180,45 +184,47 @@ class Organization(_Section):
         value = value.strip() if isinstance(value, str) else value
         parts = _split(value) if isinstance(value, str) else None
         if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError("a proxy is a URL with a scheme and a host, as in http://proxy.example:3128, or a secret")
+            raise ValueError(
+                "a proxy must be a URL with scheme and host, for example http://proxy.example:3128, or a secret"
+            )
         if "@" in parts.netloc:
-            raise ValueError("a proxy with credentials is a secret: write {env: NAME} or {file: PATH}")
+            raise ValueError("a proxy URL with credentials is a secret: write {env: NAME} or {file: PATH}")
         return value
 
     @model_validator(mode="after")
     def _base_url_is_safe(self) -> Organization:
         parts, found = _split(self.base_url), redact(self.base_url)
         if "@" in self.base_url:
-            raise ValueError("base_url must not carry credentials")
+            raise ValueError("base_url must not contain credentials")
         if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError(f"base_url needs a scheme and a host, as in {DEFAULT_BASE_URL}; found {found!r}")
+            raise ValueError(f"base_url needs a scheme and a host, for example {DEFAULT_BASE_URL}; found {found!r}")
         if parts.query or parts.fragment:
-            raise ValueError(f"base_url must not carry a query or a fragment; found {found!r}")
+            raise ValueError(f"base_url must not contain a query or a fragment; found {found!r}")
         if parts.scheme == "http" and parts.hostname not in _LOOPBACK and not self.allow_http:
             raise ValueError(
-                f"base_url is plain http to {parts.hostname}, which would show the admin key to the network: "
-                "use https, or say allow_http: true"
+                f"base_url is plain http to {parts.hostname}, which would expose the admin key to the network: "
+                "use https, or set allow_http: true"
             )
         return self
 
     @property
     def title(self) -> str:
-        """The name for people."""
+        """The display name, or the configured name without one."""
         return self.display_name or self.name
 
     def read_proxy(self) -> str | None:
-        """The proxy's URL, credentials included. Raises SecretUnavailable."""
+        """Return the proxy URL including credentials. Raises `SecretUnavailable`."""
         return self.proxy.read() if isinstance(self.proxy, SecretReference) else self.proxy
 
 
 class DatabaseSettings(_Section):
-    """A PostgreSQL server of the user's own."""
+    """The user's own PostgreSQL server, instead of the embedded one."""
 
     url: SecretReference
 
 
 class Refresh(_Section):
-    """When costs are read again; crons are UTC."""
+    """Schedules of the refreshes. Cron expressions are evaluated in UTC."""
 
     cron: str = "30 1 * * *"
     trailing_days: Annotated[StrictInt, Field(ge=1, le=180)] = 4
@@ -231,19 +237,21 @@ class Refresh(_Section):
     @classmethod
     def _cron_is_valid(cls, value: str) -> str:
         if not is_cron(value):
-            raise ValueError(f"{value!r} is no cron expression of five fields, as in '30 1 * * *'")
+            raise ValueError(f"{value!r} is not a cron expression with five numeric fields, for example '30 1 * * *'")
         return value
 
     @field_validator("intraday_minutes")
     @classmethod
     def _divides_the_day(cls, value: int | None) -> int | None:
         if value is not None and (60 % value if value < 60 else (24 * 60) % value or value % 60):
-            raise ValueError("minutes must divide an hour, or be whole hours that divide a day: 5, 15, 60, 240 ...")
+            raise ValueError(
+                "minutes must divide an hour, or be whole hours that divide a day, for example 5, 15, 60 or 240"
+            )
         return value
 
     @property
     def intraday_cron(self) -> str | None:
-        """The cron expression behind `intraday_minutes`."""
+        """The cron expression that corresponds to `intraday_minutes`, or None without intraday refreshes."""
         minutes = self.intraday_minutes
         if minutes is None:
             return None
@@ -253,7 +261,7 @@ class Refresh(_Section):
 
 
 class Anomalies(_Section):
-    """What counts as worth someone's time."""
+    """Thresholds of anomaly detection."""
 
     sensitivity: Literal["low", "medium", "high"] = "medium"
     minimum_impact_usd: Dollars = Decimal(5)
@@ -266,7 +274,7 @@ PROJECT_CHANNEL_PREFIX = "owner of "
 
 
 class Alert(_Section):
-    """Where alerts go, and which: an Apprise URL, or a webhook that is signed with a secret of its own."""
+    """A channel and its filters: an Apprise URL, or a webhook whose requests are signed with its own secret."""
 
     url: SecretReference | None = None
     webhook: SecretReference | None = None
@@ -274,104 +282,108 @@ class Alert(_Section):
     name: str | None = None
     events: Annotated[tuple[Kind, ...], Field(min_length=1)] = ("anomaly", "budget", "sync_failure")
     organizations: tuple[str, ...] = ()
-    """Empty: all."""
+    """Names of the organizations whose alerts are sent; empty for all."""
     projects: tuple[str, ...] = ()
-    """Ids; empty: all, and what is of no project."""
+    """Ids of the projects whose alerts are sent; empty for all alerts, including those without a project."""
     minimum_severity: Literal["low", "medium", "high"] = "low"
-    """The lowest that is sent."""
+    """The lowest severity that is sent."""
     digest: str | None = None
-    """Everything in one message at these times (cron, UTC) instead of at once."""
+    """A cron expression (UTC). At its ticks all alerts are sent in one message, instead of immediately."""
 
     @field_validator("digest")
     @classmethod
     def _digest_is_a_cron(cls, value: str | None) -> str | None:
         if value is not None and not is_cron(value):
-            raise ValueError(f"{value!r} is no cron expression of five fields, as in '0 8 * * *'")
+            raise ValueError(f"{value!r} is not a cron expression with five numeric fields, for example '0 8 * * *'")
         return value
 
     @model_validator(mode="after")
     def _has_one_address(self) -> Alert:
         if self.url is None and self.webhook is None:
-            raise ValueError("'url' is missing: an alert goes to a url (Apprise) or to a webhook")
+            raise ValueError("'url' is missing: an alert needs either a url (Apprise) or a webhook")
         if self.url is not None and self.webhook is not None:
-            raise ValueError("an alert goes to a url (Apprise) or to a webhook: write two alerts")
+            raise ValueError("an alert has both a url (Apprise) and a webhook: write two alerts")
         if (self.webhook is None) != (self.secret is None):
-            raise ValueError("a webhook is signed with a secret: write secret: {env: NAME} beside it, and nowhere else")
+            raise ValueError(
+                "a webhook needs a secret, and only a webhook has one: write secret: {env: NAME} next to webhook"
+            )
         return self
 
     @property
     def channel(self) -> str:
-        """What it is called; says where the address stands and never the address."""
+        """The name of the channel: `name`, or the reference to the secret that holds the URL."""
         return self.name or str(self.webhook or self.url)
 
 
 class Retention(_Section):
-    """How long raw pages are kept; null: for ever. Rows and revisions stay until purged."""
+    """Retention of raw response pages in days; None keeps them forever. Rows and revisions stay until purged."""
 
     raw_pages_days: Annotated[StrictInt, Field(ge=1)] | None = None
 
 
 class Configuration(_Section):
-    """Everything a user says, with relative paths resolved."""
+    """All settings, with relative paths resolved."""
 
     organizations: dict[str, Organization]
     asset_key_prefix: Annotated[tuple[str, ...], Field(min_length=1)] = DEFAULT_PREFIX
-    """What all asset keys in Dagster begin with."""
+    """The prefix of all asset keys in Dagster."""
     checks: tuple[OptionalCheck, ...] = get_args(OptionalCheck)
-    """The checks that an organization can do without; the others belong to reading itself."""
+    """The optional asset checks that are defined; all other checks are always defined."""
     database: DatabaseSettings | None = None
     data_directory: Path = Path(".openai-costs")
     refresh: Refresh = Refresh()
     anomalies: Anomalies = Anomalies()
     alerts: tuple[Alert, ...] = ()
     dagster_url: str | None = None
-    """Where people open Dagster, for links in alerts."""
+    """The web address of Dagster's UI, for links in alerts and reports."""
     retention: Retention = Retention()
     heartbeat_url: SecretReference | None = None
-    """Requested once a day, when yesterday of every organization has been read completely."""
+    """A URL that is requested once a day, after yesterday was read completely for every organization."""
     automation: StrictBool = True
-    """Whether the sensors refresh and alert; `false` leaves both to the user's own schedules."""
+    """Whether the sensors refresh and send alerts; `false` leaves both to the user's own schedules."""
     source: Path | None = Field(default=None, exclude=True)
 
     @property
     def is_simulated(self) -> bool:
-        """Whether all data is the demo's: it is marked as simulated wherever it is shown."""
+        """Whether the data directory belongs to the demo, so that every output is marked as simulated."""
         try:
             return (self.data_directory / SIMULATED_MARKER).exists()
-        except OSError:  # a directory that cannot be entered holds no demo; whoever writes to it gets the reason
+        except OSError:  # an unreadable directory is not the demo's; the first write to it reports the reason
             return False
 
     def make_folder(self, name: str, mode: int = 0o777) -> Path:
-        """A folder of the data directory, made where it is missing. Raises ConfigurationError if it is not usable."""
+        """Return a folder of the data directory, creating it if necessary. Raises `ConfigurationError` on failure."""
         folder = self.data_directory / name
         try:
             folder.mkdir(mode=mode, parents=True, exist_ok=True)
         except OSError as error:
-            raise ConfigurationError(f"the folder {folder} cannot be made: {error.strerror}") from None
+            raise ConfigurationError(f"the folder {folder} cannot be created: {error.strerror}") from None
         if not os.access(folder, os.W_OK | os.X_OK):
-            raise ConfigurationError(f"the folder {folder} cannot be written to by the user that runs this")
+            raise ConfigurationError(f"the folder {folder} is not writable for the current user")
         return folder
 
     @field_validator("organizations", mode="before")
     @classmethod
     def _names_are_usable(cls, value: Any) -> Any:
         if not isinstance(value, Mapping):
-            raise ValueError("organizations is a list of names with their settings below each")
+            raise ValueError("organizations must map each name to its settings")
         named = {}
         for name, settings in value.items():
             if not _NAME.fullmatch(name):
                 raise ValueError(f"the name {name!r} may hold only a-z, 0-9, - and _")
             if isinstance(settings, Mapping) and "name" in settings:
-                raise ValueError(f"{name} has a setting 'name'; write display_name for a name that people read")
+                raise ValueError(f"{name} has a setting 'name': use display_name for the name that people read")
             if isinstance(settings, Mapping) and "asset_key_prefix" in settings:
-                raise ValueError(f"{name} has a setting 'asset_key_prefix'; it is one for all: write it beside them")
+                raise ValueError(
+                    f"{name} has a setting 'asset_key_prefix', which applies to all: move it to the top level"
+                )
             named[name] = {**settings, "name": name} if isinstance(settings, Mapping) else settings
         return named
 
     @model_validator(mode="after")
     def _organizations_are_distinct(self) -> Configuration:
         if not self.organizations:
-            raise ValueError("organizations is empty: name at least one")
+            raise ValueError("organizations is empty: configure at least one")
         _reject_duplicates(self.organizations, lambda one: one.name.replace("-", "_"), "differ only by - and _")
         _reject_duplicates(self.organizations, lambda one: one.organization_id, "have the same organization_id")
         _reject_duplicates(self.organizations, lambda one: (str(one.admin_key), one.base_url), "use the same admin key")
@@ -382,7 +394,7 @@ class Configuration(_Section):
     def _prefix_is_usable(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for part in value:
             if not _ASSET_KEY_PART.fullmatch(part):
-                raise ValueError(f"{part!r} cannot be part of an asset key: it may hold A-Z, a-z, 0-9, - and _")
+                raise ValueError(f"{part!r} cannot be part of an asset key: only A-Z, a-z, 0-9, - and _ are allowed")
         return value
 
     @model_validator(mode="after")
@@ -395,7 +407,9 @@ class Configuration(_Section):
     @classmethod
     def _alerts_are_a_list(cls, value: Any) -> Any:
         if value is not None and not isinstance(value, list | tuple):
-            raise ValueError("alerts is a list: begin each with a dash, as in - {url: {env: SLACK_URL}}")
+            raise ValueError(
+                "alerts must be a list: begin each item with a dash, for example - {url: {env: SLACK_URL}}"
+            )
         return value
 
     @field_validator("dagster_url")
@@ -403,9 +417,9 @@ class Configuration(_Section):
     def _dagster_url_is_valid(cls, value: str | None) -> str | None:
         parts = _split(value) if value is not None else None
         if value is not None and (parts is None or parts.scheme not in {"http", "https"} or not parts.hostname):
-            raise ValueError("dagster_url needs a scheme and a host, as in https://dagster.example")
+            raise ValueError("dagster_url needs a scheme and a host, for example https://dagster.example")
         if value is not None and "@" in value:
-            raise ValueError("dagster_url must not carry credentials: it is sent to people")
+            raise ValueError("dagster_url must not contain credentials: alerts contain this address")
         return value.rstrip("/") if value else None
 
     @model_validator(mode="after")
@@ -413,18 +427,18 @@ class Configuration(_Section):
         seen: set[str] = set()
         for alert in self.alerts:
             if alert.channel.startswith(PROJECT_CHANNEL_PREFIX):
-                raise ValueError(f"an alert is called {alert.channel!r}: such names are those of owners of projects")
+                raise ValueError(f"the name {alert.channel!r} is reserved for project_alert_urls: choose another name")
             if alert.channel in seen:
-                raise ValueError(f"two alerts are called {alert.channel!r}: give each a name of its own")
+                raise ValueError(f"two alerts are named {alert.channel!r}: give each its own name")
             seen.add(alert.channel)
             for name in alert.organizations:
                 if name not in self.organizations:
                     known = ", ".join(sorted(self.organizations))
-                    raise ValueError(f"alerts name the organization {name!r}; configured: {known}")
+                    raise ValueError(f"an alert names the unknown organization {name!r}; configured: {known}")
         return self
 
     def organization(self, name: str) -> Organization:
-        """One organization by name. Raises ConfigurationError that lists the names there are."""
+        """Return an organization by name. Raises `ConfigurationError`, which lists the configured names."""
         try:
             return self.organizations[name]
         except KeyError:

@@ -1,7 +1,7 @@
-"""Reads YAML by the 1.2 core schema, keeping the line of every value.
+"""YAML parser for the 1.2 core schema that keeps the line of every value.
 
-PyYAML's scanner and its own resolver disagree with what people write: it reads ``on``, ``no`` and ``12_3`` as
-booleans and numbers and lets the last of two equal keys win. Only its scanner is used here. Keys are always text.
+PyYAML implements YAML 1.1: it resolves ``on``, ``no`` and ``12_3`` to booleans and numbers, and silently accepts
+duplicate keys. Therefore only its scanner is used, and values are resolved in this module. Keys are always text.
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ _FAST_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class YamlError(ValueError):
-    """The text is no YAML that can be used; says the line."""
+    """The text is not valid YAML; the message names the line."""
 
 
 class Document:
-    """A document's value, and where in the text each part of it stands."""
+    """The value of a YAML document with the line of each of its parts."""
 
     def __init__(self, text: str) -> None:
-        """Raises YamlError."""
+        """Parse a text. Raises `YamlError`."""
         self._lines: dict[Path, int] = {}
         try:
             root = _compose(text)
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
-            raise YamlError(f"line {line}: {error.problem or 'this is no YAML'}") from None
+            raise YamlError(f"line {line}: {error.problem or 'this is not valid YAML'}") from None
         except yaml.YAMLError as error:
-            raise YamlError(f"this is no YAML: {' '.join(str(error).split())}") from None
+            raise YamlError(f"this is not valid YAML: {' '.join(str(error).split())}") from None
         self.value: Any = None if root is None else self._read(root, ())
 
     def line(self, path: Path) -> int | None:
-        """The line of the nearest part of a path that stands in the text, counted from 1."""
+        """Return the line of a path, or of its nearest ancestor in the text, counted from 1."""
         while path and path not in self._lines:
             path = path[:-1]
         return self._lines.get(path)
@@ -53,12 +53,12 @@ class Document:
     def _read(self, node: yaml.Node, path: Path) -> Any:
         line = self._lines.setdefault(path, node.start_mark.line + 1)
         if len(path) > _MAX_DEPTH:
-            raise YamlError(f"line {line}: nested without end")
+            raise YamlError(f"line {line}: nested too deeply")
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
             return [self._read(item, (*path, index)) for index, item in enumerate(node.value)]
-        assert isinstance(node, yaml.ScalarNode)  # noqa: S101 - the composer knows three kinds
+        assert isinstance(node, yaml.ScalarNode)  # noqa: S101 - YAML has three kinds of nodes
         try:
             return node.value if node.style else _scalar(node)
         except (ValueError, ArithmeticError):
@@ -73,7 +73,7 @@ class Document:
             key = str(key_node.value)
             if key in mapping:
                 first = self._lines[(*path, key)]
-                raise YamlError(f"line {line}: {key!r} stands here a second time (first in line {first})")
+                raise YamlError(f"line {line}: duplicate key {key!r} (first in line {first})")
             self._lines[(*path, key)] = line
             mapping[key] = self._read(value_node, (*path, key))
         return mapping
@@ -93,7 +93,7 @@ def _scalar(node: yaml.ScalarNode) -> Any:
 
 
 def _compose(text: str) -> yaml.Node | None:
-    """By libyaml where PyYAML has it; what that refuses is read once more, so that the sentence is PyYAML's own."""
+    """Compose with libyaml if available. On an error, compose again with PyYAML, whose messages are clearer."""
     try:
         _reject_deep_nesting(text)
         return yaml.compose(text, Loader=_FAST_LOADER)
@@ -102,10 +102,10 @@ def _compose(text: str) -> yaml.Node | None:
 
 
 def _reject_deep_nesting(text: str) -> None:
-    """Before it is composed: both composers call themselves for each level, and libyaml's then ends the process."""
+    """Raise `YamlError` for deep nesting, at which the recursive composer of libyaml would crash the process."""
     depth = 0
     for event in yaml.parse(text, Loader=_FAST_LOADER):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > _MAX_DEPTH + 1:
             line = event.start_mark.line + 1 if event.start_mark else 1
-            raise YamlError(f"line {line}: nested without end")
+            raise YamlError(f"line {line}: nested too deeply")

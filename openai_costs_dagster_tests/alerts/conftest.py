@@ -6,7 +6,7 @@ import pytest
 from openai_costs_dagster.alerts.routing import Route, routes
 from openai_costs_dagster.configuration import Alert, Configuration, Organization
 from openai_costs_dagster.configuration.secret import SecretReference
-from openai_costs_dagster.warehouse.outbox import Alert as News
+from openai_costs_dagster.warehouse.outbox import Alert as OutboxAlert
 
 from .receiver import Receiver, receiving
 
@@ -46,16 +46,16 @@ def configured(*alerts: Alert, **organization: Any) -> Configuration:
     return Configuration(organizations={"acme": acme.model_dump(exclude={"name"})}, alerts=alerts)
 
 
-def news(key: str = "one", **values: Any) -> News:
+def sample_alert(key: str = "one", **values: Any) -> OutboxAlert:
     given: dict[str, Any] = {
         "kind": "anomaly",
         "event": "opened",
         "severity": "medium",
         "title": "acme: unusual spend on 2026-02-02",
-        "sentence": "Up $412 (+310 %) on proj_search.",
+        "message": "Up $412 (+310 %) on proj_search.",
         "organization": "acme",
         "facts": [("Spent", "$545.00")],
         "page": "/assets/openai/acme/costs",
         **values,
     }
-    return News(key, **given)
+    return OutboxAlert(key, **given)

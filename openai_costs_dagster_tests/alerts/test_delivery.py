@@ -19,7 +19,7 @@ from openai_costs_dagster.warehouse import outbox
 from openai_costs_dagster.warehouse.database import Connection, Database
 
 from ..conftest import Clock
-from .conftest import SECRET, MakeRoute, configured, news
+from .conftest import SECRET, MakeRoute, configured, sample_alert
 from .receiver import Receiver, dripping, receiving
 
 MINUTE = dt.timedelta(minutes=1)
@@ -27,7 +27,7 @@ MINUTE = dt.timedelta(minutes=1)
 
 def record(connection: Connection, clock: Clock, *keys: str, acknowledged: bool = False, **values: Any) -> None:
     for key in keys:
-        outbox.record(connection, news(key, **values), clock.now, acknowledged=acknowledged)
+        outbox.record(connection, sample_alert(key, **values), clock.now, acknowledged=acknowledged)
 
 
 def go(database: Database, clock: Clock, *channels: Route) -> delivery.DeliveryResult:
@@ -59,8 +59,8 @@ def test_an_alert_arrives_once_signed_and_is_never_sent_again(
 
 
 def test_the_same_news_is_recorded_once(connection: Connection, clock: Clock) -> None:
-    assert outbox.record(connection, news("one"), clock.now)
-    assert not outbox.record(connection, news("one"), clock.now)
+    assert outbox.record(connection, sample_alert("one"), clock.now)
+    assert not outbox.record(connection, sample_alert("one"), clock.now)
 
 
 def test_what_was_recorded_as_seen_is_never_sent(

@@ -166,10 +166,10 @@ def test_new_day_is_not_delayed_by_the_failures_of_the_day_before(
     ("url", "error"),
     [
         ("", "the environment variable HEARTBEAT is not set"),
-        (f"http://ping.example/{SECRET}", "the environment variable HEARTBEAT holds no https address"),
-        (f"{SECRET}", "the environment variable HEARTBEAT holds no https address"),
+        (f"http://ping.example/{SECRET}", "the environment variable HEARTBEAT contains no https URL"),
+        (f"{SECRET}", "the environment variable HEARTBEAT contains no https URL"),
         (f"http://127.0.0.1:1/{SECRET}", "the heartbeat service did not answer properly: ConnectError"),
-        (f"https://[::1/{SECRET}", "the environment variable HEARTBEAT holds no https address"),
+        (f"https://[::1/{SECRET}", "the environment variable HEARTBEAT contains no https URL"),
     ],
 )
 def test_address_that_cannot_be_requested_is_an_error_without_the_address(

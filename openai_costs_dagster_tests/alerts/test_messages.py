@@ -15,11 +15,11 @@ from openai_costs_dagster.charts.png import Bar, png
 from openai_costs_dagster.warehouse.outbox import StoredAlert
 
 from ..conftest import NOW
-from .conftest import news
+from .conftest import sample_alert
 
 
 def stored(number: int = 1, **values: Any) -> StoredAlert:
-    return StoredAlert(**dataclasses.asdict(news(f"key {number}", **values)), alert_id=number, created_at=NOW)
+    return StoredAlert(**dataclasses.asdict(sample_alert(f"key {number}", **values)), alert_id=number, created_at=NOW)
 
 
 def test_one_alert_is_its_sentence_its_figures_and_its_link() -> None:

@@ -27,7 +27,7 @@ def test_a_test_arrives_or_says_why_not(loaded: Loaded) -> None:
         finished = place.run("alerts", "test", **given)
         assert finished.code == 1
         assert "hook: delivered" in finished.out
-        assert "mail: the environment variable MAIL holds no URL that Apprise knows" in finished.out
+        assert "mail: the environment variable MAIL contains no URL that Apprise supports" in finished.out
         assert "hunter2" not in finished.said
         listed = place.run("alerts", "list", **given)
         assert "hook delivered" in listed.out

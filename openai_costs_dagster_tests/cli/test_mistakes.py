@@ -91,9 +91,9 @@ def test_what_was_typed_is_no_command(type_in: Type, tmp_path: Path, command: li
     [
         ("organizations: [", "line 1: "),
         ("organizations:\n\tacme: {}", "line 2: "),
-        (f"{ONE}  acme:\n    admin_key: {{env: OTHER}}", "line 4: 'acme' stands here a second time"),
-        ("nonsense", "must begin with organizations:"),
-        ("", "must begin with organizations:"),
+        (f"{ONE}  acme:\n    admin_key: {{env: OTHER}}", "line 4: duplicate key 'acme'"),
+        ("nonsense", "must contain a mapping with the key organizations:"),
+        ("", "must contain a mapping with the key organizations:"),
         ("organizations: {}", "organizations is empty"),
         ("organizations:\n  Acme:\n    admin_key: {env: ACME_KEY}", "the name 'Acme' may hold only a-z, 0-9, - and _"),
         ("organizations:\n  a.b:\n    admin_key: {env: ACME_KEY}", "the name 'a.b' may hold only"),
@@ -102,10 +102,10 @@ def test_what_was_typed_is_no_command(type_in: Type, tmp_path: Path, command: li
         (f"{ONE}    start_date: soon", "line 4: .*start_date.*found 'soon'"),
         (
             f"{ONE}    base_url: api.openai.com/v1",
-            "base_url needs a scheme and a host, as in https://api.openai.com/v1",
+            "base_url needs a scheme and a host, for example https://api.openai.com/v1",
         ),
         (f"{ONE}    base_url: http://proxy.example/v1", "base_url is plain http to proxy.example"),
-        (f"{ONE}    base_url: https://me:hunter2@proxy.example/v1", "base_url must not carry credentials"),
+        (f"{ONE}    base_url: https://me:hunter2@proxy.example/v1", "base_url must not contain credentials"),
         (
             f"{ONE}    organization_id: org-1\n  beta:\n    admin_key: {{env: BETA_KEY}}\n    organization_id: org-1",
             "'acme' and 'beta' have the same organization_id, and would be counted twice",
@@ -115,7 +115,7 @@ def test_what_was_typed_is_no_command(type_in: Type, tmp_path: Path, command: li
             "'acme' and 'beta' use the same admin key, and would be counted twice",
         ),
         (f"{TWO}  be-ta: {{admin_key: {{env: A}}}}\n  be_ta: {{admin_key: {{env: B}}}}", "differ only by - and _"),
-        (f"{ONE}refresh: {{cron: daily}}", "'daily' is no cron expression"),
+        (f"{ONE}refresh: {{cron: daily}}", "'daily' is not a cron expression"),
         (f"{ONE}anomalies: {{sensitivity: extreme}}", "line 4: .*'low', 'medium' or 'high'; found 'extreme'"),
     ],
 )

@@ -137,7 +137,7 @@ def test_deleted_working_directory_is_one_sentence(tmp_path: Path, monkeypatch: 
     (tmp_path / "gone").mkdir()
     monkeypatch.chdir(tmp_path / "gone")
     (tmp_path / "gone").rmdir()
-    with pytest.raises(ConfigurationError, match="the working directory was deleted: change to another one"):
+    with pytest.raises(ConfigurationError, match="the working directory was deleted: change to another directory"):
         configuration.load()
 
 

@@ -94,7 +94,7 @@ _MISTAKES: dict[str, tuple[str, int, list[str]]] = {
     "two scopes": (
         f"{ACME}    budgets:\n      - {{amount_usd: 1}}\n      - {{amount_usd: 1, project: p, user: u}}\n",
         6,
-        ["budgets.1", "project and user", "one thing"],
+        ["budgets.1", "project and user", "one scope"],
     ),
     "unknown period": (
         f"{ACME}    budgets:\n      - {{amount_usd: 1, period: week}}\n",

@@ -245,7 +245,7 @@ def test_paths_with_unusual_characters_are_used_as_they_are(tmp_path: Path, name
 def test_data_directory_that_cannot_be_made_is_one_sentence(write: Write, tmp_path: Path) -> None:
     read = configuration.read_file(write(ACME + "data_directory: openai_costs.yaml\n"))
     with pytest.raises(
-        ConfigurationError, match=r"the folder .*openai_costs\.yaml/logs cannot be made: Not a directory"
+        ConfigurationError, match=r"the folder .*openai_costs\.yaml/logs cannot be created: Not a directory"
     ):
         read.make_folder("logs")
     read = configuration.read_file(write(ACME + f"data_directory: {'x' * 300}\n"))
@@ -256,5 +256,5 @@ def test_data_directory_that_cannot_be_made_is_one_sentence(write: Write, tmp_pa
 def test_data_directory_without_write_permission_is_one_sentence(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     read = configuration.read_file(write(ACME))
     monkeypatch.setattr("os.access", lambda *_: False)  # root may write everywhere
-    with pytest.raises(ConfigurationError, match=r"logs cannot be written to by the user that runs this"):
+    with pytest.raises(ConfigurationError, match=r"logs is not writable for the current user"):
         read.make_folder("logs")

@@ -51,7 +51,7 @@ def test_a_variable_without_a_secret_is_named(monkeypatch: pytest.MonkeyPatch, v
 
 
 @pytest.mark.parametrize(
-    ("content", "why"), [(None, "No such file"), (b"", "is empty"), (b" \n", "is empty"), (b"\xff\xff", "is no text")]
+    ("content", "why"), [(None, "No such file"), (b"", "is empty"), (b" \n", "is empty"), (b"\xff\xff", "is not text")]
 )
 def test_a_file_without_a_secret_is_named_with_the_reason(tmp_path: Path, content: bytes | None, why: str) -> None:
     file = tmp_path / "key"
