@@ -249,7 +249,7 @@ def test_data_directory_that_cannot_be_made_is_one_sentence(write: Write, tmp_pa
     ):
         read.make_folder("logs")
     read = configuration.read_file(write(ACME + f"data_directory: {'x' * 300}\n"))
-    with pytest.raises(ConfigurationError, match=r"cannot be made: File name too long"):
+    with pytest.raises(ConfigurationError, match=r"cannot be created: File name too long"):
         read.make_folder("logs")
 
 
