@@ -219,7 +219,9 @@ class Backfill:
         finished = self._type_in("backfill", *options, DATABASE_URL=self._database.url, **environment)
         with self._database.connect() as connection:
             stored = everything(connection)
-        assert not any(stored[table] for table in ("cost_days", "cost_rows", "raw_buckets", "readings", "refusals"))
+        assert not any(
+            stored[table] for table in ("cost_days", "cost_rows", "raw_buckets", "sync_windows", "refused_groupings")
+        )
         return finished
 
 

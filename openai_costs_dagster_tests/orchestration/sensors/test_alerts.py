@@ -10,7 +10,7 @@ from openai_costs_dagster.configuration.secret import SecretReference
 from openai_costs_dagster.orchestration.sensors import alerts, late_days
 from openai_costs_dagster.warehouse import outbox
 
-from ...alerts.conftest import news
+from ...alerts.conftest import sample_alert
 from ...alerts.receiver import Receiver, receiving
 from ...bench import Bench, days
 from ...conftest import Clock, Configure
@@ -32,7 +32,7 @@ def tick(sensor: dg.SensorDefinition) -> dg.SensorExecutionData:
 
 def record(work: Bench, key: str) -> None:
     with work.database.connect() as connection:
-        outbox.record(connection, news(key), work.clock.now)
+        outbox.record(connection, sample_alert(key), work.clock.now)
 
 
 def test_a_tick_delivers_what_is_due(
