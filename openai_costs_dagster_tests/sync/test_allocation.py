@@ -26,21 +26,21 @@ DAYS = days(DAY, 3)
 TOKENS = ", input", ", cached input", ", output", ", cache writes"
 
 SERVED: dict[str, dict[str, Any]] = {
-    "by everything": {"users_with_projects_served": True},
+    "all dimensions": {"users_with_projects_served": True},
     "users and projects exclude each other": {"users_with_projects_served": False},
-    "no keys": {"users_with_projects_served": True, "api_keys_served": False},
-    "neither": {"users_with_projects_served": False, "api_keys_served": False},
+    "no API keys": {"users_with_projects_served": True, "api_keys_served": False},
+    "neither users with projects nor API keys": {"users_with_projects_served": False, "api_keys_served": False},
 }
 
 
-def share(work: Bench, wanted: Collection[dt.date] = DAYS, *, usage: bool = True) -> AllocationOutcome:
+def allocate(work: Bench, wanted: Collection[dt.date] = DAYS, *, usage: bool = True) -> AllocationOutcome:
     if usage:
         assert not ingest_usage(UsageRequest(work.organization, work.database, wanted, now=work.clock)).failed
     with work.database.connect() as connection:
         return allocate_days(connection, work.organization.name, wanted, work.clock.now)
 
 
-def make(bench: MakeBench, served: dict[str, Any]) -> Bench:
+def synced(bench: MakeBench, served: dict[str, Any]) -> Bench:
     simulated = full_organization()
     for name, value in served.items():
         setattr(simulated, name, value)
@@ -51,87 +51,87 @@ def make(bench: MakeBench, served: dict[str, Any]) -> Bench:
 
 def allocated(work: Bench, *by: str, where: str = "true") -> dict[tuple[Any, ...], Decimal]:
     columns = ", ".join(by)
-    query = f"select {columns}, sum(amount) from openai_costs.allocated_costs where {where} group by {columns}"  # noqa: S608  # our own names
+    query = f"select {columns}, sum(amount) from openai_costs.allocated_costs where {where} group by {columns}"  # noqa: S608  # names from the test
     return {tuple(key): amount for *key, amount in work.query(query)}
 
 
 def difference(work: Bench) -> list[tuple[Any, ...]]:
     """Return the keys whose allocated costs do not add up to their costs exactly."""
     sums = "select usage_date, project_id, line_item, currency, sum(amount) from openai_costs.{} group by 1, 2, 3, 4"
-    billed, shared = sums.format("daily_costs"), sums.format("allocated_costs")
-    return work.query(f"({billed} except {shared}) union all ({shared} except {billed})")
+    cost_sums, allocated_sums = sums.format("daily_costs"), sums.format("allocated_costs")
+    return work.query(f"({cost_sums} except {allocated_sums}) union all ({allocated_sums} except {cost_sums})")
 
 
 def caused_costs(work: Bench) -> dict[tuple[Any, ...], Decimal]:
     """Return the true amounts of line items billed by tokens, by user, key and project."""
-    truth: dict[tuple[Any, ...], Decimal] = defaultdict(Decimal)
+    expected: dict[tuple[Any, ...], Decimal] = defaultdict(Decimal)
     for day in DAYS:
         for fact in work.simulated.facts(day):
             if fact.line_item and fact.line_item.endswith(TOKENS):
                 key = (fact.user_id, fact.api_key_id, fact.project_id)
-                truth[key] = WIDE.add(truth[key], fact.amount or Decimal(0))
-    return dict(truth)
+                expected[key] = WIDE.add(expected[key], fact.amount or Decimal(0))
+    return dict(expected)
 
 
 @pytest.mark.parametrize("served", SERVED.values(), ids=SERVED)
 def test_costs_are_allocated_to_the_users_and_keys_that_caused_them(bench: MakeBench, served: dict[str, Any]) -> None:
-    work = make(bench, served)
-    share(work)
+    work = synced(bench, served)
+    allocate(work)
     assert difference(work) == []
     tokens = " or ".join(f"line_item like '%%{kind}'" for kind in TOKENS)
     found = allocated(work, "user_id", "api_key_id", "project_id", where=f"({tokens})")
-    truth = caused_costs(work)
-    assert truth
-    for who, amount in truth.items():
-        assert abs(found.pop(who) - amount) <= Decimal("0.0001") * abs(amount), who
+    expected = caused_costs(work)
+    assert expected
+    for key, amount in expected.items():
+        assert abs(found.pop(key) - amount) <= Decimal("0.0001") * abs(amount), key
     assert sum(map(abs, found.values()), Decimal(0)) < Decimal("0.000001")
 
 
 def test_day_without_allocation_is_shown_as_billed(bench: MakeBench) -> None:
-    work = make(bench, SERVED["by everything"])
+    work = synced(bench, SERVED["all dimensions"])
     assert difference(work) == []
     assert {method for (method,) in allocated(work, "method")} <= {"billed", "unallocated"}
 
 
 def test_outdated_allocation_is_not_shown_after_costs_change(bench: MakeBench) -> None:
-    work = make(bench, SERVED["users and projects exclude each other"])
-    share(work)
+    work = synced(bench, SERVED["users and projects exclude each other"])
+    allocate(work)
     work.simulated.restate(DAY, lambda facts: facts[:-3])
     work.ingest([DAY])
     assert difference(work) == []
-    share(work, [DAY])
+    allocate(work, [DAY])
     assert difference(work) == []
 
 
 def test_late_usage_is_allocated_when_it_is_stored(bench: MakeBench) -> None:
-    work = make(bench, {"users_with_projects_served": False})
+    work = synced(bench, {"users_with_projects_served": False})
     work.simulated.restate_usage(DAY, lambda _: ())
-    share(work)
+    allocate(work)
     before = allocated(work, "method", where=f"usage_date = '{DAY}'")
     work.simulated.restate_usage(DAY, lambda _: work.simulated.facts(DAY))
-    share(work, [DAY])
+    allocate(work, [DAY])
     after = allocated(work, "method", where=f"usage_date = '{DAY}'")
     assert difference(work) == []
     assert after.get(("unallocated",), Decimal(0)) < before.get(("unallocated",), Decimal(0))
 
 
 def test_restated_usage_changes_the_allocation(bench: MakeBench) -> None:
-    work = make(bench, {"users_with_projects_served": False, "api_keys_served": False})
+    work = synced(bench, {"users_with_projects_served": False, "api_keys_served": False})
     work.simulated.restate_usage(
         DAY, lambda facts: tuple(replace(fact, api_key_id="key_moved") if fact.api_key_id else fact for fact in facts)
     )
-    share(work, [DAY])
+    allocate(work, [DAY])
     assert ("key_moved",) in allocated(work, "api_key_id", where=f"usage_date = '{DAY}'")
     work.simulated.restate_usage(DAY, lambda _: work.simulated.facts(DAY))
-    share(work, [DAY])
+    allocate(work, [DAY])
     assert ("key_moved",) not in allocated(work, "api_key_id")
 
 
 def test_missing_and_unreconciled_days_are_skipped_with_a_reason(bench: MakeBench) -> None:
-    work = make(bench, SERVED["by everything"])
+    work = synced(bench, SERVED["all dimensions"])
     with work.database.connect() as connection:
         connection.execute("update openai_costs.cost_days set reconciled = false where usage_date = %s", [DAY])
-    outcome = share(work, [*DAYS, DAY + 9 * ONE_DAY], usage=False)
+    outcome = allocate(work, [*DAYS, DAY + 9 * ONE_DAY], usage=False)
     assert set(outcome.days) == set(DAYS[1:])
     assert outcome.skipped == {
         DAY: "its rows do not add up to the total that the API bills",
@@ -142,19 +142,19 @@ def test_missing_and_unreconciled_days_are_skipped_with_a_reason(bench: MakeBenc
 
 
 def test_missing_usage_is_reported_as_a_token_difference(bench: MakeBench) -> None:
-    work = make(bench, SERVED["by everything"])
-    assert all(not report.differences for report in share(work).days.values())
+    work = synced(bench, SERVED["all dimensions"])
+    assert all(not report.differences for report in allocate(work).days.values())
     work.simulated.restate_usage(
         DAY, lambda facts: tuple(fact for fact in facts if fact.model != "gpt-5-mini-2025-08-07")
     )
-    (found, *_) = share(work, [DAY]).days[DAY].differences
+    (found, *_) = allocate(work, [DAY]).days[DAY].differences
     assert found.model == "gpt-5-mini-2025-08-07"
     assert not found.counted
 
 
 def test_unit_cost_is_the_amount_per_counted_token(bench: MakeBench) -> None:
-    work = make(bench, SERVED["by everything"])
-    share(work)
+    work = synced(bench, SERVED["all dimensions"])
+    allocate(work)
     for amount, tokens, requests, by_tokens, by_request in work.query(
         "select amount, tokens, requests, cost_per_1k_tokens, cost_per_request from openai_costs.unit_costs"
         " where tokens is not null"
@@ -165,26 +165,26 @@ def test_unit_cost_is_the_amount_per_counted_token(bench: MakeBench) -> None:
 
 
 def test_report_contains_the_allocated_amounts(bench: MakeBench) -> None:
-    work = make(bench, SERVED["users and projects exclude each other"])
-    for report in share(work).days.values():
+    work = synced(bench, SERVED["users and projects exclude each other"])
+    for report in allocate(work).days.values():
         assert report.gross_usd >= report.to_users_usd > 0
         assert report.gross_usd >= report.to_keys_usd > report.to_users_usd
         assert report.unallocated_usd >= 0
 
 
-def known_totals(work: Bench) -> set[dt.date]:
+def days_with_totals(work: Bench) -> set[dt.date]:
     return {day for (day,) in work.query("select usage_date from openai_costs.user_cost_days")}
 
 
-@pytest.mark.parametrize("trouble", ["refused", "failing"])
-def test_stored_user_totals_stay_if_a_later_request_fails(bench: MakeBench, trouble: str) -> None:
-    work = make(bench, SERVED["neither"])
-    assert known_totals(work) == set(DAYS)
+@pytest.mark.parametrize("failure", ["refused", "failing"])
+def test_stored_user_totals_stay_if_a_later_request_fails(bench: MakeBench, failure: str) -> None:
+    work = synced(bench, SERVED["neither users with projects nor API keys"])
+    assert days_with_totals(work) == set(DAYS)
     before = work.query("select * from openai_costs.user_costs order by user_costs")
-    work.simulator.script = before_user_totals(work, lambda _: break_users(work, trouble))
+    work.simulator.script = before_user_totals(work, lambda _: fail_user_totals(work, failure))
     assert not work.ingest(DAYS).failed
     assert work.query("select * from openai_costs.user_costs order by user_costs") == before
-    share(work)
+    allocate(work)
     assert difference(work) == []
 
 
@@ -194,20 +194,20 @@ def test_refused_day_does_not_affect_user_totals_of_other_days(bench: MakeBench)
     work = bench(simulated)
     wanted = days(DAY, 10)
 
-    def refuse_some(asked: DayRange) -> None:
-        simulated.users_served = not set(wanted[:3]) & set(asked)
+    def refuse_first_days(requested: DayRange) -> None:
+        simulated.users_served = not set(wanted[:3]) & set(requested)
 
-    work.simulator.script = before_user_totals(work, refuse_some)
+    work.simulator.script = before_user_totals(work, refuse_first_days)
     assert not work.ingest(wanted).failed
-    assert known_totals(work) == set(wanted[3:])
+    assert days_with_totals(work) == set(wanted[3:])
     requests = len(work.simulator.requests)
     assert not work.ingest(wanted).failed
-    assert known_totals(work) == set(wanted[3:])
+    assert days_with_totals(work) == set(wanted[3:])
     assert len(work.simulator.requests) - requests <= 4
 
 
-def break_users(work: Bench, trouble: str) -> None:
-    if trouble == "refused":
+def fail_user_totals(work: Bench, failure: str) -> None:
+    if failure == "refused":
         work.simulated.users_served = False
     else:
         work.simulator.faults.queue(Fault(FaultKind.UNAVAILABLE))

@@ -26,18 +26,18 @@ _HOUR, _DAY = 3600, 86_400
 Buckets = list[dict[str, Any]]
 
 
-def moved(number: int, *, start: float = 0, end: float = 0) -> Callable[[Buckets], Buckets]:
+def move_bucket(number: int, *, start: float = 0, end: float = 0) -> Callable[[Buckets], Buckets]:
     """Return a change that moves the start and the end of one bucket by a number of seconds."""
 
     def change(buckets: Buckets) -> Buckets:
-        one = buckets[number]
-        changed = {**one, "start_time": one["start_time"] + start, "end_time": one["end_time"] + end}
+        bucket = buckets[number]
+        changed = {**bucket, "start_time": bucket["start_time"] + start, "end_time": bucket["end_time"] + end}
         return [*buckets[:number], changed, *buckets[number + 1 :]]
 
     return change
 
 
-def hours(buckets: Buckets) -> Buckets:
+def as_hours(buckets: Buckets) -> Buckets:
     first = buckets[0]["start_time"]
     starts = [first + number * _HOUR for number in range(len(buckets))]
     return [{**buckets[0], "start_time": start, "end_time": start + _HOUR} for start in starts]
@@ -47,13 +47,16 @@ def without_end(buckets: Buckets) -> Buckets:
     return [{name: value for name, value in one.items() if name != "end_time"} for one in buckets]
 
 
-WRONG: dict[str, tuple[Callable[[Buckets], Buckets], str]] = {
-    "hours": (hours, "covers 2026-02-03 00:00:00 to 2026-02-03 01:00:00, which is not one UTC day"),
-    "an hour": (moved(1, end=_HOUR - _DAY), "covers 2026-02-04 00:00:00 to 2026-02-04 01:00:00"),
-    "two days": (moved(1, end=_DAY), "covers 2026-02-04 00:00:00 to 2026-02-06 00:00:00"),
-    "a shifted day": (moved(1, start=_HOUR, end=_HOUR), "starts at 2026-02-04 01:00:00, which is not midnight UTC"),
-    "a late start": (moved(2, start=1), "starts at 2026-02-05 00:00:01, which is not midnight UTC"),
-    "half a second": (moved(0, start=0.5), "starts at 2026-02-03 00:00:00.500000, which is not midnight UTC"),
+UNEXPECTED: dict[str, tuple[Callable[[Buckets], Buckets], str]] = {
+    "hours": (as_hours, "covers 2026-02-03 00:00:00 to 2026-02-03 01:00:00, which is not one UTC day"),
+    "an hour": (move_bucket(1, end=_HOUR - _DAY), "covers 2026-02-04 00:00:00 to 2026-02-04 01:00:00"),
+    "two days": (move_bucket(1, end=_DAY), "covers 2026-02-04 00:00:00 to 2026-02-06 00:00:00"),
+    "a shifted day": (
+        move_bucket(1, start=_HOUR, end=_HOUR),
+        "starts at 2026-02-04 01:00:00, which is not midnight UTC",
+    ),
+    "a late start": (move_bucket(2, start=1), "starts at 2026-02-05 00:00:01, which is not midnight UTC"),
+    "half a second": (move_bucket(0, start=0.5), "starts at 2026-02-03 00:00:00.500000, which is not midnight UTC"),
     "a day twice": (
         lambda buckets: [buckets[0], buckets[0], *buckets[2:]],
         "expected the bucket of 2026-02-04, but received a bucket",
@@ -71,11 +74,11 @@ WRONG: dict[str, tuple[Callable[[Buckets], Buckets], str]] = {
         "expected the bucket of 2026-02-04, but received a bucket that is for 2026-02-05",
     ),
     "a start at noon without an end": (
-        lambda buckets: without_end(moved(1, start=_DAY / 2)(buckets)),
+        lambda buckets: without_end(move_bucket(1, start=_DAY / 2)(buckets)),
         "starts at 2026-02-04 12:00:00, which is not midnight UTC",
     ),
 }
-RIGHT: dict[str, Callable[[Buckets], Buckets]] = {
+EQUIVALENT: dict[str, Callable[[Buckets], Buckets]] = {
     "floats": lambda buckets: [
         {**one, "start_time": float(one["start_time"]), "end_time": float(one["end_time"])} for one in buckets
     ],
@@ -88,24 +91,24 @@ def cost(_: dt.date) -> list[Row]:
     return [{"project_id": "proj_a", "line_item": "gpt-5, output", "currency": "usd", "amount": "1.50"}]
 
 
-def changed(change: Callable[[Buckets], Buckets], path: str, *, grouped: bool | None = None) -> Any:
+def change_page(change: Callable[[Buckets], Buckets], path: str, *, grouped: bool | None = None) -> Any:
     """Return a page hook that changes the buckets of one path; `grouped` limits it to grouped or ungrouped costs."""
 
     def page(found: str, page: dict[str, Any]) -> dict[str, Any]:
         is_grouped = any(row.get("line_item") for one in page["data"] for row in one["results"])
-        concerned = found == path and len(page["data"]) == len(DAYS) and grouped in {None, is_grouped}
-        return {**page, "data": change(page["data"])} if concerned else page
+        applies = found == path and len(page["data"]) == len(DAYS) and grouped in {None, is_grouped}
+        return {**page, "data": change(page["data"])} if applies else page
 
     return page
 
 
 @pytest.mark.parametrize("grouped", [True, False], ids=["grouped", "ungrouped"])
-@pytest.mark.parametrize("name", WRONG)
+@pytest.mark.parametrize("name", UNEXPECTED)
 def test_costs_with_an_unexpected_bucket_are_not_stored(
     database: Database, clock: Clock, tmp_path: Path, name: str, grouped: bool
 ) -> None:
-    change, reason = WRONG[name]
-    with RowServer(rows=cost, today=lambda: clock.today, page=changed(change, COSTS, grouped=grouped)) as server:
+    change, reason = UNEXPECTED[name]
+    with RowServer(rows=cost, today=lambda: clock.today, page=change_page(change, COSTS, grouped=grouped)) as server:
         organization = server.organization(tmp_path, start_date=DAY)
         outcome = ingest_costs(CostsRequest(organization, database, DAYS, now=clock))
         requests = len(server.requests)
@@ -118,7 +121,7 @@ def test_costs_with_an_unexpected_bucket_are_not_stored(
             assert connection.execute(f"select count(*) from openai_costs.{table}".encode()).fetchone() == (0,)  # noqa: S608
 
 
-@pytest.mark.parametrize("name", RIGHT)
+@pytest.mark.parametrize("name", EQUIVALENT)
 def test_costs_with_timestamps_in_another_notation_are_stored(
     database: Database, clock: Clock, tmp_path: Path, name: str
 ) -> None:
@@ -126,7 +129,7 @@ def test_costs_with_timestamps_in_another_notation_are_stored(
         rows=cost,
         usage=lambda operation, _: [{"project_id": "p", "num_requests": 1}] if "search" in operation else [],
         today=lambda: clock.today,
-        page=lambda _, page: {**page, "data": RIGHT[name](page["data"])} if "data" in page else page,
+        page=lambda _, page: {**page, "data": EQUIVALENT[name](page["data"])} if "data" in page else page,
     ) as server:
         organization = server.organization(tmp_path, start_date=DAY)
         assert not ingest_costs(CostsRequest(organization, database, DAYS, now=clock)).failed
@@ -140,12 +143,12 @@ def test_costs_with_timestamps_in_another_notation_are_stored(
 def test_usage_endpoint_with_an_unexpected_bucket_is_not_stored(
     database: Database, clock: Clock, tmp_path: Path, operation: str
 ) -> None:
-    change, reason = WRONG["two days"]
+    change, reason = UNEXPECTED["two days"]
     with RowServer(
         rows=cost,
         usage=lambda _operation, _day: [{"project_id": "proj_a", "num_model_requests": 1, "num_requests": 1}],
         today=lambda: clock.today,
-        page=changed(change, USAGE + operation),
+        page=change_page(change, USAGE + operation),
     ) as server:
         organization = server.organization(tmp_path, start_date=DAY)
         outcome = ingest_usage(UsageRequest(organization, database, DAYS, now=clock))
@@ -158,12 +161,12 @@ def test_usage_endpoint_with_an_unexpected_bucket_is_not_stored(
     assert {name for (name,) in stored} == {one.name for one in OPERATIONS} - {operation}
 
 
-@pytest.mark.parametrize("name", WRONG)
+@pytest.mark.parametrize("name", UNEXPECTED)
 def test_usage_with_an_unexpected_bucket_is_not_stored(
     database: Database, clock: Clock, tmp_path: Path, name: str
 ) -> None:
-    change, reason = WRONG[name]
-    with RowServer(rows=cost, today=lambda: clock.today, page=changed(change, f"{USAGE}completions")) as server:
+    change, reason = UNEXPECTED[name]
+    with RowServer(rows=cost, today=lambda: clock.today, page=change_page(change, f"{USAGE}completions")) as server:
         organization = server.organization(tmp_path, start_date=DAY)
         outcome = ingest_usage(UsageRequest(organization, database, DAYS, now=clock))
     assert list(outcome.failed) == DAYS

@@ -20,6 +20,7 @@ KEYS_BEGIN = dt.date(2025, 12, 6)
 
 
 def everything_served() -> SimulatedOrganization:
+    """Return an organization that is served the finest grouping for all days."""
     return small_organization(api_keys_from=None, users_with_projects_served=True)
 
 
@@ -47,7 +48,7 @@ def test_year_is_stored_exactly(bench: MakeBench, deviations: Deviations) -> Non
         {"api_keys_served": False},
         {"api_keys_from": None},
     ],
-    ids=["as most", "users", "users since keys", "no keys", "keys"],
+    ids=["default", "users", "users since API keys", "no API keys", "API keys"],
 )
 def test_year_takes_few_requests(bench: MakeBench, served: dict[str, object]) -> None:
     work = bench(small_organization(**served))
@@ -88,11 +89,11 @@ def test_midnight_between_two_pages_only_loses_the_oldest_day(bench: MakeBench, 
     clock.now = utc_midnight(NOW.date() + ONE_DAY) - dt.timedelta(seconds=1)
     year = work.year
 
-    def midnight_passes(query: Query) -> None:
+    def pass_midnight(query: Query) -> None:
         if "page" in query:
             clock.now = utc_midnight(NOW.date() + ONE_DAY)
 
-    work.simulator.script = midnight_passes
+    work.simulator.script = pass_midnight
     outcome = work.ingest(year)
     assert list(outcome.failed) == year[:1]
     assert outcome.failed[year[0]].permanent
@@ -150,12 +151,12 @@ def test_changed_added_and_removed_rows_of_a_settled_day_are_revisions(bench: Ma
     work = bench()
     work.ingest([DAY])
     before = work.stored()
-    restated, grown, vanished, *_ = dict.fromkeys(fact.line_item for fact in work.simulated.facts(DAY))
-    factors = {restated: Decimal("0.5"), grown: Decimal(3)}
+    restated, increased, removed, *_ = dict.fromkeys(fact.line_item for fact in work.simulated.facts(DAY))
+    factors = {restated: Decimal("0.5"), increased: Decimal(3)}
     work.simulated.restate(
         DAY,
         lambda facts: tuple(
-            fact.scaled(factors.get(fact.line_item, Decimal(1))) for fact in facts if fact.line_item != vanished
+            fact.scaled(factors.get(fact.line_item, Decimal(1))) for fact in facts if fact.line_item != removed
         ),
     )
     report = work.ingest([DAY]).stored[DAY]
@@ -163,7 +164,7 @@ def test_changed_added_and_removed_rows_of_a_settled_day_are_revisions(bench: Ma
     assert work.stored() == after
     assert report.change_usd == WIDE.subtract(total(after), total(before))
     changed = {key for key in before if before[key] != after.get(key, Decimal(0))}
-    assert {key[2] for key in changed} == {restated, grown, vanished}
+    assert {key[2] for key in changed} == {restated, increased, removed}
     found = work.query(
         """
         select usage_date, project_id, line_item, sum(old_amount), sum(new_amount)
@@ -206,19 +207,19 @@ def test_unusual_names_are_stored_unchanged(bench: MakeBench) -> None:
 
 def test_organization_without_spend_has_stored_empty_days(bench: MakeBench) -> None:
     work = bench(SimulatedOrganization(workloads=()))
-    quiet = days(DAY, 30)
-    outcome = work.ingest(quiet)
+    empty_days = days(DAY, 30)
+    outcome = work.ingest(empty_days)
     assert not outcome.failed
-    assert work.stored_days() == quiet
+    assert work.stored_days() == empty_days
     assert work.stored() == {}
 
 
 def test_progress_counts_every_day_once(bench: MakeBench) -> None:
     work = bench()
-    told: list[int] = []
+    progress: list[int] = []
     earliest = work.clock.today - 365 * ONE_DAY
-    work.ingest(days(earliest - 2 * ONE_DAY, 20), on_progress=told.append)
-    assert sum(told) == 20
+    work.ingest(days(earliest - 2 * ONE_DAY, 20), on_progress=progress.append)
+    assert sum(progress) == 20
 
 
 def test_trigger_and_run_id_are_stored_with_the_sync_window(bench: MakeBench) -> None:

@@ -25,7 +25,7 @@ YEAR_AGO = TODAY - 365 * ONE_DAY
 LOOKBACK = "reporting_lookback_exceeded"
 
 Respond = Callable[[str, Query], Refusal | None]
-Read = Callable[..., tuple[Outcome, UsageOutcome]]
+Sync = Callable[..., tuple[Outcome, UsageOutcome]]
 
 
 def rows(_: dt.date) -> list[Row]:
@@ -43,17 +43,17 @@ def first_day(query: Query) -> dt.date:
     return dt.datetime.fromtimestamp(int(query["start_time"][0]), dt.UTC).date()
 
 
-def too_old(message: str, earliest: dt.date = YEAR_AGO, **refusal: Any) -> Respond:
+def refuse_before(message: str, earliest: dt.date = YEAR_AGO, **refusal: Any) -> Respond:
     """Return a response hook that refuses windows with a start before `earliest`."""
 
     def respond(path: str, query: Query) -> Refusal | None:
-        is_old = path.startswith((COSTS, USAGE)) and first_day(query) < earliest
-        return Refusal(400, message, **{"param": "start_time", "code": LOOKBACK, **refusal}) if is_old else None
+        is_refused = path.startswith((COSTS, USAGE)) and first_day(query) < earliest
+        return Refusal(400, message, **{"param": "start_time", "code": LOOKBACK, **refusal}) if is_refused else None
 
     return respond
 
 
-def no_keys(**refusal: Any) -> Respond:
+def refuse_api_keys(**refusal: Any) -> Respond:
     """Return a response hook that refuses queries grouped by API key."""
 
     def respond(_: str, query: Query) -> Refusal | None:
@@ -63,17 +63,17 @@ def no_keys(**refusal: Any) -> Respond:
 
 
 @pytest.fixture
-def read(database: Database, clock: Clock, tmp_path: Path) -> Read:
+def sync(database: Database, clock: Clock, tmp_path: Path) -> Sync:
     """Return a function that synchronizes costs and usage from a server with the given response hook."""
 
-    def read(respond: Respond, first: dt.date, last: dt.date, **settings: Any) -> tuple[Outcome, UsageOutcome]:
+    def sync(respond: Respond, first: dt.date, last: dt.date, **settings: Any) -> tuple[Outcome, UsageOutcome]:
         days = [first + number * ONE_DAY for number in range((last - first).days + 1)]
         with RowServer(rows=rows, usage=usage, today=lambda: clock.today, respond=respond) as server:
             organization = server.organization(tmp_path, **settings)
             costs = ingest_costs(CostsRequest(organization, database, days, now=clock))
             return costs, ingest_usage(UsageRequest(organization, database, days, now=clock))
 
-    return read
+    return sync
 
 
 def stored(database: Database) -> tuple[dt.date, dt.date, Decimal]:
@@ -92,8 +92,8 @@ def stored(database: Database) -> tuple[dt.date, dt.date, Decimal]:
         "Too far back \ud83d",
     ],
 )
-def test_year_is_stored_with_any_wording_of_the_lookback_refusal(read: Read, database: Database, message: str) -> None:
-    costs, counted = read(too_old(message), YEAR_AGO - 5 * ONE_DAY, TODAY)
+def test_year_is_stored_with_any_wording_of_the_lookback_refusal(sync: Sync, database: Database, message: str) -> None:
+    costs, counted = sync(refuse_before(message), YEAR_AGO - 5 * ONE_DAY, TODAY)
     assert list(costs.failed) == [YEAR_AGO - number * ONE_DAY for number in range(5, 0, -1)]
     assert costs.outside_retention == set(costs.failed)
     assert not counted.failed
@@ -104,16 +104,16 @@ def test_year_is_stored_with_any_wording_of_the_lookback_refusal(read: Read, dat
         assert connection.execute(query).fetchone() == (YEAR_AGO, 366)
 
 
-def test_year_that_is_one_day_shorter_is_stored_without_its_first_day(read: Read, database: Database) -> None:
-    respond = too_old("Too far back.", YEAR_AGO + 2 * ONE_DAY)
-    costs, counted = read(respond, YEAR_AGO, YEAR_AGO + 9 * ONE_DAY)
+def test_year_that_is_one_day_shorter_is_stored_without_its_first_day(sync: Sync, database: Database) -> None:
+    respond = refuse_before("Too far back.", YEAR_AGO + 2 * ONE_DAY)
+    costs, counted = sync(respond, YEAR_AGO, YEAR_AGO + 9 * ONE_DAY)
     assert list(costs.failed) == [YEAR_AGO, YEAR_AGO + ONE_DAY]
     assert not counted.failed
     assert stored(database)[0] == YEAR_AGO + 2 * ONE_DAY
 
 
-def test_unknown_refusal_of_the_probe_does_not_prevent_onboarding(read: Read, database: Database) -> None:
-    costs, counted = read(too_old("No.", code="something_new"), TODAY - 3 * ONE_DAY, TODAY)
+def test_unknown_refusal_of_the_probe_does_not_prevent_onboarding(sync: Sync, database: Database) -> None:
+    costs, counted = sync(refuse_before("No.", code="something_new"), TODAY - 3 * ONE_DAY, TODAY)
     assert not costs.failed
     assert not counted.failed
     assert stored(database) == (TODAY - 3 * ONE_DAY, TODAY, Decimal(4))
@@ -121,15 +121,15 @@ def test_unknown_refusal_of_the_probe_does_not_prevent_onboarding(read: Read, da
 
 @pytest.mark.parametrize("param", ["group_by", "group_by[]", "group_by[2]", "group_by.2", "group_by[0]"])
 def test_grouping_refusal_is_recognized_by_any_form_of_its_parameter(
-    read: Read, database: Database, param: str
+    sync: Sync, database: Database, param: str
 ) -> None:
-    costs, _ = read(no_keys(param=param, code="unsupported"), TODAY - 3 * ONE_DAY, TODAY)
+    costs, _ = sync(refuse_api_keys(param=param, code="unsupported"), TODAY - 3 * ONE_DAY, TODAY)
     assert not costs.failed
     assert {report.grouping for report in costs.stored.values()} == {"project,user,line_item"}
     assert stored(database)[2] == 4
 
 
-def test_refusal_on_the_second_page_is_handled_like_one_on_the_first(read: Read, database: Database) -> None:
+def test_refusal_on_the_second_page_is_handled_like_one_on_the_first(sync: Sync, database: Database) -> None:
     boundary = YEAR_AGO + ONE_DAY
 
     def respond(path: str, query: Query) -> Refusal | None:
@@ -140,7 +140,7 @@ def test_refusal_on_the_second_page_is_handled_like_one_on_the_first(read: Read,
             return Refusal(400, "Unsupported.", param="group_by[5]")
         return None
 
-    costs, counted = read(respond, YEAR_AGO, TODAY, start_date=YEAR_AGO)
+    costs, counted = sync(respond, YEAR_AGO, TODAY, start_date=YEAR_AGO)
     assert list(costs.failed) == [YEAR_AGO]
     assert not counted.failed
     assert stored(database) == (boundary, TODAY, Decimal(365))
@@ -149,9 +149,9 @@ def test_refusal_on_the_second_page_is_handled_like_one_on_the_first(read: Read,
 @pytest.mark.parametrize(
     "respond",
     [
-        too_old("Too far back.", TODAY - 2 * ONE_DAY),
-        too_old(f"Earliest supported start date: {TODAY - 2 * ONE_DAY}.", TODAY - 2 * ONE_DAY),
-        no_keys(param="group_by[3]"),
+        refuse_before("Too far back.", TODAY - 2 * ONE_DAY),
+        refuse_before(f"Earliest supported start date: {TODAY - 2 * ONE_DAY}.", TODAY - 2 * ONE_DAY),
+        refuse_api_keys(param="group_by[3]"),
         lambda path, _: (
             Refusal(400, "Something new.", "x", "something_new") if path.startswith((COSTS, USAGE)) else None
         ),
@@ -159,11 +159,11 @@ def test_refusal_on_the_second_page_is_handled_like_one_on_the_first(read: Read,
     ],
     ids=["lookback without a date", "lookback", "grouping", "unknown", "forbidden"],
 )
-def test_refusal_deletes_no_stored_rows(read: Read, database: Database, respond: Respond) -> None:
+def test_refusal_deletes_no_stored_rows(sync: Sync, database: Database, respond: Respond) -> None:
     first = TODAY - 9 * ONE_DAY
-    read(lambda _path, _query: None, first, TODAY)
+    sync(lambda _path, _query: None, first, TODAY)
     before = stored(database)
-    costs, counted = read(respond, first, TODAY)
+    costs, counted = sync(respond, first, TODAY)
     assert stored(database) == before == (first, TODAY, Decimal(10))
     with database.connect() as connection:
         assert connection.execute("select sum(num_model_requests) from openai_costs.daily_usage").fetchone() == (10,)
@@ -172,10 +172,10 @@ def test_refusal_deletes_no_stored_rows(read: Read, database: Database, respond:
     assert not counted.failed or counted.permanent
 
 
-def test_unknown_refusal_is_permanent_with_the_message_of_the_api(read: Read) -> None:
+def test_unknown_refusal_is_permanent_with_the_message_of_the_api(sync: Sync) -> None:
     def respond(path: str, _: Query) -> Refusal | None:
         return Refusal(400, "Something new.", "x", "something_new") if path == COSTS else None
 
-    costs, _ = read(respond, TODAY - ONE_DAY, TODAY, start_date=TODAY - ONE_DAY)
+    costs, _ = sync(respond, TODAY - ONE_DAY, TODAY, start_date=TODAY - ONE_DAY)
     assert {failure.permanent for failure in costs.failed.values()} == {True}
     assert re.search("Something new", costs.message)

@@ -21,7 +21,7 @@ from ..sync_fixtures import MakeBench
 DAY = dt.date(2026, 2, 3)
 DAYS = days(DAY, 5)
 LATER = dt.datetime(2026, 3, 7, 12, tzinfo=dt.UTC)  # thirty days earlier is the middle of DAYS
-KEPT = days(dt.date(2026, 2, 5), 3)
+WITHIN_RETENTION = days(dt.date(2026, 2, 5), 3)
 
 
 def days_with_raw_response(work: Bench) -> list[dt.date]:
@@ -48,7 +48,7 @@ def test_old_raw_responses_are_deleted_and_rows_stay(bench: MakeBench) -> None:
     assert not ingest_usage(UsageRequest(work.organization, work.database, DAYS, now=work.clock)).failed
     work.clock.now = LATER
     work.ingest([LATER.date()], raw_pages_days=30)
-    assert days_with_raw_response(work) == [*KEPT, LATER.date()]
+    assert days_with_raw_response(work) == [*WITHIN_RETENTION, LATER.date()]
     assert work.stored() == work.expected([*DAYS, LATER.date()])
 
 
@@ -67,7 +67,7 @@ def test_unchanged_day_without_raw_response_is_not_a_restatement(bench: MakeBenc
     work.clock.now = LATER
     for _ in range(2):
         assert not work.ingest(DAYS, raw_pages_days=30).failed
-        assert days_with_raw_response(work) == KEPT
+        assert days_with_raw_response(work) == WITHIN_RETENTION
     assert revisions(work) == []
     assert work.stored() == work.expected(DAYS)
 
@@ -105,7 +105,7 @@ def test_old_raw_responses_are_deleted_although_the_run_fails(bench: MakeBench) 
     work.clock.now = LATER
     work.simulated.revoke_key()
     assert work.ingest([LATER.date()], raw_pages_days=30).failed
-    assert days_with_raw_response(work) == KEPT
+    assert days_with_raw_response(work) == WITHIN_RETENTION
 
 
 @pytest.mark.usefixtures("runs_at_the_clock")
@@ -119,4 +119,4 @@ def test_asset_uses_the_configured_retention(
     definitions = build_definitions(configuration)
     asset = definitions.get_assets_def(costs_key(OrganizationName("acme")))
     assert dg.materialize([asset], instance=instance, partition_key="2026-03-01").success
-    assert days_with_raw_response(work) == [*KEPT, dt.date(2026, 3, 1)]
+    assert days_with_raw_response(work) == [*WITHIN_RETENTION, dt.date(2026, 3, 1)]

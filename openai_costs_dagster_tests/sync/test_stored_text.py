@@ -1,7 +1,4 @@
-"""Texts of the API are stored unchanged whatever their length; half a surrogate pair and NUL become U+FFFD.
-
-The server is not the simulator: it sends exactly the texts that a test states.
-"""
+"""Texts of the API: stored unchanged at any length, with NUL and half surrogate pairs replaced by U+FFFD."""
 
 from __future__ import annotations
 
@@ -41,8 +38,8 @@ HALVES = {
 def long_text(length: int = 6000, seed: int = 1) -> str:
     """Return a text that does not compress and is therefore too long for an index entry of PostgreSQL."""
     letters = string.ascii_letters + string.digits
-    dice = random.Random(seed)  # noqa: S311  # repeatable, not secret
-    return "".join(dice.choice(letters) for _ in range(length))
+    generator = random.Random(seed)  # noqa: S311  # repeatable, not secret
+    return "".join(generator.choice(letters) for _ in range(length))
 
 
 def cost_row(**fields: Any) -> Row:
@@ -70,7 +67,7 @@ def test_surrogate_half_in_a_cost_row_is_stored_as_replacement_character(serve: 
     sent, stored = HALVES[name]
     work = serve(RowServer(rows=lambda _: [cost_row(**dict.fromkeys(_COST_TEXTS, sent))]))
     assert not work.ingest().failed
-    found = work.query(f"select distinct {', '.join(_COST_TEXTS)}, amount from openai_costs.daily_costs")  # noqa: S608  # our own names
+    found = work.query(f"select distinct {', '.join(_COST_TEXTS)}, amount from openai_costs.daily_costs")  # noqa: S608  # names from the test
     assert found == [(*[stored] * 5, Decimal("1.5"))]
 
 
@@ -96,7 +93,7 @@ def test_surrogate_half_in_a_usage_row_is_stored_as_replacement_character(serve:
     sent, stored = HALVES[name]
     work = serve(RowServer(usage=only_completions(**dict.fromkeys(_USAGE_TEXTS, sent))))
     assert not work.ingest_usage().failed
-    found = work.query(f"select distinct {', '.join(_USAGE_TEXTS)}, input_tokens from openai_costs.daily_usage")  # noqa: S608  # our own names
+    found = work.query(f"select distinct {', '.join(_USAGE_TEXTS)}, input_tokens from openai_costs.daily_usage")  # noqa: S608  # names from the test
     assert found == [(*[stored] * 5, Decimal(10))]
 
 
@@ -169,7 +166,7 @@ def test_long_text_in_a_cost_row_is_stored_unchanged(serve: Serve) -> None:
     work = serve(RowServer(rows=lambda _: [cost_row(), cost_row(amount="0.50", **texts)]))
     for _ in range(2):  # the second run updates the rows of the first
         assert not work.ingest().failed
-    found = work.query(f"select distinct {', '.join(texts)}, amount from openai_costs.daily_costs where amount < 1")  # noqa: S608  # our own names
+    found = work.query(f"select distinct {', '.join(texts)}, amount from openai_costs.daily_costs where amount < 1")  # noqa: S608  # names from the test
     assert found == [(*(texts | {"currency": texts["currency"].lower()}).values(), Decimal("0.5"))]
 
 
@@ -191,7 +188,7 @@ def test_long_text_in_a_usage_row_is_stored_unchanged(serve: Serve) -> None:
     work = serve(RowServer(usage=only_completions(**texts)))
     for _ in range(2):
         assert not work.ingest_usage().failed
-    assert work.query(f"select distinct {', '.join(texts)} from openai_costs.daily_usage") == [(*texts.values(),)]  # noqa: S608  # our own names
+    assert work.query(f"select distinct {', '.join(texts)} from openai_costs.daily_usage") == [(*texts.values(),)]  # noqa: S608  # names from the test
 
 
 def test_long_text_in_the_directory_is_stored_unchanged(serve: Serve) -> None:

@@ -40,18 +40,18 @@ def test_usage_is_stored_by_user_key_and_model(bench: MakeBench) -> None:
     outcome = sync_usage(work)
     assert not outcome.failed
     assert sorted(outcome.stored) == DAYS
-    truth: Counter[tuple[Any, ...]] = Counter()
+    expected: Counter[tuple[Any, ...]] = Counter()
     for day in DAYS:
         for fact in work.simulated.usage_facts(day):
             for operation in ("completions", "embeddings", "moderations", "decisions"):
                 if is_counted_by(fact, operation) and fact.model:
-                    truth[day, operation, fact.project_id, fact.user_id, fact.api_key_id] += int(fact.units or 0)
+                    expected[day, operation, fact.project_id, fact.user_id, fact.api_key_id] += int(fact.units or 0)
     found = work.query(
         "select usage_date, operation, project_id, user_id, api_key_id,"
         " sum(input_tokens + coalesce(output_tokens, 0)) from openai_costs.daily_usage"
         " where input_tokens is not null group by 1, 2, 3, 4, 5"
     )
-    assert {tuple(key): int(tokens) for *key, tokens in found} == dict(truth)
+    assert {tuple(key): int(tokens) for *key, tokens in found} == dict(expected)
 
 
 def test_every_endpoint_is_stored_with_its_dimensions_and_counters(bench: MakeBench) -> None:
@@ -70,7 +70,7 @@ def test_every_endpoint_is_stored_with_its_dimensions_and_counters(bench: MakeBe
         ("completions", "service_tier"),
         ("completions", "input_cached_tokens"),
     ):
-        query = f"select count({column}) from openai_costs.daily_usage where operation = %s"  # noqa: S608  # our own names
+        query = f"select count({column}) from openai_costs.daily_usage where operation = %s"  # noqa: S608  # names from the test
         assert work.query(query, operation)[0][0] > 0, (operation, column)
 
 
@@ -93,8 +93,8 @@ def test_missing_endpoint_is_skipped_and_requested_again_after_a_week(bench: Mak
     work.clock.now += 8 * ONE_DAY
     work.simulated.usage_endpoints = {*USAGE_ENDPOINTS}
     assert "embeddings" not in sync_usage(work).skipped
-    (absent,) = work.query("select endpoint from openai_costs.missing_endpoints")
-    assert absent[0] == f"{work.organization.base_url}/organization/usage/decisions"
+    (missing,) = work.query("select endpoint from openai_costs.missing_endpoints")
+    assert missing[0] == f"{work.organization.base_url}/organization/usage/decisions"
 
 
 def test_missing_endpoint_is_requested_at_once_from_another_server(bench: MakeBench) -> None:
@@ -102,23 +102,23 @@ def test_missing_endpoint_is_requested_at_once_from_another_server(bench: MakeBe
     work.simulated.usage_endpoints = {*USAGE_ENDPOINTS} - {"embeddings"}
     assert "embeddings" in sync_usage(work).skipped
     work.simulated.usage_endpoints = {*USAGE_ENDPOINTS}
-    by_another_name = work.organization.base_url.replace("127.0.0.1", "localhost")
-    assert by_another_name != work.organization.base_url
-    assert "embeddings" not in sync_usage(work, base_url=by_another_name).skipped
+    other_address = work.organization.base_url.replace("127.0.0.1", "localhost")
+    assert other_address != work.organization.base_url
+    assert "embeddings" not in sync_usage(work, base_url=other_address).skipped
 
 
 def test_recently_served_endpoint_that_is_missing_fails_its_days(bench: MakeBench) -> None:
     work = bench(full_organization())
     wanted = [work.clock.today - ONE_DAY]
     assert not sync_usage(work, wanted).failed
-    kept = work.query("select count(*) from openai_costs.usage_rows")
+    rows_before = work.query("select count(*) from openai_costs.usage_rows")
     work.simulated.usage_endpoints = set()
     outcome = sync_usage(work, wanted)
     assert sorted(outcome.failed) == wanted
     assert outcome.permanent
     assert "served this endpoint in the last 35 days" in outcome.failed[wanted[0]]
     assert "completions" not in outcome.skipped
-    assert work.query("select count(*) from openai_costs.usage_rows") == kept
+    assert work.query("select count(*) from openai_costs.usage_rows") == rows_before
 
 
 def test_usage_of_another_organization_is_not_stored(bench: MakeBench) -> None:
