@@ -1,19 +1,31 @@
-"""A simulated OpenAI Admin API with a believable past, for the demo and the tests.
+"""A simulator of OpenAI's Admin API for the demo and the tests.
 
-Over real HTTP on loopback it serves, for organizations whose every day follows from a seed:
+The simulator serves these endpoints over HTTP on the loopback interface. All data of a day follow from a seed.
 
-- `GET /v1/organization/costs`;
-- `GET /v1/organization/usage/{completions, embeddings …}`, counted from the same facts, so that a billed
-  quantity of tokens is the number counted (`SimulatedOrganization.usage_endpoints` says which there are);
-- `GET /v1/organization/{projects, projects/{id}, projects/{id}/api_keys, users, admin_api_keys}`.
+- `GET /v1/organization/costs`
+- `GET /v1/organization/usage/{completions, embeddings, ...}`, computed from the same facts as the costs
+- `GET /v1/organization/{projects, projects/{id}, projects/{id}/api_keys, users, admin_api_keys}`
+- `GET /v1/organization/{spend_limit, spend_alerts}`
 
-It does so with the departures of the live API from its published spec (`Deviations`) and with breakages on demand
-(`Faults`). What it serves can be held against what happened: `SimulatedOrganization.facts(day)` is the truth of
-costs, `SimulatedOrganization.usage_facts(day)` that of usage.
+`Deviations` switches the known differences between the live API and its published specification. `Faults` produces
+errors on demand. Tests compare responses with the generated data: `SimulatedOrganization.facts(day)` for costs and
+`SimulatedOrganization.usage_facts(day)` for usage.
 
-It must never listen on anything but loopback, never import another room of this project (a mistake shared by
-the reader and the simulator would go unseen), never hand out anything that could be taken for a real key or a
-real company, never let a float touch an amount, and never log a key.
+To add an endpoint:
+
+- a usage endpoint: add a `UsageEndpoint` to `usage_endpoints.ENDPOINTS`;
+- a list of names or settings: add a function to `directory._DIRECTORIES`;
+- any other endpoint: add a route to `routes._route`.
+
+To add a fault, add a member to `faults.FaultKind` and handle it in `faults.apply_fault`. A fault that only makes sense
+for a page of days also belongs in `faults.PAGE_FAULTS`.
+
+Rules for this package:
+
+- The server listens only on the loopback interface.
+- The package imports no other package of this project. Otherwise client and simulator could share a mistake.
+- No name, id or key may look like that of a real company, and no key is logged.
+- Amounts are never floats.
 """
 
 from openai_costs_dagster.simulator.deviations import Deviations

@@ -1,4 +1,4 @@
-"""`python -m openai_costs_dagster.simulator --port N`: the demo's organizations, served until interrupted."""
+"""Run the simulator with the organizations of the demo: `python -m openai_costs_dagster.simulator --port N`."""
 
 import argparse
 import signal
@@ -11,9 +11,9 @@ from openai_costs_dagster.simulator.server import Simulator, utc_now
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve on 127.0.0.1 until SIGINT or SIGTERM; the base URL and the keys go to standard output."""
+    """Serve on 127.0.0.1 until SIGINT or SIGTERM. Print the base URL and one line per organization."""
     parser = argparse.ArgumentParser(prog="python -m openai_costs_dagster.simulator", description=__doc__)
-    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; any free one if left out")
+    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (default: any free port)")
     options = parser.parse_args(arguments)
     interrupted = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -1,4 +1,4 @@
-"""A UTC day as a JSON bucket, whatever its results are: costs and each kind of usage share it."""
+"""Renders one UTC day as a JSON bucket. Costs and all usage endpoints use the same bucket format."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping
@@ -10,15 +10,18 @@ from openai_costs_dagster.simulator.organization import SimulatedOrganization
 
 
 class DayView(Protocol):
-    """How one query sees a day. Equal views are hashed alike, so that a day may be kept under its view."""
+    """A query applied to one day: filters, grouping and row format.
+
+    Views are hashable, so that a cache can use them as part of a key.
+    """
 
     def identity(self) -> list[object]:
-        """What the view is, for JSON; the same for equal views and no others."""
+        """Return a JSON-serializable value that is equal for equal views only."""
 
     def results(
         self, organization: SimulatedOrganization, day: date, deviations: Deviations, now: datetime
     ) -> Iterable[str]:
-        """The JSON text of every row of a UTC day at `now`, an aware time."""
+        """Return the JSON text of every row of a UTC day. `now` has a time zone."""
 
     def __hash__(self) -> int: ...
 
@@ -29,7 +32,7 @@ BucketRenderer = Callable[[SimulatedOrganization, date, DayView, Deviations, dat
 def render_bucket(
     organization: SimulatedOrganization, day: date, view: DayView, deviations: Deviations, now: datetime
 ) -> str:
-    """The JSON text of one UTC day at `now`."""
+    """Return the JSON text of one UTC day as it is at the time `now`."""
     start = datetime.combine(day, time(), UTC)
     end = start + timedelta(days=1)
     members = {
@@ -45,5 +48,5 @@ def render_bucket(
 
 
 def json_object(members: Mapping[str, str]) -> str:
-    """An object of members whose values are JSON text already."""
+    """Return the JSON text of an object whose values are already JSON text."""
     return f"{{{', '.join(f'{json.dumps(name)}: {text}' for name, text in members.items())}}}"

@@ -1,7 +1,7 @@
-"""Rendered days, kept so that a year is answered as fast as it is sent.
+"""A cache of rendered days, so that a request for a year takes no longer than sending it.
 
-It must never outlive a change: an organization's revision is part of what a day is kept under, and today,
-which grows with the clock, and days whose usage may be yet to come are not kept at all.
+The revision of an organization is part of the cache key, so that changed data are rendered again. Today is not cached,
+because its data grow with the clock. Days within the usage delay are not cached either.
 """
 
 import threading
@@ -12,12 +12,12 @@ from openai_costs_dagster.simulator.buckets import DayView, render_bucket
 from openai_costs_dagster.simulator.deviations import Deviations
 from openai_costs_dagster.simulator.organization import SimulatedOrganization
 
-# Some ten years of days; a day of forty rows is about 20 KB of text.
-_MOST_DAYS = 4_000
+# About ten years of days. A day with forty rows takes about 20 KB.
+_MAX_DAYS = 4_000
 
 
 class RenderedBuckets:
-    """A `buckets.BucketRenderer` that renders every past day once for each view. Safe to share."""
+    """A `buckets.BucketRenderer` that renders every past day once per view. Safe to use from several threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -26,10 +26,11 @@ class RenderedBuckets:
     def __call__(
         self, organization: SimulatedOrganization, day: date, view: DayView, deviations: Deviations, now: datetime
     ) -> str:
-        """The JSON text of one UTC day at `now`."""
+        """Return the JSON text of one UTC day as it is at the time `now`."""
         if day >= now.date() - timedelta(days=organization.usage_delay_days):
             return render_bucket(organization, day, view, deviations, now)
-        # The revision is read first: a change made meanwhile leaves a text that is never asked for again.
+        # The revision is read before rendering. If the data change meanwhile, the entry has an old revision as key and
+        # is never used again.
         key = (
             organization,
             organization.revision,
@@ -44,7 +45,7 @@ class RenderedBuckets:
         if text is None:
             text = render_bucket(organization, day, view, deviations, now)
             with self._lock:
-                if len(self._texts) >= _MOST_DAYS:
+                if len(self._texts) >= _MAX_DAYS:
                     self._texts.clear()
                 self._texts[key] = text
         return text

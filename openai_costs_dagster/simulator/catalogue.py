@@ -1,13 +1,13 @@
-"""What the simulated OpenAI sells, at list prices in US dollars, and how the bill words it.
+"""The line items of the simulated OpenAI with their prices in US dollars.
 
-Line items follow the grammar that was seen live; prices are of the right order and promise no more.
+The labels follow the format of the live API. The prices have the right order of magnitude, but are not OpenAI's prices.
 """
 
 from decimal import Decimal
 
 from openai_costs_dagster.simulator.workloads import Meter
 
-# 0.10 USD a day for each GiB, told by the hour: the only price that does not come out even.
+# Storage costs 0.10 USD per GiB and day and is billed by the hour. This is the only price with a repeating decimal.
 _GIBIBYTE_HOUR = Decimal("0.004166666666666666666666667")
 
 
@@ -21,7 +21,10 @@ def chat(
     cached: float = 0.4,
     idle: float = 0.0,
 ) -> tuple[Meter, ...]:
-    """Input, cached input and output of a text model at `prices` per million tokens; volume is its input."""
+    """Return the meters of a text model: input, cached input and output, at `prices` per million tokens.
+
+    The volume of a workload counts input tokens. `cached` and `output` are relative to that volume.
+    """
     name = f"{tier} | {model}" if tier else model
     return (
         Meter(f"{name}, input{context}", per_million(prices[0])),
@@ -33,12 +36,12 @@ def chat(
 def plain(
     label: str, price: Decimal, *, share: float = 1.0, unit: str | None = "tokens", counted: bool = True
 ) -> Meter:
-    """A line item of its own, `price` per unit."""
+    """Return the meter of a single line item with a price per unit."""
     return Meter(label, price, share=share, unit=unit, counted=counted)
 
 
 def per_million(price: str) -> Decimal:
-    """The price of one token."""
+    """Return the price of one token for a price per million tokens."""
     return Decimal(price).scaleb(-6)
 
 

@@ -1,6 +1,6 @@
-"""Three companies that do not exist and what they use OpenAI for: a research lab, a shop and a startup.
+"""The workloads of three fictional companies: a research lab, a shop and a startup.
 
-Identifiers, names and addresses say that they are simulated; none may belong to anyone.
+All ids, names and addresses contain the word "simulated", so that they cannot belong to a real company.
 """
 
 from dataclasses import replace
@@ -24,8 +24,8 @@ def _chat(project: Project, key: ApiKey, model: str, meters: tuple[Meter, ...], 
     return Workload(meters, volume, "completions", model, project, key)
 
 
-def _now_and_then() -> tuple[Workload, ...]:
-    """Rows that belong to nobody: a credit, and amounts without a name."""
+def _occasional() -> tuple[Workload, ...]:
+    """Return occasional workloads without a project or key: a credit, and costs without a line item."""
     return (
         Workload(catalogue.PROMOTIONAL_CREDIT, 250, "", chance=0.03, weekend=1.0),
         Workload(catalogue.WITHOUT_LINE_ITEM, 400, "", chance=0.06, weekend=1.0),
@@ -71,7 +71,7 @@ def _lab() -> tuple[Workload, ...]:
         Workload(catalogue.AUDIO, 120_000, "completions", "gpt-audio-mini-2025-12-15", workshop, noor_key),
         Workload(catalogue.WHISPER, 9_000, "audio_transcriptions", "whisper", workshop, noor_key),
         Workload(catalogue.CODE_INTERPRETER, 25, "code_interpreter_sessions", None, workshop, noor_key),
-        *_now_and_then(),
+        *_occasional(),
     )
 
 
@@ -99,7 +99,7 @@ def _shop() -> tuple[Workload, ...]:
         replace(_chat(nightly, night, _MINI_MODEL, catalogue.BATCH_MINI, 20_000_000), weekend=0),
         Workload(catalogue.IMAGES, 90_000, "images", "gpt-image-1", storefront, omar_key, chance=0.7),
         Workload(catalogue.SPEECH, 40_000, "audio_speeches", "tts-1", support, omar_key),
-        *_now_and_then(),
+        *_occasional(),
     )
 
 
@@ -118,7 +118,7 @@ def _startup() -> tuple[Workload, ...]:
             kit,
             begins=14,
         ),
-        _now_and_then()[0],
+        _occasional()[0],
     )
 
 

@@ -1,6 +1,6 @@
-"""One day as one costs query sees it: facts filtered, grouped and added up exactly, then worded as JSON rows.
+"""The rows of a costs query for one day: facts are filtered, grouped, added up exactly and written as JSON.
 
-It must never round, and never put an amount through a float.
+Amounts are never rounded and never converted to floats.
 """
 
 import json
@@ -20,12 +20,12 @@ DIMENSIONS = ("project_id", "user_id", "line_item", "api_key_id", "api_source")
 # The live API pads an amount in a string to this many significant digits, and writes zero at this exponent.
 _SIGNIFICANT_DIGITS = 34
 _ZERO = "0E-6176"
-_ONE_ROW_IN = 4
+_NUMBER_ROW_RATIO = 4  # With `mixed_amounts`, one in four rows has a JSON number as amount.
 
 
 @dataclass(frozen=True, slots=True)
 class CostsView:
-    """Which facts a query sees and by what they are told apart. A filter that is None lets all pass."""
+    """The filters and the grouping of a costs query. A filter of None allows all facts."""
 
     group_by: frozenset[str] = frozenset()
     project_ids: frozenset[str] | None = None
@@ -33,7 +33,7 @@ class CostsView:
     line_items: frozenset[str] | None = None
 
     def matches(self, fact: Fact) -> bool:
-        """Whether the fact passes every filter."""
+        """Whether all filters allow the fact."""
         return (
             (self.project_ids is None or fact.project_id in self.project_ids)
             and (self.api_key_ids is None or fact.api_key_id in self.api_key_ids)
@@ -41,21 +41,21 @@ class CostsView:
         )
 
     def identity(self) -> list[object]:
-        """What the view is, for JSON; the same for equal views and no others."""
-        told = (self.group_by, self.project_ids, self.api_key_ids, self.line_items)
-        return ["costs", *(None if values is None else sorted(values) for values in told)]
+        """Return a JSON-serializable value that is equal for equal views only."""
+        values = (self.group_by, self.project_ids, self.api_key_ids, self.line_items)
+        return ["costs", *(None if value is None else sorted(value) for value in values)]
 
     def results(
         self, organization: SimulatedOrganization, day: date, deviations: Deviations, now: datetime
     ) -> list[str]:
-        """The JSON text of every row of a UTC day at `now`, an aware time."""
+        """Return the JSON text of every row of a UTC day. `now` has a time zone."""
         rows = aggregate_costs(organization.facts_until(day, now), self, deviations)
         return [_row_text(organization, day, row, self, deviations) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Facts added up. Dimensions that the query does not show are None."""
+    """The sum of several facts. Dimensions that the query does not group by are None."""
 
     dimensions: dict[str, str | None]
     project_name: str | None
@@ -67,7 +67,7 @@ class Row:
 
 
 def aggregate_costs(facts: Iterable[Fact], view: CostsView, deviations: Deviations) -> list[Row]:
-    """The rows of a day, in the order in which they first occur. Different currencies are never added."""
+    """Return the rows of a day in the order of first occurrence. Different currencies are never added up."""
     shown = set(view.group_by)
     if deviations.line_item_splits_projects and shown == {"line_item"}:
         shown.add("project_id")
@@ -100,7 +100,7 @@ def _row(facts: list[Fact], shown: set[str], *, with_quantity: bool) -> Row:
 def _row_text(organization: SimulatedOrganization, day: date, row: Row, view: CostsView, deviations: Deviations) -> str:
     members = {"object": '"organization.costs.result"'}
     if row.amount is not None:
-        value = _amount_text(row.amount, deviations, as_number=_keeps_number(day, row))
+        value = _amount_text(row.amount, deviations, as_number=_has_number_amount(day, row))
         members["amount"] = f'{{"value": {value}, "currency": {json.dumps(row.currency)}}}'
     elif deviations.null_amounts:
         members["amount"] = "null"
@@ -118,9 +118,10 @@ def _row_text(organization: SimulatedOrganization, day: date, row: Row, view: Co
     return json_object(members)
 
 
-def _keeps_number(day: date, row: Row) -> bool:
+def _has_number_amount(day: date, row: Row) -> bool:
+    # A digest of the row, not a random number, so that a repeated request returns the same text.
     fingerprint = zlib.crc32(repr((day, row.dimensions, row.amount)).encode())
-    return fingerprint % _ONE_ROW_IN == 0
+    return fingerprint % _NUMBER_ROW_RATIO == 0
 
 
 def _amount_text(amount: Decimal, deviations: Deviations, *, as_number: bool) -> str:

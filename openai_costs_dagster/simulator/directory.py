@@ -1,7 +1,7 @@
-"""Who and what there is: projects, users, project API keys and admin API keys, as lists with an `after` cursor.
+"""The lists of projects, users, API keys, admin keys and spend alerts, with an `after` cursor.
 
-An entry that is gone or archived still is a place to go on from: a list that changes under its reader never
-loses the rest. Times are Unix seconds; no answer holds a key, only its ends.
+A deleted or archived entry remains a valid cursor, so that a client that reads a changing list misses no entry. Times
+are Unix seconds. Responses contain only the last characters of a key.
 """
 
 import json
@@ -31,13 +31,13 @@ Directory = Callable[[SimulatedOrganization, Query, datetime], str]
 
 _PROJECTS = "/organization/projects"
 _DEFAULT_LIMIT = 20
-_MOST_ENTRIES = 100
-_LISTED = ("limit", "after")
+_MAX_ENTRIES = 100
+_LIST_PARAMETERS = ("limit", "after")
 _ACCESS = ("active", "inactive", "any")
 
 
 def directory_at(path: str) -> Directory | None:
-    """Who answers a path after the version ("/organization/users"), None where no directory is there."""
+    """Return the function for a path such as ``/organization/users``, or None if the path is not a directory."""
     if path in _DIRECTORIES:
         return _DIRECTORIES[path]
     parts = path.removeprefix(f"{_PROJECTS}/").split("/")
@@ -50,23 +50,23 @@ def directory_at(path: str) -> Directory | None:
 
 
 def _projects(organization: SimulatedOrganization, query: Query, _: datetime) -> str:
-    check_names(query, (*_LISTED, "include_archived"))
-    archived_too = read_choice(query, "include_archived", ("true", "false")) == "true"
-    hidden = () if archived_too else organization.archived
+    check_names(query, (*_LIST_PARAMETERS, "include_archived"))
+    include_archived = read_choice(query, "include_archived", ("true", "false")) == "true"
+    hidden = () if include_archived else organization.archived
     return _list(query, [_project_entry(organization, project) for project in organization.projects], hidden)
 
 
 def _project(organization: SimulatedOrganization, project_id: str, query: Query) -> str:
     check_names(query, ())
-    return json.dumps(_project_entry(organization, _known(organization, project_id)))
+    return json.dumps(_project_entry(organization, _find_project(organization, project_id)))
 
 
 def _api_keys(organization: SimulatedOrganization, project_id: str, query: Query, now: datetime) -> str:
-    check_names(query, (*_LISTED, "owner_project_access"))
-    project = _known(organization, project_id)
+    check_names(query, (*_LIST_PARAMETERS, "owner_project_access"))
+    project = _find_project(organization, project_id)
     if project_id in organization.archived:
         raise project_archived(project_id)
-    # Unasked, the live API "may exclude some enabled keys"; here those whose owner is gone.
+    # By default the live API "may exclude some enabled keys". The simulator excludes keys of deleted users.
     access = read_choice(query, "owner_project_access", _ACCESS) or "active"
     entries = [_api_key_entry(organization, key, now) for key in organization.keys_of(project)]
     others = {entry["id"] for entry in entries if access not in ("any", entry["owner_project_access"])}
@@ -74,19 +74,19 @@ def _api_keys(organization: SimulatedOrganization, project_id: str, query: Query
 
 
 def _users(organization: SimulatedOrganization, query: Query, _: datetime) -> str:
-    check_names(query, _LISTED, ("emails",))
+    check_names(query, _LIST_PARAMETERS, ("emails",))
     emails = read_array(query, "emails")
     others = {user.id for user in organization.users if emails and user.email not in emails}
     entries = [
-        {"object": "organization.user", **_person(organization, user), "added_at": _founded(organization)}
+        {"object": "organization.user", **_person(organization, user), "added_at": _created_at(organization)}
         for user in organization.users
     ]
     return _list(query, entries, organization.deleted | others)
 
 
 def _admin_api_keys(organization: SimulatedOrganization, query: Query, now: datetime) -> str:
-    """The one admin key there is. A revoked one opens nothing, so it is never seen here."""
-    check_names(query, (*_LISTED, "order"))
+    """Return the list of admin keys, which contains only the current key."""
+    check_names(query, (*_LIST_PARAMETERS, "order"))
     read_choice(query, "order", ("asc", "desc"))
     expires = organization.admin_key_expires
     entry = {
@@ -94,7 +94,7 @@ def _admin_api_keys(organization: SimulatedOrganization, query: Query, now: date
         "id": organization.admin_key_id,
         "name": "Costs (simulated)",
         "redacted_value": f"sk-admin...{organization.admin_key[-3:]}",
-        "created_at": _founded(organization),
+        "created_at": _created_at(organization),
         "expires_at": int(expires.timestamp()) if expires else None,
         "last_used_at": int(now.timestamp()),
         "owner": {
@@ -102,7 +102,7 @@ def _admin_api_keys(organization: SimulatedOrganization, query: Query, now: date
             "object": "organization.service_account",
             "id": "svc_acct_simulated_admin",
             "name": "Costs (simulated)",
-            "created_at": _founded(organization),
+            "created_at": _created_at(organization),
             "role": "owner",
         },
     }
@@ -110,7 +110,7 @@ def _admin_api_keys(organization: SimulatedOrganization, query: Query, now: date
 
 
 def _spend_alerts(organization: SimulatedOrganization, query: Query, _: datetime) -> str:
-    check_names(query, (*_LISTED, "before", "order"))
+    check_names(query, (*_LIST_PARAMETERS, "before", "order"))
     entries = [
         {
             "object": "organization.spend_alert",
@@ -130,7 +130,10 @@ def _spend_alerts(organization: SimulatedOrganization, query: Query, _: datetime
 
 
 def _spend_limit(organization: SimulatedOrganization, query: Query, _: datetime) -> str:
-    """The published spec does not say what an organization without a limit is answered; here it is a 404."""
+    """Return the hard spend limit.
+
+    The specification does not describe the response without a limit. The simulator returns a 404.
+    """
     check_names(query, ())
     if organization.spend_limit_cents is None:
         raise no_spend_limit()
@@ -154,13 +157,13 @@ _DIRECTORIES: dict[str, Directory] = {
 
 
 def _list(query: Query, entries: Sequence[Entry], hidden: Collection[object]) -> str:
-    """A page of the entries, hidden ones left out. Raises RefusalError for an `after` that never was an entry."""
-    limit, after = read_limit(query, _DEFAULT_LIMIT, _MOST_ENTRIES), read_scalar(query, "after")
+    """Return one page of the visible entries. Raises RefusalError if `after` is not the id of an entry."""
+    limit, after = read_limit(query, _DEFAULT_LIMIT, _MAX_ENTRIES), read_scalar(query, "after")
     identifiers = [entry["id"] for entry in entries]
     if after is not None and after not in identifiers:
         raise bad_parameter("after", f"Invalid 'after': no such object: '{after}'.")
-    rest = entries if after is None else entries[identifiers.index(after) + 1 :]
-    visible = [entry for entry in rest if entry["id"] not in hidden]
+    remaining = entries if after is None else entries[identifiers.index(after) + 1 :]
+    visible = [entry for entry in remaining if entry["id"] not in hidden]
     shown = visible[:limit]
     page = {
         "object": "list",
@@ -172,7 +175,7 @@ def _list(query: Query, entries: Sequence[Entry], hidden: Collection[object]) ->
     return json.dumps(page)
 
 
-def _known(organization: SimulatedOrganization, project_id: str) -> Project:
+def _find_project(organization: SimulatedOrganization, project_id: str) -> Project:
     for project in organization.projects:
         if project.id == project_id:
             return project
@@ -185,7 +188,7 @@ def _project_entry(organization: SimulatedOrganization, project: Project) -> Ent
         "id": project.id,
         "object": "organization.project",
         "name": project.name,
-        "created_at": _founded(organization),
+        "created_at": _created_at(organization),
         "archived_at": int(archived.timestamp()) if archived else None,
         "status": "archived" if archived else "active",
         "external_key_id": None,
@@ -193,22 +196,22 @@ def _project_entry(organization: SimulatedOrganization, project: Project) -> Ent
 
 
 def _api_key_entry(organization: SimulatedOrganization, key: ApiKey, now: datetime) -> Entry:
-    gone = key.user is not None and key.user.id in organization.deleted
+    owner_deleted = key.user is not None and key.user.id in organization.deleted
     today = datetime.combine(now.date(), time(), UTC)
     return {
         "object": "organization.project.api_key",
         "id": key.id,
         "name": key.name,
         "redacted_value": f"sk-proj-...{key.id[-3:]}",
-        "created_at": _founded(organization),
+        "created_at": _created_at(organization),
         "last_used_at": int(today.timestamp()),
-        "owner_project_access": "inactive" if gone else "active",
+        "owner_project_access": "inactive" if owner_deleted else "active",
         "owner": _owner(organization, key),
     }
 
 
 def _owner(organization: SimulatedOrganization, key: ApiKey) -> Entry:
-    created = {"created_at": _founded(organization)}
+    created = {"created_at": _created_at(organization)}
     if key.user is not None:
         return {"type": "user", "user": {**_person(organization, key.user), **created}}
     account = {"id": key.id.replace("key_", "svc_acct_", 1), "name": key.name, "role": "member", **created}
@@ -220,6 +223,6 @@ def _person(organization: SimulatedOrganization, user: User) -> Entry:
     return {"id": user.id, "name": user.name, "email": user.email, "role": role}
 
 
-def _founded(organization: SimulatedOrganization) -> int:
-    """The UTC midnight of the organization's first day: all that it has was made then."""
+def _created_at(organization: SimulatedOrganization) -> int:
+    """Return the creation time of all entries: the UTC midnight of the organization's first day."""
     return int(datetime.combine(organization.first_day, time(), UTC).timestamp())

@@ -1,11 +1,11 @@
-"""What the API says when it says no, in the shape and as far as known in the words of the live one."""
+"""The error responses of the API. The messages are those of the live API where they are known."""
 
 import json
 from datetime import date
 
 
 class RefusalError(Exception):
-    """A request is answered with an error."""
+    """A request that the API answers with an error."""
 
     def __init__(
         self,
@@ -22,17 +22,20 @@ class RefusalError(Exception):
 
 
 def error_text(message: str, *, param: str | None, code: str | None, kind: str) -> str:
-    """The body of an error, as the spec's ErrorResponse has it."""
+    """Return the body of an error in the format of `ErrorResponse` in the specification."""
     return json.dumps({"error": {"message": message, "type": kind, "param": param, "code": code}}, indent=2)
 
 
 def bad_parameter(param: str, message: str, code: str = "invalid_value") -> RefusalError:
-    """400: a query parameter is not what it should be."""
+    """Return the error for an invalid query parameter (400)."""
     return RefusalError(400, message, param=param, code=code)
 
 
 def incorrect_key(key: str | None) -> RefusalError:
-    """401. Like the live API it echoes the beginning and the end of the key: readers must redact."""
+    """Return the error for a wrong key (401).
+
+    Like the live API, the message contains the first and last characters of the key, so clients must redact it.
+    """
     if not key:
         return RefusalError(
             401, "You didn't provide an API key. Provide it in an Authorization header using Bearer auth."
@@ -42,7 +45,7 @@ def incorrect_key(key: str | None) -> RefusalError:
 
 
 def missing_scope(scope: str) -> RefusalError:
-    """403: the key is right and may not do this."""
+    """Return the error for a valid key that lacks a scope (403)."""
     return RefusalError(
         403,
         f"You have insufficient permissions for this operation. Missing scopes: {scope}. Check that you"
@@ -52,37 +55,37 @@ def missing_scope(scope: str) -> RefusalError:
 
 
 def unknown_path(method: str, path: str) -> RefusalError:
-    """404, as a proxy that serves another path would say."""
+    """Return the error for an unknown path (404)."""
     return RefusalError(404, f"Invalid URL ({method} {path})")
 
 
 def unknown_project(project_id: str) -> RefusalError:
-    """404: the path is right and the project is nobody's."""
+    """Return the error for an unknown project id (404)."""
     return RefusalError(404, f"No such project: {project_id}.", param="project_id", code="project_not_found")
 
 
 def no_spend_limit() -> RefusalError:
-    """404 where no limit is set. The live wording is not known."""
+    """Return the error for an organization without a hard spend limit (404). The live message is not known."""
     return RefusalError(404, "No spend limit is set.", param=None, code="not_found")
 
 
 def project_archived(project_id: str) -> RefusalError:
-    """400: an archived project lists no keys. The live wording is not known."""
+    """Return the error for the keys of an archived project (400). The live message is not known."""
     return RefusalError(400, f"Project {project_id} is archived.", param="project_id", code="invalid_request_error")
 
 
 def wrong_method(method: str, path: str) -> RefusalError:
-    """405: everything here is read only."""
+    """Return the error for any method other than GET (405)."""
     return RefusalError(405, f"Not allowed to {method} on {path}.", code="method_not_supported")
 
 
 def window_too_short() -> RefusalError:
-    """400: costs compares UTC calendar dates, so a window inside one day ends before it begins."""
+    """Return the error for a window within one UTC day (400). The live API compares calendar dates, not times."""
     return RefusalError(400, "end_date must come after start_date", param="end_time", code="invalid_request_error")
 
 
 def lookback_exceeded(earliest: date) -> RefusalError:
-    """400: history is a rolling year."""
+    """Return the error for a window before the lookback limit (400)."""
     return RefusalError(
         400,
         "Usage and cost data are available for the past year."
@@ -93,7 +96,7 @@ def lookback_exceeded(earliest: date) -> RefusalError:
 
 
 def api_keys_refused(since: date | None) -> RefusalError:
-    """400: api_key_id is not served for a window that starts before `since`, or never."""
+    """Return the error for grouping by api_key_id before the day `since`, or on any day if `since` is None (400)."""
     if since is None:
         return RefusalError(
             400,
@@ -110,7 +113,7 @@ def api_keys_refused(since: date | None) -> RefusalError:
 
 
 def users_refused() -> RefusalError:
-    """400 for user_id by itself; like the refusal of api_key_id, which was captured."""
+    """Return the error for grouping by user_id alone (400). The format follows the captured error for api_key_id."""
     return RefusalError(
         400,
         "Grouping by user_id is not supported for this organization.",
@@ -120,7 +123,7 @@ def users_refused() -> RefusalError:
 
 
 def users_with_projects_refused() -> RefusalError:
-    """400, in the words of the official SDK's documentation of `group_by`."""
+    """Return the error for user_id with project_id (400), with the text of the SDK's documentation of `group_by`."""
     return RefusalError(
         400,
         "Combining user_id with project_id grouping or the project_ids filter is not supported for this"

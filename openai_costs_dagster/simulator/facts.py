@@ -1,28 +1,28 @@
-"""The smallest thing that happened, one line item of one key on one day, and the arithmetic of it.
+"""Facts: the generated consumption of one line item by one API key on one day, with exact arithmetic.
 
-Nothing here knows how the API words it.
+Facts do not depend on the format of the API.
 """
 
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Context, Decimal, Inexact, InvalidOperation
 
-# The decimal places of an amount. With 27 of them every sum below ten million dollars has at most the 34
-# significant digits of the live API, and most sums have more than the 28 that Python's default context keeps.
+# The decimal places of an amount. With 27 places, sums below ten million dollars fit into the 34 significant digits of
+# the live API, and most sums exceed the 28 digits of Python's default context, which would reveal inexact clients.
 AMOUNT_PLACES = 27
 
-# Sums and products here raise rather than round: a rounded simulator could not prove its reader exact.
+# This context raises an error instead of rounding. A simulator that rounds could not prove that a client is exact.
 EXACT = Context(prec=400, traps=[Inexact, InvalidOperation])
 _ROUNDING = Context(prec=400)
 
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """What one line item of one key came to on one UTC day. Its amount is the truth, to the last digit.
+    """The consumption of one line item by one API key on one UTC day, with its exact amount.
 
-    `operation` names the usage endpoint that counts it ("completions", "embeddings" …; "" for none).
-    `requests` is held by the first line item of its kind of work and is 0 on the others, so that it adds up.
-    `unbilled_quantity` is what was done where the bill tells no quantity (calls, sessions): only usage counts it.
+    `operation` is the usage endpoint that counts the fact, as in "completions", or "" for none. Only the first line
+    item of a workload has `requests`, so that the requests of a day add up. `unbilled_quantity` is the number of calls
+    or sessions for line items whose costs have no quantity. Only usage contains that number.
     """
 
     day: date
@@ -44,14 +44,13 @@ class Fact:
 
     @property
     def units(self) -> Decimal:
-        """What was done, in units of the line item: the billed quantity, or what the bill leaves unbilled_quantity."""
+        """The consumption in units of the line item: the billed quantity, else the unbilled quantity, else zero."""
         return next((units for units in (self.quantity, self.unbilled_quantity) if units is not None), Decimal(0))
 
     def scaled(self, factor: Decimal) -> "Fact":
-        """The same fact with amount, quantity and requests multiplied.
+        """Return a copy with amount, quantities and requests multiplied by `factor`.
 
-        Amounts are exact up to `AMOUNT_PLACES` decimal places and rounded half to even beyond; requests are
-        rounded down.
+        Amounts are rounded half to even to `AMOUNT_PLACES` decimal places. Requests are rounded down.
         """
         return replace(
             self,
@@ -65,7 +64,7 @@ class Fact:
 
 
 def to_places(amount: Decimal) -> Decimal:
-    """The amount, rounded only if it has more than `AMOUNT_PLACES` decimal places."""
+    """Return the amount, rounded if it has more than `AMOUNT_PLACES` decimal places."""
     exponent = amount.as_tuple().exponent
     if isinstance(exponent, int) and exponent < -AMOUNT_PLACES:
         return amount.quantize(Decimal(1).scaleb(-AMOUNT_PLACES), context=_ROUNDING)
@@ -73,7 +72,7 @@ def to_places(amount: Decimal) -> Decimal:
 
 
 def total(amounts: list[Decimal]) -> Decimal | None:
-    """The exact sum, None for no amounts at all. Raises `decimal.Inexact` rather than round."""
+    """Return the exact sum, or None if there are no amounts. Raises `decimal.Inexact` instead of rounding."""
     if not amounts:
         return None
     result = amounts[0]

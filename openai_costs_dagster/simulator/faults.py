@@ -1,7 +1,7 @@
-"""Breakages on demand: which request is broken, and what is sent instead of its answer.
+"""Faults on demand: the choice of the requests that fail, and the faulty replies.
 
-What to send is decided here, purely; the sockets that it takes are the server's. Nothing here is random
-beyond a seed that the caller gives.
+This module only decides about replies. The server closes, resets and delays connections. Random faults follow from a
+seed that the caller passes.
 """
 
 import random
@@ -25,9 +25,10 @@ _HTML = "text/html; charset=UTF-8"
 
 
 class FaultKind(StrEnum):
-    """What can go wrong. Those of `PAGE_FAULTS` need a page to spoil and wait for one.
+    """The faults that the simulator can produce.
 
-    The wrong organization waits for rows that tell one: those of usage do not.
+    A fault of `PAGE_FAULTS` applies to the next response with a page of days. `WRONG_ORGANIZATION` applies to the next
+    page whose rows have an organization id, which usage rows do not have.
     """
 
     RATE_LIMITED_SECONDS = "429, Retry-After in seconds"
@@ -39,13 +40,13 @@ class FaultKind(StrEnum):
     GATEWAY_TIMEOUT = "504, HTML"
     HTML = "200, HTML"
     CUT_BODY = "a body shorter than its Content-Length, then a closed connection"
-    RESET = "the connection is reset before any answer"
-    HANG = "no answer for some seconds, then the right one"
-    CUT_JSON = "200, half the JSON with a Content-Length that fits it"
+    RESET = "the connection is reset before any response"
+    HANG = "no response for some seconds, then the correct one"
+    CUT_JSON = "200, half the JSON with a matching Content-Length"
     MORE_WITHOUT_CURSOR = "has_more is true, next_page is null"
-    REPEATED_CURSOR = "next_page leads to the page that it stands on"
-    MISSING_DAY = "a day bucket is left out"
-    WRONG_ORGANIZATION = "the rows tell another organization_id"
+    REPEATED_CURSOR = "next_page is the cursor of the same page"
+    MISSING_DAY = "a day bucket is missing"
+    WRONG_ORGANIZATION = "the rows have another organization_id"
 
 
 PAGE_FAULTS = frozenset(
@@ -61,10 +62,10 @@ PAGE_FAULTS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One breakage.
+    """One fault.
 
-    `seconds` is the Retry-After (whole seconds) or how long to hang; `day` is the bucket to leave out, else
-    the middle one of the page.
+    `seconds` is the value of `Retry-After` in whole seconds, or the duration of a hang. `day` is the day to remove from
+    the page, by default the middle day.
     """
 
     kind: FaultKind
@@ -74,7 +75,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What goes over the wire. With `cut`, only half of the body does."""
+    """The reply that the server sends. If `cut` is true, the server sends only half of the body."""
 
     status: int
     text: str
@@ -95,15 +96,15 @@ class _Target:
 @dataclass(slots=True)
 class _Ratio:
     share: float
-    dice: random.Random
+    generator: random.Random
     kinds: Sequence[FaultKind]
     target: _Target
 
 
 class Faults:
-    """The breakages that wait for a request. Safe to use from any thread.
+    """The faults for future requests. Safe to use from several threads.
 
-    `path` ("/v1/organization/costs") and `admin_key` limit a breakage to the requests that have them.
+    The arguments `path`, such as ``/v1/organization/costs``, and `admin_key` limit a fault to matching requests.
     """
 
     def __init__(self) -> None:
@@ -112,7 +113,7 @@ class Faults:
         self._ratios: list[_Ratio] = []
 
     def queue(self, *faults: Fault, path: str | None = None, admin_key: str | None = None) -> None:
-        """Break the next matching requests, one fault each, in this order."""
+        """Apply the faults to the next matching requests, one fault per request, in this order."""
         target = _Target(path, admin_key)
         with self._lock:
             self._queue.extend((fault, target) for fault in faults)
@@ -126,49 +127,49 @@ class Faults:
         path: str | None = None,
         admin_key: str | None = None,
     ) -> None:
-        """Break a share (0 to 1) of all matching requests until `clear`, each with one of the kinds."""
-        dice = random.Random(seed)  # noqa: S311  # repeatable, not secret
+        """Apply random faults of these kinds to a share (0 to 1) of all matching requests, until `clear` is called."""
+        generator = random.Random(seed)  # noqa: S311  # The seed makes tests repeatable. No secret depends on it.
         with self._lock:
-            self._ratios.append(_Ratio(share, dice, tuple(kinds), _Target(path, admin_key)))
+            self._ratios.append(_Ratio(share, generator, tuple(kinds), _Target(path, admin_key)))
 
     def clear(self) -> None:
-        """Forget everything that was to break."""
+        """Remove all faults."""
         with self._lock:
             self._queue.clear()
             self._ratios.clear()
 
-    def take(self, path: str, admin_key: str | None, answer: Response) -> Fault | None:
-        """The fault for this request, if any, which is then spent. Queued faults go before random ones."""
+    def take(self, path: str, admin_key: str | None, response: Response) -> Fault | None:
+        """Return the fault for this request, or None. Queued faults come before random faults and apply once."""
         with self._lock:
             for index, (fault, target) in enumerate(self._queue):
-                if target.matches(path, admin_key) and _applies(fault.kind, answer):
+                if target.matches(path, admin_key) and _applies(fault.kind, response):
                     del self._queue[index]
                     return fault
             for ratio in self._ratios:
-                if ratio.target.matches(path, admin_key) and ratio.dice.random() < ratio.share:
-                    kind = ratio.dice.choice(ratio.kinds)
-                    return Fault(kind) if _applies(kind, answer) else None
+                if ratio.target.matches(path, admin_key) and ratio.generator.random() < ratio.share:
+                    kind = ratio.generator.choice(ratio.kinds)
+                    return Fault(kind) if _applies(kind, response) else None
         return None
 
 
-def _applies(kind: FaultKind, answer: Response) -> bool:
+def _applies(kind: FaultKind, response: Response) -> bool:
     if kind is FaultKind.WRONG_ORGANIZATION:
-        return answer.page is not None and any('"organization_id"' in text for text in answer.page.buckets)
-    return kind not in PAGE_FAULTS or (answer.page is not None and bool(answer.page.buckets))
+        return response.page is not None and any('"organization_id"' in text for text in response.page.buckets)
+    return kind not in PAGE_FAULTS or (response.page is not None and bool(response.page.buckets))
 
 
-def apply_fault(answer: Response, fault: Fault | None) -> Reply:
-    """What is sent for an answer under a fault; a hang sends the right answer, later."""
+def apply_fault(response: Response, fault: Fault | None) -> Reply:
+    """Return the reply for a response with a fault. For a hang, the reply is the correct response."""
     if fault is None:
-        return Reply(answer.status, answer.text)
+        return Reply(response.status, response.text)
     if fault.kind in _ERRORS:
         return _error(fault)
     if fault.kind is FaultKind.CUT_BODY:
-        return Reply(answer.status, answer.text, cut=True)
+        return Reply(response.status, response.text, cut=True)
     if fault.kind is FaultKind.CUT_JSON:
-        return Reply(answer.status, answer.text[: len(answer.text) // 2])
-    page = answer.page and _faulty_page(answer.page, fault)
-    return Reply(answer.status, page.text if page else answer.text)
+        return Reply(response.status, response.text[: len(response.text) // 2])
+    page = response.page and _faulty_page(response.page, fault)
+    return Reply(response.status, page.text if page else response.text)
 
 
 def _faulty_page(page: Page, fault: Fault) -> Page:
@@ -179,11 +180,11 @@ def _faulty_page(page: Page, fault: Fault) -> Page:
             return replace(page, has_more=True, next_page=page.cursor)
         case FaultKind.MISSING_DAY:
             missing = fault.day or page.days[len(page.days) // 2]
-            kept = [(day, text) for day, text in zip(page.days, page.buckets, strict=True) if day != missing]
-            return replace(page, days=tuple(day for day, _ in kept), buckets=tuple(text for _, text in kept))
+            others = [(day, text) for day, text in zip(page.days, page.buckets, strict=True) if day != missing]
+            return replace(page, days=tuple(day for day, _ in others), buckets=tuple(text for _, text in others))
         case FaultKind.WRONG_ORGANIZATION:
-            told = f'"organization_id": "{WRONG_ORGANIZATION_ID}"'
-            buckets = (re.sub(r'"organization_id": "[^"]*"', told, text) for text in page.buckets)
+            wrong_id = f'"organization_id": "{WRONG_ORGANIZATION_ID}"'
+            buckets = (re.sub(r'"organization_id": "[^"]*"', wrong_id, text) for text in page.buckets)
             return replace(page, buckets=tuple(buckets))
         case _:
             return page

@@ -1,6 +1,6 @@
-"""What happened: organizations, their days, and the changes that a test or the demo makes to them.
+"""Simulated organizations: their facts per day, and the changes that a test or the demo makes.
 
-This is the truth that every answer is rendered from; it must never know how an answer looks.
+All responses are rendered from these data. This module does not depend on the format of the API.
 """
 
 import threading
@@ -18,7 +18,7 @@ Change = Callable[[tuple[Fact, ...]], tuple[Fact, ...]]
 USAGE_SCOPE = "api.usage.read"
 MANAGEMENT_SCOPE = "api.management.read"
 
-# What is counted besides the bill: the published spec's ten, and one that only the official SDK knows.
+# The ten usage endpoints of the published specification. `DECISIONS` exists only in the official SDK.
 USAGE_ENDPOINTS = frozenset(
     {
         "completions",
@@ -35,23 +35,17 @@ USAGE_ENDPOINTS = frozenset(
 )
 DECISIONS = "decisions"
 
-# The live API refuses api_key_id for windows that start before this day.
+# The live API refuses grouping by api_key_id if the window starts before this day.
 API_KEYS_SINCE = date(2025, 12, 6)
 
 
 @dataclass(eq=False, kw_only=True)
 class SimulatedOrganization:
-    """An organization whose every UTC day follows from its seed, with what its API serves and refuses.
+    """An organization whose facts follow from its seed, with the groupings and endpoints that its API serves.
 
-    `growth` is by how much of its first day's spend it grows in a year. `api_keys_from` is the first day that
-    a window grouped by api_key_id may start on (None: any) and `api_keys_served` whether there is such a day
-    at all; `users_with_projects_from` and `users_with_projects_served` say the same of user_id together with
-    project_id, and `users_served` of user_id at all. `lookback_days` is how far before today a window may start.
-    `usage_endpoints` are the usage endpoints that exist, and `usage_delay_days` how many of the newest days, today
-    first, usage does not tell yet. `admin_key_expires` is an aware time; OpenAI's own limits of a month are in
-    cents (None: no limit). What is served may be set at any time; the past is settled by `workloads`, `seed`,
-    `first_day` and `growth` when its days are first asked for, and changed only through the methods, which are safe
-    to call while a simulator serves.
+    The facts of a day depend on `workloads`, `seed`, `first_day` and `growth`, and are generated on first use. Later
+    changes to facts must go through the methods, which are safe to call while a simulator serves the organization. All
+    other attributes may be set at any time.
     """
 
     workloads: tuple[Workload, ...] = SHOP
@@ -61,86 +55,98 @@ class SimulatedOrganization:
     seed: int = 1
     first_day: date = date(2025, 1, 1)
     growth: float = 0.4
+    """The yearly growth of spend, as a share of the spend on the first day."""
     api_keys_from: date | None = API_KEYS_SINCE
+    """The first allowed start of a window that is grouped by api_key_id. None allows every start."""
     api_keys_served: bool = True
+    """Whether grouping by api_key_id is served at all."""
     users_with_projects_from: date | None = None
+    """The first allowed start of a window that combines user_id and project_id. None allows every start."""
     users_with_projects_served: bool = False
+    """Whether the combination of user_id and project_id is served at all."""
     users_served: bool = True
+    """Whether grouping by user_id is served at all."""
     lookback_days: int = 365
+    """The number of days before today on which a window may start."""
     usage_endpoints: Set[str] = USAGE_ENDPOINTS
+    """The names of the usage endpoints that exist."""
     usage_delay_days: int = 0
+    """The number of newest days, including today, that usage does not contain yet."""
     scopes: Set[str] = frozenset({USAGE_SCOPE, MANAGEMENT_SCOPE})
     key_revoked: bool = False
     admin_key_expires: datetime | None = None
     spend_limit_cents: int | None = None
+    """The monthly hard limit in US cents, or None."""
     spend_alert_cents: tuple[int, ...] = ()
+    """The monthly spend alerts in US cents."""
     revision: int = field(default=0, init=False)
+    """The number of changes so far. Caches use it as part of their key."""
     _changes: dict[date, list[Change]] = field(default_factory=dict, init=False, repr=False)
     _usage_changes: dict[date, list[Change]] = field(default_factory=dict, init=False, repr=False)
     _names: dict[str, str] = field(default_factory=dict, init=False, repr=False)
     _archived: dict[str, datetime] = field(default_factory=dict, init=False, repr=False)
     _deleted: frozenset[str] = field(default=frozenset(), init=False, repr=False)
     _rotations: int = field(default=0, init=False, repr=False)
-    _known: dict[date, tuple[Fact, ...]] = field(default_factory=dict, init=False, repr=False)
+    _facts_by_day: dict[date, tuple[Fact, ...]] = field(default_factory=dict, init=False, repr=False)
     _lock: threading.RLock = field(default_factory=threading.RLock, init=False, repr=False)
 
     @property
     def projects(self) -> tuple[Project, ...]:
-        """The projects under their names of now, archived ones too, in the order of their first workload."""
+        """All projects with their current names, including archived projects, in the order of the workloads."""
         found = dict.fromkeys(work.project for work in self.workloads if work.project)
         return tuple(replace(project, name=self._names.get(project.id, project.name)) for project in found)
 
     @property
     def api_keys(self) -> tuple[ApiKey, ...]:
-        """The API keys, each once."""
+        """All API keys, including deleted keys."""
         return tuple(dict.fromkeys(work.key for work in self.workloads if work.key))
 
     @property
     def users(self) -> tuple[User, ...]:
-        """The owners of the API keys, each once, deleted ones too."""
+        """The owners of the API keys, including deleted users."""
         return tuple(dict.fromkeys(key.user for key in self.api_keys if key.user))
 
     @property
     def archived(self) -> dict[str, datetime]:
-        """When each project that is archived was."""
+        """The archived projects by id, with the time of archiving."""
         with self._lock:
             return dict(self._archived)
 
     @property
     def deleted(self) -> frozenset[str]:
-        """The users and API keys that the directory has no more; what they spent stays."""
+        """The ids of deleted users and API keys. Their costs stay."""
         return self._deleted
 
     @property
     def admin_key_id(self) -> str:
-        """What the directory calls the admin key: another one after each rotation."""
+        """The id of the admin key, which changes with each rotation."""
         return f"key_simulated_admin_{self._rotations + 1}"
 
     def keys_of(self, project: Project) -> tuple[ApiKey, ...]:
-        """The API keys that work in a project, each once, deleted ones too."""
+        """Return the API keys of a project, including deleted keys."""
         found = (work.key for work in self.workloads if work.project and work.project.id == project.id)
         return tuple(dict.fromkeys(key for key in found if key))
 
     def facts(self, day: date) -> tuple[Fact, ...]:
-        """Everything that is known of a whole UTC day, all changes made; nothing before `first_day`."""
+        """Return the facts of a whole UTC day after all changes. Days before `first_day` have no facts."""
         with self._lock:
-            if day not in self._known:
+            if day not in self._facts_by_day:
                 facts = self._generated(day)
                 for change in self._changes.get(day, ()):
                     facts = change(facts)
-                self._known[day] = facts
-            return self._known[day]
+                self._facts_by_day[day] = facts
+            return self._facts_by_day[day]
 
     def facts_until(self, day: date, now: datetime) -> tuple[Fact, ...]:
-        """What of a UTC day has happened by `now`, an aware time: part of today, nothing of later days.
+        """Return the facts of a UTC day until the time `now`.
 
-        The part is told to four decimals, rounded down; at 0 there are no facts.
+        The facts of today are scaled by the elapsed share of the day. Later days have no facts.
         """
-        part = _elapsed_share(day, now)
-        return self.facts(day) if part == 1 else _scaled(self.facts(day), part)
+        share = _elapsed_share(day, now)
+        return self.facts(day) if share == 1 else _scaled(self.facts(day), share)
 
     def usage_facts(self, day: date) -> tuple[Fact, ...]:
-        """What usage counts of a whole UTC day: its facts, with the changes made to usage alone on top."""
+        """Return the facts of a whole UTC day as usage counts them, including changes by `restate_usage`."""
         with self._lock:
             facts = self.facts(day)
             for change in self._usage_changes.get(day, ()):
@@ -148,10 +154,10 @@ class SimulatedOrganization:
             return facts
 
     def usage_facts_until(self, day: date, now: datetime) -> tuple[Fact, ...]:
-        """What usage counts of a UTC day by `now`, an aware time; nothing of the newest `usage_delay_days`."""
+        """Return the facts of a UTC day for usage until the time `now`, without the newest `usage_delay_days`."""
         newest = now.astimezone(UTC).date() - timedelta(days=self.usage_delay_days)
-        part = _elapsed_share(day, now) if day <= newest else Decimal(0)
-        return self.usage_facts(day) if part == 1 else _scaled(self.usage_facts(day), part)
+        share = _elapsed_share(day, now) if day <= newest else Decimal(0)
+        return self.usage_facts(day) if share == 1 else _scaled(self.usage_facts(day), share)
 
     def plant_anomaly(
         self,
@@ -160,9 +166,9 @@ class SimulatedOrganization:
         project_id: str | None = None,
         model: str | None = None,
     ) -> None:
-        """Multiply amounts and quantities of a day, of one project or model if told.
+        """Multiply amounts and quantities of a day, optionally of one project or one model only.
 
-        Raises ValueError where nothing matches.
+        Raises ValueError if no fact matches.
         """
         multiplier = Decimal(str(factor))
 
@@ -178,62 +184,62 @@ class SimulatedOrganization:
             self.restate(day, planted)
 
     def restate(self, day: date, function: Change) -> None:
-        """Put other facts in the place of a day's, on top of every change made before."""
+        """Replace the facts of a day by `function(facts)`. Earlier changes of the day are applied first."""
         with self._lock:
             self._changes.setdefault(day, []).append(function)
-            self._known.pop(day, None)
+            self._facts_by_day.pop(day, None)
             self.revision += 1
 
     def restate_usage(self, day: date, function: Change) -> None:
-        """Let usage count other facts than a day's, on top of every change made before; costs stay as they are."""
+        """Replace the facts of a day for usage only. Costs do not change. Earlier changes are applied first."""
         with self._lock:
             self._usage_changes.setdefault(day, []).append(function)
             self.revision += 1
 
     def clear_day(self, day: date) -> None:
-        """Make a day a quiet one."""
+        """Remove all facts of a day."""
         self.restate(day, lambda _: ())
 
     def rename_project(self, project_id: str, name: str) -> None:
-        """Call a project otherwise from now on, on every day. Raises ValueError where there is no such project."""
+        """Rename a project on all days. Raises ValueError for an unknown project."""
         with self._lock:
             _check_known(project_id, (project.id for project in self.projects))
             self._names[project_id] = name
-            self._known.clear()
+            self._facts_by_day.clear()
             self.revision += 1
 
     def archive_project(self, project_id: str, at: datetime) -> None:
-        """Put a project away at an aware time; what it spent stays. Raises ValueError where there is none such."""
+        """Archive a project. Its costs stay. Raises ValueError for an unknown project."""
         with self._lock:
             _check_known(project_id, (project.id for project in self.projects))
             self._archived[project_id] = at
 
     def delete_user(self, user_id: str) -> None:
-        """Take a user from the directory; their keys' owner has no access any more. Raises ValueError if unknown."""
+        """Delete a user. The API keys of the user become inactive. Raises ValueError for an unknown user."""
         with self._lock:
             _check_known(user_id, (user.id for user in self.users))
             self._deleted |= {user_id}
 
     def delete_key(self, api_key_id: str) -> None:
-        """Take an API key from the directory. Raises ValueError where there is no such key."""
+        """Delete an API key. Raises ValueError for an unknown key."""
         with self._lock:
             _check_known(api_key_id, (key.id for key in self.api_keys))
             self._deleted |= {api_key_id}
 
     def revoke_key(self) -> None:
-        """Response the admin key with 401 from now on."""
+        """Revoke the admin key, so that requests receive a 401."""
         with self._lock:
             self.key_revoked = True
 
     def rotate_key(self, new: str) -> None:
-        """Put a new, working admin key in the place of the old one."""
+        """Replace the admin key with a new one."""
         with self._lock:
             self.admin_key = new
             self.key_revoked = False
             self._rotations += 1
 
     def accepts(self, key: str) -> bool:
-        """Whether the key opens this organization now."""
+        """Whether the key is the current admin key and not revoked."""
         with self._lock:
             return not self.key_revoked and key == self.admin_key
 
@@ -250,7 +256,7 @@ class SimulatedOrganization:
 
 
 def _elapsed_share(day: date, now: datetime) -> Decimal:
-    """How much of a UTC day is over at `now`, to four decimals, rounded down."""
+    """Return the elapsed share of a UTC day at the time `now`, rounded down to four decimals."""
     today = now.astimezone(UTC).date()
     if day != today:
         return Decimal(1 if day < today else 0)
@@ -258,17 +264,20 @@ def _elapsed_share(day: date, now: datetime) -> Decimal:
     return Decimal(elapsed * 10_000 // timedelta(days=1)).scaleb(-4)
 
 
-def _scaled(facts: tuple[Fact, ...], part: Decimal) -> tuple[Fact, ...]:
-    return tuple(fact.scaled(part) for fact in facts) if part else ()
+def _scaled(facts: tuple[Fact, ...], share: Decimal) -> tuple[Fact, ...]:
+    return tuple(fact.scaled(share) for fact in facts) if share else ()
 
 
 def _check_known(identifier: str, known: Iterable[str]) -> None:
     if identifier not in known:
-        raise ValueError(f"no {identifier!r} here")
+        raise ValueError(f"the organization has no {identifier!r}")
 
 
 def demo_organizations(today: date) -> list[SimulatedOrganization]:
-    """A lab of some 40 rows a day, a shop of 15, and a startup of 6 that is 50 days old on `today`."""
+    """Return the organizations of the demo.
+
+    A research lab has about 40 rows per day, a shop 15, and a startup, which is 50 days old on `today`, has 6.
+    """
     return [
         SimulatedOrganization(
             workloads=LAB,

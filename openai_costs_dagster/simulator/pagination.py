@@ -1,7 +1,4 @@
-"""Pages of day buckets, and the cursors that lead from one to the next.
-
-A cursor opens only the exact query, of the one organization, that it was handed out for.
-"""
+"""Pages of day buckets and their cursors. A cursor is valid only for one query of one organization."""
 
 import base64
 import hashlib
@@ -21,7 +18,7 @@ _POSITION_BYTES = 8
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of day buckets. `cursor` leads to this page, `next_page` to the one after."""
+    """A page of day buckets. `cursor` is the cursor of this page, `next_page` the cursor of the next page."""
 
     days: tuple[date, ...]
     buckets: tuple[str, ...]
@@ -31,7 +28,7 @@ class Page:
 
     @property
     def text(self) -> str:
-        """The JSON text."""
+        """The JSON text of the page."""
         return (
             f'{{"object": "page", "has_more": {json.dumps(self.has_more)},'
             f' "next_page": {json.dumps(self.next_page)}, "data": [{", ".join(self.buckets)}]}}'
@@ -48,9 +45,10 @@ def render_page(
     *,
     endless: bool,
 ) -> Page:
-    """The page that the window's cursor leads to; `endless` pages name a next one even past the last day.
+    """Return the page for the cursor of the window. If `endless` is true, pages after the last day also have a cursor.
 
-    `now` is an aware time. Raises RefusalError for a cursor of another query or a window inside one day.
+    `now` has a time zone. Raises RefusalError if the cursor belongs to another query, or if the window begins and ends
+    on the same day.
     """
     position = _position(organization, window, view)
     days = window.days(now.date())
@@ -67,9 +65,9 @@ def render_page(
 
 
 def _cursor(organization: SimulatedOrganization, window: Window, view: DayView, position: int) -> str:
-    """A cursor names a day of one exact query of one organization; a seal over both binds it to them."""
-    asked = [window.start_time, window.end_time, window.limit, view.identity()]
-    sealed = json.dumps([organization.organization_id, position, *asked])
+    """Return the cursor of a position: the number of the day, and a digest that binds it to the query."""
+    query = [window.start_time, window.end_time, window.limit, view.identity()]
+    sealed = json.dumps([organization.organization_id, position, *query])
     seal = hashlib.sha256(sealed.encode()).digest()[:10]
     return _CURSOR_PREFIX + base64.urlsafe_b64encode(position.to_bytes(_POSITION_BYTES, "big") + seal).decode()
 

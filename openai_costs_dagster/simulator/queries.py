@@ -1,6 +1,6 @@
-"""What was asked: query parameters, checked as strictly as the live API checks them.
+"""Parses query parameters and checks them as strictly as the live API.
 
-A parameter that is not known is refused, never skipped: a reader that misspells one would not notice.
+An unknown parameter is an error and never ignored. Otherwise a client with a misspelled parameter would go unnoticed.
 """
 
 import re
@@ -25,14 +25,14 @@ Query = dict[str, list[str]]
 WINDOW_PARAMETERS = ("start_time", "end_time", "bucket_width", "limit", "page")
 
 _FILTERS = ("project_ids", "api_key_ids", "line_items")
-_BUCKETS_BY_DEFAULT = 7
-_MOST_BUCKETS = 180
-_LATEST_TIME = 253_402_300_799  # the last second of the year 9999
+_DEFAULT_BUCKETS = 7
+_MAX_BUCKETS = 180
+_LATEST_TIME = 253_402_300_799  # The last second of the year 9999, the last year of Python's dates.
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What days are asked for. Times are Unix seconds; without an end it is that of today. `limit` counts days."""
+    """The requested days. Times are Unix seconds. The default end is the end of today. `limit` counts days."""
 
     start_time: int
     end_time: int | None
@@ -41,11 +41,14 @@ class Window:
 
     @property
     def first_day(self) -> date:
-        """The UTC day that `start_time` lies in."""
+        """The UTC day of `start_time`."""
         return datetime.fromtimestamp(self.start_time, UTC).date()
 
     def days(self, today: date) -> list[date]:
-        """Every UTC day of the window up to today, ascending. Raises RefusalError if it is inside one day."""
+        """Return all UTC days of the window up to today, in order.
+
+        Raises RefusalError if the window begins and ends on the same day.
+        """
         day_after_today = today + timedelta(days=1)
         end = day_after_today if self.end_time is None else datetime.fromtimestamp(self.end_time, UTC).date()
         if self.end_time is not None and end <= self.first_day:
@@ -54,7 +57,7 @@ class Window:
         return [self.first_day + timedelta(days=number) for number in range(count)]
 
     def check_lookback(self, organization: SimulatedOrganization, today: date) -> None:
-        """Raise RefusalError where the window starts before the organization's rolling year."""
+        """Raise RefusalError if the window starts before the organization's lookback limit."""
         earliest = today - timedelta(days=organization.lookback_days)
         if self.first_day < earliest:
             raise lookback_exceeded(earliest)
@@ -62,13 +65,13 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class CostsQuery:
-    """A costs request."""
+    """The parameters of a costs request."""
 
     window: Window
     view: CostsView
 
     def check_served(self, organization: SimulatedOrganization, today: date) -> None:
-        """Raise RefusalError for what this organization is not served in this window."""
+        """Raise RefusalError if the organization is not served this grouping or filter in this window."""
         self.window.check_lookback(organization, today)
         groups = self.view.group_by
         since = organization.api_keys_from
@@ -89,35 +92,35 @@ class CostsQuery:
 
 
 def parse_costs_query(query: Query) -> CostsQuery:
-    """Read the parameters, arrays in any spelling. Raises RefusalError (400) that names the parameter."""
+    """Parse the parameters of a costs request. Raises RefusalError (400), which names the parameter."""
     check_names(query, WINDOW_PARAMETERS, ("group_by", *_FILTERS))
-    window = read_window(query, _MOST_BUCKETS)
+    window = read_window(query, _MAX_BUCKETS)
     return CostsQuery(window, CostsView(read_groups(query, DIMENSIONS), *(_filter(query, name) for name in _FILTERS)))
 
 
 def check_names(query: Query, scalars: Collection[str], arrays: Iterable[str] = ()) -> None:
-    """Raise RefusalError for a parameter that is neither a scalar nor an array, spelt either way."""
+    """Raise RefusalError for an unknown parameter. Arrays may be written with or without brackets."""
     spellings = {spelling for name in arrays for spelling in (name, f"{name}[]")}
     for name in query:
         if name not in spellings and name not in scalars:
             raise bad_parameter(name, f"Unknown parameter: '{name}'.", "unknown_parameter")
 
 
-def read_window(query: Query, most_days: int) -> Window:
-    """The window of day buckets, at most `most_days` a page. Raises RefusalError."""
+def read_window(query: Query, max_days: int) -> Window:
+    """Return the requested days, with at most `max_days` days per page. Raises RefusalError."""
     if "start_time" not in query:
         raise bad_parameter("start_time", "Missing required parameter: 'start_time'.", "missing_required_parameter")
     read_choice(query, "bucket_width", ("1d",))
     return Window(
         start_time=_time(query, "start_time") or 0,
         end_time=_time(query, "end_time"),
-        limit=read_limit(query, _BUCKETS_BY_DEFAULT, most_days),
+        limit=read_limit(query, _DEFAULT_BUCKETS, max_days),
         page=read_scalar(query, "page"),
     )
 
 
 def read_scalar(query: Query, name: str) -> str | None:
-    """The one value of a parameter, None where it is not there. Raises RefusalError for two values."""
+    """Return the value of a parameter, or None if it is missing. Raises RefusalError if it has several values."""
     values = query.get(name)
     if values is None:
         return None
@@ -127,39 +130,39 @@ def read_scalar(query: Query, name: str) -> str | None:
 
 
 def read_choice(query: Query, name: str, allowed: Collection[str]) -> str | None:
-    """A parameter that has few values. Raises RefusalError that lists them for any other."""
+    """Return the value of a parameter, or None if it is missing. Raises RefusalError if the value is not allowed."""
     value = read_scalar(query, name)
     if value is not None:
         check_values(name, (value,), allowed)
     return value
 
 
-def read_limit(query: Query, default: int, most: int) -> int:
-    """How many a page holds, 1 to `most`. Raises RefusalError."""
+def read_limit(query: Query, default: int, maximum: int) -> int:
+    """Return the page size, between 1 and `maximum`. Raises RefusalError for any other value."""
     limit = _integer(query, "limit")
     if limit is None:
         return default
     if limit < 1:
         raise _out_of_range(f"below minimum value. Expected a value >= 1, but got {limit}", "below_min")
-    if limit > most:
-        raise _out_of_range(f"above maximum value. Expected a value <= {most}, but got {limit}", "above_max")
+    if limit > maximum:
+        raise _out_of_range(f"above maximum value. Expected a value <= {maximum}, but got {limit}", "above_max")
     return limit
 
 
 def read_array(query: Query, name: str) -> list[str]:
-    """Every value of a parameter that may be given often, with brackets or without."""
+    """Return all values of an array parameter, written with or without brackets."""
     return [*query.get(name, []), *query.get(f"{name}[]", [])]
 
 
 def read_groups(query: Query, allowed: Collection[str]) -> frozenset[str]:
-    """The dimensions of `group_by`, which may also be a comma list. Raises RefusalError that lists `allowed`."""
+    """Return the dimensions of `group_by`, which may be separated by commas. Raises RefusalError for any other."""
     groups = [group for value in read_array(query, "group_by") for group in value.split(",")]
     check_values("group_by", groups, allowed)
     return frozenset(groups)
 
 
 def check_values(name: str, values: Iterable[str], allowed: Collection[str]) -> None:
-    """Raise RefusalError for the first value that is not allowed."""
+    """Raise RefusalError for the first value that is not allowed. The message lists the allowed values."""
     for value in values:
         if value not in allowed:
             listed = ", ".join(f"'{other}'" for other in allowed)

@@ -1,6 +1,7 @@
-"""What is answered to a request: a pure function of the organization, the request, the deviations and the time.
+"""Routes a request to its endpoint and returns the response.
 
-It knows no sockets and breaks nothing; breaking an answer is the business of `faults`.
+A response depends only on the organization, the request, the deviations and the time. Sockets are in `server`, and
+faults in `faults`.
 """
 
 from collections.abc import Callable
@@ -23,7 +24,7 @@ USAGE_PATH = "/organization/usage/"
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A status and the JSON text that goes with it; `page` is what the text says where it is a page of days."""
+    """An HTTP status with the JSON text of the body. `page` is set if the body is a page of days."""
 
     status: int
     text: str
@@ -39,7 +40,7 @@ class _Request:
     render: BucketRenderer
 
 
-# Who answers a path, and the scope that it takes.
+# A route is the scope that a path requires and the function that returns the response.
 _Endpoint = Callable[[_Request], Response]
 _Route = tuple[str, _Endpoint]
 
@@ -53,14 +54,15 @@ def respond(
     now: datetime,
     render: BucketRenderer = render_bucket,
 ) -> Response:
-    """Response a request whose key was accepted.
+    """Return the response to a request with a valid key.
 
-    `path` begins after the version ("/organization/costs"), `query` holds every value of every parameter,
-    `now` is an aware time; "today" is its UTC day. `render` may be a cache over `buckets.render_bucket`. Raises
-    ValueError for a naive `now`.
+    `path` has no version prefix, as in ``/organization/costs``. `query` contains all values of each parameter. The UTC
+    day of `now` is today. `render` may be a cache around `buckets.render_bucket`.
+
+    Raises ValueError if `now` has no time zone.
     """
     if now.tzinfo is None:
-        raise ValueError("the simulator's clock must tell its time zone")
+        raise ValueError("the clock of the simulator must return times with a time zone")
     try:
         route = _route(organization, path)
         if route is None:
@@ -76,7 +78,7 @@ def respond(
 
 
 def error_response(refusal: RefusalError) -> Response:
-    """The answer that a refusal makes."""
+    """Return the response for an error."""
     return Response(refusal.status, refusal.text)
 
 
@@ -90,16 +92,16 @@ def _route(organization: SimulatedOrganization, path: str) -> _Route | None:
     directory = directory_at(path)
     if directory is None:
         return None
-    return MANAGEMENT_SCOPE, lambda asked: Response(200, directory(asked.organization, asked.query, asked.now))
+    return MANAGEMENT_SCOPE, lambda request: Response(200, directory(request.organization, request.query, request.now))
 
 
 def _costs(request: _Request) -> Response:
-    asked = parse_costs_query(request.query)
-    asked.check_served(request.organization, request.now.date())
+    costs_query = parse_costs_query(request.query)
+    costs_query.check_served(request.organization, request.now.date())
     page = render_page(
         request.organization,
-        asked.window,
-        asked.view,
+        costs_query.window,
+        costs_query.view,
         request.deviations,
         request.now,
         request.render,

@@ -1,6 +1,6 @@
-"""The simulated API on a loopback port: HTTP, connections and a record of who asked what.
+"""The HTTP server of the simulator and its record of requests.
 
-It must never listen beyond 127.0.0.1 and never write a key to a log, a record or a representation.
+The server listens only on 127.0.0.1. No key appears in a log, in a recorded request or in a `repr`.
 """
 
 import gzip
@@ -29,23 +29,23 @@ LOOPBACK = "127.0.0.1"
 
 _PREFIX = "/v1"
 _ALL_DEVIATIONS = Deviations()
-_SMALLEST_ZIPPED = 1024
-_POLL_SECONDS = 0.02  # how long a shutdown waits for the accept loop at most
-_GOODBYE_SECONDS = 2.0  # how long it waits for open connections to notice
-_LINGER_NOT = struct.pack("ii", 1, 0)  # closing then sends a reset
+_MIN_GZIP_BYTES = 1024
+_POLL_SECONDS = 0.02  # The longest time that a shutdown waits for the accept loop.
+_CLOSE_TIMEOUT_S = 2.0  # The longest time that a shutdown waits for open connections.
+_NO_LINGER = struct.pack("ii", 1, 0)  # With this value of SO_LINGER, closing a socket sends a reset.
 
 
 def utc_now() -> datetime:
-    """The host's time."""
+    """Return the current time of the host in UTC."""
     return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedRequest:
-    """A request as it came, and what became of it. `status` is None where no answer was sent.
+    """A received request with its result.
 
-    `path` holds the version ("/v1/organization/costs"); `organization_id` is None where the key was not
-    accepted.
+    `path` includes the version, as in ``/v1/organization/costs``. `status` is None if no response was sent, and
+    `organization_id` is None if the key was not accepted.
     """
 
     method: str
@@ -57,11 +57,11 @@ class RecordedRequest:
 
 
 class Simulator:
-    """Serves organizations at `base_url` from entering the context to leaving it.
+    """A running simulator. Use it as a context manager: the server runs until the block ends.
 
-    `requests` grows by each request before its answer is sent. `faults`, `deviations` and the organizations may
-    be changed while it serves. `clock` must tell aware times. `port` 0 takes any free one. Entering raises
-    OSError where the port is taken.
+    `requests` contains each request before its response is sent. `faults`, `deviations` and the organizations may be
+    changed while the server runs. `clock` must return times with a time zone. Port 0 selects any free port. Entering
+    the context raises OSError if the port is in use.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Simulator:
 
     @property
     def base_url(self) -> str:
-        """Where clients go, "http://127.0.0.1:PORT/v1". Raises RuntimeError outside the context."""
+        """The URL for clients, as in ``http://127.0.0.1:8080/v1``. Raises RuntimeError if the server is not running."""
         if self._server is None:
             raise RuntimeError("the simulator is not running")
         return f"http://{LOOPBACK}:{self._server.server_port}{_PREFIX}"
@@ -107,16 +107,19 @@ class Simulator:
             self.stopping.set()
             server.shutdown()
             server.server_close()
-            server.hang_up()
+            server.close_connections()
 
     def reply(self, method: str, target: str, key: str | None) -> tuple[Reply, Fault | None]:
-        """Response, break and record one request; `target` is its path and query, `key` its bearer key."""
+        """Return the reply to one request and its fault, and record the request.
+
+        `target` is the path with the query. `key` is the bearer token.
+        """
         parts = urlsplit(target)
         query = parse_qs(parts.query, keep_blank_values=True)
         organization = next((found for found in self.organizations if key and found.accepts(key)), None)
-        right = self._answer(organization, method, parts.path, query, key)
-        fault = self.faults.take(parts.path, key, right)
-        reply = apply_fault(right, fault)
+        response = self._respond(organization, method, parts.path, query, key)
+        fault = self.faults.take(parts.path, key, response)
+        reply = apply_fault(response, fault)
         self.requests.append(
             RecordedRequest(
                 method=method,
@@ -129,7 +132,7 @@ class Simulator:
         )
         return reply, fault
 
-    def _answer(
+    def _respond(
         self,
         organization: SimulatedOrganization | None,
         method: str,
@@ -157,7 +160,7 @@ class _Server(ThreadingHTTPServer):
         super().__init__((LOOPBACK, port), _Handler)
 
     def server_bind(self) -> None:
-        """Bind without asking a name server for the host's name, as HTTPServer would."""
+        """Bind the socket without the name lookup of HTTPServer, which can be slow."""
         super(ThreadingHTTPServer, self).server_bind()
 
     def process_request(self, request: Any, client_address: Any) -> None:
@@ -169,23 +172,23 @@ class _Server(ThreadingHTTPServer):
         with self._changed:
             self._connections.discard(request)
             self._changed.notify_all()
-        if request.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, len(_LINGER_NOT)) == _LINGER_NOT:
-            self.close_request(request)  # a shutdown first would send an orderly end before the reset
+        if request.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, len(_NO_LINGER)) == _NO_LINGER:
+            self.close_request(request)  # shutdown() would close the connection in order instead of resetting it.
         else:
             super().shutdown_request(request)
 
-    def hang_up(self) -> None:
-        """Close what clients keep open, so that no handler outlives the simulator."""
+    def close_connections(self) -> None:
+        """Close connections that clients keep open, so that no handler thread outlives the simulator."""
         with self._changed:
             for connection in self._connections:
                 try:
                     connection.shutdown(socket.SHUT_RDWR)
                 except OSError:
-                    continue  # the client was faster
-            self._changed.wait_for(lambda: not self._connections, _GOODBYE_SECONDS)
+                    continue  # The client has already closed the connection.
+            self._changed.wait_for(lambda: not self._connections, _CLOSE_TIMEOUT_S)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Tell of a defect here, and not of a client that went away."""
+        """Report errors of the simulator. Closed or timed-out client connections are not errors."""
         if not isinstance(sys.exception(), ConnectionError | TimeoutError):
             super().handle_error(request, client_address)
 
@@ -199,13 +202,13 @@ class _Handler(BaseHTTPRequestHandler):
     wbufsize = 1 << 16
 
     def serve(self) -> None:
-        """Response one request of any method."""
+        """Handle one request with any method."""
         self._discard_body()
         scheme, _, key = self.headers.get("Authorization", "").partition(" ")
         bearer = key.strip() if scheme.lower() == "bearer" else None
         reply, fault = self.server.simulator.reply(self.command, self.path, bearer)
         if fault is not None and fault.kind is FaultKind.RESET:
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
             self.close_connection = True
         elif fault is not None and fault.kind is FaultKind.HANG and self._hang(fault.seconds):
             self.close_connection = True
@@ -213,7 +216,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(reply)
 
     def _hang(self, seconds: float) -> bool:
-        """Wait, and tell whether the simulator stopped meanwhile."""
+        """Wait for some seconds. Return whether the simulator was stopped in the meantime."""
         return self.server.simulator.stopping.wait(seconds)
 
     def _discard_body(self) -> None:
@@ -232,7 +235,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         if reply.status == 405:
             self.send_header("Allow", "GET")
-        if len(body) > _SMALLEST_ZIPPED and "gzip" in self.headers.get("Accept-Encoding", ""):
+        if len(body) > _MIN_GZIP_BYTES and "gzip" in self.headers.get("Accept-Encoding", ""):
             body = gzip.compress(body, compresslevel=1, mtime=0)
             self.send_header("Content-Encoding", "gzip")
         self.send_header("Content-Length", str(len(body)))
@@ -243,8 +246,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body[: len(body) // 2] if reply.cut else body)
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the name is the base class's
-        """Keep quiet: `Simulator.requests` is the record."""
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # The base class defines the argument name.
+        """Suppress the access log, because `Simulator.requests` contains all requests."""
 
 
 for _method in ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"):

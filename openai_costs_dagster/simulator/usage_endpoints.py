@@ -1,8 +1,10 @@
-"""What each usage endpoint counts, and how much of each counter one fact is worth.
+"""The usage endpoints: their dimensions, filters and counters, and the counters of a fact.
 
-Costs and usage are told from the same facts, so for line items in tokens the quantity that is billed is the
-number that is counted. A counter is whole: the part of a unit that a part of a day or a planted factor makes
-is rounded down, fact by fact, so that every grouping still adds up to the same. Nothing here knows money.
+Costs and usage are computed from the same facts. For line items in tokens, the billed quantity therefore equals the
+counted number. Counters are whole numbers. Fractions, which arise from a partial day or a planted factor, are rounded
+down per fact, so that the totals of all groupings are equal.
+
+To add a usage endpoint, add a `UsageEndpoint` to `ENDPOINTS`.
 """
 
 import re
@@ -15,8 +17,7 @@ from openai_costs_dagster.simulator.facts import EXACT, Fact
 Counts = dict[str, int]
 Value = str | bool | None
 
-# By which parameter an endpoint that has the dimension is filtered; `batch` takes true or false, the others
-# any number of values.
+# The filter parameter of each dimension. `batch` takes true or false. The other parameters take any number of values.
 FILTERS = {
     "project_id": "project_ids",
     "user_id": "user_ids",
@@ -34,7 +35,7 @@ FILTER_VALUES = {
     "context_levels": ("low", "medium", "high"),
 }
 
-# Known to the official SDK and not to the published spec.
+# The official SDK has these fields, but the published specification does not.
 NEWER = frozenset({"api_source", "input_cache_write_30m_tokens", "input_cache_write_12h_tokens"})
 
 _TIERS = frozenset({"priority", "fast", "ultrafast", "flex", "scale", "reserved"})
@@ -59,16 +60,16 @@ _UNITS = {
     "images": ("images", 1),
     None: ("calls", 1),
 }
-_HOURS_OF_A_DAY = 24
-_BYTES_OF_A_GIBIBYTE = 2**30
+_HOURS_PER_DAY = 24
+_BYTES_PER_GIBIBYTE = 2**30
 
 
 @dataclass(frozen=True, slots=True)
 class UsageEndpoint:
-    """`/organization/usage/{name}`, which counts the facts whose operation is `name`.
+    """The endpoint ``/organization/usage/{name}``, which counts the facts whose operation is `name`.
 
-    `result` is what its rows call themselves. `dimensions` may be grouped by and, where `FILTERS` has them,
-    filtered by. `counters` are always numbers, `optional` ones may be null.
+    `result` is the type of the rows. Queries can group by all `dimensions`, and filter by those in `FILTERS`.
+    `counters` are always numbers, while `optional` counters may be null. `counts` returns the counters of a fact.
     """
 
     name: str
@@ -80,7 +81,7 @@ class UsageEndpoint:
 
     @property
     def filters(self) -> dict[str, str]:
-        """The parameter of every dimension that can be filtered by."""
+        """The filter parameters of this endpoint, by dimension."""
         return {name: FILTERS[name] for name in self.dimensions if name in FILTERS}
 
 
@@ -93,7 +94,7 @@ def is_counted_by(fact: Fact, operation: str) -> bool:
 
 
 def dimension(fact: Fact, name: str) -> Value:
-    """What a fact has in a dimension; None where it has nothing."""
+    """Return the value of a fact in a dimension, or None if there is none."""
     match name:
         case "batch":
             return _surface(fact) == "batch"
@@ -118,8 +119,8 @@ def _surface(fact: Fact) -> str | None:
     return label["surface"] if label else None
 
 
-def _whole(fact: Fact, unit: str) -> int:
-    """How many whole `unit` (tokens, seconds, calls …) a fact is; 0 if it is told in something else."""
+def _quantity_in(fact: Fact, unit: str) -> int:
+    """Return the quantity of a fact in `unit`, such as tokens or calls, rounded down. Return 0 for another unit."""
     base, factor = _UNITS.get(fact.quantity_unit, (None, 0))
     return int(EXACT.multiply(fact.units, Decimal(factor))) if base == unit else 0
 
@@ -128,27 +129,27 @@ def _tokens_by_kind(fact: Fact) -> Counts:
     label = _LABEL.fullmatch(fact.line_item or "")
     kind = label["kind"].removesuffix("_tokens").replace("_", " ") if label else ""
     modality = (label and label["modality"]) or "text"
-    tokens = _whole(fact, "tokens")
-    counted = {counter.format(modality=modality): tokens for counter in _KINDS.get(kind, ())}
-    return {**counted, "num_model_requests": fact.requests}
+    tokens = _quantity_in(fact, "tokens")
+    token_counters = {counter.format(modality=modality): tokens for counter in _KINDS.get(kind, ())}
+    return {**token_counters, "num_model_requests": fact.requests}
 
 
 def _by_unit(unit: str, counter: str) -> Callable[[Fact], Counts]:
-    return lambda fact: {counter: _whole(fact, unit), "num_model_requests": fact.requests}
+    return lambda fact: {counter: _quantity_in(fact, unit), "num_model_requests": fact.requests}
 
 
 def _images(fact: Fact) -> Counts:
-    """A request makes one image where the bill tells tokens rather than images."""
-    images = _whole(fact, "images") if fact.quantity_unit == "images" else fact.requests
+    """Count images. If the costs of a fact are billed in tokens, each request counts as one image."""
+    images = _quantity_in(fact, "images") if fact.quantity_unit == "images" else fact.requests
     return {"images": images, "num_model_requests": fact.requests}
 
 
 def _average_bytes(fact: Fact) -> Counts:
-    """The bytes that were held on the average of a whole day, which were billed by the GiB-hour."""
+    """Return the average number of stored bytes of a day, computed from the billed GiB-hours."""
     if fact.quantity_unit != "gibibyte_hours":
         return {}
-    byte_hours = EXACT.multiply(fact.units, Decimal(_BYTES_OF_A_GIBIBYTE))
-    return {"usage_bytes": int(EXACT.divide_int(byte_hours, Decimal(_HOURS_OF_A_DAY)))}
+    byte_hours = EXACT.multiply(fact.units, Decimal(_BYTES_PER_GIBIBYTE))
+    return {"usage_bytes": int(EXACT.divide_int(byte_hours, Decimal(_HOURS_PER_DAY)))}
 
 
 _OWNER = ("project_id", "user_id", "api_key_id")

@@ -1,6 +1,6 @@
-"""What a usage request asks for, and one day as it sees it: facts filtered, grouped, counted and worded as rows.
+"""Usage queries: the parsing of parameters, and the rows of a day after filtering, grouping and counting.
 
-A row is one combination of what was grouped by, and there is none where nothing was counted.
+A row is one combination of the grouped dimensions. Combinations without any count have no row.
 """
 
 import json
@@ -33,51 +33,48 @@ from openai_costs_dagster.simulator.usage_endpoints import (
     is_counted_by,
 )
 
-_MOST_BUCKETS = 31
+_MAX_BUCKETS = 31
 
 
 @dataclass(frozen=True, slots=True)
 class UsageView:
-    """Which facts of an endpoint a query sees and by what they are told apart.
-
-    `filters` are pairs of a dimension and the values that pass.
-    """
+    """The filters and the grouping of a usage query. `filters` are pairs of a dimension and its allowed values."""
 
     endpoint: UsageEndpoint
     group_by: frozenset[str] = frozenset()
     filters: tuple[tuple[str, frozenset[Value]], ...] = ()
 
     def matches(self, fact: Fact) -> bool:
-        """Whether the endpoint counts the fact and it passes every filter."""
+        """Whether the endpoint counts the fact and all filters allow it."""
         return is_counted_by(fact, self.endpoint.name) and all(
             dimension(fact, name) in values for name, values in self.filters
         )
 
     def identity(self) -> list[object]:
-        """What the view is, for JSON; the same for equal views and no others."""
+        """Return a JSON-serializable value that is equal for equal views only."""
         filters = [[name, sorted(map(str, values))] for name, values in self.filters]
         return [self.endpoint.name, sorted(self.group_by), filters]
 
     def results(
         self, organization: SimulatedOrganization, day: date, deviations: Deviations, now: datetime
     ) -> list[str]:
-        """The JSON text of every row of a UTC day at `now`, an aware time."""
+        """Return the JSON text of every row of a UTC day. `now` has a time zone."""
         rows = aggregate_usage(organization.usage_facts_until(day, now), self)
         return [_row_text(self, dimensions, counts, deviations) for dimensions, counts in rows]
 
 
 def parse_usage_query(endpoint: UsageEndpoint, query: Query) -> tuple[Window, UsageView]:
-    """Read the parameters, arrays in any spelling. Raises RefusalError (400) that names the parameter."""
+    """Parse the parameters of a usage request. Raises RefusalError (400), which names the parameter."""
     arrays = [name for name in endpoint.filters.values() if name != "batch"]
     scalars = (*WINDOW_PARAMETERS, "batch") if "batch" in endpoint.dimensions else WINDOW_PARAMETERS
     check_names(query, scalars, ("group_by", *arrays))
     filters = ((name, _filter(query, parameter)) for name, parameter in endpoint.filters.items())
-    asked = tuple((name, values) for name, values in filters if values)
-    return read_window(query, _MOST_BUCKETS), UsageView(endpoint, read_groups(query, endpoint.dimensions), asked)
+    active = tuple((name, values) for name, values in filters if values)
+    return read_window(query, _MAX_BUCKETS), UsageView(endpoint, read_groups(query, endpoint.dimensions), active)
 
 
 def aggregate_usage(facts: Iterable[Fact], view: UsageView) -> list[tuple[dict[str, Value], Counts]]:
-    """The rows of a day, dimensions and counters, in the order in which they first occur."""
+    """Return dimensions and counters of each row of a day, in the order of first occurrence."""
     group_names = [name for name in view.endpoint.dimensions if name in view.group_by]
     rows: dict[tuple[Value, ...], Counts] = {}
     for fact in facts:
@@ -89,7 +86,7 @@ def aggregate_usage(facts: Iterable[Fact], view: UsageView) -> list[tuple[dict[s
 
 
 def _filter(query: Query, parameter: str) -> frozenset[Value]:
-    """The values that pass, which may be comma lists: no identifier holds a comma. None at all lets all pass."""
+    """Return the allowed values, which may be separated by commas. No values mean no filter."""
     if parameter == "batch":
         batch = read_choice(query, "batch", ("true", "false"))
         return frozenset() if batch is None else frozenset({batch == "true"})

@@ -1,4 +1,4 @@
-"""A receiver of alerts for the demo: it keeps what arrives and verifies nothing."""
+"""A webhook receiver for the alerts of the demo. It does not verify signatures."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from typing import Any
 
 @contextmanager
 def receiver() -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """Serves on loopback until the block ends; gives its URL and the documents that arrive."""
-    arrived: list[dict[str, Any]] = []
+    """Run a webhook receiver on the loopback interface. Yield its URL and the list of received JSON documents."""
+    received: list[dict[str, Any]] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            arrived.append(json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0)))))
+            received.append(json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0)))))
             self.send_response(204)
             self.end_headers()
 
         def log_message(self, *_: Any) -> None:
-            """Silent: what arrived is what counts."""
+            """Suppress the access log."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}/alerts", arrived
+        yield f"http://127.0.0.1:{server.server_address[1]}/alerts", received
     finally:
         server.shutdown()
         server.server_close()

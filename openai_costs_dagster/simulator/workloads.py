@@ -1,6 +1,6 @@
-"""How a day comes about: workloads of projects and keys, rolled with dice of the seed and the day.
+"""Generates the facts of a day from workloads, with random numbers that follow from the seed and the day.
 
-A day's facts must never depend on the order of calls, on the process or on Python's hash seed.
+The facts of a day never depend on the order of calls, on the process or on Python's hash seed.
 """
 
 import hashlib
@@ -12,15 +12,16 @@ from decimal import Decimal
 
 from openai_costs_dagster.simulator.facts import EXACT, Fact, to_places
 
-DAYS_OF_A_YEAR = 365
+DAYS_PER_YEAR = 365
 UNLABELED = "unlabeled"
 AGENTS_API = "agents_api"
 
-# Monday to Friday against an ordinary weekday, then Saturday and Sunday against a workload's own weekend.
+# The factors of Monday to Friday relative to an average weekday, and of Saturday and Sunday relative to the weekend
+# share of a workload.
 _WEEK = (0.98, 1.04, 1.06, 1.02, 0.90, 1.0, 0.9)
 _FIRST_WEEKEND_DAY = 5
 
-# How far a day wanders from what its weekday suggests: the organization as a whole, and each workload.
+# The standard deviations of the daily noise on a log scale: one factor for the organization, and one per workload.
 _SHARED_NOISE = 0.04
 _OWN_NOISE = 0.07
 
@@ -42,30 +43,30 @@ class User:
 
     @property
     def name(self) -> str:
-        """What the address calls them."""
+        """The display name, derived from the email address."""
         return self.email.partition("@")[0].title()
 
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """An API key of a project; a service account's key has no user."""
+    """An API key of a project. The key of a service account has no user."""
 
     id: str
     user: User | None = None
 
     @property
     def name(self) -> str:
-        """What the identifier calls it: "lumen ada" for key_simulated_lumen_ada."""
+        """The display name, derived from the id: "lumen ada" for ``key_simulated_lumen_ada``."""
         return self.id.removeprefix("key_simulated_").replace("_", " ")
 
 
 @dataclass(frozen=True, slots=True)
 class Meter:
-    """One line item that a workload is billed by.
+    """A line item of a workload.
 
-    `price` is US dollars per unit. `share` is how many units a unit of the workload's volume makes. `idle` is
-    the chance of a day with none, which is billed as a row of zero. Without `counted` the bill tells no
-    quantity, and only usage does.
+    `price` is in US dollars per unit. `share` is the number of units per unit of the workload's volume. `idle` is the
+    probability of a day without units, which is billed as a row of zero. If `counted` is false, the costs contain no
+    quantity, and only usage contains it.
     """
 
     line_item: str | None
@@ -78,11 +79,12 @@ class Meter:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """What one key of one project does: `volume` units (tokens, calls …) on a weekday of the first day.
+    """The regular consumption of one API key in one project.
 
-    `weekend` is the share of that done on a Saturday, `chance` the chance that a day sees any, `agents` the
-    share that came through the Agents API, which the bill hides unless asked, and `begins` the days until it
-    starts.
+    `volume` is the number of units, such as tokens or calls, on a weekday at the start of the organization. `weekend`
+    is the share of that volume on a Saturday. `chance` is the probability that a day has any consumption. `agents` is
+    the share that is used through the Agents API, which costs show only with a grouping by api_source. `begins` is the
+    number of days until the workload starts.
     """
 
     meters: tuple[Meter, ...]
@@ -99,28 +101,33 @@ class Workload:
 
 
 def facts_of_day(workloads: Iterable[Workload], *, seed: int, day: date, age: int, growth: float) -> tuple[Fact, ...]:
-    """A UTC day of an organization that is `age` days old and grows by `growth` of its start a year."""
-    dice = _dice(seed, day)
-    level = (1 + growth * age / DAYS_OF_A_YEAR) * _WEEK[day.weekday()] * dice.lognormvariate(0, _SHARED_NOISE)
-    return tuple(fact for work in workloads if age >= work.begins for fact in _facts_of_work(work, day, level, dice))
+    """Return the facts of a UTC day.
+
+    The organization is `age` days old, and its volume grows by the share `growth` of the initial volume per year.
+    """
+    generator = _random_generator(seed, day)
+    level = (1 + growth * age / DAYS_PER_YEAR) * _WEEK[day.weekday()] * generator.lognormvariate(0, _SHARED_NOISE)
+    return tuple(
+        fact for work in workloads if age >= work.begins for fact in _facts_of_work(work, day, level, generator)
+    )
 
 
-def _dice(seed: int, day: date) -> random.Random:
+def _random_generator(seed: int, day: date) -> random.Random:
     digest = hashlib.sha256(f"{seed}/{day.isoformat()}".encode()).digest()
-    return random.Random(int.from_bytes(digest[:8], "big"))  # noqa: S311  # a believable past, not a secret
+    return random.Random(int.from_bytes(digest[:8], "big"))  # noqa: S311  # The numbers are test data and not secret.
 
 
-def _facts_of_work(work: Workload, day: date, level: float, dice: random.Random) -> Iterator[Fact]:
+def _facts_of_work(work: Workload, day: date, level: float, generator: random.Random) -> Iterator[Fact]:
     if day.weekday() >= _FIRST_WEEKEND_DAY:
         level *= work.weekend
-    active = dice.random() < work.chance
-    volume = work.volume * level * dice.lognormvariate(0, _OWN_NOISE)
+    active = generator.random() < work.chance
+    volume = work.volume * level * generator.lognormvariate(0, _OWN_NOISE)
     if not active or volume < 1:
         return
     requests = max(1, round(volume / work.units_per_request))
     for meter in work.meters:
-        idle = dice.random() < meter.idle
-        units = 0 if idle else max(1, round(volume * meter.share * dice.lognormvariate(0, _OWN_NOISE / 2)))
+        idle = generator.random() < meter.idle
+        units = 0 if idle else max(1, round(volume * meter.share * generator.lognormvariate(0, _OWN_NOISE / 2)))
         by_agents = int(units * work.agents)
         requests_by_agents = int(requests * work.agents)
         if by_agents:
