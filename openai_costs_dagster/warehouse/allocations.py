@@ -1,4 +1,4 @@
-"""Stores what was shared out to users and keys, and each user's own totals where the API tells them apart."""
+"""Storage of allocated costs, and of the totals per user that the allocation uses."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LOCK = "select pg_advisory_xact_lock(hashtextextended('openai_costs/allocation/
 
 
 class SyncedDay(NamedTuple):
-    """Which reading a stored day of costs came from, and how fine it was."""
+    """A stored day of costs with its sync window and grouping."""
 
     usage_date: dt.date
     sync_window_id: int
@@ -33,7 +33,7 @@ class SyncedDay(NamedTuple):
 
 
 class DayAllocation(NamedTuple):
-    """A day's cost rows, shared out; sums in US dollars, signs left out."""
+    """The allocated costs of a day. The sums add absolute amounts in US dollars, so that credits hide nothing."""
 
     sync_window_id: int
     shares: list[AllocatedCost]
@@ -41,11 +41,14 @@ class DayAllocation(NamedTuple):
     to_users_usd: Decimal
     to_keys_usd: Decimal
     unsplit_line_items: list[str | None]
-    """Line items whose rows are not split by the users' totals; `spend.allocation.LARGEST_UNEXPLAINED_SPLIT`."""
+    """Line items that allocation does not split by user totals; see `LARGEST_UNEXPLAINED_SPLIT`."""
 
 
 class AllocationCoverage(NamedTuple):
-    """How much of some days' spend reached a user and a key; US dollars, null where nothing was shared out."""
+    """The spend of some days, and the parts allocated to users and API keys, in US dollars.
+
+    All fields are None if no day is stored.
+    """
 
     gross_usd: Decimal | None
     to_users_usd: Decimal | None
@@ -53,13 +56,13 @@ class AllocationCoverage(NamedTuple):
 
 
 def synced_days(connection: Connection, organization: str, days: Iterable[dt.date]) -> list[SyncedDay]:
-    """The stored ones of some days, oldest first."""
+    """Return the stored days among `days`, oldest first."""
     values = {"organization": organization, "days": list(days)}
     return [SyncedDay(*row) for row in connection.execute(statement("allocations/synced_days"), values)]
 
 
 def costs(connection: Connection, organization: str, days: Iterable[dt.date]) -> dict[dt.date, list[CostRow]]:
-    """The cost rows of some days."""
+    """Return the cost rows of some days, by day."""
     values = {"organization": organization, "days": list(days)}
     found: dict[dt.date, list[CostRow]] = {}
     for day, *row in connection.execute(statement("costs/rows_of_days"), values):
@@ -68,7 +71,7 @@ def costs(connection: Connection, organization: str, days: Iterable[dt.date]) ->
 
 
 def user_costs(connection: Connection, organization: str, days: Iterable[dt.date]) -> dict[dt.date, list[UserTotal]]:
-    """Each user's own totals on those of some days on which they are known."""
+    """Return the stored totals per user, by day."""
     values = {"organization": organization, "days": list(days)}
     found: dict[dt.date, list[UserTotal]] = {}
     for day, *row in connection.execute(statement("allocations/user_costs_of_days"), values):
@@ -77,7 +80,7 @@ def user_costs(connection: Connection, organization: str, days: Iterable[dt.date
 
 
 def model_names(connection: Connection, organization: str, days: Iterable[dt.date]) -> dict[dt.date, dict[str, str]]:
-    """The name on the bill of each model that usage calls by another name, by day."""
+    """Return by day the billed name of each model whose name in usage differs."""
     values = {"organization": organization, "days": list(days)}
     found: dict[dt.date, dict[str, str]] = {}
     for day, usage_model, billed_model in connection.execute(statement("allocations/model_names_of_days"), values):
@@ -92,7 +95,7 @@ def store_user_costs(
     found: Mapping[dt.date, Iterable[UserTotal]],
     now: dt.datetime,
 ) -> None:
-    """Replaces the users' totals of whole days in one transaction. Raises ValueRefused, with nothing changed."""
+    """Replace the totals per user of whole days in one transaction. Raises `ValueRefused`, with nothing changed."""
     values = {"organization": organization, "first": days.first, "last": days.last}
     try:
         with connection.transaction(), connection.cursor() as cursor:
@@ -108,9 +111,9 @@ def store_user_costs(
 
 
 def store(connection: Connection, organization: str, shared: Mapping[dt.date, DayAllocation], now: dt.datetime) -> None:
-    """Replaces the shares of some days in one transaction."""
+    """Replace the allocated costs of some days in one transaction."""
     with connection.transaction(), connection.cursor() as cursor:
-        cursor.execute(_LOCK, {"organization": organization})  # two at once would both insert
+        cursor.execute(_LOCK, {"organization": organization})  # Concurrent runs would both insert.
         cursor.execute(
             statement("allocations/delete_allocations"), {"organization": organization, "days": list(shared)}
         )
@@ -137,7 +140,7 @@ def store(connection: Connection, organization: str, shared: Mapping[dt.date, Da
 
 
 def allocation_coverage(connection: Connection, organization: str, days: DayRange) -> AllocationCoverage:
-    """How much of some days' spend reached a user and a key."""
+    """Return the spend of some days and the parts allocated to users and API keys."""
     values = {"organization": organization, "first": days.first, "last": days.last}
     row = connection.execute(statement("allocations/coverage"), values).fetchone()
     return AllocationCoverage(*row) if row else AllocationCoverage(None, None, None)

@@ -1,4 +1,4 @@
-"""Findings of the detector and what people said of them; and the spend that it judges."""
+"""Findings of the detector, feedback on them, and the spend that the detector evaluates."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
+import psycopg
 from psycopg.rows import class_row
 
 from openai_costs_dagster.days import ONE_DAY, DayRange
@@ -19,11 +20,11 @@ from openai_costs_dagster.warehouse.statements import statement
 FeedbackKind = Literal["mute", "expected"]
 
 FOREVER = dt.date.max
-"""The last day of a mute without an end."""
+"""The last day of a mute without an end date."""
 
 
 class SeriesSpend(NamedTuple):
-    """What a series spent on a day; US dollars. An empty dimension means all of it."""
+    """The spend of a series on one UTC day, in US dollars. An empty dimension covers all of its values."""
 
     usage_date: dt.date
     project: str
@@ -34,7 +35,7 @@ class SeriesSpend(NamedTuple):
 
 
 class SpendDetail(NamedTuple):
-    """A part of a series' spend on a day; US dollars, quantity in its unit and null where unknown."""
+    """One line item within the spend of a series on one UTC day, in US dollars. An unknown quantity is None."""
 
     usage_date: dt.date
     project: str
@@ -48,7 +49,7 @@ class SpendDetail(NamedTuple):
 
 
 class EvaluatedDay(NamedTuple):
-    """A stored day."""
+    """A stored UTC day of an organization with its total in US dollars."""
 
     usage_date: dt.date
     provisional: bool
@@ -73,9 +74,9 @@ class Finding:
     explanation: str
     worth_alerting: bool
     line_item: str | None = None
-    """Of a changed unit price."""
+    """The line item whose unit price changed; None for findings about spend."""
     muted: bool = False
-    """Whether someone muted the series on that day."""
+    """Whether a mute covers the series on this day."""
 
     @property
     def organization(self) -> str:
@@ -94,13 +95,13 @@ class Finding:
 
     @property
     def has_daily_range(self) -> bool:
-        """Whether amounts and range are those of the day; otherwise they are sums over several days up to it."""
+        """Whether amounts and range describe one day. Some rules compare sums over several days instead."""
         return self.reason != "intermittent" and not self.reason.endswith(" days")
 
 
 @dataclass(frozen=True, kw_only=True)
 class StoredFinding(Finding):
-    """A finding with what became of it."""
+    """A finding with its id, its feedback, and the times of its detection and its alert."""
 
     anomaly_id: int
     project_name: str | None
@@ -109,11 +110,11 @@ class StoredFinding(Finding):
     alerted_at: dt.datetime | None
     feedback: str | None
     is_open: bool
-    """Worth someone's time, and not answered."""
+    """Whether the finding is large enough for an alert and has no feedback yet."""
 
 
 class Feedback(NamedTuple):
-    """What a person said of a series for some days, both ends included: `mute` or `expected`."""
+    """Feedback on a series, valid from `first_day` to `last_day`, both included."""
 
     kind: FeedbackKind
     series: SeriesKey
@@ -124,7 +125,7 @@ class Feedback(NamedTuple):
 
 
 class StoredFeedback(NamedTuple):
-    """A stored answer with the finding that it was given to; both ends of its days are included."""
+    """Stored feedback and the finding that it refers to, valid from `first_day` to `last_day`, both included."""
 
     anomaly_id: int
     kind: FeedbackKind
@@ -148,12 +149,12 @@ class StoredFeedback(NamedTuple):
 
     @property
     def until(self) -> dt.date | None:
-        """The last day; None where it never ends."""
+        """The last valid day, or None if the feedback never expires."""
         return None if self.last_day == FOREVER else self.last_day
 
 
 def spend_of_series(connection: Connection, organization: str, days: DayRange) -> list[SeriesSpend]:
-    """The spend of some days, at every level that is judged."""
+    """Return the spend of a range of days at every monitored level."""
     values = {"organization": organization, "first": days.first, "last": days.last}
     rows = connection.execute(statement("anomalies/spend_of_series"), values)
     return [SeriesSpend._make(row) for row in rows]
@@ -170,7 +171,7 @@ def spend_breakdown(
     api_key: str = "",
     user: str = "",
 ) -> list[SpendDetail]:
-    """What makes up a series' spend on some days; of a user it is what was billed or allocated to them."""
+    """Return the line items of a series on some days. For a user, these are billed and allocated costs."""
     values = {
         "organization": organization,
         "days": list(days),
@@ -186,19 +187,19 @@ def spend_breakdown(
 
 
 def spend_of_users(connection: Connection, organization: str, days: DayRange) -> list[tuple[dt.date, str, Decimal]]:
-    """What users spent on each of some days, as far as it was billed or allocated to them; US dollars."""
+    """Return day, user and spend in US dollars, for costs that were billed or allocated to a user."""
     values = {"organization": organization, "first": days.first, "last": days.last}
     return connection.execute(statement("anomalies/spend_of_users"), values).fetchall()
 
 
 def priced_days(connection: Connection, organization: str, days: DayRange) -> list[PricedDay]:
-    """All line items that were billed by quantity, each oldest first."""
+    """Return amount and quantity of all line items billed by quantity, by line item and day."""
     values = {"organization": organization, "first": days.first, "last": days.last}
     return [PricedDay._make(row) for row in connection.execute(statement("anomalies/unit_prices"), values)]
 
 
 def stored_days(connection: Connection, organization: str, last: dt.date) -> list[EvaluatedDay]:
-    """The stored days up to a day, oldest first."""
+    """Return the stored days up to and including `last`, oldest first."""
     with connection.cursor(row_factory=class_row(EvaluatedDay)) as cursor:
         return cursor.execute(
             statement("anomalies/stored_days"), {"organization": organization, "last": last}
@@ -214,18 +215,28 @@ def replace_findings(
     trigger: Trigger,
     now: dt.datetime,
     users: bool = False,
-) -> None:
-    """Keeps what was found on some days and drops what is found there no more, in one transaction.
+) -> list[int]:
+    """Replace the findings of some days in one transaction and return their ids in the order of `found`.
 
-    `users` says whether users were judged, or everything else.
+    A finding that is stored already keeps its id, its time of detection and its alert. `users` selects the findings
+    about users; otherwise all other findings are replaced. `trigger` is the trigger of the evaluating run.
     """
     values = {"organization": organization, "now": now, "days": list(days), "trigger": trigger, "users": users}
     with connection.transaction(), connection.cursor() as cursor:
-        cursor.executemany(
-            statement("anomalies/upsert_finding"),
-            [{**values, **finding.columns(), "organization": organization} for finding in found],
-        )
+        rows = [{**values, **finding.columns(), "organization": organization} for finding in found]
+        cursor.executemany(statement("anomalies/upsert_finding"), rows, returning=True)
+        ids = _returned_ids(cursor) if rows else []
         cursor.execute(statement("anomalies/delete_outdated_findings"), values)
+    return ids
+
+
+def _returned_ids(cursor: psycopg.Cursor[tuple[Any, ...]]) -> list[int]:
+    """Return the ids of `executemany`, which yields one result per row and sends all rows in one pipeline."""
+    ids = []
+    while True:
+        ids += [int(anomaly_id) for (anomaly_id,) in cursor.fetchall()]
+        if not cursor.nextset():
+            return ids
 
 
 def findings(
@@ -237,7 +248,10 @@ def findings(
     anomaly_id: int | None = None,
     only_open: bool = False,
 ) -> list[StoredFinding]:
-    """Stored findings, the newest and largest first. `only_open` leaves out what is small, muted or answered."""
+    """Return stored findings, newest and largest first.
+
+    `only_open` excludes findings that are too small for an alert, muted, or have feedback.
+    """
     values = {
         "organization": organization,
         "first": first,
@@ -250,7 +264,7 @@ def findings(
 
 
 def feedback(connection: Connection, organization: str) -> list[Feedback]:
-    """All that people said of an organization's findings, oldest first."""
+    """Return all feedback on findings of an organization, oldest first."""
     with connection.cursor(row_factory=series_row(Feedback)) as cursor:
         return cursor.execute(statement("anomalies/feedback"), {"organization": organization}).fetchall()
 
@@ -258,32 +272,35 @@ def feedback(connection: Connection, organization: str) -> list[Feedback]:
 def store_feedback(
     connection: Connection, anomaly_id: int, *, kind: str, last_day: dt.date, reason: str, now: dt.datetime
 ) -> bool:
-    """Stores an answer to a finding: about its series, from its day to `last_day`. False if the finding is gone."""
+    """Store feedback on the series of a finding, from its day to `last_day`. Return False if no such finding exists."""
     values = {"anomaly_id": anomaly_id, "kind": kind, "last_day": last_day, "reason": reason, "now": now}
     return connection.execute(statement("anomalies/insert_feedback"), values).rowcount > 0
 
 
 def delete_feedback(connection: Connection, anomaly_id: int, *, kind: str) -> int:
-    """Takes back the answers of a kind that were given to a finding or cover it. Returns how many there were."""
+    """Delete the feedback of one kind that refers to a finding or covers it. Returns the number of deleted rows."""
     return connection.execute(statement("anomalies/delete_feedback"), {"anomaly_id": anomaly_id, "kind": kind}).rowcount
 
 
 def stored_feedback(
     connection: Connection, kind: str, organization: str | None = None, *, running_on: dt.date | None = None
 ) -> list[StoredFeedback]:
-    """The answers of a kind, oldest first within an organization; with `running_on`, those that have not ended."""
+    """Return feedback of one kind by organization, oldest first.
+
+    With `running_on`, feedback that expired before that day is excluded.
+    """
     values = {"kind": kind, "organization": organization, "running_on": running_on}
     with connection.cursor(row_factory=series_row(StoredFeedback)) as cursor:
         return cursor.execute(statement("anomalies/stored_feedback"), values).fetchall()
 
 
 def end_of_mute(today: dt.date, days: int | None) -> dt.date:
-    """The last day of a mute that begins to count today; without a number of days it never ends."""
+    """Return the last day of a mute of `days` days that starts today, or `FOREVER` if `days` is None."""
     return FOREVER if days is None else today + (days - 1) * ONE_DAY
 
 
 class DirectoryName(NamedTuple):
-    """What a project, user or API key is called; `kind` is project, user or api_key."""
+    """The current name of a project, user or API key. `kind` is ``project``, ``user`` or ``api_key``."""
 
     kind: str
     id: str
@@ -291,11 +308,11 @@ class DirectoryName(NamedTuple):
 
 
 def key_owners(connection: Connection, organization: str) -> dict[str, str]:
-    """The user or service account that owns each API key, by the key's id."""
+    """Return the owner of each API key, a user or a service account, by the id of the key."""
     return dict(connection.execute(statement("directory/key_owners"), {"organization": organization}).fetchall())
 
 
 def directory_names(connection: Connection, organization: str) -> list[DirectoryName]:
-    """The present names of projects, users and API keys. Keys whose name holds an address are left out."""
+    """Return the current names of projects, users and API keys. Keys named after an email address are excluded."""
     rows = connection.execute(statement("directory/current_names"), {"organization": organization})
     return [DirectoryName._make(row) for row in rows]

@@ -1,4 +1,4 @@
-"""Budgets in their periods, and the spend that counts against them."""
+"""Budgets by period, and the spend that counts against each budget."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.statements import statement
 
 ALLOCATED = frozenset({"user", "api_key"})
-"""The scopes whose spend is known once costs are shared out."""
+"""The scopes that require allocated costs."""
 
 _QUERIES = {
     "organization": "budgets/spend_of_organization",
@@ -24,7 +24,10 @@ _DELETE_OPENAI_BUDGETS = "delete from openai_costs.openai_budgets where organiza
 
 @dataclass(frozen=True)
 class BudgetState:
-    """A budget in one period as of `complete_to`; US dollars, forecasts null where nothing is known."""
+    """A budget in one period, in US dollars. `complete_to` is the last complete day in `spent`.
+
+    The forecast is None if no spend is stored.
+    """
 
     budget: str
     period_start: dt.date
@@ -42,7 +45,7 @@ class BudgetState:
 def spend(
     connection: Connection, organization: str, scope: str, scope_id: str | None, days: DayRange
 ) -> dict[dt.date, Decimal]:
-    """What counts against a budget, by day with spend; US dollars. Other currencies never count."""
+    """Return the spend that counts against a budget, by day, in US dollars. Other currencies never count."""
     query = _QUERIES.get(scope, "budgets/spend_of_scope")
     values = {
         "organization": organization,
@@ -55,7 +58,7 @@ def spend(
 
 
 def store_states(connection: Connection, organization: str, states: Iterable[BudgetState], now: dt.datetime) -> None:
-    """Stores how budgets stand."""
+    """Insert or update the states of budgets."""
     with connection.cursor() as cursor:
         cursor.executemany(
             statement("budgets/upsert_state"),
@@ -66,7 +69,7 @@ def store_states(connection: Connection, organization: str, states: Iterable[Bud
 def was_evaluated(
     connection: Connection, organization: str, budget: str, period_start: dt.date, amount_limit: Decimal
 ) -> bool:
-    """Whether a budget of this amount was looked at before, in this period or the one before it."""
+    """Return whether a budget of this amount was evaluated in this period or the previous one."""
     values = {
         "organization": organization,
         "budget": budget,
@@ -78,7 +81,7 @@ def was_evaluated(
 
 
 def delete_unconfigured(connection: Connection, organization: str, budgets: Iterable[str]) -> None:
-    """Deletes what is known of budgets that are configured no more."""
+    """Delete the states of budgets that are not configured any more."""
     values = {"organization": organization, "budgets": list(budgets)}
     connection.execute(statement("budgets/delete_unconfigured"), values)
 
@@ -86,7 +89,7 @@ def delete_unconfigured(connection: Connection, organization: str, budgets: Iter
 def store_openai_budgets(
     connection: Connection, organization: str, limits: Iterable[tuple[Decimal, bool]], now: dt.datetime
 ) -> None:
-    """Replaces OpenAI's own limits of an organization: US dollars a month, and whether OpenAI stops at it."""
+    """Replace the limits of an organization at OpenAI: US dollars per month, and whether the limit is hard."""
     with connection.transaction(), connection.cursor() as cursor:
         cursor.execute(_DELETE_OPENAI_BUDGETS, {"organization": organization})
         cursor.executemany(
@@ -99,5 +102,5 @@ def store_openai_budgets(
 
 
 def openai_budgets(connection: Connection, organization: str) -> list[tuple[Decimal, bool]]:
-    """OpenAI's own limits of an organization, as they were last read."""
+    """Return the stored limits of an organization at OpenAI: US dollars per month, and whether the limit is hard."""
     return connection.execute(statement("budgets/openai_budgets"), {"organization": organization}).fetchall()

@@ -1,7 +1,7 @@
-"""Stores whole days: rows are copied into a staging table, then one transaction replaces the window's days.
+"""Storage of costs by whole days: rows are copied into a temporary table, then one transaction replaces the days.
 
-The transaction also writes what changed in settled days (revisions), the days' own bytes and the reading itself,
-and is rolled back unless the stored rows and sums are those that were read.
+The transaction also records changed amounts of settled days (revisions), the raw responses and the sync window. It is
+rolled back unless the stored rows and sums equal the fetched ones.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from openai_costs_dagster.warehouse.copy import COPY_STAGED_BUCKETS, CopyText
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.statements import statement
 
-_ROWS_PER_COPY = 20_000  # bounds memory: a window's rows are never held at once
+_ROWS_PER_COPY = 20_000  # Bounds memory, because a window may have millions of rows.
 COSTS = "costs"
-"""The source of raw buckets of costs."""
-_COMPRESSION = 1  # of zlib's levels; higher ones cost more than the bytes they save are worth here
+"""The value of `raw_buckets.source` for costs."""
+_COMPRESSION = 1  # The fastest level of zlib. Higher levels take more time than the saved space is worth.
 _CLEAR_STAGING = "truncate staged_rows, staged_buckets"
 _DELETE_STAGED_DAYS = """
 with forgotten as (delete from staged_buckets where usage_date between %(first)s and %(last)s)
@@ -41,7 +41,7 @@ where organization = %(organization)s and usage_date between %(first)s and %(las
 
 @dataclass(frozen=True)
 class ExistingDay:
-    """A day as it is stored now; the amount in US dollars."""
+    """A day that is already stored; the amount is in US dollars."""
 
     usage_date: dt.date
     provisional: bool
@@ -49,12 +49,12 @@ class ExistingDay:
     row_count: int
     amount_usd: Decimal
     is_billed: bool
-    """Whether it cost anything, in whatever currency."""
+    """Whether the day has costs in any currency."""
 
 
 @dataclass(frozen=True)
 class StoredDay:
-    """What is to be noted of a day beside its rows; `totals` by currency are what must be found after storing."""
+    """The summary of a day to store. `totals`, by currency, must equal the sums of the stored rows."""
 
     day: dt.date
     provisional: bool
@@ -68,7 +68,7 @@ class StoredDay:
 
 @dataclass(frozen=True)
 class SyncWindow:
-    """One chain of one query, read to its end."""
+    """A window of days that was fetched completely with one grouping."""
 
     organization: str
     days: DayRange
@@ -80,7 +80,7 @@ class SyncWindow:
 
 
 class Staging:
-    """Takes a window's days one by one on the connection of the organization's only reader."""
+    """Collects the fetched days of a window and stores them. The connection must hold the organization's lock."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -91,7 +91,7 @@ class Staging:
         connection.execute(statement("costs/create_staging"))
 
     def clear(self) -> None:
-        """Forgets all that was staged: the chain broke."""
+        """Discard all staged days, after a request for the window failed."""
         self._lines.clear()
         self._buckets.clear()
         if self._holds_rows:
@@ -99,34 +99,34 @@ class Staging:
             self._holds_rows = False
 
     def forget(self, days: DayRange) -> None:
-        """Forgets some staged days, which are read once more."""
+        """Discard some staged days, which are requested again."""
         self._flush()
         self._connection.execute(_DELETE_STAGED_DAYS, {"first": days.first, "last": days.last})
 
     def add(self, day: dt.date, rows: Iterable[CostRow], raw: bytes) -> None:
-        """Stages one day: its rows, added up and normalised, and the bytes it came in."""
+        """Stage one day: its rows, summed and normalized, and the raw response."""
         self._lines += self._text.lines(day, rows)
         self._buckets.append((day, hashlib.sha256(raw).digest(), zlib.compress(raw, _COMPRESSION)))
         if len(self._lines) >= _ROWS_PER_COPY:
             self._flush()
 
-    def commit(self, reading: SyncWindow, days: Iterable[StoredDay], *, now: dt.datetime) -> None:
-        """Replaces the reading's days in one transaction.
+    def commit(self, window: SyncWindow, days: Iterable[StoredDay], *, now: dt.datetime) -> None:
+        """Replace the days of the window in one transaction.
 
-        Raises LoadMismatch, with nothing changed, where the stored rows or sums are not those of `days`.
+        Raises `LoadMismatch`, with nothing changed, if the stored rows or sums differ from those of `days`.
         """
         self._flush()
         days = list(days)
         values = {
-            "organization": reading.organization,
+            "organization": window.organization,
             "source": COSTS,
-            "first": reading.days.first,
-            "last": reading.days.last,
-            "grouping": grouping_name(reading.grouping),
-            "requests": reading.requests,
-            "started_at": reading.started_at,
-            "trigger": reading.trigger,
-            "run_id": reading.run_id,
+            "first": window.days.first,
+            "last": window.days.last,
+            "grouping": grouping_name(window.grouping),
+            "requests": window.requests,
+            "started_at": window.started_at,
+            "trigger": window.trigger,
+            "run_id": window.run_id,
             "now": now,
         }
         try:
@@ -134,18 +134,18 @@ class Staging:
                 self._connection.execute(statement("costs/insert_revisions"), values)
                 self._connection.execute(_DELETE_ROWS, values)
                 inserted = self._connection.execute(statement("costs/insert_rows"), values).rowcount
-                self._verify(reading, days, inserted)
+                self._verify(window, days, inserted)
                 self._connection.execute(statement("costs/delete_provisional_buckets"), values)
                 self._note(values, days)
         except errors.VALUE_ERRORS as error:
-            raise errors.ValueRefused(f"{reading.organization} {reading.days}: {error.diag.message_primary}") from None
+            raise errors.ValueRefused(f"{window.organization} {window.days}: {error.diag.message_primary}") from None
 
     def _flush(self) -> None:
         self._holds_rows = True
         try:
             self._copy()
         except errors.VALUE_ERRORS as error:
-            raise errors.ValueRefused(f"a value that PostgreSQL cannot hold: {error.diag.message_primary}") from None
+            raise errors.ValueRefused(f"PostgreSQL cannot store a value: {error.diag.message_primary}") from None
         finally:
             self._lines.clear()
             self._buckets.clear()
@@ -160,26 +160,28 @@ class Staging:
                     for bucket in self._buckets:
                         copy.write_row(bucket)
 
-    def _verify(self, reading: SyncWindow, days: list[StoredDay], inserted: int) -> None:
+    def _verify(self, window: SyncWindow, days: list[StoredDay], inserted: int) -> None:
         expected: dict[tuple[dt.date, str | None], Decimal] = {
             (day.day, currency): total for day in days for currency, total in day.totals.items()
         }
         counts = {day.day: day.row_count for day in days}
         found = self._connection.execute(
             statement("costs/stored_sums"),
-            {"organization": reading.organization, "first": reading.days.first, "last": reading.days.last},
+            {"organization": window.organization, "first": window.days.first, "last": window.days.last},
         ).fetchall()
         for day, currency, row_count, total in found:
             counts[day] = counts.get(day, 0) - row_count
             if total is not None and total != expected.pop((day, currency), None):
                 raise errors.LoadMismatch(
-                    f"{reading.organization} {day}: stored {total} {currency} is not what was read"
+                    f"{window.organization} {day}: the stored total of {total} {currency} differs from the fetched one"
                 )
         if inserted != sum(day.row_count for day in days):
-            raise errors.LoadMismatch(f"{reading.organization} {reading.days}: {inserted} rows are not what was read")
+            raise errors.LoadMismatch(
+                f"{window.organization} {window.days}: {inserted} stored rows differ from the fetched ones"
+            )
         wrong = [str(day) for day, rest in counts.items() if rest] + [str(day) for day, _ in expected]
-        if wrong or sorted(counts) != list(reading.days):
-            raise errors.LoadMismatch(f"{reading.organization}: rows read and rows stored differ on {', '.join(wrong)}")
+        if wrong or sorted(counts) != list(window.days):
+            raise errors.LoadMismatch(f"{window.organization}: fetched and stored rows differ on {', '.join(wrong)}")
 
     def _note(self, values: dict[str, Any], days: list[StoredDay]) -> None:
         row = self._connection.execute(statement("costs/insert_sync_window"), values).fetchone()
@@ -207,7 +209,7 @@ class Staging:
 
 
 def existing_days(connection: Connection, organization: str, days: DayRange) -> dict[dt.date, ExistingDay]:
-    """The days of a range that are stored already."""
+    """Return the days of a range that are already stored."""
     with connection.cursor(row_factory=class_row(ExistingDay)) as cursor:
         found = cursor.execute(
             statement("costs/existing_days"), {"organization": organization, "first": days.first, "last": days.last}

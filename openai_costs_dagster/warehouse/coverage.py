@@ -1,4 +1,4 @@
-"""Answers questions about what is stored, from the views; for `status`, checks and reports."""
+"""Queries about stored days: coverage, gaps, reconciliation and groupings, for `status`, checks and reports."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from openai_costs_dagster.warehouse.statements import statement
 
 @dataclass(frozen=True)
 class SyncStatus:
-    """How far one organization is read; days are UTC."""
+    """The synchronization status of one organization. Days are UTC."""
 
     organization: str
     last_day: dt.date | None
@@ -29,9 +29,9 @@ class SyncStatus:
 
 @dataclass(frozen=True)
 class Coverage:
-    """The ends of an organization's stored days, None where there are none; UTC.
+    """The first and last stored UTC day of an organization; None if no day is stored.
 
-    `complete_to` is the last day that was read after its end. Later days, like today, may still grow.
+    `complete_to` is the last day that was fetched after its end. The costs of later days may still grow.
     """
 
     first_day: dt.date | None
@@ -41,7 +41,7 @@ class Coverage:
 
 @dataclass(frozen=True)
 class OtherCurrency:
-    """What a day was billed in another currency than US dollars, exact, in units of that currency."""
+    """The exact costs of a day in a currency other than US dollars, in units of that currency."""
 
     usage_date: dt.date
     currency: str | None
@@ -50,7 +50,7 @@ class OtherCurrency:
 
 @dataclass(frozen=True)
 class GroupedDays:
-    """A run of days that were served with one grouping."""
+    """Consecutive days that are stored with the same grouping."""
 
     grouping: str
     first_day: dt.date
@@ -59,7 +59,10 @@ class GroupedDays:
 
 @dataclass(frozen=True)
 class DaySpend:
-    """One stored day's spend in US dollars; `vanished` is what a settled day held before it came back empty."""
+    """The spend of one stored day in US dollars.
+
+    `vanished` is the former amount of a settled day for which OpenAI now returns no costs.
+    """
 
     usage_date: dt.date
     amount_usd: Decimal
@@ -69,19 +72,19 @@ class DaySpend:
 
 
 def sync_status(connection: Connection) -> list[SyncStatus]:
-    """Every organization that was ever contacted, by name."""
+    """Return the status of every onboarded organization, by name."""
     with connection.cursor(row_factory=class_row(SyncStatus)) as cursor:
         return cursor.execute(statement("organizations/sync_status")).fetchall()
 
 
 def stored_groupings(connection: Connection, organization: str) -> list[GroupedDays]:
-    """Which days are stored with which grouping, oldest first."""
+    """Return the groupings of the stored days, oldest first."""
     with connection.cursor(row_factory=class_row(GroupedDays)) as cursor:
         return cursor.execute(statement("costs/stored_groupings"), {"organization": organization}).fetchall()
 
 
 def daily_spend(connection: Connection, organization: str, days: DayRange) -> list[DaySpend]:
-    """Stored days of a range, oldest first."""
+    """Return the stored days of a range, oldest first."""
     with connection.cursor(row_factory=class_row(DaySpend)) as cursor:
         return cursor.execute(
             statement("costs/daily_spend"), {"organization": organization, "first": days.first, "last": days.last}
@@ -89,38 +92,38 @@ def daily_spend(connection: Connection, organization: str, days: DayRange) -> li
 
 
 def coverage(connection: Connection, organization: str) -> Coverage:
-    """How far an organization's days are stored, and how far they are complete."""
+    """Return the first, last and last complete stored day of an organization."""
     with connection.cursor(row_factory=class_row(Coverage)) as cursor:
         found = cursor.execute(statement("costs/coverage"), {"organization": organization}).fetchone()
     return found or Coverage(None, None, None)
 
 
 def last_stored_day(connection: Connection, organization: str) -> dt.date | None:
-    """The newest stored day, None where none is."""
+    """Return the latest stored day, or None if no day is stored."""
     return coverage(connection, organization).last_day
 
 
 def other_currencies(connection: Connection, organization: str, days: DayRange) -> list[OtherCurrency]:
-    """What was billed in currencies other than US dollars, by day; it is in no total of US dollars."""
+    """Return costs in currencies other than US dollars, by day. Totals in US dollars exclude these costs."""
     values = {"organization": organization, "first": days.first, "last": days.last}
     with connection.cursor(row_factory=class_row(OtherCurrency)) as cursor:
         return cursor.execute(statement("costs/other_currencies"), values).fetchall()
 
 
 def unreconciled_days(connection: Connection, organization: str) -> list[dt.date]:
-    """Settled days whose rows do not add up to the total that the API bills, oldest first."""
+    """Return settled days whose rows do not add up to OpenAI's ungrouped total, oldest first."""
     rows = connection.execute(statement("costs/unreconciled_days"), {"organization": organization}).fetchall()
     return [row[0] for row in rows]
 
 
 def unread_days(connection: Connection, organization: str, days: DayRange) -> list[dt.date]:
-    """The days of a range that were not read after their end, oldest first."""
+    """Return the days of a range that were not fetched after their end, oldest first."""
     values = {"organization": organization, "first": days.first, "last": days.last}
     return [day for (day,) in connection.execute(statement("costs/unread_days"), values)]
 
 
 def missing_days(connection: Connection, organization: str, days: DayRange) -> list[dt.date]:
-    """The days of a range that are not stored, oldest first."""
+    """Return the days of a range that are not stored, oldest first."""
     rows = connection.execute(
         statement("costs/missing_days"), {"organization": organization, "first": days.first, "last": days.last}
     ).fetchall()

@@ -47,7 +47,7 @@ def store_entries(connection: Connection, organization: str, entries: Iterable[E
                 statement("directory/upsert_name"), [one for one in values if one["name"] or one["email"]]
             )
     except errors.VALUE_ERRORS as error:
-        raise errors.ValueRefused(f"a value that PostgreSQL cannot hold: {error}") from None
+        raise errors.ValueRefused(f"PostgreSQL cannot store a value: {error}") from None
 
 
 def store_names(connection: Connection, organization: str, entries: Iterable[Entry], now: dt.datetime) -> None:

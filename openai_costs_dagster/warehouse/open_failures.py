@@ -1,4 +1,4 @@
-"""What does not work now, by organization: told once, and told again when it works."""
+"""Open failures of organizations. A failure alerts once, and once more when it has recovered."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _DELETE = "delete from openai_costs.open_failures where organization = %(organiz
 
 @dataclass(frozen=True)
 class OpenFailure:
-    """Something that fails since `opened_at`; `announced_at` is null as long as nobody was told.
+    """A failure since `opened_at`. `announced_at` is the time of its alert, or None before the alert.
 
-    `days` are those that failed.
+    `kind` is ``sync`` or ``late_days``. `days` are the failed UTC days, oldest first.
     """
 
     kind: str
@@ -30,17 +30,17 @@ class OpenFailure:
 
 
 def find(connection: Connection, organization: str, kind: str) -> OpenFailure | None:
-    """What is known of it, locked until the transaction ends; None where it works."""
+    """Return an open failure, locked until the transaction ends, or None."""
     values = {"organization": organization, "kind": kind}
     with connection.cursor(row_factory=class_row(OpenFailure)) as cursor:
         return cursor.execute(statement("alerts/open_failure"), values).fetchone()
 
 
-def store(connection: Connection, organization: str, trouble: OpenFailure) -> None:
-    """Stores what is known of it."""
-    connection.execute(statement("alerts/upsert_open_failure"), {"organization": organization, **asdict(trouble)})
+def store(connection: Connection, organization: str, failure: OpenFailure) -> None:
+    """Insert or update an open failure."""
+    connection.execute(statement("alerts/upsert_open_failure"), {"organization": organization, **asdict(failure)})
 
 
 def delete(connection: Connection, organization: str, kind: str) -> None:
-    """It works again."""
+    """Delete an open failure, which has recovered."""
     connection.execute(_DELETE, {"organization": organization, "kind": kind})

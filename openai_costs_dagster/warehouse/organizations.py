@@ -15,29 +15,29 @@ from openai_costs_dagster.warehouse.statements import statement
 
 @dataclass(frozen=True)
 class StoredOrganization:
-    """What is known of a configured name; days are UTC."""
+    """An organization in the database, under its configured name. Days are UTC."""
 
     organization: str
     openai_organization_id: str | None
     start_date: dt.date | None
     earliest_day: dt.date | None
     onboarded_at: dt.datetime | None = None
-    """When `earliest_day` was the earliest day that the API served."""
+    """The time of the onboarding, at which `earliest_day` was the first day that the API served."""
 
 
 def schema_exists(connection: Connection) -> bool:
-    """Whether the schema was ever made here."""
+    """Return whether the database has the schema `openai_costs`."""
     row = connection.execute(statement("session/schema_exists")).fetchone()
     return bool(row and row[0])
 
 
 def find(connection: Connection, organization: str) -> StoredOrganization | None:
-    """What is known of one name, or None."""
+    """Return an organization by its configured name, or None."""
     return next((known for known in all_organizations(connection) if known.organization == organization), None)
 
 
 def all_organizations(connection: Connection) -> list[StoredOrganization]:
-    """All names that were ever contacted, in order."""
+    """Return all organizations that were ever registered, by name."""
     with connection.cursor(row_factory=class_row(StoredOrganization)) as cursor:
         return cursor.execute(statement("organizations/all")).fetchall()
 
@@ -45,7 +45,7 @@ def all_organizations(connection: Connection) -> list[StoredOrganization]:
 def register(
     connection: Connection, organization: str, *, display_name: str | None, start_date: dt.date | None
 ) -> None:
-    """Makes a name known, or brings what is configured about it up to date."""
+    """Insert an organization, or update its configured display name and start date."""
     connection.execute(
         statement("organizations/upsert"),
         {"organization": organization, "display_name": display_name, "start_date": start_date},
@@ -53,9 +53,10 @@ def register(
 
 
 def bind_openai_organization(connection: Connection, organization: str, openai_organization_id: str) -> None:
-    """Binds a name to the OpenAI organization that its key reads.
+    """Record the OpenAI organization that the key of a configured name belongs to.
 
-    Raises SharedOrganization where another name has it, OrganizationChanged where the name had another.
+    Raises `SharedOrganization` if another name has the same OpenAI organization, and `OrganizationChanged` if the name
+    had another OpenAI organization before.
     """
     known = find(connection, organization)
     if known and known.openai_organization_id == openai_organization_id:
@@ -83,7 +84,7 @@ def bind_openai_organization(connection: Connection, organization: str, openai_o
 
 
 def record_onboarding(connection: Connection, organization: str, earliest_day: dt.date, now: dt.datetime) -> None:
-    """Stores the earliest day that the API serves; the first one stored stays for ever."""
+    """Store the first day that the API serves. A stored day is never replaced."""
     connection.execute(
         statement("organizations/set_earliest_day"),
         {"organization": organization, "earliest_day": earliest_day, "now": now},
@@ -91,7 +92,7 @@ def record_onboarding(connection: Connection, organization: str, earliest_day: d
 
 
 def postpone_earliest_day(connection: Connection, organization: str, earliest_day: dt.date, now: dt.datetime) -> None:
-    """Moves an organization's beginning to the day that the API names now, as long as nothing before it is stored."""
+    """Move the first day of an organization to a later day, unless an earlier day is stored."""
     connection.execute(
         statement("organizations/postpone_earliest_day"),
         {"organization": organization, "earliest_day": earliest_day, "now": now},
@@ -99,14 +100,14 @@ def postpone_earliest_day(connection: Connection, organization: str, earliest_da
 
 
 def record_success(connection: Connection, organization: str, now: dt.datetime) -> None:
-    """Notes that a run stored all that it was asked for."""
+    """Record that a run stored all requested days, and clear the last error."""
     connection.execute(statement("organizations/record_success"), {"organization": organization, "now": now})
 
 
 def record_failure(
     connection: Connection, organization: str, message: str, now: dt.datetime, *, permanent: bool
 ) -> None:
-    """Notes why a run failed, in a message without secrets."""
+    """Record the failure of a run. `message` must contain no secrets."""
     connection.execute(
         statement("organizations/record_failure"),
         {"organization": organization, "message": message, "now": now, "permanent": permanent},
@@ -114,7 +115,7 @@ def record_failure(
 
 
 def claim_first_evaluation(connection: Connection, organization: str, run_id: str) -> str | None:
-    """The run that was the first to judge any day, which this one becomes where there was none."""
+    """Return the first run that evaluated any day. Without one, `run_id` becomes this run."""
     values = {"organization": organization, "run_id": run_id}
     row = connection.execute(statement("organizations/claim_first_evaluation"), values).fetchone()
     return row[0] if row else None

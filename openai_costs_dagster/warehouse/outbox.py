@@ -1,8 +1,8 @@
-"""The outbox: what people are to be told, recorded once, and its messages on their way to channels.
+"""The outbox of alerts, and the messages that deliver the alerts to channels.
 
-An alert is written in the transaction that records what it tells of. A router puts alerts into messages, one for each
-channel and cause. A sender claims a message for one attempt: nobody else tries it before its lease is over, and what a
-killed sender had claimed is tried again then.
+An alert is written in the transaction that records its cause. A router groups alerts into messages, one per channel and
+cause. A sender claims a message for one attempt with a lease. If the sender dies, another sender may claim the message
+when the lease has expired.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ _MARK_ROUTED = "update openai_costs.outbox set routed_at = %(now)s where alert_i
 
 @dataclass(frozen=True)
 class Alert:
-    """What people are to be told. `dedup_key` is what it is about: a second one with the same key is no news.
+    """An alert. A second alert with the same `dedup_key` is never recorded.
 
-    `kind` is anomaly, budget, sync_failure or test; `severity` low, medium or high; `facts` are labels and values;
-    `page` is a path in Dagster; `chart` a PNG.
+    `kind` is anomaly, budget, sync_failure or test. `facts` are pairs of label and value, `page` is a path in the
+    Dagster UI, and `chart` is a PNG image.
     """
 
     dedup_key: str
@@ -54,19 +54,19 @@ class Alert:
 
 @dataclass(frozen=True, kw_only=True)
 class StoredAlert(Alert):
-    """An alert with its number."""
+    """A recorded alert with its id."""
 
     alert_id: int
     created_at: dt.datetime
 
 
 def dedup_key(*parts: str) -> str:
-    """Joins parts with slashes. Slashes within a part are escaped, so that different parts never make the same key."""
+    """Join parts with slashes. Slashes within a part are escaped, so that different parts never yield the same key."""
     return "/".join(part.replace("\\", "\\\\").replace("/", "\\/") for part in parts)
 
 
 class Message(NamedTuple):
-    """Alerts on their way to a channel, claimed for one attempt; `attempts` counts it."""
+    """A message that was claimed for one attempt of delivery. `attempts` includes this attempt."""
 
     message_id: int
     channel: str
@@ -77,7 +77,7 @@ class Message(NamedTuple):
 
 
 class DeliveryState(NamedTuple):
-    """What did not arrive at a channel: messages that are tried again, and those that were given up."""
+    """Undelivered messages of a channel: `waiting` ones are retried, `dead` ones are not."""
 
     channel: str
     waiting: int
@@ -87,7 +87,7 @@ class DeliveryState(NamedTuple):
 
 
 class RecentAlert(NamedTuple):
-    """An alert and where it went."""
+    """An alert and its deliveries, each as channel and state."""
 
     created_at: dt.datetime
     organization: str | None
@@ -101,36 +101,36 @@ class RecentAlert(NamedTuple):
 
 
 def lock(connection: Connection, organization: str) -> None:
-    """Lets one transaction at a time decide what is news of an organization."""
+    """Lock the alerts of an organization until the transaction ends, so that concurrent runs alert once."""
     connection.execute(_LOCK, {"organization": organization})
 
 
 def record(connection: Connection, alert: Alert, now: dt.datetime, *, acknowledged: bool = False) -> bool:
-    """Records an alert unless it was recorded before; whether it is new. With `acknowledged` it is never sent."""
+    """Record an alert and return whether it is new. An `acknowledged` alert is never sent."""
     values = {**asdict(alert), "facts": json.dumps(list(alert.facts)), "now": now, "acknowledged": acknowledged}
     return connection.execute(statement("alerts/insert_alert"), values).rowcount > 0
 
 
 def is_recorded(connection: Connection, dedup_key: str) -> bool:
-    """Whether an alert with this key was recorded, sent or acknowledged."""
+    """Return whether an alert with this key was recorded, whether sent or acknowledged."""
     row = connection.execute(_IS_RECORDED, {"dedup_key": dedup_key}).fetchone()
     return bool(row and row[0])
 
 
 def unrouted(connection: Connection) -> list[StoredAlert]:
-    """Alerts that are in no message yet, locked until the transaction ends."""
+    """Return the alerts without messages, locked until the transaction ends."""
     with connection.cursor(row_factory=class_row(StoredAlert)) as cursor:
         return cursor.execute(statement("alerts/unrouted")).fetchall()
 
 
 def alerts(connection: Connection, alert_ids: Sequence[int]) -> list[StoredAlert]:
-    """Some alerts, oldest first."""
+    """Return alerts by their ids, oldest first."""
     with connection.cursor(row_factory=class_row(StoredAlert)) as cursor:
         return cursor.execute(statement("alerts/by_id"), {"alert_ids": list(alert_ids)}).fetchall()
 
 
 def mark_routed(connection: Connection, alert_ids: Sequence[int], now: dt.datetime) -> None:
-    """They are in all messages that they belong into, none perhaps."""
+    """Record that all messages of the alerts exist. An alert may have no message."""
     connection.execute(_MARK_ROUTED, {"alert_ids": list(alert_ids), "now": now})
 
 
@@ -144,9 +144,9 @@ def store_message(
     due_at: dt.datetime,
     now: dt.datetime,
 ) -> bool:
-    """Puts alerts into a message; one with the same key takes them in, as long as it was never tried.
+    """Create a message, or add the alerts to an unsent message with the same key.
 
-    Whether there is a message that holds them now.
+    Returns False if a message with this key was already sent.
     """
     values = {
         "channel": channel,
@@ -162,19 +162,19 @@ def store_message(
 def claim_message(
     connection: Connection, channel: str, after: int, now: dt.datetime, leased_to: dt.datetime
 ) -> Message | None:
-    """Claims the oldest message after one that is due for a channel: until `leased_to` nobody else does."""
+    """Claim the oldest due message of a channel with an id above `after`. The lease ends at `leased_to`."""
     values = {"channel": channel, "after": after, "now": now, "leased_to": leased_to}
     row = connection.execute(statement("alerts/claim_message"), values).fetchone()
     return Message(*row) if row else None
 
 
 def drop_unconfigured(connection: Connection, channels: Sequence[str], now: dt.datetime) -> int:
-    """Gives up what waits for channels that are configured no more; how many messages."""
+    """Drop the messages of channels that are not configured any more. Returns the number of dropped messages."""
     return connection.execute(statement("alerts/drop_unconfigured"), {"channels": list(channels), "now": now}).rowcount
 
 
 def mark_delivered(connection: Connection, message: Message, now: dt.datetime) -> None:
-    """It arrived, and findings in it were alerted."""
+    """Record the delivery of a message, and the time of the alert for findings in the message."""
     with connection.transaction():
         connection.execute(statement("alerts/mark_delivered"), {"message_id": message.message_id, "now": now})
         connection.execute(statement("alerts/mark_findings_alerted"), {"alert_ids": message.alert_ids, "now": now})
@@ -183,7 +183,7 @@ def mark_delivered(connection: Connection, message: Message, now: dt.datetime) -
 def record_failed_attempt(
     connection: Connection, message: Message, error: str, due_at: dt.datetime, now: dt.datetime, *, dead: bool
 ) -> None:
-    """It did not arrive: tried again at `due_at`, or given up where `dead`."""
+    """Record a failed attempt. The message is retried at `due_at`, or never again if `dead`."""
     values = {
         "message_id": message.message_id,
         "attempts": message.attempts,
@@ -196,15 +196,15 @@ def record_failed_attempt(
 
 
 def delivery_states(connection: Connection) -> list[DeliveryState]:
-    """The channels at which something did not arrive."""
+    """Return the channels with undelivered messages."""
     return [DeliveryState(*row) for row in connection.execute(statement("alerts/delivery_states"))]
 
 
 def requeue_dead(connection: Connection, now: dt.datetime) -> int:
-    """Lets messages that were given up be tried again; how many."""
+    """Schedule all dead messages for another attempt. Returns their number."""
     return connection.execute(statement("alerts/requeue_dead"), {"now": now}).rowcount
 
 
 def recent(connection: Connection, count: int) -> list[RecentAlert]:
-    """The newest alerts, newest first."""
+    """Return the latest `count` alerts, newest first."""
     return [RecentAlert(*row) for row in connection.execute(statement("alerts/recent"), {"count": count})]

@@ -22,7 +22,7 @@ values (%(organization)s, %(grouping)s, %(first_day)s, %(last_day)s, %(observed_
 
 
 class StoredRefusal(NamedTuple):
-    """Days, both ends included and null without end, for which a grouping was refused at `observed_at`."""
+    """A range of days for which OpenAI refused a grouping. Both ends are included; None means no limit."""
 
     grouping: str
     first_day: dt.date | None
@@ -31,7 +31,7 @@ class StoredRefusal(NamedTuple):
 
 
 def stored_refusals(connection: Connection, organization: str) -> list[StoredRefusal]:
-    """The groupings that an organization was refused."""
+    """Return the refused groupings of an organization."""
     with connection.cursor(row_factory=class_row(StoredRefusal)) as cursor:
         return cursor.execute(statement("costs/refused_groupings"), {"organization": organization}).fetchall()
 
@@ -39,7 +39,7 @@ def stored_refusals(connection: Connection, organization: str) -> list[StoredRef
 def replace_refusals(
     connection: Connection, organization: str, groupings: Iterable[str], known: Iterable[StoredRefusal]
 ) -> None:
-    """Replaces what is remembered of an organization's refusals of some groupings."""
+    """Replace the stored refusals of some groupings of an organization."""
     values = {"organization": organization, "groupings": list(groupings)}
     with connection.transaction(), connection.cursor() as cursor:
         cursor.execute(_DELETE, values)

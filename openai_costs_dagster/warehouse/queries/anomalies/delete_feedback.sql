@@ -1,5 +1,5 @@
--- The answers given to a finding, and those that cover it: a mute its series, "expected" its day. An expected finding
--- disappears when its day is judged again, so the answer itself knows the finding that it was given to.
+-- Deletes the feedback on a finding and the feedback that covers it: a mute of its series, or "expected" for its day.
+-- An expected finding is deleted by the next evaluation of its day, so that the feedback stores the id of the finding.
 delete from openai_costs.anomaly_feedback as answer
 where
     answer.kind = %(kind)s

@@ -1,4 +1,4 @@
--- What was judged again and not found again is found no more. Users are judged by themselves, once costs are allocated.
+-- Deletes findings that the latest evaluation did not confirm. Users are evaluated separately, after allocation.
 delete from openai_costs.anomaly_findings
 where
     organization = %(organization)s

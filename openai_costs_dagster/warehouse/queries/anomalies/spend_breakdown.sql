@@ -1,4 +1,4 @@
--- What makes up a series' spend on some days: US dollars and quantities by its finest parts.
+-- Spend of a series by line item, in US dollars, with quantities.
 select
     cost.usage_date,
     coalesce(nullif(cost.project_id, ''), '(none)') as project,

@@ -1,4 +1,4 @@
--- US dollars by day at every level that is judged. Days of coarser detail have no keys: those are one series, "(none)".
+-- Spend in US dollars by day at every monitored level. Rows without an API key belong to the series "(none)".
 select
     usage_date,
     case when grouping(project) = 0 then project else '' end as project,

@@ -4,8 +4,7 @@ insert into openai_costs.anomaly_findings (
 )
 values (
     %(organization)s, %(usage_date)s, %(level)s, %(project_id)s, %(service)s, %(model)s, %(api_key_id)s, %(user_id)s,
-    %(line_item)s,
-    %(actual)s, %(expected)s, %(lower)s, %(upper)s, %(impact)s, %(score)s, %(direction)s, %(severity)s, %(reason)s,
+    %(line_item)s, %(actual)s, %(expected)s, %(lower)s, %(upper)s, %(impact)s, %(score)s, %(direction)s, %(severity)s, %(reason)s,
     %(explanation)s, %(worth_alerting)s, %(trigger)s, %(now)s, %(now)s
 )
 on conflict (
@@ -22,10 +21,12 @@ on conflict (
     severity = excluded.severity,
     reason = excluded.reason,
     explanation = excluded.explanation,
-    -- What was too small is found anew when it has grown: whoever found that decides whether it may alert.
+    -- A finding that has grown large enough for an alert counts as new: the trigger of this run decides whether the
+    -- finding may alert.
     trigger = case
         when excluded.worth_alerting and not anomaly_findings.worth_alerting then excluded.trigger
         else anomaly_findings.trigger
     end,
     worth_alerting = excluded.worth_alerting,
     evaluated_at = excluded.evaluated_at
+returning anomaly_id

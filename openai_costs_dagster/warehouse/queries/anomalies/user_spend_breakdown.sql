@@ -1,4 +1,4 @@
--- What makes up a user's spend on some days: US dollars by its finest parts; quantities are those of cost rows alone.
+-- Spend of a user by line item, in US dollars. Allocated costs have no quantity of their own.
 select
     share.usage_date,
     coalesce(nullif(share.project_id, ''), '(none)') as project,
