@@ -56,6 +56,7 @@ def main() -> None:
 def _measure(organizations: int, *, forks: bool) -> list[float]:
     simulated = SimulatedOrganization(api_keys_from=None, users_with_projects_served=True)
     os.environ[_KEY] = simulated.admin_key
+    os.environ.pop("DAGSTER_HOME", None)  # set by the measurement before
     with tempfile.TemporaryDirectory() as name, Simulator([simulated]) as simulator, _database(Path(name)) as database:
         folder = Path(name)
         configuration = _configuration(folder, organizations, simulator.base_url, database)
@@ -100,6 +101,8 @@ def _code_server(folder: Path) -> Iterator[psutil.Process]:
     command = [sys.executable, "-m", "dagster", "api", "grpc", "--socket", socket, "--log-level", "error", *module]
     with subprocess.Popen(command) as process:
         client = DagsterGrpcClient(socket=socket)
+        while not Path(socket).exists():
+            time.sleep(0.5)
         while client.health_check_query() != "SERVING":  # type: ignore[no-untyped-call]
             time.sleep(0.5)
         try:

@@ -105,8 +105,8 @@ def run_tasks(session: Session, tasks: Sequence[Task], title: str) -> list[Resul
 
 
 def _show(progress: ProgressBar, step: Step) -> None:
-    if step.note:
-        progress.print_line(step.note)
+    if step.message:
+        progress.print_line(step.message)
     progress.advance(step.days)
 
 

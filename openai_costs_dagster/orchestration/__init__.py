@@ -1,1 +1,1 @@
-"""Where the rooms meet: assets, checks, automation, ingestion. Rules live in `spend`, SQL in `warehouse`."""
+"""Dagster's part of the program: assets, checks, sensors, runs and the runtime. `build.py` is the map."""

@@ -1,7 +1,8 @@
-"""When costs are read again without anyone asking: one condition per asset, evaluated by one sensor.
+"""Automation conditions: when each asset is refreshed without a person. One sensor evaluates all of them.
 
-Daily over the trailing days, weekly over more of them, within the day for today and yesterday; days that are missing (a
-new organization's whole history, a window that failed) are asked for at once and then again every hour or day.
+Costs and usage are refreshed daily over the trailing days, weekly over more days, and within the day for today and
+yesterday. Days that are missing or failed, such as the history of a new organization, are requested at once and then
+again at each tick of the refresh.
 
 docs/decisions/0029-what-a-refresh-requests.md explains how the requests of these conditions become runs.
 """
@@ -18,8 +19,9 @@ from openai_costs_dagster.configuration import Configuration, Refresh
 from openai_costs_dagster.orchestration import asset_keys
 
 _CONDITION = dg.AutomationCondition
-_SENSOR_INTERVAL = 30  # seconds
-_FOR_EACH_ORGANIZATION = 2  # seconds; an evaluation takes 50 to 100 ms of them (docs/scale.md)
+_MIN_INTERVAL_S = 30
+# One evaluation takes 50 to 100 ms per organization (docs/scale.md).
+_INTERVAL_PER_ORGANIZATION_S = 2
 # Dagster turns a request for one day into one run for all organizations whose history begins on the same day, so one
 # slow organization would delay the others. A request for two days or more becomes one run for each organization.
 _INTRADAY_DAYS = 2
@@ -27,88 +29,92 @@ _AHEAD_OF_BACKFILLS = {"dagster/priority": "1"}
 
 
 def refresh_condition(refresh: Refresh, served_days: int) -> dg.AutomationCondition[Any]:
-    """Return which days to read at which ticks; crons are UTC. Never while a run for the same days is under way.
+    """Return the condition of assets that are read from the API. It requests no day that a run is already working on.
 
-    `served_days` is how many days the API serves, today included: an older day cannot be read any more, so requesting
-    it again would fail for ever. Conditions that rarely hold come first, because Dagster then evaluates nothing else.
+    The cron schedules are in UTC. `served_days` is the number of newest days that the API serves, today included. Older
+    days are not requested, because their requests would fail forever.
     """
+    # Dagster evaluates the operands of `&` from left to right and skips the rest if one of them is false for all days.
+    # The conditions that are rarely true therefore come first.
     daily = _at(refresh.cron)
     trailing = daily & _latest(refresh.trailing_days)
     deep = _at(refresh.deep_cron) & _latest(refresh.deep_trailing_days)
-    often = _at(refresh.intraday_cron) if refresh.intraday_cron else daily
-    today = often & _latest(_INTRADAY_DAYS if refresh.intraday_cron else 1)
-    again = often & (
+    frequent = _at(refresh.intraday_cron) if refresh.intraday_cron else daily
+    today = frequent & _latest(_INTRADAY_DAYS if refresh.intraday_cron else 1)
+    again = frequent & (
         (_CONDITION.missing() & _latest(served_days)) | (_CONDITION.execution_failed() & _latest(refresh.trailing_days))
     )
     at_first = _CONDITION.initial_evaluation() & _CONDITION.missing()
     return (
         (
             trailing.with_label("the trailing days, daily")
-            | deep.with_label("more of them, weekly")
+            | deep.with_label("more trailing days, weekly")
             | today.with_label("today and yesterday, within the day")
-            | at_first.with_label("all history, at first")
-            | again.with_label("days that are missing or failed")
+            | at_first.with_label("the whole history of a new organization")
+            | again.with_label("missing and failed days")
         )
         & ~_CONDITION.in_progress()
     ).with_label("refresh")
 
 
 def downstream_condition(refresh: Refresh, served_days: int) -> dg.AutomationCondition[Any]:
-    """For what is made of other assets: with them, and again when one of them was read alone."""
-    alone = (
+    """Return the condition of allocated costs: refreshed with costs and usage, and after a backfill of either alone."""
+    after_upstream = (
         _CONDITION.any_deps_updated().since_last_handled()
         & ~_CONDITION.any_deps_in_progress()
         & ~_CONDITION.in_progress()
     )
-    return refresh_condition(refresh, served_days) | alone.with_label("what it is made of was read")
+    return refresh_condition(refresh, served_days) | after_upstream.with_label("an upstream asset was updated alone")
 
 
 def evaluated_with_asset() -> dg.AutomationCondition[Any]:
-    """Return the condition of a check that is evaluated inside its asset: it never holds by itself.
+    """Return the condition of a check that runs inside its asset: a condition that is never true.
 
     Dagster requests such a check explicitly whenever it requests one day of the asset, and that list then replaces the
     asset's other checks (anomalies, budgets). It adds the checks without a condition only if one of the asset's checks
-    has a condition, which is what this one is for.
+    has a condition, which is the purpose of this one.
     """
     at_first = _CONDITION.initial_evaluation()
     return (at_first & ~at_first).with_label("evaluated with its asset")
 
 
 def report_condition() -> dg.AutomationCondition[Any]:
-    """For what tells of all organizations: once whatever is being read now has been, within the hour, and at first.
+    """Return the condition of the report: after refreshes, when no upstream asset is being updated, or once an hour.
 
-    What is read while the report is being made may or may not be in it, so it is made once more.
+    The report is written once more if costs were updated while it was being written, because it may or may not contain
+    them.
     """
-    requested, read = _CONDITION.newly_requested(), _CONDITION.any_deps_updated()
-    beside = (requested & read).since(requested & ~read)
+    requested, updated = _CONDITION.newly_requested(), _CONDITION.any_deps_updated()
+    updated_meanwhile = (requested & updated).since(requested & ~updated)
     is_quiet = ~_CONDITION.any_deps_in_progress() | _at("@hourly")
     at_first = _CONDITION.initial_evaluation() & _CONDITION.missing()
-    anew = (read.since(requested) | beside) & is_quiet
-    return ((at_first | anew) & ~_CONDITION.in_progress()).with_label("costs were read")
+    again = (updated.since(requested) | updated_meanwhile) & is_quiet
+    return ((at_first | again) & ~_CONDITION.in_progress()).with_label("costs were updated")
 
 
 def daily_condition(refresh: Refresh) -> dg.AutomationCondition[Any]:
-    """For what is read whole: at first, and once a day with the trailing days."""
+    """Return the condition of assets without partitions: at first, and once a day with the trailing days."""
     due = (_CONDITION.initial_evaluation() & _CONDITION.missing()) | _at(refresh.cron)
     return (due & ~_CONDITION.in_progress()).with_label("daily")
 
 
 def monthly_condition(refresh: Refresh) -> dg.AutomationCondition[Any]:
-    """For months that are made of days: a month whose days were read after the daily tick is made anew, once until the
-    next tick; one that was never made, when its first days are there, and again at each tick until it is.
+    """Return the condition of monthly files. It never waits for missing days.
 
-    Days that are missing stop nothing: a month may be younger than an organization, and the running one is not over.
+    A new month is requested when its first days are stored, and at each daily tick until its file exists. A month is
+    requested again, at most once between two daily ticks, if its days were updated after the tick.
     """
+    # Missing days are allowed: an organization may start within a month, and the current month is not over.
     daily = _at(refresh.cron)
-    were_read = _CONDITION.any_deps_match(_CONDITION.newly_updated()).since(daily)
-    anew = were_read & daily.since_last_handled()
+    days_updated = _CONDITION.any_deps_match(_CONDITION.newly_updated()).since(daily)
+    again = days_updated & daily.since_last_handled()
     is_new = _CONDITION.missing() & _CONDITION.any_deps_match(~_CONDITION.missing())
     at_first = is_new.newly_true().since_last_handled()
     return (
         (
-            anew.with_label("its days were read after the daily tick")
-            | at_first.with_label("its first days are there")
-            | (is_new & (daily | _CONDITION.initial_evaluation())).with_label("it was never made")
+            again.with_label("days of the month were updated after the daily tick")
+            | at_first.with_label("the first days of the month are stored")
+            | (is_new & (daily | _CONDITION.initial_evaluation())).with_label("the month was never exported")
         )
         & ~_CONDITION.any_deps_in_progress()
         & ~_CONDITION.in_progress()
@@ -118,19 +124,22 @@ def monthly_condition(refresh: Refresh) -> dg.AutomationCondition[Any]:
 def refresh_sensor(
     configuration: Configuration, assets: Sequence[dg.AssetKey], organizations: int
 ) -> dg.AutomationConditionSensorDefinition:
-    """The one sensor that evaluates them all, running unless someone switches it off; of many it looks less often."""
+    """Return the sensor that evaluates the conditions of `assets`. It runs by default.
+
+    The interval grows with the number of organizations of the code location, so that evaluations do not overlap.
+    """
     return dg.AutomationConditionSensorDefinition(
         asset_keys.refresh_sensor_name(configuration),
         target=dg.AssetSelection.assets(*assets),
         default_status=dg.DefaultSensorStatus.RUNNING,
         run_tags=_AHEAD_OF_BACKFILLS,
-        minimum_interval_seconds=max(_SENSOR_INTERVAL, _FOR_EACH_ORGANIZATION * organizations),
-        description="Reads the trailing days of every organization again, and new ones from their beginning.",
+        minimum_interval_seconds=max(_MIN_INTERVAL_S, _INTERVAL_PER_ORGANIZATION_S * organizations),
+        description="Refreshes the trailing days of all organizations, and backfills new organizations.",
     )
 
 
 def _latest(days: int) -> dg.AutomationCondition[Any]:
-    """The newest partitions, today being the last of them."""
+    """Return the condition that is true for the newest partitions, of which today is the last."""
     return _CONDITION.in_latest_time_window(dt.timedelta(days=days))
 
 

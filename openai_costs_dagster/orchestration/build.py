@@ -1,9 +1,22 @@
-"""Puts an organization's family together, and all families into one set of definitions; every door uses this."""
+"""Builds Dagster's definitions from a configuration: assets, checks and sensors. All entry points call this module.
+
+Where to change what:
+
+- Add an asset: write a factory in `assets/`, call it in `_organization_assets` or `_shared_assets`, add its path to
+  `asset_paths.py` and its key to `asset_keys.py`.
+- Add a check: write a factory in `checks/`, call it in `_checks`, and add its name to `asset_paths.py`. A check that
+  needs the result of the asset itself is a spec of that asset, as in `assets/costs.py`.
+- Change when data is refreshed: `automation.py`.
+- Change which days an asset has: `partitions.py`.
+- Change when a day stops being provisional: the setting `refresh.settle_hours`, applied in `sync/costs.py` and
+  `sync/usage.py`.
+- Change how days are requested and stored: `sync/`. How they are evaluated: `monitoring/`. How costs are allocated:
+  `spend/allocation/`.
+"""
 
 from __future__ import annotations
 
 import warnings
-from typing import TypedDict
 
 import dagster as dg
 
@@ -14,6 +27,7 @@ from openai_costs_dagster.orchestration.assets.allocated_costs import allocation
 from openai_costs_dagster.orchestration.assets.costs import costs_asset
 from openai_costs_dagster.orchestration.assets.directory import directory_asset
 from openai_costs_dagster.orchestration.assets.focus_export import focus_asset
+from openai_costs_dagster.orchestration.assets.settings import Partitioning
 from openai_costs_dagster.orchestration.assets.spend_report import report_asset
 from openai_costs_dagster.orchestration.assets.usage import usage_asset
 from openai_costs_dagster.orchestration.automation import (
@@ -27,30 +41,23 @@ from openai_costs_dagster.orchestration.automation import (
 from openai_costs_dagster.orchestration.checks.anomalous_spend import anomaly_check
 from openai_costs_dagster.orchestration.checks.budgets import budget_check
 from openai_costs_dagster.orchestration.checks.latest_day import latest_day_check
-from openai_costs_dagster.orchestration.partitions import daily_partitions
-from openai_costs_dagster.orchestration.partitions import histories as partition_histories
+from openai_costs_dagster.orchestration.partitions import History, daily_partitions, histories
 from openai_costs_dagster.orchestration.sensors.alerts import alert_sensor
 from openai_costs_dagster.orchestration.sensors.late_days import late_days_sensor
 from openai_costs_dagster.orchestration.sharding import WHOLE, Shard
 
-_NO_RANGE_IS_LONGER = 100_000  # days
-"""A range is one run either way. Dagster would join two organizations' days in one run where both partitions and
-policy are equal, and one organization's failure would then fail the other's run: so no two policies are equal."""
-
-
-class _Shared(TypedDict):
-    """What all partitioned assets of an organization share."""
-
-    partitions: dg.DailyPartitionsDefinition
-    backfill_policy: dg.BackfillPolicy
+# More days than any range has, so that every range of days is one run. Each organization adds its index: Dagster would
+# execute two organizations with equal partitions and equal policies in one run, and the failure of one of them would
+# fail both.
+_MAX_DAYS_PER_RUN = 100_000
 
 
 def build_definitions(configuration: Configuration, *, automation: bool = True, shard: Shard = WHOLE) -> dg.Definitions:
-    """Everything that the configured organizations, or a part of them, need in Dagster.
+    """Return the definitions of all configured organizations, or of the organizations of one shard.
 
-    Loads while Postgres is down and without any secret. `automation=False`, here or in the configuration, leaves
-    refreshing to the caller, and the sensors for alerts stopped until someone starts them. What all organizations share
-    is in the first shard.
+    Loads without any secret, and while Postgres does not answer. With `automation=False`, here or in the configuration,
+    nothing is refreshed automatically and the sensors are stopped by default. The first shard also holds the assets
+    and sensors that all organizations share.
     """
     automation = automation and configuration.automation
     with warnings.catch_warnings():
@@ -60,64 +67,86 @@ def build_definitions(configuration: Configuration, *, automation: bool = True, 
 
 
 def partitioned_asset_keys(organization: Organization) -> list[dg.AssetKey]:
-    """An organization's partitioned assets, which are one run for a range of days."""
+    """Return the keys of an organization's partitioned assets, which Dagster executes in one run for a range of days."""
     usage = [asset_keys.usage_key(organization)] if organization.usage else []
     return [asset_keys.costs_key(organization), *usage, asset_keys.allocated_costs_key(organization)]
+
+
+def _build(configuration: Configuration, shard: Shard, *, automation: bool) -> dg.Definitions:
+    assets: list[dg.AssetsDefinition] = []
+    checks: list[dg.AssetChecksDefinition] = []
+    history_by_name = histories(configuration)
+    in_shard = [name for index, name in enumerate(history_by_name) if shard.contains(index)]
+    for index, (name, history) in enumerate(history_by_name.items()):
+        if name in in_shard:
+            organization = configuration.organization(name)
+            partitioning = Partitioning(
+                daily_partitions(history.first_day), dg.BackfillPolicy.multi_run(_MAX_DAYS_PER_RUN + index)
+            )
+            assets += _organization_assets(organization, configuration, history, partitioning, automation=automation)
+            checks += _checks(organization, configuration, partitioning.partitions)
+    sensors: list[dg.SensorDefinition] = []
+    if shard.is_first:
+        assets += _shared_assets(configuration, list(history_by_name.values()), automation=automation)
+        sensors += [
+            alert_sensor(configuration, running=automation, shard=shard),
+            late_days_sensor(configuration, running=automation),
+        ]
+    if automation:
+        sensors.append(refresh_sensor(configuration, [asset.key for asset in assets], len(in_shard)))
+    return dg.Definitions(assets=assets, asset_checks=checks, sensors=sensors, executor=dg.in_process_executor)
+
+
+def _organization_assets(
+    organization: Organization,
+    configuration: Configuration,
+    history: History,
+    partitioning: Partitioning,
+    *,
+    automation: bool,
+) -> list[dg.AssetsDefinition]:
+    refresh = configuration.refresh
+    on_refresh = refresh_condition(refresh, history.served_days) if automation else None
+    after_upstream = downstream_condition(refresh, history.served_days) if automation else None
+    daily = daily_condition(refresh) if automation else None
+    assets = [
+        costs_asset(organization, configuration, partitioning=partitioning, automation_condition=on_refresh),
+        allocation_asset(organization, configuration, partitioning=partitioning, automation_condition=after_upstream),
+    ]
+    if organization.usage:
+        assets.append(
+            usage_asset(organization, configuration, partitioning=partitioning, automation_condition=on_refresh)
+        )
+    if organization.read_names:
+        assets.append(directory_asset(organization, configuration, automation_condition=daily))
+    return assets
 
 
 def _checks(
     organization: Organization, configuration: Configuration, partitions: dg.DailyPartitionsDefinition
 ) -> list[dg.AssetChecksDefinition]:
-    """Those that the configuration asks for; costs and allocated costs have one each."""
-    wanted, both = configuration.checks, (False, True)
-    found: list[dg.AssetChecksDefinition | None] = []
-    if asset_paths.ANOMALOUS_SPEND in wanted:
-        found += [anomaly_check(organization, configuration, partitions, users=users) for users in both]
-    if asset_paths.LATEST_DAY in wanted:
-        found.append(latest_day_check(organization, configuration, partitions))
-    if asset_paths.BUDGETS in wanted:
-        found += [budget_check(organization, configuration, partitions, allocated=allocated) for allocated in both]
-    return [check for check in found if check]
+    """Return the checks that the setting `checks` enables. Costs and allocated costs each have their own."""
+    enabled = configuration.checks
+    checks: list[dg.AssetChecksDefinition | None] = []
+    if asset_paths.ANOMALOUS_SPEND in enabled:
+        checks += [anomaly_check(organization, configuration, partitions, users=users) for users in (False, True)]
+    if asset_paths.LATEST_DAY in enabled:
+        checks.append(latest_day_check(organization, configuration, partitions))
+    if asset_paths.BUDGETS in enabled:
+        checks += [
+            budget_check(organization, configuration, partitions, allocated=allocated) for allocated in (False, True)
+        ]
+    return [check for check in checks if check]
 
 
-def _build(configuration: Configuration, shard: Shard, *, automation: bool) -> dg.Definitions:
-    refresh = configuration.refresh
-    daily = daily_condition(refresh) if automation else None
-    assets: list[dg.AssetsDefinition] = []
-    checks: list[dg.AssetChecksDefinition] = []
-    shared_out: list[dg.AssetKey] = []
-    histories = partition_histories(configuration)
-    held = sum(map(shard.contains, range(len(histories))))
-    for place, (name, history) in enumerate(histories.items()):
-        # One partitions definition and one policy for all assets of an organization: a chain of them is one run.
-        policy = dg.BackfillPolicy.multi_run(_NO_RANGE_IS_LONGER + place)
-        organization, partitions = configuration.organization(name), daily_partitions(history.first_day)
-        shared_out.append(asset_keys.allocated_costs_key(organization))
-        if not shard.contains(place):
-            continue
-        shared: _Shared = {"partitions": partitions, "backfill_policy": policy}
-        read = refresh_condition(refresh, history.served_days) if automation else None
-        derived = downstream_condition(refresh, history.served_days) if automation else None
-        assets.append(costs_asset(organization, configuration, **shared, automation_condition=read))
-        if organization.usage:
-            assets.append(usage_asset(organization, configuration, **shared, automation_condition=read))
-        assets.append(allocation_asset(organization, configuration, **shared, automation_condition=derived))
-        if organization.read_names:
-            assets.append(directory_asset(organization, configuration, automation_condition=daily))
-        checks += _checks(organization, configuration, partitions)
-    if shard.is_first:
-        first_day = min(history.first_day for history in histories.values())
-        monthly = monthly_condition(refresh) if automation else None
-        assets.append(focus_asset(configuration, first_day, automation_condition=monthly))
-        told = report_condition() if automation else None
-        assets.append(report_asset(configuration, shared_out, automation_condition=told))
-    return dg.Definitions(
-        assets=assets,
-        asset_checks=checks,
-        sensors=[
-            *([refresh_sensor(configuration, [asset.key for asset in assets], held)] if automation else []),
-            *([alert_sensor(configuration, running=automation, shard=shard)] if shard.is_first else []),
-            *([late_days_sensor(configuration, running=automation)] if shard.is_first else []),
-        ],
-        executor=dg.in_process_executor,
-    )
+def _shared_assets(
+    configuration: Configuration, all_histories: list[History], *, automation: bool
+) -> list[dg.AssetsDefinition]:
+    first_day = min(history.first_day for history in all_histories)
+    monthly = monthly_condition(configuration.refresh) if automation else None
+    after_refreshes = report_condition() if automation else None
+    upstream = [asset_keys.allocated_costs_key(organization) for organization in configuration.organizations.values()]
+    return [
+        focus_asset(configuration, first_day, automation_condition=monthly),
+        report_asset(configuration, upstream, automation_condition=after_refreshes),
+    ]

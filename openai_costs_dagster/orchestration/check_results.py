@@ -1,7 +1,8 @@
-"""Check results, one per day, also in a run over a range.
+"""Check results with one result per day, also for runs over a range of days.
 
-In a range run Dagster stores an `AssetCheckResult` with no partition; only `AssetCheckEvaluation` carries one. The
-class that ties an evaluation to its materialization is private, and imported here alone (a contract test holds it).
+In such a run, Dagster stores an `AssetCheckResult` without a partition; only an `AssetCheckEvaluation` has one. The
+class that links an evaluation to its materialization is private to Dagster. Only this module imports it, and a
+contract test checks its fields.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from openai_costs_dagster.orchestration import asset_keys
 
 __all__ = ["Target", "evaluation", "latest_day_evaluation", "targets"]
 
-_PAGE = 1000
+_RECORDS_PER_PAGE = 1000
 
 
 def evaluation(
@@ -35,7 +36,7 @@ def evaluation(
     metadata: Mapping[str, Any] | None = None,
     target: Target | None = None,
 ) -> dg.AssetCheckEvaluation:
-    """One day's result of one check."""
+    """Return the result of a check for one UTC day."""
     return dg.AssetCheckEvaluation(
         asset_key=asset,
         check_name=check,
@@ -49,13 +50,19 @@ def evaluation(
 
 
 def targets(instance: dg.DagsterInstance, asset: dg.AssetKey, days: Iterable[dt.date]) -> dict[dt.date, Target]:
-    """The newest materialization of each day, without which the check's day bar stays empty."""
+    """Return the newest materialization of each day.
+
+    Dagster's UI shows a check result in the bar of its day only if the result refers to that materialization.
+    """
     keys = [day.isoformat() for day in days]
     found: dict[dt.date, Target] = {}
     cursor: str | None = None
     while keys:
         page = instance.fetch_materializations(
-            dg.AssetRecordsFilter(asset_key=asset, asset_partitions=keys), limit=_PAGE, cursor=cursor, ascending=True
+            dg.AssetRecordsFilter(asset_key=asset, asset_partitions=keys),
+            limit=_RECORDS_PER_PAGE,
+            cursor=cursor,
+            ascending=True,
         )
         for record in page.records:
             if record.partition_key:
@@ -69,15 +76,15 @@ def targets(instance: dg.DagsterInstance, asset: dg.AssetKey, days: Iterable[dt.
 
 
 def latest_day_evaluation(
-    organization: Organization, day: dt.date, *, is_here: bool, target: Any
+    organization: Organization, day: dt.date, *, is_stored: bool, target: Any
 ) -> dg.AssetCheckEvaluation:
     """Return the result of the check `latest_day` for one UTC day."""
     return evaluation(
         asset_keys.costs_key(organization),
         asset_paths.LATEST_DAY,
         day,
-        passed=is_here,
+        passed=is_stored,
         severity=dg.AssetCheckSeverity.WARN,
-        description="The day is here, or not due yet." if is_here else "The day is due and not here.",
+        description="The day is stored, or not due yet." if is_stored else "The day is due and not stored.",
         target=target,
     )

@@ -1,4 +1,4 @@
-"""Which database a configuration means: the user's own, or the embedded server in the data directory."""
+"""Opens the database of a configuration: the configured one, or the embedded server in the data directory."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class EmbeddedServerNotStarted(Exception):
 
 
 def database(configuration: Configuration) -> Database:
-    """The configured database; starts the embedded server.
+    """Return the configured database, or start the embedded server and return its database.
 
-    Raises WarehouseError or SecretUnavailable, and ConfigurationError where the embedded server is refused.
+    Raises `WarehouseError` or `SecretUnavailable`, and `ConfigurationError` if the embedded server is not allowed.
     """
     if configuration.database:
         return Database(configuration.database.url.read())
@@ -27,7 +27,10 @@ def database(configuration: Configuration) -> Database:
 
 
 def existing_database(configuration: Configuration) -> Database:
-    """The same, but raises EmbeddedServerNotStarted rather than make an embedded server for the first time."""
+    """Return the database without creating an embedded server.
+
+    Raises `EmbeddedServerNotStarted` if the embedded server was never started, and otherwise the errors of `database`.
+    """
     if configuration.database is None:
         _refuse_unless_allowed()
         if not embedded.exists(configuration.data_directory):
@@ -36,12 +39,15 @@ def existing_database(configuration: Configuration) -> Database:
 
 
 def _refuse_unless_allowed() -> None:
-    """In a container an embedded server would be one nobody else sees, and would end with it."""
-    said = env_variable(EMBEDDED_SERVER)
-    if said == _NEVER:
+    """Raise `ConfigurationError` if the environment forbids the embedded server.
+
+    Containers forbid it, because no other container could use the server and its data would end with the container.
+    """
+    value = env_variable(EMBEDDED_SERVER)
+    if value == _NEVER:
         raise ConfigurationError(
             f"no database is configured, and {EMBEDDED_SERVER}={_NEVER} refuses the embedded PostgreSQL: "
             "set database.url (without a file: DATABASE_URL) to a PostgreSQL server of your own"
         )
-    if said:
-        raise ConfigurationError(f"{EMBEDDED_SERVER} takes {_NEVER} or nothing; found {said!r}")
+    if value:
+        raise ConfigurationError(f"{EMBEDDED_SERVER} must be {_NEVER} or unset, not {value!r}")

@@ -1,4 +1,4 @@
-"""Which days an organization's assets have: from its stored start, UTC, today included as the last, provisional one."""
+"""Partitions of the assets: UTC days from the start of an organization's history to today, and UTC months."""
 
 from __future__ import annotations
 
@@ -24,34 +24,34 @@ RANGE_END_TAG = "dagster/asset_partition_range_end"
 
 
 class History(NamedTuple):
-    """Where an organization's partitions begin, and how many of the newest the API still serves, today included."""
+    """The first day of an organization's partitions, and the number of newest days that the API serves, with today."""
 
     first_day: dt.date
     served_days: int
 
 
 def daily_partitions(first_day: dt.date) -> dg.DailyPartitionsDefinition:
-    """UTC days from `first_day` to today, which is the last and still growing."""
+    """Return UTC days from `first_day` to today. The partition of today exists and is provisional."""
     return dg.DailyPartitionsDefinition(start_date=first_day.isoformat(), timezone="UTC", end_offset=1)
 
 
 def monthly_partitions(first_day: dt.date) -> dg.MonthlyPartitionsDefinition:
-    """UTC months from that of `first_day` to the running one, which is the last and still growing."""
+    """Return UTC months from the month of `first_day` to the current month."""
     return dg.MonthlyPartitionsDefinition(start_date=first_day.replace(day=1).isoformat(), timezone="UTC", end_offset=1)
 
 
 def range_tags(days: DayRange) -> dict[str, str]:
-    """The tags by which Dagster runs a range of partitions as one run."""
+    """Return the tags with which Dagster executes a range of partitions in one run."""
     return {RANGE_START_TAG: days.first.isoformat(), RANGE_END_TAG: days.last.isoformat()}
 
 
 def days_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> list[dt.date]:
-    """The days that a run was asked for, one or a range."""
+    """Return the UTC days of a run: its partition or its range of partitions."""
     return [dt.date.fromisoformat(key) for key in context.partition_keys]
 
 
 def days_to_evaluate(context: dg.AssetCheckExecutionContext, trailing_days: int) -> list[dt.date]:
-    """The days that a check was asked for; started without any, as the UI does it, the trailing window."""
+    """Return the UTC days of a check. Without partitions ("Execute all" in the UI), return the trailing days."""
     if context.has_partition_key or context.has_partition_key_range:
         return days_of(context)
     today = utc_now().date()
@@ -59,8 +59,11 @@ def days_to_evaluate(context: dg.AssetCheckExecutionContext, trailing_days: int)
 
 
 def histories(configuration: Configuration) -> Mapping[str, History]:
-    """Return each organization's history; while Postgres is down, and before first contact, a year back from today."""
-    stored = {known.organization: known for known in _registered(configuration)}
+    """Return the history of each organization, from the configured start or the start that onboarding has stored.
+
+    The history begins a year before today for an organization that was not onboarded, and while Postgres does not answer.
+    """
+    stored = {entry.organization: entry for entry in _registered(configuration)}
     today = utc_now().date()
     return {
         name: History(start_of(organization, stored.get(name), today), served_days(stored.get(name)))
@@ -75,5 +78,7 @@ def _registered(configuration: Configuration) -> list[organizations.StoredOrgani
     except EmbeddedServerNotStarted:
         return []
     except (WarehouseError, SecretUnavailable) as error:
-        _LOG.warning("partitions begin at their fallback: %s", error)
+        _LOG.warning(
+            "the stored start dates cannot be read, so partitions begin a year ago or at start_date: %s", error
+        )
         return []

@@ -1,4 +1,7 @@
-"""Tells whoever started a run in this process how far it is: Dagster's own events reach them only afterwards."""
+"""Progress of a run, reported to the process that started it while the run is still under way.
+
+Dagster's events arrive only after the run, which is too late for a progress bar.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,11 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Progress:
-    """A step forward: days done (stored or failed), a sentence, or all that came of a run."""
+    """One report: a number of days that were stored or failed, a message, or the summary of a finished run."""
 
     organization: str
     days_done: int = 0
-    note: str | None = None
+    message: str | None = None
     finished: Mapping[str, Any] | None = None
 
 
@@ -24,7 +27,7 @@ _listeners: list[Listener] = []
 
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
-    """Calls `listener` for every step forward within this process."""
+    """Call `listener` with every report of this process while the block runs."""
     _listeners.append(listener)
     try:
         yield
@@ -33,20 +36,20 @@ def listening(listener: Listener) -> Iterator[None]:
 
 
 def days_done(organization: str, days: int) -> None:
-    """Says that so many more days are stored or failed."""
-    _tell(Progress(organization, days_done=days))
+    """Report that further days were stored or failed."""
+    _notify(Progress(organization, days_done=days))
 
 
-def note(organization: str, sentence: str) -> None:
-    """Says what a person who waits for the run should know."""
-    _tell(Progress(organization, note=sentence))
+def message(organization: str, text: str) -> None:
+    """Report a message for a person who waits for the run."""
+    _notify(Progress(organization, message=text))
 
 
 def finished(organization: str, summary: Mapping[str, Any]) -> None:
-    """Says what came of a run, in values that JSON knows: the fields of `runs.Result`."""
-    _tell(Progress(organization, finished=summary))
+    """Report the summary of a run. It has the fields of `worker_pool.Result`, as values that can be encoded as JSON."""
+    _notify(Progress(organization, finished=summary))
 
 
-def _tell(progress: Progress) -> None:
+def _notify(progress: Progress) -> None:
     for listener in _listeners:
         listener(progress)

@@ -44,7 +44,7 @@ def test_the_embedded_server_can_be_refused(type_in: Type) -> None:
 def test_a_refusal_that_is_mistyped_is_not_taken_for_leave(type_in: Type) -> None:
     finished = type_in("status", OPENAI_COSTS_EMBEDDED_SERVER="no", **GIVEN)
     assert (finished.code, finished.out) == (2, "")
-    assert "OPENAI_COSTS_EMBEDDED_SERVER takes never or nothing; found 'no'" in finished.err
+    assert "OPENAI_COSTS_EMBEDDED_SERVER must be never or unset, not 'no'" in finished.err
 
 
 def test_a_database_of_another_encoding_is_refused_with_the_remedy(type_in: Type, databases: Databases) -> None:

@@ -41,8 +41,8 @@ NEED_NO_ROW = {
     f"{BLANK} comes from OPENAI_ADMIN_KEY: unset it first",
     # Good news, and parts of sentences that have a row.
     f"  What to do: {BLANK}",
-    f"{BLANK} rows arrived whole.",
-    "Both answers bill the same.",
+    f"{BLANK} rows are stored.",
+    "The rows add up to the total of the ungrouped request.",
     f"{BLANK} and all days up to {BLANK} arrived.",
     "days arrive again",
     "days stopped arriving",

@@ -1,1 +1,1 @@
-"""The asset factories."""
+"""Asset factories, one module per asset. `orchestration/build.py` calls them."""

@@ -1,11 +1,11 @@
-"""The asset `openai/<organization>/allocated_costs`: costs shared out to users and keys; needs no request.
+"""The asset `openai/<organization>/allocated_costs`: costs allocated to users and API keys, without any API request.
 
-Days without whole costs are left out and named; the others go on.
+`sync/allocation.py` loads, allocates and stores the days; the rules are in `spend/allocation/`.
 """
 
-# `from __future__ import annotations` would break Dagster's reading of the context's type in functions made here.
+# No `from __future__ import annotations`: Dagster evaluates the annotation of `context` in nested functions.
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -15,69 +15,73 @@ from openai_costs_dagster import asset_paths
 from openai_costs_dagster.configuration import Configuration, Organization
 from openai_costs_dagster.days import DayRange, utc_now
 from openai_costs_dagster.orchestration import asset_keys, database_access
+from openai_costs_dagster.orchestration.assets.settings import Partitioning, asset_settings
 from openai_costs_dagster.orchestration.assets.table_schemas import ALLOCATED_COSTS
 from openai_costs_dagster.orchestration.automation import evaluated_with_asset
 from openai_costs_dagster.orchestration.check_results import evaluation, targets
 from openai_costs_dagster.orchestration.partitions import days_of
 from openai_costs_dagster.sync.allocation import AllocatedDay, AllocationOutcome, allocate_days
 
-_DESCRIPTION = """What {title} was billed, shared out to the users and API keys that caused it.
+_DESCRIPTION = """The costs of {title}, allocated to the users and API keys that caused them.
 
-What OpenAI bills by user stays theirs; the rest is shared out by usage, and what no usage explains stays
-unallocated. The shares of a cost row add up to it to the last digit, and all of them to `costs`."""
-_SHOWN = 5  # models named in a check's description
+Costs that OpenAI bills by user stay with that user. All other costs are allocated in proportion to usage; costs without
+matching usage stay unallocated. The shares of a cost row add up to its exact amount."""
+_MAX_LISTED_MODELS = 5
 
 
 def allocation_asset(
     organization: Organization,
     configuration: Configuration,
     *,
-    partitions: dg.DailyPartitionsDefinition,
-    backfill_policy: dg.BackfillPolicy,
+    partitioning: Partitioning,
     automation_condition: dg.AutomationCondition[dg.AssetKey] | None,
 ) -> dg.AssetsDefinition:
-    """Makes an organization's allocation asset, with its check `usage_matches_bill` where usage is read."""
+    """Return the allocation asset of an organization, with the check `usage_matches_bill` if usage is synchronized."""
     key = asset_keys.allocated_costs_key(organization)
     upstream = [asset_keys.costs_key(organization)]
+    specs: list[dg.AssetCheckSpec] = []
     if organization.usage:
         upstream.append(asset_keys.usage_key(organization))
-    specs = [
-        dg.AssetCheckSpec(
-            asset_paths.USAGE_MATCHES_BILL,
-            asset=key,
-            description="The tokens that were billed are those that were counted, by model.",
-            partitions_def=partitions,
-            automation_condition=evaluated_with_asset(),
+        specs.append(
+            dg.AssetCheckSpec(
+                asset_paths.USAGE_MATCHES_BILL,
+                asset=key,
+                description="For each model, OpenAI billed as many tokens as its usage endpoints counted.",
+                partitions_def=partitioning.partitions,
+                automation_condition=evaluated_with_asset(),
+            )
         )
-    ] * organization.usage
 
     @dg.asset(
         key=key,
         deps=upstream,
         description=_DESCRIPTION.format(title=organization.title),
-        partitions_def=partitions,
-        backfill_policy=backfill_policy,
-        automation_condition=automation_condition,
-        group_name=asset_keys.group(organization.name),
-        owners=list(organization.dagster_owners),
-        pool=asset_keys.pool(organization.name),
-        kinds={"postgres"},
-        tags={asset_keys.ORGANIZATION_TAG: organization.name},
-        metadata={"dagster/table_name": "openai_costs.allocated_costs", "dagster/column_schema": ALLOCATED_COSTS},
         check_specs=specs,
-        code_version="1",
+        **asset_settings(
+            organization,
+            view="allocated_costs",
+            columns=ALLOCATED_COSTS,
+            kinds={"postgres"},
+            automation_condition=automation_condition,
+            partitioning=partitioning,
+        ),
     )
     def allocated_costs(context: dg.AssetExecutionContext) -> Iterator[Any]:
         with database_access.database(configuration).connect() as connection:
             outcome = allocate_days(connection, organization.name, days_of(context), utc_now())
-        _name_what_is_left_out(context, outcome)
+        _log_incomplete_days(context, outcome)
         missing = sorted(set(outcome.skipped) - set(outcome.unreconciled))
         if missing:
-            yield from _materializations(key, outcome)
-            raise dg.Failure(_lacking(missing), allow_retries=False)
-        for day, metadata in _made(outcome):
+            # Dagster marks all partitions of a failed run as failed, except those that were materialized explicitly.
+            for day, metadata in _metadata_by_day(outcome):
+                yield dg.AssetMaterialization(asset_key=key, partition=day.isoformat(), metadata=metadata)
+            raise dg.Failure(
+                f"The costs of {_ranges(missing)} are not stored. The other days are allocated.", allow_retries=False
+            )
+        for day, metadata in _metadata_by_day(outcome):
             context.add_asset_metadata(metadata, asset_key=key, partition_key=day.isoformat())
-        yield dg.MaterializeResult(asset_key=key)  # checks of other steps wait for this
+        # The checks of other steps (anomalies and budgets of users) start after this event.
+        yield dg.MaterializeResult(asset_key=key)
         if specs:
             target = targets(context.instance, key, outcome.days)
             for day, report in outcome.days.items():
@@ -89,41 +93,35 @@ def allocation_asset(
     return allocated_costs
 
 
-def _made(outcome: AllocationOutcome) -> Iterator[tuple[dt.date, dict[str, Any]]]:
-    """What is said of each day that is done with: shared out, or left out until its costs are read anew."""
+def _metadata_by_day(outcome: AllocationOutcome) -> Iterator[tuple[dt.date, dict[str, Any]]]:
+    """Yield the days to materialize: the allocated days, and the days that do not reconcile."""
     for day, report in outcome.days.items():
         yield day, _metadata(report)
     for day in outcome.unreconciled:
         yield day, {"left_out": outcome.skipped[day]}
 
 
-def _materializations(key: dg.AssetKey, outcome: AllocationOutcome) -> Iterator[dg.AssetMaterialization]:
-    """The good days of a run that will fail for others."""
-    for day, metadata in _made(outcome):
-        yield dg.AssetMaterialization(asset_key=key, partition=day.isoformat(), metadata=metadata)
-
-
-def _lacking(days: list[dt.date]) -> str:
-    return f"The costs of {', '.join(map(str, DayRange.covering(days)))} are not stored; the other days are shared out."
-
-
-def _name_what_is_left_out(context: dg.AssetExecutionContext, outcome: AllocationOutcome) -> None:
-    reasons: dict[str, list[dt.date]] = {}
+def _log_incomplete_days(context: dg.AssetExecutionContext, outcome: AllocationOutcome) -> None:
+    days_by_reason: dict[str, list[dt.date]] = {}
     for day, reason in outcome.skipped.items():
-        reasons.setdefault(reason, []).append(day)
-    for reason, days in reasons.items():
-        context.log.warning("left out %s: %s", ", ".join(map(str, DayRange.covering(days))), reason)
+        days_by_reason.setdefault(reason, []).append(day)
+    for reason, days in days_by_reason.items():
+        context.log.warning("not allocated: %s: %s", _ranges(days), reason)
     unsplit = [day for day, report in outcome.days.items() if report.unsplit_line_items]
     if unsplit:
         context.log.warning(
-            "some line items of %s stay unallocated: no usage connects their rows with users, and there are too many "
-            "of both to split the rows by the users' totals alone; openai_costs.user_totals has these totals",
-            ", ".join(map(str, DayRange.covering(unsplit))),
+            "some line items of %s stay unallocated: no usage connects their rows with users, and their rows and users "
+            "are too many to be matched by the users' totals alone; openai_costs.user_totals has these totals",
+            _ranges(unsplit),
         )
 
 
+def _ranges(days: Iterable[dt.date]) -> str:
+    return ", ".join(map(str, DayRange.covering(days)))
+
+
 def _metadata(report: AllocatedDay) -> dict[str, Any]:
-    """What the UI plots by day; shares are of spend without its signs."""
+    """Return the metadata of a day. Percentages are of the gross amount, in which credits count as positive."""
     return {
         "to_users_percent": percent(report.to_users_usd, report.gross_usd),
         "to_keys_percent": percent(report.to_keys_usd, report.gross_usd),
@@ -135,25 +133,25 @@ def _metadata(report: AllocatedDay) -> dict[str, Any]:
 
 
 def percent(part: Decimal, whole: Decimal) -> float:
-    """A share in percent; all of nothing is 100."""
+    """Return a share in percent, rounded to two decimals. The share of a day without costs is 100 percent."""
     return round(float(100 * part / whole), 2) if whole else 100.0
 
 
 def _evaluation(key: dg.AssetKey, day: dt.date, report: AllocatedDay, target: Any) -> dg.AssetCheckEvaluation:
-    said = "Billed and counted tokens agree."
+    description = "Billed and counted tokens agree."
     if not report.has_usage:
-        said = "No usage was counted."
+        description = "No usage is stored for this day."
     if report.differences:
-        said = "; ".join(map(str, report.differences[:_SHOWN]))
-        if len(report.differences) > _SHOWN:
-            said += f"; and {len(report.differences) - _SHOWN} more models"
+        description = "; ".join(map(str, report.differences[:_MAX_LISTED_MODELS]))
+        if len(report.differences) > _MAX_LISTED_MODELS:
+            description += f"; and {len(report.differences) - _MAX_LISTED_MODELS} more models"
     return evaluation(
         key,
         asset_paths.USAGE_MATCHES_BILL,
         day,
         passed=not report.differences,
         severity=dg.AssetCheckSeverity.WARN,
-        description=said,
-        metadata={"models_apart": len(report.differences)},
+        description=description,
+        metadata={"differing_models": len(report.differences)},
         target=target,
     )

@@ -1,6 +1,10 @@
-"""The asset `openai/<organization>/costs`: one daily-partitioned table of what the organization was billed."""
+"""The asset `openai/<organization>/costs`: the daily costs that OpenAI bills to an organization.
 
-# `from __future__ import annotations` would break Dagster's reading of the context's type in functions made here.
+`sync/costs.py` requests, reconciles and stores the days. This module runs it for the partitions of a Dagster run and
+reports each day to Dagster: a materialization with metadata, and the checks `complete` and `reconciles`.
+"""
+
+# No `from __future__ import annotations`: Dagster evaluates the annotation of `context` in nested functions.
 import datetime as dt
 from collections.abc import Iterator
 from typing import Any, NoReturn
@@ -14,6 +18,7 @@ from openai_costs_dagster.cost_records import currency_name
 from openai_costs_dagster.days import utc_now
 from openai_costs_dagster.monitoring.evaluation import Evaluator
 from openai_costs_dagster.orchestration import asset_keys, database_access, progress, triggers
+from openai_costs_dagster.orchestration.assets.settings import Partitioning, asset_settings
 from openai_costs_dagster.orchestration.assets.table_schemas import DAILY_COSTS
 from openai_costs_dagster.orchestration.automation import evaluated_with_asset
 from openai_costs_dagster.orchestration.check_results import Target, evaluation, targets
@@ -22,17 +27,17 @@ from openai_costs_dagster.sync.costs import CostsRequest, ingest_costs
 from openai_costs_dagster.sync.outcome import DayReport, Outcome
 from openai_costs_dagster.warehouse.errors import WarehouseError
 
-_DESCRIPTION = """What {title} was billed by OpenAI each UTC day, as fine as the API bills it.
+_DESCRIPTION = """The costs that OpenAI bills to {title} for each UTC day, in the finest grouping that the API serves.
 
-A partition is a day; the last one is today and still grows. A day is stored whole or not at all, to the last digit,
-and may change until it is settled. Every restatement after that is kept in `openai_costs.cost_revisions`. Backfill
-any range from this page: it becomes one run."""
+Each partition is a day. The last partition is today, which still grows. A day is stored completely or not at all, with
+exact amounts. A day is provisional, and its costs may change, until it is settled. The view
+`openai_costs.cost_revisions` keeps every later change. Backfill any range of days from this page: it becomes one run."""
 _CHECKS = {
-    asset_paths.COMPLETE: "Every day asked for arrived whole: one bucket, all of its rows, sums as read.",
-    asset_paths.RECONCILES: "The day's rows add up to the organization's total, asked for a second time and ungrouped.",
+    asset_paths.COMPLETE: "The day is stored completely: OpenAI returned the day with all of its rows and amounts.",
+    asset_paths.RECONCILES: "The rows of the day add up to the total that OpenAI returns for an ungrouped request.",
 }
+# A daily refresh needs 24 hours plus the time until the API serves the day.
 _FRESHNESS = dg.FreshnessPolicy.time_window(fail_window=dt.timedelta(hours=36), warn_window=dt.timedelta(hours=27))
-"""A daily refresh and a little; within the day it is read more often."""
 
 _ERROR, _WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
 
@@ -41,42 +46,44 @@ def costs_asset(
     organization: Organization,
     configuration: Configuration,
     *,
-    partitions: dg.DailyPartitionsDefinition,
-    backfill_policy: dg.BackfillPolicy,
+    partitioning: Partitioning,
     automation_condition: dg.AutomationCondition[dg.AssetKey] | None,
 ) -> dg.AssetsDefinition:
-    """Makes an organization's costs asset with its checks `complete` and `reconciles`."""
+    """Return the costs asset of an organization with its checks `complete` and `reconciles`."""
     key = asset_keys.costs_key(organization)
     specs = [
         dg.AssetCheckSpec(
-            name, asset=key, description=text, partitions_def=partitions, automation_condition=evaluated_with_asset()
+            name,
+            asset=key,
+            description=description,
+            partitions_def=partitioning.partitions,
+            automation_condition=evaluated_with_asset(),
         )
-        for name, text in _CHECKS.items()
+        for name, description in _CHECKS.items()
     ]
 
     @dg.asset(
         key=key,
         description=_DESCRIPTION.format(title=organization.title),
-        partitions_def=partitions,
-        backfill_policy=backfill_policy,
-        automation_condition=automation_condition,
-        group_name=asset_keys.group(organization.name),
-        owners=list(organization.dagster_owners),
-        pool=asset_keys.pool(organization.name),
-        kinds={"openai", "postgres"},
-        tags={asset_keys.ORGANIZATION_TAG: organization.name},
-        metadata={"dagster/table_name": "openai_costs.daily_costs", "dagster/column_schema": DAILY_COSTS},
         check_specs=specs,
         freshness_policy=_FRESHNESS,
-        code_version="1",
+        **asset_settings(
+            organization,
+            view="daily_costs",
+            columns=DAILY_COSTS,
+            kinds={"openai", "postgres"},
+            automation_condition=automation_condition,
+            partitioning=partitioning,
+        ),
     )
     def costs(context: dg.AssetExecutionContext) -> Iterator[Any]:
-        outcome = _run(context, organization, configuration)
+        outcome = _ingest(context, organization, configuration)
         if outcome.failed:
+            # Dagster marks all partitions of a failed run as failed, except those that were materialized explicitly.
             yield from _materializations(key, outcome)
             yield from _check_results(context, key, outcome)
-            _look_at_the_good_days(context, organization, configuration, outcome)
-            _fail(context, outcome)
+            _evaluate_stored_days(context, organization, configuration, outcome)
+            _raise_failure(context, outcome)
         for day, report in outcome.stored.items():
             context.add_asset_metadata(_metadata(report), asset_key=key, partition_key=day.isoformat())
         yield dg.MaterializeResult(asset_key=key)
@@ -88,7 +95,7 @@ def costs_asset(
     return costs
 
 
-def _run(context: dg.AssetExecutionContext, organization: Organization, configuration: Configuration) -> Outcome:
+def _ingest(context: dg.AssetExecutionContext, organization: Organization, configuration: Configuration) -> Outcome:
     days = days_of(context)
     try:
         database = database_access.database(configuration)
@@ -105,8 +112,8 @@ def _run(context: dg.AssetExecutionContext, organization: Organization, configur
             trigger=triggers.trigger_of(context.instance, context.run),
             run_id=context.run.run_id,
             raw_pages_days=configuration.retention.raw_pages_days,
-            on_progress=lambda done: progress.days_done(organization.name, done),
-            on_wait=lambda sentence: progress.note(organization.name, sentence),
+            on_progress=lambda count: progress.days_done(organization.name, count),
+            on_wait=lambda message: progress.message(organization.name, message),
             log=context.log,
         )
     )
@@ -115,7 +122,7 @@ def _run(context: dg.AssetExecutionContext, organization: Organization, configur
 
 
 def _materializations(key: dg.AssetKey, outcome: Outcome) -> Iterator[dg.AssetMaterialization]:
-    """The good days of a run that will fail for others: the UI then shows exactly those others as failed."""
+    """Materialize the stored days of a run that fails because of other days."""
     for day, report in outcome.stored.items():
         yield dg.AssetMaterialization(asset_key=key, partition=day.isoformat(), metadata=_metadata(report))
 
@@ -123,10 +130,13 @@ def _materializations(key: dg.AssetKey, outcome: Outcome) -> Iterator[dg.AssetMa
 def _check_results(
     context: dg.AssetExecutionContext, key: dg.AssetKey, outcome: Outcome
 ) -> Iterator[dg.AssetCheckEvaluation]:
-    """Yielded after the materializations: without those as targets the checks' day bars stay empty."""
+    """Yield the results of both checks for each day. Call this after the days were materialized.
+
+    Dagster's UI shows a result in the bar of its day only if the result refers to the materialization of that day.
+    """
     target = targets(context.instance, key, [*outcome.stored, *outcome.failed])
     for day, report in outcome.stored.items():
-        yield from _checks_of_stored(key, day, report, target.get(day))
+        yield from _results_of_stored_day(key, day, report, target.get(day))
     for day, failure in outcome.failed.items():
         yield evaluation(
             key,
@@ -134,15 +144,15 @@ def _check_results(
             day,
             passed=False,
             severity=_ERROR,
-            description=f"Not stored: {failure.reason}",
+            description=f"The day was not stored: {failure.reason}",
             target=target.get(day),
         )
 
 
-def _look_at_the_good_days(
+def _evaluate_stored_days(
     context: dg.AssetExecutionContext, organization: Organization, configuration: Configuration, outcome: Outcome
 ) -> None:
-    """What the checks would do, which Dagster skips now."""
+    """Detect anomalies and evaluate budgets for the stored days. Dagster skips these checks when the asset fails."""
     if not outcome.stored:
         return
     evaluator = Evaluator(
@@ -152,16 +162,17 @@ def _look_at_the_good_days(
         with database_access.database(configuration).connect() as connection:
             evaluator.evaluate(connection, list(outcome.stored))
     except (WarehouseError, SecretUnavailable) as error:
-        context.log.warning("the days that were stored could not be judged: %s", error)
+        context.log.warning("anomalies and budgets of the stored days could not be evaluated: %s", error)
 
 
-def _fail(context: dg.AssetExecutionContext, outcome: Outcome) -> NoReturn:
+def _raise_failure(context: dg.AssetExecutionContext, outcome: Outcome) -> NoReturn:
     permanent = all(failure.permanent for failure in outcome.failed.values())
-    if permanent:  # retrying the run would change nothing; allow_retries alone does not keep Dagster from it
+    if permanent:
+        # `allow_retries` applies to steps only. This tag keeps Dagster from retrying the run in vain.
         context.instance.add_run_tags(context.run.run_id, asset_keys.NO_RUN_RETRIES)
-    asked = len(outcome.failed) + len(outcome.stored)
+    requested = len(outcome.failed) + len(outcome.stored)
     raise dg.Failure(
-        f"{len(outcome.failed)} of {asked} days were not stored. {outcome.message}",
+        f"{len(outcome.failed)} of {requested} days were not stored. {outcome.message}",
         metadata={
             "failed_days": [day.isoformat() for day in sorted(outcome.failed)],
             "kind": "permanent" if permanent else "transient",
@@ -171,7 +182,7 @@ def _fail(context: dg.AssetExecutionContext, outcome: Outcome) -> NoReturn:
 
 
 def _metadata(report: DayReport) -> dict[str, Any]:
-    """What the UI plots by day; the exact amount stands beside the plotted one as text."""
+    """Return the metadata of a day. Dagster plots numbers, so the exact amount is a text beside a rounded number."""
     metadata: dict[str, Any] = {
         "spend_usd": round(float(report.amount_usd), 4),
         "spend_exact": ", ".join([f"{report.amount_usd:f} USD", *_other_totals(report)]),
@@ -191,21 +202,24 @@ def _other_totals(report: DayReport) -> list[str]:
     return [f"{amount:f} {currency_name(currency)}" for currency, amount in report.other_totals.items()]
 
 
-def _checks_of_stored(
+def _results_of_stored_day(
     key: dg.AssetKey, day: dt.date, report: DayReport, target: Target | None
 ) -> Iterator[dg.AssetCheckEvaluation]:
-    said = f"{report.row_count} rows arrived whole."
+    description = f"{report.row_count} rows are stored."
     if report.absent_amounts:
-        said += f" {report.absent_amounts} of them came without an amount, stored as null."
+        description += f" OpenAI returned no amount for {report.absent_amounts} of them; they are stored as null."
     passed = not report.absent_amounts
-    yield evaluation(key, asset_paths.COMPLETE, day, passed=passed, severity=_WARN, description=said, target=target)
-    if report.reconciled is None:
-        passed, severity, said = False, _WARN, "The second, ungrouped answer could not be had."
-    elif report.reconciled:
-        passed, severity, said = True, _WARN, "Both answers bill the same."
-    else:
-        passed, severity = False, _WARN if report.provisional else _ERROR
-        said = f"Rows less the total that the API bills for the day: {report.difference:+f}."
     yield evaluation(
-        key, asset_paths.RECONCILES, day, passed=passed, severity=severity, description=said, target=target
+        key, asset_paths.COMPLETE, day, passed=passed, severity=_WARN, description=description, target=target
+    )
+    if report.reconciled is None:
+        passed, severity, description = False, _WARN, "OpenAI returned no ungrouped total for this day."
+    elif report.reconciled:
+        passed, severity, description = True, _WARN, "The rows add up to the total of the ungrouped request."
+    else:
+        # On a provisional day, costs may have grown between the two requests.
+        passed, severity = False, _WARN if report.provisional else _ERROR
+        description = f"The sum of the rows differs from the total of the ungrouped request by {report.difference:+f}."
+    yield evaluation(
+        key, asset_paths.RECONCILES, day, passed=passed, severity=severity, description=description, target=target
     )

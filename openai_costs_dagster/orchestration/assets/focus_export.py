@@ -1,6 +1,6 @@
-"""The asset `openai/focus_export`: a month of every organization as FOCUS files, for other FinOps tools."""
+"""The asset `openai/focus_export`: the monthly costs of all organizations as FOCUS files, for other FinOps tools."""
 
-# `from __future__ import annotations` would break Dagster's reading of the context's type in functions made here.
+# No `from __future__ import annotations`: Dagster evaluates the annotation of `context` in nested functions.
 import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +18,7 @@ from openai_costs_dagster.report.focus_files import FocusError
 from openai_costs_dagster.report.locations import exports_folder
 from openai_costs_dagster.warehouse.focus import Month, Selection
 
-_ENDINGS = ("parquet", "csv")
+_FORMATS = ("parquet", "csv")
 
 
 def focus_asset(
@@ -27,18 +27,21 @@ def focus_asset(
     *,
     automation_condition: dg.AutomationCondition[dg.AssetKey] | None,
 ) -> dg.AssetsDefinition:
-    """Makes the asset; its partitions are the UTC months since that of `first_day`. A range of months is one run."""
-    # Days before an organization's beginning, and those to come, do not exist: a month needs none of them.
+    """Return the FOCUS asset. Its partitions are UTC months, from the month of `first_day` to the current one.
+
+    A range of months is one run.
+    """
+    # A month may contain days before the start of an organization, and days in the future.
     mapping = dg.TimeWindowPartitionMapping(allow_nonexistent_upstream_partitions=True)
 
     asset, organizations = asset_keys.focus_export_key(configuration), configuration.organizations.values()
 
     @dg.asset(
         key=asset,
-        deps=[dg.AssetDep(asset_keys.costs_key(one), partition_mapping=mapping) for one in organizations],
+        deps=[dg.AssetDep(asset_keys.costs_key(each), partition_mapping=mapping) for each in organizations],
         description=(
-            "What all organizations were billed in a month, as FOCUS 1.2 rows in a Parquet and a CSV file: so OpenAI's "
-            "bill lies beside other providers' in any FinOps tool. Amounts are exact."
+            "The monthly costs of all organizations as FOCUS 1.2 rows, in a Parquet file and a CSV file. FinOps tools "
+            "can compare them with the bills of other providers. Amounts are exact."
         ),
         partitions_def=monthly_partitions(first_day),
         backfill_policy=dg.BackfillPolicy.single_run(),
@@ -49,21 +52,22 @@ def focus_asset(
         code_version="1",
     )
     def focus_export(context: dg.AssetExecutionContext) -> Iterator[Any]:
-        made: dict[str, dict[str, Any]] = {}
-        failed: list[str] = []
+        written: dict[str, dict[str, Any]] = {}
+        errors: list[str] = []
         with database_access.database(configuration).connect() as connection:
             for key in context.partition_keys:
-                wanted = Selection(Month.of(dt.date.fromisoformat(key)), list(configuration.organizations))
-                paths = _paths(configuration, wanted.month)
+                selection = Selection(Month.of(dt.date.fromisoformat(key)), list(configuration.organizations))
+                paths = _paths(configuration, selection.month)
                 try:
-                    made[key] = _metadata(export(connection, wanted, paths), paths)
+                    written[key] = _metadata(export(connection, selection, paths), paths)
                 except (FocusError, NotWritable) as error:
-                    failed.append(str(error))
-        if failed:
-            for key, metadata in made.items():
+                    errors.append(str(error))
+        if errors:
+            # Dagster marks all months of a failed run as failed, except those that were materialized explicitly.
+            for key, metadata in written.items():
                 yield dg.AssetMaterialization(asset_key=asset, partition=key, metadata=metadata)
-            raise dg.Failure("; ".join(failed), allow_retries=False)
-        for key, metadata in made.items():
+            raise dg.Failure("; ".join(errors), allow_retries=False)
+        for key, metadata in written.items():
             context.add_asset_metadata(metadata, asset_key=asset, partition_key=key)
         yield dg.MaterializeResult(asset_key=asset)
 
@@ -72,11 +76,11 @@ def focus_asset(
 
 def _paths(configuration: Configuration, month: Month) -> list[Path]:
     folder = exports_folder(configuration)
-    return [folder / f"openai-focus-{month}.{ending}" for ending in _ENDINGS]
+    return [folder / f"openai-focus-{month}.{extension}" for extension in _FORMATS]
 
 
 def _metadata(exported: ExportResult, paths: list[Path]) -> dict[str, Any]:
-    """What the UI plots and shows of a month; only US dollars are plotted."""
+    """Return the metadata of a month. `billed_usd` is the plotted amount, in US dollars only."""
     parquet, csv = paths
     billed = exported.billed
     return {

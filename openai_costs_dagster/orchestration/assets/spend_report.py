@@ -1,6 +1,6 @@
-"""The asset `openai/spend_report`: one HTML page about all organizations, made anew when costs are."""
+"""The asset `openai/spend_report`: one HTML page about the spend of all organizations, rewritten after each refresh."""
 
-# `from __future__ import annotations` would break Dagster's reading of the context's type in functions made here.
+# No `from __future__ import annotations`: Dagster evaluates the annotation of `context` in nested functions.
 import datetime as dt
 from collections.abc import Sequence
 from decimal import Decimal
@@ -17,12 +17,12 @@ from openai_costs_dagster.report.cube import daily_dollars
 from openai_costs_dagster.report.locations import report_path
 from openai_costs_dagster.report.page import WrittenReport, write_report
 
-_PICTURED = 60  # days
-_DESCRIPTION = """One HTML page about what all organizations spend on OpenAI, for people who never open Dagster.
+_CHART_DAYS = 60
+_DESCRIPTION = """One HTML page about the OpenAI spend of all organizations, for people without access to Dagster.
 
-Spend by day, the month with its budgets and forecast, what moved and why, anomalies, users and API keys, unit
-costs, and how fresh all of it is; filtered in the page. It needs no network: open it, send it, print it. The file's
-path is in the metadata; `openai-costs report --out FILE` writes the same page elsewhere."""
+The page shows spend by day, the month with its budgets and forecast, changes and their causes, anomalies, users, API
+keys, unit costs, and the freshness of the data. It works without a network, with filters in the page. The path of the
+file is in the metadata. `openai-costs report --out FILE` writes the same page to another file."""
 
 
 def report_asset(
@@ -31,7 +31,7 @@ def report_asset(
     *,
     automation_condition: dg.AutomationCondition[dg.AssetKey] | None,
 ) -> dg.AssetsDefinition:
-    """Makes the report's asset; `deps` are what it is made of."""
+    """Return the report asset. `deps` are its upstream assets: the allocated costs of all organizations."""
 
     @dg.asset(
         key=asset_keys.spend_report_key(configuration),
@@ -52,7 +52,7 @@ def report_asset(
 
 
 def _metadata(written: WrittenReport) -> dict[str, Any]:
-    """Where the page is, and its headline figures; numbers plot from run to run."""
+    """Return the path of the page and its main figures. Dagster plots the numbers from run to run."""
     report = written.report
     forecasts = [one.forecast for one in report.organizations if one.forecast is not None]
     metadata: dict[str, Any] = {
@@ -60,9 +60,9 @@ def _metadata(written: WrittenReport) -> dict[str, Any]:
         "size_mb": round(written.size_bytes / 1e6, 2),
         "month_to_date_usd": _number(sum((one.month_to_date for one in report.organizations), Decimal(0))),
         f"open_anomalies_of_{RECENT_DAYS}_days": sum(one.open_anomalies for one in report.organizations),
-        "organizations_that_need_a_person": sum(bool(one.needs) for one in report.organizations),
+        "organizations_with_problems": sum(bool(one.needs) for one in report.organizations),
         "days": f"{report.first_day} to {report.last_day}",
-        "spend_by_day": dg.MetadataValue.md(_picture(report)),
+        "spend_by_day": dg.MetadataValue.md(_chart(report)),
     }
     if other := [amount for one in report.organizations for amount in one.month_in_other_currencies]:
         metadata["month_to_date_in_other_currencies"] = ", ".join(other)
@@ -71,9 +71,9 @@ def _metadata(written: WrittenReport) -> dict[str, Any]:
     return metadata
 
 
-def _picture(report: SpendReport) -> str:
-    """The last days of all organizations together."""
-    first = max(report.first_day, report.last_day - (_PICTURED - 1) * ONE_DAY)
+def _chart(report: SpendReport) -> str:
+    """Return a bar chart of the total spend of the last days, as Markdown with an SVG image."""
+    first = max(report.first_day, report.last_day - (_CHART_DAYS - 1) * ONE_DAY)
     dollars = daily_dollars(report.cube, (report.last_day - report.first_day).days + 1)
     days = [report.first_day + dt.timedelta(days=number) for number in range(len(dollars))]
     bars = [svg.Bar(day, amount) for day, amount in zip(days, dollars, strict=True) if day >= first]

@@ -1,1 +1,1 @@
-"""The asset checks that are defined apart from their assets."""
+"""Asset checks that run in steps of their own, after their asset. To add a check, see `orchestration/build.py`."""

@@ -1,9 +1,10 @@
-"""The check `anomalous_spend`: each day by the days before it, at every level. A warning, never a failure.
+"""The check `anomalous_spend`: warns if the spend of a day is unusual compared with the days before it.
 
-Findings are kept in `openai_costs.anomalies`; judging a day again replaces them.
+`monitoring/evaluation.py` evaluates the days and stores the findings in the view `openai_costs.anomalies`. Evaluating a
+day again replaces its findings. This module reports the result of each day to Dagster.
 """
 
-# `from __future__ import annotations` would break Dagster's reading of the context's type in functions made here.
+# No `from __future__ import annotations`: Dagster evaluates the annotation of `context` in nested functions.
 import datetime as dt
 from collections.abc import Iterator
 from typing import Any
@@ -21,7 +22,7 @@ from openai_costs_dagster.orchestration.partitions import days_to_evaluate
 from openai_costs_dagster.spend.money import dollars
 from openai_costs_dagster.warehouse.anomalies import Finding
 
-_COLUMNS = ("impact_usd", "severity", "level", "what happened")
+_COLUMNS = ("impact_usd", "severity", "level", "explanation")
 
 
 def anomaly_check(
@@ -31,16 +32,17 @@ def anomaly_check(
     *,
     users: bool = False,
 ) -> dg.AssetChecksDefinition:
-    """Makes an organization's `anomalous_spend`; started without a partition it judges the trailing window.
+    """Return the check `anomalous_spend` of the costs of an organization, or of its allocated costs with `users=True`.
 
-    With `users` it is the one of allocated costs, which judges users: costs alone are judged without waiting for them.
+    Without a partition, the check evaluates the trailing days of the refresh. The two checks are separate so that the
+    check of costs does not wait for usage.
     """
     key = asset_keys.allocated_costs_key(organization) if users else asset_keys.costs_key(organization)
-    by = "by user" if users else "in all, by project, service, model and API key"
+    levels = "each user" if users else "the organization and each project, service, model and API key"
     spec = dg.AssetCheckSpec(
         asset_paths.ANOMALOUS_SPEND,
         asset=key,
-        description=f"The day's spend is like the days before it: {by}.",
+        description=f"The spend of the day is within the usual range, for {levels}.",
         partitions_def=partitions,
     )
 
@@ -51,7 +53,7 @@ def anomaly_check(
     )
     def anomalous_spend(context: dg.AssetCheckExecutionContext) -> Iterator[Any]:
         days = days_to_evaluate(context, configuration.refresh.trailing_days)
-        evaluations = _judge_and_keep(context, organization, configuration, days, users=users)
+        evaluations = _evaluate(context, organization, configuration, days, users=users)
         target = targets(context.instance, key, evaluations)
         for day, day_evaluation in evaluations.items():
             yield evaluation(
@@ -61,7 +63,7 @@ def anomaly_check(
                 passed=not day_evaluation.alerting,
                 severity=dg.AssetCheckSeverity.WARN,
                 description=_description(day_evaluation),
-                metadata={**_metadata(day_evaluation), **_where_to_look(organization, key, day)},
+                metadata={**_metadata(day_evaluation), **_links(organization, key, day)},
                 target=target.get(day),
             )
         yield dg.Output(None, output_name=spec.get_python_identifier())
@@ -69,7 +71,7 @@ def anomaly_check(
     return anomalous_spend
 
 
-def _judge_and_keep(
+def _evaluate(
     context: dg.AssetCheckExecutionContext,
     organization: Organization,
     configuration: Configuration,
@@ -87,20 +89,20 @@ def _description(day_evaluation: DayEvaluation) -> str:
     if day_evaluation.alerting:
         return "\n".join(finding.explanation for finding in day_evaluation.alerting)
     if day_evaluation.lower is None or day_evaluation.upper is None:
-        return f"Not judged: {day_evaluation.history_days} days are known before this one, 14 are needed."
+        return f"Not evaluated: {day_evaluation.history_days} days of history are stored, 14 are needed."
     so_far = " so far" if day_evaluation.provisional else ""
     usual = f"{dollars(day_evaluation.lower)} to {dollars(day_evaluation.upper)}"
-    said = f"{dollars(day_evaluation.actual)}{so_far}, usual: {usual}."
+    description = f"{dollars(day_evaluation.actual)}{so_far}, usual: {usual}."
     if day_evaluation.findings:
-        said += f" {len(day_evaluation.findings)} smaller or muted findings are kept."
-    return said
+        description += f" {len(day_evaluation.findings)} findings below the alert threshold or muted are stored."
+    return description
 
 
 def _metadata(day_evaluation: DayEvaluation) -> dict[str, Any]:
-    """What the UI plots by day, the day's findings as a table, and a picture of the largest one's series.
+    """Return the figures that Dagster plots by day, a table of all findings, and a chart of the largest finding.
 
-    The organization's figures are there every day. On days that alert, those of the series with the largest finding
-    stand beside them.
+    The figures of the organization are present on every day. Days that alert also have the figures of the series with
+    the largest finding.
     """
     metadata: dict[str, Any] = {"organization_spend_usd": round(float(day_evaluation.actual), 2)}
     for name in ("expected", "lower", "upper"):
@@ -108,16 +110,16 @@ def _metadata(day_evaluation: DayEvaluation) -> dict[str, Any]:
         if value is not None:
             metadata[f"organization_{name}_usd"] = round(float(value), 2)
     if day_evaluation.alerting:
-        metadata |= _of_series(max(day_evaluation.alerting, key=lambda one: abs(one.impact)))
+        metadata |= _series_metadata(max(day_evaluation.alerting, key=lambda finding: abs(finding.impact)))
     metadata["findings"] = len(day_evaluation.alerting)
     if day_evaluation.findings:
-        metadata["what_was_found"] = dg.MetadataValue.table([_record(finding) for finding in day_evaluation.findings])
+        metadata["all_findings"] = dg.MetadataValue.table([_record(finding) for finding in day_evaluation.findings])
     if day_evaluation.chart_markdown:
         metadata["chart"] = dg.MetadataValue.md(day_evaluation.chart_markdown)
     return metadata
 
 
-def _of_series(finding: Finding) -> dict[str, Any]:
+def _series_metadata(finding: Finding) -> dict[str, Any]:
     named = finding.series.names + ([] if finding.line_item is None else [finding.line_item])
     figures = {"spend": finding.actual, "expected": finding.expected, "lower": finding.lower, "upper": finding.upper}
     return {
@@ -126,11 +128,11 @@ def _of_series(finding: Finding) -> dict[str, Any]:
     }
 
 
-def _where_to_look(organization: Organization, key: dg.AssetKey, day: dt.date) -> dict[str, Any]:
-    """The rows that were judged, and the page that shows them beside everything else."""
+def _links(organization: Organization, key: dg.AssetKey, day: dt.date) -> dict[str, Any]:
+    """Return an SQL query for the rows of the day, and a link to the spend report."""
     view = "allocated_costs" if key == asset_keys.allocated_costs_key(organization) else "daily_costs"
     query = (
-        f"select * from openai_costs.{view}\n"  # noqa: S608  # to be read: a name of ours and a day
+        f"select * from openai_costs.{view}\n"  # noqa: S608  # shown, not executed
         f"where organization = '{organization.name}' and usage_date = '{day}'\norder by amount desc nulls last;"
     )
     report = asset_keys.spend_report_key(organization)

@@ -1,6 +1,9 @@
-"""The check `budgets`: how much of each budget was spent by the end of each day. A warning, never a failure."""
+"""The check `budgets`: warns on the day on which a share of a budget is reached, and while a budget is exceeded.
 
-# `from __future__ import annotations` would break Dagster's reading of the context's type in functions made here.
+`monitoring/budgets.py` evaluates the budgets and records alerts. This module reports the result of each day to Dagster.
+"""
+
+# No `from __future__ import annotations`: Dagster evaluates the annotation of `context` in nested functions.
 import datetime as dt
 from collections.abc import Iterator
 from typing import Any
@@ -25,39 +28,38 @@ def budget_check(
     *,
     allocated: bool,
 ) -> dg.AssetChecksDefinition | None:
-    """Makes an organization's `budgets`; None where there are no such budgets.
+    """Return the check `budgets` of an organization, or None if no budget is configured for it.
 
-    With `allocated` it is the one of allocated costs, for budgets of users and API keys.
+    With `allocated=True`, return the check of the allocated costs, for budgets of users and API keys.
     """
     if not has_budgets(organization, allocated=allocated):
         return None
-    name = organization.name
     key = asset_keys.allocated_costs_key(organization) if allocated else asset_keys.costs_key(organization)
     spec = dg.AssetCheckSpec(
         asset_paths.BUDGETS,
         asset=key,
-        description="No budget is used up, and no share of one was reached on the day.",
+        description="No budget is exceeded, and no alert threshold of a budget was reached on the day.",
         partitions_def=partitions,
     )
 
     @dg.multi_asset_check(
         name=asset_keys.op_name(organization, f"{asset_paths.BUDGETS}{'_of_users' if allocated else ''}"),
         specs=[spec],
-        pool=asset_keys.pool(name),
+        pool=asset_keys.pool(organization.name),
     )
     def budgets(context: dg.AssetCheckExecutionContext) -> Iterator[Any]:
         days = days_to_evaluate(context, configuration.refresh.trailing_days)
-        found = _evaluate(context, organization, configuration, days, allocated=allocated)
-        target = targets(context.instance, key, found)
-        for day, of_day in found.items():
+        budgets_by_day = _evaluate(context, organization, configuration, days, allocated=allocated)
+        target = targets(context.instance, key, budgets_by_day)
+        for day, budgets_of_day in budgets_by_day.items():
             yield evaluation(
                 key,
                 asset_paths.BUDGETS,
                 day,
-                passed=not any(one.is_over or one.crossed for one in of_day),
+                passed=not any(budget.is_over or budget.crossed for budget in budgets_of_day),
                 severity=dg.AssetCheckSeverity.WARN,
-                description=_description(of_day),
-                metadata={"largest_share": round(max((one.share for one in of_day), default=0.0), 4)},
+                description=_description(budgets_of_day),
+                metadata={"largest_share": round(max((budget.share for budget in budgets_of_day), default=0.0), 4)},
                 target=target.get(day),
             )
         yield dg.Output(None, output_name=spec.get_python_identifier())
@@ -73,17 +75,16 @@ def _evaluate(
     *,
     allocated: bool,
 ) -> dict[dt.date, list[BudgetDay]]:
-    evaluator = Evaluator(
-        organization, configuration, context.run.run_id, triggers.trigger_of(context.instance, context.run), utc_now()
-    )
+    trigger = triggers.trigger_of(context.instance, context.run)
+    evaluator = Evaluator(organization, configuration, context.run.run_id, trigger, utc_now())
     with database_access.database(configuration).connect() as connection:
-        found = evaluator.evaluate_budgets(connection, days, allocated=allocated)
-    return {day: of_day for day, of_day in found.items() if of_day}
+        budgets_by_day = evaluator.evaluate_budgets(connection, days, allocated=allocated)
+    return {day: budgets for day, budgets in budgets_by_day.items() if budgets}
 
 
-def _description(of_day: list[BudgetDay]) -> str:
+def _description(budgets: list[BudgetDay]) -> str:
     return "\n".join(
-        f"{one.title}: {dollars(one.spent)} of {dollars(one.limit)} ({one.share:.0%})"
-        + "".join(f"; {float(100 * share):g} % was reached on this day" for share in one.crossed)
-        for one in sorted(of_day, key=lambda one: -one.share)
+        f"{budget.title}: {dollars(budget.spent)} of {dollars(budget.limit)} ({budget.share:.0%})"
+        + "".join(f"; {float(100 * share):g} % was reached on this day" for share in budget.crossed)
+        for budget in sorted(budgets, key=lambda budget: -budget.share)
     ).replace("%)", " %)")

@@ -1,6 +1,6 @@
-"""The check `latest_day`: whether each day that is due is stored."""
+"""The check `latest_day`: warns about days that should be stored by now and are missing."""
 
-# `from __future__ import annotations` would break Dagster's reading of the context's type in functions made here.
+# No `from __future__ import annotations`: Dagster evaluates the annotation of `context` in nested functions.
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,12 +19,13 @@ from openai_costs_dagster.warehouse import coverage
 def latest_day_check(
     organization: Organization, configuration: Configuration, partitions: dg.DailyPartitionsDefinition
 ) -> dg.AssetChecksDefinition:
-    """Makes an organization's `latest_day`: of each day that is due, whether it is here."""
+    """Return the check `latest_day` of an organization, which has one result per UTC day."""
     key = asset_keys.costs_key(organization)
+    # A freshness policy cannot replace this check: it passes when any day, even an old one, is materialized.
     spec = dg.AssetCheckSpec(
         asset_paths.LATEST_DAY,
         asset=key,
-        description="The day is here once it is due (a freshness policy knows no days: an old one makes it fresh).",
+        description="The day is stored, or its daily refresh is not overdue yet.",
         partitions_def=partitions,
     )
 
@@ -35,13 +36,13 @@ def latest_day_check(
     )
     def latest_day(context: dg.AssetCheckExecutionContext) -> Iterator[Any]:
         days = days_to_evaluate(context, configuration.refresh.trailing_days)
-        due = late_days.latest_due_day(configuration.refresh.cron, utc_now())
+        latest_due = late_days.latest_due_day(configuration.refresh.cron, utc_now())
         with database_access.database(configuration).connect() as connection:
-            asked = DayRange(min(days), max(days))
-            late = {day for day in coverage.unread_days(connection, organization.name, asked) if day <= due}
+            unread = coverage.unread_days(connection, organization.name, DayRange(min(days), max(days)))
+        late = {day for day in unread if day <= latest_due}
         target = targets(context.instance, key, days)
-        for day in days:  # one for each: Dagster shows a planned day without a result as skipped
-            yield latest_day_evaluation(organization, day, is_here=day not in late, target=target.get(day))
+        for day in days:  # Dagster shows a planned day without a result as skipped.
+            yield latest_day_evaluation(organization, day, is_stored=day not in late, target=target.get(day))
         yield dg.Output(None, output_name=spec.get_python_identifier())
 
     return latest_day

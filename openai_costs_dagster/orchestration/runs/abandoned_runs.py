@@ -1,4 +1,4 @@
-"""Finds runs that no process executes any more. Needs no Dagster, so that `status` stays fast."""
+"""Finds unfinished runs that no process executes. It does not import Dagster, so that `openai-costs status` is fast."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from openai_costs_dagster.warehouse.dagster_runs import StoredRun
 from openai_costs_dagster.warehouse.database import Connection
 
 CREATED = frozenset({"NOT_STARTED", "STARTING"})
-"""Statuses of a run that no process has taken yet, as Dagster spells them."""
+"""Dagster's statuses of a run that no process executes yet."""
 
 STARTED = frozenset({"STARTED", "CANCELING"})
-"""Statuses of a run that a process executes."""
+"""Dagster's statuses of a run that a process executes."""
 
 GRACE = dt.timedelta(minutes=15)
-"""How long a created run may be without a process. Creating the first run of a year takes up to 7 minutes."""
+"""The time that a created run may be without a process. Creating the first run of a year takes up to 7 minutes."""
 
-_LONG = dt.timedelta(hours=6)  # `max_runtime_seconds` of our instances
+_LONG = dt.timedelta(hours=6)  # the setting `max_runtime_seconds` of our `dagster.yaml` files
 _DAEMON_SILENCE = dt.timedelta(minutes=5)
 
 
 class UnfinishedRun(NamedTuple):
-    """A run in one of the statuses `CREATED` or `STARTED`."""
+    """A run with one of the statuses in `CREATED` or `STARTED`."""
 
     run_id: str
     status: str
@@ -37,49 +37,53 @@ class UnfinishedRun(NamedTuple):
 
     @property
     def process(self) -> process_id.Process | None:
-        """The process that executes it, if that is recorded."""
+        """The recorded process that executes the run, or None without a record."""
         return process_id.of_run(self.run_id, self.process_tag)
 
     def why_abandoned(self, now: dt.datetime) -> str | None:
-        """Why no process can execute it any more; None while one may. Runs of other hosts are never abandoned."""
+        """Return the reason why no process can execute the run, or None while one may.
+
+        Runs of other hosts are never abandoned, because their processes cannot be checked.
+        """
         process = self.process
         if process and process.state is State.ENDED:
-            return f"its process {process.pid} on {process.place.host} has ended; windows stored before stay"
+            return f"its process {process.pid} on {process.place.host} has ended; the days that it stored are kept"
         if process is None and self.status in CREATED and now - self.changed_at > GRACE:
             return f"no process has started it since {self.created_at:%Y-%m-%d %H:%M} UTC"
         return None
 
 
 def stuck_runs(connection: Connection, prefix: Sequence[str], now: dt.datetime) -> list[str]:
-    """Sentences about runs that do not proceed, for `status`. `prefix` is what the keys of our assets begin with.
+    """Return a message for each run that does not proceed, for `openai-costs status`.
 
-    Empty if Dagster keeps its history in another database. Raises WarehouseError.
+    `prefix` is the asset key prefix. The list is empty if Dagster's storage is in another database. Raises
+    `WarehouseError`.
     """
-    found = []
+    messages = []
     for run in dagster_runs.unfinished(connection):
         if run.process_tag is not None or _mentions(run.body, prefix):
-            found += _about(run, now)
-    return found + _about_queue(connection, now)
+            messages += _messages(run, now)
+    return messages + _queue_messages(connection, now)
 
 
-def _about(run: StoredRun, now: dt.datetime) -> list[str]:
-    one = UnfinishedRun(run.run_id, run.status, run.process_tag, run.created_at, run.changed_at)
-    if one.status not in CREATED | STARTED:
+def _messages(stored: StoredRun, now: dt.datetime) -> list[str]:
+    run = UnfinishedRun(stored.run_id, stored.status, stored.process_tag, stored.created_at, stored.changed_at)
+    if run.status not in CREATED | STARTED:
         return []
-    if why := one.why_abandoned(now):
-        return [f"the run {one.run_id} does not proceed: {why}; openai-costs backfill and openai-costs up end it"]
-    if one.status in STARTED and now - one.changed_at > _LONG and not _is_here(one):
-        where = f" on {one.process.place.host}" if one.process else ""
-        since = f"{one.changed_at:%Y-%m-%d %H:%M} UTC"
-        return [f"the run {one.run_id} is running{where} since {since}: terminate it in Dagster if it does not proceed"]
+    if reason := run.why_abandoned(now):
+        return [f"the run {run.run_id} does not proceed: {reason}; openai-costs backfill and openai-costs up end it"]
+    if run.status in STARTED and now - run.changed_at > _LONG and not _runs_on_this_host(run):
+        where = f" on {run.process.place.host}" if run.process else ""
+        since = f"{run.changed_at:%Y-%m-%d %H:%M} UTC"
+        return [f"the run {run.run_id} is running{where} since {since}: terminate it in Dagster if it does not proceed"]
     return []
 
 
-def _is_here(run: UnfinishedRun) -> bool:
+def _runs_on_this_host(run: UnfinishedRun) -> bool:
     return run.process is not None and run.process.state is State.RUNNING
 
 
-def _about_queue(connection: Connection, now: dt.datetime) -> list[str]:
+def _queue_messages(connection: Connection, now: dt.datetime) -> list[str]:
     queue = dagster_runs.queue(connection)
     if not queue or now - queue.since < GRACE or (queue.daemon_at and now - queue.daemon_at < _DAEMON_SILENCE):
         return []
@@ -88,6 +92,6 @@ def _about_queue(connection: Connection, now: dt.datetime) -> list[str]:
 
 
 def _mentions(body: str, prefix: Sequence[str]) -> bool:
-    """Whether a run as Dagster stores it, in JSON, selects assets whose keys begin with `prefix`."""
+    """Return whether a run in Dagster's JSON selects an asset whose key begins with `prefix`."""
     first = r",\s*".join(re.escape(f'"{part}"') for part in prefix)
     return re.search(rf'"path":\s*\[{first}', body) is not None

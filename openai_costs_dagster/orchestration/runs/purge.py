@@ -1,4 +1,4 @@
-"""Deletes an organization everywhere: the warehouse, and Dagster's records of its assets and runs."""
+"""Deletes all data of an organization: its rows in the warehouse, and its assets and runs in Dagster's storage."""
 
 from __future__ import annotations
 
@@ -17,46 +17,49 @@ from openai_costs_dagster.orchestration import asset_keys
 from openai_costs_dagster.warehouse import lock, purge
 from openai_costs_dagster.warehouse.database import Database
 
-_RUNS_AT_ONCE = 100
+_RUNS_PER_QUERY = 100
 _LOG = logging.getLogger(__name__)
 
 
 def purge_organization(
     database: Database, environment: Mapping[str, str], organization: asset_paths.AssetOwner
 ) -> dict[str, int]:
-    """Deletes all of an organization; returns what was deleted, by table. Raises WarehouseError."""
-    os.environ.update(environment)  # Dagster reads its instance from the environment alone
+    """Delete all data of an organization. Return the number of deleted rows by table. Raises `WarehouseError`."""
+    os.environ.update(environment)  # Dagster reads the location of its instance from the environment only.
     name = organization.name
     with lock.organization_lock(database, name, purpose="purge", on_wait=_LOG.warning) as connection:
         deleted = purge.purge(connection, name)
         with dg.DagsterInstance.get() as instance:
-            deleted["Dagster's runs"] = _wipe(instance, organization)
+            deleted["Dagster's runs"] = _delete_from_dagster(instance, organization)
         purge.purge_dagster(connection, asset_paths.organization_path(organization), pool=asset_keys.pool(name))
     return deleted
 
 
-def _wipe(instance: dg.DagsterInstance, organization: asset_paths.AssetOwner) -> int:
+def _delete_from_dagster(instance: dg.DagsterInstance, organization: asset_paths.AssetOwner) -> int:
     instance.wipe_assets(instance.get_asset_keys(prefix=asset_paths.organization_path(organization)))
-    prefix, only_it = organization.asset_key_prefix, {organization.name}
+    prefix = organization.asset_key_prefix
     deleted = 0
-    run_ids = _runs_that_mention(instance, organization)
-    for start in range(0, len(run_ids), _RUNS_AT_ONCE):
-        for run in instance.get_runs(filters=dg.RunsFilter(run_ids=run_ids[start : start + _RUNS_AT_ONCE])):
-            if {asset_keys.organization_of(key, prefix) for key in asset_keys.assets_of_run(run)} == only_it:
+    run_ids = _run_ids_with_assets_of(instance, organization)
+    for start in range(0, len(run_ids), _RUNS_PER_QUERY):
+        for run in instance.get_runs(filters=dg.RunsFilter(run_ids=run_ids[start : start + _RUNS_PER_QUERY])):
+            # A run that also has assets of another organization, or of all, stays.
+            owners = {asset_keys.organization_of(key, prefix) for key in asset_keys.assets_of_run(run)}
+            if owners == {organization.name}:
                 instance.delete_run(run.run_id)
                 deleted += 1
     return deleted
 
 
-def _runs_that_mention(instance: dg.DagsterInstance, organization: asset_paths.AssetOwner) -> list[str]:
-    """The ids of the runs whose stored text holds the beginning of the organization's asset keys.
+def _run_ids_with_assets_of(instance: dg.DagsterInstance, organization: asset_paths.AssetOwner) -> list[str]:
+    """Return the ids of the runs whose stored JSON contains the beginning of the organization's asset keys.
 
-    The database searches for it: runs have no tag with their assets, and an instance may hold hundreds of thousands.
+    The database searches the text, because runs have no tag with their assets and an instance may have hundreds of
+    thousands of runs.
     """
     storage = instance.run_storage
-    if not isinstance(storage, SqlRunStorage):  # as in Dagster+
+    if not isinstance(storage, SqlRunStorage):  # Dagster+, for example
         return list(instance.get_run_ids())
-    beginning = json.dumps(asset_paths.organization_path(organization)).removesuffix("]")
-    mentions = RunsTable.c.run_body.contains(f"{beginning},", autoescape=True)
+    key_start = json.dumps(asset_paths.organization_path(organization)).removesuffix("]")
+    mentions = RunsTable.c.run_body.contains(f"{key_start},", autoescape=True)
     with storage.connect() as connection:
         return list(connection.execute(sqlalchemy.select(RunsTable.c.run_id).where(mentions)).scalars())

@@ -1,7 +1,7 @@
-"""A process that runs ranges of partitions for the command line, recorded in Dagster's instance.
+"""A worker process of the command line: executes ranges of partitions as runs of Dagster's instance.
 
-Reads tasks from standard input and writes what comes of them to standard output, a line of JSON each. Dagster's own
-log goes to standard error of the process, which the caller keeps in a file.
+The worker reads tasks from standard input and writes progress and results to standard output, as one JSON object per
+line. Dagster's log goes to standard error, which the parent process redirects to a file.
 """
 
 from __future__ import annotations
@@ -27,33 +27,34 @@ from openai_costs_dagster.orchestration.runtime.gc_tuning import freeze_loaded_o
 
 
 def main() -> None:
-    """Works until standard input ends."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job's children are born ignoring it
-    # What anyone prints goes to the log, and Dagster's compute logs may redirect it: our messages have their own way.
+    """Execute tasks until the end of standard input."""
+    # A shell starts background jobs with SIGINT ignored, and child processes inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Python code may print, and Dagster's compute logs may redirect standard output. Only messages may reach the pipe.
     with os.fdopen(os.dup(sys.stdout.fileno()), "w") as output:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-        _work(output)
+        _execute_tasks(output)
 
 
-def _work(output: TextIO) -> None:
-    def say(message: dict[str, Any]) -> None:
+def _execute_tasks(output: TextIO) -> None:
+    def send(message: dict[str, Any]) -> None:
         output.write(json.dumps(message) + "\n")
         output.flush()
 
     settings = configuration.load()
     job = build_definitions(settings).get_repository_def().get_implicit_global_asset_job_def()
     freeze_loaded_objects()
-    with dg.DagsterInstance.get() as instance, progress.listening(lambda step: say(asdict(step))):
+    with dg.DagsterInstance.get() as instance, progress.listening(lambda step: send(asdict(step))):
         for line in sys.stdin:
             task = json.loads(line)
-            say(run_task(job, instance, settings.organization(task["organization"]), task))
+            send(run_task(job, instance, settings.organization(task["organization"]), task))
 
 
 def run_task(
     job: dg.JobDefinition, instance: dg.DagsterInstance, organization: configuration.Organization, task: dict[str, Any]
 ) -> dict[str, Any]:
-    """One task's range of days, of all of an organization's assets; says what came of it."""
-    named = [asset_keys.directory_key(organization)] if organization.read_names else []
+    """Materialize all assets of an organization for the range of days of a task, and return the result message."""
+    directory = [asset_keys.directory_key(organization)] if organization.read_names else []
     days = DayRange(dt.date.fromisoformat(task["first"]), dt.date.fromisoformat(task["last"]))
 
     def execute(assets: list[dg.AssetKey]) -> dg.ExecuteInProcessResult:
@@ -67,11 +68,12 @@ def run_task(
             raise_on_error=False,
         )
 
-    result = execute(partitioned_asset_keys(organization) + named)
-    made = {event.asset_key for event in result.get_asset_materialization_events()}
-    shared = asset_keys.allocated_costs_key(organization)
-    if asset_keys.costs_key(organization) in made and shared not in made:
-        execute([shared])  # Dagster skips what is made of a failed step; what was stored is shared out all the same
+    result = execute(partitioned_asset_keys(organization) + directory)
+    materialized = {event.asset_key for event in result.get_asset_materialization_events()}
+    allocated = asset_keys.allocated_costs_key(organization)
+    if asset_keys.costs_key(organization) in materialized and allocated not in materialized:
+        # Dagster skips the allocation after a step of costs or usage failed. The stored days are allocated all the same.
+        execute([allocated])
     return {
         "organization": organization.name,
         "run_id": result.run_id,
@@ -81,14 +83,14 @@ def run_task(
 
 
 def _error_of(result: dg.ExecuteInProcessResult) -> str | None:
-    """Why steps failed, in a sentence; None where none did."""
-    said = []
+    """Return the messages of all failed steps, or None if no step failed."""
+    messages = []
     for event in result.all_events:
         if event.is_step_failure:
             failure = event.step_failure_data
-            described = failure.user_failure_data.description if failure.user_failure_data else None
-            said.append(described or (failure.error.message.strip() if failure.error else "a step failed"))
-    return "; ".join(said) or None
+            description = failure.user_failure_data.description if failure.user_failure_data else None
+            messages.append(description or (failure.error.message.strip() if failure.error else "a step failed"))
+    return "; ".join(messages) or None
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Runs ranges of partitions in processes of our own, several organizations side by side, with or without a daemon."""
+"""Executes ranges of partitions in worker processes, several organizations at a time, without Dagster's daemon."""
 
 from __future__ import annotations
 
@@ -23,14 +23,15 @@ from openai_costs_dagster.orchestration import asset_keys
 from openai_costs_dagster.orchestration.runs.abandoned_runs import CREATED, STARTED, UnfinishedRun
 from openai_costs_dagster.orchestration.runtime.process_id import PROCESS_TAG
 
-_MOST_WORKERS = 4
-_PATIENCE = 30.0  # seconds for a worker to end its run when we are interrupted
+_MAX_WORKERS = 4
+# After an interrupt, a worker has this long to end its run.
+_INTERRUPT_TIMEOUT_S = 30.0
 _UNFINISHED = [dg.DagsterRunStatus(status) for status in CREATED | STARTED]
 
 
 @dataclass(frozen=True)
 class Task:
-    """One organization's range of days, to be materialized as one run."""
+    """A range of days of one organization, which becomes one run."""
 
     organization: str
     days: DayRange
@@ -38,16 +39,16 @@ class Task:
 
 
 class Step(NamedTuple):
-    """Days done of a task, or a sentence about it."""
+    """Progress of a task: a number of days that were stored or failed, or a message."""
 
     organization: str
     days: int
-    note: str | None
+    message: str | None
 
 
 @dataclass(frozen=True)
 class Result:
-    """What came of a task; `failed` gives each failed day's reason, `spend` is in US dollars."""
+    """The result of a task. `failed` has the reason of each failed day, and `spend` is in US dollars."""
 
     organization: str
     success: bool
@@ -55,14 +56,14 @@ class Result:
     requests: int = 0
     spend: str = "0"
     other_spend: Sequence[str] = ()
-    """What was billed in other currencies, which `spend` does not include."""
+    """Amounts in other currencies, which `spend` does not include."""
     failed: Mapping[str, str] = field(default_factory=dict)
     outside_retention: Sequence[str] = ()
-    """Those of the failed days that lie before what the API serves."""
+    """Failed days that are older than the year that OpenAI serves."""
     notes: Sequence[str] = ()
-    """What a person should know of days that were stored."""
+    """Warnings about stored days."""
     error: str | None = None
-    """What went wrong beside the days themselves."""
+    """The failure of the run itself, apart from failed days."""
 
 
 def run_all(
@@ -72,19 +73,19 @@ def run_all(
     log_file: Path,
     on_step: Callable[[Step], None],
 ) -> Iterator[Result]:
-    """Runs every task and yields each result when it is there; `on_step` hears of days done in between."""
-    waiting: queue.SimpleQueue[Task] = queue.SimpleQueue()
+    """Execute all tasks and yield each result as soon as its task has finished. `on_step` receives the progress."""
+    tasks_left: queue.SimpleQueue[Task] = queue.SimpleQueue()
     for task in tasks:
-        waiting.put(task)
-    said: queue.SimpleQueue[Result | Step | None] = queue.SimpleQueue()
+        tasks_left.put(task)
+    messages: queue.SimpleQueue[Result | Step | None] = queue.SimpleQueue()
     with ExitStack() as stack:
         log = stack.enter_context(log_file.open("ab"))
-        workers = min(len(tasks), os.cpu_count() or 1, _MOST_WORKERS)
+        workers = min(len(tasks), os.cpu_count() or 1, _MAX_WORKERS)
         threads = stack.enter_context(ThreadPoolExecutor(workers))
         processes = [stack.enter_context(_worker(environment, log)) for _ in range(workers)]
-        feeders = [threads.submit(_feed, process, waiting, said, log_file) for process in processes]
+        feeders = [threads.submit(_feed, process, tasks_left, messages, log_file) for process in processes]
         while workers:
-            message = said.get()
+            message = messages.get()
             if message is None:
                 workers -= 1
             elif isinstance(message, Result):
@@ -96,32 +97,32 @@ def run_all(
 
 
 def end_abandoned_runs(instance: dg.DagsterInstance, prefix: Sequence[str], now: dt.datetime) -> list[str]:
-    """Ends the runs of our assets that no process executes any more; returns a sentence about each.
+    """End the runs of our assets that no process executes any more. Return a message for each.
 
-    Nobody else would end them without a daemon, and an unfinished run keeps its organization from being refreshed.
-    `prefix` is what the keys of our assets begin with.
+    An unfinished run prevents further refreshes of its organization, and without a daemon nothing else ends it.
+    `prefix` is the asset key prefix.
     """
-    ended = []
+    messages = []
     for record in instance.get_run_records(filters=dg.RunsFilter(statuses=_UNFINISHED)):
         run = record.dagster_run
         unfinished = UnfinishedRun(
             run.run_id, run.status.value, run.tags.get(PROCESS_TAG), record.create_timestamp, record.update_timestamp
         )
-        why = unfinished.why_abandoned(now) if _is_ours(run, prefix) else None
-        if why and _end(instance, run.run_id, why):
-            ended.append(f"ended the run {run.run_id}: {why}")
-    return ended
+        reason = unfinished.why_abandoned(now) if _is_ours(run, prefix) else None
+        if reason and _end(instance, run.run_id, reason):
+            messages.append(f"ended the run {run.run_id}: {reason}")
+    return messages
 
 
-def _end(instance: dg.DagsterInstance, run_id: str, why: str) -> bool:
-    """Ends a run unless it has finished since it was listed: a process ends right after its run."""
+def _end(instance: dg.DagsterInstance, run_id: str, reason: str) -> bool:
+    """End a run, unless it has finished since it was listed. A process ends right after its run."""
     run = instance.get_run_by_id(run_id)
     if run is None or run.is_finished:
         return False
     if run.status is dg.DagsterRunStatus.CANCELING:
-        instance.report_run_canceled(run, why)
+        instance.report_run_canceled(run, reason)
     else:
-        instance.report_run_failed(run, why)
+        instance.report_run_failed(run, reason)
     return True
 
 
@@ -132,13 +133,13 @@ def _is_ours(run: dg.DagsterRun, prefix: Sequence[str]) -> bool:
 
 
 def backfill_tags() -> dict[str, str]:
-    """Marks a run as asked for by `openai-costs backfill`: what it finds does not alert."""
+    """Return the tags of a run of `openai-costs backfill`. The trigger `backfill` keeps its findings from alerting."""
     return {asset_keys.TRIGGER_TAG: "backfill", **asset_keys.NO_RUN_RETRIES}
 
 
 @contextmanager
 def _worker(environment: Mapping[str, str], log: IO[bytes]) -> Iterator[subprocess.Popen[str]]:
-    """A worker process that does not outlive us, however we end."""
+    """Start a worker process, and stop it at the end of the block."""
     with subprocess.Popen(
         [sys.executable, "-m", "openai_costs_dagster.orchestration.runs.worker"],
         env={**os.environ, **environment},
@@ -157,38 +158,39 @@ def _stop(process: subprocess.Popen[str]) -> None:
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
         try:
-            process.wait(_PATIENCE)
+            process.wait(_INTERRUPT_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             process.kill()
 
 
 def _feed(
     process: subprocess.Popen[str],
-    waiting: queue.SimpleQueue[Task],
-    said: queue.SimpleQueue[Result | Step | None],
+    tasks_left: queue.SimpleQueue[Task],
+    messages: queue.SimpleQueue[Result | Step | None],
     log_file: Path,
 ) -> None:
-    """Gives a worker one task after the other and passes on what it says, None at last."""
-    assert process.stdin  # noqa: S101 - opened as pipes above
+    """Send tasks to a worker one by one. Put its progress and results into `messages`, and None at the end."""
+    assert process.stdin  # noqa: S101 - a pipe
     try:
         while True:
-            said.put(_follow(process, waiting.get_nowait(), said, log_file))
+            messages.put(_follow(process, tasks_left.get_nowait(), messages, log_file))
     except queue.Empty:
         process.stdin.close()
         process.wait()
     finally:
-        said.put(None)
+        messages.put(None)
 
 
 def _follow(
     process: subprocess.Popen[str],
     task: Task,
-    said: queue.SimpleQueue[Result | Step | None],
+    messages: queue.SimpleQueue[Result | Step | None],
     log_file: Path,
 ) -> Result:
-    assert process.stdin  # noqa: S101
-    assert process.stdout  # noqa: S101
-    order = {
+    """Send a task to a worker, pass on its progress, and return its result."""
+    assert process.stdin  # noqa: S101 - a pipe
+    assert process.stdout  # noqa: S101 - a pipe
+    request = {
         "organization": task.organization,
         "first": task.days.first.isoformat(),
         "last": task.days.last.isoformat(),
@@ -196,12 +198,12 @@ def _follow(
     }
     finished: dict[str, Any] = {}
     try:
-        process.stdin.write(json.dumps(order) + "\n")
+        process.stdin.write(json.dumps(request) + "\n")
         process.stdin.flush()
         for line in process.stdout:
             message = json.loads(line)
-            if message.get("days_done") or message.get("note"):
-                said.put(Step(task.organization, message["days_done"], message["note"]))
+            if message.get("days_done") or message.get("message"):
+                messages.put(Step(task.organization, message["days_done"], message["message"]))
             elif message.get("finished"):
                 finished = message["finished"]
             elif "success" in message:

@@ -1,6 +1,10 @@
-"""The sensor that brings alerts to their channels: polled, each delivery committed by itself, red while one fails."""
+"""The sensor that delivers alerts to their channels. `alerts/delivery.py` sends the messages.
 
-# `from __future__ import annotations` would break Dagster's reading of the context's type in functions made here.
+A tick fails while a channel does not accept messages, so that Dagster's UI shows the problem. Each delivery is
+committed on its own, and the next tick continues with the rest.
+"""
+
+# No `from __future__ import annotations`: Dagster evaluates the annotation of `context` in nested functions.
 import datetime as dt
 
 import dagster as dg
@@ -13,40 +17,43 @@ from openai_costs_dagster.orchestration.sharding import WHOLE, Shard
 from openai_costs_dagster.warehouse import sensor_ticks
 from openai_costs_dagster.warehouse.database import Database
 
-_INTERVAL = 15  # seconds
-_LONGEST = dt.timedelta(seconds=30)  # a tick has 60, and what was begun may take 10 more
+_INTERVAL_S = 15
+# Dagster allows a tick 60 seconds. A delivery that has begun may take 10 more.
+_DELIVERY_TIME = dt.timedelta(seconds=30)
 
 
 def alert_sensor(configuration: Configuration, *, running: bool, shard: Shard = WHOLE) -> dg.SensorDefinition:
-    """Makes it; `running` unless someone switches it off.
+    """Return the sensor. `running` is its default status, which can be changed in Dagster's UI.
 
-    Each tick also records the refreshing sensor's ticks and dead runs, and requests `heartbeat_url` when it is due.
-    `shard` is the shard that this code location serves.
+    Each tick also records the ticks of the refresh sensor and the dead runs for `openai-costs status`, and requests
+    `heartbeat_url` when it is due. `shard` is the shard of this code location.
     """
     sensor = asset_keys.alert_sensor_name(configuration)
 
     @dg.sensor(
         name=sensor,
-        minimum_interval_seconds=_INTERVAL,
+        minimum_interval_seconds=_INTERVAL_S,
         default_status=dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED,
-        description="Delivers what people are to be told; what a channel does not take is tried again later.",
+        description="Delivers alerts to their channels, and retries failed deliveries.",
         target=None,
     )
     def deliver_alerts(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-        # Apprise takes a quarter of a second to import, which a run that delivers nothing need not wait for.
+        # Imported here because Apprise takes a quarter of a second to import, and only this sensor needs it.
         from openai_costs_dagster.alerts import delivery
         from openai_costs_dagster.alerts.routing import routes
 
         channels, database = routes(configuration), database_access.database(configuration)
         database.prepare()
-        with tick_records.recorded(context, database, configuration, sensor, _INTERVAL):
+        with tick_records.recorded(context, database, configuration, sensor, _INTERVAL_S):
             routed = delivery.route(database, channels, utc_now())
-            done = delivery.deliver(database, channels, configuration.dagster_url, utc_now, utc_now() + _LONGEST)
+            done = delivery.deliver(database, channels, configuration.dagster_url, utc_now, utc_now() + _DELIVERY_TIME)
             _monitor(context, database, configuration, shard)
             if done.failed:
-                said = "; ".join(f"{channel}: {reason}" for channel, reason in sorted(done.failed.items()))
-                context.log.warning("not delivered, tried again later: %s", said)
-                raise dg.Failure(f"{done.sent} messages were delivered; not delivered, tried again later: {said}")
+                reasons = "; ".join(f"{channel}: {reason}" for channel, reason in sorted(done.failed.items()))
+                context.log.warning("delivery failed and will be retried: %s", reasons)
+                raise dg.Failure(
+                    f"{done.sent} messages were delivered. Other deliveries failed and will be retried: {reasons}"
+                )
         return dg.SkipReason(f"{routed} alerts routed, {done.sent} messages delivered")
 
     return deliver_alerts
@@ -55,13 +62,12 @@ def alert_sensor(configuration: Configuration, *, running: bool, shard: Shard = 
 def _monitor(
     context: dg.SensorEvaluationContext, database: Database, configuration: Configuration, shard: Shard
 ) -> None:
-    """Records what `status` reads, and requests `heartbeat_url` after a complete morning."""
+    """Record the state of Dagster for `openai-costs status`, and request `heartbeat_url` if it is due."""
     from openai_costs_dagster.alerts.heartbeat import send_heartbeat
 
+    refresh_sensor = asset_keys.refresh_sensor_name(configuration)
     with database.connect() as connection:
-        tick_records.record_refreshes(
-            context, connection, configuration, shard, sensor=asset_keys.refresh_sensor_name(configuration)
-        )
+        tick_records.record_refreshes(context, connection, configuration, shard, sensor=refresh_sensor)
         tick_records.end_dead_runs(context.instance, configuration)
         tick_records.record_dead_runs(
             context, connection, configuration, sensor=asset_keys.alert_sensor_name(configuration)

@@ -1,6 +1,9 @@
-"""The sensor that reports days that are due and not stored, whether or not any run is started."""
+"""The sensor that alerts about late days: days that should be stored by now and are not.
 
-# `from __future__ import annotations` would break Dagster's reading of the context's type in functions made here.
+A sensor evaluates this by the clock, because no run could report that no run has started.
+"""
+
+# No `from __future__ import annotations`: Dagster evaluates the annotation of `context` in nested functions.
 
 import dagster as dg
 
@@ -12,35 +15,41 @@ from openai_costs_dagster.orchestration import asset_keys, database_access
 from openai_costs_dagster.orchestration.check_results import latest_day_evaluation
 from openai_costs_dagster.orchestration.sensors import tick_records
 
-_INTERVAL = 300  # seconds
+_INTERVAL_S = 300
 
 
 def late_days_sensor(configuration: Configuration, *, running: bool) -> dg.SensorDefinition:
-    """Makes the sensor; `running` unless someone switches it off."""
+    """Return the sensor. `running` is its default status, which can be changed in Dagster's UI.
+
+    The cursor holds the late days that were reported, as in ``acme/2026-01-31``, so that each is reported once.
+    """
     sensor = asset_keys.late_days_sensor_name(configuration)
 
     @dg.sensor(
         name=sensor,
-        minimum_interval_seconds=_INTERVAL,
+        minimum_interval_seconds=_INTERVAL_S,
         default_status=dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED,
-        description="Tells of organizations whose newest day should be here and is not.",
+        description="Alerts if the latest day of an organization should be stored by now and is missing.",
         target=None,
     )
     def report_late_days(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        told, database = set((context.cursor or "").split()), database_access.database(configuration)
-        recorded = tick_records.recorded(context, database, configuration, sensor, _INTERVAL)
+        reported = set((context.cursor or "").split())
+        database = database_access.database(configuration)
+        recorded = tick_records.recorded(context, database, configuration, sensor, _INTERVAL_S)
         with recorded, database.connect() as connection:
-            found = late_days.check_late_days(connection, configuration, utc_now())
-        late = {f"{name}/{day}": (name, day) for name, (day, is_here) in found.items() if not is_here}
+            latest_days = late_days.check_late_days(connection, configuration, utc_now())
+        late = {f"{name}/{day}": (name, day) for name, (day, is_stored) in latest_days.items() if not is_stored}
         events = [
-            latest_day_evaluation(configuration.organization(name), day, is_here=False, target=None)
+            latest_day_evaluation(configuration.organization(name), day, is_stored=False, target=None)
             for key, (name, day) in late.items()
-            if key not in told and asset_paths.LATEST_DAY in configuration.checks
+            if key not in reported and asset_paths.LATEST_DAY in configuration.checks
         ]
         return dg.SensorResult(
             asset_events=events,
             cursor=" ".join(sorted(late)),
-            skip_reason=None if events else dg.SkipReason(f"{len(late)} of {len(found)} lack their newest day"),
+            skip_reason=None
+            if events
+            else dg.SkipReason(f"The latest day is missing for {len(late)} of {len(latest_days)} organizations."),
         )
 
     return report_late_days

@@ -1,4 +1,4 @@
-"""What the sensors store about themselves and about dead runs, for `openai-costs status` to read."""
+"""Records of sensor ticks and dead runs in the warehouse, which `openai-costs status` reads."""
 
 from __future__ import annotations
 
@@ -25,18 +25,19 @@ from openai_costs_dagster.warehouse.database import Connection, Database
 from openai_costs_dagster.warehouse.errors import WarehouseError
 from openai_costs_dagster.warehouse.sensor_ticks import DeadRun, Sensor, SensorTick
 
-_OVERLAP = dt.timedelta(minutes=10)  # events of a run may become visible later than they happened
-_FIRST_LOOK_BACK = dt.timedelta(days=1)
+# The failure of a run may become visible some time after its timestamp.
+_OVERLAP = dt.timedelta(minutes=10)
+_FIRST_PERIOD = dt.timedelta(days=1)
 _RUN_FAILED_ITSELF = {
     RunFailureReason.RUN_EXCEPTION.value,
     RunFailureReason.STEP_FAILURE.value,
     RunFailureReason.JOB_INITIALIZATION_FAILURE.value,
 }
-"""Every other failure was reported by somebody else, because the process of the run was gone or never came."""
+"""Reasons that the process of a run reports itself. Any other reason means that the process was gone or never started."""
 
 
 def location_of(context: dg.SensorEvaluationContext) -> str:
-    """The code location that a sensor is evaluated in."""
+    """Return the name of the code location that evaluates a sensor."""
     origin = context.code_location_origin
     return origin.location_name if origin else context.repository_name or "unknown"
 
@@ -45,10 +46,10 @@ def location_of(context: dg.SensorEvaluationContext) -> str:
 def recorded(
     context: dg.SensorEvaluationContext, database: Database, configuration: Configuration, sensor: str, interval: int
 ) -> Iterator[None]:
-    """Stores when a tick completes, or why it does not.
+    """Store the time of a tick when the block completes, or the error if it raises.
 
-    A `Failure` completes its tick: the sensor did its work and reports what it could not do. Any other error leaves the
-    time of the last completed tick as it was, so that `status` fails when this continues.
+    A `Failure` counts as a completed tick, because the sensor did its work and reports a problem outside of it. Any
+    other error keeps the time of the last completed tick, so that `status` fails if the errors continue.
     """
     key = Sensor(location_of(context), platform.node(), sensor)
     try:
@@ -73,10 +74,10 @@ def record_refreshes(
     *,
     sensor: str,
 ) -> None:
-    """Stores the last tick of the sensor that refreshes, which the daemon evaluates without calling code of ours.
+    """Store the time of the last tick of the refresh sensor, which Dagster records.
 
-    Dagster records that tick. If the organizations are divided among several code locations, each has such a sensor,
-    and the one that ticked longest ago counts for all of them.
+    Dagster's daemon evaluates automation conditions itself, so our code does not run in a tick of that sensor. With
+    several shards, each code location has such a sensor, and the one with the oldest tick counts.
     """
     if context.instance.schedule_storage is None:
         return
@@ -86,7 +87,7 @@ def record_refreshes(
         for state in context.instance.all_instigator_state(instigator_type=InstigatorType.SENSOR)
         if state.instigator_name == sensor and (shard.count > 1 or _location_of(state) == location)
     ]
-    ticked = sorted(
+    ticks = sorted(
         (
             (data.last_tick_timestamp, data.min_interval or 0)
             for data in states
@@ -94,9 +95,9 @@ def record_refreshes(
         ),
         reverse=True,
     )
-    if len(ticked) < shard.count:
+    if len(ticks) < shard.count:
         return
-    timestamp, interval = ticked[shard.count - 1]
+    timestamp, interval = ticks[shard.count - 1]
     sensor_ticks.record_tick(
         connection,
         SensorTick(
@@ -111,13 +112,13 @@ def record_refreshes(
 
 
 def end_dead_runs(instance: dg.DagsterInstance, configuration: Configuration) -> None:
-    """Reports runs as failed whose process died before they began, so that Dagster retries them.
+    """Fail runs whose process died before the run started, so that Dagster retries them.
 
-    Dagster's run monitor asks only for the processes of runs that have begun, and waits for the others until the time
-    for starting is over.
+    Dagster's run monitoring checks the processes of started runs only. For other runs it waits for
+    `start_timeout_seconds`.
     """
     launcher = instance.run_launcher
-    if not isinstance(launcher, RunLauncher):  # others may know no process yet while a run is starting
+    if not isinstance(launcher, RunLauncher):  # Other launchers may report a run that is about to start as dead.
         return
     for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTING])):
         if _is_ours(run, configuration) and launcher.check_run_worker_health(run).status is WorkerStatus.NOT_FOUND:
@@ -129,9 +130,9 @@ def end_dead_runs(instance: dg.DagsterInstance, configuration: Configuration) ->
 def record_dead_runs(
     context: dg.SensorEvaluationContext, connection: Connection, configuration: Configuration, *, sensor: str
 ) -> None:
-    """Stores runs whose process died since the last tick, as Dagster's run monitor reported them."""
+    """Store the runs that Dagster has failed since the last tick because their process died."""
     known = sensor_ticks.last_tick_at(connection, location_of(context), sensor)
-    since = known - _OVERLAP if known else utc_now() - _FIRST_LOOK_BACK
+    since = known - _OVERLAP if known else utc_now() - _FIRST_PERIOD
     filters = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=since)
     for record in context.instance.get_run_records(filters):
         run = record.dagster_run
@@ -167,12 +168,12 @@ def _is_ours(run: dg.DagsterRun, configuration: Configuration) -> bool:
 
 
 def _organization(run: dg.DagsterRun, configuration: Configuration) -> str | None:
-    """The organization whose assets a run makes; None if it makes assets of all of them."""
-    found = {asset_keys.organization_of(key, configuration.asset_key_prefix) for key in run.asset_selection or ()}
-    return next((name for name in found if name in configuration.organizations), None)
+    """Return the organization whose assets a run materializes, or None for assets of all organizations."""
+    names = {asset_keys.organization_of(key, configuration.asset_key_prefix) for key in run.asset_selection or ()}
+    return next((name for name in names if name in configuration.organizations), None)
 
 
 def _reason(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
-    """The sentence with which the run was marked as failed."""
+    """Return the message with which Dagster marked a run as failed."""
     events = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.RUN_FAILURE)
     return redact(events[-1].dagster_event.message or "") if events and events[-1].dagster_event else ""

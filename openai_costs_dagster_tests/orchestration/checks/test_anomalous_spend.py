@@ -85,7 +85,7 @@ def test_history_that_is_too_short_is_said_and_passes(
 ) -> None:
     found = judged(run(configuration, instance, HISTORY[:14]))
     assert all(one.passed for one in found.values())
-    assert all(str(one.description).startswith("Not judged:") for one in found.values())
+    assert all(str(one.description).startswith("Not evaluated:") for one in found.values())
 
 
 def test_sensitivity_and_least_impact_are_the_configured_ones(

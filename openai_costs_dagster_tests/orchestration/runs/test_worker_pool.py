@@ -223,7 +223,7 @@ def test_status_names_the_runs_that_do_not_proceed(stored: dg.DagsterInstance, c
         return [re.sub(since, "", one) for one in stuck_runs(connection, ["openai"], now)]
 
     remedy = "openai-costs backfill and openai-costs up end it"
-    gone = f"its process {2**22 + 1} on {own.place.host} has ended; windows stored before stay"
+    gone = f"its process {2**22 + 1} on {own.place.host} has ended; the days that it stored are kept"
     assert found(hours=0) == [f"the run {killed} does not proceed: {gone}; {remedy}"]
     assert found(hours=1) == [
         f"the run {never_launched} does not proceed: no process has started it; {remedy}",

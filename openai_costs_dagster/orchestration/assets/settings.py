@@ -1,0 +1,52 @@
+"""Settings that the assets of an organization share: group, owners, pool, tags, kinds, partitions and policies."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import dagster as dg
+
+from openai_costs_dagster.configuration import Organization
+from openai_costs_dagster.orchestration import asset_keys
+
+
+class Partitioning(NamedTuple):
+    """The daily partitions and the backfill policy of an organization's assets.
+
+    Dagster executes several assets in one run only if both are equal.
+    """
+
+    partitions: dg.DailyPartitionsDefinition
+    backfill_policy: dg.BackfillPolicy
+
+
+def asset_settings(
+    organization: Organization,
+    *,
+    view: str,
+    columns: dg.TableSchema,
+    kinds: set[str],
+    automation_condition: dg.AutomationCondition[dg.AssetKey] | None,
+    partitioning: Partitioning | None = None,
+) -> dict[str, Any]:
+    """Return the arguments of `@dg.asset` that all assets of an organization have in common.
+
+    `view` is the view of the schema `openai_costs` that the asset fills. Without `partitioning`, the asset has no
+    partitions.
+    """
+    settings: dict[str, Any] = {
+        "group_name": asset_keys.group(organization.name),
+        "owners": list(organization.dagster_owners),
+        "pool": asset_keys.pool(organization.name),
+        "tags": {asset_keys.ORGANIZATION_TAG: organization.name},
+        "kinds": kinds,
+        "metadata": {"dagster/table_name": f"openai_costs.{view}", "dagster/column_schema": columns},
+        "automation_condition": automation_condition,
+        "code_version": "1",
+    }
+    if partitioning:
+        settings |= {
+            "partitions_def": partitioning.partitions,
+            "backfill_policy": partitioning.backfill_policy,
+        }
+    return settings
