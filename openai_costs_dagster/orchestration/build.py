@@ -67,7 +67,7 @@ def build_definitions(configuration: Configuration, *, automation: bool = True, 
 
 
 def partitioned_asset_keys(organization: Organization) -> list[dg.AssetKey]:
-    """Return the keys of an organization's partitioned assets, which Dagster executes in one run for a range of days."""
+    """Return the keys of an organization's partitioned assets, which share one run for a range of days."""
     usage = [asset_keys.usage_key(organization)] if organization.usage else []
     return [asset_keys.costs_key(organization), *usage, asset_keys.allocated_costs_key(organization)]
 

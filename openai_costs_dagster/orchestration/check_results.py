@@ -85,6 +85,6 @@ def latest_day_evaluation(
         day,
         passed=is_stored,
         severity=dg.AssetCheckSeverity.WARN,
-        description="The day is stored, or not due yet." if is_stored else "The day is due and not stored.",
+        description="The day is stored, or not due yet." if is_stored else "The day is due and is missing.",
         target=target,
     )

@@ -61,7 +61,7 @@ def days_to_evaluate(context: dg.AssetCheckExecutionContext, trailing_days: int)
 def histories(configuration: Configuration) -> Mapping[str, History]:
     """Return the history of each organization, from the configured start or the start that onboarding has stored.
 
-    The history begins a year before today for an organization that was not onboarded, and while Postgres does not answer.
+    For an organization that was not onboarded, and while Postgres does not answer, it begins a year before today.
     """
     stored = {entry.organization: entry for entry in _registered(configuration)}
     today = utc_now().date()
@@ -78,7 +78,5 @@ def _registered(configuration: Configuration) -> list[organizations.StoredOrgani
     except EmbeddedServerNotStarted:
         return []
     except (WarehouseError, SecretUnavailable) as error:
-        _LOG.warning(
-            "the stored start dates cannot be read, so partitions begin a year ago or at start_date: %s", error
-        )
+        _LOG.warning("stored start dates cannot be read, so partitions begin at start_date or a year ago: %s", error)
         return []

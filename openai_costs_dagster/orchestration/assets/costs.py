@@ -27,11 +27,11 @@ from openai_costs_dagster.sync.costs import CostsRequest, ingest_costs
 from openai_costs_dagster.sync.outcome import DayReport, Outcome
 from openai_costs_dagster.warehouse.errors import WarehouseError
 
-_DESCRIPTION = """The costs that OpenAI bills to {title} for each UTC day, in the finest grouping that the API serves.
+_DESCRIPTION = """The costs that OpenAI bills to {title} for each UTC day, in the finest grouping that OpenAI serves.
 
-Each partition is a day. The last partition is today, which still grows. A day is stored completely or not at all, with
-exact amounts. A day is provisional, and its costs may change, until it is settled. The view
-`openai_costs.cost_revisions` keeps every later change. Backfill any range of days from this page: it becomes one run."""
+Each partition is a day; the last one is today. A day is stored completely or not at all, with exact amounts. Until a
+day is settled, it is provisional and its costs may change. The view `openai_costs.cost_revisions` keeps every later
+change. Backfill any range of days from this page: it becomes one run."""
 _CHECKS = {
     asset_paths.COMPLETE: "The day is stored completely: OpenAI returned the day with all of its rows and amounts.",
     asset_paths.RECONCILES: "The rows of the day add up to the total that OpenAI returns for an ungrouped request.",

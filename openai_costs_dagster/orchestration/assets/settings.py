@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 import dagster as dg
 
@@ -20,6 +20,21 @@ class Partitioning(NamedTuple):
     backfill_policy: dg.BackfillPolicy
 
 
+class AssetSettings(TypedDict):
+    """Arguments of `@dg.asset`."""
+
+    group_name: str
+    owners: list[str]
+    pool: str
+    tags: dict[str, str]
+    kinds: set[str]
+    metadata: dict[str, Any]
+    automation_condition: dg.AutomationCondition[dg.AssetKey] | None
+    code_version: str
+    partitions_def: dg.DailyPartitionsDefinition | None
+    backfill_policy: dg.BackfillPolicy | None
+
+
 def asset_settings(
     organization: Organization,
     *,
@@ -28,13 +43,13 @@ def asset_settings(
     kinds: set[str],
     automation_condition: dg.AutomationCondition[dg.AssetKey] | None,
     partitioning: Partitioning | None = None,
-) -> dict[str, Any]:
+) -> AssetSettings:
     """Return the arguments of `@dg.asset` that all assets of an organization have in common.
 
     `view` is the view of the schema `openai_costs` that the asset fills. Without `partitioning`, the asset has no
     partitions.
     """
-    settings: dict[str, Any] = {
+    return {
         "group_name": asset_keys.group(organization.name),
         "owners": list(organization.dagster_owners),
         "pool": asset_keys.pool(organization.name),
@@ -43,10 +58,6 @@ def asset_settings(
         "metadata": {"dagster/table_name": f"openai_costs.{view}", "dagster/column_schema": columns},
         "automation_condition": automation_condition,
         "code_version": "1",
+        "partitions_def": partitioning.partitions if partitioning else None,
+        "backfill_policy": partitioning.backfill_policy if partitioning else None,
     }
-    if partitioning:
-        settings |= {
-            "partitions_def": partitioning.partitions,
-            "backfill_policy": partitioning.backfill_policy,
-        }
-    return settings

@@ -18,7 +18,7 @@ from openai_costs_dagster.orchestration.partitions import days_of
 from openai_costs_dagster.sync.usage import UsageDayReport, UsageOutcome, UsageRequest, ingest_usage
 from openai_costs_dagster.warehouse.errors import WarehouseError
 
-_DESCRIPTION = """The usage of {title} for each UTC day: tokens, images, seconds and requests by user, API key and model.
+_DESCRIPTION = """The usage of {title} for each UTC day: tokens, images, seconds and requests by user, API key, model.
 
 Usage contains no amounts. It shows which users and API keys caused the costs. An endpoint that the server does not have
 is skipped and named in the metadata."""

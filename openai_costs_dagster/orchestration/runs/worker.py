@@ -72,7 +72,7 @@ def run_task(
     materialized = {event.asset_key for event in result.get_asset_materialization_events()}
     allocated = asset_keys.allocated_costs_key(organization)
     if asset_keys.costs_key(organization) in materialized and allocated not in materialized:
-        # Dagster skips the allocation after a step of costs or usage failed. The stored days are allocated all the same.
+        # Dagster skips the allocation if costs or usage failed. The stored days are allocated all the same.
         execute([allocated])
     return {
         "organization": organization.name,

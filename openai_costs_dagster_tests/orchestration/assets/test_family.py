@@ -166,5 +166,5 @@ def test_costs_are_shared_out_at_once_where_usage_could_not_be_read(
     task = {"first": DAYS[0].isoformat(), "last": DAYS[1].isoformat(), "tags": {}}
     said = run_task(job.get_implicit_global_asset_job_def(), instance, work.organization, task)
     assert not said["success"]
-    assert "completions" in said["trouble"]
+    assert "completions" in said["error"]
     assert set(materializations(instance, ALLOCATED)) == {day.isoformat() for day in DAYS[:2]}
