@@ -41,6 +41,6 @@ def test_only_runs_of_the_purged_organization_are_loaded(
     others = [add_run(instance, name) for name in ("a-cme", "acme2", "xa_cme", "aXcme", "acme") for _ in range(20)]
     shared = add_run(instance, "a_cme", "beta")
     own = [add_run(instance, "a_cme") for _ in range(5)]
-    assert purge._wipe(instance, OrganizationName("a_cme")) == len(own)
+    assert purge._delete_from_dagster(instance, OrganizationName("a_cme")) == len(own)
     assert sorted(loaded_runs) == sorted([*own, shared])
     assert sorted(instance.get_run_ids()) == sorted([*others, shared])
