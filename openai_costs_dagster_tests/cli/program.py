@@ -23,7 +23,7 @@ import yaml
 from openai_costs_dagster.simulator import SimulatedOrganization, Simulator
 
 from ..midnight import today
-from ..simulator.http_requests import Key, days_between, truth
+from ..simulator.http_requests import Key, days_between, expected_sums
 
 PROGRAM = Path(sys.executable).with_name("openai-costs")
 
@@ -226,7 +226,7 @@ def kill_group(leader: int) -> None:
 def truth_of(organization: SimulatedOrganization, first: dt.date, last: dt.date | None = None) -> dict[Key, Any]:
     """What happened by day, project and line item, to the last digit; until yesterday without a last day."""
     last = last or yesterday()
-    return truth(organization, days_between(first, last + dt.timedelta(days=1)), ("project_id", "line_item"))
+    return expected_sums(organization, days_between(first, last + dt.timedelta(days=1)), ("project_id", "line_item"))
 
 
 def lines(text: str) -> Sequence[str]:

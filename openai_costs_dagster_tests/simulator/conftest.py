@@ -1,3 +1,5 @@
+"""Fixtures of a simulator with one organization, without proxies of the environment."""
+
 from collections.abc import Iterator
 
 import pytest

@@ -1,4 +1,4 @@
-"""Reading the simulator over HTTP with as little cleverness as possible, and the truth to hold it against."""
+"""Helpers that request the simulator over HTTP, and compute the expected sums from its facts."""
 
 import itertools
 import json
@@ -18,7 +18,7 @@ COSTS = "/organization/costs"
 USAGE = "/organization/usage/"
 DIMENSIONS = ("project_id", "user_id", "line_item", "api_key_id", "api_source")
 EVERY_GROUPING = [groups for size in range(len(DIMENSIONS) + 1) for groups in itertools.combinations(DIMENSIONS, size)]
-_TLS = ssl.create_default_context()  # unused, and slow to make anew for each client
+_TLS = ssl.create_default_context()  # httpx creates a TLS context per client, which is slow, although no test uses TLS.
 WIDE = Context(prec=400, traps=[Inexact])
 
 Parameters = dict[str, Any]
@@ -26,7 +26,7 @@ Key = tuple[str | None, ...]
 
 
 def seconds(day: date) -> int:
-    """The Unix time at which a UTC day begins."""
+    """Return the Unix time at which a UTC day begins."""
     return int(datetime.combine(day, time(), UTC).timestamp())
 
 
@@ -46,7 +46,7 @@ def get(
     path: str = COSTS,
     method: str = "GET",
 ) -> httpx2.Response:
-    """One request; the first organization's key unless told."""
+    """Send one request. The default key is that of the first organization."""
     key = simulator.organizations[0].admin_key if key is None else key
     with httpx2.Client(trust_env=False, timeout=10, verify=_TLS) as client:
         return client.request(
@@ -58,15 +58,15 @@ def get(
 
 
 def parsed(response: httpx2.Response) -> Any:
-    """The JSON, numbers with a point as Decimal."""
+    """Return the JSON with decimal numbers as Decimal."""
     return json.loads(response.content, parse_float=Decimal)
 
 
 def pages(simulator: Simulator, parameters: Parameters, path: str = COSTS) -> Iterator[Any]:
-    """Every page that holds data."""
-    asked = dict(parameters)
+    """Yield all pages that contain data."""
+    query = dict(parameters)
     while True:
-        response = get(simulator, asked, path=path)
+        response = get(simulator, query, path=path)
         assert response.status_code == 200, response.text
         page = parsed(response)
         if not page["data"]:
@@ -74,7 +74,7 @@ def pages(simulator: Simulator, parameters: Parameters, path: str = COSTS) -> It
         yield page
         if not page["has_more"]:
             return
-        asked["page"] = page["next_page"]
+        query["page"] = page["next_page"]
 
 
 def buckets(simulator: Simulator, parameters: Parameters, path: str = COSTS) -> list[Any]:
@@ -86,7 +86,7 @@ def rows(simulator: Simulator, parameters: Parameters, path: str = COSTS) -> lis
 
 
 def money(value: Any) -> Decimal:
-    """An amount as it came, which must not have been a float on the way."""
+    """Return an amount of a response as Decimal. Fails if the amount was decoded as a float."""
     assert isinstance(value, str | int | Decimal)
     return Decimal(value)
 
@@ -98,8 +98,10 @@ def total(amounts: Iterable[Decimal]) -> Decimal:
     return result
 
 
-def truth(organization: SimulatedOrganization, days: Iterable[date], groups: Iterable[str]) -> dict[Key, Decimal]:
-    """What was spent by (day, *groups), groups in the order of `DIMENSIONS`."""
+def expected_sums(
+    organization: SimulatedOrganization, days: Iterable[date], groups: Iterable[str]
+) -> dict[Key, Decimal]:
+    """Return the expected sums by (day, *groups), with the groups in the order of `DIMENSIONS`."""
     by = [name for name in DIMENSIONS if name in set(groups)]
     sums: dict[Key, Decimal] = {}
     for day in days:

@@ -1,4 +1,4 @@
-"""Each departure of the live API from its spec is there when it is on and gone when it is off."""
+"""Tests of the deviations from the specification: each appears only if it is on."""
 
 from collections.abc import Callable
 from dataclasses import fields, replace
@@ -17,8 +17,8 @@ DAY = date(2026, 2, 3)
 NAMES = [field.name for field in fields(Deviations)]
 
 
-def facts_that_show_everything(facts: tuple[Fact, ...]) -> tuple[Fact, ...]:
-    """Zero, an absent amount, one line item of two projects and two sources, and enough rows for both forms."""
+def facts_for_all_deviations(facts: tuple[Fact, ...]) -> tuple[Fact, ...]:
+    """Return facts in which every deviation can appear."""
     sample = replace(facts[0], api_source="unlabeled", quantity=Decimal(51584), quantity_unit="tokens")
     many = [replace(sample, line_item=f"model-{number}, input", amount=Decimal("2.19395")) for number in range(40)]
     return (
@@ -43,7 +43,7 @@ def named(response: httpx2.Response, line_item: str) -> list[Any]:
     return [row for row in results(response) if row["line_item"] == line_item]
 
 
-SHOWN: dict[str, Callable[[httpx2.Response], bool]] = {
+APPEARS: dict[str, Callable[[httpx2.Response], bool]] = {
     "string_amounts": lambda response: any(
         isinstance(value, str) and len(value.replace("0.", "").replace(".", "")) >= 34 for value in row_values(response)
     ),
@@ -62,16 +62,16 @@ SHOWN: dict[str, Callable[[httpx2.Response], bool]] = {
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_quirk_is_seen_when_on_and_gone_when_off(
+def test_a_deviation_appears_only_if_it_is_on(
     organization: SimulatedOrganization, simulator: Simulator, name: str
 ) -> None:
-    organization.restate(DAY, facts_that_show_everything)
+    organization.restate(DAY, facts_for_all_deviations)
     of_usage = name == "null_counters"
     groups, path = (["model"], USAGE + "completions") if of_usage else (["line_item"], COSTS)
 
     def seen(deviations: Deviations) -> bool:
         simulator.deviations = deviations
-        return SHOWN[name](get(simulator, window(DAY, DAY + timedelta(days=1), group_by=groups), path=path))
+        return APPEARS[name](get(simulator, window(DAY, DAY + timedelta(days=1), group_by=groups), path=path))
 
     needed = {"string_amounts": True} if name == "mixed_amounts" else {}
     assert seen(Deviations())
@@ -80,11 +80,9 @@ def test_a_quirk_is_seen_when_on_and_gone_when_off(
     assert not seen(Deviations.none())
 
 
-def test_a_string_amount_has_34_significant_digits_as_the_live_one(
-    organization: SimulatedOrganization, simulator: Simulator
-) -> None:
+def test_a_string_amount_has_34_significant_digits(organization: SimulatedOrganization, simulator: Simulator) -> None:
     simulator.deviations = Deviations(mixed_amounts=False)
-    organization.restate(DAY, facts_that_show_everything)
+    organization.restate(DAY, facts_for_all_deviations)
     values = row_values(get(simulator, window(DAY, DAY + timedelta(days=1), group_by=["line_item"])))
     assert "2.193950000000000000000000000000000" in values
     assert "0.02579200000000000000000000000000000" in values
@@ -92,7 +90,7 @@ def test_a_string_amount_has_34_significant_digits_as_the_live_one(
 
 @pytest.mark.parametrize("amount", ["123456.7890123456789012345678901234", "-0.000000000000000000000000001"])
 @pytest.mark.parametrize("mixed", [True, False])
-def test_no_digit_of_an_amount_is_lost_in_either_form(
+def test_string_and_number_amounts_are_exact(
     organization: SimulatedOrganization, simulator: Simulator, amount: str, *, mixed: bool
 ) -> None:
     simulator.deviations = Deviations(string_amounts=not mixed, mixed_amounts=mixed)
@@ -102,21 +100,19 @@ def test_no_digit_of_an_amount_is_lost_in_either_form(
     assert Decimal(value) == Decimal(amount)
 
 
-def test_pages_past_the_last_day_go_on_for_ever_with_new_cursors(simulator: Simulator) -> None:
-    asked = window(DAY, DAY + timedelta(days=2))
-    cursors = [parsed(get(simulator, asked))["next_page"]]
+def test_pages_after_the_last_day_have_new_cursors_without_end(simulator: Simulator) -> None:
+    query = window(DAY, DAY + timedelta(days=2))
+    cursors = [parsed(get(simulator, query))["next_page"]]
     for _ in range(3):
-        page = parsed(get(simulator, {**asked, "page": cursors[-1]}))
+        page = parsed(get(simulator, {**query, "page": cursors[-1]}))
         assert (page["data"], page["has_more"]) == ([], True)
         cursors.append(page["next_page"])
     assert len(set(cursors)) == 4
 
 
-def test_names_come_with_the_dimension_that_they_name(
-    organization: SimulatedOrganization, simulator: Simulator
-) -> None:
-    asked = window(DAY, DAY + timedelta(days=1), group_by=["user_id"])
-    for row in results(get(simulator, asked)):
+def test_names_appear_only_with_their_dimension(organization: SimulatedOrganization, simulator: Simulator) -> None:
+    query = window(DAY, DAY + timedelta(days=1), group_by=["user_id"])
+    for row in results(get(simulator, query)):
         assert (row["user_email"] is None) == (row["user_id"] is None)
         assert row["project_name"] is None
         assert row["organization_id"] == organization.organization_id

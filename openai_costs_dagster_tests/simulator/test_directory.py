@@ -1,4 +1,4 @@
-"""Names are listed in pages, to those who may manage, and change where they are changed."""
+"""Tests of the lists of projects, users, API keys and admin keys."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -15,11 +15,11 @@ EVERY_PATH = [PROJECTS, f"{PROJECTS}/proj_simulated_support", f"{PROJECTS}/proj_
 
 
 def listed(simulator: Simulator, path: str, **parameters: Any) -> list[Any]:
-    """Every entry of a list, page by page."""
+    """Return all entries of a list, page by page."""
     found: list[Any] = []
-    asked = dict(parameters)
+    query = dict(parameters)
     while True:
-        response = get(simulator, asked, path=path)
+        response = get(simulator, query, path=path)
         assert response.status_code == 200, response.text
         page = parsed(response)
         entries = page["data"]
@@ -28,7 +28,7 @@ def listed(simulator: Simulator, path: str, **parameters: Any) -> list[Any]:
         found += entries
         if not page["has_more"]:
             return found
-        asked["after"] = page["last_id"]
+        query["after"] = page["last_id"]
 
 
 def keys_of(simulator: Simulator, project_id: str, **parameters: Any) -> list[Any]:
@@ -36,7 +36,7 @@ def keys_of(simulator: Simulator, project_id: str, **parameters: Any) -> list[An
 
 
 @pytest.mark.parametrize("limit", [1, 2, 100])
-def test_every_project_user_and_key_is_listed_once_whatever_the_page(
+def test_every_project_user_and_key_is_listed_once_with_any_page_size(
     organization: SimulatedOrganization, simulator: Simulator, limit: int
 ) -> None:
     projects = listed(simulator, PROJECTS, limit=limit)
@@ -47,7 +47,7 @@ def test_every_project_user_and_key_is_listed_once_whatever_the_page(
     assert {key["id"] for key in keys} == {key.id for key in organization.api_keys}
 
 
-def test_what_is_spent_has_a_name_in_the_directory(simulator: Simulator) -> None:
+def test_all_ids_in_costs_are_in_the_directory(simulator: Simulator) -> None:
     names = {one["id"]: one["name"] for one in listed(simulator, PROJECTS)}
     emails = {one["id"]: one["email"] for one in listed(simulator, USERS)}
     keys = {(one, key["id"]) for one in names for key in keys_of(simulator, one)}
@@ -57,27 +57,27 @@ def test_what_is_spent_has_a_name_in_the_directory(simulator: Simulator) -> None
         assert row["api_key_id"] is None or (row["project_id"], row["api_key_id"]) in keys
 
 
-def test_one_project_is_as_the_list_has_it(simulator: Simulator) -> None:
+def test_a_single_project_equals_its_list_entry(simulator: Simulator) -> None:
     for project in listed(simulator, PROJECTS):
         assert parsed(get(simulator, {}, path=f"{PROJECTS}/{project['id']}")) == project
     for path in (f"{PROJECTS}/proj_simulated_none", f"{PROJECTS}/proj_simulated_none/api_keys"):
         assert get(simulator, {}, path=path).status_code == 404
 
 
-def test_a_key_tells_its_owner_a_user_or_a_service_account(simulator: Simulator) -> None:
+def test_a_key_has_a_user_or_a_service_account_as_owner(simulator: Simulator) -> None:
     owners = {key["id"]: key["owner"] for key in keys_of(simulator, "proj_simulated_storefront")}
     omar, front = owners["key_simulated_acme_omar"], owners["key_simulated_acme_storefront"]
     assert (omar["type"], omar["user"]["email"]) == ("user", "omar@acme-simulated.example")
     assert (front["type"], front["service_account"]["name"]) == ("service_account", "acme storefront")
 
 
-def test_a_renamed_project_has_its_new_name_everywhere_and_spends_the_same(
+def test_a_renamed_project_has_the_new_name_and_the_same_costs(
     organization: SimulatedOrganization, simulator: Simulator
 ) -> None:
-    asked = window(FIRST, END, group_by="project_id")
-    before = rows(simulator, asked)
+    query = window(FIRST, END, group_by="project_id")
+    before = rows(simulator, query)
     organization.rename_project("proj_simulated_support", "=Help & <care>")
-    after = rows(simulator, asked)
+    after = rows(simulator, query)
     assert [row["amount"] for row in before] == [row["amount"] for row in after]
     named = {row["project_id"]: row["project_name"] for row in after}
     assert named["proj_simulated_support"] == "=Help & <care>"
@@ -87,11 +87,11 @@ def test_a_renamed_project_has_its_new_name_everywhere_and_spends_the_same(
     }
 
 
-def test_an_archived_project_is_listed_when_asked_for_and_lists_no_keys(
+def test_an_archived_project_is_listed_on_request_and_lists_no_keys(
     organization: SimulatedOrganization, simulator: Simulator
 ) -> None:
-    asked = window(FIRST, END, group_by="project_id")
-    before = get(simulator, asked).text
+    query = window(FIRST, END, group_by="project_id")
+    before = get(simulator, query).text
     organization.archive_project("proj_simulated_support", datetime(2026, 3, 1, 8, tzinfo=UTC))
     assert "proj_simulated_support" not in {one["id"] for one in listed(simulator, PROJECTS)}
     everything = {one["id"]: one for one in listed(simulator, PROJECTS, include_archived="true", limit=2)}
@@ -102,10 +102,10 @@ def test_an_archived_project_is_listed_when_asked_for_and_lists_no_keys(
     assert get(simulator, {}, path=path).json()["status"] == "archived"
     refused = get(simulator, {"owner_project_access": "any"}, path=f"{path}/api_keys")
     assert (refused.status_code, refused.json()["error"]["type"]) == (400, "invalid_request_error")
-    assert get(simulator, asked).text == before
+    assert get(simulator, query).text == before
 
 
-def test_a_deleted_user_leaves_inactive_keys_that_are_listed_when_any_are_asked_for(
+def test_keys_of_a_deleted_user_are_inactive_and_listed_on_request(
     organization: SimulatedOrganization, simulator: Simulator
 ) -> None:
     organization.delete_user("user-simulated-omar")
@@ -122,32 +122,30 @@ def test_a_deleted_user_leaves_inactive_keys_that_are_listed_when_any_are_asked_
     assert access(owner_project_access="any") == {**vera, **omar}
 
 
-def test_a_deleted_key_is_gone_and_what_it_spent_stays(
+def test_a_deleted_key_is_not_listed_and_its_costs_stay(
     organization: SimulatedOrganization, simulator: Simulator
 ) -> None:
-    asked = window(FIRST, END, group_by="api_key_id")
-    before = get(simulator, asked).text
+    query = window(FIRST, END, group_by="api_key_id")
+    before = get(simulator, query).text
     organization.delete_key("key_simulated_acme_support")
     found = {key["id"] for key in keys_of(simulator, "proj_simulated_support", owner_project_access="any")}
     assert found == {"key_simulated_acme_omar"}
-    assert get(simulator, asked).text == before
+    assert get(simulator, query).text == before
 
 
-def test_a_list_goes_on_from_an_entry_that_went_meanwhile(
-    organization: SimulatedOrganization, simulator: Simulator
-) -> None:
+def test_a_list_continues_after_an_archived_entry(organization: SimulatedOrganization, simulator: Simulator) -> None:
     first = parsed(get(simulator, {"limit": 1}, path=PROJECTS))["last_id"]
     organization.archive_project(first, NOW)
     assert len(listed(simulator, PROJECTS, after=first)) == len(organization.projects) - 1
 
 
-def test_users_are_found_by_their_address(simulator: Simulator) -> None:
+def test_users_are_filtered_by_email(simulator: Simulator) -> None:
     emails = ["vera@acme-simulated.example", "nobody@acme-simulated.example"]
     for spelling in ("emails", "emails[]"):
         assert [one["id"] for one in listed(simulator, USERS, **{spelling: emails})] == ["user-simulated-vera"]
 
 
-def test_the_admin_key_is_listed_by_its_ends_with_its_expiry(
+def test_the_admin_key_is_listed_redacted_with_its_expiry(
     organization: SimulatedOrganization, simulator: Simulator
 ) -> None:
     organization.admin_key_expires = NOW + timedelta(days=9)
@@ -160,7 +158,7 @@ def test_the_admin_key_is_listed_by_its_ends_with_its_expiry(
 
 
 @pytest.mark.parametrize("path", [*EVERY_PATH, ADMIN_KEYS])
-def test_names_take_the_management_scope_and_costs_do_not(
+def test_directories_need_the_management_scope_and_costs_do_not(
     organization: SimulatedOrganization, simulator: Simulator, path: str
 ) -> None:
     assert get(simulator, {}, path=path).status_code == 200
@@ -187,7 +185,7 @@ def test_names_take_the_management_scope_and_costs_do_not(
         (ADMIN_KEYS, "order", {"order": "up"}),
     ],
 )
-def test_a_parameter_that_is_wrong_is_refused_by_name(
+def test_a_wrong_parameter_is_refused_by_name(
     simulator: Simulator, path: str, param: str, parameters: Parameters
 ) -> None:
     response = get(simulator, parameters, path=path)
@@ -195,13 +193,13 @@ def test_a_parameter_that_is_wrong_is_refused_by_name(
 
 
 @pytest.mark.parametrize("path", [f"{PROJECTS}/", f"{PROJECTS}/a/b", f"{PROJECTS}/a/api_keys/b", f"{USERS}/a"])
-def test_what_is_not_listed_here_is_an_unknown_path(simulator: Simulator, path: str) -> None:
+def test_other_paths_are_unknown(simulator: Simulator, path: str) -> None:
     response = get(simulator, {}, path=path)
     assert response.status_code == 404
     assert response.json()["error"]["message"].startswith("Invalid URL")
 
 
-def test_nobody_can_change_what_there_is_not(organization: SimulatedOrganization) -> None:
+def test_changes_of_unknown_entries_raise(organization: SimulatedOrganization) -> None:
     with pytest.raises(ValueError, match="proj_simulated_none"):
         organization.rename_project("proj_simulated_none", "None")
     with pytest.raises(ValueError, match="proj_simulated_none"):

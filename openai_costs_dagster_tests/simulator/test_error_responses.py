@@ -1,4 +1,4 @@
-"""What the API refuses, and that it names the parameter and the reason as the live one does."""
+"""Tests of the error responses of costs: refused groupings, windows, parameters, keys and methods."""
 
 from datetime import date, timedelta
 from typing import Any
@@ -18,7 +18,7 @@ def refused(simulator: Simulator, parameters: Parameters, status: int = 400) -> 
     return response.json()["error"]
 
 
-def test_api_keys_are_refused_for_windows_that_start_before_they_were_kept(
+def test_api_keys_are_refused_for_windows_before_their_first_day(
     organization: SimulatedOrganization, simulator: Simulator
 ) -> None:
     organization.api_keys_from = since = date(2025, 12, 6)
@@ -27,9 +27,7 @@ def test_api_keys_are_refused_for_windows_that_start_before_they_were_kept(
     assert get(simulator, window(since, END, group_by="api_key_id")).status_code == 200
 
 
-def test_an_organization_may_be_served_no_api_keys_at_all(
-    organization: SimulatedOrganization, simulator: Simulator
-) -> None:
+def test_api_keys_may_be_refused_for_all_windows(organization: SimulatedOrganization, simulator: Simulator) -> None:
     organization.api_keys_served = False
     assert refused(simulator, window(FIRST, END, group_by="line_item,api_key_id"))["param"] == "group_by"
 
@@ -38,21 +36,21 @@ def test_an_organization_may_be_served_no_api_keys_at_all(
     "together",
     [{"group_by": "user_id,project_id"}, {"group_by": "user_id", "project_ids": ["proj_simulated_support"]}],
 )
-def test_users_and_projects_may_exclude_each_other(
+def test_users_with_projects_may_be_refused(
     organization: SimulatedOrganization, simulator: Simulator, together: Parameters
 ) -> None:
-    asked = window(FIRST, END, **together)
+    query = window(FIRST, END, **together)
     organization.users_with_projects_from = FIRST
-    assert get(simulator, asked).status_code == 200
+    assert get(simulator, query).status_code == 200
     organization.users_with_projects_from = FIRST + timedelta(days=1)
-    error = refused(simulator, asked)
+    error = refused(simulator, query)
     assert (error["param"], error["code"]) == ("group_by", "invalid_request_error")
     organization.users_with_projects_from = None
     organization.users_with_projects_served = False
-    assert refused(simulator, asked) == error
+    assert refused(simulator, query) == error
 
 
-def test_users_by_line_item_are_served_where_users_with_projects_are_not(
+def test_users_by_line_item_are_served_even_if_users_with_projects_are_refused(
     organization: SimulatedOrganization, simulator: Simulator
 ) -> None:
     organization.users_with_projects_served = False
@@ -85,7 +83,7 @@ def test_history_is_a_rolling_year(organization: SimulatedOrganization, simulato
 
 
 @pytest.mark.parametrize("end", [seconds(FIRST) + 86_399, seconds(FIRST), seconds(FIRST) - 86_400])
-def test_a_window_inside_one_utc_day_is_refused(simulator: Simulator, end: int) -> None:
+def test_a_window_within_one_utc_day_is_refused(simulator: Simulator, end: int) -> None:
     error = refused(simulator, {"start_time": seconds(FIRST), "end_time": end})
     assert error["message"] == "end_date must come after start_date"
 
@@ -109,7 +107,7 @@ def test_a_window_inside_one_utc_day_is_refused(simulator: Simulator, end: int) 
         ("page", window(FIRST, END, page="söme")),
     ],
 )
-def test_a_parameter_that_is_wrong_is_refused_by_name(simulator: Simulator, param: str, parameters: Parameters) -> None:
+def test_a_wrong_parameter_is_refused_by_name(simulator: Simulator, param: str, parameters: Parameters) -> None:
     assert refused(simulator, parameters)["param"] == param
 
 
@@ -124,22 +122,22 @@ def test_a_parameter_that_is_wrong_is_refused_by_name(simulator: Simulator, para
         {"line_items": "Vector storage"},
     ],
 )
-def test_a_page_token_opens_only_the_query_that_it_was_given_for(simulator: Simulator, other: Parameters) -> None:
-    asked = window(FIRST, END, limit=5)
-    asked["page"] = parsed(get(simulator, asked))["next_page"]
-    assert get(simulator, asked).status_code == 200
-    assert refused(simulator, {**asked, **other})["param"] == "page"
+def test_a_page_token_is_valid_only_for_its_query(simulator: Simulator, other: Parameters) -> None:
+    query = window(FIRST, END, limit=5)
+    query["page"] = parsed(get(simulator, query))["next_page"]
+    assert get(simulator, query).status_code == 200
+    assert refused(simulator, {**query, **other})["param"] == "page"
 
 
 def test_a_page_token_of_another_organization_is_refused(simulator: Simulator) -> None:
     other = SimulatedOrganization(organization_id="org-SIMULATEDOTHER", admin_key="sk-admin-other")
     simulator.organizations.append(other)
-    asked = window(FIRST, END)
-    asked["page"] = parsed(get(simulator, asked))["next_page"]
-    assert get(simulator, asked, key=other.admin_key).status_code == 400
+    query = window(FIRST, END)
+    query["page"] = parsed(get(simulator, query))["next_page"]
+    assert get(simulator, query, key=other.admin_key).status_code == 400
 
 
-def test_a_wrong_key_is_echoed_in_part_as_the_live_api_does(simulator: Simulator) -> None:
+def test_the_error_for_a_wrong_key_contains_parts_of_the_key(simulator: Simulator) -> None:
     response = get(simulator, window(FIRST, END), key="sk-admin-of-someone-else")
     error = response.json()["error"]
     assert (response.status_code, error["code"]) == (401, "invalid_api_key")
@@ -166,7 +164,7 @@ def test_a_missing_scope_is_named(organization: SimulatedOrganization, simulator
     )
 
 
-def test_every_method_but_get_is_refused_and_the_connection_stays_usable(simulator: Simulator) -> None:
+def test_other_methods_are_refused_and_the_connection_stays_usable(simulator: Simulator) -> None:
     for method in ("POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"):
         response = get(simulator, window(FIRST, END), method=method)
         assert (response.status_code, response.headers["Allow"]) == (405, "GET")

@@ -1,4 +1,4 @@
-"""Each fault does on the wire what its name says, to the request that it was meant for."""
+"""Tests of the faults over HTTP: their effect, and the choice of the requests."""
 
 import gzip
 import http.client
@@ -17,18 +17,18 @@ from openai_costs_dagster.simulator import Fault, FaultKind, SimulatedOrganizati
 from .http_requests import get, parsed, seconds, window
 
 FIRST, END = date(2026, 2, 2), date(2026, 2, 7)
-ASKED = window(FIRST, END, group_by="line_item")
+QUERY = window(FIRST, END, group_by="line_item")
 
 
 def broken(simulator: Simulator, kind: FaultKind, seconds: float = 1) -> httpx2.Response:
     simulator.faults.queue(Fault(kind, seconds))
-    response = get(simulator, ASKED)
+    response = get(simulator, QUERY)
     assert simulator.requests[-1].fault == Fault(kind, seconds)
     assert simulator.requests[-1].status == response.status_code
     return response
 
 
-def test_429_may_tell_the_wait_in_seconds_as_a_date_or_not_at_all(simulator: Simulator) -> None:
+def test_a_429_has_retry_after_in_seconds_as_date_or_not_at_all(simulator: Simulator) -> None:
     in_seconds = broken(simulator, FaultKind.RATE_LIMITED_SECONDS, 7)
     as_date = broken(simulator, FaultKind.RATE_LIMITED_DATE, 90)
     unbilled_quantity = broken(simulator, FaultKind.RATE_LIMITED)
@@ -50,7 +50,7 @@ def test_429_may_tell_the_wait_in_seconds_as_a_date_or_not_at_all(simulator: Sim
         (FaultKind.HTML, 200, "text/html; charset=UTF-8"),
     ],
 )
-def test_an_error_comes_with_its_status_and_kind_of_body(
+def test_an_error_fault_has_its_status_and_content_type(
     simulator: Simulator, kind: FaultKind, status: int, content_type: str
 ) -> None:
     response = broken(simulator, kind)
@@ -66,7 +66,7 @@ def test_a_cut_body_ends_before_its_content_length(simulator: Simulator) -> None
     address = urlsplit(simulator.base_url)
     connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=10)
     key = {"Authorization": f"Bearer {simulator.organizations[0].admin_key}"}
-    connection.request("GET", f"{address.path}/organization/costs?{urlencode(ASKED)}", headers=key)
+    connection.request("GET", f"{address.path}/organization/costs?{urlencode(QUERY)}", headers=key)
     response = connection.getresponse()
     with pytest.raises(http.client.IncompleteRead) as raised:
         response.read()
@@ -76,7 +76,7 @@ def test_a_cut_body_ends_before_its_content_length(simulator: Simulator) -> None
     assert response.status == 200
 
 
-def test_a_reset_comes_before_any_answer(simulator: Simulator) -> None:
+def test_a_reset_happens_before_any_response(simulator: Simulator) -> None:
     simulator.faults.queue(Fault(FaultKind.RESET))
     address = urlsplit(simulator.base_url)
     with socket.create_connection((address.hostname or "", address.port or 0), timeout=10) as connection:
@@ -86,7 +86,7 @@ def test_a_reset_comes_before_any_answer(simulator: Simulator) -> None:
     assert simulator.requests[-1].status is None
 
 
-def test_a_hang_gives_no_answer_in_time_and_ends_with_the_simulator(
+def test_a_long_hang_ends_with_the_simulator(
     organization: SimulatedOrganization,
 ) -> None:
     started = time.monotonic()
@@ -100,86 +100,86 @@ def test_a_hang_gives_no_answer_in_time_and_ends_with_the_simulator(
     assert time.monotonic() - started < 5
 
 
-def test_a_short_hang_ends_with_the_right_answer(simulator: Simulator) -> None:
-    assert broken(simulator, FaultKind.HANG, seconds=0.01).text == get(simulator, ASKED).text
+def test_a_short_hang_ends_with_the_correct_response(simulator: Simulator) -> None:
+    assert broken(simulator, FaultKind.HANG, seconds=0.01).text == get(simulator, QUERY).text
 
 
-def test_json_may_be_cut_with_a_content_length_that_fits(simulator: Simulator) -> None:
+def test_truncated_json_has_a_matching_content_length(simulator: Simulator) -> None:
     response = broken(simulator, FaultKind.CUT_JSON)
     assert response.status_code == 200
-    assert get(simulator, ASKED).text.startswith(response.text)
+    assert get(simulator, QUERY).text.startswith(response.text)
     with pytest.raises(json.JSONDecodeError):
         response.json()
 
 
-def test_more_may_be_promised_without_a_cursor(simulator: Simulator) -> None:
+def test_has_more_without_a_cursor(simulator: Simulator) -> None:
     page = parsed(broken(simulator, FaultKind.MORE_WITHOUT_CURSOR))
     assert (page["has_more"], page["next_page"]) == (True, None)
 
 
-def test_a_repeated_cursor_leads_back_to_its_own_page(simulator: Simulator) -> None:
-    asked = {**ASKED, "limit": 2}
-    second = {**asked, "page": parsed(get(simulator, asked))["next_page"]}
+def test_a_repeated_cursor_returns_its_own_page(simulator: Simulator) -> None:
+    query = {**QUERY, "limit": 2}
+    second = {**query, "page": parsed(get(simulator, query))["next_page"]}
     simulator.faults.queue(Fault(FaultKind.REPEATED_CURSOR))
     assert parsed(get(simulator, second))["next_page"] == second["page"]
     simulator.faults.queue(Fault(FaultKind.REPEATED_CURSOR))
-    first = parsed(get(simulator, asked))
-    assert parsed(get(simulator, {**asked, "page": first["next_page"]}))["data"] == first["data"]
+    first = parsed(get(simulator, query))
+    assert parsed(get(simulator, {**query, "page": first["next_page"]}))["data"] == first["data"]
 
 
 @pytest.mark.parametrize("day", [None, FIRST])
-def test_a_day_may_be_missing(simulator: Simulator, day: date | None) -> None:
+def test_a_missing_day_is_removed_from_the_page(simulator: Simulator, day: date | None) -> None:
     simulator.faults.queue(Fault(FaultKind.MISSING_DAY, day=day))
-    starts = {bucket["start_time"] for bucket in parsed(get(simulator, ASKED))["data"]}
-    whole = {bucket["start_time"] for bucket in parsed(get(simulator, ASKED))["data"]}
+    starts = {bucket["start_time"] for bucket in parsed(get(simulator, QUERY))["data"]}
+    whole = {bucket["start_time"] for bucket in parsed(get(simulator, QUERY))["data"]}
     assert whole - starts == {seconds(day or date(2026, 2, 4))}
 
 
-def test_the_rows_may_tell_another_organization(simulator: Simulator) -> None:
+def test_rows_have_another_organization_id(simulator: Simulator) -> None:
     page = parsed(broken(simulator, FaultKind.WRONG_ORGANIZATION))
-    told = {row["organization_id"] for bucket in page["data"] for row in bucket["results"]}
-    assert told == {"org-SIMULATEDSOMEONEELSE"}
+    organization_ids = {row["organization_id"] for bucket in page["data"] for row in bucket["results"]}
+    assert organization_ids == {"org-SIMULATEDSOMEONEELSE"}
 
 
-def test_queued_faults_are_spent_one_a_request_in_order(simulator: Simulator) -> None:
+def test_queued_faults_apply_to_one_request_each_in_order(simulator: Simulator) -> None:
     simulator.faults.queue(Fault(FaultKind.SERVER_ERROR), Fault(FaultKind.UNAVAILABLE))
-    assert [get(simulator, ASKED).status_code for _ in range(3)] == [500, 503, 200]
+    assert [get(simulator, QUERY).status_code for _ in range(3)] == [500, 503, 200]
 
 
-def test_a_fault_may_be_meant_for_one_path_or_one_key(simulator: Simulator) -> None:
+def test_a_fault_can_be_limited_to_a_path_or_a_key(simulator: Simulator) -> None:
     other = SimulatedOrganization(organization_id="org-SIMULATEDOTHER", admin_key="sk-admin-other")
     simulator.organizations.append(other)
     simulator.faults.queue(Fault(FaultKind.SERVER_ERROR), admin_key=other.admin_key)
     simulator.faults.queue(Fault(FaultKind.UNAVAILABLE), path="/v1/elsewhere")
-    assert get(simulator, ASKED).status_code == 200
-    assert get(simulator, ASKED, key=other.admin_key).status_code == 500
-    assert get(simulator, ASKED, path="/elsewhere").status_code == 503
+    assert get(simulator, QUERY).status_code == 200
+    assert get(simulator, QUERY, key=other.admin_key).status_code == 500
+    assert get(simulator, QUERY, path="/elsewhere").status_code == 503
     assert [request.organization_id for request in simulator.requests[:2]] == [
         "org-SIMULATEDACME",
         "org-SIMULATEDOTHER",
     ]
 
 
-def test_a_fault_that_spoils_a_page_waits_for_one(simulator: Simulator) -> None:
+def test_a_page_fault_applies_to_the_next_page(simulator: Simulator) -> None:
     simulator.faults.queue(Fault(FaultKind.MISSING_DAY))
     assert get(simulator, {}).status_code == 400
-    assert len(parsed(get(simulator, ASKED))["data"]) == 4
+    assert len(parsed(get(simulator, QUERY))["data"]) == 4
 
 
-def test_a_share_of_the_requests_breaks_the_same_way_each_time_until_cleared(simulator: Simulator) -> None:
+def test_random_faults_are_repeatable_and_end_with_clear(simulator: Simulator) -> None:
     def statuses() -> list[int]:
         simulator.faults.clear()
         simulator.faults.ratio(0.5, seed=3, kinds=[FaultKind.SERVER_ERROR, FaultKind.BAD_GATEWAY])
-        return [get(simulator, ASKED).status_code for _ in range(20)]
+        return [get(simulator, QUERY).status_code for _ in range(20)]
 
     first = statuses()
     assert first == statuses()
     assert {200, 500, 502} == set(first)
     simulator.faults.clear()
-    assert {get(simulator, ASKED).status_code for _ in range(5)} == {200}
+    assert {get(simulator, QUERY).status_code for _ in range(5)} == {200}
 
 
-def test_a_body_is_zipped_only_for_those_who_take_it(simulator: Simulator) -> None:
+def test_a_body_is_compressed_only_if_the_client_accepts_it(simulator: Simulator) -> None:
     address = urlsplit(simulator.base_url)
     connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=10)
     bodies = []
@@ -188,8 +188,8 @@ def test_a_body_is_zipped_only_for_those_who_take_it(simulator: Simulator) -> No
             "Authorization": f"Bearer {simulator.organizations[0].admin_key}",
             "Accept-Encoding": encoding,
         }
-        # The same connection twice: it is kept alive.
-        connection.request("GET", f"{address.path}/organization/costs?{urlencode(ASKED)}", headers=headers)
+        # Both requests use the same connection, which is kept alive.
+        connection.request("GET", f"{address.path}/organization/costs?{urlencode(QUERY)}", headers=headers)
         response = connection.getresponse()
         bodies.append((response.headers.get("Content-Encoding"), response.read()))
     connection.close()

@@ -1,4 +1,4 @@
-"""OpenAI's own client reads the simulator as it reads the live API."""
+"""Tests of the simulator with the official `openai` package as client."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -22,11 +22,11 @@ from .http_requests import (
     Key,
     buckets,
     days_between,
+    expected_sums,
     get,
     money,
     parsed,
     seconds,
-    truth,
     window,
 )
 
@@ -50,31 +50,31 @@ def sdk_rows(simulator: Simulator, groups: Sequence[str]) -> Iterator[tuple[Key,
         while True:
             wanted: Any = list(groups) or openai.omit
             raw = costs(start_time=seconds(FIRST), end_time=seconds(END), group_by=wanted, limit=5, page=page)
-            answer, text = raw.parse(), json.loads(raw.content, parse_float=Decimal)
-            for bucket, raw_bucket in zip(answer.data, text["data"], strict=True):
+            response, text = raw.parse(), json.loads(raw.content, parse_float=Decimal)
+            for bucket, raw_bucket in zip(response.data, text["data"], strict=True):
                 day = datetime.fromtimestamp(bucket.start_time, UTC).date().isoformat()
                 for row, raw_row in zip(bucket.results, raw_bucket["results"], strict=True):
                     assert isinstance(row, DataResultOrganizationCostsResult)
                     group = (day, *(getattr(row, name) for name in DIMENSIONS if name in groups))
                     yield group, row.amount and row.amount.value, money(raw_row["amount"]["value"])
-            if not answer.data or answer.next_page is None:
+            if not response.data or response.next_page is None:
                 return
-            page = answer.next_page
+            page = response.next_page
 
 
 @pytest.mark.parametrize("deviations", [Deviations(), Deviations.none()], ids=["deviations", "spec"])
 @pytest.mark.parametrize("groups", GROUPINGS, ids="+".join)
-def test_the_official_sdk_reads_the_truth_of_every_grouping(
+def test_the_official_sdk_reads_the_expected_sums_of_every_grouping(
     organization: SimulatedOrganization, simulator: Simulator, groups: tuple[str, ...], deviations: Deviations
 ) -> None:
     simulator.deviations = deviations
     sums: dict[Key, Decimal] = {}
     for key, typed, exact in sdk_rows(simulator, groups):
-        # Its types say float, and a string becomes one too: the nearest to the truth. Only the raw text is exact.
+        # The SDK converts amounts to floats, so the exact amounts come from the raw text.
         assert isinstance(typed, float)
         assert typed == float(exact)
         sums[key] = WIDE.add(sums.get(key, Decimal(0)), exact)
-    assert sums == truth(organization, days_between(FIRST, END), groups)
+    assert sums == expected_sums(organization, days_between(FIRST, END), groups)
 
 
 @pytest.fixture(scope="module")
@@ -92,19 +92,19 @@ def test_the_official_sdk_reads_every_usage_endpoint(shared: Simulator, endpoint
     with client(shared) as sdk:
         ask = getattr(sdk.admin.organization.usage, endpoint)
         while True:
-            answer = ask(start_time=seconds(FIRST), end_time=seconds(END), group_by=groups, limit=10, page=page)
-            found += answer.data
-            if not answer.has_more:
+            response = ask(start_time=seconds(FIRST), end_time=seconds(END), group_by=groups, limit=10, page=page)
+            found += response.data
+            if not response.has_more:
                 break
-            page = answer.next_page
-    asked = window(FIRST, END, limit=31, **({"group_by": groups} if grouped else {}))
-    raw = buckets(shared, asked, USAGE + endpoint)
+            page = response.next_page
+    query = window(FIRST, END, limit=31, **({"group_by": groups} if grouped else {}))
+    raw = buckets(shared, query, USAGE + endpoint)
     assert [bucket.start_time for bucket in found] == [seconds(day) for day in days_between(FIRST, END)]
     for bucket, raw_bucket in zip(found, raw, strict=True):
         for row, raw_row in zip(bucket.results, raw_bucket["results"], strict=True):
             assert type(row).__name__.startswith("DataResult")
             assert {name: getattr(row, name) for name in raw_row} == raw_row
-            # Every member is one of the SDK's own, and none of its own is missing.
+            # The rows have exactly the fields of the SDK's types.
             assert set(raw_row) == set(type(row).model_fields)
     assert sum(len(bucket.results) for bucket in found) > 0
 

@@ -1,4 +1,4 @@
-"""The past is believable, the same for everyone, and changed only where a test changes it."""
+"""Tests of the generated facts and of changes to them."""
 
 import os
 import re
@@ -38,7 +38,7 @@ def environment(**more: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(CHECKOUT), **more}
 
 
-def test_the_past_is_the_same_in_every_process() -> None:
+def test_facts_are_the_same_in_every_process() -> None:
     prints = {
         subprocess.run(  # noqa: S603
             [sys.executable, "-c", FINGERPRINT],
@@ -51,7 +51,7 @@ def test_the_past_is_the_same_in_every_process() -> None:
     assert len(prints) == 1
 
 
-def test_the_past_does_not_depend_on_the_order_of_asking() -> None:
+def test_facts_do_not_depend_on_the_order_of_calls() -> None:
     forwards, backwards = SimulatedOrganization(seed=5), SimulatedOrganization(seed=5)
     days = YEAR[:30]
     expected = [forwards.facts(day) for day in days]
@@ -60,7 +60,7 @@ def test_the_past_does_not_depend_on_the_order_of_asking() -> None:
 
 
 @pytest.mark.parametrize(("index", "least", "most"), [(0, 36, 46), (1, 10, 18), (2, 5, 9)])
-def test_the_demo_has_companies_of_different_size(index: int, least: int, most: int) -> None:
+def test_the_demo_has_companies_of_different_sizes(index: int, least: int, most: int) -> None:
     organization = demo_organizations(TODAY)[index]
     for day in YEAR[-30:]:
         found = {(fact.project_id, fact.line_item, fact.api_key_id) for fact in organization.facts(day)}
@@ -73,7 +73,7 @@ def test_the_startup_of_the_demo_begins_fifty_days_ago() -> None:
     assert startup.facts(TODAY - timedelta(days=50))
 
 
-def test_nothing_in_the_demo_could_be_taken_for_real() -> None:
+def test_all_names_of_the_demo_are_marked_as_simulated() -> None:
     for organization in demo_organizations(TODAY):
         assert not re.search(r"sk-admin-[A-Za-z0-9_-]{20,}", organization.admin_key)
         assert "SIMULATED" in organization.organization_id
@@ -84,7 +84,7 @@ def test_nothing_in_the_demo_could_be_taken_for_real() -> None:
         assert organization.admin_key not in repr(organization)
 
 
-def test_the_lab_shows_what_the_live_api_was_seen_to_bill() -> None:
+def test_the_lab_has_all_kinds_of_line_items_of_the_live_api() -> None:
     lab = demo_organizations(TODAY)[0]
     facts = [fact for day in YEAR for fact in lab.facts(day)]
     labels = {fact.line_item for fact in facts}
@@ -96,7 +96,7 @@ def test_the_lab_shows_what_the_live_api_was_seen_to_bill() -> None:
     assert max(len(fact.amount.as_tuple().digits) for fact in facts if fact.amount is not None) > 28
 
 
-def test_weekdays_cost_more_than_weekends_and_batches_rest() -> None:
+def test_weekends_cost_less_and_have_no_batches() -> None:
     lab = demo_organizations(TODAY)[0]
     week = days_between(MONDAY, MONDAY + timedelta(days=7))
     spend = [spent(lab.facts(day)) for day in week]
@@ -105,14 +105,14 @@ def test_weekdays_cost_more_than_weekends_and_batches_rest() -> None:
     assert nights == [True] * 5 + [False] * 2
 
 
-def test_an_amount_is_price_times_quantity_exactly() -> None:
+def test_an_amount_is_exactly_price_times_quantity() -> None:
     fact = next(fact for fact in demo_organizations(TODAY)[0].facts(MONDAY) if fact.line_item)
     assert fact.line_item == "gpt-5.5-2026-04-23, input"
     assert fact.quantity is not None
     assert fact.amount == fact.quantity * Decimal("0.000005")
 
 
-def test_a_planted_anomaly_multiplies_what_it_names_and_nothing_else(
+def test_a_planted_anomaly_changes_only_its_project(
     organization: SimulatedOrganization,
 ) -> None:
     project = organization.projects[1].id
@@ -126,13 +126,11 @@ def test_a_planted_anomaly_multiplies_what_it_names_and_nothing_else(
         organization.plant_anomaly(MONDAY, 4, model="gpt-none")
 
 
-def test_changes_are_made_on_top_of_each_other_and_seen_at_once_over_http(
-    organization: SimulatedOrganization, simulator: Simulator
-) -> None:
-    asked = window(MONDAY, MONDAY + timedelta(days=1))
+def test_changes_accumulate_and_are_served_at_once(organization: SimulatedOrganization, simulator: Simulator) -> None:
+    query = window(MONDAY, MONDAY + timedelta(days=1))
 
     def read() -> Decimal:
-        return total(Decimal(row["amount"]["value"]) for row in rows(simulator, asked))
+        return total(Decimal(row["amount"]["value"]) for row in rows(simulator, query))
 
     def only_first(facts: tuple[Fact, ...]) -> tuple[Fact, ...]:
         return (replace(facts[0], amount=Decimal("1.5")),)
@@ -147,13 +145,13 @@ def test_changes_are_made_on_top_of_each_other_and_seen_at_once_over_http(
 
 
 def test_a_past_day_is_rendered_once(organization: SimulatedOrganization, simulator: Simulator) -> None:
-    asked = window(MONDAY, MONDAY + timedelta(days=1))
-    first = get(simulator, asked).text
+    query = window(MONDAY, MONDAY + timedelta(days=1))
+    first = get(simulator, query).text
     organization.facts = None  # type: ignore[assignment,method-assign]
-    assert get(simulator, asked).text == first
+    assert get(simulator, query).text == first
 
 
-def test_run_as_a_program_it_serves_the_demo_until_interrupted() -> None:
+def test_the_program_serves_the_demo_until_interrupted() -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "openai_costs_dagster.simulator"],
         env=environment(),
@@ -168,7 +166,7 @@ def test_run_as_a_program_it_serves_the_demo_until_interrupted() -> None:
     assert [line.split()[0] for line in lines[1:]] == [found.admin_key for found in demo_organizations(TODAY)]
 
 
-def test_there_is_a_door_only_inside_the_context(organization: SimulatedOrganization) -> None:
+def test_the_port_is_open_only_inside_the_context(organization: SimulatedOrganization) -> None:
     simulator = Simulator([organization])
     with pytest.raises(RuntimeError, match="not running"):
         _ = simulator.base_url

@@ -1,4 +1,4 @@
-"""Without its deviations the simulator keeps to the published spec; with them it does not, as the live API does not."""
+"""Tests of the simulator against the published specification, with and without deviations."""
 
 import importlib
 from collections.abc import Iterator
@@ -33,8 +33,8 @@ def conforming() -> Iterator[Simulator]:
 
 
 @pytest.fixture(scope="module")
-def using() -> Iterator[Simulator]:
-    """Conforming too, with an organization that uses everything."""
+def full() -> Iterator[Simulator]:
+    """Yield a simulator without deviations whose organization uses every endpoint."""
     with Simulator([full_organization()], Deviations.none(), clock=lambda: NOW) as running:
         yield running
 
@@ -46,7 +46,7 @@ def check(spec: Any, schema: str, text: str) -> None:
     jsonschema.Draft202012Validator(document).validate(instance)
 
 
-def test_without_quirks_every_costs_answer_is_as_the_spec_says(spec: Any, conforming: Simulator) -> None:
+def test_costs_without_deviations_match_the_specification(spec: Any, conforming: Simulator) -> None:
     known = set(spec["components"]["schemas"]["CostsResult"]["properties"])
     for groups in EVERY_GROUPING:
         response = get(conforming, window(FIRST, END, group_by=groups, limit=180))
@@ -57,16 +57,16 @@ def test_without_quirks_every_costs_answer_is_as_the_spec_says(spec: Any, confor
 
 
 @pytest.mark.parametrize("endpoint", sorted(USAGE_ENDPOINTS))
-def test_without_quirks_every_usage_answer_is_as_the_spec_says(spec: Any, using: Simulator, endpoint: str) -> None:
-    told = rows(using, window(FIRST, END), USAGE + endpoint)[0]["object"]
+def test_usage_without_deviations_matches_the_specification(spec: Any, full: Simulator, endpoint: str) -> None:
+    result_type = rows(full, window(FIRST, END), USAGE + endpoint)[0]["object"]
     (schema,) = (
         found
         for found in spec["components"]["schemas"].values()
-        if told in found.get("properties", {}).get("object", {}).get("enum", ())
+        if result_type in found.get("properties", {}).get("object", {}).get("enum", ())
     )
     groups = parameters(spec, endpoint)["group_by"]["items"]["enum"]
-    for asked in ([], *([group] for group in groups), groups):
-        response = get(using, window(FIRST, END, group_by=asked, limit=31), path=USAGE + endpoint)
+    for query in ([], *([group] for group in groups), groups):
+        response = get(full, window(FIRST, END, group_by=query, limit=31), path=USAGE + endpoint)
         check(spec, "UsageResponse", response.text)
         for bucket in response.json()["data"]:
             assert set(bucket) == {"object", "start_time", "end_time", "results"}
@@ -76,12 +76,12 @@ def test_without_quirks_every_usage_answer_is_as_the_spec_says(spec: Any, using:
 
 
 @pytest.mark.parametrize("endpoint", sorted(USAGE_ENDPOINTS))
-def test_every_usage_parameter_of_the_spec_is_taken(spec: Any, using: Simulator, endpoint: str) -> None:
-    asked = window(FIRST, END, limit=31, bucket_width="1d")
+def test_every_usage_parameter_of_the_specification_is_accepted(spec: Any, full: Simulator, endpoint: str) -> None:
+    query = window(FIRST, END, limit=31, bucket_width="1d")
     for name, schema in parameters(spec, endpoint).items():
-        if name not in {*asked, "page"}:
+        if name not in {*query, "page"}:
             values = schema.get("items", {}).get("enum") or ["true"]
-            assert get(using, {**asked, name: values}, path=USAGE + endpoint).status_code == 200, name
+            assert get(full, {**query, name: values}, path=USAGE + endpoint).status_code == 200, name
 
 
 def parameters(spec: Any, endpoint: str) -> dict[str, Any]:
@@ -105,7 +105,7 @@ def parameters(spec: Any, endpoint: str) -> dict[str, Any]:
         ("/organization/admin_api_keys", {"order": "asc"}, "ApiKeyList"),
     ],
 )
-def test_every_directory_answer_is_as_the_spec_says(
+def test_directories_match_the_specification(
     spec: Any, organization: SimulatedOrganization, path: str, query: Parameters, schema: str
 ) -> None:
     organization.archive_project("proj_simulated_support", NOW)
@@ -117,7 +117,7 @@ def test_every_directory_answer_is_as_the_spec_says(
     assert set(response.json()) <= set(spec["components"]["schemas"][schema]["properties"])
 
 
-def test_with_its_quirks_an_answer_breaks_the_spec(spec: Any, simulator: Simulator) -> None:
+def test_costs_with_deviations_break_the_specification(spec: Any, simulator: Simulator) -> None:
     jsonschema = importlib.import_module("jsonschema")
     with pytest.raises(jsonschema.ValidationError, match="is not valid under any of the given schemas"):
         check(spec, "UsageResponse", get(simulator, window(FIRST, END)).text)
@@ -140,7 +140,7 @@ def test_with_its_quirks_an_answer_breaks_the_spec(spec: Any, simulator: Simulat
         (405, "POST", "/organization/costs", None, window(FIRST, END)),
     ],
 )
-def test_every_error_is_as_the_spec_says(
+def test_errors_match_the_specification(
     spec: Any,
     conforming: Simulator,
     status: int,

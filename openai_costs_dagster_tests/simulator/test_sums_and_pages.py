@@ -1,4 +1,4 @@
-"""However it is grouped and however it is paged, it is the same money and each day comes once."""
+"""Tests of costs: equal totals for all groupings, and each day once for all page sizes."""
 
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -17,6 +17,7 @@ from .http_requests import (
     TODAY,
     buckets,
     days_between,
+    expected_sums,
     get,
     money,
     parsed,
@@ -24,7 +25,6 @@ from .http_requests import (
     seconds,
     spent,
     total,
-    truth,
     window,
 )
 
@@ -39,18 +39,18 @@ def shared() -> Iterator[Simulator]:
 
 
 @pytest.mark.parametrize("deviations", [Deviations(), Deviations.none()], ids=["deviations", "spec"])
-def test_every_grouping_adds_up_to_the_same_total_to_the_last_digit(
+def test_every_grouping_has_the_same_exact_total(
     organization: SimulatedOrganization, simulator: Simulator, deviations: Deviations
 ) -> None:
     simulator.deviations = deviations
-    everything = total(truth(organization, days_between(FIRST, END), ()).values())
+    everything = total(expected_sums(organization, days_between(FIRST, END), ()).values())
     assert len(everything.as_tuple().digits) > 28, "no test of exactness: Python's default context would do"
     for groups in EVERY_GROUPING:
         found = rows(simulator, window(FIRST, END, group_by=groups, limit=31))
         assert total(money(row["amount"]["value"]) for row in found) == everything, groups
 
 
-def test_without_quirks_a_row_is_one_combination_of_what_was_grouped_by(simulator: Simulator) -> None:
+def test_rows_without_deviations_are_unique_by_grouping(simulator: Simulator) -> None:
     simulator.deviations = Deviations.none()
     for groups in EVERY_GROUPING:
         found = rows(simulator, window(FIRST, FIRST + timedelta(days=1), group_by=groups))
@@ -59,16 +59,16 @@ def test_without_quirks_a_row_is_one_combination_of_what_was_grouped_by(simulato
         assert all(row.get(name) is None for row in found for name in DIMENSIONS if name not in groups)
 
 
-def test_quantities_are_told_only_where_line_items_are(simulator: Simulator) -> None:
-    told = rows(simulator, window(FIRST, END, group_by=["line_item"]))
-    assert {row["quantity_unit"] for row in told} >= {"tokens", "gibibyte_hours", None}
-    assert all((row["quantity"] is None) == (row["quantity_unit"] is None) for row in told)
+def test_quantities_appear_only_with_line_items(simulator: Simulator) -> None:
+    found = rows(simulator, window(FIRST, END, group_by=["line_item"]))
+    assert {row["quantity_unit"] for row in found} >= {"tokens", "gibibyte_hours", None}
+    assert all((row["quantity"] is None) == (row["quantity_unit"] is None) for row in found)
     unbilled_quantity = rows(simulator, window(FIRST, END, group_by=["project_id"]))
     assert {(row["quantity"], row["quantity_unit"]) for row in unbilled_quantity} == {(None, None)}
 
 
 @pytest.mark.parametrize("name", ["project_ids", "api_key_ids", "line_items", "project_ids[]", "line_items[]"])
-def test_a_filter_lets_through_exactly_what_it_names(
+def test_a_filter_returns_exactly_its_values(
     organization: SimulatedOrganization, simulator: Simulator, name: str
 ) -> None:
     dimension = name.removesuffix("[]").removesuffix("s")
@@ -81,7 +81,7 @@ def test_a_filter_lets_through_exactly_what_it_names(
 
 
 @pytest.mark.parametrize("spelling", ["group_by", "group_by[]"])
-def test_the_three_spellings_of_an_array_mean_the_same(simulator: Simulator, spelling: str) -> None:
+def test_the_three_spellings_of_an_array_are_equivalent(simulator: Simulator, spelling: str) -> None:
     groups = ["project_id", "line_item"]
     by_comma = get(simulator, window(FIRST, END, group_by=",".join(groups))).text
     assert get(simulator, window(FIRST, END, **{spelling: groups})).text == by_comma
@@ -94,7 +94,7 @@ def test_the_three_spellings_of_an_array_mean_the_same(simulator: Simulator, spe
     limit=st.integers(10, 180),
     tail=st.booleans(),
 )
-def test_any_window_and_any_limit_give_each_day_once_in_order(
+def test_any_window_and_limit_return_each_day_once_in_order(
     shared: Simulator, first: date, length: int, limit: int, *, tail: bool
 ) -> None:
     shared.deviations = Deviations(tail_pages=tail)
@@ -104,12 +104,12 @@ def test_any_window_and_any_limit_give_each_day_once_in_order(
 
 
 @pytest.mark.parametrize("limit", range(1, 10))
-def test_small_pages_give_each_day_once_in_order(simulator: Simulator, limit: int) -> None:
+def test_small_pages_return_each_day_once_in_order(simulator: Simulator, limit: int) -> None:
     starts = [bucket["start_time"] for bucket in buckets(simulator, window(FIRST, END, limit=limit))]
     assert starts == [seconds(day) for day in days_between(FIRST, END)]
 
 
-def test_a_quiet_day_is_an_empty_bucket(organization: SimulatedOrganization, simulator: Simulator) -> None:
+def test_a_day_without_facts_is_an_empty_bucket(organization: SimulatedOrganization, simulator: Simulator) -> None:
     organization.clear_day(FIRST)
     organization.first_day = FIRST
     before = FIRST - timedelta(days=1)
@@ -117,7 +117,7 @@ def test_a_quiet_day_is_an_empty_bucket(organization: SimulatedOrganization, sim
     assert [bool(bucket["results"]) for bucket in found] == [False, False, True]
 
 
-def test_a_request_without_limit_and_end_gets_seven_days_and_ends_today(simulator: Simulator) -> None:
+def test_the_defaults_are_seven_days_until_today(simulator: Simulator) -> None:
     page = parsed(get(simulator, {"start_time": seconds(TODAY - timedelta(days=8))}))
     assert len(page["data"]) == 7
     rest = parsed(
@@ -129,17 +129,19 @@ def test_a_request_without_limit_and_end_gets_seven_days_and_ends_today(simulato
     assert rest["data"][-1]["start_time"] == seconds(TODAY)
 
 
-def test_days_to_come_have_no_bucket(simulator: Simulator) -> None:
+def test_future_days_have_no_bucket(simulator: Simulator) -> None:
     tomorrow = TODAY + timedelta(days=1)
     assert parsed(get(simulator, window(tomorrow, tomorrow + timedelta(days=3))))["data"] == []
 
 
-def test_today_is_told_as_far_as_it_has_gone(organization: SimulatedOrganization, simulator: Simulator) -> None:
-    asked = window(TODAY, TODAY + timedelta(days=1), group_by=["line_item"])
+def test_today_contains_the_elapsed_share_of_its_facts(
+    organization: SimulatedOrganization, simulator: Simulator
+) -> None:
+    query = window(TODAY, TODAY + timedelta(days=1), group_by=["line_item"])
     amounts = []
     for hour in (0, 6, 12, 18):
         simulator.clock = partial(NOW.replace, hour=hour, minute=0)
-        amounts.append(total(money(row["amount"]["value"]) for row in rows(simulator, asked)))
+        amounts.append(total(money(row["amount"]["value"]) for row in rows(simulator, query)))
     whole = spent(organization.facts(TODAY))
     assert amounts[0] == 0
     assert amounts == sorted(amounts)

@@ -1,4 +1,4 @@
-"""What is billed is what was counted, however it is grouped and paged."""
+"""Tests of usage: equal counts in costs and usage, and for all groupings and page sizes."""
 
 import itertools
 import re
@@ -51,14 +51,14 @@ def shared() -> Iterator[Simulator]:
         yield running
 
 
-def days_and_rows(simulator: Simulator, asked: Parameters, path: str) -> Iterator[tuple[date, Any]]:
-    for day, bucket in zip(DAYS, buckets(simulator, asked, path), strict=True):
+def days_and_rows(simulator: Simulator, query: Parameters, path: str) -> Iterator[tuple[date, Any]]:
+    for day, bucket in zip(DAYS, buckets(simulator, query, path), strict=True):
         assert bucket["start_time"] == seconds(day)
         yield from ((day, row) for row in bucket["results"])
 
 
 def label_parts(line_item: str) -> tuple[str, str]:
-    """Model and kind of a line item in tokens."""
+    """Return the model and the kind of a line item that is billed in tokens."""
     model, kind = line_item.rsplit(" | ", maxsplit=1)[-1].removesuffix(", long context").rsplit(", ", 1)
     return re.sub(" (text|audio|image)$", "", model), kind
 
@@ -70,13 +70,13 @@ def summed(found: Iterable[Any], names: Iterable[str]) -> Counter[str]:
     return sums
 
 
-def test_the_quantity_billed_is_the_number_of_tokens_counted_by_day_project_key_model_and_kind(
+def test_billed_quantities_equal_counted_tokens(
     shared: Simulator,
 ) -> None:
     billed: Counter[tuple[object, ...]] = Counter()
     groups = ("project_id", "api_key_id")
-    asked = window(FIRST, END, group_by=[*groups, "line_item"], limit=31)
-    for day, row in days_and_rows(shared, asked, "/organization/costs"):
+    query = window(FIRST, END, group_by=[*groups, "line_item"], limit=31)
+    for day, row in days_and_rows(shared, query, "/organization/costs"):
         if row["quantity_unit"] == "tokens":
             model, kind = label_parts(row["line_item"])
             key = (day, row["project_id"], row["api_key_id"], model, TOKENS_BY_KIND[kind])
@@ -97,7 +97,7 @@ def test_the_quantity_billed_is_the_number_of_tokens_counted_by_day_project_key_
     assert {key[-1] for key in +counted} == set(TOKENS_BY_KIND.values())
 
 
-def test_input_is_cached_and_written_and_uncached_input_and_modalities_add_up(shared: Simulator) -> None:
+def test_token_counters_add_up_by_kind_and_modality(shared: Simulator) -> None:
     found = rows(shared, window(FIRST, END, group_by="model,api_key_id", limit=31), COMPLETIONS)
     for row in found:
         count = {name: number or 0 for name, number in row.items() if name.endswith("_tokens")}
@@ -117,7 +117,7 @@ def test_input_is_cached_and_written_and_uncached_input_and_modalities_add_up(sh
         assert any(row[counter] for row in found)
 
 
-def test_the_simulator_counts_what_the_table_of_counters_describes(shared: Simulator) -> None:
+def test_token_totals_follow_the_definitions_of_the_product(shared: Simulator) -> None:
     assert {name: {*one.counters, *one.optional} for name, one in ENDPOINTS.items()} == {
         one.name: set(one.counters) for one in OPERATIONS
     }
@@ -127,7 +127,7 @@ def test_the_simulator_counts_what_the_table_of_counters_describes(shared: Simul
             assert (row[total.name] or 0) == sum(row[part] or 0 for part in total.parts), total.name
 
 
-def test_what_is_not_told_in_tokens_adds_up_to_the_facts(shared: Simulator) -> None:
+def test_other_counters_add_up_to_the_facts(shared: Simulator) -> None:
     facts = [fact for day in DAYS for fact in shared.organizations[0].facts(day)]
 
     def counted(endpoint: str, counter: str) -> int:
@@ -138,7 +138,7 @@ def test_what_is_not_told_in_tokens_adds_up_to_the_facts(shared: Simulator) -> N
 
     for endpoint, counter in [("audio_speeches", "characters"), ("audio_transcriptions", "seconds")]:
         assert counted(endpoint, counter) == sum(fact.quantity or 0 for fact in done(endpoint)) > 0
-    # These are billed without a quantity: the amount is the price times the number.
+    # Costs of these endpoints have no quantity, so the number follows from amount and price.
     for endpoint, counter, price in [
         ("web_search_calls", "num_requests", "0.01"),
         ("file_search_calls", "num_requests", "0.0025"),
@@ -148,14 +148,14 @@ def test_what_is_not_told_in_tokens_adds_up_to_the_facts(shared: Simulator) -> N
         assert counted(endpoint, counter) * Decimal(price) == spent > 0
     requests = sum(fact.requests for fact in done("images"))
     assert counted("images", "images") == counted("images", "num_model_requests") == requests > 0
-    (by_hour,) = {fact.quantity_unit for fact in done("vector_stores")}
-    assert by_hour == "gibibyte_hours"
-    held = sum(int((fact.quantity or 0) * 2**30 // 24) for fact in done("vector_stores"))
-    assert counted("vector_stores", "usage_bytes") == held > 0
+    (storage_unit,) = {fact.quantity_unit for fact in done("vector_stores")}
+    assert storage_unit == "gibibyte_hours"
+    stored_bytes = sum(int((fact.quantity or 0) * 2**30 // 24) for fact in done("vector_stores"))
+    assert counted("vector_stores", "usage_bytes") == stored_bytes > 0
 
 
 @pytest.mark.parametrize("endpoint", ALL_ENDPOINTS)
-def test_requests_are_counted_once_though_several_line_items_bill_them(shared: Simulator, endpoint: str) -> None:
+def test_requests_with_several_line_items_are_counted_once(shared: Simulator, endpoint: str) -> None:
     if "num_model_requests" not in COUNTERS[endpoint]:
         return
     facts = [fact for day in DAYS for fact in shared.organizations[0].facts(day) if is_counted_by(fact, endpoint)]
@@ -164,16 +164,16 @@ def test_requests_are_counted_once_though_several_line_items_bill_them(shared: S
 
 
 @pytest.mark.parametrize("endpoint", ALL_ENDPOINTS)
-def test_every_grouping_counts_the_same_and_shows_only_what_was_asked_for(shared: Simulator, endpoint: str) -> None:
+def test_every_grouping_has_the_same_counts_and_only_its_dimensions(shared: Simulator, endpoint: str) -> None:
     dimensions = ENDPOINTS[endpoint].dimensions
     sizes = {0, 1, 2, len(dimensions)}
-    asked = partial(window, FIRST, FIRST + timedelta(days=2))
-    expected = summed(rows(shared, asked(), USAGE + endpoint), COUNTERS[endpoint])
+    query = partial(window, FIRST, FIRST + timedelta(days=2))
+    expected = summed(rows(shared, query(), USAGE + endpoint), COUNTERS[endpoint])
     assert expected
     for groups in itertools.chain.from_iterable(
         itertools.combinations(dimensions, size) for size in range(len(dimensions) + 1) if size in sizes
     ):
-        found = buckets(shared, asked(group_by=groups), USAGE + endpoint)
+        found = buckets(shared, query(group_by=groups), USAGE + endpoint)
         assert summed((row for bucket in found for row in bucket["results"]), COUNTERS[endpoint]) == expected
         for bucket in found:
             keys = [tuple(row[name] for name in groups) for row in bucket["results"]]
@@ -182,36 +182,36 @@ def test_every_grouping_counts_the_same_and_shows_only_what_was_asked_for(shared
 
 
 @pytest.mark.parametrize("endpoint", ALL_ENDPOINTS)
-def test_a_filter_lets_through_exactly_what_it_names(shared: Simulator, endpoint: str) -> None:
-    asked = partial(window, FIRST, FIRST + timedelta(days=1))
+def test_a_filter_returns_exactly_its_values(shared: Simulator, endpoint: str) -> None:
+    query = partial(window, FIRST, FIRST + timedelta(days=1))
     for name, parameter in ENDPOINTS[endpoint].filters.items():
         by_value: dict[object, Counter[str]] = {}
-        for row in rows(shared, asked(group_by=name), USAGE + endpoint):
+        for row in rows(shared, query(group_by=name), USAGE + endpoint):
             by_value[row[name]] = summed([row], COUNTERS[endpoint])
         for value, expected in by_value.items():
             if value is not None:
                 text = str(value).lower() if isinstance(value, bool) else value
-                found = rows(shared, asked(**{parameter: text}), USAGE + endpoint)
+                found = rows(shared, query(**{parameter: text}), USAGE + endpoint)
                 assert summed(found, COUNTERS[endpoint]) == expected
-        assert rows(shared, asked(project_ids="proj_simulated_none"), USAGE + endpoint) == []
+        assert rows(shared, query(project_ids="proj_simulated_none"), USAGE + endpoint) == []
 
 
 @pytest.mark.parametrize("name", ["group_by", "models", "project_ids"])
-def test_the_three_spellings_of_an_array_mean_the_same(shared: Simulator, name: str) -> None:
+def test_the_three_spellings_of_an_array_are_equivalent(shared: Simulator, name: str) -> None:
     values = {
         "group_by": ["project_id", "model"],
         "models": ["gpt-5.6-sol", "gpt-5-mini-2025-08-07"],
         "project_ids": ["proj_simulated_research", "proj_simulated_nightly"],
     }[name]
     texts = {
-        get(shared, window(FIRST, END, **asked), path=COMPLETIONS).text
-        for asked in ({name: values}, {f"{name}[]": values}, {name: ",".join(values)})
+        get(shared, window(FIRST, END, **query), path=COMPLETIONS).text
+        for query in ({name: values}, {f"{name}[]": values}, {name: ",".join(values)})
     }
     (text,) = texts
     assert text != get(shared, window(FIRST, END), path=COMPLETIONS).text
 
 
-def test_batch_and_priority_are_told_from_the_line_item(shared: Simulator) -> None:
+def test_batch_and_priority_follow_from_the_line_item(shared: Simulator) -> None:
     by_tier: Counter[tuple[object, object]] = Counter()
     for row in rows(shared, window(FIRST, END, group_by="batch,service_tier", limit=31), COMPLETIONS):
         by_tier[row["batch"], row["service_tier"]] += row["output_tokens"]
@@ -233,7 +233,7 @@ def test_the_keys_of_service_accounts_have_no_user(shared: Simulator) -> None:
     assert len({row["user_id"] for row in found}) > 2
 
 
-def test_what_nobody_used_is_nowhere_counted(organization: SimulatedOrganization, simulator: Simulator) -> None:
+def test_unused_endpoints_have_no_rows(organization: SimulatedOrganization, simulator: Simulator) -> None:
     unused = {"", None, "Promotional credit"}
     day = next(day for day in days_between(date(2025, 8, 1), TODAY) if unused & _labels(organization, day))
     organization.restate(day, lambda facts: tuple(fact for fact in facts if fact.line_item in unused))
@@ -247,7 +247,7 @@ def _labels(organization: SimulatedOrganization, day: date) -> set[str | None]:
 
 
 @pytest.mark.parametrize("endpoint", ALL_ENDPOINTS)
-def test_a_year_is_twelve_pages_of_each_endpoint_with_each_day_once(shared: Simulator, endpoint: str) -> None:
+def test_a_year_has_twelve_pages_with_each_day_once(shared: Simulator, endpoint: str) -> None:
     year = days_between(TODAY - timedelta(days=365), TODAY + timedelta(days=1))
     before = len(shared.requests)
     found = buckets(shared, window(year[0], TODAY + timedelta(days=1), limit=31), USAGE + endpoint)
@@ -259,67 +259,63 @@ def test_a_request_without_limit_gets_seven_days(shared: Simulator) -> None:
     assert len(get(shared, window(FIRST, END), path=COMPLETIONS).json()["data"]) == 7
 
 
-def test_today_is_counted_as_far_as_it_has_gone(organization: SimulatedOrganization) -> None:
-    asked = window(TODAY, TODAY + timedelta(days=1))
+def test_usage_of_today_is_the_elapsed_share(organization: SimulatedOrganization) -> None:
+    query = window(TODAY, TODAY + timedelta(days=1))
     with Simulator([organization], clock=lambda: NOW) as simulator:
         numbers = []
         for hour in (0, 6, 12, 18):
             simulator.clock = partial(NOW.replace, hour=hour, minute=0)
-            found = rows(simulator, asked, COMPLETIONS)
+            found = rows(simulator, query, COMPLETIONS)
             numbers.append(sum(row["input_tokens"] for row in found))
             assert bool(found) == (hour > 0)
     assert numbers == sorted(set(numbers))
     assert numbers[0] == 0
 
 
-def test_the_newest_days_may_be_billed_before_they_are_counted(
-    organization: SimulatedOrganization, simulator: Simulator
-) -> None:
-    def told() -> list[bool]:
-        asked = window(TODAY - timedelta(days=3), TODAY + timedelta(days=2))
-        assert all(bucket["results"] for bucket in buckets(simulator, asked)[:4])
-        return [bool(bucket["results"]) for bucket in buckets(simulator, asked, COMPLETIONS)]
+def test_usage_of_the_newest_days_may_be_delayed(organization: SimulatedOrganization, simulator: Simulator) -> None:
+    def days_with_usage() -> list[bool]:
+        query = window(TODAY - timedelta(days=3), TODAY + timedelta(days=2))
+        assert all(bucket["results"] for bucket in buckets(simulator, query)[:4])
+        return [bool(bucket["results"]) for bucket in buckets(simulator, query, COMPLETIONS)]
 
-    assert told() == [True, True, True, True]
+    assert days_with_usage() == [True, True, True, True]
     organization.usage_delay_days = 2
-    assert told() == [True, True, False, False]
+    assert days_with_usage() == [True, True, False, False]
     simulator.clock = lambda: NOW + timedelta(days=1)
-    assert told() == [True, True, True, False, False]
+    assert days_with_usage() == [True, True, True, False, False]
     organization.usage_delay_days = 0
-    assert told() == [True, True, True, True, True]
+    assert days_with_usage() == [True, True, True, True, True]
 
 
-def test_usage_may_be_restated_or_lose_its_users_while_costs_stay(
-    organization: SimulatedOrganization, simulator: Simulator
-) -> None:
-    asked = window(FIRST, FIRST + timedelta(days=1), group_by="user_id")
-    costs, before = get(simulator, asked).text, rows(simulator, asked, COMPLETIONS)
+def test_usage_can_be_changed_without_costs(organization: SimulatedOrganization, simulator: Simulator) -> None:
+    query = window(FIRST, FIRST + timedelta(days=1), group_by="user_id")
+    costs, before = get(simulator, query).text, rows(simulator, query, COMPLETIONS)
     assert {row["user_id"] for row in before} == {None, "user-simulated-vera"}
     organization.restate_usage(FIRST, lambda facts: tuple(replace(fact, user_id=None) for fact in facts))
-    (nobody,) = rows(simulator, asked, COMPLETIONS)
+    (nobody,) = rows(simulator, query, COMPLETIONS)
     assert nobody["user_id"] is None
     assert nobody["input_tokens"] == sum(row["input_tokens"] for row in before)
     organization.restate_usage(FIRST, lambda _: ())
-    assert rows(simulator, asked, COMPLETIONS) == []
-    assert get(simulator, asked).text == costs
+    assert rows(simulator, query, COMPLETIONS) == []
+    assert get(simulator, query).text == costs
 
 
-def test_what_is_billed_anew_is_counted_anew(organization: SimulatedOrganization, simulator: Simulator) -> None:
-    asked = window(FIRST, FIRST + timedelta(days=1))
-    (before,) = rows(simulator, asked, COMPLETIONS)
+def test_changed_costs_change_usage(organization: SimulatedOrganization, simulator: Simulator) -> None:
+    query = window(FIRST, FIRST + timedelta(days=1))
+    (before,) = rows(simulator, query, COMPLETIONS)
     organization.plant_anomaly(FIRST, 3)
-    (after,) = rows(simulator, asked, COMPLETIONS)
+    (after,) = rows(simulator, query, COMPLETIONS)
     assert after["input_tokens"] == 3 * before["input_tokens"]
     assert after["num_model_requests"] == 3 * before["num_model_requests"]
 
 
-def test_a_counter_is_whole_and_every_grouping_agrees_where_a_factor_makes_parts(
+def test_scaled_counters_are_whole_and_equal_in_every_grouping(
     organization: SimulatedOrganization, simulator: Simulator
 ) -> None:
     organization.plant_anomaly(FIRST, Decimal("1.00037"))
-    asked = partial(window, FIRST, FIRST + timedelta(days=1))
-    (whole,) = rows(simulator, asked(), COMPLETIONS)
-    parts = rows(simulator, asked(group_by="project_id,api_key_id,model"), COMPLETIONS)
+    query = partial(window, FIRST, FIRST + timedelta(days=1))
+    (whole,) = rows(simulator, query(), COMPLETIONS)
+    parts = rows(simulator, query(group_by="project_id,api_key_id,model"), COMPLETIONS)
     assert len(parts) > 1
     for counter in ("input_tokens", "output_tokens"):
         assert whole[counter] == sum(row[counter] for row in parts)
@@ -327,19 +323,19 @@ def test_a_counter_is_whole_and_every_grouping_agrees_where_a_factor_makes_parts
 
 
 @pytest.mark.parametrize("deviations", [Deviations(), Deviations.none()], ids=["deviations", "spec"])
-def test_what_only_the_sdk_knows_comes_when_it_is_asked_for(deviations: Deviations) -> None:
+def test_fields_of_the_sdk_alone_appear_on_request(deviations: Deviations) -> None:
     with Simulator([full_organization()], deviations, clock=lambda: NOW) as simulator:
-        asked = window(FIRST, END, group_by="api_source")
-        sources = {row["api_source"] for row in rows(simulator, asked, COMPLETIONS)}
-        unasked = rows(simulator, window(FIRST, END), COMPLETIONS)[0]
+        query = window(FIRST, END, group_by="api_source")
+        sources = {row["api_source"] for row in rows(simulator, query, COMPLETIONS)}
+        default = rows(simulator, window(FIRST, END), COMPLETIONS)[0]
     assert sources == {"agents_api", "unlabeled"}
-    assert ("api_source" in unasked) == ("input_cache_write_12h_tokens" in unasked) == deviations.undocumented_fields
+    assert ("api_source" in default) == ("input_cache_write_12h_tokens" in default) == deviations.undocumented_fields
 
 
-def test_a_day_that_is_billed_at_zero_has_no_rows_of_usage(
+def test_a_day_with_zero_quantities_has_no_usage_rows(
     organization: SimulatedOrganization, simulator: Simulator
 ) -> None:
     organization.plant_anomaly(FIRST, 0)
-    asked = window(FIRST, FIRST + timedelta(days=1))
-    assert rows(simulator, asked)
-    assert rows(simulator, asked, COMPLETIONS) == []
+    query = window(FIRST, FIRST + timedelta(days=1))
+    assert rows(simulator, query)
+    assert rows(simulator, query, COMPLETIONS) == []

@@ -1,4 +1,4 @@
-"""Usage refuses what costs refuses, in the same words, and an endpoint that an organization lacks is not there."""
+"""Tests of the error responses of usage, and of missing usage endpoints."""
 
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -42,14 +42,12 @@ def refused(simulator: Simulator, parameters: Parameters, endpoint: str, status:
     ],
     ids=str,
 )
-def test_usage_refuses_what_costs_refuses_in_the_same_words(
-    shared: Simulator, endpoint: str, parameters: Parameters
-) -> None:
+def test_usage_and_costs_have_the_same_error_messages(shared: Simulator, endpoint: str, parameters: Parameters) -> None:
     assert refused(shared, parameters, endpoint) == parsed(get(shared, parameters))["error"]
 
 
 @pytest.mark.parametrize("endpoint", ALL_ENDPOINTS)
-def test_a_page_has_31_days_at_most(shared: Simulator, endpoint: str) -> None:
+def test_a_usage_page_has_at_most_31_days(shared: Simulator, endpoint: str) -> None:
     assert get(shared, window(FIRST, END, limit=31), path=USAGE + endpoint).status_code == 200
     assert refused(shared, window(FIRST, END, limit=32), endpoint)["param"] == "limit"
 
@@ -72,7 +70,7 @@ def test_a_page_has_31_days_at_most(shared: Simulator, endpoint: str) -> None:
         ("code_interpreter_sessions", "api_key_ids", {"api_key_ids": "key_simulated_acme_omar"}),
     ],
 )
-def test_each_endpoint_knows_its_own_groups_and_filters_alone(
+def test_each_endpoint_accepts_only_its_own_groups_and_filters(
     shared: Simulator, endpoint: str, param: str, parameters: Parameters
 ) -> None:
     assert refused(shared, window(FIRST, END, **parameters), endpoint)["param"] == param.removesuffix("[]")
@@ -89,24 +87,22 @@ def test_each_endpoint_knows_its_own_groups_and_filters_alone(
         {"batch": "false"},
     ],
 )
-def test_a_page_token_opens_only_the_query_that_it_was_given_for(shared: Simulator, other: Parameters) -> None:
-    asked = window(FIRST, END, limit=5)
-    asked["page"] = parsed(get(shared, asked, path=USAGE + "completions"))["next_page"]
-    assert get(shared, asked, path=USAGE + "completions").status_code == 200
-    assert refused(shared, {**asked, **other}, "completions")["param"] == "page"
+def test_a_page_token_is_valid_only_for_its_query(shared: Simulator, other: Parameters) -> None:
+    query = window(FIRST, END, limit=5)
+    query["page"] = parsed(get(shared, query, path=USAGE + "completions"))["next_page"]
+    assert get(shared, query, path=USAGE + "completions").status_code == 200
+    assert refused(shared, {**query, **other}, "completions")["param"] == "page"
 
 
 def test_a_page_token_of_another_endpoint_is_refused(shared: Simulator) -> None:
-    asked = window(FIRST, END, limit=5)
-    asked["page"] = parsed(get(shared, asked, path=USAGE + "completions"))["next_page"]
+    query = window(FIRST, END, limit=5)
+    query["page"] = parsed(get(shared, query, path=USAGE + "completions"))["next_page"]
     for endpoint in set(ALL_ENDPOINTS) - {"completions"}:
-        assert refused(shared, asked, endpoint)["param"] == "page"
-    assert get(shared, asked).status_code == 400
+        assert refused(shared, query, endpoint)["param"] == "page"
+    assert get(shared, query).status_code == 400
 
 
-def test_an_endpoint_that_an_organization_lacks_is_an_unknown_path(
-    organization: SimulatedOrganization, simulator: Simulator
-) -> None:
+def test_a_missing_endpoint_is_an_unknown_path(organization: SimulatedOrganization, simulator: Simulator) -> None:
     unknown = refused(simulator, window(FIRST, END), "daydreams", status=404)
     missing = refused(simulator, window(FIRST, END), "decisions", status=404)
     assert missing["message"].replace("decisions", "daydreams") == unknown["message"]
@@ -115,31 +111,29 @@ def test_an_endpoint_that_an_organization_lacks_is_an_unknown_path(
     assert refused(simulator, window(FIRST, END), "completions", status=404)
 
 
-def test_usage_takes_the_usage_scope(organization: SimulatedOrganization, simulator: Simulator) -> None:
+def test_usage_needs_the_usage_scope(organization: SimulatedOrganization, simulator: Simulator) -> None:
     organization.scopes = {"api.management.read"}
     error = refused(simulator, window(FIRST, END), "completions", status=403)
     assert "Missing scopes: api.usage.read. " in error["message"]
 
 
-def test_what_costs_may_refuse_by_organization_usage_serves(
-    organization: SimulatedOrganization, simulator: Simulator
-) -> None:
+def test_usage_serves_groupings_that_costs_refuse(organization: SimulatedOrganization, simulator: Simulator) -> None:
     organization.api_keys_served = organization.users_with_projects_served = False
-    asked = window(FIRST, END, group_by="project_id,user_id,api_key_id")
-    assert get(simulator, asked).status_code == 400
-    assert get(simulator, asked, path=USAGE + "completions").status_code == 200
+    query = window(FIRST, END, group_by="project_id,user_id,api_key_id")
+    assert get(simulator, query).status_code == 400
+    assert get(simulator, query, path=USAGE + "completions").status_code == 200
 
 
-def test_a_page_of_usage_breaks_as_one_of_costs_does(simulator: Simulator) -> None:
+def test_page_faults_apply_to_usage(simulator: Simulator) -> None:
     simulator.faults.queue(Fault(FaultKind.MISSING_DAY), Fault(FaultKind.MORE_WITHOUT_CURSOR))
-    asked = window(FIRST, FIRST + timedelta(days=5))
-    assert len(parsed(get(simulator, asked, path=USAGE + "images"))["data"]) == 4
-    assert parsed(get(simulator, asked, path=USAGE + "images"))["has_more"] is True
+    query = window(FIRST, FIRST + timedelta(days=5))
+    assert len(parsed(get(simulator, query, path=USAGE + "images"))["data"]) == 4
+    assert parsed(get(simulator, query, path=USAGE + "images"))["has_more"] is True
 
 
-def test_the_wrong_organization_waits_for_rows_that_tell_one(simulator: Simulator) -> None:
+def test_the_wrong_organization_fault_skips_usage(simulator: Simulator) -> None:
     simulator.faults.queue(Fault(FaultKind.WRONG_ORGANIZATION))
-    asked = window(FIRST, FIRST + timedelta(days=1))
-    get(simulator, asked, path=USAGE + "completions")
+    query = window(FIRST, FIRST + timedelta(days=1))
+    get(simulator, query, path=USAGE + "completions")
     assert simulator.requests[-1].fault is None
-    assert "org-SIMULATEDSOMEONEELSE" in get(simulator, asked).text
+    assert "org-SIMULATEDSOMEONEELSE" in get(simulator, query).text
