@@ -1,4 +1,4 @@
-"""Who is measured, and where what they stored is found."""
+"""The contenders of the load benchmark and the queries for the rows that they store."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _OURS = "select organization, count(*), sum(amount) from openai_costs.cost_rows 
 
 @dataclass(frozen=True)
 class Contender:
-    """`module` is one of `benchmarks.contenders`; `stored` selects organization, rows and sum."""
+    """A contender. `module` is a module of `benchmarks.contenders`; `stored` selects organization, rows and sum."""
 
     name: str
     module: str
-    what: str
+    description: str
     stored: str
     revisions: str | None = None
     processes: int = 1
@@ -25,32 +25,32 @@ class Contender:
     python: str = sys.executable
 
 
-def _ours(name: str, module: str, what: str, *, processes: int = 1, runs: int = 3) -> Contender:
-    return Contender(name, module, what, _OURS, "select count(*) from openai_costs.revisions", processes, runs)
+def _ours(name: str, module: str, description: str, *, processes: int = 1, runs: int = 3) -> Contender:
+    return Contender(name, module, description, _OURS, "select count(*) from openai_costs.revisions", processes, runs)
 
 
 FLOOR = Contender(
     "floor",
     "floor",
-    "fetch, decode, delete + COPY in one transaction per organization; one pass, nothing checked or kept",
+    "fetch, decode, delete and COPY in one transaction per organization, without checks or history",
     "select organization, count(*), sum(amount) from costs group by 1",
 )
 OURS = _ours(
-    "ours", "ours", "the load: fetch, decode, check, replace, revisions, raw pages; one organization after the other"
+    "ours", "ours", "the load: fetch, decode, check, replace, revisions, raw pages; one organization at a time"
 )
-OURS_2 = _ours("ours-2", "ours", "the same in two processes side by side", processes=2)
+OURS_2 = _ours("ours-2", "ours", "the load in two parallel processes", processes=2)
 BACKFILL = _ours(
-    "backfill", "backfill", "the whole command `openai-costs backfill`: the load and Dagster's bookkeeping", runs=2
+    "backfill", "backfill", "the command `openai-costs backfill`: the load and Dagster's event log", runs=2
 )
 DLT = "dlt"
-_AT_HAND = {one.name: one for one in (FLOOR, OURS, OURS_2, BACKFILL)}
-NAMES = (*_AT_HAND, DLT)
+_BUILT_IN = {one.name: one for one in (FLOOR, OURS, OURS_2, BACKFILL)}
+NAMES = (*_BUILT_IN, DLT)
 
 
 def contenders(names: Sequence[str]) -> list[Contender]:
-    """Those named, or all; without dlt where it cannot be had, which is said."""
+    """Return the named contenders, or all. If dlt cannot be installed, it is left out with a warning."""
     wanted = names or NAMES
-    chosen = [_AT_HAND[name] for name in wanted if name != DLT]
+    chosen = [_BUILT_IN[name] for name in wanted if name != DLT]
     return [*chosen, *_dlt()] if DLT in wanted else chosen
 
 
@@ -58,6 +58,8 @@ def _dlt() -> list[Contender]:
     interpreter = dlt_environment.python()
     if interpreter is None:
         return []
-    what = f"dlt {dlt_environment.version(interpreter)}: rest_api source, merge by primary key, CSV; a process per core"
+    description = (
+        f"dlt {dlt_environment.version(interpreter)}: rest_api source, merge by primary key, CSV, a process per core"
+    )
     stored = "select organization, count(*), sum(amount::numeric) from dlt_costs.costs group by 1"
-    return [Contender(DLT, "dlt_merge", what, stored, runs=2, python=interpreter)]
+    return [Contender(DLT, "dlt_merge", description, stored, runs=2, python=interpreter)]

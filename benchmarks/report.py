@@ -1,4 +1,4 @@
-"""Puts measurements into tables, and into docs/benchmarks.md where that is asked for."""
+"""The report: formats load measurements as tables and writes docs/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from benchmarks.workload import STAGES, Workload
 
 Runs = Mapping[Contender, Sequence[Mapping[str, Stage]]]
 Memory = Mapping[int, Mapping[str, Stage]]
-"""By how many organizations were loaded."""
+"""The stages of a run, by the number of loaded organizations."""
 
 _PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
-_HEADINGS = {"first": "First load", "again": "The same days again"}
+_HEADINGS = {"first": "First load", "again": "Second load of the same days"}
 
 
 def machine(postgres: str) -> str:
-    """What it was measured on."""
+    """Return a description of the machine."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     memory = psutil.virtual_memory().total / 2**30
     return (
@@ -34,31 +34,35 @@ def machine(postgres: str) -> str:
 
 
 def stage_table(runs: Runs, stage: str, workload: Workload) -> str:
-    """One row per contender, fastest measured times and medians, as Markdown."""
+    """Return a Markdown table with the best and median times of each contender."""
     floor = min((_seconds(done, stage) for who, done in runs.items() if who == FLOOR), default=None)
     rows = [_row(who, [run[stage] for run in done], floor, stage, workload) for who, done in runs.items()]
-    headings = ["", "best s", "median s", "to the floor", "CPU s", "PostgreSQL's", "peak MiB", "rows/s", "stored"]
+    headings = ["", "best s", "median s", "to the floor", "CPU s", "PostgreSQL CPU s", "peak MiB", "rows/s", "stored"]
     return markdown(headings, rows)
 
 
 def memory_table(memory: Memory) -> str:
-    """Peak memory of our load by the number of organizations, as Markdown."""
+    """Return a Markdown table with the peak memory of the load by number of organizations."""
     rows = [[str(count), *(f"{run[stage].memory:.0f}" for stage in STAGES)] for count, run in memory.items()]
-    return markdown(["organizations", "peak MiB, first load", "peak MiB, again"], rows)
+    return markdown(["organizations", "peak MiB, first load", "peak MiB, second load"], rows)
 
 
 def page(runs: Runs, memory: Memory, workload: Workload, postgres: str) -> str:
-    """All of docs/benchmarks.md."""
+    """Return the text of docs/benchmarks.md."""
     parts = [_INTRODUCTION.format(workload=workload, date=dt.datetime.now(dt.UTC).date(), machine=machine(postgres))]
     parts += [f"## {_HEADINGS[stage]}\n{stage_table(runs, stage, workload)}" for stage in STAGES if runs]
-    parts.append("\n".join(["| | what it does |", "|---|---|", *(f"| {who.name} | {who.what} |" for who in runs)]))
+    parts.append(
+        "\n".join(
+            ["| contender | description |", "|---|---|", *(f"| {who.name} | {who.description} |" for who in runs)]
+        )
+    )
     if memory:
         parts.append(f"## Memory\n{_MEMORY}\n\n{memory_table(memory)}")
     return "\n\n".join([*parts, _REPEAT])
 
 
 def write(text: str) -> Path:
-    """Replaces the page."""
+    """Write the page and return its path."""
     _PAGE.write_text(text, encoding="utf-8")
     return _PAGE
 
@@ -85,17 +89,19 @@ def _row(
 
 
 def _stored(found: Stage, stage: str, workload: Workload) -> str:
-    said = ["exact" if not found.wrong_sums else f"{found.wrong_sums} of {workload.organizations} sums NOT exact"]
+    texts = ["exact" if not found.wrong_sums else f"{found.wrong_sums} of {workload.organizations} sums NOT exact"]
     if found.rows != workload.rows_in_all:
-        said.append(f"{found.rows:,} of {workload.rows_in_all:,} ROWS")
+        texts.append(f"{found.rows:,} of {workload.rows_in_all:,} ROWS")
     if found.revisions is not None:
-        due = workload.restatements if stage == "again" else 0
-        said.append(f"{found.revisions} restatements noted" + ("" if found.revisions == due else f" OF {due}"))
-    return ", ".join(said)
+        expected = workload.restatements if stage == "again" else 0
+        texts.append(
+            f"{found.revisions} restatements recorded" + ("" if found.revisions == expected else f" OF {expected}")
+        )
+    return ", ".join(texts)
 
 
 def markdown(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table that reads well as text too."""
+    """Return a Markdown table with aligned columns."""
     lines = [headings, *rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(headings))]
     texts = [
@@ -106,37 +112,41 @@ def markdown(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 _INTRODUCTION = """\
-# How fast it is
+# Load benchmark
 
-{workload.organizations} organizations x {workload.days} days x {workload.rows} rows a day: \
-{workload.rows_in_all:,} rows, read over HTTP from one local server and stored in
-one local PostgreSQL by every contender in turn, each run in fresh processes against a fresh database, all in one run of
-`python -m benchmarks`. Measured {date} on {machine}.
+The workload has {workload.organizations} organizations x {workload.days} days x {workload.rows} rows per day: \
+{workload.rows_in_all:,} rows. Every contender reads it over
+HTTP from the same local server and stores it in the same local PostgreSQL server. Each run uses new processes and a new
+database. All figures come from one run of `python -m benchmarks`.
+Measured {date} on {machine}.
 
-Times are wall clock, without imports and installation and, but for dlt and `backfill`, without creating tables; CPU is
-seconds of the contender's own processes, and PostgreSQL's beside it; memory is the peak of its largest process, added
-up for processes side by side. *Exact*: every organization's sum is the true one to the last digit."""
+- **best s**, **median s**: wall clock time without imports and installation. Creating tables is included for dlt and
+  `backfill` only.
+- **to the floor**: the best time relative to the best time of the floor.
+- **CPU s**, **PostgreSQL CPU s**: CPU time of the contender's processes and of PostgreSQL.
+- **peak MiB**: peak memory of the largest process, added up if a contender uses several processes.
+- **stored**: *exact* if the sum of every organization is correct to the last digit."""
 
-_MEMORY = "What the load holds does not grow with the number of organizations."
+_MEMORY = "The peak memory of the load does not grow with the number of organizations."
 
 _REPEAT = """\
-## The others
-| what | beside whom | figures |
+## Other benchmarks
+| benchmark | compared with | page |
 |---|---|---|
-| detection: recall, precision, delay | rules of today, forecasts, an oracle | [detection](detection-benchmark.md) |
+| detection: recall, precision, delay | common rules, forecasts, an oracle | [detection](detection-benchmark.md) |
 | forecasts of a month and a quarter | four simple forecasts | [forecasts](forecast-benchmark.md) |
 | many organizations, many rows | one organization, one code location | [scale](scale.md) |
 
-## Again, on your machine
+## Run the benchmark
 ```console
-make bench                            # everything, these three too: an hour
-python -m benchmarks                  # this page; some minutes
-python -m benchmarks floor ours       # only some
-python -m benchmarks --write          # and replaces this page
+make bench                            # all four benchmarks; takes an hour
+python -m benchmarks                  # this page; takes some minutes
+python -m benchmarks floor ours       # only some contenders
+python -m benchmarks --write          # replace this page
 ```
 
-dlt gets an environment of its own, `benchmarks/.venv-dlt`, when it is first measured; where it cannot be installed, it
-is left out, and that is said. Rows are made up the same way each time (`benchmarks/workload.py`): amounts as strings of
-34 digits, some as numbers, zeros as `0E-6176`. When the days are read again, one row of every tenth day has another
-amount.
+The benchmark installs dlt into its own environment, `benchmarks/.venv-dlt`. If the installation fails, the benchmark
+skips dlt and prints a warning. The rows are generated by `benchmarks/workload.py` and are the same in every run:
+amounts as strings of 34 digits, some as numbers, zeros as `0E-6176`. In the second load, one row of every tenth day has
+a different amount.
 """

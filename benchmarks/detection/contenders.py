@@ -1,4 +1,4 @@
-"""Who is measured, and what measuring one of them gives."""
+"""The contenders of the detection benchmark and their measurement."""
 
 from __future__ import annotations
 
@@ -13,90 +13,100 @@ from benchmarks.detection.panels import Flags, LabelledPanel
 from benchmarks.detection.rules import Rule
 from benchmarks.detection.scoring import Score, score, total
 
-WORTH = ours.MINIMUM_IMPACT
-"""US dollars that rules are given as ours has them, in a second row each: without, they alert about cents."""
+MINIMUM_IMPACT_USD = ours.MINIMUM_IMPACT
+"""The minimum impact in US dollars of the second row of each rule. Without it the rules alert about cents."""
 
 
 @dataclass(frozen=True)
 class Contender:
-    """`prepare` is not measured, what it returns is."""
+    """A contender. `prepare` returns a function that flags days; only that function is timed."""
 
     name: str
-    what: str
+    description: str
     prepare: Callable[[LabelledPanel], Callable[[], Flags]]
 
 
 @dataclass(frozen=True)
 class Result:
-    """Scores by panel, and the time that judging all of them took."""
+    """The scores by panel and the time that flagging all of them took."""
 
     scores: Sequence[Score]
     seconds: float
     series_days: int
-    """Days of leaves from their first spend to their last; totals are judged on top of them."""
+    """The days of all leaf series from first to last spend, without totals."""
 
     @property
     def score(self) -> Score:
-        """All panels as one."""
+        """The score of all panels together."""
         return total(self.scores)
 
     @property
     def microseconds(self) -> float:
-        """Per series-day."""
+        """The time per series-day."""
         return self.seconds / self.series_days * 1e6
 
 
-def _rule(name: str, what: str, rule: Rule) -> Contender:
-    return Contender(name, what, lambda panel: partial(rule, panel))
+def _rule(name: str, description: str, rule: Rule) -> Contender:
+    return Contender(name, description, lambda panel: partial(rule, panel))
 
 
-def _two(name: str, what: str, rule: Callable[..., Flags]) -> list[Contender]:
-    gated = f"{name}, ${WORTH:.0f}"
-    return [_rule(name, what, rule), _rule(gated, f"the same, from ${WORTH:.0f} off on", partial(rule, worth=WORTH))]
+def _with_minimum_impact(name: str, description: str, rule: Callable[..., Flags]) -> list[Contender]:
+    """Return a rule without and with the minimum impact."""
+    gated = f"{name}, ${MINIMUM_IMPACT_USD:.0f}"
+    return [
+        _rule(name, description, rule),
+        _rule(
+            gated,
+            f"the same with a minimum difference of ${MINIMUM_IMPACT_USD:.0f}",
+            partial(rule, minimum_impact=MINIMUM_IMPACT_USD),
+        ),
+    ]
 
 
 OURS = {
     sensitivity: Contender(
         f"ours, {sensitivity}",
-        f"the project's detector at `sensitivity: {sensitivity}` and `minimum_impact_usd: {ours.MINIMUM_IMPACT:.0f}`",
+        f"the detector with `sensitivity: {sensitivity}` and `minimum_impact_usd: {ours.MINIMUM_IMPACT:.0f}`",
         partial(ours.prepare, sensitivity=sensitivity),
     )
     for sensitivity in ours.SENSITIVITIES
 }
 TRAILING_MEAN = _rule(
     "mean + 3 sigma",
-    "above the mean of 30 days by 3 standard deviations and 50 % and $10",
+    "above the mean of 30 days by 3 standard deviations, 50 % and $10",
     rules.trailing_mean,
 )
 ORACLE = _rule(
     "oracle",
-    "3.4 standard deviations, 25 % and $5 from the expectation, both of them the true ones, which nobody can know",
+    "3.4 true standard deviations, 25 % and $5 away from the true expectation; both are unknown in practice",
     rules.oracle,
 )
 CONTENDERS = (
     *OURS.values(),
     TRAILING_MEAN,
-    *_two(
+    *_with_minimum_impact(
         "z-score",
-        "3 standard deviations from the mean of 14 days: the default of the package Elementary",
+        "3 standard deviations from the mean of 14 days; the default of the dbt package Elementary",
         rules.z_score,
     ),
-    *_two(
+    *_with_minimum_impact(
         "weekday z-score",
-        "the same of 14 same weekdays: its default with seasonality by weekday",
+        "the same for the last 14 days with the same weekday; Elementary's default with weekly seasonality",
         partial(rules.z_score, by_weekday=True),
     ),
-    *_two("weekday median", "3 MAD from the median of 8 same weekdays", rules.weekday_median),
+    *_with_minimum_impact(
+        "weekday median", "3 MAD from the median of the last 8 days with the same weekday", rules.weekday_median
+    ),
     ORACLE,
 )
-_BESIDE_FORECASTS = (OURS["medium"], TRAILING_MEAN, ORACLE)
+_COMPARED_WITH_FORECASTS = (OURS["medium"], TRAILING_MEAN, ORACLE)
 
 
 def measure(contender: Contender, panels: Iterable[LabelledPanel]) -> Result:
-    """Has a contender judge every panel once."""
+    """Run a contender on every panel once and return its result."""
     scores, seconds, series_days = [], 0.0, 0
     for panel in panels:
-        flags, spent = _judged(contender, panel)
+        flags, spent = _timed_flags(contender, panel)
         scores.append(score(panel, flags))
         seconds += spent
         series_days += int(panel.alive.sum())
@@ -104,29 +114,30 @@ def measure(contender: Contender, panels: Iterable[LabelledPanel]) -> Result:
 
 
 def measure_forecasts(found: Forecasts) -> Mapping[Contender, Result]:
-    """What lies outside the intervals of each model, and what others find on the same leaves, judging all."""
-    results = {contender: _on_the_same(contender, found) for contender in _BESIDE_FORECASTS}
+    """Return the results of the forecasting models and of other contenders on the same leaf series."""
+    results = {contender: _on_sample(contender, found) for contender in _COMPARED_WITH_FORECASTS}
     for model, bounds in found.bounds.items():
-        what = (
-            f"outside the 99 % interval of statsforecast {found.version}'s {model}, seasonal by week, fitted every week"
+        description = (
+            f"outside the 99 % interval of statsforecast {found.version}'s {model}, "
+            "with weekly seasonality, fitted every week"
         )
-        for contender in _two(model, what, partial(_outside, bounds)):
+        for contender in _with_minimum_impact(model, description, partial(_outside, bounds)):
             flags = contender.prepare(found.panel)()
             results[contender] = Result([score(found.panel, flags)], bounds.seconds, int(found.panel.alive.sum()))
     return results
 
 
-def _judged(contender: Contender, panel: LabelledPanel) -> tuple[Flags, float]:
-    judge = contender.prepare(panel)
+def _timed_flags(contender: Contender, panel: LabelledPanel) -> tuple[Flags, float]:
+    find_flags = contender.prepare(panel)
     began = time.perf_counter()
-    flags = judge()
+    flags = find_flags()
     return flags, time.perf_counter() - began
 
 
-def _on_the_same(contender: Contender, found: Forecasts) -> Result:
-    flags, seconds = _judged(contender, found.whole)
+def _on_sample(contender: Contender, found: Forecasts) -> Result:
+    flags, seconds = _timed_flags(contender, found.whole)
     return Result([score(found.panel, flags[:, found.columns])], seconds, int(found.whole.alive.sum()))
 
 
-def _outside(bounds: Bounds, panel: LabelledPanel, *, worth: float = 0.0) -> Flags:
-    return rules.outside(panel, bounds.lower, bounds.upper, worth=worth)
+def _outside(bounds: Bounds, panel: LabelledPanel, *, minimum_impact: float = 0.0) -> Flags:
+    return rules.outside(panel, bounds.lower, bounds.upper, minimum_impact=minimum_impact)

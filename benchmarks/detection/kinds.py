@@ -1,4 +1,4 @@
-"""The kinds of anomaly. Each plants one event where its draw fits, and says whether it did."""
+"""The kinds of anomalies. Each function injects one anomaly if its random draw fits and returns whether it did."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from benchmarks.detection.injection import Injection, Kind, Place
 from benchmarks.detection.panels import Floats
 
 LABELLED = 14
-"""Days for which a new level is news; from then on it is the normal one."""
+"""The number of days for which a new level is labeled as an anomaly; after that it is the normal level."""
 
-_SMALL_SHARE = 0.02
-_YEARS = 10_000
+_SMALL_SHARE = 0.02  # share of the organization's cost
+_FOREVER = 10_000  # days
 
 
 def spike(into: Injection) -> bool:
-    """A day or two at 1.5 to 8 times their cost."""
+    """One or two days at 1.5 to 8 times their normal cost."""
     length = int(into.chance.choice([1, 1, 2]))
     place = into.free(length, _is_not_tiny)
     if not place or (place.draft.expected[place.day : place.day + length] <= 0).any():
@@ -28,7 +28,7 @@ def spike(into: Injection) -> bool:
 
 
 def runaway(into: Injection) -> bool:
-    """A loop that nobody stops: 3 to 10 days at 1.6 to 6 times their cost, at once or growing."""
+    """A runaway loop: 3 to 10 days at 1.6 to 6 times their normal cost, sudden or growing."""
     length = int(into.chance.integers(3, 11))
     place = into.free(length, _is_not_tiny)
     if not place:
@@ -44,7 +44,7 @@ def runaway(into: Injection) -> bool:
 
 
 def ramp(into: Injection) -> bool:
-    """A leak: 3 to 8 % more every day, for two to four weeks, up to six times."""
+    """A leak: 3 to 8 % more every day for two to four weeks, up to six times the normal cost."""
     length = int(into.chance.integers(14, 29))
     place = into.free(length, _is_regular)
     if not place:
@@ -54,22 +54,22 @@ def ramp(into: Injection) -> bool:
 
 
 def drop(into: Injection) -> bool:
-    """An outage: nothing for 2 to 7 days."""
+    """An outage: no spend for 2 to 7 days."""
     return _drop(into, "drop", 0.0)
 
 
 def partial_drop(into: Injection) -> bool:
-    """15 to 55 % of the cost for 2 to 7 days."""
+    """A partial outage: 15 to 55 % of the normal cost for 2 to 7 days."""
     return _drop(into, "partial_drop", into.chance.uniform(0.15, 0.55))
 
 
 def level_shift(into: Injection) -> bool:
-    """From one day to the next 1.5 to 3 times the cost, for a month or more or for good."""
+    """A sudden rise to 1.5 to 3 times the normal cost, for at least a month or permanently."""
     place = into.free(LABELLED + 7, _is_regular)
     if not place:
         return False
     draft, first = place
-    stay = _YEARS if into.chance.random() < 0.5 else int(into.chance.integers(28, 90))
+    stay = _FOREVER if into.chance.random() < 0.5 else int(into.chance.integers(28, 90))
     end = _free_until(draft, first, min(first + stay, draft.last + 1))
     if end is None:
         return False
@@ -85,7 +85,7 @@ def level_shift(into: Injection) -> bool:
 
 
 def weekend(into: Injection) -> bool:
-    """A weekend of work where there never is any."""
+    """A weekend with spend in a series that spends on weekdays only."""
     place = into.free(2, lambda draft: draft.archetype == "weekday_only")
     if not place:
         return False
@@ -98,7 +98,7 @@ def weekend(into: Injection) -> bool:
 
 
 def new_model(into: Injection) -> bool:
-    """A model that costs 40 to 200 % of all others of its project from its first day on, for days or for good."""
+    """A new model at 40 to 200 % of its project's cost from its first day on, for some days or permanently."""
     chance = into.chance
     beside = into.drafts[int(chance.integers(len(into.drafts)))]
     earliest, latest = into.counted_from[beside.organization] + 5, beside.data_end - 18
@@ -126,7 +126,7 @@ def new_model(into: Injection) -> bool:
 
 
 def young(into: Injection) -> bool:
-    """A model that is being adopted explodes within its first two weeks."""
+    """A sudden rise of a gradually adopted model within its first two weeks."""
     chance = into.chance
     fit = [draft for draft in into.drafts if _is_being_adopted(draft)]
     if not fit:
@@ -140,7 +140,7 @@ def young(into: Injection) -> bool:
 
 
 def small_project(into: Injection) -> bool:
-    """What is hardly seen in an organization's total: 5 to 30 times the cost of a leaf that is less than 2 % of it."""
+    """A rise to 5 to 30 times the normal cost in a series below 2 % of its organization's cost."""
     length = int(into.chance.integers(2, 9))
     middle = slice(into.drafts[0].days // 2, into.drafts[0].days // 2 + 28)
     totals: dict[str, float] = {}
@@ -172,10 +172,10 @@ KINDS: Mapping[str, tuple[float, Kind]] = {
     "runaway": (22, runaway),
     "spike": (29, spike),
 }
-"""How common each is, and in which order they are planted: what finds a place least easily first."""
+"""The relative frequency of each kind, in order of injection: kinds with the fewest possible places come first."""
 
 FILLING = ("runaway", "spike")
-"""Planted in place of others that found no place."""
+"""The kinds that replace anomalies for which no place was found."""
 
 
 def _drop(into: Injection, kind: str, kept: float) -> bool:
@@ -190,7 +190,7 @@ def _drop(into: Injection, kind: str, kept: float) -> bool:
 
 
 def _free_until(draft: Draft, first: int, end: int) -> int | None:
-    """The end, or an earlier one where other events come; None where that would be within five weeks."""
+    """Return the end, or an earlier end before the next anomaly; None if less than five weeks are free."""
     taken = draft.taken[first:end]
     if not taken.any():
         return end

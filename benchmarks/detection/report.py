@@ -1,4 +1,4 @@
-"""Puts results into tables, and into docs/detection-benchmark.md where that is asked for."""
+"""The report: formats results as tables and writes docs/detection-benchmark.md."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from benchmarks.detection.scoring import NATURAL
 Results = Mapping[Contender, Result]
 
 _PAGE = Path(__file__).resolve().parents[2] / "docs" / "detection-benchmark.md"
-_CLOSELY = (OURS["medium"], ORACLE)
+_COMPARED = (OURS["medium"], ORACLE)
 _HEADINGS = (
     "",
     "recall",
@@ -38,29 +38,29 @@ _REAL_HEADINGS = (
     "",
     "recall",
     "precision",
-    "but natural",
+    "without natural jumps",
     "false alerts per series-month",
-    "but natural",
+    "without natural jumps",
     "mean delay, days",
     "dollars found",
 )
 _TAGS = {
-    "other": "nothing special",
-    "holiday": "its organization rests",
-    "month_end": "a turn of the month, at which this series always spends more",
-    "cold_start": "the first two weeks of a series that is being adopted",
-    "dead": "the last month of a series that ends, and after it",
-    "migration": "spend is moving, or has just moved, between two models",
+    "other": "no special circumstances",
+    "holiday": "a holiday of the organization",
+    "month_end": "the turn of a month, at which the series always spends more",
+    "cold_start": "the first two weeks of a series that is adopted gradually",
+    "dead": "the last month of a series and the days after its end",
+    "migration": "a migration of spend between two models",
     "recovery": "the week after an anomaly",
-    "after_shift": "a new level that is older than two weeks",
-    "sparse": "a series that spends now and then",
-    "tiny": "a series of cents",
+    "after_shift": "a new level after its first two weeks",
+    "sparse": "an intermittent series",
+    "tiny": "a series of a few cents",
 }
 
 
 @dataclass(frozen=True)
 class Measurements:
-    """Everything that was found; None where it could not be measured."""
+    """The measurements of one run. A part that could not be measured is None."""
 
     seeds: Sequence[int]
     panels: Sequence[LabelledPanel]
@@ -72,14 +72,14 @@ class Measurements:
 
 
 def machine() -> str:
-    """What it was measured on."""
+    """Return a description of the machine."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     memory = psutil.virtual_memory().total / 2**30
     return f"{cores} cores, {memory:.0f} GiB of memory, {platform.system()}, Python {platform.python_version()}"
 
 
 def size(panels: Sequence[LabelledPanel]) -> str:
-    """How much is judged, in words."""
+    """Return the number of series, series-months and anomalies, as text."""
     leaves = sum(len(panel.leaves) for panel in panels)
     events = sum(len(panel.events) for panel in panels)
     months = sum(int(panel.scored.sum()) for panel in panels) / DAYS_PER_MONTH
@@ -87,29 +87,29 @@ def size(panels: Sequence[LabelledPanel]) -> str:
 
 
 def table(results: Results) -> str:
-    """A row per contender."""
+    """Return a table with a row per contender."""
     return _markdown(_HEADINGS, [_row(who, result) for who, result in results.items()])
 
 
 def real_table(results: Results) -> str:
-    """The same of real backgrounds, whose own jumps are nobody's labels."""
+    """Return the table of the panels with real series, whose own jumps are not labeled."""
     return _markdown(_REAL_HEADINGS, [_real_row(who, result) for who, result in results.items()])
 
 
 def kinds_table(results: Results) -> str:
-    """How many anomalies of each kind were found."""
+    """Return a table of the recall and delay by kind of anomaly."""
     headings = [
         "kind",
-        "what happens",
-        "of them",
-        *(f"{who.name}{text}" for who in _CLOSELY for text in ("", ", delay")),
+        "description",
+        "anomalies",
+        *(f"{who.name}{text}" for who in _COMPARED for text in ("", ", delay")),
     ]
     return _markdown(headings, [_kind_row(name, results) for name in KINDS])
 
 
 def tags_table(results: Results) -> str:
-    """On which days false alerts were."""
-    scores = [results[who].score for who in _CLOSELY]
+    """Return a table of the false alerts by kind of day."""
+    scores = [results[who].score for who in _COMPARED]
     days = scores[0].days
     rows = [
         [
@@ -120,11 +120,11 @@ def tags_table(results: Results) -> str:
         ]
         for tag, count in days.most_common()
     ]
-    return _markdown(["day", "what it is", "series-months", *(who.name for who in _CLOSELY)], rows)
+    return _markdown(["day", "description", "series-months", *(who.name for who in _COMPARED)], rows)
 
 
 def page(found: Measurements) -> str:
-    """All of docs/detection-benchmark.md."""
+    """Return the text of docs/detection-benchmark.md."""
     parts = [
         _INTRODUCTION.format(
             count=len(found.panels),
@@ -136,10 +136,10 @@ def page(found: Measurements) -> str:
         table(found.synthetic),
         _COLUMNS,
         _contenders(found.synthetic),
-        f"## Beside forecasts\n{_beside_forecasts(found)}",
+        f"## Comparison with forecasting models\n{_beside_forecasts(found)}",
         f"## By kind of anomaly\n{kinds_table(found.synthetic)}",
         f"## False alerts\n{_FALSE_ALERTS}\n\n{tags_table(found.synthetic)}",
-        f"## On real series\n{_on_real_series(found)}",
+        f"## Real series\n{_on_real_series(found)}",
         _PANEL.format(archetypes=_archetypes()),
         _LIMITS,
         _REPEAT,
@@ -148,7 +148,7 @@ def page(found: Measurements) -> str:
 
 
 def write(text: str) -> Path:
-    """Replaces the page."""
+    """Write the page and return its path."""
     _PAGE.write_text(text, encoding="utf-8")
     return _PAGE
 
@@ -196,32 +196,34 @@ def _real_row(who: Contender, result: Result) -> list[str]:
 
 def _kind_row(name: str, results: Results) -> list[str]:
     what = (KINDS[name][1].__doc__ or "").partition("\n")[0].rstrip(".")
-    scores = [results[who].score.of_kind(name) for who in _CLOSELY]
+    scores = [results[who].score.of_kind(name) for who in _COMPARED]
     cells = [cell for one in scores for cell in (f"{one.recall:.2f}", f"{one.mean_delay:.1f}" if one.found else "")]
     return [f"`{name}`", what, str(len(scores[0].outcomes)), *cells]
 
 
 def _contenders(results: Results) -> str:
-    return "\n".join(["| | what it does |", "|---|---|", *(f"| {who.name} | {who.what} |" for who in results)])
+    return "\n".join(
+        ["| contender | description |", "|---|---|", *(f"| {who.name} | {who.description} |" for who in results)]
+    )
 
 
 def _beside_forecasts(found: Measurements) -> str:
     if found.forecasts is None or found.beside_forecasts is None:
-        return "Not measured in this run: statsforecast was left out, or could not be installed."
-    said = _FORECASTS.format(
+        return "Not measured in this run: statsforecast was skipped or could not be installed."
+    text = _FORECASTS.format(
         version=found.forecasts.version,
         count=len(found.forecasts.panel.leaves),
         events=len(found.forecasts.panel.events),
         seed=found.seeds[0],
     )
-    return f"{said}\n\n{table(found.beside_forecasts)}"
+    return f"{text}\n\n{table(found.beside_forecasts)}"
 
 
 def _on_real_series(found: Measurements) -> str:
     if found.real_panels is None or found.real is None:
-        return "Not measured in this run: the file of real series was not beside the checkout."
-    said = _REAL.format(count=len(found.real_panels), size=size(found.real_panels))
-    return f"{said}\n\n{real_table(found.real)}"
+        return "Not measured in this run: the file of real series does not exist next to the checkout."
+    text = _REAL.format(count=len(found.real_panels), size=size(found.real_panels))
+    return f"{text}\n\n{real_table(found.real)}"
 
 
 def _archetypes() -> str:
@@ -230,7 +232,7 @@ def _archetypes() -> str:
 
 
 def _markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table that reads well as text too."""
+    """Return a Markdown table with aligned columns."""
     lines = [headings, *rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(headings))]
     texts = [
@@ -241,72 +243,77 @@ def _markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 _INTRODUCTION = """\
-# How well anomalies are found
+# Detection benchmark
 
-{count} made-up panels (seeds {seeds}): {size}.
-Every rule judges every day of every leaf series (a model within a project) by what was known at its end, all in one
-run of `python -m benchmarks.detection`. Measured {date} on {machine}."""
+The benchmark compares the detector with common rules on {count} synthetic panels (seeds {seeds}): {size}.
+Every rule evaluates every day of every leaf series (a model within a project) by the data known at the end of the day.
+All figures come from one run of `python -m benchmarks.detection`. Measured {date} on {machine}."""
 
 _COLUMNS = """\
-An anomaly is **found** where any of its days is flagged; **recall** is found of all. A flag outside every anomaly of
-its series is a **false alert**, one per series in seven days at most. **Precision** is found anomalies over those and
-false alerts; **F1** the harmonic mean of the two, in brackets that of the worst and of the best panel. **Delay**: from
-an anomaly's first day to its first flag, 0 being the same day. **Dollars found**: recall weighed by what each anomaly
-moved. **Per new series**: false alerts within the first two weeks of a model that is adopted as usual. **µs**: wall
-clock of one run, per day of a leaf series; ours judges the totals of projects, models and organizations in the same
-time, which the others do not."""
+An anomaly is **found** if at least one of its days is flagged.
+
+- **Recall**: the share of anomalies that are found.
+- **False alert**: a flag outside every anomaly of its series. False alerts of a series within seven days count once.
+- **Precision**: found anomalies divided by the sum of found anomalies and false alerts.
+- **F1**: the harmonic mean of recall and precision. The worst and the best panel are in brackets.
+- **Mean delay**: the days from the first day of an anomaly to its first flag; 0 is the same day.
+- **Dollars found**: recall weighted by the US dollars that each anomaly moved.
+- **Per new series**: false alerts within the first two weeks of a model that is adopted gradually.
+- **µs per series-day**: wall clock time of one run, per day of a leaf series. The detector also evaluates the totals of
+  projects, models and organizations in this time; the rules do not."""
 
 _FORECASTS = """\
-statsforecast {version} takes too long for all panels: these are {count} leaf series with {events} anomalies, drawn from
-the panel of seed {seed}; everyone beside it is scored on the same ones, ours with the whole panel at hand. Its models
-see at least four weeks, are fitted anew every week to all days before, and flag what lies outside their 99 % interval.
-So few anomalies tell large differences only."""
+Fitting statsforecast {version} takes too long for all panels. This comparison uses {count} leaf series with {events}
+anomalies, drawn from the panel of seed {seed}. Every contender is scored on these series; the detector has the whole
+panel available. The models need at least four weeks of data, are fitted again every week to all earlier days, and flag
+every day outside their 99 % interval. With so few anomalies only large differences are significant."""
 
 _FALSE_ALERTS = """\
-Days on which ordinary spend looks odd, and how many false alerts were on them. Every series-month was scored by all."""
+The table groups the false alerts by the kind of day. Every contender is scored on the same series-months."""
 
 _REAL = """\
-{count} panels whose ordinary days really happened: public daily series (page views, bikes, buses, flights, shops,
-electricity, pedestrians, posts), scaled to dollars and put into organizations, with the same kinds of anomaly planted:
-{size}.
+These {count} panels use the normal days of public daily series: page views, bikes, buses, flights, shops, electricity,
+pedestrians and posts. The values are scaled to US dollars and grouped into organizations, and the same kinds of
+anomalies are injected: {size}.
 
-Real series also jump by themselves. Nobody labelled where, so that a flag there counts as a false alert, and precision
-is low for everyone. *But natural* leaves out flags on days that hindsight, an estimate from both sides, calls jumps.
-The oracle knows no more than that hindsight here."""
+Real series also contain jumps that nobody labeled. A flag on such a jump counts as a false alert, so every contender
+has a low precision. *Without natural jumps* excludes flags on days that a retrospective estimate identifies as jumps.
+The oracle uses the same estimate."""
 
 _PANEL = """\
-## What a panel is made of
-11 to 14 organizations over about ten months, each of three to five projects of two to five models, some joining
-later. The first 60 days of an organization have no anomalies and are not scored. Leaf series are
+## Panels
+A panel has 11 to 14 organizations over about ten months. Each organization has three to five projects of two to five
+models, and some models start later. The first 60 days of an organization contain no anomalies and are not scored. The
+leaf series are
 {archetypes}.
-Weekends are quieter by up to 85 %; noise is log-normal with a deviation of 6 to 35 %, of `noisy` series up to 50 %,
-correlated from day to day, one in five with heavy tails. Organizations rest on the holidays of their region; some
-series spend more at each turn of the month, are adopted over weeks, wind down, or move to another model of their
-project.
 
-Anomalies come at 0.19 per series-month, in series that usually cost at least $2.50 a day (small projects: $0.70),
-and move at least $3 in all; small multiples come more often than large ones. They are at least ten days apart.
-Numbers and code: `benchmarks/detection/`."""
+Weekends are up to 85 % lower. The noise is log-normal with a standard deviation of 6 to 35 %, and up to 50 % for
+`noisy` series. It is correlated from day to day, and one series in five has heavy tails. Organizations rest on the
+holidays of their region. Some series spend more at each turn of the month, are adopted over weeks, wind down, or
+migrate to another model of their project.
+
+Each series has 0.19 anomalies per month. Anomalies occur in series that usually cost at least $2.50 per day ($0.70 in
+small projects) and move at least $3 in total. Small multiples are more common than large ones. Anomalies of one series
+are at least ten days apart. The code is in `benchmarks/detection/`."""
 
 _LIMITS = """\
-## What this does not say
-- The panels are ours, and the detector's numbers were chosen on other seeds of the same generator. Nothing was
-  chosen on these; but a simulated that is unlike the generator's, real series for one, is harder than this table.
-- Rules are measured as they come. Each could be tuned; rows with $5 show what the most obvious step does for them.
-- The oracle is no upper bound: it judges each day alone, and what is small every day and lasts can escape it.
-- Only leaves are scored. What the detector says of projects and organizations, and how it joins findings of one
-  cause, is not."""
+## Limitations
+- The project generates the panels, and the parameters of the detector were tuned on other seeds of the same generator.
+  Nothing was tuned on these seeds. Data that differs from the generator, for example real series, is harder.
+- The rules are measured with their default settings. The rows with $5 show the effect of the most obvious adjustment.
+- The oracle is not an upper bound. It evaluates each day alone, so it can miss an anomaly that is small every day.
+- Only leaf series are scored. Findings on projects and organizations, and the reduction to root causes, are not."""
 
 _REPEAT = """\
-## Again, on your machine
+## Run the benchmark
 ```console
-python -m benchmarks.detection                   # prints the tables; some minutes
-python -m benchmarks.detection --seeds 1 2 3     # other panels
-python -m benchmarks.detection --write           # and replaces this page
+python -m benchmarks.detection                   # print the tables; takes some minutes
+python -m benchmarks.detection --seeds 1 2 3     # use other panels
+python -m benchmarks.detection --write           # replace this page
 ```
 
-The same seed makes the same panel. statsforecast gets an environment of its own,
-`benchmarks/detection/.venv-statsforecast`, when it is first measured; where it cannot be installed, it is left out,
-and that is said. So are the real series where their file, `../shared/series/real_daily.csv.gz`, is not beside the
-checkout.
+The same seed always generates the same panel. The benchmark installs statsforecast into its own environment,
+`benchmarks/detection/.venv-statsforecast`. If the installation fails, or if the file of real series
+`../shared/series/real_daily.csv.gz` does not exist next to the checkout, the benchmark skips that part and prints a
+warning.
 """

@@ -1,4 +1,4 @@
-"""How far forecasts of a month's cost are off, and whether their intervals hold what they say, on real series.
+"""The forecast benchmark: errors of cost forecasts and the coverage of their intervals on real series.
 
-`python -m benchmarks.forecast`. Nothing here is installed.
+Run it with `python -m benchmarks.forecast`. The package is not installed.
 """

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.forecast [--write]`: the forecast and its rivals on the same months of real series."""
+"""`python -m benchmarks.forecast [--write]`: compares the forecast with simple forecasts on real series."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from benchmarks.forecast.series import Series, halves, read
 
 
 def main() -> None:
-    """Measures, prints, and writes docs/forecast-benchmark.md where `--write` says so."""
+    """Measure, print the tables, and write docs/forecast-benchmark.md with `--write`."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.forecast", description=__doc__)
     parser.add_argument("--write", action="store_true", help="replace docs/forecast-benchmark.md")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     series = _series()
     tuning, held_out = (
         {months: outcomes(half, months) for months in (MONTH, QUARTER)} for half in halves(series)
     )  # fmt: skip
     found = report.Measurements(len(series), tuning, held_out)
     print(report.tables(found))
-    if asked.write:
-        print(f"\nwritten: {report.write(report.page(found)).name}")
+    if arguments.write:
+        print(f"\nWrote {report.write(report.page(found)).name}")
 
 
 def _series() -> list[Series]:
     try:
         return read()
     except FileNotFoundError:
-        raise SystemExit(f"nothing is measured: no ../shared/series/{FILE.name} beside the checkout") from None
+        raise SystemExit(f"Nothing was measured: place {FILE.name} in ../shared/series next to the checkout.") from None
 
 
 if __name__ == "__main__":

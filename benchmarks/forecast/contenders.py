@@ -1,4 +1,4 @@
-"""Who forecasts a period's total: the project's forecast, and what anyone would try first."""
+"""The contenders of the forecast benchmark: the project's forecast and four simple ones."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from openai_costs_dagster.days import ONE_DAY
 from openai_costs_dagster.spend.forecast import Forecast, forecast_period
 
 Known = Mapping[dt.date, Decimal]
-"""US dollars of every day that is over; no later one."""
+"""The amounts in US dollars of the complete days, by UTC day."""
 
 _WEEK = dt.timedelta(weeks=1)
 
 
 @dataclass(frozen=True)
 class Rival:
-    """A total in US dollars by what was known at the end of a day of the period."""
+    """A simple forecast: `total` returns the total in US dollars, given the days known at the end of a day."""
 
     name: str
-    does: str
+    description: str
     total: Callable[[Known, Period, dt.date], Decimal]
     months_only: bool = False
 
 
 def ours(known: Known, period: Period, known_to: dt.date) -> Forecast:
-    """The project's forecast."""
+    """Return the project's forecast of a period."""
     found = forecast_period(known, period.first, period.last, known_to)
     assert found is not None
     return found
@@ -66,9 +66,9 @@ def _days(first: dt.date, last: dt.date) -> Iterator[dt.date]:
 
 
 RIVALS = (
-    Rival("seasonal naive", "the last seven days again and again", _last_week),
-    Rival("four weeks", "the average of the last four weeks for each day left", _four_weeks, True),
-    Rival("run rate", "the average of the period's days so far times its days", _run_rate),
-    Rival("naive", "what the month before cost", _last_total, True),
+    Rival("seasonal naive", "repeats the last seven days", _last_week),
+    Rival("four weeks", "the average of the last four weeks for each remaining day", _four_weeks, True),
+    Rival("run rate", "the average of the period's days so far, times the number of its days", _run_rate),
+    Rival("naive", "the cost of the month before", _last_total, True),
 )
-"""Those of a month alone are not asked for quarters: the history is too short for a quarter before."""
+"""The simple forecasts. Those with `months_only` are not used for quarters, whose history is too short."""

@@ -10,37 +10,37 @@ from benchmarks.forecast.series import Series
 from openai_costs_dagster.days import ONE_DAY
 
 LEAST_HISTORY = 60
-"""Days that are known before anything is forecast."""
+"""The number of days of history that a forecast needs."""
 MONTH, QUARTER = 1, 3
-"""Months of a period."""
+"""The number of months of a period."""
 DAYS = {MONTH: (5, 10, 15, 20, 25), QUARTER: (10, 30, 50, 70)}
-"""The days of a period, counted from 1, at whose end it is forecast."""
+"""The days of a period, counted from 1, at whose end the period is forecast."""
 
 
 class Period(NamedTuple):
-    """Both ends included."""
+    """A period of whole months."""
 
     first: dt.date
     months: int
 
     @property
     def last(self) -> dt.date:
-        """Its last day."""
+        """The last day of the period, included."""
         return _later(self.first, self.months) - ONE_DAY
 
     @property
     def days(self) -> int:
-        """How many there are."""
+        """The number of days of the period."""
         return (self.last - self.first).days + 1
 
     @property
     def before(self) -> Period:
-        """The one that ends where this one begins."""
+        """The period of the same length that ends the day before."""
         return Period(_later(self.first, -self.months), self.months)
 
 
 def forecasts(series: Series, months: int) -> Iterator[tuple[Period, int]]:
-    """Every period that the series holds to its end, with each of its days that has enough history."""
+    """Yield every complete period of a series with each forecast day that has enough history."""
     first, last = series.first, series.last
     for number in range(12 * (last.year - first.year + 1) // months):
         period = Period(_later(dt.date(first.year, 1, 1), number * months), months)
@@ -51,6 +51,6 @@ def forecasts(series: Series, months: int) -> Iterator[tuple[Period, int]]:
 
 
 def _later(first: dt.date, months: int) -> dt.date:
-    """The first of a month, some months later."""
+    """Return the first day of the month that is `months` later."""
     years, month = divmod(first.month - 1 + months, 12)
     return dt.date(first.year + years, month + 1, 1)

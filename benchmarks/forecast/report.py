@@ -1,4 +1,4 @@
-"""Puts outcomes into tables, and into docs/forecast-benchmark.md where that is asked for."""
+"""The report: formats forecast outcomes as tables and writes docs/forecast-benchmark.md."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ Outcomes = Sequence[Outcome]
 
 _PAGE = Path(__file__).resolve().parents[2] / "docs" / "forecast-benchmark.md"
 _LONG = 365
-_DOES = {OURS: "`openai_costs_dagster.spend.forecast`"} | {rival.name: rival.does for rival in RIVALS}
+_DESCRIPTIONS = {OURS: "`openai_costs_dagster.spend.forecast`"} | {rival.name: rival.description for rival in RIVALS}
 
 
 @dataclass(frozen=True)
 class Measurements:
-    """Everything that was found."""
+    """The measurements of one run."""
 
     read: int
-    """Series in the file."""
+    """The number of series in the file."""
     tuning: Mapping[int, Outcomes]
-    """By months of a period, on the half that numbers were chosen on."""
+    """The outcomes on the tuning half, by the number of months per period."""
     held_out: Mapping[int, Outcomes]
-    """The same on the other half."""
+    """The outcomes on the held-out half, by the number of months per period."""
 
 
 def tables(found: Measurements) -> str:
-    """What is printed."""
+    """Return the printed tables."""
     months, quarters = found.held_out[MONTH], found.held_out[QUARTER]
     parts = [
         "months, held out",
@@ -50,7 +50,7 @@ def tables(found: Measurements) -> str:
 
 
 def errors_table(chosen: Outcomes, months: int) -> str:
-    """A row per contender: mean absolute percentage errors, all and by day, and the median one."""
+    """Return a table with the mean, median and daily errors of each contender."""
     rows = [
         [
             who,
@@ -64,7 +64,7 @@ def errors_table(chosen: Outcomes, months: int) -> str:
 
 
 def halves_table(found: Measurements) -> str:
-    """Both halves side by side."""
+    """Return a table that compares both halves."""
     rows = [
         [f"{name}, {half}", *_interval(outcomes[months]), _percent(mean_error(outcomes[months], OURS))]
         for months, name in ((MONTH, "months"), (QUARTER, "quarters"))
@@ -74,13 +74,13 @@ def halves_table(found: Measurements) -> str:
 
 
 def interval_table(chosen: Outcomes, months: int) -> str:
-    """A row per day of the period."""
+    """Return a table of the interval's coverage by day of the period."""
     parts = _by_day(chosen, months)
     return _markdown(["known to day", *_INTERVAL], [[str(day), *_interval(part)] for day, part in parts.items()])
 
 
 def families_table(chosen: Outcomes) -> str:
-    """A row per family of series."""
+    """Return a table of coverage and errors by family of series."""
     rows = []
     for family, part in _grouped(chosen, lambda outcome: outcome.family).items():
         names = {outcome.series for outcome in part}
@@ -91,7 +91,7 @@ def families_table(chosen: Outcomes) -> str:
 
 
 def page(found: Measurements) -> str:
-    """All of docs/forecast-benchmark.md."""
+    """Return the text of docs/forecast-benchmark.md."""
     months, quarters = found.held_out[MONTH], found.held_out[QUARTER]
     introduction = _INTRODUCTION.format(
         forecasts=len(months),
@@ -108,13 +108,13 @@ def page(found: Measurements) -> str:
         introduction,
         errors_table(months, MONTH),
         _COLUMNS,
-        _markdown(["", "what it does"], [[who, text] for who, text in _DOES.items()]),
-        f"## Is the interval honest?\n{_HONEST}\n\n{interval_table(months, MONTH)}\n\n{halves_table(found)}",
-        f"## By family of series\n{families_table(months)}\n\n{_FAMILIES}",
+        _markdown(["contender", "description"], [[who, text] for who, text in _DESCRIPTIONS.items()]),
+        f"## Coverage of the interval\n{_COVERAGE}\n\n{interval_table(months, MONTH)}\n\n{halves_table(found)}",
+        f"## Families of series\n{families_table(months)}\n\n{_FAMILIES}",
         f"## Quarters\n{_QUARTERS.format(coverage=_percent(coverage(quarters)))}",
         errors_table(quarters, QUARTER),
         interval_table(quarters, QUARTER),
-        f"## How long it takes\n{_speed(months)}",
+        f"## Speed\n{_speed(months)}",
         _HALVES.format(read=found.read, measured=measured, short=found.read - measured, least=LEAST_HISTORY),
         _LIMITS,
         _REPEAT,
@@ -123,7 +123,7 @@ def page(found: Measurements) -> str:
 
 
 def write(text: str) -> Path:
-    """Replaces the page."""
+    """Write the page and return its path."""
     _PAGE.write_text(text, encoding="utf-8")
     return _PAGE
 
@@ -139,8 +139,8 @@ def _interval(chosen: Outcomes) -> list[str]:
 def _speed(chosen: Outcomes) -> str:
     seconds = [outcome.seconds for outcome in chosen if outcome.history >= _LONG]
     return (
-        f"A forecast from {_LONG} days or more took {1e3 * median(seconds):.1f} ms in the median and "
-        f"{1e3 * sorted(seconds)[len(seconds) * 99 // 100]:.1f} ms at the 99th percentile of {len(seconds):,}."
+        f"A forecast from at least {_LONG} days of history took {1e3 * median(seconds):.1f} ms at the median and "
+        f"{1e3 * sorted(seconds)[len(seconds) * 99 // 100]:.1f} ms at the 99th percentile ({len(seconds):,} forecasts)."
     )
 
 
@@ -172,57 +172,58 @@ def _markdown(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 _INTRODUCTION = """\
-# How far forecasts are off
+# Forecast benchmark
 
-{forecasts:,} forecasts of what a month will have cost, for {series} public daily series that nothing was tuned on: at
-the ends of its days {days} wherever at least {least} days were known then. The stated 80 % interval held
-{coverage} of the totals, at a median width of {width} of the total. All in one run of `python -m benchmarks.forecast`.
-Measured {date} on {machine}."""
+The benchmark makes {forecasts:,} forecasts of a month's cost for {series} public daily series that were not used for
+tuning. Each month is forecast at the end of its days {days} if at least {least} days of history are known
+then. The stated 80 % interval contained {coverage} of the actual totals, with a median width of {width} of the total. All figures
+come from one run of `python -m benchmarks.forecast`. Measured {date} on {machine}."""
 
 _COLUMNS = """\
-**Error**: how far the month's total was missed, as a share of that total, without its sign; the **mean** is the MAPE.
-By **day**: the mean of forecasts that knew the month to the end of that day. Nobody saw a later one."""
+The **error** of a forecast is the absolute difference from the actual total, as a share of that total. The **mean
+error** is the MAPE. The columns by **day** contain the mean error of the forecasts that knew the month up to the end of
+that day."""
 
-_HONEST = """\
-An 80 % interval should hold 80 % of what it is stated for, with 10 % on each side of it, and no more: one that holds
-everything says nothing. **Width**: from low to high, relative to the total that came."""
+_COVERAGE = """\
+An 80 % interval should contain 80 % of the actual totals, with 10 % of them on each side. An interval that contains
+everything is useless. The **width** is the distance from the low to the high bound, relative to the actual total."""
 
 _FAMILIES = """\
-Series of one family come from one source and move together, and a series counts several times: an interval that misses
-a month at its fifth day often misses it at its tenth. The rates of single families are rough."""
+The series of one family have the same source and move together, and each series is forecast several times. An interval
+that misses a month at day 5 often misses it at day 10 as well, so the rates of single families are rough."""
 
 _QUARTERS = """\
-The same for calendar quarters, at four of their days. The quarter before is often not known whole, so that *naive* is
-not asked, and `month_end` knows months alone. The interval held {coverage} of the totals; what is above 80 % there is
-width that nobody needs. Years cannot be measured with series of 16 months."""
+Calendar quarters are forecast at four of their days. The *naive* forecast is left out, because the quarter before is
+often not known completely, and *four weeks* is left out, because it forecasts months only. The interval contained
+{coverage} of the actual totals, so it is wider than necessary. Years cannot be measured with series of 16 months."""
 
 _HALVES = """\
-## What was tuned on what
-Of {read} series {measured} are long enough; the other {short} end before there is a whole month behind {least} days.
-By name, in alphabetical order, the first, third, ... of all are the half that the method's numbers were chosen on, the
-second, fourth, ... the half reported here. *Tuned on* shows how little they differ. How series that spend now and then
-are treated, and that the interval is rather a little wide than narrow, was also decided with the made-up panels of
-`benchmarks.detection` (seeds 1 and 2) in sight."""
+## Tuning and held-out series
+The file contains {read} series. {measured} of them are long enough; the other {short} end before they have a complete
+month after {least} days.
+In alphabetical order, the odd-numbered series were used to tune the method and the even-numbered ones are
+reported here.
+The rows *tuned on* show that the halves differ little. The treatment of intermittent series, and the decision for
+slightly wide intervals, also took the synthetic panels of `benchmarks.detection` (seeds 1 and 2) into account."""
 
 _LIMITS = """\
-## What this does not say
-- The series are page views, rides, flights, shops and the like, each unit taken for a dollar. They have weeks, seasons,
-  growth and jumps as spend has, but they are no one's spend, and no series of API costs is among them.
-- The halves are of different series and of the same families: the other half is no other simulated.
-- No holiday is known to any contender here, and no plan: a launch next week is in no history.
-- 80 % is meant of all forecasts together. It is no promise for a single series, least of all for one that just did
-  what it never did before; nor for years, whose interval is what the error of a quarter grows to if it grows as a
-  random walk's.
-- Histories shorter than {least} days are forecast by the project as well, and are not measured here."""
+## Limitations
+- The series are page views, rides, flights, shops and similar data, with one unit counted as one US dollar. They have
+  weeks, seasons, growth and jumps like spend, but none of them is API spend.
+- The held-out series belong to the same families as the tuning series.
+- No contender knows holidays or plans, so none can forecast a launch.
+- The 80 % refer to all forecasts together. They are not a promise for a single series, especially after unprecedented
+  changes. The intervals of years are not measured; they assume that the error of a quarter grows like a random walk.
+- Forecasts from histories shorter than {least} days are supported but not measured."""
 
 _REPEAT = """\
-## Again, on your machine
+## Run the benchmark
 ```console
-python -m benchmarks.forecast            # prints the tables; some seconds
-python -m benchmarks.forecast --write    # and replaces this page
+python -m benchmarks.forecast            # print the tables; takes some seconds
+python -m benchmarks.forecast --write    # replace this page
 ```
 
-It needs `../shared/series/real_daily.csv.gz` beside the checkout, which is no part of the project, and says so where it
-is not there. Nothing is left to chance: but for the time it takes, every run finds the same.
+The benchmark needs the file `../shared/series/real_daily.csv.gz` next to the checkout, which is not part of the
+project, and reports an error without it. Apart from the time measurements, every run gives the same figures.
 """
 _LIMITS = _LIMITS.format(least=LEAST_HISTORY)

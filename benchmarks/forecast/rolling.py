@@ -1,4 +1,4 @@
-"""Forecasts from rolling origins: every period of every series, on several of its days, by what was known then."""
+"""Rolling-origin evaluation: forecasts every period of every series on several days with the data known then."""
 
 from __future__ import annotations
 
@@ -20,60 +20,63 @@ OURS = "ours"
 
 @dataclass(frozen=True)
 class Outcome:
-    """One forecast beside what came."""
+    """A forecast and the actual total."""
 
     series: str
     family: str
     day: int
-    """Of the period, counted from 1: the last known one."""
+    """The last known day of the period, counted from 1."""
     history: int
-    """Days that were known."""
+    """The number of known days."""
     total: Decimal
     forecast: Forecast
     errors: Mapping[str, float]
-    """By contender: how far the total was missed, relative to it."""
+    """The absolute error relative to the actual total, by contender."""
     seconds: float
-    """What our forecast took."""
+    """The duration of the project's forecast."""
 
     @property
-    def held(self) -> bool:
-        """Whether the total is inside the interval."""
+    def is_inside(self) -> bool:
+        """Whether the interval contains the actual total."""
         return self.forecast.low <= self.total <= self.forecast.high
 
     @property
     def width(self) -> float:
-        """Of the interval, relative to the total."""
+        """The width of the interval, relative to the actual total."""
         return float((self.forecast.high - self.forecast.low) / self.total)
 
 
 def outcomes(series: Iterable[Series], months: int) -> list[Outcome]:
-    """All periods of this many months; of a period without spend nothing is relative, so it is left out."""
+    """Return the outcomes of all periods of `months` months.
+
+    Periods without spend are left out, because their relative error is undefined.
+    """
     found = (_outcome(one, period, day) for one in series for period, day in forecasts(one, months))
     return [outcome for outcome in found if outcome]
 
 
 def coverage(chosen: Sequence[Outcome]) -> float:
-    """Share of totals inside their interval."""
-    return fmean(outcome.held for outcome in chosen)
+    """Return the share of totals inside their interval."""
+    return fmean(outcome.is_inside for outcome in chosen)
 
 
 def below(chosen: Sequence[Outcome]) -> float:
-    """Share of totals below it."""
+    """Return the share of totals below their interval."""
     return fmean(outcome.total < outcome.forecast.low for outcome in chosen)
 
 
 def width(chosen: Sequence[Outcome]) -> float:
-    """The median interval, relative to the total."""
+    """Return the median width of the interval, relative to the total."""
     return median(outcome.width for outcome in chosen)
 
 
 def mean_error(chosen: Sequence[Outcome], who: str) -> float:
-    """The mean absolute error, relative to the total."""
+    """Return the mean absolute error, relative to the total."""
     return fmean(outcome.errors[who] for outcome in chosen)
 
 
 def median_error(chosen: Sequence[Outcome], who: str) -> float:
-    """The median absolute error, relative to the total."""
+    """Return the median absolute error, relative to the total."""
     return median(outcome.errors[who] for outcome in chosen)
 
 
@@ -86,11 +89,11 @@ def _outcome(series: Series, period: Period, day: int) -> Outcome | None:
     began = time.perf_counter()
     forecast = ours(known, period, known_to)
     seconds = time.perf_counter() - began
-    said = {OURS: forecast.expected} | _said(known, period, known_to)
-    errors = {who: abs(float((value - total) / total)) for who, value in said.items()}
+    totals = {OURS: forecast.expected} | _rival_totals(known, period, known_to)
+    errors = {who: abs(float((value - total) / total)) for who, value in totals.items()}
     return Outcome(series.name, series.family, day, len(known), total, forecast, errors, seconds)
 
 
-def _said(known: Known, period: Period, known_to: dt.date) -> dict[str, Decimal]:
-    asked = [rival for rival in RIVALS if period.months == MONTH or not rival.months_only]
-    return {rival.name: rival.total(known, period, known_to) for rival in asked}
+def _rival_totals(known: Known, period: Period, known_to: dt.date) -> dict[str, Decimal]:
+    rivals = [rival for rival in RIVALS if period.months == MONTH or not rival.months_only]
+    return {rival.name: rival.total(known, period, known_to) for rival in rivals}

@@ -1,4 +1,4 @@
-"""Public daily series, each unit taken for a dollar, and the two halves of them."""
+"""The public daily series of the forecast benchmark. One unit counts as one US dollar."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from benchmarks.detection.real_series import FILE
 
 @dataclass(frozen=True)
 class Series:
-    """A day's amount in US dollars by UTC day, without gaps."""
+    """A daily series without gaps: the amount in US dollars by UTC day."""
 
     name: str
     family: str
-    """Of its source: those of one family resemble each other."""
+    """The source of the series; the series of one family resemble each other."""
     spend: dict[dt.date, Decimal]
 
     @property
     def first(self) -> dt.date:
-        """Its first day."""
+        """The first day of the series."""
         return min(self.spend)
 
     @property
     def last(self) -> dt.date:
-        """Its last day."""
+        """The last day of the series."""
         return max(self.spend)
 
 
 def read(file: Path = FILE) -> list[Series]:
-    """All series by name. Raises FileNotFoundError where the file is not beside the checkout."""
+    """Return all series, sorted by name. Raises `FileNotFoundError` if the file does not exist next to the checkout."""
     found: dict[str, Series] = {}
     with gzip.open(file, "rt", encoding="utf-8") as lines:
         for row in csv.DictReader(lines):
@@ -44,5 +44,5 @@ def read(file: Path = FILE) -> list[Series]:
 
 
 def halves(series: Sequence[Series]) -> tuple[Sequence[Series], Sequence[Series]]:
-    """To tune on and to report on: the first, third, ... of them, and the second, fourth, ..."""
+    """Return the series for tuning, with odd numbers, and the held-out series, with even numbers."""
     return series[::2], series[1::2]
