@@ -176,8 +176,8 @@ _INTRODUCTION = """\
 
 The benchmark makes {forecasts:,} forecasts of a month's cost for {series} public daily series that were not used for
 tuning. Each month is forecast at the end of its days {days} if at least {least} days of history are known
-then. The stated 80 % interval contained {coverage} of the actual totals, with a median width of {width} of the total. All figures
-come from one run of `python -m benchmarks.forecast`. Measured {date} on {machine}."""
+then. The stated 80 % interval contained {coverage} of the actual totals, with a median width of {width} of the total.
+All figures come from one run of `python -m benchmarks.forecast`. Measured {date} on {machine}."""
 
 _COLUMNS = """\
 The **error** of a forecast is the absolute difference from the actual total, as a share of that total. The **mean
