@@ -31,6 +31,7 @@ MAX_KEY_LENGTH = 500
 PostgreSQL limits an index entry to 2,704 bytes. A longer line item is not classified: its label is its category.
 """
 
+# The order of the dimensions in texts. A frozenset has no stable order.
 _DIMENSIONS = ("project_id", "user_id", "line_item", "api_key_id")
 
 

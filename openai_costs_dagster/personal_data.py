@@ -16,6 +16,7 @@ from typing import Any
 REPLACEMENT = "..."
 """The replacement for a removed address or name within a text."""
 
+# The module has its own JSON parser, because json.loads does not return the positions of values in the text.
 _TOKEN = re.compile(r'\s*(?:("(?:[^"\\]|\\.)*")|([{}\[\],:])|([^\s{}\[\],:"]+))', re.DOTALL)
 _LITERAL = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null|NaN|-?Infinity")
 _ESCAPE = re.compile(r"\\+u([0-9a-fA-F]{4})")
@@ -51,6 +52,7 @@ class Person:
         Every such text contains at least one of the terms, even if the text is JSON with escapes.
         """
         domains = {one.rpartition("@")[2] for one in self.addresses}
+        # JSON may escape characters of a name that are not ASCII. The longest ASCII part of the name is never escaped.
         return sorted(domains | {max(re.findall(r"[\w .-]+", name, re.ASCII), key=len) for name in self.names})
 
     @cached_property
@@ -60,6 +62,7 @@ class Person:
         An address that has a tag itself matches only with that tag.
         """
         forms = []
+        # The longest address comes first, because a regular expression takes the first alternative that matches.
         for address in sorted(self.addresses, key=len, reverse=True):
             local, _, domain = address.rpartition("@")
             tag = "" if "+" in local else r"(?:\+[\w.%+-]*)?"
@@ -117,7 +120,7 @@ def forget_in_free_text(text: str, person: Person) -> str:
     except ValueError:
         text = _without(person.find_addresses(text), text)
         return _without(person.find_names(text), text)
-    for node in sorted(strings, key=lambda one: -one.start):
+    for node in sorted(strings, key=lambda one: -one.start):  # From the end, so that earlier positions stay valid.
         edited = forget_in_free_text(node.string or "", person)
         if edited != node.string:
             text = text[: node.start] + json.dumps(edited) + text[node.end :]
@@ -141,6 +144,7 @@ def remains(text: str, person: Person) -> bool:
     if forget(text, person).text != text:
         return True
     try:
+        # Numbers stay text, because Python refuses to convert integers of more than 4,300 digits.
         value = json.loads(text, parse_float=str, parse_int=str, strict=False)
     except ValueError:
         return bool(person.find_addresses(text) or person.find_addresses(_unescaped(text)))
@@ -158,6 +162,7 @@ def _remains(value: Any, person: Person) -> bool:
 
 def _has_name(fields: dict[str, Any], user_id: str) -> bool:
     ids = [fields[key] for key in _ID_KEYS if isinstance(fields.get(key), str)]
+    # An object of another user may mention the person, for example as the one who sent the invitation.
     is_of_another_user = any(one.startswith("user") for one in ids) and user_id not in ids
     is_own = not is_of_another_user and any(one == user_id for one in fields.values())
     return is_own and any(one is not None for key, one in fields.items() if _is_personal(key))
@@ -186,7 +191,7 @@ def _is_personal(key: str) -> bool:
     return bool(_NAME_KEY.fullmatch(key) or _ADDRESS_KEY.search(key))
 
 
-@dataclass(eq=False)
+@dataclass(eq=False)  # The editor uses nodes as dictionary keys, so they compare by identity.
 class _Node:
     """A JSON value with its position in the text and its members."""
 

@@ -166,9 +166,11 @@ OPERATIONS: tuple[Operation, ...] = (
         (Counter("num_requests", "Calls of the web search tool."), _REQUESTS),
         "organization.usage.web_searches.result",
     ),
+    # The official SDK has this endpoint, but the published specification does not.
     Operation("decisions", _BY_TIER, _TOKENS, "organization.usage.decisions.result", published=False),
 )
 
+# dict.fromkeys removes duplicates and keeps the order, which is the order of the table columns.
 COLUMNS: tuple[str, ...] = tuple(
     dict.fromkeys(name for operation in OPERATIONS for name in (*operation.other_groups, *operation.counters))
 )

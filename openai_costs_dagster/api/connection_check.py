@@ -51,7 +51,7 @@ def check_connection(settings: ConnectionSettings, expected_id: str | None, toda
     try:
         with AdminApi(settings, retry_policy=INTERACTIVE) as api:
             for _ in read_costs(api, DayRange(today - _DAYS * ONE_DAY, today - ONE_DAY), UNGROUPED, guard):
-                pass
+                pass  # The generator sends its requests only while it is consumed.
     except errors.ApiError as error:
         headline, advice = _explain(error)
         return ConnectionCheck(False, headline, advice)

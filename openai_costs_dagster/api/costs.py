@@ -69,7 +69,7 @@ def is_grouping_served(api: AdminApi, day: dt.date, grouping: Grouping) -> bool:
     """Whether the API serves this grouping for this day. Sends one request. Raises any other `ApiError`."""
     try:
         for _ in read_costs(api, DayRange(day, day), grouping, OrganizationGuard(None)):
-            pass
+            pass  # The generator sends its request only while it is consumed.
     except errors.GroupingRefused:
         return False
     return True

@@ -165,12 +165,15 @@ class GroupingPlanner:
             return [DayRange(days.first, self._last_refused(days, grouping))]
         if oldest and not newest:
             return [DayRange(self._first_refused(days, grouping), days.last)]
+        # Both ends are served or both are refused. In a short range, two refused ends are taken as a refused range,
+        # because a further probe costs more than the finer grouping of a few days is worth.
         if not newest and len(days) <= SHORT_RANGE_DAYS:
             return [days]
         middle = _middle(days)
         before, after = DayRange(days.first, middle), DayRange(middle, days.last)
         if newest == self._is_served(middle, grouping):
             return [] if newest else [days]
+        # The middle differs from both ends, so there is one boundary on each side of the middle.
         if newest:
             return [DayRange(self._first_refused(before, grouping), self._last_refused(after, grouping))]
         return [

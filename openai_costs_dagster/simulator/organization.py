@@ -39,7 +39,7 @@ DECISIONS = "decisions"
 API_KEYS_SINCE = date(2025, 12, 6)
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False, kw_only=True)  # Caches use organizations as keys, so they compare by identity.
 class SimulatedOrganization:
     """An organization whose facts follow from its seed, with the groupings and endpoints that its API serves.
 
@@ -88,6 +88,7 @@ class SimulatedOrganization:
     _deleted: frozenset[str] = field(default=frozenset(), init=False, repr=False)
     _rotations: int = field(default=0, init=False, repr=False)
     _facts_by_day: dict[date, tuple[Fact, ...]] = field(default_factory=dict, init=False, repr=False)
+    # The lock is reentrant, because `plant_anomaly` calls `restate` while it holds the lock.
     _lock: threading.RLock = field(default_factory=threading.RLock, init=False, repr=False)
 
     @property

@@ -80,6 +80,7 @@ def _position(organization: SimulatedOrganization, window: Window, view: DayView
     except ValueError:
         raw = b""
     position = int.from_bytes(raw[:_POSITION_BYTES], "big")
+    # Comparing with the expected cursor also refuses cursors of other queries and malformed cursors.
     if _cursor(organization, window, view, position) != window.page:
         raise bad_parameter("page", "Invalid page token: it does not belong to this query.")
     return position

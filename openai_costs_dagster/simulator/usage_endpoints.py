@@ -39,6 +39,7 @@ FILTER_VALUES = {
 NEWER = frozenset({"api_source", "input_cache_write_30m_tokens", "input_cache_write_12h_tokens"})
 
 _TIERS = frozenset({"priority", "fast", "ultrafast", "flex", "scale", "reserved"})
+# The pattern matches labels such as "priority | gpt-5.6-sol, cached input, long context".
 _LABEL = re.compile(
     r"(?:(?P<surface>[^|]+) \| )?[^,]*?(?: (?P<modality>text|audio|image))?, (?P<kind>[^,]+)(?:, long context)?"
 )
