@@ -1,20 +1,25 @@
-"""Judges an organization's stored days: its spend at every level through the detector, and what was found in words."""
+"""Anomaly detection on the stored days of an organization: load the inputs, run the detector, explain the findings.
+
+`evaluate_days` loads all inputs once, detects without I/O, loads the segments of the findings' spend, and returns the
+evaluations. Storing them is the caller's task, see `monitoring/evaluation.py`.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
-from functools import partial
 from itertools import groupby
+from typing import NamedTuple
 
 import numpy as np
 
-from openai_costs_dagster.charts import png, svg
 from openai_costs_dagster.configuration import Anomalies
 from openai_costs_dagster.days import ONE_DAY, DayRange
-from openai_costs_dagster.monitoring.findings import DayEvaluation, cents, segments_of
+from openai_costs_dagster.monitoring.finding_charts import FindingCharts, draw_finding_charts
+from openai_costs_dagster.monitoring.findings import DayEvaluation, cents, is_alerting, segments_of
 from openai_costs_dagster.monitoring.other_findings import price_findings, severity, vanished_days
 from openai_costs_dagster.records import NO_VALUE, SeriesKey
 from openai_costs_dagster.spend import money
@@ -25,18 +30,70 @@ from openai_costs_dagster.spend.detection.root_causes import Cause, Flag, find_r
 from openai_costs_dagster.spend.detection.state.day import FailedTest
 from openai_costs_dagster.spend.detection.verdicts import Annotations, Verdicts
 from openai_costs_dagster.spend.explanation import DisplayNames, Figures, ParentTotal, explain
+from openai_costs_dagster.spend.incidents import GROWTH_FACTOR
 from openai_costs_dagster.spend.price_volume_mix import Segment
 from openai_costs_dagster.warehouse import anomalies
-from openai_costs_dagster.warehouse.anomalies import Feedback, Finding
+from openai_costs_dagster.warehouse.anomalies import EvaluatedDay, Feedback, Finding
 from openai_costs_dagster.warehouse.database import Connection
 
 _HISTORY_DAYS = 240
-_REFERENCE_WEEKS = 4
+_REFERENCE_WEEKS = 4  # weeks before a finding whose average is the usual spend of a segment
 _WEEK = 7
-_CHART_DAYS = 60
-_MOST = 0.6
-_NEWS = 2  # times what was reported, as for incidents
+_MAIN_SHARE = 0.6  # of a change, from which on a finding about costs covers the finding about a user
 _ZERO = Decimal(0)
+
+
+@dataclass(frozen=True)
+class EvaluationInputs:
+    """The stored data that an evaluation of anomalies needs."""
+
+    organization: str
+    settings: Anomalies
+    days: Sequence[dt.date]
+    """The UTC days to evaluate, oldest first. All of them are stored."""
+    stored: Mapping[dt.date, EvaluatedDay]
+    """Every stored day up to the last day to evaluate."""
+    spend: Sequence[Spend]
+    """The spend of all series in the history and on the days to evaluate."""
+    feedback: Sequence[Feedback]
+    """Mutes and expected days that people set on series."""
+    names: DisplayNames
+    key_owners: Mapping[str, str]
+    other_findings: Mapping[dt.date, list[Finding]]
+    """Findings that do not come from the detector: vanished days and changed unit prices."""
+    users: bool
+    """Whether to find anomalies of users, or of all other series."""
+
+
+class SegmentRequest(NamedTuple):
+    """A request for the segments of a series' spend on some days, with the usual amounts of the weeks before."""
+
+    series: SeriesKey
+    days: tuple[dt.date, ...]
+    reference_days: tuple[dt.date, ...]
+    """The same weekdays of the weeks before."""
+    weeks: int
+    """The number of weeks in `reference_days`."""
+
+
+Segments = Mapping[SegmentRequest, list[Segment]]
+
+
+class Detection(NamedTuple):
+    """A root cause that the detector found on a day, before its segments are loaded."""
+
+    cause: Cause
+    figures: Figures
+    segments: SegmentRequest
+    cost_causes: Sequence[Cause] = ()
+    """For a user: the findings about costs of the same day, which may report the same change."""
+    day_segments: SegmentRequest | None = None
+    """The request that decides whether `cost_causes` cover the finding of a user. None if no cause can."""
+
+    @property
+    def requests(self) -> list[SegmentRequest]:
+        """All segments that are needed."""
+        return [self.segments, *([self.day_segments] if self.day_segments else [])]
 
 
 def first_history_day(day: dt.date) -> dt.date:
@@ -54,83 +111,130 @@ def first_history_day(day: dt.date) -> dt.date:
 def evaluate_days(
     connection: Connection, organization: str, settings: Anomalies, days: Iterable[dt.date], *, users: bool = False
 ) -> dict[dt.date, DayEvaluation]:
-    """Judges those of `days` that are stored, oldest first, by what was known at the end of each.
+    """Evaluate the stored days among `days`, oldest first. Each day is evaluated with the history up to that day.
 
-    With `users`, which needs allocated costs, what is found is of users alone: what nothing else explains.
+    With `users`, which needs allocated costs, the result has only findings about users that no finding about costs
+    reports already.
     """
-    asked = sorted(days)
-    stored = {day.usage_date: day for day in anomalies.stored_days(connection, organization, asked[-1])}
-    wanted = [day for day in asked if day in stored]
-    if not wanted:
-        return {}
-    special = {} if users else _other_findings(connection, organization, settings, DayRange(wanted[0], wanted[-1]))
-    evaluations = {
-        day: DayEvaluation(day, stored[day].amount_usd, stored[day].provisional, findings=special.get(day, []))
-        for day in wanted
+    inputs = load_inputs(connection, organization, settings, days, users=users)
+    panels = detect(inputs)
+    requests = {
+        request
+        for panel in panels
+        for detections in panel.detections.values()
+        for detection in detections
+        for request in detection.requests
     }
-    said = [one for one in anomalies.feedback(connection, organization) if one.line_item is None]
-    spend = _spend(connection, organization, DayRange(first_history_day(wanted[0]), wanted[-1]), users=users)
-    oldest = min(stored)
-    for begin, together in groupby(wanted, key=lambda day: max(first_history_day(day), oldest)):
-        month = list(together)
-        known = [one for one in spend if begin <= one.day <= month[-1]]
-        is_older = any(day < begin and one.amount_usd for day, one in stored.items())
-        if known or is_older:
-            panel = _panel(organization, known, DayRange(begin, month[-1]), is_older=is_older)
-            seen = PanelEvaluation(connection, organization, settings, stored, known, said, panel, users=users)
-            evaluations |= {day: seen.evaluation(evaluations[day]) for day in month if day >= seen.first_day}
+    segments = load_segments(connection, organization, requests)
+    evaluations = {
+        day: DayEvaluation(
+            day,
+            inputs.stored[day].amount_usd,
+            inputs.stored[day].provisional,
+            findings=list(inputs.other_findings.get(day, [])),
+        )
+        for day in inputs.days
+    }
+    for panel in panels:
+        evaluations |= {day: panel.evaluation(evaluations[day], segments) for day in panel.detections}
     return evaluations
 
 
-class PanelEvaluation:
-    """A panel that was walked, and the words for what was found."""
+def load_inputs(
+    connection: Connection, organization: str, settings: Anomalies, days: Iterable[dt.date], *, users: bool
+) -> EvaluationInputs:
+    """Load everything that the evaluation of the stored days among `days` needs, apart from segments."""
+    requested = sorted(days)
+    stored = {day.usage_date: day for day in anomalies.stored_days(connection, organization, requested[-1])}
+    evaluated = [day for day in requested if day in stored]
+    if not evaluated:
+        return EvaluationInputs(organization, settings, [], stored, [], [], DisplayNames(), {}, {}, users)
+    history = DayRange(first_history_day(evaluated[0]), evaluated[-1])
+    other = {} if users else _other_findings(connection, settings, organization, DayRange(evaluated[0], evaluated[-1]))
+    return EvaluationInputs(
+        organization=organization,
+        settings=settings,
+        days=evaluated,
+        stored=stored,
+        spend=_load_spend(connection, organization, history, users=users),
+        # Feedback about a line item concerns changes of unit prices, which the detector does not find.
+        feedback=[answer for answer in anomalies.feedback(connection, organization) if answer.line_item is None],
+        names=display_names(connection, organization),
+        key_owners=anomalies.key_owners(connection, organization),
+        other_findings=other,
+        users=users,
+    )
 
-    def __init__(
-        self,
-        connection: Connection,
-        organization: str,
-        settings: Anomalies,
-        stored: Mapping[dt.date, anomalies.EvaluatedDay],
-        spend: list[Spend],
-        said: list[Feedback],
-        panel: Panel,
-        *,
-        users: bool,
-    ) -> None:
-        self._users = users
-        self._connection = connection
-        self._organization = organization
-        self._settings = settings
+
+def detect(inputs: EvaluationInputs) -> list[PanelEvaluation]:
+    """Run the detector over the spend, in one pass for each history. Does no I/O."""
+    if not inputs.days:
+        return []
+    oldest = min(inputs.stored)
+    panels = []
+    for first, group in groupby(inputs.days, key=lambda day: max(first_history_day(day), oldest)):
+        days = list(group)
+        spend = [entry for entry in inputs.spend if first <= entry.day <= days[-1]]
+        # An organization with spend before the history is not new, even if the history has no spend.
+        is_older = any(day < first and stored.amount_usd for day, stored in inputs.stored.items())
+        if spend or is_older:
+            panel = _build_panel(inputs.organization, spend, DayRange(first, days[-1]), is_older=is_older)
+            panels.append(PanelEvaluation(inputs, panel, spend, days))
+    return panels
+
+
+def load_segments(connection: Connection, organization: str, requests: Iterable[SegmentRequest]) -> Segments:
+    """Load the segments of each request."""
+    segments = {}
+    for request in requests:
+        series = request.series
+        details = anomalies.spend_breakdown(
+            connection,
+            organization,
+            [*request.days, *request.reference_days],
+            project=series.project,
+            model=series.model,
+            service=series.service,
+            api_key=series.api_key,
+            user=series.user,
+        )
+        segments[request] = segments_of(details, request.days, request.weeks)
+    return segments
+
+
+class PanelEvaluation:
+    """The detector's result on one panel of daily spend, and its conversion into findings."""
+
+    def __init__(self, inputs: EvaluationInputs, panel: Panel, spend: Iterable[Spend], days: Iterable[dt.date]) -> None:
+        self._inputs = inputs
         self._panel = panel
         self._amounts = {(entry.series, entry.day): entry.amount for entry in spend}
-        self._mutes = [one for one in said if one.kind == "mute"]
-        self._names = display_names(connection, organization)
-        self._owners = anomalies.key_owners(connection, organization)
-        self._parameters = Parameters.for_sensitivity(settings.sensitivity, _number(settings.minimum_impact_usd))
-        known = np.array([day in stored for day in panel.days])
-        settled = np.array([day in stored and not stored[day].provisional for day in panel.days])
-        expected = expected_days(panel, said)
-        self._verdicts: Verdicts = Detector(panel, self._parameters, Annotations(settled, known, expected)).run()
-        self._whole = panel.series.index(SeriesKey(organization))
+        self._mutes = [answer for answer in inputs.feedback if answer.kind == "mute"]
+        settings = inputs.settings
+        self._parameters = Parameters.for_sensitivity(settings.sensitivity, float(settings.minimum_impact_usd))
+        known = np.array([day in inputs.stored for day in panel.days])
+        settled = np.array([day in inputs.stored and not inputs.stored[day].provisional for day in panel.days])
+        annotations = Annotations(settled, known, expected_days(panel, inputs.feedback))
+        self._verdicts: Verdicts = Detector(panel, self._parameters, annotations).run()
+        self._total_column = panel.series.index(SeriesKey(inputs.organization))
+        # Days before the first spend are not part of the panel.
+        self.detections = {day: self._detect(day) for day in days if day >= panel.first_day}
+        """The root causes of each evaluated day."""
 
-    @property
-    def first_day(self) -> dt.date:
-        """That of the first spend, or of all that is looked at where there was spend before it."""
-        return self._panel.first_day
-
-    def evaluation(self, plain: DayEvaluation) -> DayEvaluation:
-        """A day with its range and findings."""
-        row = self._panel.row(plain.day)
-        age = row - int(self._panel.first_row[self._whole])
-        found = [*plain.findings, *(self._finding(cause, plain) for cause in self._causes(row))]
+    def evaluation(self, base: DayEvaluation, segments: Segments) -> DayEvaluation:
+        """Return the evaluation of a day: `base` with the range of the organization, the findings and their charts."""
+        row = self._panel.row(base.day)
+        age = row - int(self._panel.first_row[self._total_column])
+        detections = [one for one in self.detections[base.day] if not _is_covered_by_costs(one, segments)]
+        findings = [*base.findings, *(self._finding(detection, segments) for detection in detections)]
         if age < self._parameters.mature_age_days:
-            return DayEvaluation(plain.day, plain.actual, plain.provisional, history_days=max(age, 0), findings=found)
-        expected, lower, upper = self._range(row, self._whole)
-        pictures = self._pictures(row, found)
-        return DayEvaluation(plain.day, plain.actual, plain.provisional, expected, lower, upper, age, found, *pictures)
+            return DayEvaluation(base.day, base.actual, base.provisional, history_days=max(age, 0), findings=findings)
+        expected, lower, upper = self._range(row, self._total_column)
+        charts = self._charts(row, findings)
+        return DayEvaluation(base.day, base.actual, base.provisional, expected, lower, upper, age, findings, *charts)
 
-    def _causes(self, row: int) -> list[Cause]:
-        verdicts = self._verdicts
+    def _detect(self, day: dt.date) -> list[Detection]:
+        row, verdicts = self._panel.row(day), self._verdicts
         flags = [
             Flag(
                 self._panel.series[column],
@@ -139,22 +243,31 @@ class PanelEvaluation:
             )
             for column in true_columns(verdicts.flagged[row] | verdicts.minor[row])
         ]
-        causes = find_root_causes(flag for flag in flags if not flag.series.user)
-        if not self._users:
-            return merge_by_owner(causes, self._owners)
-        day = self._panel.days[row]
-        of_users = find_root_causes(flag for flag in flags if flag.series.user)
-        return [
-            cause
-            for cause in of_users
-            if not is_already_reported(cause.flag, causes, partial(self._parts, cause.flag.series, day, 1))
-        ]
+        cost_causes = find_root_causes(flag for flag in flags if not flag.series.user)
+        if not self._inputs.users:
+            merged = merge_by_owner(cost_causes, self._inputs.key_owners)
+            return [self._detection(cause, day) for cause in merged]
+        user_causes = find_root_causes(flag for flag in flags if flag.series.user)
+        return [self._detection(cause, day, cost_causes) for cause in user_causes]
 
-    def _finding(self, cause: Cause, plain: DayEvaluation) -> Finding:
-        series, row = cause.flag.series, self._panel.row(plain.day)
-        figures = self._figures(row, self._panel.series.index(series), plain)
+    def _detection(self, cause: Cause, day: dt.date, cost_causes: Sequence[Cause] = ()) -> Detection:
+        series = cause.flag.series
+        figures = self._figures(self._panel.row(day), self._panel.series.index(series), day)
+        may_be_covered = bool(covering_flags(cause.flag, cost_causes))
+        return Detection(
+            cause,
+            figures,
+            self._segment_request(series, day, figures.days),
+            cost_causes,
+            self._segment_request(series, day, 1) if may_be_covered else None,
+        )
+
+    def _finding(self, detection: Detection, segments: Segments) -> Finding:
+        cause, figures = detection.cause, detection.figures
+        series, minimum = cause.flag.series, self._inputs.settings.minimum_impact_usd
+        explanation = explain(series, figures, segments[detection.segments], self._inputs.names, merged=cause.merged)
         return Finding(
-            usage_date=plain.day,
+            usage_date=figures.day,
             series=series,
             actual=figures.actual,
             expected=figures.expected,
@@ -163,40 +276,38 @@ class PanelEvaluation:
             impact=figures.impact,
             score=figures.score,
             direction="up" if figures.impact >= 0 else "down",
-            severity=severity(figures.impact, self._settings.minimum_impact_usd),
+            severity=severity(figures.impact, minimum),
             reason=figures.reason,
-            explanation=explain(
-                series, figures, self._parts(series, plain.day, figures.days), self._names, merged=cause.merged
-            ),
-            worth_alerting=cause.flag.alerting and abs(figures.impact) >= self._settings.minimum_impact_usd,
-            muted=self._is_muted(series, plain.day),
+            explanation=explanation,
+            worth_alerting=cause.flag.alerting and abs(figures.impact) >= minimum,
+            muted=self._is_muted(series, figures.day),
         )
 
-    def _figures(self, row: int, column: int, plain: DayEvaluation) -> Figures:
-        """What a series cost in the days of the test that it failed; of a day that failed none, its own range."""
+    def _figures(self, row: int, column: int, day: dt.date) -> Figures:
+        """Return the figures of the test that failed, or of the day's own range if the day is only notable."""
         verdicts, series = self._verdicts, self._panel.series[column]
         bounds = (verdicts.expected, verdicts.lower, verdicts.upper)
-        own = FailedTest(1, *(values[row, column].item() for values in bounds))
-        test = verdicts.tests.get((row, column), own)
-        days = DayRange(plain.day - (test.days - 1) * ONE_DAY, plain.day)
+        daily = FailedTest(1, *(values[row, column].item() for values in bounds))
+        test = verdicts.tests.get((row, column), daily)
+        days = DayRange(day - (test.days - 1) * ONE_DAY, day)
         return Figures(
-            day=plain.day,
-            actual=money.total(self._amounts.get((series, day), _ZERO) for day in days),
+            day=day,
+            actual=money.total(self._amounts.get((series, one_day), _ZERO) for one_day in days),
             expected=cents(test.expected),
             lower=cents(test.lower),
             upper=cents(test.upper),
             reason=str(verdicts.reason[row, column]) if verdicts.flagged[row, column] else "minor",
             days=test.days,
             score=Decimal(str(round(verdicts.score[row, column].item(), 2))),
-            provisional=plain.provisional,
-            total=self._total(row, test.total, plain.day),
+            provisional=self._inputs.stored[day].provisional,
+            total=self._parent_total(row, test.total, day),
         )
 
-    def _total(self, row: int, column: int, day: dt.date) -> ParentTotal | None:
+    def _parent_total(self, row: int, column: int, day: dt.date) -> ParentTotal | None:
         if column == NO_PARENT:
             return None
         series = self._panel.series[column]
-        name = f"the project {self._names.project(series.project)}" if series.project else "the organization"
+        name = f"the project {self._inputs.names.project(series.project)}" if series.project else "the organization"
         expected = cents(self._verdicts.expected[row, column].item())
         return ParentTotal(name, self._amounts.get((series, day), _ZERO), expected)
 
@@ -210,106 +321,100 @@ class PanelEvaluation:
     def _is_muted(self, series: SeriesKey, day: dt.date) -> bool:
         return any(mute.series == series and mute.first_day <= day <= mute.last_day for mute in self._mutes)
 
-    def _parts(self, series: SeriesKey, day: dt.date, count: int) -> list[Segment]:
-        """What makes up some days up to one, beside the same weekdays of the four weeks before them."""
-        days = [day - number * ONE_DAY for number in range(count)]
+    def _segment_request(self, series: SeriesKey, day: dt.date, count: int) -> SegmentRequest:
+        """Return the request for `count` days up to a day, compared with the same weekdays of the four weeks before.
+
+        The compared weeks do not overlap with the days themselves and do not reach back before the panel.
+        """
+        days = tuple(day - number * ONE_DAY for number in range(count))
         first_week = (count + _WEEK - 1) // _WEEK
         weeks = [
             week
             for week in range(first_week, first_week + _REFERENCE_WEEKS)
             if days[-1] - week * _WEEK * ONE_DAY >= self._panel.first_day
         ]
-        reference = [one - week * _WEEK * ONE_DAY for one in days for week in weeks]
-        details = anomalies.spend_breakdown(
-            self._connection,
-            self._organization,
-            [*days, *reference],
-            project=series.project,
-            model=series.model,
-            service=series.service,
-            api_key=series.api_key,
-            user=series.user,
-        )
-        return segments_of(details, days, len(weeks))
+        reference_days = tuple(one_day - week * _WEEK * ONE_DAY for one_day in days for week in weeks)
+        return SegmentRequest(series, days, reference_days, len(weeks))
 
-    def _pictures(self, row: int, found: list[Finding]) -> tuple[str | None, bytes | None]:
-        alerting = [finding for finding in found if finding.worth_alerting and not finding.muted]
-        shown = [finding for finding in alerting if finding.line_item is None]
-        if not shown:
-            return None, None
-        series = shown[0].series
-        if series not in self._panel.series:
-            return None, None
-        column = self._panel.series.index(series)
-        first = max(row - _CHART_DAYS + 1, int(self._panel.first_row[column]))
-        days, verdicts = self._panel.days, self._verdicts
-        points = [
-            svg.Point(
-                days[one],
-                self._panel.spend[one, column].item(),
-                verdicts.expected[one, column].item(),
-                verdicts.lower[one, column].item(),
-                verdicts.upper[one, column].item(),
-            )
-            for one in range(first, row + 1)
-        ]
-        flagged = {days[one] for one in range(first, row + 1) if verdicts.flagged[one, column]} | {days[row]}
-        bars = [png.Bar(one.actual, one.lower, one.upper, one.day in flagged) for one in points]
-        title = f"US dollars a day: {self._names.series(series) if any(series[1:]) else self._organization}"
-        return svg.markdown(title, points, flagged), png.png(bars)
+    def _charts(self, row: int, findings: Iterable[Finding]) -> FindingCharts:
+        """Draw the series of the first alerting finding. A changed unit price has no series to draw."""
+        drawn = [finding for finding in findings if is_alerting(finding) and finding.line_item is None]
+        if not drawn:
+            return FindingCharts()
+        series = drawn[0].series
+        title = self._inputs.names.series(series) if series.dimensions else self._inputs.organization
+        return draw_finding_charts(self._panel, self._verdicts, series, row, title)
 
 
 def display_names(connection: Connection, organization: str, *, users: bool = False) -> DisplayNames:
-    """What an organization's ids are called. DisplayNames that several keys have are no names."""
+    """Return the display names of an organization's projects and API keys, and of users with `users`.
+
+    An API key name that several keys share identifies none of them and is left out.
+    """
     found = anomalies.directory_names(connection, organization)
-    keys = [one for one in found if one.kind == "api_key"]
-    shared = Counter(one.name for one in keys)
+    keys = [name for name in found if name.kind == "api_key"]
+    counts = Counter(key.name for key in keys)
     return DisplayNames(
-        projects={one.id: one.name for one in found if one.kind == "project"},
-        api_keys={one.id: one.name for one in keys if shared[one.name] == 1},
-        users={one.id: one.name for one in found if one.kind == "user" and users},
+        projects={name.id: name.name for name in found if name.kind == "project"},
+        api_keys={key.id: key.name for key in keys if counts[key.name] == 1},
+        users={name.id: name.name for name in found if name.kind == "user" and users},
     )
 
 
-def is_already_reported(user: Flag, causes: Iterable[Cause], parts: Callable[[], list[Segment]]) -> bool:
-    """Whether a user's change is one that findings about costs tell of already.
+def covering_flags(user: Flag, cost_causes: Iterable[Cause]) -> list[Flag]:
+    """Return the flags of costs that may report a user's change: same direction, and at least as important.
 
-    They do where most of the user's change lies within them, or most of theirs is the user's; then the user is news
-    only when the change is a rise twice as large as theirs. The organization as a whole names no cause. `parts` are
-    those of the user's spend.
+    The total of the organization names no cause and is left out.
     """
-    told = [
+    return [
         cause.flag
-        for cause in causes
-        if any(cause.flag.series[1:])
+        for cause in cost_causes
+        if cause.flag.series.dimensions
         and cause.flag.alerting >= user.alerting
         and cause.flag.difference * user.difference > 0
     ]
-    if not told:
+
+
+def is_already_reported(user: Flag, cost_causes: Iterable[Cause], segments: Iterable[Segment]) -> bool:
+    """Return whether findings about costs already report a user's change.
+
+    They do if most of the user's change lies within the findings, or if most of the findings' change is the user's.
+    In the second case, a rise of the user that is twice as large as the findings is still reported. `segments` are the
+    segments of the user's spend on the day.
+    """
+    flags = covering_flags(user, cost_causes)
+    if not flags:
         return False
-    changes = [(part, float(part.change)) for part in parts()]
-    inside = {flag: sum(change for part, change in changes if _holds(flag.series, part)) for flag in told}
+    changes = [(segment, float(segment.change)) for segment in segments]
+    inside = {flag: sum(change for segment, change in changes if _contains(flag.series, segment)) for flag in flags}
     total = sum(change for _, change in changes)
-    covered = sum(change for part, change in changes if any(_holds(flag.series, part) for flag in told))
-    if total and covered / total >= _MOST:
+    covered = sum(change for segment, change in changes if any(_contains(flag.series, segment) for flag in flags))
+    if total and covered / total >= _MAIN_SHARE:
         return True
-    theirs = [abs(flag.difference) for flag in told if inside[flag] / flag.difference >= _MOST]
-    return bool(theirs) and (user.difference < 0 or abs(user.difference) < _NEWS * sum(theirs))
+    by_user = [abs(flag.difference) for flag in flags if inside[flag] / flag.difference >= _MAIN_SHARE]
+    return bool(by_user) and (user.difference < 0 or abs(user.difference) < GROWTH_FACTOR * sum(by_user))
 
 
-def _holds(series: SeriesKey, part: Segment) -> bool:
-    """Whether a part of a user's spend belongs to a series; parts do not know their service."""
+def _is_covered_by_costs(detection: Detection, segments: Segments) -> bool:
+    if detection.day_segments is None:
+        return False
+    return is_already_reported(detection.cause.flag, detection.cost_causes, segments[detection.day_segments])
+
+
+def _contains(series: SeriesKey, segment: Segment) -> bool:
+    """Return whether a segment of a user's spend belongs to a series. Segments have no service to compare."""
     return (
-        series.project in {"", part.project}
-        and series.model in {"", part.model}
-        and series.api_key in {"", NO_VALUE, part.api_key}  # what is billed without a key is allocated to keys too
+        series.project in {"", segment.project}
+        and series.model in {"", segment.model}
+        # Costs that are billed without a key are allocated to keys, so they can be in any segment.
+        and series.api_key in {"", NO_VALUE, segment.api_key}
     )
 
 
-def _spend(connection: Connection, organization: str, days: DayRange, *, users: bool) -> list[Spend]:
+def _load_spend(connection: Connection, organization: str, days: DayRange, *, users: bool) -> list[Spend]:
     spend = [
-        Spend(SeriesKey(organization, one.project, one.model, one.service, one.api_key), one.usage_date, one.amount)
-        for one in anomalies.spend_of_series(connection, organization, days)
+        Spend(SeriesKey(organization, row.project, row.model, row.service, row.api_key), row.usage_date, row.amount)
+        for row in anomalies.spend_of_series(connection, organization, days)
     ]
     if users:
         spend += [
@@ -319,15 +424,16 @@ def _spend(connection: Connection, organization: str, days: DayRange, *, users: 
     return spend
 
 
-def _panel(organization: str, spend: list[Spend], days: DayRange, *, is_older: bool) -> Panel:
-    """Some days' spend. An organization that is older than they are is not new, however long it was silent."""
-    whole = SeriesKey(organization)
+def _build_panel(organization: str, spend: Iterable[Spend], days: DayRange, *, is_older: bool) -> Panel:
+    """Build the panel of some days. An older organization is not new, however long it had no spend."""
+    total = SeriesKey(organization)
+    # Amounts of zero extend the panel to the last day, and to the first day of an older organization.
     ends = [days.first, days.last] if is_older else [days.last]
-    return build_panel([*spend, *(Spend(whole, day, _ZERO) for day in ends)], {whole} if is_older else ())
+    return build_panel([*spend, *(Spend(total, day, _ZERO) for day in ends)], {total} if is_older else ())
 
 
 def _other_findings(
-    connection: Connection, organization: str, settings: Anomalies, days: DayRange
+    connection: Connection, settings: Anomalies, organization: str, days: DayRange
 ) -> dict[dt.date, list[Finding]]:
     found = vanished_days(connection, organization, days, settings.minimum_impact_usd)
     for day, findings in price_findings(connection, organization, days, settings.minimum_impact_usd).items():
@@ -335,16 +441,15 @@ def _other_findings(
     return found
 
 
-def expected_days(panel: Panel, answers: Iterable[Feedback]) -> Flags | None:
-    """The days that people called expected: of a series and of all that shares spend with it; None without any."""
+def expected_days(panel: Panel, feedback: Iterable[Feedback]) -> Flags | None:
+    """Return the days that people marked as expected, by day and series; None without any.
+
+    The days apply to the marked series and to every series that shares spend with it.
+    """
     mask = np.zeros(panel.spend.shape, bool)
-    for one in answers:
-        first, last = max(panel.row(one.first_day), 0), min(panel.row(one.last_day), len(mask) - 1)
-        if one.kind == "expected" and first <= last:
-            related = [column for column, other in enumerate(panel.series) if overlap(one.series, other)]
+    for answer in feedback:
+        first, last = max(panel.row(answer.first_day), 0), min(panel.row(answer.last_day), len(mask) - 1)
+        if answer.kind == "expected" and first <= last:
+            related = [column for column, other in enumerate(panel.series) if overlap(answer.series, other)]
             mask[first : last + 1, related] = True
     return mask if mask.any() else None
-
-
-def _number(dollars: Decimal) -> float:
-    return float(dollars)

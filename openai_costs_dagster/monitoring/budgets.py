@@ -1,6 +1,6 @@
-"""How an organization's budgets stand after days were read, and which of their shares were crossed.
+"""Evaluation of budgets: the state of each budget after new days are stored, and alerts about crossed thresholds.
 
-A crossing is recorded once for each period, share and limit, in the transaction that keeps how the budget stands.
+A crossing is recorded once for each period, threshold and limit, in the transaction that stores the budget's state.
 """
 
 from __future__ import annotations
@@ -22,35 +22,35 @@ from openai_costs_dagster.warehouse.budgets import ALLOCATED, BudgetState
 from openai_costs_dagster.warehouse.database import Connection
 
 KIND = "budget"
-_ALL = Decimal(1)
+_WHOLE_BUDGET = Decimal(1)
 _CROSSED, _FORECAST = "crossed", "forecast"
 
 
 @dataclass(frozen=True)
 class BudgetDay:
-    """A budget at the end of a day; US dollars."""
+    """The state of a budget at the end of a UTC day, in US dollars."""
 
     title: str
     spent: Decimal
     limit: Decimal
     crossed: tuple[Decimal, ...]
-    """The shares that were reached on this very day."""
+    """The thresholds that spend reached on this day, as shares of the budget."""
 
     @property
     def share(self) -> float:
-        """What was spent of it, 1 being all; of a budget of nothing everything is too much."""
+        """The share of the budget that is spent; 1 is the whole budget. Any spend is the whole of a budget of zero."""
         return float(self.spent / self.limit) if self.limit else float(self.spent > 0)
 
     @property
     def is_over(self) -> bool:
-        """Whether all of it is spent."""
+        """Whether the whole budget is spent."""
         return self.share >= 1
 
 
 def known_days(connection: Connection, organization: str) -> KnownDays | None:
-    """How far an organization's spend is known; None where nothing is stored.
+    """Return the days up to which an organization's spend is stored and complete; None if no day is stored.
 
-    The one definition for every forecast: of status, report, budgets, checks and alerts.
+    Status, report, budgets, checks and alerts all forecast from this definition.
     """
     stored = coverage.coverage(connection, organization)
     if stored.first_day is None or stored.last_day is None:
@@ -66,7 +66,7 @@ def known_days(connection: Connection, organization: str) -> KnownDays | None:
 
 
 def month_status(connection: Connection, organization: str, today: dt.date, known: KnownDays) -> BudgetStatus:
-    """How an organization's present month stands, as a monthly budget of the organization would."""
+    """Return the spend and the forecast of an organization's current month."""
     period = rules.period_of(today, "month")
     return rules.budget_status(_spend(connection, organization, ("organization", None), period), period, known)
 
@@ -74,12 +74,12 @@ def month_status(connection: Connection, organization: str, today: dt.date, know
 def current_states(
     connection: Connection, organization: Organization, today: dt.date, known: KnownDays
 ) -> list[BudgetState]:
-    """How every budget of an organization stands now in its present period, by name.
+    """Return the state of every budget in its current period, sorted by name.
 
-    Computed from what is stored at this moment: the states in the database are as old as their last check.
+    The states are computed from the stored days. The states in the database are as old as the last evaluation.
     """
     states = []
-    for budget in _all(connection, organization):
+    for budget in _all_budgets(connection, organization):
         period = rules.period_of(today, budget.period)
         spend = _spend(connection, organization.name, budget.scope, period)
         states.append(_state(budget, rules.budget_status(spend, period, known)))
@@ -89,30 +89,33 @@ def current_states(
 def _spend(
     connection: Connection, organization: str, scope: tuple[str, str | None], period: DayRange
 ) -> dict[dt.date, Decimal]:
-    """What counts in a period, and what its forecast looks back on."""
+    """Return the spend of a period and of the history that its forecast needs."""
     return budgets.spend(connection, organization, *scope, DayRange(period.first - rules.HISTORY, period.last))
 
 
 def has_budgets(organization: Organization, *, allocated: bool) -> bool:
-    """Whether there may be budgets that are known once costs are shared out, or others."""
-    return bool(_of(organization.budgets, allocated=allocated)) or (organization.openai_budgets and not allocated)
+    """Return whether an organization can have budgets that need allocated costs, or budgets that do not."""
+    return bool(_select(organization.budgets, allocated=allocated)) or (organization.openai_budgets and not allocated)
 
 
-def _of(budgets: Iterable[Budget], *, allocated: bool) -> list[Budget]:
-    return [one for one in budgets if (one.scope[0] in ALLOCATED) == allocated]
+def _select(budgets: Iterable[Budget], *, allocated: bool) -> list[Budget]:
+    return [budget for budget in budgets if (budget.scope[0] in ALLOCATED) == allocated]
 
 
-def _all(connection: Connection, organization: Organization) -> list[Budget]:
-    """The configured ones and OpenAI's own, where those are read in."""
+def _all_budgets(connection: Connection, organization: Organization) -> list[Budget]:
+    """Return the configured budgets and, with `openai_budgets`, the spend limits and alerts that are set at OpenAI."""
     if not organization.openai_budgets:
         return list(organization.budgets)
-    return [*organization.budgets, *(_openais(*one) for one in budgets.openai_budgets(connection, organization.name))]
+    return [
+        *organization.budgets,
+        *(_openai_budget(amount, is_hard) for amount, is_hard in budgets.openai_budgets(connection, organization.name)),
+    ]
 
 
-def _openais(amount: Decimal, is_hard: bool) -> Budget:
+def _openai_budget(amount: Decimal, is_hard: bool) -> Budget:
     if is_hard:
         return Budget(amount_usd=amount, name="OpenAI's spend limit")
-    return Budget(amount_usd=amount, name=f"OpenAI's spend alert of {dollars(amount)}", alert_at=(_ALL,))
+    return Budget(amount_usd=amount, name=f"OpenAI's spend alert of {dollars(amount)}", alert_at=(_WHOLE_BUDGET,))
 
 
 def evaluate_budgets(
@@ -124,36 +127,41 @@ def evaluate_budgets(
     allocated: bool,
     alert_since: dt.date,
 ) -> dict[dt.date, list[BudgetDay]]:
-    """Keeps how budgets stand in all periods that `days` lie in and records crossings; each day's budgets.
+    """Store the state of each budget in all periods of `days`, record crossings, and return the budgets of each day.
 
-    What was crossed before `alert_since` is recorded as seen; where a period is looked at for the first time, also what
-    was crossed on none of `days`.
+    Crossings before `alert_since` are recorded as acknowledged and not sent. In the first evaluation of a period,
+    crossings on other days than `days` are acknowledged as well, because they are older than the budget.
     """
-    told: dict[dt.date, list[BudgetDay]] = {day: [] for day in days}
+    by_day: dict[dt.date, list[BudgetDay]] = {day: [] for day in days}
     name = organization.name
     known = known_days(connection, name)
     if known is None or not days:
-        return told
+        return by_day
     with connection.transaction():
         outbox.lock(connection, name)
-        configured = _all(connection, organization)
-        budgets.delete_unconfigured(connection, name, [one.title for one in configured])
-        for budget in _of(configured, allocated=allocated):
+        configured = _all_budgets(connection, organization)
+        budgets.delete_unconfigured(connection, name, [budget.title for budget in configured])
+        for budget in _select(configured, allocated=allocated):
             for period in rules.periods_of(days, budget.period):
                 spend = _spend(connection, name, budget.scope, period)
                 status = rules.budget_status(spend, period, known)
                 crossed = rules.crossings(spend, status, budget.amount_usd, budget.alert_at)
-                is_watched = budgets.was_evaluated(connection, name, budget.title, period.first, budget.amount_usd)
+                was_evaluated = budgets.was_evaluated(connection, name, budget.title, period.first, budget.amount_usd)
                 budgets.store_states(connection, name, [_state(budget, status)], now)
                 for crossing in crossed:
-                    is_news = crossing.day >= alert_since and (is_watched or crossing.day in days)
-                    _record(connection, _Crossed(organization, budget, status, crossing), now, acknowledged=not is_news)
-                for day, of_day in _by_day(budget, spend, status, crossed, days):
-                    told[day].append(of_day)
-    return told
+                    is_sent = crossing.day >= alert_since and (was_evaluated or crossing.day in days)
+                    _record(
+                        connection,
+                        _BudgetCrossing(organization, budget, status, crossing),
+                        now,
+                        acknowledged=not is_sent,
+                    )
+                for day, budget_day in _budget_days(budget, spend, status, crossed, days):
+                    by_day[day].append(budget_day)
+    return by_day
 
 
-def _by_day(
+def _budget_days(
     budget: Budget,
     spend: dict[dt.date, Decimal],
     status: BudgetStatus,
@@ -166,7 +174,7 @@ def _by_day(
             return
         so_far = money.add(so_far, spend.get(day, Decimal(0)))
         if day in days:
-            shares = tuple(one.share for one in crossed if one.day == day and not one.is_forecast)
+            shares = tuple(crossing.share for crossing in crossed if crossing.day == day and not crossing.is_forecast)
             yield day, BudgetDay(budget.title, so_far, budget.amount_usd, shares)
 
 
@@ -189,8 +197,8 @@ def _state(budget: Budget, status: BudgetStatus) -> BudgetState:
 
 
 @dataclass(frozen=True)
-class _Crossed:
-    """A crossing with all that is to be said of it."""
+class _BudgetCrossing:
+    """A crossing with its budget, for the alert."""
 
     organization: Organization
     budget: Budget
@@ -198,20 +206,23 @@ class _Crossed:
     crossing: Crossing
 
     def key(self, event: str) -> str:
-        """What is told once; amounts by their value, however they are written."""
-        limit, share = (f"{money.normalised(one):f}" for one in (self.budget.amount_usd, self.crossing.share))
+        """Return the key that prevents a second alert. Amounts are normalised, so that 100 and 100.00 are one limit."""
+        limit, share = (f"{money.normalised(number):f}" for number in (self.budget.amount_usd, self.crossing.share))
         first_day = str(self.status.period.first)
         return outbox.dedup_key("budget", self.organization.name, self.budget.title, first_day, limit, share, event)
 
 
-def _record(connection: Connection, crossed: _Crossed, now: dt.datetime, *, acknowledged: bool) -> None:
-    """A share that was crossed once is not told as one that may be: a credit had taken it back."""
+def _record(connection: Connection, crossed: _BudgetCrossing, now: dt.datetime, *, acknowledged: bool) -> None:
+    """Record the alert of a crossing.
+
+    A threshold that was crossed before is not forecast again. It was crossed, and a credit took the crossing back.
+    """
     if crossed.crossing.is_forecast and outbox.is_recorded(connection, crossed.key(_CROSSED)):
         return
     outbox.record(connection, _alert(crossed), now, acknowledged=acknowledged)
 
 
-def _alert(crossed: _Crossed) -> outbox.Alert:
+def _alert(crossed: _BudgetCrossing) -> outbox.Alert:
     organization, budget, status, crossing = crossed.organization, crossed.budget, crossed.status, crossed.crossing
     scope, scope_id = budget.scope
     event = _FORECAST if crossing.is_forecast else _CROSSED
@@ -223,7 +234,7 @@ def _alert(crossed: _Crossed) -> outbox.Alert:
         event=event,
         severity=_severity(crossing),
         title=f"{organization.name}: {share} of the {_named(budget)} {verb}",
-        message=_sentence(budget, status, crossing, share, limit),
+        message=_message(budget, status, crossing, share, limit),
         organization=organization.name,
         project_id=scope_id if scope == "project" else None,
         usage_date=crossing.day,
@@ -232,7 +243,7 @@ def _alert(crossed: _Crossed) -> outbox.Alert:
     )
 
 
-def _sentence(budget: Budget, status: BudgetStatus, crossing: Crossing, share: str, limit: str) -> str:
+def _message(budget: Budget, status: BudgetStatus, crossing: Crossing, share: str, limit: str) -> str:
     if crossing.is_forecast and status.forecast:
         expected = dollars(status.forecast.expected)
         return (
@@ -242,12 +253,12 @@ def _sentence(budget: Budget, status: BudgetStatus, crossing: Crossing, share: s
 
 
 def _named(budget: Budget) -> str:
-    """As in ``monthly budget of project proj_search``."""
+    """Return the name of a budget, as in ``monthly budget of project proj_search``."""
     scope, scope_id = budget.scope
-    what = scope.replace("api_key", "API key")
+    dimension = scope.replace("api_key", "API key")
     if budget.name:
         return f"{budget.period}ly budget {budget.name}"
-    return f"{budget.period}ly budget of {f'{what} {scope_id}' if scope_id else 'the organization'}"
+    return f"{budget.period}ly budget of {f'{dimension} {scope_id}' if scope_id else 'the organization'}"
 
 
 def _facts(status: BudgetStatus, limit: str) -> list[tuple[str, str]]:
@@ -259,7 +270,7 @@ def _facts(status: BudgetStatus, limit: str) -> list[tuple[str, str]]:
 
 
 def _severity(crossing: Crossing) -> str:
-    if crossing.share >= _ALL:
+    if crossing.share >= _WHOLE_BUDGET:
         return "medium" if crossing.is_forecast else "high"
     return "low" if crossing.is_forecast or crossing.share < Decimal("0.8") else "medium"
 

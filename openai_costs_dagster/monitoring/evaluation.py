@@ -1,7 +1,7 @@
-"""Looks at days that were stored: judges them, holds them against budgets, and records what is news.
+"""Evaluation of stored days: find anomalies, evaluate budgets, store the results and record the alerts.
 
-For the checks, and for the good days of a run that fails for others: its checks are skipped by Dagster, and what they
-would have found must not seem new to the next run.
+The checks of the costs assets use it. A run that fails for some days uses it for its other days as well: Dagster skips
+the checks of a failed run, and the next run would treat the findings of these days as new.
 """
 
 from __future__ import annotations
@@ -24,18 +24,20 @@ from openai_costs_dagster.warehouse.database import Connection
 
 @dataclass(frozen=True)
 class Evaluator:
-    """Whose days are looked at, in which run, asked for by whom, and when."""
+    """An evaluation of one organization's days by one Dagster run."""
 
     organization: Organization
     configuration: Configuration
     run_id: str
     trigger: Trigger
+    """The origin of the run. Only a scheduled run sends alerts."""
     now: dt.datetime
+    """The current time in UTC."""
 
     def evaluate_anomalies(
         self, connection: Connection, days: Collection[dt.date], *, users: bool
     ) -> dict[dt.date, DayEvaluation]:
-        """Judges days and keeps what was found, with what is news of it, in one transaction."""
+        """Evaluate days for anomalies, and store the findings and their alerts in one transaction."""
         name, trigger, now = self.organization.name, self.trigger, self.now
         evaluations = evaluate_days(connection, name, self.configuration.anomalies, days, users=users)
         found = [finding for evaluation in evaluations.values() for finding in evaluation.findings]
@@ -51,15 +53,19 @@ class Evaluator:
     def evaluate_budgets(
         self, connection: Connection, days: Collection[dt.date], *, allocated: bool
     ) -> dict[dt.date, list[BudgetDay]]:
-        """Each day's budgets; what was crossed is news when a refresh sees it and it was not there at first."""
+        """Return the budgets of each day, and record crossings.
+
+        A crossing is alerted only in a scheduled run on the trailing days, and never by the organization's first run:
+        the first run reads history whose crossings are old.
+        """
         refresh = self.configuration.refresh
-        newest = max(refresh.trailing_days, refresh.deep_trailing_days) * ONE_DAY
+        trailing = max(refresh.trailing_days, refresh.deep_trailing_days) * ONE_DAY
         may_alert = self.trigger == "schedule" and not self._is_first(connection)
-        since = self.now.date() - newest if may_alert else dt.date.max
+        since = self.now.date() - trailing if may_alert else dt.date.max
         return evaluate_budgets(connection, self.organization, days, self.now, allocated=allocated, alert_since=since)
 
     def evaluate(self, connection: Connection, days: Collection[dt.date]) -> None:
-        """All that the checks of costs would have looked at."""
+        """Evaluate days for everything that the configured checks of the costs asset cover."""
         checks = self.configuration.checks
         if asset_paths.ANOMALOUS_SPEND in checks:
             self.evaluate_anomalies(connection, days, users=False)

@@ -1,4 +1,4 @@
-"""The findings of one evaluated day, and their conversion between database rows, series and parts of spend."""
+"""The evaluation of one UTC day with its findings, and the segments of spend that explain a finding."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ _SegmentKey = tuple[str, str, str, str, str, str | None]
 
 @dataclass(frozen=True)
 class DayEvaluation:
-    """What is said of one organization's day; US dollars. `expected` is null while too little is known."""
+    """The evaluation of one organization's UTC day, in US dollars.
+
+    `expected`, `lower` and `upper` are None while the history is too short.
+    """
 
     day: dt.date
     actual: Decimal
@@ -27,31 +30,48 @@ class DayEvaluation:
     lower: Decimal | None = None
     upper: Decimal | None = None
     history_days: int = 0
+    """The number of days from the organization's first spend to this day."""
     findings: list[Finding] = field(default_factory=list)
     chart_markdown: str | None = None
-    """The series of the largest finding, as Markdown."""
+    """The chart of the largest finding's series, as SVG in Markdown."""
     chart_png: bytes | None = None
-    """The same for channels that show no Markdown: a PNG."""
+    """The same chart as PNG, for channels that do not show SVG."""
 
     @property
     def alerting(self) -> list[Finding]:
-        """What is worth someone's time and not muted."""
-        return [finding for finding in self.findings if finding.worth_alerting and not finding.muted]
+        """The findings that are worth an alert and not muted."""
+        return [finding for finding in self.findings if is_alerting(finding)]
 
 
-def segments_of(details: Iterable[SpendDetail], days: Collection[dt.date], references: int) -> list[Segment]:
-    """What makes up some days beside what usually does: the mean of the other days, `references` times as many."""
-    now: dict[_SegmentKey, list[SpendDetail]] = {}
-    before: dict[_SegmentKey, list[SpendDetail]] = {}
-    for one in details:
-        key: _SegmentKey = (one.project, one.model, one.api_key, one.line_item, one.kind, one.quantity_unit)
-        (now if one.usage_date in days else before).setdefault(key, []).append(one)
-    parts = []
-    for key in sorted({*now, *before}, key=str):
-        present, earlier = now.get(key, []), before.get(key, [])
+def is_alerting(finding: Finding) -> bool:
+    """Return whether a finding is worth an alert and not muted."""
+    return finding.worth_alerting and not finding.muted
+
+
+def segments_of(details: Iterable[SpendDetail], days: Collection[dt.date], weeks: int) -> list[Segment]:
+    """Group spend into segments with their usual amounts.
+
+    Details on `days` are the present spend. All other details are reference days in `weeks` earlier weeks, whose
+    average is the usual amount.
+    """
+    present: dict[_SegmentKey, list[SpendDetail]] = {}
+    reference: dict[_SegmentKey, list[SpendDetail]] = {}
+    for detail in details:
+        key: _SegmentKey = (
+            detail.project,
+            detail.model,
+            detail.api_key,
+            detail.line_item,
+            detail.kind,
+            detail.quantity_unit,
+        )
+        (present if detail.usage_date in days else reference).setdefault(key, []).append(detail)
+    segments = []
+    for key in sorted({*present, *reference}, key=str):
+        now, before = present.get(key, []), reference.get(key, [])
         project, model, api_key, line_item, kind, unit = key
-        usual_quantity = _quantity(earlier)
-        parts.append(
+        usual_quantity = _quantity(before)
+        segments.append(
             Segment(
                 project=project,
                 model=model,
@@ -59,17 +79,17 @@ def segments_of(details: Iterable[SpendDetail], days: Collection[dt.date], refer
                 line_item=line_item,
                 kind=kind,
                 unit=unit,
-                amount=money.total(one.amount for one in present),
-                usual_amount=sum((one.amount for one in earlier), _ZERO) / max(references, 1),
-                quantity=_quantity(present) if present else _ZERO,
-                usual_quantity=None if usual_quantity is None else usual_quantity / max(references, 1),
+                amount=money.total(detail.amount for detail in now),
+                usual_amount=sum((detail.amount for detail in before), _ZERO) / max(weeks, 1),
+                quantity=_quantity(now) if now else _ZERO,
+                usual_quantity=None if usual_quantity is None else usual_quantity / max(weeks, 1),
             )
         )
-    return parts
+    return segments
 
 
 def _quantity(details: Iterable[SpendDetail]) -> Decimal | None:
-    known = [one.quantity for one in details if one.quantity is not None]
+    known = [detail.quantity for detail in details if detail.quantity is not None]
     return money.total(known) if known else None
 
 

@@ -1,6 +1,6 @@
-"""What people are told of anomalies: a new one, one that costs twice of what they know of, one that is over.
+"""Alerts about anomalies: an incident opened, an incident that costs twice as much as alerted, an incident that ended.
 
-Written into the outbox in the transaction that keeps the findings.
+Alerts are written to the outbox in the transaction that stores the findings, so neither exists without the other.
 """
 
 from __future__ import annotations
@@ -24,26 +24,30 @@ from openai_costs_dagster.warehouse import anomalies, incidents, organizations, 
 from openai_costs_dagster.warehouse.anomalies import StoredFinding
 from openai_costs_dagster.warehouse.database import Connection
 
-_TITLES = {"opened": "unusual spend", "grown": "unusual spend that grows", "ended": "unusual spend is over"}
-_MEMORY = (QUIET_DAYS + 1) * ONE_DAY
+_TITLES = {"opened": "unusual spend", "grown": "unusual spend has grown", "ended": "unusual spend has ended"}
+_LOOKBACK = (QUIET_DAYS + 1) * ONE_DAY  # an incident whose last day is older cannot continue
 
 
 @dataclass(frozen=True)
 class AlertPolicy:
-    """Who asked for a evaluation: only a scheduled refresh tells of the trailing days, and never the first one."""
+    """The rule that decides which events are sent and which are only recorded.
+
+    Only a scheduled run sends alerts, only about the trailing days, and never in an organization's first evaluation.
+    """
 
     trigger: Trigger
     is_first: bool
+    """Whether no earlier run evaluated the organization."""
     trailing_days: int
     today: dt.date
 
     def may_alert(self, day: dt.date) -> bool:
-        """Whether what is found on a day is news; otherwise it is recorded as already seen."""
+        """Return whether a finding on the day is alerted. Otherwise the alert is recorded as acknowledged."""
         return self.may_end and day > self.today - self.trailing_days * ONE_DAY
 
     @property
     def may_end(self) -> bool:
-        """Whether an incident may be called over."""
+        """Whether the evaluation may end incidents."""
         return self.trigger == "schedule" and not self.is_first
 
 
@@ -57,7 +61,10 @@ def record_alerts(
     *,
     users: bool,
 ) -> None:
-    """Follows the incidents of an organization over judged days and records what is new about them."""
+    """Update the incidents of an organization with the findings of evaluated days, and record an alert for each event.
+
+    `minimum` is the smallest impact in US dollars that is alerted. The findings must be stored before.
+    """
     if not evaluations:
         return
     name = organization.name
@@ -65,11 +72,12 @@ def record_alerts(
     first, last = min(evaluations), max(evaluations)
     known = [
         incident
-        for incident in incidents.recent(connection, name, first - _MEMORY)
+        for incident in incidents.recent(connection, name, first - _LOOKBACK)
         if bool(incident.series.user) == users
     ]
     before = [replace(incident) for incident in known]
-    found = {
+    # The stored findings, not those of the evaluation: a person may have muted a series during the evaluation.
+    findings = {
         UnusualDay(finding.usage_date, finding.series, finding.line_item, finding.impact): finding
         for finding in anomalies.findings(connection, name, first=first, last=last)
         if finding.worth_alerting
@@ -77,13 +85,12 @@ def record_alerts(
         and finding.usage_date in evaluations
         and bool(finding.series.user) == users
     }
-    called = display_names(connection, name, users=True)
-    for news in update_incidents(known, found, policy.today, last, policy.may_alert, may_end=policy.may_end):
-        finding = found[news.unusual_day] if news.unusual_day else None
+    names = display_names(connection, name, users=True)
+    for event in update_incidents(known, findings, policy.today, last, policy.may_alert, may_end=policy.may_end):
+        finding = findings[event.unusual_day] if event.unusual_day else None
         chart = evaluations[finding.usage_date].chart_png if finding else None
-        outbox.record(
-            connection, _alert(organization, news, finding, minimum, chart, called), now, acknowledged=news.acknowledged
-        )
+        alert = _alert(organization, event, finding, minimum, chart, names)
+        outbox.record(connection, alert, now, acknowledged=event.acknowledged)
     for incident in known:
         if incident not in before:
             incidents.store(connection, name, incident)
@@ -91,24 +98,24 @@ def record_alerts(
 
 def _alert(
     organization: Organization,
-    news: IncidentEvent,
+    event: IncidentEvent,
     finding: StoredFinding | None,
     minimum: Decimal,
     chart: bytes | None,
-    called: DisplayNames,
+    names: DisplayNames,
 ) -> outbox.Alert:
-    incident = news.incident
+    incident = event.incident
     day = finding.usage_date if finding else incident.last_day
-    key = [news.event, organization.name, incident.direction, str(incident.first_day), *incident.series[1:]]
-    key += [incident.line_item or ""] + ([f"{incident.alerted_impact:.2f}"] if news.event == "grown" else [])
-    sentence = finding.explanation if finding else _over(incident, called)
+    key = [event.event, organization.name, incident.direction, str(incident.first_day), *incident.series[1:]]
+    # The impact is part of the key, because one incident can grow several times.
+    key += [incident.line_item or ""] + ([f"{incident.alerted_impact:.2f}"] if event.event == "grown" else [])
     return outbox.Alert(
         dedup_key=outbox.dedup_key("anomaly", *key),
         kind="anomaly",
-        event=news.event,
+        event=event.event,
         severity=finding.severity if finding else severity(incident.alerted_impact, minimum),
-        title=f"{organization.name}: {_TITLES[news.event]} on {day}",
-        message=sentence,
+        title=f"{organization.name}: {_TITLES[event.event]} on {day}",
+        message=finding.explanation if finding else _ended(incident, names),
         organization=organization.name,
         project_id=incident.series.columns()["project_id"],
         usage_date=day,
@@ -129,11 +136,11 @@ def _facts(finding: StoredFinding) -> list[tuple[str, str]]:
     ]
 
 
-def _over(incident: Incident, called: DisplayNames) -> str:
-    named = incident.line_item or called.series(incident.series)
+def _ended(incident: Incident, names: DisplayNames) -> str:
+    series = incident.line_item or names.series(incident.series)
     return (
-        f"What was unusual about {named} since {incident.first_day} is over, or has become the new normal: its last "
-        f"unusual day was {incident.last_day}."
+        f"The unusual spend of {series} since {incident.first_day} has ended or has become the usual level. "
+        f"The last unusual day was {incident.last_day}."
     )
 
 
@@ -142,5 +149,5 @@ def _asset(organization: Organization, series: SeriesKey) -> list[str]:
 
 
 def is_first_evaluation(connection: Connection, organization: str, run_id: str) -> bool:
-    """Whether no run before this one judged any day of an organization: then all that it finds was there before."""
+    """Return whether no earlier run evaluated the organization. Findings of the first run are old and not alerted."""
     return organizations.claim_first_evaluation(connection, organization, run_id) == run_id

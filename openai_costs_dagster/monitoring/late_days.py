@@ -1,4 +1,7 @@
-"""Whether the days that should be here are here: looked at by the clock, for where nothing runs no run can tell."""
+"""Late days: alerts about days that are due and not stored, and about their later arrival.
+
+A sensor runs the check every few minutes. A check that depended on a refresh run could not report that no run starts.
+"""
 
 from __future__ import annotations
 
@@ -15,76 +18,88 @@ from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.open_failures import OpenFailure
 
 DAYS = "late_days"
+"""The kind of the open failure that stands for late days."""
+
 GRACE = dt.timedelta(hours=3)
-"""How long after its daily refresh a day may be missing."""
+"""The time after its daily refresh during which a missing day is not late yet."""
 
 
 def latest_due_day(cron: str, now: dt.datetime) -> dt.date:
-    """The newest UTC day that should be stored by now, `GRACE` after the first daily refresh at or after its end.
+    """Return the newest UTC day that is due: `GRACE` has passed since the first daily refresh after the end of the day.
 
-    A refresh at midnight sharp stores the day that ends at that moment.
+    A refresh at midnight is the refresh of the day that ends at that moment.
     """
     return latest_tick(cron, now - GRACE).date() - ONE_DAY
 
 
 def are_stored(connection: Connection, organization: str, days: DayRange) -> bool:
-    """Whether all of some days were read after their end."""
+    """Return whether all days were read after their end."""
     return not coverage.unread_days(connection, organization, days)
 
 
 def check_late_days(
     connection: Connection, configuration: Configuration, now: dt.datetime
 ) -> dict[str, tuple[dt.date, bool]]:
-    """By organization that was ever read: the newest day that is due, and whether it is here. Tells what is news."""
+    """Record alerts about late days, and return the newest due day of each organization and whether it is stored.
+
+    An organization without any stored day is not checked, because its first days are still to be read.
+    """
     due = latest_due_day(configuration.refresh.cron, now)
-    found = {}
+    due_days = {}
     for name, organization in configuration.organizations.items():
         if coverage.last_stored_day(connection, name) is not None:
-            found[name] = due, are_stored(connection, name, DayRange(due, due))
+            is_stored = are_stored(connection, name, DayRange(due, due))
+            due_days[name] = due, is_stored
             with connection.transaction():
-                _tell(connection, organization, due, now, configuration.checks, arrived=found[name][1])
-    return found
+                _record_change(connection, organization, due, now, configuration.checks, is_stored=is_stored)
+    return due_days
 
 
-def _tell(
+def _record_change(
     connection: Connection,
     organization: Organization,
     due: dt.date,
     now: dt.datetime,
     checks: Collection[str],
     *,
-    arrived: bool,
+    is_stored: bool,
 ) -> None:
-    """A reading that fails is told by itself: its days are no news beside it."""
+    """Open or close the failure of late days and record its alert.
+
+    While costs cannot be read, late days are a consequence that has an alert already.
+    """
     name = organization.name
     known = open_failures.find(connection, name, DAYS)
-    if not arrived and known is None and open_failures.find(connection, name, SYNC) is None:
+    if not is_stored and known is None and open_failures.find(connection, name, SYNC) is None:
         last = coverage.last_stored_day(connection, name)
-        said = f"{due} should be here since its daily refresh; the newest stored day is {last}. Is the daemon running?"
-        trouble = OpenFailure(DAYS, "missing", said, "medium", [due], now, now)
-        open_failures.store(connection, name, trouble)
-        outbox.record(connection, _alert(organization, trouble, checks, "failed", "days stopped arriving"), now)
+        message = (
+            f"{due} is late: it should be stored since its daily refresh. The newest stored day is {last}. "
+            "Is the daemon running?"
+        )
+        failure = OpenFailure(DAYS, "missing", message, "medium", [due], now, now)
+        open_failures.store(connection, name, failure)
+        outbox.record(connection, _alert(organization, failure, checks, "failed", "days are late"), now)
     elif known and are_stored(connection, name, DayRange(known.days[0], max(due, known.days[0]))):
         open_failures.delete(connection, name, DAYS)
-        said = f"{known.days[0]} and all days up to {due} arrived."
-        back = OpenFailure(DAYS, "missing", said, "medium", known.days, known.opened_at, now)
-        outbox.record(connection, _alert(organization, back, checks, "recovered", "days arrive again"), now)
+        message = f"All days from {known.days[0]} to {due} are stored."
+        recovered = OpenFailure(DAYS, "missing", message, "medium", known.days, known.opened_at, now)
+        outbox.record(connection, _alert(organization, recovered, checks, "recovered", "late days are stored"), now)
 
 
 def _alert(
-    organization: Organization, trouble: OpenFailure, checks: Collection[str], event: str, title: str
+    organization: Organization, failure: OpenFailure, checks: Collection[str], event: str, title: str
 ) -> outbox.Alert:
     asset = asset_paths.costs_path(organization)
     has_check = asset_paths.LATEST_DAY in checks
     return outbox.Alert(
-        dedup_key=outbox.dedup_key("late_days", organization.name, trouble.opened_at.isoformat(), event),
+        dedup_key=outbox.dedup_key("late_days", organization.name, failure.opened_at.isoformat(), event),
         kind="sync_failure",
         event=event,
-        severity=trouble.severity,
+        severity=failure.severity,
         title=f"{organization.name}: {title}",
-        message=trouble.message,
+        message=failure.message,
         organization=organization.name,
-        page=asset_paths.check_page(asset, asset_paths.LATEST_DAY, trouble.days[-1])
+        page=asset_paths.check_page(asset, asset_paths.LATEST_DAY, failure.days[-1])
         if has_check
         else asset_paths.asset_page(asset),
     )

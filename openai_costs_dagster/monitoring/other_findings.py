@@ -1,4 +1,4 @@
-"""Findings that no series of spend tells: settled days that vanished, and unit prices that changed."""
+"""Findings that do not come from the detector: settled days that became empty, and changed unit prices."""
 
 from __future__ import annotations
 
@@ -14,25 +14,28 @@ from openai_costs_dagster.warehouse.anomalies import Finding
 from openai_costs_dagster.warehouse.database import Connection
 
 SEVERITIES: tuple[tuple[int, Severity], ...] = ((50, "high"), (10, "medium"))
-"""Times the minimum impact."""
+"""The severity from an impact on, as a multiple of the minimum impact. Smaller impacts are low."""
 
-_HISTORY = 30 * ONE_DAY  # within which the days lie that say what a price was
+_PRICE_HISTORY = 30 * ONE_DAY  # days before, from which the price before a change is computed
 _ZERO = Decimal(0)
 
 
 def severity(impact: Decimal, minimum: Decimal) -> Severity:
-    """How serious a finding is, by its dollars alone."""
+    """Return the severity of a finding by its impact in US dollars."""
     return next((name for times, name in SEVERITIES if abs(impact) >= times * minimum), "low")
 
 
 def vanished_days(
     connection: Connection, organization: str, days: DayRange, minimum: Decimal
 ) -> dict[dt.date, list[Finding]]:
-    """Settled days that held spend and came back empty, in two readings. Smaller ones than the minimum do not alert."""
+    """Return a finding for each settled day whose spend disappeared in two consecutive responses of the API.
+
+    `minimum` is the smallest loss in US dollars that is alerted.
+    """
     muted = [
-        one
-        for one in anomalies.feedback(connection, organization)
-        if one.series == SeriesKey(organization) and one.line_item is None
+        answer
+        for answer in anomalies.feedback(connection, organization)
+        if answer.series == SeriesKey(organization) and answer.line_item is None
     ]
     return {
         day.usage_date: [
@@ -48,9 +51,9 @@ def vanished_days(
                 direction="down",
                 severity="high",
                 reason="vanished",
-                explanation=f"The day held {dollars(day.vanished)} and came back empty, in two readings.",
+                explanation=f"The day had {dollars(day.vanished)} before and is empty now, in two consecutive answers.",
                 worth_alerting=abs(day.amount_usd - day.vanished) >= minimum,
-                muted=any(one.kind == "mute" and one.first_day <= day.usage_date <= one.last_day for one in muted),
+                muted=any(mute.kind == "mute" and mute.first_day <= day.usage_date <= mute.last_day for mute in muted),
             )
         ]
         for day in coverage.daily_spend(connection, organization, days)
@@ -61,14 +64,17 @@ def vanished_days(
 def price_findings(
     connection: Connection, organization: str, days: DayRange, minimum: Decimal
 ) -> dict[dt.date, list[Finding]]:
-    """The first days of new unit prices. Smaller ones than the minimum impact are kept and not alerted."""
-    history = anomalies.priced_days(connection, organization, DayRange(days.first - _HISTORY, days.last))
-    muted = [one for one in anomalies.feedback(connection, organization) if one.line_item is not None]
+    """Return a finding for the first day of each new unit price.
+
+    A change with an impact below `minimum` US dollars is stored and not alerted.
+    """
+    history = anomalies.priced_days(connection, organization, DayRange(days.first - _PRICE_HISTORY, days.last))
+    muted = [answer for answer in anomalies.feedback(connection, organization) if answer.line_item is not None]
     found: dict[dt.date, list[Finding]] = {}
     for change in price_changes(history):
         day, label = change.priced.day, change.priced.line_item
         if day in days and label is not None:
-            is_muted = any(one.line_item == label and one.first_day <= day <= one.last_day for one in muted)
+            is_muted = any(mute.line_item == label and mute.first_day <= day <= mute.last_day for mute in muted)
             found.setdefault(day, []).append(_finding(organization, change, minimum, is_muted=is_muted))
     return found
 

@@ -24,7 +24,7 @@ from openai_costs_dagster.warehouse.budgets import BudgetState
 from openai_costs_dagster.warehouse.database import Connection, Database
 from openai_costs_dagster.warehouse.focus import snapshot
 
-_LATE = dt.timedelta(minutes=15)  # from which on a message that does not arrive is somebody's business
+_DELIVERY_GRACE = dt.timedelta(minutes=15)  # retries within this time are normal and not reported
 
 
 @dataclass(frozen=True)
@@ -76,15 +76,18 @@ class Overview:
 
 
 def overviews(configuration: Configuration, database: Database, now: dt.datetime) -> list[Overview]:
-    """Every configured organization, by name, all figures from one snapshot. Raises WarehouseError."""
+    """Return the overview of every configured organization, sorted by name.
+
+    All figures come from one snapshot of the database. Raises `WarehouseError` if the database cannot be read.
+    """
     with database.connect() as connection, snapshot(connection):
         return overviews_of(connection, configuration, now)
 
 
 def overviews_of(connection: Connection, configuration: Configuration, now: dt.datetime) -> list[Overview]:
-    """The same, within a snapshot that the caller has opened."""
-    known = {one.organization: one for one in organizations.all_organizations(connection)}
-    synced = {one.organization: one for one in coverage.sync_status(connection)}
+    """Return the overview of every configured organization, within a snapshot that the caller opened."""
+    known = {stored.organization: stored for stored in organizations.all_organizations(connection)}
+    synced = {status.organization: status for status in coverage.sync_status(connection)}
     return [
         _overview(connection, organization, known.get(name), synced.get(name), now)
         for name, organization in sorted(configuration.organizations.items())
@@ -100,14 +103,17 @@ def _overview(
 ) -> Overview:
     today = now.date()
     if known is None or synced is None:
-        needs = [*_key_trouble(organization), "never read: run openai-costs backfill, or leave openai-costs up running"]
+        needs = [
+            *_key_problems(organization),
+            "never synchronized: run openai-costs backfill, or keep openai-costs up running",
+        ]
         return Overview(organization.name, organization.title, required_actions=needs)
     days = DayRange(min(start_of(organization, known, today), today), today)
     finished = days.intersection(None, today - ONE_DAY)
     missing = DayRange.covering(coverage.missing_days(connection, organization.name, finished)) if finished else []
     shared = allocations.allocation_coverage(connection, organization.name, DayRange(first_recent_day(today), today))
-    standings = _standings(connection, organization, today)
-    forecast = standings.month.forecast if standings.month else None
+    spend = _spend_status(connection, organization, today)
+    forecast = spend.month.forecast if spend.month else None
     month_first = today.replace(day=1)
     since = min(month_first, first_recent_day(today))
     other = coverage.other_currencies(connection, organization.name, DayRange(since, today))
@@ -118,27 +124,27 @@ def _overview(
         last_settled_day=synced.settled_to,
         missing_ranges=missing,
         groupings=coverage.stored_groupings(connection, organization.name),
-        month_to_date=standings.month.spent if standings.month else Decimal(0),
-        month_to_date_other_currencies=_by_currency(one for one in other if one.usage_date >= month_first),
+        month_to_date=spend.month.spent if spend.month else Decimal(0),
+        month_to_date_other_currencies=_by_currency(billed for billed in other if billed.usage_date >= month_first),
         other_currencies=_by_currency(other),
         other_currencies_since=since,
         forecast=forecast.expected if forecast else None,
         forecast_low=forecast.low if forecast else None,
         forecast_high=forecast.high if forecast else None,
-        forecast_as_of=standings.known.complete_to if standings.known else None,
+        forecast_as_of=spend.known.complete_to if spend.known else None,
         open_anomalies=_open_anomalies(connection, organization.name, today),
         allocated_to_users_percent=_percent(shared.to_users_usd, shared.gross_usd),
         allocated_to_keys_percent=_percent(shared.to_keys_usd, shared.gross_usd),
-        budgets=standings.budgets,
+        budgets=spend.budgets,
         missing_endpoints=sorted(
             path.split("/", 2)[2] for path in MissingEndpoints(connection, organization, now).known()
         ),
         last_success_at=synced.last_success_at,
         last_error=synced.last_error,
         required_actions=[
-            *_key_trouble(organization),
-            *_sync_trouble(synced, missing, today),
-            *_sum_trouble(connection, organization),
+            *_key_problems(organization),
+            *_sync_problems(synced, missing, today),
+            *_reconciliation_problems(connection, organization),
         ],
     )
 
@@ -148,19 +154,19 @@ def _percent(part: Decimal | None, whole: Decimal | None) -> float | None:
 
 
 @dataclass(frozen=True)
-class _Standings:
-    """How an organization's month and budgets stand now; empty where nothing is stored."""
+class _SpendStatus:
+    """The current month and budgets of an organization; empty if no day is stored."""
 
     known: KnownDays | None = None
     month: BudgetStatus | None = None
     budgets: list[BudgetState] = field(default_factory=list)
 
 
-def _standings(connection: Connection, organization: Organization, today: dt.date) -> _Standings:
+def _spend_status(connection: Connection, organization: Organization, today: dt.date) -> _SpendStatus:
     known = monitoring_budgets.known_days(connection, organization.name)
     if known is None:
-        return _Standings()
-    return _Standings(
+        return _SpendStatus()
+    return _SpendStatus(
         known,
         monitoring_budgets.month_status(connection, organization.name, today, known),
         monitoring_budgets.current_states(connection, organization, today, known),
@@ -168,10 +174,10 @@ def _standings(connection: Connection, organization: Organization, today: dt.dat
 
 
 def _by_currency(billed: Iterable[coverage.OtherCurrency]) -> dict[str | None, Decimal]:
-    """Exact sums by currency."""
+    """Return the exact sum of each currency."""
     totals: dict[str | None, Decimal] = {}
-    for one in billed:
-        totals[one.currency] = money.add(totals.get(one.currency, Decimal(0)), money.normalised(one.amount))
+    for cost in billed:
+        totals[cost.currency] = money.add(totals.get(cost.currency, Decimal(0)), money.normalised(cost.amount))
     return totals
 
 
@@ -179,32 +185,32 @@ def _open_anomalies(connection: Connection, name: str, today: dt.date) -> list[a
     return anomalies.findings(connection, name, first=first_recent_day(today), only_open=True)
 
 
-def _key_trouble(organization: Organization) -> list[str]:
+def _key_problems(organization: Organization) -> list[str]:
     try:
         organization.admin_key.read()
     except SecretUnavailable as error:
-        return [f"its admin key cannot be read: {error}"]
+        return [f"the admin key cannot be read: {error}"]
     return []
 
 
-def _sync_trouble(synced: coverage.SyncStatus, missing: list[DayRange], today: dt.date) -> list[str]:
-    trouble = []
+def _sync_problems(synced: coverage.SyncStatus, missing: list[DayRange], today: dt.date) -> list[str]:
+    problems = []
     if synced.last_error:
-        kind = "needs a person" if synced.last_error_is_permanent else "is tried again by the next refresh"
-        trouble.append(f"its last reading failed and {kind}: {synced.last_error}")
+        kind = "needs a person" if synced.last_error_is_permanent else "is retried by the next refresh"
+        problems.append(f"the last sync failed and {kind}: {synced.last_error}")
     if missing:
-        trouble.append(f"days are missing: {', '.join(map(str, missing))}")
+        problems.append(f"days are missing: {', '.join(map(str, missing))}")
     elif synced.last_day is None or synced.last_day < today - ONE_DAY:
-        trouble.append(f"nothing newer than {synced.last_day} is stored: is openai-costs up running?")
-    return trouble
+        problems.append(f"nothing newer than {synced.last_day} is stored: is openai-costs up running?")
+    return problems
 
 
-def _sum_trouble(connection: Connection, organization: Organization) -> list[str]:
+def _reconciliation_problems(connection: Connection, organization: Organization) -> list[str]:
     days = coverage.unreconciled_days(connection, organization.name)
     if not days:
         return []
-    named = ", ".join(map(str, DayRange.covering(days)))
-    return [f"rows do not add up to the total that the API bills on {named}: see the check reconciles"]
+    ranges = ", ".join(map(str, DayRange.covering(days)))
+    return [f"rows do not add up to the total that the API bills on {ranges}: see the check reconciles"]
 
 
 def describe_budget(state: BudgetState) -> str:
@@ -218,15 +224,17 @@ def describe_budget(state: BudgetState) -> str:
 
 
 def delivery_problems(database: Database, now: dt.datetime) -> list[str]:
-    """Sentences about alerts that do not arrive. Raises WarehouseError."""
+    """Return a sentence for each channel whose alerts are not delivered. Raises `WarehouseError`."""
     with database.connect() as connection:
         states = outbox.delivery_states(connection)
-    said = []
-    for one in states:
-        if one.dead:
-            given_up = f"{one.dead} messages were given up ({one.last_error})"
-            said.append(f"{one.channel}: {given_up}: openai-costs alerts retry")
-        if one.waiting_since and now - one.waiting_since > _LATE:
-            since = f"{one.waiting_since:%Y-%m-%d %H:%M} UTC"
-            said.append(f"{one.channel}: {one.waiting} messages wait since {since}: {one.last_error}")
-    return said
+    problems = []
+    for state in states:
+        if state.dead:
+            given_up = f"{state.dead} messages were given up ({state.last_error})"
+            problems.append(f"{state.channel}: {given_up}: openai-costs alerts retry")
+        if state.waiting_since and now - state.waiting_since > _DELIVERY_GRACE:
+            since = f"{state.waiting_since:%Y-%m-%d %H:%M} UTC"
+            problems.append(
+                f"{state.channel}: {state.waiting} messages have been waiting since {since}: {state.last_error}"
+            )
+    return problems

@@ -132,7 +132,7 @@ def test_what_needs_a_person_is_said_and_ends_with_1(loaded: Loaded) -> None:
     missing = f"days are missing: {days_ago(HISTORY + 2)}..{days_ago(HISTORY)}"
     assert f"acme: {missing}" in lines(finished.out)
     assert f"beta: {missing}" in lines(finished.out)
-    assert "acme: its admin key cannot be read: the environment variable ACME_KEY is not set" in lines(finished.out)
+    assert "acme: the admin key cannot be read: the environment variable ACME_KEY is not set" in lines(finished.out)
 
 
 def test_nothing_was_read_yet(type_in: Type, database: Database) -> None:
@@ -146,4 +146,4 @@ def test_nothing_was_read_yet(type_in: Type, database: Database) -> None:
         "0",
         None,
     )
-    assert one["required_actions"] == ["never read: run openai-costs backfill, or leave openai-costs up running"]
+    assert one["required_actions"] == ["never synchronized: run openai-costs backfill, or keep openai-costs up running"]

@@ -37,10 +37,16 @@ RUNTIME_ERRORS_ARE_SHOWN_OF = {"cli.dagster_dev"}
 SAID = {
     "api.connection_check": {"check_connection", "_explain", "admin_key_warning"},
     "cli.check": {"check", "_reject_duplicate", "_report"},
-    "monitoring.status": {"_overview", "_key_trouble", "_sync_trouble", "_sum_trouble", "delivery_problems"},
+    "monitoring.status": {
+        "_overview",
+        "_key_problems",
+        "_sync_problems",
+        "_reconciliation_problems",
+        "delivery_problems",
+    },
     "sync.outcome": {"notes"},
     "orchestration.assets.costs": {"_checks_of_stored"},
-    "monitoring.late_days": {"_tell"},
+    "monitoring.late_days": {"_record_change"},
     "orchestration.assets.allocated_costs": {"_lacking"},
     "sync.usage": {"_skip_all_others"},
     "cli.backfill": {"convert"},

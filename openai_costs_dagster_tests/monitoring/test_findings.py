@@ -339,12 +339,12 @@ def test_a_user_is_reported_unless_costs_tell_of_the_change(
     user: float, causes: list[tuple[str, float]], parts: list[tuple[str, str]], expected: bool
 ) -> None:
     of_costs = [Cause(Flag(SeriesKey("acme", project), difference)) for project, difference in causes]
-    assert is_already_reported(Flag(USER, user), of_costs, lambda: [used(*one) for one in parts]) is expected
+    assert is_already_reported(Flag(USER, user), of_costs, [used(*one) for one in parts]) is expected
 
 
 def test_spend_without_a_key_covers_what_is_allocated_to_keys() -> None:
     cause = Cause(Flag(SeriesKey("acme", "p", api_key="(none)"), -20.0))
-    assert is_already_reported(Flag(USER, -20.0), [cause], lambda: [used("p", "-20")])
+    assert is_already_reported(Flag(USER, -20.0), [cause], [used("p", "-20")])
 
 
 def test_what_was_said_to_be_expected_is_found_no_more_and_neither_is_its_level(work: Bench) -> None:

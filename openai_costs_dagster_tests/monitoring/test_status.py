@@ -52,7 +52,7 @@ def test_one_that_is_read_needs_nobody(work: Bench, configure: Configure) -> Non
 
 def test_one_that_was_never_read_is_said_to_need_it(work: Bench, configure: Configure) -> None:
     (need,) = seen(work, configure).required_actions
-    assert need.startswith("never read")
+    assert need.startswith("never synchronized")
 
 
 def test_missing_days_are_named_as_ranges(work: Bench, configure: Configure) -> None:
@@ -69,7 +69,7 @@ def test_a_key_that_stopped_working_needs_a_person(work: Bench, configure: Confi
     work.simulated.revoke_key()
     work.ingest([work.clock.today])
     (need,) = seen(work, configure).required_actions
-    assert need.startswith("its last reading failed and needs a person:")
+    assert need.startswith("the last sync failed and needs a person:")
     assert "Incorrect API key provided" in need
 
 
@@ -78,7 +78,7 @@ def test_a_key_file_that_is_gone_is_named(work: Bench, configure: Configure) -> 
     assert work.organization.admin_key.file
     work.organization.admin_key.file.unlink()
     (need,) = seen(work, configure).required_actions
-    assert need.startswith(f"its admin key cannot be read: the file {work.organization.admin_key.file}")
+    assert need.startswith(f"the admin key cannot be read: the file {work.organization.admin_key.file}")
 
 
 def test_settled_days_that_do_not_add_up_are_named(work: Bench, configure: Configure) -> None:

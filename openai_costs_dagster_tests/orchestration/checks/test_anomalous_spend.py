@@ -77,7 +77,7 @@ def test_a_settled_day_that_vanished_is_flagged_with_what_it_held(
     work.simulated.clear_day(SPIKE)
     found = judged(run(configuration, instance, [SPIKE]))[SPIKE.isoformat()]
     assert not found.passed
-    assert "came back empty, in two readings" in str(found.description)
+    assert "is empty now, in two consecutive answers" in str(found.description)
 
 
 def test_history_that_is_too_short_is_said_and_passes(
