@@ -43,7 +43,7 @@ class Person:
 
     def with_addresses(self, addresses: Collection[str]) -> Person:
         """Return a copy of this person with more addresses."""
-        return replace(self, addresses=self.addresses | {one.lower() for one in addresses})
+        return replace(self, addresses=self.addresses | {address.lower() for address in addresses})
 
     @property
     def search_terms(self) -> list[str]:
@@ -51,7 +51,7 @@ class Person:
 
         Every such text contains at least one of the terms, even if the text is JSON with escapes.
         """
-        domains = {one.rpartition("@")[2] for one in self.addresses}
+        domains = {address.rpartition("@")[2] for address in self.addresses}
         # JSON may escape characters of a name that are not ASCII. The longest ASCII part of the name is never escaped.
         return sorted(domains | {max(re.findall(r"[\w .-]+", name, re.ASCII), key=len) for name in self.names})
 
@@ -72,11 +72,11 @@ class Person:
     def find_addresses(self, text: str) -> list[re.Match[str]]:
         """Return all occurrences of the person's addresses in a text without JSON escapes."""
         found = self._addresses_pattern.finditer(text) if self._addresses_pattern else ()
-        return [one for one in found if one[0].lower() not in self.addresses_of_others]
+        return [match for match in found if match[0].lower() not in self.addresses_of_others]
 
     def find_names(self, text: str) -> list[re.Match[str]]:
         """Return all occurrences of the person's full names in a text without JSON escapes."""
-        return [one for name in self.names for one in re.finditer(rf"(?<!\w){re.escape(name)}(?!\w)", text)]
+        return [match for name in self.names for match in re.finditer(rf"(?<!\w){re.escape(name)}(?!\w)", text)]
 
     def may_be_mentioned(self, text: str) -> bool:
         """Whether a text contains the user id or the domain of an address.
@@ -120,21 +120,23 @@ def forget_in_free_text(text: str, person: Person) -> str:
     except ValueError:
         text = _without(person.find_addresses(text), text)
         return _without(person.find_names(text), text)
-    for node in sorted(strings, key=lambda one: -one.start):  # From the end, so that earlier positions stay valid.
+    for node in sorted(
+        strings, key=lambda string: -string.start
+    ):  # From the end, so that earlier positions stay valid.
         edited = forget_in_free_text(node.string or "", person)
         if edited != node.string:
             text = text[: node.start] + json.dumps(edited) + text[node.end :]
     return text
 
 
-def remains_in_free_text(text: str, person: Person) -> bool:
+def free_text_mentions(text: str, person: Person) -> bool:
     """Whether free text, or a string in a JSON text, still contains an address or a full name of the person."""
-    plain = [text, _unescaped(text)]
-    found = any(person.find_addresses(one) or person.find_names(one) for one in plain)
+    forms = [text, _unescaped(text)]
+    found = any(person.find_addresses(form) or person.find_names(form) for form in forms)
     return found or forget_in_free_text(text, person) != text
 
 
-def remains(text: str, person: Person) -> bool:
+def mentions(text: str, person: Person) -> bool:
     """Whether a text still contains an address of the person, or a name in an object that contains the user id.
 
     The check decodes the JSON with another parser than `forget`, so that a mistake of `forget` is found.
@@ -148,29 +150,31 @@ def remains(text: str, person: Person) -> bool:
         value = json.loads(text, parse_float=str, parse_int=str, strict=False)
     except ValueError:
         return bool(person.find_addresses(text) or person.find_addresses(_unescaped(text)))
-    return _remains(value, person)
+    return _mentions(value, person)
 
 
-def _remains(value: Any, person: Person) -> bool:
+def _mentions(value: Any, person: Person) -> bool:
     if isinstance(value, str):
         is_json = value.lstrip()[:1] in {"{", "["}
-        return bool(person.find_addresses(value)) or (is_json and remains(value, person))
+        return bool(person.find_addresses(value)) or (is_json and mentions(value, person))
     if isinstance(value, dict):
-        return _has_name(value, person.user_id) or any(_remains(one, person) for pair in value.items() for one in pair)
-    return isinstance(value, list) and any(_remains(one, person) for one in value)
+        return _has_name(value, person.user_id) or any(
+            _mentions(member, person) for pair in value.items() for member in pair
+        )
+    return isinstance(value, list) and any(_mentions(element, person) for element in value)
 
 
 def _has_name(fields: dict[str, Any], user_id: str) -> bool:
     ids = [fields[key] for key in _ID_KEYS if isinstance(fields.get(key), str)]
     # An object of another user may mention the person, for example as the one who sent the invitation.
-    is_of_another_user = any(one.startswith("user") for one in ids) and user_id not in ids
-    is_own = not is_of_another_user and any(one == user_id for one in fields.values())
-    return is_own and any(one is not None for key, one in fields.items() if _is_personal(key))
+    is_of_another_user = any(identifier.startswith("user") for identifier in ids) and user_id not in ids
+    is_own = not is_of_another_user and any(value == user_id for value in fields.values())
+    return is_own and any(value is not None for key, value in fields.items() if _is_personal(key))
 
 
 def _without(found: Collection[re.Match[str]], text: str) -> str:
-    for one in sorted(found, key=lambda match: -match.start()):
-        text = text[: one.start()] + REPLACEMENT + text[one.end() :]
+    for match in sorted(found, key=lambda match: -match.start()):  # From the end, so that positions stay valid.
+        text = text[: match.start()] + REPLACEMENT + text[match.end() :]
     return text
 
 
@@ -178,9 +182,9 @@ def _strings(node: _Node) -> Iterator[_Node]:
     if node.string is not None:
         yield node
     for member in node.members:
-        for one in member:
-            if one:
-                yield from _strings(one)
+        for child in member:
+            if child:
+                yield from _strings(child)
 
 
 def _unescaped(text: str) -> str:
@@ -273,7 +277,7 @@ class _PageEditor:
             self._clear(root)
         self._edit_strings(root)
         pieces, position = [], 0
-        for node, replacement in sorted(self._edits.items(), key=lambda one: one[0].start):
+        for node, replacement in sorted(self._edits.items(), key=lambda edit: edit[0].start):
             if node.start >= position:  # A node before `position` is part of a value that is replaced as a whole.
                 pieces += [text[position : node.start], replacement]
                 position = node.end
@@ -318,7 +322,7 @@ class _PageEditor:
 
     def _is_of_another_user(self, node: _Node) -> bool:
         ids = [node.fields[key].string or "" for key in _ID_KEYS if key in node.fields]
-        return any(one.startswith("user") for one in ids) and self._person.user_id not in ids
+        return any(identifier.startswith("user") for identifier in ids) and self._person.user_id not in ids
 
     def _is_name_of_a_thing(self, node: _Node, name: str) -> bool:
         """Whether `name` is the name of an object such as an API key or a project, and not of the user."""

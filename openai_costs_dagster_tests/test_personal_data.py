@@ -13,8 +13,8 @@ from openai_costs_dagster.personal_data import (
     Person,
     forget,
     forget_in_free_text,
-    remains,
-    remains_in_free_text,
+    free_text_mentions,
+    mentions,
 )
 
 ADA = Person("user-ada", frozenset({"ada@example.com", "ada.l+openai@corp.example"}), names=frozenset({"Ada Lovelace"}))
@@ -73,9 +73,9 @@ def page(row: str) -> str:
 )
 def test_names_and_addresses_are_removed_and_other_bytes_stay(row: str, expected: str) -> None:
     before, after = page(row.replace("AMOUNT", AMOUNT)), page(expected.replace("AMOUNT", AMOUNT))
-    assert remains(before, ADA)
+    assert mentions(before, ADA)
     assert forget(before, ADA).text == after
-    assert not remains(after, ADA)
+    assert not mentions(after, ADA)
     assert forget(after, ADA).text == after
 
 
@@ -91,7 +91,7 @@ def test_names_and_addresses_are_removed_and_other_bytes_stay(row: str, expected
 def test_similar_ids_and_addresses_stay(row: str) -> None:
     text = page(row.replace("AMOUNT", AMOUNT))
     assert forget(text, ADA).text == text
-    assert not remains(text, ADA)
+    assert not mentions(text, ADA)
 
 
 def test_the_address_of_another_user_is_not_an_alias() -> None:
@@ -141,5 +141,5 @@ def test_invalid_json_loses_the_address(text: str) -> None:
 def test_free_text_loses_addresses_and_full_names_but_no_field(text: str, expected: str | None) -> None:
     expected = expected or r'{"name": "op", "text": "\n...", "id": "user-ada"}'
     assert forget_in_free_text(text, ADA) == expected
-    assert not remains_in_free_text(expected, ADA)
-    assert remains_in_free_text(text, ADA) is (text != expected)
+    assert not free_text_mentions(expected, ADA)
+    assert free_text_mentions(text, ADA) is (text != expected)

@@ -10,8 +10,8 @@ from openai_costs_dagster.personal_data import (
     Person,
     forget,
     forget_in_free_text,
-    remains,
-    remains_in_free_text,
+    free_text_mentions,
+    mentions,
 )
 from openai_costs_dagster.warehouse import directory, errors, free_texts, lock
 from openai_costs_dagster.warehouse import organizations as warehouse_organizations
@@ -90,7 +90,7 @@ class _Task:
         with self._database.connect() as connection:
             pages = sum(directory.buckets_with(connection, one, self._remains) for one in self._organizations)
             columns = free_texts.columns_with(
-                connection, self.person.search_terms, lambda text: remains_in_free_text(text, self.person)
+                connection, self.person.search_terms, lambda text: free_text_mentions(text, self.person)
             )
         left = ([f"{pages} raw pages"] if pages else []) + columns
         if left:
@@ -106,4 +106,4 @@ class _Task:
         return edited.text.encode("utf-8", "surrogateescape")
 
     def _remains(self, raw: bytes) -> bool:
-        return remains(raw.decode("utf-8", "surrogateescape"), self.person)
+        return mentions(raw.decode("utf-8", "surrogateescape"), self.person)
