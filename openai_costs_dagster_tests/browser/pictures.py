@@ -1,4 +1,8 @@
-"""`make pictures`: what README and docs show, made anew from the demo: the report, and Dagster's pages."""
+"""`make pictures`: the images in docs/images, taken from the demo by Chromium.
+
+The images show the spend report, pages of Dagster's UI, and an alert. The alert is an HTML rendering of the payload
+that a channel sends, because a chat service cannot run here.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +13,24 @@ from typing import NamedTuple
 
 from playwright.sync_api import Browser, Page
 
+from openai_costs_dagster.warehouse.database import Database
+
 from ..cli.program import until, workplace, yesterday
 from ..end_to_end.ui import Dagster
+from .alert_rendering import alert_page, alert_payload
 from .chromium import INSTALL_HINT, chromium, executable
 
 IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 PORT = 3478
 
 _COSTS = "/assets/openai/acme-simulated/costs"
-_PATIENCE = 180  # seconds
+_DAGSTER_URL = "https://dagster.example.com"  # in the links of the alert
+_START_TIMEOUT_S = 240
+_SETTLE_MS = 3_000  # Dagster's pages load more data after they are shown
 
 
 class Picture(NamedTuple):
-    """A file, where it is taken, and what has to be there, or to be done, first."""
+    """An image file, the address of its page, and the text or element that must be visible first."""
 
     name: str
     address: str
@@ -32,33 +41,41 @@ class Picture(NamedTuple):
     scheme: str = "light"
 
 
-def _open_the_days_partition(page: Page) -> None:
+def _open_partition_of_yesterday(page: Page) -> None:
     page.get_by_role("tab", name="Partitions").last.click()
     page.get_by_text(str(yesterday())).first.click()
     page.get_by_text("Up $").first.wait_for()
 
 
-def _show_anomalies(page: Page) -> None:
-    page.locator("#anomalies").evaluate("part => part.scrollIntoView()")
+def _open_chart_of_finding(page: Page) -> None:
+    _open_partition_of_yesterday(page)
+    page.get_by_text("[Show Markdown]").first.click()
+    page.locator("img[src^='data:image/svg']").first.wait_for()
 
 
-def pictures(dagster: str, report: str) -> list[Picture]:
-    """All of them."""
+def _scroll_to_anomalies(page: Page) -> None:
+    page.locator("#anomalies").evaluate("section => section.scrollIntoView()")
+
+
+def pictures(dagster: str, report: str, alert: str) -> list[Picture]:
+    """Return all pictures. The arguments are the addresses of Dagster, the report and the alert's rendering."""
     day = yesterday()
     check = f"{_COSTS}?view=checks&checkDetail=anomalous_spend&partition={day}"
     ready, group = "html[data-ready]", f"{dagster}/locations/openai_costs/asset-groups/acme_simulated/lineage"
     return [
         Picture("report", f"{report}#period=90&stack=model", ready, height=1000),
-        Picture("report-dark", f"{report}#period=30", ready, _show_anomalies, scheme="dark"),
+        Picture("report-dark", f"{report}#period=30", ready, _scroll_to_anomalies, scheme="dark"),
         Picture("report-phone", f"{report}#period=30", ready, width=390, height=844),
-        Picture("anomalous-spend", f"{dagster}{check}", "text=anomalous_spend", _open_the_days_partition),
+        Picture("alert", alert, "img", width=840, height=480),
+        Picture("anomalous-spend", f"{dagster}{check}", "text=anomalous_spend", _open_partition_of_yesterday),
+        Picture("finding-chart", f"{dagster}{check}", "text=anomalous_spend", _open_chart_of_finding),
         Picture("lineage", group, "text=allocated_costs"),
         Picture("partitions", f"{dagster}{_COSTS}?view=partitions&partition={day}", "text=spend_exact"),
     ]
 
 
 def take(browser: Browser, picture: Picture) -> None:
-    """Looks, waits until everything has settled, and keeps what is seen."""
+    """Open the page of a picture, wait until it has loaded, and write the image file."""
     page = browser.new_context(
         viewport={"width": picture.width, "height": picture.height},
         color_scheme="dark" if picture.scheme == "dark" else "light",
@@ -66,21 +83,25 @@ def take(browser: Browser, picture: Picture) -> None:
     page.goto(picture.address)
     page.wait_for_selector(picture.awaited)
     picture.prepare(page)
-    page.wait_for_timeout(3_000)  # Dagster's pages ask for more once they are there
-    page.screenshot(path=IMAGES / f"{picture.name}.png")
+    page.wait_for_timeout(_SETTLE_MS)
+    # The alert's rendering has no fixed height. All other pages are cut to the window.
+    page.screenshot(path=IMAGES / f"{picture.name}.png", full_page=picture.name == "alert")
     page.context.close()
 
 
 def main() -> None:
-    """Runs the demo in a folder of its own and looks at everything."""
+    """Run the demo in a temporary folder and take all pictures."""
     if executable() is None:
         sys.exit(INSTALL_HINT)
     dagster = Dagster(f"http://127.0.0.1:{PORT}")
     with workplace() as place, (place.folder / "demo.log").open("w") as output:
-        report = place.folder / ".openai-costs-demo" / "openai-spend.html"
+        data = place.folder / ".openai-costs-demo"
+        report, alert = data / "openai-spend.html", place.folder / "alert.html"
         with place.started("demo", "--port", str(PORT), output=output), chromium() as browser:
-            until(lambda: report.exists() and dagster.answers(), seconds=_PATIENCE)
-            for picture in pictures(dagster.url, report.as_uri()):
+            until(lambda: report.exists() and dagster.answers(), seconds=_START_TIMEOUT_S)
+            database = Database(f"postgresql://postgres@/postgres?host={data}/postgres")
+            alert.write_text(alert_page(alert_payload(database, _DAGSTER_URL)), encoding="utf-8")
+            for picture in pictures(dagster.url, report.as_uri(), alert.as_uri()):
                 take(browser, picture)
                 sys.stdout.write(f"{picture.name}.png\n")
     dagster.close()
