@@ -31,7 +31,7 @@ from openai_costs_dagster.api.groupings import QueryWindow, merge_query_windows
 from openai_costs_dagster.configuration import Organization
 from openai_costs_dagster.configuration.secret import SecretUnavailable
 from openai_costs_dagster.cost_records import GROUPINGS, US_DOLLARS, grouping_name, parse_grouping
-from openai_costs_dagster.days import ONE_DAY, DayRange, utc_midnight, utc_now
+from openai_costs_dagster.days import ONE_DAY, DayRange, utc_now
 from openai_costs_dagster.privacy import response_cleaner, scrub_name
 from openai_costs_dagster.records import Trigger
 from openai_costs_dagster.spend import line_items, money
@@ -40,6 +40,7 @@ from openai_costs_dagster.sync.cost_window import ACCESS_ERRORS, FetchedWindow, 
 from openai_costs_dagster.sync.key_identity import remember_identity
 from openai_costs_dagster.sync.onboarding import connection_settings, register, register_and_probe
 from openai_costs_dagster.sync.outcome import DayReport, Outcome
+from openai_costs_dagster.sync.provisional_days import is_provisional
 from openai_costs_dagster.sync.served_groupings import PersistentGroupingPlanner
 from openai_costs_dagster.sync.user_totals import UserTotalsSync
 from openai_costs_dagster.warehouse import directory, lock, organizations, retention
@@ -260,10 +261,9 @@ class _Ingestion:
 
     def _stored_day(self, fetched: FetchedWindow, day: dt.date, started_at: dt.datetime) -> StoredDay:
         bill, difference = fetched.bills[day], fetched.largest_difference(day)
-        settled_from = utc_midnight(day + ONE_DAY) + dt.timedelta(hours=self._request.settle_hours)
         return StoredDay(
             day=day,
-            provisional=started_at < settled_from,
+            provisional=is_provisional(day, started_at, self._request.settle_hours),
             row_count=bill.row_count,
             received_count=bill.received,
             absent_amounts=bill.absent_amounts,

@@ -23,12 +23,13 @@ from openai_costs_dagster.api.client import AdminApi
 from openai_costs_dagster.api.usage import DAYS_PER_PAGE, UsageBucket, read_usage, usage_endpoint_path
 from openai_costs_dagster.configuration import Organization
 from openai_costs_dagster.configuration.secret import SecretUnavailable
-from openai_costs_dagster.days import ONE_DAY, DayRange, utc_midnight, utc_now
+from openai_costs_dagster.days import ONE_DAY, DayRange, utc_now
 from openai_costs_dagster.privacy import response_cleaner
 from openai_costs_dagster.sync.key_identity import verify_identity
 from openai_costs_dagster.sync.missing_endpoints import MissingEndpoints
 from openai_costs_dagster.sync.onboarding import connection_settings, register
 from openai_costs_dagster.sync.outcome import is_permanent
+from openai_costs_dagster.sync.provisional_days import is_provisional
 from openai_costs_dagster.usage_records import COMMON_GROUPS, OPERATIONS, Operation
 from openai_costs_dagster.warehouse import directory, lock, usage
 from openai_costs_dagster.warehouse.database import Connection, Database
@@ -248,7 +249,6 @@ class _UsageIngestion:
 
     def _commit(self, response: _Response) -> None:
         days = DayRange(response.buckets[0].day, response.buckets[-1].day)
-        settle_time = dt.timedelta(hours=self._request.settle_hours)
         sync_window = UsageWindow(
             organization=self._name,
             operation=response.operation,
@@ -256,7 +256,7 @@ class _UsageIngestion:
             grouping=response.groups,
             started_at=response.started_at,
             provisional=frozenset(
-                day for day in days if response.started_at < utc_midnight(day + ONE_DAY) + settle_time
+                day for day in days if is_provisional(day, response.started_at, self._request.settle_hours)
             ),
         )
         usage_days = [
