@@ -1,6 +1,6 @@
-"""A picture of a series' last days: what was spent, what was expected, the range between, the day that stands out.
+"""Charts as SVG: daily spend as a line with its expected range, or as bars.
 
-SVG by hand: a few lines, no library, sharp at every size, small enough to stand in Dagster's metadata.
+The SVG is written without a library. A chart is small enough to be stored in the metadata of a Dagster check.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from xml.sax.saxutils import escape
 
 _WIDTH, _HEIGHT = 720, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 30, 28
-_LINES = 4
-_NOTHING = 1e-9  # dollars: less cannot be drawn to scale
+_LINES = 4  # of the grid, above the bottom line
+_MIN_HEIGHT = 1e-9  # US dollars: a smaller axis has no scale
 _HEAD = (
     f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" '
     f'height="{_HEIGHT}" font-family="sans-serif" font-size="11">'
@@ -24,7 +24,7 @@ _HEAD = (
 
 @dataclass(frozen=True)
 class Point:
-    """A day; US dollars."""
+    """The spend of a UTC day with its expected range, in US dollars."""
 
     day: dt.date
     actual: float
@@ -34,14 +34,15 @@ class Point:
 
 
 def svg(title: str, points: Sequence[Point], flagged: set[dt.date]) -> str:
-    """The picture. Needs at least one point."""
+    """Return the line chart of at least one point as an SVG document. `flagged` days get a dot."""
+    # A wide range is cut at 1.6 times the highest amount, so that the line stays readable.
     highest = max(0.0, *(max(point.actual, point.expected) for point in points))
     top = max(highest, min(1.6 * highest, max(point.upper for point in points))) * 1.05
-    place = _Place(len(points), min(point.actual for point in points), top)
-    band = [place.at(number, min(point.upper, top)) for number, point in enumerate(points)]
-    band += [place.at(number, point.lower) for number, point in reversed(list(enumerate(points)))]
-    expected = [place.at(number, min(point.expected, top)) for number, point in enumerate(points)]
-    actual = [place.at(number, point.actual) for number, point in enumerate(points)]
+    scale = _Scale(len(points), min(point.actual for point in points), top)
+    band = [scale.at(number, min(point.upper, top)) for number, point in enumerate(points)]
+    band += [scale.at(number, point.lower) for number, point in reversed(list(enumerate(points)))]
+    expected = [scale.at(number, min(point.expected, top)) for number, point in enumerate(points)]
+    actual = [scale.at(number, point.actual) for number, point in enumerate(points)]
     dots = [
         f'<circle cx="{x}" cy="{y}" r="4.5" fill="#c2410c"/>'
         for (x, y), point in zip(actual, points, strict=True)
@@ -50,7 +51,7 @@ def svg(title: str, points: Sequence[Point], flagged: set[dt.date]) -> str:
     return "".join(
         [
             *_frame(title),
-            *_axis(place, [point.day for point in points]),
+            *_axis(scale, [point.day for point in points]),
             f'<polygon points="{_points(band)}" fill="#bfdbfe" fill-opacity="0.6"/>',
             f'<polyline points="{_points(expected)}" fill="none" stroke="#60a5fa" stroke-dasharray="4 3"/>',
             f'<polyline points="{_points(actual)}" fill="none" stroke="#1f2937" stroke-width="1.8"/>',
@@ -61,38 +62,38 @@ def svg(title: str, points: Sequence[Point], flagged: set[dt.date]) -> str:
 
 
 class Bar(NamedTuple):
-    """A day and its US dollars."""
+    """The spend of a UTC day in US dollars."""
 
     day: dt.date
     dollars: float
 
 
 def bars_svg(title: str, bars: Sequence[Bar]) -> str:
-    """Days as bars, without an expectation. Needs at least one."""
+    """Return the bar chart of at least one day as an SVG document."""
     amounts = [bar.dollars for bar in bars]
-    place = _Place(len(bars), min(amounts), max(0.0, *amounts) * 1.05)
+    scale = _Scale(len(bars), min(amounts), max(0.0, *amounts) * 1.05)
     width = (_WIDTH - _LEFT - _RIGHT) / len(bars) * 0.8
     drawn = []
     for number, bar in enumerate(bars):
-        (x, y), (_, nothing) = place.at(number, bar.dollars), place.at(number, 0)
+        (x, y), (_, zero) = scale.at(number, bar.dollars), scale.at(number, 0)
         left = min(max(x - width / 2, _LEFT), _WIDTH - _RIGHT - width)
-        upper, height = min(y, nothing), abs(nothing - y)
+        upper, height = min(y, zero), abs(zero - y)
         drawn.append(f'<rect x="{left:.1f}" y="{upper}" width="{width:.1f}" height="{height:.1f}" fill="#3b6fb5"/>')
-    return "".join([*_frame(title), *_axis(place, [bar.day for bar in bars]), *drawn, "</svg>"])
+    return "".join([*_frame(title), *_axis(scale, [bar.day for bar in bars]), *drawn, "</svg>"])
 
 
 def markdown(title: str, points: Sequence[Point], flagged: set[dt.date]) -> str:
-    """The picture within Markdown, nothing to be fetched."""
-    return _within_markdown(svg(title, points, flagged))
+    """Return the line chart as a Markdown image with embedded data."""
+    return _embed_in_markdown(svg(title, points, flagged))
 
 
 def bars_markdown(title: str, bars: Sequence[Bar]) -> str:
-    """The bars within Markdown."""
-    return _within_markdown(bars_svg(title, bars))
+    """Return the bar chart as a Markdown image with embedded data."""
+    return _embed_in_markdown(bars_svg(title, bars))
 
 
-def _within_markdown(picture: str) -> str:
-    return f"![spend by day](data:image/svg+xml;base64,{base64.b64encode(picture.encode()).decode()})"
+def _embed_in_markdown(document: str) -> str:
+    return f"![spend by day](data:image/svg+xml;base64,{base64.b64encode(document.encode()).decode()})"
 
 
 def _frame(title: str) -> list[str]:
@@ -103,12 +104,12 @@ def _frame(title: str) -> list[str]:
     ]
 
 
-class _Place:
-    """Where a day's dollars are drawn: from the lowest, 0 unless days are credits, to the top."""
+class _Scale:
+    """The scale of a chart: from the lowest amount, which is 0 unless a day is a credit, to the top."""
 
     def __init__(self, count: int, lowest: float, top: float) -> None:
         self.low = min(lowest * 1.05, 0.0)
-        self.top = top if top - self.low > _NOTHING else 1.0
+        self.top = top if top - self.low > _MIN_HEIGHT else 1.0
         self._step = (_WIDTH - _LEFT - _RIGHT) / max(count - 1, 1)
         self._scale = (_HEIGHT - _TOP - _BOTTOM) / (self.top - self.low)
 
@@ -117,15 +118,15 @@ class _Place:
         return round(x, 1), round(y, 1)
 
 
-def _axis(place: _Place, days: Sequence[dt.date]) -> list[str]:
+def _axis(scale: _Scale, days: Sequence[dt.date]) -> list[str]:
     drawn = []
     for number in range(_LINES + 1):
-        value = place.low + (place.top - place.low) * number / _LINES
-        _, y = place.at(0, value)
+        value = scale.low + (scale.top - scale.low) * number / _LINES
+        _, y = scale.at(0, value)
         drawn.append(f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y}" y2="{y}" stroke="#e5e7eb"/>')
         drawn.append(f'<text x="{_LEFT - 6}" y="{y + 4}" text-anchor="end" fill="#6b7280">{_short(value)}</text>')
     for number in (0, len(days) // 2, len(days) - 1):
-        x, _ = place.at(number, 0)
+        x, _ = scale.at(number, 0)
         anchor = "start" if number == 0 else "end" if number == len(days) - 1 else "middle"
         day = days[number].isoformat()
         drawn.append(f'<text x="{x}" y="{_HEIGHT - 9}" text-anchor="{anchor}" fill="#6b7280">{day}</text>')

@@ -46,8 +46,11 @@ class Evaluator:
             policy = incident_alerts.AlertPolicy(
                 trigger, self._is_first(connection), self.configuration.refresh.trailing_days, now.date()
             )
-            anomalies.replace_findings(connection, name, days, found, trigger=trigger, now=now, users=users)
-            incident_alerts.record_alerts(connection, self.organization, evaluations, policy, minimum, now, users=users)
+            ids = anomalies.replace_findings(connection, name, days, found, trigger=trigger, now=now, users=users)
+            findings = dict(zip(ids, found, strict=True))
+            incident_alerts.record_alerts(
+                connection, self.organization, evaluations, findings, policy, minimum, now, users=users
+            )
         return evaluations
 
     def evaluate_budgets(

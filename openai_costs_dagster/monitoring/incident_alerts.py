@@ -6,7 +6,7 @@ Alerts are written to the outbox in the transaction that stores the findings, so
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -21,7 +21,7 @@ from openai_costs_dagster.spend.explanation import DisplayNames
 from openai_costs_dagster.spend.incidents import QUIET_DAYS, IncidentEvent, UnusualDay, update_incidents
 from openai_costs_dagster.spend.money import dollars, signed_dollars
 from openai_costs_dagster.warehouse import anomalies, incidents, organizations, outbox
-from openai_costs_dagster.warehouse.anomalies import StoredFinding
+from openai_costs_dagster.warehouse.anomalies import Feedback, Finding
 from openai_costs_dagster.warehouse.database import Connection
 
 _TITLES = {"opened": "unusual spend", "grown": "unusual spend has grown", "ended": "unusual spend has ended"}
@@ -55,6 +55,7 @@ def record_alerts(
     connection: Connection,
     organization: Organization,
     evaluations: Mapping[dt.date, DayEvaluation],
+    findings: Mapping[int, Finding],
     policy: AlertPolicy,
     minimum: Decimal,
     now: dt.datetime,
@@ -63,7 +64,8 @@ def record_alerts(
 ) -> None:
     """Update the incidents of an organization with the findings of evaluated days, and record an alert for each event.
 
-    `minimum` is the smallest impact in US dollars that is alerted. The findings must be stored before.
+    `findings` holds the findings of `evaluations` by their stored id. `minimum` is the smallest impact in US dollars
+    that is alerted.
     """
     if not evaluations:
         return
@@ -76,33 +78,37 @@ def record_alerts(
         if bool(incident.series.user) == users
     ]
     before = [replace(incident) for incident in known]
-    # The stored findings, not those of the evaluation: a person may have muted a series during the evaluation.
-    findings = {
-        UnusualDay(finding.usage_date, finding.series, finding.line_item, finding.impact): finding
-        for finding in anomalies.findings(connection, name, first=first, last=last)
-        if finding.worth_alerting
-        and not finding.feedback
-        and finding.usage_date in evaluations
-        and bool(finding.series.user) == users
+    # Feedback is loaded again, because a person may have muted a series during the evaluation.
+    feedback = anomalies.feedback(connection, name)
+    unusual = {
+        UnusualDay(finding.usage_date, finding.series, finding.line_item, finding.impact): anomaly_id
+        for anomaly_id, finding in findings.items()
+        if finding.worth_alerting and not _has_feedback(finding, feedback)
     }
     names = display_names(connection, name, users=True)
-    for event in update_incidents(known, findings, policy.today, last, policy.may_alert, may_end=policy.may_end):
-        finding = findings[event.unusual_day] if event.unusual_day else None
+    for event in update_incidents(known, unusual, policy.today, last, policy.may_alert, may_end=policy.may_end):
+        anomaly_id = unusual[event.unusual_day] if event.unusual_day else None
+        finding = findings[anomaly_id] if anomaly_id is not None else None
         chart = evaluations[finding.usage_date].chart_png if finding else None
-        alert = _alert(organization, event, finding, minimum, chart, names)
+        alert = replace(_alert(organization, event, finding, minimum, names), anomaly_id=anomaly_id, chart=chart)
         outbox.record(connection, alert, now, acknowledged=event.acknowledged)
     for incident in known:
         if incident not in before:
             incidents.store(connection, name, incident)
 
 
+def _has_feedback(finding: Finding, feedback: Iterable[Feedback]) -> bool:
+    """Return whether a person muted the series of a finding on its day, or marked the day as expected."""
+    return any(
+        answer.series == finding.series
+        and answer.line_item == finding.line_item
+        and answer.first_day <= finding.usage_date <= answer.last_day
+        for answer in feedback
+    )
+
+
 def _alert(
-    organization: Organization,
-    event: IncidentEvent,
-    finding: StoredFinding | None,
-    minimum: Decimal,
-    chart: bytes | None,
-    names: DisplayNames,
+    organization: Organization, event: IncidentEvent, finding: Finding | None, minimum: Decimal, names: DisplayNames
 ) -> outbox.Alert:
     incident = event.incident
     day = finding.usage_date if finding else incident.last_day
@@ -115,18 +121,22 @@ def _alert(
         event=event.event,
         severity=finding.severity if finding else severity(incident.alerted_impact, minimum),
         title=f"{organization.name}: {_TITLES[event.event]} on {day}",
-        message=finding.explanation if finding else _ended(incident, names),
+        message=_explanation(finding, names) if finding else _ended(incident, names),
         organization=organization.name,
         project_id=incident.series.columns()["project_id"],
         usage_date=day,
-        anomaly_id=finding.anomaly_id if finding else None,
         facts=_facts(finding) if finding else (),
         page=asset_paths.check_page(_asset(organization, incident.series), asset_paths.ANOMALOUS_SPEND, day),
-        chart=chart,
     )
 
 
-def _facts(finding: StoredFinding) -> list[tuple[str, str]]:
+def _explanation(finding: Finding, names: DisplayNames) -> str:
+    """Return the explanation with the user's name. Stored explanations have the id, so that a name can be deleted."""
+    user = finding.series.user
+    return finding.explanation.replace(user, names.user(user)) if user else finding.explanation
+
+
+def _facts(finding: Finding) -> list[tuple[str, str]]:
     return [
         ("Spent", dollars(finding.actual)),
         ("Expected", dollars(finding.expected)),

@@ -1,7 +1,8 @@
-"""What a period will have cost at its end: what was spent, and the days left by level, weekday and damped trend.
+"""Forecast of the spend of a period: the spend so far, plus an estimate of the remaining days.
 
-The interval comes from the series itself: the same method is run at past days, and how far it was off there, over as
-many days ahead, is how far it may be off now. Nothing here ever looks beyond the day that it is told to know.
+The estimate consists of a level, a factor for each weekday and a damped trend. The interval comes from the series
+itself: the same method forecasts past days, and the errors of these forecasts give the width of the interval. A
+forecast uses no data after its `known_to` day.
 """
 
 from __future__ import annotations
@@ -25,53 +26,53 @@ _Rows = NDArray[np.int64]
 _ZERO, _CENT = Decimal(0), Decimal("0.01")
 _ROUNDING = Context(prec=EXACT.prec, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation])
 
-# Chosen on one half of the series of `python -m benchmarks.forecast`, which reports on the other half.
+# The values were tuned on one half of the series of `python -m benchmarks.forecast`, which reports on the other half.
 _WEEK = 7
-_WINDOW = 8 * _WEEK  # what one forecast looks at
-_RECENT = 4 * _WEEK  # and what its level comes from
-_HALF_LIFE = 4.0  # days
-_USUAL_PACE = 1.5  # days from spend to spend; where it is rarer, the level is as much slower
-_SPIKES = 2  # days, the highest and as many of the lowest, that cannot move the level
-_WEEKDAY_DOUBT = 0.5  # of even spend in what one week tells of a weekday; it fades with the square of the weeks
-_LEAST_FACTOR = 0.005  # of a weekday; on one without any spend a first dollar would else seem infinite
+_WINDOW = 8 * _WEEK  # days of history that one forecast uses
+_RECENT = 4 * _WEEK  # days of history that the level uses
+_HALF_LIFE = 4.0  # days after which the weight of a day in the level is halved
+_USUAL_PACE = 1.5  # days between days with spend; a rarer series has a proportionally longer half-life
+_SPIKES = 2  # days: that many of the highest and lowest days are clipped, so that they cannot move the level
+_WEEKDAY_PRIOR = 0.5  # weight of equal weekdays against one observed week; it falls with the square of the weeks
+_MIN_WEEKDAY_FACTOR = 0.005  # a factor of zero would make the first dollar on that weekday look infinite
 _FORTNIGHT = 14
-_TREND = 0.3 / _FORTNIGHT  # a day's share of how the last fortnight differs from the one before,
-_DAMPING = 0.9  # which fades by as much with every day ahead
-_TREND_DOUBT = 0.5  # average days mixed into both fortnights: few dollars show no trend
-_MOST_GROWTH = math.log(2)
-_CUSHION = 0.1  # average days added to both sides of a ratio, which zeros would else make infinite
-_CREDITED_CUSHION = 1.0  # the same where credits may turn a sum negative
-_LEAST_SUM = 0.05  # of the cushion
+_TREND = 0.3 / _FORTNIGHT  # daily share of the growth from the fortnight before to the last fortnight
+_DAMPING = 0.9  # factor by which the trend shrinks with every day ahead
+_TREND_PRIOR = 0.5  # average days added to both fortnights, so that small amounts show no trend
+_MAX_LOG_GROWTH = math.log(2)  # the trend at most doubles or halves the level
+_CUSHION = 0.1  # average days added to both sides of a ratio, so that zeros do not make it infinite
+_CREDIT_CUSHION = 1.0  # the same for series with credits, whose sums may be negative
+_MIN_SUM = 0.05  # of the cushion: smallest side of a ratio
 
-_LOOKBACK = 365  # days in which past forecasts are judged
-_STEP = 3  # days between these; no divisor of a week
-_LEAST_HISTORY = 28  # days before the first of them
-_LONGEST = 91  # days ahead over which errors are measured; beyond, they grow as a random walk's
-_HELD = 0.8  # of past errors are within the interval
-_SPREAD = 0.06  # of one day ahead, on a log scale, where the series has not shown its own yet
-_SPREAD_DOUBT = 3.0  # forecasts' worth of that which is mixed in
-_LEVEL_DOUBT = 3.0  # days of history at which the interval is wider by a factor of the root of two
-_MOST_SPREAD = math.log(10)
+_LOOKBACK = 365  # days in which past forecasts are evaluated
+_STEP = 3  # days between past forecasts; not a divisor of a week, so that all weekdays occur
+_MIN_HISTORY = 28  # days of history before the first past forecast
+_MAX_HORIZON = 91  # days ahead up to which errors are measured; later errors grow like a random walk
+_COVERAGE = 0.8  # share of past errors within the interval
+_PRIOR_SPREAD = 0.06  # log error of one day ahead, for a series without past forecasts
+_SPREAD_PRIOR_WEIGHT = 3.0  # number of past forecasts that the prior spread counts as
+_SHORT_HISTORY = 3.0  # days of history at which the interval is wider by a factor of the square root of 2
+_MAX_SPREAD = math.log(10)  # the interval reaches at most from a tenth to ten times the estimate
 
 
 class Forecast(NamedTuple):
-    """US dollars at the period's end."""
+    """The forecast spend of a whole period, in US dollars."""
 
     expected: Decimal
     low: Decimal
-    """One in ten periods ends below, if the future is like the past."""
+    """The lower end of the 80 % interval: one in ten periods ends below, if the future is like the past."""
     high: Decimal
-    """One in ten ends above."""
+    """The upper end of the 80 % interval: one in ten periods ends above."""
 
 
 def forecast_period(
     spend: Mapping[dt.date, Decimal], first: dt.date, last: dt.date, known_to: dt.date
 ) -> Forecast | None:
-    """What first..last (both included) will have cost, by what was known at the end of `known_to`.
+    """Return the forecast of the period from `first` to `last`, both included, as of the end of `known_to`.
 
-    `spend` holds US dollars by UTC day, before and in the period; absent days from its first one on are zero spend,
-    days after `known_to` are ignored. What was spent is exact, the rest is estimated to the cent. None where nothing
-    is known. Raises ValueError for a period that ends before it starts.
+    `spend` holds US dollars by UTC day, before and in the period. A day that is absent after the first day has no
+    spend. Days after `known_to` are ignored. The spend so far is exact, and the rest is estimated to the cent. Returns
+    None if no day up to `known_to` is in `spend`. Raises ValueError if the period ends before it starts.
     """
     if last < first:
         raise ValueError(f"a period cannot end ({last}) before it starts ({first})")
@@ -88,12 +89,12 @@ def forecast_period(
 
 
 def _remainder(amounts: list[Decimal], ahead: range) -> tuple[Decimal, Decimal, Decimal]:
-    """Expected, low and high of the days ahead, 0 being the day after the last known one, to the cent."""
+    """Return expected, low and high spend of the days ahead, to the cent. Day 0 is the day after `known_to`."""
     largest = max(amounts, key=abs)
     if not largest:
         return _CENT * 0, _CENT * 0, _CENT * 0
-    # The one place where amounts become floats: for an estimate, never for what was spent. A decimal may be beyond a
-    # float's range; and with the largest amount from 1 to 10, no unit of money is special.
+    # Amounts become floats only here, for the estimate and never for the spend so far. The largest amount is scaled to
+    # between 1 and 10, because a decimal may exceed the range of a float, and so that the unit of money is irrelevant.
     exponent = largest.adjusted()
     sign = -1 if total(amounts) < 0 else 1
     values = sign * np.array([_ROUNDING.scaleb(amount, -exponent) for amount in amounts], dtype=np.float64)
@@ -107,18 +108,18 @@ def _dollars(value: float, exponent: int) -> Decimal:
 
 
 def _estimate(values: _Floats, ahead: range) -> tuple[float, float, float]:
-    """Expected, low and high of the sum of the days ahead; `values` are those of each known day."""
-    judged = _shortened(ahead, len(values))
-    past = np.arange(len(values) - judged.stop, max(_LEAST_HISTORY, len(values) - _LOOKBACK) - 1, -_STEP)
-    rhythm = _rhythm(values, np.append(past, len(values)))
-    cushions = (_CUSHION if values.min() >= 0 else _CREDITED_CUSHION) * rhythm.size
+    """Return expected, low and high of the sum of the days ahead. `values` has the spend of each known day."""
+    horizon = _shortened(ahead, len(values))
+    past = np.arange(len(values) - horizon.stop, max(_MIN_HISTORY, len(values) - _LOOKBACK) - 1, -_STEP)
+    states = _states(values, np.append(past, len(values)))
+    cushions = (_CUSHION if values.min() >= 0 else _CREDIT_CUSHION) * states.size
     sums = np.concatenate([[0.0], values.cumsum()])
-    actual = sums[past + judged.stop] - sums[past + judged.start]
-    errors = _errors(actual, _ahead(rhythm, judged)[:-1], cushions[:-1] * len(judged))
-    spread = _spread(errors, ahead.stop, judged.stop) * math.sqrt(1 + _LEVEL_DOUBT / len(values))
-    factor = math.exp(min(spread, _MOST_SPREAD))
-    expected, cushion = _ahead(rhythm, ahead)[-1].item(), cushions[-1].item() * len(ahead)
-    middle = max(expected + cushion, _LEAST_SUM * cushion)
+    actual = sums[past + horizon.stop] - sums[past + horizon.start]
+    errors = _errors(actual, _ahead(states, horizon)[:-1], cushions[:-1] * len(horizon))
+    spread = _spread(errors, ahead.stop, horizon.stop) * math.sqrt(1 + _SHORT_HISTORY / len(values))
+    factor = math.exp(min(spread, _MAX_SPREAD))
+    expected, cushion = _ahead(states, ahead)[-1].item(), cushions[-1].item() * len(ahead)
+    middle = max(expected + cushion, _MIN_SUM * cushion)
     low, high = middle / factor - cushion, middle * factor - cushion
     if values.min() >= 0:
         low = max(low, 0.0)
@@ -126,44 +127,44 @@ def _estimate(values: _Floats, ahead: range) -> tuple[float, float, float]:
 
 
 def _shortened(ahead: range, known: int) -> range:
-    """Days ahead over which past forecasts can be judged: not many more than were seen a few times."""
-    stop = min(ahead.stop, _LONGEST, max(_WEEK, known // 3), known)
+    """Return the horizon over which past forecasts are evaluated: a third of the known days, and at least a week."""
+    stop = min(ahead.stop, _MAX_HORIZON, max(_WEEK, known // 3), known)
     return range(ahead.start * stop // ahead.stop, stop)
 
 
 def _errors(actual: _Floats, expected: _Floats, cushion: _Floats) -> _Floats:
-    """Log of actual to expected, both of them on a cushion; none where nothing had been spent."""
+    """Return the logarithms of actual to expected sums. Forecasts without any earlier spend are left out."""
     some = cushion > 0
-    least = _LEAST_SUM * cushion
+    least = _MIN_SUM * cushion
     above, below = np.maximum(actual + cushion, least), np.maximum(expected + cushion, least)
     return np.asarray(np.log(above[some] / below[some]))
 
 
-def _spread(errors: _Floats, ahead: int, judged: int) -> float:
-    """Half the interval on a log scale: from errors over `judged` days to one over `ahead` days."""
+def _spread(errors: _Floats, ahead: int, horizon: int) -> float:
+    """Return half the width of the interval on a log scale, from errors over `horizon` days to `ahead` days."""
     own, share = 0.0, 0.0
     if len(errors):
-        own = np.quantile(np.abs(errors), _HELD).item() / math.sqrt(judged)
-        apart = len(errors) * _STEP / max(judged, _STEP)  # forecasts of overlapping days err together
-        share = apart / (apart + _SPREAD_DOUBT)
-    return math.sqrt(ahead) * (share * own + (1 - share) * _SPREAD)
+        own = np.quantile(np.abs(errors), _COVERAGE).item() / math.sqrt(horizon)
+        apart = len(errors) * _STEP / max(horizon, _STEP)  # Forecasts of overlapping days are not independent.
+        share = apart / (apart + _SPREAD_PRIOR_WEIGHT)
+    return math.sqrt(ahead) * (share * own + (1 - share) * _PRIOR_SPREAD)
 
 
-class _Rhythm(NamedTuple):
-    """What a series was like before each of some rows."""
+class _State(NamedTuple):
+    """The level, weekdays and trend of a series before each of several rows."""
 
     weekdays: _Floats
-    """[row, 7], around 1; the first is the weekday of the row itself."""
+    """Weekday factors with an average of 1, of shape ``[row, 7]``. The first is the weekday of the row itself."""
     level: _Floats
-    """[row]: an average day."""
+    """The spend of an average day, by row."""
     trend: _Floats
-    """[row]: log growth of the first day ahead."""
+    """The logarithmic growth of the first day ahead, by row."""
     size: _Floats
-    """[row]: an average day of the window, regardless of sign."""
+    """The average absolute spend of a day of the window, by row."""
 
 
-def _rhythm(values: _Floats, rows: _Rows) -> _Rhythm:
-    """What was known before each row, which may be the one after the last."""
+def _states(values: _Floats, rows: _Rows) -> _State:
+    """Return the state before each row. A row may be the row after the last day."""
     padded = np.concatenate([np.zeros(_WINDOW), values])
     window = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)[rows]
     known = np.arange(_WINDOW) >= _WINDOW - rows[:, None]
@@ -176,11 +177,11 @@ def _rhythm(values: _Floats, rows: _Rows) -> _Rhythm:
     half_lives = _HALF_LIFE * np.maximum(pace / _USUAL_PACE, 1)
     weights = known * 0.5 ** (np.arange(_RECENT)[::-1] / half_lives[:, None])
     level = (weights * recent).sum(1) / (weights * factors).sum(1)
-    return _Rhythm(weekdays, level, _trend(recent, known, size), size)
+    return _State(weekdays, level, _trend(recent, known, size), size)
 
 
 def _pace(window: _Floats) -> _Floats:
-    """[row]: days from one day with spend to the next, on average; 1 where there are not two of them."""
+    """Return the average number of days between days with spend, by row; 1 with fewer than two such days."""
     spent = window != 0
     between = _WINDOW - 1 - spent.argmax(1) - spent[:, ::-1].argmax(1)
     return np.where(spent.sum(1) > 1, between / np.maximum(spent.sum(1) - 1, 1), 1.0)
@@ -192,16 +193,16 @@ def _weekdays(window: _Floats, known: _Flags, size: _Floats, pace: _Floats) -> _
     counts = known.reshape(shape).sum(1)
     sums = usual.sum(2)
     average = sums.sum(1, keepdims=True) / counts.sum(1, keepdims=True)
-    doubt = _WEEKDAY_DOUBT * pace[:, None] / np.maximum(counts, 1)
+    doubt = _WEEKDAY_PRIOR * pace[:, None] / np.maximum(counts, 1)
     factors = (sums + doubt * average) / (counts + doubt)
-    factors = np.maximum(factors, _LEAST_FACTOR * np.where(size > 0, size, 1)[:, None])
+    factors = np.maximum(factors, _MIN_WEEKDAY_FACTOR * np.where(size > 0, size, 1)[:, None])
     return np.asarray(factors / factors.mean(1, keepdims=True))
 
 
 def _without_spikes(values: _Floats, known: _Flags, spare: int) -> _Floats:
-    """Along the last axis, the `spare` highest and lowest known values moved to the next one; unknown ones are 0.
+    """Clip the `spare` highest and lowest known values along the last axis to the next value; unknown values are 0.
 
-    Where spend is so rare that they were all of it, they stay.
+    A series with so few days with spend that clipping would remove most of them is not clipped.
     """
     highest = np.sort(np.where(known, values, -np.inf), axis=-1)[..., -1 - spare, None]
     lowest = np.sort(np.where(known, values, np.inf), axis=-1)[..., spare, None]
@@ -210,15 +211,15 @@ def _without_spikes(values: _Floats, known: _Flags, spare: int) -> _Floats:
 
 
 def _trend(recent: _Floats, known: _Flags, size: _Floats) -> _Floats:
-    doubt = _TREND_DOUBT * _FORTNIGHT * np.where(size > 0, size, 1)
+    doubt = _TREND_PRIOR * _FORTNIGHT * np.where(size > 0, size, 1)
     now = np.maximum(recent[:, -_FORTNIGHT:].sum(1) + doubt, doubt / 2)
     before = np.maximum(recent[:, :-_FORTNIGHT].sum(1) + doubt, doubt / 2)
     return np.where(known.all(1), _TREND * np.log(now / before), 0.0)
 
 
-def _ahead(rhythm: _Rhythm, ahead: range) -> _Floats:
-    """[row]: the sum of the days ahead, as expected before each row."""
+def _ahead(states: _State, ahead: range) -> _Floats:
+    """Return the expected sum of the days ahead, by row."""
     steps = np.cumsum(_DAMPING ** np.arange(ahead.stop))
-    growth = np.exp(np.clip(rhythm.trend[:, None] * steps, -_MOST_GROWTH, _MOST_GROWTH))
-    weekdays = np.tile(rhythm.weekdays, -(-ahead.stop // _WEEK))[:, : ahead.stop]
-    return np.asarray(rhythm.level * (weekdays * growth)[:, ahead.start :].sum(1))
+    growth = np.exp(np.clip(states.trend[:, None] * steps, -_MAX_LOG_GROWTH, _MAX_LOG_GROWTH))
+    weekdays = np.tile(states.weekdays, -(-ahead.stop // _WEEK))[:, : ahead.stop]
+    return np.asarray(states.level * (weekdays * growth)[:, ahead.start :].sum(1))
