@@ -1,6 +1,6 @@
-"""One PostgreSQL database: connecting, and bringing the schema up to this release.
+"""The PostgreSQL database: connections, and migrations of the schema `openai_costs`.
 
-What a session depends on is set by `session.sql` after connecting, over the settings of the administrator.
+Each connection executes `queries/session/settings.sql`, which overrides the settings of the administrator.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ _FIND_METADATA = "select value from openai_costs.schema_metadata where key = %(k
 
 
 class Database:
-    """A PostgreSQL database that holds the schema `openai_costs`; cheap to make, connects when used."""
+    """A PostgreSQL database with the schema `openai_costs`. Creating an instance opens no connection."""
 
     def __init__(self, url: str) -> None:
-        """Raises DatabaseRefused for an address that cannot be read."""
+        """Parse the URL. Raises `DatabaseRefused` if the URL is invalid."""
         self.address = Address(url)
 
     def __repr__(self) -> str:
@@ -49,20 +49,20 @@ class Database:
 
     @property
     def url(self) -> str:
-        """The address as psql takes it, with its password."""
+        """The URL for psql, including the password."""
         return self.address.text
 
     @property
     def safe_url(self) -> str:
-        """The address for people: without the password."""
+        """The URL without the password, for messages."""
         return self.address.safe
 
     @contextmanager
     def connect(self, *, name: str = _NAME) -> Iterator[Connection]:
-        """A connection in autocommit with the settings of `session.sql`. `name` is what other sessions see of us.
+        """Open a connection in autocommit mode with the settings of this package. `name` is its application name.
 
-        Raises DatabaseUnavailable for transient failures and DatabaseRefused for permanent ones, of connecting and of
-        using the connection.
+        Raises `DatabaseUnavailable` for transient failures and `DatabaseRefused` for permanent ones, both when
+        connecting and while the connection is used.
         """
         with self._open(name) as connection:
             connection.execute(statement("session/settings"))
@@ -70,7 +70,7 @@ class Database:
 
     @contextmanager
     def _open(self, name: str = _NAME) -> Iterator[Connection]:
-        """A connection in autocommit with the administrator's own settings."""
+        """Open a connection in autocommit mode with the settings of the administrator."""
         connection = self._new_connection(name)
         try:
             with connection:
@@ -89,10 +89,10 @@ class Database:
             raise failures.of_connecting(error, self.address, conninfo) from None
 
     def prepare(self) -> None:
-        """Creates or migrates the schema and its views; only reads if both are current.
+        """Create or migrate the schema and its views. If both are current, nothing is written.
 
-        Views of a newer release stay: it has added columns at most, or its schema would be newer as well.
-        Safe with several processes at once: one migrates, the others wait. Raises a WarehouseError.
+        Views of a newer release are not changed, because a newer release with the same schema only adds columns.
+        Concurrent processes are safe: one migrates, and the others wait. Raises a `WarehouseError`.
         """
         with self._open() as connection:
             check_server(connection, self._open, self.safe_url)
@@ -103,22 +103,21 @@ class Database:
         self._migrate()
 
     def check_privileges(self) -> None:
-        """Checks that this user may write here. Raises a WarehouseError."""
+        """Check the privileges of this user. Raises a `WarehouseError`."""
         with self.connect() as connection:
             check_privileges(connection, self.safe_url)
 
     def make_schema(self, name: str) -> None:
-        """Makes a schema where there is none; one that is there may be someone else's. Raises a WarehouseError."""
+        """Create a schema if it does not exist; an existing one may have another owner. Raises a `WarehouseError`."""
         with self.connect() as connection, connection.transaction():
-            connection.execute(
-                statement("session/migration_lock")
-            )  # two that make one at once fail, "if not exists" or not
+            # Concurrent CREATE SCHEMA statements fail even with IF NOT EXISTS, so that they need a lock.
+            connection.execute(statement("session/migration_lock"))
             found = connection.execute(_NAMESPACE_EXISTS, {"name": name}).fetchone()
             if not (found and found[0]):
                 connection.execute(f"create schema if not exists {name}")
 
     def grant(self) -> None:
-        """Gives the roles of docs/security.md what they need of what there is now. Raises a WarehouseError."""
+        """Grant the roles of docs/security.md their privileges on all objects. Raises a `WarehouseError`."""
         with self.connect() as connection:
             connection.execute(grants())
 
@@ -130,9 +129,10 @@ class Database:
             with engine.begin() as connection:
                 connection.exec_driver_sql(statement("session/migration_lock"))
                 driver: Any = connection.connection.driver_connection
-                if _is_current(driver):  # another process was first
+                if _is_current(driver):  # Another process has migrated in the meantime.
                     return
-                if not _has_namespace(connection, SCHEMA):  # "if not exists" asks for the right to make it even so
+                # CREATE SCHEMA IF NOT EXISTS requires the privilege to create schemas even if the schema exists.
+                if not _has_namespace(connection, SCHEMA):
                     connection.exec_driver_sql(f"create schema {SCHEMA}")
                 config = Config()
                 # Alembic interpolates its options, so that a "%" in the path has to be doubled.
@@ -147,7 +147,7 @@ class Database:
             raise self._not_migrated(error.orig or error) from None
 
     def _migrating_connection(self) -> Connection:
-        """A connection for SQLAlchemy, which begins and ends its transaction and closes it."""
+        """Return a connection for SQLAlchemy, which controls its transaction and closes it."""
         connection = self._new_connection(_NAME)
         connection.execute(statement("session/settings"))
         connection.autocommit = False
@@ -183,14 +183,14 @@ def _head() -> str | None:
 
 
 def _is_current(connection: Connection) -> bool:
-    """Whether this release need not change the schema or the views. Raises SchemaNewer."""
+    """Return whether schema and views are current. Raises `SchemaNewer` for the schema of a newer release."""
     revision = _revision(connection)
     if revision is not None and revision not in _known_revisions():
         raise errors.SchemaNewer(
             f"the schema {SCHEMA} is at revision {revision}, which this release does not know: "
             "a newer release has migrated it; upgrade openai-costs-dagster on this machine"
         )
-    return revision == _head() and view_versions.parse(_noted(connection, "views")) >= view_versions.CURRENT
+    return revision == _head() and view_versions.parse(_metadata_value(connection, "views")) >= view_versions.CURRENT
 
 
 def _revision(connection: Connection) -> str | None:
@@ -205,7 +205,7 @@ def _has_namespace(connection: sqlalchemy.Connection, name: str) -> bool:
     return bool(connection.exec_driver_sql(_NAMESPACE_EXISTS, {"name": name}).scalar())
 
 
-def _noted(connection: Connection, key: str) -> str | None:
+def _metadata_value(connection: Connection, key: str) -> str | None:
     row = connection.execute(_FIND_METADATA, {"key": key}).fetchone()
     return str(row[0]) if row else None
 

@@ -23,7 +23,7 @@ _FORGOTTEN_USERS = "select user_id from openai_costs.forgotten_users"
 
 
 class Entry(NamedTuple):
-    """What an id stands for; `kind` is project, user or api_key."""
+    """A project, user or API key. `kind` is ``project``, ``user`` or ``api_key``."""
 
     kind: str
     id: str
@@ -35,23 +35,23 @@ class Entry(NamedTuple):
 
 
 def store_entries(connection: Connection, organization: str, entries: Iterable[Entry], now: dt.datetime) -> None:
-    """Keeps present names beside the earlier ones, and who owns what. Forgotten users stay without a name.
+    """Store entries and their current names. Earlier names stay, and names of forgotten users are not stored.
 
-    Raises ValueRefused, with nothing changed.
+    Raises `ValueRefused`, with nothing changed.
     """
     values = [{"organization": organization, "now": now, **entry._asdict()} for entry in entries]
     try:
         with connection.transaction(), connection.cursor() as cursor:
             cursor.executemany(statement("directory/upsert_entry"), values)
             cursor.executemany(
-                statement("directory/upsert_name"), [one for one in values if one["name"] or one["email"]]
+                statement("directory/upsert_name"), [entry for entry in values if entry["name"] or entry["email"]]
             )
     except errors.VALUE_ERRORS as error:
         raise errors.ValueRefused(f"PostgreSQL cannot store a value: {error}") from None
 
 
 def store_names(connection: Connection, organization: str, entries: Iterable[Entry], now: dt.datetime) -> None:
-    """Keeps names that answers carried by the way."""
+    """Store names that were part of responses of costs or usage."""
     values = [{"organization": organization, "now": now, **entry._asdict()} for entry in entries]
     with connection.cursor() as cursor:
         cursor.executemany(statement("directory/upsert_name"), values)
@@ -60,7 +60,7 @@ def store_names(connection: Connection, organization: str, entries: Iterable[Ent
 def store_project_names(
     connection: Connection, organization: str, names: Mapping[str, str], observed_at: dt.datetime
 ) -> None:
-    """Keeps the newest name of each project; the directory has those of longer ids."""
+    """Store the latest name of each project. Only the directory stores projects with overlong ids."""
     with connection.cursor() as cursor:
         cursor.executemany(
             statement("directory/upsert_project_name"),
@@ -80,30 +80,30 @@ def store_project_names(
 def mark_gone(
     connection: Connection, organization: str, kind: str, now: dt.datetime, *, project_id: str | None = None
 ) -> None:
-    """Marks what a whole reading at `now` did not list any more; names stay."""
+    """Set the status of entries that a complete synchronization at `now` did not list to ``gone``. Names stay."""
     values = {"organization": organization, "kind": kind, "now": now, "project_id": project_id}
     connection.execute(statement("directory/mark_gone"), values)
 
 
 def forgotten_users(connection: Connection) -> set[str]:
-    """The users whose name and address are kept no more."""
+    """Return the ids of users whose names and email addresses must not be stored."""
     return {user for (user,) in connection.execute(_FORGOTTEN_USERS)}
 
 
 def find_users(connection: Connection, user: str) -> list[str]:
-    """The ids that an id or an address stands for; empty where nothing is known of it."""
-    found = {one for (one,) in connection.execute(statement("directory/find_users"), {"user": user})}
+    """Return the ids of the users with an id or an email address; empty if no stored user matches."""
+    found = {user_id for (user_id,) in connection.execute(statement("directory/find_users"), {"user": user})}
     row = connection.execute(statement("directory/has_rows_of_user"), {"user": user}).fetchone()
     return sorted(found | ({user} if row and row[0] else set()))
 
 
 def record_forgotten_user(connection: Connection, user_id: str, now: dt.datetime) -> None:
-    """From now on nothing keeps a name or an address of this user."""
+    """Record that no name and no email address of this user may be stored from now on."""
     connection.execute(statement("directory/insert_forgotten_user"), {"user_id": user_id, "now": now})
 
 
 def find_person(connection: Connection, user_id: str) -> Person:
-    """What is known of a user in all organizations."""
+    """Return the names and email addresses of a user in all organizations."""
     names: set[str] = set()
     own: set[str] = set()
     others: set[str] = set()
@@ -115,7 +115,7 @@ def find_person(connection: Connection, user_id: str) -> Person:
 
 
 def edit_buckets(connection: Connection, organization: str, edit: Callable[[bytes], bytes]) -> int:
-    """Replaces the bytes of an organization's raw buckets where `edit` changes them; returns how many those were."""
+    """Apply `edit` to the raw buckets of an organization. Returns the number of changed buckets."""
     changed = 0
     with connection.transaction():
         for raw_id, raw in _buckets(connection, organization):
@@ -132,13 +132,13 @@ def edit_buckets(connection: Connection, organization: str, edit: Callable[[byte
 
 
 def buckets_with(connection: Connection, organization: str, is_found: Callable[[bytes], bool]) -> int:
-    """How many raw buckets of an organization fulfil a condition."""
+    """Return the number of raw buckets of an organization that fulfil a condition."""
     with connection.transaction():
         return sum(is_found(raw) for _, raw in _buckets(connection, organization))
 
 
 def delete_names(connection: Connection, organization: str, user_id: str, addresses: Iterable[str]) -> int:
-    """Deletes a user's names and addresses, the name in alerts, and names of other things that hold an address."""
+    """Delete the names and addresses of a user, also in alerts and in names that contain one of the addresses."""
     values = {"organization": organization, "user_id": user_id, "addresses": sorted(addresses)}
     with connection.transaction():
         connection.execute(statement("directory/delete_name_in_alerts"), values)

@@ -1,6 +1,6 @@
-"""Reads FOCUS rows of one month from the view `openai_costs.focus`, and how whole that month is.
+"""Queries of the FOCUS export: rows, sums and completeness of one month, from the view `openai_costs.focus`.
 
-All of it is read inside `snapshot`, so that rows, digits and sums are those of one moment.
+All queries of an export run inside `snapshot`, so that rows, digits and sums are consistent.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from openai_costs_dagster.warehouse.statements import statement
 _MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
 _CURSOR = "openai_costs_focus"
 _KINDS = {16: "boolean", 25: "text", 1082: "date", 1184: "timestamptz", 1700: "numeric", 3802: "json"}
-"""The kinds of columns by PostgreSQL's own numbers of types."""
+"""The kinds of columns by the OIDs of PostgreSQL's types."""
 _BEGIN_SNAPSHOT = "set transaction isolation level repeatable read, read only"
 
 
@@ -38,19 +38,19 @@ class Month:
 
     @classmethod
     def of(cls, day: dt.date) -> Month:
-        """The month that a day lies in."""
+        """Return the month of a day."""
         return cls(day.year, day.month)
 
     @classmethod
     def parse(cls, text: str) -> Month:
-        """Reads ``YYYY-MM``. Raises ValueError."""
+        """Return the month of a text in the form ``YYYY-MM``. Raises `ValueError` for other texts."""
         if not _MONTH.fullmatch(text):
             raise ValueError(f"{text!r} is no month as in 2026-03")
         return cls.of(dt.date.fromisoformat(f"{text}-01"))
 
     @property
     def days(self) -> DayRange:
-        """Its first and last day."""
+        """The first and the last day of the month."""
         last = calendar.monthrange(self.year, self.number)[1]
         return DayRange(dt.date(self.year, self.number, 1), dt.date(self.year, self.number, last))
 
@@ -59,14 +59,14 @@ class Month:
 
 
 class Column(NamedTuple):
-    """A column of the view; its kind is boolean, text, date, timestamptz, numeric or json (as text)."""
+    """A column of the view. `kind` is boolean, text, date, timestamptz, numeric, or json (read as text)."""
 
     name: str
     kind: str
 
 
 class Digits(NamedTuple):
-    """The most digits before and after the point that a decimal column holds."""
+    """The maximum number of digits before and after the decimal point in a column."""
 
     before: int
     after: int
@@ -74,60 +74,60 @@ class Digits(NamedTuple):
 
 @dataclass(frozen=True)
 class MonthCompleteness:
-    """How whole a month is, over the organizations asked for."""
+    """The completeness of a month over the selected organizations."""
 
     stored_days: int
     provisional_days: int
     missing_days: int
-    """Days of the month that are not stored, those that are still to come included."""
+    """Days of the month that are not stored, including future days."""
     left_out: int
-    """Rows without an amount, which FOCUS has no place for."""
+    """Rows without an amount, which the FOCUS format cannot represent."""
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Which rows: a month of some organizations, by their configured names."""
+    """The exported rows: one month of some organizations, by their configured names."""
 
     month: Month
     organizations: Sequence[str]
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """What the queries are given."""
+        """The parameters of the queries."""
         days = self.month.days
         return {"organizations": list(self.organizations), "first": days.first, "last": days.last}
 
 
 @contextmanager
 def snapshot(connection: Connection) -> Iterator[None]:
-    """A read-only transaction that sees one moment."""
+    """Run a read-only transaction in which all queries see the same state of the database."""
     with connection.transaction():
         connection.execute(_BEGIN_SNAPSHOT)
         yield
 
 
 def days(connection: Connection, wanted: Selection) -> MonthCompleteness:
-    """How whole the month is."""
+    """Return the completeness of the month."""
     with connection.cursor(row_factory=class_row(MonthCompleteness)) as cursor:
         found = cursor.execute(statement("report/focus_completeness"), wanted.parameters).fetchone()
-    assert found  # noqa: S101  # an aggregate is always a row
+    assert found  # noqa: S101  # An aggregate without GROUP BY always returns a row.
     return found
 
 
 def sums(connection: Connection, wanted: Selection) -> Mapping[str, tuple[Decimal, int]]:
-    """The exact sum of what was billed and the number of rows, by currency."""
+    """Return the exact billed sum and the number of rows, by currency."""
     rows = connection.execute(statement("report/focus_sums"), wanted.parameters).fetchall()
     return {currency: (billed, count) for currency, billed, count in rows}
 
 
 def digits(connection: Connection, wanted: Selection) -> Mapping[str, Digits]:
-    """How long the numbers of each decimal column are; a column that is null throughout is not there."""
+    """Return the number of digits of each decimal column. Columns with only null values are absent."""
     rows = connection.execute(statement("report/focus_digits"), wanted.parameters).fetchall()
     return {name: Digits(before, after) for name, before, after in rows}
 
 
 class Rows:
-    """The month's rows by day, read from the server some at a time: memory does not grow with their number."""
+    """The rows of the month by day, fetched in batches by a server-side cursor to bound the memory."""
 
     def __init__(self, cursor: ServerCursor[TupleRow], at_once: int) -> None:
         self._cursor = cursor
@@ -135,8 +135,8 @@ class Rows:
 
     @property
     def columns(self) -> list[Column]:
-        """The view's columns in their order."""
-        return [Column(one.name, _KINDS[one.type_code]) for one in self._cursor.description or ()]
+        """The columns of the view in their order."""
+        return [Column(column.name, _KINDS[column.type_code]) for column in self._cursor.description or ()]
 
     def __iter__(self) -> Iterator[list[tuple[Any, ...]]]:
         while batch := self._cursor.fetchmany(self._at_once):
@@ -145,7 +145,7 @@ class Rows:
 
 @contextmanager
 def rows(connection: Connection, wanted: Selection, *, at_once: int) -> Iterator[Rows]:
-    """The month's rows, in batches of `at_once`."""
+    """Open a cursor on the rows of the month, which yields batches of `at_once` rows."""
     with connection.cursor(name=_CURSOR) as cursor:
         set_json_loads(lambda text: text if isinstance(text, str) else text.decode(), cursor)
         cursor.execute(statement("report/focus_rows"), wanted.parameters)

@@ -1,4 +1,4 @@
-"""Deletes a person's names and addresses everywhere, also while a reader is at work, and checks that they are gone."""
+"""Deletion of the names and email addresses of a user in all tables, followed by a check that none is left."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from openai_costs_dagster.warehouse import directory, errors, free_texts, lock
 from openai_costs_dagster.warehouse import organizations as warehouse_organizations
 from openai_costs_dagster.warehouse.database import Database
 
-_MOST_PASSES = 5  # over the raw pages: a pass that finds further addresses of the person is followed by another
+_MOST_PASSES = 5  # A pass over the raw responses that finds further addresses of the user is followed by another pass.
 
 
 class Forgotten(NamedTuple):
-    """How many names and addresses, raw pages, and other texts were changed."""
+    """The number of changed names, raw responses and other texts."""
 
     names: int
     pages: int
@@ -29,11 +29,11 @@ class Forgotten(NamedTuple):
 
 
 def forget_user(database: Database, user_id: str, now: dt.datetime, on_wait: Callable[[str], None]) -> Forgotten:
-    """Deletes a user's names and addresses in all organizations; amounts stay.
+    """Delete the names and email addresses of a user in all organizations. Amounts stay.
 
-    The user is recorded as forgotten first, so that no reader that starts from now on stores any. Then each
-    organization is edited when its reader is done. The names go last: an interrupted run can be repeated, since the
-    addresses are still known. Raises NotForgotten if a name or an address is left, or another WarehouseError.
+    The user is recorded as forgotten first, so that later synchronizations store no names. Then each organization is
+    edited under its lock. The names are deleted last, because an interrupted run needs the addresses when it is
+    repeated. Raises `NotForgotten` if a name or an address is left, or another `WarehouseError`.
     """
     with database.connect() as connection:
         directory.record_forgotten_user(connection, user_id, now)
@@ -51,7 +51,7 @@ def forget_user(database: Database, user_id: str, now: dt.datetime, on_wait: Cal
 
 
 class _Task:
-    """What is done to each organization; `person` gains the addresses that are found on the way."""
+    """The edits of all organizations. `person` collects further addresses that are found during the edits."""
 
     def __init__(
         self, database: Database, person: Person, organizations: list[str], on_wait: Callable[[str], None]
@@ -62,7 +62,7 @@ class _Task:
         self.person = person
 
     def edit_pages(self) -> int:
-        """Edits the raw pages of all organizations; returns how many changed."""
+        """Edit the raw responses of all organizations. Returns the number of changed responses."""
         pages = 0
         for _ in range(_MOST_PASSES):
             before = self.person
@@ -76,7 +76,7 @@ class _Task:
         return pages
 
     def delete_names(self) -> int:
-        """Deletes the names in all organizations; returns how many there were."""
+        """Delete the names in all organizations. Returns their number."""
         names = 0
         for organization in self._organizations:
             with lock.organization_lock(
@@ -86,7 +86,7 @@ class _Task:
         return names
 
     def verify(self) -> None:
-        """Reads everything again. Raises NotForgotten."""
+        """Search all texts again. Raises `NotForgotten` if a name or an address is found."""
         with self._database.connect() as connection:
             pages = sum(directory.buckets_with(connection, one, self._remains) for one in self._organizations)
             columns = free_texts.columns_with(

@@ -1,4 +1,4 @@
-"""The columns that hold sentences and other free text, which may name a person, in our tables and in Dagster's."""
+"""Columns with messages and other free text, which may contain names of people, in all tables including Dagster's."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ COLUMNS = (
     ("sensor_ticks", "last_error"),
     ("open_failures", "message"),
 )
-"""Table and column. Every other text of `schema.py` is an identifier, or a word from a closed list."""
+"""Tables and columns with free text. All other text columns of `schema.py` hold identifiers or fixed words."""
 
 _DAGSTER = "openai_costs_dagster"
 _TYPES = {"facts": "jsonb"}
 
 
-class Place(NamedTuple):
-    """A column that holds text."""
+class TextColumn(NamedTuple):
+    """A column with text."""
 
     schema: str
     table: str
@@ -49,7 +49,7 @@ class Place(NamedTuple):
         }
 
     def texts(self, connection: Connection, words: Iterable[str], *, lock: bool) -> Iterator[tuple[str, str]]:
-        """The texts that hold one of some words in any case, each with the place of its row."""
+        """Yield the row id (`ctid`) and the text of each row that contains one of the words, ignoring case."""
         query = sql.SQL(
             "select ctid::text, {column}::text from {table} where {column}::text ilike any (%(patterns)s) {lock}"
         ).format(lock=sql.SQL("for update" if lock else ""), **self._names)
@@ -57,7 +57,7 @@ class Place(NamedTuple):
         yield from connection.execute(query, {"patterns": patterns}).fetchall()
 
     def replace(self, connection: Connection, row: str, text: str) -> None:
-        """Writes a text into a row whose place is known and which is locked."""
+        """Update the text of a locked row."""
         query = sql.SQL("update {table} set {column} = %(text)s::{type} where ctid = %(row)s::tid").format(
             **self._names
         )
@@ -65,34 +65,34 @@ class Place(NamedTuple):
 
 
 def edit(connection: Connection, words: Iterable[str], edited: Callable[[str], str]) -> int:
-    """Replaces the texts that hold one of some words where `edited` changes them; returns how many those were."""
+    """Apply `edited` to all texts that contain one of the words. Returns the number of changed texts."""
     words, changed = list(words), 0
     with connection.transaction():
-        for place in _places(connection):
-            for row, text in place.texts(connection, words, lock=True):
+        for column in _text_columns(connection):
+            for row, text in column.texts(connection, words, lock=True):
                 rest = edited(text)
                 if rest != text:
-                    place.replace(connection, row, rest)
+                    column.replace(connection, row, rest)
                     changed += 1
     return changed
 
 
 def columns_with(connection: Connection, words: Iterable[str], is_found: Callable[[str], bool]) -> list[str]:
-    """The columns of which a text holds one of some words and fulfils a condition."""
+    """Return the columns with a text that contains one of the words and fulfils a condition."""
     words = list(words)
     return [
-        f"{place.schema}.{place.table}.{place.column}"
-        for place in _places(connection)
-        if any(is_found(text) for _, text in place.texts(connection, words, lock=False))
+        f"{column.schema}.{column.table}.{column.column}"
+        for column in _text_columns(connection)
+        if any(is_found(text) for _, text in column.texts(connection, words, lock=False))
     ]
 
 
-def _places(connection: Connection) -> list[Place]:
-    ours = [Place(SCHEMA, table, column) for table, column in COLUMNS]
+def _text_columns(connection: Connection) -> list[TextColumn]:
+    ours = [TextColumn(SCHEMA, table, column) for table, column in COLUMNS]
     theirs = connection.execute(statement("dagster/text_columns")).fetchall()
-    return ours + [Place(_DAGSTER, table, column) for table, column in theirs]
+    return ours + [TextColumn(_DAGSTER, table, column) for table, column in theirs]
 
 
 def _literal(word: str) -> str:
-    """A word as LIKE takes it."""
+    """Escape a word for LIKE."""
     return word.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")

@@ -15,7 +15,7 @@ _OUTDATED = "select line_item from openai_costs.line_items where rules_version <
 
 
 def classify_new(connection: Connection, labels: Iterable[str], classify: Classify, rules_version: int) -> None:
-    """Classifies the line items that were never met before; a longer one than `MAX_KEY_LENGTH` is its own class."""
+    """Classify line items that are not stored yet. Labels longer than `MAX_KEY_LENGTH` are not stored."""
     _store(connection, sorted(labels), classify, rules_version)
 
 
@@ -26,7 +26,7 @@ def find(connection: Connection, labels: Iterable[str]) -> dict[str, LineItem]:
 
 
 def reclassify(connection: Connection, classify: Classify, rules_version: int) -> int:
-    """Classifies all history anew where the rules have improved since; returns how many line items that were."""
+    """Classify line items again that were classified with older rules. Returns the number of line items."""
     rows = connection.execute(_OUTDATED, {"rules_version": rules_version}).fetchall()
     _store(connection, [row[0] for row in rows], classify, rules_version)
     return len(rows)

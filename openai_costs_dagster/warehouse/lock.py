@@ -1,4 +1,4 @@
-"""One reader per organization: a Postgres advisory lock, held by the connection that will also store what was read."""
+"""The lock of an organization: a PostgreSQL advisory lock that allows one synchronization at a time."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ _LOCK = "select pg_advisory_lock(hashtextextended(%(key)s, 0))"
 def organization_lock(
     database: Database, organization: str, *, purpose: str, on_wait: Callable[[str], None]
 ) -> Iterator[Connection]:
-    """Yields the connection of the organization's only reader; a second caller waits for the first.
+    """Yield a connection that holds the lock of an organization, after waiting for other holders.
 
-    `on_wait` is told once for whom we wait, before waiting. The lock ends with the connection, however it ends.
+    Before waiting, `on_wait` is called once with a message that names the holder. PostgreSQL releases the lock when the
+    connection ends, even if this process is killed.
     """
     with database.connect(name=f"openai-costs {organization} {purpose}") as connection:
         lock = {"key": f"openai_costs/organization/{organization}"}

@@ -1,4 +1,4 @@
-"""What a spend report is made of, across organizations; US dollars unless a currency is named, days UTC."""
+"""Queries of the spend report across organizations. Amounts are US dollars unless a currency is named; days are UTC."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from openai_costs_dagster.days import DayRange
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.statements import statement
 
-_AT_ONCE = 20_000  # rows fetched by a server-side cursor
+_AT_ONCE = 20_000  # Rows per fetch of the server-side cursor.
 
 
 class Cell(NamedTuple):
-    """What a day cost by everything that a report can be filtered by."""
+    """The cost of a day by all dimensions that the report can filter."""
 
     organization: str
     usage_date: dt.date
@@ -28,7 +28,7 @@ class Cell(NamedTuple):
 
 
 class SpentPart(NamedTuple):
-    """A part of a bill in two ranges of days; quantities are null where unknown."""
+    """A line item of the bill in two ranges of days. Unknown quantities are None."""
 
     organization: str
     project: str
@@ -43,7 +43,7 @@ class SpentPart(NamedTuple):
 
 
 class MonthlyUnitCost(NamedTuple):
-    """What a model's tokens cost in a month, of the days on which they were both billed and counted."""
+    """The cost of a model's tokens in a month, over the days with both costs and usage."""
 
     organization: str
     model: str
@@ -54,7 +54,7 @@ class MonthlyUnitCost(NamedTuple):
 
 
 class CurrentName(NamedTuple):
-    """What a project, user or API key is called."""
+    """The current name of a project, user or API key."""
 
     organization: str
     kind: str
@@ -63,7 +63,7 @@ class CurrentName(NamedTuple):
 
 
 class NonFinalDay(NamedTuple):
-    """A day whose spend is not final: not stored, or stored and provisional."""
+    """A day that is missing or provisional."""
 
     organization: str
     usage_date: dt.date
@@ -71,7 +71,7 @@ class NonFinalDay(NamedTuple):
 
 
 class Restatement(NamedTuple):
-    """By how much a settled day was restated at a time; `parts` counts the rows that changed."""
+    """A restatement of a settled day. `parts` is the number of changed rows."""
 
     organization: str
     usage_date: dt.date
@@ -82,7 +82,7 @@ class Restatement(NamedTuple):
 
 
 class OtherCurrencyAmount(NamedTuple):
-    """What a day was billed in another currency, which is never added to dollars."""
+    """The cost of a day in a currency other than US dollars."""
 
     organization: str
     usage_date: dt.date
@@ -91,61 +91,61 @@ class OtherCurrencyAmount(NamedTuple):
 
 
 def cells(connection: Connection, organizations: Sequence[str], days: DayRange) -> Iterator[Cell]:
-    """All spend of a range of days, in no order; read in portions, so that memory does not grow with it."""
+    """Yield the spend of a range of days in no particular order. A server-side cursor bounds the memory."""
     with connection.transaction(), connection.cursor("report_cells") as cursor:
         cursor.itersize = _AT_ONCE
-        yield from map(Cell._make, cursor.execute(statement("report/cells"), _asked(organizations, days)))
+        yield from map(Cell._make, cursor.execute(statement("report/cells"), _parameters(organizations, days)))
 
 
 def spent_parts(
     connection: Connection, organizations: Sequence[str], days: DayRange, earlier: DayRange
 ) -> list[SpentPart]:
-    """What makes up the bill of `days` and of `earlier`, which ends before them."""
-    values = {**_asked(organizations, days), "earlier_first": earlier.first, "earlier_last": earlier.last}
+    """Return the line items of the bills of `days` and of `earlier`, which must end before `days`."""
+    values = {**_parameters(organizations, days), "earlier_first": earlier.first, "earlier_last": earlier.last}
     return [SpentPart._make(row) for row in connection.execute(statement("report/spent_parts"), values)]
 
 
 def monthly_unit_costs(connection: Connection, organizations: Sequence[str], days: DayRange) -> list[MonthlyUnitCost]:
-    """Unit costs by month, oldest first."""
-    rows = connection.execute(statement("report/monthly_unit_costs"), _asked(organizations, days))
+    """Return unit costs by month, oldest first."""
+    rows = connection.execute(statement("report/monthly_unit_costs"), _parameters(organizations, days))
     return [MonthlyUnitCost._make(row) for row in rows]
 
 
 def current_names(
     connection: Connection, organizations: Sequence[str], with_addresses: Sequence[str]
 ) -> list[CurrentName]:
-    """The present names of everything that has one; where addresses are kept, those of people without a name."""
+    """Return current names. For organizations in `with_addresses`, the email address replaces a missing name."""
     values = {"organizations": list(organizations), "with_addresses": list(with_addresses)}
     rows = connection.execute(statement("report/current_names"), values)
     return [CurrentName._make(row) for row in rows]
 
 
 def non_final_days(connection: Connection, organizations: Sequence[str], days: DayRange) -> list[NonFinalDay]:
-    """The days of a range that may still change or are missing; its last one, today, is never missing."""
-    rows = connection.execute(statement("report/non_final_days"), _asked(organizations, days))
+    """Return the provisional and missing days of a range. The last day, today, is never reported as missing."""
+    rows = connection.execute(statement("report/non_final_days"), _parameters(organizations, days))
     return [NonFinalDay._make(row) for row in rows]
 
 
 def restatements(
     connection: Connection, organizations: Sequence[str], since: dt.datetime, most: int
 ) -> list[Restatement]:
-    """The largest that were seen since a moment."""
+    """Return the `most` largest restatements that were detected at or after `since`."""
     values = {"organizations": list(organizations), "since": since, "most": most}
     return [Restatement._make(row) for row in connection.execute(statement("report/restatements"), values)]
 
 
 def other_currencies(connection: Connection, organizations: Sequence[str], days: DayRange) -> list[OtherCurrencyAmount]:
-    """What was billed in other currencies, by day."""
-    rows = connection.execute(statement("report/other_currencies"), _asked(organizations, days))
+    """Return costs in currencies other than US dollars, by day."""
+    rows = connection.execute(statement("report/other_currencies"), _parameters(organizations, days))
     return [OtherCurrencyAmount._make(row) for row in rows]
 
 
-def _asked(organizations: Sequence[str], days: DayRange) -> dict[str, object]:
+def _parameters(organizations: Sequence[str], days: DayRange) -> dict[str, object]:
     return {"organizations": list(organizations), "first": days.first, "last": days.last}
 
 
 def first_stored_days(connection: Connection, organizations: Sequence[str]) -> dict[str, dt.date]:
-    """The oldest stored day of each organization that has any."""
+    """Return the first stored day of each organization; organizations without stored days are absent."""
     return dict(
         connection.execute(statement("report/first_stored_days"), {"organizations": list(organizations)}).fetchall()
     )

@@ -1,4 +1,4 @@
-"""When the sensors of each code location last ran, which runs died, and what was sent as a heartbeat.
+"""Ticks of sensors, dead runs and heartbeats of each code location.
 
 The sensors write these rows, and `openai-costs status` reads them without importing Dagster. Times are UTC.
 """
@@ -14,7 +14,7 @@ from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.statements import statement
 
 RETENTION = dt.timedelta(days=30)
-"""Rows that have not been renewed for so long are deleted by the next tick of any sensor."""
+"""The age at which the next tick of any sensor deletes a row."""
 _DELETE_OLD = (
     "delete from openai_costs.sensor_ticks where last_tick_at < %(before)s",
     "delete from openai_costs.dead_runs where ended_at < %(before)s",
@@ -57,7 +57,7 @@ class DeadRun:
 
 @dataclass(frozen=True)
 class Heartbeat:
-    """The newest heartbeat of a code location; `day` is the UTC day whose complete reading is reported."""
+    """The latest heartbeat of a code location. `day` is the reported UTC day, which was synchronized completely."""
 
     location: str
     address: str
@@ -69,50 +69,50 @@ class Heartbeat:
 
 
 def record_tick(connection: Connection, tick: SensorTick) -> None:
-    """Stores a completed tick."""
+    """Store a completed tick."""
     connection.execute(
         statement("dagster/upsert_sensor_tick"), {**asdict(tick), "organizations": list(tick.organizations)}
     )
 
 
 def record_error(connection: Connection, sensor: Sensor, error: str) -> None:
-    """Stores the error of a tick that did not complete. The time of the last completed tick stays."""
+    """Store the error of a failed tick. The time of the last completed tick stays."""
     connection.execute(statement("dagster/record_sensor_error"), {**sensor._asdict(), "last_error": error})
 
 
 def all_ticks(connection: Connection) -> list[SensorTick]:
-    """The last tick of every sensor of every code location, newest first within a sensor."""
+    """Return the latest tick of every sensor in every code location, newest first within a sensor."""
     return [SensorTick(*row) for row in connection.execute(statement("dagster/sensor_ticks"))]
 
 
 def last_tick_at(connection: Connection, location: str, sensor: str) -> dt.datetime | None:
-    """When a sensor of a code location last completed a tick, on whichever host."""
+    """Return the time of the last completed tick of a sensor on any host, or None."""
     row = connection.execute(statement("dagster/last_sensor_tick"), {"location": location, "sensor": sensor}).fetchone()
     return row[0] if row else None
 
 
 def newest_tick_at(connection: Connection, locations: Sequence[str]) -> dt.datetime | None:
-    """When any sensor of these code locations last completed a tick."""
+    """Return the time of the last completed tick of any sensor in these code locations, or None."""
     row = connection.execute(_NEWEST_TICK, {"locations": list(locations)}).fetchone()
     return row[0] if row else None
 
 
 def record_dead_run(connection: Connection, run: DeadRun) -> bool:
-    """Stores a run whose process died. Returns whether it was not stored before."""
+    """Store a run whose process died. Returns whether the run is new."""
     return connection.execute(statement("dagster/insert_dead_run"), asdict(run)).rowcount > 0
 
 
 def dead_runs(connection: Connection, since: dt.datetime) -> list[DeadRun]:
-    """Runs that died since then, oldest first."""
+    """Return the runs that died at or after `since`, oldest first."""
     return [DeadRun(*row) for row in connection.execute(statement("dagster/dead_runs"), {"since": since})]
 
 
 def claim_heartbeat(
     connection: Connection, location: str, address: str, day: dt.date, now: dt.datetime, leased_to: dt.datetime
 ) -> int | None:
-    """Claims the next attempt to send a day's heartbeat and returns its number.
+    """Claim the next attempt to send the heartbeat of a day and return the number of the attempt.
 
-    Returns None if the heartbeat was delivered, is not due again yet, or another process sends it.
+    Returns None if the heartbeat was delivered, is not due yet, or is being sent by another process.
     """
     values = {"location": location, "address": address, "day": day, "now": now, "leased_to": leased_to}
     row = connection.execute(statement("alerts/claim_heartbeat"), values).fetchone()
@@ -129,7 +129,7 @@ def record_heartbeat(
     delivered_at: dt.datetime | None,
     error: str | None,
 ) -> None:
-    """Stores the result of an attempt."""
+    """Store the result of an attempt."""
     values = {
         "location": location,
         "address": address,
@@ -142,25 +142,25 @@ def record_heartbeat(
 
 
 def heartbeat(connection: Connection, location: str, address: str) -> Heartbeat | None:
-    """The newest heartbeat of a code location to an address."""
+    """Return the latest heartbeat of a code location to an address, or None."""
     values = {"location": location, "address": address}
     row = connection.execute(statement("alerts/heartbeat"), values).fetchone()
     return Heartbeat(location, address, *row) if row else None
 
 
 def heartbeats(connection: Connection) -> list[Heartbeat]:
-    """The newest heartbeat of every code location."""
+    """Return the latest heartbeat of every code location."""
     return [Heartbeat(*row) for row in connection.execute(statement("alerts/heartbeats"))]
 
 
 def unread_organizations(connection: Connection, organizations: Collection[str], day: dt.date) -> list[str]:
-    """Those of some organizations of which a UTC day was not read completely after its end."""
+    """Return the organizations for which a UTC day was not fetched after its end."""
     values = {"organizations": list(organizations), "day": day}
     return [name for (name,) in connection.execute(statement("organizations/without_day"), values)]
 
 
 def delete_old(connection: Connection, now: dt.datetime) -> None:
-    """Deletes rows that have not been renewed for `RETENTION`."""
+    """Delete rows that are older than `RETENTION`."""
     values = {"before": now - RETENTION}
     for query in _DELETE_OLD:
         connection.execute(query, values)

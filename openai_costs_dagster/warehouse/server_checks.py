@@ -1,4 +1,4 @@
-"""Refuses servers and databases that cannot hold the costs, before anything is written there."""
+"""Checks of the server, the database and the privileges, which run before the first write."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from openai_costs_dagster.warehouse import errors, failures
 from openai_costs_dagster.warehouse.statements import statement
 
 OLDEST_SERVER = 15
-_ROUNDS = 4  # of questions to two sessions; poolers hand out idle servers in turn or the last one first
+_ROUNDS = 4  # Poolers assign idle servers round robin or last in, first out; four rounds detect both.
 
 Connection = psycopg.Connection[TupleRow]
 
 
 def check_server(connection: Connection, another: Callable[[], AbstractContextManager[Connection]], safe: str) -> None:
-    """Checks release, encoding and sessions. Changes no setting, because a pooler may share the session with others.
+    """Check version, encoding and sessions. No setting is changed, because a pooler may share the session.
 
-    `another` opens a second connection to the same address, whose name for messages is `safe`. Raises DatabaseTooOld
-    or DatabaseRefused.
+    `another` opens a second connection to the same address. `safe` is the address without its password, for messages.
+    Raises `DatabaseTooOld` or `DatabaseRefused`.
     """
     version = connection.info.server_version // 10_000
     if version < OLDEST_SERVER:
@@ -39,7 +39,7 @@ def check_server(connection: Connection, another: Callable[[], AbstractContextMa
 
 
 def check_privileges(connection: Connection, safe: str) -> None:
-    """Checks that this user can prepare the database and load into it. Raises DatabaseRefused."""
+    """Check the privileges for preparing the database and for loading. Raises `DatabaseRefused`."""
     user, database, is_standby, is_read_only, may_make_temporary, may_create = (
         connection.execute(statement("session/privileges")).fetchone() or (None,) * 6
     )
@@ -63,7 +63,7 @@ def check_privileges(connection: Connection, safe: str) -> None:
 
 
 def _shares_sessions(first: Connection, another: Callable[[], AbstractContextManager[Connection]]) -> bool:
-    """Whether two open connections meet the same server process, or one of them meets several."""
+    """Return whether two open connections share a server process, or one connection uses several processes."""
     with another() as second:
         backends: tuple[set[int], set[int]] = (set(), set())
         for _ in range(_ROUNDS):

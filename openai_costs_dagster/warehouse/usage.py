@@ -1,4 +1,4 @@
-"""Stores what the usage endpoints counted, whole days of one endpoint in one transaction; and what was not served."""
+"""Storage of usage by whole days of one endpoint, and of endpoints that the server does not have."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ delete from openai_costs.missing_endpoints where organization = %(organization)s
 
 
 class UsageDay(NamedTuple):
-    """A day of one endpoint as it was read: its rows, and the bytes that are kept of it."""
+    """A fetched day of one endpoint: its rows and the raw response."""
 
     day: dt.date
     rows: Sequence[UsageRow]
@@ -34,7 +34,7 @@ class UsageDay(NamedTuple):
 
 @dataclass(frozen=True)
 class UsageWindow:
-    """One chain of one usage endpoint, read to its end."""
+    """A window of days that was fetched completely from one usage endpoint."""
 
     organization: str
     operation: Operation
@@ -52,36 +52,36 @@ class StoredUsage(NamedTuple):
     row: UsageRow
 
 
-def store(connection: Connection, reading: UsageWindow, buckets: Iterable[UsageDay]) -> int:
-    """Replaces the reading's days in one transaction and returns how many rows that were.
+def store(connection: Connection, window: UsageWindow, buckets: Iterable[UsageDay]) -> int:
+    """Replace the days of the window in one transaction and return the number of rows.
 
-    Raises LoadMismatch, with nothing changed, where the buckets are not those of the reading's days.
+    Raises `LoadMismatch`, with nothing changed, if the buckets do not cover exactly the days of the window.
     """
     buckets = list(buckets)
-    if [bucket.day for bucket in buckets] != list(reading.days):
-        raise errors.LoadMismatch(f"{reading.organization} {reading.operation.name}: days are missing")
+    if [bucket.day for bucket in buckets] != list(window.days):
+        raise errors.LoadMismatch(f"{window.organization} {window.operation.name}: days are missing")
     values = {
-        "organization": reading.organization,
-        "operation": reading.operation.name,
-        "source": f"usage/{reading.operation.name}",
-        "grouping": ",".join(reading.grouping),
-        "first": reading.days.first,
-        "last": reading.days.last,
-        "started_at": reading.started_at,
-        "provisional": list(reading.provisional),
+        "organization": window.organization,
+        "operation": window.operation.name,
+        "source": f"usage/{window.operation.name}",
+        "grouping": ",".join(window.grouping),
+        "first": window.days.first,
+        "last": window.days.last,
+        "started_at": window.started_at,
+        "provisional": list(window.provisional),
     }
     try:
         with connection.transaction():
             connection.execute(statement("usage/create_staging"))
             _copy_buckets(connection, buckets)
             connection.execute(statement("usage/delete_rows"), values)
-            _copy_rows(connection, reading, buckets)
+            _copy_rows(connection, window, buckets)
             connection.execute(statement("costs/delete_provisional_buckets"), values)
             connection.execute(statement("costs/insert_raw_buckets"), values)
             _note_days(connection, values, buckets)
     except errors.VALUE_ERRORS as error:
-        said = f"{reading.organization} {reading.operation.name} {reading.days}: {error.diag.message_primary}"
-        raise errors.ValueRefused(said) from None
+        message = f"{window.organization} {window.operation.name} {window.days}: {error.diag.message_primary}"
+        raise errors.ValueRefused(message) from None
     return sum(len(bucket.rows) for bucket in buckets)
 
 
@@ -92,16 +92,16 @@ def _copy_buckets(connection: Connection, buckets: Sequence[UsageDay]) -> None:
             copy.write_row((bucket.day, digest, zlib.compress(bucket.raw, _COMPRESSION)))
 
 
-def _copy_rows(connection: Connection, reading: UsageWindow, buckets: Sequence[UsageDay]) -> None:
+def _copy_rows(connection: Connection, window: UsageWindow, buckets: Sequence[UsageDay]) -> None:
     with copy_into(connection, "usage_rows") as copy:
         for bucket in buckets:
             for row in bucket.rows:
                 groups, counters = json.dumps(dict(row.groups)), _json_of(row.counters)
-                copy.write_row((reading.organization, bucket.day, reading.operation.name, *row[:4], groups, counters))
+                copy.write_row((window.organization, bucket.day, window.operation.name, *row[:4], groups, counters))
 
 
 def _json_of(counters: Mapping[str, Decimal]) -> str:
-    """Counters as JSON numbers, exact: no float on the way."""
+    """Return the counters as a JSON object. Decimals are written exactly, without conversion to float."""
     return "{" + ", ".join(f"{json.dumps(name)}: {value:f}" for name, value in counters.items()) + "}"
 
 
@@ -122,7 +122,7 @@ def _note_days(connection: Connection, values: Mapping[str, Any], buckets: Seque
 
 
 def rows_of_days(connection: Connection, organization: str, days: Iterable[dt.date]) -> list[StoredUsage]:
-    """All usage of some days."""
+    """Return the usage rows of some days."""
     found = connection.execute(statement("usage/rows_of_days"), {"organization": organization, "days": list(days)})
     return [
         StoredUsage(day, operation, UsageRow(project, user, api_key, model, groups, _decimals(counters)))
@@ -131,14 +131,14 @@ def rows_of_days(connection: Connection, organization: str, days: Iterable[dt.da
 
 
 def _decimals(counters: str) -> dict[str, Decimal]:
-    """Counters from their JSON text, exact: no float on the way."""
+    """Parse counters from JSON text. Numbers become exact decimals, without conversion to float."""
     return {
         name: Decimal(value) for name, value in json.loads(counters, parse_int=Decimal, parse_float=Decimal).items()
     }
 
 
 class MissingEndpoint(NamedTuple):
-    """An address at which nothing was served."""
+    """An endpoint that the server of an organization does not have, with the server's error message."""
 
     endpoint: str
     message: str
@@ -146,7 +146,7 @@ class MissingEndpoint(NamedTuple):
 
 
 def missing_endpoints(connection: Connection, organization: str) -> list[MissingEndpoint]:
-    """What an organization was not served when it was last asked for."""
+    """Return the endpoints that were missing at the last request."""
     found = connection.execute(statement("usage/missing_endpoints"), {"organization": organization})
     return [MissingEndpoint(*row) for row in found]
 
@@ -154,19 +154,19 @@ def missing_endpoints(connection: Connection, organization: str) -> list[Missing
 def record_missing_endpoint(
     connection: Connection, organization: str, endpoint: str, message: str, now: dt.datetime
 ) -> None:
-    """Remembers that something is not served."""
+    """Record that the server does not have an endpoint."""
     values = {"organization": organization, "endpoint": endpoint, "message": message, "now": now}
     connection.execute(statement("usage/upsert_missing_endpoint"), values)
 
 
 def delete_missing_endpoint(connection: Connection, organization: str, endpoint: str) -> bool:
-    """It is served now; whether it was remembered as absent."""
+    """Delete the record of a missing endpoint, and return whether there was one."""
     return (
         connection.execute(_DELETE_MISSING_ENDPOINT, {"organization": organization, "endpoint": endpoint}).rowcount > 0
     )
 
 
 def recent_operations(connection: Connection, organization: str, since: dt.date) -> set[str]:
-    """The operations that counted anything on a day since then."""
+    """Return the operations with usage on any day from `since` on."""
     values = {"organization": organization, "since": since}
     return {operation for (operation,) in connection.execute(statement("usage/recent_operations"), values)}

@@ -56,7 +56,7 @@ SAID = {
     "alerts.heartbeat": {"_request"},
     "orchestration.runtime.storage_session": {"storage_failure"},
     "warehouse.failures": {"of_connecting", "of_use"},
-    "warehouse.lock": {"reader"},
+    "warehouse.lock": {"organization_lock"},
 }
 """Functions that say what is wrong without raising it."""
 

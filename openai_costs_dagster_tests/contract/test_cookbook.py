@@ -116,7 +116,7 @@ def test_price_and_volume_are_the_whole_change(reader: Connection) -> None:
 
 
 def test_those_who_spent_are_the_whole_bill(reader: Connection) -> None:
-    found = answer(reader, "Who spent what")
+    found = answer(reader, "How much did each user spend")
     assert summed(found, "spend") == whole(reader, NOW.date().replace(day=1), NOW.date())
     assert {"Ada", "(service accounts)", "(nobody)"} <= {row["who"] for row in found}
 
@@ -144,14 +144,14 @@ def test_what_was_planted_is_told(reader: Connection) -> None:
     assert states["lumen", "missing"]["first_day"] == MISSING == states["lumen", "missing"]["last_day"]
     assert states["lumen", "unreconciled"]["first_day"] == BROKEN
     assert states[HOSTILE_NAME, "provisional"]["days"] == 3
-    assert {row["usage_date"] for row in answer(reader, "What is not like it was")} == {UNUSUAL}
+    assert {row["usage_date"] for row in answer(reader, "Which anomalies of the last month")} == {UNUSUAL}
     shares = {row["organization"]: row for row in answer(reader, "What share of the spend")}
     assert shares["lumen"]["percent"] > 1
     assert shares[HOSTILE_NAME]["percent"] == 0
 
 
 def test_the_running_total_ends_with_the_month_so_far(reader: Connection) -> None:
-    rows = [row for row in answer(reader, "How does this month run") if row["organization"] == "lumen"]
+    rows = [row for row in answer(reader, "What will this month cost") if row["organization"] == "lumen"]
     assert [row["usage_date"].day for row in rows] == list(range(1, 11))
     assert rows[-1]["running_total"] == whole(reader, dt.date(2026, 3, 1), dt.date(2026, 3, 10), "lumen")
     assert abs(rows[-1]["month_at_this_pace"] - Decimal("3.1") * rows[-1]["running_total"]) < Decimal("0.01")
@@ -164,8 +164,8 @@ def test_the_invoice_is_exact(reader: Connection) -> None:
 
 
 def test_a_budget_is_burnt_down_to_what_is_left_of_it(reader: Connection) -> None:
-    burnt = answer(reader, "How fast do the budgets burn down")
-    (budget,) = [row for row in answer(reader, "Will the budgets last") if row["budget"] == burnt[-1]["budget"]]
+    burnt = answer(reader, "How does the remaining amount")
+    (budget,) = [row for row in answer(reader, "How much can be spent per day") if row["budget"] == burnt[-1]["budget"]]
     assert burnt[-1]["left_over"] == WIDE.subtract(budget["amount_limit"], budget["spent"])
     assert budget["will_be_exceeded"]
 

@@ -308,7 +308,7 @@ def test_variables_have_an_entry_before_anything_was_read(connection: Connection
 
 
 def test_the_reader_may_not_see_what_is_behind_the_views(reader: Connection) -> None:
-    for table in ("raw_buckets", "cost_rows", "known_names", "organizations"):
+    for table in ("raw_buckets", "cost_rows", "directory_names", "organizations"):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             reader.execute(f"select from openai_costs.{table}")
 

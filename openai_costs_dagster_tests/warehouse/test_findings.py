@@ -14,9 +14,20 @@ from openai_costs_dagster.warehouse.database import Connection
 from ..conftest import NOW
 
 DAY = dt.date(2026, 3, 2)
-AMOUNTS = [Decimal(amount) for amount in ("10", "1", "0", "2", "9", "5")]
 OF_SEARCH = Finding(
-    DAY, SeriesKey("acme", project="search"), *AMOUNTS, "up", "low", "spend", "Up.", worth_alerting=True
+    usage_date=DAY,
+    series=SeriesKey("acme", project="search"),
+    actual=Decimal(10),
+    expected=Decimal(1),
+    lower=Decimal(0),
+    upper=Decimal(2),
+    impact=Decimal(9),
+    score=Decimal(5),
+    direction="up",
+    severity="low",
+    reason="level",
+    explanation="The spend rose.",
+    worth_alerting=True,
 )
 OF_CHAT = replace(OF_SEARCH, series=SeriesKey("acme", project="chat"))
 

@@ -104,7 +104,7 @@ def test_an_administrator_who_is_no_superuser_may_run_it(trusting: Databases) ->
         (
             "alter role openai_costs_reader bypassrls",
             "alter role openai_costs_reader nobypassrls",
-            "openai_costs_reader may do more",
+            "openai_costs_reader has too many privileges",
         ),
         (
             "grant openai_costs_owner to openai_costs_loader",

@@ -1,4 +1,4 @@
-"""Roles of least privilege: the script that makes them, and what each may do with what this release has."""
+"""Database roles with minimal privileges: the script that creates the roles, and their grants."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from importlib import resources
 from openai_costs_dagster.warehouse.schema import metadata
 from openai_costs_dagster.warehouse.statements import view_names
 
-_ROOM = resources.files("openai_costs_dagster.warehouse.roles")
+_PACKAGE = resources.files("openai_costs_dagster.warehouse.roles")
 
 
 def script(*, by_organization: bool) -> str:
-    """SQL for an administrator, in one transaction; `by_organization`: readers see the organizations named for them."""
+    """Return the SQL script for an administrator, one transaction.
+
+    With `by_organization`, readers see only the organizations that are granted to them.
+    """
     parts = ["begin;", _text("roles")]
     if by_organization:
         parts.append(_text("by_organization"))
@@ -22,13 +25,13 @@ def script(*, by_organization: bool) -> str:
 
 @cache
 def grants() -> str:
-    """SQL that gives the roles what they need of this release's tables and views, where there are such roles."""
+    """Return SQL that grants the roles, if they exist, their privileges on the tables and views of this release."""
     tables = (table.name for table in metadata.tables.values())
     return _text("grants").replace("/*tables*/", _quoted(tables)).replace("/*views*/", _quoted(view_names()))
 
 
 def _text(name: str) -> str:
-    return _ROOM.joinpath(f"{name}.sql").read_text(encoding="utf-8").strip()
+    return _PACKAGE.joinpath(f"{name}.sql").read_text(encoding="utf-8").strip()
 
 
 def _quoted(names: Iterable[str]) -> str:

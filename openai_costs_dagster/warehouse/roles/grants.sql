@@ -1,6 +1,5 @@
--- What each role may do with what there is; run again with every migration, so that new tables and views are neither
--- closed nor too open. Whatever others keep in these schemas is left alone, and where nobody made the roles for this
--- database nothing happens.
+-- Privileges of each role. The script runs with every migration, so that new tables and views get the right privileges.
+-- Foreign objects in the schemas are not changed. Without the roles, the script has no effect.
 do $$
 declare
     our_tables constant text[] := array[/*tables*/];
@@ -14,7 +13,7 @@ declare
     by_organization constant boolean := to_regclass('openai_costs.reader_organizations') is not null;
     found record;
 begin
-    -- A superuser who migrates leaves nothing of their own behind.
+    -- Objects that a superuser created during a migration are transferred to the owner.
     if for_owner then
         for found in
             select object.oid::regclass as name
@@ -50,7 +49,7 @@ begin
         select
             object.oid::regclass as name,
             object.relname = any (our_views) as is_view,
-            object.relname in ('schema_metadata', 'alembic_version') as is_of_the_schema
+            object.relname in ('schema_metadata', 'alembic_version') as is_metadata
         from pg_class as object
         where
             object.relnamespace = to_regnamespace('openai_costs')
@@ -59,7 +58,7 @@ begin
     loop
         if for_loader then
             execute format('grant select on %s to openai_costs_loader', found.name);
-            if not found.is_view and not found.is_of_the_schema then
+            if not found.is_view and not found.is_metadata then
                 execute format('grant insert, update, delete on %s to openai_costs_loader', found.name);
             end if;
         end if;
@@ -74,7 +73,8 @@ begin
         grant usage, select on all sequences in schema openai_costs_dagster to openai_costs_loader;
     end if;
 
-    -- A view reads tables as its owner: policies hold for readers only where that is not the owner of the tables.
+    -- A view reads tables with the privileges of its owner, and row level policies do not apply to the owner of a table.
+    -- The views therefore need an owner that does not own the tables.
     if by_organization then
         grant usage, create on schema openai_costs to openai_costs_views;
         for found in
@@ -139,8 +139,8 @@ begin
         end if;
         execute format('create policy openai_costs_by_organization on %s for select to openai_costs_views using (', found.name)
             || case
-                when found.relname = 'messages'  -- one may tell of several organizations
-                    then 'exists (select from openai_costs.outbox as told where told.alert_id = any (alert_ids))'
+                when found.relname = 'messages'  -- A message may cover several organizations.
+                    then 'exists (select from openai_costs.outbox as alert where alert.alert_id = any (alert_ids))'
                 else $policy$
                     (
                         select exists (
@@ -151,15 +151,15 @@ begin
                                 select pg_get_userbyid(nspowner) from pg_namespace where nspname = 'openai_costs'
                                 union all
                                 select reader from openai_costs.reader_organizations where organization = '*'
-                            ) as everyones
-                            join pg_roles as role on everyones.reader = role.rolname
+                            ) as unrestricted
+                            join pg_roles as role on unrestricted.reader = role.rolname
                             where pg_has_role(role.oid, 'usage')
                         )
                     )
                     or organization in (
-                        select shown.organization
-                        from openai_costs.reader_organizations as shown
-                        join pg_roles as role on shown.reader = role.rolname
+                        select granted.organization
+                        from openai_costs.reader_organizations as granted
+                        join pg_roles as role on granted.reader = role.rolname
                         where pg_has_role(role.oid, 'usage')
                     )
                 $policy$

@@ -1,11 +1,11 @@
--- Roles of least privilege for openai-costs-dagster, made or brought up to this release. In the database of the costs,
--- by someone who may create roles there and schemas; it may be run again at any time. No role has a password yet: in
--- psql, \password openai_costs_loader.
+-- Creates or updates the database roles of openai-costs-dagster. Run the script in the database of the costs, as a role
+-- that may create roles and schemas. The script can be repeated at any time. New roles have no password; set one in psql
+-- with \password openai_costs_loader.
 --
 --   openai_costs_owner    owns schemas, tables and views, and migrates them: openai-costs prepare
---   openai_costs_loader   reads and writes rows, and makes nothing but temporary tables: all else that openai-costs does
---   openai_costs_reader   reads the views, and no table
---   openai_costs_views    nobody: owns the views where readers see their own organizations alone
+--   openai_costs_loader   reads and writes rows, and creates only temporary tables: all other commands
+--   openai_costs_reader   reads the views, but no table
+--   openai_costs_views    has no login; owns the views if readers are restricted to their organizations
 do $$
 declare
     made text;
@@ -27,7 +27,7 @@ begin
             rolname in ('openai_costs_owner', 'openai_costs_loader', 'openai_costs_reader', 'openai_costs_views')
             and (rolsuper or rolbypassrls or rolcreaterole or rolreplication)
     loop
-        raise exception 'the role % may do more than it should: take superuser, bypassrls, createrole and replication from it', found.rolname;
+        raise exception 'the role % has too many privileges: revoke superuser, bypassrls, createrole and replication', found.rolname;
     end loop;
     for found in
         select low.rolname as low, high.rolname as high
@@ -42,10 +42,11 @@ begin
             )
             and pg_has_role(low.oid, high.oid, 'member')
     loop
-        raise exception 'the role % is a member of %, which may do more: revoke % from it', found.low, found.high, found.high;
+        raise exception 'the role % is a member of %, which has more privileges: revoke % from it', found.low, found.high, found.high;
     end loop;
 
-    -- Who hands objects over must be a member of those who get them, and the owner of those who own the views.
+    -- Changing the owner of an object requires membership in the new owner, so that the owner role must be a member of
+    -- the role that owns the views.
     if not (select rolsuper from pg_roles where rolname = current_user) then
         execute format('grant openai_costs_owner, openai_costs_views to %I', current_user);
     end if;
@@ -68,7 +69,7 @@ begin
     end loop;
     grant usage on schema openai_costs to openai_costs_reader;
 
-    -- Dagster makes its tables itself.
+    -- Dagster creates its own tables, so that the loader gets its privileges as default privileges.
     alter default privileges for role openai_costs_owner in schema openai_costs_dagster
         grant select, insert, update, delete on tables to openai_costs_loader;
     alter default privileges for role openai_costs_owner in schema openai_costs_dagster

@@ -1,10 +1,10 @@
--- A cost row as fine as the API bills that day.
+-- Costs at the finest grouping that OpenAI serves for the day.
 create or replace view openai_costs.daily_costs as
 select
     cost.organization,
     cost.usage_date,
     cost.project_id,
-    -- An id of more than 500 characters is no key of `projects`.
+    -- Ids of more than 500 characters are not stored in `projects`.
     coalesce(
         project.project_name,
         case
@@ -21,7 +21,7 @@ select
         end
     ) as project_name,
     cost.line_item,
-    -- A label of more than 500 characters is no key of `line_items` and keeps its own name.
+    -- Labels of more than 500 characters are not stored in `line_items`; the label itself is the service.
     coalesce(item.service, case when length(cost.line_item) > 500 then cost.line_item end, 'Unlabelled') as service,
     coalesce(item.category, case when length(cost.line_item) > 500 then cost.line_item end, 'Unlabelled') as category,
     item.subcategory,

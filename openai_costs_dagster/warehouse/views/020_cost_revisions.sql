@@ -1,4 +1,4 @@
--- A restatement seen: a settled day's amount that changed between two complete readings.
+-- Restatements: changes of the amounts of settled days between two synchronizations.
 create or replace view openai_costs.cost_revisions as
 select
     organization,

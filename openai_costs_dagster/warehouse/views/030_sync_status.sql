@@ -1,4 +1,4 @@
--- One row per organization that was ever contacted. Days are UTC; missing_days counts complete days only.
+-- One row per onboarded organization. Days are UTC; missing_days excludes today.
 create or replace view openai_costs.sync_status as
 select
     organization.organization,

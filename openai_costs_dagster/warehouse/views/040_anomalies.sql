@@ -1,12 +1,11 @@
--- A flagged day of a series, one for each cause, with what people said of it. `is_open` is the one definition of an open
--- anomaly: worth someone's time, and not answered.
+-- Findings with their feedback, one row per cause. `is_open` defines open anomalies: worth an alert, without feedback.
 create or replace view openai_costs.anomalies as
 select
     finding.organization,
     finding.usage_date,
     finding.level,
     finding.project_id,
-    -- An id of more than 500 characters is no key of `projects`.
+    -- Ids of more than 500 characters are not stored in `projects`.
     coalesce(
         project.project_name,
         case
@@ -33,7 +32,7 @@ select
     finding.impact,
     finding.direction,
     finding.severity,
-    -- Stored texts hold the ids of users, so that a name can be forgotten.
+    -- Stored explanations contain user ids only, so that names can be forgotten.
     case
         when person.name is null then finding.explanation
         else replace(finding.explanation, finding.user_id, person.name || ' (' || finding.user_id || ')')

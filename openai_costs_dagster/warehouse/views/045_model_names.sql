@@ -1,7 +1,7 @@
--- Each model name in usage with its name on the bill, by day. The two differ for fine-tuned models, for whisper-1, and
--- where one side names the alias and the other the dated snapshot of a model (gpt-image-2, gpt-image-2-2026-04-21).
--- An alias is a snapshot only if that is the only one billed, or the only one billed that usage does not name itself;
--- two billed snapshots are never merged. A name without another on the bill stands for itself.
+-- The billed name of each model name in usage, by day. The names differ for fine-tuned models, for whisper-1, and if one
+-- side uses the alias and the other the dated snapshot of a model (gpt-image-2, gpt-image-2-2026-04-21). An alias is
+-- mapped to a snapshot if this is the only billed snapshot, or the only billed snapshot without usage of its own. Two
+-- billed snapshots are never merged. A name without a billed counterpart is unchanged.
 create or replace view openai_costs.model_names as
 with spelled as (
     select distinct

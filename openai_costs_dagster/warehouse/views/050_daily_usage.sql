@@ -1,4 +1,4 @@
--- What was counted: one row per day, operation and its groups. input_tokens holds cached tokens and cache writes.
+-- Usage counters by day, operation and dimensions. input_tokens includes cached tokens and cache writes.
 create or replace view openai_costs.daily_usage as
 select
     usage.organization,

@@ -1,5 +1,5 @@
--- Cost rows shared out to users and keys. Adds up to daily_costs at any moment: a day whose costs were replaced since it
--- was shared out, or that never was, stands here as it was billed.
+-- Costs allocated to users and API keys. The view always adds up to daily_costs: a day whose current costs are not
+-- allocated yet appears as billed.
 create or replace view openai_costs.allocated_costs as
 with people as materialized (
     select
@@ -60,9 +60,9 @@ select
     share.amount,
     share.currency,
     share.method,
-    -- A label of more than 500 characters is no key of `line_items` and keeps its own name.
+    -- Labels of more than 500 characters are not stored in `line_items`; the label itself is the service.
     coalesce(item.service, case when length(share.line_item) > 500 then share.line_item end, 'Unlabelled') as service,
-    -- An id of more than 500 characters is no key of `projects`.
+    -- Ids of more than 500 characters are not stored in `projects`.
     coalesce(
         project.project_name,
         case

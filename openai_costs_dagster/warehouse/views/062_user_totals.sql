@@ -1,5 +1,5 @@
--- What OpenAI billed to each user by line item, on the days whose costs came without users: a second answer of the API
--- about the same money, so it is never added to daily_costs or allocated_costs.
+-- Costs by user and line item, on days whose costs name no users. OpenAI returns these totals separately. They describe
+-- the same costs as daily_costs and allocated_costs, so the views must not be added.
 create or replace view openai_costs.user_totals as
 with people as materialized (
     select

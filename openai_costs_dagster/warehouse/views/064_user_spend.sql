@@ -1,5 +1,5 @@
--- What each user spent: their allocated costs or, for line items whose rows allocation does not split by user, the totals
--- that OpenAI billed to them, which name no project and no API key. Rows without a user are left out.
+-- Spend by user: allocated costs or, for line items that allocation does not split by user, the totals that OpenAI billed
+-- to the user, which name no project and no API key. Rows without a user are excluded.
 create or replace view openai_costs.user_spend as
 with unsplit as not materialized (
     select allocated.organization, allocated.usage_date, allocated.unsplit_line_items as line_items

@@ -1,5 +1,5 @@
--- What a thousand tokens and a request cost, by model and day; US dollars. Amounts are those of token line items alone;
--- tokens are input, cached input included, and output. Usage is found under the model's name on the bill (model_names).
+-- Cost per thousand tokens and per request, by model and day, in US dollars. Amounts include token line items only.
+-- Tokens count input, including cached input, and output. Usage is joined by the billed name of the model (model_names).
 create or replace view openai_costs.unit_costs as
 with billed as (
     select cost.organization, cost.usage_date, item.model, sum(cost.amount) as amount

@@ -1,5 +1,5 @@
--- The effective price of each line item by day: amount by quantity, and by how much it differs from the day before it
--- on which the line item was billed (0.1 is 10 % more).
+-- The effective price of each line item by day, amount divided by quantity, and its relative change since the previous
+-- day on which the line item was billed (0.1 means 10 % more).
 create or replace view openai_costs.unit_prices as
 with prices as (
     select

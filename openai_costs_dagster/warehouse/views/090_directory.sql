@@ -1,4 +1,4 @@
--- Who and what the ids stand for: the present name, and the names before it.
+-- Current and earlier names of projects, users and API keys.
 create or replace view openai_costs.directory as
 select
     present.organization,

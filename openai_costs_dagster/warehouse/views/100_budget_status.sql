@@ -1,4 +1,4 @@
--- A budget in its period; `share` is what was spent of it, 1 being all.
+-- Budgets by period. `share` is the spent part of the budget, 1 for all of it.
 create or replace view openai_costs.budget_status as
 select
     organization,

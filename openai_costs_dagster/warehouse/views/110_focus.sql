@@ -1,5 +1,5 @@
--- FOCUS 1.2 rows (FinOps Open Cost and Usage Specification) of what was billed, with 1.4's names of providers beside
--- 1.2's. A row without an amount is left out: FOCUS knows no cost that is null, and 0 would be invented.
+-- Costs in the format FOCUS 1.2 (FinOps Open Cost and Usage Specification), with the provider columns of FOCUS 1.4 in
+-- addition. Rows without an amount are excluded, because FOCUS has no null costs and 0 would be wrong.
 create or replace view openai_costs.focus as
 with api_keys as materialized (
     select
@@ -39,7 +39,7 @@ charges as (
         cost.provisional,
         cost.fetched_at
     from openai_costs.daily_costs as cost
-    -- What is granted is a credit, whatever its sign; discounts, refunds and adjustments come without a quantity.
+    -- Grants are credits, whatever their sign. Discounts, refunds and adjustments have no quantity.
     cross join lateral (
         select
             case
@@ -110,7 +110,7 @@ select
     charge.quantity as "PricingQuantity",
     charge.unit as "PricingUnit",
     null::numeric as "ListUnitPrice",
-    -- Derived, so it must never be what makes a number too long for a file: Parquet's decimals have 76 digits.
+    -- Unit prices are derived and therefore rounded, so that they never exceed the 76 digits of Parquet's decimals.
     case
         when price.exact >= 0 and price.exact < 1e36 then trim_scale(round(price.exact, 40))
     end as "ContractedUnitPrice",
@@ -139,7 +139,8 @@ select
         )
     end as "SkuPriceDetails",
     charge.api_key_id as "ResourceId",
-    -- A key that is called by someone's address would carry it into files, which openai-costs forget-user cannot reach.
+    -- Names of API keys that contain an email address are excluded from files, because openai-costs forget-user cannot
+-- edit exported files.
     case when api_key.name not like '%@%' then nullif(api_key.name, '') end as "ResourceName",
     case when charge.api_key_id is not null then 'API key' end as "ResourceType",
     null::text as "RegionId",

@@ -1,8 +1,8 @@
--- What people were told, one row per alert, and what became of it in each channel.
+-- Alerts and their delivery, one row per alert.
 create or replace view openai_costs.alerts as
 with sent as (
     select
-        told.alert_id,
+        delivery.alert_id,
         min(message.finished_at) filter (where message.state = 'delivered') as delivered_at,
         array_agg(message.channel order by message.channel) filter (where message.state = 'delivered')
             as delivered_to,
@@ -11,8 +11,8 @@ with sent as (
         array_agg(message.channel order by message.channel) filter (where message.state = 'dead')
             as given_up
     from openai_costs.messages as message
-    cross join lateral unnest(message.alert_ids) as told (alert_id)
-    group by told.alert_id
+    cross join lateral unnest(message.alert_ids) as delivery (alert_id)
+    group by delivery.alert_id
 )
 select
     alert.alert_id,

@@ -1,4 +1,4 @@
--- Every day of an organization's history, with how far it can be trusted: those that are missing stand here as well.
+-- The status of each day of an organization's history, including missing days.
 create or replace view openai_costs.day_status as
 with expected as (
     select organization.organization, due.usage_date::date as usage_date

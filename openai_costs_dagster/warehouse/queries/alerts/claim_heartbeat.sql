@@ -1,4 +1,4 @@
--- Claims one attempt: no other process sends the same heartbeat before the lease is over.
+-- Claims one attempt. No other process sends the same heartbeat before the lease expires.
 insert into openai_costs.heartbeats (location, address, day, attempts, due_at)
 values (%(location)s, %(address)s, %(day)s, 1, %(leased_to)s)
 on conflict (location, address) do update set

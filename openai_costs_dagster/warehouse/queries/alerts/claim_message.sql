@@ -1,4 +1,4 @@
--- Takes the oldest due message for one attempt; nobody else tries it before its lease is over.
+-- Claims the oldest due message for one attempt. No other sender claims it before the lease expires.
 update openai_costs.messages as message
 set
     attempts = message.attempts + 1,

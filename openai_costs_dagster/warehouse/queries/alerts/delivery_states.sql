@@ -1,4 +1,4 @@
--- By channel: how many messages wait after a failure, since when, and how many were given up.
+-- By channel: number and age of the messages that wait for a retry, and number of dead messages.
 select
     channel,
     count(*) filter (where state = 'waiting' and attempts > 0) as waiting,

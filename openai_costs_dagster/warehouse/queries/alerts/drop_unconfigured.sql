@@ -1,4 +1,4 @@
--- What waits for a channel that is configured no more.
+-- Messages to channels that are not configured any more.
 update openai_costs.messages
-set state = 'dropped', last_error = 'the channel is configured no more', finished_at = %(now)s
+set state = 'dropped', last_error = 'the channel is not configured any more', finished_at = %(now)s
 where state in ('waiting', 'dead') and channel <> all (%(channels)s::text[])

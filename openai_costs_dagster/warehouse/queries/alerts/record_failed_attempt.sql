@@ -1,4 +1,4 @@
--- Not where a later attempt has it: its lease was over.
+-- Has no effect if the lease had expired and another sender has claimed the message.
 update openai_costs.messages
 set
     state = case when %(dead)s then 'dead' else 'waiting' end,

@@ -1,4 +1,4 @@
--- Those that another router is at work on are its own.
+-- Alerts that another router has locked are skipped.
 select
     alert_id, dedup_key, organization, kind, event, severity, project_id, usage_date, anomaly_id, title, message, facts,
     page, chart, created_at

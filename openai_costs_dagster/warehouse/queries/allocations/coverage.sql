@@ -1,5 +1,5 @@
--- How much of the spend of some days reached a user and a key; signs left out, so that credits hide nothing. A day whose
--- costs were not shared out as they are now reached nobody.
+-- Spend of some days, and its parts allocated to users and API keys. Absolute amounts are summed, so that credits hide
+-- nothing. Days whose current costs are not allocated yet count as not allocated.
 select
     sum(coalesce(shared.gross_usd, abs(day.amount_usd))) as gross_usd,
     sum(coalesce(shared.to_users_usd, 0)) as to_users_usd,

@@ -1,4 +1,4 @@
--- US dollars by day and user.
+-- Spend in US dollars by day and user.
 select usage_date, user_id, sum(amount) as amount
 from openai_costs.user_spend
 where

@@ -1,4 +1,4 @@
--- Whether a budget of this amount was looked at in this period, or in the one just before it.
+-- Whether a budget of this amount was evaluated in this period or the previous one.
 select exists (
     select
     from openai_costs.budget_states

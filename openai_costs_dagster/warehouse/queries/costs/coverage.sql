@@ -1,4 +1,4 @@
--- How far an organization's days are known. A day is complete when it was read after its end.
+-- First, last and last complete stored day. A day is complete if it was fetched after its end.
 select
     min(usage_date) as first_day,
     max(usage_date) as last_day,

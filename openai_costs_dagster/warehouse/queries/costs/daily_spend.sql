@@ -1,4 +1,4 @@
--- Stored days in US dollars; `vanished` is what an empty day held in its last version that was not empty.
+-- Spend of the stored days in US dollars. `vanished` is the last amount of a day that has no rows any more.
 select
     day.usage_date,
     day.amount_usd,

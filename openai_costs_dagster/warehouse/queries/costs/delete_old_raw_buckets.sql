@@ -1,4 +1,4 @@
--- All versions of a day go together: a version that stayed alone would be taken for the newest one, and a day that
--- went back to its bytes for unchanged. A day without any is compared row by row when it is read again.
+-- All versions of a day are deleted together. If an old version stayed, it would count as the latest one, and a day
+-- that returned to this version would count as unchanged. Days without raw buckets are compared by their rows.
 delete from openai_costs.raw_buckets
 where organization = %(organization)s and usage_date < %(older_than)s

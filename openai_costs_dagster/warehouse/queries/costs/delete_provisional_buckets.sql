@@ -1,4 +1,4 @@
--- Of a provisional day only the newest version of its bytes is kept.
+-- Only the latest raw bucket of a provisional day is stored.
 delete from openai_costs.raw_buckets
 where
     organization = %(organization)s

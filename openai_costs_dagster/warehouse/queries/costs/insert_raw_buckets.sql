@@ -1,4 +1,4 @@
--- The same bytes as the newest kept ones are not kept twice.
+-- A raw bucket that equals the latest stored one is not stored again.
 insert into openai_costs.raw_buckets (
     organization, usage_date, source, grouping, provisional, fetched_at, digest, body
 )
@@ -7,13 +7,13 @@ select
     %(started_at)s, staged.digest, staged.body
 from staged_buckets as staged
 where staged.digest is distinct from (
-    select kept.digest
-    from openai_costs.raw_buckets as kept
+    select latest.digest
+    from openai_costs.raw_buckets as latest
     where
-        kept.organization = %(organization)s
-        and kept.usage_date = staged.usage_date
-        and kept.source = %(source)s
-        and kept.grouping = %(grouping)s
-    order by kept.raw_id desc
+        latest.organization = %(organization)s
+        and latest.usage_date = staged.usage_date
+        and latest.source = %(source)s
+        and latest.grouping = %(grouping)s
+    order by latest.raw_id desc
     limit 1
 )

@@ -1,7 +1,7 @@
--- What changed in settled days, compared over the dimensions that both versions were grouped by: finer or coarser
--- detail with equal sums is no restatement, and neither is the growth of a provisional day. Grouping makes null
--- equal null; collation "C" compares bytes, which is exact and many times faster. A day that came in the very bytes
--- that are kept of it has not changed and is not compared.
+-- Changes of settled days, compared by the dimensions of both versions. A different grouping with equal sums is no
+-- restatement, and neither is the growth of a provisional day. GROUP BY treats null as equal to null. The collation "C"
+-- compares bytes, which is exact and many times faster. A day whose raw bucket equals the stored one is unchanged and
+-- is not compared.
 with settled as materialized (
     select
         day.usage_date,
@@ -26,14 +26,14 @@ with settled as materialized (
                 staged.usage_date = day.usage_date
                 and day.grouping = %(grouping)s
                 and staged.digest = (
-                    select kept.digest
-                    from openai_costs.raw_buckets as kept
+                    select latest.digest
+                    from openai_costs.raw_buckets as latest
                     where
-                        kept.organization = %(organization)s
-                        and kept.usage_date = day.usage_date
-                        and kept.source = 'costs'
-                        and kept.grouping = %(grouping)s
-                    order by kept.raw_id desc
+                        latest.organization = %(organization)s
+                        and latest.usage_date = day.usage_date
+                        and latest.source = 'costs'
+                        and latest.grouping = %(grouping)s
+                    order by latest.raw_id desc
                     limit 1
                 )
         )

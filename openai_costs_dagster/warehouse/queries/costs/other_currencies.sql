@@ -1,5 +1,5 @@
--- What was billed in other currencies than US dollars; a null currency is one of its own. Different currencies are never
--- added. A partial index finds these rows without reading any others.
+-- Costs in currencies other than US dollars. A null currency is a currency of its own, and different currencies are
+-- never added. A partial index contains exactly these rows.
 select usage_date, currency, sum(amount) as amount
 from openai_costs.cost_rows
 where

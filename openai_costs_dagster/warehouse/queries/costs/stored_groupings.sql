@@ -1,4 +1,4 @@
--- Gaps and islands: consecutive stored days of one grouping share (day - rank within the grouping).
+-- Gaps and islands: consecutive days with the same grouping have the same difference of the two row numbers.
 select grouping, min(usage_date) as first_day, max(usage_date) as last_day
 from (
     select

@@ -1,4 +1,4 @@
--- A day is here when it was read after its end.
+-- The days of a range that were not fetched after their end.
 select expected.usage_date::date
 from generate_series(%(first)s::date, %(last)s::date, interval '1 day') as expected (usage_date)
 where not exists (

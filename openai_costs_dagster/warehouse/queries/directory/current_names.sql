@@ -1,4 +1,5 @@
--- As elsewhere, a key's name that holds an address is not shown: the texts that it would stand in outlive it.
+-- Names of API keys that contain an email address are excluded, because forget-user could not delete the address from
+-- all texts that show the name.
 select 'project' as kind, project_id as id, project_name as name
 from openai_costs.projects
 where organization = %(organization)s and project_name <> ''

@@ -1,4 +1,4 @@
--- Alerts call a user "Ada (user-abc)"; afterwards the id alone.
+-- Alerts name a user as "Ada (user-abc)". Only the id stays.
 update openai_costs.outbox as alert
 set message = replace(alert.message, known.name || ' (' || known.id || ')', known.id)
 from openai_costs.directory_names as known

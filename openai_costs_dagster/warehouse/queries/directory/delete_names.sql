@@ -1,4 +1,4 @@
--- The user's own, and those of other things that hold one of the user's addresses.
+-- The names of the user, and names of other objects that contain one of the user's addresses.
 delete from openai_costs.directory_names as name
 where
     name.organization = %(organization)s

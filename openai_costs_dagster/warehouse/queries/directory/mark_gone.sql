@@ -1,4 +1,4 @@
--- What a whole reading of one kind did not list any more.
+-- Entries of one kind that a complete synchronization did not list any more.
 update openai_costs.directory_entries
 set status = 'gone'
 where

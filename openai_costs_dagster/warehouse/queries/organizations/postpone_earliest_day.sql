@@ -1,5 +1,5 @@
--- A start never moves over a stored day: partitions that hold something must not be forgotten. Both columns change
--- together, because the number of days that the API serves is the distance between them.
+-- The first day never moves past a stored day, because the partitions of stored days must not disappear. Both columns
+-- change together, because their difference is the number of days that the API serves.
 update openai_costs.organizations
 set
     earliest_day = %(earliest_day)s,

@@ -1,4 +1,4 @@
--- Organizations of which a day was not read after its end.
+-- Organizations for which a day was not fetched after its end.
 select wanted.organization
 from unnest(%(organizations)s::text[]) as wanted (organization)
 where not exists (

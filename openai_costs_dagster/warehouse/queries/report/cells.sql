@@ -1,4 +1,4 @@
--- US dollars by day and everything that a report can be filtered by. As in findings, what has no model goes by its tool.
+-- Costs in US dollars by day and all filters of the report. Costs without a model use the name of the tool.
 select
     cost.organization,
     cost.usage_date,

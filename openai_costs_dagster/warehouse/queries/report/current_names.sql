@@ -1,4 +1,4 @@
--- An address stands in for a name only in organizations that still keep addresses.
+-- An email address replaces a missing name only in organizations that store email addresses.
 select known.organization, known.kind, known.id, coalesce(known.name, address.email) as name
 from openai_costs.directory as known
 cross join lateral (

@@ -1,4 +1,4 @@
--- How whole a month is: stored days, rows without an amount, days that may still change, days that are not here.
+-- Completeness of a month: stored, provisional and missing days, and rows without an amount.
 select
     count(day.usage_date) as stored_days,
     count(*) filter (where day.provisional) as provisional_days,

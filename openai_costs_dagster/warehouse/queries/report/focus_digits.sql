@@ -1,4 +1,4 @@
--- The most digits before and after the point that each decimal column holds.
+-- The maximum number of digits before and after the decimal point in each numeric column.
 select metric.name, max(length(trunc(abs(metric.value))::text)) as before, max(scale(metric.value)) as after
 from openai_costs.focus as charge
 cross join lateral (

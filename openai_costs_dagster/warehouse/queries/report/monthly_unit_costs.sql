@@ -1,4 +1,4 @@
--- What tokens and requests cost by month, over the days on which both were counted and billed; US dollars.
+-- Cost of tokens and requests by month in US dollars, over the days with both costs and usage.
 select
     organization,
     model,

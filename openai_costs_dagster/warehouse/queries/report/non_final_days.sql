@@ -1,5 +1,4 @@
--- The days whose spend is not final: stored ones that may still change, and ones of an organization's history, today
--- left out, that are not stored.
+-- Provisional days, and days of an organization's history that are not stored. Today is never missing.
 with due as (
     select organization.organization, day.usage_date::date as usage_date
     from openai_costs.organizations as organization

@@ -1,4 +1,4 @@
--- What was billed in other currencies than US dollars; a null currency is one of its own.
+-- Costs in currencies other than US dollars. A null currency is a currency of its own.
 select organization, usage_date, currency, sum(amount) as amount
 from openai_costs.cost_rows
 where

@@ -1,4 +1,4 @@
--- What settled days were restated by lately, by when it was seen; amounts in units of the currency.
+-- Recent restatements by day and time of detection, in units of the currency.
 select
     organization,
     usage_date,

@@ -1,4 +1,4 @@
--- What two ranges of days were billed, by their finest parts; US dollars and quantities.
+-- Costs and quantities of two ranges of days by line item, in US dollars.
 select
     cost.organization,
     coalesce(nullif(cost.project_id, ''), '(none)') as project,

@@ -1,5 +1,5 @@
--- pg_locks shows a 64-bit advisory key as its two halves.
--- When the session of another role began is not shown to everyone.
+-- pg_locks splits a 64-bit advisory key into its two halves. backend_start is null for sessions of other roles, unless
+-- the current role may read all statistics.
 select
     activity.application_name
     || coalesce(', since ' || to_char(activity.backend_start, 'YYYY-MM-DD HH24:MI:SS') || ' UTC', '')

@@ -1,2 +1,2 @@
--- One process migrates, the others wait here until it has committed.
+-- One process migrates. Other processes wait for this lock until the migration has committed.
 select pg_advisory_xact_lock(hashtextextended('openai_costs/migration', 0))

@@ -1,4 +1,4 @@
--- What a migration and every load need.
+-- The privileges that migrations and loads require.
 select
     current_user,
     current_database(),

@@ -1,5 +1,5 @@
--- What every session of this program depends on, whatever the administrator set for the server, the database or the role.
--- Plain SET statements in one message: no timeout can abort them, and poolers that refuse startup options accept them.
+-- The settings of every session, which override those of the server, the database and the role. Plain SET statements in
+-- one message cannot be aborted by a timeout, and poolers that refuse startup options accept them.
 set statement_timeout = 0;
 set lock_timeout = 0;
 set idle_in_transaction_session_timeout = 0;
@@ -18,7 +18,7 @@ set row_security = on;
 set exit_on_error = off;
 set default_transaction_isolation = 'read committed';
 set search_path = pg_catalog;
--- Settings that not every release has, or that only a superuser may change.
+-- Settings that some PostgreSQL versions lack, or that only a superuser may change.
 select set_config(name, wanted, false)
 from (
     values
