@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -44,6 +45,22 @@ def parse_grouping(name: str) -> Grouping:
     """Return the grouping for a text that `grouping_name` returned."""
     names = set(name.split(",")) if name else set()
     return frozenset(dimension for dimension in _DIMENSIONS if dimension.removesuffix("_id") in names)
+
+
+class RefusedGrouping(NamedTuple):
+    """A range of UTC days for which OpenAI refused a grouping at the time `observed_at`.
+
+    Both ends are included. None means no limit on that side.
+    """
+
+    grouping: Grouping
+    first_day: dt.date | None
+    last_day: dt.date | None
+    observed_at: dt.datetime
+
+    def covers(self, day: dt.date) -> bool:
+        """Whether the grouping was refused for this day."""
+        return (self.first_day is None or self.first_day <= day) and (self.last_day is None or day <= self.last_day)
 
 
 def currency_code(text: str | None) -> str | None:

@@ -12,7 +12,7 @@ import datetime as dt
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from openai_costs_dagster.cost_records import GROUPINGS, Grouping
+from openai_costs_dagster.cost_records import GROUPINGS, Grouping, RefusedGrouping
 from openai_costs_dagster.days import ONE_DAY, DayRange
 
 API_KEY_GROUPING_SINCE = dt.date(2025, 12, 6)
@@ -29,23 +29,6 @@ _WITH_API_KEYS = GROUPINGS[1]
 
 Probe = Callable[[dt.date, Grouping], bool]
 """A function that returns whether the API serves a grouping for a day. Each call is one request."""
-
-
-@dataclass(frozen=True)
-class RefusedGrouping:
-    """A grouping that the API refused at `refused_at` for a range of days.
-
-    `first` and `last` are included; None means no limit on that side.
-    """
-
-    grouping: Grouping
-    first: dt.date | None
-    last: dt.date | None
-    refused_at: dt.datetime
-
-    def covers(self, day: dt.date) -> bool:
-        """Whether the grouping was refused for this day."""
-        return (self.first is None or self.first <= day) and (self.last is None or day <= self.last)
 
 
 @dataclass(frozen=True)
@@ -112,13 +95,13 @@ class GroupingPlanner:
         A refusal is dropped if the grouping is served again, and renewed otherwise.
         """
         for refusal in list(self.refusals):
-            shared = days.intersection(refusal.first, refusal.last)
-            if shared is None or self._now - refusal.refused_at < REFUSAL_TTL:
+            shared = days.intersection(refusal.first_day, refusal.last_day)
+            if shared is None or self._now - refusal.observed_at < REFUSAL_TTL:
                 continue
             served = self._is_served(shared.last, refusal.grouping)
             self.refusals.remove(refusal)
             if not served:
-                self.refusals.append(replace(refusal, refused_at=self._now))
+                self.refusals.append(refusal._replace(observed_at=self._now))
 
     def _probe_api_key_date(self, days: DayRange) -> None:
         """Probe the day before grouping by API key began, if `days` spans that date.

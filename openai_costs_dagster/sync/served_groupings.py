@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from openai_costs_dagster.api.client import AdminApi
 from openai_costs_dagster.api.costs import is_grouping_served
-from openai_costs_dagster.api.groupings import GroupingPlanner, QueryWindow, RefusedGrouping
-from openai_costs_dagster.cost_records import Grouping, grouping_name, parse_grouping
+from openai_costs_dagster.api.groupings import GroupingPlanner, QueryWindow
+from openai_costs_dagster.cost_records import Grouping
 from openai_costs_dagster.days import DayRange
 from openai_costs_dagster.warehouse import refused_groupings
 from openai_costs_dagster.warehouse.database import Connection
@@ -29,10 +29,7 @@ class PersistentGroupingPlanner:
         self._connection = connection
         self._organization = organization
         self._groupings = groupings
-        stored = [
-            RefusedGrouping(parse_grouping(refusal.grouping), refusal.first_day, refusal.last_day, refusal.observed_at)
-            for refusal in refused_groupings.stored_refusals(connection, organization)
-        ]
+        stored = refused_groupings.stored_refusals(connection, organization)
         self._planner = GroupingPlanner(
             [refusal for refusal in stored if refusal.grouping in groupings],
             probe=lambda day, grouping: is_grouping_served(api, day, grouping),
@@ -57,12 +54,4 @@ class PersistentGroupingPlanner:
         if self._planner.refusals == self._stored_refusals:
             return
         self._stored_refusals = list(self._planner.refusals)
-        rows = [
-            refused_groupings.StoredRefusal(
-                grouping_name(refusal.grouping), refusal.first, refusal.last, refusal.refused_at
-            )
-            for refusal in self._stored_refusals
-        ]
-        refused_groupings.replace_refusals(
-            self._connection, self._organization, map(grouping_name, self._groupings), rows
-        )
+        refused_groupings.replace_refusals(self._connection, self._organization, self._groupings, self._stored_refusals)

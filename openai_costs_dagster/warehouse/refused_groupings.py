@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterable
-from typing import NamedTuple
 
-from psycopg.rows import class_row
-
+from openai_costs_dagster.cost_records import Grouping, RefusedGrouping, grouping_name, parse_grouping
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.statements import statement
 
@@ -21,29 +18,23 @@ values (%(organization)s, %(grouping)s, %(first_day)s, %(last_day)s, %(observed_
 """
 
 
-class StoredRefusal(NamedTuple):
-    """A range of days for which OpenAI refused a grouping. Both ends are included; None means no limit."""
-
-    grouping: str
-    first_day: dt.date | None
-    last_day: dt.date | None
-    observed_at: dt.datetime
-
-
-def stored_refusals(connection: Connection, organization: str) -> list[StoredRefusal]:
+def stored_refusals(connection: Connection, organization: str) -> list[RefusedGrouping]:
     """Return the refused groupings of an organization."""
-    with connection.cursor(row_factory=class_row(StoredRefusal)) as cursor:
-        return cursor.execute(statement("costs/refused_groupings"), {"organization": organization}).fetchall()
+    rows = connection.execute(statement("costs/refused_groupings"), {"organization": organization})
+    return [RefusedGrouping(parse_grouping(name), first, last, observed) for name, first, last, observed in rows]
 
 
 def replace_refusals(
-    connection: Connection, organization: str, groupings: Iterable[str], known: Iterable[StoredRefusal]
+    connection: Connection, organization: str, groupings: Iterable[Grouping], known: Iterable[RefusedGrouping]
 ) -> None:
     """Replace the stored refusals of some groupings of an organization."""
-    values = {"organization": organization, "groupings": list(groupings)}
+    values = {"organization": organization, "groupings": list(map(grouping_name, groupings))}
     with connection.transaction(), connection.cursor() as cursor:
         cursor.execute(_DELETE, values)
         cursor.executemany(
             _INSERT,
-            [{"organization": organization, **refusal._asdict()} for refusal in known],
+            [
+                {"organization": organization, **refusal._asdict(), "grouping": grouping_name(refusal.grouping)}
+                for refusal in known
+            ],
         )

@@ -19,10 +19,9 @@ from openai_costs_dagster.api.groupings import (
     REFUSAL_TTL,
     GroupingPlanner,
     QueryWindow,
-    RefusedGrouping,
     merge_query_windows,
 )
-from openai_costs_dagster.cost_records import GROUPINGS, Grouping
+from openai_costs_dagster.cost_records import GROUPINGS, Grouping, RefusedGrouping
 from openai_costs_dagster.days import ONE_DAY, DayRange
 
 _EVERYTHING, _KEYS, _USERS, _LEAST = GROUPINGS

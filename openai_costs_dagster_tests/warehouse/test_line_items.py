@@ -2,10 +2,10 @@
 
 import datetime as dt
 
+from openai_costs_dagster.cost_records import RefusedGrouping, parse_grouping
 from openai_costs_dagster.records import LineItem
 from openai_costs_dagster.warehouse import directory, line_items, refused_groupings
 from openai_costs_dagster.warehouse.database import Connection
-from openai_costs_dagster.warehouse.refused_groupings import StoredRefusal
 
 from ..conftest import NOW
 from .windows import DAY, row, store
@@ -59,8 +59,8 @@ def test_the_newest_name_of_a_project_is_shown_and_an_older_reading_does_not_bri
 
 
 def test_refusals_are_replaced_whole_and_each_organization_has_its_own(connection: Connection) -> None:
-    ended = StoredRefusal("project,line_item,api_key", None, DAY, NOW)
-    begun = StoredRefusal("project,user,line_item", DAY, None, NOW)
+    ended = RefusedGrouping(parse_grouping("project,line_item,api_key"), None, DAY, NOW)
+    begun = RefusedGrouping(parse_grouping("project,user,line_item"), DAY, None, NOW)
     both = [ended.grouping, begun.grouping]
     refused_groupings.replace_refusals(connection, "acme", both, [ended, begun])
     refused_groupings.replace_refusals(connection, "beta", both, [begun])

@@ -5,7 +5,7 @@ from decimal import Decimal
 from sqlalchemy import Table
 
 from openai_costs_dagster import records
-from openai_costs_dagster.cost_records import grouping_name
+from openai_costs_dagster.cost_records import RefusedGrouping
 from openai_costs_dagster.days import DayRange
 from openai_costs_dagster.usage_records import OPERATIONS, UsageRow
 from openai_costs_dagster.warehouse import (
@@ -27,7 +27,6 @@ from openai_costs_dagster.warehouse.budgets import BudgetState
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.open_failures import OpenFailure
 from openai_costs_dagster.warehouse.purge import purge
-from openai_costs_dagster.warehouse.refused_groupings import StoredRefusal
 from openai_costs_dagster.warehouse.schema import metadata
 from openai_costs_dagster.warehouse.usage import UsageDay, UsageWindow
 
@@ -55,8 +54,7 @@ FINDING = Finding(
 def fill(connection: Connection, name: str) -> None:
     """Something in every table that knows organizations."""
     organizations.register(connection, name, display_name=None, start_date=None)
-    by_key = grouping_name(BY_KEY)
-    refused_groupings.replace_refusals(connection, name, [by_key], [StoredRefusal(by_key, None, DAY, NOW)])
+    refused_groupings.replace_refusals(connection, name, [BY_KEY], [RefusedGrouping(BY_KEY, None, DAY, NOW)])
     directory.store_project_names(connection, name, {"proj_a": "Search"}, NOW)
     for amount in ("1", "2"):
         store(connection, {DAY: [row(amount)]}, organization=name)
