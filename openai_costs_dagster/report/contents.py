@@ -23,7 +23,7 @@ class OrganizationStatus:
     title: str
     first_day: dt.date | None
     last_day: dt.date | None
-    settled_to: dt.date | None
+    last_settled_day: dt.date | None
     missing_days: int
     last_success_at: dt.datetime | None
     last_error: str | None
@@ -33,7 +33,7 @@ class OrganizationStatus:
     forecast: Decimal | None
     forecast_low: Decimal | None
     forecast_high: Decimal | None
-    needs: Sequence[str]
+    required_actions: Sequence[str]
     """Problems that require a person's action, one sentence each."""
     dagster_path: str
     """Path of the costs asset in Dagster's UI."""

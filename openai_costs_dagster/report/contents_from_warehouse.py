@@ -51,7 +51,7 @@ def load_spend_report(configuration: Configuration, database: Database, now: dt.
         days = _days(min(first_days.values(), default=today), today)
         cube = pack(report_queries.cells(connection, organizations, days), days.first, _MAX_NUMBERS)
         entries = _anomalies(connection, configuration, days)
-        provisional, missing = _split_doubtful(report_queries.non_final_days(connection, organizations, days))
+        provisional, missing = _split_non_final(report_queries.non_final_days(connection, organizations, days))
         return SpendReport(
             generated_at=now,
             first_day=days.first,
@@ -107,7 +107,7 @@ def _organization_status(
         title=overview.title,
         first_day=first_day,
         last_day=overview.last_day,
-        settled_to=overview.last_settled_day,
+        last_settled_day=overview.last_settled_day,
         missing_days=overview.missing_days,
         last_success_at=overview.last_success_at,
         last_error=overview.last_error,
@@ -121,12 +121,12 @@ def _organization_status(
         forecast_high=overview.forecast_high,
         forecast_as_of=overview.forecast_as_of,
         open_anomalies=len(overview.open_anomalies),
-        needs=overview.required_actions,
+        required_actions=overview.required_actions,
         dagster_path=asset_paths.asset_page(asset_paths.costs_path(configuration.organization(overview.organization))),
     )
 
 
-def _split_doubtful(days: Iterable[NonFinalDay]) -> tuple[dict[str, Sequence[dt.date]], dict[str, Sequence[dt.date]]]:
+def _split_non_final(days: Iterable[NonFinalDay]) -> tuple[dict[str, Sequence[dt.date]], dict[str, Sequence[dt.date]]]:
     """Return the provisional days and the missing days, each by organization."""
     provisional: dict[str, list[dt.date]] = defaultdict(list)
     missing: dict[str, list[dt.date]] = defaultdict(list)

@@ -141,7 +141,7 @@ def test_other_currencies_have_their_own_tile(open_report: Open) -> None:
     assert page.inner_text("#total-period") == "$5.00"
     assert page.inner_text("#total-other-currencies") == "90,000.00 JPY and 3.50 without a currency"
     assert "$1,234.56 and 90,500.00 JPY and 3.50 without a currency" in page.inner_text("#month-organizations")
-    assert "90,500.00 JPY" in page.inner_text("#other-money-table")
+    assert "90,500.00 JPY" in page.inner_text("#other-currencies-table")
     plain = open_report([cell("acme", "proj-a", None, 5)])
     assert plain.locator("#total-other-currencies").count() == 0
 

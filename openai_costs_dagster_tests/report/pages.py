@@ -26,7 +26,7 @@ def organization_status(name: str, **more: Any) -> OrganizationStatus:
         "title": name.title(),
         "first_day": LAST - 29 * ONE_DAY,
         "last_day": LAST,
-        "settled_to": LAST - 3 * ONE_DAY,
+        "last_settled_day": LAST - 3 * ONE_DAY,
         "missing_days": 0,
         "last_success_at": GENERATED_AT,
         "last_error": None,
@@ -35,7 +35,7 @@ def organization_status(name: str, **more: Any) -> OrganizationStatus:
         "forecast": Decimal("1500.00"),
         "forecast_low": Decimal("1400.00"),
         "forecast_high": Decimal("1600.00"),
-        "needs": [],
+        "required_actions": [],
         "dagster_path": f"/assets/openai/{name}/costs",
         **more,
     }

@@ -178,7 +178,7 @@ def test_report_of_organization_without_data_asks_for_a_backfill(work: Bench, co
     found = report(work, configure(work.organization, database=work.database))
     (status,) = found.organizations
     assert status.last_day is None
-    assert status.needs[0].startswith("never synchronized")
+    assert status.required_actions[0].startswith("never synchronized")
     assert (found.cube.series, found.comparisons, found.first_day) == ([], [], found.last_day)
 
 

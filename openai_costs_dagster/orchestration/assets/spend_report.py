@@ -60,7 +60,7 @@ def _metadata(written: WrittenReport) -> dict[str, Any]:
         "size_mb": round(written.size_bytes / 1e6, 2),
         "month_to_date_usd": _number(sum((one.month_to_date for one in report.organizations), Decimal(0))),
         f"open_anomalies_of_{RECENT_DAYS}_days": sum(one.open_anomalies for one in report.organizations),
-        "organizations_with_problems": sum(bool(one.needs) for one in report.organizations),
+        "organizations_with_problems": sum(bool(one.required_actions) for one in report.organizations),
         "days": f"{report.first_day} to {report.last_day}",
         "spend_by_day": dg.MetadataValue.md(_chart(report)),
     }

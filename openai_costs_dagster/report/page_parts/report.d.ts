@@ -13,11 +13,11 @@ type FilterName = "organization" | "project" | "model" | "user";
 /** organization, kind, id, name */
 type CurrentName = [string, string, string, string];
 /** organization, model, month, amount, tokens, requests */
-type MonthOfModel = [string, string, IsoDay, DecimalText, DecimalText, DecimalText | null];
+type MonthlyUnitCost = [string, string, IsoDay, DecimalText, DecimalText, DecimalText | null];
 /** organization, day, observed at, currency, number of rows, change */
 type Restatement = [string, IsoDay, string, string | null, number, DecimalText];
 /** organization, day, currency, amount */
-type OtherMoney = [string, IsoDay, string | null, DecimalText];
+type OtherCurrencyAmount = [string, IsoDay, string | null, DecimalText];
 /** six indexes into Cube.names, first day number, amounts in billionths of a US dollar, day offsets or null */
 type PackedSeries = [
   number | null, number | null, number | null, number | null, number | null, number | null, number, number[], number[] | null,
@@ -35,7 +35,7 @@ interface OrganizationStatus {
   title: string;
   first_day: IsoDay | null;
   last_day: IsoDay | null;
-  settled_to: IsoDay | null;
+  last_settled_day: IsoDay | null;
   missing_days: number;
   last_success_at: string | null;
   last_error: string | null;
@@ -44,7 +44,7 @@ interface OrganizationStatus {
   forecast: DecimalText | null;
   forecast_low: DecimalText | null;
   forecast_high: DecimalText | null;
-  needs: string[];
+  required_actions: string[];
   dagster_path: string;
   forecast_as_of: IsoDay | null;
   month_in_other_currencies: string[];
@@ -129,9 +129,9 @@ interface SpendReport {
   budgets: BudgetStatus[];
   anomalies: AnomalyEntry[];
   comparisons: Comparison[];
-  unit_costs: MonthOfModel[];
+  unit_costs: MonthlyUnitCost[];
   restatements: Restatement[];
-  other_currencies: OtherMoney[];
+  other_currencies: OtherCurrencyAmount[];
 }
 
 /** A packed series with named fields. */

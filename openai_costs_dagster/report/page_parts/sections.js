@@ -522,11 +522,11 @@ function showFreshness(report, filters) {
   replaceContent("freshness-table", table("Organizations", [
     { head: "Organization", write: (status) => dagsterLink(report, status.dagster_path, status.title) },
     { head: "Last day", write: (status) => status.last_day ?? "never" },
-    { head: "Settled to", write: (status) => status.settled_to ?? "–" },
+    { head: "Last settled day", write: (status) => status.last_settled_day ?? "–" },
     { head: "Missing days", isNumber: true, write: (status) => String(status.missing_days) },
     { head: "Last refresh", write: (status) => minuteOf(status.last_success_at) },
     { head: "Grouping", write: ({ grouping }) => grouping || "–" },
-    { head: "Action needed", write: ({ needs }) => element("span", { class: needs.length ? "warn" : undefined }, needs.join("; ") || "–") },
+    { head: "Action needed", write: ({ required_actions }) => element("span", { class: required_actions.length ? "warn" : undefined }, required_actions.join("; ") || "–") },
   ], organizations));
   const restatements = report.data.restatements.filter(([organization]) => filters.hasOrganization(organization));
   replaceContent("restatements-table", restatements.length ? table("Restatements of the last 35 days, largest first", [
@@ -551,7 +551,7 @@ function showOtherCurrencies(report, organizations) {
   });
   const caption = `Billed in other currencies from ${report.data.first_day} to ${report.data.last_day}.`
     + " Not included in totals, forecasts, budgets or anomalies.";
-  replaceContent("other-money-table", rows.length ? table(caption, [
+  replaceContent("other-currencies-table", rows.length ? table(caption, [
     { head: "Organization", write: ({ organization }) => report.titleOf(organization) },
     { head: "Amount", isNumber: true, write: ({ text }) => text },
   ], rows) : null);
