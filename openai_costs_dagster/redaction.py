@@ -23,7 +23,7 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     The result is one line of at most 500 characters, and PostgreSQL can store it.
     """
     for secret in secrets:
-        if len(secret) >= 4:  # To replace a shorter secret would garble unrelated words.
+        if len(secret) >= 4:  # Shorter texts occur within unrelated words.
             text = text.replace(secret, "[redacted]")
     text = _CREDENTIALS_IN_URL.sub("[redacted]@", _KEY_SHAPED.sub("[redacted]", text))
     text = " ".join(_UNSTORABLE.sub("\ufffd", text).split())

@@ -200,7 +200,7 @@ class AdminApi:
         return error
 
 
-@cache  # one line in the log per process and reason: each window of a backfill would repeat the warning
+@cache  # The cache limits the log to one line per process and reason: a backfill repeats the same refusal many times.
 def _log_unrecognized(reason: str) -> None:
     _LOG.warning("OpenAI rejected a request for a reason that this program does not recognize: %s", reason)
 

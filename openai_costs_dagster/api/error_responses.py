@@ -159,7 +159,7 @@ def _refuses_grouping(error: _Error, message: str) -> bool:
     param = str(error.param or "").lower()
     if _GROUPING_PARAMETERS & set(re.findall(r"[a-z_]+", param)):
         return True
-    if "must come after" in message:  # start_time is not before end_time: a mistake in the time range
+    if "must come after" in message:  # OpenAI rejects the order of start_time and end_time, not the grouping.
         return False
     if param == "start_time":
         return bool(error.code == "invalid_request_error")

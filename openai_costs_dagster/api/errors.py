@@ -87,7 +87,7 @@ class GroupingRefused(PermanentApiError):
 
 
 class RequestRefused(PermanentApiError):
-    """OpenAI rejected the request for any other reason."""
+    """OpenAI rejected the request, and no more specific error class applies."""
 
 
 class EndpointNotFound(RequestRefused):
