@@ -1,4 +1,8 @@
-"""The command line `openai-costs`: one module per command, each a thin hand over the rooms below."""
+"""The command `openai-costs`: one module per subcommand, named after it.
+
+To add a subcommand, write a module with a click command, import it here and add it to the list below. `status.py`
+prints the output of `openai-costs status`; `errors.py` maps exceptions to messages and exit codes.
+"""
 
 from __future__ import annotations
 
@@ -37,14 +41,14 @@ from openai_costs_dagster.version import __version__
     type=click.Choice(LOG_FORMATS),
     default="text",
     show_default=True,
-    help="How log lines on standard error look; json is one object a line.",
+    help="Format of log lines on standard error; json writes one object per line.",
 )
 @click.pass_context
 def cli(context: click.Context, log_format: str) -> None:
-    """Every OpenAI organization's daily bill in Postgres, exact to the last digit, watched by Dagster.
+    """Store the daily costs of OpenAI organizations in Postgres, detect anomalies and send alerts.
 
-    The configuration is openai_costs.yaml in this directory (or the file that OPENAI_COSTS_CONFIG names), or
-    OPENAI_ADMIN_KEY alone.
+    The configuration is read from openai_costs.yaml in the working directory, from the file that OPENAI_COSTS_CONFIG
+    names, or from OPENAI_ADMIN_KEY alone.
     """
     context.obj = log_format
     configure_logs(log_format)
@@ -74,10 +78,10 @@ for command in (
 
 
 def main() -> None:
-    """The entry point. Mistakes of the input end with 2 and one sentence, failures with 1 and one sentence."""
+    """Run the command line. Exits with 2 and a message for invalid input, with 1 and a message for a failure."""
     from openai_costs_dagster.cli.errors import user_message
 
-    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background job ignores SIGINT unless told otherwise
+    for number in (signal.SIGINT, signal.SIGTERM):  # shells start background jobs with SIGINT ignored
         signal.signal(number, signal.default_int_handler)
     try:
         sys.exit(cli.main(standalone_mode=False) or 0)
@@ -87,13 +91,13 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt) as error:
-        # Only the command knows what it has done so far: it adds a note to the interruption, which click wraps.
+        # Only the command knows which work is already stored, so it adds a note to the exception, which click wraps.
         notes = getattr(error.__cause__ or error, "__notes__", [])
         click.echo("; ".join(["interrupted", *notes]), err=True)
         sys.exit(130)
     except Exception as error:
-        said = user_message(error)
-        if said is None:
+        message = user_message(error)
+        if message is None:
             raise
-        click.echo(f"openai-costs: {said.text}", err=True)
-        sys.exit(said.exit_code)
+        click.echo(f"openai-costs: {message.text}", err=True)
+        sys.exit(message.exit_code)

@@ -1,4 +1,4 @@
-"""`openai-costs alerts`: whether they arrive, what was told, and what was given up."""
+"""`openai-costs alerts`: test channels, list alerts and their delivery, and retry undelivered messages."""
 
 from __future__ import annotations
 
@@ -15,14 +15,17 @@ if TYPE_CHECKING:
 
 @click.group()
 def alerts() -> None:
-    """Test the channels, show what was told, and try again what was given up."""
+    """Test channels, list alerts and retry undelivered messages."""
 
 
 @alerts.command()
 @click.argument("channel", metavar="[CHANNEL]", required=False)
 @click.pass_context
 def test(context: click.Context, channel: str | None) -> None:
-    """Send a test to CHANNEL, or to all; exit 1 where it does not arrive."""
+    """Send a test alert to CHANNEL, or to all channels.
+
+    Exits with 1 if a channel does not accept it.
+    """
     from openai_costs_dagster.alerts import delivery
     from openai_costs_dagster.alerts.routing import routes
     from openai_costs_dagster.cli.session import open_session
@@ -34,7 +37,7 @@ def test(context: click.Context, channel: str | None) -> None:
     if not names:
         raise InputMistake("no alerts are configured: add alerts: to openai_costs.yaml, as docs/alerts.md shows")
     if channel and channel not in names:
-        raise InputMistake(f"there is no channel {channel!r}; there are {', '.join(names)}")
+        raise InputMistake(f"there is no channel {channel!r}; configured: {', '.join(names)}")
     now = utc_now()
     with session.database.connect() as connection:
         outbox.record(connection, delivery.test_alert(channel or "", now), now)
@@ -47,9 +50,9 @@ def test(context: click.Context, channel: str | None) -> None:
 
 
 @alerts.command("list")
-@click.option("--count", default=30, show_default=True, type=click.IntRange(min=1), help="How many, newest first.")
+@click.option("--count", default=30, show_default=True, type=click.IntRange(min=1), help="Number of alerts.")
 def list_alerts(count: int) -> None:
-    """List what was told, where it went, and what was recorded as already seen."""
+    """List alerts, newest first, with the state of their delivery."""
     from openai_costs_dagster.cli.console import show_table
     from openai_costs_dagster.cli.session import open_session
     from openai_costs_dagster.warehouse import outbox
@@ -60,7 +63,7 @@ def list_alerts(count: int) -> None:
         click.echo("there are no alerts yet")
         return
     show_table(
-        ("when (UTC)", "organization", "kind", "severity", "what", "where it went"),
+        ("time (UTC)", "organization", "kind", "severity", "message", "delivery"),
         [
             (
                 f"{one.created_at:%Y-%m-%d %H:%M}",
@@ -77,18 +80,18 @@ def list_alerts(count: int) -> None:
 
 @alerts.command()
 def retry() -> None:
-    """Let messages that were given up be tried again, by the daemon."""
+    """Retry messages that were given up. The daemon sends them."""
     from openai_costs_dagster.cli.session import open_session
     from openai_costs_dagster.warehouse import outbox
 
     with open_session().database.connect() as connection:
         count = outbox.requeue_dead(connection, utc_now())
-    click.echo(f"{count} messages are tried again")
+    click.echo(f"{count} messages will be sent again")
 
 
 def _delivery_status(one: outbox.RecentAlert) -> str:
     if one.acknowledged:
-        return "recorded as already seen"
+        return "not sent: acknowledged"
     if one.routed_at is None:
-        return "waiting"
-    return ", ".join(one.deliveries) or "no channel takes it"
+        return "pending"
+    return ", ".join(one.deliveries) or "no channel accepts it"

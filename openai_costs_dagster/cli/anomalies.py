@@ -1,4 +1,4 @@
-"""`openai-costs anomalies`: what was found, why, and what people print_line of it."""
+"""`openai-costs anomalies`: list and explain findings, mute series, and mark findings as expected."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _LONGEST_MUTE = 36_500  # days
 
 @click.group()
 def anomalies() -> None:
-    """Show what was found, explain it, and answer it."""
+    """List and explain anomalies, mute series, and mark findings as expected."""
 
 
 @anomalies.command("list")
-@click.option("--org", "organization", metavar="NAME", help="Only of this organization.")
+@click.option("--org", "organization", metavar="NAME", help="Only this organization.")
 @click.option(
-    "--days", default=RECENT_DAYS, show_default=True, type=click.IntRange(min=1), help="How far to look back."
+    "--days", default=RECENT_DAYS, show_default=True, type=click.IntRange(min=1), help="Number of days, today included."
 )
-@click.option("--all", "everything", is_flag=True, help="Also what is too small, muted or expected.")
-@click.option("--json", "as_json", is_flag=True, help="For machines; amounts are strings.")
+@click.option("--all", "everything", is_flag=True, help="Include findings that are too small, muted or expected.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON in which amounts are strings.")
 def list_anomalies(organization: str | None, days: int, everything: bool, as_json: bool) -> None:
-    """List findings, the newest first."""
+    """List findings, newest first."""
     from openai_costs_dagster.cli.console import show_table
     from openai_costs_dagster.spend.money import signed_dollars
 
@@ -62,7 +62,7 @@ def list_anomalies(organization: str | None, days: int, everything: bool, as_jso
 @anomalies.command()
 @click.argument("anomaly_id", metavar="ID", type=int)
 def explain(anomaly_id: int) -> None:
-    """Say all that is known of one finding."""
+    """Print all stored values of a finding."""
     finding = _finding(_open_session(), anomaly_id)
     click.echo(finding.explanation)
     for name, value in _as_json(finding).items():
@@ -72,12 +72,15 @@ def explain(anomaly_id: int) -> None:
 
 @anomalies.command()
 @click.argument("anomaly_id", metavar="ID", type=int)
-@click.option("--reason", required=True, help="Why; it is shown with the finding.")
+@click.option("--reason", required=True, help="The reason, which is shown with the finding.")
 @click.option(
-    "--days", type=click.IntRange(1, _LONGEST_MUTE), help="For so many days, today included; without an end if omitted."
+    "--days", type=click.IntRange(1, _LONGEST_MUTE), help="Number of days, today included; without an end if omitted."
 )
 def mute(anomaly_id: int, reason: str, days: int | None) -> None:
-    """Stop alerting about a finding's series; it is judged and kept as before."""
+    """Stop alerts about the series of a finding.
+
+    The series is still evaluated, and its findings are stored.
+    """
     from openai_costs_dagster.warehouse.anomalies import end_of_mute
 
     session = _open_session()
@@ -85,27 +88,32 @@ def mute(anomaly_id: int, reason: str, days: int | None) -> None:
     last = end_of_mute(utc_now().date(), days)
     _store_feedback(session, finding, "mute", last, reason)
     until = f"until {last}" if days else "without an end"
-    click.echo(f"muted {until}: {finding.level} of {finding.organization}; it is judged and kept as before")
+    click.echo(f"muted {until}: {finding.level} of {finding.organization}; it is still evaluated and stored")
 
 
 @anomalies.command()
 @click.argument("anomaly_id", metavar="ID", type=int)
 def unmute(anomaly_id: int) -> None:
-    """End the mutes of a finding's series; days that are judged from now on alert again."""
+    """End the mutes of the series of a finding.
+
+    Days that are evaluated from now on alert again.
+    """
     session = _open_session()
     ended = _delete_feedback(session, anomaly_id, "mute")
     if not ended:
         raise InputMistake(
-            f"nothing is muted by finding {anomaly_id}: openai-costs anomalies mutes shows the mutes with their ids"
+            f"finding {anomaly_id} has no active mute: openai-costs anomalies mutes lists the mutes with their ids"
         )
-    click.echo(f"unmuted: {ended} mute{'s' if ended > 1 else ''} ended; days that are judged from now on alert again")
+    click.echo(
+        f"unmuted: {ended} mute{'s' if ended > 1 else ''} ended; days that are evaluated from now on alert again"
+    )
 
 
 @anomalies.command()
-@click.option("--org", "organization", metavar="NAME", help="Only of this organization.")
-@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@click.option("--org", "organization", metavar="NAME", help="Only this organization.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def mutes(organization: str | None, as_json: bool) -> None:
-    """List the mutes that have not ended, each with the id that unmute takes."""
+    """List active mutes with the finding ids that unmute takes."""
     from openai_costs_dagster.cli.console import show_table
 
     found = _answers(_open_session(), "mute", organization, utc_now().date())
@@ -113,10 +121,10 @@ def mutes(organization: str | None, as_json: bool) -> None:
         click.echo(json.dumps([_answer_as_json(answer) for answer in found], indent=2))
         return
     if not found:
-        click.echo("nothing is muted")
+        click.echo("there are no active mutes")
         return
     show_table(
-        ("id", "organization", "what", "since", "until", "given at", "reason"),
+        ("id", "organization", "series", "since", "until", "muted at", "reason"),
         [
             (
                 str(answer.anomaly_id),
@@ -135,30 +143,36 @@ def mutes(organization: str | None, as_json: bool) -> None:
 
 @anomalies.command()
 @click.argument("anomaly_id", metavar="ID", type=int)
-@click.option("--reason", required=True, help="Why; it is shown with the finding.")
+@click.option("--reason", required=True, help="The reason, which is shown with the finding.")
 def expected(anomaly_id: int, reason: str) -> None:
-    """Say that a finding was expected: its level is the normal one from its day on."""
+    """Mark a finding as expected.
+
+    From its day on, its level is the expected level.
+    """
     session = _open_session()
     finding = _finding(session, anomaly_id)
     _store_feedback(session, finding, "expected", finding.usage_date, reason)
     click.echo(
-        f"noted: {finding.usage_date} of {finding.organization} was expected; later days are judged by its level "
-        "when they are judged next"
+        f"marked as expected: {finding.usage_date} of {finding.organization}; later days are compared with its level "
+        "at their next evaluation"
     )
 
 
 @anomalies.command()
 @click.argument("anomaly_id", metavar="ID", type=int)
 def withdraw(anomaly_id: int) -> None:
-    """Take back that a finding was expected: its day and later ones are judged as if nobody had said so."""
+    """Remove the mark that a finding was expected.
+
+    Its day and later days are evaluated without the mark.
+    """
     session = _open_session()
     if not _delete_feedback(session, anomaly_id, "expected"):
         given = [f"{one.anomaly_id} ({one.organization}, {one.first_day})" for one in _answers(session, "expected")]
         those = ", ".join(given) or "none"
-        raise InputMistake(f"finding {anomaly_id} was not called expected; these findings were: {those}")
+        raise InputMistake(f"finding {anomaly_id} is not marked as expected; these findings are: {those}")
     click.echo(
-        f"withdrawn: finding {anomaly_id} counts as unexpected; its day and later ones are judged accordingly when "
-        "they are judged next"
+        f"withdrawn: finding {anomaly_id} is no longer marked as expected; its day and later days are evaluated "
+        "without the mark at their next evaluation"
     )
 
 
@@ -184,7 +198,7 @@ def _finding(session: Session, anomaly_id: int) -> StoredFinding:
     with session.database.connect() as connection:
         found = stored.findings(connection, anomaly_id=anomaly_id)
     if not found:
-        raise InputMistake(f"there is no finding {anomaly_id}: openai-costs anomalies list --all shows those there are")
+        raise InputMistake(f"there is no finding {anomaly_id}: openai-costs anomalies list --all lists all findings")
     return found[0]
 
 
@@ -192,14 +206,14 @@ def _store_feedback(session: Session, finding: StoredFinding, kind: str, last_da
     from openai_costs_dagster.warehouse import anomalies as stored
 
     if not reason.strip():
-        raise InputMistake("a reason cannot be empty: whoever reads the finding next will ask")
+        raise InputMistake("--reason must not be empty: it explains the decision to the next reader of the finding")
     with session.database.connect() as connection:
         is_kept = stored.store_feedback(
             connection, finding.anomaly_id, kind=kind, last_day=last_day, reason=reason, now=utc_now()
         )
     if not is_kept:
         raise InputMistake(
-            f"finding {finding.anomaly_id} is gone, because its day was judged again: list the findings again"
+            f"finding {finding.anomaly_id} no longer exists because its day was evaluated again: list findings again"
         )
 
 

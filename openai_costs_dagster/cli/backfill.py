@@ -1,4 +1,4 @@
-"""`openai-costs backfill`: reads ranges of days through Dagster's partitions, with or without a daemon."""
+"""`openai-costs backfill`: reads ranges of days as Dagster runs. No daemon is required."""
 
 from __future__ import annotations
 
@@ -19,29 +19,34 @@ if TYPE_CHECKING:
 
 
 class Day(click.ParamType[dt.date]):
-    """A date as in 2026-01-31."""
+    """The option type of a date, for example 2026-01-31."""
 
     name = "date"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> dt.date:
-        """Reads a date or says what one looks like."""
+        """Parse a date."""
         if isinstance(value, dt.date):
             return value
         try:
             return dt.date.fromisoformat(str(value))
         except ValueError:
-            self.fail(f"{value!r} is no date as in 2026-01-31", param, ctx)
+            self.fail(f"{value!r} is not a date; write it as 2026-01-31", param, ctx)
 
 
 @click.command()
 @click.option("--org", "organizations", multiple=True, metavar="N", help="Only this organization; may be repeated.")
-@click.option("--from", "first", type=Day(), metavar="D", help="First UTC day; default: as far back as the API serves.")
+@click.option(
+    "--from", "first", type=Day(), metavar="D", help="First UTC day; default: the first day that OpenAI still serves."
+)
 @click.option("--to", "last", type=Day(), metavar="D", help="Last UTC day, inclusive; default: today.")
 @click.pass_context
 def backfill(
     context: click.Context, organizations: tuple[str, ...], first: dt.date | None, last: dt.date | None
 ) -> None:
-    """Read days again, in processes of its own; exit 1 if any day failed."""
+    """Read days from OpenAI and store them, replacing stored days.
+
+    Exits with 1 if a day failed.
+    """
     from openai_costs_dagster.cli.session import open_session, selected_organizations
     from openai_costs_dagster.configuration import load
 
@@ -54,7 +59,7 @@ def backfill(
     try:
         results = run_backfill(session, wanted, first, last or today)
     except KeyboardInterrupt as error:
-        error.add_note("windows that were already stored are kept")
+        error.add_note("days that were already stored remain")
         raise
     context.exit(0 if all(result.success or _only_outside_retention(result, first) for result in results) else 1)
 
@@ -62,9 +67,9 @@ def backfill(
 def run_backfill(
     session: Session, organizations: Sequence[Organization], first: dt.date | None, last: dt.date
 ) -> list[Result]:
-    """Backfills organizations side by side and says how it goes.
+    """Backfill organizations in parallel and print the progress.
 
-    Raises InputMistake where a day lies before an organization's history.
+    Raises `InputMistake` if `first` is before the history of an organization.
     """
     from openai_costs_dagster.orchestration.runs.worker_pool import Result, Task, backfill_tags
     from openai_costs_dagster.sync.onboarding import start_dates
@@ -84,7 +89,7 @@ def run_backfill(
 
 
 def run_tasks(session: Session, tasks: Sequence[Task], title: str) -> list[Result]:
-    """Runs tasks with a progress bar and a line for each result."""
+    """Run tasks with a progress bar and print a line for each result."""
     from openai_costs_dagster.cli.console import progress_bar
     from openai_costs_dagster.orchestration.runs.worker_pool import run_all
 
@@ -100,7 +105,7 @@ def run_tasks(session: Session, tasks: Sequence[Task], title: str) -> list[Resul
             results.append(result)
             for line in _result_lines(result):
                 progress.print_line(line)
-    end_abandoned_runs(session)  # a worker that was killed has left its run behind
+    end_abandoned_runs(session)  # the run of a killed worker would otherwise stay in the state STARTED
     return results
 
 
@@ -111,14 +116,14 @@ def _show(progress: ProgressBar, step: Step) -> None:
 
 
 def _only_outside_retention(result: Result, first: dt.date | None) -> bool:
-    """Whether nothing failed but days before what the API serves, for which nobody asked by date."""
+    """Return whether the only failed days are older than OpenAI's retention and were not requested with --from."""
     return first is None and result.error is None and set(result.failed) == set(result.outside_retention)
 
 
 def end_abandoned_runs(session: Session) -> None:
-    """Ends the runs that no process executes any more, and names them on standard error.
+    """End the runs whose process is gone and print them to standard error.
 
-    If the database refuses to store that, as with a full disk, the next command tries again.
+    If the database cannot store the result, for example because the disk is full, the next command tries again.
     """
     import os
 
@@ -127,11 +132,11 @@ def end_abandoned_runs(session: Session) -> None:
 
     from openai_costs_dagster.orchestration.runs import worker_pool
 
-    os.environ.update(session.environment)  # Dagster reads its instance from the environment alone
+    os.environ.update(session.environment)  # Dagster finds its instance only through environment variables
     try:
         with dg.DagsterInstance.get() as instance:
-            for sentence in worker_pool.end_abandoned_runs(instance, session.configuration.asset_key_prefix, utc_now()):
-                click.echo(sentence, err=True)
+            for message in worker_pool.end_abandoned_runs(instance, session.configuration.asset_key_prefix, utc_now()):
+                click.echo(message, err=True)
     except DBAPIError as error:
         reason = str(error.orig).strip().partition("\n")[0]
         click.echo(f"runs without a process could not be ended: {reason}", err=True)
@@ -139,24 +144,24 @@ def end_abandoned_runs(session: Session) -> None:
 
 def _validate_range(first: dt.date | None, last: dt.date | None, today: dt.date) -> None:
     if first and last and last < first:
-        raise InputMistake(f"--from {first} lies after --to {last}: swap them")
+        raise InputMistake(f"--from {first} is after --to {last}: swap them")
     for option, day in (("--from", first), ("--to", last)):
         if day and day > today:
-            raise InputMistake(f"{option} {day} lies in the future: today is {today} in UTC, the last day there is")
+            raise InputMistake(f"{option} {day} is in the future: the last possible day is today, {today} in UTC")
 
 
 def _days_to_read(organization: str, start: dt.date, first: dt.date | None, last: dt.date) -> DayRange:
     if first and first < start:
         raise InputMistake(
             f"{organization}: {first} is before {start}, where its history begins "
-            "(its start_date, or the earliest day that the API served on first contact): use --from "
+            "(its start_date, or the earliest day that OpenAI served at its onboarding): use --from "
             f"{start} or later"
         )
     from openai_costs_dagster.sync.history_start import fallback_start
 
     if last < start:
         raise InputMistake(f"{organization}: {last} is before {start}, where its history begins: use a later --to")
-    served = max(start, min(fallback_start(utc_now().date()), last))  # older days cannot be read again
+    served = max(start, min(fallback_start(utc_now().date()), last))  # OpenAI no longer serves older days
     return DayRange(first or served, last)
 
 
@@ -177,7 +182,7 @@ def _result_lines(result: Result) -> list[str]:
 
 
 def _spend(result: Result) -> str:
-    """As in ``$1,850.00 and 90,000.00 JPY``: different currencies are never added."""
+    """Return the spend by currency, for example ``$1,850.00 and 90,000.00 JPY``."""
     from decimal import Decimal
 
     from openai_costs_dagster.spend.money import dollars

@@ -1,4 +1,4 @@
-"""`openai-costs check`: whether each organization can be read."""
+"""`openai-costs check`: tests the admin key and the connection of each organization."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ from openai_costs_dagster.days import utc_now
 @click.argument("organizations", nargs=-1, metavar="[ORG]...")
 @click.pass_context
 def check(context: click.Context, organizations: tuple[str, ...]) -> None:
-    """Test the connection of each organization; exit 1 if any fails."""
+    """Test the admin key and the connection of each organization.
+
+    Exits with 1 if a test fails.
+    """
     from openai_costs_dagster.cli.session import selected_organizations
     from openai_costs_dagster.sync.onboarding import connection_settings
 
@@ -40,7 +43,7 @@ def check(context: click.Context, organizations: tuple[str, ...]) -> None:
 
 
 def _reject_duplicate(organization: Organization, result: ConnectionCheck, seen: dict[str, str]) -> ConnectionCheck:
-    """Two names for one OpenAI organization would count it double."""
+    """Fail the test of a second name for one OpenAI organization, whose costs would be counted twice."""
     if not result.organization_id:
         return result
     other = seen.setdefault(result.organization_id, organization.name)
@@ -58,7 +61,7 @@ def _report(organization: Organization, result: ConnectionCheck, warning: str | 
     click.echo(f"  Endpoint: {organization.base_url}")
     known = result.organization_id or organization.organization_id
     if result.ok:
-        click.echo(f"  Organization: {known or 'not named in the answers of the last week'}")
+        click.echo(f"  Organization: {known or 'unknown, because it had no costs in the last week'}")
     if warning:
         click.echo(f"  Note: {warning}")
     if result.advice:

@@ -1,4 +1,4 @@
-"""Tables and progress for people; plain lines where standard output is no terminal."""
+"""Tables and progress bars on a terminal, and plain lines if standard output is not a terminal."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _PLAIN_WIDTH = 160
 
 
 class ProgressBar(Protocol):
-    """Something that shows how far long work is."""
+    """The progress of work that is measured in days."""
 
     def advance(self, days: int) -> None:
-        """So many more days are done."""
+        """Add finished days."""
 
     def print_line(self, line: str) -> None:
-        """Shows a line above the bar."""
+        """Print a line above the progress bar."""
 
 
 class _RichProgressBar:
@@ -39,16 +39,16 @@ class _RichProgressBar:
 
 
 class _PlainProgress:
-    """A line for every tenth of the work: logs of machines are read too."""
+    """Progress as one line for each tenth of the work, for log files."""
 
     def __init__(self, title: str, total: int) -> None:
-        self._title, self._total, self._done, self._told = title, total, 0, 0
+        self._title, self._total, self._done, self._printed_tenths = title, total, 0, 0
 
     def advance(self, days: int) -> None:
         self._done += days
         tenth = self._done * 10 // self._total
-        if tenth > self._told:
-            self._told = tenth
+        if tenth > self._printed_tenths:
+            self._printed_tenths = tenth
             click.echo(f"{self._title}: {self._done} of {self._total} days")
 
     def print_line(self, line: str) -> None:
@@ -57,7 +57,7 @@ class _PlainProgress:
 
 @contextmanager
 def progress_bar(title: str, total: int) -> Iterator[ProgressBar]:
-    """A progress bar on a terminal, plain lines elsewhere."""
+    """Show a progress bar on a terminal, and plain lines elsewhere."""
     console = Console()
     if not console.is_terminal:
         yield _PlainProgress(title, total)
@@ -68,7 +68,7 @@ def progress_bar(title: str, total: int) -> Iterator[ProgressBar]:
 
 
 def show_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> None:
-    """Shows a table; `right` are the columns to align to the right. Names are text, never markup."""
+    """Print a table. `right` lists the indexes of right-aligned columns. Cells are printed as text, never as markup."""
     console = Console()
     if not console.is_terminal:
         console = Console(width=_PLAIN_WIDTH)

@@ -1,4 +1,4 @@
-"""`openai-costs demo`: the main job on simulated organizations, in a folder of its own."""
+"""`openai-costs demo`: a backfill, a refresh and Dagster's UI on simulated organizations, in a separate folder."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ _USER_VARIABLES = (
 
 
 @click.command()
-@click.option("--once", is_flag=True, help="End after the findings instead of serving Dagster's UI.")
-@click.option("--port", type=click.IntRange(1, 65535), help="Of the UI; default: 3000, or a free one.")
+@click.option("--once", is_flag=True, help="Exit after the report instead of serving Dagster's UI.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port of the UI; default: 3000, or a free port.")
 @click.pass_context
 def demo(context: click.Context, once: bool, port: int | None) -> None:
-    """Simulated organizations, 90 days of costs, one scheduled refresh over a planted anomaly, and Dagster's UI.
+    """Show the product on simulated organizations: 90 days of costs, an anomaly, alerts, a report and Dagster's UI.
 
-    Reads none of your configuration or environment; lives in .openai-costs-demo, made anew each time.
+    Ignores your configuration and environment. All files are in .openai-costs-demo, which is recreated at each start.
     """
     from openai_costs_dagster.cli.dagster_dev import PREFERRED_PORT, free_port
     from openai_costs_dagster.simulator import Simulator, demo_organizations
@@ -70,7 +70,7 @@ def _load_history(folder: Path, today: dt.date) -> Session:
     session = open_session(configuration)
     _title(f"Backfill of {HISTORY_DAYS} days, up to the day before yesterday")
     run_backfill(session, list(configuration.organizations.values()), None, today - 2 * ONE_DAY)
-    _title("The scheduled refresh: what Dagster's automation conditions ask for at the daily tick")
+    _title("Scheduled refresh: the runs that Dagster's automation conditions request at the daily tick")
     tasks = scheduled_tasks(configuration, session.environment, utc_now())
     run_tasks(session, tasks, "refresh")
     _print_findings(session)
@@ -90,21 +90,23 @@ def _print_findings(session: Session) -> None:
             (finding.organization, str(finding.usage_date), signed_dollars(finding.impact), finding.explanation)
             for finding in anomalies.findings(connection, first=first_recent_day(now.date()), only_open=True)
         ]
-    _title(f"Open anomalies of the last {RECENT_DAYS} days, from the check anomalous_spend (all data is simulated)")
-    show_table(("organization", "day", "impact", "what happened"), rows, right=(2,))
-    _title("Where every organization stands")
+    _title(
+        f"Open anomalies of the last {RECENT_DAYS} days, found by the check anomalous_spend (all data are simulated)"
+    )
+    show_table(("organization", "day", "impact", "explanation"), rows, right=(2,))
+    _title("Status of each organization")
     print_overviews(overviews(configuration, session.database, now))
 
 
 def _deliver_alerts(session: Session, received: list[dict[str, Any]]) -> None:
-    """What the alert sensor does every few seconds, done once."""
+    """Route and deliver alerts once, as the alert sensor does every few seconds."""
     from openai_costs_dagster.alerts import delivery
     from openai_costs_dagster.alerts.routing import routes
 
     now, channels = utc_now(), routes(session.configuration)
     delivery.route(session.database, channels, now, dt.timedelta(0))
     delivery.deliver(session.database, channels, None, utc_now, now + dt.timedelta(minutes=1))
-    _title("Alerts that received at the demo's webhook")
+    _title("Alerts that the demo's webhook received")
     for message in received:
         click.echo(f"[{message['severity']}] {message['title']}")
         for alert in message["alerts"]:
@@ -116,7 +118,7 @@ def _write_report(session: Session, folder: Path) -> None:
     from openai_costs_dagster.report.page import write_report
 
     written = write_report(folder / DEFAULT_FILE, session.configuration, session.database, utc_now())
-    _title("The spend report, to be opened in a browser")
+    _title("Spend report: open it in a browser")
     click.echo(written.path.as_uri())
 
 
@@ -144,26 +146,29 @@ def _serve(session: Session, folder: Path, port: int, log_format: str) -> None:
 
 
 def _fresh_folder(folder: Path) -> Path:
-    """An empty folder; a former demo in it is ended and deleted, anything else is left alone."""
+    """Return an empty folder. Stops and deletes an earlier demo in it.
+
+    Raises `InputMistake` if the folder was not created by the demo.
+    """
     from openai_costs_dagster.cli.dagster_dev import stop_recorded_processes
     from openai_costs_dagster.cli.errors import InputMistake
     from openai_costs_dagster.warehouse import embedded
 
     if folder.exists():
         if not (folder / SIMULATED_MARKER).exists():
-            raise InputMistake(f"{folder} exists and was not made by the demo: move it away")
+            raise InputMistake(f"{folder} exists and was not created by the demo: move or rename it")
         stop_recorded_processes(folder / _STATE_FILE)
         embedded.stop(folder)
         shutil.rmtree(folder)
     folder.mkdir(mode=0o700)
     (folder / SIMULATED_MARKER).write_text(
-        "Everything in here is simulated and made anew by openai-costs demo.\n", encoding="utf-8"
+        "All data in this folder are simulated. openai-costs demo recreates the folder.\n", encoding="utf-8"
     )
     return folder
 
 
 def _plant_anomaly(organizations: list[SimulatedOrganization], today: dt.date) -> None:
-    """Yesterday one project of the shop runs away: what the refresh is to find."""
+    """Multiply yesterday's spend of one project, so that the refresh finds an anomaly."""
     shop = organizations[1]
     yesterday = today - ONE_DAY
     largest = max(shop.facts(yesterday), key=lambda fact: fact.amount or 0)
@@ -220,7 +225,7 @@ def _write_secret(file: Path, text: str) -> None:
 
 
 def _budget(organization: SimulatedOrganization, today: dt.date) -> int:
-    """A month as the last four weeks were, in hundreds of dollars."""
+    """Return the spend of the last four weeks scaled to a month, rounded up to hundreds of US dollars."""
     days = [today - number * ONE_DAY for number in range(2, 30)]
     spent = sum(float(fact.amount or 0) for day in days for fact in organization.facts(day))
     return round(spent / 28 * 30.4 / 100 + 0.5) * 100

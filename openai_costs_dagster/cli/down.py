@@ -1,4 +1,4 @@
-"""`openai-costs down`: stops the embedded server and whatever `up` left behind."""
+"""`openai-costs down`: stops the embedded PostgreSQL server and processes that `up` left behind."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import click
 
 @click.command()
 def down() -> None:
-    """Stop the embedded PostgreSQL server and whatever `up` left behind; data stays."""
+    """Stop the embedded PostgreSQL server and the processes of `up`.
+
+    Data remain.
+    """
     from openai_costs_dagster.cli.dagster_dev import stop_recorded_processes
     from openai_costs_dagster.cli.up import state_file_of
     from openai_costs_dagster.configuration import load
@@ -15,10 +18,10 @@ def down() -> None:
 
     configuration = load()
     if stop_recorded_processes(state_file_of(configuration.data_directory)):
-        click.echo("Dagster is down")
+        click.echo("Dagster stopped")
     if configuration.database:
-        click.echo("the database is your own server and goes on")
+        click.echo("the database is your own server and keeps running")
     elif embedded.stop(configuration.data_directory):
-        click.echo("PostgreSQL is down")
+        click.echo("PostgreSQL stopped")
     else:
         click.echo("PostgreSQL was not running")

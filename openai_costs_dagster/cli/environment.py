@@ -1,4 +1,4 @@
-"""`openai-costs env` and `database-url`: how other programs find the same history."""
+"""`openai-costs env` and `database-url`: settings for other programs that use the same database."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import click
 
 @click.command()
 def env() -> None:
-    """Print the exports with which a plain `dagster dev` sees the same history.
+    """Print shell exports with which `dagster dev` uses the same database.
 
-    Use it as: eval "$(openai-costs env)". The database's password is not printed, but asked for when needed.
+    Usage: eval "$(openai-costs env)". The exports contain a command that reads the password, not the password itself.
     """
     from openai_costs_dagster.cli.session import open_session
     from openai_costs_dagster.orchestration.runtime.instance import STORAGE_URL
@@ -22,9 +22,12 @@ def env() -> None:
 
 
 @click.command("database-url")
-@click.option("--dagster", is_flag=True, help="The URL of Dagster's own storage instead.")
+@click.option("--dagster", is_flag=True, help="Print the URL of Dagster's storage instead.")
 def database_url(dagster: bool) -> None:
-    """Print what psql should be given; starts the embedded server if it is not running."""
+    """Print the database URL for psql.
+
+    Starts the embedded server if it is not running.
+    """
     from openai_costs_dagster.cli.session import open_session
     from openai_costs_dagster.orchestration.runtime.instance import storage_url
 

@@ -1,4 +1,4 @@
-"""Which errors are told to a person in one sentence, and with which exit code; all others are ours and show a trace."""
+"""Exceptions that end a command with one message and an exit code. All other exceptions are bugs and print a trace."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ EXIT_MISTAKE, EXIT_FAILURE = 2, 1
 
 
 class UserMessage(NamedTuple):
-    """A sentence and the exit code that goes with it."""
+    """A message for the user with the exit code of the command."""
 
     text: str
     exit_code: int
 
 
 class InputMistake(Exception):
-    """What was typed cannot be done; the text says why and what would do."""
+    """Invalid input on the command line. The text contains the reason and the remedy."""
 
 
 def user_message(error: BaseException) -> UserMessage | None:
-    """The sentence for an error, or None where it is a defect of ours."""
+    """Return the message for an exception, or None if the exception is a bug."""
     if isinstance(error, ConfigurationError | InputMistake | SecretUnavailable | NotWritable | UnknownFormat):
         return UserMessage(str(error), EXIT_MISTAKE)
     if isinstance(error, ApiError | FocusError | WarehouseError):

@@ -1,4 +1,4 @@
-"""`openai-costs exec`: a program of Dagster's that finds its storage, with no password in a file or a command line."""
+"""`openai-costs exec`: runs another program in Dagster's environment, without a password in a file or command line."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from openai_costs_dagster.cli.errors import InputMistake
 @click.command("exec", context_settings={"allow_interspersed_args": False})
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def execute(command: tuple[str, ...]) -> None:
-    """Become another program, in the environment in which Dagster sees this configuration and its history.
+    """Run another program with the environment variables that Dagster needs.
 
-    Use it as: openai-costs exec -- dagster-webserver -w workspace.yaml. Prepares nothing.
+    Usage: openai-costs exec -- dagster-webserver -w workspace.yaml. Does not create or migrate tables.
     """
     from openai_costs_dagster.configuration import load
     from openai_costs_dagster.orchestration import database_access
@@ -23,6 +23,6 @@ def execute(command: tuple[str, ...]) -> None:
     configuration = load()
     environment = {**os.environ, **instance.environment(configuration, database_access.database(configuration))}
     try:
-        os.execvpe(command[0], command, environment)  # noqa: S606 - what the user typed, in this process's place
+        os.execvpe(command[0], command, environment)  # noqa: S606 - the user's command replaces this process
     except OSError as error:
         raise InputMistake(f"the program {command[0]} cannot be run: {error.strerror}") from None

@@ -1,4 +1,4 @@
-"""`openai-costs export focus`: a month's bill as other FinOps tools read it."""
+"""`openai-costs export focus`: writes the costs of a month as FOCUS rows for other FinOps tools."""
 
 from __future__ import annotations
 
@@ -16,31 +16,38 @@ if TYPE_CHECKING:
 
 
 class MonthType(click.ParamType[Month]):
-    """A month as in 2026-03."""
+    """The option type of a month, for example 2026-03."""
 
     name = "month"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Month:
-        """Reads a month or says what one looks like."""
+        """Parse a month."""
         try:
             return Month.parse(str(value))
         except ValueError:
-            self.fail(f"{value!r} is no month as in 2026-03", param, ctx)
+            self.fail(f"{value!r} is not a month; write it as 2026-03", param, ctx)
 
 
 @click.group()
 def export() -> None:
-    """Write what is stored to files that other tools read."""
+    """Export stored costs to files for other tools."""
 
 
 @export.command()
-@click.option("--month", required=True, type=MonthType(), metavar="YYYY-MM", help="Which UTC month.")
+@click.option("--month", required=True, type=MonthType(), metavar="YYYY-MM", help="The UTC month.")
 @click.option(
-    "--out", required=True, type=click.Path(path_type=Path), metavar="FILE", help="Where to; ends in .csv or .parquet."
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Output file; must end in .csv or .parquet.",
 )
 @click.option("--org", "organizations", multiple=True, metavar="N", help="Only this organization; may be repeated.")
 def focus(month: Month, out: Path, organizations: tuple[str, ...]) -> None:
-    """Write a month as FOCUS 1.2 rows, CSV or Parquet by the file's ending; amounts are exact."""
+    """Write the costs of a month as FOCUS 1.2 rows with exact amounts.
+
+    The file name's ending selects CSV or Parquet.
+    """
     from openai_costs_dagster.cli.session import open_session, selected_organizations
     from openai_costs_dagster.configuration import load
     from openai_costs_dagster.report import focus_export as report
@@ -49,7 +56,7 @@ def focus(month: Month, out: Path, organizations: tuple[str, ...]) -> None:
 
     today = utc_now().date()
     if month > Month.of(today):
-        raise InputMistake(f"--month {month} lies in the future: today is {today} in UTC")
+        raise InputMistake(f"--month {month} is in the future: today is {today} in UTC")
     format_of(out)
     configuration = load()
     names = [one.name for one in selected_organizations(configuration, organizations)]

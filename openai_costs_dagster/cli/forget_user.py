@@ -1,4 +1,4 @@
-"""`openai-costs forget-user`: clears a person's name and address everywhere; amounts stay."""
+"""`openai-costs forget-user`: deletes a person's name and email address everywhere. Amounts remain."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from openai_costs_dagster.cli.errors import InputMistake
 @click.command(name="forget-user")
 @click.argument("user", metavar="USER")
 def forget_user(user: str) -> None:
-    """Clear the name and address of USER (an id or an address) in all organizations, raw pages included.
+    """Delete the name and email address of USER (an id or an address) in all organizations and raw pages.
 
-    Amounts stay under the id, and no later answer brings name or address back.
+    Amounts remain under the id. Later responses do not restore the name or the address.
     """
     from openai_costs_dagster.cli.session import open_session
     from openai_costs_dagster.days import utc_now
@@ -24,11 +24,11 @@ def forget_user(user: str) -> None:
     with session.database.connect() as connection:
         found = directory.find_users(connection, user)
     if not found:
-        raise InputMistake(f"there is no user {user!r}, neither by id nor by address; ids begin with user-")
+        raise InputMistake(f"there is no user {user!r}, neither by id nor by email address; ids begin with user-")
     for user_id in found:
         gone = warehouse_forget_user.forget_user(session.database, user_id, utc_now(), on_wait=click.echo)
         click.echo(
             f"{user_id} is forgotten: {gone.names} names and addresses, {gone.pages} raw pages, "
-            f"{gone.texts} other texts; amounts stay"
+            f"{gone.texts} other texts; amounts remain"
         )
     locations.delete_report(session.configuration)

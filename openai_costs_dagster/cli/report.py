@@ -1,4 +1,4 @@
-"""`openai-costs report`: the spend report, one HTML page."""
+"""`openai-costs report`: writes the spend report as one HTML page."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ DEFAULT_FILE = "openai-spend.html"
     default=DEFAULT_FILE,
     show_default=True,
     metavar="FILE",
-    help="Where the page goes.",
+    help="Output file.",
 )
 def report(out: Path) -> None:
-    """Write the spend report: one page that needs no network, to open, send and print.
+    """Write the spend report, one HTML page that works without a network.
 
-    Spend by day, month to date with budgets and forecast, movers, anomalies, users and keys, unit costs, freshness;
-    filtered in the page by organization, project, model, user and period.
+    It shows spend by day, month to date with budgets and forecast, largest changes, anomalies, users and keys, unit
+    costs and data freshness. The page has filters for organization, project, model, user and period.
     """
     from openai_costs_dagster.cli.session import open_session
     from openai_costs_dagster.report.page import write_report

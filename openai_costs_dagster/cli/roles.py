@@ -1,4 +1,4 @@
-"""`openai-costs roles`: the SQL that makes roles of least privilege, for someone who may."""
+"""`openai-costs roles`: prints SQL that creates database roles with least privilege."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import click
 
 @click.command()
 @click.option(
-    "--by-organization", is_flag=True, help="Readers see only organizations that are named for them in a table."
+    "--by-organization", is_flag=True, help="Readers see only the organizations that a table assigns to them."
 )
 def roles(by_organization: bool) -> None:
-    """Print SQL that makes an owner, a loader and a reader with no more rights than they need; runs nothing.
+    """Print SQL that creates the roles owner, loader and reader with least privilege.
 
-    Use it as: openai-costs roles | psql -v ON_ERROR_STOP=1 URL, as someone who may create roles.
+    Usage: openai-costs roles | psql -v ON_ERROR_STOP=1 URL, with a user that may create roles.
     """
     from openai_costs_dagster.warehouse.roles import script
 

@@ -1,6 +1,6 @@
-"""What `openai-costs status` shows of the sensors: whether they still run, which runs died, and the heartbeat.
+"""The state of sensors, dead runs and the heartbeat in the output of `openai-costs status`.
 
-Reads one table that the sensors write, so that it neither imports Dagster nor needs its storage.
+The sensors write each tick into a table, so that this module neither imports Dagster nor reads Dagster's storage.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ LATE_AFTER = 5
 """A sensor is late when it has not completed a tick for this many of its intervals."""
 
 _DEAD_RUN_PERIOD = dt.timedelta(days=1)
-_PROBLEM_AFTER_ATTEMPTS = 5  # failed attempts to send a heartbeat, from which on somebody has to look at the URL
+_PROBLEM_AFTER_ATTEMPTS = 5  # failed attempts after which the heartbeat is a problem instead of a note
 _REMEDY = "is openai-costs up or Dagster's daemon running, and is the sensor switched on?"
 
 
 @dataclass(frozen=True)
 class SensorState:
-    """A sensor's newest tick, and whether it is late."""
+    """The newest tick of a sensor."""
 
     tick: SensorTick
     age: dt.timedelta
@@ -41,19 +41,19 @@ class SensorState:
 
 @dataclass(frozen=True)
 class Scheduling:
-    """The sensors that cover the configured organizations, as their last ticks tell."""
+    """The sensors that cover the configured organizations, with dead runs and the heartbeat."""
 
     is_scheduled: bool
     sensors: list[SensorState] = field(default_factory=list)
     dead_runs: list[DeadRun] = field(default_factory=list)
     heartbeat: Heartbeat | None = None
     problems: list[str] = field(default_factory=list)
-    """Sentences about what a person has to do."""
+    """Messages about problems that a person has to solve."""
     notes: list[str] = field(default_factory=list)
 
 
 def scheduling(configuration: Configuration, database: Database, now: dt.datetime) -> Scheduling:
-    """Whether the sensors of the configured organizations run. Raises WarehouseError."""
+    """Return whether the sensors of the configured organizations run. Raises `WarehouseError`."""
     with database.connect() as connection:
         ticks = sensor_ticks.all_ticks(connection)
         died = sensor_ticks.dead_runs(connection, now - _DEAD_RUN_PERIOD)
@@ -79,7 +79,7 @@ def scheduling(configuration: Configuration, database: Database, now: dt.datetim
 
 
 def print_scheduling(found: Scheduling) -> None:
-    """Prints the sensors' last ticks, then notes, dead runs and problems as sentences."""
+    """Print the last tick of each sensor, then notes, dead runs and problems."""
     if found.sensors:
         show_table(
             ("sensor", "last tick", "every", "code location", "host"),
@@ -94,12 +94,12 @@ def print_scheduling(found: Scheduling) -> None:
                 for one in found.sensors
             ],
         )
-    for sentence in (*found.notes, *map(_dead_run_message, found.dead_runs), *found.problems):
-        click.echo(sentence)
+    for message in (*found.notes, *map(_dead_run_message, found.dead_runs), *found.problems):
+        click.echo(message)
 
 
 def as_json(found: Scheduling) -> dict[str, Any]:
-    """The same for machines; times are ISO 8601 in UTC."""
+    """Return the value of the key `scheduling` of `status --json`. Times are ISO 8601 in UTC."""
     beat = found.heartbeat
     return {
         "scheduled": found.is_scheduled,
@@ -139,9 +139,10 @@ def as_json(found: Scheduling) -> dict[str, Any]:
 
 
 def _newest(ticks: Sequence[SensorTick], names: set[str]) -> Iterator[SensorTick]:
-    """Of each sensor the newest tick that covers an organization; `ticks` come newest first within a sensor.
+    """Yield the newest tick of each sensor for each organization. `ticks` are ordered newest first within a sensor.
 
-    A code location that was renamed or moved to another host leaves rows behind, which cover nothing any more.
+    Rows of a code location that was renamed or moved to another host are skipped if newer
+    ticks cover its organizations.
     """
     left: dict[str, set[str]] = {}
     for tick in ticks:
@@ -152,7 +153,7 @@ def _newest(ticks: Sequence[SensorTick], names: set[str]) -> Iterator[SensorTick
 
 
 def _uncovered_message(ticks: Sequence[SensorTick], names: set[str]) -> list[str]:
-    """Organizations that no sensor knows: their code location was loaded before they were configured."""
+    """Return messages about organizations without a sensor, which were configured after their code location loaded."""
     covered = {name for tick in ticks for name in tick.organizations}
     missing = sorted(names - covered)
     if not missing:
@@ -170,13 +171,13 @@ def _late_message(state: SensorState) -> str:
 
 
 def _heartbeat_of(configuration: Configuration, sent: Sequence[Heartbeat]) -> Heartbeat | None:
-    """The newest heartbeat to the configured address, of whichever code location."""
+    """Return the newest heartbeat to the configured URL, sent by any code location."""
     address = str(configuration.heartbeat_url)
     return max((one for one in sent if one.address == address), key=lambda one: one.day, default=None)
 
 
 def _heartbeat_messages(configuration: Configuration, known: Heartbeat | None) -> tuple[list[str], list[str]]:
-    """Problems and notes about the heartbeat."""
+    """Return problems and notes about the heartbeat."""
     if configuration.heartbeat_url is None:
         return [], []
     if known is None:
@@ -188,7 +189,7 @@ def _heartbeat_messages(configuration: Configuration, known: Heartbeat | None) -
 
 
 def _dead_run_message(run: DeadRun) -> str:
-    """One dead run in a sentence."""
+    """Return a message about a dead run."""
     retried = "is retried" if run.is_retried else "is not retried"
     whose = f"{run.organization}: " if run.organization else ""
     return f"{whose}run {run.run_id[:8]} died at {_format_time(run.ended_at)} and {retried}: {run.reason}"
@@ -199,7 +200,7 @@ def _format_time(moment: dt.datetime) -> str:
 
 
 def _format_age(age: dt.timedelta) -> str:
-    """A duration in its largest unit, as in ``3 min``."""
+    """Return a duration in its largest unit, for example ``3 min``."""
     seconds = max(0, int(age.total_seconds()))
     for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
         if seconds >= 2 * length:

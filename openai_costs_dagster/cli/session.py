@@ -1,4 +1,4 @@
-"""What most commands begin with: the configuration, its database, the organizations that were named."""
+"""The setup that most commands share: the configuration, its database and the selected organizations."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from openai_costs_dagster.warehouse.database import Database
 
 @dataclass(frozen=True)
 class Session:
-    """A configuration and its database, with the schema up to date."""
+    """A configuration and its database, whose schema is up to date."""
 
     configuration: Configuration
     database: Database
 
     @property
     def environment(self) -> dict[str, str]:
-        """What Dagster's processes need."""
+        """The environment variables that Dagster's processes need."""
         return instance.environment(self.configuration, self.database)
 
     @property
     def log_file(self) -> Path:
-        """Where the processes that we start keep their log."""
+        """The log file of the processes that commands start."""
         return self.configuration.make_folder("logs") / "openai-costs.log"
 
 
 def open_session(configuration: Configuration | None = None) -> Session:
-    """Opens the database of a configuration, the user's own by default, and brings its schema up to date.
+    """Open the database of a configuration, by default of the user's, and migrate its schema.
 
-    Raises ConfigurationError, SecretUnavailable or WarehouseError.
+    Raises `ConfigurationError`, `SecretUnavailable` or `WarehouseError`.
     """
     configuration = configuration or load()
     database = database_access.database(configuration)
@@ -44,5 +44,5 @@ def open_session(configuration: Configuration | None = None) -> Session:
 
 
 def selected_organizations(configuration: Configuration, names: Sequence[str]) -> list[Organization]:
-    """The organizations named, or all. Raises ConfigurationError for an unknown name."""
+    """Return the organizations with the given names, or all. Raises `ConfigurationError` for an unknown name."""
     return [configuration.organization(name) for name in dict.fromkeys(names or configuration.organizations)]

@@ -28,7 +28,7 @@ def test_postgres_is_stopped_while_an_answer_is_awaited(place: Workplace, api: S
         until(lambda: "Retrying failed database connection" in log.read_text() or unplugged.poll() is not None)
         again = place.run("backfill")  # which starts the server; Dagster alone would go on trying for most of a minute
         out, err = unplugged.communicate(timeout=240)
-    assert (down.code, down.out) == (0, "PostgreSQL is down\n")
+    assert (down.code, down.out) == (0, "PostgreSQL stopped\n")
     assert unplugged.returncode == 1, (out, err)
     assert "Traceback" not in out + err
     assert "unplugged: 21 days failed, 0 stored\n" in out

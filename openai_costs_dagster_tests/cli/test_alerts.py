@@ -34,7 +34,7 @@ def test_a_test_arrives_or_says_why_not(loaded: Loaded) -> None:
         assert "mail waiting" in listed.out
         finished = place.run("alerts", "test", "pager", **given)
         assert finished.code == 2
-        assert "there is no channel 'pager'; there are hook, mail" in finished.err
+        assert "there is no channel 'pager'; configured: hook, mail" in finished.err
         assert place.run("alerts", "retry", **given).out == "0 messages are tried again\n"
     place.sql("delete from openai_costs.messages returning 1")
 

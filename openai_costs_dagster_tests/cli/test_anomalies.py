@@ -119,10 +119,10 @@ def test_findings_are_listed_explained_and_answered(loaded: Loaded) -> None:
     assert (str(muted["anomaly_id"]), muted["reason"], muted["last_day"]) == (number, "a test", str(days_ago(-2)))
     assert "a test" in place.run("anomalies", "mutes").out
     assert place.run("anomalies", "unmute", number).code == 0
-    assert place.run("anomalies", "mutes").out == "nothing is muted\n"
+    assert place.run("anomalies", "mutes").out == "there are no active mutes\n"
     assert number in [str(one["anomaly_id"]) for one in json.loads(place.run("anomalies", "list", "--json").out)]
     assert place.run("anomalies", "expected", number, "--reason", "a launch").code == 0
-    assert f"these findings were: {number} (acme" in place.run("anomalies", "withdraw", "999999").err
+    assert f"these findings are: {number} (acme" in place.run("anomalies", "withdraw", "999999").err
     assert place.run("anomalies", "withdraw", number).code == 0
     assert number in [str(one["anomaly_id"]) for one in json.loads(place.run("anomalies", "list", "--json").out)]
 
@@ -131,5 +131,5 @@ def test_an_answer_needs_a_finding_and_a_reason(loaded: Loaded) -> None:
     place = loaded.place
     assert place.run("anomalies", "mute", "999999", "--reason", "x").code == 2
     assert "there is no finding 999999" in place.run("anomalies", "explain", "999999").err
-    assert "nothing is muted by finding 999999" in place.run("anomalies", "unmute", "999999").err
+    assert "finding 999999 has no active mute" in place.run("anomalies", "unmute", "999999").err
     assert place.run("anomalies", "list", "--org", "nobody").code == 2

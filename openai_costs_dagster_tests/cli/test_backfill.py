@@ -187,7 +187,7 @@ def test_an_interruption_ends_its_processes_and_its_run(loaded: Loaded) -> None:
             os.kill(process.pid, signal.SIGINT)
             out, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert err.strip() == "interrupted; windows that were already stored are kept"
+    assert err.strip() == "interrupted; days that were already stored remain"
     assert "Traceback" not in out
     assert set(place.processes()) <= others
     assert "STARTED" not in place.run_statuses()

@@ -51,7 +51,7 @@ def test_an_organization_that_never_spent_anything_cannot_be_named(
     organization.workloads = ()
     finished = type_in("check")
     assert finished.code == 0
-    assert "  Organization: not named in the answers of the last week\n" in finished.out
+    assert "  Organization: unknown, because it had no costs in the last week\n" in finished.out
 
 
 def test_a_key_that_is_not_accepted(type_in: Type, api: Simulator, organization: SimulatedOrganization) -> None:

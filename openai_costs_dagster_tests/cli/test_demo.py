@@ -99,6 +99,8 @@ def test_a_folder_of_that_name_that_is_not_its_own_is_left_alone(type_in: Type, 
     (tmp_path / FOLDER / "thesis.txt").write_text("years of work")
     finished = type_in("demo", "--once")
     assert (finished.code, finished.out) == (2, "")
-    assert finished.err == f"openai-costs: {tmp_path / FOLDER} exists and was not made by the demo: move it away\n"
+    assert (
+        finished.err == f"openai-costs: {tmp_path / FOLDER} exists and was not created by the demo: move or rename it\n"
+    )
     assert [path.name for path in (tmp_path / FOLDER).iterdir()] == ["thesis.txt"]
     assert (tmp_path / FOLDER / "thesis.txt").read_text() == "years of work"

@@ -25,7 +25,7 @@ def test_the_server_ends_with_down_and_not_before(place: Workplace) -> None:
     assert _server(place) == server
 
     down = place.run("down", **key)
-    assert (down.code, down.out, down.err) == (0, "PostgreSQL is down\n", "")
+    assert (down.code, down.out, down.err) == (0, "PostgreSQL stopped\n", "")
     assert not is_alive(server)
     assert place.processes() == []
     assert (place.data / "postgres" / "PG_VERSION").exists()
@@ -37,7 +37,7 @@ def test_the_server_ends_with_down_and_not_before(place: Workplace) -> None:
 
 def test_a_server_of_ones_own_goes_on(type_in: Type, database: Database, tmp_path: Path) -> None:
     finished = type_in("down", OPENAI_ADMIN_KEY="sk-admin-simulated-acme", DATABASE_URL=database.url)
-    assert (finished.code, finished.out) == (0, "the database is your own server and goes on\n")
+    assert (finished.code, finished.out) == (0, "the database is your own server and keeps running\n")
     with database.connect() as connection:
         assert connection.execute("select 1").fetchone() == (1,)
     assert list(tmp_path.iterdir()) == []

@@ -39,4 +39,4 @@ def test_interrupted_backfill_keeps_its_windows(
     monkeypatch.setattr(session, "open_session", lambda _: Mock())
     monkeypatch.setattr(session, "selected_organizations", lambda _, names: names)
     monkeypatch.setattr(backfill, "run_backfill", _raise)
-    assert _interrupted(monkeypatch, capsys, "backfill") == "interrupted; windows that were already stored are kept"
+    assert _interrupted(monkeypatch, capsys, "backfill") == "interrupted; days that were already stored remain"

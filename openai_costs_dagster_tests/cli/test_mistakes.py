@@ -43,14 +43,17 @@ def assert_nothing_was_made(folder: Path) -> None:
         (["check", "nobody"], "no organization 'nobody'; configured: acme, beta"),
         (["check", "acme", "ACME"], "no organization 'ACME'"),
         (["backfill", "--org", "nobody"], "no organization 'nobody'; configured: acme, beta"),
-        (["backfill", "--from", "2026-01-02", "--to", "2026-01-01"], "--from 2026-01-02 lies after --to 2026-01-01"),
-        (["backfill", "--from", "{tomorrow}"], "--from {tomorrow} lies in the future: today is {today} in UTC"),
-        (["backfill", "--to", "{tomorrow}"], "--to {tomorrow} lies in the future"),
+        (["backfill", "--from", "2026-01-02", "--to", "2026-01-01"], "--from 2026-01-02 is after --to 2026-01-01"),
+        (
+            ["backfill", "--from", "{tomorrow}"],
+            "--from {tomorrow} is in the future: the last possible day is today, {today} in UTC",
+        ),
+        (["backfill", "--to", "{tomorrow}"], "--to {tomorrow} is in the future"),
         ([*EXPORT, "x.csv", "--org", "nobody"], "no organization 'nobody'; configured: acme, beta"),
         ([*EXPORT, "x.xlsx"], r"x.xlsx has an unknown suffix: use .csv or .parquet"),
         (
             ["export", "focus", "--month", "2999-01", "--out", "x.csv"],
-            "2999-01 lies in the future: today is {today}",
+            "2999-01 is in the future: today is {today}",
         ),
     ],
 )
