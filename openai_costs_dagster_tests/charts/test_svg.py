@@ -1,4 +1,4 @@
-"""The picture of a series is well-formed, harmless, and shows the day that stands out."""
+"""Test that charts are well-formed SVG with escaped titles."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def points(values: list[tuple[float, float, float, float]]) -> list[Point]:
 @given(
     values=st.lists(st.tuples(AMOUNTS, AMOUNTS, AMOUNTS, AMOUNTS), min_size=1, max_size=60), title=st.text(max_size=30)
 )
-def test_any_series_makes_a_well_formed_picture(values: list[tuple[float, float, float, float]], title: str) -> None:
+def test_any_series_is_well_formed_svg(values: list[tuple[float, float, float, float]], title: str) -> None:
     printable = "".join(character for character in title if character.isprintable())
     drawn = ET.fromstring(svg(printable, points(values), {DAY}))  # noqa: S314  # our own
     assert len(drawn.findall(f"{SVG}circle")) == 1
@@ -33,7 +33,7 @@ def test_any_series_makes_a_well_formed_picture(values: list[tuple[float, float,
 
 
 @given(dollars=st.lists(st.floats(-1e6, 1e6, allow_nan=False), min_size=1, max_size=60))
-def test_days_of_credits_hang_below_nothing_and_within_the_picture(dollars: list[float]) -> None:
+def test_credits_are_drawn_below_zero_within_the_chart(dollars: list[float]) -> None:
     drawn = ET.fromstring(bars_svg("spend", [Bar(DAY + n * ONE_DAY, amount) for n, amount in enumerate(dollars)]))  # noqa: S314
     ground, *bars = drawn.findall(f"{SVG}rect")
     tops = [float(bar.attrib["y"]) for bar in bars]
@@ -45,12 +45,12 @@ def test_days_of_credits_hang_below_nothing_and_within_the_picture(dollars: list
     assert max(nothing, default=0) - min(nothing, default=0) < 0.2
 
 
-def test_a_hostile_name_stays_text() -> None:
+def test_hostile_title_is_escaped() -> None:
     drawn = svg('<script>alert(1)</script>"', points([(1, 1, 0, 2)]), set())
     assert "<script>" not in drawn
 
 
-def test_the_picture_stands_in_markdown_and_fetches_nothing() -> None:
+def test_markdown_embeds_the_chart() -> None:
     text = markdown("spend", points([(1, 1, 0, 2), (9, 1, 0, 2)]), {DAY + ONE_DAY})
     prefix, _, data = text.partition(";base64,")
     assert prefix == "![spend by day](data:image/svg+xml"

@@ -1,4 +1,4 @@
-"""Shares of a budget are told once; who asked decides whether they are sent; late restatements count too."""
+"""Test budget alerts: once for each threshold, sent only by scheduled runs, and also after late restatements."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..sync_fixtures import MakeBench
 JANUARY = DayRange(dt.date(2026, 1, 1), dt.date(2026, 1, 31))
 
 
-def look(
+def evaluate(
     work: Bench,
     *budgets: Budget,
     wanted: Collection[dt.date] = JANUARY,
@@ -34,7 +34,7 @@ def look(
         )
 
 
-def told(work: Bench) -> list[tuple[Any, ...]]:
+def alerts(work: Bench) -> list[tuple[Any, ...]]:
     return work.query(
         "select event, severity, usage_date, acknowledged from openai_costs.outbox"
         " where kind = 'budget' order by alert_id"
@@ -45,32 +45,32 @@ def month(work: Bench) -> Decimal:
     return spent(fact for day in JANUARY for fact in work.simulated.facts(day))
 
 
-def test_each_share_is_told_once_with_the_day_that_reached_it(bench: MakeBench) -> None:
+def test_each_threshold_is_alerted_once_with_its_day(bench: MakeBench) -> None:
     work = bench()
     work.ingest(JANUARY)
     budget = Budget(amount_usd=month(work) / 2)
-    found = look(work, budget)
+    found = evaluate(work, budget)
     so_far, reached = Decimal(0), dict[Decimal, dt.date]()
     for day in JANUARY:
         so_far += spent(work.simulated.facts(day))
         for share in budget.alert_at:
             if so_far >= share * budget.amount_usd:
                 reached.setdefault(share, day)
-    assert [(event, day) for event, _, day, _ in told(work)] == [
+    assert [(event, day) for event, _, day, _ in alerts(work)] == [
         ("crossed", reached[share]) for share in budget.alert_at
     ]
     assert {day for day, (one,) in found.items() if one.crossed} == set(reached.values())
     assert {day for day, (one,) in found.items() if one.is_over} == {
         day for day in JANUARY if day >= reached[Decimal(1)]
     }
-    look(work, budget)
-    assert len(told(work)) == 3
+    evaluate(work, budget)
+    assert len(alerts(work)) == 3
 
 
-def test_how_a_budget_stands_can_be_asked(bench: MakeBench) -> None:
+def test_budget_state_is_stored(bench: MakeBench) -> None:
     work = bench()
     work.ingest(JANUARY)
-    look(work, Budget(amount_usd=Decimal(1000)))
+    evaluate(work, Budget(amount_usd=Decimal(1000)))
     ((budget, start, amount, share, low, high),) = work.query(
         "select budget, period_start, spent, share, forecast_low, forecast_high from openai_costs.budget_status"
     )
@@ -79,49 +79,49 @@ def test_how_a_budget_stands_can_be_asked(bench: MakeBench) -> None:
     assert round(amount, 2) == round(low, 2) == round(high, 2)
 
 
-def test_what_a_backfill_crosses_is_seen_and_not_sent_by_the_refresh_after_it(bench: MakeBench) -> None:
+def test_crossing_of_a_backfill_is_acknowledged(bench: MakeBench) -> None:
     work = bench()
     work.ingest(JANUARY)
     budget = Budget(amount_usd=month(work) / 2)
-    look(work, budget, may_alert=False)
-    look(work, budget, may_alert=True)
-    assert [seen for *_, seen in told(work)] == [True] * 3
+    evaluate(work, budget, may_alert=False)
+    evaluate(work, budget, may_alert=True)
+    assert [seen for *_, seen in alerts(work)] == [True] * 3
 
 
-def test_a_late_restatement_that_crosses_a_share_of_last_month_is_told(bench: MakeBench) -> None:
+def test_restatement_that_crosses_a_threshold_of_last_month_is_alerted(bench: MakeBench) -> None:
     work = bench()
     work.ingest(JANUARY)
     budget = Budget(amount_usd=month(work) + 100, alert_at=(Decimal(1),))
-    look(work, budget)
-    assert told(work) == []
+    evaluate(work, budget)
+    assert alerts(work) == []
     late = JANUARY.last - 5 * ONE_DAY
     work.simulated.restate(late, lambda facts: (*facts, replace(facts[0], line_item="late", amount=Decimal(200))))
     work.ingest([late])
-    look(work, budget, wanted=[late])
-    assert [(event, severity) for event, severity, *_ in told(work)] == [("crossed", "high")]
+    evaluate(work, budget, wanted=[late])
+    assert [(event, severity) for event, severity, *_ in alerts(work)] == [("crossed", "high")]
 
 
-def test_a_forecast_is_told_before_the_crossing_and_each_once(bench: MakeBench) -> None:
+def test_forecast_and_crossing_are_alerted_once_each(bench: MakeBench) -> None:
     work = bench()
     work.clock.now = dt.datetime(2026, 1, 20, 12, tzinfo=dt.UTC)
     so_far = days(dt.date(2025, 11, 1), 81)
     work.ingest(so_far)
     budget = Budget(amount_usd=Decimal(1), alert_at=(Decimal(1),))
-    state = look(work, budget, wanted=[so_far[-1]], may_alert=False)
+    state = evaluate(work, budget, wanted=[so_far[-1]], may_alert=False)
     assert state
     expected = work.query("select forecast from openai_costs.budget_status")[0][0]
     budget = Budget(amount_usd=expected * Decimal("0.98"), alert_at=(Decimal(1),))
-    look(work, budget, wanted=[so_far[-1]])
-    assert [(event, seen) for event, _, _, seen in told(work)] == [("crossed", True), ("forecast", False)]
+    evaluate(work, budget, wanted=[so_far[-1]])
+    assert [(event, seen) for event, _, _, seen in alerts(work)] == [("crossed", True), ("forecast", False)]
     work.clock.now = dt.datetime(2026, 2, 3, tzinfo=dt.UTC)
     work.ingest(JANUARY)
     final = Budget(amount_usd=budget.amount_usd, alert_at=budget.alert_at)
-    look(work, final)
-    events = [event for event, _, _, seen in told(work) if not seen]
+    evaluate(work, final)
+    events = [event for event, _, _, seen in alerts(work) if not seen]
     assert events == (["forecast", "crossed"] if month(work) >= budget.amount_usd else ["forecast"])
 
 
-def test_every_scope_counts_its_own_spend(bench: MakeBench) -> None:
+def test_budget_of_each_scope_counts_its_own_spend(bench: MakeBench) -> None:
     work = bench()
     work.ingest(JANUARY)
     with work.database.connect() as connection:
@@ -132,8 +132,8 @@ def test_every_scope_counts_its_own_spend(bench: MakeBench) -> None:
     )[0]
     scopes = {"project": project, "model": model, "service": service, "api_key": key}
     budgets = [Budget(amount_usd=Decimal(10**6), **{scope: one}) for scope, one in scopes.items()]
-    look(work, *budgets)
-    look(work, *budgets, allocated=True)
+    evaluate(work, *budgets)
+    evaluate(work, *budgets, allocated=True)
     found = dict(work.query("select scope, spent from openai_costs.budget_status"))
     columns = {"project": "project_id", "model": "model", "service": "service", "api_key": "api_key_id"}
     for scope, one in scopes.items():
@@ -141,39 +141,39 @@ def test_every_scope_counts_its_own_spend(bench: MakeBench) -> None:
         assert found[scope] == work.query(query, one)[0][0], scope
 
 
-def test_a_budget_that_is_configured_no_more_is_forgotten(bench: MakeBench) -> None:
+def test_state_of_an_unconfigured_budget_is_deleted(bench: MakeBench) -> None:
     work = bench()
     work.ingest(JANUARY)
-    look(work, Budget(amount_usd=Decimal(5)), Budget(amount_usd=Decimal(5), period="year"))
-    look(work, Budget(amount_usd=Decimal(5)))
+    evaluate(work, Budget(amount_usd=Decimal(5)), Budget(amount_usd=Decimal(5), period="year"))
+    evaluate(work, Budget(amount_usd=Decimal(5)))
     assert work.query("select budget from openai_costs.budget_status") == [("organization, month",)]
 
 
-def test_an_amount_is_the_same_however_it_is_written(bench: MakeBench) -> None:
+def test_equal_amounts_with_different_decimals_are_one_limit(bench: MakeBench) -> None:
     work = bench()
     work.ingest(JANUARY)
-    look(work, Budget(amount_usd=Decimal(100), alert_at=(Decimal(1),)))
-    look(work, Budget(amount_usd=Decimal("100.00"), alert_at=(Decimal("1.0"),)))
-    assert len(told(work)) == 1
+    evaluate(work, Budget(amount_usd=Decimal(100), alert_at=(Decimal(1),)))
+    evaluate(work, Budget(amount_usd=Decimal("100.00"), alert_at=(Decimal("1.0"),)))
+    assert len(alerts(work)) == 1
 
 
-def test_a_new_budget_tells_of_the_days_that_are_read_and_has_seen_the_others(bench: MakeBench) -> None:
+def test_new_budget_alerts_only_on_evaluated_days(bench: MakeBench) -> None:
     work = bench()
     work.ingest(JANUARY)
     budget = Budget(amount_usd=month(work) * Decimal("0.99"), alert_at=(Decimal("0.1"), Decimal(1)))
-    look(work, budget, wanted=list(JANUARY)[-4:])
-    assert [(event, seen) for event, _, _, seen in told(work)] == [("crossed", True), ("crossed", False)]
+    evaluate(work, budget, wanted=list(JANUARY)[-4:])
+    assert [(event, seen) for event, _, _, seen in alerts(work)] == [("crossed", True), ("crossed", False)]
 
 
-def test_what_a_credit_took_back_is_not_forecast_again(bench: MakeBench) -> None:
+def test_crossing_reverted_by_a_credit_is_not_forecast_again(bench: MakeBench) -> None:
     work = bench()
     work.clock.now = dt.datetime(2026, 1, 20, 12, tzinfo=dt.UTC)
     work.ingest(days(dt.date(2025, 12, 1), 50))
     so_far = work.query("select sum(amount) from openai_costs.daily_costs where usage_date >= '2026-01-01'")[0][0]
     budget = Budget(amount_usd=so_far - Decimal("0.01"), alert_at=(Decimal(1),))
     wanted = [dt.date(2026, 1, 19)]
-    look(work, budget, wanted=wanted)
+    evaluate(work, budget, wanted=wanted)
     work.simulated.restate(wanted[0], lambda facts: (replace(facts[0], line_item="credit", amount=Decimal(-1)), *facts))
     work.ingest(wanted)
-    look(work, budget, wanted=wanted)
-    assert [event for event, *_ in told(work)] == ["crossed"]
+    evaluate(work, budget, wanted=wanted)
+    assert [event for event, *_ in alerts(work)] == ["crossed"]

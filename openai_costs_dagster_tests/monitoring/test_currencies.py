@@ -1,4 +1,4 @@
-"""Currencies through the whole chain: one spelling each, never added to one another, and every one of them shown."""
+"""Test currencies end to end: codes are normalised, and amounts of different currencies are never added."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ..api.scripted_api import Script
 from ..served_organization import ServedOrganization, cost
 
 
-def test_an_upper_case_code_counts_in_every_total(served: ServedOrganization) -> None:
+def test_upper_case_code_counts_in_every_total(served: ServedOrganization) -> None:
     day = served.clock.today - ONE_DAY
     served.server.rows = lambda one: [cost("1850.00", "USD")] if one == day else []
     outcome = served.load(served.month)
@@ -49,7 +49,7 @@ def test_an_upper_case_code_counts_in_every_total(served: ServedOrganization) ->
     assert [sum(series.amounts) for series in page.cube.series] == [1850 * 10**9]
 
 
-def test_codes_of_one_currency_are_added_up_to_the_last_digit(served: ServedOrganization) -> None:
+def test_codes_of_one_currency_are_added_exactly(served: ServedOrganization) -> None:
     digits = "0.1234567890123456789012345678901234"
     served.server.rows = lambda _: [cost(digits, "USD"), cost("1", "usd"), cost("2", " Usd ")]
     outcome = served.load(DayRange(served.clock.today, served.clock.today))
@@ -58,9 +58,7 @@ def test_codes_of_one_currency_are_added_up_to_the_last_digit(served: ServedOrga
     assert served.query("select received_count, row_count from openai_costs.cost_days") == [(3, 1)]
 
 
-def test_a_second_currency_is_shown_and_never_added(
-    served: ServedOrganization, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_second_currency_is_shown_separately(served: ServedOrganization, capsys: pytest.CaptureFixture[str]) -> None:
     day = served.clock.today - ONE_DAY
     served.server.rows = lambda one: (
         [cost("10"), cost("90000", "JPY"), cost("3.5", None)] if one == day else [cost("10")] if one < day else []
@@ -85,7 +83,7 @@ def test_a_second_currency_is_shown_and_never_added(
     assert page.budgets[0].spent == found.month_to_date
 
 
-def test_an_emptied_day_in_another_currency_is_read_twice_before_it_is_believed(served: ServedOrganization) -> None:
+def test_empty_day_in_another_currency_needs_a_second_response(served: ServedOrganization) -> None:
     day = served.clock.today - 10 * ONE_DAY
     served.server.rows = lambda _: [cost("90000", "JPY")]
     served.load(DayRange(day, day))
@@ -95,7 +93,7 @@ def test_an_emptied_day_in_another_currency_is_read_twice_before_it_is_believed(
     assert report.requests > 2
 
 
-def test_a_spend_limit_in_another_currency_is_named_and_not_used() -> None:
+def test_spend_limit_in_another_currency_is_ignored() -> None:
     limit = {"threshold_amount": 100_000, "interval": "month"}
     alerts = {"object": "list", "data": [{**limit, "currency": " USD"}, limit], "has_more": False}
     script = Script(_json({**limit, "currency": "EUR"}), _json(alerts))

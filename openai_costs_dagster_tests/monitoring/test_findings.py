@@ -1,4 +1,4 @@
-"""Findings are kept one per cause, replaced when a day is judged again, and changed by what people say of them."""
+"""Test findings: one per cause, replaced by a new evaluation of the day, and affected by mutes and expected days."""
 
 from __future__ import annotations
 
@@ -38,8 +38,10 @@ def work(bench: MakeBench) -> Bench:
     return bench(small_organization(users_with_projects_served=True), start_date=START)
 
 
-def judged(work: Bench, day: dt.date = SPIKE, *, trigger: Trigger = "schedule", **settings: object) -> DayEvaluation:
-    """Judges a day and keeps what was found, as the check does."""
+def evaluate_and_store(
+    work: Bench, day: dt.date = SPIKE, *, trigger: Trigger = "schedule", **settings: object
+) -> DayEvaluation:
+    """Evaluate a day and store the findings, as the check does."""
     with work.database.connect() as connection:
         evaluation = evaluate_days(connection, "acme", Anomalies.model_validate(settings), [day])[day]
         anomalies.replace_findings(connection, "acme", [day], evaluation.findings, trigger=trigger, now=work.clock.now)
@@ -47,13 +49,13 @@ def judged(work: Bench, day: dt.date = SPIKE, *, trigger: Trigger = "schedule", 
     return evaluation
 
 
-def kept(work: Bench) -> list[StoredFinding]:
+def stored_findings(work: Bench) -> list[StoredFinding]:
     with work.database.connect() as connection:
         return anomalies.findings(connection, "acme")
 
 
 def mute(work: Bench, finding: StoredFinding, *, days: int | None = None, connection: Connection | None = None) -> None:
-    """Mutes a finding's series from the clock's day on."""
+    """Mute the series of a finding from the clock's day on."""
     last_day = anomalies.end_of_mute(work.clock.today, days)
     with nullcontext(connection) if connection else work.database.connect() as used_connection:
         anomalies.store_feedback(
@@ -62,7 +64,7 @@ def mute(work: Bench, finding: StoredFinding, *, days: int | None = None, connec
 
 
 def largest_leaf(work: Bench) -> tuple[str, str]:
-    """The project and model that spend most on the day before the spike."""
+    """Return the project and model with the highest spend on the day before the spike."""
     totals: dict[tuple[str, str], Decimal] = {}
     for fact in work.simulated.facts(SPIKE - ONE_DAY):
         if fact.model and fact.project_id:
@@ -71,11 +73,11 @@ def largest_leaf(work: Bench) -> tuple[str, str]:
     return max(totals, key=lambda key: totals[key])
 
 
-def test_a_model_that_explodes_is_one_finding_that_names_it_and_its_range(work: Bench) -> None:
+def test_model_with_high_spend_is_one_finding_with_its_range(work: Bench) -> None:
     project, model = largest_leaf(work)
     work.simulated.plant_anomaly(SPIKE, 6, project, model)
     work.ingest(HISTORY)
-    evaluation = judged(work)
+    evaluation = evaluate_and_store(work)
     (finding,) = evaluation.alerting
     assert (finding.level, finding.series) == ("project and model", SeriesKey("acme", project, model))
     assert finding.direction == "up"
@@ -85,59 +87,59 @@ def test_a_model_that_explodes_is_one_finding_that_names_it_and_its_range(work: 
     assert "unit price unchanged" in finding.explanation
     assert evaluation.chart_markdown
     assert evaluation.chart_markdown.startswith("![spend by day](data:image/svg+xml;base64,")
-    (stored,) = [one for one in kept(work) if one.worth_alerting]
+    (stored,) = [one for one in stored_findings(work) if one.worth_alerting]
     assert (stored.actual, stored.explanation, stored.trigger) == (finding.actual, finding.explanation, "schedule")
 
 
-def test_the_actual_amount_of_a_finding_is_exact(work: Bench) -> None:
+def test_actual_amount_of_a_finding_is_exact(work: Bench) -> None:
     project, model = largest_leaf(work)
     work.simulated.plant_anomaly(SPIKE, 6, project, model)
     work.ingest(HISTORY)
-    (finding,) = judged(work).alerting
+    (finding,) = evaluate_and_store(work).alerting
     facts = work.simulated.facts(SPIKE)
     spent = [fact.amount or Decimal(0) for fact in facts if (fact.project_id, fact.model) == (project, model)]
     assert finding.actual == sum(spent, Decimal(0))
 
 
-def test_judging_again_replaces_findings_and_keeps_when_and_by_whom_they_were_found(work: Bench) -> None:
+def test_second_evaluation_keeps_id_time_and_trigger_of_findings(work: Bench) -> None:
     work.simulated.plant_anomaly(SPIKE, 6)
     work.ingest(HISTORY)
-    judged(work, trigger="backfill")
-    before = kept(work)
-    judged(work, trigger="schedule")
-    again = kept(work)
+    evaluate_and_store(work, trigger="backfill")
+    before = stored_findings(work)
+    evaluate_and_store(work, trigger="schedule")
+    again = stored_findings(work)
     assert before
     assert [(one.anomaly_id, one.found_at, one.trigger) for one in before] == [
         (one.anomaly_id, one.found_at, one.trigger) for one in again
     ]
 
 
-def test_a_restated_day_is_judged_again_and_what_is_found_no_more_is_gone(work: Bench) -> None:
+def test_finding_disappears_after_a_restatement(work: Bench) -> None:
     work.simulated.plant_anomaly(SPIKE, 6)
     work.ingest(HISTORY)
-    judged(work)
-    assert kept(work)
+    evaluate_and_store(work)
+    assert stored_findings(work)
     work.simulated.plant_anomaly(SPIKE, Decimal(1) / 6)
     work.ingest([SPIKE])
-    assert judged(work).alerting == []
-    assert [one for one in kept(work) if one.worth_alerting] == []
+    assert evaluate_and_store(work).alerting == []
+    assert [one for one in stored_findings(work) if one.worth_alerting] == []
 
 
-def test_what_is_below_the_threshold_is_kept_and_may_alert_when_it_grows(work: Bench) -> None:
+def test_finding_below_the_minimum_is_stored_and_alerts_after_growth(work: Bench) -> None:
     work.simulated.plant_anomaly(SPIKE, 6)
     work.ingest(HISTORY)
-    judged(work, trigger="backfill", minimum_impact_usd=Decimal(2000))
-    assert not any(one.worth_alerting for one in kept(work))
-    judged(work, trigger="schedule")
-    assert {one.trigger for one in kept(work) if one.worth_alerting} == {"schedule"}
+    evaluate_and_store(work, trigger="backfill", minimum_impact_usd=Decimal(2000))
+    assert not any(one.worth_alerting for one in stored_findings(work))
+    evaluate_and_store(work, trigger="schedule")
+    assert {one.trigger for one in stored_findings(work) if one.worth_alerting} == {"schedule"}
 
 
-def test_a_muted_series_is_judged_and_kept_and_does_not_alert(work: Bench) -> None:
+def test_finding_of_a_muted_series_is_stored_and_does_not_alert(work: Bench) -> None:
     work.simulated.plant_anomaly(SPIKE, 6)
     work.ingest(HISTORY)
-    judged(work)
+    evaluate_and_store(work)
     with work.database.connect() as connection:
-        for one in kept(work):
+        for one in stored_findings(work):
             anomalies.store_feedback(
                 connection,
                 one.anomaly_id,
@@ -146,15 +148,15 @@ def test_a_muted_series_is_judged_and_kept_and_does_not_alert(work: Bench) -> No
                 reason="a test",
                 now=work.clock.now,
             )
-    assert kept(work)
-    assert {(one.worth_alerting, one.feedback) for one in kept(work)} == {(False, "mute: a test")}
-    evaluation = judged(work)
+    assert stored_findings(work)
+    assert {(one.worth_alerting, one.feedback) for one in stored_findings(work)} == {(False, "mute: a test")}
+    evaluation = evaluate_and_store(work)
     assert evaluation.findings
     assert evaluation.alerting == []
 
 
 def credited(amount: str) -> Callable[[tuple[Fact, ...]], tuple[Fact, ...]]:
-    """Adds a credit of the whole organization to a day."""
+    """Return a function that adds a credit of the whole organization to a day."""
 
     def more(facts: tuple[Fact, ...]) -> tuple[Fact, ...]:
         blank: dict[str, Any] = {
@@ -170,7 +172,7 @@ def credited(amount: str) -> Callable[[tuple[Fact, ...]], tuple[Fact, ...]]:
     return more
 
 
-def test_every_alarming_finding_is_worth_the_minimum_and_outside_the_range_it_shows(work: Bench) -> None:
+def test_alerting_findings_reach_the_minimum_and_are_outside_their_range(work: Bench) -> None:
     dice = np.random.default_rng(4)
     for day in HISTORY[20::3]:
         if dice.random() < 0.5:
@@ -190,57 +192,59 @@ def test_every_alarming_finding_is_worth_the_minimum_and_outside_the_range_it_sh
         assert finding.impact == finding.actual - finding.expected
 
 
-def test_a_credit_is_explained_as_one(work: Bench) -> None:
+def test_credit_is_explained_as_credit(work: Bench) -> None:
     work.simulated.restate(SPIKE, credited("-300.00"))
     work.ingest(HISTORY)
-    (finding,) = judged(work).alerting
+    (finding,) = evaluate_and_store(work).alerting
     assert "on the organization: a credit of $300.00 (Promotional credit). Spend was -$" in finding.explanation
     assert "tokens" not in finding.explanation
 
 
 @pytest.mark.parametrize(("minimum", "worth"), [(5000, False), (5, True)])
-def test_a_vanished_day_alerts_from_the_minimum_impact_on(work: Bench, minimum: int, worth: bool) -> None:
+def test_vanished_day_alerts_from_the_minimum_impact(work: Bench, minimum: int, worth: bool) -> None:
     history = HISTORY[30:]
     work.ingest(history)
     work.simulated.clear_day(SPIKE)
     work.ingest([SPIKE])
-    found = judged(work, minimum_impact_usd=minimum).findings
+    found = evaluate_and_store(work, minimum_impact_usd=minimum).findings
     assert [one.worth_alerting for one in found if one.reason == "vanished"] == [worth]
 
 
-def test_mutes_of_several_people_at_once_all_hold(work: Bench) -> None:
-    """Both are stored before either is committed, as two commands at the same time do."""
+def test_concurrent_mutes_are_both_applied(work: Bench) -> None:
+    """Both mutes are stored before either is committed, as by two commands at the same time."""
     work.simulated.plant_anomaly(SPIKE, 6)
     work.simulated.plant_anomaly(SPIKE - ONE_DAY, Decimal("0.05"))
     work.ingest(HISTORY)
     for day in (SPIKE - ONE_DAY, SPIKE):
-        judged(work, day)
-    one, other = [finding for finding in kept(work) if finding.worth_alerting][:2]
+        evaluate_and_store(work, day)
+    one, other = [finding for finding in stored_findings(work) if finding.worth_alerting][:2]
     assert one.anomaly_id != other.anomaly_id
     with work.database.connect() as first, work.database.connect() as second, first.transaction():
         mute(work, one, connection=first)
         with second.transaction():
             mute(work, other, connection=second)
-    assert {found.worth_alerting for found in kept(work) if found.anomaly_id in (one.anomaly_id, other.anomaly_id)} == {
-        False
-    }
+    assert {
+        found.worth_alerting
+        for found in stored_findings(work)
+        if found.anomaly_id in (one.anomaly_id, other.anomaly_id)
+    } == {False}
 
 
-def test_a_mute_during_an_evaluation_holds_for_what_the_evaluation_finds(work: Bench) -> None:
+def test_mute_during_an_evaluation_applies_to_its_findings(work: Bench) -> None:
     work.simulated.plant_anomaly(SPIKE, 6)
     work.ingest(HISTORY)
-    judged(work)
+    evaluate_and_store(work)
     with work.database.connect() as connection:
         evaluation = evaluate_days(connection, "acme", Anomalies(), [SPIKE])[SPIKE]
-        for finding in kept(work):
+        for finding in stored_findings(work):
             mute(work, finding)
         anomalies.replace_findings(
             connection, "acme", [SPIKE], evaluation.findings, trigger="schedule", now=work.clock.now
         )
-    assert {(finding.worth_alerting, finding.muted) for finding in kept(work)} == {(False, True)}
+    assert {(finding.worth_alerting, finding.muted) for finding in stored_findings(work)} == {(False, True)}
 
 
-def test_an_answer_to_a_finding_that_is_gone_is_refused(work: Bench) -> None:
+def test_feedback_on_a_missing_finding_is_rejected(work: Bench) -> None:
     with work.database.connect() as connection:
         assert not anomalies.store_feedback(
             connection, 12345, kind="mute", last_day=SPIKE, reason="late", now=work.clock.now
@@ -248,15 +252,15 @@ def test_an_answer_to_a_finding_that_is_gone_is_refused(work: Bench) -> None:
         assert anomalies.stored_feedback(connection, "mute") == []
 
 
-def test_a_mute_counts_from_today_and_lists_its_scope(work: Bench) -> None:
+def test_mute_starts_today_and_lists_its_scope(work: Bench) -> None:
     today = work.clock.today
     assert anomalies.end_of_mute(today, 30) == today + 29 * ONE_DAY
     assert anomalies.end_of_mute(today, None) == FOREVER
     project, model = largest_leaf(work)
     work.simulated.plant_anomaly(SPIKE, 6, project, model)
     work.ingest(HISTORY)
-    judged(work)
-    (finding,) = [one for one in kept(work) if one.worth_alerting]
+    evaluate_and_store(work)
+    (finding,) = [one for one in stored_findings(work) if one.worth_alerting]
     mute(work, finding, days=3)
     with work.database.connect() as connection:
         (running,) = anomalies.stored_feedback(connection, "mute", "acme", running_on=today + 2 * ONE_DAY)
@@ -265,41 +269,43 @@ def test_a_mute_counts_from_today_and_lists_its_scope(work: Bench) -> None:
     assert (running.first_day, running.last_day, running.reason) == (SPIKE, today + 2 * ONE_DAY, "a test")
 
 
-def test_an_unmuted_series_alerts_again(work: Bench) -> None:
+def test_unmuted_series_alerts_again(work: Bench) -> None:
     work.simulated.plant_anomaly(SPIKE, 6)
     work.ingest(HISTORY)
-    before = judged(work).alerting
-    for finding in kept(work):
+    before = evaluate_and_store(work).alerting
+    for finding in stored_findings(work):
         mute(work, finding)
-    assert judged(work).alerting == []
+    assert evaluate_and_store(work).alerting == []
     with work.database.connect() as connection:
-        for finding in kept(work):
+        for finding in stored_findings(work):
             anomalies.delete_feedback(connection, finding.anomaly_id, kind="mute")
         assert anomalies.stored_feedback(connection, "mute") == []
-    assert [finding.worth_alerting for finding in kept(work)] == [True] * len(before)
-    assert judged(work).alerting == before
+    assert [finding.worth_alerting for finding in stored_findings(work)] == [True] * len(before)
+    assert evaluate_and_store(work).alerting == before
 
 
-def test_a_withdrawn_answer_gives_the_old_baseline_back(work: Bench) -> None:
+def test_withdrawn_feedback_restores_the_baseline(work: Bench) -> None:
     for day in days(SPIKE, 3):
         work.simulated.plant_anomaly(day, 6)
     work.ingest(HISTORY)
-    before = {day: judged(work, day) for day in days(SPIKE, 3)}
-    (finding, *_) = [one for one in kept(work) if one.usage_date == SPIKE and one.worth_alerting]
+    before = {day: evaluate_and_store(work, day) for day in days(SPIKE, 3)}
+    (finding, *_) = [one for one in stored_findings(work) if one.usage_date == SPIKE and one.worth_alerting]
     with work.database.connect() as connection:
         anomalies.store_feedback(
             connection, finding.anomaly_id, kind="expected", last_day=SPIKE, reason="launch", now=work.clock.now
         )
-    assert {day: judged(work, day).expected for day in days(SPIKE, 3)} != {
+    assert {day: evaluate_and_store(work, day).expected for day in days(SPIKE, 3)} != {
         day: one.expected for day, one in before.items()
     }
-    assert finding.anomaly_id not in [one.anomaly_id for one in kept(work)]  # judging its day again removed it
+    assert finding.anomaly_id not in [
+        one.anomaly_id for one in stored_findings(work)
+    ]  # judging its day again removed it
     with work.database.connect() as connection:
         assert anomalies.delete_feedback(connection, finding.anomaly_id, kind="expected") == 1
-    assert {day: judged(work, day) for day in days(SPIKE, 3)} == before
+    assert {day: evaluate_and_store(work, day) for day in days(SPIKE, 3)} == before
 
 
-def test_an_endless_answer_is_an_interval_and_no_list_of_days(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_endless_feedback_is_not_expanded_into_days(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_: DayRange) -> Iterator[dt.date]:
         raise AssertionError("the days of an answer were expanded")
 
@@ -318,7 +324,7 @@ USER = SeriesKey("acme", user="user_1")
 
 
 def used(project: str, change: str, model: str = "gpt", api_key: str = "key_1") -> Segment:
-    """A part of a user's spend that changed by so many US dollars."""
+    """Return a segment of a user's spend with a change in US dollars."""
     return Segment(project, model, api_key, "output", "output", None, Decimal(change), Decimal(0), None, None)
 
 
@@ -327,41 +333,41 @@ def used(project: str, change: str, model: str = "gpt", api_key: str = "key_1") 
     [
         pytest.param(-24, [("p", -18), ("q", -6)], [("p", "-18"), ("q", "-6")], True, id="costs_cover_the_user"),
         pytest.param(-98, [("p", -32)], [("p", "-32"), ("q", "-66")], True, id="a_fall_is_reported_once"),
-        pytest.param(98, [("p", 32)], [("p", "32"), ("q", "66")], False, id="a_rise_twice_as_large_is_news"),
-        pytest.param(50, [("p", 32)], [("p", "30"), ("q", "20")], True, id="a_rise_not_much_larger_is_not"),
+        pytest.param(98, [("p", 32)], [("p", "32"), ("q", "66")], False, id="twofold_rise_is_reported"),
+        pytest.param(50, [("p", 32)], [("p", "30"), ("q", "20")], True, id="smaller_rise_is_not_reported"),
         pytest.param(24, [("p", -18)], [("p", "24")], False, id="the_other_direction_explains_nothing"),
         pytest.param(-24, [("q", -18)], [("p", "-24")], False, id="another_project_explains_nothing"),
         pytest.param(-24, [("", -24)], [("p", "-24")], False, id="the_organization_names_no_cause"),
         pytest.param(-24, [], [("p", "-24")], False, id="nothing_else_was_found"),
     ],
 )
-def test_a_user_is_reported_unless_costs_tell_of_the_change(
+def test_user_is_reported_unless_costs_cover_the_change(
     user: float, causes: list[tuple[str, float]], parts: list[tuple[str, str]], expected: bool
 ) -> None:
     of_costs = [Cause(Flag(SeriesKey("acme", project), difference)) for project, difference in causes]
     assert is_already_reported(Flag(USER, user), of_costs, [used(*one) for one in parts]) is expected
 
 
-def test_spend_without_a_key_covers_what_is_allocated_to_keys() -> None:
+def test_spend_without_key_covers_spend_allocated_to_keys() -> None:
     cause = Cause(Flag(SeriesKey("acme", "p", api_key="(none)"), -20.0))
     assert is_already_reported(Flag(USER, -20.0), [cause], [used("p", "-20")])
 
 
-def test_what_was_said_to_be_expected_is_found_no_more_and_neither_is_its_level(work: Bench) -> None:
+def test_expected_day_and_its_level_are_not_flagged(work: Bench) -> None:
     for day in days(SPIKE, 3):
         work.simulated.plant_anomaly(day, 6)
     work.ingest(HISTORY)
-    judged(work)
+    evaluate_and_store(work)
     with work.database.connect() as connection:
-        for one in kept(work):
+        for one in stored_findings(work):
             anomalies.store_feedback(
                 connection, one.anomaly_id, kind="expected", last_day=SPIKE, reason="launch", now=work.clock.now
             )
-    assert judged(work).alerting == []
-    assert judged(work, SPIKE + ONE_DAY).alerting == []
+    assert evaluate_and_store(work).alerting == []
+    assert evaluate_and_store(work, SPIKE + ONE_DAY).alerting == []
 
 
-def test_a_day_with_a_long_past_is_judged_alike_alone_and_in_a_range(work: Bench) -> None:
+def test_single_day_and_range_have_equal_evaluations(work: Bench) -> None:
     work.simulated.plant_anomaly(SPIKE, 6)
     work.ingest(days(SPIKE - 300 * ONE_DAY, 301))
     months = days(SPIKE - 60 * ONE_DAY, 61)
@@ -373,31 +379,31 @@ def test_a_day_with_a_long_past_is_judged_alike_alone_and_in_a_range(work: Bench
     assert all(one.expected is not None for one in together.values())
 
 
-def test_an_organization_that_was_silent_for_a_year_is_not_new_when_it_spends_again(work: Bench) -> None:
+def test_organization_with_spend_after_a_year_is_not_new(work: Bench) -> None:
     history = days(SPIKE - 330 * ONE_DAY, 331)
     for day in history[30:-1]:
         work.simulated.clear_day(day)
     work.ingest(history)
-    silent = judged(work, SPIKE - ONE_DAY)
+    silent = evaluate_and_store(work, SPIKE - ONE_DAY)
     assert silent.actual == silent.expected == 0
     assert silent.alerting == []
-    evaluation = judged(work)
+    evaluation = evaluate_and_store(work)
     assert evaluation.expected == 0
     assert {finding.direction for finding in evaluation.alerting} == {"up"}
     assert not any(finding.expected for finding in evaluation.alerting)
 
 
-def test_purging_an_organization_takes_its_findings_and_answers_along(work: Bench) -> None:
+def test_purge_deletes_findings_and_feedback(work: Bench) -> None:
     from openai_costs_dagster.warehouse.purge import purge
 
     work.simulated.plant_anomaly(SPIKE, 6)
     work.ingest(HISTORY)
-    judged(work)
+    evaluate_and_store(work)
     with work.database.connect() as connection:
         anomalies.store_feedback(
-            connection, kept(work)[0].anomaly_id, kind="mute", last_day=SPIKE, reason="x", now=work.clock.now
+            connection, stored_findings(work)[0].anomaly_id, kind="mute", last_day=SPIKE, reason="x", now=work.clock.now
         )
         deleted = purge(connection, "acme")
     assert deleted["anomaly_findings"]
     assert deleted["anomaly_feedback"] == 1
-    assert kept(work) == []
+    assert stored_findings(work) == []

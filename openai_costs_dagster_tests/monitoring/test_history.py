@@ -1,4 +1,4 @@
-"""How far back a day's judgement reaches depends on the day alone."""
+"""Test that the history of an evaluation depends only on the evaluated day."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ DAYS = st.dates(dt.date(2024, 1, 1), dt.date(2100, 1, 1))
 
 
 @given(DAYS)
-def test_a_day_is_judged_by_eight_months_which_is_longer_than_anything_is_remembered(day: dt.date) -> None:
+def test_history_is_longer_than_the_memory_of_the_detector(day: dt.date) -> None:
     past = (day - first_history_day(day)).days
     assert Parameters().noise_window_days + Parameters().window_days <= past <= 240 + 30
 
 
 @given(DAYS)
-def test_days_in_a_row_share_a_walk_and_none_is_judged_by_less_than_the_day_before(day: dt.date) -> None:
+def test_consecutive_days_share_a_history(day: dt.date) -> None:
     assert first_history_day(day).day == 1
     assert first_history_day(day) <= first_history_day(day + ONE_DAY)

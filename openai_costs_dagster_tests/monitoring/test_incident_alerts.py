@@ -1,4 +1,4 @@
-"""What a scheduled refresh finds on the trailing days is told once; a backfill and a first load tell nothing."""
+"""Test incident alerts: sent once by scheduled runs about trailing days, never by backfills or the first load."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def work(bench: MakeBench, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Ben
     return bench()
 
 
-def told(work: Bench, since: dt.date) -> list[tuple[Any, ...]]:
+def alerts(work: Bench, since: dt.date) -> list[tuple[Any, ...]]:
     return work.query(
         "select event, usage_date, acknowledged from openai_costs.outbox"
         " where kind = 'anomaly' and usage_date >= %s order by alert_id",
@@ -40,8 +40,8 @@ def told(work: Bench, since: dt.date) -> list[tuple[Any, ...]]:
     )
 
 
-def explode(work: Bench, day: dt.date, times: int) -> None:
-    """One model of one project does so many times its work."""
+def multiply_spend(work: Bench, day: dt.date, times: int) -> None:
+    """Multiply the spend of one model in one project on a day."""
 
     def more(facts: tuple[Fact, ...]) -> tuple[Fact, ...]:
         leaf = max(facts, key=lambda fact: fact.amount or Decimal(0))
@@ -59,12 +59,12 @@ def _times(fact: Fact, times: int) -> Fact:
 def read(
     work: Bench, configure: Configure, instance: dg.DagsterInstance, wanted: list[dt.date], **tags: str
 ) -> dg.ExecuteInProcessResult:
-    """A run that reads and judges some days."""
+    """Read and evaluate some days, as a run does."""
     configuration = configure(work.organization, database=work.database)
     return run(configuration, instance, wanted, tags=tags)
 
 
-def test_an_anomaly_over_days_is_told_when_it_begins_doubles_and_ends(
+def test_incident_is_alerted_when_it_opens_doubles_and_ends(
     work: Bench, configure: Configure, instance: dg.DagsterInstance, runs_at_the_clock: None
 ) -> None:
     first = work.clock.today
@@ -72,41 +72,41 @@ def test_an_anomaly_over_days_is_told_when_it_begins_doubles_and_ends(
     for number, times in enumerate((10, 10, 40, 1, 1, 1)):
         day = first + number * ONE_DAY
         if times > 1:
-            explode(work, day, times)
+            multiply_spend(work, day, times)
         work.clock.now = dt.datetime.combine(day + ONE_DAY, dt.time(2), dt.UTC)
         assert read(work, configure, instance, days(day - 3 * ONE_DAY, 5), **REFRESH).success
         assert read(work, configure, instance, days(day - 3 * ONE_DAY, 5), **REFRESH).success
-    whole = [(event, day) for event, day, seen in told(work, first) if not seen]
+    whole = [(event, day) for event, day, seen in alerts(work, first) if not seen]
     assert whole == [("opened", first), ("grown", first + 2 * ONE_DAY), ("ended", first + 2 * ONE_DAY)]
 
 
 @pytest.mark.parametrize("trigger", ["backfill", "manual"])
-def test_what_others_find_is_recorded_as_seen_and_never_sent(
+def test_findings_of_other_triggers_are_acknowledged(
     work: Bench, configure: Configure, instance: dg.DagsterInstance, trigger: str, runs_at_the_clock: None
 ) -> None:
     yesterday = work.clock.today - ONE_DAY
     read(work, configure, instance, days(yesterday - 60 * ONE_DAY, 60))
-    explode(work, yesterday, 20)
+    multiply_spend(work, yesterday, 20)
     read(work, configure, instance, [yesterday], **{asset_keys.TRIGGER_TAG: trigger})
-    assert [seen for *_, seen in told(work, yesterday)] == [True]
+    assert [seen for *_, seen in alerts(work, yesterday)] == [True]
     read(work, configure, instance, [yesterday], **REFRESH)
-    assert [seen for *_, seen in told(work, yesterday)] == [True]
+    assert [seen for *_, seen in alerts(work, yesterday)] == [True]
 
 
-def test_a_first_load_tells_nothing(
+def test_first_load_sends_no_alerts(
     work: Bench, configure: Configure, instance: dg.DagsterInstance, runs_at_the_clock: None
 ) -> None:
     yesterday = work.clock.today - ONE_DAY
-    explode(work, yesterday, 20)
+    multiply_spend(work, yesterday, 20)
     read(work, configure, instance, days(yesterday - 60 * ONE_DAY, 62), **REFRESH)
-    assert [seen for *_, seen in told(work, yesterday)] == [True]
+    assert [seen for *_, seen in alerts(work, yesterday)] == [True]
 
 
-def test_a_first_load_that_fails_in_part_tells_nothing_either(
+def test_partly_failed_first_load_sends_no_alerts(
     work: Bench, configure: Configure, instance: dg.DagsterInstance, runs_at_the_clock: None
 ) -> None:
     yesterday = work.clock.today - ONE_DAY
-    explode(work, yesterday, 20)
+    multiply_spend(work, yesterday, 20)
     wanted = days(yesterday - 60 * ONE_DAY, 62)
 
     def fail(query: Query) -> None:
@@ -122,26 +122,26 @@ def test_a_first_load_that_fails_in_part_tells_nothing_either(
     work.simulator.faults.clear()
     for again in (wanted, wanted[-4:]):
         assert read(work, configure, instance, again, **REFRESH).success
-    assert {seen for *_, seen in told(work, wanted[0])} == {True}
+    assert {seen for *_, seen in alerts(work, wanted[0])} == {True}
 
 
-def test_an_old_day_that_a_deep_refresh_judges_is_not_sent(
+def test_old_day_of_a_deep_refresh_is_not_alerted(
     work: Bench, configure: Configure, instance: dg.DagsterInstance, runs_at_the_clock: None
 ) -> None:
     old = work.clock.today - 20 * ONE_DAY
     read(work, configure, instance, days(old - 60 * ONE_DAY, 80))
-    explode(work, old, 20)
+    multiply_spend(work, old, 20)
     read(work, configure, instance, days(old, 16), **REFRESH)
-    assert [(event, day, seen) for event, day, seen in told(work, old) if not seen] == []
-    assert ("opened", old, True) in told(work, old)
+    assert [(event, day, seen) for event, day, seen in alerts(work, old) if not seen] == []
+    assert ("opened", old, True) in alerts(work, old)
 
 
-def test_an_alert_carries_the_figures_the_page_and_a_picture(
+def test_alert_has_figures_page_and_chart(
     work: Bench, configure: Configure, instance: dg.DagsterInstance, runs_at_the_clock: None
 ) -> None:
     yesterday = work.clock.today - ONE_DAY
     read(work, configure, instance, days(yesterday - 60 * ONE_DAY, 60))
-    explode(work, yesterday, 20)
+    multiply_spend(work, yesterday, 20)
     read(work, configure, instance, [yesterday], **REFRESH)
     ((facts, page, chart, impact),) = work.query(
         "select facts, page, chart, impact from openai_costs.outbox join openai_costs.anomalies using (anomaly_id)"

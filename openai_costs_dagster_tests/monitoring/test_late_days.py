@@ -1,4 +1,4 @@
-"""Days that should be here and are not are told once, and told again when they are."""
+"""Test alerts about late days: one when a due day is missing, and one when all late days are stored."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..conftest import Configure
 from ..sync_fixtures import MakeBench
 
 
-def told(work: Bench) -> list[tuple[Any, ...]]:
+def alerts(work: Bench) -> list[tuple[Any, ...]]:
     return work.query("select event, title from openai_costs.outbox order by alert_id")
 
 
@@ -38,7 +38,7 @@ def told(work: Bench) -> list[tuple[Any, ...]]:
         ("2026-03-06T12:00", "0 0 * * 1", "2026-03-01"),
     ],
 )
-def test_a_day_is_due_three_hours_after_its_refresh(now: str, cron: str, due: str) -> None:
+def test_day_is_due_three_hours_after_its_refresh(now: str, cron: str, due: str) -> None:
     assert str(late_days.latest_due_day(cron, dt.datetime.fromisoformat(f"{now}+00:00"))) == due
 
 
@@ -48,7 +48,7 @@ def test_a_day_is_due_three_hours_after_its_refresh(now: str, cron: str, due: st
     weekday=st.sampled_from(["*", "0", "1-5"]),
     passed=st.timedeltas(dt.timedelta(), dt.timedelta(days=3650)),
 )
-def test_the_latest_due_day_is_the_newest_whose_first_refresh_is_past_the_grace_period(
+def test_latest_due_day_is_the_newest_day_past_its_grace_period(
     minute: int, hour: int, weekday: str, passed: dt.timedelta
 ) -> None:
     cron, now = f"{minute} {hour} * * {weekday}", dt.datetime(2020, 1, 1, tzinfo=dt.UTC) + passed
@@ -62,7 +62,7 @@ def test_the_latest_due_day_is_the_newest_whose_first_refresh_is_past_the_grace_
     assert not is_due(due + ONE_DAY)
 
 
-def test_a_day_that_is_missing_is_told_once_and_its_arrival_once(bench: MakeBench, configure: Configure) -> None:
+def test_late_day_and_its_arrival_are_alerted_once(bench: MakeBench, configure: Configure) -> None:
     work = bench()
     configuration = configure(work.organization, database=work.database)
 
@@ -77,14 +77,14 @@ def test_a_day_that_is_missing_is_told_once_and_its_arrival_once(bench: MakeBenc
     work.ingest([work.clock.today])
     assert check() == {"acme": (yesterday, False)}
     check()
-    assert told(work) == [("failed", "acme: days stopped arriving")]
+    assert alerts(work) == [("failed", "acme: days are late")]
     work.ingest([yesterday])
     assert check() == {"acme": (yesterday, True)}
     check()
-    assert told(work)[1:] == [("recovered", "acme: days arrive again")]
+    assert alerts(work)[1:] == [("recovered", "acme: late days are stored")]
 
 
-def test_a_day_that_was_read_before_its_end_alone_has_not_arrived(bench: MakeBench, configure: Configure) -> None:
+def test_day_read_before_its_end_is_late(bench: MakeBench, configure: Configure) -> None:
     work = bench()
     configuration = configure(work.organization, database=work.database)
     work.clock.now = work.clock.now.replace(hour=0, minute=5)
@@ -96,12 +96,10 @@ def test_a_day_that_was_read_before_its_end_alone_has_not_arrived(bench: MakeBen
     work.ingest([day])
     with work.database.connect() as connection:
         assert late_days.check_late_days(connection, configuration, work.clock.now) == {"acme": (day, True)}
-    assert [event for event, _ in told(work)] == ["failed", "recovered"]
+    assert [event for event, _ in alerts(work)] == ["failed", "recovered"]
 
 
-def test_days_that_are_missing_because_reading_fails_are_told_once_as_that(
-    bench: MakeBench, configure: Configure
-) -> None:
+def test_late_days_of_a_failed_sync_have_no_alert_of_their_own(bench: MakeBench, configure: Configure) -> None:
     work = bench()
     configuration = configure(work.organization, database=work.database)
     work.ingest(days(work.clock.today - 3 * ONE_DAY, 4))
@@ -111,10 +109,10 @@ def test_days_that_are_missing_because_reading_fails_are_told_once_as_that(
         work.ingest([work.clock.today], trigger="schedule")
         with work.database.connect() as connection:
             late_days.check_late_days(connection, configuration, work.clock.now)
-    assert told(work) == [("failed", "acme: its admin key does not work")]
+    assert alerts(work) == [("failed", "acme: its admin key does not work")]
 
 
-def test_days_arrived_when_all_of_them_did(bench: MakeBench, configure: Configure) -> None:
+def test_recovery_needs_all_late_days(bench: MakeBench, configure: Configure) -> None:
     work = bench()
     configuration = configure(work.organization, database=work.database)
     first = work.clock.today
@@ -124,7 +122,7 @@ def test_days_arrived_when_all_of_them_did(bench: MakeBench, configure: Configur
     def check() -> list[str]:
         with work.database.connect() as connection:
             late_days.check_late_days(connection, configuration, work.clock.now)
-        return [event for event, _ in told(work)]
+        return [event for event, _ in alerts(work)]
 
     assert check() == ["failed"]
     work.clock.now += ONE_DAY
@@ -135,7 +133,7 @@ def test_days_arrived_when_all_of_them_did(bench: MakeBench, configure: Configur
 
 
 @pytest.mark.parametrize("has_check", [True, False])
-def test_an_alert_leads_to_the_check_or_where_that_is_left_out_to_the_asset(
+def test_alert_links_to_the_check_or_else_to_the_asset(
     bench: MakeBench, configure: Configure, *, has_check: bool
 ) -> None:
     work = bench()

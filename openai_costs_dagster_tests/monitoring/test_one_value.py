@@ -1,4 +1,4 @@
-"""One figure has one value, whichever of status, report and budget check shows it."""
+"""Test that status, report and budget check show the same value of the same figure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def history(served: ServedOrganization) -> DayRange:
 
 
 def check(served: ServedOrganization) -> None:
-    """What the check `budgets` does at a refresh of today."""
+    """Evaluate budgets as the check `budgets` does in a refresh of today."""
     with served.database.connect() as connection:
         evaluate_budgets(
             connection,
@@ -37,14 +37,14 @@ def report(served: ServedOrganization) -> SpendReport:
 
 
 def forecasts(served: ServedOrganization) -> set[tuple[Decimal | None, ...]]:
-    """Expected, low and high as status, the report's month, its budgets and the check say."""
+    """Return the forecasts that status, the report's month, the report's budgets and the check show."""
     shown, page = served.overview(), report(served)
     places: list[Any] = [shown, page.organizations[0], page.budgets[0]]
     stored = served.query("select forecast, forecast_low, forecast_high from openai_costs.budget_status")
     return {(one.forecast, one.forecast_low, one.forecast_high) for one in places} | set(stored)
 
 
-def test_last_days_without_spend_give_one_forecast_everywhere(served: ServedOrganization) -> None:
+def test_forecast_is_equal_everywhere_after_days_without_spend(served: ServedOrganization) -> None:
     silent_from = served.clock.today - 5 * ONE_DAY
     served.server.rows = lambda day: [cost("100")] if day < silent_from else []
     served.load(history(served))
@@ -59,14 +59,14 @@ def test_last_days_without_spend_give_one_forecast_everywhere(served: ServedOrga
     assert served.overview().forecast_as_of == served.clock.today - ONE_DAY
 
 
-def test_missing_last_days_give_one_forecast_everywhere(served: ServedOrganization) -> None:
+def test_forecast_is_equal_everywhere_with_missing_days(served: ServedOrganization) -> None:
     served.server.rows = lambda _: [cost("100")]
     served.load(DayRange(history(served).first, served.clock.today - 4 * ONE_DAY))
     check(served)
     assert {one[0] for one in forecasts(served)} == {Decimal(3100)}
 
 
-def test_a_day_that_was_read_before_its_end_is_not_the_last_known_one(served: ServedOrganization) -> None:
+def test_day_read_before_its_end_is_not_complete(served: ServedOrganization) -> None:
     served.server.rows = lambda day: [cost("4" if day == served.clock.today else "100")]
     served.load(history(served))
     yesterday = served.clock.today
@@ -76,7 +76,7 @@ def test_a_day_that_was_read_before_its_end_is_not_the_last_known_one(served: Se
     assert {one[0] for one in forecasts(served)} == {Decimal(3100)}
 
 
-def test_budgets_are_computed_when_they_are_shown(served: ServedOrganization) -> None:
+def test_shown_budgets_are_computed_from_stored_days(served: ServedOrganization) -> None:
     served.server.rows = lambda _: [cost("100")]
     served.load(history(served))
     check(served)
@@ -88,7 +88,7 @@ def test_budgets_are_computed_when_they_are_shown(served: ServedOrganization) ->
     assert describe_budget(shown.budgets[0]).startswith("organization, month: $1,350.00 of $4,000.00")
 
 
-def test_a_budget_shows_before_its_check_ever_ran(served: ServedOrganization) -> None:
+def test_budget_is_shown_before_its_first_check(served: ServedOrganization) -> None:
     served.server.rows = lambda _: [cost("100")]
     served.load(history(served))
     assert report(served).budgets[0].spent == 1100

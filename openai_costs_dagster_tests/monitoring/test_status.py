@@ -1,4 +1,4 @@
-"""`status` says how far each organization is read, and names what needs a person."""
+"""Test the data of `openai-costs status`: stored days, open anomalies and required actions."""
 
 import datetime as dt
 from dataclasses import replace
@@ -28,7 +28,7 @@ def work(bench: MakeBench, clock: Clock) -> Bench:
     return bench(small_organization(users_with_projects_served=True), start_date=clock.today - 59 * ONE_DAY)
 
 
-def seen(work: Bench, configure: Configure) -> Overview:
+def overview(work: Bench, configure: Configure) -> Overview:
     work.database.prepare()
     (found,) = overviews(configure(work.organization, database=work.database), work.database, work.clock.now)
     return found
@@ -38,9 +38,9 @@ def history(work: Bench) -> list[dt.date]:
     return days(work.clock.today - 59 * ONE_DAY, 60)
 
 
-def test_one_that_is_read_needs_nobody(work: Bench, configure: Configure) -> None:
+def test_synchronized_organization_needs_no_action(work: Bench, configure: Configure) -> None:
     work.ingest(history(work))
-    found = seen(work, configure)
+    found = overview(work, configure)
     assert found.required_actions == []
     assert found.last_day == work.clock.today
     assert found.last_settled_day == work.clock.today - 3 * ONE_DAY
@@ -50,38 +50,38 @@ def test_one_that_is_read_needs_nobody(work: Bench, configure: Configure) -> Non
     assert found.forecast
 
 
-def test_one_that_was_never_read_is_said_to_need_it(work: Bench, configure: Configure) -> None:
-    (need,) = seen(work, configure).required_actions
+def test_organization_without_sync_needs_one(work: Bench, configure: Configure) -> None:
+    (need,) = overview(work, configure).required_actions
     assert need.startswith("never synchronized")
 
 
-def test_missing_days_are_named_as_ranges(work: Bench, configure: Configure) -> None:
+def test_missing_days_are_listed_as_ranges(work: Bench, configure: Configure) -> None:
     hole = set(history(work)[10:13])
     work.ingest([day for day in history(work) if day not in hole])
-    found = seen(work, configure)
+    found = overview(work, configure)
     assert found.missing_ranges == [DayRange(min(hole), max(hole))]
     assert f"days are missing: {min(hole)}..{max(hole)}" in found.required_actions
     assert found.last_settled_day == min(hole) - ONE_DAY
 
 
-def test_a_key_that_stopped_working_needs_a_person(work: Bench, configure: Configure) -> None:
+def test_rejected_key_needs_an_action(work: Bench, configure: Configure) -> None:
     work.ingest(history(work))
     work.simulated.revoke_key()
     work.ingest([work.clock.today])
-    (need,) = seen(work, configure).required_actions
+    (need,) = overview(work, configure).required_actions
     assert need.startswith("the last sync failed and needs a person:")
     assert "Incorrect API key provided" in need
 
 
-def test_a_key_file_that_is_gone_is_named(work: Bench, configure: Configure) -> None:
+def test_missing_key_file_needs_an_action(work: Bench, configure: Configure) -> None:
     work.ingest(history(work))
     assert work.organization.admin_key.file
     work.organization.admin_key.file.unlink()
-    (need,) = seen(work, configure).required_actions
+    (need,) = overview(work, configure).required_actions
     assert need.startswith(f"the admin key cannot be read: the file {work.organization.admin_key.file}")
 
 
-def test_settled_days_that_do_not_add_up_are_named(work: Bench, configure: Configure) -> None:
+def test_unreconciled_days_need_an_action(work: Bench, configure: Configure) -> None:
     day = history(work)[20]
     facts = work.simulated.facts(day)
 
@@ -91,50 +91,50 @@ def test_settled_days_that_do_not_add_up_are_named(work: Bench, configure: Confi
 
     work.simulator.script = bill_a_cent_more
     work.ingest(history(work))
-    (need,) = seen(work, configure).required_actions
+    (need,) = overview(work, configure).required_actions
     assert str(day) in need
     assert "do not add up" in need
 
 
-def test_an_open_anomaly_is_told_with_its_explanation(work: Bench, configure: Configure) -> None:
+def test_open_anomaly_has_its_explanation(work: Bench, configure: Configure) -> None:
     yesterday = work.clock.today - ONE_DAY
     work.simulated.plant_anomaly(yesterday, 6)
     work.ingest(history(work))
-    keep_findings(work, yesterday)
-    found = seen(work, configure).open_anomalies
+    store_findings(work, yesterday)
+    found = overview(work, configure).open_anomalies
     assert found
     assert all(anomaly.usage_date == yesterday and anomaly.explanation.startswith("Up $") for anomaly in found)
 
 
-def test_an_anomaly_that_was_answered_is_open_no_more(work: Bench, configure: Configure) -> None:
+def test_anomaly_with_feedback_is_not_open(work: Bench, configure: Configure) -> None:
     yesterday = work.clock.today - ONE_DAY
     work.simulated.plant_anomaly(yesterday, 6)
     work.ingest(history(work))
-    keep_findings(work, yesterday)
+    store_findings(work, yesterday)
     with work.database.connect() as connection:
         for finding in anomalies.findings(connection, "acme"):
             anomalies.store_feedback(
                 connection, finding.anomaly_id, kind="mute", last_day=yesterday, reason="known", now=work.clock.now
             )
-    assert seen(work, configure).open_anomalies == []
+    assert overview(work, configure).open_anomalies == []
 
 
-def test_open_anomalies_are_those_of_thirty_days_in_status_and_report(work: Bench, configure: Configure) -> None:
+def test_status_and_report_show_open_anomalies_of_thirty_days(work: Bench, configure: Configure) -> None:
     long_ago = work.clock.today - 29 * ONE_DAY  # older than the days that a refresh reads
     work.simulated.plant_anomaly(long_ago, 6)
     work.ingest(history(work))
-    keep_findings(work, long_ago)
-    shown = seen(work, configure)
+    store_findings(work, long_ago)
+    shown = overview(work, configure)
     page = load_spend_report(configure(work.organization, database=work.database), work.database, work.clock.now)
     is_open = [one for one in page.anomalies if one.is_open]
     assert len(shown.open_anomalies) == len(is_open) == page.organizations[0].open_anomalies > 0
-    answer_all(work)
-    assert seen(work, configure).open_anomalies == []
+    give_feedback_on_all(work)
+    assert overview(work, configure).open_anomalies == []
     page = load_spend_report(configure(work.organization, database=work.database), work.database, work.clock.now)
     assert [one for one in page.anomalies if one.is_open] == []
 
 
-def answer_all(work: Bench) -> None:
+def give_feedback_on_all(work: Bench) -> None:
     with work.database.connect() as connection:
         for finding in anomalies.findings(connection, "acme"):
             anomalies.store_feedback(
@@ -147,14 +147,14 @@ def answer_all(work: Bench) -> None:
             )
 
 
-def keep_findings(work: Bench, day: dt.date) -> None:
+def store_findings(work: Bench, day: dt.date) -> None:
     with work.database.connect() as connection:
         judgements = evaluate_days(connection, "acme", Anomalies(), [day])
         found = [finding for judgement in judgements.values() for finding in judgement.findings]
         anomalies.replace_findings(connection, "acme", [day], found, trigger="schedule", now=work.clock.now)
 
 
-def test_meeting_tells_where_histories_begin_and_who_cannot_be_read_and_why(bench: MakeBench, clock: Clock) -> None:
+def test_onboarding_returns_start_dates_and_unreachable_organizations(bench: MakeBench, clock: Clock) -> None:
     known = bench()
     stranger = bench(small_organization(organization_id="org-BETA", admin_key="sk-admin-simulated-beta"), name="beta")
     stranger.simulated.revoke_key()
