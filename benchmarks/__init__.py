@@ -1,4 +1,5 @@
-"""How fast the load is, beside its peers and the bare floor: `python -m benchmarks`. Nothing here is installed.
+"""The load benchmark: compares the speed of the load with a minimal program and with dlt.
 
-Modules that contenders import know the standard library alone, for not every contender has our dependencies.
+Run it with `python -m benchmarks`. The package is not installed. Modules that contenders import use only the
+standard library, because not every contender has the dependencies of the project.
 """

@@ -1,4 +1,4 @@
-"""`python -m benchmarks [NAME…]`: floor, ours, ours-2, backfill, dlt, memory; all of them by default."""
+"""`python -m benchmarks [NAME…]`: measures floor, ours, ours-2, backfill, dlt and memory; all by default."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ _FOR_MEMORY = (1, 5, 20)
 
 
 def main() -> None:
-    """Measures, prints, and writes docs/benchmarks.md where `--write` says so."""
-    asked = _arguments()
+    """Measure, print the tables, and write docs/benchmarks.md with `--write`."""
+    arguments = _arguments()
     yesterday = dt.datetime.now(dt.UTC).date() - ONE_DAY
-    first = yesterday - (asked.days - 1) * ONE_DAY
-    workload = Workload(asked.organizations, asked.days, asked.rows, first)
-    names = [name for name in asked.names if name != _MEMORY]
-    chosen = contenders(names) if names or not asked.names else []
+    first = yesterday - (arguments.days - 1) * ONE_DAY
+    workload = Workload(arguments.organizations, arguments.days, arguments.rows, first)
+    names = [name for name in arguments.names if name != _MEMORY]
+    chosen = contenders(names) if names or not arguments.names else []
     with bench(workload) as running:
         print(f"{workload.rows_in_all:,} rows; {report.machine(running.postgres)}", flush=True)
-        runs = _alternating(running, chosen, asked.runs)
-        memory = _memory(running) if not asked.names or _MEMORY in asked.names else {}
+        runs = _alternating(running, chosen, arguments.runs)
+        memory = _memory(running) if not arguments.names or _MEMORY in arguments.names else {}
         postgres = running.postgres
     for stage in STAGES if runs else ():
         print(f"\n{stage}\n{report.stage_table(runs, stage, workload)}")
     if memory:
         print(f"\n{report.memory_table(memory)}")
-    if asked.write:
-        print(f"\nwritten: {report.write(report.page(runs, memory, workload, postgres)).name}")
+    if arguments.write:
+        print(f"\nWrote {report.write(report.page(runs, memory, workload, postgres)).name}")
 
 
 def _arguments() -> argparse.Namespace:
@@ -41,34 +41,34 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--organizations", type=int, default=20)
     parser.add_argument("--days", type=int, default=90)
-    parser.add_argument("--rows", type=int, default=100, help="a day")
-    parser.add_argument("--runs", type=int, help="of each, instead of 3, or 2 of the slow ones")
+    parser.add_argument("--rows", type=int, default=100, help="rows per day")
+    parser.add_argument("--runs", type=int, help="runs per contender (default: 3, or 2 for slow contenders)")
     parser.add_argument("--write", action="store_true", help="replace docs/benchmarks.md")
-    asked = parser.parse_args()
-    for name in asked.names:
+    arguments = parser.parse_args()
+    for name in arguments.names:
         if name not in {*NAMES, _MEMORY}:
-            parser.error(f"{name!r} is none of {', '.join((*NAMES, _MEMORY))}")
-    return asked
+            parser.error(f"{name!r} is unknown; choose from {', '.join((*NAMES, _MEMORY))}")
+    return arguments
 
 
 def _alternating(
     running: Bench, chosen: Sequence[Contender], count: int | None
 ) -> dict[Contender, list[dict[str, Stage]]]:
-    """Each contender in turn, then again: what else the machine does meets all of them."""
+    """Run all contenders in turn, then again, so that other load on the machine affects all of them."""
     runs: dict[Contender, list[dict[str, Stage]]] = {contender: [] for contender in chosen}
     for turn in range(count or max((contender.runs for contender in chosen), default=0)):
         for contender in chosen:
             if turn < (count or contender.runs):
-                runs[contender].append(_told(contender.name, running.run(contender)))
+                runs[contender].append(_print_run(contender.name, running.run(contender)))
     return runs
 
 
 def _memory(running: Bench) -> dict[int, dict[str, Stage]]:
     counts = [count for count in _FOR_MEMORY if count <= running.workload.organizations]
-    return {count: _told(f"{OURS.name} of {count}", running.run(OURS, count)) for count in counts}
+    return {count: _print_run(f"{OURS.name} of {count}", running.run(OURS, count)) for count in counts}
 
 
-def _told(name: str, run: dict[str, Stage]) -> dict[str, Stage]:
+def _print_run(name: str, run: dict[str, Stage]) -> dict[str, Stage]:
     costs = ", ".join(f"{stage} {run[stage].seconds:.2f} s {run[stage].memory:.0f} MiB" for stage in STAGES)
     print(f"  {name}: {costs}", flush=True)
     return run

@@ -1,4 +1,4 @@
-"""`make bench`: loading, detection, forecasts and scale, each beside its peers, one after the other.
+"""`make bench`: runs the benchmarks of loading, detection, forecasts and scale.
 
 `python -m benchmarks.everything [--write]`; `--write` replaces the four pages in docs/.
 """
@@ -13,7 +13,7 @@ _MODULES = ("benchmarks", "benchmarks.detection", "benchmarks.forecast", "benchm
 
 
 def main() -> None:
-    """Runs them all; ends with 1 where one of them failed, after the others were run."""
+    """Run all benchmarks. Exits with status 1 if one of them failed, after all have run."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.everything", description=__doc__)
     parser.add_argument("--write", action="store_true", help="replace their pages in docs/")
     options = ["--write"] if parser.parse_args().write else []

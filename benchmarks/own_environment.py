@@ -1,6 +1,6 @@
-"""A virtual environment of its own for a program that must not bring its versions of anything into ours.
+"""Separate virtual environments for programs whose dependencies would conflict with those of the project.
 
-Made on demand, once: what was installed is noted in the folder, and other requirements make it anew.
+An environment is created on first use. Its folder records the requirements; other requirements create it again.
 """
 
 from __future__ import annotations
@@ -16,21 +16,24 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class OwnEnvironment:
-    """A folder `.venv-...`, what is installed there, and by which interpreter where ours will not do."""
+    """A virtual environment: its folder, its requirements and its base interpreter, if it is not the current one."""
 
     folder: Path
     requirements: tuple[str, ...]
     base: str | None = None
     beside_ours: bool = False
-    """Whether what is installed beside this program is there as well."""
+    """Whether the environment also sees the packages of the current environment."""
 
     @property
     def interpreter(self) -> Path:
-        """The environment's own, whether it is there or not."""
+        """The path of the environment's interpreter, which may not exist yet."""
         return self.folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
 
     def python(self, without: str) -> str | None:
-        """Its interpreter; where it cannot be had, None, and `without` and the reason said loudly."""
+        """Create the environment if necessary and return the path of its interpreter.
+
+        If it cannot be created, a warning that begins with `without` is printed and None is returned.
+        """
         installed = self.folder / "installed"
         wanted = "\n".join(self.requirements)
         if installed.exists() and installed.read_text(encoding="utf-8") in {"", wanted}:
@@ -39,7 +42,9 @@ class OwnEnvironment:
         try:
             self._make()
         except (OSError, subprocess.CalledProcessError) as error:
-            print(f"\n*** {without}: {' '.join(self.requirements)} cannot be installed: {error}\n", file=sys.stderr)
+            print(
+                f"\nWarning: {without}; {' '.join(self.requirements)} cannot be installed: {error}\n", file=sys.stderr
+            )
             return None
         installed.write_text(wanted, encoding="utf-8")
         return str(self.interpreter)
@@ -51,25 +56,25 @@ class OwnEnvironment:
             subprocess.run([self.base, "-m", "venv", "--clear", str(self.folder)], check=True)
         (self.folder / ".gitignore").write_text("*\n", encoding="utf-8")
         if self.beside_ours:
-            self._see_ours()
+            self._add_current_packages()
         pip = [str(self.interpreter), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         subprocess.run([*pip, *self.requirements], check=True)
 
-    def _see_ours(self) -> None:
-        ask = "import sysconfig; print(sysconfig.get_path('purelib'))"
-        said = subprocess.run([str(self.interpreter), "-c", ask], check=True, capture_output=True, text=True).stdout
+    def _add_current_packages(self) -> None:
+        code = "import sysconfig; print(sysconfig.get_path('purelib'))"
+        result = subprocess.run([str(self.interpreter), "-c", code], check=True, capture_output=True, text=True).stdout
         line = f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n"
-        Path(said.strip(), "ours.pth").write_text(line, encoding="utf-8")
+        Path(result.strip(), "ours.pth").write_text(line, encoding="utf-8")
 
 
 def version(interpreter: str, package: str) -> str:
-    """Which release of a package an environment has."""
+    """Return the version of a package in an environment."""
     code = f"import importlib.metadata as metadata; print(metadata.version({package!r}))"
     return subprocess.run([interpreter, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
 
 
 def first_that_runs(candidates: Sequence[str]) -> str | None:
-    """The first of some interpreters that is really there and can make environments."""
+    """Return the first interpreter that exists and can create environments, or None."""
     for candidate in candidates:
         try:
             subprocess.run([candidate, "-c", "import ensurepip, venv"], check=True, capture_output=True)

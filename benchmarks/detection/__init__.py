@@ -1,5 +1,5 @@
-"""How well anomalies are found, beside simpler rules and one that knows the truth: `python -m benchmarks.detection`.
+"""The detection benchmark: compares the detector with simple rules, forecasting models and an oracle.
 
-The generator knows nothing of the detector, and the detector nothing of it: neither imports the other's calendar or
-numbers. Nothing here is installed.
+Run it with `python -m benchmarks.detection`. The generator and the detector do not import each other's calendar or
+parameters. The package is not installed.
 """

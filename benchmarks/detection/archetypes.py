@@ -1,4 +1,4 @@
-"""What ordinary spend of one leaf looks like: its weeks, its level over time, its noise, and how it begins and ends."""
+"""The normal spend of leaf series: weekly pattern, level, noise, start and end."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ SHARES: Mapping[str, float] = {
     "sparse": 11,
     "tiny": 8,
 }
-"""How common each archetype is."""
+"""The relative frequency of each archetype."""
 
-_RESTING = 0.8  # of the regular ones; the others are machines at work
+_RESTING = 0.8  # share of regular series that rest on holidays; the others are automated
 _HEAVY_TAILED = 0.2
-_CORRELATED = 0.0, 0.5  # one day's noise with the next one's
+_CORRELATED = 0.0, 0.5  # range of the correlation between the noise of neighboring days
 _NOISE = {"noisy": (0.28, 0.5), "sparse": (0.2, 0.5), "tiny": (0.25, 0.6)}
 _USUAL_NOISE = 0.06, 0.35
-_RESTLESS = 0.15
+_ADOPTION_NOISE = 0.15
 
 
 def weekdays(dates: Sequence[dt.date]) -> Integers:
-    """0 is Monday."""
+    """Return the weekdays of dates; 0 is Monday."""
     return np.array([day.weekday() for day in dates])
 
 
 def fill(
     chance: np.random.Generator, draft: Draft, level: float, dates: Sequence[dt.date], resting: Mapping[int, float]
 ) -> None:
-    """Gives a draft its spend and the truth about it, around `level` US dollars a day."""
+    """Fill a draft with spend and the true expectation, around `level` US dollars per day."""
     days, kind = weekdays(dates), draft.archetype
     week, weekend = _week(chance, kind)
     expected = _levels(chance, kind, level, len(days)) * week[days]
@@ -64,7 +64,7 @@ def fill(
 
 
 def add_month_ends(chance: np.random.Generator, draft: Draft, dates: Sequence[dt.date]) -> None:
-    """Something that is done at each turn of the month, at 1.5 to 4 times the usual cost."""
+    """Add a rise to 1.5 to 4 times the normal cost at each turn of the month."""
     size, before, after = chance.uniform(1.5, 4), int(chance.integers(0, 3)), int(chance.integers(0, 3))
     before += before + after == 0
     draft.traits.add("month_end")
@@ -77,7 +77,10 @@ def add_month_ends(chance: np.random.Generator, draft: Draft, dates: Sequence[dt
 
 
 def start_late(chance: np.random.Generator, draft: Draft, day: int) -> None:
-    """Ordinary adoption: from a few percent up to the full level over two to eight weeks, restless until there."""
+    """Let a series start at `day` and rise from a few percent to its full level over two to eight weeks.
+
+    The noise is larger until the full level is reached.
+    """
     draft.first = day
     draft.traits.add("late_start")
     progress = (np.arange(draft.days) - day) / (7 * chance.uniform(2, 8))
@@ -85,12 +88,12 @@ def start_late(chance: np.random.Generator, draft: Draft, day: int) -> None:
     share[:day] = 0
     young = progress < 1
     draft.expected = draft.expected * share
-    draft.spend = draft.spend * share * np.exp(chance.normal(0, _RESTLESS, draft.days) * young)
-    draft.noise = np.where(young, np.sqrt(draft.noise**2 + _RESTLESS**2), draft.noise)
+    draft.spend = draft.spend * share * np.exp(chance.normal(0, _ADOPTION_NOISE, draft.days) * young)
+    draft.noise = np.where(young, np.sqrt(draft.noise**2 + _ADOPTION_NOISE**2), draft.noise)
 
 
 def end(chance: np.random.Generator, draft: Draft, day: int) -> None:
-    """No spend from this day on; six times in ten it winds down over two to five weeks before."""
+    """End a series at `day`. In 60 % of cases it winds down over the two to five weeks before."""
     kept = np.ones(draft.days)
     kept[day:] = 0
     if chance.random() < 0.6:
@@ -102,7 +105,7 @@ def end(chance: np.random.Generator, draft: Draft, day: int) -> None:
 
 
 def migrate(chance: np.random.Generator, old: Draft, new: Draft, day: int) -> None:
-    """Spend moves from one model of a project to another, at once or over weeks; their sum stays as it was."""
+    """Move spend from one model of a project to another, at once or over weeks, without changing their sum."""
     span = int(chance.choice([1, 1, int(chance.integers(3, 10)), int(chance.integers(10, 30))]))
     moved = np.clip((np.arange(old.days) - day + 1) / span, 0, 1) * chance.choice([1.0, chance.uniform(0.6, 0.95)])
     new.expected, new.spend = old.expected * moved, old.spend * moved * np.exp(chance.normal(0, 0.03, old.days))
@@ -121,7 +124,7 @@ def migrate(chance: np.random.Generator, old: Draft, new: Draft, day: int) -> No
 
 
 def _week(chance: np.random.Generator, kind: str) -> tuple[Floats, float]:
-    """What each weekday costs of the level, and by how much weekends are quieter."""
+    """Return the share of the level on each weekday, and by how much weekends are lower."""
     week = np.ones(7)
     weekend = float(chance.choice([0, chance.uniform(0.05, 0.3), chance.uniform(0.3, 0.85)], p=[0.25, 0.4, 0.35]))
     week[5:] = 1 - weekend * chance.uniform(0.8, 1, 2)
@@ -146,7 +149,7 @@ def _levels(chance: np.random.Generator, kind: str, level: float, count: int) ->
 def _rest(
     chance: np.random.Generator, kind: str, expected: Floats, weekend: float, resting: Mapping[int, float]
 ) -> None:
-    """Whoever is quiet on weekends is quiet on holidays."""
+    """Lower the spend on holidays. Series with low weekends also have low holidays."""
     depth = chance.uniform(0.25, 0.8) * (0.4 + 0.6 * min(1, weekend * 2))
     for row, share in resting.items():
         expected[row] *= 1 - depth * share
@@ -155,7 +158,10 @@ def _rest(
 
 
 def _noise(chance: np.random.Generator, count: int, deviation: float, correlation: float, *, heavy: bool) -> Floats:
-    """On a log scale; heavy tails are a Student's t of 3.5 to 6 degrees of freedom, at the same deviation."""
+    """Return autocorrelated noise on the log scale.
+
+    Heavy tails come from a Student's t distribution with 3.5 to 6 degrees of freedom and the same standard deviation.
+    """
     freedom = chance.uniform(3.5, 6)
     raw = chance.standard_normal(count) if not heavy else chance.standard_t(freedom, count)
     if heavy:
@@ -168,7 +174,7 @@ def _noise(chance: np.random.Generator, count: int, deviation: float, correlatio
 
 
 def _add_noise(chance: np.random.Generator, draft: Draft, level: float, deviation: float) -> None:
-    """What costs little has a base cost, and noise in dollars rather than in shares."""
+    """Add a base cost and noise in US dollars to a small series."""
     dollars = level * chance.uniform(0.1, 0.3)
     base = level * chance.uniform(0, 0.3)
     draft.expected = draft.expected + base
@@ -178,7 +184,7 @@ def _add_noise(chance: np.random.Generator, draft: Draft, level: float, deviatio
 
 
 def _active(chance: np.random.Generator, days: Integers) -> np.ndarray:
-    """On 5 to 40 % of days, without a pattern, or by a weekly job that is sometimes left out."""
+    """Return the active days of an intermittent series: 5 to 40 % of days, or a weekly job with gaps."""
     share = chance.uniform(0.05, 0.40)
     if share < 0.2 and chance.random() < 0.4:
         return np.asarray((days == chance.integers(0, 5)) & (chance.random(len(days)) < 0.95))

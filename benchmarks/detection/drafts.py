@@ -1,4 +1,4 @@
-"""Leaf series in the making, and how they become a panel."""
+"""Drafts of leaf series, and the panel that is built from them."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from benchmarks.detection.panels import SELDOM, TAGS, Event, Flags, Floats, LabelledPanel, Leaf
+from benchmarks.detection.panels import INTERMITTENT, TAGS, Event, Flags, Floats, LabelledPanel, Leaf
 
 LEARNING = 60
-"""Days at an organization's beginning without anomalies, on which nothing counts."""
+"""The number of days at the start of an organization that contain no anomalies and are not scored."""
 
-_CENTS_OF_CENTS = 6
-_LOOKED_AT_AFTER_THE_END = 45
-_COLD = 14
-_DYING = 30
+_DECIMALS = 6
+_SCORED_AFTER_END_DAYS = 45
+_COLD_START_DAYS = 14
+_ENDING_DAYS = 30
 _ORDINARY_TAGS = ("", "holiday", "month_end")
 
 
 @dataclass(eq=False)
 class Draft:
-    """A leaf over all days of a panel; days are rows, dollars as in `LabelledPanel`."""
+    """A leaf series over all days of a panel. Days are rows; amounts are US dollars."""
 
     organization: str
     project: str
@@ -33,19 +33,19 @@ class Draft:
     expected: Floats
     noise: Floats
     taken: Flags
-    """Days on which no further event may be."""
+    """The days on which no further anomaly may be injected."""
     first: int
     last: int
     data_end: int
-    """The last day for which its organization has data."""
+    """The last day with data of the organization."""
     ended: bool = False
-    """Whether `last` is an end for good, before the data's."""
+    """Whether the series ends at `last` while its organization continues."""
     traits: set[str] = field(default_factory=set)
     day_tags: dict[int, str] = field(default_factory=dict)
 
     @classmethod
     def blank(cls, organization: str, project: str, model: str, archetype: str, days: int) -> Self:
-        """Without spend."""
+        """Return a draft without spend."""
         return cls(
             organization,
             project,
@@ -62,36 +62,36 @@ class Draft:
 
     @property
     def days(self) -> int:
-        """How long the panel is."""
+        """The number of days of the panel."""
         return len(self.spend)
 
     @property
     def is_regular(self) -> bool:
-        """Whether its days tell what the next one costs."""
-        return self.archetype not in SELDOM
+        """Whether earlier days predict the next day."""
+        return self.archetype not in INTERMITTENT
 
     @property
-    def looked_at_until(self) -> int:
-        """The last day that anyone would still look at."""
-        return min(self.data_end, self.last + _LOOKED_AT_AFTER_THE_END) if self.ended else self.data_end
+    def scored_until(self) -> int:
+        """The last scored day; some weeks after its end, nobody monitors a series anymore."""
+        return min(self.data_end, self.last + _SCORED_AFTER_END_DAYS) if self.ended else self.data_end
 
     def tag(self, first: int, last: int, name: str) -> None:
-        """Says what is special about these days, in place of what was said before."""
+        """Set the tag of the days from `first` to `last`, replacing earlier tags."""
         self.tag_each(range(max(first, 0), min(last + 1, self.days)), name)
 
     def tag_each(self, days: Iterable[int], name: str) -> None:
-        """The same of single days."""
+        """Set the tag of single days, replacing earlier tags."""
         self.day_tags.update(dict.fromkeys(days, name))
 
     def usual(self, day: int, back: int = 28) -> float:
-        """What a day with spend cost lately: the median of the true expectation, in US dollars."""
+        """Return the median true expectation of recent days with spend, in US dollars."""
         past = self.expected[max(self.first, day - back) : day]
         past = past[past > 0]
         return float(np.median(past)) if len(past) else 0.0
 
 
-class Planted(NamedTuple):
-    """An event before its draft has a place in a panel."""
+class InjectedAnomaly(NamedTuple):
+    """An anomaly of a draft that has no column in a panel yet."""
 
     draft: Draft
     kind: str
@@ -101,10 +101,13 @@ class Planted(NamedTuple):
 
 
 def panel(
-    dates: Sequence[dt.date], drafts: Iterable[Draft], planted: Iterable[Planted], counted_from: Mapping[str, int]
+    dates: Sequence[dt.date],
+    drafts: Iterable[Draft],
+    planted: Iterable[InjectedAnomaly],
+    scored_from: Mapping[str, int],
 ) -> LabelledPanel:
-    """Puts drafts with any spend side by side. `counted_from` is a row by organization."""
-    spent = {draft: np.round(draft.spend, _CENTS_OF_CENTS) for draft in drafts}
+    """Return the panel of all drafts with spend. `scored_from` is the first scored row by organization."""
+    spent = {draft: np.round(draft.spend, _DECIMALS) for draft in drafts}
     chosen = sorted(
         (draft for draft, spend in spent.items() if (spend > 0).any()),
         key=lambda draft: (draft.organization, draft.project, draft.model),
@@ -113,8 +116,8 @@ def panel(
     rows = np.arange(len(dates))[:, None]
     spend = np.maximum(np.column_stack([spent[draft] for draft in chosen]), 0)
     born = (spend > 0).argmax(0)
-    start = np.array([counted_from[draft.organization] for draft in chosen])
-    alive = (rows >= born) & (rows <= np.array([draft.looked_at_until for draft in chosen]))
+    start = np.array([scored_from[draft.organization] for draft in chosen])
+    alive = (rows >= born) & (rows <= np.array([draft.scored_until for draft in chosen]))
     young = born > start - 5
     tags = np.zeros(spend.shape, TAGS)
     for column, draft in enumerate(chosen):
@@ -142,9 +145,9 @@ def _fill_tags(tags: np.ndarray, draft: Draft, born: int, *, young: bool) -> Non
         tag = draft.day_tags.get(day, "")
         if tag not in _ORDINARY_TAGS:
             tags[day] = tag
-        elif young and day - born < _COLD:
+        elif young and day - born < _COLD_START_DAYS:
             tags[day] = "cold_start"
-        elif draft.ended and day > draft.last - _DYING:
+        elif draft.ended and day > draft.last - _ENDING_DAYS:
             tags[day] = "dead"
         else:
             tags[day] = tag or ("other" if draft.is_regular else draft.archetype)

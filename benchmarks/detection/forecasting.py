@@ -1,6 +1,6 @@
-"""statsforecast's MSTL and AutoETS, walked forward with a new fit every week. Runs in an environment of its own.
+"""Forecasts with MSTL and AutoETS of statsforecast, fitted again every week. Runs in its own environment.
 
-Reads an order as JSON from standard input; answers with a line of JSON per series, as long as there is time.
+The module reads a request as JSON from standard input and prints a line of JSON per series deadline its time is over.
 """
 
 from __future__ import annotations
@@ -11,31 +11,33 @@ import time
 from typing import Any
 
 import numpy as np
-from statsforecast.models import MSTL, AutoETS  # type: ignore[import-not-found]  # not in our environment, on purpose
+from statsforecast.models import MSTL, AutoETS  # type: ignore[import-not-found]  # in its own environment
 
 WEEK = 7
-LEAST = 28
-"""Days that a first fit sees."""
+MIN_DAYS = 28
+"""The number of days of the first fit."""
 LEVEL = 99
-"""Percent of days that an interval promises to hold."""
+"""The nominal coverage of the interval, in percent."""
 MODELS = {"MSTL": lambda: MSTL(season_length=WEEK), "AutoETS": lambda: AutoETS(season_length=WEEK)}
 
 
 def main() -> None:
-    """`{"seconds": budget, "series": [[US dollars by day, from the first spend on], ...]}`."""
-    order = json.load(sys.stdin)
-    until = time.monotonic() + order["seconds"]
-    for values in order["series"]:
-        if time.monotonic() > until:
+    """Process a request: ``{"seconds": budget, "series": [[US dollars by day since the first spend], ...]}``."""
+    request = json.load(sys.stdin)
+    deadline = time.monotonic() + request["seconds"]
+    for values in request["series"]:
+        if time.monotonic() > deadline:
             break
-        print(json.dumps({name: _walked(model, np.array(values)) for name, model in MODELS.items()}), flush=True)
+        print(
+            json.dumps({name: _rolling_bounds(model, np.array(values)) for name, model in MODELS.items()}), flush=True
+        )
 
 
-def _walked(model: Any, values: Any) -> dict[str, Any]:
-    """Bounds of each day in US dollars, None where there were too few before it, and the seconds that took."""
+def _rolling_bounds(model: Any, values: Any) -> dict[str, Any]:
+    """Return the bounds of each day in US dollars, None for days with too little history, and the duration."""
     began = time.perf_counter()
-    lower, upper = [None] * min(LEAST, len(values)), [None] * min(LEAST, len(values))
-    for first in range(LEAST, len(values), WEEK):
+    lower, upper = [None] * min(MIN_DAYS, len(values)), [None] * min(MIN_DAYS, len(values))
+    for first in range(MIN_DAYS, len(values), WEEK):
         horizon = min(WEEK, len(values) - first)
         found = model().forecast(y=values[:first], h=horizon, level=[LEVEL])
         lower += found[f"lo-{LEVEL}"].tolist()

@@ -1,4 +1,4 @@
-"""What forecasting libraries find on a sample of leaves, beside what others find on the same."""
+"""The intervals of forecasting models on a sample of leaf series."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from benchmarks.detection import statsforecast_environment
 from benchmarks.detection.panels import Floats, LabelledPanel
 
 _ROOT = Path(__file__).resolve().parents[2]
-_SAMPLE = 48
-_SECONDS = 240
+_SAMPLE = 48  # leaf series
+_SECONDS = 240  # time limit
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """By `[day, leaf]`, in US dollars; NaN where there are none."""
+    """The bounds of an interval in US dollars, of the shape ``[day, leaf]``. Days without bounds have NaN."""
 
     lower: Floats
     upper: Floats
@@ -31,19 +31,22 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Forecasts:
-    """Of some leaves of a panel, by model."""
+    """The intervals of each model for a sample of a panel's leaf series."""
 
     whole: LabelledPanel
     columns: Sequence[int]
-    """Which leaves of `whole`."""
+    """The columns of the sample in `whole`."""
     panel: LabelledPanel
-    """These leaves alone."""
+    """The panel of the sample."""
     version: str
     bounds: Mapping[str, Bounds]
 
 
 def forecasts(panel: LabelledPanel, seed: int) -> Forecasts | None:
-    """Measures leaves drawn from a panel, as many as time allows; None, which is said, where it cannot be done."""
+    """Forecast a random sample of leaf series until the time limit.
+
+    Returns None and prints a warning if statsforecast is unavailable or fails.
+    """
     interpreter = statsforecast_environment.python()
     if interpreter is None:
         return None
@@ -56,7 +59,9 @@ def forecasts(panel: LabelledPanel, seed: int) -> Forecasts | None:
     command = [interpreter, "-m", "benchmarks.detection.forecasting"]
     done = subprocess.run(command, cwd=_ROOT, input=json.dumps(order), stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
-        print("\n*** FORECASTS ARE NOT MEASURED: statsforecast failed, see above\n", file=sys.stderr)
+        print(
+            "\nWarning: skipped the forecasting models; statsforecast failed with the error above.\n", file=sys.stderr
+        )
         return None
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     columns = drawn[: len(answers)]

@@ -1,4 +1,4 @@
-"""Organizations made up by seed, with projects, models and labelled anomalies; the same seed makes the same panel."""
+"""The generator of synthetic panels with labeled anomalies. The same seed always gives the same panel."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ _ORGANIZATIONS = (
     "maple", "nimbus",
 )  # fmt: skip
 _FIRST_DAY = dt.date(2024, 2, 1)
-_STREAM = 104_729  # apart from that of the real backgrounds
+_STREAM = 104_729  # a random stream different from that of the real series
 
 _MONTH_ENDS, _LATE, _ENDS, _MIGRATES = 0.09, 0.13, 0.05, 0.28
 
 
 def synthetic(seed: int) -> LabelledPanel:
-    """About ten months of 11 to 14 organizations, some 200 leaf series and 250 anomalies."""
+    """Return a panel of about ten months with 11 to 14 organizations, 200 leaf series and 250 anomalies."""
     chance = np.random.default_rng([seed, _STREAM])
     first = _FIRST_DAY + ONE_DAY * int(chance.integers(0, 330))
     dates = [first + ONE_DAY * row for row in range(int(chance.integers(285, 316)))]
     drafts: list[Draft] = []
-    counted_from: dict[str, int] = {}
+    scored_from: dict[str, int] = {}
     for name in _ORGANIZATIONS[: int(chance.integers(11, 15))]:
         start = 0 if chance.random() < 0.7 else int(chance.integers(10, 70))
-        counted_from[name] = start + LEARNING
+        scored_from[name] = start + LEARNING
         drafts += _Organization(chance, dates, name, start).drafts()
     for draft in drafts:
         draft.expected[: draft.first] = draft.spend[: draft.first] = 0
-    planted = Injection(chance, dates, drafts, counted_from, MODELS).plant(KINDS, FILLING)
-    return panel(dates, drafts, planted, counted_from)
+    anomalies = Injection(chance, dates, drafts, scored_from, MODELS).inject_all(KINDS, FILLING)
+    return panel(dates, drafts, anomalies, scored_from)
 
 
 class _Organization:
@@ -57,7 +57,7 @@ class _Organization:
         self._dollars = log_uniform(chance, 25, 500)
 
     def drafts(self) -> list[Draft]:
-        """Three to five projects; the last one of a large organization is small."""
+        """Return the series of three to five projects. The last project of a large organization is small."""
         projects = self._chance.choice(PROJECTS, int(self._chance.integers(3, 6)), replace=False)
         found: list[Draft] = []
         for number, project in enumerate(projects):
@@ -99,7 +99,7 @@ class _Organization:
         return draft
 
     def _live(self, draft: Draft, *, late: bool) -> None:
-        """What else may become of a leaf."""
+        """Add month ends, a late start and an end at random."""
         chance, days = self._chance, draft.days
         if draft.is_regular and chance.random() < _MONTH_ENDS:
             archetypes.add_month_ends(chance, draft, self._dates)

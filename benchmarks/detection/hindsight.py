@@ -1,4 +1,7 @@
-"""What a real series' days would have cost, seen from both sides: the nearest thing to a truth that it has."""
+"""Retrospective estimates for real series, whose true expectation is unknown.
+
+The estimate of a day uses the days before and after it.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +11,21 @@ from benchmarks.detection.drafts import Draft
 from benchmarks.detection.panels import Floats, Integers
 
 _ROUNDS = 3
-_LEVEL_DAYS, _WEEK_DAYS, _NOISE_DAYS = 5, 42, 30  # to either side
+_LEVEL_DAYS, _WEEK_DAYS, _NOISE_DAYS = 5, 42, 30  # on each side of the day
 _LEAST_NOISE = 0.05
 _SHARE_OF_ALL = 0.7
 _CAREFUL = 1.15
-_MAD = 1.4826  # makes a median of distances a normal's standard deviation
+_MAD = 1.4826  # converts a median absolute deviation to a standard deviation
 _ODD = 4
 _TELLING = 8
 _LEAST_JUMP, _LEAST_SHARE = 3.0, 0.3
 
 
 def hindsight(values: Floats, weekdays: Integers) -> tuple[Floats, Floats]:
-    """Expectation, in the values' unit, and noise on a log scale: medians of neighbours and of the same weekdays."""
+    """Return the expectation in the unit of `values` and the noise on the log scale.
+
+    The expectation consists of the median of neighboring days and the median effect of the weekday.
+    """
     positive = values > 0
     logs = np.where(positive, np.log(np.where(positive, values, 1)), np.nan)
     week = np.zeros(len(logs))
@@ -35,11 +41,11 @@ def hindsight(values: Floats, weekdays: Integers) -> tuple[Floats, Floats]:
 
 
 def natural_jumps(draft: Draft) -> list[int]:
-    """Days on which the series itself is far from what hindsight says."""
+    """Return the rows of the days that are far from the retrospective estimate."""
     spend, expected = np.maximum(draft.spend, 1e-9), np.maximum(draft.expected, 1e-9)
     odd = np.abs(np.log(spend / expected)) > _ODD * draft.noise
-    worth = np.abs(spend - expected) >= np.maximum(_LEAST_JUMP, _LEAST_SHARE * expected)
-    return np.flatnonzero(odd & worth & (draft.spend > 0)).tolist()
+    large = np.abs(spend - expected) >= np.maximum(_LEAST_JUMP, _LEAST_SHARE * expected)
+    return np.flatnonzero(odd & large & (draft.spend > 0)).tolist()
 
 
 def _around(row: int, days: int) -> slice:
@@ -52,7 +58,7 @@ def _weekday(rest: Floats, weekdays: Integers, row: int) -> float:
 
 
 def _spread(rest: Floats) -> float:
-    """The larger of two robust deviations, one of which sees heavy tails; 0 where there is too little to tell."""
+    """Return the larger of two robust deviations, one of which covers heavy tails; 0 if there are too few days."""
     distances = np.abs(rest[~np.isnan(rest)])
     if len(distances) <= _TELLING:
         return 0.0

@@ -101,7 +101,7 @@ def new_model(into: Injection) -> bool:
     """A new model at 40 to 200 % of its project's cost from its first day on, for some days or permanently."""
     chance = into.chance
     beside = into.drafts[int(chance.integers(len(into.drafts)))]
-    earliest, latest = into.counted_from[beside.organization] + 5, beside.data_end - 18
+    earliest, latest = into.scored_from[beside.organization] + 5, beside.data_end - 18
     if latest <= earliest or not beside.is_regular:
         return False
     first = int(chance.integers(earliest, latest))

@@ -1,4 +1,4 @@
-"""The project's detector, fed as the project feeds it: with every level of spend, one day after the other."""
+"""The detector as a contender: it evaluates the spend at all levels, as in production."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from openai_costs_dagster.spend.detection.parameters import Parameters
 Sensitivity = Literal["low", "medium", "high"]
 SENSITIVITIES: tuple[Sensitivity, ...] = ("low", "medium", "high")
 MINIMUM_IMPACT = 5.0
-"""US dollars; the detector's own default."""
+"""The default minimum impact of the detector, in US dollars."""
 
 
 def prepare(panel: LabelledPanel, sensitivity: Sensitivity) -> Callable[[], Flags]:
-    """Adds spend up to all levels; what is returned judges all of them and tells the leaves' flags."""
+    """Add up the spend at all levels and return a function that runs the detector and returns the leaf flags."""
     spend = build_panel(_rows(panel))
     first = (spend.first_day - panel.first_day).days
     columns = [spend.series.index(SeriesKey(*leaf[:3])) for leaf in panel.leaves]
 
-    def judge() -> Flags:
+    def find_flags() -> Flags:
         found = Detector(spend, Parameters.for_sensitivity(sensitivity, MINIMUM_IMPACT)).run().flagged[:, columns]
         flags = np.zeros(panel.spend.shape, bool)
         flags[first : first + len(found)] = found
         return flags & panel.alive
 
-    return judge
+    return find_flags
 
 
 def _rows(panel: LabelledPanel) -> Iterator[Spend]:

@@ -1,4 +1,4 @@
-"""What is judged and what is true of it: spend by day and leaf series, its labels, and which of its days count."""
+"""Labeled panels: spend by day and leaf series, the true expectation, anomalies and scored days."""
 
 from __future__ import annotations
 
@@ -16,65 +16,65 @@ Integers = NDArray[np.int64]
 Tags = NDArray[np.str_]
 
 ONE_DAY = dt.timedelta(days=1)
-SELDOM = ("sparse", "tiny", "intermittent")
-"""Archetypes whose days do not tell what the next one costs."""
+INTERMITTENT = ("sparse", "tiny", "intermittent")
+"""The archetypes whose earlier days do not predict the next day."""
 TAGS = "U16"
 
 
 class Leaf(NamedTuple):
-    """A model within a project of an organization; what it is like is known to the benchmark alone."""
+    """A model within a project of an organization. Contenders do not see the archetype."""
 
     organization: str
     project: str
     model: str
     archetype: str
     new: bool
-    """Whether its ordinary beginning is judged too."""
+    """Whether the gradual start of the series is scored."""
 
 
 class Event(NamedTuple):
-    """An anomaly, on all days from `first` to `last`, both of which are rows."""
+    """An anomaly from row `first` to row `last`, both included."""
 
     leaf: int
     kind: str
     first: int
     last: int
     excess: float
-    """US dollars more, or less, than there would have been without it."""
+    """The absolute difference to the spend without the anomaly, in US dollars."""
 
 
 @dataclass(frozen=True, eq=False)
 class LabelledPanel:
-    """Everything by `[day, leaf]`."""
+    """A panel with labels. The arrays have the shape ``[day, leaf]``."""
 
     first_day: dt.date
     leaves: tuple[Leaf, ...]
     events: tuple[Event, ...]
     spend: Floats
-    """US dollars."""
+    """The spend in US dollars."""
     expected: Floats
-    """The truth: the median of what a day costs without anomalies, in US dollars."""
+    """The true expectation: the median spend without anomalies, in US dollars."""
     noise: Floats
-    """Its standard deviation, on a log scale."""
+    """The true standard deviation of the spend, on the log scale."""
     alive: Flags
-    """From the first spend to the last day that anyone would still look at."""
+    """Whether the day lies between the first spend and the last monitored day."""
     scored: Flags
-    """The part of that on which a flag is either right or wrong; before it, rules may learn."""
+    """Whether flags on the day are scored. The days before serve as history."""
     tags: Tags
-    """What is special about a day, where something is."""
+    """The special circumstance of each day, or an empty string."""
 
     @property
     def days(self) -> list[dt.date]:
-        """The day of each row."""
+        """The UTC day of each row."""
         return [self.first_day + ONE_DAY * row for row in range(len(self.spend))]
 
     @property
     def born(self) -> Integers:
-        """The row of each leaf's first spend."""
+        """The row of the first spend of each leaf."""
         return np.asarray(self.alive.argmax(0))
 
     def part(self, columns: Sequence[int]) -> LabelledPanel:
-        """Some of its leaves, in the order given."""
+        """Return a panel of some leaves, in the given order."""
         place = {column: number for number, column in enumerate(columns)}
         chosen = list(columns)
         return LabelledPanel(

@@ -1,6 +1,6 @@
-"""Panels whose ordinary days really happened: public daily series scaled to dollars, with the same anomalies planted.
+"""Panels of public daily series, scaled to US dollars, with injected anomalies.
 
-They jump by themselves, and nobody has labelled where; the truth about them is what hindsight makes of it.
+Real series contain jumps that nobody labeled. A retrospective estimate serves as their true expectation.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from benchmarks.detection.panels import ONE_DAY, LabelledPanel
 Values = list[tuple[dt.date, float]]
 
 FILE = Path(__file__).resolve().parents[3] / "shared" / "series" / "real_daily.csv.gz"
-"""Beside the checkout; no part of it."""
+"""The file of real series next to the checkout, which is not part of the project."""
 
 _STREAM = 7_919
 _YEAR = 2023
 _SHORT, _LEARNING_SHORT = "tweets", 28
 
-# An organization is a family of series with the same dates, or a pool of such as begin in one season, so that all of it
-# begins together and every series keeps its weekdays and its season.
+# An organization contains one family of series with the same dates, or series that begin in the same season. All series
+# of an organization begin together and keep their weekdays and their season.
 _ORGANIZATIONS: Mapping[str, tuple[str, ...]] = {
     "wikipage": ("wikipage-",),
     "madrid": ("madrid-",),
@@ -50,7 +50,10 @@ _ORGANIZATIONS: Mapping[str, tuple[str, ...]] = {
 
 
 def real(seed: int, file: Path = FILE) -> LabelledPanel:
-    """Some 65 leaf series over one to one and a half years each, and 110 anomalies. Raises OSError without the file."""
+    """Return a panel of about 65 leaf series over 12 to 18 months with 110 anomalies.
+
+    Raises `OSError` if the file of real series does not exist.
+    """
     chance = np.random.default_rng([seed, _STREAM])
     organizations = _read(file)
     begin = {name: max(values[0][0] for _, _, values in items) for name, items in organizations.items()}
@@ -58,17 +61,17 @@ def real(seed: int, file: Path = FILE) -> LabelledPanel:
     last = max(values[-1][0] for items in organizations.values() for _, _, values in items)
     dates = [first + ONE_DAY * row for row in range((last - first).days + 1)]
     drafts: list[Draft] = []
-    counted_from: dict[str, int] = {}
+    scored_from: dict[str, int] = {}
     for name, items in organizations.items():
         start = (begin[name] - first).days
-        counted_from[name] = start + (_LEARNING_SHORT if name == _SHORT else LEARNING)
-        drafts += _Organization(chance, dates, name, counted_from[name]).drafts(items, begin[name])
-    planted = Injection(chance, dates, drafts, counted_from, MODELS).plant(KINDS, FILLING)
-    return panel(dates, drafts, planted, counted_from)
+        scored_from[name] = start + (_LEARNING_SHORT if name == _SHORT else LEARNING)
+        drafts += _Organization(chance, dates, name, scored_from[name]).drafts(items, begin[name])
+    anomalies = Injection(chance, dates, drafts, scored_from, MODELS).inject_all(KINDS, FILLING)
+    return panel(dates, drafts, anomalies, scored_from)
 
 
 def _read(file: Path) -> dict[str, list[tuple[str, str, Values]]]:
-    """By organization: name, family and days of each of its series."""
+    """Return the name, family and values of each series, by organization."""
     series: dict[tuple[str, str], Values] = {}
     with gzip.open(file, "rt", encoding="utf-8") as lines:
         for row in csv.DictReader(lines):
@@ -82,19 +85,19 @@ def _read(file: Path) -> dict[str, list[tuple[str, str, Values]]]:
 
 
 def _moved(values: Values) -> Values:
-    """To one year, by whole weeks: weekdays stay and the season moves by three days at most."""
+    """Move values to one common year by whole weeks. Weekdays stay, and the season moves by at most three days."""
     weeks = round((_YEAR - values[0][0].year) * 365.25 / 7)
     return [(day + dt.timedelta(weeks=weeks), value) for day, value in values]
 
 
 class _Organization:
-    def __init__(self, chance: np.random.Generator, dates: Sequence[dt.date], name: str, counted_from: int) -> None:
-        self._chance, self._dates, self._name, self._counted_from = chance, dates, name, counted_from
+    def __init__(self, chance: np.random.Generator, dates: Sequence[dt.date], name: str, scored_from: int) -> None:
+        self._chance, self._dates, self._name, self._counted_from = chance, dates, name, scored_from
         self._weekdays = archetypes.weekdays(dates)
         self._models: dict[str, list[str]] = {}
 
     def drafts(self, items: Sequence[tuple[str, str, Values]], begin: dt.date) -> list[Draft]:
-        """Its series in two or three projects, and two more models that are adopted as others were."""
+        """Return the series in two or three projects, and two more models that are adopted gradually."""
         projects = self._chance.choice(PROJECTS, 4, replace=False)
         drafts = []
         for number, (_, family, values) in enumerate(items):
@@ -116,7 +119,7 @@ class _Organization:
         return draft
 
     def _adopted(self, source: Draft) -> Draft | None:
-        """The shape of a real series, some weeks later so that the two are not in step, faded in."""
+        """Return a gradually adopted model in the shape of a real series, delayed by some weeks so that both differ."""
         if source.last - self._counted_from < 60 or not source.is_regular:
             return None
         draft = self._blank(source.archetype, source.project)

@@ -186,7 +186,7 @@ def _real_row(who: Contender, result: Result) -> list[str]:
         who.name,
         f"{score.recall:.3f}",
         f"{score.precision:.3f}",
-        f"{score.precision_but_natural:.3f}",
+        f"{score.precision_without_natural:.3f}",
         f"{score.false_alerts_per_series_month:.3f}",
         f"{score.false_alerts_per_series_month - unlabelled:.3f}",
         f"{score.mean_delay:.1f}",

@@ -1,4 +1,4 @@
-"""Days on which an organization's people rest. The generator's own calendar: the detector's would only prove itself."""
+"""The holidays of the generator, independent of the detector's calendar."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from benchmarks.detection.panels import ONE_DAY
 
 REGIONS: Mapping[str, float] = {"us": 0.5, "eu": 0.35, "other": 0.15}
-"""How common each is."""
+"""The relative frequency of each region."""
 
 _MONDAY, _THURSDAY = 0, 3
 
 
 def rests(region: str, dates: Sequence[dt.date]) -> dict[int, float]:
-    """How many of its people rest, from 0 to 1, by row; days on which hardly anyone does are left out."""
+    """Return the share of people who rest, from 0 to 1, by row. Normal working days are left out."""
     found: dict[dt.date, float] = {}
     for year in sorted({day.year for day in dates}):
         found |= _everywhere(year)
@@ -60,7 +60,7 @@ def _first(year: int, month: int, weekday: int) -> dt.date:
 
 
 def _easter(year: int) -> dt.date:
-    """The Gregorian computus in the form that needs no table (New Scientist, 1961)."""
+    """Return Easter Sunday by the Gregorian algorithm of New Scientist (1961)."""
     a, b, c = year % 19, year // 100, year % 100
     d, e = divmod(b, 4)
     g = (8 * b + 13) // 25

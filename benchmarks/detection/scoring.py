@@ -1,7 +1,7 @@
-"""Holds flags against labels.
+"""The scoring: compares flags with labeled anomalies.
 
-An event is found where any of its days is flagged. A flag on a scored day outside every event of its leaf is a false
-alert, counted once per leaf in seven days. Precision is found events over those and false alerts.
+An anomaly is found if at least one of its days is flagged. A flag on a scored day outside every anomaly of its leaf
+is a false alert. False alerts of a leaf within seven days count once.
 """
 
 from __future__ import annotations
@@ -17,51 +17,51 @@ from benchmarks.detection.injection import DAYS_PER_MONTH
 from benchmarks.detection.panels import Flags, LabelledPanel
 
 _ALERT_DAYS = 7
-_COLD = 14
+_COLD_START_DAYS = 14
 NATURAL = "natural"
 
 
 class Outcome(NamedTuple):
-    """What became of an event."""
+    """The outcome of an anomaly."""
 
     kind: str
     excess: float
-    """US dollars."""
+    """The US dollars that the anomaly moved."""
     delay: int | None
-    """Days from its first one to its first flag; None where it was missed."""
+    """The days from the first day of the anomaly to its first flag; None if it was missed."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """Counts of one or several panels; shares are between 0 and 1."""
+    """The score of one or several panels. Shares are between 0 and 1."""
 
     outcomes: tuple[Outcome, ...] = ()
     false_alerts: Counter[str] = field(default_factory=Counter)
-    """By tag."""
+    """The number of false alerts, by tag."""
     days: Counter[str] = field(default_factory=Counter)
-    """Scored series-days by tag."""
+    """The number of scored series-days, by tag."""
     new_series: int = 0
     cold_starts: int = 0
-    """False alerts within the first two weeks of new series."""
+    """The number of false alerts within the first two weeks of new series."""
 
     @property
     def found(self) -> list[Outcome]:
-        """The events that were."""
+        """The outcomes of the found anomalies."""
         return [outcome for outcome in self.outcomes if outcome.delay is not None]
 
     @property
     def recall(self) -> float:
-        """Found events of all."""
+        """The share of anomalies that were found."""
         return _share(len(self.found), len(self.outcomes))
 
     @property
     def precision(self) -> float:
-        """Found events of all alerts."""
+        """The found anomalies divided by found anomalies and false alerts."""
         return _share(len(self.found), len(self.found) + self.false_alerts.total())
 
     @property
-    def precision_but_natural(self) -> float:
-        """The same without false alerts on jumps that a real series made by itself."""
+    def precision_without_natural(self) -> float:
+        """The precision without false alerts on natural jumps of real series."""
         return _share(len(self.found), len(self.found) + self.false_alerts.total() - self.false_alerts[NATURAL])
 
     @property
@@ -71,36 +71,36 @@ class Score:
 
     @property
     def series_months(self) -> float:
-        """How long leaves were scored, all together."""
+        """The scored months, added up over all leaf series."""
         return self.days.total() / DAYS_PER_MONTH
 
     @property
     def false_alerts_per_series_month(self) -> float:
-        """How often someone would look in vain."""
+        """The number of false alerts per series and month."""
         return _share(self.false_alerts.total(), self.series_months)
 
     @property
     def mean_delay(self) -> float:
-        """Days from an event's beginning to its first flag, of those found."""
+        """The mean number of days from the start of a found anomaly to its first flag."""
         return _share(sum(outcome.delay or 0 for outcome in self.found), len(self.found))
 
     @property
     def dollars_found(self) -> float:
-        """Recall weighed by what events moved."""
+        """The recall weighted by the US dollars that each anomaly moved."""
         return _share(sum(one.excess for one in self.found), sum(one.excess for one in self.outcomes))
 
     @property
     def cold_starts_per_new_series(self) -> float:
-        """False alerts per new series within its first two weeks."""
+        """The number of false alerts per new series within its first two weeks."""
         return _share(self.cold_starts, self.new_series)
 
     def of_kind(self, kind: str) -> Score:
-        """The events of one kind; false alerts are of none."""
+        """Return the score of the anomalies of one kind, without false alerts."""
         return Score(tuple(outcome for outcome in self.outcomes if outcome.kind == kind))
 
 
 def score(panel: LabelledPanel, flagged: Flags) -> Score:
-    """Scores `flagged[day, leaf]`."""
+    """Return the score of flags of the shape ``[day, leaf]``."""
     within = np.zeros(flagged.shape, bool)
     for event in panel.events:
         within[event.first : event.last + 1, event.leaf] = True
@@ -115,12 +115,12 @@ def score(panel: LabelledPanel, flagged: Flags) -> Score:
         false_alerts=Counter(panel.tags[alerts].tolist()),
         days=Counter(panel.tags[panel.scored].tolist()),
         new_series=int(new.sum()),
-        cold_starts=int((new[columns] & (rows - panel.born[columns] < _COLD)).sum()),
+        cold_starts=int((new[columns] & (rows - panel.born[columns] < _COLD_START_DAYS)).sum()),
     )
 
 
 def total(scores: Iterable[Score]) -> Score:
-    """Several panels as one."""
+    """Return the score of several panels together."""
     parts = list(scores)
     return Score(
         outcomes=tuple(outcome for part in parts for outcome in part.outcomes),
@@ -132,7 +132,7 @@ def total(scores: Iterable[Score]) -> Score:
 
 
 def _alerts(flagged: Flags) -> Flags:
-    """The first of each leaf's flags, and then the next one that is at least a week after the last that counted."""
+    """Return the flags that count as alerts: at least seven days apart within each leaf."""
     alerts = np.zeros(flagged.shape, bool)
     for column in range(flagged.shape[1]):
         quiet_until = 0

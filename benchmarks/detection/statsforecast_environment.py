@@ -1,4 +1,4 @@
-"""statsforecast's own virtual environment, made on demand: it must not bring its versions of anything into ours."""
+"""The virtual environment of statsforecast, whose dependencies would conflict with those of the project."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _OWN = own_environment.OwnEnvironment(Path(__file__).with_name(".venv-statsforec
 
 
 def python() -> str | None:
-    """Its interpreter, or None, with the reason said loudly, where it cannot be had."""
-    return _OWN.python(without="FORECASTS ARE NOT MEASURED")
+    """Return the path of the interpreter, or None with a warning if the environment cannot be created."""
+    return _OWN.python(without="skipped the forecasting models")
 
 
 def version(interpreter: str) -> str:
-    """Which release of statsforecast that is."""
+    """Return the version of statsforecast."""
     return own_environment.version(interpreter, "statsforecast")
