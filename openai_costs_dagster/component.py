@@ -1,7 +1,7 @@
-"""The door for other people's Dagster projects: `openai_costs_dagster.OpenAICostsComponent` in a `defs.yaml`.
+"""The Dagster component `openai_costs_dagster.OpenAICostsComponent`, for a `defs.yaml` in any Dagster project.
 
-Its attributes are the settings of `openai_costs.yaml`, or the path of such a file. They are kept as they are written:
-a secret stays the reference that it is, and templates are not filled in, so that none can put a secret here.
+The attributes of the component are the settings of `openai_costs.yaml`, or the path of such a file. Attributes that may
+contain secrets are not resolved: a reference to a secret stays a reference, and templates are not replaced by values.
 """
 
 from __future__ import annotations
@@ -19,37 +19,39 @@ from openai_costs_dagster.configuration import Configuration, ConfigurationError
 from openai_costs_dagster.orchestration.build import build_definitions
 
 _TEMPLATE = """\
-# OpenAI costs: every setting of openai_costs.yaml may stand below attributes. Relative paths: from the project's root.
-# The one edit: the name of the environment variable that holds the organization's admin key.
+# OpenAI costs. The attributes are the settings of openai_costs.yaml; relative paths start at the root of the project.
+# Edit one line: the name of the environment variable with the admin key of the organization.
 type: {type}
 attributes:
   organizations:
-    acme:  # a name of your own: a-z, 0-9, - and _; its assets are openai/acme/...
+    acme:  # any name of a-z, 0-9, - and _; the assets are openai/acme/...
       admin_key: {{env: ACME_OPENAI_ADMIN_KEY}}  # or {{file: PATH}}; never the key itself
-      # start_date: "2026-01-01"  # by default as far back as the API serves
-  # config: openai_costs.yaml  # instead of organizations and all settings: a file that the command line reads as well
-  # database: {{url: {{env: DATABASE_URL}}}}  # by default a PostgreSQL of its own in data_directory
+      # start_date: "2026-01-01"  # default: the earliest day that OpenAI serves
+  # config: openai_costs.yaml  # instead of all other settings; the command line can read the same file
+  # database: {{url: {{env: DATABASE_URL}}}}  # default: an embedded PostgreSQL in data_directory
   # data_directory: .openai-costs
   # refresh: {{cron: "30 1 * * *", trailing_days: 4}}
   # alerts:
   #   - {{url: {{env: SLACK_URL}}, events: [anomaly, budget, sync_failure]}}
   # asset_key_prefix: [finance, openai]  # instead of openai
-  # checks: [anomalous_spend, budgets]  # of those one can do without: these two and latest_day
+  # checks: [anomalous_spend, budgets]  # optional checks: these two and latest_day; default: all
   # group_name: finance  # one group for all assets
   # tags: {{domain: finance}}
   # owners: ["team:finops"]
-  # heartbeat_url: {{env: HEARTBEAT_URL}}  # requested once a day, when every organization was read completely
-  # automation: false  # your own schedules refresh; sensors wait until someone starts them
+  # heartbeat_url: {{env: HEARTBEAT_URL}}  # requested once a day, after all organizations were read completely
+  # automation: false  # your own schedules refresh; the sensors are stopped by default
 """
 
 
 class OpenAICostsScaffolder(Scaffolder[Any]):
-    """Writes a `defs.yaml` that says in comments what may stand in it."""
+    """Writes a `defs.yaml` whose comments describe the settings."""
 
     def scaffold(self, request: ScaffoldRequest[Any]) -> None:
-        """Raises ConfigurationError where Python is asked for: `build_definitions` is the way there."""
+        """Write `defs.yaml`. Raises `ConfigurationError` for the Python format: call `build_definitions` instead."""
         if request.scaffold_format != "yaml":
-            raise ConfigurationError("this component is scaffolded as YAML; in Python call build_definitions instead")
+            raise ConfigurationError(
+                "this component is scaffolded as YAML only: in Python, call build_definitions instead"
+            )
         text = _TEMPLATE.format(type=request.type_name)
         if request.append:
             with request.target_path.open("a", encoding="utf-8") as file:
@@ -59,24 +61,24 @@ class OpenAICostsScaffolder(Scaffolder[Any]):
         (request.target_path / "defs.yaml").write_text(text, encoding="utf-8")
 
 
-def _as_written(context: dg.ResolutionContext, value: Any) -> Any:  # noqa: ARG001  # Dagster passes it
-    """Without the templates that Dagster would fill in: a secret would become part of the component."""
+def _unresolved(context: dg.ResolutionContext, value: Any) -> Any:  # noqa: ARG001  # Dagster passes it
+    """Return a value without resolving its templates, which would make a secret part of the component."""
     return _plain(value)
 
 
 _Mapping: TypeAlias = Annotated[
-    Mapping[str, Any] | None, dg.Resolver(_as_written, model_field_type=dict, inject_before_resolve=False)
+    Mapping[str, Any] | None, dg.Resolver(_unresolved, model_field_type=dict, inject_before_resolve=False)
 ]
 _List: TypeAlias = Annotated[
-    Sequence[Any] | None, dg.Resolver(_as_written, model_field_type=list, inject_before_resolve=False)
+    Sequence[Any] | None, dg.Resolver(_unresolved, model_field_type=list, inject_before_resolve=False)
 ]
 
-_OF_THE_PROJECT = {"config", "group_name", "tags", "owners", "automation"}
+_PROJECT_ATTRIBUTES = {"config", "group_name", "tags", "owners", "automation"}
 
 
 @dg.scaffold_with(OpenAICostsScaffolder)
 class OpenAICostsComponent(dg.Component, dg.Model, dg.Resolvable):
-    """Every configured OpenAI organization's daily bill in Postgres, checked, watched and told of."""
+    """Daily OpenAI costs and usage of organizations in Postgres, with checks, anomalies and alerts."""
 
     organizations: _Mapping = None
     database: _Mapping = None
@@ -97,21 +99,23 @@ class OpenAICostsComponent(dg.Component, dg.Model, dg.Resolvable):
 
     @classmethod
     def get_spec(cls) -> dg.ComponentTypeSpec:
-        """What `dg list components` shows beside the description."""
+        """Return the tags and owners that `dg list components` shows."""
         return dg.ComponentTypeSpec(tags=["openai", "postgres", "finops"], owners=[])
 
     def configuration(self, folder: Path) -> Configuration:
-        """What the attributes say, relative paths taken from a folder. Raises ConfigurationError."""
-        said = {name: value for name in type(self).model_fields if (value := getattr(self, name)) is not None}
-        settings = {name: value for name, value in said.items() if name not in _OF_THE_PROJECT}
+        """Return the configuration. Relative paths start at `folder`. Raises `ConfigurationError`."""
+        values = {name: value for name in type(self).model_fields if (value := getattr(self, name)) is not None}
+        settings = {name: value for name, value in values.items() if name not in _PROJECT_ATTRIBUTES}
         if self.config is None:
             return from_mapping(settings, "attributes of OpenAICostsComponent", folder)
         if settings:
-            raise ConfigurationError(f"config names a file that says all: move {', '.join(settings)} there")
+            raise ConfigurationError(
+                f"config names a file with all settings: move {', '.join(settings)} into that file"
+            )
         return read_file(folder / self.config)
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
-        """Everything that the organizations need, as this project wants it. Raises ConfigurationError."""
+        """Return the definitions with the group, tags and owners of the project. Raises `ConfigurationError`."""
         definitions = build_definitions(self.configuration(context.project_root), automation=self.automation)
         if not (self.group_name or self.tags or self.owners):
             return definitions
@@ -124,11 +128,11 @@ class OpenAICostsComponent(dg.Component, dg.Model, dg.Resolvable):
 
 
 def _plain(value: Any) -> Any:
-    """As our own reader of YAML would give it: amounts are decimals, as they are written."""
+    """Return a value as our own YAML reader does: amounts are decimals with the written digits."""
     if isinstance(value, float):
         return Decimal(repr(value))
     if isinstance(value, Mapping):
-        return {str(key): _plain(part) for key, part in value.items()}
+        return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, BaseModel):
         return _plain(value.model_dump())
-    return [_plain(part) for part in value] if isinstance(value, list | tuple) else value
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value

@@ -59,7 +59,7 @@ def test_every_setting_is_an_attribute() -> None:
         ("organizations: {acme: {}}", "organizations.acme.admin_key: 'admin_key' is missing"),
         (ACME + "refresh: {crons: x}", "refresh.crons: 'crons' is not a setting here; allowed are cron,"),
         ("organizations: {acme: {admin_key: '{{ env.ACME_KEY }}'}}", r"write \{env: NAME\} or \{file: PATH\}"),
-        (ACME + "config: openai_costs.yaml", "config names a file that says all: move organizations there"),
+        (ACME + "config: openai_costs.yaml", "config names a file with all settings: move organizations into"),
         (ACME + "asset_key_prefix: [fin/ops]", "'fin/ops' cannot be part of an asset key"),
         (ACME + "asset_key_prefix: []", "asset_key_prefix"),
         (

@@ -1,4 +1,4 @@
-"""Makes or migrates Dagster's tables before any of its processes needs them."""
+"""Creates or migrates Dagster's tables before Dagster's processes start."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from openai_costs_dagster.warehouse.statements import statement
 
 
 def prepare_dagster(database: Database, environment: Mapping[str, str]) -> None:
-    """Dagster's tables as this release needs them, and what the roles may do with them.
+    """Create or migrate Dagster's tables for this release, and grant the database roles their rights.
 
-    Of several processes one works, the others wait. Raises WarehouseError.
+    Of several processes, one migrates while the others wait. Raises `WarehouseError`.
     """
     database.check_privileges()
-    os.environ.update(environment)  # Dagster reads its instance from the environment alone
+    os.environ.update(environment)  # Dagster reads the location of its instance from the environment only.
     with database.connect() as connection, connection.transaction():
         connection.execute(statement("session/migration_lock"))
         with dg.DagsterInstance.get() as instance:

@@ -1,7 +1,7 @@
-"""Identifies processes across hosts, containers and restarts, and tells whether one is still running.
+"""Identifies processes across hosts, containers and restarts, and checks whether a process is running.
 
-This is the only definition of a live process: runs, `up.json`, `backfill`, `up`, `down` and `demo` all use it.
-A process identifier alone says nothing: another host has the same numbers, and so has each container.
+Runs, `up.json`, `backfill`, `up`, `down` and `demo` all use this module. A process id alone is ambiguous: every host
+and every container uses the same numbers.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ _FIELDS_UP_TO_NAME = 2
 
 
 class State(Enum):
-    """Whether a process is running, as far as this process can see."""
+    """The state of a process, as far as this process can determine it."""
 
     RUNNING = "running"
     ENDED = "ended"
     UNKNOWN = "unknown"
-    """It belongs to another host, another container, or a record that cannot be read."""
+    """The process belongs to another host or container, or its record cannot be read."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where process identifiers have one meaning: a PID namespace of one boot of one machine."""
+    """The scope in which a process id is unique: a PID namespace of one boot of one machine."""
 
     host: str
     machine: str
@@ -50,18 +50,18 @@ class Place:
 
     @property
     def is_container(self) -> bool:
-        """Whether others may share its host name and machine id, which containers take from their image."""
+        """Whether this is a container. Containers may share host name and machine id, which come from their image."""
         return bool(self.boot) and self.namespace != _INITIAL_NAMESPACE
 
     def was_restarted_as(self, other: Place) -> bool:
-        """Whether `other` is a later boot of the same machine."""
+        """Return whether `other` is another boot of the same machine."""
         same_machine = (self.host, self.machine) == (other.host, other.machine) and bool(self.machine)
         return same_machine and self.boot != other.boot and not (self.is_container or other.is_container)
 
 
 @dataclass(frozen=True)
 class Process:
-    """A process as it is recorded; `start` tells it from a later process with the same identifier."""
+    """A recorded process. `start` distinguishes it from a later process with the same id."""
 
     pid: int
     start: str
@@ -69,13 +69,13 @@ class Process:
 
     @classmethod
     def of(cls, pid: int | None = None) -> Process:
-        """A running process of this place, by default the present one. Raises psutil.NoSuchProcess."""
+        """Return a running process of this host, by default the current one. Raises `psutil.NoSuchProcess`."""
         pid = os.getpid() if pid is None else pid
         return cls(pid, _start_of(pid), here())
 
     @classmethod
     def parse(cls, text: str) -> Process | None:
-        """The inverse of `str()`; None for any other text."""
+        """Parse the result of `str()`. Return None for any other text."""
         try:
             fields = json.loads(text)
             return cls(int(fields["pid"]), str(fields["start"]), Place(**fields["place"]))
@@ -87,7 +87,7 @@ class Process:
 
     @property
     def state(self) -> State:
-        """Whether it is running; a zombie has ended."""
+        """Whether the process is running. A zombie has ended."""
         if self.place.was_restarted_as(here()):
             return State.ENDED
         if self.place != here() or not _sees_own_processes():
@@ -100,7 +100,7 @@ class Process:
         return State.RUNNING if is_running else State.ENDED
 
     def send(self, number: signal.Signals) -> bool:
-        """Sends a signal if it is running; returns whether it was."""
+        """Send a signal if the process is running. Return whether it was running."""
         if self.state is State.RUNNING:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
@@ -109,14 +109,14 @@ class Process:
 
 
 def tag_of(run_id: str, process: Process) -> str:
-    """The value of `PROCESS_TAG` for a run."""
+    """Return the value of `PROCESS_TAG` for a run."""
     return f"{run_id} {process}"
 
 
 def of_run(run_id: str, tag: str | None) -> Process | None:
-    """The process that executes a run, by its tag; None without one.
+    """Return the process that executes a run, from the run's tag, or None without a valid tag.
 
-    A re-execution inherits the tags of the first run, so the tag of another run does not count.
+    A re-execution inherits the tags of the original run, so a tag with another run id does not count.
     """
     owner, _, process = (tag or "").partition(" ")
     return Process.parse(process) if owner == run_id else None
@@ -124,7 +124,7 @@ def of_run(run_id: str, tag: str | None) -> Process | None:
 
 @cache
 def here() -> Place:
-    """The place of this process."""
+    """Return the place of this process."""
     return Place(platform.node(), _machine(), _read(_BOOT), _link(_NAMESPACE))
 
 
@@ -147,13 +147,13 @@ def _link(file: Path) -> str:
 
 
 def _sees_own_processes() -> bool:
-    """Whether /proc shows this PID namespace; one that was mounted outside shows other processes."""
+    """Return whether /proc shows this PID namespace. A /proc that is mounted from outside shows other processes."""
     own = _link(Path("/proc/self"))
     return not own or own == str(os.getpid())
 
 
 def _start_of(pid: int) -> str:
-    """When a process started. On Linux this does not depend on the system's clock, which may be set."""
+    """Return the start time of a process. On Linux it is independent of the system clock, which can be changed."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, ProcessLookupError):

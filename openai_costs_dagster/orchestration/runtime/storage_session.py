@@ -1,6 +1,6 @@
-"""Settings of the sessions of Dagster's storages, set after connecting.
+"""Session settings for Dagster's storages, applied after connecting.
 
-Startup options do not arrive through every pooler, and Dagster's tables would then be made in `public`.
+Some connection poolers drop startup options. Dagster's tables would then be created in the schema `public`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _ROLE_DEFAULT = "set search_path to default"
 
 
 class StorageSession:
-    """An address of Dagster's storage: its URL without the options that are set later, and those as settings."""
+    """A URL of Dagster's storage without its startup options, and the settings to apply instead of them."""
 
     def __init__(self, address: str) -> None:
         url = make_url(address)
@@ -35,7 +35,7 @@ class StorageSession:
         self.url: URL = url.set(query={**query, "options": rest} if rest else query)
 
     def listen(self, engine: Engine) -> None:
-        """Makes every new connection of an engine begin with the settings, before SQLAlchemy looks at it."""
+        """Apply the settings to each new connection of an engine, before SQLAlchemy uses the connection."""
         if not event.contains(engine, "connect", self._configure):
             event.listen(engine, "connect", self._configure, insert=True)
 
@@ -50,12 +50,12 @@ class StorageSession:
 
 @cache
 def session_of(address: str) -> StorageSession:
-    """The session settings of an address, of which a process has one."""
+    """Return the session settings for a URL. Each process has one object per URL."""
     return StorageSession(address)
 
 
 def storage_failure(error: BaseException) -> WarehouseError | None:
-    """The failure of the database behind an error of Dagster's storage; None for any other error."""
+    """Return the database failure behind an error of Dagster's storage, or None for any other error."""
     cause = error.__cause__ if isinstance(error, DagsterPostgresException) else error
     if not isinstance(cause, exc.DBAPIError) or cause.orig is None:
         return None
