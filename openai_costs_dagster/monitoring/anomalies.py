@@ -99,11 +99,11 @@ class Detection(NamedTuple):
 def first_history_day(day: dt.date) -> dt.date:
     """Return the first UTC day of the history that a day is evaluated with: the first day of a month, 240 days back.
 
-    It depends on the day alone, so a day is evaluated with the same history whether it is evaluated alone or in a
-    range, today or next year, and a whole month is evaluated in one pass. The detector looks back half a year at most
-    (`noise_window`). On the panels of ``benchmarks/detection`` a longer history changes three flags in a hundred, as
-    many gained as lost. An organization that spent nothing in all this time is not new again; a project, model, API key
-    or user is.
+    The start depends only on the evaluated day. So a day has the same history whether it is evaluated alone or in a
+    range, and all days of a month share one pass of the detector. The detector uses at most half a year
+    (`noise_window`). On the panels of ``benchmarks/detection``, a longer history changes 3 % of the flags, half of them
+    gained and half lost. A project, model, API key or user without spend in this history is new when it spends again.
+    An organization is not.
     """
     return (day - _HISTORY_DAYS * ONE_DAY).replace(day=1)
 

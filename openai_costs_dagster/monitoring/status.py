@@ -29,7 +29,7 @@ _DELIVERY_GRACE = dt.timedelta(minutes=15)  # retries within this time are norma
 
 @dataclass(frozen=True)
 class Overview:
-    """One organization at a glance; days are UTC, amounts US dollars."""
+    """The status of one organization. Days are UTC days, and amounts are US dollars."""
 
     organization: str
     title: str

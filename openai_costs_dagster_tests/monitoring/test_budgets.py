@@ -85,7 +85,7 @@ def test_crossing_of_a_backfill_is_acknowledged(bench: MakeBench) -> None:
     budget = Budget(amount_usd=month(work) / 2)
     evaluate(work, budget, may_alert=False)
     evaluate(work, budget, may_alert=True)
-    assert [seen for *_, seen in alerts(work)] == [True] * 3
+    assert [acknowledged for *_, acknowledged in alerts(work)] == [True] * 3
 
 
 def test_restatement_that_crosses_a_threshold_of_last_month_is_alerted(bench: MakeBench) -> None:
@@ -112,12 +112,15 @@ def test_forecast_and_crossing_are_alerted_once_each(bench: MakeBench) -> None:
     expected = work.query("select forecast from openai_costs.budget_status")[0][0]
     budget = Budget(amount_usd=expected * Decimal("0.98"), alert_at=(Decimal(1),))
     evaluate(work, budget, wanted=[so_far[-1]])
-    assert [(event, seen) for event, _, _, seen in alerts(work)] == [("crossed", True), ("forecast", False)]
+    assert [(event, acknowledged) for event, _, _, acknowledged in alerts(work)] == [
+        ("crossed", True),
+        ("forecast", False),
+    ]
     work.clock.now = dt.datetime(2026, 2, 3, tzinfo=dt.UTC)
     work.ingest(JANUARY)
     final = Budget(amount_usd=budget.amount_usd, alert_at=budget.alert_at)
     evaluate(work, final)
-    events = [event for event, _, _, seen in alerts(work) if not seen]
+    events = [event for event, _, _, acknowledged in alerts(work) if not acknowledged]
     assert events == (["forecast", "crossed"] if month(work) >= budget.amount_usd else ["forecast"])
 
 
@@ -162,7 +165,10 @@ def test_new_budget_alerts_only_on_evaluated_days(bench: MakeBench) -> None:
     work.ingest(JANUARY)
     budget = Budget(amount_usd=month(work) * Decimal("0.99"), alert_at=(Decimal("0.1"), Decimal(1)))
     evaluate(work, budget, wanted=list(JANUARY)[-4:])
-    assert [(event, seen) for event, _, _, seen in alerts(work)] == [("crossed", True), ("crossed", False)]
+    assert [(event, acknowledged) for event, _, _, acknowledged in alerts(work)] == [
+        ("crossed", True),
+        ("crossed", False),
+    ]
 
 
 def test_crossing_reverted_by_a_credit_is_not_forecast_again(bench: MakeBench) -> None:

@@ -76,7 +76,7 @@ def test_incident_is_alerted_when_it_opens_doubles_and_ends(
         work.clock.now = dt.datetime.combine(day + ONE_DAY, dt.time(2), dt.UTC)
         assert read(work, configure, instance, days(day - 3 * ONE_DAY, 5), **REFRESH).success
         assert read(work, configure, instance, days(day - 3 * ONE_DAY, 5), **REFRESH).success
-    whole = [(event, day) for event, day, seen in alerts(work, first) if not seen]
+    whole = [(event, day) for event, day, acknowledged in alerts(work, first) if not acknowledged]
     assert whole == [("opened", first), ("grown", first + 2 * ONE_DAY), ("ended", first + 2 * ONE_DAY)]
 
 
@@ -88,9 +88,9 @@ def test_findings_of_other_triggers_are_acknowledged(
     read(work, configure, instance, days(yesterday - 60 * ONE_DAY, 60))
     multiply_spend(work, yesterday, 20)
     read(work, configure, instance, [yesterday], **{asset_keys.TRIGGER_TAG: trigger})
-    assert [seen for *_, seen in alerts(work, yesterday)] == [True]
+    assert [acknowledged for *_, acknowledged in alerts(work, yesterday)] == [True]
     read(work, configure, instance, [yesterday], **REFRESH)
-    assert [seen for *_, seen in alerts(work, yesterday)] == [True]
+    assert [acknowledged for *_, acknowledged in alerts(work, yesterday)] == [True]
 
 
 def test_first_load_sends_no_alerts(
@@ -99,7 +99,7 @@ def test_first_load_sends_no_alerts(
     yesterday = work.clock.today - ONE_DAY
     multiply_spend(work, yesterday, 20)
     read(work, configure, instance, days(yesterday - 60 * ONE_DAY, 62), **REFRESH)
-    assert [seen for *_, seen in alerts(work, yesterday)] == [True]
+    assert [acknowledged for *_, acknowledged in alerts(work, yesterday)] == [True]
 
 
 def test_partly_failed_first_load_sends_no_alerts(
@@ -122,7 +122,7 @@ def test_partly_failed_first_load_sends_no_alerts(
     work.simulator.faults.clear()
     for again in (wanted, wanted[-4:]):
         assert read(work, configure, instance, again, **REFRESH).success
-    assert {seen for *_, seen in alerts(work, wanted[0])} == {True}
+    assert {acknowledged for *_, acknowledged in alerts(work, wanted[0])} == {True}
 
 
 def test_old_day_of_a_deep_refresh_is_not_alerted(
@@ -132,7 +132,7 @@ def test_old_day_of_a_deep_refresh_is_not_alerted(
     read(work, configure, instance, days(old - 60 * ONE_DAY, 80))
     multiply_spend(work, old, 20)
     read(work, configure, instance, days(old, 16), **REFRESH)
-    assert [(event, day, seen) for event, day, seen in alerts(work, old) if not seen] == []
+    assert [(event, day, acknowledged) for event, day, acknowledged in alerts(work, old) if not acknowledged] == []
     assert ("opened", old, True) in alerts(work, old)
 
 

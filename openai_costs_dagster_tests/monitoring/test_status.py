@@ -156,10 +156,10 @@ def store_findings(work: Bench, day: dt.date) -> None:
 
 def test_onboarding_returns_start_dates_and_unreachable_organizations(bench: MakeBench, clock: Clock) -> None:
     known = bench()
-    stranger = bench(small_organization(organization_id="org-BETA", admin_key="sk-admin-simulated-beta"), name="beta")
-    stranger.simulated.revoke_key()
+    revoked = bench(small_organization(organization_id="org-BETA", admin_key="sk-admin-simulated-beta"), name="beta")
+    revoked.simulated.revoke_key()
     for _ in range(2):
-        starts, unreachable = start_dates([known.organization, stranger.organization], known.database, now=clock)
+        starts, unreachable = start_dates([known.organization, revoked.organization], known.database, now=clock)
         assert starts == {"acme": clock.today - 365 * ONE_DAY}
         assert list(unreachable) == ["beta"]
         assert "Incorrect API key provided" in unreachable["beta"]
