@@ -1,4 +1,4 @@
-"""Runs Dagster's webserver, daemon and code servers, restarts what fails, and ends them all."""
+"""Start, supervision and end of Dagster's webserver, daemon and code servers, for `up` and `demo`."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ from openai_costs_dagster.orchestration.runtime.process_id import Process, State
 from openai_costs_dagster.orchestration.sharding import shards
 from openai_costs_dagster.warehouse.database import Database
 
-_STOP_TIMEOUT_S = 30.0  # seconds for all processes to end
+_STOP_TIMEOUT_S = 30.0  # for all processes together
 _WEBSERVER_TIMEOUT_S = 120.0
 _LOOPBACK = "127.0.0.1"
 PREFERRED_PORT = 3000
 
 CHECK_INTERVAL_S = 3.0
-"""Seconds between two checks. A service that fails three in a row is restarted, so it is back within a minute."""
+"""Seconds between two checks. A service that fails three checks in a row is restarted, within a minute in total."""
 
 
 class CodeLocation(NamedTuple):
-    """A code location of Dagster and the module that holds its definitions."""
+    """A code location of Dagster with the module of its definitions."""
 
     name: str
     module: str
@@ -71,14 +71,14 @@ class DagsterDev:
         log_format: str,
         log_file: Path | None,
     ) -> str:
-        """Starts all of them and returns the UI's address once it answers.
+        """Start all processes and return the URL of the UI once it answers.
 
-        `restart_database` starts the embedded server again if it was killed. Raises RuntimeError if a process ends
-        before the UI answers.
+        `restart_database` restarts the embedded server if it was killed. Raises `RuntimeError` if a process ends before
+        the UI answers.
         """
         port = port or free_port(PREFERRED_PORT)
         output = self._stack.enter_context(log_file.open("ab")) if log_file else None
-        sockets = Path(tempfile.mkdtemp(prefix="openai-costs-"))  # a data directory's path may be too long for a socket
+        sockets = Path(tempfile.mkdtemp(prefix="openai-costs-"))  # socket paths are limited to about 100 bytes
         self._stack.callback(shutil.rmtree, sockets, ignore_errors=True)
         self._address = (host, port)
         url = f"http://{_LOOPBACK if host in {'0.0.0.0', ''} else host}:{port}"  # noqa: S104 - compared, not bound
@@ -88,7 +88,7 @@ class DagsterDev:
             self._services.append(DatabaseService(database, restart_database))
         for location in self._locations:
             self._start(self._code_server(location, sockets, environment, output, colored))
-        # A code server listens once it has loaded its definitions or failed to: the UI then shows the error.
+        # A code server listens after it has loaded its definitions, or failed to load them. The UI shows the error.
         listening = [socket_of(location, sockets) for location in self._locations]
         self._wait_until(
             lambda: all(map(_is_listening, listening)),
@@ -119,7 +119,7 @@ class DagsterDev:
         return url
 
     def supervise(self) -> NoReturn:
-        """Restarts what ends or does not answer, until it is interrupted."""
+        """Restart processes that end or do not answer, until interrupted."""
         supervisor = Supervisor(self._services)
         while True:
             if supervisor.check():
@@ -128,7 +128,7 @@ class DagsterDev:
             time.sleep(CHECK_INTERVAL_S)
 
     def stop(self) -> None:
-        """Ends all of them, and runs that they started."""
+        """Stop all processes and the runs that they started."""
         self._groups.remove_empty()
         stop_groups(self._groups.leaders, timeout_s=_STOP_TIMEOUT_S)
         self._stack.close()
@@ -142,7 +142,7 @@ class DagsterDev:
         output: IO[bytes] | None,
         log_format: str,
     ) -> ProcessService:
-        """A code server as `dagster dev` starts them: reloading the location in the UI replaces the child it calls."""
+        """Return a code server with the options of `dagster dev`. A reload in the UI replaces its child process."""
         socket_file = socket_of(location, sockets)
         attribute = ["-a", location.attribute] if location.attribute else []
         return ProcessService(
@@ -164,7 +164,7 @@ class DagsterDev:
         self._write_state()
 
     def _wait_until(self, condition: Callable[[], bool], otherwise: str, seconds: float) -> None:
-        """Waits for a condition while all processes run. Raises RuntimeError."""
+        """Wait for a condition. Raises `RuntimeError` if a process ends or the time is over."""
         deadline = time.monotonic() + seconds
         while not condition():
             for service in self._services:
@@ -198,12 +198,12 @@ def code_locations(organizations: int) -> list[CodeLocation]:
 
 
 def socket_of(location: CodeLocation, sockets: Path) -> Path:
-    """The Unix socket on which a location's code server listens."""
+    """Return the Unix socket of the code server of a location."""
     return sockets / f"{location.name}.sock"
 
 
 def workspace_of(locations: list[CodeLocation], sockets: Path) -> str:
-    """A workspace file that leads to the code servers."""
+    """Return the content of a workspace file that lists the code servers."""
     servers = [
         {"grpc_server": {"location_name": one.name, "host": "localhost", "socket": str(socket_of(one, sockets))}}
         for one in locations
@@ -212,18 +212,18 @@ def workspace_of(locations: list[CodeLocation], sockets: Path) -> str:
 
 
 def recorded_process(state_file: Path) -> Process | None:
-    """The process that wrote a state_file; None if there is no such state_file."""
+    """The process that wrote a state file; None if there is no such state file."""
     try:
         return Process.parse(json.loads(state_file.read_text(encoding="utf-8"))["process"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def stop_recorded_processes(state_file: Path) -> bool:
+def stop_recorded_processes(state_file: Path, *, timeout_s: float = _STOP_TIMEOUT_S) -> bool:
     """Stop the processes that a state file names. Return whether there were any.
 
-    The process that wrote it ends its services itself. If it was killed, the groups of those services are ended here.
-    Raises InputMistake if the process belongs to another host or container, where it may be running.
+    The recorded process stops its services itself. If it was killed, the process groups of its services are stopped.
+    Raises `InputMistake` if the process belongs to another host or container, where it may still be running.
     """
     process = recorded_process(state_file)
     if process and process.state is State.UNKNOWN:
@@ -234,9 +234,9 @@ def stop_recorded_processes(state_file: Path) -> bool:
     was_running = process is not None and process.send(signal.SIGINT)
     if process and was_running:
         with suppress(psutil.NoSuchProcess):
-            psutil.wait_procs([psutil.Process(process.pid)], timeout=2 * _STOP_TIMEOUT_S)
+            psutil.wait_procs([psutil.Process(process.pid)], timeout=2 * timeout_s)
     left = _recorded_groups(state_file)
-    stop_groups(left, timeout_s=_STOP_TIMEOUT_S)
+    stop_groups(left, timeout_s=timeout_s)
     if process:
         process.send(signal.SIGKILL)
     state_file.unlink(missing_ok=True)
@@ -244,7 +244,7 @@ def stop_recorded_processes(state_file: Path) -> bool:
 
 
 def _recorded_groups(state_file: Path) -> list[int]:
-    """The groups of a state_file whose leader is still the process that it was."""
+    """The groups of a state file whose leader is still the process that it was."""
     try:
         groups: dict[str, str] = json.loads(state_file.read_text(encoding="utf-8"))["groups"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -270,7 +270,7 @@ def _name_of(leader: int) -> str | None:
 
 
 def free_port(preferred: int = 0) -> int:
-    """The preferred port of this machine, or any free one."""
+    """Return the preferred port if it is free on this machine, or another free port."""
     for port in (preferred, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,4 +1,4 @@
-"""The processes of Dagster that `openai-costs up` supervises, and how each proves that it works."""
+"""The services that `openai-costs up` supervises: processes of Dagster, and the embedded database."""
 
 from __future__ import annotations
 
@@ -23,36 +23,36 @@ from openai_costs_dagster.warehouse.errors import WarehouseError
 ANSWER_TIMEOUT_S = 5.0  # seconds
 _STOP_TIMEOUT_S = 5.0
 HANG_TIMEOUT_S = 300.0
-"""Seconds without a tick of any sensor after which a daemon that ticked before is taken for hanging."""
+"""Seconds without a tick of any sensor after which the daemon counts as hanging."""
 
 _TICK_POLL_INTERVAL_S = 15.0
 
 
 class ProcessGroups:
-    """The process groups that were started and may still have members, those of ended services included.
+    """The process groups that were started, including groups of ended services that still have members.
 
-    Runs are in the group of the daemon that started them and outlive it.
+    A run belongs to the process group of the daemon that started it and outlives that daemon.
     """
 
     def __init__(self) -> None:
         self._leaders: list[int] = []
 
     def add(self, leader: int) -> None:
-        """Remembers a group by its leader."""
+        """Add a group by its leader."""
         self._leaders.append(leader)
 
     def remove_empty(self) -> None:
-        """Forgets groups without members: another process may get the number of their leader."""
+        """Remove groups without members, because the system may give the id of their leader to another process."""
         self._leaders = [leader for leader in self._leaders if _has_members(leader)]
 
     @property
     def leaders(self) -> Sequence[int]:
-        """The groups' numbers."""
+        """The ids of the groups."""
         return tuple(self._leaders)
 
 
 class ProcessService:
-    """A process in a group of its own."""
+    """A service that runs as a process in its own process group."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class ProcessService:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Starts the process. Raises OSError."""
+        """Start the process. Raises `OSError`."""
         self._process = subprocess.Popen(  # noqa: S603 - Dagster's own programs, with this interpreter
             self._command,
             env={**os.environ, **self._environment},
@@ -85,18 +85,18 @@ class ProcessService:
         self._groups.add(self._process.pid)
 
     def ending(self) -> str | None:
-        """How the process ended; None while it runs."""
+        """Return the reason why the process ended, or None while it runs."""
         code = self._process.poll() if self._process else None
         if code is None:
             return None
         return f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
 
     def answers(self) -> bool:
-        """Whether it does its work."""
+        """Return whether the service works."""
         return self._answers()
 
     def end(self) -> None:
-        """Ends the process itself; its children end when they notice, and runs go on."""
+        """Stop the process. Its children stop by themselves, and its runs continue."""
         if self._process is None or self._process.poll() is not None:
             return
         self._process.send_signal(signal.SIGINT)
@@ -108,7 +108,7 @@ class ProcessService:
 
 
 class DatabaseService:
-    """The embedded PostgreSQL server, which belongs to no process of ours."""
+    """The embedded PostgreSQL server, which is not a child process."""
 
     name = "PostgreSQL"
 
@@ -117,15 +117,15 @@ class DatabaseService:
         self._start = start
 
     def start(self) -> None:
-        """Starts the server. Raises WarehouseError."""
+        """Start the server. Raises `WarehouseError`."""
         self._start()
 
     def ending(self) -> str | None:
-        """It has no process that could be waited for: only its answers count."""
+        """Return None, because the server is not a child process. Only `answers` detects a failure."""
         return None
 
     def answers(self) -> bool:
-        """Whether it accepts a connection."""
+        """Return whether the server accepts a connection."""
         try:
             with self._database.connect(name="openai-costs up"):
                 return True
@@ -137,10 +137,10 @@ class DatabaseService:
 
 
 class SensorTicks:
-    """Whether the sensors of some code locations go on ticking, by the table that they write.
+    """The ticks of the sensors of some code locations, read from the table `sensor_ticks`.
 
-    A daemon that never ticked since `restart` is not judged: every sensor may be switched off. Time is measured by a
-    clock that stands still while the machine sleeps.
+    Without a tick since `restart`, the daemon counts as working, because every sensor may be switched off. The
+    monotonic clock excludes the time in which the machine sleeps.
     """
 
     def __init__(
@@ -154,7 +154,7 @@ class SensorTicks:
         self._changed_at: float | None = None
 
     def are_recent(self) -> bool:
-        """False if ticks were recorded and then none for `HANG_TIMEOUT_S` seconds."""
+        """Return False if ticks were recorded before, but none in the last `HANG_TIMEOUT_S` seconds."""
         now = self._clock()
         if now - self._read_at >= _TICK_POLL_INTERVAL_S:
             self._read_at = now
@@ -162,7 +162,7 @@ class SensorTicks:
         return self._changed_at is None or now - self._changed_at < HANG_TIMEOUT_S
 
     def restart(self) -> None:
-        """Begins anew, with the daemon."""
+        """Discard earlier ticks after a restart of the daemon."""
         self._changed_at = None
 
     def _read(self, now: float) -> None:
@@ -170,7 +170,7 @@ class SensorTicks:
             with self._database.connect(name="openai-costs up") as connection:
                 newest = sensor_ticks.newest_tick_at(connection, self._locations)
         except WarehouseError:
-            self._changed_at = None  # without the database nothing can tick
+            self._changed_at = None  # sensors cannot record ticks without the database
             return
         if newest != self._last:
             if self._last is not None:
@@ -179,7 +179,7 @@ class SensorTicks:
 
 
 class DaemonService(ProcessService):
-    """Dagster's daemon, which works as long as sensors tick."""
+    """Dagster's daemon, which works as long as its sensors tick."""
 
     def __init__(
         self,
@@ -201,13 +201,13 @@ class DaemonService(ProcessService):
         self._ticks = ticks
 
     def start(self) -> None:
-        """Starts the daemon. Raises OSError."""
+        """Start the daemon. Raises `OSError`."""
         self._ticks.restart()
         super().start()
 
 
 def webserver_answers(url: str) -> bool:
-    """Whether Dagster's webserver answers."""
+    """Return whether Dagster's webserver answers."""
     try:
         return httpx2.get(f"{url}/server_info", timeout=ANSWER_TIMEOUT_S, trust_env=False).status_code == 200
     except httpx2.HTTPError:
@@ -215,7 +215,7 @@ def webserver_answers(url: str) -> bool:
 
 
 def code_server_answers(socket: Path) -> bool:
-    """Whether a code server answers, and the process behind it that holds the definitions."""
+    """Return whether a code server and its child process with the definitions answer."""
     from dagster._core.errors import DagsterUserCodeUnreachableError
     from dagster._grpc.client import DagsterGrpcClient
 
@@ -226,7 +226,7 @@ def code_server_answers(socket: Path) -> bool:
 
 
 def stop_groups(leaders: Sequence[int], *, timeout_s: float) -> None:
-    """SIGINT to process groups, a wait, then SIGKILL to what is left. A second Ctrl-C shortens the wait."""
+    """Send SIGINT to process groups, wait, and send SIGKILL to the remaining members. Ctrl-C ends the wait."""
     _signal(leaders, signal.SIGINT)
     with suppress(KeyboardInterrupt):
         psutil.wait_procs(_members(leaders), timeout=timeout_s)
@@ -250,7 +250,7 @@ def _has_members(leader: int) -> bool:
         os.killpg(leader, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # macOS refuses where only zombies are left
+    except PermissionError:  # macOS raises this error for groups of zombies
         return True
     return True
 

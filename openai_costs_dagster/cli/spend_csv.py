@@ -1,5 +1,6 @@
-"""Reads a table of daily spend from CSV and writes verdicts to CSV. Names are hostile text: a cell that a spreadsheet
-would take for a formula gets an apostrophe in front.
+"""CSV files of `openai-costs backtest`: reads daily spend and writes verdicts.
+
+Names are untrusted input. A cell that a spreadsheet would evaluate as a formula is prefixed with an apostrophe.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""Keeps a few services running: restarts what has ended and what does not answer any more.
+"""Supervision of services: restarts services that ended or no longer answer.
 
-A service is judged by what users need of it, not only by whether its process lives: a code server whose child was
-killed still runs and answers nothing.
+A running process is not enough: a code server whose child was killed still runs, but answers no request.
 """
 
 from __future__ import annotations
@@ -17,40 +16,40 @@ from openai_costs_dagster.warehouse.errors import WarehouseError
 _LOG = logging.getLogger(__name__)
 
 STARTUP_TIMEOUT_S = 180.0
-"""Seconds that a service may need until its first answer: loading many organizations takes a minute."""
+"""Time limit in seconds for the first answer of a service. Loading many organizations takes a minute."""
 
 MAX_MISSED_ANSWERS = 3
-"""After so many checks in a row without an answer a service is restarted."""
+"""The number of consecutive checks without an answer after which a service is restarted."""
 
 STABLE_AFTER_S = 600.0
-"""A service that ran for so many seconds is restarted at once when it fails again."""
+"""Seconds after which a running service counts as stable. Its next failure is followed by an immediate restart."""
 
 _FIRST_DELAY_S, _MAX_DELAY_S = 5.0, 300.0
 
 
 class Service(Protocol):
-    """Something that can be started, checked and ended."""
+    """A service that can be started, checked and stopped."""
 
     @property
     def name(self) -> str:
-        """What it is called in the log."""
+        """The name of the service in log messages."""
 
     def start(self) -> None:
-        """Starts it. Raises OSError or WarehouseError if that is not possible now."""
+        """Start the service. Raises `OSError` or `WarehouseError` on failure."""
 
     def ending(self) -> str | None:
-        """How its process ended, as in ``was killed by signal 9``; None while it runs."""
+        """Return the reason why the process ended, for example ``was killed by signal 9``, or None while it runs."""
 
     def answers(self) -> bool:
-        """Whether it does its work."""
+        """Return whether the service works."""
 
     def end(self) -> None:
-        """Ends it, and waits for that."""
+        """Stop the service and wait until it has stopped."""
 
 
 @dataclass
 class _Supervised:
-    """A service and what is known of it; times are those of the clock."""
+    """A service and its state. Times are values of the supervisor's clock."""
 
     service: Service
     started_at: float = 0.0
@@ -58,20 +57,20 @@ class _Supervised:
     missed: int = 0
     restarts: int = 0
     start_at: float | None = None
-    """When to start it; None while it runs."""
+    """The time of the planned restart, or None while the service runs."""
     reason: str = field(default="")
 
 
 class Supervisor:
-    """Checks services whenever `check` is called, and restarts those that fail, with growing pauses."""
+    """Restarts failed services with increasing delays. The caller calls `check` at regular intervals."""
 
     def __init__(self, services: Sequence[Service], *, clock: Callable[[], float] = time.monotonic) -> None:
-        """Takes services that have been started and answer."""
+        """`services` must be running and answering."""
         self._clock = clock
         self._watched = [_Supervised(service, started_at=clock(), has_answered=True) for service in services]
 
     def check(self) -> list[str]:
-        """Checks every service once and returns the names of those that it has restarted."""
+        """Check every service once and return the names of the restarted services."""
         return [one.service.name for one in self._watched if self._restarted(one)]
 
     def _restarted(self, one: _Supervised) -> bool:
@@ -83,7 +82,7 @@ class Supervisor:
         return one.start_at is not None and self._clock() >= one.start_at and self._start(one)
 
     def _failure(self, one: _Supervised) -> str | None:
-        """Why a service has to be restarted; None if it has not."""
+        """Return the reason for a restart, or None if the service works."""
         if ending := one.service.ending():
             return ending
         if one.service.answers():

@@ -1,4 +1,4 @@
-"""`openai-costs up`: Dagster's UI and daemon on the user's own configuration."""
+"""`openai-costs up`: runs Dagster's UI and daemon with the user's configuration."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ STATE_FILE = "up.json"
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="What to listen on; the UI has no password.")
-@click.option("--port", type=click.IntRange(1, 65535), help="Default: 3000, or a free one.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on. The UI has no password.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port of the UI; default: 3000, or a free port.")
 @click.pass_context
 def up(context: click.Context, host: str, port: int | None) -> None:
-    """Serve Dagster's UI and run its daemon until interrupted; refreshes happen by themselves.
+    """Run Dagster's UI and daemon until interrupted. The daemon refreshes costs and sends alerts.
 
-    A process that is killed or does not answer any more is restarted.
+    A process that is killed or does not answer is restarted.
     """
     from openai_costs_dagster.cli.backfill import end_abandoned_runs
     from openai_costs_dagster.cli.dagster_dev import DagsterDev
@@ -31,7 +31,7 @@ def up(context: click.Context, host: str, port: int | None) -> None:
     from openai_costs_dagster.warehouse import embedded
 
     if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # nohup ignores it
-        signal.signal(signal.SIGHUP, signal.default_int_handler)  # closing the terminal ends every process
+        signal.signal(signal.SIGHUP, signal.default_int_handler)  # stop all processes when the terminal is closed
     configuration = load()
     state_file = state_file_of(configuration.data_directory)
     _stop_killed_predecessor(state_file)
@@ -64,7 +64,7 @@ def up(context: click.Context, host: str, port: int | None) -> None:
 
 
 def _stop_killed_predecessor(state_file: Path) -> None:
-    """Ends what a killed `up` left. Raises InputMistake if one is running here.
+    """Stop the processes that a killed `up` left behind. Raises `InputMistake` if `up` is running on this host.
 
     Only warns of a process of another host, whose container may be gone.
     """
@@ -73,7 +73,10 @@ def _stop_killed_predecessor(state_file: Path) -> None:
 
     process = recorded_process(state_file)
     if process and process.state is State.RUNNING:
-        raise InputMistake(f"it is up already (see {state_file}): stop it with Ctrl-C there, or with openai-costs down")
+        raise InputMistake(
+            f"openai-costs up is already running (see {state_file}): "
+            "stop it with Ctrl-C there, or with openai-costs down"
+        )
     if process and process.state is State.UNKNOWN:
         click.echo(
             f"{state_file} names a process of {process.place.host}: stop it there if it is still running", err=True
@@ -83,5 +86,5 @@ def _stop_killed_predecessor(state_file: Path) -> None:
 
 
 def state_file_of(data_directory: Path) -> Path:
-    """Where `up` notes what it started."""
+    """Return the file in which `up` records its processes."""
     return data_directory / STATE_FILE

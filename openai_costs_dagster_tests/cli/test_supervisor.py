@@ -186,7 +186,7 @@ def test_group_without_its_leader_is_ended_too() -> None:
         groups.add(leader.pid)
     groups.remove_empty()
     assert list(groups.leaders) == [leader.pid]
-    stop_groups(groups.leaders, timeout_s=30)
+    stop_groups(groups.leaders, timeout_s=2)
     groups.remove_empty()
     assert not groups.leaders
 
@@ -258,7 +258,7 @@ def test_services_of_a_killed_process_are_ended(tmp_path: Path) -> None:
         writer = recorded_process(state_file)
         assert writer is not None
         assert writer.state is State.ENDED
-        assert stop_recorded_processes(state_file)
+        assert stop_recorded_processes(state_file, timeout_s=2)
         assert not psutil.pid_exists(service.pid)
     assert not state_file.exists()
     assert not stop_recorded_processes(state_file)

@@ -24,7 +24,7 @@ def hurry(place: Workplace) -> None:
 
 _EVERY_MINUTE = """
 # Five minutes are the shortest interval of the intraday refresh, and a test need not wait for them.
-from openai_costs_dagster.settings import Refresh
+from openai_costs_dagster.configuration.settings import Refresh
 
 Refresh.intraday_cron = property(lambda self: "* * * * *")
 """

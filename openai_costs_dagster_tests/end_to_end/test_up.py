@@ -104,7 +104,7 @@ def test_the_ui_answers_and_only_this_machine_can_ask(up: Up) -> None:
 def test_a_second_one_is_refused(up: Up) -> None:
     second = up.place.run("up")
     assert (second.code, second.out) == (2, "")
-    assert second.err.startswith("openai-costs: it is up already (see ")
+    assert second.err.startswith("openai-costs: openai-costs up is already running (see ")
 
 
 def test_new_organizations_are_read_from_their_beginning_each_in_one_run(up: Up) -> None:
