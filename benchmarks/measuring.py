@@ -1,4 +1,4 @@
-"""Runs contenders, each in fresh processes against a fresh database, and holds what they stored against the truth."""
+"""The measurement: runs contenders in new processes with a new database and checks the stored sums."""
 
 from __future__ import annotations
 
@@ -31,25 +31,25 @@ _ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class Stage:
-    """What one stage of one run cost, and whether it stored the truth."""
+    """The measurements of one stage of a run."""
 
     seconds: float
     cpu: float
-    """Of the contender's own processes, in seconds."""
+    """The CPU time of the contender's processes, in seconds."""
     postgres_cpu: float
-    """What PostgreSQL spent beside it."""
+    """The CPU time of PostgreSQL, in seconds."""
     memory: float
-    """MiB at the peak so far, of its largest process; processes side by side added up."""
+    """The peak memory so far in MiB, added up over parallel processes."""
     rows: int
     wrong_sums: int
-    """Organizations whose sum is not the true one to the last digit."""
+    """The number of organizations whose stored sum is not exact."""
     revisions: int | None
-    """Restatements that were noted; None for who notes none."""
+    """The number of recorded restatements; None if the contender records none."""
 
 
 @dataclass
 class Bench:
-    """A server to read from and one to write to."""
+    """The running API server and PostgreSQL server of the benchmark."""
 
     workload: Workload
     address: str
@@ -61,12 +61,12 @@ class Bench:
 
     @property
     def postgres(self) -> str:
-        """PostgreSQL's version."""
+        """The version of PostgreSQL."""
         row = self.administrator.execute("show server_version").fetchone()
         return str(row[0]) if row else "unknown"
 
     def run(self, contender: Contender, organizations: int | None = None) -> dict[str, Stage]:
-        """One run in fresh processes against a fresh database."""
+        """Run a contender in new processes with a new database and return its stages."""
         self._runs += 1
         database, folder = f"run_{self._runs}", self.folder / f"run-{self._runs}"
         folder.mkdir()
@@ -78,11 +78,11 @@ class Bench:
                 log = stack.enter_context((folder / "log").open("wb"))
                 processes = [
                     stack.enter_context(_process(contender, self._order(url, folder, part), log))
-                    for part in _parts(names, contender.processes)
+                    for part in _split(names, contender.processes)
                 ]
                 try:
                     for process in processes:
-                        assert _said(process) == READY
+                        assert _read_line(process) == READY
                     return {stage: self._stage(contender, processes, stage, url, names) for stage in STAGES}
                 except _Ended:
                     for process in processes:
@@ -99,19 +99,19 @@ class Bench:
     def _stage(
         self, contender: Contender, processes: list[subprocess.Popen[str]], stage: str, url: str, names: list[str]
     ) -> Stage:
-        self.administrator.execute("checkpoint")  # nobody pays for what another one wrote
+        self.administrator.execute("checkpoint")  # so that no contender pays for the writes of another
         spent, began = self._postgres_cpu(), time.perf_counter()
         for process in processes:
             assert process.stdin
             process.stdin.write(f"{stage}\n")
             process.stdin.flush()
-        answers: list[dict[str, Any]] = [json.loads(_said(process)) for process in processes]
+        answers: list[dict[str, Any]] = [json.loads(_read_line(process)) for process in processes]
         seconds = time.perf_counter() - began
         spent = self._postgres_cpu() - spent
         with psycopg.connect(url) as connection:
             stored = connection.execute(contender.stored).fetchall()
             revisions = connection.execute(contender.revisions).fetchone() if contender.revisions else None
-        true = self.truth[stage]
+        expected = self.truth[stage]
         sums = {name: total for name, _, total in stored}
         return Stage(
             seconds=seconds,
@@ -119,12 +119,12 @@ class Bench:
             postgres_cpu=spent,
             memory=sum(answer["memory"] for answer in answers),
             rows=sum(count for _, count, _ in stored),
-            wrong_sums=sum(sums.get(name) != Decimal(true[name]) for name in names),
+            wrong_sums=sum(sums.get(name) != Decimal(expected[name]) for name in names),
             revisions=revisions[0] if revisions else None,
         )
 
     def _postgres_cpu(self) -> float:
-        """Seconds that all of PostgreSQL's processes spent so far."""
+        """Return the CPU seconds of all PostgreSQL processes so far."""
         server = psutil.Process(psutil.Process(self.administrator.info.backend_pid).ppid())
         times = [server.cpu_times()]
         for process in server.children():
@@ -135,21 +135,21 @@ class Bench:
 
 
 class _Ended(Exception):
-    """A process ended before it said what was due."""
+    """A process ended before it printed the expected line."""
 
 
 @contextmanager
 def bench(workload: Workload) -> Iterator[Bench]:
-    """Renders what is read, starts PostgreSQL, and takes everything away again."""
+    """Start the API server and PostgreSQL, and remove both afterwards."""
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"
     folder = Path(tempfile.mkdtemp(prefix="openai-costs-benchmarks-"))
     try:
         with ExitStack() as stack:
             given = json.dumps({**vars(workload), "first": workload.first.isoformat()})
-            served = stack.enter_context(_talking([sys.executable, "-m", "benchmarks.served", given], stderr=None))
+            served = stack.enter_context(_started([sys.executable, "-m", "benchmarks.served", given], stderr=None))
             stack.callback(embedded.stop, folder)
             url = embedded.start(folder)
-            address = f"http://127.0.0.1:{int(_said(served))}"
+            address = f"http://127.0.0.1:{int(_read_line(served))}"
             administrator = stack.enter_context(psycopg.connect(url, autocommit=True))
             with urllib.request.urlopen(f"{address}/truth") as answer:  # noqa: S310
                 truth = json.load(answer)
@@ -158,17 +158,17 @@ def bench(workload: Workload) -> Iterator[Bench]:
         shutil.rmtree(folder)
 
 
-def _parts(names: list[str], count: int) -> list[list[str]]:
-    return [part for part in (names[number::count] for number in range(count)) if part]
+def _split(names: list[str], count: int) -> list[list[str]]:
+    return [names_part for names_part in (names[number::count] for number in range(count)) if names_part]
 
 
 def _process(contender: Contender, order: Order, log: IO[bytes]) -> Any:
     command = [contender.python, "-m", f"benchmarks.contenders.{contender.module}", order.to_json()]
-    return _talking(command, stderr=log)
+    return _started(command, stderr=log)
 
 
 @contextmanager
-def _talking(command: list[str], stderr: IO[bytes] | None) -> Iterator[subprocess.Popen[str]]:
+def _started(command: list[str], stderr: IO[bytes] | None) -> Iterator[subprocess.Popen[str]]:
     with subprocess.Popen(
         command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, text=True
     ) as process:
@@ -176,10 +176,10 @@ def _talking(command: list[str], stderr: IO[bytes] | None) -> Iterator[subproces
             yield process
         finally:
             assert process.stdin
-            process.stdin.close()  # which is how they are told to end
+            process.stdin.close()  # the process ends at the end of its input
 
 
-def _said(process: subprocess.Popen[str]) -> str:
+def _read_line(process: subprocess.Popen[str]) -> str:
     assert process.stdout
     line = process.stdout.readline().strip()
     if not line:

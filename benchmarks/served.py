@@ -1,7 +1,7 @@
-"""The Admin API that every contender reads, in a process of its own: rendered before it listens, then only sent.
+"""The API server of the load benchmark, which renders every response before it starts.
 
-Standard library alone. It knows what the workload needs: one costs endpoint, one grouping and none, pages, the
-lookback. The simulator of the package is the faithful one; this one must cost next to nothing.
+The server uses the standard library only and supports what the workload needs: the costs endpoint with one grouping or
+none, pages and the lookback limit. It is less complete than the simulator of the package, but needs almost no CPU.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _SECONDS_OF_A_DAY = 86_400
 
 
 class Refused(Exception):
-    """A status and an error in the API's own shape."""
+    """An error response in the format of the API."""
 
     def __init__(self, status: int, message: str, param: str | None = None, code: str | None = None) -> None:
         super().__init__(message)
@@ -33,7 +33,7 @@ class Refused(Exception):
 
 
 class Served:
-    """All that is ever answered, rendered."""
+    """The rendered responses of all organizations."""
 
     def __init__(self, workload: Workload) -> None:
         self._first = unix(workload.first)
@@ -46,7 +46,7 @@ class Served:
         }
 
     def page(self, stage: str, authorization: str, query: dict[str, list[str]]) -> bytes:
-        """One page. Raises Refused."""
+        """Return a page of costs. Raises `Refused` for an invalid request."""
         rendered = self._days.get(authorization)
         if rendered is None:
             raise Refused(401, "Incorrect API key provided.", code="invalid_api_key")
@@ -78,7 +78,7 @@ def _sum(rendered: list[dict[str, RenderedDay]], stage: str) -> Decimal:
 def _is_grouped(query: dict[str, list[str]]) -> bool:
     dimensions = {*query.get("group_by", []), *query.get("group_by[]", [])}
     if dimensions and dimensions != set(GROUPING):
-        raise Refused(400, f"only the grouping {', '.join(GROUPING)} and none are served here", "group_by")
+        raise Refused(400, f"only the grouping {', '.join(GROUPING)} and none are served", "group_by")
     return bool(dimensions)
 
 
@@ -105,7 +105,7 @@ class _Handler(BaseHTTPRequestHandler):
                 authorization = self.headers.get("Authorization", "")
                 self._answer(200, self.served.page(stage, authorization, parse_qs(parts.query)))
             else:
-                raise Refused(404, "nothing is served here")
+                raise Refused(404, "unknown path")
         except Refused as refusal:
             self._answer(refusal.status, json.dumps(refusal.body).encode())
 
@@ -117,7 +117,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Says nothing."""
+        """Disable request logging."""
 
 
 class _Server(ThreadingHTTPServer):
@@ -125,7 +125,7 @@ class _Server(ThreadingHTTPServer):
 
 
 def main() -> None:
-    """Serves the workload given as JSON until standard input ends; says the port when it is ready."""
+    """Serve the workload given as JSON until standard input ends. Prints the port when ready."""
     given = json.loads(sys.argv[1])
     _Handler.served = Served(Workload(**{**given, "first": dt.date.fromisoformat(given["first"])}))
     server = _Server(("127.0.0.1", 0), _Handler)

@@ -1,6 +1,7 @@
-"""What a contender says and hears: it says when it is ready, and after each stage what the stage cost it.
+"""The protocol between the benchmark and a contender.
 
-Standard library alone. Wall time is measured by whoever gives the turns.
+A contender prints a line when it is ready, reads the name of a stage from standard input, runs the stage and prints its
+CPU time and peak memory as JSON.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from benchmarks.workload import Order
 READY = "ready"
 
 Load = Callable[[str], None]
-"""Loads a stage."""
+"""A function that loads a stage."""
 
 
 def take_turns(prepare: Callable[[Order], Load]) -> None:
-    """Runs a contender: `prepare` is not measured, what it returns is, once for every stage named on standard input."""
+    """Run a contender: call `prepare`, and then the returned function for every stage named on standard input."""
     # What libraries print must not reach the one who measures.
     with os.fdopen(os.dup(sys.stdout.fileno()), "w") as output:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
@@ -38,6 +39,6 @@ def _cpu_seconds() -> float:
 
 
 def _peak_memory() -> float:
-    """MiB at most held so far, by this process or the largest one that it started and has waited for."""
+    """Return the peak memory in MiB of this process or of its largest finished child process."""
     peaks = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return max(peaks) / (1024 * 1024 if sys.platform == "darwin" else 1024)

@@ -1,4 +1,4 @@
-"""What is loaded: organizations, days and rows like those the Admin API sends, the same in every run."""
+"""The workload: generated organizations, days and rows in the format of the Admin API, the same in every run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EXACT = Context(prec=16_000)
 GROUPING = ("api_key_id", "line_item", "project_id", "user_id")
 DAYS_PER_PAGE = 180  # the most that the API serves
 STAGES = ("first", "again")
-"""The first load, and the same days read again with some of them restated."""
+"""The stages: the first load, and a second load of the same days with some restated amounts."""
 
 _RESTATED_DAY_IN, _RESTATED_BY = 10, Decimal("0.01")
 _LATEST_DAYS = 3  # may not be settled, and what changes in them is no restatement
@@ -25,7 +25,7 @@ _KINDS = ("input", "cached input", "output", "cache writes")
 
 @dataclass(frozen=True)
 class Workload:
-    """How much there is. Days are UTC; the last one should be over, for today is loaded differently."""
+    """The size of the workload. Days are UTC and complete, because the current day is loaded differently."""
 
     organizations: int
     days: int
@@ -34,59 +34,59 @@ class Workload:
 
     @property
     def last(self) -> dt.date:
-        """The last day, inclusive."""
+        """The last day, included."""
         return self.first + (self.days - 1) * ONE_DAY
 
     @property
     def names(self) -> list[str]:
-        """The organizations' names."""
+        """The names of the organizations."""
         return [f"org-{number:02}" for number in range(self.organizations)]
 
     @property
     def rows_in_all(self) -> int:
-        """What everyone has to store."""
+        """The number of rows that every contender stores."""
         return self.organizations * self.days * self.rows
 
     @property
     def restatements(self) -> int:
-        """How many rows are another amount when they are read again."""
+        """The number of rows whose amount differs in the second load."""
         return self.organizations * len(_restated(self))
 
 
 def admin_key(organization: str) -> str:
-    """The key that the server knows an organization by."""
+    """Return the admin key of an organization."""
     return f"sk-admin-{organization}"
 
 
 def organization_id(organization: str) -> str:
-    """The organization's id at the API."""
+    """Return the API id of an organization."""
     return f"org-benchmark{organization.removeprefix('org-')}"
 
 
 def unix(day: dt.date) -> int:
-    """A day's first second."""
+    """Return the Unix time of the start of a UTC day."""
     return int(dt.datetime.combine(day, dt.time(), dt.UTC).timestamp())
 
 
 @dataclass(frozen=True)
 class Order:
-    """What a contender is told: whom to read, where from and where to."""
+    """The task of a contender: organizations, days, API server and database."""
 
     address: str
-    """Where the server listens; a stage has its own base URL below it."""
+    """The address of the API server, which serves each stage under its own base URL."""
     database: str
     organizations: list[str]
     first: str
     last: str
     folder: str
-    """Where a contender may leave files."""
+    """The folder for files of the contender."""
 
     def base_url(self, stage: str) -> str:
-        """What takes the place of ``https://api.openai.com/v1``."""
+        """Return the base URL of a stage, in place of ``https://api.openai.com/v1``."""
         return f"{self.address}/{stage}/v1"
 
     def query(self) -> list[tuple[str, str]]:
-        """One chain over all days, in as much detail as there is."""
+        """Return the query parameters of all days with the finest grouping."""
         return [
             ("start_time", str(unix(dt.date.fromisoformat(self.first)))),
             ("end_time", str(unix(dt.date.fromisoformat(self.last) + ONE_DAY))),
@@ -96,18 +96,18 @@ class Order:
         ]
 
     def to_json(self) -> str:
-        """For a command line."""
+        """Return the order as JSON for a command line."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> Order:
-        """The inverse of `to_json`."""
+        """Return the order from the result of `to_json`."""
         return cls(**json.loads(text))
 
 
 @dataclass(frozen=True)
 class RenderedDay:
-    """A day's bucket as the API would send it, grouped and ungrouped, and what it adds up to."""
+    """The rendered bucket of a day, grouped and ungrouped, and its total amount."""
 
     grouped: bytes
     ungrouped: bytes
@@ -115,7 +115,7 @@ class RenderedDay:
 
 
 def days(workload: Workload, organization: str) -> Iterator[dict[str, RenderedDay]]:
-    """Every day of an organization, in order, by stage."""
+    """Yield the days of an organization in order, by stage."""
     for number in range(workload.days):
         day = workload.first + number * ONE_DAY
         rows = _rows(random.Random(f"{organization} {number}"), organization, workload.rows)  # noqa: S311
@@ -151,7 +151,10 @@ def _dimensions(organization: str, project: int, user: int, line_item: int, api_
 
 
 def _amount(chance: random.Random, place: int) -> str:
-    """As JSON: two zeros and three numbers among a hundred, strings of 34 digits for the rest, most of them padded."""
+    """Return an amount as JSON.
+
+    Of 100 amounts, two are zero, three are numbers, and the others are strings of 34 digits, most of them padded.
+    """
     if place % 50 == 7:
         return '"0E-6176"'
     if place % 33 == 5:

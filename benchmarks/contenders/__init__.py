@@ -1,1 +1,1 @@
-"""One module per contender; each is run as a process of its own by `benchmarks.measuring`."""
+"""The contenders of the load benchmark; `benchmarks.measuring` runs each module in its own process."""

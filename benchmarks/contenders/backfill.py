@@ -1,4 +1,4 @@
-"""The whole command `openai-costs backfill`: our load, Dagster's runs, events, checks and processes around it."""
+"""The contender backfill: the command `openai-costs backfill`, including Dagster's runs, events and checks."""
 
 from __future__ import annotations
 

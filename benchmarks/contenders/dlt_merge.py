@@ -1,8 +1,9 @@
-"""dlt: its rest_api source, a merge by primary key, CSV files loaded by COPY. Runs in an environment of its own.
+"""The contender dlt: its rest_api source, a merge by primary key, and CSV files loaded by COPY.
 
-As fast as its documentation tells: one pipeline run for all organizations, a day's rows in one piece, a normalizing
-process per core, no compression in between, no telemetry. Amounts are kept as text, for its decimals would cut them and
-JSON numbers are floats to it. A key column that is null becomes "", as its primary keys must not be null.
+dlt runs in its own environment with the fastest settings of its documentation: one pipeline run for all organizations,
+one batch of rows per day, a normalizing process per core, no compression and no telemetry. Amounts are stored as text,
+because dlt rounds decimals and reads JSON numbers as floats. Null key columns become "", because primary keys of dlt
+must not be null.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-import dlt  # type: ignore[import-not-found]  # not in our environment, on purpose
+import dlt  # type: ignore[import-not-found]  # in its own environment
 from dlt.sources.rest_api import rest_api_source  # type: ignore[import-not-found]
 
 from benchmarks.turns import Load, take_turns
@@ -44,7 +45,7 @@ def _prepare(order: Order) -> Load:
 
 
 def _credentials(database: str) -> str:
-    """The server listens on a socket alone, which the query names; dlt wants a host and a password all the same."""
+    """Return the URL with a host and a password, which dlt requires although the server listens on a socket only."""
     parts = urlsplit(database)
     return parts._replace(netloc=f"{parts.username}:none@localhost").geturl()
 
@@ -88,7 +89,7 @@ def _resource(order: Order, organization: str) -> dict[str, Any]:
 
 
 def _rows(organization: str, bucket: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
-    """A day's rows, in one piece."""
+    """Yield the rows of a day as one batch."""
     day = dt.datetime.fromtimestamp(bucket["start_time"], dt.UTC).date()
     yield [
         {

@@ -1,4 +1,4 @@
-"""The bare floor: fetch, decode, delete and COPY in one transaction, one pass; nothing is checked, compared or kept."""
+"""The contender floor: fetch, decode, delete and COPY in one transaction, without checks or history."""
 
 from __future__ import annotations
 

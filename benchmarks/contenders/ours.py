@@ -1,4 +1,4 @@
-"""Our load without Dagster around it: `ingest_costs`, organizations one after the other."""
+"""The contender ours: `ingest_costs` without Dagster, one organization at a time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _prepare(order: Order) -> Load:
     for number, name in enumerate(order.organizations):
         os.environ[f"BENCHMARK_KEY_{number}"] = admin_key(name)
 
-    gc.freeze()  # as the product's own processes do
+    gc.freeze()  # the worker processes of the package use the same settings
     gc.set_threshold(50_000)
 
     def load(stage: str) -> None:
