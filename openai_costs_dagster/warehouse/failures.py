@@ -1,7 +1,7 @@
-"""Tells transient database failures from permanent ones.
+"""Classification of database failures as transient or permanent.
 
-By SQLSTATE wherever there is one. A server that refuses a connection gives libpq an SQLSTATE too, but libpq keeps only
-its message, which is in the server's language; there, the server's answer to a ping decides.
+The SQLSTATE decides if there is one. If a server refuses a connection, libpq reports only a message in the language of
+the server. In this case the response of the server to a ping decides.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from openai_costs_dagster.warehouse import errors
 from openai_costs_dagster.warehouse.address import Address
 
 _TRANSIENT_CLASSES = {"08", "40", "53", "57", "58"}
-"""Lost connections, deadlocks, exhausted resources, an administrator's intervention, errors of the machine."""
+"""Lost connections, deadlocks, exhausted resources, interventions of an administrator, system errors."""
 _TRANSIENT_STATES = {
     "25P03",  # idle_in_transaction_session_timeout
     "25P04",  # transaction_timeout
@@ -23,7 +23,7 @@ _TRANSIENT_STATES = {
     "55P03",  # lock_timeout
 }
 _PERMANENT_CLASSES = {"0A", "22", "28", "3D", "54", "XX"}
-"""Unsupported features, impossible values, wrong logins and databases, limits of PostgreSQL, damaged data."""
+"""Unsupported features, invalid values, wrong credentials or databases, limits of PostgreSQL, corrupted data."""
 _PERMANENT_STATES = {
     "25006",  # read-only transaction
     "42501",  # insufficient privilege
@@ -34,22 +34,22 @@ _OVERLOADED = re.compile(
     r"|pgbouncer cannot connect|server login failed|server_login_retry|query_wait_timeout"
     r"|session is (not )?read-only|server is (not )?in hot standby"
 )
-"""Refusals that pass by themselves: limits of connections, PgBouncer without its server, a failover under way."""
+"""Temporary refusals: connection limits, a PgBouncer without its server, a failover."""
 _MISCONFIGURED = re.compile(
     r"SSL(?! SYSCALL| error: unexpected eof)|sslmode|certificate|private key|\binvalid\b|service file"
     r"|definition of service|could not match"
     r"|no password supplied|authentication method|channel binding|GSSAPI encryption"
 )
-"""What libpq itself finds wrong with the address, in English always: wheels of psycopg hold no translations."""
+"""Errors of libpq about the address. They are always in English, because psycopg's wheels contain no translations."""
 _NOISE = re.compile(r"^connection (failed|is bad): |\s*Is the server running [^?]*\?")
 
 _NOT_RUNNING, _CHECK_URL = "is PostgreSQL running there?", "check DATABASE_URL"
 ENCODING_REMEDY = "use a database made with CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0"
-_WITHOUT_CONVERSION = "MULE_INTERNAL"  # the only encoding of a database that no client reads as UTF8
+_WITHOUT_CONVERSION = "MULE_INTERNAL"  # The only database encoding that PostgreSQL cannot convert to UTF8.
 
 
 def of_connecting(error: psycopg.Error, address: Address, conninfo: str) -> errors.WarehouseError:
-    """The failure of a connection that could not be made."""
+    """Return the error for a failed attempt to connect."""
     message = _NOISE.sub("", str(error))
     kind, hint = _refusal(error, message, conninfo)
     reason = f"{address.redacted(message)} ({hint})" if hint else address.redacted(message)
@@ -57,7 +57,7 @@ def of_connecting(error: psycopg.Error, address: Address, conninfo: str) -> erro
 
 
 def _refusal(error: psycopg.Error, message: str, conninfo: str) -> tuple[type[errors.WarehouseError], str | None]:
-    if not isinstance(error, psycopg.OperationalError):  # psycopg reads some parameters itself
+    if not isinstance(error, psycopg.OperationalError):  # psycopg parses some parameters itself.
         return errors.DatabaseRefused, _CHECK_URL
     if _WITHOUT_CONVERSION in message:
         return errors.DatabaseRefused, ENCODING_REMEDY
@@ -74,11 +74,11 @@ def _refusal(error: psycopg.Error, message: str, conninfo: str) -> tuple[type[er
 
 
 def of_use(error: psycopg.Error, address: Address) -> errors.WarehouseError | None:
-    """The failure of a connection in use; None for errors of our own statements, which are defects."""
+    """Return the error for a failure of an open connection, or None for errors in statements, which are bugs."""
     message = address.redacted(error.diag.message_primary or str(error))
-    if error.sqlstate is None and isinstance(error, psycopg.OperationalError):  # the connection was lost
+    if error.sqlstate is None and isinstance(error, psycopg.OperationalError):  # The connection was lost.
         kind: type[errors.WarehouseError] | None = errors.DatabaseUnavailable
-    elif error.sqlstate is None and isinstance(error, psycopg.DataError):  # psycopg itself refused a value
+    elif error.sqlstate is None and isinstance(error, psycopg.DataError):  # psycopg refused a value.
         kind = errors.DatabaseRefused
     else:
         kind = of_state(error.sqlstate)
@@ -86,7 +86,7 @@ def of_use(error: psycopg.Error, address: Address) -> errors.WarehouseError | No
 
 
 def of_state(state: str | None) -> type[errors.DatabaseUnavailable | errors.DatabaseRefused] | None:
-    """The class of failure of an SQLSTATE; None for defects of statements and where there is none."""
+    """Return the error class for an SQLSTATE, or None for errors in statements and for no SQLSTATE."""
     if state is None:
         return None
     if state[:2] in _TRANSIENT_CLASSES or state in _TRANSIENT_STATES:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 
 from openai_costs_dagster.warehouse import errors
-from openai_costs_dagster.warehouse.address import normalised_url
+from openai_costs_dagster.warehouse.address import normalized_url
 from openai_costs_dagster.warehouse.database import Database
 
 NOBODY_LISTENS = "127.0.0.1:1"
@@ -25,7 +25,7 @@ def test_every_usual_form_of_the_url_connects(database: Database, scheme: str) -
 @pytest.mark.parametrize("url", ["mysql://db.example/costs", "sqlite:///costs.db", "db.example/costs", ""])
 def test_what_is_no_postgres_url_is_refused_with_the_form_that_it_must_have(url: str) -> None:
     with pytest.raises(errors.DatabaseRefused, match="must look like postgresql://user:password@host:5432/database"):
-        normalised_url(url)
+        normalized_url(url)
 
 
 def test_a_setting_that_libpq_does_not_know_is_refused_in_a_sentence() -> None:

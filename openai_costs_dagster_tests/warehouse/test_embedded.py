@@ -220,9 +220,9 @@ def test_running_server_is_reached_where_it_listens(temporary: Path, line_3: str
 def test_programs_in_a_directory_that_initdb_cannot_run_in_are_one_sentence(temporary: Path) -> None:
     for name in ('a"b', "a$b", "a`b", "a\\b"):
         with pytest.raises(RuntimeError, match=r"initdb cannot run in a folder with .* move the virtual environment"):
-            embedded._make(temporary / "postgres", temporary / name)
+            embedded._create(temporary / "postgres", temporary / name)
     with pytest.raises(RuntimeError, match="initdb takes no path with a line break"):
-        embedded._make(temporary / "line\nbreak", temporary)
+        embedded._create(temporary / "line\nbreak", temporary)
 
 
 def test_missing_programs_are_one_sentence(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
