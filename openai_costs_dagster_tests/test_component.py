@@ -1,4 +1,4 @@
-"""The component that other projects' `defs.yaml` names: its settings, mistakes, adjustments and scaffold."""
+"""The Dagster component: settings, mistakes, project attributes and scaffold."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ def specs(text: str, folder: Path) -> list[dg.AssetSpec]:
     return list(definitions(text, folder).resolve_all_asset_specs())
 
 
-def test_its_attributes_are_the_settings_of_the_file(tmp_path: Path) -> None:
+def test_attributes_equal_the_settings_of_the_file(tmp_path: Path) -> None:
     text = ACME + "refresh: {trailing_days: 7}\nanomalies: {minimum_impact_usd: 5.1}\ndata_directory: here\n"
     (tmp_path / "openai_costs.yaml").write_text(text, encoding="utf-8")
-    said = component(text).configuration(tmp_path)
-    assert said == component("config: openai_costs.yaml").configuration(tmp_path).model_copy(update={"source": None})
-    assert said.anomalies.minimum_impact_usd == Decimal("5.1")
-    assert said.data_directory == tmp_path / "here"
+    found = component(text).configuration(tmp_path)
+    assert found == component("config: openai_costs.yaml").configuration(tmp_path).model_copy(update={"source": None})
+    assert found.anomalies.minimum_impact_usd == Decimal("5.1")
+    assert found.data_directory == tmp_path / "here"
 
 
 def test_every_setting_is_an_attribute() -> None:
@@ -69,28 +69,28 @@ def test_every_setting_is_an_attribute() -> None:
         (ACME + "checks: [reconciles]", "checks"),
     ],
 )
-def test_mistakes_are_told_as_those_of_the_file(
+def test_mistakes_have_the_messages_of_the_file(
     text: str, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ACME_KEY", "sk-admin-secret")
-    with pytest.raises(ConfigurationError, match=sentence) as told:
+    with pytest.raises(ConfigurationError, match=sentence) as caught:
         component(text).configuration(tmp_path)
-    assert "sk-admin-secret" not in str(told.value)
+    assert "sk-admin-secret" not in str(caught.value)
 
 
-def test_a_secret_does_not_become_part_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secrets_are_not_resolved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ACME_KEY", "sk-admin-secret")
     loaded = component(ACME)
     assert "sk-admin-secret" not in repr(loaded) + repr(loaded.configuration(tmp_path))
 
 
-def test_it_loads_without_any_secret_and_refreshes_by_itself(tmp_path: Path) -> None:
+def test_component_loads_without_secrets_and_has_a_refresh_sensor(tmp_path: Path) -> None:
     built = definitions(ACME, tmp_path)
     assert "openai_costs_refresh" in {sensor.name for sensor in built.sensors or ()}
     assert asset_keys.costs_key(OrganizationName("acme")) in {spec.key for spec in built.resolve_all_asset_specs()}
 
 
-def test_with_automation_off_nothing_starts_by_itself(tmp_path: Path) -> None:
+def test_automation_off_stops_all_sensors(tmp_path: Path) -> None:
     built = definitions(ACME + "automation: false\n", tmp_path)
     sensors = [sensor for sensor in built.sensors or () if isinstance(sensor, dg.SensorDefinition)]
     assert "openai_costs_refresh" not in {sensor.name for sensor in sensors}
@@ -98,7 +98,7 @@ def test_with_automation_off_nothing_starts_by_itself(tmp_path: Path) -> None:
     assert {spec.automation_condition for spec in built.resolve_all_asset_specs()} == {None}
 
 
-def test_group_tags_and_owners_are_the_projects(tmp_path: Path) -> None:
+def test_group_tags_and_owners_apply_to_all_assets(tmp_path: Path) -> None:
     text = ACME + "group_name: finance\ntags: {domain: money}\nowners: ['team:finops']\n"
     found = specs(text, tmp_path)
     assert {spec.group_name for spec in found} == {"finance"}
@@ -109,7 +109,7 @@ def test_group_tags_and_owners_are_the_projects(tmp_path: Path) -> None:
     assert costs.partitions_def is not None
 
 
-def test_keys_begin_as_the_project_wants(tmp_path: Path) -> None:
+def test_asset_keys_begin_with_the_configured_prefix(tmp_path: Path) -> None:
     text = ACME + "asset_key_prefix: [finance, openai]\n"
     keys = [spec.key.path for spec in specs(text, tmp_path)]
     assert ["finance", "openai", "acme", "costs"] in keys
@@ -130,14 +130,14 @@ def test_names_of_sensors_and_ops_contain_the_key_prefix(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("wanted", [[], ["latest_day"], ["anomalous_spend", "budgets"]])
-def test_checks_that_one_can_do_without_are_there_as_asked_for(tmp_path: Path, wanted: list[str]) -> None:
+def test_optional_checks_are_configurable(tmp_path: Path, wanted: list[str]) -> None:
     text = ACME.replace("'2026-01-01'", "'2026-01-01', budgets: [{amount_usd: 5}]") + f"checks: {wanted}\n"
     graph = definitions(text, tmp_path).resolve_asset_graph()
     found = {check.name for check in graph.asset_check_keys}
     assert found == {"complete", "reconciles", "usage_matches_bill", *wanted}
 
 
-def test_what_is_scaffolded_loads(tmp_path: Path) -> None:
+def test_scaffolded_file_loads(tmp_path: Path) -> None:
     name = "openai_costs_dagster.OpenAICostsComponent"
     request = ScaffoldRequest[Any](
         type_name=name, target_path=tmp_path / "openai", scaffold_format="yaml", project_root=tmp_path, params=None
@@ -148,7 +148,7 @@ def test_what_is_scaffolded_loads(tmp_path: Path) -> None:
     assert specs(yaml.safe_dump(written["attributes"]), tmp_path)
 
 
-def test_every_line_of_the_scaffold_that_is_commented_out_may_be_used(tmp_path: Path) -> None:
+def test_every_commented_line_of_the_scaffold_is_valid(tmp_path: Path) -> None:
     request = ScaffoldRequest[Any](
         type_name="x", target_path=tmp_path, scaffold_format="yaml", project_root=tmp_path, params=None
     )
@@ -160,7 +160,7 @@ def test_every_line_of_the_scaffold_that_is_commented_out_may_be_used(tmp_path: 
     assert component(yaml.safe_dump(attributes)).configuration(tmp_path).alerts
 
 
-def test_python_gets_the_same_door_and_the_package_lists_it_without_loading_dagster() -> None:
+def test_build_definitions_is_public_and_the_package_loads_without_dagster() -> None:
     code = (
         "import sys, openai_costs_dagster as package\n"
         "assert {'OpenAICostsComponent', 'build_definitions'} <= set(dir(package))\n"

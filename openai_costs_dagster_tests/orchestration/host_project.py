@@ -1,4 +1,4 @@
-"""A Dagster project that refreshes our assets by schedules and sensors of its own; loaded by the path of this file."""
+"""A Dagster project with its own schedules and sensors for our assets. Tests load it by path."""
 
 from pathlib import Path
 

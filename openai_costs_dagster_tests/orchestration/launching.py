@@ -1,4 +1,4 @@
-"""Runs of our definitions, as the daemon and the command line start them, and what Dagster kept of them."""
+"""Helpers that run our definitions like the daemon and the command line, and read the results."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def run(
     key: dg.AssetKey = KEY,
     tags: Mapping[str, str] | None = None,
 ) -> dg.ExecuteInProcessResult:
-    """One run over a range of days of one organization, or over a single partition, checks included."""
+    """Run a range of days of one organization, or a single partition, with all checks."""
     job = build_definitions(configuration).get_repository_def().get_implicit_global_asset_job_def()
     return job.execute_in_process(
         instance=instance,
@@ -47,23 +47,23 @@ def run(
     )
 
 
-def told(metadata: Mapping[str, dg.MetadataValue[Any]]) -> dict[str, Any]:
-    """The plain values of metadata."""
+def plain_values(metadata: Mapping[str, dg.MetadataValue[Any]]) -> dict[str, Any]:
+    """Return metadata as plain values."""
     return {name: value.value for name, value in metadata.items()}
 
 
 def materializations(instance: dg.DagsterInstance, key: dg.AssetKey = KEY) -> dict[str | None, Mapping[str, Any]]:
-    """The values that the newest materialization of each partition told."""
+    """Return the metadata of the newest materialization of each partition."""
     records = instance.fetch_materializations(key, limit=1000, ascending=True).records
     return {
-        record.partition_key: told(record.asset_materialization.metadata)
+        record.partition_key: plain_values(record.asset_materialization.metadata)
         for record in records
         if record.asset_materialization
     }
 
 
 def evaluations(result: dg.ExecuteInProcessResult, check: str) -> dict[str | None, dg.AssetCheckEvaluation]:
-    """A check's results by partition. Raises where a partition has two."""
+    """Return a check's results by partition. Fails if a partition has two results."""
     found = [one for one in result.get_asset_check_evaluations() if one.check_name == check]
     by_day = {one.partition: one for one in found}
     assert len(by_day) == len(found)
@@ -77,7 +77,7 @@ def requested(
     cursor: Any = None,
     key: dg.AssetKey = KEY,
 ) -> tuple[list[DayRange], Any]:
-    """What the automation conditions ask for at the last of some times, and the cursor after it."""
+    """Return the days that the conditions request at the last of some times, and the next cursor."""
     days: list[DayRange] = []
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=dg.BetaWarning)
@@ -91,7 +91,7 @@ def requested(
 
 @dataclass(frozen=True)
 class RequestedRun:
-    """A run that the sensor's evaluation leads to: keys as ``acme/costs`` and ``acme/costs:complete``."""
+    """A requested run, with keys such as ``acme/costs`` and ``acme/costs:complete``."""
 
     days: DayRange
     assets: frozenset[str]

@@ -1,4 +1,4 @@
-"""Refreshing needs nobody: which days are asked for at which tick, evaluated at injected times."""
+"""The days that the automation conditions request at each tick, evaluated at injected times."""
 
 import datetime as dt
 from collections.abc import Iterable
@@ -52,7 +52,7 @@ def read(instance: dg.DagsterInstance) -> dg.DagsterInstance:
     return instance
 
 
-def test_a_new_organization_asks_for_all_of_its_history_at_once_as_one_range(
+def test_new_organization_requests_its_history_as_one_range(
     definitions: dg.Definitions, instance: dg.DagsterInstance
 ) -> None:
     found, cursor = requested(definitions, instance, at(TODAY, "10:10:00"))
@@ -61,7 +61,7 @@ def test_a_new_organization_asks_for_all_of_its_history_at_once_as_one_range(
     assert found == []
 
 
-def test_an_organization_that_is_added_later_asks_for_its_history_and_the_others_for_nothing(
+def test_added_organization_requests_its_history_only(
     configure: Configure, read: dg.DagsterInstance, definitions: dg.Definitions
 ) -> None:
     _, cursor = requested(definitions, read, at(TODAY, "10:10:00"))
@@ -73,13 +73,11 @@ def test_an_organization_that_is_added_later_asks_for_its_history_and_the_others
     assert requested(both, read, at(TODAY, "10:10:30"), cursor=cursor)[0] == []
 
 
-def test_one_that_was_read_already_asks_for_nothing_at_first(
-    definitions: dg.Definitions, read: dg.DagsterInstance
-) -> None:
+def test_stored_organization_requests_nothing_at_first(definitions: dg.Definitions, read: dg.DagsterInstance) -> None:
     assert requested(definitions, read, at(TODAY, "10:10:00"))[0] == []
 
 
-def test_the_trailing_days_are_asked_for_at_the_daily_tick_as_one_range(
+def test_daily_tick_requests_the_trailing_days_as_one_range(
     definitions: dg.Definitions, read: dg.DagsterInstance
 ) -> None:
     found, cursor = requested(definitions, read, at(TODAY, "01:10:00"), at(TODAY, "01:30:10"))
@@ -87,7 +85,7 @@ def test_the_trailing_days_are_asked_for_at_the_daily_tick_as_one_range(
     assert requested(definitions, read, at(TODAY, "01:30:40"), cursor=cursor)[0] == []
 
 
-def test_more_days_are_asked_for_once_a_week(definitions: dg.Definitions, read: dg.DagsterInstance) -> None:
+def test_weekly_tick_requests_more_trailing_days(definitions: dg.Definitions, read: dg.DagsterInstance) -> None:
     assert requested(definitions, read, at(SUNDAY, "03:30:00"), at(SUNDAY, "04:00:10"))[0] == last(35, SUNDAY)
     assert requested(definitions, read, at(TODAY, "03:30:00"), at(TODAY, "04:00:10"))[0] == last(2)
 
@@ -100,20 +98,18 @@ def test_today_and_yesterday_are_requested_within_the_day(
     assert requested(definitions, read, at(TODAY, "11:30:10"), cursor=cursor)[0] == []
 
 
-def test_a_daemon_that_was_away_makes_up_for_the_ticks_that_it_missed_in_one_range(
-    definitions: dg.Definitions, read: dg.DagsterInstance
-) -> None:
+def test_missed_ticks_are_requested_in_one_range(definitions: dg.Definitions, read: dg.DagsterInstance) -> None:
     found, _ = requested(definitions, read, at(TODAY, "10:10:00"), at(SUNDAY, "23:10:00"))
     assert found == last(35, SUNDAY)
 
 
-def test_the_day_is_the_one_in_utc(definitions: dg.Definitions, read: dg.DagsterInstance) -> None:
+def test_days_are_utc_days(definitions: dg.Definitions, read: dg.DagsterInstance) -> None:
     midnight = at(TODAY, "00:00:10").astimezone(dt.timezone(dt.timedelta(hours=-8)))
     before = at(TODAY - ONE_DAY, "23:59:50")
     assert requested(definitions, read, before, midnight)[0] == last(2)
 
 
-def test_refresh_is_as_configured(configure: Configure, read: dg.DagsterInstance) -> None:
+def test_refresh_schedule_is_configurable(configure: Configure, read: dg.DagsterInstance) -> None:
     refresh = Refresh(cron="15 6 * * *", trailing_days=10, deep_cron="0 7 11 * *", deep_trailing_days=60)
     refresh = refresh.model_copy(update={"intraday_minutes": 240})
     own = build_definitions(configure(organization("acme"), database="postgresql://127.0.0.1:1/x", refresh=refresh))
@@ -123,14 +119,14 @@ def test_refresh_is_as_configured(configure: Configure, read: dg.DagsterInstance
     assert requested(own, read, at(TODAY, "11:59:00"), at(TODAY, "12:00:10"))[0] == last(2)
 
 
-def test_without_intraday_only_the_daily_tick_asks(configure: Configure, read: dg.DagsterInstance) -> None:
+def test_without_intraday_only_the_daily_tick_requests_days(configure: Configure, read: dg.DagsterInstance) -> None:
     refresh = Refresh(intraday_minutes=None)
     own = build_definitions(configure(organization("acme"), database="postgresql://127.0.0.1:1/x", refresh=refresh))
     assert requested(own, read, at(TODAY, "10:10:00"), at(TODAY, "11:00:10"))[0] == []
     assert requested(own, read, at(TODAY, "01:10:00"), at(TODAY, "01:30:10"))[0] == last(4)
 
 
-def test_missing_days_are_asked_for_again_and_again(definitions: dg.Definitions, instance: dg.DagsterInstance) -> None:
+def test_missing_days_are_requested_at_each_tick(definitions: dg.Definitions, instance: dg.DagsterInstance) -> None:
     hole = DayRange(dt.date(2026, 2, 10), dt.date(2026, 2, 12))
     materialize(instance, (day for day in DayRange(START, TODAY) if day not in hole))
     found, cursor = requested(definitions, instance, at(TODAY, "10:10:00"))
@@ -142,7 +138,7 @@ def test_missing_days_are_asked_for_again_and_again(definitions: dg.Definitions,
         assert found == []
 
 
-def test_a_trailing_day_whose_last_run_failed_is_asked_for_again(
+def test_failed_trailing_day_is_requested_again(
     definitions: dg.Definitions, read: dg.DagsterInstance, configure: Configure
 ) -> None:
     failed = last(4)[0]
@@ -152,7 +148,7 @@ def test_a_trailing_day_whose_last_run_failed_is_asked_for_again(
 
 
 @pytest.mark.parametrize("status", [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED])
-def test_nothing_is_asked_for_while_a_run_for_it_is_under_way(
+def test_days_of_an_unfinished_run_are_not_requested(
     definitions: dg.Definitions, instance: dg.DagsterInstance, status: dg.DagsterRunStatus
 ) -> None:
     job = definitions.get_repository_def().get_implicit_global_asset_job_def().get_subset(asset_selection={KEY})
@@ -164,7 +160,7 @@ def test_nothing_is_asked_for_while_a_run_for_it_is_under_way(
     assert found == []
 
 
-def test_what_is_made_of_costs_is_made_anew_once_when_they_were_read_alone(
+def test_allocation_is_requested_once_after_costs_were_read_alone(
     definitions: dg.Definitions, read: dg.DagsterInstance
 ) -> None:
     shared = asset_keys.allocated_costs_key(OrganizationName("acme"))

@@ -1,4 +1,4 @@
-"""The definitions load whatever is down and without any secret, and look the same whoever opens the door."""
+"""The definitions: they load without database and secrets, and are equal for all entry points."""
 
 import datetime as dt
 import runpy
@@ -45,13 +45,13 @@ def test_definitions_load_with_postgres_down_and_without_secrets(configure: Conf
     dg.Definitions.validate_loadable(build_definitions(configuration))
 
 
-def test_loading_starts_no_embedded_server_that_was_never_started(configure: Configure) -> None:
+def test_loading_does_not_create_an_embedded_server(configure: Configure) -> None:
     configuration = configure(organization("acme"))
     dg.Definitions.validate_loadable(build_definitions(configuration))
     assert not embedded.exists(configuration.data_directory)
 
 
-def test_an_organizations_things_all_carry_its_name(configure: Configure) -> None:
+def test_assets_ops_and_pools_contain_the_organizations_name(configure: Configure) -> None:
     definitions = build_definitions(configure(organization("acme-labs")))
     asset = definitions.resolve_assets_def(asset_keys.costs_key(OrganizationName("acme-labs")))
     spec = spec_of(definitions, "acme-labs")
@@ -64,7 +64,7 @@ def test_an_organizations_things_all_carry_its_name(configure: Configure) -> Non
     assert definitions.get_repository_def().get_job("__ASSET_JOB")
 
 
-def test_every_asset_says_what_it_holds_in_words_and_columns_and_whose_it_is(configure: Configure) -> None:
+def test_every_asset_has_description_columns_and_owners(configure: Configure) -> None:
     owned = organization("acme").model_copy(update={"dagster_owners": ("team:finops", "vera@acme.example")})
     specs = {spec.key: spec for spec in build_definitions(configure(owned)).resolve_all_asset_specs()}
     for key, spec in specs.items():
@@ -76,7 +76,7 @@ def test_every_asset_says_what_it_holds_in_words_and_columns_and_whose_it_is(con
         assert asset_keys.organization_of(key, ["openai"]) != "acme" or "dagster/column_schema" in spec.metadata
 
 
-def test_the_columns_that_dagster_shows_are_those_of_the_views(connection: Connection) -> None:
+def test_column_schemas_match_the_views(connection: Connection) -> None:
     for view, schema in {
         "daily_costs": table_schemas.DAILY_COSTS,
         "daily_usage": table_schemas.DAILY_USAGE,
@@ -91,7 +91,7 @@ def test_the_columns_that_dagster_shows_are_those_of_the_views(connection: Conne
         assert {column.name for column in schema.columns} <= {name for (name,) in found}
 
 
-def test_every_check_is_partitioned_like_its_asset_and_none_blocks(configure: Configure) -> None:
+def test_every_check_has_its_assets_partitions_and_does_not_block(configure: Configure) -> None:
     graph = build_definitions(configure(organization("acme"))).resolve_asset_graph()
     for key in graph.asset_check_keys:
         node = graph.get(key)
@@ -99,7 +99,7 @@ def test_every_check_is_partitioned_like_its_asset_and_none_blocks(configure: Co
         assert not node.blocking
 
 
-def test_an_organizations_partitioned_assets_are_one_run_for_a_range(configure: Configure) -> None:
+def test_partitioned_assets_share_one_run_per_range(configure: Configure) -> None:
     one = organization("acme")
     graph = build_definitions(configure(one)).resolve_asset_graph()
     family = [graph.get(key) for key in partitioned_asset_keys(one)]
@@ -108,7 +108,7 @@ def test_an_organizations_partitioned_assets_are_one_run_for_a_range(configure: 
     assert len({node.backfill_policy for node in family}) == 1
 
 
-def test_only_costs_are_read_where_usage_and_names_are_not_wanted(configure: Configure) -> None:
+def test_usage_and_directory_assets_can_be_disabled(configure: Configure) -> None:
     one = organization("acme").model_copy(update={"usage": False, "read_names": False})
     keys = build_definitions(configure(one)).resolve_asset_graph().get_all_asset_keys()
     ours = {key for key in keys if asset_keys.organization_of(key, ["openai"]) == "acme"}
@@ -127,27 +127,27 @@ def test_partitions_are_utc_days_from_the_start_to_today(configure: Configure) -
     assert partitions.get_partition_keys(now) == ["2026-01-05", "2026-01-06", "2026-01-07"]
 
 
-def test_partitions_begin_where_the_api_did_on_first_contact_and_no_earlier_than_asked_for(
+def test_partitions_begin_at_the_onboarded_start_or_a_later_start_date(
     configure: Configure, database: Database
 ) -> None:
     served = utc_now().date() - 300 * ONE_DAY
-    asked = {"met": None, "asked-later": served + ONE_DAY, "asked-earlier": served - ONE_DAY, "stranger": None}
+    start_dates = {"onboarded": None, "later": served + ONE_DAY, "earlier": served - ONE_DAY, "not-onboarded": None}
     with database.connect() as connection:
-        for name, start in asked.items():
+        for name, start in start_dates.items():
             organizations.register(connection, name, display_name=None, start_date=start)
-            if name != "stranger":
+            if name != "not-onboarded":
                 organizations.record_onboarding(connection, name, served, NOW)
-    configuration = configure(*(organization(name, start) for name, start in asked.items()), database=database)
+    configuration = configure(*(organization(name, start) for name, start in start_dates.items()), database=database)
     starts = {name: history.first_day for name, history in histories(configuration).items()}
-    assert [starts[name] for name in ("met", "asked-later", "asked-earlier")] == [served, served + ONE_DAY, served]
-    assert starts["stranger"] == utc_now().date() - 365 * ONE_DAY
+    assert [starts[name] for name in ("onboarded", "later", "earlier")] == [served, served + ONE_DAY, served]
+    assert starts["not-onboarded"] == utc_now().date() - 365 * ONE_DAY
 
 
-def test_a_database_without_our_schema_is_like_one_that_is_down(configure: Configure, empty_database: Database) -> None:
+def test_database_without_schema_falls_back_to_a_year(configure: Configure, empty_database: Database) -> None:
     assert histories(configure(organization("acme"), database=empty_database)) == {"acme": (DAY, 366)}
 
 
-def test_organizations_share_the_sensors_and_no_job_of_their_own(configure: Configure) -> None:
+def test_organizations_share_sensors_and_have_no_jobs(configure: Configure) -> None:
     repository = build_definitions(configure(organization("acme"), organization("beta"))).get_repository_def()
     assert {sensor.name for sensor in repository.sensor_defs} == {
         "openai_costs_refresh",
@@ -158,7 +158,7 @@ def test_organizations_share_the_sensors_and_no_job_of_their_own(configure: Conf
     assert [job.name for job in repository.get_all_jobs()] == ["__ASSET_JOB"]
 
 
-def test_a_range_of_any_length_is_one_run_and_never_one_with_another_organization(configure: Configure) -> None:
+def test_range_of_any_length_is_one_run_per_organization(configure: Configure) -> None:
     # Dagster puts assets of equal partitions and equal policies into one run: one's failure would be the other's.
     graph = build_definitions(configure(organization("acme"), organization("beta"))).resolve_asset_graph()
     acme, beta = (graph.get(asset_keys.costs_key(OrganizationName(name))).backfill_policy for name in ("acme", "beta"))
@@ -169,7 +169,7 @@ def test_a_range_of_any_length_is_one_run_and_never_one_with_another_organizatio
         assert policy.max_partitions_per_run is None or policy.max_partitions_per_run > 100 * 366
 
 
-def test_without_automation_no_sensor_runs_and_there_is_no_condition(configure: Configure) -> None:
+def test_automation_off_stops_sensors_and_removes_conditions(configure: Configure) -> None:
     definitions = build_definitions(configure(organization("acme")), automation=False)
     sensors = definitions.get_repository_def().sensor_defs
     assert {sensor.default_status for sensor in sensors} == {dg.DefaultSensorStatus.STOPPED}
@@ -184,9 +184,7 @@ organizations:
 """
 
 
-def test_the_door_for_dagsters_own_tools_reads_the_file_that_the_environment_names(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_definitions_module_reads_the_file_of_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "somewhere.yaml"
     file.write_text(FILE, encoding="utf-8")
     monkeypatch.setenv("OPENAI_COSTS_CONFIG", str(file))
@@ -195,7 +193,7 @@ def test_the_door_for_dagsters_own_tools_reads_the_file_that_the_environment_nam
     assert spec_of(definitions, "acme").key == asset_keys.costs_key(OrganizationName("acme"))
 
 
-def test_loading_does_not_grow_with_the_square_of_the_organizations(configure: Configure) -> None:
+def test_loading_time_is_linear_in_organizations(configure: Configure) -> None:
     configuration: Configuration = configure(*(organization(f"org{number}") for number in range(100)))
     definitions = build_definitions(configuration)
     assert len(definitions.get_repository_def().get_all_jobs()) == 1

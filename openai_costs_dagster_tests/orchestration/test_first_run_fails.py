@@ -104,7 +104,7 @@ def test_days_that_a_first_run_did_not_reach_are_requested_again(
     assert found == [DayRange(served.first, stored[0] - ONE_DAY), DayRange(MARCH - ONE_DAY, MARCH)]
 
 
-def test_start_that_moved_later_still_ends_where_the_api_does(
+def test_later_start_date_still_requests_served_days(
     bench: MakeBench, configure: Configure, instance: dg.DagsterInstance, clock: Clock
 ) -> None:
     clock.now = at(MARCH, "10:10:00")

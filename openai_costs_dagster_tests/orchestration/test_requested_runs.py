@@ -1,4 +1,4 @@
-"""Every run that the sensor requests evaluates all checks of its assets: one day or many, one organization or two."""
+"""Runs that the refresh sensor requests evaluate all checks of their assets."""
 
 from __future__ import annotations
 
@@ -142,9 +142,7 @@ def test_missing_day_that_is_requested_again_evaluates_all_checks(
     assert_all_checks_are_evaluated(runs)
 
 
-def test_allocated_costs_that_are_made_again_alone_evaluate_their_checks(
-    configure: Configure, read: dg.DagsterInstance
-) -> None:
+def test_allocation_alone_evaluates_its_checks(configure: Configure, read: dg.DagsterInstance) -> None:
     both = definitions(configure)
     day = TODAY - 9 * ONE_DAY
     _, cursor = requested_runs(both, read, at(TODAY, "10:10:00"))

@@ -1,4 +1,4 @@
-"""Very many organizations are divided among code locations: each is in one, what all share is in the first."""
+"""Shards: each organization is in one code location, and the first one holds the shared assets."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def made(definitions: dg.Definitions) -> set[dg.AssetKey]:
 
 
 @given(st.integers(1, 5_000))
-def test_any_number_of_organizations_is_divided_whole_and_evenly(organizations: int) -> None:
+def test_shards_contain_all_organizations_evenly(organizations: int) -> None:
     held = [sum(shard.contains(place) for place in range(organizations)) for shard in shards(organizations)]
     assert sum(held) == organizations
     assert max(held) <= ORGANIZATIONS_PER_SHARD
@@ -49,7 +49,7 @@ def test_any_number_of_organizations_is_divided_whole_and_evenly(organizations: 
     assert [shard.is_first for shard in shards(organizations)].count(True) == 1
 
 
-def test_the_parts_together_are_the_whole_and_have_nothing_twice(configuration: Configuration) -> None:
+def test_shards_contain_each_asset_once(configuration: Configuration) -> None:
     whole = made(build_definitions(configuration))
     found = [made(build_definitions(configuration, shard=Shard(number, 3))) for number in (1, 2, 3)]
     assert set().union(*found) == whole
@@ -57,7 +57,7 @@ def test_the_parts_together_are_the_whole_and_have_nothing_twice(configuration: 
     assert {asset_keys.spend_report_key(configuration), asset_keys.focus_export_key(configuration)} <= found[0]
 
 
-def test_each_part_refreshes_its_own_and_the_first_alerts_for_all(configuration: Configuration) -> None:
+def test_each_shard_has_a_refresh_sensor_and_the_first_has_the_shared_sensors(configuration: Configuration) -> None:
     sensors = [
         {sensor.name for sensor in build_definitions(configuration, shard=Shard(number, 2)).sensors or ()}
         for number in (1, 2)
@@ -79,16 +79,14 @@ def test_no_two_organizations_share_a_backfill_policy(configuration: Configurati
     assert len(set(policies)) == len(NAMES)
 
 
-def test_dagster_finds_a_part_by_its_name(monkeypatch: pytest.MonkeyPatch, configuration: Configuration) -> None:
+def test_dagster_loads_a_shard_by_its_name(monkeypatch: pytest.MonkeyPatch, configuration: Configuration) -> None:
     monkeypatch.setattr("openai_costs_dagster.configuration.load", lambda: configuration)
     found = ModuleCodePointer("openai_costs_dagster.shards", "shard_2_of_3").load_target()
     assert isinstance(found, dg.Definitions)
     assert made(found) == made(build_definitions(configuration, shard=Shard(2, 3)))
 
 
-def test_a_process_builds_a_part_once_however_often_it_is_asked_for(
-    monkeypatch: pytest.MonkeyPatch, configuration: Configuration
-) -> None:
+def test_shard_is_built_once_per_process(monkeypatch: pytest.MonkeyPatch, configuration: Configuration) -> None:
     load = Mock(return_value=configuration)
     monkeypatch.setattr("openai_costs_dagster.configuration.load", load)
     pointer = ModuleCodePointer("openai_costs_dagster.shards", "shard_1_of_3")
@@ -97,7 +95,7 @@ def test_a_process_builds_a_part_once_however_often_it_is_asked_for(
 
 
 @pytest.mark.parametrize("name", ["shard_0_of_3", "shard_4_of_3"])
-def test_a_part_that_cannot_be_is_refused(
+def test_shard_outside_its_count_is_refused(
     name: str, monkeypatch: pytest.MonkeyPatch, configuration: Configuration
 ) -> None:
     monkeypatch.setattr("openai_costs_dagster.configuration.load", lambda: configuration)
@@ -105,7 +103,7 @@ def test_a_part_that_cannot_be_is_refused(
         ModuleCodePointer("openai_costs_dagster.shards", name).load_target()
 
 
-def test_up_serves_few_organizations_at_one_place_and_many_at_several() -> None:
+def test_up_uses_several_code_locations_for_many_organizations() -> None:
     def locations(organizations: int) -> list[str]:
         workspace = yaml.safe_load(workspace_of(code_locations(organizations), Path("sockets")))
         return [one["grpc_server"]["location_name"] for one in workspace["load_from"]]

@@ -1,4 +1,4 @@
-"""What started a run, by the tags that Dagster's scheduler, sensors, retries, backfills and UI really set."""
+"""Triggers of runs, from the tags that Dagster's scheduler, sensors, retries, backfills and UI set."""
 
 from __future__ import annotations
 

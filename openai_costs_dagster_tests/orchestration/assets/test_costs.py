@@ -1,4 +1,4 @@
-"""A run over a range of days: each day its own materialization and check results, and only bad days fail."""
+"""Runs of the costs asset: materializations and check results per day, and failed days."""
 
 import datetime as dt
 from collections.abc import Callable
@@ -42,7 +42,7 @@ def texts(wanted: list[dt.date]) -> list[str]:
     return [day.isoformat() for day in wanted]
 
 
-def test_a_range_is_one_run_that_materializes_each_day_with_its_figures(
+def test_range_is_one_run_that_materializes_each_day(
     work: Bench, configuration: Configuration, instance: dg.DagsterInstance
 ) -> None:
     result = run(configuration, instance, WEEK)
@@ -62,7 +62,7 @@ def test_a_range_is_one_run_that_materializes_each_day_with_its_figures(
     assert len(instance.get_runs()) == 1
 
 
-def test_a_range_leaves_one_evaluation_for_every_check_and_day_with_partition_and_target(
+def test_range_has_one_check_result_per_check_and_day(
     configuration: Configuration, instance: dg.DagsterInstance
 ) -> None:
     result = run(configuration, instance, WEEK)
@@ -79,14 +79,14 @@ def test_a_range_leaves_one_evaluation_for_every_check_and_day_with_partition_an
             assert (target.storage_id, target.run_id) == (storage_ids[day], result.run_id)
 
 
-def test_one_day_is_a_range_of_one(work: Bench, configuration: Configuration, instance: dg.DagsterInstance) -> None:
+def test_range_of_one_day_is_one_run(work: Bench, configuration: Configuration, instance: dg.DagsterInstance) -> None:
     result = run(configuration, instance, WEEK[:1])
     assert result.success
     assert list(materializations(instance)) == texts(WEEK[:1])
     assert work.stored_days() == WEEK[:1]
 
 
-def test_a_partition_key_alone_is_enough(
+def test_single_partition_key_is_one_run(
     work: Bench, configuration: Configuration, instance: dg.DagsterInstance
 ) -> None:
     # As a single day is started from the asset's page.
@@ -96,7 +96,7 @@ def test_a_partition_key_alone_is_enough(
     assert sorted(map(str, evaluations(result, asset_paths.ANOMALOUS_SPEND))) == texts(WEEK[:1])
 
 
-def test_a_day_without_any_spend_is_materialized_with_no_rows(
+def test_day_without_spend_is_materialized_without_rows(
     work: Bench, configuration: Configuration, instance: dg.DagsterInstance
 ) -> None:
     work.simulated.clear_day(WEEK[0])
@@ -121,7 +121,7 @@ def earlier(work: Bench) -> list[dt.date]:
     return wanted
 
 
-def test_in_a_partly_failed_range_exactly_the_bad_days_are_left_unmaterialized(
+def test_failed_days_of_a_range_are_not_materialized(
     work: Bench, configure: Configure, instance: dg.DagsterInstance, earlier: list[dt.date]
 ) -> None:
     configuration = configure(work.organization, database=work.database)
@@ -152,7 +152,7 @@ def test_in_a_partly_failed_range_exactly_the_bad_days_are_left_unmaterialized(
     assert work.stored() == work.expected(earlier)
 
 
-def test_a_failure_that_needs_a_person_is_not_run_again_by_dagster(
+def test_permanent_failure_is_not_retried_by_dagster(
     work: Bench, configuration: Configuration, instance: dg.DagsterInstance
 ) -> None:
     work.simulated.revoke_key()
@@ -166,7 +166,7 @@ def test_a_failure_that_needs_a_person_is_not_run_again_by_dagster(
     assert [one.passed for one in evaluations(result, asset_paths.COMPLETE).values()] == [False] * 7
 
 
-def test_postgres_down_fails_the_run_in_a_sentence_and_may_be_run_again(
+def test_unavailable_postgres_fails_the_run_with_retries(
     work: Bench, configure: Configure, instance: dg.DagsterInstance
 ) -> None:
     configuration = configure(work.organization, database="postgresql://127.0.0.1:1/x")
@@ -179,7 +179,7 @@ def test_postgres_down_fails_the_run_in_a_sentence_and_may_be_run_again(
     assert RETRY not in record.tags
 
 
-def test_a_database_url_that_is_not_there_fails_the_run_for_good(
+def test_missing_database_url_fails_the_run_without_retries(
     work: Bench, configuration: Configuration, instance: dg.DagsterInstance
 ) -> None:
     assert configuration.database
@@ -191,7 +191,7 @@ def test_a_database_url_that_is_not_there_fails_the_run_for_good(
     assert (result.success, record.tags[RETRY]) == (False, "false")
 
 
-def test_a_difference_is_an_error_on_a_settled_day_and_a_warning_on_a_provisional_one(
+def test_difference_is_an_error_on_settled_and_a_warning_on_provisional_days(
     work: Bench, configuration: Configuration, instance: dg.DagsterInstance, clock: Clock
 ) -> None:
     settled, provisional = clock.today - 5 * ONE_DAY, clock.today - ONE_DAY
@@ -215,7 +215,7 @@ def test_a_difference_is_an_error_on_a_settled_day_and_a_warning_on_a_provisiona
     assert "-0.01" in str(found[settled.isoformat()].description)
 
 
-def test_rows_without_an_amount_are_counted_and_warned_about(
+def test_rows_without_amount_are_counted_and_warn(
     bench: MakeBench, configure: Configure, instance: dg.DagsterInstance
 ) -> None:
     work = bench(deviations=Deviations.none(), start_date=START)
@@ -227,7 +227,7 @@ def test_rows_without_an_amount_are_counted_and_warned_about(
     assert materializations(instance)[WEEK[0].isoformat()]["rows_without_amount"] == 1
 
 
-def test_a_second_reading_tells_by_how_much_a_day_changed(
+def test_metadata_has_the_change_since_the_stored_version(
     work: Bench, configuration: Configuration, instance: dg.DagsterInstance
 ) -> None:
     run(configuration, instance, WEEK[:2])
@@ -249,14 +249,14 @@ def test_a_second_reading_tells_by_how_much_a_day_changed(
         ({"dagster/from_automation_condition": "true", "dagster/backfill": "abcdefgh"}, "schedule"),
     ],
 )
-def test_who_asked_for_a_run_is_kept(
+def test_trigger_of_a_run_is_stored(
     work: Bench, configuration: Configuration, instance: dg.DagsterInstance, tags: dict[str, str], trigger: str
 ) -> None:
     result = run(configuration, instance, WEEK[:1], tags=tags)
     assert work.query("select trigger, run_id from openai_costs.sync_windows") == [(trigger, result.run_id)]
 
 
-def test_settle_hours_are_the_configured_ones(
+def test_settle_hours_are_configurable(
     work: Bench, configure: Configure, instance: dg.DagsterInstance, clock: Clock
 ) -> None:
     yesterday = clock.today - ONE_DAY
@@ -266,7 +266,7 @@ def test_settle_hours_are_the_configured_ones(
         assert materializations(instance)[yesterday.isoformat()]["provisional"] is provisional
 
 
-def test_whoever_started_a_run_in_this_process_hears_how_far_it_is(
+def test_listener_receives_progress_of_a_run(
     work: Bench, configuration: Configuration, instance: dg.DagsterInstance
 ) -> None:
     heard: list[progress.Progress] = []
@@ -278,7 +278,7 @@ def test_whoever_started_a_run_in_this_process_hears_how_far_it_is(
     assert (summary["stored"], summary["failed"], summary["requests"]) == (7, {}, len(work.simulator.requests))
 
 
-def test_organizations_of_one_run_do_not_mix(
+def test_organizations_of_one_run_are_separate(
     work: Bench, configure: Configure, instance: dg.DagsterInstance, bench: MakeBench
 ) -> None:
     other = bench(

@@ -1,4 +1,4 @@
-"""Costs, usage and what is made of both are one run over a range, a day of each at a time."""
+"""Runs of costs, usage and allocated costs together over a range of days."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def run(
     )
 
 
-def test_a_range_of_the_whole_family_is_one_run(
+def test_range_of_all_partitioned_assets_is_one_run(
     work: Bench, configure: Configure, instance: dg.DagsterInstance
 ) -> None:
     result = run(work, configure, instance)
@@ -71,7 +71,7 @@ def test_a_range_of_the_whole_family_is_one_run(
         assert all(one.passed for one in found.values())
 
 
-def test_users_and_their_budgets_are_looked_at_in_the_same_run(
+def test_users_and_their_budgets_are_evaluated_in_the_same_run(
     work: Bench, configure: Configure, instance: dg.DagsterInstance
 ) -> None:
     user = work.simulated.users[0].id
@@ -87,7 +87,7 @@ def test_users_and_their_budgets_are_looked_at_in_the_same_run(
     assert work.query("select spent > 0 from openai_costs.budget_status where scope = 'user'") == [(True,)]
 
 
-def test_metadata_tells_what_was_counted_and_how_much_reached_someone(
+def test_metadata_has_usage_totals_and_allocated_percentages(
     work: Bench, configure: Configure, instance: dg.DagsterInstance
 ) -> None:
     run(work, configure, instance, DAYS[:2])
@@ -99,18 +99,14 @@ def test_metadata_tells_what_was_counted_and_how_much_reached_someone(
         assert metadata["unallocated_usd"] >= 0
 
 
-def test_without_usage_costs_are_still_shared_as_far_as_they_were_billed(
-    work: Bench, configure: Configure, instance: dg.DagsterInstance
-) -> None:
+def test_costs_are_allocated_without_usage(work: Bench, configure: Configure, instance: dg.DagsterInstance) -> None:
     assert run(work, configure, instance, DAYS[:2], usage=False, read_names=False).success
     assert {request.path for request in work.simulator.requests} == {"/v1/organization/costs"}
     methods = {method for (method,) in work.query("select distinct method from openai_costs.allocated_costs")}
     assert methods == {"billed", "unallocated"}
 
 
-def test_usage_that_cannot_be_read_fails_itself_and_no_costs(
-    work: Bench, configure: Configure, instance: dg.DagsterInstance
-) -> None:
+def test_failed_usage_does_not_fail_costs(work: Bench, configure: Configure, instance: dg.DagsterInstance) -> None:
     for _ in range(10):
         work.simulator.faults.queue(Fault(FaultKind.UNAVAILABLE), path="/v1/organization/usage/completions")
     result = run(work, configure, instance, DAYS[:2])
@@ -121,7 +117,7 @@ def test_usage_that_cannot_be_read_fails_itself_and_no_costs(
     assert set(materializations(instance, ALLOCATED)) == {day.isoformat() for day in DAYS[:2]}
 
 
-def test_missing_usage_is_a_warning_of_its_day(work: Bench, configure: Configure, instance: dg.DagsterInstance) -> None:
+def test_missing_usage_warns_on_its_day(work: Bench, configure: Configure, instance: dg.DagsterInstance) -> None:
     work.simulated.restate_usage(
         SETTLED, lambda facts: tuple(fact for fact in facts if fact.operation != "completions")
     )
@@ -132,7 +128,7 @@ def test_missing_usage_is_a_warning_of_its_day(work: Bench, configure: Configure
     assert "none counted" in str(found[SETTLED.isoformat()].description)
 
 
-def test_a_changed_price_is_a_finding_of_its_first_day(
+def test_price_change_is_a_finding_on_its_first_day(
     work: Bench, configure: Configure, instance: dg.DagsterInstance
 ) -> None:
     label = "gpt-5-mini-2025-08-07, input"
@@ -157,14 +153,14 @@ def test_a_changed_price_is_a_finding_of_its_first_day(
     assert "rose by 100.0%" in found[0][5]
 
 
-def test_costs_are_shared_out_at_once_where_usage_could_not_be_read(
+def test_costs_are_allocated_after_usage_failed(
     work: Bench, configure: Configure, instance: dg.DagsterInstance
 ) -> None:
     for _ in range(10):
         work.simulator.faults.queue(Fault(FaultKind.UNAVAILABLE), path="/v1/organization/usage/completions")
     job = build_definitions(configure(work.organization, database=work.database)).get_repository_def()
     task = {"first": DAYS[0].isoformat(), "last": DAYS[1].isoformat(), "tags": {}}
-    said = run_task(job.get_implicit_global_asset_job_def(), instance, work.organization, task)
-    assert not said["success"]
-    assert "completions" in said["error"]
+    result = run_task(job.get_implicit_global_asset_job_def(), instance, work.organization, task)
+    assert not result["success"]
+    assert "completions" in result["error"]
     assert set(materializations(instance, ALLOCATED)) == {day.isoformat() for day in DAYS[:2]}

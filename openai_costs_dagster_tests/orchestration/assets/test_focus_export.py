@@ -1,4 +1,4 @@
-"""Months are exported as FOCUS files from whatever days are stored, a range of them in one run, and by themselves."""
+"""Runs and automation of the monthly FOCUS files."""
 
 from __future__ import annotations
 
@@ -55,30 +55,30 @@ def run(configuration: Configuration, instance: dg.DagsterInstance, first: str, 
     )
 
 
-def test_a_range_of_months_is_one_run_and_demands_no_day(
+def test_range_of_months_is_one_run_without_required_days(
     configuration: Configuration, instance: dg.DagsterInstance
 ) -> None:
     assert run(configuration, instance, JANUARY, MARCH).success
-    told = materializations(instance, asset_keys.focus_export_key(OrganizationName("acme")))
-    assert set(told) == {JANUARY, FEBRUARY, MARCH}
-    assert [told[month]["dagster/partition_row_count"] for month in (JANUARY, FEBRUARY, MARCH)] == [3, 1, 1]
-    assert [told[month]["billed_exact"] for month in (JANUARY, FEBRUARY, MARCH)] == [
+    metadata = materializations(instance, asset_keys.focus_export_key(OrganizationName("acme")))
+    assert set(metadata) == {JANUARY, FEBRUARY, MARCH}
+    assert [metadata[month]["dagster/partition_row_count"] for month in (JANUARY, FEBRUARY, MARCH)] == [3, 1, 1]
+    assert [metadata[month]["billed_exact"] for month in (JANUARY, FEBRUARY, MARCH)] == [
         "4.5 USD",
         "2 USD",
         "0.0257920000000000000000000000000001 USD",
     ]
-    assert told[JANUARY]["rows_left_out"] == 3
-    assert told[MARCH]["billed_usd"] == 0.03
-    assert told[MARCH]["provisional"] is True
+    assert metadata[JANUARY]["rows_left_out"] == 3
+    assert metadata[MARCH]["billed_usd"] == 0.03
+    assert metadata[MARCH]["provisional"] is True
     folder = configuration.data_directory / "exports"
     assert sorted(path.name for path in folder.iterdir()) == [
         f"openai-focus-2026-{month}.{ending}" for month in ("01", "02", "03") for ending in ("csv", "parquet")
     ]
-    table = parquet.read_table(Path(told[MARCH]["parquet"]))
+    table = parquet.read_table(Path(metadata[MARCH]["parquet"]))
     assert table["BilledCost"].to_pylist() == [Decimal("0.0257920000000000000000000000000001")]
 
 
-def test_a_single_month_is_a_run_too(configuration: Configuration, instance: dg.DagsterInstance) -> None:
+def test_single_month_is_one_run(configuration: Configuration, instance: dg.DagsterInstance) -> None:
     job = build_definitions(configuration).get_repository_def().get_implicit_global_asset_job_def()
     assert job.execute_in_process(
         instance=instance,
@@ -88,7 +88,7 @@ def test_a_single_month_is_a_run_too(configuration: Configuration, instance: dg.
     assert set(materializations(instance, asset_keys.focus_export_key(OrganizationName("acme")))) == {FEBRUARY}
 
 
-def test_a_month_of_which_nothing_is_stored_fails_alone(
+def test_month_without_stored_days_fails_alone(
     configure: Configure, database: Database, instance: dg.DagsterInstance
 ) -> None:
     with database.connect() as connection:
@@ -105,7 +105,7 @@ def test_a_month_of_which_nothing_is_stored_fails_alone(
     }
 
 
-def test_months_begin_with_the_earliest_organization_and_end_with_the_running_one(configure: Configure) -> None:
+def test_months_span_the_oldest_organization_to_the_current_month(configure: Configure) -> None:
     definitions = build_definitions(
         configure(
             organization("acme", dt.date(2026, 1, 31)), organization("beta"), database="postgresql://127.0.0.1:1/x"
@@ -174,20 +174,20 @@ def made(watch: Watch) -> Watch:
     return watch
 
 
-def test_a_month_is_asked_for_when_its_first_days_are_there_and_once(watch: Watch) -> None:
+def test_month_is_requested_once_when_its_first_days_are_stored(watch: Watch) -> None:
     assert watch.requested(TODAY, "10:10:00") == set()
     watch.read(DayRange(START, dt.date(2026, 2, 2)))
     assert watch.requested(TODAY, "10:10:30") == {JANUARY, FEBRUARY}
     assert watch.requested(TODAY, "10:11:00") == set()
 
 
-def test_history_that_was_there_before_is_asked_for_at_first(watch: Watch) -> None:
+def test_stored_history_is_requested_at_first(watch: Watch) -> None:
     watch.read(DayRange(START, TODAY))
     assert watch.requested(TODAY, "10:10:00") == {JANUARY, FEBRUARY, MARCH}
     assert watch.requested(TODAY, "10:10:30") == set()
 
 
-def test_one_that_failed_is_asked_for_again_at_the_daily_tick(watch: Watch) -> None:
+def test_failed_month_is_requested_again_at_the_daily_tick(watch: Watch) -> None:
     watch.read(DayRange(START, TODAY))
     watch.requested(TODAY, "00:10:00")
     watch.made(JANUARY, MARCH)
@@ -196,7 +196,7 @@ def test_one_that_failed_is_asked_for_again_at_the_daily_tick(watch: Watch) -> N
     assert watch.requested(TODAY, "01:30:40") == set()
 
 
-def test_the_running_month_is_made_anew_once_a_day_after_the_refresh(made: Watch) -> None:
+def test_current_month_is_exported_again_once_a_day(made: Watch) -> None:
     made.read([TODAY])
     assert made.requested(TODAY, "01:00:10") == set()  # within the day, before the tick
     assert made.requested(TODAY, "01:30:10") == set()  # the days are being read
@@ -210,7 +210,7 @@ def test_the_running_month_is_made_anew_once_a_day_after_the_refresh(made: Watch
     assert made.requested(TODAY + ONE_DAY, "01:33:00") == {MARCH}
 
 
-def test_a_month_before_is_made_anew_when_days_of_it_were_read_again(made: Watch) -> None:
+def test_earlier_month_is_exported_again_after_its_days_were_read(made: Watch) -> None:
     made.requested(TODAY, "01:30:10")
     made.read([dt.date(2026, 2, 27), TODAY])
     assert made.requested(TODAY, "01:32:10") == {FEBRUARY, MARCH}

@@ -1,4 +1,4 @@
-"""`anomalous_spend` warns of a day unlike its weekday, names the range that was usual, and fails no run."""
+"""The check `anomalous_spend`: warnings, usual ranges and metadata."""
 
 import datetime as dt
 from decimal import Decimal
@@ -16,7 +16,7 @@ from openai_costs_dagster.orchestration.build import build_definitions
 from ...bench import Bench, days, small_organization
 from ...conftest import Clock, Configure
 from ...sync_fixtures import MakeBench
-from ..launching import KEY, evaluations, run, told
+from ..launching import KEY, evaluations, plain_values, run
 
 pytestmark = pytest.mark.usefixtures("runs_at_the_clock")
 
@@ -35,11 +35,11 @@ def configuration(work: Bench, configure: Configure) -> Configuration:
     return configure(work.organization, database=work.database)
 
 
-def judged(result: dg.ExecuteInProcessResult) -> dict[str | None, dg.AssetCheckEvaluation]:
+def day_results(result: dg.ExecuteInProcessResult) -> dict[str | None, dg.AssetCheckEvaluation]:
     return evaluations(result, asset_paths.ANOMALOUS_SPEND)
 
 
-def test_a_planted_spike_and_a_drop_are_warned_about_and_nothing_else_is(
+def test_spike_and_drop_warn_and_other_days_pass(
     work: Bench, configuration: Configuration, instance: dg.DagsterInstance
 ) -> None:
     drop = SPIKE + 2 * ONE_DAY
@@ -48,47 +48,45 @@ def test_a_planted_spike_and_a_drop_are_warned_about_and_nothing_else_is(
     work.ingest(HISTORY)
     result = run(configuration, instance, days(SPIKE - 3 * ONE_DAY, 7))
     assert result.success
-    found = judged(result)
+    found = day_results(result)
     assert len(found) == 7
     assert {day for day, one in found.items() if not one.passed} == {SPIKE.isoformat(), drop.isoformat()}
     assert {one.severity for one in found.values()} == {dg.AssetCheckSeverity.WARN}
     spike = found[SPIKE.isoformat()]
-    values = told(spike.metadata)
+    values = plain_values(spike.metadata)
     for one in ("organization", "series"):
         figures = [values[f"{one}_{name}_usd"] for name in ("lower", "expected", "upper", "spend")]
         assert figures == sorted(figures)
     assert str(spike.description).startswith("Up $")
 
 
-def test_no_drop_is_said_of_a_day_that_still_grows(
+def test_drop_on_a_provisional_day_is_not_reported(
     work: Bench, configuration: Configuration, instance: dg.DagsterInstance, clock: Clock
 ) -> None:
     work.ingest(days(START, (clock.today - START).days))
-    today = judged(run(configuration, instance, [clock.today]))[clock.today.isoformat()]
-    values = told(today.metadata)
+    today = day_results(run(configuration, instance, [clock.today]))[clock.today.isoformat()]
+    values = plain_values(today.metadata)
     assert values["organization_spend_usd"] < values["organization_expected_usd"]
     assert today.passed
 
 
-def test_a_settled_day_that_vanished_is_flagged_with_what_it_held(
+def test_settled_day_that_became_empty_is_flagged(
     work: Bench, configuration: Configuration, instance: dg.DagsterInstance
 ) -> None:
     work.ingest(HISTORY)
     work.simulated.clear_day(SPIKE)
-    found = judged(run(configuration, instance, [SPIKE]))[SPIKE.isoformat()]
+    found = day_results(run(configuration, instance, [SPIKE]))[SPIKE.isoformat()]
     assert not found.passed
     assert "is empty now, in two consecutive answers" in str(found.description)
 
 
-def test_history_that_is_too_short_is_said_and_passes(
-    configuration: Configuration, instance: dg.DagsterInstance
-) -> None:
-    found = judged(run(configuration, instance, HISTORY[:14]))
+def test_day_with_short_history_passes_unevaluated(configuration: Configuration, instance: dg.DagsterInstance) -> None:
+    found = day_results(run(configuration, instance, HISTORY[:14]))
     assert all(one.passed for one in found.values())
     assert all(str(one.description).startswith("Not evaluated:") for one in found.values())
 
 
-def test_sensitivity_and_least_impact_are_the_configured_ones(
+def test_sensitivity_and_minimum_impact_are_configurable(
     work: Bench, configure: Configure, instance: dg.DagsterInstance
 ) -> None:
     work.simulated.plant_anomaly(SPIKE, Decimal("1.7"))
@@ -97,7 +95,7 @@ def test_sensitivity_and_least_impact_are_the_configured_ones(
     def flagged(**settings: object) -> bool:
         anomalies = Anomalies.model_validate(settings)
         configuration = configure(work.organization, database=work.database, anomalies=anomalies)
-        found = judged(run(configuration, instance, [SPIKE]))
+        found = day_results(run(configuration, instance, [SPIKE]))
         return not found[SPIKE.isoformat()].passed
 
     assert flagged(sensitivity="high")
@@ -105,7 +103,7 @@ def test_sensitivity_and_least_impact_are_the_configured_ones(
     assert not flagged(sensitivity="high", minimum_impact_usd=Decimal(100_000))
 
 
-def test_started_without_a_partition_it_judges_the_trailing_window(
+def test_check_without_partition_evaluates_the_trailing_days(
     work: Bench,
     configuration: Configuration,
     instance: dg.DagsterInstance,
@@ -121,12 +119,12 @@ def test_started_without_a_partition_it_judges_the_trailing_window(
     subset = job.get_subset(asset_selection=set(), asset_check_selection={check})
     result = subset.execute_in_process(instance=instance)
     assert result.success
-    found = judged(result)
+    found = day_results(result)
     assert sorted(map(str, found)) == [day.isoformat() for day in trailing]
     assert all(one.target_materialization_data for one in found.values())
 
 
-def test_days_that_are_not_stored_are_not_judged(work: Bench, configuration: Configuration) -> None:
+def test_days_that_are_not_stored_are_not_evaluated(work: Bench, configuration: Configuration) -> None:
     work.ingest(HISTORY)
     with work.database.connect() as connection:
         connection.execute("delete from openai_costs.cost_days where usage_date = %s", [SPIKE])

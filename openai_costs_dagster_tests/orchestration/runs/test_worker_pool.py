@@ -1,4 +1,4 @@
-"""Runs in processes of our own: recorded in Dagster's instance, told as they go, and never left for running."""
+"""Worker processes of the command line: results, progress, and the end of abandoned runs."""
 
 import datetime as dt
 import re
@@ -49,7 +49,7 @@ def beta(bench: MakeBench) -> Bench:
     return bench(simulated, name="beta")
 
 
-def test_a_process_takes_one_organization_after_the_other_and_each_result_says_what_came_of_it(
+def test_worker_runs_organizations_in_turn_and_returns_each_result(
     bench: MakeBench,
     clock: Clock,
     beta: Bench,
@@ -146,7 +146,7 @@ def test_only_the_run_whose_process_has_ended_on_this_host_is_ended(instance: dg
     assert failed == {"gone", "reused"}
 
 
-def test_a_run_whose_cancellation_outlived_its_process_is_canceled(instance: dg.DagsterInstance) -> None:
+def test_canceling_run_without_process_is_canceled(instance: dg.DagsterInstance) -> None:
     run_id = create_run(instance, dg.DagsterRunStatus.CANCELING, replace(Process.of(), pid=2**22 + 1))
     assert end_abandoned_runs(instance, ["openai"], utc_now())
     assert status_of(instance, run_id) is dg.DagsterRunStatus.CANCELED
@@ -162,7 +162,7 @@ def test_a_run_whose_cancellation_outlived_its_process_is_canceled(instance: dg.
         pytest.param("NOT_STARTED", KEY_OF_OTHERS, LATER, False, id="of another project in the same instance"),
     ],
 )
-def test_a_run_without_a_process_is_ended_if_nobody_started_it_in_time(
+def test_created_run_without_process_is_ended_after_its_grace_period(
     instance: dg.DagsterInstance, status: str, key: dg.AssetKey, age: dt.timedelta, *, is_ended: bool
 ) -> None:
     run_id = create_run(instance, dg.DagsterRunStatus(status), key=key)
@@ -171,14 +171,14 @@ def test_a_run_without_a_process_is_ended_if_nobody_started_it_in_time(
     assert (status_of(instance, run_id) is dg.DagsterRunStatus.FAILURE) is is_ended
 
 
-def test_the_tag_that_a_re_execution_inherits_does_not_end_it(instance: dg.DagsterInstance) -> None:
+def test_inherited_process_tag_does_not_end_a_re_execution(instance: dg.DagsterInstance) -> None:
     gone = replace(Process.of(), pid=2**22 + 1)
     run_id = create_run(instance)
     instance.add_run_tags(run_id, {PROCESS_TAG: process_id.tag_of("the first run", gone)})
     assert end_abandoned_runs(instance, ["openai"], utc_now() + LATER) == []
 
 
-def test_a_run_that_finishes_while_its_process_is_looked_up_keeps_its_status(
+def test_run_that_finishes_during_the_check_keeps_its_status(
     instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_id = create_run(instance, process=Process.of())

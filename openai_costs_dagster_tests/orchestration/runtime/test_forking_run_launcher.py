@@ -1,4 +1,4 @@
-"""Runs are forked from one process that has loaded definitions, and are Dagster's runs in everything else."""
+"""The forking run launcher: start, termination, failure and dead runs, with real processes."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class Work:
         until(lambda: self.run(run_id).is_finished)
         return self.run(run_id).status
 
-    def said(self, run_id: str) -> str:
+    def messages(self, run_id: str) -> str:
         return "\n".join(entry.message for entry in self.instance.all_logs(run_id))
 
     def process(self, run_id: str) -> psutil.Process:
@@ -133,7 +133,7 @@ def by_dagster(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return started
 
 
-def test_definitions_are_loaded_once_for_many_runs(work: Work) -> None:
+def test_fork_server_loads_definitions_once_for_many_runs(work: Work) -> None:
     runs = [work.launch("quick") for _ in range(3)]
     assert {work.ended(run) for run in runs} == {dg.DagsterRunStatus.SUCCESS}
     loaded_by, own, parents = zip(*(line.split() for line in work.noted()), strict=True)
@@ -142,7 +142,7 @@ def test_definitions_are_loaded_once_for_many_runs(work: Work) -> None:
     assert len(set(own)) == 3
 
 
-def test_runs_beside_each_other_are_started_from_several_threads(work: Work) -> None:
+def test_concurrent_launches_start_all_runs(work: Work) -> None:
     runs = [work.created("quick") for _ in range(4)]
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(lambda run: work.launcher.launch_run(LaunchRunContext(run, None)), runs))
@@ -150,7 +150,7 @@ def test_runs_beside_each_other_are_started_from_several_threads(work: Work) -> 
     assert len(work.noted()) == 4
 
 
-def test_a_changed_configuration_is_loaded_before_the_next_run(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_changed_configuration_is_loaded_before_the_next_run(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
     file = work.note.with_name("openai_costs.yaml")
     monkeypatch.setenv("OPENAI_COSTS_CONFIG", str(file))
     for text in ("one", "one", "another"):
@@ -161,7 +161,7 @@ def test_a_changed_configuration_is_loaded_before_the_next_run(work: Work, monke
     assert first == second != third
 
 
-def test_a_run_that_is_terminated_ends_as_canceled(work: Work) -> None:
+def test_terminated_run_is_canceled(work: Work) -> None:
     run = work.launch("endless")
     until(work.noted)
     process = work.process(run)
@@ -171,13 +171,13 @@ def test_a_run_that_is_terminated_ends_as_canceled(work: Work) -> None:
     assert not work.launcher.terminate(run)
 
 
-def test_one_that_is_terminated_before_it_has_begun_ends_as_canceled(work: Work) -> None:
+def test_run_terminated_before_its_start_is_canceled(work: Work) -> None:
     run = work.launch("endless")
     assert work.launcher.terminate(run)
     assert work.ended(run) is dg.DagsterRunStatus.CANCELED
 
 
-def test_one_whose_process_was_killed_is_canceled_at_once(work: Work) -> None:
+def test_terminated_run_without_process_is_canceled_at_once(work: Work) -> None:
     run = work.launch("endless")
     until(work.noted)
     work.process(run).kill()
@@ -186,7 +186,7 @@ def test_one_whose_process_was_killed_is_canceled_at_once(work: Work) -> None:
     assert work.run(run).status is dg.DagsterRunStatus.CANCELED
 
 
-def test_a_run_whose_process_was_killed_is_known_to_be_dead(work: Work) -> None:
+def test_run_whose_process_was_killed_is_failed_by_run_monitoring(work: Work) -> None:
     run = work.launch("endless")
     until(work.noted)
     assert work.launcher.check_run_worker_health(work.run(run)).status is WorkerStatus.RUNNING
@@ -197,7 +197,7 @@ def test_a_run_whose_process_was_killed_is_known_to_be_dead(work: Work) -> None:
     assert work.run(run).status is dg.DagsterRunStatus.FAILURE
 
 
-def test_of_a_run_of_another_machine_nothing_is_said(work: Work) -> None:
+def test_run_of_another_host_counts_as_running(work: Work) -> None:
     run = work.launch("quick")
     work.ended(run)
     process = process_id.of_run(run, work.run(run).tags[PROCESS_TAG])
@@ -207,7 +207,7 @@ def test_of_a_run_of_another_machine_nothing_is_said(work: Work) -> None:
     assert work.launcher.check_run_worker_health(work.run(run)).status is WorkerStatus.RUNNING
 
 
-def test_definitions_are_loaded_anew_with_their_code_location(work: Work) -> None:
+def test_reloaded_code_location_replaces_the_fork_server(work: Work) -> None:
     location, origin = Mock(spec=GrpcServerCodeLocation), Mock(spec=RemoteJobOrigin)
     origin.repository_origin.code_location_origin.location_name = "openai_costs"
     workspace = Mock()
@@ -221,7 +221,7 @@ def test_definitions_are_loaded_anew_with_their_code_location(work: Work) -> Non
     assert first == second != third
 
 
-def test_what_a_retry_was_given_by_its_predecessor_says_nothing_of_it(work: Work) -> None:
+def test_inherited_process_tag_of_a_retry_is_ignored(work: Work) -> None:
     run = work.launch("quick")
     work.ended(run)
     again = work.instance.create_run_for_job(
@@ -235,12 +235,12 @@ def test_what_a_retry_was_given_by_its_predecessor_says_nothing_of_it(work: Work
 @pytest.mark.parametrize(
     ("definitions", "why"),
     [
-        pytest.param("raise RuntimeError('no')", "the fork server has ended", id="an error"),
-        pytest.param("import os; os._exit(1)", "the fork server has ended", id="an end"),
-        pytest.param("import time; time.sleep(60)", "definitions did not load within 1 s", id="nothing said"),
+        pytest.param("raise RuntimeError('no')", "the fork server has ended", id="error"),
+        pytest.param("import os; os._exit(1)", "the fork server has ended", id="exit"),
+        pytest.param("import time; time.sleep(60)", "definitions did not load within 1 s", id="no answer"),
     ],
 )
-def test_where_definitions_do_not_load_dagster_starts_runs_in_its_own_way(
+def test_code_server_starts_runs_if_definitions_do_not_load(
     work: Work, by_dagster: list[str], definitions: str, why: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run, another = work.created("quick"), work.created("quick")
@@ -250,11 +250,11 @@ def test_where_definitions_do_not_load_dagster_starts_runs_in_its_own_way(
     for one in (run, another):
         work.launcher.launch_run(LaunchRunContext(one, None))
     assert by_dagster == [run.run_id, another.run_id]
-    assert why in work.said(run.run_id)
-    assert "definitions failed to load a short time ago" in work.said(another.run_id)
+    assert why in work.messages(run.run_id)
+    assert "definitions failed to load a short time ago" in work.messages(another.run_id)
 
 
-def test_definitions_that_were_mended_are_loaded_again(
+def test_repaired_definitions_are_loaded_again(
     work: Work, by_dagster: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     configuration = work.note.with_name("openai_costs.yaml")
@@ -270,7 +270,7 @@ def test_definitions_that_were_mended_are_loaded_again(
     assert work.ended(runs[1].run_id) is dg.DagsterRunStatus.SUCCESS
 
 
-def test_a_run_that_dagster_starts_after_all_has_no_dead_process_in_its_tags(
+def test_run_started_by_the_code_server_has_no_dead_process_in_its_tags(
     work: Work, by_dagster: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = work.created("quick")
@@ -299,7 +299,7 @@ def test_a_run_that_dagster_starts_after_all_has_no_dead_process_in_its_tags(
         (False, -3600, WorkerStatus.NOT_FOUND),  # the number belongs to a process that was started an hour later
     ],
 )
-def test_run_that_dagster_started_is_dead_when_the_process_in_its_log_is_gone(
+def test_run_of_the_code_server_is_dead_when_its_logged_process_is_gone(
     work: Work, by_dagster: list[str], monkeypatch: pytest.MonkeyPatch, ended: bool, later: float, status: WorkerStatus
 ) -> None:
     run = work.created("quick")
@@ -335,7 +335,7 @@ def test_run_whose_process_died_before_it_began_is_failed_at_once(work: Work) ->
     assert work.run(dead.run_id).tags["dagster/will_retry"] == "true"
 
 
-def test_nothing_is_forked_after_the_end(work: Work, by_dagster: list[str]) -> None:
+def test_disposed_launcher_does_not_fork(work: Work, by_dagster: list[str]) -> None:
     run = work.created("quick")
     work.launcher.dispose()
     work.launcher.launch_run(LaunchRunContext(run, None))
@@ -343,9 +343,7 @@ def test_nothing_is_forked_after_the_end(work: Work, by_dagster: list[str]) -> N
     assert work.noted() == []
 
 
-def test_a_run_that_could_not_be_noted_does_not_begin_and_the_next_one_does(
-    work: Work, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_run_whose_process_cannot_be_recorded_does_not_start(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
     run = work.created("quick")
 
     def fail(*_: object) -> None:

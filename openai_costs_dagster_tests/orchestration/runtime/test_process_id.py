@@ -1,4 +1,4 @@
-"""Whether a recorded process is running, seen from its own host, another one, a container, and after a restart."""
+"""States of recorded processes on the same host, another host, in containers and after a restart."""
 
 from __future__ import annotations
 
@@ -36,33 +36,33 @@ def _here(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.param(replace(CONTAINER, host=HOST.host, boot="boot-0"), State.UNKNOWN, id="container, other boot"),
     ],
 )
-def test_only_a_process_of_this_machine_can_have_ended(recorded: Place, state: State) -> None:
+def test_process_of_another_host_is_unknown(recorded: Place, state: State) -> None:
     assert Process(2**22 + 1, "1", recorded).state is state
 
 
-def test_a_container_that_starts_again_cannot_judge_its_predecessor(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_of_the_former_container_are_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process_id, "here", lambda: replace(CONTAINER, namespace="pid:[4026532999]"))
     assert Process(2**22 + 1, "1", CONTAINER).state is State.UNKNOWN
 
 
-def test_a_process_identifier_that_was_given_to_another_process_has_ended() -> None:
+def test_process_whose_id_was_reused_has_ended() -> None:
     own = Process.of()
     assert own.state is State.RUNNING
     assert replace(own, start=f"{own.start}0").state is State.ENDED
 
 
-def test_a_process_namespace_without_its_own_proc_cannot_judge(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_process_is_unknown_without_proc_of_the_own_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
     own = Process.of()
     monkeypatch.setattr(os, "getpid", lambda: own.pid + 1)
     assert own.state is State.UNKNOWN
 
 
 @pytest.mark.parametrize("place", [HOST, replace(HOST, boot="boot-0"), CONTAINER])
-def test_no_signal_reaches_a_process_that_is_not_running_here(place: Place) -> None:
+def test_signal_is_sent_to_running_local_processes_only(place: Place) -> None:
     assert not replace(Process.of(), start="1", place=place).send(signal.SIGTERM)
 
 
-def test_a_recorded_process_is_read_back() -> None:
+def test_recorded_process_is_parsed() -> None:
     own = Process.of()
     assert Process.parse(str(own)) == own
     assert process_id.of_run("one", process_id.tag_of("one", own)) == own
@@ -70,12 +70,12 @@ def test_a_recorded_process_is_read_back() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "4711@4f2a+99", "[]", "{}", '{"pid": "x", "start": "1", "place": {}}'])
-def test_any_other_text_is_no_process(text: str) -> None:
+def test_other_text_is_not_a_process(text: str) -> None:
     assert Process.parse(text) is None
 
 
 UNSHARE = [shutil.which("unshare") or "", "--user", "--map-root-user", "--uts", "--pid", "--fork", "--mount-proc"]
-JUDGE = """
+PRINT_STATE = """
 import sys
 from openai_costs_dagster.orchestration.runtime.process_id import Process
 print(Process.parse(sys.argv[1]).state)
@@ -87,9 +87,9 @@ def _can_unshare() -> bool:
 
 
 @pytest.mark.skipif(not _can_unshare(), reason="this machine allows no namespaces")
-def test_from_within_namespaces_of_its_own_a_process_knows_nothing_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_process_is_unknown_from_another_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     for recorded in (Process.of(), replace(Process.of(), pid=2**22 + 1)):
-        command = [*UNSHARE, sys.executable, "-c", JUDGE, str(recorded)]
-        judged = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603 - our own program
-        assert judged.stdout == "State.UNKNOWN\n"
+        command = [*UNSHARE, sys.executable, "-c", PRINT_STATE, str(recorded)]
+        printed = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603 - our own program
+        assert printed.stdout == "State.UNKNOWN\n"

@@ -1,4 +1,4 @@
-"""Dagster's history in the costs' own Postgres: no secret gets in, and an organization can be taken out again."""
+"""Dagster's history in Postgres: secrets are never stored, and an organization can be purged."""
 
 import logging
 import re
@@ -99,14 +99,14 @@ def test_no_secret_is_in_any_event_tag_metadata_table_file_or_log(
     assert tables_with(work.database, "Incorrect API key provided: [redacted]"), "the search has to find what is there"
     assert tables_with(work.database, '"line_item": "gpt-5-mini-2025-08-07, input"') == {"raw_buckets"}
     files = [file for file in tmp_path.rglob("*") if file.is_file() and file not in secret_files]
-    told = [caplog.text, *capfd.readouterr(), *(file.read_text(errors="replace") for file in files)]
+    outputs = [caplog.text, *capfd.readouterr(), *(file.read_text(errors="replace") for file in files)]
     assert "PostgreSQL at" in caplog.text
     for secret in (KEY_WITH_A_TAIL, TAIL, password):
         assert tables_with(work.database, secret) == set()
-        assert not any(secret in text for text in told)
+        assert not any(secret in text for text in outputs)
 
 
-def test_a_whole_organization_can_be_taken_out_and_the_others_stay(
+def test_purged_organization_is_deleted_and_others_stay(
     work: Bench, bench: MakeBench, configure: Configure, open_instance: OpenInstance
 ) -> None:
     other = bench(
@@ -130,7 +130,7 @@ def test_a_whole_organization_can_be_taken_out_and_the_others_stay(
     assert not [table for table, text in everything(work.database) if '"acme"' in text and table != "snapshots"]
 
 
-def test_assets_under_another_key_are_read_judged_and_taken_out_alike(
+def test_assets_with_another_key_prefix_are_refreshed_evaluated_and_purged(
     work: Bench, configure: Configure, open_instance: OpenInstance
 ) -> None:
     configuration = configure(work.organization, database=work.database, asset_key_prefix=("finance", "openai"))
@@ -159,7 +159,7 @@ def record_check_alone(instance: dg.DagsterInstance) -> None:
     )
 
 
-def test_one_scheduled_refresh_is_known_without_waiting_for_its_hour(
+def test_scheduled_tasks_are_those_of_one_daily_tick(
     work: Bench, configure: Configure, open_instance: OpenInstance, clock: Clock
 ) -> None:
     configuration = configure(work.organization, database=work.database)

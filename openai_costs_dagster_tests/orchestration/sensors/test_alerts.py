@@ -1,4 +1,4 @@
-"""The sensor's tick delivers what is due, is red while a channel fails, and says what it did."""
+"""Ticks of the sensors for alerts and late days."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def record(work: Bench, key: str) -> None:
         outbox.record(connection, sample_alert(key), work.clock.now)
 
 
-def test_a_tick_delivers_what_is_due(
+def test_tick_delivers_pending_alerts(
     bench: MakeBench, configuration: Configuration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     work = bench(name="beta")
@@ -48,7 +48,7 @@ def test_a_tick_delivers_what_is_due(
         assert len(receiver.received) == 1
 
 
-def test_a_tick_is_red_while_a_channel_fails_and_nothing_is_lost(
+def test_tick_fails_while_a_channel_fails_and_keeps_the_alert(
     bench: MakeBench, configuration: Configuration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     work = bench(name="beta")
@@ -68,7 +68,7 @@ def test_a_tick_is_red_while_a_channel_fails_and_nothing_is_lost(
         assert len(set(receiver.keys)) == 1
 
 
-def test_a_day_that_stopped_arriving_fails_its_check_once(
+def test_late_day_fails_its_check_once(
     bench: MakeBench, configure: Configure, monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:
     work = bench()
@@ -85,7 +85,7 @@ def test_a_day_that_stopped_arriving_fails_its_check_once(
             assert not sensor.evaluate_tick(context).asset_events
 
 
-def test_a_check_that_is_not_there_has_no_results_and_its_alert_is_told_all_the_same(
+def test_disabled_check_has_no_results_but_late_days_alert(
     bench: MakeBench, configure: Configure, monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:
     work = bench()

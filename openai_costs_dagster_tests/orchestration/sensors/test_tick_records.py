@@ -1,4 +1,4 @@
-"""Ticks of the sensors and runs that died are stored for `status`, from what Dagster itself recorded."""
+"""Records of sensor ticks and dead runs, which `openai-costs status` reads."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def recorded(instance: dg.DagsterInstance, configuration: Configuration, connect
     return record
 
 
-def test_refreshes_of_the_own_location_are_recorded(instance: dg.DagsterInstance, recorded: Recorded) -> None:
+def test_refresh_ticks_of_the_own_code_location_are_recorded(instance: dg.DagsterInstance, recorded: Recorded) -> None:
     assert recorded("refresh", "costs") == []
     refreshed(instance, "refresh", "another", NOW)
     assert recorded("refresh", "costs") == []
@@ -135,9 +135,7 @@ def test_refreshes_of_the_own_location_are_recorded(instance: dg.DagsterInstance
     assert found.last_tick_at == NOW - dt.timedelta(minutes=3)
 
 
-def test_of_several_locations_the_one_that_ticked_longest_ago_counts(
-    instance: dg.DagsterInstance, recorded: Recorded
-) -> None:
+def test_oldest_tick_of_several_code_locations_counts(instance: dg.DagsterInstance, recorded: Recorded) -> None:
     shard = Shard(1, 2)
     refreshed(instance, "divided", "costs_1", NOW)
     assert recorded("divided", "costs_1", shard) == []
@@ -193,7 +191,7 @@ def test_run_that_was_never_started_is_recorded(instance: dg.DagsterInstance, di
 
 
 @pytest.mark.parametrize("reason", [RunFailureReason.STEP_FAILURE, RunFailureReason.RUN_EXCEPTION])
-def test_run_that_failed_by_itself_is_not_recorded(
+def test_run_that_reported_its_failure_is_not_recorded(
     instance: dg.DagsterInstance, died: Died, reason: RunFailureReason
 ) -> None:
     run = started(instance, asset_keys.costs_key(OrganizationName("acme")))
