@@ -1,1 +1,1 @@
-"""How far it grows: many organizations in Dagster, many rows in PostgreSQL."""
+"""Benchmarks with many organizations in Dagster and many rows in PostgreSQL."""

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.scale [dagster|postgres|morning …] [--write]`: how far it grows, and what bends it."""
+"""`python -m benchmarks.scale [dagster|postgres|morning …] [--write]`: measures scale and finds the bottlenecks."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _PLACES = [
 
 
 def main() -> None:
-    """Measures, prints, and writes docs/scale.md where `--write` says so."""
+    """Measure, print the page, and replace docs/scale.md with `--write`."""
     asked = _arguments()
     kept = Path(asked.folder) if asked.folder else None
     with _server(kept) as url, psycopg.connect(url, autocommit=True) as connection:
@@ -61,7 +61,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--rows", type=int, default=50_000_000, help="of 1,000 organizations and 400 days")
     parser.add_argument("--organizations", type=int, default=1_000, help="of the morning; they take most of an hour")
-    parser.add_argument("--folder", help="keeps the server there; one that is filled is asked again")
+    parser.add_argument("--folder", help="keeps the server in this folder; a filled server is used again")
     parser.add_argument("--write", action="store_true", help="replace docs/scale.md")
     return parser.parse_args()
 

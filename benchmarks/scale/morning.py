@@ -1,7 +1,7 @@
 """A morning of very many organizations: `openai-costs up` as it is, a year in both storages, one tick of the clock.
 
-What is measured is what someone would see: when the UI answers, when every organization had been asked for and read,
-what failed, and how long Dagster's pages take in the middle of it and after.
+It measures the time until the UI answers, until all runs are queued and finished, the number of failures, and the time
+of Dagster's pages during and after the runs.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _READ = "select count(distinct organization) from openai_costs.cost_days where u
 
 @dataclass(frozen=True)
 class Morning:
-    """What was seen. Seconds are of the wall clock and since the tick, unless said."""
+    """The measurements. Times are seconds of wall time since the tick, unless noted."""
 
     organizations: int
     locations: int
@@ -77,7 +77,7 @@ class Morning:
 
 
 def morning(organizations: int) -> Morning:
-    """Runs one in a folder of its own, which is gone after it."""
+    """Run one morning in a temporary folder."""
     names = [f"org{number:04}" for number in range(1, organizations + 1)]
     simulated = [
         SimulatedOrganization(name=name, organization_id=f"org-{name}", admin_key=_key(name), seed=number)

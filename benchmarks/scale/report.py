@@ -17,7 +17,7 @@ _PAGE = Path(__file__).resolve().parents[2] / "docs" / "scale.md"
 
 @dataclass(frozen=True)
 class Place:
-    """A code location that holds one of some parts of the organizations."""
+    """A code location with one of several shards of the organizations."""
 
     organizations: int
     parts: int
@@ -25,7 +25,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Warehouse:
-    """A filled warehouse: how long that took, unless it was filled before, how large it is, and its answers."""
+    """A filled warehouse: its size, its answers, and the time to fill it unless it was filled before."""
 
     size: Size
     seconds: float | None
@@ -35,7 +35,7 @@ class Warehouse:
 
 @dataclass(frozen=True)
 class Found:
-    """Everything measured."""
+    """All measurements."""
 
     dagster: Sequence[tuple[Place, dict[str, dict[str, float]]]]
     morning: Morning | None
@@ -44,7 +44,7 @@ class Found:
 
 
 def page(found: Found) -> str:
-    """All of docs/scale.md."""
+    """Return the text of docs/scale.md."""
     parts = [_INTRODUCTION.format(date=dt.datetime.now(dt.UTC).date(), machine=machine(found.postgres))]
     if found.dagster:
         parts += [_DAGSTER, _dagster_table(found.dagster), _BENDS]
@@ -56,8 +56,8 @@ def page(found: Found) -> str:
 
 
 def _dagster_table(measured: Sequence[tuple[Place, dict[str, dict[str, float]]]]) -> str:
-    headings = ["organizations", "code locations", "load, s", "sent, MB", "server, MiB", "a quiet tick, s"]
-    headings += ["asked for at first", "a run, s", "of it loading, s", "a run, MiB"]
+    headings = ["organizations", "code locations", "load, s", "sent, MB", "server, MiB", "no-op evaluation, s"]
+    headings += ["requested at first", "a run, s", "of it loading, s", "a run, MiB"]
     rows = []
     for place, found in measured:
         load, tick, run = found["load"], found["tick"], found["run"]
@@ -82,8 +82,8 @@ def _morning_words(seen: Morning) -> str:
     failed = f"{seen.failed:,} failed" if seen.failed else "none failed"
     return (
         f"## A morning of {seen.organizations:,} organizations\n"
-        f"`openai-costs up` as it is, in {seen.locations} code locations, on the machine above, the simulator and "
-        "PostgreSQL beside it; 400 days in both storages, one daily tick. Seconds are of the wall clock.\n\n"
+        f"`openai-costs up` with {seen.locations} code locations, with the simulator and PostgreSQL on the same "
+        "machine. Both storages contain 400 days, and one daily tick is measured. Seconds are wall time.\n\n"
         f"The UI answers after {seen.up:.0f} s; webserver, daemon and code servers take {seen.memory:,.0f} MiB. The "
         f"last of {seen.runs:,} runs is in the queue {_minutes(seen.asked)} after the tick and has ended after "
         f"{_minutes(seen.ended)}: {60 * seen.runs / seen.ended:.0f} runs a minute, four at a time, each for "
@@ -92,9 +92,9 @@ def _morning_words(seen: Morning) -> str:
 
 
 def _pages_table(seen: Morning) -> str:
-    headings = ["Dagster's page", "s, half of the runs having ended", "s, all having ended"]
+    headings = ["Dagster's page", "s, after half of the runs", "s, after all runs"]
     rows = [[name, f"{took:.1f}", f"{seen.after[name]:.1f}"] for name, took in seen.during.items()]
-    return markdown(headings, rows) if rows else "No browser was there to look at Dagster's pages."
+    return markdown(headings, rows) if rows else "Dagster's pages were not measured, because no browser is installed."
 
 
 def _minutes(seconds: float) -> str:
@@ -113,7 +113,7 @@ def _warehouse_words(warehouse: Warehouse) -> str:
 
 
 def _answers_table(answers: Sequence[Answer]) -> str:
-    headings = ["question", "ms", "the first time", "rows", "pages", "how the tables are read"]
+    headings = ["question", "ms", "first execution", "rows", "pages", "access to the tables"]
     rows = [
         [
             one.question.name,
@@ -129,44 +129,44 @@ def _answers_table(answers: Sequence[Answer]) -> str:
 
 
 def write(text: str) -> Path:
-    """Replaces the page."""
+    """Replace docs/scale.md."""
     _PAGE.write_text(text + "\n", encoding="utf-8")
     return _PAGE
 
 
 _INTRODUCTION = """\
-# How far it grows
+# Scale: many organizations and large tables
 
-Measured {date} on {machine}, by `python -m benchmarks.scale`. Seconds are CPU seconds of one process unless said."""
+Measured {date} on {machine}, by `python -m benchmarks.scale`. Seconds are CPU seconds of one process, unless noted."""
 
 _DAGSTER = """\
 ## Dagster
-Each organization has four assets, three of them with 400 days and their checks. *Load*: a code server makes its
-definitions; *sent*: what it then tells the webserver and the daemon. *A quiet tick*: the sensor `openai_costs_refresh`
-looks at everything and asks for nothing. *A run*: a fresh process loads the definitions and reads the trailing days of
-one organization over HTTP, with usage and allocation, from a simulator beside it."""
+Each organization has four assets, three of them with 400 days and their checks. *Load*: a code server builds its
+definitions. *Sent*: the definitions that it sends to the webserver and the daemon. *No-op evaluation*: the sensor
+`openai_costs_refresh` evaluates all conditions and requests nothing. *A run*: a new process loads the definitions and
+reads the trailing days of one organization, with usage and allocation, from a simulator on the same machine."""
 
 _BENDS = """\
-What bends it: a run in a fresh process, as containers have them, loads all definitions of its code location before it
-reads one organization; an evaluation of the sensor costs 25 ms an organization, and 50 to 100 in the middle of a
-morning. `openai-costs up` forks its runs from loaded definitions ([decision 22](decisions/0022-run-launcher.md)): of *a
-run* above, what loading takes is gone. It serves more than 250 organizations from several code locations of at most 250
-(`openai_costs_dagster.shards`, as in `workspace.yaml`: `python_module: {module_name: openai_costs_dagster.shards,
-attribute: shard_1_of_10}`), and the sensor looks every two seconds for each organization of its location, at least
-every 30. For containers, 100 to a code location are better. What all organizations share (report, FOCUS, alerts) is in
-the first one. On a cluster the runs spread: each is a process of its own that needs PostgreSQL and the API alone
-([deployment](deployment.md)).
+The bottleneck: in containers, every run is a new process that loads all definitions of its code location. An evaluation
+of the sensor takes 25 ms per organization, and 50 to 100 ms in the middle of a morning. With 50 or more organizations,
+`openai-costs up` forks its runs from a process that has loaded the definitions
+([decision 22](decisions/0022-run-launcher.md)), so that a run does not load them. With more than 250 organizations, it
+uses several code locations with at most 250 organizations each (`python_module: {module_name:
+openai_costs_dagster.shards, attribute: shard_1_of_10}` in a workspace file). The sensor evaluates its code location
+every 30 seconds, or every two seconds per organization if that is longer. In containers, use at most 100 organizations
+per code location. The first code location also has the assets and sensors that all organizations share. On a cluster,
+runs execute on any node: each is a process that needs only PostgreSQL and the API ([deployment](deployment.md)).
 
-Very many organizations on one machine need `refresh.intraday_minutes` at null or at several hours: its default reads
-today and yesterday of every organization once an hour, which takes as many runs as the morning."""
+With very many organizations on one machine, set `refresh.intraday_minutes` to null or to several hours. The default
+reads today and yesterday of every organization once an hour, which needs as many runs as the daily refresh."""
 
 _POSTGRES = """\
-Questions of one organization use the index by organization and day, and do not grow with the others. What is asked of
-all organizations at once reads all rows of its days, found by date: it grows with the days that are asked for. For sums
-by organization ask `day_status`, which has one row a day."""
+Queries for one organization use the index by organization and day. Their time does not depend on the number of
+organizations. Queries for all organizations read all rows of their days by date, so their time grows with the number of
+days. For totals by organization, query `day_status`, which has one row per day."""
 
 _REPEAT = """\
-## Again, on your machine
+## Repeat the measurement
 ```console
 python -m benchmarks.scale                        # everything: an hour and a half, 10 GB
 python -m benchmarks.scale postgres --rows 5000000
