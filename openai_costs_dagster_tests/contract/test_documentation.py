@@ -137,7 +137,7 @@ def test_every_view_and_column_is_documented(connection: Connection) -> None:
 
 
 @pytest.mark.parametrize("table", list(metadata.tables.values()), ids=lambda table: table.name)
-def test_how_long_a_table_is_kept_is_documented(table: sqlalchemy.Table) -> None:
+def test_retention_of_every_table_is_documented(table: sqlalchemy.Table) -> None:
     assert re.search(rf"^\|.*\|.*`{table.name}`.*\|.+\|$", page("retention.md"), re.MULTILINE)
 
 

@@ -1,1 +1,1 @@
-"""The warehouse keeps what it is given: whole days, exact amounts, every restatement, and no secret."""
+"""Tests of the warehouse: whole days, exact amounts, restatements, and no secrets in messages."""

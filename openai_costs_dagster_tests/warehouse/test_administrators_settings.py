@@ -1,4 +1,4 @@
-"""Settings that administrators make for a server, a database or a role change nothing, or are refused in a sentence."""
+"""Settings of a server, a database or a role have no effect on sessions, or are refused with a clear message."""
 
 import uuid
 from collections.abc import Iterator

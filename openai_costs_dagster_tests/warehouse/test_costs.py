@@ -1,4 +1,4 @@
-"""A window replaces exactly its days, with exactly what was read, or nothing at all."""
+"""A window replaces exactly its days with exactly the fetched rows, or changes nothing."""
 
 import datetime as dt
 import threading
@@ -129,14 +129,14 @@ def test_only_us_dollars_make_the_amount_in_us_dollars(connection: Connection) -
     assert existing_days(connection, "acme", DayRange(DAY, DAY))[DAY].amount_usd == 1
 
 
-def test_a_day_in_another_currency_is_known_as_billed(connection: Connection) -> None:
+def test_day_in_another_currency_counts_as_billed(connection: Connection) -> None:
     store(connection, {DAY: [row("90000", currency="jpy")]})
     (known,) = existing_days(connection, "acme", DayRange(DAY, DAY)).values()
     assert known.amount_usd == 0
     assert known.is_billed
 
 
-def test_what_is_known_of_a_day_is_noted_beside_it(connection: Connection) -> None:
+def test_summary_of_a_day_is_stored_with_its_rows(connection: Connection) -> None:
     staging = Staging(connection)
     staging.add(DAY, [row("1"), row(None, "b")], b"{}")
     day = noted(
@@ -161,7 +161,7 @@ def test_what_is_known_of_a_day_is_noted_beside_it(connection: Connection) -> No
     assert found == [(2, 3, 1, False, Decimal("-0.25"), True, NOW, stored_at, 2, "manual")]
 
 
-def test_a_staged_day_that_is_read_once_more_is_stored_once(connection: Connection) -> None:
+def test_day_that_is_staged_twice_is_stored_once(connection: Connection) -> None:
     staging = Staging(connection)
     tomorrow = DAY + ONE_DAY
     staging.add(DAY, [row("1")], b"first reading")
@@ -173,7 +173,7 @@ def test_a_staged_day_that_is_read_once_more_is_stored_once(connection: Connecti
     assert connection.execute("select count(*) from openai_costs.raw_buckets").fetchone() == (2,)
 
 
-def test_what_a_broken_chain_staged_is_forgotten(connection: Connection) -> None:
+def test_staged_days_of_a_failed_window_are_discarded(connection: Connection) -> None:
     staging = Staging(connection)
     staging.add(DAY, [row("1")], b"of a chain that broke")
     staging.clear()
@@ -200,7 +200,7 @@ READ = [row("1.25"), row("2.5", "b"), row("4", "c", currency="eur")]
         pytest.param(list, id="no day at all"),
     ],
 )
-def test_a_difference_between_read_and_stored_rolls_everything_back(
+def test_mismatch_of_fetched_and_stored_rows_rolls_back(
     connection: Connection, noted_days: Callable[[], list[StoredDay]]
 ) -> None:
     store(connection, {DAY: [row("7", "before")]})
@@ -212,7 +212,7 @@ def test_a_difference_between_read_and_stored_rolls_everything_back(
     assert everything(connection) == before
 
 
-def test_a_staged_day_outside_the_reading_is_a_difference_too(connection: Connection) -> None:
+def test_staged_day_outside_the_window_is_a_mismatch(connection: Connection) -> None:
     store(connection, {DAY + ONE_DAY: [row("7", "before")]})
     before = everything(connection)
     staging = Staging(connection)
@@ -253,7 +253,7 @@ def _wait_until_blocked(connection: Connection, thread: threading.Thread, pid: l
         assert thread.is_alive()
 
 
-def test_others_see_a_window_whole_or_not_at_all(
+def test_other_sessions_never_see_half_a_window(
     database: Database, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tomorrow = DAY + ONE_DAY
@@ -274,7 +274,7 @@ def test_others_see_a_window_whole_or_not_at_all(
 
 
 @pytest.mark.parametrize("grouping", GROUPINGS)
-def test_a_row_says_how_fine_the_api_served_its_day(connection: Connection, grouping: frozenset[str]) -> None:
+def test_row_has_the_grouping_of_its_day(connection: Connection, grouping: frozenset[str]) -> None:
     store(connection, {DAY: [row("1")]}, grouping=grouping)
     words = connection.execute("select grouping from openai_costs.daily_costs").fetchone()
     assert words

@@ -1,4 +1,4 @@
-"""The migration that gives stored currency codes one spelling adds up what belongs together, to the last digit."""
+"""Migration 0008 normalizes currency codes and merges rows exactly."""
 
 from __future__ import annotations
 

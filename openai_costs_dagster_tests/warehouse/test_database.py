@@ -1,4 +1,4 @@
-"""Connecting: every usual URL works, and what goes wrong is one sentence that holds no password."""
+"""Connections: supported URLs, and error messages without passwords."""
 
 from collections.abc import Callable
 from urllib.parse import quote, urlsplit
@@ -23,18 +23,18 @@ def test_every_usual_form_of_the_url_connects(database: Database, scheme: str) -
 
 
 @pytest.mark.parametrize("url", ["mysql://db.example/costs", "sqlite:///costs.db", "db.example/costs", ""])
-def test_what_is_no_postgres_url_is_refused_with_the_form_that_it_must_have(url: str) -> None:
+def test_url_of_another_database_is_refused_with_the_expected_form(url: str) -> None:
     with pytest.raises(errors.DatabaseRefused, match="must look like postgresql://user:password@host:5432/database"):
         normalized_url(url)
 
 
-def test_a_setting_that_libpq_does_not_know_is_refused_in_a_sentence() -> None:
+def test_unknown_libpq_parameter_is_refused() -> None:
     # As Prisma and others write it into DATABASE_URL.
     with pytest.raises(errors.DatabaseRefused, match="pgbouncer"):
         Database(f"postgresql://{NOBODY_LISTENS}/x?pgbouncer=true").prepare()
 
 
-def test_a_session_is_in_utc_says_who_it_is_and_keeps_the_options_that_were_given(database: Database) -> None:
+def test_session_has_utc_an_application_name_and_the_given_options(database: Database) -> None:
     separator = "&" if urlsplit(database.url).query else "?"
     given = Database(f"{database.url}{separator}options=-c%20work_mem%3D5MB%20-c%20timezone%3DAsia/Tokyo")
     with given.connect(name="n" * 100) as connection:
@@ -55,7 +55,7 @@ def test_a_connection_that_dies_while_it_is_used_is_unavailable(database: Databa
         connection.execute("select pg_terminate_backend(pg_backend_pid())")
 
 
-def test_a_session_that_may_not_write_is_refused_in_a_sentence(empty_database: Database) -> None:
+def test_read_only_session_is_refused(empty_database: Database) -> None:
     with pytest.raises(errors.DatabaseRefused, match="read-only"):
         _read_only(empty_database).prepare()
 
@@ -116,7 +116,7 @@ def test_the_password_is_in_no_representation_and_no_error(url: str) -> None:
 
 
 @given(password=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=6))
-def test_any_password_that_is_escaped_as_urls_are_stays_unseen(password: str) -> None:
+def test_escaped_password_is_never_shown(password: str) -> None:
     secret = quote(password, safe="")
     database = Database(f"postgresql://ann:{secret}@db.invalid/x")
     assert secret not in repr(database)

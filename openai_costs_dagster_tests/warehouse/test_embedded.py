@@ -1,4 +1,4 @@
-"""The embedded server: attached to by many, owned by none, open to nobody else, gone only when told."""
+"""The embedded server: start, stop, access and unusual paths."""
 
 import hashlib
 import os
@@ -44,7 +44,7 @@ def start_elsewhere(data_directory: Path) -> str:
     return starter.stdout.strip()
 
 
-def test_a_server_outlives_who_started_it_keeps_what_it_was_given_and_stops_when_told(data_directory: Path) -> None:
+def test_server_outlives_its_starter_keeps_data_and_stops_on_request(data_directory: Path) -> None:
     assert not embedded.exists(data_directory)
     assert not embedded.is_running(data_directory)
     assert not embedded.stop(data_directory)
@@ -76,7 +76,7 @@ def test_a_server_keeps_its_directory_to_itself_and_starts_again_in_a_process_th
         assert connection.execute("select 1").fetchone() == (1,)
 
 
-def test_what_keeps_the_server_from_starting_is_told_in_a_sentence(data_directory: Path) -> None:
+def test_failed_start_is_reported_with_its_cause(data_directory: Path) -> None:
     (data_directory / "postgres" / "global").mkdir(parents=True)
     (data_directory / "postgres" / "global" / "pg_control").touch()
     (data_directory / "postgres" / "PG_VERSION").write_text("9\n", encoding="utf-8")  # of an older release
@@ -84,7 +84,7 @@ def test_what_keeps_the_server_from_starting_is_told_in_a_sentence(data_director
         embedded.start(data_directory)
 
 
-def test_the_process_id_of_a_server_that_died_is_not_taken_for_one_that_runs(data_directory: Path) -> None:
+def test_process_id_of_a_dead_server_is_not_running(data_directory: Path) -> None:
     (data_directory / "postgres").mkdir(parents=True)
     file = data_directory / "postgres" / "postmaster.pid"
     file.write_text(f"{2**22 + 1}\n", encoding="utf-8")  # beyond the largest that Linux gives

@@ -1,4 +1,4 @@
-"""The view `openai_costs.focus` says what OpenAI billed in FOCUS' words, no digit more and none less."""
+"""The view `openai_costs.focus` contains the costs in the FOCUS format, exact to the last digit."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_a_unit_price_is_never_negative(connection: Connection, amount: str, qua
     ],
 )
 @pytest.mark.parametrize("amount", ["-3", "3"])
-def test_what_a_charge_is_follows_from_its_label_and_not_from_its_sign(
+def test_charge_category_depends_on_the_label_and_not_on_the_sign(
     connection: Connection, label: str | None, category: str, frequency: str, pricing: str | None, amount: str
 ) -> None:
     store(connection, {DAY: [row(amount, label)]})
@@ -213,7 +213,7 @@ def test_a_currency_is_iso_4217_and_no_currency_is_its_word_for_none(
     assert charge(connection, "BillingCurrency") == (shown,)
 
 
-def test_a_month_says_how_whole_it_is(connection: Connection) -> None:
+def test_month_reports_its_completeness(connection: Connection) -> None:
     organizations.register(connection, "acme", display_name=None, start_date=dt.date(2026, 3, 5))
     store(connection, {day: [row("1"), row(None, "x")] for day in DayRange(dt.date(2026, 3, 5), dt.date(2026, 3, 9))})
     store(connection, {dt.date(2026, 3, 10): []}, provisional=[dt.date(2026, 3, 10)])
@@ -222,7 +222,7 @@ def test_a_month_says_how_whole_it_is(connection: Connection) -> None:
 
 
 @pytest.mark.parametrize("text", ["2026-13", "2026-00", "2026-1", "26-01", "2026-W1", "2026-01-01", "", "2026/01"])
-def test_what_is_no_month_is_refused(text: str) -> None:
+def test_invalid_month_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="month"):
         Month.parse(text)
 

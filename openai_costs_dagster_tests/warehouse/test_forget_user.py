@@ -1,4 +1,4 @@
-"""Forgetting a user reaches every raw page and every sentence, in our tables and in Dagster's, and checks itself."""
+"""Forgetting a user edits all raw responses and messages, including Dagster's, and verifies the result."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def fill(connection: Connection) -> None:
     organizations.record_failure(connection, "beta", f"refused: {SENTENCE}", NOW, permanent=True)
 
 
-def test_a_user_is_gone_from_deep_rows_sentences_and_dagsters_events(
+def test_user_is_deleted_from_raw_rows_messages_and_dagster_events(
     database: Database, configure: Configure, open_instance: OpenInstance
 ) -> None:
     acme = Organization(name="acme", admin_key=SecretReference(env="ACME_KEY"))
@@ -103,9 +103,7 @@ def test_a_user_is_gone_from_deep_rows_sentences_and_dagsters_events(
     assert tables_with(database, "lin@example.com") == {"directory_names"}
 
 
-def test_an_address_that_only_a_page_of_another_organization_knows_goes_everywhere(
-    connection: Connection, database: Database
-) -> None:
+def test_address_found_in_one_organization_is_deleted_in_all(connection: Connection, database: Database) -> None:
     fill(connection)
     store_page(connection, "acme", '{"results": [{"note": "from ada@home.example"}]}')
     store_page(connection, "beta", '{"results": [{"user_id": "user-ada", "user_email": "ada@home.example"}]}')
@@ -113,7 +111,7 @@ def test_an_address_that_only_a_page_of_another_organization_knows_goes_everywhe
     assert "home.example" not in "".join(pages(connection))
 
 
-def test_what_is_left_is_a_failure_that_names_the_place(
+def test_remaining_name_is_reported_with_its_column(
     connection: Connection, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(connection)
@@ -124,7 +122,7 @@ def test_what_is_left_is_a_failure_that_names_the_place(
         forget_user(database, "user-ada", NOW, on_wait=print)
 
 
-def test_every_text_column_is_known_to_hold_sentences_or_not_to() -> None:
+def test_every_text_column_is_classified_as_free_text_or_identifier() -> None:
     texts = {
         (table.name, column.name)
         for table in metadata.sorted_tables

@@ -1,4 +1,4 @@
-"""What readings taught: refusals, names of projects, and what each line item is, by the newest rules."""
+"""Stored classifications of line items, names of projects, and refused groupings."""
 
 import datetime as dt
 
@@ -21,7 +21,7 @@ def seen(connection: Connection) -> list[tuple[str | None, ...]]:
     ).fetchall()
 
 
-def test_better_rules_classify_stored_history_anew_without_a_request(connection: Connection) -> None:
+def test_newer_rules_reclassify_stored_line_items(connection: Connection) -> None:
     store(connection, {DAY: [row("1", "a"), row("2", "b")]})
     line_items.classify_new(connection, ["a", "b"], by_rules("old"), 1)
     before = connection.execute("select * from openai_costs.cost_rows").fetchall()
@@ -47,7 +47,7 @@ def test_a_line_item_without_a_name_has_a_service_all_the_same(connection: Conne
     ]
 
 
-def test_the_newest_name_of_a_project_is_shown_and_an_older_reading_does_not_bring_the_old_one_back(
+def test_older_project_name_does_not_replace_a_newer_one(
     connection: Connection,
 ) -> None:
     store(connection, {DAY: [row("1")]})
@@ -58,7 +58,7 @@ def test_the_newest_name_of_a_project_is_shown_and_an_older_reading_does_not_bri
     assert found == [("acme", "Search"), ("beta", None)]
 
 
-def test_refusals_are_replaced_whole_and_each_organization_has_its_own(connection: Connection) -> None:
+def test_refusals_are_replaced_by_organization(connection: Connection) -> None:
     ended = RefusedGrouping(parse_grouping("project,line_item,api_key"), None, DAY, NOW)
     begun = RefusedGrouping(parse_grouping("project,user,line_item"), DAY, None, NOW)
     both = [ended.grouping, begun.grouping]

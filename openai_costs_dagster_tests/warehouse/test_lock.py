@@ -1,4 +1,4 @@
-"""One reader per organization: a second one waits, says for whom, and never waits for the dead."""
+"""The lock of an organization: a second process waits and reports the holder, but never waits for a dead process."""
 
 import threading
 
@@ -33,7 +33,7 @@ def nobody_waits(sentence: str) -> None:
     raise AssertionError(sentence)
 
 
-def test_a_second_reader_waits_and_says_for_whom(database: Database, connection: Connection) -> None:
+def test_second_holder_waits_and_reports_the_first(database: Database, connection: Connection) -> None:
     second = SecondReader(database)
     with lock.organization_lock(database, "acme", purpose="run 1a2b", on_wait=nobody_waits):
         second.start_and_wait(connection)
@@ -44,7 +44,7 @@ def test_a_second_reader_waits_and_says_for_whom(database: Database, connection:
     assert sentence.endswith(" UTC; waiting for it")
 
 
-def test_the_lock_ends_with_the_connection_however_it_ends(database: Database, connection: Connection) -> None:
+def test_lock_is_released_when_the_connection_ends(database: Database, connection: Connection) -> None:
     second = SecondReader(database)
     first = lock.organization_lock(database, "acme", purpose="about to die", on_wait=nobody_waits)
     holder = first.__enter__()

@@ -1,4 +1,4 @@
-"""Unique texts may have any length: findings, names, people and alerts are found again by their keys."""
+"""Texts of any length can be keys of findings, names, users and alerts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model under two names, alias and snapshot, is one model; two billed snapshots stay two."""
+"""The alias and the snapshot of a model are matched; two billed snapshots are not."""
 
 from __future__ import annotations
 

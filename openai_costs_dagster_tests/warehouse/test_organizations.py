@@ -1,4 +1,4 @@
-"""Who a configured name is at OpenAI: one organization, once, and its history begins where it first began."""
+"""Registration of organizations, and their binding to OpenAI organizations."""
 
 import datetime as dt
 
@@ -15,7 +15,7 @@ def enrol(connection: Connection, name: str, display_name: str | None = None) ->
     organizations.register(connection, name, display_name=display_name, start_date=None)
 
 
-def test_nothing_is_there_before_the_schema_is(empty_database: Database) -> None:
+def test_empty_database_has_no_organizations(empty_database: Database) -> None:
     with empty_database.connect() as connection:
         assert not organizations.schema_exists(connection)
     empty_database.prepare()
@@ -24,7 +24,7 @@ def test_nothing_is_there_before_the_schema_is(empty_database: Database) -> None
         assert organizations.all_organizations(connection) == []
 
 
-def test_enrolling_again_brings_what_is_configured_up_to_date_and_forgets_nothing(connection: Connection) -> None:
+def test_registering_again_updates_the_configuration_only(connection: Connection) -> None:
     enrol(connection, "acme")
     organizations.bind_openai_organization(connection, "acme", "org-A")
     organizations.record_onboarding(connection, "acme", DAY, NOW)
@@ -46,7 +46,7 @@ def test_two_names_for_one_organization_are_refused_and_both_are_named(connectio
     assert known.openai_organization_id is None
 
 
-def test_a_name_whose_key_reads_another_organization_is_refused_and_stays_who_it_was(connection: Connection) -> None:
+def test_key_of_another_organization_is_refused(connection: Connection) -> None:
     enrol(connection, "acme")
     organizations.bind_openai_organization(connection, "acme", "org-A")
     with pytest.raises(errors.OrganizationChanged, match=r"acme was org-A until now and its key reads org-B.*--purge"):
@@ -56,7 +56,7 @@ def test_a_name_whose_key_reads_another_organization_is_refused_and_stays_who_it
     assert known.openai_organization_id == "org-A"
 
 
-def test_the_earliest_day_of_the_first_contact_stays_for_ever(connection: Connection) -> None:
+def test_earliest_day_of_the_onboarding_never_changes(connection: Connection) -> None:
     enrol(connection, "acme")
     organizations.record_onboarding(connection, "acme", DAY, NOW)
     organizations.record_onboarding(connection, "acme", DAY + dt.timedelta(days=30), NOW + dt.timedelta(days=30))
@@ -64,7 +64,7 @@ def test_the_earliest_day_of_the_first_contact_stays_for_ever(connection: Connec
     assert found == [(DAY, NOW)]
 
 
-def test_a_success_ends_the_failure_before_it(connection: Connection) -> None:
+def test_success_clears_the_last_error(connection: Connection) -> None:
     enrol(connection, "acme")
     organizations.record_failure(connection, "acme", "the key is gone", NOW, permanent=True)
     query = "select last_error, last_error_at, last_error_is_permanent, last_success_at from openai_costs.organizations"

@@ -1,4 +1,4 @@
-"""Alerts about different things have different keys, whatever the names in them."""
+"""Different alerts have different keys, whatever characters their names contain."""
 
 from __future__ import annotations
 

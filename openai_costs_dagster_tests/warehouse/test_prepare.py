@@ -1,4 +1,4 @@
-"""`prepare` brings a database up to this release: once, from any number of processes, and never backwards."""
+"""`prepare` creates or upgrades the schema exactly once, also with concurrent processes, and never downgrades it."""
 
 import os
 import shutil
@@ -63,7 +63,7 @@ def test_package_in_a_folder_with_an_unusual_name_is_migrated(
         assert stored(connection) == {DAY: [row("1.5")]}
 
 
-def test_preparing_again_only_looks(database: Database) -> None:
+def test_preparing_again_writes_nothing(database: Database) -> None:
     with database.connect() as connection:
         before = connection.execute("select max(oid), max(xmin::text::bigint) from pg_class").fetchone()
     database.prepare()
@@ -71,7 +71,7 @@ def test_preparing_again_only_looks(database: Database) -> None:
         assert connection.execute("select max(oid), max(xmin::text::bigint) from pg_class").fetchone() == before
 
 
-def test_a_view_that_another_release_left_is_made_anew(database: Database) -> None:
+def test_view_of_another_release_is_replaced(database: Database) -> None:
     with database.connect() as connection:
         connection.execute("drop view openai_costs.daily_costs cascade")  # and focus, which is made of it
         connection.execute("update openai_costs.schema_metadata set value = 'of another release' where key = 'views'")
@@ -107,7 +107,7 @@ def newer_release(folder: Path) -> Path:
     return folder
 
 
-def test_an_older_release_leaves_the_views_of_a_newer_one_alone_and_works(database: Database, tmp_path: Path) -> None:
+def test_older_release_works_with_newer_views(database: Database, tmp_path: Path) -> None:
     release = newer_release(tmp_path)
 
     def prepare_with_the_newer_release() -> None:
@@ -140,9 +140,7 @@ def test_an_older_release_leaves_the_views_of_a_newer_one_alone_and_works(databa
         assert stored(connection) == {DAY: [row("1.5")]}
 
 
-def test_an_older_release_that_waited_for_a_newer_one_leaves_its_views_alone(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_older_release_that_waited_keeps_newer_views(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     with database.connect() as connection:
         newer = str(view_versions.CURRENT + 1)
         connection.execute("update openai_costs.schema_metadata set value = %s where key = 'views'", [newer])
@@ -169,7 +167,7 @@ def test_version_of_the_views_in_a_database(stored: str | None, version: int) ->
     assert view_versions.parse(stored) == version
 
 
-def test_a_schema_newer_than_the_program_is_refused_in_a_sentence_and_left_alone(database: Database) -> None:
+def test_newer_schema_is_refused_and_unchanged(database: Database) -> None:
     with database.connect() as connection:
         connection.execute("update openai_costs.alembic_version set version_num = '9999'")
     with pytest.raises(errors.SchemaNewer, match=r"revision 9999.*upgrade openai-costs-dagster on this machine"):
@@ -178,9 +176,7 @@ def test_a_schema_newer_than_the_program_is_refused_in_a_sentence_and_left_alone
         assert connection.execute("select version_num from openai_costs.alembic_version").fetchone() == ("9999",)
 
 
-def test_a_preparation_that_fails_leaves_nothing_behind(
-    empty_database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failed_preparation_changes_nothing(empty_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = ("create view openai_costs.broken as select * from openai_costs.no_such_table",)
     monkeypatch.setattr("openai_costs_dagster.warehouse.database.views", lambda: broken)
     with pytest.raises(errors.DatabaseRefused, match="no_such_table"):

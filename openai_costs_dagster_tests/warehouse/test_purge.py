@@ -1,4 +1,4 @@
-"""Purging an organization leaves nothing of it, and all of the others."""
+"""Purging an organization deletes all of its rows and no rows of other organizations."""
 
 from decimal import Decimal
 
@@ -114,7 +114,7 @@ def test_purging_leaves_nothing_of_an_organization_and_all_of_the_others(connect
     assert everything(connection) == others
 
 
-def test_purging_takes_an_organization_out_of_sensors_that_cover_several(connection: Connection) -> None:
+def test_purge_removes_the_organization_from_shared_sensors(connection: Connection) -> None:
     tick = sensor_ticks.SensorTick("costs", "host", "alerts", ["acme", "other"], 15, NOW, "acme: refused")
     sensor_ticks.record_tick(connection, tick)
     assert purge(connection, "acme")["sensor_ticks"] == 1
