@@ -58,12 +58,12 @@ def test_an_alert_arrives_once_signed_and_is_never_sent_again(
     assert arrived.document["alerts"][0]["facts"] == {"Spent": "$545.00"}
 
 
-def test_the_same_news_is_recorded_once(connection: Connection, clock: Clock) -> None:
+def test_same_alert_is_recorded_once(connection: Connection, clock: Clock) -> None:
     assert outbox.record(connection, sample_alert("one"), clock.now)
     assert not outbox.record(connection, sample_alert("one"), clock.now)
 
 
-def test_what_was_recorded_as_seen_is_never_sent(
+def test_acknowledged_alert_is_never_sent(
     database: Database, connection: Connection, clock: Clock, receiver: Receiver, make_route: MakeRoute
 ) -> None:
     record(connection, clock, "one", acknowledged=True)
@@ -72,7 +72,7 @@ def test_what_was_recorded_as_seen_is_never_sent(
 
 
 @pytest.mark.parametrize("trouble", [500, 429, 302, 404, 0])
-def test_a_receiver_that_fails_gets_it_later_under_the_same_key(
+def test_failed_message_is_sent_again_with_the_same_key(
     database: Database, connection: Connection, clock: Clock, receiver: Receiver, make_route: MakeRoute, trouble: int
 ) -> None:
     record(connection, clock, "one")
@@ -87,7 +87,7 @@ def test_a_receiver_that_fails_gets_it_later_under_the_same_key(
     assert states(connection) == [("hook", "delivered", 3)]
 
 
-def test_it_waits_longer_each_time_and_as_long_as_it_is_asked_to(
+def test_retry_delay_doubles_and_respects_retry_after(
     database: Database, connection: Connection, clock: Clock, receiver: Receiver, make_route: MakeRoute
 ) -> None:
     record(connection, clock, "one")
@@ -123,7 +123,7 @@ def test_a_channel_that_hangs_delays_no_other(
         assert states(connection) == [("hanging", "waiting", 1), ("well", "delivered", 1)]
 
 
-def test_after_three_days_and_many_attempts_it_is_given_up_and_said_and_can_be_tried_again(
+def test_message_is_given_up_after_three_days_and_can_be_retried(
     database: Database, connection: Connection, clock: Clock, receiver: Receiver, make_route: MakeRoute
 ) -> None:
     record(connection, clock, "one")
@@ -160,7 +160,7 @@ def test_a_digest_that_waited_a_week_is_not_given_up_at_its_first_failure(
     assert go(database, clock, digest).sent == 1
 
 
-def test_an_answer_that_drips_is_not_waited_for(
+def test_slow_headers_do_not_extend_the_timeout(
     database: Database,
     connection: Connection,
     clock: Clock,
@@ -175,7 +175,7 @@ def test_an_answer_that_drips_is_not_waited_for(
     assert states(connection) == [("drip", "waiting", 1)]
 
 
-def test_what_waits_for_a_channel_that_is_configured_no_more_is_dropped(
+def test_messages_of_removed_channels_are_dropped(
     database: Database, connection: Connection, clock: Clock, receiver: Receiver, make_route: MakeRoute
 ) -> None:
     record(connection, clock, "one")
@@ -224,7 +224,7 @@ def test_a_sender_that_dies_after_sending_sends_again_under_the_same_key(
     assert len(set(receiver.keys)) == 1
 
 
-def test_a_message_on_its_way_is_tried_by_nobody_else_before_its_lease_is_over(
+def test_claimed_message_is_not_claimed_again_before_the_claim_expires(
     database: Database, connection: Connection, clock: Clock, receiver: Receiver, make_route: MakeRoute
 ) -> None:
     record(connection, clock, "one")
@@ -237,7 +237,7 @@ def test_a_message_on_its_way_is_tried_by_nobody_else_before_its_lease_is_over(
     assert go(database, clock, hook).sent == 1
 
 
-def test_findings_of_one_day_are_one_message_and_other_days_and_kinds_are_others(
+def test_alerts_are_grouped_by_day_and_kind(
     database: Database, connection: Connection, clock: Clock, receiver: Receiver, make_route: MakeRoute
 ) -> None:
     day = dt.date(2026, 2, 2)
@@ -249,7 +249,7 @@ def test_findings_of_one_day_are_one_message_and_other_days_and_kinds_are_others
     assert found == [["five"], ["four"], ["one", "two", "three"]]
 
 
-def test_alerts_wait_a_moment_for_others_of_their_cause(
+def test_alerts_are_routed_after_the_grouping_delay(
     database: Database, connection: Connection, clock: Clock, receiver: Receiver, make_route: MakeRoute
 ) -> None:
     record(connection, clock, "one")
@@ -257,7 +257,7 @@ def test_alerts_wait_a_moment_for_others_of_their_cause(
     assert delivery.route(database, [make_route(receiver)], clock.now + MINUTE) == 1
 
 
-def test_a_digest_holds_what_came_until_its_time(
+def test_digest_contains_all_alerts_until_its_tick(
     database: Database, connection: Connection, clock: Clock, receiver: Receiver, make_route: MakeRoute
 ) -> None:
     clock.now = dt.datetime(2026, 2, 2, 9, tzinfo=dt.UTC)
@@ -292,7 +292,7 @@ def test_an_alert_without_a_channel_is_done_with_and_a_later_channel_does_not_ge
         ({"projects": ("proj_b",)}, False),
     ],
 )
-def test_a_channel_gets_what_it_is_for(
+def test_channel_receives_alerts_that_match_its_filters(
     database: Database,
     connection: Connection,
     clock: Clock,
@@ -305,7 +305,7 @@ def test_a_channel_gets_what_it_is_for(
     assert go(database, clock, make_route(receiver, **settings)).sent == int(arrives)
 
 
-def test_the_owner_of_a_project_gets_its_alerts_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_project_channel_receives_alerts_of_its_project_only(monkeypatch: pytest.MonkeyPatch) -> None:
     configuration = configured(project_alert_urls={"proj_a": {"env": "URL_OF_OWNER"}})
     (owner,) = routes(configuration)
     assert owner.name == "owner of proj_a in acme"
@@ -325,7 +325,7 @@ def test_a_service_of_apprise_gets_title_text_and_picture(
     assert [one["filename"] for one in said["attachments"]] == ["spend.png"]
 
 
-def test_an_address_stands_in_no_table_and_no_sentence(
+def test_channel_url_is_in_no_table_and_no_message(
     database: Database, connection: Connection, clock: Clock, make_route: MakeRoute, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record(connection, clock, "one")
@@ -345,7 +345,7 @@ def test_an_address_stands_in_no_table_and_no_sentence(
     assert "hunter2" not in str(connection.execute("select * from openai_costs.messages").fetchall())
 
 
-def test_a_secret_that_is_missing_is_said_and_its_alerts_wait(
+def test_missing_secret_is_reported_and_alerts_stay_pending(
     database: Database,
     connection: Connection,
     clock: Clock,
@@ -361,7 +361,7 @@ def test_a_secret_that_is_missing_is_said_and_its_alerts_wait(
     assert go(database, clock, hook).sent == 1
 
 
-def test_findings_that_were_told_say_when(
+def test_findings_record_the_time_of_their_alert(
     database: Database, connection: Connection, clock: Clock, receiver: Receiver, make_route: MakeRoute
 ) -> None:
     connection.execute(

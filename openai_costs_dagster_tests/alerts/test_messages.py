@@ -22,7 +22,7 @@ def stored(number: int = 1, **values: Any) -> StoredAlert:
     return StoredAlert(**dataclasses.asdict(sample_alert(f"key {number}", **values)), alert_id=number, created_at=NOW)
 
 
-def test_one_alert_is_its_sentence_its_figures_and_its_link() -> None:
+def test_text_of_one_alert_is_message_facts_and_link() -> None:
     message = Message("k", [stored()], "https://dagster.example")
     assert message.title == "acme: unusual spend on 2026-02-02"
     assert message.text.splitlines() == [
@@ -33,19 +33,19 @@ def test_one_alert_is_its_sentence_its_figures_and_its_link() -> None:
     assert Message("k", [stored()]).text.splitlines()[-1] == "Spent: $545.00"
 
 
-def test_several_alerts_are_one_message_the_gravest_first() -> None:
+def test_text_lists_the_most_severe_alert_first() -> None:
     message = Message("k", [stored(1, severity="low", title="small"), stored(2, severity="high", title="large")])
     assert message.title == "acme: 2 alerts"
     assert message.severity == "high"
     assert message.text.index("large") < message.text.index("small")
 
 
-def test_a_digest_of_many_says_how_many_more_there_are() -> None:
+def test_long_digest_counts_the_omitted_alerts() -> None:
     message = Message("k", [stored(number) for number in range(1, 41)])
     assert "and 20 more" in message.text
 
 
-def test_a_service_gets_no_more_than_it_takes() -> None:
+def test_text_is_limited_to_the_length_of_the_service() -> None:
     many = Message("k", [stored(number) for number in range(1, 11)])
     for length in (200, 500, 2000):
         assert len(many.text_within(length)) <= length
@@ -53,7 +53,7 @@ def test_a_service_gets_no_more_than_it_takes() -> None:
     assert Message("k", [stored(message="x" * 900)]).text_within(100) == "x" * 99 + "\u2026"
 
 
-def test_a_name_can_mention_nobody_and_hide_no_link() -> None:
+def test_names_cannot_mention_people_or_disguise_links() -> None:
     hostile = "# <!channel> @everyone [click](https://evil.example) **x** `x`\nsecond\0line\u2028third\u202eright"
     said = neutralize(hostile)
     assert not said.startswith("#")
@@ -62,7 +62,7 @@ def test_a_name_can_mention_nobody_and_hide_no_link() -> None:
 
 
 @given(st.text())
-def test_any_text_stays_one_harmless_line(text: str) -> None:
+def test_neutralized_text_is_one_line(text: str) -> None:
     assert not {"<", ">", "`", "\n", "\r", "\0"} & set(neutralize(text))
 
 

@@ -65,7 +65,7 @@ def test_a_backfill_killed_again_and_again_keeps_whole_days_and_completes_at_las
     assert place.run_statuses()[before:] == ["FAILURE", "FAILURE", "FAILURE", "SUCCESS"]
 
 
-def test_a_killed_process_that_nobody_buried_is_dead() -> None:
+def test_zombie_process_counts_as_ended() -> None:
     """In a container the first process often buries nobody; the run of such a process has ended all the same."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
         process = psutil.Process(child.pid)

@@ -6,7 +6,7 @@ from ..alerts.receiver import receiving
 from ..loaded import Loaded
 
 
-def test_a_test_arrives_or_says_why_not(loaded: Loaded) -> None:
+def test_alert_is_delivered_or_the_failure_is_printed(loaded: Loaded) -> None:
     place = loaded.place
     config = place.configure(loaded.simulator, loaded.organizations, file="alerts.yaml")
     config.write_text(
@@ -39,13 +39,13 @@ def test_a_test_arrives_or_says_why_not(loaded: Loaded) -> None:
     place.sql("delete from openai_costs.messages returning 1")
 
 
-def test_without_alerts_the_way_to_them_is_said(loaded: Loaded) -> None:
+def test_missing_alerts_setting_is_refused_with_the_remedy(loaded: Loaded) -> None:
     finished = loaded.place.run("alerts", "test")
     assert finished.code == 2
     assert "no alerts are configured" in finished.err
 
 
-def test_what_the_backfill_found_was_recorded_and_nothing_was_sent(loaded: Loaded) -> None:
+def test_backfill_findings_are_recorded_and_not_sent(loaded: Loaded) -> None:
     assert loaded.place.sql("select count(*) from openai_costs.outbox where not acknowledged and kind <> 'test'") == [
         (0,)
     ]

@@ -86,9 +86,7 @@ def test_names_that_a_spreadsheet_would_run_are_tamed(type_in: Type, tmp_path: P
         ("organization,project,model,date,amount\na,b,c\n", "line 2: 3 cells are too few"),
     ],
 )
-def test_a_table_that_cannot_be_read_is_told_with_its_line(
-    type_in: Type, tmp_path: Path, table: str, said: str
-) -> None:
+def test_invalid_table_is_refused_with_its_line(type_in: Type, tmp_path: Path, table: str, said: str) -> None:
     spend = tmp_path / "spend.csv"
     spend.write_text(table)
     finished = type_in("backtest", str(spend), "--out", str(tmp_path / "flags.csv"))
@@ -97,7 +95,7 @@ def test_a_table_that_cannot_be_read_is_told_with_its_line(
     assert not (tmp_path / "flags.csv").exists()
 
 
-def test_a_file_that_is_not_there_is_said(type_in: Type, tmp_path: Path) -> None:
+def test_missing_file_is_refused(type_in: Type, tmp_path: Path) -> None:
     finished = type_in("backtest", str(tmp_path / "none.csv"), "--out", str(tmp_path / "flags.csv"))
     assert finished.code == 2
     assert "none.csv cannot be read: No such file" in finished.err

@@ -61,7 +61,7 @@ def test_each_organization_is_one_run_that_dagster_knows(loaded: Loaded) -> None
     assert found == [("backfill", str(first_day()), str(today()), "SUCCESS")] * 2
 
 
-def test_the_log_of_its_processes_is_kept(loaded: Loaded) -> None:
+def test_log_of_backfill_processes_is_written(loaded: Loaded) -> None:
     log = loaded.place.data / "logs" / "openai-costs.log"
     assert "RUN_SUCCESS" in log.read_text()
 

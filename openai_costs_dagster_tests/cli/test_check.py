@@ -126,7 +126,7 @@ def test_a_base_url_that_ends_elsewhere(type_in: Type, api: Simulator) -> None:
     assert "base_url must end where /organization/costs begins" in finished.out
 
 
-def test_an_endpoint_where_nobody_listens(type_in: Type, api: Simulator) -> None:
+def test_unreachable_endpoint_is_reported(type_in: Type, api: Simulator) -> None:
     finished = type_in("check", OPENAI_BASE_URL="http://127.0.0.1:1/v1")
     assert finished.code == 1
     headline, endpoint, advice = lines(finished.out)
@@ -171,7 +171,7 @@ def test_two_names_that_turn_out_to_be_one_organization(type_in: Type, api: Simu
     assert "org-SIMULATEDACME, which would be counted twice: keep one of the two names" in finished.out
 
 
-def test_what_is_tried_again_is_told_in_the_log_and_not_in_between(place: Workplace, api: Simulator) -> None:
+def test_retries_are_logged_on_standard_error_only(place: Workplace, api: Simulator) -> None:
     api.faults.queue(Fault(FaultKind.SERVER_ERROR))
     environment = {"OPENAI_ADMIN_KEY": KEY, "OPENAI_BASE_URL": api.base_url}
     in_text = place.run("check", **environment)

@@ -57,44 +57,44 @@ def _files(folder: Path) -> dict[Path, bytes]:
     }
 
 
-def test_it_ends_well(demo: Demo) -> None:
+def test_demo_exits_with_0(demo: Demo) -> None:
     assert (demo.finished.code, demo.finished.err) == (0, "")
     for name in ("acme", "lumen", "nimbus"):
         assert any(line.startswith(f"{name}-simulated: 89 days stored, $") for line in lines(demo.finished.out))
         assert any(line.startswith(f"{name}-simulated: 4 days stored, $") for line in lines(demo.finished.out))
 
 
-def test_it_finds_what_was_planted(demo: Demo) -> None:
+def test_demo_finds_the_planted_anomaly(demo: Demo) -> None:
     found = f"acme-simulated: anomaly {yesterday()}: Up $"
     assert len([line for line in lines(demo.finished.out) if line.startswith(found)]) == 1
     assert "anomalous_spend" in demo.finished.out
 
 
-def test_it_says_that_all_of_it_is_simulated(demo: Demo) -> None:
+def test_demo_marks_its_data_as_simulated(demo: Demo) -> None:
     assert "simulated" in lines(demo.finished.out)[0].lower()
     assert (demo.place.folder / FOLDER / "simulated-data").exists()
     config = (demo.place.folder / FOLDER / "openai_costs.yaml").read_text()
     assert config.count("-simulated:\n") == config.count("(simulated)") == 3
 
 
-def test_it_touches_nothing_outside_its_folder(demo: Demo) -> None:
+def test_demo_changes_nothing_outside_its_folder(demo: Demo) -> None:
     assert _files(demo.place.folder) == demo.before
     assert {path.name for path in demo.place.folder.iterdir()} == {FOLDER, "home", "openai_costs.yaml", "broken.yaml"}
     assert list((demo.place.folder / "home").iterdir()) == []
 
 
-def test_it_reads_nothing_of_the_users(demo: Demo) -> None:
+def test_demo_ignores_the_users_configuration(demo: Demo) -> None:
     assert demo.users.requests == []
     assert "of-the-user" not in demo.finished.said
     assert "hunter2" not in demo.finished.said
 
 
-def test_it_leaves_no_process_behind(demo: Demo) -> None:
+def test_demo_leaves_no_process_behind(demo: Demo) -> None:
     assert demo.place.processes() == []
     assert not (demo.place.folder / FOLDER / "postgres" / "postmaster.pid").exists()
 
 
-def test_a_folder_of_that_name_that_is_not_its_own_is_left_alone(type_in: Type, tmp_path: Path) -> None:
+def test_folder_not_created_by_the_demo_is_not_changed(type_in: Type, tmp_path: Path) -> None:
     (tmp_path / FOLDER).mkdir()
     (tmp_path / FOLDER / "thesis.txt").write_text("years of work")
     finished = type_in("demo", "--once")

@@ -102,7 +102,7 @@ def test_it_takes_the_place_of_the_command_and_its_exit_code(loaded: Loaded) -> 
     assert loaded.place.run("exec", "--", "sh", "-c", "exit 7").code == 7
 
 
-def test_a_program_that_is_not_there_is_said(type_in: Type, database: Database) -> None:
+def test_missing_program_is_refused(type_in: Type, database: Database) -> None:
     given = {"OPENAI_ADMIN_KEY": "sk-admin-simulated-acme", "DATABASE_URL": database.url}
     finished = type_in("exec", "--", "no-such-program", **given)
     assert (finished.code, finished.out) == (2, "")

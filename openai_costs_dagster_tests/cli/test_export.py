@@ -41,7 +41,7 @@ def export(type_in: Type, tmp_path: Path, database: Database) -> Type:
     return typed
 
 
-def test_it_says_what_it_wrote_and_what_it_left_out(export: Type, tmp_path: Path) -> None:
+def test_export_prints_written_and_omitted_rows(export: Type, tmp_path: Path) -> None:
     finished = export("--month", "2026-01", "--out", "january.csv")
     assert (finished.code, finished.err) == (0, "")
     assert lines(finished.out) == [
@@ -59,20 +59,20 @@ def test_the_ending_decides_the_format_and_org_the_organizations(export: Type, t
     assert set(parquet.read_table(tmp_path / "beta.PARQUET")["x_Organization"].to_pylist()) == {"beta"}
 
 
-def test_a_month_that_may_still_change_is_said_to_be_provisional(export: Type) -> None:
+def test_unsettled_month_is_printed_as_provisional(export: Type) -> None:
     finished = export("--month", "2026-02", "--out", "february.csv")
     assert finished.code == 0
     assert lines(finished.out)[-1] == "the month is provisional: it may still change"
 
 
-def test_a_month_without_data_is_told_and_nothing_is_written(export: Type, tmp_path: Path) -> None:
+def test_month_without_data_is_refused_and_writes_no_file(export: Type, tmp_path: Path) -> None:
     finished = export("--month", "2025-06", "--out", "june.csv")
     assert_one_sentence(finished, 1, "no day of 2025-06 is stored for acme, beta: run openai-costs backfill")
     assert {path.name for path in tmp_path.iterdir()} <= {"openai_costs.yaml", ".openai-costs"}
 
 
 @pytest.mark.parametrize("out", ["nowhere/january.csv", "nowhere/january.parquet", "folder.csv"])
-def test_a_place_that_cannot_be_written_is_told(export: Type, tmp_path: Path, out: str) -> None:
+def test_unwritable_file_is_refused(export: Type, tmp_path: Path, out: str) -> None:
     (tmp_path / "folder.csv").mkdir()
     finished = export("--month", "2026-01", "--out", out)
     assert_one_sentence(finished, 2, f"{out} cannot be written: (No such file|Is a directory)")

@@ -6,7 +6,7 @@ from ..loaded import Loaded
 from .conftest import Type
 
 
-def test_a_user_that_nobody_knows_is_a_mistake(loaded: Loaded) -> None:
+def test_unknown_user_is_refused(loaded: Loaded) -> None:
     finished = loaded.place.run("forget-user", "user-nobody")
     assert finished.code == 2
     assert "there is no user 'user-nobody'" in finished.err

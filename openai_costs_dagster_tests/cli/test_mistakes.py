@@ -57,7 +57,7 @@ def assert_nothing_was_made(folder: Path) -> None:
         ),
     ],
 )
-def test_what_was_typed_cannot_be_done(type_in: Type, tmp_path: Path, command: list[str], words: str) -> None:
+def test_invalid_arguments_are_refused(type_in: Type, tmp_path: Path, command: list[str], words: str) -> None:
     (tmp_path / "openai_costs.yaml").write_text(TWO)
     dates = {"today": today(), "tomorrow": days_ago(-1)}
     typed = [word.format(**dates) for word in command]
@@ -80,7 +80,7 @@ def test_what_was_typed_cannot_be_done(type_in: Type, tmp_path: Path, command: l
         ["nonsense"],
     ],
 )
-def test_what_was_typed_is_no_command(type_in: Type, tmp_path: Path, command: list[str]) -> None:
+def test_unknown_command_is_refused(type_in: Type, tmp_path: Path, command: list[str]) -> None:
     (tmp_path / "openai_costs.yaml").write_text(ONE)
     finished = type_in(*command, ACME_KEY=KEY)
     assert (finished.code, finished.out) == (2, "")

@@ -82,7 +82,7 @@ def test_history_stays_until_it_is_purged_and_then_nothing_is_left(loaded: Loade
 
 
 @pytest.mark.parametrize("options", [[], ["--purge"]])
-def test_a_name_that_nobody_knows_is_no_organization(type_in: Type, database: Database, options: list[str]) -> None:
+def test_unknown_organization_is_refused(type_in: Type, database: Database, options: list[str]) -> None:
     key = {"OPENAI_ADMIN_KEY": "sk-admin-simulated-acme"}
     finished = type_in("remove", "nobody", *options, DATABASE_URL=database.url, **key)
     assert (finished.code, finished.out) == (2, "")

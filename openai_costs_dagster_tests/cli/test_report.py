@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..loaded import Loaded
 
 
-def test_without_a_file_it_lies_where_the_command_was_typed(loaded: Loaded) -> None:
+def test_default_file_is_in_the_working_directory(loaded: Loaded) -> None:
     finished = loaded.place.run("report")
     assert (finished.code, finished.err) == (0, "")
     assert finished.out.startswith("openai-spend.html: 0.")

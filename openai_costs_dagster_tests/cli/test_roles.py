@@ -68,7 +68,7 @@ def worked(trusting: Databases) -> Iterator[Worked]:
     trusting.drop(database)
 
 
-def test_before_the_owner_has_migrated_the_loader_says_so_and_does_nothing(worked: Worked) -> None:
+def test_loader_refuses_an_unmigrated_database(worked: Worked) -> None:
     assert worked.too_early.code == 1
     assert worked.too_early.out == ""
     assert "whoever owns the schema migrates it with openai-costs prepare" in worked.too_early.err

@@ -123,7 +123,7 @@ def test_machines_get_days_and_exact_amounts_as_text(loaded: Loaded, overviews: 
     assert overviews["acme"]["groupings"][0]["first_day"] == str(first_day())
 
 
-def test_what_needs_a_person_is_said_and_ends_with_1(loaded: Loaded) -> None:
+def test_required_actions_are_printed_with_exit_code_1(loaded: Loaded) -> None:
     config = loaded.place.configure(
         loaded.simulator, loaded.organizations, file="earlier.yaml", start_date=days_ago(HISTORY + 2)
     )

@@ -156,7 +156,7 @@ def test_service_that_cannot_be_started_now_is_started_later(time: Time, error: 
 # Real processes
 
 
-def test_process_tells_by_which_signal_it_was_killed_and_starts_again() -> None:
+def test_killed_process_reports_its_signal_and_restarts() -> None:
     groups = ProcessGroups()
     service = ProcessService(
         "timer",
@@ -179,7 +179,7 @@ def test_process_tells_by_which_signal_it_was_killed_and_starts_again() -> None:
     assert not psutil.pid_exists(leader)
 
 
-def test_group_without_its_leader_is_ended_too() -> None:
+def test_group_without_its_leader_is_stopped() -> None:
     groups = ProcessGroups()
     code = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])"
     with subprocess.Popen([sys.executable, "-c", code], start_new_session=True) as leader:  # noqa: S603

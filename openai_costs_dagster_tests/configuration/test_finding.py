@@ -57,7 +57,7 @@ def test_a_file_that_a_caller_names_and_is_not_there_is_not_replaced_by_the_envi
         configuration.load(Path("absent.yaml"))
 
 
-def test_with_neither_file_nor_key_it_is_said_what_to_do(elsewhere: Path) -> None:
+def test_missing_file_and_key_are_refused_with_the_remedy(elsewhere: Path) -> None:
     with pytest.raises(ConfigurationError) as raised:
         configuration.load()
     for needed in (str(elsewhere), "openai_costs.yaml", "OPENAI_ADMIN_KEY"):
@@ -165,7 +165,7 @@ def test_link_to_itself_is_one_sentence(write: Write, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("elsewhere")
-def test_a_mistake_in_the_environment_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_environment_is_named_in_the_message(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_ADMIN_KEY", KEY)
     monkeypatch.setenv("OPENAI_BASE_URL", "http://proxy.example/v1")
     with pytest.raises(ConfigurationError, match=r"^the environment: .*base_url is plain http to proxy\.example"):

@@ -253,7 +253,7 @@ def test_two_names_for_one_organization_are_refused_naming_both(
     assert why in sentence
 
 
-def test_what_looks_like_loopback_and_is_not_needs_https(mistake: Mistake) -> None:
+def test_hosts_that_resemble_loopback_need_https(mistake: Mistake) -> None:
     for host in ("localhost.example", "127.0.0.1.example", "127.0.0.1@evil.example"):
         assert "line 2" in mistake(f"{ACME}    base_url: http://{host}/v1\n")
 

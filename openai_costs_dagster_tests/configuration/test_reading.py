@@ -104,7 +104,7 @@ def test_plain_http_is_accepted_to_loopback(write: Write, url: str) -> None:
     assert configuration.read_file(write(f"{ACME}    base_url: {url}\n")).organization("acme").base_url == url
 
 
-def test_plain_http_is_accepted_where_the_file_says_so(write: Write) -> None:
+def test_plain_http_is_accepted_with_allow_http(write: Write) -> None:
     text = f"{ACME}    base_url: http://gateway.corp/v1\n    allow_http: true\n"
     assert configuration.read_file(write(text)).organization("acme").base_url == "http://gateway.corp/v1"
 

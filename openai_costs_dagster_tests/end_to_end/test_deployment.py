@@ -182,7 +182,7 @@ def dagster(deployment: Deployment) -> Iterator[Dagster]:
         yield dagster
 
 
-def test_prepare_makes_all_tables_and_tells_no_password(deployment: Deployment, dagster: Dagster) -> None:
+def test_prepare_creates_all_tables_and_prints_no_password(deployment: Deployment, dagster: Dagster) -> None:
     said = deployment.log(PREPARE).read_text()
     assert said.endswith(" is ready\n")
     assert SECRET not in said
@@ -192,7 +192,7 @@ def test_prepare_makes_all_tables_and_tells_no_password(deployment: Deployment, 
     assert sorted(schemas) == [("openai_costs", True), ("openai_costs_dagster", True)]
 
 
-def test_days_asked_of_the_webserver_are_read_to_the_last_digit(
+def test_days_launched_in_the_ui_are_stored_exactly(
     deployment: Deployment, dagster: Dagster, simulated: SimulatedOrganization
 ) -> None:
     asked = dagster.launch_backfill(["acme"], stored_days())

@@ -101,7 +101,7 @@ def test_the_ui_answers_and_only_this_machine_can_ask(up: Up) -> None:
     until(lambda: said in (up.place.folder / "up.log").read_text())
 
 
-def test_a_second_one_is_refused(up: Up) -> None:
+def test_second_up_is_refused(up: Up) -> None:
     second = up.place.run("up")
     assert (second.code, second.out) == (2, "")
     assert second.err.startswith("openai-costs: openai-costs up is already running (see ")
@@ -215,7 +215,7 @@ def test_running_again_from_failure_asks_for_the_failed_day_alone(up: Up, backfi
     assert up.dagster.check("south", "complete", str(failed))["status"] == "SUCCEEDED"
 
 
-def test_its_pages_show_every_organization_its_columns_and_its_checks(up: Up, backfills: Backfills) -> None:
+def test_ui_shows_organizations_columns_and_checks(up: Up, backfills: Backfills) -> None:
     if executable() is None:
         pytest.skip(INSTALL_HINT)
     costs = f"{up.dagster.url}/assets/openai/north/costs"
