@@ -41,6 +41,7 @@ from openai_costs_dagster.sync.key_identity import remember_identity
 from openai_costs_dagster.sync.onboarding import connection_settings, register, register_and_probe
 from openai_costs_dagster.sync.outcome import DayReport, Outcome
 from openai_costs_dagster.sync.provisional_days import is_provisional
+from openai_costs_dagster.sync.reclassification import reclassify
 from openai_costs_dagster.sync.served_groupings import PersistentGroupingPlanner
 from openai_costs_dagster.sync.user_totals import UserTotalsSync
 from openai_costs_dagster.warehouse import directory, lock, organizations, retention
@@ -85,6 +86,7 @@ def ingest_costs(request: CostsRequest) -> Outcome:
     outcome = Outcome()
     try:
         request.database.prepare()
+        reclassify(request.database)  # an upgrade may have improved the rules
         with (
             AdminApi(connection_settings(request.organization), now=request.now) as api,
             _organization_lock(request) as connection,

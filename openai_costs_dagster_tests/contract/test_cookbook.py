@@ -118,7 +118,7 @@ def test_price_and_volume_are_the_whole_change(reader: Connection) -> None:
 def test_those_who_spent_are_the_whole_bill(reader: Connection) -> None:
     found = answer(reader, "How much did each user spend")
     assert summed(found, "spend") == whole(reader, NOW.date().replace(day=1), NOW.date())
-    assert {"Ada", "(service accounts)", "(nobody)"} <= {row["who"] for row in found}
+    assert {"Ada", "(service accounts)", "(no user)"} <= {row["who"] for row in found}
 
 
 def test_keys_that_do_nothing_are_found_and_no_others(reader: Connection) -> None:

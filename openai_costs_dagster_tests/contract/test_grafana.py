@@ -106,7 +106,7 @@ def options(reader: Connection, board: Dashboard) -> dict[str, list[str]]:
 def test_there_are_two_dashboards_with_names_of_their_own() -> None:
     boards = [dashboard(file) for file in FILES]
     assert [board["uid"] for board in boards] == ["openai-spend", "openai-spend-watch"] == [one.stem for one in FILES]
-    assert [board["title"] for board in boards] == ["OpenAI spend", "OpenAI spend watch"]
+    assert [board["title"] for board in boards] == ["OpenAI spend", "OpenAI spend monitoring"]
 
 
 @every_dashboard
