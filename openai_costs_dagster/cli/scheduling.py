@@ -184,8 +184,8 @@ def _heartbeat_messages(configuration: Configuration, known: Heartbeat | None) -
         return [], ["no heartbeat was sent yet: the first one follows the first complete morning"]
     if known.delivered_at:
         return [], [f"the heartbeat for {known.day} was sent at {_format_time(known.delivered_at)}"]
-    said = f"the heartbeat for {known.day} could not be sent in {known.attempts} attempts: {known.last_error}"
-    return ([said], []) if known.attempts >= _PROBLEM_AFTER_ATTEMPTS else ([], [said])
+    message = f"the heartbeat for {known.day} could not be sent in {known.attempts} attempts: {known.last_error}"
+    return ([message], []) if known.attempts >= _PROBLEM_AFTER_ATTEMPTS else ([], [message])
 
 
 def _dead_run_message(run: DeadRun) -> str:
