@@ -1,4 +1,4 @@
-"""In a fresh process: what Dagster takes to load organizations, to ask for their runs, and to run one; prints JSON.
+"""Measures in a new process: loading definitions, evaluating the refresh sensor, and one run. Prints JSON.
 
 `python -m benchmarks.scale.dagster_side load|tick|run ORGANIZATIONS PART COUNT [DATABASE_URL BASE_URL]`
 """
@@ -26,7 +26,7 @@ _QUIET = {"telemetry": {"enabled": False}}
 
 
 def main() -> None:
-    """Prints what was measured: CPU seconds and MiB."""
+    """Print the measurements in CPU seconds and MiB."""
     what, organizations, number, count, *where = sys.argv[1:]
     logging.disable(logging.WARNING)
     warnings.simplefilter("ignore")
@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def _load(organizations: int, number: int, count: int, *where: str) -> dict[str, float]:
-    """A code server's work: definitions, and what it sends to the webserver and the daemon."""
+    """Measure a code server: building definitions, and encoding them for the webserver and the daemon."""
     from dagster._core.remote_representation.external_data import RepositorySnap
     from dagster_shared.serdes import serialize_value
 
@@ -54,7 +54,7 @@ def _load(organizations: int, number: int, count: int, *where: str) -> dict[str,
 
 
 def _tick(organizations: int, number: int, count: int, *where: str) -> dict[str, float]:
-    """The sensor's evaluations: the first one, which asks for all history, and one at which nothing is due."""
+    """Measure two evaluations: the first one, which requests all history, and a no-op evaluation."""
     import dagster as dg
 
     definitions = _definitions(organizations, number, count, *where)
@@ -76,7 +76,7 @@ def _tick(organizations: int, number: int, count: int, *where: str) -> dict[str,
 
 
 def _run(organizations: int, number: int, count: int, *where: str) -> dict[str, float]:
-    """A run's process: definitions, then the trailing days of one organization, read over HTTP and stored."""
+    """Measure a run: loading definitions, then reading and storing the trailing days of one organization."""
     import dagster as dg
 
     from openai_costs_dagster.days import DayRange
@@ -104,7 +104,7 @@ _MEASURED = {"load": _load, "tick": _tick, "run": _run}
 
 
 def _configuration(organizations: int, database_url: str = "", base_url: str = "") -> Any:
-    """`organizations` of them, one simulated at an address, the others never asked."""
+    """Return a configuration with `organizations` organizations. Only the simulated one is requested."""
     from openai_costs_dagster.configuration import from_mapping
 
     folder = Path(tempfile.gettempdir())

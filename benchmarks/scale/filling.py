@@ -1,4 +1,4 @@
-"""Fills the warehouse with many organizations' days as daily loading would lay them down: day by day, in whole days."""
+"""Fills the warehouse with rows of many organizations, day by day, in the order in which daily runs store them."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ from (select organization from openai_costs.organizations order by organization)
 
 @dataclass(frozen=True)
 class Size:
-    """How much is laid down; the newest day is yesterday."""
+    """The amount of data. The newest day is yesterday."""
 
     organizations: int
     days: int
     rows: int
-    """An organization's, a day."""
+    """The number of rows per organization and day."""
 
     @property
     def all_rows(self) -> int:
-        """Of all organizations and days."""
+        """The total number of rows."""
         return self.organizations * self.days * self.rows
 
     @property
@@ -57,7 +57,7 @@ class Size:
 
 
 def fill(connection: psycopg.Connection, size: Size) -> None:
-    """Into an empty, prepared warehouse; commits day by day."""
+    """Fill an empty, prepared warehouse. Each day is committed on its own."""
     connection.execute(_LINE_ITEMS)
     connection.execute(_ORGANIZATIONS, {"organizations": size.organizations, "first": size.first})
     for number in range(size.days):

@@ -1,4 +1,4 @@
-"""A morning of very many organizations: `openai-costs up` as it is, a year in both storages, one tick of the clock.
+"""Measures `openai-costs up` with very many organizations, a year of history in both storages, and one daily tick.
 
 It measures the time until the UI answers, until all runs are queued and finished, the number of failures, and the time
 of Dagster's pages during and after the runs.
@@ -58,21 +58,21 @@ class Morning:
     organizations: int
     locations: int
     up: float
-    """From the command to the UI's first answer."""
+    """Time from the command to the first answer of the UI."""
     asked: float
-    """The last of the runs was in the queue."""
+    """Time until the last run was queued."""
     ended: float
-    """The last of the runs had ended."""
+    """Time until the last run had ended."""
     runs: int
     failed: int
     read: int
-    """How many organizations have a row of today."""
+    """The number of organizations with a row for today."""
     run: float
-    """A run's own seconds, on average, as many at a time as are allowed."""
+    """The mean duration of a run, with the maximum number of concurrent runs."""
     memory: float
-    """MiB of the webserver, the daemon and all code servers before the tick; what they share is counted once."""
+    """MiB of the webserver, the daemon and all code servers before the tick. Shared memory is counted once."""
     during: Mapping[str, float]
-    """Seconds that pages took when half of the runs had ended."""
+    """Loading time of pages after half of the runs, in seconds."""
     after: Mapping[str, float]
 
 
@@ -99,7 +99,7 @@ def morning(organizations: int) -> Morning:
 
 
 class _Place:
-    """A folder with a configuration, an environment of its own, and the embedded server."""
+    """A folder with a configuration, an environment and the embedded server."""
 
     def __init__(self, folder: Path, names: list[str], base_url: str) -> None:
         self.folder = folder
@@ -218,7 +218,7 @@ class _Watch:
 
 @contextmanager
 def _folder() -> Iterator[Path]:
-    """Short enough for the name of a Unix socket, and open to the user that root's server runs as."""
+    """Create a folder with a path short enough for a Unix socket, which the user of the server can read."""
     folder = Path(tempfile.mkdtemp(prefix="oc-"))
     folder.chmod(0o755)
     try:

@@ -1,4 +1,4 @@
-"""What many organizations left behind: a year of costs, and Dagster's memory of having read each day of it.
+"""Fills both storages with the history of many organizations: a year of costs, and its events in Dagster's tables.
 
 `openai-costs exec python -m benchmarks.scale.past ORGANIZATIONS DAYS ROWS`, in the environment of a prepared workplace.
 """
@@ -40,7 +40,7 @@ where name <> %(pattern)s
 
 
 def main() -> None:
-    """Fills both storages: costs until yesterday, and for Dagster today as well, so that nothing is missing."""
+    """Fill both storages: costs until yesterday, and Dagster's events until today, so that no day is missing."""
     organizations, days, rows = map(int, sys.argv[1:])
     size = Size(organizations, days, rows)
     database = database_access.database(load())

@@ -1,4 +1,4 @@
-"""What people usually ask of the views, of one organization or of all of them, and how PostgreSQL answers it."""
+"""Typical queries of the views, for one organization or for all of them, with their time and query plan."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TIMES = 5
 
 @dataclass(frozen=True)
 class Question:
-    """A query; `organization` and `since` are filled in."""
+    """A query with the parameters `organization` and `since`."""
 
     name: str
     sql: str
@@ -24,17 +24,17 @@ class Question:
 
 @dataclass(frozen=True)
 class Answer:
-    """How long it took, and how it was found."""
+    """The time and the plan of a query."""
 
     question: Question
     seconds: float
-    """The median of some runs, the first one left out."""
+    """The median time of several executions, without the first one."""
     first: float
     rows: int
     pages: int
-    """Of 8 kB, read by the measured plan."""
+    """The number of 8 kB pages that the measured plan reads."""
     reads: list[str]
-    """How the large tables are read, as in ``Index Scan of cost_rows``."""
+    """The access to the large tables, for example ``Index Scan of cost_rows``."""
 
 
 QUESTIONS = [
@@ -78,7 +78,7 @@ QUESTIONS = [
 
 
 def answers(connection: psycopg.Connection, organization: str, since: object) -> Iterator[Answer]:
-    """Each question some times, then once more with its plan."""
+    """Execute each query several times, then once with its plan."""
     values = {"organization": organization, "since": since}
     for question in QUESTIONS:
         taken = [_once(connection, question, values) for _ in range(_TIMES)]
@@ -101,8 +101,8 @@ def _once(connection: psycopg.Connection, question: Question, values: dict[str, 
 
 def _plan(connection: psycopg.Connection, question: Question, values: dict[str, Any]) -> dict[str, Any]:
     row = connection.execute(f"explain (analyze, buffers, format json) {question.sql}".encode(), values).fetchone()
-    said = row[0] if row else "[]"
-    plan: dict[str, Any] = (json.loads(said) if isinstance(said, str) else said)[0]["Plan"]
+    text = row[0] if row else "[]"
+    plan: dict[str, Any] = (json.loads(text) if isinstance(text, str) else text)[0]["Plan"]
     return plan
 
 

@@ -172,4 +172,5 @@ python -m benchmarks.scale                        # everything: an hour and a ha
 python -m benchmarks.scale postgres --rows 5000000
 python -m benchmarks.scale morning --organizations 100
 python -m benchmarks.scale --write                # everything, and replaces this page
+python -m benchmarks.scale.launchers 3 50 250     # CPU seconds of a run with both run launchers
 ```"""

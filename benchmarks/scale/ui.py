@@ -1,4 +1,4 @@
-"""How long Dagster's own pages take in a real browser: from the address to the text that one came for."""
+"""The loading time of Dagster's pages in a real browser, until the expected text is visible."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
 def look(url: str, organization: str, pictures: Path | None = None) -> dict[str, float]:
-    """Seconds by page; none where there is no browser. `pictures` is a folder for how each looked."""
+    """Return seconds by page, or nothing without a browser. `pictures` is a folder for screenshots."""
     browser_path = next(filter(None, map(shutil.which, _NAMES)), None)
     if browser_path is None:
         return {}
