@@ -1,6 +1,6 @@
--- A user who may read the views of openai_costs and nothing else; the tables behind them, with raw answers in them,
--- stay closed. Run it as the schema's owner with the right to make users, and again after an upgrade that brought
--- new views. The password is set apart from it: in psql, \password openai_costs_reader.
+-- Creates a user that can read the views of openai_costs, but no table. Run the script as the owner of the schema with
+-- the privilege to create roles, and again after an upgrade with new views. Set the password in psql with
+-- \password openai_costs_reader.
 do $$
 declare
     found record;

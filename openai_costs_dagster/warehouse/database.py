@@ -161,7 +161,7 @@ class Database:
                 f"{self.safe_url}: the schema could not be migrated this time, nothing was changed: {message}"
             )
         if isinstance(error, psycopg.errors.InsufficientPrivilege):
-            message += "; whoever owns the schema migrates it with openai-costs prepare"
+            message += "; run openai-costs prepare as the owner of the schema"
         return errors.DatabaseRefused(f"{self.safe_url}: the schema cannot be migrated: {message}")
 
 

@@ -71,7 +71,7 @@ def worked(trusting: Databases) -> Iterator[Worked]:
 def test_loader_refuses_an_unmigrated_database(worked: Worked) -> None:
     assert worked.too_early.code == 1
     assert worked.too_early.out == ""
-    assert "whoever owns the schema migrates it with openai-costs prepare" in worked.too_early.err
+    assert "run openai-costs prepare as the owner of the schema" in worked.too_early.err
 
 
 def test_the_owner_makes_dagsters_tables_as_well(worked: Worked) -> None:
