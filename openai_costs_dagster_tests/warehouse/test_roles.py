@@ -179,9 +179,7 @@ def test_the_loader_changes_no_schema_and_is_nobody_else(installed: Installation
 
 def test_a_loader_that_is_newer_than_the_schema_says_who_migrates_it(installed: Installation) -> None:
     installed.run("update openai_costs.schema_metadata set value = 'of another release' where key = 'views'")
-    with pytest.raises(
-        errors.DatabaseRefused, match=r"cannot be migrated.*run openai-costs prepare as the owner"
-    ):
+    with pytest.raises(errors.DatabaseRefused, match=r"cannot be migrated.*run openai-costs prepare as the owner"):
         installed.loader.prepare()
     installed.owner.prepare()
     installed.loader.prepare()
