@@ -168,7 +168,7 @@ def test_only_definitions_and_the_command_line_import_dagster(module: Module) ->
         ("check",),
         ("anomalies", "list"),
         ("report",),
-        ("export", "focus", "--month", f"{yesterday():%Y-%m}", "--out", "."),
+        ("export", "focus", "--month", f"{yesterday():%Y-%m}", "--out", "focus.csv"),
     ],
     ids=lambda command: command[0],
 )
