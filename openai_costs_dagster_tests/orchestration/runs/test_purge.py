@@ -37,7 +37,7 @@ def loaded_runs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_only_runs_of_the_purged_organization_are_loaded(
     instance: dg.DagsterInstance, loaded_runs: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(purge, "_RUNS_AT_ONCE", 2)
+    monkeypatch.setattr(purge, "_RUNS_PER_QUERY", 2)
     others = [add_run(instance, name) for name in ("a-cme", "acme2", "xa_cme", "aXcme", "acme") for _ in range(20)]
     shared = add_run(instance, "a_cme", "beta")
     own = [add_run(instance, "a_cme") for _ in range(5)]

@@ -59,7 +59,7 @@ def test_worker_runs_organizations_in_turn_and_returns_each_result(
 ) -> None:
     clock.now = utc_now()  # that of the worker, which is a process of its own
     week = DayRange(days_ago(9), days_ago(3))
-    monkeypatch.setattr(worker_pool, "_MOST_WORKERS", 1)
+    monkeypatch.setattr(worker_pool, "_MAX_WORKERS", 1)
     acme = bench()
     (tmp_path / "database.url").write_text(acme.database.url, encoding="utf-8")
     file = tmp_path / "openai_costs.yaml"
