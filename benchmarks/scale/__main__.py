@@ -92,8 +92,8 @@ def _measured(what: str, place: Place, url: str, base_url: str) -> dict[str, flo
     part = min(2, place.parts)  # the first one has more than its organizations, and is one of many
     asked = [what, str(place.organizations), str(part), str(place.parts)]
     command = [sys.executable, "-m", "benchmarks.scale.dagster_side", *asked]
-    said = subprocess.run([*command, url, base_url], check=True, stdout=subprocess.PIPE, text=True).stdout
-    found: dict[str, float] = json.loads(said.splitlines()[-1])
+    output = subprocess.run([*command, url, base_url], check=True, stdout=subprocess.PIPE, text=True).stdout
+    found: dict[str, float] = json.loads(output.splitlines()[-1])
     print(place, what, found, file=sys.stderr, flush=True)
     return found
 
