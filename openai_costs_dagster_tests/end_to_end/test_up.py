@@ -113,7 +113,7 @@ def test_new_organizations_are_read_from_their_beginning_each_in_one_run(up: Up)
     for run in runs:
         assert {key["path"][-1] for key in run["assetSelection"]} == {"costs", "usage", "allocated_costs"}
         assert run["tags"]["dagster/asset_partition_range_end"] == str(today())
-        assert run["tags"][PROCESS_TAG].startswith(run["runId"])  # forked from loaded definitions
+        assert run["tags"][PROCESS_TAG].startswith(run["runId"])  # recorded by the run launcher
         assert run["status"] == ("FAILURE" if _organization(run) == "locked" else "SUCCESS")
     for name in ("north", "south"):
         assert up.place.stored(name) == truth_of(up.organization(name), first_day())
