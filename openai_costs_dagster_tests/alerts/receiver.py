@@ -1,4 +1,4 @@
-"""A real HTTP server that receives alerts, and fails when told to."""
+"""A real HTTP server that receives alerts, and fails on demand."""
 
 from __future__ import annotations
 

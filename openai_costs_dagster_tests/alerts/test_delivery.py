@@ -318,11 +318,11 @@ def test_a_service_of_apprise_gets_title_text_and_picture(
 ) -> None:
     record(connection, clock, "one", chart=b"\x89PNG\r\n\x1a\n", severity="high")
     assert go(database, clock, make_route(receiver, service="json")).sent == 1
-    said = receiver.received[0].document
-    assert said["title"] == "acme: unusual spend on 2026-02-02"
-    assert "Up $412" in said["message"]
-    assert said["type"] == "failure"
-    assert [one["filename"] for one in said["attachments"]] == ["spend.png"]
+    document = receiver.received[0].document
+    assert document["title"] == "acme: unusual spend on 2026-02-02"
+    assert "Up $412" in document["message"]
+    assert document["type"] == "failure"
+    assert [one["filename"] for one in document["attachments"]] == ["spend.png"]
 
 
 def test_channel_url_is_in_no_table_and_no_message(

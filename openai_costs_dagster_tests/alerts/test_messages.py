@@ -55,10 +55,10 @@ def test_text_is_limited_to_the_length_of_the_service() -> None:
 
 def test_names_cannot_mention_people_or_disguise_links() -> None:
     hostile = "# <!channel> @everyone [click](https://evil.example) **x** `x`\nsecond\0line\u2028third\u202eright"
-    said = neutralize(hostile)
-    assert not said.startswith("#")
+    neutralized = neutralize(hostile)
+    assert not neutralized.startswith("#")
     for dangerous in ("<!", "@everyone", "](", "://", "`", "**", "\n", "\0", "\u2028", "\u202e"):
-        assert dangerous not in said
+        assert dangerous not in neutralized
 
 
 @given(st.text())

@@ -25,9 +25,9 @@ def test_two_backfills_that_begin_with_nothing_at_the_same_moment(
     with place.started("backfill") as one, place.started("backfill") as other:
         until(lambda: (gate.reached and _somebody_waits(place)) or one.poll() or other.poll())
         gate.open()
-        said = [one.communicate(timeout=240), other.communicate(timeout=240)]
-    assert (one.returncode, other.returncode) == (0, 0), said
-    assert "Traceback" not in str(said)
+        outputs = [one.communicate(timeout=240), other.communicate(timeout=240)]
+    assert (one.returncode, other.returncode) == (0, 0), outputs
+    assert "Traceback" not in str(outputs)
     assert place.stored("acme") == truth_of(organization, first_day())
     assert len(place.stored_days("acme")) == 21
     assert place.run_statuses() == ["SUCCESS", "SUCCESS"]

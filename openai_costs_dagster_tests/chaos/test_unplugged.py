@@ -1,4 +1,4 @@
-"""PostgreSQL goes away in the middle, or the API answers with errors: told in a sentence, and made good."""
+"""Failures of PostgreSQL or the API during a run are reported in one sentence, and the next run repairs them."""
 
 from __future__ import annotations
 

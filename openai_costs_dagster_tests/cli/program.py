@@ -33,14 +33,14 @@ Something = TypeVar("Something")
 
 
 class Finished(NamedTuple):
-    """How a command ended and what it said."""
+    """The exit code and the output of a command."""
 
     code: int
     out: str
     err: str
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         return self.out + self.err
 
 
@@ -120,7 +120,7 @@ class Workplace:
     ) -> Iterator[subprocess.Popen[str]]:
         """A running command, the leader of a process group of its own, which does not outlive the block.
 
-        What it says goes to pipes, or all of it to `output`.
+        Its output goes to pipes, or to `output`.
         """
         process = subprocess.Popen(  # noqa: S603  # our own program
             [str(PROGRAM), *command],

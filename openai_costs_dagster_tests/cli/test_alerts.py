@@ -1,4 +1,4 @@
-"""`alerts` tests channels, shows what was told, and tries again what was given up."""
+"""`alerts` tests channels, lists alerts and retries messages that were given up."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_alert_is_delivered_or_the_failure_is_printed(loaded: Loaded) -> None:
         assert finished.code == 1
         assert "hook: delivered" in finished.out
         assert "mail: the environment variable MAIL contains no URL that Apprise supports" in finished.out
-        assert "hunter2" not in finished.said
+        assert "hunter2" not in finished.output
         listed = place.run("alerts", "list", **given)
         assert "hook delivered" in listed.out
         assert "mail waiting" in listed.out

@@ -56,9 +56,9 @@ def test_every_day_of_every_series_gets_a_line_and_the_spike_is_flagged(
     flagged = [(row["project"], row["model"], row["date"]) for row in found if row["flagged"] == "true"]
     assert ("search", "gpt", "2026-04-07") in flagged
     assert {date for _, _, date in flagged} == {"2026-04-07"}
-    said = lines(finished.out)
-    assert said[0].startswith("Wrote 1,080 verdicts on 9 series to ")
-    assert [line.split()[0] for line in said[-3:]] == ["low", "medium", "high"]
+    printed = lines(finished.out)
+    assert printed[0].startswith("Wrote 1,080 verdicts on 9 series to ")
+    assert [line.split()[0] for line in printed[-3:]] == ["low", "medium", "high"]
 
 
 def test_a_dollar_floor_above_the_spike_silences_it(type_in: Type, spend: Path, tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_names_that_a_spreadsheet_would_run_are_tamed(type_in: Type, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("table", "said"),
+    ("table", "message"),
     [
         ("", "has no column organization and no column project"),
         ("organization,project,date,amount\n", "has no column model"),
@@ -86,12 +86,12 @@ def test_names_that_a_spreadsheet_would_run_are_tamed(type_in: Type, tmp_path: P
         ("organization,project,model,date,amount\na,b,c\n", "line 2: 3 cells are too few"),
     ],
 )
-def test_invalid_table_is_refused_with_its_line(type_in: Type, tmp_path: Path, table: str, said: str) -> None:
+def test_invalid_table_is_refused_with_its_line(type_in: Type, tmp_path: Path, table: str, message: str) -> None:
     spend = tmp_path / "spend.csv"
     spend.write_text(table)
     finished = type_in("backtest", str(spend), "--out", str(tmp_path / "flags.csv"))
     assert finished.code == 2
-    assert said in finished.err
+    assert message in finished.err
     assert not (tmp_path / "flags.csv").exists()
 
 

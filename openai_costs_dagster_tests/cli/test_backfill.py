@@ -33,13 +33,13 @@ def test_every_day_of_every_organization_is_stored_to_the_last_digit(loaded: Loa
 
 
 def test_progress_is_plain_lines_where_standard_output_is_no_terminal(loaded: Loaded) -> None:
-    said = lines(loaded.backfill.out)
+    printed = lines(loaded.backfill.out)
     days = 2 * HISTORY + VANISHING_HISTORY
-    assert re.fullmatch(rf"backfill: \d+ of {days} days", said[0])
-    assert f"backfill: {days} of {days} days" in said
+    assert re.fullmatch(rf"backfill: \d+ of {days} days", printed[0])
+    assert f"backfill: {days} of {days} days" in printed
     for name in loaded.organizations:
         summary = rf"{name}: {HISTORY} days stored, \$[\d,]+\.\d\d, \d+ requests"
-        assert len([line for line in said if re.fullmatch(summary, line)]) == 1
+        assert len([line for line in printed if re.fullmatch(summary, line)]) == 1
     assert "\x1b" not in loaded.backfill.out
     assert loaded.backfill.err == ""
 
@@ -153,7 +153,7 @@ def test_days_that_fail_are_named_with_their_reason_and_the_others_are_stored(tr
         f"  {days_ago(5)}..{days_ago(4)}: Usage and cost data are available for the past year."
         f" Earliest supported start date: {days_ago(3)} (UTC).\n"
     ) in finished.out
-    assert "Traceback" not in finished.said
+    assert "Traceback" not in finished.output
     assert place.stored_days("short") == {days_ago(days) for days in range(4)}
     assert place.stored("short") == truth_of(troubled.short, days_ago(3))
 

@@ -69,10 +69,10 @@ def test_a_key_that_the_api_echoes_is_never_shown(
     type_in: Type, api: Simulator, organization: SimulatedOrganization
 ) -> None:
     organization.revoke_key()
-    said = type_in("check").said + type_in("--log-format", "json", "check").said
-    assert KEY not in said
-    assert "sk-admin*" not in said  # the beginning and the end, as the API shows them
-    assert "acme." not in said
+    printed = type_in("check").output + type_in("--log-format", "json", "check").output
+    assert KEY not in printed
+    assert "sk-admin*" not in printed  # the beginning and the end, as the API shows them
+    assert "acme." not in printed
 
 
 def test_a_key_that_lacks_the_scope(type_in: Type, api: Simulator, organization: SimulatedOrganization) -> None:
@@ -92,14 +92,14 @@ def test_a_key_of_another_kind_costs_no_request(type_in: Type, api: Simulator, p
     assert finished.code == 1
     assert lines(finished.out)[0] == "default: Authentication failed - please check your API key"
     assert "create an admin key" in finished.out
-    assert key not in finished.said
+    assert key not in finished.output
     assert api.requests == []
 
 
 def test_a_key_with_the_quotation_marks_of_a_letter_around_it(type_in: Type, api: Simulator) -> None:
     finished = type_in("check", OPENAI_ADMIN_KEY=f"\N{LEFT DOUBLE QUOTATION MARK}{KEY}\N{RIGHT DOUBLE QUOTATION MARK}")
     assert finished.code in {1, 2}
-    assert KEY not in finished.said
+    assert KEY not in finished.output
     assert api.requests == []
 
 

@@ -85,8 +85,8 @@ def test_demo_changes_nothing_outside_its_folder(demo: Demo) -> None:
 
 def test_demo_ignores_the_users_configuration(demo: Demo) -> None:
     assert demo.users.requests == []
-    assert "of-the-user" not in demo.finished.said
-    assert "hunter2" not in demo.finished.said
+    assert "of-the-user" not in demo.finished.output
+    assert "hunter2" not in demo.finished.output
 
 
 def test_demo_leaves_no_process_behind(demo: Demo) -> None:

@@ -22,7 +22,7 @@ def test_a_person_is_forgotten_by_address_and_amounts_stay(loaded: Loaded) -> No
     page.parent.mkdir(exist_ok=True)
     page.write_text(f"what {address} spent")
     finished = place.run("forget-user", address)
-    assert finished.code == 0, finished.said
+    assert finished.code == 0, finished.output
     assert not page.exists()
     assert f"{user_id} is forgotten" in finished.out
     assert place.sql("select count(*) from openai_costs.directory_names where id = %s", user_id) == [(0,)]

@@ -1,4 +1,4 @@
-"""What cannot be done is said in one sentence with exit code 2 or 1; nothing is asked, stored or left behind."""
+"""Invalid commands print one sentence and exit with 2 or 1. They send no request and store nothing."""
 
 from __future__ import annotations
 
@@ -187,7 +187,7 @@ def test_postgres_is_down(type_in: Type, tmp_path: Path, simulator: RunSimulator
     api = simulator(SimulatedOrganization())
     finished = type_in(*command, OPENAI_ADMIN_KEY=KEY, OPENAI_BASE_URL=api.base_url, DATABASE_URL=CLOSED)
     assert_one_sentence(finished, 1, r"PostgreSQL at postgresql://someone:\.\.\.@127\.0\.0\.1:1/costs cannot be used")
-    assert "hunter2" not in finished.said
+    assert "hunter2" not in finished.output
     assert api.requests == []
     assert_nothing_was_made(tmp_path)
 
@@ -195,7 +195,7 @@ def test_postgres_is_down(type_in: Type, tmp_path: Path, simulator: RunSimulator
 def test_a_database_url_of_another_kind(type_in: Type, tmp_path: Path) -> None:
     finished = type_in("status", OPENAI_ADMIN_KEY=KEY, DATABASE_URL="mysql://someone:hunter2@127.0.0.1/costs")
     assert_one_sentence(finished, 1, "must look like postgresql://")
-    assert "hunter2" not in finished.said
+    assert "hunter2" not in finished.output
     assert_nothing_was_made(tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""`prepare`: every table is there before anything starts, and nothing is told that should not be."""
+"""`prepare` creates every table before the services start, and prints no secret."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_all_tables_are_made_and_a_second_time_changes_nothing(type_in: Type, em
     url = empty_database.url.replace("postgres:@", "postgres:hunter2@")
     first = type_in("prepare", DATABASE_URL=url, **GIVEN)
     assert (first.code, first.out.endswith(" is ready\n")) == (0, True), first
-    assert "hunter2" not in first.said
+    assert "hunter2" not in first.output
     made = tables(empty_database)
     assert made.keys() == {"openai_costs", "openai_costs_dagster"}
     assert min(made.values()) > 10

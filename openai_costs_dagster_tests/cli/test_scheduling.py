@@ -145,8 +145,8 @@ def test_heartbeat_is_shown_and_is_a_problem_after_five_failed_attempts(
                 connection, "openai_costs", str(address), DAY, due_at=NOW, delivered_at=None, error="it answered 500"
             )
             failed = judge(heartbeat_url=address)
-            said = f"the heartbeat for {DAY} could not be sent in {attempt} attempts: it answered 500"
-            assert said in (failed.problems if attempt == 5 else failed.notes)
+            message = f"the heartbeat for {DAY} could not be sent in {attempt} attempts: it answered 500"
+            assert message in (failed.problems if attempt == 5 else failed.notes)
         sensor_ticks.record_heartbeat(
             connection, "openai_costs", str(address), DAY, due_at=NOW, delivered_at=NOW, error=None
         )

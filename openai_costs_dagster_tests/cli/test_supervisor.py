@@ -265,12 +265,12 @@ def test_services_of_a_killed_process_are_ended(tmp_path: Path) -> None:
 
 
 def test_process_that_was_given_the_number_of_a_service_is_left_alone(tmp_path: Path) -> None:
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True) as stranger:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True) as other:
         assert not stop_recorded_processes(
-            state_file_of_killed(tmp_path, {stranger.pid: str(replace(Process.of(stranger.pid), start="0"))})
+            state_file_of_killed(tmp_path, {other.pid: str(replace(Process.of(other.pid), start="0"))})
         )
-        assert stranger.poll() is None
-        stranger.kill()
+        assert other.poll() is None
+        other.kill()
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"pid": 1, "process": "1@0"}'])

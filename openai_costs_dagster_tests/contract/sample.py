@@ -64,7 +64,7 @@ class Sample:
 
 
 def load(database: Database, folder: Path) -> Sample:
-    """Reads, judges and tells all there is, at NOW."""
+    """Synchronize, evaluate and record alerts for all days, at the time NOW."""
     lab = SimulatedOrganization(
         workloads=(*LAB, *_MORE),
         organization_id="org-SIMULATEDLUMEN",
@@ -134,7 +134,7 @@ def _break(connection: Connection, organization: str) -> None:
 
 
 def _deliver(connection: Connection) -> None:
-    """One channel takes all that is told, another one nothing."""
+    """Return two channels: one accepts every alert, the other rejects every alert."""
     alerts = [one.alert_id for one in outbox.unrouted(connection)]
     assert alerts
     for channel, state in (("chat", "delivered"), ("pager", "dead"), ("mail", "waiting")):

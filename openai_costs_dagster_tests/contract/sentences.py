@@ -1,4 +1,4 @@
-"""The sentences that a user can meet when something is wrong, read out of the source; "…" stands for what is put in."""
+"""The error messages that users can see, extracted from the source. "…" stands for a variable part."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RAISED = _OURS | {
     for name, kind in inspect.getmembers(module, inspect.isclass)
     if issubclass(kind, Exception) and kind.__module__ == module.__name__
 }
-"""Errors whose text is shown as it is."""
+"""Errors whose text is shown unchanged."""
 
 VALUE_ERRORS_ARE_SHOWN_OF = {
     "configuration.settings",
@@ -34,7 +34,7 @@ VALUE_ERRORS_ARE_SHOWN_OF = {
 }  # pydantic puts them into a ConfigurationError
 RUNTIME_ERRORS_ARE_SHOWN_OF = {"cli.dagster_dev"}
 
-SAID = {
+FUNCTIONS_WITH_MESSAGES = {
     "api.connection_check": {"check_connection", "_explain", "admin_key_warning"},
     "cli.check": {"check", "_reject_duplicate", "_report"},
     "monitoring.status": {
@@ -57,24 +57,24 @@ SAID = {
     "warehouse.failures": {"of_connecting", "of_use"},
     "warehouse.lock": {"organization_lock"},
 }
-"""Functions that say what is wrong without raising it."""
+"""Functions that return or log messages about problems without raising an error, by module."""
 
 
 @dataclass(frozen=True)
 class Sentence:
-    """What is said, and where."""
+    """A message and the function that creates it."""
 
     text: str
     where: str
 
 
 def sentences() -> list[Sentence]:
-    """All of them, each once for each place."""
+    """Return all messages, once for each function that creates them."""
     return [sentence for path in _modules() for sentence in _of(path)]
 
 
-def everything_said() -> list[str]:
-    """Every text of the package, the simulated API's own words included."""
+def all_messages() -> list[str]:
+    """Return every text of the package, including the texts of the simulated API."""
     files = sorted(ROOT.rglob("*.py"))
     texts = [text for path in files for text in _texts(ast.parse(path.read_text(encoding="utf-8")))]
     return [_PUT_IN.sub(BLANK, text) for text in texts] + [path.read_text("utf-8") for path in ROOT.rglob("*.sql")]
@@ -94,13 +94,13 @@ def _of(path: Path) -> Iterator[Sentence]:
         texts = {text for call in _calls(function, shown) for text in _first_texts(call, function)}
         logged = (text for call in _calls(function, {"warning"}) for text in _first_texts(call, function))
         texts |= {_PUT_IN.sub(BLANK, text) for text in logged}
-        if function.name in SAID.get(name, ()):
+        if function.name in FUNCTIONS_WITH_MESSAGES.get(name, ()):
             texts |= {text for text in _texts(function) if " " in text.strip()}
         yield from (Sentence(text, f"{name}.{function.name}") for text in sorted(texts))
 
 
 def _calls(function: ast.FunctionDef, shown: set[str]) -> Iterator[ast.Call]:
-    """Errors that are made here."""
+    """Yield the calls in this function whose name is in `shown`."""
     for node in ast.walk(function):
         if isinstance(node, ast.Call) and _name(node.func) in shown:
             yield node

@@ -34,15 +34,15 @@ EVENTS = {
     (late_days, failure_alerts.KIND): {"failed", "recovered"},
     (key_alerts, failure_alerts.KIND): {"expires", "aged"},
 }
-"""What each module tells of, read from it where it stands in one place; the tests below hold it against the source."""
+"""The events of each module that creates alerts. The tests below compare them with the source."""
 
 
 def documented() -> set[tuple[str, str]]:
     return set(re.findall(r"^\| `(\w+)` \| `(\w+)` \| .{10,} \| .+ \|$", PAGE, re.MULTILINE))
 
 
-def modules_that_tell() -> Iterator[tuple[str, ast.Module]]:
-    """Those that make an alert."""
+def modules_with_alerts() -> Iterator[tuple[str, ast.Module]]:
+    """Yield the name and the syntax tree of each module that creates alerts."""
     for path in sorted(ROOT.rglob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         calls = (node.func for node in ast.walk(tree) if isinstance(node, ast.Call))
@@ -50,13 +50,13 @@ def modules_that_tell() -> Iterator[tuple[str, ast.Module]]:
             yield path.stem, tree
 
 
-def test_all_modules_that_tell_anything_are_known_here() -> None:
+def test_all_modules_with_alerts_are_listed() -> None:
     known = {module.__name__.rpartition(".")[2] for module, _ in EVENTS}
-    assert {name for name, _ in modules_that_tell()} == known | {"delivery"}  # the last makes tests alone
+    assert {name for name, _ in modules_with_alerts()} == known | {"delivery"}  # `delivery` creates only test alerts
 
 
-def test_no_event_is_written_in_the_source_that_is_not_known_here() -> None:
-    for name, tree in modules_that_tell():
+def test_every_event_in_the_source_is_listed() -> None:
+    for name, tree in modules_with_alerts():
         events = {
             keyword.value.value
             for node in ast.walk(tree)
@@ -79,9 +79,9 @@ def test_every_kind_that_can_be_chosen_is_explained() -> None:
 
 
 def test_what_is_really_told_is_documented(reader: Connection) -> None:
-    told = {(row["kind"], row["event"]) for row in ask(reader, "select kind, event from openai_costs.alerts")}
-    assert len(told) >= 4
-    assert told <= documented()
+    stored = {(row["kind"], row["event"]) for row in ask(reader, "select kind, event from openai_costs.alerts")}
+    assert len(stored) >= 4
+    assert stored <= documented()
 
 
 def test_every_field_and_header_of_the_webhook_is_documented() -> None:

@@ -1,7 +1,7 @@
-"""What is deployed asks for no right that it does not need, holds no secret, and is told only what there is to tell.
+"""The files of deploy/ need no unnecessary privileges, contain no secrets and agree with each other.
 
-There is no container engine here: files are held against what reads them, and test_deployment.py of end_to_end/
-starts the same processes without one.
+No container engine is available to the tests. The files are compared with the schemas of their readers, and
+end_to_end/test_deployment.py starts the same processes without containers.
 """
 
 from __future__ import annotations
@@ -223,7 +223,7 @@ def test_what_runs_write_lies_in_a_volume() -> None:
     assert folder in {mount["mountPath"] for mount in USER_CODE["volumeMounts"]}
 
 
-# What Dagster is told
+# Settings of the Dagster instance
 
 
 def instance_settings() -> dict[str, Any]:
@@ -240,7 +240,7 @@ def test_dagster_knows_every_setting_of_its_instance(tmp_path: Path, monkeypatch
 
 
 def as_the_chart_writes_it() -> dict[str, Any]:
-    """The settings of the chart's instance that have to do with runs that wait or start."""
+    """Return the chart's settings for queued and starting runs, as the chart writes them to `dagster.yaml`."""
     daemon = VALUES["dagsterDaemon"]
     return {
         "run_coordinator": daemon["runCoordinator"]["config"]["customRunCoordinator"],
@@ -249,7 +249,7 @@ def as_the_chart_writes_it() -> dict[str, Any]:
 
 
 def as_docs_recommend_it() -> dict[str, Any]:
-    """What docs/component.md tells people to write into the `dagster.yaml` of their project."""
+    """Return the settings that docs/component.md recommends for the `dagster.yaml` of a project."""
     text = (ROOT / "docs" / "component.md").read_text(encoding="utf-8")
     blocks = [yaml.safe_load(block) for block in re.findall("```yaml\n(.*?)```", text, re.DOTALL)]
     (recommended,) = [block for block in blocks if "run_coordinator" in block]
@@ -341,22 +341,22 @@ def test_a_pod_asks_for_no_right_that_it_does_not_need(pod: dict[str, Any]) -> N
     assert pod["resources"].keys() == {"requests", "limits"}
 
 
-def test_the_chart_is_told_what_compose_is_told() -> None:
-    daemon, told = VALUES["dagsterDaemon"], instance_settings()
-    assert snake_case(daemon["runMonitoring"]) == told["run_monitoring"]
-    assert snake_case(daemon["runRetries"]) == told["run_retries"]
+def test_chart_and_compose_configure_the_same_instance() -> None:
+    daemon, expected = VALUES["dagsterDaemon"], instance_settings()
+    assert snake_case(daemon["runMonitoring"]) == expected["run_monitoring"]
+    assert snake_case(daemon["runRetries"]) == expected["run_retries"]
     coordinator = daemon["runCoordinator"]["config"]["customRunCoordinator"]
     assert daemon["runCoordinator"]["type"] == "CustomRunCoordinator"
-    assert {**coordinator, "config": {"dequeue_interval_seconds": 1, **coordinator["config"]}} == told[
+    assert {**coordinator, "config": {"dequeue_interval_seconds": 1, **coordinator["config"]}} == expected[
         "run_coordinator"
     ]
     for name in ("sensors", "schedules", "backfills"):
-        assert snake_case(daemon[name]) == told[name]
+        assert snake_case(daemon[name]) == expected[name]
     for name in ("pools", "runs"):
-        assert snake_case(VALUES["concurrency"][name]) == told["concurrency"][name]
-    assert VALUES["additionalInstanceConfig"] == {name: told[name] for name in ("freshness", "nux")}
-    assert VALUES["telemetry"] == told["telemetry"]
-    kept = {name: told["retention"][name]["purge_after_days"] for name in ("sensor", "schedule")}
+        assert snake_case(VALUES["concurrency"][name]) == expected["concurrency"][name]
+    assert VALUES["additionalInstanceConfig"] == {name: expected[name] for name in ("freshness", "nux")}
+    assert VALUES["telemetry"] == expected["telemetry"]
+    kept = {name: expected["retention"][name]["purge_after_days"] for name in ("sensor", "schedule")}
     assert VALUES["retention"]["schedule"]["purgeAfterDays"] == kept["schedule"]
     assert kept["sensor"].items() <= VALUES["retention"]["sensor"]["purgeAfterDays"].items()
 

@@ -1,4 +1,4 @@
-"""What can be typed, configured and queried is documented, every page can be found, and no file tells of a machine."""
+"""Commands, settings, views and tables are documented, links work, and no file names the machine of its author."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ def test_every_link_leads_somewhere() -> None:
     assert broken == []
 
 
-def test_no_file_tells_of_the_machine_it_was_written_on() -> None:
+def test_no_file_names_the_machine_of_its_author() -> None:
     telling = re.compile(
         r"/(?:home|Users)/\w+/|/root/\.|(?<![\w.])/(?:work|opt|mnt|srv)/|/tmp/\w+/|\bpip\.conf\b|index-url|artifactory|\bnexus\b"
         r"|https?://(?:pypi|packages|registry|mirror)[\w.-]*(?:internal|corp|local)\b",

@@ -133,14 +133,14 @@ LEAKS = {
     "cost_revisions": ("organization", "old_amount"),
     "focus": ('"x_Organization"', '"BillingAccountName"'),
 }
-"""Columns of each view that would tell of others."""
+"""Columns of each view that could reveal rows of other organizations."""
 
 
 @pytest.mark.parametrize("reader", ["lumen", "nothing"])
 @pytest.mark.parametrize("view", view_names())
 def test_a_cheap_function_in_a_condition_is_shown_no_row_of_others(readers: Readers, view: str, reader: str) -> None:
     """The planner calls what costs least first, and as deep as it may, unless a policy stands before it."""
-    told: set[str] = set()
+    notices: set[str] = set()
     mine = {
         str(value)
         for column in LEAKS[view]
@@ -152,7 +152,7 @@ def test_a_cheap_function_in_a_condition_is_shown_no_row_of_others(readers: Read
         if value is not None
     }
     with psycopg.connect(getattr(readers, reader).url, autocommit=True) as connection:
-        connection.add_notice_handler(lambda notice: told.add(str(notice.message_primary)))
+        connection.add_notice_handler(lambda notice: notices.add(str(notice.message_primary)))
         connection.execute("set default_transaction_read_only = off")
         connection.execute(
             "create function pg_temp.shown(text) returns boolean language plpgsql cost 0.0000001 strict"
@@ -160,8 +160,8 @@ def test_a_cheap_function_in_a_condition_is_shown_no_row_of_others(readers: Read
         )
         for column in LEAKS[view]:
             connection.execute(f"select from openai_costs.{view} where pg_temp.shown(({column})::text)")
-    assert told <= mine
-    assert bool(told) == bool(mine)
+    assert notices <= mine
+    assert bool(notices) == bool(mine)
 
 
 @pytest.mark.parametrize(

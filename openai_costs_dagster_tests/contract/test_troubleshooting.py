@@ -1,4 +1,4 @@
-"""Whatever a user can be told is wrong stands in docs/troubleshooting.md, or says itself what to do."""
+"""Every error message is explained in docs/troubleshooting.md, or contains its own remedy."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import cache
 
 import pytest
 
-from .sentences import BLANK, ROOT, Sentence, everything_said, sentences
+from .sentences import BLANK, ROOT, Sentence, all_messages, sentences
 
 PAGE = (ROOT.parent / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
 _TOO_SHORT = 12  # characters, which could be part of any message
@@ -22,7 +22,7 @@ SAYS_WHAT_TO_DO = {
     "cli.spend_csv": "the line of the user's own file and what belongs there",
     "cli.backtest": "that the user's own file is empty",
 }
-"""Rooms whose messages need no row, and what they say."""
+"""Modules whose messages need no row, and the remedy that these messages contain."""
 
 NEED_NO_ROW = {
     "Successfully connected to OpenAI API",
@@ -39,7 +39,7 @@ NEED_NO_ROW = {
     f"there is no organization {BLANK}, neither configured nor stored",
     f"{BLANK} is not a date; write it as 2026-01-31",
     f"{BLANK} comes from OPENAI_ADMIN_KEY: unset it first",
-    # Good news, and parts of sentences that have a row.
+    # Messages about success, and parts of messages that have a row.
     f"  What to do: {BLANK}",
     f"{BLANK} rows are stored.",
     "The rows add up to the total of the ungrouped request.",
@@ -51,7 +51,7 @@ NEED_NO_ROW = {
     f"{BLANK}: {BLANK}: openai-costs alerts retry",
     "the server has no usage endpoints: completions, embeddings and images are missing",
 }
-"""Those that say themselves what to do."""
+"""Messages that contain their own remedy."""
 
 
 @cache
@@ -62,7 +62,7 @@ def documented() -> list[str]:
 
 
 def is_in(short: str, long: str) -> bool:
-    """Whether a message stands in another one, blanks standing for anything."""
+    """Return whether a message is part of another one. A blank matches any text."""
     fragments = [re.escape(fragment) for fragment in short.split(BLANK)]
     return bool(re.search(".*?".join(fragments), long))
 
@@ -78,7 +78,7 @@ def module_of(sentence: Sentence) -> str:
     return sentence.where.rpartition(".")[0]
 
 
-def test_the_sentences_are_found_where_they_are_made() -> None:
+def test_messages_are_found_in_the_source() -> None:
     found = {sentence.text for sentence in sentences()}
     assert len(found) > 150
     assert {
@@ -91,22 +91,22 @@ def test_the_sentences_are_found_where_they_are_made() -> None:
 
 
 @pytest.mark.parametrize("sentence", worth_a_row(), ids=lambda sentence: f"{sentence.where}: {sentence.text}"[:90])
-def test_a_message_is_explained_or_says_itself_what_to_do(sentence: Sentence) -> None:
+def test_message_is_documented_or_contains_its_remedy(sentence: Sentence) -> None:
     explained = any(is_in(row, sentence.text) or is_in(sentence.text.strip(), row) for row in documented())
     assert explained or sentence.text in NEED_NO_ROW or module_of(sentence) in SAYS_WHAT_TO_DO
 
 
-def test_no_message_is_explained_that_nobody_can_see() -> None:
-    said = [text for text in everything_said() if len(text) > _TOO_SHORT]
-    assert [row for row in documented() if not any(is_in(row, text) or is_in(text, row) for text in said)] == []
+def test_every_documented_message_exists() -> None:
+    messages = [text for text in all_messages() if len(text) > _TOO_SHORT]
+    assert [row for row in documented() if not any(is_in(row, text) or is_in(text, row) for text in messages)] == []
 
 
-def test_nothing_is_called_self_explanatory_that_is_not_said() -> None:
+def test_messages_without_a_row_exist() -> None:
     assert {one.text for one in sentences()} >= NEED_NO_ROW
     assert {module_of(one) for one in sentences()} >= SAYS_WHAT_TO_DO.keys()
 
 
-def test_every_row_says_what_it_means_and_what_to_do() -> None:
+def test_every_row_has_a_meaning_and_a_remedy() -> None:
     rows = [line for line in PAGE.splitlines() if line.startswith("| `")]
     assert len(rows) > 50
     assert [row for row in rows if not re.fullmatch(r"\| (`[^`]+`(, )?)+ \| [^|]{4,} \| [^|]{4,} \|", row)] == []

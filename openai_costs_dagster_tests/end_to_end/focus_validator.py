@@ -1,4 +1,4 @@
-"""The FinOps Foundation's focus-validator in an environment of its own, and what it said of a file.
+"""The FinOps Foundation's focus-validator, in its own virtual environment, and its results for a file.
 
 It needs Python 3.12, an old numpy and an old pyarrow; it finds its currency codes only from its own folder, and it ends
 with 0 whatever it found. Its rules of FOCUS 1.2 come with it, so that it works without a network.
@@ -32,7 +32,7 @@ SUPPORTED = (
     "UNIT_PRICING_SUPPORTED",
     "USAGE_MEASUREMENT_SUPPORTED",
 )
-"""What FOCUS asks of a provider and OpenAI has. Its price list is public, but the API tells none of it."""
+"""Features that FOCUS requires of a provider and OpenAI has. OpenAI's price list is public, but not in the API."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +60,12 @@ def validate(interpreter: str, file: Path) -> Verdict:
     packages = subprocess.run([interpreter, "-c", where], check=True, capture_output=True, text=True).stdout.strip()  # noqa: S603
     command = [interpreter, "-m", "focus_validator.main", "--data-file", str(file), "--validate-version", "1.2"]
     options = ["--block-download", "--applicability-criteria", ",".join(SUPPORTED)]
-    said = subprocess.run(  # noqa: S603
+    output = subprocess.run(  # noqa: S603
         [*command, *options], cwd=packages, capture_output=True, text=True, check=True, timeout=_PATIENCE
     ).stdout
-    totals = _TOTALS.search(said)
-    assert totals, said[-2000:]
-    rules = dict(_RULE.findall(said))
+    totals = _TOTALS.search(output)
+    assert totals, output[-2000:]
+    rules = dict(_RULE.findall(output))
     failures = frozenset(rule for rule, status in rules.items() if status == "FAIL")
     total, passed, failed, skipped = map(int, totals.groups())
     verdict = Verdict(total, passed, failed, skipped, failures)

@@ -7,7 +7,7 @@ import datetime as dt
 from ..cli.program import Workplace
 
 _HURRY = """
-# Dagster's backfill daemon looks every 30 seconds what there is to do, and cannot be told otherwise.
+# Dagster's backfill daemon polls every 30 seconds, and no setting changes this interval.
 from dagster._daemon import controller
 
 controller.DEFAULT_DAEMON_INTERVAL_SECONDS = 1

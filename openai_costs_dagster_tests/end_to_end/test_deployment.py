@@ -89,7 +89,7 @@ class Deployment:
         return self.place.folder / f"{name}.log"
 
     def signal(self, name: str) -> None:
-        """What asks a service to end; only its first process is told, as a container engine does it."""
+        """Send the stop signal to the first process of a service, as a container engine does."""
         self.processes[name].send_signal(signal.Signals[ours()[name]["stop_signal"]])
 
 
@@ -183,9 +183,9 @@ def dagster(deployment: Deployment) -> Iterator[Dagster]:
 
 
 def test_prepare_creates_all_tables_and_prints_no_password(deployment: Deployment, dagster: Dagster) -> None:
-    said = deployment.log(PREPARE).read_text()
-    assert said.endswith(" is ready\n")
-    assert SECRET not in said
+    log = deployment.log(PREPARE).read_text()
+    assert log.endswith(" is ready\n")
+    assert SECRET not in log
     schemas = deployment.place.sql(
         "select schemaname, count(*) > 10 from pg_tables where schemaname ~ 'openai' group by 1"
     )

@@ -25,7 +25,7 @@ NOTHING_TOLD = {
     # OpenAI bills some rows without a line item; a placeholder would break FOCUS' rule for nulls.
     "ChargeDescription-C-000-M",
     "ChargeDescription-C-003-O",
-    # OpenAI tells no quantity of some tools (web search) and of rows without a line item.
+    # OpenAI returns no quantity for some tools (web search) and for rows without a line item.
     "ConsumedQuantity-C-000-C",
     "ConsumedQuantity-C-003-C",
     "ConsumedQuantity-C-004-C",  # passes by itself; the validator fails it for its neighbour

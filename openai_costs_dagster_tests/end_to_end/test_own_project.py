@@ -59,9 +59,9 @@ class Project:
     def edit(self, **attributes: Any) -> None:
         """Writes into the scaffolded `defs.yaml` as a person would."""
         file = self.folder / "src" / "host" / "defs" / "openai" / "defs.yaml"
-        said = yaml.safe_load(file.read_text(encoding="utf-8"))
-        assert said["type"] == COMPONENT
-        file.write_text(yaml.safe_dump({**said, "attributes": attributes}), encoding="utf-8")
+        settings = yaml.safe_load(file.read_text(encoding="utf-8"))
+        assert settings["type"] == COMPONENT
+        file.write_text(yaml.safe_dump({**settings, "attributes": attributes}), encoding="utf-8")
 
 
 @pytest.fixture(scope="module")

@@ -97,8 +97,8 @@ def test_the_ui_answers_and_only_this_machine_can_ask(up: Up) -> None:
         if connection.status == psutil.CONN_LISTEN
     ]
     assert set(listening) == {"127.0.0.1"}
-    said = f"Dagster is up: http://127.0.0.1:{up.port} (Ctrl-C ends it)"
-    until(lambda: said in (up.place.folder / "up.log").read_text())
+    message = f"Dagster is up: http://127.0.0.1:{up.port} (Ctrl-C ends it)"
+    until(lambda: message in (up.place.folder / "up.log").read_text())
 
 
 def test_second_up_is_refused(up: Up) -> None:
@@ -247,8 +247,8 @@ def test_killed_child_of_the_code_server_is_replaced_and_a_later_alert_gets_its_
         outbox.record(connection, delivery.test_alert("", killed_at), killed_at)
     routed = "select routed_at from openai_costs.outbox where kind = 'test' and routed_at is not null"
     until(lambda: up.place.sql(routed))
-    said = "the code server of openai_costs does not answer and was restarted"
-    assert said in (up.place.folder / "up.log").read_text()
+    message = "the code server of openai_costs does not answer and was restarted"
+    assert message in (up.place.folder / "up.log").read_text()
     assert [one.pid for one in _code_servers(up)] != [child.pid]
     sensors = json.loads(up.place.run("status", "--json").out)["scheduling"]["sensors"]
     assert {one["sensor"] for one in sensors} == {

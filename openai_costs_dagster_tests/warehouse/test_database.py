@@ -73,20 +73,20 @@ def test_an_old_server_is_refused_with_the_version_that_is_needed(
         database.prepare()
 
 
-def told_by(url: str) -> str:
-    """Everything that a database with this URL says of itself, working or not."""
-    said: list[str] = []
+def texts_of_database(url: str) -> str:
+    """Return all texts that a database with this URL shows: its representation, its safe URL and its errors."""
+    texts: list[str] = []
     attempts: list[Callable[[], object]] = [
-        lambda: said.append(repr(Database(url))),
-        lambda: said.append(Database(url).safe_url),
+        lambda: texts.append(repr(Database(url))),
+        lambda: texts.append(Database(url).safe_url),
         lambda: Database(url).prepare(),
     ]
     for attempt in attempts:
         try:
             attempt()
         except (errors.WarehouseError, psycopg.Error) as error:
-            said += [str(error), repr(error)]
-    return "\n".join(said)
+            texts += [str(error), repr(error)]
+    return "\n".join(texts)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def told_by(url: str) -> str:
     ],
 )
 def test_the_password_is_in_no_representation_and_no_error(url: str) -> None:
-    assert "hunter2xyz" not in told_by(url)
+    assert "hunter2xyz" not in texts_of_database(url)
 
 
 @given(password=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=6))

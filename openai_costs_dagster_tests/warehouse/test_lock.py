@@ -14,11 +14,11 @@ class SecondReader(threading.Thread):
     def __init__(self, database: Database) -> None:
         super().__init__(daemon=True)
         self.database = database
-        self.told: list[str] = []
+        self.messages: list[str] = []
         self.entered = threading.Event()
 
     def run(self) -> None:
-        with lock.organization_lock(self.database, "acme", purpose="second", on_wait=self.told.append):
+        with lock.organization_lock(self.database, "acme", purpose="second", on_wait=self.messages.append):
             self.entered.set()
 
     def start_and_wait(self, observer: Connection) -> None:
@@ -39,7 +39,7 @@ def test_second_holder_waits_and_reports_the_first(database: Database, connectio
         second.start_and_wait(connection)
     second.join(30)
     assert second.entered.is_set()
-    (sentence,) = second.told
+    (sentence,) = second.messages
     assert sentence.startswith("another reader has acme: openai-costs acme run 1a2b, since 20")
     assert sentence.endswith(" UTC; waiting for it")
 
@@ -69,7 +69,7 @@ def test_the_lock_is_free_after_a_failure_in_our_own_code(database: Database) ->
         lock.organization_lock(database, "acme", purpose="first", on_wait=nobody_waits),
     ):
         raise ZeroDivisionError
-    told: list[str] = []
-    with lock.organization_lock(database, "acme", purpose="second", on_wait=told.append):
+    messages: list[str] = []
+    with lock.organization_lock(database, "acme", purpose="second", on_wait=messages.append):
         pass
-    assert all("just ending" in sentence for sentence in told)  # Postgres may need a moment to see the first one go
+    assert all("just ending" in sentence for sentence in messages)  # Postgres may need a moment to see the first one go

@@ -33,7 +33,7 @@ def revisions(connection: Connection) -> list[dict[str, Any]]:
     return [dict(zip(names, values, strict=True)) for values in found]
 
 
-def told(connection: Connection) -> list[tuple[Any, ...]]:
+def changed_amounts(connection: Connection) -> list[tuple[Any, ...]]:
     return [(one["line_item"], str(one["old_amount"]), str(one["new_amount"])) for one in revisions(connection)]
 
 
@@ -45,7 +45,7 @@ def restate(connection: Connection, old: list[CostRow], new: list[CostRow]) -> N
 def test_amounts_restated_up_and_down_leave_both_amounts_and_the_time(connection: Connection) -> None:
     old = [row("1.10", "up"), row("2", "down"), row("3", "same")]
     restate(connection, old, [row("1.25", "up"), row("-0.5", "down"), row("3.00", "same")])
-    assert told(connection) == [("down", "2", "-0.5"), ("up", "1.10", "1.25")]
+    assert changed_amounts(connection) == [("down", "2", "-0.5"), ("up", "1.10", "1.25")]
     assert revisions(connection)[0] == {
         "usage_date": DAY,
         "project_id": "proj_a",
@@ -62,12 +62,12 @@ def test_amounts_restated_up_and_down_leave_both_amounts_and_the_time(connection
 
 def test_a_row_that_vanished_has_new_0_and_one_that_appeared_old_0(connection: Connection) -> None:
     restate(connection, [row("2", "vanished"), row("3", "same")], [row("5", "appeared"), row("3", "same")])
-    assert told(connection) == [("appeared", "0", "5"), ("vanished", "2", "0")]
+    assert changed_amounts(connection) == [("appeared", "0", "5"), ("vanished", "2", "0")]
 
 
 def test_a_day_that_came_back_empty_is_a_revision_of_every_row(connection: Connection) -> None:
     restate(connection, [row("2", "a"), row("3", "b")], [])
-    assert told(connection) == [("a", "2", "0"), ("b", "3", "0")]
+    assert changed_amounts(connection) == [("a", "2", "0"), ("b", "3", "0")]
 
 
 def test_the_first_version_of_a_day_and_the_same_one_again_are_none(connection: Connection) -> None:
@@ -151,7 +151,7 @@ def test_null_equals_null_and_differs_from_the_empty_text(connection: Connection
         [row("5", None, None), row("7", "", None), row("1", "same", None)],
         [row("6", None, None), row("4", "", None), row("1", "same", None)],
     )
-    assert told(connection) == [("", "7", "4"), (None, "5", "6")]
+    assert changed_amounts(connection) == [("", "7", "4"), (None, "5", "6")]
 
 
 def test_currencies_are_never_added(connection: Connection) -> None:

@@ -99,7 +99,7 @@ def test_an_administrator_who_is_no_superuser_may_run_it(trusting: Databases) ->
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "said"),
+    ("before", "after", "message"),
     [
         (
             "alter role openai_costs_reader bypassrls",
@@ -119,11 +119,11 @@ def test_an_administrator_who_is_no_superuser_may_run_it(trusting: Databases) ->
     ],
 )
 def test_roles_that_may_do_too_much_are_refused_in_a_sentence(
-    installed: Installation, before: str, after: str, said: str
+    installed: Installation, before: str, after: str, message: str
 ) -> None:
     installed.run(before)
     try:
-        with pytest.raises(psycopg.errors.RaiseException, match=said):
+        with pytest.raises(psycopg.errors.RaiseException, match=message):
             installed.run(script(by_organization=False))
     finally:
         installed.run(after)
@@ -259,5 +259,5 @@ def test_a_database_without_the_roles_is_left_as_it_is(trusting: Databases) -> N
     assert (
         without.query("select from pg_class where relnamespace = 'openai_costs'::regnamespace and relrowsecurity") == []
     )
-    said = "select from pg_class where relnamespace = 'openai_costs'::regnamespace and relacl is not null"
-    assert without.query(said) == []
+    query = "select from pg_class where relnamespace = 'openai_costs'::regnamespace and relacl is not null"
+    assert without.query(query) == []

@@ -30,7 +30,7 @@ def status(connection: Connection, organization: str = "acme") -> coverage.SyncS
 def read(
     connection: Connection, today: dt.date, days_ago: Collection[int], *, provisional: Collection[int] = ()
 ) -> None:
-    """Stores some days, told by how long ago they were; history begins ten days ago."""
+    """Store days that are given by their age in days. The history begins ten days ago."""
     organizations.register(connection, "acme", display_name=None, start_date=None)
     organizations.record_onboarding(connection, "acme", today - 10 * ONE_DAY, NOW)
     for number in days_ago:
