@@ -1,4 +1,4 @@
-# Two commands matter: `make demo` and `make test`. Both install pinned dependencies into .venv first.
+# The main targets are `make demo` and `make test`. Both first install the pinned dependencies into .venv.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -9,7 +9,8 @@ INSTALLED := $(VENV)/.installed
 demo: $(INSTALLED)
 	@$(BIN)/openai-costs demo $(ARGS)
 
-# The FOCUS validator's own environment takes a minute of downloads: made while linters read, or left out, as its test says.
+# The FOCUS validator needs an environment of its own, which takes a minute to download. It is created while the linters run.
+# If the download fails, the test of the validator is skipped.
 test: $(INSTALLED)
 	@$(BIN)/python -m openai_costs_dagster_tests.end_to_end.focus_validator & validator=$$!; \
 	$(MAKE) --no-print-directory lint; linted=$$?; wait $$validator; exit $$linted

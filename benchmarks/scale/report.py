@@ -84,10 +84,11 @@ def _morning_words(seen: Morning) -> str:
         f"## A morning of {seen.organizations:,} organizations\n"
         f"`openai-costs up` with {seen.locations} code locations, with the simulator and PostgreSQL on the same "
         "machine. Both storages contain 400 days, and one daily tick is measured. Seconds are wall time.\n\n"
-        f"The UI answers after {seen.up:.0f} s; webserver, daemon and code servers take {seen.memory:,.0f} MiB. The "
-        f"last of {seen.runs:,} runs is in the queue {_minutes(seen.asked)} after the tick and has ended after "
-        f"{_minutes(seen.ended)}: {60 * seen.runs / seen.ended:.0f} runs a minute, four at a time, each for "
-        f"{seen.run:.1f} s once its process is there; {failed}, and {seen.read:,} organizations have a row of today."
+        f"The UI responds after {seen.up:.0f} s. Webserver, daemon and code servers use {seen.memory:,.0f} MiB. The "
+        f"last of {seen.runs:,} runs is queued {_minutes(seen.asked)} after the tick and ends after "
+        f"{_minutes(seen.ended)}: {60 * seen.runs / seen.ended:.0f} runs a minute, four at a time. A run takes "
+        f"{seen.run:.1f} s after the start of its process. Of these runs, {failed}, and {seen.read:,} organizations "
+        "have a row of today."
     )
 
 
@@ -103,12 +104,12 @@ def _minutes(seconds: float) -> str:
 
 def _warehouse_words(warehouse: Warehouse) -> str:
     size, sizes = warehouse.size, warehouse.sizes
-    filled = f", laid down in {warehouse.seconds / 60:.0f} minutes" if warehouse.seconds else ""
+    filled = f", generated in {warehouse.seconds / 60:.0f} minutes" if warehouse.seconds else ""
     return (
         f"## PostgreSQL\n{size.all_rows:,} cost rows: {size.organizations:,} organizations x {size.days} days x "
-        f"{size.rows} rows a day{filled}. The table takes {sizes['cost_rows']}, its index by organization and day "
-        f"{sizes['cost_rows_by_day']}, that by date {sizes['cost_rows_by_date']}. Settings are PostgreSQL's own "
-        "(128 MB of shared buffers); times are medians of four, the very first one beside them."
+        f"{size.rows} rows a day{filled}. The table uses {sizes['cost_rows']}, its index by organization and day "
+        f"{sizes['cost_rows_by_day']}, and the index by date {sizes['cost_rows_by_date']}. The server has PostgreSQL's "
+        "default settings (128 MB of shared buffers). Times are medians of four executions."
     )
 
 
