@@ -36,7 +36,7 @@ FLOOR = Contender(
     "select organization, count(*), sum(amount) from costs group by 1",
 )
 OURS = _ours(
-    "ours", "ours", "the load: fetch, decode, check, replace, revisions, raw pages; one organization at a time"
+    "ours", "ours", "the load: fetch, decode, check, replace, revisions, raw responses; one organization at a time"
 )
 OURS_2 = _ours("ours-2", "ours", "the load in two parallel processes", processes=2)
 BACKFILL = _ours(

@@ -10,7 +10,7 @@ from openai_costs_dagster.cli.errors import InputMistake
 @click.command(name="forget-user")
 @click.argument("user", metavar="USER")
 def forget_user(user: str) -> None:
-    """Delete the name and email address of USER (an id or an address) in all organizations and raw pages.
+    """Delete the name and email address of USER (an id or an address) in all organizations and raw responses.
 
     Amounts remain under the id. Later responses do not restore the name or the address.
     """
@@ -28,7 +28,7 @@ def forget_user(user: str) -> None:
     for user_id in found:
         gone = warehouse_forget_user.forget_user(session.database, user_id, utc_now(), on_wait=click.echo)
         click.echo(
-            f"{user_id} is forgotten: {gone.names} names and addresses, {gone.pages} raw pages, "
+            f"{user_id} is forgotten: {gone.names} names and addresses, {gone.pages} raw responses, "
             f"{gone.texts} other texts; amounts remain"
         )
     locations.delete_report(session.configuration)

@@ -9,7 +9,9 @@ from openai_costs_dagster.cli.errors import InputMistake
 
 @click.command()
 @click.argument("organization", metavar="ORG")
-@click.option("--purge", is_flag=True, help="Delete its rows, raw pages and revisions, and Dagster's records about it.")
+@click.option(
+    "--purge", is_flag=True, help="Delete its rows, raw responses and revisions, and Dagster's records about it."
+)
 def remove(organization: str, purge: bool) -> None:
     """Remove an organization that the configuration no longer contains; --purge deletes its data.
 

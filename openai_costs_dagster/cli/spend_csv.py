@@ -44,7 +44,7 @@ def read_spend(path: Path) -> Iterator[SpendRow]:
                     continue
                 where = f"{path}, line {reader.line_num}"
                 if len(cells) <= max(place):
-                    raise InputMistake(f"{where}: {len(cells)} cells are too few")
+                    raise InputMistake(f"{where}: the line has only {len(cells)} cells")
                 organization, project, model, day, amount = (strip_padding(cells[number]) for number in place)
                 leaf = SpendRow(organization, project, model, _day(where, day), _amount(where, amount))
                 lines_by_day.setdefault(leaf.day, []).append(reader.line_num)
@@ -109,9 +109,9 @@ def _day(where: str, text: str) -> dt.date:
     try:
         day = dt.date.fromisoformat(text[:10])
     except ValueError:
-        raise InputMistake(f"{where}: {text!r} is no date, as in 2026-11-20") from None
+        raise InputMistake(f"{where}: {text!r} is not a date; write it as 2026-11-20") from None
     if day.year == dt.MAXYEAR:  # other programs write "for ever" like this; it has no next month
-        raise InputMistake(f"{where}: {text!r} is no day of spend")
+        raise InputMistake(f"{where}: {text!r} is not a possible day of spend")
     return day
 
 
@@ -119,7 +119,7 @@ def _amount(where: str, text: str) -> Decimal:
     try:
         amount = Decimal(text)
     except InvalidOperation:
-        raise InputMistake(f"{where}: {text!r} is no amount, as in 12.50") from None
+        raise InputMistake(f"{where}: {text!r} is not an amount; write it as 12.50") from None
     if not amount.is_finite() or abs(amount) >= _MAX_AMOUNT:
-        raise InputMistake(f"{where}: {text!r} is no amount of money")
+        raise InputMistake(f"{where}: {text!r} is not a possible amount")
     return amount

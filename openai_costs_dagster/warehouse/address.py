@@ -108,6 +108,6 @@ def normalized_url(url: str) -> str:
     if not plain.startswith(_SCHEME) and not is_pairs:
         raise errors.DatabaseRefused(
             "the database URL must look like postgresql://user:password@host:5432/database; "
-            "what stands there now begins otherwise"
+            "the configured value begins differently"
         )
     return plain

@@ -92,7 +92,7 @@ class _Task:
             columns = free_texts.columns_with(
                 connection, self.person.search_terms, lambda text: free_text_mentions(text, self.person)
             )
-        left = ([f"{pages} raw pages"] if pages else []) + columns
+        left = ([f"{pages} raw responses"] if pages else []) + columns
         if left:
             raise errors.NotForgotten(
                 f"a name or an address of {self.person.user_id} is still stored in {', '.join(left)}: "

@@ -26,6 +26,8 @@ def organization_lock(
         row = connection.execute(_TRY_LOCK, lock).fetchone()
         if not (row and row[0]):
             holder = connection.execute(statement("session/lock_holder"), lock).fetchone()
-            on_wait(f"another reader has {organization}: {holder[0] if holder else 'just ending'}; waiting for it")
+            on_wait(
+                f"another process synchronizes {organization}: {holder[0] if holder else 'just ending'}; waiting for it"
+            )
             connection.execute(_LOCK, lock)
         yield connection

@@ -46,7 +46,7 @@ def check_privileges(connection: Connection, safe: str) -> None:
     reason = None
     if is_standby:
         reason = (
-            "this server is a standby, which takes no writes; use the primary's address, or all addresses with "
+            "this server is a standby, which does not accept writes; use the primary's address, or all addresses with "
             "target_session_attrs=read-write"
         )
     elif is_read_only:

@@ -33,7 +33,7 @@ def test_two_backfills_that_begin_with_nothing_at_the_same_moment(
     assert place.run_statuses() == ["SUCCESS", "SUCCESS"]
     assert place.sql("select count(*) from openai_costs.cost_revisions") == [(0,)]
     log = (place.data / "logs" / "openai-costs.log").read_text()
-    assert "another reader has acme: openai-costs acme " in log
+    assert "another process synchronizes acme: openai-costs acme " in log
 
 
 def _somebody_waits(place: Workplace) -> bool:

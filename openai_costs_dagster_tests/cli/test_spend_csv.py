@@ -44,7 +44,7 @@ def test_amount_is_read_exactly_in_any_notation(tmp_path: Path, amount: str, val
 @pytest.mark.parametrize("amount", ["NaN", "-nan", "sNaN", "Infinity", "-inf", "1E+30", "9E+999999", "$5", "1,5", ""])
 def test_text_that_is_no_amount_is_rejected_with_its_line(tmp_path: Path, amount: str) -> None:
     path = _table(tmp_path, "2026-01-01,1", f'2026-01-02,"{amount}"')
-    with pytest.raises(InputMistake, match=r"spend\.csv, line 3: .* is no amount"):
+    with pytest.raises(InputMistake, match=r"spend\.csv, line 3: .* is not an amount"):
         list(read_spend(path))
 
 
@@ -68,7 +68,7 @@ def test_date_years_away_from_the_others_is_rejected_with_its_line(
 
 
 def test_last_year_of_the_calendar_is_rejected_with_its_line(tmp_path: Path) -> None:
-    with pytest.raises(InputMistake, match=r"line 2: '9999-12-31' is no day of spend"):
+    with pytest.raises(InputMistake, match=r"line 2: '9999-12-31' is not a possible day of spend"):
         list(read_spend(_table(tmp_path, "9999-12-31,1")))
 
 

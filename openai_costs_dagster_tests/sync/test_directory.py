@@ -177,7 +177,7 @@ def test_forgetting_a_user_waits_for_a_running_synchronization(bench: MakeBench)
         entry = directory.Entry("user", user.id, user.name, user.email)
         directory.store_names(connection, "acme", [entry], work.clock.now)
     forgetting.join(timeout=30)
-    assert "another reader has acme" in messages[0]
+    assert "another process synchronizes acme" in messages[0]
     assert work.query("select count(*) from openai_costs.directory_names where id = %s", user.id) == [(0,)]
 
 

@@ -370,7 +370,7 @@ def test_concurrent_runs_for_the_same_days_store_the_correct_amounts(
     assert [len(outcome.stored) for outcome in outcomes] == [30, 30]
     assert work.stored() == work.expected(wanted)
     assert work.query("select count(*) from openai_costs.cost_revisions") == [(0,)]
-    assert "another reader has acme: openai-costs acme manual" in caplog.text
+    assert "another process synchronizes acme: openai-costs acme manual" in caplog.text
 
 
 @pytest.fixture

@@ -118,7 +118,7 @@ def test_remaining_name_is_reported_with_its_column(
     store_page(connection, "acme", DEEP)
     monkeypatch.setattr(directory, "edit_buckets", lambda *_: 0)
     monkeypatch.setattr(free_texts, "edit", lambda *_: 0)
-    with pytest.raises(errors.NotForgotten, match=r"user-ada is still stored in 1 raw pages, .*outbox\.message"):
+    with pytest.raises(errors.NotForgotten, match=r"user-ada is still stored in 1 raw responses, .*outbox\.message"):
         forget_user(database, "user-ada", NOW, on_wait=print)
 
 

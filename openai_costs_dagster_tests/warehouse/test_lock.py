@@ -40,7 +40,7 @@ def test_second_holder_waits_and_reports_the_first(database: Database, connectio
     second.join(30)
     assert second.entered.is_set()
     (sentence,) = second.messages
-    assert sentence.startswith("another reader has acme: openai-costs acme run 1a2b, since 20")
+    assert sentence.startswith("another process synchronizes acme: openai-costs acme run 1a2b, since 20")
     assert sentence.endswith(" UTC; waiting for it")
 
 
