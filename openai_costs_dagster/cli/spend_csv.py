@@ -121,5 +121,5 @@ def _amount(where: str, text: str) -> Decimal:
     except InvalidOperation:
         raise InputMistake(f"{where}: {text!r} is not an amount; write it as 12.50") from None
     if not amount.is_finite() or abs(amount) >= _MAX_AMOUNT:
-        raise InputMistake(f"{where}: {text!r} is not a possible amount")
+        raise InputMistake(f"{where}: {text!r} is not an amount of money")
     return amount

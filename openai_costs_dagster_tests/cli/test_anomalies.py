@@ -80,9 +80,9 @@ def test_names_that_a_spreadsheet_would_run_are_tamed(type_in: Type, tmp_path: P
         ("", "has no column organization and no column project"),
         ("organization,project,date,amount\n", "has no column model"),
         ("organization,project,model,date,amount\n", "contains no spend"),
-        ("organization,project,model,date,amount\na,b,c,yesterday,1\n", "line 2: 'yesterday' is no date"),
+        ("organization,project,model,date,amount\na,b,c,yesterday,1\n", "line 2: 'yesterday' is not a date"),
         ("organization,project,model,date,amount\na,b,c,2026-01-01,$5\n", "line 2: '$5' is not an amount"),
-        ("organization,project,model,date,amount\na,b,c,2026-01-01,nan\n", "line 2: 'nan' is not a possible amount"),
+        ("organization,project,model,date,amount\na,b,c,2026-01-01,nan\n", "line 2: 'nan' is not an amount of money"),
         ("organization,project,model,date,amount\na,b,c\n", "line 2: the line has only 3 cells"),
     ],
 )
