@@ -48,16 +48,16 @@ Response = TypeVar("Response")
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """The limits for repeating a request after a temporary error: a number of attempts and a total time in seconds."""
+    """The limits of retries after a temporary error: the number of attempts, and their total time in seconds."""
 
     attempts: int = 10
     seconds: float = 900.0
 
 
 BACKGROUND = RetryPolicy()
-"""The policy for runs that nobody waits for."""
+"""The retry policy of background runs: many attempts, because no person waits for the result."""
 INTERACTIVE = RetryPolicy(attempts=5, seconds=60.0)
-"""The policy for commands that a person waits for."""
+"""The retry policy of interactive commands: few attempts, because a person waits for the result."""
 
 
 @dataclass(frozen=True)
@@ -221,7 +221,7 @@ def _reject_unusable_key(key: str) -> None:
 
 
 class _RetryDecision:
-    """The backoff hook of stamina: whether to repeat a request, or the seconds to wait before."""
+    """Return whether to repeat a failed request, or the seconds to wait before the retry. Used as a hook of stamina."""
 
     def __init__(self, retry_policy: RetryPolicy) -> None:
         self._seconds_left = retry_policy.seconds
@@ -232,7 +232,7 @@ class _RetryDecision:
         wait = error.retry_after
         if wait is None:
             return True
-        # All waits that the server asks for must fit into the time of the retry policy together.
+        # The sum of all waits that the server requests must not exceed the total time of the retry policy.
         if wait > min(_MAX_RETRY_AFTER_S, self._seconds_left):
             return False
         self._seconds_left -= wait

@@ -61,7 +61,8 @@ def check_connection(settings: ConnectionSettings, expected_id: str | None, toda
 def _explain(error: errors.ApiError) -> tuple[str, str]:
     """Return the headline and the advice for an error."""
     if isinstance(error, errors.AuthenticationFailed):
-        if error.status is None:  # The client rejected the key itself and knows the reason.
+        # The client rejected the key before any request, so its message already contains the reason.
+        if error.status is None:
             return "Authentication failed - please check your API key", str(error)
         return (
             "Authentication failed - please check your API key",

@@ -27,7 +27,7 @@ import datetime as dt
 
 from openai_costs_dagster.days import ONE_DAY, DayRange
 
-# OpenAI's year may be a few days shorter than 365 days before today, for example after a leap day.
+# OpenAI may serve a few days less than 365, for example after a leap day.
 _LOOKBACK_TOLERANCE = 7 * ONE_DAY
 
 
@@ -134,4 +134,4 @@ class Unreachable(TransientApiError):
 
 
 class IncompletePagination(TransientApiError):
-    """The pages of a query repeat, or end before the last requested day."""
+    """The pages of a response repeat, or they end before the last requested day."""

@@ -38,8 +38,10 @@ class QueryWindow:
     days: DayRange
     grouping: Grouping
     do_not_merge: bool = False
-    """Whether the window is half of a refused range in which no probe found a refused day. Merging both halves would
-    repeat the refused query."""
+    """Whether the window must not be merged with its neighbor.
+
+    OpenAI refused the merged query, but no probe found a refused day.
+    """
 
 
 class GroupingPlanner:
@@ -82,8 +84,8 @@ class GroupingPlanner:
             raise ValueError("the API refused the coarsest grouping, which has no replacement")
         refused_ranges = self._refused_ranges(query.days, query.grouping)
         for days in refused_ranges:
-            # A refusal that reaches the newest requested day is stored without an end, so that the days to come do not
-            # start with a request that will be refused as well.
+            # A refusal that reaches the newest requested day is stored without an end, so that no run requests the
+            # refused grouping for later days.
             is_open_ended = days.last == self._newest and days.last >= self._now.date() - REFUSAL_TTL
             last = None if is_open_ended else days.last
             self.refusals.append(RefusedGrouping(query.grouping, days.first, last, self._now))

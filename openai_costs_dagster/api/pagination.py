@@ -79,6 +79,7 @@ def _mismatch(start_time: float, end_time: float | None, expected: dt.date, days
 def _format_time(seconds: float) -> str:
     try:
         moment = dt.datetime.fromtimestamp(seconds, dt.UTC)
-    except (OverflowError, ValueError, OSError):  # The number is too large for a date, for example milliseconds.
+    # The number is too large for a date, for example because the server sent milliseconds instead of seconds.
+    except (OverflowError, ValueError, OSError):
         return f"{seconds} s"
     return f"{moment:%Y-%m-%d %H:%M:%S.%f}".removesuffix(".000000")

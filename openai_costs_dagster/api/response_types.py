@@ -14,7 +14,7 @@ import msgspec
 from openai_costs_dagster.cost_records import ReportedCost, currency_code
 
 # Decimal() also accepts NaN, Infinity, spaces and underscores, and raises InvalidOperation instead of ValueError for a
-# huge exponent. None of these is an amount.
+# huge exponent. None of these texts is a valid amount.
 _DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]{1,6})?")
 _NO_VALUE = msgspec.Raw(b"null")
 

@@ -1,4 +1,4 @@
-"""Reads usage: the counters of each usage endpoint by user, API key and model. Amounts come from costs alone."""
+"""Reads usage: the counters of each usage endpoint by user, API key and model. Usage contains no amounts of money."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def _group(day: dt.date, name: str, value: Any) -> str | bool | None:
 
 
 def _count(day: dt.date, name: str, value: Any) -> Decimal:
-    # In Python, True is an int: a counter that is a JSON boolean must be refused explicitly.
+    # In Python, `True` is an instance of `int`, so a JSON boolean in place of a counter must be refused explicitly.
     if isinstance(value, int | Decimal) and not isinstance(value, bool) and Decimal(value).is_finite():
         return Decimal(value)
     raise errors.UnexpectedSchema(f"{day}: {name} of a usage row must be a number, but is {value!r}")

@@ -37,9 +37,9 @@ from openai_costs_dagster.warehouse.anomalies import EvaluatedDay, Feedback, Fin
 from openai_costs_dagster.warehouse.database import Connection
 
 _HISTORY_DAYS = 240
-_REFERENCE_WEEKS = 4  # weeks before a finding whose average is the usual spend of a segment
+_REFERENCE_WEEKS = 4  # the usual spend of a segment is the average over this many weeks before the finding
 _WEEK = 7
-_MAIN_SHARE = 0.6  # of a change, from which on a finding about costs covers the finding about a user
+_MAIN_SHARE = 0.6  # least share of a user's change that findings about costs must cover to replace the user's finding
 _ZERO = Decimal(0)
 
 
@@ -102,8 +102,8 @@ def first_history_day(day: dt.date) -> dt.date:
     The start depends only on the evaluated day. So a day has the same history whether it is evaluated alone or in a
     range, and all days of a month share one pass of the detector. The detector uses at most half a year
     (`noise_window`). On the panels of ``benchmarks/detection``, a longer history changes 3 % of the flags, half of them
-    gained and half lost. A project, model, API key or user without spend in this history is new when it spends again.
-    An organization is not.
+    gained and half lost. A project, model, API key or user without spend in this history counts as new when it spends
+    again, but an organization never does.
     """
     return (day - _HISTORY_DAYS * ONE_DAY).replace(day=1)
 
@@ -364,7 +364,7 @@ def display_names(connection: Connection, organization: str, *, users: bool = Fa
 def covering_flags(user: Flag, cost_causes: Iterable[Cause]) -> list[Flag]:
     """Return the flags of costs that may report a user's change: same direction, and at least as important.
 
-    The total of the organization names no cause and is left out.
+    The flag of the organization's total is left out, because a total identifies no cause.
     """
     return [
         cause.flag
@@ -402,7 +402,10 @@ def _is_covered_by_costs(detection: Detection, segments: Segments) -> bool:
 
 
 def _contains(series: SeriesKey, segment: Segment) -> bool:
-    """Return whether a segment of a user's spend belongs to a series. Segments have no service to compare."""
+    """Return whether a segment of a user's spend belongs to a series.
+
+    The service is not compared, because segments have none.
+    """
     return (
         series.project in {"", segment.project}
         and series.model in {"", segment.model}
@@ -425,7 +428,7 @@ def _load_spend(connection: Connection, organization: str, days: DayRange, *, us
 
 
 def _build_panel(organization: str, spend: Iterable[Spend], days: DayRange, *, is_older: bool) -> Panel:
-    """Build the panel of some days. An older organization is not new, however long it had no spend."""
+    """Build the panel of some days. An organization with spend before the panel is never treated as new."""
     total = SeriesKey(organization)
     # Amounts of zero extend the panel to the last day, and to the first day of an older organization.
     ends = [days.first, days.last] if is_older else [days.last]
@@ -442,7 +445,7 @@ def _other_findings(
 
 
 def expected_days(panel: Panel, feedback: Iterable[Feedback]) -> Flags | None:
-    """Return the days that people marked as expected, by day and series; None without any.
+    """Return the days that people marked as expected, as an array by day and series; None if no day is marked.
 
     The days apply to the marked series and to every series that shares spend with it.
     """

@@ -38,7 +38,10 @@ class BudgetDay:
 
     @property
     def share(self) -> float:
-        """The share of the budget that is spent; 1 is the whole budget. Any spend is the whole of a budget of zero."""
+        """The share of the budget that is spent; 1 is the whole budget.
+
+        A budget of zero counts as spent as soon as there is any spend.
+        """
         return float(self.spent / self.limit) if self.limit else float(self.spent > 0)
 
     @property
@@ -76,7 +79,8 @@ def current_states(
 ) -> list[BudgetState]:
     """Return the state of every budget in its current period, sorted by name.
 
-    The states are computed from the stored days. The states in the database are as old as the last evaluation.
+    The states are computed from the stored days. The states stored in the database are not used, because they may be
+    older than the stored days.
     """
     states = []
     for budget in _all_budgets(connection, organization):
@@ -206,7 +210,10 @@ class _BudgetCrossing:
     crossing: Crossing
 
     def key(self, event: str) -> str:
-        """Return the key that prevents a second alert. Amounts are normalised, so that 100 and 100.00 are one limit."""
+        """Return the deduplication key of a crossing's alert.
+
+        Amounts are normalised, so that 100 and 100.00 are one limit.
+        """
         limit, share = (f"{money.normalised(number):f}" for number in (self.budget.amount_usd, self.crossing.share))
         first_day = str(self.status.period.first)
         return outbox.dedup_key("budget", self.organization.name, self.budget.title, first_day, limit, share, event)
@@ -215,7 +222,7 @@ class _BudgetCrossing:
 def _record(connection: Connection, crossed: _BudgetCrossing, now: dt.datetime, *, acknowledged: bool) -> None:
     """Record the alert of a crossing.
 
-    A threshold that was crossed before is not forecast again. It was crossed, and a credit took the crossing back.
+    A forecast crossing is not recorded if the threshold was crossed before and a credit has since lowered the spend.
     """
     if crossed.crossing.is_forecast and outbox.is_recorded(connection, crossed.key(_CROSSED)):
         return

@@ -25,7 +25,8 @@ from openai_costs_dagster.warehouse.anomalies import Feedback, Finding
 from openai_costs_dagster.warehouse.database import Connection
 
 _TITLES = {"opened": "unusual spend", "grown": "unusual spend has grown", "ended": "unusual spend has ended"}
-_LOOKBACK = (QUIET_DAYS + 1) * ONE_DAY  # an incident whose last day is older cannot continue
+# the maximum age of an incident's last day at which the incident can still continue
+_LOOKBACK = (QUIET_DAYS + 1) * ONE_DAY
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,10 @@ def _alert(
 
 
 def _explanation(finding: Finding, names: DisplayNames) -> str:
-    """Return the explanation with the user's name. Stored explanations have the id, so that a name can be deleted."""
+    """Return the explanation with the user's name.
+
+    Stored explanations contain only the user's id, so that `forget-user` can delete the name.
+    """
     user = finding.series.user
     return finding.explanation.replace(user, names.user(user)) if user else finding.explanation
 

@@ -1,6 +1,7 @@
 """Late days: alerts about days that are due and not stored, and about their later arrival.
 
-A sensor runs the check every few minutes. A check that depended on a refresh run could not report that no run starts.
+A sensor, not a refresh run, checks for late days every few minutes, because a refresh that never starts could not
+report late days.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def _record_change(
 ) -> None:
     """Open or close the failure of late days and record its alert.
 
-    While costs cannot be read, late days are a consequence that has an alert already.
+    No alert is recorded while costs cannot be read, because that failure already has its own alert.
     """
     name = organization.name
     known = open_failures.find(connection, name, DAYS)

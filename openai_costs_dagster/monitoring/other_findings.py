@@ -14,9 +14,9 @@ from openai_costs_dagster.warehouse.anomalies import Finding
 from openai_costs_dagster.warehouse.database import Connection
 
 SEVERITIES: tuple[tuple[int, Severity], ...] = ((50, "high"), (10, "medium"))
-"""The severity from an impact on, as a multiple of the minimum impact. Smaller impacts are low."""
+"""The severities by impact: each applies from a multiple of the minimum impact on. Smaller impacts are low."""
 
-_PRICE_HISTORY = 30 * ONE_DAY  # days before, from which the price before a change is computed
+_PRICE_HISTORY = 30 * ONE_DAY  # the earlier price is computed from this many days before a change
 _ZERO = Decimal(0)
 
 

@@ -24,7 +24,7 @@ from openai_costs_dagster.warehouse.budgets import BudgetState
 from openai_costs_dagster.warehouse.database import Connection, Database
 from openai_costs_dagster.warehouse.focus import snapshot
 
-_DELIVERY_GRACE = dt.timedelta(minutes=15)  # retries within this time are normal and not reported
+_DELIVERY_GRACE = dt.timedelta(minutes=15)  # deliveries that have been retried for less than this time are not reported
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Overview:
     title: str
     last_day: dt.date | None = None
     last_settled_day: dt.date | None = None
-    """The last day up to which every day is settled: read completely long enough after its end."""
+    """The newest day up to which all days are settled, that is, OpenAI is no longer expected to change them."""
     missing_ranges: list[DayRange] = field(default_factory=list)
     """Finished days of the history that are not stored."""
     groupings: list[coverage.GroupedDays] = field(default_factory=list)

@@ -48,7 +48,10 @@ class Crossing(NamedTuple):
     share: Decimal
     """The threshold as a share of the budget; 1 is the whole budget."""
     day: dt.date
-    """The UTC day on which spend reached the threshold. For a forecast, the last day that the forecast is based on."""
+    """The UTC day on which spend reached the threshold.
+
+    For a forecast crossing, the last day of data in the forecast.
+    """
     is_forecast: bool
 
 
@@ -118,10 +121,7 @@ def _is_forecast_to_reach(status: BudgetStatus, amount: Decimal) -> bool:
 
 
 def _day_reached(spend: Mapping[dt.date, Decimal], status: BudgetStatus, amount: Decimal) -> dt.date | None:
-    """Return the day on which the period's spend reached an amount for good.
-
-    A credit can bring spend below the amount again. Then only a later day counts.
-    """
+    """Return the first day from which the period's spend stays at or above an amount, or None if there is none."""
     if status.known_to is None or status.spent < amount or status.spent <= 0:
         return None
     so_far, reached = Decimal(0), None

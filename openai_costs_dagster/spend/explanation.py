@@ -18,11 +18,12 @@ from openai_costs_dagster.spend.detection.root_causes import Flag
 from openai_costs_dagster.spend.money import dollars
 from openai_costs_dagster.spend.price_volume_mix import ChangeBreakdown, Segment, decompose_change, main_contributor
 
-_MAX_NAME_LENGTH = 100  # characters of a name in a sentence
-_MAIN_SHARE = Decimal("0.6")  # of the change, from which on a dimension is named as its cause
-_SOLE_SHARE = Decimal("0.9")  # of the change, from which on the dimension is named without a percentage
-_NOTABLE_MIX = Decimal("0.25")  # of the impact
-_UNCHANGED_PRICE = (Decimal("0.97"), Decimal("1.03"))  # effective prices vary by 3 % without a price change
+_MAX_NAME_LENGTH = 100  # the maximum length of a name in a sentence
+_MAIN_SHARE = Decimal("0.6")  # the least share of the change at which a value is named as the cause
+_SOLE_SHARE = Decimal("0.9")  # the least share of the change at which the percentage is omitted
+_NOTABLE_MIX = Decimal("0.25")  # the least share of the impact at which the mix is named
+# smaller changes of effective prices occur without a price change
+_UNCHANGED_PRICE = (Decimal("0.97"), Decimal("1.03"))
 _UNCHANGED_VOLUME = (Decimal("0.8"), Decimal("1.25"))
 _CREDIT_WORD = re.compile(r"discount|refund|adjustment|credit", re.IGNORECASE)
 

@@ -2,7 +2,7 @@
 
 The estimate consists of a level, a factor for each weekday and a damped trend. The interval comes from the series
 itself: the same method forecasts past days, and the errors of these forecasts give the width of the interval. A
-forecast uses no data after its `known_to` day.
+forecast made as of `known_to` uses no data after that day.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _WINDOW = 8 * _WEEK  # days of history that one forecast uses
 _RECENT = 4 * _WEEK  # days of history that the level uses
 _HALF_LIFE = 4.0  # days after which the weight of a day in the level is halved
 _USUAL_PACE = 1.5  # days between days with spend; a rarer series has a proportionally longer half-life
-_SPIKES = 2  # days: that many of the highest and lowest days are clipped, so that they cannot move the level
+_SPIKES = 2  # number of highest and lowest days that are clipped, so that outliers do not move the level
 _WEEKDAY_PRIOR = 0.5  # weight of equal weekdays against one observed week; it falls with the square of the weeks
 _MIN_WEEKDAY_FACTOR = 0.005  # a factor of zero would make the first dollar on that weekday look infinite
 _FORTNIGHT = 14
@@ -41,8 +41,8 @@ _DAMPING = 0.9  # factor by which the trend shrinks with every day ahead
 _TREND_PRIOR = 0.5  # average days added to both fortnights, so that small amounts show no trend
 _MAX_LOG_GROWTH = math.log(2)  # the trend at most doubles or halves the level
 _CUSHION = 0.1  # average days added to both sides of a ratio, so that zeros do not make it infinite
-_CREDIT_CUSHION = 1.0  # the same for series with credits, whose sums may be negative
-_MIN_SUM = 0.05  # of the cushion: smallest side of a ratio
+_CREDIT_CUSHION = 1.0  # the same cushion for series with credits, whose sums may be negative
+_MIN_SUM = 0.05  # share of the cushion: the lower bound of both sides of a ratio
 
 _LOOKBACK = 365  # days in which past forecasts are evaluated
 _STEP = 3  # days between past forecasts; not a divisor of a week, so that all weekdays occur
@@ -145,7 +145,8 @@ def _spread(errors: _Floats, ahead: int, horizon: int) -> float:
     own, share = 0.0, 0.0
     if len(errors):
         own = np.quantile(np.abs(errors), _COVERAGE).item() / math.sqrt(horizon)
-        apart = len(errors) * _STEP / max(horizon, _STEP)  # Forecasts of overlapping days are not independent.
+        # Past forecasts that overlap are not independent, so they count as fewer observations.
+        apart = len(errors) * _STEP / max(horizon, _STEP)
         share = apart / (apart + _SPREAD_PRIOR_WEIGHT)
     return math.sqrt(ahead) * (share * own + (1 - share) * _PRIOR_SPREAD)
 

@@ -81,7 +81,7 @@ def update_incidents(
         is_quiet = incident.last_day + QUIET_DAYS * ONE_DAY <= min(evaluated_to, today - ONE_DAY)
         if may_end and incident.is_open and is_quiet:
             incident.is_open = False
-            if incident.announced:  # the end of an incident that nobody was alerted about is not sent either
+            if incident.announced:  # if no alert about an incident was sent, no alert about its end is sent
                 events.append(IncidentEvent("ended", incident, None, acknowledged=False))
     return events
 
@@ -173,7 +173,7 @@ def _extend(incident: Incident, unusual: UnusualDay, *, announced: bool, is_over
 def _is_same_cause(one: SeriesKey, other: SeriesKey) -> bool:
     """Return whether one series contains the other, or both are equal.
 
-    The whole organization contains every series, so it is the same cause as itself only.
+    The whole organization contains every series, so the organization is the same cause only as itself.
     """
     if one == other:
         return True

@@ -92,7 +92,7 @@ def classify(label: str | None) -> LineItem:
     for pattern, tool in _TOOLS:
         if pattern.search(text):
             return LineItem(tool, tool, surface=surface or None)
-    # An unknown name with a token kind is the model of a new family.
+    # An unknown name with a kind of token is treated as a new model.
     if parsed and _kind(parsed["kind"]) in _KINDS:
         return _model_item(parsed)
     return LineItem(label, label)

@@ -13,9 +13,9 @@ from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation,
 _DIGITS = 16_000  # enough for the sum of any two decimal128 numbers, whose exponents span 12,288 places
 EXACT = Context(prec=_DIGITS, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
 _normalize = EXACT.normalize
-_LARGEST_EXPONENT = 6_200  # of a decimal128, which OpenAI computes with
+_LARGEST_EXPONENT = 6_200  # larger than any exponent of decimal128, the number format of OpenAI's amounts
 _ZERO = Decimal(0)
-_DIGITS_OF_A_DOUBLE = 12  # a JSON number with fewer digits was not cut when it was printed
+_DIGITS_OF_A_DOUBLE = 12  # a JSON number with fewer digits was printed completely
 
 
 def normalised(value: Decimal) -> Decimal:

@@ -15,11 +15,11 @@ from openai_costs_dagster.spend.explanation import shorten
 from openai_costs_dagster.spend.money import dollars
 
 CHANGE = Decimal("0.02")
-"""The relative difference from which on a unit price has changed. Effective prices of mixed work vary by less."""
+"""The relative difference above which a unit price counts as changed. Effective prices of mixed work vary by less."""
 
 _STEADY = Decimal("0.01")  # the relative spread up to which the prices of the days before are steady
 _DAYS = 7  # the number of earlier priced days whose median is the price before
-_MIN_DAYS = 3  # priced days before a change can be found
+_MIN_DAYS = 3  # the least number of earlier priced days that a comparison needs
 _FOUR_DIGITS = Context(prec=4)
 
 
@@ -28,11 +28,11 @@ class PriceChange(NamedTuple):
 
     priced: PricedDay
     before: Decimal
-    """The median price per unit of the days before, in US dollars."""
+    """The median price per unit on the earlier days, in US dollars."""
 
     @property
     def impact(self) -> Decimal:
-        """The day's amount less its amount at the price before, in US dollars."""
+        """The day's amount less the amount that the day would cost at the earlier price, in US dollars."""
         return self.priced.amount - self.before * self.priced.quantity
 
     def __str__(self) -> str:

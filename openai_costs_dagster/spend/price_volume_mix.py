@@ -17,12 +17,13 @@ from openai_costs_dagster.spend import money
 _ZERO = Decimal(0)
 _CENTS = Decimal("0.01")
 _RATIOS = Context(prec=28)
-_WIDE = Context(prec=400)  # A usual quantity near zero makes a huge ratio, whose cents need more than 28 digits.
+# A usual quantity near zero makes a huge ratio, and an amount computed from it needs more than 28 digits.
+_WIDE = Context(prec=400)
 
 
 @dataclass(frozen=True)
 class Segment:
-    """The spend of one project, model, API key, line item and kind: now, and its usual amount. US dollars.
+    """The present and the usual spend of one project, model, API key, line item and kind, in US dollars.
 
     Quantities are in `unit` and None if unknown.
     """

@@ -1,6 +1,6 @@
 """Synchronizes costs, usage and names from the OpenAI Admin API into Postgres, without Dagster.
 
-Start with `costs.py`, which describes the way of one window of days.
+Start with `costs.py`, which describes how one window of days is requested, checked and stored.
 
 - `costs.py`, `cost_window.py`, `served_groupings.py`, `user_totals.py`: costs
 - `usage.py`, `missing_endpoints.py`: usage

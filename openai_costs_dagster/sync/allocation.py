@@ -21,7 +21,7 @@ from openai_costs_dagster.warehouse import allocations, line_items, usage
 from openai_costs_dagster.warehouse.allocations import DayAllocation, SyncedDay
 from openai_costs_dagster.warehouse.database import Connection
 
-_DAYS_PER_BATCH = 14  # bounds memory
+_DAYS_PER_BATCH = 14  # days loaded at once; limits memory use
 _ZERO = Decimal(0)
 
 
@@ -99,7 +99,7 @@ class _DayInputs:
     """The classification of each label in `costs`."""
     usage: Sequence[OperationUsage]
     totals: Sequence[UserTotal] | None
-    """The total of each user by line item; None where OpenAI does not report it."""
+    """The total of each user by line item, or None on days for which OpenAI does not report totals."""
     model_names: Mapping[str, str]
     """The name on the bill by the name in the usage, for models whose two names differ."""
 

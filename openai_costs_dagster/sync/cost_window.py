@@ -45,7 +45,7 @@ class FetchedWindow:
         return reconciles(self.bills[day], self.ungrouped[day]) if day in self.ungrouped else None
 
     def largest_difference(self, day: dt.date) -> Difference | None:
-        """Return the difference of the currency that differs most; None without an ungrouped response."""
+        """Return the largest difference in any currency; None without an ungrouped response."""
         if day not in self.ungrouped:
             return None
         found = differences(self.bills[day], self.ungrouped[day])

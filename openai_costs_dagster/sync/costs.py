@@ -86,7 +86,7 @@ def ingest_costs(request: CostsRequest) -> Outcome:
     outcome = Outcome()
     try:
         request.database.prepare()
-        reclassify(request.database)  # an upgrade may have improved the rules
+        reclassify(request.database)  # an upgrade may have changed the classification rules
         with (
             AdminApi(connection_settings(request.organization), now=request.now) as api,
             _organization_lock(request) as connection,
@@ -180,7 +180,7 @@ class _Ingestion:
             self._store_window(window)
         except errors.GroupingRefused:
             if window.grouping == GROUPINGS[-1]:
-                raise  # OpenAI serves this grouping to every organization, so nothing coarser is left to request
+                raise  # OpenAI serves this grouping to every organization, so no coarser grouping is left to request
             return self._planner.replan(window)
         return []
 
@@ -304,7 +304,7 @@ def _report(day: StoredDay, existing: ExistingDay | None, sync_window: SyncWindo
 
 
 def _record_result(connection: Connection, request: CostsRequest, outcome: Outcome) -> None:
-    """Record success or failure of the run, record its alerts, and delete raw responses that are older than wanted."""
+    """Record the result and the alerts of the run, and delete raw responses whose retention has ended."""
     name, now = request.organization.name, request.now()
     with connection.transaction():
         if outcome.failed:
@@ -319,7 +319,10 @@ def _record_result(connection: Connection, request: CostsRequest, outcome: Outco
 
 
 def _record_result_on_new_connection(request: CostsRequest, outcome: Outcome) -> None:
-    """Record a failure that broke the run's own connection. Only logs if the database cannot be reached."""
+    """Record a failure that broke the run's own connection.
+
+    If the database cannot be reached, the error is only logged.
+    """
     organization = request.organization
     try:
         with request.database.connect() as connection:

@@ -45,7 +45,7 @@ _ARCHIVED = "archived"
 
 @dataclass
 class DirectoryOutcome:
-    """The number of stored entries of each kind, and a message for each part that could not be read."""
+    """The number of entries stored by a directory synchronization, by kind, and a message for each unreadable list."""
 
     counts: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -61,7 +61,8 @@ def sync_directory(
 ) -> DirectoryOutcome:
     """Store the names of projects, users and API keys, as far as the key may read them.
 
-    `may_alert` also checks the admin key and records alerts about it. Errors of the API and the key become notes of
+    With `may_alert`, the age and expiry of the admin key are checked too, and alerts about the key are recorded. Errors
+    of the API and the key become notes of
     the outcome. Raises a `WarehouseError`.
     """
     outcome = DirectoryOutcome()

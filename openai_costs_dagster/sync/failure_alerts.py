@@ -22,7 +22,7 @@ from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.open_failures import OpenFailure
 
 SYNC = "sync"
-"""The name of this failure in the table of open failures."""
+"""The kind of synchronization failures in the table of open failures."""
 KIND = "sync_failure"
 """The `kind` of the alerts."""
 TRANSIENT_GRACE_PERIOD = dt.timedelta(minutes=50)
@@ -31,7 +31,7 @@ TRANSIENT_GRACE_PERIOD = dt.timedelta(minutes=50)
 ACCESS_FAILURES = frozenset({"AuthenticationFailed", "PermissionDenied", "WrongOrganization", "SecretUnavailable"})
 """Errors that fail every day of the organization, by class name."""
 _SOME_DAYS = "days"
-"""The reason of a failure that only concerns some days."""
+"""The recorded reason if a failure affects only some days of an organization."""
 
 
 def record_alerts(

@@ -11,9 +11,12 @@ from openai_costs_dagster.warehouse import outbox
 from openai_costs_dagster.warehouse.database import Connection
 
 OLD_AFTER = 90 * ONE_DAY
-"""The age from which on a key should be replaced."""
+"""The age at which an admin key should be replaced."""
 _ALERT_ON_AGE_FOR = 30 * ONE_DAY
-"""A key that became old longer ago was old before it was configured: its alert is stored as acknowledged."""
+"""The period after a key became old in which the alert is sent.
+
+After this period the alert is stored as acknowledged, because the key was already old when it was configured.
+"""
 _EXPIRY_WARNINGS = ((3 * ONE_DAY, "high"), (14 * ONE_DAY, "medium"))
 """Remaining time and severity of each warning, the most urgent first."""
 

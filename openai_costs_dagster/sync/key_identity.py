@@ -27,7 +27,7 @@ _verified: dict[bytes, tuple[str, dt.datetime]] = {}
 
 
 def remember_identity(api: AdminApi, guard: OrganizationGuard, now: dt.datetime) -> None:
-    """Store in memory that the responses of `api` belong to the guard's organization, for `verify_identity`."""
+    """Record in memory that the key of `api` is verified, so that `verify_identity` sends no request."""
     if guard.organization_id:
         _verified[api.fingerprint] = guard.organization_id, now
 

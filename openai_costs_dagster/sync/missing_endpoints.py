@@ -15,7 +15,7 @@ VALID_FOR = dt.timedelta(days=7)
 class MissingEndpoints:
     """The missing endpoints of one organization, by path.
 
-    They are stored with the organization's `base_url`: when it changes, the new server is requested at once.
+    Each path is stored with the organization's `base_url`, so that a new server is requested at once.
     """
 
     def __init__(self, connection: Connection, organization: Organization, now: dt.datetime) -> None:

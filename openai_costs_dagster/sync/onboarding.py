@@ -26,9 +26,9 @@ from openai_costs_dagster.warehouse.errors import WarehouseError
 _LOG = logging.getLogger(__name__)
 
 _SURELY_SERVED = dt.timedelta(days=360)
-"""An age of days that OpenAI always serves: a year, less a margin for leap days and time zones."""
+"""The age up to which OpenAI always serves a day: a year, less a margin for leap days and time zones."""
 _SURELY_REFUSED = dt.timedelta(days=400)
-"""An age of days that OpenAI always refuses, with an error that names the first day it serves."""
+"""The age from which OpenAI always refuses a day, with an error message that names the first served day."""
 
 
 def connection_settings(organization: Organization) -> ConnectionSettings:
@@ -105,7 +105,7 @@ def register_and_probe(
 def has_known_start(
     organization: Organization, stored: organizations_table.StoredOrganization | None, today: dt.date
 ) -> bool:
-    """Return whether the first day needs no request: it is stored, or the configured one is surely served."""
+    """Return whether no request for the first day is needed: it is stored, or the configured start date is recent."""
     if stored and stored.earliest_day:
         return True
     return bool(organization.start_date and organization.start_date >= today - _SURELY_SERVED)

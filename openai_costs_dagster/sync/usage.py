@@ -40,12 +40,12 @@ CONCURRENT_ENDPOINTS = 4
 """Endpoints of an organization that are requested at once; OpenAI applies one rate limit to all of them."""
 
 RECENT = dt.timedelta(days=35)
-"""An endpoint with stored usage in this period exists, so that its absence is an error of the server."""
+"""The period in which stored usage proves that an endpoint exists. A 404 from such an endpoint is a server error."""
 
 _COMMON_OPERATIONS = {"completions", "embeddings", "images"}
 """Endpoints that every server with usage endpoints has; they are requested first."""
 
-_DAYS_PER_WINDOW = DAYS_PER_PAGE  # bounds memory; a year takes 12 requests with windows of any size
+_DAYS_PER_WINDOW = DAYS_PER_PAGE  # days of a window; limits memory use and does not change the number of requests
 _LOG = logging.getLogger(__name__)
 
 
@@ -185,7 +185,7 @@ class _UsageIngestion:
         return [operation for operation in OPERATIONS if operation.name not in self._outcome.skipped]
 
     def _skip_all_others(self) -> None:
-        """Skip every endpoint after the common ones were missing, as behind a proxy that only serves costs."""
+        """Skip all other endpoints if the server lacks the common ones, as a proxy that only serves costs does."""
         for operation in OPERATIONS:
             if operation.name not in self._outcome.skipped:
                 self._skip(

@@ -113,7 +113,8 @@ def store_user_costs(
 def store(connection: Connection, organization: str, shared: Mapping[dt.date, DayAllocation], now: dt.datetime) -> None:
     """Replace the allocated costs of some days in one transaction."""
     with connection.transaction(), connection.cursor() as cursor:
-        cursor.execute(_LOCK, {"organization": organization})  # Concurrent runs would both insert.
+        # Without the lock, two concurrent runs would both insert rows for the same day.
+        cursor.execute(_LOCK, {"organization": organization})
         cursor.execute(
             statement("allocations/delete_allocations"), {"organization": organization, "days": list(shared)}
         )

@@ -89,13 +89,13 @@ class Finding:
         return self.series.level if self.line_item is None else PRICE_LEVEL
 
     def columns(self) -> dict[str, Any]:
-        """Return the finding as the columns of its table; the series takes several of them."""
+        """Return the finding as a mapping of column names to values. The series occupies several columns."""
         fields = {name: value for name, value in asdict(self).items() if name != "series"}
         return {"organization": self.series.organization, **self.series.columns(), **fields, "level": self.level}
 
     @property
     def has_daily_range(self) -> bool:
-        """Whether amounts and range describe one day. Some rules compare sums over several days instead."""
+        """Whether the amounts and the range of the finding belong to one day, not to a sum over several days."""
         return self.reason != "intermittent" and not self.reason.endswith(" days")
 
 

@@ -24,7 +24,7 @@ from openai_costs_dagster.warehouse.copy import COPY_STAGED_BUCKETS, CopyText
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.statements import statement
 
-_ROWS_PER_COPY = 20_000  # Bounds memory, because a window may have millions of rows.
+_ROWS_PER_COPY = 20_000  # Rows are copied in batches to limit memory use, because a window may have millions of rows.
 COSTS = "costs"
 """The value of `raw_buckets.source` for costs."""
 _COMPRESSION = 1  # The fastest level of zlib. Higher levels take more time than the saved space is worth.

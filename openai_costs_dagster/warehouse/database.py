@@ -129,7 +129,7 @@ class Database:
             with engine.begin() as connection:
                 connection.exec_driver_sql(statement("session/migration_lock"))
                 driver: Any = connection.connection.driver_connection
-                if _is_current(driver):  # Another process has migrated in the meantime.
+                if _is_current(driver):  # Another process migrated the schema while this one waited for the lock.
                     return
                 # CREATE SCHEMA IF NOT EXISTS requires the privilege to create schemas even if the schema exists.
                 if not _has_namespace(connection, SCHEMA):

@@ -38,15 +38,15 @@ _OWNER_ONLY, _OTHERS_MAY_PASS = 0o700, 0o711
 
 _PORT = "5432"
 _SOCKET = f".s.PGSQL.{_PORT}"
-_LONGEST_SOCKET_PATH = 103  # The limit in bytes on macOS; on Linux it is 107.
+_LONGEST_SOCKET_PATH = 103  # The maximum length of a socket path in bytes on macOS. The limit on Linux is 107.
 _PLAIN = re.compile(r"/[A-Za-z0-9/._-]*")
 
-_START_WITHIN = 60.0  # In seconds; includes recovery after a crash.
+_START_WITHIN = 60.0  # The time limit in seconds for the start of the server, which may include recovery after a crash.
 _STOP_WITHIN = 60.0
 _POLL = 0.02
 
-# The shell receives paths as arguments and never as program text. It exits at once, so that the server is no child of
-# this process and does not become a zombie.
+# The shell receives paths as arguments and never as program text. The shell exits at once, so that the server is no
+# child of this process and does not become a zombie.
 _DETACH = '"$@" >>"$0" 2>&1 </dev/null & echo $!'
 
 
@@ -324,7 +324,7 @@ def _is_short_and_plain(folder: Path) -> bool:
 def private_directory() -> Path:
     """Return a directory within the temporary directory that only this user can write to.
 
-    Raises `PermissionError` if another user has created a file or directory in its place.
+    Raises `PermissionError` if another user has created a file or directory with the same name.
     """
     folder = Path(tempfile.gettempdir()) / f"openai-costs-{os.geteuid()}"
     try:

@@ -17,7 +17,7 @@ from openai_costs_dagster.warehouse import directory, errors, free_texts, lock
 from openai_costs_dagster.warehouse import organizations as warehouse_organizations
 from openai_costs_dagster.warehouse.database import Database
 
-_MOST_PASSES = 5  # A pass over the raw responses that finds further addresses of the user is followed by another pass.
+_MOST_PASSES = 5  # If a pass over the raw responses finds further addresses of the user, another pass follows.
 
 
 class Forgotten(NamedTuple):

@@ -27,7 +27,10 @@ COLUMNS = (
     ("sensor_ticks", "last_error"),
     ("open_failures", "message"),
 )
-"""Tables and columns with free text. All other text columns of `schema.py` hold identifiers or fixed words."""
+"""Pairs of table and column that contain free text.
+
+All other text columns of `schema.py` hold identifiers or fixed words.
+"""
 
 _DAGSTER = "openai_costs_dagster"
 _TYPES = {"facts": "jsonb"}

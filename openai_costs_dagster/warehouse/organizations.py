@@ -1,4 +1,4 @@
-"""The organizations that were ever contacted: who they are at OpenAI, since when they are read, how it went last."""
+"""Organizations that were ever onboarded, with their OpenAI id, the first day of their history and their last error."""
 
 from __future__ import annotations
 

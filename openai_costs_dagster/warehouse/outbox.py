@@ -18,7 +18,7 @@ from psycopg.rows import class_row
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.statements import statement
 
-# One writer of an organization's incidents and budgets at a time, until the transaction ends.
+# This lock allows one transaction at a time to write the incidents and budgets of an organization.
 _LOCK = "select pg_advisory_xact_lock(hashtextextended('openai_costs/alerts/' || %(organization)s, 0))"
 _IS_RECORDED = """
 select exists (

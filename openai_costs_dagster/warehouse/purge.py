@@ -95,5 +95,5 @@ def _delete(connection: Connection, table: str, values: Mapping[str, str]) -> in
 
 
 def _pattern(key_prefix: Sequence[str]) -> str:
-    r"""Return a regular expression for asset keys in every form, as ``openai/acme/`` and ``[\"openai\", \"acme\"``."""
+    r"""Return a pattern for asset keys as paths (``openai/acme/``) and as JSON (``[\"openai\", \"acme\"``)."""
     return "[^A-Za-z0-9_-]+".join(key_prefix) + "[^A-Za-z0-9_-]"

@@ -100,7 +100,7 @@ def cells(connection: Connection, organizations: Sequence[str], days: DayRange) 
 def spent_parts(
     connection: Connection, organizations: Sequence[str], days: DayRange, earlier: DayRange
 ) -> list[SpentPart]:
-    """Return the line items of the bills of `days` and of `earlier`, which must end before `days`."""
+    """Return the billed line items of the ranges `days` and `earlier`. The range `earlier` must end before `days`."""
     values = {**_parameters(organizations, days), "earlier_first": earlier.first, "earlier_last": earlier.last}
     return [SpentPart._make(row) for row in connection.execute(statement("report/spent_parts"), values)]
 

@@ -1,4 +1,4 @@
-"""Storage of usage by whole days of one endpoint, and of endpoints that the server does not have."""
+"""Storage of usage, replaced by whole days of one endpoint, and of the endpoints that a server lacks."""
 
 from __future__ import annotations
 

@@ -1,11 +1,12 @@
-"""The version of the views and grants, which only increases, so that two releases do not undo each other's views.
+"""The version of the views and grants. The version only increases, so that an older release never replaces newer views.
 
 After every change of a view, of a grant, or of the list of tables, add a line to `DIGESTS` with the next number. The
 test `test_views_have_a_version_of_their_own` fails without it and prints the line to add. After a merge of two branches
 that added the same number, keep the released line and add the digest of the merged views under the next number.
 
 Newer views keep every column of the older ones in place and add columns at the end only, because older releases that
-know the same schema go on to read them. A change that cannot do so needs a migration, which older releases refuse.
+know the same schema go on to read them. Any other change of a view needs a migration, and older releases refuse a
+migrated schema.
 """
 
 from __future__ import annotations

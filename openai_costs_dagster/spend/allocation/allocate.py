@@ -111,7 +111,7 @@ class KeyScope(NamedTuple):
     """Keys of the same project and line item that have their own cost rows."""
 
     def candidates(self, rows: Sequence[UsageRow]) -> Iterable[list[UsageRow]]:
-        """Yield the usage rows of the same API key first, then the next best candidates."""
+        """Yield usage by API key, in order of preference: first the usage of the same key, then other candidates."""
         if not self.by_key:
             yield list(rows)
             return
@@ -147,7 +147,7 @@ def allocate(
     """
     allocator = _DayAllocator(rows, items, usage, by_key=by_key)
     shares: list[AllocatedCost] = []
-    allocated: set[int] = set()  # ids of rows that are already allocated: equal rows are different rows
+    allocated: set[int] = set()  # identities (`id()`) of rows that are already allocated, because two rows may be equal
     unsplit: set[str | None] = set()
     if totals is not None and not by_user:
         groups = list(_group_by_line_item(rows, totals))

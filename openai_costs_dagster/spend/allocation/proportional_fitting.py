@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from openai_costs_dagster.spend.allocation.rounding import from_units, scale_of, split_amount, to_units
 
 _MAX_ITERATIONS = 200
-_TOLERANCE = 1e-12  # of the total: largest difference of a column at which the iteration stops
-_NO_EVIDENCE_WEIGHT = 1e-9  # of the total: weight of cells without evidence, if the other cells cannot meet both sums
-_MIN_SHARE_WITHOUT_EVIDENCE = 1e-6  # of a row: smaller shares of cells without evidence are dropped
+_TOLERANCE = 1e-12  # share of the total: the iteration stops when every column is this close
+_NO_EVIDENCE_WEIGHT = 1e-9  # share of the total: the weight of cells without evidence in a fit that needs them
+_MIN_SHARE_WITHOUT_EVIDENCE = 1e-6  # share of a row: cells without evidence below this share are dropped
 _FIXED_POINT = 2**62  # shares from 0 to 1 as integers, so that large amounts are multiplied exactly
 
 Table = list[list[int]]
@@ -38,7 +38,8 @@ def fit_to_margins(
     if sum(row_sums) != sum(column_sums):
         raise ValueError("the totals of rows and columns differ")
     if min(row_sums) < 0 or min(column_sums) < 0:
-        if max(row_sums) <= 0 and max(column_sums) <= 0:  # only credits: fit them like charges
+        # a table that holds only credits is fitted like a table of charges, with the sign reversed
+        if max(row_sums) <= 0 and max(column_sums) <= 0:
             opposite = fit_to_margins(
                 [row.copy_negate() for row in rows], [column.copy_negate() for column in columns], prior
             )

@@ -31,7 +31,7 @@ class SpendRow(NamedTuple):
 
 
 class VerdictRow(NamedTuple):
-    """The verdict on a series and day. `score` counts standard deviations; the other numbers are US dollars."""
+    """The verdict on one series and day. `score` is in standard deviations; the amounts are in US dollars."""
 
     series: SeriesKey
     day: dt.date

@@ -56,11 +56,11 @@ class Parameters:
     The value is larger than `rise_sigmas` because spend stops for many harmless reasons.
     """
     rise_share: float = 0.27
-    """The share of the expected amount by which a flagged rise exceeds it."""
+    """The minimum size of a flagged rise, as a share of the expected amount."""
     drop_share: float = 0.45
-    """The share of the expected amount by which a flagged drop falls below it."""
+    """The minimum size of a flagged drop, as a share of the expected amount."""
     fading_share: float = 0.6
-    """The share of the expected amount that a fading series has not reached on any of the last `fading_days` days.
+    """A series is fading if every one of its last `fading_days` days stayed below this share of the expected amount.
 
     An outage starts abruptly, so a drop that ends a fading series is not flagged.
     """
@@ -98,9 +98,9 @@ class Parameters:
     autocorrelation: float = 0.92
     """The correlation assumed between neighboring days when the variance of a mean over several days is computed."""
     new_level_days: int = 10
-    """The number of days after a level change during which the level is known less well."""
+    """The number of days after a level change during which the new level is uncertain."""
     new_level_factor: float = 1.37
-    """The factor by which a run must be more unusual during `new_level_days`."""
+    """The factor by which the bound of a run, in sigmas, is raised during `new_level_days`."""
 
     # The test of a series without a history of its own.
     mature_age_days: int = 14
@@ -178,7 +178,7 @@ class Parameters:
     level_hold_share: float = 0.5
     """The share of the finding's level change that four of five days since then must reach."""
     level_break_sigmas: float = 4.5
-    """The sigmas beyond the level of the finding from which a day is flagged all the same."""
+    """The sigmas beyond the level of a recent finding from which a day is flagged again."""
     fall_back_days: int = 80
     """The number of days during which a return to an earlier, lower level is a recovery."""
     rise_back_days: int = 27
@@ -200,7 +200,7 @@ class Parameters:
     intermittent_few_days_margin: float = 4.0
     """The amount added to both factors after division by the number of active days.
 
-    The maximum of a few days says little about the maximum of many.
+    The maximum of a few days is a poor estimate of the maximum of many days.
     """
     intermittent_run_lengths: tuple[int, ...] = (2, 3, 4, 5, 6)
     """The lengths of the runs tested for high and frequent days, in days."""

@@ -110,7 +110,8 @@ def _finest_cause(flag: Flag, flags: list[Flag]) -> Flag:
 def _replace_key(flag: Flag, flags: list[Flag]) -> Flag:
     """Return the model in a project that shows the same change as an API key, or the given flag.
 
-    The model says more about the cause than the key. Costs without an API key are those of a whole project on days
+    The model describes the cause better than the key does. Costs without an API key are those of a whole project on
+    days
     that are stored without keys, so the project replaces them.
     """
     if not flag.series.api_key:

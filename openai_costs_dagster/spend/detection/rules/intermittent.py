@@ -22,7 +22,7 @@ _MIN_DROP_ACTIVITY = 0.4  # share of active days in the window from which a drop
 _MIN_ACTIVE_DAYS = 4  # active days in the window from which a series is tested
 _MIN_RUN_ACTIVE_DAYS = 9  # active days that show how high and how frequent spend usually is
 _WEEKLY_JOB_DAYS = 10  # active days in the window of eight weeks up to which a series is a weekly job
-_HIGH_SIGMAS = 2.5  # sigmas that frequent days need at least: frequency alone is no reason, because jobs come in bursts
+_HIGH_SIGMAS = 2.5  # least sigmas of frequent days; frequency alone is not enough, because jobs run in bursts
 _RUN_DAY_SHARE = 0.3  # share of a run's mean deviation that each active day must reach
 
 
@@ -123,7 +123,7 @@ class Intermittent:
         unlikely &= exceeds
         least_height = np.maximum(_HIGH_SIGMAS, np.sqrt(np.maximum(sigmas**2 - 2 * days * frequency, 0)))
         least = np.maximum(least_height * noise * np.sqrt(variance), np.log1p(parameters.rise_share))
-        # The upper bound is the sum at which the last day would no longer fail the test.
+        # The upper bound of the displayed range is the largest sum that would pass the test.
         last = parameters.to_usd(level + day.weekday_effect[columns] + count * least - above[:-1].sum(0))
         before = self._panel.spend[first : day.row, columns].sum(0)
         expected = days * usual_share * parameters.to_usd(level)

@@ -1,8 +1,8 @@
 """The migrations: a change that other series of the same project offset is not a change of total spend.
 
 On a single day a coincidence can look like a migration. A migration is therefore provisional for some days: if the
-other series return to their old spend and the migrated series does not, its level change is reverted. Before this
-rule, coincidences hid a tenth of the US dollars of missed anomalies.
+other series return to their old spend and the migrated series does not, its level change is reverted. Without this
+reversal, coincidences would hide anomalies: a tenth of the missed amount in benchmarks.
 """
 
 from __future__ import annotations
@@ -20,15 +20,16 @@ from openai_costs_dagster.spend.detection.state.levels import LevelChange, Level
 
 _NEW_DAYS = 21  # age in days up to which a sibling offsets a change without a significant score
 _SUCCESSOR_DAYS = 35  # age in days up to which a new series can be the successor of another
-_SUCCESSOR_FACTOR = 1.8  # largest ratio between the loss of a series and the spend of its successor, either way
+# largest ratio, in either direction, between the loss of a series and the spend of its successor
+_SUCCESSOR_FACTOR = 1.8
 _CLEAR_SIGMAS = 4  # sigmas by which an older sibling must deviate
 _UNCHANGED_TOTAL_SIGMAS = 1  # sigmas up to which the total counts as unchanged
 _OFFSET_RANGE = 0.7, 1.5  # share of the change that siblings offset
-_WIDE_OFFSET_RANGE = 0.5, 2  # the same if the total changed little
-_SMALL_TOTAL_CHANGE = 0.4  # share of the change up to which the total changed little
-_PROVISIONAL_DAYS = 5  # less than a week, so that the compared weeks before lie before the migration
-_RETURNED_SHARE = 0.35  # share of the change that siblings still offset, below which they have returned
-_STAYED_SHARE = 0.6  # share of the level change, on the log scale, above which the series has stayed
+_WIDE_OFFSET_RANGE = 0.5, 2  # share of the change that siblings offset, if the total changed little
+_SMALL_TOTAL_CHANGE = 0.4  # the total changed little if its change is at most this share of the series' change
+_PROVISIONAL_DAYS = 5  # days; less than a week, so that the reference weeks end before the migration
+_RETURNED_SHARE = 0.35  # siblings have returned if they offset less than this share of the change
+_STAYED_SHARE = 0.6  # a series has stayed if it is beyond this share of its level change (log scale)
 
 
 class _ProvisionalMigration(NamedTuple):

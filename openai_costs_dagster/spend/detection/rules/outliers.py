@@ -26,18 +26,19 @@ _RUN_DAY_SHARE = 0.3  # share of a run's mean deviation that four of five days m
 _YOUNG_STOP_DAYS = 3
 
 # The tests of a new series.
-_RISING_SHARE = 0.5  # share of its highest recent day above which a new series is tested
+_RISING_SHARE = 0.5  # a new series is tested on days above this share of its highest recent day
 _FIRST_DAYS = 5  # age in days up to which a new series may appear or grow without being adopted gradually
 _SUDDEN_FACTOR = 2.0  # multiple of the highest earlier day from which a growing series is sudden
 _MULTIPLE_FACTOR = 3.5  # multiple of the highest earlier day from which a new series is flagged by its own history
-_MIN_HISTORY_DAYS = 3  # days of own history that this comparison needs
+_MIN_HISTORY_DAYS = 3  # days of its own history that a comparison with its highest earlier day needs
 _APPEARING_SHARE = 0.25  # share of the expected total that a series spends on its first day
-_OFFSET_SHARE = 0.5  # share of its spend by which siblings may drop before a first day is a migration
+_OFFSET_SHARE = 0.5  # if siblings drop by more than this share of a new series' spend, its first day is a migration
 _SIBLING_DROP_SIGMAS = 1  # sigmas below the expected amount from which a sibling counts as dropped
-_EXCESS_SHARES = 0.5, 0.6  # a new series explains the total's excess between the first and 1 / the second share of it
+# a new series explains the excess of its total if its spend lies between these shares of the excess
+_EXCESS_SHARES = 0.5, 0.6
 _LARGE_IMPACTS = 4  # minimum impacts from which a new series is compared with the uncertainty of its total
 _FIRST_DAYS_SHARE = 0.6  # share of the expected total that a series spends within its first days
-_EXCESS_MIN_SHARE = 0.15  # share of the expected total by which the total must exceed it
+_EXCESS_MIN_SHARE = 0.15  # share of the expected total by which the actual total must exceed the expectation
 _EXCESS_DAYS = 4  # days before today whose scores are added up for the total
 
 
@@ -78,7 +79,7 @@ class Outliers:
         return faded
 
     def _flag_continuation(self, day: Day) -> None:
-        """Flag days that continue an open episode, for which a part of its deviation is enough."""
+        """Flag days that continue an open episode. A part of the episode's deviation is enough for this."""
         parameters = self._parameters
         large = (np.abs(day.difference) > parameters.minimum_impact_usd) & (
             np.abs(day.score) > parameters.continuation_sigmas
@@ -148,7 +149,7 @@ class Outliers:
         day.began_row[newly_flagged] = first
 
     def _flag_new_series(self, day: Day) -> None:
-        """Flag new series, which have no baseline, by the total that they belong to or by their few days."""
+        """Flag new series. They have no baseline, so they are tested by their total or by their own few days."""
         parameters = self._parameters
         highest = self._panel.spend[max(0, day.row - 7) : day.row].max(0, initial=0)
         rising = day.spend > np.maximum(_RISING_SHARE * highest, parameters.minimum_impact_usd)

@@ -11,10 +11,11 @@ from openai_costs_dagster.spend.detection.state.episodes import Episodes
 from openai_costs_dagster.spend.detection.state.history import History
 from openai_costs_dagster.spend.detection.state.levels import Levels
 
-_RETURN_TOLERANCE = 0.4  # log scale: least distance to an earlier level within which a day has returned
+_RETURN_TOLERANCE = 0.4  # log scale: a day within this distance of an earlier level has returned to the level
 _RETURN_SHARE = 0.4  # share of the way back to an earlier level that a day must have covered
-_RETURN_SIGMAS = 2.5  # sigmas within which a day has returned, if they are more than `_RETURN_TOLERANCE`
-_SLOW_RETURN_SHARE = 0.25  # share of an earlier level change within which a slow fall matches it
+_RETURN_SIGMAS = 2.5  # the same distance in sigmas; the larger of the two distances counts
+# tolerance, as a share of an earlier level change, within which a slow fall matches the change
+_SLOW_RETURN_SHARE = 0.25
 _STEEP_RISE_TOLERANCE = 0.25  # log scale: the same as `_RETURN_TOLERANCE`, for a baseline that rose steeply
 _RISE_DAYS = 14  # days over which a steep rise of the baseline is measured
 _RISE_GAP_DAYS = 2  # days before today that are not compared, because they may belong to the fall
@@ -122,7 +123,10 @@ class Recoveries:
         return day.residual[column].item()  # type: ignore[no-any-return]
 
     def _accept_reported_level(self, column: int, day: Day) -> bool:
-        """Accept the level of a recent finding if most days since then stayed there. Returns whether it did."""
+        """Accept the level of a recent finding if most days since then stayed at that level.
+
+        Return whether it was accepted.
+        """
         parameters, began_row = self._parameters, self._episodes.began_row[column]
         days = day.row - began_row + 1
         if (

@@ -11,7 +11,7 @@ from openai_costs_dagster.spend.detection.state.day import Day
 from openai_costs_dagster.spend.detection.state.history import History
 from openai_costs_dagster.spend.detection.state.levels import Levels
 
-_OUTAGE_SHARE = 0.02  # share of the expected amount below which a holiday is an outage
+_OUTAGE_SHARE = 0.02  # a holiday with less than this share of the expected amount is an outage
 _HOLIDAY_RISE = 1.5  # multiple of the expected amount up to which a rise on a holiday is suppressed
 _AFTER_DROP_DAYS = 14  # days after a lower level became normal during which further drops are suppressed
 _WINDING_DOWN_DAYS = 14  # days over which the fall of a level is measured

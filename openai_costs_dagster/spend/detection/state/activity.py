@@ -10,8 +10,10 @@ from openai_costs_dagster.spend.detection.panel import Flags, Integers
 
 _MIN_AGE_DAYS = 21  # age in days from which three weeks of data classify a series
 _MOSTLY_ACTIVE = 0.8  # share of active days below which a series can be intermittent
-_NEARLY_ALWAYS_ACTIVE = 0.95  # the same share for series that are younger than `_MIN_AGE_DAYS`
-_IRREGULARITY = 0.4  # share of the variance of activity that remains within weekdays, from which days are irregular
+# share of active days below which a series younger than `_MIN_AGE_DAYS` can be intermittent
+_NEARLY_ALWAYS_ACTIVE = 0.95
+# days are irregular if the weekday leaves at least this share of the variance of activity unexplained
+_IRREGULARITY = 0.4
 _WEEKDAY_SPREAD = 0.6  # difference between the shares of active days of two working days
 
 

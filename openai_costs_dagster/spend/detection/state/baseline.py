@@ -17,7 +17,7 @@ from openai_costs_dagster.spend.detection.parameters import Parameters
 # Columns of the basis; the weekdays take seven columns.
 _LEVEL, _TREND, _WEEKDAY, _TRANSIENT, _WEEKEND, _SIZE = 0, 1, 2, 9, 10, 11
 _WEEKEND_PRIOR = 2.0  # prior standard deviation of the weekend effect, on the log scale
-_NO_PRIOR = 1e-9  # keeps the matrix regular without influencing the level
+_NO_PRIOR = 1e-9  # a weak prior that keeps the matrix invertible and does not influence the level
 _MAX_UNCERTAINTY = 25.0  # upper bound of the prediction's variance, in units of the noise's variance
 
 

@@ -14,8 +14,8 @@ from openai_costs_dagster.spend.detection.state.levels import LONG_AGO, Levels
 
 _CLOSE_AFTER_DAYS = 2  # consecutive unflagged days that close an episode
 _DROP_LEVEL_DAYS = 3  # last days of a drop whose median is the new level
-_STEADY_NOISES = 5  # in units of noise: range of the last flagged days within which they agree
-_STEADY_RANGE = 0.35  # log scale: the same range for series with little noise
+_STEADY_NOISES = 5  # standard deviations of the noise: the largest spread of flagged days that agree on a level
+_STEADY_RANGE = 0.35  # log scale: the same spread for series with little noise
 
 
 class Episodes:
@@ -62,7 +62,7 @@ class Episodes:
                 self._opened[day.row, column] = True
                 self.began_row[column] = day.began_row[column]
                 self._residuals[column].clear()
-                # The days of the run before its last day were recorded as normal days.
+                # Only the last day of a run is flagged, so the earlier days of the run were recorded as normal days.
                 self._history.set_weights(column, day.began_row[column], day.row, 0)
             self._flagged_days[column] += 1
             self.last_is_rise[column] = day.rise[column]

@@ -64,8 +64,8 @@ class History:
     def settled_days(self, row: int, age: Integers) -> Integers:
         """Return for how many days the level of each series has been settled, at most the window.
 
-        Only adopted series, which grew from little, need time to settle; the level of the others counts as settled
-        for the whole window once they are `settling_age_days` old.
+        A series that grew gradually from little spend (an adopted series) needs time to settle. The level of any other
+        series counts as settled for the whole window once the series is `settling_age_days` old.
         """
         parameters = self._parameters
         settling = np.flatnonzero(age == parameters.settling_age_days)
@@ -88,7 +88,7 @@ class History:
         parameters, index = self._parameters, day.row + self._parameters.window_days
         used = day.alive & ~day.flagged & ~day.suppressed & ~day.is_rest_day
         idle = day.activity.is_intermittent & (day.spend <= parameters.floor_usd)
-        # A day on which nothing was expected and nothing was spent says nothing about the noise.
+        # A day without expected and without actual spend is no evidence about the noise.
         dormant = (day.expected < parameters.floor_usd) & (day.spend < parameters.floor_usd)
         downweighted = np.minimum(1, parameters.downweight_from_sigmas / np.maximum(np.abs(day.score), 1e-9))
         young = np.maximum(downweighted, _MIN_YOUNG_WEIGHT)

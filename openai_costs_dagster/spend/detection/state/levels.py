@@ -15,8 +15,8 @@ from openai_costs_dagster.spend.detection.parameters import Parameters
 from openai_costs_dagster.spend.detection.state.day import Day
 from openai_costs_dagster.spend.detection.state.history import History
 
-LONG_AGO = -(10**6)  # a row before every panel: the event has not happened
-_MAX_EARLIER_LEVELS = 3  # earlier levels stored per series
+LONG_AGO = -(10**6)  # a row number before every panel, for an event that has not happened
+_MAX_EARLIER_LEVELS = 3  # the number of earlier levels that are stored per series
 _SAME_LEVEL = 0.1  # log scale: levels closer than this are the same
 
 

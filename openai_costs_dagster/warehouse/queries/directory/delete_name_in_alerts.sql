@@ -1,4 +1,4 @@
--- Alerts name a user as "Ada (user-abc)". Only the id stays.
+-- Alerts name a user as "Ada (user-abc)". The statement replaces this text by the id.
 update openai_costs.outbox as alert
 set message = replace(alert.message, known.name || ' (' || known.id || ')', known.id)
 from openai_costs.directory_names as known

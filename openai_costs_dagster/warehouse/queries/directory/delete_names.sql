@@ -1,4 +1,4 @@
--- The names of the user, and names of other objects that contain one of the user's addresses.
+-- Deletes the names of a user, and the names of other objects that contain one of the user's addresses.
 delete from openai_costs.directory_names as name
 where
     name.organization = %(organization)s

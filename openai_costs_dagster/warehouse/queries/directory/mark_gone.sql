@@ -1,4 +1,4 @@
--- Entries of one kind that a complete synchronization did not list any more.
+-- Marks entries of one kind as gone if a complete synchronization no longer listed them.
 update openai_costs.directory_entries
 set status = 'gone'
 where

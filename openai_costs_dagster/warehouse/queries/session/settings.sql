@@ -1,5 +1,6 @@
--- The settings of every session, which override those of the server, the database and the role. Plain SET statements in
--- one message cannot be aborted by a timeout, and poolers that refuse startup options accept them.
+-- The settings of every session, which override those of the server, the database and the role. The settings are plain
+-- SET statements, because some connection poolers refuse startup options. All statements are sent in one message, which
+-- no timeout can interrupt.
 set statement_timeout = 0;
 set lock_timeout = 0;
 set idle_in_transaction_session_timeout = 0;
