@@ -47,7 +47,10 @@ class OpenAICostsScaffolder(Scaffolder[Any]):
     """Writes a `defs.yaml` whose comments describe the settings."""
 
     def scaffold(self, request: ScaffoldRequest[Any]) -> None:
-        """Write `defs.yaml`. Raises `ConfigurationError` for the Python format: call `build_definitions` instead."""
+        """Write `defs.yaml`.
+
+        Raises `ConfigurationError` for the Python format, which this component does not support.
+        """
         if request.scaffold_format != "yaml":
             raise ConfigurationError(
                 "this component is scaffolded as YAML only: in Python, call build_definitions instead"
@@ -128,7 +131,7 @@ class OpenAICostsComponent(dg.Component, dg.Model, dg.Resolvable):
 
 
 def _plain(value: Any) -> Any:
-    """Return a value as our own YAML reader does: amounts are decimals with the written digits."""
+    """Return a value as `yaml_document.py` does: amounts become decimals with exactly the written digits."""
     if isinstance(value, float):
         return Decimal(repr(value))
     if isinstance(value, Mapping):

@@ -18,7 +18,7 @@ GROUPINGS: tuple[Grouping, ...] = (
 """All groupings that the sync tries, from the finest to the coarsest. OpenAI serves the coarsest to everybody."""
 
 UNGROUPED: Grouping = frozenset()
-"""One total per day and currency, which verifies the grouped costs of the day."""
+"""The ungrouped query: one total per day and currency, which verifies the grouped costs of the day."""
 
 BY_USER: Grouping = frozenset({"user_id", "line_item"})
 """Users without projects. OpenAI serves this grouping also to organizations that cannot combine user and project."""

@@ -122,7 +122,7 @@ def forget_in_free_text(text: str, person: Person) -> str:
         return _without(person.find_names(text), text)
     for node in sorted(
         strings, key=lambda string: -string.start
-    ):  # From the end, so that earlier positions stay valid.
+    ):  # Texts are replaced from the end to the beginning, so that earlier positions stay valid.
         edited = forget_in_free_text(node.string or "", person)
         if edited != node.string:
             text = text[: node.start] + json.dumps(edited) + text[node.end :]
@@ -173,7 +173,8 @@ def _has_name(fields: dict[str, Any], user_id: str) -> bool:
 
 
 def _without(found: Collection[re.Match[str]], text: str) -> str:
-    for match in sorted(found, key=lambda match: -match.start()):  # From the end, so that positions stay valid.
+    # Values are replaced from the end to the beginning, so that earlier positions stay valid.
+    for match in sorted(found, key=lambda match: -match.start()):
         text = text[: match.start()] + REPLACEMENT + text[match.end() :]
     return text
 

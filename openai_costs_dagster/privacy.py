@@ -27,7 +27,7 @@ def remove_addresses(raw: bytes) -> bytes:
 
 def remove_users(raw: bytes, users: Collection[str]) -> bytes:
     """Return the same JSON without the names and email addresses of these users. Their ids stay."""
-    # surrogateescape carries bytes that are not valid UTF-8 through decoding and encoding unchanged.
+    # With surrogateescape, bytes that are not valid UTF-8 survive decoding and encoding unchanged.
     text = raw.decode("utf-8", "surrogateescape")
     for user in users:
         text = forget(text, Person(user)).text

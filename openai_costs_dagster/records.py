@@ -126,7 +126,7 @@ class SeriesKey(NamedTuple):
 
     @property
     def names(self) -> list[str]:
-        """The values of its dimensions in the order in which people read them; no value where a row has none."""
+        """The values of the series' dimensions in display order; dimensions without a value are left out."""
         ordered = (self.project, self.service, self.model, self.api_key, self.user)
         return [name for name in ordered if name not in {"", NO_VALUE}]
 
@@ -155,10 +155,11 @@ def _column(value: str) -> str | None:
 
 @dataclass
 class Incident:
-    """Unusual days with one cause.
+    """An incident: unusual days with one cause.
 
-    `alerted_impact` is the impact of `alerted_day` that was alerted last, in US dollars without sign. `announced`
-    says whether anyone was alerted. `incident_id` is None until the incident is stored.
+    `alerted_impact` is the impact in the latest alert, in US dollars without sign, and `alerted_day` is the day of that
+    impact. `announced` is true if an alert about the incident was sent. `incident_id` is None until the incident is
+    stored.
     """
 
     series: SeriesKey

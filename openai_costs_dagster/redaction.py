@@ -8,7 +8,8 @@ from collections.abc import Iterable
 _KEY_SHAPED = re.compile(
     r"(?<![A-Za-z0-9])sk-[\w*.…-]+"  # a key of OpenAI, complete or partly masked
     r"|\bBearer\s+\S+"
-    r"|\S*(?:\*{3}|…|•{3})\S*"  # A masked word is secret: the visible rest may still identify the key.
+    # A partly masked key is removed too, because its visible characters may identify the key.
+    r"|\S*(?:\*{3}|…|•{3})\S*"
     r"|(?<=API key provided: )\S+",
     re.IGNORECASE,
 )
@@ -23,7 +24,7 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     The result is one line of at most 500 characters, and PostgreSQL can store it.
     """
     for secret in secrets:
-        if len(secret) >= 4:  # Shorter texts occur within unrelated words.
+        if len(secret) >= 4:  # Short secrets are not replaced, because they also occur within unrelated words.
             text = text.replace(secret, "[redacted]")
     text = _CREDENTIALS_IN_URL.sub("[redacted]@", _KEY_SHAPED.sub("[redacted]", text))
     text = " ".join(_UNSTORABLE.sub("\ufffd", text).split())

@@ -22,7 +22,7 @@ def __getattr__(name: str) -> object:
     return _definitions(Shard(int(match[1]), int(match[2])))
 
 
-@cache  # Dagster reads the attribute four times in each run.
+@cache  # Definitions are cached, because Dagster reads the attribute four times in each run.
 def _definitions(shard: Shard) -> object:
     freeze_loaded_objects()
     return build_definitions(configuration.load(), shard=shard)

@@ -30,7 +30,7 @@ CLAIM_DURATION = dt.timedelta(seconds=60)
 """How long a message is reserved for the process that claimed it. No attempt takes longer."""
 
 RETRY_PERIOD = dt.timedelta(days=3)
-_MIN_ATTEMPTS = 20  # a daemon that was down for days has made few attempts within RETRY_PERIOD
+_MIN_ATTEMPTS = 20  # least attempts, because a daemon that was down for days makes few attempts within RETRY_PERIOD
 MAX_PARALLEL_CHANNELS = 8
 _MAX_ERROR_LENGTH = 500
 
@@ -46,7 +46,7 @@ class DeliveryResult:
     """Error messages by name of the channel that failed."""
 
     def add(self, other: DeliveryResult) -> None:
-        """Add the result of another channel."""
+        """Add the delivery result of another channel to this result."""
         self.sent += other.sent
         self.failed.update(other.failed)
 
@@ -108,7 +108,7 @@ def test_alert(channel: str, now: dt.datetime) -> outbox.Alert:
 
 def _store_message(connection: Connection, target: Route, bundle: Bundle, now: dt.datetime) -> None:
     alert_ids = [alert.alert_id for alert in bundle.alerts]
-    # If the digest of that time was already sent, its key is taken: later alerts get a message with a second key.
+    # If the digest with this key was already sent, later alerts go into a second message with another key.
     for key in (bundle.key, f"{bundle.key}-{min(alert_ids)}"):
         if outbox.store_message(
             connection, target.name, key, alert_ids, organization=bundle.organization, due_at=bundle.due_at, now=now
@@ -131,7 +131,7 @@ def _deliver_to(
                 done.sent += 1
             else:
                 done.failed[target.name] = failure
-                break  # the next messages would fail in the same way; the next round starts with them
+                break  # the other messages of the channel would fail in the same way and are sent in the next round
     return done
 
 

@@ -36,7 +36,7 @@ class Message:
 
     @property
     def title(self) -> str:
-        """The title in one line."""
+        """The title of the message in one line."""
         if len(self.alerts) == 1:
             return neutralize(self.alerts[0].title)
         organizations = sorted({alert.organization for alert in self.alerts if alert.organization})
@@ -51,7 +51,7 @@ class Message:
     def text_within(self, length: int) -> str:
         """Return the text in at most `length` characters.
 
-        Alerts that do not fit are counted in the last line. The text of a single alert is truncated.
+        The last line gives the number of alerts that do not fit. The text of a single alert is truncated.
         """
         ordered = sorted(self.alerts, key=lambda alert: (_SEVERITY_RANK[alert.severity], alert.alert_id))
         if len(ordered) == 1:

@@ -101,5 +101,6 @@ def _channel(settings: AlertSettings) -> Channel:
     if settings.webhook and settings.secret:
         return WebhookChannel(settings.webhook, settings.secret)
     if settings.url is None:
-        raise ValueError("an alert without an address")  # the validation of the settings prevents this
+        # unreachable, because the validation of the settings refuses such a channel
+        raise ValueError("an alert without an address")
     return AppriseChannel(settings.url)

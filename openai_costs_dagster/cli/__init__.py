@@ -91,7 +91,8 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt) as error:
-        # Only the command knows which work is already stored, so it adds a note to the exception, which click wraps.
+        # A command adds a note about its stored work to the exception. click wraps the exception, so the note is read
+        # from the original.
         notes = getattr(error.__cause__ or error, "__notes__", [])
         click.echo("; ".join(["interrupted", *notes]), err=True)
         sys.exit(130)

@@ -80,7 +80,7 @@ def list_alerts(count: int) -> None:
 
 @alerts.command()
 def retry() -> None:
-    """Retry messages that were given up. The daemon sends them."""
+    """Schedule undelivered messages for another attempt. Dagster's daemon then sends the messages."""
     from openai_costs_dagster.cli.session import open_session
     from openai_costs_dagster.warehouse import outbox
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from openai_costs_dagster.cli.session import Session
     from openai_costs_dagster.warehouse.anomalies import StoredFeedback, StoredFinding
 
-_LONGEST_MUTE = 36_500  # days
+_LONGEST_MUTE = 36_500  # days, about a hundred years
 
 
 @click.group()
@@ -96,7 +96,7 @@ def mute(anomaly_id: int, reason: str, days: int | None) -> None:
 def unmute(anomaly_id: int) -> None:
     """End the mutes of the series of a finding.
 
-    Days that are evaluated from now on alert again.
+    Days of the series that are evaluated from now on can alert again.
     """
     session = _open_session()
     ended = _delete_feedback(session, anomaly_id, "mute")

@@ -116,7 +116,7 @@ def _show(progress: ProgressBar, step: Step) -> None:
 
 
 def _only_outside_retention(result: Result, first: dt.date | None) -> bool:
-    """Return whether the only failed days are older than OpenAI's retention and were not requested with --from."""
+    """Return whether all failed days are older than OpenAI's retention, in a backfill without --from."""
     return first is None and result.error is None and set(result.failed) == set(result.outside_retention)
 
 

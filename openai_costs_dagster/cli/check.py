@@ -43,7 +43,7 @@ def check(context: click.Context, organizations: tuple[str, ...]) -> None:
 
 
 def _reject_duplicate(organization: Organization, result: ConnectionCheck, seen: dict[str, str]) -> ConnectionCheck:
-    """Fail the test of a second name for one OpenAI organization, whose costs would be counted twice."""
+    """Fail the test of any second name for the same OpenAI organization, because its costs would be counted twice."""
     if not result.organization_id:
         return result
     other = seen.setdefault(result.organization_id, organization.name)

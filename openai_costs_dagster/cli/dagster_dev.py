@@ -32,13 +32,13 @@ from openai_costs_dagster.orchestration.runtime.process_id import Process, State
 from openai_costs_dagster.orchestration.sharding import shards
 from openai_costs_dagster.warehouse.database import Database
 
-_STOP_TIMEOUT_S = 30.0  # for all processes together
+_STOP_TIMEOUT_S = 30.0  # the total time limit for stopping all processes
 _WEBSERVER_TIMEOUT_S = 120.0
 _LOOPBACK = "127.0.0.1"
 PREFERRED_PORT = 3000
 
 CHECK_INTERVAL_S = 3.0
-"""Seconds between two checks. A service that fails three checks in a row is restarted, within a minute in total."""
+"""Seconds between two checks of a service. A service that fails three checks in a row is restarted."""
 
 
 class CodeLocation(NamedTuple):
@@ -50,7 +50,10 @@ class CodeLocation(NamedTuple):
 
 
 class DagsterDev:
-    """Dagster's webserver, daemon and code servers, recorded_process in a file so that another process can end them."""
+    """Dagster's webserver, daemon and code servers.
+
+    A state file records the processes, so that another process can stop them.
+    """
 
     def __init__(self, state_file: Path, organizations: int = 1) -> None:
         self._state_file = state_file
@@ -88,7 +91,8 @@ class DagsterDev:
             self._services.append(DatabaseService(database, restart_database))
         for location in self._locations:
             self._start(self._code_server(location, sockets, environment, output, colored))
-        # A code server listens after it has loaded its definitions, or failed to load them. The UI shows the error.
+        # A code server listens after it has loaded its definitions, or failed to load them. Dagster's UI shows a load
+        # error.
         listening = [socket_of(location, sockets) for location in self._locations]
         self._wait_until(
             lambda: all(map(_is_listening, listening)),
@@ -188,7 +192,7 @@ class DagsterDev:
 
 
 def code_locations(organizations: int) -> list[CodeLocation]:
-    """The code location as the checkout's own workspace calls it; of very many organizations, several."""
+    """Return the code locations for a number of organizations: one location, or one for each shard."""
     several = shards(organizations)
     if len(several) == 1:
         return [CodeLocation("openai_costs", "openai_costs_dagster.definitions")]
@@ -208,11 +212,11 @@ def workspace_of(locations: list[CodeLocation], sockets: Path) -> str:
         {"grpc_server": {"location_name": one.name, "host": "localhost", "socket": str(socket_of(one, sockets))}}
         for one in locations
     ]
-    return json.dumps({"load_from": servers})  # JSON is YAML
+    return json.dumps({"load_from": servers})  # every JSON document is a valid YAML document
 
 
 def recorded_process(state_file: Path) -> Process | None:
-    """The process that wrote a state file; None if there is no such state file."""
+    """Return the process that wrote a state file, or None if there is no such state file."""
     try:
         return Process.parse(json.loads(state_file.read_text(encoding="utf-8"))["process"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -244,7 +248,7 @@ def stop_recorded_processes(state_file: Path, *, timeout_s: float = _STOP_TIMEOU
 
 
 def _recorded_groups(state_file: Path) -> list[int]:
-    """The groups of a state file whose leader is still the process that it was."""
+    """Return the recorded process groups whose leader still runs. Ignores groups whose leader's id was reused."""
     try:
         groups: dict[str, str] = json.loads(state_file.read_text(encoding="utf-8"))["groups"]
     except (OSError, ValueError, KeyError, TypeError):

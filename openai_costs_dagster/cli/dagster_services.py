@@ -20,7 +20,7 @@ from openai_costs_dagster.warehouse import sensor_ticks
 from openai_costs_dagster.warehouse.database import Database
 from openai_costs_dagster.warehouse.errors import WarehouseError
 
-ANSWER_TIMEOUT_S = 5.0  # seconds
+ANSWER_TIMEOUT_S = 5.0
 _STOP_TIMEOUT_S = 5.0
 HANG_TIMEOUT_S = 300.0
 """Seconds without a tick of any sensor after which the daemon counts as hanging."""
@@ -42,12 +42,12 @@ class ProcessGroups:
         self._leaders.append(leader)
 
     def remove_empty(self) -> None:
-        """Remove groups without members, because the system may give the id of their leader to another process."""
+        """Remove groups without members, because the operating system may reuse the id of such a group."""
         self._leaders = [leader for leader in self._leaders if _has_members(leader)]
 
     @property
     def leaders(self) -> Sequence[int]:
-        """The ids of the groups."""
+        """The ids of the recorded process groups."""
         return tuple(self._leaders)
 
 
@@ -133,14 +133,14 @@ class DatabaseService:
             return False
 
     def end(self) -> None:
-        """Does nothing: a server that recovers must not be interrupted, and starting attaches to one that runs."""
+        """Do nothing: a server in recovery must not be interrupted, and `start` uses a running server."""
 
 
 class SensorTicks:
     """The ticks of the sensors of some code locations, read from the table `sensor_ticks`.
 
-    Without a tick since `restart`, the daemon counts as working, because every sensor may be switched off. The
-    monotonic clock excludes the time in which the machine sleeps.
+    If no tick was recorded since the last restart, the daemon counts as working, because a user may have switched all
+    sensors off. Ages are measured on the monotonic clock, which excludes the time in which the machine sleeps.
     """
 
     def __init__(

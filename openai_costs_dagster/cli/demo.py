@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from openai_costs_dagster.simulator import SimulatedOrganization
 
 FOLDER = ".openai-costs-demo"
-HISTORY_DAYS = 90  # days
+HISTORY_DAYS = 90
 _STATE_FILE = "up.json"
 _USER_VARIABLES = (
     *("OPENAI_ADMIN_KEY", "OPENAI_BASE_URL", "OPENAI_ORG_ID", "OPENAI_COSTS_CONFIG", "DATABASE_URL", "DAGSTER_HOME"),

@@ -33,6 +33,7 @@ def configure_logs(log_format: str) -> None:
         )
     )
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    instrumentation.set_on_retry_hooks([instrumentation.LoggingOnRetryHook])  # its default prints to standard output
+    # the default of structlog prints to standard output
+    instrumentation.set_on_retry_hooks([instrumentation.LoggingOnRetryHook])
     for name in _OTHERS:
         logging.getLogger(name).setLevel(logging.WARNING)

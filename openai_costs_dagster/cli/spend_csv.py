@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 COLUMNS = ("organization", "project", "model", "date", "amount")
 HEADINGS = (*COLUMNS[:4], "flagged", "score", "expected", "lower", "upper", "reason")
 
-_MAX_GAP = dt.timedelta(days=3653)  # ten years; the detector keeps a value for every day between the first and last
+_MAX_GAP = dt.timedelta(days=3653)  # ten years; the detector stores a value for every day from the first to the last
 _MAX_AMOUNT = Decimal("1E+30")
 
 
 def read_spend(path: Path) -> Iterator[SpendRow]:
-    """The rows of a file with the columns organization, project, model, date and amount, in any order.
+    """Yield the rows of a CSV file with the columns organization, project, model, date and amount, in any order.
 
-    Raises InputMistake that names the line.
+    Raises `InputMistake` with the line number of an invalid row.
     """
     from openai_costs_dagster.spend.detection.backtest import SpendRow
 
@@ -59,7 +59,7 @@ def read_spend(path: Path) -> Iterator[SpendRow]:
 
 
 def write_verdicts(path: Path, rows: Iterable[VerdictRow]) -> tuple[int, int]:
-    """Writes a line for every verdict; returns how many and how many of them are flagged. Raises InputMistake."""
+    """Write a CSV line for every verdict. Return the numbers of all and of flagged verdicts. Raises `InputMistake`."""
     count = flagged = 0
     try:
         with path.open("w", encoding="utf-8", newline="") as file:
@@ -91,9 +91,10 @@ def _column_indexes(path: Path, headings: list[str]) -> list[int]:
 
 
 def _reject_isolated_dates(path: Path, lines_by_day: Mapping[dt.date, list[int]]) -> None:
-    """Raises InputMistake where a gap of years divides the days, and names a line of the smaller side.
+    """Raise `InputMistake` if ten years or more without rows lie between two dates.
 
-    A mistyped year would make millions of days out of a file of a few lines.
+    The message names a line on the side with fewer rows. The check finds mistyped years, with which a short file would
+    span millions of days.
     """
     days = sorted(lines_by_day)
     for number, (before, after) in enumerate(itertools.pairwise(days), 1):
@@ -110,7 +111,8 @@ def _day(where: str, text: str) -> dt.date:
         day = dt.date.fromisoformat(text[:10])
     except ValueError:
         raise InputMistake(f"{where}: {text!r} is not a date; write it as 2026-11-20") from None
-    if day.year == dt.MAXYEAR:  # other programs write "for ever" like this; it has no next month
+    # some programs write an unlimited date as the year 9999, which `datetime` cannot add a month to
+    if day.year == dt.MAXYEAR:
         raise InputMistake(f"{where}: {text!r} is not a possible day of spend")
     return day
 

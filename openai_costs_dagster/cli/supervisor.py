@@ -22,7 +22,7 @@ MAX_MISSED_ANSWERS = 3
 """The number of consecutive checks without an answer after which a service is restarted."""
 
 STABLE_AFTER_S = 600.0
-"""Seconds after which a running service counts as stable. Its next failure is followed by an immediate restart."""
+"""Seconds after which a running service counts as stable. A stable service that fails is restarted without delay."""
 
 _FIRST_DELAY_S, _MAX_DELAY_S = 5.0, 300.0
 
@@ -57,7 +57,7 @@ class _Supervised:
     missed: int = 0
     restarts: int = 0
     start_at: float | None = None
-    """The time of the planned restart, or None while the service runs."""
+    """The time at which the service will be restarted, or None while the service runs."""
     reason: str = field(default="")
 
 

@@ -30,7 +30,7 @@ def up(context: click.Context, host: str, port: int | None) -> None:
     from openai_costs_dagster.sync.onboarding import start_dates
     from openai_costs_dagster.warehouse import embedded
 
-    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # nohup ignores it
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # nohup ignores SIGHUP, and that must stay so
         signal.signal(signal.SIGHUP, signal.default_int_handler)  # stop all processes when the terminal is closed
     configuration = load()
     state_file = state_file_of(configuration.data_directory)
@@ -66,7 +66,7 @@ def up(context: click.Context, host: str, port: int | None) -> None:
 def _stop_killed_predecessor(state_file: Path) -> None:
     """Stop the processes that a killed `up` left behind. Raises `InputMistake` if `up` is running on this host.
 
-    Only warns of a process of another host, whose container may be gone.
+    If the recorded process belongs to another host or container, which may no longer exist, only a warning is printed.
     """
     from openai_costs_dagster.cli.dagster_dev import recorded_process, stop_recorded_processes
     from openai_costs_dagster.orchestration.runtime.process_id import State

@@ -58,7 +58,7 @@ def _ticks(cron: str, start: dt.date, step: dt.timedelta) -> Iterator[dt.datetim
         (dt.time(hour, minute, tzinfo=dt.UTC) for hour in hours for minute in minutes), reverse=step < ONE_DAY
     )
     by_day, by_weekday = (field != "*" for field in (cron.split()[2], cron.split()[4]))
-    for number in range(8 * 366 + 1):  # two 29 Februaries are at most eight years apart, as around 2100
+    for number in range(8 * 366 + 1):  # two leap days are at most eight years apart, for example around the year 2100
         day = start + number * step
         fits_day, fits_weekday = day.day in days, bool({day.isoweekday(), day.isoweekday() % 7} & weekdays)
         fits = fits_day or fits_weekday if by_day and by_weekday else fits_day and fits_weekday

@@ -1,7 +1,7 @@
 """Loading of the configuration from `openai_costs.yaml`, or from the environment variable `OPENAI_ADMIN_KEY` alone.
 
 `OPENAI_COSTS_CONFIG` names the file; the default is `openai_costs.yaml` in the working directory. An error message
-names the file, the line, the invalid value and the allowed values. It never contains a secret.
+names the file, the line, the invalid value and the allowed values. Error messages never contain a secret.
 """
 
 from __future__ import annotations
@@ -126,7 +126,8 @@ def _validated(value: dict[str, Any], where: str, folder: Path, document: Docume
         raise ConfigurationError(_error_message(error, where, document)) from None
     try:
         return _resolved(configuration, folder)
-    except (OSError, RuntimeError, ValueError) as error:  # a symbolic link to itself, or a path that is too long
+    # the path is too long, or a symbolic link that points to itself
+    except (OSError, RuntimeError, ValueError) as error:
         raise ConfigurationError(f"{where}: data_directory cannot be used: {error}") from None
 
 
@@ -206,7 +207,7 @@ def _may_be_secret(path: tuple[str | int, ...]) -> bool:
 
 
 def _allowed_settings(path: tuple[str | int, ...]) -> list[str]:
-    """Return the settings that are allowed in the place of an unknown setting."""
+    """Return the names of the settings that are allowed where an unknown setting was found."""
     model: type[BaseModel] = Configuration
     for part in path[:-1]:
         field = model.model_fields.get(str(part))

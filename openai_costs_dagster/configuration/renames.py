@@ -15,7 +15,7 @@ RENAMED_SETTINGS = {
 RENAMED_VARIABLES = {"OPENAI_COSTS_DAGSTER_URL": "OPENAI_COSTS_DAGSTER_DATABASE_URL"}
 """New names of environment variables by old name."""
 
-_PATH_LENGTH = 3  # section, organization name or index of the alert, setting
+_PATH_LENGTH = 3  # a path has three parts: the section, the organization's name or the alert's index, and the setting
 
 
 def renamed_setting(path: tuple[str | int, ...]) -> str | None:

@@ -14,7 +14,10 @@ _VARIABLE = re.compile(r"(?!sk-)[A-Za-z_][A-Za-z0-9_.-]*")
 
 
 class SecretUnavailable(Exception):
-    """The environment variable or file of a secret is missing, empty or unreadable; the text names it."""
+    """The environment variable or file of a secret is missing, empty or unreadable.
+
+    The message names the variable or file.
+    """
 
 
 class SecretReference(BaseModel):

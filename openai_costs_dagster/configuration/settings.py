@@ -46,10 +46,10 @@ class ConfigurationError(Exception):
 
 
 def _split(url: str) -> SplitResult | None:
-    """Return the parts of a URL, or None if it is not a valid URL."""
+    """Return the parts of a URL, or None if the text is not a valid URL."""
     try:
         parts = urlsplit(url)
-        _ = parts.port  # raises ValueError if the port is no number in the range of ports
+        _ = parts.port  # reading the port raises ValueError if it is not a valid port number
     except ValueError:
         return None
     return parts
@@ -109,7 +109,7 @@ class Budget(_Section):
 
     @property
     def scope(self) -> tuple[str, str | None]:
-        """The kind of the scope and its id; the id is None for the whole organization."""
+        """The kind of the budget's scope and the id of the scoped object; the id is None for the whole organization."""
         for kind in ("project", "user", "model", "api_key", "service"):
             if named := getattr(self, kind):
                 return kind, named
@@ -348,7 +348,7 @@ class Configuration(_Section):
         """Whether the data directory belongs to the demo, so that every output is marked as simulated."""
         try:
             return (self.data_directory / SIMULATED_MARKER).exists()
-        except OSError:  # an unreadable directory is not the demo's; the first write to it reports the reason
+        except OSError:  # an unreadable directory counts as no demo; the first write to the directory raises the error
             return False
 
     def make_folder(self, name: str, mode: int = 0o777) -> Path:

@@ -1,1 +1,4 @@
-"""Dagster's part of the program: assets, checks, sensors, runs and the runtime. `build.py` is the map."""
+"""Dagster's part of the program: assets, checks, sensors, runs and the runtime.
+
+Start with `build.py`, which describes where to change what.
+"""

@@ -58,7 +58,7 @@ def refresh_condition(refresh: Refresh, served_days: int) -> dg.AutomationCondit
 
 
 def downstream_condition(refresh: Refresh, served_days: int) -> dg.AutomationCondition[Any]:
-    """Return the condition of allocated costs: refreshed with costs and usage, and after a backfill of either alone."""
+    """Return the condition of allocated costs: refreshed with costs and usage, and after a backfill of one."""
     after_upstream = (
         _CONDITION.any_deps_updated().since_last_handled()
         & ~_CONDITION.any_deps_in_progress()
@@ -70,9 +70,8 @@ def downstream_condition(refresh: Refresh, served_days: int) -> dg.AutomationCon
 def evaluated_with_asset() -> dg.AutomationCondition[Any]:
     """Return the condition of a check that runs inside its asset: a condition that is never true.
 
-    Dagster requests such a check explicitly whenever it requests one day of the asset, and that list then replaces the
-    asset's other checks (anomalies, budgets). It adds the checks without a condition only if one of the asset's checks
-    has a condition, which is the purpose of this one.
+    Without this condition, a run for one day would not execute the other checks of the asset (anomalies, budgets).
+    Dagster adds checks without a condition to such a run only if at least one check of the asset has a condition.
     """
     at_first = _CONDITION.initial_evaluation()
     return (at_first & ~at_first).with_label("evaluated with its asset")
@@ -81,8 +80,8 @@ def evaluated_with_asset() -> dg.AutomationCondition[Any]:
 def report_condition() -> dg.AutomationCondition[Any]:
     """Return the condition of the report: after refreshes, when no upstream asset is being updated, or once an hour.
 
-    The report is written once more if costs were updated while it was being written, because it may or may not contain
-    them.
+    If costs were updated while the report was being written, the report is written again, because it may lack the
+    update.
     """
     requested, updated = _CONDITION.newly_requested(), _CONDITION.any_deps_updated()
     updated_meanwhile = (requested & updated).since(requested & ~updated)
@@ -93,7 +92,7 @@ def report_condition() -> dg.AutomationCondition[Any]:
 
 
 def daily_condition(refresh: Refresh) -> dg.AutomationCondition[Any]:
-    """Return the condition of assets without partitions: at first, and once a day with the trailing days."""
+    """Return the condition of assets without partitions: requested initially, and then at each daily refresh."""
     due = (_CONDITION.initial_evaluation() & _CONDITION.missing()) | _at(refresh.cron)
     return (due & ~_CONDITION.in_progress()).with_label("daily")
 
@@ -101,8 +100,8 @@ def daily_condition(refresh: Refresh) -> dg.AutomationCondition[Any]:
 def monthly_condition(refresh: Refresh) -> dg.AutomationCondition[Any]:
     """Return the condition of monthly files. It never waits for missing days.
 
-    A new month is requested when its first days are stored, and at each daily tick until its file exists. A month is
-    requested again, at most once between two daily ticks, if its days were updated after the tick.
+    A new month is requested when its first days are stored, and at each daily tick until its file exists. A month whose
+    days were updated after the last daily tick is requested again, at most once before the next tick.
     """
     # Missing days are allowed: an organization may start within a month, and the current month is not over.
     daily = _at(refresh.cron)

@@ -55,14 +55,16 @@ _MAX_DAYS_PER_RUN = 100_000
 def build_definitions(configuration: Configuration, *, automation: bool = True, shard: Shard = WHOLE) -> dg.Definitions:
     """Return the definitions of all configured organizations, or of the organizations of one shard.
 
-    Loads without any secret, and while Postgres does not answer. With `automation=False`, here or in the configuration,
+    The definitions load without any secret, and also while Postgres does not respond. With `automation=False`, here or
+    in the configuration,
     nothing is refreshed automatically and the sensors are stopped by default. The first shard also holds the assets
     and sensors that all organizations share.
     """
     automation = automation and configuration.automation
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=dg.PreviewWarning)  # partitioned checks
-        warnings.filterwarnings("ignore", category=dg.BetaWarning)  # backfill policies
+        # partitioned checks are a preview feature of Dagster
+        warnings.filterwarnings("ignore", category=dg.PreviewWarning)
+        warnings.filterwarnings("ignore", category=dg.BetaWarning)  # backfill policies are a beta feature of Dagster
         return _build(configuration, shard, automation=automation)
 
 
@@ -125,7 +127,7 @@ def _organization_assets(
 def _checks(
     organization: Organization, configuration: Configuration, partitions: dg.DailyPartitionsDefinition
 ) -> list[dg.AssetChecksDefinition]:
-    """Return the checks that the setting `checks` enables. Costs and allocated costs each have their own."""
+    """Return the checks that the setting `checks` enables, for costs or for allocated costs."""
     enabled = configuration.checks
     checks: list[dg.AssetChecksDefinition | None] = []
     if asset_paths.ANOMALOUS_SPEND in enabled:

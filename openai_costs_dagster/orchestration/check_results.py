@@ -1,4 +1,4 @@
-"""Check results with one result per day, also for runs over a range of days.
+"""Converts check results into one result per day, also in runs over a range of days.
 
 In such a run, Dagster stores an `AssetCheckResult` without a partition; only an `AssetCheckEvaluation` has one. The
 class that links an evaluation to its materialization is private to Dagster. Only this module imports it, and a

@@ -24,7 +24,7 @@ RANGE_END_TAG = "dagster/asset_partition_range_end"
 
 
 class History(NamedTuple):
-    """The first day of an organization's partitions, and the number of newest days that the API serves, with today."""
+    """The first day of an organization's partitions, and the number of days, including today, that the API serves."""
 
     first_day: dt.date
     served_days: int
@@ -61,7 +61,8 @@ def days_to_evaluate(context: dg.AssetCheckExecutionContext, trailing_days: int)
 def histories(configuration: Configuration) -> Mapping[str, History]:
     """Return the history of each organization, from the configured start or the start that onboarding has stored.
 
-    For an organization that was not onboarded, and while Postgres does not answer, it begins a year before today.
+    The history of an organization that is not onboarded begins a year before today, and so does every history while
+    Postgres does not respond.
     """
     stored = {entry.organization: entry for entry in _registered(configuration)}
     today = utc_now().date()

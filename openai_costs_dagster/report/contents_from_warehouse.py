@@ -31,9 +31,9 @@ from openai_costs_dagster.warehouse.focus import snapshot
 from openai_costs_dagster.warehouse.report_queries import CurrentName, NonFinalDay, SpentPart
 
 HISTORY = 366  # days; the length of a leap year
-_MAX_NUMBERS = 400_000  # amounts and offsets; a page of 20 organizations with 25 users each stays below 5 MB
+_MAX_NUMBERS = 400_000  # limit of amounts and offsets; keeps a page of 20 organizations with 25 users each below 5 MB
 _MAX_FINDINGS = 400
-_MAX_MOVERS = 25  # for each organization
+_MAX_MOVERS = 25  # the number of largest changes per organization on the page
 _MAX_RESTATEMENTS = 20
 _RESTATEMENT_PERIOD = dt.timedelta(days=35)
 

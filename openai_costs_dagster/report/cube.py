@@ -36,7 +36,7 @@ class _Dimensions(NamedTuple):
 
 _Days = dict[int, Decimal]  # US dollars by day number, counted from the first day of the report
 _Spend = dict[_Dimensions, _Days]
-_Member = tuple[str | None, ...]  # an organization and its values of the folded dimensions
+_Member = tuple[str | None, ...]  # the member of a group: an organization with one value of each folded dimension
 
 
 class PackedSeries(NamedTuple):
@@ -136,7 +136,7 @@ def _is_sparse(days: _Days) -> bool:
 
 
 def _encoded_length(days: _Days) -> int:
-    """Return how many numbers the encoding of a series takes."""
+    """Return the number of numbers in the encoding of a series."""
     return min(2 * len(days), max(days) - min(days) + 1)
 
 
@@ -145,7 +145,10 @@ def _billionths(amount: Decimal) -> int:
 
 
 def _fold(spend: _Spend, dimensions: tuple[str, ...], max_numbers: int) -> int:
-    """Replace the smallest members by `OTHERS` until the spend fits. Return the number of replaced members."""
+    """Replace the members with the least spend by `OTHERS` until the data fit on the page.
+
+    Return the number of replaced members.
+    """
     if sum(map(_encoded_length, spend.values())) <= max_numbers:
         return 0
     shown = _largest_members(spend, dimensions, max_numbers)
@@ -156,7 +159,7 @@ def _fold(spend: _Spend, dimensions: tuple[str, ...], max_numbers: int) -> int:
 
 
 def _largest_members(spend: _Spend, dimensions: tuple[str, ...], max_numbers: int) -> set[_Member]:
-    """Return the members of most spend that fit beside one series of all other members."""
+    """Return the members with the most spend that fit on the page beside one series for all other members."""
     numbers: dict[_Member, int] = defaultdict(int)
     dollars: dict[_Member, Decimal] = defaultdict(Decimal)
     folded: _Spend = defaultdict(dict)

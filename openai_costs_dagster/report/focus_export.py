@@ -14,11 +14,11 @@ from openai_costs_dagster.warehouse import focus
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.focus import MonthCompleteness, Selection
 
-_BATCH_ROWS = 10_000  # rows; bounds memory and is the size of a row group in Parquet
+_BATCH_ROWS = 10_000  # rows per batch; limits memory use and is the size of a row group in Parquet
 
 
 class NoStoredDays(FocusError):
-    """A month of which the database stores no day."""
+    """The error for a month without any stored day."""
 
 
 @dataclass(frozen=True)

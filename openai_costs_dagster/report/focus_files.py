@@ -17,7 +17,7 @@ VERSION = "1.2"
 """Version of the FOCUS specification."""
 
 _MAX_DIGITS_128, _MAX_DIGITS_256 = 38, 76  # decimal digits of the 128-bit and 256-bit decimal types of Arrow
-_DIGITS_OF_EMPTY_COLUMN = Digits(1, 0)  # any decimal type holds a column of nulls
+_DIGITS_OF_EMPTY_COLUMN = Digits(1, 0)  # the decimal type of a column that contains only nulls
 
 
 class FocusError(Exception):

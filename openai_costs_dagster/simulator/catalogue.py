@@ -23,7 +23,8 @@ def chat(
 ) -> tuple[Meter, ...]:
     """Return the meters of a text model: input, cached input and output, at `prices` per million tokens.
 
-    The volume of a workload counts input tokens. `cached` and `output` are relative to that volume.
+    The volume of a workload counts input tokens. `cached` and `output` are the numbers of cached input and output
+    tokens per input token.
     """
     name = f"{tier} | {model}" if tier else model
     return (

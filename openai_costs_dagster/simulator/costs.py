@@ -119,7 +119,7 @@ def _row_text(organization: SimulatedOrganization, day: date, row: Row, view: Co
 
 
 def _has_number_amount(day: date, row: Row) -> bool:
-    # A digest of the row, not a random number, so that a repeated request returns the same text.
+    # A digest of the row decides, and not a random number, so that a repeated request returns the same text.
     fingerprint = zlib.crc32(repr((day, row.dimensions, row.amount)).encode())
     return fingerprint % _NUMBER_ROW_RATIO == 0
 

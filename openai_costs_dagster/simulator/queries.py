@@ -112,7 +112,8 @@ def read_window(query: Query, max_days: int) -> Window:
         raise bad_parameter("start_time", "Missing required parameter: 'start_time'.", "missing_required_parameter")
     read_choice(query, "bucket_width", ("1d",))
     return Window(
-        start_time=_time(query, "start_time") or 0,  # The parameter exists. "or 0" is for the type checker.
+        # The parameter is required, so the value is never None. "or 0" only satisfies the type checker.
+        start_time=_time(query, "start_time") or 0,
         end_time=_time(query, "end_time"),
         limit=read_limit(query, _DEFAULT_BUCKETS, max_days),
         page=read_scalar(query, "page"),

@@ -95,7 +95,7 @@ def is_counted_by(fact: Fact, operation: str) -> bool:
 
 
 def dimension(fact: Fact, name: str) -> Value:
-    """Return the value of a fact in a dimension, or None if there is none."""
+    """Return the value of a fact in a dimension, or None if the fact has no value in it."""
     match name:
         case "batch":
             return _surface(fact) == "batch"
@@ -140,7 +140,7 @@ def _by_unit(unit: str, counter: str) -> Callable[[Fact], Counts]:
 
 
 def _images(fact: Fact) -> Counts:
-    """Count images. If the costs of a fact are billed in tokens, each request counts as one image."""
+    """Count images. A fact that is billed in tokens has no number of images, so each request counts as one image."""
     images = _quantity_in(fact, "images") if fact.quantity_unit == "images" else fact.requests
     return {"images": images, "num_model_requests": fact.requests}
 

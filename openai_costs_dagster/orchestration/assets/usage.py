@@ -1,6 +1,7 @@
 """The asset `openai/<organization>/usage`: the daily usage of an organization by user, API key and model.
 
-`sync/usage.py` requests and stores the days. Usage explains costs; amounts come from the asset `costs` only.
+`sync/usage.py` requests and stores the days. Usage contains counters only; amounts of money come from the asset
+`costs`.
 """
 
 # No `from __future__ import annotations`: Dagster evaluates the annotation of `context` in nested functions.

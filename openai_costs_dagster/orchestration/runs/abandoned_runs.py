@@ -22,7 +22,7 @@ STARTED = frozenset({"STARTED", "CANCELING"})
 GRACE = dt.timedelta(minutes=15)
 """The time that a created run may be without a process. Creating the first run of a year takes up to 7 minutes."""
 
-_LONG = dt.timedelta(hours=6)  # the setting `max_runtime_seconds` of our `dagster.yaml` files
+_LONG = dt.timedelta(hours=6)  # equal to the setting `max_runtime_seconds` in our `dagster.yaml` files
 _DAEMON_SILENCE = dt.timedelta(minutes=5)
 
 

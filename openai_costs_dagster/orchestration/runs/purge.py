@@ -42,7 +42,8 @@ def _delete_from_dagster(instance: dg.DagsterInstance, organization: asset_paths
     run_ids = _run_ids_with_assets_of(instance, organization)
     for start in range(0, len(run_ids), _RUNS_PER_QUERY):
         for run in instance.get_runs(filters=dg.RunsFilter(run_ids=run_ids[start : start + _RUNS_PER_QUERY])):
-            # A run that also has assets of another organization, or of all, stays.
+            # Runs that also materialized assets of other organizations, or assets of all organizations, are not
+            # deleted.
             owners = {asset_keys.organization_of(key, prefix) for key in asset_keys.assets_of_run(run)}
             if owners == {organization.name}:
                 instance.delete_run(run.run_id)
@@ -57,7 +58,7 @@ def _run_ids_with_assets_of(instance: dg.DagsterInstance, organization: asset_pa
     thousands of runs.
     """
     storage = instance.run_storage
-    if not isinstance(storage, SqlRunStorage):  # Dagster+, for example
+    if not isinstance(storage, SqlRunStorage):  # the run storage is not in a SQL database, as in Dagster+
         return list(instance.get_run_ids())
     key_start = json.dumps(asset_paths.organization_path(organization)).removesuffix("]")
     mentions = RunsTable.c.run_body.contains(f"{key_start},", autoescape=True)

@@ -28,7 +28,7 @@ from openai_costs_dagster.orchestration.runtime.gc_tuning import freeze_loaded_o
 
 def main() -> None:
     """Execute tasks until the end of standard input."""
-    # A shell starts background jobs with SIGINT ignored, and child processes inherit that.
+    # A shell starts background jobs with SIGINT ignored, and child processes inherit this signal setting.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     # Python code may print, and Dagster's compute logs may redirect standard output. Only messages may reach the pipe.
     with os.fdopen(os.dup(sys.stdout.fileno()), "w") as output:
@@ -72,7 +72,7 @@ def run_task(
     materialized = {event.asset_key for event in result.get_asset_materialization_events()}
     allocated = asset_keys.allocated_costs_key(organization)
     if asset_keys.costs_key(organization) in materialized and allocated not in materialized:
-        # Dagster skips the allocation if costs or usage failed. The stored days are allocated all the same.
+        # Dagster skips the allocation asset if costs or usage failed, so the stored days are allocated here.
         execute([allocated])
     return {
         "organization": organization.name,

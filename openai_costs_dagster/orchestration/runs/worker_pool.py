@@ -24,7 +24,7 @@ from openai_costs_dagster.orchestration.runs.abandoned_runs import CREATED, STAR
 from openai_costs_dagster.orchestration.runtime.process_id import PROCESS_TAG
 
 _MAX_WORKERS = 4
-# After an interrupt, a worker has this long to end its run.
+# The time that a worker has to end its run after an interrupt.
 _INTERRUPT_TIMEOUT_S = 30.0
 _UNFINISHED = [dg.DagsterRunStatus(status) for status in CREATED | STARTED]
 
@@ -63,7 +63,7 @@ class Result:
     notes: Sequence[str] = ()
     """Warnings about stored days."""
     error: str | None = None
-    """The failure of the run itself, apart from failed days."""
+    """The error of the run itself, which is not the failure of single days."""
 
 
 def run_all(
@@ -133,7 +133,10 @@ def _is_ours(run: dg.DagsterRun, prefix: Sequence[str]) -> bool:
 
 
 def backfill_tags() -> dict[str, str]:
-    """Return the tags of a run of `openai-costs backfill`. The trigger `backfill` keeps its findings from alerting."""
+    """Return the tags of a run of `openai-costs backfill`.
+
+    Findings of a run with the trigger `backfill` send no alerts.
+    """
     return {asset_keys.TRIGGER_TAG: "backfill", **asset_keys.NO_RUN_RETRIES}
 
 

@@ -1,1 +1,1 @@
-"""How Dagster runs: the instance, its storages, and the run launcher. Knows no asset."""
+"""The runtime of Dagster: the instance, its storages and the run launchers. Independent of the assets."""

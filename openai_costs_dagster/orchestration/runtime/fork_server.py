@@ -55,12 +55,15 @@ def _fork(request: str, output: TextIO) -> None:
             process.start()
         print(process.pid, file=output, flush=True)
         if sys.stdin.readline().strip() == GO:
-            with suppress(BrokenPipeError):  # The process may have been killed in the meantime.
+            with suppress(BrokenPipeError):  # The forked process may already have been killed.
                 release.send(GO)
 
 
 def _load(request: str, loaded: set[str]) -> None:
-    """Load the definitions of a run into this process, where Dagster finds them in the modules of the forked runs."""
+    """Load the definitions of a run into this process.
+
+    Forked runs inherit the loaded modules and need not import them again.
+    """
     origin = deserialize_value(request, ExecuteRunArgs).job_origin
     name = serialize_value(origin)
     if name not in loaded:

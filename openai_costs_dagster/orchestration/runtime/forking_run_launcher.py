@@ -30,9 +30,10 @@ from openai_costs_dagster.orchestration.runtime.process_id import PROCESS_TAG, S
 from openai_costs_dagster.orchestration.runtime.run_launcher import RunLauncher
 from openai_costs_dagster.user_input import env_variable
 
-# Runs wait in the meantime; Dagster gives a run 900 s to start.
+# The time limit for loading definitions. Runs wait for the fork server, and Dagster gives each run 900 s to start.
 _LOAD_TIMEOUT_S = 60.0
-# After definitions failed to load, the code server starts runs for this long without another attempt.
+# After the definitions failed to load, the code server starts all runs for this time before the fork server is tried
+# again.
 _BACKOFF_S = 300.0
 
 _ENDED = "the fork server has ended while it loaded definitions; the log of the daemon shows its error"

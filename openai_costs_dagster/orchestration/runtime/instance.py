@@ -27,7 +27,7 @@ FORK_FROM_ORGANIZATIONS = 50
 _RUNTIME = "openai_costs_dagster.orchestration.runtime"
 _SCHEMA = "openai_costs_dagster"
 _SESSION = "-csynchronous_commit=off -ctimezone=UTC"
-# Events that are written together. With this size, storing a year in one run takes a third of the time.
+# The number of events that Dagster writes in one batch. This size cuts the time of a run over a year to a third.
 _EVENT_BATCH_SIZE = "500"
 
 
@@ -107,7 +107,7 @@ def prepare(database: Database) -> None:
 
     Raises `WarehouseError`.
     """
-    storage_url(database)  # Raises for an unusable URL before anything is written.
+    storage_url(database)  # This call raises an error for an unusable URL before anything is written.
     database.prepare()
     database.make_schema(_SCHEMA)
 

@@ -25,8 +25,9 @@ PROCESS_TAG = "openai-costs/process"
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _MACHINE = Path("/etc/machine-id")
 _NAMESPACE = Path("/proc/self/ns/pid")
-_INITIAL_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO of Linux: the host itself, outside every container
-_START_FIELD = 21  # of /proc/<pid>/stat: clock ticks from the boot to the start of the process
+# the PID namespace of the host itself, outside every container (PROC_PID_INIT_INO in Linux)
+_INITIAL_NAMESPACE = "pid:[4026531836]"
+_START_FIELD = 21  # the index of a field of /proc/<pid>/stat: clock ticks from boot to process start
 _FIELDS_UP_TO_NAME = 2
 
 
@@ -124,7 +125,7 @@ def of_run(run_id: str, tag: str | None) -> Process | None:
 
 @cache
 def here() -> Place:
-    """Return the place of this process."""
+    """Return the scope (host, boot and PID namespace) of this process."""
     return Place(platform.node(), _machine(), _read(_BOOT), _link(_NAMESPACE))
 
 

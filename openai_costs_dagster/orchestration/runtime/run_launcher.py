@@ -22,10 +22,10 @@ from openai_costs_dagster.orchestration.runtime import process_id
 from openai_costs_dagster.orchestration.runtime.process_id import PROCESS_TAG, State
 
 _BY_CODE_SERVER = "dagster"
-"""Marks the tag of a run that a code server starts. The process that requested the launch follows."""
+"""The prefix in the process tag of a run that a code server starts. The launching process follows the prefix."""
 
 _GRPC_TIMEOUT_S = 5
-# The code server knows a run some time after its launch began. The request to start a run has a timeout of 60 s.
+# A code server may not know a run within this time after its launch. A launch request has a timeout of 60 s.
 _LAUNCH_TIMEOUT_S = 90.0
 
 
@@ -76,7 +76,7 @@ class RunLauncher(dg.DefaultRunLauncher):
         return self._state_by_log(run) if launched_by.place == process_id.here() else State.UNKNOWN
 
     def _state_by_answer(self, run: dg.DagsterRun, client: Any) -> State:
-        """Request from the code server, which may run in another container, whether it still executes a run.
+        """Return whether a run still executes, according to its code server, which may run in another container.
 
         Runs end with the container of their code server, so a server that does not know a run has been restarted.
         """

@@ -18,12 +18,14 @@ from openai_costs_dagster.warehouse import sensor_ticks
 from openai_costs_dagster.warehouse.database import Database
 
 _INTERVAL_S = 15
-# Dagster allows a tick 60 seconds. A delivery that has begun may take 10 more.
+# Dagster limits a tick to 60 seconds. A delivery that has begun may take 10 more seconds.
 _DELIVERY_TIME = dt.timedelta(seconds=30)
 
 
 def alert_sensor(configuration: Configuration, *, running: bool, shard: Shard = WHOLE) -> dg.SensorDefinition:
-    """Return the sensor. `running` is its default status, which can be changed in Dagster's UI.
+    """Return the sensor that delivers alerts.
+
+    `running` is the sensor's default status, which can be changed in Dagster's UI.
 
     Each tick also records the ticks of the refresh sensor and the dead runs for `openai-costs status`, and requests
     `heartbeat_url` when it is due. `shard` is the shard of this code location.

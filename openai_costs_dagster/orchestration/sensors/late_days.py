@@ -1,6 +1,6 @@
 """The sensor that alerts about late days: days that should be stored by now and are not.
 
-A sensor evaluates this by the clock, because no run could report that no run has started.
+A sensor checks for late days, because a run cannot report that no run has started.
 """
 
 # No `from __future__ import annotations`: Dagster evaluates the annotation of `context` in nested functions.
@@ -19,7 +19,7 @@ _INTERVAL_S = 300
 
 
 def late_days_sensor(configuration: Configuration, *, running: bool) -> dg.SensorDefinition:
-    """Return the sensor. `running` is its default status, which can be changed in Dagster's UI.
+    """Return the sensor for late days. `running` is the sensor's default status, which can be changed in Dagster's UI.
 
     The cursor holds the late days that were reported, as in ``acme/2026-01-31``, so that each is reported once.
     """

@@ -33,7 +33,10 @@ _RUN_FAILED_ITSELF = {
     RunFailureReason.STEP_FAILURE.value,
     RunFailureReason.JOB_INITIALIZATION_FAILURE.value,
 }
-"""Reasons that the process of a run reports itself. With any other reason, the process was gone or never started."""
+"""Failure reasons that the process of a run reports itself.
+
+Any other reason means that the process died or never started.
+"""
 
 
 def location_of(context: dg.SensorEvaluationContext) -> str:
