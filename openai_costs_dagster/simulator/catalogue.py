@@ -7,7 +7,8 @@ from decimal import Decimal
 
 from openai_costs_dagster.simulator.workloads import Meter
 
-# Storage costs 0.10 USD per GiB and day and is billed by the hour. This is the only price with a repeating decimal.
+# Storage costs 0.10 USD per GiB and day and is billed by the hour. The price of storage per hour is the only price with
+# a repeating decimal.
 _GIBIBYTE_HOUR = Decimal("0.004166666666666666666666667")
 
 

@@ -86,7 +86,10 @@ def aggregate_usage(facts: Iterable[Fact], view: UsageView) -> list[tuple[dict[s
 
 
 def _filter(query: Query, parameter: str) -> frozenset[Value]:
-    """Return the allowed values, which may be separated by commas. No values mean no filter."""
+    """Return the allowed values, which may be separated by commas.
+
+    An empty result means that the query has no filter.
+    """
     if parameter == "batch":
         batch = read_choice(query, "batch", ("true", "false"))
         return frozenset() if batch is None else frozenset({batch == "true"})

@@ -29,11 +29,11 @@ _ROUNDING = Context(prec=EXACT.prec, rounding=ROUND_HALF_EVEN, traps=[InvalidOpe
 # The values were tuned on one half of the series of `python -m benchmarks.forecast`, which reports on the other half.
 _WEEK = 7
 _WINDOW = 8 * _WEEK  # days of history that one forecast uses
-_RECENT = 4 * _WEEK  # days of history that the level uses
+_RECENT = 4 * _WEEK  # days of history from which the level is estimated
 _HALF_LIFE = 4.0  # days after which the weight of a day in the level is halved
 _USUAL_PACE = 1.5  # days between days with spend; a rarer series has a proportionally longer half-life
 _SPIKES = 2  # number of highest and lowest days that are clipped, so that outliers do not move the level
-_WEEKDAY_PRIOR = 0.5  # weight of equal weekdays against one observed week; it falls with the square of the weeks
+_WEEKDAY_PRIOR = 0.5  # weight of the prior that all weekdays are equal, in weeks; it shrinks as more weeks are observed
 _MIN_WEEKDAY_FACTOR = 0.005  # a factor of zero would make the first dollar on that weekday look infinite
 _FORTNIGHT = 14
 _TREND = 0.3 / _FORTNIGHT  # daily share of the growth from the fortnight before to the last fortnight
@@ -48,7 +48,7 @@ _LOOKBACK = 365  # days in which past forecasts are evaluated
 _STEP = 3  # days between past forecasts; not a divisor of a week, so that all weekdays occur
 _MIN_HISTORY = 28  # days of history before the first past forecast
 _MAX_HORIZON = 91  # days ahead up to which errors are measured; later errors grow like a random walk
-_COVERAGE = 0.8  # share of past errors within the interval
+_COVERAGE = 0.8  # share of past forecast errors that the interval covers
 _PRIOR_SPREAD = 0.06  # log error of one day ahead, for a series without past forecasts
 _SPREAD_PRIOR_WEIGHT = 3.0  # number of past forecasts that the prior spread counts as
 _SHORT_HISTORY = 3.0  # days of history at which the interval is wider by a factor of the square root of 2
@@ -141,7 +141,7 @@ def _errors(actual: _Floats, expected: _Floats, cushion: _Floats) -> _Floats:
 
 
 def _spread(errors: _Floats, ahead: int, horizon: int) -> float:
-    """Return half the width of the interval on a log scale, from errors over `horizon` days to `ahead` days."""
+    """Return half the width of the interval for `ahead` days, on a log scale, from past errors over `horizon` days."""
     own, share = 0.0, 0.0
     if len(errors):
         own = np.quantile(np.abs(errors), _COVERAGE).item() / math.sqrt(horizon)

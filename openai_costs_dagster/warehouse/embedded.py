@@ -38,7 +38,7 @@ _OWNER_ONLY, _OTHERS_MAY_PASS = 0o700, 0o711
 
 _PORT = "5432"
 _SOCKET = f".s.PGSQL.{_PORT}"
-_LONGEST_SOCKET_PATH = 103  # The maximum length of a socket path in bytes on macOS. The limit on Linux is 107.
+_LONGEST_SOCKET_PATH = 103  # The maximum length of a socket path in bytes on macOS. On Linux the maximum is 107 bytes.
 _PLAIN = re.compile(r"/[A-Za-z0-9/._-]*")
 
 _START_WITHIN = 60.0  # The time limit in seconds for the start of the server, which may include recovery after a crash.

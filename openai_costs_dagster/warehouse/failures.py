@@ -17,7 +17,7 @@ from openai_costs_dagster.warehouse.address import Address
 _TRANSIENT_CLASSES = {"08", "40", "53", "57", "58"}
 """Lost connections, deadlocks, exhausted resources, interventions of an administrator, system errors."""
 _TRANSIENT_STATES = {
-    "25P03",  # idle_in_transaction_session_timeout
+    "25P03",  # idle_in_transaction_session_timeout ended the session
     "25P04",  # transaction_timeout
     "55006",  # object in use
     "55P03",  # lock_timeout
@@ -78,7 +78,8 @@ def of_use(error: psycopg.Error, address: Address) -> errors.WarehouseError | No
     message = address.redacted(error.diag.message_primary or str(error))
     if error.sqlstate is None and isinstance(error, psycopg.OperationalError):  # The connection was lost.
         kind: type[errors.WarehouseError] | None = errors.DatabaseUnavailable
-    elif error.sqlstate is None and isinstance(error, psycopg.DataError):  # psycopg refused a value.
+    # psycopg refused a value before sending the statement.
+    elif error.sqlstate is None and isinstance(error, psycopg.DataError):
         kind = errors.DatabaseRefused
     else:
         kind = of_state(error.sqlstate)

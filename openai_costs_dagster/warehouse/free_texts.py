@@ -81,7 +81,7 @@ def edit(connection: Connection, words: Iterable[str], edited: Callable[[str], s
 
 
 def columns_with(connection: Connection, words: Iterable[str], is_found: Callable[[str], bool]) -> list[str]:
-    """Return the columns with a text that contains one of the words and fulfils a condition."""
+    """Return the columns in which a text contains one of the words and `is_found` is true for the text."""
     words = list(words)
     return [
         f"{column.schema}.{column.table}.{column.column}"

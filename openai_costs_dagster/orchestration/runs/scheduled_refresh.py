@@ -19,9 +19,9 @@ _ONE_DAY = dt.timedelta(days=1)
 
 
 def scheduled_tasks(configuration: Configuration, environment: Mapping[str, str], now: dt.datetime) -> list[Task]:
-    """Return the tasks that the automation conditions request at `now` if their last evaluation was a day before.
+    """Return the tasks of a daily refresh: the days that the automation conditions request at `now`.
 
-    Dagster evaluates the conditions. `environment` selects its instance.
+    Dagster evaluates the conditions as if their last evaluation was a day before. `environment` selects its instance.
     """
     os.environ.update(environment)  # Dagster reads the location of its instance from the environment only.
     definitions = build_definitions(configuration)

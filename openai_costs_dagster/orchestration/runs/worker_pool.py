@@ -63,7 +63,7 @@ class Result:
     notes: Sequence[str] = ()
     """Warnings about stored days."""
     error: str | None = None
-    """The error of the run itself, which is not the failure of single days."""
+    """The error with which the whole run ended, or None if only single days failed."""
 
 
 def run_all(

@@ -35,7 +35,8 @@ def main() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     loaded: set[str] = set()
     with os.fdopen(os.dup(sys.stdout.fileno()), "w") as output:
-        # Definitions may print while they load. Only process ids may reach the pipe.
+        # Definitions may print while they load. Standard output is redirected, because only process ids may reach the
+        # pipe.
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
         for request in iter(sys.stdin.readline, ""):
             _load(request, loaded)

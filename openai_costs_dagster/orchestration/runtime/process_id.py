@@ -117,7 +117,7 @@ def tag_of(run_id: str, process: Process) -> str:
 def of_run(run_id: str, tag: str | None) -> Process | None:
     """Return the process that executes a run, from the run's tag, or None without a valid tag.
 
-    A re-execution inherits the tags of the original run, so a tag with another run id does not count.
+    A re-execution inherits the tags of the original run, so a process tag with the id of another run is ignored.
     """
     owner, _, process = (tag or "").partition(" ")
     return Process.parse(process) if owner == run_id else None

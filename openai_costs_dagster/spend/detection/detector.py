@@ -23,9 +23,10 @@ from openai_costs_dagster.spend.detection.state.history import History, active_d
 from openai_costs_dagster.spend.detection.state.levels import Levels
 from openai_costs_dagster.spend.detection.verdicts import Annotations, Verdicts
 
-_MINOR_IMPACT_SHARE = 0.2  # share of the minimum impact from which an unusual day is recorded as minor
-_MINOR_ACTIVITY = 0.5  # share of active days from which minor days are recorded
-_YOUNG_RANGE_FACTOR, _YOUNG_RANGE_IMPACTS = 4, 2  # upper bound of a young series: its highest day and minimum impacts
+_MINOR_IMPACT_SHARE = 0.2  # an unusual day is recorded as minor from this share of the minimum impact on
+_MINOR_ACTIVITY = 0.5  # minor days are recorded for series with at least this share of active days
+# the upper bound of a young series: multiples of its highest day and of the minimum impact
+_YOUNG_RANGE_FACTOR, _YOUNG_RANGE_IMPACTS = 4, 2
 
 
 class Detector:

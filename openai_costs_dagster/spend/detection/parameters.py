@@ -138,7 +138,7 @@ class Parameters:
     typical_noise: float = 0.2
     """The standard deviation assumed for a series without history, on the log scale."""
     typical_noise_days: float = 12
-    """The number of days of history that weigh as much as `typical_noise`."""
+    """The weight of the prior `typical_noise`, as a number of days of history."""
     young_weight: float = 0.3
     """The weight of a day in the noise estimate below `settling_age_days`."""
     noise_min_age_days: int = 7

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from openai_costs_dagster.records import NO_VALUE, SeriesKey
 
-_MOST = 0.6  # share of a change that a finer series must account for
+_MOST = 0.6  # least share of a change that a finer series must account for to be its cause
 _SAME_CHANGE = 0.25  # share by which two changes may differ and still count as the same
 
 

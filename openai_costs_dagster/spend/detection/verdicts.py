@@ -68,9 +68,12 @@ class Annotations:
     """
 
     settled: Flags | None = None
-    """Whether the spend of the day is final. Drops are flagged on settled days only. None: every day is settled."""
+    """Whether the spend of the day is final. Drops are flagged on settled days only. If None, every day is settled."""
     known: Flags | None = None
-    """Whether the spend of the day is known. Unknown days are neither flagged nor used. None: every day is known."""
+    """Whether the spend of the day is known.
+
+    Unknown days are neither flagged nor used. If None, the spend of every day is known.
+    """
     expected: Flags | None = None
     """Whether a user marked the day as expected. Such a day is not flagged and its level becomes the normal level."""
 

@@ -27,7 +27,7 @@ _RUN_DAY_SHARE = 0.3  # share of a run's mean deviation that each active day mus
 
 
 class Intermittent:
-    """The tests over one panel."""
+    """The tests for the intermittent series of one panel."""
 
     def __init__(self, panel: Panel, parameters: Parameters, history: History, levels: Levels) -> None:
         self._panel = panel

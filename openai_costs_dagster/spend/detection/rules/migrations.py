@@ -39,7 +39,7 @@ class _ProvisionalMigration(NamedTuple):
 
 
 class Migrations:
-    """The migrations within one panel."""
+    """The rule that removes flags of migrations between the series of one panel."""
 
     def __init__(self, panel: Panel, parameters: Parameters, history: History, levels: Levels) -> None:
         self._panel = panel

@@ -28,22 +28,22 @@ _YOUNG_STOP_DAYS = 3
 # The tests of a new series.
 _RISING_SHARE = 0.5  # a new series is tested on days above this share of its highest recent day
 _FIRST_DAYS = 5  # age in days up to which a new series may appear or grow without being adopted gradually
-_SUDDEN_FACTOR = 2.0  # multiple of the highest earlier day from which a growing series is sudden
-_MULTIPLE_FACTOR = 3.5  # multiple of the highest earlier day from which a new series is flagged by its own history
+_SUDDEN_FACTOR = 2.0  # growth counts as sudden from this multiple of the highest earlier day
+_MULTIPLE_FACTOR = 3.5  # a new series is flagged by its own history from this multiple of its highest earlier day
 _MIN_HISTORY_DAYS = 3  # days of its own history that a comparison with its highest earlier day needs
 _APPEARING_SHARE = 0.25  # share of the expected total that a series spends on its first day
 _OFFSET_SHARE = 0.5  # if siblings drop by more than this share of a new series' spend, its first day is a migration
-_SIBLING_DROP_SIGMAS = 1  # sigmas below the expected amount from which a sibling counts as dropped
+_SIBLING_DROP_SIGMAS = 1  # a sibling has dropped if its spend is this many sigmas below the expected amount
 # a new series explains the excess of its total if its spend lies between these shares of the excess
 _EXCESS_SHARES = 0.5, 0.6
-_LARGE_IMPACTS = 4  # minimum impacts from which a new series is compared with the uncertainty of its total
+_LARGE_IMPACTS = 4  # a new series above this many minimum impacts is compared with the uncertainty of its total
 _FIRST_DAYS_SHARE = 0.6  # share of the expected total that a series spends within its first days
 _EXCESS_MIN_SHARE = 0.15  # share of the expected total by which the actual total must exceed the expectation
 _EXCESS_DAYS = 4  # days before today whose scores are added up for the total
 
 
 class Outliers:
-    """The tests over one panel."""
+    """The tests that flag unusual days of the series of one panel."""
 
     def __init__(
         self, panel: Panel, parameters: Parameters, history: History, levels: Levels, episodes: Episodes

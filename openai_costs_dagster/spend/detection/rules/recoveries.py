@@ -27,7 +27,7 @@ _MIN_LOW_DAYS, _MAX_LOW_DAYS = 3, 14
 
 
 class Recoveries:
-    """The recoveries of all series."""
+    """The rule that removes flags of days on which a series returns to an earlier level."""
 
     def __init__(self, parameters: Parameters, history: History, levels: Levels, episodes: Episodes) -> None:
         self._parameters = parameters

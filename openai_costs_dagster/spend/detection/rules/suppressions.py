@@ -27,7 +27,7 @@ _MONTH_END_PLACES = 2 * holidays.MONTH_END_DAYS  # days around the turn of a mon
 
 
 class Suppressions:
-    """The suppressions over one panel."""
+    """The rules that remove flags explained by holidays, common rest, month ends or a decline, for one panel."""
 
     def __init__(self, panel: Panel, parameters: Parameters, history: History, levels: Levels) -> None:
         self._panel = panel
