@@ -140,7 +140,8 @@ class SensorTicks:
     """The ticks of the sensors of some code locations, read from the table `sensor_ticks`.
 
     If no tick was recorded since the last restart, the daemon counts as working, because a user may have switched all
-    sensors off. Ages are measured on the monotonic clock, which excludes the time in which the machine sleeps.
+    sensors off. The age of a tick is measured on the monotonic clock, which excludes the time in which the machine
+    sleeps.
     """
 
     def __init__(

@@ -93,7 +93,7 @@ def _scalar(node: yaml.ScalarNode) -> Any:
 
 
 def _compose(text: str) -> yaml.Node | None:
-    """Compose with libyaml if available. On an error, compose again with PyYAML, whose messages are clearer."""
+    """Parse a text with libyaml if available. On an error, parse again with PyYAML, whose messages are clearer."""
     try:
         _reject_deep_nesting(text)
         return yaml.compose(text, Loader=_FAST_LOADER)

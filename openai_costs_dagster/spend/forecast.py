@@ -201,9 +201,9 @@ def _weekdays(window: _Floats, known: _Flags, size: _Floats, pace: _Floats) -> _
 
 
 def _without_spikes(values: _Floats, known: _Flags, spare: int) -> _Floats:
-    """Clip the `spare` highest and lowest known values along the last axis to the next value; unknown values are 0.
+    """Clip the `spare` highest and lowest known values along the last axis, so that outliers count less.
 
-    A series with so few days with spend that clipping would remove most of them is not clipped.
+    Clipped values become the next value, and unknown values 0. A series with too few days with spend is not clipped.
     """
     highest = np.sort(np.where(known, values, -np.inf), axis=-1)[..., -1 - spare, None]
     lowest = np.sort(np.where(known, values, np.inf), axis=-1)[..., spare, None]

@@ -132,7 +132,7 @@ def edit_buckets(connection: Connection, organization: str, edit: Callable[[byte
 
 
 def buckets_with(connection: Connection, organization: str, is_found: Callable[[bytes], bool]) -> int:
-    """Return the number of raw buckets of an organization that fulfil a condition."""
+    """Return the number of raw buckets of an organization for which a condition is true."""
     with connection.transaction():
         return sum(is_found(raw) for _, raw in _buckets(connection, organization))
 

@@ -36,7 +36,7 @@ _CHECKS = {
     asset_paths.COMPLETE: "The day is stored completely: OpenAI returned the day with all of its rows and amounts.",
     asset_paths.RECONCILES: "The rows of the day add up to the total that OpenAI returns for an ungrouped request.",
 }
-# A daily refresh needs 24 hours plus the time until the API serves the day.
+# Both windows are the 24 hours between daily refreshes plus a margin, because the API serves a day with a delay.
 _FRESHNESS = dg.FreshnessPolicy.time_window(fail_window=dt.timedelta(hours=36), warn_window=dt.timedelta(hours=27))
 
 _ERROR, _WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN

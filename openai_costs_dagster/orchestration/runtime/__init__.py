@@ -1,1 +1,4 @@
-"""The runtime of Dagster: the instance, its storages and the run launchers. Independent of the assets."""
+"""The runtime of Dagster: the instance, its storages and the run launchers.
+
+This package does not depend on the assets.
+"""

@@ -50,7 +50,7 @@ _PRODUCTS = {
 """Surfaces that name a product, which is billed at the standard tier. Any other surface names a service tier."""
 _BATCH = {"batch", "batch api"}
 
-# Units: how many counted units one billed unit stands for, and the counter of each unit.
+# For each billed unit: the number of counted units in one billed unit, and the usage counter.
 _TOKENS = {"tokens": 1, "1000_tokens": 1000}
 _SECONDS = {"duration_seconds": 1, "duration_minutes": 60, "duration_hours": 3600}
 _UNIT_COUNTERS: dict[str, tuple[str, str]] = {

@@ -52,7 +52,10 @@ def fit_to_margins(
 
 
 def _fit(row_sums: list[int], column_sums: list[int], prior: NDArray[np.float64], grains: list[int]) -> Table:
-    """Fit sums that are not negative. `grains` are the units of each row's own last decimal."""
+    """Fit sums that are not negative.
+
+    `grains` holds the smallest unit of each row, which is a unit of the row's last decimal.
+    """
     total = sum(row_sums)
     if not total:
         return [[0] * len(column_sums) for _ in row_sums]

@@ -28,7 +28,7 @@ class DayRun(NamedTuple):
 
 
 class Ranges:
-    """The ranges of the tests over one panel."""
+    """Computes the displayed ranges of the tests, for the series of one panel."""
 
     def __init__(self, panel: Panel, parameters: Parameters, history: History) -> None:
         self._panel = panel
