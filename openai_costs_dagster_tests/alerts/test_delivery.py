@@ -41,7 +41,7 @@ def states(connection: Connection) -> list[tuple[Any, ...]]:
     return connection.execute("select channel, state, attempts from openai_costs.messages order by 1").fetchall()
 
 
-def test_an_alert_arrives_once_signed_and_is_never_sent_again(
+def test_alert_is_sent_once_and_signed(
     database: Database, connection: Connection, clock: Clock, receiver: Receiver, make_route: MakeRoute
 ) -> None:
     record(connection, clock, "one")
@@ -272,7 +272,7 @@ def test_digest_contains_all_alerts_until_its_tick(
     assert [one["id"] for one in arrived.document["alerts"]] == ["one", "two", "three"]
 
 
-def test_an_alert_without_a_channel_is_done_with_and_a_later_channel_does_not_get_it(
+def test_alert_without_a_channel_is_not_sent_to_a_later_channel(
     database: Database, connection: Connection, clock: Clock, receiver: Receiver, make_route: MakeRoute
 ) -> None:
     record(connection, clock, "one")

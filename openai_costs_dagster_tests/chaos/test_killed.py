@@ -29,9 +29,7 @@ def detail_since() -> dt.date:
     return days_ago(190)
 
 
-def test_a_backfill_killed_again_and_again_keeps_whole_days_and_completes_at_last(
-    place: Workplace, api: ScriptedSimulator
-) -> None:
+def test_repeatedly_killed_backfill_stores_whole_days_and_completes(place: Workplace, api: ScriptedSimulator) -> None:
     organization = SimulatedOrganization(
         organization_id="org-SIMULATEDKILLED",
         api_keys_from=None,

@@ -15,9 +15,7 @@ def first_day() -> dt.date:
     return days_ago(20)
 
 
-def test_two_backfills_that_begin_with_nothing_at_the_same_moment(
-    fresh_place: Workplace, api: ScriptedSimulator
-) -> None:
+def test_concurrent_first_backfills_store_every_day_once(fresh_place: Workplace, api: ScriptedSimulator) -> None:
     place, organization = fresh_place, SimulatedOrganization()
     api.organizations.append(organization)
     place.configure(api, {"acme": organization}, start_date=first_day())

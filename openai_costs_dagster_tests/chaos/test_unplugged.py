@@ -13,7 +13,7 @@ PASSING = sorted((set(FaultKind) - PAGE_FAULTS) | {FaultKind.CUT_JSON})
 """What asking again heals: errors, resets, cut-off bodies, HTML, a hang of a second."""
 
 
-def test_postgres_is_stopped_while_an_answer_is_awaited(place: Workplace, api: ScriptedSimulator) -> None:
+def test_postgres_stopped_during_a_request_is_recovered(place: Workplace, api: ScriptedSimulator) -> None:
     organization = SimulatedOrganization(organization_id="org-SIMULATEDUNPLUGGED")
     api.organizations.append(organization)
     first = days_ago(20)
@@ -38,7 +38,7 @@ def test_postgres_is_stopped_while_an_answer_is_awaited(place: Workplace, api: S
     assert sorted(place.run_statuses()[before:]) == ["FAILURE", "SUCCESS"]
 
 
-def test_a_third_of_all_answers_fails(place: Workplace, api: ScriptedSimulator) -> None:
+def test_backfill_completes_if_a_third_of_responses_fail(place: Workplace, api: ScriptedSimulator) -> None:
     organization = SimulatedOrganization(
         organization_id="org-SIMULATEDBROKEN",
         api_keys_from=None,

@@ -67,7 +67,7 @@ def test_a_dollar_floor_above_the_spike_silences_it(type_in: Type, spend: Path, 
     assert not any(row["flagged"] == "true" for row in verdicts(out))
 
 
-def test_names_that_a_spreadsheet_would_run_are_tamed(type_in: Type, tmp_path: Path) -> None:
+def test_formulas_in_names_are_escaped(type_in: Type, tmp_path: Path) -> None:
     spend, out = tmp_path / "spend.csv", tmp_path / "flags.csv"
     spend.write_text("organization,project,model,date,amount\nacme,=1+1,@m,2026-01-01,3\n")
     assert type_in("backtest", str(spend), "--out", str(out)).code == 0
@@ -101,7 +101,7 @@ def test_missing_file_is_refused(type_in: Type, tmp_path: Path) -> None:
     assert "none.csv cannot be read: No such file" in finished.err
 
 
-def test_findings_are_listed_explained_and_answered(loaded: Loaded) -> None:
+def test_findings_are_listed_explained_and_get_feedback(loaded: Loaded) -> None:
     place = loaded.place
     listed = json.loads(place.run("anomalies", "list", "--org", "acme", "--json").out)
     assert listed
@@ -125,7 +125,7 @@ def test_findings_are_listed_explained_and_answered(loaded: Loaded) -> None:
     assert number in [str(one["anomaly_id"]) for one in json.loads(place.run("anomalies", "list", "--json").out)]
 
 
-def test_an_answer_needs_a_finding_and_a_reason(loaded: Loaded) -> None:
+def test_feedback_needs_a_finding_and_a_reason(loaded: Loaded) -> None:
     place = loaded.place
     assert place.run("anomalies", "mute", "999999", "--reason", "x").code == 2
     assert "there is no finding 999999" in place.run("anomalies", "explain", "999999").err

@@ -44,7 +44,7 @@ def test_progress_is_plain_lines_where_standard_output_is_no_terminal(loaded: Lo
     assert loaded.backfill.err == ""
 
 
-def test_each_organization_is_one_run_that_dagster_knows(loaded: Loaded) -> None:
+def test_each_organization_is_one_dagster_run(loaded: Loaded) -> None:
     found = loaded.place.sql(
         """
         select key.value, first.value, last.value, run.status
@@ -158,12 +158,12 @@ def test_days_that_fail_are_named_with_their_reason_and_the_others_are_stored(tr
     assert place.stored("short") == truth_of(troubled.short, days_ago(3))
 
 
-def test_the_other_organizations_are_read_whatever_became_of_one(troubled: Troubled) -> None:
+def test_failure_of_one_organization_does_not_stop_the_others(troubled: Troubled) -> None:
     assert "whole: 6 days stored, " in troubled.finished.out
     assert troubled.place.stored("whole") == truth_of(troubled.whole, days_ago(5))
 
 
-def test_two_names_that_only_answers_show_to_be_one_organization_are_not_counted_twice(troubled: Troubled) -> None:
+def test_duplicate_organization_found_in_responses_is_not_counted_twice(troubled: Troubled) -> None:
     finished, place = troubled.finished, troubled.place
     assert re.search(
         r"(same and same-again|same-again and same) are one OpenAI organization \(org-SIMULATEDSAME\), "

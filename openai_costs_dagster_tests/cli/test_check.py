@@ -30,7 +30,7 @@ def api(organization: SimulatedOrganization, monkeypatch: pytest.MonkeyPatch) ->
         yield simulator
 
 
-def test_a_connection_that_works(type_in: Type, api: Simulator, tmp_path: Path) -> None:
+def test_working_connection_is_reported(type_in: Type, api: Simulator, tmp_path: Path) -> None:
     finished = type_in("check")
     assert finished == (
         0,
@@ -54,7 +54,7 @@ def test_an_organization_that_never_spent_anything_cannot_be_named(
     assert "  Organization: unknown, because it had no costs in the last week\n" in finished.out
 
 
-def test_a_key_that_is_not_accepted(type_in: Type, api: Simulator, organization: SimulatedOrganization) -> None:
+def test_rejected_key_is_reported(type_in: Type, api: Simulator, organization: SimulatedOrganization) -> None:
     organization.revoke_key()
     finished = type_in("check")
     assert (finished.code, finished.err) == (1, "")
@@ -75,7 +75,7 @@ def test_a_key_that_the_api_echoes_is_never_shown(
     assert "acme." not in printed
 
 
-def test_a_key_that_lacks_the_scope(type_in: Type, api: Simulator, organization: SimulatedOrganization) -> None:
+def test_key_without_the_scope_is_reported(type_in: Type, api: Simulator, organization: SimulatedOrganization) -> None:
     organization.scopes = frozenset()
     finished = type_in("check")
     assert (finished.code, finished.err) == (1, "")
@@ -96,7 +96,7 @@ def test_a_key_of_another_kind_costs_no_request(type_in: Type, api: Simulator, p
     assert api.requests == []
 
 
-def test_a_key_with_the_quotation_marks_of_a_letter_around_it(type_in: Type, api: Simulator) -> None:
+def test_key_in_typographic_quotation_marks_is_reported(type_in: Type, api: Simulator) -> None:
     finished = type_in("check", OPENAI_ADMIN_KEY=f"\N{LEFT DOUBLE QUOTATION MARK}{KEY}\N{RIGHT DOUBLE QUOTATION MARK}")
     assert finished.code in {1, 2}
     assert KEY not in finished.output
@@ -112,14 +112,14 @@ def test_an_odd_key_is_tried_at_another_endpoint(
     assert "Note:" not in finished.out
 
 
-def test_an_answer_of_another_organization(type_in: Type, api: Simulator) -> None:
+def test_response_of_another_organization_is_reported(type_in: Type, api: Simulator) -> None:
     finished = type_in("check", OPENAI_ORG_ID="org-EXPECTED")
     assert finished.code == 1
     assert lines(finished.out)[0] == "default: The key belongs to another organization"
     assert "the key reads org-SIMULATEDACME, but org-EXPECTED was expected" in finished.out
 
 
-def test_a_base_url_that_ends_elsewhere(type_in: Type, api: Simulator) -> None:
+def test_base_url_with_a_wrong_path_is_reported(type_in: Type, api: Simulator) -> None:
     finished = type_in("check", OPENAI_BASE_URL=f"{api.base_url}/organization")
     assert finished.code == 1
     assert lines(finished.out)[0] == "default: Connection failed with status 404"
@@ -134,9 +134,7 @@ def test_unreachable_endpoint_is_reported(type_in: Type, api: Simulator) -> None
     assert "refused" in advice
 
 
-def test_each_organization_is_tested_whatever_became_of_the_others(
-    type_in: Type, api: Simulator, tmp_path: Path
-) -> None:
+def test_each_organization_is_tested_after_failures_of_others(type_in: Type, api: Simulator, tmp_path: Path) -> None:
     (tmp_path / "good.key").write_text(f"{KEY}\n")
     (tmp_path / "openai_costs.yaml").write_text(
         f"""
@@ -155,7 +153,7 @@ def test_each_organization_is_tested_whatever_became_of_the_others(
     assert type_in("check", "good").code == 0
 
 
-def test_two_names_that_turn_out_to_be_one_organization(type_in: Type, api: Simulator, tmp_path: Path) -> None:
+def test_two_names_of_one_organization_are_reported(type_in: Type, api: Simulator, tmp_path: Path) -> None:
     api.organizations.append(SimulatedOrganization(admin_key="sk-admin-simulated-second"))
     (tmp_path / "openai_costs.yaml").write_text(
         f"""

@@ -16,7 +16,7 @@ def _server(place: Workplace) -> psutil.Process:
     return psutil.Process(int((place.data / "postgres" / "postmaster.pid").read_text().splitlines()[0]))
 
 
-def test_the_server_ends_with_down_and_not_before(place: Workplace) -> None:
+def test_embedded_server_runs_until_down(place: Workplace) -> None:
     key = {"OPENAI_ADMIN_KEY": "sk-admin-simulated-acme"}
     assert place.run("database-url", **key).code == 0
     server = _server(place)
@@ -35,7 +35,7 @@ def test_the_server_ends_with_down_and_not_before(place: Workplace) -> None:
     assert place.processes() == []
 
 
-def test_a_server_of_ones_own_goes_on(type_in: Type, database: Database, tmp_path: Path) -> None:
+def test_external_server_is_not_stopped(type_in: Type, database: Database, tmp_path: Path) -> None:
     finished = type_in("down", OPENAI_ADMIN_KEY="sk-admin-simulated-acme", DATABASE_URL=database.url)
     assert (finished.code, finished.out) == (0, "the database is your own server and keeps running\n")
     with database.connect() as connection:
@@ -43,7 +43,7 @@ def test_a_server_of_ones_own_goes_on(type_in: Type, database: Database, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
-def test_nothing_is_made_to_be_stopped(type_in: Type, tmp_path: Path) -> None:
+def test_down_without_a_server_creates_nothing(type_in: Type, tmp_path: Path) -> None:
     finished = type_in("down", OPENAI_ADMIN_KEY="sk-admin-simulated-acme")
     assert (finished.code, finished.out) == (0, "PostgreSQL was not running\n")
     assert list(tmp_path.iterdir()) == []

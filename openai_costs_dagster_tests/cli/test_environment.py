@@ -53,7 +53,7 @@ def test_the_exports_show_no_password(type_in: Type, database: Database, tmp_pat
     assert f"export DAGSTER_HOME={tmp_path / '.openai-costs' / 'dagster'}" in lines(finished.out)
 
 
-def test_a_dagster_home_of_ones_own_is_honoured(type_in: Type, database: Database, tmp_path: Path) -> None:
+def test_existing_dagster_home_is_used(type_in: Type, database: Database, tmp_path: Path) -> None:
     home = tmp_path / "my home"
     missing = type_in(
         "env", OPENAI_ADMIN_KEY="sk-admin-simulated-acme", DATABASE_URL=database.url, DAGSTER_HOME=str(home)
@@ -69,7 +69,7 @@ def test_a_dagster_home_of_ones_own_is_honoured(type_in: Type, database: Databas
     assert not (tmp_path / ".openai-costs" / "dagster").exists()
 
 
-def test_psql_can_be_given_the_url(loaded: Loaded) -> None:
+def test_psql_accepts_the_printed_url(loaded: Loaded) -> None:
     finished = loaded.place.run("database-url")
     assert (finished.code, finished.err) == (0, "")
     (url,) = lines(finished.out)
@@ -98,7 +98,7 @@ def test_a_program_that_is_run_finds_the_history_that_the_exports_name(loaded: L
     assert "LANG" not in shown  # options after the program are the program's
 
 
-def test_it_takes_the_place_of_the_command_and_its_exit_code(loaded: Loaded) -> None:
+def test_exec_returns_the_exit_code_of_the_command(loaded: Loaded) -> None:
     assert loaded.place.run("exec", "--", "sh", "-c", "exit 7").code == 7
 
 
@@ -109,7 +109,7 @@ def test_missing_program_is_refused(type_in: Type, database: Database) -> None:
     assert finished.err == "openai-costs: the program no-such-program cannot be run: No such file or directory\n"
 
 
-def test_dagster_in_a_folder_with_a_percent_sign_is_one_sentence(tmp_path: Path) -> None:
+def test_percent_sign_in_the_folder_is_reported_in_one_sentence(tmp_path: Path) -> None:
     package = ModuleSpec(
         "dagster_postgres", None, origin=str(tmp_path / "100% venv" / "dagster_postgres" / "__init__.py")
     )

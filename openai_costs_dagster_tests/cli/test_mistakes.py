@@ -123,7 +123,7 @@ def test_unknown_command_is_refused(type_in: Type, tmp_path: Path, command: list
     ],
 )
 @pytest.mark.parametrize("command", ["check", "backfill"])
-def test_the_configuration_cannot_be_used(type_in: Type, tmp_path: Path, command: str, text: str, words: str) -> None:
+def test_invalid_configuration_is_refused(type_in: Type, tmp_path: Path, command: str, text: str, words: str) -> None:
     (tmp_path / "openai_costs.yaml").write_text(text)
     finished = type_in(command, ACME_KEY=KEY, BETA_KEY="sk-admin-other")
     assert_one_sentence(finished, 2, words)
@@ -139,7 +139,7 @@ def test_a_key_in_the_file_is_refused_and_not_repeated(type_in: Type, tmp_path: 
     assert KEY not in finished.err
 
 
-def test_there_is_no_configuration_at_all(type_in: Type, tmp_path: Path) -> None:
+def test_missing_configuration_is_refused(type_in: Type, tmp_path: Path) -> None:
     assert_one_sentence(type_in("check"), 2, "neither openai_costs.yaml in .* nor OPENAI_ADMIN_KEY")
     elsewhere = str(tmp_path / "elsewhere.yaml")
     assert_one_sentence(
@@ -148,12 +148,12 @@ def test_there_is_no_configuration_at_all(type_in: Type, tmp_path: Path) -> None
     assert_nothing_was_made(tmp_path)
 
 
-def test_the_configuration_is_a_folder(type_in: Type, tmp_path: Path) -> None:
+def test_folder_as_configuration_is_refused(type_in: Type, tmp_path: Path) -> None:
     (tmp_path / "openai_costs.yaml").mkdir()
     assert_one_sentence(type_in("check"), 2, "openai_costs.yaml cannot be read: Is a directory")
 
 
-def test_the_data_directory_is_a_file(type_in: Type, tmp_path: Path) -> None:
+def test_file_as_data_directory_is_refused(type_in: Type, tmp_path: Path) -> None:
     (tmp_path / "openai_costs.yaml").write_text(f"{ONE}data_directory: openai_costs.yaml\n")
     finished = type_in("status", ACME_KEY=KEY)
     assert finished.code in {1, 2}
@@ -183,7 +183,9 @@ def test_two_names_lead_to_one_file_with_one_key(type_in: Type, tmp_path: Path) 
     ],
     ids=" ".join,
 )
-def test_postgres_is_down(type_in: Type, tmp_path: Path, simulator: RunSimulator, command: list[str]) -> None:
+def test_unavailable_postgres_is_reported(
+    type_in: Type, tmp_path: Path, simulator: RunSimulator, command: list[str]
+) -> None:
     api = simulator(SimulatedOrganization())
     finished = type_in(*command, OPENAI_ADMIN_KEY=KEY, OPENAI_BASE_URL=api.base_url, DATABASE_URL=CLOSED)
     assert_one_sentence(finished, 1, r"PostgreSQL at postgresql://someone:\.\.\.@127\.0\.0\.1:1/costs cannot be used")
@@ -192,7 +194,7 @@ def test_postgres_is_down(type_in: Type, tmp_path: Path, simulator: RunSimulator
     assert_nothing_was_made(tmp_path)
 
 
-def test_a_database_url_of_another_kind(type_in: Type, tmp_path: Path) -> None:
+def test_database_url_of_another_kind_is_refused(type_in: Type, tmp_path: Path) -> None:
     finished = type_in("status", OPENAI_ADMIN_KEY=KEY, DATABASE_URL="mysql://someone:hunter2@127.0.0.1/costs")
     assert_one_sentence(finished, 1, "must look like postgresql://")
     assert "hunter2" not in finished.output
@@ -200,7 +202,7 @@ def test_a_database_url_of_another_kind(type_in: Type, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", [["backfill"], ["status"], ["env"], ["remove", "nobody"]], ids=" ".join)
-def test_the_schema_is_newer_than_the_program(type_in: Type, database: Database, command: list[str]) -> None:
+def test_newer_schema_than_the_program_is_refused(type_in: Type, database: Database, command: list[str]) -> None:
     with database.connect() as connection:
         connection.execute("update openai_costs.alembic_version set version_num = '9999'")
         before = everything(connection)
@@ -266,7 +268,7 @@ def test_a_database_variable_that_is_not_set_is_named(type_in: Type, tmp_path: P
     assert_nothing_was_made(tmp_path)
 
 
-def test_a_day_before_the_configured_start_is_no_part_of_the_history(backfill: Backfill, tmp_path: Path) -> None:
+def test_day_before_the_configured_start_is_refused(backfill: Backfill, tmp_path: Path) -> None:
     (tmp_path / "openai_costs.yaml").write_text(
         f"{ONE}    base_url: {backfill.api.base_url}\n    start_date: {days_ago(5)}\n"
         "database: {url: {env: DATABASE_URL}}\n"
@@ -277,7 +279,7 @@ def test_a_day_before_the_configured_start_is_no_part_of_the_history(backfill: B
     assert backfill.api.requests == []
 
 
-def test_a_day_that_the_api_did_not_serve_on_first_contact_is_no_part_of_the_history(backfill: Backfill) -> None:
+def test_day_not_served_during_onboarding_is_refused(backfill: Backfill) -> None:
     for _ in range(2):
         finished = backfill("--from", str(days_ago(366)))
         assert_one_sentence(

@@ -23,7 +23,7 @@ def tables(database: Database) -> dict[str, int]:
     return {schema: len(list(names)) for schema, names in itertools.groupby(found, lambda row: str(row[0]))}
 
 
-def test_all_tables_are_made_and_a_second_time_changes_nothing(type_in: Type, empty_database: Database) -> None:
+def test_prepare_creates_all_tables_and_is_idempotent(type_in: Type, empty_database: Database) -> None:
     url = empty_database.url.replace("postgres:@", "postgres:hunter2@")
     first = type_in("prepare", DATABASE_URL=url, **GIVEN)
     assert (first.code, first.out.endswith(" is ready\n")) == (0, True), first
@@ -41,7 +41,7 @@ def test_the_embedded_server_can_be_refused(type_in: Type) -> None:
     assert "refuses the embedded PostgreSQL: set database.url" in finished.err
 
 
-def test_a_refusal_that_is_mistyped_is_not_taken_for_leave(type_in: Type) -> None:
+def test_mistyped_refusal_of_the_embedded_server_is_an_error(type_in: Type) -> None:
     finished = type_in("status", OPENAI_COSTS_EMBEDDED_SERVER="no", **GIVEN)
     assert (finished.code, finished.out) == (2, "")
     assert "OPENAI_COSTS_EMBEDDED_SERVER must be never or unset, not 'no'" in finished.err

@@ -12,7 +12,7 @@ def test_default_file_is_in_the_working_directory(loaded: Loaded) -> None:
     assert (loaded.place.folder / "openai-spend.html").read_text().startswith("<!doctype html>")
 
 
-def test_a_place_that_cannot_be_written_is_named(loaded: Loaded) -> None:
+def test_unwritable_report_path_is_reported(loaded: Loaded) -> None:
     finished = loaded.place.run("report", "--out", "nowhere/page.html")
     assert (finished.code, finished.out) == (2, "")
     assert finished.err == "openai-costs: nowhere/page.html cannot be written: No such file or directory\n"

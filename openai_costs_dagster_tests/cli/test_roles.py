@@ -74,7 +74,7 @@ def test_loader_refuses_an_unmigrated_database(worked: Worked) -> None:
     assert "run openai-costs prepare as the owner of the schema" in worked.too_early.err
 
 
-def test_the_owner_makes_dagsters_tables_as_well(worked: Worked) -> None:
+def test_owner_creates_the_dagster_tables(worked: Worked) -> None:
     assert worked.migrated.code == 0, worked.migrated
     owners = worked.installation.query(
         "select distinct tableowner from pg_tables where schemaname like 'openai_costs%'"
@@ -94,7 +94,7 @@ def test_a_backfill_as_the_loader_stores_every_day_to_the_last_digit(worked: Wor
 
 
 @pytest.mark.parametrize("command", ["status", "report"])
-def test_the_loader_does_all_else(worked: Worked, command: str) -> None:
+def test_loader_runs_all_other_commands(worked: Worked, command: str) -> None:
     done = worked.run(command)
     assert done.code == 0, done
 

@@ -46,7 +46,7 @@ def tick(database: Database, sensor: str, seconds_ago: float, **values: Any) -> 
         sensor_ticks.record_tick(connection, SensorTick(sensor=sensor, last_tick_at=at, **given))
 
 
-def test_sensors_that_tick_are_well(database: Database, judge: Callable[..., Scheduling]) -> None:
+def test_ticking_sensors_are_healthy(database: Database, judge: Callable[..., Scheduling]) -> None:
     tick(database, "openai_costs_alerts", 75)
     tick(database, "openai_costs_refresh", 149, interval_seconds=30)
     found = judge()
@@ -92,7 +92,7 @@ def test_automation_that_is_switched_off_is_a_note_whatever_ran_before(
     assert found.notes == ["nothing is scheduled: automation is false, so your own schedules refresh"]
 
 
-def test_each_organization_is_judged_by_the_location_that_covers_it(
+def test_each_organization_is_evaluated_by_its_code_location(
     database: Database, judge: Callable[..., Scheduling]
 ) -> None:
     tick(database, "openai_costs_alerts", 10)
@@ -102,7 +102,7 @@ def test_each_organization_is_judged_by_the_location_that_covers_it(
     assert "in the code location another on two" in problem
 
 
-def test_location_that_was_renamed_or_moved_is_not_judged(database: Database, judge: Callable[..., Scheduling]) -> None:
+def test_renamed_or_moved_location_is_not_evaluated(database: Database, judge: Callable[..., Scheduling]) -> None:
     tick(database, "openai_costs_alerts", 9999, host="before")
     tick(database, "openai_costs_alerts", 9999, location="before")
     tick(database, "openai_costs_alerts", 10)
@@ -111,7 +111,7 @@ def test_location_that_was_renamed_or_moved_is_not_judged(database: Database, ju
     assert [one.tick.host for one in found.sensors] == ["one"]
 
 
-def test_organization_that_no_sensor_knows_is_a_problem(database: Database, judge: Callable[..., Scheduling]) -> None:
+def test_organization_without_a_sensor_is_a_problem(database: Database, judge: Callable[..., Scheduling]) -> None:
     tick(database, "openai_costs_alerts", 10)
     assert judge("acme", "new").problems == [
         "no sensor covers new: restart openai-costs up, or reload the code location in Dagster"
@@ -153,7 +153,7 @@ def test_heartbeat_is_shown_and_is_a_problem_after_five_failed_attempts(
     assert judge(heartbeat_url=address).notes[-1] == f"the heartbeat for {DAY} was sent at 2026-03-11 14:30:00 UTC"
 
 
-def test_machines_get_every_tick(database: Database, judge: Callable[..., Scheduling]) -> None:
+def test_json_contains_every_tick(database: Database, judge: Callable[..., Scheduling]) -> None:
     tick(database, "openai_costs_alerts", 76)
     document = json.loads(json.dumps(as_json(judge())))
     assert document["scheduled"] is True
@@ -173,6 +173,6 @@ def test_status_fails_for_a_late_sensor(type_in: Type, database: Database) -> No
     assert "openai_costs_alerts last ran" in document["scheduling"]["problems"][0]
 
 
-def test_judging_sensors_does_not_import_dagster() -> None:
+def test_evaluating_sensors_does_not_import_dagster() -> None:
     code = "import sys, openai_costs_dagster.cli.scheduling; sys.exit('dagster' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0  # noqa: S603

@@ -86,7 +86,7 @@ def test_file_of_another_system_is_read(tmp_path: Path, encoding: str, end: str)
     assert (leaf.project, leaf.amount) == ("s\u00e9arch", Decimal(5))
 
 
-def test_cell_beyond_the_longest_is_rejected_with_its_line(tmp_path: Path) -> None:
+def test_overlong_cell_is_rejected_with_its_line(tmp_path: Path) -> None:
     path = _table(tmp_path, "2026-01-01,1", "2026-01-02," + "0" * 200_000)
     with pytest.raises(InputMistake, match=r"line 3: not CSV: field larger than field limit"):
         list(read_spend(path))

@@ -38,7 +38,7 @@ def overviews(machine_readable: Finished) -> dict[str, Any]:
     return {one["organization"]: one for one in json.loads(machine_readable.out)["organizations"]}
 
 
-def test_all_is_well(text: Finished, machine_readable: Finished) -> None:
+def test_healthy_status_exits_with_0(text: Finished, machine_readable: Finished) -> None:
     assert (text.code, text.err) == (0, "")
     assert (machine_readable.code, machine_readable.err) == (0, "")
     assert json.loads(machine_readable.out)["ok"] is True
@@ -97,7 +97,7 @@ def _keys(value: object) -> set[str]:
     return set()
 
 
-def test_machines_get_days_and_exact_amounts_as_text(loaded: Loaded, overviews: dict[str, Any]) -> None:
+def test_json_has_days_and_exact_amounts_as_text(loaded: Loaded, overviews: dict[str, Any]) -> None:
     found = loaded.place.sql(
         """
         select organization, sum(amount) from openai_costs.daily_costs
@@ -135,7 +135,7 @@ def test_required_actions_are_printed_with_exit_code_1(loaded: Loaded) -> None:
     assert "acme: the admin key cannot be read: the environment variable ACME_KEY is not set" in lines(finished.out)
 
 
-def test_nothing_was_read_yet(type_in: Type, database: Database) -> None:
+def test_status_without_any_sync_is_reported(type_in: Type, database: Database) -> None:
     key = {"OPENAI_ADMIN_KEY": "sk-admin-simulated-acme"}
     finished = type_in("status", "--json", DATABASE_URL=database.url, **key)
     assert finished.code == 1

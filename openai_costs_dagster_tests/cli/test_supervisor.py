@@ -233,7 +233,7 @@ def test_sensors_that_are_switched_off_are_no_reason_to_restart(database: Databa
         time.now += HANG_TIMEOUT_S
 
 
-def test_daemon_is_not_judged_while_the_database_is_down(database: Database, time: Time) -> None:
+def test_daemon_is_not_checked_while_the_database_is_down(database: Database, time: Time) -> None:
     ticks = SensorTicks(Database("postgresql://nobody@127.0.0.1:1/none"), ["openai_costs"], clock=time)
     for _ in range(3):
         assert ticks.are_recent()

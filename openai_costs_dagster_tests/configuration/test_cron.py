@@ -23,7 +23,7 @@ from openai_costs_dagster.configuration.cron import latest_tick, next_tick
         ("0 0 13 * 5", "2026-11-21T00:00", "2026-11-27T00:00"),
     ],
 )
-def test_the_next_tick(cron: str, after: str, expected: str) -> None:
+def test_next_tick_of_a_schedule(cron: str, after: str, expected: str) -> None:
     moments = [dt.datetime.fromisoformat(f"{one}+00:00") for one in (after, expected)]
     assert next_tick(cron, moments[0]) == moments[1]
 

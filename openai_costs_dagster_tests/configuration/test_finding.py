@@ -30,7 +30,7 @@ def test_the_environment_names_the_file(elsewhere: Path, write: Write, monkeypat
     assert list(configuration.load().organizations) == ["acme"]
 
 
-def test_the_working_directorys_file_goes_before_the_environments_key(
+def test_file_in_the_working_directory_precedes_the_key_in_the_environment(
     elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_ADMIN_KEY", KEY)
@@ -38,9 +38,7 @@ def test_the_working_directorys_file_goes_before_the_environments_key(
     assert list(configuration.load().organizations) == ["acme"]
 
 
-def test_a_file_that_the_environment_names_and_is_not_there_is_not_replaced_by_another(
-    elsewhere: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_file_named_by_the_environment_is_an_error(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_COSTS_CONFIG", "absent.yaml")
     monkeypatch.setenv("OPENAI_ADMIN_KEY", KEY)
     (elsewhere / "openai_costs.yaml").write_text(ACME, encoding="utf-8")
@@ -49,7 +47,7 @@ def test_a_file_that_the_environment_names_and_is_not_there_is_not_replaced_by_a
 
 
 @pytest.mark.usefixtures("elsewhere")
-def test_a_file_that_a_caller_names_and_is_not_there_is_not_replaced_by_the_environment(
+def test_missing_file_named_by_the_caller_is_an_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("OPENAI_ADMIN_KEY", KEY)
@@ -79,7 +77,7 @@ def test_a_key_in_the_environment_is_an_organization_named_default(
 
 
 @pytest.mark.usefixtures("elsewhere")
-def test_the_keys_companions_in_the_environment_are_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variables_beside_the_key_are_applied(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_ADMIN_KEY", KEY)
     monkeypatch.setenv("OPENAI_BASE_URL", "https://proxy.example/v1")
     monkeypatch.setenv("OPENAI_ORG_ID", "org-ABC")
@@ -94,7 +92,7 @@ def test_the_keys_companions_in_the_environment_are_honoured(monkeypatch: pytest
 
 @pytest.mark.usefixtures("elsewhere")
 @pytest.mark.parametrize("around", ["\ufeff", "\r\n", " \t ", "\r"])
-def test_padding_around_a_variable_does_not_belong_to_it(monkeypatch: pytest.MonkeyPatch, around: str) -> None:
+def test_padding_around_a_variable_is_removed(monkeypatch: pytest.MonkeyPatch, around: str) -> None:
     monkeypatch.setenv("OPENAI_ADMIN_KEY", f"{around}{KEY}{around}")
     monkeypatch.setenv("OPENAI_BASE_URL", f"{around}https://proxy.example/v1{around}")
     monkeypatch.setenv("OPENAI_ORG_ID", f"{around}org-ABC{around}")
@@ -120,20 +118,18 @@ def test_empty_variables_equal_unset_ones(monkeypatch: pytest.MonkeyPatch, empty
         configuration.load()
 
 
-def test_padding_around_the_name_of_the_file_does_not_belong_to_it(
-    write: Write, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_padding_around_the_file_name_is_removed(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_COSTS_CONFIG", f"\ufeff {write(ACME)}\r\n")
     assert list(configuration.load().organizations) == ["acme"]
 
 
-def test_file_with_a_name_that_no_file_system_takes_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_file_name_is_reported_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_COSTS_CONFIG", "x" * 300)
     with pytest.raises(ConfigurationError, match=r"cannot be read: File name too long$"):
         configuration.load()
 
 
-def test_deleted_working_directory_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_deleted_working_directory_is_reported_in_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "gone").mkdir()
     monkeypatch.chdir(tmp_path / "gone")
     (tmp_path / "gone").rmdir()
@@ -153,7 +149,7 @@ def test_link_to_the_file_stays_the_source_and_relative_paths_belong_to_its_targ
     assert read.data_directory == target.resolve().parent / ".openai-costs"
 
 
-def test_link_to_itself_is_one_sentence(write: Write, tmp_path: Path) -> None:
+def test_link_to_itself_is_reported_in_one_sentence(write: Write, tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(ConfigurationError, match="loop cannot be read: Too many levels of symbolic links"):
         configuration.load(tmp_path / "loop")

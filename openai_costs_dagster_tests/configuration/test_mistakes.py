@@ -14,7 +14,7 @@ from .conftest import ACME, KEY, LEAK, Mistake
 
 
 @pytest.mark.parametrize("name", ["Acme", "a b", "a.b", "1.0", "été", '""', '"a\\n"', "a/b"])
-def test_a_name_with_other_characters_is_refused_naming_it_and_those_allowed(mistake: Mistake, name: str) -> None:
+def test_invalid_name_is_refused_with_the_allowed_characters(mistake: Mistake, name: str) -> None:
     sentence = mistake(f"organizations:\n  {name}:\n    admin_key: {{env: KEY}}\n")
     assert repr(name.strip('"').replace("\\n", "\n")) in sentence
     assert "a-z, 0-9, - and _" in sentence
@@ -148,7 +148,7 @@ _MISTAKES: dict[str, tuple[str, int, list[str]]] = {
 
 
 @pytest.mark.parametrize("name", _MISTAKES)
-def test_a_mistake_names_its_line_and_path_what_was_found_and_what_is_allowed(mistake: Mistake, name: str) -> None:
+def test_error_contains_line_path_value_and_allowed_values(mistake: Mistake, name: str) -> None:
     text, line, fragments = _MISTAKES[name]
     sentence = mistake(text)
     assert re.match(rf"line {line}\b", sentence), sentence
@@ -167,7 +167,7 @@ def test_a_mistake_names_its_line_and_path_what_was_found_and_what_is_allowed(mi
     ],
     ids=["organization", "top", "refresh", "budget", "secret"],
 )
-def test_an_unknown_setting_is_named_with_those_that_there_are(
+def test_unknown_setting_is_refused_with_the_known_settings(
     mistake: Mistake, text: str, line: int, found: str, allowed: str
 ) -> None:
     sentence = mistake(text)
@@ -259,7 +259,7 @@ def test_hosts_that_resemble_loopback_need_https(mistake: Mistake) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"# nothing\n", b"- a\n", b"text\n", b"12\n"])
-def test_a_file_that_is_no_mapping_is_refused_saying_how_it_begins(mistake: Mistake, content: bytes) -> None:
+def test_file_without_a_mapping_is_refused_with_its_first_characters(mistake: Mistake, content: bytes) -> None:
     assert "organizations:" in mistake(content)
 
 

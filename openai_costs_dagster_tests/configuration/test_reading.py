@@ -42,7 +42,7 @@ def test_the_documented_file_is_read_as_documented(write: Write, tmp_path: Path)
     assert read.source == tmp_path.resolve() / "openai_costs.yaml"
 
 
-def test_a_key_is_all_that_an_organization_needs(write: Write) -> None:
+def test_organization_needs_only_a_key(write: Write) -> None:
     spelt_out = configuration.read_file(write(WHOLE))
     least = configuration.read_file(write(ACME))
     assert (least.refresh, least.anomalies, least.retention) == (
@@ -83,13 +83,13 @@ def test_a_file_named_relatively_gives_absolute_paths(
 
 
 @pytest.mark.parametrize("name", ["no", "on", "off", "yes", "null", "true", "12_3", "123", "0x1f", "a-b_c"])
-def test_names_are_text_even_where_yaml_sees_something_else(write: Write, name: str) -> None:
+def test_names_are_text_if_yaml_parses_another_type(write: Write, name: str) -> None:
     read = configuration.read_file(write(f"organizations:\n  {name}:\n    admin_key: {{env: KEY}}\n"))
     assert list(read.organizations) == [name]
     assert read.organization(name).name == name
 
 
-def test_organizations_that_are_distinct_may_share_what_does_not_count_double(write: Write) -> None:
+def test_distinct_organizations_may_share_settings(write: Write) -> None:
     read = configuration.read_file(
         write(
             "organizations:\n  a:\n    admin_key: {env: A}\n  b:\n    admin_key: {env: B}\n"
@@ -136,13 +136,13 @@ def test_a_byte_order_mark_and_windows_line_ends_are_no_mistake(write: Write) ->
     assert list(read.organizations) == ["acme"]
 
 
-def test_an_unknown_organization_is_answered_with_the_known_ones(write: Write) -> None:
+def test_unknown_organization_is_refused_with_the_known_ones(write: Write) -> None:
     read = configuration.read_file(write(WHOLE))
     with pytest.raises(ConfigurationError, match="'gamma'; configured: acme, beta"):
         read.organization("gamma")
 
 
-def test_a_proxy_is_read_where_it_lies(monkeypatch: pytest.MonkeyPatch, write: Write) -> None:
+def test_proxy_is_resolved_from_its_source(monkeypatch: pytest.MonkeyPatch, write: Write) -> None:
     monkeypatch.setenv("CORPORATE_PROXY", "http://user:password@proxy.example:3128")
     read = configuration.read_file(write(WHOLE))
     assert read.organization("acme").read_proxy() == "http://user:password@proxy.example:3128"
@@ -167,7 +167,7 @@ refresh: {trailing_days: 4}
 """
 
 
-def test_the_lines_of_an_organization_are_those_that_removing_it_takes(write: Write) -> None:
+def test_lines_of_an_organization_are_its_removable_lines(write: Write) -> None:
     file = write(_LINES)
     lines = configuration.lines_of_organization(file, "acme")
     assert [number for number, _ in lines] == [3, 4, 5, 6, 7, 8]

@@ -69,7 +69,7 @@ def month(
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(("ending", "known"), [("parquet", NOTHING_TOLD), ("csv", NOTHING_TOLD | UNTYPED)])
-def test_the_public_validator_finds_what_openai_does_not_tell_and_nothing_else(
+def test_public_validator_reports_only_fields_openai_does_not_provide(
     validator: str, month: Path, ending: str, known: set[str]
 ) -> None:
     verdict = focus_validator.validate(validator, month / f"february.{ending}")

@@ -119,7 +119,7 @@ def test_dg_lists_the_component(project: Project) -> None:
     assert COMPONENT in project.run("dg", "list", "components")
 
 
-def test_dg_finds_no_mistake_and_the_assets_as_they_were_asked_for(project: Project) -> None:
+def test_dg_check_passes_and_lists_the_configured_assets(project: Project) -> None:
     project.run("dg", "check", "defs")
     listed = json.loads(project.run("dg", "list", "defs", "--json"))
     assets = {one["asset_key"]: one["group_name"] for one in listed["assets"]}
@@ -129,7 +129,7 @@ def test_dg_finds_no_mistake_and_the_assets_as_they_were_asked_for(project: Proj
     assert checks == {"complete", "reconciles", "usage_matches_bill", "anomalous_spend"}
 
 
-def test_what_is_materialized_there_is_exact(
+def test_amounts_materialized_in_the_project_are_exact(
     project: Project, database: Database, simulated: SimulatedOrganization
 ) -> None:
     project.run("dg", "launch", "--assets", ",".join(FAMILY), "--partition", str(yesterday()))

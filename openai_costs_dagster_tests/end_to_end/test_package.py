@@ -31,7 +31,7 @@ def test_every_file_beside_the_code_is_packaged() -> None:
     assert [path for path in data() if not packaged(path)] == []
 
 
-def test_the_files_that_the_program_reads_are_there() -> None:
+def test_data_files_of_the_program_exist() -> None:
     names = {path.name for path in data()}
     assert names >= {"insert_rows.sql", "010_daily_costs.sql", "dagster.yaml", "script.py.mako", "py.typed"}
 
@@ -46,7 +46,7 @@ def test_every_folder_of_code_is_a_package_that_setuptools_finds() -> None:
     ]
 
 
-def test_they_can_be_read_without_a_path_of_the_file_system() -> None:
+def test_packaged_files_are_readable_as_resources() -> None:
     root: Traversable = resources.files("openai_costs_dagster")
     for path in data():
         assert root.joinpath(*path.parts).is_file()

@@ -86,7 +86,7 @@ def up() -> Iterator[Up]:
             yield Up(place, simulator, dagster, process, port)
 
 
-def test_the_ui_answers_and_only_this_machine_can_ask(up: Up) -> None:
+def test_ui_responds_on_loopback_only(up: Up) -> None:
     page = up.dagster.get("/asset-groups")
     assert page.status_code == 200
     assert "<html" in page.text
@@ -107,7 +107,7 @@ def test_second_up_is_refused(up: Up) -> None:
     assert second.err.startswith("openai-costs: openai-costs up is already running (see ")
 
 
-def test_new_organizations_are_read_from_their_beginning_each_in_one_run(up: Up) -> None:
+def test_new_organizations_are_synced_from_their_start_in_one_run_each(up: Up) -> None:
     runs = until(lambda: _first_runs(up))
     assert sorted(map(_organization, runs)) == ["locked", "north", "south"]
     for run in runs:
@@ -202,7 +202,7 @@ def test_a_day_that_failed_is_shown_as_failed_and_no_other(up: Up, backfills: Ba
     assert up.place.stored("south") == truth_of(up.organization("south"), first_day())  # what was stored of it stays
 
 
-def test_running_again_from_failure_asks_for_the_failed_day_alone(up: Up, backfills: Backfills) -> None:
+def test_reexecution_from_failure_requests_the_failed_day_only(up: Up, backfills: Backfills) -> None:
     failed = dt.date.fromisoformat(backfills.bad_days[0])
     up.simulator.requests.clear()
     again = up.dagster.reexecute_from_failure(backfills.bad)
@@ -296,7 +296,7 @@ def _content(path: Path) -> bytes:
         return b""
 
 
-def test_no_table_holds_a_key_nor_what_the_api_echoes_of_one(up: Up, backfills: Backfills) -> None:
+def test_no_table_holds_a_key_or_its_echo_in_a_response(up: Up, backfills: Backfills) -> None:
     tables = up.place.sql(
         """
         select table_schema, table_name from information_schema.tables

@@ -227,6 +227,6 @@ def test_invalid_month_is_refused(text: str) -> None:
         Month.parse(text)
 
 
-def test_a_month_knows_its_days() -> None:
+def test_month_contains_its_days() -> None:
     assert str(Month.parse("2028-02").days) == "2028-02-01..2028-02-29"
     assert str(Month.of(NOW.date())) == "2026-03"

@@ -39,7 +39,7 @@ def test_the_same_rules_and_older_ones_change_nothing(connection: Connection) ->
     assert seen(connection) == [("a", "Service", "A", "newer")]
 
 
-def test_a_line_item_without_a_name_has_a_service_all_the_same(connection: Connection) -> None:
+def test_line_item_without_a_name_has_a_service(connection: Connection) -> None:
     store(connection, {DAY: [row("1", None), row("2", "never classified")]})
     assert seen(connection) == [
         ("never classified", "Unlabelled", "Unlabelled", None),

@@ -122,7 +122,7 @@ def test_purge_removes_the_organization_from_shared_sensors(connection: Connecti
     assert (left.organizations, left.last_error) == (["other"], None)
 
 
-def test_purging_what_is_not_there_deletes_nothing(connection: Connection) -> None:
+def test_purging_an_unknown_organization_deletes_nothing(connection: Connection) -> None:
     fill(connection, "other")
     before = everything(connection)
     assert set(purge(connection, "acme").values()) == {0}

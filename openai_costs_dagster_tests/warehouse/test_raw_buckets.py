@@ -24,13 +24,13 @@ def kept(connection: Connection) -> list[bytes]:
 
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=st.binary(min_size=1))
-def test_a_body_decompresses_to_the_bytes_that_came(connection: Connection, body: bytes) -> None:
+def test_stored_body_decompresses_to_the_received_bytes(connection: Connection, body: bytes) -> None:
     connection.execute("truncate openai_costs.raw_buckets")
     store(connection, {DAY: ROWS}, raw={DAY: body})
     assert kept(connection) == [body]
 
 
-def test_identical_bytes_are_not_kept_twice_and_others_are(connection: Connection) -> None:
+def test_identical_bodies_are_stored_once(connection: Connection) -> None:
     for body in (b"a", b"a", b"b", b"b", b"a"):
         store(connection, {DAY: ROWS}, raw={DAY: body})
     assert kept(connection) == [b"a", b"b", b"a"]
@@ -53,7 +53,7 @@ def test_of_a_provisional_day_only_the_newest_version_is_kept(connection: Connec
     assert kept(connection) == [b"settled", b"restated"]
 
 
-def test_bytes_that_settled_as_they_were_are_kept_as_settled(connection: Connection) -> None:
+def test_unchanged_provisional_body_becomes_settled(connection: Connection) -> None:
     store(connection, {DAY: ROWS}, raw={DAY: b"same"}, provisional=[DAY])
     store(connection, {DAY: ROWS}, raw={DAY: b"same"})
     assert kept(connection) == [b"same"]

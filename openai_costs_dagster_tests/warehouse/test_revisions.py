@@ -65,24 +65,24 @@ def test_a_row_that_vanished_has_new_0_and_one_that_appeared_old_0(connection: C
     assert changed_amounts(connection) == [("appeared", "0", "5"), ("vanished", "2", "0")]
 
 
-def test_a_day_that_came_back_empty_is_a_revision_of_every_row(connection: Connection) -> None:
+def test_emptied_day_is_a_revision_of_every_row(connection: Connection) -> None:
     restate(connection, [row("2", "a"), row("3", "b")], [])
     assert changed_amounts(connection) == [("a", "2", "0"), ("b", "3", "0")]
 
 
-def test_the_first_version_of_a_day_and_the_same_one_again_are_none(connection: Connection) -> None:
+def test_first_and_unchanged_versions_are_no_revisions(connection: Connection) -> None:
     rows = [row("2", "a"), row(None, "b"), row("0", "c")]
     restate(connection, rows, list(reversed(rows)))
     assert revisions(connection) == []
 
 
-def test_a_row_of_zero_and_no_row_are_the_same_money(connection: Connection) -> None:
+def test_zero_row_equals_a_missing_row(connection: Connection) -> None:
     restate(connection, [row("2", "a"), row("0", "idle")], [row("2", "a"), row(None, "absent")])
     assert revisions(connection) == []
 
 
 @pytest.mark.parametrize("still_provisional", [True, False])
-def test_the_growth_of_a_provisional_day_is_none(connection: Connection, still_provisional: bool) -> None:
+def test_growth_of_a_provisional_day_is_no_revision(connection: Connection, still_provisional: bool) -> None:
     store(connection, {DAY: [row("1")]}, provisional=[DAY])
     store(connection, {DAY: [row("2")]}, provisional=[DAY] if still_provisional else [])
     assert revisions(connection) == []
@@ -95,7 +95,7 @@ def test_in_one_window_settled_days_are_compared_and_provisional_ones_are_not(co
     assert [one["usage_date"] for one in revisions(connection)] == [DAY]
 
 
-def test_every_restatement_is_kept(connection: Connection) -> None:
+def test_every_restatement_is_stored(connection: Connection) -> None:
     for day, amount in enumerate(["1", "2", "1"]):
         store(connection, {DAY: [row(amount)]}, now=NOW + day * ONE_DAY)
     assert [(str(one["old_amount"]), str(one["new_amount"])) for one in revisions(connection)] == [
@@ -113,13 +113,13 @@ FINE = [row("2", "a", api_key_id="key_1"), row("3", "a", api_key_id="key_2"), ro
     [((COARSE, COARSEST), (FINE, BY_KEY)), ((FINE, BY_KEY), (COARSE, COARSEST))],
     ids=["finer", "coarser"],
 )
-def test_other_detail_with_equal_sums_is_none(connection: Connection, old: Any, new: Any) -> None:
+def test_another_grouping_with_equal_sums_is_no_revision(connection: Connection, old: Any, new: Any) -> None:
     for rows, grouping in (old, new):
         store(connection, {DAY: rows}, grouping=grouping)
     assert revisions(connection) == []
 
 
-def test_other_detail_with_another_sum_is_compared_over_what_both_were_grouped_by(connection: Connection) -> None:
+def test_different_groupings_are_compared_over_shared_fields(connection: Connection) -> None:
     store(connection, {DAY: COARSE}, grouping=COARSEST)
     store(connection, {DAY: [*FINE, row("0.5", "a", api_key_id="key_3")]}, grouping=BY_KEY)
     (one,) = revisions(connection)
@@ -127,7 +127,7 @@ def test_other_detail_with_another_sum_is_compared_over_what_both_were_grouped_b
     assert (one["old_amount"], one["new_amount"]) == (Decimal(5), Decimal("5.5"))
 
 
-def test_money_that_moved_between_keys_is_seen_where_both_were_grouped_by_key(connection: Connection) -> None:
+def test_amounts_moved_between_keys_are_revisions_if_both_group_by_key(connection: Connection) -> None:
     store(connection, {DAY: FINE}, grouping=BY_KEY)
     moved = [row("5", "a", api_key_id="key_2"), row("1", "b", api_key_id="key_1")]
     store(connection, {DAY: moved}, grouping=BY_KEY)
@@ -159,7 +159,7 @@ def test_currencies_are_never_added(connection: Connection) -> None:
     assert [(one["currency"], one["new_amount"]) for one in revisions(connection)] == [("eur", 5), ("usd", 2)]
 
 
-def test_another_quantity_or_unit_for_the_same_money_is_none(connection: Connection) -> None:
+def test_changed_quantity_or_unit_with_equal_amount_is_no_revision(connection: Connection) -> None:
     old = row("5", quantity=Decimal(10), quantity_unit="tokens")
     restate(connection, [old], [old._replace(quantity=Decimal(10_000), quantity_unit="1000_tokens")])
     assert revisions(connection) == []

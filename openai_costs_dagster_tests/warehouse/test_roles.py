@@ -42,7 +42,7 @@ def digest(installation: Installation) -> list[tuple[object, ...]]:
 # The owner
 
 
-def test_the_owner_owns_all_and_needs_no_right_beyond_its_schemas(installed: Installation) -> None:
+def test_owner_owns_all_and_needs_rights_on_its_schemas_only(installed: Installation) -> None:
     owners = installed.query(
         "select distinct relowner::regrole::text from pg_class"
         " where relnamespace = 'openai_costs'::regnamespace and relkind in ('r', 'v')"
@@ -51,13 +51,13 @@ def test_the_owner_owns_all_and_needs_no_right_beyond_its_schemas(installed: Ins
     assert "permission denied for database" in refused(installed.owner, "create schema elsewhere")
 
 
-def test_the_script_may_be_run_again_and_changes_nothing_then(installed: Installation) -> None:
+def test_roles_script_is_idempotent(installed: Installation) -> None:
     before = digest(installed)
     installed.run(script(by_organization=False))
     assert digest(installed) == before
 
 
-def test_what_was_there_before_the_roles_is_handed_over(trusting: Databases) -> None:
+def test_existing_objects_are_transferred_to_the_owner(trusting: Databases) -> None:
     installation = Installation(trusting.new())
     with installation.database.connect() as connection:
         store(connection, {DAY: [row("1.5")]})
@@ -75,7 +75,7 @@ def test_what_was_there_before_the_roles_is_handed_over(trusting: Databases) -> 
     assert "permission denied" in refused(installation.loader, "select from openai_costs.someone_elses")
 
 
-def test_an_administrator_who_is_no_superuser_may_run_it(trusting: Databases) -> None:
+def test_administrator_without_superuser_runs_the_script(trusting: Databases) -> None:
     database = trusting.new(prepared=False)
     installation = Installation(database)
     name = database.url.split("/")[3].split("?")[0]
@@ -118,9 +118,7 @@ def test_an_administrator_who_is_no_superuser_may_run_it(trusting: Databases) ->
         ),
     ],
 )
-def test_roles_that_may_do_too_much_are_refused_in_a_sentence(
-    installed: Installation, before: str, after: str, message: str
-) -> None:
+def test_overprivileged_roles_are_refused(installed: Installation, before: str, after: str, message: str) -> None:
     installed.run(before)
     try:
         with pytest.raises(psycopg.errors.RaiseException, match=message):
@@ -173,11 +171,11 @@ def test_the_loader_may_change_rows_and_no_table(installed: Installation, table:
         "copy openai_costs.cost_rows to program 'cat'",
     ],
 )
-def test_the_loader_changes_no_schema_and_is_nobody_else(installed: Installation, statement: str) -> None:
+def test_loader_cannot_change_schemas_or_assume_other_roles(installed: Installation, statement: str) -> None:
     assert refused(installed.loader, statement)
 
 
-def test_a_loader_that_is_newer_than_the_schema_says_who_migrates_it(installed: Installation) -> None:
+def test_loader_newer_than_the_schema_names_the_migrating_role(installed: Installation) -> None:
     installed.run("update openai_costs.schema_metadata set value = 'of another release' where key = 'views'")
     with pytest.raises(errors.DatabaseRefused, match=r"cannot be migrated.*run openai-costs prepare as the owner"):
         installed.loader.prepare()
@@ -195,7 +193,7 @@ def test_a_reader_reads_every_view(installed: Installation, view: str) -> None:
 
 
 @pytest.mark.parametrize("table", [*TABLES, *sorted(OF_THE_SCHEMA - set(TABLES))])
-def test_a_reader_reads_no_table_and_not_how_its_values_are_spread(installed: Installation, table: str) -> None:
+def test_reader_cannot_read_tables_or_their_statistics(installed: Installation, table: str) -> None:
     assert refused(installed.reader, f"select from openai_costs.{table}")  # our own names
     with installed.loader.connect() as connection:
         store(connection, {DAY: [row("1.5"), row("2.5", project_id="proj_two")]})
@@ -216,14 +214,14 @@ def test_a_reader_reads_no_table_and_not_how_its_values_are_spread(installed: In
         "select from openai_costs_dagster.runs",
     ],
 )
-def test_a_reader_writes_nothing_and_is_nobody_else(installed: Installation, statement: str) -> None:
+def test_reader_cannot_write_or_assume_other_roles(installed: Installation, statement: str) -> None:
     with psycopg.connect(installed.reader.url, autocommit=True) as connection:
         connection.execute("set default_transaction_read_only = off")  # it keeps nobody from turning it off
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute(statement)
 
 
-def test_an_auditors_view_in_the_schema_is_opened_to_nobody(installed: Installation) -> None:
+def test_foreign_view_in_the_schema_gets_no_grants(installed: Installation) -> None:
     installed.run("create view openai_costs.of_auditors as select * from openai_costs.raw_buckets")
     installed.run(script(by_organization=False))
     assert "permission denied for view of_auditors" in refused(installed.reader, "select from openai_costs.of_auditors")
@@ -232,7 +230,7 @@ def test_an_auditors_view_in_the_schema_is_opened_to_nobody(installed: Installat
 # Later releases
 
 
-def test_rights_outlive_views_that_are_made_anew(installed: Installation) -> None:
+def test_grants_survive_recreated_views(installed: Installation) -> None:
     before = digest(installed)
     installed.run(
         "drop view openai_costs.daily_costs cascade",  # and focus, which is made of it
@@ -242,7 +240,7 @@ def test_rights_outlive_views_that_are_made_anew(installed: Installation) -> Non
     assert digest(installed) == before
 
 
-def test_a_superuser_who_migrates_leaves_nothing_of_their_own(installed: Installation) -> None:
+def test_superuser_migration_leaves_all_objects_to_the_owner(installed: Installation) -> None:
     before = digest(installed)
     installed.run(
         "drop view openai_costs.unit_prices",
@@ -252,7 +250,7 @@ def test_a_superuser_who_migrates_leaves_nothing_of_their_own(installed: Install
     assert digest(installed) == before
 
 
-def test_a_database_without_the_roles_is_left_as_it_is(trusting: Databases) -> None:
+def test_database_without_roles_is_unchanged(trusting: Databases) -> None:
     """They are the server's: another database of it may have them."""
     without = Installation(trusting.new())
     assert without.query("select from pg_roles where rolname = 'openai_costs_reader'")

@@ -12,7 +12,7 @@ from openai_costs_dagster.days import ONE_DAY
 from openai_costs_dagster.warehouse.database import Database
 
 
-def test_every_question_is_answered_by_what_was_laid_down(database: Database) -> None:
+def test_queries_at_scale_return_the_generated_data(database: Database) -> None:
     size = Size(organizations=40, days=12, rows=25)
     with psycopg.connect(database.url, autocommit=True) as connection:
         fill(connection, size)

@@ -68,7 +68,7 @@ def test_settled_to_is_the_last_day_before_anything_missing_or_provisional(
     assert found.missing_days == missing
 
 
-def test_a_history_begins_at_the_later_of_start_date_and_first_contact(connection: Connection, today: dt.date) -> None:
+def test_history_starts_at_the_later_of_start_date_and_onboarding(connection: Connection, today: dt.date) -> None:
     organizations.record_onboarding(connection, "acme", today, NOW)
     read(connection, today, [1, 2, 3])
     assert status(connection).missing_days == 7
@@ -78,7 +78,7 @@ def test_a_history_begins_at_the_later_of_start_date_and_first_contact(connectio
     assert status(connection).missing_days == 7
 
 
-def test_an_organization_that_was_never_reached_says_why(connection: Connection) -> None:
+def test_unreached_organization_has_its_reason(connection: Connection) -> None:
     organizations.register(connection, "acme", display_name=None, start_date=None)
     organizations.record_failure(connection, "acme", "the key is gone", NOW, permanent=True)
     found = status(connection)
@@ -86,7 +86,7 @@ def test_an_organization_that_was_never_reached_says_why(connection: Connection)
     assert (found.last_error, found.last_error_is_permanent) == ("the key is gone", True)
 
 
-def test_organizations_do_not_lend_each_other_days(connection: Connection, today: dt.date) -> None:
+def test_days_of_one_organization_do_not_count_for_another(connection: Connection, today: dt.date) -> None:
     read(connection, today, range(11))
     organizations.register(connection, "beta", display_name=None, start_date=None)
     organizations.record_onboarding(connection, "beta", today - 3 * ONE_DAY, NOW)
@@ -124,7 +124,7 @@ def test_a_vanished_day_counts_us_dollars_only(connection: Connection, today: dt
     assert found.vanished == 10
 
 
-def test_detail_is_told_as_runs_of_days(connection: Connection, today: dt.date) -> None:
+def test_groupings_are_reported_as_day_ranges(connection: Connection, today: dt.date) -> None:
     for number, grouping in enumerate([COARSEST, COARSEST, BY_KEY, COARSEST]):
         store(connection, {today + number * ONE_DAY: []}, grouping=grouping)
     assert coverage.stored_groupings(connection, "acme") == [
@@ -134,7 +134,7 @@ def test_detail_is_told_as_runs_of_days(connection: Connection, today: dt.date) 
     ]
 
 
-def test_a_settled_day_that_came_back_empty_tells_what_it_held(connection: Connection, today: dt.date) -> None:
+def test_emptied_settled_day_reports_its_previous_amount(connection: Connection, today: dt.date) -> None:
     yesterday = today - ONE_DAY
     store(connection, {yesterday: [row("7", "a"), row("5", "b")], today: []})
     store(connection, {yesterday: []}, now=NOW + ONE_DAY)
