@@ -1,4 +1,4 @@
-"""Every alert arrives under one key, whatever the receiver does, and none twice from two senders."""
+"""Delivery of alerts: each alert is sent once under one idempotency key."""
 
 from __future__ import annotations
 

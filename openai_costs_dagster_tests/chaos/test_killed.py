@@ -1,4 +1,4 @@
-"""Whatever moment a backfill is killed at, stored days are whole, and the next one completes to the last digit."""
+"""Backfills that are killed: stored days stay whole, and the next backfill completes."""
 
 from __future__ import annotations
 

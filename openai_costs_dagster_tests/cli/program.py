@@ -1,4 +1,4 @@
-"""The program `openai-costs` in a folder and an environment of its own; whatever it starts ends with the test."""
+"""The `openai-costs` program in its own folder and environment. All its processes end with the test."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Finished(NamedTuple):
 
 
 def until(condition: Callable[[], Something | None], *, seconds: float = _PATIENCE, every: float = 0.05) -> Something:
-    """Asks until the answer is neither None nor false, and returns it."""
+    """Poll until the result is truthy and return it."""
     deadline = time.monotonic() + seconds
     while not (answer := condition()):
         assert time.monotonic() < deadline, f"{condition} did not come true"

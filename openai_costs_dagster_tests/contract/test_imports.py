@@ -196,7 +196,7 @@ def test_no_import_cycle() -> None:
     list(TopologicalSorter(graph).static_order())  # raises CycleError
 
 
-def test_no_package_has_more_modules_than_a_reader_can_survey() -> None:
+def test_package_sizes_are_limited() -> None:
     sizes: dict[str, int] = defaultdict(int)
     for module in _MODULES:
         if module.path.stem != "__init__":
@@ -236,7 +236,7 @@ def _texts(tree: ast.Module) -> Iterator[str]:
             yield node.value
 
 
-def test_paths_of_the_api_stand_in_its_room_and_only_those_that_may_be_read() -> None:
+def test_api_paths_are_in_the_api_package_and_read_only() -> None:
     written = {
         (module.package, text)
         for module in _MODULES

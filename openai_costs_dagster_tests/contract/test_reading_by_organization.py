@@ -1,4 +1,4 @@
-"""Readers by organization see the rows of theirs, whatever they try; the loader works there as it does elsewhere."""
+"""Row security by organization: readers get only the rows of their organizations."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def rows(database: Database, view: str, where: str = "true") -> list[str]:
     return [row for (row,) in answer(database, text)]
 
 
-def test_there_is_something_to_keep_from_readers(readers: Readers) -> None:
+def test_sample_contains_rows_of_other_organizations(readers: Readers) -> None:
     for view in view_names():
         found = {one for (one,) in answer(readers.everything, f"select {name_column(view)} from openai_costs.{view}")}  # noqa: S608
         assert LUMEN in found, view
@@ -77,7 +77,7 @@ def test_there_is_something_to_keep_from_readers(readers: Readers) -> None:
 
 
 @pytest.mark.parametrize("view", view_names())
-def test_a_reader_sees_of_a_view_what_it_says_of_their_organizations(readers: Readers, view: str) -> None:
+def test_reader_gets_only_rows_of_granted_organizations(readers: Readers, view: str) -> None:
     whole = rows(readers.installation.owner, view)
     assert whole
     assert rows(readers.installation.database, view) == whole
@@ -91,7 +91,7 @@ def test_a_reader_sees_of_a_view_what_it_says_of_their_organizations(readers: Re
 
 
 @pytest.mark.parametrize("table", [*sorted(one.name for one in metadata.tables.values()), "reader_organizations"])
-def test_no_table_is_open_to_a_reader_not_even_to_one_who_may_read_all_data(readers: Readers, table: str) -> None:
+def test_reader_with_pg_read_all_data_cannot_read_tables(readers: Readers, table: str) -> None:
     text = f"select * from openai_costs.{table}"  # noqa: S608  # our own names
     with pytest.raises(psycopg.errors.InsufficientPrivilege), psycopg.connect(readers.lumen.url) as connection:
         connection.execute(text)
@@ -172,11 +172,11 @@ def test_a_cheap_function_in_a_condition_is_shown_no_row_of_others(readers: Read
         "cast(case when organization <> 'lumen' then project_id else '1' end as int) > 0",
     ],
 )
-def test_no_error_tells_of_rows_of_others(lumen: Connection, condition: str) -> None:
+def test_errors_do_not_reveal_rows_of_other_organizations(lumen: Connection, condition: str) -> None:
     lumen.execute(f"select count(*) from openai_costs.daily_costs where {condition}")  # noqa: S608  # our own words
 
 
-def test_policies_cannot_be_turned_off_by_who_is_subject_to_them(lumen: Connection) -> None:
+def test_readers_cannot_disable_row_security(lumen: Connection) -> None:
     lumen.execute("set row_security = off")
     with pytest.raises(psycopg.errors.InsufficientPrivilege, match="row-level security"):
         lumen.execute("select from openai_costs.daily_costs")
@@ -200,12 +200,12 @@ def test_policies_cannot_be_turned_off_by_who_is_subject_to_them(lumen: Connecti
         "copy openai_costs.cost_rows to stdout",
     ],
 )
-def test_a_reader_becomes_nobody_else_and_changes_nothing(lumen: Connection, statement: str) -> None:
+def test_reader_cannot_assume_other_roles_or_write(lumen: Connection, statement: str) -> None:
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         lumen.execute(statement)
 
 
-def test_a_role_that_others_share_shows_no_more(lumen: Connection) -> None:
+def test_shared_role_shows_no_additional_rows(lumen: Connection) -> None:
     lumen.execute("set role openai_costs_reader")
     assert lumen.execute("select count(*) from openai_costs.daily_costs").fetchone() == (0,)
 
@@ -222,7 +222,7 @@ def test_names_that_hide_functions_and_tables_change_nothing(lumen: Connection, 
     assert answer(lumen, "select distinct organization from mine") == [(LUMEN,)]
 
 
-def test_a_plan_that_was_made_for_someone_else_is_made_anew(readers: Readers) -> None:
+def test_cached_plan_is_replanned_for_another_role(readers: Readers) -> None:
     with readers.installation.database.connect() as connection:
         connection.execute("prepare asked as select count(distinct organization) from openai_costs.daily_costs")
         counts = []
@@ -244,7 +244,7 @@ def test_statistics_and_sizes_name_no_value(lumen: Connection) -> None:
 # Who may read changes
 
 
-def test_rows_are_shown_from_the_moment_that_they_are_granted_until_they_are_taken_away(readers: Readers) -> None:
+def test_rows_are_visible_between_grant_and_revoke(readers: Readers) -> None:
     late = readers.installation.make_reader("reader_who_came_late")
     assert rows(late, "sync_status") == []
     readers.installation.run("grant reader_of_lumen to reader_who_came_late")
@@ -253,12 +253,12 @@ def test_rows_are_shown_from_the_moment_that_they_are_granted_until_they_are_tak
     assert rows(late, "sync_status") == []
 
 
-def test_a_reader_whose_role_is_gone_disturbs_nobody(readers: Readers) -> None:
+def test_dropped_reader_role_does_not_affect_others(readers: Readers) -> None:
     readers.installation.run("insert into openai_costs.reader_organizations values ('nobody of that name', 'lumen')")
     assert rows(readers.lumen, "sync_status")
 
 
-def test_a_role_of_ones_own_with_some_views_is_held_to_the_same(readers: Readers) -> None:
+def test_custom_role_has_the_same_row_security(readers: Readers) -> None:
     readers.installation.run(
         "do $$ begin if to_regrole('a_dashboard') is null then create role a_dashboard login; end if; end $$",
         "grant usage on schema openai_costs to a_dashboard",
@@ -275,7 +275,7 @@ def test_a_role_of_ones_own_with_some_views_is_held_to_the_same(readers: Readers
 # Later releases, and the way back
 
 
-def test_it_outlives_views_that_are_made_anew(by_organization: Installation) -> None:
+def test_row_security_survives_recreated_views(by_organization: Installation) -> None:
     def state() -> list[tuple[Any, ...]]:
         return by_organization.query(
             "select relname::text, relowner::regrole::text, relrowsecurity, relacl::text from pg_class"
@@ -295,7 +295,7 @@ def test_it_outlives_views_that_are_made_anew(by_organization: Installation) -> 
     assert state() == before
 
 
-def test_it_can_be_turned_off_and_nobody_sees_more_in_between(by_organization: Installation) -> None:
+def test_row_security_can_be_disabled_atomically(by_organization: Installation) -> None:
     by_organization.run("insert into openai_costs.organizations (organization) values ('acme')")
     reader = by_organization.make_reader("reader_of_everything", "*")
     assert len(rows(reader, "sync_status")) == 1
@@ -310,7 +310,7 @@ def test_it_can_be_turned_off_and_nobody_sees_more_in_between(by_organization: I
     assert by_organization.query("select from pg_class where relrowsecurity") == []
 
 
-def test_the_loader_forgets_an_organization_there_as_well(by_organization: Installation) -> None:
+def test_loader_purges_an_organization_under_row_security(by_organization: Installation) -> None:
     by_organization.run("insert into openai_costs.organizations (organization) values ('acme')")
     with by_organization.loader.connect() as connection:
         assert purge.purge(connection, "acme")["organizations"] == 1

@@ -51,7 +51,7 @@ def test_every_path_that_may_be_read_is_documented_with_its_scope_and_no_other()
     assert set(rows()) == set(readable())
 
 
-def test_costs_and_usage_need_one_scope_and_all_else_the_other() -> None:
+def test_costs_and_usage_need_the_usage_scope_and_other_paths_another() -> None:
     for path, scope in rows().items():
         is_bill = path.startswith(("/organization/costs", "/organization/usage/"))
         assert scope == (USAGE_SCOPE if is_bill else MANAGEMENT_SCOPE), path
@@ -62,7 +62,7 @@ def curls() -> list[str]:
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed: the documented commands need it")
-def test_the_documented_curl_proves_a_key() -> None:
+def test_documented_curl_command_verifies_a_key() -> None:
     organization = SimulatedOrganization()
     with Simulator([organization]) as simulator:
         costs, projects = (
@@ -87,7 +87,7 @@ PAGES = sorted([*(ROOT / "docs").rglob("*.md"), ROOT / "README.md"])
 
 
 @pytest.mark.parametrize("document", PAGES, ids=lambda page: page.stem)
-def test_every_command_that_a_page_shows_is_there(document: Path) -> None:
+def test_every_command_in_the_docs_exists(document: Path) -> None:
     text = document.read_text(encoding="utf-8")
     for command, rest in re.findall(r"(?<![\w/.-])openai-costs ([a-z][a-z-]+)((?: [^`\n|#$)]*)?)", text):
         if command not in cli.commands:

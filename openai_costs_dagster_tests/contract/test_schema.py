@@ -71,7 +71,7 @@ def test_there_is_one_newest_revision() -> None:
     assert len(ScriptDirectory(str(_SCRIPTS)).get_heads()) == 1
 
 
-def test_a_migration_can_be_taken_back_and_made_again(database: Database) -> None:
+def test_migrations_can_be_downgraded_and_upgraded(database: Database) -> None:
     migrate(database, "base", command.downgrade)
     with database.connect() as connection:
         left = connection.execute(

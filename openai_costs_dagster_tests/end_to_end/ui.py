@@ -68,7 +68,7 @@ class Dagster:
             return False
 
     def launch_backfill(self, organizations: Sequence[str], days: Sequence[str]) -> str:
-        """Asks for days of several assets together, as the UI's dialog does; returns the backfill's id."""
+        """Launch a backfill of several assets, as the UI dialog does, and return its id."""
         asked = {"assetSelection": [_key(name) for name in organizations], "partitionNames": list(days)}
         return self._launched(self._ask(_LAUNCH, asked=asked)["launchPartitionBackfill"])
 

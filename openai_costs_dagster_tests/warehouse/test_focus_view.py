@@ -175,7 +175,7 @@ def test_periods_are_utc_whatever_the_sessions_zone(connection: Connection, zone
     ]
 
 
-def test_the_account_is_the_configured_name_until_openais_own_is_known(connection: Connection) -> None:
+def test_account_is_the_configured_name_until_the_openai_name_is_stored(connection: Connection) -> None:
     store(connection, {DAY: [row("1", project_id="")]})
     names = "BillingAccountId BillingAccountName SubAccountId SubAccountName x_Organization"
     assert charge(connection, names) == ("acme", "acme", None, None, "acme")
@@ -206,9 +206,7 @@ def test_a_key_is_a_resource_whose_name_never_holds_an_address(
 
 
 @pytest.mark.parametrize(("billed", "shown"), [("usd", "USD"), ("eur", "EUR"), (None, "XXX"), ("", "XXX")])
-def test_a_currency_is_iso_4217_and_no_currency_is_its_word_for_none(
-    connection: Connection, billed: str | None, shown: str
-) -> None:
+def test_currency_is_iso_4217_with_xxx_for_none(connection: Connection, billed: str | None, shown: str) -> None:
     store(connection, {DAY: [row("1", currency=billed)]})
     assert charge(connection, "BillingCurrency") == (shown,)
 

@@ -1,4 +1,4 @@
-"""The questions that the scale benchmark asks can be asked; where they name an organization an index answers."""
+"""The queries of the scale benchmark run, and queries by organization use an index."""
 
 from __future__ import annotations
 
