@@ -281,7 +281,7 @@ def test_alert_without_a_channel_is_not_sent_to_a_later_channel(
 
 
 @pytest.mark.parametrize(
-    ("settings", "arrives"),
+    ("settings", "is_sent"),
     [
         ({}, True),
         ({"events": ("budget",)}, False),
@@ -299,10 +299,10 @@ def test_channel_receives_alerts_that_match_its_filters(
     receiver: Receiver,
     make_route: MakeRoute,
     settings: dict[str, Any],
-    arrives: bool,
+    is_sent: bool,
 ) -> None:
     record(connection, clock, "one", project_id="proj_a")
-    assert go(database, clock, make_route(receiver, **settings)).sent == int(arrives)
+    assert go(database, clock, make_route(receiver, **settings)).sent == int(is_sent)
 
 
 def test_project_channel_receives_alerts_of_its_project_only(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,7 +96,7 @@ def test_a_key_of_another_kind_costs_no_request(type_in: Type, api: Simulator, p
     assert api.requests == []
 
 
-def test_key_in_typographic_quotation_marks_is_reported(type_in: Type, api: Simulator) -> None:
+def test_key_in_typographic_quotation_marks_is_refused(type_in: Type, api: Simulator) -> None:
     finished = type_in("check", OPENAI_ADMIN_KEY=f"\N{LEFT DOUBLE QUOTATION MARK}{KEY}\N{RIGHT DOUBLE QUOTATION MARK}")
     assert finished.code in {1, 2}
     assert KEY not in finished.output

@@ -25,11 +25,11 @@ DAY = NOW.date() - dt.timedelta(days=1)
 
 
 @pytest.fixture
-def judge(database: Database, configure: Configure) -> Callable[..., Scheduling]:
-    def judged(*names: str, **settings: Any) -> Scheduling:
+def evaluate(database: Database, configure: Configure) -> Callable[..., Scheduling]:
+    def evaluated(*names: str, **settings: Any) -> Scheduling:
         return scheduling(configured(configure, *names, **settings), database, NOW)
 
-    return judged
+    return evaluated
 
 
 def configured(configure: Configure, *names: str, **settings: Any) -> Configuration:
@@ -46,17 +46,17 @@ def tick(database: Database, sensor: str, seconds_ago: float, **values: Any) -> 
         sensor_ticks.record_tick(connection, SensorTick(sensor=sensor, last_tick_at=at, **given))
 
 
-def test_ticking_sensors_are_healthy(database: Database, judge: Callable[..., Scheduling]) -> None:
+def test_ticking_sensors_are_healthy(database: Database, evaluate: Callable[..., Scheduling]) -> None:
     tick(database, "openai_costs_alerts", 75)
     tick(database, "openai_costs_refresh", 149, interval_seconds=30)
-    found = judge()
+    found = evaluate()
     assert (found.is_scheduled, found.problems, found.notes) == (True, [], [])
     assert [one.tick.sensor for one in found.sensors] == ["openai_costs_alerts", "openai_costs_refresh"]
 
 
-def test_tick_older_than_five_intervals_is_a_problem(database: Database, judge: Callable[..., Scheduling]) -> None:
+def test_tick_older_than_five_intervals_is_a_problem(database: Database, evaluate: Callable[..., Scheduling]) -> None:
     tick(database, "openai_costs_alerts", 76)
-    (problem,) = judge().problems
+    (problem,) = evaluate().problems
     assert problem == (
         "openai_costs_alerts last ran 76 s ago and should run every 15 s, in the code location openai_costs on one: "
         "is openai-costs up or Dagster's daemon running, and is the sensor switched on?"
@@ -64,19 +64,19 @@ def test_tick_older_than_five_intervals_is_a_problem(database: Database, judge: 
 
 
 def test_ticks_that_fail_count_as_none_and_their_error_is_shown(
-    database: Database, judge: Callable[..., Scheduling]
+    database: Database, evaluate: Callable[..., Scheduling]
 ) -> None:
     tick(database, "openai_costs_late_days", 3600)
     with database.connect() as connection:
         key = sensor_ticks.Sensor("openai_costs", "one", "openai_costs_late_days")
         sensor_ticks.record_error(connection, key, "a table is locked")
-    (problem,) = judge().problems
+    (problem,) = evaluate().problems
     assert "last ran 60 min ago" in problem
     assert "(its last tick failed: a table is locked)" in problem
 
 
-def test_sensors_that_never_ran_are_a_note_and_no_problem(judge: Callable[..., Scheduling]) -> None:
-    found = judge()
+def test_sensors_that_never_ran_are_a_note_and_no_problem(evaluate: Callable[..., Scheduling]) -> None:
+    found = evaluate()
     assert (found.is_scheduled, found.problems) == (False, [])
     assert found.notes == [
         "nothing is scheduled yet: no sensor has run for these organizations; openai-costs up runs them"
@@ -84,48 +84,48 @@ def test_sensors_that_never_ran_are_a_note_and_no_problem(judge: Callable[..., S
 
 
 def test_automation_that_is_switched_off_is_a_note_whatever_ran_before(
-    database: Database, judge: Callable[..., Scheduling]
+    database: Database, evaluate: Callable[..., Scheduling]
 ) -> None:
     tick(database, "openai_costs_alerts", 86_400)
-    found = judge(automation=False)
+    found = evaluate(automation=False)
     assert (found.is_scheduled, found.problems) == (False, [])
     assert found.notes == ["nothing is scheduled: automation is false, so your own schedules refresh"]
 
 
 def test_each_organization_is_evaluated_by_its_code_location(
-    database: Database, judge: Callable[..., Scheduling]
+    database: Database, evaluate: Callable[..., Scheduling]
 ) -> None:
     tick(database, "openai_costs_alerts", 10)
     tick(database, "openai_costs_alerts", 9999, location="another", organizations=["beta"], host="two")
-    assert judge("acme").problems == []
-    (problem,) = judge("acme", "beta").problems
+    assert evaluate("acme").problems == []
+    (problem,) = evaluate("acme", "beta").problems
     assert "in the code location another on two" in problem
 
 
-def test_renamed_or_moved_location_is_not_evaluated(database: Database, judge: Callable[..., Scheduling]) -> None:
+def test_renamed_or_moved_location_is_not_evaluated(database: Database, evaluate: Callable[..., Scheduling]) -> None:
     tick(database, "openai_costs_alerts", 9999, host="before")
     tick(database, "openai_costs_alerts", 9999, location="before")
     tick(database, "openai_costs_alerts", 10)
-    found = judge()
+    found = evaluate()
     assert found.problems == []
     assert [one.tick.host for one in found.sensors] == ["one"]
 
 
-def test_organization_without_a_sensor_is_a_problem(database: Database, judge: Callable[..., Scheduling]) -> None:
+def test_organization_without_a_sensor_is_a_problem(database: Database, evaluate: Callable[..., Scheduling]) -> None:
     tick(database, "openai_costs_alerts", 10)
-    assert judge("acme", "new").problems == [
+    assert evaluate("acme", "new").problems == [
         "no sensor covers new: restart openai-costs up, or reload the code location in Dagster"
     ]
 
 
 def test_dead_runs_of_the_last_day_are_shown_and_are_no_problem(
-    database: Database, judge: Callable[..., Scheduling], capsys: pytest.CaptureFixture[str]
+    database: Database, evaluate: Callable[..., Scheduling], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with database.connect() as connection:
         for name, hours in (("acme", 1), ("other", 1), ("acme", 25)):
             died = DeadRun(f"{hours:08}{name}", name, NOW - dt.timedelta(hours=hours), "its process is gone", True)
             sensor_ticks.record_dead_run(connection, died)
-    found = judge()
+    found = evaluate()
     assert found.problems == []
     print_scheduling(found)
     shown = [line for line in capsys.readouterr().out.splitlines() if "died" in line]
@@ -133,10 +133,10 @@ def test_dead_runs_of_the_last_day_are_shown_and_are_no_problem(
 
 
 def test_heartbeat_is_shown_and_is_a_problem_after_five_failed_attempts(
-    database: Database, judge: Callable[..., Scheduling]
+    database: Database, evaluate: Callable[..., Scheduling]
 ) -> None:
     address = SecretReference(env="HEARTBEAT")
-    assert judge(heartbeat_url=address).notes[-1].startswith("no heartbeat was sent yet")
+    assert evaluate(heartbeat_url=address).notes[-1].startswith("no heartbeat was sent yet")
     with database.connect() as connection:
         for attempt in range(1, 6):
             claimed = sensor_ticks.claim_heartbeat(connection, "openai_costs", str(address), DAY, NOW, NOW)
@@ -144,18 +144,18 @@ def test_heartbeat_is_shown_and_is_a_problem_after_five_failed_attempts(
             sensor_ticks.record_heartbeat(
                 connection, "openai_costs", str(address), DAY, due_at=NOW, delivered_at=None, error="it answered 500"
             )
-            failed = judge(heartbeat_url=address)
+            failed = evaluate(heartbeat_url=address)
             message = f"the heartbeat for {DAY} could not be sent in {attempt} attempts: it answered 500"
             assert message in (failed.problems if attempt == 5 else failed.notes)
         sensor_ticks.record_heartbeat(
             connection, "openai_costs", str(address), DAY, due_at=NOW, delivered_at=NOW, error=None
         )
-    assert judge(heartbeat_url=address).notes[-1] == f"the heartbeat for {DAY} was sent at 2026-03-11 14:30:00 UTC"
+    assert evaluate(heartbeat_url=address).notes[-1] == f"the heartbeat for {DAY} was sent at 2026-03-11 14:30:00 UTC"
 
 
-def test_json_contains_every_tick(database: Database, judge: Callable[..., Scheduling]) -> None:
+def test_json_contains_every_tick(database: Database, evaluate: Callable[..., Scheduling]) -> None:
     tick(database, "openai_costs_alerts", 76)
-    document = json.loads(json.dumps(as_json(judge())))
+    document = json.loads(json.dumps(as_json(evaluate())))
     assert document["scheduled"] is True
     (sensor,) = document["sensors"]
     assert (sensor["sensor"], sensor["late"], sensor["interval_seconds"]) == ("openai_costs_alerts", True, 15)

@@ -44,7 +44,7 @@ def test_dagster_tag_names_are_unchanged() -> None:
     assert tags.BACKFILL_ID_TAG == "dagster/backfill"
 
 
-def test_bare_postgresql_url_selects_psycopg_3_and_fails_in_dagster() -> None:
+def test_bare_postgresql_url_selects_psycopg_3() -> None:
     assert sqlalchemy.make_url("postgresql://h/d").get_dialect().driver == "psycopg"
 
 

@@ -91,7 +91,7 @@ def test_reader_gets_only_rows_of_granted_organizations(readers: Readers, view: 
 
 
 @pytest.mark.parametrize("table", [*sorted(one.name for one in metadata.tables.values()), "reader_organizations"])
-def test_reader_with_pg_read_all_data_cannot_read_tables(readers: Readers, table: str) -> None:
+def test_reader_gets_no_table_rows_even_with_pg_read_all_data(readers: Readers, table: str) -> None:
     text = f"select * from openai_costs.{table}"  # noqa: S608  # our own names
     with pytest.raises(psycopg.errors.InsufficientPrivilege), psycopg.connect(readers.lumen.url) as connection:
         connection.execute(text)

@@ -1,4 +1,4 @@
-"""Different alerts have different keys, whatever characters their names contain."""
+"""Keys of alerts in the outbox: different alerts have different keys, for any characters in names."""
 
 from __future__ import annotations
 
