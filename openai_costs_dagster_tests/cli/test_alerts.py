@@ -35,7 +35,7 @@ def test_alert_is_delivered_or_the_failure_is_printed(loaded: Loaded) -> None:
         finished = place.run("alerts", "test", "pager", **given)
         assert finished.code == 2
         assert "there is no channel 'pager'; configured: hook, mail" in finished.err
-        assert place.run("alerts", "retry", **given).out == "0 messages are tried again\n"
+        assert place.run("alerts", "retry", **given).out == "0 messages will be sent again\n"
     place.sql("delete from openai_costs.messages returning 1")
 
 

@@ -37,7 +37,7 @@ def test_the_lines_to_delete_are_shown_while_the_configuration_names_it(type_in:
         finished = type_in("remove", "acme", *options)
         assert (finished.code, finished.out) == (2, "")
         assert lines(finished.err) == [
-            f"openai-costs: {config} still names acme; delete these lines first:",
+            f"openai-costs: {config} still contains acme; delete these lines first:",
             "  3:   acme:",
             "  4:     admin_key: {env: ACME_KEY}",
             "  5:     # since the merger",
@@ -59,7 +59,7 @@ def test_history_stays_until_it_is_purged_and_then_nothing_is_left(loaded: Loade
 
     removed = place.run("remove", "vanishing")
     assert (removed.code, removed.err) == (0, "")
-    assert "vanishing is read no more; its history stays" in removed.out
+    assert "vanishing is no longer read; its data remain" in removed.out
     assert place.stored_days("vanishing") == days
     assert _tables_that_mention(place, "vanishing") >= {"openai_costs.cost_rows", "openai_costs_dagster.event_logs"}
 
@@ -70,7 +70,7 @@ def test_history_stays_until_it_is_purged_and_then_nothing_is_left(loaded: Loade
     purged = place.run("remove", "vanishing", "--purge")
     assert (purged.code, purged.err) == (0, "")
     assert [file.name for file in exports.iterdir()] == ["openai-focus-2026-03.csv"]
-    assert "openai-focus-2026-03.csv was exported before and may still hold it" in purged.out
+    assert "openai-focus-2026-03.csv may still contain vanishing" in purged.out
     assert f"{VANISHING_HISTORY} rows deleted from cost_days" in lines(purged.out)
     assert "1 rows deleted from Dagster's runs" in lines(purged.out)
     assert lines(purged.out)[-1] == "vanishing is gone"

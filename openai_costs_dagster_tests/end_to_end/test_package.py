@@ -50,4 +50,4 @@ def test_packaged_files_are_readable_as_resources() -> None:
     root: Traversable = resources.files("openai_costs_dagster")
     for path in data():
         assert root.joinpath(*path.parts).is_file()
-    assert "run_storage:" in root.joinpath("orchestration", "dagster.yaml").read_text("utf-8")
+    assert "run_storage:" in root.joinpath("orchestration", "runtime", "dagster.yaml").read_text("utf-8")

@@ -221,7 +221,7 @@ def test_ui_shows_organizations_columns_and_checks(up: Up, backfills: Backfills)
     costs = f"{up.dagster.url}/assets/openai/north/costs"
     expected = {
         f"{up.dagster.url}/asset-groups": ["north", "south", "openai_reports"],
-        costs: ["What north was billed by OpenAI each UTC day", "The UTC day that was billed (charge period)"],
+        costs: ["The costs that OpenAI bills to north for each UTC day", "The UTC day that was billed (charge period)"],
         f"{costs}?view=checks": ["anomalous_spend", "complete", "reconciles"],
         f"{costs}?view=partitions&partition={history()[0]}": ["spend_usd", "spend_exact"],
     }
