@@ -73,7 +73,7 @@ def test_history_stays_until_it_is_purged_and_then_nothing_is_left(loaded: Loade
     assert "openai-focus-2026-03.csv may still contain vanishing" in purged.out
     assert f"{VANISHING_HISTORY} rows deleted from cost_days" in lines(purged.out)
     assert "1 rows deleted from Dagster's runs" in lines(purged.out)
-    assert lines(purged.out)[-1] == "vanishing is gone"
+    assert lines(purged.out)[-1] == "vanishing was deleted"
     assert _tables_that_mention(place, "org-SIMULATEDLEAVES") == set()
     assert _tables_that_mention(place, "vanishing") == set()
 
