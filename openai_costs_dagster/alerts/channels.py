@@ -79,6 +79,7 @@ class AppriseChannel:
             title=message.title,
             body=message.text_within(_body_limit(service, message.title)),
             notify_type=_TYPES[message.severity],
+            # Names in alerts are untrusted, so no service may interpret the text as Markdown or HTML.
             body_format=apprise.NotifyFormat.TEXT,
             attach=picture if len(picture) else None,
             timeout=TIMEOUT_S,
@@ -99,6 +100,7 @@ class WebhookChannel:
         url = read_secret(self.url)
         if not is_https_or_loopback(url):
             raise NotDeliveredError(f"the {self.url} contains no https URL")
+        # The signature covers the exact bytes of the body, so the document is serialized only once.
         body = json.dumps(webhook_body(message, now), separators=(",", ":")).encode()
         headers = {
             "Content-Type": "application/json",
@@ -141,6 +143,7 @@ def request(
             failure = f"within {TIMEOUT_S:g} seconds" if is_late else f"properly: {type(error).__name__}"
             raise NotDeliveredError(f"the {what} did not answer {failure}") from None
         except (httpx2.InvalidURL, ValueError, RuntimeError, OSError):
+            # The original exception may contain the URL, which is a secret, so it is not chained.
             raise NotDeliveredError(f"the {what} at the {where} could not be requested") from None
         finally:
             watch.cancel()
@@ -163,6 +166,7 @@ def signature_headers(key: str, now: dt.datetime, body: bytes, secret: str) -> d
         "Webhook-Id": key,
         "Webhook-Timestamp": timestamp,
         "Webhook-Signature": f"v1,{base64.b64encode(digest).decode()}",
+        # Messages are delivered at least once, and receivers can use the key to drop a repeated message.
         "Idempotency-Key": key,
     }
 

@@ -68,12 +68,14 @@ def route(
         waiting = [
             alert
             for alert in known
+            # A test alert has no related findings to wait for, so it is routed at once.
             if alert.kind == TEST or (alert.created_at <= now - grouping_delay and not tests_only)
         ]
         for channel in routes:
             for bundle in bundle_alerts(channel, waiting, now):
                 _store_message(connection, channel, bundle, now)
         outbox.mark_routed(connection, [alert.alert_id for alert in waiting], now)
+        # Messages for a channel that was removed from the settings can never be delivered.
         outbox.drop_unconfigured(connection, [channel.name for channel in routes], now)
     return len(waiting)
 
@@ -88,6 +90,7 @@ def deliver(
     done = DeliveryResult()
     if not routes:
         return done
+    # A channel that waits for its timeout must not delay the alerts of the other channels.
     with ThreadPoolExecutor(MAX_PARALLEL_CHANNELS) as threads:
         for result in threads.map(lambda each: _deliver_to(database, each, dagster_url, now, deadline), routes):
             done.add(result)
@@ -145,7 +148,9 @@ def _send(
             target.channel.send(Message(message.idempotency_key, alerts, dagster_url), now())
     except NotDeliveredError as error:
         failure = str(error)[:_MAX_ERROR_LENGTH]
+        # The exponent has a limit because a very large product overflows a timedelta.
         doubled = FIRST_RETRY_DELAY * 2 ** min(message.attempts - 1, 12)
+        # A retry before the time that the receiver requested would only be refused again.
         wait = max(error.retry_after or dt.timedelta(0), min(doubled, MAX_RETRY_DELAY))
         is_dead = message.attempts >= _MIN_ATTEMPTS and now() - message.first_tried_at > RETRY_PERIOD
         outbox.record_failed_attempt(connection, message, failure, now() + wait, now(), dead=is_dead)

@@ -15,6 +15,7 @@ from openai_costs_dagster.warehouse.outbox import StoredAlert
 _SEVERITY_RANK = {"high": 0, "medium": 1, "low": 2}
 _MAX_ALERTS = 20
 _UNLIMITED = 1_000_000
+# Chat services read angle brackets as links, `@` as a mention and backticks as code.
 _REPLACEMENTS = str.maketrans({"<": "\u2039", ">": "\u203a", "@": "@\u200b", "`": "'"})
 _INVISIBLE = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069]")
 # A zero-width space between two markup characters ends the markup without changing how the text looks.

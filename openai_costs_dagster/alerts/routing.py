@@ -81,6 +81,7 @@ def bundle_alerts(route: Route, alerts: Iterable[StoredAlert], now: dt.datetime)
         if route.settings.digest and alert.kind != TEST:
             cause: tuple[str, ...] = (_DIGEST,)
         else:
+            # Findings of one organization, kind and day usually have one cause, so they share a message.
             cause = (alert.organization or "", alert.kind, str(alert.usage_date))
         groups.setdefault(cause, []).append(alert)
     return [_bundle(route, group, now, digest=cause == (_DIGEST,)) for cause, group in groups.items()]
@@ -93,6 +94,7 @@ def _bundle(route: Route, alerts: Sequence[StoredAlert], now: dt.datetime, *, di
     """
     due_at = next_tick(route.settings.digest, now) if digest and route.settings.digest else now
     about = (_DIGEST, due_at.isoformat()) if digest else sorted(alert.dedup_key for alert in alerts)
+    # A null character occurs in no name, so different lists of keys are never joined to the same text.
     key = hashlib.sha256("\0".join((route.name, *about)).encode()).hexdigest()[:32]
     return Bundle(key, alerts, due_at)
 

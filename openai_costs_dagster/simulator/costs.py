@@ -69,8 +69,10 @@ class Row:
 def aggregate_costs(facts: Iterable[Fact], view: CostsView, deviations: Deviations) -> list[Row]:
     """Return the rows of a day in the order of first occurrence. Different currencies are never added up."""
     shown = set(view.group_by)
+    # The live API also splits rows by project if a query groups by line item alone.
     if deviations.line_item_splits_projects and shown == {"line_item"}:
         shown.add("project_id")
+    # The live API returns several rows that share every visible dimension.
     hidden = {"api_source"} if deviations.duplicate_rows else set()
     group_names = [name for name in DIMENSIONS if name in shown | hidden]
     groups: dict[tuple[str | None, ...], list[Fact]] = {}
@@ -85,6 +87,7 @@ def _row(facts: list[Fact], shown: set[str], *, with_quantity: bool) -> Row:
     first = facts[0]
     quantities = [fact.quantity for fact in facts if fact.quantity is not None]
     units = {fact.quantity_unit for fact in facts if fact.quantity is not None}
+    # Quantities in different units have no meaningful sum.
     countable = with_quantity and len(units) == 1
     return Row(
         dimensions={name: getattr(first, name) if name in shown else None for name in DIMENSIONS},
@@ -111,6 +114,7 @@ def _row_text(organization: SimulatedOrganization, day: date, row: Row, view: Co
         if documented or deviations.undocumented_fields:
             members[name] = json.dumps(row.dimensions[name])
     if deviations.undocumented_fields:
+        # Live responses contain these fields, although the published specification does not list them.
         members["organization_id"] = json.dumps(organization.organization_id)
         members["organization_name"] = json.dumps(organization.name)
         members["project_name"] = json.dumps(row.project_name)
@@ -151,4 +155,5 @@ def _quantity_text(quantity: Decimal | None, deviations: Deviations) -> str:
     if quantity is None:
         return "null"
     text = _shortest(quantity)
+    # The live API returns whole quantities as floats too.
     return f"{text}.0" if deviations.float_quantities and "." not in text else text

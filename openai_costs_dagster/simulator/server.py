@@ -104,6 +104,7 @@ class Simulator:
     ) -> None:
         server, self._server = self._server, None
         if server is not None:
+            # A handler that simulates a hang waits for this event and would otherwise delay the shutdown.
             self.stopping.set()
             server.shutdown()
             server.server_close()
@@ -149,7 +150,9 @@ class Simulator:
 
 
 class _Server(ThreadingHTTPServer):
+    # A handler thread that waits for a client must not keep the process alive.
     daemon_threads = True
+    # The default backlog of socketserver is 5, which is too small for many concurrent clients.
     request_queue_size = 128
 
     def __init__(self, simulator: Simulator, port: int) -> None:
@@ -198,11 +201,13 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "openai-simulator"
     sys_version = ""
+    # Nagle's algorithm can delay small responses until the client acknowledges earlier data.
     disable_nagle_algorithm = True
     wbufsize = 1 << 16
 
     def serve(self) -> None:
         """Handle one request with any method."""
+        # Unread bytes of the body would be parsed as the next request of a persistent connection.
         self._discard_body()
         scheme, _, key = self.headers.get("Authorization", "").partition(" ")
         bearer = key.strip() if scheme.lower() == "bearer" else None
@@ -233,9 +238,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("x-request-id", f"req_simulated_{next(self.server.numbers)}")
         for name, value in reply.headers.items():
             self.send_header(name, value)
+        # RFC 9110 requires the header `Allow` in a response with status 405.
         if reply.status == 405:
             self.send_header("Allow", "GET")
         if len(body) > _MIN_GZIP_BYTES and "gzip" in self.headers.get("Accept-Encoding", ""):
+            # Without a timestamp, equal responses are compressed to equal bytes.
             body = gzip.compress(body, compresslevel=1, mtime=0)
             self.send_header("Content-Encoding", "gzip")
         self.send_header("Content-Length", str(len(body)))

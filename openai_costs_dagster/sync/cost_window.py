@@ -75,6 +75,7 @@ class WindowFetcher:
         days whose stored spend is missing from the response. Raises an `ApiError`; the caller must then store nothing
         of the window.
         """
+        # The staging table still holds the rows of the previous window, also if that window failed.
         self._staging.clear()
         window = FetchedWindow(query)
         for bucket in read_costs(self._api, query.days, query.grouping, self._guard):
@@ -82,6 +83,7 @@ class WindowFetcher:
         window.ungrouped = self._fetch_ungrouped(query.days)
         doubtful = [day for day in query.days if _is_doubtful(window, day, existing.get(day))]
         if doubtful:
+            # OpenAI limits a page by its number of days, so the whole range rarely needs more requests than one day.
             self._fetch_again(window, DayRange(doubtful[0], doubtful[-1]))
         return window
 
@@ -131,5 +133,6 @@ def _add_to_bill(window: FetchedWindow, bucket: CostsBucket) -> list[CostRow]:
 
 
 def _is_doubtful(window: FetchedWindow, day: dt.date, existing: ExistingDay | None) -> bool:
+    # A settled day rarely loses all its costs, so an empty response is fetched again before it is believed.
     lost_all_rows = existing and not existing.provisional and existing.is_billed and not window.bills[day].row_count
     return bool(lost_all_rows) or window.reconciled(day) is False

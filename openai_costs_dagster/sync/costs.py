@@ -211,8 +211,11 @@ class _Ingestion:
     def _store_window(self, window: QueryWindow) -> None:
         """Fetch, check and store one window. Raises an `ApiError`, LoadMismatch or ValueRefused."""
         started_at, requests_before = self._request.now(), self._api.requests
+        # The commit replaces the stored amounts, so they are read first to report the change of each day.
         existing = existing_days(self._connection, self._name, window.days)
         fetched = self._fetcher.fetch(window, existing)
+        # Two configured names of one OpenAI organization would count its costs twice, so the identity is checked before
+        # any row of the window is stored.
         self._store_identity(started_at)
         # Before the rows, so that no stored row is without the classification of its line item.
         warehouse_line_items.classify_new(
@@ -279,6 +282,7 @@ class _Ingestion:
             day for day, report in self._outcome.stored.items() if "user_id" not in parse_grouping(report.grouping)
         ]
         if without_users:
+            # Where OpenAI refuses projects and users in one query, the allocation needs separate totals of each user.
             totals = UserTotalsSync(
                 self._api, self._guard, self._connection, self._name, self._request.now(), self._request.log
             )
@@ -306,6 +310,7 @@ def _report(day: StoredDay, existing: ExistingDay | None, sync_window: SyncWindo
 def _record_result(connection: Connection, request: CostsRequest, outcome: Outcome) -> None:
     """Record the result and the alerts of the run, and delete raw responses whose retention has ended."""
     name, now = request.organization.name, request.now()
+    # A failure and its alert are stored together, so that a crash never leaves one without the other.
     with connection.transaction():
         if outcome.failed:
             permanent = any(failure.permanent for failure in outcome.failed.values())
