@@ -1,1 +1,1 @@
-"""Ingestion and Dagster, held against a simulated API over real HTTP and a real PostgreSQL."""
+"""Tests of the Dagster definitions with a simulated API over HTTP and a real PostgreSQL server."""

@@ -1,4 +1,4 @@
-"""A Dagster project with its own schedules and sensors for our assets. Tests load it by path."""
+"""A Dagster project with its own schedule and sensor for the assets of this package. Tests load it by path."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def _on_request() -> dg.RunRequest:
 
 
 def definitions(*, automation: bool = False) -> dg.Definitions:
-    """Return our definitions beside a job, a schedule and a sensor of the project."""
+    """Return the definitions of this package together with a job, a schedule and a sensor of the project."""
     configuration = from_mapping({"organizations": {"acme": _ORGANIZATION}, "database": _DATABASE}, "host", Path())
     schedule = dg.build_schedule_from_partitioned_job(
         _job, name=SCHEDULE, hour_of_day=6, default_status=dg.DefaultScheduleStatus.RUNNING

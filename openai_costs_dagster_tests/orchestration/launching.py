@@ -1,4 +1,4 @@
-"""Helpers that run our definitions like the daemon and the command line, and read the results."""
+"""Helpers that run the definitions as Dagster's daemon and command line do, and read the results."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def requested(
     cursor: Any = None,
     key: dg.AssetKey = KEY,
 ) -> tuple[list[DayRange], Any]:
-    """Return the days that the conditions request at the last of some times, and the next cursor."""
+    """Evaluate the conditions at each time. Return the days requested at the last time, and the next cursor."""
     days: list[DayRange] = []
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=dg.BetaWarning)
@@ -109,10 +109,10 @@ def requested_runs(
     *times: dt.datetime,
     cursor: AssetDaemonCursor | None = None,
 ) -> tuple[list[RequestedRun], AssetDaemonCursor]:
-    """Return the runs of organizations that the sensor `openai_costs_refresh` requests at the last of some times.
+    """Return the runs of organizations that the sensor `openai_costs_refresh` requests at the last given time.
 
-    The second value is the cursor to go on from. Evaluates as the daemon does, and splits what becomes a backfill into
-    runs as its backfill daemon does.
+    The second value is the cursor for the next evaluation. The sensor is evaluated as by the daemon, and backfills
+    are split into runs as by the backfill daemon.
     """
     repository = definitions.get_repository_def()
     (sensor,) = (one for one in repository.sensor_defs if isinstance(one, dg.AutomationConditionSensorDefinition))
@@ -140,7 +140,7 @@ def requested_runs(
             assets=frozenset(_short(key) for key in run.asset_selection or []),
             checks=frozenset(
                 f"{_short(check.asset_key)}:{check.name}"
-                # Without a list, Dagster runs every check of the assets.
+                # A run request without a list of checks runs every check of its assets.
                 for check in run.asset_check_keys or graph.get_check_keys_for_assets(set(run.asset_selection or []))
             ),
             tags=run.tags,

@@ -1,4 +1,4 @@
-"""The days that the automation conditions request at each tick, evaluated at injected times."""
+"""Test the days that the automation conditions request at each tick, evaluated at injected times."""
 
 import datetime as dt
 from collections.abc import Iterable
@@ -27,7 +27,7 @@ def at(day: dt.date, clock: str) -> dt.datetime:
 
 
 def last(count: int, today: dt.date = TODAY) -> list[DayRange]:
-    """The newest days, today included, as one range."""
+    """Return the newest days, including today, as one range."""
     return [DayRange(today - (count - 1) * ONE_DAY, today)]
 
 
@@ -47,7 +47,7 @@ def materialize(instance: dg.DagsterInstance, days: Iterable[dt.date], key: dg.A
 
 @pytest.fixture
 def read(instance: dg.DagsterInstance) -> dg.DagsterInstance:
-    """An instance in which every day up to that Sunday was read."""
+    """An instance with stored costs for every day up to the Sunday before."""
     materialize(instance, DayRange(START, SUNDAY))
     return instance
 
@@ -130,7 +130,7 @@ def test_missing_days_are_requested_at_each_tick(definitions: dg.Definitions, in
     hole = DayRange(dt.date(2026, 2, 10), dt.date(2026, 2, 12))
     materialize(instance, (day for day in DayRange(START, TODAY) if day not in hole))
     found, cursor = requested(definitions, instance, at(TODAY, "10:10:00"))
-    assert found == [hole]  # at first
+    assert found == [hole]  # on the first attempt
     for hour in (11, 12):
         found, cursor = requested(definitions, instance, at(TODAY, f"{hour}:00:10"), cursor=cursor)
         assert found == [hole, *last(2)]

@@ -1,4 +1,4 @@
-"""The definitions: they load without database and secrets, and are equal for all entry points."""
+"""Test the definitions: they load without database and secrets, and are equal for all entry points."""
 
 import datetime as dt
 import runpy
@@ -159,7 +159,7 @@ def test_organizations_share_sensors_and_have_no_jobs(configure: Configure) -> N
 
 
 def test_range_of_any_length_is_one_run_per_organization(configure: Configure) -> None:
-    # Dagster puts assets of equal partitions and equal policies into one run: one's failure would be the other's.
+    # Dagster puts assets with equal partitions and backfill policies into one run, so one failure would fail both.
     graph = build_definitions(configure(organization("acme"), organization("beta"))).resolve_asset_graph()
     acme, beta = (graph.get(asset_keys.costs_key(OrganizationName(name))).backfill_policy for name in ("acme", "beta"))
     assert acme

@@ -1,4 +1,4 @@
-"""A first run that fails is requested again with every day that the API still serves, the oldest one included."""
+"""Test a failed first run: every day that the API still serves is requested again, including the oldest."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ AFTER_LEAP_DAY = dt.date(2028, 3, 1)
 
 
 def onboarded(work: Bench) -> Organization:
-    """Learn the earliest day that the API serves, as `openai-costs up` does before it starts Dagster."""
+    """Store the earliest day that the API serves, as `openai-costs up` does before it starts Dagster."""
     starts, unreachable = start_dates([work.organization], work.database, now=work.clock)
     assert (list(starts), unreachable) == (["acme"], {})
     return work.organization
@@ -63,7 +63,7 @@ def test_oldest_served_day_is_requested_until_it_is_read(
     for hour in (11, 12):
         found, cursor = requested(definitions, instance, at(today, f"{hour}:00:10"), cursor=cursor)
         assert found == [served]
-    # A day later the API no longer serves the oldest day, and a request for it would fail for ever.
+    # A day later the API no longer serves the oldest day, and every request for it would fail.
     found, _ = requested(definitions, instance, at(today + ONE_DAY, "00:00:10"), cursor=cursor)
     assert found == [DayRange(served.first + ONE_DAY, today + ONE_DAY)]
 
@@ -86,7 +86,7 @@ def test_days_that_a_first_run_did_not_reach_are_requested_again(
     bench: MakeBench, configure: Configure, instance: dg.DagsterInstance, clock: Clock
 ) -> None:
     clock.now = at(MARCH, "10:10:00")
-    work = bench(small_organization(lookback_days=90, api_keys_from=MARCH - 40 * ONE_DAY))  # two windows
+    work = bench(small_organization(lookback_days=90, api_keys_from=MARCH - 40 * ONE_DAY))  # two sync windows
     configuration = configure(onboarded(work), database=work.database)
     definitions = build_definitions(configuration)
 
@@ -112,7 +112,9 @@ def test_later_start_date_still_requests_served_days(
     configuration = configure(onboarded(work), database=work.database)
     clock.now += dt.timedelta(days=10)
     late = [clock.today - 100 * ONE_DAY, clock.today - 90 * ONE_DAY]
-    assert not run(configuration, instance, [late[0], late[0] + ONE_DAY]).success  # refused: the start moves
+    assert not run(
+        configuration, instance, [late[0], late[0] + ONE_DAY]
+    ).success  # the API refuses the oldest day, so the start moves
     definitions = build_definitions(configuration)
     found, cursor = requested(definitions, instance, clock.now)
     assert found == [DayRange(late[1], clock.today)]

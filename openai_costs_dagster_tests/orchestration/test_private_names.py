@@ -1,4 +1,4 @@
-"""The private names of Dagster that the code imports are listed in decision 33."""
+"""Test that decision 33 lists all private names of Dagster that the code imports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs that the refresh sensor requests evaluate all checks of their assets."""
+"""Test that runs requested by the refresh sensor evaluate all checks of their assets."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def materialize(instance: dg.DagsterInstance, organization: str, asset: str, *da
 
 @pytest.fixture
 def read(instance: dg.DagsterInstance) -> dg.DagsterInstance:
-    """An instance in which every day of both organizations up to that Sunday was read."""
+    """An instance with stored costs of both organizations for every day up to the Sunday before."""
     for organization in ORGANIZATIONS:
         for asset in ASSETS:
             materialize(instance, organization, asset, *DayRange(START, SUNDAY))
@@ -72,7 +72,7 @@ def assert_all_checks_are_evaluated(runs: list[RequestedRun]) -> None:
 
 
 def days_by_organization(runs: list[RequestedRun]) -> dict[str, list[DayRange]]:
-    """What is requested of each organization; fails where a run is for two."""
+    """Return the requested days by organization. Fails if a run contains two organizations."""
     found: dict[str, list[DayRange]] = {}
     for run in runs:
         (organization,) = run.organizations
@@ -152,6 +152,6 @@ def test_allocation_alone_evaluates_its_checks(configure: Configure, read: dg.Da
     assert_all_checks_are_evaluated([run])
 
 
-def test_refreshes_are_dequeued_before_backfills_of_people(configure: Configure, read: dg.DagsterInstance) -> None:
+def test_refreshes_are_dequeued_before_manual_backfills(configure: Configure, read: dg.DagsterInstance) -> None:
     runs, _ = requested_runs(definitions(configure), read, at(TODAY, "10:10:00"), at(TODAY, "11:00:10"))
     assert {run.tags["dagster/priority"] for run in runs} == {"1"}

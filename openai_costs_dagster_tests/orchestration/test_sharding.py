@@ -1,4 +1,4 @@
-"""Shards: each organization is in one code location, and the first one holds the shared assets."""
+"""Test shards: each organization is in one code location, and the first location contains the shared assets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Triggers of runs, from the tags that Dagster's scheduler, sensors, retries, backfills and UI set."""
+"""Test triggers of runs, derived from tags of Dagster's scheduler, sensors, retries, backfills and UI."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from openai_costs_dagster.orchestration import asset_keys, triggers
 
 from . import host_project
 
-# Dagster's daemons and GraphQL use deprecated functions of their own.
+# Dagster's daemons and GraphQL API call deprecated functions of Dagster.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 LOG = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ mutation($parent: String!) {
 
 
 class Project:
-    """The host project with Dagster's daemons, which run when a test calls them; runs are created and not executed."""
+    """The host project with Dagster's daemons, which a test calls explicitly. Runs are created but never executed."""
 
     def __init__(self, instance: dg.DagsterInstance, workspace: WorkspaceProcessContext) -> None:
         self.instance = instance
@@ -67,7 +67,7 @@ class Project:
         return triggers.trigger_of(self.instance, run)
 
     def scheduled(self) -> dg.DagsterRun:
-        """The run of the schedule's next tick."""
+        """Return the run of the schedule's next tick."""
         for now in (self._now, self._now + dt.timedelta(days=1)):
             _exhaust(launch_scheduled_runs(self._workspace, LOG, now, self._iteration_times))
         self._now = now
@@ -78,21 +78,21 @@ class Project:
         return self._newest()
 
     def retried(self, run: dg.DagsterRun) -> dg.DagsterRun:
-        """Fail a run as a lost process does, and let the daemon retry it."""
+        """Fail a run as if its process was lost, and return the daemon's retry."""
         self.instance.report_run_failed(run)
         (record,) = self.instance.get_run_records(dg.RunsFilter(run_ids=[run.run_id]))
         _exhaust(consume_new_runs_for_automatic_reexecution(self._workspace, [record], LOG))
         return self._child(run)
 
     def reexecuted(self, run: dg.DagsterRun) -> dg.DagsterRun:
-        """Fail a run, and re-execute it as a person does in the UI."""
+        """Fail a run and re-execute it as the UI does."""
         self.instance.report_run_failed(run)
         launched = self._graphql(_REEXECUTE_RUN, parent=run.run_id)["launchRunReexecution"]
         assert launched["__typename"] == "LaunchRunSuccess", launched
         return self._run(launched["run"]["runId"])
 
     def backfilled(self, **tags: str) -> tuple[str, dg.DagsterRun]:
-        """A backfill of two days that a person launches in the UI, and its run."""
+        """Launch a backfill of two days as the UI does, and return the backfill and its run."""
         backfill = {
             "assetSelection": [{"path": key.split("/")} for key in sorted(FAMILY)],
             "partitionNames": ["2026-03-09", "2026-03-10"],
@@ -103,7 +103,7 @@ class Project:
         return launched["backfillId"], self._run_of_backfill(launched["backfillId"])
 
     def reexecuted_backfill(self, backfill: str) -> dg.DagsterRun:
-        """End a backfill, and re-execute it as a person does in the UI."""
+        """End a backfill and re-execute it as the UI does."""
         known = self.instance.get_backfill(backfill)
         assert known
         self.instance.update_backfill(known.with_status(BulkActionStatus.COMPLETED_FAILED))  # type: ignore[no-untyped-call]
@@ -191,7 +191,7 @@ def test_retry_of_a_run_that_was_deleted_counts_by_its_own_tags(project: Project
 def test_reexecution_by_a_person_is_manual_and_so_is_its_retry(project: Project) -> None:
     scheduled = project.scheduled()
     reexecuted = project.reexecuted(scheduled)
-    assert reexecuted.tags["dagster/schedule_name"] == host_project.SCHEDULE  # Dagster copies it
+    assert reexecuted.tags["dagster/schedule_name"] == host_project.SCHEDULE  # Dagster copies the tags of the first run
     assert [project.trigger(run) for run in (reexecuted, project.retried(reexecuted))] == ["manual", "manual"]
 
 

@@ -1,1 +1,1 @@
-"""Tests of the warehouse: whole days, exact amounts, restatements, and no secrets in messages."""
+"""Tests of the warehouse: complete days, exact amounts, restatements, and no secrets in messages."""

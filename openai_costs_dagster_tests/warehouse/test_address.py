@@ -1,4 +1,4 @@
-"""Every form of an address that libpq understands reaches the same database, for costs and for Dagster's storage."""
+"""Test database addresses: costs and Dagster's storage reach the same database with every form that libpq accepts."""
 
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
@@ -56,7 +56,7 @@ def test_every_form_reaches_the_database_for_costs_and_for_dagster(form: str) ->
 
 
 def parameters_of_dagster(url: str) -> dict[str, Any]:
-    """What psycopg2 is given for Dagster's storage, without the defaults of ours."""
+    """Return the parameters that psycopg2 receives for Dagster's storage, without the defaults of this package."""
     made = sqlalchemy.make_url(storage_url(Database(url)))
     _, keywords = made.get_dialect()().create_connect_args(made)
     return conninfo_to_dict(psycopg2.extensions.make_dsn(**keywords))
@@ -109,7 +109,7 @@ def test_invalid_address_fails_permanently_without_its_password(url: str, reason
     assert "running there" not in str(raised.value)
 
 
-def test_a_parameter_that_only_one_driver_knows_is_refused_before_anything_is_written(
+def test_parameter_that_only_one_driver_supports_is_refused_before_any_write(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def make_dsn(**_: str) -> str:
@@ -122,7 +122,7 @@ def test_a_parameter_that_only_one_driver_knows_is_refused_before_anything_is_wr
         storage_url(Database("postgresql://ann:hunter2xyz@127.0.0.1:1/x"))
 
 
-def test_a_server_without_ssl_is_refused_where_the_address_demands_it(trusting: Databases, database: Database) -> None:
+def test_server_without_ssl_is_refused_if_the_address_requires_ssl(trusting: Databases, database: Database) -> None:
     parts = urlsplit(database.url)
     (folder,) = parse_qs(parts.query)["host"]
     demanding = Database(f"postgresql://postgres@{quote(folder, safe='')}{parts.path}?require_auth=scram-sha-256")
@@ -130,7 +130,7 @@ def test_a_server_without_ssl_is_refused_where_the_address_demands_it(trusting: 
         demanding.prepare()
 
 
-def test_the_name_of_the_application_in_the_address_begins_that_of_each_session(database: Database) -> None:
+def test_application_name_of_each_session_begins_with_that_of_the_address(database: Database) -> None:
     separator = "&" if urlsplit(database.url).query else "?"
     named = Database(f"{database.url}{separator}application_name=finops")
     with named.connect(name="openai-costs acme run 1") as connection:

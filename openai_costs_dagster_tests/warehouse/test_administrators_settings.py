@@ -1,4 +1,4 @@
-"""Settings of a server, a database or a role have no effect on sessions, or are refused with a clear message."""
+"""Test settings of a server, a database or a role: sessions override the settings or fail with a clear message."""
 
 import uuid
 from collections.abc import Iterator
@@ -54,7 +54,7 @@ NAME = "Łódź, 東京, 🧾"
 
 @pytest.fixture
 def unusual_database(databases: Databases, empty_database: Database) -> Database:
-    """A database with all of these settings at once, and a schema first in the path that shadows names of ours."""
+    """A database with all settings at once, and with a schema that shadows names of this package in the search path."""
     with psycopg.connect(empty_database.url, autocommit=True) as connection:
         known = {name for (name,) in connection.execute("select lower(name) from pg_settings").fetchall()}
         connection.execute("create schema shadow")
@@ -70,7 +70,7 @@ def unusual_database(databases: Databases, empty_database: Database) -> Database
 
 
 def alter(databases: Databases, database: Database, change: str) -> None:
-    """Changes a database as its administrator does."""
+    """Change a setting of a database as its administrator does."""
     name = urlsplit(database.url).path[1:]
     databases.administrator.execute(f"alter database {name} {change}")
 
@@ -105,7 +105,7 @@ def test_a_database_of_another_encoding_is_refused(databases: Databases, encodin
 
 
 def schemas(database: Database) -> list[str]:
-    """The schemas that somebody made."""
+    """Return the schemas that PostgreSQL did not create itself."""
     with psycopg.connect(database.url, client_encoding="SQL_ASCII") as connection:
         found = connection.execute(
             "select nspname::text::bytea from pg_namespace where nspname !~ '^(pg_|information_)'"
@@ -115,7 +115,7 @@ def schemas(database: Database) -> list[str]:
 
 @pytest.fixture
 def role(trusting: Databases) -> Iterator[str]:
-    """A role without rights, which may log in."""
+    """A role that may log in and has no other privilege."""
     name = f"openai_costs_test_{uuid.uuid4().hex[:12]}"
     trusting.administrator.execute(f"create role {name} login")
     yield name
@@ -125,14 +125,14 @@ def role(trusting: Databases) -> Iterator[str]:
 
 @pytest.fixture
 def database_of_role(trusting: Databases, role: str) -> Iterator[Database]:
-    """An empty database in which the role may create schemas, as the role sees it."""
+    """An empty database, opened as a role that may create schemas in it."""
     database = trusting.new(prepared=False)
     alter(trusting, database, f"owner to {role}")
     yield Database(database.url.replace("postgres:@", f"{role}:@"))
     trusting.drop(database)
 
 
-def test_a_user_who_owns_nothing_but_the_database_can_prepare_it(database_of_role: Database) -> None:
+def test_role_without_other_privileges_can_prepare_a_database(database_of_role: Database) -> None:
     database_of_role.prepare()
     assert "openai_costs" in schemas(database_of_role)
 

@@ -1,4 +1,4 @@
-"""A window replaces exactly its days with exactly the fetched rows, or changes nothing."""
+"""Test storing costs: a sync window replaces exactly its days with exactly the fetched rows, or changes nothing."""
 
 import datetime as dt
 import threading
@@ -44,7 +44,9 @@ HOSTILE = [
 texts = (
     st.none()
     | st.sampled_from(HOSTILE)
-    | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))  # what Postgres cannot hold
+    | st.text(
+        st.characters(exclude_categories=["Cs"], exclude_characters="\0")
+    )  # PostgreSQL cannot store NUL characters or surrogates in text
 )
 amounts = st.builds(
     lambda sign, digits, exponent: Decimal((sign, tuple(map(int, str(digits))), exponent)),
@@ -70,7 +72,7 @@ rows_of_a_day = st.lists(
 
 
 def as_found(rows: list[CostRow]) -> list[str]:
-    """Rows in an order of their own; 1.50 and 1.5 are one number."""
+    """Return rows in a fixed order, with equal numbers written equally: 1.50 becomes 1.5."""
     return sorted(
         repr([money.normalised(value) if isinstance(value, Decimal) else value for value in row]) for row in rows
     )
@@ -99,7 +101,7 @@ def test_the_sum_over_a_view_is_exact_beyond_a_double_and_beyond_28_digits(conne
     assert found == (Decimal("1000.0000000000000000000000000000010000"), 10_000)
 
 
-def test_a_window_replaces_its_own_days_and_touches_no_other(connection: Connection) -> None:
+def test_window_replaces_its_own_days_only(connection: Connection) -> None:
     before, first, last, after = (DAY + n * ONE_DAY for n in range(4))
     store(connection, {day: [row("1"), row("2", "b")] for day in (before, first, last, after)})
     store(connection, {day: [row("9", "theirs")] for day in (first, last)}, organization="beta")
@@ -109,7 +111,7 @@ def test_a_window_replaces_its_own_days_and_touches_no_other(connection: Connect
     assert stored(connection, "beta") == {day: [row("9", "theirs")] for day in (first, last)}
 
 
-def test_an_empty_day_is_stored_as_one_with_no_rows(connection: Connection) -> None:
+def test_empty_day_is_stored_without_rows(connection: Connection) -> None:
     store(connection, {DAY: []}, grouping=BY_KEY)
     assert stored(connection) == {}
     assert existing_days(connection, "acme", DayRange(DAY, DAY)) == {
@@ -238,7 +240,7 @@ def test_a_connection_killed_before_the_commit_leaves_nothing(database: Database
             outcome.append(error)
 
     with database.connect() as gate, gate.transaction():
-        gate.execute("lock table openai_costs.sync_windows in access exclusive mode")  # the last step waits here
+        gate.execute("lock table openai_costs.sync_windows in access exclusive mode")  # the commit waits for this lock
         thread = threading.Thread(target=commit)
         thread.start()
         _wait_until_blocked(connection, thread, pid)
@@ -253,7 +255,7 @@ def _wait_until_blocked(connection: Connection, thread: threading.Thread, pid: l
         assert thread.is_alive()
 
 
-def test_other_sessions_never_see_half_a_window(
+def test_other_sessions_never_read_a_partial_window(
     database: Database, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tomorrow = DAY + ONE_DAY

@@ -1,4 +1,4 @@
-"""Migration 0008 normalizes currency codes and merges rows exactly."""
+"""Test migration 0008, which normalizes currency codes and merges rows without changing a sum."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def move(database: Database, direction: Any, revision: str) -> None:
 
 
 def before() -> str:
-    """The revision that a database had before the migration."""
+    """The schema revision before the migration."""
     revision = ScriptDirectory(str(_SCRIPTS)).get_revision("0008").down_revision
     assert isinstance(revision, str)
     return revision
@@ -56,7 +56,7 @@ def migrated(database: Database) -> Database:
         store(connection, {MIXED: mixed, PLAIN: [row("1.5", "a")]})
         insert_shares(connection)
         insert_revisions(connection)
-    # Rows are inserted first, because the code of this release stores them under the current names of tables.
+    # Rows are inserted before the last migration, because this release stores rows under the current table names.
     move(database, command.downgrade, before())
     database.prepare()
     return database
@@ -95,7 +95,7 @@ def insert_shares(connection: Connection) -> None:
 
 
 def insert_revisions(connection: Connection) -> None:
-    """A change of spelling alone, a change of amount and spelling, and one of a day that is not affected."""
+    """Insert three revisions: of the spelling only, of amount and spelling, and of a day without currency change."""
     for day, line_item, currency, old, new in [
         (MIXED, "a", "USD", 5, 0),
         (MIXED, "a", "usd", 0, 5),
@@ -119,7 +119,7 @@ def ask(database: Database, query: str) -> list[tuple[Any, ...]]:
         return connection.execute(query).fetchall()
 
 
-def test_rows_that_differed_by_spelling_alone_are_one(migrated: Database) -> None:
+def test_rows_that_differ_in_currency_spelling_only_are_merged(migrated: Database) -> None:
     rows = ask(
         migrated,
         "select line_item, currency, amount::text, quantity from openai_costs.cost_rows"
@@ -134,7 +134,7 @@ def test_rows_that_differed_by_spelling_alone_are_one(migrated: Database) -> Non
     ]
 
 
-def test_days_count_their_rows_and_us_dollars_again(migrated: Database) -> None:
+def test_row_counts_and_us_dollars_of_days_are_recomputed(migrated: Database) -> None:
     days = ask(
         migrated, "select usage_date, row_count, received_count, amount_usd from openai_costs.cost_days order by 1"
     )
@@ -157,5 +157,5 @@ def test_a_change_of_spelling_is_no_restatement(migrated: Database) -> None:
     assert found == [(MIXED, "b", "usd", 2, 3), (PLAIN, "a", "usd", 1, 2)]
 
 
-def test_raw_buckets_stay_as_the_api_sent_them(migrated: Database) -> None:
+def test_raw_buckets_are_unchanged(migrated: Database) -> None:
     assert ask(migrated, "select count(*) from openai_costs.raw_buckets") == [(2,)]

@@ -1,4 +1,4 @@
-"""Connections: supported URLs, and error messages without passwords."""
+"""Test database connections: supported URLs, session settings, and error messages without passwords."""
 
 from collections.abc import Callable
 from urllib.parse import quote, urlsplit
@@ -29,7 +29,7 @@ def test_url_of_another_database_is_refused_with_the_expected_form(url: str) -> 
 
 
 def test_unknown_libpq_parameter_is_refused() -> None:
-    # As Prisma and others write it into DATABASE_URL.
+    # Prisma and other tools write this parameter into DATABASE_URL.
     with pytest.raises(errors.DatabaseRefused, match="pgbouncer"):
         Database(f"postgresql://{NOBODY_LISTENS}/x?pgbouncer=true").prepare()
 
@@ -42,7 +42,7 @@ def test_session_has_utc_an_application_name_and_the_given_options(database: Dat
     assert shown == [("UTC",), ("5MB",), ("n" * 63,)]
 
 
-def test_a_server_that_does_not_answer_is_unavailable_and_a_wrong_database_refused(database: Database) -> None:
+def test_silent_server_is_unavailable_and_missing_database_is_refused(database: Database) -> None:
     with pytest.raises(errors.DatabaseUnavailable, match="is PostgreSQL running there"):
         Database(f"postgresql://{NOBODY_LISTENS}/x").prepare()
     missing = Database(urlsplit(database.url)._replace(path="/no_such_database").geturl())
@@ -50,7 +50,7 @@ def test_a_server_that_does_not_answer_is_unavailable_and_a_wrong_database_refus
         pass
 
 
-def test_a_connection_that_dies_while_it_is_used_is_unavailable(database: Database) -> None:
+def test_connection_lost_during_use_is_unavailable(database: Database) -> None:
     with pytest.raises(errors.DatabaseUnavailable), database.connect() as connection:
         connection.execute("select pg_terminate_backend(pg_backend_pid())")
 
@@ -96,7 +96,7 @@ def texts_of_database(url: str) -> str:
         f"postgresql://ann@{NOBODY_LISTENS}/x?password=hunter2xyz&connect_timeout=2",
         f"postgresql://{NOBODY_LISTENS}/x?user=ann&password=hunter2xyz",
         "postgresql://ann:hunter2xyz@127.0.0.1:port/x",
-        # Special characters that people forget to escape: part of the password is read as something else.
+        # Unescaped special characters: the URL parser takes part of the password for another part of the URL.
         f"postgresql://ann:100%hunter2xyz@{NOBODY_LISTENS}/x",
         f"postgresql://ann:a@hunter2xyz@{NOBODY_LISTENS}/x",
         f"postgresql://ann:hunter2xyz@b@{NOBODY_LISTENS}/x",
@@ -104,7 +104,7 @@ def texts_of_database(url: str) -> str:
         f"postgresql://ann:hunter2xyz/b@{NOBODY_LISTENS}/x",
         f"postgresql://ann:hunter2xyz?b@{NOBODY_LISTENS}/x",
         f"postgresql://ann:hunter2xyz#b@{NOBODY_LISTENS}/x",
-        # No URL at all: libpq's other form, or another secret in the wrong variable.
+        # Values that are no URL: libpq's key=value form, or another secret in the wrong variable.
         "password=hunter2xyz host=127.0.0.1",
         "hunter2xyz",
     ],

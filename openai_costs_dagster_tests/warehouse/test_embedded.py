@@ -1,4 +1,4 @@
-"""The embedded server: start, stop, access and unusual paths."""
+"""Test the embedded PostgreSQL server: start, stop, access and unusual paths."""
 
 import hashlib
 import os
@@ -28,7 +28,7 @@ print(embedded.start(Path(sys.argv[1])))
 
 @pytest.fixture
 def data_directory() -> Iterator[Path]:
-    """One that does not exist yet, where root's server can get at it."""
+    """A path that does not exist yet, in a folder that the server can enter if root runs the tests."""
     folder = Path(tempfile.mkdtemp(prefix="openai-costs-tests-"))
     folder.chmod(0o711)
     yield folder / "data"
@@ -37,7 +37,7 @@ def data_directory() -> Iterator[Path]:
 
 
 def start_elsewhere(data_directory: Path) -> str:
-    """Starts the server, or attaches to it, in a process that ends at once."""
+    """Start the server, or connect to the running one, in a process that ends at once."""
     starter = subprocess.run(  # noqa: S603  # our own text
         [sys.executable, "-c", ATTACH, str(data_directory)], capture_output=True, text=True, check=True, timeout=60
     )
@@ -62,12 +62,12 @@ def test_server_outlives_its_starter_keeps_data_and_stops_on_request(data_direct
         assert connection.execute("select count(*) from kept").fetchone() == (0,)
 
 
-def test_a_server_keeps_its_directory_to_itself_and_starts_again_in_a_process_that_had_used_it(
+def test_data_directory_is_private_and_server_restarts_in_the_same_process(
     data_directory: Path,
 ) -> None:
     data_directory.mkdir(mode=0o755)
     url = embedded.start(data_directory)
-    # Its owner's alone; root's server runs as another user, who has to pass through. Nobody may look into it.
+    # Only the owner may read the folder. If root starts the server, the server's user needs to pass through it.
     assert stat.S_IMODE(data_directory.stat().st_mode) == (0o711 if os.geteuid() == 0 else 0o700)
     assert stat.S_IMODE((data_directory / "postgres").stat().st_mode) == 0o700
     embedded.stop(data_directory)
@@ -79,7 +79,7 @@ def test_a_server_keeps_its_directory_to_itself_and_starts_again_in_a_process_th
 def test_failed_start_is_reported_with_its_cause(data_directory: Path) -> None:
     (data_directory / "postgres" / "global").mkdir(parents=True)
     (data_directory / "postgres" / "global" / "pg_control").touch()
-    (data_directory / "postgres" / "PG_VERSION").write_text("9\n", encoding="utf-8")  # of an older release
+    (data_directory / "postgres" / "PG_VERSION").write_text("9\n", encoding="utf-8")  # written by an older release
     with pytest.raises(errors.DatabaseUnavailable, match=r"the embedded PostgreSQL in .* does not start: .*its log is"):
         embedded.start(data_directory)
 
@@ -87,7 +87,7 @@ def test_failed_start_is_reported_with_its_cause(data_directory: Path) -> None:
 def test_process_id_of_a_dead_server_is_not_running(data_directory: Path) -> None:
     (data_directory / "postgres").mkdir(parents=True)
     file = data_directory / "postgres" / "postmaster.pid"
-    file.write_text(f"{2**22 + 1}\n", encoding="utf-8")  # beyond the largest that Linux gives
+    file.write_text(f"{2**22 + 1}\n", encoding="utf-8")  # above the largest process id of Linux
     assert not embedded.is_running(data_directory)
     file.write_text("", encoding="utf-8")
     assert not embedded.is_running(data_directory)
@@ -96,11 +96,11 @@ def test_process_id_of_a_dead_server_is_not_running(data_directory: Path) -> Non
 UNUSUAL = 'it\'s a 100% "$HOME" \u00fcn\u00efcode; `id` & #?,=\\ ' + "long" * 30
 
 
-def test_server_runs_in_a_directory_with_an_unusual_path_whatever_libpqs_variables_say(
+def test_server_runs_in_an_unusual_path_and_ignores_libpq_variables(
     data_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PGPORT", "6000")
-    monkeypatch.setenv("LC_ALL", "xx_YY.ISO-8859-1")  # not installed
+    monkeypatch.setenv("LC_ALL", "xx_YY.ISO-8859-1")  # a locale that is not installed
     unusual = data_directory / UNUSUAL
     url = embedded.start(unusual)
     try:
@@ -120,9 +120,9 @@ def test_server_runs_in_a_directory_with_an_unusual_path_whatever_libpqs_variabl
 
 @pytest.fixture
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A temporary directory that others may write to, with room for the name of a socket.
+    """A temporary directory that all users may write to, with a path short enough for a socket.
 
-    Made after `tmp_path`, whose folder must not lie in it.
+    The fixture runs after `tmp_path`, whose folder must not be inside this directory.
     """
     folder = Path(tempfile.mkdtemp(prefix="oc-"))
     folder.chmod(0o1777)
@@ -183,7 +183,7 @@ def test_refused_private_directory_is_reported_in_one_sentence(
     (temporary / f"openai-costs-{os.geteuid()}").symlink_to(tmp_path)
     unusual = temporary / "a b"
     (unusual / "postgres").mkdir(parents=True)
-    # A server that runs already is enough: nothing is started, and its address is refused.
+    # Another server already listens, so no server is started and the address is refused.
     (unusual / "postgres" / "postmaster.pid").write_text(f"{os.getpid()}\n", encoding="utf-8")
     monkeypatch.setattr(embedded, "_is_alive", lambda _: True)
     with pytest.raises(errors.DatabaseUnavailable) as raised:
@@ -193,7 +193,7 @@ def test_refused_private_directory_is_reported_in_one_sentence(
 
 
 @pytest.mark.parametrize("value", [None, "/run/user/4711"])
-def test_environment_of_child_processes_is_left_alone(
+def test_environment_of_child_processes_is_unchanged(
     temporary: Path, monkeypatch: pytest.MonkeyPatch, value: str | None
 ) -> None:
     if value:

@@ -1,4 +1,4 @@
-"""Storing findings returns their ids, which stay the same when a day is evaluated again."""
+"""Test that storing findings returns their ids, and that a second evaluation of the day keeps the ids."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The view `openai_costs.focus` contains the costs in the FOCUS format, exact to the last digit."""
+"""Test the view `openai_costs.focus`, which contains the costs in the FOCUS format, exact to the last digit."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MARCH = Selection(Month(2026, 3), ["acme"])
 
 
 def recognised(connection: Connection, *labels: str) -> None:
-    """Classifies line items, as reading does."""
+    """Classify the stored line items as a synchronization does."""
     line_items.classify_new(connection, labels, classify, RULES_VERSION)
 
 

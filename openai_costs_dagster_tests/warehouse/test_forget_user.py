@@ -1,4 +1,4 @@
-"""Forgetting a user edits all raw responses and messages, including Dagster's, and verifies the result."""
+"""Test forgetting a user: all raw responses and messages are edited, including Dagster's, and verified."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ CLOSED_WORDS = {
     *("method", "modality", "model", "operation", "organization", "page", "quantity_unit", "scope", "service"),
     *("severity", "source", "state", "status", "subcategory", "surface", "value", "what"),
 }
-"""Columns that hold identifiers and words of closed lists only."""
+"""Columns that contain only identifiers and values of fixed lists."""
 
 
 def store_page(connection: Connection, organization: str, text: str) -> None:
@@ -70,7 +70,7 @@ def pages(connection: Connection) -> list[str]:
 
 
 def fill(connection: Connection) -> None:
-    """Two organizations; only the first one knows the address from its directory."""
+    """Store two organizations. Only the directory of the first one contains the user's address."""
     for name in ("acme", "beta"):
         organizations.register(connection, name, display_name=None, start_date=None)
     entry = directory.Entry("user", "user-ada", "Ada Lovelace", "ada@example.com")

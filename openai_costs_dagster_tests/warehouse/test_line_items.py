@@ -1,4 +1,4 @@
-"""Stored classifications of line items, names of projects, and refused groupings."""
+"""Test stored classifications of line items, project names and refused groupings."""
 
 import datetime as dt
 
@@ -35,7 +35,7 @@ def test_the_same_rules_and_older_ones_change_nothing(connection: Connection) ->
     line_items.classify_new(connection, ["a"], by_rules("newer"), 2)
     assert line_items.reclassify(connection, by_rules("same"), 2) == 0
     assert line_items.reclassify(connection, by_rules("older"), 1) == 0
-    line_items.classify_new(connection, ["a"], by_rules("older"), 1)  # an older release beside a newer one
+    line_items.classify_new(connection, ["a"], by_rules("older"), 1)  # an older release that runs beside a newer one
     assert seen(connection) == [("a", "Service", "A", "newer")]
 
 

@@ -1,4 +1,4 @@
-"""The lock of an organization: a second process waits and reports the holder, but never waits for a dead process."""
+"""Test the lock of an organization: a second process waits and names the holder, but not if the holder is dead."""
 
 import threading
 
@@ -9,7 +9,7 @@ from openai_costs_dagster.warehouse.database import Connection, Database
 
 
 class SecondReader(threading.Thread):
-    """Wants to read as well; `entered` once it may."""
+    """A thread that requests the lock of an organization and sets `entered` when it has the lock."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(daemon=True)
@@ -22,7 +22,7 @@ class SecondReader(threading.Thread):
             self.entered.set()
 
     def start_and_wait(self, observer: Connection) -> None:
-        """Returns when Postgres makes it wait."""
+        """Start the thread and return when PostgreSQL reports that it waits for the lock."""
         self.start()
         while not observer.execute("select from pg_locks where locktype = 'advisory' and not granted").fetchall():
             assert self.is_alive()
@@ -72,4 +72,6 @@ def test_the_lock_is_free_after_a_failure_in_our_own_code(database: Database) ->
     messages: list[str] = []
     with lock.organization_lock(database, "acme", purpose="second", on_wait=messages.append):
         pass
-    assert all("just ending" in sentence for sentence in messages)  # Postgres may need a moment to see the first one go
+    assert all(
+        "just ending" in sentence for sentence in messages
+    )  # PostgreSQL may need a moment to notice the end of the first session

@@ -1,4 +1,4 @@
-"""Texts of any length can be keys of findings, names, users and alerts."""
+"""Test that texts of any length can be keys of findings, names, users and alerts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LATER = NOW + dt.timedelta(hours=1)
 
 
 def long_text(seed: int) -> str:
-    """A text that does not compress."""
+    """Return a text that does not compress."""
     dice = random.Random(seed)  # noqa: S311  # repeatable, not secret
     return "".join(dice.choice(string.ascii_letters) for _ in range(6000))
 
@@ -47,7 +47,7 @@ def test_a_finding_of_long_names_is_stored_once_and_updated(connection: Connecti
     assert stored == [(A, Decimal(10)), (B, Decimal(9))]
 
 
-def test_null_and_the_empty_text_are_two_names_and_null_equals_null(connection: Connection) -> None:
+def test_null_equals_null_and_differs_from_the_empty_name(connection: Connection) -> None:
     names = [Entry("user", "u", None, "a@example.org"), Entry("user", "u", "", "a@example.org")]
     for now in (NOW, LATER):
         directory.store_names(connection, "acme", names, now)
@@ -100,8 +100,8 @@ def test_two_names_of_one_organization_with_a_long_id_are_refused(connection: Co
         organizations.bind_openai_organization(connection, "beta", A)
 
 
-def test_no_index_holds_a_text_of_the_api(connection: Connection) -> None:
-    """An index entry of more than 2,704 bytes loses the window: such columns are indexed by their keys."""
+def test_no_index_contains_a_text_of_the_api(connection: Connection) -> None:
+    """Columns of API text are indexed by keys, because PostgreSQL refuses index entries of more than 2,704 bytes."""
     texts = {
         "openai_organization_id", "project_id", "user_id", "api_key_id", "line_item", "model", "service", "id", "name",
         "email", "owner_id", "project_name", "currency", "quantity_unit", "dedup_key", "title", "message",

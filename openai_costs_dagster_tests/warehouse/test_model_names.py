@@ -1,4 +1,4 @@
-"""The alias and the snapshot of a model are matched; two billed snapshots are not."""
+"""Test that the alias and the snapshot of a model are matched, and two billed snapshots are not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Registration of organizations, and their binding to OpenAI organizations."""
+"""Test the registration of organizations and their binding to OpenAI organizations."""
 
 import datetime as dt
 

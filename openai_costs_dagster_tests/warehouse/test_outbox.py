@@ -1,4 +1,4 @@
-"""Keys of alerts in the outbox: different alerts have different keys, for any characters in names."""
+"""Test keys of alerts in the outbox: different alerts have different keys for any characters in names."""
 
 from __future__ import annotations
 

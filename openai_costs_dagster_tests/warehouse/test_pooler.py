@@ -1,4 +1,4 @@
-"""PgBouncer in front of the database: session pooling works, the other modes are refused before anything is written."""
+"""Test PgBouncer in front of the database: only session pooling works, other modes are refused before any write."""
 
 import os
 import shutil
@@ -32,7 +32,7 @@ Bounce = Callable[..., Database]
 
 @pytest.fixture
 def bounce(trusting: Databases) -> Iterator[Bounce]:
-    """Puts a PgBouncer with some settings in front of a database, and returns the address that it has there."""
+    """Start a PgBouncer with the given settings in front of a database and return the pooled address."""
     with ExitStack() as stack:
 
         def start(database: Database, mode: str, *settings: str) -> Database:
@@ -60,7 +60,7 @@ def bounce(trusting: Databases) -> Iterator[Bounce]:
                     ]
                 )
             )
-            owner = Path(sockets).stat()  # PgBouncer refuses to run as root, and so does the server
+            owner = Path(sockets).stat()  # PgBouncer refuses to run as root, like the PostgreSQL server
             for path in (folder, users, file):
                 os.chown(path, owner.st_uid, owner.st_gid)
             is_root = os.geteuid() == 0
@@ -84,7 +84,7 @@ def bounce(trusting: Databases) -> Iterator[Bounce]:
 
 
 def tables(database: Database) -> dict[str, int]:
-    """How many tables each schema holds."""
+    """Return the number of tables of each schema."""
     with psycopg.connect(database.url) as connection:
         return dict(
             connection.execute(
@@ -105,7 +105,7 @@ def tables(database: Database) -> dict[str, int]:
     ],
     ids=str,
 )
-def test_a_pooler_that_shares_sessions_is_refused(
+def test_pooler_that_shares_sessions_is_refused(
     bounce: Bounce, empty_database: Database, mode: str, settings: tuple[str, ...]
 ) -> None:
     pooled = bounce(empty_database, mode, *settings)
@@ -138,7 +138,7 @@ def test_session_pooling_works_for_costs_and_dagster(
 
 
 def shown(storage: EventLogStorage) -> list[str]:
-    """Settings of the sessions that Dagster's storage uses now."""
+    """Return the settings of the sessions that Dagster's storage uses."""
     names = ("search_path", "timezone", "synchronous_commit", "statement_timeout")
     with storage.index_connection() as connection:
         return [str(connection.scalar(sqlalchemy.text(f"show {name}"))) for name in names]

@@ -1,4 +1,4 @@
-"""`prepare` creates or upgrades the schema exactly once, also with concurrent processes, and never downgrades it."""
+"""Test `prepare`: the schema is created or upgraded once, even by concurrent processes, and never downgraded."""
 
 import os
 import shutil
@@ -51,7 +51,7 @@ def test_several_processes_at_once_prepare_one_database(empty_database: Database
         assert stored(connection) == {DAY: [row("1.5")]}
 
 
-def test_package_in_a_folder_with_an_unusual_name_is_migrated(
+def test_package_in_a_folder_with_an_unusual_name_can_migrate(
     empty_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scripts = tmp_path / 'it\'s a 100% "\u00fcn\u00efcode" dir %(here)s' / "migrations"
@@ -73,7 +73,9 @@ def test_preparing_again_writes_nothing(database: Database) -> None:
 
 def test_view_of_another_release_is_replaced(database: Database) -> None:
     with database.connect() as connection:
-        connection.execute("drop view openai_costs.daily_costs cascade")  # and focus, which is made of it
+        connection.execute(
+            "drop view openai_costs.daily_costs cascade"
+        )  # also drops the view focus, which selects from daily_costs
         connection.execute("update openai_costs.schema_metadata set value = 'of another release' where key = 'views'")
     database.prepare()
     with database.connect() as connection:
@@ -90,9 +92,9 @@ database.Database(os.environ["DATABASE_URL"]).prepare()
 
 
 def newer_release(folder: Path) -> Path:
-    """A copy of this package with the same schema, whose `sync_status` has one more column; returns its parent."""
+    """Copy this package, add a column to its view `sync_status`, and return the parent folder of the copy."""
     package = folder / "openai_costs_dagster"
-    for name in ("warehouse", "spend", "simulator"):  # far more than it takes to prepare a database
+    for name in ("warehouse", "spend", "simulator"):  # seconds, far more than preparing a database takes
         shutil.copytree(Path(openai_costs_dagster.__file__).with_name(name), package / name)
     for file in Path(openai_costs_dagster.__file__).parent.glob("*.py"):
         shutil.copy(file, package)
@@ -152,7 +154,7 @@ def test_older_release_that_waited_keeps_newer_views(database: Database, monkeyp
         )
 
 
-def test_views_have_a_version_of_their_own() -> None:
+def test_changed_views_need_a_new_version() -> None:
     digest, versions = view_versions.digest(), view_versions.DIGESTS
     assert versions[view_versions.CURRENT] == digest, (
         "views or grants have changed; if the version was not changed for it yet, add this line to "
@@ -185,7 +187,7 @@ def test_failed_preparation_changes_nothing(empty_database: Database, monkeypatc
         assert connection.execute("select to_regnamespace('openai_costs')").fetchone() == (None,)
 
 
-def test_the_history_of_an_older_schema_survives_its_migration(database: Database) -> None:
+def test_history_of_an_older_schema_survives_the_migration(database: Database) -> None:
     with database.connect() as connection:
         store(connection, {DAY: [row("1.5")]})
         connection.execute("update openai_costs.schema_metadata set value = 'older' where key = 'views'")

@@ -1,4 +1,4 @@
-"""Purging an organization deletes all of its rows and no rows of other organizations."""
+"""Test that purging an organization deletes all of its rows and no rows of other organizations."""
 
 from decimal import Decimal
 
@@ -52,7 +52,7 @@ FINDING = Finding(
 
 
 def fill(connection: Connection, name: str) -> None:
-    """Something in every table that knows organizations."""
+    """Store rows in every table that has a column `organization`."""
     organizations.register(connection, name, display_name=None, start_date=None)
     refused_groupings.replace_refusals(connection, name, [BY_KEY], [RefusedGrouping(BY_KEY, None, DAY, NOW)])
     directory.store_project_names(connection, name, {"proj_a": "Search"}, NOW)
@@ -103,13 +103,13 @@ def rows_of(connection: Connection, table: Table, name: str) -> int:
     return int(found[0])
 
 
-def test_purging_leaves_nothing_of_an_organization_and_all_of_the_others(connection: Connection) -> None:
+def test_purge_deletes_all_rows_of_one_organization_only(connection: Connection) -> None:
     fill(connection, "other")
     line_items.classify_new(connection, ["a"], lambda label: records.LineItem(label, label), 1)
     others = everything(connection)
     fill(connection, "acme")
     held = {table.name: rows_of(connection, table, "acme") for table in PERSONAL}
-    assert all(held.values()), "every table that knows organizations has to be tried"
+    assert all(held.values()), "the test must store rows in every table that has a column `organization`"
     assert purge(connection, "acme") == {**held, "sensor_ticks": 0}
     assert everything(connection) == others
 

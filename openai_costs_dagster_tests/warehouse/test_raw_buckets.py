@@ -1,4 +1,4 @@
-"""The bytes that a day came in are kept, once, compressed, and come back as they were."""
+"""Test raw responses: the received bytes of each day are stored once, compressed, and returned unchanged."""
 
 import hashlib
 import zlib
@@ -15,7 +15,7 @@ ROWS = [row("1")]
 
 
 def kept(connection: Connection) -> list[bytes]:
-    """Every body that is kept, oldest first, as it came."""
+    """Return every stored body as it was received, oldest first."""
     found = connection.execute("select body, digest from openai_costs.raw_buckets order by raw_id").fetchall()
     bodies = [zlib.decompress(body) for body, _ in found]
     assert [hashlib.sha256(body).digest() for body in bodies] == [digest for _, digest in found]
@@ -36,14 +36,14 @@ def test_identical_bodies_are_stored_once(connection: Connection) -> None:
     assert kept(connection) == [b"a", b"b", b"a"]
 
 
-def test_the_same_bytes_of_another_day_organization_or_grouping_are_others(connection: Connection) -> None:
+def test_equal_bytes_of_another_day_organization_or_grouping_are_stored_separately(connection: Connection) -> None:
     store(connection, {DAY: ROWS, DAY + ONE_DAY: ROWS}, raw={DAY: b"a", DAY + ONE_DAY: b"a"})
     store(connection, {DAY: ROWS}, raw={DAY: b"a"}, organization="beta")
     store(connection, {DAY: ROWS}, raw={DAY: b"a"}, grouping=BY_KEY)
     assert kept(connection) == [b"a"] * 4
 
 
-def test_of_a_provisional_day_only_the_newest_version_is_kept(connection: Connection) -> None:
+def test_only_the_newest_version_of_a_provisional_day_is_stored(connection: Connection) -> None:
     for body in (b"at noon", b"at night"):
         store(connection, {DAY: ROWS}, raw={DAY: body}, provisional=[DAY])
     assert kept(connection) == [b"at night"]

@@ -1,4 +1,4 @@
-"""A restatement of a settled day leaves old amount, new amount and the time it was seen; nothing else does."""
+"""Test revisions: only a restatement of a settled day stores the old amount, the new amount and the time."""
 
 import datetime as dt
 from decimal import Decimal
@@ -19,7 +19,7 @@ LATER = NOW + dt.timedelta(days=7)
 
 
 def revisions(connection: Connection) -> list[dict[str, Any]]:
-    """In the order in which they were seen."""
+    """Return all revisions, oldest first."""
     found = connection.execute(
         """
         select
@@ -42,7 +42,7 @@ def restate(connection: Connection, old: list[CostRow], new: list[CostRow]) -> N
     store(connection, {DAY: new}, now=LATER)
 
 
-def test_amounts_restated_up_and_down_leave_both_amounts_and_the_time(connection: Connection) -> None:
+def test_raised_and_lowered_amounts_are_revisions_with_both_amounts_and_the_time(connection: Connection) -> None:
     old = [row("1.10", "up"), row("2", "down"), row("3", "same")]
     restate(connection, old, [row("1.25", "up"), row("-0.5", "down"), row("3.00", "same")])
     assert changed_amounts(connection) == [("down", "2", "-0.5"), ("up", "1.10", "1.25")]
@@ -60,7 +60,7 @@ def test_amounts_restated_up_and_down_leave_both_amounts_and_the_time(connection
     }
 
 
-def test_a_row_that_vanished_has_new_0_and_one_that_appeared_old_0(connection: Connection) -> None:
+def test_removed_row_has_new_amount_0_and_added_row_has_old_amount_0(connection: Connection) -> None:
     restate(connection, [row("2", "vanished"), row("3", "same")], [row("5", "appeared"), row("3", "same")])
     assert changed_amounts(connection) == [("appeared", "0", "5"), ("vanished", "2", "0")]
 
@@ -76,7 +76,7 @@ def test_first_and_unchanged_versions_are_no_revisions(connection: Connection) -
     assert revisions(connection) == []
 
 
-def test_zero_row_equals_a_missing_row(connection: Connection) -> None:
+def test_row_of_zero_or_null_equals_a_missing_row(connection: Connection) -> None:
     restate(connection, [row("2", "a"), row("0", "idle")], [row("2", "a"), row(None, "absent")])
     assert revisions(connection) == []
 
@@ -88,7 +88,7 @@ def test_growth_of_a_provisional_day_is_no_revision(connection: Connection, stil
     assert revisions(connection) == []
 
 
-def test_in_one_window_settled_days_are_compared_and_provisional_ones_are_not(connection: Connection) -> None:
+def test_only_settled_days_of_a_window_have_revisions(connection: Connection) -> None:
     tomorrow = DAY + ONE_DAY
     store(connection, {DAY: [row("1")], tomorrow: [row("1")]}, provisional=[tomorrow])
     store(connection, {DAY: [row("2")], tomorrow: [row("2")]})
@@ -113,7 +113,7 @@ FINE = [row("2", "a", api_key_id="key_1"), row("3", "a", api_key_id="key_2"), ro
     [((COARSE, COARSEST), (FINE, BY_KEY)), ((FINE, BY_KEY), (COARSE, COARSEST))],
     ids=["finer", "coarser"],
 )
-def test_another_grouping_with_equal_sums_is_no_revision(connection: Connection, old: Any, new: Any) -> None:
+def test_change_of_grouping_with_equal_sums_is_no_revision(connection: Connection, old: Any, new: Any) -> None:
     for rows, grouping in (old, new):
         store(connection, {DAY: rows}, grouping=grouping)
     assert revisions(connection) == []
@@ -137,7 +137,7 @@ def test_amounts_moved_between_keys_are_revisions_if_both_group_by_key(connectio
     ]
 
 
-def test_groupings_that_share_neither_user_nor_key_are_compared_over_the_rest(connection: Connection) -> None:
+def test_grouping_by_user_and_grouping_by_key_are_compared_by_project_and_line_item(connection: Connection) -> None:
     by_user = frozenset({"project_id", "user_id", "line_item"})
     store(connection, {DAY: [row("5", "a", user_id="user_1")]}, grouping=by_user)
     store(connection, {DAY: [row("6", "a", api_key_id="key_1")]}, grouping=BY_KEY)
@@ -154,7 +154,7 @@ def test_null_equals_null_and_differs_from_the_empty_text(connection: Connection
     assert changed_amounts(connection) == [("", "7", "4"), (None, "5", "6")]
 
 
-def test_currencies_are_never_added(connection: Connection) -> None:
+def test_each_currency_has_its_own_revision(connection: Connection) -> None:
     restate(connection, [row("5"), row("2", currency="eur")], [row("2"), row("5", currency="eur")])
     assert [(one["currency"], one["new_amount"]) for one in revisions(connection)] == [("eur", 5), ("usd", 2)]
 
@@ -165,7 +165,7 @@ def test_changed_quantity_or_unit_with_equal_amount_is_no_revision(connection: C
     assert revisions(connection) == []
 
 
-def test_the_restatements_of_one_organization_are_not_those_of_another(connection: Connection) -> None:
+def test_equal_days_of_two_organizations_are_not_compared(connection: Connection) -> None:
     store(connection, {DAY: [row("1")]}, organization="beta")
     restate(connection, [row("2")], [row("3")])
     found = connection.execute("select organization, old_amount from openai_costs.cost_revisions").fetchall()
@@ -191,7 +191,7 @@ versions = st.lists(
 
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(old=versions, new=versions, groupings=st.tuples(st.sampled_from(GROUPINGS), st.sampled_from(GROUPINGS)))
-def test_for_any_two_versions_the_revisions_add_up_to_the_change(
+def test_revisions_of_any_two_versions_add_up_to_the_change(
     connection: Connection, old: list[CostRow], new: list[CostRow], groupings: tuple[frozenset[str], frozenset[str]]
 ) -> None:
     connection.execute("truncate openai_costs.cost_days, openai_costs.cost_rows, openai_costs.revisions")

@@ -1,4 +1,4 @@
-"""Each role may do what it needs and no more: the owner migrates, the loader writes rows, readers read views."""
+"""Test the privileges of each role: the owner migrates, the loader writes rows, and readers read views."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OF_THE_SCHEMA = {"schema_metadata", "alembic_version"}
 
 
 def refused(database: Database, statement: str) -> str:
-    """What the server says to someone who may not."""
+    """Return the server's message for a statement that the role may not execute."""
     with psycopg.connect(database.url, autocommit=True) as connection:
         with pytest.raises(psycopg.errors.InsufficientPrivilege) as error:
             connection.execute(statement)
@@ -28,7 +28,7 @@ def refused(database: Database, statement: str) -> str:
 
 
 def digest(installation: Installation) -> list[tuple[object, ...]]:
-    """Who owns what, who may do what, and which policies there are."""
+    """Return the owner and the privileges of each table and view, and all row security policies."""
     return [
         *installation.query(
             "select relname::text, relowner::regrole::text, relrowsecurity,"
@@ -42,7 +42,7 @@ def digest(installation: Installation) -> list[tuple[object, ...]]:
 # The owner
 
 
-def test_owner_owns_all_and_needs_rights_on_its_schemas_only(installed: Installation) -> None:
+def test_owner_owns_all_tables_and_views_and_cannot_create_schemas(installed: Installation) -> None:
     owners = installed.query(
         "select distinct relowner::regrole::text from pg_class"
         " where relnamespace = 'openai_costs'::regnamespace and relkind in ('r', 'v')"
@@ -57,7 +57,7 @@ def test_roles_script_is_idempotent(installed: Installation) -> None:
     assert digest(installed) == before
 
 
-def test_existing_objects_are_transferred_to_the_owner(trusting: Databases) -> None:
+def test_roles_work_in_an_existing_database_and_foreign_tables_keep_their_owner(trusting: Databases) -> None:
     installation = Installation(trusting.new())
     with installation.database.connect() as connection:
         store(connection, {DAY: [row("1.5")]})
@@ -75,7 +75,7 @@ def test_existing_objects_are_transferred_to_the_owner(trusting: Databases) -> N
     assert "permission denied" in refused(installation.loader, "select from openai_costs.someone_elses")
 
 
-def test_administrator_without_superuser_runs_the_script(trusting: Databases) -> None:
+def test_administrator_without_superuser_can_run_the_script(trusting: Databases) -> None:
     database = trusting.new(prepared=False)
     installation = Installation(database)
     name = database.url.split("/")[3].split("?")[0]
@@ -83,7 +83,7 @@ def test_administrator_without_superuser_runs_the_script(trusting: Databases) ->
         "do $$ begin if to_regrole('an_administrator') is null then"
         " create role an_administrator login createrole; end if; end $$",
         f"alter database {name} owner to an_administrator",
-        # As if the administrator had made the roles, where the test before this one did.
+        # Roles belong to the server, so an earlier test may have created them. The administrator needs rights on them.
         *(
             f"do $$ begin if to_regrole('{role}') is not null then"
             f" grant {role} to an_administrator with admin option; end if; end $$"
@@ -130,7 +130,7 @@ def test_overprivileged_roles_are_refused(installed: Installation, before: str, 
 # The loader
 
 
-def test_the_loader_stores_days_in_a_schema_that_the_owner_made(installed: Installation) -> None:
+def test_loader_stores_days_in_a_schema_of_the_owner(installed: Installation) -> None:
     installed.loader.prepare()
     with installed.loader.connect() as connection:
         store(connection, {DAY: [row("1.5")]})
@@ -138,7 +138,7 @@ def test_the_loader_stores_days_in_a_schema_that_the_owner_made(installed: Insta
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_the_loader_may_change_rows_and_no_table(installed: Installation, table: str) -> None:
+def test_loader_may_change_rows_but_no_tables(installed: Installation, table: str) -> None:
     rights = {
         right: installed.query(f"select has_table_privilege('openai_costs_loader', 'openai_costs.{table}', '{right}')")
         == [(True,)]
@@ -175,7 +175,7 @@ def test_loader_cannot_change_schemas_or_assume_other_roles(installed: Installat
     assert refused(installed.loader, statement)
 
 
-def test_loader_newer_than_the_schema_names_the_migrating_role(installed: Installation) -> None:
+def test_loader_cannot_migrate_and_works_after_the_owner_migrated(installed: Installation) -> None:
     installed.run("update openai_costs.schema_metadata set value = 'of another release' where key = 'views'")
     with pytest.raises(errors.DatabaseRefused, match=r"cannot be migrated.*run openai-costs prepare as the owner"):
         installed.loader.prepare()
@@ -189,12 +189,12 @@ def test_loader_newer_than_the_schema_names_the_migrating_role(installed: Instal
 @pytest.mark.parametrize("view", view_names())
 def test_a_reader_reads_every_view(installed: Installation, view: str) -> None:
     with installed.reader.connect() as connection:
-        connection.execute(f"select * from openai_costs.{view}")  # noqa: S608  # our own names
+        connection.execute(f"select * from openai_costs.{view}")  # noqa: S608  # the name is a constant of this package
 
 
 @pytest.mark.parametrize("table", [*TABLES, *sorted(OF_THE_SCHEMA - set(TABLES))])
 def test_reader_cannot_read_tables_or_their_statistics(installed: Installation, table: str) -> None:
-    assert refused(installed.reader, f"select from openai_costs.{table}")  # our own names
+    assert refused(installed.reader, f"select from openai_costs.{table}")  # the name is a constant of this package
     with installed.loader.connect() as connection:
         store(connection, {DAY: [row("1.5"), row("2.5", project_id="proj_two")]})
     installed.run("analyze")
@@ -216,7 +216,7 @@ def test_reader_cannot_read_tables_or_their_statistics(installed: Installation, 
 )
 def test_reader_cannot_write_or_assume_other_roles(installed: Installation, statement: str) -> None:
     with psycopg.connect(installed.reader.url, autocommit=True) as connection:
-        connection.execute("set default_transaction_read_only = off")  # it keeps nobody from turning it off
+        connection.execute("set default_transaction_read_only = off")  # a default that any session may turn off
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute(statement)
 
@@ -233,7 +233,7 @@ def test_foreign_view_in_the_schema_gets_no_grants(installed: Installation) -> N
 def test_grants_survive_recreated_views(installed: Installation) -> None:
     before = digest(installed)
     installed.run(
-        "drop view openai_costs.daily_costs cascade",  # and focus, which is made of it
+        "drop view openai_costs.daily_costs cascade",  # also drops the view focus, which selects from daily_costs
         "update openai_costs.schema_metadata set value = 'of another release' where key = 'views'",
     )
     installed.owner.prepare()
@@ -250,8 +250,8 @@ def test_superuser_migration_leaves_all_objects_to_the_owner(installed: Installa
     assert digest(installed) == before
 
 
-def test_database_without_roles_is_unchanged(trusting: Databases) -> None:
-    """They are the server's: another database of it may have them."""
+def test_database_without_the_roles_script_has_no_grants_or_row_security(trusting: Databases) -> None:
+    """The roles exist on the server, because roles are shared by all of its databases."""
     without = Installation(trusting.new())
     assert without.query("select from pg_roles where rolname = 'openai_costs_reader'")
     assert (

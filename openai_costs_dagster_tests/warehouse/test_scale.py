@@ -1,4 +1,4 @@
-"""The queries of the scale benchmark run, and queries by organization use an index."""
+"""Test that the queries of the scale benchmark run, and that queries by organization use an index."""
 
 from __future__ import annotations
 

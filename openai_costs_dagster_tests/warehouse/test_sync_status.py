@@ -1,4 +1,4 @@
-"""`sync_status` says how far an organization is read: no gap and no provisional day hides behind a newer one."""
+"""Test the view `sync_status`: newer stored days never hide a missing or provisional day."""
 
 import datetime as dt
 from collections.abc import Collection
@@ -16,7 +16,7 @@ from .windows import BY_KEY, COARSEST, row, store
 
 @pytest.fixture
 def today(connection: Connection) -> dt.date:
-    """Of the server, whose clock the view goes by."""
+    """Return the UTC day of the server's clock, which the view uses."""
     found = connection.execute("select (now() at time zone 'utc')::date").fetchone()
     assert found
     return dt.date(found[0].year, found[0].month, found[0].day)
@@ -30,7 +30,7 @@ def status(connection: Connection, organization: str = "acme") -> coverage.SyncS
 def read(
     connection: Connection, today: dt.date, days_ago: Collection[int], *, provisional: Collection[int] = ()
 ) -> None:
-    """Store days that are given by their age in days. The history begins ten days ago."""
+    """Store days, given by their age in days. The history starts ten days ago."""
     organizations.register(connection, "acme", display_name=None, start_date=None)
     organizations.record_onboarding(connection, "acme", today - 10 * ONE_DAY, NOW)
     for number in days_ago:

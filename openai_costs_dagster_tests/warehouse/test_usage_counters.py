@@ -1,4 +1,4 @@
-"""Usage counters keep every digit between the API and allocation."""
+"""Test that usage counters keep every digit in the database."""
 
 from __future__ import annotations
 

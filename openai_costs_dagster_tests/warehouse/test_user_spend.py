@@ -1,4 +1,4 @@
-"""Users' billed totals count where rows are too many to be split by them, and are never added to costs."""
+"""Test billed totals of users: they apply to days whose rows are not split by user, and are never added to costs."""
 
 from __future__ import annotations
 

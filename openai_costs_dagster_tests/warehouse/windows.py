@@ -1,4 +1,4 @@
-"""Stores days as ingestion does, and reads everything back."""
+"""Helpers that store days as a synchronization does and read the stored rows."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def row(
     project_id: str | None = "proj_a",
     **more: Any,
 ) -> CostRow:
-    """A cost of one dimension or two; everything else is as plain as can be."""
+    """Return a cost row with defaults for all fields that a test does not set."""
     values: dict[str, Any] = {
         "user_id": None,
         "api_key_id": None,
@@ -52,7 +52,7 @@ def total(amounts: Iterable[Decimal | None]) -> Decimal:
 
 
 def noted(day: dt.date, rows: Sequence[CostRow], *, provisional: bool = False, **wrong: Any) -> StoredDay:
-    """What ingestion would say of a day; `wrong` says something else."""
+    """Return a day as a synchronization prepares it; `wrong` replaces single fields."""
     currencies = {row.currency for row in rows if row.amount is not None}
     values: dict[str, Any] = {
         "row_count": len(rows),
@@ -80,7 +80,7 @@ def store(
     raw: Mapping[dt.date, bytes] | None = None,
     now: dt.datetime = NOW,
 ) -> None:
-    """Replaces the days of a window. A day's bytes follow from its rows unless they are given."""
+    """Replace the days of a sync window. The raw bytes of a day are derived from its rows unless given."""
     staging = Staging(connection)
     for day, rows in window.items():
         staging.add(day, rows, (raw or {}).get(day) or repr((day, rows)).encode())
@@ -91,7 +91,7 @@ def store(
 
 
 def stored(connection: Connection, organization: str = "acme") -> dict[dt.date, list[CostRow]]:
-    """The rows behind `daily_costs`, by day."""
+    """Return the rows of `daily_costs` by day."""
     found = connection.execute(
         """
         select
@@ -108,7 +108,7 @@ def stored(connection: Connection, organization: str = "acme") -> dict[dt.date, 
 
 
 def everything(connection: Connection) -> dict[str, list[tuple[Any, ...]]]:
-    """Every row of every table of ours."""
+    """Return every row of every table of this package."""
     return {
         table.name: sorted(
             connection.execute(
