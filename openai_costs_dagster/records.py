@@ -14,6 +14,18 @@ Severity = Literal["low", "medium", "high"]
 Trigger = Literal["schedule", "backfill", "manual"]
 """The origin of a run. ``schedule`` covers schedules, sensors and automation conditions, ``manual`` a person's runs."""
 
+AlertKind = Literal["anomaly", "budget", "sync_failure", "test"]
+"""The cause of an alert; channels select alerts by it."""
+
+OpenFailureKind = Literal["sync", "late_days"]
+"""Whether synchronization failed or days are late."""
+
+DirectoryKind = Literal["project", "user", "api_key"]
+"""The kind of thing that an id stands for."""
+
+FeedbackKind = Literal["mute", "expected"]
+"""Whether a person muted a series or called a finding expected."""
+
 Direction = Literal["up", "down"]
 """Whether a finding costs more or less than expected."""
 

@@ -75,7 +75,7 @@ def route(
             for bundle in bundle_alerts(channel, waiting, now):
                 _store_message(connection, channel, bundle, now)
         outbox.mark_routed(connection, [alert.alert_id for alert in waiting], now)
-        # Messages for a channel that was removed from the settings can never be delivered.
+        # Messages for a channel that was removed from the settings cannot be delivered.
         outbox.drop_unconfigured(connection, [channel.name for channel in routes], now)
     return len(waiting)
 

@@ -6,6 +6,7 @@ import datetime as dt
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from openai_costs_dagster.alerts.channels import AppriseChannel, Channel, WebhookChannel
 from openai_costs_dagster.configuration import PROJECT_CHANNEL_PREFIX, Configuration
@@ -13,7 +14,7 @@ from openai_costs_dagster.configuration import Alert as AlertSettings
 from openai_costs_dagster.configuration.cron import next_tick
 from openai_costs_dagster.warehouse.outbox import StoredAlert
 
-TEST = "test"
+TEST: Final = "test"
 _DIGEST = "digest"
 _SEVERITY_RANK = {"low": 0, "medium": 1, "high": 2}
 

@@ -10,6 +10,7 @@ import click
 
 from openai_costs_dagster.cli.errors import InputMistake
 from openai_costs_dagster.days import ONE_DAY, RECENT_DAYS, utc_now
+from openai_costs_dagster.records import FeedbackKind
 
 if TYPE_CHECKING:
     from openai_costs_dagster.cli.session import Session
@@ -202,7 +203,9 @@ def _finding(session: Session, anomaly_id: int) -> StoredFinding:
     return found[0]
 
 
-def _store_feedback(session: Session, finding: StoredFinding, kind: str, last_day: dt.date, reason: str) -> None:
+def _store_feedback(
+    session: Session, finding: StoredFinding, kind: FeedbackKind, last_day: dt.date, reason: str
+) -> None:
     from openai_costs_dagster.warehouse import anomalies as stored
 
     if not reason.strip():
@@ -217,7 +220,7 @@ def _store_feedback(session: Session, finding: StoredFinding, kind: str, last_da
         )
 
 
-def _delete_feedback(session: Session, anomaly_id: int, kind: str) -> int:
+def _delete_feedback(session: Session, anomaly_id: int, kind: FeedbackKind) -> int:
     from openai_costs_dagster.warehouse import anomalies as stored
 
     with session.database.connect() as connection:
@@ -225,7 +228,7 @@ def _delete_feedback(session: Session, anomaly_id: int, kind: str) -> int:
 
 
 def _answers(
-    session: Session, kind: str, organization: str | None = None, running_on: dt.date | None = None
+    session: Session, kind: FeedbackKind, organization: str | None = None, running_on: dt.date | None = None
 ) -> list[StoredFeedback]:
     from openai_costs_dagster.warehouse import anomalies as stored
 

@@ -9,10 +9,12 @@ import datetime as dt
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Final
 
 from openai_costs_dagster import asset_paths
 from openai_costs_dagster.configuration import Budget, Organization
 from openai_costs_dagster.days import DayRange
+from openai_costs_dagster.records import Severity
 from openai_costs_dagster.spend import budgets as rules
 from openai_costs_dagster.spend import money
 from openai_costs_dagster.spend.budgets import BudgetStatus, Crossing, KnownDays
@@ -21,7 +23,7 @@ from openai_costs_dagster.warehouse import budgets, coverage, outbox
 from openai_costs_dagster.warehouse.budgets import ALLOCATED, BudgetState
 from openai_costs_dagster.warehouse.database import Connection
 
-KIND = "budget"
+KIND: Final = "budget"
 _WHOLE_BUDGET = Decimal(1)
 _CROSSED, _FORECAST = "crossed", "forecast"
 
@@ -276,7 +278,7 @@ def _facts(status: BudgetStatus, limit: str) -> list[tuple[str, str]]:
     return facts
 
 
-def _severity(crossing: Crossing) -> str:
+def _severity(crossing: Crossing) -> Severity:
     if crossing.share >= _WHOLE_BUDGET:
         return "medium" if crossing.is_forecast else "high"
     return "low" if crossing.is_forecast or crossing.share < Decimal("0.8") else "medium"

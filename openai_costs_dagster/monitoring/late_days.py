@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection
+from typing import Final
 
 from openai_costs_dagster import asset_paths
 from openai_costs_dagster.configuration import Configuration, Organization
@@ -18,7 +19,7 @@ from openai_costs_dagster.warehouse import coverage, open_failures, outbox
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.open_failures import OpenFailure
 
-DAYS = "late_days"
+DAYS: Final = "late_days"
 """The kind of the open failure that stands for late days."""
 
 GRACE = dt.timedelta(hours=3)

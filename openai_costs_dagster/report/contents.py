@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from openai_costs_dagster.records import Severity
 from openai_costs_dagster.report.cube import Cube
 from openai_costs_dagster.warehouse.report_queries import CurrentName, MonthlyUnitCost, OtherCurrencyAmount, Restatement
 
@@ -87,7 +88,7 @@ class AnomalyEntry:
     lower: Decimal
     upper: Decimal
     impact: Decimal
-    severity: str
+    severity: Severity
     explanation: str
     feedback: str | None
     is_open: bool

@@ -72,7 +72,7 @@ def aggregate_costs(facts: Iterable[Fact], view: CostsView, deviations: Deviatio
     # The live API also splits rows by project if a query groups by line item alone.
     if deviations.line_item_splits_projects and shown == {"line_item"}:
         shown.add("project_id")
-    # The live API returns several rows that share every visible dimension.
+    # The live API may return several rows that share every visible dimension.
     hidden = {"api_source"} if deviations.duplicate_rows else set()
     group_names = [name for name in DIMENSIONS if name in shown | hidden]
     groups: dict[tuple[str | None, ...], list[Fact]] = {}
@@ -155,5 +155,5 @@ def _quantity_text(quantity: Decimal | None, deviations: Deviations) -> str:
     if quantity is None:
         return "null"
     text = _shortest(quantity)
-    # The live API returns whole quantities as floats too.
+    # The live API may return whole quantities as floats.
     return f"{text}.0" if deviations.float_quantities and "." not in text else text

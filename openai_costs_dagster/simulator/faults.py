@@ -208,7 +208,7 @@ def _json_error(message: str, kind: str, code: str | None = None) -> str:
 
 def _html(title: str) -> str:
     return (
-        # The edge proxy in front of the live API returns its errors as HTML.
+        # The edge proxy in front of the live API may return its errors as HTML.
         f"<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n"
         "<hr><center>cloudflare</center>\r\n</body>\r\n</html>\r\n"
     )

@@ -75,7 +75,7 @@ class WindowFetcher:
         days whose stored spend is missing from the response. Raises an `ApiError`; the caller must then store nothing
         of the window.
         """
-        # The staging table still holds the rows of the previous window, also if that window failed.
+        # The staging table may still contain the rows of a previous window, also of one that failed.
         self._staging.clear()
         window = FetchedWindow(query)
         for bucket in read_costs(self._api, query.days, query.grouping, self._guard):

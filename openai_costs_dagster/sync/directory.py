@@ -28,6 +28,7 @@ from openai_costs_dagster.configuration import Organization
 from openai_costs_dagster.configuration.secret import SecretUnavailable
 from openai_costs_dagster.days import DayRange, utc_now
 from openai_costs_dagster.privacy import scrub_name
+from openai_costs_dagster.records import DirectoryKind
 from openai_costs_dagster.sync import key_alerts
 from openai_costs_dagster.sync.key_identity import verify_identity
 from openai_costs_dagster.sync.missing_endpoints import MissingEndpoints
@@ -127,7 +128,7 @@ class _DirectorySync:
                 self._store_kind("api_key", partial(self._fetch_api_keys, project.id), project_id=project.id)
 
     def _store_kind(
-        self, kind: str, fetch: Callable[[], Iterable[Entry]], *, project_id: str | None = None
+        self, kind: DirectoryKind, fetch: Callable[[], Iterable[Entry]], *, project_id: str | None = None
     ) -> list[Entry]:
         """Store the complete list of a kind and return it. Stored entries that it lacks are marked as deleted."""
         try:

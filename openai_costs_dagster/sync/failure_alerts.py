@@ -11,19 +11,20 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import replace
+from typing import Final
 
 from openai_costs_dagster import asset_paths
 from openai_costs_dagster.configuration import Organization
 from openai_costs_dagster.days import DayRange
-from openai_costs_dagster.records import Trigger
+from openai_costs_dagster.records import Severity, Trigger
 from openai_costs_dagster.sync.outcome import DayFailure, Outcome
 from openai_costs_dagster.warehouse import open_failures, outbox
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.open_failures import OpenFailure
 
-SYNC = "sync"
+SYNC: Final = "sync"
 """The kind of synchronization failures in the table of open failures."""
-KIND = "sync_failure"
+KIND: Final = "sync_failure"
 """The `kind` of the alerts."""
 TRANSIENT_GRACE_PERIOD = dt.timedelta(minutes=50)
 """Time before a transient failure alerts. It is below an hour, so that the next hourly refresh decides."""
@@ -60,7 +61,7 @@ def _record_failure(
 ) -> None:
     worst = min(failed.values(), key=lambda failure: (failure.kind not in ACCESS_FAILURES, not failure.permanent))
     reason = worst.kind if worst.kind in ACCESS_FAILURES else _SOME_DAYS
-    severity = "high" if worst.permanent else "medium"
+    severity: Severity = "high" if worst.permanent else "medium"
     days = sorted(set(open_failure.days if open_failure else ()) | set(failed))
     if open_failure is None:
         failure = OpenFailure(SYNC, reason, outcome.message, severity, days, now, None)

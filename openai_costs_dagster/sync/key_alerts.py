@@ -6,6 +6,7 @@ import datetime as dt
 
 from openai_costs_dagster.api.directory import WireAdminKey
 from openai_costs_dagster.days import ONE_DAY
+from openai_costs_dagster.records import Severity
 from openai_costs_dagster.sync.failure_alerts import KIND
 from openai_costs_dagster.warehouse import outbox
 from openai_costs_dagster.warehouse.database import Connection
@@ -17,7 +18,7 @@ _ALERT_ON_AGE_FOR = 30 * ONE_DAY
 
 After this period the alert is stored as acknowledged, because the key was already old when it was configured.
 """
-_EXPIRY_WARNINGS = ((3 * ONE_DAY, "high"), (14 * ONE_DAY, "medium"))
+_EXPIRY_WARNINGS: tuple[tuple[dt.timedelta, Severity], ...] = ((3 * ONE_DAY, "high"), (14 * ONE_DAY, "medium"))
 """Remaining time and severity of each warning, the most urgent first."""
 
 

@@ -6,18 +6,16 @@ import datetime as dt
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import psycopg
 from psycopg.rows import class_row
 
 from openai_costs_dagster.days import ONE_DAY, DayRange
-from openai_costs_dagster.records import PRICE_LEVEL, Direction, PricedDay, SeriesKey, Severity, Trigger
+from openai_costs_dagster.records import PRICE_LEVEL, Direction, FeedbackKind, PricedDay, SeriesKey, Severity, Trigger
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.series_rows import series_row
 from openai_costs_dagster.warehouse.statements import statement
-
-FeedbackKind = Literal["mute", "expected"]
 
 FOREVER = dt.date.max
 """The last day of a mute without an end date."""
@@ -270,20 +268,20 @@ def feedback(connection: Connection, organization: str) -> list[Feedback]:
 
 
 def store_feedback(
-    connection: Connection, anomaly_id: int, *, kind: str, last_day: dt.date, reason: str, now: dt.datetime
+    connection: Connection, anomaly_id: int, *, kind: FeedbackKind, last_day: dt.date, reason: str, now: dt.datetime
 ) -> bool:
     """Store feedback on the series of a finding, from its day to `last_day`. Return False if no such finding exists."""
     values = {"anomaly_id": anomaly_id, "kind": kind, "last_day": last_day, "reason": reason, "now": now}
     return connection.execute(statement("anomalies/insert_feedback"), values).rowcount > 0
 
 
-def delete_feedback(connection: Connection, anomaly_id: int, *, kind: str) -> int:
+def delete_feedback(connection: Connection, anomaly_id: int, *, kind: FeedbackKind) -> int:
     """Delete the feedback of one kind that refers to a finding or covers it. Returns the number of deleted rows."""
     return connection.execute(statement("anomalies/delete_feedback"), {"anomaly_id": anomaly_id, "kind": kind}).rowcount
 
 
 def stored_feedback(
-    connection: Connection, kind: str, organization: str | None = None, *, running_on: dt.date | None = None
+    connection: Connection, kind: FeedbackKind, organization: str | None = None, *, running_on: dt.date | None = None
 ) -> list[StoredFeedback]:
     """Return feedback of one kind by organization, oldest first.
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from openai_costs_dagster.cost_records import MAX_KEY_LENGTH
 from openai_costs_dagster.personal_data import Person
+from openai_costs_dagster.records import DirectoryKind
 from openai_costs_dagster.warehouse import errors
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.statements import statement
@@ -25,7 +26,7 @@ _FORGOTTEN_USERS = "select user_id from openai_costs.forgotten_users"
 class Entry(NamedTuple):
     """A project, user or API key. `kind` is ``project``, ``user`` or ``api_key``."""
 
-    kind: str
+    kind: DirectoryKind
     id: str
     name: str | None
     email: str | None = None
@@ -78,7 +79,7 @@ def store_project_names(
 
 
 def mark_gone(
-    connection: Connection, organization: str, kind: str, now: dt.datetime, *, project_id: str | None = None
+    connection: Connection, organization: str, kind: DirectoryKind, now: dt.datetime, *, project_id: str | None = None
 ) -> None:
     """Set the status of entries that a complete synchronization at `now` did not list to ``gone``. Names stay."""
     values = {"organization": organization, "kind": kind, "now": now, "project_id": project_id}

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 
 from psycopg.rows import class_row
 
+from openai_costs_dagster.records import OpenFailureKind, Severity
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.statements import statement
 
@@ -20,16 +21,16 @@ class OpenFailure:
     `kind` is ``sync`` or ``late_days``. `days` are the failed UTC days, oldest first.
     """
 
-    kind: str
+    kind: OpenFailureKind
     reason: str
     message: str
-    severity: str
+    severity: Severity
     days: list[dt.date]
     opened_at: dt.datetime
     announced_at: dt.datetime | None
 
 
-def find(connection: Connection, organization: str, kind: str) -> OpenFailure | None:
+def find(connection: Connection, organization: str, kind: OpenFailureKind) -> OpenFailure | None:
     """Return an open failure, locked until the transaction ends, or None."""
     values = {"organization": organization, "kind": kind}
     with connection.cursor(row_factory=class_row(OpenFailure)) as cursor:
@@ -41,6 +42,6 @@ def store(connection: Connection, organization: str, failure: OpenFailure) -> No
     connection.execute(statement("alerts/upsert_open_failure"), {"organization": organization, **asdict(failure)})
 
 
-def delete(connection: Connection, organization: str, kind: str) -> None:
+def delete(connection: Connection, organization: str, kind: OpenFailureKind) -> None:
     """Delete an open failure, which has recovered."""
     connection.execute(_DELETE, {"organization": organization, "kind": kind})

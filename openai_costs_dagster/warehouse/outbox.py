@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from psycopg.rows import class_row
 
+from openai_costs_dagster.records import AlertKind, Severity
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.statements import statement
 
@@ -38,9 +39,9 @@ class Alert:
     """
 
     dedup_key: str
-    kind: str
+    kind: AlertKind
     event: str
-    severity: str
+    severity: Severity
     title: str
     message: str
     organization: str | None = None
@@ -91,9 +92,9 @@ class RecentAlert(NamedTuple):
 
     created_at: dt.datetime
     organization: str | None
-    kind: str
+    kind: AlertKind
     event: str
-    severity: str
+    severity: Severity
     message: str
     acknowledged: bool
     routed_at: dt.datetime | None
