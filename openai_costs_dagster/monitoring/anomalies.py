@@ -102,9 +102,8 @@ def first_history_day(day: dt.date) -> dt.date:
     The start depends only on the evaluated day. So a day has the same history whether it is evaluated alone or in a
     range, and all days of a month share one pass of the detector. The detector uses at most half a year
     (`noise_window_days`). On the panels of ``benchmarks/detection``, a longer history changes 3 % of the flags, half of
-    them
-    gained and half lost. A project, model, API key or user without spend in this history counts as new when it spends
-    again, but an organization never does.
+    them gained and half lost. A project, model, API key or user without spend in this history counts as new when it
+    spends again, but an organization never does.
     """
     return (day - _HISTORY_DAYS * ONE_DAY).replace(day=1)
 
@@ -236,6 +235,7 @@ class PanelEvaluation:
 
     def _detect(self, day: dt.date) -> list[Detection]:
         row, verdicts = self._panel.row(day), self._verdicts
+        # Minor deviations are included, because several minor ones can together explain a flagged total.
         flags = [
             Flag(
                 self._panel.series[column],

@@ -42,6 +42,7 @@ class Evaluator:
         evaluations = evaluate_days(connection, name, self.configuration.anomalies, days, users=users)
         found = [finding for evaluation in evaluations.values() for finding in evaluation.findings]
         minimum = self.configuration.anomalies.minimum_impact_usd
+        # One transaction for both: a crash in between would leave a finding that is never alerted.
         with connection.transaction():
             policy = incident_alerts.AlertPolicy(
                 trigger, self._is_first(connection), self.configuration.refresh.trailing_days, now.date()
@@ -62,6 +63,7 @@ class Evaluator:
         the first run reads history whose crossings are old.
         """
         refresh = self.configuration.refresh
+        # The weekly refresh covers more days than the daily one, and a crossing on any of them is alerted.
         trailing = max(refresh.trailing_days, refresh.deep_trailing_days) * ONE_DAY
         may_alert = self.trigger == "schedule" and not self._is_first(connection)
         since = self.now.date() - trailing if may_alert else dt.date.max

@@ -71,6 +71,7 @@ def record_alerts(
     if not evaluations:
         return
     name = organization.name
+    # Without the lock, two concurrent evaluations would both open the same incident.
     outbox.lock(connection, name)
     first, last = min(evaluations), max(evaluations)
     known = [
@@ -78,6 +79,7 @@ def record_alerts(
         for incident in incidents.recent(connection, name, first - _LOOKBACK)
         if bool(incident.series.user) == users
     ]
+    # `update_incidents` changes the records in place. These copies show which of them have to be stored.
     before = [replace(incident) for incident in known]
     # Feedback is loaded again, because a person may have muted a series during the evaluation.
     feedback = anomalies.feedback(connection, name)

@@ -131,6 +131,7 @@ class Staging:
         }
         try:
             with self._connection.transaction():
+                # Revisions compare the staged rows with the stored ones, so they come before the deletion.
                 self._connection.execute(statement("costs/insert_revisions"), values)
                 self._connection.execute(_DELETE_ROWS, values)
                 inserted = self._connection.execute(statement("costs/insert_rows"), values).rowcount

@@ -21,6 +21,7 @@ def organization_lock(
     Before waiting, `on_wait` is called once with a message that names the holder. PostgreSQL releases the lock when the
     connection ends, even if this process is killed.
     """
+    # PostgreSQL shows the name of the session, so that a waiting process can report the holder.
     with database.connect(name=f"openai-costs {organization} {purpose}") as connection:
         lock = {"key": f"openai_costs/organization/{organization}"}
         row = connection.execute(_TRY_LOCK, lock).fetchone()
