@@ -235,7 +235,7 @@ class PanelEvaluation:
 
     def _detect(self, day: dt.date) -> list[Detection]:
         row, verdicts = self._panel.row(day), self._verdicts
-        # Minor deviations are included, because several minor ones can together explain a flagged total.
+        # Minor deviations become findings too, which are stored and do not alert.
         flags = [
             Flag(
                 self._panel.series[column],
