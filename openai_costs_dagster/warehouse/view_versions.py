@@ -1,7 +1,7 @@
 """The version of the views and grants. The version only increases, so that an older release never replaces newer views.
 
 After every change of a view, of a grant, or of the list of tables, add a line to `DIGESTS` with the next number. The
-test `test_views_have_a_version_of_their_own` fails without it and prints the line to add. After a merge of two branches
+test `test_changed_views_need_a_new_version` fails without it and prints the line to add. After a merge of two branches
 that added the same number, keep the released line and add the digest of the merged views under the next number.
 
 Newer views keep every column of the older ones in place and add columns at the end only, because older releases that

@@ -47,7 +47,7 @@ def materialize(instance: dg.DagsterInstance, days: Iterable[dt.date], key: dg.A
 
 @pytest.fixture
 def read(instance: dg.DagsterInstance) -> dg.DagsterInstance:
-    """An instance with stored costs for every day up to the Sunday before."""
+    """An instance with materialized partitions for every day up to the Sunday before."""
     materialize(instance, DayRange(START, SUNDAY))
     return instance
 

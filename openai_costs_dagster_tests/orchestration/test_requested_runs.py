@@ -58,7 +58,7 @@ def materialize(instance: dg.DagsterInstance, organization: str, asset: str, *da
 
 @pytest.fixture
 def read(instance: dg.DagsterInstance) -> dg.DagsterInstance:
-    """An instance with stored costs of both organizations for every day up to the Sunday before."""
+    """An instance with materialized partitions of both organizations for every day up to the Sunday before."""
     for organization in ORGANIZATIONS:
         for asset in ASSETS:
             materialize(instance, organization, asset, *DayRange(START, SUNDAY))

@@ -44,9 +44,8 @@ HOSTILE = [
 texts = (
     st.none()
     | st.sampled_from(HOSTILE)
-    | st.text(
-        st.characters(exclude_categories=["Cs"], exclude_characters="\0")
-    )  # PostgreSQL cannot store NUL characters or surrogates in text
+    # PostgreSQL cannot store NUL characters or surrogates in text.
+    | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 )
 amounts = st.builds(
     lambda sign, digits, exponent: Decimal((sign, tuple(map(int, str(digits))), exponent)),

@@ -42,7 +42,7 @@ def test_session_has_utc_an_application_name_and_the_given_options(database: Dat
     assert shown == [("UTC",), ("5MB",), ("n" * 63,)]
 
 
-def test_silent_server_is_unavailable_and_missing_database_is_refused(database: Database) -> None:
+def test_unreachable_server_is_unavailable_and_missing_database_is_refused(database: Database) -> None:
     with pytest.raises(errors.DatabaseUnavailable, match="is PostgreSQL running there"):
         Database(f"postgresql://{NOBODY_LISTENS}/x").prepare()
     missing = Database(urlsplit(database.url)._replace(path="/no_such_database").geturl())

@@ -183,7 +183,7 @@ def test_refused_private_directory_is_reported_in_one_sentence(
     (temporary / f"openai-costs-{os.geteuid()}").symlink_to(tmp_path)
     unusual = temporary / "a b"
     (unusual / "postgres").mkdir(parents=True)
-    # Another server already listens, so no server is started and the address is refused.
+    # The PID file names a running process, so no server is started and the address is refused.
     (unusual / "postgres" / "postmaster.pid").write_text(f"{os.getpid()}\n", encoding="utf-8")
     monkeypatch.setattr(embedded, "_is_alive", lambda _: True)
     with pytest.raises(errors.DatabaseUnavailable) as raised:
