@@ -95,7 +95,7 @@ def insert_shares(connection: Connection) -> None:
 
 
 def insert_revisions(connection: Connection) -> None:
-    """Insert revisions of three changes: of the spelling only, of amount and spelling, and of a day without currency change."""
+    """Insert revisions of three changes: spelling only, amount and spelling, and a day without currency change."""
     for day, line_item, currency, old, new in [
         (MIXED, "a", "USD", 5, 0),
         (MIXED, "a", "usd", 0, 5),
