@@ -150,8 +150,9 @@ class GroupingPlanner:
             return [DayRange(days.first, self._last_refused(days, grouping))]
         if oldest and not newest:
             return [DayRange(self._first_refused(days, grouping), days.last)]
-        # Both ends are served or both are refused. In a short range, two refused ends are taken as a refused range,
-        # because a further probe costs more than the finer grouping of a few days is worth.
+        # OpenAI serves the grouping on both ends of the range, or refuses the grouping on both. A short range with two
+        # refused ends counts as refused completely, because another test request costs more than the finer grouping of
+        # a few days is worth.
         if not newest and len(days) <= SHORT_RANGE_DAYS:
             return [days]
         middle = _middle(days)

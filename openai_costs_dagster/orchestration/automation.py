@@ -123,7 +123,7 @@ def monthly_condition(refresh: Refresh) -> dg.AutomationCondition[Any]:
 def refresh_sensor(
     configuration: Configuration, assets: Sequence[dg.AssetKey], organizations: int
 ) -> dg.AutomationConditionSensorDefinition:
-    """Return the sensor that evaluates the conditions of `assets`. It runs by default.
+    """Return the sensor that evaluates the automation conditions of `assets`. The sensor is switched on by default.
 
     The interval grows with the number of organizations of the code location, so that evaluations do not overlap.
     """

@@ -105,7 +105,10 @@ def crossings(
 def _fill_incomplete_days(
     spend: Mapping[dt.date, Decimal], incomplete: Collection[dt.date]
 ) -> Mapping[dt.date, Decimal]:
-    """Return spend with the larger of the amount so far and the average of the four weeks before on incomplete days."""
+    """Return spend in which each incomplete day has at least the average of the four weeks before the day.
+
+    The amount of an incomplete day so far is kept if it is larger than the average.
+    """
     filled = dict(spend)
     for day in sorted(incomplete):
         before = [day - number * ONE_DAY for number in range(1, _AVERAGED_DAYS + 1)]

@@ -21,6 +21,7 @@ from openai_costs_dagster.warehouse.statements import statement
 
 # This lock allows one transaction at a time to write the incidents and budgets of an organization.
 _LOCK = "select pg_advisory_xact_lock(hashtextextended('openai_costs/alerts/' || %(organization)s, 0))"
+# The unique index of the outbox covers `text_key(dedup_key)`, and only the same expression can use the index.
 _IS_RECORDED = """
 select exists (
     select from openai_costs.outbox
@@ -131,7 +132,10 @@ def alerts(connection: Connection, alert_ids: Sequence[int]) -> list[StoredAlert
 
 
 def mark_routed(connection: Connection, alert_ids: Sequence[int], now: dt.datetime) -> None:
-    """Record that all messages of the alerts exist. An alert may have no message."""
+    """Record the time at which the messages of some alerts were created.
+
+    An alert that no channel accepts is marked as well, although it has no messages.
+    """
     connection.execute(_MARK_ROUTED, {"alert_ids": list(alert_ids), "now": now})
 
 

@@ -13,10 +13,11 @@ from openai_costs_dagster.spend.detection.state.levels import Levels
 
 _RETURN_TOLERANCE = 0.4  # log scale: a day within this distance of an earlier level has returned to the level
 _RETURN_SHARE = 0.4  # share of the way back to an earlier level that a day must have covered
-_RETURN_SIGMAS = 2.5  # the same distance in sigmas; the larger of the two distances counts
+_RETURN_SIGMAS = 2.5  # the tolerance in sigmas, which replaces `_RETURN_TOLERANCE` if it is larger
 # tolerance, as a share of an earlier level change, within which a slow fall matches the change
 _SLOW_RETURN_SHARE = 0.25
-_STEEP_RISE_TOLERANCE = 0.25  # log scale: the same as `_RETURN_TOLERANCE`, for a baseline that rose steeply
+# log scale: a day may lie this far below the level before a steep rise and still count as a return to that level
+_STEEP_RISE_TOLERANCE = 0.25
 _RISE_DAYS = 14  # days over which a steep rise of the baseline is measured
 _RISE_GAP_DAYS = 2  # days before today that are not compared, because they may belong to the fall
 

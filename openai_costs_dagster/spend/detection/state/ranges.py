@@ -52,7 +52,8 @@ class Ranges:
     def for_run_rise(self, day: Day, run: DayRun, least: Floats, column: int) -> FailedTest:
         """Return the range of a run that is unusually high.
 
-        `least` is the distance above the level, on the log scale, that the mean of the run must reach.
+        A run is unusually high if the mean of its days is far enough above the level. `least` holds the smallest such
+        distance of each series, as a difference of logarithms.
         """
         days, change = day.row - run.first + 1, least[column].item()
         parameters = self._parameters
@@ -66,7 +67,8 @@ class Ranges:
     def for_run_drop(self, day: Day, run: DayRun, least: Floats, column: int) -> FailedTest:
         """Return the range of a run that is unusually low.
 
-        `least` is the distance below the level, on the log scale, that the mean of the run must reach.
+        A run is unusually low if the mean of its days is far enough below the level. `least` holds the smallest such
+        distance of each series, as a difference of logarithms.
         """
         parameters, usual = self._parameters, run.usual[column].item()
         days, change = day.row - run.first + 1, least[column].item()
