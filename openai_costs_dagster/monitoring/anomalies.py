@@ -36,6 +36,8 @@ from openai_costs_dagster.warehouse import anomalies
 from openai_costs_dagster.warehouse.anomalies import EvaluatedDay, Feedback, Finding
 from openai_costs_dagster.warehouse.database import Connection
 
+# The detector uses at most half a year, and a run that loads all stored days takes more CPU time
+# (docs/decisions/0021-code-locations.md).
 _HISTORY_DAYS = 240
 _REFERENCE_WEEKS = 4  # the usual spend of a segment is the average over this many weeks before the finding
 _WEEK = 7
@@ -150,6 +152,7 @@ def load_inputs(
     if not evaluated:
         return EvaluationInputs(organization, settings, [], stored, [], [], DisplayNames(), {}, {}, users)
     history = DayRange(first_history_day(evaluated[0]), evaluated[-1])
+    # The evaluation of costs runs before the one of users and has already found vanished days and changed prices.
     other = {} if users else _other_findings(connection, settings, organization, DayRange(evaluated[0], evaluated[-1]))
     return EvaluationInputs(
         organization=organization,
@@ -172,6 +175,7 @@ def detect(inputs: EvaluationInputs) -> list[PanelEvaluation]:
         return []
     oldest = min(inputs.stored)
     panels = []
+    # The days are sorted, so `groupby` yields all days with the same history in one group.
     for first, group in groupby(inputs.days, key=lambda day: max(first_history_day(day), oldest)):
         days = list(group)
         spend = [entry for entry in inputs.spend if first <= entry.day <= days[-1]]
@@ -213,6 +217,7 @@ class PanelEvaluation:
         settings = inputs.settings
         self._parameters = Parameters.for_sensitivity(settings.sensitivity, float(settings.minimum_impact_usd))
         known = np.array([day in inputs.stored for day in panel.days])
+        # Costs of a provisional day still arrive, so the detector must not report a decrease on the day.
         settled = np.array([day in inputs.stored and not inputs.stored[day].provisional for day in panel.days])
         annotations = Annotations(settled, known, expected_days(panel, inputs.feedback))
         self._verdicts: Verdicts = Detector(panel, self._parameters, annotations).run()
@@ -260,6 +265,7 @@ class PanelEvaluation:
             figures,
             self._segment_request(series, day, figures.days),
             cost_causes,
+            # Each request is a query, and no other user needs the segments of the day.
             self._segment_request(series, day, 1) if may_be_covered else None,
         )
 
@@ -280,6 +286,8 @@ class PanelEvaluation:
             severity=severity(figures.impact, minimum),
             reason=figures.reason,
             explanation=explanation,
+            # The impact of a test over several days is compared with the minimum only here, because the comparison
+            # inside the detector would change its flags (docs/decisions/0031-feedback-and-ranges.md).
             worth_alerting=cause.flag.alerting and abs(figures.impact) >= minimum,
             muted=self._is_muted(series, figures.day),
         )
@@ -293,6 +301,7 @@ class PanelEvaluation:
         days = DayRange(day - (test.days - 1) * ONE_DAY, day)
         return Figures(
             day=day,
+            # The panel holds floats, so the exact amounts are added up instead.
             actual=money.total(self._amounts.get((series, one_day), _ZERO) for one_day in days),
             expected=cents(test.expected),
             lower=cents(test.lower),
@@ -358,6 +367,8 @@ def display_names(connection: Connection, organization: str, *, users: bool = Fa
     return DisplayNames(
         projects={name.id: name.name for name in found if name.kind == "project"},
         api_keys={key.id: key.name for key in keys if counts[key.name] == 1},
+        # The texts that are stored with findings contain ids of users and no names, so that `forget-user` can delete
+        # names.
         users={name.id: name.name for name in found if name.kind == "user" and users},
     )
 
@@ -453,6 +464,7 @@ def expected_days(panel: Panel, feedback: Iterable[Feedback]) -> Flags | None:
     mask = np.zeros(panel.spend.shape, bool)
     for answer in feedback:
         first, last = max(panel.row(answer.first_day), 0), min(panel.row(answer.last_day), len(mask) - 1)
+        # A mute suppresses alerts only: the days of a muted series are evaluated like all others.
         if answer.kind == "expected" and first <= last:
             related = [column for column, other in enumerate(panel.series) if overlap(answer.series, other)]
             mask[first : last + 1, related] = True

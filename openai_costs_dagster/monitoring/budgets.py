@@ -60,6 +60,7 @@ def known_days(connection: Connection, organization: str) -> KnownDays | None:
     stored = coverage.coverage(connection, organization)
     if stored.first_day is None or stored.last_day is None:
         return None
+    # On the first day of an organization, only today is stored, and today is never complete.
     if stored.complete_to is None:
         return KnownDays(stored.last_day, None)
     days = DayRange(stored.first_day, stored.complete_to)
@@ -121,6 +122,7 @@ def _all_budgets(connection: Connection, organization: Organization) -> list[Bud
 def _openai_budget(amount: Decimal, is_hard: bool) -> Budget:
     if is_hard:
         return Budget(amount_usd=amount, name="OpenAI's spend limit")
+    # A spend alert at OpenAI is a threshold itself, so only its full amount is a threshold here.
     return Budget(amount_usd=amount, name=f"OpenAI's spend alert of {dollars(amount)}", alert_at=(_WHOLE_BUDGET,))
 
 
@@ -146,12 +148,14 @@ def evaluate_budgets(
     with connection.transaction():
         outbox.lock(connection, name)
         configured = _all_budgets(connection, organization)
+        # All configured budgets are listed, because the states of budgets with and without allocation share a table.
         budgets.delete_unconfigured(connection, name, [budget.title for budget in configured])
         for budget in _select(configured, allocated=allocated):
             for period in rules.periods_of(days, budget.period):
                 spend = _spend(connection, name, budget.scope, period)
                 status = rules.budget_status(spend, period, known)
                 crossed = rules.crossings(spend, status, budget.amount_usd, budget.alert_at)
+                # The stored states answer this question only until this evaluation stores its own state.
                 was_evaluated = budgets.was_evaluated(connection, name, budget.title, period.first, budget.amount_usd)
                 budgets.store_states(connection, name, [_state(budget, status)], now)
                 for crossing in crossed:

@@ -44,6 +44,8 @@ class Evaluator:
         minimum = self.configuration.anomalies.minimum_impact_usd
         # One transaction for both: a crash in between would leave a finding that is never alerted.
         with connection.transaction():
+            # `_is_first` also claims the first evaluation for this run, and a rollback undoes the claim with the
+            # findings.
             policy = incident_alerts.AlertPolicy(
                 trigger, self._is_first(connection), self.configuration.refresh.trailing_days, now.date()
             )
@@ -66,6 +68,7 @@ class Evaluator:
         # The weekly refresh covers more days than the daily one, and a crossing on any of them is alerted.
         trailing = max(refresh.trailing_days, refresh.deep_trailing_days) * ONE_DAY
         may_alert = self.trigger == "schedule" and not self._is_first(connection)
+        # No crossing is as late as the last possible date, so that date acknowledges all crossings.
         since = self.now.date() - trailing if may_alert else dt.date.max
         return evaluate_budgets(connection, self.organization, days, self.now, allocated=allocated, alert_since=since)
 

@@ -67,6 +67,7 @@ def segments_of(details: Iterable[SpendDetail], days: Collection[dt.date], weeks
         )
         (present if detail.usage_date in days else reference).setdefault(key, []).append(detail)
     segments = []
+    # The quantity unit may be None, which Python cannot compare with text.
     for key in sorted({*present, *reference}, key=str):
         now, before = present.get(key, []), reference.get(key, [])
         project, model, api_key, line_item, kind, unit = key
@@ -80,7 +81,10 @@ def segments_of(details: Iterable[SpendDetail], days: Collection[dt.date], weeks
                 kind=kind,
                 unit=unit,
                 amount=money.total(detail.amount for detail in now),
+                # `weeks` is 0 if the history is shorter than a week.
                 usual_amount=sum((detail.amount for detail in before), _ZERO) / max(weeks, 1),
+                # A segment without present spend has the quantity zero, while a line item without a quantity has an
+                # unknown one.
                 quantity=_quantity(now) if now else _ZERO,
                 usual_quantity=None if usual_quantity is None else usual_quantity / max(weeks, 1),
             )
@@ -95,4 +99,5 @@ def _quantity(details: Iterable[SpendDetail]) -> Decimal | None:
 
 def cents(value: float) -> Decimal:
     """Round US dollars to cents."""
+    # `Decimal(value)` would take over all binary digits of the float, which can change the rounding of half a cent.
     return Decimal(str(value)).quantize(_CENTS)

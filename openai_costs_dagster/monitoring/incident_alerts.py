@@ -74,6 +74,7 @@ def record_alerts(
     # Without the lock, two concurrent evaluations would both open the same incident.
     outbox.lock(connection, name)
     first, last = min(evaluations), max(evaluations)
+    # Costs and users are evaluated separately, and an evaluation of costs must not end the incidents of users.
     known = [
         incident
         for incident in incidents.recent(connection, name, first - _LOOKBACK)
@@ -115,6 +116,7 @@ def _alert(
 ) -> outbox.Alert:
     incident = event.incident
     day = finding.usage_date if finding else incident.last_day
+    # The first field of a series is the organization, which the key contains already.
     key = [event.event, organization.name, incident.direction, str(incident.first_day), *incident.series[1:]]
     # The impact is part of the key, because one incident can grow several times.
     key += [incident.line_item or ""] + ([f"{incident.alerted_impact:.2f}"] if event.event == "grown" else [])

@@ -52,6 +52,7 @@ def check_late_days(
         if coverage.last_stored_day(connection, name) is not None:
             is_stored = are_stored(connection, name, DayRange(due, due))
             due_days[name] = due, is_stored
+            # The failure and its alert are stored together, so neither exists without the other.
             with connection.transaction():
                 _record_change(connection, organization, due, now, configuration.checks, is_stored=is_stored)
     return due_days
@@ -81,6 +82,8 @@ def _record_change(
         failure = OpenFailure(DAYS, "missing", message, "medium", [due], now, now)
         open_failures.store(connection, name, failure)
         outbox.record(connection, _alert(organization, failure, checks, "failed", "days are late"), now)
+    # All days since the first late one must be stored. After a change of the cron expression, the due day can be before
+    # the first late day.
     elif known and are_stored(connection, name, DayRange(known.days[0], max(due, known.days[0]))):
         open_failures.delete(connection, name, DAYS)
         message = f"All days from {known.days[0]} to {due} are stored."
@@ -92,8 +95,10 @@ def _alert(
     organization: Organization, failure: OpenFailure, checks: Collection[str], event: str, title: str
 ) -> outbox.Alert:
     asset = asset_paths.costs_path(organization)
+    # The configuration can omit this check, and then there is no page to link to.
     has_check = asset_paths.LATEST_DAY in checks
     return outbox.Alert(
+        # Days can be late again later, and the opening time gives each failure alerts of its own.
         dedup_key=outbox.dedup_key("late_days", organization.name, failure.opened_at.isoformat(), event),
         kind="sync_failure",
         event=event,

@@ -109,12 +109,14 @@ def _overview(
         ]
         return Overview(organization.name, organization.title, required_actions=needs)
     days = DayRange(min(start_of(organization, known, today), today), today)
+    # Today does not count as missing, because its refreshes may still come.
     finished = days.intersection(None, today - ONE_DAY)
     missing = DayRange.covering(coverage.missing_days(connection, organization.name, finished)) if finished else []
     shared = allocations.allocation_coverage(connection, organization.name, DayRange(first_recent_day(today), today))
     spend = _spend_status(connection, organization, today)
     forecast = spend.month.forecast if spend.month else None
     month_first = today.replace(day=1)
+    # One query serves two figures: the month to date and the recent days.
     since = min(month_first, first_recent_day(today))
     other = coverage.other_currencies(connection, organization.name, DayRange(since, today))
     return Overview(
@@ -187,6 +189,7 @@ def _open_anomalies(connection: Connection, name: str, today: dt.date) -> list[a
 
 def _key_problems(organization: Organization) -> list[str]:
     try:
+        # The key is read to detect a missing variable or file; no request is sent to OpenAI.
         organization.admin_key.read()
     except SecretUnavailable as error:
         return [f"the admin key cannot be read: {error}"]
@@ -200,6 +203,7 @@ def _sync_problems(synced: coverage.SyncStatus, missing: list[DayRange], today: 
         problems.append(f"the last sync failed and {kind}: {synced.last_error}")
     if missing:
         problems.append(f"days are missing: {', '.join(map(str, missing))}")
+    # If days are missing, the previous message already lists the newest of them.
     elif synced.last_day is None or synced.last_day < today - ONE_DAY:
         problems.append(f"nothing newer than {synced.last_day} is stored: is openai-costs up running?")
     return problems
