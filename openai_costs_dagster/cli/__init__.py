@@ -11,6 +11,8 @@ import sys
 
 import click
 
+# Commands import Dagster and other large packages inside their functions, because `import dagster` alone takes half a
+# second.
 from openai_costs_dagster.cli import (
     alerts,
     anomalies,
@@ -84,6 +86,7 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):  # shells start background jobs with SIGINT ignored
         signal.signal(number, signal.default_int_handler)
     try:
+        # In its standalone mode, click would end the process itself before `user_message` can choose the exit code.
         sys.exit(cli.main(standalone_mode=False) or 0)
     except click.exceptions.Exit as error:
         sys.exit(error.exit_code)
@@ -95,6 +98,7 @@ def main() -> None:
         # from the original.
         notes = getattr(error.__cause__ or error, "__notes__", [])
         click.echo("; ".join(["interrupted", *notes]), err=True)
+        # Shells use this exit code for a program that Ctrl-C ended.
         sys.exit(130)
     except Exception as error:
         message = user_message(error)

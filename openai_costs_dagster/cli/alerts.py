@@ -41,8 +41,10 @@ def test(context: click.Context, channel: str | None) -> None:
     now = utc_now()
     with session.database.connect() as connection:
         outbox.record(connection, delivery.test_alert(channel or "", now), now)
+    # Other pending alerts are left to the sensor, because alerts of one cause are still collected into one message.
     delivery.route(session.database, known, now, delivery.GROUPING_DELAY, tests_only=True)
     chosen = [one for one in known if channel in {None, one.name}]
+    # A command has no time limit like the tick of a sensor, so the deadline is far away.
     done = delivery.deliver(session.database, chosen, session.configuration.dagster_url, utc_now, utc_now() + ONE_DAY)
     for one in chosen:
         click.echo(f"{one.name}: {done.failed.get(one.name, 'delivered')}")

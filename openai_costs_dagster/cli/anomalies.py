@@ -152,6 +152,7 @@ def expected(anomaly_id: int, reason: str) -> None:
     """
     session = _open_session()
     finding = _finding(session, anomaly_id)
+    # The mark covers only this day, because the detector takes over its level as the expected level of later days.
     _store_feedback(session, finding, "expected", finding.usage_date, reason)
     click.echo(
         f"marked as expected: {finding.usage_date} of {finding.organization}; later days are compared with its level "
@@ -187,6 +188,8 @@ def _findings(session: Session, organization: str | None, days: int) -> list[Sto
     from openai_costs_dagster.warehouse import anomalies as stored
 
     if organization is not None:
+        # The call raises an error for an unknown name, which would otherwise look like an organization without
+        # findings.
         session.configuration.organization(organization)
     first = utc_now().date() - (days - 1) * ONE_DAY
     with session.database.connect() as connection:
@@ -256,5 +259,7 @@ def _answer_as_json(answer: StoredFeedback) -> dict[str, Any]:
 
 def _as_json(finding: StoredFinding) -> dict[str, Any]:
     return {
-        name: value if isinstance(value, bool | int | None) else str(value) for name, value in finding.columns().items()
+        # Amounts become strings, because many JSON parsers read numbers as floats and lose digits.
+        name: value if isinstance(value, bool | int | None) else str(value)
+        for name, value in finding.columns().items()
     }

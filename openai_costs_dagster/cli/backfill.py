@@ -51,10 +51,12 @@ def backfill(
     from openai_costs_dagster.configuration import load
 
     today = utc_now().date()
+    # Invalid input must be reported before the embedded server is started.
     _validate_range(first, last, today)
     configuration = load()
     wanted = selected_organizations(configuration, organizations)
     session = open_session(configuration)
+    # A missing privilege would otherwise become visible only after days were requested from OpenAI.
     session.database.check_privileges()
     try:
         results = run_backfill(session, wanted, first, last or today)
@@ -75,6 +77,7 @@ def run_backfill(
     from openai_costs_dagster.sync.onboarding import start_dates
 
     starts, unreachable = start_dates(organizations, session.database)
+    # An organization whose API cannot be reached must not stop the backfill of the others.
     results = [Result(name, success=False, error=error) for name, error in unreachable.items()]
     for result in results:
         click.echo(f"{result.organization}: nothing was read: {result.error}", err=True)
@@ -117,6 +120,8 @@ def _show(progress: ProgressBar, step: Step) -> None:
 
 def _only_outside_retention(result: Result, first: dt.date | None) -> bool:
     """Return whether all failed days are older than OpenAI's retention, in a backfill without --from."""
+    # Without --from, the first requested day is an estimate of what OpenAI serves, so a refusal of older days is
+    # expected.
     return first is None and result.error is None and set(result.failed) == set(result.outside_retention)
 
 

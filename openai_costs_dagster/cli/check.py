@@ -29,6 +29,7 @@ def check(context: click.Context, organizations: tuple[str, ...]) -> None:
     failed = False
     seen: dict[str, str] = {}
     for organization in selected_organizations(configuration, organizations):
+        # The name is printed before the test, because the test may wait for retries.
         click.echo(f"{organization.name}: ", nl=False)
         try:
             settings = connection_settings(organization)

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+# In columns. Rich would assume only 80 columns for a pipe or a file, and wrap most tables.
 _PLAIN_WIDTH = 160
 
 
@@ -35,6 +36,7 @@ class _RichProgressBar:
         self._progress.advance(self._task, days)
 
     def print_line(self, line: str) -> None:
+        # `Text` keeps rich from interpreting brackets in names as markup.
         self._progress.console.print(Text(line))
 
 
@@ -74,6 +76,7 @@ def show_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right:
         console = Console(width=_PLAIN_WIDTH)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for number, heading in enumerate(headings):
+        # Folding wraps long ids, which rich would otherwise cut off with an ellipsis.
         table.add_column(heading, justify="right" if number in right else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))

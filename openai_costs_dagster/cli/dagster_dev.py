@@ -84,6 +84,7 @@ class DagsterDev:
         sockets = Path(tempfile.mkdtemp(prefix="openai-costs-"))  # socket paths are limited to about 100 bytes
         self._stack.callback(shutil.rmtree, sockets, ignore_errors=True)
         self._address = (host, port)
+        # A client cannot connect to 0.0.0.0, which only means that the server listens on all addresses.
         url = f"http://{_LOOPBACK if host in {'0.0.0.0', ''} else host}:{port}"  # noqa: S104 - compared, not bound
         environment = {**environment, "PYTHONWARNINGS": "ignore", "DAGSTER_IS_DEV_CLI": "1"}
         colored = "colored" if log_format == "text" else log_format
@@ -136,6 +137,7 @@ class DagsterDev:
         self._groups.remove_empty()
         stop_groups(self._groups.leaders, timeout_s=_STOP_TIMEOUT_S)
         self._stack.close()
+        # The state file is deleted last, so `down` can stop the remaining processes if this process is killed before.
         self._state_file.unlink(missing_ok=True)
 
     def _code_server(
@@ -164,6 +166,8 @@ class DagsterDev:
 
     def _start(self, service: ProcessService) -> None:
         service.start()
+        # The state is written after every start, so `down` finds all processes even if this process is killed during
+        # startup.
         self._services.append(service)
         self._write_state()
 
@@ -238,6 +242,7 @@ def stop_recorded_processes(state_file: Path, *, timeout_s: float = _STOP_TIMEOU
     was_running = process is not None and process.send(signal.SIGINT)
     if process and was_running:
         with suppress(psutil.NoSuchProcess):
+            # The process needs up to `timeout_s` to stop its own services, so it gets more time than that.
             psutil.wait_procs([psutil.Process(process.pid)], timeout=2 * timeout_s)
     left = _recorded_groups(state_file)
     stop_groups(left, timeout_s=timeout_s)
@@ -277,6 +282,8 @@ def free_port(preferred: int = 0) -> int:
     """Return the preferred port if it is free on this machine, or another free port."""
     for port in (preferred, 0):
         with socket.socket() as probe:
+            # Without this option, closed connections of an earlier server would make its port look occupied for a
+            # minute.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((_LOOPBACK, port))

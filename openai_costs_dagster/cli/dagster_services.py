@@ -25,6 +25,7 @@ _STOP_TIMEOUT_S = 5.0
 HANG_TIMEOUT_S = 300.0
 """Seconds without a tick of any sensor after which the daemon counts as hanging."""
 
+# Ticks are read less often than services are checked, because every read opens a database connection.
 _TICK_POLL_INTERVAL_S = 15.0
 
 
@@ -80,6 +81,7 @@ class ProcessService:
             stdin=subprocess.DEVNULL,
             stdout=self._output,
             stderr=subprocess.STDOUT if self._output else None,
+            # Ctrl-C in the terminal reaches only this program, which then stops the services itself.
             start_new_session=True,
         )
         self._groups.add(self._process.pid)
@@ -103,6 +105,7 @@ class ProcessService:
         try:
             self._process.wait(_STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
+            # The second wait reaps the child, which would otherwise remain as a zombie.
             self._process.kill()
             self._process.wait()
 
@@ -174,6 +177,8 @@ class SensorTicks:
             self._changed_at = None  # sensors cannot record ticks without the database
             return
         if newest != self._last:
+            # The first tick that is read may come from an earlier daemon, so only a newer tick shows that this daemon
+            # works.
             if self._last is not None:
                 self._changed_at = now
             self._last = newest
@@ -210,6 +215,7 @@ class DaemonService(ProcessService):
 def webserver_answers(url: str) -> bool:
     """Return whether Dagster's webserver answers."""
     try:
+        # Requests to this machine must not go through a proxy that the environment names.
         return httpx2.get(f"{url}/server_info", timeout=ANSWER_TIMEOUT_S, trust_env=False).status_code == 200
     except httpx2.HTTPError:
         return False
@@ -221,6 +227,8 @@ def code_server_answers(socket: Path) -> bool:
     from dagster._grpc.client import DagsterGrpcClient
 
     try:
+        # `GetServerId` is answered by the child process with the definitions, which can die while its parent still
+        # listens (docs/decisions/0030-supervised-processes.md).
         return bool(DagsterGrpcClient(socket=str(socket)).get_server_id(timeout=int(ANSWER_TIMEOUT_S)))
     except DagsterUserCodeUnreachableError:
         return False

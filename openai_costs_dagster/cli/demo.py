@@ -42,6 +42,7 @@ def demo(context: click.Context, once: bool, port: int | None) -> None:
     from openai_costs_dagster.simulator import Simulator, demo_organizations
     from openai_costs_dagster.simulator.webhook import receiver
 
+    # A variable of the user could connect the demo to a real organization or to a real database.
     for name in _USER_VARIABLES:
         os.environ.pop(name, None)
     folder = _fresh_folder(Path.cwd() / FOLDER)
@@ -69,6 +70,7 @@ def _load_history(folder: Path, today: dt.date) -> Session:
     _title("Simulated organizations, an embedded PostgreSQL and Dagster's history are in " + FOLDER)
     session = open_session(configuration)
     _title(f"Backfill of {HISTORY_DAYS} days, up to the day before yesterday")
+    # Backfills never send alerts, so the day with the planted anomaly is left to the scheduled refresh.
     run_backfill(session, list(configuration.organizations.values()), None, today - 2 * ONE_DAY)
     _title("Scheduled refresh: the runs that Dagster's automation conditions request at the daily tick")
     tasks = scheduled_tasks(configuration, session.environment, utc_now())
@@ -104,6 +106,7 @@ def _deliver_alerts(session: Session, received: list[dict[str, Any]]) -> None:
     from openai_costs_dagster.alerts.routing import routes
 
     now, channels = utc_now(), routes(session.configuration)
+    # The demo does not wait for further findings of the same cause.
     delivery.route(session.database, channels, now, dt.timedelta(0))
     delivery.deliver(session.database, channels, None, utc_now, now + dt.timedelta(minutes=1))
     _title("Alerts that the demo's webhook received")
@@ -157,6 +160,7 @@ def _fresh_folder(folder: Path) -> Path:
     if folder.exists():
         if not (folder / SIMULATED_MARKER).exists():
             raise InputMistake(f"{folder} exists and was not created by the demo: move or rename it")
+        # Running processes would continue to write into the deleted folder.
         stop_recorded_processes(folder / _STATE_FILE)
         embedded.stop(folder)
         shutil.rmtree(folder)
@@ -226,6 +230,7 @@ def _write_secret(file: Path, text: str) -> None:
 
 def _budget(organization: SimulatedOrganization, today: dt.date) -> int:
     """Return the spend of the last four weeks scaled to a month, rounded up to hundreds of US dollars."""
+    # Yesterday is left out, because the planted anomaly would raise the budget.
     days = [today - number * ONE_DAY for number in range(2, 30)]
     spent = sum(float(fact.amount or 0) for day in days for fact in organization.facts(day))
     return round(spent / 28 * 30.4 / 100 + 0.5) * 100

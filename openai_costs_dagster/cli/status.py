@@ -94,6 +94,7 @@ def print_overviews(organizations: Sequence[Overview]) -> None:
                 str(len(one.open_anomalies)),
                 _percent(one.allocated_to_users_percent),
                 _percent(one.allocated_to_keys_percent),
+                # A table cell has space for the two newest groupings, and the JSON document contains all.
                 "; ".join(f"{days.grouping} since {days.first_day}" for days in one.groupings[-2:]) or "-",
             )
             for one in organizations
@@ -149,6 +150,7 @@ def _organization_as_json(organization: Overview) -> dict[str, Any]:
             {"first_day": str(days.first), "last_day": str(days.last)} for days in organization.missing_ranges
         ],
         "groupings": [{name: str(value) for name, value in asdict(days).items()} for days in organization.groupings],
+        # The format `f` never writes an exponent, unlike `str` with a value such as 0E-8.
         "month_to_date_usd": f"{organization.month_to_date:f}",
         "month_to_date_other_currencies": _amounts_as_json(organization.month_to_date_other_currencies),
         "other_currencies": _amounts_as_json(organization.other_currencies),

@@ -79,6 +79,7 @@ class Supervisor:
             if reason is None:
                 return False
             self._plan_restart(one, reason)
+        # The first restart has no delay and therefore takes place within the same check.
         return one.start_at is not None and self._clock() >= one.start_at and self._start(one)
 
     def _failure(self, one: _Supervised) -> str | None:
@@ -102,6 +103,7 @@ class Supervisor:
         one.start_at, one.reason = now + wait, reason
         if wait:
             _LOG.warning("%s %s; it is restarted in %.0f s", one.service.name, reason, wait)
+        # A service that hangs must end before its successor can use the same port or socket.
         one.service.end()
 
     def _start(self, one: _Supervised) -> bool:

@@ -37,6 +37,7 @@ def up(context: click.Context, host: str, port: int | None) -> None:
     _stop_killed_predecessor(state_file)
     session = open_session(configuration)
     session.database.check_privileges()
+    # Onboarding comes before the start of Dagster, because the partitions of an organization begin with its first day.
     _, unreachable = start_dates(selected_organizations(configuration, ()), session.database)
     for name, error in unreachable.items():
         click.echo(f"{name} cannot be read now: {error}", err=True)
