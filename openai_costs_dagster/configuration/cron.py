@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from openai_costs_dagster.days import ONE_DAY
 
+# The last field is the weekday, in which both 0 and 7 mean Sunday.
 _CRON_RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
 
 
@@ -26,6 +27,7 @@ def is_cron(text: str) -> bool:
     values = [_cron_values(field, *limits) for field, limits in zip(fields, _CRON_RANGES, strict=True)]
     if not all(values):
         return False
+    # 2024 is a leap year, so 29 February counts as a day on which an expression can tick.
     longest_month = max(calendar.monthrange(2024, month)[1] for month in values[3])
     return fields[4] != "*" or min(values[2]) <= longest_month
 
@@ -60,6 +62,7 @@ def _ticks(cron: str, start: dt.date, step: dt.timedelta) -> Iterator[dt.datetim
     by_day, by_weekday = (field != "*" for field in (cron.split()[2], cron.split()[4]))
     for number in range(8 * 366 + 1):  # two leap days are at most eight years apart, for example around the year 2100
         day = start + number * step
+        # Sunday is 7 in `isoweekday`, and 0 or 7 in a cron expression.
         fits_day, fits_weekday = day.day in days, bool({day.isoweekday(), day.isoweekday() % 7} & weekdays)
         fits = fits_day or fits_weekday if by_day and by_weekday else fits_day and fits_weekday
         if day.month in months and fits:

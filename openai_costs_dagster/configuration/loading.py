@@ -42,6 +42,7 @@ def load(path: Path | None = None) -> Configuration:
     path = Path(named or DEFAULT_FILE)
     if _exists(path):
         return read_file(path)
+    # A missing file that the user named is an error, because another configuration must not take its place silently.
     if named:
         raise ConfigurationError(f"OPENAI_COSTS_CONFIG names {path}, which does not exist")
     if env_variable("OPENAI_ADMIN_KEY"):
@@ -63,6 +64,8 @@ def from_environment() -> Configuration:
     if organization_id := env_variable("OPENAI_ORG_ID"):
         organization["organization_id"] = organization_id
     value: dict[str, Any] = {"organizations": {"default": organization}}
+    # A configuration file has to name this variable itself, because the variable is often set for another program
+    # (docs/decisions/0009-database-url.md).
     if env_variable("DATABASE_URL"):
         value["database"] = {"url": {"env": "DATABASE_URL"}}
     return _validated(value, "the environment", _working_directory(), None)
@@ -112,12 +115,14 @@ def lines_of_organization(path: Path, name: str) -> list[tuple[int, str]]:
             continue
         if len(line) - len(line.lstrip()) > indent:
             last = number
+        # A comment may be indented less than the settings around it and does not end the section.
         elif not line.lstrip().startswith("#"):
             break
     return [(number, lines[number - 1]) for number in range(first, last + 1)]
 
 
 def _validated(value: dict[str, Any], where: str, folder: Path, document: Document | None) -> Configuration:
+    # The program would otherwise ignore the old variable without any message.
     if renamed := renamed_variable():
         raise ConfigurationError(renamed)
     try:
@@ -193,8 +198,10 @@ def _error_message(error: ValidationError, where: str, document: Document | None
         message = f"{str(path[-1])!r} is not a setting here; allowed are {', '.join(_allowed_settings(path))}"
     elif first["type"] == "missing":
         message = f"{path[-1]!r} is missing"
+    # Some messages of validators contain the invalid value already.
     elif isinstance(first["input"], str | int | Decimal) and not _may_be_secret(path) and "found" not in message:
         message = f"{message}; found {str(first['input'])!r}"
+    # A user may have pasted a key into any other setting as well.
     message = redact(message)
     line = document.line(path) if document else None
     place = f"{where}, line {line}" if line else where
@@ -202,6 +209,7 @@ def _error_message(error: ValidationError, where: str, document: Document | None
 
 
 def _may_be_secret(path: tuple[str | int, ...]) -> bool:
+    # A user may write a URL with a password where a section belongs, as in `database: postgresql://...`.
     in_place_of_settings = path[-1:] == ("database",) or (path[:1] == ("alerts",) and len(path) <= 2)
     return in_place_of_settings or bool(_SECRET_SETTINGS & set(map(str, path)))
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from openai_costs_dagster.user_input import env_variable, read_text, strip_padding
 
+# A name that begins with sk- is not a variable but a key of OpenAI that was written in its place.
 _VARIABLE = re.compile(r"(?!sk-)[A-Za-z_][A-Za-z0-9_.-]*")
 
 

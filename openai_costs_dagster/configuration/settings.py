@@ -67,6 +67,7 @@ class _Section(BaseModel):
 
 
 def _number(value: Any) -> Any:
+    # In Python, `bool` is a subclass of `int`, so `true` would count as one dollar.
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         raise ValueError("an amount of US dollars must be a number")
     return value
@@ -243,6 +244,7 @@ class Refresh(_Section):
     @field_validator("intraday_minutes")
     @classmethod
     def _divides_the_day(cls, value: int | None) -> int | None:
+        # A cron expression starts again with every hour and every day, so other intervals would be uneven.
         if value is not None and (60 % value if value < 60 else (24 * 60) % value or value % 60):
             raise ValueError(
                 "minutes must divide an hour, or be whole hours that divide a day, for example 5, 15, 60 or 240"
@@ -384,6 +386,7 @@ class Configuration(_Section):
     def _organizations_are_distinct(self) -> Configuration:
         if not self.organizations:
             raise ValueError("organizations is empty: configure at least one")
+        # Group names of Dagster contain no hyphens, so both names would become the same group.
         _reject_duplicates(self.organizations, lambda one: one.name.replace("-", "_"), "differ only by - and _")
         _reject_duplicates(self.organizations, lambda one: one.organization_id, "have the same organization_id")
         _reject_duplicates(self.organizations, lambda one: (str(one.admin_key), one.base_url), "use the same admin key")
@@ -399,6 +402,7 @@ class Configuration(_Section):
 
     @model_validator(mode="after")
     def _organizations_share_the_prefix(self) -> Configuration:
+        # The model is frozen, so the organizations are replaced inside the mapping.
         shared = {"asset_key_prefix": self.asset_key_prefix}
         self.organizations.update({name: one.model_copy(update=shared) for name, one in self.organizations.items()})
         return self

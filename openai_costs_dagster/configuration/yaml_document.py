@@ -22,6 +22,7 @@ _OCTAL_OR_HEX = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
 _DECIMAL = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 
 
+# PyYAML may be installed without libyaml, whose parser is ten times faster.
 _FAST_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -51,6 +52,7 @@ class Document:
         return self._lines.get(path)
 
     def _read(self, node: yaml.Node, path: Path) -> Any:
+        # The line of a key is recorded before its value is read, and it is the line that a message should name.
         line = self._lines.setdefault(path, node.start_mark.line + 1)
         if len(path) > _MAX_DEPTH:
             raise YamlError(f"line {line}: nested too deeply")
@@ -60,7 +62,9 @@ class Document:
             return [self._read(item, (*path, index)) for index, item in enumerate(node.value)]
         assert isinstance(node, yaml.ScalarNode)  # noqa: S101 - YAML has three kinds of nodes
         try:
+            # A quoted value is always text, even if it looks like a number.
             return node.value if node.style else _scalar(node)
+        # Python refuses to convert an integer of more than 4,300 digits.
         except (ValueError, ArithmeticError):
             raise YamlError(f"line {line}: this number is too long") from None
 
