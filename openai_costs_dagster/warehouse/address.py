@@ -25,6 +25,7 @@ CONNECTION_DEFAULTS: Mapping[str, str] = {
 """Defaults for parameters that the address does not set. They detect a dropped connection within a minute."""
 
 _SECRETS = ("password", "sslpassword", "scram_client_key", "scram_server_key", "oauth_client_secret")
+# A password may contain an at sign, so the greedy expression ends at the last at sign.
 _PASSWORD = re.compile(rf"(?<=://)([^:@/]*):.*@|\b((?:{'|'.join(_SECRETS)})=)[^&\s]+")
 _SCHEME = "postgresql://"
 _LONGEST_NAME = 63  # The maximum length of application_name in bytes.
@@ -50,9 +51,11 @@ class Address:
 
     def redacted(self, message: str) -> str:
         """Return a message of libpq or the server on one line, without any part of a password."""
+        # libpq quotes single parts of an address that it cannot parse, so every part of the password is removed.
         parts = {part for found in _PASSWORD.finditer(self.text) for part in re.split(r"[:@/%&=]", found[0])}
         parts |= {value for name, value in self.parameters.items() if name in _SECRETS}
         user = self.text.removeprefix(_SCHEME).split(":")[0]
+        # The longest text is replaced first, because a shorter one may be contained in it.
         return redact(message, sorted(parts - {user, *_SECRETS}, key=len, reverse=True))
 
     @property
@@ -64,6 +67,8 @@ class Address:
 
         An application name in the address becomes the beginning of the session's application name.
         """
+        # The user's own name is cut, because messages about a held lock need the name of this program, which follows
+        # it.
         given = self.parameters.get("application_name", "")[:_NAME_ENDS]
         own = {"client_encoding": "UTF8", "application_name": f"{given} {name}".strip()[:_LONGEST_NAME]}
         return make_conninfo("", **{**self._defaults(), **self.parameters, **own})
@@ -80,6 +85,7 @@ class Address:
 
     def _defaults(self) -> dict[str, str]:
         found = dict(CONNECTION_DEFAULTS)
+        # A parameter of the address would override the variable.
         if env_variable("PGCONNECT_TIMEOUT"):
             del found["connect_timeout"]
         return found
@@ -104,6 +110,7 @@ def normalized_url(url: str) -> str:
     Raises `DatabaseRefused` if the text is neither a PostgreSQL URL nor keyword=value pairs.
     """
     plain = re.sub(r"^postgres(ql)?(\+\w+)?://", _SCHEME, url.strip())
+    # A URL can contain an equals sign in its query, so only the text before the first one is examined.
     is_pairs = "://" not in plain.partition("=")[0] and re.match(r"\w+\s*=", plain)
     if not plain.startswith(_SCHEME) and not is_pairs:
         raise errors.DatabaseRefused(

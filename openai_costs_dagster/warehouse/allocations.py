@@ -104,6 +104,7 @@ def store_user_costs(
                 for day, rows in found.items():
                     for row in rows:
                         copy.write_row((organization, day, *row))
+            # A day without costs of any user is recorded as well, because an empty day is known and not missing.
             notes = [{"organization": organization, "usage_date": day, "now": now} for day in days]
             cursor.executemany(_INSERT_USER_COST_DAY, notes)
     except errors.VALUE_ERRORS as error:

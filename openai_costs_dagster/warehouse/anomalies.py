@@ -17,6 +17,7 @@ from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.series_rows import series_row
 from openai_costs_dagster.warehouse.statements import statement
 
+# Python has no date that corresponds to `infinity` in PostgreSQL.
 FOREVER = dt.date.max
 """The last day of a mute without an end date."""
 
@@ -94,6 +95,8 @@ class Finding:
     @property
     def has_daily_range(self) -> bool:
         """Whether the amounts and the range of the finding belong to one day, not to a sum over several days."""
+        # The detector gives a run of days a reason such as "5 days", and intermittent series are tested by a sum over
+        # days.
         return self.reason != "intermittent" and not self.reason.endswith(" days")
 
 
@@ -222,7 +225,9 @@ def replace_findings(
     values = {"organization": organization, "now": now, "days": list(days), "trigger": trigger, "users": users}
     with connection.transaction(), connection.cursor() as cursor:
         rows = [{**values, **finding.columns(), "organization": organization} for finding in found]
+        # Alerts and feedback refer to findings by id, so existing findings are updated and keep their ids.
         cursor.executemany(statement("anomalies/upsert_finding"), rows, returning=True)
+        # Without rows, `executemany` has no result to fetch.
         ids = _returned_ids(cursor) if rows else []
         cursor.execute(statement("anomalies/delete_outdated_findings"), values)
     return ids

@@ -46,6 +46,7 @@ def spend(
     connection: Connection, organization: str, scope: str, scope_id: str | None, days: DayRange
 ) -> dict[dt.date, Decimal]:
     """Return the spend that counts against a budget, by day, in US dollars. Other currencies never count."""
+    # Project, model and service are columns of one view, and the other scopes need other tables.
     query = _QUERIES.get(scope, "budgets/spend_of_scope")
     values = {
         "organization": organization,

@@ -38,6 +38,7 @@ _COPY_VIA_TEMP_END = sql.SQL("insert into {target} select * from {temporary}; dr
 _HAS_POLICIES = "select row_security_active(%(table)s)"
 
 _NULL = r"\N"
+# These characters have a meaning of their own in the text format of COPY.
 _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
 

@@ -29,6 +29,7 @@ COSTS = "costs"
 """The value of `raw_buckets.source` for costs."""
 _COMPRESSION = 1  # The fastest level of zlib. Higher levels take more time than the saved space is worth.
 _CLEAR_STAGING = "truncate staged_rows, staged_buckets"
+# PostgreSQL accepts only one command with parameters at a time, so a common table expression contains the first one.
 _DELETE_STAGED_DAYS = """
 with forgotten as (delete from staged_buckets where usage_date between %(first)s and %(last)s)
 delete from staged_rows where usage_date between %(first)s and %(last)s
@@ -100,6 +101,7 @@ class Staging:
 
     def forget(self, days: DayRange) -> None:
         """Discard some staged days, which are requested again."""
+        # Rows that are still in memory have to be in the table before the deletion.
         self._flush()
         self._connection.execute(_DELETE_STAGED_DAYS, {"first": days.first, "last": days.last})
 
@@ -172,6 +174,7 @@ class Staging:
         ).fetchall()
         for day, currency, row_count, total in found:
             counts[day] = counts.get(day, 0) - row_count
+            # The sum is null if every amount of the currency is missing.
             if total is not None and total != expected.pop((day, currency), None):
                 raise errors.LoadMismatch(
                     f"{window.organization} {day}: the stored total of {total} {currency} differs from the fetched one"

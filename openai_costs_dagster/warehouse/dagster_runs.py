@@ -58,4 +58,5 @@ def queue(connection: Connection) -> Queue | None:
 
 
 def _has_runs(connection: Connection) -> bool:
+    # The tables are missing before Dagster has created them, or if a DAGSTER_HOME of the user names another database.
     return {"runs", "run_tags", "daemon_heartbeats"} <= tables(connection)

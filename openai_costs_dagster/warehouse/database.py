@@ -65,6 +65,8 @@ class Database:
         connecting and while the connection is used.
         """
         with self._open(name) as connection:
+            # Settings of the administrator such as a short `statement_timeout` would abort a run that waits for a lock
+            # (docs/decisions/0026-database-sessions.md).
             connection.execute(statement("session/settings"))
             yield connection
 
@@ -95,6 +97,7 @@ class Database:
         Concurrent processes are safe: one migrates, and the others wait. Raises a `WarehouseError`.
         """
         with self._open() as connection:
+            # The check precedes the settings, which would affect other clients if a pooler shared the session.
             check_server(connection, self._open, self.safe_url)
             connection.execute(statement("session/settings"))
             if _is_current(connection):
@@ -122,6 +125,8 @@ class Database:
             connection.execute(grants())
 
     def _migrate(self) -> None:
+        # libpq understands more forms of an address than SQLAlchemy, and a pool would keep the session open after the
+        # migration.
         engine = sqlalchemy.create_engine(
             "postgresql+psycopg://", creator=self._migrating_connection, poolclass=sqlalchemy.NullPool
         )
@@ -140,6 +145,7 @@ class Database:
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
                 for view in views():
+                    # SQLAlchemy passes parameters with every text, so psycopg would read a single "%" as a placeholder.
                     connection.exec_driver_sql(view.replace("%", "%%"))
                 connection.exec_driver_sql(grants().replace("%", "%%"))
                 connection.exec_driver_sql(_STORE_METADATA, {"key": "views", "value": str(view_versions.CURRENT)})
@@ -150,6 +156,7 @@ class Database:
         """Return a connection for SQLAlchemy, which controls its transaction and closes it."""
         connection = self._new_connection(_NAME)
         connection.execute(statement("session/settings"))
+        # The settings were made in autocommit mode, because a rollback of the migration would undo them.
         connection.autocommit = False
         return connection
 
@@ -174,6 +181,7 @@ def _scripts() -> ScriptDirectory:
 
 @cache
 def _known_revisions() -> set[str]:
+    # Alembic imports all migrations for this answer, so the answer is cached.
     return {script.revision for script in _scripts().walk_revisions()}
 
 

@@ -94,6 +94,7 @@ def forgotten_users(connection: Connection) -> set[str]:
 def find_users(connection: Connection, user: str) -> list[str]:
     """Return the ids of the users with an id or an email address; empty if no stored user matches."""
     found = {user_id for (user_id,) in connection.execute(statement("directory/find_users"), {"user": user})}
+    # A user whose name was never stored can still have costs under the id.
     row = connection.execute(statement("directory/has_rows_of_user"), {"user": user}).fetchone()
     return sorted(found | ({user} if row and row[0] else set()))
 
@@ -109,7 +110,9 @@ def find_person(connection: Connection, user_id: str) -> Person:
     own: set[str] = set()
     others: set[str] = set()
     for one, name, address in connection.execute(statement("directory/names_of_users")):
+        # Addresses of other users are collected as well, because they stay even if they look like an alias.
         (own if one == user_id else others).update({address} - {None, ""})
+        # A name of one word may be an ordinary word, which must not be removed from other texts.
         if one == user_id and name and len(name.split()) > 1:
             names.add(name)
     return Person(user_id, frozenset(own), frozenset(others - own), frozenset(names))
@@ -142,11 +145,13 @@ def delete_names(connection: Connection, organization: str, user_id: str, addres
     """Delete the names and addresses of a user, also in alerts and in names that contain one of the addresses."""
     values = {"organization": organization, "user_id": user_id, "addresses": sorted(addresses)}
     with connection.transaction():
+        # The stored names show which text to replace in alerts, so the alerts are edited before the names are deleted.
         connection.execute(statement("directory/delete_name_in_alerts"), values)
         return connection.execute(statement("directory/delete_names"), values).rowcount
 
 
 def _buckets(connection: Connection, organization: str) -> Iterator[tuple[int, bytes]]:
+    # A named cursor fetches rows in batches, because all raw responses of an organization may not fit into memory.
     with connection.cursor(name="bodies") as bodies:
         for raw_id, body in bodies.execute(_RAW_BUCKETS, {"organization": organization}):
             yield raw_id, zlib.decompress(body)

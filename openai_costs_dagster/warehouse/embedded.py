@@ -158,6 +158,8 @@ def _create(folder: Path, programs: Path) -> None:
             f"PostgreSQL's programs are installed in {str(programs)!r}, and initdb cannot run in a folder with "
             f"{found[0]!r} in its name: move the virtual environment, or set database.url"
         )
+    # Only a process that can reach the socket can connect, so connections need no password. The built-in locale does
+    # not depend on the C library of the host, whose updates can damage indexes.
     made = subprocess.run(  # noqa: S603 - PostgreSQL's own program
         [
             *(programs / "bin" / "initdb", "-D", folder, "-U", "postgres", "--auth=trust", "--encoding=UTF8"),
@@ -177,7 +179,10 @@ def _start(folder: Path, programs: Path) -> None:
     log.touch(mode=0o600)
     if os.geteuid() == 0:
         os.chown(log, *_server_ids())
+    # The log also contains earlier starts, whose errors must not be reported for this start.
     before = log.stat().st_size
+    # An empty host disables TCP, and a relative socket path keeps the length of the data directory out of the socket's
+    # name. The new session keeps Ctrl-C in the terminal away from the server.
     started = subprocess.run(  # noqa: S603 - the paths are arguments of the shell, not part of its program
         [
             *("/bin/sh", "-c", _DETACH, log),
@@ -192,6 +197,7 @@ def _start(folder: Path, programs: Path) -> None:
     deadline = time.monotonic() + _START_WITHIN
     while time.monotonic() < deadline:
         found = _postmaster(folder)
+        # `postmaster.pid` may still be the file of an earlier server.
         if found and found.pid == pid and found.is_ready:
             return
         if not _is_alive(pid):
@@ -202,6 +208,7 @@ def _start(folder: Path, programs: Path) -> None:
 
 def _as_server() -> dict[str, Any]:
     """Return the subprocess options for PostgreSQL's programs: folder, environment and, for root, another user."""
+    # Variables of libpq such as PGPORT, and the locale of this process, must have no effect on the server.
     environment: Mapping[str, str] = {
         name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG"))
     }
@@ -226,6 +233,7 @@ def _grant_access_to_server_user(folder: Path, programs: Path) -> None:
     """Give the user of root's server access to its folder, the programs and their parent folders."""
     os.chown(folder, *_server_ids())
     for passed in {*folder.parents, *programs.parents}:
+        # Parent folders become passable and stay unreadable for the other user.
         _add_mode(passed, 0o001)
     for path in (programs, *programs.rglob("*")):
         is_program = path.is_dir() or path.stat().st_mode & 0o100
@@ -307,6 +315,7 @@ def _short_path(folder: Path) -> str:
             f"the temporary directory {tempfile.gettempdir()} has too long or unusual a path: set TMPDIR"
         )
     if not (link.is_symlink() and link.readlink() == folder):
+        # The link is replaced in one step, because other processes may use the old one at the same time.
         draft = link.with_name(f"{link.name}.{uuid.uuid4().hex[:8]}")
         draft.symlink_to(folder)
         draft.replace(link)

@@ -68,8 +68,10 @@ def _refusal(error: psycopg.Error, message: str, conninfo: str) -> tuple[type[er
     if _MISCONFIGURED.search(message):
         return errors.DatabaseRefused, _CHECK_URL
     answer = pq.PGconn.ping(conninfo.encode())
+    # The server accepts connections, so the refusal concerns this address or this user.
     if answer == pq.Ping.OK:
         return errors.DatabaseRefused, _CHECK_URL
+    # A server that rejects the ping is running, and is about to start, stop or recover.
     return errors.DatabaseUnavailable, None if answer == pq.Ping.REJECT else _NOT_RUNNING
 
 

@@ -147,6 +147,7 @@ class Rows:
 def rows(connection: Connection, wanted: Selection, *, at_once: int) -> Iterator[Rows]:
     """Open a cursor on the rows of the month, which yields batches of `at_once` rows."""
     with connection.cursor(name=_CURSOR) as cursor:
+        # JSON is exported as the text of PostgreSQL, because parsing and writing it again could change numbers.
         set_json_loads(lambda text: text if isinstance(text, str) else text.decode(), cursor)
         cursor.execute(statement("report/focus_rows"), wanted.parameters)
         yield Rows(cursor, at_once)

@@ -67,6 +67,7 @@ class _Task:
         for _ in range(_MOST_PASSES):
             before = self.person
             for organization in self._organizations:
+                # A synchronization at the same time could store the names again, so each organization is locked.
                 with lock.organization_lock(
                     self._database, organization, purpose="forget-user", on_wait=self._on_wait
                 ) as connection:
@@ -100,6 +101,7 @@ class _Task:
             )
 
     def _edit(self, raw: bytes) -> bytes:
+        # `surrogateescape` returns bytes that are not UTF-8 unchanged.
         edited = forget(raw.decode("utf-8", "surrogateescape"), self.person)
         if edited.addresses - self.person.addresses:
             self.person = self.person.with_addresses(edited.addresses)

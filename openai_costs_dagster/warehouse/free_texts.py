@@ -54,8 +54,11 @@ class TextColumn(NamedTuple):
     def texts(self, connection: Connection, words: Iterable[str], *, lock: bool) -> Iterator[tuple[str, str]]:
         """Yield the row id (`ctid`) and the text of each row that contains one of the words, ignoring case."""
         query = sql.SQL(
+            # Tables of Dagster have different primary keys, and `ctid` identifies a row in all of them until the row is
+            # updated. The lock prevents such an update.
             "select ctid::text, {column}::text from {table} where {column}::text ilike any (%(patterns)s) {lock}"
         ).format(lock=sql.SQL("for update" if lock else ""), **self._names)
+        # PostgreSQL preselects the texts, because the search for names and addresses in Python is slow.
         patterns = [f"%{_literal(word)}%" for word in words]
         yield from connection.execute(query, {"patterns": patterns}).fetchall()
 

@@ -43,6 +43,8 @@ def _store(connection: Connection, labels: Sequence[str], classify: Classify, ru
                     **classify(label)._asdict(),
                 }
                 for label in labels
+                # The text itself is the key of the table, and an index entry has a maximum size
+                # (docs/decisions/0025-texts-of-the-api.md).
                 if len(label) <= MAX_KEY_LENGTH
             ],
         )

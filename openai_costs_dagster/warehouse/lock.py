@@ -24,6 +24,7 @@ def organization_lock(
     # PostgreSQL shows the name of the session, so that a waiting process can report the holder.
     with database.connect(name=f"openai-costs {organization} {purpose}") as connection:
         lock = {"key": f"openai_costs/organization/{organization}"}
+        # The first attempt does not wait, because the message must name the holder before the wait begins.
         row = connection.execute(_TRY_LOCK, lock).fetchone()
         if not (row and row[0]):
             holder = connection.execute(statement("session/lock_holder"), lock).fetchone()

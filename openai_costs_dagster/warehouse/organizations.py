@@ -71,6 +71,7 @@ def bind_openai_organization(connection: Connection, organization: str, openai_o
             statement("organizations/set_openai_id"),
             {"organization": organization, "openai_organization_id": openai_organization_id},
         )
+    # Only the unique index decides reliably, because another process may register the same organization at this moment.
     except psycopg.errors.UniqueViolation:
         other = next(
             other.organization

@@ -85,6 +85,7 @@ def purge_dagster(connection: Connection, key_prefix: Sequence[str], *, pool: st
                 values,
             ).rowcount
             for table, condition in _CONDITIONS.items()
+            # Dagster may store its tables in another database, and then this database contains none of them.
             if table in existing
         )
 

@@ -46,6 +46,7 @@ organizations = Table(
     Column("display_name", Text),
     Column("start_date", Date, comment="configured start date"),
     Column(
+        # Partitions of stored days disappear in Dagster if the first day moves forward, so the day is stored.
         "earliest_day",
         Date,
         comment="earliest day that the API served at onboarding; never changes once data is stored",
@@ -56,6 +57,7 @@ organizations = Table(
     Column("last_error_at", DateTime(timezone=True)),
     Column("last_error_is_permanent", Boolean),
     Column("first_evaluated_run", Text, comment="first Dagster run that evaluated any day; its findings never alert"),
+    # Two configured names of one OpenAI organization would count its costs twice.
     Index("organizations_once", _key("openai_organization_id"), unique=True),
 )
 
@@ -111,13 +113,19 @@ cost_rows = Table(
     Column("user_id", Text),
     Column("api_key_id", Text),
     Column("line_item", Text),
+    # A null currency is a currency of its own and is never added to US dollars.
     Column("currency", Text),
     Column("quantity_unit", Text),
+    # A missing amount stays null and is counted, because zero would look like a fact.
     Column("amount", Numeric),
     Column("quantity", Numeric),
+    # No unique index covers the seven nullable key columns, because it would cost more than the load. Keys are unique,
+    # because a day is summed by key in memory and replaced as a whole (docs/decisions/0010-staging.md).
     Index("cost_rows_by_day", "organization", "usage_date"),
+    # Days are loaded in order, so a BRIN index of a few hundred kilobytes is sufficient.
     Index("cost_rows_by_date", "usage_date", postgresql_using="brin"),
     Index(
+        # Almost all costs are in US dollars, so this partial index is small.
         "cost_rows_of_other_currencies",
         "organization",
         "usage_date",
@@ -159,12 +167,15 @@ raw_buckets = Table(
     Column(
         "body", LargeBinary, nullable=False, comment="bucket of the day as returned by the API, compressed with zlib"
     ),
+    # The index is not unique, because every changed version of a settled day is stored.
     Index("raw_buckets_by_day", "organization", "usage_date", "source"),
 )
 
 line_items = Table(
     "line_items",
     metadata,
+    # The key is the text itself: the views join this table to every cost row, and PostgreSQL omits an unused join only
+    # if a plain unique index exists (docs/decisions/0025-texts-of-the-api.md).
     Column("line_item", Text, primary_key=True),
     Column("service", Text, nullable=False),
     Column("category", Text, nullable=False),
@@ -181,6 +192,7 @@ projects = Table(
     "projects",
     metadata,
     Column("organization", Text, primary_key=True),
+    # The key is the text itself for the same reason as in `line_items`: the views join this table to every cost row.
     Column("project_id", Text, primary_key=True),
     Column("project_name", Text, nullable=False),
     Column("observed_at", DateTime(timezone=True), nullable=False),
@@ -236,6 +248,7 @@ anomaly_findings = Table(
     Column("alerted_at", DateTime(timezone=True)),
     Column("line_item", Text, comment="line item of a changed unit price"),
     Index(
+        # A series without a project has null in that column, so nulls have to count as equal.
         "anomaly_findings_one_per_series_and_day",
         "organization",
         "usage_date",
@@ -265,6 +278,7 @@ anomaly_feedback = Table(
     Column("given_at", DateTime(timezone=True), nullable=False),
     Column("line_item", Text, comment="line item of a changed unit price"),
     Column(
+        # There is no foreign key, because an evaluation may delete the finding and the feedback must remain.
         "anomaly_id",
         BigInteger,
         nullable=False,
@@ -298,6 +312,8 @@ usage_rows = Table(
     Column("api_key_id", Text),
     Column("model", Text),
     Column("groups", JSONB, nullable=False, comment="dimensions of the endpoint that have no column"),
+    # OpenAI adds counters every few months, and JSON stores new counters without a migration
+    # (docs/decisions/0012-usage-rows.md).
     Column("counters", JSONB, nullable=False),
     Index("usage_rows_by_day", "organization", "usage_date", "operation"),
     comment="usage counters; no amounts of money",
@@ -402,6 +418,7 @@ allocation_days = Table(
     Column("usage_date", Date, primary_key=True),
     Column("sync_window_id", BigInteger, nullable=False, comment="sync window of the allocated costs"),
     Column("allocated_at", DateTime(timezone=True), nullable=False),
+    # Absolute amounts are added, because a credit would otherwise hide an equally large cost.
     Column("gross_usd", Numeric, nullable=False, comment="sum of the absolute amounts of all allocations"),
     Column("to_users_usd", Numeric, nullable=False, comment="part of gross_usd that is allocated to users"),
     Column("to_keys_usd", Numeric, nullable=False, comment="part of gross_usd that is allocated to API keys"),
@@ -443,6 +460,7 @@ outbox = Table(
     Column("acknowledged", Boolean, nullable=False, comment="recorded without being sent to anyone"),
     Column("routed_at", DateTime(timezone=True), comment="time at which the messages of the alert were created"),
     Index("outbox_once", _key("dedup_key"), unique=True),
+    # A sensor searches for unrouted alerts several times a minute, and almost all stored alerts are routed.
     Index("outbox_unrouted", "alert_id", postgresql_where=text("routed_at is null and not acknowledged")),
     comment="alerts, each written in the transaction that records its cause",
 )
@@ -451,6 +469,7 @@ messages = Table(
     "messages",
     metadata,
     Column("message_id", BigInteger, Identity(always=True), primary_key=True),
+    # The address of a channel often contains a secret, so only the name of the channel is stored.
     Column("channel", Text, nullable=False, comment="name of the channel; never its address"),
     Column("idempotency_key", Text, nullable=False, unique=True, comment="identical in every attempt"),
     Column("organization", Text, comment="null for messages about several organizations, or none"),
@@ -471,6 +490,8 @@ messages = Table(
     comment="messages to channels; alerts with one cause share a message",
 )
 
+# Incidents and open failures have tables of their own, because the outbox may be emptied
+# (docs/decisions/0014-alerts.md).
 incidents = Table(
     "incidents",
     metadata,
@@ -518,6 +539,7 @@ openai_budgets = Table(
     metadata,
     Column("organization", Text, primary_key=True),
     Column("amount_limit", Numeric, primary_key=True, comment="US dollars per month"),
+    # A spend limit and a spend alert at OpenAI can have the same amount, so this column is part of the key.
     Column("is_hard", Boolean, primary_key=True, comment="whether OpenAI refuses requests above the limit"),
     Column("observed_at", DateTime(timezone=True), nullable=False),
     comment="spend limits and alerts that are configured at OpenAI, imported as budgets",
@@ -546,6 +568,7 @@ sensor_ticks = Table(
     "sensor_ticks",
     metadata,
     Column("location", Text, primary_key=True, comment="Dagster code location"),
+    # A code location can run on several hosts or move to another host, so each host has its own row.
     Column("host", Text, primary_key=True, comment="machine or container of the code server"),
     Column("sensor", Text, primary_key=True),
     Column("organizations", ARRAY(Text), nullable=False, comment="organizations that the sensor covers"),

@@ -15,6 +15,7 @@ from openai_costs_dagster.warehouse.statements import statement
 
 RETENTION = dt.timedelta(days=30)
 """The age at which the next tick of any sensor deletes a row."""
+# Rows of a renamed code location or of a former host are never updated again, so they are deleted by age.
 _DELETE_OLD = (
     "delete from openai_costs.sensor_ticks where last_tick_at < %(before)s",
     "delete from openai_costs.dead_runs where ended_at < %(before)s",

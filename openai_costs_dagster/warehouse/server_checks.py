@@ -27,10 +27,12 @@ def check_server(connection: Connection, another: Callable[[], AbstractContextMa
     if version < OLDEST_SERVER:
         raise errors.DatabaseTooOld(f"PostgreSQL {version} is too old: {OLDEST_SERVER} or newer is needed")
     encoding, database = connection.info.parameter_status("server_encoding"), connection.info.dbname
+    # Another encoding cannot store all characters of the names that the API returns.
     if encoding != "UTF8":
         raise errors.DatabaseRefused(
             f"{safe}: the database {database} has the encoding {encoding}; {failures.ENCODING_REMEDY}"
         )
+    # A pooler reports a process id of its own, so a connection without a pooler needs no second connection.
     if _backend(connection) != connection.info.backend_pid and _shares_sessions(connection, another):
         raise errors.DatabaseRefused(
             f"{safe}: a connection pooler such as PgBouncer shares sessions between its clients there, and locks and "
@@ -74,6 +76,7 @@ def _shares_sessions(first: Connection, another: Callable[[], AbstractContextMan
 
 def _backend(connection: Connection) -> int:
     cursor = connection.execute(statement("session/backend_pid"))
+    # The statement returns two results, and the first one belongs to `set local`.
     cursor.nextset()
     row = cursor.fetchone()
     return int(row[0]) if row else 0

@@ -18,6 +18,7 @@ from openai_costs_dagster.warehouse.copy import COPY_STAGED_BUCKETS, copy_into
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.statements import statement
 
+# The fastest level of zlib, as for the raw responses of costs.
 _COMPRESSION = 1
 _DELETE_MISSING_ENDPOINT = """
 delete from openai_costs.missing_endpoints where organization = %(organization)s and endpoint = %(endpoint)s
@@ -76,6 +77,7 @@ def store(connection: Connection, window: UsageWindow, buckets: Iterable[UsageDa
             _copy_buckets(connection, buckets)
             connection.execute(statement("usage/delete_rows"), values)
             _copy_rows(connection, window, buckets)
+            # Raw responses of usage are stored in the same table as those of costs, under another source.
             connection.execute(statement("costs/delete_provisional_buckets"), values)
             connection.execute(statement("costs/insert_raw_buckets"), values)
             _note_days(connection, values, buckets)
