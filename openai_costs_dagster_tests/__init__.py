@@ -1,1 +1,1 @@
-"""Tests that mirror the rooms of openai_costs_dagster; each is named after the promise that it keeps."""
+"""Tests of openai_costs_dagster. The folders mirror the packages of the source."""

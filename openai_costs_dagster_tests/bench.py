@@ -32,7 +32,7 @@ def small_organization(**settings: Any) -> SimulatedOrganization:
 
 
 def days(first: dt.date, count: int) -> list[dt.date]:
-    """Return consecutive days."""
+    """Return `count` consecutive days that start with `first`."""
     return [first + number * ONE_DAY for number in range(count)]
 
 

@@ -83,7 +83,7 @@ def _embedded_server() -> Iterator[str]:
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(
                 "alter system set fsync = off"
-            )  # faster; test databases need not survive a power failure
+            )  # This is faster, and test databases need not survive a power failure.
             connection.execute("select pg_reload_conf()")
         yield url
     finally:
@@ -132,7 +132,7 @@ class Databases:
 
 @pytest.fixture(scope="session", params=_SERVERS)
 def databases(request: pytest.FixtureRequest) -> Iterator[Databases]:
-    """The server that the test runs on."""
+    """The PostgreSQL server on which the test runs."""
     url = os.environ[_EXTERNAL] if request.param == "external" else request.getfixturevalue("_embedded_server")
     with ExitStack() as stack:
         yield Databases(url, stack)

@@ -1,4 +1,4 @@
-"""What lies in `deploy/`, read as those read it who start it."""
+"""Parsers of the files in `deploy/`: compose.yaml, the Dockerfile and the Helm values."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ Service = dict[str, Any]
 
 @cache
 def document(name: str) -> dict[str, Any]:
-    """A YAML file by its path below `deploy/`."""
+    """Parse a YAML file, given by its path relative to `deploy/`."""
     found: dict[str, Any] = yaml.safe_load((FOLDER / name).read_text(encoding="utf-8"))
     return found
 
 
 def services() -> dict[str, Service]:
-    """Those of compose.yaml in the order in which they can start."""
+    """Return all services of compose.yaml by name, in the order in which they can start."""
     found: dict[str, Service] = document("compose.yaml")["services"]
     return found
 
 
 def ours() -> dict[str, Service]:
-    """Those of our image."""
+    """Return the services that run the image of this project."""
     return {name: service for name, service in services().items() if service["image"].startswith(f"{IMAGE}:")}
 
 
 def by_default() -> dict[str, Service]:
-    """Those of our image that start without being named."""
+    """Return the services of this project's image that belong to no profile and therefore start by default."""
     return {name: service for name, service in ours().items() if "profiles" not in service}
 
 
 def secret_files(service: Service) -> dict[str, str]:
-    """Where a service finds each secret."""
+    """Return the path of each secret in the container of a service, by the name of the secret."""
     given = service.get("secrets", [])
     named = [one if isinstance(one, dict) else {"source": one, "target": f"/run/secrets/{one}"} for one in given]
     return {one["source"]: one["target"] for one in named}
@@ -49,13 +49,13 @@ def secret_files(service: Service) -> dict[str, str]:
 
 @cache
 def dockerfile() -> list[tuple[str, str]]:
-    """The instructions with what follows them, lines joined and comments left out."""
+    """Return the instructions of the Dockerfile with their arguments. Continued lines are joined, comments removed."""
     text = re.sub(r"^\s*#.*\n", "", (FOLDER / "Dockerfile").read_text(encoding="utf-8"), flags=re.MULTILINE)
     lines = text.replace("\\\n", " ").splitlines()
     return [(word, " ".join(rest.split())) for line in lines if line.strip() for word, _, rest in [line.partition(" ")]]
 
 
 def image_environment() -> dict[str, str]:
-    """What every process of the image finds in its environment."""
+    """Return the environment variables that the Dockerfile sets."""
     given = " ".join(rest for word, rest in dockerfile() if word == "ENV")
     return dict(re.findall(r"(\w+)=(\S+)", given))

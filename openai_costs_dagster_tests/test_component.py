@@ -1,4 +1,4 @@
-"""The Dagster component: settings, mistakes, project attributes and scaffold."""
+"""Tests of the Dagster component: settings, error messages, project attributes and scaffold."""
 
 from __future__ import annotations
 

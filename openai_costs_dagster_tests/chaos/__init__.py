@@ -1,1 +1,1 @@
-"""What is killed, raced, unplugged or answered with errors: stored days stay whole, and the next run completes."""
+"""Tests of killed processes, concurrent backfills, lost connections and API errors. Stored days remain complete."""

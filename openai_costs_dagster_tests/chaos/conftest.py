@@ -1,4 +1,4 @@
-"""A workplace for the tests that need no fresh one, an API, and a gate that holds an answer back."""
+"""Fixtures of the chaos tests: working directories, a simulated API, and a gate that delays one response."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from openai_costs_dagster.simulator.queries import Query
 from ..cli.program import Workplace, workplace
 from ..conftest import ScriptedSimulator
 
-_AT_MOST = 120  # seconds; a test that fails while the gate is closed ends all the same
+_AT_MOST = 120  # seconds, so that a test that fails while the gate is closed still ends
 
 
 @pytest.fixture
@@ -23,21 +23,21 @@ def fresh_place() -> Iterator[Workplace]:
 
 @pytest.fixture(scope="session")
 def place() -> Iterator[Workplace]:
-    """Shared: each test reads an organization of its own."""
+    """A working directory that all tests of the session share. Each test must use its own organization."""
     with workplace() as place:
         yield place
 
 
 @pytest.fixture
 def api() -> Iterator[ScriptedSimulator]:
-    """An API without organizations, which the test brings."""
+    """A simulated API without organizations. Each test adds its own organizations."""
     simulator = ScriptedSimulator([])
     with simulator:
         yield simulator
 
 
 class Gate:
-    """Holds the first answer of a kind back until it is opened."""
+    """A gate that delays the response to the first matching request until `open()` is called."""
 
     def __init__(self, simulator: ScriptedSimulator, holds: Callable[[Query], bool] = lambda _: True) -> None:
         self._holds = holds
@@ -49,7 +49,7 @@ class Gate:
 
     @property
     def reached(self) -> bool:
-        """Whether the request came whose answer is held back."""
+        """Whether the simulator has received the request whose response is delayed."""
         return self._reached.is_set()
 
     def _pass(self, query: Query) -> None:

@@ -1,4 +1,4 @@
-"""Backfills that are killed: stored days stay whole, and the next backfill completes."""
+"""Tests of killed backfills: stored days remain complete, and the next backfill stores the remaining days."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ def first_day() -> dt.date:
 
 
 def detail_since() -> dt.date:
-    """A backfill is two windows: the newer one, of more days than fit on a page, and the older one with less detail."""
+    """Return the first day that is served by user, which splits a backfill into two sync windows.
+
+    The newer window has more days than fit on one page. The older window is stored with a coarser grouping.
+    """
     return days_ago(190)
 
 
@@ -64,7 +67,7 @@ def test_repeatedly_killed_backfill_stores_whole_days_and_completes(place: Workp
 
 
 def test_zombie_process_counts_as_ended() -> None:
-    """In a container the first process often buries nobody; the run of such a process has ended all the same."""
+    """In a container, the first process often reaps no children, so ended processes remain as zombies."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
         process = psutil.Process(child.pid)
         recorded = process_id.Process.of(process.pid)
@@ -80,7 +83,7 @@ def _kill_when(place: Workplace, gate: Gate, moment: str) -> None:
 
 
 def _kill(place: Workplace, moment: Callable[[], bool]) -> None:
-    """Starts a backfill and kills it and all of its processes at a moment."""
+    """Start a backfill, and kill all of its processes as soon as `moment()` is true."""
     with place.started("backfill") as process:
         until(lambda: moment() or process.poll() is not None)
         assert process.poll() is None, process.communicate()
@@ -90,7 +93,7 @@ def _kill(place: Workplace, moment: Callable[[], bool]) -> None:
 
 @contextmanager
 def _nobody_may_write_to(place: Workplace, table: str) -> Iterator[Callable[[], bool]]:
-    """Holds every writer to a table up in the middle of its transaction; yields whether one is waiting."""
+    """Block all writes to a table, and yield a function that returns whether a writer is waiting for the lock."""
     with psycopg.connect(place.database_url) as connection:
         connection.execute(f"lock table {table} in share mode".encode())
         yield lambda: bool(

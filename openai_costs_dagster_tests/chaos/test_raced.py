@@ -1,4 +1,4 @@
-"""Two backfills of the same days at once: one reads after the other, and nothing is counted twice."""
+"""Tests of two concurrent backfills of the same days. They run one after the other and store each day once."""
 
 from __future__ import annotations
 
@@ -35,5 +35,5 @@ def test_concurrent_first_backfills_store_every_day_once(fresh_place: Workplace,
 
 
 def _somebody_waits(place: Workplace) -> bool:
-    """Whether a reader waits for another one."""
+    """Return whether a process is waiting for an advisory lock, as the second backfill does."""
     return bool(place.sql("select from pg_locks where locktype = 'advisory' and not granted"))

@@ -1,4 +1,4 @@
-"""Failures of PostgreSQL or the API during a run are reported in one sentence, and the next run repairs them."""
+"""Tests of failures of PostgreSQL or the API during a run. The next run stores the days that failed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..conftest import ScriptedSimulator
 from .conftest import Gate
 
 PASSING = sorted((set(FaultKind) - PAGE_FAULTS) | {FaultKind.CUT_JSON})
-"""What asking again heals: errors, resets, cut-off bodies, HTML, a hang of a second."""
+"""Faults that a retry overcomes: error responses, resets, truncated bodies, HTML, and a delay of one second."""
 
 
 def test_postgres_stopped_during_a_request_is_recovered(place: Workplace, api: ScriptedSimulator) -> None:
@@ -26,7 +26,8 @@ def test_postgres_stopped_during_a_request_is_recovered(place: Workplace, api: S
         down = place.run("down")
         gate.open()
         until(lambda: "Retrying failed database connection" in log.read_text() or unplugged.poll() is not None)
-        again = place.run("backfill")  # which starts the server; Dagster alone would go on trying for most of a minute
+        # This backfill restarts the server. Without it, Dagster would retry its connection for most of a minute.
+        again = place.run("backfill")
         out, err = unplugged.communicate(timeout=240)
     assert (down.code, down.out) == (0, "PostgreSQL stopped\n")
     assert unplugged.returncode == 1, (out, err)

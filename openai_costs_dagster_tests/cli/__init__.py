@@ -1,1 +1,1 @@
-"""The command line as its users meet it: real processes, exact words, exit codes."""
+"""Tests of the command line: exact output, exit codes and real processes."""

@@ -1,4 +1,4 @@
-"""Commands typed in this process where nothing is started, and a workplace with stored days for the others."""
+"""Fixtures of the command line tests: commands inside the test process, and a working directory for real processes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ class Type(Protocol):
 
 @pytest.fixture
 def type_in(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Iterator[Type]:
-    """Calls the program's entry point in `tmp_path`, for commands that start no process and end at once."""
+    """Return a function that runs a command inside the test process, with `tmp_path` as the working directory.
+
+    Use it only for commands that start no other process. Afterwards, logging and signal handlers are restored.
+    """
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     signals = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -49,6 +52,6 @@ def type_in(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 
 @pytest.fixture
 def place() -> Iterator[Workplace]:
-    """A folder in which nothing ever ran."""
+    """A new working directory, in which no command has run."""
     with workplace() as place:
         yield place

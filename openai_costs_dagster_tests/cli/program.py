@@ -1,4 +1,4 @@
-"""The `openai-costs` program in its own folder and environment. All its processes end with the test."""
+"""Runs the `openai-costs` program in its own working directory and environment, and ends all of its processes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from ..simulator.http_requests import Key, days_between, expected_sums
 
 PROGRAM = Path(sys.executable).with_name("openai-costs")
 
-_PATIENCE = 240  # seconds until a process that should have ended is taken for a hanging one
+_PATIENCE = 240  # seconds after which a process that has not ended counts as hanging
 
 Something = TypeVar("Something")
 
@@ -45,7 +45,10 @@ class Finished(NamedTuple):
 
 
 def until(condition: Callable[[], Something | None], *, seconds: float = _PATIENCE, every: float = 0.05) -> Something:
-    """Poll until the result is truthy and return it."""
+    """Call `condition` every `every` seconds until its result is true, and return this result.
+
+    Fails the test after `seconds`.
+    """
     deadline = time.monotonic() + seconds
     while not (answer := condition()):
         assert time.monotonic() < deadline, f"{condition} did not come true"
@@ -62,7 +65,7 @@ def yesterday() -> dt.date:
 
 
 class Workplace:
-    """A user's folder: `openai_costs.yaml`, an environment with nothing of ours in it, an embedded server."""
+    """A user's working directory with a configuration file, a minimal environment and an embedded server."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -76,7 +79,7 @@ class Workplace:
 
     @property
     def database_url(self) -> str:
-        """The embedded server's, which listens in its own folder."""
+        """The URL of the embedded server, which listens on a Unix socket in its data directory."""
         return f"postgresql://postgres@/postgres?host={self.data}/postgres"
 
     def configure(
@@ -89,9 +92,9 @@ class Workplace:
         start_dates: Mapping[str, dt.date] = MappingProxyType({}),
         **settings: Any,
     ) -> Path:
-        """Writes a configuration; each organization's key is in the variable `<NAME>_KEY`.
+        """Write a configuration file and return its path. Each organization's key is in the variable `<NAME>_KEY`.
 
-        `start_date` is for those that are not in `start_dates`.
+        `start_date` applies to the organizations that are not in `start_dates`.
         """
         named: dict[str, Any] = {}
         for name, simulated in organizations.items():
@@ -106,7 +109,7 @@ class Workplace:
         return path
 
     def run(self, *command: str, **environment: str) -> Finished:
-        """Runs a command to its end; one that hangs is killed and fails the test."""
+        """Run a command until it ends. A command that hangs is killed and fails the test."""
         with self.started(*command, environment=environment) as process:
             out, err = process.communicate(timeout=_PATIENCE)
         return Finished(process.returncode, out, err)
@@ -118,9 +121,9 @@ class Workplace:
         environment: Mapping[str, str] = MappingProxyType({}),
         output: IO[str] | int = subprocess.PIPE,
     ) -> Iterator[subprocess.Popen[str]]:
-        """A running command, the leader of a process group of its own, which does not outlive the block.
+        """Start a command as the leader of its own process group, and kill the group at the end of the block.
 
-        Its output goes to pipes, or to `output`.
+        Standard output and standard error go to `output`, by default to pipes.
         """
         process = subprocess.Popen(  # noqa: S603  # our own program
             [str(PROGRAM), *command],
@@ -148,7 +151,7 @@ class Workplace:
         return {day for (day,) in found}
 
     def stored(self, organization: str) -> dict[Key, Any]:
-        """Money by day, project and line item, of finished days."""
+        """Return the stored amounts of all days before today, by day, project and line item."""
         found = self.sql(
             """
             select usage_date::text, project_id, line_item, coalesce(sum(amount), 0)
@@ -162,7 +165,7 @@ class Workplace:
         return {(day, project_id, line_item): amount for day, project_id, line_item, amount in found}
 
     def run_statuses(self) -> list[str]:
-        """Of all that Dagster knows, oldest first; of none where nothing ever ran."""
+        """Return the statuses of all Dagster runs, oldest first. Returns an empty list if nothing has run yet."""
         try:
             return [status for (status,) in self.sql("select status from openai_costs_dagster.runs order by id")]
         except (psycopg.OperationalError, psycopg.errors.UndefinedTable):
@@ -172,11 +175,11 @@ class Workplace:
         return {path.relative_to(self.folder) for path in self.folder.rglob("*")}
 
     def processes(self) -> list[psutil.Process]:
-        """Every process of this machine that has to do with this folder."""
+        """Return all processes whose command line or home directory is in this working directory."""
         return [process for process in psutil.process_iter() if self._concerns(process)]
 
     def close(self) -> None:
-        """Ends the server and whatever was left running."""
+        """Stop the embedded server and kill all remaining processes."""
         if (self.data / "postgres").exists():
             self.run("down")
         left = self.processes()
@@ -196,7 +199,11 @@ class Workplace:
 
 @contextmanager
 def workplace() -> Iterator[Workplace]:
-    """A fresh folder, short enough for the name of a Unix socket and open to the user that root's server runs as."""
+    """Create a new working directory and delete it at the end.
+
+    Its path is short enough for a Unix socket. If the tests run as root, the server runs as another user, so every user
+    may enter the directory.
+    """
     folder = Path(tempfile.mkdtemp(prefix="oc-"))
     folder.chmod(0o755)
     place = Workplace(folder)
@@ -208,7 +215,7 @@ def workplace() -> Iterator[Workplace]:
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """Whether it still runs; what nobody has asked the end of yet is dead all the same."""
+    """Return whether a process is still running. A zombie counts as ended."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -216,7 +223,7 @@ def is_alive(process: psutil.Process) -> bool:
 
 
 def kill_group(leader: int) -> None:
-    """Ends a process and all of its children at once, with no chance to tidy up."""
+    """Kill a process group with SIGKILL, so that no process of the group can clean up."""
     try:
         os.killpg(leader, signal.SIGKILL)
     except ProcessLookupError:
@@ -224,7 +231,7 @@ def kill_group(leader: int) -> None:
 
 
 def truth_of(organization: SimulatedOrganization, first: dt.date, last: dt.date | None = None) -> dict[Key, Any]:
-    """What happened by day, project and line item, to the last digit; until yesterday without a last day."""
+    """Return the exact simulated amounts by day, project and line item. The default for `last` is yesterday."""
     last = last or yesterday()
     return expected_sums(organization, days_between(first, last + dt.timedelta(days=1)), ("project_id", "line_item"))
 

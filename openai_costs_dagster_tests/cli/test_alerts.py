@@ -1,4 +1,4 @@
-"""`alerts` tests channels, lists alerts and retries messages that were given up."""
+"""Tests of `alerts`, which tests channels, lists alerts and retries messages that could not be delivered."""
 
 from __future__ import annotations
 

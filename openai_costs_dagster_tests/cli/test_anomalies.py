@@ -1,4 +1,4 @@
-"""`anomalies` shows what was found and takes answers; `backtest` judges any table of spend."""
+"""Tests of `anomalies`, which lists findings and stores feedback, and of `backtest`, which evaluates a spend table."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .program import days_ago, lines
 
 @pytest.fixture
 def spend(tmp_path: Path) -> Path:
-    """A table of four months with one spike."""
+    """A CSV file with four months of spend and one spike."""
     values = {("search", "gpt"): steady(100), **BESIDE}
     values["search", "gpt"][92] *= 5
     path = tmp_path / "spend.csv"

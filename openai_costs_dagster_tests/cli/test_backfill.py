@@ -1,4 +1,4 @@
-"""`backfill` reads days again in its own processes, says how it goes, and ends with 1 where a day failed."""
+"""Tests of `backfill`, which syncs days in its own processes and exits with 1 if a day failed."""
 
 from __future__ import annotations
 
@@ -77,7 +77,8 @@ def test_a_terminal_gets_a_progress_bar_and_the_last_day_is_inclusive(loaded: Lo
     assert "3/3" in finished.out
     assert re.search(r"acme: 3 days stored, \$[\d,.]+, \d+ requests", finished.out)
     assert "backfill: " not in finished.out
-    dated = [request for request in loaded.simulator.requests if "start_time" in request.query]  # names have no days
+    # Requests for names have no start time.
+    dated = [request for request in loaded.simulator.requests if "start_time" in request.query]
     starts = {int(request.query["start_time"][0]) for request in dated}
     ends = {int(request.query["end_time"][0]) for request in dated}
     assert (len(starts), len(ends)) == (1, 1)
@@ -85,7 +86,7 @@ def test_a_terminal_gets_a_progress_bar_and_the_last_day_is_inclusive(loaded: Lo
 
 
 def _on_a_terminal(place: Workplace, *command: str) -> Finished:
-    """Runs a command whose standard output is a terminal 100 columns wide."""
+    """Run a command whose standard output is a terminal of 100 columns."""
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (40, 100))
     process = subprocess.Popen(  # noqa: S603  # our own program
@@ -112,13 +113,14 @@ def _read(terminal: int) -> Iterator[bytes]:
     while True:
         try:
             yield os.read(terminal, 65_536)
-        except OSError:  # how Linux says that nobody holds the other end any more
+        except OSError:
+            # Linux raises this error when no process has the other end of the terminal open.
             return
 
 
 @dataclass(frozen=True)
 class Troubled:
-    """A backfill in which not everything went well."""
+    """A finished backfill of which some days and one organization failed."""
 
     place: Workplace
     whole: SimulatedOrganization
@@ -129,7 +131,7 @@ class Troubled:
 
 @pytest.fixture(scope="module")
 def troubled(loaded: Loaded) -> Iterator[Troubled]:
-    """One organization as it should be, one whose API keeps three days, and two names for a third one."""
+    """Backfill one complete organization, one whose API serves three days, and one that is configured twice."""
     whole = SimulatedOrganization(organization_id="org-SIMULATEDWHOLE", admin_key="sk-admin-simulated-whole")
     short = SimulatedOrganization(
         organization_id="org-SIMULATEDSHORT", admin_key="sk-admin-simulated-short", lookback_days=3

@@ -1,4 +1,4 @@
-"""`check` speaks as users of such connectors know it, says what to do next, and never shows a key."""
+"""Tests of `check`, which reports the connection of each organization with a remedy and never prints a key."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def organization() -> SimulatedOrganization:
 
 @pytest.fixture
 def api(organization: SimulatedOrganization, monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
-    """The organization's API, configured by the environment alone."""
+    """The simulated API of the organization, configured by environment variables only."""
     with Simulator([organization]) as simulator:
         monkeypatch.setenv("OPENAI_ADMIN_KEY", KEY)
         monkeypatch.setenv("OPENAI_BASE_URL", simulator.base_url)

@@ -1,4 +1,4 @@
-"""`demo --once` shows the whole job on simulated organizations, and leaves everything of the user's alone."""
+"""Tests of `demo --once`, which runs on simulated organizations and changes no file of the user."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FOLDER = ".openai-costs-demo"
 
 @dataclass(frozen=True)
 class Demo:
-    """A demo that ran in a folder with a configuration of the user's, and what it must not have touched."""
+    """A finished demo in a user's working directory, with the contents of the user's files before the demo."""
 
     place: Workplace
     users: Simulator
@@ -49,7 +49,7 @@ def demo() -> Iterator[Demo]:
 
 
 def _files(folder: Path) -> dict[Path, bytes]:
-    """Everything outside the demo's own folder."""
+    """Return the contents of all files outside the folder of the demo, by path."""
     return {
         path: path.read_bytes()
         for path in folder.rglob("*")

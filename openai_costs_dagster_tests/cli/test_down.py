@@ -1,4 +1,4 @@
-"""`down` ends what outlives every other command: the embedded server. Data stays."""
+"""Tests of `down`, which stops the embedded server and keeps its data."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_embedded_server_runs_until_down(place: Workplace) -> None:
     assert place.run("database-url", **key).code == 0
     server = _server(place)
     assert is_alive(server)
-    assert place.run("status", **key).code == 1  # nothing was read yet
+    assert place.run("status", **key).code == 1  # because no day is stored yet
     assert _server(place) == server
 
     down = place.run("down", **key)

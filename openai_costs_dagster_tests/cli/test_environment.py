@@ -1,4 +1,4 @@
-"""`env`, `database-url`, `exec`: how other programs find the same history, with no password where people look."""
+"""Tests of `env`, `database-url` and `exec`, which let other programs use the same Dagster storage."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PASSWORD = "hunter2"
 
 
 def with_password(database: Database) -> str:
-    """The same server, which trusts its users, with a password that it does not ask for."""
+    """Return the database URL with a password. The server accepts any password (`trust` authentication)."""
     return database.url.replace("postgres:@", f"postgres:{PASSWORD}@")
 
 
@@ -95,7 +95,7 @@ def test_a_program_that_is_run_finds_the_history_that_the_exports_name(loaded: L
     assert shown["DAGSTER_HOME"] == str(loaded.place.data / "dagster")
     assert shown["DAGSTER_EVENT_BATCH_SIZE"] == "500"
     assert shown["OPENAI_COSTS_DAGSTER_DATABASE_URL"] == lines(loaded.place.run("database-url", "--dagster").out)[0]
-    assert "LANG" not in shown  # options after the program are the program's
+    assert "LANG" not in shown  # because options after the program belong to the program
 
 
 def test_exec_returns_the_exit_code_of_the_command(loaded: Loaded) -> None:

@@ -1,4 +1,4 @@
-"""`export focus` writes a month's bill for other tools, says what it wrote, and refuses in one sentence."""
+"""Tests of `export focus`, which writes the bill of a month in the FOCUS format."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ JANUARY = [dt.date(2026, 1, day) for day in range(1, 32)]
 
 @pytest.fixture
 def export(type_in: Type, tmp_path: Path, database: Database) -> Type:
-    """Types an export of two organizations; every day of their January is stored, and one of their Februaries."""
+    """Return a function that runs `export focus` for two organizations, `acme` and `beta`.
+
+    All days of January 2026 are stored for both organizations, and one provisional day of February for `acme`.
+    """
     with database.connect() as connection:
         store(connection, {day: [row("0.1"), row(None, "whisper")] for day in JANUARY})
         store(connection, {day: [row("2", currency="eur")] for day in JANUARY}, organization="beta")

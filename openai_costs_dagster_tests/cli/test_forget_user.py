@@ -1,4 +1,4 @@
-"""`forget-user` clears a person's name and address everywhere, and says so; amounts stay."""
+"""Tests of `forget-user`, which deletes a person's name and email address and keeps all amounts."""
 
 from __future__ import annotations
 

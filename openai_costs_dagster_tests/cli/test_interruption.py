@@ -1,4 +1,4 @@
-"""What Ctrl-C reports: only what is true of the interrupted command."""
+"""Tests of the message that a command prints after Ctrl-C."""
 
 from __future__ import annotations
 

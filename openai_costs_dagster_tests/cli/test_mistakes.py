@@ -1,4 +1,4 @@
-"""Invalid commands print one sentence and exit with 2 or 1. They send no request and store nothing."""
+"""Tests of invalid commands, which print one sentence, exit with 1 or 2, send no request and store nothing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ONE = "organizations:\n  acme:\n    admin_key: {env: ACME_KEY}\n"
 TWO = f"{ONE}  beta:\n    admin_key: {{env: BETA_KEY}}\n"
 EXPORT = ["export", "focus", "--month", "2026-01", "--out"]
 CLOSED = "postgresql://someone:hunter2@127.0.0.1:1/costs"
-"""Nothing listens on port 1."""
+"""A database URL that refuses connections, because no process listens on port 1."""
 
 
 def assert_one_sentence(finished: Finished, code: int, words: str) -> None:
@@ -213,7 +213,7 @@ def test_newer_schema_than_the_program_is_refused(type_in: Type, database: Datab
 
 
 class Backfill:
-    """Types a backfill of one organization, and sees that nothing of it was stored."""
+    """Runs a backfill of one organization and asserts that it stores nothing."""
 
     def __init__(self, type_in: Type, api: Simulator, database: Database) -> None:
         self.api = api
@@ -285,4 +285,5 @@ def test_day_not_served_during_onboarding_is_refused(backfill: Backfill) -> None
         assert_one_sentence(
             finished, 2, f"default: {days_ago(366)} is before {days_ago(365)}, where its history begins"
         )
-    assert len(backfill.api.requests) == 1  # the first contact; the second time it is known
+    # Only the first backfill probes the API. Its result is stored for the second one.
+    assert len(backfill.api.requests) == 1

@@ -1,4 +1,4 @@
-"""`prepare` creates every table before the services start, and prints no secret."""
+"""Tests of `prepare`, which creates all tables before the services start and prints no secret."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`remove` refuses while the configuration names the organization; history stays until it is purged, then nothing."""
+"""Tests of `remove`, which requires that the organization is not configured and deletes its data with `--purge`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .conftest import Type
 from .program import Workplace, days_ago, lines
 
 DEFINITIONS = {"snapshots"}
-"""Where Dagster keeps what jobs looked like, all organizations of a time in one; nothing that was read is in there."""
+"""Tables with Dagster's snapshots of jobs, which contain the names of all organizations but no synced data."""
 
 
 def test_the_lines_to_delete_are_shown_while_the_configuration_names_it(type_in: Type, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`report` writes one page, or says in a sentence why it cannot. What is on the page is looked at in browser/."""
+"""Tests of `report`, which writes one HTML page. The tests in browser/ check the contents of the page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`roles` prints SQL that psql takes; with it the owner migrates, and all else is done as the loader."""
+"""Tests of `roles`, which prints SQL for the database roles. The owner migrates; the loader runs all other commands."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from ..installation import Installation, postgres_program
 from .conftest import Type
 from .program import Finished, Workplace, days_ago, truth_of, workplace
 
-HISTORY = 8  # days
+HISTORY = 8  # days, including today
 
 
 @dataclass(frozen=True)
 class Worked:
-    """A workplace whose database has roles, and how the owner's and the loader's first commands ended."""
+    """A database with roles, and the results of the first commands of the owner and the loader."""
 
     place: Workplace
     installation: Installation
@@ -36,7 +36,7 @@ class Worked:
 
 @pytest.fixture(scope="module")
 def worked(trusting: Databases) -> Iterator[Worked]:
-    """With readers by organization, where the loader has the least."""
+    """Set up roles with `--by-organization`, the variant with the fewest privileges for the loader."""
     organization = SimulatedOrganization(users_with_projects_served=True)
     database = trusting.new(prepared=False)
     with Simulator([organization]) as simulator, workplace() as place:

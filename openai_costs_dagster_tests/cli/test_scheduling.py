@@ -1,4 +1,4 @@
-"""`status` shows the sensors' last ticks, and fails when one is older than five of its intervals."""
+"""Tests of the sensors in `status`, which fails if the last tick is older than five intervals."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def test_json_contains_every_tick(database: Database, evaluate: Callable[..., Sc
 
 
 def test_status_fails_for_a_late_sensor(type_in: Type, database: Database) -> None:
-    tick(database, "openai_costs_alerts", 0, organizations=["default"])  # in the past of today
+    tick(database, "openai_costs_alerts", 0, organizations=["default"])  # `NOW` is long before the real time
     key = {"OPENAI_ADMIN_KEY": "sk-admin-simulated-acme"}
     finished = type_in("status", "--json", DATABASE_URL=database.url, **key)
     document = json.loads(finished.out)

@@ -1,4 +1,4 @@
-"""Tables of daily spend as people export them: numbers in any notation, mistyped dates, files from Windows."""
+"""Tests of reading daily spend from CSV files: number formats, invalid dates and encodings of Windows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`status` says how far each organization is read and what needs a person, for people and for machines."""
+"""Tests of `status`, which prints the sync status and the required actions as text or as JSON."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_json_has_days_and_exact_amounts_as_text(loaded: Loaded, overviews: dict
         assert Decimal(one["month_to_date_usd"]) == spent
         assert Decimal(one["forecast_usd"]) >= spent
         assert one["last_day"] == str(today())
-        assert one["last_settled_day"] == str(days_ago(3))  # 48 hours after its end
+        assert one["last_settled_day"] == str(days_ago(3))  # A day is settled 48 hours after its end.
         assert (one["missing_days"], one["missing_ranges"], one["required_actions"], one["last_error"]) == (
             0,
             [],

@@ -1,4 +1,4 @@
-"""Services that end or do not answer are restarted, with growing pauses; time is that of a clock in the test."""
+"""Tests of the supervisor, which restarts services that end or stop responding, with growing pauses."""
 
 from __future__ import annotations
 
@@ -204,7 +204,7 @@ def test_database_that_refuses_connections_does_not_answer(database: Database) -
     assert started == [1]
 
 
-# A daemon that hangs
+# Hanging daemon
 
 
 def tick(database: Database, at: dt.datetime) -> None:
@@ -222,7 +222,7 @@ def test_daemon_whose_sensors_stop_ticking_hangs(database: Database, time: Time)
     assert not ticks.are_recent()
     ticks.restart()
     time.now += 2 * HANG_TIMEOUT_S
-    assert ticks.are_recent()  # it has not ticked since, so its sensors may be switched off
+    assert ticks.are_recent()  # No tick since the restart: the sensors may be switched off.
 
 
 def test_sensors_that_are_switched_off_are_no_reason_to_restart(database: Database, time: Time) -> None:
@@ -240,11 +240,11 @@ def test_daemon_is_not_checked_while_the_database_is_down(database: Database, ti
         time.now += HANG_TIMEOUT_S
 
 
-# What a killed `up` leaves behind
+# Processes that a killed `up` leaves behind
 
 
 def state_file_of_killed(folder: Path, groups: dict[int, str]) -> Path:
-    """The state_file of a process that is gone, naming groups by their leaders."""
+    """Write the state file of an ended process with its process groups, by the process id of their leaders."""
     state_file = folder / "up.json"
     gone = replace(Process.of(), start="0")
     content = {"pid": gone.pid, "process": str(gone), "host": "127.0.0.1", "port": 3000, "groups": groups}

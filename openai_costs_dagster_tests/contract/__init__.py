@@ -1,1 +1,1 @@
-"""What other people rely on from us, and what we rely on from Dagster and PostgreSQL."""
+"""Tests of the interfaces that users rely on, and of the Dagster and PostgreSQL interfaces that this project uses."""

@@ -1,4 +1,4 @@
-"""Queries that return rows as dictionaries by column name, as database clients do."""
+"""Runs queries and returns their rows as dictionaries."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from openai_costs_dagster.warehouse.database import Connection
 
 
 def ask(connection: Connection, query: str) -> list[dict[str, Any]]:
+    """Return the rows of a query, each as a dictionary by column name. Column names must be unique."""
     answer = connection.execute(query.encode())
     names = [column.name for column in answer.description or ()]
     assert len(names) == len(set(names))

@@ -1,3 +1,5 @@
+"""Fixtures of the contract tests: a database with sample data, and a read-only connection to it."""
+
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +17,7 @@ READ_ONLY_USER = Path(__file__).resolve().parents[2] / "deploy" / "grafana" / "r
 
 @pytest.fixture(scope="session")
 def sample(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sample]:
-    """Stored days on which everything happened that can be asked for."""
+    """A database with the sample data, which the tests must not change."""
     database = databases.new()
     yield load(database, tmp_path_factory.mktemp("sample"))
     databases.drop(database)
@@ -23,10 +25,10 @@ def sample(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> It
 
 @pytest.fixture(scope="session")
 def reader(sample: Sample) -> Iterator[Connection]:
-    """A session of the read-only user, in a zone that is not UTC: no query must mind."""
+    """A session of the read-only user. Its time zone is not UTC, because no query may depend on the time zone."""
     script = READ_ONLY_USER.read_text(encoding="utf-8")
     with sample.database.connect() as connection:
-        for _ in range(2):  # it may be run again
+        for _ in range(2):  # The script must be repeatable.
             connection.execute(script)
         connection.execute("set role openai_costs_reader")
         connection.execute("set timezone = 'America/Los_Angeles'")
@@ -35,5 +37,6 @@ def reader(sample: Sample) -> Iterator[Connection]:
         connection.execute("set default_transaction_read_only = off")
         connection.execute("reset role")
         connection.execute("drop owned by openai_costs_reader")
-        with suppress(psycopg.errors.DependentObjectsStillExist):  # other tests' databases know the role as well
+        # The role is shared by all databases of the server, and other tests may still use it.
+        with suppress(psycopg.errors.DependentObjectsStillExist):
             connection.execute("drop role openai_costs_reader")

@@ -1,7 +1,8 @@
-"""What Grafana does to a query before PostgreSQL sees it: variables first, then macros.
+"""Expands the variables and macros of a query as Grafana does before it sends the query to PostgreSQL.
 
-As its PostgreSQL data source does (Grafana 10 and 11): ``${name:sqlstring}`` puts values into quotes and doubles
-quotes in them; a macro is ``$__name(argument)`` whose argument ends at the first closing parenthesis.
+The rules are those of the PostgreSQL data source of Grafana 10 and 11. Variables are expanded before macros.
+``${name:sqlstring}`` quotes each value and doubles the quotes inside it. The argument of a macro ``$__name(argument)``
+ends at the first closing parenthesis.
 """
 
 from __future__ import annotations
@@ -16,19 +17,19 @@ _MACRO = re.compile(r"\$([_a-zA-Z0-9]+)\(([^)]*)\)")
 
 
 class NotExpanded(Exception):
-    """Grafana would refuse this, or put in what is not safe."""
+    """The error for a variable or macro that Grafana rejects or expands without quotes."""
 
 
 @dataclass(frozen=True)
 class TimeRange:
-    """What is chosen at the top right."""
+    """The time range that is selected in the dashboard."""
 
     start: dt.datetime
     end: dt.datetime
 
 
 def expand(query: str, values: Mapping[str, Sequence[str]], chosen: TimeRange) -> str:
-    """The query that PostgreSQL gets. Raises NotExpanded."""
+    """Return the query that Grafana sends to PostgreSQL. Raises `NotExpanded` for unsafe variables."""
     return _MACRO.sub(lambda found: _macro(found, chosen), _VARIABLE.sub(lambda found: _variable(found, values), query))
 
 

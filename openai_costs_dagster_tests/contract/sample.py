@@ -1,8 +1,8 @@
-"""Two organizations' stored days, for whatever asks the views: documented queries and dashboards.
+"""Sample data of two organizations for the tests of documented queries and dashboards.
 
-One is as large as the demo's, read twice, with something of all that can happen to days: an anomaly, a restatement,
-a day that is missing and one that does not add up, budgets, alerts sent and not sent, a key that does nothing. The
-other has the worst of names, and so has one of the first one's projects.
+`lumen` is synchronized twice. Its data contain an anomaly, a restatement, a missing day, a day that does not reconcile,
+budgets, delivered and undelivered alerts, and an unused API key. The name of the other organization contains SQL and
+HTML metacharacters, and so does the name of one project of `lumen`.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _BUDGETS = (
 
 @dataclass(frozen=True)
 class Sample:
-    """What is stored, and where."""
+    """The database with the sample data, the names of its organizations and the days of `lumen`."""
 
     database: Database
     organizations: tuple[str, str]
@@ -110,7 +110,7 @@ def _organization(
 
 
 def _read(database: Database, organization: Organization, days: Sequence[dt.date], trigger: Trigger) -> None:
-    """What a run of the whole family does."""
+    """Synchronize, allocate and evaluate days, as one run of all assets of an organization does."""
     now = NOW if trigger == "schedule" else NOW - dt.timedelta(minutes=30)
     assert not ingest_costs(CostsRequest(organization, database, days, trigger=trigger, now=lambda: now)).failed
     assert not ingest_usage(UsageRequest(organization, database, days, now=lambda: now)).failed
@@ -125,7 +125,7 @@ def _read(database: Database, organization: Organization, days: Sequence[dt.date
 
 
 def _break(connection: Connection, organization: str) -> None:
-    """A settled day that does not add up, as two answers that bill differently leave it."""
+    """Mark one settled day as not reconciled, as if the sums of two responses differed."""
     connection.execute(
         "update openai_costs.cost_days set reconciled = false, reconcile_difference = 0.5"
         " where organization = %s and usage_date = %s",
@@ -134,7 +134,7 @@ def _break(connection: Connection, organization: str) -> None:
 
 
 def _deliver(connection: Connection) -> None:
-    """Return two channels: one accepts every alert, the other rejects every alert."""
+    """Store each alert in three channels: delivered to `chat`, given up for `pager` and waiting for `mail`."""
     alerts = [one.alert_id for one in outbox.unrouted(connection)]
     assert alerts
     for channel, state in (("chat", "delivered"), ("pager", "dead"), ("mail", "waiting")):

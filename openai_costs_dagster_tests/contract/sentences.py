@@ -31,7 +31,7 @@ RAISED = _OURS | {
 VALUE_ERRORS_ARE_SHOWN_OF = {
     "configuration.settings",
     "configuration.secret",
-}  # pydantic puts them into a ConfigurationError
+}  # pydantic wraps them in a ConfigurationError
 RUNTIME_ERRORS_ARE_SHOWN_OF = {"cli.dagster_dev"}
 
 FUNCTIONS_WITH_MESSAGES = {
@@ -111,7 +111,7 @@ def _name(node: ast.expr) -> str:
 
 
 def _first_texts(call: ast.Call, function: ast.FunctionDef) -> Iterator[str]:
-    """The texts that the first argument may be: written there, or into the name that stands there."""
+    """Yield the possible texts of the first argument: its literals and the literals assigned to its variables."""
     for argument in call.args[:1]:
         names = {node.id for node in ast.walk(argument) if isinstance(node, ast.Name)}
         written = [argument] + [
@@ -124,7 +124,7 @@ def _first_texts(call: ast.Call, function: ast.FunctionDef) -> Iterator[str]:
 
 
 def _texts(tree: ast.AST) -> Iterator[str]:
-    """All texts below a node, but docstrings."""
+    """Yield all string literals below a node except docstrings, with a placeholder for each interpolated value."""
     documentation = {
         id(node.body[0].value)
         for node in ast.walk(tree)

@@ -1,4 +1,4 @@
-"""Every kind and event that an alert can carry is documented, and so is every field of the webhook."""
+"""Contract of docs/alerts.md: every kind and event of alerts and every field of the webhook is documented."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every documented question has a query that returns the correct result on the sample data."""
+"""Contract of docs/cookbook.md: the query of each question returns the correct result on the sample data."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Rows = list[dict[str, Any]]
 
 @dataclass(frozen=True)
 class Question:
-    """A section of the page."""
+    """A question in docs/cookbook.md with its explanation and its query."""
 
     title: str
     sentence: str
@@ -37,7 +37,7 @@ def questions() -> list[Question]:
     text = (DOCS / "cookbook.md").read_text(encoding="utf-8")
     sections = re.findall(r"^## (.+?)\n(.*?)```sql\n(.*?)```\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
     assert len(sections) == len(re.findall(r"^## ", text, re.MULTILINE))
-    assert not "".join(rest for *_, rest in sections).strip()  # one query for each
+    assert not "".join(rest for *_, rest in sections).strip()  # Each section has exactly one query.
     return [Question(title, sentence.strip(), query) for title, sentence, query, _ in sections]
 
 
@@ -51,7 +51,7 @@ def answer(reader: Connection, beginning: str) -> Rows:
 
 
 def at_the_clock(query: str) -> str:
-    """The query as it would have been answered at NOW."""
+    """Replace the current time in a query by `NOW`."""
     return query.replace("now()", f"timestamptz '{NOW.isoformat()}'")
 
 
@@ -74,7 +74,8 @@ def test_a_question_has_a_sentence_and_one_query_over_the_views(question: Questi
     assert question.sentence.endswith(".")
     assert question.query.count(";") == 1
     assert set(re.findall(r"\b(?:from|join) (\w+)\.", question.query)) == {"openai_costs"}
-    assert not re.search(r"current_date|current_timestamp|localtime", question.query)  # those mind the session's zone
+    # These functions depend on the time zone of the session.
+    assert not re.search(r"current_date|current_timestamp|localtime", question.query)
     literals = re.sub(r"'[^']*'", "", question.query)
     assert literals == literals.lower()
 
@@ -93,7 +94,7 @@ def test_query_of_a_question_runs_on_an_empty_database(question: Question, conne
     assert ask(connection, question.query) == []
 
 
-# What the answers say
+# Results of the queries
 
 
 def test_month_to_date_equals_the_total(reader: Connection) -> None:
@@ -160,7 +161,7 @@ def test_the_running_total_ends_with_the_month_so_far(reader: Connection) -> Non
 def test_the_invoice_is_exact(reader: Connection) -> None:
     (row,) = [row for row in answer(reader, "Does last month match") if row["organization"] == "lumen"]
     assert row["amount"] == whole(reader, dt.date(2026, 2, 1), dt.date(2026, 2, 28), "lumen")
-    assert (row["currency"], row["days_not_settled"]) == ("usd", 2)  # one is missing, one does not add up
+    assert (row["currency"], row["days_not_settled"]) == ("usd", 2)  # one day is missing and one is not reconciled
 
 
 def test_budget_burndown_ends_with_the_remaining_budget(reader: Connection) -> None:
@@ -175,7 +176,7 @@ def summed(rows: Rows, column: str) -> Decimal:
 
 
 def whole(reader: Connection, first: dt.date, last: dt.date, organization: str | None = None) -> Decimal:
-    """What was billed on some days."""
+    """Return the billed amount of a range of days in US dollars, of all organizations by default."""
     row = reader.execute(
         "select sum(amount) from openai_costs.daily_costs"
         " where usage_date between %s and %s and organization = coalesce(%s::text, organization)",

@@ -1,4 +1,4 @@
-"""What we rely on of Dagster beyond what it promises; each of these broke somewhere, or may."""
+"""Contract of undocumented behavior of Dagster that this project relies on. A new release of Dagster may change it."""
 
 import datetime as dt
 from collections.abc import Callable
@@ -71,7 +71,7 @@ def test_our_event_log_keeps_materializations_and_check_results_like_dagsters_ow
         )
     (target,) = targets(instance, KEY, [DAY]).values()
     newest, _ = instance.fetch_materializations(KEY, limit=2).records
-    assert target.storage_id == newest.storage_id  # of two, the newer
+    assert target.storage_id == newest.storage_id  # the newer of the two materializations
     instance.report_runless_asset_event(
         evaluation(
             KEY,
@@ -84,7 +84,8 @@ def test_our_event_log_keeps_materializations_and_check_results_like_dagsters_ow
         )
     )
 
-    another = stored()  # as another process would see it
+    # A second instance reads from the database, as another process would.
+    another = stored()
     assert another is not instance
     (record,) = another.fetch_materializations(KEY, limit=1).records
     assert record.asset_materialization
@@ -125,11 +126,11 @@ def test_storages_share_two_connections_and_close_them(
         instance.get_runs(limit=1)
         instance.all_instigator_state()
     assert len(instance.fetch_materializations(KEY, limit=50).records) == 21
-    assert (
-        ask(database, f"select count(*) {SESSIONS}")[0][0] <= before + 2
-    )  # an event is stored while another is asked for
+    # Dagster may read one event while it stores another, which takes two connections.
+    assert ask(database, f"select count(*) {SESSIONS}")[0][0] <= before + 2
     instance.dispose()
-    until(lambda: ask(database, f"select count(*) {SESSIONS}") == [(0,)])  # the server takes a moment to notice
+    # The server needs a moment to notice closed connections.
+    until(lambda: ask(database, f"select count(*) {SESSIONS}") == [(0,)])
 
 
 def test_a_connection_that_the_server_has_ended_is_replaced(

@@ -1,4 +1,4 @@
-"""Every asset, check and sensor that Dagster shows is documented, and none that it does not show."""
+"""Contract of docs/dagster.md: it documents exactly the assets, checks and sensors that Dagster shows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BUDGETS = (Budget(amount_usd=1), Budget(amount_usd=1, user="user-4711"))
 
 @cache
 def definitions() -> dg.Definitions:
-    """Those of an organization for which everything is switched on; there is no database, which they can do without."""
+    """Return the definitions of an organization with all optional features. They load without a database."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NOWHERE", "postgresql://nobody@127.0.0.1:1/none")
         organization = Organization(name="acme", admin_key=SecretReference(env="KEY"), budgets=BUDGETS)

@@ -61,12 +61,12 @@ every_pod = pytest.mark.parametrize("pod", [pytest.param(pod, id=name) for name,
 
 
 def configuration_in(folder: Path) -> configuration.Configuration:
-    """The example's, with its files in another folder."""
+    """Return the example configuration with `folder` as its data directory."""
     return configuration.read_file(EXAMPLE).model_copy(update={"data_directory": folder})
 
 
 def snake_case(settings: dict[str, Any]) -> dict[str, Any]:
-    """The chart's names as Dagster's own."""
+    """Convert the setting names of the Helm chart to those of Dagster."""
     return {re.sub("[A-Z]", lambda found: f"_{found[0].lower()}", name): value for name, value in settings.items()}
 
 
@@ -171,7 +171,7 @@ def test_viewers_have_a_webserver_that_can_change_nothing_and_is_else_the_same()
 
 
 def commands() -> Iterator[list[str]]:
-    """What is run of our image, checks of health included."""
+    """Yield all commands and health checks of the services that run this project's image."""
     for service in ours().values():
         yield service["command"]
         if "test" in service["healthcheck"]:
@@ -257,7 +257,7 @@ def as_docs_recommend_it() -> dict[str, Any]:
 
 
 def own_settings() -> dict[str, Any]:
-    """What `openai-costs up` writes."""
+    """Return the settings of the Dagster instance of `openai-costs up`."""
     text = resources.files("openai_costs_dagster.orchestration.runtime").joinpath("dagster.yaml").read_text("utf-8")
     return dict(yaml.safe_load(text))
 
@@ -268,7 +268,7 @@ def own_settings() -> dict[str, Any]:
     ids=["up", "compose", "chart", "docs"],
 )
 def test_runs_outlast_a_restart_of_the_code_server_and_a_slow_start(settings: dict[str, Any], tmp_path: Path) -> None:
-    # Without a storage, which none of these settings depends on: that of a folder.
+    # These settings do not depend on the storage, so the instance stores its data in a folder.
     waiting = {name: settings[name] for name in ("run_coordinator", "run_monitoring")}
     (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(waiting), encoding="utf-8")
     with dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(tmp_path))) as loaded:
@@ -284,7 +284,7 @@ def test_backfills_outlast_a_restart_of_the_code_server(tmp_path: Path) -> None:
     given = instance.environment(configuration_in(tmp_path), Database("postgresql://openai_costs@db.example/x"))
     assert given[variable] == expected
     assert {"name": variable, "value": expected} in VALUES["dagsterDaemon"]["env"]
-    assert services()["daemon"]["command"][:2] == ["openai-costs", "exec"]  # which sets that environment
+    assert services()["daemon"]["command"][:2] == ["openai-costs", "exec"]  # `exec` sets this variable
     assert f"{variable}={expected}" in (ROOT / "docs" / "component.md").read_text(encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""Commands, settings, views and tables are documented, links work, and no file names the machine of its author."""
+"""Contract of the documentation: commands, settings, views, tables and modules are documented, and links work."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def page(name: str) -> str:
 
 
 def words(text: str) -> set[str]:
-    """The identifiers that stand in code marks, those of dotted names one by one as well."""
+    """Return all identifiers in inline code. A dotted name counts as several identifiers."""
     marked = re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
     return {word for code in marked for word in re.findall(r"[A-Za-z0-9_]+", code)}
 
@@ -43,7 +43,7 @@ def words(text: str) -> set[str]:
 
 
 def usage(command: str) -> str:
-    """How the table of commands writes a command."""
+    """Return the row of a command in the table of docs/command-line.md."""
     found = re.search(rf"^\| `{re.escape(command)}[` ].*$", page("command-line.md"), re.MULTILINE)
     assert found, f"{command} is no row of docs/command-line.md"
     return found.group()
@@ -74,7 +74,7 @@ def test_the_options_of_all_commands_are_documented() -> None:
 
 
 def test_every_documented_command_exists() -> None:
-    commands, _, _ = page("command-line.md").partition("\n## ")  # later sections have tables of JSON keys
+    commands, _, _ = page("command-line.md").partition("\n## ")  # later sections list JSON keys
     rows = re.findall(r"^\| `([a-z-]+)", commands, re.MULTILINE)
     assert set(rows) == set(cli.commands)
 
@@ -83,7 +83,7 @@ def test_every_documented_command_exists() -> None:
 
 
 def settings(model: type[BaseModel] = Configuration, path: tuple[str, ...] = ()) -> Iterator[str]:
-    """Every setting there is, with the settings around it: "refresh.cron"."""
+    """Yield the dotted path of every setting, for example "refresh.cron"."""
     for name, field in model.model_fields.items():
         if (model, name) in NOT_WRITTEN_IN_THE_FILE:
             continue
@@ -133,7 +133,7 @@ def test_every_view_and_column_is_documented(connection: Connection) -> None:
     assert [(view, column) for view, column in columns if column not in words(sections[view])] == []
 
 
-# What is kept
+# Retention
 
 
 @pytest.mark.parametrize("table", list(metadata.tables.values()), ids=lambda table: table.name)
@@ -150,7 +150,7 @@ def test_every_setting_of_retention_is_explained_there() -> None:
 
 
 def tracked() -> list[Path]:
-    """The files that belong to the repository, those to be added as well."""
+    """Return the tracked files and the new files that Git does not ignore."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],  # noqa: S607
         cwd=ROOT,
@@ -162,7 +162,7 @@ def tracked() -> list[Path]:
 
 
 def links(document: Path) -> Iterator[Path]:
-    """What of this repository a page links to."""
+    """Yield the paths that a page links to within this repository."""
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", document.read_text(encoding="utf-8")):
         if "://" not in target:
             yield (document.parent / target).resolve()

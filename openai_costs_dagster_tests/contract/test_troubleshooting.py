@@ -1,4 +1,4 @@
-"""Every error message is explained in docs/troubleshooting.md, or contains its own remedy."""
+"""Contract of docs/troubleshooting.md: it explains every error message that does not contain its own remedy."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from .sentences import BLANK, ROOT, Sentence, all_messages, sentences
 
 PAGE = (ROOT.parent / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
-_TOO_SHORT = 12  # characters, which could be part of any message
-FEWEST_WORDS = 3  # fewer are put into sentences that stand elsewhere
+_TOO_SHORT = 12  # characters; shorter texts could be part of any message
+FEWEST_WORDS = 3  # shorter texts are fragments of longer messages
 
 SAYS_WHAT_TO_DO = {
     "configuration.settings": "what is allowed, beside the file, the line and what was found",
@@ -56,7 +56,7 @@ NEED_NO_ROW = {
 
 @cache
 def documented() -> list[str]:
-    """The messages of the first column, one row may hold several."""
+    """Return the messages of the first column. A row may contain several messages."""
     rows = re.findall(r"^\| (`.+?`) \| ", PAGE, re.MULTILINE)
     return [message for row in rows for message in re.findall(r"`([^`]+)`", row)]
 
@@ -82,9 +82,9 @@ def test_messages_are_found_in_the_source() -> None:
     found = {sentence.text for sentence in sentences()}
     assert len(found) > 150
     assert {
-        f"PostgreSQL at {BLANK} cannot be used: {BLANK}",  # made by a variable's class
-        f"the response does not have the documented format: {BLANK}",  # redacted first
-        f"{BLANK}: names could not be read: {BLANK}",  # logged
+        f"PostgreSQL at {BLANK} cannot be used: {BLANK}",  # raised through a variable that holds the class
+        f"the response does not have the documented format: {BLANK}",  # passed through `redact`
+        f"{BLANK}: names could not be read: {BLANK}",  # logged as a warning
         f"the file {BLANK} is empty",
         "Connection failed",
     } <= found

@@ -1,1 +1,1 @@
-"""`openai-costs up` as a whole: Dagster's UI, its daemon, automation, backfills, and what is left behind."""
+"""End-to-end tests with real processes: `openai-costs up`, deployments, Dagster projects and exports."""

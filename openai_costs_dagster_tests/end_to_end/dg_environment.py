@@ -1,6 +1,7 @@
-"""Dagster's public `dg` and `create-dagster` in an environment of their own, in which this program is installed too.
+"""A virtual environment with Dagster's `dg` and `create-dagster` and with this project.
 
-They bring two dozen packages that nothing here needs; made on demand in `.venv-dg`.
+The environment is created on demand in `.venv-dg`, because both programs require two dozen packages that no other test
+needs.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ _REQUIREMENTS = (f"create-dagster=={dagster.__version__}", f"dagster-dg-cli=={da
 
 
 def programs() -> Path | None:
-    """The folder of the two programs; None where they cannot be had."""
+    """Return the folder of both programs, or None if they cannot be installed."""
     environment = OwnEnvironment(_ROOT / ".venv-dg", _REQUIREMENTS, beside_ours=True)
     interpreter = environment.python(without="A PROJECT OF ONE'S OWN IS NOT TRIED")
     return Path(interpreter).parent if interpreter else None

@@ -1,7 +1,7 @@
-"""The FinOps Foundation's focus-validator, in its own virtual environment, and its results for a file.
+"""Runs the focus-validator of the FinOps Foundation in its own virtual environment.
 
-It needs Python 3.12, an old numpy and an old pyarrow; it finds its currency codes only from its own folder, and it ends
-with 0 whatever it found. Its rules of FOCUS 1.2 come with it, so that it works without a network.
+The validator needs Python 3.12 and old releases of numpy and pyarrow. It finds its currency codes only if it runs in
+its own folder, and it always exits with 0. It contains the rules of FOCUS 1.2, so it works without a network.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ SUPPORTED = (
     "UNIT_PRICING_SUPPORTED",
     "USAGE_MEASUREMENT_SUPPORTED",
 )
-"""Features that FOCUS requires of a provider and OpenAI has. OpenAI's price list is public, but not in the API."""
+"""Features of FOCUS that OpenAI supports. The public price list is omitted, because the API does not return it."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The totals, and the rules that failed."""
+    """The number of rules by result, and the rules that failed."""
 
     total: int
     passed: int
@@ -47,7 +47,7 @@ class Verdict:
 
 
 def python() -> str | None:
-    """The environment's interpreter, made on demand in `.venv-focus`; None where it cannot be had."""
+    """Return the interpreter of `.venv-focus`, which is created on demand, or None if it cannot be created."""
     base = first_that_runs(_interpreters())
     if base is None:
         return None
@@ -55,7 +55,7 @@ def python() -> str | None:
 
 
 def validate(interpreter: str, file: Path) -> Verdict:
-    """What the validator says of a file against FOCUS 1.2, with the rules that came with it."""
+    """Validate a file against the rules of FOCUS 1.2 that the validator contains."""
     where = "import focus_validator, pathlib; print(pathlib.Path(focus_validator.__file__).parents[1])"
     packages = subprocess.run([interpreter, "-c", where], check=True, capture_output=True, text=True).stdout.strip()  # noqa: S603
     command = [interpreter, "-m", "focus_validator.main", "--data-file", str(file), "--validate-version", "1.2"]
@@ -74,7 +74,7 @@ def validate(interpreter: str, file: Path) -> Verdict:
 
 
 def _interpreters() -> list[str]:
-    """Where Python 3.12 may be: ours, on the path, or among pyenv's."""
+    """Return possible Python 3.12 interpreters: the current one, the one on the path and those of pyenv."""
     ours = [sys.executable] if sys.version_info[:2] == (3, 12) else []
     found = shutil.which("python3.12")
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"

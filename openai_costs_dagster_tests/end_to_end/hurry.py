@@ -1,4 +1,4 @@
-"""A daemon that tests need not wait for."""
+"""Settings that shorten the intervals of Dagster's daemon and prevent scheduled refreshes during a test."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ controller.DEFAULT_DAEMON_INTERVAL_SECONDS = 1
 
 
 def hurry(place: Workplace) -> None:
-    """Daemons of this workplace look every second."""
+    """Let Dagster daemons of this working directory run every second."""
     folder = place.folder / "hurry"
     folder.mkdir()
     (folder / "sitecustomize.py").write_text(_HURRY)
@@ -31,12 +31,12 @@ Refresh.intraday_cron = property(lambda self: "* * * * *")
 
 
 def read_today_every_minute(place: Workplace) -> None:
-    """Intraday refreshes of this workplace, which already hurries, come every minute."""
+    """Run the intraday refresh every minute. Call `hurry` first, which creates the file that this function extends."""
     with (place.folder / "hurry" / "sitecustomize.py").open("a") as file:
         file.write(_EVERY_MINUTE)
 
 
 def refresh_at_another_time() -> dict[str, object]:
-    """No tick of a clock comes while these tests run."""
+    """Return refresh settings whose next scheduled tick is about twelve hours away."""
     hour = (dt.datetime.now(dt.UTC).hour + 12) % 24
     return {"cron": f"30 {hour} * * *", "deep_cron": f"30 {hour} * * 0", "intraday_minutes": None}

@@ -1,7 +1,6 @@
-"""What compose.yaml runs, without containers: its own commands, checks and signals, against a real PostgreSQL.
+"""Tests of compose.yaml without containers: its commands, health checks and stop signals, with a real PostgreSQL.
 
-Only where things are is exchanged: hosts, ports, folders and the place of secrets. The tests of this file share one
-deployment and run in their order.
+Only hosts, ports and paths are replaced. The tests of this file share one deployment and run in the order of the file.
 """
 
 from __future__ import annotations
@@ -38,12 +37,12 @@ def stored_days() -> list[str]:
     return [str(days_ago(days)) for days in range(5, 0, -1)]
 
 
-SECRET = "4f1c9e7a"  # in the key and in the database's password
+SECRET = "4f1c9e7a"  # part of the admin key and of the database password
 
 
 @dataclass
 class Deployment:
-    """Services of compose.yaml as processes of this machine."""
+    """Services of compose.yaml that run as local processes."""
 
     place: Workplace
     exchanged: Mapping[str, str]
@@ -79,7 +78,7 @@ class Deployment:
         ).returncode
 
     def await_port(self, name: str) -> None:
-        """Until somebody listens where a service is to be asked; at once where it is asked nothing."""
+        """Wait until the port of a service accepts connections. Returns at once if the service has no port."""
         words = [self.here(word) for word in ours()[name]["command"]]
         if "-p" in words:
             port = int(words[words.index("-p") + 1])
@@ -99,7 +98,7 @@ def _listens(port: int) -> bool:
 
 
 class Reader(Workplace):
-    """A workplace with a server of its own elsewhere."""
+    """A working directory whose database is on another server."""
 
     url = ""
 
@@ -122,7 +121,7 @@ def simulator(simulated: SimulatedOrganization) -> Iterator[ScriptedSimulator]:
 
 @pytest.fixture(scope="module")
 def deployment(databases: Databases, simulated: SimulatedOrganization, simulator: Simulator) -> Iterator[Deployment]:
-    """The files of `deploy/` in a folder, with nothing started."""
+    """Copy the files of `deploy/` to a working directory without starting a service."""
     database = databases.new(prepared=False)
     with workplace() as place, ExitStack() as stack:
         reader = Reader.__new__(Reader)
@@ -148,7 +147,7 @@ def deployment(databases: Databases, simulated: SimulatedOrganization, simulator
 
 
 def _lay_out(deployment: Deployment, simulator: Simulator) -> None:
-    """The image's and the user's files, and the image's environment."""
+    """Create the files of the image and of the user, and set the environment of the image."""
     folder, here = deployment.place.folder, deployment.here
     for name in ("dagster", "config", "secrets", "data"):
         (folder / name).mkdir()
@@ -156,7 +155,7 @@ def _lay_out(deployment: Deployment, simulator: Simulator) -> None:
         (folder / "dagster" / name).write_text(here((FOLDER / name).read_text(encoding="utf-8")))
     settings = yaml.safe_load(here((FOLDER / "openai_costs.example.yaml").read_text(encoding="utf-8")))
     settings["organizations"]["acme"] |= {"base_url": simulator.base_url, "start_date": first_day()}
-    settings["organizations"]["acme"] |= {"usage": False, "read_names": False}  # runs that nothing here is about
+    settings["organizations"]["acme"] |= {"usage": False, "read_names": False}  # these tests only need the costs
     settings["refresh"] = refresh_at_another_time()
     (folder / "config" / "openai_costs.yaml").write_text(yaml.safe_dump(settings))
     environment = deployment.place.environment
@@ -167,7 +166,7 @@ def _lay_out(deployment: Deployment, simulator: Simulator) -> None:
 
 @pytest.fixture(scope="module")
 def dagster(deployment: Deployment) -> Iterator[Dagster]:
-    """The webserver, once everything is up in compose.yaml's order."""
+    """Start all services in dependency order and return a client of the webserver."""
     started: set[str] = set()
     while waiting := [name for name in by_default() if name not in started]:
         name = next(name for name in waiting if not set(ours()[name]["depends_on"]) & set(waiting))
@@ -175,7 +174,8 @@ def dagster(deployment: Deployment) -> Iterator[Dagster]:
         if name == PREPARE:
             assert process.wait(timeout=120) == 0, deployment.log(name).read_text()
         else:
-            deployment.await_port(name)  # which costs less than a check that comes too early
+            # A health check is slow, so the first one starts only after the port is open.
+            deployment.await_port(name)
             until(lambda name=name: deployment.is_healthy(name))  # type: ignore[misc]
         started.add(name)
     with closing(Dagster(deployment.here("http://127.0.0.1:3000"))) as dagster:

@@ -1,4 +1,4 @@
-"""The public validator of FOCUS finds nothing in a simulated month but what is listed here with its reason."""
+"""Tests of the FOCUS export with the public validator. The expected failures are listed with their reasons."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ NOTHING_TOLD = {
     # OpenAI returns no quantity for some tools (web search) and for rows without a line item.
     "ConsumedQuantity-C-000-C",
     "ConsumedQuantity-C-003-C",
-    "ConsumedQuantity-C-004-C",  # passes by itself; the validator fails it for its neighbour
+    "ConsumedQuantity-C-004-C",  # the rule passes; the validator fails it because a related rule fails
     "ConsumedQuantity-C-005-C",
     "ConsumedQuantity-C-006-C",
-    # The API names no invoice; the validator asks for one whether there is an invoice or not.
+    # The API returns no invoice id, and the validator always requires one.
     "InvoiceId-C-005-C",
 }
 UNTYPED = {
-    # CSV has no types: whole numbers throughout a column are taken for integers by the validator.
+    # CSV has no types, so the validator treats a column of whole numbers as integers.
     "ConsumedQuantity-C-001-M",
     "PricingQuantity-C-000-M",
     "PricingQuantity-C-001-M",
@@ -54,7 +54,7 @@ def validator() -> str:
 def month(
     database: Database, simulator: RunSimulator, organization: MakeOrganization, clock: Clock, tmp_path: Path
 ) -> Path:
-    """A simulated organization's February, read over HTTP and exported."""
+    """Export a simulated February as CSV and Parquet, and return the folder of the files."""
     simulated = SimulatedOrganization(api_keys_from=None, users_with_projects_served=True)
     one = organization(simulator(simulated))
     days = DayRange(FEBRUARY.days.first, FEBRUARY.days.last + dt.timedelta(days=1))

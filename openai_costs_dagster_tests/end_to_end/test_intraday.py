@@ -1,4 +1,4 @@
-"""The intraday refresh of `openai-costs up` alerts an overspend of today, through its real daemon."""
+"""Tests of the intraday refresh of `openai-costs up`, which alerts on unusual spend of the current day."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SECRET = "whsec_c2VjcmV0c2VjcmV0c2VjcmV0"
 
 @dataclass(frozen=True)
 class Watched:
-    """Two organizations whose history is stored, and what is sent about them."""
+    """A running `up` with two organizations whose history is stored, and the receiver of their alerts."""
 
     place: Workplace
     organizations: dict[str, SimulatedOrganization]
@@ -33,7 +33,7 @@ class Watched:
     dagster: Dagster
 
     def alerts(self) -> set[tuple[str, ...]]:
-        """What was received: kind, event, organization and day."""
+        """Return the kind, event, organization and day of all received alerts."""
         return {
             (alert["kind"], alert["event"], alert["organization"], alert["usage_date"])
             for message in self.hook.received
@@ -41,14 +41,14 @@ class Watched:
         }
 
     def refreshes(self, organization: str) -> list[dict[str, Any]]:
-        """Runs of the sensor that read the last two days of an organization, newest first, ended or not."""
+        """Return all runs of the refresh sensor for an organization, newest first, including running ones."""
         runs = self.dagster.runs({"dagster/sensor_name": "openai_costs_refresh"})
         key = ["openai", organization, "costs"]
         return [run for run in runs if key in [asset["path"] for asset in run["assetSelection"]]]
 
 
 def noon() -> dt.datetime:
-    """The simulator's time, so that half of the day's spend is known whenever the test runs."""
+    """Return noon UTC of the current day, so that the simulator always serves half of the day's spend."""
     return dt.datetime.combine(dt.datetime.now(dt.UTC).date(), dt.time(12), dt.UTC)
 
 

@@ -1,4 +1,4 @@
-"""A team with a Dagster project of its own adds OpenAI's costs with the public `dg`, and materializes them there."""
+"""Tests of the component in a Dagster project that is created and run with the public `dg`."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ _PATIENCE = 240  # seconds
 
 @dataclass(frozen=True)
 class Project:
-    """A project that `create-dagster` made, with Dagster's history in a folder beside it."""
+    """A project created by `create-dagster`, whose Dagster storage is in a separate folder."""
 
     folder: Path
     programs: Path
     environment: dict[str, str]
 
     def run(self, program: str, *arguments: str, folder: Path | None = None) -> str:
-        """What a command says; it must end well."""
+        """Run a command, fail the test if the command fails, and return its standard output."""
         done = subprocess.run(  # noqa: S603  # Dagster's own programs
             [self.programs / program, *arguments],
             cwd=folder or self.folder,
@@ -57,7 +57,7 @@ class Project:
         return done.stdout
 
     def edit(self, **attributes: Any) -> None:
-        """Writes into the scaffolded `defs.yaml` as a person would."""
+        """Set the attributes in the scaffolded `defs.yaml`."""
         file = self.folder / "src" / "host" / "defs" / "openai" / "defs.yaml"
         settings = yaml.safe_load(file.read_text(encoding="utf-8"))
         assert settings["type"] == COMPONENT

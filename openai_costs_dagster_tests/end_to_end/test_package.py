@@ -1,4 +1,4 @@
-"""An installed wheel holds what the program reads beside its code: `pip install .` is no worse than a checkout."""
+"""Tests of the wheel, which must contain all data files that the program reads."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ PATTERNS = PYPROJECT["tool"]["setuptools"]["package-data"]["openai_costs_dagster
 
 
 def packaged(path: PurePosixPath) -> bool:
-    """Whether one of the patterns names it; `**` stands for any number of folders."""
+    """Return whether a package data pattern matches a path. `**` matches any number of folders."""
     return any(path.match(pattern) or path.match(pattern.removeprefix("**/")) for pattern in PATTERNS)
 
 
 def data() -> list[PurePosixPath]:
-    """What is no code in the package's folder, without what tools leave behind."""
+    """Return all data files of the package: neither Python code nor hidden files of tools."""
     found = [PurePosixPath(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*") if path.is_file()]
     return [
         path for path in found if path.suffix not in {".py", ".pyc"} and not any(part[0] == "." for part in path.parts)

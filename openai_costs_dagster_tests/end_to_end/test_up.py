@@ -1,4 +1,4 @@
-"""`openai-costs up` from its start to Ctrl-C; the tests of this file share one and run in their order."""
+"""Tests of `openai-costs up` from its start to Ctrl-C. They share one process and run in the order of the file."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ def history() -> list[str]:
     return [str(days_ago(days)) for days in range(19, -1, -1)]
 
 
-SECRET = "4f1c9e7a"  # in every key
+SECRET = "4f1c9e7a"  # part of every admin key
 
 
 @dataclass(frozen=True)
 class Up:
-    """What is up, and what it reads."""
+    """A running `openai-costs up` with its working directory and its simulated organizations."""
 
     place: Workplace
     simulator: Simulator
@@ -64,7 +64,7 @@ class Up:
 
 @pytest.fixture(scope="module")
 def up() -> Iterator[Up]:
-    """Two organizations that are read for the first time, and one whose key is not accepted."""
+    """Start `openai-costs up` with two new organizations and one whose key is rejected."""
     organizations = {
         name: SimulatedOrganization(
             name=name, organization_id=f"org-SIMULATED{name.upper()}", admin_key=f"sk-admin-{name}-{SECRET}", seed=seed
@@ -123,7 +123,7 @@ def test_new_organizations_are_synced_from_their_start_in_one_run_each(up: Up) -
 
 
 def _first_runs(up: Up) -> list[dict[str, Any]] | None:
-    """What the automation sensor started over all history, once all of it has ended."""
+    """Return the automated runs over the full history, or None while one of them is missing or has not ended."""
     runs = up.dagster.runs(
         {"dagster/from_automation_condition": "true", "dagster/asset_partition_range_start": str(first_day())}
     )
@@ -131,14 +131,14 @@ def _first_runs(up: Up) -> list[dict[str, Any]] | None:
 
 
 def _organization(run: dict[str, Any]) -> str:
-    """Whose run it is: no run is for two."""
+    """Return the organization of a run. Fails if the run has several organizations."""
     (organization,) = {key["path"][1] for key in run["assetSelection"]}
     return str(organization)
 
 
 @dataclass(frozen=True)
 class Backfills:
-    """A backfill that went well, and one of which the first day failed."""
+    """The ids and days of a successful backfill and of a backfill whose first day failed."""
 
     good: str
     good_days: list[str]
@@ -148,7 +148,7 @@ class Backfills:
 
 @pytest.fixture(scope="module")
 def backfills(up: Up) -> Backfills:
-    """Both launched in the UI's way once the first reading is done, and ended."""
+    """Launch both backfills as the UI does, after the first sync has ended, and wait for their end."""
     until(lambda: _first_runs(up))
     good_days, bad_days = history()[-6:-1], history()[4:7]
     south = up.organization("south")
@@ -199,7 +199,8 @@ def test_a_day_that_failed_is_shown_as_failed_and_no_other(up: Up, backfills: Ba
     assert "Usage and cost data are available for the past year" in check["evaluation"]["description"]
     (run,) = up.dagster.runs({"dagster/backfill": backfills.bad})
     assert {found["runId"] for found in up.dagster.materializations("south", good)} == {run["runId"]}
-    assert up.place.stored("south") == truth_of(up.organization("south"), first_day())  # what was stored of it stays
+    # The costs of the failed day that the first sync stored are unchanged.
+    assert up.place.stored("south") == truth_of(up.organization("south"), first_day())
 
 
 def test_reexecution_from_failure_requests_the_failed_day_only(up: Up, backfills: Backfills) -> None:
@@ -261,7 +262,7 @@ def test_killed_child_of_the_code_server_is_replaced_and_a_later_alert_gets_its_
 
 
 def _code_servers(up: Up) -> list[psutil.Process]:
-    """The processes that hold the definitions, behind the one that Dagster talks to."""
+    """Return the code server processes that load the definitions, without the proxy process in front of them."""
     return [process for process in up.place.processes() if {"api", "grpc"} <= set(process.cmdline())]
 
 
@@ -289,7 +290,7 @@ def test_no_file_holds_a_key(up: Up, backfills: Backfills) -> None:
 
 
 def _content(path: Path) -> bytes:
-    """PostgreSQL, which still runs, makes and deletes files while they are looked at."""
+    """Return the contents of a file, or nothing if PostgreSQL, which still runs, has deleted it meanwhile."""
     try:
         return path.read_bytes()
     except FileNotFoundError:
@@ -306,7 +307,7 @@ def test_no_table_holds_a_key_or_its_echo_in_a_response(up: Up, backfills: Backf
     assert {"openai_costs", "openai_costs_dagster"} == {schema for schema, _ in tables}
     values = itertools.chain.from_iterable(_values(up, schema, table) for schema, table in tables)
     texts = list(map(_text, values))
-    assert any("org-SIMULATEDNORTH" in text and '"results"' in text for text in texts)  # the raw answers
+    assert any("org-SIMULATEDNORTH" in text and '"results"' in text for text in texts)  # the stored raw responses
     assert any("Incorrect API key provided" in text for text in texts)
     assert [text for text in texts if SECRET in text or "sk-admin" in text] == []
 
@@ -318,7 +319,7 @@ def _values(up: Up, schema: str, table: str) -> Iterator[Any]:
 
 
 def _text(value: object) -> str:
-    """A value to search in; bytes are taken out of their compression where they have one."""
+    """Return a database value as text. Compressed bytes are decompressed first."""
     if not isinstance(value, bytes):
         return str(value)
     with suppress(zlib.error):

@@ -1,4 +1,4 @@
-"""What Dagster's UI shows and does: the GraphQL behind it."""
+"""A client of the GraphQL API behind Dagster's UI."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _ENDED = {"COMPLETED_SUCCESS", "COMPLETED_FAILED", "FAILED", "CANCELED"}
 
 
 class Dagster:
-    """The webserver at an address."""
+    """A client of the Dagster webserver at a URL."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -77,30 +77,30 @@ class Dagster:
         return self._launched(self._ask(_REEXECUTE, asked=asked)["reexecutePartitionBackfill"])
 
     def ended(self, backfill: str) -> str | None:
-        """A backfill's status once it has ended."""
+        """Return the status of a backfill, or None while it has not ended."""
         status = str(self._ask(_BACKFILL, id=backfill)["partitionBackfillOrError"]["status"])
         return status if status in _ENDED else None
 
     def runs(self, tags: Mapping[str, str]) -> list[dict[str, Any]]:
-        """Runs by their tags, which come as a dictionary too."""
+        """Return the runs with all of these tags. The tags of each run are a dictionary."""
         wanted = {"tags": [{"key": key, "value": value} for key, value in tags.items()]}
         found = self._ask(_RUNS, filter=wanted)["runsOrError"]["results"]
         return [{**run, "tags": {tag["key"]: tag["value"] for tag in run["tags"]}} for run in found]
 
     def partitions(self, organization: str, status: str) -> list[tuple[str, str]]:
-        """The ranges of days of an asset that have a status, both ends included."""
+        """Return the day ranges of an asset with a status, as first and last day."""
         ranges = self._asset(organization, [])["assetPartitionStatuses"]["ranges"]
         return [(one["startKey"], one["endKey"]) for one in ranges if one["status"] == status]
 
     def materializations(self, organization: str, days: Sequence[str]) -> list[dict[str, Any]]:
-        """The newest of each day, metadata as a dictionary."""
+        """Return the latest materialization of each day, with its metadata as a dictionary."""
         return [
             {**found, "metadata": {entry["label"]: entry.get("text") for entry in found["metadataEntries"]}}
             for found in self._asset(organization, days)["latestMaterializationByPartition"]
         ]
 
     def check(self, organization: str, check: str, day: str) -> dict[str, Any]:
-        """The newest execution of a check for a day."""
+        """Return the latest execution of a check for a day."""
         (execution,) = self._ask(_CHECK, key=_key(organization), check=check, day=day)["assetCheckExecutions"]
         return dict(execution)
 
