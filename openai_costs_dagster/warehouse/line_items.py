@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 from openai_costs_dagster.cost_records import MAX_KEY_LENGTH
 from openai_costs_dagster.records import LineItem
@@ -11,12 +11,12 @@ from openai_costs_dagster.warehouse.statements import statement
 
 Classify = Callable[[str], LineItem]
 """Classifies a line item by its label."""
-_OUTDATED = "select line_item from openai_costs.line_items where rules_version < %(rules_version)s order by line_item"
+_OUTDATED = "select line_item from openai_costs.line_items where rules_version < %(rules_version)s"
 
 
 def classify_new(connection: Connection, labels: Iterable[str], classify: Classify, rules_version: int) -> None:
     """Classify line items that are not stored yet. Labels longer than `MAX_KEY_LENGTH` are not stored."""
-    _store(connection, sorted(labels), classify, rules_version)
+    _store(connection, labels, classify, rules_version)
 
 
 def find(connection: Connection, labels: Iterable[str]) -> dict[str, LineItem]:
@@ -32,7 +32,7 @@ def reclassify(connection: Connection, classify: Classify, rules_version: int) -
     return len(rows)
 
 
-def _store(connection: Connection, labels: Sequence[str], classify: Classify, rules_version: int) -> None:
+def _store(connection: Connection, labels: Iterable[str], classify: Classify, rules_version: int) -> None:
     with connection.transaction(), connection.cursor() as cursor:
         cursor.executemany(
             statement("costs/upsert_line_item"),
@@ -42,7 +42,9 @@ def _store(connection: Connection, labels: Sequence[str], classify: Classify, ru
                     "rules_version": rules_version,
                     **classify(label)._asdict(),
                 }
-                for label in labels
+                # One order for all processes, because different orders of row locks can end in a deadlock. The order
+                # of the database depends on its collation, so Python sorts.
+                for label in sorted(labels)
                 # The text itself is the key of the table, and an index entry has a maximum size
                 # (docs/decisions/0025-texts-of-the-api.md).
                 if len(label) <= MAX_KEY_LENGTH
