@@ -228,7 +228,7 @@ def code_server_answers(socket: Path) -> bool:
 
     try:
         # `GetServerId` is answered by the child process with the definitions, which can die while its parent still
-        # listens (docs/decisions/0030-supervised-processes.md).
+        # listens (docs/decisions/0030-supervision-by-up.md).
         return bool(DagsterGrpcClient(socket=str(socket)).get_server_id(timeout=int(ANSWER_TIMEOUT_S)))
     except DagsterUserCodeUnreachableError:
         return False

@@ -4,7 +4,7 @@ Costs and usage are refreshed daily over the trailing days, weekly over more day
 yesterday. Days that are missing or failed, such as the history of a new organization, are requested at once and then
 again at each tick of the refresh.
 
-docs/decisions/0029-days-and-checks-of-a-refresh.md explains how the requests of these conditions become runs.
+docs/decisions/0029-refresh-of-two-days-with-all-checks.md explains how the requests of these conditions become runs.
 """
 
 from __future__ import annotations

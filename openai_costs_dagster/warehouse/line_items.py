@@ -46,7 +46,7 @@ def _store(connection: Connection, labels: Iterable[str], classify: Classify, ru
                 # of the database depends on its collation, so Python sorts.
                 for label in sorted(labels)
                 # The text itself is the key of the table, and an index entry has a maximum size
-                # (docs/decisions/0025-texts-of-the-api.md).
+                # (docs/decisions/0025-invalid-characters-and-long-texts.md).
                 if len(label) <= MAX_KEY_LENGTH
             ],
         )

@@ -175,7 +175,7 @@ line_items = Table(
     "line_items",
     metadata,
     # The key is the text itself: the views join this table to every cost row, and PostgreSQL omits an unused join only
-    # if a plain unique index exists (docs/decisions/0025-texts-of-the-api.md).
+    # if a plain unique index exists (docs/decisions/0025-invalid-characters-and-long-texts.md).
     Column("line_item", Text, primary_key=True),
     Column("service", Text, nullable=False),
     Column("category", Text, nullable=False),
