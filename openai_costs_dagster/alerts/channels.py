@@ -79,7 +79,8 @@ class AppriseChannel:
             title=message.title,
             body=message.text_within(_body_limit(service, message.title)),
             notify_type=_TYPES[message.severity],
-            # Names in alerts are untrusted, so no service may interpret the text as Markdown or HTML.
+            # Apprise escapes this format for services that send HTML or Markdown. Without a format, Apprise would pass
+            # names, which are untrusted, to these services unchanged.
             body_format=apprise.NotifyFormat.TEXT,
             attach=picture if len(picture) else None,
             timeout=TIMEOUT_S,

@@ -148,9 +148,9 @@ def _send(
             target.channel.send(Message(message.idempotency_key, alerts, dagster_url), now())
     except NotDeliveredError as error:
         failure = str(error)[:_MAX_ERROR_LENGTH]
-        # The exponent has a limit because a very large product overflows a timedelta.
+        # A channel that fails for days reaches attempts whose power of two would overflow a timedelta.
         doubled = FIRST_RETRY_DELAY * 2 ** min(message.attempts - 1, 12)
-        # A retry before the time that the receiver requested would only be refused again.
+        # The header `Retry-After` of the receiver can lengthen the wait but never shortens it.
         wait = max(error.retry_after or dt.timedelta(0), min(doubled, MAX_RETRY_DELAY))
         is_dead = message.attempts >= _MIN_ATTEMPTS and now() - message.first_tried_at > RETRY_PERIOD
         outbox.record_failed_attempt(connection, message, failure, now() + wait, now(), dead=is_dead)

@@ -92,7 +92,7 @@ def seconds_to_wait(retry_after: str | None, now: dt.datetime) -> float | None:
         return None
     text = retry_after.strip()
     if seconds := re.fullmatch(r"(\d{1,9})(\.\d+)?", text):
-        # Fractions are rounded up: a retry that is a moment too early would be rejected again.
+        # Fractions are rounded up, so that the wait is never shorter than the server requested.
         return int(seconds[1]) + (1 if seconds[2] else 0)
     try:
         moment = parsedate_to_datetime(text)

@@ -13,8 +13,8 @@ import msgspec
 
 from openai_costs_dagster.cost_records import ReportedCost, currency_code
 
-# Decimal() also accepts NaN, Infinity, spaces and underscores, and raises InvalidOperation instead of ValueError for a
-# huge exponent. None of these texts is a valid amount.
+# Decimal() also accepts NaN, Infinity, spaces and underscores, which are no valid amounts. For other texts, and for
+# exponents of more than 18 digits, Decimal() raises InvalidOperation, which is not a ValueError.
 _DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]{1,6})?")
 _NO_VALUE = msgspec.Raw(b"null")
 

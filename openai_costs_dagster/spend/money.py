@@ -10,10 +10,12 @@ import math
 from collections.abc import Iterable
 from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
 
-_DIGITS = 16_000  # enough for the sum of any two decimal128 numbers, whose exponents span 12,288 places
+_DIGITS = 16_000  # enough for exact sums of decimal128 numbers, whose digits lie in a range of 12,321 places
 EXACT = Context(prec=_DIGITS, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
 _normalize = EXACT.normalize
-_LARGEST_EXPONENT = 6_200  # larger than any exponent of decimal128, the number format of OpenAI's amounts
+# Above every exponent of decimal128 (-6176 to 6144). OpenAI's amounts have the 34 digits of that format, and the zero
+# 0E-6176 has its smallest exponent.
+_LARGEST_EXPONENT = 6_200
 _ZERO = Decimal(0)
 _DIGITS_OF_A_DOUBLE = 12  # a JSON number with fewer digits was printed completely
 

@@ -20,26 +20,30 @@ from openai_costs_dagster.spend.detection.state.levels import Levels
 from openai_costs_dagster.spend.detection.state.ranges import DayRun, Ranges
 
 _MIN_ACTIVITY = 0.5  # share of active days from which runs of days are tested
-_RUN_DAY_SHARE = 0.3  # share of a run's mean deviation that four of five days must reach
+_RUN_DAY_SHARE = 0.3  # share of a run's mean deviation that at least four in five of its days must exceed
 
-# A young series that stopped before it matured has no level to drop from.
+# In the first days after a series matured, a drop is ignored if the spend was also low on each of the three days before
+# the drop. Such a series stopped before it matured, so it has no level to drop from.
 _YOUNG_STOP_DAYS = 3
 
 # The tests of a new series.
 _RISING_SHARE = 0.5  # a new series is tested on days above this share of its highest recent day
-_FIRST_DAYS = 5  # age in days up to which a new series may appear or grow without being adopted gradually
+_FIRST_DAYS = 5  # age in days below which any growth of a new series counts as sudden
 _SUDDEN_FACTOR = 2.0  # growth counts as sudden from this multiple of the highest earlier day
 _MULTIPLE_FACTOR = 3.5  # a new series is flagged by its own history from this multiple of its highest earlier day
 _MIN_HISTORY_DAYS = 3  # days of its own history that a comparison with its highest earlier day needs
-_APPEARING_SHARE = 0.25  # share of the expected total that a series spends on its first day
-_OFFSET_SHARE = 0.5  # if siblings drop by more than this share of a new series' spend, its first day is a migration
+_APPEARING_SHARE = 0.25  # share of the expected total above which the first day of a series is flagged
+# If siblings drop by at least this share of a new series' spend, its first day is a migration and not flagged.
+_OFFSET_SHARE = 0.5
 _SIBLING_DROP_SIGMAS = 1  # a sibling has dropped if its spend is this many sigmas below the expected amount
-# a new series explains the excess of its total if its spend lies between these shares of the excess
+# A new series explains the excess of its total if the spend of the series is more than the first share of the excess,
+# and the excess is more than the second share of the spend.
 _EXCESS_SHARES = 0.5, 0.6
-_LARGE_IMPACTS = 4  # a new series above this many minimum impacts is compared with the uncertainty of its total
-_FIRST_DAYS_SHARE = 0.6  # share of the expected total that a series spends within its first days
+# If the total is within its range, a new series is only flagged if it spends at least this many minimum impacts.
+_LARGE_IMPACTS = 4
+_FIRST_DAYS_SHARE = 0.6  # share of the expected total above which a series is flagged within its first days
 _EXCESS_MIN_SHARE = 0.15  # share of the expected total by which the actual total must exceed the expectation
-_EXCESS_DAYS = 4  # days before today whose scores are added up for the total
+_EXCESS_DAYS = 4  # days before the evaluated day whose scores count, together with that day, for the total
 
 
 class Outliers:

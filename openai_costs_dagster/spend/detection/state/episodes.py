@@ -62,7 +62,8 @@ class Episodes:
                 self._opened[day.row, column] = True
                 self.began_row[column] = day.began_row[column]
                 self._residuals[column].clear()
-                # Only the last day of a run is flagged, so the earlier days of the run were recorded as normal days.
+                # A test of several days flags only the last one of them. The days before it still count in the baseline
+                # as normal days, so their weights are set to zero now.
                 self._history.set_weights(column, day.began_row[column], day.row, 0)
             self._flagged_days[column] += 1
             self.last_is_rise[column] = day.rise[column]
