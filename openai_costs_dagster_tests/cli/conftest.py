@@ -17,12 +17,14 @@ from openai_costs_dagster.cli import main
 from .program import Finished, Workplace, workplace
 
 
-class Type(Protocol):
+class RunCommand(Protocol):
     def __call__(self, *command: str, **environment: str) -> Finished: ...
 
 
 @pytest.fixture
-def type_in(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Iterator[Type]:
+def run_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Iterator[RunCommand]:
     """Return a function that runs a command inside the test process, with `tmp_path` as the working directory.
 
     Use it only for commands that start no other process. Afterwards, logging and signal handlers are restored.
@@ -32,7 +34,7 @@ def type_in(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
     signals = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     monkeypatch.chdir(tmp_path)
 
-    def typed(*command: str, **environment: str) -> Finished:
+    def run(*command: str, **environment: str) -> Finished:
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setattr(sys, "argv", ["openai-costs", *command])
@@ -42,7 +44,7 @@ def type_in(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
         assert isinstance(code, int)
         return Finished(code, *capsys.readouterr())
 
-    yield typed
+    yield run
     root.handlers[:] = handlers
     root.setLevel(level)
     structlog.reset_defaults()

@@ -10,7 +10,7 @@ import pytest
 
 from ..loaded import Loaded
 from ..spend.detection.panels import BESIDE, spend_rows, steady
-from .conftest import Type
+from .conftest import RunCommand
 from .program import days_ago, lines
 
 
@@ -34,10 +34,10 @@ def verdicts(path: Path) -> list[dict[str, str]]:
 
 
 def test_every_day_of_every_series_gets_a_line_and_the_spike_is_flagged(
-    type_in: Type, spend: Path, tmp_path: Path
+    run_command: RunCommand, spend: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "flags.csv"
-    finished = type_in("backtest", str(spend), "--out", str(out))
+    finished = run_command("backtest", str(spend), "--out", str(out))
     assert (finished.code, finished.err) == (0, "")
     found = verdicts(out)
     assert list(found[0]) == [
@@ -61,16 +61,16 @@ def test_every_day_of_every_series_gets_a_line_and_the_spike_is_flagged(
     assert [line.split()[0] for line in printed[-3:]] == ["low", "medium", "high"]
 
 
-def test_a_dollar_floor_above_the_spike_silences_it(type_in: Type, spend: Path, tmp_path: Path) -> None:
+def test_a_dollar_floor_above_the_spike_silences_it(run_command: RunCommand, spend: Path, tmp_path: Path) -> None:
     out = tmp_path / "flags.csv"
-    type_in("backtest", str(spend), "--out", str(out), "--minimum-impact-usd", "5000")
+    run_command("backtest", str(spend), "--out", str(out), "--minimum-impact-usd", "5000")
     assert not any(row["flagged"] == "true" for row in verdicts(out))
 
 
-def test_formulas_in_names_are_escaped(type_in: Type, tmp_path: Path) -> None:
+def test_formulas_in_names_are_escaped(run_command: RunCommand, tmp_path: Path) -> None:
     spend, out = tmp_path / "spend.csv", tmp_path / "flags.csv"
     spend.write_text("organization,project,model,date,amount\nacme,=1+1,@m,2026-01-01,3\n")
-    assert type_in("backtest", str(spend), "--out", str(out)).code == 0
+    assert run_command("backtest", str(spend), "--out", str(out)).code == 0
     assert {row["project"] for row in verdicts(out)} == {"", "'=1+1"}
 
 
@@ -86,17 +86,19 @@ def test_formulas_in_names_are_escaped(type_in: Type, tmp_path: Path) -> None:
         ("organization,project,model,date,amount\na,b,c\n", "line 2: the line has only 3 cells"),
     ],
 )
-def test_invalid_table_is_refused_with_its_line(type_in: Type, tmp_path: Path, table: str, message: str) -> None:
+def test_invalid_table_is_refused_with_its_line(
+    run_command: RunCommand, tmp_path: Path, table: str, message: str
+) -> None:
     spend = tmp_path / "spend.csv"
     spend.write_text(table)
-    finished = type_in("backtest", str(spend), "--out", str(tmp_path / "flags.csv"))
+    finished = run_command("backtest", str(spend), "--out", str(tmp_path / "flags.csv"))
     assert finished.code == 2
     assert message in finished.err
     assert not (tmp_path / "flags.csv").exists()
 
 
-def test_missing_file_is_refused(type_in: Type, tmp_path: Path) -> None:
-    finished = type_in("backtest", str(tmp_path / "none.csv"), "--out", str(tmp_path / "flags.csv"))
+def test_missing_file_is_refused(run_command: RunCommand, tmp_path: Path) -> None:
+    finished = run_command("backtest", str(tmp_path / "none.csv"), "--out", str(tmp_path / "flags.csv"))
     assert finished.code == 2
     assert "none.csv cannot be read: No such file" in finished.err
 

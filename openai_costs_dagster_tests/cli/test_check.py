@@ -10,7 +10,7 @@ import pytest
 
 from openai_costs_dagster.simulator import Fault, FaultKind, SimulatedOrganization, Simulator
 
-from .conftest import Type
+from .conftest import RunCommand
 from .program import Workplace, lines
 
 KEY = "sk-admin-simulated-acme"
@@ -30,8 +30,8 @@ def api(organization: SimulatedOrganization, monkeypatch: pytest.MonkeyPatch) ->
         yield simulator
 
 
-def test_working_connection_is_reported(type_in: Type, api: Simulator, tmp_path: Path) -> None:
-    finished = type_in("check")
+def test_working_connection_is_reported(run_command: RunCommand, api: Simulator, tmp_path: Path) -> None:
+    finished = run_command("check")
     assert finished == (
         0,
         (
@@ -46,17 +46,17 @@ def test_working_connection_is_reported(type_in: Type, api: Simulator, tmp_path:
 
 
 def test_an_organization_that_never_spent_anything_cannot_be_named(
-    type_in: Type, api: Simulator, organization: SimulatedOrganization
+    run_command: RunCommand, api: Simulator, organization: SimulatedOrganization
 ) -> None:
     organization.workloads = ()
-    finished = type_in("check")
+    finished = run_command("check")
     assert finished.code == 0
     assert "  Organization: unknown, because it had no costs in the last week\n" in finished.out
 
 
-def test_rejected_key_is_reported(type_in: Type, api: Simulator, organization: SimulatedOrganization) -> None:
+def test_rejected_key_is_reported(run_command: RunCommand, api: Simulator, organization: SimulatedOrganization) -> None:
     organization.revoke_key()
-    finished = type_in("check")
+    finished = run_command("check")
     assert (finished.code, finished.err) == (1, "")
     headline, endpoint, advice = lines(finished.out)
     assert headline == "default: Authentication failed - please check your API key"
@@ -66,18 +66,20 @@ def test_rejected_key_is_reported(type_in: Type, api: Simulator, organization: S
 
 
 def test_a_key_that_the_api_echoes_is_never_shown(
-    type_in: Type, api: Simulator, organization: SimulatedOrganization
+    run_command: RunCommand, api: Simulator, organization: SimulatedOrganization
 ) -> None:
     organization.revoke_key()
-    printed = type_in("check").output + type_in("--log-format", "json", "check").output
+    printed = run_command("check").output + run_command("--log-format", "json", "check").output
     assert KEY not in printed
     assert "sk-admin*" not in printed  # the beginning and the end, as the API shows them
     assert "acme." not in printed
 
 
-def test_key_without_the_scope_is_reported(type_in: Type, api: Simulator, organization: SimulatedOrganization) -> None:
+def test_key_without_the_scope_is_reported(
+    run_command: RunCommand, api: Simulator, organization: SimulatedOrganization
+) -> None:
     organization.scopes = frozenset()
-    finished = type_in("check")
+    finished = run_command("check")
     assert (finished.code, finished.err) == (1, "")
     headline, _, advice = lines(finished.out)
     assert headline == "default: Connection failed with status 403"
@@ -86,9 +88,9 @@ def test_key_without_the_scope_is_reported(type_in: Type, api: Simulator, organi
 
 
 @pytest.mark.parametrize("prefix", ["sk-proj-", "sk-svcacct-"])
-def test_a_key_of_another_kind_costs_no_request(type_in: Type, api: Simulator, prefix: str) -> None:
+def test_a_key_of_another_kind_costs_no_request(run_command: RunCommand, api: Simulator, prefix: str) -> None:
     key = f"{prefix}abcdefghijklmnop"
-    finished = type_in("check", OPENAI_ADMIN_KEY=key)
+    finished = run_command("check", OPENAI_ADMIN_KEY=key)
     assert finished.code == 1
     assert lines(finished.out)[0] == "default: Authentication failed - please check your API key"
     assert "create an admin key" in finished.out
@@ -96,45 +98,49 @@ def test_a_key_of_another_kind_costs_no_request(type_in: Type, api: Simulator, p
     assert api.requests == []
 
 
-def test_key_in_typographic_quotation_marks_is_refused(type_in: Type, api: Simulator) -> None:
-    finished = type_in("check", OPENAI_ADMIN_KEY=f"\N{LEFT DOUBLE QUOTATION MARK}{KEY}\N{RIGHT DOUBLE QUOTATION MARK}")
+def test_key_in_typographic_quotation_marks_is_refused(run_command: RunCommand, api: Simulator) -> None:
+    finished = run_command(
+        "check", OPENAI_ADMIN_KEY=f"\N{LEFT DOUBLE QUOTATION MARK}{KEY}\N{RIGHT DOUBLE QUOTATION MARK}"
+    )
     assert finished.code in {1, 2}
     assert KEY not in finished.output
     assert api.requests == []
 
 
 def test_an_odd_key_is_tried_at_another_endpoint(
-    type_in: Type, api: Simulator, organization: SimulatedOrganization
+    run_command: RunCommand, api: Simulator, organization: SimulatedOrganization
 ) -> None:
     organization.rotate_key("proxy-key-4711")
-    finished = type_in("check", OPENAI_ADMIN_KEY="proxy-key-4711")
+    finished = run_command("check", OPENAI_ADMIN_KEY="proxy-key-4711")
     assert finished.code == 0
     assert "Note:" not in finished.out
 
 
-def test_response_of_another_organization_is_reported(type_in: Type, api: Simulator) -> None:
-    finished = type_in("check", OPENAI_ORG_ID="org-EXPECTED")
+def test_response_of_another_organization_is_reported(run_command: RunCommand, api: Simulator) -> None:
+    finished = run_command("check", OPENAI_ORG_ID="org-EXPECTED")
     assert finished.code == 1
     assert lines(finished.out)[0] == "default: The key belongs to another organization"
     assert "the key reads org-SIMULATEDACME, but org-EXPECTED was expected" in finished.out
 
 
-def test_base_url_with_a_wrong_path_is_reported(type_in: Type, api: Simulator) -> None:
-    finished = type_in("check", OPENAI_BASE_URL=f"{api.base_url}/organization")
+def test_base_url_with_a_wrong_path_is_reported(run_command: RunCommand, api: Simulator) -> None:
+    finished = run_command("check", OPENAI_BASE_URL=f"{api.base_url}/organization")
     assert finished.code == 1
     assert lines(finished.out)[0] == "default: Connection failed with status 404"
     assert "base_url must end where /organization/costs begins" in finished.out
 
 
-def test_unreachable_endpoint_is_reported(type_in: Type, api: Simulator) -> None:
-    finished = type_in("check", OPENAI_BASE_URL="http://127.0.0.1:1/v1")
+def test_unreachable_endpoint_is_reported(run_command: RunCommand, api: Simulator) -> None:
+    finished = run_command("check", OPENAI_BASE_URL="http://127.0.0.1:1/v1")
     assert finished.code == 1
     headline, endpoint, advice = lines(finished.out)
     assert (headline, endpoint) == ("default: Connection failed", "  Endpoint: http://127.0.0.1:1/v1")
     assert "refused" in advice
 
 
-def test_each_organization_is_tested_after_failures_of_others(type_in: Type, api: Simulator, tmp_path: Path) -> None:
+def test_each_organization_is_tested_after_failures_of_others(
+    run_command: RunCommand, api: Simulator, tmp_path: Path
+) -> None:
     (tmp_path / "good.key").write_text(f"{KEY}\n")
     (tmp_path / "openai_costs.yaml").write_text(
         f"""
@@ -144,16 +150,16 @@ def test_each_organization_is_tested_after_failures_of_others(type_in: Type, api
           good: {{admin_key: {{file: good.key}}, base_url: "{api.base_url}"}}
         """
     )
-    finished = type_in("check")
+    finished = run_command("check")
     assert (finished.code, finished.err) == (1, "")
     assert "absent: The admin key cannot be read\n" in finished.out
     assert "the environment variable NOT_SET is not set" in finished.out
     assert f"the file {tmp_path / 'missing.key'} cannot be read: No such file or directory" in finished.out
     assert "good: Successfully connected to OpenAI API\n" in finished.out
-    assert type_in("check", "good").code == 0
+    assert run_command("check", "good").code == 0
 
 
-def test_two_names_of_one_organization_are_reported(type_in: Type, api: Simulator, tmp_path: Path) -> None:
+def test_two_names_of_one_organization_are_reported(run_command: RunCommand, api: Simulator, tmp_path: Path) -> None:
     api.organizations.append(SimulatedOrganization(admin_key="sk-admin-simulated-second"))
     (tmp_path / "openai_costs.yaml").write_text(
         f"""
@@ -162,7 +168,7 @@ def test_two_names_of_one_organization_are_reported(type_in: Type, api: Simulato
           beta: {{admin_key: {{env: SECOND}}, base_url: "{api.base_url}"}}
         """
     )
-    finished = type_in("check", FIRST=KEY, SECOND="sk-admin-simulated-second")
+    finished = run_command("check", FIRST=KEY, SECOND="sk-admin-simulated-second")
     assert finished.code == 1
     assert "acme: Successfully connected to OpenAI API\n" in finished.out
     assert "beta: acme and beta are one OpenAI organization\n" in finished.out

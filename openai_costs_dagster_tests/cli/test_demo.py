@@ -10,7 +10,7 @@ import pytest
 
 from openai_costs_dagster.simulator import SimulatedOrganization, Simulator
 
-from .conftest import Type
+from .conftest import RunCommand
 from .program import Finished, Workplace, lines, workplace, yesterday
 
 FOLDER = ".openai-costs-demo"
@@ -94,10 +94,10 @@ def test_demo_leaves_no_process_behind(demo: Demo) -> None:
     assert not (demo.place.folder / FOLDER / "postgres" / "postmaster.pid").exists()
 
 
-def test_folder_not_created_by_the_demo_is_not_changed(type_in: Type, tmp_path: Path) -> None:
+def test_folder_not_created_by_the_demo_is_not_changed(run_command: RunCommand, tmp_path: Path) -> None:
     (tmp_path / FOLDER).mkdir()
     (tmp_path / FOLDER / "thesis.txt").write_text("years of work")
-    finished = type_in("demo", "--once")
+    finished = run_command("demo", "--once")
     assert (finished.code, finished.out) == (2, "")
     assert (
         finished.err == f"openai-costs: {tmp_path / FOLDER} exists and was not created by the demo: move or rename it\n"

@@ -8,7 +8,7 @@ import psutil
 
 from openai_costs_dagster.warehouse.database import Database
 
-from .conftest import Type
+from .conftest import RunCommand
 from .program import Workplace, is_alive
 
 
@@ -35,15 +35,15 @@ def test_embedded_server_runs_until_down(place: Workplace) -> None:
     assert place.processes() == []
 
 
-def test_external_server_is_not_stopped(type_in: Type, database: Database, tmp_path: Path) -> None:
-    finished = type_in("down", OPENAI_ADMIN_KEY="sk-admin-simulated-acme", DATABASE_URL=database.url)
+def test_external_server_is_not_stopped(run_command: RunCommand, database: Database, tmp_path: Path) -> None:
+    finished = run_command("down", OPENAI_ADMIN_KEY="sk-admin-simulated-acme", DATABASE_URL=database.url)
     assert (finished.code, finished.out) == (0, "the database is your own server and keeps running\n")
     with database.connect() as connection:
         assert connection.execute("select 1").fetchone() == (1,)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_down_without_a_server_creates_nothing(type_in: Type, tmp_path: Path) -> None:
-    finished = type_in("down", OPENAI_ADMIN_KEY="sk-admin-simulated-acme")
+def test_down_without_a_server_creates_nothing(run_command: RunCommand, tmp_path: Path) -> None:
+    finished = run_command("down", OPENAI_ADMIN_KEY="sk-admin-simulated-acme")
     assert (finished.code, finished.out) == (0, "PostgreSQL was not running\n")
     assert list(tmp_path.iterdir()) == []

@@ -17,7 +17,7 @@ from openai_costs_dagster.orchestration.runtime import instance
 from openai_costs_dagster.warehouse.database import Database
 
 from ..loaded import Loaded
-from .conftest import Type
+from .conftest import RunCommand
 from .program import lines
 
 PASSWORD = "hunter2"
@@ -44,8 +44,8 @@ def test_a_shell_can_evaluate_the_exports_and_dagster_then_sees_the_same_history
     assert json.loads(lines(done.stdout)[-1]) == runs > 0
 
 
-def test_the_exports_show_no_password(type_in: Type, database: Database, tmp_path: Path) -> None:
-    finished = type_in("env", OPENAI_ADMIN_KEY="sk-admin-simulated-acme", DATABASE_URL=with_password(database))
+def test_the_exports_show_no_password(run_command: RunCommand, database: Database, tmp_path: Path) -> None:
+    finished = run_command("env", OPENAI_ADMIN_KEY="sk-admin-simulated-acme", DATABASE_URL=with_password(database))
     assert (finished.code, finished.err) == (0, "")
     assert PASSWORD not in finished.out
     assert "sk-admin" not in finished.out
@@ -53,16 +53,16 @@ def test_the_exports_show_no_password(type_in: Type, database: Database, tmp_pat
     assert f"export DAGSTER_HOME={tmp_path / '.openai-costs' / 'dagster'}" in lines(finished.out)
 
 
-def test_existing_dagster_home_is_used(type_in: Type, database: Database, tmp_path: Path) -> None:
+def test_existing_dagster_home_is_used(run_command: RunCommand, database: Database, tmp_path: Path) -> None:
     home = tmp_path / "my home"
-    missing = type_in(
+    missing = run_command(
         "env", OPENAI_ADMIN_KEY="sk-admin-simulated-acme", DATABASE_URL=database.url, DAGSTER_HOME=str(home)
     )
     assert missing.err == (
         f"openai-costs: DAGSTER_HOME names {home}, which is not a directory: create it, or unset DAGSTER_HOME\n"
     )
     home.mkdir()
-    finished = type_in(
+    finished = run_command(
         "env", OPENAI_ADMIN_KEY="sk-admin-simulated-acme", DATABASE_URL=database.url, DAGSTER_HOME=f" {home}\r\n"
     )
     assert f"export DAGSTER_HOME='{home}'" in lines(finished.out)
@@ -78,8 +78,8 @@ def test_psql_accepts_the_printed_url(loaded: Loaded) -> None:
     assert days
 
 
-def test_dagsters_own_storage_is_a_schema_beside_it(type_in: Type, database: Database) -> None:
-    finished = type_in(
+def test_dagsters_own_storage_is_a_schema_beside_it(run_command: RunCommand, database: Database) -> None:
+    finished = run_command(
         "database-url", "--dagster", OPENAI_ADMIN_KEY="sk-admin-simulated-acme", DATABASE_URL=database.url
     )
     (url,) = lines(finished.out)
@@ -102,9 +102,9 @@ def test_exec_returns_the_exit_code_of_the_command(loaded: Loaded) -> None:
     assert loaded.place.run("exec", "--", "sh", "-c", "exit 7").code == 7
 
 
-def test_missing_program_is_refused(type_in: Type, database: Database) -> None:
+def test_missing_program_is_refused(run_command: RunCommand, database: Database) -> None:
     given = {"OPENAI_ADMIN_KEY": "sk-admin-simulated-acme", "DATABASE_URL": database.url}
-    finished = type_in("exec", "--", "no-such-program", **given)
+    finished = run_command("exec", "--", "no-such-program", **given)
     assert (finished.code, finished.out) == (2, "")
     assert finished.err == "openai-costs: the program no-such-program cannot be run: No such file or directory\n"
 

@@ -16,7 +16,7 @@ from openai_costs_dagster.warehouse.database import Database
 from ..loaded import Loaded
 from ..midnight import today
 from ..warehouse.windows import row, store, total
-from .conftest import Type
+from .conftest import RunCommand
 from .program import Finished, lines
 from .test_mistakes import assert_one_sentence
 
@@ -26,7 +26,7 @@ JANUARY = [dt.date(2026, 1, day) for day in range(1, 32)]
 
 
 @pytest.fixture
-def export(type_in: Type, tmp_path: Path, database: Database) -> Type:
+def export(run_command: RunCommand, tmp_path: Path, database: Database) -> RunCommand:
     """Return a function that runs `export focus` for two organizations, `acme` and `beta`.
 
     All days of January 2026 are stored for both organizations, and one provisional day of February for `acme`.
@@ -38,13 +38,13 @@ def export(type_in: Type, tmp_path: Path, database: Database) -> Type:
         store(connection, {february: [row("7")]}, provisional=[february])
     (tmp_path / "openai_costs.yaml").write_text(TWO + DATABASE)
 
-    def typed(*command: str, **environment: str) -> Finished:
-        return type_in("export", "focus", *command, DATABASE_URL=database.url, **environment)
+    def run(*command: str, **environment: str) -> Finished:
+        return run_command("export", "focus", *command, DATABASE_URL=database.url, **environment)
 
-    return typed
+    return run
 
 
-def test_export_prints_written_and_omitted_rows(export: Type, tmp_path: Path) -> None:
+def test_export_prints_written_and_omitted_rows(export: RunCommand, tmp_path: Path) -> None:
     finished = export("--month", "2026-01", "--out", "january.csv")
     assert (finished.code, finished.err) == (0, "")
     assert lines(finished.out) == [
@@ -56,26 +56,26 @@ def test_export_prints_written_and_omitted_rows(export: Type, tmp_path: Path) ->
         assert sum(Decimal(one["BilledCost"]) for one in csv.DictReader(file)) == Decimal("65.1")
 
 
-def test_the_ending_decides_the_format_and_org_the_organizations(export: Type, tmp_path: Path) -> None:
+def test_the_ending_decides_the_format_and_org_the_organizations(export: RunCommand, tmp_path: Path) -> None:
     finished = export("--month", "2026-01", "--out", "beta.PARQUET", "--org", "beta", "--org", "beta")
     assert lines(finished.out) == ["2026-01: 31 rows, 62 EUR: beta.PARQUET", "the month is settled"]
     assert set(parquet.read_table(tmp_path / "beta.PARQUET")["x_Organization"].to_pylist()) == {"beta"}
 
 
-def test_unsettled_month_is_printed_as_provisional(export: Type) -> None:
+def test_unsettled_month_is_printed_as_provisional(export: RunCommand) -> None:
     finished = export("--month", "2026-02", "--out", "february.csv")
     assert finished.code == 0
     assert lines(finished.out)[-1] == "the month is provisional: it may still change"
 
 
-def test_month_without_data_is_refused_and_writes_no_file(export: Type, tmp_path: Path) -> None:
+def test_month_without_data_is_refused_and_writes_no_file(export: RunCommand, tmp_path: Path) -> None:
     finished = export("--month", "2025-06", "--out", "june.csv")
     assert_one_sentence(finished, 1, "no day of 2025-06 is stored for acme, beta: run openai-costs backfill")
     assert {path.name for path in tmp_path.iterdir()} <= {"openai_costs.yaml", ".openai-costs"}
 
 
 @pytest.mark.parametrize("out", ["nowhere/january.csv", "nowhere/january.parquet", "folder.csv"])
-def test_unwritable_file_is_refused(export: Type, tmp_path: Path, out: str) -> None:
+def test_unwritable_file_is_refused(export: RunCommand, tmp_path: Path, out: str) -> None:
     (tmp_path / "folder.csv").mkdir()
     finished = export("--month", "2026-01", "--out", out)
     assert_one_sentence(finished, 2, f"{out} cannot be written: (No such file|Is a directory)")

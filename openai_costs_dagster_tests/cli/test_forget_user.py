@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..loaded import Loaded
-from .conftest import Type
+from .conftest import RunCommand
 
 
 def test_unknown_user_is_refused(loaded: Loaded) -> None:
@@ -30,6 +30,6 @@ def test_a_person_is_forgotten_by_address_and_amounts_stay(loaded: Loaded) -> No
     assert address not in finished.out
 
 
-def test_forget_user_needs_a_user(type_in: Type) -> None:
-    finished = type_in("forget-user")
+def test_forget_user_needs_a_user(run_command: RunCommand) -> None:
+    finished = run_command("forget-user")
     assert finished.code == 2

@@ -14,7 +14,7 @@ from openai_costs_dagster.warehouse.database import Database
 from ..conftest import RunSimulator
 from ..midnight import today
 from ..warehouse.windows import everything
-from .conftest import Type
+from .conftest import RunCommand
 from .program import Finished, days_ago
 
 KEY = "sk-admin-simulated-acme"
@@ -57,11 +57,11 @@ def assert_nothing_was_made(folder: Path) -> None:
         ),
     ],
 )
-def test_invalid_arguments_are_refused(type_in: Type, tmp_path: Path, command: list[str], words: str) -> None:
+def test_invalid_arguments_are_refused(run_command: RunCommand, tmp_path: Path, command: list[str], words: str) -> None:
     (tmp_path / "openai_costs.yaml").write_text(TWO)
     dates = {"today": today(), "tomorrow": days_ago(-1)}
-    typed = [word.format(**dates) for word in command]
-    assert_one_sentence(type_in(*typed, ACME_KEY=KEY, BETA_KEY="sk-admin-other"), 2, words.format(**dates))
+    arguments = [word.format(**dates) for word in command]
+    assert_one_sentence(run_command(*arguments, ACME_KEY=KEY, BETA_KEY="sk-admin-other"), 2, words.format(**dates))
     assert_nothing_was_made(tmp_path)
 
 
@@ -80,9 +80,9 @@ def test_invalid_arguments_are_refused(type_in: Type, tmp_path: Path, command: l
         ["nonsense"],
     ],
 )
-def test_unknown_command_is_refused(type_in: Type, tmp_path: Path, command: list[str]) -> None:
+def test_unknown_command_is_refused(run_command: RunCommand, tmp_path: Path, command: list[str]) -> None:
     (tmp_path / "openai_costs.yaml").write_text(ONE)
-    finished = type_in(*command, ACME_KEY=KEY)
+    finished = run_command(*command, ACME_KEY=KEY)
     assert (finished.code, finished.out) == (2, "")
     assert len(re.findall("^Error: ", finished.err, re.MULTILINE)) == 1
     assert "Traceback" not in finished.err
@@ -123,50 +123,52 @@ def test_unknown_command_is_refused(type_in: Type, tmp_path: Path, command: list
     ],
 )
 @pytest.mark.parametrize("command", ["check", "backfill"])
-def test_invalid_configuration_is_refused(type_in: Type, tmp_path: Path, command: str, text: str, words: str) -> None:
+def test_invalid_configuration_is_refused(
+    run_command: RunCommand, tmp_path: Path, command: str, text: str, words: str
+) -> None:
     (tmp_path / "openai_costs.yaml").write_text(text)
-    finished = type_in(command, ACME_KEY=KEY, BETA_KEY="sk-admin-other")
+    finished = run_command(command, ACME_KEY=KEY, BETA_KEY="sk-admin-other")
     assert_one_sentence(finished, 2, words)
     assert "openai_costs.yaml" in finished.err
     assert "hunter2" not in finished.err
     assert_nothing_was_made(tmp_path)
 
 
-def test_a_key_in_the_file_is_refused_and_not_repeated(type_in: Type, tmp_path: Path) -> None:
+def test_a_key_in_the_file_is_refused_and_not_repeated(run_command: RunCommand, tmp_path: Path) -> None:
     (tmp_path / "openai_costs.yaml").write_text(f"organizations:\n  acme:\n    admin_key: {KEY}\n")
-    finished = type_in("check")
+    finished = run_command("check")
     assert_one_sentence(finished, 2, "line 3: .*write {env: NAME} or {file: PATH}")
     assert KEY not in finished.err
 
 
-def test_missing_configuration_is_refused(type_in: Type, tmp_path: Path) -> None:
-    assert_one_sentence(type_in("check"), 2, "neither openai_costs.yaml in .* nor OPENAI_ADMIN_KEY")
+def test_missing_configuration_is_refused(run_command: RunCommand, tmp_path: Path) -> None:
+    assert_one_sentence(run_command("check"), 2, "neither openai_costs.yaml in .* nor OPENAI_ADMIN_KEY")
     elsewhere = str(tmp_path / "elsewhere.yaml")
     assert_one_sentence(
-        type_in("check", OPENAI_COSTS_CONFIG=elsewhere), 2, f"OPENAI_COSTS_CONFIG names {elsewhere}, .* not exist"
+        run_command("check", OPENAI_COSTS_CONFIG=elsewhere), 2, f"OPENAI_COSTS_CONFIG names {elsewhere}, .* not exist"
     )
     assert_nothing_was_made(tmp_path)
 
 
-def test_folder_as_configuration_is_refused(type_in: Type, tmp_path: Path) -> None:
+def test_folder_as_configuration_is_refused(run_command: RunCommand, tmp_path: Path) -> None:
     (tmp_path / "openai_costs.yaml").mkdir()
-    assert_one_sentence(type_in("check"), 2, "openai_costs.yaml cannot be read: Is a directory")
+    assert_one_sentence(run_command("check"), 2, "openai_costs.yaml cannot be read: Is a directory")
 
 
-def test_file_as_data_directory_is_refused(type_in: Type, tmp_path: Path) -> None:
+def test_file_as_data_directory_is_refused(run_command: RunCommand, tmp_path: Path) -> None:
     (tmp_path / "openai_costs.yaml").write_text(f"{ONE}data_directory: openai_costs.yaml\n")
-    finished = type_in("status", ACME_KEY=KEY)
+    finished = run_command("status", ACME_KEY=KEY)
     assert finished.code in {1, 2}
     assert_one_sentence(finished, finished.code, "openai_costs.yaml")
     assert_nothing_was_made(tmp_path)
 
 
-def test_two_names_lead_to_one_file_with_one_key(type_in: Type, tmp_path: Path) -> None:
+def test_two_names_lead_to_one_file_with_one_key(run_command: RunCommand, tmp_path: Path) -> None:
     (tmp_path / "acme.key").write_text(KEY)
     (tmp_path / "openai_costs.yaml").write_text(
         "organizations:\n  acme: {admin_key: {file: acme.key}}\n  beta: {admin_key: {file: ./acme.key}}\n"
     )
-    assert_one_sentence(type_in("check"), 2, "'acme' and 'beta' use the same admin key")
+    assert_one_sentence(run_command("check"), 2, "'acme' and 'beta' use the same admin key")
 
 
 @pytest.mark.parametrize(
@@ -184,29 +186,31 @@ def test_two_names_lead_to_one_file_with_one_key(type_in: Type, tmp_path: Path) 
     ids=" ".join,
 )
 def test_unavailable_postgres_is_reported(
-    type_in: Type, tmp_path: Path, simulator: RunSimulator, command: list[str]
+    run_command: RunCommand, tmp_path: Path, simulator: RunSimulator, command: list[str]
 ) -> None:
     api = simulator(SimulatedOrganization())
-    finished = type_in(*command, OPENAI_ADMIN_KEY=KEY, OPENAI_BASE_URL=api.base_url, DATABASE_URL=CLOSED)
+    finished = run_command(*command, OPENAI_ADMIN_KEY=KEY, OPENAI_BASE_URL=api.base_url, DATABASE_URL=CLOSED)
     assert_one_sentence(finished, 1, r"PostgreSQL at postgresql://someone:\.\.\.@127\.0\.0\.1:1/costs cannot be used")
     assert "hunter2" not in finished.output
     assert api.requests == []
     assert_nothing_was_made(tmp_path)
 
 
-def test_database_url_of_another_kind_is_refused(type_in: Type, tmp_path: Path) -> None:
-    finished = type_in("status", OPENAI_ADMIN_KEY=KEY, DATABASE_URL="mysql://someone:hunter2@127.0.0.1/costs")
+def test_database_url_of_another_kind_is_refused(run_command: RunCommand, tmp_path: Path) -> None:
+    finished = run_command("status", OPENAI_ADMIN_KEY=KEY, DATABASE_URL="mysql://someone:hunter2@127.0.0.1/costs")
     assert_one_sentence(finished, 1, "must look like postgresql://")
     assert "hunter2" not in finished.output
     assert_nothing_was_made(tmp_path)
 
 
 @pytest.mark.parametrize("command", [["backfill"], ["status"], ["env"], ["remove", "nobody"]], ids=" ".join)
-def test_newer_schema_than_the_program_is_refused(type_in: Type, database: Database, command: list[str]) -> None:
+def test_newer_schema_than_the_program_is_refused(
+    run_command: RunCommand, database: Database, command: list[str]
+) -> None:
     with database.connect() as connection:
         connection.execute("update openai_costs.alembic_version set version_num = '9999'")
         before = everything(connection)
-    finished = type_in(*command, OPENAI_ADMIN_KEY=KEY, DATABASE_URL=database.url)
+    finished = run_command(*command, OPENAI_ADMIN_KEY=KEY, DATABASE_URL=database.url)
     assert_one_sentence(finished, 1, "revision 9999, which this release does not know: a newer release has migrated it")
     with database.connect() as connection:
         assert everything(connection) == before
@@ -215,13 +219,13 @@ def test_newer_schema_than_the_program_is_refused(type_in: Type, database: Datab
 class Backfill:
     """Runs a backfill of one organization and asserts that it stores nothing."""
 
-    def __init__(self, type_in: Type, api: Simulator, database: Database) -> None:
+    def __init__(self, run_command: RunCommand, api: Simulator, database: Database) -> None:
         self.api = api
-        self._type_in = type_in
+        self._run_command = run_command
         self._database = database
 
     def __call__(self, *options: str, **environment: str) -> Finished:
-        finished = self._type_in("backfill", *options, DATABASE_URL=self._database.url, **environment)
+        finished = self._run_command("backfill", *options, DATABASE_URL=self._database.url, **environment)
         with self._database.connect() as connection:
             stored = everything(connection)
         assert not any(
@@ -231,11 +235,13 @@ class Backfill:
 
 
 @pytest.fixture
-def backfill(type_in: Type, simulator: RunSimulator, database: Database, monkeypatch: pytest.MonkeyPatch) -> Backfill:
+def backfill(
+    run_command: RunCommand, simulator: RunSimulator, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> Backfill:
     api = simulator(SimulatedOrganization(), clock=utc_now)
     monkeypatch.setenv("OPENAI_ADMIN_KEY", KEY)
     monkeypatch.setenv("OPENAI_BASE_URL", api.base_url)
-    return Backfill(type_in, api, database)
+    return Backfill(run_command, api, database)
 
 
 @pytest.mark.parametrize(
@@ -262,9 +268,9 @@ def test_a_variable_that_is_not_set_is_named(backfill: Backfill, tmp_path: Path)
     assert backfill.api.requests == []
 
 
-def test_a_database_variable_that_is_not_set_is_named(type_in: Type, tmp_path: Path) -> None:
+def test_a_database_variable_that_is_not_set_is_named(run_command: RunCommand, tmp_path: Path) -> None:
     (tmp_path / "openai_costs.yaml").write_text(f"{ONE}database: {{url: {{env: COSTS_DATABASE}}}}\n")
-    assert_one_sentence(type_in("status", ACME_KEY=KEY), 2, "the environment variable COSTS_DATABASE is not set")
+    assert_one_sentence(run_command("status", ACME_KEY=KEY), 2, "the environment variable COSTS_DATABASE is not set")
     assert_nothing_was_made(tmp_path)
 
 

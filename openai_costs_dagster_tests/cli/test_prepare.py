@@ -10,7 +10,7 @@ import pytest
 from openai_costs_dagster.warehouse.database import Database
 
 from ..conftest import Databases
-from .conftest import Type
+from .conftest import RunCommand
 
 GIVEN = {"OPENAI_ADMIN_KEY": "sk-admin-simulated-acme"}
 
@@ -23,33 +23,35 @@ def tables(database: Database) -> dict[str, int]:
     return {schema: len(list(names)) for schema, names in itertools.groupby(found, lambda row: str(row[0]))}
 
 
-def test_prepare_creates_all_tables_and_is_idempotent(type_in: Type, empty_database: Database) -> None:
+def test_prepare_creates_all_tables_and_is_idempotent(run_command: RunCommand, empty_database: Database) -> None:
     url = empty_database.url.replace("postgres:@", "postgres:hunter2@")
-    first = type_in("prepare", DATABASE_URL=url, **GIVEN)
+    first = run_command("prepare", DATABASE_URL=url, **GIVEN)
     assert (first.code, first.out.endswith(" is ready\n")) == (0, True), first
     assert "hunter2" not in first.output
     made = tables(empty_database)
     assert made.keys() == {"openai_costs", "openai_costs_dagster"}
     assert min(made.values()) > 10
-    assert type_in("prepare", DATABASE_URL=url, **GIVEN).code == 0
+    assert run_command("prepare", DATABASE_URL=url, **GIVEN).code == 0
     assert tables(empty_database) == made
 
 
-def test_the_embedded_server_can_be_refused(type_in: Type) -> None:
-    finished = type_in("prepare", OPENAI_COSTS_EMBEDDED_SERVER="never", **GIVEN)
+def test_the_embedded_server_can_be_refused(run_command: RunCommand) -> None:
+    finished = run_command("prepare", OPENAI_COSTS_EMBEDDED_SERVER="never", **GIVEN)
     assert (finished.code, finished.out) == (2, "")
     assert "refuses the embedded PostgreSQL: set database.url" in finished.err
 
 
-def test_mistyped_refusal_of_the_embedded_server_is_an_error(type_in: Type) -> None:
-    finished = type_in("status", OPENAI_COSTS_EMBEDDED_SERVER="no", **GIVEN)
+def test_mistyped_refusal_of_the_embedded_server_is_an_error(run_command: RunCommand) -> None:
+    finished = run_command("status", OPENAI_COSTS_EMBEDDED_SERVER="no", **GIVEN)
     assert (finished.code, finished.out) == (2, "")
     assert "OPENAI_COSTS_EMBEDDED_SERVER must be never or unset, not 'no'" in finished.err
 
 
-def test_a_database_of_another_encoding_is_refused_with_the_remedy(type_in: Type, databases: Databases) -> None:
+def test_a_database_of_another_encoding_is_refused_with_the_remedy(
+    run_command: RunCommand, databases: Databases
+) -> None:
     database = databases.new(prepared=False, options="encoding 'LATIN1' locale 'C'")
-    finished = type_in("prepare", DATABASE_URL=database.url, **GIVEN)
+    finished = run_command("prepare", DATABASE_URL=database.url, **GIVEN)
     assert (finished.code, finished.out) == (1, "")
     assert finished.err.endswith("use a database made with CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0\n")
     assert finished.err.count("\n") == 1
@@ -57,13 +59,13 @@ def test_a_database_of_another_encoding_is_refused_with_the_remedy(type_in: Type
 
 @pytest.mark.parametrize("command", [["prepare"], ["backfill"], ["up"]], ids=" ".join)
 def test_sessions_that_became_read_only_are_refused_with_the_remedy(
-    type_in: Type, databases: Databases, database: Database, command: list[str]
+    run_command: RunCommand, databases: Databases, database: Database, command: list[str]
 ) -> None:
     name = urlsplit(database.url).path[1:]
     with database.connect() as connection:
         connection.execute("create schema openai_costs_dagster")
     databases.administrator.execute(f"alter database {name} set default_transaction_read_only = on")
-    finished = type_in(*command, DATABASE_URL=database.url, **GIVEN)
+    finished = run_command(*command, DATABASE_URL=database.url, **GIVEN)
     assert (finished.code, finished.out) == (1, "")
     assert "sessions of this user are read-only; set default_transaction_read_only to off" in finished.err
     assert finished.err.count("\n") == 1

@@ -12,14 +12,16 @@ from psycopg import sql
 from openai_costs_dagster.warehouse.database import Database
 
 from ..loaded import VANISHING_HISTORY, Loaded
-from .conftest import Type
+from .conftest import RunCommand
 from .program import Workplace, days_ago, lines
 
 DEFINITIONS = {"snapshots"}
 """Tables with Dagster's snapshots of jobs, which contain the names of all organizations but no synced data."""
 
 
-def test_the_lines_to_delete_are_shown_while_the_configuration_names_it(type_in: Type, tmp_path: Path) -> None:
+def test_the_lines_to_delete_are_shown_while_the_configuration_names_it(
+    run_command: RunCommand, tmp_path: Path
+) -> None:
     config = tmp_path / "openai_costs.yaml"
     config.write_text(
         "# ours\n"
@@ -34,7 +36,7 @@ def test_the_lines_to_delete_are_shown_while_the_configuration_names_it(type_in:
         "refresh: {trailing_days: 5}\n"
     )
     for options in ([], ["--purge"]):
-        finished = type_in("remove", "acme", *options)
+        finished = run_command("remove", "acme", *options)
         assert (finished.code, finished.out) == (2, "")
         assert lines(finished.err) == [
             f"openai-costs: {config} still contains acme; delete these lines first:",
@@ -46,8 +48,10 @@ def test_the_lines_to_delete_are_shown_while_the_configuration_names_it(type_in:
     assert list(tmp_path.iterdir()) == [config]
 
 
-def test_the_organization_of_the_environment_is_taken_out_by_unsetting_its_key(type_in: Type, tmp_path: Path) -> None:
-    finished = type_in("remove", "default", OPENAI_ADMIN_KEY="sk-admin-simulated-acme")
+def test_the_organization_of_the_environment_is_taken_out_by_unsetting_its_key(
+    run_command: RunCommand, tmp_path: Path
+) -> None:
+    finished = run_command("remove", "default", OPENAI_ADMIN_KEY="sk-admin-simulated-acme")
     assert (finished.code, finished.err) == (2, "openai-costs: default comes from OPENAI_ADMIN_KEY: unset it first\n")
     assert list(tmp_path.iterdir()) == []
 
@@ -82,9 +86,9 @@ def test_history_stays_until_it_is_purged_and_then_nothing_is_left(loaded: Loade
 
 
 @pytest.mark.parametrize("options", [[], ["--purge"]])
-def test_unknown_organization_is_refused(type_in: Type, database: Database, options: list[str]) -> None:
+def test_unknown_organization_is_refused(run_command: RunCommand, database: Database, options: list[str]) -> None:
     key = {"OPENAI_ADMIN_KEY": "sk-admin-simulated-acme"}
-    finished = type_in("remove", "nobody", *options, DATABASE_URL=database.url, **key)
+    finished = run_command("remove", "nobody", *options, DATABASE_URL=database.url, **key)
     assert (finished.code, finished.out) == (2, "")
     assert finished.err == "openai-costs: there is no organization 'nobody', neither configured nor stored\n"
 

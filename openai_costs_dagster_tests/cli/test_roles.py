@@ -13,7 +13,7 @@ from openai_costs_dagster.simulator import SimulatedOrganization, Simulator
 
 from ..conftest import Databases
 from ..installation import Installation, postgres_program
-from .conftest import Type
+from .conftest import RunCommand
 from .program import Finished, Workplace, days_ago, truth_of, workplace
 
 HISTORY = 8  # days, including today
@@ -123,8 +123,8 @@ def test_the_loader_deletes_an_organization(worked: Worked) -> None:
     assert worked.installation.query("select from openai_costs_dagster.runs") == []
 
 
-def test_roles_runs_nothing_and_needs_no_configuration(type_in: Type, tmp_path: Path) -> None:
-    plain, by_organization = type_in("roles"), type_in("roles", "--by-organization")
+def test_roles_runs_nothing_and_needs_no_configuration(run_command: RunCommand, tmp_path: Path) -> None:
+    plain, by_organization = run_command("roles"), run_command("roles", "--by-organization")
     assert (plain.code, by_organization.code) == (0, 0)
     assert plain.out.startswith("begin;")
     assert plain.out.endswith("commit;\n")

@@ -19,7 +19,7 @@ from openai_costs_dagster.warehouse.database import Database
 from openai_costs_dagster.warehouse.sensor_ticks import DeadRun, SensorTick
 
 from ..conftest import NOW, Configure
-from .conftest import Type
+from .conftest import RunCommand
 
 DAY = NOW.date() - dt.timedelta(days=1)
 
@@ -163,10 +163,10 @@ def test_json_contains_every_tick(database: Database, evaluate: Callable[..., Sc
     assert len(document["problems"]) == 1
 
 
-def test_status_fails_for_a_late_sensor(type_in: Type, database: Database) -> None:
+def test_status_fails_for_a_late_sensor(run_command: RunCommand, database: Database) -> None:
     tick(database, "openai_costs_alerts", 0, organizations=["default"])  # `NOW` is long before the real time
     key = {"OPENAI_ADMIN_KEY": "sk-admin-simulated-acme"}
-    finished = type_in("status", "--json", DATABASE_URL=database.url, **key)
+    finished = run_command("status", "--json", DATABASE_URL=database.url, **key)
     document = json.loads(finished.out)
     assert finished.code == 1
     assert document["ok"] is False

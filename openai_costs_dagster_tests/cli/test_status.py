@@ -15,7 +15,7 @@ from openai_costs_dagster.warehouse.database import Database
 
 from ..loaded import HISTORY, Loaded
 from ..midnight import today
-from .conftest import Type
+from .conftest import RunCommand
 from .program import Finished, days_ago, lines, yesterday
 
 
@@ -135,9 +135,9 @@ def test_required_actions_are_printed_with_exit_code_1(loaded: Loaded) -> None:
     assert "acme: the admin key cannot be read: the environment variable ACME_KEY is not set" in lines(finished.out)
 
 
-def test_status_without_any_sync_is_reported(type_in: Type, database: Database) -> None:
+def test_status_without_any_sync_is_reported(run_command: RunCommand, database: Database) -> None:
     key = {"OPENAI_ADMIN_KEY": "sk-admin-simulated-acme"}
-    finished = type_in("status", "--json", DATABASE_URL=database.url, **key)
+    finished = run_command("status", "--json", DATABASE_URL=database.url, **key)
     assert finished.code == 1
     (one,) = json.loads(finished.out)["organizations"]
     assert (one["organization"], one["last_day"], one["month_to_date_usd"], one["forecast_usd"]) == (
