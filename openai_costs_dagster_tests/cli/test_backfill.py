@@ -67,10 +67,10 @@ def test_log_of_backfill_processes_is_written(loaded: Loaded) -> None:
 
 
 def test_a_terminal_gets_a_progress_bar_and_the_last_day_is_inclusive(loaded: Loaded) -> None:
-    asked = [days_ago(3), days_ago(2), yesterday()]
+    requested_days = [days_ago(3), days_ago(2), yesterday()]
     loaded.simulator.requests.clear()
     finished = _on_a_terminal(
-        loaded.place, "backfill", "--org", "acme", "--from", str(asked[0]), "--to", str(asked[-1])
+        loaded.place, "backfill", "--org", "acme", "--from", str(requested_days[0]), "--to", str(requested_days[-1])
     )
     assert finished.code == 0, finished
     assert "━" in finished.out

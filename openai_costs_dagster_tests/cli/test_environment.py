@@ -29,9 +29,9 @@ def with_password(database: Database) -> str:
 
 
 def test_a_shell_can_evaluate_the_exports_and_dagster_then_sees_the_same_history(loaded: Loaded) -> None:
-    ask = "import dagster as dg, json; print(json.dumps(dg.DagsterInstance.get().get_runs_count()))"
+    count_runs = "import dagster as dg, json; print(json.dumps(dg.DagsterInstance.get().get_runs_count()))"
     done = subprocess.run(  # noqa: S603  # our own program, in a shell as the documentation shows
-        ["/bin/sh", "-euc", f'eval "$(openai-costs env)"; export | grep DAGSTER; "{sys.executable}" -c "{ask}"'],
+        ["/bin/sh", "-euc", f'eval "$(openai-costs env)"; export | grep DAGSTER; "{sys.executable}" -c "{count_runs}"'],
         cwd=loaded.place.folder,
         env=loaded.place.environment,
         capture_output=True,

@@ -21,7 +21,7 @@ from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.outbox import StoredAlert
 
 from ..conftest import NOW
-from .asking import ask
+from .queries import fetch_dicts
 
 ROOT = Path(openai_costs_dagster.__file__).parent
 PAGE = (ROOT.parent / "docs" / "alerts.md").read_text(encoding="utf-8")
@@ -79,7 +79,7 @@ def test_every_configurable_kind_is_explained() -> None:
 
 
 def test_sent_alerts_are_documented(reader: Connection) -> None:
-    stored = {(row["kind"], row["event"]) for row in ask(reader, "select kind, event from openai_costs.alerts")}
+    stored = {(row["kind"], row["event"]) for row in fetch_dicts(reader, "select kind, event from openai_costs.alerts")}
     assert len(stored) >= 4
     assert stored <= documented()
 

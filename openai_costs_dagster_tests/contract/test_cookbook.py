@@ -15,7 +15,7 @@ from openai_costs_dagster.warehouse.database import Connection
 
 from ..bench import WIDE, total
 from ..conftest import NOW
-from .asking import ask
+from .queries import fetch_dicts
 from .sample import BROKEN, FIRST_DAY, HOSTILE_NAME, IDLE_KEY, MISSING, RESTATED, STOPPED_KEY, UNUSUAL
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -47,7 +47,7 @@ every_question = pytest.mark.parametrize("question", ALL, ids=lambda question: q
 
 def answer(reader: Connection, beginning: str) -> Rows:
     (question,) = [one for one in ALL if one.title.startswith(beginning)]
-    return ask(reader, at_the_clock(question.query))
+    return fetch_dicts(reader, at_the_clock(question.query))
 
 
 def at_the_clock(query: str) -> str:
@@ -82,7 +82,7 @@ def test_a_question_has_a_sentence_and_one_query_over_the_views(question: Questi
 
 @every_question
 def test_a_question_is_answered(question: Question, reader: Connection) -> None:
-    rows = ask(reader, at_the_clock(question.query))
+    rows = fetch_dicts(reader, at_the_clock(question.query))
     assert rows
     assert all(
         any(value is not None for value in column) for column in zip(*(row.values() for row in rows), strict=True)
@@ -91,7 +91,7 @@ def test_a_question_is_answered(question: Question, reader: Connection) -> None:
 
 @every_question
 def test_query_of_a_question_runs_on_an_empty_database(question: Question, connection: Connection) -> None:
-    assert ask(connection, question.query) == []
+    assert fetch_dicts(connection, question.query) == []
 
 
 # Results of the queries

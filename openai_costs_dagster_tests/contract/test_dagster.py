@@ -55,7 +55,7 @@ def stored(open_instance: OpenInstance, configure: Configure, database: Database
     return lambda: open_instance(configuration, database)
 
 
-def ask(database: Database, query: str) -> list[tuple[Any, ...]]:
+def fetch_rows(database: Database, query: str) -> list[tuple[Any, ...]]:
     with database.connect() as connection:
         return connection.execute(query).fetchall()
 
@@ -99,7 +99,7 @@ def test_our_event_log_keeps_materializations_and_check_results_like_dagsters_ow
     assert found.target_materialization_data == target
 
     where = "select distinct table_schema from information_schema.tables where table_name = 'event_logs'"
-    assert ask(database, where) == [("openai_costs_dagster",)]
+    assert fetch_rows(database, where) == [("openai_costs_dagster",)]
 
 
 def test_autovacuum_analyzes_new_events_in_a_large_event_log(
@@ -120,17 +120,17 @@ def test_storages_share_two_connections_and_close_them(
     stored: Callable[[], dg.DagsterInstance], database: Database
 ) -> None:
     instance = stored()
-    (before,) = ask(database, f"select count(*) {SESSIONS}")[0]
+    (before,) = fetch_rows(database, f"select count(*) {SESSIONS}")[0]
     for day in DayRange(DAY, DAY + dt.timedelta(days=20)):
         instance.report_runless_asset_event(dg.AssetMaterialization(KEY, partition=day.isoformat()))
         instance.get_runs(limit=1)
         instance.all_instigator_state()
     assert len(instance.fetch_materializations(KEY, limit=50).records) == 21
     # Dagster may read one event while it stores another, which takes two connections.
-    assert ask(database, f"select count(*) {SESSIONS}")[0][0] <= before + 2
+    assert fetch_rows(database, f"select count(*) {SESSIONS}")[0][0] <= before + 2
     instance.dispose()
     # The server needs a moment to notice closed connections.
-    until(lambda: ask(database, f"select count(*) {SESSIONS}") == [(0,)])
+    until(lambda: fetch_rows(database, f"select count(*) {SESSIONS}") == [(0,)])
 
 
 def test_a_connection_that_the_server_has_ended_is_replaced(
@@ -139,7 +139,7 @@ def test_a_connection_that_the_server_has_ended_is_replaced(
     monkeypatch.setattr(pooled_engine, "_PING_AFTER_IDLE_S", 0)
     instance = stored()
     assert instance.get_runs() == []
-    assert ask(database, f"select pg_terminate_backend(pid, 10000) {SESSIONS}")
+    assert fetch_rows(database, f"select pg_terminate_backend(pid, 10000) {SESSIONS}")
     assert instance.get_runs() == []
 
 

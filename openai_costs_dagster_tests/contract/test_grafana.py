@@ -24,8 +24,8 @@ from openai_costs_dagster.warehouse.database import Connection
 
 from ..bench import total
 from ..conftest import NOW
-from .asking import ask
 from .grafana import NotExpanded, TimeRange, expand
+from .queries import fetch_dicts
 from .sample import HOSTILE_NAME, HOSTILE_PROJECT, Sample
 
 FOLDER = Path(__file__).resolve().parents[2] / "deploy" / "grafana"
@@ -93,7 +93,7 @@ def options(reader: Connection, board: Dashboard) -> dict[str, list[str]]:
     """Return all values of each variable. The query of a variable may use the variables before it."""
     chosen: dict[str, list[str]] = {}
     for variable in variables(board):
-        rows = ask(reader, expand(variable.text, chosen, RANGE))
+        rows = fetch_dicts(reader, expand(variable.text, chosen, RANGE))
         assert rows
         assert all(list(row) == ["__text", "__value"] and all(row.values()) for row in rows), variable.where
         chosen[variable.where] = [row["__value"] for row in rows]
@@ -209,7 +209,7 @@ def test_query_reads_only_views_and_applies_the_selection(file: Path, query: Que
 
 @every_query
 def test_query_returns_the_columns_of_its_panel(file: Path, query: Query, reader: Connection) -> None:
-    rows = ask(reader, expand(query.text, options(reader, dashboard(file)), RANGE))
+    rows = fetch_dicts(reader, expand(query.text, options(reader, dashboard(file)), RANGE))
     assert rows
     columns = rows[0]
     assert query.units.keys() <= columns.keys()
@@ -239,7 +239,7 @@ def is_utc_midnight(moment: dt.datetime) -> bool:
 @every_query
 def test_query_runs_with_a_selection_that_matches_no_rows(file: Path, query: Query, reader: Connection) -> None:
     nothing = {name: ["nobody's"] for name in options(reader, dashboard(file))}
-    rows = ask(reader, expand(query.text, nothing, RANGE))
+    rows = fetch_dicts(reader, expand(query.text, nothing, RANGE))
     # A panel with a single value returns one row without a value.
     assert len(rows) <= 1
 
@@ -250,7 +250,7 @@ def test_query_runs_with_a_selection_that_matches_no_rows(file: Path, query: Que
 )
 def test_quoted_names_do_not_change_a_query(file: Path, query: Query, reader: Connection, name: str) -> None:
     named = {one: [name] for one in options(reader, dashboard(file))}
-    assert ask(reader, expand(query.text, named, RANGE)) is not None
+    assert fetch_dicts(reader, expand(query.text, named, RANGE)) is not None
 
 
 def test_hostile_names_select_their_own_spend(reader: Connection, sample: Sample) -> None:
@@ -264,7 +264,7 @@ def test_hostile_names_select_their_own_spend(reader: Connection, sample: Sample
         ("organization", HOSTILE_NAME, mine),
         ("project", HOSTILE_PROJECT.id, "project_id = %s and usage_date >= '2026-03-01'"),
     ):
-        shown = ask(reader, expand(month.text, {**chosen, name: [value]}, RANGE))[0]["month to date"]
+        shown = fetch_dicts(reader, expand(month.text, {**chosen, name: [value]}, RANGE))[0]["month to date"]
         expected = reader.execute(f"select sum(amount) from openai_costs.daily_costs where {where}", [value]).fetchone()  # noqa: S608  # our own words
         assert expected
         assert shown == expected[0] > 0
@@ -278,14 +278,14 @@ def test_all_option_selects_every_value(reader: Connection, sample: Sample) -> N
     spend = "select sum(amount) from openai_costs.daily_costs where usage_date between %s and %s"
     whole = scalar(reader, spend, [RANGE.start.date(), NOW.date()])
     for title in ("service", "project", "model"):
-        rows = ask(reader, expand(by_title[f"Spend by day and {title}"].text, chosen, RANGE))
+        rows = fetch_dicts(reader, expand(by_title[f"Spend by day and {title}"].text, chosen, RANGE))
         assert total({number: row["value"] for number, row in enumerate(rows)}) == whole
         assert len({row["metric"] for row in rows}) <= 13
     for title, first, last in (
         ("Month to date", NOW.date().replace(day=1), NOW.date()),
         ("Yesterday", NOW.date() - dt.timedelta(days=1), NOW.date() - dt.timedelta(days=1)),
     ):
-        row = ask(reader, expand(by_title[title].text, chosen, RANGE))[0]
+        row = fetch_dicts(reader, expand(by_title[title].text, chosen, RANGE))[0]
         assert list(row.values()) == [scalar(reader, spend, [first, last])]
 
 
@@ -302,7 +302,7 @@ def test_variables_have_an_entry_on_an_empty_database(connection: Connection) ->
         chosen = options(connection, board)
         assert set(itertools.chain(*chosen.values())) == {"(none)"}
         for query in queries(board):
-            ask(connection, expand(query.text, chosen, RANGE))
+            fetch_dicts(connection, expand(query.text, chosen, RANGE))
 
 
 # Access and provisioning

@@ -225,11 +225,13 @@ def test_names_that_hide_functions_and_tables_change_nothing(lumen: Connection, 
 
 def test_cached_plan_is_replanned_for_another_role(readers: Readers) -> None:
     with readers.installation.database.connect() as connection:
-        connection.execute("prepare asked as select count(distinct organization) from openai_costs.daily_costs")
+        connection.execute(
+            "prepare organization_count as select count(distinct organization) from openai_costs.daily_costs"
+        )
         counts = []
         for role in ("reader_of_both", "reader_of_lumen", "reader_of_nothing", "reader_of_both"):
             connection.execute(f"set role {role}")
-            counts += answer(connection, "execute asked")
+            counts += answer(connection, "execute organization_count")
         connection.execute("reset role")
     assert counts == [(2,), (1,), (0,), (2,)]
 

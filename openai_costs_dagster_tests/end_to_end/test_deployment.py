@@ -195,9 +195,9 @@ def test_prepare_creates_all_tables_and_prints_no_password(deployment: Deploymen
 def test_days_launched_in_the_ui_are_stored_exactly(
     deployment: Deployment, dagster: Dagster, simulated: SimulatedOrganization
 ) -> None:
-    asked = dagster.launch_backfill(["acme"], stored_days())
-    assert until(lambda: dagster.ended(asked), every=0.5) == "COMPLETED_SUCCESS"
-    (run,) = dagster.runs({"dagster/backfill": asked})
+    backfill = dagster.launch_backfill(["acme"], stored_days())
+    assert until(lambda: dagster.ended(backfill), every=0.5) == "COMPLETED_SUCCESS"
+    (run,) = dagster.runs({"dagster/backfill": backfill})
     assert run["status"] == "SUCCESS"
     assert deployment.place.stored("acme") == truth_of(simulated, first_day())
 
@@ -212,10 +212,10 @@ def test_no_command_line_and_no_log_shows_a_secret(deployment: Deployment, dagst
 def test_a_run_ends_well_before_the_code_server_does_and_nothing_is_left(
     deployment: Deployment, dagster: Dagster, simulator: ScriptedSimulator
 ) -> None:
-    asked, go_on = threading.Event(), threading.Event()
-    simulator.script = lambda _: (asked.set(), go_on.wait(60))  # type: ignore[assignment, func-returns-value]
+    requested, go_on = threading.Event(), threading.Event()
+    simulator.script = lambda _: (requested.set(), go_on.wait(60))  # type: ignore[assignment, func-returns-value]
     backfill = dagster.launch_backfill(["acme"], stored_days()[-2:])
-    until(asked.is_set)
+    until(requested.is_set)
     (run,) = dagster.runs({"dagster/backfill": backfill})
     family = deployment.place.processes()
     for name in ("daemon", "webserver", "code"):

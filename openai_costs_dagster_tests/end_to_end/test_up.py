@@ -208,9 +208,9 @@ def test_reexecution_from_failure_requests_the_failed_day_only(up: Up, backfills
     up.simulator.requests.clear()
     again = up.dagster.reexecute_from_failure(backfills.bad)
     assert until(lambda: up.dagster.ended(again)) == "COMPLETED_SUCCESS"
-    asked = {(request.query["start_time"][0], request.query["end_time"][0]) for request in up.simulator.requests}
+    requested = {(request.query["start_time"][0], request.query["end_time"][0]) for request in up.simulator.requests}
     midnight = int(dt.datetime.combine(failed, dt.time(), dt.UTC).timestamp())
-    assert asked == {(str(midnight), str(midnight + 86_400))}
+    assert requested == {(str(midnight), str(midnight + 86_400))}
     assert {request.organization_id for request in up.simulator.requests} == {"org-SIMULATEDSOUTH"}
     assert up.dagster.partitions("south", "FAILED") == []
     assert up.dagster.check("south", "complete", str(failed))["status"] == "SUCCEEDED"

@@ -9,10 +9,10 @@ import httpx2
 
 _LAUNCHED = "__typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message }"
 _LAUNCH = f"""
-mutation($asked: LaunchBackfillParams!) {{ launchPartitionBackfill(backfillParams: $asked) {{ {_LAUNCHED} }} }}
+mutation($params: LaunchBackfillParams!) {{ launchPartitionBackfill(backfillParams: $params) {{ {_LAUNCHED} }} }}
 """
 _REEXECUTE = f"""
-mutation($asked: ReexecutionParams!) {{ reexecutePartitionBackfill(reexecutionParams: $asked) {{ {_LAUNCHED} }} }}
+mutation($params: ReexecutionParams!) {{ reexecutePartitionBackfill(reexecutionParams: $params) {{ {_LAUNCHED} }} }}
 """
 _BACKFILL = """
 query($id: String!) {
@@ -69,22 +69,22 @@ class Dagster:
 
     def launch_backfill(self, organizations: Sequence[str], days: Sequence[str]) -> str:
         """Launch a backfill of several assets, as the UI dialog does, and return its id."""
-        asked = {"assetSelection": [_key(name) for name in organizations], "partitionNames": list(days)}
-        return self._launched(self._ask(_LAUNCH, asked=asked)["launchPartitionBackfill"])
+        params = {"assetSelection": [_key(name) for name in organizations], "partitionNames": list(days)}
+        return self._launched(self._query(_LAUNCH, params=params)["launchPartitionBackfill"])
 
     def reexecute_from_failure(self, backfill: str) -> str:
-        asked = {"parentRunId": backfill, "strategy": "FROM_FAILURE"}
-        return self._launched(self._ask(_REEXECUTE, asked=asked)["reexecutePartitionBackfill"])
+        params = {"parentRunId": backfill, "strategy": "FROM_FAILURE"}
+        return self._launched(self._query(_REEXECUTE, params=params)["reexecutePartitionBackfill"])
 
     def ended(self, backfill: str) -> str | None:
         """Return the status of a backfill, or None while it has not ended."""
-        status = str(self._ask(_BACKFILL, id=backfill)["partitionBackfillOrError"]["status"])
+        status = str(self._query(_BACKFILL, id=backfill)["partitionBackfillOrError"]["status"])
         return status if status in _ENDED else None
 
     def runs(self, tags: Mapping[str, str]) -> list[dict[str, Any]]:
         """Return the runs with all of these tags. The tags of each run are a dictionary."""
         wanted = {"tags": [{"key": key, "value": value} for key, value in tags.items()]}
-        found = self._ask(_RUNS, filter=wanted)["runsOrError"]["results"]
+        found = self._query(_RUNS, filter=wanted)["runsOrError"]["results"]
         return [{**run, "tags": {tag["key"]: tag["value"] for tag in run["tags"]}} for run in found]
 
     def partitions(self, organization: str, status: str) -> list[tuple[str, str]]:
@@ -101,18 +101,18 @@ class Dagster:
 
     def check(self, organization: str, check: str, day: str) -> dict[str, Any]:
         """Return the latest execution of a check for a day."""
-        (execution,) = self._ask(_CHECK, key=_key(organization), check=check, day=day)["assetCheckExecutions"]
+        (execution,) = self._query(_CHECK, key=_key(organization), check=check, day=day)["assetCheckExecutions"]
         return dict(execution)
 
     def _asset(self, organization: str, days: Sequence[str]) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self._ask(_ASSET, key=_key(organization), days=list(days))["assetNodeOrError"]
+        found: Mapping[str, Any] = self._query(_ASSET, key=_key(organization), days=list(days))["assetNodeOrError"]
         return found
 
     def _launched(self, answer: Mapping[str, Any]) -> str:
         assert answer["__typename"] == "LaunchBackfillSuccess", answer
         return str(answer["backfillId"])
 
-    def _ask(self, query: str, **variables: Any) -> dict[str, Any]:
+    def _query(self, query: str, **variables: Any) -> dict[str, Any]:
         answer = self._client.post("/graphql", json={"query": query, "variables": variables}).json()
         assert "errors" not in answer, answer
         data: dict[str, Any] = answer["data"]

@@ -69,10 +69,10 @@ def test_the_official_sdk_reads_the_expected_sums_of_every_grouping(
 ) -> None:
     simulator.deviations = deviations
     sums: dict[Key, Decimal] = {}
-    for key, typed, exact in sdk_rows(simulator, groups):
+    for key, amount, exact in sdk_rows(simulator, groups):
         # The SDK converts amounts to floats, so the exact amounts come from the raw text.
-        assert isinstance(typed, float)
-        assert typed == float(exact)
+        assert isinstance(amount, float)
+        assert amount == float(exact)
         sums[key] = WIDE.add(sums.get(key, Decimal(0)), exact)
     assert sums == expected_sums(organization, days_between(FIRST, END), groups)
 
@@ -90,9 +90,11 @@ def test_the_official_sdk_reads_every_usage_endpoint(shared: Simulator, endpoint
     page: str | openai.Omit = openai.omit
     found: list[Any] = []
     with client(shared) as sdk:
-        ask = getattr(sdk.admin.organization.usage, endpoint)
+        list_usage = getattr(sdk.admin.organization.usage, endpoint)
         while True:
-            response = ask(start_time=seconds(FIRST), end_time=seconds(END), group_by=groups, limit=10, page=page)
+            response = list_usage(
+                start_time=seconds(FIRST), end_time=seconds(END), group_by=groups, limit=10, page=page
+            )
             found += response.data
             if not response.has_more:
                 break

@@ -197,7 +197,7 @@ READ = [row("1.25"), row("2.5", "b"), row("4", "c", currency="eur")]
             lambda: [noted(DAY, READ, totals={"usd": Decimal("3.75"), "eur": Decimal(4), "gbp": Decimal(1)})],
             id="a currency that was not stored",
         ),
-        pytest.param(lambda: [noted(DAY, READ), noted(DAY + ONE_DAY, [])], id="a day that was not asked for"),
+        pytest.param(lambda: [noted(DAY, READ), noted(DAY + ONE_DAY, [])], id="a day that was not requested"),
         pytest.param(list, id="no day at all"),
     ],
 )

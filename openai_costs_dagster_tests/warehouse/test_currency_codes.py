@@ -114,13 +114,13 @@ def insert_revisions(connection: Connection) -> None:
         )
 
 
-def ask(database: Database, query: str) -> list[tuple[Any, ...]]:
+def fetch_rows(database: Database, query: str) -> list[tuple[Any, ...]]:
     with database.connect() as connection:
         return connection.execute(query).fetchall()
 
 
 def test_rows_that_differ_in_currency_spelling_only_are_merged(migrated: Database) -> None:
-    rows = ask(
+    rows = fetch_rows(
         migrated,
         "select line_item, currency, amount::text, quantity from openai_costs.cost_rows"
         " where usage_date = '2026-03-02' order by 1, 2",
@@ -135,22 +135,22 @@ def test_rows_that_differ_in_currency_spelling_only_are_merged(migrated: Databas
 
 
 def test_row_counts_and_us_dollars_of_days_are_recomputed(migrated: Database) -> None:
-    days = ask(
+    days = fetch_rows(
         migrated, "select usage_date, row_count, received_count, amount_usd from openai_costs.cost_days order by 1"
     )
     assert days == [(MIXED, 5, 6, Decimal(f"1{str(LONG)[1:]}")), (PLAIN, 1, 1, Decimal("1.5"))]
 
 
 def test_user_totals_and_shares_are_added_up(migrated: Database) -> None:
-    assert ask(migrated, "select currency, amount::text from openai_costs.user_costs") == [("usd", "0.5")]
-    shares = ask(migrated, "select line_item, currency, amount::text from openai_costs.allocations order by 1")
+    assert fetch_rows(migrated, "select currency, amount::text from openai_costs.user_costs") == [("usd", "0.5")]
+    shares = fetch_rows(migrated, "select line_item, currency, amount::text from openai_costs.allocations order by 1")
     assert shares == [("a", "usd", "1.5"), ("b", "usd", "-2"), ("c", "jpy", "90000")]
-    sums = ask(migrated, "select gross_usd, to_users_usd, to_keys_usd from openai_costs.allocation_days")
+    sums = fetch_rows(migrated, "select gross_usd, to_users_usd, to_keys_usd from openai_costs.allocation_days")
     assert sums == [(Decimal("3.5"), Decimal("1.5"), Decimal("1.5"))]
 
 
 def test_a_change_of_spelling_is_no_restatement(migrated: Database) -> None:
-    found = ask(
+    found = fetch_rows(
         migrated,
         "select usage_date, line_item, currency, old_amount, new_amount from openai_costs.revisions order by 1, 2",
     )
@@ -158,4 +158,4 @@ def test_a_change_of_spelling_is_no_restatement(migrated: Database) -> None:
 
 
 def test_raw_buckets_are_unchanged(migrated: Database) -> None:
-    assert ask(migrated, "select count(*) from openai_costs.raw_buckets") == [(2,)]
+    assert fetch_rows(migrated, "select count(*) from openai_costs.raw_buckets") == [(2,)]

@@ -28,14 +28,14 @@ def recognised(connection: Connection, *labels: str) -> None:
     line_items.classify_new(connection, labels, classify, RULES_VERSION)
 
 
-def ask(connection: Connection, columns: str) -> list[tuple[Any, ...]]:
+def fetch_rows(connection: Connection, columns: str) -> list[tuple[Any, ...]]:
     quoted = ", ".join(f'"{name}"' for name in columns.split())
     query = f'select {quoted} from openai_costs.focus order by "BilledCost"'  # noqa: S608  # our own names
     return connection.execute(query.encode()).fetchall()
 
 
 def charge(connection: Connection, columns: str) -> tuple[Any, ...]:
-    (one,) = ask(connection, columns)
+    (one,) = fetch_rows(connection, columns)
     return one
 
 

@@ -1,4 +1,4 @@
-"""Runs queries and returns their rows as dictionaries."""
+"""A query function that returns rows as dictionaries."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from openai_costs_dagster.warehouse.database import Connection
 
 
-def ask(connection: Connection, query: str) -> list[dict[str, Any]]:
+def fetch_dicts(connection: Connection, query: str) -> list[dict[str, Any]]:
     """Return the rows of a query, each as a dictionary by column name. Column names must be unique."""
     answer = connection.execute(query.encode())
     names = [column.name for column in answer.description or ()]
