@@ -52,7 +52,7 @@ def test_repeatedly_killed_backfill_stores_whole_days_and_completes(place: Workp
 
     _kill_when(place, Gate(api, lambda query: "page" in query), "the second page is awaited")
     assert_stored(set())
-    with _nobody_may_write_to(place, "openai_costs.cost_days") as is_waited_for:
+    with _block_writes(place, "openai_costs.cost_days") as is_waited_for:
         api.script = lambda _: None
         _kill(place, is_waited_for)
     assert_stored(set())
@@ -92,7 +92,7 @@ def _kill(place: Workplace, moment: Callable[[], bool]) -> None:
 
 
 @contextmanager
-def _nobody_may_write_to(place: Workplace, table: str) -> Iterator[Callable[[], bool]]:
+def _block_writes(place: Workplace, table: str) -> Iterator[Callable[[], bool]]:
     """Block all writes to a table, and yield a function that returns whether a writer is waiting for the lock."""
     with psycopg.connect(place.database_url) as connection:
         connection.execute(f"lock table {table} in share mode".encode())

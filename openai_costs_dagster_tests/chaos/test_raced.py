@@ -21,7 +21,7 @@ def test_concurrent_first_backfills_store_every_day_once(fresh_place: Workplace,
     place.configure(api, {"acme": organization}, start_date=first_day())
     gate = Gate(api)
     with place.started("backfill") as one, place.started("backfill") as other:
-        until(lambda: (gate.reached and _somebody_waits(place)) or one.poll() or other.poll())
+        until(lambda: (gate.reached and _has_lock_waiter(place)) or one.poll() or other.poll())
         gate.open()
         outputs = [one.communicate(timeout=240), other.communicate(timeout=240)]
     assert (one.returncode, other.returncode) == (0, 0), outputs
@@ -34,6 +34,6 @@ def test_concurrent_first_backfills_store_every_day_once(fresh_place: Workplace,
     assert "another process synchronizes acme: openai-costs acme " in log
 
 
-def _somebody_waits(place: Workplace) -> bool:
+def _has_lock_waiter(place: Workplace) -> bool:
     """Return whether a process is waiting for an advisory lock, as the second backfill does."""
     return bool(place.sql("select from pg_locks where locktype = 'advisory' and not granted"))

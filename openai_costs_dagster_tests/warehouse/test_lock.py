@@ -29,13 +29,13 @@ class SecondReader(threading.Thread):
         assert not self.entered.is_set()
 
 
-def nobody_waits(sentence: str) -> None:
-    raise AssertionError(sentence)
+def fail_on_wait(message: str) -> None:
+    raise AssertionError(message)
 
 
 def test_second_holder_waits_and_reports_the_first(database: Database, connection: Connection) -> None:
     second = SecondReader(database)
-    with lock.organization_lock(database, "acme", purpose="run 1a2b", on_wait=nobody_waits):
+    with lock.organization_lock(database, "acme", purpose="run 1a2b", on_wait=fail_on_wait):
         second.start_and_wait(connection)
     second.join(30)
     assert second.entered.is_set()
@@ -46,7 +46,7 @@ def test_second_holder_waits_and_reports_the_first(database: Database, connectio
 
 def test_lock_is_released_when_the_connection_ends(database: Database, connection: Connection) -> None:
     second = SecondReader(database)
-    first = lock.organization_lock(database, "acme", purpose="about to die", on_wait=nobody_waits)
+    first = lock.organization_lock(database, "acme", purpose="about to die", on_wait=fail_on_wait)
     holder = first.__enter__()
     second.start_and_wait(connection)
     connection.execute("select pg_terminate_backend(%s)", [holder.info.backend_pid])
@@ -57,8 +57,8 @@ def test_lock_is_released_when_the_connection_ends(database: Database, connectio
 
 def test_other_organizations_do_not_wait(database: Database) -> None:
     with (
-        lock.organization_lock(database, "acme", purpose="first", on_wait=nobody_waits),
-        lock.organization_lock(database, "acme-2", purpose="second", on_wait=nobody_waits),
+        lock.organization_lock(database, "acme", purpose="first", on_wait=fail_on_wait),
+        lock.organization_lock(database, "acme-2", purpose="second", on_wait=fail_on_wait),
     ):
         pass
 
@@ -66,7 +66,7 @@ def test_other_organizations_do_not_wait(database: Database) -> None:
 def test_the_lock_is_free_after_a_failure_in_our_own_code(database: Database) -> None:
     with (
         pytest.raises(ZeroDivisionError),
-        lock.organization_lock(database, "acme", purpose="first", on_wait=nobody_waits),
+        lock.organization_lock(database, "acme", purpose="first", on_wait=fail_on_wait),
     ):
         raise ZeroDivisionError
     messages: list[str] = []
