@@ -19,17 +19,19 @@ from openai_costs_dagster.sync.costs import CostsRequest, ingest_costs
 from openai_costs_dagster.sync.outcome import Outcome
 from openai_costs_dagster.warehouse.database import Database
 
-from .bench import Bench, small_organization
 from .conftest import Clock, Configure, MakeOrganization, RunSimulator
 from .row_server import RowServer
 from .served_organization import Serve, ServedOrganization
+from .sync_setup import SyncSetup, small_organization
 
-MakeBench = Callable[..., Bench]
-"""The type of the fixture `bench`."""
+MakeSyncSetup = Callable[..., SyncSetup]
+"""The type of the fixture `make_sync_setup`."""
 
 
 @pytest.fixture
-def bench(database: Database, simulator: RunSimulator, organization: MakeOrganization, clock: Clock) -> MakeBench:
+def make_sync_setup(
+    database: Database, simulator: RunSimulator, organization: MakeOrganization, clock: Clock
+) -> MakeSyncSetup:
     """Return a function that simulates an organization and configures it with `settings`.
 
     The default is `small_organization`.
@@ -40,10 +42,10 @@ def bench(database: Database, simulator: RunSimulator, organization: MakeOrganiz
         *,
         deviations: Deviations = Deviations(),  # noqa: B008  # frozen
         **settings: Any,
-    ) -> Bench:
+    ) -> SyncSetup:
         simulated = simulated or small_organization()
         running = simulator(simulated, deviations=deviations)
-        return Bench(database, running, simulated, clock, organization(running, **settings))
+        return SyncSetup(database, running, simulated, clock, organization(running, **settings))
 
     return make
 

@@ -13,8 +13,8 @@ import pytest
 
 from openai_costs_dagster.warehouse.database import Connection
 
-from ..bench import WIDE, total
 from ..conftest import NOW
+from ..sync_setup import WIDE, total
 from .queries import fetch_dicts
 from .sample import BROKEN, FIRST_DAY, HOSTILE_NAME, IDLE_KEY, MISSING, RESTATED, STOPPED_KEY, UNUSUAL
 

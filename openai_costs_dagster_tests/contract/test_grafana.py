@@ -22,8 +22,8 @@ import yaml
 
 from openai_costs_dagster.warehouse.database import Connection
 
-from ..bench import total
 from ..conftest import NOW
+from ..sync_setup import total
 from .grafana import NotExpanded, TimeRange, expand
 from .queries import fetch_dicts
 from .sample import HOSTILE_NAME, HOSTILE_PROJECT, Sample

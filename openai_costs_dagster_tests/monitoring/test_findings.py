@@ -24,9 +24,9 @@ from openai_costs_dagster.warehouse import anomalies
 from openai_costs_dagster.warehouse.anomalies import FOREVER, Feedback, StoredFinding
 from openai_costs_dagster.warehouse.database import Connection
 
-from ..bench import Bench, days, small_organization
 from ..spend.detection.panels import BESIDE, panel
-from ..sync_fixtures import MakeBench
+from ..sync_fixtures import MakeSyncSetup
+from ..sync_setup import SyncSetup, days, small_organization
 
 START = dt.date(2026, 1, 5)
 SPIKE = dt.date(2026, 2, 18)
@@ -34,50 +34,52 @@ HISTORY = days(START, 50)
 
 
 @pytest.fixture
-def work(bench: MakeBench) -> Bench:
-    return bench(small_organization(users_with_projects_served=True), start_date=START)
+def setup(make_sync_setup: MakeSyncSetup) -> SyncSetup:
+    return make_sync_setup(small_organization(users_with_projects_served=True), start_date=START)
 
 
 def evaluate_and_store(
-    work: Bench, day: dt.date = SPIKE, *, trigger: Trigger = "schedule", **settings: object
+    setup: SyncSetup, day: dt.date = SPIKE, *, trigger: Trigger = "schedule", **settings: object
 ) -> DayEvaluation:
     """Evaluate a day and store the findings, as the check does."""
-    with work.database.connect() as connection:
+    with setup.database.connect() as connection:
         evaluation = evaluate_days(connection, "acme", Anomalies.model_validate(settings), [day])[day]
-        anomalies.replace_findings(connection, "acme", [day], evaluation.findings, trigger=trigger, now=work.clock.now)
-    work.clock.now += dt.timedelta(minutes=1)
+        anomalies.replace_findings(connection, "acme", [day], evaluation.findings, trigger=trigger, now=setup.clock.now)
+    setup.clock.now += dt.timedelta(minutes=1)
     return evaluation
 
 
-def stored_findings(work: Bench) -> list[StoredFinding]:
-    with work.database.connect() as connection:
+def stored_findings(setup: SyncSetup) -> list[StoredFinding]:
+    with setup.database.connect() as connection:
         return anomalies.findings(connection, "acme")
 
 
-def mute(work: Bench, finding: StoredFinding, *, days: int | None = None, connection: Connection | None = None) -> None:
+def mute(
+    setup: SyncSetup, finding: StoredFinding, *, days: int | None = None, connection: Connection | None = None
+) -> None:
     """Mute the series of a finding from the clock's day on."""
-    last_day = anomalies.end_of_mute(work.clock.today, days)
-    with nullcontext(connection) if connection else work.database.connect() as used_connection:
+    last_day = anomalies.end_of_mute(setup.clock.today, days)
+    with nullcontext(connection) if connection else setup.database.connect() as used_connection:
         anomalies.store_feedback(
-            used_connection, finding.anomaly_id, kind="mute", last_day=last_day, reason="a test", now=work.clock.now
+            used_connection, finding.anomaly_id, kind="mute", last_day=last_day, reason="a test", now=setup.clock.now
         )
 
 
-def largest_leaf(work: Bench) -> tuple[str, str]:
+def largest_leaf(setup: SyncSetup) -> tuple[str, str]:
     """Return the project and model with the highest spend on the day before the spike."""
     totals: dict[tuple[str, str], Decimal] = {}
-    for fact in work.simulated.facts(SPIKE - ONE_DAY):
+    for fact in setup.simulated.facts(SPIKE - ONE_DAY):
         if fact.model and fact.project_id:
             key = fact.project_id, fact.model
             totals[key] = totals.get(key, Decimal(0)) + (fact.amount or 0)
     return max(totals, key=lambda key: totals[key])
 
 
-def test_model_with_high_spend_is_one_finding_with_its_range(work: Bench) -> None:
-    project, model = largest_leaf(work)
-    work.simulated.plant_anomaly(SPIKE, 6, project, model)
-    work.ingest(HISTORY)
-    evaluation = evaluate_and_store(work)
+def test_model_with_high_spend_is_one_finding_with_its_range(setup: SyncSetup) -> None:
+    project, model = largest_leaf(setup)
+    setup.simulated.plant_anomaly(SPIKE, 6, project, model)
+    setup.ingest(HISTORY)
+    evaluation = evaluate_and_store(setup)
     (finding,) = evaluation.alerting
     assert (finding.level, finding.series) == ("project and model", SeriesKey("acme", project, model))
     assert finding.direction == "up"
@@ -87,70 +89,70 @@ def test_model_with_high_spend_is_one_finding_with_its_range(work: Bench) -> Non
     assert "unit price unchanged" in finding.explanation
     assert evaluation.chart_markdown
     assert evaluation.chart_markdown.startswith("![spend by day](data:image/svg+xml;base64,")
-    (stored,) = [one for one in stored_findings(work) if one.worth_alerting]
+    (stored,) = [one for one in stored_findings(setup) if one.worth_alerting]
     assert (stored.actual, stored.explanation, stored.trigger) == (finding.actual, finding.explanation, "schedule")
 
 
-def test_actual_amount_of_a_finding_is_exact(work: Bench) -> None:
-    project, model = largest_leaf(work)
-    work.simulated.plant_anomaly(SPIKE, 6, project, model)
-    work.ingest(HISTORY)
-    (finding,) = evaluate_and_store(work).alerting
-    facts = work.simulated.facts(SPIKE)
+def test_actual_amount_of_a_finding_is_exact(setup: SyncSetup) -> None:
+    project, model = largest_leaf(setup)
+    setup.simulated.plant_anomaly(SPIKE, 6, project, model)
+    setup.ingest(HISTORY)
+    (finding,) = evaluate_and_store(setup).alerting
+    facts = setup.simulated.facts(SPIKE)
     spent = [fact.amount or Decimal(0) for fact in facts if (fact.project_id, fact.model) == (project, model)]
     assert finding.actual == sum(spent, Decimal(0))
 
 
-def test_second_evaluation_keeps_id_time_and_trigger_of_findings(work: Bench) -> None:
-    work.simulated.plant_anomaly(SPIKE, 6)
-    work.ingest(HISTORY)
-    evaluate_and_store(work, trigger="backfill")
-    before = stored_findings(work)
-    evaluate_and_store(work, trigger="schedule")
-    again = stored_findings(work)
+def test_second_evaluation_keeps_id_time_and_trigger_of_findings(setup: SyncSetup) -> None:
+    setup.simulated.plant_anomaly(SPIKE, 6)
+    setup.ingest(HISTORY)
+    evaluate_and_store(setup, trigger="backfill")
+    before = stored_findings(setup)
+    evaluate_and_store(setup, trigger="schedule")
+    again = stored_findings(setup)
     assert before
     assert [(one.anomaly_id, one.found_at, one.trigger) for one in before] == [
         (one.anomaly_id, one.found_at, one.trigger) for one in again
     ]
 
 
-def test_finding_disappears_after_a_restatement(work: Bench) -> None:
-    work.simulated.plant_anomaly(SPIKE, 6)
-    work.ingest(HISTORY)
-    evaluate_and_store(work)
-    assert stored_findings(work)
-    work.simulated.plant_anomaly(SPIKE, Decimal(1) / 6)
-    work.ingest([SPIKE])
-    assert evaluate_and_store(work).alerting == []
-    assert [one for one in stored_findings(work) if one.worth_alerting] == []
+def test_finding_disappears_after_a_restatement(setup: SyncSetup) -> None:
+    setup.simulated.plant_anomaly(SPIKE, 6)
+    setup.ingest(HISTORY)
+    evaluate_and_store(setup)
+    assert stored_findings(setup)
+    setup.simulated.plant_anomaly(SPIKE, Decimal(1) / 6)
+    setup.ingest([SPIKE])
+    assert evaluate_and_store(setup).alerting == []
+    assert [one for one in stored_findings(setup) if one.worth_alerting] == []
 
 
-def test_finding_below_the_minimum_is_stored_and_alerts_after_growth(work: Bench) -> None:
-    work.simulated.plant_anomaly(SPIKE, 6)
-    work.ingest(HISTORY)
-    evaluate_and_store(work, trigger="backfill", minimum_impact_usd=Decimal(2000))
-    assert not any(one.worth_alerting for one in stored_findings(work))
-    evaluate_and_store(work, trigger="schedule")
-    assert {one.trigger for one in stored_findings(work) if one.worth_alerting} == {"schedule"}
+def test_finding_below_the_minimum_is_stored_and_alerts_after_growth(setup: SyncSetup) -> None:
+    setup.simulated.plant_anomaly(SPIKE, 6)
+    setup.ingest(HISTORY)
+    evaluate_and_store(setup, trigger="backfill", minimum_impact_usd=Decimal(2000))
+    assert not any(one.worth_alerting for one in stored_findings(setup))
+    evaluate_and_store(setup, trigger="schedule")
+    assert {one.trigger for one in stored_findings(setup) if one.worth_alerting} == {"schedule"}
 
 
-def test_finding_of_a_muted_series_is_stored_and_does_not_alert(work: Bench) -> None:
-    work.simulated.plant_anomaly(SPIKE, 6)
-    work.ingest(HISTORY)
-    evaluate_and_store(work)
-    with work.database.connect() as connection:
-        for one in stored_findings(work):
+def test_finding_of_a_muted_series_is_stored_and_does_not_alert(setup: SyncSetup) -> None:
+    setup.simulated.plant_anomaly(SPIKE, 6)
+    setup.ingest(HISTORY)
+    evaluate_and_store(setup)
+    with setup.database.connect() as connection:
+        for one in stored_findings(setup):
             anomalies.store_feedback(
                 connection,
                 one.anomaly_id,
                 kind="mute",
                 last_day=SPIKE + 9 * ONE_DAY,
                 reason="a test",
-                now=work.clock.now,
+                now=setup.clock.now,
             )
-    assert stored_findings(work)
-    assert {(one.worth_alerting, one.feedback) for one in stored_findings(work)} == {(False, "mute: a test")}
-    evaluation = evaluate_and_store(work)
+    assert stored_findings(setup)
+    assert {(one.worth_alerting, one.feedback) for one in stored_findings(setup)} == {(False, "mute: a test")}
+    evaluation = evaluate_and_store(setup)
     assert evaluation.findings
     assert evaluation.alerting == []
 
@@ -172,16 +174,16 @@ def credited(amount: str) -> Callable[[tuple[Fact, ...]], tuple[Fact, ...]]:
     return more
 
 
-def test_alerting_findings_reach_the_minimum_and_are_outside_their_range(work: Bench) -> None:
+def test_alerting_findings_reach_the_minimum_and_are_outside_their_range(setup: SyncSetup) -> None:
     dice = np.random.default_rng(4)
     for day in HISTORY[20::3]:
         if dice.random() < 0.5:
-            work.simulated.plant_anomaly(day, float(dice.uniform(0.1, 4)))
+            setup.simulated.plant_anomaly(day, float(dice.uniform(0.1, 4)))
         else:
-            work.simulated.restate(day, credited(f"-{dice.uniform(1, 90):.2f}"))
-    work.ingest(HISTORY)
+            setup.simulated.restate(day, credited(f"-{dice.uniform(1, 90):.2f}"))
+    setup.ingest(HISTORY)
     minimum = Decimal(9)
-    with work.database.connect() as connection:
+    with setup.database.connect() as connection:
         evaluations = evaluate_days(connection, "acme", Anomalies(minimum_impact_usd=minimum), HISTORY)
     alerting = [finding for evaluation in evaluations.values() for finding in evaluation.alerting]
     assert {"up", "down"} <= {finding.direction for finding in alerting}
@@ -192,117 +194,117 @@ def test_alerting_findings_reach_the_minimum_and_are_outside_their_range(work: B
         assert finding.impact == finding.actual - finding.expected
 
 
-def test_credit_is_explained_as_credit(work: Bench) -> None:
-    work.simulated.restate(SPIKE, credited("-300.00"))
-    work.ingest(HISTORY)
-    (finding,) = evaluate_and_store(work).alerting
+def test_credit_is_explained_as_credit(setup: SyncSetup) -> None:
+    setup.simulated.restate(SPIKE, credited("-300.00"))
+    setup.ingest(HISTORY)
+    (finding,) = evaluate_and_store(setup).alerting
     assert "on the organization: a credit of $300.00 (Promotional credit). Spend was -$" in finding.explanation
     assert "tokens" not in finding.explanation
 
 
 @pytest.mark.parametrize(("minimum", "worth"), [(5000, False), (5, True)])
-def test_vanished_day_alerts_from_the_minimum_impact(work: Bench, minimum: int, worth: bool) -> None:
+def test_vanished_day_alerts_from_the_minimum_impact(setup: SyncSetup, minimum: int, worth: bool) -> None:
     history = HISTORY[30:]
-    work.ingest(history)
-    work.simulated.clear_day(SPIKE)
-    work.ingest([SPIKE])
-    found = evaluate_and_store(work, minimum_impact_usd=minimum).findings
+    setup.ingest(history)
+    setup.simulated.clear_day(SPIKE)
+    setup.ingest([SPIKE])
+    found = evaluate_and_store(setup, minimum_impact_usd=minimum).findings
     assert [one.worth_alerting for one in found if one.reason == "vanished"] == [worth]
 
 
-def test_concurrent_mutes_are_both_applied(work: Bench) -> None:
+def test_concurrent_mutes_are_both_applied(setup: SyncSetup) -> None:
     """Both mutes are stored before either is committed, as by two commands at the same time."""
-    work.simulated.plant_anomaly(SPIKE, 6)
-    work.simulated.plant_anomaly(SPIKE - ONE_DAY, Decimal("0.05"))
-    work.ingest(HISTORY)
+    setup.simulated.plant_anomaly(SPIKE, 6)
+    setup.simulated.plant_anomaly(SPIKE - ONE_DAY, Decimal("0.05"))
+    setup.ingest(HISTORY)
     for day in (SPIKE - ONE_DAY, SPIKE):
-        evaluate_and_store(work, day)
-    one, other = [finding for finding in stored_findings(work) if finding.worth_alerting][:2]
+        evaluate_and_store(setup, day)
+    one, other = [finding for finding in stored_findings(setup) if finding.worth_alerting][:2]
     assert one.anomaly_id != other.anomaly_id
-    with work.database.connect() as first, work.database.connect() as second, first.transaction():
-        mute(work, one, connection=first)
+    with setup.database.connect() as first, setup.database.connect() as second, first.transaction():
+        mute(setup, one, connection=first)
         with second.transaction():
-            mute(work, other, connection=second)
+            mute(setup, other, connection=second)
     assert {
         found.worth_alerting
-        for found in stored_findings(work)
+        for found in stored_findings(setup)
         if found.anomaly_id in (one.anomaly_id, other.anomaly_id)
     } == {False}
 
 
-def test_mute_during_an_evaluation_applies_to_its_findings(work: Bench) -> None:
-    work.simulated.plant_anomaly(SPIKE, 6)
-    work.ingest(HISTORY)
-    evaluate_and_store(work)
-    with work.database.connect() as connection:
+def test_mute_during_an_evaluation_applies_to_its_findings(setup: SyncSetup) -> None:
+    setup.simulated.plant_anomaly(SPIKE, 6)
+    setup.ingest(HISTORY)
+    evaluate_and_store(setup)
+    with setup.database.connect() as connection:
         evaluation = evaluate_days(connection, "acme", Anomalies(), [SPIKE])[SPIKE]
-        for finding in stored_findings(work):
-            mute(work, finding)
+        for finding in stored_findings(setup):
+            mute(setup, finding)
         anomalies.replace_findings(
-            connection, "acme", [SPIKE], evaluation.findings, trigger="schedule", now=work.clock.now
+            connection, "acme", [SPIKE], evaluation.findings, trigger="schedule", now=setup.clock.now
         )
-    assert {(finding.worth_alerting, finding.muted) for finding in stored_findings(work)} == {(False, True)}
+    assert {(finding.worth_alerting, finding.muted) for finding in stored_findings(setup)} == {(False, True)}
 
 
-def test_feedback_on_a_missing_finding_is_rejected(work: Bench) -> None:
-    with work.database.connect() as connection:
+def test_feedback_on_a_missing_finding_is_rejected(setup: SyncSetup) -> None:
+    with setup.database.connect() as connection:
         assert not anomalies.store_feedback(
-            connection, 12345, kind="mute", last_day=SPIKE, reason="late", now=work.clock.now
+            connection, 12345, kind="mute", last_day=SPIKE, reason="late", now=setup.clock.now
         )
         assert anomalies.stored_feedback(connection, "mute") == []
 
 
-def test_mute_starts_today_and_lists_its_scope(work: Bench) -> None:
-    today = work.clock.today
+def test_mute_starts_today_and_lists_its_scope(setup: SyncSetup) -> None:
+    today = setup.clock.today
     assert anomalies.end_of_mute(today, 30) == today + 29 * ONE_DAY
     assert anomalies.end_of_mute(today, None) == FOREVER
-    project, model = largest_leaf(work)
-    work.simulated.plant_anomaly(SPIKE, 6, project, model)
-    work.ingest(HISTORY)
-    evaluate_and_store(work)
-    (finding,) = [one for one in stored_findings(work) if one.worth_alerting]
-    mute(work, finding, days=3)
-    with work.database.connect() as connection:
+    project, model = largest_leaf(setup)
+    setup.simulated.plant_anomaly(SPIKE, 6, project, model)
+    setup.ingest(HISTORY)
+    evaluate_and_store(setup)
+    (finding,) = [one for one in stored_findings(setup) if one.worth_alerting]
+    mute(setup, finding, days=3)
+    with setup.database.connect() as connection:
         (running,) = anomalies.stored_feedback(connection, "mute", "acme", running_on=today + 2 * ONE_DAY)
         assert anomalies.stored_feedback(connection, "mute", "acme", running_on=today + 3 * ONE_DAY) == []
     assert (running.anomaly_id, running.series) == (finding.anomaly_id, SeriesKey("acme", project, model))
     assert (running.first_day, running.last_day, running.reason) == (SPIKE, today + 2 * ONE_DAY, "a test")
 
 
-def test_unmuted_series_alerts_again(work: Bench) -> None:
-    work.simulated.plant_anomaly(SPIKE, 6)
-    work.ingest(HISTORY)
-    before = evaluate_and_store(work).alerting
-    for finding in stored_findings(work):
-        mute(work, finding)
-    assert evaluate_and_store(work).alerting == []
-    with work.database.connect() as connection:
-        for finding in stored_findings(work):
+def test_unmuted_series_alerts_again(setup: SyncSetup) -> None:
+    setup.simulated.plant_anomaly(SPIKE, 6)
+    setup.ingest(HISTORY)
+    before = evaluate_and_store(setup).alerting
+    for finding in stored_findings(setup):
+        mute(setup, finding)
+    assert evaluate_and_store(setup).alerting == []
+    with setup.database.connect() as connection:
+        for finding in stored_findings(setup):
             anomalies.delete_feedback(connection, finding.anomaly_id, kind="mute")
         assert anomalies.stored_feedback(connection, "mute") == []
-    assert [finding.worth_alerting for finding in stored_findings(work)] == [True] * len(before)
-    assert evaluate_and_store(work).alerting == before
+    assert [finding.worth_alerting for finding in stored_findings(setup)] == [True] * len(before)
+    assert evaluate_and_store(setup).alerting == before
 
 
-def test_withdrawn_feedback_restores_the_baseline(work: Bench) -> None:
+def test_withdrawn_feedback_restores_the_baseline(setup: SyncSetup) -> None:
     for day in days(SPIKE, 3):
-        work.simulated.plant_anomaly(day, 6)
-    work.ingest(HISTORY)
-    before = {day: evaluate_and_store(work, day) for day in days(SPIKE, 3)}
-    (finding, *_) = [one for one in stored_findings(work) if one.usage_date == SPIKE and one.worth_alerting]
-    with work.database.connect() as connection:
+        setup.simulated.plant_anomaly(day, 6)
+    setup.ingest(HISTORY)
+    before = {day: evaluate_and_store(setup, day) for day in days(SPIKE, 3)}
+    (finding, *_) = [one for one in stored_findings(setup) if one.usage_date == SPIKE and one.worth_alerting]
+    with setup.database.connect() as connection:
         anomalies.store_feedback(
-            connection, finding.anomaly_id, kind="expected", last_day=SPIKE, reason="launch", now=work.clock.now
+            connection, finding.anomaly_id, kind="expected", last_day=SPIKE, reason="launch", now=setup.clock.now
         )
-    assert {day: evaluate_and_store(work, day).expected for day in days(SPIKE, 3)} != {
+    assert {day: evaluate_and_store(setup, day).expected for day in days(SPIKE, 3)} != {
         day: one.expected for day, one in before.items()
     }
     assert finding.anomaly_id not in [
-        one.anomaly_id for one in stored_findings(work)
+        one.anomaly_id for one in stored_findings(setup)
     ]  # judging its day again removed it
-    with work.database.connect() as connection:
+    with setup.database.connect() as connection:
         assert anomalies.delete_feedback(connection, finding.anomaly_id, kind="expected") == 1
-    assert {day: evaluate_and_store(work, day) for day in days(SPIKE, 3)} == before
+    assert {day: evaluate_and_store(setup, day) for day in days(SPIKE, 3)} == before
 
 
 def test_endless_feedback_is_not_expanded_into_days(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -353,25 +355,25 @@ def test_spend_without_key_covers_spend_allocated_to_keys() -> None:
     assert is_already_reported(Flag(USER, -20.0), [cause], [used("p", "-20")])
 
 
-def test_expected_day_and_its_level_are_not_flagged(work: Bench) -> None:
+def test_expected_day_and_its_level_are_not_flagged(setup: SyncSetup) -> None:
     for day in days(SPIKE, 3):
-        work.simulated.plant_anomaly(day, 6)
-    work.ingest(HISTORY)
-    evaluate_and_store(work)
-    with work.database.connect() as connection:
-        for one in stored_findings(work):
+        setup.simulated.plant_anomaly(day, 6)
+    setup.ingest(HISTORY)
+    evaluate_and_store(setup)
+    with setup.database.connect() as connection:
+        for one in stored_findings(setup):
             anomalies.store_feedback(
-                connection, one.anomaly_id, kind="expected", last_day=SPIKE, reason="launch", now=work.clock.now
+                connection, one.anomaly_id, kind="expected", last_day=SPIKE, reason="launch", now=setup.clock.now
             )
-    assert evaluate_and_store(work).alerting == []
-    assert evaluate_and_store(work, SPIKE + ONE_DAY).alerting == []
+    assert evaluate_and_store(setup).alerting == []
+    assert evaluate_and_store(setup, SPIKE + ONE_DAY).alerting == []
 
 
-def test_single_day_and_range_have_equal_evaluations(work: Bench) -> None:
-    work.simulated.plant_anomaly(SPIKE, 6)
-    work.ingest(days(SPIKE - 300 * ONE_DAY, 301))
+def test_single_day_and_range_have_equal_evaluations(setup: SyncSetup) -> None:
+    setup.simulated.plant_anomaly(SPIKE, 6)
+    setup.ingest(days(SPIKE - 300 * ONE_DAY, 301))
     months = days(SPIKE - 60 * ONE_DAY, 61)
-    with work.database.connect() as connection:
+    with setup.database.connect() as connection:
         together = evaluate_days(connection, "acme", Anomalies(), months)
         alone = {day: evaluate_days(connection, "acme", Anomalies(), [day])[day] for day in months[::10]}
     assert alone == {day: together[day] for day in alone}
@@ -379,31 +381,36 @@ def test_single_day_and_range_have_equal_evaluations(work: Bench) -> None:
     assert all(one.expected is not None for one in together.values())
 
 
-def test_organization_with_spend_after_a_year_is_not_new(work: Bench) -> None:
+def test_organization_with_spend_after_a_year_is_not_new(setup: SyncSetup) -> None:
     history = days(SPIKE - 330 * ONE_DAY, 331)
     for day in history[30:-1]:
-        work.simulated.clear_day(day)
-    work.ingest(history)
-    silent = evaluate_and_store(work, SPIKE - ONE_DAY)
+        setup.simulated.clear_day(day)
+    setup.ingest(history)
+    silent = evaluate_and_store(setup, SPIKE - ONE_DAY)
     assert silent.actual == silent.expected == 0
     assert silent.alerting == []
-    evaluation = evaluate_and_store(work)
+    evaluation = evaluate_and_store(setup)
     assert evaluation.expected == 0
     assert {finding.direction for finding in evaluation.alerting} == {"up"}
     assert not any(finding.expected for finding in evaluation.alerting)
 
 
-def test_purge_deletes_findings_and_feedback(work: Bench) -> None:
+def test_purge_deletes_findings_and_feedback(setup: SyncSetup) -> None:
     from openai_costs_dagster.warehouse.purge import purge
 
-    work.simulated.plant_anomaly(SPIKE, 6)
-    work.ingest(HISTORY)
-    evaluate_and_store(work)
-    with work.database.connect() as connection:
+    setup.simulated.plant_anomaly(SPIKE, 6)
+    setup.ingest(HISTORY)
+    evaluate_and_store(setup)
+    with setup.database.connect() as connection:
         anomalies.store_feedback(
-            connection, stored_findings(work)[0].anomaly_id, kind="mute", last_day=SPIKE, reason="x", now=work.clock.now
+            connection,
+            stored_findings(setup)[0].anomaly_id,
+            kind="mute",
+            last_day=SPIKE,
+            reason="x",
+            now=setup.clock.now,
         )
         deleted = purge(connection, "acme")
     assert deleted["anomaly_findings"]
     assert deleted["anomaly_feedback"] == 1
-    assert stored_findings(work) == []
+    assert stored_findings(setup) == []

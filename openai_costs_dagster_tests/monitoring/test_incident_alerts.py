@@ -17,30 +17,30 @@ from openai_costs_dagster.orchestration.checks import anomalous_spend
 from openai_costs_dagster.simulator import Fact, Fault, FaultKind
 from openai_costs_dagster.simulator.queries import Query
 
-from ..bench import Bench, days
 from ..conftest import Clock, Configure
 from ..orchestration.launching import run
-from ..sync_fixtures import MakeBench
+from ..sync_fixtures import MakeSyncSetup
+from ..sync_setup import SyncSetup, days
 
 REFRESH = {asset_keys.TRIGGER_TAG: "schedule"}
 
 
 @pytest.fixture
-def work(bench: MakeBench, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Bench:
+def setup(make_sync_setup: MakeSyncSetup, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> SyncSetup:
     for module in (anomalous_spend, costs):
         monkeypatch.setattr(module, "utc_now", clock)
-    return bench()
+    return make_sync_setup()
 
 
-def alerts(work: Bench, since: dt.date) -> list[tuple[Any, ...]]:
-    return work.query(
+def alerts(setup: SyncSetup, since: dt.date) -> list[tuple[Any, ...]]:
+    return setup.query(
         "select event, usage_date, acknowledged from openai_costs.outbox"
         " where kind = 'anomaly' and usage_date >= %s order by alert_id",
         since,
     )
 
 
-def multiply_spend(work: Bench, day: dt.date, times: int) -> None:
+def multiply_spend(setup: SyncSetup, day: dt.date, times: int) -> None:
     """Multiply the spend of one model in one project on a day."""
 
     def more(facts: tuple[Fact, ...]) -> tuple[Fact, ...]:
@@ -48,7 +48,7 @@ def multiply_spend(work: Bench, day: dt.date, times: int) -> None:
         same = (leaf.project_id, leaf.model)
         return tuple(_times(fact, times) if (fact.project_id, fact.model) == same else fact for fact in facts)
 
-    work.simulated.restate(day, more)
+    setup.simulated.restate(day, more)
 
 
 def _times(fact: Fact, times: int) -> Fact:
@@ -57,93 +57,93 @@ def _times(fact: Fact, times: int) -> Fact:
 
 
 def read(
-    work: Bench, configure: Configure, instance: dg.DagsterInstance, wanted: list[dt.date], **tags: str
+    setup: SyncSetup, configure: Configure, instance: dg.DagsterInstance, wanted: list[dt.date], **tags: str
 ) -> dg.ExecuteInProcessResult:
     """Read and evaluate some days, as a run does."""
-    configuration = configure(work.organization, database=work.database)
+    configuration = configure(setup.organization, database=setup.database)
     return run(configuration, instance, wanted, tags=tags)
 
 
 def test_incident_is_alerted_when_it_opens_doubles_and_ends(
-    work: Bench, configure: Configure, instance: dg.DagsterInstance, runs_at_the_clock: None
+    setup: SyncSetup, configure: Configure, instance: dg.DagsterInstance, runs_at_the_clock: None
 ) -> None:
-    first = work.clock.today
-    read(work, configure, instance, days(first - 60 * ONE_DAY, 60))
+    first = setup.clock.today
+    read(setup, configure, instance, days(first - 60 * ONE_DAY, 60))
     for number, times in enumerate((10, 10, 40, 1, 1, 1)):
         day = first + number * ONE_DAY
         if times > 1:
-            multiply_spend(work, day, times)
-        work.clock.now = dt.datetime.combine(day + ONE_DAY, dt.time(2), dt.UTC)
-        assert read(work, configure, instance, days(day - 3 * ONE_DAY, 5), **REFRESH).success
-        assert read(work, configure, instance, days(day - 3 * ONE_DAY, 5), **REFRESH).success
-    whole = [(event, day) for event, day, acknowledged in alerts(work, first) if not acknowledged]
+            multiply_spend(setup, day, times)
+        setup.clock.now = dt.datetime.combine(day + ONE_DAY, dt.time(2), dt.UTC)
+        assert read(setup, configure, instance, days(day - 3 * ONE_DAY, 5), **REFRESH).success
+        assert read(setup, configure, instance, days(day - 3 * ONE_DAY, 5), **REFRESH).success
+    whole = [(event, day) for event, day, acknowledged in alerts(setup, first) if not acknowledged]
     assert whole == [("opened", first), ("grown", first + 2 * ONE_DAY), ("ended", first + 2 * ONE_DAY)]
 
 
 @pytest.mark.parametrize("trigger", ["backfill", "manual"])
 def test_findings_of_other_triggers_are_acknowledged(
-    work: Bench, configure: Configure, instance: dg.DagsterInstance, trigger: str, runs_at_the_clock: None
+    setup: SyncSetup, configure: Configure, instance: dg.DagsterInstance, trigger: str, runs_at_the_clock: None
 ) -> None:
-    yesterday = work.clock.today - ONE_DAY
-    read(work, configure, instance, days(yesterday - 60 * ONE_DAY, 60))
-    multiply_spend(work, yesterday, 20)
-    read(work, configure, instance, [yesterday], **{asset_keys.TRIGGER_TAG: trigger})
-    assert [acknowledged for *_, acknowledged in alerts(work, yesterday)] == [True]
-    read(work, configure, instance, [yesterday], **REFRESH)
-    assert [acknowledged for *_, acknowledged in alerts(work, yesterday)] == [True]
+    yesterday = setup.clock.today - ONE_DAY
+    read(setup, configure, instance, days(yesterday - 60 * ONE_DAY, 60))
+    multiply_spend(setup, yesterday, 20)
+    read(setup, configure, instance, [yesterday], **{asset_keys.TRIGGER_TAG: trigger})
+    assert [acknowledged for *_, acknowledged in alerts(setup, yesterday)] == [True]
+    read(setup, configure, instance, [yesterday], **REFRESH)
+    assert [acknowledged for *_, acknowledged in alerts(setup, yesterday)] == [True]
 
 
 def test_first_load_sends_no_alerts(
-    work: Bench, configure: Configure, instance: dg.DagsterInstance, runs_at_the_clock: None
+    setup: SyncSetup, configure: Configure, instance: dg.DagsterInstance, runs_at_the_clock: None
 ) -> None:
-    yesterday = work.clock.today - ONE_DAY
-    multiply_spend(work, yesterday, 20)
-    read(work, configure, instance, days(yesterday - 60 * ONE_DAY, 62), **REFRESH)
-    assert [acknowledged for *_, acknowledged in alerts(work, yesterday)] == [True]
+    yesterday = setup.clock.today - ONE_DAY
+    multiply_spend(setup, yesterday, 20)
+    read(setup, configure, instance, days(yesterday - 60 * ONE_DAY, 62), **REFRESH)
+    assert [acknowledged for *_, acknowledged in alerts(setup, yesterday)] == [True]
 
 
 def test_partly_failed_first_load_sends_no_alerts(
-    work: Bench, configure: Configure, instance: dg.DagsterInstance, runs_at_the_clock: None
+    setup: SyncSetup, configure: Configure, instance: dg.DagsterInstance, runs_at_the_clock: None
 ) -> None:
-    yesterday = work.clock.today - ONE_DAY
-    multiply_spend(work, yesterday, 20)
+    yesterday = setup.clock.today - ONE_DAY
+    multiply_spend(setup, yesterday, 20)
     wanted = days(yesterday - 60 * ONE_DAY, 62)
 
     def fail(query: Query) -> None:
         first = dt.datetime.fromtimestamp(int(query["start_time"][0]), dt.UTC).date()
-        if "group_by" in query and len(work.stored_days()) > 0 and first < wanted[30]:
-            work.simulator.faults.queue(Fault(FaultKind.SERVER_ERROR))
+        if "group_by" in query and len(setup.stored_days()) > 0 and first < wanted[30]:
+            setup.simulator.faults.queue(Fault(FaultKind.SERVER_ERROR))
 
-    work.simulated.api_keys_from = wanted[30]
-    work.simulator.script = fail
-    assert not read(work, configure, instance, wanted, **REFRESH).success
-    assert yesterday in work.stored_days()
-    work.simulator.script = lambda _: None
-    work.simulator.faults.clear()
+    setup.simulated.api_keys_from = wanted[30]
+    setup.simulator.script = fail
+    assert not read(setup, configure, instance, wanted, **REFRESH).success
+    assert yesterday in setup.stored_days()
+    setup.simulator.script = lambda _: None
+    setup.simulator.faults.clear()
     for again in (wanted, wanted[-4:]):
-        assert read(work, configure, instance, again, **REFRESH).success
-    assert {acknowledged for *_, acknowledged in alerts(work, wanted[0])} == {True}
+        assert read(setup, configure, instance, again, **REFRESH).success
+    assert {acknowledged for *_, acknowledged in alerts(setup, wanted[0])} == {True}
 
 
 def test_old_day_of_a_deep_refresh_is_not_alerted(
-    work: Bench, configure: Configure, instance: dg.DagsterInstance, runs_at_the_clock: None
+    setup: SyncSetup, configure: Configure, instance: dg.DagsterInstance, runs_at_the_clock: None
 ) -> None:
-    old = work.clock.today - 20 * ONE_DAY
-    read(work, configure, instance, days(old - 60 * ONE_DAY, 80))
-    multiply_spend(work, old, 20)
-    read(work, configure, instance, days(old, 16), **REFRESH)
-    assert [(event, day, acknowledged) for event, day, acknowledged in alerts(work, old) if not acknowledged] == []
-    assert ("opened", old, True) in alerts(work, old)
+    old = setup.clock.today - 20 * ONE_DAY
+    read(setup, configure, instance, days(old - 60 * ONE_DAY, 80))
+    multiply_spend(setup, old, 20)
+    read(setup, configure, instance, days(old, 16), **REFRESH)
+    assert [(event, day, acknowledged) for event, day, acknowledged in alerts(setup, old) if not acknowledged] == []
+    assert ("opened", old, True) in alerts(setup, old)
 
 
 def test_alert_has_figures_page_and_chart(
-    work: Bench, configure: Configure, instance: dg.DagsterInstance, runs_at_the_clock: None
+    setup: SyncSetup, configure: Configure, instance: dg.DagsterInstance, runs_at_the_clock: None
 ) -> None:
-    yesterday = work.clock.today - ONE_DAY
-    read(work, configure, instance, days(yesterday - 60 * ONE_DAY, 60))
-    multiply_spend(work, yesterday, 20)
-    read(work, configure, instance, [yesterday], **REFRESH)
-    ((facts, page, chart, impact),) = work.query(
+    yesterday = setup.clock.today - ONE_DAY
+    read(setup, configure, instance, days(yesterday - 60 * ONE_DAY, 60))
+    multiply_spend(setup, yesterday, 20)
+    read(setup, configure, instance, [yesterday], **REFRESH)
+    ((facts, page, chart, impact),) = setup.query(
         "select facts, page, chart, impact from openai_costs.outbox join openai_costs.anomalies using (anomaly_id)"
         " where event = 'opened' and outbox.usage_date = %s",
         yesterday,

@@ -13,13 +13,13 @@ from openai_costs_dagster.configuration.cron import next_tick
 from openai_costs_dagster.days import ONE_DAY, utc_midnight
 from openai_costs_dagster.monitoring import late_days
 
-from ..bench import Bench, days
 from ..conftest import Configure
-from ..sync_fixtures import MakeBench
+from ..sync_fixtures import MakeSyncSetup
+from ..sync_setup import SyncSetup, days
 
 
-def alerts(work: Bench) -> list[tuple[Any, ...]]:
-    return work.query("select event, title from openai_costs.outbox order by alert_id")
+def alerts(setup: SyncSetup) -> list[tuple[Any, ...]]:
+    return setup.query("select event, title from openai_costs.outbox order by alert_id")
 
 
 @pytest.mark.parametrize(
@@ -62,86 +62,88 @@ def test_latest_due_day_is_the_newest_day_past_its_grace_period(
     assert not is_due(due + ONE_DAY)
 
 
-def test_late_day_and_its_arrival_are_alerted_once(bench: MakeBench, configure: Configure) -> None:
-    work = bench()
-    configuration = configure(work.organization, database=work.database)
+def test_late_day_and_its_arrival_are_alerted_once(make_sync_setup: MakeSyncSetup, configure: Configure) -> None:
+    setup = make_sync_setup()
+    configuration = configure(setup.organization, database=setup.database)
 
     def check() -> dict[str, tuple[dt.date, bool]]:
-        with work.database.connect() as connection:
-            return late_days.check_late_days(connection, configuration, work.clock.now)
+        with setup.database.connect() as connection:
+            return late_days.check_late_days(connection, configuration, setup.clock.now)
 
     assert check() == {}
-    work.clock.now = work.clock.now.replace(hour=12)
-    yesterday = work.clock.today - ONE_DAY
-    work.ingest(days(yesterday - 3 * ONE_DAY, 3))
-    work.ingest([work.clock.today])
+    setup.clock.now = setup.clock.now.replace(hour=12)
+    yesterday = setup.clock.today - ONE_DAY
+    setup.ingest(days(yesterday - 3 * ONE_DAY, 3))
+    setup.ingest([setup.clock.today])
     assert check() == {"acme": (yesterday, False)}
     check()
-    assert alerts(work) == [("failed", "acme: days are late")]
-    work.ingest([yesterday])
+    assert alerts(setup) == [("failed", "acme: days are late")]
+    setup.ingest([yesterday])
     assert check() == {"acme": (yesterday, True)}
     check()
-    assert alerts(work)[1:] == [("recovered", "acme: late days are stored")]
+    assert alerts(setup)[1:] == [("recovered", "acme: late days are stored")]
 
 
-def test_day_read_before_its_end_is_late(bench: MakeBench, configure: Configure) -> None:
-    work = bench()
-    configuration = configure(work.organization, database=work.database)
-    work.clock.now = work.clock.now.replace(hour=0, minute=5)
-    day = work.clock.today
-    work.ingest([day])
-    work.clock.now += dt.timedelta(days=1, hours=12)
-    with work.database.connect() as connection:
-        assert late_days.check_late_days(connection, configuration, work.clock.now) == {"acme": (day, False)}
-    work.ingest([day])
-    with work.database.connect() as connection:
-        assert late_days.check_late_days(connection, configuration, work.clock.now) == {"acme": (day, True)}
-    assert [event for event, _ in alerts(work)] == ["failed", "recovered"]
+def test_day_read_before_its_end_is_late(make_sync_setup: MakeSyncSetup, configure: Configure) -> None:
+    setup = make_sync_setup()
+    configuration = configure(setup.organization, database=setup.database)
+    setup.clock.now = setup.clock.now.replace(hour=0, minute=5)
+    day = setup.clock.today
+    setup.ingest([day])
+    setup.clock.now += dt.timedelta(days=1, hours=12)
+    with setup.database.connect() as connection:
+        assert late_days.check_late_days(connection, configuration, setup.clock.now) == {"acme": (day, False)}
+    setup.ingest([day])
+    with setup.database.connect() as connection:
+        assert late_days.check_late_days(connection, configuration, setup.clock.now) == {"acme": (day, True)}
+    assert [event for event, _ in alerts(setup)] == ["failed", "recovered"]
 
 
-def test_late_days_of_a_failed_sync_have_no_alert_of_their_own(bench: MakeBench, configure: Configure) -> None:
-    work = bench()
-    configuration = configure(work.organization, database=work.database)
-    work.ingest(days(work.clock.today - 3 * ONE_DAY, 4))
-    work.simulated.admin_key = "sk-admin-another"
+def test_late_days_of_a_failed_sync_have_no_alert_of_their_own(
+    make_sync_setup: MakeSyncSetup, configure: Configure
+) -> None:
+    setup = make_sync_setup()
+    configuration = configure(setup.organization, database=setup.database)
+    setup.ingest(days(setup.clock.today - 3 * ONE_DAY, 4))
+    setup.simulated.admin_key = "sk-admin-another"
     for _ in range(60):
-        work.clock.now += dt.timedelta(hours=1)
-        work.ingest([work.clock.today], trigger="schedule")
-        with work.database.connect() as connection:
-            late_days.check_late_days(connection, configuration, work.clock.now)
-    assert alerts(work) == [("failed", "acme: its admin key does not work")]
+        setup.clock.now += dt.timedelta(hours=1)
+        setup.ingest([setup.clock.today], trigger="schedule")
+        with setup.database.connect() as connection:
+            late_days.check_late_days(connection, configuration, setup.clock.now)
+    assert alerts(setup) == [("failed", "acme: its admin key does not work")]
 
 
-def test_recovery_needs_all_late_days(bench: MakeBench, configure: Configure) -> None:
-    work = bench()
-    configuration = configure(work.organization, database=work.database)
-    first = work.clock.today
-    work.ingest([first - ONE_DAY])
-    work.clock.now = dt.datetime.combine(first + 3 * ONE_DAY, dt.time(12), dt.UTC)
+def test_recovery_needs_all_late_days(make_sync_setup: MakeSyncSetup, configure: Configure) -> None:
+    setup = make_sync_setup()
+    configuration = configure(setup.organization, database=setup.database)
+    first = setup.clock.today
+    setup.ingest([first - ONE_DAY])
+    setup.clock.now = dt.datetime.combine(first + 3 * ONE_DAY, dt.time(12), dt.UTC)
 
     def check() -> list[str]:
-        with work.database.connect() as connection:
-            late_days.check_late_days(connection, configuration, work.clock.now)
-        return [event for event, _ in alerts(work)]
+        with setup.database.connect() as connection:
+            late_days.check_late_days(connection, configuration, setup.clock.now)
+        return [event for event, _ in alerts(setup)]
 
     assert check() == ["failed"]
-    work.clock.now += ONE_DAY
-    work.ingest([first + 3 * ONE_DAY])
+    setup.clock.now += ONE_DAY
+    setup.ingest([first + 3 * ONE_DAY])
     assert check() == ["failed"]
-    work.ingest(days(first, 3))
+    setup.ingest(days(first, 3))
     assert check() == ["failed", "recovered"]
 
 
 @pytest.mark.parametrize("has_check", [True, False])
 def test_alert_links_to_the_check_or_else_to_the_asset(
-    bench: MakeBench, configure: Configure, *, has_check: bool
+    make_sync_setup: MakeSyncSetup, configure: Configure, *, has_check: bool
 ) -> None:
-    work = bench()
+    setup = make_sync_setup()
     checks = ("latest_day",) if has_check else ("budgets",)
-    configuration = configure(work.organization, database=work.database, checks=checks)
-    work.ingest([work.clock.today - 3 * ONE_DAY])
-    with work.database.connect() as connection:
-        late_days.check_late_days(connection, configuration, work.clock.now)
-    ((page,),) = work.query("select page from openai_costs.outbox")
+    configuration = configure(setup.organization, database=setup.database, checks=checks)
+    setup.ingest([setup.clock.today - 3 * ONE_DAY])
+    with setup.database.connect() as connection:
+        late_days.check_late_days(connection, configuration, setup.clock.now)
+    ((page,),) = setup.query("select page from openai_costs.outbox")
     assert page.startswith("/assets/openai/acme/costs")
     assert ("checkDetail=latest_day" in page) is has_check

@@ -14,9 +14,9 @@ from openai_costs_dagster.simulator import Fault, FaultKind
 from openai_costs_dagster.simulator.queries import Query
 from openai_costs_dagster.sync.onboarding import start_dates
 
-from ..bench import Bench, small_organization
 from ..conftest import Clock, Configure
-from ..sync_fixtures import MakeBench
+from ..sync_fixtures import MakeSyncSetup
+from ..sync_setup import SyncSetup, small_organization
 from .launching import requested, run
 from .test_automation import at
 
@@ -27,11 +27,11 @@ LEAP_DAY = dt.date(2028, 2, 29)
 AFTER_LEAP_DAY = dt.date(2028, 3, 1)
 
 
-def onboarded(work: Bench) -> Organization:
+def onboarded(setup: SyncSetup) -> Organization:
     """Store the earliest day that the API serves, as `openai-costs up` does before it starts Dagster."""
-    starts, unreachable = start_dates([work.organization], work.database, now=work.clock)
+    starts, unreachable = start_dates([setup.organization], setup.database, now=setup.clock)
     assert (list(starts), unreachable) == (["acme"], {})
-    return work.organization
+    return setup.organization
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def onboarded(work: Bench) -> Organization:
     ],
 )
 def test_oldest_served_day_is_requested_until_it_is_read(
-    bench: MakeBench,
+    make_sync_setup: MakeSyncSetup,
     configure: Configure,
     instance: dg.DagsterInstance,
     clock: Clock,
@@ -55,8 +55,8 @@ def test_oldest_served_day_is_requested_until_it_is_read(
     start_date: dt.date | None,
 ) -> None:
     clock.now = at(today, "10:10:00")
-    work = bench(small_organization(lookback_days=lookback_days), start_date=start_date)
-    definitions = build_definitions(configure(onboarded(work), database=work.database))
+    setup = make_sync_setup(small_organization(lookback_days=lookback_days), start_date=start_date)
+    definitions = build_definitions(configure(onboarded(setup), database=setup.database))
     served = DayRange(today - lookback_days * ONE_DAY, today)
     found, cursor = requested(definitions, instance, clock.now)
     assert found == [served]
@@ -69,47 +69,49 @@ def test_oldest_served_day_is_requested_until_it_is_read(
 
 
 def test_first_run_that_fails_is_requested_again_with_its_oldest_day(
-    bench: MakeBench, configure: Configure, instance: dg.DagsterInstance, clock: Clock
+    make_sync_setup: MakeSyncSetup, configure: Configure, instance: dg.DagsterInstance, clock: Clock
 ) -> None:
     clock.now = at(MARCH, "10:10:00")
-    work = bench(small_organization(lookback_days=90))
-    configuration = configure(onboarded(work), database=work.database)
+    setup = make_sync_setup(small_organization(lookback_days=90))
+    configuration = configure(onboarded(setup), database=setup.database)
     definitions = build_definitions(configuration)
     (first,), cursor = requested(definitions, instance, clock.now)
-    work.simulated.revoke_key()
+    setup.simulated.revoke_key()
     assert not run(configuration, instance, list(first)).success
     again, _ = requested(definitions, instance, at(MARCH, "11:00:10"), cursor=cursor)
     assert again == [first]
 
 
 def test_days_that_a_first_run_did_not_reach_are_requested_again(
-    bench: MakeBench, configure: Configure, instance: dg.DagsterInstance, clock: Clock
+    make_sync_setup: MakeSyncSetup, configure: Configure, instance: dg.DagsterInstance, clock: Clock
 ) -> None:
     clock.now = at(MARCH, "10:10:00")
-    work = bench(small_organization(lookback_days=90, api_keys_from=MARCH - 40 * ONE_DAY))  # two sync windows
-    configuration = configure(onboarded(work), database=work.database)
+    setup = make_sync_setup(
+        small_organization(lookback_days=90, api_keys_from=MARCH - 40 * ONE_DAY)
+    )  # two sync windows
+    configuration = configure(onboarded(setup), database=setup.database)
     definitions = build_definitions(configuration)
 
     def fail_old_windows(query: Query) -> None:
         first = dt.datetime.fromtimestamp(int(query["start_time"][0]), dt.UTC).date()
-        if "group_by" in query and work.stored_days() and first < MARCH - 40 * ONE_DAY:
-            work.simulator.faults.queue(Fault(FaultKind.SERVER_ERROR))
+        if "group_by" in query and setup.stored_days() and first < MARCH - 40 * ONE_DAY:
+            setup.simulator.faults.queue(Fault(FaultKind.SERVER_ERROR))
 
-    work.simulator.script = fail_old_windows
+    setup.simulator.script = fail_old_windows
     (served,), cursor = requested(definitions, instance, clock.now)
     assert not run(configuration, instance, list(served)).success
-    stored = work.stored_days()
+    stored = setup.stored_days()
     assert 0 < len(stored) < len(served)
     found, _ = requested(definitions, instance, at(MARCH, "11:00:10"), cursor=cursor)
     assert found == [DayRange(served.first, stored[0] - ONE_DAY), DayRange(MARCH - ONE_DAY, MARCH)]
 
 
 def test_later_start_date_still_requests_served_days(
-    bench: MakeBench, configure: Configure, instance: dg.DagsterInstance, clock: Clock
+    make_sync_setup: MakeSyncSetup, configure: Configure, instance: dg.DagsterInstance, clock: Clock
 ) -> None:
     clock.now = at(MARCH, "10:10:00")
-    work = bench(small_organization(lookback_days=90))
-    configuration = configure(onboarded(work), database=work.database)
+    setup = make_sync_setup(small_organization(lookback_days=90))
+    configuration = configure(onboarded(setup), database=setup.database)
     clock.now += dt.timedelta(days=10)
     late = [clock.today - 100 * ONE_DAY, clock.today - 90 * ONE_DAY]
     assert not run(

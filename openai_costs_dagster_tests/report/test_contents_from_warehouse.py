@@ -27,30 +27,30 @@ from openai_costs_dagster.report.page import write_report
 from openai_costs_dagster.spend import money
 from openai_costs_dagster.warehouse import coverage, report_queries
 
-from ..bench import Bench, days, small_organization
 from ..conftest import Clock, Configure
 from ..orchestration.launching import materializations
 from ..simulator.full_organization import full_organization
-from ..sync_fixtures import MakeBench
+from ..sync_fixtures import MakeSyncSetup
+from ..sync_setup import SyncSetup, days, small_organization
 
 
 @pytest.fixture
-def work(bench: MakeBench, clock: Clock) -> Bench:
-    return bench(full_organization(), start_date=clock.today - 69 * ONE_DAY)
+def setup(make_sync_setup: MakeSyncSetup, clock: Clock) -> SyncSetup:
+    return make_sync_setup(full_organization(), start_date=clock.today - 69 * ONE_DAY)
 
 
-def refresh(work: Bench, configure: Configure, count: int = 70) -> Configuration:
+def refresh(setup: SyncSetup, configure: Configure, count: int = 70) -> Configuration:
     """Synchronize and allocate the last `count` days, as one run of the organization's assets does."""
-    configuration = configure(work.organization, database=work.database)
-    wanted = DayRange(work.clock.today - (count - 1) * ONE_DAY, work.clock.today)
-    work.ingest(wanted)
+    configuration = configure(setup.organization, database=setup.database)
+    wanted = DayRange(setup.clock.today - (count - 1) * ONE_DAY, setup.clock.today)
+    setup.ingest(wanted)
     job = build_definitions(configuration).get_repository_def().get_implicit_global_asset_job_def()
     with dg.DagsterInstance.ephemeral() as instance:
         assert job.execute_in_process(
             instance=instance,
             asset_selection=[
                 key
-                for key in partitioned_asset_keys(work.organization)
+                for key in partitioned_asset_keys(setup.organization)
                 if key != asset_keys.costs_key(OrganizationName("acme"))
             ],
             tags=range_tags(wanted),
@@ -58,8 +58,8 @@ def refresh(work: Bench, configure: Configure, count: int = 70) -> Configuration
     return configuration
 
 
-def report(work: Bench, configuration: Configuration) -> SpendReport:
-    return load_spend_report(configuration, work.database, work.clock.now)
+def report(setup: SyncSetup, configuration: Configuration) -> SpendReport:
+    return load_spend_report(configuration, setup.database, setup.clock.now)
 
 
 def total(found: SpendReport) -> Decimal:
@@ -67,17 +67,17 @@ def total(found: SpendReport) -> Decimal:
     return Decimal(sum(sum(series.amounts) for series in found.cube.series)) / 10**9
 
 
-def test_report_contains_all_spend_and_all_users(work: Bench, configure: Configure) -> None:
-    found = report(work, refresh(work, configure))
-    ((stored,),) = work.query("select sum(amount) from openai_costs.daily_costs where currency = 'usd'")
+def test_report_contains_all_spend_and_all_users(setup: SyncSetup, configure: Configure) -> None:
+    found = report(setup, refresh(setup, configure))
+    ((stored,),) = setup.query("select sum(amount) from openai_costs.daily_costs where currency = 'usd'")
     assert abs(total(found) - stored) < Decimal("1e-5")
     users = {name for _, name in found.cube.names["user"]}
     assert users == {
-        user for (user,) in work.query("select distinct user_id from openai_costs.allocated_costs") if user
+        user for (user,) in setup.query("select distinct user_id from openai_costs.allocated_costs") if user
     }
     assert {name.id for name in found.names if name.kind == "user"} >= users
-    assert found.provisional == {"acme": [work.clock.today - number * ONE_DAY for number in (2, 1, 0)]}
-    assert (found.first_day, found.last_day) == (work.clock.today - 69 * ONE_DAY, work.clock.today)
+    assert found.provisional == {"acme": [setup.clock.today - number * ONE_DAY for number in (2, 1, 0)]}
+    assert (found.first_day, found.last_day) == (setup.clock.today - 69 * ONE_DAY, setup.clock.today)
 
 
 @pytest.mark.parametrize(
@@ -92,14 +92,14 @@ def test_report_contains_all_spend_and_all_users(work: Bench, configure: Configu
     ids=lambda query: str(query.__name__),
 )
 def test_write_between_two_queries_is_not_seen(
-    work: Bench, configure: Configure, monkeypatch: pytest.MonkeyPatch, query: Callable[..., Any]
+    setup: SyncSetup, configure: Configure, monkeypatch: pytest.MonkeyPatch, query: Callable[..., Any]
 ) -> None:
-    configuration = refresh(work, configure, 40)
-    before = report(work, configuration)
+    configuration = refresh(setup, configure, 40)
+    before = report(setup, configuration)
 
     def write_then_query(*arguments: Any) -> Any:
         patched.setattr(module, query.__name__, query)  # the report calls some queries several times: write once
-        with work.database.connect() as other:
+        with setup.database.connect() as other:
             for table in ("cost_rows", "allocations"):
                 other.execute(f"update openai_costs.{table} set amount = 2 * amount")  # noqa: S608 - our own names
             other.execute("update openai_costs.organizations set display_name = 'Renamed'")
@@ -108,20 +108,20 @@ def test_write_between_two_queries_is_not_seen(
     with monkeypatch.context() as patched:
         module = sys.modules[query.__module__]
         patched.setattr(module, query.__name__, write_then_query)
-        assert report(work, configuration) == before
-    assert total(report(work, configuration)) == 2 * total(before)
+        assert report(setup, configuration) == before
+    assert total(report(setup, configuration)) == 2 * total(before)
 
 
-def test_tool_without_model_is_listed_under_its_name(work: Bench, configure: Configure) -> None:
-    found = report(work, refresh(work, configure, 3))
+def test_tool_without_model_is_listed_under_its_name(setup: SyncSetup, configure: Configure) -> None:
+    found = report(setup, refresh(setup, configure, 3))
     models = {name for _, name in found.cube.names["model"]}
-    expected = work.query("select distinct coalesce(model, category) from openai_costs.daily_costs where amount <> 0")
+    expected = setup.query("select distinct coalesce(model, category) from openai_costs.daily_costs where amount <> 0")
     assert models >= {name for (name,) in expected}
 
 
-def test_movers_compare_settled_days_and_their_effects_add_up(work: Bench, configure: Configure) -> None:
-    found = report(work, refresh(work, configure))
-    settled = work.clock.today - 3 * ONE_DAY
+def test_movers_compare_settled_days_and_their_effects_add_up(setup: SyncSetup, configure: Configure) -> None:
+    found = report(setup, refresh(setup, configure))
+    settled = setup.clock.today - 3 * ONE_DAY
     week, four_weeks, month = found.comparisons
     assert (week.first, week.last) == (settled - 6 * ONE_DAY, settled)
     assert (week.earlier_first, week.earlier_last) == (settled - 13 * ONE_DAY, settled - 7 * ONE_DAY)
@@ -131,7 +131,7 @@ def test_movers_compare_settled_days_and_their_effects_add_up(work: Bench, confi
         dt.date(2026, 2, 1),
         dt.date(2026, 2, settled.day),
     )
-    spent = work.query(
+    spent = setup.query(
         "select sum(amount) from openai_costs.daily_costs where usage_date between %s and %s", week.first, week.last
     )
     assert [(money.total(mover.amount for mover in week.movers),)] == spent
@@ -140,97 +140,101 @@ def test_movers_compare_settled_days_and_their_effects_add_up(work: Bench, confi
         assert money.total([mover.volume, mover.price, mover.mix, mover.unmeasured]) == mover.change
 
 
-def test_no_comparison_if_history_is_too_short(work: Bench, configure: Configure) -> None:
-    found = report(work, refresh(work, configure, 12))
+def test_no_comparison_if_history_is_too_short(setup: SyncSetup, configure: Configure) -> None:
+    found = report(setup, refresh(setup, configure, 12))
     assert found.comparisons == []
 
 
-def test_restated_day_is_listed(work: Bench, configure: Configure) -> None:
-    configuration = refresh(work, configure, 20)
-    day = work.clock.today - 10 * ONE_DAY
-    work.simulated.restate(
+def test_restated_day_is_listed(setup: SyncSetup, configure: Configure) -> None:
+    configuration = refresh(setup, configure, 20)
+    day = setup.clock.today - 10 * ONE_DAY
+    setup.simulated.restate(
         day, lambda facts: (replace(facts[0], amount=(facts[0].amount or Decimal(0)) + 7), *facts[1:])
     )
-    work.ingest([day])
-    ((organization, restated, _, currency, parts, change),) = report(work, configuration).restatements
+    setup.ingest([day])
+    ((organization, restated, _, currency, parts, change),) = report(setup, configuration).restatements
     assert (organization, restated, currency, parts, change) == ("acme", day, "usd", 1, Decimal(7))
 
 
-def test_report_contains_budgets_after_a_run(bench: MakeBench, configure: Configure, clock: Clock) -> None:
+def test_report_contains_budgets_after_a_run(
+    make_sync_setup: MakeSyncSetup, configure: Configure, clock: Clock
+) -> None:
     budget = Budget(amount_usd=Decimal(10))
-    work = bench(small_organization(), start_date=clock.today - 40 * ONE_DAY, budgets=(budget,))
-    configuration = configure(work.organization, database=work.database)
+    setup = make_sync_setup(small_organization(), start_date=clock.today - 40 * ONE_DAY, budgets=(budget,))
+    configuration = configure(setup.organization, database=setup.database)
     job = build_definitions(configuration).get_repository_def().get_implicit_global_asset_job_def()
-    work.ingest(days(clock.today - 40 * ONE_DAY, 41))
+    setup.ingest(days(clock.today - 40 * ONE_DAY, 41))
     with dg.DagsterInstance.ephemeral() as instance:
         job.execute_in_process(
             instance=instance,
             asset_selection=[asset_keys.costs_key(OrganizationName("acme"))],
             tags=range_tags(DayRange(clock.today, clock.today)),
         )
-    found = report(work, configuration)
+    found = report(setup, configuration)
     assert {(status.organization, status.budget, status.limit) for status in found.budgets} == {
         ("acme", budget.title, Decimal("10.00"))
     }
 
 
-def test_report_of_organization_without_data_asks_for_a_backfill(work: Bench, configure: Configure) -> None:
-    found = report(work, configure(work.organization, database=work.database))
+def test_report_of_organization_without_data_asks_for_a_backfill(setup: SyncSetup, configure: Configure) -> None:
+    found = report(setup, configure(setup.organization, database=setup.database))
     (status,) = found.organizations
     assert status.last_day is None
     assert status.required_actions[0].startswith("never synchronized")
     assert (found.cube.series, found.comparisons, found.first_day) == ([], [], found.last_day)
 
 
-def test_removed_organization_is_not_in_the_report(work: Bench, configure: Configure) -> None:
-    refresh(work, configure, 3)
-    other = work.organization.model_copy(update={"name": "beta"})
-    found = report(work, configure(other, database=work.database))
+def test_removed_organization_is_not_in_the_report(setup: SyncSetup, configure: Configure) -> None:
+    refresh(setup, configure, 3)
+    other = setup.organization.model_copy(update={"name": "beta"})
+    found = report(setup, configure(other, database=setup.database))
     assert [status.organization for status in found.organizations] == ["beta"]
     assert found.cube.series == []
     assert found.names == []
 
 
-def test_new_page_replaces_the_old_page(work: Bench, configure: Configure, tmp_path: Path) -> None:
-    configuration, page = configure(work.organization, database=work.database), tmp_path / "pages" / "spend.html"
+def test_new_page_replaces_the_old_page(setup: SyncSetup, configure: Configure, tmp_path: Path) -> None:
+    configuration, page = configure(setup.organization, database=setup.database), tmp_path / "pages" / "spend.html"
     page.parent.mkdir()
-    first = write_report(page, configuration, work.database, work.clock.now)
+    first = write_report(page, configuration, setup.database, setup.clock.now)
     assert page.stat().st_size == first.size_bytes
-    second = write_report(page, configuration, work.database, work.clock.now + ONE_DAY)
+    second = write_report(page, configuration, setup.database, setup.clock.now + ONE_DAY)
     assert page.read_text().count(second.report.generated_at.isoformat()) == 1
     assert [file.name for file in page.parent.iterdir()] == ["spend.html"]
 
 
-def test_page_is_private_and_keeps_later_permissions(work: Bench, configure: Configure, tmp_path: Path) -> None:
-    configuration, page = configure(work.organization, database=work.database), tmp_path / "spend.html"
-    write_report(page, configuration, work.database, work.clock.now)
+def test_page_is_private_and_keeps_later_permissions(setup: SyncSetup, configure: Configure, tmp_path: Path) -> None:
+    configuration, page = configure(setup.organization, database=setup.database), tmp_path / "spend.html"
+    write_report(page, configuration, setup.database, setup.clock.now)
     assert page.stat().st_mode & 0o777 == 0o600
     page.chmod(0o644)
-    write_report(page, configuration, work.database, work.clock.now)
+    write_report(page, configuration, setup.database, setup.clock.now)
     assert page.stat().st_mode & 0o777 == 0o644
 
 
-def test_missing_days_exclude_today(work: Bench, configure: Configure) -> None:
-    configuration = refresh(work, configure, 3)
-    found = report(work, configuration)
+def test_missing_days_exclude_today(setup: SyncSetup, configure: Configure) -> None:
+    configuration = refresh(setup, configure, 3)
+    found = report(setup, configuration)
     assert found.missing == {}
-    work.ingest([work.clock.today - 9 * ONE_DAY])
-    assert report(work, configuration).missing == {"acme": [work.clock.today - n * ONE_DAY for n in range(8, 2, -1)]}
+    setup.ingest([setup.clock.today - 9 * ONE_DAY])
+    assert report(setup, configuration).missing == {"acme": [setup.clock.today - n * ONE_DAY for n in range(8, 2, -1)]}
 
 
-def test_report_shows_addresses_only_if_they_are_stored(work: Bench, configure: Configure) -> None:
-    configuration = refresh(work, configure, 3)
-    user = next(name for _, name in report(work, configuration).cube.names["user"] if name != OTHERS)
-    with work.database.connect() as connection:
+def test_report_shows_addresses_only_if_they_are_stored(setup: SyncSetup, configure: Configure) -> None:
+    configuration = refresh(setup, configure, 3)
+    user = next(name for _, name in report(setup, configuration).cube.names["user"] if name != OTHERS)
+    with setup.database.connect() as connection:
         connection.execute("delete from openai_costs.directory_names where id = %s", [user])
         connection.execute(
             "insert into openai_costs.directory_names (organization, kind, id, email, first_seen_at, last_seen_at)"
             " values ('acme', 'user', %s, 'vera@example.com', now(), now())",
             [user],
         )
-    assert user in {name.id for name in report(work, configuration).names}
-    without_addresses = configure(work.organization.model_copy(update={"store_emails": False}), database=work.database)
-    assert user not in {name.id for name in report(work, without_addresses).names}
+    assert user in {name.id for name in report(setup, configuration).names}
+    without_addresses = configure(
+        setup.organization.model_copy(update={"store_emails": False}), database=setup.database
+    )
+    assert user not in {name.id for name in report(setup, without_addresses).names}
 
 
 @pytest.mark.parametrize(
@@ -249,16 +253,16 @@ def test_month_comparison_uses_equal_numbers_of_days(
     assert found == (name, *ranges)
 
 
-def test_report_of_the_demo_is_marked_as_simulated(work: Bench, configure: Configure) -> None:
-    configuration = configure(work.organization, database=work.database)
-    assert not report(work, configuration).is_simulated
+def test_report_of_the_demo_is_marked_as_simulated(setup: SyncSetup, configure: Configure) -> None:
+    configuration = configure(setup.organization, database=setup.database)
+    assert not report(setup, configuration).is_simulated
     configuration.data_directory.mkdir()
     (configuration.data_directory / SIMULATED_MARKER).touch()
-    assert report(work, configuration).is_simulated
+    assert report(setup, configuration).is_simulated
 
 
-def test_asset_writes_page_and_metadata(work: Bench, configure: Configure, instance: dg.DagsterInstance) -> None:
-    configuration = refresh(work, configure, 40)
+def test_asset_writes_page_and_metadata(setup: SyncSetup, configure: Configure, instance: dg.DagsterInstance) -> None:
+    configuration = refresh(setup, configure, 40)
     job = build_definitions(configuration).get_repository_def().get_implicit_global_asset_job_def()
     assert job.execute_in_process(
         instance=instance, asset_selection=[asset_keys.spend_report_key(OrganizationName("acme"))]
@@ -312,10 +316,10 @@ class AutomationTicks:
 
 
 @pytest.fixture
-def ticks(bench: MakeBench, configure: Configure, instance: dg.DagsterInstance) -> AutomationTicks:
-    work = bench(small_organization())
-    definitions = build_definitions(configure(work.organization, database=work.database))
-    return AutomationTicks(definitions, instance, work.clock.now, (work.clock.today - ONE_DAY).isoformat())
+def ticks(make_sync_setup: MakeSyncSetup, configure: Configure, instance: dg.DagsterInstance) -> AutomationTicks:
+    setup = make_sync_setup(small_organization())
+    definitions = build_definitions(configure(setup.organization, database=setup.database))
+    return AutomationTicks(definitions, instance, setup.clock.now, (setup.clock.today - ONE_DAY).isoformat())
 
 
 def test_report_is_requested_first_and_after_each_refresh(ticks: AutomationTicks) -> None:

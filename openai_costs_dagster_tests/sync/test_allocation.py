@@ -17,9 +17,9 @@ from openai_costs_dagster.simulator.queries import Query
 from openai_costs_dagster.sync.allocation import AllocationOutcome, allocate_days
 from openai_costs_dagster.sync.usage import UsageRequest, ingest_usage
 
-from ..bench import WIDE, Bench, days
 from ..simulator.full_organization import full_organization
-from ..sync_fixtures import MakeBench
+from ..sync_fixtures import MakeSyncSetup
+from ..sync_setup import WIDE, SyncSetup, days
 
 DAY = dt.date(2026, 2, 4)
 DAYS = days(DAY, 3)
@@ -33,40 +33,40 @@ SERVED: dict[str, dict[str, Any]] = {
 }
 
 
-def allocate(work: Bench, wanted: Collection[dt.date] = DAYS, *, usage: bool = True) -> AllocationOutcome:
+def allocate(setup: SyncSetup, wanted: Collection[dt.date] = DAYS, *, usage: bool = True) -> AllocationOutcome:
     if usage:
-        assert not ingest_usage(UsageRequest(work.organization, work.database, wanted, now=work.clock)).failed
-    with work.database.connect() as connection:
-        return allocate_days(connection, work.organization.name, wanted, work.clock.now)
+        assert not ingest_usage(UsageRequest(setup.organization, setup.database, wanted, now=setup.clock)).failed
+    with setup.database.connect() as connection:
+        return allocate_days(connection, setup.organization.name, wanted, setup.clock.now)
 
 
-def synced(bench: MakeBench, served: dict[str, Any]) -> Bench:
+def synced(make_sync_setup: MakeSyncSetup, served: dict[str, Any]) -> SyncSetup:
     simulated = full_organization()
     for name, value in served.items():
         setattr(simulated, name, value)
-    work = bench(simulated)
-    work.ingest(DAYS)
-    return work
+    setup = make_sync_setup(simulated)
+    setup.ingest(DAYS)
+    return setup
 
 
-def allocated(work: Bench, *by: str, where: str = "true") -> dict[tuple[Any, ...], Decimal]:
+def allocated(setup: SyncSetup, *by: str, where: str = "true") -> dict[tuple[Any, ...], Decimal]:
     columns = ", ".join(by)
     query = f"select {columns}, sum(amount) from openai_costs.allocated_costs where {where} group by {columns}"  # noqa: S608  # names from the test
-    return {tuple(key): amount for *key, amount in work.query(query)}
+    return {tuple(key): amount for *key, amount in setup.query(query)}
 
 
-def difference(work: Bench) -> list[tuple[Any, ...]]:
+def difference(setup: SyncSetup) -> list[tuple[Any, ...]]:
     """Return the keys whose allocated costs do not add up to their costs exactly."""
     sums = "select usage_date, project_id, line_item, currency, sum(amount) from openai_costs.{} group by 1, 2, 3, 4"
     cost_sums, allocated_sums = sums.format("daily_costs"), sums.format("allocated_costs")
-    return work.query(f"({cost_sums} except {allocated_sums}) union all ({allocated_sums} except {cost_sums})")
+    return setup.query(f"({cost_sums} except {allocated_sums}) union all ({allocated_sums} except {cost_sums})")
 
 
-def caused_costs(work: Bench) -> dict[tuple[Any, ...], Decimal]:
+def caused_costs(setup: SyncSetup) -> dict[tuple[Any, ...], Decimal]:
     """Return the true amounts of line items billed by tokens, by user, key and project."""
     expected: dict[tuple[Any, ...], Decimal] = defaultdict(Decimal)
     for day in DAYS:
-        for fact in work.simulated.facts(day):
+        for fact in setup.simulated.facts(day):
             if fact.line_item and fact.line_item.endswith(TOKENS):
                 key = (fact.user_id, fact.api_key_id, fact.project_id)
                 expected[key] = WIDE.add(expected[key], fact.amount or Decimal(0))
@@ -74,146 +74,148 @@ def caused_costs(work: Bench) -> dict[tuple[Any, ...], Decimal]:
 
 
 @pytest.mark.parametrize("served", SERVED.values(), ids=SERVED)
-def test_costs_are_allocated_to_the_users_and_keys_that_caused_them(bench: MakeBench, served: dict[str, Any]) -> None:
-    work = synced(bench, served)
-    allocate(work)
-    assert difference(work) == []
+def test_costs_are_allocated_to_the_users_and_keys_that_caused_them(
+    make_sync_setup: MakeSyncSetup, served: dict[str, Any]
+) -> None:
+    setup = synced(make_sync_setup, served)
+    allocate(setup)
+    assert difference(setup) == []
     tokens = " or ".join(f"line_item like '%%{kind}'" for kind in TOKENS)
-    found = allocated(work, "user_id", "api_key_id", "project_id", where=f"({tokens})")
-    expected = caused_costs(work)
+    found = allocated(setup, "user_id", "api_key_id", "project_id", where=f"({tokens})")
+    expected = caused_costs(setup)
     assert expected
     for key, amount in expected.items():
         assert abs(found.pop(key) - amount) <= Decimal("0.0001") * abs(amount), key
     assert sum(map(abs, found.values()), Decimal(0)) < Decimal("0.000001")
 
 
-def test_day_without_allocation_is_shown_as_billed(bench: MakeBench) -> None:
-    work = synced(bench, SERVED["all dimensions"])
-    assert difference(work) == []
-    assert {method for (method,) in allocated(work, "method")} <= {"billed", "unallocated"}
+def test_day_without_allocation_is_shown_as_billed(make_sync_setup: MakeSyncSetup) -> None:
+    setup = synced(make_sync_setup, SERVED["all dimensions"])
+    assert difference(setup) == []
+    assert {method for (method,) in allocated(setup, "method")} <= {"billed", "unallocated"}
 
 
-def test_outdated_allocation_is_not_shown_after_costs_change(bench: MakeBench) -> None:
-    work = synced(bench, SERVED["users and projects exclude each other"])
-    allocate(work)
-    work.simulated.restate(DAY, lambda facts: facts[:-3])
-    work.ingest([DAY])
-    assert difference(work) == []
-    allocate(work, [DAY])
-    assert difference(work) == []
+def test_outdated_allocation_is_not_shown_after_costs_change(make_sync_setup: MakeSyncSetup) -> None:
+    setup = synced(make_sync_setup, SERVED["users and projects exclude each other"])
+    allocate(setup)
+    setup.simulated.restate(DAY, lambda facts: facts[:-3])
+    setup.ingest([DAY])
+    assert difference(setup) == []
+    allocate(setup, [DAY])
+    assert difference(setup) == []
 
 
-def test_late_usage_is_allocated_when_it_is_stored(bench: MakeBench) -> None:
-    work = synced(bench, {"users_with_projects_served": False})
-    work.simulated.restate_usage(DAY, lambda _: ())
-    allocate(work)
-    before = allocated(work, "method", where=f"usage_date = '{DAY}'")
-    work.simulated.restate_usage(DAY, lambda _: work.simulated.facts(DAY))
-    allocate(work, [DAY])
-    after = allocated(work, "method", where=f"usage_date = '{DAY}'")
-    assert difference(work) == []
+def test_late_usage_is_allocated_when_it_is_stored(make_sync_setup: MakeSyncSetup) -> None:
+    setup = synced(make_sync_setup, {"users_with_projects_served": False})
+    setup.simulated.restate_usage(DAY, lambda _: ())
+    allocate(setup)
+    before = allocated(setup, "method", where=f"usage_date = '{DAY}'")
+    setup.simulated.restate_usage(DAY, lambda _: setup.simulated.facts(DAY))
+    allocate(setup, [DAY])
+    after = allocated(setup, "method", where=f"usage_date = '{DAY}'")
+    assert difference(setup) == []
     assert after.get(("unallocated",), Decimal(0)) < before.get(("unallocated",), Decimal(0))
 
 
-def test_restated_usage_changes_the_allocation(bench: MakeBench) -> None:
-    work = synced(bench, {"users_with_projects_served": False, "api_keys_served": False})
-    work.simulated.restate_usage(
+def test_restated_usage_changes_the_allocation(make_sync_setup: MakeSyncSetup) -> None:
+    setup = synced(make_sync_setup, {"users_with_projects_served": False, "api_keys_served": False})
+    setup.simulated.restate_usage(
         DAY, lambda facts: tuple(replace(fact, api_key_id="key_moved") if fact.api_key_id else fact for fact in facts)
     )
-    allocate(work, [DAY])
-    assert ("key_moved",) in allocated(work, "api_key_id", where=f"usage_date = '{DAY}'")
-    work.simulated.restate_usage(DAY, lambda _: work.simulated.facts(DAY))
-    allocate(work, [DAY])
-    assert ("key_moved",) not in allocated(work, "api_key_id")
+    allocate(setup, [DAY])
+    assert ("key_moved",) in allocated(setup, "api_key_id", where=f"usage_date = '{DAY}'")
+    setup.simulated.restate_usage(DAY, lambda _: setup.simulated.facts(DAY))
+    allocate(setup, [DAY])
+    assert ("key_moved",) not in allocated(setup, "api_key_id")
 
 
-def test_missing_and_unreconciled_days_are_skipped_with_a_reason(bench: MakeBench) -> None:
-    work = synced(bench, SERVED["all dimensions"])
-    with work.database.connect() as connection:
+def test_missing_and_unreconciled_days_are_skipped_with_a_reason(make_sync_setup: MakeSyncSetup) -> None:
+    setup = synced(make_sync_setup, SERVED["all dimensions"])
+    with setup.database.connect() as connection:
         connection.execute("update openai_costs.cost_days set reconciled = false where usage_date = %s", [DAY])
-    outcome = allocate(work, [*DAYS, DAY + 9 * ONE_DAY], usage=False)
+    outcome = allocate(setup, [*DAYS, DAY + 9 * ONE_DAY], usage=False)
     assert set(outcome.days) == set(DAYS[1:])
     assert outcome.skipped == {
         DAY: "its rows do not add up to the total that the API bills",
         DAY + 9 * ONE_DAY: "its costs are not stored",
     }
     assert outcome.unreconciled == [DAY]
-    assert difference(work) == []
+    assert difference(setup) == []
 
 
-def test_missing_usage_is_reported_as_a_token_difference(bench: MakeBench) -> None:
-    work = synced(bench, SERVED["all dimensions"])
-    assert all(not report.differences for report in allocate(work).days.values())
-    work.simulated.restate_usage(
+def test_missing_usage_is_reported_as_a_token_difference(make_sync_setup: MakeSyncSetup) -> None:
+    setup = synced(make_sync_setup, SERVED["all dimensions"])
+    assert all(not report.differences for report in allocate(setup).days.values())
+    setup.simulated.restate_usage(
         DAY, lambda facts: tuple(fact for fact in facts if fact.model != "gpt-5-mini-2025-08-07")
     )
-    (found, *_) = allocate(work, [DAY]).days[DAY].differences
+    (found, *_) = allocate(setup, [DAY]).days[DAY].differences
     assert found.model == "gpt-5-mini-2025-08-07"
     assert not found.counted
 
 
-def test_unit_cost_is_the_amount_per_counted_token(bench: MakeBench) -> None:
-    work = synced(bench, SERVED["all dimensions"])
-    allocate(work)
-    for amount, tokens, requests, by_tokens, by_request in work.query(
+def test_unit_cost_is_the_amount_per_counted_token(make_sync_setup: MakeSyncSetup) -> None:
+    setup = synced(make_sync_setup, SERVED["all dimensions"])
+    allocate(setup)
+    for amount, tokens, requests, by_tokens, by_request in setup.query(
         "select amount, tokens, requests, cost_per_1k_tokens, cost_per_request from openai_costs.unit_costs"
         " where tokens is not null"
     ):
         assert by_tokens == round(1000 * amount / tokens, 12)
         assert by_request is None or by_request == round(amount / requests, 12)
-    assert work.query("select count(*) from openai_costs.unit_costs where tokens > 0")[0][0] > 3
+    assert setup.query("select count(*) from openai_costs.unit_costs where tokens > 0")[0][0] > 3
 
 
-def test_report_contains_the_allocated_amounts(bench: MakeBench) -> None:
-    work = synced(bench, SERVED["users and projects exclude each other"])
-    for report in allocate(work).days.values():
+def test_report_contains_the_allocated_amounts(make_sync_setup: MakeSyncSetup) -> None:
+    setup = synced(make_sync_setup, SERVED["users and projects exclude each other"])
+    for report in allocate(setup).days.values():
         assert report.gross_usd >= report.to_users_usd > 0
         assert report.gross_usd >= report.to_keys_usd > report.to_users_usd
         assert report.unallocated_usd >= 0
 
 
-def days_with_totals(work: Bench) -> set[dt.date]:
-    return {day for (day,) in work.query("select usage_date from openai_costs.user_cost_days")}
+def days_with_totals(setup: SyncSetup) -> set[dt.date]:
+    return {day for (day,) in setup.query("select usage_date from openai_costs.user_cost_days")}
 
 
 @pytest.mark.parametrize("failure", ["refused", "failing"])
-def test_stored_user_totals_stay_if_a_later_request_fails(bench: MakeBench, failure: str) -> None:
-    work = synced(bench, SERVED["neither users with projects nor API keys"])
-    assert days_with_totals(work) == set(DAYS)
-    before = work.query("select * from openai_costs.user_costs order by user_costs")
-    work.simulator.script = before_user_totals(work, lambda _: fail_user_totals(work, failure))
-    assert not work.ingest(DAYS).failed
-    assert work.query("select * from openai_costs.user_costs order by user_costs") == before
-    allocate(work)
-    assert difference(work) == []
+def test_stored_user_totals_stay_if_a_later_request_fails(make_sync_setup: MakeSyncSetup, failure: str) -> None:
+    setup = synced(make_sync_setup, SERVED["neither users with projects nor API keys"])
+    assert days_with_totals(setup) == set(DAYS)
+    before = setup.query("select * from openai_costs.user_costs order by user_costs")
+    setup.simulator.script = before_user_totals(setup, lambda _: fail_user_totals(setup, failure))
+    assert not setup.ingest(DAYS).failed
+    assert setup.query("select * from openai_costs.user_costs order by user_costs") == before
+    allocate(setup)
+    assert difference(setup) == []
 
 
-def test_refused_day_does_not_affect_user_totals_of_other_days(bench: MakeBench) -> None:
+def test_refused_day_does_not_affect_user_totals_of_other_days(make_sync_setup: MakeSyncSetup) -> None:
     simulated = full_organization()
     simulated.users_with_projects_served = False
-    work = bench(simulated)
+    setup = make_sync_setup(simulated)
     wanted = days(DAY, 10)
 
     def refuse_first_days(requested: DayRange) -> None:
         simulated.users_served = not set(wanted[:3]) & set(requested)
 
-    work.simulator.script = before_user_totals(work, refuse_first_days)
-    assert not work.ingest(wanted).failed
-    assert days_with_totals(work) == set(wanted[3:])
-    requests = len(work.simulator.requests)
-    assert not work.ingest(wanted).failed
-    assert days_with_totals(work) == set(wanted[3:])
-    assert len(work.simulator.requests) - requests <= 4
+    setup.simulator.script = before_user_totals(setup, refuse_first_days)
+    assert not setup.ingest(wanted).failed
+    assert days_with_totals(setup) == set(wanted[3:])
+    requests = len(setup.simulator.requests)
+    assert not setup.ingest(wanted).failed
+    assert days_with_totals(setup) == set(wanted[3:])
+    assert len(setup.simulator.requests) - requests <= 4
 
 
-def fail_user_totals(work: Bench, failure: str) -> None:
+def fail_user_totals(setup: SyncSetup, failure: str) -> None:
     if failure == "refused":
-        work.simulated.users_served = False
+        setup.simulated.users_served = False
     else:
-        work.simulator.faults.queue(Fault(FaultKind.UNAVAILABLE))
+        setup.simulator.faults.queue(Fault(FaultKind.UNAVAILABLE))
 
 
-def before_user_totals(work: Bench, then: Callable[[DayRange], None]) -> Callable[[Query], None]:
+def before_user_totals(setup: SyncSetup, then: Callable[[DayRange], None]) -> Callable[[Query], None]:
     """Return a script that calls `then` before each response of costs grouped by user and line item."""
 
     def script(query: Query) -> None:

@@ -14,9 +14,9 @@ from openai_costs_dagster.simulator import SimulatedOrganization
 from openai_costs_dagster.simulator.queries import Query
 from openai_costs_dagster.sync.outcome import Outcome
 
-from ..bench import Bench, days, small_organization
 from ..conftest import Clock
-from ..sync_fixtures import MakeBench
+from ..sync_fixtures import MakeSyncSetup
+from ..sync_setup import SyncSetup, days, small_organization
 
 FIRST = dt.date(2025, 11, 20)
 WINDOW = days(FIRST, 40)
@@ -46,7 +46,7 @@ _since = st.none() | st.integers(-5, 45).map(lambda number: FIRST + number * ONE
 @settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(keys=st.booleans(), keys_from=_since, users=st.booleans(), users_from=_since)
 def test_every_day_has_the_finest_grouping_from_any_first_served_day(
-    bench: MakeBench, keys: bool, keys_from: dt.date | None, users: bool, users_from: dt.date | None
+    make_sync_setup: MakeSyncSetup, keys: bool, keys_from: dt.date | None, users: bool, users_from: dt.date | None
 ) -> None:
     number = next(_numbers)
     simulated = small_organization(
@@ -56,21 +56,21 @@ def test_every_day_has_the_finest_grouping_from_any_first_served_day(
         users_with_projects_served=users,
         users_with_projects_from=users_from,
     )
-    work = bench(simulated, name=f"acme-{number}")
-    outcome = work.ingest(WINDOW)
+    setup = make_sync_setup(simulated, name=f"acme-{number}")
+    outcome = setup.ingest(WINDOW)
     assert not outcome.failed
     assert groupings(outcome) == {day: finest_served(simulated, day) for day in WINDOW}
-    assert work.stored() == work.expected(WINDOW)
+    assert setup.stored() == setup.expected(WINDOW)
 
 
-def refusing_keys(work: Bench, refused: Collection[dt.date]) -> Callable[[Query], None]:
+def refusing_keys(setup: SyncSetup, refused: Collection[dt.date]) -> Callable[[Query], None]:
     """Return a script that refuses grouping by API key for windows that contain one of the days."""
 
     def script(query: Query) -> None:
         first, end = (
             dt.datetime.fromtimestamp(int(query[name][0]), dt.UTC).date() for name in ("start_time", "end_time")
         )
-        work.simulated.api_keys_served = not any(first <= day < end for day in refused)
+        setup.simulated.api_keys_served = not any(first <= day < end for day in refused)
 
     return script
 
@@ -87,47 +87,49 @@ def refusing_keys(work: Bench, refused: Collection[dt.date]) -> Callable[[Query]
         pytest.param([(0, 2), (38, 40)], id="both ends"),
     ],
 )
-def test_only_refused_days_are_stored_with_a_coarser_grouping(bench: MakeBench, islands: list[tuple[int, int]]) -> None:
-    work = bench(small_organization(api_keys_from=None))
+def test_only_refused_days_are_stored_with_a_coarser_grouping(
+    make_sync_setup: MakeSyncSetup, islands: list[tuple[int, int]]
+) -> None:
+    setup = make_sync_setup(small_organization(api_keys_from=None))
     refused = {day for first, end in islands for day in WINDOW[first:end]}
-    work.simulator.script = refusing_keys(work, refused)
-    outcome = work.ingest(WINDOW)
+    setup.simulator.script = refusing_keys(setup, refused)
+    outcome = setup.ingest(WINDOW)
     assert not outcome.failed
     assert groupings(outcome) == {day: COARSEST if day in refused else BY_KEY for day in WINDOW}
-    assert work.stored() == work.expected(WINDOW)
+    assert setup.stored() == setup.expected(WINDOW)
     assert outcome.requests <= 60
 
 
-def test_refused_grouping_is_requested_again_after_a_week(bench: MakeBench, clock: Clock) -> None:
-    work = bench(small_organization(api_keys_served=False))
-    assert set(groupings(work.ingest(WINDOW)).values()) == {COARSEST}
-    work.simulated.api_keys_served, work.simulated.api_keys_from = True, None
+def test_refused_grouping_is_requested_again_after_a_week(make_sync_setup: MakeSyncSetup, clock: Clock) -> None:
+    setup = make_sync_setup(small_organization(api_keys_served=False))
+    assert set(groupings(setup.ingest(WINDOW)).values()) == {COARSEST}
+    setup.simulated.api_keys_served, setup.simulated.api_keys_from = True, None
     clock.now += dt.timedelta(days=6)
-    assert set(groupings(work.ingest(WINDOW)).values()) == {COARSEST}
+    assert set(groupings(setup.ingest(WINDOW)).values()) == {COARSEST}
     clock.now += dt.timedelta(days=1)
-    assert set(groupings(work.ingest(WINDOW)).values()) == {BY_KEY}
-    assert work.query("select * from openai_costs.cost_revisions") == []
-    assert work.stored() == work.expected(WINDOW)
+    assert set(groupings(setup.ingest(WINDOW)).values()) == {BY_KEY}
+    assert setup.query("select * from openai_costs.cost_revisions") == []
+    assert setup.stored() == setup.expected(WINDOW)
 
 
-def test_coarser_grouping_of_a_stored_day_is_not_a_restatement(bench: MakeBench) -> None:
-    work = bench(small_organization(api_keys_from=None))
-    assert set(groupings(work.ingest(WINDOW)).values()) == {BY_KEY}
-    work.simulated.api_keys_served = False
-    outcome = work.ingest(WINDOW)
+def test_coarser_grouping_of_a_stored_day_is_not_a_restatement(make_sync_setup: MakeSyncSetup) -> None:
+    setup = make_sync_setup(small_organization(api_keys_from=None))
+    assert set(groupings(setup.ingest(WINDOW)).values()) == {BY_KEY}
+    setup.simulated.api_keys_served = False
+    outcome = setup.ingest(WINDOW)
     assert not outcome.failed
     assert set(groupings(outcome).values()) == {COARSEST}
-    assert work.query("select * from openai_costs.cost_revisions") == []
+    assert setup.query("select * from openai_costs.cost_revisions") == []
 
 
-def test_year_with_unknown_first_served_days_takes_at_most_forty_requests(bench: MakeBench) -> None:
+def test_year_with_unknown_first_served_days_takes_at_most_forty_requests(make_sync_setup: MakeSyncSetup) -> None:
     simulated = small_organization(
         api_keys_from=dt.date(2025, 9, 17),
         users_with_projects_served=True,
         users_with_projects_from=dt.date(2026, 1, 14),
     )
-    work = bench(simulated)
-    outcome = work.ingest(work.year)
-    assert groupings(outcome) == {day: finest_served(simulated, day) for day in work.year}
+    setup = make_sync_setup(simulated)
+    outcome = setup.ingest(setup.year)
+    assert groupings(outcome) == {day: finest_served(simulated, day) for day in setup.year}
     assert outcome.requests <= 40
-    assert work.ingest(work.year).requests <= 12
+    assert setup.ingest(setup.year).requests <= 12

@@ -15,38 +15,40 @@ from openai_costs_dagster.simulator import USAGE_ENDPOINTS, Fault, FaultKind
 from openai_costs_dagster.simulator.usage_endpoints import is_counted_by
 from openai_costs_dagster.sync.usage import UsageOutcome, UsageRequest, ingest_usage
 
-from ..bench import Bench, days
 from ..simulator.full_organization import full_organization
-from ..sync_fixtures import MakeBench
+from ..sync_fixtures import MakeSyncSetup
+from ..sync_setup import SyncSetup, days
 
 DAY = dt.date(2026, 2, 4)
 DAYS = days(DAY, 3)
 
 
-def sync_usage(work: Bench, wanted: Iterable[dt.date] = DAYS, **settings: Any) -> UsageOutcome:
-    organization = work.organization.model_copy(update=settings)
-    return ingest_usage(UsageRequest(organization, work.database, list(wanted), now=work.clock))
+def sync_usage(setup: SyncSetup, wanted: Iterable[dt.date] = DAYS, **settings: Any) -> UsageOutcome:
+    organization = setup.organization.model_copy(update=settings)
+    return ingest_usage(UsageRequest(organization, setup.database, list(wanted), now=setup.clock))
 
 
-def requests_per_endpoint(work: Bench) -> Counter[str]:
+def requests_per_endpoint(setup: SyncSetup) -> Counter[str]:
     """Return the number of requests of each usage endpoint."""
     return Counter(
-        request.path.rpartition("/")[2] for request in work.simulator.requests if "/organization/usage/" in request.path
+        request.path.rpartition("/")[2]
+        for request in setup.simulator.requests
+        if "/organization/usage/" in request.path
     )
 
 
-def test_usage_is_stored_by_user_key_and_model(bench: MakeBench) -> None:
-    work = bench(full_organization())
-    outcome = sync_usage(work)
+def test_usage_is_stored_by_user_key_and_model(make_sync_setup: MakeSyncSetup) -> None:
+    setup = make_sync_setup(full_organization())
+    outcome = sync_usage(setup)
     assert not outcome.failed
     assert sorted(outcome.stored) == DAYS
     expected: Counter[tuple[Any, ...]] = Counter()
     for day in DAYS:
-        for fact in work.simulated.usage_facts(day):
+        for fact in setup.simulated.usage_facts(day):
             for operation in ("completions", "embeddings", "moderations", "decisions"):
                 if is_counted_by(fact, operation) and fact.model:
                     expected[day, operation, fact.project_id, fact.user_id, fact.api_key_id] += int(fact.units or 0)
-    found = work.query(
+    found = setup.query(
         "select usage_date, operation, project_id, user_id, api_key_id,"
         " sum(input_tokens + coalesce(output_tokens, 0)) from openai_costs.daily_usage"
         " where input_tokens is not null group by 1, 2, 3, 4, 5"
@@ -54,9 +56,9 @@ def test_usage_is_stored_by_user_key_and_model(bench: MakeBench) -> None:
     assert {tuple(key): int(tokens) for *key, tokens in found} == dict(expected)
 
 
-def test_every_endpoint_is_stored_with_its_dimensions_and_counters(bench: MakeBench) -> None:
-    work = bench(full_organization())
-    sync_usage(work, [DAY])
+def test_every_endpoint_is_stored_with_its_dimensions_and_counters(make_sync_setup: MakeSyncSetup) -> None:
+    setup = make_sync_setup(full_organization())
+    sync_usage(setup, [DAY])
     for operation, column in (
         ("images", "size"),
         ("images", "images"),
@@ -71,115 +73,115 @@ def test_every_endpoint_is_stored_with_its_dimensions_and_counters(bench: MakeBe
         ("completions", "input_cached_tokens"),
     ):
         query = f"select count({column}) from openai_costs.daily_usage where operation = %s"  # noqa: S608  # names from the test
-        assert work.query(query, operation)[0][0] > 0, (operation, column)
+        assert setup.query(query, operation)[0][0] > 0, (operation, column)
 
 
-def test_year_takes_twelve_requests_per_endpoint(bench: MakeBench) -> None:
-    work = bench(full_organization())
-    assert not sync_usage(work, work.year).failed
-    assert set(requests_per_endpoint(work).values()) == {12}
-    assert len(requests_per_endpoint(work)) == 11
+def test_year_takes_twelve_requests_per_endpoint(make_sync_setup: MakeSyncSetup) -> None:
+    setup = make_sync_setup(full_organization())
+    assert not sync_usage(setup, setup.year).failed
+    assert set(requests_per_endpoint(setup).values()) == {12}
+    assert len(requests_per_endpoint(setup)) == 11
 
 
-def test_missing_endpoint_is_skipped_and_requested_again_after_a_week(bench: MakeBench) -> None:
-    work = bench(full_organization())
-    work.simulated.usage_endpoints = {*USAGE_ENDPOINTS} - {"embeddings"}
-    outcome = sync_usage(work)
+def test_missing_endpoint_is_skipped_and_requested_again_after_a_week(make_sync_setup: MakeSyncSetup) -> None:
+    setup = make_sync_setup(full_organization())
+    setup.simulated.usage_endpoints = {*USAGE_ENDPOINTS} - {"embeddings"}
+    outcome = sync_usage(setup)
     assert set(outcome.skipped) == {"embeddings", "decisions"}
     assert not outcome.failed
-    assert requests_per_endpoint(work)["embeddings"] == 1
-    sync_usage(work)
-    assert requests_per_endpoint(work)["embeddings"] == 1
-    work.clock.now += 8 * ONE_DAY
-    work.simulated.usage_endpoints = {*USAGE_ENDPOINTS}
-    assert "embeddings" not in sync_usage(work).skipped
-    (missing,) = work.query("select endpoint from openai_costs.missing_endpoints")
-    assert missing[0] == f"{work.organization.base_url}/organization/usage/decisions"
+    assert requests_per_endpoint(setup)["embeddings"] == 1
+    sync_usage(setup)
+    assert requests_per_endpoint(setup)["embeddings"] == 1
+    setup.clock.now += 8 * ONE_DAY
+    setup.simulated.usage_endpoints = {*USAGE_ENDPOINTS}
+    assert "embeddings" not in sync_usage(setup).skipped
+    (missing,) = setup.query("select endpoint from openai_costs.missing_endpoints")
+    assert missing[0] == f"{setup.organization.base_url}/organization/usage/decisions"
 
 
-def test_missing_endpoint_is_requested_at_once_from_another_server(bench: MakeBench) -> None:
-    work = bench(full_organization())
-    work.simulated.usage_endpoints = {*USAGE_ENDPOINTS} - {"embeddings"}
-    assert "embeddings" in sync_usage(work).skipped
-    work.simulated.usage_endpoints = {*USAGE_ENDPOINTS}
-    other_address = work.organization.base_url.replace("127.0.0.1", "localhost")
-    assert other_address != work.organization.base_url
-    assert "embeddings" not in sync_usage(work, base_url=other_address).skipped
+def test_missing_endpoint_is_requested_at_once_from_another_server(make_sync_setup: MakeSyncSetup) -> None:
+    setup = make_sync_setup(full_organization())
+    setup.simulated.usage_endpoints = {*USAGE_ENDPOINTS} - {"embeddings"}
+    assert "embeddings" in sync_usage(setup).skipped
+    setup.simulated.usage_endpoints = {*USAGE_ENDPOINTS}
+    other_address = setup.organization.base_url.replace("127.0.0.1", "localhost")
+    assert other_address != setup.organization.base_url
+    assert "embeddings" not in sync_usage(setup, base_url=other_address).skipped
 
 
-def test_recently_served_endpoint_that_is_missing_fails_its_days(bench: MakeBench) -> None:
-    work = bench(full_organization())
-    wanted = [work.clock.today - ONE_DAY]
-    assert not sync_usage(work, wanted).failed
-    rows_before = work.query("select count(*) from openai_costs.usage_rows")
-    work.simulated.usage_endpoints = set()
-    outcome = sync_usage(work, wanted)
+def test_recently_served_endpoint_that_is_missing_fails_its_days(make_sync_setup: MakeSyncSetup) -> None:
+    setup = make_sync_setup(full_organization())
+    wanted = [setup.clock.today - ONE_DAY]
+    assert not sync_usage(setup, wanted).failed
+    rows_before = setup.query("select count(*) from openai_costs.usage_rows")
+    setup.simulated.usage_endpoints = set()
+    outcome = sync_usage(setup, wanted)
     assert sorted(outcome.failed) == wanted
     assert outcome.permanent
     assert "served this endpoint in the last 35 days" in outcome.failed[wanted[0]]
     assert "completions" not in outcome.skipped
-    assert work.query("select count(*) from openai_costs.usage_rows") == rows_before
+    assert setup.query("select count(*) from openai_costs.usage_rows") == rows_before
 
 
-def test_usage_of_another_organization_is_not_stored(bench: MakeBench) -> None:
-    work = bench(full_organization())
-    outcome = sync_usage(work, organization_id="org-another")
+def test_usage_of_another_organization_is_not_stored(make_sync_setup: MakeSyncSetup) -> None:
+    setup = make_sync_setup(full_organization())
+    outcome = sync_usage(setup, organization_id="org-another")
     assert sorted(outcome.failed) == DAYS
     assert outcome.permanent
     assert "org-another was expected" in outcome.failed[DAY]
-    assert requests_per_endpoint(work).total() == 0
-    assert work.query("select count(*) from openai_costs.usage_days") == [(0,)]
+    assert requests_per_endpoint(setup).total() == 0
+    assert setup.query("select count(*) from openai_costs.usage_days") == [(0,)]
 
 
-def test_server_without_usage_endpoints_is_requested_three_times_a_week(bench: MakeBench) -> None:
-    work = bench(full_organization())
-    work.simulated.usage_endpoints = set()
-    assert len(sync_usage(work, work.year).skipped) == 11
-    assert requests_per_endpoint(work).total() == 3
-    assert not sync_usage(work).failed
-    assert requests_per_endpoint(work).total() == 3
+def test_server_without_usage_endpoints_is_requested_three_times_a_week(make_sync_setup: MakeSyncSetup) -> None:
+    setup = make_sync_setup(full_organization())
+    setup.simulated.usage_endpoints = set()
+    assert len(sync_usage(setup, setup.year).skipped) == 11
+    assert requests_per_endpoint(setup).total() == 3
+    assert not sync_usage(setup).failed
+    assert requests_per_endpoint(setup).total() == 3
 
 
-def test_failing_endpoint_fails_its_days_and_the_others_are_stored(bench: MakeBench) -> None:
-    work = bench(full_organization())
+def test_failing_endpoint_fails_its_days_and_the_others_are_stored(make_sync_setup: MakeSyncSetup) -> None:
+    setup = make_sync_setup(full_organization())
     for _ in range(10):
-        work.simulator.faults.queue(Fault(FaultKind.SERVER_ERROR), path="/v1/organization/usage/images")
-    outcome = sync_usage(work)
+        setup.simulator.faults.queue(Fault(FaultKind.SERVER_ERROR), path="/v1/organization/usage/images")
+    outcome = sync_usage(setup)
     assert sorted(outcome.failed) == DAYS
     assert not outcome.permanent
     assert all("images: the server returned status" in reason for reason in outcome.failed.values())
-    stored = {operation for (operation,) in work.query("select distinct operation from openai_costs.usage_days")}
+    stored = {operation for (operation,) in setup.query("select distinct operation from openai_costs.usage_days")}
     assert "images" not in stored
     assert {"completions", "embeddings", "web_search_calls"} <= stored
-    assert not sync_usage(work).failed
+    assert not sync_usage(setup).failed
 
 
-def test_stored_day_is_replaced(bench: MakeBench) -> None:
-    work = bench(full_organization())
-    sync_usage(work)
-    work.simulated.restate_usage(DAY, lambda facts: tuple(replace(fact, user_id="user-late") for fact in facts))
-    sync_usage(work, [DAY])
-    users = work.query(
+def test_stored_day_is_replaced(make_sync_setup: MakeSyncSetup) -> None:
+    setup = make_sync_setup(full_organization())
+    sync_usage(setup)
+    setup.simulated.restate_usage(DAY, lambda facts: tuple(replace(fact, user_id="user-late") for fact in facts))
+    sync_usage(setup, [DAY])
+    users = setup.query(
         "select distinct user_id from openai_costs.daily_usage where usage_date = %s and user_id is not null", DAY
     )
     assert users == [("user-late",)]
-    assert work.query("select count(distinct usage_date) from openai_costs.daily_usage") == [(3,)]
+    assert setup.query("select count(distinct usage_date) from openai_costs.daily_usage") == [(3,)]
 
 
-def test_addresses_in_raw_responses_are_removed_if_configured_so(bench: MakeBench) -> None:
-    work = bench(full_organization(), store_emails=False)
-    work.ingest(DAYS)
-    sync_usage(work)
-    bodies = [zlib.decompress(body) for (body,) in work.query("select body from openai_costs.raw_buckets")]
+def test_addresses_in_raw_responses_are_removed_if_configured_so(make_sync_setup: MakeSyncSetup) -> None:
+    setup = make_sync_setup(full_organization(), store_emails=False)
+    setup.ingest(DAYS)
+    sync_usage(setup)
+    bodies = [zlib.decompress(body) for (body,) in setup.query("select body from openai_costs.raw_buckets")]
     assert bodies
     assert not any(b"@" in body for body in bodies)
-    assert work.query("select count(*) from openai_costs.directory_names where email is not null") == [(0,)]
-    assert work.stored() == work.expected(DAYS)
+    assert setup.query("select count(*) from openai_costs.directory_names where email is not null") == [(0,)]
+    assert setup.stored() == setup.expected(DAYS)
 
 
-def test_counters_are_stored_with_every_digit(bench: MakeBench) -> None:
-    work = bench(full_organization())
-    sync_usage(work, [DAY])
-    (tokens,) = work.query("select sum(input_tokens) from openai_costs.daily_usage")[0]
+def test_counters_are_stored_with_every_digit(make_sync_setup: MakeSyncSetup) -> None:
+    setup = make_sync_setup(full_organization())
+    sync_usage(setup, [DAY])
+    (tokens,) = setup.query("select sum(input_tokens) from openai_costs.daily_usage")[0]
     assert tokens == tokens.to_integral_value()
     assert isinstance(tokens, Decimal)

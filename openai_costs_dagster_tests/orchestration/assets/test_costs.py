@@ -16,9 +16,9 @@ from openai_costs_dagster.orchestration import asset_keys, progress
 from openai_costs_dagster.simulator import Deviations, Fault, FaultKind
 from openai_costs_dagster.simulator.queries import Query
 
-from ...bench import Bench, days, small_organization
 from ...conftest import Clock, Configure
-from ...sync_fixtures import MakeBench
+from ...sync_fixtures import MakeSyncSetup
+from ...sync_setup import SyncSetup, days, small_organization
 from ..launching import KEY, evaluations, materializations, run
 
 pytestmark = pytest.mark.usefixtures("runs_at_the_clock")
@@ -29,13 +29,13 @@ RETRY = "dagster/retry_on_asset_or_op_failure"
 
 
 @pytest.fixture
-def work(bench: MakeBench) -> Bench:
-    return bench(small_organization(users_with_projects_served=True), start_date=START)
+def setup(make_sync_setup: MakeSyncSetup) -> SyncSetup:
+    return make_sync_setup(small_organization(users_with_projects_served=True), start_date=START)
 
 
 @pytest.fixture
-def configuration(work: Bench, configure: Configure) -> Configuration:
-    return configure(work.organization, database=work.database)
+def configuration(setup: SyncSetup, configure: Configure) -> Configuration:
+    return configure(setup.organization, database=setup.database)
 
 
 def texts(wanted: list[dt.date]) -> list[str]:
@@ -43,15 +43,15 @@ def texts(wanted: list[dt.date]) -> list[str]:
 
 
 def test_range_is_one_run_that_materializes_each_day(
-    work: Bench, configuration: Configuration, instance: dg.DagsterInstance
+    setup: SyncSetup, configuration: Configuration, instance: dg.DagsterInstance
 ) -> None:
     result = run(configuration, instance, WEEK)
     assert result.success
-    assert work.stored() == work.expected(WEEK)
+    assert setup.stored() == setup.expected(WEEK)
     found = materializations(instance)
     assert list(found) == texts(WEEK)
-    spent = dict(work.query("select usage_date, sum(amount) from openai_costs.daily_costs group by 1"))
-    rows = dict(work.query("select usage_date, count(*) from openai_costs.daily_costs group by 1"))
+    spent = dict(setup.query("select usage_date, sum(amount) from openai_costs.daily_costs group by 1"))
+    rows = dict(setup.query("select usage_date, count(*) from openai_costs.daily_costs group by 1"))
     for day in WEEK:
         values = found[day.isoformat()]
         assert Decimal(str(values["spend_exact"]).removesuffix(" USD")) == spent[day]
@@ -79,54 +79,56 @@ def test_range_has_one_check_result_per_check_and_day(
             assert (target.storage_id, target.run_id) == (storage_ids[day], result.run_id)
 
 
-def test_range_of_one_day_is_one_run(work: Bench, configuration: Configuration, instance: dg.DagsterInstance) -> None:
+def test_range_of_one_day_is_one_run(
+    setup: SyncSetup, configuration: Configuration, instance: dg.DagsterInstance
+) -> None:
     result = run(configuration, instance, WEEK[:1])
     assert result.success
     assert list(materializations(instance)) == texts(WEEK[:1])
-    assert work.stored_days() == WEEK[:1]
+    assert setup.stored_days() == WEEK[:1]
 
 
 def test_single_partition_key_is_one_run(
-    work: Bench, configuration: Configuration, instance: dg.DagsterInstance
+    setup: SyncSetup, configuration: Configuration, instance: dg.DagsterInstance
 ) -> None:
     # As a single day is started from the asset's page.
     result = run(configuration, instance, WEEK[0])
     assert result.success
-    assert work.stored_days() == WEEK[:1]
+    assert setup.stored_days() == WEEK[:1]
     assert sorted(map(str, evaluations(result, asset_paths.ANOMALOUS_SPEND))) == texts(WEEK[:1])
 
 
 def test_day_without_spend_is_materialized_without_rows(
-    work: Bench, configuration: Configuration, instance: dg.DagsterInstance
+    setup: SyncSetup, configuration: Configuration, instance: dg.DagsterInstance
 ) -> None:
-    work.simulated.clear_day(WEEK[0])
+    setup.simulated.clear_day(WEEK[0])
     assert run(configuration, instance, WEEK).success
     assert materializations(instance)[WEEK[0].isoformat()]["dagster/partition_row_count"] == 0
 
 
-def failing_on(work: Bench, day: dt.date, fault: Fault) -> Callable[[Query], None]:
+def failing_on(setup: SyncSetup, day: dt.date, fault: Fault) -> Callable[[Query], None]:
     def script(query: Query) -> None:
         if query["start_time"] == [str(unix_midnight(day))] and "group_by" in query:
-            work.simulator.faults.queue(fault)
+            setup.simulator.faults.queue(fault)
 
     return script
 
 
 @pytest.fixture
-def earlier(work: Bench) -> list[dt.date]:
+def earlier(setup: SyncSetup) -> list[dt.date]:
     """The days around 6 December, which are two windows, and known to be: by API key only since then."""
-    work.organization = work.organization.model_copy(update={"start_date": dt.date(2025, 12, 1)})
+    setup.organization = setup.organization.model_copy(update={"start_date": dt.date(2025, 12, 1)})
     wanted = days(dt.date(2025, 12, 3), 6)
-    work.ingest(wanted)
+    setup.ingest(wanted)
     return wanted
 
 
 def test_failed_days_of_a_range_are_not_materialized(
-    work: Bench, configure: Configure, instance: dg.DagsterInstance, earlier: list[dt.date]
+    setup: SyncSetup, configure: Configure, instance: dg.DagsterInstance, earlier: list[dt.date]
 ) -> None:
-    configuration = configure(work.organization, database=work.database)
+    configuration = configure(setup.organization, database=setup.database)
     bad, good = earlier[:3], earlier[3:]
-    work.simulator.script = failing_on(work, bad[0], Fault(FaultKind.UNAVAILABLE))
+    setup.simulator.script = failing_on(setup, bad[0], Fault(FaultKind.UNAVAILABLE))
     result = run(configuration, instance, earlier)
     assert not result.success
     assert list(materializations(instance)) == texts(good)
@@ -145,31 +147,31 @@ def test_failed_days_of_a_range_are_not_materialized(
     assert record.status is dg.DagsterRunStatus.FAILURE
     assert RETRY not in record.tags  # it may pass: a run retry is welcome
 
-    work.simulator.script = lambda _: None
-    work.simulator.faults.clear()
+    setup.simulator.script = lambda _: None
+    setup.simulator.faults.clear()
     assert run(configuration, instance, bad).success
     assert sorted(map(str, materializations(instance))) == texts(earlier)
-    assert work.stored() == work.expected(earlier)
+    assert setup.stored() == setup.expected(earlier)
 
 
 def test_permanent_failure_is_not_retried_by_dagster(
-    work: Bench, configuration: Configuration, instance: dg.DagsterInstance
+    setup: SyncSetup, configuration: Configuration, instance: dg.DagsterInstance
 ) -> None:
-    work.simulated.revoke_key()
+    setup.simulated.revoke_key()
     result = run(configuration, instance, WEEK)
     assert not result.success
     record = instance.get_run_by_id(result.run_id)
     assert record
     assert record.tags[RETRY] == "false"
     assert materializations(instance) == {}
-    assert len(work.simulator.requests) <= 2
+    assert len(setup.simulator.requests) <= 2
     assert [one.passed for one in evaluations(result, asset_paths.COMPLETE).values()] == [False] * 7
 
 
 def test_unavailable_postgres_fails_the_run_with_retries(
-    work: Bench, configure: Configure, instance: dg.DagsterInstance
+    setup: SyncSetup, configure: Configure, instance: dg.DagsterInstance
 ) -> None:
-    configuration = configure(work.organization, database="postgresql://127.0.0.1:1/x")
+    configuration = configure(setup.organization, database="postgresql://127.0.0.1:1/x")
     result = run(configuration, instance, WEEK)
     assert not result.success
     (failure,) = (event for event in result.all_events if event.is_step_failure)
@@ -180,7 +182,7 @@ def test_unavailable_postgres_fails_the_run_with_retries(
 
 
 def test_missing_database_url_fails_the_run_without_retries(
-    work: Bench, configuration: Configuration, instance: dg.DagsterInstance
+    setup: SyncSetup, configuration: Configuration, instance: dg.DagsterInstance
 ) -> None:
     assert configuration.database
     assert configuration.database.url.file
@@ -192,18 +194,18 @@ def test_missing_database_url_fails_the_run_without_retries(
 
 
 def test_difference_is_an_error_on_settled_and_a_warning_on_provisional_days(
-    work: Bench, configuration: Configuration, instance: dg.DagsterInstance, clock: Clock
+    setup: SyncSetup, configuration: Configuration, instance: dg.DagsterInstance, clock: Clock
 ) -> None:
     settled, provisional = clock.today - 5 * ONE_DAY, clock.today - ONE_DAY
-    facts = {day: work.simulated.facts(day) for day in (settled, provisional)}
+    facts = {day: setup.simulated.facts(day) for day in (settled, provisional)}
 
     def bill_otherwise(query: Query) -> None:
         for day, rows in facts.items():
             cent = replace(rows[0], amount=Decimal("0.01"))
             shown = rows if "group_by" in query else (*rows, cent)
-            work.simulated.restate(day, lambda _, shown=shown: shown)  # type: ignore[misc]
+            setup.simulated.restate(day, lambda _, shown=shown: shown)  # type: ignore[misc]
 
-    work.simulator.script = bill_otherwise
+    setup.simulator.script = bill_otherwise
     result = run(configuration, instance, days(settled, 5))
     assert result.success  # it never prevents storing
     found = evaluations(result, asset_paths.RECONCILES)
@@ -216,11 +218,11 @@ def test_difference_is_an_error_on_settled_and_a_warning_on_provisional_days(
 
 
 def test_rows_without_amount_are_counted_and_warn(
-    bench: MakeBench, configure: Configure, instance: dg.DagsterInstance
+    make_sync_setup: MakeSyncSetup, configure: Configure, instance: dg.DagsterInstance
 ) -> None:
-    work = bench(deviations=Deviations.none(), start_date=START)
-    work.simulated.restate(WEEK[0], lambda facts: (replace(facts[0], line_item="free", amount=None), *facts[1:]))
-    result = run(configure(work.organization, database=work.database), instance, WEEK[:1])
+    setup = make_sync_setup(deviations=Deviations.none(), start_date=START)
+    setup.simulated.restate(WEEK[0], lambda facts: (replace(facts[0], line_item="free", amount=None), *facts[1:]))
+    result = run(configure(setup.organization, database=setup.database), instance, WEEK[:1])
     assert result.success
     one = evaluations(result, asset_paths.COMPLETE)[WEEK[0].isoformat()]
     assert (one.passed, one.severity) == (False, dg.AssetCheckSeverity.WARN)
@@ -228,11 +230,11 @@ def test_rows_without_amount_are_counted_and_warn(
 
 
 def test_metadata_has_the_change_since_the_stored_version(
-    work: Bench, configuration: Configuration, instance: dg.DagsterInstance
+    setup: SyncSetup, configuration: Configuration, instance: dg.DagsterInstance
 ) -> None:
     run(configuration, instance, WEEK[:2])
-    one = work.simulated.facts(WEEK[0])[0]
-    work.simulated.restate(WEEK[0], lambda facts: (replace(one, amount=(one.amount or 0) + Decimal(3)), *facts[1:]))
+    one = setup.simulated.facts(WEEK[0])[0]
+    setup.simulated.restate(WEEK[0], lambda facts: (replace(one, amount=(one.amount or 0) + Decimal(3)), *facts[1:]))
     run(configuration, instance, WEEK[:2])
     changes = [materializations(instance)[day]["change_usd"] for day in texts(WEEK[:2])]
     assert changes == [3.0, 0.0]
@@ -250,24 +252,24 @@ def test_metadata_has_the_change_since_the_stored_version(
     ],
 )
 def test_trigger_of_a_run_is_stored(
-    work: Bench, configuration: Configuration, instance: dg.DagsterInstance, tags: dict[str, str], trigger: str
+    setup: SyncSetup, configuration: Configuration, instance: dg.DagsterInstance, tags: dict[str, str], trigger: str
 ) -> None:
     result = run(configuration, instance, WEEK[:1], tags=tags)
-    assert work.query("select trigger, run_id from openai_costs.sync_windows") == [(trigger, result.run_id)]
+    assert setup.query("select trigger, run_id from openai_costs.sync_windows") == [(trigger, result.run_id)]
 
 
 def test_settle_hours_are_configurable(
-    work: Bench, configure: Configure, instance: dg.DagsterInstance, clock: Clock
+    setup: SyncSetup, configure: Configure, instance: dg.DagsterInstance, clock: Clock
 ) -> None:
     yesterday = clock.today - ONE_DAY
     for hours, provisional in ((24, True), (14, False)):
-        configuration = configure(work.organization, database=work.database, refresh=Refresh(settle_hours=hours))
+        configuration = configure(setup.organization, database=setup.database, refresh=Refresh(settle_hours=hours))
         run(configuration, instance, [yesterday])
         assert materializations(instance)[yesterday.isoformat()]["provisional"] is provisional
 
 
 def test_listener_receives_progress_of_a_run(
-    work: Bench, configuration: Configuration, instance: dg.DagsterInstance
+    setup: SyncSetup, configuration: Configuration, instance: dg.DagsterInstance
 ) -> None:
     heard: list[progress.Progress] = []
     with progress.listening(heard.append):
@@ -275,19 +277,19 @@ def test_listener_receives_progress_of_a_run(
     assert {one.organization for one in heard} == {"acme"}
     assert sum(one.days_done for one in heard) == 7
     (summary,) = (one.finished for one in heard if one.finished)
-    assert (summary["stored"], summary["failed"], summary["requests"]) == (7, {}, len(work.simulator.requests))
+    assert (summary["stored"], summary["failed"], summary["requests"]) == (7, {}, len(setup.simulator.requests))
 
 
 def test_organizations_of_one_run_are_separate(
-    work: Bench, configure: Configure, instance: dg.DagsterInstance, bench: MakeBench
+    setup: SyncSetup, configure: Configure, instance: dg.DagsterInstance, make_sync_setup: MakeSyncSetup
 ) -> None:
-    other = bench(
+    other = make_sync_setup(
         small_organization(organization_id="org-BETA", admin_key="sk-admin-simulated-beta", seed=7),
         name="beta",
         start_date=START,
     )
-    configuration = configure(work.organization, other.organization, database=work.database)
+    configuration = configure(setup.organization, other.organization, database=setup.database)
     for name in ("acme", "beta"):
         assert run(configuration, instance, WEEK, key=asset_keys.costs_key(OrganizationName(name))).success
-    assert work.stored() == work.expected(WEEK)
+    assert setup.stored() == setup.expected(WEEK)
     assert other.stored() == other.expected(WEEK)

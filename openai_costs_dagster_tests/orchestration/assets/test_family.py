@@ -20,10 +20,10 @@ from openai_costs_dagster.orchestration.partitions import range_tags
 from openai_costs_dagster.orchestration.runs.worker import run_task
 from openai_costs_dagster.simulator import Fault, FaultKind
 
-from ...bench import Bench, days
 from ...conftest import Configure
 from ...simulator.full_organization import full_organization
-from ...sync_fixtures import MakeBench
+from ...sync_fixtures import MakeSyncSetup
+from ...sync_setup import SyncSetup, days
 from ..launching import evaluations, materializations
 
 DAYS = days(dt.date(2026, 2, 2), 8)
@@ -36,15 +36,15 @@ KEYS = {day.isoformat() for day in DAYS}
 
 
 @pytest.fixture
-def work(bench: MakeBench) -> Bench:
-    return bench(full_organization())
+def setup(make_sync_setup: MakeSyncSetup) -> SyncSetup:
+    return make_sync_setup(full_organization())
 
 
 def run(
-    work: Bench, configure: Configure, instance: dg.DagsterInstance, wanted: list[dt.date] = DAYS, **settings: Any
+    setup: SyncSetup, configure: Configure, instance: dg.DagsterInstance, wanted: list[dt.date] = DAYS, **settings: Any
 ) -> dg.ExecuteInProcessResult:
-    organization = work.organization.model_copy(update=settings)
-    configuration: Configuration = configure(organization, database=work.database)
+    organization = setup.organization.model_copy(update=settings)
+    configuration: Configuration = configure(organization, database=setup.database)
     job = build_definitions(configuration).get_repository_def().get_implicit_global_asset_job_def()
     keys = partitioned_asset_keys(organization) + (
         [asset_keys.directory_key(OrganizationName("acme"))] if organization.read_names else []
@@ -58,9 +58,9 @@ def run(
 
 
 def test_range_of_all_partitioned_assets_is_one_run(
-    work: Bench, configure: Configure, instance: dg.DagsterInstance
+    setup: SyncSetup, configure: Configure, instance: dg.DagsterInstance
 ) -> None:
-    result = run(work, configure, instance)
+    result = run(setup, configure, instance)
     assert result.success
     for key in (asset_keys.costs_key(OrganizationName("acme")), USAGE, ALLOCATED):
         assert set(materializations(instance, key)) == KEYS
@@ -72,10 +72,10 @@ def test_range_of_all_partitioned_assets_is_one_run(
 
 
 def test_users_and_their_budgets_are_evaluated_in_the_same_run(
-    work: Bench, configure: Configure, instance: dg.DagsterInstance
+    setup: SyncSetup, configure: Configure, instance: dg.DagsterInstance
 ) -> None:
-    user = work.simulated.users[0].id
-    result = run(work, configure, instance, budgets=(Budget(amount_usd=Decimal(1), user=user),))
+    user = setup.simulated.users[0].id
+    result = run(setup, configure, instance, budgets=(Budget(amount_usd=Decimal(1), user=user),))
     of_users = [
         one for one in result.get_asset_check_evaluations() if one.asset_key == ALLOCATED and one.partition in KEYS
     ]
@@ -84,13 +84,13 @@ def test_users_and_their_budgets_are_evaluated_in_the_same_run(
         asset_paths.USAGE_MATCHES_BILL,
         asset_paths.BUDGETS,
     }
-    assert work.query("select spent > 0 from openai_costs.budget_status where scope = 'user'") == [(True,)]
+    assert setup.query("select spent > 0 from openai_costs.budget_status where scope = 'user'") == [(True,)]
 
 
 def test_metadata_has_usage_totals_and_allocated_percentages(
-    work: Bench, configure: Configure, instance: dg.DagsterInstance
+    setup: SyncSetup, configure: Configure, instance: dg.DagsterInstance
 ) -> None:
-    run(work, configure, instance, DAYS[:2])
+    run(setup, configure, instance, DAYS[:2])
     for metadata in materializations(instance, USAGE).values():
         assert metadata["tokens"] > 0
         assert metadata["model_requests"] > 0
@@ -99,29 +99,31 @@ def test_metadata_has_usage_totals_and_allocated_percentages(
         assert metadata["unallocated_usd"] >= 0
 
 
-def test_costs_are_allocated_without_usage(work: Bench, configure: Configure, instance: dg.DagsterInstance) -> None:
-    assert run(work, configure, instance, DAYS[:2], usage=False, read_names=False).success
-    assert {request.path for request in work.simulator.requests} == {"/v1/organization/costs"}
-    methods = {method for (method,) in work.query("select distinct method from openai_costs.allocated_costs")}
+def test_costs_are_allocated_without_usage(
+    setup: SyncSetup, configure: Configure, instance: dg.DagsterInstance
+) -> None:
+    assert run(setup, configure, instance, DAYS[:2], usage=False, read_names=False).success
+    assert {request.path for request in setup.simulator.requests} == {"/v1/organization/costs"}
+    methods = {method for (method,) in setup.query("select distinct method from openai_costs.allocated_costs")}
     assert methods == {"billed", "unallocated"}
 
 
-def test_failed_usage_does_not_fail_costs(work: Bench, configure: Configure, instance: dg.DagsterInstance) -> None:
+def test_failed_usage_does_not_fail_costs(setup: SyncSetup, configure: Configure, instance: dg.DagsterInstance) -> None:
     for _ in range(10):
-        work.simulator.faults.queue(Fault(FaultKind.UNAVAILABLE), path="/v1/organization/usage/completions")
-    result = run(work, configure, instance, DAYS[:2])
+        setup.simulator.faults.queue(Fault(FaultKind.UNAVAILABLE), path="/v1/organization/usage/completions")
+    result = run(setup, configure, instance, DAYS[:2])
     assert not result.success
     assert set(materializations(instance)) == {day.isoformat() for day in DAYS[:2]}
-    assert work.stored() == work.expected(DAYS[:2])
-    assert run(work, configure, instance, DAYS[:2]).success
+    assert setup.stored() == setup.expected(DAYS[:2])
+    assert run(setup, configure, instance, DAYS[:2]).success
     assert set(materializations(instance, ALLOCATED)) == {day.isoformat() for day in DAYS[:2]}
 
 
-def test_missing_usage_warns_on_its_day(work: Bench, configure: Configure, instance: dg.DagsterInstance) -> None:
-    work.simulated.restate_usage(
+def test_missing_usage_warns_on_its_day(setup: SyncSetup, configure: Configure, instance: dg.DagsterInstance) -> None:
+    setup.simulated.restate_usage(
         SETTLED, lambda facts: tuple(fact for fact in facts if fact.operation != "completions")
     )
-    found = evaluations(run(work, configure, instance), asset_paths.USAGE_MATCHES_BILL)
+    found = evaluations(run(setup, configure, instance), asset_paths.USAGE_MATCHES_BILL)
     failed = {day for day, one in found.items() if not one.passed}
     assert failed == {SETTLED.isoformat()}
     assert found[SETTLED.isoformat()].severity == dg.AssetCheckSeverity.WARN
@@ -129,7 +131,7 @@ def test_missing_usage_warns_on_its_day(work: Bench, configure: Configure, insta
 
 
 def test_price_change_is_a_finding_on_its_first_day(
-    work: Bench, configure: Configure, instance: dg.DagsterInstance
+    setup: SyncSetup, configure: Configure, instance: dg.DagsterInstance
 ) -> None:
     label = "gpt-5-mini-2025-08-07, input"
 
@@ -139,28 +141,28 @@ def test_price_change_is_a_finding_on_its_first_day(
         )
 
     for day in DAYS[5:]:
-        work.simulated.restate(day, dearer)
-    run(work, configure, instance)
-    found = work.query(
+        setup.simulated.restate(day, dearer)
+    run(setup, configure, instance)
+    found = setup.query(
         "select usage_date, line_item, direction, reason, impact, explanation from openai_costs.anomalies"
         " where level = 'line item'"
     )
     assert [(day, item, direction, reason) for day, item, direction, reason, _, _ in found] == [
         (DAYS[5], label, "up", "price")
     ]
-    spent = sum(fact.amount or Decimal(0) for fact in work.simulated.facts(DAYS[5]) if fact.line_item == label)
+    spent = sum(fact.amount or Decimal(0) for fact in setup.simulated.facts(DAYS[5]) if fact.line_item == label)
     assert abs(found[0][4] - spent / 2) < Decimal("0.000001")
     assert "rose by 100.0%" in found[0][5]
 
 
 def test_costs_are_allocated_after_usage_failed(
-    work: Bench, configure: Configure, instance: dg.DagsterInstance
+    setup: SyncSetup, configure: Configure, instance: dg.DagsterInstance
 ) -> None:
     for _ in range(10):
-        work.simulator.faults.queue(Fault(FaultKind.UNAVAILABLE), path="/v1/organization/usage/completions")
-    job = build_definitions(configure(work.organization, database=work.database)).get_repository_def()
+        setup.simulator.faults.queue(Fault(FaultKind.UNAVAILABLE), path="/v1/organization/usage/completions")
+    job = build_definitions(configure(setup.organization, database=setup.database)).get_repository_def()
     task = {"first": DAYS[0].isoformat(), "last": DAYS[1].isoformat(), "tags": {}}
-    result = run_task(job.get_implicit_global_asset_job_def(), instance, work.organization, task)
+    result = run_task(job.get_implicit_global_asset_job_def(), instance, setup.organization, task)
     assert not result["success"]
     assert "completions" in result["error"]
     assert set(materializations(instance, ALLOCATED)) == {day.isoformat() for day in DAYS[:2]}

@@ -13,9 +13,9 @@ from openai_costs_dagster.monitoring.anomalies import evaluate_days
 from openai_costs_dagster.orchestration import partitions
 from openai_costs_dagster.orchestration.build import build_definitions
 
-from ...bench import Bench, days, small_organization
 from ...conftest import Clock, Configure
-from ...sync_fixtures import MakeBench
+from ...sync_fixtures import MakeSyncSetup
+from ...sync_setup import SyncSetup, days, small_organization
 from ..launching import KEY, evaluations, plain_values, run
 
 pytestmark = pytest.mark.usefixtures("runs_at_the_clock")
@@ -26,13 +26,13 @@ HISTORY = days(START, 50)
 
 
 @pytest.fixture
-def work(bench: MakeBench) -> Bench:
-    return bench(small_organization(users_with_projects_served=True), start_date=START)
+def setup(make_sync_setup: MakeSyncSetup) -> SyncSetup:
+    return make_sync_setup(small_organization(users_with_projects_served=True), start_date=START)
 
 
 @pytest.fixture
-def configuration(work: Bench, configure: Configure) -> Configuration:
-    return configure(work.organization, database=work.database)
+def configuration(setup: SyncSetup, configure: Configure) -> Configuration:
+    return configure(setup.organization, database=setup.database)
 
 
 def day_results(result: dg.ExecuteInProcessResult) -> dict[str | None, dg.AssetCheckEvaluation]:
@@ -40,12 +40,12 @@ def day_results(result: dg.ExecuteInProcessResult) -> dict[str | None, dg.AssetC
 
 
 def test_spike_and_drop_warn_and_other_days_pass(
-    work: Bench, configuration: Configuration, instance: dg.DagsterInstance
+    setup: SyncSetup, configuration: Configuration, instance: dg.DagsterInstance
 ) -> None:
     drop = SPIKE + 2 * ONE_DAY
-    work.simulated.plant_anomaly(SPIKE, 4)
-    work.simulated.plant_anomaly(drop, Decimal("0.05"))
-    work.ingest(HISTORY)
+    setup.simulated.plant_anomaly(SPIKE, 4)
+    setup.simulated.plant_anomaly(drop, Decimal("0.05"))
+    setup.ingest(HISTORY)
     result = run(configuration, instance, days(SPIKE - 3 * ONE_DAY, 7))
     assert result.success
     found = day_results(result)
@@ -61,9 +61,9 @@ def test_spike_and_drop_warn_and_other_days_pass(
 
 
 def test_drop_on_a_provisional_day_is_not_reported(
-    work: Bench, configuration: Configuration, instance: dg.DagsterInstance, clock: Clock
+    setup: SyncSetup, configuration: Configuration, instance: dg.DagsterInstance, clock: Clock
 ) -> None:
-    work.ingest(days(START, (clock.today - START).days))
+    setup.ingest(days(START, (clock.today - START).days))
     today = day_results(run(configuration, instance, [clock.today]))[clock.today.isoformat()]
     values = plain_values(today.metadata)
     assert values["organization_spend_usd"] < values["organization_expected_usd"]
@@ -71,10 +71,10 @@ def test_drop_on_a_provisional_day_is_not_reported(
 
 
 def test_settled_day_that_became_empty_is_flagged(
-    work: Bench, configuration: Configuration, instance: dg.DagsterInstance
+    setup: SyncSetup, configuration: Configuration, instance: dg.DagsterInstance
 ) -> None:
-    work.ingest(HISTORY)
-    work.simulated.clear_day(SPIKE)
+    setup.ingest(HISTORY)
+    setup.simulated.clear_day(SPIKE)
     found = day_results(run(configuration, instance, [SPIKE]))[SPIKE.isoformat()]
     assert not found.passed
     assert "is empty now, in two consecutive answers" in str(found.description)
@@ -87,14 +87,14 @@ def test_day_with_short_history_passes_unevaluated(configuration: Configuration,
 
 
 def test_sensitivity_and_minimum_impact_are_configurable(
-    work: Bench, configure: Configure, instance: dg.DagsterInstance
+    setup: SyncSetup, configure: Configure, instance: dg.DagsterInstance
 ) -> None:
-    work.simulated.plant_anomaly(SPIKE, Decimal("1.7"))
-    work.ingest(HISTORY)
+    setup.simulated.plant_anomaly(SPIKE, Decimal("1.7"))
+    setup.ingest(HISTORY)
 
     def flagged(**settings: object) -> bool:
         anomalies = Anomalies.model_validate(settings)
-        configuration = configure(work.organization, database=work.database, anomalies=anomalies)
+        configuration = configure(setup.organization, database=setup.database, anomalies=anomalies)
         found = day_results(run(configuration, instance, [SPIKE]))
         return not found[SPIKE.isoformat()].passed
 
@@ -104,7 +104,7 @@ def test_sensitivity_and_minimum_impact_are_configurable(
 
 
 def test_check_without_partition_evaluates_the_trailing_days(
-    work: Bench,
+    setup: SyncSetup,
     configuration: Configuration,
     instance: dg.DagsterInstance,
     clock: Clock,
@@ -124,9 +124,9 @@ def test_check_without_partition_evaluates_the_trailing_days(
     assert all(one.target_materialization_data for one in found.values())
 
 
-def test_days_that_are_not_stored_are_not_evaluated(work: Bench, configuration: Configuration) -> None:
-    work.ingest(HISTORY)
-    with work.database.connect() as connection:
+def test_days_that_are_not_stored_are_not_evaluated(setup: SyncSetup, configuration: Configuration) -> None:
+    setup.ingest(HISTORY)
+    with setup.database.connect() as connection:
         connection.execute("delete from openai_costs.cost_days where usage_date = %s", [SPIKE])
-        stored = evaluate_days(connection, work.organization.name, configuration.anomalies, days(SPIKE - ONE_DAY, 3))
+        stored = evaluate_days(connection, setup.organization.name, configuration.anomalies, days(SPIKE - ONE_DAY, 3))
     assert list(stored) == [SPIKE - ONE_DAY, SPIKE + ONE_DAY]

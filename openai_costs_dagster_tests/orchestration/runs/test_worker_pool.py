@@ -22,10 +22,10 @@ from openai_costs_dagster.orchestration.runtime.instance import environment
 from openai_costs_dagster.orchestration.runtime.process_id import PROCESS_TAG, Process
 from openai_costs_dagster.warehouse.database import Connection, Database
 
-from ...bench import Bench, small_organization
 from ...cli.program import days_ago
 from ...conftest import Clock, Configure, OpenInstance
-from ...sync_fixtures import MakeBench
+from ...sync_fixtures import MakeSyncSetup
+from ...sync_setup import SyncSetup, small_organization
 from ..launching import KEY, materializations
 
 FILE = """
@@ -44,15 +44,15 @@ data_directory: data
 
 
 @pytest.fixture
-def beta(bench: MakeBench) -> Bench:
+def beta(make_sync_setup: MakeSyncSetup) -> SyncSetup:
     simulated = small_organization(organization_id="org-BETA", admin_key="sk-admin-simulated-beta", seed=7)
-    return bench(simulated, name="beta")
+    return make_sync_setup(simulated, name="beta")
 
 
 def test_worker_runs_organizations_in_turn_and_returns_each_result(
-    bench: MakeBench,
+    make_sync_setup: MakeSyncSetup,
     clock: Clock,
-    beta: Bench,
+    beta: SyncSetup,
     tmp_path: Path,
     open_instance: OpenInstance,
     monkeypatch: pytest.MonkeyPatch,
@@ -60,7 +60,7 @@ def test_worker_runs_organizations_in_turn_and_returns_each_result(
     clock.now = utc_now()  # that of the worker, which is a process of its own
     week = DayRange(days_ago(9), days_ago(3))
     monkeypatch.setattr(worker_pool, "_MAX_WORKERS", 1)
-    acme = bench()
+    acme = make_sync_setup()
     (tmp_path / "database.url").write_text(acme.database.url, encoding="utf-8")
     file = tmp_path / "openai_costs.yaml"
     text = FILE.format(acme=acme.simulator.base_url, beta=beta.simulator.base_url, start=week.first)

@@ -20,9 +20,9 @@ from openai_costs_dagster.orchestration.runs.scheduled_refresh import scheduled_
 from openai_costs_dagster.orchestration.runtime.instance import environment
 from openai_costs_dagster.warehouse.database import Database
 
-from ...bench import Bench, days, small_organization
 from ...conftest import Clock, Configure, OpenInstance
-from ...sync_fixtures import MakeBench
+from ...sync_fixtures import MakeSyncSetup
+from ...sync_setup import SyncSetup, days, small_organization
 from ..assets.test_costs import START, WEEK
 from ..launching import KEY, materializations, run
 
@@ -70,81 +70,81 @@ def with_password(database: Database) -> Database:
 
 
 @pytest.fixture
-def work(bench: MakeBench) -> Bench:
+def setup(make_sync_setup: MakeSyncSetup) -> SyncSetup:
     simulated = small_organization(users_with_projects_served=True, admin_key=KEY_WITH_A_TAIL)
-    return bench(simulated, start_date=START)
+    return make_sync_setup(simulated, start_date=START)
 
 
 def test_no_secret_is_in_any_event_tag_metadata_table_file_or_log(
-    work: Bench,
+    setup: SyncSetup,
     configure: Configure,
     open_instance: OpenInstance,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    database = with_password(work.database)
+    database = with_password(setup.database)
     password = urlsplit(database.url).password or ""
-    configuration = configure(work.organization, database=database)
+    configuration = configure(setup.organization, database=database)
     secret_files = {tmp_path / "acme.key", tmp_path / "database.url"}
     instance = open_instance(configuration, database)
     with caplog.at_level(logging.DEBUG):
         assert run(configuration, instance, WEEK).success
-        work.simulated.revoke_key()  # refused with the key's beginning and end
+        setup.simulated.revoke_key()  # refused with the key's beginning and end
         assert not run(configuration, instance, WEEK).success
         down = f"postgresql://ann:{password}@127.0.0.1:1/x"
-        assert not run(configure(work.organization, database=down), instance, WEEK).success
-        work.organization = work.organization.model_copy(update={"base_url": "http://127.0.0.1:1/v1"})
-        assert not run(configure(work.organization, database=database), instance, WEEK[:1]).success
-    assert tables_with(work.database, "Incorrect API key provided: [redacted]"), "the search has to find what is there"
-    assert tables_with(work.database, '"line_item": "gpt-5-mini-2025-08-07, input"') == {"raw_buckets"}
+        assert not run(configure(setup.organization, database=down), instance, WEEK).success
+        setup.organization = setup.organization.model_copy(update={"base_url": "http://127.0.0.1:1/v1"})
+        assert not run(configure(setup.organization, database=database), instance, WEEK[:1]).success
+    assert tables_with(setup.database, "Incorrect API key provided: [redacted]"), "the search has to find what is there"
+    assert tables_with(setup.database, '"line_item": "gpt-5-mini-2025-08-07, input"') == {"raw_buckets"}
     files = [file for file in tmp_path.rglob("*") if file.is_file() and file not in secret_files]
     outputs = [caplog.text, *capfd.readouterr(), *(file.read_text(errors="replace") for file in files)]
     assert "PostgreSQL at" in caplog.text
     for secret in (KEY_WITH_A_TAIL, TAIL, password):
-        assert tables_with(work.database, secret) == set()
+        assert tables_with(setup.database, secret) == set()
         assert not any(secret in text for text in outputs)
 
 
 def test_purged_organization_is_deleted_and_others_stay(
-    work: Bench, bench: MakeBench, configure: Configure, open_instance: OpenInstance
+    setup: SyncSetup, make_sync_setup: MakeSyncSetup, configure: Configure, open_instance: OpenInstance
 ) -> None:
-    other = bench(
+    other = make_sync_setup(
         small_organization(organization_id="org-BETA", admin_key="sk-admin-simulated-beta", seed=7),
         name="beta",
         start_date=START,
     )
-    configuration: Configuration = configure(work.organization, other.organization, database=work.database)
-    instance = open_instance(configuration, work.database)
+    configuration: Configuration = configure(setup.organization, other.organization, database=setup.database)
+    instance = open_instance(configuration, setup.database)
     beta = asset_keys.costs_key(OrganizationName("beta"))
     for key in (KEY, beta):
         assert run(configuration, instance, WEEK, key=key).success
     record_check_alone(instance)
     kept = materializations(instance, beta)
-    deleted = purge_organization(work.database, environment(configuration, work.database), OrganizationName("acme"))
+    deleted = purge_organization(setup.database, environment(configuration, setup.database), OrganizationName("acme"))
     assert deleted["cost_days"] == 7
     assert materializations(instance) == {}
     assert materializations(instance, beta) == kept
     assert other.stored() == other.expected(WEEK)
     assert [run.asset_selection for run in instance.get_runs()] == [frozenset({beta})]
-    assert not [table for table, text in everything(work.database) if '"acme"' in text and table != "snapshots"]
+    assert not [table for table, text in everything(setup.database) if '"acme"' in text and table != "snapshots"]
 
 
 def test_assets_with_another_key_prefix_are_refreshed_evaluated_and_purged(
-    work: Bench, configure: Configure, open_instance: OpenInstance
+    setup: SyncSetup, configure: Configure, open_instance: OpenInstance
 ) -> None:
-    configuration = configure(work.organization, database=work.database, asset_key_prefix=("finance", "openai"))
+    configuration = configure(setup.organization, database=setup.database, asset_key_prefix=("finance", "openai"))
     organization = configuration.organization("acme")
-    instance = open_instance(configuration, work.database)
+    instance = open_instance(configuration, setup.database)
     costs = asset_keys.costs_key(organization)
     assert costs.path == ["finance", "openai", "acme", "costs"]
     result = run(configuration, instance, WEEK, key=costs)
     assert result.success
     assert set(materializations(instance, costs)) == {day.isoformat() for day in WEEK}
     assert {one.asset_key for one in result.get_asset_check_evaluations()} == {costs}
-    purge_organization(work.database, environment(configuration, work.database), organization)
+    purge_organization(setup.database, environment(configuration, setup.database), organization)
     assert materializations(instance, costs) == {}
-    assert not [table for table, text in everything(work.database) if '"acme"' in text and table != "snapshots"]
+    assert not [table for table, text in everything(setup.database) if '"acme"' in text and table != "snapshots"]
 
 
 def record_check_alone(instance: dg.DagsterInstance) -> None:
@@ -160,13 +160,13 @@ def record_check_alone(instance: dg.DagsterInstance) -> None:
 
 
 def test_scheduled_tasks_are_those_of_one_daily_tick(
-    work: Bench, configure: Configure, open_instance: OpenInstance, clock: Clock
+    setup: SyncSetup, configure: Configure, open_instance: OpenInstance, clock: Clock
 ) -> None:
-    configuration = configure(work.organization, database=work.database)
-    instance = open_instance(configuration, work.database)
+    configuration = configure(setup.organization, database=setup.database)
+    instance = open_instance(configuration, setup.database)
     read = days(START, (clock.today - START).days + 1)
     for day in read:
         instance.report_runless_asset_event(dg.AssetMaterialization(KEY, partition=day.isoformat()))
-    (task,) = scheduled_tasks(configuration, environment(configuration, work.database), clock.now)
+    (task,) = scheduled_tasks(configuration, environment(configuration, setup.database), clock.now)
     assert list(task.days) == read[-4:]
     assert (task.organization, task.tags) == ("acme", {asset_keys.TRIGGER_TAG: "schedule"})

@@ -1,4 +1,4 @@
-"""A test bench: a simulated organization, the database that stores its costs, and the sums to compare."""
+"""The setup of a synchronization test: a simulated organization, its database, and the expected sums."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def days(first: dt.date, count: int) -> list[dt.date]:
 
 
 @dataclass
-class Bench:
+class SyncSetup:
     """A simulated organization with its simulator, its configuration, its database and the clock of both sides."""
 
     database: Database
