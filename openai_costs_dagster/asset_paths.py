@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 
 from openai_costs_dagster.configuration import DEFAULT_PREFIX
 
+# Commands and alerts, which do not import Dagster, also refer to these checks by name.
 COMPLETE = "complete"
 RECONCILES = "reconciles"
 ANOMALOUS_SPEND = "anomalous_spend"

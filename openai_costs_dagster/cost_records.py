@@ -9,6 +9,8 @@ from typing import NamedTuple
 Grouping = frozenset[str]
 """The dimensions by which a query groups costs, with OpenAI's names."""
 
+# OpenAI refuses users and projects in one query for some organizations, and API keys for requests that start before
+# 2025-12-06 (docs/openai-api.md).
 GROUPINGS: tuple[Grouping, ...] = (
     frozenset({"project_id", "user_id", "line_item", "api_key_id"}),
     frozenset({"project_id", "line_item", "api_key_id"}),
@@ -43,6 +45,7 @@ def grouping_name(grouping: Grouping) -> str:
 
 def parse_grouping(name: str) -> Grouping:
     """Return the grouping for a text that `grouping_name` returned."""
+    # An empty text splits into one empty name, and the ungrouped query has no names.
     names = set(name.split(",")) if name else set()
     return frozenset(dimension for dimension in _DIMENSIONS if dimension.removesuffix("_id") in names)
 

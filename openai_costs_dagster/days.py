@@ -32,6 +32,7 @@ def unix_midnight(day: dt.date) -> int:
 
 def day_of_unix_midnight(seconds: int) -> dt.date | None:
     """Return the day that begins at a Unix second, or None if that second is not a UTC midnight."""
+    # Unix time does not count leap seconds, so every UTC day has 86,400 seconds.
     days, remainder = divmod(seconds, 86_400)
     try:
         return None if remainder else dt.date(1970, 1, 1) + dt.timedelta(days=days)

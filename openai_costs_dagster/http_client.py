@@ -42,6 +42,7 @@ class Proxy(NamedTuple):
     def secrets(self) -> list[str]:
         """The texts that must not appear in any message."""
         password = urlsplit(self.url).password or ""
+        # A message may contain the password as it is in the URL, or decoded.
         return [self.url, password, unquote(password)]
 
 
@@ -58,9 +59,11 @@ def find_proxy(url: str, configured: str | None = None) -> Proxy | None:
     if configured:
         return _validated(Proxy("proxy", configured))
     parts = _split(url)
+    # A proxy on another machine cannot reach the loopback interface of this machine.
     if is_loopback(url) or _is_excluded(parts):
         return None
     for name in (f"{parts.scheme}_proxy", "all_proxy"):
+        # curl also reads the variable in lower case first.
         for spelling in (name, name.upper()):
             if value := env_variable(spelling):
                 return _validated(Proxy(spelling, value))
@@ -73,6 +76,7 @@ def create_client(url: str, *, proxy: Proxy | None = None, **options: Any) -> ht
     The certificates are loaded only if the server or the proxy uses TLS.
     """
     needs_certificates = _split(url).scheme == "https" or (proxy is not None and _split(proxy.url).scheme == "https")
+    # Loading the certificates takes longer than a request, so that the context stays empty if TLS is not used.
     context = ssl_context() if needs_certificates else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     client_proxy = None
     if proxy:

@@ -19,6 +19,7 @@ REPLACEMENT = "..."
 # The module has its own JSON parser, because json.loads does not return the positions of values in the text.
 _TOKEN = re.compile(r'\s*(?:("(?:[^"\\]|\\.)*")|([{}\[\],:])|([^\s{}\[\],:"]+))', re.DOTALL)
 _LITERAL = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null|NaN|-?Infinity")
+# A JSON text within a JSON string escapes its backslashes again, so several of them may come before the `u`.
 _ESCAPE = re.compile(r"\\+u([0-9a-fA-F]{4})")
 _ADDRESS = re.compile(r"[^\s\"<>()@\\]+@[^\s\"<>()@\\]+\.[^\s\"<>()@\\]+")
 _NAME_KEY = re.compile(r"(?:(?:user|owner|member|full|first|last|display|given|family)_)?name", re.IGNORECASE)
@@ -155,6 +156,7 @@ def mentions(text: str, person: Person) -> bool:
 
 def _mentions(value: Any, person: Person) -> bool:
     if isinstance(value, str):
+        # A string may itself contain JSON, in which a name is recognized by the user id in the same object.
         is_json = value.lstrip()[:1] in {"{", "["}
         return bool(person.find_addresses(value)) or (is_json and mentions(value, person))
     if isinstance(value, dict):
@@ -240,6 +242,7 @@ def _tokens(text: str) -> Iterator[tuple[str, int, int]]:
 def _value(token: tuple[str, int, int], tokens: Iterator[tuple[str, int, int]]) -> _Node:
     text, start, end = token
     if text[0] == '"':
+        # By default, json.loads refuses unescaped control characters, and the names on such a page would stay.
         return _Node(start, end, string=json.loads(text, strict=False))
     if text not in {"{", "["}:
         if not _LITERAL.fullmatch(text):
@@ -274,6 +277,7 @@ class _PageEditor:
 
     def edit(self, text: str, root: _Node) -> EditedText:
         """Return the page without the person."""
+        # The user id occurs outside of every list element, so the whole page is the row of the user.
         if self._find_rows(root):
             self._clear(root)
         self._edit_strings(root)

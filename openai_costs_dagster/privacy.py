@@ -13,11 +13,13 @@ from openai_costs_dagster.personal_data import Person, forget
 _ADDRESS_FIELD = re.compile(rb'("[^"\\]*e?mail[^"\\]*"\s*:\s*)"(?:[^"\\]|\\.)*"')
 # The lookbehind lets a match begin only at the start of a word. Otherwise a long word takes quadratic time.
 _ADDRESS = re.compile(rb'(?<![^\s"<>()@\\])[^\s"<>()@\\]+@[^\s"<>()@\\]+\.[^\s"<>()@\\]+')
+# After an even number of backslashes, the next backslash begins an escape. After an odd number, it is text.
 _AT = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0040")
 
 
 def remove_addresses(raw: bytes) -> bytes:
     """Return the same JSON with null in every email field and ``...`` in place of all other email addresses."""
+    # JSON may write the character @ as the escape \u0040, which the patterns for addresses would not match.
     if b"u0040" in raw:
         raw = _AT.sub(rb"\1@", raw)
     if b"@" not in raw and b"mail" not in raw:
@@ -61,4 +63,5 @@ def scrub_name(name: str | None, *, emails: bool) -> str | None:
     if emails or "@" not in name:
         return name
     remainder = _ADDRESS.sub(b"...", name.encode("utf-8", "replace")).decode("utf-8", "replace")
+    # A name that was only an address has no other part that could be shown.
     return None if remainder == "..." else remainder

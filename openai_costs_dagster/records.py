@@ -157,6 +157,7 @@ class SeriesKey(NamedTuple):
     def from_columns(cls, organization: str, columns: Mapping[str, Any]) -> SeriesKey:
         """Return the series that `columns` describes. Other columns are ignored; the organization may be among them."""
         dimensions = _DIMENSIONS_BY_LEVEL.get(columns["level"], ())
+        # Columns that hold an id end in `_id`. Services and models have no ids.
         values = {name: columns[name if name in {"service", "model"} else f"{name}_id"] for name in dimensions}
         return cls(organization, **{name: value or NO_VALUE for name, value in values.items()})
 

@@ -15,6 +15,8 @@ from openai_costs_dagster.orchestration.sharding import Shard
 _NAME = re.compile(r"shard_(\d+)_of_(\d+)")
 
 
+# A workspace file names the definitions as an attribute of this module. The number of shards is not known in advance,
+# so the attributes are created on access.
 def __getattr__(name: str) -> object:
     match = _NAME.fullmatch(name)
     if not match:

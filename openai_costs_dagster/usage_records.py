@@ -100,6 +100,7 @@ _TOKENS = (
     _UNCACHED,
     _WRITTEN,
     _OUTPUT,
+    # The specification excludes cached tokens and cache writes from the counters of a modality.
     Counter("input_text_tokens", "Uncached text input, without cache writes."),
     Counter("input_cached_text_tokens", "Text input read from the cache."),
     Counter("output_text_tokens", "Text output."),

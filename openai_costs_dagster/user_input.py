@@ -47,6 +47,7 @@ def open_text(path: Path, *, newline: str | None = None) -> Iterator[IO[str]]:
     is not a text file.
     """
     with path.open("rb") as file:
+        # utf-8-sig removes the byte order mark that Windows programs write in front of UTF-8.
         encoding = "utf-16" if file.peek(2)[:2] in _UTF_16 else "utf-8-sig"
         with io.TextIOWrapper(file, encoding=encoding, newline=newline) as text:
             yield text

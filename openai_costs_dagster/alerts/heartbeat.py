@@ -43,12 +43,14 @@ def send_heartbeat(database: Database, configuration: Configuration, location: s
             return False
         if not _is_complete(connection, configuration, day):
             return False
+        # Several code locations may share one heartbeat, so the row of the day is claimed before the request.
         attempt = sensor_ticks.claim_heartbeat(
             connection, location, str(reference), day, now(), now() + _CLAIM_DURATION
         )
         if attempt is None:
             return False
         error = _request(reference)
+        # A service that is down for days reaches attempts whose power of two would overflow a timedelta.
         wait = min(_FIRST_RETRY_DELAY * 2 ** min(attempt - 1, 12), _MAX_RETRY_DELAY)
         sensor_ticks.record_heartbeat(
             connection,

@@ -55,10 +55,9 @@ _MAX_DAYS_PER_RUN = 100_000
 def build_definitions(configuration: Configuration, *, automation: bool = True, shard: Shard = WHOLE) -> dg.Definitions:
     """Return the definitions of all configured organizations, or of the organizations of one shard.
 
-    The definitions load without any secret, and also while Postgres does not respond. With `automation=False`, here or
-    in the configuration,
-    nothing is refreshed automatically and the sensors are stopped by default. The first shard also holds the assets
-    and sensors that all organizations share.
+    The definitions load without any secret, and also while Postgres does not respond. With `automation=False`, as
+    argument or in the configuration, nothing is refreshed automatically and the sensors are stopped by default. The
+    first shard also holds the assets and sensors that all organizations share.
     """
     automation = automation and configuration.automation
     with warnings.catch_warnings():

@@ -111,6 +111,7 @@ def _organization_status(
         missing_days=overview.missing_days,
         last_success_at=overview.last_success_at,
         last_error=overview.last_error,
+        # OpenAI may serve old days with another grouping. The last entry is the grouping of the newest days.
         grouping=overview.groupings[-1].grouping if overview.groupings else "",
         month_to_date=overview.month_to_date,
         month_in_other_currencies=[
@@ -164,6 +165,7 @@ def _anomalies(connection: Connection, configuration: Configuration, days: DayRa
 
 def _anomaly(finding: StoredFinding, organization: Organization) -> AnomalyEntry:
     by_user, columns = bool(finding.series.user), finding.series.columns()
+    # Only allocated costs are complete by user, so findings about users belong to the check of that asset.
     asset = asset_paths.allocated_costs_path(organization) if by_user else asset_paths.costs_path(organization)
     return AnomalyEntry(
         organization=finding.organization,
@@ -197,9 +199,11 @@ def _comparisons(
     Excludes organizations whose history begins after the first day of the earlier range: their spend would
     appear as growth.
     """
+    # The costs of a provisional day are incomplete, so a comparison with such a day would show a decrease.
     settled = (now - dt.timedelta(hours=settle_hours)).date() - ONE_DAY
     comparisons = []
     for name, days, earlier in _ranges(settled):
+        # An organization that began within the earlier range would show its missing days as growth.
         compared = [organization for organization, first in first_days.items() if first <= earlier.first]
         if compared:
             movers = _movers(report_queries.spent_parts(connection, compared, days, earlier))
@@ -243,6 +247,7 @@ def _movers(parts: Iterable[SpentPart]) -> list[Mover]:
     for (organization, project, model), group in groups.items():
         ranked[organization].append(_mover(organization, project, model, group))
     for movers in ranked.values():
+        # Ties are sorted by name, so that equal data always produce the same page.
         movers.sort(key=lambda mover: (-abs(mover.change), mover.project or "", mover.model or ""))
     return [mover for movers in ranked.values() for mover in movers[:_MAX_MOVERS]]
 

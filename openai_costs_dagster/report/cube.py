@@ -20,6 +20,7 @@ OTHERS = "(others)"
 """Label of the users, API keys, projects and models that are folded into one because the page has a size limit."""
 
 _BILLIONTHS = 9  # decimal places of an amount on the page
+# Python's default context would round sums to 28 digits, and OpenAI's amounts have up to 34.
 _WIDE = Context(prec=60, rounding=ROUND_HALF_EVEN)
 
 
@@ -176,6 +177,7 @@ def _largest_members(spend: _Spend, dimensions: tuple[str, ...], max_numbers: in
     shown = set()
     for member in sorted(numbers, key=lambda member: (-dollars[member], _sort_key(member))):
         remaining -= numbers[member]
+        # A smaller member might still fit, but then `OTHERS` would contain a member with more spend than a shown one.
         if remaining < 0:
             break
         shown.add(member)

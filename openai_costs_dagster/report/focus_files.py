@@ -136,6 +136,7 @@ def decimal_type(name: str, digits: Digits) -> Any:
 
     needed = digits.before + digits.after
     if needed <= _MAX_DIGITS_128:
+        # More tools can read decimals of 128 bits than of 256 bits.
         return pa.decimal128(_MAX_DIGITS_128, digits.after)
     if needed <= _MAX_DIGITS_256:
         return pa.decimal256(_MAX_DIGITS_256, digits.after)
@@ -145,6 +146,7 @@ def decimal_type(name: str, digits: Digits) -> Any:
 
 
 def _format_time(value: dt.datetime) -> str:
+    # Every database session uses UTC, so the value is in UTC and the suffix Z is correct.
     return value.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -154,6 +156,7 @@ def _format_decimal(value: Decimal) -> str:
 
 _FORMATTERS: Mapping[str, Callable[[Any], str]] = {
     "text": escape_formula,
+    # A JSON object begins with a brace, which no spreadsheet evaluates as a formula.
     "json": str,
     "boolean": lambda value: "true" if value else "false",
     "date": dt.date.isoformat,

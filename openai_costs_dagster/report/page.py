@@ -66,6 +66,7 @@ def write_report(
 
 def render(report: SpendReport) -> str:
     """Return the HTML page of a report. Equal reports return equal pages."""
+    # StrictUndefined turns a misspelled name in the template into an error instead of an empty text.
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     environment.filters["dollars"] = dollars
     template = environment.from_string(_read_part("page.html.jinja"))

@@ -19,6 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: interrupted.set())
     with Simulator(demo_organizations(utc_now().date()), port=options.port) as simulator:
+        # These keys are accepted by this simulator only, so they are no secrets.
         lines = [f"{found.admin_key}  {found.organization_id}  {found.name}\n" for found in simulator.organizations]
         sys.stdout.write(f"{simulator.base_url}\n{''.join(lines)}")
         sys.stdout.flush()

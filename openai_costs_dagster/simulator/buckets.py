@@ -41,6 +41,7 @@ def render_bucket(
         "end_time": str(int(end.timestamp())),
     }
     if deviations.undocumented_fields:
+        # Captured responses of the live API contain both fields, which the specification does not list.
         members["start_time_iso"] = f'"{start:%Y-%m-%dT%H:%M:%S}"'
         members["end_time_iso"] = f'"{end:%Y-%m-%dT%H:%M:%S}"'
     members["results"] = f"[{', '.join(view.results(organization, day, deviations, now))}]"
@@ -49,4 +50,5 @@ def render_bucket(
 
 def json_object(members: Mapping[str, str]) -> str:
     """Return the JSON text of an object whose values are already JSON text."""
+    # json.dumps has no exact form for Decimal, and a float would lose digits. Values are therefore JSON text already.
     return f"{{{', '.join(f'{json.dumps(name)}: {text}' for name, text in members.items())}}}"

@@ -75,6 +75,7 @@ FILE_SEARCH = (plain("assistants api | file search", Decimal("0.0025"), unit=Non
 CODE_INTERPRETER = (plain("Code interpreter sessions", Decimal("0.03"), unit=None, counted=False),)
 VECTOR_STORAGE = (plain("Vector storage", _GIBIBYTE_HOUR, unit="gibibyte_hours"),)
 
+# The live API also returns negative amounts, and line items that are null or an empty string.
 PROMOTIONAL_CREDIT = (Meter("Promotional credit", Decimal("-0.01"), unit=None, counted=False),)
 WITHOUT_LINE_ITEM = (Meter(None, Decimal("0.0001"), unit=None, counted=False),)
 EMPTY_LINE_ITEM = (Meter("", Decimal("0.0001"), unit=None, counted=False),)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 class Deviations:
     """The deviations that the simulator shows. A deviation that is false is replaced by the specified behavior."""
 
+    # The sources of the deviations are captured responses and connectors in production use (docs/openai-api.md).
     string_amounts: bool = True
     """Amounts are JSON strings with 34 significant digits."""
     mixed_amounts: bool = True

@@ -30,6 +30,7 @@ Entry = Mapping[str, object]
 Directory = Callable[[SimulatedOrganization, Query, datetime], str]
 
 _PROJECTS = "/organization/projects"
+# The defaults and limits of the published specification. These lists count entries, while pages of costs count days.
 _DEFAULT_LIMIT = 20
 _MAX_ENTRIES = 100
 _LIST_PARAMETERS = ("limit", "after")
@@ -115,6 +116,7 @@ def _spend_alerts(organization: SimulatedOrganization, query: Query, _: datetime
         {
             "object": "organization.spend_alert",
             "id": f"alert_simulated_{number}",
+            # The specification gives this amount in cents. Amounts of costs are in dollars.
             "threshold_amount": cents,
             "currency": "USD",
             "interval": "month",
@@ -162,6 +164,7 @@ def _list(query: Query, entries: Sequence[Entry], hidden: Collection[object]) ->
     identifiers = [entry["id"] for entry in entries]
     if after is not None and after not in identifiers:
         raise bad_parameter("after", f"Invalid 'after': no such object: '{after}'.")
+    # The cursor is searched among all entries, so that a client can continue after an entry that is hidden meanwhile.
     remaining = entries if after is None else entries[identifiers.index(after) + 1 :]
     visible = [entry for entry in remaining if entry["id"] not in hidden]
     shown = visible[:limit]

@@ -40,6 +40,7 @@ def incorrect_key(key: str | None) -> RefusalError:
         return RefusalError(
             401, "You didn't provide an API key. Provide it in an Authorization header using Bearer auth."
         )
+    # Keys of up to 12 characters would be shown almost completely, so their last characters are left out.
     shown = f"{key[:8]}{'*' * max(3, len(key) - 12)}{key[-4:] if len(key) > 12 else ''}"
     return RefusalError(401, f"Incorrect API key provided: {shown}.", code="invalid_api_key")
 
@@ -104,6 +105,7 @@ def api_keys_refused(since: date | None) -> RefusalError:
             param="group_by",
             code="invalid_request_error",
         )
+    # A captured response has this parameter and code, so clients must recognize the refusal by them.
     return RefusalError(
         400,
         f"Grouping by api_key_id is only supported for a start_time on or after {since.isoformat()} (UTC).",

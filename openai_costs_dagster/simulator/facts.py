@@ -56,6 +56,7 @@ class Fact:
             self,
             amount=None if self.amount is None else to_places(EXACT.multiply(self.amount, factor)),
             quantity=None if self.quantity is None else EXACT.multiply(self.quantity, factor),
+            # Requests are whole numbers, also on a partial day.
             requests=int(self.requests * factor),
             unbilled_quantity=None
             if self.unbilled_quantity is None

@@ -185,6 +185,7 @@ def _faulty_page(page: Page, fault: Fault) -> Page:
             others = [(day, text) for day, text in zip(page.days, page.buckets, strict=True) if day != missing]
             return replace(page, days=tuple(day for day, _ in others), buckets=tuple(text for _, text in others))
         case FaultKind.WRONG_ORGANIZATION:
+            # The buckets are JSON text with exact amounts, so the text is edited and not decoded.
             wrong_id = f'"organization_id": "{WRONG_ORGANIZATION_ID}"'
             buckets = (re.sub(r'"organization_id": "[^"]*"', wrong_id, text) for text in page.buckets)
             return replace(page, buckets=tuple(buckets))
@@ -229,5 +230,6 @@ _ERRORS: dict[FaultKind, tuple[int, str]] = {
         _json_error("The server is currently overloaded. Please try again later.", "service_unavailable"),
     ),
     FaultKind.GATEWAY_TIMEOUT: (504, _html("504 Gateway Time-out")),
+    # A proxy in front of the API may return its own page with status 200.
     FaultKind.HTML: (200, _html("Just a moment...")),
 }

@@ -205,6 +205,7 @@ class SimulatedOrganization:
         """Rename a project on all days. Raises ValueError for an unknown project."""
         with self._lock:
             _check_known(project_id, (project.id for project in self.projects))
+            # Facts contain the name of their project, so all of them are generated again.
             self._names[project_id] = name
             self._facts_by_day.clear()
             self.revision += 1
@@ -213,6 +214,7 @@ class SimulatedOrganization:
         """Archive a project. Its costs stay. Raises ValueError for an unknown project."""
         with self._lock:
             _check_known(project_id, (project.id for project in self.projects))
+            # Costs and usage do not depend on the status of a project, so the revision stays and caches remain valid.
             self._archived[project_id] = at
 
     def delete_user(self, user_id: str) -> None:
@@ -261,6 +263,7 @@ def _elapsed_share(day: date, now: datetime) -> Decimal:
     today = now.astimezone(UTC).date()
     if day != today:
         return Decimal(1 if day < today else 0)
+    # Integer arithmetic gives an exact decimal. A float share would make the amounts of today inexact.
     elapsed = now - datetime.combine(today, time(), UTC)
     return Decimal(elapsed * 10_000 // timedelta(days=1)).scaleb(-4)
 

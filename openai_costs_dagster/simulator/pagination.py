@@ -53,6 +53,7 @@ def render_page(
     position = _position(organization, window, view)
     days = window.days(now.date())
     following = position + window.limit
+    # The live API may return next pages without end after the last day, so clients must not rely on `has_more`.
     more = following < len(days) or endless
     shown = tuple(days[position:following])
     return Page(
@@ -66,6 +67,7 @@ def render_page(
 
 def _cursor(organization: SimulatedOrganization, window: Window, view: DayView, position: int) -> str:
     """Return the cursor of a position: the number of the day, and a digest that binds it to the query."""
+    # The live API accepts a page token only with the query that returned it, so a moving `end_time` is an error.
     query = [window.start_time, window.end_time, window.limit, view.identity()]
     sealed = json.dumps([organization.organization_id, position, *query])
     seal = hashlib.sha256(sealed.encode()).digest()[:10]

@@ -25,6 +25,7 @@ Query = dict[str, list[str]]
 WINDOW_PARAMETERS = ("start_time", "end_time", "bucket_width", "limit", "page")
 
 _FILTERS = ("project_ids", "api_key_ids", "line_items")
+# The default and the maximum of `limit` for costs in the specification. The limit counts days, not rows.
 _DEFAULT_BUCKETS = 7
 _MAX_BUCKETS = 180
 _LATEST_TIME = 253_402_300_799  # The last second of the year 9999, the last year of Python's dates.
@@ -53,6 +54,7 @@ class Window:
         end = day_after_today if self.end_time is None else datetime.fromtimestamp(self.end_time, UTC).date()
         if self.end_time is not None and end <= self.first_day:
             raise window_too_short()
+        # Days after today have no bucket, although the requested window may contain them.
         count = (min(end, day_after_today) - self.first_day).days
         return [self.first_day + timedelta(days=number) for number in range(count)]
 
@@ -80,6 +82,7 @@ class CostsQuery:
                 raise api_keys_refused(None)
             if since is not None and self.window.first_day < since:
                 raise api_keys_refused(since)
+        # According to the official SDK, the filter `project_ids` is refused with users in the same way as the grouping.
         by_project = "project_id" in groups or self.view.project_ids is not None
         if "user_id" in groups and by_project and not self._users_with_projects(organization):
             raise users_with_projects_refused()
@@ -157,6 +160,7 @@ def read_array(query: Query, name: str) -> list[str]:
 
 def read_groups(query: Query, allowed: Collection[str]) -> frozenset[str]:
     """Return the dimensions of `group_by`, which may be separated by commas. Raises RefusalError for any other."""
+    # Clients in production use send arrays with brackets, without brackets or separated by commas.
     groups = [group for value in read_array(query, "group_by") for group in value.split(",")]
     check_values("group_by", groups, allowed)
     return frozenset(groups)

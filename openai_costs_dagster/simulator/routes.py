@@ -85,6 +85,7 @@ def error_response(refusal: RefusalError) -> Response:
 def _route(organization: SimulatedOrganization, path: str) -> _Route | None:
     if path == COSTS_PATH:
         return USAGE_SCOPE, _costs
+    # An endpoint that the organization lacks returns a 404, as a proxy does that serves only costs.
     if path.startswith(USAGE_PATH):
         name = path.removeprefix(USAGE_PATH)
         usage = ENDPOINTS.get(name) if name in organization.usage_endpoints else None

@@ -116,9 +116,11 @@ class Simulator:
         `target` is the path with the query. `key` is the bearer token.
         """
         parts = urlsplit(target)
+        # By default, parse_qs drops parameters with an empty value, and wrong ones among them would go unnoticed.
         query = parse_qs(parts.query, keep_blank_values=True)
         organization = next((found for found in self.organizations if key and found.accepts(key)), None)
         response = self._respond(organization, method, parts.path, query, key)
+        # The fault is chosen after the response, because some faults only apply to pages with certain rows.
         fault = self.faults.take(parts.path, key, response)
         reply = apply_fault(response, fault)
         self.requests.append(
@@ -198,11 +200,13 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
+    # The default is HTTP/1.0, in which each request needs a connection of its own.
     protocol_version = "HTTP/1.1"
     server_version = "openai-simulator"
     sys_version = ""
     # Nagle's algorithm can delay small responses until the client acknowledges earlier data.
     disable_nagle_algorithm = True
+    # Without a buffer, the headers and the body of a response would be sent in separate packets.
     wbufsize = 1 << 16
 
     def serve(self) -> None:

@@ -59,6 +59,7 @@ _UNITS = {
     "duration_minutes": ("seconds", 60),
     "duration_hours": ("seconds", 3_600),
     "images": ("images", 1),
+    # Costs of tools have no unit, and usage counts the calls or sessions of these tools.
     None: ("calls", 1),
 }
 _HOURS_PER_DAY = 24
@@ -128,6 +129,7 @@ def _quantity_in(fact: Fact, unit: str) -> int:
 
 def _tokens_by_kind(fact: Fact) -> Counts:
     label = _LABEL.fullmatch(fact.line_item or "")
+    # OpenAI's newest documentation writes the kind as in `gpt-6-astra, input_tokens`.
     kind = label["kind"].removesuffix("_tokens").replace("_", " ") if label else ""
     modality = (label and label["modality"]) or "text"
     tokens = _quantity_in(fact, "tokens")

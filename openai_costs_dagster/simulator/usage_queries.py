@@ -33,6 +33,7 @@ from openai_costs_dagster.simulator.usage_endpoints import (
     is_counted_by,
 )
 
+# The maximum of `limit` for usage by day in the specification, unlike 180 for costs.
 _MAX_BUCKETS = 31
 
 
@@ -106,5 +107,6 @@ def _row_text(view: UsageView, dimensions: dict[str, Value], counts: Counts, dev
         number = counts.get(name, 0)
         members[name] = "null" if deviations.null_counters and not number else str(number)
     members.update({name: json.dumps(dimensions.get(name)) for name in view.endpoint.dimensions})
+    # The fields of newer SDKs are left out to match the published specification, except those that a query groups by.
     shown = members.keys() if deviations.undocumented_fields else members.keys() - (NEWER - view.group_by)
     return json_object({name: text for name, text in members.items() if name in shown})

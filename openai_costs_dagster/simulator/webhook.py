@@ -18,6 +18,7 @@ def receiver() -> Iterator[tuple[str, list[dict[str, Any]]]]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             received.append(json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0)))))
+            # Any status 2xx confirms the delivery, and the response needs no body.
             self.send_response(204)
             self.end_headers()
 

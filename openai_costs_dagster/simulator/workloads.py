@@ -113,6 +113,8 @@ def facts_of_day(workloads: Iterable[Workload], *, seed: int, day: date, age: in
 
 
 def _random_generator(seed: int, day: date) -> random.Random:
+    # hash() of a string differs between processes. One sequence of random numbers for all days would depend on the
+    # order of calls.
     digest = hashlib.sha256(f"{seed}/{day.isoformat()}".encode()).digest()
     return random.Random(int.from_bytes(digest[:8], "big"))  # noqa: S311  # The numbers are test data and not secret.
 
@@ -133,6 +135,7 @@ def _facts_of_work(work: Workload, day: date, level: float, generator: random.Ra
         if by_agents:
             yield _fact(work, meter, day, AGENTS_API, by_agents, requests_by_agents)
         yield _fact(work, meter, day, UNLABELED, units - by_agents, requests - requests_by_agents)
+        # The first line item carries the requests, so that the requests of a day add up.
         requests = 0
 
 

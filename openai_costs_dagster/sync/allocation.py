@@ -109,6 +109,7 @@ def _load(connection: Connection, organization: str, days: Sequence[dt.date]) ->
     totals = allocations.user_costs(connection, organization, days)
     names = allocations.model_names(connection, organization, days)
     counted: dict[dt.date, list[OperationUsage]] = {}
+    # Days without usage are missing from `counted`. Their costs are allocated by the totals of the users, if any.
     for stored in usage.rows_of_days(connection, organization, days):
         counted.setdefault(stored.usage_date, []).append(OperationUsage(stored.operation, stored.row))
     classified = _classifications(connection, (row for rows in costs.values() for row in rows))
@@ -135,10 +136,12 @@ def _allocate(synced_day: SyncedDay, inputs: _DayInputs) -> DayAllocation:
         inputs.costs,
         inputs.line_items,
         DayUsage(inputs.usage, inputs.model_names),
+        # A row without a user was billed to no user only if the query grouped by users. Otherwise its user is unknown.
         by_user="user_id" in parse_grouping(synced_day.grouping),
         by_key="api_key_id" in parse_grouping(synced_day.grouping),
         totals=inputs.totals,
     )
+    # Amounts in different currencies are never added, so the sums of a day cover US dollars only.
     dollars = [share for share in allocation.shares if share.currency == US_DOLLARS]
     return DayAllocation(
         synced_day.sync_window_id,
@@ -171,5 +174,6 @@ def _gross(amounts: Iterable[Decimal | None]) -> Decimal:
     total = _ZERO
     for amount in amounts:
         if amount is not None:
+            # abs() would round to the 28 digits of Python's default decimal context.
             total = money.add(total, amount.copy_abs())
     return total

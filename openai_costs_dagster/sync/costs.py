@@ -97,6 +97,7 @@ def ingest_costs(request: CostsRequest) -> Outcome:
                 outcome.requests = api.requests
             _record_result(connection, request, outcome)
     except (errors.ApiError, WarehouseError, SecretUnavailable) as error:
+        # Each window is a transaction of its own, so windows that were stored before the error stay stored.
         outcome.fail([day for day in request.days if day not in outcome.stored], error)
         _record_result_on_new_connection(request, outcome)
     # Windows are stored newest first; the outcome lists its days oldest first.
@@ -127,6 +128,7 @@ class _Ingestion:
         self._outcome = outcome
         self._staging = Staging(connection)
         self._guard = OrganizationGuard(None)
+        # OpenAI sends the names of a forgotten user again with every response, so they are removed before storage.
         remove_personal_data = response_cleaner(
             emails=request.organization.store_emails, forgotten=directory.forgotten_users(connection)
         )
@@ -170,6 +172,7 @@ class _Ingestion:
                 try:
                     windows += self._planner.plan(days)
                 except errors.LookbackExceeded as refusal:
+                    # Only the days of this window are used. Its grouping is arbitrary.
                     served = self._drop_days_outside_retention([QueryWindow(days, GROUPINGS[0])], refusal)
                     ranges += [window.days for window in served]
         return merge_query_windows(windows)

@@ -63,8 +63,7 @@ def sync_directory(
     """Store the names of projects, users and API keys, as far as the key may read them.
 
     With `may_alert`, the age and expiry of the admin key are checked too, and alerts about the key are recorded. Errors
-    of the API and the key become notes of
-    the outcome. Raises a `WarehouseError`.
+    of the API and the key become notes of the outcome. Raises a `WarehouseError`.
     """
     outcome = DirectoryOutcome()
     database.prepare()
@@ -110,6 +109,7 @@ class _DirectorySync:
             self._outcome.notes.append(missing.known()[PROJECTS_PATH])
             return
         recent = DayRange((self._now - _IDENTITY_WINDOW).date(), self._now.date())
+        # Directory responses contain no organization id, so a wrong key would store names of another organization.
         verify_identity(self._connection, self._api, self._organization, recent, self._now)
         projects = self._store_kind("project", self._fetch_projects)
         if self._is_missing:
@@ -134,10 +134,12 @@ class _DirectorySync:
         try:
             entries = list(fetch())
             directory.store_entries(self._connection, self._organization.name, entries, self._now)
+        # Names are optional, so a list that the key may not read does not stop the other lists. Stored entries stay.
         except (errors.PermissionDenied, errors.RequestRefused, errors.UnexpectedSchema, ValueRefused) as error:
             self._outcome.notes.append(f"{kind}: {error}")
             self._is_missing = isinstance(error, errors.EndpointNotFound)
             return []
+        # Only a complete list shows which entries were deleted. A list of API keys is complete for one project only.
         directory.mark_gone(self._connection, self._organization.name, kind, self._now, project_id=project_id)
         self._outcome.counts[kind] = self._outcome.counts.get(kind, 0) + len(entries)
         return entries
@@ -173,6 +175,7 @@ class _DirectorySync:
     def _fetch_users(self) -> list[Entry]:
         users = list(read_users(self._api))
         forgotten = directory.forgotten_users(self._connection)
+        # The stored entry of a forgotten user has no address, so the addresses come from OpenAI's current list.
         self._forgotten_emails = {user.email.lower() for user in users if user.email and user.id in forgotten}
         return [
             Entry("user", user.id, self._scrub(user.name), user.email if self._organization.store_emails else None)

@@ -44,6 +44,7 @@ def record_alerts(
     person sees the failure of their own run. Every run can close one.
     """
     open_failure = open_failures.find(connection, organization.name, SYNC)
+    # Nobody can fetch a day that OpenAI no longer serves, so such a day is no failure to report.
     failed = {day: failure for day, failure in outcome.failed.items() if day not in outcome.outside_retention}
     if failed and trigger == "schedule":
         _record_failure(connection, organization, open_failure, failed, outcome, now)
@@ -59,6 +60,7 @@ def _record_failure(
     outcome: Outcome,
     now: dt.datetime,
 ) -> None:
+    # A failure of access is named first, because it concerns every day of the organization.
     worst = min(failed.values(), key=lambda failure: (failure.kind not in ACCESS_FAILURES, not failure.permanent))
     reason = worst.kind if worst.kind in ACCESS_FAILURES else _SOME_DAYS
     severity: Severity = "high" if worst.permanent else "medium"
@@ -97,6 +99,8 @@ def _close_if_recovered(
 def _failure_alert(organization: Organization, failure: OpenFailure, worst: DayFailure) -> outbox.Alert:
     problem = "its admin key does not work" if worst.kind in ACCESS_FAILURES else "costs cannot be read"
     return outbox.Alert(
+        # The opening time gives a later failure an alert of its own. The reason does the same for a failure of access
+        # that follows failed days.
         dedup_key=outbox.dedup_key("sync", organization.name, failure.opened_at.isoformat(), failure.reason),
         kind=KIND,
         event="failed",

@@ -41,6 +41,8 @@ def _expiry(organization: str, own: WireAdminKey, now: dt.datetime) -> outbox.Al
         return None
     remaining, severity = due
     return outbox.Alert(
+        # The expiry lets an admin key whose expiry was changed alert again. The remaining days let each of the two
+        # warnings about one expiry be sent.
         dedup_key=outbox.dedup_key("key", organization, own.id, str(own.expires_at), str(remaining.days)),
         kind=KIND,
         event="expires",
@@ -76,5 +78,6 @@ def _utc_time(seconds: int | None) -> dt.datetime | None:
     """Return the time of a Unix timestamp; None without a timestamp or if it is out of range."""
     try:
         return None if seconds is None else dt.datetime.fromtimestamp(seconds, dt.UTC)
+    # The number and the platform decide which of these errors `fromtimestamp` raises for a time out of range.
     except (OverflowError, ValueError, OSError):
         return None

@@ -22,6 +22,8 @@ _MAX_WINDOW = dt.timedelta(days=60)
 _VALID_FOR = dt.timedelta(hours=1)
 """Time during which this process does not verify the same key again."""
 
+# Costs, usage and names of an organization are often read one after the other by the same process. Without this record,
+# each of these steps would send the same request.
 _verified: dict[bytes, tuple[str, dt.datetime]] = {}
 """The OpenAI organization id of each key and the time of its last verification, by `AdminApi.fingerprint`."""
 
@@ -45,6 +47,7 @@ def verify_identity(
     stored = organizations.find(connection, organization.name)
     expected = organization.organization_id or (stored.openai_organization_id if stored else None)
     found, at = _verified.get(api.fingerprint, ("", now - 2 * _VALID_FOR))
+    # A negative age means that the clock was set back, so it does not show that the verification is recent.
     if found == expected and dt.timedelta(0) <= now - at < _VALID_FOR:
         return
     guard = OrganizationGuard(expected)

@@ -29,6 +29,7 @@ class MissingEndpoints:
         return {
             missing.endpoint.removeprefix(self._base_url): missing.message
             for missing in usage.missing_endpoints(self._connection, self._name)
+            # The slash keeps `https://proxy/v1` from matching the endpoints of `https://proxy/v10`.
             if missing.endpoint.startswith(f"{self._base_url}/") and self._now - missing.observed_at < VALID_FOR
         }
 

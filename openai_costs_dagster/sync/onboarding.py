@@ -67,6 +67,8 @@ def _start_date(organization: Organization, database: Database, clock: Callable[
         with lock.organization_lock(
             database, organization.name, purpose="onboarding", on_wait=_LOG.warning
         ) as connection:
+            # Another process may have onboarded the organization while this one waited for the lock. In that case, this
+            # call sends no request.
             register_and_probe(connection, api, organization, now)
             return start_of(organization, organizations_table.find(connection, organization.name), now.date())
 

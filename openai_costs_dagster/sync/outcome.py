@@ -119,4 +119,5 @@ class Outcome:
 
 def is_permanent(error: Exception) -> bool:
     """Return whether a person has to act before another attempt can succeed."""
+    # A LoadMismatch counts as transient, because the next run fetches all rows again.
     return not isinstance(error, errors.TransientApiError | DatabaseUnavailable | LoadMismatch)

@@ -31,6 +31,7 @@ class PersistentGroupingPlanner:
         self._groupings = groupings
         stored = refused_groupings.stored_refusals(connection, organization)
         self._planner = GroupingPlanner(
+            # Costs and users' totals have planners with different groupings, and both store refusals in one table.
             [refusal for refusal in stored if refusal.grouping in groupings],
             probe=lambda day, grouping: is_grouping_served(api, day, grouping),
             now=now,

@@ -172,6 +172,7 @@ class _UsageIngestion:
     def _verify_key(self) -> None:
         organization, now = self._request.organization, self._request.now
         with AdminApi(connection_settings(organization), now=now) as api:
+            # Responses of usage contain no organization id, so a wrong key would store another organization's usage.
             days = DayRange(min(self._request.days), max(self._request.days))
             verify_identity(self._connection, api, organization, days, now())
             self._outcome.requests += api.requests
@@ -212,6 +213,7 @@ class _UsageIngestion:
             groupings = _groupings(operation)
             while True:
                 try:
+                    # A response is stored completely or not at all, so all pages are read before any day is stored.
                     buckets = list(read_usage(api, operation, days, groupings[0]))
                 except errors.GroupingRefused:
                     if len(groupings) == 1:
@@ -232,6 +234,7 @@ class _UsageIngestion:
             response = fetched.result()
             self._commit(response)
         except errors.EndpointNotFound as error:
+            # A misconfigured proxy may respond with 404. Skipping the endpoint would then lose usage without an error.
             if operation.name in self._recently_served:
                 reason = f"{error}; OpenAI served this endpoint in the last {RECENT.days} days, so this is an error"
                 self._outcome.fail(days, f"{operation.name}: {reason}", error)
@@ -278,6 +281,7 @@ def _add_to_report(report: UsageDayReport, bucket: UsageBucket) -> None:
     report.rows += len(bucket.rows)
     for row in bucket.rows:
         report.requests += row.counters.get("num_model_requests", Decimal(0))
+        # OpenAI's `input_tokens` already include cached tokens and cache writes, so neither is added.
         report.tokens += row.counters.get("input_tokens", Decimal(0))
         report.tokens += row.counters.get("output_tokens", Decimal(0))
 

@@ -75,6 +75,7 @@ class UserTotalsSync:
             except errors.GroupingRefused:
                 windows = merge_query_windows(windows + self._planner.replan(window))
                 continue
+            # The users' totals have a table of their own and are never added to costs, which contain the same amounts.
             totals = {bucket.day: _totals(bucket) for bucket in buckets}
             allocations.store_user_costs(self._connection, self._organization, window.days, totals, self._now)
 
