@@ -8,6 +8,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from openai_costs_dagster.alerts.message import neutralize
+from openai_costs_dagster.display_text import printable
+from openai_costs_dagster.privacy import remove_addresses, scrub_name
 from openai_costs_dagster.redaction import redact
 
 _key_characters = st.text(string.ascii_letters + string.digits + "_-", min_size=8, max_size=60)
@@ -79,8 +82,33 @@ def test_a_redacted_text_is_one_line_of_limited_length(text: str) -> None:
     redacted = redact(text)
     assert len(redacted) <= 500
     assert len(redacted.splitlines()) <= 1
+    assert redacted == printable(redacted)
 
 
 @given(st.integers(480, 520))
 def test_a_secret_at_the_end_of_a_long_text_is_removed(length: int) -> None:
     assert "sk-admin" not in redact("x" * length + " sk-admin-abcdefgh", ["sk-admin-abcdefgh"])
+
+
+_UNITS = [*'a./-*:@ "\\\u2026\u2022\x1b\u202e', "**", "**a", "a@", "a@.", "://a", "http://u:p@", "mail", '"mail":"']
+_UNITS += ["sk-", "sk", "sk-a*** ", "Bearer ", "bearer", "Bearer\t", "API key provided: "]
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("unit", _UNITS)
+def test_a_text_of_any_shape_takes_linear_time(unit: str) -> None:
+    """A quadratic pattern would take more than an hour for one of these texts; a linear one takes milliseconds."""
+    text = unit * (400_000 // len(unit))
+    for prefix in ("", "sk-", "Bearer ", "://"):
+        assert len(redact(prefix + text, ["hunter22"])) <= 500
+    assert len(neutralize(text)) <= 3 * len(text)
+    scrub_name(text, emails=False)
+    remove_addresses(f'"{text}"@'.encode())
+
+
+def test_a_key_with_invisible_characters_is_removed() -> None:
+    assert redact("refused: sk-ad\u200bmin-12\x003 pass\u202eword", ["password"]) == "refused: [redacted] 3 [redacted]"
+
+
+def test_a_masked_word_after_a_key_is_removed_completely() -> None:
+    assert redact('refused: sk-abc"def***ghi, sk-admin-1234 ***') == "refused: [redacted] [redacted] [redacted]"

@@ -26,6 +26,7 @@ from apprise.attachment.memory import AttachMemory
 from openai_costs_dagster import http_client
 from openai_costs_dagster.alerts.message import Message
 from openai_costs_dagster.configuration.secret import SecretReference, SecretUnavailable
+from openai_costs_dagster.display_text import printable
 from openai_costs_dagster.warehouse.outbox import StoredAlert
 
 TIMEOUT_S = 10.0
@@ -194,9 +195,9 @@ def _alert_body(alert: StoredAlert, link: str | None) -> dict[str, Any]:
         "organization": alert.organization,
         "project_id": alert.project_id,
         "usage_date": alert.usage_date.isoformat() if alert.usage_date else None,
-        "title": alert.title,
-        "message": alert.message,
-        "facts": dict(alert.facts),
+        "title": printable(alert.title),
+        "message": printable(alert.message),
+        "facts": {printable(label): printable(value) for label, value in alert.facts},
         "url": link,
     }
 

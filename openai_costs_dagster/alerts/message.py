@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from openai_costs_dagster.display_text import printable
 from openai_costs_dagster.warehouse.outbox import StoredAlert
 
 _SEVERITY_RANK = {"high": 0, "medium": 1, "low": 2}
@@ -17,7 +18,6 @@ _MAX_ALERTS = 20
 _UNLIMITED = 1_000_000
 # Chat services read angle brackets as links, `@` as a mention and backticks as code.
 _REPLACEMENTS = str.maketrans({"<": "\u2039", ">": "\u203a", "@": "@\u200b", "`": "'"})
-_INVISIBLE = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069]")
 # A zero-width space between two markup characters ends the markup without changing how the text looks.
 _MARKUP = re.compile(r"(?<=[*_~|#])(?=[*_~|#])|^(?=#)")
 
@@ -83,7 +83,7 @@ class Message:
 
 def neutralize(text: str) -> str:
     """Return the text as one line in which no chat service recognizes a mention, a link or markup."""
-    plain = _INVISIBLE.sub(" ", text).translate(_REPLACEMENTS).replace("](", "]\u200b(").replace("://", ":\u200b//")
+    plain = printable(text).translate(_REPLACEMENTS).replace("](", "]\u200b(").replace("://", ":\u200b//")
     return _MARKUP.sub("\u200b", plain)
 
 

@@ -26,13 +26,14 @@ from __future__ import annotations
 import datetime as dt
 
 from openai_costs_dagster.days import ONE_DAY, DayRange
+from openai_costs_dagster.display_text import printable
 
 # OpenAI may serve a few days less than 365, for example after a leap day.
 _LOOKBACK_TOLERANCE = 7 * ONE_DAY
 
 
 class ApiError(Exception):
-    """Base class of all errors of the Admin API. The message is one sentence without secrets."""
+    """Base class of all errors of the Admin API. The message is one printable sentence without secrets."""
 
     status: int | None = None
     """The HTTP status, or None if there was no response."""
@@ -40,7 +41,7 @@ class ApiError(Exception):
     """Whether OpenAI rejected the request with a status 400 that matches none of the known reasons."""
 
     def __init__(self, message: str, *, status: int | None = None) -> None:
-        super().__init__(message)
+        super().__init__(printable(message))
         self.status = status
 
 

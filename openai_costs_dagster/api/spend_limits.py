@@ -10,7 +10,7 @@ import msgspec
 from openai_costs_dagster.api import errors
 from openai_costs_dagster.api.client import AdminApi
 from openai_costs_dagster.api.directory import read_list
-from openai_costs_dagster.cost_records import US_DOLLARS, currency_code
+from openai_costs_dagster.cost_records import US_DOLLARS, currency_code, currency_name
 
 _MONTH = "month"
 
@@ -60,6 +60,6 @@ def read_spend_limits(api: AdminApi) -> SpendLimits:
             limits.in_usd.append(SpendLimit(Decimal(limit.threshold_amount) / 100, is_hard))
         else:
             kind = "limit" if is_hard else "alert"
-            named = f"in {currency.upper()}" if currency else "without a currency"
+            named = f"in {currency_name(currency)}" if currency else "without a currency"
             limits.ignored.append(f"a monthly spend {kind} {named} is not used: budgets are in US dollars")
     return limits

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from xml.sax.saxutils import escape
 
+from openai_costs_dagster.display_text import printable
+
 _WIDTH, _HEIGHT = 720, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 30, 28
 _LINES = 4  # of the grid, above the bottom line
@@ -100,7 +102,7 @@ def _frame(title: str) -> list[str]:
     return [
         _HEAD,
         f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="#ffffff"/>',
-        f'<text x="{_LEFT}" y="18" font-size="13" fill="#111827">{escape(title)}</text>',
+        f'<text x="{_LEFT}" y="18" font-size="13" fill="#111827">{escape(printable(title))}</text>',
     ]
 
 

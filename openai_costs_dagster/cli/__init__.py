@@ -11,8 +11,6 @@ import sys
 
 import click
 
-# Commands import Dagster and other large packages inside their functions, because `import dagster` alone takes half a
-# second.
 from openai_costs_dagster.cli import (
     alerts,
     anomalies,
@@ -33,6 +31,10 @@ from openai_costs_dagster.cli import (
     up,
 )
 from openai_costs_dagster.cli.logs import LOG_FORMATS, configure_logs
+
+# Commands import Dagster and other large packages inside their functions, because `import dagster` alone takes half a
+# second.
+from openai_costs_dagster.display_text import printable
 from openai_costs_dagster.version import __version__
 
 
@@ -104,5 +106,5 @@ def main() -> None:
         message = user_message(error)
         if message is None:
             raise
-        click.echo(f"openai-costs: {message.text}", err=True)
+        click.echo(f"openai-costs: {printable(message.text, lines=True)}", err=True)
         sys.exit(message.exit_code)

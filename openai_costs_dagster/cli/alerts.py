@@ -8,6 +8,7 @@ import click
 
 from openai_costs_dagster.cli.errors import InputMistake
 from openai_costs_dagster.days import ONE_DAY, utc_now
+from openai_costs_dagster.display_text import printable
 
 if TYPE_CHECKING:
     from openai_costs_dagster.warehouse import outbox
@@ -47,7 +48,7 @@ def test(context: click.Context, channel: str | None) -> None:
     # A command has no time limit like the tick of a sensor, so the deadline is far away.
     done = delivery.deliver(session.database, chosen, session.configuration.dagster_url, utc_now, utc_now() + ONE_DAY)
     for one in chosen:
-        click.echo(f"{one.name}: {done.failed.get(one.name, 'delivered')}")
+        click.echo(printable(f"{one.name}: {done.failed.get(one.name, 'delivered')}"))
     context.exit(1 if done.failed else 0)
 
 

@@ -10,6 +10,7 @@ import click
 
 from openai_costs_dagster.cli.errors import InputMistake
 from openai_costs_dagster.days import ONE_DAY, RECENT_DAYS, utc_now
+from openai_costs_dagster.display_text import printable
 from openai_costs_dagster.records import FeedbackKind
 
 if TYPE_CHECKING:
@@ -65,10 +66,10 @@ def list_anomalies(organization: str | None, days: int, everything: bool, as_jso
 def explain(anomaly_id: int) -> None:
     """Print all stored values of a finding."""
     finding = _finding(_open_session(), anomaly_id)
-    click.echo(finding.explanation)
+    click.echo(printable(finding.explanation))
     for name, value in _as_json(finding).items():
         if value is not None and name != "explanation":
-            click.echo(f"  {name}: {value}")
+            click.echo(printable(f"  {name}: {value}"))
 
 
 @anomalies.command()

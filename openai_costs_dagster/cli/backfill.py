@@ -10,6 +10,7 @@ import click
 
 from openai_costs_dagster.cli.errors import InputMistake
 from openai_costs_dagster.days import DayRange, utc_now
+from openai_costs_dagster.display_text import printable
 
 if TYPE_CHECKING:
     from openai_costs_dagster.cli.console import ProgressBar
@@ -80,7 +81,7 @@ def run_backfill(
     # An organization whose API cannot be reached must not stop the backfill of the others.
     results = [Result(name, success=False, error=error) for name, error in unreachable.items()]
     for result in results:
-        click.echo(f"{result.organization}: nothing was read: {result.error}", err=True)
+        click.echo(printable(f"{result.organization}: nothing was read: {result.error}"), err=True)
     tasks = [
         Task(
             organization.name, _days_to_read(organization.name, starts[organization.name], first, last), backfill_tags()
@@ -141,10 +142,10 @@ def end_abandoned_runs(session: Session) -> None:
     try:
         with dg.DagsterInstance.get() as instance:
             for message in worker_pool.end_abandoned_runs(instance, session.configuration.asset_key_prefix, utc_now()):
-                click.echo(message, err=True)
+                click.echo(printable(message), err=True)
     except DBAPIError as error:
         reason = str(error.orig).strip().partition("\n")[0]
-        click.echo(f"runs without a process could not be ended: {reason}", err=True)
+        click.echo(printable(f"runs without a process could not be ended: {reason}"), err=True)
 
 
 def _validate_range(first: dt.date | None, last: dt.date | None, today: dt.date) -> None:

@@ -12,6 +12,7 @@ from openai_costs_dagster.api.connection_check import (
 from openai_costs_dagster.configuration import Organization, load
 from openai_costs_dagster.configuration.secret import SecretUnavailable
 from openai_costs_dagster.days import utc_now
+from openai_costs_dagster.display_text import printable
 
 
 @click.command()
@@ -58,12 +59,12 @@ def _reject_duplicate(organization: Organization, result: ConnectionCheck, seen:
 
 
 def _report(organization: Organization, result: ConnectionCheck, warning: str | None) -> None:
-    click.echo(result.headline)
+    click.echo(printable(result.headline))
     click.echo(f"  Endpoint: {organization.base_url}")
     known = result.organization_id or organization.organization_id
     if result.ok:
-        click.echo(f"  Organization: {known or 'unknown, because it had no costs in the last week'}")
+        click.echo(printable(f"  Organization: {known or 'unknown, because it had no costs in the last week'}"))
     if warning:
         click.echo(f"  Note: {warning}")
     if result.advice:
-        click.echo(f"  What to do: {result.advice}")
+        click.echo(printable(f"  What to do: {result.advice}"))

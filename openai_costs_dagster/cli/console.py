@@ -13,6 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from openai_costs_dagster.display_text import printable
+
 # In columns. Rich would assume only 80 columns for a pipe or a file, and wrap most tables.
 _PLAIN_WIDTH = 160
 
@@ -37,7 +39,7 @@ class _RichProgressBar:
 
     def print_line(self, line: str) -> None:
         # `Text` keeps rich from interpreting brackets in names as markup.
-        self._progress.console.print(Text(line))
+        self._progress.console.print(Text(printable(line)))
 
 
 class _PlainProgress:
@@ -54,7 +56,7 @@ class _PlainProgress:
             click.echo(f"{self._title}: {self._done} of {self._total} days")
 
     def print_line(self, line: str) -> None:
-        click.echo(line)
+        click.echo(printable(line))
 
 
 @contextmanager
@@ -70,7 +72,10 @@ def progress_bar(title: str, total: int) -> Iterator[ProgressBar]:
 
 
 def show_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> None:
-    """Print a table. `right` lists the indexes of right-aligned columns. Cells are printed as text, never as markup."""
+    """Print a table. `right` lists the indexes of right-aligned columns.
+
+    Cells are printed as text in one line, never as markup or control sequences.
+    """
     console = Console()
     if not console.is_terminal:
         console = Console(width=_PLAIN_WIDTH)
@@ -79,5 +84,5 @@ def show_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right:
         # Folding wraps long ids, which rich would otherwise cut off with an ellipsis.
         table.add_column(heading, justify="right" if number in right else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(printable(cell)) for cell in row))
     console.print(table)

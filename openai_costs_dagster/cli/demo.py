@@ -15,6 +15,7 @@ import click
 
 from openai_costs_dagster.configuration import SIMULATED_MARKER
 from openai_costs_dagster.days import ONE_DAY, RECENT_DAYS, first_recent_day, utc_now
+from openai_costs_dagster.display_text import printable
 
 if TYPE_CHECKING:
     from openai_costs_dagster.cli.session import Session
@@ -111,9 +112,9 @@ def _deliver_alerts(session: Session, received: list[dict[str, Any]]) -> None:
     delivery.deliver(session.database, channels, None, utc_now, now + dt.timedelta(minutes=1))
     _title("Alerts that the demo's webhook received")
     for message in received:
-        click.echo(f"[{message['severity']}] {message['title']}")
+        click.echo(printable(f"[{message['severity']}] {message['title']}"))
         for alert in message["alerts"]:
-            click.echo(f"  {alert['message']}")
+            click.echo(printable(f"  {alert['message']}"))
 
 
 def _write_report(session: Session, folder: Path) -> None:

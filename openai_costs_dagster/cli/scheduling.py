@@ -14,6 +14,7 @@ import click
 
 from openai_costs_dagster.cli.console import show_table
 from openai_costs_dagster.configuration import Configuration
+from openai_costs_dagster.display_text import printable
 from openai_costs_dagster.warehouse import sensor_ticks
 from openai_costs_dagster.warehouse.database import Database
 from openai_costs_dagster.warehouse.sensor_ticks import DeadRun, Heartbeat, SensorTick
@@ -96,7 +97,7 @@ def print_scheduling(found: Scheduling) -> None:
             ],
         )
     for message in (*found.notes, *map(_dead_run_message, found.dead_runs), *found.problems):
-        click.echo(message)
+        click.echo(printable(message))
 
 
 def as_json(found: Scheduling) -> dict[str, Any]:

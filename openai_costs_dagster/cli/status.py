@@ -16,6 +16,7 @@ import click
 
 from openai_costs_dagster.cost_records import format_amount
 from openai_costs_dagster.days import RECENT_DAYS, utc_now
+from openai_costs_dagster.display_text import printable
 from openai_costs_dagster.spend.money import dollars
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def status(context: click.Context, as_json: bool) -> None:
     else:
         print_overviews(organizations)
         for message in [*(f"alerts to {problem}" for problem in undelivered), *stuck]:
-            click.echo(message)
+            click.echo(printable(message))
         scheduling.print_scheduling(scheduled)
     context.exit(0 if is_ok else 1)
 
@@ -103,7 +104,7 @@ def print_overviews(organizations: Sequence[Overview]) -> None:
     )
     for organization in organizations:
         for message in _messages(organization):
-            click.echo(f"{organization.organization}: {message}")
+            click.echo(printable(f"{organization.organization}: {message}"))
 
 
 def _messages(organization: Overview) -> list[str]:

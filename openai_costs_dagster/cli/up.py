@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from openai_costs_dagster.cli.errors import InputMistake
+from openai_costs_dagster.display_text import printable
 
 STATE_FILE = "up.json"
 
@@ -40,7 +41,7 @@ def up(context: click.Context, host: str, port: int | None) -> None:
     # Onboarding comes before the start of Dagster, because the partitions of an organization begin with its first day.
     _, unreachable = start_dates(selected_organizations(configuration, ()), session.database)
     for name, error in unreachable.items():
-        click.echo(f"{name} cannot be read now: {error}", err=True)
+        click.echo(printable(f"{name} cannot be read now: {error}"), err=True)
     end_abandoned_runs(session)
     server = DagsterDev(state_file, len(configuration.organizations))
     try:

@@ -18,6 +18,7 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 
 from openai_costs_dagster import asset_paths
 from openai_costs_dagster.configuration import Organization
+from openai_costs_dagster.display_text import printable
 from openai_costs_dagster.orchestration import asset_keys
 
 __all__ = ["Target", "evaluation", "latest_day_evaluation", "targets"]
@@ -36,14 +37,15 @@ def evaluation(
     metadata: Mapping[str, Any] | None = None,
     target: Target | None = None,
 ) -> dg.AssetCheckEvaluation:
-    """Return the result of a check for one UTC day."""
+    """Return the result of a check for one UTC day. Names in the description may come from the API."""
     return dg.AssetCheckEvaluation(
         asset_key=asset,
         check_name=check,
         passed=passed,
         partition=day.isoformat(),
         severity=severity,
-        description=description,
+        # Dagster also writes the description to the log.
+        description=printable(description, lines=True),
         metadata=dict(metadata or {}),
         target_materialization_data=target,
     )

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from openai_costs_dagster.display_text import printable
 from openai_costs_dagster.records import NO_VALUE, SeriesKey
 from openai_costs_dagster.spend import money
 from openai_costs_dagster.spend.detection.root_causes import Flag
@@ -131,7 +132,11 @@ def _merged_keys(merged: Sequence[Flag], names: DisplayNames) -> str:
 
 
 def shorten(name: str) -> str:
-    """Shorten a name to 100 characters. Some line items and ids have thousands of characters."""
+    """Return a name for a sentence, in printable characters.
+
+    The name is shortened to 100 characters, because some line items and ids have thousands of characters.
+    """
+    name = printable(name)
     return name if len(name) <= _MAX_NAME_LENGTH else f"{name[: _MAX_NAME_LENGTH - 1]}\u2026"
 
 

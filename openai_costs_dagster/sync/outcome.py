@@ -11,6 +11,7 @@ from typing import Any
 from openai_costs_dagster.api import errors
 from openai_costs_dagster.cost_records import format_amount
 from openai_costs_dagster.days import DayRange
+from openai_costs_dagster.display_text import printable
 from openai_costs_dagster.spend import money
 from openai_costs_dagster.warehouse.errors import DatabaseUnavailable, LoadMismatch
 
@@ -64,7 +65,7 @@ class Outcome:
 
     def fail(self, days: Collection[dt.date] | DayRange, error: Exception) -> None:
         """Record that the days could not be stored."""
-        failure = DayFailure(str(error), permanent=is_permanent(error), kind=type(error).__name__)
+        failure = DayFailure(printable(str(error)), permanent=is_permanent(error), kind=type(error).__name__)
         self.failed.update(dict.fromkeys(days, failure))
 
     @property

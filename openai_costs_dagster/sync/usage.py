@@ -24,6 +24,7 @@ from openai_costs_dagster.api.usage import DAYS_PER_PAGE, UsageBucket, read_usag
 from openai_costs_dagster.configuration import Organization
 from openai_costs_dagster.configuration.secret import SecretUnavailable
 from openai_costs_dagster.days import ONE_DAY, DayRange, utc_now
+from openai_costs_dagster.display_text import printable
 from openai_costs_dagster.privacy import response_cleaner
 from openai_costs_dagster.sync.key_identity import verify_identity
 from openai_costs_dagster.sync.missing_endpoints import MissingEndpoints
@@ -93,7 +94,7 @@ class UsageOutcome:
     def fail(self, days: Collection[dt.date] | DayRange, reason: str, error: Exception) -> None:
         """Record that the usage of the days is incomplete."""
         for day in days:
-            self.failed.setdefault(day, reason)
+            self.failed.setdefault(day, printable(reason))
         self.permanent = self.permanent and is_permanent(error)
 
     @property

@@ -14,6 +14,7 @@ import dagster as dg
 from openai_costs_dagster import asset_paths
 from openai_costs_dagster.configuration import Configuration, Organization
 from openai_costs_dagster.days import utc_now
+from openai_costs_dagster.display_text import printable
 from openai_costs_dagster.monitoring.evaluation import Evaluator
 from openai_costs_dagster.monitoring.findings import DayEvaluation
 from openai_costs_dagster.orchestration import asset_keys, database_access, triggers
@@ -123,7 +124,7 @@ def _series_metadata(finding: Finding) -> dict[str, Any]:
     named = finding.series.names + ([] if finding.line_item is None else [finding.line_item])
     figures = {"spend": finding.actual, "expected": finding.expected, "lower": finding.lower, "upper": finding.upper}
     return {
-        "series": f"{finding.level}: {', '.join(named)}" if named else finding.level,
+        "series": printable(f"{finding.level}: {', '.join(named)}") if named else finding.level,
         **{f"series_{name}_usd": round(float(value), 2) for name, value in figures.items()},
     }
 
@@ -140,5 +141,5 @@ def _links(organization: Organization, key: dg.AssetKey, day: dt.date) -> dict[s
 
 
 def _record(finding: Finding) -> dg.TableRecord:
-    values = (round(float(finding.impact), 2), finding.severity, finding.level, finding.explanation)
+    values = (round(float(finding.impact), 2), finding.severity, finding.level, printable(finding.explanation))
     return dg.TableRecord(dict(zip(_COLUMNS, values, strict=True)))
