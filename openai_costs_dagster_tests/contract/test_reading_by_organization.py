@@ -1,4 +1,4 @@
-"""Contract of row security: readers get only the rows of the organizations that are granted to them."""
+"""Tests of row security: database roles read only the rows of organizations that are granted to them."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from ..installation import Installation
 from .sample import HOSTILE_NAME, load
 
 LUMEN, OTHER = "lumen", HOSTILE_NAME
-WITHOUT_ROWS_OF_THE_OTHER = {"alerts", "anomalies", "budget_status", "cost_revisions"}
+LUMEN_ONLY_VIEWS = {"alerts", "anomalies", "budget_status", "cost_revisions"}
 
 
 @dataclass(frozen=True)
 class Readers:
-    """A database with sample data, and four readers with different grants."""
+    """A database with sample data, and four roles with different grants."""
 
     installation: Installation
     everything: Database
@@ -38,7 +38,7 @@ class Readers:
 def readers(
     trusting: Databases, _installations: dict[bool, Database], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Readers]:
-    """Store the sample data as the loader and create the readers."""
+    """Store the sample data with the loader role and create the reader roles."""
     installation = Installation(trusting.copy(_installations[True]))
     load(installation.loader, tmp_path_factory.mktemp("by_organization"))
     installation.run("analyze")
@@ -52,11 +52,11 @@ def readers(
     trusting.drop(installation.database)
 
 
-def name_column(view: str) -> str:
+def organization_column(view: str) -> str:
     return '"x_Organization"' if view == "focus" else "organization"
 
 
-def answer(database: Database | Connection, query: str) -> list[tuple[Any, ...]]:
+def fetch_rows(database: Database | Connection, query: str) -> list[tuple[Any, ...]]:
     if isinstance(database, Database):
         with database.connect() as connection:
             return connection.execute(query).fetchall()
@@ -64,16 +64,17 @@ def answer(database: Database | Connection, query: str) -> list[tuple[Any, ...]]
 
 
 def rows(database: Database, view: str, where: str = "true") -> list[str]:
-    """Return the rows of a view as sorted texts."""
-    text = f"select one::text from openai_costs.{view} as one where {where} order by 1"  # noqa: S608  # our own words
-    return [row for (row,) in answer(database, text)]
+    """Return the rows of a view as text, sorted."""
+    text = f"select entry::text from openai_costs.{view} as entry where {where} order by 1"  # noqa: S608  # our own words
+    return [row for (row,) in fetch_rows(database, text)]
 
 
-def test_sample_contains_rows_of_other_organizations(readers: Readers) -> None:
+def test_sample_contains_rows_of_both_organizations(readers: Readers) -> None:
     for view in view_names():
-        found = {one for (one,) in answer(readers.everything, f"select {name_column(view)} from openai_costs.{view}")}  # noqa: S608
-        assert LUMEN in found, view
-        assert view in WITHOUT_ROWS_OF_THE_OTHER or OTHER in found, view
+        query = f"select {organization_column(view)} from openai_costs.{view}"  # noqa: S608  # our own names
+        organizations = {name for (name,) in fetch_rows(readers.everything, query)}
+        assert LUMEN in organizations, view
+        assert view in LUMEN_ONLY_VIEWS or OTHER in organizations, view
 
 
 @pytest.mark.parametrize("view", view_names())
@@ -83,15 +84,15 @@ def test_reader_gets_only_rows_of_granted_organizations(readers: Readers, view: 
     assert rows(readers.installation.database, view) == whole
     assert rows(readers.installation.loader, view) == whole
     assert rows(readers.everything, view) == whole
-    assert rows(readers.lumen, view) == rows(readers.everything, view, f"{name_column(view)} = 'lumen'")
+    assert rows(readers.lumen, view) == rows(readers.everything, view, f"{organization_column(view)} = 'lumen'")
     assert rows(readers.nothing, view) == []
     assert rows(readers.installation.reader, view) == []
     # Test alerts belong to no organization, so only the reader of everything gets them.
-    theirs = f"{name_column(view)} is not null"
-    assert rows(readers.both, view) == rows(readers.everything, view, theirs)
+    has_organization = f"{organization_column(view)} is not null"
+    assert rows(readers.both, view) == rows(readers.everything, view, has_organization)
 
 
-@pytest.mark.parametrize("table", [*sorted(one.name for one in metadata.tables.values()), "reader_organizations"])
+@pytest.mark.parametrize("table", [*sorted(table.name for table in metadata.tables.values()), "reader_organizations"])
 def test_reader_gets_no_table_rows_even_with_pg_read_all_data(readers: Readers, table: str) -> None:
     text = f"select * from openai_costs.{table}"  # noqa: S608  # our own names
     with pytest.raises(psycopg.errors.InsufficientPrivilege), psycopg.connect(readers.lumen.url) as connection:
@@ -100,7 +101,7 @@ def test_reader_gets_no_table_rows_even_with_pg_read_all_data(readers: Readers, 
     readers.installation.run("grant pg_read_all_data to reader_of_lumen")
     try:
         if known is not None and "organization" in known.columns:
-            assert answer(readers.lumen, text) == []
+            assert fetch_rows(readers.lumen, text) == []
     finally:
         readers.installation.run("revoke pg_read_all_data from reader_of_lumen")
 
@@ -110,7 +111,7 @@ def test_reader_gets_no_table_rows_even_with_pg_read_all_data(readers: Readers, 
 
 @pytest.fixture
 def lumen(readers: Readers) -> Iterator[Connection]:
-    """A session of the reader of `lumen` that has disabled its read-only default."""
+    """A session of the role `reader_of_lumen` in which `default_transaction_read_only` is off."""
     with psycopg.connect(readers.lumen.url, autocommit=True) as connection:
         connection.execute("set default_transaction_read_only = off")
         yield connection
@@ -134,21 +135,21 @@ LEAKS = {
     "cost_revisions": ("organization", "old_amount"),
     "focus": ('"x_Organization"', '"BillingAccountName"'),
 }
-"""Columns of each view that could reveal rows of other organizations."""
+"""Columns of each view whose values differ between organizations."""
 
 
 @pytest.mark.parametrize("reader", ["lumen", "nothing"])
 @pytest.mark.parametrize("view", view_names())
-def test_a_cheap_function_in_a_condition_is_shown_no_row_of_others(readers: Readers, view: str, reader: str) -> None:
-    """Without row security, the planner calls the cheapest function first, even for rows of other organizations."""
+def test_cheap_function_in_a_condition_receives_only_granted_rows(readers: Readers, view: str, reader: str) -> None:
+    # The planner calls the cheapest function first. Without row security, the function would receive all rows.
     notices: set[str] = set()
-    mine = {
+    granted = {
         str(value)
         for column in LEAKS[view]
-        for (value,) in answer(
+        for (value,) in fetch_rows(
             readers.everything,
             f"select ({column})::text from openai_costs.{view}"  # noqa: S608  # our own words
-            f" where {name_column(view)} = '{'lumen' if reader == 'lumen' else 'nobody'}'",
+            f" where {organization_column(view)} = '{'lumen' if reader == 'lumen' else 'nobody'}'",
         )
         if value is not None
     }
@@ -156,13 +157,13 @@ def test_a_cheap_function_in_a_condition_is_shown_no_row_of_others(readers: Read
         connection.add_notice_handler(lambda notice: notices.add(str(notice.message_primary)))
         connection.execute("set default_transaction_read_only = off")
         connection.execute(
-            "create function pg_temp.shown(text) returns boolean language plpgsql cost 0.0000001 strict"
+            "create function pg_temp.print_value(text) returns boolean language plpgsql cost 0.0000001 strict"
             " as $$ begin raise notice '%', $1; return true; end $$"
         )
         for column in LEAKS[view]:
-            connection.execute(f"select from openai_costs.{view} where pg_temp.shown(({column})::text)")
-    assert notices <= mine
-    assert bool(notices) == bool(mine)
+            connection.execute(f"select from openai_costs.{view} where pg_temp.print_value(({column})::text)")
+    assert notices <= granted
+    assert bool(notices) == bool(granted)
 
 
 @pytest.mark.parametrize(
@@ -206,21 +207,21 @@ def test_reader_cannot_assume_other_roles_or_write(lumen: Connection, statement:
         lumen.execute(statement)
 
 
-def test_shared_role_shows_no_additional_rows(lumen: Connection) -> None:
+def test_shared_reader_role_grants_no_rows(lumen: Connection) -> None:
     lumen.execute("set role openai_costs_reader")
     assert lumen.execute("select count(*) from openai_costs.daily_costs").fetchone() == (0,)
 
 
-def test_names_that_hide_functions_and_tables_change_nothing(lumen: Connection, readers: Readers) -> None:
+def test_temporary_objects_of_the_same_name_reveal_no_rows(lumen: Connection, readers: Readers) -> None:
     lumen.execute("create temporary table reader_organizations (reader text, organization text)")
     lumen.execute("insert into pg_temp.reader_organizations values ('reader_of_lumen', '*')")
     lumen.execute(
         "create function pg_temp.pg_has_role(oid, text) returns boolean language sql as 'select true'",
     )
     lumen.execute("set search_path = pg_temp, openai_costs, pg_catalog")
-    assert answer(lumen, "select distinct organization from openai_costs.daily_costs") == [(LUMEN,)]
+    assert fetch_rows(lumen, "select distinct organization from openai_costs.daily_costs") == [(LUMEN,)]
     lumen.execute("create temporary view mine as select * from openai_costs.daily_costs")
-    assert answer(lumen, "select distinct organization from mine") == [(LUMEN,)]
+    assert fetch_rows(lumen, "select distinct organization from mine") == [(LUMEN,)]
 
 
 def test_cached_plan_is_replanned_for_another_role(readers: Readers) -> None:
@@ -231,33 +232,33 @@ def test_cached_plan_is_replanned_for_another_role(readers: Readers) -> None:
         counts = []
         for role in ("reader_of_both", "reader_of_lumen", "reader_of_nothing", "reader_of_both"):
             connection.execute(f"set role {role}")
-            counts += answer(connection, "execute organization_count")
+            counts += fetch_rows(connection, "execute organization_count")
         connection.execute("reset role")
     assert counts == [(2,), (1,), (0,), (2,)]
 
 
-def test_statistics_and_sizes_name_no_value(lumen: Connection) -> None:
+def test_planner_statistics_are_hidden_from_readers(lumen: Connection) -> None:
     for catalogue in ("pg_stats", "pg_stats_ext", "pg_stats_ext_exprs"):
-        assert answer(lumen, f"select from {catalogue} where schemaname = 'openai_costs'") == []
+        assert fetch_rows(lumen, f"select from {catalogue} where schemaname = 'openai_costs'") == []
     for catalogue in ("pg_statistic", "pg_authid"):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             lumen.execute(f"select from {catalogue}")
 
 
-# Changed grants
+# Grants that change
 
 
 def test_rows_are_visible_between_grant_and_revoke(readers: Readers) -> None:
-    late = readers.installation.make_reader("reader_who_came_late")
+    late = readers.installation.make_reader("reader_without_grant")
     assert rows(late, "sync_status") == []
-    readers.installation.run("grant reader_of_lumen to reader_who_came_late")
+    readers.installation.run("grant reader_of_lumen to reader_without_grant")
     assert rows(late, "sync_status") == rows(readers.lumen, "sync_status")
-    readers.installation.run("revoke reader_of_lumen from reader_who_came_late")
+    readers.installation.run("revoke reader_of_lumen from reader_without_grant")
     assert rows(late, "sync_status") == []
 
 
-def test_dropped_reader_role_does_not_affect_others(readers: Readers) -> None:
-    readers.installation.run("insert into openai_costs.reader_organizations values ('nobody of that name', 'lumen')")
+def test_grant_to_a_missing_role_does_not_affect_others(readers: Readers) -> None:
+    readers.installation.run("insert into openai_costs.reader_organizations values ('missing_role', 'lumen')")
     assert rows(readers.lumen, "sync_status")
 
 
@@ -275,7 +276,7 @@ def test_custom_role_has_the_same_row_security(readers: Readers) -> None:
         connection.execute("select from openai_costs.directory")
 
 
-# Upgrades, and disabling row security
+# Upgrades and removal of row security
 
 
 def test_row_security_survives_recreated_views(by_organization: Installation) -> None:

