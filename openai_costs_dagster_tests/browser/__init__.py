@@ -1,1 +1,1 @@
-"""What people see, in a real Chromium."""
+"""Tests of the spend report in Chromium, and the program that takes the screenshots of the documentation."""

@@ -1,4 +1,4 @@
-"""A rendering of an alert as chat services show it: title, text and chart from the payload that the channel sends."""
+"""Render an alert as chat services display it, with the title, text and chart of the payload that a channel sends."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ _PAGE = """<!doctype html>
 
 
 def alert_payload(database: Database, dagster_url: str) -> dict[str, Any]:
-    """Send the largest stored alert that has a chart to a local receiver and return the received JSON document.
+    """Send the most severe alert with a chart to a local receiver and return the received JSON document.
 
-    The receiver is a channel of the service `json`, so the payload is the one that every Apprise channel gets.
+    The receiver is an Apprise channel of type `json`. All Apprise channels receive the same title, text and chart.
     """
     with database.connect() as connection:
         ids = connection.execute(

@@ -1,4 +1,4 @@
-"""The system's Chromium, controlled by Playwright. Playwright's own download of a browser is not used."""
+"""Starts the installed Chromium with Playwright. The tests do not use the browser that Playwright downloads."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ VARIABLE = "CHROMIUM_PATH"
 INSTALL_HINT = f"Chromium is not installed: run `apt-get install chromium`, or set {VARIABLE} to the path of Chrome"
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-_QUIET = (
+_ARGUMENTS = (
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
@@ -34,7 +34,7 @@ def chromium() -> Iterator[Browser]:
     # Chromium refuses to start its sandbox as root.
     sandbox = [] if os.geteuid() else ["--no-sandbox"]
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable(), args=[*_QUIET, *sandbox])
+        browser = playwright.chromium.launch(executable_path=executable(), args=[*_ARGUMENTS, *sandbox])
         try:
             yield browser
         finally:

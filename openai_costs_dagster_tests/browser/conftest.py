@@ -1,4 +1,4 @@
-"""Fixtures: a browser, and the report of two simulated organizations."""
+"""Fixtures of the browser tests: a browser, and the report of two simulated organizations."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ DAGSTER = "http://dagster.example"
 
 @dataclass(frozen=True)
 class WrittenPage:
-    """A page that the command `report` wrote, and the workplace with its database."""
+    """A report that `openai-costs report` wrote, and the working directory with its database."""
 
     place: Workplace
     organizations: Collection[str]
     command: Finished
     page: Path
 
-    def spend(self, first: object, last: object, **equal: str | None) -> Any:
-        """Return the spend in US dollars from `first` to `last`, by SQL, of rows with equal column values."""
-        conditions = "".join(f" and {column} is not distinct from %s" for column in equal)
+    def spend(self, first: object, last: object, **filters: str | None) -> Any:
+        """Return the spend from `first` to `last` in US dollars, summed in SQL over rows with the given values."""
+        conditions = "".join(f" and {column} is not distinct from %s" for column in filters)
         ((amount,),) = self.place.sql(
             "select coalesce(sum(amount), 0) from openai_costs.allocated_costs"  # noqa: S608  # our own columns
             " where currency = 'usd' and organization = any(%s) and usage_date between %s and %s" + conditions,
             list(self.organizations),
             first,
             last,
-            *equal.values(),
+            *filters.values(),
         )
         return amount
 
@@ -50,7 +50,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="package")
 def written(loaded: Loaded) -> WrittenPage:
-    """Write the report of the stored days, which tests of other folders share."""
+    """Write the report of all stored days. Tests of other folders use the same database."""
     place, organizations = loaded.place, loaded.organizations
     config = place.configure(
         loaded.simulator,

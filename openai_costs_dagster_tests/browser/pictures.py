@@ -1,7 +1,7 @@
-"""`make pictures`: the images in docs/images, taken from the demo by Chromium.
+"""Takes the screenshots in docs/images with Chromium, from a running demo. `make pictures` runs this program.
 
-The images show the spend report, pages of Dagster's UI, and an alert. The alert is an HTML rendering of the payload
-that a channel sends, because a chat service cannot run here.
+The screenshots show the spend report, pages of the Dagster UI, and an alert. The alert is an HTML rendering of the
+payload that a channel sends, because this program cannot use a chat service.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 PORT = 3478
 
 _COSTS = "/assets/openai/acme-simulated/costs"
-_DAGSTER_URL = "https://dagster.example.com"  # in the links of the alert
+_DAGSTER_URL = "https://dagster.example.com"  # The links of the alert start with this URL.
 _START_TIMEOUT_S = 240
-_SETTLE_MS = 3_000  # Dagster's pages load more data after they are shown
+_SETTLE_MS = 3_000  # The Dagster UI loads more data after the first rendering.
 
 
 class Picture(NamedTuple):
-    """An image file, the address of its page, and the text or element that must be visible first."""
+    """A screenshot: file name, address of the page, and the selector of an element to wait for."""
 
     name: str
     address: str
-    awaited: str
+    selector: str
     prepare: Callable[[Page], None] = lambda _: None
     width: int = 1400
     height: int = 900
@@ -58,7 +58,7 @@ def _scroll_to_anomalies(page: Page) -> None:
 
 
 def pictures(dagster: str, report: str, alert: str) -> list[Picture]:
-    """Return all pictures. The arguments are the addresses of Dagster, the report and the alert's rendering."""
+    """Return all screenshots. The arguments are the URLs of Dagster, the report and the rendered alert."""
     day = yesterday()
     check = f"{_COSTS}?view=checks&checkDetail=anomalous_spend&partition={day}"
     ready, group = "html[data-ready]", f"{dagster}/locations/openai_costs/asset-groups/acme_simulated/lineage"
@@ -75,22 +75,22 @@ def pictures(dagster: str, report: str, alert: str) -> list[Picture]:
 
 
 def take(browser: Browser, picture: Picture) -> None:
-    """Open the page of a picture, wait until it has loaded, and write the image file."""
+    """Open the page of a screenshot, wait until the page has loaded, and write the image file."""
     page = browser.new_context(
         viewport={"width": picture.width, "height": picture.height},
         color_scheme="dark" if picture.scheme == "dark" else "light",
     ).new_page()
     page.goto(picture.address)
-    page.wait_for_selector(picture.awaited)
+    page.wait_for_selector(picture.selector)
     picture.prepare(page)
     page.wait_for_timeout(_SETTLE_MS)
-    # The alert's rendering has no fixed height. All other pages are cut to the window.
+    # The height of the rendered alert depends on its text. Other pages are cut at the height of the window.
     page.screenshot(path=IMAGES / f"{picture.name}.png", full_page=picture.name == "alert")
     page.context.close()
 
 
 def main() -> None:
-    """Run the demo in a temporary folder and take all pictures."""
+    """Run the demo in a temporary folder and take all screenshots."""
     if executable() is None:
         sys.exit(INSTALL_HINT)
     dagster = Dagster(f"http://127.0.0.1:{PORT}")

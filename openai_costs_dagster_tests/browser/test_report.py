@@ -29,7 +29,7 @@ Open = Callable[..., MonitoredPage]
 
 @pytest.fixture(scope="module")
 def shared(browser: Browser, written: WrittenPage) -> Iterator[MonitoredPage]:
-    """Open one page for all tests that do not need a window of their own."""
+    """Open one page for all tests that need no special browser settings."""
     monitored = MonitoredPage(browser.new_page())
     monitored.page.goto(written.page.as_uri())
     monitored.page.wait_for_selector("html[data-ready]")
@@ -39,10 +39,10 @@ def shared(browser: Browser, written: WrittenPage) -> Iterator[MonitoredPage]:
 
 @pytest.fixture
 def open_page(browser: Browser, written: WrittenPage, shared: MonitoredPage) -> Iterator[Open]:
-    """Open the report, and verify that it has no errors and requests nothing but itself."""
+    """Return a function that opens the report. After the test, verify that no page had errors or external requests."""
     opened = [shared]
 
-    def open_it(fragment: str = "", **settings: Any) -> MonitoredPage:
+    def open_fragment(fragment: str = "", **settings: Any) -> MonitoredPage:
         if not settings:
             shared.page.goto(f"{written.page.as_uri()}#")
             shared.page.goto(f"{written.page.as_uri()}{fragment or '#period=30'}")
@@ -54,7 +54,7 @@ def open_page(browser: Browser, written: WrittenPage, shared: MonitoredPage) -> 
         page.wait_for_selector("html[data-ready]")
         return monitored
 
-    yield open_it
+    yield open_fragment
     for monitored in opened:
         assert monitored.errors == []
         fetched = {url.partition("#")[0] for url in monitored.requests if not url.startswith("data:")}
@@ -64,13 +64,13 @@ def open_page(browser: Browser, written: WrittenPage, shared: MonitoredPage) -> 
 
 
 def open_table(page: Page) -> None:
-    """Open the table of the daily figures, which is closed initially."""
+    """Open the collapsed table of daily figures."""
     page.locator("#days-figures").evaluate("details => { details.open = true; }")
     page.wait_for_selector("#days-figures table")
 
 
 def figure(page: Page, name: str) -> Decimal:
-    """Return the amount on a tile."""
+    """Return the US dollar amount of the tile whose HTML id is `name`."""
     return dollars(page.inner_text(f"#{name}"))
 
 
@@ -165,7 +165,7 @@ def test_stacked_days_equal_sums_in_sql(open_page: Open, written: WrittenPage) -
 
 
 def week_of(day: dt.date) -> str:
-    """Return the Monday of a day's week, or the first day of the report if it is later."""
+    """Return the Monday of the week of `day`, or the first day of the report if that day is later."""
     return str(max(day - dt.timedelta(days=day.weekday()), first_day()))
 
 
@@ -185,8 +185,8 @@ def test_weekly_and_monthly_bars_add_up_to_the_total(
     assert [row[0].removesuffix(" (provisional)") for row in rows(page, "#days-figures")] == bars
 
 
-@pytest.mark.parametrize(("place", "column"), [("people-users", "user_id"), ("people-keys", "api_key_id")])
-def test_users_and_keys_add_up_to_the_bill(open_page: Open, written: WrittenPage, place: str, column: str) -> None:
+@pytest.mark.parametrize(("table", "column"), [("people-users", "user_id"), ("people-keys", "api_key_id")])
+def test_users_and_keys_add_up_to_the_bill(open_page: Open, written: WrittenPage, table: str, column: str) -> None:
     page = open_page().page
     expected = written.place.sql(
         "select sum(amount) from openai_costs.allocated_costs"  # noqa: S608  # our own columns
@@ -195,10 +195,10 @@ def test_users_and_keys_add_up_to_the_bill(open_page: Open, written: WrittenPage
         list(written.organizations),
     )
     without_user = written.spend(days_ago(29), today(), **{column: None})
-    shown = [dollars(row[1]) for row in rows(page, f"#{place}")]
+    shown = [dollars(row[1]) for row in rows(page, f"#{table}")]
     assert cents(without_user) in shown
     assert len(shown) <= len(expected)
-    assert dollars(page.locator(f"#{place} tfoot td").nth(1).inner_text()) == figure(page, "total-period")
+    assert dollars(page.locator(f"#{table} tfoot td").nth(1).inner_text()) == figure(page, "total-period")
 
 
 def test_effects_of_movers_add_up_to_the_change(open_page: Open) -> None:
@@ -208,10 +208,10 @@ def test_effects_of_movers_add_up_to_the_change(open_page: Open) -> None:
     for _, _, _, before, now, change, *effects, _ in found:
         assert abs(dollars(now) - dollars(before) - dollars(change)) <= Decimal("0.01")
         effects_sum = sum((dollars(effect) for effect in effects if "$" in effect), Decimal(0))
-        assert abs(effects_sum - dollars(change)) <= Decimal("0.03")  # each is rounded to the cent
+        assert abs(effects_sum - dollars(change)) <= Decimal("0.03")  # Each effect is rounded to the cent.
 
 
-def test_simulated_anomaly_is_shown_with_explanation_and_chart(open_page: Open, written: WrittenPage) -> None:
+def test_largest_anomaly_of_yesterday_is_shown_first_with_its_chart(open_page: Open, written: WrittenPage) -> None:
     page = open_page().page
     ((impact, explanation),) = written.place.sql(
         "select impact, explanation from openai_costs.anomalies where usage_date = %s and worth_alerting"
@@ -269,7 +269,7 @@ def test_organization_filter_limits_project_options_until_reset(open_page: Open)
     expect(projects).to_have_count(before)
 
 
-def test_hostile_url_is_shown_as_text(open_page: Open) -> None:
+def test_markup_in_the_url_is_shown_as_text(open_page: Open) -> None:
     page = open_page("#organization=unknown/unknown&period=never&model=</script>").page
     assert page.inner_text("#shown").endswith(
         "organization unknown (not in this report), model script> (not in this report)"
@@ -282,16 +282,16 @@ def test_hostile_url_is_shown_as_text(open_page: Open) -> None:
 def test_page_has_no_accessibility_violations(open_page: Open, scheme: str, width: int) -> None:
     page = open_page(bypass_csp=True, color_scheme=scheme, viewport={"width": width, "height": 900}).page
     found = Axe().run(page)
-    assert [(one["id"], [node["html"][:120] for node in one["nodes"]]) for one in found.response["violations"]] == []
+    assert [(rule["id"], [node["html"][:120] for node in rule["nodes"]]) for rule in found.response["violations"]] == []
 
 
 def test_dark_theme_follows_the_system_and_the_button(open_page: Open) -> None:
-    ground = "getComputedStyle(document.body).backgroundColor"
-    dark = open_page(color_scheme="dark").page.evaluate(ground)
+    background = "getComputedStyle(document.body).backgroundColor"
+    dark = open_page(color_scheme="dark").page.evaluate(background)
     page = open_page(color_scheme="light").page
-    assert page.evaluate(ground) != dark
+    assert page.evaluate(background) != dark
     page.click("#theme")
-    assert page.evaluate(ground) == dark
+    assert page.evaluate(background) == dark
     assert page.get_attribute("#theme", "aria-pressed") == "true"
 
 
@@ -333,7 +333,7 @@ def test_period_that_ends_before_it_starts_is_reported(open_page: Open) -> None:
     assert figure(page, "total-period") == 0
 
 
-def test_print_opens_and_draws_anomalies(open_page: Open) -> None:
+def test_print_expands_anomalies_with_their_charts(open_page: Open) -> None:
     page = open_page("#period=all", viewport={"width": 1000, "height": 900}).page
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     findings = page.locator("details.finding")
@@ -344,7 +344,7 @@ def test_print_opens_and_draws_anomalies(open_page: Open) -> None:
     assert page.evaluate("document.documentElement.dataset.theme") is None
 
 
-def test_removed_charts_are_destroyed(open_page: Open) -> None:
+def test_charts_of_earlier_filters_are_destroyed(open_page: Open) -> None:
     page = open_page().page
     for period in ("Last 90 days", "All days", "Last 30 days"):
         choose(page, period=period)
@@ -352,7 +352,7 @@ def test_removed_charts_are_destroyed(open_page: Open) -> None:
     assert page.evaluate("Object.keys(Chart.instances).length") <= 1 + page.locator("details.finding").count()
 
 
-def test_sections_of_whole_organizations_show_a_note(open_page: Open) -> None:
+def test_model_filter_replaces_the_forecast_by_a_note(open_page: Open) -> None:
     page = open_page("#model=/gpt-5.5-2026-04-23").page
     assert page.locator("[name=model]").input_value() != ""
     assert page.locator("#month-note").is_visible()

@@ -1,4 +1,4 @@
-"""Builders of spend reports for tests of the page."""
+"""Functions that build spend reports for tests of the HTML page."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def report_of(cells: list[Cell], *, days: int = 30, max_numbers: int = 100_000, 
 
 
 def large_company(name: str, days: int, projects: int, users: int) -> Iterator[Cell]:
-    """Yield cells of a company in which every user spends on two models every day with their own API key."""
+    """Yield cells of a company in which every user has spend on two models every day, with an API key per user."""
     for number in range(days):
         for project in range(projects):
             for user in range(users):
@@ -83,11 +83,11 @@ def large_company(name: str, days: int, projects: int, users: int) -> Iterator[C
 def names_of(cells: list[Cell]) -> list[CurrentName]:
     """Return a display name for every user."""
     people = {(cell.organization, cell.user_id) for cell in cells if cell.user_id}
-    return [CurrentName(owner, "user", user, f"Name of {user}") for owner, user in sorted(people)]
+    return [CurrentName(organization, "user", user, f"Name of {user}") for organization, user in sorted(people)]
 
 
 def data_in(page: str) -> Any:
-    """Return the data that the page's script decompresses."""
+    """Return the JSON data that is compressed in the page. Numbers are decimals."""
     found = re.search(r'id="data">([A-Za-z0-9+/=]+)<', page)
     assert found
     return json.loads(gzip.decompress(base64.b64decode(found[1])), parse_float=Decimal)

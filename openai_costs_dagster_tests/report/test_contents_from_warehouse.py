@@ -1,4 +1,4 @@
-"""Tests of the report's data, and of the asset and the automation condition that write the report."""
+"""Tests of the data of the spend report, of the asset that writes it, and of the automation condition of the asset."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def setup(make_sync_setup: MakeSyncSetup, clock: Clock) -> SyncSetup:
 
 
 def refresh(setup: SyncSetup, configure: Configure, count: int = 70) -> Configuration:
-    """Synchronize and allocate the last `count` days, as one run of the organization's assets does."""
+    """Synchronize and allocate the last `count` days, as a run of all assets of the organization does."""
     configuration = configure(setup.organization, database=setup.database)
     wanted = DayRange(setup.clock.today - (count - 1) * ONE_DAY, setup.clock.today)
     setup.ingest(wanted)
@@ -83,7 +83,7 @@ def test_report_contains_all_spend_and_all_users(setup: SyncSetup, configure: Co
 @pytest.mark.parametrize(
     "query",
     [
-        coverage.sync_status,  # between the first and the second query of the overview
+        coverage.sync_status,  # the second query of the overview
         report_queries.first_stored_days,
         report_queries.cells,
         report_queries.spent_parts,
@@ -91,14 +91,15 @@ def test_report_contains_all_spend_and_all_users(setup: SyncSetup, configure: Co
     ],
     ids=lambda query: str(query.__name__),
 )
-def test_write_between_two_queries_is_not_seen(
+def test_report_ignores_writes_between_its_queries(
     setup: SyncSetup, configure: Configure, monkeypatch: pytest.MonkeyPatch, query: Callable[..., Any]
 ) -> None:
     configuration = refresh(setup, configure, 40)
     before = report(setup, configuration)
 
     def write_then_query(*arguments: Any) -> Any:
-        patched.setattr(module, query.__name__, query)  # the report calls some queries several times: write once
+        # The report runs some queries several times. Only the first of these calls is preceded by a write.
+        patched.setattr(module, query.__name__, query)
         with setup.database.connect() as other:
             for table in ("cost_rows", "allocations"):
                 other.execute(f"update openai_costs.{table} set amount = 2 * amount")  # noqa: S608 - our own names
@@ -119,7 +120,7 @@ def test_tool_without_model_is_listed_under_its_name(setup: SyncSetup, configure
     assert models >= {name for (name,) in expected}
 
 
-def test_movers_compare_settled_days_and_their_effects_add_up(setup: SyncSetup, configure: Configure) -> None:
+def test_movers_compare_settled_days_and_effects_add_up_to_the_change(setup: SyncSetup, configure: Configure) -> None:
     found = report(setup, refresh(setup, configure))
     settled = setup.clock.today - 3 * ONE_DAY
     week, four_weeks, month = found.comparisons
@@ -140,7 +141,7 @@ def test_movers_compare_settled_days_and_their_effects_add_up(setup: SyncSetup, 
         assert money.total([mover.volume, mover.price, mover.mix, mover.unmeasured]) == mover.change
 
 
-def test_no_comparison_if_history_is_too_short(setup: SyncSetup, configure: Configure) -> None:
+def test_history_of_twelve_days_has_no_comparisons(setup: SyncSetup, configure: Configure) -> None:
     found = report(setup, refresh(setup, configure, 12))
     assert found.comparisons == []
 
@@ -156,7 +157,7 @@ def test_restated_day_is_listed(setup: SyncSetup, configure: Configure) -> None:
     assert (organization, restated, currency, parts, change) == ("acme", day, "usd", 1, Decimal(7))
 
 
-def test_report_contains_budgets_after_a_run(
+def test_report_contains_budgets_after_a_costs_run(
     make_sync_setup: MakeSyncSetup, configure: Configure, clock: Clock
 ) -> None:
     budget = Budget(amount_usd=Decimal(10))
@@ -176,7 +177,7 @@ def test_report_contains_budgets_after_a_run(
     }
 
 
-def test_report_of_organization_without_data_asks_for_a_backfill(setup: SyncSetup, configure: Configure) -> None:
+def test_report_of_organization_without_data_requires_a_sync(setup: SyncSetup, configure: Configure) -> None:
     found = report(setup, configure(setup.organization, database=setup.database))
     (status,) = found.organizations
     assert status.last_day is None
@@ -277,7 +278,7 @@ def test_asset_writes_page_and_metadata(setup: SyncSetup, configure: Configure, 
 
 @dataclass
 class AutomationTicks:
-    """Evaluations of the automation condition at minutes after the first evaluation."""
+    """A series of evaluations of the report's automation condition, each at a number of minutes after the first."""
 
     definitions: dg.Definitions
     instance: dg.DagsterInstance
@@ -285,8 +286,8 @@ class AutomationTicks:
     day: str
     cursor: Any = None
 
-    def requested(self, minutes: int) -> int:
-        """Return the number of reports that an evaluation requests."""
+    def evaluate(self, minutes: int) -> int:
+        """Evaluate the automation condition and return the number of requested report runs."""
         time = self.started_at + dt.timedelta(minutes=minutes)
         result = dg.evaluate_automation_conditions(
             self.definitions, self.instance, evaluation_time=time, cursor=self.cursor
@@ -294,16 +295,16 @@ class AutomationTicks:
         self.cursor = result.cursor
         return result.get_num_requested(asset_keys.spend_report_key(OrganizationName("acme")))
 
-    def report_written(self) -> None:
+    def finish_report(self) -> None:
         self.instance.report_runless_asset_event(
             dg.AssetMaterialization(asset_keys.spend_report_key(OrganizationName("acme")))
         )
 
-    def refresh_finished(self) -> None:
+    def finish_refresh(self) -> None:
         asset = asset_keys.allocated_costs_key(OrganizationName("acme"))
         self.instance.report_runless_asset_event(dg.AssetMaterialization(asset, partition=self.day))
 
-    def refresh_started(self) -> None:
+    def start_refresh(self) -> None:
         """Record a refresh that never finishes."""
         asset = asset_keys.allocated_costs_key(OrganizationName("acme"))
         everything = self.definitions.get_repository_def().get_implicit_global_asset_job_def()
@@ -323,31 +324,31 @@ def ticks(make_sync_setup: MakeSyncSetup, configure: Configure, instance: dg.Dag
 
 
 def test_report_is_requested_first_and_after_each_refresh(ticks: AutomationTicks) -> None:
-    assert ticks.requested(0) == 1
-    ticks.report_written()
-    assert ticks.requested(1) == 0
-    ticks.refresh_finished()
-    assert ticks.requested(2) == 1
+    assert ticks.evaluate(0) == 1
+    ticks.finish_report()
+    assert ticks.evaluate(1) == 0
+    ticks.finish_refresh()
+    assert ticks.evaluate(2) == 1
 
 
 def test_refresh_during_the_report_requests_another_report(ticks: AutomationTicks) -> None:
-    assert ticks.requested(0) == 1
-    ticks.refresh_finished()
-    ticks.report_written()
-    assert ticks.requested(1) == 1
-    ticks.report_written()
-    assert ticks.requested(2) == 0
-    assert ticks.requested(3) == 0
+    assert ticks.evaluate(0) == 1
+    ticks.finish_refresh()
+    ticks.finish_report()
+    assert ticks.evaluate(1) == 1
+    ticks.finish_report()
+    assert ticks.evaluate(2) == 0
+    assert ticks.evaluate(3) == 0
 
 
 def test_report_waits_for_running_refreshes_until_the_full_hour(ticks: AutomationTicks) -> None:
-    assert ticks.requested(0) == 1  # at half past
-    ticks.report_written()
-    assert ticks.requested(1) == 0
-    ticks.refresh_finished()
-    ticks.refresh_started()
-    assert ticks.requested(2) == 0
-    assert ticks.requested(29) == 0
-    assert ticks.requested(31) == 1
-    ticks.report_written()
-    assert ticks.requested(32) == 0
+    assert ticks.evaluate(0) == 1  # at half past the hour
+    ticks.finish_report()
+    assert ticks.evaluate(1) == 0
+    ticks.finish_refresh()
+    ticks.start_refresh()
+    assert ticks.evaluate(2) == 0
+    assert ticks.evaluate(29) == 0
+    assert ticks.evaluate(31) == 1
+    ticks.finish_report()
+    assert ticks.evaluate(32) == 0

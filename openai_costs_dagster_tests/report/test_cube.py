@@ -1,4 +1,4 @@
-"""Tests of the packed cube: sums are preserved and the size limit holds."""
+"""Tests of the data cube of the report: packing preserves sums and respects the size limit."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ CELLS = st.lists(
 
 
 def cells_of(cube: Cube) -> list[Cell]:
-    """Return the cells that the page decodes from a cube, rounded to billionths of a dollar."""
+    """Decode the cells of a cube as the script of the page does. Amounts are rounded to billionths of a US dollar."""
     found = []
     for *indexes, first, amounts, offsets in cube.series:
         named = [
@@ -53,23 +53,23 @@ def cells_of(cube: Cube) -> list[Cell]:
 
 
 def sums(cells: Iterable[Cell], by: Callable[[Cell], Any]) -> dict[Any, Decimal]:
-    """Return sums by the key `by`, without sums below a millionth of a dollar."""
+    """Return the sum of each group of cells with equal `by(cell)`. Sums up to a millionth of a dollar are omitted."""
     found: dict[Any, Decimal] = defaultdict(Decimal)
     for cell in cells:
         found[by(cell)] += cell.amount
     return {key: amount for key, amount in found.items() if abs(amount) > Decimal("1e-6")}
 
 
-def same(one: dict[Any, Decimal], other: dict[Any, Decimal]) -> bool:
+def nearly_equal(one: dict[Any, Decimal], other: dict[Any, Decimal]) -> bool:
     return set(one) == set(other) and all(abs(one[key] - other[key]) < Decimal("1e-6") for key in one)
 
 
 @given(cells=CELLS)
 def test_packing_preserves_the_sums_of_every_dimension(cells: list[Cell]) -> None:
     packed = cells_of(pack(cells, FIRST, NO_LIMIT))
-    for place in range(len(Cell._fields) - 1):
-        assert same(sums(packed, itemgetter(place)), sums(cells, itemgetter(place)))
-    assert same(sums(packed, lambda cell: cell[:-1]), sums(cells, lambda cell: cell[:-1]))
+    for position in range(len(Cell._fields) - 1):
+        assert nearly_equal(sums(packed, itemgetter(position)), sums(cells, itemgetter(position)))
+    assert nearly_equal(sums(packed, lambda cell: cell[:-1]), sums(cells, lambda cell: cell[:-1]))
 
 
 @given(cells=CELLS, random=st.randoms())
@@ -86,15 +86,16 @@ def test_folding_preserves_sums_and_folds_users_then_projects_then_models(cells:
     names = {"users and keys": "user_id", "projects": "project_id", "models": "model"}
     for group, name in names.items():
         assert (group in cube.folded) == any(getattr(cell, name) == OTHERS for cell in packed)
-    unfolded = [place for place, name in enumerate(Cell._fields[:-1]) if names_folded(cube).isdisjoint({name})]
-    assert same(sums(packed, itemgetter(*unfolded)), sums(cells, itemgetter(*unfolded)))
+    unfolded = [position for position, name in enumerate(Cell._fields[:-1]) if folded_columns(cube).isdisjoint({name})]
+    assert nearly_equal(sums(packed, itemgetter(*unfolded)), sums(cells, itemgetter(*unfolded)))
     if "projects" in cube.folded:
         assert {cell.user_id for cell in packed} <= {None, OTHERS}
     if "models" in cube.folded:
         assert {cell.project_id for cell in packed} <= {None, OTHERS}
 
 
-def names_folded(cube: Cube) -> set[str]:
+def folded_columns(cube: Cube) -> set[str]:
+    """Return the fields of `Cell` in which the cube replaces values by `OTHERS`."""
     columns = {"users and keys": {"user_id", "api_key_id"}, "projects": {"project_id"}, "models": {"model"}}
     return {column for group in cube.folded for column in columns[group]}
 
@@ -104,11 +105,11 @@ def test_cube_respects_the_limit_until_everything_is_folded(cells: list[Cell], m
     cube = pack(cells, FIRST, max_numbers)
     numbers = sum(len(series.amounts) + len(series.offsets or ()) for series in cube.series)
     everything_folded = pack(cells, FIRST, 0)
-    least = sum(len(series.amounts) + len(series.offsets or ()) for series in everything_folded.series)
-    assert numbers <= max(max_numbers, least)
+    smallest = sum(len(series.amounts) + len(series.offsets or ()) for series in everything_folded.series)
+    assert numbers <= max(max_numbers, smallest)
 
 
-def test_users_of_most_spend_are_folded_last() -> None:
+def test_users_with_the_least_spend_are_folded_first() -> None:
     spenders = [
         Cell(
             "acme", FIRST + day * ONE_DAY, "proj", "Chat completions", "gpt-5", f"user-{number}", "key", Decimal(number)

@@ -1,4 +1,4 @@
-"""Tests of FOCUS files: exact decimals, types, formula escaping, and atomic replacement."""
+"""Tests of FOCUS export files: exact decimals, column types, formula escaping and atomic replacement."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def table(folder: Path) -> pa.Table:
     return parquet.read_table(folder / "march.parquet")
 
 
-def amounts_stored(connection: Connection) -> list[Decimal]:
+def stored_amounts(connection: Connection) -> list[Decimal]:
     found = connection.execute("select amount from openai_costs.daily_costs where amount is not null")
     return sorted(amount for (amount,) in found)
 
@@ -60,11 +60,11 @@ def test_csv_contains_exact_amounts_without_exponent(
     database: Database, tmp_path: Path, amounts: list[Decimal]
 ) -> None:
     with database.connect() as connection:
-        store(connection, {DAY: [row(amount, f"item {place}") for place, amount in enumerate(amounts)]})
+        store(connection, {DAY: [row(amount, f"item {number}") for number, amount in enumerate(amounts)]})
         write(connection, tmp_path, "csv")
         formatted = [line["BilledCost"] for line in cells(tmp_path)]
         assert all(set(text) <= set("-.0123456789") for text in formatted)
-        assert sorted(map(Decimal, formatted)) == amounts_stored(connection)
+        assert sorted(map(Decimal, formatted)) == stored_amounts(connection)
 
 
 @given(amounts=st.lists(WITHIN_76_DIGITS, max_size=5), quantity=st.none() | WITHIN_76_DIGITS)
@@ -77,14 +77,14 @@ def test_parquet_contains_exact_amounts_of_34_digits(
             connection,
             {
                 DAY: [
-                    row(amount, f"item {place}", quantity=quantity, quantity_unit="tokens")
-                    for place, amount in enumerate(amounts)
+                    row(amount, f"item {number}", quantity=quantity, quantity_unit="tokens")
+                    for number, amount in enumerate(amounts)
                 ]
             },
         )
         exported = write(connection, tmp_path, "parquet", "csv")
         found = table(tmp_path)
-        assert sorted(found["BilledCost"].to_pylist()) == amounts_stored(connection)
+        assert sorted(found["BilledCost"].to_pylist()) == stored_amounts(connection)
         for name in ("BilledCost", "ConsumedQuantity", "ContractedUnitPrice"):
             assert pa.types.is_decimal(found.schema.field(name).type)
             formatted = [Decimal(line[name]) if line[name] else None for line in cells(tmp_path)]
@@ -112,7 +112,7 @@ def test_decimal_type_has_the_smallest_sufficient_scale(digits: Digits, kind: An
 
 
 @pytest.mark.parametrize("amounts", [[SMALLEST], [LARGEST], ["1E+40", "1E-40"]])
-def test_number_of_more_than_76_digits_is_refused_without_leaving_files(
+def test_number_of_more_than_76_digits_is_refused_and_leaves_no_file(
     connection: Connection, tmp_path: Path, amounts: Sequence[str | Decimal]
 ) -> None:
     store(connection, {DAY: [row(amount, str(amount)) for amount in amounts]})
@@ -148,13 +148,12 @@ def test_formulas_are_escaped_and_negative_numbers_are_not(
     (line,) = cells(tmp_path)
     assert line["ChargeDescription"] == line["SkuPriceId"] == f"'{hostile}"
     assert line["BilledCost"] == "-3.5"
-    assert table(tmp_path)["ChargeDescription"].to_pylist() == [
-        hostile
-    ]  # no tool evaluates text of Parquet files as formulas
+    # No tool evaluates the text of Parquet files as formulas.
+    assert table(tmp_path)["ChargeDescription"].to_pylist() == [hostile]
 
 
 def test_text_is_dictionary_encoded_in_parquet(connection: Connection, tmp_path: Path) -> None:
-    store(connection, {DAY: [row("1", f"item {place}") for place in range(20)]})
+    store(connection, {DAY: [row("1", f"item {number}") for number in range(20)]})
     write(connection, tmp_path, "parquet")
     group = parquet.ParquetFile(tmp_path / "march.parquet").metadata.row_group(0)
     encodings = {group.column(n).path_in_schema: group.column(n).encodings for n in range(group.num_columns)}
@@ -219,7 +218,7 @@ def test_unknown_suffix_is_refused(connection: Connection, tmp_path: Path, name:
 def test_failed_export_keeps_the_previous_files(
     connection: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store(connection, {DAY: [row("1", str(place)) for place in range(10)]})
+    store(connection, {DAY: [row("1", str(number)) for number in range(10)]})
     write(connection, tmp_path, "csv", "parquet")
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     monkeypatch.setattr(focus_export, "_BATCH_ROWS", 4)
@@ -241,9 +240,9 @@ def test_failed_export_keeps_the_previous_files(
 
 def test_missing_folder_is_reported(connection: Connection, tmp_path: Path) -> None:
     store(connection, {DAY: [row("1")]})
-    for ending in ("csv", "parquet"):
+    for suffix in ("csv", "parquet"):
         with pytest.raises(NotWritable, match="cannot be written: No such file or directory"):
-            write(connection, tmp_path / "nowhere", ending)
+            write(connection, tmp_path / "missing", suffix)
 
 
 def test_memory_does_not_grow_with_the_number_of_rows(
@@ -252,8 +251,8 @@ def test_memory_does_not_grow_with_the_number_of_rows(
     monkeypatch.setattr(focus_export, "_BATCH_ROWS", 200)
 
     def peak(rows: int) -> int:
-        """Return the peak of Python's memory in bytes during an export."""
-        store(connection, {DAY: [row("1.5", f"item {place}") for place in range(rows)]})
+        """Return the peak memory of Python in bytes during an export of `rows` rows."""
+        store(connection, {DAY: [row("1.5", f"item {number}") for number in range(rows)]})
         tracemalloc.start()
         try:
             assert write(connection, tmp_path, "csv", "parquet").rows == rows
@@ -261,5 +260,5 @@ def test_memory_does_not_grow_with_the_number_of_rows(
         finally:
             tracemalloc.stop()
 
-    peak(100)  # the first export also imports pyarrow
+    peak(100)  # The first export allocates memory for imports, so its peak is not compared.
     assert peak(6000) < 1.5 * peak(600)

@@ -1,4 +1,4 @@
-"""Tests of the third-party JavaScript that the package ships."""
+"""Tests of the third-party JavaScript files in the package."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Tests that databases of earlier releases can be opened, and their fixtures."""
+"""Tests that upgrade databases of earlier releases, and the fixtures with the rows of these databases."""

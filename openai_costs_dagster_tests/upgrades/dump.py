@@ -1,4 +1,4 @@
-"""Writes the upgrade fixture of a release: a small database with rows in every table, and totals of its views.
+"""Writes the upgrade fixture of a release: the rows of a small database, and the totals of its views.
 
 Run `python -m openai_costs_dagster_tests.upgrades.dump NAME` once for each release. The command writes two files:
 
@@ -25,7 +25,7 @@ from openai_costs_dagster.warehouse.database import Connection, Database
 from ..contract.sample import TODAY, load
 
 FOLDER = Path(__file__).resolve().parent
-_STORED_DAYS = 24  # The days of the fixture include the restated day of the sample.
+_STORED_DAYS = 24  # The restated day of the sample data is within this number of days before today.
 _SUMS = {
     "daily_costs": "sum(amount)",
     "allocated_costs": "sum(amount)",
@@ -37,7 +37,7 @@ _SUMS = {
     "directory": "count(distinct id)",
     "budget_status": "sum(spent)",
 }
-"""An aggregate of each view whose rows do not depend on the current time."""
+"""An SQL aggregate for each view whose rows do not depend on the current time."""
 
 
 def view_totals(connection: Connection) -> dict[str, list[str]]:
@@ -50,14 +50,14 @@ def view_totals(connection: Connection) -> dict[str, list[str]]:
 
 
 def migrations() -> dict[str, str]:
-    """Return the SHA-256 of each migration file by name. Released migrations must not change."""
+    """Return the SHA-256 digest of each migration file, by file name."""
     folder = resources.files("openai_costs_dagster.warehouse.migrations").joinpath("versions")
     files = sorted((file for file in folder.iterdir() if file.name[0].isdigit()), key=lambda file: file.name)
     return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
 def main() -> None:
-    """Write both fixture files into the folder of this module."""
+    """Create a database with sample data and write both fixture files into the folder of this module."""
     name = sys.argv[1]
     with tempfile.TemporaryDirectory(prefix="openai-costs-dump-") as folder:
         data, keys = Path(folder, "data"), Path(folder, "keys")

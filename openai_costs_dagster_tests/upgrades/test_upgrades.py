@@ -1,4 +1,4 @@
-"""Upgrades: every earlier release's database opens with all rows kept and every sum unchanged, to the last digit."""
+"""Tests of upgrades from every earlier release: all rows remain, and all sums are equal to the last digit."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def load_fixture(name: str) -> Any:
 
 
 def restore(database: Database, fixture: Any) -> None:
-    """Create the schema with the migrations of the fixture's release and load its rows."""
+    """Create the schema of the release of a fixture, and load the rows of the fixture."""
     engine = sqlalchemy.create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(database.url))
     with engine.begin() as connection:
         connection.exec_driver_sql("create schema openai_costs")
@@ -55,11 +55,11 @@ def restore(database: Database, fixture: Any) -> None:
 
 
 def renamed(table: str, columns: list[str], text: str) -> tuple[str, list[str], list[str]]:
-    """Return the table, columns and rows of a fixture under the names of migration 0012."""
+    """Return the table name, column names and rows of a fixture after the renames of migration 0012."""
     table = names._TABLES.get(table, table)
-    new_columns = {old: new for owner, old, new in names._COLUMNS if owner == table}
+    new_columns = {old: new for renamed_table, old, new in names._COLUMNS if renamed_table == table}
     columns = [new_columns.get(column, column) for column in columns]
-    new_values = {(column, old): new for owner, column, old, new in names._VALUES if owner == table}
+    new_values = {(column, old): new for renamed_table, column, old, new in names._VALUES if renamed_table == table}
     rows = [
         "\t".join(
             new_values.get((column, value), value) for column, value in zip(columns, row.split("\t"), strict=True)
@@ -78,13 +78,13 @@ def upgraded(request: pytest.FixtureRequest, trusting: Databases) -> Iterator[tu
     trusting.drop(database)
 
 
-def test_view_totals_are_unchanged(upgraded: tuple[str, Database]) -> None:
+def test_upgrade_preserves_view_totals(upgraded: tuple[str, Database]) -> None:
     name, database = upgraded
     with database.connect() as connection:
         assert view_totals(connection) == json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
 
 
-def test_every_row_is_kept_under_the_new_names(upgraded: tuple[str, Database]) -> None:
+def test_upgrade_preserves_every_row_under_the_new_names(upgraded: tuple[str, Database]) -> None:
     name, database = upgraded
     with database.connect() as connection:
         for old_table, stored in load_fixture(name)["rows"].items():
@@ -115,7 +115,7 @@ def test_no_old_name_or_value_remains(upgraded: tuple[str, Database]) -> None:
             assert {trigger for (trigger,) in triggers} <= {"schedule", "backfill", "manual"}
 
 
-def test_views_of_the_old_schema_get_the_new_column_names(trusting: Databases) -> None:
+def test_user_view_of_an_old_column_survives_the_rename(trusting: Databases) -> None:
     database = trusting.new(prepared=False)
     restore(database, load_fixture("0.1.0.dev2"))
     with psycopg.connect(database.url) as connection:
@@ -124,15 +124,15 @@ def test_views_of_the_old_schema_get_the_new_column_names(trusting: Databases) -
             " forecast, forecast_low, forecast_high, spent / nullif(amount_limit, 0) as share, period_end, scope,"
             " scope_id, known_to, evaluated_at from openai_costs.budget_states"
         )
-        connection.execute("create view public.of_a_user as select known_to from openai_costs.budget_status")
+        connection.execute("create view public.user_view as select known_to from openai_costs.budget_status")
     database.prepare()
     with database.connect() as connection:
         cursor = connection.execute("select complete_to from openai_costs.budget_status")
-        assert connection.execute("select known_to from public.of_a_user").fetchall() == cursor.fetchall()
+        assert connection.execute("select known_to from public.user_view").fetchall() == cursor.fetchall()
     trusting.drop(database)
 
 
-def test_preparing_twice_changes_nothing(upgraded: tuple[str, Database]) -> None:
+def test_second_prepare_changes_nothing(upgraded: tuple[str, Database]) -> None:
     _, database = upgraded
     state = (
         "select relname, relfilenode, xmin::text from pg_class"
@@ -146,7 +146,7 @@ def test_preparing_twice_changes_nothing(upgraded: tuple[str, Database]) -> None
 
 
 @pytest.mark.parametrize("name", FIXTURES)
-def test_released_migrations_are_never_edited(name: str) -> None:
+def test_released_migrations_are_unchanged(name: str) -> None:
     assert load_fixture(name)["migrations"].items() <= migrations().items()
 
 

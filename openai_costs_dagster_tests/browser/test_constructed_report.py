@@ -1,4 +1,4 @@
-"""Browser tests of reports with constructed data, for cases that the simulator does not produce."""
+"""Browser tests of reports with constructed data, for cases that the simulator does not generate."""
 
 from __future__ import annotations
 
@@ -70,10 +70,10 @@ def finding(ago: int, impact: int) -> AnomalyEntry:
 
 @pytest.fixture
 def open_report(browser: Browser, tmp_path: Path) -> Iterator[Open]:
-    """Open a page with given spend, and verify that it has no errors."""
+    """Return a function that opens a report of the given cells. After the test, verify that no page had an error."""
     opened: list[MonitoredPage] = []
 
-    def open_it(cells: list[Cell], fragment: str = "#period=30", **contents: Any) -> Page:
+    def open_cells(cells: list[Cell], fragment: str = "#period=30", **contents: Any) -> Page:
         file = tmp_path / "page.html"
         file.write_text(render(report_of(cells, **contents)), encoding="utf-8")
         monitored = MonitoredPage(browser.new_page())
@@ -82,7 +82,7 @@ def open_report(browser: Browser, tmp_path: Path) -> Iterator[Open]:
         monitored.page.wait_for_selector("html[data-ready]")
         return monitored.page
 
-    yield open_it
+    yield open_cells
     for monitored in opened:
         assert monitored.errors == []
         monitored.page.close()
@@ -92,14 +92,14 @@ def options(page: Page, name: str) -> list[str]:
     return page.locator(f"[name={name}] option").all_inner_texts()
 
 
-def open_days(page: Page) -> list[str]:
-    """Open the table of the daily figures and return its first column, newest day first."""
+def open_daily_table(page: Page) -> list[str]:
+    """Open the table of daily figures and return the labels of its rows, newest day first."""
     page.locator("#days-figures").evaluate("details => { details.open = true; }")
     page.wait_for_selector("#days-figures table")
     return page.locator("#days-figures tbody td:first-child").all_inner_texts()
 
 
-SAME_NAMES = [
+DUPLICATE_NAMES = [
     CurrentName("acme", "project", "proj-a", "Default project"),
     CurrentName("acme", "project", "proj-b", "Search"),
     CurrentName("acme", "project", "proj-c", "Search"),
@@ -107,13 +107,13 @@ SAME_NAMES = [
 ]
 
 
-def test_equal_names_are_distinguished_by_organization_then_by_id(open_report: Open) -> None:
+def test_duplicate_names_are_shown_with_organization_or_id(open_report: Open) -> None:
     cells = [cell("acme", f"proj-{letter}", "u1", 5) for letter in "abc"] + [cell("beta", "proj-d", "u1", 5)]
-    page = open_report(cells, "#period=30&stack=project", names=SAME_NAMES)
-    open_days(page)
+    page = open_report(cells, "#period=30&stack=project", names=DUPLICATE_NAMES)
+    open_daily_table(page)
     stacked = page.locator("#days-figures thead th").all_inner_texts()[1:-1]
-    own = {"Default project · Acme", "Default project · Beta", "Search (proj-b)", "Search (proj-c)"}
-    assert set(stacked) == own
+    labels = {"Default project · Acme", "Default project · Beta", "Search (proj-b)", "Search (proj-c)"}
+    assert set(stacked) == labels
     assert options(page, "project")[1:] == [
         "Default project · Acme",
         "Default project · Beta",
@@ -142,8 +142,8 @@ def test_other_currencies_have_their_own_tile(open_report: Open) -> None:
     assert page.inner_text("#total-other-currencies") == "90,000.00 JPY and 3.50 without a currency"
     assert "$1,234.56 and 90,500.00 JPY and 3.50 without a currency" in page.inner_text("#month-organizations")
     assert "90,500.00 JPY" in page.inner_text("#other-currencies-table")
-    plain = open_report([cell("acme", "proj-a", None, 5)])
-    assert plain.locator("#total-other-currencies").count() == 0
+    dollars_only = open_report([cell("acme", "proj-a", None, 5)])
+    assert dollars_only.locator("#total-other-currencies").count() == 0
 
 
 def test_anomaly_with_feedback_is_listed_and_not_counted_as_open(open_report: Open) -> None:
@@ -153,14 +153,14 @@ def test_anomaly_with_feedback_is_listed_and_not_counted_as_open(open_report: Op
     assert page.locator("#anomalies-list .finding").count() == 2
 
 
-def test_organizations_with_equal_titles_are_distinguished(open_report: Open) -> None:
+def test_organizations_with_equal_titles_are_shown_with_their_names(open_report: Open) -> None:
     cells = [cell("acme", "proj-a", None, 5), cell("beta", "proj-d", None, 6)]
     page = open_report(cells, organizations=[organization_status(name, title="Same") for name in ("acme", "beta")])
     assert options(page, "organization")[1:] == ["Same (acme)", "Same (beta)"]
 
 
 @pytest.mark.parametrize("fragment", ["project=acme/proj-old", "user=acme/left", "model=/gpt-1", "organization=no/no"])
-def test_linked_value_without_spend_is_marked(open_report: Open, fragment: str) -> None:
+def test_filter_value_of_a_link_without_spend_is_marked(open_report: Open, fragment: str) -> None:
     page = open_report([cell("acme", "proj-a", None, 5)], f"#period=30&{fragment}")
     assert page.inner_text("#total-period") == "$0.00"
     name = fragment.partition("=")[2].rpartition("/")[2]
@@ -173,7 +173,7 @@ def test_linked_value_without_spend_is_marked(open_report: Open, fragment: str) 
     assert not page.locator("#absent").is_visible()
 
 
-def test_spend_without_project_is_zero_if_all_spend_has_a_project(open_report: Open) -> None:
+def test_filter_without_project_is_zero_if_all_spend_has_a_project(open_report: Open) -> None:
     page = open_report([cell("acme", "proj-a", None, 5)], "#period=30&project=-")
     assert page.inner_text("#total-period") == "$0.00"
     assert "(no project) (not in this report)" in page.inner_text("#shown")
@@ -184,7 +184,7 @@ def test_missing_days_are_marked_as_incomplete(open_report: Open) -> None:
     missing = {"acme": [LAST - 8 * ONE_DAY, LAST - 7 * ONE_DAY]}
     page = open_report(cells, "#period=30", missing=missing)
     assert "2 days incomplete" in page.locator("#totals .tile").first.inner_text()
-    days = open_days(page)
+    days = open_daily_table(page)
     assert [day for day in days if "incomplete" in day] == [f"{LAST - ago * ONE_DAY} (incomplete)" for ago in (7, 8)]
     assert page.locator("#days-missing").is_visible()
     grey = "getComputedStyle(document.documentElement).getPropertyValue('--missing')"
@@ -227,7 +227,7 @@ def test_unit_costs_show_a_note_if_a_filter_does_not_apply(open_report: Open) ->
     assert page.locator("#units-note").is_visible()
 
 
-def test_credits_have_no_share(open_report: Open) -> None:
+def test_users_have_no_share_if_the_total_is_negative(open_report: Open) -> None:
     page = open_report([cell("acme", "proj-a", "u1", -5), cell("acme", "proj-a", "u2", 2)])
     shares = page.locator("#people-users tbody td:nth-child(3)").all_inner_texts()
     assert shares == ["–", "–"]  # noqa: RUF001  # the page contains en dashes
@@ -242,7 +242,7 @@ def test_opened_anomalies_stay_open_when_a_filter_changes(open_report: Open) -> 
     findings.nth(5).locator("summary").click()
 
     def are_open() -> list[bool]:
-        return [bool(one.evaluate("details => details.open")) for one in findings.all()]
+        return [bool(found.evaluate("details => details.open")) for found in findings.all()]
 
     expected = [False, True, True, False, False, True]
     assert are_open() == expected
@@ -287,13 +287,13 @@ def test_seven_digit_amount_fits_one_line_of_a_tile(open_report: Open, size: tup
     assert page.locator("#total-period").evaluate(fits)
 
 
-def test_filters_scroll_away_on_a_phone_in_landscape(open_report: Open) -> None:
+def test_filters_are_not_sticky_on_a_phone_in_landscape(open_report: Open) -> None:
     page = open_report([cell("acme", "proj-a", None, 5)])
     page.set_viewport_size({"width": 780, "height": 360})
     assert page.locator("#filters").evaluate("form => getComputedStyle(form).position") == "static"
 
 
-def test_print_shows_the_stacking(open_report: Open) -> None:
+def test_print_shows_stacking_and_bar_length_as_text(open_report: Open) -> None:
     page = open_report([cell("acme", "proj-a", None, 5)], "#period=30&stack=model&bar=week")
     assert not page.locator("#days-as").is_visible()
     page.emulate_media(media="print")
