@@ -1,1 +1,1 @@
-"""Alembic's scripts; `database.prepare` runs them."""
+"""Alembic migrations of the schema `openai_costs`. `Database.prepare` runs them."""

@@ -1,4 +1,4 @@
-"""The first tables: organizations, their days, rows, revisions, raw buckets and what is remembered."""
+"""Creates the first tables: organizations, their days, cost rows, revisions, raw buckets and refused groupings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ down_revision = None
 
 
 def upgrade() -> None:
-    """Apply."""
+    """Create the tables."""
     op.create_table(
         "cost_days",
         sa.Column("organization", sa.Text(), nullable=False),
@@ -191,7 +191,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take back."""
+    """Drop the tables."""
     op.execute("drop view if exists openai_costs.day_status")
     for view in ("sync_status", "cost_revisions", "daily_costs"):
         op.execute(f"drop view if exists openai_costs.{view}")

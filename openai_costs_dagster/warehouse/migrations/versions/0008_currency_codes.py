@@ -1,7 +1,7 @@
-"""Stored currency codes become trimmed and lower-case, and rows that share a key by that are added up.
+"""Changes stored currency codes to lower case without spaces, and adds up rows whose keys become equal.
 
-Until now a code was stored as the API sent it, and every total counts rows of the code `usd` alone: a day that was
-billed in `USD` counted nothing. Raw buckets keep what the API sent.
+Before this migration, a code was stored as the API sent it, and totals counted only rows with the code `usd`. A day
+that was billed in `USD` therefore counted as zero. Raw buckets keep the spelling of the API.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _SUMS = {"cost_rows": ("amount", "quantity"), "user_costs": ("amount",), "alloca
 
 
 def upgrade() -> None:
-    """Apply."""
+    """Change the codes in all tables that contain them."""
     for table, key in _KEYS.items():
         _respell(table, key, _SUMS[table])
     _recount_cost_days()
@@ -38,7 +38,7 @@ def upgrade() -> None:
 
 
 def _respell(table: str, key: str, sums: tuple[str, ...]) -> None:
-    """Replaces the days of a table that hold a code of another spelling; `affected_<table>` names them.
+    """Replace the days of a table that contain another spelling of a code; the table `affected_<table>` lists them.
 
     Sums go through `trim_scale`, because amounts are stored without trailing zeros.
     """
@@ -116,7 +116,7 @@ def _recount_allocation_days() -> None:
 
 
 def _respell_revisions() -> None:
-    """A change of spelling alone was stored as two revisions, which cancel out and go."""
+    """Delete pairs of revisions that only recorded a new spelling; the two amounts of such a pair cancel out."""
     op.execute(
         f"""
         with removed as (
@@ -148,5 +148,5 @@ def _respell_revisions() -> None:
 
 
 def downgrade() -> None:
-    """Take back. Spellings stay: the API's own are in the raw buckets."""
+    """Do nothing to the codes. Only the raw buckets contain the former spellings."""
     op.drop_index("cost_rows_of_other_currencies", "cost_rows", schema="openai_costs")

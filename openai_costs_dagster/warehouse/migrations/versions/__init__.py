@@ -1,1 +1,1 @@
-"""One file for every step of the schema, oldest first."""
+"""The migrations of the schema, one module each. The number in the file name gives their order."""
