@@ -131,7 +131,7 @@ class OpenAICostsComponent(dg.Component, dg.Model, dg.Resolvable):
 
 
 def _plain(value: Any) -> Any:
-    """Return a value as `yaml_document.py` does: amounts become decimals with exactly the written digits."""
+    """Return a value in plain types. Numbers with a point become decimals with exactly the written digits."""
     if isinstance(value, float):
         return Decimal(repr(value))
     if isinstance(value, Mapping):

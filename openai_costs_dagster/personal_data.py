@@ -121,9 +121,8 @@ def forget_in_free_text(text: str, person: Person) -> str:
     except ValueError:
         text = _without(person.find_addresses(text), text)
         return _without(person.find_names(text), text)
-    for node in sorted(
-        strings, key=lambda string: -string.start
-    ):  # Texts are replaced from the end to the beginning, so that earlier positions stay valid.
+    # Texts are replaced from the end to the beginning, so that earlier positions stay valid.
+    for node in sorted(strings, key=lambda string: -string.start):
         edited = forget_in_free_text(node.string or "", person)
         if edited != node.string:
             text = text[: node.start] + json.dumps(edited) + text[node.end :]
@@ -268,7 +267,7 @@ def _value(token: tuple[str, int, int], tokens: Iterator[tuple[str, int, int]]) 
 
 
 class _PageEditor:
-    """The editor of one JSON page."""
+    """The removal of a person from one JSON page: the edits are collected first and applied at the end."""
 
     def __init__(self, person: Person) -> None:
         self._person = person
@@ -276,7 +275,7 @@ class _PageEditor:
         self._addresses: set[str] = set()
 
     def edit(self, text: str, root: _Node) -> EditedText:
-        """Return the page without the person."""
+        """Return the page without the names and addresses of the person, and the addresses that were found."""
         # The user id occurs outside of every list element, so the whole page is the row of the user.
         if self._find_rows(root):
             self._clear(root)

@@ -15,13 +15,13 @@ Trigger = Literal["schedule", "backfill", "manual"]
 """The origin of a run. ``schedule`` covers schedules, sensors and automation conditions, ``manual`` a person's runs."""
 
 AlertKind = Literal["anomaly", "budget", "sync_failure", "test"]
-"""The cause of an alert; channels select alerts by it."""
+"""The cause of an alert. Each channel can be limited to some kinds."""
 
 OpenFailureKind = Literal["sync", "late_days"]
 """Whether synchronization failed or days are late."""
 
 DirectoryKind = Literal["project", "user", "api_key"]
-"""The kind of thing that an id stands for."""
+"""The kinds of ids whose names are stored."""
 
 FeedbackKind = Literal["mute", "expected"]
 """Whether a person muted a series or called a finding expected."""

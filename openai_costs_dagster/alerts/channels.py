@@ -152,7 +152,7 @@ def request(
 
 
 def _body_limit(service: apprise.NotifyBase, title: str) -> int:
-    """Return the number of characters that fit into the body. Services without a title field put the title there."""
+    """Return the number of characters that fit into the body, which includes the title if there is no title field."""
     return int(service.body_maxlen) - (0 if service.title_maxlen else len(title) + 8)
 
 

@@ -30,7 +30,7 @@ CLAIM_DURATION = dt.timedelta(seconds=60)
 """How long a message is reserved for the process that claimed it. No attempt takes longer."""
 
 RETRY_PERIOD = dt.timedelta(days=3)
-_MIN_ATTEMPTS = 20  # least attempts, because a daemon that was down for days makes few attempts within RETRY_PERIOD
+_MIN_ATTEMPTS = 20  # a daemon that was down for days makes few attempts within RETRY_PERIOD, so more are guaranteed
 MAX_PARALLEL_CHANNELS = 8
 _MAX_ERROR_LENGTH = 500
 

@@ -104,6 +104,6 @@ def _channel(settings: AlertSettings) -> Channel:
     if settings.webhook and settings.secret:
         return WebhookChannel(settings.webhook, settings.secret)
     if settings.url is None:
-        # unreachable, because the validation of the settings refuses such a channel
+        # This line is unreachable, because the validation of the settings refuses such a channel.
         raise ValueError("an alert without an address")
     return AppriseChannel(settings.url)

@@ -131,7 +131,7 @@ class MalformedResponse(TransientApiError):
 
 
 class Unreachable(TransientApiError):
-    """The server sent no response, or the connection broke in the middle of one."""
+    """The server sent no response, or the connection broke during the response."""
 
 
 class IncompletePagination(TransientApiError):

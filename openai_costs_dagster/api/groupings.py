@@ -76,7 +76,7 @@ class GroupingPlanner:
         return self._windows(days)
 
     def replan(self, query: QueryWindow) -> list[QueryWindow]:
-        """Return the queries that replace a refused one. Sends probes.
+        """Return the queries that replace a refused query. Sends probes.
 
         Raises any `ApiError` of a probe, and ValueError for the coarsest grouping, which has no replacement.
         """

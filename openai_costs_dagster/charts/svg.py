@@ -16,8 +16,8 @@ from openai_costs_dagster.display_text import printable
 
 _WIDTH, _HEIGHT = 720, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 30, 28
-_LINES = 4  # of the grid, above the bottom line
-_MIN_HEIGHT = 1e-9  # US dollars: a smaller axis has no scale
+_LINES = 4  # horizontal lines of the grid above the bottom line
+_MIN_HEIGHT = 1e-9  # US dollars; keeps an axis without any amount from having the height zero
 _HEAD = (
     f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" '
     f'height="{_HEIGHT}" font-family="sans-serif" font-size="11">'
@@ -107,7 +107,7 @@ def _frame(title: str) -> list[str]:
 
 
 class _Scale:
-    """The scale of a chart: from the lowest amount, which is 0 unless a day is a credit, to the top."""
+    """The scale of a chart, from `top` down to zero, or to the lowest amount if a day has a credit."""
 
     def __init__(self, count: int, lowest: float, top: float) -> None:
         self.low = min(lowest * 1.05, 0.0)

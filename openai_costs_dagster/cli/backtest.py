@@ -47,7 +47,7 @@ def backtest(spend: Path, out: Path, sensitivity: Sensitivity, minimum_impact: f
     from openai_costs_dagster.spend.detection.detector import Detector
     from openai_costs_dagster.spend.detection.parameters import Parameters
 
-    # `FloatRange` accepts "nan" and "inf".
+    # The option type `FloatRange` accepts "nan" and "inf", which are no amounts.
     if not math.isfinite(minimum_impact):
         raise InputMistake(f"--minimum-impact-usd must be a finite number, not {minimum_impact}")
     try:

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from openai_costs_dagster.display_text import printable
 
-# In columns. Rich would assume only 80 columns for a pipe or a file, and wrap most tables.
+# The width in characters. For a pipe or a file, Rich would assume only 80 and wrap most tables.
 _PLAIN_WIDTH = 160
 
 

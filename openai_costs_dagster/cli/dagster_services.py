@@ -39,7 +39,7 @@ class ProcessGroups:
         self._leaders: list[int] = []
 
     def add(self, leader: int) -> None:
-        """Add a group by its leader."""
+        """Record the process group that the process `leader` leads."""
         self._leaders.append(leader)
 
     def remove_empty(self) -> None:
@@ -124,7 +124,7 @@ class DatabaseService:
         self._start()
 
     def ending(self) -> str | None:
-        """Return None, because the server is not a child process. Only `answers` detects a failure."""
+        """Return None. The server is not a child process, so its failure is only noticed by `answers`."""
         return None
 
     def answers(self) -> bool:
@@ -136,7 +136,7 @@ class DatabaseService:
             return False
 
     def end(self) -> None:
-        """Do nothing: a server in recovery must not be interrupted, and `start` uses a running server."""
+        """Leave the server running, because it may be in recovery. `start` continues with a running server."""
 
 
 class SensorTicks:

@@ -88,13 +88,13 @@ class Detection(NamedTuple):
     figures: Figures
     segments: SegmentRequest
     cost_causes: Sequence[Cause] = ()
-    """For a user: the findings about costs of the same day, which may report the same change."""
+    """For a finding about a user: the findings about costs of the same day, which may report the same change."""
     day_segments: SegmentRequest | None = None
     """The request that decides whether `cost_causes` cover the finding of a user. None if no cause can."""
 
     @property
     def requests(self) -> list[SegmentRequest]:
-        """All segments that are needed."""
+        """All requests for segments that the finding needs."""
         return [self.segments, *([self.day_segments] if self.day_segments else [])]
 
 
@@ -293,7 +293,7 @@ class PanelEvaluation:
         )
 
     def _figures(self, row: int, column: int, day: dt.date) -> Figures:
-        """Return the figures of the test that failed, or of the day's own range if the day is only notable."""
+        """Return the figures of the failed test, or of the range of the single day if the deviation is minor."""
         verdicts, series = self._verdicts, self._panel.series[column]
         bounds = (verdicts.expected, verdicts.lower, verdicts.upper)
         daily = FailedTest(1, *(values[row, column].item() for values in bounds))
@@ -390,9 +390,9 @@ def covering_flags(user: Flag, cost_causes: Iterable[Cause]) -> list[Flag]:
 def is_already_reported(user: Flag, cost_causes: Iterable[Cause], segments: Iterable[Segment]) -> bool:
     """Return whether findings about costs already report a user's change.
 
-    They do if most of the user's change lies within the findings, or if most of the findings' change is the user's.
-    In the second case, a rise of the user that is twice as large as the findings is still reported. `segments` are the
-    segments of the user's spend on the day.
+    The change is reported already if most of it lies within the findings, or if the user caused most of the findings'
+    change. In the second case, a rise of the user that is twice as large as the findings is still reported. `segments`
+    are the segments of the user's spend on the day.
     """
     flags = covering_flags(user, cost_causes)
     if not flags:

@@ -155,7 +155,7 @@ def evaluate_budgets(
                 spend = _spend(connection, name, budget.scope, period)
                 status = rules.budget_status(spend, period, known)
                 crossed = rules.crossings(spend, status, budget.amount_usd, budget.alert_at)
-                # The stored states answer this question only until this evaluation stores its own state.
+                # This query comes first, because it reads the stored states, which the next statement overwrites.
                 was_evaluated = budgets.was_evaluated(connection, name, budget.title, period.first, budget.amount_usd)
                 budgets.store_states(connection, name, [_state(budget, status)], now)
                 for crossing in crossed:

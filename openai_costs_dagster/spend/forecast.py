@@ -34,14 +34,14 @@ _HALF_LIFE = 4.0  # days after which the weight of a day in the level is halved
 _USUAL_PACE = 1.5  # days between days with spend; a rarer series has a proportionally longer half-life
 _SPIKES = 2  # number of highest and lowest days that are clipped, so that outliers do not move the level
 _WEEKDAY_PRIOR = 0.5  # weight of the prior that all weekdays are equal, in weeks; it shrinks as more weeks are observed
-_MIN_WEEKDAY_FACTOR = 0.005  # a factor of zero would make the first dollar on that weekday look infinite
+_MIN_WEEKDAY_FACTOR = 0.005  # lower bound; with a factor of zero, any spend on the weekday would look infinite
 _FORTNIGHT = 14
 _TREND = 0.3 / _FORTNIGHT  # daily share of the growth from the fortnight before to the last fortnight
 _DAMPING = 0.9  # factor by which the trend shrinks with every day ahead
 _TREND_PRIOR = 0.5  # average days added to both fortnights, so that small amounts show no trend
 _MAX_LOG_GROWTH = math.log(2)  # the trend at most doubles or halves the level
 _CUSHION = 0.1  # average days added to both sides of a ratio, so that zeros do not make it infinite
-_CREDIT_CUSHION = 1.0  # the same cushion for series with credits, whose sums may be negative
+_CREDIT_CUSHION = 1.0  # the value of `_CUSHION` for series with credits, whose sums may be negative
 _MIN_SUM = 0.05  # share of the cushion: the lower bound of both sides of a ratio
 
 _LOOKBACK = 365  # days in which past forecasts are evaluated

@@ -29,7 +29,7 @@ _SAME_DAY_GROWTH_FACTOR = 5
 
 
 class UnusualDay(NamedTuple):
-    """An unusual UTC day of a series, or of a line item's unit price."""
+    """A UTC day on which a series, or the unit price of a line item, was unusual."""
 
     day: dt.date
     series: SeriesKey
@@ -129,7 +129,7 @@ def _continues(incident: Incident, unusual: UnusualDay) -> bool:
 
 
 def _continues_as_coarser(incident: Incident, unusual: UnusualDay) -> bool:
-    """Return whether the day after an incident, a coarser series shows a similar impact: the same cause, renamed."""
+    """Return whether a coarser series shows a similar impact on the day after an incident, that is, the same cause."""
     return (
         incident.is_open
         and incident.line_item == unusual.line_item

@@ -101,9 +101,9 @@ def decompose_change(segments: Iterable[Segment]) -> ChangeBreakdown:
 
 
 def main_contributor(segments: Iterable[Segment], name: Callable[[Segment], str]) -> tuple[str, Decimal] | None:
-    """Return the name with the largest share of the change, and its share; None if there is no change.
+    """Return the group of segments with the largest share of the change, and that share; None without a change.
 
-    `name` groups the segments, for example by project.
+    `name` returns the group of a segment, for example its project.
     """
     changes: dict[str, Decimal] = defaultdict(Decimal)
     for segment in segments:

@@ -37,7 +37,7 @@ class AllocatedDay:
     unallocated_usd: Decimal
     provisional: bool
     differences: Sequence[TokenDifference]
-    """Models for which OpenAI billed another number of tokens than its usage endpoints counted."""
+    """Models whose billed number of tokens differs from the number that the usage endpoints counted."""
     has_usage: bool
     unsplit_line_items: Sequence[str | None]
     """Line items whose rows stay unallocated although the total of each user is known."""

@@ -220,7 +220,7 @@ class _Ingestion:
         # Two configured names of one OpenAI organization would count its costs twice, so the identity is checked before
         # any row of the window is stored.
         self._store_identity(started_at)
-        # Before the rows, so that no stored row is without the classification of its line item.
+        # Line items are classified before the rows are stored, so that every stored row has a classification.
         warehouse_line_items.classify_new(
             self._connection, fetched.line_items, line_items.classify, line_items.RULES_VERSION
         )
@@ -322,7 +322,7 @@ def _record_result(connection: Connection, request: CostsRequest, outcome: Outco
             organizations.record_success(connection, name, now)
         failure_alerts.record_alerts(connection, request.organization, outcome, request.trigger, now)
     if request.raw_pages_days is not None:
-        # Last, because this run may have stored raw responses of days that are older than the limit.
+        # Old raw responses are deleted last, because this run may itself have stored responses older than the limit.
         retention.delete_raw_buckets(connection, name, older_than=now.date() - request.raw_pages_days * ONE_DAY)
 
 

@@ -25,7 +25,7 @@ class PersistentGroupingPlanner:
         groupings: Sequence[Grouping],
         now: dt.datetime,
     ) -> None:
-        """`groupings` are ordered from the finest to the coarsest; refusals of other groupings stay untouched."""
+        """Load the stored refusals of `groupings`, which are ordered from the finest to the coarsest."""
         self._connection = connection
         self._organization = organization
         self._groupings = groupings
@@ -46,7 +46,7 @@ class PersistentGroupingPlanner:
         return windows
 
     def replan(self, window: QueryWindow) -> list[QueryWindow]:
-        """Return the queries that replace a refused one. Sends requests; raises an `ApiError`."""
+        """Return the queries that replace a refused query. Sends requests; raises an `ApiError`."""
         windows = self._planner.replan(window)
         self._store_refusals()
         return windows

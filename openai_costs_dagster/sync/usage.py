@@ -86,7 +86,7 @@ class UsageOutcome:
     failed: dict[dt.date, str] = field(default_factory=dict)
     """The reason of the first failure of each day."""
     permanent: bool = True
-    """Whether all failures need a person; False as soon as one of them may disappear by itself."""
+    """Whether every failure needs a person; False as soon as one failure may disappear by itself."""
     skipped: dict[str, str] = field(default_factory=dict)
     """Endpoints that the server lacks, with its error."""
     requests: int = 0

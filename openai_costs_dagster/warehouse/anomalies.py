@@ -95,8 +95,8 @@ class Finding:
     @property
     def has_daily_range(self) -> bool:
         """Whether the amounts and the range of the finding belong to one day, not to a sum over several days."""
-        # The detector gives a run of days a reason such as "5 days", and intermittent series are tested by a sum over
-        # days.
+        # The reason shows which test failed: "5 days" is a run of days, and intermittent series are tested by sums of
+        # several days.
         return self.reason != "intermittent" and not self.reason.endswith(" days")
 
 

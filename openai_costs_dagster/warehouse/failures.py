@@ -15,7 +15,7 @@ from openai_costs_dagster.warehouse import errors
 from openai_costs_dagster.warehouse.address import Address
 
 _TRANSIENT_CLASSES = {"08", "40", "53", "57", "58"}
-"""Lost connections, deadlocks, exhausted resources, interventions of an administrator, system errors."""
+"""SQLSTATE classes of lost connections, deadlocks, exhausted resources, administrators' actions and system errors."""
 _TRANSIENT_STATES = {
     "25P03",  # idle_in_transaction_session_timeout ended the session
     "25P04",  # transaction_timeout

@@ -31,7 +31,7 @@ GO = "go"
 
 def main() -> None:
     """Serve requests until the end of standard input. Exits with an error if definitions do not load."""
-    # An interrupt of the process group is for the runs: the server waits for them and ends.
+    # Ctrl-C interrupts the whole process group. It is meant for the runs, and the server ends after its last run.
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     loaded: set[str] = set()
     with os.fdopen(os.dup(sys.stdout.fileno()), "w") as output:
@@ -79,7 +79,7 @@ def _run(request: str, gate: Connection, inherited: list[Connection | TextIO]) -
     with Path(os.devnull).open() as nothing:
         os.dup2(nothing.fileno(), 0)  # Standard input holds the requests of other runs.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    with capture_interrupts():  # Keeps an interrupt that arrives before Dagster handles interrupts itself.
+    with capture_interrupts():  # Dagster handles interrupts later, and an earlier one must not be lost.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
         try:
             gate.recv()

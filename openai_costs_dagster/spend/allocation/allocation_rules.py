@@ -75,7 +75,7 @@ _COUNTERS_WITHOUT_UNIT = {
 }
 """The operation and the counter of services whose line items may come without a unit."""
 
-# Tokens, by kind and modality.
+# The token counter of each kind of line item, by modality.
 _MODALITIES = ("text", "audio", "image")
 _TOKEN_COUNTERS: dict[tuple[str, str | None], str] = {
     ("input", None): "input_uncached_tokens",
@@ -97,10 +97,10 @@ class BilledCounter(NamedTuple):
     operations: tuple[str, ...]
     counter: str
     model: str | None = None
-    """None for tools."""
+    """The billed model; None for tools, which are billed without a model."""
     batch: bool = False
     tier: str | None = None
-    """None for the standard tier."""
+    """The service tier; None for the standard tier."""
 
     @property
     def is_standard(self) -> bool:
@@ -108,7 +108,7 @@ class BilledCounter(NamedTuple):
         return not self.batch and self.tier is None
 
     def counter_units_per(self, quantity_unit: str | None) -> int | None:
-        """Return how many units of the counter one billed unit is; None if the two cannot be compared."""
+        """Return the number of counted units in one billed unit; None if the units cannot be compared."""
         factors = _FACTORS.get(self.counter, _TOKENS if self.counter.endswith("_tokens") else {})
         return factors.get(quantity_unit or "")
 

@@ -23,9 +23,9 @@ from openai_costs_dagster.spend.detection.state.history import History, active_d
 from openai_costs_dagster.spend.detection.state.levels import Levels
 from openai_costs_dagster.spend.detection.verdicts import Annotations, Verdicts
 
-_MINOR_IMPACT_SHARE = 0.2  # an unusual day is recorded as minor from this share of the minimum impact on
-_MINOR_ACTIVITY = 0.5  # minor days are recorded for series with at least this share of active days
-# the upper bound of a young series: multiples of its highest day and of the minimum impact
+_MINOR_IMPACT_SHARE = 0.2  # least share of the minimum impact of an unusual day that is recorded as minor
+_MINOR_ACTIVITY = 0.5  # least share of active days of a series whose minor deviations are recorded
+# A young series has an upper bound of this multiple of its highest day plus this multiple of the minimum impact.
 _YOUNG_RANGE_FACTOR, _YOUNG_RANGE_IMPACTS = 4, 2
 
 
@@ -78,7 +78,7 @@ class Detector:
         prediction = self._baseline.predict(
             date.weekday(),
             past,
-            # The level of an intermittent series is that of its active days.
+            # Only the active days of an intermittent series show its level.
             weights * (active | ~activity.is_intermittent),
             history.noise,
             np.where(activity.on_some_weekdays, parameters.some_weekdays_prior, parameters.weekday_prior),

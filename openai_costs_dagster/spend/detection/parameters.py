@@ -130,7 +130,7 @@ class Parameters:
     young_day_weight_decay: float = 0.92
     """The value of `day_weight_decay` below `settling_age_days`."""
     young_weekly_trend_prior: float = 0.1
-    """The value of `weekly_trend_prior` below `settling_age_days`; adopted series may grow steeply."""
+    """The value of `weekly_trend_prior` below `settling_age_days`, because a new series may grow steeply."""
 
     # The estimate of the noise: `state/history.py`.
     min_noise: float = 0.05
@@ -150,13 +150,13 @@ class Parameters:
     recent_noise_decay: float = 0.95
     """The weight of a day relative to the following day in the recent noise estimate."""
     recent_noise_cap: float = 1.05
-    """The largest ratio of the noise to the recent noise estimate; a series that became calm is tested as calm."""
+    """The largest noise that the tests use, as a multiple of the recent estimate: calmer spend narrows the range."""
     winsorize_at_sigmas: float = 3.8
-    """The robust sigmas at which a residual is cut before it enters the noise estimate."""
+    """The robust sigmas to which a larger residual is reduced before it enters the noise estimate."""
     downweight_from_sigmas: float = 2.9
     """The sigmas from which a day weighs less in the regression."""
     rest_day_sigmas: float = 0.75
-    """The sigmas below the expected amount from which a day of common rest is excluded from the baseline."""
+    """The sigmas below the expected amount from which a day of common rest, as on a holiday, leaves the baseline."""
 
     # Episodes and levels: `state/episodes.py`, `state/levels.py`.
     level_rise_flags: int = 5
@@ -164,11 +164,11 @@ class Parameters:
     level_drop_flags: int = 4
     """The number of flagged low days after which their level becomes the normal level."""
     level_confirm_days: int = 5
-    """The number of days before a run's last day after which the level of the run is accepted at once."""
+    """The level of a run is accepted at once if the run began at least this number of days before its last day."""
     max_episode_days: int = 12
     """The number of days after which an episode ends and its level becomes the normal level."""
     continuation_share: float = 0.64
-    """The share of an episode's median deviation that keeps the episode going, on the log scale."""
+    """A day continues an episode if it has at least this share of the episode's median deviation, on the log scale."""
     continuation_sigmas: float = 2.0
     """The sigmas that a day of a continued episode must deviate from the expected amount."""
 
@@ -198,9 +198,9 @@ class Parameters:
     intermittent_sum_days: tuple[int, ...] = (3, 5)
     """The lengths of the tested sums, in days."""
     intermittent_few_days_margin: float = 4.0
-    """The amount added to both factors after division by the number of active days.
+    """The margin added to both factors, after division by the number of active days.
 
-    The maximum of a few days is a poor estimate of the maximum of many days.
+    A maximum of few days is a poor estimate of the maximum of many days, so few active days get a large margin.
     """
     intermittent_run_lengths: tuple[int, ...] = (2, 3, 4, 5, 6)
     """The lengths of the runs tested for high and frequent days, in days."""

@@ -110,9 +110,8 @@ def _finest_cause(flag: Flag, flags: list[Flag]) -> Flag:
 def _replace_key(flag: Flag, flags: list[Flag]) -> Flag:
     """Return the model in a project that shows the same change as an API key, or the given flag.
 
-    The model describes the cause better than the key does. Costs without an API key are those of a whole project on
-    days
-    that are stored without keys, so the project replaces them.
+    The model describes the cause better than the key does. On days that are stored without API keys, the costs
+    without a key are those of the whole project, so the project replaces them.
     """
     if not flag.series.api_key:
         return flag
@@ -137,7 +136,7 @@ def _replace_key(flag: Flag, flags: list[Flag]) -> Flag:
 
 
 def _is_explained(flag: Flag, causes: list[Cause]) -> bool:
-    """Return whether the causes explain a flag, either one of them alone or most of it together."""
+    """Return whether a flag is explained by one of the causes, or for the most part by all causes together."""
     accounted = 0.0
     for cause in causes:
         difference = cause.flag.difference

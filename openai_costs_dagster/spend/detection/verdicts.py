@@ -34,9 +34,9 @@ class Verdicts:
     """
 
     flagged: Flags
-    """Whether the day is unusual and its difference reaches the minimum impact."""
+    """Whether the day is unusual and differs from the expected amount by the minimum impact or more."""
     minor: Flags
-    """Whether the day is unusual and its difference is below the minimum impact."""
+    """Whether the day is unusual but differs from the expected amount by less than the minimum impact."""
     score: Floats
     expected: Floats
     lower: Floats
@@ -62,7 +62,7 @@ class Verdicts:
 
 @dataclass(frozen=True)
 class Annotations:
-    """Facts about the days of a panel that the spend does not show.
+    """Facts about the days of a panel that its amounts do not show.
 
     `settled` and `known` have one value per day; `expected` has the shape ``[day, series]``.
     """

@@ -17,7 +17,7 @@ from openai_costs_dagster.spend.detection.state.day import Day, FailedTest
 from openai_costs_dagster.spend.detection.state.history import History
 from openai_costs_dagster.spend.detection.state.levels import Levels
 
-_LAST_DAY_SHARE = 0.5  # share of the mean of a sum that its last day must reach
+_LAST_DAY_SHARE = 0.5  # share of the mean day of a sum that the last day must reach
 _MIN_DROP_ACTIVITY = 0.4  # share of active days in the window from which a drop is flagged
 _MIN_ACTIVE_DAYS = 4  # active days in the window from which a series is tested
 _MIN_RUN_ACTIVE_DAYS = 9  # active days that show how high and how frequent spend usually is
@@ -60,7 +60,7 @@ class Intermittent:
         day.unflag(day.drop & (intermittent | rarely_active), "")
 
     def _few_days_margin(self, day: Day) -> Floats:
-        """Return the margin added to the factors, which is large for series with few active days."""
+        """Return the margin that is added to the factors of each series. Few active days make the margin large."""
         margin: Floats = self._parameters.intermittent_few_days_margin / np.maximum(day.activity.active_days, 1)
         return margin
 

@@ -77,13 +77,13 @@ class Outliers:
         day.flag(low & ~stopped_young & ~self._has_faded(day), "below", rise=False)
 
     def _has_faded(self, day: Day) -> Flags:
-        """Return which series had almost stopped over the last days. An outage would have started abruptly."""
+        """Return whether the spend of each series had almost ended in the last days. An outage begins abruptly."""
         before = self._panel.spend[max(0, day.row - self._parameters.fading_days) : day.row].max(0, initial=0)
         faded: Flags = before < self._parameters.fading_share * day.expected
         return faded
 
     def _flag_continuation(self, day: Day) -> None:
-        """Flag days that continue an open episode. A part of the episode's deviation is enough for this."""
+        """Flag days that continue an open episode, for which a share of the episode's deviation is sufficient."""
         parameters = self._parameters
         large = (np.abs(day.difference) > parameters.minimum_impact_usd) & (
             np.abs(day.score) > parameters.continuation_sigmas
@@ -119,7 +119,7 @@ class Outliers:
         rise_sigmas = parameters.run_sigmas(days)
         least = np.maximum(np.log1p(parameters.rise_share), min(rise_sigmas, parameters.run_drop_sigmas) * spread)
         tested &= (self._levels.changed_row < first) & (np.abs(change) > least)
-        # Most days end here: the remaining conditions are only computed if a series can still be flagged.
+        # On most days no series remains, so the expensive conditions below are computed only if one does.
         if not tested.any():
             return
         usual = parameters.to_usd(reference + day.weekday_effect)
@@ -153,7 +153,7 @@ class Outliers:
         day.began_row[newly_flagged] = first
 
     def _flag_new_series(self, day: Day) -> None:
-        """Flag new series. They have no baseline, so they are tested by their total or by their own few days."""
+        """Flag new series. A new series has no baseline, so it is tested by its total or by its own few days."""
         parameters = self._parameters
         highest = self._panel.spend[max(0, day.row - 7) : day.row].max(0, initial=0)
         rising = day.spend > np.maximum(_RISING_SHARE * highest, parameters.minimum_impact_usd)
@@ -230,6 +230,6 @@ class Outliers:
         return bool(large and scores.sum() / np.sqrt(len(scores)) > self._parameters.newcomer_total_sigmas)
 
     def _is_sudden(self, column: int, day: Day) -> bool:
-        """Return whether a new series rose suddenly; a series that is being adopted grows day by day."""
+        """Return whether a new series rose suddenly. A service that people adopt gradually grows day by day instead."""
         past = self._panel.spend[int(self._panel.first_row[column]) : day.row, column]
         return len(past) < _FIRST_DAYS or bool(day.spend[column] > _SUDDEN_FACTOR * past.max())

@@ -12,7 +12,7 @@ from openai_costs_dagster.spend.detection.state.history import History
 from openai_costs_dagster.spend.detection.state.levels import Levels
 
 _RETURN_TOLERANCE = 0.4  # log scale: a day within this distance of an earlier level has returned to the level
-_RETURN_SHARE = 0.4  # share of the way back to an earlier level that a day must have covered
+_RETURN_SHARE = 0.4  # share of the distance to an earlier level that a day must have covered
 _RETURN_SIGMAS = 2.5  # the tolerance in sigmas, which replaces `_RETURN_TOLERANCE` if it is larger
 # tolerance, as a share of an earlier level change, within which a slow fall matches the change
 _SLOW_RETURN_SHARE = 0.25
@@ -72,7 +72,7 @@ class Recoveries:
                 day.reason[column] = "recovery"
 
     def _matches_earlier_level(self, column: int, row: int, change: float) -> bool:
-        """Return whether a change leads back to about an earlier, lower level."""
+        """Return whether a change ends near an earlier, lower level."""
         return any(
             row - left_row <= self._parameters.fall_back_days
             and back < 0

@@ -23,7 +23,7 @@ _RESTING_SHARE = 0.5
 
 _MONTHS = 4  # number of earlier month ends that are compared
 _MONTH_END_SHARE = 0.5  # share of the rise, on the log scale, that an earlier month end must reach
-_MONTH_END_PLACES = 2 * holidays.MONTH_END_DAYS  # days around the turn of a month
+_MONTH_END_PLACES = 2 * holidays.MONTH_END_DAYS  # number of days around the turn of a month
 
 
 class Suppressions:
@@ -34,7 +34,7 @@ class Suppressions:
         self._parameters = parameters
         self._history = history
         self._levels = levels
-        # Residuals by month (the current month last), place around the turn of the month, and series.
+        # Residuals by month (the current month last), position around the turn of the month, and series.
         self._month_ends = np.full((_MONTHS + 1, _MONTH_END_PLACES, len(panel.series)), np.nan)
         self._organizations = [panel.organization == column for column in np.unique(panel.organization)]
 
@@ -62,7 +62,7 @@ class Suppressions:
                 day.is_rest_day |= members & (day.score < -self._parameters.rest_day_sigmas)
 
     def _suppress_month_end(self, day: Day) -> None:
-        """Suppress rises that also occurred around the same place of at least half of the earlier month ends."""
+        """Suppress rises that also occurred on about the same days of at least half of the earlier month ends."""
         position = holidays.month_position(day.date)
         if position is None:
             return
@@ -70,7 +70,7 @@ class Suppressions:
         if place == 0:
             self._month_ends = np.roll(self._month_ends, -1, axis=0)
             self._month_ends[-1] = np.nan
-        # A month end may move by a day, so the neighboring places count as well.
+        # The rise of a month end may occur a day earlier or later, so the neighboring days count as well.
         around = self._month_ends[:-1, max(0, place - 1) : place + 2]
         known = np.isfinite(around).any(1).sum(0)
         similar = (around > _MONTH_END_SHARE * day.residual).any(1).sum(0)

@@ -14,7 +14,7 @@ import numpy as np
 from openai_costs_dagster.spend.detection.panel import Flags, Floats, Integers
 from openai_costs_dagster.spend.detection.parameters import Parameters
 
-# Columns of the basis; the weekdays take seven columns.
+# The columns of the basis. The weekdays take seven columns.
 _LEVEL, _TREND, _WEEKDAY, _TRANSIENT, _WEEKEND, _SIZE = 0, 1, 2, 9, 10, 11
 _WEEKEND_PRIOR = 2.0  # prior standard deviation of the weekend effect, on the log scale
 _NO_PRIOR = 1e-9  # a weak prior that keeps the matrix invertible and does not influence the level

@@ -14,8 +14,8 @@ from openai_costs_dagster.spend.detection.state.levels import LONG_AGO, Levels
 
 _CLOSE_AFTER_DAYS = 2  # consecutive unflagged days that close an episode
 _DROP_LEVEL_DAYS = 3  # last days of a drop whose median is the new level
-_STEADY_NOISES = 5  # standard deviations of the noise: the largest spread of flagged days that agree on a level
-_STEADY_RANGE = 0.35  # log scale: the same spread for series with little noise
+_STEADY_NOISES = 5  # largest spread, in standard deviations of the noise, of flagged days that agree on a level
+_STEADY_RANGE = 0.35  # the same spread on the log scale, for series with little noise
 
 
 class Episodes:
@@ -46,7 +46,7 @@ class Episodes:
         return np.minimum(opened, self._parameters.max_recent_alerts)
 
     def size(self, column: int) -> float:
-        """Return the median residual of an open episode, on the log scale."""
+        """Return the median residual of the open episode of a series, on the log scale."""
         return np.median(self._residuals[column]).item()
 
     def update(self, day: Day) -> None:

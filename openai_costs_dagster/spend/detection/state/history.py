@@ -143,6 +143,6 @@ def active_days(spend: Floats, row: int, parameters: Parameters) -> Flags:
 
 
 def _take_rank(ranked: Floats, rank: np.ndarray) -> Floats:
-    """Return the value of each column at its rank."""
+    """Return one value per column: the value at the given rank of that column."""
     values: Floats = np.take_along_axis(ranked, np.minimum(rank, len(ranked) - 1)[None], axis=0)[0]
     return values

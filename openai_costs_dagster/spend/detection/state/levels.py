@@ -15,7 +15,7 @@ from openai_costs_dagster.spend.detection.parameters import Parameters
 from openai_costs_dagster.spend.detection.state.day import Day
 from openai_costs_dagster.spend.detection.state.history import History
 
-LONG_AGO = -(10**6)  # a row number before every panel, for an event that has not happened
+LONG_AGO = -(10**6)  # a row number before the first row, for an event that has never occurred
 _MAX_EARLIER_LEVELS = 3  # the number of earlier levels that are stored per series
 _SAME_LEVEL = 0.1  # log scale: levels closer than this are the same
 

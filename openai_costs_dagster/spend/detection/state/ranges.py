@@ -36,7 +36,7 @@ class Ranges:
         self._history = history
 
     def for_episode(self, column: int, day: Day, size: float, *, rise: bool) -> FailedTest:
-        """Return the range of a day within an episode, which is narrower than that of a day alone.
+        """Return the range of a day within an episode. The range is narrower than the range of a single day.
 
         `size` is the median residual of the episode, on the log scale.
         """
@@ -93,7 +93,7 @@ class Ranges:
         return dollars
 
     def _expected_sum(self, column: int, day: Day, run: DayRun, above: float = 0) -> float:
-        """Return the sum of the run if each day lay `above` the level."""
+        """Return the sum that the run would have if every day lay `above` the level."""
         days = slice(run.first, day.row + 1)
         weekday_effects = self._history.log_spend[days, column] - self._history.deseasonalized[days, column]
         usual: float = self._parameters.to_usd(run.reference[column] + weekday_effects + above).sum().item()
