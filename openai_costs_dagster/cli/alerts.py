@@ -56,7 +56,7 @@ def test(context: click.Context, channel: str | None) -> None:
 @click.option("--count", default=30, show_default=True, type=click.IntRange(min=1), help="Number of alerts.")
 def list_alerts(count: int) -> None:
     """List alerts, newest first, with the state of their delivery."""
-    from openai_costs_dagster.cli.console import show_table
+    from openai_costs_dagster.cli.console import Column, show_table
     from openai_costs_dagster.cli.session import open_session
     from openai_costs_dagster.warehouse import outbox
 
@@ -66,7 +66,14 @@ def list_alerts(count: int) -> None:
         click.echo("there are no alerts yet")
         return
     show_table(
-        ("time (UTC)", "organization", "kind", "severity", "message", "delivery"),
+        (
+            Column("time (UTC)"),
+            Column("organization"),
+            Column("kind"),
+            Column("severity", optional=True),
+            Column("message", wraps=True),
+            Column("delivery", wraps=True),
+        ),
         [
             (
                 f"{one.created_at:%Y-%m-%d %H:%M}",

@@ -10,7 +10,6 @@ import click
 
 from openai_costs_dagster.cli.errors import InputMistake
 from openai_costs_dagster.days import ONE_DAY, RECENT_DAYS, utc_now
-from openai_costs_dagster.display_text import printable
 from openai_costs_dagster.records import FeedbackKind
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ def anomalies() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON in which amounts are strings.")
 def list_anomalies(organization: str | None, days: int, everything: bool, as_json: bool) -> None:
     """List findings, newest first."""
-    from openai_costs_dagster.cli.console import show_table
+    from openai_costs_dagster.cli.console import Column, show_table
     from openai_costs_dagster.spend.money import signed_dollars
 
     found = [finding for finding in _findings(_open_session(), organization, days) if everything or finding.is_open]
@@ -45,7 +44,14 @@ def list_anomalies(organization: str | None, days: int, everything: bool, as_jso
         click.echo(f"no {'' if everything else 'open '}anomalies in the last {days} days")
         return
     show_table(
-        ("id", "organization", "day", "impact", "severity", "what happened"),
+        (
+            Column("id", right=True),
+            Column("organization"),
+            Column("day"),
+            Column("impact", right=True),
+            Column("severity"),
+            Column("what happened", wraps=True),
+        ),
         [
             (
                 str(finding.anomaly_id),
@@ -57,7 +63,6 @@ def list_anomalies(organization: str | None, days: int, everything: bool, as_jso
             )
             for finding in found
         ],
-        right=(0, 3),
     )
 
 
@@ -65,11 +70,13 @@ def list_anomalies(organization: str | None, days: int, everything: bool, as_jso
 @click.argument("anomaly_id", metavar="ID", type=int)
 def explain(anomaly_id: int) -> None:
     """Print all stored values of a finding."""
+    from openai_costs_dagster.cli.console import print_line
+
     finding = _finding(_open_session(), anomaly_id)
-    click.echo(printable(finding.explanation))
+    print_line(finding.explanation)
     for name, value in _as_json(finding).items():
         if value is not None and name != "explanation":
-            click.echo(printable(f"  {name}: {value}"))
+            print_line(f"  {name}: {value}")
 
 
 @anomalies.command()
@@ -116,7 +123,7 @@ def unmute(anomaly_id: int) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def mutes(organization: str | None, as_json: bool) -> None:
     """List active mutes with the finding ids that unmute takes."""
-    from openai_costs_dagster.cli.console import show_table
+    from openai_costs_dagster.cli.console import Column, show_table
 
     found = _answers(_open_session(), "mute", organization, utc_now().date())
     if as_json:
@@ -126,7 +133,15 @@ def mutes(organization: str | None, as_json: bool) -> None:
         click.echo("there are no active mutes")
         return
     show_table(
-        ("id", "organization", "series", "since", "until", "muted at", "reason"),
+        (
+            Column("id", right=True),
+            Column("organization"),
+            Column("series", wraps=True),
+            Column("since"),
+            Column("until"),
+            Column("muted at", optional=True),
+            Column("reason", wraps=True),
+        ),
         [
             (
                 str(answer.anomaly_id),
@@ -139,7 +154,6 @@ def mutes(organization: str | None, as_json: bool) -> None:
             )
             for answer in found
         ],
-        right=(0,),
     )
 
 

@@ -81,7 +81,7 @@ def _load_history(folder: Path, today: dt.date) -> Session:
 
 
 def _print_findings(session: Session) -> None:
-    from openai_costs_dagster.cli.console import show_table
+    from openai_costs_dagster.cli.console import Column, show_table
     from openai_costs_dagster.cli.status import print_overviews
     from openai_costs_dagster.monitoring.status import overviews
     from openai_costs_dagster.spend.money import signed_dollars
@@ -96,7 +96,9 @@ def _print_findings(session: Session) -> None:
     _title(
         f"Open anomalies of the last {RECENT_DAYS} days, found by the check anomalous_spend (all data are simulated)"
     )
-    show_table(("organization", "day", "impact", "explanation"), rows, right=(2,))
+    show_table(
+        (Column("organization"), Column("day"), Column("impact", right=True), Column("explanation", wraps=True)), rows
+    )
     _title("Status of each organization")
     print_overviews(overviews(configuration, session.database, now))
 

@@ -8,6 +8,7 @@ import sys
 import structlog
 from stamina import instrumentation
 
+from openai_costs_dagster.cli.terminal import has_styles
 from openai_costs_dagster.display_text import printable
 
 LOG_FORMATS = ("text", "json")
@@ -26,7 +27,13 @@ def configure_logs(log_format: str) -> None:
     renderers: list[structlog.types.Processor] = (
         [structlog.processors.JSONRenderer()]
         if log_format == "json"
-        else [_make_printable, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        else [
+            _make_printable,
+            # By default, structlog colors a traceback even in a file.
+            structlog.dev.ConsoleRenderer(
+                colors=has_styles(sys.stderr), exception_formatter=structlog.dev.plain_traceback
+            ),
+        ]
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
@@ -51,3 +58,9 @@ def _make_printable(_logger: object, _method: str, event: structlog.types.EventD
         name: printable(value, lines=True).replace("\n", "\n    ") if isinstance(value, str) else value
         for name, value in event.items()
     }
+
+
+def log_errors_only() -> None:
+    """Suppress warnings and lower levels until the end of the process."""
+    for handler in logging.getLogger().handlers:
+        handler.setLevel(logging.ERROR)

@@ -10,11 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import click
-
-from openai_costs_dagster.cli.console import show_table
+from openai_costs_dagster.cli.console import Column, print_line, show_table
 from openai_costs_dagster.configuration import Configuration
-from openai_costs_dagster.display_text import printable
 from openai_costs_dagster.warehouse import sensor_ticks
 from openai_costs_dagster.warehouse.database import Database
 from openai_costs_dagster.warehouse.sensor_ticks import DeadRun, Heartbeat, SensorTick
@@ -84,7 +81,13 @@ def print_scheduling(found: Scheduling) -> None:
     """Print the last tick of each sensor, then notes, dead runs and problems."""
     if found.sensors:
         show_table(
-            ("sensor", "last tick", "every", "code location", "host"),
+            (
+                Column("sensor"),
+                Column("last tick", wraps=True),
+                Column("every", right=True),
+                Column("code location", optional=True),
+                Column("host", optional=True),
+            ),
             [
                 (
                     one.tick.sensor,
@@ -97,7 +100,7 @@ def print_scheduling(found: Scheduling) -> None:
             ],
         )
     for message in (*found.notes, *map(_dead_run_message, found.dead_runs), *found.problems):
-        click.echo(printable(message))
+        print_line(message)
 
 
 def as_json(found: Scheduling) -> dict[str, Any]:

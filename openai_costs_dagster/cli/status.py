@@ -16,7 +16,6 @@ import click
 
 from openai_costs_dagster.cost_records import format_amount
 from openai_costs_dagster.days import RECENT_DAYS, utc_now
-from openai_costs_dagster.display_text import printable
 from openai_costs_dagster.spend.money import dollars
 
 if TYPE_CHECKING:
@@ -34,6 +33,7 @@ def status(context: click.Context, as_json: bool) -> None:
     Exits with 1 if an action is required.
     """
     from openai_costs_dagster.cli import scheduling
+    from openai_costs_dagster.cli.console import print_line
     from openai_costs_dagster.cli.session import open_session
     from openai_costs_dagster.monitoring.status import delivery_problems, overviews
     from openai_costs_dagster.orchestration.runs.abandoned_runs import stuck_runs
@@ -62,49 +62,48 @@ def status(context: click.Context, as_json: bool) -> None:
     else:
         print_overviews(organizations)
         for message in [*(f"alerts to {problem}" for problem in undelivered), *stuck]:
-            click.echo(printable(message))
+            print_line(message)
         scheduling.print_scheduling(scheduled)
     context.exit(0 if is_ok else 1)
 
 
 def print_overviews(organizations: Sequence[Overview]) -> None:
     """Print one table row per organization, then a line per open anomaly, budget and required action."""
-    from openai_costs_dagster.cli.console import show_table
+    from openai_costs_dagster.cli.console import Column, print_line, show_table
 
     show_table(
         (
-            "organization",
-            "last day",
-            "settled until",
-            "missing days",
-            "month to date",
-            "forecast",
-            f"open anomalies ({RECENT_DAYS} days)",
-            "allocated to users",
-            "allocated to keys",
-            "grouping",
+            Column("organization", wraps=True),
+            Column("last day"),
+            Column("month to date", right=True),
+            Column("forecast", right=True),
+            Column(f"open anomalies ({RECENT_DAYS} days)", right=True),
+            Column("missing days", right=True),
+            Column("settled until", optional=True),
+            Column("allocated to users", right=True, optional=True),
+            Column("allocated to keys", right=True, optional=True),
+            Column("grouping", wraps=True, optional=True),
         ),
         [
             (
                 one.title if one.title == one.organization else f"{one.organization} ({one.title})",
                 str(one.last_day or "never"),
-                str(one.last_settled_day or "-"),
-                str(one.missing_days),
                 _month_to_date(one),
                 "-" if one.forecast is None else dollars(one.forecast),
                 str(len(one.open_anomalies)),
+                str(one.missing_days),
+                str(one.last_settled_day or "-"),
                 _percent(one.allocated_to_users_percent),
                 _percent(one.allocated_to_keys_percent),
                 # A table cell has space for the two newest groupings, and the JSON document contains all.
-                "; ".join(f"{days.grouping} since {days.first_day}" for days in one.groupings[-2:]) or "-",
+                [f"{days.grouping} since {days.first_day}" for days in one.groupings[-2:]] or "-",
             )
             for one in organizations
         ],
-        right=(3, 4, 5, 6, 7, 8),
     )
     for organization in organizations:
         for message in _messages(organization):
-            click.echo(printable(f"{organization.organization}: {message}"))
+            print_line(f"{organization.organization}: {message}")
 
 
 def _messages(organization: Overview) -> list[str]:
@@ -117,10 +116,10 @@ def _messages(organization: Overview) -> list[str]:
     return messages + organization.required_actions
 
 
-def _month_to_date(organization: Overview) -> str:
-    """Return the month to date, one amount per currency. Amounts of different currencies are never added."""
+def _month_to_date(organization: Overview) -> list[str]:
+    """Return the month to date, one line per currency. Amounts of different currencies are never added."""
     others = _in_currencies(organization.month_to_date_other_currencies)
-    return " and ".join([dollars(organization.month_to_date), *others])
+    return [dollars(organization.month_to_date), *others]
 
 
 def _other_currencies(organization: Overview) -> str:
