@@ -9,7 +9,9 @@ from __future__ import annotations
 import importlib.util
 import ipaddress
 import re
+import socket
 import ssl
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -84,6 +86,54 @@ def create_client(url: str, *, proxy: Proxy | None = None, **options: Any) -> ht
         client_proxy = httpx2.Proxy(proxy.url, ssl_context=context if is_tls else None)
     # This module reads the environment itself, because httpx would also check settings that no request uses.
     return httpx2.Client(proxy=client_proxy, verify=context, trust_env=False, **options)
+
+
+def failure_message(error: httpx2.RequestError, proxy: Proxy | None = None) -> str:
+    """Return one sentence with the reason of a request without a response, and the remedy. May contain credentials."""
+    if tls := next((cause for cause in _causes(error) if isinstance(cause, ssl.SSLError)), None):
+        reason, remedy = _tls_failure(tls)
+    else:
+        reason, remedy = _failure(error)
+        remedy = "check the address, the credentials and the rules of that proxy" if proxy else remedy
+    return f"{reason} (through the proxy set in {proxy.source}): {remedy}" if proxy else f"{reason}: {remedy}"
+
+
+def _failure(error: httpx2.RequestError) -> tuple[str, str]:
+    """Return the reason and the remedy. The texts of the operating system, such as "[Errno 111]", name no remedy."""
+    if isinstance(error, httpx2.TimeoutException):
+        return f"no response in time ({type(error).__name__})", "check base_url, the network and its firewall"
+    if isinstance(error, httpx2.ProxyError):
+        return f"the proxy rejected the connection ({error})", "check the proxy"
+    for cause in _causes(error):
+        if isinstance(cause, socket.gaierror):
+            return "the host name is unknown", "check the host name in base_url, the network and its DNS server"
+        if isinstance(cause, ConnectionRefusedError):
+            return "the server refused the connection", "check base_url, and whether the server is running"
+        if isinstance(cause, OSError) and not isinstance(cause, ConnectionError):
+            return f"no connection is possible ({cause.strerror or cause})", "check base_url and the network"
+    if isinstance(error, httpx2.NetworkError | httpx2.RemoteProtocolError):
+        return "the connection ended before the response was complete", "try again in a few minutes"
+    return str(error) or type(error).__name__, "check base_url"
+
+
+def _tls_failure(error: ssl.SSLError) -> tuple[str, str]:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return (
+            f"the certificate of the server is not valid ({error.verify_message.rstrip('.')})",
+            "check base_url and the clock, or set SSL_CERT_FILE to the certificates of your proxy or company",
+        )
+    return (
+        f"no TLS connection is possible ({(error.reason or 'unknown reason').replace('_', ' ').lower()})",
+        "check whether the server of base_url uses https at this port",
+    )
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield the exceptions from which an exception was raised, because httpx2 converts those of the socket."""
+    cause = error.__cause__ or error.__context__
+    while cause:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
 
 
 def ssl_context() -> ssl.SSLContext:

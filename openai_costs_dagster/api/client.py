@@ -56,7 +56,7 @@ class RetryPolicy:
 
 BACKGROUND = RetryPolicy()
 """The retry policy of background runs: many attempts, because no person waits for the result."""
-INTERACTIVE = RetryPolicy(attempts=5, seconds=60.0)
+INTERACTIVE = RetryPolicy(attempts=3, seconds=20.0)
 """The retry policy of interactive commands: few attempts, because a person waits for the result."""
 
 
@@ -161,7 +161,8 @@ class AdminApi:
         except (httpx2.InvalidURL, UnicodeError) as error:
             raise errors.RequestRefused(redact(f"the URL is not valid: {error}", self._secrets)) from None
         except httpx2.RequestError as error:
-            raise errors.Unreachable(self._describe(error)) from None
+            message = http_client.failure_message(error, self._proxy)
+            raise errors.Unreachable(redact(message, self._secrets)) from None
         if response.status_code != 200:
             raise self._error(response.status_code, response.content, response.headers)
         return self._decode(response, kind)
@@ -184,13 +185,6 @@ class AdminApi:
             content_type = response.headers.get("content-type", "no content type")
             message = redact(f"the response is not valid JSON ({content_type}): {error}", self._secrets)
             raise errors.MalformedResponse(message, status=200) from None
-
-    def _describe(self, error: httpx2.RequestError) -> str:
-        message = str(error) or type(error).__name__
-        if isinstance(error, httpx2.TimeoutException):
-            message = f"no response in time ({type(error).__name__})"
-        proxy = f" (through the proxy set in {self._proxy.source})" if self._proxy else ""
-        return redact(message + proxy, self._secrets)
 
     def _error(self, status: int, body: bytes, headers: Mapping[str, str]) -> errors.ApiError:
         error = error_responses.error_from_response(status, body, headers.get("retry-after"), self._now())

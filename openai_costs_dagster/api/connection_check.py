@@ -76,5 +76,16 @@ def _explain(error: errors.ApiError) -> tuple[str, str]:
     if isinstance(error, errors.WrongOrganization):
         return "The key belongs to another organization", str(error)
     headline = f"Connection failed with status {error.status}" if error.status else "Connection failed"
-    hints = {404: "base_url must end where /organization/costs begins, as in https://api.openai.com/v1"}
-    return headline, f"{error}" + (f"; {hints[error.status]}" if error.status in hints else "")
+    hint = _hint(error)
+    return headline, f"{error}; {hint}" if hint else str(error)
+
+
+def _hint(error: errors.ApiError) -> str | None:
+    """Return the remedy for an error whose message contains none."""
+    if isinstance(error, errors.Unreachable):
+        return None  # The message ends with the remedy.
+    if isinstance(error, errors.EndpointNotFound):
+        return "base_url must end where /organization/costs begins, as in https://api.openai.com/v1"
+    if isinstance(error, errors.RateLimited | errors.ServerError):
+        return "try again in a few minutes, and check base_url if that does not help"
+    return "check whether base_url is the address of OpenAI's API, and whether a proxy changes its responses"

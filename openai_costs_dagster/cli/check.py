@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from multiprocessing.pool import ThreadPool
+from typing import NamedTuple
+
 import click
 
 from openai_costs_dagster.api.connection_check import (
@@ -12,7 +16,14 @@ from openai_costs_dagster.api.connection_check import (
 from openai_costs_dagster.configuration import Organization, load
 from openai_costs_dagster.configuration.secret import SecretUnavailable
 from openai_costs_dagster.days import utc_now
-from openai_costs_dagster.display_text import printable
+
+_MAX_PARALLEL = 32  # A test mostly waits for the network, so the limit is not the number of processors.
+
+
+class _Test(NamedTuple):
+    organization: Organization
+    result: ConnectionCheck
+    warning: str | None
 
 
 @click.command()
@@ -23,25 +34,37 @@ def check(context: click.Context, organizations: tuple[str, ...]) -> None:
 
     Exits with 1 if a test fails.
     """
+    from openai_costs_dagster.cli.logs import log_errors_only
     from openai_costs_dagster.cli.session import selected_organizations
-    from openai_costs_dagster.sync.onboarding import connection_settings
 
     configuration = load()
+    # The printed result contains the last error of a test, so log lines about its retries would only repeat it.
+    log_errors_only()
     failed = False
     seen: dict[str, str] = {}
-    for organization in selected_organizations(configuration, organizations):
-        # The name is printed before the test, because the test may wait for retries.
-        click.echo(f"{organization.name}: ", nl=False)
-        try:
-            settings = connection_settings(organization)
-            result = check_connection(settings, organization.organization_id, utc_now().date())
-            warning = admin_key_warning(settings)
-        except SecretUnavailable as error:
-            result, warning = ConnectionCheck(False, "The admin key cannot be read", str(error)), None
-        result = _reject_duplicate(organization, result, seen)
-        _report(organization, result, warning)
-        failed = failed or not result.ok
+    for organization, result, warning in _run_tests(selected_organizations(configuration, organizations)):
+        unique = _reject_duplicate(organization, result, seen)
+        _report(organization, unique, warning)
+        failed = failed or not unique.ok
     context.exit(1 if failed else 0)
+
+
+def _run_tests(organizations: Sequence[Organization]) -> Iterator[_Test]:
+    """Test organizations in parallel, and yield the results in the given order."""
+    # Ctrl-C does not wait for the requests in flight, because these threads are daemons.
+    with ThreadPool(min(len(organizations), _MAX_PARALLEL)) as pool:
+        yield from pool.imap(_test, organizations)
+
+
+def _test(organization: Organization) -> _Test:
+    from openai_costs_dagster.sync.onboarding import connection_settings
+
+    try:
+        settings = connection_settings(organization)
+        result = check_connection(settings, organization.organization_id, utc_now().date())
+        return _Test(organization, result, admin_key_warning(settings))
+    except SecretUnavailable as error:
+        return _Test(organization, ConnectionCheck(False, "The admin key cannot be read", str(error)), None)
 
 
 def _reject_duplicate(organization: Organization, result: ConnectionCheck, seen: dict[str, str]) -> ConnectionCheck:
@@ -59,12 +82,14 @@ def _reject_duplicate(organization: Organization, result: ConnectionCheck, seen:
 
 
 def _report(organization: Organization, result: ConnectionCheck, warning: str | None) -> None:
-    click.echo(printable(result.headline))
-    click.echo(f"  Endpoint: {organization.base_url}")
+    from openai_costs_dagster.cli.console import print_line
+
+    print_line(f"{organization.name}: {result.headline}")
+    print_line(f"  Endpoint: {organization.base_url}")
     known = result.organization_id or organization.organization_id
     if result.ok:
-        click.echo(printable(f"  Organization: {known or 'unknown, because it had no costs in the last week'}"))
+        print_line(f"  Organization: {known or 'unknown, because it had no costs in the last week'}")
     if warning:
-        click.echo(f"  Note: {warning}")
+        print_line(f"  Note: {warning}")
     if result.advice:
-        click.echo(printable(f"  What to do: {result.advice}"))
+        print_line(f"  What to do: {result.advice}")

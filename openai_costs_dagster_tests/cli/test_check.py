@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import ssl
+import subprocess
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from openai_costs_dagster.simulator import Fault, FaultKind, SimulatedOrganization, Simulator
 
 from .conftest import RunCommand
-from .program import Workplace, lines
+from .program import Finished, Workplace, lines
 
 KEY = "sk-admin-simulated-acme"
 
@@ -175,16 +181,143 @@ def test_two_names_of_one_organization_are_reported(run_command: RunCommand, api
     assert "org-SIMULATEDACME, which would be counted twice: keep one of the two names" in finished.out
 
 
-def test_retries_are_logged_on_standard_error_only(place: Workplace, api: Simulator) -> None:
-    api.faults.queue(Fault(FaultKind.SERVER_ERROR))
+def test_retries_of_the_check_are_not_logged(place: Workplace, api: Simulator) -> None:
     environment = {"OPENAI_ADMIN_KEY": KEY, "OPENAI_BASE_URL": api.base_url}
-    in_text = place.run("check", **environment)
-    assert in_text.code == 0
-    assert lines(in_text.out)[0] == "default: Successfully connected to OpenAI API"
-    assert "the server returned status 500" in in_text.err
     api.faults.queue(Fault(FaultKind.SERVER_ERROR))
-    in_json = place.run("--log-format", "json", "check", **environment)
-    assert lines(in_json.out)[0] == "default: Successfully connected to OpenAI API"
-    (line,) = [json.loads(line) for line in lines(in_json.err)]
-    assert line["level"] == "warning"
-    assert "the server returned status 500" in json.dumps(line)
+    finished = place.run("check", **environment)
+    assert (finished.code, finished.err) == (0, "")
+    assert lines(finished.out)[0] == "default: Successfully connected to OpenAI API"
+
+
+def _remedies(finished: Finished) -> dict[str, str]:
+    """Return the line with the remedy of each organization."""
+    printed = lines(finished.out)
+    return {
+        headline.partition(":")[0]: advice.removeprefix("  What to do: ")
+        for headline, _, advice in zip(*[iter(printed)] * 3, strict=True)
+    }
+
+
+def test_each_kind_of_failure_is_one_sentence_with_a_remedy(
+    run_command: RunCommand, tmp_path: Path, failing_server: str, tls_server: str
+) -> None:
+    urls = {
+        "refused": "http://127.0.0.1:1/v1",
+        "unknown": "https://no-such-host.invalid/v1",
+        "untrusted": f"https://localhost:{tls_server}/v1",
+        "plain": f"https://127.0.0.1:{failing_server}/v1",
+        "status500": f"http://127.0.0.1:{failing_server}/500/v1",
+        "closed": f"http://127.0.0.1:{failing_server}/close/v1",
+        "html": f"http://127.0.0.1:{failing_server}/200/v1",
+        "teapot": f"http://127.0.0.1:{failing_server}/418/v1",
+    }
+    settings = {name: {"admin_key": {"env": f"KEY_{name}"}, "base_url": url} for name, url in urls.items()}
+    for name, port in {"proxy_refused": "1", "proxy_forbidden": failing_server}.items():
+        settings[name] = {
+            "admin_key": {"env": f"KEY_{name}"},
+            "base_url": "https://api.example/v1",
+            "proxy": f"http://127.0.0.1:{port}",  # type: ignore[dict-item]
+        }
+    (tmp_path / "openai_costs.yaml").write_text(json.dumps({"organizations": settings}))
+    finished = run_command("check", **{f"KEY_{name}": f"{KEY}-{name}" for name in settings})
+    assert (finished.code, finished.err) == (1, "")
+    remedies = _remedies(finished)
+    assert list(remedies) == list(settings)
+    expected = {
+        "refused": "the server refused the connection: check base_url",
+        "unknown": "the host name is unknown: check the host name in base_url",
+        "untrusted": "(self-signed certificate): check base_url and the clock, or set SSL_CERT_FILE",
+        "plain": "(wrong version number): check whether the server of base_url uses https at this port",
+        "status500": "the server returned status 500: ",
+        "closed": "the connection ended before the response was complete: try again",
+        "html": "the response is not valid JSON",
+        "teapot": "check whether base_url is the address of OpenAI's API",
+        "proxy_refused": "refused the connection (through the proxy set in proxy): check the address",
+        "proxy_forbidden": "the proxy",
+    }
+    for name, part in expected.items():
+        assert part in remedies[name], name
+        assert "check" in remedies[name] or "try again" in remedies[name], name
+    assert "rrno" not in finished.out
+    assert "_ssl.c" not in finished.out
+
+
+def test_all_organizations_are_tested_at_once(run_command: RunCommand, tmp_path: Path) -> None:
+    number = 20
+    everybody = threading.Barrier(number)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            # No response is sent before every organization has sent its request.
+            everybody.wait(60)
+            self.send_error(404)
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the name of the overridden argument
+            """Log nothing."""
+
+    with _serving(Handler) as port:
+        settings = {
+            f"o{index}": {"admin_key": {"env": f"KEY{index}"}, "base_url": f"http://127.0.0.1:{port}/v1"}
+            for index in range(number)
+        }
+        (tmp_path / "openai_costs.yaml").write_text(json.dumps({"organizations": settings}))
+        finished = run_command("check", **{f"KEY{index}": f"{KEY}-{index}" for index in range(number)})
+    assert [line.partition(":")[0] for line in lines(finished.out)[::3]] == list(settings)
+    assert finished.out.count("Connection failed with status 404") == number
+
+
+@contextmanager
+def _serving(handler: type[BaseHTTPRequestHandler], context: ssl.SSLContext | None = None) -> Iterator[str]:
+    class Server(ThreadingHTTPServer):
+        request_queue_size = 64
+        daemon_threads = True
+
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            """Ignore clients that break the connection."""
+
+    with Server(("127.0.0.1", 0), handler) as server:
+        if context:
+            server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield str(server.server_port)
+        server.shutdown()
+        thread.join()
+
+
+class _Failing(BaseHTTPRequestHandler):
+    """Responds with the status in the path, closes the connection, and refuses to be a proxy."""
+
+    def do_GET(self) -> None:
+        status = self.path.split("/")[1]
+        if status != "close":
+            self.send_response(int(status))
+            self.send_header("Content-Length", "6")
+            self.end_headers()
+            self.wfile.write(b"<html>")
+        self.close_connection = True
+
+    def do_CONNECT(self) -> None:
+        self.send_error(403)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the name of the overridden argument
+        """Log nothing."""
+
+
+@pytest.fixture
+def failing_server() -> Iterator[str]:
+    with _serving(_Failing) as port:
+        yield port
+
+
+@pytest.fixture
+def tls_server(tmp_path: Path) -> Iterator[str]:
+    """The port of a server with a certificate that nobody trusts."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    files = ["-keyout", str(key), "-out", str(certificate), "-subj", "/CN=localhost"]
+    subprocess.run([*command, *files], check=True, capture_output=True)  # noqa: S603
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with _serving(_Failing, context) as port:
+        yield port
