@@ -16,7 +16,7 @@ from openai_costs_dagster.alerts.channels import webhook_body
 from openai_costs_dagster.alerts.message import Message
 from openai_costs_dagster.api.errors import UnexpectedSchema
 from openai_costs_dagster.charts.svg import Bar, bars_svg
-from openai_costs_dagster.cli.console import progress_bar, show_table
+from openai_costs_dagster.cli.console import Column, progress_bar, show_table
 from openai_costs_dagster.cli.logs import configure_logs
 from openai_costs_dagster.days import utc_now
 from openai_costs_dagster.display_text import printable
@@ -87,7 +87,7 @@ def test_texts_of_the_api_are_printable_everywhere(capsys: pytest.CaptureFixture
         description=f"{HOSTILE}\nsecond",
     )
     message = Message("key", [stored(title=HOSTILE, message=HOSTILE, facts=[(HOSTILE, HOSTILE)])])
-    show_table(("id", "name"), [("1", HOSTILE)])
+    show_table((Column("id"), Column("name")), [("1", HOSTILE)])
     with progress_bar("days", 1) as bar:
         bar.print_line(HOSTILE)
     texts = [
