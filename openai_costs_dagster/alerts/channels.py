@@ -62,7 +62,7 @@ class AppriseChannel:
 
     url: SecretReference
 
-    def send(self, message: Message, now: dt.datetime) -> None:  # noqa: ARG002  # part of `Channel`; only webhooks send it
+    def send(self, message: Message, now: dt.datetime) -> None:  # noqa: ARG002  # required by `Channel`
         """Send plain text, with the chart as an attachment if the service supports attachments."""
         try:
             http_client.check_requests_ca_bundle()

@@ -215,7 +215,7 @@ def _reject_unusable_key(key: str) -> None:
 
 
 class _RetryDecision:
-    """Return whether to repeat a failed request, or the seconds to wait before the retry. Used as a hook of stamina."""
+    """The decision whether a failed request is repeated, or the seconds to wait before the retry. A hook of stamina."""
 
     def __init__(self, retry_policy: RetryPolicy) -> None:
         self._seconds_left = retry_policy.seconds

@@ -55,7 +55,7 @@ class ProgressBar(Protocol):
     """The progress of work that is measured in days."""
 
     def advance(self, days: int) -> None:
-        """Add finished days."""
+        """Record that more days are finished."""
 
     def print_line(self, line: str) -> None:
         """Print a line above the progress bar."""

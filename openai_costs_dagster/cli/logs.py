@@ -43,7 +43,7 @@ def configure_logs(log_format: str) -> None:
         )
     )
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    # the default of structlog prints to standard output
+    # By default, structlog would print retries to standard output, between the results of the command.
     instrumentation.set_on_retry_hooks([instrumentation.LoggingOnRetryHook])
     for name in _OTHERS:
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -198,10 +198,10 @@ def _error_message(error: ValidationError, where: str, document: Document | None
         message = f"{str(path[-1])!r} is not a setting here; allowed are {', '.join(_allowed_settings(path))}"
     elif first["type"] == "missing":
         message = f"{path[-1]!r} is missing"
-    # Some messages of validators contain the invalid value already.
+    # The invalid value is added, unless it may be a secret or the message of the validator contains it already.
     elif isinstance(first["input"], str | int | Decimal) and not _may_be_secret(path) and "found" not in message:
         message = f"{message}; found {str(first['input'])!r}"
-    # A user may have pasted a key into any other setting as well.
+    # A user may have pasted a key into a setting that is not meant for secrets, so keys are removed from the message.
     message = redact(message)
     line = document.line(path) if document else None
     place = f"{where}, line {line}" if line else where

@@ -152,7 +152,7 @@ def load_inputs(
     if not evaluated:
         return EvaluationInputs(organization, settings, [], stored, [], [], DisplayNames(), {}, {}, users)
     history = DayRange(first_history_day(evaluated[0]), evaluated[-1])
-    # The evaluation of costs runs before the one of users and has already found vanished days and changed prices.
+    # The evaluation of users runs after that of costs, which has already found vanished days and changed prices.
     other = {} if users else _other_findings(connection, settings, organization, DayRange(evaluated[0], evaluated[-1]))
     return EvaluationInputs(
         organization=organization,
@@ -464,7 +464,7 @@ def expected_days(panel: Panel, feedback: Iterable[Feedback]) -> Flags | None:
     mask = np.zeros(panel.spend.shape, bool)
     for answer in feedback:
         first, last = max(panel.row(answer.first_day), 0), min(panel.row(answer.last_day), len(mask) - 1)
-        # A mute suppresses alerts only: the days of a muted series are evaluated like all others.
+        # A mute only suppresses alerts. The days of a muted series are evaluated like the days of any other series.
         if answer.kind == "expected" and first <= last:
             related = [column for column, other in enumerate(panel.series) if overlap(answer.series, other)]
             mask[first : last + 1, related] = True

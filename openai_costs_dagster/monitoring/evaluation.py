@@ -42,10 +42,11 @@ class Evaluator:
         evaluations = evaluate_days(connection, name, self.configuration.anomalies, days, users=users)
         found = [finding for evaluation in evaluations.values() for finding in evaluation.findings]
         minimum = self.configuration.anomalies.minimum_impact_usd
-        # One transaction for both: a crash in between would leave a finding that is never alerted.
+        # Findings and alerts share one transaction, because a crash between two transactions would leave a finding that
+        # is never alerted.
         with connection.transaction():
-            # `_is_first` also claims the first evaluation for this run, and a rollback undoes the claim with the
-            # findings.
+            # `_is_first` also records this run as the first evaluation, so a rollback must undo this record together
+            # with the findings.
             policy = incident_alerts.AlertPolicy(
                 trigger, self._is_first(connection), self.configuration.refresh.trailing_days, now.date()
             )

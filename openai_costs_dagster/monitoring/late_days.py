@@ -20,7 +20,7 @@ from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.open_failures import OpenFailure
 
 DAYS: Final = "late_days"
-"""The kind of the open failure that stands for late days."""
+"""The kind of an open failure about late days."""
 
 GRACE = dt.timedelta(hours=3)
 """The time after its daily refresh during which a missing day is not late yet."""
@@ -82,8 +82,8 @@ def _record_change(
         failure = OpenFailure(DAYS, "missing", message, "medium", [due], now, now)
         open_failures.store(connection, name, failure)
         outbox.record(connection, _alert(organization, failure, checks, "failed", "days are late"), now)
-    # All days since the first late one must be stored. After a change of the cron expression, the due day can be before
-    # the first late day.
+    # The failure ends when every day from its first late day on is stored. The newest due day can be earlier than that
+    # day, after a change of the cron expression.
     elif known and are_stored(connection, name, DayRange(known.days[0], max(due, known.days[0]))):
         open_failures.delete(connection, name, DAYS)
         message = f"All days from {known.days[0]} to {due} are stored."

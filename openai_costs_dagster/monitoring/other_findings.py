@@ -45,8 +45,7 @@ def vanished_days(
                 series=SeriesKey(organization),
                 actual=day.amount_usd,
                 expected=day.vanished,
-                # The only expected amount is the former one, so the range has no width. The detector did not compute a
-                # score.
+                # The former amount is the only expectation, so it is both bounds of the range.
                 lower=day.vanished,
                 upper=day.vanished,
                 impact=day.amount_usd - day.vanished,
@@ -76,7 +75,7 @@ def price_findings(
     found: dict[dt.date, list[Finding]] = {}
     for change in price_changes(history):
         day, label = change.priced.day, change.priced.line_item
-        # Earlier days only provide the former price; the evaluation of these days has reported their own changes.
+        # Earlier days only provide the former price. The price changes of these days were reported by earlier runs.
         if day in days and label is not None:
             is_muted = any(mute.line_item == label and mute.first_day <= day <= mute.last_day for mute in muted)
             found.setdefault(day, []).append(_finding(organization, change, minimum, is_muted=is_muted))

@@ -41,7 +41,7 @@ class OrganizationStatus:
     forecast_as_of: dt.date | None = None
     """Last complete day that the forecast is based on."""
     month_in_other_currencies: Sequence[str] = ()
-    """Month to date in each currency other than US dollars, formatted. Never added to US dollars."""
+    """The month to date in each currency other than US dollars, as text. No amount in US dollars includes it."""
     open_anomalies: int = 0
     """Number of anomalies of the last 30 days that are worth an alert and have no feedback."""
 

@@ -10,7 +10,7 @@ _FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r")
 def escape_formula(text: str) -> str:
     """Return the text with a leading apostrophe if a spreadsheet would evaluate it as a formula.
 
-    Apply this to names and labels only. A negative number would no longer be a number.
+    Only names and labels may be escaped, because the apostrophe would turn a negative number into text.
     Source: OWASP, "CSV Injection".
     """
     return f"'{text}" if text.startswith(_FORMULA_PREFIXES) else text

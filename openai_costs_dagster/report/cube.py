@@ -137,7 +137,7 @@ def _is_sparse(days: _Days) -> bool:
 
 
 def _encoded_length(days: _Days) -> int:
-    """Return the number of numbers in the encoding of a series."""
+    """Return how many numbers the encoding of a series contains."""
     return min(2 * len(days), max(days) - min(days) + 1)
 
 

@@ -17,7 +17,7 @@ from openai_costs_dagster.simulator.organization import SimulatedOrganization
 
 DIMENSIONS = ("project_id", "user_id", "line_item", "api_key_id", "api_source")
 
-# The live API pads an amount in a string to this many significant digits, and writes zero at this exponent.
+# The live API writes an amount in a string with 34 significant digits, and zero as 0E-6176.
 _SIGNIFICANT_DIGITS = 34
 _ZERO = "0E-6176"
 _NUMBER_ROW_RATIO = 4  # With `mixed_amounts`, one in four rows has a JSON number as amount.
@@ -110,7 +110,7 @@ def _row_text(organization: SimulatedOrganization, day: date, row: Row, view: Co
     members["quantity"] = _quantity_text(row.quantity, deviations)
     members["quantity_unit"] = json.dumps(row.quantity_unit)
     for name in DIMENSIONS:
-        # The published specification lists these three dimensions. Newer ones appear if the query groups by them.
+        # The published specification lists these three dimensions. A newer dimension appears if the query groups by it.
         documented = name in ("project_id", "line_item", "api_key_id") or name in view.group_by
         if documented or deviations.undocumented_fields:
             members[name] = json.dumps(row.dimensions[name])

@@ -31,7 +31,7 @@ _CREDIT_WORD = re.compile(r"discount|refund|adjustment|credit", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class DisplayNames:
-    """The display names of ids.
+    """The display names of projects, API keys and users, by id.
 
     Leave `users` empty for text that is stored, because the name of a user may have to be deleted later.
     """

@@ -133,7 +133,7 @@ def _shortened(ahead: range, known: int) -> range:
 
 
 def _errors(actual: _Floats, expected: _Floats, cushion: _Floats) -> _Floats:
-    """Return the logarithms of actual to expected sums. Forecasts without any earlier spend are left out."""
+    """Return the logarithm of actual divided by expected spend of each forecast that had any spend before it."""
     some = cushion > 0
     least = _MIN_SUM * cushion
     above, below = np.maximum(actual + cushion, least), np.maximum(expected + cushion, least)

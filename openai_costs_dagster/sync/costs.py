@@ -142,7 +142,8 @@ class _Ingestion:
         )
         windows = self._plan(DayRange.covering(self._request.days))
         while windows:
-            window = windows.pop()  # the newest days first, because they are the ones that people wait for
+            # The newest days are stored first, because people wait for them.
+            window = windows.pop()
             with self._isolating_failures(window.days):
                 try:
                     windows = merge_query_windows(windows + self._store_or_replan(window))

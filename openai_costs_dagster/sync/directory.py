@@ -117,7 +117,7 @@ class _DirectorySync:
             missing.record(PROJECTS_PATH, f"the server has no directory: {self._outcome.notes[-1]}")
             return
         missing.forget(PROJECTS_PATH)
-        # Users before API keys, because names of keys may contain the address of a forgotten user.
+        # Users are read before API keys, because names of keys may contain the address of a forgotten user.
         self._store_kind("user", self._fetch_users)
         if self._may_alert:
             self._check_admin_key()

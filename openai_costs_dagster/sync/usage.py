@@ -158,11 +158,11 @@ class _UsageIngestion:
         """Verify the key, then store the windows, newest first."""
         self._verify_key()
         operations = self._operations_to_request()
-        # The newest days first, because they are the ones that people wait for.
+        # The newest days are stored first, because people wait for them.
         for window in reversed(list(_windows(self._request.days))):
             common = [operation for operation in operations if operation.name in _COMMON_OPERATIONS]
             others = [operation for operation in operations if operation.name not in _COMMON_OPERATIONS]
-            # Common endpoints first: if the server lacks all of them, the others need no request.
+            # The common endpoints come first. If the server lacks all of them, the others need no request.
             for group in (common, others):
                 self._store_window([one for one in group if one.name not in self._outcome.skipped], window)
                 if self._outcome.skipped.keys() >= _COMMON_OPERATIONS:

@@ -52,7 +52,7 @@ class UserTotalsSync:
 
     def run(self, days: Collection[dt.date]) -> None:
         """Store the users' totals of the days. Errors are logged; the stored totals of the days then stay."""
-        # The newest days first, as for costs: a run that is stopped has then stored the days that people use most.
+        # The newest days are stored first, as for costs, so that a run that is stopped has stored the most used days.
         for contiguous in reversed(list(DayRange.covering(days))):
             try:
                 self._store(contiguous)

@@ -85,7 +85,7 @@ class Address:
 
     def _defaults(self) -> dict[str, str]:
         found = dict(CONNECTION_DEFAULTS)
-        # A parameter of the address would override the variable.
+        # libpq prefers parameters to environment variables, so this default would override the user's variable.
         if env_variable("PGCONNECT_TIMEOUT"):
             del found["connect_timeout"]
         return found
@@ -98,7 +98,7 @@ class Address:
             return {name: str(value) for name, value in conninfo_to_dict(self.text).items()}
         except psycopg.ProgrammingError as error:
             reason = "it is no list of keyword=value pairs that libpq understands"
-            if self._is_url:  # libpq quotes the invalid text, which may be a password in the other form.
+            if self._is_url:  # libpq quotes the invalid text, which may be a password.
                 self.parameters = {}
                 reason = self.redacted(str(error))
             raise errors.DatabaseRefused(f"the database URL cannot be read: {reason}") from None

@@ -101,7 +101,7 @@ class Staging:
 
     def forget(self, days: DayRange) -> None:
         """Discard some staged days, which are requested again."""
-        # Rows that are still in memory have to be in the table before the deletion.
+        # Rows in memory are copied to the staging table first, because the deletion only reaches rows in that table.
         self._flush()
         self._connection.execute(_DELETE_STAGED_DAYS, {"first": days.first, "last": days.last})
 
@@ -133,7 +133,7 @@ class Staging:
         }
         try:
             with self._connection.transaction():
-                # Revisions compare the staged rows with the stored ones, so they come before the deletion.
+                # Revisions compare the staged rows with the stored rows, so the comparison precedes the deletion.
                 self._connection.execute(statement("costs/insert_revisions"), values)
                 self._connection.execute(_DELETE_ROWS, values)
                 inserted = self._connection.execute(statement("costs/insert_rows"), values).rowcount

@@ -145,7 +145,7 @@ class Database:
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
                 for view in views():
-                    # SQLAlchemy passes parameters with every text, so psycopg would read a single "%" as a placeholder.
+                    # SQLAlchemy always passes parameters, so psycopg would read a single "%" as a placeholder.
                     connection.exec_driver_sql(view.replace("%", "%%"))
                 connection.exec_driver_sql(grants().replace("%", "%%"))
                 connection.exec_driver_sql(_STORE_METADATA, {"key": "views", "value": str(view_versions.CURRENT)})
@@ -181,7 +181,7 @@ def _scripts() -> ScriptDirectory:
 
 @cache
 def _known_revisions() -> set[str]:
-    # Alembic imports all migrations for this answer, so the answer is cached.
+    # Alembic imports all migrations to list their revisions, so the list is cached.
     return {script.revision for script in _scripts().walk_revisions()}
 
 

@@ -265,7 +265,7 @@ def _postmaster(folder: Path) -> _Postmaster | None:
     if not lines or not lines[0].strip().isdigit():
         return None
     pid = int(lines[0])
-    if len(lines) < 8:  # The server is still writing the file.
+    if len(lines) < 8:  # The server is still writing `postmaster.pid`.
         return _Postmaster(pid, _PORT, "", is_ready=False)
     # The fields are counted from the end, because the second one is the folder, whose name may contain line breaks.
     port, socket_folder, _, _, status = (os.fsdecode(line.strip()) for line in lines[-5:])

@@ -78,7 +78,7 @@ def _refusal(error: psycopg.Error, message: str, conninfo: str) -> tuple[type[er
 def of_use(error: psycopg.Error, address: Address) -> errors.WarehouseError | None:
     """Return the error for a failure of an open connection, or None for errors in statements, which are bugs."""
     message = address.redacted(error.diag.message_primary or str(error))
-    if error.sqlstate is None and isinstance(error, psycopg.OperationalError):  # The connection was lost.
+    if error.sqlstate is None and isinstance(error, psycopg.OperationalError):  # A lost connection has no SQLSTATE.
         kind: type[errors.WarehouseError] | None = errors.DatabaseUnavailable
     # psycopg refused a value before sending the statement.
     elif error.sqlstate is None and isinstance(error, psycopg.DataError):

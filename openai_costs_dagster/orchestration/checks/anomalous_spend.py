@@ -133,7 +133,7 @@ def _links(organization: Organization, key: dg.AssetKey, day: dt.date) -> dict[s
     """Return an SQL query for the rows of the day, and a link to the spend report."""
     view = "allocated_costs" if key == asset_keys.allocated_costs_key(organization) else "daily_costs"
     query = (
-        f"select * from openai_costs.{view}\n"  # noqa: S608  # shown, not executed
+        f"select * from openai_costs.{view}\n"  # noqa: S608  # the query is shown and not executed
         f"where organization = '{organization.name}' and usage_date = '{day}'\norder by amount desc nulls last;"
     )
     report = asset_keys.spend_report_key(organization)

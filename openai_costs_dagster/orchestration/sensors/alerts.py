@@ -18,7 +18,7 @@ from openai_costs_dagster.warehouse import sensor_ticks
 from openai_costs_dagster.warehouse.database import Database
 
 _INTERVAL_S = 15
-# Dagster limits a tick to 60 seconds. A delivery that has begun may take 10 more seconds.
+# Dagster limits a tick to 60 seconds, and an attempt may last 10 seconds. No attempt starts after this time.
 _DELIVERY_TIME = dt.timedelta(seconds=30)
 
 

@@ -247,7 +247,7 @@ class _DayAllocator:
         return row.api_key_id if self._by_key else counted_key
 
     def _weights(self, row: CostRow) -> Weights:
-        """Return the weights of the first counter of the row's line item that has usage."""
+        """Return the usage by which a row is split, from the first of its possible counters that has any usage."""
         billed = frozenset(self._billed_keys[row.project_id, row.line_item] - {row.api_key_id} if self._by_key else ())
         scope = KeyScope(row.api_key_id if self._by_key else None, self._by_key, billed)
         for counter in self._counters.get((row.line_item, row.quantity_unit), ()):
@@ -285,7 +285,7 @@ class _DayAllocator:
             if row.user_id is not None:
                 continue
             if pool is None or factor is None or row.quantity is None:
-                billed[pool] = None  # One row without a comparable quantity makes the whole pool incomparable.
+                billed[pool] = None  # A row without a quantity makes the billed quantity of its pool unknown.
                 continue
             before = billed.get(pool, _ZERO)
             billed[pool] = None if before is None else before + row.quantity * factor
@@ -351,7 +351,7 @@ def _sum_by_user_and_key(rows: Iterable[UsageRow], counter: str) -> Weights:
     found: dict[tuple[str | None, str | None], int] = defaultdict(int)
     for row in rows:
         found[row.user_id, row.api_key_id] += _to_integer(counter_value(row, counter))
-    # Sorted, so that the order of usage rows never decides which share gets the last unit.
+    # The order of usage rows must never decide which share gets the last unit, so users and keys are sorted.
     return {key: weight for key, weight in sorted(found.items(), key=lambda item: _sort_keys(item[0])) if weight > 0}
 
 

@@ -52,7 +52,7 @@ def fit_to_margins(
 
 
 def _fit(row_sums: list[int], column_sums: list[int], prior: NDArray[np.float64], grains: list[int]) -> Table:
-    """Fit sums that are not negative.
+    """Fit a table whose sums are not negative.
 
     `grains` holds the smallest unit of each row, which is a unit of the row's last decimal.
     """
@@ -63,7 +63,7 @@ def _fit(row_sums: list[int], column_sums: list[int], prior: NDArray[np.float64]
     evidence = rows[:, None] * prior
     shares, converged = _iterate(rows, columns, evidence)
     if not converged:
-        # The cells with evidence cannot meet both sums, so every cell gets a small weight.
+        # The cells with evidence cannot meet the sums of rows and columns, so every cell gets a small weight.
         shares, _ = _iterate(rows, columns, evidence + _NO_EVIDENCE_WEIGHT * np.outer(rows, columns))
         shares = np.where((prior > 0) | (shares > _MIN_SHARE_WITHOUT_EVIDENCE * rows[:, None]), shares, 0)
     # Integer arithmetic: a float cannot hold all digits of a large total.

@@ -114,9 +114,9 @@ class Parameters:
     day_weight_decay: float = 0.975
     """The weight of a day relative to the weight of the following day."""
     transient_decay_days: float = 4.7
-    """The number of days in which the transient part of a level fades to 1/e."""
+    """The number of days in which a temporary deviation of the level fades to 1/e."""
     transient_prior: float = 0.024
-    """The prior standard deviation of the transient part of a level, on the log scale."""
+    """The prior standard deviation of a temporary deviation of the level, on the log scale."""
     weekly_trend_prior: float = 0.0108
     """The prior standard deviation of the trend, on the log scale per week."""
     long_term_trend_rate: float = 0.02
@@ -194,11 +194,11 @@ class Parameters:
     intermittent_day_factor: float = 1.75
     """The multiple of the highest day in the window from which a single day is flagged."""
     intermittent_sum_factor: float = 2.5
-    """The multiple of the highest earlier sum over as many days from which a sum is flagged."""
+    """The multiple of the highest earlier sum of equally many days from which a sum of days is flagged."""
     intermittent_sum_days: tuple[int, ...] = (3, 5)
     """The lengths of the tested sums, in days."""
     intermittent_few_days_margin: float = 4.0
-    """The margin added to both factors, after division by the number of active days.
+    """The margin of the factors for single days and for sums, before its division by the number of active days.
 
     A maximum of few days is a poor estimate of the maximum of many days, so few active days get a large margin.
     """

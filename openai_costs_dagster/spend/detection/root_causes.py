@@ -22,12 +22,12 @@ class Flag(NamedTuple):
     series: SeriesKey
     difference: float
     alerting: bool = True
-    """Whether the difference reaches the minimum impact. A minor flag is never the cause of an alerting one."""
+    """Whether the difference reaches the minimum impact. A flag below it is never the cause of a flag that alerts."""
 
 
 @dataclass
 class Cause:
-    """A flag that explains other flags."""
+    """A root cause: a flag that explains other flags of the same day."""
 
     flag: Flag
     explains: list[Flag] = field(default_factory=list)
@@ -92,7 +92,7 @@ def _coarseness(series: SeriesKey) -> int:
 
 
 def _finest_cause(flag: Flag, flags: list[Flag]) -> Flag:
-    """Return the finest flag that accounts for most of the given flag, or the given flag."""
+    """Return the finest flag that accounts for most of the given flag, or the given flag if no other flag does."""
     inside = [
         other
         for other in flags
@@ -108,7 +108,7 @@ def _finest_cause(flag: Flag, flags: list[Flag]) -> Flag:
 
 
 def _replace_key(flag: Flag, flags: list[Flag]) -> Flag:
-    """Return the model in a project that shows the same change as an API key, or the given flag.
+    """Return the flag of a model in a project with the same change as an API key, or the given flag of the key.
 
     The model describes the cause better than the key does. On days that are stored without API keys, the costs
     without a key are those of the whole project, so the project replaces them.

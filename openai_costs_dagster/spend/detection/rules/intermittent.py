@@ -18,9 +18,9 @@ from openai_costs_dagster.spend.detection.state.history import History
 from openai_costs_dagster.spend.detection.state.levels import Levels
 
 _LAST_DAY_SHARE = 0.5  # share of the mean day of a sum that the last day must reach
-_MIN_DROP_ACTIVITY = 0.4  # share of active days in the window from which a drop is flagged
-_MIN_ACTIVE_DAYS = 4  # active days in the window from which a series is tested
-_MIN_RUN_ACTIVE_DAYS = 9  # active days that show how high and how frequent spend usually is
+_MIN_DROP_ACTIVITY = 0.4  # least share of active days in the window of a series whose drops are flagged
+_MIN_ACTIVE_DAYS = 4  # least number of active days in the window of a series that is tested
+_MIN_RUN_ACTIVE_DAYS = 9  # least number of active days that show how high and how frequent spend usually is
 _WEEKLY_JOB_DAYS = 10  # active days in the window of eight weeks up to which a series is a weekly job
 _HIGH_SIGMAS = 2.5  # least sigmas of frequent days; frequency alone is not enough, because jobs run in bursts
 _RUN_DAY_SHARE = 0.3  # share of a run's mean deviation that each active day must reach
@@ -138,7 +138,7 @@ def _sum_test(days: int, expected: Floats, upper: Floats, column: int) -> Failed
 
 
 def _log_likelihood_ratio(share: Floats, usual: Floats) -> Floats:
-    """Return the log likelihood ratio per day of a share of active days; 0 if the share is not above the usual one."""
+    """Return how unusually frequent active days are, as a log likelihood ratio per day; 0 if they are not frequent."""
     rest = np.maximum(1 - share, 1e-12)
     ratio = share * np.log(share / usual) + rest * np.log(rest / (1 - usual))
     return np.where(share > usual, ratio, 0)

@@ -68,7 +68,7 @@ class Migrations:
                 self._provisional[column] = _ProvisionalMigration(before, others)
 
     def _is_offset(self, share: float, column: int, day: Day) -> bool:
-        """Return whether siblings offset a change, given the share of it that they offset."""
+        """Return whether the change of a series counts as offset if its siblings offset `share` of the change."""
         low, high = _OFFSET_RANGE
         wide_low, wide_high = _WIDE_OFFSET_RANGE
         total = self._panel.parent[column]

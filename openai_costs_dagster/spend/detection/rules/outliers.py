@@ -184,7 +184,7 @@ class Outliers:
         return None
 
     def _mature_total(self, column: int, day: Day) -> int:
-        """Return the column of the closest mature total above a series, or `NO_PARENT`."""
+        """Return the column of the smallest mature total that contains a series, or `NO_PARENT`."""
         total = int(self._panel.parent[column])
         while total != NO_PARENT and not day.mature[total]:
             total = int(self._panel.parent[total])

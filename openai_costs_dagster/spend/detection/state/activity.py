@@ -14,7 +14,7 @@ _MOSTLY_ACTIVE = 0.8  # share of active days below which a series can be intermi
 _NEARLY_ALWAYS_ACTIVE = 0.95
 # days are irregular if the weekday leaves at least this share of the variance of activity unexplained
 _IRREGULARITY = 0.4
-_WEEKDAY_SPREAD = 0.6  # difference between the shares of active days of two working days
+_WEEKDAY_SPREAD = 0.6  # least difference between working days, in their shares of active days, of a weekday pattern
 
 
 class Activity(NamedTuple):

@@ -21,7 +21,7 @@ _SAME_LEVEL = 0.1  # log scale: levels closer than this are the same
 
 
 class EarlierLevel(NamedTuple):
-    """A level that was normal for a while."""
+    """An earlier normal level of a series."""
 
     left_row: int
     """The row of the day on which the series left the level."""

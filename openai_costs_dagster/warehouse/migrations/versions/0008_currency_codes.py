@@ -48,7 +48,7 @@ def _respell(table: str, key: str, sums: tuple[str, ...]) -> None:
         select distinct organization, usage_date
         from openai_costs.{table}
         where currency is distinct from {_CODE}
-        """  # noqa: S608  # our own names
+        """  # noqa: S608  # all names are constants
     )
     columns = f"{key.format(currency='currency')}, {', '.join(sums)}"
     added = ", ".join(f"trim_scale(sum({one}))" for one in sums)
@@ -64,7 +64,7 @@ def _respell(table: str, key: str, sums: tuple[str, ...]) -> None:
         select {key.format(currency=_CODE)}, {added}
         from removed
         group by {key.format(currency=_CODE)}
-        """  # noqa: S608  # our own names
+        """  # noqa: S608  # all names are constants
     )
 
 
@@ -143,10 +143,10 @@ def _respell_revisions() -> None:
         group by
             organization, usage_date, project_id, line_item, api_key_id, user_id, {_CODE}, compared_by, observed_at
         having sum(old_amount) <> sum(new_amount)
-        """  # noqa: S608  # our own names
+        """  # noqa: S608  # all names are constants
     )
 
 
 def downgrade() -> None:
-    """Do nothing to the codes. Only the raw buckets contain the former spellings."""
+    """Drop the index. The former spellings are not restored, because only the raw buckets contain them."""
     op.drop_index("cost_rows_of_other_currencies", "cost_rows", schema="openai_costs")
