@@ -38,7 +38,7 @@ from (select organization from openai_costs.organizations order by organization)
 
 @dataclass(frozen=True)
 class Size:
-    """The amount of data. The newest day is yesterday."""
+    """The number of organizations, UTC days and rows. The newest day is yesterday."""
 
     organizations: int
     days: int
@@ -46,7 +46,7 @@ class Size:
     """The number of rows per organization and day."""
 
     @property
-    def all_rows(self) -> int:
+    def total_rows(self) -> int:
         """The total number of rows."""
         return self.organizations * self.days * self.rows
 
@@ -57,7 +57,7 @@ class Size:
 
 
 def fill(connection: psycopg.Connection, size: Size) -> None:
-    """Fill an empty, prepared warehouse. Each day is committed on its own."""
+    """Fill an empty, prepared warehouse. Each day is a separate transaction."""
     connection.execute(_LINE_ITEMS)
     connection.execute(_ORGANIZATIONS, {"organizations": size.organizations, "first": size.first})
     for number in range(size.days):

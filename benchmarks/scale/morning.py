@@ -1,7 +1,7 @@
-"""Measures `openai-costs up` with very many organizations, a year of history in both storages, and one daily tick.
+"""Measures one daily refresh of `openai-costs up` with very many organizations and a year of stored history.
 
-It measures the time until the UI answers, until all runs are queued and finished, the number of failures, and the time
-of Dagster's pages during and after the runs.
+The measurements are the time until the UI responds, the time until all runs are queued and finished, the number of
+failures, and the loading time of pages of the Dagster UI during and after the runs.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import httpx2
 import psutil
 import psycopg
 
-from benchmarks.scale.ui import look
+from benchmarks.scale.page_times import page_times
 from openai_costs_dagster.cli.dagster_dev import free_port
 from openai_costs_dagster.orchestration.sharding import shards
 from openai_costs_dagster.simulator import SimulatedOrganization, Simulator
@@ -31,9 +31,9 @@ from openai_costs_dagster.simulator import SimulatedOrganization, Simulator
 _PROGRAM = Path(sys.executable).with_name("openai-costs")
 _ROOT = Path(__file__).resolve().parents[2]
 _DAYS, _ROWS = 400, 10
-_UNTIL_THE_TICK = dt.timedelta(minutes=5)  # code servers must be there, and have looked once
-_AT_MOST = 3 * 60 * 60.0  # seconds
-_QUIET = 120.0  # seconds without a run that say that nothing more is asked for
+_TIME_TO_TICK = dt.timedelta(minutes=5)  # The code servers must have loaded and the sensor must have run once.
+_TIMEOUT_S = 3 * 60 * 60.0
+_IDLE_S = 120.0  # After this time without a new or finished run, the refresh counts as complete.
 _RUNS = """
 with daily as (
     select runs.* from openai_costs_dagster.runs join openai_costs_dagster.run_tags using (run_id)
@@ -43,23 +43,24 @@ select
     count(*) filter (where status = 'FAILURE') as failed,
     count(*) filter (where status = 'SUCCESS') as succeeded,
     count(*) as runs,
-    extract(epoch from max(create_timestamp at time zone 'utc'))::float as asked,
-    max(end_time) as ended,
-    avg(end_time - start_time) as run
+    extract(epoch from max(create_timestamp at time zone 'utc'))::float as queued_at,
+    max(end_time) as ended_at,
+    avg(end_time - start_time) as run_seconds
 from daily
 """
-_READ = "select count(distinct organization) from openai_costs.cost_days where usage_date = %s"
+_ORGANIZATIONS_OF_DAY = "select count(distinct organization) from openai_costs.cost_days where usage_date = %s"
 
 
 @dataclass(frozen=True)
 class Morning:
-    """The measurements. Times are seconds of wall time since the tick, unless noted."""
+    """The measurements of a daily refresh. Times are in seconds of wall time since the tick, unless noted."""
 
     organizations: int
     locations: int
+    """The number of code locations."""
     up: float
-    """Time from the command to the first answer of the UI."""
-    asked: float
+    """Time from the command `openai-costs up` to the first response of the UI."""
+    queued: float
     """Time until the last run was queued."""
     ended: float
     """Time until the last run had ended."""
@@ -68,38 +69,41 @@ class Morning:
     read: int
     """The number of organizations with a row for today."""
     run: float
-    """The mean duration of a run, with the maximum number of concurrent runs."""
+    """The mean duration of a run, while the maximum number of runs is active."""
     memory: float
-    """MiB of the webserver, the daemon and all code servers before the tick. Shared memory is counted once."""
+    """Memory of the webserver, the daemon and all code servers before the tick, in MiB. Shared memory counts once."""
     during: Mapping[str, float]
-    """Loading time of pages after half of the runs, in seconds."""
+    """Loading time of each page after half of the runs, in seconds."""
     after: Mapping[str, float]
+    """Loading time of each page after all runs, in seconds."""
 
 
-def morning(organizations: int) -> Morning:
-    """Run one morning in a temporary folder."""
+def measure_morning(organizations: int) -> Morning:
+    """Run one daily refresh in a temporary folder and return its measurements."""
     names = [f"org{number:04}" for number in range(1, organizations + 1)]
     simulated = [
         SimulatedOrganization(name=name, organization_id=f"org-{name}", admin_key=_key(name), seed=number)
         for number, name in enumerate(names)
     ]
     with _folder() as folder, Simulator(simulated) as simulator:
-        place = _Place(folder, names, simulator.base_url)
-        place.configure("0 0 1 1 *")
+        project = _Project(folder, names, simulator.base_url)
+        project.configure("0 0 1 1 *")
         try:
-            place.call("prepare")
-            place.call("exec", sys.executable, "-m", "benchmarks.scale.past", *map(str, (organizations, _DAYS, _ROWS)))
-            tick = (dt.datetime.now(dt.UTC) + _UNTIL_THE_TICK).replace(second=0, microsecond=0)
-            place.configure(f"{tick.minute} {tick.hour} * * *")
+            project.call("prepare")
+            project.call(
+                "exec", sys.executable, "-m", "benchmarks.scale.history", *map(str, (organizations, _DAYS, _ROWS))
+            )
+            tick = (dt.datetime.now(dt.UTC) + _TIME_TO_TICK).replace(second=0, microsecond=0)
+            project.configure(f"{tick.minute} {tick.hour} * * *")
             port = free_port()
-            with place.up(port) as process:
-                return _Watch(place, process, f"http://127.0.0.1:{port}", tick).see()
+            with project.up(port) as process:
+                return _Refresh(project, process, f"http://127.0.0.1:{port}", tick).measure()
         finally:
-            place.call("down")
+            project.call("down")
 
 
-class _Place:
-    """A folder with a configuration, an environment and the embedded server."""
+class _Project:
+    """A working directory of `openai-costs` with a configuration, an environment and the embedded server."""
 
     def __init__(self, folder: Path, names: list[str], base_url: str) -> None:
         self.folder = folder
@@ -128,7 +132,7 @@ class _Place:
             for name in self.names
         }
         refresh = {"cron": cron, "deep_cron": "0 0 1 1 *", "intraday_minutes": None}
-        text = json.dumps({"organizations": organizations, "refresh": refresh})  # JSON is YAML
+        text = json.dumps({"organizations": organizations, "refresh": refresh})  # Every JSON document is YAML.
         (self.folder / "openai_costs.yaml").write_text(text, encoding="utf-8")
 
     def call(self, *command: str) -> None:
@@ -152,67 +156,69 @@ class _Place:
                 process.wait()
 
 
-class _Watch:
-    def __init__(self, place: _Place, process: subprocess.Popen[bytes], url: str, tick: dt.datetime) -> None:
-        self._place = place
+class _Refresh:
+    """A daily refresh of a running `openai-costs up`."""
+
+    def __init__(self, project: _Project, process: subprocess.Popen[bytes], url: str, tick: dt.datetime) -> None:
+        self._project = project
         self._process = process
         self._url = url
         self._tick = tick.timestamp()
         self._started = time.monotonic()
 
-    def see(self) -> Morning:
-        self._until(self._answers)
-        up = time.monotonic() - self._started
-        self._until(lambda: time.time() > self._tick)
+    def measure(self) -> Morning:
+        self._wait_until(self._responds)
+        time_to_response = time.monotonic() - self._started
+        self._wait_until(lambda: time.time() > self._tick)
         memory = self._memory()
-        wanted = len(self._place.names)
-        self._until(lambda: self._runs()["succeeded"] + self._runs()["failed"] >= wanted / 2)
-        during = look(self._url, self._place.names[wanted // 2])
-        self._until(self._all_has_ended)
+        count = len(self._project.names)
+        self._wait_until(lambda: self._runs()["succeeded"] + self._runs()["failed"] >= count / 2)
+        during = page_times(self._url, self._project.names[count // 2])
+        self._wait_until(self._all_runs_ended)
         found = self._runs()
         return Morning(
-            organizations=wanted,
-            locations=len(shards(wanted)),
-            up=up,
-            asked=found["asked"] - self._tick,
-            ended=found["ended"] - self._tick,
+            organizations=count,
+            locations=len(shards(count)),
+            up=time_to_response,
+            queued=found["queued_at"] - self._tick,
+            ended=found["ended_at"] - self._tick,
             runs=round(found["runs"]),
             failed=round(found["failed"]),
-            read=self._read(),
-            run=found["run"],
+            read=self._stored_organizations(),
+            run=found["run_seconds"],
             memory=memory,
             during=during,
-            after=look(self._url, self._place.names[wanted // 2]),
+            after=page_times(self._url, self._project.names[count // 2]),
         )
 
-    def _answers(self) -> bool:
+    def _responds(self) -> bool:
         with suppress(httpx2.HTTPError):
             return httpx2.get(f"{self._url}/server_info", timeout=5, trust_env=False).status_code == 200
         return False
 
-    def _all_has_ended(self) -> bool:
+    def _all_runs_ended(self) -> bool:
         found = self._runs()
-        quiet = time.time() - max(found["asked"], found["ended"]) > _QUIET
-        return found["succeeded"] + found["failed"] == found["runs"] >= len(self._place.names) and quiet
+        is_idle = time.time() - max(found["queued_at"], found["ended_at"]) > _IDLE_S
+        return found["succeeded"] + found["failed"] == found["runs"] >= len(self._project.names) and is_idle
 
     def _runs(self) -> dict[str, float]:
-        with psycopg.connect(self._place.database_url, row_factory=psycopg.rows.dict_row) as connection:
+        with psycopg.connect(self._project.database_url, row_factory=psycopg.rows.dict_row) as connection:
             (found,) = connection.execute(_RUNS, [str(dt.datetime.now(dt.UTC).date())]).fetchall()
         return {name: float(value or 0) for name, value in found.items()}
 
-    def _read(self) -> int:
-        with psycopg.connect(self._place.database_url) as connection:
-            ((count,),) = connection.execute(_READ, [dt.datetime.now(dt.UTC).date()]).fetchall()
+    def _stored_organizations(self) -> int:
+        with psycopg.connect(self._project.database_url) as connection:
+            ((count,),) = connection.execute(_ORGANIZATIONS_OF_DAY, [dt.datetime.now(dt.UTC).date()]).fetchall()
         return int(count)
 
     def _memory(self) -> float:
-        family = [psutil.Process(self._process.pid), *psutil.Process(self._process.pid).children(recursive=True)]
-        return sum(one.memory_full_info().pss for one in family if "postgres" not in one.name()) / 2**20
+        processes = [psutil.Process(self._process.pid), *psutil.Process(self._process.pid).children(recursive=True)]
+        return sum(process.memory_full_info().pss for process in processes if "postgres" not in process.name()) / 2**20
 
-    def _until(self, condition: Callable[[], bool]) -> None:
+    def _wait_until(self, condition: Callable[[], bool]) -> None:
         while not condition():
-            if self._process.poll() is not None or time.monotonic() - self._started > _AT_MOST:
-                raise RuntimeError((self._place.folder / "up.log").read_text(encoding="utf-8")[-2_000:])
+            if self._process.poll() is not None or time.monotonic() - self._started > _TIMEOUT_S:
+                raise RuntimeError((self._project.folder / "up.log").read_text(encoding="utf-8")[-2_000:])
             time.sleep(2)
 
 

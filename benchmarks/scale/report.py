@@ -1,4 +1,4 @@
-"""Puts what was measured into docs/scale.md."""
+"""The report: formats the measurements as tables and writes docs/scale.md."""
 
 from __future__ import annotations
 
@@ -10,66 +10,69 @@ from pathlib import Path
 from benchmarks.report import machine, markdown
 from benchmarks.scale.filling import Size
 from benchmarks.scale.morning import Morning
-from benchmarks.scale.questions import Answer
+from benchmarks.scale.queries import QueryTiming
 
 _PAGE = Path(__file__).resolve().parents[2] / "docs" / "scale.md"
 
 
 @dataclass(frozen=True)
-class Place:
-    """A code location with one of several shards of the organizations."""
+class Sharding:
+    """A number of organizations that are divided among a number of code locations."""
 
     organizations: int
-    parts: int
+    shards: int
 
 
 @dataclass(frozen=True)
 class Warehouse:
-    """A filled warehouse: its size, its answers, and the time to fill it unless it was filled before."""
+    """The measurements of a filled warehouse."""
 
     size: Size
     seconds: float | None
+    """The time to fill the warehouse; None if the data of an earlier measurement was used."""
     sizes: dict[str, str]
-    answers: Sequence[Answer]
+    """The size on disk of the table of cost rows and of its indexes, as text."""
+    timings: Sequence[QueryTiming]
 
 
 @dataclass(frozen=True)
-class Found:
-    """All measurements."""
+class Measurements:
+    """All measurements. A part that was not measured is empty or None."""
 
-    dagster: Sequence[tuple[Place, dict[str, dict[str, float]]]]
+    dagster: Sequence[tuple[Sharding, dict[str, dict[str, float]]]]
     morning: Morning | None
     warehouse: Warehouse | None
     postgres: str
+    """The version of PostgreSQL."""
 
 
-def page(found: Found) -> str:
+def page(measurements: Measurements) -> str:
     """Return the text of docs/scale.md."""
-    parts = [_INTRODUCTION.format(date=dt.datetime.now(dt.UTC).date(), machine=machine(found.postgres))]
-    if found.dagster:
-        parts += [_DAGSTER, _dagster_table(found.dagster), _BENDS]
-    if found.morning:
-        parts += [_morning_words(found.morning), _pages_table(found.morning)]
-    if found.warehouse:
-        parts += [_warehouse_words(found.warehouse), _answers_table(found.warehouse.answers), _POSTGRES]
+    parts = [_INTRODUCTION.format(date=dt.datetime.now(dt.UTC).date(), machine=machine(measurements.postgres))]
+    if measurements.dagster:
+        parts += [_DAGSTER, _dagster_table(measurements.dagster), _BOTTLENECK]
+    if measurements.morning:
+        parts += [_morning_text(measurements.morning), _pages_table(measurements.morning)]
+    if measurements.warehouse:
+        parts += [_warehouse_text(measurements.warehouse), _timings_table(measurements.warehouse.timings), _POSTGRES]
     return "\n\n".join([*parts, _REPEAT])
 
 
-def _dagster_table(measured: Sequence[tuple[Place, dict[str, dict[str, float]]]]) -> str:
+def _dagster_table(measured: Sequence[tuple[Sharding, dict[str, dict[str, float]]]]) -> str:
     headings = ["organizations", "code locations", "load, s", "sent, MB", "server, MiB", "no-op evaluation, s"]
     headings += ["requested at first", "a run, s", "of it loading, s", "a run, MiB"]
     rows = []
-    for place, found in measured:
-        load, tick, run = found["load"], found["tick"], found["run"]
+    for sharding, activities in measured:
+        load, tick, run = activities["load"], activities["tick"], activities["run"]
         rows.append(
             [
-                f"{place.organizations:,}",
-                str(place.parts),
+                f"{sharding.organizations:,}",
+                str(sharding.shards),
                 f"{load['load']:.1f}",
                 f"{load['sent_megabytes']:.1f}",
                 f"{load['memory']:.0f}",
-                f"{tick['quiet']:.1f}",
-                f"{tick['asked_for']:.0f}",
+                f"{tick['no_op']:.1f}",
+                f"{tick['requested']:.0f}",
                 f"{run['import'] + run['load'] + run['run']:.1f}",
                 f"{run['import'] + run['load']:.1f}",
                 f"{run['memory']:.0f}",
@@ -78,23 +81,23 @@ def _dagster_table(measured: Sequence[tuple[Place, dict[str, dict[str, float]]]]
     return markdown(headings, rows)
 
 
-def _morning_words(seen: Morning) -> str:
-    failed = f"{seen.failed:,} failed" if seen.failed else "none failed"
+def _morning_text(morning: Morning) -> str:
+    failed = f"{morning.failed:,} failed" if morning.failed else "none failed"
     return (
-        f"## A morning of {seen.organizations:,} organizations\n"
-        f"`openai-costs up` with {seen.locations} code locations, with the simulator and PostgreSQL on the same "
+        f"## A morning of {morning.organizations:,} organizations\n"
+        f"`openai-costs up` with {morning.locations} code locations, with the simulator and PostgreSQL on the same "
         "machine. Both storages contain 400 days, and one daily tick is measured. Seconds are wall time.\n\n"
-        f"The UI responds after {seen.up:.0f} s. Webserver, daemon and code servers use {seen.memory:,.0f} MiB. The "
-        f"last of {seen.runs:,} runs is queued {_minutes(seen.asked)} after the tick and ends after "
-        f"{_minutes(seen.ended)}: {60 * seen.runs / seen.ended:.0f} runs a minute, four at a time. A run takes "
-        f"{seen.run:.1f} s after the start of its process. Of these runs, {failed}, and {seen.read:,} organizations "
-        "have a row of today."
+        f"The UI responds after {morning.up:.0f} s. Webserver, daemon and code servers use {morning.memory:,.0f} MiB. "
+        f"The last of {morning.runs:,} runs is queued {_minutes(morning.queued)} after the tick and ends after "
+        f"{_minutes(morning.ended)}: {60 * morning.runs / morning.ended:.0f} runs a minute, four at a time. A run "
+        f"takes {morning.run:.1f} s after the start of its process. Of these runs, {failed}, and {morning.read:,} "
+        "organizations have a row of today."
     )
 
 
-def _pages_table(seen: Morning) -> str:
+def _pages_table(morning: Morning) -> str:
     headings = ["Dagster's page", "s, after half of the runs", "s, after all runs"]
-    rows = [[name, f"{took:.1f}", f"{seen.after[name]:.1f}"] for name, took in seen.during.items()]
+    rows = [[name, f"{seconds:.1f}", f"{morning.after[name]:.1f}"] for name, seconds in morning.during.items()]
     return markdown(headings, rows) if rows else "Dagster's pages were not measured, because no browser is installed."
 
 
@@ -102,29 +105,29 @@ def _minutes(seconds: float) -> str:
     return f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds:.0f} s"
 
 
-def _warehouse_words(warehouse: Warehouse) -> str:
+def _warehouse_text(warehouse: Warehouse) -> str:
     size, sizes = warehouse.size, warehouse.sizes
-    filled = f", generated in {warehouse.seconds / 60:.0f} minutes" if warehouse.seconds else ""
+    duration = f", generated in {warehouse.seconds / 60:.0f} minutes" if warehouse.seconds else ""
     return (
-        f"## PostgreSQL\n{size.all_rows:,} cost rows: {size.organizations:,} organizations x {size.days} days x "
-        f"{size.rows} rows a day{filled}. The table uses {sizes['cost_rows']}, its index by organization and day "
+        f"## PostgreSQL\n{size.total_rows:,} cost rows: {size.organizations:,} organizations x {size.days} days x "
+        f"{size.rows} rows a day{duration}. The table uses {sizes['cost_rows']}, its index by organization and day "
         f"{sizes['cost_rows_by_day']}, and the index by date {sizes['cost_rows_by_date']}. The server has PostgreSQL's "
         "default settings (128 MB of shared buffers). Times are medians of four executions."
     )
 
 
-def _answers_table(answers: Sequence[Answer]) -> str:
+def _timings_table(timings: Sequence[QueryTiming]) -> str:
     headings = ["question", "ms", "first execution", "rows", "pages", "access to the tables"]
     rows = [
         [
-            one.question.name,
-            f"{1000 * one.seconds:,.0f}",
-            f"{1000 * one.first:,.0f}",
-            f"{one.rows:,}",
-            f"{one.pages:,}",
-            ", ".join(one.reads),
+            timing.query.name,
+            f"{1000 * timing.seconds:,.0f}",
+            f"{1000 * timing.first:,.0f}",
+            f"{timing.rows:,}",
+            f"{timing.pages:,}",
+            ", ".join(timing.reads),
         ]
-        for one in answers
+        for timing in timings
     ]
     return markdown(headings, rows)
 
@@ -147,7 +150,7 @@ definitions. *Sent*: the definitions that it sends to the webserver and the daem
 `openai_costs_refresh` evaluates all conditions and requests nothing. *A run*: a new process loads the definitions and
 reads the trailing days of one organization, with usage and allocation, from a simulator on the same machine."""
 
-_BENDS = """\
+_BOTTLENECK = """\
 The bottleneck: in containers, every run is a new process that loads all definitions of its code location. An evaluation
 of the sensor takes 25 ms per organization, and 50 to 100 ms in the middle of a morning. With 50 or more organizations,
 `openai-costs up` forks its runs from a process that has loaded the definitions

@@ -1,4 +1,4 @@
-"""Typical queries of the views, for one organization or for all of them, with their time and query plan."""
+"""Typical queries of the views, for one organization or for all organizations, with their duration and query plan."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 
 import psycopg
 
-_TIMES = 5
+_EXECUTIONS = 5
 
 
 @dataclass(frozen=True)
-class Question:
+class Query:
     """A query with the parameters `organization` and `since`."""
 
     name: str
@@ -23,84 +23,85 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """The time and the plan of a query."""
+class QueryTiming:
+    """The duration and the plan of a query."""
 
-    question: Question
+    query: Query
     seconds: float
-    """The median time of several executions, without the first one."""
+    """The median duration of all executions except the first, in seconds."""
     first: float
+    """The duration of the first execution, in seconds."""
     rows: int
     pages: int
-    """The number of 8 kB pages that the measured plan reads."""
+    """The number of 8 kB pages that the query reads."""
     reads: list[str]
-    """The access to the large tables, for example ``Index Scan of cost_rows``."""
+    """How the plan reads the large tables, for example ``Index Scan of cost_rows``."""
 
 
-QUESTIONS = [
-    Question(
+QUERIES = [
+    Query(
         "an organization's month by project and model",
         "select project_id, model, sum(amount) from openai_costs.daily_costs"
         " where organization = %(organization)s and usage_date >= %(since)s group by 1, 2",
     ),
-    Question(
+    Query(
         "an organization's month by user",
         "select user_id, sum(amount) from openai_costs.allocated_costs"
         " where organization = %(organization)s and usage_date >= %(since)s group by 1",
     ),
-    Question(
+    Query(
         "every row of an organization's day",
         "select * from openai_costs.daily_costs where organization = %(organization)s and usage_date = %(since)s",
     ),
-    Question(
+    Query(
         "an organization's year by day",
         "select usage_date, sum(amount) from openai_costs.daily_costs where organization = %(organization)s group by 1",
     ),
-    Question(
+    Query(
         "an organization's month as FOCUS",
         'select count(*), sum("BilledCost") from openai_costs.focus where "x_Organization" = %(organization)s'
         ' and "x_UsageDate" >= %(since)s',
     ),
-    Question("how fresh every organization is", "select * from openai_costs.sync_status"),
-    Question(
+    Query("how fresh every organization is", "select * from openai_costs.sync_status"),
+    Query(
         "what every organization cost this month",
         "select organization, sum(amount_usd) from openai_costs.day_status where usage_date >= %(since)s group by 1",
     ),
-    Question(
+    Query(
         "the month of all organizations by model",
         "select model, sum(amount) from openai_costs.daily_costs where usage_date >= %(since)s group by 1",
     ),
-    Question(
+    Query(
         "one project's month, its organization not named",
         "select sum(amount) from openai_costs.daily_costs where project_id = 'proj_1' and usage_date >= %(since)s",
     ),
 ]
 
 
-def answers(connection: psycopg.Connection, organization: str, since: object) -> Iterator[Answer]:
-    """Execute each query several times, then once with its plan."""
+def time_queries(connection: psycopg.Connection, organization: str, since: object) -> Iterator[QueryTiming]:
+    """Execute each query several times, and then once with `explain analyze`."""
     values = {"organization": organization, "since": since}
-    for question in QUESTIONS:
-        taken = [_once(connection, question, values) for _ in range(_TIMES)]
-        plan = _plan(connection, question, values)
-        yield Answer(
-            question,
-            statistics.median(seconds for seconds, _ in taken[1:]),
-            taken[0][0],
-            taken[0][1],
+    for query in QUERIES:
+        executions = [_execute(connection, query, values) for _ in range(_EXECUTIONS)]
+        plan = _plan(connection, query, values)
+        yield QueryTiming(
+            query,
+            statistics.median(seconds for seconds, _ in executions[1:]),
+            executions[0][0],
+            executions[0][1],
             plan["Shared Hit Blocks"] + plan["Shared Read Blocks"],
             sorted(set(_reads(plan))),
         )
 
 
-def _once(connection: psycopg.Connection, question: Question, values: dict[str, Any]) -> tuple[float, int]:
-    begun = time.perf_counter()
-    rows = connection.execute(question.sql.encode(), values).fetchall()
-    return time.perf_counter() - begun, len(rows)
+def _execute(connection: psycopg.Connection, query: Query, values: dict[str, Any]) -> tuple[float, int]:
+    started_at = time.perf_counter()
+    rows = connection.execute(query.sql.encode(), values).fetchall()
+    return time.perf_counter() - started_at, len(rows)
 
 
-def _plan(connection: psycopg.Connection, question: Question, values: dict[str, Any]) -> dict[str, Any]:
-    row = connection.execute(f"explain (analyze, buffers, format json) {question.sql}".encode(), values).fetchone()
+def _plan(connection: psycopg.Connection, query: Query, values: dict[str, Any]) -> dict[str, Any]:
+    row = connection.execute(f"explain (analyze, buffers, format json) {query.sql}".encode(), values).fetchone()
     text = row[0] if row else "[]"
     plan: dict[str, Any] = (json.loads(text) if isinstance(text, str) else text)[0]["Plan"]
     return plan
