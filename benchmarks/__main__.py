@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 from benchmarks import report
 from benchmarks.catalogue import NAMES, OURS, Contender, contenders
-from benchmarks.measuring import Bench, Stage, bench
+from benchmarks.measuring import Servers, Stage, start_servers
 from benchmarks.workload import ONE_DAY, STAGES, Workload
 
 _MEMORY = "memory"
-_FOR_MEMORY = (1, 5, 20)
+_MEMORY_COUNTS = (1, 5, 20)  # numbers of organizations
 
 
 def main() -> None:
@@ -23,11 +23,11 @@ def main() -> None:
     workload = Workload(arguments.organizations, arguments.days, arguments.rows, first)
     names = [name for name in arguments.names if name != _MEMORY]
     chosen = contenders(names) if names or not arguments.names else []
-    with bench(workload) as running:
-        print(f"{workload.rows_in_all:,} rows; {report.machine(running.postgres)}", flush=True)
-        runs = _alternating(running, chosen, arguments.runs)
-        memory = _memory(running) if not arguments.names or _MEMORY in arguments.names else {}
-        postgres = running.postgres
+    with start_servers(workload) as servers:
+        print(f"{workload.total_rows:,} rows; {report.machine(servers.postgres)}", flush=True)
+        runs = _alternating(servers, chosen, arguments.runs)
+        memory = _memory(servers) if not arguments.names or _MEMORY in arguments.names else {}
+        postgres = servers.postgres
     for stage in STAGES if runs else ():
         print(f"\n{stage}\n{report.stage_table(runs, stage, workload)}")
     if memory:
@@ -52,20 +52,20 @@ def _arguments() -> argparse.Namespace:
 
 
 def _alternating(
-    running: Bench, chosen: Sequence[Contender], count: int | None
+    servers: Servers, chosen: Sequence[Contender], count: int | None
 ) -> dict[Contender, list[dict[str, Stage]]]:
     """Run all contenders in turn, then again, so that other load on the machine affects all of them."""
     runs: dict[Contender, list[dict[str, Stage]]] = {contender: [] for contender in chosen}
     for turn in range(count or max((contender.runs for contender in chosen), default=0)):
         for contender in chosen:
             if turn < (count or contender.runs):
-                runs[contender].append(_print_run(contender.name, running.run(contender)))
+                runs[contender].append(_print_run(contender.name, servers.run(contender)))
     return runs
 
 
-def _memory(running: Bench) -> dict[int, dict[str, Stage]]:
-    counts = [count for count in _FOR_MEMORY if count <= running.workload.organizations]
-    return {count: _print_run(f"{OURS.name} of {count}", running.run(OURS, count)) for count in counts}
+def _memory(servers: Servers) -> dict[int, dict[str, Stage]]:
+    counts = [count for count in _MEMORY_COUNTS if count <= servers.workload.organizations]
+    return {count: _print_run(f"{OURS.name} of {count}", servers.run(OURS, count)) for count in counts}
 
 
 def _print_run(name: str, run: dict[str, Stage]) -> dict[str, Stage]:

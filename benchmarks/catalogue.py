@@ -13,16 +13,22 @@ _OURS = "select organization, count(*), sum(amount) from openai_costs.cost_rows 
 
 @dataclass(frozen=True)
 class Contender:
-    """A contender. `module` is a module of `benchmarks.contenders`; `stored` selects organization, rows and sum."""
+    """A program that loads the workload into PostgreSQL."""
 
     name: str
     module: str
+    """The name of its module in `benchmarks.contenders`."""
     description: str
     stored: str
+    """A query that returns the name, row count and sum of each organization."""
     revisions: str | None = None
+    """A query that returns the number of recorded restatements."""
     processes: int = 1
+    """The number of parallel processes."""
     runs: int = 3
+    """The default number of runs."""
     python: str = sys.executable
+    """The path of the interpreter."""
 
 
 def _ours(name: str, module: str, description: str, *, processes: int = 1, runs: int = 3) -> Contender:
@@ -43,12 +49,12 @@ BACKFILL = _ours(
     "backfill", "backfill", "the command `openai-costs backfill`: the load and Dagster's event log", runs=2
 )
 DLT = "dlt"
-_BUILT_IN = {one.name: one for one in (FLOOR, OURS, OURS_2, BACKFILL)}
+_BUILT_IN = {contender.name: contender for contender in (FLOOR, OURS, OURS_2, BACKFILL)}
 NAMES = (*_BUILT_IN, DLT)
 
 
 def contenders(names: Sequence[str]) -> list[Contender]:
-    """Return the named contenders, or all. If dlt cannot be installed, it is left out with a warning."""
+    """Return the named contenders, or all contenders. If dlt cannot be installed, print a warning and omit dlt."""
     wanted = names or NAMES
     chosen = [_BUILT_IN[name] for name in wanted if name != DLT]
     return [*chosen, *_dlt()] if DLT in wanted else chosen

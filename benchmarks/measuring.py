@@ -1,4 +1,4 @@
-"""The measurement: runs contenders in new processes with a new database and checks the stored sums."""
+"""Runs each contender in new processes with a new database, measures the time, and compares the stored sums."""
 
 from __future__ import annotations
 
@@ -42,21 +42,23 @@ class Stage:
     """The peak memory so far in MiB, added up over parallel processes."""
     rows: int
     wrong_sums: int
-    """The number of organizations whose stored sum is not exact."""
+    """The number of organizations whose stored sum differs from the exact sum."""
     revisions: int | None
     """The number of recorded restatements; None if the contender records none."""
 
 
 @dataclass
-class Bench:
+class Servers:
     """The running API server and PostgreSQL server of the benchmark."""
 
     workload: Workload
     address: str
     truth: dict[str, dict[str, str]]
+    """The exact sum of each organization in US dollars, by stage."""
     folder: Path
     database_url: str
     administrator: psycopg.Connection
+    """A connection that creates and drops the database of each run."""
     _runs: int = field(default=0)
 
     @property
@@ -77,8 +79,8 @@ class Bench:
             with ExitStack() as stack:
                 log = stack.enter_context((folder / "log").open("wb"))
                 processes = [
-                    stack.enter_context(_process(contender, self._order(url, folder, part), log))
-                    for part in _split(names, contender.processes)
+                    stack.enter_context(_process(contender, self._order(url, folder, group), log))
+                    for group in _split(names, contender.processes)
                 ]
                 try:
                     for process in processes:
@@ -99,14 +101,14 @@ class Bench:
     def _stage(
         self, contender: Contender, processes: list[subprocess.Popen[str]], stage: str, url: str, names: list[str]
     ) -> Stage:
-        self.administrator.execute("checkpoint")  # so that no contender pays for the writes of another
-        spent, began = self._postgres_cpu(), time.perf_counter()
+        self.administrator.execute("checkpoint")  # Write the pages of the previous stage before the measurement starts.
+        spent, started_at = self._postgres_cpu(), time.perf_counter()
         for process in processes:
             assert process.stdin
             process.stdin.write(f"{stage}\n")
             process.stdin.flush()
-        answers: list[dict[str, Any]] = [json.loads(_read_line(process)) for process in processes]
-        seconds = time.perf_counter() - began
+        results: list[dict[str, Any]] = [json.loads(_read_line(process)) for process in processes]
+        seconds = time.perf_counter() - started_at
         spent = self._postgres_cpu() - spent
         with psycopg.connect(url) as connection:
             stored = connection.execute(contender.stored).fetchall()
@@ -115,9 +117,9 @@ class Bench:
         sums = {name: total for name, _, total in stored}
         return Stage(
             seconds=seconds,
-            cpu=sum(answer["cpu"] for answer in answers),
+            cpu=sum(result["cpu"] for result in results),
             postgres_cpu=spent,
-            memory=sum(answer["memory"] for answer in answers),
+            memory=sum(result["memory"] for result in results),
             rows=sum(count for _, count, _ in stored),
             wrong_sums=sum(sums.get(name) != Decimal(expected[name]) for name in names),
             revisions=revisions[0] if revisions else None,
@@ -131,7 +133,7 @@ class Bench:
             with suppress(psutil.Error):
                 times.append(process.cpu_times())
         ended = times[0].children_user + times[0].children_system
-        return float(ended + sum(one.user + one.system for one in times))
+        return float(ended + sum(cpu.user + cpu.system for cpu in times))
 
 
 class _Ended(Exception):
@@ -139,27 +141,27 @@ class _Ended(Exception):
 
 
 @contextmanager
-def bench(workload: Workload) -> Iterator[Bench]:
-    """Start the API server and PostgreSQL, and remove both afterwards."""
+def start_servers(workload: Workload) -> Iterator[Servers]:
+    """Start the API server and PostgreSQL. Afterwards, stop both and delete their files."""
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"
     folder = Path(tempfile.mkdtemp(prefix="openai-costs-benchmarks-"))
     try:
         with ExitStack() as stack:
-            given = json.dumps({**vars(workload), "first": workload.first.isoformat()})
-            served = stack.enter_context(_started([sys.executable, "-m", "benchmarks.served", given], stderr=None))
+            settings = json.dumps({**vars(workload), "first": workload.first.isoformat()})
+            served = stack.enter_context(_started([sys.executable, "-m", "benchmarks.served", settings], stderr=None))
             stack.callback(embedded.stop, folder)
             url = embedded.start(folder)
             address = f"http://127.0.0.1:{int(_read_line(served))}"
             administrator = stack.enter_context(psycopg.connect(url, autocommit=True))
-            with urllib.request.urlopen(f"{address}/truth") as answer:  # noqa: S310
-                truth = json.load(answer)
-            yield Bench(workload, address, truth, folder, url, administrator)
+            with urllib.request.urlopen(f"{address}/truth") as response:  # noqa: S310
+                truth = json.load(response)
+            yield Servers(workload, address, truth, folder, url, administrator)
     finally:
         shutil.rmtree(folder)
 
 
 def _split(names: list[str], count: int) -> list[list[str]]:
-    return [names_part for names_part in (names[number::count] for number in range(count)) if names_part]
+    return [group for group in (names[number::count] for number in range(count)) if group]
 
 
 def _process(contender: Contender, order: Order, log: IO[bytes]) -> Any:
@@ -176,7 +178,7 @@ def _started(command: list[str], stderr: IO[bytes] | None) -> Iterator[subproces
             yield process
         finally:
             assert process.stdin
-            process.stdin.close()  # the process ends at the end of its input
+            process.stdin.close()  # A contender exits at the end of its standard input.
 
 
 def _read_line(process: subprocess.Popen[str]) -> str:

@@ -1,6 +1,6 @@
-"""Separate virtual environments for programs whose dependencies would conflict with those of the project.
+"""Separate virtual environments for programs whose dependencies conflict with the dependencies of the project.
 
-An environment is created on first use. Its folder records the requirements; other requirements create it again.
+An environment is created on first use, and again after its requirements have changed.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ class OwnEnvironment:
     folder: Path
     requirements: tuple[str, ...]
     base: str | None = None
-    beside_ours: bool = False
-    """Whether the environment also sees the packages of the current environment."""
+    with_current_packages: bool = False
+    """Whether programs of the environment can also import the packages of the current environment."""
 
     @property
     def interpreter(self) -> Path:
@@ -32,7 +32,7 @@ class OwnEnvironment:
     def python(self, without: str) -> str | None:
         """Create the environment if necessary and return the path of its interpreter.
 
-        If it cannot be created, a warning that begins with `without` is printed and None is returned.
+        If the environment cannot be created, print a warning that begins with `without` and return None.
         """
         installed = self.folder / "installed"
         wanted = "\n".join(self.requirements)
@@ -55,7 +55,7 @@ class OwnEnvironment:
         else:
             subprocess.run([self.base, "-m", "venv", "--clear", str(self.folder)], check=True)
         (self.folder / ".gitignore").write_text("*\n", encoding="utf-8")
-        if self.beside_ours:
+        if self.with_current_packages:
             self._add_current_packages()
         pip = [str(self.interpreter), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         subprocess.run([*pip, *self.requirements], check=True)

@@ -35,8 +35,8 @@ def machine(postgres: str) -> str:
 
 def stage_table(runs: Runs, stage: str, workload: Workload) -> str:
     """Return a Markdown table with the best and median times of each contender."""
-    floor = min((_seconds(done, stage) for who, done in runs.items() if who == FLOOR), default=None)
-    rows = [_row(who, [run[stage] for run in done], floor, stage, workload) for who, done in runs.items()]
+    floor = min((_seconds(done, stage) for contender, done in runs.items() if contender == FLOOR), default=None)
+    rows = [_row(contender, [run[stage] for run in done], floor, stage, workload) for contender, done in runs.items()]
     headings = ["", "best s", "median s", "to the floor", "CPU s", "PostgreSQL CPU s", "peak MiB", "rows/s", "stored"]
     return markdown(headings, rows)
 
@@ -53,7 +53,11 @@ def page(runs: Runs, memory: Memory, workload: Workload, postgres: str) -> str:
     parts += [f"## {_HEADINGS[stage]}\n{stage_table(runs, stage, workload)}" for stage in STAGES if runs]
     parts.append(
         "\n".join(
-            ["| contender | description |", "|---|---|", *(f"| {who.name} | {who.description} |" for who in runs)]
+            [
+                "| contender | description |",
+                "|---|---|",
+                *(f"| {contender.name} | {contender.description} |" for contender in runs),
+            ]
         )
     )
     if memory:
@@ -74,28 +78,28 @@ def _seconds(done: Sequence[Mapping[str, Stage]], stage: str) -> float:
 def _row(
     contender: Contender, stages: Sequence[Stage], floor: float | None, stage: str, workload: Workload
 ) -> list[str]:
-    best = min(one.seconds for one in stages)
+    best = min(result.seconds for result in stages)
     return [
         contender.name,
         f"{best:.2f}",
-        f"{statistics.median(one.seconds for one in stages):.2f}",
+        f"{statistics.median(result.seconds for result in stages):.2f}",
         f"{best / floor:.2f} x" if floor else "",
-        f"{min(one.cpu for one in stages):.2f}",
-        f"{min(one.postgres_cpu for one in stages):.2f}",
-        f"{max(one.memory for one in stages):.0f}",
-        f"{workload.rows_in_all / best:,.0f}",
-        "; ".join(dict.fromkeys(_stored(one, stage, workload) for one in stages)),
+        f"{min(result.cpu for result in stages):.2f}",
+        f"{min(result.postgres_cpu for result in stages):.2f}",
+        f"{max(result.memory for result in stages):.0f}",
+        f"{workload.total_rows / best:,.0f}",
+        "; ".join(dict.fromkeys(_stored(result, stage, workload) for result in stages)),
     ]
 
 
-def _stored(found: Stage, stage: str, workload: Workload) -> str:
-    texts = ["exact" if not found.wrong_sums else f"{found.wrong_sums} of {workload.organizations} sums NOT exact"]
-    if found.rows != workload.rows_in_all:
-        texts.append(f"{found.rows:,} of {workload.rows_in_all:,} ROWS")
-    if found.revisions is not None:
+def _stored(result: Stage, stage: str, workload: Workload) -> str:
+    texts = ["exact" if not result.wrong_sums else f"{result.wrong_sums} of {workload.organizations} sums NOT exact"]
+    if result.rows != workload.total_rows:
+        texts.append(f"{result.rows:,} of {workload.total_rows:,} ROWS")
+    if result.revisions is not None:
         expected = workload.restatements if stage == "again" else 0
         texts.append(
-            f"{found.revisions} restatements recorded" + ("" if found.revisions == expected else f" OF {expected}")
+            f"{result.revisions} restatements recorded" + ("" if result.revisions == expected else f" OF {expected}")
         )
     return ", ".join(texts)
 
@@ -115,7 +119,7 @@ _INTRODUCTION = """\
 # Load benchmark
 
 The workload has {workload.organizations} organizations x {workload.days} days x {workload.rows} rows per day: \
-{workload.rows_in_all:,} rows. Every contender reads it over
+{workload.total_rows:,} rows. Every contender reads it over
 HTTP from the same local server and stores it in the same local PostgreSQL server. Each run uses new processes and a new
 database. All figures come from one run of `python -m benchmarks`.
 Measured {date} on {machine}.

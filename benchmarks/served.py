@@ -1,7 +1,7 @@
-"""The API server of the load benchmark, which renders every response before it starts.
+"""The API server of the load benchmark, which renders every response before the server starts.
 
-The server uses the standard library only and supports what the workload needs: the costs endpoint with one grouping or
-none, pages and the lookback limit. It is less complete than the simulator of the package, but needs almost no CPU.
+The server supports the costs endpoint with all dimensions or without grouping, pages, and the lookback limit. It has
+fewer functions than the simulator of the package, but needs almost no CPU time.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from benchmarks.workload import EXACT, GROUPING, ONE_DAY, STAGES, RenderedDay, W
 
 _COSTS = "/v1/organization/costs"
 _LOOKBACK = dt.timedelta(days=365)
-_DAYS_BY_DEFAULT = 7
+_DEFAULT_LIMIT = 7
 _SECONDS_OF_A_DAY = 86_400
 
 
@@ -32,7 +32,7 @@ class Refused(Exception):
         self.body = {"error": {"message": message, "type": "invalid_request_error", "param": param, "code": code}}
 
 
-class Served:
+class RenderedWorkload:
     """The rendered responses of all organizations."""
 
     def __init__(self, workload: Workload) -> None:
@@ -62,7 +62,7 @@ class Served:
         low = max(0, (start - self._first) // _SECONDS_OF_A_DAY)
         low += _number(query, "page", 0)
         high = min(len(rendered), (end - self._first) // _SECONDS_OF_A_DAY)
-        cut = min(high, low + _number(query, "limit", _DAYS_BY_DEFAULT))
+        cut = min(high, low + _number(query, "limit", _DEFAULT_LIMIT))
         buckets = [day[stage].grouped if grouped else day[stage].ungrouped for day in rendered[low:cut]]
         tail = json.dumps({"has_more": cut < high, "next_page": str(cut) if cut < high else None})[1:]
         return b'{"object": "page", "data": [' + b", ".join(buckets) + b"], " + tail.encode()
@@ -82,8 +82,8 @@ def _is_grouped(query: dict[str, list[str]]) -> bool:
     return bool(dimensions)
 
 
-def _number(query: dict[str, list[str]], name: str, otherwise: int) -> int:
-    return int(query[name][0]) if name in query else otherwise
+def _number(query: dict[str, list[str]], name: str, default: int) -> int:
+    return int(query[name][0]) if name in query else default
 
 
 def _today() -> dt.date:
@@ -93,23 +93,23 @@ def _today() -> dt.date:
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    served: Served
+    rendered: RenderedWorkload
 
     def do_GET(self) -> None:
         parts = urlsplit(self.path)
         _, stage, path = (*parts.path.split("/", 2), "")[:3]
         try:
             if stage == "truth":
-                self._answer(200, json.dumps(self.served.truth).encode())
+                self._send(200, json.dumps(self.rendered.truth).encode())
             elif stage in STAGES and f"/{path}" == _COSTS:
                 authorization = self.headers.get("Authorization", "")
-                self._answer(200, self.served.page(stage, authorization, parse_qs(parts.query)))
+                self._send(200, self.rendered.page(stage, authorization, parse_qs(parts.query)))
             else:
                 raise Refused(404, "unknown path")
         except Refused as refusal:
-            self._answer(refusal.status, json.dumps(refusal.body).encode())
+            self._send(refusal.status, json.dumps(refusal.body).encode())
 
-    def _answer(self, status: int, body: bytes) -> None:
+    def _send(self, status: int, body: bytes) -> None:
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
@@ -126,8 +126,8 @@ class _Server(ThreadingHTTPServer):
 
 def main() -> None:
     """Serve the workload given as JSON until standard input ends. Prints the port when ready."""
-    given = json.loads(sys.argv[1])
-    _Handler.served = Served(Workload(**{**given, "first": dt.date.fromisoformat(given["first"])}))
+    settings = json.loads(sys.argv[1])
+    _Handler.rendered = RenderedWorkload(Workload(**{**settings, "first": dt.date.fromisoformat(settings["first"])}))
     server = _Server(("127.0.0.1", 0), _Handler)
     print(server.server_port, flush=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -20,9 +20,9 @@ Load = Callable[[str], None]
 """A function that loads a stage."""
 
 
-def take_turns(prepare: Callable[[Order], Load]) -> None:
+def run_stages(prepare: Callable[[Order], Load]) -> None:
     """Run a contender: call `prepare`, and then the returned function for every stage named on standard input."""
-    # What libraries print must not reach the one who measures.
+    # Libraries may print to standard output, which carries the results. Redirect their output to standard error.
     with os.fdopen(os.dup(sys.stdout.fileno()), "w") as output:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
         load = prepare(Order.from_json(sys.argv[1]))
@@ -34,11 +34,11 @@ def take_turns(prepare: Callable[[Order], Load]) -> None:
 
 
 def _cpu_seconds() -> float:
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(one.ru_utime + one.ru_stime for one in used)
+    usages = [resource.getrusage(target) for target in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 def _peak_memory() -> float:
     """Return the peak memory in MiB of this process or of its largest finished child process."""
-    peaks = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    peaks = [resource.getrusage(target).ru_maxrss for target in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return max(peaks) / (1024 * 1024 if sys.platform == "darwin" else 1024)

@@ -12,12 +12,12 @@ from decimal import Context, Decimal
 ONE_DAY = dt.timedelta(days=1)
 EXACT = Context(prec=16_000)
 GROUPING = ("api_key_id", "line_item", "project_id", "user_id")
-DAYS_PER_PAGE = 180  # the most that the API serves
+DAYS_PER_PAGE = 180  # The largest page size of the API.
 STAGES = ("first", "again")
 """The stages: the first load, and a second load of the same days with some restated amounts."""
 
 _RESTATED_DAY_IN, _RESTATED_BY = 10, Decimal("0.01")
-_LATEST_DAYS = 3  # may not be settled, and what changes in them is no restatement
+_LATEST_DAYS = 3  # Changes of these days are not restatements, because the days may be provisional.
 _SIGNIFICANT_DIGITS = 34
 _MODELS = ("gpt-5", "gpt-5-mini", "gpt-4.1-2025-04-14", "o4-mini", "text-embedding-3-large", "gpt-image-1")
 _KINDS = ("input", "cached input", "output", "cache writes")
@@ -43,7 +43,7 @@ class Workload:
         return [f"org-{number:02}" for number in range(self.organizations)]
 
     @property
-    def rows_in_all(self) -> int:
+    def total_rows(self) -> int:
         """The number of rows that every contender stores."""
         return self.organizations * self.days * self.rows
 

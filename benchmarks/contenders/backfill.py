@@ -7,16 +7,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.turns import Load, take_turns
+from benchmarks.turns import Load, run_stages
 from benchmarks.workload import Order, admin_key, organization_id
 
-_OF_THE_USER = ("OPENAI_", "DAGSTER_", "DATABASE_URL")
+_USER_VARIABLES = ("OPENAI_", "DAGSTER_", "DATABASE_URL")
 
 
 def _prepare(order: Order) -> Load:
     folder = Path(order.folder)
     command = [str(Path(sys.executable).with_name("openai-costs")), "backfill", "--from", order.first]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(_OF_THE_USER)} | {
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(_USER_VARIABLES)} | {
         "BENCHMARK_DATABASE": order.database,
         "OPENAI_COSTS_CONFIG": str(folder / "openai_costs.yaml"),
         **{f"BENCHMARK_KEY_{number}": admin_key(name) for number, name in enumerate(order.organizations)},
@@ -43,4 +43,4 @@ def _configuration(order: Order, stage: str) -> str:
 
 
 if __name__ == "__main__":
-    take_turns(_prepare)
+    run_stages(_prepare)

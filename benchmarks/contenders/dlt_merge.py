@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-import dlt  # type: ignore[import-not-found]  # in its own environment
+import dlt  # type: ignore[import-not-found]  # installed in its own environment
 from dlt.sources.rest_api import rest_api_source  # type: ignore[import-not-found]
 
-from benchmarks.turns import Load, take_turns
+from benchmarks.turns import Load, run_stages
 from benchmarks.workload import Order, admin_key
 
 DATASET = "dlt_costs"
@@ -109,4 +109,4 @@ def _rows(organization: str, bucket: dict[str, Any]) -> Iterator[list[dict[str, 
 
 
 if __name__ == "__main__":
-    take_turns(_prepare)
+    run_stages(_prepare)

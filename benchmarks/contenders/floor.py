@@ -9,7 +9,7 @@ import httpx2
 import msgspec
 import psycopg
 
-from benchmarks.turns import Load, take_turns
+from benchmarks.turns import Load, run_stages
 from benchmarks.workload import Order, admin_key
 
 _TABLE = """
@@ -70,9 +70,9 @@ def _load(connection: psycopg.Connection, client: httpx2.Client, order: Order, o
             page: _Page | None = None
             while page is None or page.next_page:
                 token = [("page", page.next_page or "")] if page else []
-                answer = client.get("/organization/costs", params=(*query, *token), headers=headers)
-                answer.raise_for_status()
-                page = msgspec.json.decode(answer.content, type=_Page)
+                response = client.get("/organization/costs", params=(*query, *token), headers=headers)
+                response.raise_for_status()
+                page = msgspec.json.decode(response.content, type=_Page)
                 for bucket in page.data:
                     day = dt.datetime.fromtimestamp(bucket.start_time, dt.UTC).date()
                     for row in bucket.results:
@@ -93,4 +93,4 @@ def _load(connection: psycopg.Connection, client: httpx2.Client, order: Order, o
 
 
 if __name__ == "__main__":
-    take_turns(_prepare)
+    run_stages(_prepare)

@@ -6,7 +6,7 @@ import datetime as dt
 import gc
 import os
 
-from benchmarks.turns import Load, take_turns
+from benchmarks.turns import Load, run_stages
 from benchmarks.workload import Order, admin_key, organization_id
 from openai_costs_dagster.configuration import Organization
 from openai_costs_dagster.configuration.secret import SecretReference
@@ -42,4 +42,4 @@ def _prepare(order: Order) -> Load:
 
 
 if __name__ == "__main__":
-    take_turns(_prepare)
+    run_stages(_prepare)

@@ -88,12 +88,12 @@ def size(panels: Sequence[LabelledPanel]) -> str:
 
 def table(results: Results) -> str:
     """Return a table with a row per contender."""
-    return _markdown(_HEADINGS, [_row(who, result) for who, result in results.items()])
+    return _markdown(_HEADINGS, [_row(contender, result) for contender, result in results.items()])
 
 
 def real_table(results: Results) -> str:
     """Return the table of the panels with real series, whose own jumps are not labeled."""
-    return _markdown(_REAL_HEADINGS, [_real_row(who, result) for who, result in results.items()])
+    return _markdown(_REAL_HEADINGS, [_real_row(contender, result) for contender, result in results.items()])
 
 
 def kinds_table(results: Results) -> str:
@@ -102,14 +102,14 @@ def kinds_table(results: Results) -> str:
         "kind",
         "description",
         "anomalies",
-        *(f"{who.name}{text}" for who in _COMPARED for text in ("", ", delay")),
+        *(f"{contender.name}{text}" for contender in _COMPARED for text in ("", ", delay")),
     ]
     return _markdown(headings, [_kind_row(name, results) for name in KINDS])
 
 
 def tags_table(results: Results) -> str:
     """Return a table of the false alerts by kind of day."""
-    scores = [results[who].score for who in _COMPARED]
+    scores = [results[contender].score for contender in _COMPARED]
     days = scores[0].days
     rows = [
         [
@@ -120,7 +120,7 @@ def tags_table(results: Results) -> str:
         ]
         for tag, count in days.most_common()
     ]
-    return _markdown(["day", "description", "series-months", *(who.name for who in _COMPARED)], rows)
+    return _markdown(["day", "description", "series-months", *(contender.name for contender in _COMPARED)], rows)
 
 
 def page(found: Measurements) -> str:
@@ -153,10 +153,10 @@ def write(text: str) -> Path:
     return _PAGE
 
 
-def _row(who: Contender, result: Result) -> list[str]:
+def _row(contender: Contender, result: Result) -> list[str]:
     score = result.score
     return [
-        who.name,
+        contender.name,
         f"{score.recall:.3f}",
         f"{score.precision:.3f}",
         f"{score.f1:.3f}{_range(result)}",
@@ -179,11 +179,11 @@ def _microseconds(value: float) -> str:
     return f"{value:.1f}" if value >= 0.1 else "< 0.1"
 
 
-def _real_row(who: Contender, result: Result) -> list[str]:
+def _real_row(contender: Contender, result: Result) -> list[str]:
     score = result.score
     unlabelled = score.false_alerts[NATURAL] / score.series_months
     return [
-        who.name,
+        contender.name,
         f"{score.recall:.3f}",
         f"{score.precision:.3f}",
         f"{score.precision_without_natural:.3f}",
@@ -196,14 +196,18 @@ def _real_row(who: Contender, result: Result) -> list[str]:
 
 def _kind_row(name: str, results: Results) -> list[str]:
     what = (KINDS[name][1].__doc__ or "").partition("\n")[0].rstrip(".")
-    scores = [results[who].score.of_kind(name) for who in _COMPARED]
+    scores = [results[contender].score.of_kind(name) for contender in _COMPARED]
     cells = [cell for one in scores for cell in (f"{one.recall:.2f}", f"{one.mean_delay:.1f}" if one.found else "")]
     return [f"`{name}`", what, str(len(scores[0].outcomes)), *cells]
 
 
 def _contenders(results: Results) -> str:
     return "\n".join(
-        ["| contender | description |", "|---|---|", *(f"| {who.name} | {who.description} |" for who in results)]
+        [
+            "| contender | description |",
+            "|---|---|",
+            *(f"| {contender.name} | {contender.description} |" for contender in results),
+        ]
     )
 
 

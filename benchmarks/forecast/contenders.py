@@ -18,13 +18,15 @@ _WEEK = dt.timedelta(weeks=1)
 
 
 @dataclass(frozen=True)
-class Rival:
-    """A simple forecast: `total` returns the total in US dollars, given the days known at the end of a day."""
+class SimpleForecast:
+    """A simple forecast of a period."""
 
     name: str
     description: str
     total: Callable[[Known, Period, dt.date], Decimal]
+    """A function that returns the total of the period in US dollars, from the days up to the given date."""
     months_only: bool = False
+    """Whether only months are forecast, because the history is too short for quarters."""
 
 
 def ours(known: Known, period: Period, known_to: dt.date) -> Forecast:
@@ -65,10 +67,10 @@ def _days(first: dt.date, last: dt.date) -> Iterator[dt.date]:
     return (first + number * ONE_DAY for number in range((last - first).days + 1))
 
 
-RIVALS = (
-    Rival("seasonal naive", "repeats the last seven days", _last_week),
-    Rival("four weeks", "the average of the last four weeks for each remaining day", _four_weeks, True),
-    Rival("run rate", "the average of the period's days so far, times the number of its days", _run_rate),
-    Rival("naive", "the cost of the month before", _last_total, True),
+SIMPLE_FORECASTS = (
+    SimpleForecast("seasonal naive", "repeats the last seven days", _last_week),
+    SimpleForecast("four weeks", "the average of the last four weeks for each remaining day", _four_weeks, True),
+    SimpleForecast("run rate", "the average of the period's days so far, times the number of its days", _run_rate),
+    SimpleForecast("naive", "the cost of the month before", _last_total, True),
 )
-"""The simple forecasts. Those with `months_only` are not used for quarters, whose history is too short."""
+"""The simple forecasts that are compared with the forecast of the project."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.detection.report import machine
-from benchmarks.forecast.contenders import RIVALS
+from benchmarks.forecast.contenders import SIMPLE_FORECASTS
 from benchmarks.forecast.periods import DAYS, LEAST_HISTORY, MONTH, QUARTER
 from benchmarks.forecast.rolling import OURS, Outcome, below, coverage, mean_error, median_error, width
 
@@ -17,7 +17,10 @@ Outcomes = Sequence[Outcome]
 
 _PAGE = Path(__file__).resolve().parents[2] / "docs" / "forecast-benchmark.md"
 _LONG = 365
-_DESCRIPTIONS = {OURS: "`openai_costs_dagster.spend.forecast`"} | {rival.name: rival.description for rival in RIVALS}
+_CONTENDERS = (OURS, *(forecast.name for forecast in SIMPLE_FORECASTS))
+_DESCRIPTIONS = {OURS: "`openai_costs_dagster.spend.forecast`"} | {
+    forecast.name: forecast.description for forecast in SIMPLE_FORECASTS
+}
 
 
 @dataclass(frozen=True)
@@ -53,12 +56,12 @@ def errors_table(chosen: Outcomes, months: int) -> str:
     """Return a table with the mean, median and daily errors of each contender."""
     rows = [
         [
-            who,
-            _percent(mean_error(chosen, who)),
-            _percent(median_error(chosen, who)),
-            *(_percent(mean_error(part, who)) for part in _by_day(chosen, months).values()),
+            contender,
+            _percent(mean_error(chosen, contender)),
+            _percent(median_error(chosen, contender)),
+            *(_percent(mean_error(part, contender)) for part in _by_day(chosen, months).values()),
         ]
-        for who in chosen[0].errors
+        for contender in chosen[0].errors
     ]
     return _markdown(["", "mean error", "median error", *(f"day {day}" for day in DAYS[months])], rows)
 
@@ -84,9 +87,9 @@ def families_table(chosen: Outcomes) -> str:
     rows = []
     for family, part in _grouped(chosen, lambda outcome: outcome.family).items():
         names = {outcome.series for outcome in part}
-        errors = (_percent(mean_error(part, who)) for who in (OURS, *(rival.name for rival in RIVALS)))
+        errors = (_percent(mean_error(part, contender)) for contender in _CONTENDERS)
         rows.append([f"{family} ({len(names)})", *_interval(part), *errors])
-    headings = [f"{who}, mean error" for who in (OURS, *(rival.name for rival in RIVALS))]
+    headings = [f"{contender}, mean error" for contender in _CONTENDERS]
     return _markdown(["family (series)", *_INTERVAL, *headings], rows)
 
 
@@ -108,7 +111,7 @@ def page(found: Measurements) -> str:
         introduction,
         errors_table(months, MONTH),
         _COLUMNS,
-        _markdown(["contender", "description"], [[who, text] for who, text in _DESCRIPTIONS.items()]),
+        _markdown(["contender", "description"], [[contender, text] for contender, text in _DESCRIPTIONS.items()]),
         f"## Coverage of the interval\n{_COVERAGE}\n\n{interval_table(months, MONTH)}\n\n{halves_table(found)}",
         f"## Families of series\n{families_table(months)}\n\n{_FAMILIES}",
         f"## Quarters\n{_QUARTERS.format(coverage=_percent(coverage(quarters)))}",

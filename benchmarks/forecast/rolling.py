@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from statistics import fmean, median
 
-from benchmarks.forecast.contenders import RIVALS, Known, ours
+from benchmarks.forecast.contenders import SIMPLE_FORECASTS, Known, ours
 from benchmarks.forecast.periods import MONTH, Period, forecasts
 from benchmarks.forecast.series import Series
 from openai_costs_dagster.days import ONE_DAY
@@ -51,7 +51,7 @@ def outcomes(series: Iterable[Series], months: int) -> list[Outcome]:
 
     Periods without spend are left out, because their relative error is undefined.
     """
-    found = (_outcome(one, period, day) for one in series for period, day in forecasts(one, months))
+    found = (_outcome(item, period, day) for item in series for period, day in forecasts(item, months))
     return [outcome for outcome in found if outcome]
 
 
@@ -70,14 +70,14 @@ def width(chosen: Sequence[Outcome]) -> float:
     return median(outcome.width for outcome in chosen)
 
 
-def mean_error(chosen: Sequence[Outcome], who: str) -> float:
+def mean_error(chosen: Sequence[Outcome], contender: str) -> float:
     """Return the mean absolute error, relative to the total."""
-    return fmean(outcome.errors[who] for outcome in chosen)
+    return fmean(outcome.errors[contender] for outcome in chosen)
 
 
-def median_error(chosen: Sequence[Outcome], who: str) -> float:
+def median_error(chosen: Sequence[Outcome], contender: str) -> float:
     """Return the median absolute error, relative to the total."""
-    return median(outcome.errors[who] for outcome in chosen)
+    return median(outcome.errors[contender] for outcome in chosen)
 
 
 def _outcome(series: Series, period: Period, day: int) -> Outcome | None:
@@ -86,14 +86,14 @@ def _outcome(series: Series, period: Period, day: int) -> Outcome | None:
         return None
     known_to = period.first + (day - 1) * ONE_DAY
     known = {date: amount for date, amount in series.spend.items() if date <= known_to}
-    began = time.perf_counter()
+    started_at = time.perf_counter()
     forecast = ours(known, period, known_to)
-    seconds = time.perf_counter() - began
-    totals = {OURS: forecast.expected} | _rival_totals(known, period, known_to)
-    errors = {who: abs(float((value - total) / total)) for who, value in totals.items()}
+    seconds = time.perf_counter() - started_at
+    totals = {OURS: forecast.expected} | _simple_totals(known, period, known_to)
+    errors = {contender: abs(float((value - total) / total)) for contender, value in totals.items()}
     return Outcome(series.name, series.family, day, len(known), total, forecast, errors, seconds)
 
 
-def _rival_totals(known: Known, period: Period, known_to: dt.date) -> dict[str, Decimal]:
-    rivals = [rival for rival in RIVALS if period.months == MONTH or not rival.months_only]
-    return {rival.name: rival.total(known, period, known_to) for rival in rivals}
+def _simple_totals(known: Known, period: Period, known_to: dt.date) -> dict[str, Decimal]:
+    simple = [forecast for forecast in SIMPLE_FORECASTS if period.months == MONTH or not forecast.months_only]
+    return {forecast.name: forecast.total(known, period, known_to) for forecast in simple}

@@ -38,9 +38,9 @@ def read(file: Path = FILE) -> list[Series]:
     found: dict[str, Series] = {}
     with gzip.open(file, "rt", encoding="utf-8") as lines:
         for row in csv.DictReader(lines):
-            one = found.setdefault(row["series"], Series(row["series"], row["family"], {}))
-            one.spend[dt.date.fromisoformat(row["date"])] = Decimal(row["value"])
-    return sorted(found.values(), key=lambda one: one.name)
+            series = found.setdefault(row["series"], Series(row["series"], row["family"], {}))
+            series.spend[dt.date.fromisoformat(row["date"])] = Decimal(row["value"])
+    return sorted(found.values(), key=lambda series: series.name)
 
 
 def halves(series: Sequence[Series]) -> tuple[Sequence[Series], Sequence[Series]]:
