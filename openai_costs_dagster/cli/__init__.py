@@ -85,7 +85,8 @@ def main() -> None:
     """Run the command line. Exits with 2 and a message for invalid input, with 1 and a message for a failure."""
     from openai_costs_dagster.cli.errors import user_message
 
-    for number in (signal.SIGINT, signal.SIGTERM):  # shells start background jobs with SIGINT ignored
+    # Shells start background jobs with SIGINT ignored, so the handler of SIGINT is set as well.
+    for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     try:
         # In its standalone mode, click would end the process itself before `user_message` can choose the exit code.

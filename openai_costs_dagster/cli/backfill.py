@@ -109,7 +109,8 @@ def run_tasks(session: Session, tasks: Sequence[Task], title: str) -> list[Resul
             results.append(result)
             for line in _result_lines(result):
                 progress.print_line(line)
-    end_abandoned_runs(session)  # the run of a killed worker would otherwise stay in the state STARTED
+    # Without this call, the run of a killed worker would stay in the state STARTED.
+    end_abandoned_runs(session)
     return results
 
 

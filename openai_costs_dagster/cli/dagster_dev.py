@@ -81,7 +81,8 @@ class DagsterDev:
         """
         port = port or free_port(PREFERRED_PORT)
         output = self._stack.enter_context(log_file.open("ab")) if log_file else None
-        sockets = Path(tempfile.mkdtemp(prefix="openai-costs-"))  # socket paths are limited to about 100 bytes
+        # The path of a socket is limited to about 100 bytes, and the path of the data directory may be longer.
+        sockets = Path(tempfile.mkdtemp(prefix="openai-costs-"))
         self._stack.callback(shutil.rmtree, sockets, ignore_errors=True)
         self._address = (host, port)
         # A client cannot connect to 0.0.0.0, which only means that the server listens on all addresses.
@@ -216,7 +217,8 @@ def workspace_of(locations: list[CodeLocation], sockets: Path) -> str:
         {"grpc_server": {"location_name": one.name, "host": "localhost", "socket": str(socket_of(one, sockets))}}
         for one in locations
     ]
-    return json.dumps({"load_from": servers})  # every JSON document is a valid YAML document
+    # Dagster reads YAML, and every JSON document is a valid YAML document.
+    return json.dumps({"load_from": servers})
 
 
 def recorded_process(state_file: Path) -> Process | None:

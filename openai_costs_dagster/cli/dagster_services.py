@@ -174,7 +174,8 @@ class SensorTicks:
             with self._database.connect(name="openai-costs up") as connection:
                 newest = sensor_ticks.newest_tick_at(connection, self._locations)
         except WarehouseError:
-            self._changed_at = None  # sensors cannot record ticks without the database
+            # Without the database, no sensor can record a tick, so the missing ticks do not count.
+            self._changed_at = None
             return
         if newest != self._last:
             # The first tick that is read may come from an earlier daemon, so only a newer tick shows that this daemon
@@ -259,7 +260,7 @@ def _has_members(leader: int) -> bool:
         os.killpg(leader, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # macOS raises this error for groups of zombies
+    except PermissionError:  # macOS raises this error for groups whose members are all zombies.
         return True
     return True
 

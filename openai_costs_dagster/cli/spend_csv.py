@@ -112,7 +112,7 @@ def _day(where: str, text: str) -> dt.date:
         day = dt.date.fromisoformat(text[:10])
     except ValueError:
         raise InputMistake(f"{where}: {text!r} is not a date; write it as 2026-11-20") from None
-    # some programs write an unlimited date as the year 9999, which `datetime` cannot add a month to
+    # Some programs write an unlimited date as the year 9999. Adding a month to such a date would raise an error.
     if day.year == dt.MAXYEAR:
         raise InputMistake(f"{where}: {text!r} is not a possible day of spend")
     return day

@@ -31,8 +31,9 @@ def up(context: click.Context, host: str, port: int | None) -> None:
     from openai_costs_dagster.sync.onboarding import start_dates
     from openai_costs_dagster.warehouse import embedded
 
-    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # nohup ignores SIGHUP, and that must stay so
-        signal.signal(signal.SIGHUP, signal.default_int_handler)  # stop all processes when the terminal is closed
+    # SIGHUP means that the terminal was closed, which stops all processes. Under nohup, SIGHUP stays ignored.
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, signal.default_int_handler)
     configuration = load()
     state_file = state_file_of(configuration.data_directory)
     _stop_killed_predecessor(state_file)

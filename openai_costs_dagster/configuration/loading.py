@@ -131,7 +131,7 @@ def _validated(value: dict[str, Any], where: str, folder: Path, document: Docume
         raise ConfigurationError(_error_message(error, where, document)) from None
     try:
         return _resolved(configuration, folder)
-    # the path is too long, or a symbolic link that points to itself
+    # These errors mean that the path is too long, or a symbolic link that points to itself.
     except (OSError, RuntimeError, ValueError) as error:
         raise ConfigurationError(f"{where}: data_directory cannot be used: {error}") from None
 

@@ -265,7 +265,7 @@ class PanelEvaluation:
             figures,
             self._segment_request(series, day, figures.days),
             cost_causes,
-            # Each request is a query, and no other user needs the segments of the day.
+            # Each request costs a query, so it is only made if a finding about costs may cover the finding of the user.
             self._segment_request(series, day, 1) if may_be_covered else None,
         )
 

@@ -25,7 +25,7 @@ from openai_costs_dagster.warehouse.anomalies import Feedback, Finding
 from openai_costs_dagster.warehouse.database import Connection
 
 _TITLES = {"opened": "unusual spend", "grown": "unusual spend has grown", "ended": "unusual spend has ended"}
-# the maximum age of an incident's last day at which the incident can still continue
+# An incident whose last day is older cannot continue any more, so it is not loaded.
 _LOOKBACK = (QUIET_DAYS + 1) * ONE_DAY
 
 
@@ -116,9 +116,9 @@ def _alert(
 ) -> outbox.Alert:
     incident = event.incident
     day = finding.usage_date if finding else incident.last_day
-    # The first field of a series is the organization, which the key contains already.
+    # The first field of a series is the organization, which the deduplication key contains already.
     key = [event.event, organization.name, incident.direction, str(incident.first_day), *incident.series[1:]]
-    # The impact is part of the key, because one incident can grow several times.
+    # The deduplication key contains the impact, because one incident can grow several times.
     key += [incident.line_item or ""] + ([f"{incident.alerted_impact:.2f}"] if event.event == "grown" else [])
     return outbox.Alert(
         dedup_key=outbox.dedup_key("anomaly", *key),

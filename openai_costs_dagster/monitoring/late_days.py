@@ -98,7 +98,7 @@ def _alert(
     # The configuration can omit this check, and then there is no page to link to.
     has_check = asset_paths.LATEST_DAY in checks
     return outbox.Alert(
-        # Days can be late again later, and the opening time gives each failure alerts of its own.
+        # The deduplication key contains the opening time, because the same day can be late a second time.
         dedup_key=outbox.dedup_key("late_days", organization.name, failure.opened_at.isoformat(), event),
         kind="sync_failure",
         event=event,

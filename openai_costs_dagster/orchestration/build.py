@@ -61,9 +61,9 @@ def build_definitions(configuration: Configuration, *, automation: bool = True, 
     """
     automation = automation and configuration.automation
     with warnings.catch_warnings():
-        # partitioned checks are a preview feature of Dagster
+        # Dagster warns about its preview features (partitioned checks) and beta features (backfill policies).
         warnings.filterwarnings("ignore", category=dg.PreviewWarning)
-        warnings.filterwarnings("ignore", category=dg.BetaWarning)  # backfill policies are a beta feature of Dagster
+        warnings.filterwarnings("ignore", category=dg.BetaWarning)
         return _build(configuration, shard, automation=automation)
 
 

@@ -23,7 +23,7 @@ _MAX_NAME_LENGTH = 100  # the maximum length of a name in a sentence
 _MAIN_SHARE = Decimal("0.6")  # the least share of the change at which a value is named as the cause
 _SOLE_SHARE = Decimal("0.9")  # the least share of the change at which the percentage is omitted
 _NOTABLE_MIX = Decimal("0.25")  # the least share of the impact at which the mix is named
-# smaller changes of effective prices occur without a price change
+# A price or volume within these ratios is described as unchanged, because effective prices vary slightly.
 _UNCHANGED_PRICE = (Decimal("0.97"), Decimal("1.03"))
 _UNCHANGED_VOLUME = (Decimal("0.8"), Decimal("1.25"))
 _CREDIT_WORD = re.compile(r"discount|refund|adjustment|credit", re.IGNORECASE)

@@ -42,7 +42,7 @@ _NAMED_OTHERWISE = {
     "whisper": "whisper",
     "whisper-1": "whisper",
 }
-"""Model ids by the other names that labels use for the models, in lower case."""
+"""The id of a model by another name, in lower case, that labels use for the model."""
 _FINE_TUNED = re.compile(r"^ft[:-]")
 
 _SERVICE_OF_MODEL = (

@@ -86,7 +86,8 @@ def ingest_costs(request: CostsRequest) -> Outcome:
     outcome = Outcome()
     try:
         request.database.prepare()
-        reclassify(request.database)  # an upgrade may have changed the classification rules
+        # An upgrade may have changed the classification rules.
+        reclassify(request.database)
         with (
             AdminApi(connection_settings(request.organization), now=request.now) as api,
             _organization_lock(request) as connection,

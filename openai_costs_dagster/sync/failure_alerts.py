@@ -99,8 +99,8 @@ def _close_if_recovered(
 def _failure_alert(organization: Organization, failure: OpenFailure, worst: DayFailure) -> outbox.Alert:
     problem = "its admin key does not work" if worst.kind in ACCESS_FAILURES else "costs cannot be read"
     return outbox.Alert(
-        # The opening time gives a later failure an alert of its own. The reason does the same for a failure of access
-        # that follows failed days.
+        # The deduplication key contains the opening time, so that a later failure alerts again. It also contains the
+        # reason, so that a failure of access alerts even if failed days were alerted before.
         dedup_key=outbox.dedup_key("sync", organization.name, failure.opened_at.isoformat(), failure.reason),
         kind=KIND,
         event="failed",

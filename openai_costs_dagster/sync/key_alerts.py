@@ -41,8 +41,8 @@ def _expiry(organization: str, own: WireAdminKey, now: dt.datetime) -> outbox.Al
         return None
     remaining, severity = due
     return outbox.Alert(
-        # The expiry lets an admin key whose expiry was changed alert again. The remaining days let each of the two
-        # warnings about one expiry be sent.
+        # The deduplication key contains the expiry, so that a changed expiry alerts again, and the remaining days, so
+        # that both warnings about an expiry are sent.
         dedup_key=outbox.dedup_key("key", organization, own.id, str(own.expires_at), str(remaining.days)),
         kind=KIND,
         event="expires",

@@ -168,7 +168,8 @@ class _UsageIngestion:
                 if self._outcome.skipped.keys() >= _COMMON_OPERATIONS:
                     self._skip_all_others()
             for day in window:
-                _ = self._outcome.days[day]  # creates the report of a day without usage, which is stored as well
+                # A day without any usage is stored as well. Reading its report creates the report.
+                _ = self._outcome.days[day]
 
     def _verify_key(self) -> None:
         organization, now = self._request.organization, self._request.now

@@ -57,7 +57,7 @@ def of_connecting(error: psycopg.Error, address: Address, conninfo: str) -> erro
 
 
 def _refusal(error: psycopg.Error, message: str, conninfo: str) -> tuple[type[errors.WarehouseError], str | None]:
-    if not isinstance(error, psycopg.OperationalError):  # psycopg parses some parameters itself.
+    if not isinstance(error, psycopg.OperationalError):  # psycopg itself refuses an invalid parameter.
         return errors.DatabaseRefused, _CHECK_URL
     if _WITHOUT_CONVERSION in message:
         return errors.DatabaseRefused, ENCODING_REMEDY

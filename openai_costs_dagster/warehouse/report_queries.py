@@ -93,7 +93,7 @@ class OtherCurrencyAmount(NamedTuple):
 def cells(connection: Connection, organizations: Sequence[str], days: DayRange) -> Iterator[Cell]:
     """Yield the spend of a range of days in no particular order. A server-side cursor bounds the memory."""
     with connection.transaction(), connection.cursor("report_cells") as cursor:
-        # psycopg would fetch only 100 rows per round trip.
+        # By default, psycopg fetches only 100 rows per round trip from a server-side cursor.
         cursor.itersize = _AT_ONCE
         yield from map(Cell._make, cursor.execute(statement("report/cells"), _parameters(organizations, days)))
 

@@ -58,7 +58,7 @@ def _run_ids_with_assets_of(instance: dg.DagsterInstance, organization: asset_pa
     thousands of runs.
     """
     storage = instance.run_storage
-    if not isinstance(storage, SqlRunStorage):  # the run storage is not in a SQL database, as in Dagster+
+    if not isinstance(storage, SqlRunStorage):  # For example in Dagster+, whose runs cannot be queried by SQL.
         return list(instance.get_run_ids())
     key_start = json.dumps(asset_paths.organization_path(organization)).removesuffix("]")
     mentions = RunsTable.c.run_body.contains(f"{key_start},", autoescape=True)

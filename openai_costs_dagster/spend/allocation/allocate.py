@@ -62,7 +62,7 @@ ModelNames = Mapping[str, str]
 """The billed name of a model by its name in usage, for models with two names."""
 
 Tier = tuple[bool, str | None]
-"""Whether the work is batch, and its service tier; (False, None) is the standard tier."""
+"""A tier as a pair: whether the work is batch, and the service tier. (False, None) is the standard tier."""
 
 
 class DayUsage:

@@ -147,7 +147,7 @@ class _IntegerTable:
         return False
 
     def _apply_path(self, column: int, came_from: dict[int, tuple[int, int]], grains: list[int]) -> bool:
-        """Move as many units as the path to `column` allows. Return False if the rows' grains allow none."""
+        """Move as many units as the path to `column` allows. Return False if no unit fits the grains of its rows."""
         path, last = [], column
         amount = self._column_rest[column]
         while column >= 0:

@@ -15,7 +15,7 @@ from openai_costs_dagster.spend.detection.state.levels import LONG_AGO, Levels
 _CLOSE_AFTER_DAYS = 2  # consecutive unflagged days that close an episode
 _DROP_LEVEL_DAYS = 3  # last days of a drop whose median is the new level
 _STEADY_NOISES = 5  # largest spread, in standard deviations of the noise, of flagged days that agree on a level
-_STEADY_RANGE = 0.35  # the same spread on the log scale, for series with little noise
+_STEADY_RANGE = 0.35  # least value of that largest spread, on the log scale, for series with little noise
 
 
 class Episodes:

@@ -186,7 +186,7 @@ def upgrade() -> None:
     op.create_index(
         "revisions_by_day", "revisions", ["organization", "usage_date"], unique=False, schema="openai_costs"
     )
-    # Bodies are compressed already: TOAST need not try again.
+    # Bodies are compressed already, so PostgreSQL must not try to compress them again.
     op.execute("alter table openai_costs.raw_buckets alter column body set storage external")
 
 
