@@ -18,6 +18,6 @@ _REQUIREMENTS = (f"create-dagster=={dagster.__version__}", f"dagster-dg-cli=={da
 
 def programs() -> Path | None:
     """Return the folder of both programs, or None if they cannot be installed."""
-    environment = OwnEnvironment(_ROOT / ".venv-dg", _REQUIREMENTS, beside_ours=True)
+    environment = OwnEnvironment(_ROOT / ".venv-dg", _REQUIREMENTS, with_current_packages=True)
     interpreter = environment.python(without="A PROJECT OF ONE'S OWN IS NOT TRIED")
     return Path(interpreter).parent if interpreter else None
