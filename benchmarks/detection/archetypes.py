@@ -94,12 +94,12 @@ def start_late(chance: np.random.Generator, draft: Draft, day: int) -> None:
 
 def end(chance: np.random.Generator, draft: Draft, day: int) -> None:
     """End a series at `day`. In 60 % of cases it winds down over the two to five weeks before."""
-    kept = np.ones(draft.days)
-    kept[day:] = 0
+    share = np.ones(draft.days)
+    share[day:] = 0
     if chance.random() < 0.6:
-        began = max(day - int(chance.integers(14, 36)), draft.first)
-        kept[began:day] = np.linspace(1, 0.02, day - began)
-    draft.expected, draft.spend = draft.expected * kept, draft.spend * kept
+        first = max(day - int(chance.integers(14, 36)), draft.first)
+        share[first:day] = np.linspace(1, 0.02, day - first)
+    draft.expected, draft.spend = draft.expected * share, draft.spend * share
     draft.last, draft.ended = day - 1, True
     draft.traits.add("dies")
 

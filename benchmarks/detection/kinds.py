@@ -111,15 +111,15 @@ def new_model(into: Injection) -> bool:
         return False
     unused = [model for model in into.models if model not in {draft.model for draft in mates}]
     draft = Draft.blank(beside.organization, beside.project, str(chance.choice(unused)), "new_model", beside.days)
-    stays = chance.random() < 0.4
-    length = LABELLED if stays else int(chance.integers(3, 13))
-    end = beside.data_end + 1 if stays else first + length
+    is_permanent = chance.random() < 0.4
+    length = LABELLED if is_permanent else int(chance.integers(3, 13))
+    end = beside.data_end + 1 if is_permanent else first + length
     deviation = log_uniform(chance, 0.08, 0.3)
     spend = total * chance.uniform(0.4, 2.0) * np.exp(chance.normal(0, deviation, end - first))
     draft.noise[:] = deviation
     draft.spend[first + length : end] = spend[length:]
     draft.expected[first + length : end] = np.median(spend)
-    draft.first, draft.last, draft.data_end, draft.ended = first, end - 1, beside.data_end, not stays
+    draft.first, draft.last, draft.data_end, draft.ended = first, end - 1, beside.data_end, not is_permanent
     draft.traits.add("new_model")
     into.drafts.append(draft)
     return into.replace("new_model", Place(draft, first), spend[:length])
@@ -178,7 +178,7 @@ FILLING = ("runaway", "spike")
 """The kinds that replace anomalies for which no place was found."""
 
 
-def _drop(into: Injection, kind: str, kept: float) -> bool:
+def _drop(into: Injection, kind: str, share: float) -> bool:
     length = int(into.chance.integers(2, 8))
     place = into.free(length, _is_regular)
     if not place:
@@ -186,7 +186,7 @@ def _drop(into: Injection, kind: str, kept: float) -> bool:
     expected = place.draft.expected[place.day : place.day + length]
     if (expected > place.draft.usual(place.day) * 0.4).sum() < 2 or expected[0] <= 0:
         return False
-    return into.multiply(kind, place, np.full(length, kept))
+    return into.multiply(kind, place, np.full(length, share))
 
 
 def _free_until(draft: Draft, first: int, end: int) -> int | None:

@@ -1,4 +1,4 @@
-"""A heartbeat is sent once after each complete morning, and no failure of it does any harm."""
+"""Tests of the heartbeat, which is sent once a day after yesterday is stored for every organization."""
 
 from __future__ import annotations
 

@@ -87,25 +87,25 @@ def test_a_terminal_gets_a_progress_bar_and_the_last_day_is_inclusive(loaded: Lo
 
 def _on_a_terminal(place: Workplace, *command: str) -> Finished:
     """Run a command whose standard output is a terminal of 100 columns."""
-    ours, theirs = pty.openpty()
-    termios.tcsetwinsize(theirs, (40, 100))
+    controller, terminal = pty.openpty()
+    termios.tcsetwinsize(terminal, (40, 100))
     process = subprocess.Popen(  # noqa: S603  # our own program
         [str(PROGRAM), *command],
         cwd=place.folder,
         env={**place.environment, "TERM": "xterm-256color"},
         stdin=subprocess.DEVNULL,
-        stdout=theirs,
+        stdout=terminal,
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
-    os.close(theirs)
+    os.close(terminal)
     try:
-        shown = b"".join(_read(ours))
+        shown = b"".join(_read(controller))
         _, errors = process.communicate(timeout=30)
     finally:
         kill_group(process.pid)
         process.wait()
-        os.close(ours)
+        os.close(controller)
     return Finished(process.returncode, shown.decode(), errors.decode())
 
 

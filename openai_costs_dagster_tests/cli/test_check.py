@@ -244,12 +244,12 @@ def test_each_kind_of_failure_is_one_sentence_with_a_remedy(
 
 def test_all_organizations_are_tested_at_once(run_command: RunCommand, tmp_path: Path) -> None:
     number = 20
-    everybody = threading.Barrier(number)
+    all_started = threading.Barrier(number)
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             # No response is sent before every organization has sent its request.
-            everybody.wait(60)
+            all_started.wait(60)
             self.send_error(404)
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the name of the overridden argument
@@ -312,7 +312,7 @@ def failing_server() -> Iterator[str]:
 
 @pytest.fixture
 def tls_server(tmp_path: Path) -> Iterator[str]:
-    """The port of a server with a certificate that nobody trusts."""
+    """The port of a server with a self-signed certificate."""
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     files = ["-keyout", str(key), "-out", str(certificate), "-subj", "/CN=localhost"]

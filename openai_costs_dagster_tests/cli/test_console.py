@@ -175,14 +175,14 @@ def test_terminal_gets_styles_unless_they_are_refused(environment: dict[str, str
     code = _SCRIPT.partition("with progress_bar")[0]
     unset = {"NO_COLOR", "FORCE_COLOR", "COLUMNS"}
     clean = {name: value for name, value in os.environ.items() if name not in unset}
-    ours, theirs = pty.openpty()
+    controller, terminal = pty.openpty()
     try:
         subprocess.run(  # noqa: S603
-            [sys.executable, "-c", code], stdout=theirs, stderr=theirs, check=True, env={**clean, **environment}
+            [sys.executable, "-c", code], stdout=terminal, stderr=terminal, check=True, env={**clean, **environment}
         )
-        printed = os.read(ours, 65536).decode()
+        printed = os.read(controller, 65536).decode()
     finally:
-        os.close(ours)
-        os.close(theirs)
+        os.close(controller)
+        os.close(terminal)
     assert "$1,234.56" in printed
     assert ("\x1b" in printed) == is_styled

@@ -229,7 +229,7 @@ def test_query_returns_the_columns_of_its_panel(file: Path, query: Query, reader
         case "table":
             assert not any(isinstance(value, list | dict | dt.date) for row in rows for value in row.values())
         case _:
-            pytest.fail(f"{query.format} is no format that Grafana knows")
+            pytest.fail(f"{query.format} is not a query format of Grafana")
 
 
 def is_utc_midnight(moment: dt.datetime) -> bool:

@@ -228,13 +228,13 @@ def test_ui_shows_organizations_columns_and_checks(up: Up, backfills: Backfills)
     }
     with chromium() as browser:
         page = browser.new_page()
-        troubles: list[str] = []
-        page.on("pageerror", lambda error: troubles.append(str(error)))
+        page_errors: list[str] = []
+        page.on("pageerror", lambda error: page_errors.append(str(error)))
         for address, texts in expected.items():
             page.goto(address)
             for text in texts:
                 page.get_by_text(text).first.wait_for()
-        assert troubles == []
+        assert page_errors == []
 
 
 def test_killed_child_of_the_code_server_is_replaced_and_a_later_alert_gets_its_tick(

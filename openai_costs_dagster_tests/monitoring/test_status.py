@@ -149,8 +149,8 @@ def give_feedback_on_all(setup: SyncSetup) -> None:
 
 def store_findings(setup: SyncSetup, day: dt.date) -> None:
     with setup.database.connect() as connection:
-        judgements = evaluate_days(connection, "acme", Anomalies(), [day])
-        found = [finding for judgement in judgements.values() for finding in judgement.findings]
+        evaluations = evaluate_days(connection, "acme", Anomalies(), [day])
+        found = [finding for evaluation in evaluations.values() for finding in evaluation.findings]
         anomalies.replace_findings(connection, "acme", [day], found, trigger="schedule", now=setup.clock.now)
 
 

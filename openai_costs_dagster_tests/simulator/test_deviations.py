@@ -69,15 +69,15 @@ def test_a_deviation_appears_only_if_it_is_on(
     of_usage = name == "null_counters"
     groups, path = (["model"], USAGE + "completions") if of_usage else (["line_item"], COSTS)
 
-    def seen(deviations: Deviations) -> bool:
+    def appears(deviations: Deviations) -> bool:
         simulator.deviations = deviations
         return APPEARS[name](get(simulator, window(DAY, DAY + timedelta(days=1), group_by=groups), path=path))
 
     needed = {"string_amounts": True} if name == "mixed_amounts" else {}
-    assert seen(Deviations())
-    assert seen(replace(Deviations.none(), **{name: True}, **needed))
-    assert not seen(replace(Deviations(), **{name: False}))
-    assert not seen(Deviations.none())
+    assert appears(Deviations())
+    assert appears(replace(Deviations.none(), **{name: True}, **needed))
+    assert not appears(replace(Deviations(), **{name: False}))
+    assert not appears(Deviations.none())
 
 
 def test_a_string_amount_has_34_significant_digits(organization: SimulatedOrganization, simulator: Simulator) -> None:

@@ -292,9 +292,9 @@ def test_usage_can_be_changed_without_costs(organization: SimulatedOrganization,
     costs, before = get(simulator, query).text, rows(simulator, query, COMPLETIONS)
     assert {row["user_id"] for row in before} == {None, "user-simulated-vera"}
     organization.restate_usage(FIRST, lambda facts: tuple(replace(fact, user_id=None) for fact in facts))
-    (nobody,) = rows(simulator, query, COMPLETIONS)
-    assert nobody["user_id"] is None
-    assert nobody["input_tokens"] == sum(row["input_tokens"] for row in before)
+    (without_user,) = rows(simulator, query, COMPLETIONS)
+    assert without_user["user_id"] is None
+    assert without_user["input_tokens"] == sum(row["input_tokens"] for row in before)
     organization.restate_usage(FIRST, lambda _: ())
     assert rows(simulator, query, COMPLETIONS) == []
     assert get(simulator, query).text == costs

@@ -84,8 +84,8 @@ def test_surrogate_half_in_an_undocumented_field_is_stored_as_replacement_charac
     for (body,) in work.query("select body from openai_costs.raw_buckets"):
         text = zlib.decompress(body).decode()
         with work.database.connect() as connection:
-            kept = connection.execute("select %s::jsonb -> 'results' -> 0 ->> 'a new field'", [text]).fetchone()
-        assert kept == (stored,)
+            stored_value = connection.execute("select %s::jsonb -> 'results' -> 0 ->> 'a new field'", [text]).fetchone()
+        assert stored_value == (stored,)
 
 
 @pytest.mark.parametrize("name", HALVES)

@@ -176,9 +176,9 @@ def test_day_that_is_staged_twice_is_stored_once(connection: Connection) -> None
 
 def test_staged_days_of_a_failed_window_are_discarded(connection: Connection) -> None:
     staging = Staging(connection)
-    staging.add(DAY, [row("1")], b"of a chain that broke")
+    staging.add(DAY, [row("1")], b"body of the failed window")
     staging.clear()
-    staging.add(DAY, [row("2")], b"of the next one")
+    staging.add(DAY, [row("2")], b"body of the next window")
     staging.commit(reading(DayRange(DAY, DAY)), [noted(DAY, [row("2")])], now=NOW)
     assert stored(connection) == {DAY: [row("2")]}
 
@@ -192,7 +192,7 @@ READ = [row("1.25"), row("2.5", "b"), row("4", "c", currency="eur")]
         pytest.param(lambda: [noted(DAY, READ, row_count=2)], id="a row too many"),
         pytest.param(lambda: [noted(DAY, READ, row_count=4)], id="a row too few"),
         pytest.param(lambda: [noted(DAY, READ, totals={"usd": Decimal("3.76"), "eur": Decimal(4)})], id="another sum"),
-        pytest.param(lambda: [noted(DAY, READ, totals={"usd": Decimal("3.75")})], id="a currency nobody read"),
+        pytest.param(lambda: [noted(DAY, READ, totals={"usd": Decimal("3.75")})], id="a total without its rows"),
         pytest.param(
             lambda: [noted(DAY, READ, totals={"usd": Decimal("3.75"), "eur": Decimal(4), "gbp": Decimal(1)})],
             id="a currency that was not stored",
@@ -260,17 +260,17 @@ def test_other_sessions_never_read_a_partial_window(
     tomorrow = DAY + ONE_DAY
     old, new = {DAY: [row("1")], tomorrow: [row("2")]}, {DAY: [row("3")], tomorrow: [row("4")]}
     store(connection, old)
-    seen: list[object] = []
+    concurrent_reads: list[object] = []
     with database.connect() as other:
         verify = Staging._verify
 
-        def look_and_verify(*arguments: object) -> None:
-            seen.append(stored(other))
+        def read_and_verify(*arguments: object) -> None:
+            concurrent_reads.append(stored(other))
             verify(*arguments)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(Staging, "_verify", look_and_verify)
+        monkeypatch.setattr(Staging, "_verify", read_and_verify)
         store(connection, new)
-        assert seen == [old]
+        assert concurrent_reads == [old]
         assert stored(other) == new
 
 

@@ -15,7 +15,7 @@ def by_rules(model: str | None) -> line_items.Classify:
     return lambda label: LineItem("Service", label.upper(), "kind", model, None, None, long_context=False)
 
 
-def seen(connection: Connection) -> list[tuple[str | None, ...]]:
+def stored_line_items(connection: Connection) -> list[tuple[str | None, ...]]:
     return connection.execute(
         "select line_item, service, category, model from openai_costs.daily_costs order by line_item"
     ).fetchall()
@@ -26,7 +26,7 @@ def test_newer_rules_reclassify_stored_line_items(connection: Connection) -> Non
     line_items.classify_new(connection, ["a", "b"], by_rules("old"), 1)
     before = connection.execute("select * from openai_costs.cost_rows").fetchall()
     assert line_items.reclassify(connection, by_rules("new"), 2) == 2
-    assert seen(connection) == [("a", "Service", "A", "new"), ("b", "Service", "B", "new")]
+    assert stored_line_items(connection) == [("a", "Service", "A", "new"), ("b", "Service", "B", "new")]
     assert connection.execute("select * from openai_costs.cost_rows").fetchall() == before
 
 
@@ -36,12 +36,12 @@ def test_the_same_rules_and_older_ones_change_nothing(connection: Connection) ->
     assert line_items.reclassify(connection, by_rules("same"), 2) == 0
     assert line_items.reclassify(connection, by_rules("older"), 1) == 0
     line_items.classify_new(connection, ["a"], by_rules("older"), 1)  # an older release that runs beside a newer one
-    assert seen(connection) == [("a", "Service", "A", "newer")]
+    assert stored_line_items(connection) == [("a", "Service", "A", "newer")]
 
 
 def test_line_item_without_a_name_has_a_service(connection: Connection) -> None:
     store(connection, {DAY: [row("1", None), row("2", "never classified")]})
-    assert seen(connection) == [
+    assert stored_line_items(connection) == [
         ("never classified", "Unlabelled", "Unlabelled", None),
         (None, "Unlabelled", "Unlabelled", None),
     ]
@@ -60,18 +60,18 @@ def test_older_project_name_does_not_replace_a_newer_one(
 
 def test_refusals_are_replaced_by_organization(connection: Connection) -> None:
     ended = RefusedGrouping(parse_grouping("project,line_item,api_key"), None, DAY, NOW)
-    begun = RefusedGrouping(parse_grouping("project,user,line_item"), DAY, None, NOW)
-    both = [ended.grouping, begun.grouping]
-    refused_groupings.replace_refusals(connection, "acme", both, [ended, begun])
-    refused_groupings.replace_refusals(connection, "beta", both, [begun])
-    assert refused_groupings.stored_refusals(connection, "acme") == [ended, begun]
+    started = RefusedGrouping(parse_grouping("project,user,line_item"), DAY, None, NOW)
+    both = [ended.grouping, started.grouping]
+    refused_groupings.replace_refusals(connection, "acme", both, [ended, started])
+    refused_groupings.replace_refusals(connection, "beta", both, [started])
+    assert refused_groupings.stored_refusals(connection, "acme") == [ended, started]
     refused_groupings.replace_refusals(connection, "acme", [ended.grouping], [])
-    assert refused_groupings.stored_refusals(connection, "acme") == [begun]
+    assert refused_groupings.stored_refusals(connection, "acme") == [started]
     refused_groupings.replace_refusals(connection, "acme", both, [])
     assert (
         refused_groupings.stored_refusals(connection, "acme"),
         refused_groupings.stored_refusals(connection, "beta"),
     ) == (
         [],
-        [begun],
+        [started],
     )

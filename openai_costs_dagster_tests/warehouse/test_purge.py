@@ -61,9 +61,9 @@ def fill(connection: Connection, name: str) -> None:
     usage.record_missing_endpoint(connection, name, "usage/decisions", "404", NOW)
     _fill_usage(connection, name)
     anomalies.replace_findings(connection, name, [DAY], [FINDING], trigger="schedule", now=NOW)
-    (kept,) = anomalies.findings(connection, name)
+    (finding,) = anomalies.findings(connection, name)
     _fill_alerts(connection, name)
-    anomalies.store_feedback(connection, kept.anomaly_id, kind="mute", last_day=DAY, reason="known", now=NOW)
+    anomalies.store_feedback(connection, finding.anomaly_id, kind="mute", last_day=DAY, reason="known", now=NOW)
 
 
 def _fill_usage(connection: Connection, name: str) -> None:

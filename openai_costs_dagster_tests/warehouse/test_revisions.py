@@ -198,9 +198,9 @@ def test_revisions_of_any_two_versions_add_up_to_the_change(
     store(connection, {DAY: old}, grouping=groupings[0])
     store(connection, {DAY: new}, grouping=groupings[1])
     for currency in ("usd", "eur"):
-        change = total(one.amount for one in new if one.currency == currency) - total(
-            one.amount for one in old if one.currency == currency
+        change = total(row.amount for row in new if row.currency == currency) - total(
+            row.amount for row in old if row.currency == currency
         )
-        seen = [one for one in revisions(connection) if one["currency"] == currency]
-        assert total(one["new_amount"] - one["old_amount"] for one in seen) == change
-        assert all(one["new_amount"] != one["old_amount"] for one in seen)
+        recorded = [revision for revision in revisions(connection) if revision["currency"] == currency]
+        assert total(revision["new_amount"] - revision["old_amount"] for revision in recorded) == change
+        assert all(revision["new_amount"] != revision["old_amount"] for revision in recorded)

@@ -271,12 +271,12 @@ def test_settle_hours_are_configurable(
 def test_listener_receives_progress_of_a_run(
     setup: SyncSetup, configuration: Configuration, instance: dg.DagsterInstance
 ) -> None:
-    heard: list[progress.Progress] = []
-    with progress.listening(heard.append):
+    received: list[progress.Progress] = []
+    with progress.listening(received.append):
         run(configuration, instance, WEEK)
-    assert {one.organization for one in heard} == {"acme"}
-    assert sum(one.days_done for one in heard) == 7
-    (summary,) = (one.finished for one in heard if one.finished)
+    assert {one.organization for one in received} == {"acme"}
+    assert sum(one.days_done for one in received) == 7
+    (summary,) = (one.finished for one in received if one.finished)
     assert (summary["stored"], summary["failed"], summary["requests"]) == (7, {}, len(setup.simulator.requests))
 
 

@@ -102,7 +102,7 @@ def create_run(
     process: Process | None = None,
     key: dg.AssetKey = KEY,
 ) -> str:
-    """A run of one asset that `process` executes, or nobody."""
+    """Create a run of one asset and return its id. `process` is the process that executes the run, if any."""
     run_id = str(uuid.uuid4())
     instance.create_run_for_job(
         dg.Definitions(assets=[dg.asset(key=key)(lambda: None)]).resolve_implicit_global_asset_job_def(),

@@ -62,7 +62,7 @@ def tables_with(database: Database, text: str) -> set[str]:
 
 
 def with_password(database: Database) -> Database:
-    """The same database by a URL that holds a password; a server that trusts its socket asks for none."""
+    """Return the database with a password in its URL. The server accepts any password on its Unix socket."""
     parts = urlsplit(database.url)
     if parts.password:
         return database
@@ -120,11 +120,11 @@ def test_purged_organization_is_deleted_and_others_stay(
     for key in (KEY, beta):
         assert run(configuration, instance, WEEK, key=key).success
     record_check_alone(instance)
-    kept = materializations(instance, beta)
+    before = materializations(instance, beta)
     deleted = purge_organization(setup.database, environment(configuration, setup.database), OrganizationName("acme"))
     assert deleted["cost_days"] == 7
     assert materializations(instance) == {}
-    assert materializations(instance, beta) == kept
+    assert materializations(instance, beta) == before
     assert other.stored() == other.expected(WEEK)
     assert [run.asset_selection for run in instance.get_runs()] == [frozenset({beta})]
     assert not [table for table, text in everything(setup.database) if '"acme"' in text and table != "snapshots"]
