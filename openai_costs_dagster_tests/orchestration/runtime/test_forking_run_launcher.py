@@ -1,4 +1,4 @@
-"""The forking run launcher: start, termination, failure and dead runs, with real processes."""
+"""Tests of the forking run launcher with real processes: start, termination, failed and dead runs."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ loaded_by = os.getpid()
 
 @dg.asset
 def quick():
-    pathlib.Path({note!r}).open("a").write(f"{{loaded_by}} {{os.getpid()}} {{os.getppid()}}\\n")
+    pathlib.Path({log_file!r}).open("a").write(f"{{loaded_by}} {{os.getpid()}} {{os.getppid()}}\\n")
 
 @dg.asset
 def endless():
-    pathlib.Path({note!r}).open("a").write("begun\\n")
+    pathlib.Path({log_file!r}).open("a").write("started\\n")
     while True:
         time.sleep(0.1)
 
@@ -54,14 +54,14 @@ defs = dg.Definitions(assets=[quick, endless], executor=dg.in_process_executor)
 """
 
 
-class Work:
-    """An instance as `up` has it, and a file of definitions."""
+class LauncherSetup:
+    """An instance with the forking run launcher, and a file of definitions whose runs append lines to a log file."""
 
     def __init__(self, instance: dg.DagsterInstance, folder: Path) -> None:
         self.instance = instance
-        self.note = folder / "note"
+        self.log_file = folder / "runs.log"
         self.file = folder / "definitions.py"
-        self.file.write_text(DEFINITIONS.format(note=str(self.note)), encoding="utf-8")
+        self.file.write_text(DEFINITIONS.format(log_file=str(self.log_file)), encoding="utf-8")
 
     @property
     def launcher(self) -> ForkingRunLauncher:
@@ -69,11 +69,11 @@ class Work:
         assert isinstance(launcher, ForkingRunLauncher)
         return launcher
 
-    def noted(self) -> list[str]:
-        return self.note.read_text(encoding="utf-8").splitlines() if self.note.exists() else []
+    def log_lines(self) -> list[str]:
+        return self.log_file.read_text(encoding="utf-8").splitlines() if self.log_file.exists() else []
 
-    def created(self, asset: str) -> dg.DagsterRun:
-        """A run as Dagster hands it to a launcher."""
+    def create_run(self, asset: str) -> dg.DagsterRun:
+        """Create a run with the status that Dagster sets before the launch."""
         repository = ReconstructableRepository.for_file(str(self.file), "defs", str(self.file.parent))
         job, key = repository.get_reconstructable_job("__ASSET_JOB"), dg.AssetKey(asset)
         return self.instance.create_run_for_job(
@@ -84,7 +84,7 @@ class Work:
         )
 
     def launch(self, asset: str) -> str:
-        run = self.created(asset)
+        run = self.create_run(asset)
         self.launcher.launch_run(LaunchRunContext(run, None))
         return run.run_id
 
@@ -93,7 +93,7 @@ class Work:
         assert found
         return found
 
-    def ended(self, run_id: str) -> dg.DagsterRunStatus:
+    def wait_until_finished(self, run_id: str) -> dg.DagsterRunStatus:
         until(lambda: self.run(run_id).is_finished)
         return self.run(run_id).status
 
@@ -107,25 +107,25 @@ class Work:
 
 
 @pytest.fixture
-def work(
+def setup(
     open_instance: OpenInstance,
     configure: Configure,
     database: Database,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Work]:
+) -> Iterator[LauncherSetup]:
     monkeypatch.setattr(instance, "FORK_FROM_ORGANIZATIONS", 1)
     before = psutil.Process().children()
-    work = Work(open_instance(configure(ACME), database), tmp_path)
-    yield work
-    work.launcher.dispose()
-    ours = [process for process in psutil.Process().children() if process not in before]
-    until(lambda: not any(map(is_alive, ours)))
+    setup = LauncherSetup(open_instance(configure(ACME), database), tmp_path)
+    yield setup
+    setup.launcher.dispose()
+    children = [process for process in psutil.Process().children() if process not in before]
+    until(lambda: not any(map(is_alive, children)))
 
 
 @pytest.fixture
-def by_dagster(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The runs that were left to Dagster's own launcher, which needs a code server."""
+def default_launcher_runs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The ids of runs that the default run launcher of Dagster receives. The launcher does not start these runs."""
     started: list[str] = []
     monkeypatch.setattr(
         dg.DefaultRunLauncher, "launch_run", lambda _, context: started.append(context.dagster_run.run_id)
@@ -133,107 +133,110 @@ def by_dagster(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return started
 
 
-def test_fork_server_loads_definitions_once_for_many_runs(work: Work) -> None:
-    runs = [work.launch("quick") for _ in range(3)]
-    assert {work.ended(run) for run in runs} == {dg.DagsterRunStatus.SUCCESS}
-    loaded_by, own, parents = zip(*(line.split() for line in work.noted()), strict=True)
+def test_fork_server_loads_definitions_once_for_many_runs(setup: LauncherSetup) -> None:
+    runs = [setup.launch("quick") for _ in range(3)]
+    assert {setup.wait_until_finished(run) for run in runs} == {dg.DagsterRunStatus.SUCCESS}
+    loaded_by, own, parents = zip(*(line.split() for line in setup.log_lines()), strict=True)
     assert len(set(loaded_by)) == 1
     assert set(parents) == set(loaded_by)
     assert len(set(own)) == 3
 
 
-def test_concurrent_launches_start_all_runs(work: Work) -> None:
-    runs = [work.created("quick") for _ in range(4)]
+def test_concurrent_launches_start_all_runs(setup: LauncherSetup) -> None:
+    runs = [setup.create_run("quick") for _ in range(4)]
     with ThreadPoolExecutor(4) as threads:
-        list(threads.map(lambda run: work.launcher.launch_run(LaunchRunContext(run, None)), runs))
-    assert [work.ended(run.run_id) for run in runs] == [dg.DagsterRunStatus.SUCCESS] * 4
-    assert len(work.noted()) == 4
+        list(threads.map(lambda run: setup.launcher.launch_run(LaunchRunContext(run, None)), runs))
+    assert [setup.wait_until_finished(run.run_id) for run in runs] == [dg.DagsterRunStatus.SUCCESS] * 4
+    assert len(setup.log_lines()) == 4
 
 
-def test_changed_configuration_is_loaded_before_the_next_run(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = work.note.with_name("openai_costs.yaml")
+def test_changed_configuration_is_loaded_before_the_next_run(
+    setup: LauncherSetup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = setup.log_file.with_name("openai_costs.yaml")
     monkeypatch.setenv("OPENAI_COSTS_CONFIG", str(file))
     for text in ("one", "one", "another"):
         if not file.exists() or file.read_text(encoding="utf-8") != text:
             file.write_text(text, encoding="utf-8")
-        work.ended(work.launch("quick"))
-    first, second, third = (line.split()[0] for line in work.noted())
+        setup.wait_until_finished(setup.launch("quick"))
+    first, second, third = (line.split()[0] for line in setup.log_lines())
     assert first == second != third
 
 
-def test_terminated_run_is_canceled(work: Work) -> None:
-    run = work.launch("endless")
-    until(work.noted)
-    process = work.process(run)
-    assert work.launcher.terminate(run)
-    assert work.ended(run) is dg.DagsterRunStatus.CANCELED
+def test_terminated_run_is_canceled(setup: LauncherSetup) -> None:
+    run = setup.launch("endless")
+    until(setup.log_lines)
+    process = setup.process(run)
+    assert setup.launcher.terminate(run)
+    assert setup.wait_until_finished(run) is dg.DagsterRunStatus.CANCELED
     until(lambda: not is_alive(process))
-    assert not work.launcher.terminate(run)
+    assert not setup.launcher.terminate(run)
 
 
-def test_run_terminated_before_its_start_is_canceled(work: Work) -> None:
-    run = work.launch("endless")
-    assert work.launcher.terminate(run)
-    assert work.ended(run) is dg.DagsterRunStatus.CANCELED
+def test_run_terminated_before_its_start_is_canceled(setup: LauncherSetup) -> None:
+    run = setup.launch("endless")
+    assert setup.launcher.terminate(run)
+    assert setup.wait_until_finished(run) is dg.DagsterRunStatus.CANCELED
 
 
-def test_terminated_run_without_process_is_canceled_at_once(work: Work) -> None:
-    run = work.launch("endless")
-    until(work.noted)
-    work.process(run).kill()
-    until(lambda: not is_alive(work.process(run)))
-    assert not work.launcher.terminate(run)
-    assert work.run(run).status is dg.DagsterRunStatus.CANCELED
+def test_terminated_run_without_process_is_canceled_at_once(setup: LauncherSetup) -> None:
+    run = setup.launch("endless")
+    until(setup.log_lines)
+    setup.process(run).kill()
+    until(lambda: not is_alive(setup.process(run)))
+    assert not setup.launcher.terminate(run)
+    assert setup.run(run).status is dg.DagsterRunStatus.CANCELED
 
 
-def test_run_whose_process_was_killed_is_failed_by_run_monitoring(work: Work) -> None:
-    run = work.launch("endless")
-    until(work.noted)
-    assert work.launcher.check_run_worker_health(work.run(run)).status is WorkerStatus.RUNNING
-    work.process(run).kill()
-    until(lambda: work.launcher.check_run_worker_health(work.run(run)).status is WorkerStatus.NOT_FOUND)
-    (record,) = work.instance.get_run_records(dg.RunsFilter(run_ids=[run]))
-    monitor_started_run(work.instance, Mock(), record, logging.getLogger(__name__))  # as the daemon does each minute
-    assert work.run(run).status is dg.DagsterRunStatus.FAILURE
+def test_run_whose_process_was_killed_is_failed_by_run_monitoring(setup: LauncherSetup) -> None:
+    run = setup.launch("endless")
+    until(setup.log_lines)
+    assert setup.launcher.check_run_worker_health(setup.run(run)).status is WorkerStatus.RUNNING
+    setup.process(run).kill()
+    until(lambda: setup.launcher.check_run_worker_health(setup.run(run)).status is WorkerStatus.NOT_FOUND)
+    (record,) = setup.instance.get_run_records(dg.RunsFilter(run_ids=[run]))
+    # The Dagster daemon calls this function each minute.
+    monitor_started_run(setup.instance, Mock(), record, logging.getLogger(__name__))
+    assert setup.run(run).status is dg.DagsterRunStatus.FAILURE
 
 
-def test_run_of_another_host_counts_as_running(work: Work) -> None:
-    run = work.launch("quick")
-    work.ended(run)
-    process = process_id.of_run(run, work.run(run).tags[PROCESS_TAG])
+def test_run_of_another_host_counts_as_running(setup: LauncherSetup) -> None:
+    run = setup.launch("quick")
+    setup.wait_until_finished(run)
+    process = process_id.of_run(run, setup.run(run).tags[PROCESS_TAG])
     assert process
     elsewhere = replace(process, place=replace(process.place, host="elsewhere"))
-    work.instance.add_run_tags(run, {PROCESS_TAG: process_id.tag_of(run, elsewhere)})
-    assert work.launcher.check_run_worker_health(work.run(run)).status is WorkerStatus.RUNNING
+    setup.instance.add_run_tags(run, {PROCESS_TAG: process_id.tag_of(run, elsewhere)})
+    assert setup.launcher.check_run_worker_health(setup.run(run)).status is WorkerStatus.RUNNING
 
 
-def test_reloaded_code_location_replaces_the_fork_server(work: Work) -> None:
+def test_reloaded_code_location_replaces_the_fork_server(setup: LauncherSetup) -> None:
     location, origin = Mock(spec=GrpcServerCodeLocation), Mock(spec=RemoteJobOrigin)
     origin.repository_origin.code_location_origin.location_name = "openai_costs"
     workspace = Mock()
     workspace.get_code_location.return_value = location
     for server in ("one", "one", "another"):
         location.server_id = server
-        run = work.created("quick")
-        work.launcher.launch_run(LaunchRunContext(run._replace(remote_job_origin=origin), workspace))
-        work.ended(run.run_id)
-    first, second, third = (line.split()[0] for line in work.noted())
+        run = setup.create_run("quick")
+        setup.launcher.launch_run(LaunchRunContext(run._replace(remote_job_origin=origin), workspace))
+        setup.wait_until_finished(run.run_id)
+    first, second, third = (line.split()[0] for line in setup.log_lines())
     assert first == second != third
 
 
-def test_inherited_process_tag_of_a_retry_is_ignored(work: Work) -> None:
-    run = work.launch("quick")
-    work.ended(run)
-    again = work.instance.create_run_for_job(
+def test_inherited_process_tag_of_a_retry_is_ignored(setup: LauncherSetup) -> None:
+    run = setup.launch("quick")
+    setup.wait_until_finished(run)
+    again = setup.instance.create_run_for_job(
         dg.Definitions(assets=[dg.asset(name="quick")(lambda: None)]).resolve_implicit_global_asset_job_def(),
-        tags={PROCESS_TAG: work.run(run).tags[PROCESS_TAG]},
+        tags={PROCESS_TAG: setup.run(run).tags[PROCESS_TAG]},
         status=dg.DagsterRunStatus.STARTED,
     )
-    assert work.launcher.check_run_worker_health(again).status is WorkerStatus.RUNNING
+    assert setup.launcher.check_run_worker_health(again).status is WorkerStatus.RUNNING
 
 
 @pytest.mark.parametrize(
-    ("definitions", "why"),
+    ("definitions", "reason"),
     [
         pytest.param("raise RuntimeError('no')", "the fork server has ended", id="error"),
         pytest.param("import os; os._exit(1)", "the fork server has ended", id="exit"),
@@ -241,54 +244,58 @@ def test_inherited_process_tag_of_a_retry_is_ignored(work: Work) -> None:
     ],
 )
 def test_code_server_starts_runs_if_definitions_do_not_load(
-    work: Work, by_dagster: list[str], definitions: str, why: str, monkeypatch: pytest.MonkeyPatch
+    setup: LauncherSetup,
+    default_launcher_runs: list[str],
+    definitions: str,
+    reason: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    run, another = work.created("quick"), work.created("quick")
-    work.file.write_text(definitions, encoding="utf-8")
+    run, another = setup.create_run("quick"), setup.create_run("quick")
+    setup.file.write_text(definitions, encoding="utf-8")
     if "sleep" in definitions:
         monkeypatch.setattr(forking_run_launcher, "_LOAD_TIMEOUT_S", 1.0)
-    for one in (run, another):
-        work.launcher.launch_run(LaunchRunContext(one, None))
-    assert by_dagster == [run.run_id, another.run_id]
-    assert why in work.messages(run.run_id)
-    assert "definitions failed to load a short time ago" in work.messages(another.run_id)
+    for launched in (run, another):
+        setup.launcher.launch_run(LaunchRunContext(launched, None))
+    assert default_launcher_runs == [run.run_id, another.run_id]
+    assert reason in setup.messages(run.run_id)
+    assert "definitions failed to load a short time ago" in setup.messages(another.run_id)
 
 
 def test_repaired_definitions_are_loaded_again(
-    work: Work, by_dagster: list[str], monkeypatch: pytest.MonkeyPatch
+    setup: LauncherSetup, default_launcher_runs: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    configuration = work.note.with_name("openai_costs.yaml")
+    configuration = setup.log_file.with_name("openai_costs.yaml")
     monkeypatch.setenv("OPENAI_COSTS_CONFIG", str(configuration))
-    good = work.file.read_text(encoding="utf-8")
-    runs = [work.created("quick") for _ in range(2)]
-    work.file.write_text("raise RuntimeError('no')", encoding="utf-8")
-    work.launcher.launch_run(LaunchRunContext(runs[0], None))
-    work.file.write_text(good, encoding="utf-8")
-    configuration.write_text("mended", encoding="utf-8")
-    work.launcher.launch_run(LaunchRunContext(runs[1], None))
-    assert by_dagster == [runs[0].run_id]
-    assert work.ended(runs[1].run_id) is dg.DagsterRunStatus.SUCCESS
+    good = setup.file.read_text(encoding="utf-8")
+    runs = [setup.create_run("quick") for _ in range(2)]
+    setup.file.write_text("raise RuntimeError('no')", encoding="utf-8")
+    setup.launcher.launch_run(LaunchRunContext(runs[0], None))
+    setup.file.write_text(good, encoding="utf-8")
+    configuration.write_text("changed", encoding="utf-8")
+    setup.launcher.launch_run(LaunchRunContext(runs[1], None))
+    assert default_launcher_runs == [runs[0].run_id]
+    assert setup.wait_until_finished(runs[1].run_id) is dg.DagsterRunStatus.SUCCESS
 
 
-def test_run_started_by_the_code_server_has_no_dead_process_in_its_tags(
-    work: Work, by_dagster: list[str], monkeypatch: pytest.MonkeyPatch
+def test_run_of_the_code_server_has_no_process_tag_of_the_killed_fork_server(
+    setup: LauncherSetup, default_launcher_runs: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = work.created("quick")
-    note = work.instance.add_run_tags
+    run = setup.create_run("quick")
+    add_run_tags = setup.instance.add_run_tags
 
-    def killed_meanwhile(run_id: str, tags: Mapping[str, str]) -> None:
-        note(run_id, tags)
+    def kill_fork_server_after_recording(run_id: str, tags: Mapping[str, str]) -> None:
+        add_run_tags(run_id, tags)
         for process in psutil.Process().children():
             if "orchestration.runtime.fork_server" in " ".join(process.cmdline()):
                 process.kill()
                 process.wait()
 
     with monkeypatch.context() as patched:
-        patched.setattr(work.instance, "add_run_tags", killed_meanwhile)
-        work.launcher.launch_run(LaunchRunContext(run, None))
-    assert by_dagster == [run.run_id]
-    assert work.launcher.check_run_worker_health(work.run(run.run_id)).status is WorkerStatus.RUNNING
-    assert work.noted() == []
+        patched.setattr(setup.instance, "add_run_tags", kill_fork_server_after_recording)
+        setup.launcher.launch_run(LaunchRunContext(run, None))
+    assert default_launcher_runs == [run.run_id]
+    assert setup.launcher.check_run_worker_health(setup.run(run.run_id)).status is WorkerStatus.RUNNING
+    assert setup.log_lines() == []
 
 
 @pytest.mark.parametrize(
@@ -296,62 +303,70 @@ def test_run_started_by_the_code_server_has_no_dead_process_in_its_tags(
     [
         (False, 0, WorkerStatus.RUNNING),
         (True, 0, WorkerStatus.NOT_FOUND),
-        (False, -3600, WorkerStatus.NOT_FOUND),  # the number belongs to a process that was started an hour later
+        # The process id belongs to a process that started an hour after the run.
+        (False, -3600, WorkerStatus.NOT_FOUND),
     ],
 )
-def test_run_of_the_code_server_is_dead_when_its_logged_process_is_gone(
-    work: Work, by_dagster: list[str], monkeypatch: pytest.MonkeyPatch, ended: bool, later: float, status: WorkerStatus
+def test_run_of_the_code_server_is_dead_if_its_logged_process_has_ended(
+    setup: LauncherSetup,
+    default_launcher_runs: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    ended: bool,
+    later: float,
+    status: WorkerStatus,
 ) -> None:
-    run = work.created("quick")
-    monkeypatch.setattr(work.launcher, "_backoff_until", float("inf"))
-    work.launcher.launch_run(LaunchRunContext(run, None))
-    assert by_dagster == [run.run_id]
-    assert work.launcher.check_run_worker_health(work.run(run.run_id)).status is WorkerStatus.RUNNING
+    run = setup.create_run("quick")
+    monkeypatch.setattr(setup.launcher, "_backoff_until", float("inf"))
+    setup.launcher.launch_run(LaunchRunContext(run, None))
+    assert default_launcher_runs == [run.run_id]
+    assert setup.launcher.check_run_worker_health(setup.run(run.run_id)).status is WorkerStatus.RUNNING
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
         started = time.time()
         with monkeypatch.context() as patched:
             patched.setattr(time, "time", lambda: started + 1 + later)
-            work.instance.report_engine_event("Started process.", run, EngineEventData.in_process(process.pid))
+            setup.instance.report_engine_event("Started process.", run, EngineEventData.in_process(process.pid))
         if ended:
             process.kill()
             process.wait()
-        health = work.launcher.check_run_worker_health(work.run(run.run_id))
+        health = setup.launcher.check_run_worker_health(setup.run(run.run_id))
         process.kill()
     assert health.status is status
 
 
-def test_run_whose_process_died_before_it_began_is_failed_at_once(work: Work) -> None:
+def test_starting_run_with_a_dead_process_is_failed_at_once(setup: LauncherSetup) -> None:
     configuration = Configuration.model_construct(organizations={}, asset_key_prefix=("quick",))
-    alive, dead, another = (work.created("quick") for _ in range(3))
+    alive, dead, another = (setup.create_run("quick") for _ in range(3))
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
-        gone = process_id.Process.of(process.pid)
+        ended = process_id.Process.of(process.pid)
         process.kill()
-    elsewhere = replace(gone, place=replace(gone.place, host="elsewhere", machine="another"))
-    for run, worker in ((alive, process_id.Process.of()), (dead, gone), (another, elsewhere)):
-        work.instance.add_run_tags(run.run_id, {PROCESS_TAG: process_id.tag_of(run.run_id, worker)})
-    tick_records.end_dead_runs(work.instance, configuration)
-    statuses = [work.run(run.run_id).status for run in (alive, dead, another)]
+    elsewhere = replace(ended, place=replace(ended.place, host="elsewhere", machine="another"))
+    for run, worker in ((alive, process_id.Process.of()), (dead, ended), (another, elsewhere)):
+        setup.instance.add_run_tags(run.run_id, {PROCESS_TAG: process_id.tag_of(run.run_id, worker)})
+    tick_records.end_dead_runs(setup.instance, configuration)
+    statuses = [setup.run(run.run_id).status for run in (alive, dead, another)]
     assert statuses == [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.STARTING]
-    assert work.run(dead.run_id).tags["dagster/will_retry"] == "true"
+    assert setup.run(dead.run_id).tags["dagster/will_retry"] == "true"
 
 
-def test_disposed_launcher_does_not_fork(work: Work, by_dagster: list[str]) -> None:
-    run = work.created("quick")
-    work.launcher.dispose()
-    work.launcher.launch_run(LaunchRunContext(run, None))
-    assert by_dagster == [run.run_id]
-    assert work.noted() == []
+def test_disposed_launcher_does_not_fork(setup: LauncherSetup, default_launcher_runs: list[str]) -> None:
+    run = setup.create_run("quick")
+    setup.launcher.dispose()
+    setup.launcher.launch_run(LaunchRunContext(run, None))
+    assert default_launcher_runs == [run.run_id]
+    assert setup.log_lines() == []
 
 
-def test_run_whose_process_cannot_be_recorded_does_not_start(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = work.created("quick")
+def test_run_whose_process_cannot_be_recorded_does_not_start(
+    setup: LauncherSetup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = setup.create_run("quick")
 
     def fail(*_: object) -> None:
-        raise OSError("the storage is away")
+        raise OSError("the storage is unavailable")
 
     with monkeypatch.context() as patched:
-        patched.setattr(work.instance, "add_run_tags", fail)
-        with pytest.raises(OSError, match="is away"):
-            work.launcher.launch_run(LaunchRunContext(run, None))
-    assert work.ended(work.launch("quick")) is dg.DagsterRunStatus.SUCCESS
-    assert len(work.noted()) == 1
+        patched.setattr(setup.instance, "add_run_tags", fail)
+        with pytest.raises(OSError, match="is unavailable"):
+            setup.launcher.launch_run(LaunchRunContext(run, None))
+    assert setup.wait_until_finished(setup.launch("quick")) is dg.DagsterRunStatus.SUCCESS
+    assert len(setup.log_lines()) == 1
