@@ -240,7 +240,7 @@ def _split(url: str) -> SplitResult:
     """Return the parts of a URL. Raises HttpSettingsError if the URL is invalid."""
     try:
         parts = urlsplit(url)
-        _ = parts.port  # urlsplit checks the port only when it is read.
+        _ = parts.port  # Reading the port raises ValueError if the port is invalid.
     except ValueError:
         raise HttpSettingsError("the URL is not valid: a valid URL is https://api.example/v1, for example") from None
     return parts

@@ -82,7 +82,7 @@ class Person:
     def may_be_mentioned(self, text: str) -> bool:
         """Whether a text contains the user id or the domain of an address.
 
-        This fast check spares most pages the slow search for names and addresses.
+        The search for names and addresses is slow, and this fast check makes it unnecessary for most pages.
         """
         plain = _unescaped(text).lower()
         domains = {address.rpartition("@")[2] for address in self.addresses}
@@ -290,7 +290,7 @@ class _PageEditor:
     def _find_rows(self, node: _Node) -> bool:
         """Clear the rows of the user within a value.
 
-        Return whether the value contains the user id outside of these rows, so that a surrounding value is the row.
+        Return whether the user id also occurs outside of these rows. A value around it is then the row of the user.
         """
         if not node.kind:
             return node.string == self._person.user_id

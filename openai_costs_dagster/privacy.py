@@ -14,7 +14,7 @@ from openai_costs_dagster.personal_data import Person, forget
 _ADDRESS_FIELD = re.compile(rb'("(?=[^"\\]*mail)[^"\\]*"\s*:\s*)"(?:[^"\\]|\\.)*"')
 # The lookbehind lets a match begin only at the start of a word. Otherwise a long word takes quadratic time.
 _ADDRESS = re.compile(rb'(?<![^\s"<>()@\\])[^\s"<>()@\\]+@[^\s"<>()@\\]+\.[^\s"<>()@\\]+')
-# After an even number of backslashes, the next backslash begins an escape. After an odd number, it is text.
+# A backslash begins an escape only after an even number of backslashes. Otherwise it is an escaped backslash.
 _AT = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0040")
 
 

@@ -167,7 +167,7 @@ OPERATIONS: tuple[Operation, ...] = (
         (Counter("num_requests", "Calls of the web search tool."), _REQUESTS),
         "organization.usage.web_searches.result",
     ),
-    # The official SDK has this endpoint, but the published specification does not.
+    # The official SDK has the endpoint `decisions`, but the published specification does not.
     Operation("decisions", _BY_TIER, _TOKENS, "organization.usage.decisions.result", published=False),
 )
 

@@ -34,7 +34,7 @@ TIMEOUT_S = 10.0
 
 _TYPES = {"high": apprise.NotifyType.FAILURE, "medium": apprise.NotifyType.WARNING, "low": apprise.NotifyType.INFO}
 
-# These libraries log the URLs that they request, and the URLs of channels are secrets.
+# Apprise and httpx2 log the URLs that they request, and the URLs of channels are secrets.
 logging.getLogger("apprise").setLevel(logging.CRITICAL)
 for _name in ("httpx2", "httpcore2"):
     logging.getLogger(_name).setLevel(logging.WARNING)
@@ -80,8 +80,8 @@ class AppriseChannel:
             title=message.title,
             body=message.text_within(_body_limit(service, message.title)),
             notify_type=_TYPES[message.severity],
-            # Apprise escapes this format for services that send HTML or Markdown. Without a format, Apprise would pass
-            # names, which are untrusted, to these services unchanged.
+            # Apprise escapes plain text for services that send HTML or Markdown. Without a format, Apprise would pass
+            # names, which are untrusted, to such services unchanged.
             body_format=apprise.NotifyFormat.TEXT,
             attach=picture if len(picture) else None,
             timeout=TIMEOUT_S,

@@ -111,7 +111,7 @@ def test_alert(channel: str, now: dt.datetime) -> outbox.Alert:
 
 def _store_message(connection: Connection, target: Route, bundle: Bundle, now: dt.datetime) -> None:
     alert_ids = [alert.alert_id for alert in bundle.alerts]
-    # If the digest with this key was already sent, later alerts go into a second message with another key.
+    # If the digest was already sent, its key cannot be used again, and later alerts go into a second message.
     for key in (bundle.key, f"{bundle.key}-{min(alert_ids)}"):
         if outbox.store_message(
             connection, target.name, key, alert_ids, organization=bundle.organization, due_at=bundle.due_at, now=now
@@ -148,7 +148,7 @@ def _send(
             target.channel.send(Message(message.idempotency_key, alerts, dagster_url), now())
     except NotDeliveredError as error:
         failure = str(error)[:_MAX_ERROR_LENGTH]
-        # A channel that fails for days reaches attempts whose power of two would overflow a timedelta.
+        # The exponent is limited, because many failed attempts would otherwise overflow a timedelta.
         doubled = FIRST_RETRY_DELAY * 2 ** min(message.attempts - 1, 12)
         # The header `Retry-After` of the receiver can lengthen the wait but never shortens it.
         wait = max(error.retry_after or dt.timedelta(0), min(doubled, MAX_RETRY_DELAY))

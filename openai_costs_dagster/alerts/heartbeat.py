@@ -49,7 +49,7 @@ def send_heartbeat(database: Database, configuration: Configuration, location: s
         if attempt is None:
             return False
         error = _request(reference)
-        # A service that is down for days reaches attempts whose power of two would overflow a timedelta.
+        # The exponent is limited, because many failed attempts would otherwise overflow a timedelta.
         wait = min(_FIRST_RETRY_DELAY * 2 ** min(attempt - 1, 12), _MAX_RETRY_DELAY)
         sensor_ticks.record_heartbeat(
             connection,

@@ -75,8 +75,8 @@ class LookbackExceeded(PermanentApiError):
         """
         first = self.earliest
         if first <= days.first:
-            # The response named no later day than the first requested one. Give up one day per request, up to the
-            # tolerance, so that an unclear refusal never drops a whole year.
+            # The response does not show which days are too old. One day per request is given up, up to the tolerance,
+            # so that an unclear refusal never drops a whole year.
             if days.first >= self._year_ago + _LOOKBACK_TOLERANCE:
                 raise RequestRefused(str(self), status=400)
             first = max(self._year_ago, days.first + ONE_DAY)

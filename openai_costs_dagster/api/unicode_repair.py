@@ -19,7 +19,7 @@ _UTF8_SURROGATE = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")
 
 def repair_escapes(body: bytes) -> bytes:
     r"""Return the same JSON with ``\ufffd`` instead of each escaped NUL and each escaped unpaired surrogate."""
-    # Nearly all pages contain none of these escapes, and the scan is much faster than the substitution.
+    # Nearly all pages contain no such escape, and searching a page is much faster than the substitution.
     if b"\\u" not in body or not any(escape in body for escape in _SUSPECT):
         return body
     return _ESCAPE.sub(lambda found: found[0] if found[1] else rb"\ufffd", body)
@@ -32,7 +32,7 @@ def repair_utf8(body: bytes) -> bytes:
     try:
         body.decode()
     except UnicodeDecodeError:
-        # A surrogate takes three bytes. Without this step Python would insert three replacement characters for it.
+        # A surrogate takes three bytes, for which Python alone would insert three replacement characters.
         return _UTF8_SURROGATE.sub("\ufffd".encode(), body).decode("utf-8", "replace").encode()
     return body
 

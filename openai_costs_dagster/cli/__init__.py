@@ -101,7 +101,7 @@ def main() -> None:
         # from the original.
         notes = getattr(error.__cause__ or error, "__notes__", [])
         click.echo("; ".join(["interrupted", *notes]), err=True)
-        # Shells use this exit code for a program that Ctrl-C ended.
+        # Shells use the exit code 130 for a program that Ctrl-C ended.
         sys.exit(130)
     except Exception as error:
         message = user_message(error)

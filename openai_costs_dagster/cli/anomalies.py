@@ -167,7 +167,7 @@ def expected(anomaly_id: int, reason: str) -> None:
     """
     session = _open_session()
     finding = _finding(session, anomaly_id)
-    # The mark covers only this day, because the detector takes over its level as the expected level of later days.
+    # The mark covers only the day of the finding, because the detector expects the level of a marked day from then on.
     _store_feedback(session, finding, "expected", finding.usage_date, reason)
     click.echo(
         f"marked as expected: {finding.usage_date} of {finding.organization}; later days are compared with its level "

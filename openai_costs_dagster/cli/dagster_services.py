@@ -81,7 +81,7 @@ class ProcessService:
             stdin=subprocess.DEVNULL,
             stdout=self._output,
             stderr=subprocess.STDOUT if self._output else None,
-            # Ctrl-C in the terminal reaches only this program, which then stops the services itself.
+            # In its own session, the service does not receive Ctrl-C from the terminal. `up` stops its services itself.
             start_new_session=True,
         )
         self._groups.add(self._process.pid)

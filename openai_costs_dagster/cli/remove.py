@@ -41,7 +41,7 @@ def remove(organization: str, purge: bool) -> None:
     gone = OrganizationName(organization, configuration.asset_key_prefix)
     for table, rows in purge_organization(session.database, session.environment, gone).items():
         click.echo(f"{rows} rows deleted from {table}")
-    # The report file covers all organizations, so it cannot keep the others and is deleted as a whole.
+    # The report file covers all organizations in one page, so the whole file is deleted.
     locations.delete_report(configuration)
     for file in locations.exported_files(configuration):
         click.echo(f"{file} may still contain {organization}: export that month again, or delete the file")

@@ -27,7 +27,7 @@ from openai_costs_dagster.user_input import env_variable, read_text
 
 DEFAULT_FILE = "openai_costs.yaml"
 
-# A user may write a secret into one of these settings by mistake, so error messages never quote their values.
+# Settings into which a user may write a secret by mistake. Error messages never quote their values.
 _SECRET_SETTINGS = frozenset(
     {"admin_key", "proxy", "url", "base_url", "webhook", "secret"}
     | {"project_alert_urls", "dagster_url", "heartbeat_url"}
@@ -64,7 +64,7 @@ def from_environment() -> Configuration:
     if organization_id := env_variable("OPENAI_ORG_ID"):
         organization["organization_id"] = organization_id
     value: dict[str, Any] = {"organizations": {"default": organization}}
-    # A configuration file has to name this variable itself, because the variable is often set for another program
+    # A configuration file has to refer to DATABASE_URL itself, because the variable is often set for another program
     # (docs/decisions/0009-database-url.md).
     if env_variable("DATABASE_URL"):
         value["database"] = {"url": {"env": "DATABASE_URL"}}

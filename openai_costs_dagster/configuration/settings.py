@@ -49,7 +49,7 @@ def _split(url: str) -> SplitResult | None:
     """Return the parts of a URL, or None if the text is not a valid URL."""
     try:
         parts = urlsplit(url)
-        _ = parts.port  # reading the port raises ValueError if it is not a valid port number
+        _ = parts.port  # Reading the port raises ValueError if the port is invalid.
     except ValueError:
         return None
     return parts

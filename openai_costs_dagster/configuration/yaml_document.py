@@ -52,7 +52,7 @@ class Document:
         return self._lines.get(path)
 
     def _read(self, node: yaml.Node, path: Path) -> Any:
-        # The line of a key is recorded before its value is read, and it is the line that a message should name.
+        # Messages name the line of a key, so the line is recorded before the value of the key is read.
         line = self._lines.setdefault(path, node.start_mark.line + 1)
         if len(path) > _MAX_DEPTH:
             raise YamlError(f"line {line}: nested too deeply")

@@ -90,7 +90,7 @@ class Detection(NamedTuple):
     cost_causes: Sequence[Cause] = ()
     """For a finding about a user: the findings about costs of the same day, which may report the same change."""
     day_segments: SegmentRequest | None = None
-    """The request that decides whether `cost_causes` cover the finding of a user. None if no cause can."""
+    """The request for the segments that show whether `cost_causes` cover the finding; None if no cause can cover it."""
 
     @property
     def requests(self) -> list[SegmentRequest]:

@@ -155,7 +155,7 @@ def evaluate_budgets(
                 spend = _spend(connection, name, budget.scope, period)
                 status = rules.budget_status(spend, period, known)
                 crossed = rules.crossings(spend, status, budget.amount_usd, budget.alert_at)
-                # This query comes first, because it reads the stored states, which the next statement overwrites.
+                # The query for earlier evaluations comes first, because storing the new state would change its result.
                 was_evaluated = budgets.was_evaluated(connection, name, budget.title, period.first, budget.amount_usd)
                 budgets.store_states(connection, name, [_state(budget, status)], now)
                 for crossing in crossed:
@@ -208,7 +208,7 @@ def _state(budget: Budget, status: BudgetStatus) -> BudgetState:
 
 @dataclass(frozen=True)
 class _BudgetCrossing:
-    """A crossing with its budget, for the alert."""
+    """A crossed threshold with the budget and its state, from which the alert is written."""
 
     organization: Organization
     budget: Budget

@@ -95,10 +95,10 @@ def _alert(
     organization: Organization, failure: OpenFailure, checks: Collection[str], event: str, title: str
 ) -> outbox.Alert:
     asset = asset_paths.costs_path(organization)
-    # The configuration can omit this check, and then there is no page to link to.
+    # The configuration can omit the check `latest_day`, and then there is no page to link to.
     has_check = asset_paths.LATEST_DAY in checks
     return outbox.Alert(
-        # The deduplication key contains the opening time, because the same day can be late a second time.
+        # The deduplication key contains the opening time, because an organization can have late days again later.
         dedup_key=outbox.dedup_key("late_days", organization.name, failure.opened_at.isoformat(), event),
         kind="sync_failure",
         event=event,

@@ -20,7 +20,7 @@ from openai_costs_dagster.orchestration import asset_keys
 
 _CONDITION = dg.AutomationCondition
 _MIN_INTERVAL_S = 30
-# One evaluation takes 50 to 100 ms per organization (docs/scale.md).
+# One evaluation takes 50 to 100 ms per organization (docs/scale.md), so the interval grows with their number.
 _INTERVAL_PER_ORGANIZATION_S = 2
 # Dagster turns a request for one day into one run for all organizations whose history begins on the same day, so one
 # slow organization would delay the others. A request for two days or more becomes one run for each organization.

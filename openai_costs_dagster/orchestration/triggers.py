@@ -14,8 +14,8 @@ SCHEDULE: Final = "schedule"
 BACKFILL: Final = "backfill"
 MANUAL: Final = "manual"
 
-# Runs that were queued before the upgrade to 0.1.0 carry this tag with its former values. Such a run must keep its
-# trigger, because a queued backfill would otherwise send alerts.
+# Runs that were queued before the upgrade to 0.1.0 have the trigger in a tag of another name, with other values. They
+# must keep their trigger, because a queued backfill would otherwise send alerts.
 _FORMER_TAG = "openai-costs/asked_by"
 _FORMER_VALUES: Mapping[str, Trigger] = {"refresh": SCHEDULE, "backfill": BACKFILL, "person": MANUAL}
 

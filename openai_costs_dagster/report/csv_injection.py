@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 # A spreadsheet evaluates a cell that begins with one of these characters. Tab and carriage return are listed because
-# some spreadsheets strip them before they look at the next character.
+# some spreadsheets remove them and then evaluate the rest of the cell.
 _FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r")
 
 

@@ -25,7 +25,7 @@ from openai_costs_dagster.spend.money import dollars
 from openai_costs_dagster.warehouse.database import Database
 
 _PAGE_PARTS = resources.files("openai_costs_dagster.report").joinpath("page_parts")
-# The page contains the scripts as one module, in this order. main.js is last because it starts the page.
+# The page contains all scripts as one module. The order matters: main.js is last because it starts the page.
 SCRIPTS = ("text.js", "elements.js", "data.js", "filters.js", "charts.js", "totals.js", "sections.js", "main.js")
 _CHART_JS = resources.files("openai_costs_dagster.report").joinpath("vendor", "chart.umd.js")
 

@@ -115,7 +115,7 @@ def _row_text(organization: SimulatedOrganization, day: date, row: Row, view: Co
         if documented or deviations.undocumented_fields:
             members[name] = json.dumps(row.dimensions[name])
     if deviations.undocumented_fields:
-        # Live responses contain these fields, although the published specification does not list them.
+        # Live responses contain names and organization ids, although the published specification does not list them.
         members["organization_id"] = json.dumps(organization.organization_id)
         members["organization_name"] = json.dumps(organization.name)
         members["project_name"] = json.dumps(row.project_name)

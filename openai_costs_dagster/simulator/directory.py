@@ -116,7 +116,7 @@ def _spend_alerts(organization: SimulatedOrganization, query: Query, _: datetime
         {
             "object": "organization.spend_alert",
             "id": f"alert_simulated_{number}",
-            # The specification gives this amount in cents. Amounts of costs are in dollars.
+            # The specification gives spend alerts in cents. Amounts of costs are in dollars.
             "threshold_amount": cents,
             "currency": "USD",
             "interval": "month",

@@ -105,7 +105,7 @@ def api_keys_refused(since: date | None) -> RefusalError:
             param="group_by",
             code="invalid_request_error",
         )
-    # A captured response has this parameter and code, so clients must recognize the refusal by them.
+    # The parameter and the code come from a captured response. Clients recognize the refusal by these two values.
     return RefusalError(
         400,
         f"Grouping by api_key_id is only supported for a start_time on or after {since.isoformat()} (UTC).",

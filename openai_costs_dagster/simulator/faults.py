@@ -147,8 +147,8 @@ class Faults:
                     return fault
             for ratio in self._ratios:
                 if ratio.target.matches(path, admin_key) and ratio.generator.random() < ratio.share:
-                    # The kind is drawn even if it does not apply, so that the sequence of faults depends only on the
-                    # sequence of requests.
+                    # The kind is drawn even if the fault does not apply, so that the sequence of faults depends only on
+                    # the sequence of requests.
                     kind = ratio.generator.choice(ratio.kinds)
                     return Fault(kind) if _applies(kind, response) else None
         return None

@@ -104,7 +104,7 @@ class Simulator:
     ) -> None:
         server, self._server = self._server, None
         if server is not None:
-            # A handler that simulates a hang waits for this event and would otherwise delay the shutdown.
+            # The event ends simulated hangs, which would otherwise delay the shutdown.
             self.stopping.set()
             server.shutdown()
             server.server_close()

@@ -35,7 +35,7 @@ FILTER_VALUES = {
     "context_levels": ("low", "medium", "high"),
 }
 
-# The official SDK has these fields, but the published specification does not.
+# Fields that the official SDK has and the published specification does not have.
 NEWER = frozenset({"api_source", "input_cache_write_30m_tokens", "input_cache_write_12h_tokens"})
 
 _TIERS = frozenset({"priority", "fast", "ultrafast", "flex", "scale", "reserved"})

@@ -210,7 +210,7 @@ def _credit(negative: Sequence[Segment], credited: Decimal) -> list[str]:
 
 
 def _main_dimensions(series: SeriesKey, segments: Sequence[Segment], names: DisplayNames) -> list[str]:
-    """Return the values of the dimensions below the series that account for most of the change."""
+    """Return the project, model, kind of usage and API key that account for most of the change of a series."""
     phrases = []
     if not series.project:
         phrases += _main_value(segments, "project", names)

@@ -105,7 +105,7 @@ def _add_day(
     events = []
     for unusual in unusual_days:
         announced = may_alert(unusual.day)
-        # The second search finds an incident that was opened by a larger unusual day of the same UTC day.
+        # The incidents are searched again, because a finding with a larger impact may just have opened the incident.
         incident = matches[unusual] or _find(incidents, unusual)
         if incident is None:
             incident = _open_incident(unusual, announced=announced)

@@ -174,7 +174,7 @@ class _Ingestion:
                 try:
                     windows += self._planner.plan(days)
                 except errors.LookbackExceeded as refusal:
-                    # Only the days of this window are used. Its grouping is arbitrary.
+                    # The window only passes the days to the method, so its grouping does not matter.
                     served = self._drop_days_outside_retention([QueryWindow(days, GROUPINGS[0])], refusal)
                     ranges += [window.days for window in served]
         return merge_query_windows(windows)
@@ -192,7 +192,7 @@ class _Ingestion:
     def _drop_days_outside_retention(
         self, windows: list[QueryWindow], refusal: errors.LookbackExceeded
     ) -> list[QueryWindow]:
-        """Return the windows from the first day that OpenAI serves on; the last window is the refused one.
+        """Cut the windows at the first day that OpenAI serves, and return them. The last window was refused.
 
         Earlier days fail. Rows that are already stored for them are not deleted.
         """
@@ -209,7 +209,7 @@ class _Ingestion:
             days = window.days.intersection(earliest, None)
             if days:
                 served.append(replace(window, days=days))
-        # Empty partitions before this day could never be filled, so the stored start of the history moves to it.
+        # OpenAI will never serve earlier days again, so the stored start of the history moves to the first served day.
         organizations.postpone_earliest_day(self._connection, self._name, earliest, self._request.now())
         return served
 

@@ -100,7 +100,8 @@ class _DirectorySync:
         self._api = api
         self._outcome = outcome
         self._now = now
-        self._is_missing = False  # whether the server lacks the endpoint that was requested last
+        # Whether the server had no endpoint at the path of the latest request.
+        self._is_missing = False
         self._forgotten_emails: set[str] = set()
 
     def run(self) -> None:

@@ -75,7 +75,7 @@ class Finding:
     line_item: str | None = None
     """The line item whose unit price changed; None for findings about spend."""
     muted: bool = False
-    """Whether a mute covers the series on this day."""
+    """Whether a mute covers the series on the day of the finding."""
 
     @property
     def organization(self) -> str:

@@ -58,5 +58,5 @@ def queue(connection: Connection) -> Queue | None:
 
 
 def _has_runs(connection: Connection) -> bool:
-    # The tables are missing before Dagster has created them, or if a DAGSTER_HOME of the user names another database.
+    # Dagster's tables are missing before their creation, or if a DAGSTER_HOME of the user names another database.
     return {"runs", "run_tags", "daemon_heartbeats"} <= tables(connection)

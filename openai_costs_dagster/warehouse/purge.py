@@ -64,7 +64,7 @@ def purge(connection: Connection, organization: str) -> dict[str, int]:
     values = {"organization": organization}
     with connection.transaction():
         deleted = {table: _delete(connection, table, values) for table in _TABLES}
-        # A row of sensor_ticks covers several organizations, so that it is updated and not deleted.
+        # A row of sensor_ticks covers several organizations, so only the name is removed from the row.
         deleted["sensor_ticks"] = connection.execute(statement("purge/sensor_ticks"), values).rowcount
     return deleted
 
@@ -85,7 +85,7 @@ def purge_dagster(connection: Connection, key_prefix: Sequence[str], *, pool: st
                 values,
             ).rowcount
             for table, condition in _CONDITIONS.items()
-            # Dagster may store its tables in another database, and then this database contains none of them.
+            # Dagster's tables may be in another database.
             if table in existing
         )
 

@@ -125,7 +125,7 @@ cost_rows = Table(
     # Days are loaded in order, so a BRIN index of a few hundred kilobytes is sufficient.
     Index("cost_rows_by_date", "usage_date", postgresql_using="brin"),
     Index(
-        # Almost all costs are in US dollars, so this partial index is small.
+        # Almost all costs are in US dollars, so a partial index of the other rows is small.
         "cost_rows_of_other_currencies",
         "organization",
         "usage_date",

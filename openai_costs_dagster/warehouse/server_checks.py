@@ -76,7 +76,7 @@ def _shares_sessions(first: Connection, another: Callable[[], AbstractContextMan
 
 def _backend(connection: Connection) -> int:
     cursor = connection.execute(statement("session/backend_pid"))
-    # The statement returns two results, and the first one belongs to `set local`.
+    # The SQL file contains two statements, and the result of the first, `set local`, is skipped.
     cursor.nextset()
     row = cursor.fetchone()
     return int(row[0]) if row else 0

@@ -21,7 +21,7 @@ def latest_day_check(
 ) -> dg.AssetChecksDefinition:
     """Return the check `latest_day` of an organization, which has one result per UTC day."""
     key = asset_keys.costs_key(organization)
-    # A freshness policy cannot replace this check: it passes when any day, even an old one, is materialized.
+    # A freshness policy cannot replace the check, because it passes when any day, even an old day, is materialized.
     spec = dg.AssetCheckSpec(
         asset_paths.LATEST_DAY,
         asset=key,

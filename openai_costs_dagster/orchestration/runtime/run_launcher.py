@@ -25,7 +25,7 @@ _BY_CODE_SERVER = "dagster"
 """The prefix in the process tag of a run that a code server starts. The launching process follows the prefix."""
 
 _GRPC_TIMEOUT_S = 5
-# A code server may not know a run within this time after its launch. A launch request has a timeout of 60 s.
+# The time after a launch in which the code server may not know the run yet. A launch request may take 60 s.
 _LAUNCH_TIMEOUT_S = 90.0
 
 

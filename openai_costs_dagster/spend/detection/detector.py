@@ -25,7 +25,7 @@ from openai_costs_dagster.spend.detection.verdicts import Annotations, Verdicts
 
 _MINOR_IMPACT_SHARE = 0.2  # least share of the minimum impact of an unusual day that is recorded as minor
 _MINOR_ACTIVITY = 0.5  # least share of active days of a series whose minor deviations are recorded
-# A young series has an upper bound of this multiple of its highest day plus this multiple of the minimum impact.
+# The upper bound of a young series: a multiple of its highest day, plus a multiple of the minimum impact.
 _YOUNG_RANGE_FACTOR, _YOUNG_RANGE_IMPACTS = 4, 2
 
 

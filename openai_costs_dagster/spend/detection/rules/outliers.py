@@ -33,7 +33,7 @@ _SUDDEN_FACTOR = 2.0  # growth counts as sudden from this multiple of the highes
 _MULTIPLE_FACTOR = 3.5  # a new series is flagged by its own history from this multiple of its highest earlier day
 _MIN_HISTORY_DAYS = 3  # days of its own history that a comparison with its highest earlier day needs
 _APPEARING_SHARE = 0.25  # share of the expected total above which the first day of a series is flagged
-# If siblings drop by at least this share of a new series' spend, its first day is a migration and not flagged.
+# The first day of a new series is a migration if its siblings drop by at least this share of its spend.
 _OFFSET_SHARE = 0.5
 _SIBLING_DROP_SIGMAS = 1  # a sibling has dropped if its spend is this many sigmas below the expected amount
 # A new series explains the excess of its total if the spend of the series is more than the first share of the excess,

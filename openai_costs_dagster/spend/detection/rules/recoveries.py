@@ -16,7 +16,7 @@ _RETURN_SHARE = 0.4  # share of the distance to an earlier level that a day must
 _RETURN_SIGMAS = 2.5  # the tolerance in sigmas, which replaces `_RETURN_TOLERANCE` if it is larger
 # tolerance, as a share of an earlier level change, within which a slow fall matches the change
 _SLOW_RETURN_SHARE = 0.25
-# log scale: a day may lie this far below the level before a steep rise and still count as a return to that level
+# log scale: largest distance below the level before a steep rise at which a day has returned to that level
 _STEEP_RISE_TOLERANCE = 0.25
 _RISE_DAYS = 14  # days over which a steep rise of the baseline is measured
 _RISE_GAP_DAYS = 2  # days before today that are not compared, because they may belong to the fall
