@@ -27,7 +27,7 @@ GROUPING_DELAY = dt.timedelta(seconds=20)
 FIRST_RETRY_DELAY = dt.timedelta(seconds=15)
 MAX_RETRY_DELAY = dt.timedelta(hours=1)
 CLAIM_DURATION = dt.timedelta(seconds=60)
-"""How long a message is reserved for the process that claimed it. No attempt takes longer."""
+"""How long a message is reserved for the process that claimed it. Every attempt ends earlier."""
 
 RETRY_PERIOD = dt.timedelta(days=3)
 _MIN_ATTEMPTS = 20  # a daemon that was down for days makes few attempts within RETRY_PERIOD, so more are guaranteed

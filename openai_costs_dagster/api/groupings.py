@@ -55,7 +55,7 @@ class GroupingPlanner:
         now: dt.datetime,
         groupings: Sequence[Grouping] = GROUPINGS,
     ) -> None:
-        """Start with the stored `refusals`.
+        """Create a planner that already knows the stored `refusals`.
 
         `groupings` are ordered from the finest to the coarsest. The API must serve the coarsest for every day.
         """

@@ -284,7 +284,7 @@ def free_port(preferred: int = 0) -> int:
     """Return the preferred port if it is free on this machine, or another free port."""
     for port in (preferred, 0):
         with socket.socket() as probe:
-            # Without this option, closed connections of an earlier server would make its port look occupied for a
+            # Without SO_REUSEADDR, closed connections of an earlier server would make its port look occupied for a
             # minute.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

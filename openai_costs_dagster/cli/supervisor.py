@@ -65,7 +65,7 @@ class Supervisor:
     """Restarts failed services with increasing delays. The caller calls `check` at regular intervals."""
 
     def __init__(self, services: Sequence[Service], *, clock: Callable[[], float] = time.monotonic) -> None:
-        """`services` must be running and answering."""
+        """Supervise `services`, which must be running and answering already."""
         self._clock = clock
         self._watched = [_Supervised(service, started_at=clock(), has_answered=True) for service in services]
 

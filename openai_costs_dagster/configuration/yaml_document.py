@@ -46,7 +46,7 @@ class Document:
         self.value: Any = None if root is None else self._read(root, ())
 
     def line(self, path: Path) -> int | None:
-        """Return the line of a path, or of its nearest ancestor in the text, counted from 1."""
+        """Return the line of the setting at a path, or of the nearest section above it, counted from 1."""
         while path and path not in self._lines:
             path = path[:-1]
         return self._lines.get(path)

@@ -179,7 +179,7 @@ def detect(inputs: EvaluationInputs) -> list[PanelEvaluation]:
     for first, group in groupby(inputs.days, key=lambda day: max(first_history_day(day), oldest)):
         days = list(group)
         spend = [entry for entry in inputs.spend if first <= entry.day <= days[-1]]
-        # An organization with spend before the history is not new, even if the history has no spend.
+        # An organization that spent before the loaded history is not new, even if it did not spend within the history.
         is_older = any(day < first and stored.amount_usd for day, stored in inputs.stored.items())
         if spend or is_older:
             panel = _build_panel(inputs.organization, spend, DayRange(first, days[-1]), is_older=is_older)

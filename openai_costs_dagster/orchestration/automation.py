@@ -58,7 +58,7 @@ def refresh_condition(refresh: Refresh, served_days: int) -> dg.AutomationCondit
 
 
 def downstream_condition(refresh: Refresh, served_days: int) -> dg.AutomationCondition[Any]:
-    """Return the condition of allocated costs: refreshed with costs and usage, and after a backfill of one."""
+    """Return the condition of allocated costs: refreshed with costs and usage, and after a backfill of either."""
     after_upstream = (
         _CONDITION.any_deps_updated().since_last_handled()
         & ~_CONDITION.any_deps_in_progress()

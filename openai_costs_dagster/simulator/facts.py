@@ -11,7 +11,8 @@ from decimal import Context, Decimal, Inexact, InvalidOperation
 # the live API, and most sums exceed the 28 digits of Python's default context, which would reveal inexact clients.
 AMOUNT_PLACES = 27
 
-# This context raises an error instead of rounding. A simulator that rounds could not prove that a client is exact.
+# The context `EXACT` raises an error instead of rounding, because a simulator that rounds cannot show whether a client
+# is exact.
 EXACT = Context(prec=400, traps=[Inexact, InvalidOperation])
 _ROUNDING = Context(prec=400)
 

@@ -42,7 +42,7 @@ _TREND_PRIOR = 0.5  # average days added to both fortnights, so that small amoun
 _MAX_LOG_GROWTH = math.log(2)  # the trend at most doubles or halves the level
 _CUSHION = 0.1  # average days added to both sides of a ratio, so that zeros do not make it infinite
 _CREDIT_CUSHION = 1.0  # the value of `_CUSHION` for series with credits, whose sums may be negative
-_MIN_SUM = 0.05  # share of the cushion: the lower bound of both sides of a ratio
+_MIN_SUM = 0.05  # lower bound of both sides of a ratio, as a share of the cushion
 
 _LOOKBACK = 365  # days in which past forecasts are evaluated
 _STEP = 3  # days between past forecasts; not a divisor of a week, so that all weekdays occur
@@ -165,7 +165,7 @@ class _State(NamedTuple):
 
 
 def _states(values: _Floats, rows: _Rows) -> _State:
-    """Return the state before each row. A row may be the row after the last day."""
+    """Return the state of the series before each row, for forecasts that begin at that row or after the last row."""
     padded = np.concatenate([np.zeros(_WINDOW), values])
     window = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)[rows]
     known = np.arange(_WINDOW) >= _WINDOW - rows[:, None]

@@ -205,7 +205,7 @@ class _UsageIngestion:
         with ThreadPoolExecutor(CONCURRENT_ENDPOINTS) as threads:
             pending = {threads.submit(self._fetch, operation, days): operation for operation in operations}
             for response in as_completed(pending):
-                # Removed from `pending` at once, so that the rows of a stored response do not stay in memory.
+                # A stored response is removed from `pending`, so that its rows do not stay in memory.
                 self._store(response, pending.pop(response), days)
 
     def _fetch(self, operation: Operation, days: DayRange) -> _Response:

@@ -92,7 +92,7 @@ def forgotten_users(connection: Connection) -> set[str]:
 
 
 def find_users(connection: Connection, user: str) -> list[str]:
-    """Return the ids of the users with an id or an email address; empty if no stored user matches."""
+    """Return the ids of the users whose id or email address equals a text; empty if no stored user matches."""
     found = {user_id for (user_id,) in connection.execute(statement("directory/find_users"), {"user": user})}
     # A user whose name was never stored can still have costs under the id.
     row = connection.execute(statement("directory/has_rows_of_user"), {"user": user}).fetchone()

@@ -116,7 +116,7 @@ def record_failure(
 
 
 def claim_first_evaluation(connection: Connection, organization: str, run_id: str) -> str | None:
-    """Return the first run that evaluated any day. Without one, `run_id` becomes this run."""
+    """Return the run that first evaluated any day of an organization. If there is none, record `run_id` as that run."""
     values = {"organization": organization, "run_id": run_id}
     row = connection.execute(statement("organizations/claim_first_evaluation"), values).fetchone()
     return row[0] if row else None

@@ -85,7 +85,7 @@ def purge_dagster(connection: Connection, key_prefix: Sequence[str], *, pool: st
                 values,
             ).rowcount
             for table, condition in _CONDITIONS.items()
-            # Dagster's tables may be in another database.
+            # If Dagster stores its runs in another database, this database has none of the tables.
             if table in existing
         )
 

@@ -104,7 +104,7 @@ class RunLauncher(dg.DefaultRunLauncher):
         pid, recorded_at = recorded[-1]
         try:
             process = psutil.Process(pid)
-            # A process that is younger than the log entry is another one, which was given the same id later.
+            # If the process started after the log entry, it is another process that received the same id later.
             is_same = process.create_time() <= recorded_at + 1
             is_running = is_same and process.status() != psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:

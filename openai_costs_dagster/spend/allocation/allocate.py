@@ -47,7 +47,7 @@ _ZERO = Decimal(0)
 _COUNTER_DECIMALS = 6  # counters that are not whole numbers are used with six decimals
 
 Weights = Mapping[tuple[str | None, str | None], int]
-"""The value of a counter by user and API key, in units of the sixth decimal."""
+"""The value of a counter by user and API key, as an integer number of millionths."""
 
 
 @dataclass(frozen=True)
@@ -204,7 +204,7 @@ class _DayAllocator:
         return shares + ([_share(row, None, row.api_key_id, rest, UNALLOCATED)] if rest else [])
 
     def is_too_large(self, rows: Sequence[CostRow], totals: Mapping[str | None, Decimal]) -> bool:
-        """Return whether a split by the users' totals would store too many shares that no usage supports."""
+        """Return whether a split by the users' totals would store too many shares for which there is no usage."""
         if len(rows) * len(totals) <= LARGEST_UNEXPLAINED_SPLIT:
             return False
         unexplained = sum(not any(user in totals for user, _ in self._weights(row)) for row in rows)

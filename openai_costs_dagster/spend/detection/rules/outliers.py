@@ -147,7 +147,7 @@ class Outliers:
         day.flag(rise, f"{days} days", rise=True, test=partial(ranges.for_run_rise, day, run, least_rise))
         day.flag(drop, f"{days} days", rise=False, test=partial(ranges.for_run_drop, day, run, least_drop))
         newly_flagged = (rise | drop) & day.flagged
-        # The regression has already adapted to the run, so the finding uses the level before the run instead.
+        # The expectation already follows the days of the run, so the finding shows the level before the run instead.
         day.expected = np.where(newly_flagged, usual, day.expected)
         day.residual = np.where(newly_flagged, above[-1], day.residual)
         day.began_row[newly_flagged] = first

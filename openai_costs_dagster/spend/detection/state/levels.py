@@ -61,8 +61,8 @@ class Levels:
     def adopt(self, column: int, day: Day, reason: str, change: float | None = None) -> LevelChange:
         """Make the level of the day the normal level at once and remove the flag of the day.
 
-        `change` is the difference to the new level; without it, the residual of the day. Returns a record that
-        `revert` accepts.
+        `change` is the difference from the former level to the new one, by default the residual of the day. Returns a
+        record with which `revert` undoes the change.
         """
         change = day.residual[column].item() if change is None else change
         since, changed_row = self._normal_since[column].item(), self.changed_row[column].item()

@@ -234,7 +234,7 @@ def _rename_columns_of_views(columns: Iterable[tuple[str, str, str]]) -> None:
 
 
 def _replace(table: str, column: str, old: str, new: str) -> None:
-    op.execute(f"update openai_costs.{table} set {column} = '{new}' where {column} = '{old}'")  # noqa: S608  # constants
+    op.execute(f"update openai_costs.{table} set {column} = '{new}' where {column} = '{old}'")  # noqa: S608  # all names are constants
 
 
 def _literal(text: str) -> str:
