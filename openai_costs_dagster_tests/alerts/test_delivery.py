@@ -106,7 +106,7 @@ def test_retry_delay_doubles_and_respects_retry_after(
     assert due - clock.now == dt.timedelta(seconds=1800)
 
 
-def test_a_channel_that_hangs_delays_no_other(
+def test_hanging_channel_does_not_delay_other_channels(
     database: Database,
     connection: Connection,
     clock: Clock,
@@ -146,7 +146,7 @@ def test_message_is_given_up_after_three_days_and_can_be_retried(
     assert go(database, clock, hook).sent == 1
 
 
-def test_a_digest_that_waited_a_week_is_not_given_up_at_its_first_failure(
+def test_weekly_digest_is_retried_after_its_first_failure(
     database: Database, connection: Connection, clock: Clock, receiver: Receiver, make_route: MakeRoute
 ) -> None:
     clock.now = dt.datetime(2026, 2, 2, 9, tzinfo=dt.UTC)
@@ -186,7 +186,7 @@ def test_messages_of_removed_channels_are_dropped(
     assert outbox.delivery_states(connection) == []
 
 
-def test_two_senders_at_once_send_each_message_once(
+def test_concurrent_senders_send_each_message_once(
     database: Database, connection: Connection, clock: Clock, receiver: Receiver, make_route: MakeRoute
 ) -> None:
     for number in range(10):
@@ -203,7 +203,7 @@ def test_two_senders_at_once_send_each_message_once(
     assert len(set(receiver.keys)) == 10
 
 
-def test_a_sender_that_dies_after_sending_sends_again_under_the_same_key(
+def test_message_of_a_killed_sender_is_sent_again_with_the_same_key(
     database: Database, connection: Connection, clock: Clock, receiver: Receiver, make_route: MakeRoute
 ) -> None:
     record(connection, clock, "one")
@@ -313,7 +313,7 @@ def test_project_channel_receives_alerts_of_its_project_only(monkeypatch: pytest
     assert owner.settings.organizations == ("acme",)
 
 
-def test_a_service_of_apprise_gets_title_text_and_picture(
+def test_apprise_service_receives_title_text_and_picture(
     database: Database, connection: Connection, clock: Clock, receiver: Receiver, make_route: MakeRoute
 ) -> None:
     record(connection, clock, "one", chart=b"\x89PNG\r\n\x1a\n", severity="high")

@@ -96,7 +96,7 @@ def test_each_day_is_reported_once(database: Database, clock: Clock, service: Re
         assert len(service.received) == number
 
 
-def test_history_that_begins_today_is_not_waited_for(
+def test_organization_that_starts_today_does_not_delay_the_heartbeat(
     database: Database, clock: Clock, service: Receiver, send: Send, configure: Configure
 ) -> None:
     new = configured(configure, "new", start_date=clock.today)
@@ -108,7 +108,9 @@ def test_history_that_begins_today_is_not_waited_for(
     assert send(configuration=both)
 
 
-def test_locations_report_for_themselves(database: Database, clock: Clock, service: Receiver, send: Send) -> None:
+def test_each_code_location_has_its_own_heartbeat(
+    database: Database, clock: Clock, service: Receiver, send: Send
+) -> None:
     morning(database, clock)
     assert [send("one"), send("two"), send("one"), send("two")] == [True, True, False, False]
     assert len(service.received) == 2

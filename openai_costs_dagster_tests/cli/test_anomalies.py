@@ -61,7 +61,7 @@ def test_every_day_of_every_series_gets_a_line_and_the_spike_is_flagged(
     assert [line.split()[0] for line in printed[-3:]] == ["low", "medium", "high"]
 
 
-def test_a_dollar_floor_above_the_spike_silences_it(run_command: RunCommand, spend: Path, tmp_path: Path) -> None:
+def test_spike_below_the_minimum_impact_is_not_flagged(run_command: RunCommand, spend: Path, tmp_path: Path) -> None:
     out = tmp_path / "flags.csv"
     run_command("backtest", str(spend), "--out", str(out), "--minimum-impact-usd", "5000")
     assert not any(row["flagged"] == "true" for row in verdicts(out))

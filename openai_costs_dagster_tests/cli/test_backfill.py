@@ -32,7 +32,7 @@ def test_every_day_of_every_organization_is_stored_to_the_last_digit(loaded: Loa
         assert today() in loaded.place.stored_days(name)
 
 
-def test_progress_is_plain_lines_where_standard_output_is_no_terminal(loaded: Loaded) -> None:
+def test_progress_is_plain_lines_without_a_terminal(loaded: Loaded) -> None:
     printed = lines(loaded.backfill.out)
     days = 2 * HISTORY + VANISHING_HISTORY
     assert re.fullmatch(rf"backfill: \d+ of {days} days", printed[0])

@@ -51,7 +51,7 @@ def test_working_connection_is_reported(run_command: RunCommand, api: Simulator,
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_organization_that_never_spent_anything_cannot_be_named(
+def test_organization_without_costs_is_reported_as_unknown(
     run_command: RunCommand, api: Simulator, organization: SimulatedOrganization
 ) -> None:
     organization.workloads = ()
@@ -94,7 +94,7 @@ def test_key_without_the_scope_is_reported(
 
 
 @pytest.mark.parametrize("prefix", ["sk-proj-", "sk-svcacct-"])
-def test_a_key_of_another_kind_costs_no_request(run_command: RunCommand, api: Simulator, prefix: str) -> None:
+def test_key_of_another_kind_is_refused_without_a_request(run_command: RunCommand, api: Simulator, prefix: str) -> None:
     key = f"{prefix}abcdefghijklmnop"
     finished = run_command("check", OPENAI_ADMIN_KEY=key)
     assert finished.code == 1
@@ -113,7 +113,7 @@ def test_key_in_typographic_quotation_marks_is_refused(run_command: RunCommand, 
     assert api.requests == []
 
 
-def test_an_odd_key_is_tried_at_another_endpoint(
+def test_unusual_key_is_accepted_at_another_endpoint(
     run_command: RunCommand, api: Simulator, organization: SimulatedOrganization
 ) -> None:
     organization.rotate_key("proxy-key-4711")

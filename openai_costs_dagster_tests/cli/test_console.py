@@ -96,7 +96,7 @@ def test_every_width_shows_the_same_amounts_unbroken(capsys: pytest.CaptureFixtu
         assert "\u2026" not in text
 
 
-def test_table_at_80_columns_names_the_columns_that_are_left_out(
+def test_table_at_80_columns_names_the_omitted_columns(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
@@ -171,7 +171,7 @@ def test_files_never_get_escape_sequences(tmp_path: Path) -> None:
     ("environment", "is_styled"),
     [({"TERM": "xterm"}, True), ({"TERM": "dumb"}, False), ({"TERM": "xterm", "NO_COLOR": "1"}, False)],
 )
-def test_terminal_gets_styles_unless_they_are_refused(environment: dict[str, str], is_styled: bool) -> None:
+def test_terminal_output_is_styled_unless_disabled(environment: dict[str, str], is_styled: bool) -> None:
     code = _SCRIPT.partition("with progress_bar")[0]
     unset = {"NO_COLOR", "FORCE_COLOR", "COLUMNS"}
     clean = {name: value for name, value in os.environ.items() if name not in unset}

@@ -78,7 +78,7 @@ def test_psql_accepts_the_printed_url(loaded: Loaded) -> None:
     assert days
 
 
-def test_dagsters_own_storage_is_a_schema_beside_it(run_command: RunCommand, database: Database) -> None:
+def test_dagster_storage_is_a_schema_of_the_same_database(run_command: RunCommand, database: Database) -> None:
     finished = run_command(
         "database-url", "--dagster", OPENAI_ADMIN_KEY="sk-admin-simulated-acme", DATABASE_URL=database.url
     )
@@ -90,7 +90,7 @@ def test_dagsters_own_storage_is_a_schema_beside_it(run_command: RunCommand, dat
         assert connection.scalar(sqlalchemy.text("show timezone")) == "UTC"
 
 
-def test_a_program_that_is_run_finds_the_history_that_the_exports_name(loaded: Loaded) -> None:
+def test_exec_runs_a_program_with_the_exported_environment(loaded: Loaded) -> None:
     shown = dict(line.split("=", 1) for line in lines(loaded.place.run("exec", "--", "env", "-u", "LANG").out))
     assert shown["DAGSTER_HOME"] == str(loaded.place.data / "dagster")
     assert shown["DAGSTER_EVENT_BATCH_SIZE"] == "500"

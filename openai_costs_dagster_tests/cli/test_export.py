@@ -56,7 +56,7 @@ def test_export_prints_written_and_omitted_rows(export: RunCommand, tmp_path: Pa
         assert sum(Decimal(one["BilledCost"]) for one in csv.DictReader(file)) == Decimal("65.1")
 
 
-def test_the_ending_decides_the_format_and_org_the_organizations(export: RunCommand, tmp_path: Path) -> None:
+def test_suffix_selects_the_format_and_org_the_organizations(export: RunCommand, tmp_path: Path) -> None:
     finished = export("--month", "2026-01", "--out", "beta.PARQUET", "--org", "beta", "--org", "beta")
     assert lines(finished.out) == ["2026-01: 31 rows, 62 EUR: beta.PARQUET", "the month is settled"]
     assert set(parquet.read_table(tmp_path / "beta.PARQUET")["x_Organization"].to_pylist()) == {"beta"}

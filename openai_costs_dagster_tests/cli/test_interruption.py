@@ -25,7 +25,7 @@ def _raise(*_: Any, **__: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", sorted(set(cli.cli.commands) - {"backfill"}))
-def test_interrupted_command_claims_nothing(
+def test_interrupted_command_reports_only_the_interruption(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
     monkeypatch.setattr(cli.cli.commands[name], "make_context", _raise)

@@ -163,7 +163,7 @@ def test_file_as_data_directory_is_refused(run_command: RunCommand, tmp_path: Pa
     assert_nothing_was_made(tmp_path)
 
 
-def test_two_names_lead_to_one_file_with_one_key(run_command: RunCommand, tmp_path: Path) -> None:
+def test_two_paths_of_one_key_file_are_refused(run_command: RunCommand, tmp_path: Path) -> None:
     (tmp_path / "acme.key").write_text(KEY)
     (tmp_path / "openai_costs.yaml").write_text(
         "organizations:\n  acme: {admin_key: {file: acme.key}}\n  beta: {admin_key: {file: ./acme.key}}\n"

@@ -19,9 +19,7 @@ DEFINITIONS = {"snapshots"}
 """Tables with Dagster's snapshots of jobs, which contain the names of all organizations but no synced data."""
 
 
-def test_the_lines_to_delete_are_shown_while_the_configuration_names_it(
-    run_command: RunCommand, tmp_path: Path
-) -> None:
+def test_lines_to_delete_are_shown_for_a_configured_organization(run_command: RunCommand, tmp_path: Path) -> None:
     config = tmp_path / "openai_costs.yaml"
     config.write_text(
         "# ours\n"
@@ -48,7 +46,7 @@ def test_the_lines_to_delete_are_shown_while_the_configuration_names_it(
     assert list(tmp_path.iterdir()) == [config]
 
 
-def test_the_organization_of_the_environment_is_taken_out_by_unsetting_its_key(
+def test_organization_of_the_environment_is_removed_by_unsetting_its_key(
     run_command: RunCommand, tmp_path: Path
 ) -> None:
     finished = run_command("remove", "default", OPENAI_ADMIN_KEY="sk-admin-simulated-acme")

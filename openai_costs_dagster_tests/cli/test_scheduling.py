@@ -63,7 +63,7 @@ def test_tick_older_than_five_intervals_is_a_problem(database: Database, evaluat
     )
 
 
-def test_ticks_that_fail_count_as_none_and_their_error_is_shown(
+def test_failed_ticks_do_not_count_and_their_error_is_shown(
     database: Database, evaluate: Callable[..., Scheduling]
 ) -> None:
     tick(database, "openai_costs_late_days", 3600)
@@ -75,7 +75,7 @@ def test_ticks_that_fail_count_as_none_and_their_error_is_shown(
     assert "(its last tick failed: a table is locked)" in problem
 
 
-def test_sensors_that_never_ran_are_a_note_and_no_problem(evaluate: Callable[..., Scheduling]) -> None:
+def test_sensors_without_ticks_are_a_note_and_no_problem(evaluate: Callable[..., Scheduling]) -> None:
     found = evaluate()
     assert (found.is_scheduled, found.problems) == (False, [])
     assert found.notes == [
@@ -83,7 +83,7 @@ def test_sensors_that_never_ran_are_a_note_and_no_problem(evaluate: Callable[...
     ]
 
 
-def test_automation_that_is_switched_off_is_a_note_whatever_ran_before(
+def test_automation_off_is_a_note_despite_earlier_ticks(
     database: Database, evaluate: Callable[..., Scheduling]
 ) -> None:
     tick(database, "openai_costs_alerts", 86_400)

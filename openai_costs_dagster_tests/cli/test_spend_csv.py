@@ -42,7 +42,7 @@ def test_amount_is_read_exactly_in_any_notation(tmp_path: Path, amount: str, val
 
 
 @pytest.mark.parametrize("amount", ["NaN", "-nan", "sNaN", "Infinity", "-inf", "1E+30", "9E+999999", "$5", "1,5", ""])
-def test_text_that_is_no_amount_is_rejected_with_its_line(tmp_path: Path, amount: str) -> None:
+def test_invalid_amount_is_rejected_with_its_line(tmp_path: Path, amount: str) -> None:
     path = _table(tmp_path, "2026-01-01,1", f'2026-01-02,"{amount}"')
     with pytest.raises(InputMistake, match=r"spend\.csv, line 3: .* is not an amount"):
         list(read_spend(path))

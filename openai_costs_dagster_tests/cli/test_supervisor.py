@@ -70,7 +70,7 @@ def time() -> Time:
     return Time()
 
 
-def test_services_that_work_are_left_alone(time: Time) -> None:
+def test_healthy_services_are_not_restarted(time: Time) -> None:
     service = FakeService()
     supervisor = Supervisor([service], clock=time)
     for _ in range(100):
@@ -89,7 +89,7 @@ def test_killed_process_is_restarted_at_once(time: Time, caplog: pytest.LogCaptu
     assert caplog.messages == ["the daemon was killed by signal 9 and was restarted"]
 
 
-def test_process_that_does_not_answer_is_ended_and_restarted_after_three_checks(time: Time) -> None:
+def test_unresponsive_process_is_restarted_after_three_checks(time: Time) -> None:
     service = FakeService()
     supervisor = Supervisor([service], clock=time)
     service.is_well = False
@@ -97,7 +97,7 @@ def test_process_that_does_not_answer_is_ended_and_restarted_after_three_checks(
     assert service.calls == ["end", "start"]
 
 
-def test_one_missed_answer_restarts_nothing(time: Time) -> None:
+def test_one_missed_response_does_not_restart_a_service(time: Time) -> None:
     service = FakeService()
     supervisor = Supervisor([service], clock=time)
     for is_well in (False, False, True, False, False, True):
@@ -118,7 +118,7 @@ def test_restarted_service_has_time_to_load_before_its_first_answer(time: Time) 
     assert service.calls == ["end", "start", "end"]
 
 
-def test_service_that_fails_again_and_again_is_restarted_with_growing_pauses(time: Time) -> None:
+def test_repeatedly_failing_service_is_restarted_with_growing_pauses(time: Time) -> None:
     service = FakeService()
     supervisor = Supervisor([service], clock=time)
     restarted = []
@@ -131,7 +131,7 @@ def test_service_that_fails_again_and_again_is_restarted_with_growing_pauses(tim
     assert restarted[-1] - restarted[-2] == 301
 
 
-def test_pause_is_forgotten_after_a_steady_time(time: Time) -> None:
+def test_pause_is_reset_after_stable_operation(time: Time) -> None:
     service = FakeService()
     supervisor = Supervisor([service], clock=time)
     for _ in range(4):
@@ -225,7 +225,7 @@ def test_daemon_whose_sensors_stop_ticking_hangs(database: Database, time: Time)
     assert ticks.are_recent()  # No tick since the restart: the sensors may be switched off.
 
 
-def test_sensors_that_are_switched_off_are_no_reason_to_restart(database: Database, time: Time) -> None:
+def test_stopped_sensors_do_not_restart_the_daemon(database: Database, time: Time) -> None:
     tick(database, NOW)
     ticks = SensorTicks(database, ["openai_costs"], clock=time)
     for _ in range(10):
@@ -264,7 +264,7 @@ def test_services_of_a_killed_process_are_ended(tmp_path: Path) -> None:
     assert not stop_recorded_processes(state_file)
 
 
-def test_process_that_was_given_the_number_of_a_service_is_left_alone(tmp_path: Path) -> None:
+def test_process_with_the_reused_id_of_a_service_is_not_ended(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True) as other:
         assert not stop_recorded_processes(
             state_file_of_killed(tmp_path, {other.pid: str(replace(Process.of(other.pid), start="0"))})
@@ -274,7 +274,7 @@ def test_process_that_was_given_the_number_of_a_service_is_left_alone(tmp_path: 
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"pid": 1, "process": "1@0"}'])
-def test_note_that_cannot_be_read_names_nothing(tmp_path: Path, text: str) -> None:
+def test_unreadable_state_file_ends_no_process(tmp_path: Path, text: str) -> None:
     state_file = tmp_path / "up.json"
     state_file.write_text(text, encoding="utf-8")
     assert not stop_recorded_processes(state_file)

@@ -263,7 +263,7 @@ def test_file_without_a_mapping_is_refused_with_its_first_characters(mistake: Mi
     assert "organizations:" in mistake(content)
 
 
-def test_a_file_that_is_no_utf_8_is_refused(mistake: Mistake) -> None:
+def test_file_that_is_not_utf_8_is_refused(mistake: Mistake) -> None:
     assert "UTF-8" in mistake(ACME.replace("acme", "ümläut").encode("latin-1"))
 
 

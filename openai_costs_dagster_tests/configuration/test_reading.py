@@ -53,7 +53,7 @@ def test_organization_needs_only_a_key(write: Write) -> None:
     assert (least.database, least.alerts) == (None, ())
 
 
-def test_relative_paths_are_taken_from_the_files_folder(write: Write, tmp_path: Path) -> None:
+def test_relative_paths_are_relative_to_the_folder_of_the_file(write: Write, tmp_path: Path) -> None:
     read = configuration.read_file(
         write(
             "organizations:\n  acme:\n    admin_key: {file: keys/acme}\n    proxy: {file: keys/proxy}\n"
@@ -121,7 +121,7 @@ def test_plain_http_is_accepted_with_allow_http(write: Write) -> None:
         ("null", None),
     ],
 )
-def test_minutes_become_the_cron_that_fires_that_often(write: Write, minutes: int | str, cron: str | None) -> None:
+def test_minutes_become_an_equivalent_cron_expression(write: Write, minutes: int | str, cron: str | None) -> None:
     read = configuration.read_file(write(f"{ACME}refresh: {{intraday_minutes: {minutes}}}\n"))
     assert read.refresh.intraday_cron == cron
 
@@ -131,7 +131,7 @@ def test_a_cron_expression_of_five_fields_is_accepted(write: Write, cron: str) -
     assert configuration.read_file(write(f"{ACME}refresh: {{cron: '{cron}'}}\n")).refresh.cron == cron
 
 
-def test_a_byte_order_mark_and_windows_line_ends_are_no_mistake(write: Write) -> None:
+def test_byte_order_mark_and_windows_line_ends_are_accepted(write: Write) -> None:
     read = configuration.read_file(write(b"\xef\xbb\xbf" + ACME.replace("\n", "\r\n").encode()))
     assert list(read.organizations) == ["acme"]
 
@@ -177,7 +177,7 @@ def test_lines_of_an_organization_are_its_removable_lines(write: Write) -> None:
 
 
 @pytest.mark.parametrize("name", ["acme", "beta"])
-def test_without_its_lines_the_file_is_that_of_the_other_organizations(write: Write, name: str) -> None:
+def test_file_without_the_lines_of_an_organization_has_all_others(write: Write, name: str) -> None:
     file = write(_LINES)
     taken = {number for number, _ in configuration.lines_of_organization(file, name)}
     left = [line for number, line in enumerate(_LINES.splitlines(), 1) if number not in taken]
@@ -193,7 +193,7 @@ def test_an_organization_that_the_file_does_not_name_has_no_lines(write: Write, 
     assert configuration.lines_of_organization(write(text), "gamma") == []
 
 
-def test_a_configuration_cannot_be_changed_after_it_was_checked(write: Write) -> None:
+def test_configuration_is_immutable(write: Write) -> None:
     refresh: Any = configuration.read_file(write(ACME)).refresh
     with pytest.raises(ValueError, match="frozen"):
         refresh.cron = "* * * * *"
@@ -208,7 +208,7 @@ def test_file_of_a_windows_editor_is_read(write: Write, encoding: str, end: str)
     assert configuration.lines_of_organization(file, "acme")[-1] == (4, "    display_name: \u00c4cme")
 
 
-def test_blanks_and_line_breaks_around_a_value_do_not_belong_to_it(write: Write) -> None:
+def test_blanks_and_line_breaks_around_a_value_are_removed(write: Write) -> None:
     read = configuration.read_file(
         write(
             "organizations:\n  acme:\n    admin_key: {env: ' ACME_KEY '}\n    organization_id: ' org-A '\n"
@@ -221,7 +221,7 @@ def test_blanks_and_line_breaks_around_a_value_do_not_belong_to_it(write: Write)
 
 
 @pytest.mark.parametrize("name", ["a b", "it's", 'q"uote', "100%", "#?&;$`", "back\\slash", "\u00e4\u65e5", "x" * 200])
-def test_paths_with_unusual_characters_are_used_as_they_are(tmp_path: Path, name: str) -> None:
+def test_paths_with_unusual_characters_are_unchanged(tmp_path: Path, name: str) -> None:
     folder = tmp_path / name
     (folder / "keys").mkdir(parents=True)
     (folder / "keys" / f"{name}.key").write_text("sk-admin-x", encoding="utf-8")
@@ -242,7 +242,7 @@ def test_paths_with_unusual_characters_are_used_as_they_are(tmp_path: Path, name
     assert read.make_folder("logs").is_dir()
 
 
-def test_data_directory_that_cannot_be_made_is_one_sentence(write: Write, tmp_path: Path) -> None:
+def test_data_directory_that_cannot_be_created_is_reported_in_one_sentence(write: Write, tmp_path: Path) -> None:
     read = configuration.read_file(write(ACME + "data_directory: openai_costs.yaml\n"))
     with pytest.raises(
         ConfigurationError, match=r"the folder .*openai_costs\.yaml/logs cannot be created: Not a directory"
@@ -253,7 +253,9 @@ def test_data_directory_that_cannot_be_made_is_one_sentence(write: Write, tmp_pa
         read.make_folder("logs")
 
 
-def test_data_directory_without_write_permission_is_one_sentence(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_data_directory_without_write_permission_is_reported_in_one_sentence(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
     read = configuration.read_file(write(ACME))
     monkeypatch.setattr("os.access", lambda *_: False)  # root may write everywhere
     with pytest.raises(ConfigurationError, match=r"logs is not writable for the current user"):

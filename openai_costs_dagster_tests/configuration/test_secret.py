@@ -13,9 +13,7 @@ from openai_costs_dagster.configuration.secret import SecretReference, SecretUna
 _SECRET = "sk-admin-DoNotShowThis"
 
 
-def test_a_secret_is_read_anew_each_time_so_that_rotating_needs_no_restart(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_rotated_secret_is_read_without_a_restart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     of_variable, of_file = SecretReference(env="A_KEY"), SecretReference(file=tmp_path / "key")
     for rotation in ("first", "second"):
         monkeypatch.setenv("A_KEY", rotation)
@@ -23,7 +21,7 @@ def test_a_secret_is_read_anew_each_time_so_that_rotating_needs_no_restart(
         assert (of_variable.read(), of_file.read()) == (rotation, rotation)
 
 
-def test_white_space_around_a_secret_does_not_belong_to_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_white_space_around_a_secret_is_removed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("A_KEY", f"  {_SECRET}\n")
     (tmp_path / "key").write_text(f"\n{_SECRET}\r\n", encoding="utf-8")
     assert SecretReference(env="A_KEY").read() == _SECRET
@@ -31,7 +29,7 @@ def test_white_space_around_a_secret_does_not_belong_to_it(monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("around", ["\ufeff", "\r\n", " \t", "\u200b", "\ufeff \r\n\ufeff"])
-def test_padding_of_editors_and_shells_does_not_belong_to_a_secret(
+def test_padding_of_editors_and_shells_is_removed_from_a_secret(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, around: str
 ) -> None:
     monkeypatch.setenv("A_KEY", f"{around}{_SECRET}{around}")
@@ -63,7 +61,7 @@ def test_a_file_without_a_secret_is_named_with_the_reason(tmp_path: Path, conten
     assert why in str(raised.value)
 
 
-def test_a_folder_is_no_secret(tmp_path: Path) -> None:
+def test_folder_in_place_of_a_secret_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SecretUnavailable, match="cannot be read"):
         SecretReference(file=tmp_path).read()
 
@@ -73,7 +71,7 @@ def test_a_folder_is_no_secret(tmp_path: Path) -> None:
     [{}, {"env": None}, {"env": "A", "file": "b"}, {"env": ""}, {"env": "A", "value": _SECRET}, _SECRET],
     ids=["nothing", "null", "both", "an empty name", "another setting", "the secret itself"],
 )
-def test_a_reference_names_exactly_one_place(value: Any) -> None:
+def test_reference_has_exactly_one_source(value: Any) -> None:
     with pytest.raises(ValidationError):
         SecretReference.model_validate(value)
 
@@ -90,7 +88,7 @@ def test_a_secret_in_place_of_a_variables_name_is_refused() -> None:
         SecretReference.model_validate({"env": _SECRET})
 
 
-def test_no_text_of_a_reference_holds_the_secret(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_no_text_of_a_reference_contains_the_secret(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("A_KEY", _SECRET)
     file = tmp_path / "key"
     file.write_text(_SECRET, encoding="utf-8")

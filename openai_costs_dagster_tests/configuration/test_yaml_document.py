@@ -14,7 +14,7 @@ from openai_costs_dagster.configuration.yaml_document import Document, YamlError
 
 
 @pytest.mark.parametrize("word", ["yes", "no", "on", "off", "Yes", "NO", "y", "n", "12_3", "0b1", "1:30", "2026-01-01"])
-def test_words_that_yaml_1_1_took_for_something_else_are_text(word: str) -> None:
+def test_yaml_1_1_booleans_and_dates_are_text(word: str) -> None:
     assert Document(f"value: {word}").value == {"value": word}
 
 
@@ -52,16 +52,16 @@ def test_keys_are_always_text(name: str) -> None:
     assert Document(f"{name}: 1").value == {name: 1}
 
 
-def test_a_second_equal_key_is_refused_naming_both_lines() -> None:
+def test_duplicate_key_is_refused_with_both_lines() -> None:
     with pytest.raises(YamlError, match=r"line 4: duplicate key 'a' \(first in line 2\)"):
         Document("top:\n  a: 1\n  b: 2\n  a: 3\n")
 
 
-def test_equal_keys_in_different_mappings_are_no_mistake() -> None:
+def test_equal_keys_in_different_mappings_are_accepted() -> None:
     assert Document("x: {a: 1}\ny: {a: 2}").value == {"x": {"a": 1}, "y": {"a": 2}}
 
 
-def test_every_part_has_its_line_and_an_absent_one_that_of_what_would_hold_it() -> None:
+def test_absent_value_has_the_line_of_its_parent() -> None:
     document = Document("# a comment\ntop:\n  list:\n    - {a: 1}\n    - b: 2\n      c: 3\n")
     assert document.line(("top",)) == 2
     assert document.line(("top", "list")) == 3
@@ -121,7 +121,7 @@ def test_an_empty_document_has_no_value_and_no_lines() -> None:
 
 
 @pytest.mark.parametrize("opened", ["[", "{a: ", "- "])
-def test_nesting_without_end_is_a_sentence_and_no_crash(opened: str) -> None:
+def test_excessive_nesting_is_refused_with_its_line(opened: str) -> None:
     text = "first: 1\nsecond:\n " + opened * 200_000
     with pytest.raises(YamlError, match="line 3: nested too deeply"):
         Document(text)

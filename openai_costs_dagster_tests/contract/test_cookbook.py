@@ -55,12 +55,12 @@ def at_the_clock(query: str) -> str:
     return query.replace("now()", f"timestamptz '{NOW.isoformat()}'")
 
 
-def test_there_are_enough_questions() -> None:
+def test_cookbook_has_enough_distinct_questions() -> None:
     assert len(ALL) >= ENOUGH
     assert len({question.title for question in ALL}) == len(ALL)
 
 
-def test_the_page_of_views_leads_to_every_question() -> None:
+def test_page_of_views_links_to_every_question() -> None:
     text = (DOCS / "sql.md").read_text(encoding="utf-8")
     listed = re.findall(r"\[([^]]+\?)\]\(cookbook\.md#([\w-]+)\)", text)
     assert [title for title, _ in listed] == [question.title for question in ALL]

@@ -33,17 +33,17 @@ def assets() -> set[str]:
     return {key.to_user_string().replace("openai/acme/", "openai/<organization>/") for key in keys}
 
 
-def test_every_asset_is_documented_and_no_other() -> None:
+def test_documented_assets_equal_existing_assets() -> None:
     documented = set(re.findall(r"`(openai/[\w<>/-]+)`", PAGE))
     assert documented == assets()
 
 
-def test_every_asset_describes_itself() -> None:
+def test_every_asset_has_a_description() -> None:
     graph = definitions().resolve_asset_graph()
     assert [key for key in graph.get_all_asset_keys() if not graph.get(key).description] == []
 
 
-def test_every_check_is_documented_and_no_other() -> None:
+def test_documented_checks_equal_existing_checks() -> None:
     rows = re.findall(r"^\| `(\w+)`(?: \(([^)]*(?:\([^)]*\)[^)]*)*)\))? \| .{20,} \|$", PAGE, re.MULTILINE)
     keys = definitions().resolve_asset_graph().asset_check_keys
     assert {name for name, _ in rows} == {key.name for key in keys}
@@ -53,7 +53,7 @@ def test_every_check_is_documented_and_no_other() -> None:
             assert any(key.asset_key.path[-1].replace("_", " ") in where for where in of_others), key
 
 
-def test_every_check_describes_itself() -> None:
+def test_every_check_has_a_description() -> None:
     graph = definitions().resolve_asset_graph()
     for key in graph.asset_check_keys:
         assert graph.get_check_spec(key).description, key

@@ -57,7 +57,7 @@ def options() -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("command", list(cli.commands))
-def test_every_command_is_documented_and_says_in_a_line_what_it_does(command: str) -> None:
+def test_every_command_is_documented_and_has_a_help_line(command: str) -> None:
     assert usage(command)
     assert cli.commands[command].get_short_help_str(limit=200)
 
@@ -106,12 +106,12 @@ def test_every_setting_is_documented(setting: str) -> None:
     assert words(page("configuration.md")) >= set(setting.split("."))
 
 
-def test_the_settings_are_found_however_deep_they_lie() -> None:
+def test_nested_settings_are_found() -> None:
     assert set(settings()) >= {"organizations.budgets.amount_usd", "refresh.cron", "alerts.events", "database.url"}
 
 
 @pytest.mark.parametrize("way", ["env", "file"])
-def test_where_secrets_may_stand_is_documented(way: str) -> None:
+def test_every_source_of_secrets_is_documented(way: str) -> None:
     assert f"{{{way}: " in page("configuration.md")
 
 
@@ -141,7 +141,7 @@ def test_retention_of_every_table_is_documented(table: sqlalchemy.Table) -> None
     assert re.search(rf"^\|.*\|.*`{table.name}`.*\|.+\|$", page("retention.md"), re.MULTILINE)
 
 
-def test_every_setting_of_retention_is_explained_there() -> None:
+def test_every_retention_setting_is_documented() -> None:
     for name in Retention.model_fields:
         assert name in page("retention.md")
 
@@ -180,7 +180,7 @@ def test_every_page_can_be_reached_from_the_readme() -> None:
     assert [path for path in DOCS.rglob("*") if path.is_file() and path not in reached] == []
 
 
-def test_every_link_leads_somewhere() -> None:
+def test_every_link_has_an_existing_target() -> None:
     documents = [path for path in tracked() if path.suffix == ".md"]
     broken = [(path.name, str(target)) for path in documents for target in links(path) if not target.exists()]
     assert broken == []

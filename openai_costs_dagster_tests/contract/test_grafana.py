@@ -103,7 +103,7 @@ def options(reader: Connection, board: Dashboard) -> dict[str, list[str]]:
 # Structure
 
 
-def test_there_are_two_dashboards_with_names_of_their_own() -> None:
+def test_two_dashboards_have_distinct_names() -> None:
     boards = [dashboard(file) for file in FILES]
     assert [board["uid"] for board in boards] == ["openai-spend", "openai-spend-watch"] == [one.stem for one in FILES]
     assert [board["title"] for board in boards] == ["OpenAI spend", "OpenAI spend monitoring"]
@@ -142,7 +142,7 @@ def test_panels_use_the_data_source_variable(file: Path) -> None:
 
 
 @every_dashboard
-def test_every_panel_says_what_it_shows(file: Path) -> None:
+def test_every_panel_has_a_description(file: Path) -> None:
     panels = dashboard(file)["panels"]
     assert len({panel["id"] for panel in panels}) == len(panels)
     assert len({panel["title"] for panel in panels}) == len(panels)
@@ -156,7 +156,7 @@ def test_every_panel_says_what_it_shows(file: Path) -> None:
 
 
 @every_dashboard
-def test_panels_lie_side_by_side_and_leave_no_gap(file: Path) -> None:
+def test_panels_fill_the_grid_without_overlap_or_gap(file: Path) -> None:
     places = [panel["gridPos"] for panel in dashboard(file)["panels"]]
     cells = [
         (x, y)
@@ -170,7 +170,7 @@ def test_panels_lie_side_by_side_and_leave_no_gap(file: Path) -> None:
 
 
 @every_dashboard
-def test_links_lead_to_dashboards_that_are_there(file: Path) -> None:
+def test_links_lead_to_existing_dashboards(file: Path) -> None:
     tags = {tag for other in FILES for tag in dashboard(other)["tags"]}
     assert {tag for link in dashboard(file)["links"] for tag in link["tags"]} <= tags
 
@@ -319,7 +319,7 @@ def provisioned(kind: str) -> Mapping[str, Any]:
     return found
 
 
-def test_the_provisioned_data_source_is_the_readers_and_holds_no_secret() -> None:
+def test_provisioned_data_source_has_the_reader_role_and_no_secret() -> None:
     (source,) = provisioned("datasources")["datasources"]
     assert source["type"] == POSTGRES["type"]
     assert source["user"] == "openai_costs_reader"

@@ -127,7 +127,7 @@ def _is_in(name: str, package: str) -> bool:
 
 
 @pytest.mark.parametrize("package", sorted(_NEVER_LOADED))
-def test_package_loads_nothing_that_its_row_forbids(package: str) -> None:
+def test_package_loads_no_forbidden_module(package: str) -> None:
     modules = [module.name for module in _MODULES if _is_in(module.name, f"{_PACKAGE}.{package}")]
     runnable = [name for name in modules if not name.endswith(("__main__", "migrations.env"))]
     code = f"import sys\nfor name in {runnable!r}: __import__(name)\nprint(*sys.modules)"
@@ -139,7 +139,7 @@ def test_package_loads_nothing_that_its_row_forbids(package: str) -> None:
 
 
 @pytest.mark.parametrize("package", sorted(_NEVER_IMPORTED))
-def test_package_imports_nothing_that_its_row_forbids(package: str) -> None:
+def test_package_imports_no_forbidden_module(package: str) -> None:
     written = {
         f"{module.name} imports {used}"
         for module in _MODULES
@@ -150,7 +150,7 @@ def test_package_imports_nothing_that_its_row_forbids(package: str) -> None:
     assert written == set()
 
 
-def test_every_row_names_a_package_that_exists() -> None:
+def test_every_row_names_an_existing_package() -> None:
     for name in {*_NEVER_LOADED, *_NEVER_IMPORTED, *set().union(*_NEVER_IMPORTED.values())}:
         assert f"{_PACKAGE}.{name}" in _NAMES
 

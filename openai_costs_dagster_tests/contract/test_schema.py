@@ -63,7 +63,7 @@ def migrate(database: Database, revision: str, move: Callable[[Config, str], Non
     on(database, run)
 
 
-def test_the_schema_after_migration_is_the_one_that_is_described(database: Database) -> None:
+def test_migrated_schema_equals_the_described_schema(database: Database) -> None:
     assert on(database, differences) == []
 
 
@@ -83,7 +83,7 @@ def test_migrations_can_be_downgraded_and_upgraded(database: Database) -> None:
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_a_view_has_at_least_the_columns_that_are_promised(connection: Connection, view: str) -> None:
+def test_view_has_all_promised_columns(connection: Connection, view: str) -> None:
     found = connection.execute(
         "select column_name from information_schema.columns where table_schema = 'openai_costs' and table_name = %s",
         [view],
@@ -92,7 +92,7 @@ def test_a_view_has_at_least_the_columns_that_are_promised(connection: Connectio
 
 
 @pytest.mark.parametrize(("view", "shown"), [("daily_costs", DAILY_COSTS), ("focus", FOCUS)])
-def test_the_columns_that_dagster_shows_are_those_of_the_view(
+def test_columns_in_dagster_equal_the_columns_of_the_view(
     connection: Connection, view: str, shown: dg.TableSchema
 ) -> None:
     found: dict[str, str] = dict(

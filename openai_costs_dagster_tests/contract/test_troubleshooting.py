@@ -101,7 +101,7 @@ def test_every_documented_message_exists() -> None:
     assert [row for row in documented() if not any(is_in(row, text) or is_in(text, row) for text in messages)] == []
 
 
-def test_messages_without_a_row_exist() -> None:
+def test_messages_exempt_from_the_table_exist() -> None:
     assert {one.text for one in sentences()} >= NEED_NO_ROW
     assert {module_of(one) for one in sentences()} >= SAYS_WHAT_TO_DO.keys()
 

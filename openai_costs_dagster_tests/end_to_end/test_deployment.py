@@ -209,7 +209,7 @@ def test_no_command_line_and_no_log_shows_a_secret(deployment: Deployment, dagst
     assert [name for name in deployment.processes if SECRET in deployment.log(name).read_text()] == []
 
 
-def test_a_run_ends_well_before_the_code_server_does_and_nothing_is_left(
+def test_stopped_code_server_waits_for_its_run_and_leaves_no_process(
     deployment: Deployment, dagster: Dagster, simulator: ScriptedSimulator
 ) -> None:
     requested, go_on = threading.Event(), threading.Event()

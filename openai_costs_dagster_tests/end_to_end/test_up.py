@@ -171,7 +171,7 @@ def test_a_backfill_of_a_range_is_one_run_for_each_organization(up: Up, backfill
 
 
 @pytest.mark.parametrize("organization", ["north", "south"])
-def test_each_day_of_it_is_materialized_and_checked(up: Up, backfills: Backfills, organization: str) -> None:
+def test_each_day_of_a_backfill_is_materialized_and_checked(up: Up, backfills: Backfills, organization: str) -> None:
     (run,) = [
         run for run in up.dagster.runs({"dagster/backfill": backfills.good}) if _organization(run) == organization
     ]
@@ -190,7 +190,7 @@ def test_each_day_of_it_is_materialized_and_checked(up: Up, backfills: Backfills
         assert execution["evaluation"]["targetMaterialization"]["runId"] == run["runId"]
 
 
-def test_a_day_that_failed_is_shown_as_failed_and_no_other(up: Up, backfills: Backfills) -> None:
+def test_only_the_failed_day_is_shown_as_failed(up: Up, backfills: Backfills) -> None:
     failed, *good = backfills.bad_days
     assert up.dagster.ended(backfills.bad) == "COMPLETED_FAILED"
     assert up.dagster.partitions("south", "FAILED") == [(failed, failed)]

@@ -50,7 +50,7 @@ def test_synchronized_organization_needs_no_action(setup: SyncSetup, configure: 
     assert found.forecast
 
 
-def test_organization_without_sync_needs_one(setup: SyncSetup, configure: Configure) -> None:
+def test_organization_without_sync_requires_a_sync(setup: SyncSetup, configure: Configure) -> None:
     (need,) = overview(setup, configure).required_actions
     assert need.startswith("never synchronized")
 

@@ -81,7 +81,7 @@ def test_currencies_are_held_against_themselves_alone() -> None:
 
 
 @pytest.mark.parametrize("currency", ["usd", None])
-def test_a_currency_that_one_side_lacks_counts_as_nothing_there(currency: str | None) -> None:
+def test_currency_of_one_side_counts_as_zero_on_the_other(currency: str | None) -> None:
     (difference,) = differences(bill(row(Decimal(5), currency)), bill())
     assert (difference.currency, difference.amount, difference.is_explained) == (currency, Decimal(5), False)
     (difference,) = differences(bill(), bill(row(Decimal(5), currency)))

@@ -41,9 +41,7 @@ def charge(connection: Connection, columns: str) -> tuple[Any, ...]:
 
 @given(amounts=st.lists(st.none() | any_amounts, max_size=6))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
-def test_billed_cost_adds_up_as_daily_costs_do_to_the_last_digit(
-    database: Database, amounts: list[Decimal | None]
-) -> None:
+def test_billed_cost_equals_daily_costs_to_the_last_digit(database: Database, amounts: list[Decimal | None]) -> None:
     with database.connect() as connection:
         store(connection, {DAY: [row(amount, f"item {place}") for place, amount in enumerate(amounts)]})
         found = connection.execute(
@@ -74,7 +72,7 @@ def test_billed_cost_adds_up_as_daily_costs_do_to_the_last_digit(
         (None, "Units"),
     ],
 )
-def test_units_are_spelled_as_focus_does_and_unknown_ones_are_kept(
+def test_units_have_focus_spelling_and_unknown_units_are_unchanged(
     connection: Connection, unit: str | None, spelled: str
 ) -> None:
     store(connection, {DAY: [row("3", quantity=Decimal(12), quantity_unit=unit)]})
@@ -163,7 +161,7 @@ def test_a_charge_without_a_label_stays_and_has_no_sku(connection: Connection, l
 
 
 @pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/Los_Angeles"])
-def test_periods_are_utc_whatever_the_sessions_zone(connection: Connection, zone: str) -> None:
+def test_periods_are_utc_in_any_session_time_zone(connection: Connection, zone: str) -> None:
     store(connection, {dt.date(2025, 12, 31): [row("1")]})
     connection.execute(f"set timezone to '{zone}'".encode())
     found = charge(connection, "BillingPeriodStart BillingPeriodEnd ChargePeriodStart ChargePeriodEnd")
@@ -185,9 +183,7 @@ def test_account_is_the_configured_name_until_the_openai_name_is_stored(connecti
 
 
 @pytest.mark.parametrize(("called", "shown"), [("storefront", "storefront"), ("ann@example.com", None)])
-def test_a_key_is_a_resource_whose_name_never_holds_an_address(
-    connection: Connection, called: str, shown: str | None
-) -> None:
+def test_resource_name_of_a_key_contains_no_address(connection: Connection, called: str, shown: str | None) -> None:
     store(connection, {DAY: [row("1", api_key_id="key_1", user_id="user-1")]})
     directory.store_names(connection, "acme", [directory.Entry("api_key", "key_1", called)], NOW)
     assert charge(connection, "ResourceId ResourceName ResourceType x_UserId Tags") == (

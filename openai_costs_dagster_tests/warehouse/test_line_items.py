@@ -30,7 +30,7 @@ def test_newer_rules_reclassify_stored_line_items(connection: Connection) -> Non
     assert connection.execute("select * from openai_costs.cost_rows").fetchall() == before
 
 
-def test_the_same_rules_and_older_ones_change_nothing(connection: Connection) -> None:
+def test_equal_or_older_rules_change_nothing(connection: Connection) -> None:
     store(connection, {DAY: [row("1", "a")]})
     line_items.classify_new(connection, ["a"], by_rules("newer"), 2)
     assert line_items.reclassify(connection, by_rules("same"), 2) == 0

@@ -63,7 +63,7 @@ def test_other_organizations_do_not_wait(database: Database) -> None:
         pass
 
 
-def test_the_lock_is_free_after_a_failure_in_our_own_code(database: Database) -> None:
+def test_lock_is_released_after_an_exception(database: Database) -> None:
     with (
         pytest.raises(ZeroDivisionError),
         lock.organization_lock(database, "acme", purpose="first", on_wait=fail_on_wait),

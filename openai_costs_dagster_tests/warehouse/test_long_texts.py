@@ -65,7 +65,7 @@ def test_a_text_with_backslashes_is_found_again(connection: Connection) -> None:
     ]
 
 
-def test_the_directory_of_long_names_shows_the_present_and_the_earlier_one(connection: Connection) -> None:
+def test_directory_has_current_and_earlier_long_names(connection: Connection) -> None:
     directory.store_entries(connection, "acme", [Entry("project", A, A)], NOW)
     directory.store_entries(connection, "acme", [Entry("project", A, B)], LATER)
     assert connection.execute("select id, name, earlier_names, status from openai_costs.directory").fetchall() == [
@@ -125,15 +125,13 @@ def test_a_text_of_at_most_128_bytes_is_its_own_key(connection: Connection, text
 
 
 @pytest.mark.parametrize("text", ["a" * 129, "\\" * 200, "\U0001f680" * 33, A, "\\x41" * 100], ids=len)
-def test_the_key_of_a_longer_text_is_its_beginning_and_the_digest_of_its_bytes(
-    connection: Connection, text: str
-) -> None:
+def test_key_of_a_longer_text_is_its_prefix_and_digest(connection: Connection, text: str) -> None:
     found = connection.execute("select openai_costs.text_key(%s)", [text]).fetchone()
     assert found == (text[:80] + hashlib.sha256(text.encode()).hexdigest(),)
     assert 128 < len(found[0].encode()) <= 384
 
 
-def test_no_key_is_the_key_of_null(connection: Connection) -> None:
+def test_key_of_null_is_null(connection: Connection) -> None:
     assert connection.execute("select openai_costs.text_key(null)").fetchone() == (None,)
     with pytest.raises(psycopg.errors.UniqueViolation):
         connection.execute("insert into openai_costs.forgotten_users values ('u', now()), ('u', now())")

@@ -125,6 +125,6 @@ def test_shares_and_unit_costs_of_a_model_under_two_names(connection: Connection
     assert connection.execute(query).fetchall() == [(billed, 8, 1000)]
 
 
-def test_the_view_and_the_price_changes_take_the_same_names_for_snapshots() -> None:
+def test_view_and_price_changes_have_the_same_snapshot_pattern() -> None:
     (view,) = (text for text in statements.views() if "view openai_costs.model_names" in text)
     assert f"'{SNAPSHOT}'" in view
