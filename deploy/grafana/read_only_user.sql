@@ -10,6 +10,7 @@ begin
     end if;
     alter role openai_costs_reader set default_transaction_read_only = on;
     alter role openai_costs_reader set statement_timeout = '60s';
+    alter role openai_costs_reader set idle_in_transaction_session_timeout = '60s';
     alter role openai_costs_reader set timezone = 'UTC';
     grant usage on schema openai_costs to openai_costs_reader;
     for found in select viewname from pg_views where schemaname = 'openai_costs' loop

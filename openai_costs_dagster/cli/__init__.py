@@ -24,6 +24,7 @@ from openai_costs_dagster.cli import (
     export,
     forget_user,
     prepare,
+    readers,
     remove,
     report,
     roles,
@@ -76,6 +77,7 @@ for command in (
     execute.execute,
     prepare.prepare,
     roles.roles,
+    readers.readers,
     down.down,
 ):
     cli.add_command(command)

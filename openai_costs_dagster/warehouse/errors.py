@@ -7,6 +7,7 @@ WarehouseError
 ├── SchemaNewer           permanent: a newer release has migrated the schema
 ├── SharedOrganization    permanent: two configured names belong to one OpenAI organization
 ├── OrganizationChanged   permanent: the key of a name belongs to another OpenAI organization than before
+├── ReaderRefused         permanent: a role cannot become a reader, because of its name or its privileges
 ├── ValueRefused          permanent: PostgreSQL cannot store a value; nothing of its window was stored
 ├── NotForgotten          permanent: a person's name or address is still stored after forget-user
 └── LoadMismatch          transient: stored and fetched rows differ; nothing was stored
@@ -48,6 +49,10 @@ class SharedOrganization(WarehouseError):
 
 class OrganizationChanged(WarehouseError):
     """The key of a configured name belongs to another OpenAI organization than before."""
+
+
+class ReaderRefused(WarehouseError):
+    """A role cannot become a reader, because of its name or its privileges."""
 
 
 class ValueRefused(WarehouseError):

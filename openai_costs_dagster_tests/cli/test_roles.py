@@ -131,3 +131,27 @@ def test_roles_runs_nothing_and_needs_no_configuration(run_command: RunCommand, 
     assert "create table if not exists openai_costs.reader_organizations" not in plain.out
     assert "create table if not exists openai_costs.reader_organizations" in by_organization.out
     assert list(tmp_path.iterdir()) == []
+
+
+def test_readers_add_prints_sql_without_a_configuration(run_command: RunCommand, tmp_path: Path) -> None:
+    printed = run_command("readers", "add", "kim", "--sql")
+    assert printed.code == 0
+    assert printed.out.startswith("begin;")
+    assert "reader constant text := 'kim';" in printed.out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_readers_add_creates_a_reader_and_names_the_missing_organization(worked: Worked) -> None:
+    name = f"kim_{worked.installation.database.url.split('/')[3].split('?')[0]}"
+    added = worked.place.run("readers", "add", name, DATABASE_URL=worked.installation.database.url)
+    assert added.code == 0, added
+    assert f"\\password {name}" in added.out
+    assert f"{name} sees no rows yet: repeat the command with --organization ORG" in added.out
+    again = worked.place.run(
+        "readers", "add", name, "--organization", "acme", DATABASE_URL=worked.installation.database.url
+    )
+    assert again.code == 0, again
+    assert "sees no rows" not in again.out
+    refused = worked.run("readers", "add", name)
+    assert (refused.code, refused.out) == (1, "")
+    worked.installation.run(f"drop owned by {name}", f"drop role {name}")

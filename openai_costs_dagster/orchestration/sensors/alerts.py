@@ -14,7 +14,7 @@ from openai_costs_dagster.days import utc_now
 from openai_costs_dagster.orchestration import asset_keys, database_access
 from openai_costs_dagster.orchestration.sensors import tick_records
 from openai_costs_dagster.orchestration.sharding import WHOLE, Shard
-from openai_costs_dagster.warehouse import sensor_ticks
+from openai_costs_dagster.warehouse import readers, sensor_ticks
 from openai_costs_dagster.warehouse.database import Database
 
 _INTERVAL_S = 15
@@ -64,7 +64,7 @@ def alert_sensor(configuration: Configuration, *, running: bool, shard: Shard = 
 def _monitor(
     context: dg.SensorEvaluationContext, database: Database, configuration: Configuration, shard: Shard
 ) -> None:
-    """Record the state of Dagster for `openai-costs status`, and request `heartbeat_url` if it is due."""
+    """Record the state of Dagster for `openai-costs status`, end long transactions of readers, and send a heartbeat."""
     from openai_costs_dagster.alerts.heartbeat import send_heartbeat
 
     refresh_sensor = asset_keys.refresh_sensor_name(configuration)
@@ -75,4 +75,7 @@ def _monitor(
             context, connection, configuration, sensor=asset_keys.alert_sensor_name(configuration)
         )
         sensor_ticks.delete_old(connection, utc_now())
+        for name, count in readers.end_long_transactions(connection).items():
+            seconds = readers.LIMIT.total_seconds()
+            context.log.warning(f"ended {count} transactions of the reader {name} that took over {seconds:.0f} seconds")
     send_heartbeat(database, configuration, tick_records.location_of(context), utc_now)

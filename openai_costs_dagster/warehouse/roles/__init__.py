@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib import resources
+
+from psycopg import sql
 
 from openai_costs_dagster.warehouse.schema import metadata
 from openai_costs_dagster.warehouse.statements import view_names
@@ -12,15 +14,28 @@ from openai_costs_dagster.warehouse.statements import view_names
 _PACKAGE = resources.files("openai_costs_dagster.warehouse.roles")
 
 
-def script(*, by_organization: bool) -> str:
+def script(*, by_organization: bool, dedicated_database: bool = False) -> str:
     """Return the SQL script for an administrator, one transaction.
 
-    With `by_organization`, readers see only the organizations that are granted to them.
+    With `by_organization`, readers see only the organizations that are granted to them. With `dedicated_database`, all
+    other roles lose the right to create temporary tables and large objects in the database.
     """
     parts = ["begin;", _text("roles")]
     if by_organization:
         parts.append(_text("by_organization"))
-    return "\n".join([*parts, grants(), "commit;"])
+    if dedicated_database:
+        parts.append(_text("dedicated_database"))
+    return "\n".join([*parts, grants(), _text("limits"), "commit;"])
+
+
+def reader_script(name: str, organizations: Sequence[str]) -> str:
+    """Return the SQL script that creates a reader, one transaction.
+
+    `organizations` are the names whose rows the reader sees, if readers are restricted to their organizations.
+    """
+    text = _text("reader").replace("/*reader*/", _literal(name))
+    text = text.replace("/*organizations*/", f"array[{', '.join(map(_literal, organizations))}]::text[]")
+    return "\n".join(["begin;", text, grants(), _text("limits"), "commit;"])
 
 
 @cache
@@ -32,6 +47,10 @@ def grants() -> str:
 
 def _text(name: str) -> str:
     return _PACKAGE.joinpath(f"{name}.sql").read_text(encoding="utf-8").strip()
+
+
+def _literal(text: str) -> str:
+    return sql.Literal(text).as_string()
 
 
 def _quoted(names: Iterable[str]) -> str:

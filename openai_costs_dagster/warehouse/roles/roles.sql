@@ -56,6 +56,7 @@ begin
     alter role openai_costs_reader connection limit 20;
     alter role openai_costs_reader set default_transaction_read_only = on;
     alter role openai_costs_reader set statement_timeout = '60s';
+    alter role openai_costs_reader set idle_in_transaction_session_timeout = '60s';
     alter role openai_costs_reader set timezone = 'UTC';
 
     foreach made in array array['openai_costs', 'openai_costs_dagster'] loop
