@@ -15,7 +15,7 @@ _FORMAT = re.compile(
 )
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _CONTROL_EXCEPT_NEWLINE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]+")
-_SURROGATE = re.compile("[\ud800-\udfff]")  # No encoding can represent half a pair, so printing one would fail.
+_SURROGATE = re.compile("[\ud800-\udfff]")  # An unpaired surrogate cannot be encoded, so printing it would fail.
 
 
 def printable(text: str, *, lines: bool = False) -> str:

@@ -129,7 +129,7 @@ def _tls_failure(error: ssl.SSLError) -> tuple[str, str]:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield the exceptions from which an exception was raised, because httpx2 converts those of the socket."""
+    """Yield the causes of an exception, among which is the error of the socket that httpx2 converted."""
     cause = error.__cause__ or error.__context__
     while cause:
         yield cause

@@ -30,7 +30,8 @@ CLAIM_DURATION = dt.timedelta(seconds=60)
 """How long a message is reserved for the process that claimed it. Every attempt ends earlier."""
 
 RETRY_PERIOD = dt.timedelta(days=3)
-_MIN_ATTEMPTS = 20  # a daemon that was down for days makes few attempts within RETRY_PERIOD, so more are guaranteed
+# A daemon that was down for days makes few attempts within RETRY_PERIOD, so each message gets at least 20 attempts.
+_MIN_ATTEMPTS = 20
 MAX_PARALLEL_CHANNELS = 8
 _MAX_ERROR_LENGTH = 500
 

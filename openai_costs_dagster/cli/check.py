@@ -51,7 +51,7 @@ def check(context: click.Context, organizations: tuple[str, ...]) -> None:
 
 def _run_tests(organizations: Sequence[Organization]) -> Iterator[_Test]:
     """Test organizations in parallel, and yield the results in the given order."""
-    # Ctrl-C does not wait for the requests in flight, because these threads are daemons.
+    # The threads are daemons, so that Ctrl-C does not wait for the end of their requests.
     with ThreadPool(min(len(organizations), _MAX_PARALLEL)) as pool:
         yield from pool.imap(_test, organizations)
 

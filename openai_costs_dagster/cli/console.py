@@ -32,7 +32,8 @@ _INDENT = 4
 _NARROWEST_TEXT = 24
 # The blank in "90,000.00 JPY", "34 %" and "2026-03-11 14:30 UTC" is no place for a line break.
 _INNER_BLANK = re.compile(r"(?<=\d) (?=(?:[A-Z]{3}|%|\d\d:\d\d(?::\d\d)?)(?!\w))")
-# A private character without a meaning: rich would break a line at a no-break space as well.
+# A private character without a meaning stands for a blank at which no line may break. A no-break space cannot, because
+# rich breaks lines there as well.
 _GLUE = "\ue000"
 
 Cell: TypeAlias = str | Sequence[str]
@@ -147,7 +148,7 @@ def _print_table(console: Console, columns: Sequence[Column], cells: list[list[s
 
 
 def _console() -> Console:
-    # Only a terminal counts: rich would also take the variable FORCE_COLOR for one.
+    # A file or pipe is not treated as a terminal, as rich would do if the variable FORCE_COLOR is set.
     is_terminal = sys.stdout.isatty()
     width = None if is_terminal or _columns_variable() else _PLAIN_WIDTH
     return Console(
@@ -189,7 +190,7 @@ def _widths(columns: Sequence[Column], cells: list[list[str]], width: int) -> li
     free = width - _GAP * len(columns) - sum(least)
     if free < 0:
         return None
-    # Columns that need little more get it first, so that one long text does not break the others.
+    # Columns that need the least additional width get it first, so that one long text does not narrow the others.
     for number in sorted(range(len(columns)), key=lambda index: most[index] - least[index]):
         more = min(free, most[number] - least[number])
         least[number] += more
@@ -235,7 +236,7 @@ def _fold(text: str, width: int) -> list[str]:
 
 
 def _wrapped(line: str, width: int) -> list[str]:
-    """Break a line at blanks and indent what follows the first part."""
+    """Break a line at blanks and indent all parts but the first."""
     indent = " " * (len(line) - len(line.lstrip()))
     first, *others = _fold(line, width - len(indent) - _INDENT) if cell_len(line) > width else [line.lstrip()]
     return [indent + first, *(f"{indent}{' ' * _INDENT}{other}" for other in others)]

@@ -44,7 +44,7 @@ def evaluation(
         passed=passed,
         partition=day.isoformat(),
         severity=severity,
-        # Dagster also writes the description to the log.
+        # Dagster also writes the description to the log, in which control characters could forge lines.
         description=printable(description, lines=True),
         metadata=dict(metadata or {}),
         target_materialization_data=target,

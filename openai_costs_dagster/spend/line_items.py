@@ -42,7 +42,7 @@ _NAMED_OTHERWISE = {
     "whisper": "whisper",
     "whisper-1": "whisper",
 }
-"""The id of a model by another name, in lower case, that labels use for the model."""
+"""The ids of models by the other names that labels use for the same models, in lower case."""
 _FINE_TUNED = re.compile(r"^ft[:-]")
 
 _SERVICE_OF_MODEL = (

@@ -26,6 +26,6 @@ def label_with_alias(label: str) -> str:
 
 
 def name_one_model(labels: Iterable[str]) -> bool:
-    """Return whether labels that differ only in the model's name bill one model: one snapshot and its alias at most."""
+    """Return whether labels that differ only in the model's name bill one model: at most a snapshot and its alias."""
     models = {classify(label).model for label in labels}
     return sum(model is not None and alias_of(model) != model for model in models) <= 1

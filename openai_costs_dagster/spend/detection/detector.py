@@ -23,7 +23,7 @@ from openai_costs_dagster.spend.detection.state.history import History, active_d
 from openai_costs_dagster.spend.detection.state.levels import Levels
 from openai_costs_dagster.spend.detection.verdicts import Annotations, Verdicts
 
-_MINOR_IMPACT_SHARE = 0.2  # least share of the minimum impact of an unusual day that is recorded as minor
+_MINOR_IMPACT_SHARE = 0.2  # share of the minimum impact from which an unusual day is recorded as a minor deviation
 _MINOR_ACTIVITY = 0.5  # least share of active days of a series whose minor deviations are recorded
 # The upper bound of a young series: a multiple of its highest day, plus a multiple of the minimum impact.
 _YOUNG_RANGE_FACTOR, _YOUNG_RANGE_IMPACTS = 4, 2

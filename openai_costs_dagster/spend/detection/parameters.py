@@ -90,7 +90,7 @@ class Parameters:
     A month holds fewer independent long runs than short ones, so chance produces fewer of them.
     """
     run_min_impact: float = 1.0
-    """The smallest total difference of a run, in minimum impacts; its last day contributes an equal part."""
+    """The smallest difference of a run, in minimum impacts. The last day must exceed an equal share of it."""
     run_min_age_days: int = 28
     """The age of a series, at the start of a run, from which runs are tested, in days."""
     run_level_uncertainty: float = 0.5

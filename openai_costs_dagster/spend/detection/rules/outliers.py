@@ -43,7 +43,7 @@ _EXCESS_SHARES = 0.5, 0.6
 _LARGE_IMPACTS = 4
 _FIRST_DAYS_SHARE = 0.6  # share of the expected total above which a series is flagged within its first days
 _EXCESS_MIN_SHARE = 0.15  # share of the expected total by which the actual total must exceed the expectation
-_EXCESS_DAYS = 4  # days before the evaluated day whose scores count, together with that day, for the total
+_EXCESS_DAYS = 4  # number of earlier days whose scores are added to the score of the evaluated day
 
 
 class Outliers:
