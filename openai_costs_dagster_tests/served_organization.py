@@ -1,4 +1,4 @@
-"""An organization whose rows a test states itself, served by `row_server`, and the database that stores its costs."""
+"""An organization whose rows a test defines, the server of these rows, and the database that stores the costs."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class ServedOrganization:
             return allocate_days(connection, self.organization.name, DAYS, self.clock.now)
 
     def overview(self) -> Overview:
-        """Return what `openai-costs status` prints of the organization."""
+        """Return the data that `openai-costs status` prints for the organization."""
         (found,) = overviews(self.configuration, self.database, self.clock.now)
         return found
 

@@ -29,7 +29,10 @@ class Received:
 
 @dataclass
 class Receiver:
-    """What arrived; `answers` are statuses for the next requests, 200 when it is empty, 0 closes the connection."""
+    """The received requests, and the status codes of the next responses.
+
+    Without a status code in `answers`, the response is 200. The status code 0 closes the connection.
+    """
 
     url: str
     received: list[Received] = field(default_factory=list)
@@ -40,12 +43,12 @@ class Receiver:
 
     @property
     def keys(self) -> list[str]:
-        return [one.headers["Idempotency-Key"] for one in self.received]
+        return [request.headers["Idempotency-Key"] for request in self.received]
 
 
 @contextmanager
 def receiving() -> Iterator[Receiver]:
-    """Runs one until the block ends."""
+    """Run a receiver until the block ends."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -83,7 +86,7 @@ def receiving() -> Iterator[Receiver]:
 
 @contextmanager
 def dripping() -> Iterator[Receiver]:
-    """Runs one that answers a byte of a header every tenth of a second, without end."""
+    """Run a server that sends one byte of an endless header every tenth of a second."""
     server = socket.create_server(("127.0.0.1", 0))
     over = threading.Event()
 

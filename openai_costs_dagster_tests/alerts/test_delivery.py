@@ -1,4 +1,4 @@
-"""Delivery of alerts: each alert is sent once under one idempotency key."""
+"""Tests of alert delivery: each alert is sent once under one idempotency key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A message says the sentence, the figures and the link, and nothing in a name can do harm."""
+"""Tests of alert messages: message, figures and link, without mentions or links from names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Channels follow the environment's proxies and certificates, and name the variable that is not usable."""
+"""Tests of the proxy and certificate variables of webhooks: errors name the unusable variable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test that charts are well-formed SVG with escaped titles."""
+"""Tests that charts are well-formed SVG with escaped titles."""
 
 from __future__ import annotations
 

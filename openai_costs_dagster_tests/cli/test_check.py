@@ -253,7 +253,7 @@ def test_all_organizations_are_tested_at_once(run_command: RunCommand, tmp_path:
             self.send_error(404)
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the name of the overridden argument
-            """Log nothing."""
+            """Disable request logging."""
 
     with _serving(Handler) as port:
         settings = {
@@ -301,7 +301,7 @@ class _Failing(BaseHTTPRequestHandler):
         self.send_error(403)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the name of the overridden argument
-        """Log nothing."""
+        """Disable request logging."""
 
 
 @pytest.fixture

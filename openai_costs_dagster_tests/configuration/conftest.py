@@ -1,4 +1,4 @@
-"""Configuration files that are written for a test, and the sentence that a wrong one earns."""
+"""Fixtures that write configuration files, and a helper that returns the error message of an invalid file."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def write(tmp_path: Path) -> Write:
 
 @pytest.fixture
 def mistake(write: Write) -> Mistake:
-    """The sentence that a file earns, from where in the file on."""
+    """Return a function that returns the error message of a file, without the path of the file."""
 
     def mistake(text: str | bytes) -> str:
         file = write(text)

@@ -1,4 +1,4 @@
-"""When a cron expression comes next, in UTC."""
+"""Tests of the next and latest tick of a cron expression, in UTC."""
 
 from __future__ import annotations
 

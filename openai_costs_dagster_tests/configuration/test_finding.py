@@ -1,4 +1,4 @@
-"""The file is the one that was named, or lies here; without one, a key in the environment is enough."""
+"""Tests of finding the configuration: a named file, a file in the working directory, or environment variables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every mistake is one sentence that a person can act on, and no secret is in it."""
+"""Tests of invalid configurations: each error message is one sentence with the remedy and contains no secret."""
 
 from __future__ import annotations
 

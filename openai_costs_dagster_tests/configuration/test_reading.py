@@ -1,4 +1,4 @@
-"""A configuration is read as it was meant."""
+"""Tests of reading valid configuration files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A secret is read where it lies when it is used, and is in no text that is not the secret itself."""
+"""Tests of secret references: a secret is read at each use, and no message or representation contains the secret."""
 
 from __future__ import annotations
 

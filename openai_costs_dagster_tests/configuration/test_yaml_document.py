@@ -1,4 +1,4 @@
-"""What people write is read as YAML 1.2 means it, with the line of every part."""
+"""Tests of the YAML parser: the core schema of YAML 1.2, and the line of each value."""
 
 from __future__ import annotations
 

@@ -290,7 +290,7 @@ def test_no_file_holds_a_key(up: Up, backfills: Backfills) -> None:
 
 
 def _content(path: Path) -> bytes:
-    """Return the contents of a file, or nothing if PostgreSQL, which still runs, has deleted it meanwhile."""
+    """Return the contents of a file, or no bytes if PostgreSQL has deleted the file meanwhile."""
     try:
         return path.read_bytes()
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Test budget alerts: once for each threshold, sent only by scheduled runs, and also after late restatements."""
+"""Tests of budget alerts: once for each threshold, sent only by scheduled runs, and also after late restatements."""
 
 from __future__ import annotations
 

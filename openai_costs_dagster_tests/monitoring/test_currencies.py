@@ -1,4 +1,4 @@
-"""Test currencies end to end: codes are normalised, and amounts of different currencies are never added."""
+"""Tests of currencies end to end: codes are normalised, and amounts of different currencies are never added."""
 
 from __future__ import annotations
 

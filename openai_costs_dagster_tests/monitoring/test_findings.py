@@ -1,4 +1,4 @@
-"""Test findings: one per cause, replaced by a new evaluation of the day, and affected by mutes and expected days."""
+"""Tests of findings: one per cause, replaced by a new evaluation of the day, and changed by mutes and expected days."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test that the history of an evaluation depends only on the evaluated day."""
+"""Tests that the history of an evaluation depends only on the evaluated day."""
 
 from __future__ import annotations
 

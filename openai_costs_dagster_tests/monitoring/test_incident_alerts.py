@@ -1,4 +1,4 @@
-"""Test incident alerts: sent once by scheduled runs about trailing days, never by backfills or the first load."""
+"""Tests of incident alerts: sent once by scheduled runs about trailing days, never by backfills or the first load."""
 
 from __future__ import annotations
 

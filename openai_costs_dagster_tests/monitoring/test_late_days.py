@@ -1,4 +1,4 @@
-"""Test alerts about late days: one when a due day is missing, and one when all late days are stored."""
+"""Tests of alerts about late days: one when a due day is missing, and one when all late days are stored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test that status, report and budget check show the same value of the same figure."""
+"""Tests that status, report and budget check show the same value of the same figure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test the data of `openai-costs status`: stored days, open anomalies and required actions."""
+"""Tests of the data of `openai-costs status`: stored days, open anomalies and required actions."""
 
 import datetime as dt
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Test the days that the automation conditions request at each tick, evaluated at injected times."""
+"""Tests of the days that the automation conditions request at each tick, evaluated at injected times."""
 
 import datetime as dt
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Test the definitions: they load without database and secrets, and are equal for all entry points."""
+"""Tests of the definitions: they load without database and secrets, and are equal for all entry points."""
 
 import datetime as dt
 import runpy

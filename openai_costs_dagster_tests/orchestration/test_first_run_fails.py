@@ -1,4 +1,4 @@
-"""Test a failed first run: every day that the API still serves is requested again, including the oldest."""
+"""Tests of a failed first run: every day that the API still serves is requested again, including the oldest."""
 
 from __future__ import annotations
 

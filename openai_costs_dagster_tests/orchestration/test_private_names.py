@@ -1,4 +1,4 @@
-"""Test that decision 33 lists all private names of Dagster that the code imports."""
+"""Tests that decision 33 lists all private names of Dagster that the code imports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test that runs requested by the refresh sensor evaluate all checks of their assets."""
+"""Tests that runs requested by the refresh sensor evaluate all checks of their assets."""
 
 from __future__ import annotations
 

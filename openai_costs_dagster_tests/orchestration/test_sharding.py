@@ -1,4 +1,4 @@
-"""Test shards: each organization is in one code location, and the first location contains the shared assets."""
+"""Tests of shards: each organization is in one code location, and the first location contains the shared assets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test triggers of runs, derived from tags of Dagster's scheduler, sensors, retries, backfills and UI."""
+"""Tests of triggers of runs, derived from tags of Dagster's scheduler, sensors, retries, backfills and UI."""
 
 from __future__ import annotations
 

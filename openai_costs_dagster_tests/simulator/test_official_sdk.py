@@ -42,7 +42,7 @@ GROUPINGS: list[tuple[str, ...]] = [
 
 
 def sdk_rows(simulator: Simulator, groups: Sequence[str]) -> Iterator[tuple[Key, Any, Decimal]]:
-    """Every row: its day and groups, its amount as the SDK types it, and as it stands in the SDK's raw response."""
+    """Yield the key, the parsed amount and the exact amount of each row. The exact amount is from the raw response."""
     key = simulator.organizations[0].admin_key
     page: str | openai.Omit = openai.omit
     with openai.OpenAI(admin_api_key=key, base_url=simulator.base_url, max_retries=0) as client:

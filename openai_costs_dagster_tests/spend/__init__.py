@@ -1,1 +1,1 @@
-"""The pure rules about money: tables in, tables out."""
+"""Tests of the rules about money, which need no database and no API."""

@@ -1,4 +1,4 @@
-"""Test budget periods, status and threshold crossings."""
+"""Tests of budget periods, status and threshold crossings."""
 
 from __future__ import annotations
 

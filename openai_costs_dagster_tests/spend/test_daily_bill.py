@@ -1,4 +1,4 @@
-"""Test that the bill of a day contains every received row exactly once."""
+"""Tests that the bill of a day contains every received row exactly once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test the text of a finding: the impact, the causes, and the range of the test that failed."""
+"""Tests of the text of a finding: the impact, the causes, and the range of the test that failed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test that a forecast is the exact spend so far plus an estimate of the remaining days, without later data."""
+"""Tests that a forecast is the exact spend so far plus an estimate of the remaining days, without later data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test incidents: an alert when one opens, when its impact doubles, and when it ends."""
+"""Tests of incidents: an alert when one opens, when its impact doubles, and when it ends."""
 
 from __future__ import annotations
 

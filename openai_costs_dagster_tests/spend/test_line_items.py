@@ -1,4 +1,4 @@
-"""Test the classification of line items: observed labels exactly, and unknown labels as their own category."""
+"""Tests of the classification of line items: observed labels exactly, and unknown labels as their own category."""
 
 from __future__ import annotations
 

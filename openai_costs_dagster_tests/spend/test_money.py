@@ -1,4 +1,4 @@
-"""Test that arithmetic on amounts is exact or raises an error."""
+"""Tests that arithmetic on amounts is exact or raises an error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test changes of unit prices: reported once, on the first day, and only for steady prices."""
+"""Tests of changes of unit prices: reported once, on the first day, and only for steady prices."""
 
 from __future__ import annotations
 

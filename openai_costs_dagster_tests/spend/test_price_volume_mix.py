@@ -1,4 +1,4 @@
-"""Test that price, volume, mix and unmeasured changes add up exactly to the change."""
+"""Tests that price, volume, mix and unmeasured changes add up exactly to the change."""
 
 from __future__ import annotations
 

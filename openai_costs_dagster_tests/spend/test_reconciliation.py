@@ -1,4 +1,4 @@
-"""Test that grouped and ungrouped sums must be equal, apart from the rounding of JSON numbers."""
+"""Tests that grouped and ungrouped sums must be equal, apart from the rounding of JSON numbers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def bill(*rows: ReportedCost) -> Bill:
 
 
 def as_number(amount: Decimal) -> ReportedCost:
-    """Return the row as a server that computes with doubles sends it."""
+    """Return a row with the amount as a JSON number, rounded to a double."""
     return row(Decimal(repr(float(amount))), from_number=True)
 
 

@@ -1,4 +1,4 @@
-"""Allocation of stored costs, compared with the users and keys that caused them in the simulator."""
+"""Tests that costs are allocated to the users and API keys that caused the costs in the simulator."""
 
 from __future__ import annotations
 

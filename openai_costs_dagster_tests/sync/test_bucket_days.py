@@ -1,4 +1,4 @@
-"""Buckets that are not exactly one UTC day: their window is not stored, and the error names the bucket."""
+"""Tests of buckets that are not exactly one UTC day: their window is not stored, and the error names the bucket."""
 
 from __future__ import annotations
 

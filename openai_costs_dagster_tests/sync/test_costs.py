@@ -1,4 +1,4 @@
-"""Synchronizing costs: exact amounts, the finest served grouping, few requests, and the stored state of each day."""
+"""Tests of cost synchronization: exact amounts, finest served grouping, few requests, and stored state of each day."""
 
 import datetime as dt
 from dataclasses import replace

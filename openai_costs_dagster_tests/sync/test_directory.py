@@ -1,4 +1,4 @@
-"""Names of projects, users and API keys: stored as far as the key may read them, and removed on request."""
+"""Tests of the directory sync: names of projects, users and API keys are stored, and deleted on request."""
 
 from __future__ import annotations
 

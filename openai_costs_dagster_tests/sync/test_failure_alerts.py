@@ -1,4 +1,4 @@
-"""Alerts about failed synchronization: one when it fails and one when it works again, for each organization."""
+"""Tests of alerts about failed synchronization: one at the failure and one at the recovery of each organization."""
 
 from __future__ import annotations
 

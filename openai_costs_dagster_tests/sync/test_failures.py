@@ -1,4 +1,4 @@
-"""Failures while synchronizing costs: each fails its own days only, and no window is stored in part."""
+"""Tests of failures during synchronization: a failure affects only its own days, and every window is stored whole."""
 
 import datetime as dt
 import itertools

@@ -1,4 +1,4 @@
-"""The time at which a day stops being provisional."""
+"""Tests of the time at which a day stops being provisional."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Refused queries: they are recognized by code and parameter, in any wording, and never delete stored rows."""
+"""Tests of refused queries: code and parameter identify a refusal, and a refusal never deletes stored rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Retention of raw responses: they are deleted after the configured time, while rows and revisions stay correct."""
+"""Tests of retention: raw responses are deleted after the configured time, and rows and revisions remain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Allocation of line items that public bug reports and the published API specification describe."""
+"""Tests of the allocation of line items that public bug reports and the published API specification describe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Served groupings: each day is stored with the finest grouping that OpenAI serves for it."""
+"""Tests of served groupings: each day is stored with the finest grouping that OpenAI serves for it."""
 
 import datetime as dt
 import itertools

@@ -1,4 +1,4 @@
-"""Texts of the API: stored unchanged at any length, with NUL and half surrogate pairs replaced by U+FFFD."""
+"""Tests of texts of the API: stored unchanged at any length, with NUL and half surrogate pairs replaced by U+FFFD."""
 
 from __future__ import annotations
 

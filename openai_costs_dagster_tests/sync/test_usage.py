@@ -1,4 +1,4 @@
-"""Synchronizing usage: every endpoint is stored on its own, and endpoints that the server lacks are skipped."""
+"""Tests of usage synchronization: all endpoints are stored, and endpoints that the server lacks are skipped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test database addresses: costs and Dagster's storage reach the same database with every form that libpq accepts."""
+"""Tests of database addresses: in every form of libpq, costs and the Dagster storage use the same database."""
 
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit

@@ -1,4 +1,4 @@
-"""Test settings of a server, a database or a role: sessions override the settings or fail with a clear message."""
+"""Tests of settings of a server, a database or a role: sessions override the settings or fail with a clear message."""
 
 import uuid
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ WITHOUT_EFFECT = {
     "restrict_nonsystem_relation_kind": ("view", ""),
     "search_path": ("shadow, pg_catalog", "pg_catalog"),
 }
-"""What the administrator sets, and what a session of ours has."""
+"""The value that an administrator sets, and the value in sessions of this package, by name of the setting."""
 
 HARMLESS = {
     "backslash_quote": "off",

@@ -1,4 +1,4 @@
-"""Test storing costs: a sync window replaces exactly its days with exactly the fetched rows, or changes nothing."""
+"""Tests of storing costs: a sync window replaces exactly its days with exactly the fetched rows, or changes nothing."""
 
 import datetime as dt
 import threading

@@ -1,4 +1,4 @@
-"""Test migration 0008, which normalizes currency codes and merges rows without changing a sum."""
+"""Tests of migration 0008, which normalizes currency codes and merges rows without changing a sum."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test database connections: supported URLs, session settings, and error messages without passwords."""
+"""Tests of database connections: supported URLs, session settings, and error messages without passwords."""
 
 from collections.abc import Callable
 from urllib.parse import quote, urlsplit

@@ -1,4 +1,4 @@
-"""Test that storing findings returns their ids, and that a second evaluation of the day keeps the ids."""
+"""Tests that storing findings returns their ids, and that a second evaluation of the day keeps the ids."""
 
 from __future__ import annotations
 

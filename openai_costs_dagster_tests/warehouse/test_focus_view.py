@@ -1,4 +1,4 @@
-"""Test the view `openai_costs.focus`, which contains the costs in the FOCUS format, exact to the last digit."""
+"""Tests of the view `openai_costs.focus`, which contains the costs in the FOCUS format, exact to the last digit."""
 
 from __future__ import annotations
 

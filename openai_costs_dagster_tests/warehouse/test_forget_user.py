@@ -1,4 +1,4 @@
-"""Test forgetting a user: all raw responses and messages are edited, including Dagster's, and verified."""
+"""Tests of forgetting a user: all raw responses and messages are edited, including Dagster's, and verified."""
 
 from __future__ import annotations
 

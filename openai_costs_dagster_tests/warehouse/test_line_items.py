@@ -1,4 +1,4 @@
-"""Test stored classifications of line items, project names and refused groupings."""
+"""Tests of stored classifications of line items, project names and refused groupings."""
 
 import datetime as dt
 

@@ -1,4 +1,4 @@
-"""Test the lock of an organization: a second process waits and names the holder, but not if the holder is dead."""
+"""Tests of the lock of an organization: a second process waits and names the holder, but not if the holder is dead."""
 
 import threading
 

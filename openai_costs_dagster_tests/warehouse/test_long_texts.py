@@ -1,4 +1,4 @@
-"""Test that texts of any length can be keys of findings, names, users and alerts."""
+"""Tests that texts of any length can be keys of findings, names, users and alerts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test that the alias and the snapshot of a model are matched, and two billed snapshots are not."""
+"""Tests that the alias and the snapshot of a model are matched, and two billed snapshots are not."""
 
 from __future__ import annotations
 

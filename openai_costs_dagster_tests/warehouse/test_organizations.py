@@ -1,4 +1,4 @@
-"""Test the registration of organizations and their binding to OpenAI organizations."""
+"""Tests of the registration of organizations and their binding to OpenAI organizations."""
 
 import datetime as dt
 

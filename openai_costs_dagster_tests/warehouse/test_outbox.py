@@ -1,4 +1,4 @@
-"""Test keys of alerts in the outbox: different alerts have different keys for any characters in names."""
+"""Tests of keys of alerts in the outbox: different alerts have different keys for any characters in names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test `prepare`: the schema is created or upgraded once, even by concurrent processes, and never downgraded."""
+"""Tests of `prepare`: the schema is created or upgraded once, even by concurrent processes, and never downgraded."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Test that purging an organization deletes all of its rows and no rows of other organizations."""
+"""Tests that purging an organization deletes all of its rows and no rows of other organizations."""
 
 from decimal import Decimal
 

@@ -1,4 +1,4 @@
-"""Test raw responses: the received bytes of each day are stored once, compressed, and returned unchanged."""
+"""Tests of raw responses: the received bytes of each day are stored once, compressed, and returned unchanged."""
 
 import hashlib
 import zlib

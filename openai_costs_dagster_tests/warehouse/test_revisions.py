@@ -1,4 +1,4 @@
-"""Test revisions: only a restatement of a settled day stores the old amount, the new amount and the time."""
+"""Tests of revisions: only a restatement of a settled day stores the old amount, the new amount and the time."""
 
 import datetime as dt
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""Test the privileges of each role: the owner migrates, the loader writes rows, and readers read views."""
+"""Tests of the privileges of each role: the owner migrates, the loader writes rows, and readers read views."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test the view `sync_status`: newer stored days never hide a missing or provisional day."""
+"""Tests of the view `sync_status`: newer stored days never hide a missing or provisional day."""
 
 import datetime as dt
 from collections.abc import Collection

@@ -1,4 +1,4 @@
-"""Test that usage counters keep every digit in the database."""
+"""Tests that usage counters keep every digit in the database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test billed totals of users: they apply to days whose rows are not split by user, and are never added to costs."""
+"""Tests of billed user totals, which apply to days without rows by user and are never added to costs."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def total(amounts: Iterable[Decimal | None]) -> Decimal:
 
 
 def noted(day: dt.date, rows: Sequence[CostRow], *, provisional: bool = False, **wrong: Any) -> StoredDay:
-    """Return a day as a synchronization prepares it; `wrong` replaces single fields."""
+    """Return the summary of a day with these rows, as a synchronization creates it. `wrong` replaces single fields."""
     currencies = {row.currency for row in rows if row.amount is not None}
     values: dict[str, Any] = {
         "row_count": len(rows),

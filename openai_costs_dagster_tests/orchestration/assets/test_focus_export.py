@@ -132,7 +132,7 @@ def at(day: dt.date, clock: str) -> dt.datetime:
 
 
 class Watch:
-    """Evaluates the conditions of one organization's definitions time after time, and notes what was read and made."""
+    """Evaluates the automation conditions of one organization repeatedly, and records materializations in between."""
 
     def __init__(self, configure: Configure, instance: dg.DagsterInstance) -> None:
         self.definitions = build_definitions(configure(organization("acme"), database="postgresql://127.0.0.1:1/x"))

@@ -196,7 +196,7 @@ def test_run_that_finishes_during_the_check_keeps_its_status(
 
 @pytest.fixture
 def stored(open_instance: OpenInstance, configure: Configure, database: Database) -> dg.DagsterInstance:
-    """Dagster's instance in the database of the costs, as `openai-costs` opens it."""
+    """The Dagster instance of `openai-costs`, whose storage is in the database of the costs."""
     acme = Organization(name="acme", admin_key=SecretReference(env="ACME_KEY"))
     return open_instance(configure(acme, database=database), database)
 

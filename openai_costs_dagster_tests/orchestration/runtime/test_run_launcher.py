@@ -86,12 +86,12 @@ class Installation:
 
     @cached_property
     def daemon_workspace(self) -> WorkspaceProcessContext:
-        """The workspace, loaded while the code server answers, as a daemon that runs for a long time has it."""
+        """The workspace of a daemon that loaded the definitions before the code server was killed."""
         target = GrpcServerTarget(host="127.0.0.1", port=self.port, socket=self.socket, location_name=LOCATION)
         return self._stack.enter_context(WorkspaceProcessContext(self.instance, target))
 
     def launch(self) -> str:
-        """Launch a run of the endless asset and wait until it is under way."""
+        """Launch a run of the asset `endless` and wait until the run has started."""
         workspace = self.daemon_workspace.create_request_context()
         job = workspace.get_code_location(LOCATION).get_repository("__repository__").get_full_job("__ASSET_JOB")
         key = dg.AssetKey("endless")

@@ -148,7 +148,7 @@ def test_assets_with_another_key_prefix_are_refreshed_evaluated_and_purged(
 
 
 def record_check_alone(instance: dg.DagsterInstance) -> None:
-    """Leaves a run of the anomaly check without its asset, as people start it from the asset's page of checks."""
+    """Record a run of the anomaly check without its asset. The checks page of the Dagster UI starts such runs."""
     instance.add_run(
         dg.DagsterRun(
             job_name="__ASSET_JOB",

@@ -40,7 +40,7 @@ def configuration(configure: Configure, database: Database) -> Configuration:
 
 @pytest.fixture(scope="module")
 def instance() -> Iterator[dg.DagsterInstance]:
-    """Dagster's own storage in files, with retries as our instances have them; shared by these tests."""
+    """A Dagster instance with file storage and run retries, shared by all tests of the module."""
     with instance_for_test(overrides={"run_retries": {"enabled": True, "max_retries": 2}}) as instance:
         yield instance
 

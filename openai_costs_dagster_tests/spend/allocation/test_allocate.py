@@ -1,4 +1,4 @@
-"""Test that every cost row is allocated to the users who caused it and that its shares add up to it."""
+"""Tests that every cost row is allocated to the users who caused it and that its shares add up to it."""
 
 from __future__ import annotations
 

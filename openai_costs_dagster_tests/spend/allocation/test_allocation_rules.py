@@ -1,4 +1,4 @@
-"""Test the usage counters against the published API specification and SDK, and the counter of each line item."""
+"""Tests of the usage counters against the published API specification and SDK, and the counter of each line item."""
 
 from __future__ import annotations
 

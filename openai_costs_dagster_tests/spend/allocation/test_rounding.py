@@ -1,4 +1,4 @@
-"""Test that the shares of a split amount add up exactly to the amount, by weights and by both margins."""
+"""Tests that the shares of a split amount add up exactly to the amount, by weights and by both margins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test the comparison of billed and counted tokens by model."""
+"""Tests of the comparison of billed and counted tokens by model."""
 
 from __future__ import annotations
 
