@@ -17,13 +17,13 @@ MakeRoute = Callable[..., Route]
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    with receiving() as one:
-        yield one
+    with receiving() as receiver:
+        yield receiver
 
 
 @pytest.fixture
 def make_route(monkeypatch: pytest.MonkeyPatch) -> MakeRoute:
-    """Makes a route to a receiver: a webhook, or Apprise's JSON with `service="json"`."""
+    """Return a function that creates a route to a receiver: a webhook, or an Apprise channel with `service="json"`."""
 
     def make(receiver: Receiver, name: str = "hook", service: str = "webhook", **settings: Any) -> Route:
         variable = f"URL_OF_{name.upper()}"
@@ -35,8 +35,8 @@ def make_route(monkeypatch: pytest.MonkeyPatch) -> MakeRoute:
         else:
             monkeypatch.setenv(variable, receiver.url.replace("http", service, 1))
             alert = Alert(url=address, name=name, **settings)
-        (made,) = routes(configured(alert))
-        return made
+        (route,) = routes(configured(alert))
+        return route
 
     return make
 

@@ -30,8 +30,8 @@ def record(connection: Connection, clock: Clock, *keys: str, acknowledged: bool 
         outbox.record(connection, sample_alert(key, **values), clock.now, acknowledged=acknowledged)
 
 
-def go(database: Database, clock: Clock, *channels: Route) -> delivery.DeliveryResult:
-    """A tick of the sensor, a minute later."""
+def run_delivery(database: Database, clock: Clock, *channels: Route) -> delivery.DeliveryResult:
+    """Advance the clock by one minute, then route and deliver the pending alerts as a tick of the alert sensor does."""
     clock.now += MINUTE
     delivery.route(database, channels, clock.now)
     return delivery.deliver(database, channels, None, clock, clock.now + MINUTE)
@@ -46,8 +46,8 @@ def test_alert_is_sent_once_and_signed(
 ) -> None:
     record(connection, clock, "one")
     hook = make_route(receiver)
-    assert go(database, clock, hook).sent == 1
-    assert go(database, clock, hook).sent == 0
+    assert run_delivery(database, clock, hook).sent == 1
+    assert run_delivery(database, clock, hook).sent == 0
     (arrived,) = receiver.received
     headers = arrived.headers
     signed = f"{headers['Webhook-Id']}.{headers['Webhook-Timestamp']}.".encode() + arrived.body
@@ -67,7 +67,7 @@ def test_acknowledged_alert_is_never_sent(
     database: Database, connection: Connection, clock: Clock, receiver: Receiver, make_route: MakeRoute
 ) -> None:
     record(connection, clock, "one", acknowledged=True)
-    assert go(database, clock, make_route(receiver)).sent == 0
+    assert run_delivery(database, clock, make_route(receiver)).sent == 0
     assert states(connection) == []
 
 
@@ -79,9 +79,9 @@ def test_failed_message_is_sent_again_with_the_same_key(
     receiver.answers = [trouble, trouble]
     hook = make_route(receiver)
     for _ in range(2):
-        done = go(database, clock, hook)
+        done = run_delivery(database, clock, hook)
         assert (done.sent, set(done.failed)) == (0, {"hook"})
-    assert go(database, clock, hook).sent == 1
+    assert run_delivery(database, clock, hook).sent == 1
     assert len(receiver.received) == 3
     assert len(set(receiver.keys)) == 1
     assert states(connection) == [("hook", "delivered", 3)]
@@ -95,13 +95,13 @@ def test_retry_delay_doubles_and_respects_retry_after(
     receiver.answers = [503] * 50
     waits = []
     for _ in range(4):
-        go(database, clock, hook)
+        run_delivery(database, clock, hook)
         (due,) = connection.execute("select due_at from openai_costs.messages").fetchone() or ()
         waits.append((due - clock.now).total_seconds())
         clock.now = due
     assert waits == [15, 30, 60, 120]
     receiver.headers = {"Retry-After": "1800"}
-    go(database, clock, hook)
+    run_delivery(database, clock, hook)
     (due,) = connection.execute("select due_at from openai_costs.messages").fetchone() or ()
     assert due - clock.now == dt.timedelta(seconds=1800)
 
@@ -118,7 +118,7 @@ def test_hanging_channel_does_not_delay_other_channels(
     record(connection, clock, "one")
     with receiving() as hanging:
         hanging.hold = 1.0
-        done = go(database, clock, make_route(hanging, "hanging"), make_route(receiver, "well"))
+        done = run_delivery(database, clock, make_route(hanging, "hanging"), make_route(receiver, "well"))
         assert (done.sent, done.failed) == (1, {"hanging": "the webhook did not answer within 0.3 seconds"})
         assert states(connection) == [("hanging", "waiting", 1), ("well", "delivered", 1)]
 
@@ -129,21 +129,21 @@ def test_message_is_given_up_after_three_days_and_can_be_retried(
     record(connection, clock, "one")
     hook = make_route(receiver)
     receiver.answers = [500] * 100
-    go(database, clock, hook)
+    run_delivery(database, clock, hook)
     clock.now += dt.timedelta(days=4)
-    go(database, clock, hook)
+    run_delivery(database, clock, hook)
     assert states(connection) == [("hook", "waiting", 2)]
     for _ in range(18):
         clock.now += dt.timedelta(hours=2)
-        go(database, clock, hook)
+        run_delivery(database, clock, hook)
     (state,) = outbox.delivery_states(connection)
     assert (state.channel, state.waiting, state.dead) == ("hook", 0, 1)
     assert state.last_error == "the webhook answered 500"
     receiver.answers = [500]
     assert outbox.requeue_dead(connection, clock.now) == 1
-    go(database, clock, hook)
+    run_delivery(database, clock, hook)
     clock.now += MINUTE
-    assert go(database, clock, hook).sent == 1
+    assert run_delivery(database, clock, hook).sent == 1
 
 
 def test_weekly_digest_is_retried_after_its_first_failure(
@@ -152,12 +152,12 @@ def test_weekly_digest_is_retried_after_its_first_failure(
     clock.now = dt.datetime(2026, 2, 2, 9, tzinfo=dt.UTC)
     digest = make_route(receiver, digest="0 8 * * 1")
     record(connection, clock, "one")
-    go(database, clock, digest)
+    run_delivery(database, clock, digest)
     receiver.answers = [503]
     clock.now += dt.timedelta(days=7)
-    assert go(database, clock, digest).failed
+    assert run_delivery(database, clock, digest).failed
     clock.now += MINUTE
-    assert go(database, clock, digest).sent == 1
+    assert run_delivery(database, clock, digest).sent == 1
 
 
 def test_slow_headers_do_not_extend_the_timeout(
@@ -170,7 +170,7 @@ def test_slow_headers_do_not_extend_the_timeout(
     monkeypatch.setattr(channels, "TIMEOUT_S", 0.5)
     record(connection, clock, "one")
     with dripping() as drip:
-        done = go(database, clock, make_route(drip, "drip"))
+        done = run_delivery(database, clock, make_route(drip, "drip"))
     assert set(done.failed) == {"drip"}
     assert states(connection) == [("drip", "waiting", 1)]
 
@@ -180,8 +180,8 @@ def test_messages_of_removed_channels_are_dropped(
 ) -> None:
     record(connection, clock, "one")
     receiver.answers = [500]
-    go(database, clock, make_route(receiver, "old"))
-    go(database, clock, make_route(receiver, "new"))
+    run_delivery(database, clock, make_route(receiver, "old"))
+    run_delivery(database, clock, make_route(receiver, "new"))
     assert states(connection) == [("old", "dropped", 1)]
     assert outbox.delivery_states(connection) == []
 
@@ -194,7 +194,7 @@ def test_concurrent_senders_send_each_message_once(
     hook = make_route(receiver)
     receiver.hold = 0.02
     clock.now += MINUTE
-    senders = [threading.Thread(target=go, args=(database, clock, hook)) for _ in range(4)]
+    senders = [threading.Thread(target=run_delivery, args=(database, clock, hook)) for _ in range(4)]
     for sender in senders:
         sender.start()
     for sender in senders:
@@ -218,8 +218,8 @@ def test_message_of_a_killed_sender_is_sent_again_with_the_same_key(
 
     receiver.meanwhile = die
     with pytest.raises(Exception, match=r"cannot be used|terminat"):
-        go(database, clock, hook)
-    assert go(database, clock, hook).sent == 1
+        run_delivery(database, clock, hook)
+    assert run_delivery(database, clock, hook).sent == 1
     assert len(receiver.received) == 2
     assert len(set(receiver.keys)) == 1
 
@@ -234,7 +234,7 @@ def test_claimed_message_is_not_claimed_again_before_the_claim_expires(
     assert outbox.claim_message(connection, "hook", 0, clock.now, clock.now + delivery.CLAIM_DURATION)
     deadline = clock.now + MINUTE
     assert delivery.deliver(database, [hook], None, clock, deadline).sent == 0
-    assert go(database, clock, hook).sent == 1
+    assert run_delivery(database, clock, hook).sent == 1
 
 
 def test_alerts_are_grouped_by_day_and_kind(
@@ -244,7 +244,7 @@ def test_alerts_are_grouped_by_day_and_kind(
     record(connection, clock, "one", "two", "three", usage_date=day)
     record(connection, clock, "four", usage_date=day, kind="budget")
     record(connection, clock, "five", usage_date=day + dt.timedelta(days=1))
-    go(database, clock, make_route(receiver))
+    run_delivery(database, clock, make_route(receiver))
     found = sorted([one["id"] for one in arrived.document["alerts"]] for arrived in receiver.received)
     assert found == [["five"], ["four"], ["one", "two", "three"]]
 
@@ -265,9 +265,9 @@ def test_digest_contains_all_alerts_until_its_tick(
     for key in ("one", "two", "three"):
         record(connection, clock, key, usage_date=clock.today)
         clock.now += dt.timedelta(hours=6)
-        assert go(database, clock, digest).sent == 0
+        assert run_delivery(database, clock, digest).sent == 0
     clock.now = dt.datetime(2026, 2, 3, 8, tzinfo=dt.UTC)
-    assert go(database, clock, digest).sent == 1
+    assert run_delivery(database, clock, digest).sent == 1
     (arrived,) = receiver.received
     assert [one["id"] for one in arrived.document["alerts"]] == ["one", "two", "three"]
 
@@ -276,8 +276,8 @@ def test_alert_without_a_channel_is_not_sent_to_a_later_channel(
     database: Database, connection: Connection, clock: Clock, receiver: Receiver, make_route: MakeRoute
 ) -> None:
     record(connection, clock, "one")
-    go(database, clock)
-    assert go(database, clock, make_route(receiver)).sent == 0
+    run_delivery(database, clock)
+    assert run_delivery(database, clock, make_route(receiver)).sent == 0
 
 
 @pytest.mark.parametrize(
@@ -302,7 +302,7 @@ def test_channel_receives_alerts_that_match_its_filters(
     is_sent: bool,
 ) -> None:
     record(connection, clock, "one", project_id="proj_a")
-    assert go(database, clock, make_route(receiver, **settings)).sent == int(is_sent)
+    assert run_delivery(database, clock, make_route(receiver, **settings)).sent == int(is_sent)
 
 
 def test_project_channel_receives_alerts_of_its_project_only(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -317,7 +317,7 @@ def test_apprise_service_receives_title_text_and_picture(
     database: Database, connection: Connection, clock: Clock, receiver: Receiver, make_route: MakeRoute
 ) -> None:
     record(connection, clock, "one", chart=b"\x89PNG\r\n\x1a\n", severity="high")
-    assert go(database, clock, make_route(receiver, service="json")).sent == 1
+    assert run_delivery(database, clock, make_route(receiver, service="json")).sent == 1
     document = receiver.received[0].document
     assert document["title"] == "acme: unusual spend on 2026-02-02"
     assert "Up $412" in document["message"]
@@ -338,7 +338,7 @@ def test_channel_url_is_in_no_table_and_no_message(
     monkeypatch.setenv("PLAIN", "http://hunter2.example/x")
     broken = Alert(webhook=SecretReference(env="BROKEN"), secret=SecretReference(env="SECRET"))
     monkeypatch.setenv("BROKEN", "https://user:hunter2@ex\u2100mple.com/x")
-    done = go(database, clock, *routes(configured(service, hook, plain, broken)))
+    done = run_delivery(database, clock, *routes(configured(service, hook, plain, broken)))
     assert len(done.failed) == 4
     assert "https" in done.failed["environment variable PLAIN"]
     assert "hunter2" not in str(done.failed)
@@ -356,9 +356,9 @@ def test_missing_secret_is_reported_and_alerts_stay_pending(
     record(connection, clock, "one")
     hook = make_route(receiver)
     monkeypatch.delenv("URL_OF_HOOK")
-    assert go(database, clock, hook).failed == {"hook": "the environment variable URL_OF_HOOK is not set"}
+    assert run_delivery(database, clock, hook).failed == {"hook": "the environment variable URL_OF_HOOK is not set"}
     monkeypatch.setenv("URL_OF_HOOK", receiver.url)
-    assert go(database, clock, hook).sent == 1
+    assert run_delivery(database, clock, hook).sent == 1
 
 
 def test_findings_record_the_time_of_their_alert(
@@ -372,5 +372,5 @@ def test_findings_record_the_time_of_their_alert(
     )
     (number,) = connection.execute("select anomaly_id from openai_costs.anomaly_findings").fetchone() or ()
     record(connection, clock, "one", anomaly_id=number)
-    go(database, clock, make_route(receiver))
+    run_delivery(database, clock, make_route(receiver))
     assert connection.execute("select alerted_at from openai_costs.anomalies").fetchone() == (clock.now,)

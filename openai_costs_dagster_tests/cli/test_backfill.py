@@ -119,7 +119,7 @@ def _read(terminal: int) -> Iterator[bytes]:
 
 
 @dataclass(frozen=True)
-class Troubled:
+class PartlyFailedBackfill:
     """A finished backfill of which some days and one organization failed."""
 
     place: Workplace
@@ -130,7 +130,7 @@ class Troubled:
 
 
 @pytest.fixture(scope="module")
-def troubled(loaded: Loaded) -> Iterator[Troubled]:
+def partly_failed(loaded: Loaded) -> Iterator[PartlyFailedBackfill]:
     """Backfill one complete organization, one whose API serves three days, and one that is configured twice."""
     whole = SimulatedOrganization(organization_id="org-SIMULATEDWHOLE", admin_key="sk-admin-simulated-whole")
     short = SimulatedOrganization(
@@ -144,11 +144,13 @@ def troubled(loaded: Loaded) -> Iterator[Troubled]:
     with Simulator(list(named.values())) as simulator:
         config = loaded.place.configure(simulator, named, file="troubled.yaml", start_date=days_ago(5))
         finished = loaded.place.run("backfill", "--from", str(days_ago(5)), OPENAI_COSTS_CONFIG=str(config))
-        yield Troubled(loaded.place, whole, short, same, finished)
+        yield PartlyFailedBackfill(loaded.place, whole, short, same, finished)
 
 
-def test_days_that_fail_are_named_with_their_reason_and_the_others_are_stored(troubled: Troubled) -> None:
-    finished, place = troubled.finished, troubled.place
+def test_days_that_fail_are_named_with_their_reason_and_the_others_are_stored(
+    partly_failed: PartlyFailedBackfill,
+) -> None:
+    finished, place = partly_failed.finished, partly_failed.place
     assert finished.code == 1, finished
     assert "short: 2 days failed, 4 stored\n" in finished.out
     assert (
@@ -157,16 +159,16 @@ def test_days_that_fail_are_named_with_their_reason_and_the_others_are_stored(tr
     ) in finished.out
     assert "Traceback" not in finished.output
     assert place.stored_days("short") == {days_ago(days) for days in range(4)}
-    assert place.stored("short") == truth_of(troubled.short, days_ago(3))
+    assert place.stored("short") == truth_of(partly_failed.short, days_ago(3))
 
 
-def test_failure_of_one_organization_does_not_stop_the_others(troubled: Troubled) -> None:
-    assert "whole: 6 days stored, " in troubled.finished.out
-    assert troubled.place.stored("whole") == truth_of(troubled.whole, days_ago(5))
+def test_failure_of_one_organization_does_not_stop_the_others(partly_failed: PartlyFailedBackfill) -> None:
+    assert "whole: 6 days stored, " in partly_failed.finished.out
+    assert partly_failed.place.stored("whole") == truth_of(partly_failed.whole, days_ago(5))
 
 
-def test_duplicate_organization_found_in_responses_is_not_counted_twice(troubled: Troubled) -> None:
-    finished, place = troubled.finished, troubled.place
+def test_duplicate_organization_found_in_responses_is_not_counted_twice(partly_failed: PartlyFailedBackfill) -> None:
+    finished, place = partly_failed.finished, partly_failed.place
     assert re.search(
         r"(same and same-again|same-again and same) are one OpenAI organization \(org-SIMULATEDSAME\), "
         "which would be counted twice: keep one of the two names",
@@ -174,7 +176,7 @@ def test_duplicate_organization_found_in_responses_is_not_counted_twice(troubled
     )
     stored = [place.stored("same"), place.stored("same-again")]
     assert sorted(map(bool, stored)) == [False, True]
-    assert max(stored, key=len) == truth_of(troubled.same, days_ago(5))
+    assert max(stored, key=len) == truth_of(partly_failed.same, days_ago(5))
 
 
 def test_an_interruption_ends_its_processes_and_its_run(loaded: Loaded) -> None:

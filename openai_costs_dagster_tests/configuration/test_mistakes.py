@@ -20,7 +20,7 @@ def test_invalid_name_is_refused_with_the_allowed_characters(mistake: Mistake, n
     assert "a-z, 0-9, - and _" in sentence
 
 
-# What is wrong, the line of it, and what the sentence says beside its path.
+# For each mistake: the text of the file, the reported line, and words of the error message.
 _MISTAKES: dict[str, tuple[str, int, list[str]]] = {
     "missing key": (
         "organizations:\n  acme:\n    display_name: x\n",

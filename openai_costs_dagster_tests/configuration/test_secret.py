@@ -83,7 +83,7 @@ def test_a_secret_in_place_of_a_reference_is_refused_without_repeating_it() -> N
 
 
 def test_a_secret_in_place_of_a_variables_name_is_refused() -> None:
-    # {env: sk-admin-...} would be repeated by every message that says which variable is not set.
+    # Messages about unset variables would repeat a key in place of the name of a variable.
     with pytest.raises(ValidationError):
         SecretReference.model_validate({"env": _SECRET})
 

@@ -11,9 +11,9 @@ from .sentences import BLANK, ROOT, Sentence, all_messages, sentences
 
 PAGE = (ROOT.parent / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
 _TOO_SHORT = 12  # characters; shorter texts could be part of any message
-FEWEST_WORDS = 3  # shorter texts are fragments of longer messages
+MIN_WORDS = 3  # Shorter texts are fragments of longer messages.
 
-SAYS_WHAT_TO_DO = {
+MODULES_WITH_REMEDIES = {
     "configuration.settings": "what is allowed, beside the file, the line and what was found",
     "configuration.secret": "what to write instead",
     "component": "what to write or to call instead",
@@ -24,7 +24,7 @@ SAYS_WHAT_TO_DO = {
 }
 """Modules whose messages need no row, and the remedy that these messages contain."""
 
-NEED_NO_ROW = {
+EXEMPT_MESSAGES = {
     "Successfully connected to OpenAI API",
     f"there is no channel {BLANK}; configured: {BLANK}",
     f"there is no finding {BLANK}: openai-costs anomalies list --all lists all findings",
@@ -67,9 +67,9 @@ def is_in(short: str, long: str) -> bool:
     return bool(re.search(".*?".join(fragments), long))
 
 
-def worth_a_row() -> list[Sentence]:
+def messages_to_document() -> list[Sentence]:
     def has_words(text: str) -> bool:
-        return len(re.findall(r"[A-Za-z]{2,}", text)) >= FEWEST_WORDS
+        return len(re.findall(r"[A-Za-z]{2,}", text)) >= MIN_WORDS
 
     return [one for one in sentences() if has_words(one.text)]
 
@@ -90,10 +90,12 @@ def test_messages_are_found_in_the_source() -> None:
     } <= found
 
 
-@pytest.mark.parametrize("sentence", worth_a_row(), ids=lambda sentence: f"{sentence.where}: {sentence.text}"[:90])
+@pytest.mark.parametrize(
+    "sentence", messages_to_document(), ids=lambda sentence: f"{sentence.where}: {sentence.text}"[:90]
+)
 def test_message_is_documented_or_contains_its_remedy(sentence: Sentence) -> None:
     explained = any(is_in(row, sentence.text) or is_in(sentence.text.strip(), row) for row in documented())
-    assert explained or sentence.text in NEED_NO_ROW or module_of(sentence) in SAYS_WHAT_TO_DO
+    assert explained or sentence.text in EXEMPT_MESSAGES or module_of(sentence) in MODULES_WITH_REMEDIES
 
 
 def test_every_documented_message_exists() -> None:
@@ -102,8 +104,8 @@ def test_every_documented_message_exists() -> None:
 
 
 def test_messages_exempt_from_the_table_exist() -> None:
-    assert {one.text for one in sentences()} >= NEED_NO_ROW
-    assert {module_of(one) for one in sentences()} >= SAYS_WHAT_TO_DO.keys()
+    assert {one.text for one in sentences()} >= EXEMPT_MESSAGES
+    assert {module_of(one) for one in sentences()} >= MODULES_WITH_REMEDIES.keys()
 
 
 def test_every_row_has_a_meaning_and_a_remedy() -> None:

@@ -24,7 +24,7 @@ SECRET = "whsec_c2VjcmV0c2VjcmV0c2VjcmV0"
 
 
 @dataclass(frozen=True)
-class Watched:
+class RunningUp:
     """A running `up` with two organizations whose history is stored, and the receiver of their alerts."""
 
     place: Workplace
@@ -53,7 +53,7 @@ def noon() -> dt.datetime:
 
 
 @pytest.fixture(scope="module")
-def watched() -> Iterator[Watched]:
+def running_up() -> Iterator[RunningUp]:
     organizations = {
         name: SimulatedOrganization(
             name=name, organization_id=f"org-SIMULATED{name.upper()}", admin_key=f"sk-admin-{name}", seed=seed
@@ -79,28 +79,30 @@ def watched() -> Iterator[Watched]:
             place.started("up", "--port", str(port), output=output),
             closing(Dagster(f"http://127.0.0.1:{port}")) as dagster,
         ):
-            yield Watched(place, organizations, hook, dagster)
+            yield RunningUp(place, organizations, hook, dagster)
 
 
-def test_overspend_of_today_is_alerted_by_the_intraday_refresh(watched: Watched) -> None:
+def test_overspend_of_today_is_alerted_by_the_intraday_refresh(running_up: RunningUp) -> None:
     day = str(today())
-    until(lambda: ("anomaly", "opened", "north", day) in watched.alerts())
+    until(lambda: ("anomaly", "opened", "north", day) in running_up.alerts())
 
 
 @pytest.mark.parametrize("name", ORGANIZATIONS)
-def test_each_organization_is_refreshed_by_runs_of_its_own(watched: Watched, name: str) -> None:
-    for run in until(lambda: watched.refreshes(name)):
+def test_each_organization_is_refreshed_by_runs_of_its_own(running_up: RunningUp, name: str) -> None:
+    for run in until(lambda: running_up.refreshes(name)):
         assert {asset["path"][1] for asset in run["assetSelection"]} == {name}
 
 
-def test_next_refresh_does_not_alert_again(watched: Watched) -> None:
-    known = {run["runId"] for run in watched.refreshes("north")}
+def test_next_refresh_does_not_alert_again(running_up: RunningUp) -> None:
+    known = {run["runId"] for run in running_up.refreshes("north")}
     until(
-        lambda: [run for run in watched.refreshes("north") if run["runId"] not in known and run["status"] == "SUCCESS"]
+        lambda: [
+            run for run in running_up.refreshes("north") if run["runId"] not in known and run["status"] == "SUCCESS"
+        ]
     )
-    events = watched.place.sql(
+    events = running_up.place.sql(
         "select distinct event from openai_costs.outbox where organization = 'north' and not acknowledged"
     )
     assert events == [("opened",)]
-    sent = [alert["id"] for message in watched.hook.received for alert in message.document["alerts"]]
+    sent = [alert["id"] for message in running_up.hook.received for alert in message.document["alerts"]]
     assert len(sent) == len(set(sent))

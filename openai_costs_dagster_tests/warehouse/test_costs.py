@@ -17,7 +17,7 @@ from openai_costs_dagster.warehouse.costs import ExistingDay, Staging, StoredDay
 from openai_costs_dagster.warehouse.database import Connection, Database
 
 from ..conftest import NOW
-from .windows import BY_KEY, DAY, everything, noted, reading, row, store, stored
+from .windows import BY_KEY, DAY, everything, reading, row, store, stored, stored_day
 
 HOSTILE = [
     "",
@@ -140,7 +140,7 @@ def test_day_in_another_currency_counts_as_billed(connection: Connection) -> Non
 def test_summary_of_a_day_is_stored_with_its_rows(connection: Connection) -> None:
     staging = Staging(connection)
     staging.add(DAY, [row("1"), row(None, "b")], b"{}")
-    day = noted(
+    day = stored_day(
         DAY,
         [row("1"), row(None, "b")],
         provisional=True,
@@ -169,7 +169,9 @@ def test_day_that_is_staged_twice_is_stored_once(connection: Connection) -> None
     staging.add(tomorrow, [row("2")], b"first reading")
     staging.forget(DayRange(DAY, DAY))
     staging.add(DAY, [row("3")], b"second reading")
-    staging.commit(reading(DayRange(DAY, tomorrow)), [noted(DAY, [row("3")]), noted(tomorrow, [row("2")])], now=NOW)
+    staging.commit(
+        reading(DayRange(DAY, tomorrow)), [stored_day(DAY, [row("3")]), stored_day(tomorrow, [row("2")])], now=NOW
+    )
     assert stored(connection) == {DAY: [row("3")], tomorrow: [row("2")]}
     assert connection.execute("select count(*) from openai_costs.raw_buckets").fetchone() == (2,)
 
@@ -179,7 +181,7 @@ def test_staged_days_of_a_failed_window_are_discarded(connection: Connection) ->
     staging.add(DAY, [row("1")], b"body of the failed window")
     staging.clear()
     staging.add(DAY, [row("2")], b"body of the next window")
-    staging.commit(reading(DayRange(DAY, DAY)), [noted(DAY, [row("2")])], now=NOW)
+    staging.commit(reading(DayRange(DAY, DAY)), [stored_day(DAY, [row("2")])], now=NOW)
     assert stored(connection) == {DAY: [row("2")]}
 
 
@@ -187,29 +189,31 @@ READ = [row("1.25"), row("2.5", "b"), row("4", "c", currency="eur")]
 
 
 @pytest.mark.parametrize(
-    "noted_days",
+    "stored_days",
     [
-        pytest.param(lambda: [noted(DAY, READ, row_count=2)], id="a row too many"),
-        pytest.param(lambda: [noted(DAY, READ, row_count=4)], id="a row too few"),
-        pytest.param(lambda: [noted(DAY, READ, totals={"usd": Decimal("3.76"), "eur": Decimal(4)})], id="another sum"),
-        pytest.param(lambda: [noted(DAY, READ, totals={"usd": Decimal("3.75")})], id="a total without its rows"),
+        pytest.param(lambda: [stored_day(DAY, READ, row_count=2)], id="a row too many"),
+        pytest.param(lambda: [stored_day(DAY, READ, row_count=4)], id="a row too few"),
         pytest.param(
-            lambda: [noted(DAY, READ, totals={"usd": Decimal("3.75"), "eur": Decimal(4), "gbp": Decimal(1)})],
+            lambda: [stored_day(DAY, READ, totals={"usd": Decimal("3.76"), "eur": Decimal(4)})], id="another sum"
+        ),
+        pytest.param(lambda: [stored_day(DAY, READ, totals={"usd": Decimal("3.75")})], id="a currency without a total"),
+        pytest.param(
+            lambda: [stored_day(DAY, READ, totals={"usd": Decimal("3.75"), "eur": Decimal(4), "gbp": Decimal(1)})],
             id="a currency that was not stored",
         ),
-        pytest.param(lambda: [noted(DAY, READ), noted(DAY + ONE_DAY, [])], id="a day that was not requested"),
+        pytest.param(lambda: [stored_day(DAY, READ), stored_day(DAY + ONE_DAY, [])], id="a day that was not requested"),
         pytest.param(list, id="no day at all"),
     ],
 )
 def test_mismatch_of_fetched_and_stored_rows_rolls_back(
-    connection: Connection, noted_days: Callable[[], list[StoredDay]]
+    connection: Connection, stored_days: Callable[[], list[StoredDay]]
 ) -> None:
     store(connection, {DAY: [row("7", "before")]})
     before = everything(connection)
     staging = Staging(connection)
     staging.add(DAY, READ, b"{}")
     with pytest.raises(errors.LoadMismatch, match="acme"):
-        staging.commit(reading(DayRange(DAY, DAY)), noted_days(), now=NOW)
+        staging.commit(reading(DayRange(DAY, DAY)), stored_days(), now=NOW)
     assert everything(connection) == before
 
 
@@ -220,7 +224,7 @@ def test_staged_day_outside_the_window_is_a_mismatch(connection: Connection) -> 
     for day in (DAY, DAY + ONE_DAY):
         staging.add(day, [row("1")], b"{}")
     with pytest.raises(errors.LoadMismatch):
-        staging.commit(reading(DayRange(DAY, DAY)), [noted(DAY, [row("1")])], now=NOW)
+        staging.commit(reading(DayRange(DAY, DAY)), [stored_day(DAY, [row("1")])], now=NOW)
     assert everything(connection) == before
 
 

@@ -23,7 +23,7 @@ from .windows import DAY, row, store
 MARCH = Selection(Month(2026, 3), ["acme"])
 
 
-def recognised(connection: Connection, *labels: str) -> None:
+def classify_line_items(connection: Connection, *labels: str) -> None:
     """Classify the stored line items as a synchronization does."""
     line_items.classify_new(connection, labels, classify, RULES_VERSION)
 
@@ -113,7 +113,7 @@ def test_charge_category_depends_on_the_label_and_not_on_the_sign(
     connection: Connection, label: str | None, category: str, frequency: str, pricing: str | None, amount: str
 ) -> None:
     store(connection, {DAY: [row(amount, label)]})
-    recognised(connection, *([label] if label else []))
+    classify_line_items(connection, *([label] if label else []))
     assert charge(connection, "ChargeCategory ChargeFrequency PricingCategory ChargeClass ChargeDescription") == (
         category,
         frequency,
@@ -139,7 +139,7 @@ def test_a_sku_is_the_same_in_every_tier_and_its_price_is_the_label(
     connection: Connection, label: str, service: str, subcategory: str, sku: str | None, meter: str
 ) -> None:
     store(connection, {DAY: [row("1", label)]})
-    recognised(connection, label)
+    classify_line_items(connection, label)
     assert charge(connection, "ServiceName ServiceSubcategory SkuId SkuMeter SkuPriceId ServiceCategory") == (
         service,
         subcategory,

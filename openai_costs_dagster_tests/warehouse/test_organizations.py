@@ -11,7 +11,7 @@ from ..conftest import NOW
 from .windows import DAY
 
 
-def enrol(connection: Connection, name: str, display_name: str | None = None) -> None:
+def register(connection: Connection, name: str, display_name: str | None = None) -> None:
     organizations.register(connection, name, display_name=display_name, start_date=None)
 
 
@@ -25,7 +25,7 @@ def test_empty_database_has_no_organizations(empty_database: Database) -> None:
 
 
 def test_registering_again_updates_the_configuration_only(connection: Connection) -> None:
-    enrol(connection, "acme")
+    register(connection, "acme")
     organizations.bind_openai_organization(connection, "acme", "org-A")
     organizations.record_onboarding(connection, "acme", DAY, NOW)
     organizations.register(connection, "acme", display_name="Acme Inc.", start_date=DAY)
@@ -36,7 +36,7 @@ def test_registering_again_updates_the_configuration_only(connection: Connection
 
 def test_two_names_for_one_organization_are_refused_and_both_are_named(connection: Connection) -> None:
     for name in ("acme", "acme-again"):
-        enrol(connection, name)
+        register(connection, name)
     organizations.bind_openai_organization(connection, "acme", "org-A")
     organizations.bind_openai_organization(connection, "acme", "org-A")
     with pytest.raises(errors.SharedOrganization, match=r"acme-again and acme are one OpenAI organization \(org-A\)"):
@@ -47,7 +47,7 @@ def test_two_names_for_one_organization_are_refused_and_both_are_named(connectio
 
 
 def test_key_of_another_organization_is_refused(connection: Connection) -> None:
-    enrol(connection, "acme")
+    register(connection, "acme")
     organizations.bind_openai_organization(connection, "acme", "org-A")
     with pytest.raises(errors.OrganizationChanged, match=r"acme was org-A until now and its key reads org-B.*--purge"):
         organizations.bind_openai_organization(connection, "acme", "org-B")
@@ -57,7 +57,7 @@ def test_key_of_another_organization_is_refused(connection: Connection) -> None:
 
 
 def test_earliest_day_of_the_onboarding_never_changes(connection: Connection) -> None:
-    enrol(connection, "acme")
+    register(connection, "acme")
     organizations.record_onboarding(connection, "acme", DAY, NOW)
     organizations.record_onboarding(connection, "acme", DAY + dt.timedelta(days=30), NOW + dt.timedelta(days=30))
     found = connection.execute("select earliest_day, onboarded_at from openai_costs.organizations").fetchall()
@@ -65,7 +65,7 @@ def test_earliest_day_of_the_onboarding_never_changes(connection: Connection) ->
 
 
 def test_success_clears_the_last_error(connection: Connection) -> None:
-    enrol(connection, "acme")
+    register(connection, "acme")
     organizations.record_failure(connection, "acme", "the key is gone", NOW, permanent=True)
     query = "select last_error, last_error_at, last_error_is_permanent, last_success_at from openai_costs.organizations"
     assert connection.execute(query).fetchall() == [("the key is gone", NOW, True, None)]

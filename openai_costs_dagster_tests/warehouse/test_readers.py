@@ -91,7 +91,7 @@ def test_roles_script_sets_the_limits_of_members_of_members(installed: Installat
 
 
 def test_database_without_roles_gets_its_first_reader(trusting: Databases, name: str) -> None:
-    """The embedded server, where nobody has run the script of `openai-costs roles`."""
+    # An embedded server has no roles, because the SQL of `openai-costs roles` is not needed there.
     installation = Installation(trusting.new())
     try:
         readers.add(installation.database, name, [])

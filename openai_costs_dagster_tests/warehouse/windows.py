@@ -51,7 +51,7 @@ def total(amounts: Iterable[Decimal | None]) -> Decimal:
     return result
 
 
-def noted(day: dt.date, rows: Sequence[CostRow], *, provisional: bool = False, **wrong: Any) -> StoredDay:
+def stored_day(day: dt.date, rows: Sequence[CostRow], *, provisional: bool = False, **wrong: Any) -> StoredDay:
     """Return the summary of a day with these rows, as a synchronization creates it. `wrong` replaces single fields."""
     currencies = {row.currency for row in rows if row.amount is not None}
     values: dict[str, Any] = {
@@ -84,7 +84,7 @@ def store(
     staging = Staging(connection)
     for day, rows in window.items():
         staging.add(day, rows, (raw or {}).get(day) or repr((day, rows)).encode())
-    days = [noted(day, rows, provisional=day in provisional) for day, rows in window.items()]
+    days = [stored_day(day, rows, provisional=day in provisional) for day, rows in window.items()]
     staging.commit(
         reading(DayRange(min(window), max(window)), organization=organization, grouping=grouping), days, now=now
     )

@@ -37,7 +37,7 @@ def organization(name: str, start: dt.date = START) -> Organization:
 
 @pytest.fixture
 def configuration(configure: Configure, database: Database) -> Configuration:
-    """Two organizations, of which one began in February; both have days that are not stored."""
+    """Two organizations with missing days. The history of the second organization starts in February."""
     with database.connect() as connection:
         store(connection, {day: [row("1.5"), row(None, "whisper")] for day in DayRange(START, dt.date(2026, 1, 7))})
         store(connection, {dt.date(2026, 2, 3): [row("2")]}, organization="beta")
@@ -124,14 +124,14 @@ def test_months_span_the_oldest_organization_to_the_current_month(configure: Con
     assert {"dagster/kind/postgres", "dagster/kind/parquet"} <= set(spec.tags)
 
 
-# By themselves
+# Automation condition
 
 
 def at(day: dt.date, clock: str) -> dt.datetime:
     return dt.datetime.fromisoformat(f"{day}T{clock}+00:00")
 
 
-class Watch:
+class AutomationTicks:
     """Evaluates the automation conditions of one organization repeatedly, and records materializations in between."""
 
     def __init__(self, configure: Configure, instance: dg.DagsterInstance) -> None:
@@ -139,7 +139,8 @@ class Watch:
         self._instance = instance
         self._cursor: Any = None
 
-    def requested(self, day: dt.date, clock: str) -> set[str | None]:
+    def evaluate(self, day: dt.date, clock: str) -> set[str | None]:
+        """Evaluate the conditions at a UTC time and return the requested months."""
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", category=dg.BetaWarning)
             result = dg.evaluate_automation_conditions(
@@ -148,73 +149,73 @@ class Watch:
         self._cursor = result.cursor
         return set(result.get_requested_partitions(asset_keys.focus_export_key(OrganizationName("acme"))))
 
-    def read(self, days: Iterable[dt.date]) -> None:
+    def record_costs(self, days: Iterable[dt.date]) -> None:
         for day in days:
-            self._note(asset_keys.costs_key(OrganizationName("acme")), day.isoformat())
+            self._record(asset_keys.costs_key(OrganizationName("acme")), day.isoformat())
 
-    def made(self, *months: str) -> None:
+    def record_exports(self, *months: str) -> None:
         for month in months:
-            self._note(asset_keys.focus_export_key(OrganizationName("acme")), month)
+            self._record(asset_keys.focus_export_key(OrganizationName("acme")), month)
 
-    def _note(self, key: dg.AssetKey, partition: str) -> None:
+    def _record(self, key: dg.AssetKey, partition: str) -> None:
         self._instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=partition))
 
 
 @pytest.fixture
-def watch(configure: Configure, instance: dg.DagsterInstance) -> Watch:
-    return Watch(configure, instance)
+def ticks(configure: Configure, instance: dg.DagsterInstance) -> AutomationTicks:
+    return AutomationTicks(configure, instance)
 
 
 @pytest.fixture
-def made(watch: Watch) -> Watch:
-    """Every day was read and every month exported."""
-    watch.read(DayRange(START, TODAY + ONE_DAY))
-    watch.made(JANUARY, FEBRUARY, MARCH)
-    assert watch.requested(TODAY, "00:10:00") == set()
-    return watch
+def exported(ticks: AutomationTicks) -> AutomationTicks:
+    """Ticks after the costs of every day and the exports of every month were materialized."""
+    ticks.record_costs(DayRange(START, TODAY + ONE_DAY))
+    ticks.record_exports(JANUARY, FEBRUARY, MARCH)
+    assert ticks.evaluate(TODAY, "00:10:00") == set()
+    return ticks
 
 
-def test_month_is_requested_once_when_its_first_days_are_stored(watch: Watch) -> None:
-    assert watch.requested(TODAY, "10:10:00") == set()
-    watch.read(DayRange(START, dt.date(2026, 2, 2)))
-    assert watch.requested(TODAY, "10:10:30") == {JANUARY, FEBRUARY}
-    assert watch.requested(TODAY, "10:11:00") == set()
+def test_month_is_requested_once_when_its_first_days_are_stored(ticks: AutomationTicks) -> None:
+    assert ticks.evaluate(TODAY, "10:10:00") == set()
+    ticks.record_costs(DayRange(START, dt.date(2026, 2, 2)))
+    assert ticks.evaluate(TODAY, "10:10:30") == {JANUARY, FEBRUARY}
+    assert ticks.evaluate(TODAY, "10:11:00") == set()
 
 
-def test_stored_history_is_requested_at_first(watch: Watch) -> None:
-    watch.read(DayRange(START, TODAY))
-    assert watch.requested(TODAY, "10:10:00") == {JANUARY, FEBRUARY, MARCH}
-    assert watch.requested(TODAY, "10:10:30") == set()
+def test_stored_history_is_requested_at_first(ticks: AutomationTicks) -> None:
+    ticks.record_costs(DayRange(START, TODAY))
+    assert ticks.evaluate(TODAY, "10:10:00") == {JANUARY, FEBRUARY, MARCH}
+    assert ticks.evaluate(TODAY, "10:10:30") == set()
 
 
-def test_failed_month_is_requested_again_at_the_daily_tick(watch: Watch) -> None:
-    watch.read(DayRange(START, TODAY))
-    watch.requested(TODAY, "00:10:00")
-    watch.made(JANUARY, MARCH)
-    assert watch.requested(TODAY, "01:20:00") == set()
-    assert watch.requested(TODAY, "01:30:10") == {FEBRUARY}
-    assert watch.requested(TODAY, "01:30:40") == set()
+def test_failed_month_is_requested_again_at_the_daily_tick(ticks: AutomationTicks) -> None:
+    ticks.record_costs(DayRange(START, TODAY))
+    ticks.evaluate(TODAY, "00:10:00")
+    ticks.record_exports(JANUARY, MARCH)
+    assert ticks.evaluate(TODAY, "01:20:00") == set()
+    assert ticks.evaluate(TODAY, "01:30:10") == {FEBRUARY}
+    assert ticks.evaluate(TODAY, "01:30:40") == set()
 
 
-def test_current_month_is_exported_again_once_a_day(made: Watch) -> None:
-    made.read([TODAY])
-    assert made.requested(TODAY, "01:00:10") == set()  # within the day, before the tick
-    assert made.requested(TODAY, "01:30:10") == set()  # the days are being read
-    made.read(DayRange(TODAY - 3 * ONE_DAY, TODAY))
-    assert made.requested(TODAY, "01:32:10") == {MARCH}
-    made.made(MARCH)
-    made.read([TODAY])
-    assert made.requested(TODAY, "02:00:10") == set()  # today's hourly reading
-    assert made.requested(TODAY + ONE_DAY, "01:30:10") == set()
-    made.read([TODAY, TODAY + ONE_DAY])
-    assert made.requested(TODAY + ONE_DAY, "01:33:00") == {MARCH}
+def test_current_month_is_exported_again_once_a_day(exported: AutomationTicks) -> None:
+    exported.record_costs([TODAY])
+    assert exported.evaluate(TODAY, "01:00:10") == set()  # before the daily tick
+    assert exported.evaluate(TODAY, "01:30:10") == set()  # The refresh of the daily tick has not finished.
+    exported.record_costs(DayRange(TODAY - 3 * ONE_DAY, TODAY))
+    assert exported.evaluate(TODAY, "01:32:10") == {MARCH}
+    exported.record_exports(MARCH)
+    exported.record_costs([TODAY])
+    assert exported.evaluate(TODAY, "02:00:10") == set()  # an hourly refresh of today
+    assert exported.evaluate(TODAY + ONE_DAY, "01:30:10") == set()
+    exported.record_costs([TODAY, TODAY + ONE_DAY])
+    assert exported.evaluate(TODAY + ONE_DAY, "01:33:00") == {MARCH}
 
 
-def test_earlier_month_is_exported_again_after_its_days_were_read(made: Watch) -> None:
-    made.requested(TODAY, "01:30:10")
-    made.read([dt.date(2026, 2, 27), TODAY])
-    assert made.requested(TODAY, "01:32:10") == {FEBRUARY, MARCH}
-    made.made(FEBRUARY, MARCH)
-    made.read([dt.date(2026, 1, 9)])
-    assert made.requested(TODAY, "12:00:00") == {JANUARY}
-    assert made.requested(TODAY, "12:00:30") == set()
+def test_earlier_month_is_exported_again_after_its_days_were_read(exported: AutomationTicks) -> None:
+    exported.evaluate(TODAY, "01:30:10")
+    exported.record_costs([dt.date(2026, 2, 27), TODAY])
+    assert exported.evaluate(TODAY, "01:32:10") == {FEBRUARY, MARCH}
+    exported.record_exports(FEBRUARY, MARCH)
+    exported.record_costs([dt.date(2026, 1, 9)])
+    assert exported.evaluate(TODAY, "12:00:00") == {JANUARY}
+    assert exported.evaluate(TODAY, "12:00:30") == set()
