@@ -54,6 +54,7 @@ def _fill(
 def _encode(image: NDArray[np.uint8]) -> bytes:
     """Return the PNG file of an image with 8 bits per channel and no filter. Source: the PNG specification."""
     height, width, _ = image.shape
+    # Each row begins with the number of its filter type, and 0 means no filter.
     rows = b"".join(b"\0" + row.tobytes() for row in image)
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows, 9)), (b"IEND", b""))

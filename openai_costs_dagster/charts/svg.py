@@ -110,6 +110,7 @@ class _Scale:
     """The scale of a chart, from `top` down to zero, or to the lowest amount if a day has a credit."""
 
     def __init__(self, count: int, lowest: float, top: float) -> None:
+        # Zero is always on the axis, also if every amount is far above zero or a credit.
         self.low = min(lowest * 1.05, 0.0)
         self.top = top if top - self.low > _MIN_HEIGHT else 1.0
         self._step = (_WIDTH - _LEFT - _RIGHT) / max(count - 1, 1)

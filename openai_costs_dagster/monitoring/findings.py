@@ -51,8 +51,8 @@ def is_alerting(finding: Finding) -> bool:
 def segments_of(details: Iterable[SpendDetail], days: Collection[dt.date], weeks: int) -> list[Segment]:
     """Group spend into segments with their usual amounts.
 
-    Details on `days` are the present spend. All other details are reference days in `weeks` earlier weeks, whose
-    average is the usual amount.
+    The details on `days` make up the present spend. All other details lie on reference days in `weeks` earlier weeks,
+    and their average per week is the usual amount.
     """
     present: dict[_SegmentKey, list[SpendDetail]] = {}
     reference: dict[_SegmentKey, list[SpendDetail]] = {}

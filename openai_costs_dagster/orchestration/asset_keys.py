@@ -15,6 +15,7 @@ SHARED_GROUP = "openai_reports"
 
 ORGANIZATION_TAG = "openai-costs/organization"
 TRIGGER_TAG = "openai-costs/trigger"
+# `allow_retries=False` of a failure prevents retries of the step only, and this tag prevents retries of the run.
 NO_RUN_RETRIES = {"dagster/retry_on_asset_or_op_failure": "false"}
 
 

@@ -25,6 +25,7 @@ _INTERVAL_PER_ORGANIZATION_S = 2
 # Dagster turns a request for one day into one run for all organizations whose history begins on the same day, so one
 # slow organization would delay the others. A request for two days or more becomes one run for each organization.
 _INTRADAY_DAYS = 2
+# The runs of a backfill over many organizations wait in the same queue and must not delay refreshes.
 _AHEAD_OF_BACKFILLS = {"dagster/priority": "1"}
 
 

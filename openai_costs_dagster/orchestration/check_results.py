@@ -64,6 +64,7 @@ def targets(instance: dg.DagsterInstance, asset: dg.AssetKey, days: Iterable[dt.
             dg.AssetRecordsFilter(asset_key=asset, asset_partitions=keys),
             limit=_RECORDS_PER_PAGE,
             cursor=cursor,
+            # In ascending order, a newer materialization of a day replaces an older one in `found`.
             ascending=True,
         )
         for record in page.records:

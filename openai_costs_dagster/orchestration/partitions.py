@@ -32,6 +32,7 @@ class History(NamedTuple):
 
 def daily_partitions(first_day: dt.date) -> dg.DailyPartitionsDefinition:
     """Return UTC days from `first_day` to today. The partition of today exists and is provisional."""
+    # By default, the last partition is the last finished day. end_offset=1 adds today.
     return dg.DailyPartitionsDefinition(start_date=first_day.isoformat(), timezone="UTC", end_offset=1)
 
 
@@ -47,6 +48,7 @@ def range_tags(days: DayRange) -> dict[str, str]:
 
 def days_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> list[dt.date]:
     """Return the UTC days of a run: its partition or its range of partitions."""
+    # A backfill of a single day sets the tags of a range and no `dagster/partition`. `partition_keys` works for both.
     return [dt.date.fromisoformat(key) for key in context.partition_keys]
 
 
@@ -54,6 +56,7 @@ def days_to_evaluate(context: dg.AssetCheckExecutionContext, trailing_days: int)
     """Return the UTC days of a check. Without partitions ("Execute all" in the UI), return the trailing days."""
     if context.has_partition_key or context.has_partition_key_range:
         return days_of(context)
+    # "Execute all" on the asset's page starts a check without any partition.
     today = utc_now().date()
     return list(DayRange(today - dt.timedelta(days=trailing_days - 1), today))
 

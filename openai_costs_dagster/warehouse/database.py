@@ -136,7 +136,7 @@ class Database:
                 driver: Any = connection.connection.driver_connection
                 if _is_current(driver):  # Another process migrated the schema while this one waited for the lock.
                     return
-                # CREATE SCHEMA IF NOT EXISTS requires the privilege to create schemas even if the schema exists.
+                # Even if the schema exists, CREATE SCHEMA IF NOT EXISTS requires the privilege to create schemas.
                 if not _has_namespace(connection, SCHEMA):
                     connection.exec_driver_sql(f"create schema {SCHEMA}")
                 config = Config()

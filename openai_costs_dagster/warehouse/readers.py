@@ -68,8 +68,7 @@ def sees_nothing(database: Database, name: str) -> bool:
 def end_long_transactions(connection: Connection, limit: dt.timedelta = LIMIT) -> dict[str, int]:
     """End the sessions of readers whose transaction takes longer than `limit`. Returns their number by role.
 
-    Sessions of roles of which the own role is no member stay, because PostgreSQL allows to end only sessions of such
-    roles.
+    PostgreSQL lets a role end the sessions only of roles of which it is a member, so other sessions stay.
     """
     found = connection.execute(statement("session/end_long_transactions"), {"limit": limit}).fetchall()
     return dict(Counter(str(name) for (name,) in found))

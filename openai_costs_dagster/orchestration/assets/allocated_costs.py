@@ -86,6 +86,7 @@ def allocation_asset(
             target = targets(context.instance, key, outcome.days)
             for day, report in outcome.days.items():
                 yield _evaluation(key, day, report, target.get(day))
+        # Dagster requires an output for each selected check, besides the evaluations, which have a partition each.
         for spec in specs:
             if spec.key in context.selected_asset_check_keys:
                 yield dg.Output(None, output_name=spec.get_python_identifier())

@@ -86,8 +86,10 @@ def costs_asset(
             _raise_failure(context, outcome)
         for day, report in outcome.stored.items():
             context.add_asset_metadata(_metadata(report), asset_key=key, partition_key=day.isoformat())
+        # A single result materializes every partition of the run. The metadata of each day were added above.
         yield dg.MaterializeResult(asset_key=key)
         yield from _check_results(context, key, outcome)
+        # Dagster requires an output for each selected check, besides the evaluations, which have a partition each.
         for spec in specs:
             if spec.key in context.selected_asset_check_keys:
                 yield dg.Output(None, output_name=spec.get_python_identifier())

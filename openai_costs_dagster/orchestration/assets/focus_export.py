@@ -69,6 +69,7 @@ def focus_asset(
             raise dg.Failure("; ".join(errors), allow_retries=False)
         for key, metadata in written.items():
             context.add_asset_metadata(metadata, asset_key=asset, partition_key=key)
+        # A single result materializes every partition of the run. The metadata of each month were added above.
         yield dg.MaterializeResult(asset_key=asset)
 
     return focus_export

@@ -57,6 +57,7 @@ def usage_asset(
             _raise_failure(context, organization, outcome)
         for day, report in outcome.stored.items():
             context.add_asset_metadata(_metadata(report, outcome), asset_key=key, partition_key=day.isoformat())
+        # A single result materializes every partition of the run. The metadata of each day were added above.
         yield dg.MaterializeResult(asset_key=key)
 
     return usage

@@ -67,6 +67,7 @@ def anomaly_check(
                 metadata={**_metadata(day_evaluation), **_links(organization, key, day)},
                 target=target.get(day),
             )
+        # Dagster requires an output for the check, besides the evaluations, which have a partition each.
         yield dg.Output(None, output_name=spec.get_python_identifier())
 
     return anomalous_spend

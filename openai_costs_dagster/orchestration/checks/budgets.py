@@ -62,6 +62,7 @@ def budget_check(
                 metadata={"largest_share": round(max((budget.share for budget in budgets_of_day), default=0.0), 4)},
                 target=target.get(day),
             )
+        # Dagster requires an output for the check, besides the evaluations, which have a partition each.
         yield dg.Output(None, output_name=spec.get_python_identifier())
 
     return budgets

@@ -43,6 +43,7 @@ def latest_day_check(
         target = targets(context.instance, key, days)
         for day in days:  # Dagster shows a planned day without a result as skipped.
             yield latest_day_evaluation(organization, day, is_stored=day not in late, target=target.get(day))
+        # Dagster requires an output for the check, besides the evaluations, which have a partition each.
         yield dg.Output(None, output_name=spec.get_python_identifier())
 
     return latest_day

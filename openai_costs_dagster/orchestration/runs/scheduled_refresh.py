@@ -27,6 +27,7 @@ def scheduled_tasks(configuration: Configuration, environment: Mapping[str, str]
     definitions = build_definitions(configuration)
     with dg.DagsterInstance.get() as instance, warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=dg.BetaWarning)
+        # A cron condition is only true after an earlier evaluation, which this call provides.
         before = dg.evaluate_automation_conditions(definitions, instance, evaluation_time=now - _ONE_DAY)
         result = dg.evaluate_automation_conditions(definitions, instance, evaluation_time=now, cursor=before.cursor)
     tasks = []

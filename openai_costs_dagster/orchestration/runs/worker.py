@@ -58,6 +58,7 @@ def run_task(
     days = DayRange(dt.date.fromisoformat(task["first"]), dt.date.fromisoformat(task["last"]))
 
     def execute(assets: list[dg.AssetKey]) -> dg.ExecuteInProcessResult:
+        # The tag with the process contains the id of the run, so the id is chosen before the run is created.
         run_id = str(uuid.uuid4())
         process = {process_id.PROCESS_TAG: process_id.tag_of(run_id, process_id.Process.of())}
         return job.execute_in_process(
@@ -65,6 +66,7 @@ def run_task(
             asset_selection=assets,
             tags={**range_tags(days), **task["tags"], **process},
             run_id=run_id,
+            # A failed step must not end the worker, which executes further tasks.
             raise_on_error=False,
         )
 

@@ -23,6 +23,7 @@ from openai_costs_dagster.orchestration import asset_keys
 from openai_costs_dagster.orchestration.runs.abandoned_runs import CREATED, STARTED, UnfinishedRun
 from openai_costs_dagster.orchestration.runtime.process_id import PROCESS_TAG
 
+# As many runs at a time as the run queue of `openai-costs up` executes (`max_concurrent_runs` in dagster.yaml).
 _MAX_WORKERS = 4
 # The time that a worker has to end its run after an interrupt.
 _INTERRUPT_TIMEOUT_S = 30.0
@@ -92,6 +93,7 @@ def run_all(
                 yield message
             else:
                 on_step(message)
+        # An exception in a thread is only raised when its result is read.
         for feeder in feeders:
             feeder.result()
 
@@ -215,7 +217,7 @@ def _follow(
                     error = message.get("error") or f"its run failed: see {log_file}"
                 return Result(task.organization, message["success"], error=error, **finished)
     except BrokenPipeError:
-        pass
+        pass  # The worker process has ended, which the following result reports.
     return Result(
         task.organization, success=False, error=f"its process ended in the middle: see {log_file}", **finished
     )

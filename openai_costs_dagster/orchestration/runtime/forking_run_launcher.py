@@ -90,6 +90,7 @@ class ForkingRunLauncher(RunLauncher):
         run = context.dagster_run
         if self._is_outdated(context):
             self._close_fork_server()
+            # Definitions that have changed may load although the former definitions did not.
             self._backoff_until = 0.0
         if reason := self._reason_not_to_fork(run):
             raise ForkServerUnavailable(reason)
@@ -148,6 +149,7 @@ class _ForkServer:
     """A process that runs the module `fork_server`. It serves one request after the other."""
 
     def __init__(self) -> None:
+        # The pipes are unbuffered, so that `poll` sees every byte that has not been read yet.
         program = [sys.executable, "-m", fork_server.__name__]
         self._process = subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)  # noqa: S603 - our own module
 

@@ -26,6 +26,7 @@ FORK_FROM_ORGANIZATIONS = 50
 
 _RUNTIME = "openai_costs_dagster.orchestration.runtime"
 _SCHEMA = "openai_costs_dagster"
+# Asynchronous commits may lose the last events of Dagster's history in a crash, and no costs.
 _SESSION = "-csynchronous_commit=off -ctimezone=UTC"
 # The number of events that Dagster writes in one batch. This size cuts the time of a run over a year to a third.
 _EVENT_BATCH_SIZE = "500"

@@ -51,7 +51,7 @@ class Place:
 
     @property
     def is_container(self) -> bool:
-        """Whether this is a container. Containers may share host name and machine id, which come from their image."""
+        """Whether the scope is a container. Containers of one image may share their host name and machine id."""
         return bool(self.boot) and self.namespace != _INITIAL_NAMESPACE
 
     def was_restarted_as(self, other: Place) -> bool:
@@ -76,7 +76,7 @@ class Process:
 
     @classmethod
     def parse(cls, text: str) -> Process | None:
-        """Parse the result of `str()`. Return None for any other text."""
+        """Return the process that was written with `str(process)`, or None for any other text."""
         try:
             fields = json.loads(text)
             return cls(int(fields["pid"]), str(fields["start"]), Place(**fields["place"]))
@@ -130,6 +130,7 @@ def here() -> Place:
 
 
 def _machine() -> str:
+    # Only Linux has /etc/machine-id. Elsewhere, the hardware address identifies the machine.
     return _read(_MACHINE) or ("" if platform.system() == "Linux" else f"{uuid.getnode():x}")
 
 
@@ -159,4 +160,5 @@ def _start_of(pid: int) -> str:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, ProcessLookupError):
         return str(int(psutil.Process(pid).create_time()))
+    # The second field is the program's name in parentheses, which may itself contain blanks and parentheses.
     return fields.rpartition(")")[2].split()[_START_FIELD - _FIELDS_UP_TO_NAME]

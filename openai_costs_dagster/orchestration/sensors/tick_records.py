@@ -98,6 +98,7 @@ def record_refreshes(
         ),
         reverse=True,
     )
+    # The oldest tick is unknown until the sensor of every shard has ticked.
     if len(ticks) < shard.count:
         return
     timestamp, interval = ticks[shard.count - 1]
@@ -125,6 +126,7 @@ def end_dead_runs(instance: dg.DagsterInstance, configuration: Configuration) ->
         return
     for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTING])):
         if _is_ours(run, configuration) and launcher.check_run_worker_health(run).status is WorkerStatus.NOT_FOUND:
+            # The run is read again, because it may have started during the check.
             known = instance.get_run_by_id(run.run_id)
             if known and known.status is dg.DagsterRunStatus.STARTING:
                 instance.report_run_failed(known, "The process of this run died before the run began.")

@@ -120,7 +120,7 @@ class Parameters:
     weekly_trend_prior: float = 0.0108
     """The prior standard deviation of the trend, on the log scale per week."""
     long_term_trend_rate: float = 0.02
-    """The share of the difference to the current trend that the long-term trend adopts each day."""
+    """The share by which the long-term trend approaches the current trend each day."""
     weekday_prior: float = 0.13
     """The prior standard deviation of a weekday around the mean of working days or weekends, on the log scale."""
     some_weekdays_prior: float = 1.5

@@ -42,7 +42,7 @@ class Verdicts:
     lower: Floats
     upper: Floats
     reason: Reasons
-    """The keys of the descriptions in this module, or ``"<n> days"`` for a run of days."""
+    """The reason of each verdict: a key of `_DESCRIPTIONS`, or ``"<n> days"`` for a run of days."""
     tests: dict[tuple[int, int], FailedTest] = field(default_factory=dict)
     """The failed test of each flagged day, by row and column."""
 
