@@ -7,22 +7,22 @@ from functools import cache
 
 import pytest
 
-from .sentences import BLANK, ROOT, Sentence, all_messages, sentences
+from .messages import BLANK, ROOT, SourceMessage, all_messages, source_messages
 
 PAGE = (ROOT.parent / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
-_TOO_SHORT = 12  # characters; shorter texts could be part of any message
+_TOO_SHORT = 12  # Texts of up to 12 characters could be part of any message.
 MIN_WORDS = 3  # Shorter texts are fragments of longer messages.
 
 MODULES_WITH_REMEDIES = {
-    "configuration.settings": "what is allowed, beside the file, the line and what was found",
-    "configuration.secret": "what to write instead",
-    "component": "what to write or to call instead",
-    "configuration.loading": "the file and what it must be",
-    "configuration.yaml_document": "the line and what is wrong with it",
-    "cli.spend_csv": "the line of the user's own file and what belongs there",
-    "cli.backtest": "that the user's own file is empty",
+    "configuration.settings": "the allowed values, with the file, the line and the invalid value",
+    "configuration.secret": "the correct form of the reference",
+    "component": "the attribute or function to use instead",
+    "configuration.loading": "the file and its required content",
+    "configuration.yaml_document": "the line and its error",
+    "cli.spend_csv": "the line of the CSV file and the expected value",
+    "cli.backtest": "the CSV file, which is empty",
 }
-"""Modules whose messages need no row, and the remedy that these messages contain."""
+"""Modules whose messages need no row in the table, and the remedy that each message contains."""
 
 EXEMPT_MESSAGES = {
     "Successfully connected to OpenAI API",
@@ -67,19 +67,19 @@ def is_in(short: str, long: str) -> bool:
     return bool(re.search(".*?".join(fragments), long))
 
 
-def messages_to_document() -> list[Sentence]:
-    def has_words(text: str) -> bool:
+def messages_to_document() -> list[SourceMessage]:
+    def is_long_enough(text: str) -> bool:
         return len(re.findall(r"[A-Za-z]{2,}", text)) >= MIN_WORDS
 
-    return [one for one in sentences() if has_words(one.text)]
+    return [message for message in source_messages() if is_long_enough(message.text)]
 
 
-def module_of(sentence: Sentence) -> str:
-    return sentence.where.rpartition(".")[0]
+def module_of(message: SourceMessage) -> str:
+    return message.where.rpartition(".")[0]
 
 
 def test_messages_are_found_in_the_source() -> None:
-    found = {sentence.text for sentence in sentences()}
+    found = {message.text for message in source_messages()}
     assert len(found) > 150
     assert {
         f"PostgreSQL at {BLANK} cannot be used: {BLANK}",  # raised through a variable that holds the class
@@ -90,12 +90,10 @@ def test_messages_are_found_in_the_source() -> None:
     } <= found
 
 
-@pytest.mark.parametrize(
-    "sentence", messages_to_document(), ids=lambda sentence: f"{sentence.where}: {sentence.text}"[:90]
-)
-def test_message_is_documented_or_contains_its_remedy(sentence: Sentence) -> None:
-    explained = any(is_in(row, sentence.text) or is_in(sentence.text.strip(), row) for row in documented())
-    assert explained or sentence.text in EXEMPT_MESSAGES or module_of(sentence) in MODULES_WITH_REMEDIES
+@pytest.mark.parametrize("message", messages_to_document(), ids=lambda message: f"{message.where}: {message.text}"[:90])
+def test_message_is_documented_or_contains_its_remedy(message: SourceMessage) -> None:
+    explained = any(is_in(row, message.text) or is_in(message.text.strip(), row) for row in documented())
+    assert explained or message.text in EXEMPT_MESSAGES or module_of(message) in MODULES_WITH_REMEDIES
 
 
 def test_every_documented_message_exists() -> None:
@@ -104,8 +102,8 @@ def test_every_documented_message_exists() -> None:
 
 
 def test_messages_exempt_from_the_table_exist() -> None:
-    assert {one.text for one in sentences()} >= EXEMPT_MESSAGES
-    assert {module_of(one) for one in sentences()} >= MODULES_WITH_REMEDIES.keys()
+    assert {message.text for message in source_messages()} >= EXEMPT_MESSAGES
+    assert {module_of(message) for message in source_messages()} >= MODULES_WITH_REMEDIES.keys()
 
 
 def test_every_row_has_a_meaning_and_a_remedy() -> None:

@@ -1,4 +1,4 @@
-"""The error messages that users can see, extracted from the source. "…" stands for a variable part."""
+"""Extracts the messages that users can see from the source code. "…" replaces the variable parts."""
 
 from __future__ import annotations
 
@@ -17,22 +17,20 @@ from openai_costs_dagster.warehouse import errors as warehouse_errors
 
 ROOT = Path(openai_costs_dagster.__file__).parent
 BLANK = "…"
-_PUT_IN = re.compile("%[sd]")
+_PLACEHOLDER = re.compile("%[sd]")
 
-_OURS = {"ConfigurationError", "InputMistake", "SecretUnavailable", "YamlError", "Failure", "BadParameter"}
-RAISED = _OURS | {
+_SHOWN_ERRORS = {"ConfigurationError", "InputMistake", "SecretUnavailable", "YamlError", "Failure", "BadParameter"}
+SHOWN_ERRORS = _SHOWN_ERRORS | {
     name
     for module in (api_errors, warehouse_errors, channels, focus_export, focus_files)
     for name, kind in inspect.getmembers(module, inspect.isclass)
     if issubclass(kind, Exception) and kind.__module__ == module.__name__
 }
-"""Errors whose text is shown unchanged."""
+"""The names of exceptions whose text users see unchanged."""
 
-VALUE_ERRORS_ARE_SHOWN_OF = {
-    "configuration.settings",
-    "configuration.secret",
-}  # pydantic wraps them in a ConfigurationError
-RUNTIME_ERRORS_ARE_SHOWN_OF = {"cli.dagster_dev"}
+# Pydantic wraps each ValueError of these modules in a ConfigurationError with the same text.
+MODULES_WITH_VALUE_ERRORS = {"configuration.settings", "configuration.secret"}
+MODULES_WITH_RUNTIME_ERRORS = {"cli.dagster_dev"}
 
 FUNCTIONS_WITH_MESSAGES = {
     "api.connection_check": {"check_connection", "_explain", "admin_key_warning"},
@@ -61,46 +59,46 @@ FUNCTIONS_WITH_MESSAGES = {
 
 
 @dataclass(frozen=True)
-class Sentence:
+class SourceMessage:
     """A message and the function that creates it."""
 
     text: str
     where: str
 
 
-def sentences() -> list[Sentence]:
+def source_messages() -> list[SourceMessage]:
     """Return all messages, once for each function that creates them."""
-    return [sentence for path in _modules() for sentence in _of(path)]
+    return [message for path in _modules() for message in _of(path)]
 
 
 def all_messages() -> list[str]:
     """Return every text of the package, including the texts of the simulated API."""
     files = sorted(ROOT.rglob("*.py"))
     texts = [text for path in files for text in _texts(ast.parse(path.read_text(encoding="utf-8")))]
-    return [_PUT_IN.sub(BLANK, text) for text in texts] + [path.read_text("utf-8") for path in ROOT.rglob("*.sql")]
+    return [_PLACEHOLDER.sub(BLANK, text) for text in texts] + [path.read_text("utf-8") for path in ROOT.rglob("*.sql")]
 
 
 def _modules() -> Iterator[Path]:
     return (path for path in sorted(ROOT.rglob("*.py")) if "simulator" not in path.parts)
 
 
-def _of(path: Path) -> Iterator[Sentence]:
+def _of(path: Path) -> Iterator[SourceMessage]:
     name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-    shown = set(RAISED)
-    shown |= {"ValueError"} if name in VALUE_ERRORS_ARE_SHOWN_OF else set()
-    shown |= {"RuntimeError"} if name in RUNTIME_ERRORS_ARE_SHOWN_OF else set()
+    shown = set(SHOWN_ERRORS)
+    shown |= {"ValueError"} if name in MODULES_WITH_VALUE_ERRORS else set()
+    shown |= {"RuntimeError"} if name in MODULES_WITH_RUNTIME_ERRORS else set()
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for function in [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]:
         texts = {text for call in _calls(function, shown) for text in _first_texts(call, function)}
         logged = (text for call in _calls(function, {"warning"}) for text in _first_texts(call, function))
-        texts |= {_PUT_IN.sub(BLANK, text) for text in logged}
+        texts |= {_PLACEHOLDER.sub(BLANK, text) for text in logged}
         if function.name in FUNCTIONS_WITH_MESSAGES.get(name, ()):
             texts |= {text for text in _texts(function) if " " in text.strip()}
-        yield from (Sentence(text, f"{name}.{function.name}") for text in sorted(texts))
+        yield from (SourceMessage(text, f"{name}.{function.name}") for text in sorted(texts))
 
 
 def _calls(function: ast.FunctionDef, shown: set[str]) -> Iterator[ast.Call]:
-    """Yield the calls in this function whose name is in `shown`."""
+    """Yield the calls within `function` of the names in `shown`."""
     for node in ast.walk(function):
         if isinstance(node, ast.Call) and _name(node.func) in shown:
             yield node
