@@ -57,8 +57,6 @@ def route(
     routes: Sequence[Route],
     now: dt.datetime,
     grouping_delay: dt.timedelta = GROUPING_DELAY,
-    *,
-    tests_only: bool = False,
 ) -> int:
     """Put alerts into messages for their channels, in one transaction. Return the number of routed alerts.
 
@@ -70,7 +68,7 @@ def route(
             alert
             for alert in known
             # A test alert has no related findings to wait for, so it is routed at once.
-            if alert.kind == TEST or (alert.created_at <= now - grouping_delay and not tests_only)
+            if alert.kind == TEST or alert.created_at <= now - grouping_delay
         ]
         for channel in routes:
             for bundle in bundle_alerts(channel, waiting, now):
@@ -96,6 +94,36 @@ def deliver(
         for result in threads.map(lambda each: _deliver_to(database, each, dagster_url, now, deadline), routes):
             done.add(result)
     return done
+
+
+def send_test(
+    database: Database, routes: Sequence[Route], channel: str, dagster_url: str | None, now: Now
+) -> dict[str, str | None]:
+    """Send a test alert to a channel, or to all if `channel` is empty. Return the error of each channel, or None.
+
+    Each channel gets one attempt, and its result is recorded. Nothing is queued: a failed test is never repeated, and
+    alerts that wait for the channel do not delay the test. Raises `WarehouseError`.
+    """
+    with database.connect(name="openai-costs alerts") as connection:
+        alert = outbox.record_routed(connection, test_alert(channel, now()), now())
+        accepting = [one for one in routes if one.matches(alert)]
+        keys = {one.name: bundle_alerts(one, [alert], now())[0].key for one in accepting}
+        with ThreadPoolExecutor(MAX_PARALLEL_CHANNELS) as threads:
+            errors = threads.map(
+                lambda one: _error_of(one, Message(keys[one.name], [alert], dagster_url), now()), accepting
+            )
+            results = dict(zip(keys, errors, strict=True))
+        for name, error in results.items():
+            outbox.store_finished_message(connection, name, keys[name], alert, error, now())
+    return results
+
+
+def _error_of(target: Route, message: Message, now: dt.datetime) -> str | None:
+    try:
+        target.channel.send(message, now)
+    except NotDeliveredError as error:
+        return str(error)[:_MAX_ERROR_LENGTH]
+    return None
 
 
 def test_alert(channel: str, now: dt.datetime) -> outbox.Alert:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from openai_costs_dagster.cli.errors import InputMistake
-from openai_costs_dagster.days import ONE_DAY, utc_now
-from openai_costs_dagster.display_text import printable
+from openai_costs_dagster.days import utc_now
 
 if TYPE_CHECKING:
     from openai_costs_dagster.warehouse import outbox
@@ -25,12 +24,12 @@ def alerts() -> None:
 def test(context: click.Context, channel: str | None) -> None:
     """Send a test alert to CHANNEL, or to all channels.
 
-    Exits with 1 if a channel does not accept it.
+    Exits with 1 if a channel does not accept it. A failed test is not repeated.
     """
     from openai_costs_dagster.alerts import delivery
     from openai_costs_dagster.alerts.routing import routes
+    from openai_costs_dagster.cli.console import print_line
     from openai_costs_dagster.cli.session import open_session
-    from openai_costs_dagster.warehouse import outbox
 
     session = open_session()
     known = routes(session.configuration)
@@ -39,17 +38,10 @@ def test(context: click.Context, channel: str | None) -> None:
         raise InputMistake("no alerts are configured: add alerts: to openai_costs.yaml, as docs/alerts.md shows")
     if channel and channel not in names:
         raise InputMistake(f"there is no channel {channel!r}; configured: {', '.join(names)}")
-    now = utc_now()
-    with session.database.connect() as connection:
-        outbox.record(connection, delivery.test_alert(channel or "", now), now)
-    # Other pending alerts are left to the sensor, because alerts of one cause are still collected into one message.
-    delivery.route(session.database, known, now, delivery.GROUPING_DELAY, tests_only=True)
-    chosen = [one for one in known if channel in {None, one.name}]
-    # A command has no time limit like the tick of a sensor, so the deadline is far away.
-    done = delivery.deliver(session.database, chosen, session.configuration.dagster_url, utc_now, utc_now() + ONE_DAY)
-    for one in chosen:
-        click.echo(printable(f"{one.name}: {done.failed.get(one.name, 'delivered')}"))
-    context.exit(1 if done.failed else 0)
+    results = delivery.send_test(session.database, known, channel or "", session.configuration.dagster_url, utc_now)
+    for name, error in results.items():
+        print_line(f"{name}: {error or 'delivered'}")
+    context.exit(1 if any(results.values()) else 0)
 
 
 @alerts.command("list")

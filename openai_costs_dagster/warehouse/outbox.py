@@ -113,6 +113,30 @@ def record(connection: Connection, alert: Alert, now: dt.datetime, *, acknowledg
     return connection.execute(statement("alerts/insert_alert"), values).rowcount > 0
 
 
+def record_routed(connection: Connection, alert: Alert, now: dt.datetime) -> StoredAlert:
+    """Record an alert that the caller sends itself, so that no other process creates messages for it."""
+    with connection.transaction():
+        record(connection, alert, now)
+        (stored,) = [one for one in unrouted(connection) if one.dedup_key == alert.dedup_key]
+        mark_routed(connection, [stored.alert_id], now)
+    return stored
+
+
+def store_finished_message(
+    connection: Connection, channel: str, idempotency_key: str, alert: StoredAlert, error: str | None, now: dt.datetime
+) -> None:
+    """Record a message after its only attempt: as delivered, or as dropped with its error."""
+    values = {
+        "channel": channel,
+        "idempotency_key": idempotency_key,
+        "organization": alert.organization,
+        "alert_id": alert.alert_id,
+        "error": error,
+        "now": now,
+    }
+    connection.execute(statement("alerts/insert_finished_message"), values)
+
+
 def is_recorded(connection: Connection, dedup_key: str) -> bool:
     """Return whether an alert with this key was recorded, whether sent or acknowledged."""
     row = connection.execute(_IS_RECORDED, {"dedup_key": dedup_key}).fetchone()

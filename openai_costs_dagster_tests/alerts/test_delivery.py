@@ -71,6 +71,24 @@ def test_acknowledged_alert_is_never_sent(
     assert states(connection) == []
 
 
+def test_failed_test_alert_leaves_nothing_to_retry(
+    database: Database, connection: Connection, clock: Clock, receiver: Receiver, make_route: MakeRoute
+) -> None:
+    hook = make_route(receiver)
+    record(connection, clock, "earlier")
+    delivery.route(database, [hook], clock.now + MINUTE)
+    receiver.answers = [500]
+    results = delivery.send_test(database, [hook], "", None, clock)
+    assert results == {"hook": "the webhook answered 500"}
+    assert sorted(states(connection)) == [("hook", "dropped", 1), ("hook", "waiting", 0)]
+    assert delivery.send_test(database, [hook], "hook", None, clock) == {"hook": None}
+    assert delivery.send_test(database, [hook], "another", None, clock) == {}
+    assert go(database, clock, hook).sent == 1  # only the earlier alert
+    assert outbox.delivery_states(connection) == []
+    assert outbox.requeue_dead(connection, clock.now) == 0
+    assert [one.document["alerts"][0]["kind"] for one in receiver.received] == ["test", "test", "anomaly"]
+
+
 @pytest.mark.parametrize("trouble", [500, 429, 302, 404, 0])
 def test_failed_message_is_sent_again_with_the_same_key(
     database: Database, connection: Connection, clock: Clock, receiver: Receiver, make_route: MakeRoute, trouble: int

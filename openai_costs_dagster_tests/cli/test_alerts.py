@@ -31,7 +31,11 @@ def test_alert_is_delivered_or_the_failure_is_printed(loaded: Loaded) -> None:
         assert "hunter2" not in finished.output
         listed = place.run("alerts", "list", **given)
         assert "hook delivered" in listed.out
-        assert "mail waiting" in listed.out
+        assert "mail dropped" in listed.out
+        assert place.sql("select count(*) from openai_costs.messages where state in ('waiting', 'dead')") == [(0,)]
+        assert place.sql("select count(*) from openai_costs.outbox where routed_at is null and not acknowledged") == [
+            (0,)
+        ]
         finished = place.run("alerts", "test", "pager", **given)
         assert finished.code == 2
         assert "there is no channel 'pager'; configured: hook, mail" in finished.err
