@@ -48,6 +48,7 @@ def focus(month: Month, out: Path, organizations: tuple[str, ...]) -> None:
 
     The file name's ending selects CSV or Parquet.
     """
+    from openai_costs_dagster.cli.console import print_line
     from openai_costs_dagster.cli.session import open_session, selected_organizations
     from openai_costs_dagster.configuration import load
     from openai_costs_dagster.report import focus_export as report
@@ -62,9 +63,9 @@ def focus(month: Month, out: Path, organizations: tuple[str, ...]) -> None:
     configuration = load()
     names = [one.name for one in selected_organizations(configuration, organizations)]
     with open_session(configuration).database.connect() as connection:
-        exported = report.export(connection, Selection(month, names), [out])
+        exported = report.export(connection, Selection(month, names), [out], today=today)
     for line in _lines(exported, out):
-        click.echo(line)
+        print_line(line)
 
 
 def _lines(exported: ExportResult, out: Path) -> list[str]:

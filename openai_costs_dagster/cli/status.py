@@ -150,8 +150,7 @@ def _organization_as_json(organization: Overview) -> dict[str, Any]:
             {"first_day": str(days.first), "last_day": str(days.last)} for days in organization.missing_ranges
         ],
         "groupings": [{name: str(value) for name, value in asdict(days).items()} for days in organization.groupings],
-        # The format `f` never writes an exponent, unlike `str` with a value such as 0E-8.
-        "month_to_date_usd": f"{organization.month_to_date:f}",
+        "month_to_date_usd": _text(organization.month_to_date),
         "month_to_date_other_currencies": _amounts_as_json(organization.month_to_date_other_currencies),
         "other_currencies": _amounts_as_json(organization.other_currencies),
         "other_currencies_since": _text(organization.other_currencies_since),
@@ -219,7 +218,8 @@ def _budget_status(state: BudgetState) -> str:
 
 
 def _text(value: object) -> str | None:
-    return None if value is None else str(value)
+    # The format `f` never writes an exponent, unlike `str` with an amount such as 0E-8.
+    return f"{value:f}" if isinstance(value, Decimal) else None if value is None else str(value)
 
 
 def _amounts_as_json(amounts: Mapping[str | None, Decimal]) -> list[dict[str, str | None]]:

@@ -17,7 +17,7 @@ from openai_costs_dagster.monitoring import budgets as monitoring_budgets
 from openai_costs_dagster.spend import money
 from openai_costs_dagster.spend.budgets import BudgetStatus, KnownDays
 from openai_costs_dagster.spend.money import dollars
-from openai_costs_dagster.sync.history_start import start_of
+from openai_costs_dagster.sync.history_start import first_served_day, start_of
 from openai_costs_dagster.sync.missing_endpoints import MissingEndpoints
 from openai_costs_dagster.warehouse import allocations, anomalies, coverage, organizations, outbox
 from openai_costs_dagster.warehouse.budgets import BudgetState
@@ -145,7 +145,7 @@ def _overview(
         last_error=synced.last_error,
         required_actions=[
             *_key_problems(organization),
-            *_sync_problems(synced, missing, today),
+            *_sync_problems(synced, missing, first_served_day(known, today), today),
             *_reconciliation_problems(connection, organization),
         ],
     )
@@ -196,13 +196,22 @@ def _key_problems(organization: Organization) -> list[str]:
     return []
 
 
-def _sync_problems(synced: coverage.SyncStatus, missing: list[DayRange], today: dt.date) -> list[str]:
+def _sync_problems(
+    synced: coverage.SyncStatus, missing: list[DayRange], first_served: dt.date, today: dt.date
+) -> list[str]:
     problems = []
     if synced.last_error:
         kind = "needs a person" if synced.last_error_is_permanent else "is retried by the next refresh"
         problems.append(f"the last sync failed and {kind}: {synced.last_error}")
-    if missing:
-        problems.append(f"days are missing: {', '.join(map(str, missing))}")
+    readable = [part for days in missing if (part := days.intersection(first_served, None))]
+    lost = [part for days in missing if (part := days.intersection(None, first_served - ONE_DAY))]
+    if lost:
+        problems.append(
+            f"days are missing that OpenAI no longer serves: {', '.join(map(str, lost))}; "
+            f"to accept the gap, set start_date to {lost[-1].last + ONE_DAY} or later"
+        )
+    if readable:
+        problems.append(f"days are missing: {', '.join(map(str, readable))}")
     # If days are missing, the previous message already lists the newest of them.
     elif synced.last_day is None or synced.last_day < today - ONE_DAY:
         problems.append(f"nothing newer than {synced.last_day} is stored: is openai-costs up running?")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
+from openai_costs_dagster.days import utc_now
 from openai_costs_dagster.report.atomic_file import atomic_write
 from openai_costs_dagster.report.focus_files import FocusError, format_of
-from openai_costs_dagster.warehouse import focus
+from openai_costs_dagster.sync.history_start import first_served_day
+from openai_costs_dagster.warehouse import coverage, focus, organizations
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.focus import MonthCompleteness, Selection
 
@@ -40,9 +43,12 @@ class ExportResult:
         return bool(self.days.provisional_days or self.days.missing_days)
 
 
-def export(connection: Connection, wanted: Selection, paths: Sequence[Path]) -> ExportResult:
+def export(
+    connection: Connection, wanted: Selection, paths: Sequence[Path], *, today: dt.date | None = None
+) -> ExportResult:
     """Write a month to every path and return a summary. The suffix `.csv` or `.parquet` selects the format.
 
+    `today` is the current UTC day by default and determines the remedy for a month without stored days.
     All rows come from one database snapshot. If one file fails, no file is replaced.
     Raises `UnknownFormat`, `NoStoredDays`, `NotWritable`, `TooManyDigits` or `WarehouseError`.
     """
@@ -50,11 +56,9 @@ def export(connection: Connection, wanted: Selection, paths: Sequence[Path]) -> 
     with focus.snapshot(connection):
         days = focus.days(connection, wanted)
         if not days.stored_days:
-            first, last = wanted.month.days.first, wanted.month.days.last
-            raise NoStoredDays(
-                f"no day of {wanted.month} is stored for {', '.join(wanted.organizations)}: "
-                f"run openai-costs backfill --from {first} --to {last} first"
-            )
+            names = ", ".join(wanted.organizations)
+            remedy = _remedy(connection, wanted, today or utc_now().date())
+            raise NoStoredDays(f"no day of {wanted.month} is stored for {names}: {remedy}")
         sums, digits = focus.sums(connection, wanted), focus.digits(connection, wanted)
         # The files close before the drafts are renamed, because the footer of a Parquet file is written on close.
         with (
@@ -75,3 +79,40 @@ def export(connection: Connection, wanted: Selection, paths: Sequence[Path]) -> 
         billed={currency: billed for currency, (billed, _) in sums.items()},
         days=days,
     )
+
+
+def _remedy(connection: Connection, wanted: Selection, today: dt.date) -> str:
+    """Return the remedy for a month without stored days. Recommends a backfill only if one can read the month."""
+    month = wanted.month.days
+    if month.first > today:
+        return f"the month is in the future, because today is {today} in UTC"
+    known = {stored.organization: stored for stored in organizations.all_organizations(connection)}
+    served = {name: first_served_day(known.get(name), today) for name in wanted.organizations}
+    if month.last < min(served.values()):
+        return f"it can no longer be read, because OpenAI serves no day before {min(served.values())}"
+    first_days = {name: _first_day(known.get(name), served[name]) for name in served}
+    readable = [name for name, first in first_days.items() if first <= month.last]
+    if not readable:
+        return (
+            f"it is before the history, which begins on {min(first_days.values())}: only an earlier start_date adds it"
+        )
+    failures = {
+        status.organization: f"{status.organization}: {status.last_error}"
+        for status in coverage.sync_status(connection)
+        if status.last_error_is_permanent
+    }
+    working = [name for name in readable if name not in failures]
+    if not working:
+        return (
+            f"its synchronization fails until the cause is corrected ({'; '.join(map(failures.__getitem__, readable))})"
+        )
+    # A backfill is refused if its first day is before the history of one of its organizations.
+    first = max(month.first, *(first_days[name] for name in working))
+    named = " ".join(f"--org {name}" for name in working)
+    return f"run openai-costs backfill {named} --from {first} --to {min(month.last, today)} first"
+
+
+def _first_day(stored: organizations.StoredOrganization | None, served: dt.date) -> dt.date:
+    """Return the first day that a backfill of an organization can read."""
+    known = [stored.start_date, stored.earliest_day] if stored else []
+    return max([served, *(day for day in known if day)])

@@ -34,3 +34,8 @@ def served_days(stored: organizations.StoredOrganization | None) -> int:
     if stored and stored.earliest_day and stored.onboarded_at:
         return max((stored.onboarded_at.astimezone(dt.UTC).date() - stored.earliest_day).days + 1, 1)
     return YEAR.days + 1
+
+
+def first_served_day(stored: organizations.StoredOrganization | None, today: dt.date) -> dt.date:
+    """Return the oldest day that OpenAI still serves. No backfill can read an older day."""
+    return today - dt.timedelta(days=served_days(stored) - 1)

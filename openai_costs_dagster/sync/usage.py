@@ -26,6 +26,7 @@ from openai_costs_dagster.configuration.secret import SecretUnavailable
 from openai_costs_dagster.days import ONE_DAY, DayRange, utc_now
 from openai_costs_dagster.display_text import printable
 from openai_costs_dagster.privacy import response_cleaner
+from openai_costs_dagster.sync.history_start import fallback_start
 from openai_costs_dagster.sync.key_identity import verify_identity
 from openai_costs_dagster.sync.missing_endpoints import MissingEndpoints
 from openai_costs_dagster.sync.onboarding import connection_settings, register
@@ -268,7 +269,9 @@ class _UsageIngestion:
             UsageDay(bucket.day, bucket.rows, self._remove_personal_data(bucket.raw)) for bucket in response.buckets
         ]
         usage.store(self._connection, sync_window, usage_days)
-        if self._missing.forget(usage_endpoint_path(response.operation)):
+        was_missing = self._missing.forget(usage_endpoint_path(response.operation))
+        # OpenAI serves no older days, so that a backfill could not fetch any.
+        if was_missing and days.first > fallback_start(self._request.now().date()):
             self._request.log.warning(
                 "%s: usage of %s is served now; run openai-costs backfill to fetch the days before %s",
                 self._name,

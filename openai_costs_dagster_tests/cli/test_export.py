@@ -69,8 +69,8 @@ def test_unsettled_month_is_printed_as_provisional(export: RunCommand) -> None:
 
 
 def test_month_without_data_is_refused_and_writes_no_file(export: RunCommand, tmp_path: Path) -> None:
-    finished = export("--month", "2025-06", "--out", "june.csv")
-    assert_one_sentence(finished, 1, "no day of 2025-06 is stored for acme, beta: run openai-costs backfill")
+    finished = export("--month", "2020-06", "--out", "june.csv")
+    assert_one_sentence(finished, 1, "no day of 2020-06 is stored for acme, beta: it can no longer be read")
     assert {path.name for path in tmp_path.iterdir()} <= {"openai_costs.yaml", ".openai-costs"}
 
 

@@ -64,6 +64,17 @@ def test_missing_days_are_listed_as_ranges(setup: SyncSetup, configure: Configur
     assert found.last_settled_day == min(hole) - ONE_DAY
 
 
+def test_missing_days_outside_retention_recommend_no_backfill(setup: SyncSetup, configure: Configure) -> None:
+    hole = set(history(setup)[10:13])
+    setup.ingest([day for day in history(setup) if day not in hole])
+    setup.clock.now = dt.datetime.combine(max(hole) + 366 * ONE_DAY, dt.time(12), dt.UTC)
+    first, *_ = overview(setup, configure).required_actions
+    assert first == (
+        f"days are missing that OpenAI no longer serves: {min(hole)}..{max(hole)}; "
+        f"to accept the gap, set start_date to {max(hole) + ONE_DAY} or later"
+    )
+
+
 def test_rejected_key_needs_an_action(setup: SyncSetup, configure: Configure) -> None:
     setup.ingest(history(setup))
     setup.simulated.revoke_key()

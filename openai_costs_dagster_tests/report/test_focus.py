@@ -201,12 +201,49 @@ def test_month_without_spend_is_exported_without_rows(connection: Connection, tm
     assert table(tmp_path).num_rows == 0
 
 
-def test_month_without_stored_days_is_refused(connection: Connection, tmp_path: Path) -> None:
+_BACKFILL = "run openai-costs backfill --org acme --from"
+
+
+@pytest.mark.parametrize(
+    ("today", "history", "remedy"),
+    [
+        (dt.date(2026, 12, 1), "null, null", f"{_BACKFILL} 2026-04-01 --to 2026-04-30 first"),
+        (dt.date(2026, 4, 9), "null, null", f"{_BACKFILL} 2026-04-01 --to 2026-04-09 first"),
+        (dt.date(2027, 4, 20), "null, null", f"{_BACKFILL} 2026-04-20 --to 2026-04-30 first"),
+        (dt.date(2026, 12, 1), "null, '2026-04-11'", f"{_BACKFILL} 2026-04-11 --to 2026-04-30 first"),
+        (dt.date(2026, 12, 1), "'2026-05-02', null", "it is before the history, which begins on 2026-05-02: only"),
+        (dt.date(2026, 3, 31), "null, null", "the month is in the future, because today is 2026-03-31 in UTC"),
+        (dt.date(2027, 5, 1), "null, null", "it can no longer be read, because OpenAI serves no day before 2026-05"),
+        (
+            dt.date(2029, 1, 1),
+            "'2026-01-01', null",
+            "it can no longer be read, because OpenAI serves no day",
+        ),
+    ],
+)
+def test_month_without_stored_days_is_refused_with_a_remedy_that_can_help(
+    connection: Connection, tmp_path: Path, today: dt.date, history: str, remedy: str
+) -> None:
     store(connection, {DAY: [row("1")]})
+    organizations.register(connection, "acme", display_name=None, start_date=None)
+    connection.execute(
+        f"update openai_costs.organizations set (start_date, earliest_day) = ({history})"  # noqa: S608  # constants
+    )
     april = Selection(Month(2026, 4), ["acme"])
-    with pytest.raises(NoStoredDays, match=r"2026-04 is stored for acme: run .* --from 2026-04-01 --to 2026-04-30"):
-        write(connection, tmp_path, "csv", wanted=april)
+    with pytest.raises(NoStoredDays) as raised:
+        export(connection, april, [tmp_path / "april.csv"], today=today)
+    assert str(raised.value).startswith(f"no day of 2026-04 is stored for acme: {remedy}")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_month_of_an_organization_that_cannot_be_read_names_the_cause(connection: Connection, tmp_path: Path) -> None:
+    store(connection, {DAY: [row("1")]})
+    organizations.register(connection, "acme", display_name=None, start_date=None)
+    failed_at = dt.datetime(2026, 12, 1, tzinfo=dt.UTC)
+    organizations.record_failure(connection, "acme", "OpenAI does not accept the key", failed_at, permanent=True)
+    april = Selection(Month(2026, 4), ["acme"])
+    with pytest.raises(NoStoredDays, match=r"corrected \(acme: OpenAI does not accept the key\)$"):
+        export(connection, april, [tmp_path / "april.csv"], today=dt.date(2026, 12, 1))
 
 
 @pytest.mark.parametrize("name", ["march.xlsx", "march", "march.csv.gz"])
