@@ -83,7 +83,7 @@ def test_failed_test_alert_leaves_nothing_to_retry(
     assert sorted(states(connection)) == [("hook", "dropped", 1), ("hook", "waiting", 0)]
     assert delivery.send_test(database, [hook], "hook", None, clock) == {"hook": None}
     assert delivery.send_test(database, [hook], "another", None, clock) == {}
-    assert go(database, clock, hook).sent == 1  # only the earlier alert
+    assert run_delivery(database, clock, hook).sent == 1  # only the earlier alert
     assert outbox.delivery_states(connection) == []
     assert outbox.requeue_dead(connection, clock.now) == 0
     assert [one.document["alerts"][0]["kind"] for one in receiver.received] == ["test", "test", "anomaly"]
