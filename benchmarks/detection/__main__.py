@@ -33,9 +33,9 @@ def main() -> None:
     compared = measure_forecasts(forecast) if forecast else None
     if compared:
         print(f"\nforecasting models\n{report.table(compared)}")
-    found = Measurements(arguments.seeds, panels, measured, real_panels, real_results, forecast, compared)
+    measurements = Measurements(arguments.seeds, panels, measured, real_panels, real_results, forecast, compared)
     if arguments.write:
-        print(f"\nWrote {report.write(report.page(found)).name}")
+        print(f"\nWrote {report.write(report.page(measurements)).name}")
 
 
 def _arguments() -> argparse.Namespace:

@@ -113,17 +113,19 @@ def measure(contender: Contender, panels: Iterable[LabelledPanel]) -> Result:
     return Result(scores, seconds, series_days)
 
 
-def measure_forecasts(found: Forecasts) -> Mapping[Contender, Result]:
+def measure_forecasts(forecasts: Forecasts) -> Mapping[Contender, Result]:
     """Return the results of the forecasting models and of other contenders on the same leaf series."""
-    results = {contender: _on_sample(contender, found) for contender in _COMPARED_WITH_FORECASTS}
-    for model, bounds in found.bounds.items():
+    results = {contender: _on_sample(contender, forecasts) for contender in _COMPARED_WITH_FORECASTS}
+    for model, bounds in forecasts.bounds.items():
         description = (
-            f"outside the 99 % interval of statsforecast {found.version}'s {model}, "
+            f"outside the 99 % interval of statsforecast {forecasts.version}'s {model}, "
             "with weekly seasonality, fitted every week"
         )
         for contender in _with_minimum_impact(model, description, partial(_outside, bounds)):
-            flags = contender.prepare(found.panel)()
-            results[contender] = Result([score(found.panel, flags)], bounds.seconds, int(found.panel.alive.sum()))
+            flags = contender.prepare(forecasts.panel)()
+            results[contender] = Result(
+                [score(forecasts.panel, flags)], bounds.seconds, int(forecasts.panel.alive.sum())
+            )
     return results
 
 
@@ -134,9 +136,9 @@ def _timed_flags(contender: Contender, panel: LabelledPanel) -> tuple[Flags, flo
     return flags, time.perf_counter() - began
 
 
-def _on_sample(contender: Contender, found: Forecasts) -> Result:
-    flags, seconds = _timed_flags(contender, found.whole)
-    return Result([score(found.panel, flags[:, found.columns])], seconds, int(found.whole.alive.sum()))
+def _on_sample(contender: Contender, forecasts: Forecasts) -> Result:
+    flags, seconds = _timed_flags(contender, forecasts.whole)
+    return Result([score(forecasts.panel, flags[:, forecasts.columns])], seconds, int(forecasts.whole.alive.sum()))
 
 
 def _outside(bounds: Bounds, panel: LabelledPanel, *, minimum_impact: float = 0.0) -> Flags:

@@ -39,9 +39,9 @@ def _rolling_bounds(model: Any, values: Any) -> dict[str, Any]:
     lower, upper = [None] * min(MIN_DAYS, len(values)), [None] * min(MIN_DAYS, len(values))
     for first in range(MIN_DAYS, len(values), WEEK):
         horizon = min(WEEK, len(values) - first)
-        found = model().forecast(y=values[:first], h=horizon, level=[LEVEL])
-        lower += found[f"lo-{LEVEL}"].tolist()
-        upper += found[f"hi-{LEVEL}"].tolist()
+        intervals = model().forecast(y=values[:first], h=horizon, level=[LEVEL])
+        lower += intervals[f"lo-{LEVEL}"].tolist()
+        upper += intervals[f"hi-{LEVEL}"].tolist()
     return {"lower": lower, "upper": upper, "seconds": time.perf_counter() - began}
 
 

@@ -59,11 +59,11 @@ class _Organization:
     def drafts(self) -> list[Draft]:
         """Return the series of three to five projects. The last project of a large organization is small."""
         projects = self._chance.choice(PROJECTS, int(self._chance.integers(3, 6)), replace=False)
-        found: list[Draft] = []
+        drafts: list[Draft] = []
         for number, project in enumerate(projects):
             small = number == len(projects) - 1 and self._dollars > 60
-            found += self._project(str(project), small=small)
-        return found
+            drafts += self._project(str(project), small=small)
+        return drafts
 
     def _project(self, project: str, *, small: bool) -> list[Draft]:
         chance = self._chance

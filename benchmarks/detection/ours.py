@@ -27,9 +27,9 @@ def prepare(panel: LabelledPanel, sensitivity: Sensitivity) -> Callable[[], Flag
     columns = [spend.series.index(SeriesKey(*leaf[:3])) for leaf in panel.leaves]
 
     def find_flags() -> Flags:
-        found = Detector(spend, Parameters.for_sensitivity(sensitivity, MINIMUM_IMPACT)).run().flagged[:, columns]
+        flagged = Detector(spend, Parameters.for_sensitivity(sensitivity, MINIMUM_IMPACT)).run().flagged[:, columns]
         flags = np.zeros(panel.spend.shape, bool)
-        flags[first : first + len(found)] = found
+        flags[first : first + len(flagged)] = flagged
         return flags & panel.alive
 
     return find_flags

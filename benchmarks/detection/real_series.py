@@ -77,11 +77,11 @@ def _read(file: Path) -> dict[str, list[tuple[str, str, Values]]]:
         for row in csv.DictReader(lines):
             day = dt.date.fromisoformat(row["date"])
             series.setdefault((row["series"], row["family"]), []).append((day, float(row["value"])))
-    found: dict[str, list[tuple[str, str, Values]]] = {}
+    series_by_organization: dict[str, list[tuple[str, str, Values]]] = {}
     for (name, family), values in series.items():
         organization = next(key for key, prefixes in _ORGANIZATIONS.items() if name.startswith(prefixes))
-        found.setdefault(organization, []).append((name, family, _moved(sorted(values))))
-    return found
+        series_by_organization.setdefault(organization, []).append((name, family, _moved(sorted(values))))
+    return series_by_organization
 
 
 def _moved(values: Values) -> Values:

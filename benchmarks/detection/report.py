@@ -68,7 +68,7 @@ class Measurements:
     real_panels: Sequence[LabelledPanel] | None
     real: Results | None
     forecasts: Forecasts | None
-    beside_forecasts: Results | None
+    forecast_comparison: Results | None
 
 
 def machine() -> str:
@@ -123,23 +123,23 @@ def tags_table(results: Results) -> str:
     return _markdown(["day", "description", "series-months", *(contender.name for contender in _COMPARED)], rows)
 
 
-def page(found: Measurements) -> str:
+def page(measurements: Measurements) -> str:
     """Return the text of docs/detection-benchmark.md."""
     parts = [
         _INTRODUCTION.format(
-            count=len(found.panels),
-            size=size(found.panels),
-            seeds=", ".join(map(str, found.seeds)),
+            count=len(measurements.panels),
+            size=size(measurements.panels),
+            seeds=", ".join(map(str, measurements.seeds)),
             date=dt.datetime.now(dt.UTC).date(),
             machine=machine(),
         ),
-        table(found.synthetic),
+        table(measurements.synthetic),
         _COLUMNS,
-        _contenders(found.synthetic),
-        f"## Comparison with forecasting models\n{_beside_forecasts(found)}",
-        f"## By kind of anomaly\n{kinds_table(found.synthetic)}",
-        f"## False alerts\n{_FALSE_ALERTS}\n\n{tags_table(found.synthetic)}",
-        f"## Real series\n{_on_real_series(found)}",
+        _contenders(measurements.synthetic),
+        f"## Comparison with forecasting models\n{_forecasts_text(measurements)}",
+        f"## By kind of anomaly\n{kinds_table(measurements.synthetic)}",
+        f"## False alerts\n{_FALSE_ALERTS}\n\n{tags_table(measurements.synthetic)}",
+        f"## Real series\n{_real_series_text(measurements)}",
         _PANEL.format(archetypes=_archetypes()),
         _LIMITS,
         _REPEAT,
@@ -211,23 +211,23 @@ def _contenders(results: Results) -> str:
     )
 
 
-def _beside_forecasts(found: Measurements) -> str:
-    if found.forecasts is None or found.beside_forecasts is None:
+def _forecasts_text(measurements: Measurements) -> str:
+    if measurements.forecasts is None or measurements.forecast_comparison is None:
         return "Not measured in this run: statsforecast was skipped or could not be installed."
     text = _FORECASTS.format(
-        version=found.forecasts.version,
-        count=len(found.forecasts.panel.leaves),
-        events=len(found.forecasts.panel.events),
-        seed=found.seeds[0],
+        version=measurements.forecasts.version,
+        count=len(measurements.forecasts.panel.leaves),
+        events=len(measurements.forecasts.panel.events),
+        seed=measurements.seeds[0],
     )
-    return f"{text}\n\n{table(found.beside_forecasts)}"
+    return f"{text}\n\n{table(measurements.forecast_comparison)}"
 
 
-def _on_real_series(found: Measurements) -> str:
-    if found.real_panels is None or found.real is None:
+def _real_series_text(measurements: Measurements) -> str:
+    if measurements.real_panels is None or measurements.real is None:
         return "Not measured in this run: the file of real series does not exist next to the checkout."
-    text = _REAL.format(count=len(found.real_panels), size=size(found.real_panels))
-    return f"{text}\n\n{real_table(found.real)}"
+    text = _REAL.format(count=len(measurements.real_panels), size=size(measurements.real_panels))
+    return f"{text}\n\n{real_table(measurements.real)}"
 
 
 def _archetypes() -> str:

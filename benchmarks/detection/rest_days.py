@@ -15,14 +15,14 @@ _MONDAY, _THURSDAY = 0, 3
 
 def rests(region: str, dates: Sequence[dt.date]) -> dict[int, float]:
     """Return the share of people who rest, from 0 to 1, by row. Normal working days are left out."""
-    found: dict[dt.date, float] = {}
+    shares: dict[dt.date, float] = {}
     for year in sorted({day.year for day in dates}):
-        found |= _everywhere(year)
+        shares |= _everywhere(year)
         if region == "us":
-            found |= _united_states(year)
+            shares |= _united_states(year)
         elif region == "eu":
-            found |= _europe(year)
-    return {row: found[day] for row, day in enumerate(dates) if day in found}
+            shares |= _europe(year)
+    return {row: shares[day] for row, day in enumerate(dates) if day in shares}
 
 
 def _everywhere(year: int) -> dict[dt.date, float]:

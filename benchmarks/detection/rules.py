@@ -88,7 +88,7 @@ def _is_far(spend: Floats, middle: Floats, deviation: Floats, minimum_impact: fl
     return np.asarray((deviation > 0) & (away > _DEVIATIONS * deviation) & (away >= minimum_impact))
 
 
-def _fill_mask(tested: Flags, found: Flags) -> Flags:
+def _fill_mask(tested: Flags, values: Flags) -> Flags:
     flags = np.zeros(tested.shape, bool)
-    flags[tested] = found
+    flags[tested] = values
     return flags

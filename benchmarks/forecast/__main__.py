@@ -20,10 +20,10 @@ def main() -> None:
     tuning, held_out = (
         {months: outcomes(half, months) for months in (MONTH, QUARTER)} for half in halves(series)
     )  # fmt: skip
-    found = report.Measurements(len(series), tuning, held_out)
-    print(report.tables(found))
+    measurements = report.Measurements(len(series), tuning, held_out)
+    print(report.tables(measurements))
     if arguments.write:
-        print(f"\nWrote {report.write(report.page(found)).name}")
+        print(f"\nWrote {report.write(report.page(measurements)).name}")
 
 
 def _series() -> list[Series]:

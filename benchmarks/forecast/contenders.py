@@ -31,9 +31,9 @@ class SimpleForecast:
 
 def ours(known: Known, period: Period, known_to: dt.date) -> Forecast:
     """Return the project's forecast of a period."""
-    found = forecast_period(known, period.first, period.last, known_to)
-    assert found is not None
-    return found
+    forecast = forecast_period(known, period.first, period.last, known_to)
+    assert forecast is not None
+    return forecast
 
 
 def _last_total(known: Known, period: Period, _: dt.date) -> Decimal:

@@ -35,13 +35,13 @@ class Measurements:
     """The outcomes on the held-out half, by the number of months per period."""
 
 
-def tables(found: Measurements) -> str:
+def tables(measurements: Measurements) -> str:
     """Return the printed tables."""
-    months, quarters = found.held_out[MONTH], found.held_out[QUARTER]
+    months, quarters = measurements.held_out[MONTH], measurements.held_out[QUARTER]
     parts = [
         "months, held out",
         errors_table(months, MONTH),
-        halves_table(found),
+        halves_table(measurements),
         interval_table(months, MONTH),
         families_table(months),
         "quarters, held out",
@@ -66,12 +66,12 @@ def errors_table(chosen: Outcomes, months: int) -> str:
     return _markdown(["", "mean error", "median error", *(f"day {day}" for day in DAYS[months])], rows)
 
 
-def halves_table(found: Measurements) -> str:
+def halves_table(measurements: Measurements) -> str:
     """Return a table that compares both halves."""
     rows = [
         [f"{name}, {half}", *_interval(outcomes[months]), _percent(mean_error(outcomes[months], OURS))]
         for months, name in ((MONTH, "months"), (QUARTER, "quarters"))
-        for half, outcomes in (("held out", found.held_out), ("tuned on", found.tuning))
+        for half, outcomes in (("held out", measurements.held_out), ("tuned on", measurements.tuning))
     ]
     return _markdown(["", *_INTERVAL, "mean error"], rows)
 
@@ -93,9 +93,9 @@ def families_table(chosen: Outcomes) -> str:
     return _markdown(["family (series)", *_INTERVAL, *headings], rows)
 
 
-def page(found: Measurements) -> str:
+def page(measurements: Measurements) -> str:
     """Return the text of docs/forecast-benchmark.md."""
-    months, quarters = found.held_out[MONTH], found.held_out[QUARTER]
+    months, quarters = measurements.held_out[MONTH], measurements.held_out[QUARTER]
     introduction = _INTRODUCTION.format(
         forecasts=len(months),
         series=_series(months),
@@ -106,19 +106,21 @@ def page(found: Measurements) -> str:
         coverage=_percent(coverage(months)),
         width=_percent(width(months)),
     )
-    measured = _series(months) + _series(found.tuning[MONTH])
+    measured = _series(months) + _series(measurements.tuning[MONTH])
     parts = [
         introduction,
         errors_table(months, MONTH),
         _COLUMNS,
         _markdown(["contender", "description"], [[contender, text] for contender, text in _DESCRIPTIONS.items()]),
-        f"## Coverage of the interval\n{_COVERAGE}\n\n{interval_table(months, MONTH)}\n\n{halves_table(found)}",
+        f"## Coverage of the interval\n{_COVERAGE}\n\n{interval_table(months, MONTH)}\n\n{halves_table(measurements)}",
         f"## Families of series\n{families_table(months)}\n\n{_FAMILIES}",
         f"## Quarters\n{_QUARTERS.format(coverage=_percent(coverage(quarters)))}",
         errors_table(quarters, QUARTER),
         interval_table(quarters, QUARTER),
         f"## Speed\n{_speed(months)}",
-        _HALVES.format(read=found.read, measured=measured, short=found.read - measured, least=LEAST_HISTORY),
+        _HALVES.format(
+            read=measurements.read, measured=measured, short=measurements.read - measured, least=LEAST_HISTORY
+        ),
         _LIMITS,
         _REPEAT,
     ]
@@ -152,10 +154,10 @@ def _by_day(chosen: Outcomes, months: int) -> dict[int, list[Outcome]]:
 
 
 def _grouped(chosen: Outcomes, key: Callable[[Outcome], str]) -> dict[str, list[Outcome]]:
-    found: dict[str, list[Outcome]] = {}
+    groups: dict[str, list[Outcome]] = {}
     for outcome in chosen:
-        found.setdefault(key(outcome), []).append(outcome)
-    return dict(sorted(found.items()))
+        groups.setdefault(key(outcome), []).append(outcome)
+    return dict(sorted(groups.items()))
 
 
 def _series(chosen: Outcomes) -> int:

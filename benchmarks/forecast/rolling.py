@@ -51,8 +51,8 @@ def outcomes(series: Iterable[Series], months: int) -> list[Outcome]:
 
     Periods without spend are left out, because their relative error is undefined.
     """
-    found = (_outcome(item, period, day) for item in series for period, day in forecasts(item, months))
-    return [outcome for outcome in found if outcome]
+    candidates = (_outcome(item, period, day) for item in series for period, day in forecasts(item, months))
+    return [outcome for outcome in candidates if outcome]
 
 
 def coverage(chosen: Sequence[Outcome]) -> float:

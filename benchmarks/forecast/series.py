@@ -35,12 +35,12 @@ class Series:
 
 def read(file: Path = FILE) -> list[Series]:
     """Return all series, sorted by name. Raises `FileNotFoundError` if the file does not exist next to the checkout."""
-    found: dict[str, Series] = {}
+    series_by_name: dict[str, Series] = {}
     with gzip.open(file, "rt", encoding="utf-8") as lines:
         for row in csv.DictReader(lines):
-            series = found.setdefault(row["series"], Series(row["series"], row["family"], {}))
+            series = series_by_name.setdefault(row["series"], Series(row["series"], row["family"], {}))
             series.spend[dt.date.fromisoformat(row["date"])] = Decimal(row["value"])
-    return sorted(found.values(), key=lambda series: series.name)
+    return sorted(series_by_name.values(), key=lambda series: series.name)
 
 
 def halves(series: Sequence[Series]) -> tuple[Sequence[Series], Sequence[Series]]:

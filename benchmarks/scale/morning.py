@@ -175,17 +175,17 @@ class _Refresh:
         self._wait_until(lambda: self._runs()["succeeded"] + self._runs()["failed"] >= count / 2)
         during = page_times(self._url, self._project.names[count // 2])
         self._wait_until(self._all_runs_ended)
-        found = self._runs()
+        runs = self._runs()
         return Morning(
             organizations=count,
             locations=len(shards(count)),
             up=time_to_response,
-            queued=found["queued_at"] - self._tick,
-            ended=found["ended_at"] - self._tick,
-            runs=round(found["runs"]),
-            failed=round(found["failed"]),
+            queued=runs["queued_at"] - self._tick,
+            ended=runs["ended_at"] - self._tick,
+            runs=round(runs["runs"]),
+            failed=round(runs["failed"]),
             read=self._stored_organizations(),
-            run=found["run_seconds"],
+            run=runs["run_seconds"],
             memory=memory,
             during=during,
             after=page_times(self._url, self._project.names[count // 2]),
@@ -197,14 +197,14 @@ class _Refresh:
         return False
 
     def _all_runs_ended(self) -> bool:
-        found = self._runs()
-        is_idle = time.time() - max(found["queued_at"], found["ended_at"]) > _IDLE_S
-        return found["succeeded"] + found["failed"] == found["runs"] >= len(self._project.names) and is_idle
+        runs = self._runs()
+        is_idle = time.time() - max(runs["queued_at"], runs["ended_at"]) > _IDLE_S
+        return runs["succeeded"] + runs["failed"] == runs["runs"] >= len(self._project.names) and is_idle
 
     def _runs(self) -> dict[str, float]:
         with psycopg.connect(self._project.database_url, row_factory=psycopg.rows.dict_row) as connection:
-            (found,) = connection.execute(_RUNS, [str(dt.datetime.now(dt.UTC).date())]).fetchall()
-        return {name: float(value or 0) for name, value in found.items()}
+            (runs,) = connection.execute(_RUNS, [str(dt.datetime.now(dt.UTC).date())]).fetchall()
+        return {name: float(value or 0) for name, value in runs.items()}
 
     def _stored_organizations(self) -> int:
         with psycopg.connect(self._project.database_url) as connection:
