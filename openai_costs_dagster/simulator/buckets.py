@@ -41,7 +41,7 @@ def render_bucket(
         "end_time": str(int(end.timestamp())),
     }
     if deviations.undocumented_fields:
-        # Captured responses of the live API contain both fields, which the specification does not list.
+        # Captured responses contain times in ISO format too, which the specification does not list.
         members["start_time_iso"] = f'"{start:%Y-%m-%dT%H:%M:%S}"'
         members["end_time_iso"] = f'"{end:%Y-%m-%dT%H:%M:%S}"'
     members["results"] = f"[{', '.join(view.results(organization, day, deviations, now))}]"

@@ -116,7 +116,7 @@ class Simulator:
         `target` is the path with the query. `key` is the bearer token.
         """
         parts = urlsplit(target)
-        # By default, parse_qs drops parameters with an empty value, so a misspelled one would go unnoticed.
+        # By default, parse_qs drops parameters with an empty value, so a misspelled name of one would go unnoticed.
         query = parse_qs(parts.query, keep_blank_values=True)
         organization = next((found for found in self.organizations if key and found.accepts(key)), None)
         response = self._respond(organization, method, parts.path, query, key)

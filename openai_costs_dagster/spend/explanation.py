@@ -23,7 +23,8 @@ _MAX_NAME_LENGTH = 100  # the maximum length of a name in a sentence
 _MAIN_SHARE = Decimal("0.6")  # the least share of the change at which a value is named as the cause
 _SOLE_SHARE = Decimal("0.9")  # the least share of the change at which the percentage is omitted
 _NOTABLE_MIX = Decimal("0.25")  # the least share of the impact at which the mix is named
-# A price or volume within these ratios is described as unchanged, because effective prices vary slightly.
+# A price or volume within these ratios is described as unchanged. Effective prices vary a little without any change of
+# a price.
 _UNCHANGED_PRICE = (Decimal("0.97"), Decimal("1.03"))
 _UNCHANGED_VOLUME = (Decimal("0.8"), Decimal("1.25"))
 _CREDIT_WORD = re.compile(r"discount|refund|adjustment|credit", re.IGNORECASE)
@@ -68,7 +69,7 @@ class DisplayNames:
 
 @dataclass(frozen=True)
 class ParentTotal:
-    """The total of a project or the organization that jumped together with a new series; US dollars."""
+    """The total of a project or the organization that rose together with a new series, in US dollars."""
 
     name: str
     actual: Decimal
@@ -141,7 +142,7 @@ def shorten(name: str) -> str:
 
 
 def _failed_test(figures: Figures) -> str:
-    """Return the amount and the range of the test that failed."""
+    """Return the sentence with the amount and the range of the test that failed."""
     so_far = " so far, the day is not settled" if figures.provisional else ""
     if figures.days > 1:
         spend = f"The {figures.days} days up to {figures.day} cost {dollars(figures.actual)} together{so_far}"

@@ -27,7 +27,7 @@ SYNC: Final = "sync"
 KIND: Final = "sync_failure"
 """The `kind` of the alerts."""
 TRANSIENT_GRACE_PERIOD = dt.timedelta(minutes=50)
-"""Time before a transient failure alerts. It is below an hour, so that the next hourly refresh decides."""
+"""Time before a transient failure alerts. It is below an hour, so that a second failed hourly refresh alerts."""
 
 ACCESS_FAILURES = frozenset({"AuthenticationFailed", "PermissionDenied", "WrongOrganization", "SecretUnavailable"})
 """Errors that fail every day of the organization, by class name."""

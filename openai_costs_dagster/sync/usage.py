@@ -89,7 +89,7 @@ class UsageOutcome:
     permanent: bool = True
     """Whether every failure needs a person; False as soon as one failure may disappear by itself."""
     skipped: dict[str, str] = field(default_factory=dict)
-    """Endpoints that the server lacks, with its error."""
+    """Endpoints that the server lacks, with the error that the server returned."""
     requests: int = 0
 
     def fail(self, days: Collection[dt.date] | DayRange, reason: str, error: Exception) -> None:

@@ -23,7 +23,7 @@ _TRANSIENT_STATES = {
     "55P03",  # lock_timeout
 }
 _PERMANENT_CLASSES = {"0A", "22", "28", "3D", "54", "XX"}
-"""Unsupported features, invalid values, wrong credentials or databases, limits of PostgreSQL, corrupted data."""
+"""SQLSTATE classes of unsupported features, invalid values, wrong credentials or databases, limits, corrupt data."""
 _PERMANENT_STATES = {
     "25006",  # read-only transaction
     "42501",  # insufficient privilege

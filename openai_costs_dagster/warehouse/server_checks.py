@@ -12,7 +12,7 @@ from openai_costs_dagster.warehouse import errors, failures
 from openai_costs_dagster.warehouse.statements import statement
 
 OLDEST_SERVER = 15
-_ROUNDS = 4  # Poolers assign idle servers in turn or the last used one first. Four rounds detect both orders.
+_ROUNDS = 4  # Poolers assign idle servers round robin, or the most recently used server first. Four rounds detect both.
 
 Connection = psycopg.Connection[TupleRow]
 

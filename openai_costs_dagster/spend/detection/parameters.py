@@ -203,7 +203,7 @@ class Parameters:
     A maximum of few days is a poor estimate of the maximum of many days, so few active days get a large margin.
     """
     intermittent_run_lengths: tuple[int, ...] = (2, 3, 4, 5, 6)
-    """The lengths of the runs tested for high and frequent days, in days."""
+    """The lengths, in days, of the runs in which days may be unusually high and frequent."""
     intermittent_extra_sigmas: float = 0.6
     """The sigmas beyond `run_rise_sigmas` from which a run of high and frequent days is flagged."""
     intermittent_level_uncertainty: float = 0.3

@@ -25,7 +25,7 @@ _SUCCESSOR_FACTOR = 1.8
 _CLEAR_SIGMAS = 4  # sigmas by which an older sibling must deviate
 _UNCHANGED_TOTAL_SIGMAS = 1  # sigmas up to which the total counts as unchanged
 _OFFSET_RANGE = 0.7, 1.5  # range of the share of a change that siblings must offset
-_WIDE_OFFSET_RANGE = 0.5, 2  # the same range if the total changed little
+_WIDE_OFFSET_RANGE = 0.5, 2  # the value of `_OFFSET_RANGE` on days on which the total changed little
 _SMALL_TOTAL_CHANGE = 0.4  # the total changed little if its change is below this share of the series' change
 _PROVISIONAL_DAYS = 5  # days; less than a week, so that the reference weeks end before the migration
 # The siblings have returned if they offset less than this share of the series' deviation from its old level.
