@@ -32,5 +32,5 @@ def forget_user(user: str) -> None:
             f"{user_id} is forgotten: {gone.names} names and addresses, {gone.pages} raw responses, "
             f"{gone.texts} other texts; amounts remain"
         )
-    # The report file was written before and may still contain the deleted names.
+    # The report file was written before the names were deleted, so it may still contain them.
     locations.delete_report(session.configuration)

@@ -110,7 +110,7 @@ def _row_text(organization: SimulatedOrganization, day: date, row: Row, view: Co
     members["quantity"] = _quantity_text(row.quantity, deviations)
     members["quantity_unit"] = json.dumps(row.quantity_unit)
     for name in DIMENSIONS:
-        # The published specification lists these three dimensions. A newer dimension appears if the query groups by it.
+        # The published specification lists three dimensions. A newer dimension appears if the query groups by it.
         documented = name in ("project_id", "line_item", "api_key_id") or name in view.group_by
         if documented or deviations.undocumented_fields:
             members[name] = json.dumps(row.dimensions[name])

@@ -106,7 +106,7 @@ class _IntegerTable:
         for row in coarsest_first:
             for column, units in enumerate(targets[row]):
                 self._assign(row, column, units, self._grains[row])
-        # The remainder relaxes one condition after the other: own decimals, then cells with a share.
+        # If units remain, rows may use more decimals than their own, and then also cells without a share.
         for allowed, grains in (
             (has_share, self._grains),
             (has_share, [1] * len(has_share)),
