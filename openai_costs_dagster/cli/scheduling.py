@@ -146,7 +146,8 @@ def as_json(found: Scheduling) -> dict[str, Any]:
 def _newest(ticks: Sequence[SensorTick], names: set[str]) -> Iterator[SensorTick]:
     """Yield the newest tick of each sensor for each organization. `ticks` are ordered newest first within a sensor.
 
-    Rows of a code location that was renamed or moved to another host are skipped if newer ticks cover its organizations.
+    Rows of a code location that was renamed or moved to another host are skipped if newer ticks cover the same
+    organizations.
     """
     left: dict[str, set[str]] = {}
     for tick in ticks:

@@ -122,7 +122,7 @@ def lines_of_organization(path: Path, name: str) -> list[tuple[int, str]]:
 
 
 def _validated(value: dict[str, Any], where: str, folder: Path, document: Document | None) -> Configuration:
-    # The program would otherwise ignore the old variable without any message.
+    # A variable with a former name would otherwise be ignored without any message.
     if renamed := renamed_variable():
         raise ConfigurationError(renamed)
     try:

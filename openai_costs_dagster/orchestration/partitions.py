@@ -56,7 +56,7 @@ def days_to_evaluate(context: dg.AssetCheckExecutionContext, trailing_days: int)
     """Return the UTC days of a check. Without partitions ("Execute all" in the UI), return the trailing days."""
     if context.has_partition_key or context.has_partition_key_range:
         return days_of(context)
-    # "Execute all" on the asset's page starts a check without any partition.
+    # "Execute all" on the asset's page starts a check without any partition, so the recent days are evaluated.
     today = utc_now().date()
     return list(DayRange(today - dt.timedelta(days=trailing_days - 1), today))
 

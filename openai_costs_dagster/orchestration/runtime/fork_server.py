@@ -79,7 +79,7 @@ def _run(request: str, gate: Connection, inherited: list[Connection | TextIO]) -
     with Path(os.devnull).open() as nothing:
         os.dup2(nothing.fileno(), 0)  # Standard input holds the requests of other runs.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    with capture_interrupts():  # Dagster handles interrupts later, and an earlier one must not be lost.
+    with capture_interrupts():  # Records an interrupt that arrives before Dagster handles interrupts.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
         try:
             gate.recv()
