@@ -26,6 +26,7 @@ def up(context: click.Context, host: str, port: int | None) -> None:
     from openai_costs_dagster.cli.backfill import end_abandoned_runs
     from openai_costs_dagster.cli.dagster_dev import DagsterDev
     from openai_costs_dagster.cli.session import open_session, selected_organizations
+    from openai_costs_dagster.cli.up_lease import only_up
     from openai_costs_dagster.configuration import load
     from openai_costs_dagster.orchestration.runtime.instance import describe_run_launcher
     from openai_costs_dagster.sync.onboarding import start_dates
@@ -39,6 +40,7 @@ def up(context: click.Context, host: str, port: int | None) -> None:
     _stop_killed_predecessor(state_file)
     session = open_session(configuration)
     session.database.check_privileges()
+    context.with_resource(only_up(session.database))
     # Onboarding comes before the start of Dagster, because the partitions of an organization begin with its first day.
     _, unreachable = start_dates(selected_organizations(configuration, ()), session.database)
     for name, error in unreachable.items():

@@ -25,13 +25,13 @@ _EXPIRY_WARNINGS: tuple[tuple[dt.timedelta, Severity], ...] = ((3 * ONE_DAY, "hi
 def record_alerts(connection: Connection, organization: str, own: WireAdminKey, now: dt.datetime) -> None:
     """Record the alerts about `own`, the admin key that is used for an organization. Each alert is recorded once."""
     expiry, age = _expiry(organization, own, now), _age(organization, own, now)
-    if expiry:
-        outbox.record(connection, expiry, now)
-    if age:
-        created = _utc_time(own.created_at)
-        outbox.record(
-            connection, age, now, acknowledged=created is not None and now - created > OLD_AFTER + _ALERT_ON_AGE_FOR
-        )
+    created = _utc_time(own.created_at)
+    was_old_before = created is not None and now - created > OLD_AFTER + _ALERT_ON_AGE_FOR
+    with connection.transaction():
+        if expiry:
+            outbox.record(connection, expiry, now)
+        if age:
+            outbox.record(connection, age, now, acknowledged=was_old_before)
 
 
 def _expiry(organization: str, own: WireAdminKey, now: dt.datetime) -> outbox.Alert | None:

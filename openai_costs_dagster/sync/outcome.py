@@ -13,7 +13,7 @@ from openai_costs_dagster.cost_records import format_amount
 from openai_costs_dagster.days import DayRange
 from openai_costs_dagster.display_text import printable
 from openai_costs_dagster.spend import money
-from openai_costs_dagster.warehouse.errors import DatabaseUnavailable, LoadMismatch
+from openai_costs_dagster.warehouse.errors import DatabaseUnavailable, LeaseLost, LoadMismatch
 
 _ZERO = Decimal(0)
 
@@ -121,4 +121,4 @@ class Outcome:
 def is_permanent(error: Exception) -> bool:
     """Return whether a person has to act before another attempt can succeed."""
     # A LoadMismatch counts as transient, because the next run fetches all rows again.
-    return not isinstance(error, errors.TransientApiError | DatabaseUnavailable | LoadMismatch)
+    return not isinstance(error, errors.TransientApiError | DatabaseUnavailable | LeaseLost | LoadMismatch)

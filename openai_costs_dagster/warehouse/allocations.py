@@ -13,13 +13,13 @@ from openai_costs_dagster.records import AllocatedCost, UserTotal
 from openai_costs_dagster.warehouse import errors
 from openai_costs_dagster.warehouse.copy import copy_into
 from openai_costs_dagster.warehouse.database import Connection
+from openai_costs_dagster.warehouse.lock import transaction_lock
 from openai_costs_dagster.warehouse.statements import statement
 
 _INSERT_USER_COST_DAY = """
 insert into openai_costs.user_cost_days (organization, usage_date, fetched_at)
 values (%(organization)s, %(usage_date)s, %(now)s)
 """
-_LOCK = "select pg_advisory_xact_lock(hashtextextended('openai_costs/allocation/' || %(organization)s, 0))"
 
 
 class SyncedDay(NamedTuple):
@@ -115,7 +115,7 @@ def store(connection: Connection, organization: str, shared: Mapping[dt.date, Da
     """Replace the allocated costs of some days in one transaction."""
     with connection.transaction(), connection.cursor() as cursor:
         # Without the lock, two concurrent runs would both insert rows for the same day.
-        cursor.execute(_LOCK, {"organization": organization})
+        transaction_lock(connection, organization, "allocation")
         cursor.execute(
             statement("allocations/delete_allocations"), {"organization": organization, "days": list(shared)}
         )

@@ -89,14 +89,18 @@ class Staging:
         self._lines: list[str] = []
         self._buckets: list[tuple[Any, ...]] = []
         self._holds_rows = False
-        connection.execute(statement("costs/create_staging"))
+        # Temporary tables are created and emptied in transactions, because other statements of a locked connection are
+        # read-only. The rows of temporary tables can be changed anyway.
+        with connection.transaction():
+            connection.execute(statement("costs/create_staging"))
 
     def clear(self) -> None:
         """Discard all staged days, after a request for the window failed."""
         self._lines.clear()
         self._buckets.clear()
         if self._holds_rows:
-            self._connection.execute(_CLEAR_STAGING)
+            with self._connection.transaction():
+                self._connection.execute(_CLEAR_STAGING)
             self._holds_rows = False
 
     def forget(self, days: DayRange) -> None:

@@ -5,11 +5,13 @@ Each connection executes `queries/session/settings.sql`, which overrides the set
 
 from __future__ import annotations
 
+import logging
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 import sqlalchemy
@@ -20,16 +22,29 @@ from psycopg.rows import TupleRow
 
 from openai_costs_dagster.warehouse import errors, failures, view_versions
 from openai_costs_dagster.warehouse.address import Address
-from openai_costs_dagster.warehouse.roles import grants
+from openai_costs_dagster.warehouse.roles import dagster_grants, grants
 from openai_costs_dagster.warehouse.schema import SCHEMA
 from openai_costs_dagster.warehouse.server_checks import check_privileges, check_server
 from openai_costs_dagster.warehouse.statements import statement, views
 
 Connection = psycopg.Connection[TupleRow]
+_Connection = TypeVar("_Connection", bound=Connection)
 
+_LOG = logging.getLogger(__name__)
 _NAME = "openai-costs"
 _NAMESPACE_EXISTS = "select to_regnamespace(%(name)s) is not null"
 _REVISION = "select version_num from openai_costs.alembic_version"
+# One process migrates, and others wait. The mode conflicts with itself, but not with reading: readers of the views, who
+# may not lock tables in any other mode, can neither block a migration here nor be blocked.
+_LOCK_REVISION = "lock table openai_costs.alembic_version in share row exclusive mode"
+_CREATED_BY_ANOTHER = (
+    psycopg.errors.UniqueViolation,
+    psycopg.errors.DuplicateSchema,
+    psycopg.errors.DuplicateTable,
+)
+_MIGRATION_ATTEMPTS = 5
+_REPORT_WAIT_AFTER_S = 5.0
+_REPORT_WAIT_AGAIN_AFTER_S = 300.0
 _STORE_METADATA = """
 insert into openai_costs.schema_metadata (key, value) values (%(key)s, %(value)s)
 on conflict (key) do update set value = excluded.value
@@ -58,22 +73,26 @@ class Database:
         return self.address.safe
 
     @contextmanager
-    def connect(self, *, name: str = _NAME) -> Iterator[Connection]:
+    def connect(
+        self, *, name: str = _NAME, connection_class: type[_Connection] = psycopg.Connection[TupleRow]
+    ) -> Iterator[_Connection]:
         """Open a connection in autocommit mode with the settings of this package. `name` is its application name.
 
         Raises `DatabaseUnavailable` for transient failures and `DatabaseRefused` for permanent ones, both when
         connecting and while the connection is used.
         """
-        with self._open(name) as connection:
+        with self._open(name, connection_class) as connection:
             # Settings of the administrator such as a short `statement_timeout` would abort a run that waits for a lock
             # (docs/decisions/0026-database-sessions.md).
             connection.execute(statement("session/settings"))
             yield connection
 
     @contextmanager
-    def _open(self, name: str = _NAME) -> Iterator[Connection]:
+    def _open(
+        self, name: str = _NAME, connection_class: type[_Connection] = psycopg.Connection[TupleRow]
+    ) -> Iterator[_Connection]:
         """Open a connection in autocommit mode with the settings of the administrator."""
-        connection = self._new_connection(name)
+        connection = self._new_connection(name, connection_class)
         try:
             with connection:
                 yield connection
@@ -83,10 +102,10 @@ class Database:
                 raise
             raise failure from None
 
-    def _new_connection(self, name: str) -> Connection:
+    def _new_connection(self, name: str, connection_class: type[_Connection]) -> _Connection:
         conninfo = self.address.conninfo(name)
         try:
-            return psycopg.connect(conninfo, autocommit=True)
+            return connection_class.connect(conninfo, autocommit=True)
         except psycopg.Error as error:
             raise failures.of_connecting(error, self.address, conninfo) from None
 
@@ -112,17 +131,17 @@ class Database:
 
     def make_schema(self, name: str) -> None:
         """Create a schema if it does not exist; an existing one may have another owner. Raises a `WarehouseError`."""
-        with self.connect() as connection, connection.transaction():
-            # Concurrent CREATE SCHEMA statements fail even with IF NOT EXISTS, so that they need a lock.
-            connection.execute(statement("session/migration_lock"))
+        with self.connect() as connection:
             found = connection.execute(_NAMESPACE_EXISTS, {"name": name}).fetchone()
             if not (found and found[0]):
-                connection.execute(f"create schema if not exists {name}")
+                # CREATE SCHEMA fails even with IF NOT EXISTS if another process creates the schema at the same time.
+                with suppress(*_CREATED_BY_ANOTHER):
+                    connection.execute(f"create schema {name}")
 
-    def grant(self) -> None:
-        """Grant the roles of docs/security.md their privileges on all objects. Raises a `WarehouseError`."""
+    def grant_on_dagster(self) -> None:
+        """Grant the roles of docs/security.md their privileges on Dagster's tables. Raises a `WarehouseError`."""
         with self.connect() as connection:
-            connection.execute(grants())
+            connection.execute(dagster_grants())
 
     def _migrate(self) -> None:
         # libpq understands more forms of an address than SQLAlchemy, and a pool would keep the session open after the
@@ -130,31 +149,45 @@ class Database:
         engine = sqlalchemy.create_engine(
             "postgresql+psycopg://", creator=self._migrating_connection, poolclass=sqlalchemy.NullPool
         )
+        for attempt in range(_MIGRATION_ATTEMPTS):
+            try:
+                with engine.begin() as connection, self._reporting_waits(_backend_pid(connection)):
+                    _migrate_in(connection)
+                return
+            except sqlalchemy.exc.DBAPIError as error:
+                # The first migration has no table to lock. Of several at once, PostgreSQL lets one create the schema or
+                # the version table, and the others fail as soon as that one has committed.
+                is_raced = isinstance(error.orig, _CREATED_BY_ANOTHER)
+                if not is_raced or attempt == _MIGRATION_ATTEMPTS - 1:
+                    raise self._not_migrated(error.orig or error) from None
+
+    @contextmanager
+    def _reporting_waits(self, backend_pid: int) -> Iterator[None]:
+        """Log the sessions that a server process waits for, while the block takes long."""
+        ended = threading.Event()
+
+        def run() -> None:
+            pause_s = _REPORT_WAIT_AFTER_S
+            while not ended.wait(pause_s):
+                with suppress(errors.WarehouseError), self.connect() as connection:
+                    for pid, name in connection.execute(statement("session/blockers"), {"pid": backend_pid}):
+                        pause_s = _REPORT_WAIT_AGAIN_AFTER_S
+                        _LOG.warning(
+                            "%s: the migration of the schema waits for the database session %s (%s); "
+                            "it continues when the transaction of that session ends",
+                            *(self.safe_url, pid, name),
+                        )
+
+        thread = threading.Thread(target=run, name="openai-costs migration", daemon=True)
+        thread.start()
         try:
-            with engine.begin() as connection:
-                connection.exec_driver_sql(statement("session/migration_lock"))
-                driver: Any = connection.connection.driver_connection
-                if _is_current(driver):  # Another process migrated the schema while this one waited for the lock.
-                    return
-                # Even if the schema exists, CREATE SCHEMA IF NOT EXISTS requires the privilege to create schemas.
-                if not _has_namespace(connection, SCHEMA):
-                    connection.exec_driver_sql(f"create schema {SCHEMA}")
-                config = Config()
-                # Alembic interpolates its options, so that a "%" in the path has to be doubled.
-                config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
-                config.attributes["connection"] = connection
-                command.upgrade(config, "head")
-                for view in views():
-                    # SQLAlchemy always passes parameters, so psycopg would read a single "%" as a placeholder.
-                    connection.exec_driver_sql(view.replace("%", "%%"))
-                connection.exec_driver_sql(grants().replace("%", "%%"))
-                connection.exec_driver_sql(_STORE_METADATA, {"key": "views", "value": str(view_versions.CURRENT)})
-        except sqlalchemy.exc.DBAPIError as error:
-            raise self._not_migrated(error.orig or error) from None
+            yield
+        finally:
+            ended.set()
 
     def _migrating_connection(self) -> Connection:
         """Return a connection for SQLAlchemy, which controls its transaction and closes it."""
-        connection = self._new_connection(_NAME)
+        connection = self._new_connection(_NAME, psycopg.Connection[TupleRow])
         connection.execute(statement("session/settings"))
         # The settings were made in autocommit mode, because a rollback of the migration would undo them.
         connection.autocommit = False
@@ -190,6 +223,28 @@ def _head() -> str | None:
     return _scripts().get_current_head()
 
 
+def _migrate_in(connection: sqlalchemy.Connection) -> None:
+    """Create or migrate the schema and its views in the transaction of a connection."""
+    driver: Any = connection.connection.driver_connection
+    if _revision(driver) is not None:
+        connection.exec_driver_sql(_LOCK_REVISION)
+    if _is_current(driver):  # Another process migrated the schema while this one waited for the lock.
+        return
+    # Even if the schema exists, CREATE SCHEMA IF NOT EXISTS requires the privilege to create schemas.
+    if not _has_namespace(connection, SCHEMA):
+        connection.exec_driver_sql(f"create schema {SCHEMA}")
+    config = Config()
+    # Alembic interpolates its options, so that a "%" in the path has to be doubled.
+    config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+    for view in views():
+        # SQLAlchemy always passes parameters, so psycopg would read a single "%" as a placeholder.
+        connection.exec_driver_sql(view.replace("%", "%%"))
+    connection.exec_driver_sql(grants().replace("%", "%%"))
+    connection.exec_driver_sql(_STORE_METADATA, {"key": "views", "value": str(view_versions.CURRENT)})
+
+
 def _is_current(connection: Connection) -> bool:
     """Return whether schema and views are current. Raises `SchemaNewer` for the schema of a newer release."""
     revision = _revision(connection)
@@ -211,6 +266,10 @@ def _revision(connection: Connection) -> str | None:
 
 def _has_namespace(connection: sqlalchemy.Connection, name: str) -> bool:
     return bool(connection.exec_driver_sql(_NAMESPACE_EXISTS, {"name": name}).scalar())
+
+
+def _backend_pid(connection: sqlalchemy.Connection) -> int:
+    return int(connection.exec_driver_sql("select pg_backend_pid()").scalar_one())
 
 
 def _metadata_value(connection: Connection, key: str) -> str | None:

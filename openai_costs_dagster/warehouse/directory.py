@@ -54,7 +54,7 @@ def store_entries(connection: Connection, organization: str, entries: Iterable[E
 def store_names(connection: Connection, organization: str, entries: Iterable[Entry], now: dt.datetime) -> None:
     """Store names that were part of responses of costs or usage."""
     values = [{"organization": organization, "now": now, **entry._asdict()} for entry in entries]
-    with connection.cursor() as cursor:
+    with connection.transaction(), connection.cursor() as cursor:
         cursor.executemany(statement("directory/upsert_name"), values)
 
 
@@ -62,7 +62,7 @@ def store_project_names(
     connection: Connection, organization: str, names: Mapping[str, str], observed_at: dt.datetime
 ) -> None:
     """Store the latest name of each project. Only the directory stores projects with overlong ids."""
-    with connection.cursor() as cursor:
+    with connection.transaction(), connection.cursor() as cursor:
         cursor.executemany(
             statement("directory/upsert_project_name"),
             [
@@ -83,7 +83,8 @@ def mark_gone(
 ) -> None:
     """Set the status of entries that a complete synchronization at `now` did not list to ``gone``. Names stay."""
     values = {"organization": organization, "kind": kind, "now": now, "project_id": project_id}
-    connection.execute(statement("directory/mark_gone"), values)
+    with connection.transaction():
+        connection.execute(statement("directory/mark_gone"), values)
 
 
 def forgotten_users(connection: Connection) -> set[str]:

@@ -10,7 +10,8 @@ WarehouseError
 ├── ReaderRefused         permanent: a role cannot become a reader, because of its name or its privileges
 ├── ValueRefused          permanent: PostgreSQL cannot store a value; nothing of its window was stored
 ├── NotForgotten          permanent: a person's name or address is still stored after forget-user
-└── LoadMismatch          transient: stored and fetched rows differ; nothing was stored
+├── LoadMismatch          transient: stored and fetched rows differ; nothing was stored
+└── LeaseLost             transient: another process took over the organization; nothing was stored
 """
 
 from __future__ import annotations
@@ -65,3 +66,7 @@ class NotForgotten(WarehouseError):
 
 class LoadMismatch(WarehouseError):
     """Stored rows or sums differ from the fetched ones. The transaction was rolled back."""
+
+
+class LeaseLost(WarehouseError):
+    """The lease of this process expired, and another process may have taken it over. Nothing was stored."""

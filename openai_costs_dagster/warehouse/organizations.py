@@ -46,10 +46,11 @@ def register(
     connection: Connection, organization: str, *, display_name: str | None, start_date: dt.date | None
 ) -> None:
     """Insert an organization, or update its configured display name and start date."""
-    connection.execute(
-        statement("organizations/upsert"),
-        {"organization": organization, "display_name": display_name, "start_date": start_date},
-    )
+    with connection.transaction():
+        connection.execute(
+            statement("organizations/upsert"),
+            {"organization": organization, "display_name": display_name, "start_date": start_date},
+        )
 
 
 def bind_openai_organization(connection: Connection, organization: str, openai_organization_id: str) -> None:
@@ -67,10 +68,11 @@ def bind_openai_organization(connection: Connection, organization: str, openai_o
             f"give the new one a name of its own, or remove the old one with openai-costs remove {organization} --purge"
         )
     try:
-        connection.execute(
-            statement("organizations/set_openai_id"),
-            {"organization": organization, "openai_organization_id": openai_organization_id},
-        )
+        with connection.transaction():
+            connection.execute(
+                statement("organizations/set_openai_id"),
+                {"organization": organization, "openai_organization_id": openai_organization_id},
+            )
     # Only the unique index decides reliably, because another process may register the same organization at this moment.
     except psycopg.errors.UniqueViolation:
         other = next(
@@ -86,18 +88,20 @@ def bind_openai_organization(connection: Connection, organization: str, openai_o
 
 def record_onboarding(connection: Connection, organization: str, earliest_day: dt.date, now: dt.datetime) -> None:
     """Store the first day that the API serves. A stored day is never replaced."""
-    connection.execute(
-        statement("organizations/set_earliest_day"),
-        {"organization": organization, "earliest_day": earliest_day, "now": now},
-    )
+    with connection.transaction():
+        connection.execute(
+            statement("organizations/set_earliest_day"),
+            {"organization": organization, "earliest_day": earliest_day, "now": now},
+        )
 
 
 def postpone_earliest_day(connection: Connection, organization: str, earliest_day: dt.date, now: dt.datetime) -> None:
     """Move the first day of an organization to a later day, unless an earlier day is stored."""
-    connection.execute(
-        statement("organizations/postpone_earliest_day"),
-        {"organization": organization, "earliest_day": earliest_day, "now": now},
-    )
+    with connection.transaction():
+        connection.execute(
+            statement("organizations/postpone_earliest_day"),
+            {"organization": organization, "earliest_day": earliest_day, "now": now},
+        )
 
 
 def record_success(connection: Connection, organization: str, now: dt.datetime) -> None:

@@ -17,10 +17,9 @@ from psycopg.rows import class_row
 
 from openai_costs_dagster.records import AlertKind, Severity
 from openai_costs_dagster.warehouse.database import Connection
+from openai_costs_dagster.warehouse.lock import transaction_lock
 from openai_costs_dagster.warehouse.statements import statement
 
-# This lock allows one transaction at a time to write the incidents and budgets of an organization.
-_LOCK = "select pg_advisory_xact_lock(hashtextextended('openai_costs/alerts/' || %(organization)s, 0))"
 # The unique index of the outbox covers `text_key(dedup_key)`, and only the same expression can use the index.
 _IS_RECORDED = """
 select exists (
@@ -104,7 +103,7 @@ class RecentAlert(NamedTuple):
 
 def lock(connection: Connection, organization: str) -> None:
     """Lock the alerts of an organization until the transaction ends, so that concurrent runs alert once."""
-    connection.execute(_LOCK, {"organization": organization})
+    transaction_lock(connection, organization, "alerts")
 
 
 def record(connection: Connection, alert: Alert, now: dt.datetime, *, acknowledged: bool = False) -> bool:

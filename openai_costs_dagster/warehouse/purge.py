@@ -38,6 +38,7 @@ _TABLES = (
     "budget_states",
     "openai_budgets",
     "dead_runs",
+    "locks",
     "organizations",
 )
 """The tables with one row per organization or finer. Line items are shared by all organizations and stay."""

@@ -21,6 +21,7 @@ from sqlalchemy import (
     Table,
     Text,
     TextClause,
+    Uuid,
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
@@ -608,4 +609,25 @@ heartbeats = Table(
     Column("delivered_at", DateTime(timezone=True)),
     Column("last_error", Text),
     comment="latest heartbeat of each code location",
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", Text, primary_key=True, comment="organization/NAME, dagster-tables or up"),
+    Column("owner", Text, nullable=False, comment="purpose, process id and host of the holder"),
+    Column("process", Text, comment="identity of the holder's process on its host; only of the lease up"),
+    Column("token", Uuid, nullable=False, comment="new with every acquisition"),
+    Column("backend_pid", Integer, comment="server process of the holder; the lease ends with it"),
+    Column("acquired_at", DateTime(timezone=True), nullable=False),
+    Column("expires_at", DateTime(timezone=True), nullable=False, comment="postponed while the holder works"),
+    comment="exclusive rights of processes, each until its holder releases it, ends or stops renewing it",
+)
+
+locks = Table(
+    "locks",
+    metadata,
+    Column("organization", Text, primary_key=True),
+    Column("purpose", Text, primary_key=True, comment="allocation or alerts"),
+    comment="rows that a transaction locks, so that one at a time writes the tables of the purpose",
 )

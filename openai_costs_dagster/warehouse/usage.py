@@ -158,14 +158,15 @@ def record_missing_endpoint(
 ) -> None:
     """Record that the server does not have an endpoint."""
     values = {"organization": organization, "endpoint": endpoint, "message": message, "now": now}
-    connection.execute(statement("usage/upsert_missing_endpoint"), values)
+    with connection.transaction():
+        connection.execute(statement("usage/upsert_missing_endpoint"), values)
 
 
 def delete_missing_endpoint(connection: Connection, organization: str, endpoint: str) -> bool:
     """Delete the record of a missing endpoint, and return whether there was one."""
-    return (
-        connection.execute(_DELETE_MISSING_ENDPOINT, {"organization": organization, "endpoint": endpoint}).rowcount > 0
-    )
+    values = {"organization": organization, "endpoint": endpoint}
+    with connection.transaction():
+        return connection.execute(_DELETE_MISSING_ENDPOINT, values).rowcount > 0
 
 
 def recent_operations(connection: Connection, organization: str, since: dt.date) -> set[str]:

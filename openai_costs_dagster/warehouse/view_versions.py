@@ -21,6 +21,7 @@ from openai_costs_dagster.warehouse.statements import views
 DIGESTS: Final = {
     1: "e4deede21a7b2571",
     2: "10e2409639b7a4cb",
+    3: "fae7a720ebaa6b68",
 }
 """By version, the first 16 digits of the digest of its views and grants."""
 

@@ -53,7 +53,7 @@ FUNCTIONS_WITH_MESSAGES = {
     "alerts.heartbeat": {"_request"},
     "orchestration.runtime.storage_session": {"storage_failure"},
     "warehouse.failures": {"of_connecting", "of_use"},
-    "warehouse.lock": {"organization_lock"},
+    "warehouse.lock": {"_acquired", "_renew"},
 }
 """Functions that return or log messages about problems without raising an error, by module."""
 

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import psycopg
@@ -21,11 +22,17 @@ import os, sys
 from openai_costs_dagster.warehouse.database import Database
 print("ready", flush=True)
 sys.stdin.readline()
-Database(os.environ["DATABASE_URL"]).prepare()
+database = Database(os.environ["DATABASE_URL"])
+database.prepare()
+database.make_schema("openai_costs_dagster")
 """
 
 
-def test_several_processes_at_once_prepare_one_database(empty_database: Database) -> None:
+@pytest.mark.parametrize("schema_exists", [False, True], ids=["empty database", "schema of an administrator"])
+def test_several_processes_at_once_prepare_one_database(empty_database: Database, *, schema_exists: bool) -> None:
+    if schema_exists:
+        with empty_database.connect() as connection:
+            connection.execute("create schema openai_costs")
     processes = [
         subprocess.Popen(  # noqa: S603  # our own text
             [sys.executable, "-c", PREPARE_WHEN_TOLD],
@@ -49,6 +56,28 @@ def test_several_processes_at_once_prepare_one_database(empty_database: Database
     with empty_database.connect() as connection:
         store(connection, {DAY: [row("1.5")]})
         assert stored(connection) == {DAY: [row("1.5")]}
+
+
+def test_migration_reports_the_session_that_it_waits_for(
+    database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(database_module, "_REPORT_WAIT_AFTER_S", 0.01)
+    with database.connect() as connection:
+        connection.execute("update openai_costs.schema_metadata set value = 'of another release' where key = 'views'")
+    others = [threading.Thread(target=database.prepare, daemon=True) for _ in range(2)]
+    with database.connect(name="a dashboard") as reader:
+        with reader.transaction():
+            reader.execute("select from openai_costs.daily_costs")
+            for other in others:
+                other.start()
+            # One migration waits for the reader, and the other one for the first.
+            while not ("(a dashboard)" in caplog.text and "(openai-costs)" in caplog.text):
+                assert all(other.is_alive() for other in others)
+        for other in others:
+            other.join(30)
+        assert caplog.text.count("the migration of the schema waits for the database session") == 2
+        found = reader.execute("select value from openai_costs.schema_metadata where key = 'views'").fetchone()
+    assert found == (str(view_versions.CURRENT),)
 
 
 def test_package_in_a_folder_with_an_unusual_name_can_migrate(

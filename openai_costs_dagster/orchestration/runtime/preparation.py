@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 
 import dagster as dg
 
+from openai_costs_dagster.warehouse import lock
 from openai_costs_dagster.warehouse.database import Database
-from openai_costs_dagster.warehouse.statements import statement
+
+_LOG = logging.getLogger(__name__)
 
 
 def prepare_dagster(database: Database, environment: Mapping[str, str]) -> None:
     """Create or migrate Dagster's tables for this release, and grant the database roles their rights.
 
-    Of several processes, one migrates while the others wait. Raises `WarehouseError`.
+    `database.prepare()` must have created the warehouse. Of several processes, one migrates while the others wait.
+    Raises `WarehouseError`.
     """
     database.check_privileges()
     os.environ.update(environment)  # Dagster reads the location of its instance from the environment only.
-    with database.connect() as connection, connection.transaction():
-        connection.execute(statement("session/migration_lock"))
-        with dg.DagsterInstance.get() as instance:
-            instance.upgrade()
-    database.grant()
+    with lock.dagster_tables_lock(database, on_wait=_LOG.warning), dg.DagsterInstance.get() as instance:
+        instance.upgrade()
+    database.grant_on_dagster()

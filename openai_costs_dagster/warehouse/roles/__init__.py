@@ -25,7 +25,7 @@ def script(*, by_organization: bool, dedicated_database: bool = False) -> str:
         parts.append(_text("by_organization"))
     if dedicated_database:
         parts.append(_text("dedicated_database"))
-    return "\n".join([*parts, grants(), _text("limits"), "commit;"])
+    return "\n".join([*parts, grants(), dagster_grants(), _text("limits"), "commit;"])
 
 
 def reader_script(name: str, organizations: Sequence[str]) -> str:
@@ -43,6 +43,15 @@ def grants() -> str:
     """Return SQL that grants the roles, if they exist, their privileges on the tables and views of this release."""
     tables = (table.name for table in metadata.tables.values())
     return _text("grants").replace("/*tables*/", _quoted(tables)).replace("/*views*/", _quoted(view_names()))
+
+
+def dagster_grants() -> str:
+    """Return SQL that grants the roles, if they exist, their privileges on Dagster's tables.
+
+    Unlike `grants`, it runs with every `prepare`. It locks no table or view that readers use, so that an open
+    transaction of a reader cannot block it.
+    """
+    return _text("dagster_grants")
 
 
 def _text(name: str) -> str:

@@ -1,5 +1,5 @@
 -- Privileges of each role. The script runs with every migration, so that new tables and views get the right privileges.
--- Foreign objects in the schemas are not changed. Without the roles, the script has no effect.
+-- Foreign objects in the schema are not changed. Without the roles, the script has no effect.
 do $$
 declare
     our_tables constant text[] := array[/*tables*/];
@@ -22,14 +22,9 @@ begin
                 object.relkind in ('r', 'v')
                 and object.relowner <> owner_id
                 and pg_has_role(object.relowner, 'usage')
-                and (
-                    object.relnamespace = to_regnamespace('openai_costs_dagster')
-                    or (
-                        object.relnamespace = to_regnamespace('openai_costs')
-                        and object.relname = any (our_tables || our_views || array['alembic_version'])
-                        and not (by_organization and pg_get_userbyid(object.relowner) = 'openai_costs_views')
-                    )
-                )
+                and object.relnamespace = to_regnamespace('openai_costs')
+                and object.relname = any (our_tables || our_views || array['alembic_version'])
+                and not (by_organization and pg_get_userbyid(object.relowner) = 'openai_costs_views')
         loop
             execute format('alter table %s owner to openai_costs_owner', found.name);
         end loop;
@@ -68,10 +63,6 @@ begin
             execute format('revoke all on %s from openai_costs_reader', found.name);
         end if;
     end loop;
-    if for_loader and for_owner and to_regnamespace('openai_costs_dagster') is not null then
-        grant select, insert, update, delete on all tables in schema openai_costs_dagster to openai_costs_loader;
-        grant usage, select on all sequences in schema openai_costs_dagster to openai_costs_loader;
-    end if;
 
     -- A view reads tables with the privileges of its owner, and row level policies do not apply to the owner of a table.
     -- The views therefore need an owner that does not own the tables.

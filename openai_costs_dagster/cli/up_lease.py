@@ -1,0 +1,88 @@
+"""The lease that allows one `openai-costs up` per database, from whichever machine and data directory.
+
+Two daemons on one database would start every run twice.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from openai_costs_dagster.cli.errors import InputMistake
+from openai_costs_dagster.orchestration.runtime.process_id import Process, State
+from openai_costs_dagster.warehouse import lease
+from openai_costs_dagster.warehouse.database import Connection, Database
+from openai_costs_dagster.warehouse.errors import WarehouseError
+
+NAME = "up"
+_PURPOSE = "openai-costs up"
+_LOG = logging.getLogger(__name__)
+
+
+@contextmanager
+def only_up(database: Database) -> Iterator[None]:
+    """Hold the lease `up` during the block. Raises `InputMistake` if another `up` holds it.
+
+    If the lease is lost during the block, for example because the database was down for minutes, it is acquired again
+    as soon as it is free, and the block continues.
+    """
+    with database.connect(name=_PURPOSE) as connection:
+        held = _acquire(connection)
+        if held is None:
+            raise InputMistake(_refusal(connection))
+    holding = _Holding(database, held)
+    try:
+        with lease.renewing(holding.renew):
+            yield
+    finally:
+        # A lease that cannot be released ends by itself, and a new `up` on this host need not wait for that.
+        with suppress(WarehouseError):
+            holding.release()
+
+
+class _Holding:
+    """The lease of this process, which can be lost and acquired again."""
+
+    def __init__(self, database: Database, held: lease.Lease) -> None:
+        self._database = database
+        self._lease: lease.Lease | None = held
+
+    def renew(self) -> None:
+        """Renew the lease, or acquire it again after a loss. Raises a `WarehouseError`."""
+        with self._database.connect(name=_PURPOSE) as connection:
+            if self._lease and lease.renew(connection, self._lease):
+                return
+            was_held, self._lease = self._lease is not None, _acquire(connection)
+            # A loss is logged once, although the lease is requested again at every renewal.
+            if self._lease is None and was_held:
+                _LOG.error("both keep running, which starts runs twice: %s", _refusal(connection))
+
+    def release(self) -> None:
+        """End the lease. Raises a `WarehouseError`."""
+        if self._lease:
+            with self._database.connect(name=_PURPOSE) as connection:
+                lease.release(connection, self._lease)
+
+
+def _acquire(connection: Connection) -> lease.Lease | None:
+    """Take the lease if it is free, or if the process that holds it has ended on this host."""
+    holder = lease.holder(connection, NAME)
+    process = Process.parse(holder.process) if holder and holder.process else None
+    if holder and process and process.state is State.ENDED:
+        # The token ensures that this ends no lease that another process has acquired meanwhile.
+        lease.release(connection, lease.Lease(NAME, holder.token))
+    return lease.acquire(connection, NAME, _PURPOSE, ends_with_session=False, process=str(Process.of()))
+
+
+def _refusal(connection: Connection) -> str:
+    holder = lease.holder(connection, NAME)
+    if holder is None:
+        return "another openai-costs up on this database ended at this moment: try again"
+    process = Process.parse(holder.process or "")
+    is_running = process is not None and process.state is State.RUNNING
+    remedy = "" if is_running else f"; if that host is gone, try again after {holder.expires_at:%H:%M:%S} UTC"
+    return (
+        f"another {holder.owner} uses this database since {holder.acquired_at:%Y-%m-%d %H:%M:%S} UTC: "
+        f"stop it there{remedy}"
+    )
