@@ -216,7 +216,7 @@ def test_each_kind_of_failure_is_one_sentence_with_a_remedy(
         settings[name] = {
             "admin_key": {"env": f"KEY_{name}"},
             "base_url": "https://api.example/v1",
-            "proxy": f"http://127.0.0.1:{port}",  # type: ignore[dict-item]
+            "proxy": f"http://127.0.0.1:{port}",
         }
     (tmp_path / "openai_costs.yaml").write_text(json.dumps({"organizations": settings}))
     finished = run_command("check", **{f"KEY_{name}": f"{KEY}-{name}" for name in settings})
