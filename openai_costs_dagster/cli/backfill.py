@@ -135,18 +135,22 @@ def end_abandoned_runs(session: Session) -> None:
     import os
 
     import dagster as dg
+    from dagster_postgres.utils import DagsterPostgresException
     from sqlalchemy.exc import DBAPIError
 
     from openai_costs_dagster.orchestration.runs import worker_pool
+    from openai_costs_dagster.orchestration.runtime.storage_session import storage_failure
 
     os.environ.update(session.environment)  # Dagster finds its instance only through environment variables
     try:
         with dg.DagsterInstance.get() as instance:
             for message in worker_pool.end_abandoned_runs(instance, session.configuration.asset_key_prefix, utc_now()):
                 click.echo(printable(message), err=True)
-    except DBAPIError as error:
-        reason = str(error.orig).strip().partition("\n")[0]
-        click.echo(printable(f"runs without a process could not be ended: {reason}"), err=True)
+    except (DBAPIError, DagsterPostgresException) as error:
+        failure = storage_failure(error)
+        if failure is None:
+            raise
+        click.echo(printable(f"runs without a process could not be ended: {failure}"), err=True)
 
 
 def _validate_range(first: dt.date | None, last: dt.date | None, today: dt.date) -> None:

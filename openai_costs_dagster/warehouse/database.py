@@ -194,7 +194,7 @@ class Database:
         return connection
 
     def _not_migrated(self, error: BaseException) -> errors.WarehouseError:
-        message = self.address.redacted(_first_line(error))
+        message = self.address.redacted(failures.explained(_first_line(error), getattr(error, "sqlstate", None)))
         failure = failures.of_use(error, self.address) if isinstance(error, psycopg.Error) else None
         if isinstance(failure, errors.DatabaseUnavailable):
             return errors.DatabaseUnavailable(

@@ -29,6 +29,15 @@ _PERMANENT_STATES = {
     "42501",  # insufficient privilege
 }
 
+_REMEDIES = {
+    "53100": "the disk of the PostgreSQL server is full: free space there, and the next run continues",
+    "25006": (
+        "the database does not accept writes: use the address of the primary server, or set "
+        "default_transaction_read_only to off"
+    ),
+}
+"""Conditions of the server that PostgreSQL reports by the name of a file or a statement, by SQLSTATE."""
+
 _OVERLOADED = re.compile(
     r"too many (clients|connections)|connection slots are reserved|no more connections allowed"
     r"|pgbouncer cannot connect|server login failed|server_login_retry|query_wait_timeout"
@@ -77,7 +86,7 @@ def _refusal(error: psycopg.Error, message: str, conninfo: str) -> tuple[type[er
 
 def of_use(error: psycopg.Error, address: Address) -> errors.WarehouseError | None:
     """Return the error for a failure of an open connection, or None for errors in statements, which are bugs."""
-    message = address.redacted(error.diag.message_primary or str(error))
+    message = address.redacted(" ".join((error.diag.message_primary or str(error)).split()))
     if error.sqlstate is None and isinstance(error, psycopg.OperationalError):  # A lost connection has no SQLSTATE.
         kind: type[errors.WarehouseError] | None = errors.DatabaseUnavailable
     # psycopg refused a value before sending the statement.
@@ -85,7 +94,17 @@ def of_use(error: psycopg.Error, address: Address) -> errors.WarehouseError | No
         kind = errors.DatabaseRefused
     else:
         kind = of_state(error.sqlstate)
-    return None if kind is None else kind(f"PostgreSQL at {address.safe} cannot be used: {message}")
+    return (
+        None
+        if kind is None
+        else kind(f"PostgreSQL at {address.safe} cannot be used: {explained(message, error.sqlstate)}")
+    )
+
+
+def explained(message: str, state: str | None) -> str:
+    """Return a message of PostgreSQL, with the condition and its remedy where the message alone is not clear."""
+    remedy = _REMEDIES.get(state or "")
+    return f"{message} ({remedy})" if remedy else message
 
 
 def of_state(state: str | None) -> type[errors.DatabaseUnavailable | errors.DatabaseRefused] | None:

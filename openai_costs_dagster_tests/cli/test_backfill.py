@@ -12,6 +12,7 @@ import termios
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import psycopg
 import pytest
 
 from openai_costs_dagster.simulator import Fault, FaultKind, SimulatedOrganization, Simulator
@@ -196,3 +197,35 @@ def test_an_interruption_ends_its_processes_and_its_run(loaded: Loaded) -> None:
     assert set(place.processes()) <= others
     assert "STARTED" not in place.run_statuses()
     assert place.stored_days("slow") == set()
+
+
+_FILL_DISK = """
+create function public.fill_disk() returns trigger language plpgsql as $$
+begin
+    raise sqlstate '53100' using message = 'could not extend file "base/5/1": No space left on device';
+end
+$$;
+create trigger fill_disk before insert on openai_costs_dagster.event_logs
+for each row when (new.dagster_event_type = 'EVENT') execute function public.fill_disk()
+"""
+
+
+@pytest.mark.parametrize("event", ["ASSET_MATERIALIZATION", "PIPELINE_SUCCESS"])
+def test_full_disk_of_the_server_is_named_and_the_next_backfill_continues(loaded: Loaded, event: str) -> None:
+    """PostgreSQL fails as with a full disk when Dagster stores an event, within a step and after the last step."""
+    place = loaded.place
+    unlucky = SimulatedOrganization(organization_id="org-SIMULATEDFULL", admin_key="sk-admin-simulated-full")
+    with Simulator([unlucky]) as simulator:
+        config = place.configure(simulator, {"unlucky": unlucky}, file="full.yaml", start_date=days_ago(2))
+        with psycopg.connect(place.database_url, autocommit=True) as connection:
+            connection.execute(_FILL_DISK.replace("EVENT", event))
+            failed = place.run("backfill", OPENAI_COSTS_CONFIG=str(config))
+            connection.execute("drop function public.fill_disk() cascade")
+        again = place.run("backfill", OPENAI_COSTS_CONFIG=str(config))
+    assert failed.code == 1, failed
+    assert 'could not extend file "base/5/1": No space left on device' in failed.out.splitlines()[-1]
+    assert "INSERT INTO" not in failed.output
+    assert "Traceback" not in failed.output
+    assert again.code == 0, again
+    assert place.stored("unlucky") == truth_of(unlucky, days_ago(2))
+    assert "STARTED" not in place.run_statuses()

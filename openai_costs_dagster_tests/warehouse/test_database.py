@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from hypothesis import given
 
-from openai_costs_dagster.warehouse import errors
+from openai_costs_dagster.warehouse import errors, failures
 from openai_costs_dagster.warehouse.address import normalized_url
 from openai_costs_dagster.warehouse.database import Database
 
@@ -53,6 +53,35 @@ def test_unreachable_server_is_unavailable_and_missing_database_is_refused(datab
 def test_connection_lost_during_use_is_unavailable(database: Database) -> None:
     with pytest.raises(errors.DatabaseUnavailable), database.connect() as connection:
         connection.execute("select pg_terminate_backend(pg_backend_pid())")
+
+
+@pytest.mark.parametrize(
+    ("state", "kind", "condition"),
+    [
+        ("53100", errors.DatabaseUnavailable, "the disk of the PostgreSQL server is full: free space there"),
+        ("25006", errors.DatabaseRefused, "does not accept writes: use the address of the primary server"),
+        ("57P03", errors.DatabaseUnavailable, "cannot be used: raised with state 57P03"),
+    ],
+)
+def test_condition_of_the_server_during_use_is_one_sentence(
+    database: Database, state: str, kind: type[errors.WarehouseError], condition: str
+) -> None:
+    with pytest.raises(kind, match=condition) as failure, database.connect() as connection:
+        connection.execute(f"do $$ begin raise sqlstate '{state}' using message = 'raised with state {state}'; end $$")
+    assert "\n" not in str(failure.value)
+
+
+def test_write_in_a_read_only_session_has_the_remedy(database: Database) -> None:
+    with (
+        pytest.raises(errors.DatabaseRefused, match=r"does not accept writes.*default_transaction_read_only"),
+        _read_only(database).connect() as connection,
+    ):
+        connection.execute("delete from openai_costs.line_items")
+
+
+def test_message_of_libpq_with_several_lines_becomes_one_line(database: Database) -> None:
+    error = psycopg.OperationalError("server closed the connection unexpectedly\n\tThis probably means\n\tthe server")
+    assert "unexpectedly This probably means the server" in str(failures.of_use(error, database.address))
 
 
 def test_read_only_session_is_refused(empty_database: Database) -> None:

@@ -16,6 +16,8 @@ from dataclasses import asdict
 from typing import Any, TextIO
 
 import dagster as dg
+from dagster_postgres.utils import DagsterPostgresException
+from sqlalchemy.exc import DBAPIError
 
 from openai_costs_dagster import configuration
 from openai_costs_dagster.days import DayRange
@@ -24,6 +26,7 @@ from openai_costs_dagster.orchestration.build import build_definitions, partitio
 from openai_costs_dagster.orchestration.partitions import range_tags
 from openai_costs_dagster.orchestration.runtime import process_id
 from openai_costs_dagster.orchestration.runtime.gc_tuning import freeze_loaded_objects
+from openai_costs_dagster.orchestration.runtime.storage_session import storage_failure
 
 
 def main() -> None:
@@ -51,6 +54,20 @@ def _execute_tasks(output: TextIO) -> None:
 
 
 def run_task(
+    job: dg.JobDefinition, instance: dg.DagsterInstance, organization: configuration.Organization, task: dict[str, Any]
+) -> dict[str, Any]:
+    """Execute a task and return the result message, also if Dagster cannot store the events of the run."""
+    try:
+        return _materialize(job, instance, organization, task)
+    except (DBAPIError, DagsterPostgresException) as error:
+        failure = storage_failure(error)
+        if failure is None:
+            raise
+        # The run stays unfinished in the database. The parent process ends it when the database accepts writes again.
+        return {"organization": organization.name, "run_id": None, "success": False, "error": str(failure)}
+
+
+def _materialize(
     job: dg.JobDefinition, instance: dg.DagsterInstance, organization: configuration.Organization, task: dict[str, Any]
 ) -> dict[str, Any]:
     """Materialize all assets of an organization for the range of days of a task, and return the result message."""
@@ -91,7 +108,9 @@ def _error_of(result: dg.ExecuteInProcessResult) -> str | None:
         if event.is_step_failure:
             failure = event.step_failure_data
             description = failure.user_failure_data.description if failure.user_failure_data else None
-            messages.append(description or (failure.error.message.strip() if failure.error else "a step failed"))
+            # SQLAlchemy appends the statement and its parameters to the first line of a message.
+            first_line = failure.error.message.strip().partition("\n")[0] if failure.error else "a step failed"
+            messages.append(description or first_line)
     return "; ".join(messages) or None
 
 

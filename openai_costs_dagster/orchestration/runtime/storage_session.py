@@ -65,4 +65,5 @@ def storage_failure(error: BaseException) -> WarehouseError | None:
     if kind is None:
         return None
     lines = str(cause.orig).strip().splitlines()
-    return kind(f"Dagster's tables cannot be used: {redact(lines[0] if lines else type(cause.orig).__name__)}")
+    message = redact(lines[0] if lines else type(cause.orig).__name__)
+    return kind(f"Dagster's tables cannot be used: {failures.explained(message, state)}")
