@@ -36,7 +36,7 @@ def only_up(database: Database) -> Iterator[None]:
         with lease.renewing(holding.renew):
             yield
     finally:
-        # A lease that cannot be released ends by itself, and a new `up` on this host need not wait for that.
+        # A lease that cannot be released expires by itself, and a new `up` on this host does not wait for its end.
         with suppress(WarehouseError):
             holding.release()
 
@@ -70,7 +70,7 @@ def _acquire(connection: Connection) -> lease.Lease | None:
     holder = lease.holder(connection, NAME)
     process = Process.parse(holder.process) if holder and holder.process else None
     if holder and process and process.state is State.ENDED:
-        # The token ensures that this ends no lease that another process has acquired meanwhile.
+        # With the token, the statement never ends a lease that another process has acquired meanwhile.
         lease.release(connection, lease.Lease(NAME, holder.token))
     return lease.acquire(connection, NAME, _PURPOSE, ends_with_session=False, process=str(Process.of()))
 

@@ -132,7 +132,7 @@ def _acquired(
     pause_s, waited_s, report_at_s = _FIRST_PAUSE_S, 0.0, 0.0
     while not (held := lease.acquire(connection, name, purpose, ends_with_session=True)):
         holder = lease.holder(connection, name)
-        if holder is None:  # The holder released the lease after the attempt.
+        if holder is None:  # The holder released the lease between the attempt and this query.
             continue
         if waited_s >= report_at_s:
             report_at_s = waited_s + _REPORT_AGAIN_AFTER_S

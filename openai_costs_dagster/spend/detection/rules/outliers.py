@@ -119,7 +119,7 @@ class Outliers:
         rise_sigmas = parameters.run_sigmas(days)
         least = np.maximum(np.log1p(parameters.rise_share), min(rise_sigmas, parameters.run_drop_sigmas) * spread)
         tested &= (self._levels.changed_row < first) & (np.abs(change) > least)
-        # On most days no series remains, so the expensive conditions below are computed only if one does.
+        # On most days no series remains at this point, and the expensive conditions below are not computed.
         if not tested.any():
             return
         usual = parameters.to_usd(reference + day.weekday_effect)
