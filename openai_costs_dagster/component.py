@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Self, TypeAlias
 
 import dagster as dg
 from dagster.components import Scaffolder, ScaffoldRequest
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, PrivateAttr
 
 from openai_costs_dagster.configuration import Configuration, ConfigurationError, from_mapping, read_file
+from openai_costs_dagster.configuration.component_file import PROJECT_ATTRIBUTES
+from openai_costs_dagster.configuration.loading import config_excludes
 from openai_costs_dagster.orchestration.build import build_definitions
 
 _TEMPLATE = """\
@@ -76,7 +78,19 @@ _List: TypeAlias = Annotated[
     Sequence[Any] | None, dg.Resolver(_unresolved, model_field_type=list, inject_before_resolve=False)
 ]
 
-_PROJECT_ATTRIBUTES = {"config", "group_name", "tags", "owners", "automation"}
+
+class _Source:
+    """The file and the lines of the attributes, as Dagster has read them."""
+
+    def __init__(self, tree: Any) -> None:
+        """`tree` is the `SourcePositionTree` of the component."""
+        self._tree = tree
+        self.file: str = tree.position.filename
+
+    def line(self, path: tuple[str | int, ...]) -> int:
+        """Return the line of an attribute or of its nearest ancestor, counted from 1."""
+        position, _ = self._tree.lookup_closest_and_path(("attributes", *path), None)
+        return int(position.start.line)
 
 
 @dg.scaffold_with(OpenAICostsScaffolder)
@@ -99,6 +113,15 @@ class OpenAICostsComponent(dg.Component, dg.Model, dg.Resolvable):
     tags: dict[str, str] = Field(default_factory=dict)
     owners: list[str] = Field(default_factory=list)
     automation: bool = True
+    _source: _Source | None = PrivateAttr(default=None)
+
+    @classmethod
+    def load(cls, attributes: BaseModel | None, context: dg.ComponentLoadContext) -> Self:
+        """Return the component and keep the lines of its attributes for error messages."""
+        loaded = super().load(attributes, context)
+        if tree := context.resolution_context.source_position_tree:
+            loaded._source = _Source(tree)  # noqa: SLF001  # an instance of this class
+        return loaded
 
     @classmethod
     def get_spec(cls) -> dg.ComponentTypeSpec:
@@ -108,13 +131,13 @@ class OpenAICostsComponent(dg.Component, dg.Model, dg.Resolvable):
     def configuration(self, folder: Path) -> Configuration:
         """Return the configuration. Relative paths start at `folder`. Raises `ConfigurationError`."""
         values = {name: value for name in type(self).model_fields if (value := getattr(self, name)) is not None}
-        settings = {name: value for name, value in values.items() if name not in _PROJECT_ATTRIBUTES}
+        settings = {name: value for name, value in values.items() if name not in PROJECT_ATTRIBUTES}
+        where = self._source.file if self._source else "attributes of OpenAICostsComponent"
         if self.config is None:
-            return from_mapping(settings, "attributes of OpenAICostsComponent", folder)
+            return from_mapping(settings, where, folder, self._source)
         if settings:
-            raise ConfigurationError(
-                f"config names a file with all settings: move {', '.join(settings)} into that file"
-            )
+            line = f", line {self._source.line(('config',))}" if self._source else ""
+            raise ConfigurationError(f"{where}{line}: {config_excludes(settings)}")
         return read_file(folder / self.config)
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:

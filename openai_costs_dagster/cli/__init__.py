@@ -6,8 +6,10 @@ prints the output of `openai-costs status`; `errors.py` maps exceptions to messa
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+from pathlib import Path
 
 import click
 
@@ -48,15 +50,26 @@ from openai_costs_dagster.version import __version__
     show_default=True,
     help="Format of log lines on standard error; json writes one object per line.",
 )
+@click.option(
+    "--defs",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Read the settings of the OpenAICostsComponent in this defs.yaml, or in a folder that contains one.",
+)
 @click.pass_context
-def cli(context: click.Context, log_format: str) -> None:
+def cli(context: click.Context, log_format: str, defs: Path | None) -> None:
     """Store the daily costs of OpenAI organizations in Postgres, detect anomalies and send alerts.
 
     The configuration is read from openai_costs.yaml in the working directory, from the file that OPENAI_COSTS_CONFIG
-    names, or from OPENAI_ADMIN_KEY alone.
+    names, or from OPENAI_ADMIN_KEY alone. With --defs, it is read from a component of a Dagster project.
     """
     context.obj = log_format
     configure_logs(log_format)
+    if defs is not None:
+        from openai_costs_dagster.configuration import component_file
+
+        # Every command and every process that it starts reads the file that this variable names.
+        os.environ["OPENAI_COSTS_CONFIG"] = str(component_file.find(defs).absolute())
 
 
 for command in (

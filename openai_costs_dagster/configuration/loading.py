@@ -6,12 +6,15 @@ names the file, the line, the invalid value and the allowed values. Error messag
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Protocol, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from openai_costs_dagster.configuration import component_file
+from openai_costs_dagster.configuration.component_file import PROJECT_ATTRIBUTES, ComponentDocument
 from openai_costs_dagster.configuration.renames import renamed_setting, renamed_variable
 from openai_costs_dagster.configuration.secret import SecretReference
 from openai_costs_dagster.configuration.settings import (
@@ -22,6 +25,7 @@ from openai_costs_dagster.configuration.settings import (
     Organization,
 )
 from openai_costs_dagster.configuration.yaml_document import Document, YamlError
+from openai_costs_dagster.configuration.yaml_document import Path as KeyPath
 from openai_costs_dagster.redaction import redact
 from openai_costs_dagster.user_input import env_variable, read_text
 
@@ -32,6 +36,13 @@ _SECRET_SETTINGS = frozenset(
     {"admin_key", "proxy", "url", "base_url", "webhook", "secret"}
     | {"project_alert_urls", "dagster_url", "heartbeat_url"}
 )
+
+
+class Lines(Protocol):
+    """The lines of settings in their file, for error messages."""
+
+    def line(self, path: KeyPath) -> int | None:
+        """Return the line of a setting, counted from 1, or None if the line is unknown."""
 
 
 def load(path: Path | None = None) -> Configuration:
@@ -71,16 +82,20 @@ def from_environment() -> Configuration:
     return _validated(value, "the environment", _working_directory(), None)
 
 
-def from_mapping(value: dict[str, Any], where: str, folder: Path) -> Configuration:
+def from_mapping(value: dict[str, Any], where: str, folder: Path, lines: Lines | None = None) -> Configuration:
     """Return the configuration for settings from another file, such as a component's `defs.yaml`.
 
-    Relative paths are resolved against `folder`. `where` names the file in error messages. Raises `ConfigurationError`.
+    Relative paths are resolved against `folder`. `where` names the file in error messages, and `lines` its lines.
+    Raises `ConfigurationError`.
     """
-    return _validated(value, where, folder, None)
+    return _validated(value, where, folder, lines)
 
 
 def read_file(path: Path) -> Configuration:
-    """Return the configuration of a file. Raises `ConfigurationError`."""
+    """Return the configuration of a file of settings, or of the component in a `defs.yaml`.
+
+    Raises `ConfigurationError`.
+    """
     try:
         text = read_text(path)
         folder = path.resolve().parent
@@ -89,6 +104,8 @@ def read_file(path: Path) -> Configuration:
     except UnicodeError:
         raise ConfigurationError(f"{path} is not UTF-8 text") from None
     try:
+        if component := component_file.only_component(path, text):
+            return _of_component(component, path)
         document = Document(text)
     except YamlError as error:
         raise ConfigurationError(f"{path}, {error}") from None
@@ -100,12 +117,37 @@ def read_file(path: Path) -> Configuration:
     return configuration.model_copy(update={"source": path.absolute()})
 
 
+def _of_component(component: ComponentDocument, path: Path) -> Configuration:
+    """Return the configuration of a component in a `defs.yaml`, as Dagster reads it. Raises `ConfigurationError`."""
+    attributes = component_file.resolved(component, path)
+    root = component_file.project_root(path)
+    settings = {name: value for name, value in attributes.items() if name not in PROJECT_ATTRIBUTES}
+    automation = {name: value for name, value in attributes.items() if name == "automation"}
+    if "config" not in attributes:
+        configuration = _validated(settings | automation, str(path), root, component)
+    elif settings:
+        raise ConfigurationError(f"{path}, line {component.line(('config',))}: {config_excludes(settings)}")
+    else:
+        configuration = read_file(root / str(attributes["config"])).model_copy(update=automation)
+    return configuration.model_copy(update={"source": path.absolute()})
+
+
+def config_excludes(settings: Collection[str]) -> str:
+    """Return the message for a component with both the attribute `config` and settings."""
+    return f"config names a file with all settings: move {', '.join(settings)} into that file"
+
+
 def lines_of_organization(path: Path, name: str) -> list[tuple[int, str]]:
     """Return the lines of a configuration file that configure one organization, with line numbers."""
     text = read_text(path)
-    document, lines = Document(text), text.splitlines()
-    first = document.line(("organizations", name))
-    if first is None or name not in (document.value.get("organizations") or {}):
+    component = component_file.only_component(path, text)
+    if component and (config := component_file.resolved(component, path).get("config")):
+        return lines_of_organization(component_file.project_root(path) / str(config), name)
+    document = component.document if component else Document(text)
+    settings = component.attributes if component else document.value
+    path_of_name = ("attributes", "organizations", name) if component else ("organizations", name)
+    first, lines = document.line(path_of_name), text.splitlines()
+    if first is None or name not in (settings.get("organizations") or {}):
         return []
     indent = len(lines[first - 1]) - len(lines[first - 1].lstrip())
     last = first
@@ -121,14 +163,14 @@ def lines_of_organization(path: Path, name: str) -> list[tuple[int, str]]:
     return [(number, lines[number - 1]) for number in range(first, last + 1)]
 
 
-def _validated(value: dict[str, Any], where: str, folder: Path, document: Document | None) -> Configuration:
+def _validated(value: dict[str, Any], where: str, folder: Path, lines: Lines | None) -> Configuration:
     # A variable with a former name would otherwise be ignored without any message.
     if renamed := renamed_variable():
         raise ConfigurationError(renamed)
     try:
         configuration = Configuration.model_validate(value)
     except ValidationError as error:
-        raise ConfigurationError(_error_message(error, where, document)) from None
+        raise ConfigurationError(_error_message(error, where, lines)) from None
     try:
         return _resolved(configuration, folder)
     # These errors mean that the path is too long, or a symbolic link that points to itself.
@@ -187,7 +229,7 @@ def _resolved_alert(alert: Alert, folder: Path) -> Alert:
     return alert.model_copy(update={name: reference.relative_to(folder) for name, reference in named.items()})
 
 
-def _error_message(error: ValidationError, where: str, document: Document | None) -> str:
+def _error_message(error: ValidationError, where: str, lines: Lines | None) -> str:
     """Return a message about the first error. It contains the invalid value unless that may be a secret."""
     first = error.errors(include_url=False, include_context=False)[0]
     path = tuple(part for part in first["loc"] if isinstance(part, str | int))
@@ -203,7 +245,7 @@ def _error_message(error: ValidationError, where: str, document: Document | None
         message = f"{message}; found {str(first['input'])!r}"
     # A user may have pasted a key into a setting that is not meant for secrets, so keys are removed from the message.
     message = redact(message)
-    line = document.line(path) if document else None
+    line = lines.line(path) if lines else None
     place = f"{where}, line {line}" if line else where
     return f"{place}: {'.'.join(map(str, path))}: {message}" if path else f"{place}: {message}"
 

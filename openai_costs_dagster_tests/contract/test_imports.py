@@ -168,6 +168,7 @@ def test_only_definitions_and_the_command_line_import_dagster(module: Module) ->
         ("check",),
         ("anomalies", "list"),
         ("report",),
+        ("--defs", ".", "status"),
         ("export", "focus", "--month", f"{yesterday():%Y-%m}", "--out", "focus.csv"),
     ],
     ids=lambda command: command[0],
@@ -178,13 +179,17 @@ def test_command_starts_without_dagster(command: tuple[str, ...], loaded: Loaded
         "try: main()\nexcept SystemExit as ended: print('ended with', ended.code)\n"
         "print('loaded:', *(name for name in sys.modules if name.partition('.')[0] == 'dagster'))"
     )
+    settings = loaded.place.folder / "openai_costs.yaml"
+    (tmp_path / "defs.yaml").write_text(
+        f"type: openai_costs_dagster.OpenAICostsComponent\nattributes: {{config: {settings}}}\n"
+    )
     result = subprocess.run(  # noqa: S603
         [sys.executable, "-c", code],
         check=True,
         capture_output=True,
         text=True,
         cwd=tmp_path,
-        env={**loaded.place.environment, "OPENAI_COSTS_CONFIG": str(loaded.place.folder / "openai_costs.yaml")},
+        env={**loaded.place.environment, "OPENAI_COSTS_CONFIG": str(settings)},
     )
     assert result.stdout.splitlines()[-2:] == ["ended with 0", "loaded:"], result.stderr
 

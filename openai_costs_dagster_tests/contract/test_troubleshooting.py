@@ -18,6 +18,7 @@ MODULES_WITH_REMEDIES = {
     "configuration.secret": "the correct form of the reference",
     "component": "the attribute or function to use instead",
     "configuration.loading": "the file and its required content",
+    "configuration.component_file": "which file to name, or what to write in which line",
     "configuration.yaml_document": "the line and its error",
     "cli.spend_csv": "the line of the CSV file and the expected value",
     "cli.backtest": "the CSV file, which is empty",
