@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -51,3 +52,18 @@ def test_packaged_files_are_readable_as_resources() -> None:
     for path in data():
         assert root.joinpath(*path.parts).is_file()
     assert "run_storage:" in root.joinpath("orchestration", "runtime", "dagster.yaml").read_text("utf-8")
+
+
+def test_metadata_has_author_keywords_and_consistent_classifiers() -> None:
+    project = PYPROJECT["project"]
+    assert [author["name"] for author in project["authors"]] == ["The authors of openai-costs-dagster"]
+    assert {"openai", "costs", "dagster", "finops"} <= set(project["keywords"])
+    assert (project["license"], project["readme"]) == ("Apache-2.0", "README.md")
+    classifiers = project["classifiers"]
+    assert len(set(classifiers)) == len(classifiers)
+    prefix = "Programming Language :: Python :: 3."
+    named = {int(one.removeprefix(prefix)) for one in classifiers if one.startswith(prefix)}
+    first, last = re.fullmatch(r">=3\.(\d+),<3\.(\d+)", project["requires-python"]).groups()  # type: ignore[union-attr]
+    assert named == set(range(int(first), int(last)))
+    assert "Typing :: Typed" in classifiers
+    assert not [one for one in classifiers if one.startswith("License ::")]
