@@ -73,26 +73,33 @@ class Database:
         return self.address.safe
 
     @contextmanager
-    def connect(
-        self, *, name: str = _NAME, connection_class: type[_Connection] = psycopg.Connection[TupleRow]
-    ) -> Iterator[_Connection]:
+    def connect(self, *, name: str = _NAME) -> Iterator[Connection]:
         """Open a connection in autocommit mode with the settings of this package. `name` is its application name.
 
         Raises `DatabaseUnavailable` for transient failures and `DatabaseRefused` for permanent ones, both when
         connecting and while the connection is used.
         """
-        with self._open(name, connection_class) as connection:
+        with self.connect_as(Connection, name=name) as connection:
+            yield connection
+
+    @contextmanager
+    def connect_as(self, connection_class: type[_Connection], *, name: str) -> Iterator[_Connection]:
+        """Open a connection of a subclass of `Connection`, as `connect` does."""
+        with self._open_as(connection_class, name) as connection:
             # Settings of the administrator such as a short `statement_timeout` would abort a run that waits for a lock
             # (docs/decisions/0026-database-sessions.md).
             connection.execute(statement("session/settings"))
             yield connection
 
     @contextmanager
-    def _open(
-        self, name: str = _NAME, connection_class: type[_Connection] = psycopg.Connection[TupleRow]
-    ) -> Iterator[_Connection]:
+    def _open(self) -> Iterator[Connection]:
         """Open a connection in autocommit mode with the settings of the administrator."""
-        connection = self._new_connection(name, connection_class)
+        with self._open_as(Connection, _NAME) as connection:
+            yield connection
+
+    @contextmanager
+    def _open_as(self, connection_class: type[_Connection], name: str) -> Iterator[_Connection]:
+        connection = self._new_connection(connection_class, name)
         try:
             with connection:
                 yield connection
@@ -102,7 +109,7 @@ class Database:
                 raise
             raise failure from None
 
-    def _new_connection(self, name: str, connection_class: type[_Connection]) -> _Connection:
+    def _new_connection(self, connection_class: type[_Connection], name: str) -> _Connection:
         conninfo = self.address.conninfo(name)
         try:
             return connection_class.connect(conninfo, autocommit=True)
@@ -187,7 +194,7 @@ class Database:
 
     def _migrating_connection(self) -> Connection:
         """Return a connection for SQLAlchemy, which controls its transaction and closes it."""
-        connection = self._new_connection(_NAME, psycopg.Connection[TupleRow])
+        connection = self._new_connection(Connection, _NAME)
         connection.execute(statement("session/settings"))
         # The settings were made in autocommit mode, because a rollback of the migration would undo them.
         connection.autocommit = False

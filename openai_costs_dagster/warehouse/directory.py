@@ -54,6 +54,8 @@ def store_entries(connection: Connection, organization: str, entries: Iterable[E
 def store_names(connection: Connection, organization: str, entries: Iterable[Entry], now: dt.datetime) -> None:
     """Store names that were part of responses of costs or usage."""
     values = [{"organization": organization, "now": now, **entry._asdict()} for entry in entries]
+    if not values:  # A transaction of a locked connection always writes, and its commit waits for the disk.
+        return
     with connection.transaction(), connection.cursor() as cursor:
         cursor.executemany(statement("directory/upsert_name"), values)
 

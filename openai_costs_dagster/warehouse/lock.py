@@ -110,7 +110,7 @@ def _lock(
     on_wait: Callable[[str], None],
     sleep: Callable[[float], None],
 ) -> Iterator[Connection]:
-    with database.connect(name=purpose, connection_class=LockedConnection) as connection:
+    with database.connect_as(LockedConnection, name=purpose) as connection:
         held = _acquired(connection, name, purpose, activity, on_wait, sleep)
         connection.hold(held)
         try:
