@@ -19,6 +19,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 import httpx2
 
+from openai_costs_dagster.http_deadline import Deadline, deadline_transport
 from openai_costs_dagster.user_input import env_variable, strip_padding
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -27,6 +28,14 @@ _SOCKS = ("socks5", "socks5h")
 _NO_PROXY_ENTRY = re.compile(
     r"(?:\w+://)?(?:\[(?P<v6>[^\]]+)\](?P<length>/\d+)?|(?P<name>[^:/\[\]]+(?:/\d+)?|[0-9a-f:]+(?:/\d+)?))(?::(?P<port>\d+))?"
 )
+# An HTTP proxy refuses with a status. The refusal of a SOCKS proxy is a text of httpcore2.
+_PROXY_REFUSAL = re.compile(r"4(?!08|29)\d\d\b")
+_PROXY_CREDENTIALS = re.compile(r"407\b|Requested .* from proxy server, but got|Invalid username/password")
+_CERTIFICATE_REMEDIES = {
+    **dict.fromkeys((9, 10), "correct the clock of this machine, or renew the certificate of the server"),
+    **dict.fromkeys((62, 64), "correct the host in base_url, or the certificate of the server"),
+}
+"""Remedies for a certificate that is not yet valid or expired, and for another host, by OpenSSL's verification code."""
 _HASHED_CERTIFICATE = re.compile(r"[0-9a-fA-F]{8}\.\d+")
 
 
@@ -72,10 +81,12 @@ def find_proxy(url: str, configured: str | None = None) -> Proxy | None:
     return None
 
 
-def create_client(url: str, *, proxy: Proxy | None = None, **options: Any) -> httpx2.Client:
+def create_client(
+    url: str, *, proxy: Proxy | None = None, deadline: Deadline | None = None, **options: Any
+) -> httpx2.Client:
     """Return a client for requests to a server. `proxy` is the result of `find_proxy`. Raises HttpSettingsError.
 
-    The certificates are loaded only if the server or the proxy uses TLS.
+    The certificates are loaded only if the server or the proxy uses TLS. With `deadline`, requests also end there.
     """
     needs_certificates = _split(url).scheme == "https" or (proxy is not None and _split(proxy.url).scheme == "https")
     # Loading the certificates takes longer than a request, so that the context stays empty if TLS is not used.
@@ -84,6 +95,9 @@ def create_client(url: str, *, proxy: Proxy | None = None, **options: Any) -> ht
     if proxy:
         is_tls = _split(proxy.url).scheme == "https"
         client_proxy = httpx2.Proxy(proxy.url, ssl_context=context if is_tls else None)
+    if deadline and not options.get("transport"):
+        options["transport"] = deadline_transport(deadline, proxy=client_proxy, verify=context, trust_env=False)
+        client_proxy = None  # The transport connects to the proxy.
     # This module reads the environment itself, because httpx would also check settings that no request uses.
     return httpx2.Client(proxy=client_proxy, verify=context, trust_env=False, **options)
 
@@ -94,8 +108,18 @@ def failure_message(error: httpx2.RequestError, proxy: Proxy | None = None) -> s
         reason, remedy = _tls_failure(tls)
     else:
         reason, remedy = _failure(error)
-        remedy = "check the address, the credentials and the rules of that proxy" if proxy else remedy
+        if _PROXY_CREDENTIALS.match(str(error)):
+            remedy = "correct the user and the password in the URL of that proxy"
+        elif proxy:
+            remedy = "check the address, the credentials and the rules of that proxy"
     return f"{reason} (through the proxy set in {proxy.source}): {remedy}" if proxy else f"{reason}: {remedy}"
+
+
+def is_permanent(error: httpx2.RequestError) -> bool:
+    """Whether a repeated request would fail in the same way: a proxy refuses it, or a certificate is not valid."""
+    if isinstance(error, httpx2.ProxyError):
+        return bool(_PROXY_REFUSAL.match(str(error)) or _PROXY_CREDENTIALS.match(str(error)))
+    return any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _causes(error))
 
 
 def _failure(error: httpx2.RequestError) -> tuple[str, str]:
@@ -120,7 +144,10 @@ def _tls_failure(error: ssl.SSLError) -> tuple[str, str]:
     if isinstance(error, ssl.SSLCertVerificationError):
         return (
             f"the certificate of the server is not valid ({error.verify_message.rstrip('.')})",
-            "check base_url and the clock, or set SSL_CERT_FILE to the certificates of your proxy or company",
+            _CERTIFICATE_REMEDIES.get(
+                error.verify_code,
+                "check base_url and the clock, or set SSL_CERT_FILE to the certificates of your proxy or company",
+            ),
         )
     return (
         f"no TLS connection is possible ({(error.reason or 'unknown reason').replace('_', ' ').lower()})",

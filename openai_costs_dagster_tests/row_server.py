@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
@@ -73,7 +74,8 @@ class RowServer:
 
     Hooks change the responses: `result(day, row)` changes a row, `page(path, page)` changes a page or returns the bytes
     to send, and `respond(path, query)` returns a response in place of all of these, or None. `users_with_projects` and
-    `api_keys_from` restrict the groupings that are served. `requests` records the path and query of every request.
+    `api_keys_from` restrict the groupings that are served. `now` is the time of the header `Date`, which is omitted
+    without it. `requests` records the path and query of every request.
     """
 
     rows: Callable[[dt.date], Iterable[Row]] = lambda _day: ()
@@ -88,6 +90,7 @@ class RowServer:
     admin_keys: Sequence[Row] = ()
     users_with_projects: bool = True
     api_keys_from: dt.date | None = None
+    now: Callable[[], dt.datetime] | None = None
     requests: list[tuple[str, Query]] = field(default_factory=list)
     _server: ThreadingHTTPServer | None = None
 
@@ -234,7 +237,9 @@ class _Handler(BaseHTTPRequestHandler):
             status, body = 401, Refusal(401, "Incorrect API key provided.", code="invalid_api_key").body
         else:
             status, body = self.server_of_rows.respond_to(path, query)
-        self.send_response(status)
+        self.send_response_only(status)
+        if self.server_of_rows.now:
+            self.send_header("Date", format_datetime(self.server_of_rows.now().astimezone(dt.UTC), usegmt=True))
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from openai_costs_dagster.api import errors
@@ -28,6 +29,8 @@ class ConnectionCheck:
     headline: str
     advice: str | None = None
     organization_id: str | None = None
+    clock_warning: str | None = None
+    """A sentence about a local clock that differs from the server's clock."""
 
 
 def admin_key_warning(settings: ConnectionSettings) -> str | None:
@@ -42,20 +45,37 @@ def admin_key_warning(settings: ConnectionSettings) -> str | None:
     return None
 
 
-def check_connection(settings: ConnectionSettings, expected_id: str | None, today: dt.date) -> ConnectionCheck:
-    """Read the ungrouped costs of the last seven UTC days before `today` and return the result.
+def check_connection(
+    settings: ConnectionSettings, expected_id: str | None, now: Callable[[], dt.datetime]
+) -> ConnectionCheck:
+    """Read the ungrouped costs of the last seven UTC days before today and return the result. `now` is the clock.
 
     An `ApiError` becomes a failed check. Raises SecretUnavailable if the key cannot be read.
     """
-    guard = OrganizationGuard(expected_id)
+    guard, today = OrganizationGuard(expected_id), now().date()
+    clock_warning: str | None = None
     try:
-        with AdminApi(settings, retry_policy=INTERACTIVE) as api:
-            for _ in read_costs(api, DayRange(today - _DAYS * ONE_DAY, today - ONE_DAY), UNGROUPED, guard):
-                pass  # The generator sends its requests only while it is consumed.
+        with AdminApi(settings, now=now, retry_policy=INTERACTIVE) as api:
+            try:
+                _read(api, DayRange(today - _DAYS * ONE_DAY, today - ONE_DAY), guard)
+            except errors.DaysNotStarted as refusal:
+                _read(api, DayRange(refusal.today - _DAYS * ONE_DAY, refusal.today - ONE_DAY), guard)
+            finally:
+                clock_warning = api.server_clock.warning
     except errors.ApiError as error:
         headline, advice = _explain(error)
-        return ConnectionCheck(False, headline, advice)
-    return ConnectionCheck(True, "Successfully connected to OpenAI API", organization_id=guard.organization_id)
+        return ConnectionCheck(False, headline, advice, clock_warning=clock_warning)
+    return ConnectionCheck(
+        True,
+        "Successfully connected to OpenAI API",
+        organization_id=guard.organization_id,
+        clock_warning=clock_warning,
+    )
+
+
+def _read(api: AdminApi, days: DayRange, guard: OrganizationGuard) -> None:
+    for _ in read_costs(api, days, UNGROUPED, guard):
+        pass  # The generator sends its requests only while it is consumed.
 
 
 def _explain(error: errors.ApiError) -> tuple[str, str]:
@@ -82,10 +102,10 @@ def _explain(error: errors.ApiError) -> tuple[str, str]:
 
 def _hint(error: errors.ApiError) -> str | None:
     """Return the remedy for an error whose message contains none."""
-    if isinstance(error, errors.Unreachable):
+    if isinstance(error, errors.Unreachable | errors.ConnectionRejected | errors.DaysNotStarted):
         return None  # The message ends with the remedy.
     if isinstance(error, errors.EndpointNotFound):
         return "base_url must end where /organization/costs begins, as in https://api.openai.com/v1"
-    if isinstance(error, errors.RateLimited | errors.ServerError):
+    if isinstance(error, errors.RateLimited | errors.ServerError | errors.ResponseTooSlow):
         return "try again in a few minutes, and check base_url if that does not help"
     return "check whether base_url is the address of OpenAI's API, and whether a proxy changes its responses"

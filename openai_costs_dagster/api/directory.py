@@ -16,6 +16,8 @@ from openai_costs_dagster.api.client import AdminApi
 PROJECTS_PATH = "/organization/projects"
 
 _ENTRIES_PER_PAGE = 100
+# Large organizations have 100,000 users. A server that always returns another page must not fill the memory.
+_MAX_ENTRIES, _MAX_PAGES = 200_000, 5_000
 
 
 class WireProject(msgspec.Struct):
@@ -98,16 +100,22 @@ def read_own_admin_key(api: AdminApi) -> WireAdminKey | None:
 
 
 def read_list(api: AdminApi, path: str, query: list[tuple[str, str]], kind: type[Entry]) -> Iterator[Entry]:
-    """Yield all entries of a list, page by page. Raises an `ApiError`."""
+    """Yield all entries of a list, page by page. Raises an `ApiError`: ResponseTooLarge for a list without an end."""
     after: str | None = None
     used_cursors: set[str] = set()
-    while True:
+    count = 0
+    for _ in range(_MAX_PAGES):
         page_query = [("limit", str(_ENTRIES_PER_PAGE)), *query, *([("after", after)] if after else [])]
         page = api.get(path, page_query, _List)
         try:
             entries: list[Entry] = msgspec.convert(page.data, list[kind])  # type: ignore[valid-type]
         except msgspec.ValidationError as error:
             raise errors.UnexpectedSchema(f"{path}: {error}") from None
+        count += len(entries)
+        if count > _MAX_ENTRIES:
+            raise errors.ResponseTooLarge(
+                f"{path}: the list has more than {_MAX_ENTRIES:,} entries, the limit for one list"
+            )
         yield from entries
         if not page.has_more or not entries:
             return
@@ -115,6 +123,7 @@ def read_list(api: AdminApi, path: str, query: list[tuple[str, str]], kind: type
         if after in used_cursors:
             raise errors.IncompletePagination(f"{path}: the pages repeat after {after}")
         used_cursors.add(after)
+    raise errors.ResponseTooLarge(f"{path}: the list has more than {_MAX_PAGES:,} pages, the limit for one list")
 
 
 class _List(msgspec.Struct):

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from email.utils import parsedate_to_datetime
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from openai_costs_dagster.api import errors
+from openai_costs_dagster.api.server_clock import parse_http_date
 from openai_costs_dagster.api.unicode_repair import repair_text
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -45,17 +46,17 @@ class _Envelope(msgspec.Struct):
     error: _Error
 
 
-def error_from_response(status: int, body: bytes, retry_after: str | None, now: dt.datetime) -> errors.ApiError:
+def error_from_response(status: int, body: bytes, headers: Mapping[str, str], now: dt.datetime) -> errors.ApiError:
     """Return the exception for a response whose status is not 200.
 
-    `retry_after` is the header `Retry-After`. The message is not redacted: the caller must redact it.
+    `now` is the time of the server, to which its dates refer. The message is not redacted: the caller must redact it.
     """
     error = _decode(body)
     message = str(error.message or "no message")
     if status == 429:
-        return errors.RateLimited(message, status=status, retry_after=seconds_to_wait(retry_after, now))
+        return errors.RateLimited(message, status=status, retry_after=seconds_to_wait(headers, now))
     if status >= 500 or status == 408:
-        wait = seconds_to_wait(retry_after, now)
+        wait = seconds_to_wait(headers, now)
         return errors.ServerError(f"the server returned status {status}: {message}", status=status, retry_after=wait)
     if status in (401, 403):
         return _unauthorized(status, message)
@@ -83,24 +84,21 @@ def summary(body: bytes) -> str:
     return f"code {error.code!r}, param {error.param!r}: {error.message}"
 
 
-def seconds_to_wait(retry_after: str | None, now: dt.datetime) -> float | None:
-    """Return the header `Retry-After` in seconds, or None if the header is missing or unreadable.
+def seconds_to_wait(headers: Mapping[str, str], now: dt.datetime) -> float | None:
+    """Return the wait that the server requests, in seconds, or None if the headers are missing or unreadable.
 
-    RFC 9110 allows a number of seconds or an HTTP date.
+    RFC 9110 allows a number of seconds or an HTTP date in `Retry-After`. OpenAI's SDK also reads `retry-after-ms`. The
+    caller must not wait less than its own backoff: 0, 1 and dates in the past occur.
     """
-    if not retry_after:
-        return None
-    text = retry_after.strip()
-    if seconds := re.fullmatch(r"(\d{1,9})(\.\d+)?", text):
+    milliseconds = re.fullmatch(r"(\d{1,12})(\.\d+)?", headers.get("retry-after-ms", "").strip(), re.ASCII)
+    if milliseconds:
+        return int(milliseconds[1]) / 1000
+    text = headers.get("retry-after", "").strip()
+    if seconds := re.fullmatch(r"(\d{1,9})(\.\d+)?", text, re.ASCII):
         # Fractions are rounded up, so that the wait is never shorter than the server requested.
         return int(seconds[1]) + (1 if seconds[2] else 0)
-    try:
-        moment = parsedate_to_datetime(text)
-    except (ValueError, OverflowError):
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=dt.UTC)
-    return max(0.0, (moment - now).total_seconds())
+    moment = parse_http_date(text)
+    return max(0.0, (moment - now).total_seconds()) if moment else None
 
 
 def _decode(body: bytes) -> _Error:

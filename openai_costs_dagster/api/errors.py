@@ -8,6 +8,9 @@ ApiError
 │   ├── GroupingRefused         OpenAI does not combine these dimensions for these days (400)
 │   ├── RequestRefused          any other rejected request (other 4xx, redirects)
 │   │   └── EndpointNotFound    the server has no such path (404)
+│   ├── ConnectionRejected      the proxy requires credentials (407), or a certificate fails verification
+│   ├── DaysNotStarted          the request ends after the current day of the server
+│   ├── ResponseTooLarge        a response or a list exceeds a limit of this program
 │   ├── WrongOrganization       the key belongs to another organization than the expected one
 │   ├── UnexpectedSchema        valid JSON that does not have the documented format
 │   └── UnexpectedBucket        a bucket that does not cover the requested UTC day
@@ -16,6 +19,7 @@ ApiError
     ├── ServerError             5xx or 408
     ├── MalformedResponse       HTML, a truncated body, or an error with status 200
     ├── Unreachable             no connection, a reset or a timeout
+    ├── ResponseTooSlow         a response that was not complete within the limit of this program
     └── IncompletePagination    pages that repeat or end early
 
 All messages are redacted before the error is raised, because error responses of OpenAI repeat parts of the key.
@@ -95,6 +99,30 @@ class EndpointNotFound(RequestRefused):
     """The server has no such path, for example because it is a proxy or an older server."""
 
 
+class ConnectionRejected(PermanentApiError):
+    """The proxy does not accept its credentials, or the certificate of the server or the proxy fails verification."""
+
+
+class DaysNotStarted(PermanentApiError):
+    """The requested days end after `today`, the current UTC day of the server, because the local clock is ahead.
+
+    `is_plausible` is false if the difference is so large that the clock of the server or a proxy may be wrong.
+    """
+
+    def __init__(self, message: str, *, today: dt.date, is_plausible: bool) -> None:
+        super().__init__(message)
+        self.today = today
+        self.is_plausible = is_plausible
+
+    def served_days(self, days: DayRange) -> DayRange | None:
+        """Return the part of the refused `days` that has begun, or None if no day has begun."""
+        return days.intersection(None, self.today)
+
+
+class ResponseTooLarge(PermanentApiError):
+    """The decoded response, or the number of entries or pages of a list, exceeds a limit. The message names it."""
+
+
 class WrongOrganization(PermanentApiError):
     """The organization id of a response differs from the expected one."""
 
@@ -132,6 +160,13 @@ class MalformedResponse(TransientApiError):
 
 class Unreachable(TransientApiError):
     """The server sent no response, or the connection broke during the response."""
+
+
+class ResponseTooSlow(TransientApiError):
+    """The response did not arrive completely within the time limit, although some of it may have arrived.
+
+    The request is not repeated at once: a server that sends a byte at a time would hold the run for a long time.
+    """
 
 
 class IncompletePagination(TransientApiError):

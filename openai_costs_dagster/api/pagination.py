@@ -16,6 +16,9 @@ from openai_costs_dagster.api.unicode_repair import repair_utf8
 from openai_costs_dagster.days import ONE_DAY, DayRange, day_of_unix_midnight, unix_midnight
 
 _DAY_SECONDS = 86_400
+_SMALLER = 6  # 180 days of costs become 30, then 5, then one.
+# A larger difference may be an error of the server's clock or of a proxy, which must not hide other failures.
+_PLAUSIBLE_DIFFERENCE = dt.timedelta(days=7)
 
 
 def read_days(
@@ -23,9 +26,46 @@ def read_days(
 ) -> Iterator[tuple[dt.date, bytes]]:
     """Yield each day of `days` and the bytes of its bucket, in order. The caller must pass each bucket to `check_day`.
 
-    Raises an `ApiError`: IncompletePagination if the pages repeat or end early. After an error, discard all days that
-    were yielded before, because the pages of one query belong together.
+    Raises an `ApiError`: IncompletePagination if the pages repeat or end early, DaysNotStarted if they end early
+    because the local clock is ahead. After an error, discard all days that were yielded before, because the pages of
+    one query belong together. Each page contains a day at least, so there are never more pages than days.
     """
+    first, days_per_page = days.first, min(len(days), days_per_page)
+    while True:
+        try:
+            rest = DayRange(first, days.last)
+            for day, raw in _read_pages(api, path, rest, group_by=group_by, days_per_page=days_per_page):
+                yield day, raw
+                first = day + ONE_DAY
+        except errors.ResponseTooLarge as error:
+            if days_per_page == 1:
+                raise errors.ResponseTooLarge(f"{first}: {error}", status=error.status) from None
+            # A page token is valid only for its own limit, so a new query reads the days that are left.
+            days_per_page = max(1, days_per_page // _SMALLER)
+        except (errors.RequestRefused, errors.GroupingRefused, errors.IncompletePagination) as error:
+            raise _days_not_started(api, days, error) or error from None
+        else:
+            return
+
+
+def _days_not_started(api: AdminApi, days: DayRange, error: errors.ApiError) -> errors.DaysNotStarted | None:
+    """Return the error for days that have not begun at the server, or None if that is not the reason of `error`."""
+    now, warning = api.server_time(), api.server_clock.warning
+    offset = api.server_clock.offset
+    if offset is None or days.last <= now.date() or error.status not in {None, 400}:
+        return None
+    first = max(days.first, now.date() + ONE_DAY)
+    message = f"{first} has not begun: it is {now:%Y-%m-%d %H:%M} UTC according to the server"
+    return errors.DaysNotStarted(
+        f"{message}; {warning}" if warning else message,
+        today=now.date(),
+        is_plausible=abs(offset) <= _PLAUSIBLE_DIFFERENCE,
+    )
+
+
+def _read_pages(
+    api: AdminApi, path: str, days: DayRange, *, group_by: Sequence[str], days_per_page: int
+) -> Iterator[tuple[dt.date, bytes]]:
     query = [
         ("start_time", str(unix_midnight(days.first))),
         ("end_time", str(unix_midnight(days.last + ONE_DAY))),

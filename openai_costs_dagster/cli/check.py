@@ -61,7 +61,7 @@ def _test(organization: Organization) -> _Test:
 
     try:
         settings = connection_settings(organization)
-        result = check_connection(settings, organization.organization_id, utc_now().date())
+        result = check_connection(settings, organization.organization_id, utc_now)
         return _Test(organization, result, admin_key_warning(settings))
     except SecretUnavailable as error:
         return _Test(organization, ConnectionCheck(False, "The admin key cannot be read", str(error)), None)
@@ -89,7 +89,7 @@ def _report(organization: Organization, result: ConnectionCheck, warning: str | 
     known = result.organization_id or organization.organization_id
     if result.ok:
         print_line(f"  Organization: {known or 'unknown, because it had no costs in the last week'}")
-    if warning:
-        print_line(f"  Note: {warning}")
+    for note in filter(None, (warning, result.clock_warning)):
+        print_line(f"  Note: {note}")
     if result.advice:
         print_line(f"  What to do: {result.advice}")

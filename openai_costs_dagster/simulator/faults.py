@@ -7,10 +7,9 @@ seed that the caller passes.
 import random
 import re
 import threading
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, datetime
 from email.utils import formatdate
 from enum import StrEnum
 
@@ -160,12 +159,15 @@ def _applies(kind: FaultKind, response: Response) -> bool:
     return kind not in PAGE_FAULTS or (response.page is not None and bool(response.page.buckets))
 
 
-def apply_fault(response: Response, fault: Fault | None) -> Reply:
-    """Return the reply for a response with a fault. For a hang, the reply is the correct response."""
+def apply_fault(response: Response, fault: Fault | None, now: datetime) -> Reply:
+    """Return the reply for a response with a fault. For a hang, the reply is the correct response.
+
+    `now` is the time of the simulator, to which dates in headers refer.
+    """
     if fault is None:
         return Reply(response.status, response.text)
     if fault.kind in _ERRORS:
-        return _error(fault)
+        return _error(fault, now)
     if fault.kind is FaultKind.CUT_BODY:
         return Reply(response.status, response.text, cut=True)
     if fault.kind is FaultKind.CUT_JSON:
@@ -193,13 +195,13 @@ def _faulty_page(page: Page, fault: Fault) -> Page:
             return page
 
 
-def _error(fault: Fault) -> Reply:
+def _error(fault: Fault, now: datetime) -> Reply:
     status, text = _ERRORS[fault.kind]
     headers = {}
     if fault.kind is FaultKind.RATE_LIMITED_SECONDS:
         headers["Retry-After"] = str(int(fault.seconds))
     if fault.kind is FaultKind.RATE_LIMITED_DATE:
-        headers["Retry-After"] = formatdate(time.time() + fault.seconds, usegmt=True)
+        headers["Retry-After"] = formatdate(now.timestamp() + fault.seconds, usegmt=True)
     return Reply(status, text, _JSON if text.startswith("{") else _HTML, headers)
 
 

@@ -122,7 +122,7 @@ class Simulator:
         response = self._respond(organization, method, parts.path, query, key)
         # The fault is chosen after the response, because some faults only apply to pages with certain rows.
         fault = self.faults.take(parts.path, key, response)
-        reply = apply_fault(response, fault)
+        reply = apply_fault(response, fault, self.clock())
         self.requests.append(
             RecordedRequest(
                 method=method,
@@ -208,6 +208,10 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     # Without a buffer, the headers and the body of a response would be sent in separate packets.
     wbufsize = 1 << 16
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """Return the time of the simulator for the header `Date`, from which clients find that their clock is wrong."""
+        return super().date_time_string(self.server.simulator.clock().timestamp() if timestamp is None else timestamp)
 
     def serve(self) -> None:
         """Handle one request with any method."""

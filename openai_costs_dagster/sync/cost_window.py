@@ -21,7 +21,12 @@ from openai_costs_dagster.spend.daily_bill import Bill, bill_of
 from openai_costs_dagster.spend.reconciliation import Difference, differences, reconciles
 from openai_costs_dagster.warehouse.costs import ExistingDay, Staging
 
-ACCESS_ERRORS = (errors.AuthenticationFailed, errors.PermissionDenied, errors.WrongOrganization)
+ACCESS_ERRORS = (
+    errors.AuthenticationFailed,
+    errors.PermissionDenied,
+    errors.ConnectionRejected,
+    errors.WrongOrganization,
+)
 """Errors that end the whole run, because every other window would fail in the same way."""
 
 

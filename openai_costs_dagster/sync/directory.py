@@ -42,6 +42,8 @@ _LOG = logging.getLogger(__name__)
 _IDENTITY_WINDOW = dt.timedelta(days=60)
 """The days before now whose costs are requested to verify the key."""
 _ARCHIVED = "archived"
+_UNREADABLE = (errors.PermissionDenied, errors.RequestRefused, errors.UnexpectedSchema, errors.ResponseTooLarge)
+"""Errors that concern one list. The other lists are still read."""
 
 
 @dataclass
@@ -136,7 +138,7 @@ class _DirectorySync:
             entries = list(fetch())
             directory.store_entries(self._connection, self._organization.name, entries, self._now)
         # Names are optional, so a list that the key may not read does not stop the other lists. Stored entries stay.
-        except (errors.PermissionDenied, errors.RequestRefused, errors.UnexpectedSchema, ValueRefused) as error:
+        except (*_UNREADABLE, ValueRefused) as error:
             self._outcome.notes.append(f"{kind}: {error}")
             self._is_missing = isinstance(error, errors.EndpointNotFound)
             return []
@@ -148,7 +150,7 @@ class _DirectorySync:
     def _check_admin_key(self) -> None:
         try:
             own_key = read_own_admin_key(self._api)
-        except (errors.PermissionDenied, errors.RequestRefused, errors.UnexpectedSchema) as error:
+        except _UNREADABLE as error:
             self._outcome.notes.append(f"admin key: {error}")
             return
         if own_key:
@@ -158,7 +160,7 @@ class _DirectorySync:
         """Store OpenAI's spend limit and spend alerts. If they cannot be read, the stored ones stay unchanged."""
         try:
             limits = read_spend_limits(self._api)
-        except (errors.PermissionDenied, errors.RequestRefused, errors.UnexpectedSchema) as error:
+        except _UNREADABLE as error:
             self._outcome.notes.append(f"spend limits: {error}")
             return
         self._outcome.notes += limits.ignored

@@ -20,7 +20,7 @@ def check(
     simulator: Simulator, *, key: str | None = None, expected_id: str | None = None, path: str = ""
 ) -> ConnectionCheck:
     key = key or simulator.organizations[0].admin_key
-    return check_connection(ConnectionSettings(simulator.base_url + path, lambda: key), expected_id, NOW.date())
+    return check_connection(ConnectionSettings(simulator.base_url + path, lambda: key), expected_id, lambda: NOW)
 
 
 def running(**settings: bool) -> Simulator:
@@ -83,7 +83,7 @@ def test_a_key_of_another_organization_fails_with_both_ids() -> None:
 def test_a_missing_server_fails_without_a_status() -> None:
     with running() as simulator:
         base_url = simulator.base_url
-    found = check_connection(ConnectionSettings(base_url, lambda: _KEY), None, NOW.date())
+    found = check_connection(ConnectionSettings(base_url, lambda: _KEY), None, lambda: NOW)
     assert (found.ok, found.headline) == (False, "Connection failed")
     assert found.advice
 
@@ -107,11 +107,11 @@ def test_a_missing_key_raises_secret_unavailable(monkeypatch: pytest.MonkeyPatch
     monkeypatch.delenv("NO_SUCH_KEY", raising=False)
     settings = ConnectionSettings("http://127.0.0.1:9/v1", SecretReference(env="NO_SUCH_KEY").read)
     with pytest.raises(SecretUnavailable, match="NO_SUCH_KEY"):
-        check_connection(settings, None, NOW.date())
+        check_connection(settings, None, lambda: NOW)
 
 
 def test_an_invalid_url_is_a_failed_check() -> None:
-    found = check_connection(ConnectionSettings("https://api..example/v1", lambda: _KEY), None, NOW.date())
+    found = check_connection(ConnectionSettings("https://api..example/v1", lambda: _KEY), None, lambda: NOW)
     assert not found.ok
 
 
@@ -138,7 +138,7 @@ def test_every_api_error_becomes_a_failed_check_with_its_message() -> None:
     for error in kinds:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("openai_costs_dagster.api.connection_check.read_costs", _raising(error))
-            found = check_connection(ConnectionSettings("http://127.0.0.1:9/v1", lambda: _KEY), None, NOW.date())
+            found = check_connection(ConnectionSettings("http://127.0.0.1:9/v1", lambda: _KEY), None, lambda: NOW)
         assert not found.ok
         assert str(error) in (found.advice or "")
 

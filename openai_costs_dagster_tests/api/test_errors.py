@@ -107,7 +107,7 @@ def test_a_redirect_is_not_followed_with_the_key() -> None:
 
 
 def test_a_lookback_error_contains_the_first_served_day() -> None:
-    error = error_from_response(400, refusal(400, _LOOKBACK, code="reporting_lookback_exceeded").content, None, NOW)
+    error = error_from_response(400, refusal(400, _LOOKBACK, code="reporting_lookback_exceeded").content, {}, NOW)
     assert isinstance(error, errors.LookbackExceeded)
     assert error.earliest == dt.date(2025, 3, 11)
 
@@ -130,14 +130,14 @@ def test_a_lookback_error_contains_the_first_served_day() -> None:
     ],
 )
 def test_the_first_served_day_is_parsed_in_any_format(text: str) -> None:
-    error = error_from_response(400, refusal(400, text, code="reporting_lookback_exceeded").content, None, NOW)
+    error = error_from_response(400, refusal(400, text, code="reporting_lookback_exceeded").content, {}, NOW)
     assert isinstance(error, errors.LookbackExceeded)
     assert error.earliest == dt.date(2025, 4, 30)
 
 
 @pytest.mark.parametrize("text", ["Too far back.", "", "From 2025-13-45 on.", "From 31 February 2026 on.", "2025."])
 def test_a_lookback_error_without_a_date_assumes_one_year(text: str) -> None:
-    error = error_from_response(400, refusal(400, text, code="reporting_lookback_exceeded").content, None, NOW)
+    error = error_from_response(400, refusal(400, text, code="reporting_lookback_exceeded").content, {}, NOW)
     assert isinstance(error, errors.LookbackExceeded)
     year_ago = NOW.date() - dt.timedelta(days=365)
     assert error.earliest == year_ago
@@ -161,7 +161,7 @@ def test_an_unrecognized_refusal_is_logged_once(caplog: pytest.LogCaptureFixture
 
 def test_an_unpaired_surrogate_in_an_error_does_not_hide_its_code() -> None:
     body = refusal(400, "Too early \ud83d\0.", code="reporting_lookback_exceeded").content
-    error = error_from_response(400, body, None, NOW)
+    error = error_from_response(400, body, {}, NOW)
     assert isinstance(error, errors.LookbackExceeded)
     assert str(error) == "Too early \ufffd\ufffd."
 
@@ -169,7 +169,7 @@ def test_an_unpaired_surrogate_in_an_error_does_not_hide_its_code() -> None:
 def test_the_message_of_the_api_is_part_of_the_error() -> None:
     for response, _ in (_PERMANENT["the same day"], _PERMANENT["a missing scope, 403"], _PERMANENT["another path"]):
         message = json.loads(response.content)["error"]["message"]
-        assert message in str(error_from_response(response.status_code, response.content, None, NOW))
+        assert message in str(error_from_response(response.status_code, response.content, {}, NOW))
 
 
 def test_every_error_is_permanent_or_transient_and_listed_in_the_tree() -> None:
@@ -205,7 +205,7 @@ _bodies = st.one_of(
 def test_any_status_other_than_200_is_an_error_with_that_status(
     status: int, body: bytes, retry_after: str | None
 ) -> None:
-    error = error_from_response(status, body, retry_after, NOW)
+    error = error_from_response(status, body, {} if retry_after is None else {"retry-after": retry_after}, NOW)
     assert isinstance(error, errors.ApiError)
     assert error.status == status
     assert str(error)

@@ -164,7 +164,7 @@ def test_https_proxy_is_used_despite_an_invalid_all_proxy(
     address, lines = refusing_proxy
     monkeypatch.setenv("ALL_PROXY", "socks://127.0.0.1:1080/")
     monkeypatch.setenv("HTTPS_PROXY", f" http://user:hunter22@{address}/ \r\n")
-    with pytest.raises(errors.Unreachable, match=r"\(through the proxy set in HTTPS_PROXY\): ") as raised:
+    with pytest.raises(errors.ConnectionRejected, match=r"403 .*\(through the proxy set in HTTPS_PROXY\): ") as raised:
         _read(_API)
     assert lines == [b"CONNECT api.example:443 HTTP/1.1"]
     assert "hunter22" not in str(raised.value)

@@ -1,0 +1,210 @@
+"""Tests of the limits of responses: time, decoded size, pages and entries."""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+import json
+import socket
+import tracemalloc
+import zlib
+from collections.abc import Iterator
+
+import httpx2
+import pytest
+
+from openai_costs_dagster.api import client, directory, errors
+from openai_costs_dagster.api.client import BACKGROUND, INTERACTIVE, AdminApi, ConnectionSettings, RetryPolicy
+from openai_costs_dagster.api.costs import COSTS_PATH, OrganizationGuard, read_costs
+from openai_costs_dagster.api.directory import read_users
+from openai_costs_dagster.api.response_types import WirePage
+from openai_costs_dagster.cost_records import UNGROUPED
+
+from ..row_server import RowServer
+from .conftest import Pauses
+from .raw_server import raw_server, read_head
+from .scripted_api import FIRST, KEY, NOW, days, page
+
+_CONTINUE = b"HTTP/1.1 100 Continue\r\nX: " + b"x" * 50_000 + b"\r\n\r\n"
+_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+
+
+def _drop_by_drop(head: bytes, drop: bytes) -> Iterator[bytes]:
+    """Return the byte strings that a server sends, one at a time, without an end."""
+    return itertools.chain([head], itertools.repeat(drop))
+
+
+def _slow_api(port: int, policy: RetryPolicy = BACKGROUND, proxy: str | None = None) -> AdminApi:
+    """Return a client whose monotonic clock advances by a second with every look at it."""
+    ticks = itertools.count()
+    base_url = "https://api.example/v1" if proxy else f"http://127.0.0.1:{port}/v1"
+    settings = ConnectionSettings(base_url, lambda: KEY, lambda: proxy)
+    return AdminApi(settings, monotonic=lambda: float(next(ticks)), now=lambda: NOW, retry_policy=policy)
+
+
+@pytest.mark.parametrize(
+    ("head", "drop"),
+    [
+        (b"", b"H"),
+        (b"HTTP/1.1 200 OK\r\nX: ", b"x"),
+        (_CONTINUE, _CONTINUE),
+        (_HEAD + b"Content-Length: 99999999\r\n\r\n", b" "),
+        (_HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
+        (_HEAD + b"\r\n", b" "),
+        (b"HTTP/1.1 503 No\r\nContent-Length: 99999\r\n\r\n", b" "),
+    ],
+    ids=["status line", "header", "informational", "body", "chunks", "body until close", "error body"],
+)
+def test_trickling_response_ends_at_the_deadline(head: bytes, drop: bytes, pauses: Pauses) -> None:
+    def trickle(connection: socket.socket) -> None:
+        read_head(connection)
+        for piece in _drop_by_drop(head, drop):
+            connection.sendall(piece)
+
+    with raw_server(trickle) as port, _slow_api(port) as api:
+        with pytest.raises(errors.TransientApiError) as raised:
+            api.get(COSTS_PATH, [], WirePage)
+        if isinstance(raised.value, errors.ResponseTooSlow):
+            assert str(raised.value) == (
+                "the response of 127.0.0.1 was not complete within 180 seconds, the limit for one response"
+            )
+            assert api.requests == 1
+            assert pauses == []
+        else:
+            # A line that does not end is refused for its length before the deadline.
+            assert head in {b"", b"HTTP/1.1 200 OK\r\nX: "}
+
+
+def test_proxy_that_trickles_its_answer_ends_at_the_deadline() -> None:
+    def trickle(connection: socket.socket) -> None:
+        read_head(connection)
+        for piece in _drop_by_drop(b"", _CONTINUE):
+            connection.sendall(piece)
+
+    with raw_server(trickle) as port, _slow_api(port, INTERACTIVE, f"http://127.0.0.1:{port}") as api:
+        with pytest.raises(errors.ResponseTooSlow, match="within 60 seconds, the limit"):
+            api.get(COSTS_PATH, [], WirePage)
+        assert api.requests == 1
+
+
+def _bomb(size: int, *encodings: str) -> bytes:
+    """Return zeros that decode to `size` bytes and more."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31 if encodings[0] == "gzip" else 15)
+    block = bytes(2**20)
+    body = b"".join([*(packer.compress(block) for _ in range(size // len(block))), packer.flush()])
+    for encoding in encodings[1:]:
+        body = gzip.compress(body) if encoding == "gzip" else zlib.compress(body)
+    return body
+
+
+@pytest.mark.parametrize("encodings", [("gzip",), ("deflate",), ("gzip", "gzip"), ("deflate", "gzip")], ids="+".join)
+def test_compressed_body_stops_at_the_limit(
+    encodings: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, pauses: Pauses
+) -> None:
+    monkeypatch.setattr(client, "_MAX_RESPONSE_BYTES", 8 * 2**20)
+    body = _bomb(128 * 2**20, *encodings)
+    reply = httpx2.Response(200, headers={"Content-Encoding": ", ".join(encodings)}, stream=httpx2.ByteStream(body))
+    transport = httpx2.MockTransport(lambda _: reply)
+    with AdminApi(ConnectionSettings("https://api.example/v1", lambda: KEY), transport=transport) as api:
+        tracemalloc.start()
+        with pytest.raises(errors.ResponseTooLarge) as raised:
+            api.get(COSTS_PATH, [], WirePage)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert str(raised.value) == "the response of api.example is larger than 8 MiB, the limit for one response"
+    assert peak < 16 * 2**20
+    assert pauses == []
+
+
+def test_content_length_lie_is_limited_by_the_bytes_that_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "_MAX_RESPONSE_BYTES", 2**20)
+
+    def lie(connection: socket.socket) -> None:
+        read_head(connection)
+        connection.sendall(_HEAD + b"Transfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n")
+        while True:
+            connection.sendall(b"10000\r\n" + bytes(65_536) + b"\r\n")
+
+    with (
+        raw_server(lie) as port,
+        AdminApi(ConnectionSettings(f"http://127.0.0.1:{port}/v1", lambda: KEY), retry_policy=RetryPolicy(1)) as api,
+        pytest.raises(errors.ApiError, match=r"larger than 1 MiB|Content-Length"),
+    ):
+        api.get(COSTS_PATH, [], WirePage)
+
+
+def test_endless_error_body_keeps_its_status() -> None:
+    def endless(connection: socket.socket) -> None:
+        read_head(connection)
+        connection.sendall(b"HTTP/1.1 401 No\r\nConnection: close\r\n\r\n" + b'{"error": {"message": "')
+        while True:
+            connection.sendall(b"x" * 4096)
+
+    with (
+        raw_server(endless) as port,
+        AdminApi(ConnectionSettings(f"http://127.0.0.1:{port}/v1", lambda: KEY)) as api,
+        pytest.raises(errors.AuthenticationFailed, match="not an OpenAI error message"),
+    ):
+        api.get(COSTS_PATH, [], WirePage)
+
+
+def test_page_that_is_too_large_is_requested_with_fewer_days(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rows of 200 days exceed the limit in pages of 180 and 30 days, and fit into pages of five days."""
+    wanted = days(200)
+    with RowServer(
+        rows=lambda day: [
+            {"project_id": str(number), "amount": f"{day.day}.1", "currency": "usd"} for number in range(3)
+        ],
+        today=lambda: wanted.last,
+        result=lambda _day, found: {**found, "padding": "x" * 1000},
+    ) as server:
+        monkeypatch.setattr(client, "_MAX_RESPONSE_BYTES", 25_000)
+        settings = ConnectionSettings(server.base_url, lambda: "sk-admin-" + "RowServer0123456789")
+        with AdminApi(settings, now=lambda: NOW) as api:
+            buckets = list(read_costs(api, wanted, frozenset({"project_id"}), OrganizationGuard(None)))
+            assert [bucket.day for bucket in buckets] == list(wanted)
+            assert {len(bucket.rows) for bucket in buckets} == {3}
+            assert api.requests == 42
+            monkeypatch.setattr(client, "_MAX_RESPONSE_BYTES", 2_000)
+            with pytest.raises(
+                errors.ResponseTooLarge, match=rf"^{wanted.first}: the response of 127\.0\.0\.1 is larger"
+            ):
+                list(read_costs(api, wanted, frozenset({"project_id"}), OrganizationGuard(None)))
+            assert api.requests == 42 + 4
+
+
+def test_window_has_at_most_as_many_pages_as_days() -> None:
+    """Every page has another token and repeats the first day, or has no day at all."""
+    for buckets in ([FIRST], []):
+        tokens = itertools.count()
+        transport = httpx2.MockTransport(lambda _, buckets=buckets, tokens=tokens: page(buckets, str(next(tokens))))
+        with AdminApi(ConnectionSettings("https://api.example/v1", lambda: KEY), transport=transport) as api:
+            with pytest.raises(errors.ApiError):
+                list(read_costs(api, days(180), UNGROUPED, OrganizationGuard(None)))
+            assert api.requests <= 2
+
+
+@pytest.mark.parametrize(("per_page", "limit"), [(1, "5 pages"), (100, "1,000 entries")])
+def test_list_without_an_end_stops_at_a_limit(per_page: int, limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(directory, "_MAX_PAGES", 5 if per_page == 1 else 10**6)
+    monkeypatch.setattr(directory, "_MAX_ENTRIES", 1000)
+    ids = itertools.count()
+
+    def answer(_: httpx2.Request) -> httpx2.Response:
+        users = [{"id": f"user-{next(ids)}"} for _ in range(per_page)]
+        return httpx2.Response(200, content=json.dumps({"data": users, "has_more": True}).encode())
+
+    transport = httpx2.MockTransport(answer)
+    with AdminApi(ConnectionSettings("https://api.example/v1", lambda: KEY), transport=transport) as api:
+        with pytest.raises(
+            errors.ResponseTooLarge, match=f"^/organization/users: the list has more than {limit}, the limit"
+        ):
+            list(read_users(api))
+        assert api.requests <= 11
+
+
+def test_limits_admit_large_organizations() -> None:
+    assert directory._MAX_ENTRIES >= 100_000
+    assert directory._MAX_PAGES * directory._ENTRIES_PER_PAGE >= directory._MAX_ENTRIES
+    # A day of 300,000 rows of 800 bytes.
+    assert client._MAX_RESPONSE_BYTES >= 300_000 * 800
