@@ -15,6 +15,8 @@ SHARED_GROUP = "openai_reports"
 
 ORGANIZATION_TAG = "openai-costs/organization"
 TRIGGER_TAG = "openai-costs/trigger"
+NOT_STARTED = "not_started"
+"""The metadata entry of a day that has not begun according to OpenAI's server, because the local clock is ahead."""
 # `allow_retries=False` of a failure prevents retries of the step only, and this tag prevents retries of the run.
 NO_RUN_RETRIES = {"dagster/retry_on_asset_or_op_failure": "false"}
 

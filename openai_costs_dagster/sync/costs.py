@@ -96,10 +96,11 @@ def ingest_costs(request: CostsRequest) -> Outcome:
                 _Ingestion(request, api, connection, outcome).run()
             finally:
                 outcome.requests = api.requests
+                outcome.clock_warning = api.server_clock.warning
             _record_result(connection, request, outcome)
     except (errors.ApiError, WarehouseError, SecretUnavailable) as error:
         # Each window is a transaction of its own, so windows that were stored before the error stay stored.
-        outcome.fail([day for day in request.days if day not in outcome.stored], error)
+        outcome.fail([day for day in request.days if day not in {*outcome.stored, *outcome.not_started}], error)
         _record_result_on_new_connection(request, outcome)
     # Windows are stored newest first; the outcome lists its days oldest first.
     outcome.stored = dict(sorted(outcome.stored.items()))
@@ -151,6 +152,8 @@ class _Ingestion:
                 except errors.LookbackExceeded as refusal:
                     # Midnight UTC may pass during a run, and OpenAI then serves one day less than it did.
                     windows = self._drop_days_outside_retention([*windows, window], refusal)
+                except errors.DaysNotStarted as refusal:
+                    windows = self._drop_days_not_started([*windows, window], refusal)
         self._store_user_totals()
 
     @contextmanager
@@ -177,6 +180,9 @@ class _Ingestion:
                     # The window only passes the days to the method, so its grouping does not matter.
                     served = self._drop_days_outside_retention([QueryWindow(days, GROUPINGS[0])], refusal)
                     ranges += [window.days for window in served]
+                except errors.DaysNotStarted as refusal:
+                    begun = self._drop_days_not_started([QueryWindow(days, GROUPINGS[0])], refusal)
+                    ranges += [window.days for window in begun]
         return merge_query_windows(windows)
 
     def _store_or_replan(self, window: QueryWindow) -> list[QueryWindow]:
@@ -212,6 +218,22 @@ class _Ingestion:
         # OpenAI will never serve earlier days again, so the stored start of the history moves to the first served day.
         organizations.postpone_earliest_day(self._connection, self._name, earliest, self._request.now())
         return served
+
+    def _drop_days_not_started(self, windows: list[QueryWindow], refusal: errors.DaysNotStarted) -> list[QueryWindow]:
+        """Return the windows up to the server's current day. Later days do not fail: they are read once they begin."""
+        begun = []
+        for window in windows:
+            days, later = refusal.served_days(window.days), window.days.intersection(refusal.today + ONE_DAY, None)
+            if later:
+                if refusal.is_plausible:
+                    self._request.log.warning("%s %s was not stored: %s", self._name, later, refusal)
+                    self._outcome.not_started.update(later)
+                else:
+                    self._outcome.fail(later, refusal)
+                self._request.on_progress(len(later))
+            if days:
+                begun.append(replace(window, days=days))
+        return begun
 
     def _store_window(self, window: QueryWindow) -> None:
         """Fetch, check and store one window. Raises an `ApiError`, LoadMismatch or ValueRefused."""
@@ -273,7 +295,10 @@ class _Ingestion:
         bill, difference = fetched.bills[day], fetched.largest_difference(day)
         return StoredDay(
             day=day,
-            provisional=is_provisional(day, started_at, self._request.settle_hours),
+            # If the local clock is ahead, the day has ended more recently than this clock shows.
+            provisional=is_provisional(
+                day, min(started_at, self._api.server_clock.time_at(started_at)), self._request.settle_hours
+            ),
             row_count=bill.row_count,
             received_count=bill.received,
             absent_amounts=bill.absent_amounts,

@@ -56,8 +56,8 @@ def verify_identity(
         try:
             for _ in read_costs(api, window, UNGROUPED, guard):
                 pass  # `read_costs` lets the guard check every row, so the rows themselves are not needed.
-        except errors.LookbackExceeded as refusal:
-            # Repeat the request for the part that OpenAI still serves; None if it serves no day of the window.
+        except (errors.LookbackExceeded, errors.DaysNotStarted) as refusal:
+            # Repeat the request for the part that OpenAI serves; None if it serves no day of the window.
             window = refusal.served_days(window)
         else:
             break

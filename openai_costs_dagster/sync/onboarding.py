@@ -129,4 +129,4 @@ def _first_served_day(api: AdminApi, today: dt.date) -> dt.date:
         # Another status, for example 404, means a wrong address rather than a wrong day.
         if refusal.status != 400:
             raise
-    return fallback_start(today)
+    return fallback_start(api.server_time().date())

@@ -55,12 +55,16 @@ class DayFailure:
 
 @dataclass
 class Outcome:
-    """The result of a call of `ingest_costs`; every requested day is either in `stored` or in `failed`."""
+    """The result of a call of `ingest_costs`; every requested day is in `stored`, `failed` or `not_started`."""
 
     stored: dict[dt.date, DayReport] = field(default_factory=dict)
     failed: dict[dt.date, DayFailure] = field(default_factory=dict)
     outside_retention: set[dt.date] = field(default_factory=set)
     """Failed days that are older than the year that OpenAI serves."""
+    not_started: set[dt.date] = field(default_factory=set)
+    """Requested days that have not begun according to the server, because the local clock is ahead."""
+    clock_warning: str | None = None
+    """A sentence about a local clock that differs from the server's clock."""
     requests: int = 0
 
     def fail(self, days: Collection[dt.date] | DayRange, error: Exception) -> None:
@@ -74,9 +78,10 @@ class Outcome:
         reasons: dict[str, list[dt.date]] = {}
         for day, failure in self.failed.items():
             reasons.setdefault(failure.reason, []).append(day)
-        return "; ".join(
-            f"{', '.join(map(str, DayRange.covering(days)))}: {reason}" for reason, days in reasons.items()
-        )
+        texts = [f"{', '.join(map(str, DayRange.covering(days)))}: {reason}" for reason, days in reasons.items()]
+        if texts and self.clock_warning and not any(self.clock_warning in text for text in texts):
+            texts.append(self.clock_warning)
+        return "; ".join(texts)
 
     def notes(self) -> list[str]:
         """Return warnings about stored days, each with the days that it applies to."""
@@ -90,11 +95,13 @@ class Outcome:
             "had spend before and are empty now, in two consecutive responses": [
                 day for day, report in self.stored.items() if report.became_empty
             ],
+            "the days have not begun according to the server": sorted(self.not_started),
             "some rows have no amount and are stored as null": [
                 day for day, report in self.stored.items() if report.absent_amounts
             ],
         }
-        return [f"{', '.join(map(str, DayRange.covering(days)))}: {text}" for text, days in warnings.items() if days]
+        notes = [f"{', '.join(map(str, DayRange.covering(days)))}: {text}" for text, days in warnings.items() if days]
+        return notes + ([self.clock_warning] if self.clock_warning else [])
 
     @property
     def other_totals(self) -> dict[str | None, Decimal]:

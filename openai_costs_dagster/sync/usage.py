@@ -90,6 +90,10 @@ class UsageOutcome:
     """Whether every failure needs a person; False as soon as one failure may disappear by itself."""
     skipped: dict[str, str] = field(default_factory=dict)
     """Endpoints that the server lacks, with the error that the server returned."""
+    not_started: set[dt.date] = field(default_factory=set)
+    """Requested days that have not begun according to the server, because the local clock is ahead."""
+    clock_warning: str | None = None
+    """A sentence about a local clock that differs from the server's clock."""
     requests: int = 0
 
     def fail(self, days: Collection[dt.date] | DayRange, reason: str, error: Exception) -> None:
@@ -101,7 +105,9 @@ class UsageOutcome:
     @property
     def stored(self) -> dict[dt.date, UsageDayReport]:
         """The days with complete usage, oldest first."""
-        return {day: self.days[day] for day in sorted(self.days) if day not in self.failed}
+        return {
+            day: self.days[day] for day in sorted(self.days) if day not in self.failed and day not in self.not_started
+        }
 
 
 def ingest_usage(request: UsageRequest) -> UsageOutcome:
@@ -137,7 +143,11 @@ class _Response:
     groups: Sequence[str]
     buckets: list[UsageBucket]
     started_at: dt.datetime
+    """The earlier one of the local time and the server's time before the first request."""
     requests: int
+    clock_warning: str | None = None
+    not_started: errors.DaysNotStarted | None = None
+    """The refusal of days after the last bucket, which have not begun."""
 
 
 class _UsageIngestion:
@@ -214,6 +224,7 @@ class _UsageIngestion:
         started_at = self._request.now()
         with AdminApi(connection_settings(self._request.organization), now=self._request.now) as api:
             groupings = _groupings(operation)
+            not_started: errors.DaysNotStarted | None = None
             while True:
                 try:
                     # A response is stored completely or not at all, so all pages are read before any day is stored.
@@ -222,13 +233,22 @@ class _UsageIngestion:
                     if len(groupings) == 1:
                         raise
                     groupings = groupings[1:]
-                except errors.LookbackExceeded as refusal:
+                except (errors.LookbackExceeded, errors.DaysNotStarted) as refusal:
                     served = refusal.served_days(days)
                     if served is None:
                         raise
                     days = served
+                    not_started = refusal if isinstance(refusal, errors.DaysNotStarted) else not_started
                 else:
-                    return _Response(operation, groupings[0], buckets, started_at, api.requests)
+                    return _Response(
+                        operation,
+                        groupings[0],
+                        buckets,
+                        min(started_at, api.server_clock.time_at(started_at)),
+                        api.requests,
+                        api.server_clock.warning,
+                        not_started,
+                    )
 
     def _store(self, fetched: Future[_Response], operation: Operation, days: DayRange) -> None:
         """Store a response, or record the failure of its endpoint."""
@@ -243,15 +263,28 @@ class _UsageIngestion:
                 self._outcome.fail(days, f"{operation.name}: {reason}", error)
             else:
                 self._skip(operation, str(error))
+        except errors.DaysNotStarted as error:
+            self._skip_days_not_started(days, error)
         except (errors.ApiError, LoadMismatch, ValueRefused, SecretUnavailable) as error:
             self._outcome.fail(days, f"{operation.name}: {error}", error)
             log.warning("%s: usage of %s %s was not stored: %s", self._name, operation.name, days, error)
         else:
             self._outcome.requests += response.requests
-            first = response.buckets[0].day
+            self._outcome.clock_warning = response.clock_warning or self._outcome.clock_warning
+            first, last = response.buckets[0].day, response.buckets[-1].day
+            later = days.intersection(last + ONE_DAY, None)
+            if later and response.not_started:
+                self._skip_days_not_started(later, response.not_started)
             if first > days.first:
                 log.warning("%s: usage of %s is served from %s on", self._name, operation.name, first)
             log.info("%s: usage of %s %s stored: %d requests", self._name, operation.name, days, response.requests)
+
+    def _skip_days_not_started(self, days: DayRange, error: errors.DaysNotStarted) -> None:
+        """Record days of which none has begun. They fail only if the clock of the server may be the wrong one."""
+        if error.is_plausible:
+            self._outcome.not_started.update(days)
+        else:
+            self._outcome.fail(days, str(error), error)
 
     def _commit(self, response: _Response) -> None:
         days = DayRange(response.buckets[0].day, response.buckets[-1].day)

@@ -5,7 +5,7 @@
 
 # No `from __future__ import annotations`: Dagster evaluates the annotation of `context` in nested functions.
 import datetime as dt
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -27,6 +27,7 @@ _DESCRIPTION = """The costs of {title}, allocated to the users and API keys that
 Costs that OpenAI bills by user stay with that user. All other costs are allocated in proportion to usage; costs without
 matching usage stay unallocated. The shares of a cost row add up to its exact amount."""
 _MAX_LISTED_MODELS = 5
+_NEWEST_DAYS = dt.timedelta(days=8)  # A clock that is further ahead makes days fail, see `api/pagination.py`.
 
 
 def allocation_asset(
@@ -70,15 +71,18 @@ def allocation_asset(
         with database_access.database(configuration).connect() as connection:
             outcome = allocate_days(connection, organization.name, days_of(context), utc_now())
         _log_incomplete_days(context, outcome)
-        missing = sorted(set(outcome.skipped) - set(outcome.unreconciled))
+        missing = set(outcome.skipped) - set(outcome.unreconciled)
+        not_started = _not_started(context.instance, asset_keys.costs_key(organization), missing)
+        missing -= not_started
         if missing:
             # Dagster marks all partitions of a failed run as failed, except those that were materialized explicitly.
-            for day, metadata in _metadata_by_day(outcome):
+            for day, metadata in _metadata_by_day(outcome, not_started):
                 yield dg.AssetMaterialization(asset_key=key, partition=day.isoformat(), metadata=metadata)
             raise dg.Failure(
-                f"The costs of {_ranges(missing)} are not stored. The other days are allocated.", allow_retries=False
+                f"The costs of {_ranges(sorted(missing))} are not stored. The other days are allocated.",
+                allow_retries=False,
             )
-        for day, metadata in _metadata_by_day(outcome):
+        for day, metadata in _metadata_by_day(outcome, not_started):
             context.add_asset_metadata(metadata, asset_key=key, partition_key=day.isoformat())
         # The checks of other steps (anomalies and budgets of users) start after this event.
         yield dg.MaterializeResult(asset_key=key)
@@ -94,11 +98,30 @@ def allocation_asset(
     return allocated_costs
 
 
-def _metadata_by_day(outcome: AllocationOutcome) -> Iterator[tuple[dt.date, dict[str, Any]]]:
-    """Yield the days to materialize: the allocated days, and the days that do not reconcile."""
+def _not_started(instance: dg.DagsterInstance, costs: dg.AssetKey, days: Collection[dt.date]) -> set[dt.date]:
+    """Return the days without costs whose newest materialization of the costs states that they have not begun."""
+    since = utc_now().date() - _NEWEST_DAYS
+    return {
+        day
+        for day in days
+        if day >= since
+        and (found := instance.fetch_materializations(_records_of(costs, day), limit=1).records)
+        and (event := found[0].asset_materialization)
+        and asset_keys.NOT_STARTED in event.metadata
+    }
+
+
+def _records_of(asset: dg.AssetKey, day: dt.date) -> dg.AssetRecordsFilter:
+    return dg.AssetRecordsFilter(asset_key=asset, asset_partitions=[day.isoformat()])
+
+
+def _metadata_by_day(
+    outcome: AllocationOutcome, not_started: Iterable[dt.date]
+) -> Iterator[tuple[dt.date, dict[str, Any]]]:
+    """Yield the days to materialize: the allocated days, days that do not reconcile, and days that have not begun."""
     for day, report in outcome.days.items():
         yield day, _metadata(report)
-    for day in outcome.unreconciled:
+    for day in (*outcome.unreconciled, *not_started):
         yield day, {"left_out": outcome.skipped[day]}
 
 

@@ -86,6 +86,8 @@ def costs_asset(
             _raise_failure(context, outcome)
         for day, report in outcome.stored.items():
             context.add_asset_metadata(_metadata(report), asset_key=key, partition_key=day.isoformat())
+        for day in outcome.not_started:
+            context.add_asset_metadata(_not_started(outcome), asset_key=key, partition_key=day.isoformat())
         # A single result materializes every partition of the run. The metadata of each day were added above.
         yield dg.MaterializeResult(asset_key=key)
         yield from _check_results(context, key, outcome)
@@ -124,7 +126,12 @@ def _ingest(context: dg.AssetExecutionContext, organization: Organization, confi
 
 
 def _materializations(key: dg.AssetKey, outcome: Outcome) -> Iterator[dg.AssetMaterialization]:
-    """Materialize the stored days of a run that fails because of other days."""
+    """Materialize the stored days of a run that fails because of other days, and days that have not begun.
+
+    Days that have not begun must not fail: only the clock of this machine makes them part of a run.
+    """
+    for day in outcome.not_started:
+        yield dg.AssetMaterialization(asset_key=key, partition=day.isoformat(), metadata=_not_started(outcome))
     for day, report in outcome.stored.items():
         yield dg.AssetMaterialization(asset_key=key, partition=day.isoformat(), metadata=_metadata(report))
 
@@ -198,6 +205,10 @@ def _metadata(report: DayReport) -> dict[str, Any]:
     if report.absent_amounts:
         metadata["rows_without_amount"] = report.absent_amounts
     return metadata
+
+
+def _not_started(outcome: Outcome) -> dict[str, Any]:
+    return {asset_keys.NOT_STARTED: outcome.clock_warning or "The day has not begun according to the server."}
 
 
 def _other_totals(report: DayReport) -> list[str]:

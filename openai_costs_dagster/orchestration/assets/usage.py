@@ -54,9 +54,13 @@ def usage_asset(
                 yield dg.AssetMaterialization(
                     asset_key=key, partition=day.isoformat(), metadata=_metadata(report, outcome)
                 )
+            for day in outcome.not_started:
+                yield dg.AssetMaterialization(asset_key=key, partition=day.isoformat(), metadata=_not_started(outcome))
             _raise_failure(context, organization, outcome)
         for day, report in outcome.stored.items():
             context.add_asset_metadata(_metadata(report, outcome), asset_key=key, partition_key=day.isoformat())
+        for day in outcome.not_started:
+            context.add_asset_metadata(_not_started(outcome), asset_key=key, partition_key=day.isoformat())
         # A single result materializes every partition of the run. The metadata of each day were added above.
         yield dg.MaterializeResult(asset_key=key)
 
@@ -96,6 +100,10 @@ def _metadata(report: UsageDayReport, outcome: UsageOutcome) -> dict[str, Any]:
     if outcome.skipped:
         metadata["skipped_endpoints"] = ", ".join(sorted(outcome.skipped))
     return metadata
+
+
+def _not_started(outcome: UsageOutcome) -> dict[str, Any]:
+    return {asset_keys.NOT_STARTED: outcome.clock_warning or "The day has not begun according to the server."}
 
 
 def _raise_failure(context: dg.AssetExecutionContext, organization: Organization, outcome: UsageOutcome) -> NoReturn:

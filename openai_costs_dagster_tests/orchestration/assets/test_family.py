@@ -13,7 +13,7 @@ import pytest
 from openai_costs_dagster import asset_paths
 from openai_costs_dagster.asset_paths import OrganizationName
 from openai_costs_dagster.configuration import Budget, Configuration
-from openai_costs_dagster.days import DayRange
+from openai_costs_dagster.days import ONE_DAY, DayRange, utc_now
 from openai_costs_dagster.orchestration import asset_keys
 from openai_costs_dagster.orchestration.build import build_definitions, partitioned_asset_keys
 from openai_costs_dagster.orchestration.partitions import range_tags
@@ -166,3 +166,23 @@ def test_costs_are_allocated_after_usage_failed(
     assert not result["success"]
     assert "completions" in result["error"]
     assert set(materializations(instance, ALLOCATED)) == {day.isoformat() for day in DAYS[:2]}
+
+
+def test_days_that_have_not_begun_do_not_fail(
+    setup: SyncSetup, configure: Configure, instance: dg.DagsterInstance
+) -> None:
+    """The clock of this machine is a day ahead of OpenAI's, so the newest partition has no data anywhere."""
+    setup.simulator.clock = lambda: utc_now() - ONE_DAY
+    wanted = days(utc_now().date() - 3 * ONE_DAY, 4)
+    keys = {day.isoformat() for day in wanted}
+    result = run(setup, configure, instance, wanted)
+    assert result.success
+    assert setup.stored_days() == wanted[:-1]
+    for key in (asset_keys.costs_key(OrganizationName("acme")), USAGE, ALLOCATED):
+        found = materializations(instance, key)
+        assert set(found) == keys
+        marked = {day for day, metadata in found.items() if {"not_started", "left_out"} & set(metadata)}
+        assert marked == {wanted[-1].isoformat()}
+    checks = evaluations(result, asset_paths.COMPLETE)
+    assert set(checks) == keys - {wanted[-1].isoformat()}
+    assert all(check.passed for check in checks.values())
