@@ -25,11 +25,15 @@ class InputMistake(Exception):
     """Invalid input on the command line. The text contains the reason and the remedy."""
 
 
+class DagsterEnded(Exception):
+    """A process of Dagster ended and does not start again. The text names the process and the reason."""
+
+
 def user_message(error: BaseException) -> UserMessage | None:
     """Return the message for an exception, or None if the exception is a bug."""
     if isinstance(error, ConfigurationError | InputMistake | SecretUnavailable | NotWritable | UnknownFormat):
         return UserMessage(str(error), EXIT_MISTAKE)
-    if isinstance(error, ApiError | FocusError | WarehouseError):
+    if isinstance(error, ApiError | FocusError | WarehouseError | DagsterEnded):
         return UserMessage(str(error), EXIT_FAILURE)
     # Only an exception that no class above covers can come from Dagster's storage, so most commands never import this
     # module.

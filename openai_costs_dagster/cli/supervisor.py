@@ -1,6 +1,7 @@
 """Supervision of services: restarts services that ended or no longer answer.
 
-A running process is not enough: a code server whose child was killed still runs, but answers no request.
+A running process is not enough: a code server whose child was killed still runs, but answers no request. A service
+that ends right after every start is given up, because a restart cannot repair it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from openai_costs_dagster.cli.errors import DagsterEnded
 from openai_costs_dagster.warehouse.errors import WarehouseError
 
 _LOG = logging.getLogger(__name__)
@@ -23,6 +25,12 @@ MAX_MISSED_ANSWERS = 3
 
 STABLE_AFTER_S = 600.0
 """Seconds after which a running service counts as stable. A stable service that fails is restarted without delay."""
+
+SHORT_LIFE_S = 60.0
+"""Seconds after its start within which the end of a service counts as a failed start."""
+
+MAX_FAILED_STARTS = 5
+"""The number of consecutive failed starts after which a service is given up."""
 
 _FIRST_DELAY_S, _MAX_DELAY_S = 5.0, 300.0
 
@@ -56,6 +64,7 @@ class _Supervised:
     has_answered: bool = False
     missed: int = 0
     restarts: int = 0
+    failed_starts: int = 0
     start_at: float | None = None
     """The time at which the service will be restarted, or None while the service runs."""
     reason: str = field(default="")
@@ -64,13 +73,26 @@ class _Supervised:
 class Supervisor:
     """Restarts failed services with increasing delays. The caller calls `check` at regular intervals."""
 
-    def __init__(self, services: Sequence[Service], *, clock: Callable[[], float] = time.monotonic) -> None:
-        """Supervise `services`, which must be running and answering already."""
+    def __init__(
+        self,
+        services: Sequence[Service],
+        *,
+        database_answers: Callable[[], bool] = lambda: True,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Supervise `services`, which must be running and answering already.
+
+        No service is given up while the database does not answer, because no service can start without it.
+        """
+        self._database_answers = database_answers
         self._clock = clock
         self._watched = [_Supervised(service, started_at=clock(), has_answered=True) for service in services]
 
     def check(self) -> list[str]:
-        """Check every service once and return the names of the restarted services."""
+        """Check every service once and return the names of the restarted services.
+
+        Raises `DagsterEnded` if a service ended right after each of its last starts.
+        """
         return [one.service.name for one in self._watched if self._restarted(one)]
 
     def _restarted(self, one: _Supervised) -> bool:
@@ -85,6 +107,7 @@ class Supervisor:
     def _failure(self, one: _Supervised) -> str | None:
         """Return the reason for a restart, or None if the service works."""
         if ending := one.service.ending():
+            self._count_failed_start(one, ending)
             return ending
         if one.service.answers():
             one.has_answered, one.missed = True, 0
@@ -93,6 +116,16 @@ class Supervisor:
             return None
         one.missed += 1
         return "does not answer" if one.missed >= MAX_MISSED_ANSWERS else None
+
+    def _count_failed_start(self, one: _Supervised, ending: str) -> None:
+        """Count an ended service whose restart did not help. Raises `DagsterEnded` after too many of them."""
+        is_failed_start = one.restarts > 0 and self._clock() - one.started_at < SHORT_LIFE_S
+        one.failed_starts = one.failed_starts + 1 if is_failed_start and self._database_answers() else 0
+        if one.failed_starts >= MAX_FAILED_STARTS:
+            raise DagsterEnded(
+                f"{one.service.name} {ending} after {one.failed_starts} starts in a row, and Dagster was stopped: "
+                "its last log lines give the reason"
+            )
 
     def _plan_restart(self, one: _Supervised, reason: str) -> None:
         now = self._clock()

@@ -23,7 +23,14 @@ from openai_costs_dagster.cli.dagster_services import (
     code_server_answers,
     stop_groups,
 )
-from openai_costs_dagster.cli.supervisor import MAX_MISSED_ANSWERS, STABLE_AFTER_S, STARTUP_TIMEOUT_S, Supervisor
+from openai_costs_dagster.cli.errors import DagsterEnded
+from openai_costs_dagster.cli.supervisor import (
+    MAX_MISSED_ANSWERS,
+    SHORT_LIFE_S,
+    STABLE_AFTER_S,
+    STARTUP_TIMEOUT_S,
+    Supervisor,
+)
 from openai_costs_dagster.orchestration.runtime.process_id import Process, State
 from openai_costs_dagster.warehouse import sensor_ticks
 from openai_costs_dagster.warehouse.database import Database
@@ -120,7 +127,7 @@ def test_restarted_service_has_time_to_load_before_its_first_answer(time: Time) 
 
 def test_repeatedly_failing_service_is_restarted_with_growing_pauses(time: Time) -> None:
     service = FakeService()
-    supervisor = Supervisor([service], clock=time)
+    supervisor = Supervisor([service], database_answers=lambda: False, clock=time)
     restarted = []
     for _ in range(1500):
         service.ended = service.ended or "ended with exit code 1"
@@ -153,7 +160,56 @@ def test_service_that_cannot_be_started_now_is_started_later(time: Time, error: 
     assert supervisor.check() == ["the service"]
 
 
+@pytest.mark.parametrize("database_answers", [True, False])
+def test_service_that_ends_after_every_start_is_given_up_while_the_database_answers(
+    time: Time, database_answers: bool
+) -> None:
+    service = FakeService("the webserver")
+    supervisor = Supervisor([service], database_answers=lambda: database_answers, clock=time)
+
+    def end_after_every_start() -> None:
+        for _ in range(1000):
+            service.ended = service.ended or "ended with exit code 1"
+            supervisor.check()
+            time.now += 3
+
+    if database_answers:
+        with pytest.raises(DagsterEnded, match="the webserver ended with exit code 1 after 5 starts in a row"):
+            end_after_every_start()
+        assert time.now < 120
+    else:
+        end_after_every_start()
+
+
+def test_service_that_works_for_a_while_is_never_given_up(time: Time) -> None:
+    service = FakeService()
+    supervisor = Supervisor([service], clock=time)
+    for _ in range(50):
+        service.ended = "was killed by signal 9"
+        while not supervisor.check():
+            time.now += 1
+        time.now += SHORT_LIFE_S
+
+
 # Real processes
+
+
+def test_real_process_that_ends_after_every_start_is_given_up(time: Time) -> None:
+    groups = ProcessGroups()
+    program = ["timeit", "-n1", "-r1", "raise SystemExit"]
+    with Path(os.devnull).open("wb") as output:
+        service = ProcessService("timer", program, environment={}, output=output, groups=groups, answers=lambda: True)
+        service.start()
+        supervisor = Supervisor([service], clock=time)
+
+        def supervise() -> None:
+            while True:
+                os.waitid(os.P_PID, groups.leaders[-1], os.WEXITED | os.WNOWAIT)
+                while not supervisor.check():
+                    time.now += 10
+
+        with pytest.raises(DagsterEnded, match="timer ended with exit code 1 after 5 starts in a row, and Dagster was"):
+            supervise()
 
 
 def test_killed_process_reports_its_signal_and_restarts() -> None:
