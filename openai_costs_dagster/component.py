@@ -104,6 +104,7 @@ class OpenAICostsComponent(dg.Component, dg.Model, dg.Resolvable):
     anomalies: _Mapping = None
     alerts: _List = None
     dagster_url: str | None = None
+    allowed_hosts: _List = None
     retention: _Mapping = None
     heartbeat_url: _Mapping = None
     asset_key_prefix: _List = None

@@ -24,7 +24,7 @@ import psutil
 import psycopg
 
 from benchmarks.scale.page_times import page_times
-from openai_costs_dagster.cli.dagster_dev import free_port
+from openai_costs_dagster.cli.webserver_address import free_port
 from openai_costs_dagster.orchestration.sharding import shards
 from openai_costs_dagster.simulator import SimulatedOrganization, Simulator
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -26,16 +27,17 @@ from openai_costs_dagster.cli.dagster_services import (
     stop_groups,
     webserver_answers,
 )
-from openai_costs_dagster.cli.errors import InputMistake
+from openai_costs_dagster.cli.errors import DagsterEnded, InputMistake
 from openai_costs_dagster.cli.supervisor import STARTUP_TIMEOUT_S, Service, Supervisor
+from openai_costs_dagster.cli.webserver_address import WebserverAddress
+from openai_costs_dagster.orchestration.runtime.instance import UI_URL_VARIABLE
 from openai_costs_dagster.orchestration.runtime.process_id import Process, State
 from openai_costs_dagster.orchestration.sharding import shards
 from openai_costs_dagster.warehouse.database import Database
+from openai_costs_dagster.webserver import ALLOWED_HOSTS_VARIABLE, SERVER_ID_VARIABLE
 
-_STOP_TIMEOUT_S = 30.0  # the total time limit for stopping all processes
+_STOP_TIMEOUT_S = 8.0  # the total time limit for stopping all processes; a run that is killed is repeated later
 _WEBSERVER_TIMEOUT_S = 120.0
-_LOOPBACK = "127.0.0.1"
-PREFERRED_PORT = 3000
 
 CHECK_INTERVAL_S = 3.0
 """Seconds between two checks of a service. A service that fails three checks in a row is restarted."""
@@ -55,13 +57,14 @@ class DagsterDev:
     A state file records the processes, so that another process can stop them.
     """
 
-    def __init__(self, state_file: Path, organizations: int = 1) -> None:
+    def __init__(self, state_file: Path, address: WebserverAddress, organizations: int = 1) -> None:
         self._state_file = state_file
+        self._address = address
         self._locations = code_locations(organizations)
         self._services: list[Service] = []
+        self._database_answers: Callable[[], bool] = lambda: True
         self._groups = ProcessGroups()
         self._stack = ExitStack()
-        self._address = ("", 0)
 
     def start(
         self,
@@ -69,28 +72,32 @@ class DagsterDev:
         *,
         database: Database,
         restart_database: Callable[[], object] | None,
-        host: str,
-        port: int | None,
         log_format: str,
         log_file: Path | None,
-    ) -> str:
-        """Start all processes and return the URL of the UI once it answers.
+    ) -> None:
+        """Start all processes and return once the UI answers.
 
-        `restart_database` restarts the embedded server if it was killed. Raises `RuntimeError` if a process ends before
+        `restart_database` restarts the embedded server if it was killed. Raises `DagsterEnded` if a process ends before
         the UI answers.
         """
-        port = port or free_port(PREFERRED_PORT)
         output = self._stack.enter_context(log_file.open("ab")) if log_file else None
         # The path of a socket is limited to about 100 bytes, and the path of the data directory may be longer.
         sockets = Path(tempfile.mkdtemp(prefix="openai-costs-"))
         self._stack.callback(shutil.rmtree, sockets, ignore_errors=True)
-        self._address = (host, port)
-        # A client cannot connect to 0.0.0.0, which only means that the server listens on all addresses.
-        url = f"http://{_LOOPBACK if host in {'0.0.0.0', ''} else host}:{port}"  # noqa: S104 - compared, not bound
-        environment = {**environment, "PYTHONWARNINGS": "ignore", "DAGSTER_IS_DEV_CLI": "1"}
+        host, port, url = self._address.host, self._address.port, self._address.url
+        environment = {
+            **environment,
+            "PYTHONWARNINGS": "ignore",
+            "DAGSTER_IS_DEV_CLI": "1",
+            UI_URL_VARIABLE: self._address.link,
+        }
+        # A random id, because another installation may answer at the same address.
+        server_id = secrets.token_hex(8)
         colored = "colored" if log_format == "text" else log_format
+        database_service = DatabaseService(database, restart_database or (lambda: None))
+        self._database_answers = database_service.answers
         if restart_database:
-            self._services.append(DatabaseService(database, restart_database))
+            self._services.append(database_service)
         for location in self._locations:
             self._start(self._code_server(location, sockets, environment, output, colored))
         # A code server listens after it has loaded its definitions, or failed to load them. Dagster's UI shows a load
@@ -107,26 +114,29 @@ class DagsterDev:
         self._start(
             ProcessService(
                 "Dagster's webserver",
-                ["dagster_webserver", "-h", host, "-p", str(port), *common],
-                environment=environment,
+                ["openai_costs_dagster.webserver", "-h", host, "-p", str(port), *common],
+                environment={
+                    **environment,
+                    ALLOWED_HOSTS_VARIABLE: ",".join(self._address.hosts),
+                    SERVER_ID_VARIABLE: server_id,
+                },
                 output=output,
                 groups=self._groups,
-                answers=lambda: webserver_answers(url),
+                answers=lambda: webserver_answers(url, server_id),
             )
         )
         ticks = SensorTicks(database, [location.name for location in self._locations])
         daemon = ["dagster._daemon", "run", *common]
         self._start(DaemonService(daemon, ticks, environment=environment, output=output, groups=self._groups))
         self._wait_until(
-            lambda: webserver_answers(url),
+            lambda: webserver_answers(url, server_id),
             f"it does not answer at {url} within {_WEBSERVER_TIMEOUT_S:.0f} s",
             _WEBSERVER_TIMEOUT_S,
         )
-        return url
 
     def supervise(self) -> NoReturn:
-        """Restart processes that end or do not answer, until interrupted."""
-        supervisor = Supervisor(self._services)
+        """Restart processes that end or do not answer, until interrupted. Raises `DagsterEnded`."""
+        supervisor = Supervisor(self._services, database_answers=self._database_answers)
         while True:
             if supervisor.check():
                 self._write_state()
@@ -173,24 +183,23 @@ class DagsterDev:
         self._write_state()
 
     def _wait_until(self, condition: Callable[[], bool], otherwise: str, seconds: float) -> None:
-        """Wait for a condition. Raises `RuntimeError` if a process ends or the time is over."""
+        """Wait for a condition. Raises `DagsterEnded` if a process ends or the time is over."""
         deadline = time.monotonic() + seconds
         while not condition():
             for service in self._services:
                 if ending := service.ending():
-                    raise RuntimeError(f"{service.name} {ending} before Dagster answered")
+                    raise DagsterEnded(f"{service.name} {ending} before Dagster answered")
             if time.monotonic() > deadline:
-                raise RuntimeError(f"Dagster did not start: {otherwise}")
+                raise DagsterEnded(f"Dagster did not start: {otherwise}")
             time.sleep(0.2)
 
     def _write_state(self) -> None:
-        host, port = self._address
         groups = {leader: name for leader in self._groups.leaders if (name := _name_of(leader))}
         recorded_process = {
             "pid": os.getpid(),
             "process": str(Process.of()),
-            "host": host,
-            "port": port,
+            "host": self._address.host,
+            "port": self._address.port,
             "groups": groups,
         }
         self._state_file.write_text(json.dumps(recorded_process), encoding="utf-8")
@@ -278,18 +287,3 @@ def _name_of(leader: int) -> str | None:
         return str(Process.of(leader))
     except psutil.NoSuchProcess:
         return None
-
-
-def free_port(preferred: int = 0) -> int:
-    """Return the preferred port if it is free on this machine, or another free port."""
-    for port in (preferred, 0):
-        with socket.socket() as probe:
-            # Without SO_REUSEADDR, closed connections of an earlier server would make its port look occupied for a
-            # minute.
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((_LOOPBACK, port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise RuntimeError("this machine has no free port")

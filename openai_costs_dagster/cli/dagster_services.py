@@ -8,8 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -19,6 +19,7 @@ import psutil
 from openai_costs_dagster.warehouse import sensor_ticks
 from openai_costs_dagster.warehouse.database import Database
 from openai_costs_dagster.warehouse.errors import WarehouseError
+from openai_costs_dagster.webserver import SERVER_ID_HEADER
 
 ANSWER_TIMEOUT_S = 5.0
 _STOP_TIMEOUT_S = 5.0
@@ -213,13 +214,14 @@ class DaemonService(ProcessService):
         super().start()
 
 
-def webserver_answers(url: str) -> bool:
-    """Return whether Dagster's webserver answers."""
+def webserver_answers(url: str, server_id: str) -> bool:
+    """Return whether the webserver with an id answers. Another server at the same URL does not count."""
     try:
         # Requests to this machine must not go through a proxy that the environment names.
-        return httpx2.get(f"{url}/server_info", timeout=ANSWER_TIMEOUT_S, trust_env=False).status_code == 200
+        response = httpx2.get(f"{url}/server_info", timeout=ANSWER_TIMEOUT_S, trust_env=False)
     except httpx2.HTTPError:
         return False
+    return response.status_code == 200 and response.headers.get(SERVER_ID_HEADER) == server_id
 
 
 def code_server_answers(socket: Path) -> bool:
@@ -236,12 +238,30 @@ def code_server_answers(socket: Path) -> bool:
 
 
 def stop_groups(leaders: Sequence[int], *, timeout_s: float) -> None:
-    """Send SIGINT to process groups, wait, and send SIGKILL to the remaining members. Ctrl-C ends the wait."""
-    _signal(leaders, signal.SIGINT)
-    with suppress(KeyboardInterrupt):
+    """Send SIGINT to process groups, wait, and send SIGKILL to the remaining members.
+
+    An interruption of this process ends the wait.
+    """
+    # An exception at any point of this function would leave processes behind.
+    with _handled_interruptions(lambda: _signal(leaders, signal.SIGKILL)):
+        _signal(leaders, signal.SIGINT)
         psutil.wait_procs(_members(leaders), timeout=timeout_s)
-    _signal(leaders, signal.SIGKILL)
-    psutil.wait_procs(_members(leaders), timeout=5)
+        _signal(leaders, signal.SIGKILL)
+        psutil.wait_procs(_members(leaders), timeout=5)
+
+
+@contextmanager
+def _handled_interruptions(action: Callable[[], None]) -> Iterator[None]:
+    """Call `action` instead of raising `KeyboardInterrupt` when this process is interrupted."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    for number, handler in handlers.items():
+        if handler is not signal.SIG_IGN:  # nohup ignores SIGHUP
+            signal.signal(number, lambda *_: action())
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def _members(leaders: Sequence[int]) -> list[psutil.Process]:

@@ -19,6 +19,7 @@ from openai_costs_dagster.display_text import printable
 
 if TYPE_CHECKING:
     from openai_costs_dagster.cli.session import Session
+    from openai_costs_dagster.cli.webserver_address import WebserverAddress
     from openai_costs_dagster.simulator import SimulatedOrganization
 
 FOLDER = ".openai-costs-demo"
@@ -32,32 +33,34 @@ _USER_VARIABLES = (
 
 @click.command()
 @click.option("--once", is_flag=True, help="Exit after the report instead of serving Dagster's UI.")
-@click.option("--port", type=click.IntRange(1, 65535), help="Port of the UI; default: 3000, or a free port.")
+@click.option("--port", type=int, help="Port of the UI; default: 3000, or a free port.")
 @click.pass_context
 def demo(context: click.Context, once: bool, port: int | None) -> None:
     """Show the product on simulated organizations: 90 days of costs, an anomaly, alerts, a report and Dagster's UI.
 
     Ignores your configuration and environment. All files are in .openai-costs-demo, which is recreated at each start.
     """
-    from openai_costs_dagster.cli.dagster_dev import PREFERRED_PORT, free_port
+    from openai_costs_dagster.cli.webserver_address import choose_address
     from openai_costs_dagster.simulator import Simulator, demo_organizations
     from openai_costs_dagster.simulator.webhook import receiver
 
     # A variable of the user could connect the demo to a real organization or to a real database.
     for name in _USER_VARIABLES:
         os.environ.pop(name, None)
-    folder = _fresh_folder(Path.cwd() / FOLDER)
+    folder = Path.cwd() / FOLDER
+    _stop_earlier_demo(folder)
+    address = None if once else choose_address(port=port)
+    _recreate(folder)
     today = utc_now().date()
     organizations = demo_organizations(today)
     _plant_anomaly(organizations, today)
     with Simulator(organizations) as simulator, receiver() as (webhook_url, received), _database_of(folder):
-        port = None if once else port or free_port(PREFERRED_PORT)
-        _configure(folder, simulator.base_url, webhook_url, organizations, today, port)
+        _configure(folder, simulator.base_url, webhook_url, organizations, today, address)
         session = _load_history(folder, today)
         _deliver_alerts(session, received)
         _write_report(session, folder)
-        if port:
-            _serve(session, folder, port, context.obj)
+        if address:
+            _serve(session, folder, address, context.obj)
 
 
 def _load_history(folder: Path, today: dt.date) -> Session:
@@ -128,22 +131,20 @@ def _write_report(session: Session, folder: Path) -> None:
     click.echo(written.path.as_uri())
 
 
-def _serve(session: Session, folder: Path, port: int, log_format: str) -> None:
+def _serve(session: Session, folder: Path, address: WebserverAddress, log_format: str) -> None:
     from openai_costs_dagster.cli.dagster_dev import DagsterDev
     from openai_costs_dagster.warehouse import embedded
 
-    server = DagsterDev(folder / _STATE_FILE)
+    server = DagsterDev(folder / _STATE_FILE, address)
     try:
-        url = server.start(
+        server.start(
             session.environment,
             database=session.database,
             restart_database=partial(embedded.start, folder),
-            host="127.0.0.1",
-            port=port,
             log_format=log_format,
             log_file=session.log_file,
         )
-        _title(f"Dagster's UI: {url}/asset-groups - Ctrl-C ends the demo")
+        _title(f"Dagster's UI: {address.url}/asset-groups - Ctrl-C ends the demo")
         server.supervise()
     except KeyboardInterrupt:
         click.echo("\nending the demo")
@@ -151,8 +152,8 @@ def _serve(session: Session, folder: Path, port: int, log_format: str) -> None:
         server.stop()
 
 
-def _fresh_folder(folder: Path) -> Path:
-    """Return an empty folder. Stops and deletes an earlier demo in it.
+def _stop_earlier_demo(folder: Path) -> None:
+    """Stop the processes of an earlier demo, which would continue to write into the deleted folder and use its port.
 
     Raises `InputMistake` if the folder was not created by the demo.
     """
@@ -163,15 +164,18 @@ def _fresh_folder(folder: Path) -> Path:
     if folder.exists():
         if not (folder / SIMULATED_MARKER).exists():
             raise InputMistake(f"{folder} exists and was not created by the demo: move or rename it")
-        # Running processes would continue to write into the deleted folder.
         stop_recorded_processes(folder / _STATE_FILE)
         embedded.stop(folder)
+
+
+def _recreate(folder: Path) -> None:
+    """Create an empty folder, which replaces the folder of an earlier demo."""
+    if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(mode=0o700)
     (folder / SIMULATED_MARKER).write_text(
         "All data in this folder are simulated. openai-costs demo recreates the folder.\n", encoding="utf-8"
     )
-    return folder
 
 
 def _plant_anomaly(organizations: list[SimulatedOrganization], today: dt.date) -> None:
@@ -198,14 +202,14 @@ def _configure(
     webhook_url: str,
     organizations: list[SimulatedOrganization],
     today: dt.date,
-    port: int | None,
+    address: WebserverAddress | None,
 ) -> None:
     _write_secret(folder / "webhook.url", webhook_url)
     _write_secret(folder / "webhook.secret", "whsec_c2ltdWxhdGVk")
     lines = [
         "# Written by openai-costs demo; all organizations are simulated.",
         "data_directory: .",
-        *([f"dagster_url: http://127.0.0.1:{port}"] if port else []),
+        *([f"dagster_url: {address.url}"] if address else []),
         "alerts:",
         "  - {webhook: {file: webhook.url}, secret: {file: webhook.secret}, name: the demo's webhook}",
         "organizations:",

@@ -30,6 +30,7 @@ from pydantic import (
 from openai_costs_dagster.configuration.cron import is_cron
 from openai_costs_dagster.configuration.secret import SecretReference
 from openai_costs_dagster.days import utc_now
+from openai_costs_dagster.host_names import LOOPBACK_HOSTS, canonical_host
 from openai_costs_dagster.redaction import redact
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
@@ -38,7 +39,6 @@ _NAME = re.compile(r"[a-z0-9_-]+")
 _DAGSTER_OWNER = re.compile(r"team:[A-Za-z0-9_]+|[^\s@:]+@[^\s@]+\.[^\s@]+")
 DEFAULT_PREFIX = ("openai",)
 _ASSET_KEY_PART = re.compile(r"[A-Za-z0-9_-]+")
-_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
 class ConfigurationError(Exception):
@@ -201,7 +201,7 @@ class Organization(_Section):
             raise ValueError(f"base_url needs a scheme and a host, for example {DEFAULT_BASE_URL}; found {found!r}")
         if parts.query or parts.fragment:
             raise ValueError(f"base_url must not contain a query or a fragment; found {found!r}")
-        if parts.scheme == "http" and parts.hostname not in _LOOPBACK and not self.allow_http:
+        if parts.scheme == "http" and parts.hostname not in LOOPBACK_HOSTS and not self.allow_http:
             raise ValueError(
                 f"base_url is plain http to {parts.hostname}, which would expose the admin key to the network: "
                 "use https, or set allow_http: true"
@@ -337,7 +337,9 @@ class Configuration(_Section):
     anomalies: Anomalies = Anomalies()
     alerts: tuple[Alert, ...] = ()
     dagster_url: str | None = None
-    """The web address of Dagster's UI, for links in alerts and reports."""
+    """The web address of Dagster's UI, for links in alerts and reports; under `openai-costs up` its own address."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Host names by which browsers may reach the UI of `openai-costs up`, in addition to the loopback names."""
     retention: Retention = Retention()
     heartbeat_url: SecretReference | None = None
     """A URL that is requested once a day, after yesterday was read completely for every organization."""
@@ -414,6 +416,24 @@ class Configuration(_Section):
             raise ValueError(
                 "alerts must be a list: begin each item with a dash, for example - {url: {env: SLACK_URL}}"
             )
+        return value
+
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _allowed_hosts_are_a_list(cls, value: Any) -> Any:
+        if not isinstance(value, list | tuple):
+            raise ValueError("allowed_hosts must be a list, for example [costs.example]")
+        return value
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _allowed_hosts_are_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for host in value:
+            if canonical_host(host) is None:
+                raise ValueError(
+                    "an allowed host is a name or an IP address without scheme, port and wildcard, "
+                    f"for example costs.example; found {host!r}"
+                )
         return value
 
     @field_validator("dagster_url")

@@ -67,7 +67,7 @@ _NEVER_IMPORTED: Mapping[str, set[str]] = {
     },
 }
 
-_USES_DAGSTER = {"orchestration", "component", "definitions", "shards"}
+_USES_DAGSTER = {"orchestration", "component", "definitions", "shards", "webserver"}
 _LARGE_PACKAGES = {"warehouse", "cli"}
 _MOST_MODULES = 22
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from openai_costs_dagster.cli.dagster_dev import free_port
+from openai_costs_dagster.cli.webserver_address import free_port
 from openai_costs_dagster.simulator import SimulatedOrganization, Simulator
 
 from ..cli.program import Workplace, days_ago, is_alive, truth_of, until, workplace

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from openai_costs_dagster.cli.dagster_dev import free_port
+from openai_costs_dagster.cli.webserver_address import free_port
 from openai_costs_dagster.simulator import SimulatedOrganization, Simulator
 
 from ..alerts.receiver import Receiver, receiving

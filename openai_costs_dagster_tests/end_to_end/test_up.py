@@ -23,7 +23,7 @@ import pytest
 from psycopg import sql
 
 from openai_costs_dagster.alerts import delivery
-from openai_costs_dagster.cli.dagster_dev import free_port
+from openai_costs_dagster.cli.webserver_address import free_port
 from openai_costs_dagster.orchestration.runtime.process_id import PROCESS_TAG
 from openai_costs_dagster.simulator import SimulatedOrganization, Simulator
 from openai_costs_dagster.warehouse import outbox

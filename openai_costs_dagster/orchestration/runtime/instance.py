@@ -21,6 +21,8 @@ from openai_costs_dagster.warehouse.database import Database
 from openai_costs_dagster.warehouse.errors import DatabaseRefused
 
 STORAGE_URL = "OPENAI_COSTS_DAGSTER_DATABASE_URL"
+UI_URL_VARIABLE = "OPENAI_COSTS_UI_URL"
+"""The address of the UI that `openai-costs up` serves, for links in alerts if `dagster_url` is not configured."""
 FORK_FROM_ORGANIZATIONS = 50
 """The number of organizations from which runs are forked (docs/decisions/0022-run-launcher.md)."""
 

@@ -12,8 +12,10 @@ import dagster as dg
 from openai_costs_dagster.configuration import Configuration
 from openai_costs_dagster.days import utc_now
 from openai_costs_dagster.orchestration import asset_keys, database_access
+from openai_costs_dagster.orchestration.runtime.instance import UI_URL_VARIABLE
 from openai_costs_dagster.orchestration.sensors import tick_records
 from openai_costs_dagster.orchestration.sharding import WHOLE, Shard
+from openai_costs_dagster.user_input import env_variable
 from openai_costs_dagster.warehouse import readers, sensor_ticks
 from openai_costs_dagster.warehouse.database import Database
 
@@ -48,7 +50,8 @@ def alert_sensor(configuration: Configuration, *, running: bool, shard: Shard = 
         database.prepare()
         with tick_records.recorded(context, database, configuration, sensor, _INTERVAL_S):
             routed = delivery.route(database, channels, utc_now())
-            done = delivery.deliver(database, channels, configuration.dagster_url, utc_now, utc_now() + _DELIVERY_TIME)
+            dagster_url = configuration.dagster_url or env_variable(UI_URL_VARIABLE)
+            done = delivery.deliver(database, channels, dagster_url, utc_now, utc_now() + _DELIVERY_TIME)
             _monitor(context, database, configuration, shard)
             if done.failed:
                 reasons = "; ".join(f"{channel}: {reason}" for channel, reason in sorted(done.failed.items()))
