@@ -195,6 +195,8 @@ def _finding_as_json(finding: StoredFinding) -> dict[str, Any]:
 def _budget_as_json(state: BudgetState) -> dict[str, Any]:
     return {
         "name": state.budget,
+        # The title of a budget ends with its period.
+        "period": state.budget.rpartition(", ")[2],
         "scope": state.scope,
         "scope_id": state.scope_id,
         "period_start": str(state.period_start),

@@ -145,10 +145,11 @@ def _documents(text: str) -> Iterator[str]:
     """Yield each document of a YAML text, after as many empty lines as precede it, so that line numbers stay."""
     lines = text.splitlines(keepends=True)
     try:
-        starts = [event.start_mark.line for event in yaml.parse(text) if isinstance(event, yaml.DocumentStartEvent)]
+        events = [event for event in yaml.parse(text) if isinstance(event, yaml.DocumentStartEvent)]
     except yaml.YAMLError:
         yield text  # `Document` reports the error with its line.
         return
+    starts = [event.start_mark.line if event.start_mark else 0 for event in events]
     for first, last in zip(starts, [*starts[1:], len(lines)], strict=True):
         yield "\n" * first + "".join(lines[first:last])
 

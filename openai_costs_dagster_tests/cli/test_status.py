@@ -77,7 +77,7 @@ def test_budget_is_a_line_and_a_json_object(loaded: Loaded) -> None:
     large, small = sorted(acme["budgets"], key=lambda budget: budget["name"])
     assert (small["name"], small["limit_usd"], small["status"]) == ("small, month", "1", "exceeded")
     assert (large["name"], large["scope"], large["scope_id"]) == ("organization, year", "organization", None)
-    assert large["status"] == "within_limit"
+    assert (large["status"], large["period"], small["period"]) == ("within_limit", "year", "month")
     assert (large["period_start"], large["period_end"]) == (f"{today().year}-01-01", f"{today().year}-12-31")
     assert Decimal(large["forecast_usd"]) >= Decimal(large["spent_usd"]) >= Decimal(small["spent_usd"]) > 1
     assert any(line.startswith("acme: budget small, month: $") for line in lines(printed.out))
