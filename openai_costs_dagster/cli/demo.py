@@ -15,7 +15,6 @@ import click
 
 from openai_costs_dagster.configuration import SIMULATED_MARKER
 from openai_costs_dagster.days import ONE_DAY, RECENT_DAYS, first_recent_day, utc_now
-from openai_costs_dagster.display_text import printable
 
 if TYPE_CHECKING:
     from openai_costs_dagster.cli.session import Session
@@ -110,6 +109,7 @@ def _deliver_alerts(session: Session, received: list[dict[str, Any]]) -> None:
     """Route and deliver alerts once, as the alert sensor does every few seconds."""
     from openai_costs_dagster.alerts import delivery
     from openai_costs_dagster.alerts.routing import routes
+    from openai_costs_dagster.cli.console import print_line
 
     now, channels = utc_now(), routes(session.configuration)
     # The demo does not wait for further findings of the same cause.
@@ -117,9 +117,9 @@ def _deliver_alerts(session: Session, received: list[dict[str, Any]]) -> None:
     delivery.deliver(session.database, channels, None, utc_now, now + dt.timedelta(minutes=1))
     _title("Alerts that the demo's webhook received")
     for message in received:
-        click.echo(printable(f"[{message['severity']}] {message['title']}"))
+        print_line(f"[{message['severity']}] {message['title']}")
         for alert in message["alerts"]:
-            click.echo(printable(f"  {alert['message']}"))
+            print_line(f"  {alert['message']}")
 
 
 def _write_report(session: Session, folder: Path) -> None:
