@@ -25,7 +25,7 @@ from openai_costs_dagster.sync.allocation import AllocatedDay, AllocationOutcome
 _DESCRIPTION = """The costs of {title}, allocated to the users and API keys that caused them.
 
 Costs that OpenAI bills by user stay with that user. All other costs are allocated in proportion to usage; costs without
-matching usage stay unallocated. The shares of a cost row add up to its exact amount."""
+matching usage stay unallocated. The shares of a cost row add up to its exact amount. {backfill}"""
 _MAX_LISTED_MODELS = 5
 _NEWEST_DAYS = dt.timedelta(days=8)  # A clock that is further ahead makes days fail, see `api/pagination.py`.
 
@@ -56,7 +56,7 @@ def allocation_asset(
     @dg.asset(
         key=key,
         deps=upstream,
-        description=_DESCRIPTION.format(title=organization.title),
+        description=_DESCRIPTION.format(title=organization.title, backfill=partitioning.description),
         check_specs=specs,
         **asset_settings(
             organization,

@@ -31,7 +31,7 @@ _DESCRIPTION = """The costs that OpenAI bills to {title} for each UTC day, in th
 
 Each partition is a day; the last one is today. A day is stored completely or not at all, with exact amounts. Until a
 day is settled, it is provisional and its costs may change. The view `openai_costs.cost_revisions` keeps every later
-change. Backfill any range of days from this page: it becomes one run."""
+change. {backfill}"""
 _CHECKS = {
     asset_paths.COMPLETE: "The day is stored completely: OpenAI returned the day with all of its rows and amounts.",
     asset_paths.RECONCILES: "The rows of the day add up to the total that OpenAI returns for an ungrouped request.",
@@ -64,7 +64,7 @@ def costs_asset(
 
     @dg.asset(
         key=key,
-        description=_DESCRIPTION.format(title=organization.title),
+        description=_DESCRIPTION.format(title=organization.title, backfill=partitioning.description),
         check_specs=specs,
         freshness_policy=_FRESHNESS,
         **asset_settings(
@@ -234,5 +234,21 @@ def _results_of_stored_day(
         passed, severity = False, _WARN if report.provisional else _ERROR
         description = f"The sum of the rows differs from the total of the ungrouped request by {report.difference:+f}."
     yield evaluation(
-        key, asset_paths.RECONCILES, day, passed=passed, severity=severity, description=description, target=target
+        key,
+        asset_paths.RECONCILES,
+        day,
+        passed=passed,
+        severity=severity,
+        description=description,
+        metadata=_reconciliation(report),
+        target=target,
     )
+
+
+def _reconciliation(report: DayReport) -> dict[str, Any]:
+    """Return both sides of the comparison, exact and as a rounded number, which Dagster plots."""
+    metadata: dict[str, Any] = {"rows_total": f"{report.amount_usd:f} USD"}
+    if report.difference is not None:
+        metadata["difference"] = f"{report.difference:+f}"
+        metadata["difference_rounded"] = round(float(report.difference), 4)
+    return metadata

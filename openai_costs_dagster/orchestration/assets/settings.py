@@ -19,6 +19,15 @@ class Partitioning(NamedTuple):
     partitions: dg.DailyPartitionsDefinition
     backfill_policy: dg.BackfillPolicy
 
+    @property
+    def description(self) -> str:
+        """The explanation of the limit that Dagster's backfill dialog shows."""
+        return (
+            "Backfill any range of days from this page: it becomes one run. Dagster's dialog shows a maximum of "
+            f"{self.backfill_policy.max_partitions_per_run} partitions per run. No range of days is that long; the "
+            "number only differs between organizations, so that Dagster never joins two organizations in one run."
+        )
+
 
 class AssetSettings(TypedDict):
     """Arguments of `@dg.asset`."""

@@ -22,7 +22,7 @@ from openai_costs_dagster.warehouse.errors import WarehouseError
 _DESCRIPTION = """The usage of {title} for each UTC day: tokens, images, seconds and requests by user, API key, model.
 
 Usage contains no amounts. It shows which users and API keys caused the costs. An endpoint that the server does not have
-is skipped and named in the metadata."""
+is skipped and named in the metadata. {backfill}"""
 
 
 def usage_asset(
@@ -37,7 +37,7 @@ def usage_asset(
 
     @dg.asset(
         key=key,
-        description=_DESCRIPTION.format(title=organization.title),
+        description=_DESCRIPTION.format(title=organization.title, backfill=partitioning.description),
         **asset_settings(
             organization,
             view="daily_usage",

@@ -19,8 +19,8 @@ from pathlib import Path
 
 import psutil
 
-PROCESS_TAG = "openai-costs/process"
-"""The tag of a run that names the process that executes it."""
+PROCESS_TAG = ".dagster/openai-costs-process"
+"""The tag of a run that names the process that executes it. Dagster's UI hides tags with the prefix ``.dagster/``."""
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _MACHINE = Path("/etc/machine-id")
