@@ -1,4 +1,4 @@
-"""Creates the first tables: organizations, their days, cost rows, revisions, raw buckets and refused groupings."""
+"""The first tables: organizations, their days, rows, revisions, raw buckets and what is remembered."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ down_revision = None
 
 
 def upgrade() -> None:
-    """Create the tables."""
+    """Apply."""
     op.create_table(
         "cost_days",
         sa.Column("organization", sa.Text(), nullable=False),
@@ -186,12 +186,12 @@ def upgrade() -> None:
     op.create_index(
         "revisions_by_day", "revisions", ["organization", "usage_date"], unique=False, schema="openai_costs"
     )
-    # Bodies are compressed already, so PostgreSQL must not try to compress them again.
+    # Bodies are compressed already: TOAST need not try again.
     op.execute("alter table openai_costs.raw_buckets alter column body set storage external")
 
 
 def downgrade() -> None:
-    """Drop the tables."""
+    """Take back."""
     op.execute("drop view if exists openai_costs.day_status")
     for view in ("sync_status", "cost_revisions", "daily_costs"):
         op.execute(f"drop view if exists openai_costs.{view}")

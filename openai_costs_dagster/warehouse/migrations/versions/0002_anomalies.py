@@ -1,4 +1,4 @@
-"""Creates the tables of the detector's findings and of feedback on findings."""
+"""Findings of the detector and what people said of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SERIES = ("project_id", "service", "model", "api_key_id", "user_id")
 
 
 def upgrade() -> None:
-    """Create the tables."""
+    """Apply."""
     op.create_table(
         "anomaly_findings",
         sa.Column("anomaly_id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
@@ -72,7 +72,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop the tables and the view of anomalies."""
+    """Take back."""
     op.execute("drop view if exists openai_costs.anomalies")
     op.drop_table("anomaly_feedback", schema="openai_costs")
     op.drop_table("anomaly_findings", schema="openai_costs")

@@ -1,4 +1,4 @@
-"""Creates the tables of usage, names, totals per user and allocated costs."""
+"""Usage, names, each user's own totals, and what was shared out to whom."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MOMENT = sa.DateTime(timezone=True)
 
 
 def upgrade() -> None:
-    """Create the tables."""
+    """Apply."""
     _usage()
     _names()
     _allocation()
@@ -173,7 +173,7 @@ def _one_finding_per(*series: str) -> None:
 
 
 def downgrade() -> None:
-    """Drop the tables and the findings about line items."""
+    """Take back."""
     op.execute("drop view if exists openai_costs.anomalies")
     op.execute("delete from openai_costs.anomaly_findings where line_item is not null")
     _one_finding_per(*_SERIES)

@@ -1,4 +1,4 @@
-"""Creates the tables of alerts and their messages, incidents, open failures and budgets."""
+"""Alerts on their way to people, what does not work now, and budgets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _TIME = sa.DateTime(timezone=True)
 
 
 def upgrade() -> None:
-    """Create the tables, and add a column for the run that first evaluated an organization."""
+    """Apply."""
     op.add_column(
         "organizations",
         sa.Column(
@@ -193,7 +193,7 @@ def _create_budget_states() -> None:
 
 
 def downgrade() -> None:
-    """Drop the tables, their views and the column."""
+    """Take back."""
     for view in ("budget_status", "alerts"):
         op.execute(f"drop view if exists openai_costs.{view}")
     for table in ("budget_states", "openai_budgets", "troubles", "incidents", "messages", "outbox"):

@@ -1,4 +1,4 @@
-"""Adds a BRIN index of cost rows by date. Days are loaded in order, so it needs some 100 kB for 50 million rows."""
+"""Cost rows can be found by date alone: some hundred kilobytes for fifty million rows, as days are loaded in turn."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ down_revision = "0004"
 
 
 def upgrade() -> None:
-    """Create the index."""
+    """Apply."""
     op.create_index("cost_rows_by_date", "cost_rows", ["usage_date"], schema="openai_costs", postgresql_using="brin")
 
 
 def downgrade() -> None:
-    """Drop the index."""
+    """Take back."""
     op.drop_index("cost_rows_by_date", "cost_rows", schema="openai_costs")

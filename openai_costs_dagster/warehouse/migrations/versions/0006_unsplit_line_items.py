@@ -1,4 +1,4 @@
-"""Adds a column with the line items of a day that allocation does not split by the totals of users."""
+"""Line items whose rows allocation does not split by the users' totals are remembered by day."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ down_revision = "0005"
 
 
 def upgrade() -> None:
-    """Add the column."""
+    """Apply."""
     column: sa.Column[list[str]] = sa.Column(
         "unsplit_line_items",
         sa.ARRAY(sa.Text),
@@ -20,7 +20,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop the column and the views that use it."""
+    """Take back."""
     for view in ("user_spend", "user_totals", "unit_costs", "model_names"):
         op.execute(f"drop view if exists openai_costs.{view}")
     op.drop_column("allocation_days", "unsplit_line_items", schema="openai_costs")

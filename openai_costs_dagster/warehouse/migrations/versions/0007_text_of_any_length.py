@@ -1,7 +1,7 @@
-"""Replaces texts of the API in unique indexes by short keys, because a B-tree entry has at most 2,704 bytes.
+"""Unique indexes hold keys of the API's texts: a B-tree entry may have 2,704 bytes, and a name any length.
 
-The tables `line_items` and `projects` keep the text as their key, because the views rely on it. Longer texts are not
-stored in these two tables (docs/decisions/0025-invalid-characters-and-long-texts.md).
+`line_items` and `projects` keep their keys, because the views rely on them: longer texts stay out of those tables
+(docs/decisions/0025).
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ revision = "0007"
 down_revision = "0006"
 
 _SCHEMA = "openai_costs"
-# A short text is its own key, so an upsert of short texts needs no hash. The key of a long text is longer than 128
-# bytes, so it never equals a short text. Escaping with `replace` and then decoding returns the bytes of the text. An
-# index requires immutable functions: both of these are immutable, and `convert_to` is not.
+# A short text is its own key, which costs an upsert next to nothing; the key of a long one is longer than any of those.
+# `decode` undoes what `replace` did: together they give the text's bytes, and unlike `convert_to` both are immutable.
 _FUNCTION = r"""
 create function openai_costs.text_key(value text) returns text
 language sql immutable parallel safe
@@ -28,7 +27,7 @@ _FINDING = ("project_id", "service", "model", "api_key_id", "user_id", "line_ite
 
 
 def upgrade() -> None:
-    """Create the function `text_key` and the indexes that use it."""
+    """Apply."""
     op.execute(_FUNCTION)
     op.execute(
         "comment on function openai_costs.text_key is 'a text of any length, for unique indexes: at most 384 bytes'"
@@ -62,7 +61,7 @@ def _by_key(constraint: str, table: str, plain: list[str], texts: list[str] | tu
 
 
 def downgrade() -> None:
-    """Restore the former keys. Fails if a stored text is too long for them."""
+    """Take back. Fails where a text is stored that the former keys cannot hold."""
     for index, table in (
         ("organizations_once", "organizations"),
         ("directory_entries_once", "directory_entries"),

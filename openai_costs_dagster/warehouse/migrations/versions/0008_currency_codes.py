@@ -1,7 +1,7 @@
-"""Changes stored currency codes to lower case without spaces, and adds up rows whose keys become equal.
+"""Stored currency codes become trimmed and lower-case, and rows that share a key by that are added up.
 
-Before this migration, a code was stored as the API sent it, and totals counted only rows with the code `usd`. A day
-that was billed in `USD` therefore counted as zero. Raw buckets keep the spelling of the API.
+Until now a code was stored as the API sent it, and every total counts rows of the code `usd` alone: a day that was
+billed in `USD` counted nothing. Raw buckets keep what the API sent.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _SUMS = {"cost_rows": ("amount", "quantity"), "user_costs": ("amount",), "alloca
 
 
 def upgrade() -> None:
-    """Change the codes in all tables that contain them."""
+    """Apply."""
     for table, key in _KEYS.items():
         _respell(table, key, _SUMS[table])
     _recount_cost_days()
@@ -38,7 +38,7 @@ def upgrade() -> None:
 
 
 def _respell(table: str, key: str, sums: tuple[str, ...]) -> None:
-    """Replace the days of a table that contain another spelling of a code; the table `affected_<table>` lists them.
+    """Replaces the days of a table that hold a code of another spelling; `affected_<table>` names them.
 
     Sums go through `trim_scale`, because amounts are stored without trailing zeros.
     """
@@ -48,7 +48,7 @@ def _respell(table: str, key: str, sums: tuple[str, ...]) -> None:
         select distinct organization, usage_date
         from openai_costs.{table}
         where currency is distinct from {_CODE}
-        """  # noqa: S608  # all names are constants
+        """  # noqa: S608  # our own names
     )
     columns = f"{key.format(currency='currency')}, {', '.join(sums)}"
     added = ", ".join(f"trim_scale(sum({one}))" for one in sums)
@@ -64,7 +64,7 @@ def _respell(table: str, key: str, sums: tuple[str, ...]) -> None:
         select {key.format(currency=_CODE)}, {added}
         from removed
         group by {key.format(currency=_CODE)}
-        """  # noqa: S608  # all names are constants
+        """  # noqa: S608  # our own names
     )
 
 
@@ -116,7 +116,7 @@ def _recount_allocation_days() -> None:
 
 
 def _respell_revisions() -> None:
-    """Delete pairs of revisions that only recorded a new spelling; the two amounts of such a pair cancel out."""
+    """A change of spelling alone was stored as two revisions, which cancel out and go."""
     op.execute(
         f"""
         with removed as (
@@ -143,10 +143,10 @@ def _respell_revisions() -> None:
         group by
             organization, usage_date, project_id, line_item, api_key_id, user_id, {_CODE}, compared_by, observed_at
         having sum(old_amount) <> sum(new_amount)
-        """  # noqa: S608  # all names are constants
+        """  # noqa: S608  # our own names
     )
 
 
 def downgrade() -> None:
-    """Drop the index. The former spellings are not restored, because only the raw buckets contain them."""
+    """Take back. Spellings stay: the API's own are in the raw buckets."""
     op.drop_index("cost_rows_of_other_currencies", "cost_rows", schema="openai_costs")

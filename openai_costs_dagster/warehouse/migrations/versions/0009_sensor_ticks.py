@@ -13,7 +13,7 @@ SCHEMA = "openai_costs"
 
 
 def upgrade() -> None:
-    """Create the tables."""
+    """Apply."""
     op.create_table(
         "sensor_ticks",
         sa.Column("location", sa.Text, primary_key=True, comment="the code location in Dagster"),
@@ -52,6 +52,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop the tables."""
+    """Take back."""
     for table in ("heartbeats", "dead_runs", "sensor_ticks"):
         op.drop_table(table, schema=SCHEMA)

@@ -1,4 +1,4 @@
-"""Stores the id of its finding with each feedback, so that feedback can be deleted after its finding is deleted."""
+"""Answers keep the id of the finding that they were given to, so that they can be withdrawn when it is gone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from alembic import op
 revision = "0011"
 down_revision = "0009"
 
-# Feedback whose finding was already deleted gets an id that no finding will have.
+# Answers to findings that are gone already get ids that no finding will have.
 _FILL = """
 update openai_costs.anomaly_feedback as answer
 set anomaly_id = coalesce(
@@ -32,7 +32,7 @@ set anomaly_id = coalesce(
 
 
 def upgrade() -> None:
-    """Add the column."""
+    """Apply."""
     comment = "of the finding that was answered, which may be gone"
     op.add_column("anomaly_feedback", sa.Column("anomaly_id", sa.BigInteger(), comment=comment), schema="openai_costs")
     op.execute(_FILL)
@@ -46,7 +46,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop the column."""
+    """Take back."""
     op.alter_column(
         "anomaly_findings", "worth_alerting", comment="unusual and large enough, and not muted", schema="openai_costs"
     )
