@@ -37,6 +37,9 @@ DAILY_COSTS = _schema(
     ("grouping", "text", "The dimensions by which OpenAI grouped the day"),
     ("provisional", "boolean", "Whether the day may still change"),
     ("fetched_at", "timestamptz", "The time of the request"),
+    ("surface", "text", "The product or tier in the label, for example priority; null without one"),
+    ("modality", "text", "The modality in the label, for example audio; null without one"),
+    ("long_context", "boolean", "Whether the line item bills long context"),
 )
 
 DAILY_USAGE = _schema(

@@ -79,6 +79,18 @@ def test_range_has_one_check_result_per_check_and_day(
             assert (target.storage_id, target.run_id) == (storage_ids[day], result.run_id)
 
 
+def test_reconciles_shows_the_exact_total_and_the_difference(
+    setup: SyncSetup, configuration: Configuration, instance: dg.DagsterInstance
+) -> None:
+    result = run(configuration, instance, WEEK[:1])
+    [evaluation] = evaluations(result, asset_paths.RECONCILES).values()
+    [(spent,)] = setup.query("select sum(amount) from openai_costs.daily_costs")
+    metadata = {name: value.value for name, value in evaluation.metadata.items()}
+    assert Decimal(str(metadata["rows_total"]).removesuffix(" USD")) == spent
+    assert Decimal(str(metadata["difference"])) == 0
+    assert metadata["difference_rounded"] == 0
+
+
 def test_range_of_one_day_is_one_run(
     setup: SyncSetup, configuration: Configuration, instance: dg.DagsterInstance
 ) -> None:
