@@ -9,6 +9,6 @@ Start with `costs.py`, which describes how one window of days is requested, chec
 - `onboarding.py`, `history_start.py`, `key_identity.py`: organizations, their first day, and the owner of their key
 - `provisional_days.py`: when a day stops being provisional
 - `outcome.py`: the result of a run
-- `failure_alerts.py`, `key_alerts.py`: alerts about failed runs and about the admin key
+- `failure_alerts.py`, `key_alerts.py`, `key_rotation.py`: alerts about failed runs and about the admin key
 - `reclassification.py`: line items after a change of the classification rules
 """

@@ -154,7 +154,7 @@ class _DirectorySync:
             self._outcome.notes.append(f"admin key: {error}")
             return
         if own_key:
-            key_alerts.record_alerts(self._connection, self._organization.name, own_key, self._now)
+            key_alerts.record_alerts(self._connection, self._organization, own_key, self._now)
 
     def _store_spend_limits(self) -> None:
         """Store OpenAI's spend limit and spend alerts. If they cannot be read, the stored ones stay unchanged."""

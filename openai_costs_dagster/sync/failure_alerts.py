@@ -17,6 +17,7 @@ from openai_costs_dagster import asset_paths
 from openai_costs_dagster.configuration import Organization
 from openai_costs_dagster.days import DayRange
 from openai_costs_dagster.records import Severity, Trigger
+from openai_costs_dagster.sync.key_rotation import rotation_steps
 from openai_costs_dagster.sync.outcome import DayFailure, Outcome
 from openai_costs_dagster.warehouse import open_failures, outbox
 from openai_costs_dagster.warehouse.database import Connection
@@ -98,6 +99,8 @@ def _close_if_recovered(
 
 def _failure_alert(organization: Organization, failure: OpenFailure, worst: DayFailure) -> outbox.Alert:
     problem = "its admin key does not work" if worst.kind in ACCESS_FAILURES else "costs cannot be read"
+    # The other failures of access have remedies of their own, for example a scope that the key lacks.
+    steps = f". {rotation_steps(organization)}" if worst.kind == "AuthenticationFailed" else ""
     return outbox.Alert(
         # The deduplication key contains the opening time, so that a later failure alerts again. It also contains the
         # reason, so that a failure of access alerts even if failed days were alerted before.
@@ -106,7 +109,7 @@ def _failure_alert(organization: Organization, failure: OpenFailure, worst: DayF
         event="failed",
         severity=failure.severity,
         title=f"{organization.name}: {problem}",
-        message=failure.message,
+        message=f"{failure.message.removesuffix('.') if steps else failure.message}{steps}",
         organization=organization.name,
         facts=[
             ("Since", f"{failure.opened_at:%Y-%m-%d %H:%M} UTC"),

@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime as dt
 
 from openai_costs_dagster.api.directory import WireAdminKey
+from openai_costs_dagster.configuration import Organization
 from openai_costs_dagster.days import ONE_DAY
 from openai_costs_dagster.records import Severity
 from openai_costs_dagster.sync.failure_alerts import KIND
+from openai_costs_dagster.sync.key_rotation import rotation_steps
 from openai_costs_dagster.warehouse import outbox
 from openai_costs_dagster.warehouse.database import Connection
 
@@ -22,7 +24,7 @@ _EXPIRY_WARNINGS: tuple[tuple[dt.timedelta, Severity], ...] = ((3 * ONE_DAY, "hi
 """Remaining time and severity of each warning, the most urgent first."""
 
 
-def record_alerts(connection: Connection, organization: str, own: WireAdminKey, now: dt.datetime) -> None:
+def record_alerts(connection: Connection, organization: Organization, own: WireAdminKey, now: dt.datetime) -> None:
     """Record the alerts about `own`, the admin key that is used for an organization. Each alert is recorded once."""
     expiry, age = _expiry(organization, own, now), _age(organization, own, now)
     created = _utc_time(own.created_at)
@@ -34,7 +36,7 @@ def record_alerts(connection: Connection, organization: str, own: WireAdminKey, 
             outbox.record(connection, age, now, acknowledged=was_old_before)
 
 
-def _expiry(organization: str, own: WireAdminKey, now: dt.datetime) -> outbox.Alert | None:
+def _expiry(organization: Organization, own: WireAdminKey, now: dt.datetime) -> outbox.Alert | None:
     expires = _utc_time(own.expires_at)
     due = next((warning for warning in _EXPIRY_WARNINGS if expires and expires - now <= warning[0]), None)
     if expires is None or due is None:
@@ -43,34 +45,34 @@ def _expiry(organization: str, own: WireAdminKey, now: dt.datetime) -> outbox.Al
     return outbox.Alert(
         # The deduplication key contains the expiry, so that a changed expiry alerts again, and the remaining days, so
         # that both warnings about an expiry are sent.
-        dedup_key=outbox.dedup_key("key", organization, own.id, str(own.expires_at), str(remaining.days)),
+        dedup_key=outbox.dedup_key("key", organization.name, own.id, str(own.expires_at), str(remaining.days)),
         kind=KIND,
         event="expires",
         severity=severity,
-        title=f"{organization}: its admin key expires on {expires.date()}",
+        title=f"{organization.name}: its admin key expires on {expires.date()}",
         message=(
             f"The admin key expires at {expires:%Y-%m-%d %H:%M} UTC, and costs cannot be read after that. "
-            "Create a new admin key before then."
+            f"{rotation_steps(organization)}"
         ),
-        organization=organization,
+        organization=organization.name,
     )
 
 
-def _age(organization: str, own: WireAdminKey, now: dt.datetime) -> outbox.Alert | None:
+def _age(organization: Organization, own: WireAdminKey, now: dt.datetime) -> outbox.Alert | None:
     created = _utc_time(own.created_at)
     if created is None or now - created < OLD_AFTER:
         return None
     return outbox.Alert(
-        dedup_key=outbox.dedup_key("key", organization, own.id, "aged"),
+        dedup_key=outbox.dedup_key("key", organization.name, own.id, "aged"),
         kind=KIND,
         event="aged",
         severity="low",
-        title=f"{organization}: its admin key is {OLD_AFTER.days} days old",
+        title=f"{organization.name}: its admin key is {OLD_AFTER.days} days old",
         message=(
-            f"The admin key was created on {created.date()}. "
-            "Consider replacing it: a new key is used from the next run on, without a restart."
+            f"The admin key was created on {created.date()}. Keys should be rotated regularly. "
+            f"{rotation_steps(organization)}"
         ),
-        organization=organization,
+        organization=organization.name,
     )
 
 

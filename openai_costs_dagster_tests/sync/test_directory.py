@@ -6,16 +6,19 @@ import datetime as dt
 import threading
 import zlib
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from openai_costs_dagster.api.client import AdminApi
 from openai_costs_dagster.api.directory import WireAdminKey, read_admin_keys
+from openai_costs_dagster.configuration.secret import SecretReference
 from openai_costs_dagster.days import ONE_DAY
 from openai_costs_dagster.monitoring.budgets import evaluate_budgets
 from openai_costs_dagster.records import SeriesKey
 from openai_costs_dagster.simulator.organization import USAGE_SCOPE
 from openai_costs_dagster.sync import key_alerts
 from openai_costs_dagster.sync.directory import DirectoryOutcome, sync_directory
+from openai_costs_dagster.sync.key_rotation import rotation_steps
 from openai_costs_dagster.sync.onboarding import connection_settings
 from openai_costs_dagster.sync.usage import UsageRequest, ingest_usage
 from openai_costs_dagster.warehouse import anomalies, directory, lock, outbox
@@ -235,6 +238,16 @@ def test_expiring_key_alerts_once_at_two_weeks_and_once_at_three_days(make_sync_
         setup.clock.now += ONE_DAY
     assert alerts() == [("expires", "medium"), ("expires", "high")]
     assert counts == [0, *[1] * 11, *[2] * 3]
+    messages = [message for (message,) in setup.query("select message from openai_costs.outbox")]
+    assert all(message.endswith(rotation_steps(setup.organization)) for message in messages)
+
+
+def test_rotation_steps_name_the_variable_or_the_file_of_the_key(make_sync_setup: MakeSyncSetup) -> None:
+    organization = make_sync_setup(full_organization()).organization
+    from_variable = organization.model_copy(update={"admin_key": SecretReference(env="ACME_KEY")})
+    from_file = organization.model_copy(update={"admin_key": SecretReference(file=Path("/run/secrets/acme"))})
+    assert "set the environment variable ACME_KEY to it and restart openai-costs up" in rotation_steps(from_variable)
+    assert "write it to the file /run/secrets/acme, which needs no restart" in rotation_steps(from_file)
 
 
 def test_old_key_alerts_once_at_ninety_days_unless_it_is_much_older(make_sync_setup: MakeSyncSetup) -> None:
@@ -246,12 +259,13 @@ def test_old_key_alerts_once_at_ninety_days_unless_it_is_much_older(make_sync_se
     for age, expected in ((89, []), (91, [("low", False)]), (92, [("low", False)])):
         with setup.database.connect() as connection:
             now = dt.datetime.fromtimestamp(created_at, dt.UTC) + age * ONE_DAY
-            key_alerts.record_alerts(connection, "acme", WireAdminKey(**key_of(setup)), now)
+            key_alerts.record_alerts(connection, setup.organization, WireAdminKey(**key_of(setup)), now)
         assert alerts(setup) == expected
     sync_names(setup)
     setup.clock.now += 400 * ONE_DAY
     with setup.database.connect() as connection:
-        key_alerts.record_alerts(connection, "beta", WireAdminKey(**key_of(setup)), setup.clock.now)
+        another = setup.organization.model_copy(update={"name": "beta"})
+        key_alerts.record_alerts(connection, another, WireAdminKey(**key_of(setup)), setup.clock.now)
     assert alerts(setup)[1:] == [("low", True)]
 
 

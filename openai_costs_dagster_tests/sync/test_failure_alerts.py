@@ -9,6 +9,7 @@ import pytest
 
 from openai_costs_dagster.days import ONE_DAY
 from openai_costs_dagster.simulator import Fault, FaultKind
+from openai_costs_dagster.sync.key_rotation import rotation_steps
 
 from ..sync_fixtures import MakeSyncSetup
 from ..sync_setup import SyncSetup, days, small_organization
@@ -41,6 +42,8 @@ def test_revoked_key_alerts_once_and_its_recovery_once(make_sync_setup: MakeSync
     for _ in range(30):
         refresh(setup)
     assert alerts(setup) == [("failed", "high", "acme: its admin key does not work")]
+    [(message,)] = setup.query("select message from openai_costs.outbox")
+    assert message.endswith(f". {rotation_steps(setup.organization)}")
     setup.simulated.admin_key = key
     refresh(setup)
     assert [event for event, *_ in alerts(setup)] == ["failed", "recovered"]
