@@ -7,6 +7,7 @@ All environment variables and all files of the user are read through this module
 from __future__ import annotations
 
 import codecs
+import errno
 import io
 import os
 import re
@@ -17,6 +18,8 @@ from typing import IO
 
 # U+FEFF is a byte order mark that was decoded as text. U+200B often comes with text that was copied from a web page.
 _PADDING = re.compile(r"\A[\s\ufeff\u200b]+|[\s\ufeff\u200b]+\Z")
+MAX_CHARACTERS = 2_000_000
+"""The maximum length of a configuration file or of a file with a secret."""
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -33,10 +36,13 @@ def env_variable(name: str) -> str | None:
 def read_text(path: Path) -> str:
     """Return the text of a file, decoded as in `open_text`.
 
-    Raises OSError, and UnicodeDecodeError if the file is not a text file.
+    Raises OSError, also for a very large file, and UnicodeDecodeError if the file is not a text file.
     """
     with open_text(path) as file:
-        return file.read()
+        text = file.read(MAX_CHARACTERS + 1)
+    if len(text) > MAX_CHARACTERS:
+        raise OSError(errno.EFBIG, f"it has more than {MAX_CHARACTERS:,} characters", str(path))
+    return text
 
 
 @contextmanager

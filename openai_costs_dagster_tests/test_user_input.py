@@ -58,3 +58,8 @@ def test_environment_variables_are_read_only_in_user_input() -> None:
         )
     }
     assert readers == {"user_input.py"}
+
+
+def test_very_large_file_is_refused_without_being_read_completely() -> None:
+    with pytest.raises(OSError, match="it has more than 2,000,000 characters"):
+        read_text(Path("/dev/zero"))

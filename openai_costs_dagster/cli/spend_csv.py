@@ -11,9 +11,10 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from openai_costs_dagster.cli.errors import InputMistake
+from openai_costs_dagster.report.atomic_file import atomic_write
 from openai_costs_dagster.report.csv_injection import escape_formula
 from openai_costs_dagster.user_input import open_text, strip_padding
 
@@ -24,6 +25,7 @@ COLUMNS = ("organization", "project", "model", "date", "amount")
 HEADINGS = (*COLUMNS[:4], "flagged", "score", "expected", "lower", "upper", "reason")
 
 _MAX_GAP = dt.timedelta(days=3653)  # ten years; the detector stores a value for every day from the first to the last
+_MAX_LINE, _MAX_LINES = 1_000_000, 5_000_000
 _MAX_AMOUNT = Decimal("1E+30")
 
 
@@ -37,7 +39,7 @@ def read_spend(path: Path) -> Iterator[SpendRow]:
     lines_by_day: dict[dt.date, list[int]] = {}
     try:
         with open_text(path, newline="") as file:
-            reader = csv.reader(file)
+            reader = csv.reader(_limited_lines(file))
             place = _column_indexes(path, next(reader, []))
             for cells in reader:
                 if not any(cells):
@@ -59,19 +61,29 @@ def read_spend(path: Path) -> Iterator[SpendRow]:
     _reject_isolated_dates(path, lines_by_day)
 
 
+def _limited_lines(file: IO[str]) -> Iterator[str]:
+    """Yield the lines of a file. Raises `csv.Error` for a line or a file that would not fit into memory."""
+    for number in itertools.count(1):
+        line = file.readline(_MAX_LINE + 1)
+        if not line:
+            return
+        if len(line) > _MAX_LINE:
+            raise csv.Error(f"the line has more than {_MAX_LINE:,} characters")
+        if number > _MAX_LINES:
+            raise csv.Error(f"the file has more than {_MAX_LINES:,} lines")
+        yield line
+
+
 def write_verdicts(path: Path, rows: Iterable[VerdictRow]) -> tuple[int, int]:
-    """Write a CSV line for every verdict. Return the numbers of all and of flagged verdicts. Raises `InputMistake`."""
+    """Write a CSV line for every verdict. Return the numbers of all and of flagged verdicts. Raises `NotWritable`."""
     count = flagged = 0
-    try:
-        with path.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(HEADINGS)
-            for row in rows:
-                writer.writerow(_cells(row))
-                count += 1
-                flagged += row.flagged
-    except OSError as error:
-        raise InputMistake(f"{path} cannot be written: {error.strerror}") from None
+    with atomic_write(path) as draft, draft.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(HEADINGS)
+        for row in rows:
+            writer.writerow(_cells(row))
+            count += 1
+            flagged += row.flagged
     return count, flagged
 
 

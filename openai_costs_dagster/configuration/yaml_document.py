@@ -15,12 +15,18 @@ import yaml
 Path = tuple[str | int, ...]
 
 _MAX_DEPTH = 20
+_MAX_VALUES = 100_000  # This is enough for thousands of organizations, and is read within a few seconds.
+_MAX_EXPONENT = 1_000
+_MAX_CHARACTERS_FOR_SLOW_PARSER = 100_000
 _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _NULLS = {"", "~", "null", "Null", "NULL"}
 _INTEGER = re.compile(r"[-+]?[0-9]+")
 _OCTAL_OR_HEX = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
 _DECIMAL = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 
+
+_TOO_DEEP = f"nested too deeply, in more than {_MAX_DEPTH} levels"
+_TOO_MANY_VALUES = f"more than {_MAX_VALUES:,} values, where every use of an alias counts again"
 
 # PyYAML may be installed without libyaml, whose parser is ten times faster.
 _FAST_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -36,8 +42,11 @@ class Document:
     def __init__(self, text: str) -> None:
         """Parse a text. Raises `YamlError`."""
         self._lines: dict[Path, int] = {}
+        self._values = 0
         try:
             root = _compose(text)
+        except RecursionError:  # the slow parser, which accepts some texts that the fast one rejects
+            raise YamlError(_TOO_DEEP) from None
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
             raise YamlError(f"line {line}: {error.problem or 'this is not valid YAML'}") from None
@@ -55,7 +64,11 @@ class Document:
         # Messages name the line of a key, so the line is recorded before the value of the key is read.
         line = self._lines.setdefault(path, node.start_mark.line + 1)
         if len(path) > _MAX_DEPTH:
-            raise YamlError(f"line {line}: nested too deeply")
+            raise YamlError(f"line {line}: {_TOO_DEEP}")
+        # A few lines of aliases of aliases can stand for billions of values.
+        self._values += 1
+        if self._values > _MAX_VALUES:
+            raise YamlError(f"line {line}: {_TOO_MANY_VALUES}")
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
@@ -93,23 +106,33 @@ def _scalar(node: yaml.ScalarNode) -> Any:
         return int(text)
     if _OCTAL_OR_HEX.fullmatch(text):
         return int(text, 0)
-    return Decimal(text) if _DECIMAL.fullmatch(text) else text
+    if not _DECIMAL.fullmatch(text):
+        return text
+    number = Decimal(text)
+    # A short text such as 1e999999999 would fill the memory as soon as all of its digits are written.
+    if abs(number.adjusted()) > _MAX_EXPONENT or abs(int(number.as_tuple().exponent)) > _MAX_EXPONENT:
+        raise ValueError("exponent out of range")
+    return number
 
 
 def _compose(text: str) -> yaml.Node | None:
     """Parse a text with libyaml if available. On an error, parse again with PyYAML, whose messages are clearer."""
     try:
-        _reject_deep_nesting(text)
+        _reject_excessive_size(text)
         return yaml.compose(text, Loader=_FAST_LOADER)
     except yaml.YAMLError:
+        if len(text) > _MAX_CHARACTERS_FOR_SLOW_PARSER:
+            raise
         return yaml.compose(text, Loader=yaml.SafeLoader)
 
 
-def _reject_deep_nesting(text: str) -> None:
-    """Raise `YamlError` for deep nesting, at which the recursive composer of libyaml would crash the process."""
+def _reject_excessive_size(text: str) -> None:
+    """Raise `YamlError` for too many values, and for deep nesting, at which the composer of libyaml would crash."""
     depth = 0
-    for event in yaml.parse(text, Loader=_FAST_LOADER):
+    for number, event in enumerate(yaml.parse(text, Loader=_FAST_LOADER)):
+        if number > 3 * _MAX_VALUES:  # A value has an event each for its key, its beginning and its end.
+            raise YamlError(f"line {event.start_mark.line + 1}: {_TOO_MANY_VALUES}")
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > _MAX_DEPTH + 1:
             line = event.start_mark.line + 1 if event.start_mark else 1
-            raise YamlError(f"line {line}: nested too deeply")
+            raise YamlError(f"line {line}: {_TOO_DEEP}")

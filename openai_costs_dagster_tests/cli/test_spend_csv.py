@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from openai_costs_dagster.cli import spend_csv
 from openai_costs_dagster.cli.errors import InputMistake
 from openai_costs_dagster.cli.spend_csv import read_spend
 
@@ -90,3 +91,13 @@ def test_overlong_cell_is_rejected_with_its_line(tmp_path: Path) -> None:
     path = _table(tmp_path, "2026-01-01,1", "2026-01-02," + "0" * 200_000)
     with pytest.raises(InputMistake, match=r"line 3: not CSV: field larger than field limit"):
         list(read_spend(path))
+
+
+def test_file_that_exceeds_the_memory_is_rejected_with_its_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(InputMistake, match="/dev/zero, line 0: not CSV: the line has more than 1,000,000 characters"):
+        list(read_spend(Path("/dev/zero")))
+    monkeypatch.setattr(spend_csv, "_MAX_LINES", 2)
+    with pytest.raises(InputMistake, match="line 2: not CSV: the file has more than 2 lines"):
+        list(read_spend(_table(tmp_path, "2026-11-20,1", "2026-11-21,1")))

@@ -125,3 +125,23 @@ def test_excessive_nesting_is_refused_with_its_line(opened: str) -> None:
     text = "first: 1\nsecond:\n " + opened * 200_000
     with pytest.raises(YamlError, match="line 3: nested too deeply"):
         Document(text)
+
+
+_ALIASES = "a0: &a0 [x, x, x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 20))
+
+
+@pytest.mark.parametrize("text", [_ALIASES, "a:\n" + "- 1\n" * 400_000, "[" + "1," * 400_000 + "1]"])
+def test_too_many_values_are_refused_with_their_limit(text: str) -> None:
+    with pytest.raises(YamlError, match=r"^line \d+: more than 100,000 values, where every use of an alias counts"):
+        Document(text)
+
+
+@pytest.mark.parametrize("text", ["1e999999999", "-1.5E-999999999", "0e-1001"])
+def test_number_with_a_huge_exponent_is_refused(text: str) -> None:
+    with pytest.raises(YamlError, match="line 1: this number is too long"):
+        Document(f"a: {text}")
+
+
+def test_alias_of_its_own_list_is_refused() -> None:
+    with pytest.raises(YamlError, match="nested too deeply, in more than 20 levels"):
+        Document("a: &a [*a]")
