@@ -38,6 +38,7 @@ from openai_costs_dagster.cli.logs import LOG_FORMATS, configure_logs
 # Commands import Dagster and other large packages inside their functions, because `import dagster` alone takes half a
 # second.
 from openai_costs_dagster.display_text import printable
+from openai_costs_dagster.private_files import keep_new_files_private
 from openai_costs_dagster.version import __version__
 
 
@@ -98,14 +99,21 @@ for command in (
 
 def main() -> None:
     """Run the command line. Exits with 2 and a message for invalid input, with 1 and a message for a failure."""
-    from openai_costs_dagster.cli.errors import user_message
+    from openai_costs_dagster.cli.errors import EXIT_FAILURE, user_message
 
+    keep_new_files_private()
     # Shells start background jobs with SIGINT ignored, so the handler of SIGINT is set as well.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     try:
         # In its standalone mode, click would end the process itself before `user_message` can choose the exit code.
-        sys.exit(cli.main(standalone_mode=False) or 0)
+        exit_code = cli.main(standalone_mode=False) or 0
+        # A full disk must fail the command with a message. At its end, Python would only print a warning.
+        sys.stdout.flush()
+        sys.exit(exit_code)
+    except BrokenPipeError:  # the reader of a pipe has ended, for example `head`
+        _discard_unwritten_output()
+        sys.exit(EXIT_FAILURE)
     except click.exceptions.Exit as error:
         sys.exit(error.exit_code)
     except click.ClickException as error:
@@ -123,4 +131,13 @@ def main() -> None:
         if message is None:
             raise
         click.echo(f"openai-costs: {printable(message.text, lines=True)}", err=True)
+        _discard_unwritten_output()
         sys.exit(message.exit_code)
+
+
+def _discard_unwritten_output() -> None:
+    """Redirect standard output to nothing if it cannot be written. At its end, Python would print a second error."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -33,6 +33,7 @@ from openai_costs_dagster.cli.webserver_address import WebserverAddress
 from openai_costs_dagster.orchestration.runtime.instance import UI_URL_VARIABLE
 from openai_costs_dagster.orchestration.runtime.process_id import Process, State
 from openai_costs_dagster.orchestration.sharding import shards
+from openai_costs_dagster.report.atomic_file import atomic_write
 from openai_costs_dagster.warehouse.database import Database
 from openai_costs_dagster.webserver import ALLOWED_HOSTS_VARIABLE, SERVER_ID_VARIABLE
 
@@ -109,7 +110,8 @@ class DagsterDev:
             STARTUP_TIMEOUT_S,
         )
         workspace = self._state_file.with_name("workspace.yaml")
-        workspace.write_text(workspace_of(self._locations, sockets), encoding="utf-8")
+        with atomic_write(workspace) as draft:
+            draft.write_text(workspace_of(self._locations, sockets), encoding="utf-8")
         common = ["--workspace", str(workspace), "--log-format", colored]
         self._start(
             ProcessService(
@@ -202,7 +204,8 @@ class DagsterDev:
             "port": self._address.port,
             "groups": groups,
         }
-        self._state_file.write_text(json.dumps(recorded_process), encoding="utf-8")
+        with atomic_write(self._state_file) as draft:
+            draft.write_text(json.dumps(recorded_process), encoding="utf-8")
 
 
 def code_locations(organizations: int) -> list[CodeLocation]:

@@ -15,6 +15,7 @@ import click
 
 from openai_costs_dagster.configuration import SIMULATED_MARKER
 from openai_costs_dagster.days import ONE_DAY, RECENT_DAYS, first_recent_day, utc_now
+from openai_costs_dagster.private_files import make_data_directory
 
 if TYPE_CHECKING:
     from openai_costs_dagster.cli.session import Session
@@ -172,7 +173,7 @@ def _recreate(folder: Path) -> None:
     """Create an empty folder, which replaces the folder of an earlier demo."""
     if folder.exists():
         shutil.rmtree(folder)
-    folder.mkdir(mode=0o700)
+    make_data_directory(folder)
     (folder / SIMULATED_MARKER).write_text(
         "All data in this folder are simulated. openai-costs demo recreates the folder.\n", encoding="utf-8"
     )

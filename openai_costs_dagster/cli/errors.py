@@ -7,6 +7,7 @@ from typing import NamedTuple
 from openai_costs_dagster.api.errors import ApiError
 from openai_costs_dagster.configuration import ConfigurationError
 from openai_costs_dagster.configuration.secret import SecretUnavailable
+from openai_costs_dagster.file_errors import is_disk_failure, reason
 from openai_costs_dagster.report.atomic_file import NotWritable
 from openai_costs_dagster.report.focus_files import FocusError, UnknownFormat
 from openai_costs_dagster.warehouse.errors import WarehouseError
@@ -35,6 +36,8 @@ def user_message(error: BaseException) -> UserMessage | None:
         return UserMessage(str(error), EXIT_MISTAKE)
     if isinstance(error, ApiError | FocusError | WarehouseError | DagsterEnded):
         return UserMessage(str(error), EXIT_FAILURE)
+    if is_disk_failure(error):
+        return UserMessage(f"{error.filename or 'the output'} cannot be written: {reason(error)}", EXIT_MISTAKE)
     # Only an exception that no class above covers can come from Dagster's storage, so most commands never import this
     # module.
     from openai_costs_dagster.orchestration.runtime.storage_session import storage_failure

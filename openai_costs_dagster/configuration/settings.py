@@ -30,7 +30,9 @@ from pydantic import (
 from openai_costs_dagster.configuration.cron import is_cron
 from openai_costs_dagster.configuration.secret import SecretReference
 from openai_costs_dagster.days import utc_now
+from openai_costs_dagster.file_errors import reason
 from openai_costs_dagster.host_names import LOOPBACK_HOSTS, canonical_host
+from openai_costs_dagster.private_files import make_data_directory, make_private_folder
 from openai_costs_dagster.redaction import redact
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
@@ -355,13 +357,17 @@ class Configuration(_Section):
         except OSError:  # an unreadable directory counts as no demo; the first write to the directory raises the error
             return False
 
-    def make_folder(self, name: str, mode: int = 0o777) -> Path:
-        """Return a folder of the data directory, creating it if necessary. Raises `ConfigurationError` on failure."""
+    def make_folder(self, name: str) -> Path:
+        """Return a folder of the data directory, creating it if necessary, readable only by its owner.
+
+        Raises `ConfigurationError` on failure.
+        """
         folder = self.data_directory / name
         try:
-            folder.mkdir(mode=mode, parents=True, exist_ok=True)
+            make_data_directory(self.data_directory)
+            make_private_folder(folder)
         except OSError as error:
-            raise ConfigurationError(f"the folder {folder} cannot be created: {error.strerror}") from None
+            raise ConfigurationError(f"the folder {folder} cannot be created: {reason(error)}") from None
         if not os.access(folder, os.W_OK | os.X_OK):
             raise ConfigurationError(f"the folder {folder} is not writable for the current user")
         return folder

@@ -9,6 +9,8 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+from openai_costs_dagster.file_errors import reason
+
 
 class NotWritable(Exception):
     """A file that cannot be written at the given path. The message is one sentence with the reason."""
@@ -32,7 +34,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
         yield draft
         draft.replace(target)
     except OSError as error:
-        raise NotWritable(f"{path} cannot be written: {error.strerror or error}") from None
+        raise NotWritable(f"{path} cannot be written: {reason(error)}") from None
     finally:
         # After a successful rename the draft no longer exists. Its removal must not hide the original error.
         with contextlib.suppress(OSError):
@@ -49,8 +51,8 @@ def _resolve_target(path: Path) -> Path:
         is_special = target.exists() and not target.is_file() and not target.is_dir()
     except (OSError, RuntimeError) as error:
         # Python 3.11 and 3.12 raise RuntimeError for a loop of symbolic links, later versions OSError.
-        reason = error.strerror if isinstance(error, OSError) else "its symbolic links form a loop"
-        raise NotWritable(f"{path} cannot be written: {reason}") from None
+        problem = error.strerror if isinstance(error, OSError) else "its symbolic links form a loop"
+        raise NotWritable(f"{path} cannot be written: {problem}") from None
     if is_special:
         raise NotWritable(f"{path} cannot be written: it is not a regular file")
     return target

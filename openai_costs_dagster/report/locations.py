@@ -29,4 +29,4 @@ def exported_files(configuration: Configuration) -> list[Path]:
 
 def exports_folder(configuration: Configuration) -> Path:
     """Return the exports folder and create it if necessary, readable only by its owner because it contains bills."""
-    return configuration.make_folder("exports", 0o700)
+    return configuration.make_folder("exports")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -27,12 +28,15 @@ def run_command(
 ) -> Iterator[RunCommand]:
     """Return a function that runs a command inside the test process, with `tmp_path` as the working directory.
 
-    Use it only for commands that start no other process. Afterwards, logging and signal handlers are restored.
+    Use it only for commands that start no other process. Afterwards, logging, signal handlers and the umask are
+    restored.
     """
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     signals = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     monkeypatch.chdir(tmp_path)
+    umask = os.umask(0o022)
+    os.umask(umask)
 
     def run(*command: str, **environment: str) -> Finished:
         for name, value in environment.items():
@@ -50,6 +54,7 @@ def run_command(
     structlog.reset_defaults()
     for number, handler in signals.items():
         signal.signal(number, handler)
+    os.umask(umask)
 
 
 @pytest.fixture

@@ -24,6 +24,8 @@ from openai_costs_dagster.monitoring.status import Overview
 from openai_costs_dagster.warehouse.budgets import BudgetState
 from openai_costs_dagster.warehouse.coverage import GroupedDays
 
+from .program import PROGRAM
+
 _DAY = dt.date(2026, 3, 10)
 _WIDTHS = (200, 120, 80, 60, 40)
 _UNBREAKABLE = re.compile(
@@ -186,3 +188,17 @@ def test_terminal_output_is_styled_unless_disabled(environment: dict[str, str], 
         os.close(terminal)
     assert "$1,234.56" in printed
     assert ("\x1b" in printed) == is_styled
+
+
+def test_full_disk_and_ended_reader_of_the_output_are_reported() -> None:
+    with Path("/dev/full").open("w") as full:
+        full_disk = subprocess.run([PROGRAM, "--help"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)  # noqa: S603
+    assert full_disk.returncode == 2
+    assert full_disk.stderr == (
+        "openai-costs: the output cannot be written: the disk is full: free some space, then run the command again\n"
+    )
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as broken:
+        no_reader = subprocess.run([PROGRAM, "--help"], stdout=broken, stderr=subprocess.PIPE, text=True, check=False)  # noqa: S603
+    assert (no_reader.returncode, no_reader.stderr) == (1, "")

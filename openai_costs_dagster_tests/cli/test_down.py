@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 
 import psutil
@@ -18,7 +20,18 @@ def _server(place: Workplace) -> psutil.Process:
 
 def test_embedded_server_runs_until_down(place: Workplace) -> None:
     key = {"OPENAI_ADMIN_KEY": "sk-admin-simulated-acme"}
-    assert place.run("database-url", **key).code == 0
+    umask = os.umask(0)
+    try:
+        assert place.run("env", **key).code == 0
+    finally:
+        os.umask(umask)
+    # Everything in the data directory is private whatever the umask is. As root, the server's user may pass through.
+    modes = {path: stat.S_IMODE(path.lstat().st_mode) for path in (place.data, *place.data.rglob("*"))}
+    server_may_pass = 0o010 if os.geteuid() == 0 else 0
+    assert modes.pop(place.data) & 0o077 == server_may_pass
+    sockets = {path for path in modes if path.is_socket()}
+    assert [path for path, mode in modes.items() if mode & 0o077 and path not in sockets] == []
+    assert (place.data / "dagster" / "dagster.yaml") in modes
     server = _server(place)
     assert is_alive(server)
     assert place.run("status", **key).code == 1  # because no day is stored yet

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -68,3 +69,24 @@ def test_unwritable_path_is_reported_in_one_sentence(tmp_path: Path, name: str, 
     with pytest.raises(NotWritable, match=f"cannot be written: ({reason})$"):
         _write(tmp_path / name)
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.ENOSPC, "the disk is full: free some space"),
+        (errno.EDQUOT, "the disk quota of this user is used up: free some space"),
+        (errno.EROFS, "the file system is read-only: choose another folder"),
+    ],
+)
+def test_full_disk_keeps_the_old_file_and_names_the_remedy(tmp_path: Path, number: int, remedy: str) -> None:
+    file = tmp_path / "report.html"
+    file.write_text("old", encoding="utf-8")
+
+    def fill(draft: Path) -> None:
+        draft.write_text("ne", encoding="utf-8")
+        raise OSError(number, os.strerror(number))
+
+    with pytest.raises(NotWritable, match=f"report.html cannot be written: {remedy}"), atomic_write(file) as draft:
+        fill(draft)
+    assert [(path.name, path.read_text(encoding="utf-8")) for path in tmp_path.iterdir()] == [("report.html", "old")]

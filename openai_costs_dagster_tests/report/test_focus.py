@@ -269,7 +269,7 @@ def test_failed_export_keeps_the_previous_files(
             raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(focus_files.CsvFile, "write", fail_on_second_batch)
-    with pytest.raises(NotWritable, match="cannot be written: No space left on device"):
+    with pytest.raises(NotWritable, match="cannot be written: the disk is full: free some space"):
         write(connection, tmp_path, "csv", "parquet")
     assert batches == [4, 4]
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before

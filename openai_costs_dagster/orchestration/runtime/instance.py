@@ -16,6 +16,7 @@ import sqlalchemy
 import yaml
 
 from openai_costs_dagster.configuration import Configuration, ConfigurationError
+from openai_costs_dagster.report.atomic_file import atomic_write
 from openai_costs_dagster.user_input import env_variable
 from openai_costs_dagster.warehouse.database import Database
 from openai_costs_dagster.warehouse.errors import DatabaseRefused
@@ -37,7 +38,7 @@ _EVENT_BATCH_SIZE = "500"
 def home(configuration: Configuration) -> Path:
     """Return `DAGSTER_HOME` if it is set, or else a folder of the data directory after writing its `dagster.yaml`.
 
-    Raises `ConfigurationError` if the folder cannot be used.
+    Raises `ConfigurationError` if the folder cannot be used, or `NotWritable`.
     """
     if given := env_variable("DAGSTER_HOME"):
         folder = Path(given).expanduser().resolve()
@@ -51,7 +52,8 @@ def home(configuration: Configuration) -> Path:
     settings += yaml.safe_dump({"run_launcher": run_launcher(len(configuration.organizations))}, sort_keys=False)
     file = folder / "dagster.yaml"
     if not file.exists() or file.read_text(encoding="utf-8") != settings:
-        file.write_text(settings, encoding="utf-8")
+        with atomic_write(file) as draft:
+            draft.write_text(settings, encoding="utf-8")
     return folder
 
 
