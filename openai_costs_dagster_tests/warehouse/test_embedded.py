@@ -7,7 +7,8 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
@@ -71,7 +72,7 @@ def test_data_directory_is_private_and_server_restarts_in_the_same_process(
     data_directory.mkdir(mode=0o755)
     url = embedded.start(data_directory)
     # Only the owner may read the folder. If root starts the server, the server's user needs to pass through it.
-    assert stat.S_IMODE(data_directory.stat().st_mode) == (0o711 if os.geteuid() == 0 else 0o700)
+    assert stat.S_IMODE(data_directory.stat().st_mode) == (0o710 if os.geteuid() == 0 else 0o700)
     assert stat.S_IMODE((data_directory / "postgres").stat().st_mode) == 0o700
     embedded.stop(data_directory)
     assert embedded.start(data_directory) == url
@@ -94,6 +95,187 @@ def test_server_with_a_stale_pid_file_is_not_running(data_directory: Path) -> No
     assert not embedded.is_running(data_directory)
     file.write_text("", encoding="utf-8")
     assert not embedded.is_running(data_directory)
+
+
+def _pid_file(data_directory: Path) -> Path:
+    return data_directory / "postgres" / "postmaster.pid"
+
+
+def _with_field(pid_file: bytes, number: int, value: int) -> bytes:
+    """Return the content of a PID file with another value in a line, counted from 0."""
+    lines = pid_file.splitlines()
+    lines[number] = str(value).encode()
+    return b"\n".join(lines) + b"\n"
+
+
+def test_process_that_reused_the_id_of_a_killed_server_survives_start_and_stop(
+    data_directory: Path, tmp_path: Path
+) -> None:
+    embedded.start(data_directory)
+    content = _pid_file(data_directory).read_bytes()
+    # After a change of the system clock, the start time in the file differs. The socket still accepts connections.
+    _write_in_place(_pid_file(data_directory), _with_field(content, 2, 1_000_000_000))
+    assert embedded.is_running(data_directory)
+    assert embedded.stop(data_directory)
+
+    stale = _with_field(content, 2, 1_000_000_000)
+    owner = (data_directory / "postgres").stat().st_uid  # PostgreSQL ignores the processes of other users.
+    imitation = tmp_path / "postgres"
+    shutil.copy(shutil.which("sleep") or "/bin/sleep", imitation)
+    for folder in (tmp_path, *tmp_path.parents[:-2]):
+        folder.chmod(folder.stat().st_mode | 0o011)
+    for program, folder in (("sleep", Path("/")), (str(imitation), data_directory / "postgres")):
+        with subprocess.Popen([program, "600"], cwd=folder, user=owner) as other:  # noqa: S603
+            try:
+                _pid_file(data_directory).write_bytes(_with_field(stale, 0, other.pid))
+                _pid_file(data_directory).chmod(0o600)
+                os.chown(_pid_file(data_directory), owner, -1)
+                assert not embedded.is_running(data_directory)
+                assert not embedded.stop(data_directory)
+                embedded.start(data_directory)
+                assert embedded.is_running(data_directory)
+                assert embedded.stop(data_directory)
+                assert other.poll() is None
+            finally:
+                other.kill()
+
+
+def _write_in_place(file: Path, content: bytes) -> None:
+    with file.open("r+b") as opened:
+        opened.write(content)
+        opened.truncate()
+
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can run programs as another user")
+_NOBODY = 65534
+
+
+def _refusal(url: str, user: int) -> str:
+    """Connect as another local user, and return the error message, or an empty text after success."""
+    psql = embedded._programs() / "bin" / "psql"
+    done = subprocess.run(  # noqa: S603
+        [psql, url, "-Atc", "select 1"],
+        user=user,
+        group=user,
+        extra_groups=[],
+        cwd="/",
+        capture_output=True,
+        check=False,
+    )
+    return done.stderr.decode()
+
+
+@needs_root
+@pytest.mark.parametrize("name", ["short", "long" * 30])
+def test_other_local_users_cannot_connect(data_directory: Path, name: str) -> None:
+    data = data_directory / name
+    url = embedded.start(data)
+    try:
+        assert "Permission denied" in _refusal(url, _NOBODY)
+        # The server itself refuses other users too, whatever the modes of the folders are.
+        host = f"postgresql:///postgres?user=postgres&host={_passable_link(data, data_directory.parent)}"
+        assert "Peer authentication failed" in _refusal(host, _NOBODY)
+        assert not _refusal(host, (data / "postgres").stat().st_uid)
+        # A server of an earlier release trusts everybody, until a command of this release uses it.
+        embedded._run_as_server(
+            ["/bin/sh", "-c", embedded._WRITE, data / "postgres" / "pg_hba.conf"], b"local all all trust\n"
+        )
+        with psycopg.connect(url) as connection:
+            connection.execute("select pg_reload_conf()")
+        _wait_until(lambda: not _refusal(host, _NOBODY))
+        embedded.start(data)
+        assert stat.S_IMODE(data.stat().st_mode) == 0o710
+        data.chmod(0o711)
+        _wait_until(lambda: "Peer authentication failed" in _refusal(host, _NOBODY))
+        if name != "short":
+            assert stat.S_IMODE(embedded.private_directory().stat().st_mode) == 0o700
+    finally:
+        embedded.stop(data)
+
+
+def _passable_link(data: Path, parent: Path) -> Path:
+    """Open the folders of a server for all users, and return a short path to its socket's folder."""
+    for folder in (data.parent, data, data / "postgres"):
+        folder.chmod(0o711)
+    link = parent / "s"
+    link.symlink_to(data / "postgres")
+    return link
+
+
+def _wait_until(condition: Callable[[], bool]) -> None:
+    for _ in range(500):
+        if condition():
+            return
+        time.sleep(0.02)
+    raise AssertionError("the condition did not become true")
+
+
+def _as_nobody(action: Callable[[], object]) -> int:
+    """Run an action in a child process of another user, and return its exit code: 0 if the action succeeded."""
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setgroups([])
+            os.setgid(_NOBODY)
+            os.setuid(_NOBODY)
+            action()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+@needs_root
+def test_server_of_an_ordinary_user_accepts_only_this_user(data_directory: Path) -> None:
+    data_directory.mkdir()
+    (data_directory / "postgres").mkdir()
+    embedded._grant_access_to_server_user(data_directory / "postgres", embedded._programs())
+    home = data_directory.parent / "home"
+    home.mkdir()
+    os.chown(home, _NOBODY, _NOBODY)
+    data = home / "data"
+    try:
+        assert _as_nobody(lambda: embedded.start(data)) == 0
+        url = f"postgresql:///postgres?user=postgres&host={data / 'postgres'}"
+        assert not _refusal(url, _NOBODY)
+        assert "Peer authentication failed" in _refusal(url, 0)
+        with pytest.raises(errors.DatabaseUnavailable, match="belongs to nobody: run the command as that user"):
+            embedded.start(data)
+    finally:
+        assert _as_nobody(lambda: embedded.stop(data)) == 0
+
+
+def test_folder_that_others_control_is_refused_in_one_sentence(
+    data_directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data_directory.mkdir()
+    server_folder = data_directory / "postgres"
+    server_folder.symlink_to(tmp_path)
+    with pytest.raises(errors.DatabaseUnavailable, match="postgres is a symbolic link: set data_directory to a real"):
+        embedded.start(data_directory)
+    assert list(tmp_path.iterdir()) == []
+    server_folder.unlink()
+    server_folder.mkdir()
+    server_folder.chmod(0o770)
+    with pytest.raises(errors.DatabaseUnavailable, match="postgres is writable for other users: change its mode"):
+        embedded.start(data_directory)
+    monkeypatch.setattr(os, "geteuid", lambda: 4711)
+    with pytest.raises(errors.DatabaseUnavailable, match=r"data belongs to .*: run the command as that user, or set"):
+        embedded.start(data_directory)
+
+
+@needs_root
+def test_full_disk_is_reported_with_its_remedy(data_directory: Path) -> None:
+    data_directory.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "openai-costs-tests", str(data_directory)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:  # noqa: S603
+        pytest.skip("this container cannot mount a file system")
+    try:
+        with pytest.raises(errors.DatabaseUnavailable, match="the disk is full: free some space, then run the command"):
+            embedded.start(data_directory)
+        assert not embedded.exists(data_directory)
+    finally:
+        subprocess.run(["umount", str(data_directory)], check=True)  # noqa: S603, S607
 
 
 UNUSUAL = 'it\'s a 100% "$HOME" \u00fcn\u00efcode; `id` & #?,=\\ ' + "long" * 30
@@ -187,9 +369,10 @@ def test_refused_private_directory_is_reported_in_one_sentence(
     (temporary / f"openai-costs-{os.geteuid()}").symlink_to(tmp_path)
     unusual = temporary / "a b"
     (unusual / "postgres").mkdir(parents=True)
-    # The PID file names a running process, so no server is started and the address is refused.
+    # The server seems to run, so no server is started and the address is refused.
     (unusual / "postgres" / "postmaster.pid").write_text(f"{os.getpid()}\n", encoding="utf-8")
-    monkeypatch.setattr(embedded, "_is_alive", lambda _: True)
+    monkeypatch.setattr(embedded, "is_running", lambda _: True)
+    monkeypatch.setattr(embedded, "_restrict_connections_of_running_server", lambda _: None)
     with pytest.raises(errors.DatabaseUnavailable) as raised:
         embedded.start(unusual)
     assert "belongs to this user alone: delete it, or set TMPDIR" in str(raised.value)
