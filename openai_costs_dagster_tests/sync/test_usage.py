@@ -10,6 +10,8 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+import pytest
+
 from openai_costs_dagster.days import ONE_DAY
 from openai_costs_dagster.simulator import USAGE_ENDPOINTS, Fault, FaultKind
 from openai_costs_dagster.simulator.usage_endpoints import is_counted_by
@@ -97,6 +99,22 @@ def test_missing_endpoint_is_skipped_and_requested_again_after_a_week(make_sync_
     assert "embeddings" not in sync_usage(setup).skipped
     (missing,) = setup.query("select endpoint from openai_costs.missing_endpoints")
     assert missing[0] == f"{setup.organization.base_url}/organization/usage/decisions"
+
+
+@pytest.mark.parametrize(("age", "is_recommended"), [(30, True), (365, False)])
+def test_new_endpoint_recommends_a_backfill_only_if_older_days_are_served(
+    make_sync_setup: MakeSyncSetup, caplog: pytest.LogCaptureFixture, age: int, is_recommended: bool
+) -> None:
+    setup = make_sync_setup(full_organization())
+    setup.simulated.usage_endpoints = {*USAGE_ENDPOINTS} - {"embeddings"}
+    sync_usage(setup)
+    setup.clock.now += 8 * ONE_DAY
+    setup.simulated.usage_endpoints = {*USAGE_ENDPOINTS}
+    sync_usage(setup, [setup.clock.today - age * ONE_DAY])
+    assert setup.query("select count(*) from openai_costs.missing_endpoints where endpoint like '%/embeddings'") == [
+        (0,)
+    ]
+    assert ("usage of embeddings is served now; run openai-costs backfill" in caplog.text) == is_recommended
 
 
 def test_missing_endpoint_is_requested_at_once_from_another_server(make_sync_setup: MakeSyncSetup) -> None:
