@@ -201,7 +201,7 @@ class AdminApi:
             size += len(chunk)
             if size > _MAX_RESPONSE_BYTES:
                 limit = f"{_MAX_RESPONSE_BYTES // _MIB} MiB, the limit for one response"
-                raise errors.ResponseTooLarge(f"the response of {self._host} is larger than {limit}", status=200)
+                raise errors.ResponseTooLarge(f"the response of {self._host} is larger than {limit}")
             if self._deadline.is_over:
                 raise self._too_slow()
             chunks.append(chunk)

@@ -120,7 +120,14 @@ class DaysNotStarted(PermanentApiError):
 
 
 class ResponseTooLarge(PermanentApiError):
-    """The decoded response, or the number of entries or pages of a list, exceeds a limit. The message names it."""
+    """The decoded response, or the number of entries or pages of a list, exceeds a limit. The message names it.
+
+    `day` is the day whose response alone exceeds the limit, or None.
+    """
+
+    def __init__(self, message: str, *, day: dt.date | None = None) -> None:
+        super().__init__(message)
+        self.day = day
 
 
 class WrongOrganization(PermanentApiError):

@@ -39,7 +39,7 @@ def read_days(
                 first = day + ONE_DAY
         except errors.ResponseTooLarge as error:
             if days_per_page == 1:
-                raise errors.ResponseTooLarge(f"{first}: {error}", status=error.status) from None
+                raise errors.ResponseTooLarge(f"{first}: {error}", day=first) from None
             # A page token is valid only for its own limit, so a new query reads the days that are left.
             days_per_page = max(1, days_per_page // _SMALLER)
         except (errors.RequestRefused, errors.GroupingRefused, errors.IncompletePagination) as error:

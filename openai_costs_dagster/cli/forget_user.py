@@ -14,6 +14,7 @@ def forget_user(user: str) -> None:
 
     Amounts remain under the id. Later responses do not restore the name or the address.
     """
+    from openai_costs_dagster.cli.console import print_line
     from openai_costs_dagster.cli.session import open_session
     from openai_costs_dagster.days import utc_now
     from openai_costs_dagster.report import locations
@@ -27,7 +28,7 @@ def forget_user(user: str) -> None:
         raise InputMistake(f"there is no user {user!r}, neither by id nor by email address; ids begin with user-")
     # One email address can belong to several user ids.
     for user_id in found:
-        gone = warehouse_forget_user.forget_user(session.database, user_id, utc_now(), on_wait=click.echo)
+        gone = warehouse_forget_user.forget_user(session.database, user_id, utc_now(), on_wait=print_line)
         click.echo(
             f"{user_id} is forgotten: {gone.names} names and addresses, {gone.pages} raw responses, "
             f"{gone.texts} other texts; amounts remain"

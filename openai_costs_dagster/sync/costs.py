@@ -52,6 +52,7 @@ from openai_costs_dagster.warehouse.errors import LoadMismatch, ValueRefused, Wa
 
 _LOG = logging.getLogger(__name__)
 _ZERO = Decimal(0)
+_MAX_ISOLATED_DAYS = 5
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,7 @@ class _Ingestion:
         self._outcome = outcome
         self._staging = Staging(connection)
         self._guard = OrganizationGuard(None)
+        self._isolated_days = 0
         # OpenAI sends the names of a forgotten user again with every response, so they are removed before storage.
         remove_personal_data = response_cleaner(
             emails=request.organization.store_emails, forgotten=directory.forgotten_users(connection)
@@ -152,6 +154,8 @@ class _Ingestion:
                 except errors.LookbackExceeded as refusal:
                     # Midnight UTC may pass during a run, and OpenAI then serves one day less than it did.
                     windows = self._drop_days_outside_retention([*windows, window], refusal)
+                except errors.ResponseTooLarge as error:
+                    windows += self._isolate_day(window, error)
                 except errors.DaysNotStarted as refusal:
                     windows = self._drop_days_not_started([*windows, window], refusal)
         self._store_user_totals()
@@ -218,6 +222,19 @@ class _Ingestion:
         # OpenAI will never serve earlier days again, so the stored start of the history moves to the first served day.
         organizations.postpone_earliest_day(self._connection, self._name, earliest, self._request.now())
         return served
+
+    def _isolate_day(self, window: QueryWindow, error: errors.ResponseTooLarge) -> list[QueryWindow]:
+        """Return the windows before, on and after a day whose response is too large, so that only this day fails.
+
+        Raises the error again for a window of one day, and after some days: the whole window is then recorded as
+        failed, because a server whose responses are all too large would otherwise receive requests for every day.
+        """
+        self._isolated_days += 1
+        if error.day is None or len(window.days) == 1 or self._isolated_days > _MAX_ISOLATED_DAYS:
+            raise error
+        day, days = error.day, window.days
+        parts = [days.intersection(None, day - ONE_DAY), DayRange(day, day), days.intersection(day + ONE_DAY, None)]
+        return [replace(window, days=part, do_not_merge=True) for part in parts if part]
 
     def _drop_days_not_started(self, windows: list[QueryWindow], refusal: errors.DaysNotStarted) -> list[QueryWindow]:
         """Return the windows up to the server's current day. Later days do not fail: they are read once they begin."""
