@@ -29,12 +29,12 @@ def executable() -> str | None:
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
-    """Yield a running browser."""
+def chromium(*arguments: str) -> Iterator[Browser]:
+    """Yield a running browser with additional command line arguments."""
     # Chromium refuses to start its sandbox as root.
     sandbox = [] if os.geteuid() else ["--no-sandbox"]
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable(), args=[*_ARGUMENTS, *sandbox])
+        browser = playwright.chromium.launch(executable_path=executable(), args=[*_ARGUMENTS, *sandbox, *arguments])
         try:
             yield browser
         finally:

@@ -22,6 +22,7 @@ from openai_costs_dagster.cli.dagster_services import (
     SensorTicks,
     code_server_answers,
     stop_groups,
+    webserver_answers,
 )
 from openai_costs_dagster.cli.errors import DagsterEnded
 from openai_costs_dagster.cli.supervisor import (
@@ -36,7 +37,9 @@ from openai_costs_dagster.warehouse import sensor_ticks
 from openai_costs_dagster.warehouse.database import Database
 from openai_costs_dagster.warehouse.errors import DatabaseUnavailable
 from openai_costs_dagster.warehouse.sensor_ticks import SensorTick
+from openai_costs_dagster.webserver import SERVER_ID_HEADER
 
+from ..alerts.receiver import receiving
 from ..conftest import NOW
 
 
@@ -249,6 +252,15 @@ def test_group_without_its_leader_is_stopped() -> None:
 
 def test_code_server_without_a_process_does_not_answer(tmp_path: Path) -> None:
     assert not code_server_answers(tmp_path / "none.sock")
+
+
+def test_webserver_of_another_installation_does_not_answer() -> None:
+    with receiving() as server:
+        url = server.url.removesuffix("/")
+        assert not webserver_answers(url, "id-1")
+        server.headers[SERVER_ID_HEADER] = "id-2"
+        assert not webserver_answers(url, "id-1")
+        assert webserver_answers(url, "id-2")
 
 
 def test_database_that_refuses_connections_does_not_answer(database: Database) -> None:

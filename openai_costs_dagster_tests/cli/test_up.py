@@ -51,7 +51,7 @@ def test_port_in_use_by_one_of_two_addresses_is_refused(
     monkeypatch: pytest.MonkeyPatch, run_command: RunCommand, tmp_path: Path
 ) -> None:
     both = [found for host in ("127.0.0.1", "::1") for found in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)]
-    monkeypatch.setattr(webserver_address.socket, "getaddrinfo", lambda *_, **__: both)  # as many machines have it
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: both)  # as many machines have it
     with _listening("::1") as port:
         finished = run_command("up", "--host", "localhost", "--port", str(port), **_KEY)
     assert_one_sentence(finished, 2, f"port {port} is in use")

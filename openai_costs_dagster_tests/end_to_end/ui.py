@@ -58,8 +58,8 @@ class Dagster:
     def close(self) -> None:
         self._client.close()
 
-    def get(self, path: str) -> httpx2.Response:
-        return self._client.get(path)
+    def get(self, path: str, headers: Mapping[str, str] | None = None) -> httpx2.Response:
+        return self._client.get(path, headers=headers)
 
     def answers(self) -> bool:
         try:
@@ -70,21 +70,21 @@ class Dagster:
     def launch_backfill(self, organizations: Sequence[str], days: Sequence[str]) -> str:
         """Launch a backfill of several assets, as the UI dialog does, and return its id."""
         params = {"assetSelection": [_key(name) for name in organizations], "partitionNames": list(days)}
-        return self._launched(self._query(_LAUNCH, params=params)["launchPartitionBackfill"])
+        return self._launched(self.query(_LAUNCH, params=params)["launchPartitionBackfill"])
 
     def reexecute_from_failure(self, backfill: str) -> str:
         params = {"parentRunId": backfill, "strategy": "FROM_FAILURE"}
-        return self._launched(self._query(_REEXECUTE, params=params)["reexecutePartitionBackfill"])
+        return self._launched(self.query(_REEXECUTE, params=params)["reexecutePartitionBackfill"])
 
     def ended(self, backfill: str) -> str | None:
         """Return the status of a backfill, or None while it has not ended."""
-        status = str(self._query(_BACKFILL, id=backfill)["partitionBackfillOrError"]["status"])
+        status = str(self.query(_BACKFILL, id=backfill)["partitionBackfillOrError"]["status"])
         return status if status in _ENDED else None
 
     def runs(self, tags: Mapping[str, str]) -> list[dict[str, Any]]:
         """Return the runs with all of these tags. The tags of each run are a dictionary."""
         wanted = {"tags": [{"key": key, "value": value} for key, value in tags.items()]}
-        found = self._query(_RUNS, filter=wanted)["runsOrError"]["results"]
+        found = self.query(_RUNS, filter=wanted)["runsOrError"]["results"]
         return [{**run, "tags": {tag["key"]: tag["value"] for tag in run["tags"]}} for run in found]
 
     def partitions(self, organization: str, status: str) -> list[tuple[str, str]]:
@@ -101,18 +101,19 @@ class Dagster:
 
     def check(self, organization: str, check: str, day: str) -> dict[str, Any]:
         """Return the latest execution of a check for a day."""
-        (execution,) = self._query(_CHECK, key=_key(organization), check=check, day=day)["assetCheckExecutions"]
+        (execution,) = self.query(_CHECK, key=_key(organization), check=check, day=day)["assetCheckExecutions"]
         return dict(execution)
 
     def _asset(self, organization: str, days: Sequence[str]) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self._query(_ASSET, key=_key(organization), days=list(days))["assetNodeOrError"]
+        found: Mapping[str, Any] = self.query(_ASSET, key=_key(organization), days=list(days))["assetNodeOrError"]
         return found
 
     def _launched(self, answer: Mapping[str, Any]) -> str:
         assert answer["__typename"] == "LaunchBackfillSuccess", answer
         return str(answer["backfillId"])
 
-    def _query(self, query: str, **variables: Any) -> dict[str, Any]:
+    def query(self, query: str, **variables: Any) -> dict[str, Any]:
+        """Execute a GraphQL document and return its data."""
         answer = self._client.post("/graphql", json={"query": query, "variables": variables}).json()
         assert "errors" not in answer, answer
         data: dict[str, Any] = answer["data"]

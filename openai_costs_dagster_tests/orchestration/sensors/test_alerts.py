@@ -7,6 +7,7 @@ import pytest
 
 from openai_costs_dagster.configuration import Alert, Configuration
 from openai_costs_dagster.configuration.secret import SecretReference
+from openai_costs_dagster.orchestration.runtime.instance import UI_URL_VARIABLE
 from openai_costs_dagster.orchestration.sensors import alerts, late_days
 from openai_costs_dagster.warehouse import outbox
 
@@ -48,6 +49,22 @@ def test_tick_delivers_pending_alerts(
         assert "1 messages delivered" in str(tick(sensor).skip_message)
         assert "0 messages delivered" in str(tick(sensor).skip_message)
         assert len(receiver.received) == 1
+
+
+@pytest.mark.parametrize("configured", [None, "https://dagster.example"])
+def test_alert_links_to_the_address_of_up_unless_dagster_url_is_configured(
+    make_sync_setup: MakeSyncSetup,
+    configuration: Configuration,
+    monkeypatch: pytest.MonkeyPatch,
+    configured: str | None,
+) -> None:
+    record(make_sync_setup(name="beta"), "one")
+    monkeypatch.setenv(UI_URL_VARIABLE, "http://127.0.0.1:3456")  # as `up` sets it
+    with receiving() as receiver:
+        monkeypatch.setenv("HOOK", receiver.url)
+        tick(alerts.alert_sensor(configuration.model_copy(update={"dagster_url": configured}), running=True))
+        (alert,) = receiver.received[0].document["alerts"]
+    assert alert["url"] == f"{configured or 'http://127.0.0.1:3456'}/assets/openai/acme/costs"
 
 
 def test_tick_fails_while_a_channel_fails_and_keeps_the_alert(
