@@ -9,6 +9,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 OWNER_ONLY = 0o700
@@ -44,9 +45,7 @@ def make_data_directory(folder: Path) -> None:
     """Create a data directory with a `.gitignore`, or make an existing one private. Raises OSError."""
     if make_private_folder(folder):
         # The folder is often created in a project that is under version control.
-        file = folder / ".gitignore"
-        file.touch(mode=0o600)
-        file.write_text("*\n", encoding="utf-8")
+        _write_gitignore(folder)
     # Without access to the folder, nobody can replace a file while the modes of its files change.
     _restrict(folder, SERVER_MAY_PASS if (folder / _SERVER_FOLDER).exists() else OWNER_ONLY)
     for path in (file for pattern in _FILES for file in folder.glob(pattern)):
@@ -57,6 +56,19 @@ def make_data_directory(folder: Path) -> None:
                 _restrict(path)
             # An interrupted change starts again, because the folder itself is changed last.
             _restrict(tree)
+
+
+def _write_gitignore(folder: Path) -> None:
+    file = folder / ".gitignore"
+    try:
+        file.touch(mode=0o600)
+        file.write_text("*\n", encoding="utf-8")
+    except OSError:
+        # The next command creates the folder again, for example when the disk is no longer full.
+        with suppress(OSError):
+            file.unlink(missing_ok=True)
+            folder.rmdir()
+        raise
 
 
 def _restrict(path: Path, allowed: int = OWNER_ONLY) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -57,3 +58,18 @@ def test_file_in_place_of_the_data_directory_is_an_error(tmp_path: Path) -> None
     (tmp_path / "data").touch()
     with pytest.raises(NotADirectoryError):
         make_data_directory(tmp_path / "data")
+
+
+def test_data_directory_on_a_full_disk_is_created_by_the_next_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as full_disk:
+        full_disk.setattr(Path, "write_text", fail)
+        with pytest.raises(OSError, match="No space left"):
+            make_data_directory(tmp_path / "data")
+    assert list(tmp_path.iterdir()) == []
+    make_data_directory(tmp_path / "data")
+    assert (tmp_path / "data" / ".gitignore").read_text(encoding="utf-8") == "*\n"

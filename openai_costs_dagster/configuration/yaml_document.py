@@ -130,9 +130,9 @@ def _reject_excessive_size(text: str) -> None:
     """Raise `YamlError` for too many values, and for deep nesting, at which the composer of libyaml would crash."""
     depth = 0
     for number, event in enumerate(yaml.parse(text, Loader=_FAST_LOADER)):
+        line = event.start_mark.line + 1 if event.start_mark else 1
         if number > 3 * _MAX_VALUES:  # A value has an event each for its key, its beginning and its end.
-            raise YamlError(f"line {event.start_mark.line + 1}: {_TOO_MANY_VALUES}")
+            raise YamlError(f"line {line}: {_TOO_MANY_VALUES}")
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > _MAX_DEPTH + 1:
-            line = event.start_mark.line + 1 if event.start_mark else 1
             raise YamlError(f"line {line}: {_TOO_DEEP}")

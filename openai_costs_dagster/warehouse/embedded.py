@@ -264,13 +264,12 @@ def _create(folder: Path, programs: Path) -> None:
     )
 
 
-def _run_as_server(program: Sequence[str | Path], text: bytes = b"") -> bytes:
-    """Run a program as the server's user and return its output. Raises `RuntimeError` with its error message."""
+def _run_as_server(program: Sequence[str | Path], text: bytes = b"") -> None:
+    """Run a program as the server's user, with a text as its input. Raises `RuntimeError` with its error message."""
     done = subprocess.run(program, input=text, capture_output=True, check=False, **_as_server())  # noqa: S603
     if done.returncode:
         message = _last_error(done.stderr) or _last_line(done.stderr)
         raise RuntimeError(message or f"{program[0]} ended with {done.returncode}")
-    return done.stdout
 
 
 def _start(folder: Path, programs: Path) -> None:
