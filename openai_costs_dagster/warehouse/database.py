@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -158,7 +158,7 @@ class Database:
         )
         for attempt in range(_MIGRATION_ATTEMPTS):
             try:
-                with engine.begin() as connection, self._reporting_waits(_backend_pid(connection)):
+                with engine.begin() as connection, self._reporting_migration(connection):
                     _migrate_in(connection)
                 return
             except sqlalchemy.exc.DBAPIError as error:
@@ -168,9 +168,16 @@ class Database:
                 if not is_raced or attempt == _MIGRATION_ATTEMPTS - 1:
                     raise self._not_migrated(error.orig or error) from None
 
+    def _reporting_migration(self, connection: sqlalchemy.Connection) -> AbstractContextManager[None]:
+        backend_pid = int(connection.exec_driver_sql("select pg_backend_pid()").scalar_one())
+        return self.reporting_waits(backend_pid, "the migration of the schema")
+
     @contextmanager
-    def _reporting_waits(self, backend_pid: int) -> Iterator[None]:
-        """Log the sessions that a server process waits for, while the block takes long."""
+    def reporting_waits(self, backend_pid: int, activity: str) -> Iterator[None]:
+        """Log the sessions that a server process waits for, while the block takes long.
+
+        `activity` names the work of the block in the message.
+        """
         ended = threading.Event()
 
         def run() -> None:
@@ -180,12 +187,12 @@ class Database:
                     for pid, name in connection.execute(statement("session/blockers"), {"pid": backend_pid}):
                         pause_s = _REPORT_WAIT_AGAIN_AFTER_S
                         _LOG.warning(
-                            "%s: the migration of the schema waits for the database session %s (%s); "
+                            "%s: %s waits for the database session %s (%s); "
                             "it continues when the transaction of that session ends",
-                            *(self.safe_url, pid, name),
+                            *(self.safe_url, activity, pid, name),
                         )
 
-        thread = threading.Thread(target=run, name="openai-costs migration", daemon=True)
+        thread = threading.Thread(target=run, name="openai-costs waits", daemon=True)
         thread.start()
         try:
             yield
@@ -273,10 +280,6 @@ def _revision(connection: Connection) -> str | None:
 
 def _has_namespace(connection: sqlalchemy.Connection, name: str) -> bool:
     return bool(connection.exec_driver_sql(_NAMESPACE_EXISTS, {"name": name}).scalar())
-
-
-def _backend_pid(connection: sqlalchemy.Connection) -> int:
-    return int(connection.exec_driver_sql("select pg_backend_pid()").scalar_one())
 
 
 def _metadata_value(connection: Connection, key: str) -> str | None:

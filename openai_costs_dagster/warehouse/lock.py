@@ -25,6 +25,7 @@ on conflict (organization, purpose) do update set purpose = excluded.purpose
 """
 _RENEWAL_NAME = "openai-costs lease"
 _READ_ONLY = "set default_transaction_read_only = on"
+_READ_WRITE = "reset default_transaction_read_only"
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 5.0
 _PAUSE_GROWTH = 1.5
 _REPORT_AGAIN_AFTER_S = 300.0
@@ -66,7 +67,9 @@ class LockedConnection(psycopg.Connection[TupleRow]):
         """End the lease, if the session still exists. The lease of an ended session is free anyway."""
         if self._lease is None:
             return
-        with suppress(psycopg.OperationalError), super().transaction():
+        with suppress(psycopg.OperationalError):
+            # A pooler may pass the session on to another client.
+            self.execute(_READ_WRITE)
             lease.release(self, self._lease)
 
 

@@ -45,8 +45,11 @@ def add(database: Database, name: str, organizations: Sequence[str]) -> bool:
     text = script(name, organizations)
     with database.connect() as connection:
         existed = connection.execute(_EXISTS, {"name": name}).fetchone() == (True,)
+        backend_pid = connection.execute("select pg_backend_pid()").fetchall()[0][0]
         try:
-            connection.execute(text)
+            # The script replaces the policies of readers, which waits for open transactions of other readers.
+            with database.reporting_waits(backend_pid, "the script of the reader"):
+                connection.execute(text)
         except psycopg.errors.InsufficientPrivilege as error:
             raise errors.DatabaseRefused(
                 f"{database.safe_url}: {error.diag.message_primary}: set DATABASE_URL to the address of an "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import uuid
 
@@ -12,6 +13,7 @@ from openai_costs_dagster.warehouse import errors, lease, lock, organizations
 from openai_costs_dagster.warehouse.database import Connection, Database
 from openai_costs_dagster.warehouse.purge import purge
 
+from ..conftest import NOW
 from .windows import DAY, everything, row, store, stored
 
 EXPIRE = "update openai_costs.leases set expires_at = clock_timestamp() - interval '1 second'"
@@ -136,14 +138,16 @@ def test_renewal_keeps_a_lease_and_survives_failures(
     renewed = threading.Event()
     outcomes = iter([errors.DatabaseUnavailable("down"), psycopg.errors.UndefinedTable("gone"), None])
 
+    held = lease.acquire(connection, "organization/acme", "long", ends_with_session=True)
+    assert held
+    renew_it = functools.partial(lock._renew, database, held)
+
     def renewal() -> None:
         if error := next(outcomes, None):
             raise error
-        lock._renew(database, held)
+        renew_it()
         renewed.set()
 
-    held = lease.acquire(connection, "organization/acme", "long", ends_with_session=True)
-    assert held
     connection.execute(EXPIRE)
     with lease.renewing(renewal, interval_s=0.001):
         assert renewed.wait(30)
@@ -157,7 +161,7 @@ def test_statements_outside_of_transactions_cannot_write(database: Database) -> 
         pytest.raises(errors.DatabaseRefused, match="read-only transaction"),
         lock.organization_lock(database, "acme", purpose="first", on_wait=fail_on_wait) as connection,
     ):
-        organizations.record_success(connection, "acme", connection.execute("select now()").fetchall()[0][0])
+        organizations.record_success(connection, "acme", NOW)
 
 
 def test_transaction_lock_waits_for_the_first_insertion(database: Database, connection: Connection) -> None:
