@@ -200,7 +200,7 @@ def _restrict_connections(folder: Path) -> bool:
     connect, under any name of a database role. Servers of earlier releases trusted every process.
     """
     users = {os.geteuid(), os.geteuid() or _server_ids()[0]}
-    names = sorted(pwd.getpwuid(uid).pw_name for uid in users)
+    names = sorted(_login_name(uid) for uid in users)
     files = {
         _USER_NAMES: "".join(f'{_MAP} "{name}" all\n' for name in names),
         _AUTHENTICATION: f"local all,replication all peer map={_MAP}\n",
@@ -213,6 +213,15 @@ def _restrict_connections(folder: Path) -> bool:
             _run_as_server(["/bin/sh", "-c", _WRITE, folder / name], text)
             has_changed = True
     return has_changed
+
+
+def _login_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        raise RuntimeError(
+            f"the user id {uid} has no name, which PostgreSQL needs: add it to /etc/passwd, or set database.url"
+        ) from None
 
 
 def _restrict_connections_of_running_server(folder: Path) -> None:

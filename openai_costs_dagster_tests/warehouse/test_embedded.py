@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import pwd
 import shutil
 import stat
 import subprocess
@@ -262,6 +263,15 @@ def test_folder_that_others_control_is_refused_in_one_sentence(
     monkeypatch.setattr(os, "geteuid", lambda: 4711)
     with pytest.raises(errors.DatabaseUnavailable, match=r"data belongs to .*: run the command as that user, or set"):
         embedded.start(data_directory)
+
+
+def test_user_id_without_a_name_is_refused_in_one_sentence(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: int) -> None:
+        raise KeyError
+
+    monkeypatch.setattr(pwd, "getpwuid", fail)
+    with pytest.raises(RuntimeError, match=r"has no name, which PostgreSQL needs: add it to /etc/passwd, or set"):
+        embedded._restrict_connections(temporary)
 
 
 @needs_root
