@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import secrets
 import shutil
@@ -33,10 +34,11 @@ from openai_costs_dagster.cli.webserver_address import WebserverAddress
 from openai_costs_dagster.orchestration.runtime.instance import UI_URL_VARIABLE
 from openai_costs_dagster.orchestration.runtime.process_id import Process, State
 from openai_costs_dagster.orchestration.sharding import shards
-from openai_costs_dagster.report.atomic_file import atomic_write
+from openai_costs_dagster.report.atomic_file import NotWritable, atomic_write
 from openai_costs_dagster.warehouse.database import Database
 from openai_costs_dagster.webserver import ALLOWED_HOSTS_VARIABLE, SERVER_ID_VARIABLE
 
+_LOG = logging.getLogger(__name__)
 _STOP_TIMEOUT_S = 8.0  # the total time limit for stopping all processes; a run that is killed is repeated later
 _WEBSERVER_TIMEOUT_S = 120.0
 
@@ -141,7 +143,7 @@ class DagsterDev:
         supervisor = Supervisor(self._services, database_answers=self._database_answers)
         while True:
             if supervisor.check():
-                self._write_state()
+                self._record_restart()
             self._groups.remove_empty()
             time.sleep(CHECK_INTERVAL_S)
 
@@ -194,6 +196,13 @@ class DagsterDev:
             if time.monotonic() > deadline:
                 raise DagsterEnded(f"Dagster did not start: {otherwise}")
             time.sleep(0.2)
+
+    def _record_restart(self) -> None:
+        try:
+            self._write_state()
+        except NotWritable as error:
+            # A full disk must not end the processes that are running.
+            _LOG.warning("%s", error)
 
     def _write_state(self) -> None:
         groups = {leader: name for leader in self._groups.leaders if (name := _name_of(leader))}

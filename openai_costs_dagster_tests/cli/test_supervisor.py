@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from openai_costs_dagster.cli.dagster_dev import recorded_process, stop_recorded_processes
+from openai_costs_dagster.cli.dagster_dev import DagsterDev, recorded_process, stop_recorded_processes
 from openai_costs_dagster.cli.dagster_services import (
     HANG_TIMEOUT_S,
     DatabaseService,
@@ -32,6 +32,7 @@ from openai_costs_dagster.cli.supervisor import (
     STARTUP_TIMEOUT_S,
     Supervisor,
 )
+from openai_costs_dagster.cli.webserver_address import WebserverAddress
 from openai_costs_dagster.orchestration.runtime.process_id import Process, State
 from openai_costs_dagster.warehouse import sensor_ticks
 from openai_costs_dagster.warehouse.database import Database
@@ -346,3 +347,15 @@ def test_unreadable_state_file_ends_no_process(tmp_path: Path, text: str) -> Non
     state_file = tmp_path / "up.json"
     state_file.write_text(text, encoding="utf-8")
     assert not stop_recorded_processes(state_file)
+
+
+def test_full_disk_does_not_end_running_services(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    answers = iter([["a service was restarted"]])
+    monkeypatch.setattr(Supervisor, "check", lambda _: next(answers))
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    dagster = DagsterDev(tmp_path / "missing" / "up.json", WebserverAddress("127.0.0.1", 3000))
+    with pytest.raises(StopIteration):  # by the second check
+        dagster.supervise()
+    assert "up.json cannot be written: No such file or directory" in caplog.text
