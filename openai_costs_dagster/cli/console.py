@@ -6,7 +6,6 @@ neither does a terminal with `NO_COLOR` or `TERM=dumb`, except those of a progre
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -23,6 +22,7 @@ from rich.text import Text
 
 from openai_costs_dagster.cli.terminal import has_styles
 from openai_costs_dagster.display_text import printable
+from openai_costs_dagster.user_input import env_variable
 
 # The width in characters. For a pipe or a file, Rich would assume only 80 and wrap most tables.
 _PLAIN_WIDTH = 160
@@ -161,7 +161,7 @@ def _console() -> Console:
 
 def _columns_variable() -> bool:
     """Return whether the variable `COLUMNS` sets a width, which rich then uses for files and pipes too."""
-    return os.environ.get("COLUMNS", "").isdecimal()
+    return (env_variable("COLUMNS") or "").isdecimal()
 
 
 def _text(cell: Cell) -> str:
