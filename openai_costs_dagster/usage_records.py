@@ -1,7 +1,9 @@
 """Usage endpoints with their groups and counters, and the record of a usage row.
 
-To support a new usage endpoint, add an `Operation` to `OPERATIONS`: requests, tables and reports follow this list. The
-sources are OpenAI's published specification and the newer types of the official `openai` package (docs/openai-api.md).
+To support a new usage endpoint, add an `Operation` to `OPERATIONS`. To support a new counter, add a `Counter` to its
+operations. In both cases, append the new column names to `COLUMNS`; CONTRIBUTING.md lists the remaining steps under
+"Add a usage counter". The endpoints and counters come from OpenAI's published specification and from the types of the
+official `openai` package (docs/openai-api.md).
 """
 
 from __future__ import annotations
@@ -171,11 +173,22 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("decisions", _BY_TIER, _TOKENS, "organization.usage.decisions.result", published=False),
 )
 
-# dict.fromkeys removes duplicates and keeps the order, which is the order of the table columns.
-COLUMNS: tuple[str, ...] = tuple(
-    dict.fromkeys(name for operation in OPERATIONS for name in (*operation.other_groups, *operation.counters))
+COLUMNS: tuple[str, ...] = (
+    *("batch", "service_tier"),
+    *("input_tokens", "input_cached_tokens", "input_uncached_tokens", "input_cache_write_tokens", "output_tokens"),
+    *("input_text_tokens", "input_cached_text_tokens", "output_text_tokens"),
+    *("input_audio_tokens", "input_cached_audio_tokens", "output_audio_tokens"),
+    *("input_image_tokens", "input_cached_image_tokens", "output_image_tokens"),
+    "num_model_requests",
+    *("input_cache_write_30m_tokens", "input_cache_write_12h_tokens"),
+    *("size", "source", "images", "characters", "seconds", "usage_bytes", "num_sessions"),
+    *("vector_store_id", "num_requests", "context_level"),
 )
-"""The column names of all other groups and counters. A new operation adds columns and never changes existing ones."""
+"""The columns of the view `daily_usage` for all counters, and for all groups outside `COMMON_GROUPS`.
+
+Add a new column at the end: PostgreSQL's `create or replace view` can append columns to an existing view, but cannot
+move or rename its columns.
+"""
 
 COUNTERS = frozenset(name for operation in OPERATIONS for name in operation.counters)
 FLAGS = frozenset({"batch"})

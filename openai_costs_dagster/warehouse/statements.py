@@ -38,7 +38,7 @@ def _view_files() -> list[Traversable]:
 
 
 def _usage_columns() -> str:
-    """Return the select list of `daily_usage`: one column per dimension and counter of `usage_records.OPERATIONS`."""
+    """Return the select list of the view `daily_usage`, with the columns of `usage_records.COLUMNS` in their order."""
     return ",\n    ".join(_usage_column(name) for name in COLUMNS)
 
 

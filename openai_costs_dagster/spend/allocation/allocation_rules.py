@@ -5,8 +5,8 @@ seconds or characters follows the counter of images, seconds or characters. So i
 billed per image, and image tokens if they are billed per token.
 
 To add a rule: a unit goes to `_UNIT_COUNTERS`, a tool to `_TOOL_COUNTERS`, a kind of token to `_TOKEN_COUNTERS`, and a
-service whose bill names no unit to `_COUNTERS_WITHOUT_UNIT`. A new counter of the usage API is declared in
-`usage_records.py`, in the table `OPERATIONS`.
+service whose bill names no unit to `_COUNTERS_WITHOUT_UNIT`. Declare a new counter of the usage API in
+`usage_records.py` first; CONTRIBUTING.md lists all steps under "Add a usage counter".
 
 Sources: the grammar of line items and the counters of the usage endpoints, see docs/openai-api.md.
 """
