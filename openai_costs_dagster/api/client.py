@@ -1,4 +1,8 @@
-"""The HTTP client for one organization: sends GET requests to listed paths and retries temporary errors."""
+"""The HTTP client for one organization: sends GET requests to listed paths and retries temporary errors.
+
+Temporary errors include the status 429 (too many requests), server errors and broken connections. `RetryPolicy` limits
+the attempts and their total time, and `_RetryDecision` computes the wait before each attempt.
+"""
 
 from __future__ import annotations
 
@@ -287,8 +291,8 @@ def _reject_unusable_key(key: str) -> None:
 class _RetryDecision:
     """Return the seconds to wait before a failed request is repeated, or False. Used as a hook of stamina.
 
-    The wait grows exponentially, with a random part. A wait that the server requests can only make it longer: with
-    `Retry-After: 0`, all attempts would be used up within a second.
+    The wait grows exponentially, with a random part. The header `Retry-After`, which OpenAI sends with the status 429,
+    can lengthen the wait but never shortens it: with `Retry-After: 0`, all attempts would be used up within a second.
     """
 
     def __init__(self, retry_policy: RetryPolicy) -> None:

@@ -2,14 +2,14 @@
 
 Where to change what:
 
-- Add an asset: write a factory in `assets/`, call it in `_organization_assets` or `_shared_assets`, add its path to
-  `asset_paths.py` and its key to `asset_keys.py`.
-- Add a check: write a factory in `checks/`, call it in `_checks`, and add its name to `asset_paths.py`. A check that
-  needs the result of the asset itself is a spec of that asset, as in `assets/costs.py`.
+- Add an asset: write a factory in `assets/` and call it in `_organization_assets` or `_shared_assets`. CONTRIBUTING.md
+  lists all steps under "Add an asset".
+- Add a check: write a factory in `checks/` and call it in `_checks`, or add a spec to the asset if the check needs the
+  response of OpenAI, as in `assets/costs.py`. CONTRIBUTING.md lists all steps under "Add a check".
 - Change when data is refreshed: `automation.py`.
 - Change which days an asset has: `partitions.py`.
-- Change when a day stops being provisional: the setting `refresh.settle_hours`, applied in `sync/costs.py` and
-  `sync/usage.py`.
+- Change when a day stops being provisional: `sync/provisional_days.py`, which applies the setting
+  `refresh.settle_hours`.
 - Change how days are requested and stored: `sync/`. How they are evaluated: `monitoring/`. How costs are allocated:
   `spend/allocation/`.
 """

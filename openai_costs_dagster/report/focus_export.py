@@ -1,4 +1,4 @@
-"""Export of one month's bill to FOCUS files."""
+"""Export of one month's bill to FOCUS files. The columns are defined in `warehouse/views/110_focus.sql`."""
 
 from __future__ import annotations
 

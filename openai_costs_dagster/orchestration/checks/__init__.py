@@ -1,1 +1,5 @@
-"""Asset checks that run in steps of their own, after their asset. To add a check, see `orchestration/build.py`."""
+"""Asset checks that evaluate stored days, each in a step of its own after its asset.
+
+CONTRIBUTING.md lists the steps for a new check under "Add a check". Checks of fetched data, such as `complete` and
+`reconciles`, belong to the modules of their assets in `orchestration/assets/`.
+"""
