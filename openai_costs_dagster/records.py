@@ -78,6 +78,8 @@ class PricedDay(NamedTuple):
     quantity_unit: str | None
     amount: Decimal
     quantity: Decimal
+    model: str | None
+    """The model in the label, as the line item was classified when its costs were stored."""
 
     @property
     def unit_price(self) -> Decimal:

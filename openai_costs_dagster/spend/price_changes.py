@@ -68,12 +68,12 @@ def _histories(priced: Iterable[PricedDay]) -> Iterator[list[PricedDay]]:
     """Yield the priced days of each line item and unit, oldest first."""
     by_item: dict[tuple[str, str | None], dict[str, list[PricedDay]]] = defaultdict(lambda: defaultdict(list))
     for one in sorted(priced, key=lambda one: (one.line_item, one.quantity_unit or "", one.day)):
-        by_item[label_with_alias(one.line_item), one.quantity_unit][one.line_item].append(one)
+        by_item[label_with_alias(one.line_item, one.model), one.quantity_unit][one.line_item].append(one)
     for by_label in by_item.values():
         together = sorted(chain.from_iterable(by_label.values()), key=lambda one: one.day)
         # An alias and a snapshot that are billed on the same day are two models with two prices.
         is_billed_under_one_name = len({one.day for one in together}) == len(together)
-        if is_billed_under_one_name and name_one_model(by_label):
+        if is_billed_under_one_name and name_one_model(one.model for one in together):
             yield together
         else:
             yield from by_label.values()

@@ -18,7 +18,14 @@ START = dt.date(2026, 3, 1)
 def priced(prices: list[str], *, quantity: int = 1_000_000, label: str = "gpt-5-mini, input") -> list[PricedDay]:
     """Return one day for each price, in US dollars a million tokens."""
     return [
-        PricedDay(START + day * ONE_DAY, label, "tokens", Decimal(price) * quantity / 1_000_000, Decimal(quantity))
+        PricedDay(
+            START + day * ONE_DAY,
+            label,
+            "tokens",
+            Decimal(price) * quantity / 1_000_000,
+            Decimal(quantity),
+            label.partition(",")[0],
+        )
         for day, price in enumerate(prices)
     ]
 

@@ -1,4 +1,4 @@
-select usage_date, line_item, quantity_unit, amount, quantity
+select usage_date, line_item, quantity_unit, amount, quantity, model
 from openai_costs.unit_prices
 where
     organization = %(organization)s
