@@ -1,4 +1,5 @@
-"""Dagster's part of the program: assets, checks, sensors, runs and the runtime.
+"""The Dagster definitions of this project (assets, checks, sensors), the runs that the command line starts, and
+Dagster's runtime.
 
-Start with `build.py`, which describes where to change what.
+To add an asset or a check, start with the list in `build.py`.
 """

@@ -1,10 +1,11 @@
-"""Automation conditions: when each asset is refreshed without a person. One sensor evaluates all of them.
+"""Automation conditions, which determine when Dagster refreshes each asset. One sensor evaluates all conditions.
 
-Costs and usage are refreshed daily over the trailing days, weekly over more days, and within the day for today and
-yesterday. Days that are missing or failed, such as the history of a new organization, are requested at once and then
-again at each tick of the refresh.
+Costs and usage are refreshed once a day for the trailing days, once a week for more days, and several times a day for
+today and yesterday. Days that are missing or failed, such as the history of a new organization, are requested at once,
+and again at each refresh until they are stored.
 
-docs/decisions/0029-refresh-of-two-days-with-all-checks.md explains how the requests of these conditions become runs.
+docs/decisions/0029-refresh-of-two-days-with-all-checks.md explains how Dagster turns the requests of these conditions
+into runs.
 """
 
 from __future__ import annotations
@@ -20,23 +21,25 @@ from openai_costs_dagster.orchestration import asset_keys
 
 _CONDITION = dg.AutomationCondition
 _MIN_INTERVAL_S = 30
-# One evaluation takes 50 to 100 ms per organization (docs/scale.md), so the interval grows with their number.
+# One evaluation takes 50 to 100 ms per organization (docs/scale.md). The interval grows with the number of
+# organizations, so that an evaluation ends before the next one starts.
 _INTERVAL_PER_ORGANIZATION_S = 2
-# Dagster turns a request for one day into one run for all organizations whose history begins on the same day, so one
-# slow organization would delay the others. A request for two days or more becomes one run for each organization.
+# Dagster turns a request for one day into one run for all organizations whose history begins on the same day. In such a
+# run, one slow organization would delay all others. A request for two days or more becomes one run per organization.
 _INTRADAY_DAYS = 2
-# The runs of a backfill over many organizations wait in the same queue and must not delay refreshes.
+# The runs of a backfill over many organizations wait in the same queue. With this priority, refreshes start before
+# them.
 _AHEAD_OF_BACKFILLS = {"dagster/priority": "1"}
 
 
 def refresh_condition(refresh: Refresh, served_days: int) -> dg.AutomationCondition[Any]:
-    """Return the condition of assets that are read from the API. It requests no day that a run is already working on.
+    """Return the automation condition of costs and usage, which excludes days that an unfinished run covers.
 
-    The cron schedules are in UTC. `served_days` is the number of newest days that the API serves, today included. Older
-    days are not requested, because their requests would fail forever.
+    The cron schedules are in UTC. `served_days` is the number of newest days that the API serves, including today.
+    Older days are not requested, because their requests would fail forever.
     """
-    # Dagster evaluates the operands of `&` from left to right and skips the rest if one of them is false for all days.
-    # The conditions that are rarely true therefore come first.
+    # Dagster evaluates the operands of `&` from left to right, and skips the rest if one of them is false for all days.
+    # To save time, the conditions that are rarely true come first.
     daily = _at(refresh.cron)
     trailing = daily & _latest(refresh.trailing_days)
     deep = _at(refresh.deep_cron) & _latest(refresh.deep_trailing_days)
@@ -59,7 +62,10 @@ def refresh_condition(refresh: Refresh, served_days: int) -> dg.AutomationCondit
 
 
 def downstream_condition(refresh: Refresh, served_days: int) -> dg.AutomationCondition[Any]:
-    """Return the condition of allocated costs: refreshed with costs and usage, and after a backfill of either."""
+    """Return the automation condition of allocated costs.
+
+    They are refreshed together with costs and usage, and after a backfill of costs or of usage.
+    """
     after_upstream = (
         _CONDITION.any_deps_updated().since_last_handled()
         & ~_CONDITION.any_deps_in_progress()
@@ -69,20 +75,21 @@ def downstream_condition(refresh: Refresh, served_days: int) -> dg.AutomationCon
 
 
 def evaluated_with_asset() -> dg.AutomationCondition[Any]:
-    """Return the condition of a check that runs inside its asset: a condition that is never true.
+    """Return the automation condition of a check that runs inside its asset: a condition that is never true.
 
-    Without this condition, a run for one day would not execute the other checks of the asset (anomalies, budgets).
-    Dagster adds checks without a condition to such a run only if at least one check of the asset has a condition.
+    Dagster adds checks without a condition to an automatic run only if at least one check of the asset has a condition.
+    Without this one, an automatic run would leave out the other checks of the asset (anomalies, budgets).
     """
     at_first = _CONDITION.initial_evaluation()
     return (at_first & ~at_first).with_label("evaluated with its asset")
 
 
 def report_condition() -> dg.AutomationCondition[Any]:
-    """Return the condition of the report: after refreshes, when no upstream asset is being updated, or once an hour.
+    """Return the automation condition of the spend report: after refreshes, and at least once an hour while refreshes
+    run.
 
-    If costs were updated while the report was being written, the report is written again, because it may lack the
-    update.
+    The report waits until no run updates its upstream assets. If costs were updated while the report was being written,
+    the page may lack the update, so the report is requested again.
     """
     requested, updated = _CONDITION.newly_requested(), _CONDITION.any_deps_updated()
     updated_meanwhile = (requested & updated).since(requested & ~updated)
@@ -93,18 +100,22 @@ def report_condition() -> dg.AutomationCondition[Any]:
 
 
 def daily_condition(refresh: Refresh) -> dg.AutomationCondition[Any]:
-    """Return the condition of assets without partitions: requested initially, and then at each daily refresh."""
+    """Return the automation condition of assets without partitions: once after their creation, then at each daily
+    refresh.
+    """
     due = (_CONDITION.initial_evaluation() & _CONDITION.missing()) | _at(refresh.cron)
     return (due & ~_CONDITION.in_progress()).with_label("daily")
 
 
 def monthly_condition(refresh: Refresh) -> dg.AutomationCondition[Any]:
-    """Return the condition of monthly files. It never waits for missing days.
+    """Return the automation condition of the FOCUS export, whose partitions are months.
 
-    A new month is requested when its first days are stored, and at each daily tick until its file exists. A month whose
-    days were updated after the last daily tick is requested again, at most once before the next tick.
+    The export does not wait until all days of a month are stored. A new month is requested when its first days are
+    stored, and at each daily refresh until its file exists. If days of a month are updated between two daily refreshes,
+    the month is requested again once.
     """
-    # Missing days are allowed: an organization may start within a month, and the current month is not over.
+    # `any_deps_match` accepts missing days: an organization may start within a month, and the current month is not
+    # over.
     daily = _at(refresh.cron)
     days_updated = _CONDITION.any_deps_match(_CONDITION.newly_updated()).since(daily)
     again = days_updated & daily.since_last_handled()
@@ -126,7 +137,8 @@ def refresh_sensor(
 ) -> dg.AutomationConditionSensorDefinition:
     """Return the sensor that evaluates the automation conditions of `assets`. The sensor is switched on by default.
 
-    The interval grows with the number of organizations of the code location, so that evaluations do not overlap.
+    `organizations` is the number of organizations in the code location. The interval between evaluations grows with
+    this number, so that an evaluation ends before the next one starts.
     """
     return dg.AutomationConditionSensorDefinition(
         asset_keys.refresh_sensor_name(configuration),
@@ -139,7 +151,7 @@ def refresh_sensor(
 
 
 def _latest(days: int) -> dg.AutomationCondition[Any]:
-    """Return the condition that is true for the newest partitions, of which today is the last."""
+    """Return the condition that is true for the newest `days` daily partitions, of which the last is today."""
     return _CONDITION.in_latest_time_window(dt.timedelta(days=days))
 
 

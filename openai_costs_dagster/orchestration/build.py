@@ -1,6 +1,7 @@
-"""Builds Dagster's definitions from a configuration: assets, checks and sensors. All entry points call this module.
+"""Builds Dagster's definitions from a configuration: assets, checks and sensors.
 
-Where to change what:
+Every entry point (`definitions.py`, the component, the command line) calls `build_definitions`. Where to change the
+definitions:
 
 - Add an asset: write a factory in `assets/` and call it in `_organization_assets` or `_shared_assets`. CONTRIBUTING.md
   lists all steps under "Add an asset".
@@ -10,8 +11,9 @@ Where to change what:
 - Change which days an asset has: `partitions.py`.
 - Change when a day stops being provisional: `sync/provisional_days.py`, which applies the setting
   `refresh.settle_hours`.
-- Change how days are requested and stored: `sync/`. How they are evaluated: `monitoring/`. How costs are allocated:
-  `spend/allocation/`.
+- Change how days are requested and stored: `sync/`.
+- Change how days are evaluated: `monitoring/`.
+- Change how costs are allocated: `spend/allocation/`.
 """
 
 from __future__ import annotations
@@ -46,29 +48,30 @@ from openai_costs_dagster.orchestration.sensors.alerts import alert_sensor
 from openai_costs_dagster.orchestration.sensors.late_days import late_days_sensor
 from openai_costs_dagster.orchestration.sharding import WHOLE, Shard
 
-# More days than any range has, so that every range of days is one run. Each organization adds its index: Dagster would
-# execute two organizations with equal partitions and equal policies in one run, and the failure of one of them would
-# fail both.
+# This limit exceeds every range of days, so that every backfill of an organization is one run. Each organization adds
+# its index to the limit: Dagster would execute two organizations with equal partitions and equal policies in one run,
+# and the failure of one organization would fail the other.
 _MAX_DAYS_PER_RUN = 100_000
 
 
 def build_definitions(configuration: Configuration, *, automation: bool = True, shard: Shard = WHOLE) -> dg.Definitions:
     """Return the definitions of all configured organizations, or of the organizations of one shard.
 
-    The definitions load without any secret, and also while Postgres does not respond. With `automation=False`, as
-    argument or in the configuration, nothing is refreshed automatically and the sensors are stopped by default. The
-    first shard also holds the assets and sensors that all organizations share.
+    The definitions load without any secret, and also while Postgres does not respond. With `automation=False` as an
+    argument or in the configuration, Dagster refreshes nothing automatically and the sensors are stopped by default.
+    The first shard also contains the assets and sensors that all organizations share.
     """
     automation = automation and configuration.automation
     with warnings.catch_warnings():
-        # Dagster warns about its preview features (partitioned checks) and beta features (backfill policies).
+        # Dagster warns about partitioned checks (a preview feature) and backfill policies (a beta feature), which users
+        # cannot change.
         warnings.filterwarnings("ignore", category=dg.PreviewWarning)
         warnings.filterwarnings("ignore", category=dg.BetaWarning)
         return _build(configuration, shard, automation=automation)
 
 
 def partitioned_asset_keys(organization: Organization) -> list[dg.AssetKey]:
-    """Return the keys of an organization's partitioned assets, which share one run for a range of days."""
+    """Return the keys of an organization's partitioned assets. A run over a range of days materializes all of them."""
     usage = [asset_keys.usage_key(organization)] if organization.usage else []
     return [asset_keys.costs_key(organization), *usage, asset_keys.allocated_costs_key(organization)]
 
@@ -126,7 +129,7 @@ def _organization_assets(
 def _checks(
     organization: Organization, configuration: Configuration, partitions: dg.DailyPartitionsDefinition
 ) -> list[dg.AssetChecksDefinition]:
-    """Return the checks that the setting `checks` enables, for costs or for allocated costs."""
+    """Return the enabled checks of an organization, on its costs and on its allocated costs."""
     enabled = configuration.checks
     checks: list[dg.AssetChecksDefinition | None] = []
     if asset_paths.ANOMALOUS_SPEND in enabled:

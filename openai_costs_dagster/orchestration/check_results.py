@@ -1,8 +1,8 @@
-"""Converts check results into one result per day, also in runs over a range of days.
+"""Creates check results with one UTC day each, also in a run over a range of days.
 
-In such a run, Dagster stores an `AssetCheckResult` without a partition; only an `AssetCheckEvaluation` has one. The
-class that links an evaluation to its materialization is private to Dagster. Only this module imports it, and a
-contract test checks its fields.
+In a run over a range, Dagster stores an `AssetCheckResult` without a partition, so that the UI could not show which day
+failed. An `AssetCheckEvaluation` has a partition. The class `Target`, which links an evaluation to its materialization,
+is private to Dagster. It is imported only in this module, and a contract test checks its fields.
 """
 
 from __future__ import annotations
@@ -37,14 +37,17 @@ def evaluation(
     metadata: Mapping[str, Any] | None = None,
     target: Target | None = None,
 ) -> dg.AssetCheckEvaluation:
-    """Return the result of a check for one UTC day. Names in the description may come from the API."""
+    """Return the result of a check for one UTC day.
+
+    Control characters in `description`, which may contain names from the API, are replaced.
+    """
     return dg.AssetCheckEvaluation(
         asset_key=asset,
         check_name=check,
         passed=passed,
         partition=day.isoformat(),
         severity=severity,
-        # Dagster also writes the description to the log, in which control characters could forge lines.
+        # Dagster also writes the description to its log. A name with a line break could forge a log line.
         description=printable(description, lines=True),
         metadata=dict(metadata or {}),
         target_materialization_data=target,
@@ -52,9 +55,9 @@ def evaluation(
 
 
 def targets(instance: dg.DagsterInstance, asset: dg.AssetKey, days: Iterable[dt.date]) -> dict[dt.date, Target]:
-    """Return the newest materialization of each day.
+    """Return the newest materialization of each day that has one, as the target of check results.
 
-    Dagster's UI shows a check result in the bar of its day only if the result refers to that materialization.
+    Dagster's UI shows a check result in the bar of its day only if the result refers to this materialization.
     """
     keys = [day.isoformat() for day in days]
     found: dict[dt.date, Target] = {}
@@ -64,7 +67,7 @@ def targets(instance: dg.DagsterInstance, asset: dg.AssetKey, days: Iterable[dt.
             dg.AssetRecordsFilter(asset_key=asset, asset_partitions=keys),
             limit=_RECORDS_PER_PAGE,
             cursor=cursor,
-            # In ascending order, a newer materialization of a day replaces an older one in `found`.
+            # In ascending order, a newer materialization of a day replaces the older one in the dictionary `found`.
             ascending=True,
         )
         for record in page.records:
@@ -81,7 +84,7 @@ def targets(instance: dg.DagsterInstance, asset: dg.AssetKey, days: Iterable[dt.
 def latest_day_evaluation(
     organization: Organization, day: dt.date, *, is_stored: bool, target: Any
 ) -> dg.AssetCheckEvaluation:
-    """Return the result of the check `latest_day` for one UTC day."""
+    """Return the result of the check `latest_day` for one UTC day, which passes if `is_stored` is true."""
     return evaluation(
         asset_keys.costs_key(organization),
         asset_paths.LATEST_DAY,

@@ -1,4 +1,4 @@
-"""Opens the database of a configuration: the configured one, or the embedded server in the data directory."""
+"""Opens the database that a configuration names, or the embedded server in the data directory if it names none."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ _NEVER = "never"
 
 
 class EmbeddedServerNotStarted(Exception):
-    """The embedded server was never started, so nothing is stored yet."""
+    """Signals that the embedded server was never started, so that no data is stored yet."""
 
 
 def database(configuration: Configuration) -> Database:
     """Return the configured database, or start the embedded server and return its database.
 
-    Raises `WarehouseError` or `SecretUnavailable`, and `ConfigurationError` if the embedded server is not allowed.
+    Raises `WarehouseError` if the database cannot be used, `SecretUnavailable` if its URL cannot be read, and
+    `ConfigurationError` if the environment forbids the embedded server.
     """
     if configuration.database:
         return Database(configuration.database.url.read())
@@ -27,7 +28,7 @@ def database(configuration: Configuration) -> Database:
 
 
 def existing_database(configuration: Configuration) -> Database:
-    """Return the database without creating an embedded server.
+    """Return the configured database, or start the embedded server only if it was started before.
 
     Raises `EmbeddedServerNotStarted` if the embedded server was never started, and otherwise the errors of `database`.
     """
@@ -41,7 +42,8 @@ def existing_database(configuration: Configuration) -> Database:
 def _refuse_unless_allowed() -> None:
     """Raise `ConfigurationError` if the environment forbids the embedded server.
 
-    Containers forbid it, because no other container could use the server and its data would end with the container.
+    Our container images forbid the embedded server: no other container could connect to it, and its data would be lost
+    with its container.
     """
     value = env_variable(EMBEDDED_SERVER)
     if value == _NEVER:

@@ -1,4 +1,4 @@
-"""Partitions of the assets: UTC days from the start of an organization's history to today, and UTC months."""
+"""Dagster partitions: UTC days from the start of an organization's history to today, and UTC months."""
 
 from __future__ import annotations
 
@@ -24,48 +24,53 @@ RANGE_END_TAG = "dagster/asset_partition_range_end"
 
 
 class History(NamedTuple):
-    """The first day of an organization's partitions, and the number of days, including today, that the API serves."""
+    """The first day of an organization's partitions, and the number of newest days that the API serves, including
+    today.
+    """
 
     first_day: dt.date
     served_days: int
 
 
 def daily_partitions(first_day: dt.date) -> dg.DailyPartitionsDefinition:
-    """Return UTC days from `first_day` to today. The partition of today exists and is provisional."""
-    # By default, the last partition is the last finished day. end_offset=1 adds today.
+    """Return the UTC days from `first_day` to today. Today has a partition, although its costs are provisional."""
+    # By default, Dagster's last partition is the last finished day. `end_offset=1` adds today.
     return dg.DailyPartitionsDefinition(start_date=first_day.isoformat(), timezone="UTC", end_offset=1)
 
 
 def monthly_partitions(first_day: dt.date) -> dg.MonthlyPartitionsDefinition:
-    """Return UTC months from the month of `first_day` to the current month."""
+    """Return the UTC months from the month of `first_day` to the current month."""
     return dg.MonthlyPartitionsDefinition(start_date=first_day.replace(day=1).isoformat(), timezone="UTC", end_offset=1)
 
 
 def range_tags(days: DayRange) -> dict[str, str]:
-    """Return the tags with which Dagster executes a range of partitions in one run."""
+    """Return the Dagster tags that make a run cover the partitions from the first to the last of `days`."""
     return {RANGE_START_TAG: days.first.isoformat(), RANGE_END_TAG: days.last.isoformat()}
 
 
 def days_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> list[dt.date]:
-    """Return the UTC days of a run: its partition or its range of partitions."""
-    # A backfill of a single day sets the tags of a range and no `dagster/partition`. `partition_keys` works for both.
+    """Return the UTC days that a run covers, for a single partition and for a range of partitions."""
+    # `partition_keys` works for every run. A backfill of a single day sets the tags of a range but not the tag
+    # `dagster/partition`.
     return [dt.date.fromisoformat(key) for key in context.partition_keys]
 
 
 def days_to_evaluate(context: dg.AssetCheckExecutionContext, trailing_days: int) -> list[dt.date]:
-    """Return the UTC days of a check. Without partitions ("Execute all" in the UI), return the trailing days."""
+    """Return the UTC days that a check evaluates: the partitions of its run, or the newest `trailing_days` days without
+    any.
+    """
     if context.has_partition_key or context.has_partition_key_range:
         return days_of(context)
-    # "Execute all" on the asset's page starts a check without any partition, so the recent days are evaluated.
+    # The button "Execute all" on the asset's page starts a check without any partition. The check would otherwise fail.
     today = utc_now().date()
     return list(DayRange(today - dt.timedelta(days=trailing_days - 1), today))
 
 
 def histories(configuration: Configuration) -> Mapping[str, History]:
-    """Return the history of each organization, from the configured start or the start that onboarding has stored.
+    """Return the history of each configured organization by name.
 
-    The history of an organization that is not onboarded begins a year before today, and so does every history while
-    Postgres does not respond.
+    It begins at the configured `start_date`, or else at the start that onboarding has stored. If neither is known, or
+    while Postgres does not respond, it begins one year before today.
     """
     stored = {entry.organization: entry for entry in _registered(configuration)}
     today = utc_now().date()

@@ -1,6 +1,6 @@
-"""Progress of a run, reported to the process that started it while the run is still under way.
+"""Reports the progress of a run to the command that started the run, while the run is under way.
 
-Dagster's events arrive only after the run, which is too late for a progress bar.
+A run in this process returns its Dagster events only at its end, which is too late for a progress bar.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Progress:
-    """One report: a number of days that were stored or failed, a message, or the summary of a finished run."""
+    """Progress of a run: a number of days that were stored or failed, a message, or the summary of a finished run."""
 
     organization: str
     days_done: int = 0
@@ -27,7 +27,7 @@ _listeners: list[Listener] = []
 
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
-    """Call `listener` with every report of this process while the block runs."""
+    """Call `listener` with every progress report of this process while the `with` block runs."""
     _listeners.append(listener)
     try:
         yield
@@ -36,17 +36,20 @@ def listening(listener: Listener) -> Iterator[None]:
 
 
 def days_done(organization: str, days: int) -> None:
-    """Report that further days were stored or failed."""
+    """Report that `days` more days of an organization were stored or failed."""
     _notify(Progress(organization, days_done=days))
 
 
 def message(organization: str, text: str) -> None:
-    """Report a message for a person who waits for the run."""
+    """Report a message about an organization's run, for a person who waits for the run."""
     _notify(Progress(organization, message=text))
 
 
 def finished(organization: str, summary: Mapping[str, Any]) -> None:
-    """Report the summary of a run. It has the fields of `worker_pool.Result`, as values that can be encoded as JSON."""
+    """Report the summary of a finished run.
+
+    `summary` has the fields of `worker_pool.Result` as its keys, and values that can be encoded as JSON.
+    """
     _notify(Progress(organization, finished=summary))
 
 

@@ -1,4 +1,7 @@
-"""The trigger of a run, derived from its Dagster tags. Only runs with the trigger ``schedule`` send alerts."""
+"""The trigger of a run (schedule, backfill or manual), derived from its Dagster tags.
+
+Only runs with the trigger ``schedule`` send alerts.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +17,13 @@ SCHEDULE: Final = "schedule"
 BACKFILL: Final = "backfill"
 MANUAL: Final = "manual"
 
-# Runs that were queued before the upgrade to 0.1.0 have the trigger in a tag of another name, with other values. They
-# must keep their trigger, because a queued backfill would otherwise send alerts.
+# Runs that were queued before the upgrade to 0.1.0 have their trigger in this older tag, with older values. Without
+# this tag, a queued backfill would send alerts.
 _FORMER_TAG = "openai-costs/asked_by"
 _FORMER_VALUES: Mapping[str, Trigger] = {"refresh": SCHEDULE, "backfill": BACKFILL, "person": MANUAL}
 
-# Dagster copies all tags of a run to its automatic retry and to its manual re-execution. Both have a parent run, and
-# only the retry has a retry number. A re-executed backfill keeps the tags of the original backfill.
+# Dagster copies all tags of a run to its automatic retry and to its manual re-execution. Both have the tag of a parent
+# run, but only the retry has a retry number. A re-executed backfill keeps the tags of the original backfill.
 _RETRY_NUMBER_TAG = "dagster/retry_number"
 _PARENT_RUN_TAG = "dagster/parent_run_id"
 _PARENT_BACKFILL_TAG = "dagster/parent_backfill_id"
@@ -33,8 +36,8 @@ def trigger_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Trigger:
     """Return the trigger of a run.
 
     Runs of schedules, sensors and automation conditions have the trigger ``schedule``. An automatic retry has the
-    trigger of the run that it retries; a manual re-execution is ``manual``. The tag `openai-costs/trigger` overrides
-    all of these. Raises `Failure` if the tag has another value than the three triggers.
+    trigger of the run that it retries. A manual re-execution is ``manual``. The tag `openai-costs/trigger` overrides
+    these rules. Raises `Failure` if the value of the tag is not a trigger.
     """
     if TRIGGER_TAG in run.tags:
         return _overridden(run.tags[TRIGGER_TAG])
@@ -43,7 +46,8 @@ def trigger_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Trigger:
     origin: dg.DagsterRun | None = run
     while origin and _RETRY_NUMBER_TAG in origin.tags:
         origin = instance.get_run_by_id(origin.tags.get(_PARENT_RUN_TAG, ""))
-    # If the original run was deleted, the retry is classified by its own tags, without its parent.
+    # If the original run was deleted, the retry is classified by its own tags. Its tag of a parent run must be ignored,
+    # because that tag would classify the retry as a manual re-execution.
     return _by_tags(origin.tags if origin else {**run.tags, _PARENT_RUN_TAG: ""})
 
 

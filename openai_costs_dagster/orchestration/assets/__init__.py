@@ -1,1 +1,1 @@
-"""Asset factories, one module per asset. `orchestration/build.py` calls them."""
+"""Functions that create the Dagster assets, one module per asset. `orchestration/build.py` calls these functions."""

@@ -1,9 +1,11 @@
-"""The asset `openai/<organization>/allocated_costs`: costs allocated to users and API keys, without any API request.
+"""The asset `openai/<organization>/allocated_costs`: stored costs, allocated to users and API keys.
 
-`sync/allocation.py` loads, allocates and stores the days; the rules are in `spend/allocation/`.
+The asset sends no API request. `sync/allocation.py` loads, allocates and stores the days. `spend/allocation/` holds the
+rules of the allocation.
 """
 
-# No `from __future__ import annotations`: Dagster evaluates the annotation of `context` in nested functions.
+# Without `from __future__ import annotations`: Dagster evaluates the annotation of `context`, and cannot resolve a
+# string annotation of a nested function.
 import datetime as dt
 from collections.abc import Collection, Iterable, Iterator
 from decimal import Decimal
@@ -27,7 +29,9 @@ _DESCRIPTION = """The costs of {title}, allocated to the users and API keys that
 Costs that OpenAI bills by user stay with that user. All other costs are allocated in proportion to usage; costs without
 matching usage stay unallocated. The shares of a cost row add up to its exact amount. {backfill}"""
 _MAX_LISTED_MODELS = 5
-_NEWEST_DAYS = dt.timedelta(days=8)  # A clock that is further ahead makes days fail, see `api/pagination.py`.
+# The local clock can make at most this many newest days look begun: if the clock is further ahead of OpenAI's server,
+# requests fail (`api/pagination.py`).
+_NEWEST_DAYS = dt.timedelta(days=8)
 
 
 def allocation_asset(
@@ -37,7 +41,10 @@ def allocation_asset(
     partitioning: Partitioning,
     automation_condition: dg.AutomationCondition[dg.AssetKey] | None,
 ) -> dg.AssetsDefinition:
-    """Return the allocation asset of an organization, with the check `usage_matches_bill` if usage is synchronized."""
+    """Return the asset `allocated_costs` of an organization.
+
+    If the organization's usage is synchronized, the asset also has the check `usage_matches_bill`.
+    """
     key = asset_keys.allocated_costs_key(organization)
     upstream = [asset_keys.costs_key(organization)]
     specs: list[dg.AssetCheckSpec] = []
@@ -75,7 +82,8 @@ def allocation_asset(
         not_started = _not_started(context.instance, asset_keys.costs_key(organization), missing)
         missing -= not_started
         if missing:
-            # Dagster marks all partitions of a failed run as failed, except those that were materialized explicitly.
+            # Dagster marks all partitions of a failed run as failed. An explicit materialization keeps the allocated
+            # days successful.
             for day, metadata in _metadata_by_day(outcome, not_started):
                 yield dg.AssetMaterialization(asset_key=key, partition=day.isoformat(), metadata=metadata)
             raise dg.Failure(
@@ -84,13 +92,14 @@ def allocation_asset(
             )
         for day, metadata in _metadata_by_day(outcome, not_started):
             context.add_asset_metadata(metadata, asset_key=key, partition_key=day.isoformat())
-        # The checks of other steps (anomalies and budgets of users) start after this event.
+        # Dagster starts the checks that run in steps of their own (anomalies and budgets of users) after this event.
         yield dg.MaterializeResult(asset_key=key)
         if specs:
             target = targets(context.instance, key, outcome.days)
             for day, report in outcome.days.items():
                 yield _evaluation(key, day, report, target.get(day))
-        # Dagster requires an output for each selected check, besides the evaluations, which have a partition each.
+        # Besides the evaluations with a partition, Dagster requires an output for each selected check and fails the
+        # step without it.
         for spec in specs:
             if spec.key in context.selected_asset_check_keys:
                 yield dg.Output(None, output_name=spec.get_python_identifier())
@@ -99,7 +108,7 @@ def allocation_asset(
 
 
 def _not_started(instance: dg.DagsterInstance, costs: dg.AssetKey, days: Collection[dt.date]) -> set[dt.date]:
-    """Return the days without costs whose newest materialization of the costs states that they have not begun."""
+    """Return those of `days` whose newest materialization of the costs records that the day has not begun."""
     since = utc_now().date() - _NEWEST_DAYS
     return {
         day
@@ -118,7 +127,10 @@ def _records_of(asset: dg.AssetKey, day: dt.date) -> dg.AssetRecordsFilter:
 def _metadata_by_day(
     outcome: AllocationOutcome, not_started: Iterable[dt.date]
 ) -> Iterator[tuple[dt.date, dict[str, Any]]]:
-    """Yield the days to materialize: the allocated days, days that do not reconcile, and days that have not begun."""
+    """Yield each day to materialize with its metadata.
+
+    These are the allocated days, days whose costs do not reconcile, and days that have not begun.
+    """
     for day, report in outcome.days.items():
         yield day, _metadata(report)
     for day in (*outcome.unreconciled, *not_started):
@@ -145,7 +157,10 @@ def _ranges(days: Iterable[dt.date]) -> str:
 
 
 def _metadata(report: AllocatedDay) -> dict[str, Any]:
-    """Return the metadata of a day. Percentages are of the gross amount, in which credits count as positive."""
+    """Return the metadata of an allocated day for Dagster's UI.
+
+    Percentages refer to the gross amount of the day, in which credits count as positive amounts.
+    """
     return {
         "to_users_percent": percent(report.to_users_usd, report.gross_usd),
         "to_keys_percent": percent(report.to_keys_usd, report.gross_usd),
@@ -157,7 +172,7 @@ def _metadata(report: AllocatedDay) -> dict[str, Any]:
 
 
 def percent(part: Decimal, whole: Decimal) -> float:
-    """Return a share in percent, rounded to two decimals. The share of a day without costs is 100 percent."""
+    """Return `part` as a percentage of `whole`, rounded to two decimals, or 100 if `whole` is zero."""
     return round(float(100 * part / whole), 2) if whole else 100.0
 
 

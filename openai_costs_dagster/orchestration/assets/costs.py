@@ -1,10 +1,11 @@
 """The asset `openai/<organization>/costs`: the daily costs that OpenAI bills to an organization.
 
-`sync/costs.py` requests, reconciles and stores the days. This module runs it for the partitions of a Dagster run and
-reports each day to Dagster: a materialization with metadata, and the checks `complete` and `reconciles`.
+`sync/costs.py` requests, reconciles and stores the days. This module calls it for the days of a Dagster run, and
+reports to Dagster a materialization and the results of the checks `complete` and `reconciles` for each day.
 """
 
-# No `from __future__ import annotations`: Dagster evaluates the annotation of `context` in nested functions.
+# Without `from __future__ import annotations`: Dagster evaluates the annotation of `context`, and cannot resolve a
+# string annotation of a nested function.
 import datetime as dt
 from collections.abc import Iterator
 from typing import Any, NoReturn
@@ -36,7 +37,8 @@ _CHECKS = {
     asset_paths.COMPLETE: "The day is stored completely: OpenAI returned the day with all of its rows and amounts.",
     asset_paths.RECONCILES: "The rows of the day add up to the total that OpenAI returns for an ungrouped request.",
 }
-# Both windows are the 24 hours between daily refreshes plus a margin, because the API serves a day with a delay.
+# Costs are refreshed every 24 hours, and the API serves a day with a delay. Dagster therefore warns 3 hours, and fails
+# 12 hours, after the next refresh was due.
 _FRESHNESS = dg.FreshnessPolicy.time_window(fail_window=dt.timedelta(hours=36), warn_window=dt.timedelta(hours=27))
 
 _ERROR, _WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
@@ -49,7 +51,7 @@ def costs_asset(
     partitioning: Partitioning,
     automation_condition: dg.AutomationCondition[dg.AssetKey] | None,
 ) -> dg.AssetsDefinition:
-    """Return the costs asset of an organization with its checks `complete` and `reconciles`."""
+    """Return the asset `costs` of an organization with its checks `complete` and `reconciles`."""
     key = asset_keys.costs_key(organization)
     specs = [
         dg.AssetCheckSpec(
@@ -79,7 +81,8 @@ def costs_asset(
     def costs(context: dg.AssetExecutionContext) -> Iterator[Any]:
         outcome = _ingest(context, organization, configuration)
         if outcome.failed:
-            # Dagster marks all partitions of a failed run as failed, except those that were materialized explicitly.
+            # Dagster marks all partitions of a failed run as failed. An explicit materialization keeps the stored days
+            # successful.
             yield from _materializations(key, outcome)
             yield from _check_results(context, key, outcome)
             _evaluate_stored_days(context, organization, configuration, outcome)
@@ -88,10 +91,12 @@ def costs_asset(
             context.add_asset_metadata(_metadata(report), asset_key=key, partition_key=day.isoformat())
         for day in outcome.not_started:
             context.add_asset_metadata(_not_started(outcome), asset_key=key, partition_key=day.isoformat())
-        # A single result materializes every partition of the run. The metadata of each day were added above.
+        # A single result materializes every partition of the run. `add_asset_metadata` has attached the metadata of
+        # each day above.
         yield dg.MaterializeResult(asset_key=key)
         yield from _check_results(context, key, outcome)
-        # Dagster requires an output for each selected check, besides the evaluations, which have a partition each.
+        # Besides the evaluations with a partition, Dagster requires an output for each selected check and fails the
+        # step without it.
         for spec in specs:
             if spec.key in context.selected_asset_check_keys:
                 yield dg.Output(None, output_name=spec.get_python_identifier())
@@ -126,9 +131,10 @@ def _ingest(context: dg.AssetExecutionContext, organization: Organization, confi
 
 
 def _materializations(key: dg.AssetKey, outcome: Outcome) -> Iterator[dg.AssetMaterialization]:
-    """Materialize the stored days of a run that fails because of other days, and days that have not begun.
+    """Yield materializations of the stored days and of days that have not begun, for a run that fails because of other
+    days.
 
-    Days that have not begun must not fail: only the clock of this machine makes them part of a run.
+    Days that have not begun must not be marked as failed: they are part of a run only because the local clock is ahead.
     """
     for day in outcome.not_started:
         yield dg.AssetMaterialization(asset_key=key, partition=day.isoformat(), metadata=_not_started(outcome))
@@ -139,9 +145,10 @@ def _materializations(key: dg.AssetKey, outcome: Outcome) -> Iterator[dg.AssetMa
 def _check_results(
     context: dg.AssetExecutionContext, key: dg.AssetKey, outcome: Outcome
 ) -> Iterator[dg.AssetCheckEvaluation]:
-    """Yield the results of both checks for each day. Call this after the days were materialized.
+    """Yield the results of the checks `complete` and `reconciles` for each day.
 
-    Dagster's UI shows a result in the bar of its day only if the result refers to the materialization of that day.
+    Call this function after the days were materialized: Dagster's UI shows a check result in the bar of its day only if
+    the result refers to the newest materialization of the day.
     """
     target = targets(context.instance, key, [*outcome.stored, *outcome.failed])
     for day, report in outcome.stored.items():
@@ -161,7 +168,10 @@ def _check_results(
 def _evaluate_stored_days(
     context: dg.AssetExecutionContext, organization: Organization, configuration: Configuration, outcome: Outcome
 ) -> None:
-    """Detect anomalies and evaluate budgets for the stored days. Dagster skips these checks when the asset fails."""
+    """Detect anomalies and evaluate budgets for the stored days of a failed run.
+
+    When the asset fails, Dagster skips the checks `anomalous_spend` and `budgets`, which would otherwise do this.
+    """
     if not outcome.stored:
         return
     evaluator = Evaluator(
@@ -177,7 +187,8 @@ def _evaluate_stored_days(
 def _raise_failure(context: dg.AssetExecutionContext, outcome: Outcome) -> NoReturn:
     permanent = all(failure.permanent for failure in outcome.failed.values())
     if permanent:
-        # `allow_retries` applies to steps only. This tag keeps Dagster from retrying the run in vain.
+        # The argument `allow_retries=False` only prevents retries of the step. This tag prevents a retry of the whole
+        # run, which would fail in the same way.
         context.instance.add_run_tags(context.run.run_id, asset_keys.NO_RUN_RETRIES)
     requested = len(outcome.failed) + len(outcome.stored)
     raise dg.Failure(
@@ -191,7 +202,11 @@ def _raise_failure(context: dg.AssetExecutionContext, outcome: Outcome) -> NoRet
 
 
 def _metadata(report: DayReport) -> dict[str, Any]:
-    """Return the metadata of a day. Dagster plots numbers, so the exact amount is a text beside a rounded number."""
+    """Return the metadata of a stored day for Dagster's UI.
+
+    Dagster plots only numbers, and a rounded number would lose digits. The metadata therefore contain the spend twice:
+    rounded as a number and exact as text.
+    """
     metadata: dict[str, Any] = {
         "spend_usd": round(float(report.amount_usd), 4),
         "spend_exact": ", ".join([f"{report.amount_usd:f} USD", *_other_totals(report)]),
@@ -230,7 +245,8 @@ def _results_of_stored_day(
     elif report.reconciled:
         passed, severity, description = True, _WARN, "The rows add up to the total of the ungrouped request."
     else:
-        # On a provisional day, costs may have grown between the two requests.
+        # A provisional day only warns, because its costs may have grown between the request by group and the request
+        # for the total.
         passed, severity = False, _WARN if report.provisional else _ERROR
         description = f"The sum of the rows differs from the total of the ungrouped request by {report.difference:+f}."
     yield evaluation(
@@ -246,7 +262,10 @@ def _results_of_stored_day(
 
 
 def _reconciliation(report: DayReport) -> dict[str, Any]:
-    """Return both sides of the comparison, exact and as a rounded number, which Dagster plots."""
+    """Return the sum of the rows and its difference from the billed total, for Dagster's UI.
+
+    The difference is exact as text, and rounded as a number, because Dagster plots only numbers.
+    """
     metadata: dict[str, Any] = {"rows_total": f"{report.amount_usd:f} USD"}
     if report.difference is not None:
         metadata["difference"] = f"{report.difference:+f}"

@@ -1,6 +1,7 @@
 """The asset `openai/<organization>/directory`: the names of an organization's projects, users and API keys."""
 
-# No `from __future__ import annotations`: Dagster evaluates the annotation of `context` in nested functions.
+# Without `from __future__ import annotations`: Dagster evaluates the annotation of `context`, and cannot resolve a
+# string annotation of a nested function.
 from typing import Any
 
 import dagster as dg
@@ -22,7 +23,7 @@ def directory_asset(
     *,
     automation_condition: dg.AutomationCondition[dg.AssetKey] | None,
 ) -> dg.AssetsDefinition:
-    """Return the directory asset of an organization. The asset has no partitions."""
+    """Return the asset `directory` of an organization. It has no partitions: each run replaces the stored names."""
 
     @dg.asset(
         key=asset_keys.directory_key(organization),

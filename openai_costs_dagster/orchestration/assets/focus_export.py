@@ -1,6 +1,7 @@
 """The asset `openai/focus_export`: the monthly costs of all organizations as FOCUS files, for other FinOps tools."""
 
-# No `from __future__ import annotations`: Dagster evaluates the annotation of `context` in nested functions.
+# Without `from __future__ import annotations`: Dagster evaluates the annotation of `context`, and cannot resolve a
+# string annotation of a nested function.
 import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,11 +28,13 @@ def focus_asset(
     *,
     automation_condition: dg.AutomationCondition[dg.AssetKey] | None,
 ) -> dg.AssetsDefinition:
-    """Return the FOCUS asset. Its partitions are UTC months, from the month of `first_day` to the current one.
+    """Return the asset `focus_export`, whose partitions are the UTC months from the month of `first_day` to the current
+    one.
 
-    A range of months is one run.
+    A backfill of several months is one run.
     """
-    # A month may contain days before the start of an organization, and days in the future.
+    # The costs of an organization have no partitions for days before its start or in the future, but a month may
+    # contain such days.
     mapping = dg.TimeWindowPartitionMapping(allow_nonexistent_upstream_partitions=True)
 
     asset, organizations = asset_keys.focus_export_key(configuration), configuration.organizations.values()
@@ -63,13 +66,15 @@ def focus_asset(
                 except (FocusError, NotWritable) as error:
                     errors.append(str(error))
         if errors:
-            # Dagster marks all months of a failed run as failed, except those that were materialized explicitly.
+            # Dagster marks all months of a failed run as failed. An explicit materialization keeps the written months
+            # successful.
             for key, metadata in written.items():
                 yield dg.AssetMaterialization(asset_key=asset, partition=key, metadata=metadata)
             raise dg.Failure("; ".join(errors), allow_retries=False)
         for key, metadata in written.items():
             context.add_asset_metadata(metadata, asset_key=asset, partition_key=key)
-        # A single result materializes every partition of the run. The metadata of each month were added above.
+        # A single result materializes every partition of the run. `add_asset_metadata` has attached the metadata of
+        # each month above.
         yield dg.MaterializeResult(asset_key=asset)
 
     return focus_export
@@ -81,7 +86,10 @@ def _paths(configuration: Configuration, month: Month) -> list[Path]:
 
 
 def _metadata(exported: ExportResult, paths: list[Path]) -> dict[str, Any]:
-    """Return the metadata of a month. `billed_usd` is the plotted amount, in US dollars only."""
+    """Return the metadata of an exported month for Dagster's UI.
+
+    Dagster plots `billed_usd`, which contains the costs in US dollars only. `billed_exact` contains all currencies.
+    """
     parquet, csv = paths
     billed = exported.billed
     return {

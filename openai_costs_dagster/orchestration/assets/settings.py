@@ -1,4 +1,6 @@
-"""Settings that the assets of an organization share: group, owners, pool, tags, kinds, partitions and policies."""
+"""Settings that the assets of an organization have in common: group, owners, pool, tags, kinds, partitions and
+policies.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from openai_costs_dagster.orchestration import asset_keys
 class Partitioning(NamedTuple):
     """The daily partitions and the backfill policy of an organization's assets.
 
-    Dagster executes several assets in one run only if both are equal.
+    Dagster executes several assets in one run only if their partitions are equal and their backfill policies are equal.
     """
 
     partitions: dg.DailyPartitionsDefinition
@@ -21,7 +23,7 @@ class Partitioning(NamedTuple):
 
     @property
     def description(self) -> str:
-        """The explanation of the limit that Dagster's backfill dialog shows."""
+        """The sentences in each asset's description that explain the limit in Dagster's backfill dialog."""
         return (
             "Backfill any range of days from this page: it becomes one run. Dagster's dialog shows a maximum of "
             f"{self.backfill_policy.max_partitions_per_run} partitions per run. No range of days is that long; the "
@@ -30,7 +32,7 @@ class Partitioning(NamedTuple):
 
 
 class AssetSettings(TypedDict):
-    """Arguments of `@dg.asset`."""
+    """The keyword arguments of `@dg.asset` that `asset_settings` returns."""
 
     group_name: str
     owners: list[str]
@@ -55,8 +57,8 @@ def asset_settings(
 ) -> AssetSettings:
     """Return the arguments of `@dg.asset` that all assets of an organization have in common.
 
-    `view` is the view of the schema `openai_costs` that the asset fills. Without `partitioning`, the asset has no
-    partitions.
+    `view` names the view in the schema `openai_costs` that shows the rows of the asset. `columns` describes the columns
+    of that view. Without `partitioning`, the asset has no partitions.
     """
     return {
         "group_name": asset_keys.group(organization.name),

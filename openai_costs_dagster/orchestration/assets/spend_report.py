@@ -1,6 +1,7 @@
-"""The asset `openai/spend_report`: one HTML page about the spend of all organizations, rewritten after each refresh."""
+"""The asset `openai/spend_report`: one HTML page about the spend of all organizations, written after each refresh."""
 
-# No `from __future__ import annotations`: Dagster evaluates the annotation of `context` in nested functions.
+# Without `from __future__ import annotations`: Dagster evaluates the annotation of `context`, and cannot resolve a
+# string annotation of a nested function.
 import datetime as dt
 from collections.abc import Sequence
 from decimal import Decimal
@@ -31,7 +32,7 @@ def report_asset(
     *,
     automation_condition: dg.AutomationCondition[dg.AssetKey] | None,
 ) -> dg.AssetsDefinition:
-    """Return the report asset. `deps` are its upstream assets: the allocated costs of all organizations."""
+    """Return the asset `spend_report`. `deps` are the keys of the allocated costs of all organizations."""
 
     @dg.asset(
         key=asset_keys.spend_report_key(configuration),
@@ -52,7 +53,7 @@ def report_asset(
 
 
 def _metadata(written: WrittenReport) -> dict[str, Any]:
-    """Return the path of the page and its main figures. Dagster plots the numbers from run to run."""
+    """Return the path and the main figures of the written page. Dagster plots the numbers from run to run."""
     report = written.report
     forecasts = [one.forecast for one in report.organizations if one.forecast is not None]
     metadata: dict[str, Any] = {
@@ -72,7 +73,7 @@ def _metadata(written: WrittenReport) -> dict[str, Any]:
 
 
 def _chart(report: SpendReport) -> str:
-    """Return a bar chart of the total spend of the last days, as Markdown with an SVG image."""
+    """Return a bar chart of the total spend per day over the last 60 days, as Markdown with an SVG image."""
     first = max(report.first_day, report.last_day - (_CHART_DAYS - 1) * ONE_DAY)
     dollars = daily_dollars(report.cube, (report.last_day - report.first_day).days + 1)
     days = [report.first_day + dt.timedelta(days=number) for number in range(len(dollars))]

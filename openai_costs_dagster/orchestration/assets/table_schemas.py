@@ -1,4 +1,7 @@
-"""Column schemas of the views that the assets fill, which Dagster shows on the asset pages."""
+"""Column schemas of the database views that show the rows of the assets.
+
+Dagster shows the schemas on the asset pages.
+"""
 
 from __future__ import annotations
 
@@ -18,70 +21,74 @@ def _usage_column(name: str) -> tuple[str, str, str]:
 
 
 DAILY_COSTS = _schema(
-    ("organization", "text", "The configured name"),
+    ("organization", "text", "The configured name of the organization"),
     ("usage_date", "date", "The UTC day that was billed (charge period)"),
     ("project_id", "text", "OpenAI's project"),
-    ("project_name", "text", "The latest known name"),
+    ("project_name", "text", "The latest known name of the project"),
     ("line_item", "text", "The label on OpenAI's bill"),
     ("service", "text", "The product, for example Chat completions"),
     ("category", "text", "The model, or the name of the tool if there is no model"),
-    ("subcategory", "text", "The kind, for example cached input"),
-    ("model", "text", "The model, null without one"),
+    ("subcategory", "text", "The kind of usage, for example cached input"),
+    ("model", "text", "The model; null without a model"),
     ("api_key_id", "text", "The API key, if OpenAI bills by key"),
     ("user_id", "text", "The user, if OpenAI bills by user"),
-    ("amount", "numeric", "Exact, in units of the currency"),
-    ("currency", "text", "As billed, in lower case"),
+    ("amount", "numeric", "The exact amount, in units of the currency"),
+    ("currency", "text", "The billed currency, in lower case"),
     ("quantity", "numeric", "The billed quantity, in quantity_unit"),
-    ("quantity_unit", "text", "For example tokens; null if OpenAI returns no unit"),
+    ("quantity_unit", "text", "The unit of the quantity, for example tokens; null if OpenAI returns no unit"),
     ("unit_price", "numeric", "The amount divided by the quantity"),
     ("grouping", "text", "The dimensions by which OpenAI grouped the day"),
     ("provisional", "boolean", "Whether the day may still change"),
-    ("fetched_at", "timestamptz", "The time of the request"),
-    ("surface", "text", "The product or tier in the label, for example priority; null without one"),
-    ("modality", "text", "The modality in the label, for example audio; null without one"),
+    ("fetched_at", "timestamptz", "The time at which the day was requested from OpenAI"),
+    ("surface", "text", "The product or tier in the label, for example priority; null if the label has none"),
+    ("modality", "text", "The modality in the label, for example audio; null if the label has none"),
     ("long_context", "boolean", "Whether the line item bills long context"),
 )
 
 DAILY_USAGE = _schema(
-    ("organization", "text", "The configured name"),
-    ("usage_date", "date", "The UTC day"),
+    ("organization", "text", "The configured name of the organization"),
+    ("usage_date", "date", "The UTC day of the usage"),
     ("operation", "text", "The usage endpoint, for example completions"),
     ("project_id", "text", "OpenAI's project"),
-    ("user_id", "text", "The user"),
-    ("api_key_id", "text", "The API key"),
+    ("user_id", "text", "The id of the user"),
+    ("api_key_id", "text", "The id of the API key"),
     ("model", "text", "The model name of the usage endpoint"),
     ("provisional", "boolean", "Whether the day may still change"),
-    ("fetched_at", "timestamptz", "The time of the request"),
+    ("fetched_at", "timestamptz", "The time at which the day was requested from OpenAI"),
     *map(_usage_column, COLUMNS),
 )
 
 ALLOCATED_COSTS = _schema(
-    ("organization", "text", "The configured name"),
+    ("organization", "text", "The configured name of the organization"),
     ("usage_date", "date", "The UTC day that was billed (charge period)"),
     ("project_id", "text", "OpenAI's project"),
     ("user_id", "text", "The user who caused the cost; null for service accounts and unallocated costs"),
     ("user_email", "text", "The email address of the user, if addresses are stored"),
     ("api_key_id", "text", "The API key that caused the cost"),
-    ("model", "text", "The model, null without one"),
+    ("model", "text", "The model; null without a model"),
     ("line_item", "text", "The label on OpenAI's bill"),
-    ("amount", "numeric", "The share, exact; the shares of a cost row add up to it"),
-    ("currency", "text", "As billed, in lower case"),
-    ("method", "text", "billed (by OpenAI for this user), usage (allocated by usage), or unallocated"),
+    ("amount", "numeric", "The exact share of a cost row; the shares of a row add up to its amount"),
+    ("currency", "text", "The billed currency, in lower case"),
+    (
+        "method",
+        "text",
+        "How the amount was allocated: billed (by OpenAI for this user), usage (allocated by usage), or unallocated",
+    ),
     ("service", "text", "The product, for example Chat completions"),
     ("project_name", "text", "The latest known name of the project"),
     ("user_name", "text", "The latest known name of the user"),
 )
 
 DIRECTORY = _schema(
-    ("organization", "text", "The configured name"),
-    ("kind", "text", "project, user or api_key"),
+    ("organization", "text", "The configured name of the organization"),
+    ("kind", "text", "The kind of the entry: project, user or api_key"),
     ("id", "text", "The id in costs and usage"),
-    ("name", "text", "The latest known name"),
+    ("name", "text", "The latest known name of the project, user or API key"),
     ("email", "text", "The email address of a user, if addresses are stored"),
     ("project_id", "text", "The project that an API key belongs to"),
     ("owner_id", "text", "The owner of an API key"),
-    ("status", "text", "The status at OpenAI; deleted and archived entries keep their names"),
-    ("earlier_names", "text[]", "Earlier names"),
+    ("status", "text", "The status that OpenAI returns; deleted and archived entries keep their names"),
+    ("earlier_names", "text[]", "The names before the latest one"),
     ("last_seen_at", "timestamptz", "The last time that OpenAI listed the entry"),
 )
 
@@ -131,7 +138,7 @@ FOCUS = dg.TableSchema(
             ("ServiceSubcategory", "text", "A value defined by FOCUS, for example Generative AI"),
             ("ServiceName", "text", "The product, for example Chat completions"),
             ("SkuId", "text", "Model, modality and kind, or the name of the tool"),
-            ("SkuMeter", "text", "The kind, for example cached input; the product for charges without a kind"),
+            ("SkuMeter", "text", "The kind of usage, for example cached input; the product for charges without a kind"),
             ("SkuPriceId", "text", "The label on OpenAI's bill: a price for a SKU, with its tier"),
             (
                 "SkuPriceDetails",
@@ -141,16 +148,16 @@ FOCUS = dg.TableSchema(
             ("ResourceId", "text", "The API key, if OpenAI bills by key"),
             ("ResourceName", "text", "The name of the API key, unless it contains an email address"),
             ("ResourceType", "text", "API key, if there is a ResourceId"),
-            ("RegionId", "text", "Null: OpenAI bills by no region"),
-            ("RegionName", "text", "Null: OpenAI bills by no region"),
-            ("Tags", "jsonb", "Organization, project, user, API key, model and grouping, prefixed openai/"),
-            ("x_Organization", "text", "The configured name"),
+            ("RegionId", "text", "Null: OpenAI does not bill by region"),
+            ("RegionName", "text", "Null: OpenAI does not bill by region"),
+            ("Tags", "jsonb", "Organization, project, user, API key, model and grouping, as tags prefixed openai/"),
+            ("x_Organization", "text", "The configured name of the organization"),
             ("x_UsageDate", "date", "The billed UTC day"),
-            ("x_Model", "text", "The model, null without one"),
+            ("x_Model", "text", "The model; null without a model"),
             ("x_UserId", "text", "The user, if OpenAI bills by user"),
             ("x_Grouping", "text", "The dimensions by which OpenAI grouped the day"),
             ("x_Provisional", "boolean", "Whether the day may still change"),
-            ("x_FetchedAt", "timestamptz", "The time of the request, to the second"),
+            ("x_FetchedAt", "timestamptz", "The time at which the day was requested from OpenAI, to the second"),
         )
     ]
 )

@@ -1,10 +1,11 @@
 """The asset `openai/<organization>/usage`: the daily usage of an organization by user, API key and model.
 
-`sync/usage.py` requests and stores the days. Usage contains counters only; amounts of money come from the asset
-`costs`.
+`sync/usage.py` requests and stores the days. Usage consists of counters, such as tokens and requests. The billed
+amounts are in the asset `costs`.
 """
 
-# No `from __future__ import annotations`: Dagster evaluates the annotation of `context` in nested functions.
+# Without `from __future__ import annotations`: Dagster evaluates the annotation of `context`, and cannot resolve a
+# string annotation of a nested function.
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
@@ -32,7 +33,7 @@ def usage_asset(
     partitioning: Partitioning,
     automation_condition: dg.AutomationCondition[dg.AssetKey] | None,
 ) -> dg.AssetsDefinition:
-    """Return the usage asset of an organization."""
+    """Return the asset `usage` of an organization, with one partition per UTC day."""
     key = asset_keys.usage_key(organization)
 
     @dg.asset(
@@ -61,7 +62,8 @@ def usage_asset(
             context.add_asset_metadata(_metadata(report, outcome), asset_key=key, partition_key=day.isoformat())
         for day in outcome.not_started:
             context.add_asset_metadata(_not_started(outcome), asset_key=key, partition_key=day.isoformat())
-        # A single result materializes every partition of the run. The metadata of each day were added above.
+        # A single result materializes every partition of the run. `add_asset_metadata` has attached the metadata of
+        # each day above.
         yield dg.MaterializeResult(asset_key=key)
 
     return usage
@@ -91,7 +93,7 @@ def _ingest(
 
 
 def _metadata(report: UsageDayReport, outcome: UsageOutcome) -> dict[str, Any]:
-    """Return the metadata of a day. Dagster's UI plots the numbers by day."""
+    """Return the counters of a stored day as metadata. Dagster's UI plots them by day."""
     metadata: dict[str, Any] = {
         "tokens": int(report.tokens),
         "model_requests": int(report.requests),
@@ -108,7 +110,8 @@ def _not_started(outcome: UsageOutcome) -> dict[str, Any]:
 
 def _raise_failure(context: dg.AssetExecutionContext, organization: Organization, outcome: UsageOutcome) -> NoReturn:
     if outcome.permanent:
-        # `allow_retries` applies to steps only. This tag keeps Dagster from retrying the run in vain.
+        # The argument `allow_retries=False` only prevents retries of the step. This tag prevents a retry of the whole
+        # run, which would fail in the same way.
         context.instance.add_run_tags(context.run.run_id, asset_keys.NO_RUN_RETRIES)
     reasons = "; ".join(sorted(set(outcome.failed.values())))
     progress.message(organization.name, f"usage is incomplete: {reasons}")

@@ -1,10 +1,11 @@
 """The check `anomalous_spend`: warns if the spend of a day is unusual compared with the days before it.
 
-`monitoring/evaluation.py` evaluates the days and stores the findings in the view `openai_costs.anomalies`. Evaluating a
-day again replaces its findings. This module reports the result of each day to Dagster.
+`monitoring/evaluation.py` evaluates the days and stores the findings, which the view `openai_costs.anomalies` shows. A
+new evaluation of a day replaces the findings of the day. This module reports the result of each day to Dagster.
 """
 
-# No `from __future__ import annotations`: Dagster evaluates the annotation of `context` in nested functions.
+# Without `from __future__ import annotations`: Dagster evaluates the annotation of `context`, and cannot resolve a
+# string annotation of a nested function.
 import datetime as dt
 from collections.abc import Iterator
 from typing import Any
@@ -33,10 +34,10 @@ def anomaly_check(
     *,
     users: bool = False,
 ) -> dg.AssetChecksDefinition:
-    """Return the check `anomalous_spend` of the costs of an organization, or of its allocated costs with `users=True`.
+    """Return the check `anomalous_spend` on the costs of an organization, or on its allocated costs with `users=True`.
 
-    Without a partition, the check evaluates the trailing days of the refresh. The two checks are separate so that the
-    check of costs does not wait for usage.
+    The check on the costs is separate, so that it runs before usage is stored. A check that is started without a
+    partition evaluates the trailing days of the refresh (`refresh.trailing_days`).
     """
     key = asset_keys.allocated_costs_key(organization) if users else asset_keys.costs_key(organization)
     levels = "each user" if users else "the organization and each project, service, model and API key"
@@ -67,7 +68,8 @@ def anomaly_check(
                 metadata={**_metadata(day_evaluation), **_links(organization, key, day)},
                 target=target.get(day),
             )
-        # Dagster requires an output for the check, besides the evaluations, which have a partition each.
+        # Besides the evaluations with a partition, Dagster requires an output for the check and fails the step without
+        # it.
         yield dg.Output(None, output_name=spec.get_python_identifier())
 
     return anomalous_spend
@@ -101,10 +103,11 @@ def _description(day_evaluation: DayEvaluation) -> str:
 
 
 def _metadata(day_evaluation: DayEvaluation) -> dict[str, Any]:
-    """Return the figures that Dagster plots by day, a table of all findings, and a chart of the largest finding.
+    """Return the metadata of an evaluated day: figures to plot, a table of all findings, and a chart of the largest
+    finding.
 
-    The figures of the organization are present on every day. Days that alert also have the figures of the series with
-    the largest finding.
+    The figures of the whole organization are present on every day. A day that alerts also has the figures of the series
+    with the largest finding.
     """
     metadata: dict[str, Any] = {"organization_spend_usd": round(float(day_evaluation.actual), 2)}
     for name in ("expected", "lower", "upper"):
@@ -131,7 +134,7 @@ def _series_metadata(finding: Finding) -> dict[str, Any]:
 
 
 def _links(organization: Organization, key: dg.AssetKey, day: dt.date) -> dict[str, Any]:
-    """Return an SQL query for the rows of the day, and a link to the spend report."""
+    """Return an SQL query for the stored rows of the day, and a link to the spend report."""
     view = "allocated_costs" if key == asset_keys.allocated_costs_key(organization) else "daily_costs"
     query = (
         f"select * from openai_costs.{view}\n"  # noqa: S608  # the query is shown and not executed

@@ -1,9 +1,11 @@
-"""The check `budgets`: warns on the day on which a share of a budget is reached, and while a budget is exceeded.
+"""The check `budgets`: warns on the day on which an alert threshold of a budget is reached, and while a budget is
+exceeded.
 
 `monitoring/budgets.py` evaluates the budgets and records alerts. This module reports the result of each day to Dagster.
 """
 
-# No `from __future__ import annotations`: Dagster evaluates the annotation of `context` in nested functions.
+# Without `from __future__ import annotations`: Dagster evaluates the annotation of `context`, and cannot resolve a
+# string annotation of a nested function.
 import datetime as dt
 from collections.abc import Iterator
 from typing import Any
@@ -28,9 +30,9 @@ def budget_check(
     *,
     allocated: bool,
 ) -> dg.AssetChecksDefinition | None:
-    """Return the check `budgets` of an organization, or None if no budget is configured for it.
+    """Return the check `budgets` on the costs of an organization, or None if no budget can apply.
 
-    With `allocated=True`, return the check of the allocated costs, for budgets of users and API keys.
+    With `allocated=True`, the check is on the allocated costs and covers the budgets of users and API keys.
     """
     if not has_budgets(organization, allocated=allocated):
         return None
@@ -62,7 +64,8 @@ def budget_check(
                 metadata={"largest_share": round(max((budget.share for budget in budgets_of_day), default=0.0), 4)},
                 target=target.get(day),
             )
-        # Dagster requires an output for the check, besides the evaluations, which have a partition each.
+        # Besides the evaluations with a partition, Dagster requires an output for the check and fails the step without
+        # it.
         yield dg.Output(None, output_name=spec.get_python_identifier())
 
     return budgets

@@ -1,6 +1,7 @@
-"""The check `latest_day`: warns about days that should be stored by now and are missing."""
+"""The check `latest_day`: warns about each day that is missing although its daily refresh should have stored it."""
 
-# No `from __future__ import annotations`: Dagster evaluates the annotation of `context` in nested functions.
+# Without `from __future__ import annotations`: Dagster evaluates the annotation of `context`, and cannot resolve a
+# string annotation of a nested function.
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,9 +20,10 @@ from openai_costs_dagster.warehouse import coverage
 def latest_day_check(
     organization: Organization, configuration: Configuration, partitions: dg.DailyPartitionsDefinition
 ) -> dg.AssetChecksDefinition:
-    """Return the check `latest_day` of an organization, which has one result per UTC day."""
+    """Return the check `latest_day` on the costs of an organization, with one result per UTC day."""
     key = asset_keys.costs_key(organization)
-    # A freshness policy cannot replace the check, because it passes when any day, even an old day, is materialized.
+    # A freshness policy cannot replace this check: the policy passes when any day is materialized, even a day of last
+    # year.
     spec = dg.AssetCheckSpec(
         asset_paths.LATEST_DAY,
         asset=key,
@@ -41,9 +43,10 @@ def latest_day_check(
             unread = coverage.unread_days(connection, organization.name, DayRange(min(days), max(days)))
         late = {day for day in unread if day <= latest_due}
         target = targets(context.instance, key, days)
-        for day in days:  # Dagster shows a planned day without a result as skipped.
+        for day in days:  # Every day gets a result, because Dagster shows a planned day without a result as skipped.
             yield latest_day_evaluation(organization, day, is_stored=day not in late, target=target.get(day))
-        # Dagster requires an output for the check, besides the evaluations, which have a partition each.
+        # Besides the evaluations with a partition, Dagster requires an output for the check and fails the step without
+        # it.
         yield dg.Output(None, output_name=spec.get_python_identifier())
 
     return latest_day

@@ -1,1 +1,1 @@
-"""Runs that the command line starts, ends or deletes."""
+"""Dagster runs that the command line starts, ends or deletes."""

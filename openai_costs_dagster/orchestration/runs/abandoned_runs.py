@@ -20,20 +20,24 @@ from openai_costs_dagster.warehouse.dagster_runs import StoredRun
 from openai_costs_dagster.warehouse.database import Connection
 
 CREATED = frozenset({"NOT_STARTED", "STARTING"})
-"""Dagster's statuses of a run that no process executes yet."""
+"""Dagster's statuses of a run that was created and has not started."""
 
 STARTED = frozenset({"STARTED", "CANCELING"})
-"""Dagster's statuses of a run that a process executes."""
+"""Dagster's statuses of a run that has started and has not ended."""
 
 GRACE = dt.timedelta(minutes=15)
-"""The time that a created run may be without a process. Creating the first run of a year takes up to 7 minutes."""
+"""The time after its creation in which a run may be without a process.
 
-_LONG = dt.timedelta(hours=6)  # equal to the setting `max_runtime_seconds` in our `dagster.yaml` files
+Dagster's daemon may be busy: creating the first run of a year takes up to 7 minutes.
+"""
+
+# Equal to `max_runtime_seconds` in our `dagster.yaml` files, after which Dagster itself fails a run.
+_LONG = dt.timedelta(hours=6)
 _DAEMON_SILENCE = dt.timedelta(minutes=5)
 
 
 class UnfinishedRun(NamedTuple):
-    """A run with one of the statuses in `CREATED` or `STARTED`."""
+    """A run that has not ended: its status is in `CREATED` or in `STARTED`."""
 
     run_id: str
     status: str
@@ -43,13 +47,13 @@ class UnfinishedRun(NamedTuple):
 
     @property
     def process(self) -> process_id.Process | None:
-        """The recorded process that executes the run, or None without a record."""
+        """The process that executes the run according to the run's tag, or None if the tag names no process."""
         return process_id.of_run(self.run_id, self.process_tag)
 
     def why_abandoned(self, now: dt.datetime) -> str | None:
-        """Return the reason why no process can execute the run, or None while one may.
+        """Return the reason why the run will never end by itself, or None if a process may still execute it.
 
-        Runs of other hosts are never abandoned, because their processes cannot be checked.
+        A run of another host is never reported, because its process cannot be checked from this host.
         """
         process = self.process
         if process and process.state is State.ENDED:
@@ -60,10 +64,10 @@ class UnfinishedRun(NamedTuple):
 
 
 def stuck_runs(connection: Connection, prefix: Sequence[str], now: dt.datetime) -> list[str]:
-    """Return a message for each run that does not proceed, for `openai-costs status`.
+    """Return a message for each unfinished run that does not proceed, for `openai-costs status`.
 
     `prefix` is the asset key prefix. The list is empty if Dagster's storage is in another database. Raises
-    `WarehouseError`.
+    `WarehouseError` if the database cannot be queried.
     """
     messages = []
     for run in dagster_runs.unfinished(connection):
@@ -98,6 +102,6 @@ def _queue_messages(connection: Connection, now: dt.datetime) -> list[str]:
 
 
 def _mentions(body: str, prefix: Sequence[str]) -> bool:
-    """Return whether a run in Dagster's JSON selects an asset whose key begins with `prefix`."""
+    """Return whether `body`, the JSON of a Dagster run, selects an asset whose key begins with `prefix`."""
     first = r",\s*".join(re.escape(f'"{part}"') for part in prefix)
     return re.search(rf'"path":\s*\[{first}', body) is not None

@@ -24,8 +24,11 @@ _LOG = logging.getLogger(__name__)
 def purge_organization(
     database: Database, environment: Mapping[str, str], organization: asset_paths.AssetOwner
 ) -> dict[str, int]:
-    """Delete all data of an organization. Return the number of deleted rows by table. Raises `WarehouseError`."""
-    os.environ.update(environment)  # Dagster reads the location of its instance from the environment only.
+    """Delete all data of an organization, and return the number of deleted rows by table.
+
+    Raises `WarehouseError` if the database refuses a deletion or does not respond.
+    """
+    os.environ.update(environment)  # Dagster only reads the location of its instance from the environment.
     name = organization.name
     with lock.organization_lock(database, name, purpose="purge", on_wait=_LOG.warning) as connection:
         deleted = purge.purge(connection, name)
@@ -42,8 +45,8 @@ def _delete_from_dagster(instance: dg.DagsterInstance, organization: asset_paths
     run_ids = _run_ids_with_assets_of(instance, organization)
     for start in range(0, len(run_ids), _RUNS_PER_QUERY):
         for run in instance.get_runs(filters=dg.RunsFilter(run_ids=run_ids[start : start + _RUNS_PER_QUERY])):
-            # Runs that also materialized assets of other organizations, or assets of all organizations, are not
-            # deleted.
+            # A run that also materialized an asset of another organization, or of all organizations, is still part of
+            # their history and is not deleted.
             owners = {asset_keys.organization_of(key, prefix) for key in asset_keys.assets_of_run(run)}
             if owners == {organization.name}:
                 instance.delete_run(run.run_id)
@@ -54,11 +57,12 @@ def _delete_from_dagster(instance: dg.DagsterInstance, organization: asset_paths
 def _run_ids_with_assets_of(instance: dg.DagsterInstance, organization: asset_paths.AssetOwner) -> list[str]:
     """Return the ids of the runs whose stored JSON contains the beginning of the organization's asset keys.
 
-    The database searches the text, because runs have no tag with their assets and an instance may have hundreds of
-    thousands of runs.
+    The database searches the stored JSON, because runs have no tag with their assets, and an instance may have hundreds
+    of thousands of runs.
     """
     storage = instance.run_storage
-    if not isinstance(storage, SqlRunStorage):  # For example in Dagster+, whose runs cannot be queried by SQL.
+    # Other storages, such as Dagster+, cannot be queried by SQL, so every run is a candidate.
+    if not isinstance(storage, SqlRunStorage):
         return list(instance.get_run_ids())
     key_start = json.dumps(asset_paths.organization_path(organization)).removesuffix("]")
     mentions = RunsTable.c.run_body.contains(f"{key_start},", autoescape=True)

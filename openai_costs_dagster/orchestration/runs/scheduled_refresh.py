@@ -1,4 +1,4 @@
-"""The tasks of one scheduled refresh, for commands that do not wait for the cron schedule."""
+"""The tasks of one scheduled refresh, for commands that refresh at once instead of waiting for the cron schedule."""
 
 from __future__ import annotations
 
@@ -19,15 +19,16 @@ _ONE_DAY = dt.timedelta(days=1)
 
 
 def scheduled_tasks(configuration: Configuration, environment: Mapping[str, str], now: dt.datetime) -> list[Task]:
-    """Return the tasks of a daily refresh: the days that the automation conditions request at `now`.
+    """Return the tasks of a daily refresh: the ranges of days that the automation conditions request at `now`.
 
-    Dagster evaluates the conditions as if their last evaluation was a day before. `environment` selects its instance.
+    Dagster evaluates the conditions as if it had evaluated them one day earlier. `environment` has the variables that
+    locate Dagster's instance.
     """
-    os.environ.update(environment)  # Dagster reads the location of its instance from the environment only.
+    os.environ.update(environment)  # Dagster only reads the location of its instance from the environment.
     definitions = build_definitions(configuration)
     with dg.DagsterInstance.get() as instance, warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=dg.BetaWarning)
-        # A cron condition is only true after an earlier evaluation, which this call provides.
+        # A cron condition compares two evaluations, so it is never true in the first one.
         before = dg.evaluate_automation_conditions(definitions, instance, evaluation_time=now - _ONE_DAY)
         result = dg.evaluate_automation_conditions(definitions, instance, evaluation_time=now, cursor=before.cursor)
     tasks = []

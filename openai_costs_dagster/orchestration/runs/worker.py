@@ -1,6 +1,6 @@
-"""A worker process of the command line: executes ranges of partitions as runs of Dagster's instance.
+"""A worker process of the command line, which executes ranges of partitions as Dagster runs.
 
-The worker reads tasks from standard input and writes progress and results to standard output, as one JSON object per
+The worker reads tasks from standard input, and writes progress and results to standard output as one JSON object per
 line. Dagster's log goes to standard error, which the parent process redirects to a file.
 """
 
@@ -30,10 +30,12 @@ from openai_costs_dagster.orchestration.runtime.storage_session import storage_f
 
 
 def main() -> None:
-    """Execute tasks until the end of standard input."""
-    # A shell starts background jobs with SIGINT ignored, and child processes inherit this signal setting.
+    """Execute tasks until standard input ends."""
+    # A shell starts background jobs with SIGINT ignored, and child processes inherit this. Without this line, Ctrl-C
+    # would not stop a run of `openai-costs backfill &`.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    # Python code may print, and Dagster's compute logs may redirect standard output. Only messages may reach the pipe.
+    # The parent process parses every line of this pipe as JSON. Code that prints, and Dagster's compute logs, would
+    # break it, so file descriptor 1 is pointed to standard error.
     with os.fdopen(os.dup(sys.stdout.fileno()), "w") as output:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
         _execute_tasks(output)
@@ -56,14 +58,15 @@ def _execute_tasks(output: TextIO) -> None:
 def run_task(
     job: dg.JobDefinition, instance: dg.DagsterInstance, organization: configuration.Organization, task: dict[str, Any]
 ) -> dict[str, Any]:
-    """Execute a task and return the result message, also if Dagster cannot store the events of the run."""
+    """Execute a task and return its result message, even if Dagster cannot store the events of the run."""
     try:
         return _materialize(job, instance, organization, task)
     except (DBAPIError, DagsterPostgresException) as error:
         failure = storage_failure(error)
         if failure is None:
             raise
-        # The run stays unfinished in the database. The parent process ends it when the database accepts writes again.
+        # The run stays unfinished in the database. The parent process ends the run when the database accepts writes
+        # again.
         return {"organization": organization.name, "run_id": None, "success": False, "error": str(failure)}
 
 
@@ -75,7 +78,7 @@ def _materialize(
     days = DayRange(dt.date.fromisoformat(task["first"]), dt.date.fromisoformat(task["last"]))
 
     def execute(assets: list[dg.AssetKey]) -> dg.ExecuteInProcessResult:
-        # The tag with the process contains the id of the run, so the id is chosen before the run is created.
+        # The tag that names the process also contains the id of the run, so the id is chosen before the run is created.
         run_id = str(uuid.uuid4())
         process = {process_id.PROCESS_TAG: process_id.tag_of(run_id, process_id.Process.of())}
         return job.execute_in_process(
@@ -83,7 +86,7 @@ def _materialize(
             asset_selection=assets,
             tags={**range_tags(days), **task["tags"], **process},
             run_id=run_id,
-            # A failed step must not end the worker, which executes further tasks.
+            # The exception of a failed step would end the worker, which still has to execute further tasks.
             raise_on_error=False,
         )
 
@@ -91,7 +94,8 @@ def _materialize(
     materialized = {event.asset_key for event in result.get_asset_materialization_events()}
     allocated = asset_keys.allocated_costs_key(organization)
     if asset_keys.costs_key(organization) in materialized and allocated not in materialized:
-        # Dagster skips the allocation asset if costs or usage failed, so the stored days are allocated here.
+        # Dagster skips the allocation if the costs or the usage of any day failed. A second run allocates the days that
+        # were stored.
         execute([allocated])
     return {
         "organization": organization.name,
@@ -102,13 +106,13 @@ def _materialize(
 
 
 def _error_of(result: dg.ExecuteInProcessResult) -> str | None:
-    """Return the messages of all failed steps, or None if no step failed."""
+    """Return the messages of all failed steps, joined by semicolons, or None if no step failed."""
     messages = []
     for event in result.all_events:
         if event.is_step_failure:
             failure = event.step_failure_data
             description = failure.user_failure_data.description if failure.user_failure_data else None
-            # SQLAlchemy appends the statement and its parameters to the first line of a message.
+            # Only the first line is used: SQLAlchemy appends the SQL statement and its parameters in further lines.
             first_line = failure.error.message.strip().partition("\n")[0] if failure.error else "a step failed"
             messages.append(description or first_line)
     return "; ".join(messages) or None

@@ -1,4 +1,4 @@
-"""Executes ranges of partitions in worker processes, several organizations at a time, without Dagster's daemon."""
+"""Executes ranges of partitions in worker processes without Dagster's daemon, several organizations at a time."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from openai_costs_dagster.orchestration import asset_keys
 from openai_costs_dagster.orchestration.runs.abandoned_runs import CREATED, STARTED, UnfinishedRun
 from openai_costs_dagster.orchestration.runtime.process_id import PROCESS_TAG
 
-# As many runs at a time as the run queue of `openai-costs up` executes (`max_concurrent_runs` in dagster.yaml).
+# Equal to `max_concurrent_runs` in dagster.yaml, the number of runs that `openai-costs up` executes at a time.
 _MAX_WORKERS = 4
-# The time that a worker has to end its run after an interrupt.
+# A worker that was interrupted has this time to end its run before it is killed.
 _INTERRUPT_TIMEOUT_S = 30.0
 _UNFINISHED = [dg.DagsterRunStatus(status) for status in CREATED | STARTED]
 
 
 @dataclass(frozen=True)
 class Task:
-    """A range of days of one organization, which becomes one run."""
+    """A range of days of one organization, which a worker executes as one run."""
 
     organization: str
     days: DayRange
@@ -40,7 +40,7 @@ class Task:
 
 
 class Step(NamedTuple):
-    """Progress of a task: a number of days that were stored or failed, or a message."""
+    """The progress of a task: a number of days that were stored or failed, or a message for the person who waits."""
 
     organization: str
     days: int
@@ -49,7 +49,7 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True)
 class Result:
-    """The result of a task. `failed` has the reason of each failed day, and `spend` is in US dollars."""
+    """The result of a task. `failed` maps each failed day to its reason. `spend` is in US dollars."""
 
     organization: str
     success: bool
@@ -57,14 +57,14 @@ class Result:
     requests: int = 0
     spend: str = "0"
     other_spend: Sequence[str] = ()
-    """Amounts in other currencies, which `spend` does not include."""
+    """The spend in currencies other than US dollars, as formatted amounts. `spend` does not include it."""
     failed: Mapping[str, str] = field(default_factory=dict)
     outside_retention: Sequence[str] = ()
-    """Failed days that are older than the year that OpenAI serves."""
+    """Those failed days that are older than the year for which OpenAI serves costs."""
     notes: Sequence[str] = ()
-    """Warnings about stored days."""
+    """Warnings about days that were stored."""
     error: str | None = None
-    """The error with which the whole run ended, or None if only single days failed."""
+    """The error that ended the whole run, or None if the run succeeded or only single days failed."""
 
 
 def run_all(
@@ -74,7 +74,10 @@ def run_all(
     log_file: Path,
     on_step: Callable[[Step], None],
 ) -> Iterator[Result]:
-    """Execute all tasks and yield each result as soon as its task has finished. `on_step` receives the progress."""
+    """Execute all tasks and yield each result as soon as its task has finished.
+
+    `on_step` is called with the progress of every task. `log_file` receives the logs of the worker processes.
+    """
     tasks_left: queue.SimpleQueue[Task] = queue.SimpleQueue()
     for task in tasks:
         tasks_left.put(task)
@@ -93,15 +96,15 @@ def run_all(
                 yield message
             else:
                 on_step(message)
-        # An exception in a thread is only raised when its result is read.
+        # A future raises the exception of its thread only when its result is requested.
         for feeder in feeders:
             feeder.result()
 
 
 def end_abandoned_runs(instance: dg.DagsterInstance, prefix: Sequence[str], now: dt.datetime) -> list[str]:
-    """End the runs of our assets that no process executes any more. Return a message for each.
+    """End the unfinished runs of our assets that no process executes any more. Return a message for each ended run.
 
-    An unfinished run prevents further refreshes of its organization, and without a daemon nothing else ends it.
+    An unfinished run prevents further refreshes of its organization, and without a daemon no other process ends it.
     `prefix` is the asset key prefix.
     """
     messages = []
@@ -117,7 +120,10 @@ def end_abandoned_runs(instance: dg.DagsterInstance, prefix: Sequence[str], now:
 
 
 def _end(instance: dg.DagsterInstance, run_id: str, reason: str) -> bool:
-    """End a run, unless it has finished since it was listed. A process ends right after its run."""
+    """End a run and return True, or return False if the run has finished since it was listed.
+
+    A process ends right after its run, so that a finished run may look abandoned for a moment.
+    """
     run = instance.get_run_by_id(run_id)
     if run is None or run.is_finished:
         return False
@@ -137,14 +143,14 @@ def _is_ours(run: dg.DagsterRun, prefix: Sequence[str]) -> bool:
 def backfill_tags() -> dict[str, str]:
     """Return the tags of a run of `openai-costs backfill`.
 
-    Findings of a run with the trigger `backfill` send no alerts.
+    They give the run the trigger `backfill`, so that its findings send no alerts, and prevent automatic retries.
     """
     return {asset_keys.TRIGGER_TAG: "backfill", **asset_keys.NO_RUN_RETRIES}
 
 
 @contextmanager
 def _worker(environment: Mapping[str, str], log: IO[bytes]) -> Iterator[subprocess.Popen[str]]:
-    """Start a worker process, and stop it at the end of the block."""
+    """Start a worker process, and stop it at the end of the `with` block."""
     with subprocess.Popen(
         [sys.executable, "-m", "openai_costs_dagster.orchestration.runs.worker"],
         env={**os.environ, **environment},
@@ -174,7 +180,10 @@ def _feed(
     messages: queue.SimpleQueue[Result | Step | None],
     log_file: Path,
 ) -> None:
-    """Send tasks to a worker one by one. Put its progress and results into `messages`, and None at the end."""
+    """Send tasks to a worker one by one until no task is left.
+
+    The worker's progress and results are put into `messages`, followed by None.
+    """
     assert process.stdin  # noqa: S101 - a pipe
     try:
         while True:
@@ -192,7 +201,7 @@ def _follow(
     messages: queue.SimpleQueue[Result | Step | None],
     log_file: Path,
 ) -> Result:
-    """Send a task to a worker, pass on its progress, and return its result."""
+    """Send a task to a worker, put its progress into `messages`, and return its result."""
     assert process.stdin  # noqa: S101 - a pipe
     assert process.stdout  # noqa: S101 - a pipe
     request = {
@@ -217,7 +226,7 @@ def _follow(
                     error = message.get("error") or f"its run failed: see {log_file}"
                 return Result(task.organization, message["success"], error=error, **finished)
     except BrokenPipeError:
-        pass  # The worker process has ended, which the following result reports.
+        pass  # The worker process has ended. The result below reports this as an error.
     return Result(
         task.organization, success=False, error=f"its process ended in the middle: see {log_file}", **finished
     )

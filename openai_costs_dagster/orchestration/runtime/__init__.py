@@ -1,4 +1,4 @@
-"""The runtime of Dagster: the instance, its storages and the run launchers.
+"""Dagster's runtime: its instance, its storages in Postgres and its run launchers.
 
-This package does not depend on the assets.
+The modules of this package do not import the definitions of assets.
 """

@@ -1,9 +1,12 @@
-"""The fork server: a process that loads definitions once and forks a process from itself for each run.
+"""The fork server: a process that loads Dagster's definitions once, and forks a process from itself for each run.
 
-The server reads requests from standard input, one line each: the argument of `dagster api execute_run`, then `go` after
-the id of the new process has been stored. If any other line or the end of the input follows, that process runs nothing.
-The server writes the process id to standard output. It has no thread and keeps no connection open, which makes forking
-safe. It ends after the end of its input and the end of its last run.
+A request is one line of standard input: the argument of `dagster api execute_run`. The fork server forks a process for
+the run and writes its process id to standard output. The parent stores the process id and then sends the line `go`,
+which starts the run. If any other line or the end of the input follows, the forked process ends without executing the
+run.
+
+The fork server has no second thread and keeps no connection open, because forked processes would inherit locks and
+connections. It ends when its input has ended and its last run is over.
 """
 
 from __future__ import annotations
@@ -30,13 +33,14 @@ GO = "go"
 
 
 def main() -> None:
-    """Serve requests until the end of standard input. Exits with an error if definitions do not load."""
-    # Ctrl-C interrupts the whole process group. It is meant for the runs, and the server ends after its last run.
+    """Serve requests until standard input ends. The process exits with an error if the definitions do not load."""
+    # Ctrl-C sends SIGINT to the whole process group. Only the runs should be interrupted: the fork server ends after
+    # its last run.
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     loaded: set[str] = set()
     with os.fdopen(os.dup(sys.stdout.fileno()), "w") as output:
-        # Definitions may print while they load. Standard output is redirected, because only process ids may reach the
-        # pipe.
+        # The parent parses every line of this pipe as a process id. Definitions may print while they load, so file
+        # descriptor 1 is pointed to standard error.
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
         for request in iter(sys.stdin.readline, ""):
             _load(request, loaded)
@@ -56,12 +60,12 @@ def _fork(request: str, output: TextIO) -> None:
             process.start()
         print(process.pid, file=output, flush=True)
         if sys.stdin.readline().strip() == GO:
-            with suppress(BrokenPipeError):  # The forked process may already have been killed.
+            with suppress(BrokenPipeError):  # The launcher may have killed the forked process already.
                 release.send(GO)
 
 
 def _load(request: str, loaded: set[str]) -> None:
-    """Load the definitions of a run into this process.
+    """Load the definitions that a run needs into the fork server, unless they are already loaded.
 
     Forked runs inherit the loaded modules and need not import them again.
     """
@@ -77,9 +81,11 @@ def _run(request: str, gate: Connection, inherited: list[Connection | TextIO]) -
     for stream in inherited:
         stream.close()
     with Path(os.devnull).open() as nothing:
-        os.dup2(nothing.fileno(), 0)  # Standard input holds the requests of other runs.
+        # Standard input of the fork server contains the requests of other runs, so the run reads from /dev/null.
+        os.dup2(nothing.fileno(), 0)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    with capture_interrupts():  # Records an interrupt that arrives before Dagster handles interrupts.
+    # An interrupt that arrives before Dagster handles interrupts is recorded instead of being lost.
+    with capture_interrupts():
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
         try:
             gate.recv()

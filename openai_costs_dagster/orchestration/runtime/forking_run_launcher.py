@@ -1,8 +1,8 @@
-"""A run launcher that forks runs from a process that has loaded their definitions already.
+"""A run launcher that forks each run from a process that has already loaded the definitions.
 
-About half of the CPU time of an ordinary run is for importing Dagster and loading definitions
-(docs/decisions/0022-run-launcher.md). `openai-costs up` uses this launcher from 50 organizations on. It serves one
-machine; clusters have run launchers of their own.
+About half of the CPU time of an ordinary run goes to importing Dagster and loading definitions
+(docs/decisions/0022-run-launcher.md). `openai-costs up` uses this launcher from 50 organizations on. The launcher only
+works on a single machine. Clusters need another launcher, such as `K8sRunLauncher`.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ from openai_costs_dagster.orchestration.runtime.process_id import PROCESS_TAG, S
 from openai_costs_dagster.orchestration.runtime.run_launcher import RunLauncher
 from openai_costs_dagster.user_input import env_variable
 
-# The time limit for loading definitions. Runs wait for the fork server, and Dagster gives each run 900 s to start.
+# The time limit for loading definitions. It is well below the 900 s that Dagster gives each run to start, so that the
+# code server can still start the run afterwards.
 _LOAD_TIMEOUT_S = 60.0
-# After the definitions failed to load, the code server starts all runs for this time before the fork server is tried
+# The time after a failure to load definitions in which the code server starts all runs, before the fork server is tried
 # again.
 _BACKOFF_S = 300.0
 
@@ -40,11 +41,14 @@ _ENDED = "the fork server has ended while it loaded definitions; the log of the 
 
 
 class ForkServerUnavailable(Exception):
-    """The fork server cannot start a run."""
+    """Raised when the fork server cannot start a run. The message gives the reason."""
 
 
 class ForkingRunLauncher(RunLauncher):
-    """`RunLauncher` whose runs are forked from a fork server, which is replaced when definitions may have changed."""
+    """A `RunLauncher` that forks runs from a fork server.
+
+    The fork server is replaced when the definitions may have changed.
+    """
 
     def __init__(self, inst_data: ConfigurableClassData | None = None) -> None:
         super().__init__(inst_data)
@@ -56,7 +60,7 @@ class ForkingRunLauncher(RunLauncher):
 
     @override
     def launch_run(self, context: LaunchRunContext) -> None:
-        """Start a run from the fork server. If that is not possible, start the run in the code server."""
+        """Fork a run from the fork server. If that is not possible, start the run in the code server."""
         try:
             with self._lock:
                 self._fork(context)
@@ -74,13 +78,14 @@ class ForkingRunLauncher(RunLauncher):
         self._instance.report_run_canceling(run)
         has_started = run.status is dg.DagsterRunStatus.STARTED
         was_running = process.send(signal.SIGINT if has_started else signal.SIGKILL)
-        if not (has_started and was_running):  # A run that was interrupted reports its own end.
+        # A run that was interrupted while its process was running reports its own cancellation.
+        if not (has_started and was_running):
             self._instance.report_run_canceled(run)
         return was_running
 
     @override
     def dispose(self) -> None:
-        """Let the fork server end after its last run. Runs that have started go on."""
+        """Let the fork server end after its last run. Runs that have started continue."""
         with self._lock:
             self._is_disposed = True
             self._close_fork_server()
@@ -90,7 +95,7 @@ class ForkingRunLauncher(RunLauncher):
         run = context.dagster_run
         if self._is_outdated(context):
             self._close_fork_server()
-            # Definitions that have changed may load although the former definitions did not.
+            # The definitions may have been repaired, so the fork server is tried again at once.
             self._backoff_until = 0.0
         if reason := self._reason_not_to_fork(run):
             raise ForkServerUnavailable(reason)
@@ -104,7 +109,8 @@ class ForkingRunLauncher(RunLauncher):
         server = self._fork_server or _ForkServer()
         self._fork_server = None
         with ExitStack() as on_failure:
-            # A server that failed in the middle of a request would take the next line for the rest of that request.
+            # A fork server whose request failed halfway would read the next request as the missing line, so it is
+            # killed.
             on_failure.callback(server.kill)
             try:
                 server.fork(serialize_value(request), record_process)
@@ -129,7 +135,7 @@ class ForkingRunLauncher(RunLauncher):
         return None
 
     def _is_outdated(self, context: LaunchRunContext) -> bool:
-        """Return whether the code location was reloaded or the configuration file changed since the last run."""
+        """Return whether the code location was reloaded, or the configuration file changed, since the last run."""
         versions: dict[str, object] = {"": _version(env_variable("OPENAI_COSTS_CONFIG"))}
         origin = context.dagster_run.remote_job_origin
         if origin and context.workspace:
@@ -146,17 +152,17 @@ class ForkingRunLauncher(RunLauncher):
 
 
 class _ForkServer:
-    """A process that runs the module `fork_server`. It serves one request after the other."""
+    """A process that executes the module `fork_server` and serves one request at a time."""
 
     def __init__(self) -> None:
-        # The pipes are unbuffered, so that `poll` sees every byte that has not been read yet.
+        # The pipes are unbuffered: a byte in a Python buffer would be invisible to `poll`, which would then time out.
         program = [sys.executable, "-m", fork_server.__name__]
         self._process = subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)  # noqa: S603 - our own module
 
     def fork(self, request: str, record_process: Callable[[int], None]) -> None:
-        """Fork a process for a run; the run starts after `record_process` has stored the process id.
+        """Fork a process for a run. The run starts after `record_process` has stored the process id.
 
-        Raises `ForkServerUnavailable` if the server has ended or does not load the definitions in time.
+        Raises `ForkServerUnavailable` if the fork server has ended or does not load the definitions in time.
         """
         try:
             self._write(request)
@@ -166,15 +172,15 @@ class _ForkServer:
             raise ForkServerUnavailable(_ENDED) from None
 
     def close(self) -> None:
-        """Close the pipes to the server, which ends after the last of its runs."""
+        """Close the pipes to the fork server, which then ends after the last of its runs."""
         for stream in (self._process.stdin, self._process.stdout):
             assert stream  # noqa: S101 - both are pipes
             stream.close()
-        # Reap the child so that it does not become a zombie.
+        # Wait for the process in a thread, because an ended child process stays a zombie until its parent waits for it.
         threading.Thread(target=self._process.wait, daemon=True).start()
 
     def kill(self) -> None:
-        """Kill a server that may not read its pipe any more. Its runs go on."""
+        """Kill a fork server that may not read its pipe any more. Its runs continue."""
         self._process.kill()
         self._process.wait()
         self.close()
@@ -200,7 +206,7 @@ def _process_of(run: dg.DagsterRun) -> process_id.Process | None:
 
 
 def _version(file: str | None) -> tuple[int, ...] | None:
-    """Return a value that differs after each change of a file, or None if there is no file."""
+    """Return a value that differs after each change of a file, or None if the file does not exist."""
     try:
         status = Path(file).stat() if file else None
     except OSError:

@@ -1,4 +1,4 @@
-"""Dagster's instance: its home with `dagster.yaml`, its storage in Postgres, its run launcher and its environment.
+"""Dagster's instance: its home directory with `dagster.yaml`, its storage in Postgres and its environment variables.
 
 Dagster's tables are in the same database as the costs, in a schema of their own.
 """
@@ -23,22 +23,27 @@ from openai_costs_dagster.warehouse.errors import DatabaseRefused
 
 STORAGE_URL = "OPENAI_COSTS_DAGSTER_DATABASE_URL"
 UI_URL_VARIABLE = "OPENAI_COSTS_UI_URL"
-"""The address of the UI that `openai-costs up` serves, for links in alerts if `dagster_url` is not configured."""
+"""The environment variable with the address of the UI that `openai-costs up` serves.
+
+Alerts link to this address if `dagster_url` is not configured.
+"""
 FORK_FROM_ORGANIZATIONS = 50
-"""The number of organizations from which runs are forked (docs/decisions/0022-run-launcher.md)."""
+"""The number of organizations from which the fork server starts the runs (docs/decisions/0022-run-launcher.md)."""
 
 _RUNTIME = "openai_costs_dagster.orchestration.runtime"
 _SCHEMA = "openai_costs_dagster"
-# Asynchronous commits may lose the last events of Dagster's history in a crash, and no costs.
+# With asynchronous commits, a crash may lose the last events of Dagster's history. No costs are lost, because they are
+# stored over another connection.
 _SESSION = "-csynchronous_commit=off -ctimezone=UTC"
-# The number of events that Dagster writes in one batch. This size cuts the time of a run over a year to a third.
+# The number of events that Dagster writes in one batch. With this size, a run over a year takes a third of the time.
 _EVENT_BATCH_SIZE = "500"
 
 
 def home(configuration: Configuration) -> Path:
-    """Return `DAGSTER_HOME` if it is set, or else a folder of the data directory after writing its `dagster.yaml`.
+    """Return the directory of Dagster's instance.
 
-    Raises `ConfigurationError` if the folder cannot be used, or `NotWritable`.
+    This is `DAGSTER_HOME` if it is set. Otherwise it is a folder in the data directory, and `dagster.yaml` is written
+    there. Raises `ConfigurationError` if the folder cannot be used, and `NotWritable` if the file cannot be written.
     """
     if given := env_variable("DAGSTER_HOME"):
         folder = Path(given).expanduser().resolve()
@@ -58,9 +63,10 @@ def home(configuration: Configuration) -> Path:
 
 
 def run_launcher(organizations: int) -> dict[str, str]:
-    """Return the setting `run_launcher` for a number of organizations.
+    """Return the setting `run_launcher` of `dagster.yaml` for a number of organizations.
 
-    Below `FORK_FROM_ORGANIZATIONS`, this is Dagster's default run launcher with a check for dead runs.
+    Below `FORK_FROM_ORGANIZATIONS`, this is Dagster's default run launcher with a check for runs whose process has
+    ended.
     """
     if organizations < FORK_FROM_ORGANIZATIONS:
         return {"module": f"{_RUNTIME}.run_launcher", "class": "RunLauncher"}
@@ -68,7 +74,7 @@ def run_launcher(organizations: int) -> dict[str, str]:
 
 
 def describe_run_launcher(organizations: int) -> str:
-    """Return a message that names the run launcher in use, for `openai-costs up`."""
+    """Return a line for the output of `openai-costs up` that names the run launcher in use."""
     if env_variable("DAGSTER_HOME"):
         return "Run launcher: as configured in the dagster.yaml of DAGSTER_HOME"
     if organizations < FORK_FROM_ORGANIZATIONS:
@@ -77,16 +83,16 @@ def describe_run_launcher(organizations: int) -> str:
 
 
 def storage_url(database: Database) -> str:
-    """Return the URL of the same database for Dagster's storage: for psycopg2, with the schema of Dagster's tables.
+    """Return the database URL for Dagster's storage, which uses psycopg2 and a schema of its own.
 
     Raises `DatabaseRefused` if psycopg2 does not support a parameter of the URL.
 
-    - The driver is explicit, because SQLAlchemy 2.1 uses psycopg 3 for a bare ``postgresql://``, and Dagster's
+    - The URL names the driver, because SQLAlchemy 2.1 uses psycopg 3 for a bare ``postgresql://``, and Dagster's
       statements do not work with psycopg 3.
     - The time zone of the session is UTC, because Dagster stores times without a zone and assumes UTC.
     - Commits are asynchronous: Dagster's history may lose the last half second if the machine crashes. Costs are
-      committed synchronously, by another connection.
-    - Host and port are parameters of the query, which also accepts several hosts and sockets.
+      committed synchronously, over another connection.
+    - Host and port are parameters of the query, because only the query of a URL accepts several hosts and socket paths.
     """
     parameters = database.address.for_dagster()
     options = parameters.get("options", "")
@@ -110,9 +116,9 @@ def storage_url(database: Database) -> str:
 def prepare(database: Database) -> None:
     """Create or migrate the tables of the warehouse, and create the schema for Dagster's tables.
 
-    Raises `WarehouseError`.
+    Raises `WarehouseError` if the database refuses a change or does not respond.
     """
-    storage_url(database)  # This call raises an error for an unusable URL before anything is written.
+    storage_url(database)  # Raises an error for an unusable URL before anything is written to the database.
     database.prepare()
     database.make_schema(_SCHEMA)
 
@@ -120,13 +126,14 @@ def prepare(database: Database) -> None:
 def environment(configuration: Configuration, database: Database) -> dict[str, str]:
     """Return the environment variables with which a Dagster process uses this configuration and its storage.
 
-    One of them contains the password of the database. Raises `ConfigurationError` if Dagster cannot run.
+    The variable `STORAGE_URL` contains the password of the database. Raises `ConfigurationError` if Dagster cannot run
+    with this configuration or from the directory in which it is installed.
     """
     _refuse_percent_sign(importlib.util.find_spec("dagster_postgres"))
     variables = {
         "DAGSTER_HOME": str(home(configuration)),
         "DAGSTER_EVENT_BATCH_SIZE": _EVENT_BATCH_SIZE,
-        # Backfills wait while a code server restarts. By default, Dagster fails them.
+        # While a code server restarts, backfills wait. By default, Dagster fails them.
         "DAGSTER_BACKFILL_RETRY_DEFINITION_CHANGED_ERROR": "1",
         STORAGE_URL: storage_url(database),
     }
@@ -138,7 +145,7 @@ def environment(configuration: Configuration, database: Database) -> dict[str, s
 def _refuse_percent_sign(package: ModuleSpec | None) -> None:
     """Raise `ConfigurationError` if the path of Dagster's package contains "%".
 
-    Dagster passes the path to Alembic, which treats "%" as the beginning of a variable.
+    Dagster passes the path to Alembic, which interprets "%" as the beginning of a variable.
     """
     if package and package.origin and "%" in package.origin:
         raise ConfigurationError(

@@ -1,4 +1,7 @@
-"""A pool of database connections that all storages of a Dagster process share."""
+"""A pool of database connections that Dagster's three storages share in each process.
+
+Dagster's own storages open a new connection for every statement.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,8 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from openai_costs_dagster.orchestration.runtime.storage_session import session_of
 
-_POOL_SIZE = 4  # connections that stay open
-_MAX_OVERFLOW = 20  # further connections, which are closed when they are returned
+_POOL_SIZE = 4  # connections that stay open when they are idle
+_MAX_OVERFLOW = 20  # connections beyond the pool size; they are closed when they return to the pool
 _RECYCLE_AFTER_S = 1800
 _PING_AFTER_IDLE_S = 1.0
 
@@ -22,10 +25,10 @@ _engines: dict[str, Engine] = {}
 
 
 def engine_of(url: str) -> Engine:
-    """Return the engine for a database URL. Each process has one engine per URL.
+    """Return the SQLAlchemy engine for a database URL. Each process has one engine per URL.
 
-    Each statement is committed on its own, as in Dagster's own storages. Disposing of the engine closes the connections
-    that are idle.
+    Each statement is committed on its own, as in Dagster's own storages. `engine.dispose()` closes the idle
+    connections.
     """
     with _lock:
         if url not in _engines:
@@ -44,7 +47,7 @@ def _create_engine(url: str) -> Engine:
     )
     session.listen(engine)
     event.listen(engine, "checkin", _record_idle_since)
-    # SQLAlchemy's `pool_pre_ping` would ping before each use, which takes as long as the statement itself.
+    # The option `pool_pre_ping` of SQLAlchemy would ping before each use, which takes as long as the statement itself.
     event.listen(engine, "checkout", partial(_ping_if_idle, engine.dialect))
     return engine
 
@@ -54,7 +57,7 @@ def _record_idle_since(_connection: Any, record: ConnectionPoolEntry) -> None:
 
 
 def _ping_if_idle(dialect: Dialect, connection: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:
-    """Ping a connection that was idle, because the server may have closed it.
+    """Ping a connection that has been idle, because the server may have closed it.
 
     Raises `InvalidatePoolError` if the ping fails. SQLAlchemy then replaces all connections of the pool.
     """

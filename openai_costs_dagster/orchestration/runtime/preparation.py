@@ -1,4 +1,4 @@
-"""Creates or migrates Dagster's tables before Dagster's processes start."""
+"""Creates or migrates Dagster's own tables before Dagster's processes start."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _LOG = logging.getLogger(__name__)
 
 
 def prepare_dagster(database: Database, environment: Mapping[str, str]) -> None:
-    """Create or migrate Dagster's tables for this release, and grant the database roles their rights.
+    """Create or migrate Dagster's tables for this release, and grant the database roles their rights on them.
 
-    `database.prepare()` must have created the warehouse. Of several processes, one migrates while the others wait.
-    Raises `WarehouseError`.
+    `database.prepare()` must have created the warehouse before. If several processes call this function, one of them
+    migrates while the others wait. Raises `WarehouseError` if the database refuses a change or does not respond.
     """
     database.check_privileges()
-    os.environ.update(environment)  # Dagster reads the location of its instance from the environment only.
+    os.environ.update(environment)  # Dagster only reads the location of its instance from the environment.
     with lock.dagster_tables_lock(database, on_wait=_LOG.warning), dg.DagsterInstance.get() as instance:
         instance.upgrade()
     database.grant_on_dagster()

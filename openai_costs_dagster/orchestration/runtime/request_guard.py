@@ -1,8 +1,8 @@
-"""ASGI middleware that refuses requests of foreign web pages to Dagster's webserver, which has no password.
+"""ASGI middleware that protects Dagster's webserver, which has no password, from requests of foreign web pages.
 
-A web page can make the browser of a visitor send requests to addresses of the visitor's machine and network. The guard
-refuses requests that name an unknown host (DNS rebinding), requests that come from a page of another origin, and
-changes in any form that a page could send without the permission of the server.
+A web page can make the browser of its visitor send requests to servers on the visitor's machine and network. The
+middleware refuses requests with an unknown host name (DNS rebinding), requests from a page of another origin, and
+mutations in a form that a browser sends without asking the server for permission (CORS).
 """
 
 from __future__ import annotations
@@ -18,25 +18,29 @@ from openai_costs_dagster.host_names import LOOPBACK_HOSTS, canonical_host, host
 
 _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 _FORBIDDEN, _METHOD_NOT_ALLOWED, _UNSUPPORTED_MEDIA_TYPE = 403, 405, 415
-_POLICY_VIOLATION = 1008  # the code with which a WebSocket handshake is refused
-# Browsers then show the UI in no frame of another site, and pass no response to another site's page.
+_POLICY_VIOLATION = 1008  # the WebSocket close code for a refused handshake
+# With these headers, browsers show the UI in no frame of another site and give another site's page no response.
 _RESPONSE_HEADERS = {"X-Frame-Options": "SAMEORIGIN", "Cross-Origin-Resource-Policy": "same-origin"}
 
 
 class RequestGuard:
-    """Wraps an ASGI application. Every route is guarded, for HTTP and for WebSockets."""
+    """ASGI middleware that checks every HTTP and WebSocket request before the wrapped application receives it."""
 
     def __init__(
         self, app: ASGIApp, allowed_hosts: Iterable[str] = (), *, response_headers: Mapping[str, str] | None = None
     ) -> None:
-        """`allowed_hosts` are allowed in addition to the loopback names."""
+        """Wrap the ASGI application `app`.
+
+        Requests may use the loopback names and `allowed_hosts` as their host name. `response_headers` are added to each
+        response.
+        """
         self._app = app
         self._hosts = {canonical_host(host) for host in (*LOOPBACK_HOSTS, *allowed_hosts)} - {None}
         self._response_headers = {**_RESPONSE_HEADERS, **(response_headers or {})}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request to the application, or refuse it with one sentence."""
-        if scope["type"] not in {"http", "websocket"}:  # events of the start and the end of the server
+        """Pass a request to the application, or refuse it with a response of one sentence."""
+        if scope["type"] not in {"http", "websocket"}:  # Startup and shutdown of the server are also ASGI events.
             await self._app(scope, receive, send)
             return
         refusal = self._refusal(scope)
@@ -59,14 +63,14 @@ class RequestGuard:
         return send_with_headers
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
-        """Return the status code and the reason for a refusal, or None if the request is allowed."""
+        """Return the HTTP status code and the reason for a refusal, or None if the request is allowed."""
         headers = Headers(scope=scope)
         if reason := self._foreign_host(headers) or _foreign_page(headers, scope):
             return _FORBIDDEN, reason
-        if scope["type"] == "websocket":  # Dagster accepts only subscriptions over a WebSocket
+        if scope["type"] == "websocket":  # Over a WebSocket, Dagster accepts only subscriptions, which change nothing.
             return None
         if scope["method"] not in _SAFE_METHODS:
-            # Other content types need no permission of the server: a form of any web page can send them.
+            # A form of any web page can send other content types, because browsers need no CORS permission for them.
             if _media_types(headers) != ["application/json"]:
                 return _UNSUPPORTED_MEDIA_TYPE, "send this request with the header Content-Type: application/json"
         elif any(map(_has_side_effects, QueryParams(scope["query_string"]).getlist("query"))):
@@ -84,10 +88,10 @@ class RequestGuard:
 
 
 def _foreign_page(headers: Headers, scope: Scope) -> str | None:
-    """Return the reason for a refusal if a page of another origin has sent the request.
+    """Return the reason for a refusal if a page of another origin has sent the request, or else None.
 
-    Browsers send the header `Sec-Fetch-Site` to loopback addresses and over HTTPS, and `Origin` with every request that
-    can change something. Other programs send neither.
+    Browsers send the header `Sec-Fetch-Site` to loopback addresses and over HTTPS, and the header `Origin` with every
+    request that can change something. Programs other than browsers send neither header and are allowed.
     """
     (host,) = headers.getlist("host")
     if not all(is_same_origin(origin, host) for origin in headers.getlist("origin")):
@@ -96,7 +100,7 @@ def _foreign_page(headers: Headers, scope: Scope) -> str | None:
         return None
     is_link = headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
     if is_link and scope["type"] == "http" and scope["method"] in {"GET", "HEAD"}:
-        return None  # a link to the UI, for example in an alert
+        return None  # A link to the UI, for example in an alert, only displays a page.
     return "a page of another site sent this request"
 
 
@@ -105,11 +109,11 @@ def _media_types(headers: Headers) -> list[str]:
 
 
 def _has_side_effects(query: str) -> bool:
-    """Return whether a GraphQL document contains an operation other than a query."""
+    """Return whether a GraphQL document contains an operation other than a query, such as a mutation."""
     try:
         document = parse(query, no_location=True)
     except GraphQLError:
-        return False  # Dagster executes no invalid document
+        return False  # Dagster does not execute an invalid document, so it cannot change anything.
     return any(
         isinstance(node, OperationDefinitionNode) and node.operation is not OperationType.QUERY
         for node in document.definitions

@@ -1,6 +1,7 @@
-"""Session settings for Dagster's storages, applied after connecting.
+"""Settings of the database sessions of Dagster's storages, applied after connecting.
 
-Some connection poolers drop startup options. Dagster's tables would then be created in the schema `public`.
+Some connection poolers drop the startup options of a connection. Dagster would then create its tables in the schema
+`public`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _ROLE_DEFAULT = "set search_path to default"
 
 
 class StorageSession:
-    """A URL of Dagster's storage without its startup options, and the settings to apply instead of them."""
+    """The URL of Dagster's storage without its startup options, and the settings that replace these options."""
 
     def __init__(self, address: str) -> None:
         url = make_url(address)
@@ -50,12 +51,12 @@ class StorageSession:
 
 @cache
 def session_of(address: str) -> StorageSession:
-    """Return the session settings for a URL. Each process has one object per URL."""
+    """Return the session settings for a database URL. Each process creates one object per URL."""
     return StorageSession(address)
 
 
 def storage_failure(error: BaseException) -> WarehouseError | None:
-    """Return the database failure behind an error of Dagster's storage, or None for any other error."""
+    """Return the database failure that caused an error of Dagster's storage, or None for any other error."""
     cause = error.__cause__ if isinstance(error, DagsterPostgresException) else error
     if not isinstance(cause, exc.DBAPIError) or cause.orig is None:
         return None

@@ -1,1 +1,1 @@
-"""Sensors: the delivery of alerts and the report of late days. `automation.py` has the sensor for refreshes."""
+"""The sensors that send alerts and report late days. The sensor that requests refreshes is in `automation.py`."""

@@ -1,10 +1,11 @@
-"""The sensor that delivers alerts to their channels. `alerts/delivery.py` sends the messages.
+"""The sensor that sends recorded alerts to their channels. `alerts/delivery.py` implements the delivery.
 
-A tick fails while a channel does not accept messages, so that Dagster's UI shows the problem. Each delivery is
-committed on its own, and the next tick continues with the rest.
+A tick fails if a channel does not accept a message, so that Dagster's UI shows the problem. Each delivered message is
+committed on its own, and the next tick sends the remaining messages.
 """
 
-# No `from __future__ import annotations`: Dagster evaluates the annotation of `context` in nested functions.
+# Without `from __future__ import annotations`: Dagster evaluates the annotation of `context`, and cannot resolve a
+# string annotation of a nested function.
 import datetime as dt
 
 import dagster as dg
@@ -20,17 +21,19 @@ from openai_costs_dagster.warehouse import readers, sensor_ticks
 from openai_costs_dagster.warehouse.database import Database
 
 _INTERVAL_S = 15
-# Dagster limits a tick to 60 seconds, and an attempt may last 10 seconds. No attempt starts after this time.
+# Dagster ends a tick after 60 seconds, and an attempt to send a message may last 10 seconds. No attempt starts later
+# than this time after the start of the tick.
 _DELIVERY_TIME = dt.timedelta(seconds=30)
 
 
 def alert_sensor(configuration: Configuration, *, running: bool, shard: Shard = WHOLE) -> dg.SensorDefinition:
-    """Return the sensor that delivers alerts.
+    """Return the sensor that sends recorded alerts to their channels.
 
-    `running` is the sensor's default status, which can be changed in Dagster's UI.
+    `running` is the sensor's default status, which can be changed in Dagster's UI. `shard` is the shard of this code
+    location.
 
-    Each tick also records the ticks of the refresh sensor and the dead runs for `openai-costs status`, and requests
-    `heartbeat_url` when it is due. `shard` is the shard of this code location.
+    Each tick also records the ticks of the refresh sensor and the runs whose process died, for `openai-costs status`,
+    and sends the daily request to `heartbeat_url`.
     """
     sensor = asset_keys.alert_sensor_name(configuration)
 
@@ -42,7 +45,8 @@ def alert_sensor(configuration: Configuration, *, running: bool, shard: Shard = 
         target=None,
     )
     def deliver_alerts(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-        # Imported here because Apprise takes a quarter of a second to import, and only this sensor needs it.
+        # Importing Apprise takes a quarter of a second, and only this sensor needs it. Every run would otherwise wait
+        # for the import.
         from openai_costs_dagster.alerts import delivery
         from openai_costs_dagster.alerts.routing import routes
 
@@ -67,7 +71,7 @@ def alert_sensor(configuration: Configuration, *, running: bool, shard: Shard = 
 def _monitor(
     context: dg.SensorEvaluationContext, database: Database, configuration: Configuration, shard: Shard
 ) -> None:
-    """Record the state of Dagster for `openai-costs status`, end long transactions of readers, and send a heartbeat."""
+    """Record ticks and dead runs, end long transactions of database readers, and send the heartbeat if it is due."""
     from openai_costs_dagster.alerts.heartbeat import send_heartbeat
 
     refresh_sensor = asset_keys.refresh_sensor_name(configuration)

@@ -1,6 +1,6 @@
-"""The sensor that alerts about late days: days that should be stored by now and are not.
+"""The sensor that alerts about late days: days that are missing although a refresh should have stored them.
 
-A sensor checks for late days, because a run cannot report that no run has started.
+A sensor checks for late days, because a day can be late when no run starts, and a check needs a run.
 """
 
 # No `from __future__ import annotations`: Dagster evaluates the annotation of `context` in nested functions.
@@ -19,9 +19,10 @@ _INTERVAL_S = 300
 
 
 def late_days_sensor(configuration: Configuration, *, running: bool) -> dg.SensorDefinition:
-    """Return the sensor for late days. `running` is the sensor's default status, which can be changed in Dagster's UI.
+    """Return the sensor that alerts about late days.
 
-    The cursor holds the late days that were reported, as in ``acme/2026-01-31``, so that each is reported once.
+    `running` is the sensor's default status, which can be changed in Dagster's UI. The sensor's cursor lists the late
+    days, as in ``acme/2026-01-31``, so that each late day is reported once.
     """
     sensor = asset_keys.late_days_sensor_name(configuration)
 

@@ -1,4 +1,4 @@
-"""Records of sensor ticks and dead runs in the warehouse, which `openai-costs status` reads."""
+"""Records the ticks of sensors and the runs whose process died in the warehouse, for `openai-costs status`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ from openai_costs_dagster.warehouse.database import Connection, Database
 from openai_costs_dagster.warehouse.errors import WarehouseError
 from openai_costs_dagster.warehouse.sensor_ticks import DeadRun, Sensor, SensorTick
 
-# The failure of a run may become visible some time after its timestamp.
+# Dagster may make the failure of a run visible some time after its timestamp, so each tick also covers this time before
+# the last one.
 _OVERLAP = dt.timedelta(minutes=10)
 _FIRST_PERIOD = dt.timedelta(days=1)
 _RUN_FAILED_ITSELF = {
@@ -40,7 +41,7 @@ Any other reason means that the process died or never started.
 
 
 def location_of(context: dg.SensorEvaluationContext) -> str:
-    """Return the name of the code location that evaluates a sensor."""
+    """Return the name of the code location to which the evaluated sensor belongs."""
     origin = context.code_location_origin
     return origin.location_name if origin else context.repository_name or "unknown"
 
@@ -49,10 +50,11 @@ def location_of(context: dg.SensorEvaluationContext) -> str:
 def recorded(
     context: dg.SensorEvaluationContext, database: Database, configuration: Configuration, sensor: str, interval: int
 ) -> Iterator[None]:
-    """Store the time of a tick when the block completes, or the error if it raises.
+    """Record a tick of a sensor when the `with` block ends: its time, or the error that the block raised.
 
-    A `Failure` counts as a completed tick, because the sensor did its work and reports a problem outside of it. Any
-    other error keeps the time of the last completed tick, so that `status` fails if the errors continue.
+    A `dagster.Failure` counts as a completed tick, because the sensor completed its work and reports a problem outside
+    of itself. Any other error leaves the time of the last completed tick unchanged, so that `openai-costs status` fails
+    if the errors continue.
     """
     key = Sensor(location_of(context), platform.node(), sensor)
     try:
@@ -77,10 +79,10 @@ def record_refreshes(
     *,
     sensor: str,
 ) -> None:
-    """Store the time of the last tick of the refresh sensor, which Dagster records.
+    """Copy the time of the last tick of the refresh sensor from Dagster's storage to the warehouse.
 
     Dagster's daemon evaluates automation conditions itself, so our code does not run in a tick of that sensor. With
-    several shards, each code location has such a sensor, and the one with the oldest tick counts.
+    several shards, each code location has a refresh sensor, and the sensor with the oldest tick counts.
     """
     if context.instance.schedule_storage is None:
         return
@@ -98,7 +100,8 @@ def record_refreshes(
         ),
         reverse=True,
     )
-    # The oldest tick is unknown until the sensor of every shard has ticked.
+    # A sensor that has never ticked has no time. The oldest tick is therefore unknown until the sensors of all shards
+    # have ticked.
     if len(ticks) < shard.count:
         return
     timestamp, interval = ticks[shard.count - 1]
@@ -118,15 +121,16 @@ def record_refreshes(
 def end_dead_runs(instance: dg.DagsterInstance, configuration: Configuration) -> None:
     """Fail runs whose process died before the run started, so that Dagster retries them.
 
-    Dagster's run monitoring checks the processes of started runs only. For other runs it waits for
+    Dagster's run monitoring only checks the processes of runs that have started. For other runs it waits for
     `start_timeout_seconds`.
     """
     launcher = instance.run_launcher
-    if not isinstance(launcher, RunLauncher):  # Other launchers may report a run that is about to start as dead.
+    # Other launchers may report a run that is about to start as dead, and a healthy run would fail.
+    if not isinstance(launcher, RunLauncher):
         return
     for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTING])):
         if _is_ours(run, configuration) and launcher.check_run_worker_health(run).status is WorkerStatus.NOT_FOUND:
-            # The run is read again, because it may have started during the check.
+            # The run may have started during the check of its process, so its status is read again.
             known = instance.get_run_by_id(run.run_id)
             if known and known.status is dg.DagsterRunStatus.STARTING:
                 instance.report_run_failed(known, "The process of this run died before the run began.")
@@ -135,7 +139,7 @@ def end_dead_runs(instance: dg.DagsterInstance, configuration: Configuration) ->
 def record_dead_runs(
     context: dg.SensorEvaluationContext, connection: Connection, configuration: Configuration, *, sensor: str
 ) -> None:
-    """Store the runs that Dagster has failed since the last tick because their process died."""
+    """Record the runs that Dagster has failed since the last tick because their process died."""
     known = sensor_ticks.last_tick_at(connection, location_of(context), sensor)
     since = known - _OVERLAP if known else utc_now() - _FIRST_PERIOD
     filters = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=since)
@@ -173,12 +177,12 @@ def _is_ours(run: dg.DagsterRun, configuration: Configuration) -> bool:
 
 
 def _organization(run: dg.DagsterRun, configuration: Configuration) -> str | None:
-    """Return the organization whose assets a run materializes, or None for assets of all organizations."""
+    """Return the organization whose assets a run materializes, or None if its assets cover all organizations."""
     names = {asset_keys.organization_of(key, configuration.asset_key_prefix) for key in run.asset_selection or ()}
     return next((name for name in names if name in configuration.organizations), None)
 
 
 def _reason(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
-    """Return the message with which Dagster marked a run as failed."""
+    """Return the message with which Dagster marked a run as failed, without secrets."""
     events = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.RUN_FAILURE)
     return redact(events[-1].dagster_event.message or "") if events and events[-1].dagster_event else ""
