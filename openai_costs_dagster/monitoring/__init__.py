@@ -1,1 +1,4 @@
-"""Monitoring: evaluate stored days for anomalies, budgets and lateness. Never imports Dagster or an HTTP client."""
+"""Evaluates stored days: finds anomalies, evaluates budgets, detects late days and records alerts.
+
+The modules of this package never import Dagster or an HTTP client.
+"""

@@ -1,7 +1,7 @@
-"""Anomaly detection on the stored days of an organization: load the inputs, run the detector, explain the findings.
+"""Finds anomalies on the stored days of an organization: loads the spend, runs the detector and explains the findings.
 
-`evaluate_days` loads all inputs once, detects without I/O, loads the segments of the findings' spend, and returns the
-evaluations. Storing them is the caller's task, see `monitoring/evaluation.py`.
+`evaluate_days` loads the spend once, runs the detector without I/O, and then loads the details of the unusual spend.
+`monitoring/evaluation.py` calls `evaluate_days` and stores the findings.
 """
 
 from __future__ import annotations
@@ -36,76 +36,92 @@ from openai_costs_dagster.warehouse import anomalies
 from openai_costs_dagster.warehouse.anomalies import EvaluatedDay, Feedback, Finding
 from openai_costs_dagster.warehouse.database import Connection
 
-# The detector uses at most half a year, and a run that loads all stored days takes more CPU time
+# The detector uses at most half a year of history. Loading all stored days would only make a run slower
 # (docs/decisions/0021-code-locations.md).
 _HISTORY_DAYS = 240
-_REFERENCE_WEEKS = 4  # the usual spend of a segment is the average over this many weeks before the finding
+# The usual spend is the average over this many weeks before the finding: four weeks smooth out a single unusual week.
+_REFERENCE_WEEKS = 4
 _WEEK = 7
-_MAIN_SHARE = 0.6  # least share of a user's change that findings about costs must cover to replace the user's finding
+# A finding about a user is left out if findings about costs cover at least this share of the change in the user's
+# spend.
+_MAIN_SHARE = 0.6
 _ZERO = Decimal(0)
 
 
 @dataclass(frozen=True)
 class EvaluationInputs:
-    """The stored data that an evaluation of anomalies needs."""
+    """The stored data from which the anomalies of some days are found."""
 
     organization: str
     settings: Anomalies
     days: Sequence[dt.date]
-    """The UTC days to evaluate, oldest first. All of them are stored."""
+    """The UTC days to evaluate, oldest first. Costs are stored for each of these days."""
     stored: Mapping[dt.date, EvaluatedDay]
-    """Every stored day up to the last day to evaluate."""
+    """The stored days of the organization, up to the last day to evaluate."""
     spend: Sequence[Spend]
-    """The spend of all series in the history and on the days to evaluate."""
+    """The spend of all series, in the history and on the days to evaluate."""
     feedback: Sequence[Feedback]
-    """Mutes and expected days that people set on series."""
+    """The series that people muted, and the days that people marked as expected."""
     names: DisplayNames
     key_owners: Mapping[str, str]
     other_findings: Mapping[dt.date, list[Finding]]
-    """Findings that do not come from the detector: vanished days and changed unit prices."""
+    """The findings that do not come from the detector, by day: vanished costs and changed unit prices."""
     users: bool
-    """Whether to find anomalies of users, or of all other series."""
+    """Whether to find anomalies of users.
+
+    If False, find the anomalies of costs: total, projects, models, services and API keys.
+    """
 
 
 class SegmentRequest(NamedTuple):
-    """A request for the segments of a series' spend on some days, with the usual amounts of the weeks before."""
+    """The parameters of a query for the spend of a series by project, model, API key and line item.
+
+    The result compares the spend on `days` with the usual spend on `reference_days`.
+    """
 
     series: SeriesKey
     days: tuple[dt.date, ...]
     reference_days: tuple[dt.date, ...]
-    """The same weekdays of the weeks before."""
+    """The same weekdays as `days`, in the weeks before them."""
     weeks: int
-    """The number of weeks in `reference_days`."""
+    """The number of weeks from which `reference_days` come."""
 
 
 Segments = Mapping[SegmentRequest, list[Segment]]
 
 
 class Detection(NamedTuple):
-    """A root cause that the detector found on a day, before its segments are loaded."""
+    """A root cause that the detector found on a day, before the details of its spend are loaded."""
 
     cause: Cause
     figures: Figures
     segments: SegmentRequest
     cost_causes: Sequence[Cause] = ()
-    """For a finding about a user: the findings about costs of the same day, which may report the same change."""
+    """The findings about costs of the same day, which may report the same change as this finding about a user.
+
+    The field is empty for a finding about costs.
+    """
     day_segments: SegmentRequest | None = None
-    """The request for the segments that show whether `cost_causes` cover the finding; None if no cause can cover it."""
+    """The query for the user's spend on the day, with which `is_already_reported` compares the `cost_causes`.
+
+    None if no finding about costs can report the user's change.
+    """
 
     @property
     def requests(self) -> list[SegmentRequest]:
-        """All requests for segments that the finding needs."""
+        """All queries that are needed to explain this finding."""
         return [self.segments, *([self.day_segments] if self.day_segments else [])]
 
 
 def first_history_day(day: dt.date) -> dt.date:
-    """Return the first UTC day of the history that a day is evaluated with: the first day of a month, 240 days back.
+    """Return the first UTC day of the history with which a day is compared: the first day of a month, about 240 days
+    earlier.
 
-    The start depends only on the evaluated day. So a day has the same history whether it is evaluated alone or in a
-    range, and all days of a month share one pass of the detector. The detector uses at most half a year
-    (`noise_window_days`). On the panels of ``benchmarks/detection``, a longer history changes 3 % of the flags, half of
-    them gained and half lost. A project, model, API key or user without spend in this history counts as new when it
-    spends again, but an organization never does.
+    Because this day depends only on `day`, an evaluation of a single day and an evaluation of a range give the same
+    findings, and the detector needs only one pass for all days of a month. The detector uses at most half a year
+    (`noise_window_days`). On the panels of ``benchmarks/detection``, a longer history changes 3 % of the flagged days,
+    of which half are additional and half are lost. A project, model, API key or user without spend in this history
+    counts as new when it spends again. An organization never counts as new.
     """
     return (day - _HISTORY_DAYS * ONE_DAY).replace(day=1)
 
@@ -113,10 +129,10 @@ def first_history_day(day: dt.date) -> dt.date:
 def evaluate_days(
     connection: Connection, organization: str, settings: Anomalies, days: Iterable[dt.date], *, users: bool = False
 ) -> dict[dt.date, DayEvaluation]:
-    """Evaluate the stored days among `days`, oldest first. Each day is evaluated with the history up to that day.
+    """Return the evaluation of each stored day among `days`, oldest first, using only data up to that day.
 
-    With `users`, which needs allocated costs, the result has only findings about users that no finding about costs
-    reports already.
+    With `users=True`, which needs allocated costs, the result contains only findings about users, and only those that
+    no finding about costs already reports.
     """
     inputs = load_inputs(connection, organization, settings, days, users=users)
     panels = detect(inputs)
@@ -145,14 +161,14 @@ def evaluate_days(
 def load_inputs(
     connection: Connection, organization: str, settings: Anomalies, days: Iterable[dt.date], *, users: bool
 ) -> EvaluationInputs:
-    """Load everything that the evaluation of the stored days among `days` needs, apart from segments."""
+    """Load the data that `detect` needs to evaluate the stored days among `days`."""
     requested = sorted(days)
     stored = {day.usage_date: day for day in anomalies.stored_days(connection, organization, requested[-1])}
     evaluated = [day for day in requested if day in stored]
     if not evaluated:
         return EvaluationInputs(organization, settings, [], stored, [], [], DisplayNames(), {}, {}, users)
     history = DayRange(first_history_day(evaluated[0]), evaluated[-1])
-    # The evaluation of users runs after that of costs, which has already found vanished days and changed prices.
+    # Vanished costs and changed prices concern no user, and the separate evaluation of costs already reports them.
     other = {} if users else _other_findings(connection, settings, organization, DayRange(evaluated[0], evaluated[-1]))
     return EvaluationInputs(
         organization=organization,
@@ -160,7 +176,7 @@ def load_inputs(
         days=evaluated,
         stored=stored,
         spend=_load_spend(connection, organization, history, users=users),
-        # Feedback about a line item concerns changes of unit prices, which the detector does not find.
+        # Feedback about a line item concerns changed unit prices, which the detector does not find.
         feedback=[answer for answer in anomalies.feedback(connection, organization) if answer.line_item is None],
         names=display_names(connection, organization),
         key_owners=anomalies.key_owners(connection, organization),
@@ -170,16 +186,16 @@ def load_inputs(
 
 
 def detect(inputs: EvaluationInputs) -> list[PanelEvaluation]:
-    """Run the detector over the spend, in one pass for each history. Does no I/O."""
+    """Run the detector over the spend, without I/O. Days that share a history are evaluated in one pass."""
     if not inputs.days:
         return []
     oldest = min(inputs.stored)
     panels = []
-    # The days are sorted, so `groupby` yields all days with the same history in one group.
+    # `groupby` only joins neighbors. The days are sorted, so all days with the same history form one group.
     for first, group in groupby(inputs.days, key=lambda day: max(first_history_day(day), oldest)):
         days = list(group)
         spend = [entry for entry in inputs.spend if first <= entry.day <= days[-1]]
-        # An organization that spent before the loaded history is not new, even if it did not spend within the history.
+        # An organization that spent before the loaded history is not new, even if it spent nothing within the history.
         is_older = any(day < first and stored.amount_usd for day, stored in inputs.stored.items())
         if spend or is_older:
             panel = _build_panel(inputs.organization, spend, DayRange(first, days[-1]), is_older=is_older)
@@ -188,7 +204,7 @@ def detect(inputs: EvaluationInputs) -> list[PanelEvaluation]:
 
 
 def load_segments(connection: Connection, organization: str, requests: Iterable[SegmentRequest]) -> Segments:
-    """Load the segments of each request."""
+    """Execute each query for spend, and return its result as segments."""
     segments = {}
     for request in requests:
         series = request.series
@@ -207,7 +223,7 @@ def load_segments(connection: Connection, organization: str, requests: Iterable[
 
 
 class PanelEvaluation:
-    """The detector's result on one panel of daily spend, and its conversion into findings."""
+    """The detector's result on one array of daily spend, and its conversion into findings."""
 
     def __init__(self, inputs: EvaluationInputs, panel: Panel, spend: Iterable[Spend], days: Iterable[dt.date]) -> None:
         self._inputs = inputs
@@ -217,17 +233,19 @@ class PanelEvaluation:
         settings = inputs.settings
         self._parameters = Parameters.for_sensitivity(settings.sensitivity, float(settings.minimum_impact_usd))
         known = np.array([day in inputs.stored for day in panel.days])
-        # Costs of a provisional day still arrive, so the detector must not report a decrease on the day.
+        # Costs of a provisional day are still increasing, so the detector must not report a drop on such a day.
         settled = np.array([day in inputs.stored and not inputs.stored[day].provisional for day in panel.days])
         annotations = Annotations(settled, known, expected_days(panel, inputs.feedback))
         self._verdicts: Verdicts = Detector(panel, self._parameters, annotations).run()
         self._total_column = panel.series.index(SeriesKey(inputs.organization))
-        # Days before the first spend are not part of the panel.
+        # A panel begins with the first spend of the organization, so earlier days have no row in it.
         self.detections = {day: self._detect(day) for day in days if day >= panel.first_day}
-        """The root causes of each evaluated day."""
+        """The root causes that the detector found, by evaluated day."""
 
     def evaluation(self, base: DayEvaluation, segments: Segments) -> DayEvaluation:
-        """Return the evaluation of a day: `base` with the range of the organization, the findings and their charts."""
+        """Return `base`, the evaluation of a day, completed by the organization's usual range, the findings and a
+        chart.
+        """
         row = self._panel.row(base.day)
         age = row - int(self._panel.first_row[self._total_column])
         detections = [one for one in self.detections[base.day] if not _is_covered_by_costs(one, segments)]
@@ -240,7 +258,7 @@ class PanelEvaluation:
 
     def _detect(self, day: dt.date) -> list[Detection]:
         row, verdicts = self._panel.row(day), self._verdicts
-        # Minor deviations become findings too, which are stored and do not alert.
+        # Deviations too small for an alert become findings too: people can list them, but they are never sent.
         flags = [
             Flag(
                 self._panel.series[column],
@@ -265,7 +283,7 @@ class PanelEvaluation:
             figures,
             self._segment_request(series, day, figures.days),
             cost_causes,
-            # Each request costs a query, so it is only made if a finding about costs may cover the finding of the user.
+            # Each query takes time, so it is only made if a finding about costs may cover the finding about the user.
             self._segment_request(series, day, 1) if may_be_covered else None,
         )
 
@@ -286,14 +304,17 @@ class PanelEvaluation:
             severity=severity(figures.impact, minimum),
             reason=figures.reason,
             explanation=explanation,
-            # The impact of a test over several days is compared with the minimum only here, because the comparison
-            # inside the detector would change its flags (docs/decisions/0031-feedback-and-ranges.md).
+            # For unusual spend over several days, the impact is compared with the minimum only here. The detector would
+            # return other flags if it compared the impact itself (docs/decisions/0031-feedback-and-ranges.md).
             worth_alerting=cause.flag.alerting and abs(figures.impact) >= minimum,
             muted=self._is_muted(series, figures.day),
         )
 
     def _figures(self, row: int, column: int, day: dt.date) -> Figures:
-        """Return the figures of the failed test, or of the range of the single day if the deviation is minor."""
+        """Return the amounts of the statistical test that a day failed, which may cover several days.
+
+        If the deviation is too small for an alert, return the amounts of the single day.
+        """
         verdicts, series = self._verdicts, self._panel.series[column]
         bounds = (verdicts.expected, verdicts.lower, verdicts.upper)
         daily = FailedTest(1, *(values[row, column].item() for values in bounds))
@@ -301,7 +322,7 @@ class PanelEvaluation:
         days = DayRange(day - (test.days - 1) * ONE_DAY, day)
         return Figures(
             day=day,
-            # The panel holds floats, so the exact amounts are added up instead.
+            # The panel contains floats. For an exact amount, the stored decimals are added up.
             actual=money.total(self._amounts.get((series, one_day), _ZERO) for one_day in days),
             expected=cents(test.expected),
             lower=cents(test.lower),
@@ -332,9 +353,9 @@ class PanelEvaluation:
         return any(mute.series == series and mute.first_day <= day <= mute.last_day for mute in self._mutes)
 
     def _segment_request(self, series: SeriesKey, day: dt.date, count: int) -> SegmentRequest:
-        """Return the request for `count` days up to a day, compared with the same weekdays of the four weeks before.
+        """Return the query that compares the `count` days up to `day` with the same weekdays of the four weeks before.
 
-        The compared weeks do not overlap with the days themselves and do not reach back before the panel.
+        A week that overlaps with the `count` days or begins before the panel is not used.
         """
         days = tuple(day - number * ONE_DAY for number in range(count))
         first_week = (count + _WEEK - 1) // _WEEK
@@ -347,7 +368,10 @@ class PanelEvaluation:
         return SegmentRequest(series, days, reference_days, len(weeks))
 
     def _charts(self, row: int, findings: Iterable[Finding]) -> FindingCharts:
-        """Draw the series of the first alerting finding. A changed unit price has no series to draw."""
+        """Return the chart of the first finding that alerts.
+
+        A finding about a unit price has no daily spend to draw.
+        """
         drawn = [finding for finding in findings if is_alerting(finding) and finding.line_item is None]
         if not drawn:
             return FindingCharts()
@@ -357,9 +381,9 @@ class PanelEvaluation:
 
 
 def display_names(connection: Connection, organization: str, *, users: bool = False) -> DisplayNames:
-    """Return the display names of an organization's projects and API keys, and of users with `users`.
+    """Return the display names of an organization's projects and API keys, and with `users=True` also those of users.
 
-    An API key name that several keys share identifies none of them and is left out.
+    If several API keys share a name, the name is left out, because it would not identify a key.
     """
     found = anomalies.directory_names(connection, organization)
     keys = [name for name in found if name.kind == "api_key"]
@@ -367,16 +391,16 @@ def display_names(connection: Connection, organization: str, *, users: bool = Fa
     return DisplayNames(
         projects={name.id: name.name for name in found if name.kind == "project"},
         api_keys={key.id: key.name for key in keys if counts[key.name] == 1},
-        # The texts that are stored with findings contain ids of users and no names, so that `forget-user` can delete
-        # names.
+        # Names of users are left out of texts that are stored, so that `forget-user` can delete the names.
         users={name.id: name.name for name in found if name.kind == "user" and users},
     )
 
 
 def covering_flags(user: Flag, cost_causes: Iterable[Cause]) -> list[Flag]:
-    """Return the flags of costs that may report a user's change: same direction, and at least as important.
+    """Return the flags of costs that may report the same change as a flag of a user.
 
-    The flag of the organization's total is left out, because a total identifies no cause.
+    They have the same direction, and alert if the user's flag alerts. The flag of the organization's total is left out,
+    because the total does not identify a cause.
     """
     return [
         cause.flag
@@ -388,11 +412,11 @@ def covering_flags(user: Flag, cost_causes: Iterable[Cause]) -> list[Flag]:
 
 
 def is_already_reported(user: Flag, cost_causes: Iterable[Cause], segments: Iterable[Segment]) -> bool:
-    """Return whether findings about costs already report a user's change.
+    """Return whether the findings about costs make a separate finding about a user unnecessary.
 
-    The change is reported already if most of it lies within the findings, or if the user caused most of the findings'
-    change. In the second case, a rise of the user that is twice as large as the findings is still reported. `segments`
-    are the segments of the user's spend on the day.
+    This is so if most of the user's change belongs to the series of these findings, or if the user caused most of their
+    change. In the second case the result is False if the user's rise is at least twice the findings' rise. `segments`
+    is the spend of the user on the day, by project, model, API key and line item.
     """
     flags = covering_flags(user, cost_causes)
     if not flags:
@@ -414,14 +438,14 @@ def _is_covered_by_costs(detection: Detection, segments: Segments) -> bool:
 
 
 def _contains(series: SeriesKey, segment: Segment) -> bool:
-    """Return whether a segment of a user's spend belongs to a series.
+    """Return whether a part of a user's spend belongs to a series of costs.
 
-    The service is not compared, because segments have none.
+    The service of the series is ignored, because the spend of users is not stored by service.
     """
     return (
         series.project in {"", segment.project}
         and series.model in {"", segment.model}
-        # Costs that are billed without a key are allocated to keys, so they can be in any segment.
+        # Costs that OpenAI bills without an API key are allocated to keys, so that any key may belong to the series.
         and series.api_key in {"", NO_VALUE, segment.api_key}
     )
 
@@ -440,9 +464,12 @@ def _load_spend(connection: Connection, organization: str, days: DayRange, *, us
 
 
 def _build_panel(organization: str, spend: Iterable[Spend], days: DayRange, *, is_older: bool) -> Panel:
-    """Build the panel of some days. An organization with spend before the panel is never treated as new."""
+    """Return the panel of the range `days`.
+
+    If `is_older`, the organization also spent before the range and is not new.
+    """
     total = SeriesKey(organization)
-    # Amounts of zero extend the panel to the last day, and to the first day of an older organization.
+    # Amounts of zero extend the panel to the last day, and for an older organization also to the first day.
     ends = [days.first, days.last] if is_older else [days.last]
     return build_panel([*spend, *(Spend(total, day, _ZERO) for day in ends)], {total} if is_older else ())
 
@@ -457,14 +484,15 @@ def _other_findings(
 
 
 def expected_days(panel: Panel, feedback: Iterable[Feedback]) -> Flags | None:
-    """Return the days that people marked as expected, as an array by day and series; None if no day is marked.
+    """Return the days that people marked as expected, as an array of booleans by day and series.
 
-    The days apply to the marked series and to every series that shares spend with it.
+    A mark on a series also applies to each series that contains part of its spend. The result is None if no day is
+    marked.
     """
     mask = np.zeros(panel.spend.shape, bool)
     for answer in feedback:
         first, last = max(panel.row(answer.first_day), 0), min(panel.row(answer.last_day), len(mask) - 1)
-        # A mute only suppresses alerts. The days of a muted series are evaluated like the days of any other series.
+        # A mute only suppresses alerts. The detector evaluates a muted series like any other series.
         if answer.kind == "expected" and first <= last:
             related = [column for column, other in enumerate(panel.series) if overlap(answer.series, other)]
             mask[first : last + 1, related] = True

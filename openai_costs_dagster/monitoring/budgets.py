@@ -1,6 +1,7 @@
-"""Evaluation of budgets: the state of each budget after new days are stored, and alerts about crossed thresholds.
+"""Evaluates budgets: stores the state of each budget after new days are stored, and records alerts for reached
+thresholds.
 
-A crossing is recorded once for each period, threshold and limit, in the transaction that stores the budget's state.
+The alert of a threshold is recorded once per period and budget amount, in the transaction that stores the state.
 """
 
 from __future__ import annotations
@@ -30,37 +31,37 @@ _CROSSED, _FORECAST = "crossed", "forecast"
 
 @dataclass(frozen=True)
 class BudgetDay:
-    """The state of a budget at the end of a UTC day, in US dollars."""
+    """The spend and the limit of a budget at the end of a UTC day, in US dollars."""
 
     title: str
     spent: Decimal
     limit: Decimal
     crossed: tuple[Decimal, ...]
-    """The thresholds that spend reached on this day, as shares of the budget."""
+    """The alert thresholds that spend reached on this day, as shares of the limit."""
 
     @property
     def share(self) -> float:
-        """The share of the budget that is spent; 1 is the whole budget.
+        """The share of the limit that is spent, where 1 is the whole limit.
 
-        A budget of zero counts as spent as soon as there is any spend.
+        With a limit of zero, the share is 1 as soon as there is any spend.
         """
         return float(self.spent / self.limit) if self.limit else float(self.spent > 0)
 
     @property
     def is_over(self) -> bool:
-        """Whether the whole budget is spent."""
+        """Whether the whole limit is spent."""
         return self.share >= 1
 
 
 def known_days(connection: Connection, organization: str) -> KnownDays | None:
-    """Return the days up to which an organization's spend is stored and complete; None if no day is stored.
+    """Return the days for which an organization's spend is stored, or None if no day is stored.
 
-    Status, report, budgets, checks and alerts all forecast from this definition.
+    Status, report, budgets, checks and alerts all use this function, so that their forecasts begin on the same day.
     """
     stored = coverage.coverage(connection, organization)
     if stored.first_day is None or stored.last_day is None:
         return None
-    # On the first day of an organization, only today is stored, and today is never complete.
+    # On the first day of an organization, only the unfinished current day is stored.
     if stored.complete_to is None:
         return KnownDays(stored.last_day, None)
     days = DayRange(stored.first_day, stored.complete_to)
@@ -72,7 +73,7 @@ def known_days(connection: Connection, organization: str) -> KnownDays | None:
 
 
 def month_status(connection: Connection, organization: str, today: dt.date, known: KnownDays) -> BudgetStatus:
-    """Return the spend and the forecast of an organization's current month."""
+    """Return the spend and the forecast of an organization in the calendar month that contains `today`."""
     period = rules.period_of(today, "month")
     return rules.budget_status(_spend(connection, organization, ("organization", None), period), period, known)
 
@@ -80,10 +81,10 @@ def month_status(connection: Connection, organization: str, today: dt.date, know
 def current_states(
     connection: Connection, organization: Organization, today: dt.date, known: KnownDays
 ) -> list[BudgetState]:
-    """Return the state of every budget in its current period, sorted by name.
+    """Return the state of every budget in the period that contains `today`, sorted by name.
 
-    The states are computed from the stored days. The states stored in the database are not used, because they may be
-    older than the stored days.
+    The states are computed from the stored costs. The table of budget states is not used, because it may be older than
+    the costs.
     """
     states = []
     for budget in _all_budgets(connection, organization):
@@ -96,12 +97,16 @@ def current_states(
 def _spend(
     connection: Connection, organization: str, scope: tuple[str, str | None], period: DayRange
 ) -> dict[dt.date, Decimal]:
-    """Return the spend of a period and of the history that its forecast needs."""
+    """Return the spend by day in a period, and in the days before the period from which its forecast is computed."""
     return budgets.spend(connection, organization, *scope, DayRange(period.first - rules.HISTORY, period.last))
 
 
 def has_budgets(organization: Organization, *, allocated: bool) -> bool:
-    """Return whether an organization can have budgets that need allocated costs, or budgets that do not."""
+    """Return whether an organization has budgets that the check on costs or on allocated costs has to evaluate.
+
+    With `allocated=True`, these are the budgets of users and API keys, which need allocated costs. Otherwise these are
+    all other budgets, including those that are read from OpenAI and may not exist.
+    """
     return bool(_select(organization.budgets, allocated=allocated)) or (organization.openai_budgets and not allocated)
 
 
@@ -110,7 +115,10 @@ def _select(budgets: Iterable[Budget], *, allocated: bool) -> list[Budget]:
 
 
 def _all_budgets(connection: Connection, organization: Organization) -> list[Budget]:
-    """Return the configured budgets and, with `openai_budgets`, the spend limits and alerts that are set at OpenAI."""
+    """Return the configured budgets.
+
+    With the setting `openai_budgets`, add the spend limits and alerts that are set at OpenAI.
+    """
     if not organization.openai_budgets:
         return list(organization.budgets)
     return [
@@ -122,7 +130,7 @@ def _all_budgets(connection: Connection, organization: Organization) -> list[Bud
 def _openai_budget(amount: Decimal, is_hard: bool) -> Budget:
     if is_hard:
         return Budget(amount_usd=amount, name="OpenAI's spend limit")
-    # A spend alert at OpenAI is a threshold itself, so only its full amount is a threshold here.
+    # An alert at OpenAI fires at its full amount, so the default thresholds (50 %, 80 % and 100 %) would be wrong.
     return Budget(amount_usd=amount, name=f"OpenAI's spend alert of {dollars(amount)}", alert_at=(_WHOLE_BUDGET,))
 
 
@@ -135,10 +143,11 @@ def evaluate_budgets(
     allocated: bool,
     alert_since: dt.date,
 ) -> dict[dt.date, list[BudgetDay]]:
-    """Store the state of each budget in all periods of `days`, record crossings, and return the budgets of each day.
+    """Store the state of each budget in all periods of `days`, record alerts, and return the budgets of each day.
 
-    Crossings before `alert_since` are recorded as acknowledged and not sent. In the first evaluation of a period,
-    crossings on other days than `days` are acknowledged as well, because they are older than the budget.
+    A threshold that was reached before `alert_since` is recorded as acknowledged, so that no alert is sent. If the
+    budget was never evaluated in the period, the same holds for a threshold that was reached on a day outside `days`,
+    because the budget was added after that day.
     """
     by_day: dict[dt.date, list[BudgetDay]] = {day: [] for day in days}
     name = organization.name
@@ -148,14 +157,16 @@ def evaluate_budgets(
     with connection.transaction():
         outbox.lock(connection, name)
         configured = _all_budgets(connection, organization)
-        # All configured budgets are listed, because the states of budgets with and without allocation share a table.
+        # The list includes the budgets that `allocated` excludes: all states share a table, and theirs must not be
+        # deleted.
         budgets.delete_unconfigured(connection, name, [budget.title for budget in configured])
         for budget in _select(configured, allocated=allocated):
             for period in rules.periods_of(days, budget.period):
                 spend = _spend(connection, name, budget.scope, period)
                 status = rules.budget_status(spend, period, known)
                 crossed = rules.crossings(spend, status, budget.amount_usd, budget.alert_at)
-                # The query for earlier evaluations comes first, because storing the new state would change its result.
+                # This query comes before the new state is stored, because the stored state would count as an earlier
+                # evaluation.
                 was_evaluated = budgets.was_evaluated(connection, name, budget.title, period.first, budget.amount_usd)
                 budgets.store_states(connection, name, [_state(budget, status)], now)
                 for crossing in crossed:
@@ -208,7 +219,7 @@ def _state(budget: Budget, status: BudgetStatus) -> BudgetState:
 
 @dataclass(frozen=True)
 class _BudgetCrossing:
-    """A crossed threshold with the budget and its state, from which the alert is written."""
+    """A threshold that was reached, with the budget and its state. The text of the alert is made from them."""
 
     organization: Organization
     budget: Budget
@@ -216,9 +227,9 @@ class _BudgetCrossing:
     crossing: Crossing
 
     def key(self, event: str) -> str:
-        """Return the deduplication key of a crossing's alert.
+        """Return the key that prevents a second alert about the same threshold.
 
-        Amounts are normalised, so that 100 and 100.00 are one limit.
+        Trailing zeros are removed from amounts, so that a limit of 100 and a limit of 100.00 have the same key.
         """
         limit, share = (f"{money.normalised(number):f}" for number in (self.budget.amount_usd, self.crossing.share))
         first_day = str(self.status.period.first)
@@ -226,9 +237,9 @@ class _BudgetCrossing:
 
 
 def _record(connection: Connection, crossed: _BudgetCrossing, now: dt.datetime, *, acknowledged: bool) -> None:
-    """Record the alert of a crossing.
+    """Record the alert of a threshold that spend reached or is forecast to reach.
 
-    A forecast crossing is not recorded if the threshold was crossed before and a credit has since lowered the spend.
+    No forecast alert is recorded after the threshold was reached, even if a credit has lowered the spend since.
     """
     if crossed.crossing.is_forecast and outbox.is_recorded(connection, crossed.key(_CROSSED)):
         return
@@ -266,7 +277,7 @@ def _message(budget: Budget, status: BudgetStatus, crossing: Crossing, share: st
 
 
 def _named(budget: Budget) -> str:
-    """Return the name of a budget, as in ``monthly budget of project proj_search``."""
+    """Return the name of a budget for a sentence, as in ``monthly budget of project proj_search``."""
     scope, scope_id = budget.scope
     dimension = scope.replace("api_key", "API key")
     if budget.name:

@@ -1,7 +1,7 @@
-"""Evaluation of stored days: find anomalies, evaluate budgets, store the results and record the alerts.
+"""Evaluates stored days: finds anomalies, evaluates budgets, stores the results and records the alerts.
 
-The checks of the costs assets use it. A run that fails for some days uses it for its other days as well: Dagster skips
-the checks of a failed run, and the next run would treat the findings of these days as new.
+The asset checks of costs and of allocated costs use this module. The costs asset also uses it when a run fails for some
+days: Dagster then skips the checks, and the findings of the stored days would never be alerted.
 """
 
 from __future__ import annotations
@@ -24,29 +24,28 @@ from openai_costs_dagster.warehouse.database import Connection
 
 @dataclass(frozen=True)
 class Evaluator:
-    """An evaluation of one organization's days by one Dagster run."""
+    """Evaluates days of one organization on behalf of one Dagster run."""
 
     organization: Organization
     configuration: Configuration
     run_id: str
     trigger: Trigger
-    """The origin of the run. Only a scheduled run sends alerts."""
+    """The trigger of the run. Only a scheduled run sends alerts."""
     now: dt.datetime
     """The current time in UTC."""
 
     def evaluate_anomalies(
         self, connection: Connection, days: Collection[dt.date], *, users: bool
     ) -> dict[dt.date, DayEvaluation]:
-        """Evaluate days for anomalies, and store the findings and their alerts in one transaction."""
+        """Find the anomalies of the days, and store the findings and their alerts in one transaction."""
         name, trigger, now = self.organization.name, self.trigger, self.now
         evaluations = evaluate_days(connection, name, self.configuration.anomalies, days, users=users)
         found = [finding for evaluation in evaluations.values() for finding in evaluation.findings]
         minimum = self.configuration.anomalies.minimum_impact_usd
-        # Findings and alerts share one transaction, because a crash between two transactions would leave a finding that
-        # is never alerted.
+        # Two transactions would be unsafe: after a crash between them, the stored findings would never be alerted.
         with connection.transaction():
-            # `_is_first` also records this run as the first evaluation, so a rollback must undo this record together
-            # with the findings.
+            # `_is_first` also stores this run as the first evaluation. If storing the findings fails, a rollback must
+            # undo that too.
             policy = incident_alerts.AlertPolicy(
                 trigger, self._is_first(connection), self.configuration.refresh.trailing_days, now.date()
             )
@@ -60,21 +59,22 @@ class Evaluator:
     def evaluate_budgets(
         self, connection: Connection, days: Collection[dt.date], *, allocated: bool
     ) -> dict[dt.date, list[BudgetDay]]:
-        """Return the budgets of each day, and record crossings.
+        """Evaluate the budgets of each day, record alerts for reached thresholds, and return the budgets by day.
 
-        A crossing is alerted only in a scheduled run on the trailing days, and never by the organization's first run:
-        the first run reads history whose crossings are old.
+        An alert is only sent by a scheduled run, and only if the threshold was reached on a trailing day. The first run
+        of an organization sends none, because it stores a year of history with old thresholds.
         """
         refresh = self.configuration.refresh
-        # The weekly refresh covers more days than the daily one, and a crossing on any of them is alerted.
+        # The weekly refresh covers more days than the daily refresh. A threshold reached on any of these days is
+        # alerted.
         trailing = max(refresh.trailing_days, refresh.deep_trailing_days) * ONE_DAY
         may_alert = self.trigger == "schedule" and not self._is_first(connection)
-        # No crossing is as late as the last possible date, so that date acknowledges all crossings.
+        # No threshold is reached on or after the largest possible date, so with this date no alert is sent.
         since = self.now.date() - trailing if may_alert else dt.date.max
         return evaluate_budgets(connection, self.organization, days, self.now, allocated=allocated, alert_since=since)
 
     def evaluate(self, connection: Connection, days: Collection[dt.date]) -> None:
-        """Evaluate days for everything that the configured checks of the costs asset cover."""
+        """Evaluate the days for anomalies and budgets, as far as the checks of the costs asset are configured."""
         checks = self.configuration.checks
         if asset_paths.ANOMALOUS_SPEND in checks:
             self.evaluate_anomalies(connection, days, users=False)

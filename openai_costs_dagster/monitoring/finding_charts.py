@@ -1,4 +1,4 @@
-"""Charts of findings: the daily spend of a series with its usual range, as SVG in Markdown and as PNG."""
+"""Draws the daily spend of a series with its usual range, for alerts and for Dagster's UI."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ _CHART_DAYS = 60
 
 
 class FindingCharts(NamedTuple):
-    """One chart in two formats; both are None if there is nothing to draw."""
+    """One chart as an SVG image in Markdown and as a PNG image. Both are None if there is nothing to draw."""
 
     markdown: str | None = None
     png: bytes | None = None
 
 
 def draw_finding_charts(panel: Panel, verdicts: Verdicts, series: SeriesKey, row: int, title: str) -> FindingCharts:
-    """Draw the spend of a series on the `_CHART_DAYS` days up to a row of the panel, with flagged days marked.
+    """Draw the spend of a series on the 60 days up to a row of the panel, and mark the flagged days.
 
-    The chart starts at the first spend of a younger series. A series that is not in the panel has no chart.
+    The chart of a younger series starts at its first spend. A series that is not in the panel has no chart.
     """
     if series not in panel.series:
         return FindingCharts()

@@ -1,4 +1,4 @@
-"""The evaluation of one UTC day with its findings, and the segments of spend that explain a finding."""
+"""The evaluation of one UTC day with its findings, and the comparison of spend with the weeks before."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ _SegmentKey = tuple[str, str, str, str, str, str | None]
 
 @dataclass(frozen=True)
 class DayEvaluation:
-    """The evaluation of one organization's UTC day, in US dollars.
+    """The evaluation of one UTC day of an organization. Amounts are in US dollars.
 
-    `expected`, `lower` and `upper` are None while the history is too short.
+    `expected`, `lower` and `upper` describe the usual spend of the whole organization. They are None if less than 14
+    days of history are stored.
     """
 
     day: dt.date
@@ -33,26 +34,26 @@ class DayEvaluation:
     """The number of days from the organization's first spend to this day."""
     findings: list[Finding] = field(default_factory=list)
     chart_markdown: str | None = None
-    """The chart of the largest finding's series, as SVG in Markdown."""
+    """The chart of the first finding that alerts, as an SVG image in Markdown."""
     chart_png: bytes | None = None
-    """The same chart as PNG, for channels that do not show SVG."""
+    """The chart of the first finding that alerts, as a PNG image for channels that do not show SVG."""
 
     @property
     def alerting(self) -> list[Finding]:
-        """The findings that are worth an alert and not muted."""
+        """The findings that are large enough for an alert and whose series is not muted."""
         return [finding for finding in self.findings if is_alerting(finding)]
 
 
 def is_alerting(finding: Finding) -> bool:
-    """Return whether a finding is worth an alert and not muted."""
+    """Return whether a finding is large enough for an alert and its series is not muted."""
     return finding.worth_alerting and not finding.muted
 
 
 def segments_of(details: Iterable[SpendDetail], days: Collection[dt.date], weeks: int) -> list[Segment]:
-    """Group spend into segments with their usual amounts.
+    """Group spend by project, model, API key, line item, kind and unit, and add the usual spend of each group.
 
-    The details on `days` make up the present spend. All other details lie on reference days in `weeks` earlier weeks,
-    and their average per week is the usual amount.
+    Entries of `details` on `days` are the present spend. All other entries lie on the same weekdays of `weeks` earlier
+    weeks. Their average per week is the usual spend.
     """
     present: dict[_SegmentKey, list[SpendDetail]] = {}
     reference: dict[_SegmentKey, list[SpendDetail]] = {}
@@ -67,7 +68,7 @@ def segments_of(details: Iterable[SpendDetail], days: Collection[dt.date], weeks
         )
         (present if detail.usage_date in days else reference).setdefault(key, []).append(detail)
     segments = []
-    # The quantity unit may be None, which Python cannot compare with text.
+    # The keys are compared as text, because the unit may be None and Python cannot compare None with text.
     for key in sorted({*present, *reference}, key=str):
         now, before = present.get(key, []), reference.get(key, [])
         project, model, api_key, line_item, kind, unit = key
@@ -81,10 +82,10 @@ def segments_of(details: Iterable[SpendDetail], days: Collection[dt.date], weeks
                 kind=kind,
                 unit=unit,
                 amount=money.total(detail.amount for detail in now),
-                # `weeks` is 0 if the history is shorter than a week.
+                # A history of less than a week has no earlier week, so `weeks` may be 0.
                 usual_amount=sum((detail.amount for detail in before), _ZERO) / max(weeks, 1),
-                # A segment without present spend has the quantity zero, while a line item without a quantity has an
-                # unknown one.
+                # A group that is only in the earlier weeks has a present quantity of zero. None would mean that the
+                # quantity is unknown.
                 quantity=_quantity(now) if now else _ZERO,
                 usual_quantity=None if usual_quantity is None else usual_quantity / max(weeks, 1),
             )
@@ -98,6 +99,6 @@ def _quantity(details: Iterable[SpendDetail]) -> Decimal | None:
 
 
 def cents(value: float) -> Decimal:
-    """Round US dollars to cents."""
-    # `Decimal(value)` would take over all binary digits of the float, which can change the rounding of half a cent.
+    """Return an amount in US dollars, rounded to cents."""
+    # `Decimal(value)` would keep all binary digits of the float, which can change the rounding of half a cent.
     return Decimal(str(value)).quantize(_CENTS)

@@ -1,6 +1,7 @@
-"""Alerts about anomalies: an incident opened, an incident that costs twice as much as alerted, an incident that ended.
+"""Records alerts about incidents of unusual spend.
 
-Alerts are written to the outbox in the transaction that stores the findings, so neither exists without the other.
+An alert is recorded when an incident opens, when its cost has doubled since the last alert, and when it ends. Alerts
+are stored in the transaction that stores the findings, so that a crash can lose neither an alert nor a finding.
 """
 
 from __future__ import annotations
@@ -25,30 +26,32 @@ from openai_costs_dagster.warehouse.anomalies import Feedback, Finding
 from openai_costs_dagster.warehouse.database import Connection
 
 _TITLES = {"opened": "unusual spend", "grown": "unusual spend has grown", "ended": "unusual spend has ended"}
-# An incident whose last day is older cannot continue any more, so it is not loaded.
+# An incident whose last unusual day is earlier has ended, and no new finding can continue it. Such incidents are not
+# loaded.
 _LOOKBACK = (QUIET_DAYS + 1) * ONE_DAY
 
 
 @dataclass(frozen=True)
 class AlertPolicy:
-    """The rule that decides which events are sent and which are only recorded.
+    """Decides which alerts about incidents are sent and which are only recorded.
 
-    Only a scheduled run sends alerts, only about the trailing days, and never in an organization's first evaluation.
+    Alerts are sent only by a scheduled run, only about the trailing days, and never in the first evaluation of an
+    organization.
     """
 
     trigger: Trigger
     is_first: bool
-    """Whether no earlier run evaluated the organization."""
+    """Whether no earlier run has evaluated the organization."""
     trailing_days: int
     today: dt.date
 
     def may_alert(self, day: dt.date) -> bool:
-        """Return whether a finding on the day is alerted. Otherwise the alert is recorded as acknowledged."""
+        """Return whether a finding on `day` is sent as an alert. If not, its alert is recorded as acknowledged."""
         return self.may_end and day > self.today - self.trailing_days * ONE_DAY
 
     @property
     def may_end(self) -> bool:
-        """Whether the evaluation may end incidents."""
+        """Whether an evaluation with this policy may end incidents."""
         return self.trigger == "schedule" and not self.is_first
 
 
@@ -65,24 +68,26 @@ def record_alerts(
 ) -> None:
     """Update the incidents of an organization with the findings of evaluated days, and record an alert for each event.
 
-    `findings` holds the findings of `evaluations` by their stored id. `minimum` is the smallest impact in US dollars
-    that is alerted.
+    `findings` maps the database ids of the findings to the findings. `minimum` is the smallest impact in US dollars
+    that is alerted. With `users=True`, the findings are about users.
     """
     if not evaluations:
         return
     name = organization.name
-    # Without the lock, two concurrent evaluations would both open the same incident.
+    # Without this lock, two concurrent evaluations would both open an incident for the same finding.
     outbox.lock(connection, name)
     first, last = min(evaluations), max(evaluations)
-    # Costs and users are evaluated separately, and an evaluation of costs must not end the incidents of users.
+    # Costs and users are evaluated separately. An evaluation of costs must not end an incident of a user for lack of
+    # findings.
     known = [
         incident
         for incident in incidents.recent(connection, name, first - _LOOKBACK)
         if bool(incident.series.user) == users
     ]
-    # `update_incidents` changes the records in place. These copies show which of them have to be stored.
+    # `update_incidents` changes the incidents in place. A comparison with these copies shows which incidents must be
+    # stored.
     before = [replace(incident) for incident in known]
-    # Feedback is loaded again, because a person may have muted a series during the evaluation.
+    # A person may have muted a series while the days were evaluated, so the feedback is loaded again.
     feedback = anomalies.feedback(connection, name)
     unusual = {
         UnusualDay(finding.usage_date, finding.series, finding.line_item, finding.impact): anomaly_id
@@ -116,9 +121,9 @@ def _alert(
 ) -> outbox.Alert:
     incident = event.incident
     day = finding.usage_date if finding else incident.last_day
-    # The first field of a series is the organization, which the deduplication key contains already.
+    # The first field of a series is the organization, which the key already contains.
     key = [event.event, organization.name, incident.direction, str(incident.first_day), *incident.series[1:]]
-    # The deduplication key contains the impact, because one incident can grow several times.
+    # One incident can grow several times. The impact in the key allows an alert for each time.
     key += [incident.line_item or ""] + ([f"{incident.alerted_impact:.2f}"] if event.event == "grown" else [])
     return outbox.Alert(
         dedup_key=outbox.dedup_key("anomaly", *key),
@@ -136,9 +141,9 @@ def _alert(
 
 
 def _explanation(finding: Finding, names: DisplayNames) -> str:
-    """Return the explanation with the user's name.
+    """Return the explanation of a finding with the user's name instead of the user's id.
 
-    Stored explanations contain only the user's id, so that `forget-user` can delete the name.
+    Stored explanations contain only the id, so that `forget-user` can delete the name.
     """
     user = finding.series.user
     return finding.explanation.replace(user, names.user(user)) if user else finding.explanation
@@ -167,5 +172,8 @@ def _asset(organization: Organization, series: SeriesKey) -> list[str]:
 
 
 def is_first_evaluation(connection: Connection, organization: str, run_id: str) -> bool:
-    """Return whether no earlier run evaluated the organization. Findings of the first run are old and not alerted."""
+    """Return whether no earlier run evaluated the organization.
+
+    The first run evaluates a year of history, and its findings are too old for alerts.
+    """
     return organizations.claim_first_evaluation(connection, organization, run_id) == run_id

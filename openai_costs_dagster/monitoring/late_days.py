@@ -1,7 +1,7 @@
-"""Late days: alerts about days that are due and not stored, and about their later arrival.
+"""Records alerts about late days, which are due and not stored, and about their later recovery.
 
-A sensor, not a refresh run, checks for late days every few minutes, because a refresh that never starts could not
-report late days.
+A sensor calls this module every few minutes. A refresh run could not report late days, because days are often late when
+no refresh starts.
 """
 
 from __future__ import annotations
@@ -20,31 +20,33 @@ from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.open_failures import OpenFailure
 
 DAYS: Final = "late_days"
-"""The kind of an open failure about late days."""
+"""The kind under which a failure about late days is stored."""
 
 GRACE = dt.timedelta(hours=3)
-"""The time after its daily refresh during which a missing day is not late yet."""
+"""The time after the daily refresh of a day during which the day may be missing without being late."""
 
 
 def latest_due_day(cron: str, now: dt.datetime) -> dt.date:
-    """Return the newest UTC day that is due: `GRACE` has passed since the first daily refresh after the end of the day.
+    """Return the newest UTC day that should be stored: `GRACE` has passed since the first daily refresh after the day's
+    end.
 
-    A refresh at midnight is the refresh of the day that ends at that moment.
+    A refresh at midnight UTC belongs to the day that ends at that moment.
     """
     return latest_tick(cron, now - GRACE).date() - ONE_DAY
 
 
 def are_stored(connection: Connection, organization: str, days: DayRange) -> bool:
-    """Return whether all days were read after their end."""
+    """Return whether each of the days was read from OpenAI after its end."""
     return not coverage.unread_days(connection, organization, days)
 
 
 def check_late_days(
     connection: Connection, configuration: Configuration, now: dt.datetime
 ) -> dict[str, tuple[dt.date, bool]]:
-    """Record alerts about late days, and return the newest due day of each organization and whether it is stored.
+    """Record alerts about late days.
 
-    An organization without any stored day is not checked, because its first days are still to be read.
+    The result maps the name of each organization to the newest day that is due, and whether that day is stored. An
+    organization without any stored day is not checked, because its history has not been read yet.
     """
     due = latest_due_day(configuration.refresh.cron, now)
     due_days = {}
@@ -52,7 +54,7 @@ def check_late_days(
         if coverage.last_stored_day(connection, name) is not None:
             is_stored = are_stored(connection, name, DayRange(due, due))
             due_days[name] = due, is_stored
-            # The failure and its alert are stored together, so neither exists without the other.
+            # Without a transaction, a crash could store a failure without its alert, and the alert would never be sent.
             with connection.transaction():
                 _record_change(connection, organization, due, now, configuration.checks, is_stored=is_stored)
     return due_days
@@ -67,9 +69,10 @@ def _record_change(
     *,
     is_stored: bool,
 ) -> None:
-    """Open or close the failure of late days and record its alert.
+    """Store or delete the failure about late days of an organization, and record its alert.
 
-    No alert is recorded while costs cannot be read, because that failure already has its own alert.
+    If costs cannot be read at all, no alert about late days is recorded, because the failed synchronization has an
+    alert already.
     """
     name = organization.name
     known = open_failures.find(connection, name, DAYS)
@@ -82,8 +85,8 @@ def _record_change(
         failure = OpenFailure(DAYS, "missing", message, "medium", [due], now, now)
         open_failures.store(connection, name, failure)
         outbox.record(connection, _alert(organization, failure, checks, "failed", "days are late"), now)
-    # The failure ends when every day from its first late day on is stored. The newest due day can be earlier than that
-    # day, after a change of the cron expression.
+    # The failure ends when every day since its first late day is stored. After a change of the cron expression, the
+    # newest due day can be earlier than this first late day, so the range has at least one day.
     elif known and are_stored(connection, name, DayRange(known.days[0], max(due, known.days[0]))):
         open_failures.delete(connection, name, DAYS)
         message = f"All days from {known.days[0]} to {due} are stored."
@@ -95,10 +98,10 @@ def _alert(
     organization: Organization, failure: OpenFailure, checks: Collection[str], event: str, title: str
 ) -> outbox.Alert:
     asset = asset_paths.costs_path(organization)
-    # The configuration can omit the check `latest_day`, and then there is no page to link to.
+    # If the check `latest_day` is not configured, it has no page, and the alert links to the page of the asset.
     has_check = asset_paths.LATEST_DAY in checks
     return outbox.Alert(
-        # The deduplication key contains the opening time, because an organization can have late days again later.
+        # Days can be late again after they were stored. The opening time in the key allows a new alert.
         dedup_key=outbox.dedup_key("late_days", organization.name, failure.opened_at.isoformat(), event),
         kind="sync_failure",
         event=event,

@@ -1,4 +1,4 @@
-"""Findings that do not come from the detector: settled days that became empty, and changed unit prices."""
+"""Findings that do not come from the detector: costs that vanished from a settled day, and changed unit prices."""
 
 from __future__ import annotations
 
@@ -14,28 +14,36 @@ from openai_costs_dagster.warehouse.anomalies import Finding
 from openai_costs_dagster.warehouse.database import Connection
 
 SEVERITIES: tuple[tuple[int, Severity], ...] = ((50, "high"), (10, "medium"))
-"""The severities by impact: each applies from a multiple of the minimum impact on. Smaller impacts are low."""
+"""The severities by the size of the impact, as multiples of the minimum impact.
 
-_PRICE_HISTORY = 30 * ONE_DAY  # the earlier price is computed from this many days before a change
+From 50 times the minimum impact, the severity is high, and from 10 times medium. Any smaller impact has the severity
+low.
+"""
+
+# The earlier price is the median of priced days, which are loaded from this many days before a change.
+_PRICE_HISTORY = 30 * ONE_DAY
 _ZERO = Decimal(0)
 
 
 def severity(impact: Decimal, minimum: Decimal) -> Severity:
-    """Return the severity of a finding by its impact in US dollars."""
+    """Return the severity of a finding with an impact in US dollars.
+
+    `minimum` is the smallest impact that is alerted.
+    """
     return next((name for times, name in SEVERITIES if abs(impact) >= times * minimum), "low")
 
 
 def vanished_days(
     connection: Connection, organization: str, days: DayRange, minimum: Decimal
 ) -> dict[dt.date, list[Finding]]:
-    """Return a finding for each settled day whose spend disappeared in two consecutive responses of the API.
+    """Return a finding for each settled day whose costs were missing in two consecutive responses of OpenAI.
 
     `minimum` is the smallest loss in US dollars that is alerted.
     """
     muted = [
         answer
         for answer in anomalies.feedback(connection, organization)
-        # The finding is about the total of the organization, so a mute of a project or model does not apply.
+        # The finding concerns the whole organization, so a mute of a single project or model does not apply to it.
         if answer.series == SeriesKey(organization) and answer.line_item is None
     ]
     return {
@@ -45,7 +53,7 @@ def vanished_days(
                 series=SeriesKey(organization),
                 actual=day.amount_usd,
                 expected=day.vanished,
-                # The former amount is the only expectation, so it is both bounds of the range.
+                # A vanished day has no usual range. Both bounds are the amount that was stored before.
                 lower=day.vanished,
                 upper=day.vanished,
                 impact=day.amount_usd - day.vanished,
@@ -66,16 +74,17 @@ def vanished_days(
 def price_findings(
     connection: Connection, organization: str, days: DayRange, minimum: Decimal
 ) -> dict[dt.date, list[Finding]]:
-    """Return a finding for the first day of each new unit price.
+    """Return a finding for the first day of each changed unit price, by day.
 
-    A change with an impact below `minimum` US dollars is stored and not alerted.
+    A change with an impact below `minimum` US dollars is stored, but not alerted.
     """
     history = anomalies.priced_days(connection, organization, DayRange(days.first - _PRICE_HISTORY, days.last))
     muted = [answer for answer in anomalies.feedback(connection, organization) if answer.line_item is not None]
     found: dict[dt.date, list[Finding]] = {}
     for change in price_changes(history):
         day, label = change.priced.day, change.priced.line_item
-        # Earlier days only provide the former price. The price changes of these days were reported by earlier runs.
+        # The days before the range only provide the earlier price. Price changes on those days were reported by earlier
+        # runs.
         if day in days and label is not None:
             is_muted = any(mute.line_item == label and mute.first_day <= day <= mute.last_day for mute in muted)
             found.setdefault(day, []).append(_finding(organization, change, minimum, is_muted=is_muted))

@@ -1,6 +1,6 @@
-"""Data of `openai-costs status` for each organization: stored days, month to date, budgets and required actions.
+"""Collects the data of `openai-costs status`: stored days, month to date, budgets and required actions.
 
-`cli/status.py` prints it.
+`cli/status.py` prints the data.
 """
 
 from __future__ import annotations
@@ -24,46 +24,55 @@ from openai_costs_dagster.warehouse.budgets import BudgetState
 from openai_costs_dagster.warehouse.database import Connection, Database
 from openai_costs_dagster.warehouse.focus import snapshot
 
-_DELIVERY_GRACE = dt.timedelta(minutes=15)  # deliveries that have been retried for less than this time are not reported
+# Most failed deliveries succeed within minutes. Only those that have been retried for longer than this are reported.
+_DELIVERY_GRACE = dt.timedelta(minutes=15)
 
 
 @dataclass(frozen=True)
 class Overview:
-    """The status of one organization. Days are UTC days, and amounts are US dollars."""
+    """The status of one organization.
+
+    All days are UTC days, and all amounts are in US dollars unless stated otherwise.
+    """
 
     organization: str
     title: str
     last_day: dt.date | None = None
     last_settled_day: dt.date | None = None
-    """The newest day up to which all days are settled, that is, OpenAI is no longer expected to change them."""
+    """The day up to which all stored days are settled: OpenAI is no longer expected to change their costs."""
     missing_ranges: list[DayRange] = field(default_factory=list)
-    """Finished days of the history that are not stored."""
+    """The days of the history, except the current day, that are not stored."""
     groupings: list[coverage.GroupedDays] = field(default_factory=list)
-    """The grouping of the stored days, oldest first."""
+    """The dimensions by which OpenAI grouped the stored days, as ranges of days from the oldest on."""
     month_to_date: Decimal = Decimal(0)
     month_to_date_other_currencies: dict[str | None, Decimal] = field(default_factory=dict)
-    """Spend of the month to date by currency other than US dollars. No other figure includes it."""
+    """The spend of the month to date in each currency other than US dollars. `month_to_date` does not include it."""
     other_currencies: dict[str | None, Decimal] = field(default_factory=dict)
-    """Spend by currency other than US dollars since `other_currencies_since`."""
+    """The spend in each currency other than US dollars since the day `other_currencies_since`."""
     other_currencies_since: dt.date | None = None
     forecast: Decimal | None = None
-    """The forecast for the whole month, computed from the days up to `forecast_as_of`."""
+    """The forecast of the whole month's spend, computed from the days up to `forecast_as_of`."""
     forecast_as_of: dt.date | None = None
-    """The last day that was read after its end."""
+    """The newest day that was read after its end."""
     forecast_low: Decimal | None = None
-    """The lower end of the 80 % interval of the forecast."""
+    """The lower end of the 80 % interval around the forecast."""
     forecast_high: Decimal | None = None
-    """The upper end of the 80 % interval of the forecast."""
+    """The upper end of the 80 % interval around the forecast."""
     open_anomalies: list[anomalies.StoredFinding] = field(default_factory=list)
-    """Open findings of the last `RECENT_DAYS` days."""
+    """The findings of the last `RECENT_DAYS` days that are large enough for an alert, not muted and without feedback.
+    """
     allocated_to_users_percent: float | None = None
-    """The share of spend in the last `RECENT_DAYS` days that is allocated to users; None without allocated costs."""
+    """The percentage of the spend in the last `RECENT_DAYS` days that is allocated to users, or None without allocated
+    costs.
+    """
     allocated_to_keys_percent: float | None = None
-    """The share of spend in the last `RECENT_DAYS` days that is allocated to API keys."""
+    """The percentage of the spend in the last `RECENT_DAYS` days that is allocated to API keys, or None without
+    allocated costs.
+    """
     budgets: list[BudgetState] = field(default_factory=list)
-    """The state of each budget in its current period."""
+    """The state of each budget in the current period."""
     missing_endpoints: list[str] = field(default_factory=list)
-    """Usage endpoints that the server does not provide."""
+    """The usage endpoints of the API that the server does not provide, so that their usage is not stored."""
     last_success_at: dt.datetime | None = None
     last_error: str | None = None
     required_actions: list[str] = field(default_factory=list)
@@ -71,21 +80,25 @@ class Overview:
 
     @property
     def missing_days(self) -> int:
-        """The number of finished days of the history that are not stored."""
+        """The number of days of the history, except the current day, that are not stored."""
         return sum(map(len, self.missing_ranges))
 
 
 def overviews(configuration: Configuration, database: Database, now: dt.datetime) -> list[Overview]:
-    """Return the overview of every configured organization, sorted by name.
+    """Return the status of every configured organization, sorted by name.
 
-    All figures come from one snapshot of the database. Raises `WarehouseError` if the database cannot be read.
+    All figures are read in one database snapshot, so that they agree. Raises `WarehouseError` if the database cannot be
+    read.
     """
     with database.connect() as connection, snapshot(connection):
         return overviews_of(connection, configuration, now)
 
 
 def overviews_of(connection: Connection, configuration: Configuration, now: dt.datetime) -> list[Overview]:
-    """Return the overview of every configured organization, within a snapshot that the caller opened."""
+    """Return the status of every configured organization, sorted by name.
+
+    Like `overviews`, but the caller has opened the snapshot on `connection`.
+    """
     known = {stored.organization: stored for stored in organizations.all_organizations(connection)}
     synced = {status.organization: status for status in coverage.sync_status(connection)}
     return [
@@ -109,14 +122,15 @@ def _overview(
         ]
         return Overview(organization.name, organization.title, required_actions=needs)
     days = DayRange(min(start_of(organization, known, today), today), today)
-    # Today does not count as missing, because its refreshes may still come.
+    # The current day does not count as missing, because its refreshes may still follow.
     finished = days.intersection(None, today - ONE_DAY)
     missing = DayRange.covering(coverage.missing_days(connection, organization.name, finished)) if finished else []
     shared = allocations.allocation_coverage(connection, organization.name, DayRange(first_recent_day(today), today))
     spend = _spend_status(connection, organization, today)
     forecast = spend.month.forecast if spend.month else None
     month_first = today.replace(day=1)
-    # One query serves two figures: the month to date and the recent days.
+    # One query serves two figures, the month to date and the recent days, so it begins at the earlier of their first
+    # days.
     since = min(month_first, first_recent_day(today))
     other = coverage.other_currencies(connection, organization.name, DayRange(since, today))
     return Overview(
@@ -157,7 +171,7 @@ def _percent(part: Decimal | None, whole: Decimal | None) -> float | None:
 
 @dataclass(frozen=True)
 class _SpendStatus:
-    """The current month and budgets of an organization; empty if no day is stored."""
+    """The spend of the current month and the budgets of an organization. All fields are empty if no day is stored."""
 
     known: KnownDays | None = None
     month: BudgetStatus | None = None
@@ -176,7 +190,7 @@ def _spend_status(connection: Connection, organization: Organization, today: dt.
 
 
 def _by_currency(billed: Iterable[coverage.OtherCurrency]) -> dict[str | None, Decimal]:
-    """Return the exact sum of each currency."""
+    """Return the exact sum of the amounts of each currency."""
     totals: dict[str | None, Decimal] = {}
     for cost in billed:
         totals[cost.currency] = money.add(totals.get(cost.currency, Decimal(0)), money.normalised(cost.amount))
@@ -189,7 +203,7 @@ def _open_anomalies(connection: Connection, name: str, today: dt.date) -> list[a
 
 def _key_problems(organization: Organization) -> list[str]:
     try:
-        # The key is read to detect a missing variable or file; no request is sent to OpenAI.
+        # Reading the key shows whether its environment variable or file is missing. No request is sent to OpenAI.
         organization.admin_key.read()
     except SecretUnavailable as error:
         return [f"the admin key cannot be read: {error}"]
@@ -212,7 +226,7 @@ def _sync_problems(
         )
     if readable:
         problems.append(f"days are missing: {', '.join(map(str, readable))}")
-    # If days are missing, the previous message already lists the newest of them.
+    # If days are missing, the message above already lists the newest of them.
     elif synced.last_day is None or synced.last_day < today - ONE_DAY:
         problems.append(f"nothing newer than {synced.last_day} is stored: is openai-costs up running?")
     return problems
@@ -237,7 +251,10 @@ def describe_budget(state: BudgetState) -> str:
 
 
 def delivery_problems(database: Database, now: dt.datetime) -> list[str]:
-    """Return a sentence for each channel whose alerts are not delivered. Raises `WarehouseError`."""
+    """Return a message for each channel whose alerts are not delivered.
+
+    Raises `WarehouseError` if the database cannot be read.
+    """
     with database.connect() as connection:
         states = outbox.delivery_states(connection)
     problems = []
