@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from decimal import Decimal
@@ -287,14 +288,135 @@ def test_seven_digit_amount_fits_one_line_of_a_tile(open_report: Open, size: tup
     assert page.locator("#total-period").evaluate(fits)
 
 
-def test_filters_are_not_sticky_on_a_phone_in_landscape(open_report: Open) -> None:
-    page = open_report([cell("acme", "proj-a", None, 5)])
-    page.set_viewport_size({"width": 780, "height": 360})
-    assert page.locator("#filters").evaluate("form => getComputedStyle(form).position") == "static"
+_SIZES = [(1280, 900), (1250, 400), (1000, 700), (768, 1024), (780, 360), (390, 844), (320, 256)]
+_OVERLAPS = """
+    ([first, second]) => {
+      const [a, b] = [first, second].map((selector) => document.querySelector(selector).getBoundingClientRect());
+      return a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+    }
+"""
 
 
-def test_print_shows_stacking_and_bar_length_as_text(open_report: Open) -> None:
-    page = open_report([cell("acme", "proj-a", None, 5)], "#period=30&stack=model&bar=week")
-    assert not page.locator("#days-as").is_visible()
+def test_nothing_overlaps_at_any_window_size(open_report: Open) -> None:
+    """A window of 320 by 256 CSS pixels is one of 1280 by 1024 pixels at 400 % zoom."""
+    cells = [cell("acme", f"proj-{number}", "u1", 88_888, ago) for number in range(9) for ago in range(30)]
+    page = open_report(cells, "#period=30&stack=project", dagster_url="https://dagster.example", is_simulated=True)
+    open_daily_table(page)
+    for width, height in _SIZES:
+        page.set_viewport_size({"width": width, "height": height})
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), width
+        assert page.locator("#theme").evaluate("button => button.scrollWidth <= button.clientWidth"), width
+        page.locator("#theme").click(trial=True)
+        assert not page.evaluate(_OVERLAPS, [".top > div", "#theme"]), width
+        for scrolled_to in ("#shown", "#days-figures tbody tr:nth-child(5)", "#people", "#freshness"):
+            page.locator(scrolled_to).evaluate("target => target.scrollIntoView()")
+            assert not page.evaluate(_OVERLAPS, ["#filters", "#content"]), (width, scrolled_to)
+
+
+def test_headings_of_a_table_stay_visible_and_wide_tables_scroll_with_the_keyboard(open_report: Open) -> None:
+    cells = [cell("acme", f"proj-{number}", "u1", 88_888, ago) for number in range(5) for ago in range(30)]
+    page = open_report(cells, "#period=30&stack=project")
+    open_daily_table(page)
+    table = page.locator("#days-figures .scroll")
+    page.locator("#days-figures tbody tr:nth-child(9)").evaluate("row => row.scrollIntoView()")
+    assert page.locator("#days-figures th").first.evaluate("head => head.getBoundingClientRect().top") == 0
+    assert table.get_attribute("tabindex") is None
+    page.set_viewport_size({"width": 390, "height": 844})
+    expect(table).to_have_attribute("tabindex", "0")
+    hint = "scroll => getComputedStyle(scroll, '::before').content"
+    assert "Scroll sideways for more columns" in table.evaluate(hint)
+    assert table.get_attribute("aria-label") == page.locator("#days-figures caption").inner_text()
+    table.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_timeout(
+        300
+    )  # The browser scrolls smoothly, and the page's policy forbids conditions that wait for it.
+    assert table.evaluate("scroll => scroll.scrollLeft") > 0
+    page.set_viewport_size({"width": 1280, "height": 900})
+    expect(table).not_to_have_class(re.compile("wide"))
+
+
+def test_headings_axis_and_title_follow_the_unit_on_screen_and_paper(open_report: Open) -> None:
+    page = open_report([cell("acme", "proj-a", "u1", 5)], "#period=30&stack=model&bar=day", is_simulated=True)
+    open_daily_table(page)
+    page.locator("[name=bar]").select_option("week")
+    page.locator("[name=period]").select_option("7")
+    week = f"{LAST - 6 * ONE_DAY} to {LAST}"
+    assert page.title() == f"OpenAI spend by week and model, {week} (simulated)"
+    assert page.inner_text("#days-title") == "Spend by week and model"
+    assert page.locator("#days-figures caption").inner_text() == f"US dollars per week, {week}"
+    assert page.locator("#days-figures th").first.inner_text() == "Week"
+    assert page.locator("#people-users caption").inner_text() == f"Spend by user, {week}"
+    axis = "Chart.getChart('days-chart').options.scales.y.title.text"
+    assert page.evaluate(axis) == "US dollars per week"
     page.emulate_media(media="print")
-    assert page.inner_text("#days-as") == "Stacked by model, one bar per week."
+    assert page.locator("#days-title").is_visible()
+    assert not page.locator("#days-figures > summary").is_visible()
+    # A footer group is printed on every page, so that a long table would show its total several times.
+    displays = "[...document.querySelectorAll('tfoot')].map((foot) => getComputedStyle(foot).display)"
+    assert set(page.evaluate(displays)) == {"table-row-group"}
+
+
+FACETS = [
+    Cell("acme", LAST - 5 * ONE_DAY, "proj-a", "Images", "gpt-5", "u1", None, Decimal(1)),
+    Cell("acme", LAST - 5 * ONE_DAY, "proj-b", "Images", "gpt-4", "u2", None, Decimal(2)),
+    Cell("acme", LAST - 20 * ONE_DAY, "proj-c", "Images", "gpt-5", "u2", None, Decimal(4)),
+    Cell("beta", LAST - 5 * ONE_DAY, "proj-d", "Images", "gpt-5", "u3", None, Decimal(8)),
+]
+
+
+def test_filters_restrict_each_other_and_back_undoes_each_choice(open_report: Open) -> None:
+    page = open_report(FACETS, "")
+
+    def choose(name: str, label: str) -> None:
+        page.locator(f"[name={name}]").select_option(label=label)
+
+    def offered() -> list[list[str]]:
+        return [options(page, name)[1:] for name in ("project", "model", "user")]
+
+    choose("organization", "Acme")
+    assert offered() == [["proj-a", "proj-b", "proj-c"], ["gpt-4", "gpt-5"], ["u1", "u2"]]
+    choose("model", "gpt-5")
+    assert offered() == [["proj-a", "proj-c"], ["gpt-4", "gpt-5"], ["u1", "u2"]]
+    choose("project", "proj-a")
+    assert offered() == [["proj-a", "proj-c"], ["gpt-5"], ["u1"]]
+    assert page.locator("label:has([name=project]) .offered").inner_text() == "(2 of 4)"
+    assert page.locator("[name=organization] optgroup").get_attribute("label") == "Removes other filters"
+    choose("organization", "Beta")
+    assert page.inner_text("#total-period") == "$8.00"
+    assert page.inner_text("#removed") == "Removed, because the chosen organization has no such spend: project proj-a."
+    link = page.url
+    page.go_back()
+    expect(page.locator("#total-period")).to_have_text("$1.00")
+    assert not page.locator("#removed").is_visible()
+    assert page.locator("[name=project] option:checked").inner_text() == "proj-a"
+    for expected in ("$5.00", "$7.00", "$15.00"):
+        page.go_back()
+        expect(page.locator("#total-period")).to_have_text(expected)
+    page.goto(link)
+    expect(page.locator("#total-period")).to_have_text("$8.00")
+    page.goto(link.partition("#")[0] + "#period=30&organization=beta/beta&project=acme/proj-a")
+    expect(page.locator("#conflict")).to_be_visible()
+    assert "project proj-a (no spend with the other filters)" in page.inner_text("#shown")
+
+
+def test_values_without_spend_in_the_period_are_offered_last(open_report: Open) -> None:
+    page = open_report(FACETS, "#period=30&organization=acme/acme")
+    assert page.locator("[name=project] optgroup").count() == 0
+    page.locator("[name=project]").select_option(label="proj-c")
+    page.locator("[name=period]").select_option("7")
+    assert page.locator("[name=project] option:checked").inner_text() == "proj-c"
+    assert page.inner_text("#total-period") == "$0.00"
+    group = page.locator("[name=project] optgroup")
+    assert (group.get_attribute("label"), group.all_inner_texts()) == ("No spend in the period", ["proj-c"])
+
+
+def test_typed_date_is_one_step_of_the_history(open_report: Open) -> None:
+    page = open_report(FACETS, "#period=30")
+    before = page.evaluate("history.length")
+    page.focus("[name=first]")
+    page.keyboard.type("11102026")
+    expect(page.locator("#shown")).to_contain_text("2026-11-10 to")
+    assert page.evaluate("history.length") == before + 1
+    page.go_back()
+    expect(page.locator("#shown")).to_contain_text(f"{LAST - 29 * ONE_DAY} to")

@@ -41,12 +41,16 @@ function recolour() {
   for (const [canvas, { configure }] of [...drawnCharts]) draw(canvas, configure);
 }
 
-/** @param {boolean} stacked */
-function axes(stacked) {
+/**
+ * @param {boolean} stacked
+ * @param {string} unit The length of a bar: "day", "week" or "month".
+ */
+function axes(stacked, unit) {
   const ticks = { color: colour("quiet") }, grid = { color: colour("grid") };
+  const title = { display: true, text: `US dollars per ${unit}`, color: colour("quiet") };
   return {
     x: { stacked, ticks: { ...ticks, maxRotation: 0, autoSkipPadding: 16 }, grid: { display: false } },
-    y: { stacked, ticks: { ...ticks, callback: roughDollars }, grid, beginAtZero: true },
+    y: { stacked, title, ticks: { ...ticks, callback: roughDollars }, grid, beginAtZero: true },
   };
 }
 
@@ -71,12 +75,13 @@ function missingDaysPlugin(missing) {
 /**
  * Draws stacked bars. Provisional bars are pale, and bars with missing days are shaded.
  * @param {HTMLCanvasElement} canvas
+ * @param {string} unit The length of a bar: "day", "week" or "month".
  * @param {Bar[]} bars
  * @param {Layer[]} layers
  * @param {boolean[]} provisional
  * @param {boolean[]} missing
  */
-function drawStackedBars(canvas, bars, layers, provisional, missing) {
+function drawStackedBars(canvas, unit, bars, layers, provisional, missing) {
   const datasets = layers.map(({ name, amounts }, index) => ({
     label: name,
     data: amounts,
@@ -94,7 +99,7 @@ function drawStackedBars(canvas, bars, layers, provisional, missing) {
     plugins: [missingDaysPlugin(missing)],
     data: { labels: bars.map((bar) => bar.label), datasets },
     options: {
-      animation: false, responsive: true, maintainAspectRatio: false, scales: axes(true),
+      animation: false, responsive: true, maintainAspectRatio: false, scales: axes(true, unit),
       interaction: { mode: "index", intersect: false },
       plugins: {
         legend: { position: "bottom", labels: { color: colour("ink"), boxWidth: 12,
@@ -138,7 +143,7 @@ function drawAnomalyBars(canvas, days, anomalies) {
       ],
     },
     options: {
-      animation: false, responsive: true, maintainAspectRatio: false, scales: axes(false),
+      animation: false, responsive: true, maintainAspectRatio: false, scales: axes(false, "day"),
       plugins: {
         legend: { position: "bottom", labels: { color: colour("ink"), boxWidth: 12,
           generateLabels: () => [["daily spend", "bar"], ["anomaly", "up"], ["usual range", "accent"]].map(

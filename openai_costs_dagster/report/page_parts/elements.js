@@ -39,7 +39,7 @@ function table(caption, columns, rows, foot) {
   });
   const heads = columns.map(({ head, isNumber }) => element("th", { scope: "col", ...attributes(isNumber) }, head));
   return element("table", {},
-    element("caption", {}, caption),
+    element("caption", {}, element("span", {}, caption)),
     element("thead", {}, element("tr", {}, ...heads)),
     element("tbody", {}, ...rows.map((row) => element("tr", {}, ...cells(row)))),
     foot ? element("tfoot", {}, element("tr", {}, ...foot.map(

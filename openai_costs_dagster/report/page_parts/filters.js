@@ -17,20 +17,20 @@ class Filters {
     this.form = form;
     /** @type {Partial<Record<FilterName, string>>} The selected values that are not in the report, as in the URL. */
     this.absent = {};
-    this.fill();
+    /** @type {string[]} Filters that the last change removed, as text. */
+    this.removed = [];
+    /** The date field that the user is typing into, or null. */
+    this.typedDate = /** @type {string | null} */ (null);
     this.restore();
     // Some fields of the form are outside the form element, so that a listener of the form would miss their events.
     document.addEventListener("change", ({ target }) => {
       const control = /** @type {HTMLInputElement} */ (target);
       if (control.form === form) { this.react(control.name); onChange(); }
     });
-    addEventListener("hashchange", () => {
-      if (location.hash === "#content") return;  // the skip link, not a shared view
-      this.restore();
-      onChange();
-    });
+    form.addEventListener("focusout", () => { this.typedDate = null; });
+    addEventListener("hashchange", () => { this.restore(); onChange(); });
     // The browser resets the fields after the event, so the page reads them in the next task.
-    form.addEventListener("reset", () => setTimeout(() => { this.fill(); this.react("period"); onChange(); }));
+    form.addEventListener("reset", () => setTimeout(() => { this.react("period"); onChange(); }));
   }
 
   /** @param {string} name */
@@ -105,26 +105,65 @@ class Filters {
     return id === null ? selected === null : this.report.indexOf(name, organization, id) === selected;
   }
 
+  /** Whether the selected values exist but have no spend in common, which only a link can select. */
+  get hasConflict() { return !this.report.series.some((series) => this.matches(series)) && this.report.series.length > 0; }
+
+  /**
+   * Returns the values of each filter that have spend together with the values of all other filters.
+   * @returns {Record<FilterName, Map<number | null, boolean>>} For each index, whether it has spend in the period.
+   */
+  offers() {
+    const { first, last } = this.days;
+    const offers = { organization: new Map(), project: new Map(), model: new Map(), user: new Map() };
+    const selected = FILTER_NAMES.map((name) => ({ name, index: this.selectedIndex(name) })).filter(({ index }) => index !== undefined);
+    for (const series of this.report.series) {
+      const conflicts = selected.filter(({ name, index }) => series[name] !== index);
+      if (conflicts.length > 1) continue;
+      const isSpent = hasSpend(series, first, last);
+      // A filter does not restrict itself: a series that only one filter excludes is still offered by that filter.
+      for (const name of conflicts.length ? [conflicts[0].name] : FILTER_NAMES) {
+        offers[name].set(series[name], isSpent || (offers[name].get(series[name]) ?? false));
+      }
+    }
+    return offers;
+  }
+
+  /** Offers in each filter the values that the other filters allow. */
   fill() {
-    for (const name of FILTER_NAMES) this.fillOptions(name);
+    const offers = this.offers();
+    for (const name of FILTER_NAMES) this.fillOptions(name, offers[name]);
   }
 
   /**
-   * Offers the values that have spend, of projects and users only those of the selected organization.
+   * Fills a filter. A selected value stays, even if the other filters exclude it. The filter for organizations also
+   * offers excluded organizations: otherwise a chosen project would have to be removed before another organization.
    * @param {FilterName} name
+   * @param {Map<number | null, boolean>} offered
    */
-  fillOptions(name) {
-    const select = this.select(name), before = select.value, organization = this.selectedIndex("organization");
-    const series = this.report.series.filter(
-      (each) => name === "organization" || organization === undefined || each.organization === organization);
-    const indexes = [...new Set(series.map((each) => each[name]))];
-    const labels = this.report.labelsOf(name, organization === undefined && this.report.data.organizations.length > 1);
-    const options = indexes.map((index) => (
-      index === null ? ["-", NO_VALUE_LABELS[name]] : [String(index), labels.get(index) ?? ""]));
-    options.sort((left, right) => left[1].localeCompare(right[1]));
+  fillOptions(name, offered) {
+    const select = this.select(name), before = select.value, selected = this.selectedIndex(name);
+    const labels = this.report.labelsOf(name, this.value("organization") === "" && this.report.data.organizations.length > 1);
+    const all = [...new Set(this.report.series.map((each) => each[name]))];
+    /** @param {(number | null)[]} indexes */
+    const options = (indexes) => indexes
+      .map((index) => (index === null ? ["-", NO_VALUE_LABELS[name]] : [String(index), labels.get(index) ?? ""]))
+      .sort((left, right) => left[1].localeCompare(right[1]))
+      .map(([value, text]) => element("option", { value }, text));
+    /** @param {string} label @param {(number | null)[]} indexes */
+    const group = (label, indexes) => (indexes.length ? [element("optgroup", { label }, ...options(indexes))] : []);
+    const indexes = [...offered.keys()];
     select.replaceChildren(element("option", { value: "" }, "All"),
-      ...options.map(([value, text]) => element("option", { value }, text)));
-    select.value = options.some(([value]) => value === before) ? before : "";
+      ...options(indexes.filter((index) => offered.get(index))),
+      ...group("No spend in the period", indexes.filter((index) => !offered.get(index))),
+      ...name === "organization" ? group("Removes other filters", all.filter((index) => !offered.has(index) && index !== selected)) : []);
+    if (selected !== undefined && !offered.has(selected)) {
+      const text = selected === NOT_IN_REPORT ? `${this.absentLabel(name)} (not in this report)`
+        : `${selected === null ? NO_VALUE_LABELS[name] : labels.get(selected)} (no spend with the other filters)`;
+      select.append(element("option", { value: before }, text));
+    }
+    select.value = before;
+    const count = /** @type {HTMLElement} */ (select.parentElement?.querySelector(".offered"));
+    count.textContent = offered.size < all.length ? `(${offered.size} of ${all.length})` : "";
   }
 
   /**
@@ -132,10 +171,30 @@ class Filters {
    * @param {string} name
    */
   react(name) {
-    if (name === "organization") for (const other of FINE_FILTER_NAMES) this.fillOptions(other);
-    if (name === "first" || name === "last") this.control("period").value = "custom";
+    this.removed = [];
+    if (name === "organization") this.removeConflicts();
+    const isDate = name === "first" || name === "last";
+    if (isDate) this.control("period").value = "custom";
     if (name === "period") this.setPeriod();
-    this.store();
+    this.fill();
+    // A browser reports a date after each typed digit. The Back button undoes the whole date.
+    this.store(isDate && this.typedDate === name);
+    this.typedDate = isDate ? name : null;
+  }
+
+  /** Removes the filters that have no spend with the chosen organization, and records them for a message. */
+  removeConflicts() {
+    if (this.value("organization") === "") return;
+    const organization = this.selectedIndex("organization");
+    let series = this.report.series.filter((each) => each.organization === organization);
+    for (const name of FINE_FILTER_NAMES) {
+      const selected = this.selectedIndex(name);
+      if (selected === undefined) continue;
+      const common = series.filter((each) => each[name] === selected);
+      if (common.length) { series = common; continue; }
+      this.removed.push(`${name} ${this.selectedText(name)}`);
+      this.select(name).value = "";
+    }
   }
 
   /** Writes the first and last day of the selected period into the date fields. */
@@ -156,8 +215,11 @@ class Filters {
     }
   }
 
-  /** Stores the filters in the URL by id, because the indexes of another day's report differ. */
-  store() {
+  /**
+   * Stores the filters in the URL by id, because the indexes of another day's report differ.
+   * @param {boolean} isCorrection Whether the current entry of the history is replaced, instead of a new entry.
+   */
+  store(isCorrection) {
     const parameters = new URLSearchParams();
     for (const name of FILTER_NAMES) {
       const index = this.selectedIndex(name);
@@ -168,7 +230,14 @@ class Filters {
     }
     for (const name of SETTING_NAMES) parameters.set(name, this.value(name));
     if (this.value("period") === "custom") for (const name of ["first", "last"]) parameters.set(name, this.value(name));
-    history.replaceState(null, "", `#${parameters}`);
+    const fragment = `#${parameters}`;
+    if (fragment === location.hash) return;
+    try {
+      if (isCorrection) history.replaceState(null, "", fragment); else history.pushState(null, "", fragment);
+    } catch (error) {
+      // Previews of mail and web applications show the page in a frame without an address. Filters work there, links do not.
+      if (/** @type {DOMException} */ (error).name !== "SecurityError") throw error;
+    }
   }
 
   /** Restores the filters from the URL. Settings that the URL does not contain get their default value. */
@@ -180,11 +249,13 @@ class Filters {
       if (option) this.select(name).value = option.value;
     }
     this.setPeriod();
-    for (const name of ["first", "last"]) this.control(name).value = parameters.get(name) || this.value(name);
-    for (const name of FILTER_NAMES) {
-      this.fillOptions(name);
-      this.restoreFilter(name, parameters.get(name));
+    if (this.value("period") === "custom") {
+      this.control("first").value = parameters.get("first") || this.report.dateOf(0);
+      this.control("last").value = parameters.get("last") || this.report.data.last_day;
     }
+    for (const name of FILTER_NAMES) this.restoreFilter(name, parameters.get(name));
+    this.removed = [];
+    this.fill();
   }
 
   /**
@@ -193,16 +264,21 @@ class Filters {
    * @param {string | null} text "organization/id", or "-" for spend without a value.
    */
   restoreFilter(name, text) {
-    const select = this.select(name);
-    select.value = "";
-    if (!text) return;
-    const index = this.report.data.cube.names[name].findIndex((pair) => pair.join("/") === text);
-    if (text === "-" || index !== -1) select.value = text === "-" ? "-" : String(index);
-    if (select.value !== "") return;
-    this.absent[name] = text;
-    const [organization, ...id] = text.split("/");
-    const label = text === "-" ? NO_VALUE_LABELS[name] : this.report.name(name, organization, id.join("/"));
-    select.append(element("option", { value: String(NOT_IN_REPORT) }, `${label} (not in this report)`));
-    select.value = String(NOT_IN_REPORT);
+    const { series, data } = this.report;
+    const index = text === "-" ? null : data.cube.names[name].findIndex((pair) => pair.join("/") === text);
+    const isInReport = series.some((each) => each[name] === index);
+    const value = !text ? "" : !isInReport ? String(NOT_IN_REPORT) : index === null ? "-" : String(index);
+    if (text && !isInReport) this.absent[name] = text;
+    this.select(name).replaceChildren(element("option", { value }));
+    this.select(name).value = value;
+  }
+
+  /**
+   * Returns the label of a selected value that is not in the report.
+   * @param {FilterName} name
+   */
+  absentLabel(name) {
+    const text = this.absent[name] ?? "", [organization, ...id] = text.split("/");
+    return text === "-" ? NO_VALUE_LABELS[name] : this.report.name(name, organization, id.join("/"));
   }
 }

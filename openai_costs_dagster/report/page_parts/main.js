@@ -30,14 +30,34 @@ function showAll(report, filters) {
   const selected = report.series.filter((series) => filters.matches(series));
   for (const [id, showSection] of SECTIONS) showOrReport(byId(id), () => showSection(report, filters, selected));
   destroyDetachedCharts();
-  makeWideTablesFocusable();
+  markWideTables();
 }
 
-/** Makes tables that are wider than the screen focusable, so that the keyboard can scroll them. */
-function makeWideTablesFocusable() {
-  for (const scrollable of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(".scroll"))) {
-    if (scrollable.scrollWidth > scrollable.clientWidth) scrollable.tabIndex = 0; else scrollable.removeAttribute("tabindex");
+/** Marks tables that are wider than their section: they show that they scroll, and the keyboard can scroll them. */
+function markWideTables() {
+  for (const scrollable of document.querySelectorAll(".scroll")) {
+    const isWide = scrollable.scrollWidth > scrollable.clientWidth;
+    scrollable.classList.toggle("wide", isWide);
+    const attributes = { tabindex: "0", role: "region", "aria-label": scrollable.querySelector("caption")?.textContent ?? "Table" };
+    for (const [name, value] of Object.entries(attributes)) {
+      if (isWide) scrollable.setAttribute(name, value); else scrollable.removeAttribute(name);
+    }
   }
+}
+
+/** Marks wide tables again when the window, the zoom or a table that a user opens changes their size. */
+function watchTableSizes() {
+  // The mark changes the height of the observed element, which a browser reports as an error within the same frame.
+  const observer = new ResizeObserver(() => requestAnimationFrame(markWideTables));
+  for (const scrollable of document.querySelectorAll(".scroll")) observer.observe(scrollable);
+}
+
+/** Moves the focus without the URL's fragment, which contains the filters. */
+function setUpSkipLink() {
+  /** @type {HTMLElement} */ (document.querySelector("a.skip")).addEventListener("click", (event) => {
+    event.preventDefault();
+    byId("content").focus();
+  });
 }
 
 /** @param {ReportData} report */
@@ -67,6 +87,7 @@ function setUpPrinting() {
   addEventListener("beforeprint", () => {
     themeBefore = root.dataset.theme;
     root.dataset.theme = "light";
+    root.dataset.printing = "";
     openedForPrint = [.../** @type {NodeListOf<AnomalyElement>} */ (document.querySelectorAll(".finding"))]
       .slice(0, MAX_PRINTED_ANOMALIES).filter((details) => !details.open);
     for (const details of openedForPrint) {
@@ -77,6 +98,7 @@ function setUpPrinting() {
   });
   addEventListener("afterprint", () => {
     if (themeBefore) root.dataset.theme = themeBefore; else delete root.dataset.theme;
+    delete root.dataset.printing;
     for (const details of openedForPrint) details.open = false;
     recolour();
   });
@@ -91,8 +113,9 @@ async function main() {
   const filters = new Filters(report, /** @type {HTMLFormElement} */ (byId("filters")), () => showAll(report, filters));
   setUpTheme();
   setUpPrinting();
-  addEventListener("resize", makeWideTablesFocusable);
+  setUpSkipLink();
   showAll(report, filters);
+  watchTableSizes();
   document.documentElement.dataset.ready = "";  // for tests that wait until the page is complete
 }
 

@@ -21,11 +21,27 @@ function showSelection(report, filters) {
     .map((name) => `${name} ${filters.selectedText(name)}`);
   byId("shown").textContent = first > last ? "The period ends before it starts."
     : `${report.dateOf(first)} to ${report.dateOf(last)}: ${conditions.join(", ") || "all spend"}`;
+  // Browsers use the title for history entries, bookmarks, printed pages and the names of PDF files.
+  document.title = [`OpenAI spend by ${filters.value("bar")} and ${filters.value("stack")}`, periodText(report, filters), ...conditions]
+    .join(", ") + (report.data.is_simulated ? " (simulated)" : "");
   byId("absent").hidden = !filters.hasAbsentValue;
+  byId("conflict").hidden = filters.hasAbsentValue || !filters.hasConflict;
+  const removed = byId("removed");
+  removed.hidden = !filters.removed.length;
+  removed.textContent = `Removed, because the chosen organization has no such spend: ${filters.removed.join(", ")}.`;
   const folded = byId("folded"), counts = Object.entries(report.data.cube.folded);
   folded.hidden = !counts.length;
   folded.textContent = `${counts.map(([group, count]) => `${INTEGER_FORMAT.format(count)} ${group}`).join(", ")}`
     + " with little spend are combined as (others).";
+}
+
+/**
+ * Returns the first and last day of the selected period as text.
+ * @param {ReportData} report
+ * @param {Filters} filters
+ */
+function periodText(report, { days: { first, last } }) {
+  return first > last ? "no days" : `${report.dateOf(first)} to ${report.dateOf(last)}`;
 }
 
 /**
@@ -219,9 +235,9 @@ function showDays(report, filters, selected) {
     return false;
   }));
   const missing = bars.map((bar) => countMissingDays(report, filters, bar.first, bar.last) > 0);
-  drawStackedBars(canvas, bars, layers, provisional, missing);
+  drawStackedBars(canvas, unit, bars, layers, provisional, missing);
   byId("days-missing").hidden = !missing.includes(true);
-  byId("days-as").textContent = `Stacked by ${stack}, one bar per ${unit}.`;
+  byId("days-title").textContent = `Spend by ${unit} and ${stack}`;
   const sums = bars.map((_, bar) => layers.reduce((sum, layer) => sum + layer.amounts[bar], 0));
   const highest = sums.indexOf(Math.max(...sums));
   canvas.setAttribute("aria-label", bars.length
@@ -229,7 +245,7 @@ function showDays(report, filters, selected) {
     : "The selected period contains no days.");
   /** @type {Column<number>[]} */
   const columns = [
-    { head: unit, write: (bar) => (
+    { head: unit[0].toUpperCase() + unit.slice(1), write: (bar) => (
       bars[bar].label + (provisional[bar] ? " (provisional)" : "") + (missing[bar] ? " (incomplete)" : "")) },
     ...layers.map((layer) => ({ head: layer.name, isNumber: true, write: (/** @type {number} */ bar) => dollars(layer.amounts[bar]) })),
     { head: "Total", isNumber: true, write: (bar) => dollars(sums[bar]) },
@@ -238,7 +254,7 @@ function showDays(report, filters, selected) {
     dollars(sums.reduce((a, b) => a + b, 0))];
   const details = /** @type {HTMLDetailsElement} */ (byId("days-figures"));
   const fill = () => details.querySelector("div")?.replaceChildren(
-    table(`Spend by ${unit} and ${stack}`, columns, bars.map((_, bar) => bar).reverse(), foot));
+    table(`US dollars per ${unit}, ${periodText(report, filters)}`, columns, bars.map((_, bar) => bar).reverse(), foot));
   // A table of a year and many layers takes long to build, so it is built only while it is open.
   details.ontoggle = () => { if (details.open) fill(); };
   if (details.open) fill();
@@ -253,7 +269,7 @@ const optionalDollars = (amount) => (amount === null ? "–" : dollars(Number(am
  */
 function showMonth(report, filters) {
   const organizations = report.data.organizations.filter(({ organization }) => filters.hasOrganization(organization));
-  replaceContent("month-organizations", table("This month", [
+  replaceContent("month-organizations", table(`This month, from ${report.monthStart}`, [
     { head: "Organization", write: (status) => dagsterLink(report, status.dagster_path, status.title) },
     { head: "Month to date", isNumber: true, write: (status) => (
       [dollars(Number(status.month_to_date)), ...status.month_in_other_currencies].join(" and ")) },
@@ -457,7 +473,7 @@ function showSpendBy(report, filters, selected, dimension, head, id) {
   const rows = totals.slice(0, MAX_ROWS).map(([index, amount]) => ({ label: report.labelOf(dimension, index), amount }));
   const others = totals.slice(MAX_ROWS);
   if (others.length) rows.push({ label: `${others.length} others`, amount: others.reduce((sum, [, amount]) => sum + amount, 0) });
-  replaceContent(id, table(`Spend by ${dimension === "user" ? "user" : "API key"}`, [
+  replaceContent(id, table(`Spend by ${dimension === "user" ? "user" : "API key"}, ${periodText(report, filters)}`, [
     { head, write: ({ label }) => label },
     { head: "Spend", isNumber: true, write: ({ amount }) => dollars(amount) },
     { head: "Share", write: ({ amount }) => shareCell(shareOf(amount, total)) },

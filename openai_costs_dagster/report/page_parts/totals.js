@@ -31,6 +31,18 @@ function sumOf(series, first, last) {
 }
 
 /**
+ * Returns whether a series has an amount other than zero.
+ * @param {Series} series
+ * @param {number} first
+ * @param {number} last
+ */
+function hasSpend(series, first, last) {
+  let found = false;
+  eachDay(series, first, last, (_, amount) => { found ||= amount !== 0; });
+  return found;
+}
+
+/**
  * Returns the sum of all series in US dollars.
  * @param {Series[]} all
  * @param {number} first
