@@ -155,35 +155,35 @@ def empty_database(databases: Databases) -> Iterator[Database]:
 
 
 @pytest.fixture(scope="session")
-def trusting(_embedded_server: str) -> Iterator[Databases]:
+def trust_server(_embedded_server: str) -> Iterator[Databases]:
     """The embedded server, which accepts every role without a password (`trust` authentication)."""
     with ExitStack() as stack:
         yield Databases(_embedded_server, stack)
 
 
 @pytest.fixture(scope="session")
-def _installations(trusting: Databases) -> dict[bool, Database]:
+def _installations(trust_server: Databases) -> dict[bool, Database]:
     """Template databases with the roles of docs/security.md, by whether readers are limited to their organizations."""
     return {
-        by_organization: install(trusting.new(prepared=False), by_organization=by_organization).database
+        by_organization: install(trust_server.new(prepared=False), by_organization=by_organization).database
         for by_organization in (False, True)
     }
 
 
 @pytest.fixture
-def installed(trusting: Databases, _installations: dict[bool, Database]) -> Iterator[Installation]:
+def installed(trust_server: Databases, _installations: dict[bool, Database]) -> Iterator[Installation]:
     """A new database with the roles of docs/security.md."""
-    database = trusting.copy(_installations[False])
+    database = trust_server.copy(_installations[False])
     yield Installation(database)
-    trusting.drop(database)
+    trust_server.drop(database)
 
 
 @pytest.fixture
-def by_organization(trusting: Databases, _installations: dict[bool, Database]) -> Iterator[Installation]:
+def by_organization(trust_server: Databases, _installations: dict[bool, Database]) -> Iterator[Installation]:
     """A new database with the roles of docs/security.md, in which readers only see their own organizations."""
-    database = trusting.copy(_installations[True])
+    database = trust_server.copy(_installations[True])
     yield Installation(database)
-    trusting.drop(database)
+    trust_server.drop(database)
 
 
 @pytest.fixture

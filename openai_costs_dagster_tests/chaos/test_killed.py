@@ -14,7 +14,7 @@ import psycopg
 from openai_costs_dagster.orchestration.runtime import process_id
 from openai_costs_dagster.simulator import SimulatedOrganization
 
-from ..cli.program import Workplace, days_ago, kill_group, truth_of, until
+from ..cli.program import Workplace, days_ago, expected_costs, kill_group, until
 from ..conftest import ScriptedSimulator
 from ..midnight import today
 from .conftest import Gate
@@ -42,13 +42,13 @@ def test_repeatedly_killed_backfill_stores_whole_days_and_completes(place: Workp
     api.organizations.append(organization)
     place.configure(api, {"killed": organization}, start_date=first_day())
     before = len(place.run_statuses())
-    truth = truth_of(organization, first_day())
+    expected = expected_costs(organization, first_day())
     newer = {days_ago(days) for days in range(191)}
 
     def assert_stored(days: set[dt.date]) -> None:
         assert place.stored_days("killed") == days
         whole = {str(day) for day in days if day < today()}
-        assert place.stored("killed") == {key: amount for key, amount in truth.items() if key[0] in whole}
+        assert place.stored("killed") == {key: amount for key, amount in expected.items() if key[0] in whole}
 
     _kill_when(place, Gate(api, lambda query: "page" in query), "the second page is awaited")
     assert_stored(set())

@@ -6,7 +6,7 @@ import datetime as dt
 
 from openai_costs_dagster.simulator import SimulatedOrganization
 
-from ..cli.program import Workplace, days_ago, truth_of, until
+from ..cli.program import Workplace, days_ago, expected_costs, until
 from ..conftest import ScriptedSimulator
 from .conftest import Gate
 
@@ -26,7 +26,7 @@ def test_concurrent_first_backfills_store_every_day_once(fresh_place: Workplace,
         outputs = [one.communicate(timeout=240), other.communicate(timeout=240)]
     assert (one.returncode, other.returncode) == (0, 0), outputs
     assert "Traceback" not in str(outputs)
-    assert place.stored("acme") == truth_of(organization, first_day())
+    assert place.stored("acme") == expected_costs(organization, first_day())
     assert len(place.stored_days("acme")) == 21
     assert place.run_statuses() == ["SUCCESS", "SUCCESS"]
     assert place.sql("select count(*) from openai_costs.cost_revisions") == [(0,)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from openai_costs_dagster.simulator import FaultKind, SimulatedOrganization
 from openai_costs_dagster.simulator.faults import PAGE_FAULTS
 
-from ..cli.program import Workplace, days_ago, truth_of, until
+from ..cli.program import Workplace, days_ago, expected_costs, until
 from ..conftest import ScriptedSimulator
 from .conftest import Gate
 
@@ -35,7 +35,7 @@ def test_postgres_stopped_during_a_request_is_recovered(place: Workplace, api: S
     assert "unplugged: 21 days failed, 0 stored\n" in out
     assert "PostgreSQL" in out
     assert again.code == 0, again
-    assert place.stored("unplugged") == truth_of(organization, first)
+    assert place.stored("unplugged") == expected_costs(organization, first)
     assert sorted(place.run_statuses()[before:]) == ["FAILURE", "SUCCESS"]
 
 
@@ -54,6 +54,6 @@ def test_backfill_completes_if_a_third_of_responses_fail(place: Workplace, api: 
     broken = [request for request in api.requests if request.fault]
     assert finished.code == 0, finished
     assert "broken: 20 days stored, " in finished.out
-    assert place.stored("broken") == truth_of(organization, first)
+    assert place.stored("broken") == expected_costs(organization, first)
     assert place.run_statuses()[-1] == "SUCCESS"
     assert len(broken) >= len(api.requests) // 4 > 2

@@ -27,7 +27,7 @@ from ..simulator.http_requests import Key, days_between, expected_sums
 
 PROGRAM = Path(sys.executable).with_name("openai-costs")
 
-_PATIENCE = 240  # seconds after which a process that has not ended counts as hanging
+_TIMEOUT_S = 240  # A process that has not ended after this time counts as hanging.
 
 Something = TypeVar("Something")
 
@@ -44,7 +44,7 @@ class Finished(NamedTuple):
         return self.out + self.err
 
 
-def until(condition: Callable[[], Something | None], *, seconds: float = _PATIENCE, every: float = 0.05) -> Something:
+def until(condition: Callable[[], Something | None], *, seconds: float = _TIMEOUT_S, every: float = 0.05) -> Something:
     """Call `condition` every `every` seconds until its result is true, and return this result.
 
     Fails the test after `seconds`.
@@ -111,7 +111,7 @@ class Workplace:
     def run(self, *command: str, **environment: str) -> Finished:
         """Run a command until it ends. A command that hangs is killed and fails the test."""
         with self.started(*command, environment=environment) as process:
-            out, err = process.communicate(timeout=_PATIENCE)
+            out, err = process.communicate(timeout=_TIMEOUT_S)
         return Finished(process.returncode, out, err)
 
     @contextmanager
@@ -230,7 +230,7 @@ def kill_group(leader: int) -> None:
         return
 
 
-def truth_of(organization: SimulatedOrganization, first: dt.date, last: dt.date | None = None) -> dict[Key, Any]:
+def expected_costs(organization: SimulatedOrganization, first: dt.date, last: dt.date | None = None) -> dict[Key, Any]:
     """Return the exact simulated amounts by day, project and line item. The default for `last` is yesterday."""
     last = last or yesterday()
     return expected_sums(organization, days_between(first, last + dt.timedelta(days=1)), ("project_id", "line_item"))

@@ -19,7 +19,7 @@ from openai_costs_dagster.simulator import Fault, FaultKind, SimulatedOrganizati
 
 from ..loaded import HISTORY, VANISHING_HISTORY, Loaded
 from ..midnight import today
-from .program import PROGRAM, Finished, Workplace, days_ago, kill_group, lines, truth_of, until, yesterday
+from .program import PROGRAM, Finished, Workplace, days_ago, expected_costs, kill_group, lines, until, yesterday
 
 
 def first_day() -> dt.date:
@@ -29,7 +29,7 @@ def first_day() -> dt.date:
 def test_every_day_of_every_organization_is_stored_to_the_last_digit(loaded: Loaded) -> None:
     assert loaded.backfill.code == 0, loaded.backfill
     for name, organization in loaded.organizations.items():
-        assert loaded.place.stored(name) == truth_of(organization, first_day())
+        assert loaded.place.stored(name) == expected_costs(organization, first_day())
         assert today() in loaded.place.stored_days(name)
 
 
@@ -160,12 +160,12 @@ def test_days_that_fail_are_named_with_their_reason_and_the_others_are_stored(
     ) in finished.out
     assert "Traceback" not in finished.output
     assert place.stored_days("short") == {days_ago(days) for days in range(4)}
-    assert place.stored("short") == truth_of(partly_failed.short, days_ago(3))
+    assert place.stored("short") == expected_costs(partly_failed.short, days_ago(3))
 
 
 def test_failure_of_one_organization_does_not_stop_the_others(partly_failed: PartlyFailedBackfill) -> None:
     assert "whole: 6 days stored, " in partly_failed.finished.out
-    assert partly_failed.place.stored("whole") == truth_of(partly_failed.whole, days_ago(5))
+    assert partly_failed.place.stored("whole") == expected_costs(partly_failed.whole, days_ago(5))
 
 
 def test_duplicate_organization_found_in_responses_is_not_counted_twice(partly_failed: PartlyFailedBackfill) -> None:
@@ -177,7 +177,7 @@ def test_duplicate_organization_found_in_responses_is_not_counted_twice(partly_f
     )
     stored = [place.stored("same"), place.stored("same-again")]
     assert sorted(map(bool, stored)) == [False, True]
-    assert max(stored, key=len) == truth_of(partly_failed.same, days_ago(5))
+    assert max(stored, key=len) == expected_costs(partly_failed.same, days_ago(5))
 
 
 def test_an_interruption_ends_its_processes_and_its_run(loaded: Loaded) -> None:
@@ -227,5 +227,5 @@ def test_full_disk_of_the_server_is_named_and_the_next_backfill_continues(loaded
     assert "INSERT INTO" not in failed.output
     assert "Traceback" not in failed.output
     assert again.code == 0, again
-    assert place.stored("unlucky") == truth_of(unlucky, days_ago(2))
+    assert place.stored("unlucky") == expected_costs(unlucky, days_ago(2))
     assert "STARTED" not in place.run_statuses()

@@ -14,7 +14,7 @@ from openai_costs_dagster.simulator import SimulatedOrganization, Simulator
 from ..conftest import Databases
 from ..installation import Installation, postgres_program
 from .conftest import RunCommand
-from .program import Finished, Workplace, days_ago, truth_of, workplace
+from .program import Finished, Workplace, days_ago, expected_costs, workplace
 
 HISTORY = 8  # days, including today
 
@@ -35,10 +35,10 @@ class Worked:
 
 
 @pytest.fixture(scope="module")
-def worked(trusting: Databases) -> Iterator[Worked]:
+def worked(trust_server: Databases) -> Iterator[Worked]:
     """Set up roles with `--by-organization`, the variant with the fewest privileges for the loader."""
     organization = SimulatedOrganization(users_with_projects_served=True)
-    database = trusting.new(prepared=False)
+    database = trust_server.new(prepared=False)
     with Simulator([organization]) as simulator, workplace() as place:
         place.configure(
             simulator,
@@ -65,7 +65,7 @@ def worked(trusting: Databases) -> Iterator[Worked]:
             place.run("prepare", DATABASE_URL=installation.owner.url),
             place.run("backfill", DATABASE_URL=installation.loader.url),
         )
-    trusting.drop(database)
+    trust_server.drop(database)
 
 
 def test_loader_refuses_an_unmigrated_database(worked: Worked) -> None:
@@ -88,7 +88,7 @@ def test_a_backfill_as_the_loader_stores_every_day_to_the_last_digit(worked: Wor
         "select usage_date::text, project_id, line_item, coalesce(sum(amount), 0) from openai_costs.daily_costs"
         " where usage_date < (now() at time zone 'utc')::date group by 1, 2, 3"
     )
-    assert {tuple(key): amount for *key, amount in found} == truth_of(worked.organization, days_ago(HISTORY - 1))
+    assert {tuple(key): amount for *key, amount in found} == expected_costs(worked.organization, days_ago(HISTORY - 1))
     runs = worked.installation.query("select status from openai_costs_dagster.runs")
     assert runs == [("SUCCESS",)]
 

@@ -112,9 +112,9 @@ def test_links_name_an_allowed_host_if_all_interfaces_are_served() -> None:
     everywhere = choose_address("0.0.0.0", port, ("costs.example",))  # noqa: S104
     assert (everywhere.url, everywhere.link) == (f"http://127.0.0.1:{port}", f"http://costs.example:{port}")
     assert everywhere.hosts == ("costs.example",)
-    here = choose_address("::1", port, ("costs.example",))
-    assert (here.url, here.link) == (f"http://[::1]:{port}", f"http://[::1]:{port}")
-    assert here.hosts == ("::1", "costs.example")
+    ipv6 = choose_address("::1", port, ("costs.example",))
+    assert (ipv6.url, ipv6.link) == (f"http://[::1]:{port}", f"http://[::1]:{port}")
+    assert ipv6.hosts == ("::1", "costs.example")
 
 
 @pytest.mark.parametrize(

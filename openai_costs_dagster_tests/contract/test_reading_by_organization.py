@@ -36,10 +36,10 @@ class Readers:
 
 @pytest.fixture(scope="module")
 def readers(
-    trusting: Databases, _installations: dict[bool, Database], tmp_path_factory: pytest.TempPathFactory
+    trust_server: Databases, _installations: dict[bool, Database], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Readers]:
     """Store the sample data with the loader role and create the reader roles."""
-    installation = Installation(trusting.copy(_installations[True]))
+    installation = Installation(trust_server.copy(_installations[True]))
     load(installation.loader, tmp_path_factory.mktemp("by_organization"))
     installation.run("analyze")
     yield Readers(
@@ -49,7 +49,7 @@ def readers(
         installation.make_reader("reader_of_both", LUMEN, OTHER.replace("'", "''")),
         installation.make_reader("reader_of_nothing"),
     )
-    trusting.drop(installation.database)
+    trust_server.drop(installation.database)
 
 
 def organization_column(view: str) -> str:

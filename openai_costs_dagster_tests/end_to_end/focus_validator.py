@@ -20,7 +20,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 _REQUIREMENTS = ("focus-validator==2.2.1", "pyarrow<21")
 _TOTALS = re.compile(r"^Total: (\d+) \| Pass: (\d+) \| Fail: (\d+) \| Skipped: (\d+)$", re.MULTILINE)
 _RULE = re.compile(r"^\S+ (\S+): (PASS|FAIL|SKIPPED)\b", re.MULTILINE)
-_PATIENCE = 240  # seconds
+_TIMEOUT_S = 240
 
 SUPPORTED = (
     "ACCOUNT_NAMING_SUPPORTED",
@@ -61,7 +61,7 @@ def validate(interpreter: str, file: Path) -> Verdict:
     command = [interpreter, "-m", "focus_validator.main", "--data-file", str(file), "--validate-version", "1.2"]
     options = ["--block-download", "--applicability-criteria", ",".join(SUPPORTED)]
     output = subprocess.run(  # noqa: S603
-        [*command, *options], cwd=packages, capture_output=True, text=True, check=True, timeout=_PATIENCE
+        [*command, *options], cwd=packages, capture_output=True, text=True, check=True, timeout=_TIMEOUT_S
     ).stdout
     totals = _TOTALS.search(output)
     assert totals, output[-2000:]

@@ -22,10 +22,10 @@ import yaml
 from openai_costs_dagster.cli.webserver_address import free_port
 from openai_costs_dagster.simulator import SimulatedOrganization, Simulator
 
-from ..cli.program import Workplace, days_ago, is_alive, truth_of, until, workplace
+from ..cli.program import Workplace, days_ago, expected_costs, is_alive, until, workplace
 from ..conftest import Databases, ScriptedSimulator
 from ..deployment import FOLDER, PREPARE, SECRETS, by_default, image_environment, ours
-from .hurry import hurry, refresh_at_another_time
+from .dagster_intervals import refresh_at_another_time, run_daemons_every_second
 from .ui import Dagster
 
 
@@ -45,17 +45,18 @@ class Deployment:
     """Services of compose.yaml that run as local processes."""
 
     place: Workplace
-    exchanged: Mapping[str, str]
+    replacements: Mapping[str, str]
     stack: ExitStack
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
-    def here(self, text: str) -> str:
-        for there, here in self.exchanged.items():
-            text = text.replace(there, here)
+    def localize(self, text: str) -> str:
+        """Replace the paths and addresses of compose.yaml by those of the test."""
+        for in_compose, local in self.replacements.items():
+            text = text.replace(in_compose, local)
         return text
 
     def start(self, name: str) -> subprocess.Popen[bytes]:
-        command = [self.here(word) for word in ours()[name]["command"]]
+        command = [self.localize(word) for word in ours()[name]["command"]]
         with self.log(name).open("wb") as output:
             process = subprocess.Popen(  # noqa: S603  # our own programs
                 command,
@@ -72,14 +73,14 @@ class Deployment:
 
     def is_healthy(self, name: str) -> bool:
         assert self.processes[name].poll() is None, self.log(name).read_text()
-        _, *check = (self.here(word) for word in ours()[name]["healthcheck"]["test"])
+        _, *check = (self.localize(word) for word in ours()[name]["healthcheck"]["test"])
         return not subprocess.run(  # noqa: S603  # our own programs
             check, cwd=self.place.folder, env=self.place.environment, capture_output=True, check=False
         ).returncode
 
     def await_port(self, name: str) -> None:
         """Wait until the port of a service accepts connections. Returns at once if the service has no port."""
-        words = [self.here(word) for word in ours()[name]["command"]]
+        words = [self.localize(word) for word in ours()[name]["command"]]
         if "-p" in words:
             port = int(words[words.index("-p") + 1])
             until(lambda: self.processes[name].poll() is not None or _listens(port))
@@ -127,7 +128,7 @@ def deployment(databases: Databases, simulated: SimulatedOrganization, simulator
         reader = Reader.__new__(Reader)
         reader.__dict__.update(place.__dict__)
         reader.url = database.url
-        exchanged = {
+        replacements = {
             f"{SECRETS}/": f"{place.folder}/secrets/",
             "/var/lib/openai-costs": f"{place.folder}/data",
             "/app/": f"{place.folder}/",
@@ -136,7 +137,7 @@ def deployment(databases: Databases, simulated: SimulatedOrganization, simulator
             "4000": str(free_port()),
             "3000": str(free_port()),
         }
-        deployment = Deployment(reader, exchanged, stack)
+        deployment = Deployment(reader, replacements, stack)
         _lay_out(deployment, simulator)
         (place.folder / "secrets" / "database_url").write_text(
             database.url.replace("postgres:@", f"postgres:{SECRET}@")
@@ -148,20 +149,20 @@ def deployment(databases: Databases, simulated: SimulatedOrganization, simulator
 
 def _lay_out(deployment: Deployment, simulator: Simulator) -> None:
     """Create the files of the image and of the user, and set the environment of the image."""
-    folder, here = deployment.place.folder, deployment.here
+    folder, localize = deployment.place.folder, deployment.localize
     for name in ("dagster", "config", "secrets", "data"):
         (folder / name).mkdir()
     for name in ("dagster.yaml", "workspace.yaml"):
-        (folder / "dagster" / name).write_text(here((FOLDER / name).read_text(encoding="utf-8")))
-    settings = yaml.safe_load(here((FOLDER / "openai_costs.example.yaml").read_text(encoding="utf-8")))
+        (folder / "dagster" / name).write_text(localize((FOLDER / name).read_text(encoding="utf-8")))
+    settings = yaml.safe_load(localize((FOLDER / "openai_costs.example.yaml").read_text(encoding="utf-8")))
     settings["organizations"]["acme"] |= {"base_url": simulator.base_url, "start_date": first_day()}
     settings["organizations"]["acme"] |= {"usage": False, "read_names": False}  # these tests only need the costs
     settings["refresh"] = refresh_at_another_time()
     (folder / "config" / "openai_costs.yaml").write_text(yaml.safe_dump(settings))
     environment = deployment.place.environment
-    environment |= {name: here(value) for name, value in image_environment().items()}
+    environment |= {name: localize(value) for name, value in image_environment().items()}
     environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
-    hurry(deployment.place)
+    run_daemons_every_second(deployment.place)
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +179,7 @@ def dagster(deployment: Deployment) -> Iterator[Dagster]:
             deployment.await_port(name)
             until(lambda name=name: deployment.is_healthy(name))  # type: ignore[misc]
         started.add(name)
-    with closing(Dagster(deployment.here("http://127.0.0.1:3000"))) as dagster:
+    with closing(Dagster(deployment.localize("http://127.0.0.1:3000"))) as dagster:
         yield dagster
 
 
@@ -199,7 +200,7 @@ def test_days_launched_in_the_ui_are_stored_exactly(
     assert until(lambda: dagster.ended(backfill), every=0.5) == "COMPLETED_SUCCESS"
     (run,) = dagster.runs({"dagster/backfill": backfill})
     assert run["status"] == "SUCCESS"
-    assert deployment.place.stored("acme") == truth_of(simulated, first_day())
+    assert deployment.place.stored("acme") == expected_costs(simulated, first_day())
 
 
 def test_no_command_line_and_no_log_shows_a_secret(deployment: Deployment, dagster: Dagster) -> None:
@@ -212,8 +213,8 @@ def test_no_command_line_and_no_log_shows_a_secret(deployment: Deployment, dagst
 def test_stopped_code_server_waits_for_its_run_and_leaves_no_process(
     deployment: Deployment, dagster: Dagster, simulator: ScriptedSimulator
 ) -> None:
-    requested, go_on = threading.Event(), threading.Event()
-    simulator.script = lambda _: (requested.set(), go_on.wait(60))  # type: ignore[assignment, func-returns-value]
+    requested, resume = threading.Event(), threading.Event()
+    simulator.script = lambda _: (requested.set(), resume.wait(60))  # type: ignore[assignment, func-returns-value]
     backfill = dagster.launch_backfill(["acme"], stored_days()[-2:])
     until(requested.is_set)
     (run,) = dagster.runs({"dagster/backfill": backfill})
@@ -223,7 +224,7 @@ def test_stopped_code_server_waits_for_its_run_and_leaves_no_process(
     for name in ("daemon", "webserver"):
         assert deployment.processes[name].wait(timeout=60) in {0, -signal.SIGTERM}, deployment.log(name).read_text()
     assert deployment.processes["code"].poll() is None
-    go_on.set()
+    resume.set()
     assert deployment.processes["code"].wait(timeout=120) == 0, deployment.log("code").read_text()
     until(lambda: not any(map(is_alive, family)))
     assert deployment.place.processes() == []

@@ -16,7 +16,7 @@ from openai_costs_dagster.simulator import SimulatedOrganization, Simulator
 from ..alerts.receiver import Receiver, receiving
 from ..cli.program import Workplace, days_ago, until, workplace
 from ..midnight import today
-from .hurry import hurry, read_today_every_minute, refresh_at_another_time
+from .dagster_intervals import refresh_at_another_time, run_daemons_every_second, run_intraday_every_minute
 from .ui import Dagster
 
 ORGANIZATIONS = ("north", "south")
@@ -71,8 +71,8 @@ def running_up() -> Iterator[RunningUp]:
         )
         assert place.run("backfill").code == 0
         organizations["north"].plant_anomaly(today(), 20)
-        hurry(place)
-        read_today_every_minute(place)
+        run_daemons_every_second(place)
+        run_intraday_every_minute(place)
         port = free_port()
         with (
             (place.folder / "up.log").open("w") as output,

@@ -19,7 +19,7 @@ from openai_costs_dagster.simulator import SimulatedOrganization, Simulator
 from openai_costs_dagster.spend import money
 from openai_costs_dagster.warehouse.database import Database
 
-from ..cli.program import days_ago, truth_of, yesterday
+from ..cli.program import days_ago, expected_costs, yesterday
 from ..conftest import Databases
 from . import dg_environment
 
@@ -31,7 +31,7 @@ def first_day() -> dt.date:
 
 
 FAMILY = [f"finance/openai/acme/{name}" for name in ("costs", "usage", "allocated_costs")]
-_PATIENCE = 240  # seconds
+_TIMEOUT_S = 240
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Project:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=_PATIENCE,
+            timeout=_TIMEOUT_S,
             check=False,
         )
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
@@ -138,6 +138,6 @@ def test_amounts_materialized_in_the_project_are_exact(
             "select sum(amount), count(distinct usage_date) from openai_costs.allocated_costs"
         ).fetchall()
     expected = money.total(
-        amount for amount in truth_of(simulated, yesterday()).values() if isinstance(amount, Decimal)
+        amount for amount in expected_costs(simulated, yesterday()).values() if isinstance(amount, Decimal)
     )
     assert (stored, count) == (expected, 1)

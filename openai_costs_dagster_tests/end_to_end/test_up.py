@@ -30,11 +30,11 @@ from openai_costs_dagster.warehouse import outbox
 from openai_costs_dagster.warehouse.database import Database
 
 from ..browser.chromium import INSTALL_HINT, chromium, executable
-from ..cli.program import Workplace, days_ago, is_alive, truth_of, until, workplace
+from ..cli.program import Workplace, days_ago, expected_costs, is_alive, until, workplace
 from ..midnight import today
 from ..simulator.http_requests import total
+from .dagster_intervals import refresh_at_another_time, run_daemons_every_second
 from .foreign_page import attack
-from .hurry import hurry, refresh_at_another_time
 from .ui import Dagster
 
 
@@ -75,7 +75,7 @@ def up() -> Iterator[Up]:
     organizations["locked"].revoke_key()
     with Simulator(list(organizations.values())) as simulator, workplace() as place:
         place.configure(simulator, organizations, start_date=first_day(), refresh=refresh_at_another_time())
-        hurry(place)
+        run_daemons_every_second(place)
         port = free_port()
         with (
             (place.folder / "up.log").open("w") as output,
@@ -117,7 +117,7 @@ def test_new_organizations_are_synced_from_their_start_in_one_run_each(up: Up) -
         assert run["tags"][PROCESS_TAG].startswith(run["runId"])  # recorded by the run launcher
         assert run["status"] == ("FAILURE" if _organization(run) == "locked" else "SUCCESS")
     for name in ("north", "south"):
-        assert up.place.stored(name) == truth_of(up.organization(name), first_day())
+        assert up.place.stored(name) == expected_costs(up.organization(name), first_day())
         assert len(up.place.stored_days(name)) == 20
         assert up.dagster.partitions(name, "MATERIALIZED") == [(str(first_day()), str(today()))]
     assert up.dagster.partitions("locked", "FAILED") == [(str(first_day()), str(today()))]
@@ -180,9 +180,9 @@ def test_each_day_of_a_backfill_is_materialized_and_checked(up: Up, backfills: B
     assert [(found["partition"], found["runId"]) for found in materializations] == [
         (day, run["runId"]) for day in backfills.good_days
     ]
-    truth = truth_of(up.organization(organization), dt.date.fromisoformat(backfills.good_days[0]))
+    expected = expected_costs(up.organization(organization), dt.date.fromisoformat(backfills.good_days[0]))
     for found in materializations:
-        spent = total(amount for (day, *_), amount in truth.items() if day == found["partition"])
+        spent = total(amount for (day, *_), amount in expected.items() if day == found["partition"])
         assert Decimal(found["metadata"]["spend_exact"].removesuffix(" USD")) == spent
     for check, day in itertools.product(("complete", "reconciles", "anomalous_spend"), backfills.good_days):
         execution = up.dagster.check(organization, check, day)
@@ -201,7 +201,7 @@ def test_only_the_failed_day_is_shown_as_failed(up: Up, backfills: Backfills) ->
     (run,) = up.dagster.runs({"dagster/backfill": backfills.bad})
     assert {found["runId"] for found in up.dagster.materializations("south", good)} == {run["runId"]}
     # The costs of the failed day that the first sync stored are unchanged.
-    assert up.place.stored("south") == truth_of(up.organization("south"), first_day())
+    assert up.place.stored("south") == expected_costs(up.organization("south"), first_day())
 
 
 def test_reexecution_from_failure_requests_the_failed_day_only(up: Up, backfills: Backfills) -> None:

@@ -70,12 +70,12 @@ def renamed(table: str, columns: list[str], text: str) -> tuple[str, list[str], 
 
 
 @pytest.fixture(params=FIXTURES)
-def upgraded(request: pytest.FixtureRequest, trusting: Databases) -> Iterator[tuple[str, Database]]:
-    database = trusting.new(prepared=False)
+def upgraded(request: pytest.FixtureRequest, trust_server: Databases) -> Iterator[tuple[str, Database]]:
+    database = trust_server.new(prepared=False)
     restore(database, load_fixture(request.param))
     database.prepare()
     yield request.param, database
-    trusting.drop(database)
+    trust_server.drop(database)
 
 
 def test_upgrade_preserves_view_totals(upgraded: tuple[str, Database]) -> None:
@@ -115,8 +115,8 @@ def test_no_old_name_or_value_remains(upgraded: tuple[str, Database]) -> None:
             assert {trigger for (trigger,) in triggers} <= {"schedule", "backfill", "manual"}
 
 
-def test_user_view_of_an_old_column_survives_the_rename(trusting: Databases) -> None:
-    database = trusting.new(prepared=False)
+def test_user_view_of_an_old_column_survives_the_rename(trust_server: Databases) -> None:
+    database = trust_server.new(prepared=False)
     restore(database, load_fixture("0.1.0.dev2"))
     with psycopg.connect(database.url) as connection:
         connection.execute(
@@ -129,7 +129,7 @@ def test_user_view_of_an_old_column_survives_the_rename(trusting: Databases) -> 
     with database.connect() as connection:
         cursor = connection.execute("select complete_to from openai_costs.budget_status")
         assert connection.execute("select known_to from public.user_view").fetchall() == cursor.fetchall()
-    trusting.drop(database)
+    trust_server.drop(database)
 
 
 def test_second_prepare_changes_nothing(upgraded: tuple[str, Database]) -> None:

@@ -35,7 +35,7 @@ SHOWN = ("client_encoding", "statement_timeout", "search_path")
 
 
 @pytest.fixture
-def form(request: pytest.FixtureRequest, trusting: Databases, database: Database) -> str:
+def form(request: pytest.FixtureRequest, trust_server: Databases, database: Database) -> str:
     parts = urlsplit(database.url)
     (folder,) = parse_qs(parts.query)["host"]
     return FORMS[request.param].format(name=parts.path[1:], folder=folder, quoted=quote(folder, safe=""))
@@ -122,7 +122,7 @@ def test_parameter_that_only_one_driver_supports_is_refused_before_any_write(
         storage_url(Database("postgresql://ann:hunter2xyz@127.0.0.1:1/x"))
 
 
-def test_server_without_ssl_is_refused_if_the_address_requires_ssl(trusting: Databases, database: Database) -> None:
+def test_server_without_ssl_is_refused_if_the_address_requires_ssl(trust_server: Databases, database: Database) -> None:
     parts = urlsplit(database.url)
     (folder,) = parse_qs(parts.query)["host"]
     demanding = Database(f"postgresql://postgres@{quote(folder, safe='')}{parts.path}?require_auth=scram-sha-256")

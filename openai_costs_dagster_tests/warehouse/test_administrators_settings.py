@@ -114,22 +114,22 @@ def schemas(database: Database) -> list[str]:
 
 
 @pytest.fixture
-def role(trusting: Databases) -> Iterator[str]:
+def role(trust_server: Databases) -> Iterator[str]:
     """A role that may log in and has no other privilege."""
     name = f"openai_costs_test_{uuid.uuid4().hex[:12]}"
-    trusting.administrator.execute(f"create role {name} login")
+    trust_server.administrator.execute(f"create role {name} login")
     yield name
-    trusting.administrator.execute(f"drop owned by {name}")
-    trusting.administrator.execute(f"drop role {name}")
+    trust_server.administrator.execute(f"drop owned by {name}")
+    trust_server.administrator.execute(f"drop role {name}")
 
 
 @pytest.fixture
-def database_of_role(trusting: Databases, role: str) -> Iterator[Database]:
+def database_of_role(trust_server: Databases, role: str) -> Iterator[Database]:
     """An empty database, opened as a role that may create schemas in it."""
-    database = trusting.new(prepared=False)
-    alter(trusting, database, f"owner to {role}")
+    database = trust_server.new(prepared=False)
+    alter(trust_server, database, f"owner to {role}")
     yield Database(database.url.replace("postgres:@", f"{role}:@"))
-    trusting.drop(database)
+    trust_server.drop(database)
 
 
 def test_role_without_other_privileges_can_prepare_a_database(database_of_role: Database) -> None:
@@ -147,10 +147,10 @@ def test_role_without_other_privileges_can_prepare_a_database(database_of_role: 
     ],
 )
 def test_a_user_without_a_needed_right_is_refused_with_the_remedy(
-    trusting: Databases, database_of_role: Database, role: str, statement: str, remedy: str
+    trust_server: Databases, database_of_role: Database, role: str, statement: str, remedy: str
 ) -> None:
     name = urlsplit(database_of_role.url).path[1:]
-    trusting.administrator.execute(statement.format(database=name, role=role))
+    trust_server.administrator.execute(statement.format(database=name, role=role))
     with pytest.raises(errors.DatabaseRefused, match=remedy):
         database_of_role.prepare()
     with pytest.raises(errors.DatabaseRefused, match=remedy):
@@ -168,10 +168,10 @@ def test_a_user_without_a_needed_right_is_refused_with_the_remedy(
     ],
 )
 def test_limits_of_connections_are_transient_and_refused_logins_permanent(
-    trusting: Databases, database_of_role: Database, role: str, statement: str, failure: type[errors.WarehouseError]
+    trust_server: Databases, database_of_role: Database, role: str, statement: str, failure: type[errors.WarehouseError]
 ) -> None:
     name = urlsplit(database_of_role.url).path[1:]
-    trusting.administrator.execute(statement.format(database=name, role=role))
+    trust_server.administrator.execute(statement.format(database=name, role=role))
     with pytest.raises(failure) as raised:
         database_of_role.prepare()
     assert "running there" not in str(raised.value)

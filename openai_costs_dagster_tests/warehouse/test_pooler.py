@@ -31,7 +31,7 @@ Bounce = Callable[..., Database]
 
 
 @pytest.fixture
-def bounce(trusting: Databases) -> Iterator[Bounce]:
+def bounce(trust_server: Databases) -> Iterator[Bounce]:
     """Start a PgBouncer with the given settings in front of a database and return the pooled address."""
     with ExitStack() as stack:
 

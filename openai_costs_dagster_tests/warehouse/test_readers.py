@@ -90,9 +90,9 @@ def test_roles_script_sets_the_limits_of_members_of_members(installed: Installat
         drop(installed, team)
 
 
-def test_database_without_roles_gets_its_first_reader(trusting: Databases, name: str) -> None:
+def test_database_without_roles_gets_its_first_reader(trust_server: Databases, name: str) -> None:
     # An embedded server has no roles, because the SQL of `openai-costs roles` is not needed there.
-    installation = Installation(trusting.new())
+    installation = Installation(trust_server.new())
     try:
         readers.add(installation.database, name, [])
         with session_of(installation, name) as reader:
@@ -102,7 +102,7 @@ def test_database_without_roles_gets_its_first_reader(trusting: Databases, name:
                 reader.execute("select from openai_costs.cost_rows")
         drop(installation, name)
     finally:
-        trusting.drop(installation.database)
+        trust_server.drop(installation.database)
 
 
 # Privileges

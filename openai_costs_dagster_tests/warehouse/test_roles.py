@@ -57,8 +57,8 @@ def test_roles_script_is_idempotent(installed: Installation) -> None:
     assert digest(installed) == before
 
 
-def test_roles_work_in_an_existing_database_and_foreign_tables_keep_their_owner(trusting: Databases) -> None:
-    installation = Installation(trusting.new())
+def test_roles_work_in_an_existing_database_and_foreign_tables_keep_their_owner(trust_server: Databases) -> None:
+    installation = Installation(trust_server.new())
     with installation.database.connect() as connection:
         store(connection, {DAY: [row("1.5")]})
         connection.execute("create schema openai_costs_dagster")
@@ -75,8 +75,8 @@ def test_roles_work_in_an_existing_database_and_foreign_tables_keep_their_owner(
     assert "permission denied" in refused(installation.loader, "select from openai_costs.someone_elses")
 
 
-def test_administrator_without_superuser_can_run_the_script(trusting: Databases) -> None:
-    database = trusting.new(prepared=False)
+def test_administrator_without_superuser_can_run_the_script(trust_server: Databases) -> None:
+    database = trust_server.new(prepared=False)
     installation = Installation(database)
     name = database.url.split("/")[3].split("?")[0]
     installation.run(
@@ -250,9 +250,9 @@ def test_superuser_migration_leaves_all_objects_to_the_owner(installed: Installa
     assert digest(installed) == before
 
 
-def test_database_without_the_roles_script_has_no_grants_or_row_security(trusting: Databases) -> None:
+def test_database_without_the_roles_script_has_no_grants_or_row_security(trust_server: Databases) -> None:
     """The roles exist on the server, because roles are shared by all of its databases."""
-    without = Installation(trusting.new())
+    without = Installation(trust_server.new())
     assert without.query("select from pg_roles where rolname = 'openai_costs_reader'")
     assert (
         without.query("select from pg_class where relnamespace = 'openai_costs'::regnamespace and relrowsecurity") == []

@@ -19,7 +19,7 @@ CONTAINER = replace(HOST, host="6c1d9e", namespace="pid:[4026532201]")
 
 
 @pytest.fixture(autouse=True)
-def _here(monkeypatch: pytest.MonkeyPatch) -> None:
+def _on_this_host(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process_id, "here", lambda: HOST)
 
 

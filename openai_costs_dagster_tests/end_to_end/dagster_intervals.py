@@ -6,7 +6,7 @@ import datetime as dt
 
 from ..cli.program import Workplace
 
-_HURRY = """
+_EVERY_SECOND = """
 # Dagster's backfill daemon polls every 30 seconds, and no setting changes this interval.
 from dagster._daemon import controller
 
@@ -14,11 +14,11 @@ controller.DEFAULT_DAEMON_INTERVAL_SECONDS = 1
 """
 
 
-def hurry(place: Workplace) -> None:
+def run_daemons_every_second(place: Workplace) -> None:
     """Let Dagster daemons of this working directory run every second."""
-    folder = place.folder / "hurry"
+    folder = place.folder / "dagster_intervals"
     folder.mkdir()
-    (folder / "sitecustomize.py").write_text(_HURRY)
+    (folder / "sitecustomize.py").write_text(_EVERY_SECOND)
     place.environment["PYTHONPATH"] = str(folder)
 
 
@@ -30,9 +30,12 @@ Refresh.intraday_cron = property(lambda self: "* * * * *")
 """
 
 
-def read_today_every_minute(place: Workplace) -> None:
-    """Run the intraday refresh every minute. Call `hurry` first, which creates the file that this function extends."""
-    with (place.folder / "hurry" / "sitecustomize.py").open("a") as file:
+def run_intraday_every_minute(place: Workplace) -> None:
+    """Run the intraday refresh every minute.
+
+    Call `run_daemons_every_second` first, which creates the file that this function extends.
+    """
+    with (place.folder / "dagster_intervals" / "sitecustomize.py").open("a") as file:
         file.write(_EVERY_MINUTE)
 
 
