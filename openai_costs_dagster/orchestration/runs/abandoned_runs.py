@@ -1,9 +1,9 @@
 """Finds unfinished runs that no process executes, for example because the process of the run was killed.
 
-`openai-costs status` reports these runs, so this module does not import Dagster, which takes a second. The commands
-`openai-costs backfill` and `openai-costs up` end these runs with `end_abandoned_runs` in `worker_pool.py`. While
-Dagster's daemon runs, Dagster's run monitoring ends them through `runtime/run_launcher.py`, and the sensor for alerts
-ends runs that died before they started (`sensors/tick_records.py`).
+`openai-costs status` reports these runs. This module does not import Dagster, because importing Dagster takes half a
+second. The commands `openai-costs backfill` and `openai-costs up` end these runs with `end_abandoned_runs` in
+`worker_pool.py`. While Dagster's daemon runs, Dagster's run monitoring ends them through `runtime/run_launcher.py`, and
+the sensor for alerts ends runs that died before they started (`sensors/tick_records.py`).
 """
 
 from __future__ import annotations
