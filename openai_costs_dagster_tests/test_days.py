@@ -33,7 +33,7 @@ def zone(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 @pytest.mark.usefixtures("zone")
-def test_a_day_begins_at_utc_midnight_in_any_time_zone() -> None:
+def test_day_begins_at_utc_midnight_in_any_time_zone() -> None:
     assert unix_midnight(DAY) == 1_772_928_000
     assert unix_midnight(DAY + ONE_DAY) - unix_midnight(DAY) == 86_400
     assert day_of_unix_midnight(1_772_928_000) == DAY
@@ -47,18 +47,18 @@ def test_day_of_unix_midnight_inverts_unix_midnight(day: dt.date) -> None:
 
 
 @given(days, st.integers(1, 86_399))
-def test_a_second_within_a_day_is_not_a_midnight(day: dt.date, seconds: int) -> None:
+def test_second_within_a_day_is_not_a_midnight(day: dt.date, seconds: int) -> None:
     assert day_of_unix_midnight(unix_midnight(day) + seconds) is None
 
 
 @pytest.mark.parametrize("seconds", [1_772_928_000_000, -(10**15) // 86_400 * 86_400, 86_400 * 10**12])
-def test_a_time_beyond_the_calendar_is_not_a_midnight(seconds: int) -> None:
+def test_time_beyond_the_calendar_is_not_a_midnight(seconds: int) -> None:
     # Some proxies send milliseconds instead of seconds.
     assert day_of_unix_midnight(seconds) is None
 
 
 @given(nearby, st.integers(0, 60))
-def test_a_range_includes_both_ends_and_all_days_between(first: dt.date, more: int) -> None:
+def test_range_includes_both_ends_and_all_days_between(first: dt.date, more: int) -> None:
     whole = DayRange(first, first + more * ONE_DAY)
     assert len(whole) == len(list(whole)) == more + 1
     assert (min(whole), max(whole)) == (whole.first, whole.last)
@@ -68,12 +68,12 @@ def test_a_range_includes_both_ends_and_all_days_between(first: dt.date, more: i
     assert whole.last + ONE_DAY not in whole
 
 
-def test_a_range_that_ends_before_it_starts_raises() -> None:
+def test_range_that_ends_before_it_starts_raises() -> None:
     with pytest.raises(ValueError, match="2026-03-07"):
         DayRange(DAY, DAY - ONE_DAY)
 
 
-def test_a_range_of_one_day_is_written_as_that_day() -> None:
+def test_range_of_one_day_is_written_as_that_day() -> None:
     assert str(DayRange(DAY, DAY)) == "2026-03-08"
     assert str(DayRange(DAY, DAY + ONE_DAY)) == "2026-03-08..2026-03-09"
 
@@ -86,7 +86,7 @@ def test_covering_returns_exactly_the_days_in_the_fewest_ranges(wanted: set[dt.d
 
 
 @given(nearby, st.integers(0, 30), st.none() | nearby, st.none() | nearby)
-def test_an_intersection_contains_exactly_the_shared_days(
+def test_intersection_contains_exactly_the_shared_days(
     start: dt.date, more: int, first: dt.date | None, last: dt.date | None
 ) -> None:
     whole = DayRange(start, start + more * ONE_DAY)

@@ -94,7 +94,7 @@ def test_similar_ids_and_addresses_stay(row: str) -> None:
     assert not mentions(text, ADA)
 
 
-def test_the_address_of_another_user_is_not_an_alias() -> None:
+def test_address_of_another_user_is_not_an_alias() -> None:
     person = Person(
         "user-ada", frozenset({"team@example.com"}), addresses_of_others=frozenset({"team+lin@example.com"})
     )

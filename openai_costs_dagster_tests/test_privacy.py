@@ -35,7 +35,7 @@ def test_only_the_forgotten_user_loses_the_address(rows: list[dict[str, Any]]) -
 
 
 @given(st.lists(_row, max_size=4))
-def test_a_response_without_addresses_is_unchanged(rows: list[dict[str, Any]]) -> None:
+def test_response_without_addresses_is_unchanged(rows: list[dict[str, Any]]) -> None:
     clean = [{name: value for name, value in row.items() if name not in {"user_email", "project_name"}} for row in rows]
     raw = bucket([row for row in clean if "@" not in json.dumps(row)])
     assert remove_addresses(raw) == raw
@@ -52,7 +52,7 @@ def test_addresses_are_removed_from_all_fields() -> None:
     }
 
 
-def test_the_cleaner_follows_its_settings() -> None:
+def test_cleaner_follows_its_settings() -> None:
     raw = bucket([{"user_id": "user-ada", "user_email": "ada@example.com"}])
     assert response_cleaner(emails=True, forgotten=[])(raw) == raw
     assert b"@" not in response_cleaner(emails=False, forgotten=[])(raw)
@@ -60,25 +60,25 @@ def test_the_cleaner_follows_its_settings() -> None:
     assert response_cleaner(emails=True, forgotten=["user-lin"])(raw) == raw
 
 
-def test_a_forgotten_user_loses_the_name_if_no_emails_are_stored() -> None:
+def test_forgotten_user_loses_the_name_if_no_emails_are_stored() -> None:
     raw = b'{"user_id": "user-ada", "user_email": "ada@example.com", "user_name": "Ada"}'
     gone = {"user_id": "user-ada", "user_email": None, "user_name": None}
     assert json.loads(response_cleaner(emails=False, forgotten=["user-ada"])(raw)) == gone
     assert json.loads(response_cleaner(emails=False, forgotten=["user-lin"])(raw)) == {**gone, "user_name": "Ada"}
 
 
-def test_a_nested_user_object_is_cleared() -> None:
+def test_nested_user_object_is_cleared() -> None:
     raw = b'{"results": [{"user": {"id": "user-ada", "email": "ada@example.com", "name": "Ada"}, "amount": 1}]}'
     rest = json.loads(remove_users(raw, ["user-ada"]))
     assert rest == {"results": [{"user": {"id": "user-ada", "email": None, "name": None}, "amount": 1}]}
 
 
-def test_an_address_with_an_escaped_at_sign_is_removed() -> None:
+def test_address_with_an_escaped_at_sign_is_removed() -> None:
     raw = b'{"kept": "a\\\\u0040b.c", "name": "ada\\u0040example.com", "other": "x"}'
     assert json.loads(remove_addresses(raw)) == {"kept": "a\\u0040b.c", "name": "...", "other": "x"}
 
 
-def test_a_name_is_stored_without_the_address_in_it() -> None:
+def test_name_is_stored_without_the_address_in_it() -> None:
     assert scrub_name("ada@example.com", emails=False) is None
     assert scrub_name("key of ada@example.com (old)", emails=False) == "key of ... (old)"
     assert scrub_name("Ada @ home", emails=False) == "Ada @ home"

@@ -37,7 +37,7 @@ def test_any_given_secret_is_removed_from_any_text(before: str, secret: str, aft
     st.integers(0, 8),
     st.sampled_from(["***", "*" * 20, "\u2026", "*\u2026", "..."]),
 )
-def test_a_masked_key_is_removed_completely(key: str, head: int, tail: int, between: str) -> None:
+def test_masked_key_is_removed_completely(key: str, head: int, tail: int, between: str) -> None:
     shown = f"sk-{key[:head]}{between}{key[len(key) - tail :]}"
     assert redact(f"Incorrect API key provided: {shown}") == "Incorrect API key provided: [redacted]"
 
@@ -59,7 +59,7 @@ def test_credentials_in_a_url_are_removed_and_its_host_stays(url: str) -> None:
     assert url.rpartition("@")[2].partition("/")[0] in text
 
 
-def test_a_bearer_token_is_removed() -> None:
+def test_bearer_token_is_removed() -> None:
     assert "tok_123" not in redact("header b'Bearer tok_123'")
     assert "tok_123" not in redact("authorization: bearer  tok_123")
 
@@ -73,12 +73,12 @@ def test_a_bearer_token_is_removed() -> None:
         "Earliest supported start date: 2025-03-11 (UTC).",
     ],
 )
-def test_a_text_without_a_secret_is_unchanged(text: str) -> None:
+def test_text_without_a_secret_is_unchanged(text: str) -> None:
     assert redact(text, ["sk-admin-something-else"]) == text
 
 
 @given(st.text(max_size=2000))
-def test_a_redacted_text_is_one_line_of_limited_length(text: str) -> None:
+def test_redacted_text_is_one_line_of_limited_length(text: str) -> None:
     redacted = redact(text)
     assert len(redacted) <= 500
     assert len(redacted.splitlines()) <= 1
@@ -86,7 +86,7 @@ def test_a_redacted_text_is_one_line_of_limited_length(text: str) -> None:
 
 
 @given(st.integers(480, 520))
-def test_a_secret_at_the_end_of_a_long_text_is_removed(length: int) -> None:
+def test_secret_at_the_end_of_a_long_text_is_removed(length: int) -> None:
     assert "sk-admin" not in redact("x" * length + " sk-admin-abcdefgh", ["sk-admin-abcdefgh"])
 
 
@@ -96,7 +96,7 @@ _UNITS += ["sk-", "sk", "sk-a*** ", "Bearer ", "bearer", "Bearer\t", "API key pr
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("unit", _UNITS)
-def test_a_text_of_any_shape_takes_linear_time(unit: str) -> None:
+def test_text_of_any_shape_takes_linear_time(unit: str) -> None:
     """A quadratic pattern would take more than an hour for one of these texts; a linear one takes milliseconds."""
     text = unit * (400_000 // len(unit))
     for prefix in ("", "sk-", "Bearer ", "://"):
@@ -106,9 +106,9 @@ def test_a_text_of_any_shape_takes_linear_time(unit: str) -> None:
     remove_addresses(f'"{text}"@'.encode())
 
 
-def test_a_key_with_invisible_characters_is_removed() -> None:
+def test_key_with_invisible_characters_is_removed() -> None:
     assert redact("refused: sk-ad\u200bmin-12\x003 pass\u202eword", ["password"]) == "refused: [redacted] 3 [redacted]"
 
 
-def test_a_masked_word_after_a_key_is_removed_completely() -> None:
+def test_masked_word_after_a_key_is_removed_completely() -> None:
     assert redact('refused: sk-abc"def***ghi, sk-admin-1234 ***') == "refused: [redacted] [redacted] [redacted]"

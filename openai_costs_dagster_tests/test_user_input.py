@@ -37,7 +37,7 @@ def test_text_files_are_read_in_the_encodings_of_windows(tmp_path: Path, encodin
 
 
 @pytest.mark.parametrize("content", [b"\xff\xffx", b"\xe4\n", b"\xff\xfea"])
-def test_a_file_in_another_encoding_raises(tmp_path: Path, content: bytes) -> None:
+def test_file_in_another_encoding_raises(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "file").write_bytes(content)
     with pytest.raises(UnicodeError):
         read_text(tmp_path / "file")

@@ -34,7 +34,7 @@ def _read(settings: ConnectionSettings) -> int:
         return len(api.get(COSTS_PATH, _QUERY, WirePage).data)
 
 
-def test_a_request_is_a_get_with_the_key_as_bearer_token() -> None:
+def test_request_is_a_get_with_the_key_as_bearer_token() -> None:
     script = Script(_PAGE)
     with script.api() as api:
         api.get(COSTS_PATH, [("group_by", "project_id"), ("group_by", "line_item")], WirePage)
@@ -62,7 +62,7 @@ def test_a_request_is_a_get_with_the_key_as_bearer_token() -> None:
         "",
     ],
 )
-def test_an_unlisted_path_is_never_requested(path: str) -> None:
+def test_unlisted_path_is_never_requested(path: str) -> None:
     script = Script(_PAGE)
     with script.api() as api, pytest.raises(errors.RequestRefused, match="list of paths"):
         api.get(path, [], WirePage)
@@ -80,7 +80,7 @@ def test_project_and_service_account_keys_are_rejected_without_a_request(key: st
     assert "abc123" not in str(raised.value)
 
 
-def test_a_client_recognizes_its_own_key_in_redacted_form() -> None:
+def test_client_recognizes_its_own_key_in_redacted_form() -> None:
     with Script(_PAGE).api(key="sk-admin-abcdef") as api:
         assert api.is_own("sk-admin...def")
         assert not api.is_own("sk-admin...xyz")
@@ -89,7 +89,7 @@ def test_a_client_recognizes_its_own_key_in_redacted_form() -> None:
         assert not api.is_own(None)
 
 
-def test_the_fingerprint_differs_by_key_and_does_not_contain_the_key() -> None:
+def test_fingerprint_differs_by_key_and_does_not_contain_the_key() -> None:
     with Script(_PAGE).api(key="sk-admin-a") as one, Script(_PAGE).api(key="sk-admin-a") as same:
         assert one.fingerprint == same.fingerprint
         assert b"sk-admin" not in one.fingerprint
@@ -110,7 +110,7 @@ def test_keys_with_any_other_prefix_are_sent(key: str) -> None:
     ["sk-admin-abc\u2026wxyz", "sk-admin-\u00e4bc", "sk-admin-first\nsk-admin-second", "sk-admin-first second"],
     ids=["shortened", "not ASCII", "two lines", "two words"],
 )
-def test_a_key_with_invalid_characters_is_rejected_without_a_request(key: str) -> None:
+def test_key_with_invalid_characters_is_rejected_without_a_request(key: str) -> None:
     with Simulator([SimulatedOrganization()]) as simulator:
         with pytest.raises(errors.AuthenticationFailed) as raised:
             _read(ConnectionSettings(simulator.base_url, lambda: key))
@@ -118,7 +118,7 @@ def test_a_key_with_invalid_characters_is_rejected_without_a_request(key: str) -
     assert not any(part in str(raised.value) for part in ("abc", "wxyz", "first", "second"))
 
 
-def test_a_rotated_key_is_used_by_the_next_client() -> None:
+def test_rotated_key_is_used_by_the_next_client() -> None:
     keys = iter(["sk-admin-old", "sk-admin-new"])
     script = Script(_PAGE)
     settings = ConnectionSettings("https://api.example/v1", lambda: next(keys))
@@ -162,7 +162,7 @@ def test_temporary_errors_are_retried_until_success(name: str, pauses: Pauses) -
 
 
 @pytest.mark.parametrize("name", _TRANSIENT)
-def test_a_persistent_temporary_error_is_raised_after_ten_attempts(name: str, pauses: Pauses) -> None:
+def test_persistent_temporary_error_is_raised_after_ten_attempts(name: str, pauses: Pauses) -> None:
     failure, kind = _TRANSIENT[name]
     script = Script(failure)
     with script.api() as api:
@@ -197,7 +197,7 @@ def test_any_body_is_a_page_or_an_error_of_the_api(body: bytes) -> None:
         assert isinstance(api.get(COSTS_PATH, _QUERY, WirePage), WirePage)
 
 
-def test_the_interactive_policy_makes_fewer_attempts(pauses: Pauses) -> None:
+def test_interactive_policy_makes_fewer_attempts(pauses: Pauses) -> None:
     script = Script(refusal(503))
     with script.api(retry_policy=INTERACTIVE) as api, pytest.raises(errors.ServerError):
         api.get(COSTS_PATH, _QUERY, WirePage)
@@ -276,7 +276,7 @@ def test_retry_after_date_counts_from_the_clock_of_the_server(pauses: Pauses) ->
 @pytest.mark.parametrize(
     "value", ["181", "3600", "99999999", format_datetime(NOW + dt.timedelta(hours=1), usegmt=True)]
 )
-def test_a_retry_after_beyond_the_maximum_is_not_retried(value: str, pauses: Pauses) -> None:
+def test_retry_after_beyond_the_maximum_is_not_retried(value: str, pauses: Pauses) -> None:
     script = Script(refusal(429, headers=[("Retry-After", value)]))
     with script.api() as api, pytest.raises(errors.RateLimited):
         api.get(COSTS_PATH, _QUERY, WirePage)
@@ -288,7 +288,7 @@ def test_a_retry_after_beyond_the_maximum_is_not_retried(value: str, pauses: Pau
     "value",
     ["", "soon", "-5", "1e3", "NaN", "Wed, 99 Mar 2026 14:30:00 GMT", "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"],
 )
-def test_an_unreadable_retry_after_uses_the_default_backoff(value: str, pauses: Pauses) -> None:
+def test_unreadable_retry_after_uses_the_default_backoff(value: str, pauses: Pauses) -> None:
     script = Script(refusal(429, headers=[("Retry-After", value)]), _PAGE)
     with script.api() as api:
         api.get(COSTS_PATH, _QUERY, WirePage)
@@ -319,7 +319,7 @@ def test_retry_after_waits_stay_within_the_retry_policy(
         FaultKind.RESET,
     ],
 )
-def test_a_fault_on_a_real_connection_is_retried(kind: FaultKind) -> None:
+def test_fault_on_a_real_connection_is_retried(kind: FaultKind) -> None:
     organization = SimulatedOrganization()
     with (
         Simulator([organization], clock=lambda: NOW) as simulator,
@@ -331,7 +331,7 @@ def test_a_fault_on_a_real_connection_is_retried(kind: FaultKind) -> None:
         assert {request.method for request in simulator.requests} == {"GET"}
 
 
-def test_a_missing_server_is_unreachable_after_ten_attempts() -> None:
+def test_missing_server_is_unreachable_after_ten_attempts() -> None:
     with Simulator([]) as simulator:
         gone = simulator.base_url
     with AdminApi(ConnectionSettings(gone, lambda: KEY)) as api:
@@ -366,13 +366,13 @@ def test_requests_go_through_the_configured_proxy() -> None:
     ],
     ids=["no server", "invalid port", "unknown scheme", "no scheme", "SOCKS"],
 )
-def test_a_broken_proxy_is_an_api_error_without_credentials(proxy: str) -> None:
+def test_broken_proxy_is_an_api_error_without_credentials(proxy: str) -> None:
     with pytest.raises(errors.ApiError) as raised:
         _read(ConnectionSettings("https://api.example/v1", lambda: KEY, lambda: proxy))
     assert "hunter22" not in str(raised.value)
 
 
 @pytest.mark.parametrize("base_url", ["https://api..example/v1", f"https://{'a' * 70}.example/v1"])
-def test_an_invalid_host_name_is_refused(base_url: str) -> None:
+def test_invalid_host_name_is_refused(base_url: str) -> None:
     with pytest.raises(errors.ApiError), AdminApi(ConnectionSettings(base_url, lambda: KEY)) as api:
         api.get(COSTS_PATH, _QUERY, WirePage)

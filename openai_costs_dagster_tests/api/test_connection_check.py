@@ -27,7 +27,7 @@ def running(**settings: bool) -> Simulator:
     return Simulator([SimulatedOrganization(**settings)], clock=lambda: NOW)  # type: ignore[arg-type]
 
 
-def test_a_working_connection_reports_its_organization() -> None:
+def test_working_connection_reports_its_organization() -> None:
     with running() as simulator:
         assert check(simulator) == ConnectionCheck(
             True, "Successfully connected to OpenAI API", organization_id="org-SIMULATEDACME"
@@ -35,7 +35,7 @@ def test_a_working_connection_reports_its_organization() -> None:
         assert len(simulator.requests) <= 2
 
 
-def test_a_wrong_key_fails_without_repeating_the_key() -> None:
+def test_wrong_key_fails_without_repeating_the_key() -> None:
     with running() as simulator:
         found = check(simulator, key=_KEY)
     assert (found.ok, found.headline) == (False, "Authentication failed - please check your API key")
@@ -56,7 +56,7 @@ def test_another_kind_of_key_fails_without_a_request_and_names_the_kind(prefix: 
     assert "0123456789" not in f"{found}"
 
 
-def test_a_missing_scope_fails_with_status_and_scope() -> None:
+def test_missing_scope_fails_with_status_and_scope() -> None:
     organization = SimulatedOrganization(scopes=frozenset())
     with Simulator([organization], clock=lambda: NOW) as simulator:
         found = check(simulator)
@@ -65,14 +65,14 @@ def test_a_missing_scope_fails_with_status_and_scope() -> None:
     assert "api.usage.read" in (found.advice or "")
 
 
-def test_a_wrong_path_fails_with_an_example_base_url() -> None:
+def test_wrong_path_fails_with_an_example_base_url() -> None:
     with running() as simulator:
         found = check(simulator, path="/elsewhere")
     assert (found.ok, found.headline) == (False, "Connection failed with status 404")
     assert "https://api.openai.com/v1" in (found.advice or "")
 
 
-def test_a_key_of_another_organization_fails_with_both_ids() -> None:
+def test_key_of_another_organization_fails_with_both_ids() -> None:
     with running() as simulator:
         found = check(simulator, expected_id="org-EXPECTED")
     assert not found.ok
@@ -80,7 +80,7 @@ def test_a_key_of_another_organization_fails_with_both_ids() -> None:
     assert "org-SIMULATEDACME" in (found.advice or "")
 
 
-def test_a_missing_server_fails_without_a_status() -> None:
+def test_missing_server_fails_without_a_status() -> None:
     with running() as simulator:
         base_url = simulator.base_url
     found = check_connection(ConnectionSettings(base_url, lambda: _KEY), None, lambda: NOW)
@@ -103,14 +103,14 @@ def test_persistent_errors_fail_within_the_interactive_time_limit(pauses: Pauses
     assert sum(pauses) <= INTERACTIVE.seconds
 
 
-def test_a_missing_key_raises_secret_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_key_raises_secret_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_SUCH_KEY", raising=False)
     settings = ConnectionSettings("http://127.0.0.1:9/v1", SecretReference(env="NO_SUCH_KEY").read)
     with pytest.raises(SecretUnavailable, match="NO_SUCH_KEY"):
         check_connection(settings, None, lambda: NOW)
 
 
-def test_an_invalid_url_is_a_failed_check() -> None:
+def test_invalid_url_is_a_failed_check() -> None:
     found = check_connection(ConnectionSettings("https://api..example/v1", lambda: _KEY), None, lambda: NOW)
     assert not found.ok
 
@@ -124,7 +124,7 @@ def test_an_invalid_url_is_a_failed_check() -> None:
         ("tok_x", "https://proxy.example/v1", False),
     ],
 )
-def test_an_unusual_key_is_warned_about_only_for_openais_host(key: str, base_url: str, warned: bool) -> None:
+def test_unusual_key_is_warned_about_only_for_openais_host(key: str, base_url: str, warned: bool) -> None:
     warning = admin_key_warning(ConnectionSettings(base_url, lambda: key))
     assert (warning is not None) == warned
     assert warning is None or key not in warning

@@ -99,14 +99,14 @@ def test_permanent_errors_are_raised_without_retry(name: str, pauses: Pauses) ->
     assert pauses == []
 
 
-def test_a_redirect_is_not_followed_with_the_key() -> None:
+def test_redirect_is_not_followed_with_the_key() -> None:
     script = Script(httpx2.Response(302, headers={"Location": "https://elsewhere.example/v1/organization/costs"}))
     with script.api() as api, pytest.raises(errors.RequestRefused, match="set base_url to the final address"):
         api.get(COSTS_PATH, [], WirePage)
     assert {request.url.host for request in script.requests} == {"api.example"}
 
 
-def test_a_lookback_error_contains_the_first_served_day() -> None:
+def test_lookback_error_contains_the_first_served_day() -> None:
     error = error_from_response(400, refusal(400, _LOOKBACK, code="reporting_lookback_exceeded").content, {}, NOW)
     assert isinstance(error, errors.LookbackExceeded)
     assert error.earliest == dt.date(2025, 3, 11)
@@ -129,14 +129,14 @@ def test_a_lookback_error_contains_the_first_served_day() -> None:
         "The earliest start date is April 30, 2025; requested: January 1, 2025.",
     ],
 )
-def test_the_first_served_day_is_parsed_in_any_format(text: str) -> None:
+def test_first_served_day_is_parsed_in_any_format(text: str) -> None:
     error = error_from_response(400, refusal(400, text, code="reporting_lookback_exceeded").content, {}, NOW)
     assert isinstance(error, errors.LookbackExceeded)
     assert error.earliest == dt.date(2025, 4, 30)
 
 
 @pytest.mark.parametrize("text", ["Too far back.", "", "From 2025-13-45 on.", "From 31 February 2026 on.", "2025."])
-def test_a_lookback_error_without_a_date_assumes_one_year(text: str) -> None:
+def test_lookback_error_without_a_date_assumes_one_year(text: str) -> None:
     error = error_from_response(400, refusal(400, text, code="reporting_lookback_exceeded").content, {}, NOW)
     assert isinstance(error, errors.LookbackExceeded)
     year_ago = NOW.date() - dt.timedelta(days=365)
@@ -149,7 +149,7 @@ def test_a_lookback_error_without_a_date_assumes_one_year(text: str) -> None:
         error.served_days(DayRange(year_ago + 8 * ONE_DAY, NOW.date()))
 
 
-def test_an_unrecognized_refusal_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_unrecognized_refusal_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     response = refusal(400, f"Something new for {KEY}.", param="made_up", code="made_up_code")
     for _ in range(3):
         with Script(response).api() as api, pytest.raises(errors.RequestRefused):
@@ -159,14 +159,14 @@ def test_an_unrecognized_refusal_is_logged_once(caplog: pytest.LogCaptureFixture
     assert KEY not in record.getMessage()
 
 
-def test_an_unpaired_surrogate_in_an_error_does_not_hide_its_code() -> None:
+def test_unpaired_surrogate_in_an_error_does_not_hide_its_code() -> None:
     body = refusal(400, "Too early \ud83d\0.", code="reporting_lookback_exceeded").content
     error = error_from_response(400, body, {}, NOW)
     assert isinstance(error, errors.LookbackExceeded)
     assert str(error) == "Too early \ufffd\ufffd."
 
 
-def test_the_message_of_the_api_is_part_of_the_error() -> None:
+def test_message_of_the_api_is_part_of_the_error() -> None:
     for response, _ in (_PERMANENT["the same day"], _PERMANENT["a missing scope, 403"], _PERMANENT["another path"]):
         message = json.loads(response.content)["error"]["message"]
         assert message in str(error_from_response(response.status_code, response.content, {}, NOW))
@@ -222,7 +222,7 @@ def test_any_status_other_than_200_is_an_error_with_that_status(
     ],
     ids=["complete", "masked", "shortened", "nested"],
 )
-def test_a_key_in_an_error_response_is_redacted(status: int, message: Any) -> None:
+def test_key_in_an_error_response_is_redacted(status: int, message: Any) -> None:
     script = Script(refusal(status, message))
     with script.api() as api, pytest.raises(errors.ApiError) as raised:
         api.get(COSTS_PATH, [], WirePage)
@@ -231,7 +231,7 @@ def test_a_key_in_an_error_response_is_redacted(status: int, message: Any) -> No
     assert KEY[-4:] not in text
 
 
-def test_a_key_of_another_provider_in_an_error_response_is_redacted() -> None:
+def test_key_of_another_provider_in_an_error_response_is_redacted() -> None:
     key = "tok_Another0123456789wxyz"
     script = Script(refusal(401, f"Incorrect API key provided: {key[:8]}{'*' * 9}{key[-4:]}.", code="invalid_api_key"))
     with script.api(key=key) as api, pytest.raises(errors.AuthenticationFailed) as raised:
@@ -248,7 +248,7 @@ def test_a_key_of_another_provider_in_an_error_response_is_redacted() -> None:
         httpx2.LocalProtocolError(KEY),
     ],
 )
-def test_a_connection_failure_is_reported_without_secrets(failure: Exception) -> None:
+def test_connection_failure_is_reported_without_secrets(failure: Exception) -> None:
     script = Script(failure)
     with script.api() as api, pytest.raises(errors.Unreachable) as raised:
         api.get(COSTS_PATH, [], WirePage)

@@ -132,7 +132,7 @@ def _assert_finest_grouping_per_day(api: Api, days: DayRange) -> None:
 
 
 @given(_monotone(since), _past)
-def test_a_grouping_that_starts_on_some_day_is_used_from_that_day(api: Api, days: DayRange) -> None:
+def test_grouping_that_starts_on_some_day_is_used_from_that_day(api: Api, days: DayRange) -> None:
     _assert_finest_grouping_per_day(api, days)
 
 
@@ -141,13 +141,13 @@ def test_a_grouping_that_starts_on_some_day_is_used_from_that_day(api: Api, days
 @example(Api({_KEYS: never, _USERS: never}), _A_YEAR)
 @example(Api({_KEYS: since(API_KEY_GROUPING_SINCE), _USERS: never}), _A_YEAR)
 @example(Api({_KEYS: since(_TODAY - 2 * ONE_DAY)}), _MONTH)
-def test_a_grouping_that_starts_this_week_is_used_from_that_day(api: Api, days: DayRange) -> None:
+def test_grouping_that_starts_this_week_is_used_from_that_day(api: Api, days: DayRange) -> None:
     _assert_finest_grouping_per_day(api, days)
 
 
 @given(_monotone(until), _past | _recent)
 @example(Api({_KEYS: until(_TODAY - 20 * ONE_DAY)}), _MONTH)
-def test_a_grouping_that_ends_on_some_day_is_used_until_that_day(api: Api, days: DayRange) -> None:
+def test_grouping_that_ends_on_some_day_is_used_until_that_day(api: Api, days: DayRange) -> None:
     assume(not _spans_the_known_date(days))
     _assert_finest_grouping_per_day(api, days)
 
@@ -158,7 +158,7 @@ def test_a_grouping_that_ends_on_some_day_is_used_until_that_day(api: Api, days:
     Api({_KEYS: until(API_KEY_GROUPING_SINCE - 31 * ONE_DAY)}),
     DayRange(API_KEY_GROUPING_SINCE - 31 * ONE_DAY, _A_YEAR.last),
 )
-def test_a_grouping_that_ends_is_used_until_that_day_across_the_known_date(api: Api, days: DayRange) -> None:
+def test_grouping_that_ends_is_used_until_that_day_across_the_known_date(api: Api, days: DayRange) -> None:
     assume(_spans_the_known_date(days))
     _assert_finest_grouping_per_day(api, days)
 
@@ -204,7 +204,7 @@ def test_only_the_days_of_a_gap_in_this_week_are_read_coarsely(api: Api, days: D
 
 
 @given(_past | _recent, _dates, st.integers(0, 20))
-def test_an_island_of_served_days_is_read_completely(days: DayRange, first: dt.date, more: int) -> None:
+def test_island_of_served_days_is_read_completely(days: DayRange, first: dt.date, more: int) -> None:
     # Only a probe of every day could find all islands of served days. A day must never be read too finely.
     last = first + more * ONE_DAY
     api = Api({_KEYS: lambda day: first <= day <= last})
@@ -217,14 +217,14 @@ def test_an_island_of_served_days_is_read_completely(days: DayRange, first: dt.d
 @pytest.mark.parametrize(
     ("served", "requests"), [({}, 1), ({_EVERYTHING: never}, 4), ({_KEYS: never, _USERS: never}, 12)]
 )
-def test_a_month_with_one_grouping_needs_few_requests(served: Mapping[Grouping, ServedOn], requests: int) -> None:
+def test_month_with_one_grouping_needs_few_requests(served: Mapping[Grouping, ServedOn], requests: int) -> None:
     api = Api(served)
     read, _ = api.read(_MONTH)
     assert read == api.expected(_MONTH)
     assert len(api.probes) + len(api.queries) <= requests
 
 
-def test_the_known_date_of_api_keys_avoids_the_bisection() -> None:
+def test_known_date_of_api_keys_avoids_the_bisection() -> None:
     api = Api({_KEYS: since(API_KEY_GROUPING_SINCE)})
     read, _ = api.read(_A_YEAR)
     assert read == api.expected(_A_YEAR)
@@ -232,7 +232,7 @@ def test_the_known_date_of_api_keys_avoids_the_bisection() -> None:
     assert len(api.probes) + len(api.queries) <= 6
 
 
-def test_a_range_is_split_only_where_the_grouping_changes() -> None:
+def test_range_is_split_only_where_the_grouping_changes() -> None:
     api = Api({_KEYS: since(API_KEY_GROUPING_SINCE), _USERS: since(dt.date(2026, 2, 1))})
     _, refusals = api.read(_A_YEAR)
     assert GroupingPlanner(refusals, probe=api.probe, now=_NOW).plan(_A_YEAR) == [
@@ -243,7 +243,7 @@ def test_a_range_is_split_only_where_the_grouping_changes() -> None:
 
 
 @given(_monotone(since) | _monotone(until), _past | _recent)
-def test_a_second_plan_with_stored_refusals_needs_no_probe(api: Api, days: DayRange) -> None:
+def test_second_plan_with_stored_refusals_needs_no_probe(api: Api, days: DayRange) -> None:
     assume(not _spans_the_known_date(days))
     first, refusals = api.read(days)
     api.probes.clear()
@@ -259,7 +259,7 @@ def test_a_second_plan_with_stored_refusals_needs_no_probe(api: Api, days: DayRa
     [({}, 1), ({_KEYS: since(API_KEY_GROUPING_SINCE)}, 0), ({_KEYS: since(dt.date(2026, 1, 1))}, 0)],
     ids=["everything served", "the known date", "a later date"],
 )
-def test_a_second_plan_across_the_known_date_needs_at_most_one_probe(
+def test_second_plan_across_the_known_date_needs_at_most_one_probe(
     served: Mapping[Grouping, ServedOn], probes: int
 ) -> None:
     api = Api(served)
@@ -273,7 +273,7 @@ def _refusal(age: dt.timedelta, grouping: Grouping = _KEYS) -> RefusedGrouping:
     return RefusedGrouping(grouping, dt.date(2026, 2, 1), None, _NOW - age)
 
 
-def test_a_refusal_is_valid_for_one_week() -> None:
+def test_refusal_is_valid_for_one_week() -> None:
     api = Api({})
     stored = [_refusal(REFUSAL_TTL - dt.timedelta(seconds=1))]
     planner = GroupingPlanner(stored, probe=api.probe, now=_NOW)
@@ -281,14 +281,14 @@ def test_a_refusal_is_valid_for_one_week() -> None:
     assert (api.probes, planner.refusals) == ([], stored)
 
 
-def test_an_expired_refusal_is_probed_on_the_newest_day_and_dropped_if_served() -> None:
+def test_expired_refusal_is_probed_on_the_newest_day_and_dropped_if_served() -> None:
     api = Api({})
     planner = GroupingPlanner([_refusal(REFUSAL_TTL)], probe=api.probe, now=_NOW)
     assert planner.plan(_MONTH) == [QueryWindow(_MONTH, _EVERYTHING)]
     assert (api.probes, planner.refusals) == ([(_TODAY, _KEYS)], [])
 
 
-def test_an_expired_refusal_that_is_refused_again_is_renewed() -> None:
+def test_expired_refusal_that_is_refused_again_is_renewed() -> None:
     api = Api({_KEYS: never})
     planner = GroupingPlanner([_refusal(REFUSAL_TTL)], probe=api.probe, now=_NOW)
     assert planner.plan(_MONTH) == [QueryWindow(_MONTH, _USERS)]
@@ -297,7 +297,7 @@ def test_an_expired_refusal_that_is_refused_again_is_renewed() -> None:
     assert api.probes == [(_TODAY, _KEYS)]
 
 
-def test_an_expired_refusal_of_other_days_is_not_probed() -> None:
+def test_expired_refusal_of_other_days_is_not_probed() -> None:
     api = Api({})
     old = RefusedGrouping(_KEYS, None, _MONTH.first - ONE_DAY, _NOW - 10 * REFUSAL_TTL)
     planner = GroupingPlanner([old], probe=api.probe, now=_NOW)
@@ -305,25 +305,25 @@ def test_an_expired_refusal_of_other_days_is_not_probed() -> None:
     assert (api.probes, planner.refusals) == ([], [old])
 
 
-def test_a_refusal_without_ends_covers_every_day() -> None:
+def test_refusal_without_ends_covers_every_day() -> None:
     assert RefusedGrouping(_KEYS, None, None, _NOW).covers(dt.date(1970, 1, 1))
     planner = GroupingPlanner([RefusedGrouping(_KEYS, None, None, _NOW)], probe=Api({}).probe, now=_NOW)
     assert planner.plan(_A_YEAR) == [QueryWindow(_A_YEAR, _USERS)]
 
 
-def test_a_refused_subset_excludes_finer_groupings_only() -> None:
+def test_refused_subset_excludes_finer_groupings_only() -> None:
     for refused, left in ((_EVERYTHING, _KEYS), (_KEYS, _USERS), (_USERS, _KEYS)):
         planner = GroupingPlanner([_refusal(dt.timedelta(0), refused)], probe=Api({}).probe, now=_NOW)
         assert planner.plan(DayRange(_TODAY, _TODAY)) == [QueryWindow(DayRange(_TODAY, _TODAY), left)]
 
 
-def test_the_coarsest_grouping_cannot_be_replanned() -> None:
+def test_coarsest_grouping_cannot_be_replanned() -> None:
     planner = GroupingPlanner([], probe=Api({}).probe, now=_NOW)
     with pytest.raises(ValueError, match="coarsest"):
         planner.replan(QueryWindow(_MONTH, _LEAST))
 
 
-def test_a_failed_probe_keeps_all_refusals() -> None:
+def test_failed_probe_keeps_all_refusals() -> None:
     def fails(_day: dt.date, _grouping: Grouping) -> bool:
         raise errors.ServerError("the server returned status 503", status=503)
 

@@ -34,7 +34,7 @@ def row(organization_id: str | None = None, **more: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("grouping", [UNGROUPED, *GROUPINGS])
-def test_the_query_contains_utc_days_grouping_and_limit(grouping: Grouping) -> None:
+def test_query_contains_utc_days_grouping_and_limit(grouping: Grouping) -> None:
     script = Script(page([FIRST, _SECOND]))
     read(script, days(2), grouping)
     assert script.queries() == [
@@ -48,7 +48,7 @@ def test_the_query_contains_utc_days_grouping_and_limit(grouping: Grouping) -> N
     ]
 
 
-def test_a_year_is_read_in_pages_of_180_days_with_the_same_query() -> None:
+def test_year_is_read_in_pages_of_180_days_with_the_same_query() -> None:
     year = list(days(365))
     script = Script(page(year[:180], "page_2"), page(year[180:360], "page_3"), page(year[360:]))
     assert [one.day for one in read(script, days(365), GROUPINGS[0])] == year
@@ -79,12 +79,12 @@ def test_invalid_utf8_is_replaced(sent: bytes) -> None:
 
 
 @pytest.mark.parametrize("end", [{"end_time": 1772409600.0}, {"end_time": None}, {}], ids=["float", "null", "absent"])
-def test_a_bucket_with_float_times_or_without_end_is_accepted(end: dict[str, Any]) -> None:
+def test_bucket_with_float_times_or_without_end_is_accepted(end: dict[str, Any]) -> None:
     buckets = [{"start_time": 1772323200.0, "results": [row()], **end}, {"start_time": 1772409600.0, "results": []}]
     assert [one.day for one in read(Script(page(buckets)), days(2))] == [FIRST, _SECOND]
 
 
-def test_an_escaped_backslash_before_u0000_is_unchanged() -> None:
+def test_escaped_backslash_before_u0000_is_unchanged() -> None:
     (only,) = read(Script(page([bucket(FIRST, row(line_item=r"a\u0000b"))])), days(1))
     assert only.rows[0].line_item == r"a\u0000b"
 
@@ -153,7 +153,7 @@ def test_incomplete_pages_raise(name: str) -> None:
     assert len(script.requests) <= 3
 
 
-def test_a_refusal_on_a_later_page_is_raised() -> None:
+def test_refusal_on_a_later_page_is_raised() -> None:
     script = Script(
         page([FIRST], "2"),
         refusal(400, "Earliest supported start date: 2026-03-02 (UTC).", code="reporting_lookback_exceeded"),
@@ -163,13 +163,13 @@ def test_a_refusal_on_a_later_page_is_raised() -> None:
     assert raised.value.earliest == _SECOND
 
 
-def test_a_failed_later_page_is_retried_with_the_same_token() -> None:
+def test_failed_later_page_is_retried_with_the_same_token() -> None:
     script = Script(page([FIRST], "2"), refusal(503), page([_SECOND]))
     assert len(read(script, days(2))) == 2
     assert script.queries()[1] == script.queries()[2]
 
 
-def test_the_guard_takes_the_organization_of_the_first_row_with_an_id() -> None:
+def test_guard_takes_the_organization_of_the_first_row_with_an_id() -> None:
     guard = OrganizationGuard(None)
     read(Script(page([bucket(FIRST, row(None), row("org-A"), row("org-A"))])), days(1), guard=guard)
     assert guard.organization_id == "org-A"
@@ -181,7 +181,7 @@ def test_rows_of_another_organization_raise_with_both_ids() -> None:
         read(script, days(2), guard=OrganizationGuard("org-A"))
 
 
-def test_the_guard_applies_to_later_pages_and_queries() -> None:
+def test_guard_applies_to_later_pages_and_queries() -> None:
     guard = OrganizationGuard(None)
     script = Script(page([bucket(FIRST, row("org-A"))], "2"), page([bucket(_SECOND, row("org-B"))]))
     with pytest.raises(errors.WrongOrganization):
@@ -197,7 +197,7 @@ def test_rows_without_organization_id_are_accepted() -> None:
     assert guard.organization_id == "org-A"
 
 
-def test_a_grouping_is_served_unless_the_api_refuses_it() -> None:
+def test_grouping_is_served_unless_the_api_refuses_it() -> None:
     script = Script(page([FIRST]), refusal(400, "no", param="group_by"))
     with script.api() as api:
         assert is_grouping_served(api, FIRST, GROUPINGS[0])
@@ -211,7 +211,7 @@ def test_any_other_error_of_a_probe_is_raised() -> None:
 
 
 @pytest.mark.parametrize("deviations", [Deviations(), Deviations.none()], ids=["live API", "specification"])
-def test_a_simulated_year_is_read_completely_and_exactly(deviations: Deviations) -> None:
+def test_simulated_year_is_read_completely_and_exactly(deviations: Deviations) -> None:
     organization = SimulatedOrganization(api_keys_from=None)
     wanted = days(365, NOW.date() - 364 * ONE_DAY)
     with (
@@ -237,7 +237,7 @@ def test_a_simulated_year_is_read_completely_and_exactly(deviations: Deviations)
         (FaultKind.WRONG_ORGANIZATION, errors.WrongOrganization),
     ],
 )
-def test_a_faulty_page_over_http_raises(kind: FaultKind, error: type[errors.ApiError]) -> None:
+def test_faulty_page_over_http_raises(kind: FaultKind, error: type[errors.ApiError]) -> None:
     organization = SimulatedOrganization()
     with (
         Simulator([organization], clock=lambda: NOW) as simulator,

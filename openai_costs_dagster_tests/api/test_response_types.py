@@ -32,7 +32,7 @@ def exact_text(value: Decimal | None) -> str | None:
 @pytest.mark.parametrize(
     "digits", ["0.02579200000000000000000000000000000", "2.193950000000000000000000000000000", "0E-6176", "-12.5", "7"]
 )
-def test_a_string_amount_keeps_every_digit(digits: str) -> None:
+def test_string_amount_keeps_every_digit(digits: str) -> None:
     read = amount(f'"{digits}"')
     assert exact_text(read.amount) == str(Decimal(digits))
     assert (read.currency, read.from_number) == ("usd", False)
@@ -41,7 +41,7 @@ def test_a_string_amount_keeps_every_digit(digits: str) -> None:
 @pytest.mark.parametrize(
     "digits", ["0.21870350744715547", "0", "0.06", "1e-7", "-3.25", "12345678901234567890.123456789"]
 )
-def test_a_number_amount_is_exact_and_marked(digits: str) -> None:
+def test_number_amount_is_exact_and_marked(digits: str) -> None:
     read = amount(digits)
     assert exact_text(read.amount) == str(Decimal(digits))
     assert read.from_number
@@ -60,12 +60,12 @@ def test_any_decimal_is_parsed_exactly_as_string_and_number(
 @pytest.mark.parametrize(
     "text", ["{}", '{"amount": null}', '{"amount": {}}', '{"amount": {"value": null, "currency": null}}']
 )
-def test_a_missing_amount_is_none(text: str) -> None:
+def test_missing_amount_is_none(text: str) -> None:
     read = cost(text)
     assert (read.amount, read.currency, read.from_number) == (None, None, False)
 
 
-def test_a_currency_without_amount_is_kept() -> None:
+def test_currency_without_amount_is_kept() -> None:
     assert cost('{"amount": {"value": null, "currency": "usd"}}').currency == "usd"
 
 
@@ -92,7 +92,7 @@ def test_a_currency_without_amount_is_kept() -> None:
         "[1]",
     ],
 )
-def test_an_amount_that_is_not_a_decimal_raises(value: str) -> None:
+def test_amount_that_is_not_a_decimal_raises(value: str) -> None:
     with pytest.raises(ValueError, match=r"amount\.value"):
         amount(value)
 
@@ -117,12 +117,12 @@ def test_any_text_is_a_finite_amount_or_raises(text: str) -> None:
         ("null", None),
     ],
 )
-def test_a_quantity_is_exact_or_none(value: str, quantity: str | None) -> None:
+def test_quantity_is_exact_or_none(value: str, quantity: str | None) -> None:
     assert exact_text(cost(f'{{"quantity": {value}}}').quantity) == quantity
 
 
 @pytest.mark.parametrize("value", ['"1_000"', '"abc"', '""', "true", "[]", "1e99999999999999999999"])
-def test_a_quantity_that_is_not_a_decimal_raises(value: str) -> None:
+def test_quantity_that_is_not_a_decimal_raises(value: str) -> None:
     with pytest.raises(ValueError, match="quantity"):
         cost(f'{{"quantity": {value}}}')
 
@@ -146,14 +146,14 @@ def test_unknown_keys_are_ignored_at_any_level() -> None:
     assert [parse_cost(row).amount for row in bucket.results] == [1]
 
 
-def test_the_bytes_of_a_bucket_are_unchanged() -> None:
+def test_bytes_of_a_bucket_are_unchanged() -> None:
     raw = b'{"end_time": 86400,  "start_time": 0, "results": [], "unknown": 1.50}'
     page = msgspec.json.decode(b'{"data": [' + raw + b"]}", type=WirePage)
     assert bytes(page.data[0]) == raw
 
 
 @pytest.mark.parametrize("body", [b"{}", b"[]", b'{"data": null}', b'{"data": [], "next_page": 1}', b'{"data": []'])
-def test_a_page_with_another_format_is_rejected(body: bytes) -> None:
+def test_page_with_another_format_is_rejected(body: bytes) -> None:
     with pytest.raises(msgspec.DecodeError):
         msgspec.json.decode(body, type=WirePage)
 

@@ -67,7 +67,7 @@ def test_log_of_backfill_processes_is_written(loaded: Loaded) -> None:
     assert "RUN_SUCCESS" in log.read_text()
 
 
-def test_a_terminal_gets_a_progress_bar_and_the_last_day_is_inclusive(loaded: Loaded) -> None:
+def test_terminal_gets_a_progress_bar_and_the_last_day_is_inclusive(loaded: Loaded) -> None:
     requested_days = [days_ago(3), days_ago(2), yesterday()]
     loaded.simulator.requests.clear()
     finished = _on_a_terminal(
@@ -180,7 +180,7 @@ def test_duplicate_organization_found_in_responses_is_not_counted_twice(partly_f
     assert max(stored, key=len) == expected_costs(partly_failed.same, days_ago(5))
 
 
-def test_an_interruption_ends_its_processes_and_its_run(loaded: Loaded) -> None:
+def test_interruption_ends_its_processes_and_its_run(loaded: Loaded) -> None:
     place = loaded.place
     slow = SimulatedOrganization(organization_id="org-SIMULATEDSLOW", admin_key="sk-admin-simulated-slow")
     with Simulator([slow]) as simulator:

@@ -71,7 +71,7 @@ def test_rejected_key_is_reported(run_command: RunCommand, api: Simulator, organ
     assert len(api.requests) == 1
 
 
-def test_a_key_that_the_api_echoes_is_never_shown(
+def test_key_that_the_api_echoes_is_never_shown(
     run_command: RunCommand, api: Simulator, organization: SimulatedOrganization
 ) -> None:
     organization.revoke_key()

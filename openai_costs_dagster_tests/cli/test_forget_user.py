@@ -12,7 +12,7 @@ def test_unknown_user_is_refused(loaded: Loaded) -> None:
     assert "there is no user 'user-nobody'" in finished.err
 
 
-def test_a_person_is_forgotten_by_address_and_amounts_stay(loaded: Loaded) -> None:
+def test_person_is_forgotten_by_address_and_amounts_stay(loaded: Loaded) -> None:
     place = loaded.place
     (user_id, address) = place.sql(
         "select id, email from openai_costs.directory where kind = 'user' and email is not null limit 1"

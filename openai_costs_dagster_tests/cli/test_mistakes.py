@@ -134,7 +134,7 @@ def test_invalid_configuration_is_refused(
     assert_nothing_was_made(tmp_path)
 
 
-def test_a_key_in_the_file_is_refused_and_not_repeated(run_command: RunCommand, tmp_path: Path) -> None:
+def test_key_in_the_file_is_refused_and_not_repeated(run_command: RunCommand, tmp_path: Path) -> None:
     (tmp_path / "openai_costs.yaml").write_text(f"organizations:\n  acme:\n    admin_key: {KEY}\n")
     finished = run_command("check")
     assert_one_sentence(finished, 2, "line 3: .*write {env: NAME} or {file: PATH}")
@@ -247,7 +247,7 @@ def backfill(
 @pytest.mark.parametrize(
     ("prefix", "kind"), [("sk-proj-", "a project key"), ("sk-svcacct-", "a service account's key")]
 )
-def test_a_key_of_another_kind_is_refused_before_any_request(backfill: Backfill, prefix: str, kind: str) -> None:
+def test_key_of_another_kind_is_refused_before_any_request(backfill: Backfill, prefix: str, kind: str) -> None:
     finished = backfill(OPENAI_ADMIN_KEY=f"{prefix}abcdefghijklmnop")
     assert (finished.code, finished.out) == (1, "")
     assert finished.err == (
@@ -257,7 +257,7 @@ def test_a_key_of_another_kind_is_refused_before_any_request(backfill: Backfill,
     assert backfill.api.requests == []
 
 
-def test_a_variable_that_is_not_set_is_named(backfill: Backfill, tmp_path: Path) -> None:
+def test_variable_that_is_not_set_is_named(backfill: Backfill, tmp_path: Path) -> None:
     (tmp_path / "openai_costs.yaml").write_text(
         f"{ONE}    base_url: {backfill.api.base_url}\n    start_date: {days_ago(5)}\n"
         "database: {url: {env: DATABASE_URL}}\n"
@@ -268,7 +268,7 @@ def test_a_variable_that_is_not_set_is_named(backfill: Backfill, tmp_path: Path)
     assert backfill.api.requests == []
 
 
-def test_a_database_variable_that_is_not_set_is_named(run_command: RunCommand, tmp_path: Path) -> None:
+def test_database_variable_that_is_not_set_is_named(run_command: RunCommand, tmp_path: Path) -> None:
     (tmp_path / "openai_costs.yaml").write_text(f"{ONE}database: {{url: {{env: COSTS_DATABASE}}}}\n")
     assert_one_sentence(run_command("status", ACME_KEY=KEY), 2, "the environment variable COSTS_DATABASE is not set")
     assert_nothing_was_made(tmp_path)

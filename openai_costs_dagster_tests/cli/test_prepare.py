@@ -35,7 +35,7 @@ def test_prepare_creates_all_tables_and_is_idempotent(run_command: RunCommand, e
     assert tables(empty_database) == made
 
 
-def test_the_embedded_server_can_be_refused(run_command: RunCommand) -> None:
+def test_embedded_server_can_be_refused(run_command: RunCommand) -> None:
     finished = run_command("prepare", OPENAI_COSTS_EMBEDDED_SERVER="never", **GIVEN)
     assert (finished.code, finished.out) == (2, "")
     assert "refuses the embedded PostgreSQL: set database.url" in finished.err
@@ -47,9 +47,7 @@ def test_mistyped_refusal_of_the_embedded_server_is_an_error(run_command: RunCom
     assert "OPENAI_COSTS_EMBEDDED_SERVER must be never or unset, not 'no'" in finished.err
 
 
-def test_a_database_of_another_encoding_is_refused_with_the_remedy(
-    run_command: RunCommand, databases: Databases
-) -> None:
+def test_database_of_another_encoding_is_refused_with_the_remedy(run_command: RunCommand, databases: Databases) -> None:
     database = databases.new(prepared=False, options="encoding 'LATIN1' locale 'C'")
     finished = run_command("prepare", DATABASE_URL=database.url, **GIVEN)
     assert (finished.code, finished.out) == (1, "")

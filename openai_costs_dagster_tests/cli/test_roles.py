@@ -82,7 +82,7 @@ def test_owner_creates_the_dagster_tables(worked: Worked) -> None:
     assert owners == [("openai_costs_owner",)]
 
 
-def test_a_backfill_as_the_loader_stores_every_day_to_the_last_digit(worked: Worked) -> None:
+def test_backfill_as_the_loader_stores_every_day_to_the_last_digit(worked: Worked) -> None:
     assert worked.backfilled.code == 0, worked.backfilled
     found = worked.installation.query(
         "select usage_date::text, project_id, line_item, coalesce(sum(amount), 0) from openai_costs.daily_costs"
@@ -112,7 +112,7 @@ def test_migrating_again_changes_nothing(worked: Worked) -> None:
     assert state() == before
 
 
-def test_the_loader_deletes_an_organization(worked: Worked) -> None:
+def test_loader_deletes_an_organization(worked: Worked) -> None:
     file = worked.place.folder / "openai_costs.yaml"
     renamed = file.with_name("without_acme.yaml")
     renamed.write_text(file.read_text(encoding="utf-8").replace("acme:", "another:"), encoding="utf-8")

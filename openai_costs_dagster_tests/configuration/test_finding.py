@@ -23,7 +23,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_the_environment_names_the_file(elsewhere: Path, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_names_the_file(elsewhere: Path, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_COSTS_CONFIG", str(write(ACME)))
     monkeypatch.setenv("OPENAI_ADMIN_KEY", KEY)
     (elsewhere / "openai_costs.yaml").write_text(ACME.replace("acme", "other"), encoding="utf-8")
@@ -62,7 +62,7 @@ def test_missing_file_and_key_are_refused_with_the_remedy(elsewhere: Path) -> No
         assert needed in str(raised.value)
 
 
-def test_a_key_in_the_environment_is_an_organization_named_default(
+def test_key_in_the_environment_is_an_organization_named_default(
     elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_ADMIN_KEY", KEY)

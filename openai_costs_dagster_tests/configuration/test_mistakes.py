@@ -227,7 +227,7 @@ _SECRETS = {
 
 
 @pytest.mark.parametrize("text", _SECRETS.values(), ids=_SECRETS)
-def test_a_secret_written_into_the_file_is_refused_without_repeating_it(mistake: Mistake, text: str) -> None:
+def test_secret_written_into_the_file_is_refused_without_repeating_it(mistake: Mistake, text: str) -> None:
     assert LEAK not in mistake(text)
 
 
@@ -267,7 +267,7 @@ def test_file_that_is_not_utf_8_is_refused(mistake: Mistake) -> None:
     assert "UTF-8" in mistake(ACME.replace("acme", "ümläut").encode("latin-1"))
 
 
-def test_a_file_that_cannot_be_read_is_named_with_the_reason(tmp_path: Path) -> None:
+def test_file_that_cannot_be_read_is_named_with_the_reason(tmp_path: Path) -> None:
     for path, why in ((tmp_path, "Is a directory"), (tmp_path / "absent.yaml", "No such file")):
         with pytest.raises(ConfigurationError) as raised:
             configuration.read_file(path)

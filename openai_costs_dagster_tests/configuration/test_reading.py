@@ -17,7 +17,7 @@ from openai_costs_dagster.configuration.secret import SecretReference
 from .conftest import ACME, WHOLE, Write
 
 
-def test_the_documented_file_is_read_as_documented(write: Write, tmp_path: Path) -> None:
+def test_documented_file_is_read_as_documented(write: Write, tmp_path: Path) -> None:
     read = configuration.read_file(write(WHOLE))
     acme, beta = read.organization("acme"), read.organization("beta")
     assert (acme.name, acme.title, acme.organization_id) == ("acme", "Acme Inc.", "org-ABC123")
@@ -72,7 +72,7 @@ def test_relative_paths_are_relative_to_the_folder_of_the_file(write: Write, tmp
     assert read.data_directory == folder / "data"
 
 
-def test_a_file_named_relatively_gives_absolute_paths(
+def test_file_named_relatively_gives_absolute_paths(
     write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(ACME)
@@ -127,7 +127,7 @@ def test_minutes_become_an_equivalent_cron_expression(write: Write, minutes: int
 
 
 @pytest.mark.parametrize("cron", ["* * * * *", "*/15 0-6 1,15 * 1-5", "0 0 * * 7", "59 23 31 12 0", "0 0 29 2 *"])
-def test_a_cron_expression_of_five_fields_is_accepted(write: Write, cron: str) -> None:
+def test_cron_expression_of_five_fields_is_accepted(write: Write, cron: str) -> None:
     assert configuration.read_file(write(f"{ACME}refresh: {{cron: '{cron}'}}\n")).refresh.cron == cron
 
 
@@ -189,7 +189,7 @@ def test_file_without_the_lines_of_an_organization_has_all_others(write: Write, 
 @pytest.mark.parametrize(
     "text", ["", "refresh: {}\n", "organizations:\n", "organizations: {}\n", "refresh: {acme: 1}\n", ACME]
 )
-def test_an_organization_that_the_file_does_not_name_has_no_lines(write: Write, text: str) -> None:
+def test_organization_that_the_file_does_not_name_has_no_lines(write: Write, text: str) -> None:
     assert configuration.lines_of_organization(write(text), "gamma") == []
 
 

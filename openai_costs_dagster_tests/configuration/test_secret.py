@@ -40,7 +40,7 @@ def test_padding_of_editors_and_shells_is_removed_from_a_secret(
 
 
 @pytest.mark.parametrize("value", [None, "", " \n", "\ufeff"])
-def test_a_variable_without_a_secret_is_named(monkeypatch: pytest.MonkeyPatch, value: str | None) -> None:
+def test_variable_without_a_secret_is_named(monkeypatch: pytest.MonkeyPatch, value: str | None) -> None:
     monkeypatch.delenv("A_KEY", raising=False)
     if value is not None:
         monkeypatch.setenv("A_KEY", value)
@@ -51,7 +51,7 @@ def test_a_variable_without_a_secret_is_named(monkeypatch: pytest.MonkeyPatch, v
 @pytest.mark.parametrize(
     ("content", "why"), [(None, "No such file"), (b"", "is empty"), (b" \n", "is empty"), (b"\xff\xff", "is not text")]
 )
-def test_a_file_without_a_secret_is_named_with_the_reason(tmp_path: Path, content: bytes | None, why: str) -> None:
+def test_file_without_a_secret_is_named_with_the_reason(tmp_path: Path, content: bytes | None, why: str) -> None:
     file = tmp_path / "key"
     if content is not None:
         file.write_bytes(content)
@@ -76,13 +76,13 @@ def test_reference_has_exactly_one_source(value: Any) -> None:
         SecretReference.model_validate(value)
 
 
-def test_a_secret_in_place_of_a_reference_is_refused_without_repeating_it() -> None:
+def test_secret_in_place_of_a_reference_is_refused_without_repeating_it() -> None:
     with pytest.raises(ValidationError) as raised:
         SecretReference.model_validate(_SECRET)
     assert _SECRET not in raised.value.errors()[0]["msg"]
 
 
-def test_a_secret_in_place_of_a_variables_name_is_refused() -> None:
+def test_secret_in_place_of_a_variables_name_is_refused() -> None:
     # Messages about unset variables would repeat a key in place of the name of a variable.
     with pytest.raises(ValidationError):
         SecretReference.model_validate({"env": _SECRET})

@@ -114,7 +114,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         assert all((document.line((key,)) or 0) in range(1, text.count("\n") + 2) for key in keys)
 
 
-def test_an_empty_document_has_no_value_and_no_lines() -> None:
+def test_empty_document_has_no_value_and_no_lines() -> None:
     document = Document("# nothing\n")
     assert document.value is None
     assert document.line(("a",)) is None

@@ -69,7 +69,7 @@ def test_page_of_views_links_to_every_question() -> None:
 
 
 @every_question
-def test_a_question_has_a_sentence_and_one_query_over_the_views(question: Question) -> None:
+def test_question_has_a_sentence_and_one_query_over_the_views(question: Question) -> None:
     assert question.title.endswith("?")
     assert question.sentence.endswith(".")
     assert question.query.count(";") == 1
@@ -81,7 +81,7 @@ def test_a_question_has_a_sentence_and_one_query_over_the_views(question: Questi
 
 
 @every_question
-def test_a_question_is_answered(question: Question, reader: Connection) -> None:
+def test_question_is_answered(question: Question, reader: Connection) -> None:
     rows = fetch_dicts(reader, at_the_clock(question.query))
     assert rows
     assert all(
@@ -102,7 +102,7 @@ def test_month_to_date_equals_the_total(reader: Connection) -> None:
     assert summed(found, "spend") == whole(reader, NOW.date().replace(day=1), NOW.date())
 
 
-def test_the_month_is_compared_day_by_day(reader: Connection) -> None:
+def test_month_is_compared_day_by_day(reader: Connection) -> None:
     found = answer(reader, "How does this month compare")
     assert summed(found, "this_month") == whole(reader, dt.date(2026, 3, 1), dt.date(2026, 3, 10))
     assert summed(found, "same_days_of_last_month") == whole(reader, dt.date(2026, 2, 1), dt.date(2026, 2, 10))
@@ -151,14 +151,14 @@ def test_planted_anomalies_are_found(reader: Connection) -> None:
     assert shares[HOSTILE_NAME]["percent"] == 0
 
 
-def test_the_running_total_ends_with_the_month_so_far(reader: Connection) -> None:
+def test_running_total_ends_with_the_month_so_far(reader: Connection) -> None:
     rows = [row for row in answer(reader, "What will this month cost") if row["organization"] == "lumen"]
     assert [row["usage_date"].day for row in rows] == list(range(1, 11))
     assert rows[-1]["running_total"] == whole(reader, dt.date(2026, 3, 1), dt.date(2026, 3, 10), "lumen")
     assert abs(rows[-1]["month_at_this_pace"] - Decimal("3.1") * rows[-1]["running_total"]) < Decimal("0.01")
 
 
-def test_the_invoice_is_exact(reader: Connection) -> None:
+def test_invoice_is_exact(reader: Connection) -> None:
     (row,) = [row for row in answer(reader, "Does last month match") if row["organization"] == "lumen"]
     assert row["amount"] == whole(reader, dt.date(2026, 2, 1), dt.date(2026, 2, 28), "lumen")
     assert (row["currency"], row["days_not_settled"]) == ("usd", 2)  # one day is missing and one is not reconciled

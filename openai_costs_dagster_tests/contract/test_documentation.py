@@ -67,7 +67,7 @@ def test_every_option_is_documented(command: str, option: str) -> None:
     assert option in usage(command)
 
 
-def test_the_options_of_all_commands_are_documented() -> None:
+def test_options_of_all_commands_are_documented() -> None:
     shown = [option for parameter in cli.params for option in parameter.opts if option.startswith("--")]
     assert "--log-format" in shown
     assert [option for option in shown if option not in page("command-line.md") and option != "--version"] == []

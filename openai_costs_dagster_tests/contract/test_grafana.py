@@ -110,7 +110,7 @@ def test_two_dashboards_have_distinct_names() -> None:
 
 
 @every_dashboard
-def test_a_dashboard_can_be_imported_anywhere(file: Path) -> None:
+def test_dashboard_can_be_imported_anywhere(file: Path) -> None:
     board = dashboard(file)
     assert board["id"] is None
     assert board["schemaVersion"] >= 38
@@ -327,7 +327,7 @@ def test_provisioned_data_source_has_the_reader_role_and_no_secret() -> None:
     assert source["jsonData"]["database"] == "$OPENAI_COSTS_DATABASE_NAME"
 
 
-def test_the_provisioned_dashboards_come_from_a_folder() -> None:
+def test_provisioned_dashboards_come_from_a_folder() -> None:
     (provider,) = provisioned("dashboards")["providers"]
     assert provider["type"] == "file"
     assert provider["options"]["path"].startswith("/var/lib/grafana/")

@@ -226,7 +226,7 @@ def test_every_module_has_a_docstring(module: Module) -> None:
     assert (ast.get_docstring(module.tree) or "").strip()
 
 
-def test_the_package_itself_loads_without_dagster() -> None:
+def test_package_itself_loads_without_dagster() -> None:
     code = f"import sys, {_PACKAGE}; {_PACKAGE}.Configuration; sys.exit('dagster' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0  # noqa: S603
 

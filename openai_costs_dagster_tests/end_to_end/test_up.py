@@ -161,7 +161,7 @@ def backfills(up: Up) -> Backfills:
     return Backfills(good, good_days, bad, bad_days)
 
 
-def test_a_backfill_of_a_range_is_one_run_for_each_organization(up: Up, backfills: Backfills) -> None:
+def test_backfill_of_a_range_is_one_run_for_each_organization(up: Up, backfills: Backfills) -> None:
     assert up.dagster.ended(backfills.good) == "COMPLETED_SUCCESS"
     runs = up.dagster.runs({"dagster/backfill": backfills.good})
     assert sorted(map(_organization, runs)) == ["north", "south"]
@@ -300,7 +300,7 @@ def test_no_command_line_shows_a_key(up: Up) -> None:
     assert SECRET not in str(shown)
 
 
-def test_an_interruption_ends_every_process_but_the_server(up: Up, backfills: Backfills) -> None:
+def test_interruption_ends_every_process_but_the_server(up: Up, backfills: Backfills) -> None:
     family = [psutil.Process(up.process.pid), *psutil.Process(up.process.pid).children(recursive=True)]
     assert len(family) > 3
     os.kill(up.process.pid, signal.SIGINT)

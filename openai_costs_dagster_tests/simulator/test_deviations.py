@@ -62,7 +62,7 @@ APPEARS: dict[str, Callable[[httpx2.Response], bool]] = {
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_deviation_appears_only_if_it_is_on(
+def test_deviation_appears_only_if_it_is_on(
     organization: SimulatedOrganization, simulator: Simulator, name: str
 ) -> None:
     organization.restate(DAY, facts_for_all_deviations)
@@ -80,7 +80,7 @@ def test_a_deviation_appears_only_if_it_is_on(
     assert not appears(Deviations.none())
 
 
-def test_a_string_amount_has_34_significant_digits(organization: SimulatedOrganization, simulator: Simulator) -> None:
+def test_string_amount_has_34_significant_digits(organization: SimulatedOrganization, simulator: Simulator) -> None:
     simulator.deviations = Deviations(mixed_amounts=False)
     organization.restate(DAY, facts_for_all_deviations)
     values = row_values(get(simulator, window(DAY, DAY + timedelta(days=1), group_by=["line_item"])))

@@ -57,21 +57,21 @@ def test_all_ids_in_costs_are_in_the_directory(simulator: Simulator) -> None:
         assert row["api_key_id"] is None or (row["project_id"], row["api_key_id"]) in keys
 
 
-def test_a_single_project_equals_its_list_entry(simulator: Simulator) -> None:
+def test_single_project_equals_its_list_entry(simulator: Simulator) -> None:
     for project in listed(simulator, PROJECTS):
         assert parsed(get(simulator, {}, path=f"{PROJECTS}/{project['id']}")) == project
     for path in (f"{PROJECTS}/proj_simulated_none", f"{PROJECTS}/proj_simulated_none/api_keys"):
         assert get(simulator, {}, path=path).status_code == 404
 
 
-def test_a_key_has_a_user_or_a_service_account_as_owner(simulator: Simulator) -> None:
+def test_key_has_a_user_or_a_service_account_as_owner(simulator: Simulator) -> None:
     owners = {key["id"]: key["owner"] for key in keys_of(simulator, "proj_simulated_storefront")}
     omar, front = owners["key_simulated_acme_omar"], owners["key_simulated_acme_storefront"]
     assert (omar["type"], omar["user"]["email"]) == ("user", "omar@acme-simulated.example")
     assert (front["type"], front["service_account"]["name"]) == ("service_account", "acme storefront")
 
 
-def test_a_renamed_project_has_the_new_name_and_the_same_costs(
+def test_renamed_project_has_the_new_name_and_the_same_costs(
     organization: SimulatedOrganization, simulator: Simulator
 ) -> None:
     query = window(FIRST, END, group_by="project_id")
@@ -87,7 +87,7 @@ def test_a_renamed_project_has_the_new_name_and_the_same_costs(
     }
 
 
-def test_an_archived_project_is_listed_on_request_and_lists_no_keys(
+def test_archived_project_is_listed_on_request_and_lists_no_keys(
     organization: SimulatedOrganization, simulator: Simulator
 ) -> None:
     query = window(FIRST, END, group_by="project_id")
@@ -122,7 +122,7 @@ def test_keys_of_a_deleted_user_are_inactive_and_listed_on_request(
     assert access(owner_project_access="any") == {**vera, **omar}
 
 
-def test_a_deleted_key_is_not_listed_and_its_costs_stay(
+def test_deleted_key_is_not_listed_and_its_costs_stay(
     organization: SimulatedOrganization, simulator: Simulator
 ) -> None:
     query = window(FIRST, END, group_by="api_key_id")
@@ -133,7 +133,7 @@ def test_a_deleted_key_is_not_listed_and_its_costs_stay(
     assert get(simulator, query).text == before
 
 
-def test_a_list_continues_after_an_archived_entry(organization: SimulatedOrganization, simulator: Simulator) -> None:
+def test_list_continues_after_an_archived_entry(organization: SimulatedOrganization, simulator: Simulator) -> None:
     first = parsed(get(simulator, {"limit": 1}, path=PROJECTS))["last_id"]
     organization.archive_project(first, NOW)
     assert len(listed(simulator, PROJECTS, after=first)) == len(organization.projects) - 1
@@ -145,7 +145,7 @@ def test_users_are_filtered_by_email(simulator: Simulator) -> None:
         assert [one["id"] for one in listed(simulator, USERS, **{spelling: emails})] == ["user-simulated-vera"]
 
 
-def test_the_admin_key_is_listed_redacted_with_its_expiry(
+def test_admin_key_is_listed_redacted_with_its_expiry(
     organization: SimulatedOrganization, simulator: Simulator
 ) -> None:
     organization.admin_key_expires = NOW + timedelta(days=9)
@@ -185,7 +185,7 @@ def test_directories_need_the_management_scope_and_costs_do_not(
         (ADMIN_KEYS, "order", {"order": "up"}),
     ],
 )
-def test_a_wrong_parameter_is_refused_by_name(
+def test_wrong_parameter_is_refused_by_name(
     simulator: Simulator, path: str, param: str, parameters: Parameters
 ) -> None:
     response = get(simulator, parameters, path=path)

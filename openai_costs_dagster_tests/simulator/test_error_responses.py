@@ -83,7 +83,7 @@ def test_history_is_a_rolling_year(organization: SimulatedOrganization, simulato
 
 
 @pytest.mark.parametrize("end", [seconds(FIRST) + 86_399, seconds(FIRST), seconds(FIRST) - 86_400])
-def test_a_window_within_one_utc_day_is_refused(simulator: Simulator, end: int) -> None:
+def test_window_within_one_utc_day_is_refused(simulator: Simulator, end: int) -> None:
     error = refused(simulator, {"start_time": seconds(FIRST), "end_time": end})
     assert error["message"] == "end_date must come after start_date"
 
@@ -107,7 +107,7 @@ def test_a_window_within_one_utc_day_is_refused(simulator: Simulator, end: int) 
         ("page", window(FIRST, END, page="söme")),
     ],
 )
-def test_a_wrong_parameter_is_refused_by_name(simulator: Simulator, param: str, parameters: Parameters) -> None:
+def test_wrong_parameter_is_refused_by_name(simulator: Simulator, param: str, parameters: Parameters) -> None:
     assert refused(simulator, parameters)["param"] == param
 
 
@@ -122,14 +122,14 @@ def test_a_wrong_parameter_is_refused_by_name(simulator: Simulator, param: str, 
         {"line_items": "Vector storage"},
     ],
 )
-def test_a_page_token_is_valid_only_for_its_query(simulator: Simulator, other: Parameters) -> None:
+def test_page_token_is_valid_only_for_its_query(simulator: Simulator, other: Parameters) -> None:
     query = window(FIRST, END, limit=5)
     query["page"] = parsed(get(simulator, query))["next_page"]
     assert get(simulator, query).status_code == 200
     assert refused(simulator, {**query, **other})["param"] == "page"
 
 
-def test_a_page_token_of_another_organization_is_refused(simulator: Simulator) -> None:
+def test_page_token_of_another_organization_is_refused(simulator: Simulator) -> None:
     other = SimulatedOrganization(organization_id="org-SIMULATEDOTHER", admin_key="sk-admin-other")
     simulator.organizations.append(other)
     query = window(FIRST, END)
@@ -137,7 +137,7 @@ def test_a_page_token_of_another_organization_is_refused(simulator: Simulator) -
     assert get(simulator, query, key=other.admin_key).status_code == 400
 
 
-def test_the_error_for_a_wrong_key_contains_parts_of_the_key(simulator: Simulator) -> None:
+def test_error_for_a_wrong_key_contains_parts_of_the_key(simulator: Simulator) -> None:
     response = get(simulator, window(FIRST, END), key="sk-admin-of-someone-else")
     error = response.json()["error"]
     assert (response.status_code, error["code"]) == (401, "invalid_api_key")
@@ -145,7 +145,7 @@ def test_the_error_for_a_wrong_key_contains_parts_of_the_key(simulator: Simulato
     assert simulator.requests[-1].organization_id is None
 
 
-def test_a_revoked_key_stops_working_and_a_rotated_one_works_at_once(
+def test_revoked_key_stops_working_and_a_rotated_one_works_at_once(
     organization: SimulatedOrganization, simulator: Simulator
 ) -> None:
     old = organization.admin_key
@@ -156,7 +156,7 @@ def test_a_revoked_key_stops_working_and_a_rotated_one_works_at_once(
     assert get(simulator, window(FIRST, END), key=old).status_code == 401
 
 
-def test_a_missing_scope_is_named(organization: SimulatedOrganization, simulator: Simulator) -> None:
+def test_missing_scope_is_named(organization: SimulatedOrganization, simulator: Simulator) -> None:
     organization.scopes = {"api.management.read"}
     error = refused(simulator, window(FIRST, END), status=403)
     assert error["message"].startswith(

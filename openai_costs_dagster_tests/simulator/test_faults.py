@@ -28,7 +28,7 @@ def broken(simulator: Simulator, kind: FaultKind, seconds: float = 1) -> httpx2.
     return response
 
 
-def test_a_429_has_retry_after_in_seconds_as_date_or_not_at_all(simulator: Simulator) -> None:
+def test_429_has_retry_after_in_seconds_as_date_or_not_at_all(simulator: Simulator) -> None:
     in_seconds = broken(simulator, FaultKind.RATE_LIMITED_SECONDS, 7)
     as_date = broken(simulator, FaultKind.RATE_LIMITED_DATE, 90)
     unbilled_quantity = broken(simulator, FaultKind.RATE_LIMITED)
@@ -50,7 +50,7 @@ def test_a_429_has_retry_after_in_seconds_as_date_or_not_at_all(simulator: Simul
         (FaultKind.HTML, 200, "text/html; charset=UTF-8"),
     ],
 )
-def test_an_error_fault_has_its_status_and_content_type(
+def test_error_fault_has_its_status_and_content_type(
     simulator: Simulator, kind: FaultKind, status: int, content_type: str
 ) -> None:
     response = broken(simulator, kind)
@@ -61,7 +61,7 @@ def test_an_error_fault_has_its_status_and_content_type(
         assert response.text.startswith("<html>")
 
 
-def test_a_cut_body_ends_before_its_content_length(simulator: Simulator) -> None:
+def test_cut_body_ends_before_its_content_length(simulator: Simulator) -> None:
     simulator.faults.queue(Fault(FaultKind.CUT_BODY))
     address = urlsplit(simulator.base_url)
     connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=10)
@@ -76,7 +76,7 @@ def test_a_cut_body_ends_before_its_content_length(simulator: Simulator) -> None
     assert response.status == 200
 
 
-def test_a_reset_happens_before_any_response(simulator: Simulator) -> None:
+def test_reset_happens_before_any_response(simulator: Simulator) -> None:
     simulator.faults.queue(Fault(FaultKind.RESET))
     address = urlsplit(simulator.base_url)
     with socket.create_connection((address.hostname or "", address.port or 0), timeout=10) as connection:
@@ -86,7 +86,7 @@ def test_a_reset_happens_before_any_response(simulator: Simulator) -> None:
     assert simulator.requests[-1].status is None
 
 
-def test_a_long_hang_ends_with_the_simulator(
+def test_long_hang_ends_with_the_simulator(
     organization: SimulatedOrganization,
 ) -> None:
     started = time.monotonic()
@@ -100,7 +100,7 @@ def test_a_long_hang_ends_with_the_simulator(
     assert time.monotonic() - started < 5
 
 
-def test_a_short_hang_ends_with_the_correct_response(simulator: Simulator) -> None:
+def test_short_hang_ends_with_the_correct_response(simulator: Simulator) -> None:
     assert broken(simulator, FaultKind.HANG, seconds=0.01).text == get(simulator, QUERY).text
 
 
@@ -117,7 +117,7 @@ def test_has_more_without_a_cursor(simulator: Simulator) -> None:
     assert (page["has_more"], page["next_page"]) == (True, None)
 
 
-def test_a_repeated_cursor_returns_its_own_page(simulator: Simulator) -> None:
+def test_repeated_cursor_returns_its_own_page(simulator: Simulator) -> None:
     query = {**QUERY, "limit": 2}
     second = {**query, "page": parsed(get(simulator, query))["next_page"]}
     simulator.faults.queue(Fault(FaultKind.REPEATED_CURSOR))
@@ -128,7 +128,7 @@ def test_a_repeated_cursor_returns_its_own_page(simulator: Simulator) -> None:
 
 
 @pytest.mark.parametrize("day", [None, FIRST])
-def test_a_missing_day_is_removed_from_the_page(simulator: Simulator, day: date | None) -> None:
+def test_missing_day_is_removed_from_the_page(simulator: Simulator, day: date | None) -> None:
     simulator.faults.queue(Fault(FaultKind.MISSING_DAY, day=day))
     starts = {bucket["start_time"] for bucket in parsed(get(simulator, QUERY))["data"]}
     whole = {bucket["start_time"] for bucket in parsed(get(simulator, QUERY))["data"]}
@@ -146,7 +146,7 @@ def test_queued_faults_apply_to_one_request_each_in_order(simulator: Simulator) 
     assert [get(simulator, QUERY).status_code for _ in range(3)] == [500, 503, 200]
 
 
-def test_a_fault_can_be_limited_to_a_path_or_a_key(simulator: Simulator) -> None:
+def test_fault_can_be_limited_to_a_path_or_a_key(simulator: Simulator) -> None:
     other = SimulatedOrganization(organization_id="org-SIMULATEDOTHER", admin_key="sk-admin-other")
     simulator.organizations.append(other)
     simulator.faults.queue(Fault(FaultKind.SERVER_ERROR), admin_key=other.admin_key)
@@ -160,7 +160,7 @@ def test_a_fault_can_be_limited_to_a_path_or_a_key(simulator: Simulator) -> None
     ]
 
 
-def test_a_page_fault_applies_to_the_next_page(simulator: Simulator) -> None:
+def test_page_fault_applies_to_the_next_page(simulator: Simulator) -> None:
     simulator.faults.queue(Fault(FaultKind.MISSING_DAY))
     assert get(simulator, {}).status_code == 400
     assert len(parsed(get(simulator, QUERY))["data"]) == 4
@@ -179,7 +179,7 @@ def test_random_faults_are_repeatable_and_end_with_clear(simulator: Simulator) -
     assert {get(simulator, QUERY).status_code for _ in range(5)} == {200}
 
 
-def test_a_body_is_compressed_only_if_the_client_accepts_it(simulator: Simulator) -> None:
+def test_body_is_compressed_only_if_the_client_accepts_it(simulator: Simulator) -> None:
     address = urlsplit(simulator.base_url)
     connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=10)
     bodies = []

@@ -64,7 +64,7 @@ def sdk_rows(simulator: Simulator, groups: Sequence[str]) -> Iterator[tuple[Key,
 
 @pytest.mark.parametrize("deviations", [Deviations(), Deviations.none()], ids=["deviations", "spec"])
 @pytest.mark.parametrize("groups", GROUPINGS, ids="+".join)
-def test_the_official_sdk_reads_the_expected_sums_of_every_grouping(
+def test_official_sdk_reads_the_expected_sums_of_every_grouping(
     organization: SimulatedOrganization, simulator: Simulator, groups: tuple[str, ...], deviations: Deviations
 ) -> None:
     simulator.deviations = deviations
@@ -85,7 +85,7 @@ def shared() -> Iterator[Simulator]:
 
 @pytest.mark.parametrize("endpoint", ALL_ENDPOINTS)
 @pytest.mark.parametrize("grouped", [False, True])
-def test_the_official_sdk_reads_every_usage_endpoint(shared: Simulator, endpoint: str, *, grouped: bool) -> None:
+def test_official_sdk_reads_every_usage_endpoint(shared: Simulator, endpoint: str, *, grouped: bool) -> None:
     groups: Any = list(ENDPOINTS[endpoint].dimensions) if grouped else openai.omit
     page: str | openai.Omit = openai.omit
     found: list[Any] = []
@@ -111,7 +111,7 @@ def test_the_official_sdk_reads_every_usage_endpoint(shared: Simulator, endpoint
     assert sum(len(bucket.results) for bucket in found) > 0
 
 
-def test_the_official_sdk_pages_through_projects_users_and_keys(shared: Simulator) -> None:
+def test_official_sdk_pages_through_projects_users_and_keys(shared: Simulator) -> None:
     organization = shared.organizations[0]
     with client(shared) as sdk:
         directory = sdk.admin.organization
@@ -139,7 +139,7 @@ def client(simulator: Simulator) -> openai.OpenAI:
     return openai.OpenAI(admin_api_key=key, base_url=simulator.base_url, max_retries=0)
 
 
-def test_the_official_sdk_raises_its_own_errors(simulator: Simulator) -> None:
+def test_official_sdk_raises_its_own_errors(simulator: Simulator) -> None:
     with (
         openai.OpenAI(admin_api_key="sk-admin-wrong", base_url=simulator.base_url, max_retries=0) as client,
         pytest.raises(openai.AuthenticationError, match="Incorrect API key provided") as raised,

@@ -60,14 +60,14 @@ def test_facts_do_not_depend_on_the_order_of_calls() -> None:
 
 
 @pytest.mark.parametrize(("index", "least", "most"), [(0, 36, 46), (1, 10, 18), (2, 5, 9)])
-def test_the_demo_has_companies_of_different_sizes(index: int, least: int, most: int) -> None:
+def test_demo_has_companies_of_different_sizes(index: int, least: int, most: int) -> None:
     organization = demo_organizations(TODAY)[index]
     for day in YEAR[-30:]:
         found = {(fact.project_id, fact.line_item, fact.api_key_id) for fact in organization.facts(day)}
         assert least <= len(found) <= most
 
 
-def test_the_startup_of_the_demo_begins_fifty_days_ago() -> None:
+def test_startup_of_the_demo_begins_fifty_days_ago() -> None:
     startup = demo_organizations(TODAY)[2]
     assert not startup.facts(TODAY - timedelta(days=51))
     assert startup.facts(TODAY - timedelta(days=50))
@@ -84,7 +84,7 @@ def test_all_names_of_the_demo_are_marked_as_simulated() -> None:
         assert organization.admin_key not in repr(organization)
 
 
-def test_the_lab_has_all_kinds_of_line_items_of_the_live_api() -> None:
+def test_lab_has_all_kinds_of_line_items_of_the_live_api() -> None:
     lab = demo_organizations(TODAY)[0]
     facts = [fact for day in YEAR for fact in lab.facts(day)]
     labels = {fact.line_item for fact in facts}
@@ -105,14 +105,14 @@ def test_weekends_cost_less_and_have_no_batches() -> None:
     assert nights == [True] * 5 + [False] * 2
 
 
-def test_an_amount_is_exactly_price_times_quantity() -> None:
+def test_amount_is_exactly_price_times_quantity() -> None:
     fact = next(fact for fact in demo_organizations(TODAY)[0].facts(MONDAY) if fact.line_item)
     assert fact.line_item == "gpt-5.5-2026-04-23, input"
     assert fact.quantity is not None
     assert fact.amount == fact.quantity * Decimal("0.000005")
 
 
-def test_a_planted_anomaly_changes_only_its_project(
+def test_planted_anomaly_changes_only_its_project(
     organization: SimulatedOrganization,
 ) -> None:
     project = organization.projects[1].id
@@ -144,14 +144,14 @@ def test_changes_accumulate_and_are_served_at_once(organization: SimulatedOrgani
     assert read() == 0
 
 
-def test_a_past_day_is_rendered_once(organization: SimulatedOrganization, simulator: Simulator) -> None:
+def test_past_day_is_rendered_once(organization: SimulatedOrganization, simulator: Simulator) -> None:
     query = window(MONDAY, MONDAY + timedelta(days=1))
     first = get(simulator, query).text
     organization.facts = None  # type: ignore[assignment,method-assign]
     assert get(simulator, query).text == first
 
 
-def test_the_program_serves_the_demo_until_interrupted() -> None:
+def test_program_serves_the_demo_until_interrupted() -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "openai_costs_dagster.simulator"],
         env=environment(),
@@ -166,7 +166,7 @@ def test_the_program_serves_the_demo_until_interrupted() -> None:
     assert [line.split()[0] for line in lines[1:]] == [found.admin_key for found in demo_organizations(TODAY)]
 
 
-def test_the_port_is_open_only_inside_the_context(organization: SimulatedOrganization) -> None:
+def test_port_is_open_only_inside_the_context(organization: SimulatedOrganization) -> None:
     simulator = Simulator([organization])
     with pytest.raises(RuntimeError, match="not running"):
         _ = simulator.base_url

@@ -68,7 +68,7 @@ def test_quantities_appear_only_with_line_items(simulator: Simulator) -> None:
 
 
 @pytest.mark.parametrize("name", ["project_ids", "api_key_ids", "line_items", "project_ids[]", "line_items[]"])
-def test_a_filter_returns_exactly_its_values(
+def test_filter_returns_exactly_its_values(
     organization: SimulatedOrganization, simulator: Simulator, name: str
 ) -> None:
     dimension = name.removesuffix("[]").removesuffix("s")
@@ -81,7 +81,7 @@ def test_a_filter_returns_exactly_its_values(
 
 
 @pytest.mark.parametrize("spelling", ["group_by", "group_by[]"])
-def test_the_three_spellings_of_an_array_are_equivalent(simulator: Simulator, spelling: str) -> None:
+def test_three_spellings_of_an_array_are_equivalent(simulator: Simulator, spelling: str) -> None:
     groups = ["project_id", "line_item"]
     by_comma = get(simulator, window(FIRST, END, group_by=",".join(groups))).text
     assert get(simulator, window(FIRST, END, **{spelling: groups})).text == by_comma
@@ -109,7 +109,7 @@ def test_small_pages_return_each_day_once_in_order(simulator: Simulator, limit: 
     assert starts == [seconds(day) for day in days_between(FIRST, END)]
 
 
-def test_a_day_without_facts_is_an_empty_bucket(organization: SimulatedOrganization, simulator: Simulator) -> None:
+def test_day_without_facts_is_an_empty_bucket(organization: SimulatedOrganization, simulator: Simulator) -> None:
     organization.clear_day(FIRST)
     organization.first_day = FIRST
     before = FIRST - timedelta(days=1)
@@ -117,7 +117,7 @@ def test_a_day_without_facts_is_an_empty_bucket(organization: SimulatedOrganizat
     assert [bool(bucket["results"]) for bucket in found] == [False, False, True]
 
 
-def test_the_defaults_are_seven_days_until_today(simulator: Simulator) -> None:
+def test_defaults_are_seven_days_until_today(simulator: Simulator) -> None:
     page = parsed(get(simulator, {"start_time": seconds(TODAY - timedelta(days=8))}))
     assert len(page["data"]) == 7
     rest = parsed(

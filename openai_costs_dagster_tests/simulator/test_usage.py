@@ -182,7 +182,7 @@ def test_every_grouping_has_the_same_counts_and_only_its_dimensions(shared: Simu
 
 
 @pytest.mark.parametrize("endpoint", ALL_ENDPOINTS)
-def test_a_filter_returns_exactly_its_values(shared: Simulator, endpoint: str) -> None:
+def test_filter_returns_exactly_its_values(shared: Simulator, endpoint: str) -> None:
     query = partial(window, FIRST, FIRST + timedelta(days=1))
     for name, parameter in ENDPOINTS[endpoint].filters.items():
         by_value: dict[object, Counter[str]] = {}
@@ -197,7 +197,7 @@ def test_a_filter_returns_exactly_its_values(shared: Simulator, endpoint: str) -
 
 
 @pytest.mark.parametrize("name", ["group_by", "models", "project_ids"])
-def test_the_three_spellings_of_an_array_are_equivalent(shared: Simulator, name: str) -> None:
+def test_three_spellings_of_an_array_are_equivalent(shared: Simulator, name: str) -> None:
     values = {
         "group_by": ["project_id", "model"],
         "models": ["gpt-5.6-sol", "gpt-5-mini-2025-08-07"],
@@ -225,7 +225,7 @@ def test_batch_and_priority_follow_from_the_line_item(shared: Simulator) -> None
     assert set(by_tier) == {(True, "default"), (False, "priority"), (False, "default")}
 
 
-def test_the_keys_of_service_accounts_have_no_user(shared: Simulator) -> None:
+def test_keys_of_service_accounts_have_no_user(shared: Simulator) -> None:
     owners = {key.id: key.user and key.user.id for key in shared.organizations[0].api_keys}
     found = rows(shared, window(FIRST, END, group_by="user_id,api_key_id"), COMPLETIONS)
     assert {row["api_key_id"]: row["user_id"] for row in found}.items() <= owners.items()
@@ -247,7 +247,7 @@ def _labels(organization: SimulatedOrganization, day: date) -> set[str | None]:
 
 
 @pytest.mark.parametrize("endpoint", ALL_ENDPOINTS)
-def test_a_year_has_twelve_pages_with_each_day_once(shared: Simulator, endpoint: str) -> None:
+def test_year_has_twelve_pages_with_each_day_once(shared: Simulator, endpoint: str) -> None:
     year = days_between(TODAY - timedelta(days=365), TODAY + timedelta(days=1))
     before = len(shared.requests)
     found = buckets(shared, window(year[0], TODAY + timedelta(days=1), limit=31), USAGE + endpoint)
@@ -255,7 +255,7 @@ def test_a_year_has_twelve_pages_with_each_day_once(shared: Simulator, endpoint:
     assert len(shared.requests) - before == 12
 
 
-def test_a_request_without_limit_gets_seven_days(shared: Simulator) -> None:
+def test_request_without_limit_gets_seven_days(shared: Simulator) -> None:
     assert len(get(shared, window(FIRST, END), path=COMPLETIONS).json()["data"]) == 7
 
 
@@ -332,9 +332,7 @@ def test_fields_of_the_sdk_alone_appear_on_request(deviations: Deviations) -> No
     assert ("api_source" in default) == ("input_cache_write_12h_tokens" in default) == deviations.undocumented_fields
 
 
-def test_a_day_with_zero_quantities_has_no_usage_rows(
-    organization: SimulatedOrganization, simulator: Simulator
-) -> None:
+def test_day_with_zero_quantities_has_no_usage_rows(organization: SimulatedOrganization, simulator: Simulator) -> None:
     organization.plant_anomaly(FIRST, 0)
     query = window(FIRST, FIRST + timedelta(days=1))
     assert rows(simulator, query)

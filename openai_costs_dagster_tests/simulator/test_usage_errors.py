@@ -47,7 +47,7 @@ def test_usage_and_costs_have_the_same_error_messages(shared: Simulator, endpoin
 
 
 @pytest.mark.parametrize("endpoint", ALL_ENDPOINTS)
-def test_a_usage_page_has_at_most_31_days(shared: Simulator, endpoint: str) -> None:
+def test_usage_page_has_at_most_31_days(shared: Simulator, endpoint: str) -> None:
     assert get(shared, window(FIRST, END, limit=31), path=USAGE + endpoint).status_code == 200
     assert refused(shared, window(FIRST, END, limit=32), endpoint)["param"] == "limit"
 
@@ -87,14 +87,14 @@ def test_each_endpoint_accepts_only_its_own_groups_and_filters(
         {"batch": "false"},
     ],
 )
-def test_a_page_token_is_valid_only_for_its_query(shared: Simulator, other: Parameters) -> None:
+def test_page_token_is_valid_only_for_its_query(shared: Simulator, other: Parameters) -> None:
     query = window(FIRST, END, limit=5)
     query["page"] = parsed(get(shared, query, path=USAGE + "completions"))["next_page"]
     assert get(shared, query, path=USAGE + "completions").status_code == 200
     assert refused(shared, {**query, **other}, "completions")["param"] == "page"
 
 
-def test_a_page_token_of_another_endpoint_is_refused(shared: Simulator) -> None:
+def test_page_token_of_another_endpoint_is_refused(shared: Simulator) -> None:
     query = window(FIRST, END, limit=5)
     query["page"] = parsed(get(shared, query, path=USAGE + "completions"))["next_page"]
     for endpoint in set(ALL_ENDPOINTS) - {"completions"}:
@@ -102,7 +102,7 @@ def test_a_page_token_of_another_endpoint_is_refused(shared: Simulator) -> None:
     assert get(shared, query).status_code == 400
 
 
-def test_a_missing_endpoint_is_an_unknown_path(organization: SimulatedOrganization, simulator: Simulator) -> None:
+def test_missing_endpoint_is_an_unknown_path(organization: SimulatedOrganization, simulator: Simulator) -> None:
     unknown = refused(simulator, window(FIRST, END), "daydreams", status=404)
     missing = refused(simulator, window(FIRST, END), "decisions", status=404)
     assert missing["message"].replace("decisions", "daydreams") == unknown["message"]
@@ -131,7 +131,7 @@ def test_page_faults_apply_to_usage(simulator: Simulator) -> None:
     assert parsed(get(simulator, query, path=USAGE + "images"))["has_more"] is True
 
 
-def test_the_wrong_organization_fault_skips_usage(simulator: Simulator) -> None:
+def test_wrong_organization_fault_skips_usage(simulator: Simulator) -> None:
     simulator.faults.queue(Fault(FaultKind.WRONG_ORGANIZATION))
     query = window(FIRST, FIRST + timedelta(days=1))
     get(simulator, query, path=USAGE + "completions")

@@ -82,9 +82,7 @@ def test_sessions_have_their_own_settings_over_those_of_the_administrator(unusua
     assert found == {name: ours for name, (_, ours) in WITHOUT_EFFECT.items() if found[name] is not None}
 
 
-def test_an_unusual_database_is_prepared_and_loaded(
-    unusual_database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unusual_database_is_prepared_and_loaded(unusual_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
     monkeypatch.setenv("PGTZ", "Asia/Tokyo")
     monkeypatch.setenv("PGDATESTYLE", "SQL, DMY")
@@ -96,7 +94,7 @@ def test_an_unusual_database_is_prepared_and_loaded(
 
 
 @pytest.mark.parametrize("encoding", ["LATIN1", "LATIN9", "SQL_ASCII", "WIN1252", "EUC_JP", "MULE_INTERNAL"])
-def test_a_database_of_another_encoding_is_refused(databases: Databases, encoding: str) -> None:
+def test_database_of_another_encoding_is_refused(databases: Databases, encoding: str) -> None:
     database = databases.new(prepared=False, options=f"encoding '{encoding}' locale 'C'")
     with pytest.raises(errors.DatabaseRefused, match=r"ENCODING 'UTF8' TEMPLATE template0") as refusal:
         database.prepare()
@@ -146,7 +144,7 @@ def test_role_without_other_privileges_can_prepare_a_database(database_of_role: 
         ("alter role {role} set default_transaction_read_only = on", "default_transaction_read_only"),
     ],
 )
-def test_a_user_without_a_needed_right_is_refused_with_the_remedy(
+def test_user_without_a_needed_right_is_refused_with_the_remedy(
     trust_server: Databases, database_of_role: Database, role: str, statement: str, remedy: str
 ) -> None:
     name = urlsplit(database_of_role.url).path[1:]
@@ -180,7 +178,7 @@ def test_limits_of_connections_are_transient_and_refused_logins_permanent(
 @pytest.mark.parametrize(
     "failing", ["select pg_cancel_backend(pg_backend_pid())", "select pg_terminate_backend(pg_backend_pid())"]
 )
-def test_an_interrupted_session_is_transient_and_quotes_the_server(database: Database, failing: str) -> None:
+def test_interrupted_session_is_transient_and_quotes_the_server(database: Database, failing: str) -> None:
     quoted = r"canceling statement|terminating connection"
     with pytest.raises(errors.DatabaseUnavailable, match=quoted) as raised, database.connect() as connection:
         connection.execute(failing)

@@ -93,7 +93,7 @@ def normal(number: Decimal | None) -> Decimal | None:
     return None if number is None else money.normalised(number)
 
 
-def test_the_sum_over_a_view_is_exact_beyond_a_double_and_beyond_28_digits(connection: Connection) -> None:
+def test_sum_over_a_view_is_exact_beyond_a_double_and_beyond_28_digits(connection: Connection) -> None:
     many = [row("0.1000000000000000000000000000000001", f"item {number}") for number in range(10_000)]
     store(connection, {DAY: many})
     found = connection.execute("select sum(amount), count(*) from openai_costs.daily_costs").fetchone()
@@ -228,7 +228,7 @@ def test_staged_day_outside_the_window_is_a_mismatch(connection: Connection) -> 
     assert everything(connection) == before
 
 
-def test_a_connection_killed_before_the_commit_leaves_nothing(database: Database, connection: Connection) -> None:
+def test_connection_killed_before_the_commit_leaves_nothing(database: Database, connection: Connection) -> None:
     store(connection, {DAY: [row("7", "before")]})
     before = everything(connection)
     outcome: list[BaseException] = []

@@ -149,7 +149,7 @@ def test_user_totals_and_shares_are_added_up(migrated: Database) -> None:
     assert sums == [(Decimal("3.5"), Decimal("1.5"), Decimal("1.5"))]
 
 
-def test_a_change_of_spelling_is_no_restatement(migrated: Database) -> None:
+def test_change_of_spelling_is_no_restatement(migrated: Database) -> None:
     found = fetch_rows(
         migrated,
         "select usage_date, line_item, currency, old_amount, new_amount from openai_costs.revisions order by 1, 2",

@@ -138,7 +138,7 @@ def texts_of_database(url: str) -> str:
         "hunter2xyz",
     ],
 )
-def test_the_password_is_in_no_representation_and_no_error(url: str) -> None:
+def test_password_is_in_no_representation_and_no_error(url: str) -> None:
     assert "hunter2xyz" not in texts_of_database(url)
 
 

@@ -85,7 +85,7 @@ def test_units_have_focus_spelling_and_unknown_units_are_unchanged(
     )
 
 
-def test_a_unit_without_a_quantity_is_none(connection: Connection) -> None:
+def test_unit_without_a_quantity_is_none(connection: Connection) -> None:
     store(connection, {DAY: [row("3", quantity=None, quantity_unit="tokens")]})
     assert charge(connection, "ConsumedQuantity ConsumedUnit PricingUnit ContractedUnitPrice") == (None,) * 4
 
@@ -93,7 +93,7 @@ def test_a_unit_without_a_quantity_is_none(connection: Connection) -> None:
 @pytest.mark.parametrize(
     ("amount", "quantity", "price"), [("0", "5", 0), ("3", "0", None), ("-3", "5", None), ("-3", "-6", Decimal("0.5"))]
 )
-def test_a_unit_price_is_never_negative(connection: Connection, amount: str, quantity: str, price: Any) -> None:
+def test_unit_price_is_never_negative(connection: Connection, amount: str, quantity: str, price: Any) -> None:
     store(connection, {DAY: [row(amount, quantity=Decimal(quantity), quantity_unit="tokens")]})
     assert charge(connection, "ContractedUnitPrice ListUnitPrice") == (price, None)
 
@@ -135,7 +135,7 @@ def test_charge_category_depends_on_the_label_and_not_on_the_sign(
         ("brand new thing", "brand new thing", "Other (AI and Machine Learning)", "brand new thing", "brand new thing"),
     ],
 )
-def test_a_sku_is_the_same_in_every_tier_and_its_price_is_the_label(
+def test_sku_is_the_same_in_every_tier_and_its_price_is_the_label(
     connection: Connection, label: str, service: str, subcategory: str, sku: str | None, meter: str
 ) -> None:
     store(connection, {DAY: [row("1", label)]})
@@ -151,7 +151,7 @@ def test_a_sku_is_the_same_in_every_tier_and_its_price_is_the_label(
 
 
 @pytest.mark.parametrize("label", [None, "", "  "])
-def test_a_charge_without_a_label_stays_and_has_no_sku(connection: Connection, label: str | None) -> None:
+def test_charge_without_a_label_stays_and_has_no_sku(connection: Connection, label: str | None) -> None:
     store(connection, {DAY: [row("1", label)]})
     assert charge(connection, "BilledCost ServiceName ChargeDescription SkuId SkuMeter SkuPriceId SkuPriceDetails") == (
         1,

@@ -37,7 +37,7 @@ FINDING = Finding(
 )  # fmt: skip
 
 
-def test_a_finding_of_long_names_is_stored_once_and_updated(connection: Connection) -> None:
+def test_finding_of_long_names_is_stored_once_and_updated(connection: Connection) -> None:
     other = dataclasses.replace(FINDING, series=SeriesKey("acme", project=A, model=B))
     for found in ([FINDING, other], [dataclasses.replace(FINDING, actual=Decimal(10)), other]):
         anomalies.replace_findings(connection, "acme", [FINDING.usage_date], found, now=NOW, trigger="schedule")
@@ -57,7 +57,7 @@ def test_null_equals_null_and_differs_from_the_empty_name(connection: Connection
     assert found.fetchall() == [("", NOW, LATER), (None, NOW, LATER)]
 
 
-def test_a_text_with_backslashes_is_found_again(connection: Connection) -> None:
+def test_text_with_backslashes_is_found_again(connection: Connection) -> None:
     for now in (NOW, LATER):
         directory.store_names(connection, "acme", [Entry("user", "\\x00\\\\", "a\\'b", None)], now)
     assert connection.execute("select count(*), max(last_seen_at) from openai_costs.directory_names").fetchall() == [
@@ -73,7 +73,7 @@ def test_directory_has_current_and_earlier_long_names(connection: Connection) ->
     ]
 
 
-def test_a_user_with_a_long_id_is_forgotten(connection: Connection) -> None:
+def test_user_with_a_long_id_is_forgotten(connection: Connection) -> None:
     directory.store_entries(connection, "acme", [Entry("user", A, B, f"{B}@example.org")], NOW)
     assert directory.find_users(connection, f"{B}@example.org") == [A]
     for _ in range(2):
@@ -83,7 +83,7 @@ def test_a_user_with_a_long_id_is_forgotten(connection: Connection) -> None:
     assert connection.execute("select count(*) from openai_costs.directory_names").fetchall() == [(0,)]
 
 
-def test_an_alert_with_a_long_key_is_recorded_once(connection: Connection) -> None:
+def test_alert_with_a_long_key_is_recorded_once(connection: Connection) -> None:
     alert = outbox.Alert(A, "anomaly", "opened", "high", A, A)
     assert outbox.record(connection, alert, NOW)
     assert not outbox.record(connection, alert, LATER)
@@ -120,7 +120,7 @@ def test_no_index_contains_a_text_of_the_api(connection: Connection) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "a" * 128, "\u00e9" * 64, "\\x41", "\U0001f680" * 32])
-def test_a_text_of_at_most_128_bytes_is_its_own_key(connection: Connection, text: str) -> None:
+def test_text_of_at_most_128_bytes_is_its_own_key(connection: Connection, text: str) -> None:
     assert connection.execute("select openai_costs.text_key(%s)", [text]).fetchone() == (text,)
 
 

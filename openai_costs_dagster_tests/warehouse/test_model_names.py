@@ -101,7 +101,7 @@ def test_names_of_one_model_are_matched(
     assert allocations.model_names(connection, "acme", [DAY]).get(DAY, {}) == expected
 
 
-def test_an_alias_follows_the_snapshot_that_is_billed_on_the_day(connection: Connection) -> None:
+def test_alias_follows_the_snapshot_that_is_billed_on_the_day(connection: Connection) -> None:
     for day, snapshot in ((DAY, "gpt-5-2026-04-21"), (NEXT_DAY, "gpt-5-2026-06-01")):
         bill(connection, [snapshot], day)
         count(connection, ["gpt-5"], day)

@@ -144,7 +144,7 @@ def shown(storage: EventLogStorage) -> list[str]:
         return [str(connection.scalar(sqlalchemy.text(f"show {name}"))) for name in names]
 
 
-def test_a_pooler_without_free_connections_is_transient(bounce: Bounce, empty_database: Database) -> None:
+def test_pooler_without_free_connections_is_transient(bounce: Bounce, empty_database: Database) -> None:
     pooled = bounce(empty_database, "session", "max_client_conn = 0")
     with pytest.raises(errors.DatabaseUnavailable, match="no more connections allowed") as raised:
         pooled.prepare()

@@ -60,7 +60,7 @@ def test_unchanged_provisional_body_becomes_settled(connection: Connection) -> N
     assert connection.execute("select provisional from openai_costs.raw_buckets").fetchall() == [(False,)]
 
 
-def test_the_provisional_bytes_of_other_days_and_organizations_stay(connection: Connection) -> None:
+def test_provisional_bytes_of_other_days_and_organizations_stay(connection: Connection) -> None:
     tomorrow = DAY + ONE_DAY
     store(connection, {DAY: ROWS, tomorrow: ROWS}, raw={DAY: b"a", tomorrow: b"b"}, provisional=[DAY, tomorrow])
     store(connection, {DAY: ROWS}, raw={DAY: b"c"}, provisional=[DAY], organization="beta")

@@ -187,7 +187,7 @@ def test_loader_cannot_migrate_and_works_after_the_owner_migrated(installed: Ins
 
 
 @pytest.mark.parametrize("view", view_names())
-def test_a_reader_reads_every_view(installed: Installation, view: str) -> None:
+def test_reader_reads_every_view(installed: Installation, view: str) -> None:
     with installed.reader.connect() as connection:
         connection.execute(f"select * from openai_costs.{view}")  # noqa: S608  # the name is a constant of this package
 

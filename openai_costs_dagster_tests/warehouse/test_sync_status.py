@@ -99,7 +99,7 @@ def test_missing_days_are_named_oldest_first(connection: Connection, today: dt.d
     assert coverage.missing_days(connection, "acme", wanted) == [today - n * ONE_DAY for n in (5, 3, 0)]
 
 
-def test_a_day_is_complete_when_it_was_read_after_its_end(connection: Connection) -> None:
+def test_day_is_complete_when_it_was_read_after_its_end(connection: Connection) -> None:
     assert coverage.coverage(connection, "acme") == coverage.Coverage(None, None, None)
     first, yesterday = NOW.date() - 3 * ONE_DAY, NOW.date() - ONE_DAY
     store(connection, {first: [row("5")], first + ONE_DAY: [], yesterday: [], NOW.date(): [row("1")]})
@@ -116,7 +116,7 @@ def test_spend_in_other_currencies_is_listed_by_day_and_currency(connection: Con
     ]
 
 
-def test_a_vanished_day_counts_us_dollars_only(connection: Connection, today: dt.date) -> None:
+def test_vanished_day_counts_us_dollars_only(connection: Connection, today: dt.date) -> None:
     yesterday = today - ONE_DAY
     store(connection, {yesterday: [row("10"), row("90000", currency="jpy")]})
     store(connection, {yesterday: []}, now=NOW + ONE_DAY)

@@ -255,7 +255,7 @@ def test_usage_of_an_endpoint_without_tiers_explains_batch_work() -> None:
     assert of(shares([cost(5, f"batch | {label}"), cost(1, label)], usage)) == {("ada", "k", USAGE): 6}
 
 
-def test_an_unknown_tier_follows_the_usage_that_names_it() -> None:
+def test_unknown_tier_follows_the_usage_that_names_it() -> None:
     usage = [used("ada", input_tokens=100), used("lin", input_tokens=1, tier="Turbo")]
     found = of(shares([cost(5, "turbo | gpt-5-mini, input"), cost(1)], usage))
     assert found == {("lin", "k", USAGE): 5, ("ada", "k", USAGE): 1}
