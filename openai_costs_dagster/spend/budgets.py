@@ -1,4 +1,4 @@
-"""Budgets: calendar periods in UTC days, the spend and forecast of a period, and the thresholds that were crossed."""
+"""Computes the state of budgets: periods in UTC days, the spend and forecast of a period, and reached thresholds."""
 
 from __future__ import annotations
 
@@ -15,21 +15,23 @@ from openai_costs_dagster.spend.forecast import Forecast, forecast_period
 Period = Literal["month", "quarter", "year"]
 _MONTHS: dict[Period, int] = {"month": 1, "quarter": 3, "year": 12}
 
-_AVERAGED_DAYS = 28  # days before an incomplete day whose average replaces the incomplete amount: four whole weeks
+# An incomplete day counts with the average of this many days before it. Four whole weeks contain each weekday equally
+# often.
+_AVERAGED_DAYS = 28
 
 HISTORY = dt.timedelta(days=400)
-"""The length of the history before a period that its forecast is made from."""
+"""The length of the history before a period that is used for the forecast of the period."""
 
 
 class KnownDays(NamedTuple):
-    """The UTC days up to which an organization's spend is stored and complete."""
+    """The UTC days for which an organization's spend is stored and complete."""
 
     last_day: dt.date
-    """The newest stored day. The day may be unfinished; the amount so far counts as spent."""
+    """The newest stored day. It may not be over; then its spend so far counts."""
     complete_to: dt.date | None
-    """The newest day that was read after its end. Forecasts start from the end of this day. None without such a day."""
+    """The newest day that was read after its end, from which forecasts start. None if no such day is stored."""
     incomplete: Collection[dt.date] = frozenset()
-    """Days up to `complete_to` that are missing or were read before their end."""
+    """Days up to `complete_to` that are missing, or that were read before their end."""
 
 
 class BudgetStatus(NamedTuple):
@@ -39,18 +41,18 @@ class BudgetStatus(NamedTuple):
     spent: Decimal
     forecast: Forecast | None
     known_to: dt.date | None
-    """The last day whose cost is counted in `spent`; None if no day of the period is stored."""
+    """The newest day whose cost is part of `spent`, or None if no day of the period is stored."""
 
 
 class Crossing(NamedTuple):
-    """A threshold of a budget that spend has reached, or is forecast to reach by the end of the period."""
+    """A threshold of a budget that spend has reached, or that the forecast reaches by the end of the period."""
 
     share: Decimal
-    """The threshold as a share of the budget; 1 is the whole budget."""
+    """The threshold as a share of the budget, where 1 is the whole budget."""
     day: dt.date
     """The UTC day on which spend reached the threshold.
 
-    For a forecast crossing, the last day of data in the forecast.
+    If only the forecast reaches the threshold, this is the newest day that the forecast uses.
     """
     is_forecast: bool
 
@@ -65,16 +67,16 @@ def period_of(day: dt.date, period: Period) -> DayRange:
 
 
 def periods_of(days: Iterable[dt.date], period: Period) -> list[DayRange]:
-    """Return the periods that contain any of the days, oldest first."""
+    """Return the calendar periods that contain any of the days, oldest first."""
     return sorted({period_of(day, period) for day in days})
 
 
 def budget_status(spend: Mapping[dt.date, Decimal], period: DayRange, known: KnownDays) -> BudgetStatus:
     """Return the spend and the forecast of a period.
 
-    `spend` holds US dollars by UTC day, from `HISTORY` before the period on. Every stored day counts with its amount
-    so far. The forecast starts from the end of `known.complete_to` and is never below the spend. Incomplete days are
-    filled with the average of the four weeks before.
+    `spend` contains US dollars by UTC day, in the period and for `HISTORY` before it. Every stored day counts with its
+    spend so far. The forecast starts after the day `known.complete_to` and is never below the spend. Each incomplete
+    day counts in the forecast with at least the average of the four weeks before it.
     """
     last = min(known.last_day, period.last)
     spent = money.total(amount for day, amount in spend.items() if period.first <= day <= last)
@@ -83,7 +85,8 @@ def budget_status(spend: Mapping[dt.date, Decimal], period: DayRange, known: Kno
         filled = _fill_incomplete_days(spend, known.incomplete)
         forecast = forecast_period(filled, period.first, period.last, min(last, known.complete_to))
     if forecast and known.complete_to and last > known.complete_to:
-        # The forecast does not include the unfinished day, which may already cost more than the forecast expects.
+        # The forecast leaves out the current day, which may already cost more than the forecast expects for the whole
+        # period.
         forecast = Forecast(*(max(amount, spent) for amount in forecast))
     return BudgetStatus(period, spent, forecast, last if last >= period.first else None)
 
@@ -91,7 +94,9 @@ def budget_status(spend: Mapping[dt.date, Decimal], period: DayRange, known: Kno
 def crossings(
     spend: Mapping[dt.date, Decimal], status: BudgetStatus, limit: Decimal, shares: Sequence[Decimal]
 ) -> list[Crossing]:
-    """Return the thresholds that spend has reached, each with its day, and those that the forecast reaches."""
+    """Return the thresholds that spend has reached, each with its day, and the thresholds that only the forecast
+    reaches.
+    """
     found = []
     for share in sorted(set(shares)):
         day = _day_reached(spend, status, share * limit)
@@ -105,9 +110,9 @@ def crossings(
 def _fill_incomplete_days(
     spend: Mapping[dt.date, Decimal], incomplete: Collection[dt.date]
 ) -> Mapping[dt.date, Decimal]:
-    """Return spend in which each incomplete day has at least the average of the four weeks before the day.
+    """Return the spend by day, in which each incomplete day has at least the average of the four weeks before it.
 
-    The amount of an incomplete day so far is kept if it is larger than the average.
+    The spend of an incomplete day so far is kept if it is larger than this average.
     """
     filled = dict(spend)
     for day in sorted(incomplete):
@@ -119,12 +124,16 @@ def _fill_incomplete_days(
 
 
 def _is_forecast_to_reach(status: BudgetStatus, amount: Decimal) -> bool:
-    # A budget of zero is not forecast to be crossed while nothing is expected to be spent.
+    # Every forecast reaches a limit of zero, so a forecast of no spend must be excluded.
     return status.forecast is not None and status.forecast.expected >= amount and status.forecast.expected > 0
 
 
 def _day_reached(spend: Mapping[dt.date, Decimal], status: BudgetStatus, amount: Decimal) -> dt.date | None:
-    """Return the first day from which the period's spend stays at or above an amount, or None if there is none."""
+    """Return the first day after which the spend of the period never falls below an amount again, or None if it is
+    below.
+
+    A credit can lower the spend, so the first day above the amount may be too early.
+    """
     if status.known_to is None or status.spent < amount or status.spent <= 0:
         return None
     so_far, reached = Decimal(0), None

@@ -1,4 +1,6 @@
-"""The bill of one UTC day: cost rows with equal keys added up, exact totals by currency, and their tolerance."""
+"""The costs of one UTC day: cost rows without duplicates, exact totals by currency, and the rounding errors of the
+totals.
+"""
 
 from __future__ import annotations
 
@@ -15,31 +17,36 @@ _Key = tuple[str | None, str | None, str | None, str | None, str | None, str | N
 
 @dataclass(frozen=True)
 class Bill:
-    """The totals of one organization's UTC day, by currency. Amounts without a currency are under None."""
+    """The totals of an organization's UTC day by currency. Amounts without a currency are stored under the key None."""
 
     row_count: int
     received: int
-    """The number of rows in the API's response, before rows with equal keys were added up."""
+    """The number of rows in OpenAI's response, before rows for the same project, line item, user and API key were added
+    up.
+    """
     absent_amounts: int
-    """The number of received rows without an amount."""
+    """The number of rows in OpenAI's response that have no amount."""
     totals: Mapping[str | None, Decimal]
-    """Exact sums by currency."""
+    """The exact sum of the amounts in each currency."""
     slack: Mapping[str | None, Decimal] = field(default_factory=dict)
-    """The largest rounding error of each total. An error is possible only where amounts came as JSON numbers."""
+    """The largest possible rounding error of each total.
+
+    Only an amount that OpenAI sent as a JSON number can be inexact.
+    """
 
 
 def bill_of(costs: Iterable[ReportedCost]) -> tuple[list[CostRow], Bill]:
-    """Add up the cost rows of one day and return the rows with their totals.
+    """Add up the costs that OpenAI returned for one day, and return the cost rows with their totals.
 
-    Rows with equal keys become one row. No row is dropped, and currencies and units are never mixed. Raises ValueError
-    for an amount or a quantity that is not a finite number.
+    Costs with equal keys become one row. No cost is dropped, and currencies and units are never mixed. Raises
+    `ValueError` if an amount or a quantity is not a finite number.
     """
     added: dict[_Key, list[Decimal | None]] = {}
     totals: dict[str | None, Decimal] = {}
     slack: dict[str | None, Decimal] = {}
     received = absent = 0
     for cost in costs:
-        # The first six fields of a `ReportedCost` are the key of a `CostRow`.
+        # The first six fields of a `ReportedCost` form the key of a `CostRow`.
         key, currency, (read_amount, read_quantity, from_number) = cost[:6], cost.currency, cost[6:]
         received += 1
         quantity = None if read_quantity is None else money.normalised(read_quantity)

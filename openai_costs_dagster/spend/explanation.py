@@ -1,4 +1,4 @@
-"""The text of a finding: one or two sentences with the impact, the cause, and the range that the spend left.
+"""Writes the text of a finding: the impact, its cause, and how far the spend was outside its usual range.
 
 Example: "Up $412.00 (+310 %) on Search: gpt-5.5, output, key_7 alone, 9.8x the tokens, unit price unchanged. Spend was
 $545.00, above its range (usual: $60.00 to $200.00)."
@@ -19,12 +19,16 @@ from openai_costs_dagster.spend.detection.root_causes import Flag
 from openai_costs_dagster.spend.money import dollars
 from openai_costs_dagster.spend.price_volume_mix import ChangeBreakdown, Segment, decompose_change, main_contributor
 
-_MAX_NAME_LENGTH = 100  # the maximum length of a name in a sentence
-_MAIN_SHARE = Decimal("0.6")  # the least share of the change at which a value is named as the cause
-_SOLE_SHARE = Decimal("0.9")  # the least share of the change at which the percentage is omitted
-_NOTABLE_MIX = Decimal("0.25")  # the least share of the impact at which the mix is named
-# A price or volume within these ratios is described as unchanged. Effective prices vary a little without any change of
-# a price.
+# Names in a sentence are cut to this length. Some line items and ids have thousands of characters.
+_MAX_NAME_LENGTH = 100
+# A project, model, kind or API key is named as the cause if it accounts for at least this share of the change.
+_MAIN_SHARE = Decimal("0.6")
+# From this share of the change on, the percentage is omitted, because the cause accounts for almost everything.
+_SOLE_SHARE = Decimal("0.9")
+# The mix of cheaper and dearer usage is mentioned if it accounts for at least this share of the impact.
+_NOTABLE_MIX = Decimal("0.25")
+# A price or volume is described as unchanged if its ratio to the usual value is in this range. Computed unit prices
+# vary a little even if no price has changed.
 _UNCHANGED_PRICE = (Decimal("0.97"), Decimal("1.03"))
 _UNCHANGED_VOLUME = (Decimal("0.8"), Decimal("1.25"))
 _CREDIT_WORD = re.compile(r"discount|refund|adjustment|credit", re.IGNORECASE)
@@ -34,7 +38,7 @@ _CREDIT_WORD = re.compile(r"discount|refund|adjustment|credit", re.IGNORECASE)
 class DisplayNames:
     """The display names of projects, API keys and users, by id.
 
-    Leave `users` empty for text that is stored, because the name of a user may have to be deleted later.
+    `users` must be empty for a text that is stored, because `forget-user` has to be able to delete a user's name.
     """
 
     projects: Mapping[str, str] = field(default_factory=dict)
@@ -42,16 +46,16 @@ class DisplayNames:
     users: Mapping[str, str] = field(default_factory=dict)
 
     def project(self, project_id: str) -> str:
-        """Return the name of a project, or the id if the name is unknown."""
+        """Return the name of a project, or its id if the name is unknown."""
         return "no project" if project_id == NO_VALUE else self.projects.get(project_id, project_id)
 
     def api_key(self, api_key_id: str) -> str:
-        """Return the name of an API key as in ``key "batch"``, or the id if the name is unknown."""
+        """Return the name of an API key, as in ``key "batch"``, or its id if the name is unknown."""
         name = self.api_keys.get(api_key_id)
         return f'key "{name}"' if name else "no API key" if api_key_id == NO_VALUE else api_key_id
 
     def user(self, user_id: str) -> str:
-        """Return a user as in ``Ada (user-abc)``, or the id if the name is unknown."""
+        """Return the name and the id of a user, as in ``Ada (user-abc)``, or only the id if the name is unknown."""
         name = self.users.get(user_id)
         return f"{name} ({user_id})" if name else user_id
 
@@ -69,7 +73,7 @@ class DisplayNames:
 
 @dataclass(frozen=True)
 class ParentTotal:
-    """The total of a project or the organization that rose together with a new series, in US dollars."""
+    """The total of a project or an organization that rose together with a new series, in US dollars."""
 
     name: str
     actual: Decimal
@@ -78,9 +82,10 @@ class ParentTotal:
 
 @dataclass(frozen=True)
 class Figures:
-    """The figures of a finding in US dollars.
+    """The figures of a finding, in US dollars.
 
-    `actual` is the sum of the `days` days up to `day`. `expected`, `lower` and `upper` belong to the test that failed.
+    `actual` is the sum of the `days` days up to `day`. `expected`, `lower` and `upper` belong to the statistical test
+    that the spend failed.
     """
 
     day: dt.date
@@ -89,16 +94,16 @@ class Figures:
     lower: Decimal
     upper: Decimal
     reason: str
-    """The detector's name of the test that failed; ``minor`` for a day that is unusual but too small to alert."""
+    """The detector's reason for the finding, or ``minor`` for an unusual day whose impact is too small for an alert."""
     days: int = 1
     score: Decimal = Decimal(0)
-    """The distance of the last day from its expectation, in standard deviations."""
+    """The distance of the last day from its expected amount, in standard deviations."""
     provisional: bool = False
     total: ParentTotal | None = None
 
     @property
     def impact(self) -> Decimal:
-        """Actual less expected spend."""
+        """The actual spend minus the expected spend."""
         return self.actual - self.expected
 
 
@@ -110,10 +115,10 @@ def explain(
     *,
     merged: Sequence[Flag] = (),
 ) -> str:
-    """Return the sentences that explain a finding.
+    """Return the text that explains a finding.
 
-    `segments` are the segments of the series' spend, with their usual amounts. `merged` are the other API keys of the
-    same owner that changed in the same direction.
+    `segments` is the spend of the series by project, model, API key and line item, with its usual amounts. `merged`
+    contains the other API keys of the same owner that changed in the same direction.
     """
     impact, expected = figures.impact, figures.expected
     share = f" ({impact / expected:+.0%})".replace("%", " %") if expected >= 1 else ""
@@ -133,16 +138,16 @@ def _merged_keys(merged: Sequence[Flag], names: DisplayNames) -> str:
 
 
 def shorten(name: str) -> str:
-    """Return a name for a sentence, in printable characters.
+    """Return a name for a sentence, in printable characters and cut to 100 characters.
 
-    The name is shortened to 100 characters, because some line items and ids have thousands of characters.
+    Some line items and ids have thousands of characters.
     """
     name = printable(name)
     return name if len(name) <= _MAX_NAME_LENGTH else f"{name[: _MAX_NAME_LENGTH - 1]}\u2026"
 
 
 def _failed_test(figures: Figures) -> str:
-    """Return the sentence with the amount and the range of the test that failed."""
+    """Return the sentence with the spend and the range of the test that the spend failed."""
     so_far = " so far, the day is not settled" if figures.provisional else ""
     if figures.days > 1:
         spend = f"The {figures.days} days up to {figures.day} cost {dollars(figures.actual)} together{so_far}"
@@ -180,11 +185,11 @@ def _parent(total: ParentTotal | None) -> str:
 
 
 def _causes(series: SeriesKey, impact: Decimal, segments: Sequence[Segment], names: DisplayNames) -> list[str]:
-    """Return the phrases that name the causes of a change.
+    """Return the phrases that name the causes of a change, such as a model or a credit.
 
-    Credits are separated from usage, because they have neither tokens nor an API key. Segments are compared with the
-    weeks before, and the finding with the detector's expectation, so the two can differ in sign. Then the segments
-    explain nothing.
+    Credits are named separately from usage, because they have neither tokens nor an API key. The segments are compared
+    with the weeks before, but the impact is the difference from the detector's expected amount. If the two have
+    opposite signs, the segments do not explain the impact, and the list is empty.
     """
     negative = [segment for segment in segments if segment.amount < 0 or segment.usual_amount < 0]
     total = money.total(segment.change for segment in segments)
@@ -199,7 +204,7 @@ def _causes(series: SeriesKey, impact: Decimal, segments: Sequence[Segment], nam
 
 
 def _credit(negative: Sequence[Segment], credited: Decimal) -> list[str]:
-    """Return the phrase for the credit, discount or refund with the largest change."""
+    """Return the phrase about the credit, discount or refund that changed most."""
     largest = max(negative, key=lambda segment: (abs(segment.change), segment.line_item))
     match = _CREDIT_WORD.search(largest.line_item)
     word = match[0].lower() if match else "credit"
@@ -235,7 +240,7 @@ def _main_value(segments: Sequence[Segment], dimension: str, names: DisplayNames
 
 
 def _price_and_volume(segments: Sequence[Segment], impact: Decimal) -> list[str]:
-    """Return the phrases for volume, price and mix, or ``new`` for segments that were never billed before."""
+    """Return the phrases about volume, price and mix, or ``new`` if the spend was never billed before."""
     change = decompose_change(segments)
     if change.volume_ratio is None or change.price_ratio is None:
         return ["new"] if segments and all(not segment.usual_amount for segment in segments) else []

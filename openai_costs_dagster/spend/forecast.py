@@ -1,8 +1,8 @@
-"""Forecast of the spend of a period: the spend so far, plus an estimate of the remaining days.
+"""Forecasts the spend of a period: the spend so far, plus an estimate for the remaining days.
 
-The estimate consists of a level, a factor for each weekday and a damped trend. The interval comes from the series
-itself: the same method forecasts past days, and the errors of these forecasts give the width of the interval. A
-forecast made as of `known_to` uses no data after that day.
+The estimate consists of a level, a factor for each weekday and a damped trend. The interval around the estimate comes
+from the same series: the method forecasts past days, and the errors of these forecasts determine the width of the
+interval. A forecast as of `known_to` uses no data after that day.
 """
 
 from __future__ import annotations
@@ -26,53 +26,66 @@ _Rows = NDArray[np.int64]
 _ZERO, _CENT = Decimal(0), Decimal("0.01")
 _ROUNDING = Context(prec=EXACT.prec, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation])
 
-# The values were tuned on one half of the series of `python -m benchmarks.forecast`, which reports on the other half.
+# These values were tuned on one half of the series of `python -m benchmarks.forecast`, which reports results for the
+# other half.
 _WEEK = 7
-_WINDOW = 8 * _WEEK  # days of history that one forecast uses
-_RECENT = 4 * _WEEK  # days of history from which the level is estimated
-_HALF_LIFE = 4.0  # days after which the weight of a day in the level is halved
-_USUAL_PACE = 1.5  # days between days with spend; a rarer series has a proportionally longer half-life
-_SPIKES = 2  # number of highest and lowest days that are clipped, so that outliers do not move the level
-_WEEKDAY_PRIOR = 0.5  # weight of the prior that all weekdays are equal, in weeks; it shrinks as more weeks are observed
-_MIN_WEEKDAY_FACTOR = 0.005  # lower bound; with a factor of zero, any spend on the weekday would look infinite
+_WINDOW = 8 * _WEEK  # The number of days of history that one forecast uses.
+_RECENT = 4 * _WEEK  # The number of last days from which the level is estimated.
+_HALF_LIFE = 4.0  # The number of days after which the weight of a day in the level has fallen to half.
+# If a series spends less often than every 1.5 days on average, its half-life is proportionally longer.
+_USUAL_PACE = 1.5
+_SPIKES = 2  # This number of highest and of lowest days is clipped, so that outliers do not move the level.
+# The weight, in weeks, of the assumption that all weekdays are equal. Its influence shrinks as more weeks are known.
+_WEEKDAY_PRIOR = 0.5
+# The lower bound of a weekday's factor. With a factor of zero, any spend on the weekday would look infinite.
+_MIN_WEEKDAY_FACTOR = 0.005
 _FORTNIGHT = 14
-_TREND = 0.3 / _FORTNIGHT  # daily share of the growth from the fortnight before to the last fortnight
-_DAMPING = 0.9  # factor by which the trend shrinks with every day ahead
-_TREND_PRIOR = 0.5  # average days added to both fortnights, so that small amounts show no trend
-_MAX_LOG_GROWTH = math.log(2)  # the trend at most doubles or halves the level
-_CUSHION = 0.1  # average days added to both sides of a ratio, so that zeros do not make it infinite
-_CREDIT_CUSHION = 1.0  # the value of `_CUSHION` for series with credits, whose sums may be negative
-_MIN_SUM = 0.05  # lower bound of both sides of a ratio, as a share of the cushion
+_TREND = 0.3 / _FORTNIGHT  # The share per day of the growth from one fortnight to the next that the trend continues.
+_DAMPING = 0.9  # The factor by which the trend shrinks with every day ahead.
+_TREND_PRIOR = 0.5  # The number of average days that is added to both fortnights, so that small amounts show no trend.
+_MAX_LOG_GROWTH = math.log(2)  # The trend changes the level at most to its double or to its half.
+# The number of average days that is added to both sides of a ratio, so that zeros do not make it infinite.
+_CUSHION = 0.1
+_CREDIT_CUSHION = 1.0  # The value of `_CUSHION` for series with credits, whose sums may be negative.
+_MIN_SUM = 0.05  # The lower bound of both sides of a ratio, as a share of the cushion.
 
-_LOOKBACK = 365  # days in which past forecasts are evaluated
-_STEP = 3  # days between past forecasts; not a divisor of a week, so that all weekdays occur
-_MIN_HISTORY = 28  # days of history before the first past forecast
-_MAX_HORIZON = 91  # days ahead up to which errors are measured; later errors grow like a random walk
-_COVERAGE = 0.8  # share of past forecast errors that the interval covers
-_PRIOR_SPREAD = 0.06  # log error of one day ahead, for a series without past forecasts
-_SPREAD_PRIOR_WEIGHT = 3.0  # number of past forecasts that the prior spread counts as
-_SHORT_HISTORY = 3.0  # days of history at which the interval is wider by a factor of the square root of 2
-_MAX_SPREAD = math.log(10)  # the interval reaches at most from a tenth to ten times the estimate
+_LOOKBACK = 365  # The method is tested on forecasts of this number of past days.
+# The number of days between two past forecasts. It does not divide a week, so that forecasts start on all weekdays.
+_STEP = 3
+_MIN_HISTORY = 28  # The number of days of history that a past forecast needs.
+# Errors are measured up to this number of days ahead. Beyond it, they are assumed to grow like a random walk.
+_MAX_HORIZON = 91
+_COVERAGE = 0.8  # The share of past forecast errors that the interval covers.
+_PRIOR_SPREAD = 0.06  # The assumed error of a forecast of one day, as a logarithm, for a series without past forecasts.
+_SPREAD_PRIOR_WEIGHT = 3.0  # The number of past forecasts that the assumption `_PRIOR_SPREAD` counts as.
+_SHORT_HISTORY = 3.0  # With this number of days of history, the interval is wider by a factor of the square root of 2.
+_MAX_SPREAD = math.log(10)  # The interval reaches at most from a tenth of the estimate to ten times the estimate.
 
 
 class Forecast(NamedTuple):
-    """The forecast spend of a whole period, in US dollars."""
+    """The forecast of the spend in a whole period, in US dollars."""
 
     expected: Decimal
     low: Decimal
-    """The lower end of the 80 % interval: one in ten periods ends below, if the future is like the past."""
+    """The lower end of the 80 % interval.
+
+    If the future is like the past, the spend of one in ten periods is below it.
+    """
     high: Decimal
-    """The upper end of the 80 % interval: one in ten periods ends above."""
+    """The upper end of the 80 % interval.
+
+    If the future is like the past, the spend of one in ten periods is above it.
+    """
 
 
 def forecast_period(
     spend: Mapping[dt.date, Decimal], first: dt.date, last: dt.date, known_to: dt.date
 ) -> Forecast | None:
-    """Return the forecast of the period from `first` to `last`, both included, as of the end of `known_to`.
+    """Return the forecast of the period from `first` to `last`, both included, as of the end of the day `known_to`.
 
-    `spend` holds US dollars by UTC day, before and in the period. A day that is absent after the first day has no
-    spend. Days after `known_to` are ignored. The spend so far is exact, and the rest is estimated to the cent. Returns
-    None if no day up to `known_to` is in `spend`. Raises ValueError if the period ends before it starts.
+    `spend` contains US dollars by UTC day, in the period and before it. A day that is missing after the first day had
+    no spend. Days after `known_to` are ignored. The spend so far is exact, and the rest is estimated to the cent.
+    Returns None if `spend` has no day up to `known_to`. Raises `ValueError` if the period ends before it starts.
     """
     if last < first:
         raise ValueError(f"a period cannot end ({last}) before it starts ({first})")
@@ -89,12 +102,12 @@ def forecast_period(
 
 
 def _remainder(amounts: list[Decimal], ahead: range) -> tuple[Decimal, Decimal, Decimal]:
-    """Return expected, low and high spend of the days ahead, to the cent. Day 0 is the day after `known_to`."""
+    """Return the expected, low and high spend of the days ahead, to the cent. Day 0 is the day after `known_to`."""
     largest = max(amounts, key=abs)
     if not largest:
         return _CENT * 0, _CENT * 0, _CENT * 0
-    # Amounts become floats only here, for the estimate and never for the spend so far. The largest amount is scaled to
-    # between 1 and 10, because a decimal may exceed the range of a float, and so that the unit of money is irrelevant.
+    # Only the estimate uses floats. The spend so far stays exact. The largest amount is scaled to between 1 and 10,
+    # because an amount may exceed the range of a float, and so that the result does not depend on the unit of money.
     exponent = largest.adjusted()
     sign = -1 if total(amounts) < 0 else 1
     values = sign * np.array([_ROUNDING.scaleb(amount, -exponent) for amount in amounts], dtype=np.float64)
@@ -108,7 +121,7 @@ def _dollars(value: float, exponent: int) -> Decimal:
 
 
 def _estimate(values: _Floats, ahead: range) -> tuple[float, float, float]:
-    """Return expected, low and high of the sum of the days ahead. `values` has the spend of each known day."""
+    """Return the expected, low and high sum of the days ahead. `values` contains the spend of each known day."""
     horizon = _shortened(ahead, len(values))
     past = np.arange(len(values) - horizon.stop, max(_MIN_HISTORY, len(values) - _LOOKBACK) - 1, -_STEP)
     states = _states(values, np.append(past, len(values)))
@@ -127,13 +140,18 @@ def _estimate(values: _Floats, ahead: range) -> tuple[float, float, float]:
 
 
 def _shortened(ahead: range, known: int) -> range:
-    """Return the horizon over which past forecasts are evaluated: a third of the known days, and at least a week."""
+    """Return the days ahead over which past forecasts are tested: at most a third of the known days, but at least a
+    week.
+    """
     stop = min(ahead.stop, _MAX_HORIZON, max(_WEEK, known // 3), known)
     return range(ahead.start * stop // ahead.stop, stop)
 
 
 def _errors(actual: _Floats, expected: _Floats, cushion: _Floats) -> _Floats:
-    """Return the logarithm of actual divided by expected spend of each forecast that had any spend before it."""
+    """Return the errors of past forecasts, as logarithms of actual divided by expected spend.
+
+    Forecasts without any spend before them are left out.
+    """
     some = cushion > 0
     least = _MIN_SUM * cushion
     above, below = np.maximum(actual + cushion, least), np.maximum(expected + cushion, least)
@@ -141,31 +159,34 @@ def _errors(actual: _Floats, expected: _Floats, cushion: _Floats) -> _Floats:
 
 
 def _spread(errors: _Floats, ahead: int, horizon: int) -> float:
-    """Return half the width of the interval for `ahead` days, on a log scale, from past errors over `horizon` days."""
+    """Return half the width of the interval for `ahead` days, on a log scale, from errors over `horizon` days."""
     own, share = 0.0, 0.0
     if len(errors):
         own = np.quantile(np.abs(errors), _COVERAGE).item() / math.sqrt(horizon)
-        # Past forecasts that overlap are not independent, so they count as fewer observations.
+        # Past forecasts of overlapping days are not independent, so they count as fewer forecasts.
         apart = len(errors) * _STEP / max(horizon, _STEP)
         share = apart / (apart + _SPREAD_PRIOR_WEIGHT)
     return math.sqrt(ahead) * (share * own + (1 - share) * _PRIOR_SPREAD)
 
 
 class _State(NamedTuple):
-    """The level, weekdays and trend of a series before each of several rows."""
+    """The level, weekday factors and trend of a series, before each of several rows."""
 
     weekdays: _Floats
-    """Weekday factors with an average of 1, of shape ``[row, 7]``. The first is the weekday of the row itself."""
+    """The weekday factors, with an average of 1, in the shape ``[row, 7]``.
+
+    The first factor is for the weekday of the row.
+    """
     level: _Floats
     """The spend of an average day, by row."""
     trend: _Floats
-    """The logarithmic growth of the first day ahead, by row."""
+    """The growth of the first day ahead as a logarithm, by row."""
     size: _Floats
-    """The average absolute spend of a day of the window, by row."""
+    """The average absolute spend of a day in the window, by row."""
 
 
 def _states(values: _Floats, rows: _Rows) -> _State:
-    """Return the state of the series before each row, for forecasts that begin at that row or after the last row."""
+    """Return the state of the series before each row. A forecast begins at one of these rows, or after the last row."""
     padded = np.concatenate([np.zeros(_WINDOW), values])
     window = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)[rows]
     known = np.arange(_WINDOW) >= _WINDOW - rows[:, None]
@@ -182,7 +203,7 @@ def _states(values: _Floats, rows: _Rows) -> _State:
 
 
 def _pace(window: _Floats) -> _Floats:
-    """Return the average number of days between days with spend, by row; 1 with fewer than two such days."""
+    """Return the average number of days between days with spend, by row, or 1 if there are fewer than two such days."""
     spent = window != 0
     between = _WINDOW - 1 - spent.argmax(1) - spent[:, ::-1].argmax(1)
     return np.where(spent.sum(1) > 1, between / np.maximum(spent.sum(1) - 1, 1), 1.0)
@@ -201,9 +222,10 @@ def _weekdays(window: _Floats, known: _Flags, size: _Floats, pace: _Floats) -> _
 
 
 def _without_spikes(values: _Floats, known: _Flags, spare: int) -> _Floats:
-    """Clip the `spare` highest and lowest known values along the last axis, so that outliers count less.
+    """Clip the `spare` highest and the `spare` lowest known values along the last axis, so that outliers count less.
 
-    Clipped values become the next value, and unknown values 0. A series with too few days with spend is not clipped.
+    Each clipped value becomes the nearest value that is not clipped, and unknown values become 0. A series that has too
+    few days with spend is not clipped.
     """
     highest = np.sort(np.where(known, values, -np.inf), axis=-1)[..., -1 - spare, None]
     lowest = np.sort(np.where(known, values, np.inf), axis=-1)[..., spare, None]

@@ -1,9 +1,9 @@
-"""Incidents: unusual days grouped by cause, and the events for which an alert is due.
+"""Groups unusual days by their cause into incidents, and determines the events for which alerts are recorded.
 
-A cause that lasts for days is alerted once and not every day. An incident opens with its first unusual day. It has
-grown when its impact is `GROWTH_FACTOR` times the impact that was alerted last. It ends after `QUIET_DAYS` finished
-days without an unusual day. If the next day's finding names the same cause by a coarser or finer series, the incident
-continues.
+A cause that lasts for days is then alerted once, and not every day. An incident opens with its first unusual day. It
+has grown when its impact is `GROWTH_FACTOR` times the impact at the last alert. It ends after `QUIET_DAYS` finished
+days without an unusual day. If the finding of the next day names the same cause by a series with more or fewer
+dimensions, the incident continues.
 """
 
 from __future__ import annotations
@@ -18,41 +18,44 @@ from openai_costs_dagster.records import Direction, Incident, SeriesKey
 from openai_costs_dagster.spend.detection.root_causes import contains, overlap
 
 QUIET_DAYS = 2
-"""The number of finished days without an unusual day after which an incident ends; a shorter pause does not end it."""
+"""The number of finished days without an unusual day after which an incident ends.
+
+After a shorter pause, the incident continues.
+"""
 
 GROWTH_FACTOR = 2
-"""An incident has grown when its impact is this many times the impact that was alerted last."""
+"""An incident has grown when its impact is this multiple of the impact at the last alert."""
 
-# A day that is alerted in its first hours is expected to cost more by its end, so only a much larger impact of the
-# same day is alerted again.
+# A day that was alerted in its first hours will cost more by its end anyway. A second alert about the same day
+# therefore needs a much larger growth.
 _SAME_DAY_GROWTH_FACTOR = 5
 
 
 class UnusualDay(NamedTuple):
-    """A UTC day on which a series, or the unit price of a line item, was unusual."""
+    """A UTC day on which the spend of a series, or the unit price of a line item, was unusual."""
 
     day: dt.date
     series: SeriesKey
     line_item: str | None
-    """The line item whose unit price changed; None for a finding about spend."""
+    """The line item whose unit price changed, or None for unusual spend."""
     impact: Decimal
-    """Actual less expected spend, in US dollars."""
+    """The actual spend minus the expected spend, in US dollars."""
 
     @property
     def direction(self) -> Direction:
-        """Whether the day costs more (``up``) or less (``down``) than expected."""
+        """The direction of the deviation: ``up`` if the day cost more than expected, ``down`` if it cost less."""
         return "up" if self.impact >= 0 else "down"
 
 
 class IncidentEvent(NamedTuple):
-    """An event in the life of an incident, to be written to the outbox."""
+    """The opening, growth or end of an incident, for which an alert is recorded."""
 
     event: Literal["opened", "grown", "ended"]
     incident: Incident
     unusual_day: UnusualDay | None
-    """The unusual day that caused the event; None for the end of an incident."""
+    """The unusual day that caused the event, or None for the end of an incident."""
     acknowledged: bool
-    """Whether the event is only recorded and no alert is sent."""
+    """Whether the alert is only recorded and not sent."""
 
 
 def update_incidents(
@@ -64,11 +67,12 @@ def update_incidents(
     *,
     may_end: bool,
 ) -> list[IncidentEvent]:
-    """Add unusual days to their incidents, end quiet incidents, and return the events.
+    """Add unusual days to their incidents, end incidents without new unusual days, and return the events.
 
-    `incidents` is changed in place and receives the new incidents. All days up to `evaluated_to` must have been
-    evaluated, in this run or before. `today` is the current UTC day, which is not finished. `may_alert` decides by day
-    whether an event is sent or only recorded. A second call with the same unusual days returns no events.
+    `incidents` is changed in place and also receives new incidents. All days up to `evaluated_to` must have been
+    evaluated, in this run or before. `today` is the current UTC day, which is not over. `may_alert` decides for each
+    day whether its events are sent as alerts or only recorded. A second call with the same unusual days returns no
+    events.
     """
     by_day: dict[dt.date, list[UnusualDay]] = {}
     for unusual in unusual_days:
@@ -81,7 +85,8 @@ def update_incidents(
         is_quiet = incident.last_day + QUIET_DAYS * ONE_DAY <= min(evaluated_to, today - ONE_DAY)
         if may_end and incident.is_open and is_quiet:
             incident.is_open = False
-            if incident.announced:  # if no alert about an incident was sent, no alert about its end is sent
+            # If no alert about the incident was sent, an alert about its end would confuse its recipients.
+            if incident.announced:
                 events.append(IncidentEvent("ended", incident, None, acknowledged=False))
     return events
 
@@ -89,10 +94,10 @@ def update_incidents(
 def _add_day(
     incidents: list[Incident], unusual_days: list[UnusualDay], may_alert: Callable[[dt.date], bool], *, is_over: bool
 ) -> list[IncidentEvent]:
-    """Add the unusual days of one UTC day, sorted by impact, to their incidents."""
+    """Add the unusual days of one UTC day, the largest impact first, to their incidents."""
     matches = {unusual: _find(incidents, unusual) for unusual in unusual_days}
-    # An incident that continues under its own series is not matched to a coarser series of the same day as well:
-    # the coarser series then has a cause of its own.
+    # An incident that continues under its own series is not also continued by a series with fewer dimensions. The spend
+    # of the latter then has a cause of its own.
     continuing = {id(incident) for incident in matches.values() if incident}
     for unusual in unusual_days:
         if matches[unusual] is None:
@@ -105,7 +110,8 @@ def _add_day(
     events = []
     for unusual in unusual_days:
         announced = may_alert(unusual.day)
-        # The incidents are searched again, because a finding with a larger impact may just have opened the incident.
+        # The incidents are searched again, because a finding with a larger impact may have opened the incident in this
+        # loop.
         incident = matches[unusual] or _find(incidents, unusual)
         if incident is None:
             incident = _open_incident(unusual, announced=announced)
@@ -129,7 +135,10 @@ def _continues(incident: Incident, unusual: UnusualDay) -> bool:
 
 
 def _continues_as_coarser(incident: Incident, unusual: UnusualDay) -> bool:
-    """Return whether a coarser series shows a similar impact on the day after an incident, that is, the same cause."""
+    """Return whether a series with fewer dimensions continues an incident on its next day.
+
+    This is so if its impact is similar, because the cause is then likely to be the same.
+    """
     return (
         incident.is_open
         and incident.line_item == unusual.line_item
@@ -156,7 +165,7 @@ def _open_incident(unusual: UnusualDay, *, announced: bool) -> Incident:
 
 
 def _extend(incident: Incident, unusual: UnusualDay, *, announced: bool, is_over: bool) -> bool:
-    """Add an unusual day to an incident and return whether the incident has grown."""
+    """Add an unusual day to an incident, and return whether the incident has grown."""
     impact, is_same_day = abs(unusual.impact), unusual.day == incident.alerted_day
     incident.first_day = min(incident.first_day, unusual.day)
     incident.last_day = max(incident.last_day, unusual.day)
@@ -165,15 +174,15 @@ def _extend(incident: Incident, unusual: UnusualDay, *, announced: bool, is_over
         incident.announced = incident.announced or announced
         return True
     if is_same_day and is_over:
-        # The alert was sent during the day. Later days are compared with the impact of the whole day.
+        # The alert was sent before the day was over. Later days are compared with the impact of the whole day.
         incident.alerted_impact = max(impact, incident.alerted_impact)
     return False
 
 
 def _is_same_cause(one: SeriesKey, other: SeriesKey) -> bool:
-    """Return whether one series contains the other, or both are equal.
+    """Return whether two series name the same cause: they are equal, or one contains the other.
 
-    The whole organization contains every series, so the organization is the same cause only as itself.
+    The total of the organization contains every series, so it is the same cause only as itself.
     """
     if one == other:
         return True

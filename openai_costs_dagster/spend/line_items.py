@@ -1,13 +1,13 @@
-"""Rules that classify a line item by service, category, subcategory and model, the dimensions of FinOps tools.
+"""Classifies line items of OpenAI's bill by service, category, subcategory and model, the dimensions of FinOps tools.
 
-A line item is an undocumented display text. Observed labels follow the grammar
-``[<surface or tier> " | "] <model> [" " <modality>] ", " <kind> [", long context"]`` or are a bare name. A label
-outside the grammar becomes its own service and category. Blanks and the case of kinds vary between labels, so a label
-is normalised before it is parsed. The database stores the label unchanged.
+A line item is a text for people whose form OpenAI does not document. Labels so far are a bare name, or follow the
+grammar ``[<surface or tier> " | "] <model> [" " <modality>] ", " <kind> [", long context"]``. A label with another form
+becomes its own service and category. Labels vary in blanks and in upper and lower case, so a label is normalised before
+it is parsed. The database stores the original label.
 
-Add a new service to `_SERVICE_OF_MODEL`, a new tool to `_TOOLS` and a new kind to `_KINDS`, and raise
-`RULES_VERSION`. Stored line items are then classified again without a request to OpenAI. The usage counter that a line
-item's cost is allocated by is chosen in `spend/allocation/allocation_rules.py`.
+To add a service, a tool or a kind of usage, extend `_SERVICE_OF_MODEL`, `_TOOLS` or `_KINDS`, and increase
+`RULES_VERSION`. Stored line items are then classified again without a request to OpenAI.
+`spend/allocation/allocation_rules.py` determines by which usage counter the cost of a line item is allocated.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from openai_costs_dagster.cost_records import MAX_KEY_LENGTH
 from openai_costs_dagster.records import LineItem
 
 RULES_VERSION = 2
-"""The version of the rules in this module. Stored classifications of an older version are computed again."""
+"""The version of the classification rules. Stored classifications with an older version are computed again."""
 
 CHAT = "Chat completions"
 UNLABELLED = "Unlabelled"
@@ -42,7 +42,7 @@ _NAMED_OTHERWISE = {
     "whisper": "whisper",
     "whisper-1": "whisper",
 }
-"""The ids of models by the other names that labels use for the same models, in lower case."""
+"""The ids of models that labels also call by other names. The keys are these names in lower case."""
 _FINE_TUNED = re.compile(r"^ft[:-]")
 
 _SERVICE_OF_MODEL = (
@@ -74,9 +74,9 @@ _KINDS = {
 
 
 def classify(label: str | None) -> LineItem:
-    """Classify one line item. Every text has a classification; None and blank text are `UNLABELLED`.
+    """Classify the label of a line item. None and blank text return `UNLABELLED`.
 
-    A label of more than `MAX_KEY_LENGTH` characters is not parsed and becomes its own service and category.
+    A label of more than `MAX_KEY_LENGTH` characters is not parsed. It becomes its own service and category.
     """
     if label is None or not label.strip():
         return LineItem(UNLABELLED, UNLABELLED)
@@ -92,14 +92,14 @@ def classify(label: str | None) -> LineItem:
     for pattern, tool in _TOOLS:
         if pattern.search(text):
             return LineItem(tool, tool, surface=surface or None)
-    # An unknown name with a kind of token is treated as a new model.
+    # An unknown name with a known kind of token is treated as a new model, so that new models need no new rule.
     if parsed and _kind(parsed["kind"]) in _KINDS:
         return _model_item(parsed)
     return LineItem(label, label)
 
 
 def _normalised(label: str) -> str:
-    """Return the label with single blanks, the separators of the grammar, and the model's id for its other names."""
+    """Return the label with single blanks, uniform separators, and the id of the model instead of other names."""
     text = _SEPARATOR.sub(lambda found: ", " if found[1] == "," else " | ", " ".join(label.split()))
     before, bar, rest = text.rpartition(" | ")
     name, comma, kind = rest.partition(", ")

@@ -1,4 +1,4 @@
-"""Changes of effective unit prices: a line item's amount divided by its quantity, compared with the days before."""
+"""Finds changed unit prices, which are computed by dividing the amount of a line item by its quantity."""
 
 from __future__ import annotations
 
@@ -15,24 +15,27 @@ from openai_costs_dagster.spend.explanation import shorten
 from openai_costs_dagster.spend.money import dollars
 
 CHANGE = Decimal("0.02")
-"""The relative difference above which a unit price counts as changed. Effective prices of mixed work vary by less."""
+"""A unit price counts as changed if it differs by more than this share from the earlier price.
 
-_STEADY = Decimal("0.01")  # the relative spread up to which the prices of the days before are steady
-_DAYS = 7  # the number of earlier priced days whose median is the price before
-_MIN_DAYS = 3  # the least number of earlier priced days that a comparison needs
+The computed price of a mix of different work varies by less.
+"""
+
+_STEADY = Decimal("0.01")  # The earlier prices count as steady if they differ by at most this share.
+_DAYS = 7  # The earlier price is the median over at most this number of earlier days with a price.
+_MIN_DAYS = 3  # A comparison needs at least this number of earlier days with a price.
 _FOUR_DIGITS = Context(prec=4)
 
 
 class PriceChange(NamedTuple):
-    """The first day of a new unit price."""
+    """The first day on which a line item has a new unit price."""
 
     priced: PricedDay
     before: Decimal
-    """The median price per unit on the earlier days, in US dollars."""
+    """The median unit price on the earlier days, in US dollars."""
 
     @property
     def impact(self) -> Decimal:
-        """The day's amount less the amount that the day would cost at the earlier price, in US dollars."""
+        """The amount of the day minus the amount at the earlier price, in US dollars."""
         return self.priced.amount - self.before * self.priced.quantity
 
     def __str__(self) -> str:
@@ -51,9 +54,9 @@ class PriceChange(NamedTuple):
 def price_changes(priced: Iterable[PricedDay]) -> list[PriceChange]:
     """Return the first day of each new unit price, sorted by day and impact.
 
-    A change needs at least three priced days with a steady price before it. `priced` may be in any order. A model that
-    is billed under its alias and later under its dated snapshot, or the reverse, is one model. Two snapshots are two
-    models.
+    A change needs at least three earlier days with a steady price. `priced` may have any order. A model that is first
+    billed under its alias and then under its dated snapshot, or in the opposite order, counts as one model. Two
+    snapshots are two models.
     """
     changes: list[PriceChange] = []
     for history in _histories(priced):
@@ -65,13 +68,13 @@ def price_changes(priced: Iterable[PricedDay]) -> list[PriceChange]:
 
 
 def _histories(priced: Iterable[PricedDay]) -> Iterator[list[PricedDay]]:
-    """Yield the priced days of each line item and unit, oldest first."""
+    """Yield the days with a price of each line item and unit, the oldest first."""
     by_item: dict[tuple[str, str | None], dict[str, list[PricedDay]]] = defaultdict(lambda: defaultdict(list))
     for one in sorted(priced, key=lambda one: (one.line_item, one.quantity_unit or "", one.day)):
         by_item[label_with_alias(one.line_item, one.model), one.quantity_unit][one.line_item].append(one)
     for by_label in by_item.values():
         together = sorted(chain.from_iterable(by_label.values()), key=lambda one: one.day)
-        # An alias and a snapshot that are billed on the same day are two models with two prices.
+        # If an alias and a snapshot are billed on the same day, they are two models with separate prices.
         is_billed_under_one_name = len({one.day for one in together}) == len(together)
         if is_billed_under_one_name and name_one_model(one.model for one in together):
             yield together

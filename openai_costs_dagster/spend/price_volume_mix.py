@@ -1,8 +1,8 @@
-"""Price-volume-mix analysis: split a change of spend into price, volume and mix, which add up exactly to the change.
+"""Price-volume-mix analysis: splits a change of spend into three parts that add up exactly to the change.
 
-Volume is the cost of more or fewer units at the usual price and mix. Price is the change of the price per unit, times
-the units of today. Mix is the rest of the measured change, caused by units that moved between cheaper and more
-expensive segments. Segments without a quantity, or without a usual quantity to compare with, are unmeasured.
+The volume part is the cost of more or fewer units at the usual price and mix. The price part is the change of the price
+per unit, times the present number of units. The mix part is the rest: units that moved between cheaper and more
+expensive segments. Segments without a present and a usual quantity cannot be split and count as unmeasured.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from openai_costs_dagster.spend import money
 _ZERO = Decimal(0)
 _CENTS = Decimal("0.01")
 _RATIOS = Context(prec=28)
-# A usual quantity near zero makes a huge ratio, and an amount computed from it needs more than 28 digits.
+# If a usual quantity is near zero, the ratio is huge, and an amount that is computed from it needs more than 28 digits.
 _WIDE = Context(prec=400)
 
 
@@ -25,7 +25,7 @@ _WIDE = Context(prec=400)
 class Segment:
     """The present and the usual spend of one project, model, API key, line item and kind, in US dollars.
 
-    Quantities are in `unit` and None if unknown.
+    Quantities are in the unit `unit`, and None if they are unknown.
     """
 
     project: str
@@ -41,12 +41,12 @@ class Segment:
 
     @property
     def change(self) -> Decimal:
-        """The amount less the usual amount."""
+        """The present amount minus the usual amount."""
         return money.subtract(self.amount, self.usual_amount)
 
     @property
     def has_quantities(self) -> bool:
-        """Whether both amounts have a quantity in the same unit."""
+        """Whether the present and the usual amount have a quantity in the same unit."""
         return bool(self.quantity and self.usual_quantity and self.unit)
 
 
@@ -60,21 +60,22 @@ class ChangeBreakdown:
     mix: Decimal
     unmeasured: Decimal
     volume_ratio: Decimal | None
-    """Units now divided by usual units, in `unit`; None if no segment has quantities."""
+    """The present number of units divided by the usual number, or None if no segment has quantities."""
     price_ratio: Decimal | None
-    """The cost of today's units divided by their cost at the usual prices."""
+    """The present cost divided by the cost of the same units at the usual prices, or None if no segment has quantities.
+    """
     unit: str | None
-    """The unit with the largest change, to which both ratios refer."""
+    """The unit whose spend changed most. `volume_ratio` and `price_ratio` refer to this unit."""
 
 
 def decompose_change(segments: Iterable[Segment]) -> ChangeBreakdown:
-    """Split the change of all segments together into price, volume and mix."""
+    """Split the sum of the changes of all segments into price, volume and mix."""
     segments = list(segments)
     by_unit: dict[str | None, list[Segment]] = defaultdict(list)
     for segment in segments:
         if segment.has_quantities:
             by_unit[segment.unit].append(segment)
-    # Billed and credited quantities of a unit may cancel out. A usual quantity of zero has no ratio.
+    # Billed and credited quantities of a unit may add up to a usual quantity of zero, for which there is no ratio.
     measured = [of_unit for of_unit in by_unit.values() if _usual_quantity(of_unit)]
     total = money.total(segment.change for segment in segments)
     volume = price = explained = _ZERO
@@ -101,7 +102,7 @@ def decompose_change(segments: Iterable[Segment]) -> ChangeBreakdown:
 
 
 def main_contributor(segments: Iterable[Segment], name: Callable[[Segment], str]) -> tuple[str, Decimal] | None:
-    """Return the group of segments with the largest share of the change, and that share; None without a change.
+    """Return the group of segments with the largest share of the change, and this share, or None without a change.
 
     `name` returns the group of a segment, for example its project.
     """
@@ -124,7 +125,7 @@ def _usual_quantity(segments: list[Segment]) -> Decimal:
 
 
 def _at_usual_price(segment: Segment) -> Decimal:
-    """Return the cost of the segment's quantity at its usual price per unit."""
+    """Return the cost of the segment's present quantity at the usual price per unit."""
     return _RATIOS.divide(segment.usual_amount * (segment.quantity or _ZERO), segment.usual_quantity or Decimal(1))
 
 

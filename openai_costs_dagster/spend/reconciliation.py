@@ -1,4 +1,4 @@
-"""Reconciliation: compares the grouped costs of a day with the ungrouped total of the same day."""
+"""Reconciliation: compares the sum of a day's cost rows with the total that OpenAI returns for the same day."""
 
 from __future__ import annotations
 
@@ -12,27 +12,33 @@ _ZERO = Decimal(0)
 
 
 class Difference(NamedTuple):
-    """The grouped and the ungrouped sum of one day in one currency."""
+    """The sum of a day's cost rows and the total of an ungrouped request, in one currency."""
 
     currency: str | None
     grouped: Decimal
     ungrouped: Decimal
     allowed: Decimal
-    """The difference that rounding of JSON numbers can explain."""
+    """The largest difference that the rounding of JSON numbers can explain."""
 
     @property
     def amount(self) -> Decimal:
-        """The grouped sum less the ungrouped sum, exact."""
+        """The sum of the cost rows minus the ungrouped total, exact."""
         return money.subtract(self.grouped, self.ungrouped)
 
     @property
     def is_explained(self) -> bool:
-        """Whether rounding explains the difference. Sums of amounts that came as strings must be equal."""
+        """Whether rounding can explain the difference.
+
+        Amounts that OpenAI sent as strings are exact, so that their sums must be equal.
+        """
         return abs(self.amount) <= self.allowed
 
 
 def differences(grouped: Bill, ungrouped: Bill) -> list[Difference]:
-    """Return one entry for each currency of either bill. A currency that one bill lacks counts as 0 in that bill."""
+    """Return the comparison of two bills for each currency.
+
+    If only one bill has a currency, the amount in the other bill counts as 0.
+    """
     currencies = sorted({*grouped.totals, *ungrouped.totals}, key=lambda currency: currency or "")
     return [
         Difference(
@@ -46,5 +52,5 @@ def differences(grouped: Bill, ungrouped: Bill) -> list[Difference]:
 
 
 def reconciles(grouped: Bill, ungrouped: Bill) -> bool:
-    """Return whether both bills have the same total in every currency, apart from rounding."""
+    """Return whether two bills have the same total in every currency, apart from rounding errors."""
     return all(difference.is_explained for difference in differences(grouped, ungrouped))

@@ -1,1 +1,1 @@
-"""Allocation: split billed costs among users and API keys by usage."""
+"""Splits billed costs among users and API keys in proportion to their usage."""

@@ -1,9 +1,10 @@
-"""Allocation of one day's cost rows to the users and API keys that caused them. The shares of a row add up to the row.
+"""Allocates the costs of one day to the users and API keys that caused them. The shares of a cost row add up to the
+row.
 
-An amount that OpenAI billed to a user stays with the user. Every other amount follows usage of the same day, project,
-API key and model, in proportion to the counter that the line item bills (`allocation_rules.py`). Where OpenAI reports
-the total of each user, but not by project, the shares add up to the rows and to the users' totals. The part of an
-amount that no usage explains is stored as unallocated.
+An amount that OpenAI billed to a user stays with that user. Every other amount is split in proportion to the usage of
+the same day, project, API key and model. `allocation_rules.py` determines which usage counter applies to a line item.
+If OpenAI reports the total of each user, but not by project, the shares also add up to these totals. An amount without
+matching usage is stored as unallocated.
 """
 
 from __future__ import annotations
@@ -35,34 +36,42 @@ USAGE: Final = "usage"
 UNALLOCATED: Final = "unallocated"
 
 TOLERANCE = Decimal("0.02")
-"""The share of the billed quantity that may be missing from usage before the excess stays unallocated."""
+"""The largest share of a billed quantity that may be missing from the usage while the whole amount is still allocated.
+
+If more is missing, the amount of the missing quantity stays unallocated.
+"""
 
 LARGEST_UNEXPLAINED_SPLIT = 10_000
-"""The limit of rows without usage, times users, up to which a line item is split by the users' totals alone.
+"""The largest number of cost rows without usage, times users, for which the users' totals alone split a line item.
 
-Without usage, nothing shows which user caused which row, and the split would store a share for every row and user.
+Without usage, nothing shows which user caused which cost row, so the split stores a share for every row and user. A
+line item above this limit stays unallocated, because it would fill the table with arbitrary shares.
 """
 
 _ZERO = Decimal(0)
-_COUNTER_DECIMALS = 6  # counters that are not whole numbers are used with six decimals
+# the decimals with which counters that are not whole numbers, such as seconds, become integer weights
+_COUNTER_DECIMALS = 6
 
 Weights = Mapping[tuple[str | None, str | None], int]
-"""The value of a counter by user and API key, as an integer number of millionths."""
+"""The value of a usage counter by user and API key, as an integer number of millionths."""
 
 
 @dataclass(frozen=True)
 class OperationUsage:
-    """A row of usage with the operation (usage endpoint) that counted it."""
+    """A row of usage, with the name of the usage endpoint (operation) that returned it."""
 
     operation: str
     row: UsageRow
 
 
 ModelNames = Mapping[str, str]
-"""The billed name of a model by its name in usage, for models with two names."""
+"""The name under which a model is billed, by its name in the usage data, for models with two names."""
 
 Tier = tuple[bool, str | None]
-"""A tier as a pair: whether the work is batch, and the service tier. (False, None) is the standard tier."""
+"""A service tier as a pair: whether the work is batch work, and the name of the tier.
+
+(False, None) is the standard tier.
+"""
 
 
 class DayUsage:
@@ -74,17 +83,18 @@ class DayUsage:
         for used in rows:
             project, model = used.row.project_id, used.row.model
             self._rows[used.operation, project, names.get(model, model) if model else model].append(used.row)
-            # Tools are billed without a model, so their cost follows the usage of all models.
+            # Tools, such as web search, are billed without a model. Their cost is split by the usage of all models.
             if model is not None:
                 self._rows[used.operation, project, None].append(used.row)
 
     def weights(
         self, counter: BilledCounter, project_id: str | None, scope: KeyScope, billed_tiers: frozenset[Tier]
     ) -> Weights:
-        """Return the value of a billed counter in a project, by user and API key.
+        """Return the usage in a project by which the cost of a line item is split, by user and API key.
 
-        Cost of the standard tier follows usage of the standard tier. If there is none, the cost follows usage of the
-        tiers that the bill does not name. The cost of any other tier follows only usage of the same tier.
+        The cost of the standard tier is split by usage of the standard tier. Without such usage, it is split by usage
+        of the tiers that no line item of the model names. The cost of any other tier is split only by usage of the same
+        tier.
         """
         rows = [
             row
@@ -106,12 +116,16 @@ class KeyScope(NamedTuple):
 
     api_key_id: str | None
     by_key: bool
-    """Whether the day is billed by API key."""
+    """Whether OpenAI's costs of the day are grouped by API key."""
     billed_keys: frozenset[str | None] = frozenset()
-    """Keys of the same project and line item that have their own cost rows."""
+    """API keys that have cost rows of their own for the same project and line item."""
 
     def candidates(self, rows: Sequence[UsageRow]) -> Iterable[list[UsageRow]]:
-        """Yield usage by API key, in order of preference: first the usage of the same key, then other candidates."""
+        """Yield rows of usage that may explain a cost row, the best candidates first.
+
+        The best candidate is the usage of the same API key. If the costs are not grouped by API key, all rows are
+        candidates.
+        """
         if not self.by_key:
             yield list(rows)
             return
@@ -124,11 +138,11 @@ class KeyScope(NamedTuple):
 
 @dataclass(frozen=True)
 class Allocation:
-    """The result of the allocation of one day."""
+    """The allocated costs of one day."""
 
     shares: list[AllocatedCost]
     unsplit_line_items: list[str | None]
-    """Line items that stay unallocated although each user's total is known, see `LARGEST_UNEXPLAINED_SPLIT`."""
+    """Line items that stay unallocated although each user's total is known, because of `LARGEST_UNEXPLAINED_SPLIT`."""
 
 
 def allocate(
@@ -140,14 +154,15 @@ def allocate(
     by_key: bool,
     totals: Sequence[UserTotal] | None = None,
 ) -> Allocation:
-    """Allocate one day of an organization.
+    """Allocate the cost rows of one day of an organization.
 
-    `items` holds the classification of each line item. `by_user` and `by_key` are the dimensions by which the day is
-    billed. `totals` are the totals of each user in all projects, if OpenAI reports them; None otherwise.
+    `items` contains the classification of each line item. `by_user` and `by_key` state whether OpenAI grouped the costs
+    by user and by API key. `totals` contains the total of each user over all projects, or is None if OpenAI does not
+    report it.
     """
     allocator = _DayAllocator(rows, items, usage, by_key=by_key)
     shares: list[AllocatedCost] = []
-    allocated: set[int] = set()  # identities (`id()`) of rows that are already allocated, because two rows may be equal
+    allocated: set[int] = set()  # Two rows may be equal, so allocated rows are remembered by their identity.
     unsplit: set[str | None] = set()
     if totals is not None and not by_user:
         groups = list(_group_by_line_item(rows, totals))
@@ -163,7 +178,7 @@ def allocate(
 
 
 class _DayAllocator:
-    """The cost rows and the usage of one day, with indexes and cached weights."""
+    """The cost rows and the usage of one day, with indexes and a cache of the weights."""
 
     def __init__(
         self, rows: Sequence[CostRow], items: Mapping[str | None, LineItem], usage: DayUsage, *, by_key: bool
@@ -190,7 +205,7 @@ class _DayAllocator:
         self._coverage = self._measure_coverage(rows)
 
     def allocate_row(self, row: CostRow) -> list[AllocatedCost]:
-        """Allocate one row by its billed user or by usage."""
+        """Allocate one cost row to the user whom OpenAI billed, or in proportion to usage."""
         if row.user_id is not None:
             weights = {} if self._by_key else self._weights(row)
             return self._split_by_key(row, row.user_id, row.amount, weights, BILLED)
@@ -204,7 +219,9 @@ class _DayAllocator:
         return shares + ([_share(row, None, row.api_key_id, rest, UNALLOCATED)] if rest else [])
 
     def is_too_large(self, rows: Sequence[CostRow], totals: Mapping[str | None, Decimal]) -> bool:
-        """Return whether a split by the users' totals would store too many shares for which there is no usage."""
+        """Return whether a split of a line item by the users' totals would store too many shares that no usage
+        explains.
+        """
         if len(rows) * len(totals) <= LARGEST_UNEXPLAINED_SPLIT:
             return False
         unexplained = sum(not any(user in totals for user, _ in self._weights(row)) for row in rows)
@@ -236,18 +253,21 @@ class _DayAllocator:
     def _split_by_key(
         self, row: CostRow, user: str | None, amount: Decimal | None, weights: Weights, method: AllocationMethod
     ) -> list[AllocatedCost]:
-        """Split a user's share of a row by API key, if the row has no key and usage has keys of the user."""
+        """Split a user's share of a cost row by the API keys in the user's usage, if the row has no API key."""
         of_user = _of_user(weights, user)
         if amount is None or self._by_key or not of_user:
             return [_share(row, user, row.api_key_id, amount, method)]
         return [_share(row, user, key, share, method) for (_, key), share in _split(amount, of_user)]
 
     def _key(self, row: CostRow, counted_key: str | None) -> str | None:
-        """Return the billed key if the day is billed by key, else the key of the usage."""
+        """Return the billed API key if the costs are grouped by API key, or else the API key of the usage."""
         return row.api_key_id if self._by_key else counted_key
 
     def _weights(self, row: CostRow) -> Weights:
-        """Return the usage by which a row is split, from the first of its possible counters that has any usage."""
+        """Return the usage by which a cost row is split.
+
+        A line item may have several possible counters. The first counter with any usage applies.
+        """
         billed = frozenset(self._billed_keys[row.project_id, row.line_item] - {row.api_key_id} if self._by_key else ())
         scope = KeyScope(row.api_key_id if self._by_key else None, self._by_key, billed)
         for counter in self._counters.get((row.line_item, row.quantity_unit), ()):
@@ -259,12 +279,15 @@ class _DayAllocator:
         return {}
 
     def _of_unbilled_users(self, row: CostRow) -> Weights:
-        """Return the weights of a row without the users who have their own rows for the same key and line item."""
+        """Return the usage by which a cost row is split, without the users who have cost rows of their own.
+
+        Only cost rows of the same project, API key and line item exclude a user.
+        """
         billed = self._billed_users.get((row.project_id, row.api_key_id, row.line_item), set())
         return {(user, key): weight for (user, key), weight in self._weights(row).items() if user not in billed}
 
     def _explained(self, row: CostRow, amount: Decimal) -> tuple[Decimal, Decimal]:
-        """Split an amount into the part that usage explains and the rest."""
+        """Split the amount of a cost row into the part that is covered by usage and the rest."""
         counted, billed = self._coverage.get(self._pool(row), (Decimal(1), Decimal(1)))
         if counted >= billed * (1 - TOLERANCE):
             return amount, _ZERO
@@ -272,9 +295,10 @@ class _DayAllocator:
         return explained, rest
 
     def _measure_coverage(self, rows: Sequence[CostRow]) -> dict[object, tuple[Decimal, Decimal]]:
-        """Return the counted and the billed quantity of each pool of usage, in the unit of its counter.
+        """Return the counted and the billed quantity for each group of cost rows that are split by the same usage.
 
-        Several cost rows can follow the same pool. Together they must not be billed for more than the pool counted.
+        The quantities are in the unit of the usage counter. If a group is billed for more than its usage, part of each
+        row in the group stays unallocated.
         """
         billed: dict[object, Decimal | None] = {}
         counted: dict[object, Decimal] = {}
@@ -285,7 +309,8 @@ class _DayAllocator:
             if row.user_id is not None:
                 continue
             if pool is None or factor is None or row.quantity is None:
-                billed[pool] = None  # A row without a quantity makes the billed quantity of its pool unknown.
+                # If a row of the group has no quantity, the billed quantity of the whole group is unknown.
+                billed[pool] = None
                 continue
             before = billed.get(pool, _ZERO)
             billed[pool] = None if before is None else before + row.quantity * factor
@@ -295,7 +320,7 @@ class _DayAllocator:
         return {pool: (counted[pool], quantity) for pool, quantity in billed.items() if quantity}
 
     def _pool(self, row: CostRow) -> object:
-        """Return the key of the usage that a row follows; None if no counter measures the row."""
+        """Return the key of the usage by which a cost row is split, or None if no counter measures the line item."""
         counter = self._first_counter(row)
         return (counter, row.project_id, row.api_key_id) if counter else None
 
@@ -306,7 +331,7 @@ class _DayAllocator:
 def _group_by_line_item(
     rows: Sequence[CostRow], totals: Sequence[UserTotal]
 ) -> Iterable[tuple[list[CostRow], dict[str | None, Decimal]]]:
-    """Yield the rows of each line item and currency with its user totals, adjusted to the sum of the rows."""
+    """Yield the rows of each line item and currency, with the users' totals adjusted to the sum of the rows."""
     totals_by_item: dict[tuple[str | None, str | None], dict[str | None, Decimal]] = defaultdict(dict)
     for total in totals:
         by_user = totals_by_item[total.line_item, total.currency]
@@ -326,10 +351,11 @@ def _group_by_line_item(
 
 
 def _adjust_totals(user_totals: dict[str | None, Decimal], missing: Decimal) -> dict[str | None, Decimal]:
-    """Return user totals that add up to the rows.
+    """Return the users' totals, adjusted so that they add up to the cost rows.
 
-    A missing amount belongs to no user. Totals that exceed the rows were read later than the rows and are reduced in
-    proportion.
+    `missing` is the sum of the rows less the sum of the totals. A positive difference is added under None, because it
+    belongs to no user. A negative difference means that OpenAI returned the totals after further costs were added, so
+    the totals are reduced in proportion.
     """
     if missing < 0 and all(amount >= 0 for amount in user_totals.values()):
         scale = scale_of([missing, *user_totals.values()])
@@ -351,7 +377,7 @@ def _sum_by_user_and_key(rows: Iterable[UsageRow], counter: str) -> Weights:
     found: dict[tuple[str | None, str | None], int] = defaultdict(int)
     for row in rows:
         found[row.user_id, row.api_key_id] += _to_integer(counter_value(row, counter))
-    # The order of usage rows must never decide which share gets the last unit, so users and keys are sorted.
+    # The API may return usage rows in any order. Sorting ensures that the same share always receives the last unit.
     return {key: weight for key, weight in sorted(found.items(), key=lambda item: _sort_keys(item[0])) if weight > 0}
 
 
@@ -379,7 +405,7 @@ def _amount(row: CostRow) -> Decimal:
 
 
 def _sort_key(name: str | None) -> tuple[bool, str]:
-    """Return a sort key that places None before all names."""
+    """Return a sort key that sorts None before all names."""
     return name is not None, name or ""
 
 

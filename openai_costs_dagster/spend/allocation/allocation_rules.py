@@ -1,14 +1,15 @@
-"""Allocation rules: the usage counter by which the cost of each line item is allocated to users and API keys.
+"""Determines by which usage counter the cost of a line item is allocated to users and API keys.
 
-The billed unit decides, not the product. A line item billed in tokens follows tokens, and a line item billed in images,
-seconds or characters follows the counter of images, seconds or characters. So image costs follow `images` if they are
-billed per image, and image tokens if they are billed per token.
+The billed unit decides, and not the product. The cost of a line item that is billed in tokens is split by tokens, and
+the cost of a line item that is billed in images, seconds or characters is split by images, seconds or characters. For
+example, image generation is split by the counter `images` if it is billed per image, and by image tokens if it is
+billed per token.
 
-To add a rule: a unit goes to `_UNIT_COUNTERS`, a tool to `_TOOL_COUNTERS`, a kind of token to `_TOKEN_COUNTERS`, and a
-service whose bill names no unit to `_COUNTERS_WITHOUT_UNIT`. Declare a new counter of the usage API in
-`usage_records.py` first; CONTRIBUTING.md lists all steps under "Add a usage counter".
+To add a rule, add a unit to `_UNIT_COUNTERS`, a tool to `_TOOL_COUNTERS`, a kind of token to `_TOKEN_COUNTERS`, or a
+service whose bill has no unit to `_COUNTERS_WITHOUT_UNIT`. A new counter of the usage API is declared in the table
+`OPERATIONS` of `usage_records.py`.
 
-Sources: the grammar of line items and the counters of the usage endpoints, see docs/openai-api.md.
+docs/openai-api.md describes the line items and the counters of the usage endpoints.
 """
 
 from __future__ import annotations
@@ -23,11 +24,12 @@ from openai_costs_dagster.usage_records import OPERATIONS, TOKEN_TOTALS, Counter
 _ZERO = Decimal(0)
 
 TOKEN_OPERATIONS = tuple(operation.name for operation in OPERATIONS if "input_tokens" in operation.counters)
-"""The usage endpoints that count tokens."""
+"""The names of the usage endpoints that count tokens."""
 
-# Service tiers and products, the part of a label before " | ".
+# The names of the standard service tier. In a label, a tier or a product stands before the separator " | ".
 _STANDARD_TIERS = {"", "default", "auto", "standard"}
-_TIER_SYNONYMS = {"fast": "priority"}  # OpenAI renamed Priority to Fast in July 2026; labels use both words.
+# OpenAI renamed the tier Priority to Fast in July 2026, and labels contain either word.
+_TIER_SYNONYMS = {"fast": "priority"}
 _PRODUCTS = {
     "agents api",
     "assistants api",
@@ -47,10 +49,13 @@ _PRODUCTS = {
     "responses api",
     "stored completions",
 }
-"""Surfaces that name a product, which is billed at the standard tier. Any other surface names a service tier."""
+"""Texts before " | " in a label that name a product, which is billed at the standard tier.
+
+Any other text before " | " names a service tier.
+"""
 _BATCH = {"batch", "batch api"}
 
-# For each billed unit: the number of counted units in one billed unit, and the usage counter.
+# The number of tokens in each billed unit of tokens.
 _TOKENS = {"tokens": 1, "1000_tokens": 1000}
 _SECONDS = {"duration_seconds": 1, "duration_minutes": 60, "duration_hours": 3600}
 _UNIT_COUNTERS: dict[str, tuple[str, str]] = {
@@ -58,7 +63,7 @@ _UNIT_COUNTERS: dict[str, tuple[str, str]] = {
     "characters": ("audio_speeches", "characters"),
     **dict.fromkeys(_SECONDS, ("audio_transcriptions", "seconds")),
 }
-"""The operation and the counter of each billed unit other than tokens."""
+"""The usage endpoint and the counter for each billed unit other than tokens."""
 _FACTORS: dict[str, Mapping[str, int]] = {"images": {"images": 1}, "characters": {"characters": 1}, "seconds": _SECONDS}
 _TOOL_COUNTERS = {
     "Web search": ("web_search_calls", "num_requests"),
@@ -66,16 +71,16 @@ _TOOL_COUNTERS = {
     "Code interpreter": ("code_interpreter_sessions", "num_sessions"),
     "Vector stores": ("vector_stores", "usage_bytes"),
 }
-"""The operation and the counter of each tool."""
+"""The usage endpoint and the counter for each billed tool."""
 _TOKEN_OPERATIONS_OF_SERVICE = {"Embeddings": ("embeddings",), "Moderations": ("moderations",)}
 _COUNTERS_WITHOUT_UNIT = {
     "Images": ("images", "images"),
     "Audio transcriptions": ("audio_transcriptions", "seconds"),
     "Audio speeches": ("audio_speeches", "characters"),
 }
-"""The operation and the counter of services whose line items may come without a unit."""
+"""The usage endpoint and the counter for services whose line items may have no unit."""
 
-# The token counter of each kind of line item, by modality.
+# The tables below map each kind of token, by modality, to the counter in the usage data.
 _MODALITIES = ("text", "audio", "image")
 _TOKEN_COUNTERS: dict[tuple[str, str | None], str] = {
     ("input", None): "input_uncached_tokens",
@@ -92,30 +97,33 @@ _TOTAL_OF = {part: total for total in TOKEN_TOTALS for part in total.parts}
 
 
 class BilledCounter(NamedTuple):
-    """The usage counter that a line item bills: a counter of one or more operations, for one model and tier."""
+    """The usage counter that measures a line item, for one model and service tier.
+
+    The usage endpoints are in `operations`.
+    """
 
     operations: tuple[str, ...]
     counter: str
     model: str | None = None
-    """The billed model; None for tools, which are billed without a model."""
+    """The billed model, or None for tools, which are billed without a model."""
     batch: bool = False
     tier: str | None = None
-    """The service tier; None for the standard tier."""
+    """The service tier, or None for the standard tier."""
 
     @property
     def is_standard(self) -> bool:
-        """Whether the line item is billed at the standard tier."""
+        """Whether the line item is billed at the standard service tier."""
         return not self.batch and self.tier is None
 
     def counter_units_per(self, quantity_unit: str | None) -> int | None:
-        """Return the number of counted units in one billed unit; None if the units cannot be compared."""
+        """Return how many counted units one billed unit contains, or None if the two units differ in kind."""
         factors = _FACTORS.get(self.counter, _TOKENS if self.counter.endswith("_tokens") else {})
         return factors.get(quantity_unit or "")
 
     def matches_tier(self, row: UsageRow) -> bool:
-        """Return whether a row of usage was counted at the tier of this line item.
+        """Return whether the work in a row of usage had the service tier of this line item.
 
-        Batch work has no service tier. A row of an endpoint that does not report tiers matches every tier.
+        Batch work has no service tier. A row from a usage endpoint that does not report tiers matches every tier.
         """
         batch = row.groups.get("batch")
         if batch is None and self.batch:
@@ -126,9 +134,9 @@ class BilledCounter(NamedTuple):
 
 
 def billed_counters(item: LineItem, quantity_unit: str | None = None) -> tuple[BilledCounter, ...]:
-    """Return the counters that may measure a line item, the most likely first.
+    """Return the usage counters that may measure a line item, the most likely counter first.
 
-    The result is empty if no usage endpoint counts the line item. It has two entries only if the bill names no unit
+    The list is empty if no usage endpoint counts the line item. The list has two entries only if the bill has no unit
     and the model may be billed in tokens or in another unit.
     """
     if item.model is None:
@@ -143,14 +151,14 @@ def billed_counters(item: LineItem, quantity_unit: str | None = None) -> tuple[B
 
 
 def tier_of(row: UsageRow) -> str | None:
-    """Return the service tier of a row of usage; None for the standard tier."""
+    """Return the service tier of a row of usage, or None for the standard tier."""
     return _tier(str(row.groups.get("service_tier") or "").strip().lower())
 
 
 def counter_value(row: UsageRow, counter: str) -> Decimal:
-    """Return the value of a counter in a row of usage; never negative.
+    """Return the value of a counter in a row of usage, which is never negative.
 
-    A counter that is missing from the row is derived from the other counters, see `usage_records.Counter.parts`.
+    A counter that is missing in the row is derived from the other counters, as `usage_records.Counter.parts` describes.
     """
     return max(_value(row.counters, counter), _ZERO)
 
@@ -160,7 +168,7 @@ def _tier(word: str) -> str | None:
 
 
 def _counters(item: LineItem, quantity_unit: str | None) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Yield the operations and the counter of a model's line item, the most likely first."""
+    """Yield the usage endpoints and the counter that may measure the line item of a model, the most likely first."""
     if quantity_unit in _UNIT_COUNTERS:
         operation, counter = _UNIT_COUNTERS[quantity_unit]
         yield (operation,), counter
@@ -188,7 +196,7 @@ def _value(counters: Mapping[str, Decimal], name: str) -> Decimal:
     if name in counters:
         return counters[name]
     total = _TOTAL_OF.get(name)
-    # The first part of a total is the remainder: the total less the other parts.
+    # A total consists of parts. The first part is not reported, so it is computed as the total less the other parts.
     if total is not None and name == total.parts[0] and _is_known(counters, total):
         return _value(counters, total.name) - sum((_value(counters, part) for part in total.parts[1:]), _ZERO)
     parts = _TOTALS[name].parts if name in _TOTALS else ()
@@ -196,7 +204,7 @@ def _value(counters: Mapping[str, Decimal], name: str) -> Decimal:
 
 
 def _is_known(counters: Mapping[str, Decimal], total: Counter) -> bool:
-    """Return whether a total is in the row, or can be derived as the remainder of a larger total."""
+    """Return whether the row of usage contains a total, or allows its computation from a larger total."""
     if total.name in counters:
         return True
     parent = _TOTAL_OF.get(total.name)

@@ -1,4 +1,4 @@
-"""The two names of a model: the alias, which points to the newest snapshot, and the name of a dated snapshot.
+"""The two names of a model: an alias, such as gpt-5.5, and the dated snapshot to which the alias points.
 
 The view `openai_costs.model_names` applies the same pattern to the names in a day's usage and costs.
 """

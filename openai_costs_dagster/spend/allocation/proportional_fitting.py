@@ -1,8 +1,9 @@
-"""Proportional fitting: a table of shares whose rows and columns add up exactly to given sums.
+"""Computes a table of shares whose rows and columns add up exactly to given sums.
 
-Allocation uses it where OpenAI reports costs by project and, separately, costs by user: rows are cost rows, columns are
-users. Iterative proportional fitting finds the shares, and integer rounding makes both sums exact.
-Source: Deming and Stephan (1940), "On a least squares adjustment of a sampled frequency table".
+The allocation uses it if OpenAI reports the costs by project and, in another response, the costs by user. Each row of
+the table is then a cost row, and each column is a user. Iterative proportional fitting finds the shares, and integer
+rounding makes the sums of rows and of columns exact. Source: Deming and Stephan (1940), "On a least squares adjustment
+of a sampled frequency table".
 """
 
 from __future__ import annotations
@@ -17,10 +18,13 @@ from numpy.typing import NDArray
 from openai_costs_dagster.spend.allocation.rounding import from_units, scale_of, split_amount, to_units
 
 _MAX_ITERATIONS = 200
-_TOLERANCE = 1e-12  # share of the total: the iteration stops when every column is this close
-_NO_EVIDENCE_WEIGHT = 1e-9  # share of the total: the weight of cells without evidence in a fit that needs them
-_MIN_SHARE_WITHOUT_EVIDENCE = 1e-6  # share of a row: cells without evidence below this share are dropped
-_FIXED_POINT = 2**62  # shares from 0 to 1 as integers, so that large amounts are multiplied exactly
+_TOLERANCE = 1e-12  # The iteration stops when the sum of every column differs by less than this share of the total.
+# The weight of a cell without an estimate, as a share of the total, if the cells with an estimate cannot meet the sums.
+_NO_EVIDENCE_WEIGHT = 1e-9
+# Cells without an estimate are dropped below this share of their row. They would only store tiny amounts.
+_MIN_SHARE_WITHOUT_EVIDENCE = 1e-6
+# Shares from 0 to 1 are multiplied as integers of this scale, so that no digit of a large amount is lost.
+_FIXED_POINT = 2**62
 
 Table = list[list[int]]
 
@@ -28,17 +32,17 @@ Table = list[list[int]]
 def fit_to_margins(
     rows: Sequence[Decimal], columns: Sequence[Decimal], prior: NDArray[np.float64]
 ) -> list[list[Decimal]]:
-    """Return shares whose rows and columns add up exactly to the given sums, as close to `prior` as the sums allow.
+    """Return shares that add up exactly to the given sums of rows and columns, as close to `prior` as the sums allow.
 
-    `prior[row, column]` is the estimated share of a row that belongs to a column. A row of zeros has no estimate.
-    Raises ValueError if the totals of rows and columns differ.
+    `prior[row, column]` is the estimated share of the row that belongs to the column. A row of zeros has no estimate.
+    Raises `ValueError` if the rows and the columns have different totals.
     """
     scale = scale_of([*rows, *columns])
     row_sums, column_sums = [to_units(row, scale) for row in rows], [to_units(column, scale) for column in columns]
     if sum(row_sums) != sum(column_sums):
         raise ValueError("the totals of rows and columns differ")
     if min(row_sums) < 0 or min(column_sums) < 0:
-        # a table that holds only credits is fitted like a table of charges, with the sign reversed
+        # A table of credits only has sums below zero. It is fitted with the opposite sign, like a table of charges.
         if max(row_sums) <= 0 and max(column_sums) <= 0:
             opposite = fit_to_margins(
                 [row.copy_negate() for row in rows], [column.copy_negate() for column in columns], prior
@@ -54,7 +58,7 @@ def fit_to_margins(
 def _fit(row_sums: list[int], column_sums: list[int], prior: NDArray[np.float64], grains: list[int]) -> Table:
     """Fit a table whose sums are not negative.
 
-    `grains` holds the smallest unit of each row, which is a unit of the row's last decimal.
+    `grains` contains the unit of the last decimal of each row, so that shares have no more decimals than their row.
     """
     total = sum(row_sums)
     if not total:
@@ -63,10 +67,10 @@ def _fit(row_sums: list[int], column_sums: list[int], prior: NDArray[np.float64]
     evidence = rows[:, None] * prior
     shares, converged = _iterate(rows, columns, evidence)
     if not converged:
-        # The cells with evidence cannot meet the sums of rows and columns, so every cell gets a small weight.
+        # The cells with an estimate cannot meet the sums of rows and columns, so every cell receives a small weight.
         shares, _ = _iterate(rows, columns, evidence + _NO_EVIDENCE_WEIGHT * np.outer(rows, columns))
         shares = np.where((prior > 0) | (shares > _MIN_SHARE_WITHOUT_EVIDENCE * rows[:, None]), shares, 0)
-    # Integer arithmetic: a float cannot hold all digits of a large total.
+    # A float cannot hold all digits of a large total, so the shares are multiplied as integers.
     targets = [[total * int(share * _FIXED_POINT) // _FIXED_POINT for share in row] for row in shares]
     has_share = [[bool(share > 0) for share in row] for row in shares]
     return _IntegerTable(row_sums, column_sums, grains).fill(targets, has_share)
@@ -75,7 +79,7 @@ def _fit(row_sums: list[int], column_sums: list[int], prior: NDArray[np.float64]
 def _iterate(
     rows: NDArray[np.float64], columns: NDArray[np.float64], shares: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], bool]:
-    """Scale columns and rows in turns until both sums are met. Return the shares and whether the sums are met."""
+    """Scale the columns and the rows in turns until both add up. Return the shares, and whether both add up."""
     for _ in range(_MAX_ITERATIONS):
         shares = shares * _ratio(columns, shares.sum(0))
         shares = shares * _ratio(rows, shares.sum(1))[:, None]
@@ -90,23 +94,25 @@ def _ratio(wanted: NDArray[np.float64], found: NDArray[np.float64]) -> NDArray[n
 
 
 class _IntegerTable:
-    """A table of integer units that is filled until all row sums and column sums are met."""
+    """A table of integers that is filled until all sums of rows and columns are met."""
 
     def __init__(self, row_sums: list[int], column_sums: list[int], grains: list[int]) -> None:
         self._row_rest, self._column_rest, self._grains = list(row_sums), list(column_sums), grains
         self._units = [[0] * len(column_sums) for _ in row_sums]
 
     def fill(self, targets: Table, has_share: list[list[bool]]) -> Table:
-        """Round to whole units: first the fitted shares, then the remainder, preferring cells with a share.
+        """Round the fitted shares to whole units, and distribute the remainder, preferably to cells with a share.
 
-        Rows keep their own decimals (`grains`) as long as both sums allow it.
+        Shares in a row have no more decimals than the row itself (`grains`), as long as the sums of the columns allow
+        that.
         """
         everywhere = [[True] * len(row) for row in has_share]
         coarsest_first = sorted(range(len(self._row_rest)), key=lambda row: -self._grains[row])
         for row in coarsest_first:
             for column, units in enumerate(targets[row]):
                 self._assign(row, column, units, self._grains[row])
-        # If units remain, rows may use more decimals than their own, and then also cells without a share.
+        # Each pass is less strict: first with the decimals of each row, then with more decimals, and finally also in
+        # cells without a share.
         for allowed, grains in (
             (has_share, self._grains),
             (has_share, [1] * len(has_share)),
@@ -124,12 +130,13 @@ class _IntegerTable:
         self._column_rest[column] -= share
 
     def _augment(self, row: int, allowed: list[list[bool]], grains: list[int]) -> bool:
-        """Move units of a row's remainder along an augmenting path to a column whose sum is not met.
+        """Move part of a row's remainder to a column whose sum is not met, and return whether that was possible.
 
-        A breadth-first search as in the Edmonds-Karp algorithm: other rows on the path move units between columns.
-        Return False if there is no path.
+        As in the Edmonds-Karp algorithm, a breadth-first search finds an augmenting path: other rows on the path move
+        units from one column to another.
         """
-        # For each column that was reached: the row that would add to the column, and the column that the row leaves.
+        # The key is a column that was reached. The value is the row that would add units to this column, and the column
+        # from which the row would take them.
         came_from: dict[int, tuple[int, int]] = {}
         queue, visited_rows = deque([(row, -1)]), {row}
         while queue:
@@ -147,7 +154,10 @@ class _IntegerTable:
         return False
 
     def _apply_path(self, column: int, came_from: dict[int, tuple[int, int]], grains: list[int]) -> bool:
-        """Move as many units as the path to `column` allows. Return False if no unit fits the grains of its rows."""
+        """Move as many units as the path to `column` allows.
+
+        Return False if not even one unit fits the decimals of its rows.
+        """
         path, last = [], column
         amount = self._column_rest[column]
         while column >= 0:
@@ -169,9 +179,10 @@ class _IntegerTable:
 
 
 def _fit_mixed_signs(row_sums: list[int], column_sums: list[int], prior: NDArray[np.float64]) -> Table:
-    """Split each row by the prior, and correct the column sums in the largest row.
+    """Fit a table with charges and credits: split each row by `prior`, and correct the sums of the columns in one row.
 
-    Charges and credits in one table have no unique fit. The corrections add up to zero, so the row sums hold.
+    A table with charges and credits has no unique fit. The largest row receives the corrections. They add up to zero,
+    so its sum stays correct.
     """
     weights = np.where(prior.sum(1, keepdims=True) > 0, prior, 1.0)
     units = []

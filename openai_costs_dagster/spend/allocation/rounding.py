@@ -1,4 +1,4 @@
-"""Split an amount by weights into shares that add up exactly to the amount."""
+"""Splits an amount by weights into shares that add up exactly to the amount."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from decimal import Decimal
 from openai_costs_dagster.spend.money import EXACT
 
 MIN_DECIMALS = 12
-"""The number of decimals to which shares are rounded, unless the amount itself has more."""
+"""The number of decimals to which shares are rounded, unless the amount itself has more decimals."""
 
 
 def scale_of(amounts: Sequence[Decimal]) -> int:
-    """Return the number of decimals to which the shares of the amounts are rounded."""
+    """Return the number of decimals to which shares of the given amounts are rounded."""
     exponents = [amount.as_tuple().exponent for amount in amounts]
     return max([MIN_DECIMALS, *(-exponent for exponent in exponents if isinstance(exponent, int))])
 
@@ -20,8 +20,8 @@ def scale_of(amounts: Sequence[Decimal]) -> int:
 def split_amount(amount: Decimal, weights: Sequence[int]) -> list[Decimal]:
     """Return shares of the amount in proportion to integer weights.
 
-    Units that are left after rounding down go to the largest remainders, and to the first share of equal remainders.
-    Raises ValueError if a weight is negative or no weight is above zero.
+    All shares are rounded down. The remaining units go to the shares that lost most, and to the first of equal shares.
+    Raises `ValueError` if a weight is negative or no weight is above zero.
     """
     total = sum(weights)
     if total <= 0 or min(weights) < 0:
@@ -36,10 +36,10 @@ def split_amount(amount: Decimal, weights: Sequence[int]) -> list[Decimal]:
 
 
 def to_units(amount: Decimal, scale: int) -> int:
-    """Return the amount as an integer number of units of 10 to the power of minus `scale`."""
+    """Return the amount as an integer number of units, of which one is 10 to the power of minus `scale`."""
     return int(EXACT.scaleb(amount, scale))
 
 
 def from_units(units: int, scale: int) -> Decimal:
-    """Return the amount of a number of units, without trailing zeros; the inverse of `to_units`."""
+    """Return the amount of a number of units, without trailing zeros. This is the inverse of `to_units`."""
     return EXACT.normalize(EXACT.scaleb(Decimal(units), -scale)) if units else Decimal(0)

@@ -1,7 +1,7 @@
-"""Usage reconciliation: compares billed with counted tokens by model, to find missing usage and free allowances.
+"""Compares billed tokens with counted tokens by model, to detect missing usage and free allowances.
 
-Costs reconcile to the invoice, but usage does not reconcile exactly to costs. So the comparison has a tolerance, and a
-difference is a warning, never an error.
+OpenAI's costs add up to the invoice, but its usage does not match its costs exactly. The comparison therefore has a
+tolerance, and a difference is only a warning.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from openai_costs_dagster.spend.allocation.allocate import ModelNames, Operation
 from openai_costs_dagster.spend.allocation.allocation_rules import TOKEN_OPERATIONS, billed_counters, counter_value
 
 TOLERANCE = Decimal("0.02")
-"""The relative difference of billed and counted tokens that is not reported, as a share of the larger side."""
+"""Billed and counted tokens may differ by this share of the larger number without a report."""
 
 MIN_TOKENS = 1_000
-"""The smallest difference in tokens that is reported."""
+"""Smaller differences are not reported, in tokens."""
 
 _ZERO = Decimal(0)
 _TOTAL_COUNTERS = ("input_tokens", "output_tokens")
 
 
 class TokenDifference(NamedTuple):
-    """A model whose billed and counted tokens of a day differ."""
+    """A model whose billed tokens and counted tokens of a day differ."""
 
     model: str
     billed: Decimal
@@ -48,9 +48,10 @@ def token_differences(
     usage: Iterable[OperationUsage],
     names: ModelNames | None = None,
 ) -> list[TokenDifference]:
-    """Return the models of a day whose billed and counted tokens differ beyond the tolerance, the largest first.
+    """Return the models whose billed and counted tokens of a day differ beyond the tolerance, the largest difference
+    first.
 
-    Models that are billed in another unit than tokens, or without a quantity, cannot be compared and are left out.
+    Models that are billed in other units than tokens, or without a quantity, cannot be compared and are left out.
     """
     names = names or {}
     billed: dict[str, Decimal] = defaultdict(Decimal)
@@ -68,7 +69,7 @@ def token_differences(
             without_quantity.add(counter.model)
         else:
             billed[counter.model] += row.quantity * factor
-    # A model that is billed in tokens and in another unit is compared by its tokens.
+    # A model that is billed in tokens and in another unit can still be compared by its tokens.
     incomparable = without_quantity | (in_other_units - billed.keys())
     counted: dict[str, Decimal] = defaultdict(Decimal)
     for used in usage:

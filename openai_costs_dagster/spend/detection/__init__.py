@@ -1,6 +1,6 @@
 """The detector of unusual spend: it evaluates daily spend by the data that was known at the end of each day.
 
-- `panel` arranges daily spend as an array with a row per day and a column per series.
+- `panel` arranges daily spend as an array (the panel) with a row per UTC day and a column per series.
 - `parameters` holds every tuned number and the values of the three sensitivities.
 - `detector` evaluates a panel day by day and calls the rules in order. A new rule is called there.
 - `verdicts` holds the results and the descriptions of the reasons. The reason of a new rule is described there.

@@ -1,4 +1,4 @@
-"""The backtest: runs the detector over a table of past spend and counts the findings per month."""
+"""Runs the detector over a table of past spend and counts the findings per month."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from openai_costs_dagster.spend.detection.root_causes import Flag, find_root_cau
 from openai_costs_dagster.spend.detection.verdicts import Verdicts, describe_reason
 
 _DAYS_PER_MONTH = 30.4
-_REPEAT_DAYS = 7  # days within which the same cause counts as the same finding
+_REPEAT_DAYS = 7  # A cause that is found again within this number of days counts as the same finding.
 
 
 class SpendRow(NamedTuple):
-    """A row of a spend table, in US dollars."""
+    """A row of a table of past spend, in US dollars."""
 
     organization: str
     project: str
@@ -31,7 +31,10 @@ class SpendRow(NamedTuple):
 
 
 class VerdictRow(NamedTuple):
-    """The verdict on one series and day. `score` is in standard deviations; the amounts are in US dollars."""
+    """The result of the detector for one series and day.
+
+    `score` is in standard deviations, and amounts are in US dollars.
+    """
 
     series: SeriesKey
     day: dt.date
@@ -41,13 +44,14 @@ class VerdictRow(NamedTuple):
     lower: float
     upper: float
     reason: str
-    """The description of the reason, or "within the expected range"."""
+    """The description of the reason for a finding, or "within the expected range"."""
 
 
 def build_spend_panel(rows: Iterable[SpendRow]) -> Panel:
-    """Return the panel of a spend table at all levels: project and model, project, model, and organization.
+    """Arrange a table of past spend by day and series.
 
-    Raises `ValueError` if `rows` is empty.
+    The series are each model in a project, each project, each model, and the organization. Raises `ValueError` if
+    `rows` is empty.
     """
     return build_panel(spend for row in rows for spend in _levels(row))
 
@@ -64,12 +68,12 @@ def _levels(row: SpendRow) -> Iterator[Spend]:
 
 
 def backtest(panel: Panel, parameters: Parameters) -> Iterator[VerdictRow]:
-    """Evaluate a panel and yield a verdict for each day of each series' lifetime."""
+    """Run the detector, and yield its result for each day from the first spend of each series on."""
     return verdict_rows(panel, Detector(panel, parameters).run())
 
 
 def verdict_rows(panel: Panel, verdicts: Verdicts) -> Iterator[VerdictRow]:
-    """Yield the verdicts of each series, from its first spend to the last day of its organization."""
+    """Yield the results of the detector for each series, from its first spend to the last day of its organization."""
     days = panel.days
     for column, series in enumerate(panel.series):
         for row in range(panel.first_row[column], panel.last_row[column] + 1):
@@ -88,14 +92,15 @@ def verdict_rows(panel: Panel, verdicts: Verdicts) -> Iterator[VerdictRow]:
 def findings_per_month(panel: Panel, verdicts: Verdicts) -> float:
     """Return the average number of findings per month and organization.
 
-    Each root cause is a finding. A cause that returns within seven days counts once.
+    Series that changed for the same reason on a day count as one finding. A cause that is found again within seven days
+    counts once.
     """
     months = _organization_months(panel)
     return _count_findings(panel, verdicts) / months if months else 0.0
 
 
 def _organization_months(panel: Panel) -> float:
-    """Return the months of data, added up over the organizations."""
+    """Return the number of months of data, added up over the organizations."""
     totals = [column for column, series in enumerate(panel.series) if series == SeriesKey(series.organization)]
     return sum(int(panel.last_row[column] - panel.first_row[column]) + 1 for column in totals) / _DAYS_PER_MONTH
 

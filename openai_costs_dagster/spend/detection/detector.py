@@ -1,8 +1,8 @@
-"""The detector: evaluates a panel day by day, using only what was known at the end of each day.
+"""The detector: finds unusual spend day by day, using only the data that was known at the end of each day.
 
-A day is flagged if its spend is unlikely given the series' own past and the difference is large both in US dollars and
-as a share of the expected amount. Flagged days are excluded from the baseline. A level that holds for some days
-becomes the normal level.
+A day is flagged if its spend is unlikely given the earlier spend of the series, and if the difference is large both in
+US dollars and as a share of the expected amount. Flagged days do not influence later expectations. If spend stays at a
+new level for several days, this level becomes the normal level.
 """
 
 from __future__ import annotations
@@ -23,14 +23,18 @@ from openai_costs_dagster.spend.detection.state.history import History, active_d
 from openai_costs_dagster.spend.detection.state.levels import Levels
 from openai_costs_dagster.spend.detection.verdicts import Annotations, Verdicts
 
-_MINOR_IMPACT_SHARE = 0.2  # share of the minimum impact from which an unusual day is recorded as a minor deviation
-_MINOR_ACTIVITY = 0.5  # least share of active days of a series whose minor deviations are recorded
-# The upper bound of a young series: a multiple of its highest day, plus a multiple of the minimum impact.
+# An unusual day below the minimum impact is still recorded, as a minor deviation, from this share of the minimum impact
+# on.
+_MINOR_IMPACT_SHARE = 0.2
+# Minor deviations are only recorded for series that spend on at least this share of days. Others would give too many.
+_MINOR_ACTIVITY = 0.5
+# A young series has no usual range. Its upper bound is this multiple of its highest day of the last week, plus this
+# multiple of the minimum impact.
 _YOUNG_RANGE_FACTOR, _YOUNG_RANGE_IMPACTS = 4, 2
 
 
 class Detector:
-    """The evaluation of one panel; an instance runs once."""
+    """Finds unusual spend in one panel (daily spend by day and series). An instance can run only once."""
 
     def __init__(self, panel: Panel, parameters: Parameters, annotations: Annotations | None = None) -> None:
         days = len(panel.spend)
@@ -52,13 +56,17 @@ class Detector:
         self._verdicts = Verdicts.empty(panel.spend.shape)
 
     def run(self) -> Verdicts:
-        """Return the verdicts on every day of every series; rows outside a series' lifetime are meaningless."""
+        """Return the results for every day of every series.
+
+        Results before the first day or after the last day of a series have no meaning.
+        """
         for row in range(len(self._panel.spend)):
             day = self._predict(row)
             if self._migrations.revert_coincidences(day):
                 day = self._predict(row)
             self._outliers.apply(day)
-            # Everything below only removes flags. The order matters: a suppressed day changes no level.
+            # The outlier tests have set all flags, and the steps below only remove them. The order matters: days that a
+            # suppression has unflagged must not change a level in the steps after it.
             self._adopt_expected_days(day)
             self._suppressions.apply(day)
             self._recoveries.apply(day)
@@ -69,7 +77,10 @@ class Detector:
         return self._verdicts
 
     def _predict(self, row: int) -> Day:
-        """Return a day with the predictions from the days before it and without flags."""
+        """Return a day with the expected spend of each series, predicted from the days before it.
+
+        No series is flagged yet.
+        """
         panel, parameters, history = self._panel, self._parameters, self._history
         date, spend, age = self._dates[row], panel.spend[row], row - panel.first_row
         active = active_days(panel.spend, row, parameters)
@@ -78,7 +89,7 @@ class Detector:
         prediction = self._baseline.predict(
             date.weekday(),
             past,
-            # Only the active days of an intermittent series show its level.
+            # On days without spend, an intermittent series says nothing about its level, so only its active days count.
             weights * (active | ~activity.is_intermittent),
             history.noise,
             np.where(activity.on_some_weekdays, parameters.some_weekdays_prior, parameters.weekday_prior),
@@ -123,10 +134,10 @@ class Detector:
     def _range(
         self, row: int, log_spend: Floats, spread: Floats, expected: Floats, mature: Flags, recent_alerts: Integers
     ) -> tuple[Floats, Floats]:
-        """Return the lower and upper bounds in US dollars within which a day is not flagged.
+        """Return the bounds in US dollars within which the spend of a single day is not flagged.
 
-        A day outside the bounds is unusual, differs by the minimum impact and differs by the required share. The
-        bounds of a young series depend on its highest day of the last week.
+        A day outside the bounds is statistically unusual, differs by the minimum impact, and differs by the required
+        share of the expected amount. The bounds of a young series depend on its highest day of the last week.
         """
         parameters, impact = self._parameters, self._parameters.minimum_impact_usd
         rise_sigmas = parameters.rise_sigmas + parameters.sigmas_per_alert * recent_alerts
@@ -140,7 +151,7 @@ class Detector:
         return np.where(mature, lower, 0), np.where(mature, upper, young_upper)
 
     def _adopt_expected_days(self, day: Day) -> None:
-        """Remove the flags of days that a user marked as expected, and make their level the normal level."""
+        """Remove the flags of days that a person marked as expected, and make their level the normal level."""
         if self._expected is not None:
             for column in true_columns(self._expected[day.row] & day.flagged):
                 self._levels.adopt(column, day, "expected")

@@ -1,7 +1,7 @@
-"""The panel: daily spend as an array with a row per UTC day and a column per series.
+"""The panel: an array of daily spend with a row per UTC day and a column per series.
 
-The panel is the only place where amounts become floating-point numbers. The detector's results are estimates, and no
-stored amount is computed from them.
+Amounts become floating-point numbers only in this array. The detector's results are estimates, and no stored amount is
+computed from floats.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ Integers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 NO_PARENT = -1
-"""The column number that stands for no total."""
+"""The value in `Panel.parent` for a series that is not contained in a total."""
 
 
 class Spend(NamedTuple):
-    """The spend of a series on a UTC day, in US dollars."""
+    """The spend of one series on one UTC day, in US dollars."""
 
     series: SeriesKey
     day: dt.date
@@ -36,17 +36,17 @@ class Spend(NamedTuple):
 
 @dataclass(frozen=True)
 class Panel:
-    """Daily spend of all series, in US dollars.
+    """The daily spend of all series, in US dollars.
 
-    `spend` has the shape ``[day, series]``. The lifetime of a series lasts from its first spend to the last day of its
-    organization.
+    `spend` is an array of the shape ``[day, series]``. The lifetime of a series lasts from its first spend to the last
+    day of its organization.
     """
 
     first_day: dt.date
     series: tuple[SeriesKey, ...]
     spend: Floats
     first_row: Integers
-    """The row of the first spend of each series; 0 if the series already spent before the panel begins."""
+    """The row of the first spend of each series, or 0 if the series already spent before the first row."""
     last_row: Integers
     """The row of the last day of each series' organization."""
     parent: Integers
@@ -54,7 +54,7 @@ class Panel:
     organization: Integers
     """The column of the total of each series' organization."""
     is_leaf: Flags
-    """Whether each series belongs to the finest level, a model within a project."""
+    """Whether each series is a model within a project, the finest level."""
 
     @property
     def days(self) -> list[dt.date]:
@@ -67,10 +67,10 @@ class Panel:
 
 
 def build_panel(spend: Iterable[Spend], older: Collection[SeriesKey] = ()) -> Panel:
-    """Return the panel of the given spend.
+    """Arrange spend by day and series.
 
     Amounts of the same series and day are added up exactly, and days without spend are zero. The order of `spend` does
-    not matter. `older` lists the series that already spent before the first day. Raises `ValueError` if `spend` is
+    not matter. `older` contains the series that already spent before the first day. Raises `ValueError` if `spend` is
     empty.
     """
     sums: dict[SeriesKey, dict[dt.date, Decimal]] = {}
@@ -107,7 +107,7 @@ def true_columns(found: Flags) -> list[int]:
 
 
 def _last_days(sums: dict[SeriesKey, dict[dt.date, Decimal]]) -> dict[str, dt.date]:
-    """Return the last day of each organization."""
+    """Return the last day of each organization that has spend."""
     ends: dict[str, dt.date] = {}
     for series, days in sums.items():
         ends[series.organization] = max(*days, ends.get(series.organization, dt.date.min))
@@ -119,7 +119,10 @@ def _column_of(series: SeriesKey | None, column: dict[SeriesKey, int]) -> int:
 
 
 def _parent(series: SeriesKey) -> SeriesKey | None:
-    """Return the total that contains a series: its project, or else its organization. An organization has no parent."""
+    """Return the total that contains a series: its project, or else its organization.
+
+    Return None for an organization.
+    """
     if series == SeriesKey(series.organization):
         return None
     if series.project and series != SeriesKey(series.organization, series.project):

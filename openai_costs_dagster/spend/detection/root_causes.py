@@ -1,7 +1,8 @@
-"""The root causes of a day: one finding for all flagged series that show the same change.
+"""Finds the root causes of a day: one finding for all flagged series that show the same change.
 
-If the spend of a model in one project rises, its project, service, API key and organization are flagged too. The root
-cause is the finest series that accounts for most of the change. The series that it explains are not reported again.
+If the spend of a model in one project rises, then the project, the service, the API key and the organization are
+flagged too. The root cause is the finest series that accounts for most of the change. The other series are not reported
+again.
 """
 
 from __future__ import annotations
@@ -12,27 +13,30 @@ from typing import NamedTuple
 
 from openai_costs_dagster.records import NO_VALUE, SeriesKey
 
-_MOST = 0.6  # least share of a change that a finer series must account for to be its cause
-_SAME_CHANGE = 0.25  # share by which two changes may differ and still count as the same
+_MOST = 0.6  # A finer series is the cause of a change if it accounts for at least this share of the change.
+_SAME_CHANGE = 0.25  # Two changes count as the same if they differ by at most this share.
 
 
 class Flag(NamedTuple):
-    """A flagged series on a day, with its difference from the expected amount in US dollars."""
+    """A flagged series on a day, with the difference from its expected amount in US dollars."""
 
     series: SeriesKey
     difference: float
     alerting: bool = True
-    """Whether the difference reaches the minimum impact. A flag below it is never the cause of a flag that alerts."""
+    """Whether the difference reaches the minimum impact.
+
+    A flag below the minimum impact is never the cause of a flag that alerts.
+    """
 
 
 @dataclass
 class Cause:
-    """A root cause: a flag that explains other flags of the same day."""
+    """A root cause: a flag, and the flags of the same day that it explains."""
 
     flag: Flag
     explains: list[Flag] = field(default_factory=list)
     merged: list[Flag] = field(default_factory=list)
-    """The smaller causes that are reported together with this cause."""
+    """Smaller causes that are reported together with this cause, because they belong to the same person."""
 
 
 def find_root_causes(flags: Iterable[Flag]) -> list[Cause]:
@@ -54,9 +58,10 @@ def find_root_causes(flags: Iterable[Flag]) -> list[Cause]:
 
 
 def merge_by_owner(causes: Iterable[Cause], owners: Mapping[str, str]) -> list[Cause]:
-    """Merge the API keys of one owner that changed in the same direction, so that one person is one cause.
+    """Merge the causes that are API keys of one owner and changed in the same direction.
 
-    `owners` maps the id of an API key to the id of its owner.
+    One person with several API keys then leads to one finding. `owners` maps the id of an API key to the id of its
+    owner.
     """
     largest: dict[tuple[str, bool], Cause] = {}
     separate = []
@@ -73,14 +78,14 @@ def merge_by_owner(causes: Iterable[Cause], owners: Mapping[str, str]) -> list[C
 
 
 def contains(whole: SeriesKey, part: SeriesKey) -> bool:
-    """Return whether all spend of `part` is also spend of `whole`."""
+    """Return whether all spend of the series `part` is also spend of the series `whole`."""
     return whole.organization == part.organization and all(
         not value or value == other for value, other in zip(whole[1:], part[1:], strict=True)
     )
 
 
 def overlap(series: SeriesKey, other: SeriesKey) -> bool:
-    """Return whether two series can share spend, that is, whether no dimension has two different values."""
+    """Return whether two series can have spend in common, because no dimension has two different values."""
     return series.organization == other.organization and all(
         not value or not other_value or value == other_value
         for value, other_value in zip(series[1:], other[1:], strict=True)
@@ -92,7 +97,7 @@ def _coarseness(series: SeriesKey) -> int:
 
 
 def _finest_cause(flag: Flag, flags: list[Flag]) -> Flag:
-    """Return the finest flag that accounts for most of the given flag, or the given flag if no other flag does."""
+    """Return the finest flag that accounts for most of the change of `flag`, or else `flag` itself."""
     inside = [
         other
         for other in flags
@@ -108,10 +113,10 @@ def _finest_cause(flag: Flag, flags: list[Flag]) -> Flag:
 
 
 def _replace_key(flag: Flag, flags: list[Flag]) -> Flag:
-    """Return the flag of a model in a project with the same change as an API key, or the given flag of the key.
+    """Return the flag of a model in a project with the same change as the API key of `flag`, or `flag` itself.
 
-    The model describes the cause better than the key does. On days that are stored without API keys, the costs
-    without a key are those of the whole project, so the project replaces them.
+    A model describes a cause better than an API key. On days that are stored without API keys, the costs without an API
+    key are the costs of the whole project, so the project replaces them.
     """
     if not flag.series.api_key:
         return flag
@@ -136,7 +141,7 @@ def _replace_key(flag: Flag, flags: list[Flag]) -> Flag:
 
 
 def _is_explained(flag: Flag, causes: list[Cause]) -> bool:
-    """Return whether a flag is explained by one of the causes, or for the most part by all causes together."""
+    """Return whether one of the causes explains a flag, or all causes together explain most of it."""
     accounted = 0.0
     for cause in causes:
         difference = cause.flag.difference

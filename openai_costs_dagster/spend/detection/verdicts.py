@@ -28,27 +28,27 @@ _DESCRIPTIONS = {
 
 @dataclass(frozen=True)
 class Verdicts:
-    """The results for every day and series of a panel, as arrays of the shape ``[day, series]``.
+    """The results for every day and series, as arrays of the shape ``[day, series]``.
 
-    `expected`, `lower` and `upper` are US dollars; `score` counts standard deviations.
+    `expected`, `lower` and `upper` are in US dollars. `score` is in standard deviations.
     """
 
     flagged: Flags
-    """Whether the day is unusual and differs from the expected amount by the minimum impact or more."""
+    """Whether the day is unusual, and differs from the expected amount by the minimum impact or more."""
     minor: Flags
-    """Whether the day is unusual but differs from the expected amount by less than the minimum impact."""
+    """Whether the day is unusual, but differs from the expected amount by less than the minimum impact."""
     score: Floats
     expected: Floats
     lower: Floats
     upper: Floats
     reason: Reasons
-    """The reason of each verdict: a key of `_DESCRIPTIONS`, or ``"<n> days"`` for a run of days."""
+    """The reason of each result: a key of `_DESCRIPTIONS`, or ``"<n> days"`` for a run of days."""
     tests: dict[tuple[int, int], FailedTest] = field(default_factory=dict)
     """The failed test of each flagged day, by row and column."""
 
     @classmethod
     def empty(cls, shape: tuple[int, int]) -> Verdicts:
-        """Return verdicts of the given shape in which nothing is flagged."""
+        """Return results of the given shape in which nothing is flagged."""
         return cls(
             flagged=np.zeros(shape, bool),
             minor=np.zeros(shape, bool),
@@ -62,24 +62,30 @@ class Verdicts:
 
 @dataclass(frozen=True)
 class Annotations:
-    """Facts about the days of a panel that its amounts do not show.
+    """Facts about the evaluated days that their amounts do not show.
 
-    `settled` and `known` have one value per day; `expected` has the shape ``[day, series]``.
+    `settled` and `known` have one value per day. `expected` has the shape ``[day, series]``.
     """
 
     settled: Flags | None = None
-    """Whether the spend of the day is final. Drops are flagged on settled days only. If None, every day is settled."""
-    known: Flags | None = None
-    """Whether the spend of the day is known.
+    """Whether OpenAI is no longer expected to change the day.
 
-    Unknown days are neither flagged nor used. If None, the spend of every day is known.
+    Drops are flagged only on such days. None means that this is so for every day.
+    """
+    known: Flags | None = None
+    """Whether the spend of the day is stored.
+
+    Other days are neither flagged nor used for expectations. None means that every day is stored.
     """
     expected: Flags | None = None
-    """Whether a user marked the day as expected. Such a day is not flagged and its level becomes the normal level."""
+    """Whether a person marked the day as expected.
+
+    Such a day is not flagged, and its level becomes the normal level.
+    """
 
 
 def describe_reason(reason: str) -> str:
-    """Return the description of a reason; a reason without a description is returned unchanged."""
+    """Return the description of a reason for people. A reason without a description is returned unchanged."""
     if reason.endswith(" days"):
         return f"the last {reason} together differ from the level before them"
     return _DESCRIPTIONS.get(reason, reason)

@@ -1,1 +1,1 @@
-"""The rules of the detector: each module flags days of one kind or removes flags for one reason."""
+"""The rules of the detector. Each module flags unusual days of one kind, or removes flags for one reason."""

@@ -1,4 +1,4 @@
-"""The calendar of the suppressions: public holidays and the days around the turn of a month."""
+"""The calendar for suppressed findings: public holidays, and the days around the turn of a month."""
 
 from __future__ import annotations
 
@@ -7,20 +7,22 @@ from functools import cache
 
 from openai_costs_dagster.days import ONE_DAY
 
-# Month and day of the holidays with a fixed date; July 3 and 5 are the observed days of July 4.
+# Holidays as pairs of month and day. If July 4 falls on a weekend, it is observed on July 3 or 5.
 _FIXED = ((1, 1), (1, 2), (5, 1), (7, 3), (7, 4), (7, 5), (11, 11), (6, 19), *((12, day) for day in range(23, 32)))
 _THURSDAY, _MONDAY = 3, 0
 MONTH_END_DAYS = 3
-"""The number of days before and after the turn of a month that belong to a month end."""
+"""The number of days before and after the turn of a month that count as month end."""
 
 
 def is_holiday(day: dt.date) -> bool:
-    """Return whether a day is a public holiday of the United States or one that most of Europe shares."""
+    """Return whether a UTC day is a public holiday of the United States, or one that most countries of Europe share."""
     return day in _holidays(day.year)
 
 
 def month_position(day: dt.date) -> int | None:
-    """Return the position of a day at a month end: 0 to 2 for the first days, -3 to -1 for the last days, or None."""
+    """Return the position of a day around the turn of a month: 0 to 2 for the first days, -3 to -1 for the last, or
+    None.
+    """
     if day.day <= MONTH_END_DAYS:
         return day.day - 1
     next_month = (day.replace(day=28) + 4 * ONE_DAY).replace(day=1)
@@ -32,7 +34,7 @@ def month_position(day: dt.date) -> int | None:
 def _holidays(year: int) -> frozenset[dt.date]:
     fixed = {dt.date(year, month, day) for month, day in _FIXED}
     easter = _easter(year)
-    # Good Friday to Easter Monday, Ascension Day and Whit Monday.
+    # From Good Friday to Easter Monday, Ascension Day, and Whit Monday.
     around_easter = {easter + ONE_DAY * days for days in (-2, -1, 0, 1, 39, 50)}
     thanksgiving = _nth(year, 11, _THURSDAY, 4)
     long_weekend = {thanksgiving + ONE_DAY * days for days in range(-1, 4)}
@@ -46,7 +48,7 @@ def _holidays(year: int) -> frozenset[dt.date]:
 
 
 def _nth(year: int, month: int, weekday: int, number: int) -> dt.date:
-    """Return the `number`-th given weekday of a month."""
+    """Return the `number`-th occurrence of a weekday in a month."""
     first = dt.date(year, month, 1)
     return first + ONE_DAY * ((weekday - first.weekday()) % 7 + 7 * (number - 1))
 
@@ -57,7 +59,7 @@ def _last_monday_of_may(year: int) -> dt.date:
 
 
 def _easter(year: int) -> dt.date:
-    """Return Easter Sunday by the anonymous Gregorian algorithm (Nature, 1876)."""
+    """Return the date of Easter Sunday, computed by the anonymous Gregorian algorithm (Nature, 1876)."""
     a, b, c = year % 19, year // 100, year % 100
     d, e = divmod(b, 4)
     g = (b - (b + 8) // 25 + 1) // 3

@@ -1,8 +1,8 @@
 """The tests for intermittent series, which spend on days that the weekday does not predict.
 
-Two tests flag an intermittent series: a sum of days that is higher than any earlier sum of as many days, and days that
-are both high and more frequent than usual. The flags of the other tests are removed unless the day is far above every
-earlier day, because the baseline does not describe an intermittent series.
+The expected spend of a day says little about an intermittent series. Flags of the other tests are therefore removed,
+unless the day is far above every earlier day. Two tests flag an intermittent series: its spend over several days is
+higher than ever before, or its spending days are high and more frequent than usual.
 """
 
 from __future__ import annotations
@@ -17,13 +17,20 @@ from openai_costs_dagster.spend.detection.state.day import Day, FailedTest
 from openai_costs_dagster.spend.detection.state.history import History
 from openai_costs_dagster.spend.detection.state.levels import Levels
 
-_LAST_DAY_SHARE = 0.5  # share of the mean day of a sum that the last day must reach
-_MIN_DROP_ACTIVITY = 0.4  # least share of active days in the window of a series whose drops are flagged
-_MIN_ACTIVE_DAYS = 4  # least number of active days in the window of a series that is tested
-_MIN_RUN_ACTIVE_DAYS = 9  # least number of active days that show how high and how frequent spend usually is
-_WEEKLY_JOB_DAYS = 10  # active days in the window of eight weeks up to which a series is a weekly job
-_HIGH_SIGMAS = 2.5  # least sigmas of frequent days; frequency alone is not enough, because jobs run in bursts
-_RUN_DAY_SHARE = 0.3  # share of a run's mean deviation that each active day must reach
+# The last day of a sum must reach this share of the mean day, or the finding would come days after the spend.
+_LAST_DAY_SHARE = 0.5
+# Drops are only flagged for series that spend on at least this share of days. For others, a day without spend is usual.
+_MIN_DROP_ACTIVITY = 0.4
+# A series needs this number of active days in the window before its spend can be called usual or unusual.
+_MIN_ACTIVE_DAYS = 4
+# The test of frequent high days needs this number of active days to know the usual height and frequency.
+_MIN_RUN_ACTIVE_DAYS = 9
+# A series with at most this number of active days in the window of eight weeks counts as a weekly job.
+_WEEKLY_JOB_DAYS = 10
+# Frequent days must also be this many sigmas high. Frequency alone is not enough, because jobs often run in bursts.
+_HIGH_SIGMAS = 2.5
+# Each active day of a run must reach this share of the run's mean deviation, so that one outlier does not make a run.
+_RUN_DAY_SHARE = 0.3
 
 
 class Intermittent:
@@ -36,7 +43,9 @@ class Intermittent:
         self._levels = levels
 
     def apply(self, day: Day) -> None:
-        """Remove the flags of other tests from intermittent series, and flag those that are unusual for them."""
+        """Remove the flags of the other tests from intermittent series, and flag days that are unusual for such a
+        series.
+        """
         self._unflag_usual_days(day)
         activity = day.activity
         tested = activity.is_intermittent & day.mature & (activity.active_days >= _MIN_ACTIVE_DAYS)
@@ -52,7 +61,7 @@ class Intermittent:
         factor = parameters.intermittent_day_factor + self._few_days_margin(day)
         usual = (active_days < _MIN_ACTIVE_DAYS) | (day.spend < factor * highest)
         day.unflag(day.rise & intermittent & day.mature & usual, "")
-        # A job that runs about once a week has a weekday, yet too few days for the baseline.
+        # A job that runs about once a week has a fixed weekday, but too few days for a reliable expectation.
         weekly = ~intermittent & (active_days <= _WEEKLY_JOB_DAYS) & (day.age >= parameters.window_days)
         weekly &= day.expected > parameters.floor_usd
         day.unflag(day.rise & weekly & (day.spend < parameters.weekly_job_factor * highest), "")
@@ -60,12 +69,15 @@ class Intermittent:
         day.unflag(day.drop & (intermittent | rarely_active), "")
 
     def _few_days_margin(self, day: Day) -> Floats:
-        """Return the margin that is added to the factors of each series. Few active days make the margin large."""
+        """Return the margin that is added to the factors of each series.
+
+        The fewer active days, the larger the margin.
+        """
         margin: Floats = self._parameters.intermittent_few_days_margin / np.maximum(day.activity.active_days, 1)
         return margin
 
     def _flag_high_sums(self, day: Day, tested: Flags) -> None:
-        """Flag sums of days that clearly exceed every earlier sum of as many days in the window."""
+        """Flag series whose spend over several days clearly exceeds every earlier sum of as many days in the window."""
         parameters, tested = self._parameters, tested & (day.difference > 0)
         for days in parameters.intermittent_sum_days if tested.any() else ():
             if day.row < days * 3:
@@ -82,7 +94,9 @@ class Intermittent:
             day.flag(found, "intermittent", rise=True, test=test)
 
     def _flag_frequent_high_days(self, day: Day, tested: Flags) -> None:
-        """Flag days that are high and more frequent than usual, by the probability of both together."""
+        """Flag series whose recent days are high and more frequent than usual, by the joint probability of height and
+        frequency.
+        """
         parameters = self._parameters
         tested = tested & ~day.flagged & (day.difference > parameters.minimum_impact_usd)
         for days in parameters.intermittent_run_lengths if tested.any() else ():
@@ -97,10 +111,11 @@ class Intermittent:
                 day.flag(found, f"{days} days", rise=True, test=partial(_sum_test, days, expected, upper))
 
     def _are_unlikely(self, days: int, day: Day, columns: Integers) -> tuple[Flags, Floats, Floats]:
-        """Return whether the last `days` days of each series are unlikely, their expected sum and their upper bound.
+        """Return whether the last `days` days of each series are unlikely, with their expected sum and its upper bound.
 
-        The test adds the square of the mean deviation of the active days, in sigmas, to twice the log likelihood ratio
-        of their frequency. By Wilks' theorem the latter is distributed like the square of a normal deviation.
+        The test statistic is the square of the mean deviation of the active days in sigmas, plus twice the log
+        likelihood ratio of the number of active days. By Wilks' theorem, the second term is distributed like the square
+        of a standard normal variable, so that the two terms can be added.
         """
         parameters, history, first = self._parameters, self._history, day.row - days + 1
         spent = self._panel.spend[first : day.row + 1, columns] > parameters.floor_usd
@@ -123,7 +138,7 @@ class Intermittent:
         unlikely &= exceeds
         least_height = np.maximum(_HIGH_SIGMAS, np.sqrt(np.maximum(sigmas**2 - 2 * days * frequency, 0)))
         least = np.maximum(least_height * noise * np.sqrt(variance), np.log1p(parameters.rise_share))
-        # The upper bound of the displayed range is the largest sum that would pass the test.
+        # The upper bound of the displayed range is the largest sum that would have passed the test.
         last = parameters.to_usd(level + day.weekday_effect[columns] + count * least - above[:-1].sum(0))
         before = self._panel.spend[first : day.row, columns].sum(0)
         expected = days * usual_share * parameters.to_usd(level)
@@ -132,20 +147,23 @@ class Intermittent:
 
 
 def _sum_test(days: int, expected: Floats, upper: Floats, column: int) -> FailedTest:
-    """Return the failed test of a sum of days, whose range begins at zero."""
+    """Return the failed test of a sum over several days, whose range begins at zero."""
     usual, bound = expected[column].item(), upper[column].item()
     return FailedTest(days, usual, min(0.0, usual), bound)
 
 
 def _log_likelihood_ratio(share: Floats, usual: Floats) -> Floats:
-    """Return how unusually frequent active days are, as a log likelihood ratio per day; 0 if they are not frequent."""
+    """Return how unusually frequent active days are, as a log likelihood ratio per day.
+
+    The ratio is 0 if the active days are not more frequent than usual.
+    """
     rest = np.maximum(1 - share, 1e-12)
     ratio = share * np.log(share / usual) + rest * np.log(rest / (1 - usual))
     return np.where(share > usual, ratio, 0)
 
 
 def _moving_sums(spend: Floats, days: int) -> Floats:
-    """Return the sums over `days` consecutive days."""
+    """Return the sums over every `days` consecutive days."""
     sums = np.cumsum(np.vstack([np.zeros_like(spend[:1]), spend]), axis=0)
     moving: Floats = sums[days:] - sums[:-days]
     return moving

@@ -1,8 +1,8 @@
-"""The migrations: a change that other series of the same project offset is not a change of total spend.
+"""Removes flags of migrations: a change that other series of the same project offset does not change the total spend.
 
-On a single day a coincidence can look like a migration. A migration is therefore provisional for some days: if the
-other series return to their old spend and the migrated series does not, its level change is reverted. Without this
-reversal, coincidences would hide anomalies: a tenth of the missed amount in benchmarks.
+A coincidence on a single day can look like a migration. A migration is therefore provisional for some days. If the
+other series return to their old spend and the migrated series does not, its new level is reverted. Otherwise
+coincidences would hide anomalies, a tenth of the missed amount in the benchmarks.
 """
 
 from __future__ import annotations
@@ -18,19 +18,24 @@ from openai_costs_dagster.spend.detection.state.day import Day
 from openai_costs_dagster.spend.detection.state.history import History
 from openai_costs_dagster.spend.detection.state.levels import LevelChange, Levels
 
-_NEW_DAYS = 21  # age in days up to which a sibling offsets a change without a significant score
-_SUCCESSOR_DAYS = 35  # age in days up to which a new series can be the successor of another
-# largest ratio, in either direction, between the loss of a series and the spend of its successor
+# A sibling that is at most this many days old offsets a change even without a significant deviation, because its own
+# history is too short for one.
+_NEW_DAYS = 21
+_SUCCESSOR_DAYS = 35  # A series that is at most this many days old can be the successor of another series.
+# A successor may spend at most this many times as much, and at least this fraction as much, as the other series lost.
 _SUCCESSOR_FACTOR = 1.8
-_CLEAR_SIGMAS = 4  # sigmas by which an older sibling must deviate
-_UNCHANGED_TOTAL_SIGMAS = 1  # sigmas up to which the total counts as unchanged
-_OFFSET_RANGE = 0.7, 1.5  # range of the share of a change that siblings must offset
-_WIDE_OFFSET_RANGE = 0.5, 2  # the value of `_OFFSET_RANGE` on days on which the total changed little
-_SMALL_TOTAL_CHANGE = 0.4  # the total changed little if its change is below this share of the series' change
-_PROVISIONAL_DAYS = 5  # days; less than a week, so that the reference weeks end before the migration
-# The siblings have returned if they offset less than this share of the series' deviation from its old level.
+_CLEAR_SIGMAS = 4  # An older sibling offsets a change only if it deviates by this many sigmas.
+_UNCHANGED_TOTAL_SIGMAS = 1  # A total counts as unchanged if it deviates by at most this many sigmas.
+_OFFSET_RANGE = 0.7, 1.5  # The siblings must offset a share of the change that lies in this range.
+_WIDE_OFFSET_RANGE = 0.5, 2  # This range replaces `_OFFSET_RANGE` on days on which the total changed little.
+_SMALL_TOTAL_CHANGE = 0.4  # The total changed little if its change is below this share of the change of the series.
+# A migration is provisional for this number of days. The number is less than a week, so that the weeks with which the
+# siblings are compared end before the migration.
+_PROVISIONAL_DAYS = 5
+# The siblings have returned to their old spend if they offset less than this share of the deviation of the series.
 _RETURNED_SHARE = 0.35
-_STAYED_SHARE = 0.6  # a series has stayed if it is beyond this share of its level change (log scale)
+# The series has stayed at its new level if it deviates by more than this share of its change (log scale).
+_STAYED_SHARE = 0.6
 
 
 class _ProvisionalMigration(NamedTuple):
@@ -40,7 +45,7 @@ class _ProvisionalMigration(NamedTuple):
 
 
 class Migrations:
-    """The rule that removes flags of migrations between the series of one panel."""
+    """Removes flags of migrations between the series of one panel."""
 
     def __init__(self, panel: Panel, parameters: Parameters, history: History, levels: Levels) -> None:
         self._panel = panel
@@ -51,7 +56,7 @@ class Migrations:
         self._provisional: dict[int, _ProvisionalMigration] = {}
 
     def apply(self, day: Day) -> None:
-        """Remove the flags of series whose change is offset by siblings, and adopt their new level."""
+        """Remove the flags of series whose change is offset by siblings, and make their new level the normal level."""
         scores = day.score.copy()
         for column in true_columns(day.flagged & day.outside_episode):
             total, siblings = self._panel.parent[column], self._siblings[column]
@@ -76,10 +81,10 @@ class Migrations:
         return bool(low <= share <= high or (unchanged and wide_low <= share <= wide_high))
 
     def revert_coincidences(self, day: Day) -> bool:
-        """Revert the level changes of provisional migrations that turned out to be coincidences.
+        """Revert the new levels of provisional migrations that turned out to be coincidences.
 
-        Siblings whose levels changed because of the same migration are reverted too. Returns whether any level was
-        reverted; the day must then be predicted again.
+        The levels of siblings that took part in the same migration are reverted too. Returns True if a level was
+        reverted. The expected spend of the day must then be predicted again.
         """
         self._provisional = {
             column: migration
@@ -101,7 +106,7 @@ class Migrations:
         return bool(coincidences)
 
     def _is_provisional(self, column: int, migration: _ProvisionalMigration, day: Day) -> bool:
-        """Return whether a migration is recent and the level of the series has not changed since."""
+        """Return whether a migration is recent, and the level of the series has not changed again since."""
         return bool(
             day.row - migration.before.row <= _PROVISIONAL_DAYS
             and self._levels.changed_row[column] == migration.before.row
@@ -119,7 +124,7 @@ class Migrations:
         return bool(-self._weekly_change(others, day).sum() / off < _RETURNED_SHARE)
 
     def _has_successor(self, column: int, siblings: Integers, day: Day) -> bool:
-        """Return whether a new sibling spends about as much as the series lost since the sibling's first day."""
+        """Return whether a new sibling spends about as much as the series has lost since the sibling's first day."""
         for young in siblings[(day.age[siblings] >= 0) & (day.age[siblings] <= _SUCCESSOR_DAYS)]:
             level = self._history.level[self._panel.first_row[young], column] + day.weekday_effect[column]
             lost = self._parameters.to_usd(level) - day.spend[column]
@@ -131,7 +136,9 @@ class Migrations:
         return False
 
     def _offsetting_siblings(self, column: int, day: Day, scores: Floats) -> tuple[Integers, float]:
-        """Return the siblings that clearly changed in the opposite direction, and their change in US dollars."""
+        """Return the siblings that clearly changed in the opposite direction, and the sum of their changes in US
+        dollars.
+        """
         siblings = self._siblings[column]
         change = self._weekly_change(siblings, day)
         clear = day.alive[siblings] & ((day.age[siblings] < _NEW_DAYS) | (np.abs(scores[siblings]) > _CLEAR_SIGMAS))
@@ -139,7 +146,7 @@ class Migrations:
         return siblings[opposite], change[opposite].sum().item()
 
     def _weekly_change(self, columns: Integers, day: Day) -> Floats:
-        """Return the change against the median of the same weekday in the last three weeks, in US dollars."""
+        """Return the difference from the median of the same weekday in the last three weeks, in US dollars."""
         weeks = self._panel.spend[[max(0, day.row - 7 * ago) for ago in (1, 2, 3)]][:, columns]
         change: Floats = day.spend[columns] - np.median(weeks, axis=0)
         return change

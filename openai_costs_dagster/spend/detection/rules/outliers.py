@@ -1,7 +1,7 @@
-"""The tests that flag days: a single day, a continued episode, a run of days, and a new series.
+"""The tests that flag unusual spend: a single day, a continued episode, a run of days, and a new series.
 
-Each test requires that the spend is unusual for the series and that the difference is large, both in US dollars and as
-a share of the expected amount. Intermittent series have their own tests in `intermittent`.
+Each test requires that the spend is unusual for the series, and that the difference is large both in US dollars and as
+a share of the expected amount. Intermittent series have tests of their own in `intermittent.py`.
 """
 
 from __future__ import annotations
@@ -19,31 +19,39 @@ from openai_costs_dagster.spend.detection.state.history import History
 from openai_costs_dagster.spend.detection.state.levels import Levels
 from openai_costs_dagster.spend.detection.state.ranges import DayRun, Ranges
 
-_MIN_ACTIVITY = 0.5  # share of active days from which runs of days are tested
-_RUN_DAY_SHARE = 0.3  # share of a run's mean deviation that at least four in five of its days must exceed
+_MIN_ACTIVITY = 0.5  # Runs of days are only tested for series that spend on at least this share of days.
+# At least four in five days of a run must exceed this share of the run's mean deviation, so that one outlier does not
+# make a run.
+_RUN_DAY_SHARE = 0.3
 
-# In the first days after a series matured, a drop is ignored if the spend was also low on each of the three days before
-# the drop. Such a series stopped before it matured, so it has no level to drop from.
+# In the first days after a series became old enough for the tests, a drop is ignored if the spend was also low on each
+# of the three days before. Such a series stopped earlier and has no level from which it could drop.
 _YOUNG_STOP_DAYS = 3
 
-# The tests of a new series.
-_RISING_SHARE = 0.5  # a new series is tested on days above this share of its highest recent day
-_FIRST_DAYS = 5  # age in days below which any growth of a new series counts as sudden
-_SUDDEN_FACTOR = 2.0  # growth counts as sudden from this multiple of the highest earlier day
-_MULTIPLE_FACTOR = 3.5  # a new series is flagged by its own history from this multiple of its highest earlier day
-_MIN_HISTORY_DAYS = 3  # days of its own history that a comparison with its highest earlier day needs
-_APPEARING_SHARE = 0.25  # share of the expected total above which the first day of a series is flagged
-# The first day of a new series is a migration if its siblings drop by at least this share of its spend.
+# The constants of the test of a new series.
+_RISING_SHARE = 0.5  # A new series is only tested on days above this share of its highest day of the last week.
+_FIRST_DAYS = 5  # In its first days, up to this age in days, any growth of a new series counts as sudden.
+_SUDDEN_FACTOR = 2.0  # Later, growth counts as sudden if the day is at least this multiple of the highest earlier day.
+_MULTIPLE_FACTOR = 3.5  # A new series is flagged if it spends at least this multiple of its own highest earlier day.
+_MIN_HISTORY_DAYS = 3  # A comparison with the highest earlier day needs this number of earlier days.
+# A series is flagged on its first day if it spends more than this share of the total's expected amount.
+_APPEARING_SHARE = 0.25
+# A new series replaces its siblings, and is not flagged, if they drop by at least this share of its spend on its first
+# day.
 _OFFSET_SHARE = 0.5
-_SIBLING_DROP_SIGMAS = 1  # a sibling has dropped if its spend is this many sigmas below the expected amount
-# A new series explains the excess of its total if the spend of the series is more than the first share of the excess,
-# and the excess is more than the second share of the spend.
+_SIBLING_DROP_SIGMAS = 1  # A sibling has dropped if its spend is this many sigmas below the expected amount.
+# A new series explains the excess of its total if the series spends more than the first share of the excess, and the
+# excess is more than the second share of this spend.
 _EXCESS_SHARES = 0.5, 0.6
-# If the total is within its range, a new series is only flagged if it spends at least this many minimum impacts.
+# If the total is within its range, a new series is flagged only if its spend is at least this multiple of the minimum
+# impact.
 _LARGE_IMPACTS = 4
-_FIRST_DAYS_SHARE = 0.6  # share of the expected total above which a series is flagged within its first days
-_EXCESS_MIN_SHARE = 0.15  # share of the expected total by which the actual total must exceed the expectation
-_EXCESS_DAYS = 4  # number of earlier days whose scores are added to the score of the evaluated day
+# In its first days, a series is flagged if it spends more than this share of the total's expected amount.
+_FIRST_DAYS_SHARE = 0.6
+_EXCESS_MIN_SHARE = 0.15  # For a later flag, the total must exceed its expected amount by this share.
+# The scores of this number of earlier days are added to the score of the evaluated day, so that a lasting excess counts
+# more.
+_EXCESS_DAYS = 4
 
 
 class Outliers:
@@ -62,7 +70,7 @@ class Outliers:
         self._dimensions = np.unique([series.level for series in panel.series], return_inverse=True)[1]
 
     def apply(self, day: Day) -> None:
-        """Flag the unusual series of a day."""
+        """Flag the series whose spend on the evaluated day is unusual."""
         self._flag_single_day(day)
         self._flag_continuation(day)
         self._flag_runs(day)
@@ -77,13 +85,19 @@ class Outliers:
         day.flag(low & ~stopped_young & ~self._has_faded(day), "below", rise=False)
 
     def _has_faded(self, day: Day) -> Flags:
-        """Return whether the spend of each series had almost ended in the last days. An outage begins abruptly."""
+        """Return whether the spend of each series had almost ended in the last days.
+
+        A drop of such a series is no outage, because an outage begins abruptly.
+        """
         before = self._panel.spend[max(0, day.row - self._parameters.fading_days) : day.row].max(0, initial=0)
         faded: Flags = before < self._parameters.fading_share * day.expected
         return faded
 
     def _flag_continuation(self, day: Day) -> None:
-        """Flag days that continue an open episode, for which a share of the episode's deviation is sufficient."""
+        """Flag series whose open episode continues.
+
+        A day that continues an episode only needs a share of the episode's deviation to be flagged.
+        """
         parameters = self._parameters
         large = (np.abs(day.difference) > parameters.minimum_impact_usd) & (
             np.abs(day.score) > parameters.continuation_sigmas
@@ -99,7 +113,9 @@ class Outliers:
                 day.flag(found, "continues", rise=rise, test={column: test}.__getitem__)
 
     def _flag_runs(self, day: Day) -> None:
-        """Flag runs of days that all lie on one side of the level known before the first of them."""
+        """Flag series whose last days all lie on the same side of the level that was known before the first of these
+        days.
+        """
         parameters = self._parameters
         regular = ~day.activity.is_intermittent & day.is_mostly_active(_MIN_ACTIVITY, parameters.window_days)
         tested = day.mature & day.outside_episode & regular
@@ -119,7 +135,7 @@ class Outliers:
         rise_sigmas = parameters.run_sigmas(days)
         least = np.maximum(np.log1p(parameters.rise_share), min(rise_sigmas, parameters.run_drop_sigmas) * spread)
         tested &= (self._levels.changed_row < first) & (np.abs(change) > least)
-        # On most days no series remains at this point, and the expensive conditions below are not computed.
+        # On most days no series is left here, and the slower conditions below need not be computed.
         if not tested.any():
             return
         usual = parameters.to_usd(reference + day.weekday_effect)
@@ -147,13 +163,18 @@ class Outliers:
         day.flag(rise, f"{days} days", rise=True, test=partial(ranges.for_run_rise, day, run, least_rise))
         day.flag(drop, f"{days} days", rise=False, test=partial(ranges.for_run_drop, day, run, least_drop))
         newly_flagged = (rise | drop) & day.flagged
-        # The expectation already follows the days of the run, so the finding shows the level before the run instead.
+        # The expected amount has already adapted to the first days of the run. The finding shows the level before the
+        # run.
         day.expected = np.where(newly_flagged, usual, day.expected)
         day.residual = np.where(newly_flagged, above[-1], day.residual)
         day.began_row[newly_flagged] = first
 
     def _flag_new_series(self, day: Day) -> None:
-        """Flag new series. A new series has no baseline, so it is tested by its total or by its own few days."""
+        """Flag unusual new series.
+
+        The history of a new series is too short for an expected amount, so the series is compared with its total or
+        with its own few days.
+        """
         parameters = self._parameters
         highest = self._panel.spend[max(0, day.row - 7) : day.row].max(0, initial=0)
         rising = day.spend > np.maximum(_RISING_SHARE * highest, parameters.minimum_impact_usd)
@@ -169,9 +190,9 @@ class Outliers:
         day.flag(found, "new", rise=True, test=tests.__getitem__)
 
     def _new_series_test(self, column: int, total: int, day: Day, highest: float) -> FailedTest | None:
-        """Return the test that a new series fails, or None.
+        """Return the failed test of a new series, or None if the series passes all tests.
 
-        `highest` is the highest spend of the last seven days in US dollars.
+        `highest` is the highest spend of the last seven days, in US dollars.
         """
         impact = self._parameters.minimum_impact_usd
         if self._multiplies(column, day):
@@ -184,14 +205,14 @@ class Outliers:
         return None
 
     def _mature_total(self, column: int, day: Day) -> int:
-        """Return the column of the smallest mature total that contains a series, or `NO_PARENT`."""
+        """Return the column of the smallest total that contains a series and is old enough, or `NO_PARENT`."""
         total = int(self._panel.parent[column])
         while total != NO_PARENT and not day.mature[total]:
             total = int(self._panel.parent[total])
         return total
 
     def _multiplies(self, column: int, day: Day) -> bool:
-        """Return whether a series spends a multiple of its highest day so far."""
+        """Return whether a series spends a multiple of its highest earlier day."""
         past = self._panel.spend[int(self._panel.first_row[column]) : day.row, column]
         return len(past) >= _MIN_HISTORY_DAYS and bool(
             day.spend[column] > _MULTIPLE_FACTOR * past.max() + self._parameters.minimum_impact_usd
@@ -204,7 +225,7 @@ class Outliers:
         return bool(day.age[column] == 0 and large and self._sibling_drop(column, total, day) < _OFFSET_SHARE * spend)
 
     def _sibling_drop(self, column: int, total: int, day: Day) -> float:
-        """Return by how many US dollars the series of the same level within a total fall below their expectation."""
+        """Return whether a sudden new series explains the excess of its total, if this excess is unusual or large."""
         panel = self._panel
         within = (panel.parent == total) | ((panel.organization == total) & (panel.parent != NO_PARENT))
         same_level = self._dimensions == self._dimensions[column]
@@ -213,7 +234,9 @@ class Outliers:
         return drop
 
     def _moves_total(self, column: int, total: int, day: Day) -> bool:
-        """Return whether a sudden new series explains the excess of its total, and the excess is unusual or large."""
+        """Return whether a sudden new series explains the excess of its total, and whether the excess is unusual or
+        large.
+        """
         spend, excess = day.spend[column], day.difference[total]
         low, high = _EXCESS_SHARES
         if not low * excess < spend < excess / high or not self._is_sudden(column, day):
@@ -230,6 +253,9 @@ class Outliers:
         return bool(large and scores.sum() / np.sqrt(len(scores)) > self._parameters.newcomer_total_sigmas)
 
     def _is_sudden(self, column: int, day: Day) -> bool:
-        """Return whether a new series rose suddenly. A service that people adopt gradually grows day by day instead."""
+        """Return whether a new series rose suddenly.
+
+        The spend of a service that people adopt gradually grows day by day instead.
+        """
         past = self._panel.spend[int(self._panel.first_row[column]) : day.row, column]
         return len(past) < _FIRST_DAYS or bool(day.spend[column] > _SUDDEN_FACTOR * past.max())

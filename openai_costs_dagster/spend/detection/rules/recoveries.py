@@ -1,4 +1,4 @@
-"""The recoveries: a return to an earlier normal level, or to the level of a recent finding, is not a finding."""
+"""Removes flags of recoveries: a return to an earlier normal level, or to the level of a recent finding."""
 
 from __future__ import annotations
 
@@ -11,24 +11,26 @@ from openai_costs_dagster.spend.detection.state.episodes import Episodes
 from openai_costs_dagster.spend.detection.state.history import History
 from openai_costs_dagster.spend.detection.state.levels import Levels
 
-_RETURN_TOLERANCE = 0.4  # log scale: a day within this distance of an earlier level has returned to the level
-_RETURN_SHARE = 0.4  # share of the distance to an earlier level that a day must have covered
-_RETURN_SIGMAS = 2.5  # the tolerance in sigmas, which replaces `_RETURN_TOLERANCE` if it is larger
-# tolerance, as a share of an earlier level change, within which a slow fall matches the change
+# A day has returned to an earlier level if it is within this distance of the level (log scale).
+_RETURN_TOLERANCE = 0.4
+_RETURN_SHARE = 0.4  # A day must also have covered this share of the distance to the earlier level.
+# For series with much noise, this tolerance in sigmas replaces `_RETURN_TOLERANCE` if it is larger.
+_RETURN_SIGMAS = 2.5
+# A slow fall matches an earlier level change if the two differ by less than this share of the change.
 _SLOW_RETURN_SHARE = 0.25
-# log scale: largest distance below the level before a steep rise at which a day has returned to that level
+# A day has returned to the level before a steep rise if it is at most this far below the level (log scale).
 _STEEP_RISE_TOLERANCE = 0.25
-_RISE_DAYS = 14  # days over which a steep rise of the baseline is measured
-_RISE_GAP_DAYS = 2  # days before today that are not compared, because they may belong to the fall
+_RISE_DAYS = 14  # A rise of the level is steep if it happens within this number of days.
+_RISE_GAP_DAYS = 2  # The newest days are left out of this comparison, because they may belong to the fall.
 
-# A slow fall: several low days, none of which is flagged.
-_LOW_SIGMAS = 1.0  # sigmas below the level from which a day is low
-_LOW_MEAN_SIGMAS = 3.5  # sigmas below the level from which the mean of all low days is low
+# A slow fall consists of several low days, of which none is flagged. The constants below define it.
+_LOW_SIGMAS = 1.0  # A day is low if it is this many sigmas below the level.
+_LOW_MEAN_SIGMAS = 3.5  # The mean of all low days is low if it is this many sigmas below the level.
 _MIN_LOW_DAYS, _MAX_LOW_DAYS = 3, 14
 
 
 class Recoveries:
-    """The rule that removes flags of days on which a series returns to an earlier level."""
+    """Removes flags of days on which a series returns to an earlier level."""
 
     def __init__(self, parameters: Parameters, history: History, levels: Levels, episodes: Episodes) -> None:
         self._parameters = parameters
@@ -37,7 +39,7 @@ class Recoveries:
         self._episodes = episodes
 
     def apply(self, day: Day) -> None:
-        """Remove the flags of days that return to an earlier normal level or stay at the level of a recent finding."""
+        """Remove the flags of days that return to an earlier normal level, or stay at the level of a recent finding."""
         self._adopt_slow_recoveries(day)
         turned = day.outside_episode | (day.drop & self._episodes.last_is_rise)
         for column in true_columns(day.flagged & turned & (day.reason != "new")):
@@ -50,9 +52,10 @@ class Recoveries:
                 day.unflag(column, "reported")
 
     def _adopt_slow_recoveries(self, day: Day) -> None:
-        """Adopt an earlier level if several low days together show the fall and no single day is flagged.
+        """Make an earlier level the normal level again if several low days show the return and none of them is flagged.
 
-        Without this rule the expectation stays too high for weeks after an episode whose level had become normal.
+        Without this rule, the expected amount would stay too high for weeks after a long episode whose level had become
+        normal.
         """
         days_since_change = day.row - self._levels.changed_row
         recent = (days_since_change > _MIN_LOW_DAYS - 1) & (days_since_change <= self._parameters.fall_back_days)
@@ -89,7 +92,7 @@ class Recoveries:
         return int(earliest + not_low[-1] + 1 if len(not_low) else earliest)
 
     def _spread_of_mean(self, column: int, first: int, day: Day) -> float:
-        """Return the standard deviation of the mean of the days since `first` around the level before them."""
+        """Return the standard deviation of the mean of the days since `first`, around the level before these days."""
         parameters, days = self._parameters, day.row - first + 1
         uncertainty = parameters.run_level_uncertainty * day.uncertainty[column].item()
         variance = parameters.mean_variance(days) + uncertainty
@@ -97,7 +100,7 @@ class Recoveries:
         return spread
 
     def _change_to_earlier_level(self, column: int, day: Day) -> float | None:
-        """Return the residual of a day that returned to an earlier level, or None."""
+        """Return the residual of a day that returned to an earlier level, or None if the day did not."""
         residual = day.residual[column]
         within = self._parameters.fall_back_days if day.drop[column] else self._parameters.rise_back_days
         tolerance = max(_RETURN_SIGMAS * day.spread[column], _RETURN_TOLERANCE)
@@ -110,7 +113,7 @@ class Recoveries:
         return residual.item() if returned else None
 
     def _change_to_level_before_rise(self, column: int, day: Day) -> float | None:
-        """Return the residual of a day that fell to the level from which the baseline had risen steeply, or None."""
+        """Return the residual of a day that fell to the level before a steep rise, or None if the day did not."""
         parameters = self._parameters
         window = slice(max(0, day.row - parameters.fall_back_days // 2), max(0, day.row - _RISE_GAP_DAYS))
         levels = self._history.level[window, column]
@@ -124,9 +127,9 @@ class Recoveries:
         return day.residual[column].item()  # type: ignore[no-any-return]
 
     def _accept_reported_level(self, column: int, day: Day) -> bool:
-        """Accept the level of a recent finding if most days since then stayed at that level.
+        """Make the level of a recent finding the normal level if most days since the finding stayed at that level.
 
-        Return whether it was accepted.
+        Returns whether the level became the normal level.
         """
         parameters, began_row = self._parameters, self._episodes.began_row[column]
         days = day.row - began_row + 1

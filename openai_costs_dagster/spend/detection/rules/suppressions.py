@@ -1,4 +1,4 @@
-"""The suppressions: holidays, days of common rest, month ends and series that wind down remove flags."""
+"""Suppresses findings on holidays, on days on which most series rest, at month ends and for series that wind down."""
 
 from __future__ import annotations
 
@@ -11,30 +11,32 @@ from openai_costs_dagster.spend.detection.state.day import Day
 from openai_costs_dagster.spend.detection.state.history import History
 from openai_costs_dagster.spend.detection.state.levels import Levels
 
-_OUTAGE_SHARE = 0.02  # a holiday with less than this share of the expected amount is an outage
-_HOLIDAY_RISE = 1.5  # multiple of the expected amount up to which a rise on a holiday is suppressed
-_AFTER_DROP_DAYS = 14  # days after a lower level became normal during which further drops are suppressed
-_WINDING_DOWN_DAYS = 14  # days over which the fall of a level is measured
+# A drop on a holiday to less than this share of the expected amount is an outage and stays flagged.
+_OUTAGE_SHARE = 0.02
+_HOLIDAY_RISE = 1.5  # A rise on a holiday is suppressed up to this multiple of the expected amount.
+_AFTER_DROP_DAYS = 14  # After a lower level has become normal, further drops are suppressed for this number of days.
+_WINDING_DOWN_DAYS = 14  # A series winds down if its level falls during this number of days.
 
-# A day of common rest: at least half of at least four series spend clearly less than expected.
+# On a day of common rest, at least half of at least four series spend clearly less than expected.
 _MIN_SERIES = 4
 _RESTING_SIGMAS = 1.5
 _RESTING_SHARE = 0.5
 
-_MONTHS = 4  # number of earlier month ends that are compared
-_MONTH_END_SHARE = 0.5  # share of the rise, on the log scale, that an earlier month end must reach
-_MONTH_END_PLACES = 2 * holidays.MONTH_END_DAYS  # number of days around the turn of a month
+_MONTHS = 4  # A rise at a month end is compared with this number of earlier month ends.
+_MONTH_END_SHARE = 0.5  # An earlier month end is similar if it reached this share of the rise (log scale).
+_MONTH_END_PLACES = 2 * holidays.MONTH_END_DAYS  # The number of days around the turn of a month that are recorded.
 
 
 class Suppressions:
-    """The rules that remove flags explained by holidays, common rest, month ends or a decline, for one panel."""
+    """Removes flags that holidays, common rest, month ends or a decline explain, for the series of one panel."""
 
     def __init__(self, panel: Panel, parameters: Parameters, history: History, levels: Levels) -> None:
         self._panel = panel
         self._parameters = parameters
         self._history = history
         self._levels = levels
-        # Residuals by month (the current month last), position around the turn of the month, and series.
+        # The dimensions are the month (the current month last), the position around the turn of the month, and the
+        # series. The values are deviations from the expected spend.
         self._month_ends = np.full((_MONTHS + 1, _MONTH_END_PLACES, len(panel.series)), np.nan)
         self._organizations = [panel.organization == column for column in np.unique(panel.organization)]
 
@@ -53,7 +55,7 @@ class Suppressions:
         day.unflag(day.suppressed, "suppressed")
 
     def _suppress_common_rest(self, day: Day) -> None:
-        """Suppress drops if most of an organization rests: the day is a holiday that the calendar does not list."""
+        """Suppress drops if most series of an organization rest, as on a holiday that the calendar does not contain."""
         counted = day.mature & self._panel.is_leaf & (day.expected > self._parameters.floor_usd)
         for members in self._organizations:
             scores = day.score[counted & members]
@@ -62,7 +64,7 @@ class Suppressions:
                 day.is_rest_day |= members & (day.score < -self._parameters.rest_day_sigmas)
 
     def _suppress_month_end(self, day: Day) -> None:
-        """Suppress rises that also occurred on about the same days of at least half of the earlier month ends."""
+        """Suppress rises if at least half of the earlier month ends rose on about the same days."""
         position = holidays.month_position(day.date)
         if position is None:
             return
@@ -70,7 +72,8 @@ class Suppressions:
         if place == 0:
             self._month_ends = np.roll(self._month_ends, -1, axis=0)
             self._month_ends[-1] = np.nan
-        # The rise of a month end may occur a day earlier or later, so the neighboring days count as well.
+        # The rise of a month end may come a day earlier or later, so the neighboring days of earlier months count as
+        # well.
         around = self._month_ends[:-1, max(0, place - 1) : place + 2]
         known = np.isfinite(around).any(1).sum(0)
         similar = (around > _MONTH_END_SHARE * day.residual).any(1).sum(0)

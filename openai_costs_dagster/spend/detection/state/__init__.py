@@ -1,1 +1,1 @@
-"""The state of the detector: the baseline, history, levels and episodes of each series before a day is evaluated."""
+"""The state of the detector before it evaluates a day: the baseline, history, levels and episodes of each series."""

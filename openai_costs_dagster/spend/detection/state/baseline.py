@@ -1,8 +1,8 @@
-"""The expected spend of a day: a ridge regression of log spend on level, trend and weekday over eight weeks.
+"""Predicts the spend of a day by a ridge regression of log spend on level, trend and weekday over eight weeks.
 
-The regression solves all series at once. Its basis is laid out backwards from the evaluated day, so that the
-prediction is the sum of a few coefficients. The priors keep each weekday near the level of working days or weekends
-and keep trends small. With these priors three weeks of history are enough to predict a fourth.
+The regression solves all series at once. Days are counted backwards from the evaluated day, so that the prediction is
+the sum of a few coefficients. The priors keep the effect of each weekday close to the level of working days or of
+weekends, and keep trends small. With these priors, three weeks of history are enough to predict a fourth week.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import numpy as np
 from openai_costs_dagster.spend.detection.panel import Flags, Floats, Integers
 from openai_costs_dagster.spend.detection.parameters import Parameters
 
-# The columns of the basis. The weekdays take seven columns.
+# The columns of the regression matrix. The seven weekdays take the columns 2 to 8.
 _LEVEL, _TREND, _WEEKDAY, _TRANSIENT, _WEEKEND, _SIZE = 0, 1, 2, 9, 10, 11
-_WEEKEND_PRIOR = 2.0  # prior standard deviation of the weekend effect, on the log scale
-_NO_PRIOR = 1e-9  # a weak prior that keeps the matrix invertible and does not influence the level
-_MAX_UNCERTAINTY = 25.0  # upper bound of the prediction's variance, in units of the noise's variance
+_WEEKEND_PRIOR = 2.0  # The prior standard deviation of the difference between weekends and working days (log scale).
+_NO_PRIOR = 1e-9  # This weak prior keeps the matrix invertible and does not influence the level.
+_MAX_UNCERTAINTY = 25.0  # The upper bound of the prediction's variance, in units of the noise's variance.
 
 
 class Prediction(NamedTuple):
@@ -28,13 +28,13 @@ class Prediction(NamedTuple):
     level: Floats
     """The predicted value without the weekday effect."""
     trend: Floats
-    """The change per day."""
+    """The change of the level per day."""
     uncertainty: Floats
     """The variance of the prediction, in units of the noise's variance."""
 
 
 class Baseline:
-    """The regression with its precomputed basis for each weekday."""
+    """The regression, with its matrix precomputed for each weekday."""
 
     def __init__(self, parameters: Parameters) -> None:
         self._parameters = parameters
@@ -46,7 +46,9 @@ class Baseline:
         self._bases = [self._basis(weekday) for weekday in range(7)]
 
     def _basis(self, weekday: int) -> tuple[Floats, Floats, Floats]:
-        """Return the basis of the past days, of the evaluated day, and the outer products of the past days."""
+        """Return the regression rows of the past days, the row of the evaluated day, and the outer products of the past
+        rows.
+        """
         ago = np.arange(0, self._parameters.window_days + 1)
         rows = np.zeros((len(ago), _SIZE))
         rows[:, _LEVEL] = 1
@@ -68,15 +70,15 @@ class Baseline:
         settled_days: Integers,
         long_term_trend: Floats,
     ) -> Prediction:
-        """Predict a day from the past.
+        """Predict the spend of a day from the days before it.
 
-        `past` and `weights` have the shape ``[days ago, series]``, beginning with the day before. `settled_days` is
-        the number of days since the level of a series settled. While it is 0, older days weigh less and the trend may
-        be steeper. After that, the days before the level settled still weigh less.
+        `past` and `weights` have the shape ``[days ago, series]`` and begin with the day before. `settled_days` is the
+        number of days since the last change of level ended. While it is 0, older days weigh less and the trend may be
+        steeper. From 1 on, only days before the change of level weigh less.
         """
         rows, today, products = self._bases[weekday]
         weights = weights * self._weights[:, settled_days]
-        # The trend is estimated around the long-term trend, which is added again below.
+        # The regression only estimates the difference from the long-term trend, which is added again to the result.
         past = past + self._ago * long_term_trend
         count = past.shape[1]
         normal = (weights.T @ products).reshape(count, _SIZE, _SIZE)
@@ -92,7 +94,7 @@ class Baseline:
         )
 
     def _priors(self, noise: Floats, weekday_prior: Floats, unsettled: Flags) -> Floats:
-        """Return the ridge penalties as ratios of the noise's variance to the prior variance."""
+        """Return the penalties of the ridge regression: the variance of the noise divided by the prior variances."""
         parameters, variance = self._parameters, noise**2
         priors = np.empty((len(noise), _SIZE))
         priors[:, _LEVEL] = _NO_PRIOR

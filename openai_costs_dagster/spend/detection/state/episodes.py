@@ -1,4 +1,8 @@
-"""The episodes of unusual spend: a flagged day opens an episode, and a level that holds becomes the normal level."""
+"""Tracks episodes of unusual spend: consecutive flagged days of a series.
+
+A flagged day opens an episode. If the spend stays at the same unusual level for several days, this level becomes the
+normal level and the episode closes.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +16,12 @@ from openai_costs_dagster.spend.detection.state.day import Day
 from openai_costs_dagster.spend.detection.state.history import History
 from openai_costs_dagster.spend.detection.state.levels import LONG_AGO, Levels
 
-_CLOSE_AFTER_DAYS = 2  # consecutive unflagged days that close an episode
-_DROP_LEVEL_DAYS = 3  # last days of a drop whose median is the new level
-_STEADY_NOISES = 5  # largest spread, in standard deviations of the noise, of flagged days that agree on a level
-_STEADY_RANGE = 0.35  # least value of that largest spread, on the log scale, for series with little noise
+_CLOSE_AFTER_DAYS = 2  # An episode closes after this number of consecutive unflagged days.
+_DROP_LEVEL_DAYS = 3  # The new level after a drop is the median of this number of last days.
+# Flagged days agree on a level if their spread is at most this many standard deviations of the noise.
+_STEADY_NOISES = 5
+# For series with little noise, flagged days agree if their spread is at most this large (log scale).
+_STEADY_RANGE = 0.35
 
 
 class Episodes:
@@ -37,11 +43,13 @@ class Episodes:
 
     @property
     def is_open(self) -> np.ndarray:
-        """Whether an episode of each series is open."""
+        """Whether each series has an open episode."""
         return self._flagged_days > 0
 
     def recent_alerts(self, row: int) -> Integers:
-        """Return how many episodes of each series opened in the recent weeks, at most `max_recent_alerts`."""
+        """Return how many episodes of each series opened in the last `recent_alert_days` days, at most
+        `max_recent_alerts`.
+        """
         opened: Integers = self._opened[max(0, row - self._parameters.recent_alert_days) : row].sum(0)
         return np.minimum(opened, self._parameters.max_recent_alerts)
 
@@ -50,9 +58,9 @@ class Episodes:
         return np.median(self._residuals[column]).item()
 
     def update(self, day: Day) -> None:
-        """Open, extend and close episodes by the flags of a day, and accept levels that hold."""
+        """Open, extend and close episodes by the flags of a day, and make lasting levels the normal levels."""
         impact = self._parameters.minimum_impact_usd
-        # A weekend on which the series does not spend anyway does not close an episode.
+        # A day on which the series is not expected to spend, such as a weekend, does not count as an unflagged day.
         counts = (day.expected > impact) | (day.spend > impact)
         self._unflagged_days = np.where(day.flagged, 0, self._unflagged_days + counts)
         closed = (self._unflagged_days >= _CLOSE_AFTER_DAYS) | (self._levels.changed_row == day.row)
@@ -62,8 +70,8 @@ class Episodes:
                 self._opened[day.row, column] = True
                 self.began_row[column] = day.began_row[column]
                 self._residuals[column].clear()
-                # A test of several days flags only the last one of them. The days before it still count in the baseline
-                # as normal days, so their weights are set to zero now.
+                # A test of several days flags only the last day. The earlier days of the finding have counted as normal
+                # so far, so their weights are set to zero now.
                 self._history.set_weights(column, day.began_row[column], day.row, 0)
             self._flagged_days[column] += 1
             self.last_is_rise[column] = day.rise[column]
@@ -71,7 +79,7 @@ class Episodes:
             self._accept_lasting_level(column, day)
 
     def _accept_lasting_level(self, column: int, day: Day) -> None:
-        """Accept the level of the episode if it was found by a long run or has held for enough flagged days."""
+        """Make the level of the episode the normal level if a long run of days or enough flagged days confirm it."""
         parameters, residuals = self._parameters, self._residuals[column]
         run_days = day.row - day.began_row[column]
         if run_days >= parameters.level_confirm_days:
@@ -89,9 +97,9 @@ class Episodes:
                 self.accept_level(column, day.row, np.median(last).item(), used_days=parameters.level_rise_flags)
 
     def accept_level(self, column: int, row: int, change: float, *, used_days: int) -> None:
-        """Close an episode and make its level normal from its first day on.
+        """Close an episode, and make its level the normal level from its first day on.
 
-        The last `used_days` days of the episode weigh fully in the baseline again.
+        The last `used_days` days of the episode regain their full weight in the baseline.
         """
         self._levels.shift(column, row, change, since=self.began_row[column].item())
         self._history.set_weights(column, row - used_days + 1, row + 1, 1)

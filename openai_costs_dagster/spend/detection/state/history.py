@@ -1,7 +1,7 @@
-"""The history of evaluated days: cleaned past spend, the noise around it, and the level of each day.
+"""The history of evaluated days: the spend, its noise and its level, without the influence of unusual days.
 
-Arrays from which a window is read begin with a window of empty rows, so that the window before day `row` begins at
-index `row`.
+Arrays that are read in windows begin with a window of empty rows. The window before day `row` therefore begins at index
+`row`.
 """
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ from openai_costs_dagster.spend.detection.parameters import Parameters
 from openai_costs_dagster.spend.detection.state.baseline import Prediction
 from openai_costs_dagster.spend.detection.state.day import Day
 
-_MAD_TO_SIGMA = 1.4826  # converts the median absolute deviation of a normal distribution to its standard deviation
-_ADOPTION_START_DAYS = 10  # age in days from which the rise of an adopted series is measured
-_ADOPTION_RISE = 0.3  # log scale: rise of the level until `settling_age_days` from which a series counts as adopted
-_MAX_TREND = 0.012  # log scale per day: steeper trends are not extrapolated
-_TRUSTED_AGE_DAYS = 3  # days at the start of a series that weigh fully, because no baseline can rate them
-_MIN_YOUNG_WEIGHT = 0.3  # least weight of a day of a series that is not mature
+# This factor converts the median absolute deviation of a normal distribution to its standard deviation.
+_MAD_TO_SIGMA = 1.4826
+_ADOPTION_START_DAYS = 10  # The rise of a series after its start is measured from this age in days.
+# A series counts as adopted if its level rises by this much until it is `settling_age_days` old (log scale).
+_ADOPTION_RISE = 0.3
+_MAX_TREND = 0.012  # Steeper trends per day are not extrapolated (log scale).
+# The first days of a series weigh fully, because no expectation exists yet with which they could be compared.
+_TRUSTED_AGE_DAYS = 3
+_MIN_YOUNG_WEIGHT = 0.3  # The smallest weight of a day of a series that is too young for the tests.
 
 
 class History:
@@ -38,22 +41,22 @@ class History:
         self.trend = np.zeros((days, count))
         self._is_adopted = np.zeros(count, bool)
         self.long_term_trend = np.zeros(count)
-        """The slowly updated average of the trend, per day."""
+        """The slowly updated average of the trend of each series, per day."""
         self.deseasonalized = np.zeros((days, count))
-        """The spend of each day without its weekday effect."""
+        """The spend of each day without its weekday effect, on the log scale."""
         self.noise = np.full(count, parameters.typical_noise)
-        """The standard deviation of the noise."""
+        """The standard deviation of the noise of each series, on the log scale."""
         ago = np.arange(1, parameters.noise_window_days + 1)[:, None]
         self._recent_decay = parameters.recent_noise_decay**ago
         self._decay = parameters.noise_decay**ago
 
     def past(self, row: int) -> tuple[Floats, Floats]:
-        """Return the spend and the weights of the window before a day, beginning with the day before."""
+        """Return the spend and the weights of the days that the baseline uses, beginning with the day before `row`."""
         window = slice(row, row + self._parameters.window_days)
         return self._past[window][::-1], self._weight[window][::-1]
 
     def deviations(self, column: int, first: int, row: int) -> Floats:
-        """Return how far the days from `first` to `row` lie above the level known before `first`."""
+        """Return how far each day from `first` to `row` lies above the level that was known before `first`."""
         above: Floats = self.deseasonalized[first : row + 1, column] - self.level[first, column]
         return above
 
@@ -62,10 +65,11 @@ class History:
         return self._weight[first + self._parameters.window_days : row + self._parameters.window_days]
 
     def settled_days(self, row: int, age: Integers) -> Integers:
-        """Return for how many days the level of each series has been settled, at most the window.
+        """Return for how many days the level of each series has been stable, at most the number of days that the
+        baseline uses.
 
-        A series that grew gradually from little spend (an adopted series) needs time to settle. The level of any other
-        series counts as settled for the whole window once the series is `settling_age_days` old.
+        A series that grew gradually from little spend (an adopted series) needs time until its level is stable. Any
+        other series that is `settling_age_days` old counts as stable for all days.
         """
         parameters = self._parameters
         settling = np.flatnonzero(age == parameters.settling_age_days)
@@ -77,18 +81,24 @@ class History:
         return np.where(self._is_adopted | (age < parameters.settling_age_days), since, parameters.window_days)
 
     def record_prediction(self, row: int, prediction: Prediction, *, known: bool) -> None:
-        """Record the level and trend predicted for a day. The spend of an unknown day is assumed to equal the level."""
+        """Record the level and the trend that were predicted for a day.
+
+        If the spend of the day is unknown, the day is treated as if its spend had been at the predicted level.
+        """
         self.level[row] = prediction.level
         self.trend[row] = np.clip(prediction.trend, -_MAX_TREND, _MAX_TREND)
         weekday_effect = prediction.value - prediction.level
         self.deseasonalized[row] = self.log_spend[row] - weekday_effect if known else prediction.level
 
     def record_day(self, day: Day) -> None:
-        """Record an evaluated day. Flagged and suppressed days weigh nothing, and unusual days weigh less."""
+        """Record an evaluated day.
+
+        Flagged and suppressed days have no weight, and other unusual days have a reduced weight.
+        """
         parameters, index = self._parameters, day.row + self._parameters.window_days
         used = day.alive & ~day.flagged & ~day.suppressed & ~day.is_rest_day
         idle = day.activity.is_intermittent & (day.spend <= parameters.floor_usd)
-        # A day without expected and without actual spend is no evidence about the noise.
+        # If neither the expected nor the actual spend exceeds the floor, the day says nothing about the noise.
         dormant = (day.expected < parameters.floor_usd) & (day.spend < parameters.floor_usd)
         downweighted = np.minimum(1, parameters.downweight_from_sigmas / np.maximum(np.abs(day.score), 1e-9))
         young = np.maximum(downweighted, _MIN_YOUNG_WEIGHT)
@@ -105,7 +115,7 @@ class History:
         self._estimate_noise(index)
 
     def _estimate_noise(self, index: int) -> None:
-        """Estimate the noise as the root mean square of winsorized residuals, shrunk towards the typical noise."""
+        """Estimate the noise as the root mean square of limited residuals, drawn towards the typical noise."""
         parameters = self._parameters
         window = slice(max(0, index + 1 - parameters.noise_window_days), index + 1)
         weights, residuals = self._noise_weight[window][::-1], self._abs_residual[window][::-1]
@@ -119,7 +129,7 @@ class History:
         self.noise = np.maximum(parameters.min_noise, np.minimum(long_term, parameters.recent_noise_cap * recent))
 
     def _root_mean_square(self, squares: Floats, weights: Floats) -> Floats:
-        """Return the weighted root mean square, shrunk towards the typical noise for series with few days."""
+        """Return the weighted root mean square. For a series with few days, it is drawn towards the typical noise."""
         days = self._parameters.typical_noise_days
         typical = days * self._parameters.typical_noise**2
         mean: Floats = np.sqrt((typical + (weights * squares).sum(0)) / (days + weights.sum(0)))
@@ -135,7 +145,7 @@ class History:
 
 
 def active_days(spend: Floats, row: int, parameters: Parameters) -> Flags:
-    """Return on which days of the window before a day each series spent more than the floor, newest day first."""
+    """Return on which days before `row` each series spent more than the floor, beginning with the newest day."""
     active = np.zeros((parameters.window_days, spend.shape[1]), bool)
     known = spend[max(0, row - parameters.window_days) : row][::-1]
     active[: len(known)] = known > parameters.floor_usd
@@ -143,6 +153,6 @@ def active_days(spend: Floats, row: int, parameters: Parameters) -> Flags:
 
 
 def _take_rank(ranked: Floats, rank: np.ndarray) -> Floats:
-    """Return one value per column: the value at the given rank of that column."""
+    """Return one value per column: the value that has the given rank in its column."""
     values: Floats = np.take_along_axis(ranked, np.minimum(rank, len(ranked) - 1)[None], axis=0)[0]
     return values

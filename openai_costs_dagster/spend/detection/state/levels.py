@@ -1,6 +1,7 @@
-"""The normal level of each series, its changes, and the earlier normal levels.
+"""The normal level of each series, the changes of this level, and earlier normal levels.
 
-When a level changes, the past is shifted by the same amount, so that weekday effects and noise stay known.
+When a level changes, the past of the series is shifted by the same amount. The weekday effects and the noise therefore
+stay valid.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from openai_costs_dagster.spend.detection.parameters import Parameters
 from openai_costs_dagster.spend.detection.state.day import Day
 from openai_costs_dagster.spend.detection.state.history import History
 
-LONG_AGO = -(10**6)  # a row number before the first row, for an event that has never occurred
-_MAX_EARLIER_LEVELS = 3  # the number of earlier levels that are stored per series
-_SAME_LEVEL = 0.1  # log scale: levels closer than this are the same
+LONG_AGO = -(10**6)  # A row number before the first row, which stands for an event that has never occurred.
+_MAX_EARLIER_LEVELS = 3  # The number of earlier levels that are stored per series.
+_SAME_LEVEL = 0.1  # Levels that are closer than this count as the same level (log scale).
 
 
 class EarlierLevel(NamedTuple):
@@ -26,15 +27,15 @@ class EarlierLevel(NamedTuple):
     left_row: int
     """The row of the day on which the series left the level."""
     change: float
-    """The difference from the current level to the earlier one, on the log scale."""
+    """The earlier level minus the current level, on the log scale."""
 
 
 class LevelChange(NamedTuple):
-    """A change of a series' level and the state before it, so that the change can be reverted."""
+    """A change of a series' level, with the previous state, so that the change can be reverted."""
 
     row: int
     change: float
-    """The change on the log scale."""
+    """The new level minus the previous level, on the log scale."""
     earlier: list[EarlierLevel]
     normal_since: int
     changed_row: int
@@ -50,19 +51,19 @@ class Levels:
         self._earlier: dict[int, list[EarlierLevel]] = defaultdict(list)
         self._normal_since = panel.first_row.copy()
         self.changed_row = np.full(count, LONG_AGO)
-        """The row of the last level change of each series."""
+        """The row of the last change of level of each series."""
         self.drop_row = np.full(count, LONG_AGO)
         """The row of the last day on which the lower level of an episode became the normal level."""
 
     def earlier(self, column: int) -> list[EarlierLevel]:
-        """Return the earlier normal levels of a series."""
+        """Return the earlier normal levels of a series, the newest last."""
         return self._earlier[column]
 
     def adopt(self, column: int, day: Day, reason: str, change: float | None = None) -> LevelChange:
-        """Make the level of the day the normal level at once and remove the flag of the day.
+        """Make the level of the day the normal level at once, and remove the flag of the day.
 
-        `change` is the difference from the former level to the new one, by default the residual of the day. Returns a
-        record with which `revert` undoes the change.
+        `change` is the new level minus the previous level, by default the residual of the day. The returned record can
+        be passed to `revert`.
         """
         change = day.residual[column].item() if change is None else change
         since, changed_row = self._normal_since[column].item(), self.changed_row[column].item()
@@ -73,7 +74,10 @@ class Levels:
         return before
 
     def revert(self, column: int, before: LevelChange, row: int) -> None:
-        """Restore the level before a change. The days from the change to `row`, excluding `row`, weigh nothing."""
+        """Restore the level before a change.
+
+        The days from the change to `row`, excluding `row`, lose their weight in the baseline.
+        """
         self._history.shift(column, before.row, -before.change)
         self._history.level[before.row + 1 : row + 1, column] -= before.change
         self._history.set_weights(column, before.row, row, 0)
@@ -81,7 +85,7 @@ class Levels:
         self._normal_since[column], self.changed_row[column] = before.normal_since, before.changed_row
 
     def shift(self, column: int, row: int, change: float, *, since: int) -> None:
-        """Shift the level by `change` from day `since` on, as discovered on day `row`.
+        """Shift the level of a series by `change` from day `since` on, as was discovered on day `row`.
 
         The previous level becomes an earlier level if it was normal for at least `mature_age_days`.
         """

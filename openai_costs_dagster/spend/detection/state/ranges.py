@@ -1,7 +1,7 @@
-"""The ranges of tests over more than a single day, in US dollars, for display in findings.
+"""Computes the ranges in US dollars that findings over several days display.
 
-The range of a run of days applies to the sum of the run. Its bounds assume that only the last day can change: a bound
-is the sum at which the last day would no longer have failed the test.
+The range of a run of days applies to the sum of the days. A bound of the range is the sum at which the last day would
+have passed the test, while the earlier days keep their spend.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from openai_costs_dagster.spend.detection.state.history import History
 
 
 class DayRun(NamedTuple):
-    """A run of days that ends with the evaluated day and is tested as a whole; one value per series."""
+    """A run of days that ends with the evaluated day and is tested as a whole. Arrays have one value per series."""
 
     first: int
-    """The row of the first day."""
+    """The row of the first day of the run."""
     reference: Floats
-    """The level before the first day, on the log scale."""
+    """The level before the first day of the run, on the log scale."""
     usual: Floats
     """The expected spend of the last day, in US dollars."""
     above: Floats
-    """The distance of each day above the reference level, on the log scale; shape ``[day, series]``."""
+    """The distance of each day above the level before the run, on the log scale, in the shape ``[day, series]``."""
 
 
 class Ranges:
-    """Computes the displayed ranges of the tests, for the series of one panel."""
+    """Computes the displayed ranges for the series of one panel."""
 
     def __init__(self, panel: Panel, parameters: Parameters, history: History) -> None:
         self._panel = panel
@@ -36,7 +36,7 @@ class Ranges:
         self._history = history
 
     def for_episode(self, column: int, day: Day, size: float, *, rise: bool) -> FailedTest:
-        """Return the range of a day within an episode. The range is narrower than the range of a single day.
+        """Return the range of a day that continues an episode, which is narrower than the range of any other day.
 
         `size` is the median residual of the episode, on the log scale.
         """
@@ -50,10 +50,9 @@ class Ranges:
         return FailedTest(1, expected, min(bound, expected - parameters.minimum_impact_usd), upper)
 
     def for_run_rise(self, day: Day, run: DayRun, least: Floats, column: int) -> FailedTest:
-        """Return the range of a run that is unusually high.
+        """Return the range of a run of days that is unusually high.
 
-        A run is unusually high if the mean of its days is far enough above the level. `least` holds the smallest such
-        distance of each series, as a difference of logarithms.
+        `least` contains, for each series, the smallest mean distance above the level that is unusual, on the log scale.
         """
         days, change = day.row - run.first + 1, least[column].item()
         parameters = self._parameters
@@ -65,10 +64,9 @@ class Ranges:
         return FailedTest(days, expected, min(self._expected_sum(column, day, run, -change), expected), upper)
 
     def for_run_drop(self, day: Day, run: DayRun, least: Floats, column: int) -> FailedTest:
-        """Return the range of a run that is unusually low.
+        """Return the range of a run of days that is unusually low.
 
-        A run is unusually low if the mean of its days is far enough below the level. `least` holds the smallest such
-        distance of each series, as a difference of logarithms.
+        `least` contains, for each series, the smallest mean distance below the level that is unusual, on the log scale.
         """
         parameters, usual = self._parameters, run.usual[column].item()
         days, change = day.row - run.first + 1, least[column].item()
@@ -87,13 +85,13 @@ class Ranges:
         return before
 
     def _last_day(self, column: int, day: Day, run: DayRun, above: float) -> float:
-        """Return the spend of the last day at which the distances of all days add up to `above`."""
+        """Return the spend of the last day with which the distances of all days would add up to `above`."""
         last = above - run.above[:-1, column].sum()
         dollars: float = self._parameters.to_usd(run.reference[column] + day.weekday_effect[column] + last).item()
         return dollars
 
     def _expected_sum(self, column: int, day: Day, run: DayRun, above: float = 0) -> float:
-        """Return the sum that the run would have if every day lay `above` the level."""
+        """Return the sum of the run if every day were `above` the level, on the log scale."""
         days = slice(run.first, day.row + 1)
         weekday_effects = self._history.log_spend[days, column] - self._history.deseasonalized[days, column]
         usual: float = self._parameters.to_usd(run.reference[column] + weekday_effects + above).sum().item()
