@@ -43,8 +43,11 @@ def by_default() -> dict[str, Service]:
 def secret_files(service: Service) -> dict[str, str]:
     """Return the path of each secret in the container of a service, by the name of the secret."""
     given = service.get("secrets", [])
-    named = [one if isinstance(one, dict) else {"source": one, "target": f"/run/secrets/{one}"} for one in given]
-    return {one["source"]: one["target"] for one in named}
+    named = [
+        secret if isinstance(secret, dict) else {"source": secret, "target": f"/run/secrets/{secret}"}
+        for secret in given
+    ]
+    return {secret["source"]: secret["target"] for secret in named}
 
 
 @cache

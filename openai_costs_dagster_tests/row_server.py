@@ -158,7 +158,10 @@ class RowServer:
         start, end = int(query["start_time"][0]), int(query["end_time"][0])
         limit, offset = int(query.get("limit", ["7"])[0]), int(query.get("page", ["0"])[0])
         starts = list(range(start, end, _DAY))
-        data = [self._bucket(path, one, query.get("group_by", [])) for one in starts[offset : offset + limit]]
+        data = [
+            self._bucket(path, start_of_day, query.get("group_by", []))
+            for start_of_day in starts[offset : offset + limit]
+        ]
         following = offset + limit if offset + limit < len(starts) else None
         page = self.page(
             path,

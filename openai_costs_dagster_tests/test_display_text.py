@@ -46,7 +46,7 @@ def forbidden(text: str) -> set[str]:
 @given(st.text(alphabet=st.characters(codec=None), max_size=60), st.booleans())
 def test_any_text_becomes_printable(text: str, lines: bool) -> None:
     shown = printable(f"{text}{HOSTILE}", lines=lines)
-    assert not {one for one in forbidden(shown) if unicodedata.category(one) != "Cf"}
+    assert not {character for character in forbidden(shown) if unicodedata.category(character) != "Cf"}
     assert len(shown.splitlines()) == 1 or lines
     assert printable(shown, lines=lines) == shown
     shown.encode()

@@ -54,7 +54,7 @@ def test_alert_is_sent_once_and_signed(
     wanted = base64.b64encode(hmac.new(SECRET.encode(), signed, hashlib.sha256).digest()).decode()
     assert headers["Webhook-Signature"] == f"v1,{wanted}"
     assert headers["Idempotency-Key"] == arrived.document["id"]
-    assert [one["id"] for one in arrived.document["alerts"]] == ["one"]
+    assert [alert["id"] for alert in arrived.document["alerts"]] == ["one"]
     assert arrived.document["alerts"][0]["facts"] == {"Spent": "$545.00"}
 
 
@@ -86,7 +86,7 @@ def test_failed_test_alert_leaves_nothing_to_retry(
     assert run_delivery(database, clock, hook).sent == 1  # only the earlier alert
     assert outbox.delivery_states(connection) == []
     assert outbox.requeue_dead(connection, clock.now) == 0
-    assert [one.document["alerts"][0]["kind"] for one in receiver.received] == ["test", "test", "anomaly"]
+    assert [request.document["alerts"][0]["kind"] for request in receiver.received] == ["test", "test", "anomaly"]
 
 
 @pytest.mark.parametrize("trouble", [500, 429, 302, 404, 0])
@@ -263,7 +263,7 @@ def test_alerts_are_grouped_by_day_and_kind(
     record(connection, clock, "four", usage_date=day, kind="budget")
     record(connection, clock, "five", usage_date=day + dt.timedelta(days=1))
     run_delivery(database, clock, make_route(receiver))
-    found = sorted([one["id"] for one in arrived.document["alerts"]] for arrived in receiver.received)
+    found = sorted([alert["id"] for alert in arrived.document["alerts"]] for arrived in receiver.received)
     assert found == [["five"], ["four"], ["one", "two", "three"]]
 
 
@@ -287,7 +287,7 @@ def test_digest_contains_all_alerts_until_its_tick(
     clock.now = dt.datetime(2026, 2, 3, 8, tzinfo=dt.UTC)
     assert run_delivery(database, clock, digest).sent == 1
     (arrived,) = receiver.received
-    assert [one["id"] for one in arrived.document["alerts"]] == ["one", "two", "three"]
+    assert [alert["id"] for alert in arrived.document["alerts"]] == ["one", "two", "three"]
 
 
 def test_alert_without_a_channel_is_not_sent_to_a_later_channel(
@@ -340,7 +340,7 @@ def test_apprise_service_receives_title_text_and_picture(
     assert document["title"] == "acme: unusual spend on 2026-02-02"
     assert "Up $412" in document["message"]
     assert document["type"] == "failure"
-    assert [one["filename"] for one in document["attachments"]] == ["spend.png"]
+    assert [attachment["filename"] for attachment in document["attachments"]] == ["spend.png"]
 
 
 def test_channel_url_is_in_no_table_and_no_message(

@@ -57,7 +57,7 @@ def page(
     buckets: Iterable[dict[str, Any] | dt.date], next_page: str | None = None, *, has_more: bool | None = None
 ) -> httpx2.Response:
     """Return a page of buckets. A day stands for an empty bucket. `has_more` follows from `next_page` by default."""
-    data = [bucket(one) if isinstance(one, dt.date) else one for one in buckets]
+    data = [bucket(item) if isinstance(item, dt.date) else item for item in buckets]
     more = next_page is not None if has_more is None else has_more
     body = {"object": "page", "data": data, "has_more": more, "next_page": next_page}
     content = json.dumps(body, separators=(",", ":")).encode()  # json.dumps escapes unpaired surrogates.

@@ -90,11 +90,11 @@ def test_client_recognizes_its_own_key_in_redacted_form() -> None:
 
 
 def test_fingerprint_differs_by_key_and_does_not_contain_the_key() -> None:
-    with Script(_PAGE).api(key="sk-admin-a") as one, Script(_PAGE).api(key="sk-admin-a") as same:
-        assert one.fingerprint == same.fingerprint
-        assert b"sk-admin" not in one.fingerprint
+    with Script(_PAGE).api(key="sk-admin-a") as first, Script(_PAGE).api(key="sk-admin-a") as same:
+        assert first.fingerprint == same.fingerprint
+        assert b"sk-admin" not in first.fingerprint
     with Script(_PAGE).api(key="sk-admin-b") as other:
-        assert other.fingerprint != one.fingerprint
+        assert other.fingerprint != first.fingerprint
 
 
 @pytest.mark.parametrize("key", ["sk-admin-abc", "sk-abc", "anything-a-proxy-takes"])

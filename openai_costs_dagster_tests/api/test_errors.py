@@ -154,7 +154,7 @@ def test_unrecognized_refusal_is_logged_once(caplog: pytest.LogCaptureFixture) -
     for _ in range(3):
         with Script(response).api() as api, pytest.raises(errors.RequestRefused):
             api.get(COSTS_PATH, [], WirePage)
-    (record,) = [one for one in caplog.records if "made_up_code" in one.getMessage()]
+    (record,) = [found for found in caplog.records if "made_up_code" in found.getMessage()]
     assert "'made_up'" in record.getMessage()
     assert KEY not in record.getMessage()
 

@@ -117,8 +117,10 @@ _recent = _ranges(ended=st.integers(0, 9))
 
 
 def _monotone(direction: Callable[[dt.date], ServedOn]) -> st.SearchStrategy[Api]:
-    one = st.one_of(st.just(always), st.just(never), _dates.map(direction))
-    return st.builds(lambda *each: Api(dict(zip(GROUPINGS[:3], each, strict=True))), one, one, one)
+    api_behavior = st.one_of(st.just(always), st.just(never), _dates.map(direction))
+    return st.builds(
+        lambda *each: Api(dict(zip(GROUPINGS[:3], each, strict=True))), api_behavior, api_behavior, api_behavior
+    )
 
 
 def _spans_the_known_date(days: DayRange) -> bool:

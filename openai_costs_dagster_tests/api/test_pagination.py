@@ -51,7 +51,7 @@ def test_query_contains_utc_days_grouping_and_limit(grouping: Grouping) -> None:
 def test_year_is_read_in_pages_of_180_days_with_the_same_query() -> None:
     year = list(days(365))
     script = Script(page(year[:180], "page_2"), page(year[180:360], "page_3"), page(year[360:]))
-    assert [one.day for one in read(script, days(365), GROUPINGS[0])] == year
+    assert [bucket_of_day.day for bucket_of_day in read(script, days(365), GROUPINGS[0])] == year
     first, *others = script.queries()
     assert ("limit", "180") in first
     assert others == [[*first, ("page", "page_2")], [*first, ("page", "page_3")]]
@@ -60,14 +60,14 @@ def test_year_is_read_in_pages_of_180_days_with_the_same_query() -> None:
 def test_rows_and_bytes_of_a_bucket_are_unchanged() -> None:
     script = Script(page([bucket(FIRST, row(line_item="a"), row(line_item="a")), bucket(_SECOND)]))
     first, second = read(script, days(2))
-    assert [parse_cost(one).line_item for one in first.rows] == ["a", "a"]
+    assert [parse_cost(cost_row).line_item for cost_row in first.rows] == ["a", "a"]
     assert first.raw.startswith(b'{"object":"bucket","start_time":1772323200')
     assert (second.day, list(second.rows)) == (_SECOND, [])
 
 
 def test_nul_and_unpaired_surrogates_are_replaced_in_rows_and_bytes() -> None:
     (only,) = read(Script(page([bucket(FIRST, row(line_item="a\0b"), row(line_item="\ud83d"))])), days(1))
-    assert [one.line_item for one in only.rows] == ["a\ufffdb", "\ufffd"]
+    assert [cost_row.line_item for cost_row in only.rows] == ["a\ufffdb", "\ufffd"]
     assert only.raw.count(rb"\ufffd") == 2
 
 
@@ -75,13 +75,13 @@ def test_nul_and_unpaired_surrogates_are_replaced_in_rows_and_bytes() -> None:
 def test_invalid_utf8_is_replaced(sent: bytes) -> None:
     body = page([bucket(FIRST, row(line_item="x"))]).content.replace(b'"x"', b'"' + sent + b'"')
     (only,) = read(Script(httpx2.Response(200, content=body)), days(1))
-    assert [one.line_item for one in only.rows] == ["\ufffd"]
+    assert [cost_row.line_item for cost_row in only.rows] == ["\ufffd"]
 
 
 @pytest.mark.parametrize("end", [{"end_time": 1772409600.0}, {"end_time": None}, {}], ids=["float", "null", "absent"])
 def test_bucket_with_float_times_or_without_end_is_accepted(end: dict[str, Any]) -> None:
     buckets = [{"start_time": 1772323200.0, "results": [row()], **end}, {"start_time": 1772409600.0, "results": []}]
-    assert [one.day for one in read(Script(page(buckets)), days(2))] == [FIRST, _SECOND]
+    assert [bucket_of_day.day for bucket_of_day in read(Script(page(buckets)), days(2))] == [FIRST, _SECOND]
 
 
 def test_escaped_backslash_before_u0000_is_unchanged() -> None:
@@ -222,11 +222,11 @@ def test_simulated_year_is_read_completely_and_exactly(deviations: Deviations) -
         buckets = list(read_costs(api, wanted, GROUPINGS[1], guard))
         assert len(simulator.requests) == api.requests == 3
         assert {request.method for request in simulator.requests} == {"GET"}
-    assert [one.day for one in buckets] == list(wanted)
+    assert [bucket_of_day.day for bucket_of_day in buckets] == list(wanted)
     assert guard.organization_id == (organization.organization_id if deviations.undocumented_fields else None)
-    one = buckets[200]
-    found = sum((parse_cost(cost).amount or Decimal(0) for cost in one.rows), Decimal(0))
-    assert found == sum((fact.amount or Decimal(0) for fact in organization.facts(one.day)), Decimal(0))
+    bucket_of_day = buckets[200]
+    found = sum((parse_cost(cost).amount or Decimal(0) for cost in bucket_of_day.rows), Decimal(0))
+    assert found == sum((fact.amount or Decimal(0) for fact in organization.facts(bucket_of_day.day)), Decimal(0))
 
 
 @pytest.mark.parametrize(

@@ -20,11 +20,11 @@ def test_concurrent_first_backfills_store_every_day_once(fresh_place: Workplace,
     api.organizations.append(organization)
     place.configure(api, {"acme": organization}, start_date=first_day())
     gate = Gate(api)
-    with place.started("backfill") as one, place.started("backfill") as other:
-        until(lambda: (gate.reached and "; waiting for it" in _log(place)) or one.poll() or other.poll())
+    with place.started("backfill") as first, place.started("backfill") as second:
+        until(lambda: (gate.reached and "; waiting for it" in _log(place)) or first.poll() or second.poll())
         gate.open()
-        outputs = [one.communicate(timeout=240), other.communicate(timeout=240)]
-    assert (one.returncode, other.returncode) == (0, 0), outputs
+        outputs = [first.communicate(timeout=240), second.communicate(timeout=240)]
+    assert (first.returncode, second.returncode) == (0, 0), outputs
     assert "Traceback" not in str(outputs)
     assert place.stored("acme") == expected_costs(organization, first_day())
     assert len(place.stored_days("acme")) == 21

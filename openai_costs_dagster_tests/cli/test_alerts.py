@@ -23,7 +23,7 @@ def test_alert_is_delivered_or_the_failure_is_printed(loaded: Loaded) -> None:
         }
         finished = place.run("alerts", "test", "hook", **given)
         assert (finished.code, finished.out) == (0, "hook: delivered\n")
-        assert [one["kind"] for one in receiver.received[0].document["alerts"]] == ["test"]
+        assert [alert["kind"] for alert in receiver.received[0].document["alerts"]] == ["test"]
         finished = place.run("alerts", "test", **given)
         assert finished.code == 1
         assert "hook: delivered" in finished.out

@@ -112,19 +112,25 @@ def test_findings_are_listed_explained_and_get_feedback(loaded: Loaded) -> None:
     assert lines(explained.out)[0] == listed[0]["explanation"]
     assert f"  actual: {listed[0]['actual']}" in explained.out
     assert place.run("anomalies", "mute", number, "--reason", "a test", "--days", "3").code == 0
-    assert number not in [str(one["anomaly_id"]) for one in json.loads(place.run("anomalies", "list", "--json").out)]
+    assert number not in [
+        str(finding["anomaly_id"]) for finding in json.loads(place.run("anomalies", "list", "--json").out)
+    ]
     everything = json.loads(place.run("anomalies", "list", "--all", "--json").out)
-    assert "mute: a test" in [one["feedback"] for one in everything]
+    assert "mute: a test" in [finding["feedback"] for finding in everything]
     (muted,) = json.loads(place.run("anomalies", "mutes", "--org", "acme", "--json").out)
     assert (str(muted["anomaly_id"]), muted["reason"], muted["last_day"]) == (number, "a test", str(days_ago(-2)))
     assert "a test" in place.run("anomalies", "mutes").out
     assert place.run("anomalies", "unmute", number).code == 0
     assert place.run("anomalies", "mutes").out == "there are no active mutes\n"
-    assert number in [str(one["anomaly_id"]) for one in json.loads(place.run("anomalies", "list", "--json").out)]
+    assert number in [
+        str(finding["anomaly_id"]) for finding in json.loads(place.run("anomalies", "list", "--json").out)
+    ]
     assert place.run("anomalies", "expected", number, "--reason", "a launch").code == 0
     assert f"these findings are: {number} (acme" in place.run("anomalies", "withdraw", "999999").err
     assert place.run("anomalies", "withdraw", number).code == 0
-    assert number in [str(one["anomaly_id"]) for one in json.loads(place.run("anomalies", "list", "--json").out)]
+    assert number in [
+        str(finding["anomaly_id"]) for finding in json.loads(place.run("anomalies", "list", "--json").out)
+    ]
 
 
 def test_feedback_needs_a_finding_and_a_reason(loaded: Loaded) -> None:

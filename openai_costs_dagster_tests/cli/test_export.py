@@ -53,7 +53,7 @@ def test_export_prints_written_and_omitted_rows(export: RunCommand, tmp_path: Pa
         "the month is settled",
     ]
     with (tmp_path / "january.csv").open(newline="") as file:
-        assert sum(Decimal(one["BilledCost"]) for one in csv.DictReader(file)) == Decimal("65.1")
+        assert sum(Decimal(charge["BilledCost"]) for charge in csv.DictReader(file)) == Decimal("65.1")
 
 
 def test_suffix_selects_the_format_and_org_the_organizations(export: RunCommand, tmp_path: Path) -> None:

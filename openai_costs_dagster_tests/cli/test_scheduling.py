@@ -51,7 +51,7 @@ def test_ticking_sensors_are_healthy(database: Database, evaluate: Callable[...,
     tick(database, "openai_costs_refresh", 149, interval_seconds=30)
     found = evaluate()
     assert (found.is_scheduled, found.problems, found.notes) == (True, [], [])
-    assert [one.tick.sensor for one in found.sensors] == ["openai_costs_alerts", "openai_costs_refresh"]
+    assert [sensor.tick.sensor for sensor in found.sensors] == ["openai_costs_alerts", "openai_costs_refresh"]
 
 
 def test_tick_older_than_five_intervals_is_a_problem(database: Database, evaluate: Callable[..., Scheduling]) -> None:
@@ -108,7 +108,7 @@ def test_renamed_or_moved_location_is_not_evaluated(database: Database, evaluate
     tick(database, "openai_costs_alerts", 10)
     found = evaluate()
     assert found.problems == []
-    assert [one.tick.host for one in found.sensors] == ["one"]
+    assert [sensor.tick.host for sensor in found.sensors] == ["one"]
 
 
 def test_organization_without_a_sensor_is_a_problem(database: Database, evaluate: Callable[..., Scheduling]) -> None:

@@ -35,7 +35,7 @@ def machine_readable(loaded: Loaded) -> Finished:
 
 @pytest.fixture
 def overviews(machine_readable: Finished) -> dict[str, Any]:
-    return {one["organization"]: one for one in json.loads(machine_readable.out)["organizations"]}
+    return {overview["organization"]: overview for overview in json.loads(machine_readable.out)["organizations"]}
 
 
 def test_healthy_status_exits_with_0(text: Finished, machine_readable: Finished) -> None:
@@ -53,7 +53,9 @@ def test_each_organization_is_a_line_of_the_table(text: Finished) -> None:
 
 
 def test_open_anomaly_is_a_line_and_a_json_object(text: Finished, overviews: dict[str, Any]) -> None:
-    finding, *_ = [one for one in overviews["acme"]["open_anomalies"] if one["usage_date"] == str(yesterday())]
+    finding, *_ = [
+        anomaly for anomaly in overviews["acme"]["open_anomalies"] if anomaly["usage_date"] == str(yesterday())
+    ]
     assert finding["explanation"].startswith("Up $")
     assert f"acme: anomaly {yesterday()}: {finding['explanation']}" in lines(text.out)
     assert (finding["status"], finding["severity"] in {"low", "medium", "high"}) == ("open", True)
@@ -73,7 +75,7 @@ def test_budget_is_a_line_and_a_json_object(loaded: Loaded) -> None:
     config.write_text(yaml.safe_dump(content))
     printed = loaded.place.run("status", OPENAI_COSTS_CONFIG=str(config))
     document = json.loads(loaded.place.run("status", "--json", OPENAI_COSTS_CONFIG=str(config)).out)
-    (acme,) = [one for one in document["organizations"] if one["organization"] == "acme"]
+    (acme,) = [shown for shown in document["organizations"] if shown["organization"] == "acme"]
     large, small = sorted(acme["budgets"], key=lambda budget: budget["name"])
     assert (small["name"], small["limit_usd"], small["status"]) == ("small, month", "1", "exceeded")
     assert (large["name"], large["scope"], large["scope_id"]) == ("organization, year", "organization", None)
@@ -107,19 +109,24 @@ def test_json_has_days_and_exact_amounts_as_text(loaded: Loaded, overviews: dict
         today(),
     )
     for name, spent in found:
-        one = overviews[name]
-        assert isinstance(one["month_to_date_usd"], str)
-        assert Decimal(one["month_to_date_usd"]) == spent
-        assert Decimal(one["forecast_usd"]) >= spent
-        assert one["last_day"] == str(today())
-        assert one["last_settled_day"] == str(days_ago(3))  # A day is settled 48 hours after its end.
-        assert (one["missing_days"], one["missing_ranges"], one["required_actions"], one["last_error"]) == (
+        overview = overviews[name]
+        assert isinstance(overview["month_to_date_usd"], str)
+        assert Decimal(overview["month_to_date_usd"]) == spent
+        assert Decimal(overview["forecast_usd"]) >= spent
+        assert overview["last_day"] == str(today())
+        assert overview["last_settled_day"] == str(days_ago(3))  # A day is settled 48 hours after its end.
+        assert (
+            overview["missing_days"],
+            overview["missing_ranges"],
+            overview["required_actions"],
+            overview["last_error"],
+        ) == (
             0,
             [],
             [],
             None,
         )
-    assert [one["grouping"] for one in overviews["acme"]["groupings"]] == ["project,user,line_item,api_key"]
+    assert [grouping["grouping"] for grouping in overviews["acme"]["groupings"]] == ["project,user,line_item,api_key"]
     assert overviews["acme"]["groupings"][0]["first_day"] == str(first_day())
 
 
@@ -139,11 +146,18 @@ def test_status_without_any_sync_is_reported(run_command: RunCommand, database: 
     key = {"OPENAI_ADMIN_KEY": "sk-admin-simulated-acme"}
     finished = run_command("status", "--json", DATABASE_URL=database.url, **key)
     assert finished.code == 1
-    (one,) = json.loads(finished.out)["organizations"]
-    assert (one["organization"], one["last_day"], one["month_to_date_usd"], one["forecast_usd"]) == (
+    (overview,) = json.loads(finished.out)["organizations"]
+    assert (
+        overview["organization"],
+        overview["last_day"],
+        overview["month_to_date_usd"],
+        overview["forecast_usd"],
+    ) == (
         "default",
         None,
         "0",
         None,
     )
-    assert one["required_actions"] == ["never synchronized: run openai-costs backfill, or keep openai-costs up running"]
+    assert overview["required_actions"] == [
+        "never synchronized: run openai-costs backfill, or keep openai-costs up running"
+    ]

@@ -24,7 +24,7 @@ from openai_costs_dagster.configuration.cron import latest_tick, next_tick
     ],
 )
 def test_next_tick_of_a_schedule(cron: str, after: str, expected: str) -> None:
-    moments = [dt.datetime.fromisoformat(f"{one}+00:00") for one in (after, expected)]
+    moments = [dt.datetime.fromisoformat(f"{moment}+00:00") for moment in (after, expected)]
     assert next_tick(cron, moments[0]) == moments[1]
 
 
@@ -54,7 +54,7 @@ MOMENTS = st.timedeltas(dt.timedelta(), dt.timedelta(days=36_500)).map(
     ],
 )
 def test_latest_tick(cron: str, until: str, expected: str) -> None:
-    moments = [dt.datetime.fromisoformat(f"{one}+00:00") for one in (until, expected)]
+    moments = [dt.datetime.fromisoformat(f"{moment}+00:00") for moment in (until, expected)]
     assert latest_tick(cron, moments[0]) == moments[1]
 
 

@@ -117,8 +117,8 @@ def _first_texts(call: ast.Call, function: ast.FunctionDef) -> Iterator[str]:
             for node in ast.walk(function)
             if isinstance(node, ast.Assign) and {_name(target) for target in node.targets} & names
         ]
-        for one in written:
-            yield from (text for text in _texts(one) if " " in text.strip(f" {BLANK}"))
+        for expression in written:
+            yield from (text for text in _texts(expression) if " " in text.strip(f" {BLANK}"))
 
 
 def _texts(tree: ast.AST) -> Iterator[str]:

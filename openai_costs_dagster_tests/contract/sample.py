@@ -119,9 +119,9 @@ def _read(database: Database, organization: Organization, days: Sequence[dt.date
     evaluator = Evaluator(organization, configuration, run_id=trigger, trigger=trigger, now=now)
     with database.connect() as connection:
         allocate_days(connection, organization.name, days, now)
-        for one in (False, True):
-            evaluator.evaluate_anomalies(connection, days[-21:], users=one)
-            evaluator.evaluate_budgets(connection, days[-40:], allocated=one)
+        for allocated in (False, True):
+            evaluator.evaluate_anomalies(connection, days[-21:], users=allocated)
+            evaluator.evaluate_budgets(connection, days[-40:], allocated=allocated)
 
 
 def _break(connection: Connection, organization: str) -> None:
@@ -135,7 +135,7 @@ def _break(connection: Connection, organization: str) -> None:
 
 def _deliver(connection: Connection) -> None:
     """Store each alert in three channels: delivered to `chat`, given up for `pager` and waiting for `mail`."""
-    alerts = [one.alert_id for one in outbox.unrouted(connection)]
+    alerts = [alert.alert_id for alert in outbox.unrouted(connection)]
     assert alerts
     for channel, state in (("chat", "delivered"), ("pager", "dead"), ("mail", "waiting")):
         outbox.store_message(connection, channel, channel, alerts, organization="lumen", due_at=NOW, now=NOW)

@@ -46,7 +46,7 @@ every_question = pytest.mark.parametrize("question", ALL, ids=lambda question: q
 
 
 def answer(reader: Connection, beginning: str) -> Rows:
-    (question,) = [one for one in ALL if one.title.startswith(beginning)]
+    (question,) = [candidate for candidate in ALL if candidate.title.startswith(beginning)]
     return fetch_dicts(reader, at_the_clock(question.query))
 
 

@@ -230,5 +230,5 @@ def test_every_named_module_exists(name: str) -> None:
     modules = set(re.findall(r"(?<![\w./])(?:[a-z_]+/)*[a-z_]+\.py\b", text))
     assert modules
     places = (ROOT, root, root / "orchestration", root.with_name("openai_costs_dagster_tests"))
-    missing = {one for one in modules if not any((place / one).exists() for place in places)}
+    missing = {module for module in modules if not any((place / module).exists() for place in places)}
     assert missing == set()

@@ -57,24 +57,29 @@ def dashboard(file: Path) -> Dashboard:
 
 def variables(board: Dashboard) -> list[Query]:
     return [
-        Query(one["name"], one["query"], "variable") for one in board["templating"]["list"] if one["type"] == "query"
+        Query(variable["name"], variable["query"], "variable")
+        for variable in board["templating"]["list"]
+        if variable["type"] == "query"
     ]
 
 
 def panel_queries(board: Dashboard) -> Iterator[Query]:
     for panel in board["panels"]:
         config = panel["fieldConfig"]
-        units = {one["matcher"]["options"]: unit_of(one["properties"]) for one in config["overrides"]}
+        units = {override["matcher"]["options"]: unit_of(override["properties"]) for override in config["overrides"]}
         for target in panel["targets"]:
             yield Query(panel["title"], target["rawSql"], target["format"], units, config["defaults"].get("unit"))
 
 
 def unit_of(properties: Sequence[Mapping[str, Any]]) -> str | None:
-    return next((one["value"] for one in properties if one["id"] == "unit"), None)
+    return next((item["value"] for item in properties if item["id"] == "unit"), None)
 
 
 def queries(board: Dashboard) -> list[Query]:
-    annotations = [Query(one["name"], one["target"]["rawSql"], "annotation") for one in board["annotations"]["list"]]
+    annotations = [
+        Query(annotation["name"], annotation["target"]["rawSql"], "annotation")
+        for annotation in board["annotations"]["list"]
+    ]
     return [*panel_queries(board), *annotations]
 
 
@@ -105,7 +110,7 @@ def options(reader: Connection, board: Dashboard) -> dict[str, list[str]]:
 
 def test_two_dashboards_have_distinct_names() -> None:
     boards = [dashboard(file) for file in FILES]
-    assert [board["uid"] for board in boards] == ["openai-spend", "openai-spend-watch"] == [one.stem for one in FILES]
+    assert [board["uid"] for board in boards] == ["openai-spend", "openai-spend-watch"] == [path.stem for path in FILES]
     assert [board["title"] for board in boards] == ["OpenAI spend", "OpenAI spend monitoring"]
 
 
@@ -118,12 +123,12 @@ def test_dashboard_can_be_imported_anywhere(file: Path) -> None:
     assert board["description"]
     first, *others = board["templating"]["list"]
     assert (first["type"], first["name"], first["query"]) == ("datasource", "datasource", POSTGRES["type"])
-    assert {one["name"] for one in others} >= {"organization"}
-    for one in others:
-        assert one["multi"]
-        assert one["includeAll"]
-        assert one["allValue"] is None
-        assert one["definition"] == one["query"]
+    assert {variable["name"] for variable in others} >= {"organization"}
+    for variable in others:
+        assert variable["multi"]
+        assert variable["includeAll"]
+        assert variable["allValue"] is None
+        assert variable["definition"] == variable["query"]
 
 
 @every_dashboard
@@ -133,12 +138,12 @@ def test_panels_use_the_data_source_variable(file: Path) -> None:
             yield from ([part["datasource"]] if "datasource" in part else [])
             part = list(part.values())
         if isinstance(part, list):
-            for one in part:
-                yield from found(one)
+            for element in part:
+                yield from found(element)
 
     sources = list(found(dashboard(file)))
     assert len(sources) > 20
-    assert [one for one in sources if one != POSTGRES] == []
+    assert [source for source in sources if source != POSTGRES] == []
 
 
 @every_dashboard
@@ -249,7 +254,7 @@ def test_query_runs_with_a_selection_that_matches_no_rows(file: Path, query: Que
     "name", [HOSTILE_NAME, "') or true; drop view openai_costs.daily_costs; --", "\\'; select 1 --"]
 )
 def test_quoted_names_do_not_change_a_query(file: Path, query: Query, reader: Connection, name: str) -> None:
-    named = {one: [name] for one in options(reader, dashboard(file))}
+    named = {variable: [name] for variable in options(reader, dashboard(file))}
     assert fetch_dicts(reader, expand(query.text, named, RANGE)) is not None
 
 

@@ -54,16 +54,16 @@ _BUILDS_ON = {("outliers", "intermittent"), ("suppressions", "holidays")}
 # Modules that a package never imports directly. A package stands for all of its modules.
 _NEVER_IMPORTED: Mapping[str, set[str]] = {
     "report": {"api"},
-    "orchestration.runtime": {f"orchestration.{one}" for one in ("build", "assets", "checks", "sensors", "runs")},
+    "orchestration.runtime": {f"orchestration.{module}" for module in ("build", "assets", "checks", "sensors", "runs")},
     "orchestration.assets": {"orchestration.checks", "orchestration.sensors", "orchestration.build"},
     "orchestration.checks": {"orchestration.assets", "orchestration.sensors", "orchestration.build"},
     "orchestration.sensors": {"orchestration.assets", "orchestration.checks", "orchestration.build"},
     "spend.detection.state": {"spend.detection.rules"},
     **{
-        f"spend.detection.rules.{one}": {
-            f"spend.detection.rules.{other}" for other in _RULES if other != one and (one, other) not in _BUILDS_ON
+        f"spend.detection.rules.{rule}": {
+            f"spend.detection.rules.{other}" for other in _RULES if other != rule and (rule, other) not in _BUILDS_ON
         }
-        for one in _RULES
+        for rule in _RULES
     },
 }
 

@@ -26,7 +26,7 @@ PAGE = (ROOT / "docs" / "openai-api.md").read_text(encoding="utf-8")
 
 def readable() -> Iterator[str]:
     """Yield every path that the client may request, with alternatives written out."""
-    operations = "|".join(one.name for one in OPERATIONS)
+    operations = "|".join(operation.name for operation in OPERATIONS)
     for pattern in READABLE_PATHS:
         text = pattern.pattern.replace("[a-z_]+", f"({operations})").replace(r"[\w-]+", "<id>")
         parts = [part.split("|") for part in re.split(r"\(([^)]+)\)", text)]
@@ -100,4 +100,4 @@ def options(command: str) -> set[str]:
     """Return the options of a command and of its subcommands."""
     found = cli.commands[command]
     inner = found.commands.values() if isinstance(found, click.Group) else ()
-    return {option for one in (found, *inner) for parameter in one.params for option in parameter.opts}
+    return {option for part in (found, *inner) for parameter in part.params for option in parameter.opts}

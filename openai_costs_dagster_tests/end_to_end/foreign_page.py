@@ -66,7 +66,11 @@ def attack(url: str, port: int, mutation: str) -> Outcome:
         statuses: set[tuple[str, int]] = set()
         page.on(
             "response",
-            lambda one: statuses.add((one.request.resource_type, one.status)) if one.url.startswith(url) else None,
+            lambda response: (
+                statuses.add((response.request.resource_type, response.status))
+                if response.url.startswith(url)
+                else None
+            ),
         )
         page.goto(f"http://{REBOUND_HOST}:{foreign}/")
         websocket = str(page.evaluate("window.attacks"))

@@ -122,10 +122,10 @@ def test_dg_lists_the_component(project: Project) -> None:
 def test_dg_check_passes_and_lists_the_configured_assets(project: Project) -> None:
     project.run("dg", "check", "defs")
     listed = json.loads(project.run("dg", "list", "defs", "--json"))
-    assets = {one["asset_key"]: one["group_name"] for one in listed["assets"]}
+    assets = {asset["asset_key"]: asset["group_name"] for asset in listed["assets"]}
     assert set(FAMILY) | {"finance/openai/spend_report", "finance/openai/focus_export"} <= set(assets)
     assert set(assets.values()) == {"finance"}
-    checks = {one["name"] for one in listed["asset_checks"]}
+    checks = {check["name"] for check in listed["asset_checks"]}
     assert checks == {"complete", "reconciles", "usage_matches_bill", "anomalous_spend"}
 
 

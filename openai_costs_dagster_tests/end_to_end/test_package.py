@@ -62,8 +62,8 @@ def test_metadata_has_author_keywords_and_consistent_classifiers() -> None:
     classifiers = project["classifiers"]
     assert len(set(classifiers)) == len(classifiers)
     prefix = "Programming Language :: Python :: 3."
-    named = {int(one.removeprefix(prefix)) for one in classifiers if one.startswith(prefix)}
+    named = {int(classifier.removeprefix(prefix)) for classifier in classifiers if classifier.startswith(prefix)}
     first, last = re.fullmatch(r">=3\.(\d+),<3\.(\d+)", project["requires-python"]).groups()  # type: ignore[union-attr]
     assert named == set(range(int(first), int(last)))
     assert "Typing :: Typed" in classifiers
-    assert not [one for one in classifiers if one.startswith("License ::")]
+    assert not [classifier for classifier in classifiers if classifier.startswith("License ::")]

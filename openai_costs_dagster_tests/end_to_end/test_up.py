@@ -60,7 +60,7 @@ class Up:
     port: int
 
     def organization(self, name: str) -> SimulatedOrganization:
-        return next(one for one in self.simulator.organizations if one.name == name)
+        return next(simulated for simulated in self.simulator.organizations if simulated.name == name)
 
 
 @pytest.fixture(scope="module")
@@ -278,14 +278,14 @@ def test_killed_child_of_the_code_server_is_replaced_and_a_later_alert_gets_its_
     until(lambda: up.place.sql(routed))
     message = "the code server of openai_costs does not answer and was restarted"
     assert message in (up.place.folder / "up.log").read_text()
-    assert [one.pid for one in _code_servers(up)] != [child.pid]
+    assert [process.pid for process in _code_servers(up)] != [child.pid]
     sensors = json.loads(up.place.run("status", "--json").out)["scheduling"]["sensors"]
-    assert {one["sensor"] for one in sensors} == {
+    assert {sensor["sensor"] for sensor in sensors} == {
         "openai_costs_alerts",
         "openai_costs_late_days",
         "openai_costs_refresh",
     }
-    (alerts,) = [one for one in sensors if one["sensor"] == "openai_costs_alerts"]
+    (alerts,) = [sensor for sensor in sensors if sensor["sensor"] == "openai_costs_alerts"]
     assert dt.datetime.fromisoformat(alerts["last_tick_at"]) > killed_at
 
 

@@ -90,7 +90,7 @@ class Dagster:
     def partitions(self, organization: str, status: str) -> list[tuple[str, str]]:
         """Return the day ranges of an asset with a status, as first and last day."""
         ranges = self._asset(organization, [])["assetPartitionStatuses"]["ranges"]
-        return [(one["startKey"], one["endKey"]) for one in ranges if one["status"] == status]
+        return [(days["startKey"], days["endKey"]) for days in ranges if days["status"] == status]
 
     def materializations(self, organization: str, days: Sequence[str]) -> list[dict[str, Any]]:
         """Return the latest materialization of each day, with its metadata as a dictionary."""

@@ -59,8 +59,8 @@ def test_each_threshold_is_alerted_once_with_its_day(make_sync_setup: MakeSyncSe
     assert [(event, day) for event, _, day, _ in alerts(setup)] == [
         ("crossed", reached[share]) for share in budget.alert_at
     ]
-    assert {day for day, (one,) in found.items() if one.crossed} == set(reached.values())
-    assert {day for day, (one,) in found.items() if one.is_over} == {
+    assert {day for day, (state,) in found.items() if state.crossed} == set(reached.values())
+    assert {day for day, (state,) in found.items() if state.is_over} == {
         day for day in JANUARY if day >= reached[Decimal(1)]
     }
     evaluate(setup, budget)
@@ -134,14 +134,14 @@ def test_budget_of_each_scope_counts_its_own_spend(make_sync_setup: MakeSyncSetu
         " where api_key_id is not null and model is not null limit 1"
     )[0]
     scopes = {"project": project, "model": model, "service": service, "api_key": key}
-    budgets = [Budget(amount_usd=Decimal(10**6), **{scope: one}) for scope, one in scopes.items()]
+    budgets = [Budget(amount_usd=Decimal(10**6), **{scope: value}) for scope, value in scopes.items()]
     evaluate(setup, *budgets)
     evaluate(setup, *budgets, allocated=True)
     found = dict(setup.query("select scope, spent from openai_costs.budget_status"))
     columns = {"project": "project_id", "model": "model", "service": "service", "api_key": "api_key_id"}
-    for scope, one in scopes.items():
+    for scope, value in scopes.items():
         query = f"select sum(amount) from openai_costs.daily_costs where {columns[scope]} = %s"  # noqa: S608  # our own names
-        assert found[scope] == setup.query(query, one)[0][0], scope
+        assert found[scope] == setup.query(query, value)[0][0], scope
 
 
 def test_state_of_an_unconfigured_budget_is_deleted(make_sync_setup: MakeSyncSetup) -> None:

@@ -23,7 +23,7 @@ from ..served_organization import ServedOrganization, cost
 
 def test_upper_case_code_counts_in_every_total(served: ServedOrganization) -> None:
     day = served.clock.today - ONE_DAY
-    served.server.rows = lambda one: [cost("1850.00", "USD")] if one == day else []
+    served.server.rows = lambda usage_date: [cost("1850.00", "USD")] if usage_date == day else []
     outcome = served.load(served.month)
     assert outcome.summary()["spend"] == "1850.00"
     assert outcome.stored[day].reconciled
@@ -31,8 +31,8 @@ def test_upper_case_code_counts_in_every_total(served: ServedOrganization) -> No
     with served.database.connect() as connection:
         allocate_days(connection, "acme", [day], served.clock.now)
         ((standing,),) = [
-            one
-            for when, one in evaluate_budgets(
+            state
+            for when, state in evaluate_budgets(
                 connection, served.organization, [day], served.clock.now, allocated=False, alert_since=dt.date.max
             ).items()
             if when == day
@@ -60,8 +60,12 @@ def test_codes_of_one_currency_are_added_exactly(served: ServedOrganization) -> 
 
 def test_second_currency_is_shown_separately(served: ServedOrganization, capsys: pytest.CaptureFixture[str]) -> None:
     day = served.clock.today - ONE_DAY
-    served.server.rows = lambda one: (
-        [cost("10"), cost("90000", "JPY"), cost("3.5", None)] if one == day else [cost("10")] if one < day else []
+    served.server.rows = lambda usage_date: (
+        [cost("10"), cost("90000", "JPY"), cost("3.5", None)]
+        if usage_date == day
+        else [cost("10")]
+        if usage_date < day
+        else []
     )
     outcome = served.load(served.month)
     assert outcome.summary()["other_spend"] == ["90,000.00 JPY", "3.50 without a currency"]
@@ -75,7 +79,7 @@ def test_second_currency_is_shown_separately(served: ServedOrganization, capsys:
         "forecasts, budgets and anomalies cover US dollars only"
     ) in shown
     page = load_spend_report(served.configuration, served.database, served.clock.now)
-    assert [tuple(one) for one in page.other_currencies] == [
+    assert [tuple(amount) for amount in page.other_currencies] == [
         ("acme", day, "jpy", 90000),
         ("acme", day, None, Decimal("3.5")),
     ]
@@ -99,7 +103,7 @@ def test_spend_limit_in_another_currency_is_ignored() -> None:
     script = Script(_json({**limit, "currency": "EUR"}), _json(alerts))
     with script.api() as api:
         found = read_spend_limits(api)
-    assert [(one.amount_usd, one.is_hard) for one in found.in_usd] == [(Decimal(1000), False)]
+    assert [(found_limit.amount_usd, found_limit.is_hard) for found_limit in found.in_usd] == [(Decimal(1000), False)]
     assert found.ignored == [
         "a monthly spend limit in EUR is not used: budgets are in US dollars",
         "a monthly spend alert without a currency is not used: budgets are in US dollars",

@@ -89,7 +89,7 @@ def test_model_with_high_spend_is_one_finding_with_its_range(setup: SyncSetup) -
     assert "unit price unchanged" in finding.explanation
     assert evaluation.chart_markdown
     assert evaluation.chart_markdown.startswith("![spend by day](data:image/svg+xml;base64,")
-    (stored,) = [one for one in stored_findings(setup) if one.worth_alerting]
+    (stored,) = [finding for finding in stored_findings(setup) if finding.worth_alerting]
     assert (stored.actual, stored.explanation, stored.trigger) == (finding.actual, finding.explanation, "schedule")
 
 
@@ -111,8 +111,8 @@ def test_second_evaluation_keeps_id_time_and_trigger_of_findings(setup: SyncSetu
     evaluate_and_store(setup, trigger="schedule")
     again = stored_findings(setup)
     assert before
-    assert [(one.anomaly_id, one.found_at, one.trigger) for one in before] == [
-        (one.anomaly_id, one.found_at, one.trigger) for one in again
+    assert [(finding.anomaly_id, finding.found_at, finding.trigger) for finding in before] == [
+        (finding.anomaly_id, finding.found_at, finding.trigger) for finding in again
     ]
 
 
@@ -124,16 +124,16 @@ def test_finding_disappears_after_a_restatement(setup: SyncSetup) -> None:
     setup.simulated.plant_anomaly(SPIKE, Decimal(1) / 6)
     setup.ingest([SPIKE])
     assert evaluate_and_store(setup).alerting == []
-    assert [one for one in stored_findings(setup) if one.worth_alerting] == []
+    assert [finding for finding in stored_findings(setup) if finding.worth_alerting] == []
 
 
 def test_finding_below_the_minimum_is_stored_and_alerts_after_growth(setup: SyncSetup) -> None:
     setup.simulated.plant_anomaly(SPIKE, 6)
     setup.ingest(HISTORY)
     evaluate_and_store(setup, trigger="backfill", minimum_impact_usd=Decimal(2000))
-    assert not any(one.worth_alerting for one in stored_findings(setup))
+    assert not any(finding.worth_alerting for finding in stored_findings(setup))
     evaluate_and_store(setup, trigger="schedule")
-    assert {one.trigger for one in stored_findings(setup) if one.worth_alerting} == {"schedule"}
+    assert {finding.trigger for finding in stored_findings(setup) if finding.worth_alerting} == {"schedule"}
 
 
 def test_finding_of_a_muted_series_is_stored_and_does_not_alert(setup: SyncSetup) -> None:
@@ -141,17 +141,19 @@ def test_finding_of_a_muted_series_is_stored_and_does_not_alert(setup: SyncSetup
     setup.ingest(HISTORY)
     evaluate_and_store(setup)
     with setup.database.connect() as connection:
-        for one in stored_findings(setup):
+        for finding in stored_findings(setup):
             anomalies.store_feedback(
                 connection,
-                one.anomaly_id,
+                finding.anomaly_id,
                 kind="mute",
                 last_day=SPIKE + 9 * ONE_DAY,
                 reason="a test",
                 now=setup.clock.now,
             )
     assert stored_findings(setup)
-    assert {(one.worth_alerting, one.feedback) for one in stored_findings(setup)} == {(False, "mute: a test")}
+    assert {(finding.worth_alerting, finding.feedback) for finding in stored_findings(setup)} == {
+        (False, "mute: a test")
+    }
     evaluation = evaluate_and_store(setup)
     assert evaluation.findings
     assert evaluation.alerting == []
@@ -209,7 +211,7 @@ def test_vanished_day_alerts_from_the_minimum_impact(setup: SyncSetup, minimum: 
     setup.simulated.clear_day(SPIKE)
     setup.ingest([SPIKE])
     found = evaluate_and_store(setup, minimum_impact_usd=minimum).findings
-    assert [one.worth_alerting for one in found if one.reason == "vanished"] == [worth]
+    assert [finding.worth_alerting for finding in found if finding.reason == "vanished"] == [worth]
 
 
 def test_concurrent_mutes_are_both_applied(setup: SyncSetup) -> None:
@@ -219,16 +221,16 @@ def test_concurrent_mutes_are_both_applied(setup: SyncSetup) -> None:
     setup.ingest(HISTORY)
     for day in (SPIKE - ONE_DAY, SPIKE):
         evaluate_and_store(setup, day)
-    one, other = [finding for finding in stored_findings(setup) if finding.worth_alerting][:2]
-    assert one.anomaly_id != other.anomaly_id
+    first_finding, second_finding = [finding for finding in stored_findings(setup) if finding.worth_alerting][:2]
+    assert first_finding.anomaly_id != second_finding.anomaly_id
     with setup.database.connect() as first, setup.database.connect() as second, first.transaction():
-        mute(setup, one, connection=first)
+        mute(setup, first_finding, connection=first)
         with second.transaction():
-            mute(setup, other, connection=second)
+            mute(setup, second_finding, connection=second)
     assert {
         found.worth_alerting
         for found in stored_findings(setup)
-        if found.anomaly_id in (one.anomaly_id, other.anomaly_id)
+        if found.anomaly_id in (first_finding.anomaly_id, second_finding.anomaly_id)
     } == {False}
 
 
@@ -262,7 +264,7 @@ def test_mute_starts_today_and_lists_its_scope(setup: SyncSetup) -> None:
     setup.simulated.plant_anomaly(SPIKE, 6, project, model)
     setup.ingest(HISTORY)
     evaluate_and_store(setup)
-    (finding,) = [one for one in stored_findings(setup) if one.worth_alerting]
+    (finding,) = [finding for finding in stored_findings(setup) if finding.worth_alerting]
     mute(setup, finding, days=3)
     with setup.database.connect() as connection:
         (running,) = anomalies.stored_feedback(connection, "mute", "acme", running_on=today + 2 * ONE_DAY)
@@ -291,16 +293,18 @@ def test_withdrawn_feedback_restores_the_baseline(setup: SyncSetup) -> None:
         setup.simulated.plant_anomaly(day, 6)
     setup.ingest(HISTORY)
     before = {day: evaluate_and_store(setup, day) for day in days(SPIKE, 3)}
-    (finding, *_) = [one for one in stored_findings(setup) if one.usage_date == SPIKE and one.worth_alerting]
+    (finding, *_) = [
+        finding for finding in stored_findings(setup) if finding.usage_date == SPIKE and finding.worth_alerting
+    ]
     with setup.database.connect() as connection:
         anomalies.store_feedback(
             connection, finding.anomaly_id, kind="expected", last_day=SPIKE, reason="launch", now=setup.clock.now
         )
     assert {day: evaluate_and_store(setup, day).expected for day in days(SPIKE, 3)} != {
-        day: one.expected for day, one in before.items()
+        day: evaluation.expected for day, evaluation in before.items()
     }
     assert finding.anomaly_id not in [
-        one.anomaly_id for one in stored_findings(setup)
+        finding.anomaly_id for finding in stored_findings(setup)
     ]  # judging its day again removed it
     with setup.database.connect() as connection:
         assert anomalies.delete_feedback(connection, finding.anomaly_id, kind="expected") == 1
@@ -347,7 +351,7 @@ def test_user_is_reported_unless_costs_cover_the_change(
     user: float, causes: list[tuple[str, float]], parts: list[tuple[str, str]], expected: bool
 ) -> None:
     of_costs = [Cause(Flag(SeriesKey("acme", project), difference)) for project, difference in causes]
-    assert is_already_reported(Flag(USER, user), of_costs, [used(*one) for one in parts]) is expected
+    assert is_already_reported(Flag(USER, user), of_costs, [used(*part) for part in parts]) is expected
 
 
 def test_spend_without_key_covers_spend_allocated_to_keys() -> None:
@@ -361,9 +365,9 @@ def test_expected_day_and_its_level_are_not_flagged(setup: SyncSetup) -> None:
     setup.ingest(HISTORY)
     evaluate_and_store(setup)
     with setup.database.connect() as connection:
-        for one in stored_findings(setup):
+        for finding in stored_findings(setup):
             anomalies.store_feedback(
-                connection, one.anomaly_id, kind="expected", last_day=SPIKE, reason="launch", now=setup.clock.now
+                connection, finding.anomaly_id, kind="expected", last_day=SPIKE, reason="launch", now=setup.clock.now
             )
     assert evaluate_and_store(setup).alerting == []
     assert evaluate_and_store(setup, SPIKE + ONE_DAY).alerting == []
@@ -378,7 +382,7 @@ def test_single_day_and_range_have_equal_evaluations(setup: SyncSetup) -> None:
         alone = {day: evaluate_days(connection, "acme", Anomalies(), [day])[day] for day in months[::10]}
     assert alone == {day: together[day] for day in alone}
     assert alone[SPIKE].alerting
-    assert all(one.expected is not None for one in together.values())
+    assert all(evaluation.expected is not None for evaluation in together.values())
 
 
 def test_organization_with_spend_after_a_year_is_not_new(setup: SyncSetup) -> None:

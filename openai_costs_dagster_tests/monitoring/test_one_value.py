@@ -41,7 +41,7 @@ def forecasts(served: ServedOrganization) -> set[tuple[Decimal | None, ...]]:
     shown, page = served.overview(), report(served)
     places: list[Any] = [shown, page.organizations[0], page.budgets[0]]
     stored = served.query("select forecast, forecast_low, forecast_high from openai_costs.budget_status")
-    return {(one.forecast, one.forecast_low, one.forecast_high) for one in places} | set(stored)
+    return {(place.forecast, place.forecast_low, place.forecast_high) for place in places} | set(stored)
 
 
 def test_forecast_is_equal_everywhere_after_days_without_spend(served: ServedOrganization) -> None:
@@ -63,7 +63,7 @@ def test_forecast_is_equal_everywhere_with_missing_days(served: ServedOrganizati
     served.server.rows = lambda _: [cost("100")]
     served.load(DayRange(history(served).first, served.clock.today - 4 * ONE_DAY))
     check(served)
-    assert {one[0] for one in forecasts(served)} == {Decimal(3100)}
+    assert {values[0] for values in forecasts(served)} == {Decimal(3100)}
 
 
 def test_day_read_before_its_end_is_not_complete(served: ServedOrganization) -> None:
@@ -73,7 +73,7 @@ def test_day_read_before_its_end_is_not_complete(served: ServedOrganization) -> 
     served.clock.now += dt.timedelta(hours=12)  # past midnight, and nothing was read since
     check(served)
     assert served.overview().forecast_as_of == yesterday - ONE_DAY
-    assert {one[0] for one in forecasts(served)} == {Decimal(3100)}
+    assert {values[0] for values in forecasts(served)} == {Decimal(3100)}
 
 
 def test_shown_budgets_are_computed_from_stored_days(served: ServedOrganization) -> None:

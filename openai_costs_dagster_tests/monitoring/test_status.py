@@ -137,12 +137,12 @@ def test_status_and_report_show_open_anomalies_of_thirty_days(setup: SyncSetup, 
     store_findings(setup, long_ago)
     shown = overview(setup, configure)
     page = load_spend_report(configure(setup.organization, database=setup.database), setup.database, setup.clock.now)
-    is_open = [one for one in page.anomalies if one.is_open]
+    is_open = [finding for finding in page.anomalies if finding.is_open]
     assert len(shown.open_anomalies) == len(is_open) == page.organizations[0].open_anomalies > 0
     give_feedback_on_all(setup)
     assert overview(setup, configure).open_anomalies == []
     page = load_spend_report(configure(setup.organization, database=setup.database), setup.database, setup.clock.now)
-    assert [one for one in page.anomalies if one.is_open] == []
+    assert [finding for finding in page.anomalies if finding.is_open] == []
 
 
 def give_feedback_on_all(setup: SyncSetup) -> None:

@@ -64,8 +64,8 @@ def materializations(instance: dg.DagsterInstance, key: dg.AssetKey = KEY) -> di
 
 def evaluations(result: dg.ExecuteInProcessResult, check: str) -> dict[str | None, dg.AssetCheckEvaluation]:
     """Return a check's results by partition. Fails if a partition has two results."""
-    found = [one for one in result.get_asset_check_evaluations() if one.check_name == check]
-    by_day = {one.partition: one for one in found}
+    found = [evaluation for evaluation in result.get_asset_check_evaluations() if evaluation.check_name == check]
+    by_day = {evaluation.partition: evaluation for evaluation in found}
     assert len(by_day) == len(found)
     return by_day
 
@@ -115,7 +115,11 @@ def requested_runs(
     are split into runs as by the backfill daemon.
     """
     repository = definitions.get_repository_def()
-    (sensor,) = (one for one in repository.sensor_defs if isinstance(one, dg.AutomationConditionSensorDefinition))
+    (sensor,) = (
+        definition
+        for definition in repository.sensor_defs
+        if isinstance(definition, dg.AutomationConditionSensorDefinition)
+    )
     graph, cursor = repository.asset_graph, cursor or AssetDaemonCursor.empty()
     requests: Sequence[dg.RunRequest] = []
     for number, time in enumerate(times):

@@ -32,7 +32,9 @@ def organization(name: str, start_date: dt.date | None = DAY) -> Organization:
 
 def spec_of(definitions: dg.Definitions, name: str) -> dg.AssetSpec:
     (spec,) = (
-        one for one in definitions.resolve_all_asset_specs() if one.key == asset_keys.costs_key(OrganizationName(name))
+        spec
+        for spec in definitions.resolve_all_asset_specs()
+        if spec.key == asset_keys.costs_key(OrganizationName(name))
     )
     return spec
 
@@ -103,17 +105,17 @@ def test_every_check_has_its_assets_partitions_and_does_not_block(configure: Con
 
 
 def test_partitioned_assets_share_one_run_per_range(configure: Configure) -> None:
-    one = organization("acme")
-    graph = build_definitions(configure(one)).resolve_asset_graph()
-    family = [graph.get(key) for key in partitioned_asset_keys(one)]
+    acme = organization("acme")
+    graph = build_definitions(configure(acme)).resolve_asset_graph()
+    family = [graph.get(key) for key in partitioned_asset_keys(acme)]
     assert [node.key.path[-1] for node in family] == ["costs", "usage", "allocated_costs"]
     assert len({id(node.partitions_def) for node in family}) == 1
     assert len({node.backfill_policy for node in family}) == 1
 
 
 def test_usage_and_directory_assets_can_be_disabled(configure: Configure) -> None:
-    one = organization("acme").model_copy(update={"usage": False, "read_names": False})
-    keys = build_definitions(configure(one)).resolve_asset_graph().get_all_asset_keys()
+    acme = organization("acme").model_copy(update={"usage": False, "read_names": False})
+    keys = build_definitions(configure(acme)).resolve_asset_graph().get_all_asset_keys()
     ours = {key for key in keys if asset_keys.organization_of(key, ["openai"]) == "acme"}
     assert ours == {
         asset_keys.costs_key(OrganizationName("acme")),

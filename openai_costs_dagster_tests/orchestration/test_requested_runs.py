@@ -119,7 +119,7 @@ def test_request_for_a_single_day_evaluates_all_checks(
     assert {check.partition(":")[2] for run in runs for check in run.checks} >= {"anomalous_spend", "budgets"}
     for run in runs:
         checks = CHECKS if usage else {**CHECKS, "allocated_costs": {"anomalous_spend", "budgets"}}
-        assert run.checks == {f"{one}:{check}" for one in run.assets for check in checks[one.partition("/")[2]]}
+        assert run.checks == {f"{asset}:{check}" for asset in run.assets for check in checks[asset.partition("/")[2]]}
 
 
 def test_daily_refresh_of_one_trailing_day_evaluates_all_checks(configure: Configure, read: dg.DagsterInstance) -> None:

@@ -106,7 +106,7 @@ def test_shard_outside_its_count_is_refused(
 def test_up_uses_several_code_locations_for_many_organizations() -> None:
     def locations(organizations: int) -> list[str]:
         workspace = yaml.safe_load(workspace_of(code_locations(organizations), Path("sockets")))
-        return [one["grpc_server"]["location_name"] for one in workspace["load_from"]]
+        return [location["grpc_server"]["location_name"] for location in workspace["load_from"]]
 
     assert locations(ORGANIZATIONS_PER_SHARD) == ["openai_costs"]
     assert locations(ORGANIZATIONS_PER_SHARD + 1) == ["openai_costs_1", "openai_costs_2"]

@@ -201,14 +201,14 @@ def test_reexecution_of_a_retry_is_manual(project: Project) -> None:
 
 def test_backfill_of_a_person_and_its_retries_are_backfills(project: Project) -> None:
     _, run = project.backfilled()
-    assert [project.trigger(one) for one in (run, project.retried(run))] == ["backfill", "backfill"]
+    assert [project.trigger(launched) for launched in (run, project.retried(run))] == ["backfill", "backfill"]
 
 
 def test_backfill_of_an_automation_condition_is_a_refresh_until_a_person_reexecutes_it(project: Project) -> None:
     backfill, run = project.backfilled(
         **{"dagster/from_automation_condition": "true", "dagster/sensor_name": "openai_costs_refresh"}
     )
-    assert [project.trigger(one) for one in (run, project.retried(run))] == ["schedule", "schedule"]
+    assert [project.trigger(launched) for launched in (run, project.retried(run))] == ["schedule", "schedule"]
     assert project.trigger(project.reexecuted_backfill(backfill)) == "backfill"
 
 

@@ -60,8 +60,8 @@ def sums(cells: Iterable[Cell], by: Callable[[Cell], Any]) -> dict[Any, Decimal]
     return {key: amount for key, amount in found.items() if abs(amount) > Decimal("1e-6")}
 
 
-def nearly_equal(one: dict[Any, Decimal], other: dict[Any, Decimal]) -> bool:
-    return set(one) == set(other) and all(abs(one[key] - other[key]) < Decimal("1e-6") for key in one)
+def nearly_equal(left: dict[Any, Decimal], right: dict[Any, Decimal]) -> bool:
+    return set(left) == set(right) and all(abs(left[key] - right[key]) < Decimal("1e-6") for key in left)
 
 
 @given(cells=CELLS)

@@ -40,17 +40,19 @@ def test_every_project_user_and_key_is_listed_once_with_any_page_size(
     organization: SimulatedOrganization, simulator: Simulator, limit: int
 ) -> None:
     projects = listed(simulator, PROJECTS, limit=limit)
-    assert [(one["id"], one["name"]) for one in projects] == [(one.id, one.name) for one in organization.projects]
+    assert [(project["id"], project["name"]) for project in projects] == [
+        (project.id, project.name) for project in organization.projects
+    ]
     users = listed(simulator, USERS, limit=limit)
-    assert [(one["id"], one["email"]) for one in users] == [(one.id, one.email) for one in organization.users]
-    keys = [key for one in projects for key in keys_of(simulator, one["id"], limit=limit)]
+    assert [(user["id"], user["email"]) for user in users] == [(user.id, user.email) for user in organization.users]
+    keys = [key for project in projects for key in keys_of(simulator, project["id"], limit=limit)]
     assert {key["id"] for key in keys} == {key.id for key in organization.api_keys}
 
 
 def test_all_ids_in_costs_are_in_the_directory(simulator: Simulator) -> None:
-    names = {one["id"]: one["name"] for one in listed(simulator, PROJECTS)}
-    emails = {one["id"]: one["email"] for one in listed(simulator, USERS)}
-    keys = {(one, key["id"]) for one in names for key in keys_of(simulator, one)}
+    names = {project["id"]: project["name"] for project in listed(simulator, PROJECTS)}
+    emails = {user["id"]: user["email"] for user in listed(simulator, USERS)}
+    keys = {(project, key["id"]) for project in names for key in keys_of(simulator, project)}
     for row in rows(simulator, window(FIRST, END, group_by="project_id,user_id,api_key_id")):
         assert row["project_name"] == names.get(row["project_id"])
         assert row["user_email"] == emails.get(row["user_id"])
@@ -82,7 +84,7 @@ def test_renamed_project_has_the_new_name_and_the_same_costs(
     named = {row["project_id"]: row["project_name"] for row in after}
     assert named["proj_simulated_support"] == "=Help & <care>"
     assert named["proj_simulated_storefront"] == "Storefront"
-    assert {one["id"]: one["name"] for one in listed(simulator, PROJECTS)}.items() >= {
+    assert {project["id"]: project["name"] for project in listed(simulator, PROJECTS)}.items() >= {
         ("proj_simulated_support", "=Help & <care>")
     }
 
@@ -93,8 +95,8 @@ def test_archived_project_is_listed_on_request_and_lists_no_keys(
     query = window(FIRST, END, group_by="project_id")
     before = get(simulator, query).text
     organization.archive_project("proj_simulated_support", datetime(2026, 3, 1, 8, tzinfo=UTC))
-    assert "proj_simulated_support" not in {one["id"] for one in listed(simulator, PROJECTS)}
-    everything = {one["id"]: one for one in listed(simulator, PROJECTS, include_archived="true", limit=2)}
+    assert "proj_simulated_support" not in {project["id"] for project in listed(simulator, PROJECTS)}
+    everything = {project["id"]: project for project in listed(simulator, PROJECTS, include_archived="true", limit=2)}
     assert everything["proj_simulated_support"]["status"] == "archived"
     assert everything["proj_simulated_support"]["archived_at"] == 1_772_352_000
     assert everything["proj_simulated_storefront"]["archived_at"] is None
@@ -109,7 +111,7 @@ def test_keys_of_a_deleted_user_are_inactive_and_listed_on_request(
     organization: SimulatedOrganization, simulator: Simulator
 ) -> None:
     organization.delete_user("user-simulated-omar")
-    assert [one["email"] for one in listed(simulator, USERS)] == ["vera@acme-simulated.example"]
+    assert [user["email"] for user in listed(simulator, USERS)] == ["vera@acme-simulated.example"]
 
     def access(**parameters: str) -> dict[str, str]:
         return {
@@ -142,7 +144,7 @@ def test_list_continues_after_an_archived_entry(organization: SimulatedOrganizat
 def test_users_are_filtered_by_email(simulator: Simulator) -> None:
     emails = ["vera@acme-simulated.example", "nobody@acme-simulated.example"]
     for spelling in ("emails", "emails[]"):
-        assert [one["id"] for one in listed(simulator, USERS, **{spelling: emails})] == ["user-simulated-vera"]
+        assert [user["id"] for user in listed(simulator, USERS, **{spelling: emails})] == ["user-simulated-vera"]
 
 
 def test_admin_key_is_listed_redacted_with_its_expiry(

@@ -124,10 +124,10 @@ def test_official_sdk_pages_through_projects_users_and_keys(shared: Simulator) -
             for key in directory.projects.api_keys.list(project.id, limit=1, owner_project_access="any")
         }
         assert directory.projects.retrieve(projects[0].id) == projects[0]
-    assert [(one.id, one.name, one.status) for one in projects] == [
+    assert [(project.id, project.name, project.status) for project in projects] == [
         (project.id, project.name, "active") for project in organization.projects
     ]
-    assert [(one.id, one.email) for one in users] == [(user.id, user.email) for user in organization.users]
+    assert [(user.id, user.email) for user in users] == [(user.id, user.email) for user in organization.users]
     assert keys == {key.id: ("user" if key.user else "service_account", "active") for key in organization.api_keys}
     assert [key.model_dump(exclude_unset=True) for key in admin_keys] == parsed(
         get(shared, {}, path="/organization/admin_api_keys")

@@ -118,8 +118,8 @@ def test_token_counters_add_up_by_kind_and_modality(shared: Simulator) -> None:
 
 
 def test_token_totals_follow_the_definitions_of_the_product(shared: Simulator) -> None:
-    assert {name: {*one.counters, *one.optional} for name, one in ENDPOINTS.items()} == {
-        one.name: set(one.counters) for one in OPERATIONS
+    assert {name: {*endpoint.counters, *endpoint.optional} for name, endpoint in ENDPOINTS.items()} == {
+        operation.name: set(operation.counters) for operation in OPERATIONS
     }
     found = rows(shared, window(FIRST, END, group_by="model,api_key_id", limit=31), COMPLETIONS)
     for row in found:

@@ -76,7 +76,7 @@ def test_threshold_reached_by_the_forecast_is_a_forecast_crossing() -> None:
     status = budget_status(spend, FEBRUARY, complete_to(dt.date(2028, 2, 10)))
     assert status.forecast
     assert status.forecast.low <= status.forecast.expected == 290 <= status.forecast.high
-    found = [(one.share, one.is_forecast) for one in crossings(spend, status, Decimal(200), SHARES)]
+    found = [(crossing.share, crossing.is_forecast) for crossing in crossings(spend, status, Decimal(200), SHARES)]
     assert found == [(Decimal("0.5"), False), (Decimal("0.8"), True), (Decimal(1), True)]
 
 

@@ -56,8 +56,8 @@ def test_largest_and_smallest_amount_can_be_added() -> None:
 def test_sum_is_independent_of_order(values: list[Decimal], dice: object) -> None:
     def total(some: list[Decimal]) -> Decimal:
         result = Decimal(0)
-        for one in some:
-            result = money.add(result, money.normalised(one))
+        for amount in some:
+            result = money.add(result, money.normalised(amount))
         return result
 
     shuffled = sorted(values, key=lambda _: dice.random())  # type: ignore[attr-defined]
@@ -87,7 +87,7 @@ def test_rounding_of_a_printed_double_is_within_slack(exact: Decimal, form: str)
     assert abs(printed - exact) <= money.slack_of_number(printed)
 
 
-@given(amounts.filter(lambda one: abs(one) > Decimal("1E-30")))
+@given(amounts.filter(lambda amount: abs(amount) > Decimal("1E-30")))
 def test_rounding_of_34_digits_is_within_slack(exact: Decimal) -> None:
     printed = Decimal(repr(float(exact)))
     assert abs(Fraction(printed) - Fraction(exact)) <= Fraction(money.slack_of_number(printed))

@@ -31,7 +31,7 @@ def priced(prices: list[str], *, quantity: int = 1_000_000, label: str = "gpt-5-
 
 
 def days(found: list[PriceChange]) -> list[int]:
-    return [(one.priced.day - START).days for one in found]
+    return [(change.priced.day - START).days for change in found]
 
 
 def test_new_price_is_reported_on_its_first_day_only() -> None:
@@ -58,8 +58,8 @@ def test_first_days_of_a_line_item_are_not_reported() -> None:
 
 
 def test_result_is_independent_of_order_and_other_line_items() -> None:
-    one, other = priced(["5", "5", "5", "6"]), priced(["9", "9", "9", "9"], label="o3, output")
-    assert price_changes([*other, *one][::-1]) == price_changes(one)
+    first, second = priced(["5", "5", "5", "6"]), priced(["9", "9", "9", "9"], label="o3, output")
+    assert price_changes([*second, *first][::-1]) == price_changes(first)
 
 
 def renamed(before: str, after: str, *, overlap: bool = False) -> list[PricedDay]:

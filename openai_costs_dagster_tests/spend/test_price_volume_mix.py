@@ -41,7 +41,7 @@ def test_breakdown_adds_up_to_the_change(
     parts = [Segment("p", "m", "k", str(number), "kind", "tokens", *row) for number, row in enumerate(rows)]
     change = decompose_change(parts)
     assert change.volume + change.price + change.mix + change.unmeasured == change.total
-    assert change.total == sum((one.amount - one.usual_amount for one in parts), Decimal(0))
+    assert change.total == sum((segment.amount - segment.usual_amount for segment in parts), Decimal(0))
 
 
 def test_quantities_that_cancel_out_are_unmeasured() -> None:

@@ -37,7 +37,7 @@ def as_one_row(exact: list[Decimal]) -> Decimal:
 def test_equal_sums_of_strings_reconcile(exact: list[Decimal]) -> None:
     grouped, ungrouped = bill(*map(row, exact)), bill(row(as_one_row(exact)))
     assert reconciles(grouped, ungrouped)
-    assert all(one.amount == 0 for one in differences(grouped, ungrouped))
+    assert all(difference.amount == 0 for difference in differences(grouped, ungrouped))
 
 
 @given(st.lists(amounts, min_size=1, max_size=20), st.sampled_from([SMALLEST, Decimal("-1E-34"), Decimal("0.01")]))
@@ -50,7 +50,10 @@ def test_sums_of_strings_that_differ_in_the_last_digit_do_not_reconcile(exact: l
 
 
 @given(
-    st.lists(st.tuples(amounts.filter(lambda one: not one or abs(one) > Decimal("1E-30")), st.booleans()), max_size=20)
+    st.lists(
+        st.tuples(amounts.filter(lambda amount: not amount or abs(amount) > Decimal("1E-30")), st.booleans()),
+        max_size=20,
+    )
 )
 def test_rounded_numbers_reconcile_with_the_exact_sum(sent: list[tuple[Decimal, bool]]) -> None:
     exact = [amount for amount, _ in sent]
@@ -59,7 +62,7 @@ def test_rounded_numbers_reconcile_with_the_exact_sum(sent: list[tuple[Decimal, 
     assert reconciles(bill(row(as_one_row(exact))), grouped)
 
 
-@given(st.lists(amounts.filter(lambda one: Decimal("1E-9") < abs(one) < Decimal("1E6")), min_size=1, max_size=20))
+@given(st.lists(amounts.filter(lambda amount: Decimal("1E-9") < abs(amount) < Decimal("1E6")), min_size=1, max_size=20))
 def test_one_cent_is_never_explained_by_rounding(exact: list[Decimal]) -> None:
     grouped = bill(*map(as_number, exact))
     assert not reconciles(grouped, bill(row(as_one_row(exact)), row(Decimal("0.01"))))
@@ -77,7 +80,10 @@ def test_currencies_are_held_against_themselves_alone() -> None:
     grouped = bill(row(Decimal(5), "usd"), row(Decimal(3), "eur"))
     ungrouped = bill(row(Decimal(3), "usd"), row(Decimal(5), "eur"))
     assert not reconciles(grouped, ungrouped)
-    assert {one.currency: one.amount for one in differences(grouped, ungrouped)} == {"usd": 2, "eur": -2}
+    assert {difference.currency: difference.amount for difference in differences(grouped, ungrouped)} == {
+        "usd": 2,
+        "eur": -2,
+    }
 
 
 @pytest.mark.parametrize("currency", ["usd", None])

@@ -44,7 +44,7 @@ def as_hours(buckets: Buckets) -> Buckets:
 
 
 def without_end(buckets: Buckets) -> Buckets:
-    return [{name: value for name, value in one.items() if name != "end_time"} for one in buckets]
+    return [{name: value for name, value in bucket.items() if name != "end_time"} for bucket in buckets]
 
 
 UNEXPECTED: dict[str, tuple[Callable[[Buckets], Buckets], str]] = {
@@ -80,10 +80,11 @@ UNEXPECTED: dict[str, tuple[Callable[[Buckets], Buckets], str]] = {
 }
 EQUIVALENT: dict[str, Callable[[Buckets], Buckets]] = {
     "floats": lambda buckets: [
-        {**one, "start_time": float(one["start_time"]), "end_time": float(one["end_time"])} for one in buckets
+        {**bucket, "start_time": float(bucket["start_time"]), "end_time": float(bucket["end_time"])}
+        for bucket in buckets
     ],
     "no end": without_end,
-    "an end of null": lambda buckets: [{**one, "end_time": None} for one in buckets],
+    "an end of null": lambda buckets: [{**bucket, "end_time": None} for bucket in buckets],
 }
 
 
@@ -95,7 +96,7 @@ def change_page(change: Callable[[Buckets], Buckets], path: str, *, grouped: boo
     """Return a page hook that changes the buckets of one path; `grouped` limits it to grouped or ungrouped costs."""
 
     def page(found: str, page: dict[str, Any]) -> dict[str, Any]:
-        is_grouped = any(row.get("line_item") for one in page["data"] for row in one["results"])
+        is_grouped = any(row.get("line_item") for bucket in page["data"] for row in bucket["results"])
         applies = found == path and len(page["data"]) == len(DAYS) and grouped in {None, is_grouped}
         return {**page, "data": change(page["data"])} if applies else page
 
@@ -139,7 +140,7 @@ def test_costs_with_timestamps_in_another_notation_are_stored(
         assert connection.execute("select sum(num_requests) from openai_costs.daily_usage").fetchone() == (6,)
 
 
-@pytest.mark.parametrize("operation", [one.name for one in OPERATIONS])
+@pytest.mark.parametrize("operation", [item.name for item in OPERATIONS])
 def test_usage_endpoint_with_an_unexpected_bucket_is_not_stored(
     database: Database, clock: Clock, tmp_path: Path, operation: str
 ) -> None:
@@ -158,7 +159,7 @@ def test_usage_endpoint_with_an_unexpected_bucket_is_not_stored(
     assert reason in outcome.failed[DAY]
     with database.connect() as connection:
         stored = connection.execute("select distinct operation from openai_costs.usage_days").fetchall()
-    assert {name for (name,) in stored} == {one.name for one in OPERATIONS} - {operation}
+    assert {name for (name,) in stored} == {item.name for item in OPERATIONS} - {operation}
 
 
 @pytest.mark.parametrize("name", UNEXPECTED)

@@ -44,8 +44,8 @@ def test_names_of_projects_users_and_keys_are_stored(make_sync_setup: MakeSyncSe
     found = sync_names(setup)
     assert found.notes == []
     assert stored_names(setup, "project") == {project.id: project.name for project in setup.simulated.projects}
-    assert set(stored_names(setup, "user")) == {one.id for one in setup.simulated.users}
-    assert set(stored_names(setup, "api_key")) == {one.id for one in setup.simulated.api_keys}
+    assert set(stored_names(setup, "user")) == {user.id for user in setup.simulated.users}
+    assert set(stored_names(setup, "api_key")) == {key.id for key in setup.simulated.api_keys}
     owners = dict(setup.query("select id, owner_id from openai_costs.directory where kind = 'api_key'"))
     for key in setup.simulated.api_keys:
         if key.user:

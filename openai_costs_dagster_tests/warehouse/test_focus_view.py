@@ -35,8 +35,8 @@ def fetch_rows(connection: Connection, columns: str) -> list[tuple[Any, ...]]:
 
 
 def charge(connection: Connection, columns: str) -> tuple[Any, ...]:
-    (one,) = fetch_rows(connection, columns)
-    return one
+    (found,) = fetch_rows(connection, columns)
+    return found
 
 
 @given(amounts=st.lists(st.none() | any_amounts, max_size=6))
@@ -53,7 +53,7 @@ def test_billed_cost_equals_daily_costs_to_the_last_digit(database: Database, am
         ).fetchone()
         assert found
         assert len(set(found)) == 1
-        assert focus.days(connection, MARCH).left_out == sum(one is None for one in amounts)
+        assert focus.days(connection, MARCH).left_out == sum(amount is None for amount in amounts)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from ..conftest import NOW
 from .windows import DAY, row, store
 
 NEXT_DAY = DAY + dt.timedelta(days=1)
-(COMPLETIONS,) = (one for one in OPERATIONS if one.name == "completions")
+(COMPLETIONS,) = (operation for operation in OPERATIONS if operation.name == "completions")
 
 
 def bill(connection: Connection, models: Iterable[str], day: dt.date = DAY) -> None:

@@ -86,10 +86,12 @@ def _fill_alerts(connection: Connection, name: str) -> None:
     incident = records.Incident(records.SeriesKey(name), None, "up", DAY, DAY, Decimal(5), DAY, announced=True)
     incidents.store(connection, name, incident)
     open_failures.store(connection, name, OpenFailure("sync", "days", "A sentence.", "high", [DAY], NOW, NOW))
-    one = Decimal(1)
-    state = BudgetState("organization, month", DAY, DAY, "organization", None, one, one, one, one, one, DAY)
+    amount = Decimal(1)
+    state = BudgetState(
+        "organization, month", DAY, DAY, "organization", None, amount, amount, amount, amount, amount, DAY
+    )
     budgets.store_states(connection, name, [state], NOW)
-    budgets.store_openai_budgets(connection, name, [(one, True)], NOW)
+    budgets.store_openai_budgets(connection, name, [(amount, True)], NOW)
     died = sensor_ticks.DeadRun(f"run of {name}", name, NOW, "its process is gone", is_retried=True)
     sensor_ticks.record_dead_run(connection, died)
 

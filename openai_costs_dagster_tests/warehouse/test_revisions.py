@@ -34,7 +34,10 @@ def revisions(connection: Connection) -> list[dict[str, Any]]:
 
 
 def changed_amounts(connection: Connection) -> list[tuple[Any, ...]]:
-    return [(one["line_item"], str(one["old_amount"]), str(one["new_amount"])) for one in revisions(connection)]
+    return [
+        (revision["line_item"], str(revision["old_amount"]), str(revision["new_amount"]))
+        for revision in revisions(connection)
+    ]
 
 
 def restate(connection: Connection, old: list[CostRow], new: list[CostRow]) -> None:
@@ -92,13 +95,13 @@ def test_only_settled_days_of_a_window_have_revisions(connection: Connection) ->
     tomorrow = DAY + ONE_DAY
     store(connection, {DAY: [row("1")], tomorrow: [row("1")]}, provisional=[tomorrow])
     store(connection, {DAY: [row("2")], tomorrow: [row("2")]})
-    assert [one["usage_date"] for one in revisions(connection)] == [DAY]
+    assert [revision["usage_date"] for revision in revisions(connection)] == [DAY]
 
 
 def test_every_restatement_is_stored(connection: Connection) -> None:
     for day, amount in enumerate(["1", "2", "1"]):
         store(connection, {DAY: [row(amount)]}, now=NOW + day * ONE_DAY)
-    assert [(str(one["old_amount"]), str(one["new_amount"])) for one in revisions(connection)] == [
+    assert [(str(revision["old_amount"]), str(revision["new_amount"])) for revision in revisions(connection)] == [
         ("1", "2"),
         ("2", "1"),
     ]
@@ -122,16 +125,18 @@ def test_change_of_grouping_with_equal_sums_is_no_revision(connection: Connectio
 def test_different_groupings_are_compared_over_shared_fields(connection: Connection) -> None:
     store(connection, {DAY: COARSE}, grouping=COARSEST)
     store(connection, {DAY: [*FINE, row("0.5", "a", api_key_id="key_3")]}, grouping=BY_KEY)
-    (one,) = revisions(connection)
-    assert (one["line_item"], one["api_key_id"], one["compared_by"]) == ("a", None, "project,line_item")
-    assert (one["old_amount"], one["new_amount"]) == (Decimal(5), Decimal("5.5"))
+    (revision,) = revisions(connection)
+    assert (revision["line_item"], revision["api_key_id"], revision["compared_by"]) == ("a", None, "project,line_item")
+    assert (revision["old_amount"], revision["new_amount"]) == (Decimal(5), Decimal("5.5"))
 
 
 def test_amounts_moved_between_keys_are_revisions_if_both_group_by_key(connection: Connection) -> None:
     store(connection, {DAY: FINE}, grouping=BY_KEY)
     moved = [row("5", "a", api_key_id="key_2"), row("1", "b", api_key_id="key_1")]
     store(connection, {DAY: moved}, grouping=BY_KEY)
-    assert [(one["api_key_id"], one["compared_by"], one["new_amount"]) for one in revisions(connection)] == [
+    assert [
+        (revision["api_key_id"], revision["compared_by"], revision["new_amount"]) for revision in revisions(connection)
+    ] == [
         ("key_1", "project,line_item,api_key", 0),
         ("key_2", "project,line_item,api_key", 5),
     ]
@@ -141,8 +146,8 @@ def test_grouping_by_user_and_grouping_by_key_are_compared_by_project_and_line_i
     by_user = frozenset({"project_id", "user_id", "line_item"})
     store(connection, {DAY: [row("5", "a", user_id="user_1")]}, grouping=by_user)
     store(connection, {DAY: [row("6", "a", api_key_id="key_1")]}, grouping=BY_KEY)
-    (one,) = revisions(connection)
-    assert (one["user_id"], one["api_key_id"], one["compared_by"]) == (None, None, "project,line_item")
+    (revision,) = revisions(connection)
+    assert (revision["user_id"], revision["api_key_id"], revision["compared_by"]) == (None, None, "project,line_item")
 
 
 def test_null_equals_null_and_differs_from_the_empty_text(connection: Connection) -> None:
@@ -156,7 +161,10 @@ def test_null_equals_null_and_differs_from_the_empty_text(connection: Connection
 
 def test_each_currency_has_its_own_revision(connection: Connection) -> None:
     restate(connection, [row("5"), row("2", currency="eur")], [row("2"), row("5", currency="eur")])
-    assert [(one["currency"], one["new_amount"]) for one in revisions(connection)] == [("eur", 5), ("usd", 2)]
+    assert [(revision["currency"], revision["new_amount"]) for revision in revisions(connection)] == [
+        ("eur", 5),
+        ("usd", 2),
+    ]
 
 
 def test_changed_quantity_or_unit_with_equal_amount_is_no_revision(connection: Connection) -> None:

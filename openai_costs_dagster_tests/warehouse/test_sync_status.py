@@ -23,7 +23,7 @@ def today(connection: Connection) -> dt.date:
 
 
 def status(connection: Connection, organization: str = "acme") -> coverage.SyncStatus:
-    (found,) = (one for one in coverage.sync_status(connection) if one.organization == organization)
+    (found,) = (entry for entry in coverage.sync_status(connection) if entry.organization == organization)
     return found
 
 

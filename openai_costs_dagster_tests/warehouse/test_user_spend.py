@@ -20,9 +20,9 @@ PROJECTS, USERS = 1_000, 20
 
 
 def load(connection: Connection, *, projects: int = PROJECTS) -> None:
-    rows = [row(str(USERS), LABEL, f"proj_{one}") for one in range(projects)]
+    rows = [row(str(USERS), LABEL, f"proj_{project}") for project in range(projects)]
     store(connection, {DAY: [*rows, row("5", OTHER, "proj_0")]})
-    totals = [UserTotal(f"user-{one}", LABEL, "usd", Decimal(projects)) for one in range(USERS)]
+    totals = [UserTotal(f"user-{user}", LABEL, "usd", Decimal(projects)) for user in range(USERS)]
     totals.append(UserTotal("user-1", OTHER, "usd", Decimal(5)))
     allocations.store_user_costs(connection, "acme", ONE_DAY, {DAY: totals}, NOW)
     allocate_days(connection, "acme", [DAY], NOW)
@@ -42,7 +42,7 @@ def test_unsplit_rows_stay_unallocated_and_the_users_totals_count(connection: Co
     assert spent(connection, "user-0") == PROJECTS
     assert spent(connection, "user-1") == PROJECTS + 5
     by_user = {user: amount for _, user, amount in anomalies.spend_of_users(connection, "acme", ONE_DAY)}
-    assert by_user == {f"user-{one}": PROJECTS + 5 * (one == 1) for one in range(USERS)}
+    assert by_user == {f"user-{user}": PROJECTS + 5 * (user == 1) for user in range(USERS)}
     totals = connection.execute("select count(*), sum(amount) from openai_costs.user_totals").fetchall()
     assert totals == [(USERS + 1, USERS * PROJECTS + 5)]
 

@@ -72,9 +72,9 @@ def test_range_has_one_check_result_per_check_and_day(
     for check in (asset_paths.COMPLETE, asset_paths.RECONCILES, asset_paths.ANOMALOUS_SPEND):
         found = evaluations(result, check)
         assert sorted(map(str, found)) == texts(WEEK)
-        assert all(one.passed for one in found.values())
-        for day, one in found.items():
-            target = one.target_materialization_data
+        assert all(evaluation.passed for evaluation in found.values())
+        for day, evaluation in found.items():
+            target = evaluation.target_materialization_data
             assert target
             assert (target.storage_id, target.run_id) == (storage_ids[day], result.run_id)
 
@@ -145,7 +145,7 @@ def test_failed_days_of_a_range_are_not_materialized(
     assert not result.success
     assert list(materializations(instance)) == texts(good)
     complete = evaluations(result, asset_paths.COMPLETE)
-    assert {day for day, one in complete.items() if one.passed} == set(texts(good))
+    assert {day for day, evaluation in complete.items() if evaluation.passed} == set(texts(good))
     for day in texts(bad):
         assert complete[day].severity is dg.AssetCheckSeverity.ERROR
         assert "the server returned status 503" in str(complete[day].description)
@@ -177,7 +177,7 @@ def test_permanent_failure_is_not_retried_by_dagster(
     assert record.tags[RETRY] == "false"
     assert materializations(instance) == {}
     assert len(setup.simulator.requests) <= 2
-    assert [one.passed for one in evaluations(result, asset_paths.COMPLETE).values()] == [False] * 7
+    assert [evaluation.passed for evaluation in evaluations(result, asset_paths.COMPLETE).values()] == [False] * 7
 
 
 def test_unavailable_postgres_fails_the_run_with_retries(
@@ -221,7 +221,7 @@ def test_difference_is_an_error_on_settled_and_a_warning_on_provisional_days(
     result = run(configuration, instance, days(settled, 5))
     assert result.success  # it never prevents storing
     found = evaluations(result, asset_paths.RECONCILES)
-    bad = {day: one.severity for day, one in found.items() if not one.passed}
+    bad = {day: evaluation.severity for day, evaluation in found.items() if not evaluation.passed}
     assert bad == {
         settled.isoformat(): dg.AssetCheckSeverity.ERROR,
         provisional.isoformat(): dg.AssetCheckSeverity.WARN,
@@ -236,8 +236,8 @@ def test_rows_without_amount_are_counted_and_warn(
     setup.simulated.restate(WEEK[0], lambda facts: (replace(facts[0], line_item="free", amount=None), *facts[1:]))
     result = run(configure(setup.organization, database=setup.database), instance, WEEK[:1])
     assert result.success
-    one = evaluations(result, asset_paths.COMPLETE)[WEEK[0].isoformat()]
-    assert (one.passed, one.severity) == (False, dg.AssetCheckSeverity.WARN)
+    evaluation = evaluations(result, asset_paths.COMPLETE)[WEEK[0].isoformat()]
+    assert (evaluation.passed, evaluation.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert materializations(instance)[WEEK[0].isoformat()]["rows_without_amount"] == 1
 
 
@@ -245,8 +245,8 @@ def test_metadata_has_the_change_since_the_stored_version(
     setup: SyncSetup, configuration: Configuration, instance: dg.DagsterInstance
 ) -> None:
     run(configuration, instance, WEEK[:2])
-    one = setup.simulated.facts(WEEK[0])[0]
-    setup.simulated.restate(WEEK[0], lambda facts: (replace(one, amount=(one.amount or 0) + Decimal(3)), *facts[1:]))
+    fact = setup.simulated.facts(WEEK[0])[0]
+    setup.simulated.restate(WEEK[0], lambda facts: (replace(fact, amount=(fact.amount or 0) + Decimal(3)), *facts[1:]))
     run(configuration, instance, WEEK[:2])
     changes = [materializations(instance)[day]["change_usd"] for day in texts(WEEK[:2])]
     assert changes == [3.0, 0.0]
@@ -286,9 +286,9 @@ def test_listener_receives_progress_of_a_run(
     received: list[progress.Progress] = []
     with progress.listening(received.append):
         run(configuration, instance, WEEK)
-    assert {one.organization for one in received} == {"acme"}
-    assert sum(one.days_done for one in received) == 7
-    (summary,) = (one.finished for one in received if one.finished)
+    assert {event.organization for event in received} == {"acme"}
+    assert sum(event.days_done for event in received) == 7
+    (summary,) = (event.finished for event in received if event.finished)
     assert (summary["stored"], summary["failed"], summary["requests"]) == (7, {}, len(setup.simulator.requests))
 
 

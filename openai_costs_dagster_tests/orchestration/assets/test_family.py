@@ -68,7 +68,7 @@ def test_range_of_all_partitioned_assets_is_one_run(
     for check in (asset_paths.USAGE_MATCHES_BILL, asset_paths.COMPLETE, asset_paths.RECONCILES, asset_paths.LATEST_DAY):
         found = evaluations(result, check)
         assert set(found) == KEYS
-        assert all(one.passed for one in found.values())
+        assert all(evaluation.passed for evaluation in found.values())
 
 
 def test_users_and_their_budgets_are_evaluated_in_the_same_run(
@@ -77,9 +77,11 @@ def test_users_and_their_budgets_are_evaluated_in_the_same_run(
     user = setup.simulated.users[0].id
     result = run(setup, configure, instance, budgets=(Budget(amount_usd=Decimal(1), user=user),))
     of_users = [
-        one for one in result.get_asset_check_evaluations() if one.asset_key == ALLOCATED and one.partition in KEYS
+        evaluation
+        for evaluation in result.get_asset_check_evaluations()
+        if evaluation.asset_key == ALLOCATED and evaluation.partition in KEYS
     ]
-    assert {one.check_name for one in of_users} == {
+    assert {evaluation.check_name for evaluation in of_users} == {
         asset_paths.ANOMALOUS_SPEND,
         asset_paths.USAGE_MATCHES_BILL,
         asset_paths.BUDGETS,
@@ -124,7 +126,7 @@ def test_missing_usage_warns_on_its_day(setup: SyncSetup, configure: Configure, 
         SETTLED, lambda facts: tuple(fact for fact in facts if fact.operation != "completions")
     )
     found = evaluations(run(setup, configure, instance), asset_paths.USAGE_MATCHES_BILL)
-    failed = {day for day, one in found.items() if not one.passed}
+    failed = {day for day, evaluation in found.items() if not evaluation.passed}
     assert failed == {SETTLED.isoformat()}
     assert found[SETTLED.isoformat()].severity == dg.AssetCheckSeverity.WARN
     assert "none counted" in str(found[SETTLED.isoformat()].description)

@@ -50,12 +50,12 @@ def test_spike_and_drop_warn_and_other_days_pass(
     assert result.success
     found = day_results(result)
     assert len(found) == 7
-    assert {day for day, one in found.items() if not one.passed} == {SPIKE.isoformat(), drop.isoformat()}
-    assert {one.severity for one in found.values()} == {dg.AssetCheckSeverity.WARN}
+    assert {day for day, evaluation in found.items() if not evaluation.passed} == {SPIKE.isoformat(), drop.isoformat()}
+    assert {evaluation.severity for evaluation in found.values()} == {dg.AssetCheckSeverity.WARN}
     spike = found[SPIKE.isoformat()]
     values = plain_values(spike.metadata)
-    for one in ("organization", "series"):
-        figures = [values[f"{one}_{name}_usd"] for name in ("lower", "expected", "upper", "spend")]
+    for prefix in ("organization", "series"):
+        figures = [values[f"{prefix}_{name}_usd"] for name in ("lower", "expected", "upper", "spend")]
         assert figures == sorted(figures)
     assert str(spike.description).startswith("Up $")
 
@@ -82,8 +82,8 @@ def test_settled_day_that_became_empty_is_flagged(
 
 def test_day_with_short_history_passes_unevaluated(configuration: Configuration, instance: dg.DagsterInstance) -> None:
     found = day_results(run(configuration, instance, HISTORY[:14]))
-    assert all(one.passed for one in found.values())
-    assert all(str(one.description).startswith("Not evaluated:") for one in found.values())
+    assert all(evaluation.passed for evaluation in found.values())
+    assert all(str(evaluation.description).startswith("Not evaluated:") for evaluation in found.values())
 
 
 def test_sensitivity_and_minimum_impact_are_configurable(
@@ -121,7 +121,7 @@ def test_check_without_partition_evaluates_the_trailing_days(
     assert result.success
     found = day_results(result)
     assert sorted(map(str, found)) == [day.isoformat() for day in trailing]
-    assert all(one.target_materialization_data for one in found.values())
+    assert all(evaluation.target_materialization_data for evaluation in found.values())
 
 
 def test_days_that_are_not_stored_are_not_evaluated(setup: SyncSetup, configuration: Configuration) -> None:

@@ -167,7 +167,7 @@ def test_created_run_without_process_is_ended_after_its_grace_period(
 ) -> None:
     run_id = create_run(instance, dg.DagsterRunStatus(status), key=key)
     ended = end_abandoned_runs(instance, ["openai"], utc_now() + age)
-    assert ["no process has started it since" in one for one in ended] == [True] * is_ended
+    assert ["no process has started it since" in message for message in ended] == [True] * is_ended
     assert (status_of(instance, run_id) is dg.DagsterRunStatus.FAILURE) is is_ended
 
 
@@ -220,7 +220,7 @@ def test_status_names_the_runs_that_do_not_proceed(stored: dg.DagsterInstance, c
     def found(hours: int) -> list[str]:
         now = utc_now() + dt.timedelta(hours=hours)
         since = r" (since )?\d{4}-\d\d-\d\d \d\d:\d\d UTC"
-        return [re.sub(since, "", one) for one in stuck_runs(connection, ["openai"], now)]
+        return [re.sub(since, "", text) for text in stuck_runs(connection, ["openai"], now)]
 
     remedy = "openai-costs backfill and openai-costs up end it"
     gone = f"its process {2**22 + 1} on {own.place.host} has ended; the days that it stored are kept"

@@ -168,7 +168,7 @@ def test_websocket_of_another_site_is_refused() -> None:
 )
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "ANYTHING"])
 def test_only_json_can_change_something(content_types: list[str], status: int, method: str) -> None:
-    headers = [("content-type", one) for one in content_types]
+    headers = [("content-type", content_type) for content_type in content_types]
     assert _status(_LOCAL, *headers, method=method, query=urlencode({"query": _MUTATION})) == status
 
 

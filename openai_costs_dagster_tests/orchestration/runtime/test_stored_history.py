@@ -141,7 +141,7 @@ def test_assets_with_another_key_prefix_are_refreshed_evaluated_and_purged(
     result = run(configuration, instance, WEEK, key=costs)
     assert result.success
     assert set(materializations(instance, costs)) == {day.isoformat() for day in WEEK}
-    assert {one.asset_key for one in result.get_asset_check_evaluations()} == {costs}
+    assert {evaluation.asset_key for evaluation in result.get_asset_check_evaluations()} == {costs}
     purge_organization(setup.database, environment(configuration, setup.database), organization)
     assert materializations(instance, costs) == {}
     assert not [table for table, text in everything(setup.database) if '"acme"' in text and table != "snapshots"]

@@ -59,12 +59,18 @@ def test_every_tick_of_a_sensor_is_recorded(configuration: Configuration, databa
             sensor.evaluate_tick(context)
     with database.connect() as connection:
         found = sensor_ticks.all_ticks(connection)
-    assert [(one.sensor, one.interval_seconds, one.last_error) for one in found] == [
+    assert [
+        (recorded_tick.sensor, recorded_tick.interval_seconds, recorded_tick.last_error) for recorded_tick in found
+    ] == [
         ("openai_costs_alerts", 15, None),
         ("openai_costs_late_days", 300, None),
     ]
-    for one in found:
-        assert (one.location, one.host, one.organizations) == ("costs", platform.node(), ["acme", "beta"])
+    for recorded_tick in found:
+        assert (recorded_tick.location, recorded_tick.host, recorded_tick.organizations) == (
+            "costs",
+            platform.node(),
+            ["acme", "beta"],
+        )
 
 
 @pytest.mark.parametrize(
@@ -88,8 +94,8 @@ def test_tick_that_raises_counts_if_it_did_its_work(
 
     def tick(*errors: Exception) -> None:
         with tick_records.recorded(context, database, configuration, "openai_costs_alerts", 15):
-            for one in errors:
-                raise one
+            for failure in errors:
+                raise failure
 
     tick()
     clock.now += dt.timedelta(minutes=1)
@@ -157,7 +163,7 @@ def died(instance: dg.DagsterInstance, configuration: Configuration, connection:
         context = context_in("costs", instance)
         tick_records.record_dead_runs(context, connection, configuration, sensor="openai_costs_alerts")
         found = sensor_ticks.dead_runs(connection, NOW - dt.timedelta(days=1))
-        return [one for one in found if one.run_id == run.run_id]
+        return [dead_run for dead_run in found if dead_run.run_id == run.run_id]
 
     return recorded
 

@@ -398,8 +398,8 @@ def test_larger_user_totals_are_reduced_to_the_rows() -> None:
 
 def test_too_many_rows_without_usage_are_not_split() -> None:
     users, projects = 101, 100
-    rows = [cost(users, project=f"p{one}", quantity=10) for one in range(projects)]
-    totals = [UserTotal(f"user-{one}", INPUT, "usd", Decimal(projects)) for one in range(users)]
+    rows = [cost(users, project=f"p{number}", quantity=10) for number in range(projects)]
+    totals = [UserTotal(f"user-{number}", INPUT, "usd", Decimal(projects)) for number in range(users)]
     assert len(rows) * len(totals) > LARGEST_UNEXPLAINED_SPLIT
     found = allocation(rows, [], totals=totals)
     assert found.unsplit_line_items == [INPUT]
@@ -410,8 +410,8 @@ def test_too_many_rows_without_usage_are_not_split() -> None:
 
 
 def test_rows_with_usage_are_allocated_beside_unsplit_rows() -> None:
-    rows = [cost(200, project=f"p{one}") for one in range(100)]
-    totals = [UserTotal(f"user-{one}", INPUT, "usd", Decimal(100)) for one in range(200)]
+    rows = [cost(200, project=f"p{number}") for number in range(100)]
+    totals = [UserTotal(f"user-{number}", INPUT, "usd", Decimal(100)) for number in range(200)]
     found = allocation(rows, [used("user-7", project="p7", input_tokens=10)], totals=totals)
     assert [share for share in found.shares if share.user_id] == [
         AllocatedCost("p7", "user-7", "k", INPUT, "usd", Decimal(200), USAGE)
@@ -420,11 +420,11 @@ def test_rows_with_usage_are_allocated_beside_unsplit_rows() -> None:
 
 
 def test_many_rows_with_usage_are_split() -> None:
-    rows = [cost(1, project=f"p{one}") for one in range(120)]
-    usage = [used(f"user-{one}", project=f"p{one}", input_tokens=10) for one in range(120)]
-    totals = [UserTotal(f"user-{one}", INPUT, "usd", Decimal(1)) for one in range(120)]
+    rows = [cost(1, project=f"p{number}") for number in range(120)]
+    usage = [used(f"user-{number}", project=f"p{number}", input_tokens=10) for number in range(120)]
+    totals = [UserTotal(f"user-{number}", INPUT, "usd", Decimal(1)) for number in range(120)]
     found = allocation(rows, usage, totals=totals)
     assert found.unsplit_line_items == []
     assert {(share.project_id, share.user_id) for share in found.shares} == {
-        (f"p{one}", f"user-{one}") for one in range(120)
+        (f"p{number}", f"user-{number}") for number in range(120)
     }

@@ -363,8 +363,8 @@ def test_small_unusual_day_is_minor_and_a_larger_one_is_flagged() -> None:
 def test_higher_sensitivity_flags_at_least_as_many_days() -> None:
     values = search(with_days(steady(100, noise=0.2), {92: 2.0, 100: 1.7, 110: 3.0}))
     counts = [
-        int(detect(panel(values), parameters=Parameters.for_sensitivity(one, 5.0)).flagged.sum())
-        for one in SENSITIVITIES
+        int(detect(panel(values), parameters=Parameters.for_sensitivity(sensitivity, 5.0)).flagged.sum())
+        for sensitivity in SENSITIVITIES
     ]
     assert counts == sorted(counts)
     assert counts[-1]
@@ -451,9 +451,9 @@ def test_scaling_amounts_and_minimum_impact_scales_the_bounds(factor: float) -> 
     plain = list(backtest(build_spend_panel(rows), Parameters.for_sensitivity("medium", 5.0)))
     other = list(backtest(build_spend_panel(scaled), Parameters.for_sensitivity("medium", 5.0 * factor)))
     assert [row.flagged for row in plain] == [row.flagged for row in other]
-    for one, two in zip(plain, other, strict=True):
+    for plain_row, scaled_row in zip(plain, other, strict=True):
         for name in ("expected", "lower", "upper"):
-            assert getattr(two, name) == pytest.approx(getattr(one, name) * factor, rel=1e-6, abs=1e-9)
+            assert getattr(scaled_row, name) == pytest.approx(getattr(plain_row, name) * factor, rel=1e-6, abs=1e-9)
 
 
 def test_verdicts_cover_each_series_until_its_organizations_last_day() -> None:

@@ -75,11 +75,13 @@ def test_range_of_a_run_applies_to_its_sum() -> None:
     values = [value * (1.35 if day >= 90 else 1.0) for day, value in enumerate(steady(100, noise=0.15))]
     spend_panel = panel({("search", "gpt"): values, **BESIDE})
     verdicts, column = detect(spend_panel), spend_panel.series.index(SeriesKey("acme", "search", "gpt"))
-    together = [test for (_, one), test in verdicts.tests.items() if one == column and test.days > 1]
+    together = [
+        test for (_, tested_column), test in verdicts.tests.items() if tested_column == column and test.days > 1
+    ]
     assert together
     usual = [100 * (0.4 if day % 7 >= 5 else 1.0) for day in range(120)]
-    for (row, one), test in verdicts.tests.items():
-        if one == column and test.days > 1:
+    for (row, tested_column), test in verdicts.tests.items():
+        if tested_column == column and test.days > 1:
             assert test.expected == pytest.approx(sum(usual[row - test.days + 1 : row + 1]), rel=0.3)
 
 

@@ -22,7 +22,7 @@ def named(causes: list[Cause]) -> list[SeriesKey]:
 
 
 def test_model_in_a_project_explains_its_totals_and_its_key() -> None:
-    flags = [Flag(one, 400.0) for one in (WHOLE, SEARCH, GPT, SERVICE, KEY)] + [Flag(SEARCH_GPT, 410.0)]
+    flags = [Flag(series, 400.0) for series in (WHOLE, SEARCH, GPT, SERVICE, KEY)] + [Flag(SEARCH_GPT, 410.0)]
     for order in itertools.islice(itertools.permutations(flags), 0, 720, 37):
         (cause,) = find_root_causes(order)
         assert cause.flag.series == SEARCH_GPT
