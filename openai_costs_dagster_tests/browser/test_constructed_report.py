@@ -299,7 +299,8 @@ _OVERLAPS = """
 
 def test_nothing_overlaps_at_any_window_size(open_report: Open) -> None:
     """A window of 320 by 256 CSS pixels is one of 1280 by 1024 pixels at 400 % zoom."""
-    cells = [cell("acme", f"proj-{number}", "u1", 88_888, ago) for number in range(9) for ago in range(30)]
+    names = [f"Long name of a project {number}" for number in range(9)]
+    cells = [cell("acme", name, "u1", 8, ago) for name in names for ago in range(30)]
     page = open_report(cells, "#period=30&stack=project", dagster_url="https://dagster.example", is_simulated=True)
     open_daily_table(page)
     for width, height in _SIZES:
@@ -311,6 +312,9 @@ def test_nothing_overlaps_at_any_window_size(open_report: Open) -> None:
         for scrolled_to in ("#shown", "#days-figures tbody tr:nth-child(5)", "#people", "#freshness"):
             page.locator(scrolled_to).evaluate("target => target.scrollIntoView()")
             assert not page.evaluate(_OVERLAPS, ["#filters", "#content"]), (width, scrolled_to)
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 718, "height": 1000})  # A4 in portrait without its margins
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 def test_headings_of_a_table_stay_visible_and_wide_tables_scroll_with_the_keyboard(open_report: Open) -> None:
