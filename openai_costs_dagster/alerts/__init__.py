@@ -1,5 +1,5 @@
-"""Alert delivery: `channels` sends, `routing` selects channels, `message` writes texts, `delivery` retries.
+"""Delivers alerts: `routing` selects channels, `message` writes texts, `channels` sends messages, `delivery` retries.
 
-To add a channel that Apprise does not support, add a class with a method `send` to `channels.py` and select it in
-`routing._channel`. To find out why an alert did not arrive, start with `delivery.py`.
+To add a channel that Apprise does not support, add a class with a method `send` to `channels.py`, and select it in
+`routing._channel`. To find out why an alert was not received, start with `delivery.py`.
 """

@@ -1,7 +1,8 @@
-"""Channels that alerts are sent to: services supported by Apprise, and signed webhooks.
+"""Channels that receive alerts: services that Apprise supports, and signed webhooks.
 
-A new kind of channel is a class that implements `Channel`; `routing._channel` creates it from the settings of an alert.
-Channel URLs are secrets. They are read when a message is sent, and error messages never contain them.
+A new kind of channel is a class that implements `Channel`. The function `routing._channel` creates channels from the
+settings `alerts`. The URL of a channel is a secret: it is read when a message is sent, and error messages never contain
+it.
 """
 
 from __future__ import annotations
@@ -30,27 +31,27 @@ from openai_costs_dagster.display_text import printable
 from openai_costs_dagster.warehouse.outbox import StoredAlert
 
 TIMEOUT_S = 10.0
-"""Time limit in seconds for a channel's response."""
+"""The number of seconds in which a channel must accept a message."""
 
 _TYPES = {"high": apprise.NotifyType.FAILURE, "medium": apprise.NotifyType.WARNING, "low": apprise.NotifyType.INFO}
 
-# Apprise and httpx2 log the URLs that they request, and the URLs of channels are secrets.
+# Apprise and httpx2 log the URLs that they request. The URL of a channel is a secret and must not be logged.
 logging.getLogger("apprise").setLevel(logging.CRITICAL)
 for _name in ("httpx2", "httpcore2"):
     logging.getLogger(_name).setLevel(logging.WARNING)
 
 
 class NotDeliveredError(Exception):
-    """A failed attempt to send a message. The text never contains the URL of the channel."""
+    """Raised if an attempt to send a message fails. The message never contains the URL of the channel."""
 
     def __init__(self, message: str, *, retry_after: dt.timedelta | None = None) -> None:
-        """`retry_after` is the wait that the receiver requested with the header `Retry-After`."""
+        """Create the error. `retry_after` is the wait that the receiver requested with the header `Retry-After`."""
         super().__init__(message)
         self.retry_after = retry_after
 
 
 class Channel(Protocol):
-    """A destination for messages."""
+    """A receiver of messages, such as a chat or a webhook."""
 
     def send(self, message: Message, now: dt.datetime) -> None:
         """Send a message. Raises `NotDeliveredError` if the channel does not accept it."""
@@ -58,12 +59,12 @@ class Channel(Protocol):
 
 @dataclass(frozen=True)
 class AppriseChannel:
-    """A service that Apprise supports, for example Slack or mail."""
+    """A service that Apprise supports, for example Slack or email."""
 
     url: SecretReference
 
     def send(self, message: Message, now: dt.datetime) -> None:  # noqa: ARG002  # required by `Channel`
-        """Send plain text, with the chart as an attachment if the service supports attachments."""
+        """Send the message as plain text, with its chart as an attachment if the service supports attachments."""
         try:
             http_client.check_requests_ca_bundle()
         except http_client.HttpSettingsError as error:
@@ -80,8 +81,8 @@ class AppriseChannel:
             title=message.title,
             body=message.text_within(_body_limit(service, message.title)),
             notify_type=_TYPES[message.severity],
-            # Apprise escapes plain text for services that send HTML or Markdown. Without a format, Apprise would pass
-            # names, which are untrusted, to such services unchanged.
+            # With this format, Apprise escapes the text for services that send HTML or Markdown. Otherwise a project or
+            # user name could contain markup that such a service displays.
             body_format=apprise.NotifyFormat.TEXT,
             attach=picture if len(picture) else None,
             timeout=TIMEOUT_S,
@@ -98,11 +99,14 @@ class WebhookChannel:
     secret: SecretReference
 
     def send(self, message: Message, now: dt.datetime) -> None:
-        """Post the message once, without following redirects. Any status other than 2xx is a failure."""
+        """Post the message once, without following redirects. Any status other than 2xx is a failure.
+
+        Raises `NotDeliveredError` if the webhook does not accept the message.
+        """
         url = read_secret(self.url)
         if not is_https_or_loopback(url):
             raise NotDeliveredError(f"the {self.url} contains no https URL")
-        # The signature covers the exact bytes of the body, so the document is serialized only once.
+        # The signature covers the exact bytes of the body, so the same serialized document must be signed and sent.
         body = json.dumps(webhook_body(message, now), separators=(",", ":")).encode()
         headers = {
             "Content-Type": "application/json",
@@ -122,10 +126,10 @@ def request(
     body: bytes | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> tuple[int, dt.timedelta | None]:
-    """Request a URL once and return the status and the wait of the header `Retry-After`.
+    """Request a URL once, and return the status and the wait that the header `Retry-After` requests.
 
-    Redirects are not followed and the response body is not read. `what` and `where` name the receiver in error
-    messages, which never contain the URL. Raises `NotDeliveredError`.
+    Redirects are not followed, and the body of the response is not read. `what` and `where` name the receiver in error
+    messages, which never contain the URL. Raises `NotDeliveredError` if the request fails.
     """
     try:
         made = http_client.create_client(
@@ -134,7 +138,8 @@ def request(
     except http_client.HttpSettingsError as error:
         raise NotDeliveredError(str(error)) from None
     with made as client:
-        # The client's timeout restarts with every byte, so a slow trickle of headers would extend it without end.
+        # The client's timeout restarts with every received byte. A server that sends its headers very slowly could
+        # block the delivery without this timer.
         watch = threading.Timer(TIMEOUT_S, client.close)
         watch.start()
         try:
@@ -152,15 +157,18 @@ def request(
 
 
 def _body_limit(service: apprise.NotifyBase, title: str) -> int:
-    """Return the number of characters that fit into the body, which includes the title if there is no title field."""
+    """Return the largest number of characters for the body of a message.
+
+    If the service has no field for the title, Apprise puts the title into the body.
+    """
     return int(service.body_maxlen) - (0 if service.title_maxlen else len(title) + 8)
 
 
 def signature_headers(key: str, now: dt.datetime, body: bytes, secret: str) -> dict[str, str]:
-    """Return the headers that identify and sign a body.
+    """Return the headers that identify and sign the body of a webhook request.
 
-    The signature is ``v1,`` and the base64 of the HMAC-SHA256 of ``<id>.<timestamp>.<body>``. A secret that begins
-    with ``whsec_`` is decoded from base64; any other secret is used as it is. Source: standardwebhooks.com.
+    The signature is ``v1,`` and the base64 of the HMAC-SHA256 of ``<id>.<timestamp>.<body>``. A secret that begins with
+    ``whsec_`` is decoded from base64. Any other secret is used unchanged. Source: standardwebhooks.com.
     """
     timestamp = str(int(now.timestamp()))
     digest = hmac.new(_secret_bytes(secret), f"{key}.{timestamp}.".encode() + body, hashlib.sha256).digest()
@@ -168,13 +176,17 @@ def signature_headers(key: str, now: dt.datetime, body: bytes, secret: str) -> d
         "Webhook-Id": key,
         "Webhook-Timestamp": timestamp,
         "Webhook-Signature": f"v1,{base64.b64encode(digest).decode()}",
-        # Messages are delivered at least once, and receivers can use the key to drop a repeated message.
+        # A message may be sent twice, and receivers can recognize the second one by this key.
         "Idempotency-Key": key,
     }
 
 
 def webhook_body(message: Message, now: dt.datetime) -> dict[str, Any]:
-    """Return the JSON document of a webhook. docs/alerts.md documents it; keys are only ever added."""
+    """Return the JSON document of a webhook.
+
+    docs/alerts.md documents the document. Keys may be added, but never removed or renamed, because receivers depend on
+    them.
+    """
     return {
         "version": 1,
         "id": message.key,
@@ -203,7 +215,7 @@ def _alert_body(alert: StoredAlert, link: str | None) -> dict[str, Any]:
 
 
 def is_https_or_loopback(url: str) -> bool:
-    """Return whether a URL is confidential on the network: https, or plain http to this machine."""
+    """Return whether nobody on the network can read a request to the URL: https, or plain http to this machine."""
     try:
         parts = urlsplit(url)
         return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in http_client.LOOPBACK)
@@ -212,7 +224,7 @@ def is_https_or_loopback(url: str) -> bool:
 
 
 def read_secret(reference: SecretReference) -> str:
-    """Return the value of a secret. Raises `NotDeliveredError` if it cannot be read."""
+    """Return the value of a secret. Raises `NotDeliveredError` if the secret cannot be read."""
     try:
         return reference.read()
     except SecretUnavailable as error:
@@ -229,6 +241,9 @@ def _secret_bytes(secret: str) -> bytes:
 
 
 def _retry_after(headers: Mapping[str, str]) -> dt.timedelta | None:
-    """Return the wait of the header `Retry-After` if it is a number of seconds, at most one hour."""
+    """Return the wait that the header `Retry-After` requests in seconds, at most one hour.
+
+    Return None if the header is missing or contains a date.
+    """
     seconds = headers.get("Retry-After", "")
     return dt.timedelta(seconds=min(int(seconds), 3600)) if seconds.isascii() and seconds.isdigit() else None

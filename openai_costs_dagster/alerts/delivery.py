@@ -1,11 +1,12 @@
-"""Delivery of alerts from the outbox to their channels, at least once. A failing channel does not delay the others.
+"""Delivers stored alerts to their channels, at least once. A failing channel does not delay other channels.
 
-Start here if an alert did not arrive. `route` puts alerts into messages, one for each channel, and `deliver` sends the
-messages that are due. `warehouse/outbox.py` stores both; `openai-costs alerts list` shows them.
+To find out why an alert was not received, start here. `route` puts alerts into messages, one for each channel, and
+`deliver` sends the messages that are due. `warehouse/outbox.py` stores alerts and messages, and `openai-costs alerts
+list` shows them.
 
-Several processes may run both steps at once, and each step may be killed at any time. Routing is one transaction. A
-message is claimed before it is sent. If the process is killed before the message is recorded as delivered, the message
-is sent again with the same key after the claim has expired.
+Several processes may call `route` and `deliver` at the same time, and may be killed at any time. Routing is one
+transaction. A process claims a message before it sends the message. If the process is killed before it records the
+message as delivered, the claim expires and another process sends the message again with the same key.
 """
 
 from __future__ import annotations
@@ -22,15 +23,19 @@ from openai_costs_dagster.warehouse import outbox
 from openai_costs_dagster.warehouse.database import Connection, Database
 
 GROUPING_DELAY = dt.timedelta(seconds=20)
-"""How long an alert waits before it is routed, so that findings of one cause go into one message."""
+"""The time that an alert waits before it is put into a message, so that alerts with one cause share a message."""
 
 FIRST_RETRY_DELAY = dt.timedelta(seconds=15)
 MAX_RETRY_DELAY = dt.timedelta(hours=1)
 CLAIM_DURATION = dt.timedelta(seconds=60)
-"""How long a message is reserved for the process that claimed it. Every attempt ends earlier."""
+"""The time for which a message is reserved for the process that claimed it.
+
+The time is longer than an attempt to send the message can take.
+"""
 
 RETRY_PERIOD = dt.timedelta(days=3)
-# A daemon that was down for days makes few attempts within RETRY_PERIOD, so each message gets at least 20 attempts.
+# A message is given up after `RETRY_PERIOD`, but not before this number of attempts: a daemon that was down for days
+# makes few attempts.
 _MIN_ATTEMPTS = 20
 MAX_PARALLEL_CHANNELS = 8
 _MAX_ERROR_LENGTH = 500
@@ -40,14 +45,14 @@ Now = Callable[[], dt.datetime]
 
 @dataclass
 class DeliveryResult:
-    """The result of one delivery round."""
+    """The number of sent messages, and the channels that failed."""
 
     sent: int = 0
     failed: dict[str, str] = field(default_factory=dict)
-    """Error messages by name of the channel that failed."""
+    """The error of each channel that failed, by the name of the channel."""
 
     def add(self, other: DeliveryResult) -> None:
-        """Add the delivery result of another channel to this result."""
+        """Add the result of another channel to this result."""
         self.sent += other.sent
         self.failed.update(other.failed)
 
@@ -58,23 +63,23 @@ def route(
     now: dt.datetime,
     grouping_delay: dt.timedelta = GROUPING_DELAY,
 ) -> int:
-    """Put alerts into messages for their channels, in one transaction. Return the number of routed alerts.
+    """Put stored alerts into messages for their channels, in one transaction. Return the number of routed alerts.
 
-    Alerts that no channel accepts are marked as routed and are never sent.
+    An alert that no channel accepts is also marked as routed, and is never sent.
     """
     with database.connect(name="openai-costs alerts") as connection, connection.transaction():
         known = outbox.unrouted(connection)
         waiting = [
             alert
             for alert in known
-            # A test alert has no related findings to wait for, so it is routed at once.
+            # Other alerts wait for related alerts. A test alert has none, so it is routed at once.
             if alert.kind == TEST or alert.created_at <= now - grouping_delay
         ]
         for channel in routes:
             for bundle in bundle_alerts(channel, waiting, now):
                 _store_message(connection, channel, bundle, now)
         outbox.mark_routed(connection, [alert.alert_id for alert in waiting], now)
-        # Messages for a channel that was removed from the settings cannot be delivered.
+        # Messages to a channel that was removed from the settings cannot be delivered.
         outbox.drop_unconfigured(connection, [channel.name for channel in routes], now)
     return len(waiting)
 
@@ -82,14 +87,14 @@ def route(
 def deliver(
     database: Database, routes: Sequence[Route], dagster_url: str | None, now: Now, deadline: dt.datetime
 ) -> DeliveryResult:
-    """Send the messages that are due, several channels at once. No attempt starts after `deadline`.
+    """Send the messages that are due, to several channels at once. No attempt starts after `deadline`.
 
-    Raises `WarehouseError`.
+    Raises `WarehouseError` if the database cannot be used.
     """
     done = DeliveryResult()
     if not routes:
         return done
-    # A channel that waits for its timeout must not delay the alerts of the other channels.
+    # In separate threads, a channel that waits for its timeout does not delay the other channels.
     with ThreadPoolExecutor(MAX_PARALLEL_CHANNELS) as threads:
         for result in threads.map(lambda each: _deliver_to(database, each, dagster_url, now, deadline), routes):
             done.add(result)
@@ -99,10 +104,11 @@ def deliver(
 def send_test(
     database: Database, routes: Sequence[Route], channel: str, dagster_url: str | None, now: Now
 ) -> dict[str, str | None]:
-    """Send a test alert to a channel, or to all if `channel` is empty. Return the error of each channel, or None.
+    """Send a test alert to a channel, or to all channels if `channel` is empty.
 
-    Each channel gets one attempt, and its result is recorded. Nothing is queued: a failed test is never repeated, and
-    alerts that wait for the channel do not delay the test. Raises `WarehouseError`.
+    Return the error of each channel, or None for a channel that accepted the test. Each channel is tried once, and the
+    result is stored. A failed test is not repeated, and other alerts that wait for the channel do not delay the test.
+    Raises `WarehouseError` if the database cannot be used.
     """
     with database.connect(name="openai-costs alerts") as connection:
         alert = outbox.record_routed(connection, test_alert(channel, now()), now())
@@ -127,7 +133,7 @@ def _error_of(target: Route, message: Message, now: dt.datetime) -> str | None:
 
 
 def test_alert(channel: str, now: dt.datetime) -> outbox.Alert:
-    """Return an alert that tests a channel, or all channels if `channel` is empty."""
+    """Return an alert that tests one channel, or all channels if `channel` is empty."""
     return outbox.Alert(
         dedup_key=outbox.dedup_key("test", channel, now.isoformat()),
         kind=TEST,
@@ -140,7 +146,8 @@ def test_alert(channel: str, now: dt.datetime) -> outbox.Alert:
 
 def _store_message(connection: Connection, target: Route, bundle: Bundle, now: dt.datetime) -> None:
     alert_ids = [alert.alert_id for alert in bundle.alerts]
-    # If the digest was already sent, its key cannot be used again, and later alerts go into a second message.
+    # If this digest was already sent, its key cannot be used again. The remaining alerts then need a second message
+    # with another key.
     for key in (bundle.key, f"{bundle.key}-{min(alert_ids)}"):
         if outbox.store_message(
             connection, target.name, key, alert_ids, organization=bundle.organization, due_at=bundle.due_at, now=now
@@ -163,23 +170,24 @@ def _deliver_to(
                 done.sent += 1
             else:
                 done.failed[target.name] = failure
-                break  # the other messages of the channel would fail in the same way and are sent in the next round
+                break  # Further messages would fail in the same way. They are sent in the next round.
     return done
 
 
 def _send(
     connection: Connection, target: Route, message: outbox.Message, dagster_url: str | None, now: Now
 ) -> str | None:
-    """Send a message and record the result. Return the error, or None if the message was delivered."""
+    """Send a message and record the result. Return the error, or None if the channel accepted the message."""
     alerts = outbox.alerts(connection, message.alert_ids)
     try:
         if alerts:
             target.channel.send(Message(message.idempotency_key, alerts, dagster_url), now())
     except NotDeliveredError as error:
         failure = str(error)[:_MAX_ERROR_LENGTH]
-        # The exponent is limited, because many failed attempts would otherwise overflow a timedelta.
+        # After thousands of failed attempts, the power of 2 would be too large for a timedelta, so the exponent is
+        # limited.
         doubled = FIRST_RETRY_DELAY * 2 ** min(message.attempts - 1, 12)
-        # The header `Retry-After` of the receiver can lengthen the wait but never shortens it.
+        # The receiver's header `Retry-After` may make the wait longer, but never shorter.
         wait = max(error.retry_after or dt.timedelta(0), min(doubled, MAX_RETRY_DELAY))
         is_dead = message.attempts >= _MIN_ATTEMPTS and now() - message.first_tried_at > RETRY_PERIOD
         outbox.record_failed_attempt(connection, message, failure, now() + wait, now(), dead=is_dead)

@@ -1,7 +1,7 @@
-"""The daily request to `heartbeat_url`, which shows an external service that refreshes are still running.
+"""Sends the daily request to `heartbeat_url`, which shows an external service that refreshes still run.
 
-Services such as healthchecks.io alert when the request does not arrive. The URL is a secret: it is read when the
-request is sent, and no log and no table contains it.
+Services such as healthchecks.io alert if the request does not arrive. The URL is a secret: it is read when the request
+is sent, and no log and no table contains it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from openai_costs_dagster.warehouse import sensor_ticks
 from openai_costs_dagster.warehouse.database import Connection, Database
 
 _LOG = logging.getLogger(__name__)
-# The claim lasts longer than any attempt, so that two processes never send the same heartbeat.
+# The claim lasts longer than any attempt. Otherwise two processes could send the same heartbeat.
 _CLAIM_DURATION = dt.timedelta(seconds=60)
 _FIRST_RETRY_DELAY = dt.timedelta(seconds=30)
 _MAX_RETRY_DELAY = dt.timedelta(hours=1)
@@ -27,10 +27,10 @@ Now = Callable[[], dt.datetime]
 
 
 def send_heartbeat(database: Database, configuration: Configuration, location: str, now: Now) -> bool:
-    """Request `heartbeat_url` if yesterday is complete and its heartbeat is due. Return whether it was delivered.
+    """Request `heartbeat_url` if yesterday is complete and was not reported yet. Return whether the request succeeded.
 
-    Yesterday is complete if every configured organization whose history includes it was read after the end of the day.
-    Each day is reported once. A failed attempt is recorded, logged and repeated later; it raises no error.
+    Yesterday is complete if every configured organization whose history includes yesterday was read after the end of
+    that day. Each day is reported once. A failed request is recorded, logged and repeated later, and raises no error.
     """
     reference = configuration.heartbeat_url
     if reference is None:
@@ -42,14 +42,15 @@ def send_heartbeat(database: Database, configuration: Configuration, location: s
             return False
         if not _is_complete(connection, configuration, day):
             return False
-        # Several code locations may share one heartbeat, so the row of the day is claimed before the request.
+        # Several code locations may share one heartbeat. The claim on the row of the day prevents a second request.
         attempt = sensor_ticks.claim_heartbeat(
             connection, location, str(reference), day, now(), now() + _CLAIM_DURATION
         )
         if attempt is None:
             return False
         error = _request(reference)
-        # The exponent is limited, because many failed attempts would otherwise overflow a timedelta.
+        # After thousands of failed attempts, the power of 2 would be too large for a timedelta, so the exponent is
+        # limited.
         wait = min(_FIRST_RETRY_DELAY * 2 ** min(attempt - 1, 12), _MAX_RETRY_DELAY)
         sensor_ticks.record_heartbeat(
             connection,
@@ -66,7 +67,7 @@ def send_heartbeat(database: Database, configuration: Configuration, location: s
 
 
 def _is_complete(connection: Connection, configuration: Configuration, day: dt.date) -> bool:
-    """Return whether a day was read completely for every organization whose history includes it."""
+    """Return whether a day was read completely for every organization whose history includes the day."""
     names = [
         name
         for name, organization in configuration.organizations.items()
@@ -76,7 +77,7 @@ def _is_complete(connection: Connection, configuration: Configuration, day: dt.d
 
 
 def _request(reference: SecretReference) -> str | None:
-    """Send a GET request and return the error without the URL, or None on success."""
+    """Send a GET request. Return the error without the URL, or None if the request succeeded."""
     try:
         url = read_secret(reference)
         if not is_https_or_loopback(url):

@@ -1,7 +1,7 @@
-"""Text of a message: titles, explanations, figures and links of its alerts.
+"""Writes the text of a message from its alerts: titles, explanations, figures and links.
 
-Names of projects, users and models are untrusted input. In a chat they could mention everyone, disguise a link or break
-the layout. `neutralize` disarms them for every channel.
+Names of projects, users and models are untrusted input. In a chat, such a name could mention everyone, disguise a link
+or break the layout. `neutralize` prevents this for every channel.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from openai_costs_dagster.warehouse.outbox import StoredAlert
 _SEVERITY_RANK = {"high": 0, "medium": 1, "low": 2}
 _MAX_ALERTS = 20
 _UNLIMITED = 1_000_000
-# Chat services read angle brackets as links, `@` as a mention and backticks as code.
+# Chat services interpret angle brackets as links, `@` as a mention and backticks as code.
 _REPLACEMENTS = str.maketrans({"<": "\u2039", ">": "\u203a", "@": "@\u200b", "`": "'"})
-# A zero-width space between two markup characters ends the markup without changing how the text looks.
+# A zero-width space between two markup characters prevents the markup without changing how the text looks.
 _MARKUP = re.compile(r"(?<=[*_~|#])(?=[*_~|#])|^(?=#)")
 
 
 @dataclass(frozen=True)
 class Message:
-    """The alerts of one bundle for one channel. `key` is the same in every attempt to send it."""
+    """The alerts that one message contains. `key` is the same in every attempt to send the message."""
 
     key: str
     alerts: Sequence[StoredAlert]
@@ -32,12 +32,12 @@ class Message:
 
     @property
     def severity(self) -> str:
-        """The highest severity of the alerts."""
+        """The highest severity of the alerts in the message."""
         return min((alert.severity for alert in self.alerts), key=_SEVERITY_RANK.__getitem__, default="low")
 
     @property
     def title(self) -> str:
-        """The title of the message in one line."""
+        """The title of the message, in one line."""
         if len(self.alerts) == 1:
             return neutralize(self.alerts[0].title)
         organizations = sorted({alert.organization for alert in self.alerts if alert.organization})
@@ -46,13 +46,13 @@ class Message:
 
     @property
     def text(self) -> str:
-        """The full text without markup, the most severe alert first."""
+        """The full text of the message without markup, with the most severe alert first."""
         return self.text_within(_UNLIMITED)
 
     def text_within(self, length: int) -> str:
-        """Return the text in at most `length` characters.
+        """Return the text of the message in at most `length` characters.
 
-        The last line gives the number of alerts that do not fit. The text of a single alert is truncated.
+        If alerts do not fit, the last line gives their number. The text of a single alert is cut.
         """
         ordered = sorted(self.alerts, key=lambda alert: (_SEVERITY_RANK[alert.severity], alert.alert_id))
         if len(ordered) == 1:
@@ -67,12 +67,12 @@ class Message:
 
     @property
     def chart(self) -> bytes | None:
-        """The chart of the most severe alert that has one, as PNG."""
+        """The chart of the most severe alert that has a chart, as a PNG image."""
         ordered = sorted(self.alerts, key=lambda alert: (_SEVERITY_RANK[alert.severity], alert.alert_id))
         return next((alert.chart for alert in ordered if alert.chart), None)
 
     def link(self, alert: StoredAlert) -> str | None:
-        """Return the URL of the alert's page in Dagster, or None without `dagster_url`."""
+        """Return the URL of the alert's page in Dagster, or None if `dagster_url` is not configured."""
         return f"{self.dagster_url}{alert.page}" if self.dagster_url and alert.page else None
 
     def _lines(self, alert: StoredAlert) -> list[str]:

@@ -1,4 +1,4 @@
-"""Routing of alerts: the configured channels, the alerts that each accepts, and their grouping into messages."""
+"""Selects the channels of alerts, and groups the alerts into messages."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ _SEVERITY_RANK = {"low": 0, "medium": 1, "high": 2}
 
 @dataclass(frozen=True)
 class Route:
-    """A channel with the settings that select its alerts."""
+    """A channel, with the settings that select its alerts."""
 
     settings: AlertSettings
     channel: Channel
 
     @property
     def name(self) -> str:
-        """The name of the channel in the database; it never contains the URL."""
+        """The name of the channel in the database, which never contains the channel's URL."""
         return self.settings.channel
 
     def matches(self, alert: StoredAlert) -> bool:
         """Return whether the channel accepts an alert.
 
-        The event of a test alert is the name of the channel to test, or empty for all channels.
+        The field `event` of a test alert contains the name of the channel to test, or is empty to test all channels.
         """
         if alert.kind == TEST:
             return alert.event in {"", self.name}
@@ -49,7 +49,7 @@ class Route:
 
 @dataclass(frozen=True)
 class Bundle:
-    """Alerts that are sent as one message."""
+    """Alerts that are sent together as one message."""
 
     key: str
     alerts: Sequence[StoredAlert]
@@ -57,13 +57,13 @@ class Bundle:
 
     @property
     def organization(self) -> str | None:
-        """The organization of the alerts, or None if they belong to several."""
+        """The organization of the alerts, or None if the alerts belong to several organizations."""
         found = {alert.organization for alert in self.alerts}
         return found.pop() if len(found) == 1 else None
 
 
 def routes(configuration: Configuration) -> list[Route]:
-    """Return the channels of the settings `alerts` and `project_alert_urls`."""
+    """Return the channels that the settings `alerts` and `project_alert_urls` define."""
     found = [Route(one, _channel(one)) for one in configuration.alerts]
     for organization in configuration.organizations.values():
         for project, url in organization.project_alert_urls.items():
@@ -74,7 +74,7 @@ def routes(configuration: Configuration) -> list[Route]:
 
 
 def bundle_alerts(route: Route, alerts: Iterable[StoredAlert], now: dt.datetime) -> list[Bundle]:
-    """Group the alerts that a route accepts: by organization, kind and day, or into one digest."""
+    """Group the alerts that a channel accepts: by organization, kind and day, or all in one digest."""
     groups: dict[tuple[str, ...], list[StoredAlert]] = {}
     for alert in alerts:
         if not route.matches(alert):
@@ -82,20 +82,20 @@ def bundle_alerts(route: Route, alerts: Iterable[StoredAlert], now: dt.datetime)
         if route.settings.digest and alert.kind != TEST:
             cause: tuple[str, ...] = (_DIGEST,)
         else:
-            # Findings of one organization, kind and day usually have one cause, so they share a message.
+            # Alerts of one organization, kind and day usually have one cause, so they share a message.
             cause = (alert.organization or "", alert.kind, str(alert.usage_date))
         groups.setdefault(cause, []).append(alert)
     return [_bundle(route, group, now, digest=cause == (_DIGEST,)) for cause, group in groups.items()]
 
 
 def _bundle(route: Route, alerts: Sequence[StoredAlert], now: dt.datetime, *, digest: bool) -> Bundle:
-    """Return a bundle whose key depends only on its alerts, or on the time of its digest.
+    """Return a bundle whose key depends only on its alerts or, for a digest, only on the time at which it is due.
 
-    Repeated routing after a crash therefore produces the same key, and receivers can drop duplicates.
+    If a crash interrupts the routing, its repetition produces the same key, and receivers can drop a second message.
     """
     due_at = next_tick(route.settings.digest, now) if digest and route.settings.digest else now
     about = (_DIGEST, due_at.isoformat()) if digest else sorted(alert.dedup_key for alert in alerts)
-    # A null character occurs in no name, so different lists of keys are never joined to the same text.
+    # No name contains a null character. With this separator, different lists of keys never result in the same text.
     key = hashlib.sha256("\0".join((route.name, *about)).encode()).hexdigest()[:32]
     return Bundle(key, alerts, due_at)
 
@@ -104,6 +104,6 @@ def _channel(settings: AlertSettings) -> Channel:
     if settings.webhook and settings.secret:
         return WebhookChannel(settings.webhook, settings.secret)
     if settings.url is None:
-        # This line is unreachable, because the validation of the settings refuses such a channel.
+        # The validation of the settings refuses a channel without a URL, so this line is never reached.
         raise ValueError("an alert without an address")
     return AppriseChannel(settings.url)

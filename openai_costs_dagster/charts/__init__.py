@@ -1,1 +1,1 @@
-"""Charts of daily spend, drawn as SVG for the report and as PNG for alerts."""
+"""Draws charts of daily spend, as SVG for the report and Dagster's UI, and as PNG for alerts."""

@@ -1,7 +1,8 @@
-"""Charts as PNG, for alert channels, which do not show SVG.
+"""Draws charts as PNG images for alert channels, which do not show SVG.
 
-A chart has a bar for each day, the usual range behind the bars, and flagged days in orange. It has no text: the alert's
-message holds the figures. A plotting library for one chart would be a large dependency, so the PNG is encoded here.
+A chart has a bar for each day, the usual range behind the bars, and flagged days in orange. It contains no text,
+because the message of the alert contains the figures. A plotting library would be a large dependency for one chart, so
+this module writes the PNG format itself.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-_WIDTH, _HEIGHT, _MARGIN = 720, 220, 12  # pixels
-_WHITE, _RANGE, _BAR, _FLAGGED = (255, 255, 255), (219, 234, 254), (71, 85, 105), (234, 88, 12)  # RGB
+_WIDTH, _HEIGHT, _MARGIN = 720, 220, 12  # in pixels
+# RGB colors of the background, the usual range, usual days and flagged days
+_WHITE, _RANGE, _BAR, _FLAGGED = (255, 255, 255), (219, 234, 254), (71, 85, 105), (234, 88, 12)
 
 
 class Bar(NamedTuple):
-    """The spend of a day and its usual range, in US dollars."""
+    """The spend of a day with its usual range, in US dollars."""
 
     actual: float
     lower: float
@@ -28,10 +30,10 @@ class Bar(NamedTuple):
 
 
 def png(bars: Sequence[Bar]) -> bytes:
-    """Return the chart of at least one bar as a PNG file. The newest day is on the right."""
+    """Return the chart of at least one day as a PNG file. The newest day is on the right."""
     image = np.full((_HEIGHT, _WIDTH, 3), _WHITE, np.uint8)
     highest = max(1e-9, *(bar.actual for bar in bars))
-    # A wide range is cut at 1.6 times the highest bar, so that the bars stay readable.
+    # A wide usual range is cut at 1.6 times the highest bar, because the bars would otherwise be too low to compare.
     top = 1.05 * max(highest, min(1.6 * highest, max(bar.upper for bar in bars)))
     step = (_WIDTH - 2 * _MARGIN) / len(bars)
     for number, bar in enumerate(bars):
@@ -45,16 +47,19 @@ def png(bars: Sequence[Bar]) -> bytes:
 def _fill(
     image: NDArray[np.uint8], left: int, right: int, low: float, high: float, color: tuple[int, int, int]
 ) -> None:
-    """Fill a rectangle. `low` and `high` are shares of the height above the bottom margin."""
+    """Fill a rectangle of the image. `low` and `high` are shares of the chart's height, measured from its bottom."""
     height = _HEIGHT - 2 * _MARGIN
     first, last = (_HEIGHT - _MARGIN - round(height * share) for share in (high, low))
     image[first:last, left:right] = color
 
 
 def _encode(image: NDArray[np.uint8]) -> bytes:
-    """Return the PNG file of an image with 8 bits per channel and no filter. Source: the PNG specification."""
+    """Return an image with 8 bits per color channel as a PNG file, without PNG filters.
+
+    Source: the PNG specification.
+    """
     height, width, _ = image.shape
-    # Each row begins with the number of its filter type, and 0 means no filter.
+    # In the PNG format, each row of pixels begins with the number of its filter, and 0 means no filter.
     rows = b"".join(b"\0" + row.tobytes() for row in image)
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows, 9)), (b"IEND", b""))

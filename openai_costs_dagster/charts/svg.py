@@ -1,6 +1,6 @@
-"""Charts as SVG: daily spend as a line with its expected range, or as bars.
+"""Draws charts as SVG images: daily spend as a line with its expected range, or as bars.
 
-The SVG is written without a library. A chart is small enough to be stored in the metadata of a Dagster check.
+The SVG is written without a library. A chart is small enough for the metadata of a Dagster check.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from openai_costs_dagster.display_text import printable
 
 _WIDTH, _HEIGHT = 720, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 30, 28
-_LINES = 4  # horizontal lines of the grid above the bottom line
-_MIN_HEIGHT = 1e-9  # US dollars; keeps an axis without any amount from having the height zero
+_LINES = 4  # the number of horizontal grid lines above the bottom line
+_MIN_HEIGHT = 1e-9  # in US dollars; without this minimum, an axis of zero amounts would have the height zero
 _HEAD = (
     f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" '
     f'height="{_HEIGHT}" font-family="sans-serif" font-size="11">'
@@ -36,8 +36,8 @@ class Point:
 
 
 def svg(title: str, points: Sequence[Point], flagged: set[dt.date]) -> str:
-    """Return the line chart of at least one point as an SVG document. `flagged` days get a dot."""
-    # A wide range is cut at 1.6 times the highest amount, so that the line stays readable.
+    """Return the line chart of at least one point as an SVG document, with a dot on each day in `flagged`."""
+    # A wide usual range is cut at 1.6 times the highest amount, because the line would otherwise be too flat to read.
     highest = max(0.0, *(max(point.actual, point.expected) for point in points))
     top = max(highest, min(1.6 * highest, max(point.upper for point in points))) * 1.05
     scale = _Scale(len(points), min(point.actual for point in points), top)
@@ -85,12 +85,12 @@ def bars_svg(title: str, bars: Sequence[Bar]) -> str:
 
 
 def markdown(title: str, points: Sequence[Point], flagged: set[dt.date]) -> str:
-    """Return the line chart as a Markdown image with embedded data."""
+    """Return the line chart as a Markdown image that contains the SVG document."""
     return _embed_in_markdown(svg(title, points, flagged))
 
 
 def bars_markdown(title: str, bars: Sequence[Bar]) -> str:
-    """Return the bar chart as a Markdown image with embedded data."""
+    """Return the bar chart as a Markdown image that contains the SVG document."""
     return _embed_in_markdown(bars_svg(title, bars))
 
 
@@ -107,10 +107,13 @@ def _frame(title: str) -> list[str]:
 
 
 class _Scale:
-    """The scale of a chart, from `top` down to zero, or to the lowest amount if a day has a credit."""
+    """Converts amounts to coordinates.
+
+    The vertical axis reaches from `top` down to zero, or to the lowest amount if a day has a negative amount.
+    """
 
     def __init__(self, count: int, lowest: float, top: float) -> None:
-        # Zero is always on the axis, also if every amount is far above zero or a credit.
+        # Zero is always on the axis. Otherwise bars of different heights could suggest wrong ratios.
         self.low = min(lowest * 1.05, 0.0)
         self.top = top if top - self.low > _MIN_HEIGHT else 1.0
         self._step = (_WIDTH - _LEFT - _RIGHT) / max(count - 1, 1)

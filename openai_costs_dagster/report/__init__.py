@@ -1,1 +1,1 @@
-"""The spend report page and the FOCUS export: the files that the project writes for people and for other tools."""
+"""Writes files for people and for other tools: the spend report as an HTML page, and the FOCUS export."""

@@ -1,7 +1,7 @@
-"""The data of a spend report, independent of its page.
+"""The data of a spend report, independent of its layout as a page.
 
-Days are UTC days. Amounts are US dollars unless a currency is given. The page's JavaScript declares the same fields in
-page_parts/report.d.ts; a test compares both.
+All days are UTC days. Amounts are in US dollars unless a field names another currency. The page's JavaScript declares
+the same fields in page_parts/report.d.ts, and a test compares the two declarations.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from openai_costs_dagster.warehouse.report_queries import CurrentName, MonthlyUn
 
 @dataclass(frozen=True)
 class OrganizationStatus:
-    """Freshness, month to date and forecast of an organization."""
+    """The stored days, the month to date and the forecast of an organization."""
 
     organization: str
     title: str
@@ -29,26 +29,29 @@ class OrganizationStatus:
     last_success_at: dt.datetime | None
     last_error: str | None
     grouping: str
-    """Dimensions by which OpenAI currently returns the costs, such as `project,user,line_item,api_key`."""
+    """The dimensions by which OpenAI currently groups the costs, such as `project,user,line_item,api_key`."""
     month_to_date: Decimal
     forecast: Decimal | None
     forecast_low: Decimal | None
     forecast_high: Decimal | None
     required_actions: Sequence[str]
-    """Problems that require a person's action, one sentence each."""
+    """The problems that a person has to solve, one sentence each."""
     dagster_path: str
-    """Path of the costs asset in Dagster's UI."""
+    """The path of the page of the costs asset in Dagster's UI."""
     forecast_as_of: dt.date | None = None
-    """Last complete day that the forecast is based on."""
+    """The newest day that the forecast uses, which was read after its end."""
     month_in_other_currencies: Sequence[str] = ()
-    """The month to date in each currency other than US dollars, as text. No amount in US dollars includes it."""
+    """The spend of the month to date in each currency other than US dollars, as text.
+
+    Fields in US dollars do not include this spend.
+    """
     open_anomalies: int = 0
-    """Number of anomalies of the last 30 days that are worth an alert and have no feedback."""
+    """The number of findings in the last 30 days that are large enough for an alert and have no feedback."""
 
 
 @dataclass(frozen=True)
 class BudgetStatus:
-    """A budget in its current period."""
+    """The state of a budget in its current period."""
 
     organization: str
     budget: str
@@ -59,7 +62,7 @@ class BudgetStatus:
     limit: Decimal
     spent: Decimal
     share: Decimal | None
-    """Spend divided by the limit: 1 means that the budget is used up. None if the limit is 0."""
+    """The spend divided by the limit, where 1 means that the budget is used up. None if the limit is 0."""
     forecast: Decimal | None
     forecast_low: Decimal | None
     forecast_high: Decimal | None
@@ -67,17 +70,16 @@ class BudgetStatus:
 
 @dataclass(frozen=True)
 class AnomalyEntry:
-    """An anomaly finding of one series on one day.
+    """A finding about one series on one day.
 
-    A field that `dimensions` lists and whose value is None means spend without such a value, such as spend without a
-    project.
+    A field such as `project` that is in `dimensions` and whose value is None means spend without a project.
     """
 
     organization: str
     day: dt.date
     level: str
     dimensions: Sequence[str]
-    """Names of the fields that identify the series of the finding."""
+    """The names of the fields that identify the series of the finding."""
     project: str | None
     service: str | None
     model: str | None
@@ -92,16 +94,16 @@ class AnomalyEntry:
     explanation: str
     feedback: str | None
     is_open: bool
-    """Whether the finding has no feedback yet."""
+    """Whether the finding has no feedback from a person yet."""
     dagster_path: str
-    """Path of the check in Dagster's UI."""
+    """The path of the page of the check in Dagster's UI."""
     has_daily_range: bool = True
-    """Whether amounts and range belong to the single day. Otherwise they are sums over several days."""
+    """Whether the amounts and the range belong to the single day. If False, they are sums over several days."""
 
 
 @dataclass(frozen=True)
 class Mover:
-    """Spend of a model in a project in two ranges of days.
+    """The spend of a model in a project in two ranges of days.
 
     `volume`, `price`, `mix` and `unmeasured` add up to `change`.
     """
@@ -116,7 +118,7 @@ class Mover:
     price: Decimal
     mix: Decimal
     unmeasured: Decimal
-    """Change of line items without a quantity."""
+    """The change of the line items that have no quantity."""
     volume_ratio: Decimal | None
     price_ratio: Decimal | None
     unit: str | None
@@ -124,7 +126,7 @@ class Mover:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Comparison of two ranges of settled days. Both ends of a range are included."""
+    """The comparison of two ranges of settled days. Each range includes its first and its last day."""
 
     name: str
     first: dt.date
@@ -133,12 +135,15 @@ class Comparison:
     earlier_last: dt.date
     movers: Sequence[Mover]
     excluded_organizations: Sequence[str]
-    """Organizations whose stored history begins after the first day of the earlier range."""
+    """The organizations whose stored history begins after the first day of the earlier range.
+
+    The comparison leaves these organizations out, because their spend would look like growth.
+    """
 
 
 @dataclass(frozen=True)
 class SpendReport:
-    """All data on the page."""
+    """All data on the page of a spend report."""
 
     generated_at: dt.datetime
     first_day: dt.date
@@ -149,9 +154,9 @@ class SpendReport:
     cube: Cube
     names: Sequence[CurrentName] = ()
     provisional: dict[str, Sequence[dt.date]] = field(default_factory=dict)
-    """Days that OpenAI may still change, by organization."""
+    """The days whose costs OpenAI may still change, by organization."""
     missing: dict[str, Sequence[dt.date]] = field(default_factory=dict)
-    """Days that are not stored, by organization. Excludes the current day."""
+    """The days that are not stored, by organization, without the current day."""
     budgets: Sequence[BudgetStatus] = ()
     anomalies: Sequence[AnomalyEntry] = ()
     comparisons: Sequence[Comparison] = ()

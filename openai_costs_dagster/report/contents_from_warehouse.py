@@ -1,4 +1,4 @@
-"""Loading of the spend report's data from the database. No request is sent to OpenAI."""
+"""Loads the data of the spend report from the database, without any request to OpenAI."""
 
 from __future__ import annotations
 
@@ -30,19 +30,22 @@ from openai_costs_dagster.warehouse.database import Connection, Database
 from openai_costs_dagster.warehouse.focus import snapshot
 from openai_costs_dagster.warehouse.report_queries import CurrentName, NonFinalDay, SpentPart
 
-HISTORY = 366  # days; the length of a leap year
-_MAX_NUMBERS = 400_000  # limit of amounts and offsets; keeps a page of 20 organizations with 25 users each below 5 MB
+HISTORY = 366  # The number of days in the report, the length of a leap year.
+# The limit of amounts and offsets on the page. With this limit, the page of 20 organizations with 25 users each is
+# below 5 MB.
+_MAX_NUMBERS = 400_000
 _MAX_FINDINGS = 400
-_MAX_MOVERS = 25  # the number of largest changes per organization on the page
+_MAX_MOVERS = 25  # The page lists only this number of largest changes per organization.
 _MAX_RESTATEMENTS = 20
 _RESTATEMENT_PERIOD = dt.timedelta(days=35)
 
 
 def load_spend_report(configuration: Configuration, database: Database, now: dt.datetime) -> SpendReport:
-    """Load the report of the last year for all configured organizations.
+    """Load the spend report about the last year of all configured organizations.
 
-    All queries run in one database snapshot, so that a refresh during the load cannot mix old and new figures.
-    The report contains links to Dagster if `dagster_url` is configured. Raises `WarehouseError`.
+    All queries use one database snapshot, so that a refresh during the queries cannot mix old and new figures. The
+    report contains links to Dagster if `dagster_url` is configured. Raises `WarehouseError` if the database cannot be
+    read.
     """
     organizations, today = sorted(configuration.organizations), now.date()
     with database.connect() as connection, snapshot(connection):
@@ -80,18 +83,21 @@ def load_spend_report(configuration: Configuration, database: Database, now: dt.
 
 
 def _days(first: dt.date, today: dt.date) -> DayRange:
-    """Return the last year, or the days since the first stored day if they are fewer."""
+    """Return the days of the last year, or the days since the first stored day if there are fewer of them."""
     return DayRange(min(max(first, today - (HISTORY - 1) * ONE_DAY), today), today)
 
 
 def _known_names(connection: Connection, configuration: Configuration) -> list[CurrentName]:
-    """Load display names. Email addresses replace missing names only where the configuration stores addresses."""
+    """Load the display names of projects, users and API keys.
+
+    An email address replaces a missing name only if the configuration allows that addresses are stored.
+    """
     with_addresses = [name for name, organization in configuration.organizations.items() if organization.store_emails]
     return report_queries.current_names(connection, list(configuration.organizations), with_addresses)
 
 
 def _names_on_page(known: Iterable[CurrentName], cube: Cube, entries: Iterable[AnomalyEntry]) -> list[CurrentName]:
-    """Return the names of ids that the page shows. Names of other users would be personal data without a purpose."""
+    """Return the names that the page shows. Names of other users would be personal data without a purpose."""
     shown = {(organization, value) for pairs in cube.names.values() for organization, value in pairs}
     shown |= {
         (entry.organization, value) for entry in entries for value in (entry.project, entry.user, entry.key) if value
@@ -111,7 +117,7 @@ def _organization_status(
         missing_days=overview.missing_days,
         last_success_at=overview.last_success_at,
         last_error=overview.last_error,
-        # OpenAI may serve old days with another grouping. The last entry is the grouping of the newest days.
+        # OpenAI may group old days in another way. The last entry describes the newest days.
         grouping=overview.groupings[-1].grouping if overview.groupings else "",
         month_to_date=overview.month_to_date,
         month_in_other_currencies=[
@@ -154,9 +160,9 @@ def _budget_status(organization: str, state: BudgetState) -> BudgetStatus:
 
 
 def _anomalies(connection: Connection, configuration: Configuration, days: DayRange) -> list[AnomalyEntry]:
-    """Return the newest findings that are worth an alert, with and without feedback."""
+    """Return the newest findings that are large enough for an alert, with and without feedback."""
     found = anomalies.findings(connection, first=days.first, last=days.last)
-    # The database keeps findings of organizations that were removed from the configuration.
+    # The database also keeps findings of organizations that were removed from the configuration. They are left out.
     shown = [
         finding for finding in found if finding.worth_alerting and finding.organization in configuration.organizations
     ]
@@ -165,7 +171,7 @@ def _anomalies(connection: Connection, configuration: Configuration, days: DayRa
 
 def _anomaly(finding: StoredFinding, organization: Organization) -> AnomalyEntry:
     by_user, columns = bool(finding.series.user), finding.series.columns()
-    # Only allocated costs are complete by user, so findings about users belong to the check of that asset.
+    # Costs are not complete by user, so the check of the allocated costs evaluates users.
     asset = asset_paths.allocated_costs_path(organization) if by_user else asset_paths.costs_path(organization)
     return AnomalyEntry(
         organization=finding.organization,
@@ -194,16 +200,15 @@ def _anomaly(finding: StoredFinding, organization: Organization) -> AnomalyEntry
 def _comparisons(
     connection: Connection, first_days: Mapping[str, dt.date], now: dt.datetime, settle_hours: int
 ) -> list[Comparison]:
-    """Compare ranges of days that are older than `settle_hours`.
+    """Compare ranges of days that are older than `settle_hours`, because newer days may still change.
 
-    Excludes organizations whose history begins after the first day of the earlier range: their spend would
-    appear as growth.
+    An organization whose history begins within the earlier range is left out, because its spend would look like growth.
     """
-    # The costs of a provisional day are incomplete, so a comparison with such a day would show a decrease.
+    # The costs of a provisional day are incomplete, so a comparison that includes it would show a decrease.
     settled = (now - dt.timedelta(hours=settle_hours)).date() - ONE_DAY
     comparisons = []
     for name, days, earlier in _ranges(settled):
-        # An organization that began within the earlier range would show its missing days as growth.
+        # For an organization that began within the earlier range, the missing days would look like growth.
         compared = [organization for organization, first in first_days.items() if first <= earlier.first]
         if compared:
             movers = _movers(report_queries.spent_parts(connection, compared, days, earlier))
@@ -213,7 +218,7 @@ def _comparisons(
 
 
 def _ranges(settled: dt.date) -> list[tuple[str, DayRange, DayRange]]:
-    """Return the compared ranges with their titles. `settled` is the last settled day."""
+    """Return the titles and the pairs of ranges to compare. `settled` is the newest settled day."""
     ranges = []
     for length in (7, 28):
         days = DayRange(settled - (length - 1) * ONE_DAY, settled)
@@ -224,7 +229,7 @@ def _ranges(settled: dt.date) -> list[tuple[str, DayRange, DayRange]]:
 def calendar_month_ranges(settled: dt.date) -> tuple[str, DayRange, DayRange]:
     """Return the title and the ranges that compare the month of the day `settled` with the month before.
 
-    Both ranges have the same number of days, at most that of the shorter month.
+    The two ranges have the same number of days, at most the length of the shorter month.
     """
     first, last_of_earlier = settled.replace(day=1), settled.replace(day=1) - ONE_DAY
     length = min(settled.day, last_of_earlier.day)
@@ -234,12 +239,12 @@ def calendar_month_ranges(settled: dt.date) -> tuple[str, DayRange, DayRange]:
 
 
 def _preceding(days: DayRange) -> DayRange:
-    """Return the range of the same length that ends before `days`."""
+    """Return the range of the same length that ends on the day before `days`."""
     return DayRange(days.first - len(days) * ONE_DAY, days.first - ONE_DAY)
 
 
 def _movers(parts: Iterable[SpentPart]) -> list[Mover]:
-    """Return the models of projects with the largest changes of each organization."""
+    """Return the models by project whose spend changed most, for each organization."""
     groups: dict[tuple[str, str, str], list[SpentPart]] = defaultdict(list)
     for part in parts:
         groups[part.organization, part.project, part.model].append(part)
@@ -247,7 +252,7 @@ def _movers(parts: Iterable[SpentPart]) -> list[Mover]:
     for (organization, project, model), group in groups.items():
         ranked[organization].append(_mover(organization, project, model, group))
     for movers in ranked.values():
-        # Ties are sorted by name, so that equal data always produce the same page.
+        # Equal changes are sorted by name, so that equal data always result in the same page.
         movers.sort(key=lambda mover: (-abs(mover.change), mover.project or "", mover.model or ""))
     return [mover for movers in ranked.values() for mover in movers[:_MAX_MOVERS]]
 

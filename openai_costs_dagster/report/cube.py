@@ -1,8 +1,8 @@
-"""Spend by day and dimension in a compact form from which the page computes every sum.
+"""The spend by day and dimension in a compact form, from which the scripts of the page compute every sum.
 
-The page has no server to query. It therefore contains the spend of every combination of organization, project, service,
-model, user and API key as a series of daily amounts. Amounts are whole billionths of a US dollar: JavaScript represents
-sums up to nine million dollars exactly, and larger sums to the cent.
+The page has no server that could answer queries. It therefore contains the spend of every combination of organization,
+project, service, model, user and API key as a series of daily amounts. Amounts are whole billionths of a US dollar.
+JavaScript represents sums of up to nine million dollars exactly, and larger sums to the cent.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from typing import NamedTuple
 from openai_costs_dagster.warehouse.report_queries import Cell
 
 OTHERS = "(others)"
-"""Label of the users, API keys, projects and models that are folded into one because the page has a size limit."""
+"""The label under which small users, API keys, projects and models are added up to limit the size of the page."""
 
-_BILLIONTHS = 9  # decimal places of an amount on the page
-# Python's default context would round sums to 28 digits, and OpenAI's amounts have up to 34.
+_BILLIONTHS = 9  # the number of decimal places of an amount on the page
+# OpenAI's amounts have up to 34 digits, and Python's default context would round their sums to 28 digits.
 _WIDE = Context(prec=60, rounding=ROUND_HALF_EVEN)
 
 
 class _Dimensions(NamedTuple):
-    """A combination of dimension values. None means that the spend belongs to no project, model, user or key."""
+    """A combination of dimension values. None means spend without a project, model, user or API key."""
 
     organization: str
     project: str | None
@@ -35,16 +35,18 @@ class _Dimensions(NamedTuple):
     key: str | None
 
 
-_Days = dict[int, Decimal]  # US dollars by day number, counted from the first day of the report
+_Days = dict[int, Decimal]  # amounts in US dollars by day number, counted from the first day of the report
 _Spend = dict[_Dimensions, _Days]
-_Member = tuple[str | None, ...]  # the member of a group: an organization with one value of each folded dimension
+# an organization with one value of each dimension that is added up, such as a user and an API key
+_Member = tuple[str | None, ...]
 
 
 class PackedSeries(NamedTuple):
     """The daily amounts of one combination of dimension values, in billionths of a US dollar.
 
-    The first six fields are indexes into `Cube.names`, or None. Without `offsets`, `amounts` are those of consecutive
-    days from day number `first` on. With `offsets`, the amount at index i is that of the day `first + offsets[i]`.
+    The first six fields are indexes into `Cube.names`, or None. Without `offsets`, the amounts belong to consecutive
+    days from the day number `first` on. With `offsets`, the amount at index i belongs to the day number `first +
+    offsets[i]`.
     """
 
     organization: int | None
@@ -60,25 +62,28 @@ class PackedSeries(NamedTuple):
 
 @dataclass
 class Cube:
-    """All spend of a report."""
+    """The spend of a report by day and dimension."""
 
     names: dict[str, list[list[str]]] = field(default_factory=dict)
-    """Pairs of organization and id by dimension. The organization is empty for services and models, which
-    organizations have in common."""
+    """Pairs of organization and id, for each dimension.
+
+    The organization is empty for services and models, because all organizations have these in common.
+    """
     series: list[PackedSeries] = field(default_factory=list)
     folded: dict[str, int] = field(default_factory=dict)
-    """Number of members that are folded into `OTHERS`, by the name of their group."""
+    """The number of values that are added up under `OTHERS`, by the name of their group."""
 
 
-# Groups in the order in which they are folded. Users and API keys come first: they are the most numerous.
+# The groups that are added up under `OTHERS`, in this order. Users and API keys come first, because they are the most
+# numerous.
 _FOLDS = {"users and keys": ("user", "key"), "projects": ("project",), "models": ("model",)}
 
 
 def pack(cells: Iterable[Cell], first_day: dt.date, max_numbers: int) -> Cube:
-    """Sum the cells by day and dimensions into a cube of about `max_numbers` numbers.
+    """Add up the cells by day and dimensions into a cube of about `max_numbers` numbers.
 
-    If the cube would be larger, the users and API keys with the least spend are folded into `OTHERS`. If it is still
-    too large, projects are folded, and then models. Folding changes no total.
+    If the cube would be larger, the users and API keys with the least spend are added up under `OTHERS`. If the cube is
+    still too large, small projects are added up, and then small models. No total changes.
     """
     spend: _Spend = defaultdict(dict)
     for organization, day, project, service, model, user, key, amount in cells:
@@ -89,7 +94,7 @@ def pack(cells: Iterable[Cell], first_day: dt.date, max_numbers: int) -> Cube:
         if folded := _fold(spend, dimensions, max_numbers):
             cube.folded[group] = folded
     indexes: dict[tuple[str, str, str], int] = {}
-    # Sorted series make the page independent of the order in which the database returns rows.
+    # The series are sorted, because the order in which the database returns rows must not change the page.
     for values, days in sorted(spend.items(), key=lambda item: _sort_key(item[0])):
         named = [
             _index_of(cube, indexes, values.organization, dimension, value)
@@ -100,7 +105,7 @@ def pack(cells: Iterable[Cell], first_day: dt.date, max_numbers: int) -> Cube:
 
 
 def daily_dollars(cube: Cube, days: int) -> list[float]:
-    """Return the total spend in US dollars of each of the first `days` days, rounded to the cent, for charts."""
+    """Return the total spend of each of the first `days` days in US dollars, rounded to the cent, for charts."""
     sums = [0] * days
     for *_, first, amounts, offsets in cube.series:
         for number, amount in zip(offsets or range(len(amounts)), amounts, strict=True):
@@ -111,7 +116,7 @@ def daily_dollars(cube: Cube, days: int) -> list[float]:
 def _index_of(
     cube: Cube, indexes: dict[tuple[str, str, str], int], organization: str, dimension: str, value: str | None
 ) -> int | None:
-    """Return the index of a value in `Cube.names`, and append the value if it is new."""
+    """Return the index of a value in `Cube.names`, where the value is appended if it is new."""
     if value is None:
         return None
     owner = "" if dimension in {"service", "model"} else organization
@@ -123,7 +128,7 @@ def _index_of(
 
 
 def _encode(days: _Days) -> tuple[int, list[int], list[int] | None]:
-    """Return first day, amounts and offsets of a series, in the encoding that takes fewer numbers."""
+    """Return the first day, the amounts and the offsets of a series, in the encoding that takes fewer numbers."""
     first, last = min(days), max(days)
     if _is_sparse(days):
         ordered = sorted(days)
@@ -137,7 +142,7 @@ def _is_sparse(days: _Days) -> bool:
 
 
 def _encoded_length(days: _Days) -> int:
-    """Return how many numbers the encoding of a series contains."""
+    """Return how many numbers the shorter encoding of a series contains."""
     return min(2 * len(days), max(days) - min(days) + 1)
 
 
@@ -146,9 +151,9 @@ def _billionths(amount: Decimal) -> int:
 
 
 def _fold(spend: _Spend, dimensions: tuple[str, ...], max_numbers: int) -> int:
-    """Replace the members with the least spend by `OTHERS` until the data fit on the page.
+    """Add up the values with the least spend under `OTHERS` until the data fit on the page.
 
-    Return the number of replaced members.
+    Return the number of values that were added up.
     """
     if sum(map(_encoded_length, spend.values())) <= max_numbers:
         return 0
@@ -160,7 +165,7 @@ def _fold(spend: _Spend, dimensions: tuple[str, ...], max_numbers: int) -> int:
 
 
 def _largest_members(spend: _Spend, dimensions: tuple[str, ...], max_numbers: int) -> set[_Member]:
-    """Return the members with the most spend that fit on the page beside one series for all other members."""
+    """Return the values with the most spend that fit on the page, beside one series for all other values."""
     numbers: dict[_Member, int] = defaultdict(int)
     dollars: dict[_Member, Decimal] = defaultdict(Decimal)
     folded: _Spend = defaultdict(dict)
@@ -168,7 +173,7 @@ def _largest_members(spend: _Spend, dimensions: tuple[str, ...], max_numbers: in
         if _has_member(values, dimensions):
             member = _member(values, dimensions)
             numbers[member] += _encoded_length(days)
-            # Absolute amounts, so that a credit does not make a member look small.
+            # Absolute amounts are added, because a credit would otherwise make a user with much spend look small.
             dollars[member] += sum(map(abs, days.values()))
             _add(folded[_as_others(values, dimensions)], days)
         else:
@@ -177,7 +182,8 @@ def _largest_members(spend: _Spend, dimensions: tuple[str, ...], max_numbers: in
     shown = set()
     for member in sorted(numbers, key=lambda member: (-dollars[member], _sort_key(member))):
         remaining -= numbers[member]
-        # A smaller member might still fit, but then `OTHERS` would contain a member with more spend than a shown one.
+        # A smaller value might still fit, but then `OTHERS` would contain a value with more spend than a value on the
+        # page.
         if remaining < 0:
             break
         shown.add(member)
@@ -185,7 +191,7 @@ def _largest_members(spend: _Spend, dimensions: tuple[str, ...], max_numbers: in
 
 
 def _has_member(values: _Dimensions, dimensions: tuple[str, ...]) -> bool:
-    """Return whether spend belongs to a user, project or model. Spend without one is never folded into `OTHERS`."""
+    """Return whether spend belongs to a user, project or model. Other spend is never added to `OTHERS`."""
     return any(getattr(values, name) is not None for name in dimensions)
 
 
@@ -198,11 +204,11 @@ def _as_others(values: _Dimensions, dimensions: tuple[str, ...]) -> _Dimensions:
 
 
 def _add(sums: _Days, days: _Days) -> None:
-    """Add daily amounts to `sums` in place."""
+    """Add daily amounts to `sums`, which is changed in place."""
     for number, amount in days.items():
         sums[number] = _WIDE.add(sums.get(number, Decimal(0)), amount)
 
 
 def _sort_key(values: Iterable[str | None]) -> list[tuple[bool, str]]:
-    """Return a sort key that places None before the empty string."""
+    """Return a sort key that sorts None before the empty string."""
     return [(value is not None, value or "") for value in values]

@@ -17,25 +17,26 @@ from openai_costs_dagster.warehouse import coverage, focus, organizations
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.focus import MonthCompleteness, Selection
 
-_BATCH_ROWS = 10_000  # rows per batch; limits memory use and is the size of a row group in Parquet
+# The number of rows in a batch, which limits the use of memory and is the size of a row group in a Parquet file.
+_BATCH_ROWS = 10_000
 
 
 class NoStoredDays(FocusError):
-    """The error for a month without any stored day."""
+    """Raised for a month without any stored day."""
 
 
 @dataclass(frozen=True)
 class ExportResult:
-    """Summary of the exported rows."""
+    """The summary of an exported month."""
 
     wanted: Selection
     """The month and the organizations of the export."""
     rows: int
-    """Number of exported rows."""
+    """The number of exported rows."""
     billed: Mapping[str, Decimal]
-    """Exact sum of the column BilledCost, by currency code."""
+    """The exact sum of the column BilledCost for each currency code."""
     days: MonthCompleteness
-    """Numbers of stored, provisional and missing days."""
+    """The numbers of stored, provisional and missing days."""
 
     @property
     def provisional(self) -> bool:
@@ -46,11 +47,12 @@ class ExportResult:
 def export(
     connection: Connection, wanted: Selection, paths: Sequence[Path], *, today: dt.date | None = None
 ) -> ExportResult:
-    """Write a month to every path and return a summary. The suffix `.csv` or `.parquet` selects the format.
+    """Write the costs of a month to every path, and return a summary.
 
-    `today` is the current UTC day by default and determines the remedy for a month without stored days.
-    All rows come from one database snapshot. If one file fails, no file is replaced.
-    Raises `UnknownFormat`, `NoStoredDays`, `NotWritable`, `TooManyDigits` or `WarehouseError`.
+    The suffix of each path, `.csv` or `.parquet`, selects the format. `today` is the current UTC day by default, and
+    determines the remedy for a month without stored days. All rows come from one database snapshot. If writing one file
+    fails, no file is replaced. Raises `UnknownFormat`, `NoStoredDays`, `NotWritable`, `TooManyDigits` or
+    `WarehouseError`.
     """
     formats = {path: format_of(path) for path in paths}
     with focus.snapshot(connection):
@@ -60,7 +62,8 @@ def export(
             remedy = _remedy(connection, wanted, today or utc_now().date())
             raise NoStoredDays(f"no day of {wanted.month} is stored for {names}: {remedy}")
         sums, digits = focus.sums(connection, wanted), focus.digits(connection, wanted)
-        # The files close before the drafts are renamed, because the footer of a Parquet file is written on close.
+        # The footer of a Parquet file is written when the file is closed, so the files are closed before the temporary
+        # files are renamed.
         with (
             ExitStack() as drafts_stack,
             focus.rows(connection, wanted, at_once=_BATCH_ROWS) as rows,
@@ -82,7 +85,10 @@ def export(
 
 
 def _remedy(connection: Connection, wanted: Selection, today: dt.date) -> str:
-    """Return the remedy for a month without stored days. Recommends a backfill only if one can read the month."""
+    """Return the remedy for a month without stored days.
+
+    A backfill is recommended only if it can read at least one day of the month.
+    """
     month = wanted.month.days
     if month.first > today:
         return f"the month is in the future, because today is {today} in UTC"
@@ -106,13 +112,13 @@ def _remedy(connection: Connection, wanted: Selection, today: dt.date) -> str:
         return (
             f"its synchronization fails until the cause is corrected ({'; '.join(map(failures.__getitem__, readable))})"
         )
-    # A backfill is refused if its first day is before the history of one of its organizations.
+    # A backfill is refused if its first day is before the history of one of the organizations.
     first = max(month.first, *(first_days[name] for name in working))
     named = " ".join(f"--org {name}" for name in working)
     return f"run openai-costs backfill {named} --from {first} --to {min(month.last, today)} first"
 
 
 def _first_day(stored: organizations.StoredOrganization | None, served: dt.date) -> dt.date:
-    """Return the first day that a backfill of an organization can read."""
+    """Return the first day of an organization that a backfill can read."""
     known = [stored.start_date, stored.earliest_day] if stored else []
     return max([served, *(day for day in known if day)])

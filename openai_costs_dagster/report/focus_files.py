@@ -1,4 +1,4 @@
-"""Writers of FOCUS rows in the formats CSV and Parquet, with exact decimals."""
+"""Writes FOCUS rows to CSV and Parquet files, with exact decimals."""
 
 from __future__ import annotations
 
@@ -14,39 +14,43 @@ from openai_costs_dagster.version import __version__
 from openai_costs_dagster.warehouse.focus import Column, Digits
 
 VERSION = "1.2"
-"""Version of the FOCUS specification."""
+"""The version of the FOCUS specification that the files follow."""
 
-_MAX_DIGITS_128, _MAX_DIGITS_256 = 38, 76  # decimal digits of the 128-bit and 256-bit decimal types of Arrow
-_DIGITS_OF_EMPTY_COLUMN = Digits(1, 0)  # the decimal type of a column that contains only nulls
+# the decimal digits that fit into the 128-bit and the 256-bit decimal types of Arrow
+_MAX_DIGITS_128, _MAX_DIGITS_256 = 38, 76
+_DIGITS_OF_EMPTY_COLUMN = Digits(1, 0)  # the decimal type of a column in which every value is null
 
 
 class FocusError(Exception):
-    """Base class of the errors of the FOCUS export. The message is one sentence with the remedy."""
+    """The base class of the errors of the FOCUS export. The message is one sentence with the remedy."""
 
 
 class UnknownFormat(FocusError):
-    """A file name with a suffix other than `.csv` and `.parquet`."""
+    """Raised for a file name with a suffix other than `.csv` and `.parquet`."""
 
 
 class TooManyDigits(FocusError):
-    """A number with more digits than the longest decimal type of Parquet."""
+    """Raised for a number with more digits than the longest decimal type of Parquet has."""
 
 
 class File(Protocol):
-    """An open file to which rows are appended."""
+    """An open file to which rows of the FOCUS export are appended."""
 
     def write(self, rows: Sequence[tuple[Any, ...]]) -> None:
         """Append a batch of rows."""
 
     def close(self) -> None:
-        """Complete and close the file."""
+        """Write the end of the file, such as a footer, and close the file."""
 
 
 MakeFile = Callable[[Path, Sequence[Column], Mapping[str, Digits]], File]
 
 
 def format_of(path: Path) -> MakeFile:
-    """Return the class that writes files with the suffix of `path`. Raises `UnknownFormat`."""
+    """Return the class that writes files with the suffix of `path`.
+
+    Raises `UnknownFormat` for a suffix other than `.csv` and `.parquet`.
+    """
     try:
         return _FORMATS[path.suffix.lower()]
     except KeyError:
@@ -56,13 +60,13 @@ def format_of(path: Path) -> MakeFile:
 class CsvFile:
     """A CSV file in UTF-8 with a header.
 
-    Decimals have no exponent, times are RFC 3339 in UTC, null is an empty field, and text is escaped against formula
+    Decimals have no exponent. Times are RFC 3339 in UTC. Null is an empty field. Text is escaped against formula
     injection.
     """
 
     def __init__(self, path: Path, columns: Sequence[Column], _: Mapping[str, Digits]) -> None:
         self._file = path.open("w", encoding="utf-8", newline="")
-        # The csv module quotes a field with "\r" only if the line terminator contains that character.
+        # With this line terminator, the csv module also quotes fields that contain "\r".
         self._writer = csv.writer(self._file, lineterminator="\r\n")
         self._formatters = [_FORMATTERS[column.kind] for column in columns]
         self._writer.writerow(column.name for column in columns)
@@ -75,12 +79,12 @@ class CsvFile:
         )
 
     def close(self) -> None:
-        """Complete and close the file."""
+        """Close the file. A CSV file has no footer."""
         self._file.close()
 
 
 class ParquetFile:
-    """A Parquet file with decimal columns, times in UTC, dictionary-encoded text and one row group per batch."""
+    """A Parquet file with decimal columns, times in UTC, dictionary-encoded text, and one row group per batch."""
 
     def __init__(self, path: Path, columns: Sequence[Column], digits: Mapping[str, Digits]) -> None:
         import pyarrow as pa
@@ -122,13 +126,13 @@ class ParquetFile:
         self._writer.write_batch(pa.record_batch(arrays, schema=self._schema))
 
     def close(self) -> None:
-        """Complete and close the file."""
+        """Write the footer of the Parquet file, and close the file."""
         with self._file:
             self._writer.close()
 
 
 def decimal_type(name: str, digits: Digits) -> Any:
-    """Return the Arrow decimal type with the smallest scale that holds all digits of the column `name`.
+    """Return the Arrow decimal type with the smallest scale that has room for all digits of the column `name`.
 
     Raises `TooManyDigits` if the column needs more than 76 digits.
     """
@@ -136,7 +140,7 @@ def decimal_type(name: str, digits: Digits) -> Any:
 
     needed = digits.before + digits.after
     if needed <= _MAX_DIGITS_128:
-        # More tools can read decimals of 128 bits than of 256 bits.
+        # The 128-bit type is preferred, because fewer tools can read decimals of 256 bits.
         return pa.decimal128(_MAX_DIGITS_128, digits.after)
     if needed <= _MAX_DIGITS_256:
         return pa.decimal256(_MAX_DIGITS_256, digits.after)
@@ -156,7 +160,7 @@ def _format_decimal(value: Decimal) -> str:
 
 _FORMATTERS: Mapping[str, Callable[[Any], str]] = {
     "text": escape_formula,
-    # A JSON object begins with a brace, which no spreadsheet evaluates as a formula.
+    # A JSON object begins with a brace, which no spreadsheet evaluates as a formula. It needs no escaping.
     "json": str,
     "boolean": lambda value: "true" if value else "false",
     "date": dt.date.isoformat,

@@ -1,4 +1,4 @@
-"""Paths of the files that assets write for people and for other tools."""
+"""The paths of the files that the assets `spend_report` and `focus_export` write."""
 
 from __future__ import annotations
 
@@ -10,23 +10,30 @@ _REPORT_FILE = "openai-spend.html"
 
 
 def report_path(configuration: Configuration) -> Path:
-    """Return the path of the spend report that the asset `openai/spend_report` writes."""
+    """Return the path of the HTML page that the asset `openai/spend_report` writes."""
     return exports_folder(configuration) / _REPORT_FILE
 
 
 def delete_report(configuration: Configuration) -> None:
     """Delete the spend report, because it contains names of users.
 
-    The asset writes a new report without the deleted names after the next refresh.
+    `openai-costs` calls this function after names were deleted. After the next refresh, the asset writes a new report
+    without these names.
     """
     report_path(configuration).unlink(missing_ok=True)
 
 
 def exported_files(configuration: Configuration) -> list[Path]:
-    """Return the FOCUS files in the exports folder, sorted by name. A refresh does not rewrite files of old months."""
+    """Return the FOCUS files in the exports folder, sorted by name.
+
+    A refresh does not write the files of old months again, so that these files may contain deleted names.
+    """
     return sorted(exports_folder(configuration).glob("openai-focus-*"))
 
 
 def exports_folder(configuration: Configuration) -> Path:
-    """Return the exports folder and create it if necessary, readable only by its owner because it contains bills."""
+    """Return the folder for FOCUS files, and create it if necessary.
+
+    Only the owner of the folder can read it, because the files contain bills.
+    """
     return configuration.make_folder("exports")

@@ -1,7 +1,7 @@
-"""The spend report as one HTML page that contains its data, scripts and styles and needs no network.
+"""Writes the spend report as one HTML page that contains its data, scripts and styles and needs no network.
 
-Python embeds the data as compressed JSON. The JavaScript in page_parts/ filters and sums the data, and the vendored
-Chart.js draws the charts. The scripts insert names of projects and users as text only, so that a hostile name cannot
+Python embeds the data as compressed JSON. The JavaScript in page_parts/ filters and adds up the data, and the vendored
+Chart.js draws the charts. The scripts insert names of projects and users only as text, so that a hostile name cannot
 become markup.
 """
 
@@ -25,28 +25,28 @@ from openai_costs_dagster.spend.money import dollars
 from openai_costs_dagster.warehouse.database import Database
 
 _PAGE_PARTS = resources.files("openai_costs_dagster.report").joinpath("page_parts")
-# The page contains all scripts as one module. The order matters: main.js is last because it starts the page.
+# The page contains all scripts as one module, in this order. main.js must be last, because it starts the page.
 SCRIPTS = ("text.js", "elements.js", "data.js", "filters.js", "charts.js", "totals.js", "sections.js", "main.js")
 _CHART_JS = resources.files("openai_costs_dagster.report").joinpath("vendor", "chart.umd.js")
 
 
 @dataclass(frozen=True)
 class WrittenReport:
-    """A report that was written to a file."""
+    """A spend report that was written to a file."""
 
     path: Path
     size_bytes: int
     report: SpendReport
-    """The data on the page."""
+    """The data on the page of the report."""
 
     @property
     def first_day(self) -> dt.date:
-        """First UTC day of the report."""
+        """The first UTC day of the report."""
         return self.report.first_day
 
     @property
     def last_day(self) -> dt.date:
-        """Last UTC day of the report: the day on which it was generated."""
+        """The last UTC day of the report, on which the report was written."""
         return self.report.last_day
 
 
@@ -56,7 +56,10 @@ def write_report(
     database: Database,
     now: dt.datetime,
 ) -> WrittenReport:
-    """Generate the report and write it atomically to `path`. Raises `WarehouseError` or `NotWritable`."""
+    """Write the spend report atomically to `path`.
+
+    Raises `WarehouseError` if the database cannot be read, and `NotWritable` if the file cannot be written.
+    """
     report = load_spend_report(configuration, database, now)
     page = render(report).encode()
     with atomic_write(path) as draft:
@@ -65,8 +68,8 @@ def write_report(
 
 
 def render(report: SpendReport) -> str:
-    """Return the HTML page of a report. Equal reports return equal pages."""
-    # StrictUndefined turns a misspelled name in the template into an error instead of an empty text.
+    """Return the HTML page of a report. Equal reports result in equal pages."""
+    # With `StrictUndefined`, a misspelled name in the template raises an error instead of leaving a gap in the page.
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     environment.filters["dollars"] = dollars
     template = environment.from_string(_read_part("page.html.jinja"))
@@ -84,6 +87,7 @@ def _read_part(name: str) -> str:
 
 
 def _compressed(content: bytes) -> str:
-    """Return the content as gzip in base64, which contains no character that could end an HTML element."""
-    # Without mtime=0 the header would contain the current time, and equal reports would be different pages.
+    """Return the content as gzip in base64, whose characters can never end the HTML element that contains it."""
+    # Without `mtime=0`, the gzip header would contain the current time, and equal reports would result in different
+    # pages.
     return base64.b64encode(gzip.compress(content, compresslevel=9, mtime=0)).decode()

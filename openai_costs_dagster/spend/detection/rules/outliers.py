@@ -225,7 +225,7 @@ class Outliers:
         return bool(day.age[column] == 0 and large and self._sibling_drop(column, total, day) < _OFFSET_SHARE * spend)
 
     def _sibling_drop(self, column: int, total: int, day: Day) -> float:
-        """Return whether a sudden new series explains the excess of its total, if this excess is unusual or large."""
+        """Return how far the series of one level within a total fall below their expected amounts, in US dollars."""
         panel = self._panel
         within = (panel.parent == total) | ((panel.organization == total) & (panel.parent != NO_PARENT))
         same_level = self._dimensions == self._dimensions[column]
@@ -234,9 +234,7 @@ class Outliers:
         return drop
 
     def _moves_total(self, column: int, total: int, day: Day) -> bool:
-        """Return whether a sudden new series explains the excess of its total, and whether the excess is unusual or
-        large.
-        """
+        """Return whether a sudden new series explains the excess of its total, if this excess is unusual or large."""
         spend, excess = day.spend[column], day.difference[total]
         low, high = _EXCESS_SHARES
         if not low * excess < spend < excess / high or not self._is_sudden(column, day):
